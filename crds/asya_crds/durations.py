@@ -1,0 +1,39 @@
+"""Durations as users write them: `10s`, `5m`, `1h30m`, `250ms`, or a number of seconds."""
+
+import re
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s|us|µs|ns)")
+_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+_LONGEST = 10 * 365 * 86400.0
+"""Ten years in seconds: beyond it a duration is a typing mistake, and arithmetic on times would overflow."""
+
+
+def parse_duration(value: Any) -> float:
+    """Seconds of a Go-style duration string or a number.
+
+    Raises ValueError with what was expected; negative, infinite and absurdly long ones are refused.
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError("expected a duration such as 10s, 5m, 1h30m, or a number of seconds")
+    seconds = _parse_text(value.strip()) if isinstance(value, str) else float(value)
+    if not 0 <= seconds <= _LONGEST:
+        raise ValueError(f"expected a duration between 0 and {_LONGEST:.0f} seconds, got {value!r}")
+    return seconds
+
+
+def _parse_text(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    parts = _PART.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ValueError(f"expected a duration such as 10s, 5m, 1h30m, got {text!r}")
+    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+
+
+Duration = Annotated[float, BeforeValidator(parse_duration)]
+"""A pydantic field of seconds that accepts what parse_duration accepts."""

@@ -1,0 +1,84 @@
+"""JSON as text that survives the journey: decoding with limits, encoding without loss.
+
+The standard library's codec is used on purpose: integers stay exact whatever their size and lone surrogates
+survive, where faster codecs round the former and refuse the latter.
+"""
+
+import json
+from typing import Any, NoReturn
+
+MAX_DEPTH = 100
+"""Nesting beyond this is refused: no caller needs it, and a deeper document could exhaust the stack."""
+
+
+class InvalidJSON(ValueError):
+    """The text is no JSON document that may enter; the message says why, for the caller to read."""
+
+
+def loads(text: bytes | str, *, max_depth: int = MAX_DEPTH) -> Any:
+    """Decode one JSON document (RFC 8259).
+
+    Raises InvalidJSON for bad syntax or encoding, NaN and Infinity, numbers outside the range of a double,
+    integers of more than 4,300 digits, and nesting beyond max_depth.
+    """
+    try:
+        if isinstance(text, bytes):
+            text = text.decode("utf-8")
+        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+    except RecursionError:
+        raise InvalidJSON(f"nested deeper than {max_depth} levels") from None
+    except UnicodeDecodeError as error:
+        raise InvalidJSON(f"not UTF-8 at byte {error.start}") from None
+    except json.JSONDecodeError as error:
+        raise InvalidJSON(f"invalid JSON: {error}") from None
+    except ValueError as error:
+        raise InvalidJSON(str(error)) from None
+    if text.count("[") + text.count("{") > max_depth and _deeper_than(value, max_depth):
+        raise InvalidJSON(f"nested deeper than {max_depth} levels")
+    return value
+
+
+def dumps(value: Any) -> str:
+    """Encode to compact JSON text that UTF-8 can carry; lone surrogates and NUL leave as escapes.
+
+    Raises ValueError for NaN and Infinity, TypeError for what JSON cannot express.
+    """
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    if text.isascii():
+        return text
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(value, allow_nan=False, separators=(",", ":"))
+    return text
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if number in (float("inf"), float("-inf")):
+        raise ValueError(f"number out of range: {digits[:40]}")
+    return number
+
+
+def _deeper_than(value: Any, limit: int) -> bool:
+    """Walk level by level, so that the check itself cannot run out of stack."""
+    level = [value]
+    for _ in range(limit + 1):
+        level = [child for node in level for child in _children(node)]
+        if not level:
+            return False
+    return True
+
+
+def _children(node: Any) -> list[Any]:
+    match node:
+        case dict():
+            return [child for child in node.values() if isinstance(child, dict | list)]
+        case list():
+            return [child for child in node if isinstance(child, dict | list)]
+        case _:
+            return []

@@ -1,0 +1,63 @@
+"""Names that several programs must spell alike: labels, annotations, headers, crew actors, identifiers."""
+
+import re
+
+GROUP = "asya.sh"
+COMPONENT_LABEL = "asya.sh/component"
+ACTOR_LABEL = "asya.sh/actor"
+FLOW_LABEL = "asya.sh/flow"
+FLOWS_CONFIGMAP = "gateway-flows"
+
+SINK = "x-sink"
+SUMP = "x-sump"
+PAUSE = "x-pause"
+RESUME = "x-resume"
+CREW = (SINK, SUMP, PAUSE, RESUME)
+"""The four crew actors; a flow's route never names sink or sump itself (../docs/protocols/mesh.md)."""
+
+HEADER_GATEWAY_URL = "x-asya-gateway-url"
+HEADER_MESH_STATUS = "x-asya-mesh-status"
+HEADER_RESUME_TASK = "x-asya-resume-task"
+HEADER_PAUSE = "x-asya-pause"
+HEADER_PAUSE_ID = "x-asya-pause-id"
+HEADER_A2A_TASK = "x-asya-a2a-task-id"
+HEADER_A2A_CONTEXT = "x-asya-a2a-context-id"
+HEADER_FAN_IN = "x-asya-fan-in"
+HEADER_FLOW = "x-asya-flow"
+RESUME_PREFIX = "resume-"
+"""A resume envelope's id is this and the task's id; its reports belong to the task."""
+
+MAX_ID_LENGTH = 255
+_ACTOR = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_FLOW = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,62}[A-Za-z0-9])?")
+
+
+def check_actor_name(name: str) -> str:
+    """A DNS label of at most 63 characters (RFC 1123); raises ValueError saying so."""
+    if not _ACTOR.fullmatch(name):
+        raise ValueError("expected an actor name: lower-case letters, digits and '-', at most 63 characters")
+    return name
+
+
+def check_flow_name(name: str) -> str:
+    """1 to 64 of letters, digits, '_', '.', '-', which every protocol takes as a tool name; raises ValueError."""
+    if not _FLOW.fullmatch(name):
+        raise ValueError(
+            "expected a flow name: letters, digits, '_', '.' and '-', beginning and ending with a letter or "
+            "digit, at most 64 characters"
+        )
+    return name
+
+
+def check_id(value: object, *, longest: int = MAX_ID_LENGTH) -> str:
+    """An opaque identifier: 1 to `longest` printable characters without control characters, NUL or lone surrogates.
+
+    Raises ValueError with what was expected.
+    """
+    if not isinstance(value, str):
+        raise ValueError("expected a string")
+    if not 1 <= len(value) <= longest:
+        raise ValueError(f"expected 1 to {longest} characters")
+    if not value.isprintable():
+        raise ValueError("expected printable characters only (no control characters, no lone surrogates)")
+    return value

@@ -1,0 +1,114 @@
+"""The promise every queue system keeps: what gateway, worker and operator may expect of a transport."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+MAX_DELIVERIES = 5
+"""Deliveries of one message before it is dead-lettered, where a queue does not say otherwise."""
+
+
+class TransportError(Exception):
+    """A queue system refused or could not be reached; the text says which and why."""
+
+
+class Unavailable(TransportError):
+    """The queue system cannot be reached now; the same call may go through later."""
+
+
+class Unroutable(TransportError):
+    """No queue takes messages for this actor; it must be declared before the same call can succeed."""
+
+
+class Refused(TransportError):
+    """The queue system answered, and will not take this message (too large, forbidden); trying again is no help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message to publish: `actor` names the queue, `body` is the envelope's JSON as UTF-8."""
+
+    actor: str
+    body: bytes
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A queue to declare. `foreign` queues are consumed by somebody else's sidecar and are declared exactly as
+    that sidecar declares them; ours count deliveries and dead-letter after `max_deliveries`."""
+
+    actor: str
+    foreign: bool = False
+    max_deliveries: int = MAX_DELIVERIES
+
+
+class Delivery(Protocol):
+    """A received message that is ours until it is acknowledged, given back, or its lease runs out."""
+
+    @property
+    def actor(self) -> str:
+        """The actor whose queue it came from; of a dead letter, the queue it died in."""
+
+    @property
+    def body(self) -> bytes:
+        """The envelope's JSON."""
+
+    @property
+    def deliveries(self) -> int:
+        """How often the message was delivered, this time included; at least 1."""
+
+    async def ack(self) -> None:
+        """Done: the message is gone for good. Raises Unavailable where that could not be made sure."""
+
+    async def nack(self, delay: float = 0.0) -> None:
+        """Put it back, to be delivered again after `delay` seconds (by default at once)."""
+
+    async def requeue(self, body: bytes, delay: float = 0.0) -> None:
+        """Replace it by a message with this body, delivered after `delay` seconds, as a fresh message
+        (its count of deliveries starts anew). The old one is gone only once the new one is confirmed."""
+
+    async def extend(self) -> None:
+        """Renew the lease by a full visibility timeout; a transport without leases does nothing."""
+
+
+class Transport(Protocol):
+    """One queue system, connected. Every method reconnects by itself and raises Unavailable while it cannot.
+
+    Queue names are derived from the actor: `asya-{namespace}-{actor}` (names.py).
+    """
+
+    name: str
+
+    async def declare(self, queue: Queue) -> None:
+        """Make the actor's queue exist, with its dead-letter queue. What exists is used as it is."""
+
+    async def delete(self, actor: str) -> None:
+        """Remove the actor's queue and what is in it; one that does not exist is no error."""
+
+    async def publish(self, messages: Sequence[Message]) -> list[TransportError | None]:
+        """Publish, and return only when the queue system has confirmed each message or said why not.
+
+        The answers stand in the order of the messages; None is a confirmed one. Nothing is raised for a
+        message's own failure, so that one bad queue does not hide what became of the others.
+        """
+
+    def receive(
+        self, actor: str, *, prefetch: int = 1
+    ) -> AbstractAsyncContextManager[AsyncGenerator[Delivery]]:
+        """A never-ending stream of deliveries, at most `prefetch` of them unanswered at a time.
+
+        Leaving the context stops taking; what was taken and not answered goes back.
+        """
+
+    def receive_dead_letters(
+        self, *, prefetch: int = 1
+    ) -> AbstractAsyncContextManager[AsyncGenerator[Delivery]]:
+        """The same for the namespace's dead letters; `Delivery.actor` is the queue it died in."""
+
+    async def depth(self, actor: str) -> int:
+        """How many messages wait in the actor's queue (0 where there is none)."""
+
+    async def close(self) -> None:
+        """Give back what was taken and disconnect."""
