@@ -22,7 +22,7 @@ class Unroutable(TransportError):
 
 
 class Refused(TransportError):
-    """The queue system answered, and will not take this message (too large, forbidden); trying again is no help."""
+    """The queue system will not take this message (too large, forbidden); trying again is no help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """A queue to declare. `foreign` queues are consumed by somebody else's sidecar and are declared exactly as
+    """A queue to declare. `foreign` ones are consumed by somebody else's sidecar and are declared exactly as
     that sidecar declares them; ours count deliveries and dead-letter after `max_deliveries`."""
 
     actor: str
@@ -94,17 +94,13 @@ class Transport(Protocol):
         message's own failure, so that one bad queue does not hide what became of the others.
         """
 
-    def receive(
-        self, actor: str, *, prefetch: int = 1
-    ) -> AbstractAsyncContextManager[AsyncGenerator[Delivery]]:
+    def receive(self, actor: str, *, prefetch: int = 1) -> AbstractAsyncContextManager[AsyncGenerator[Delivery]]:
         """A never-ending stream of deliveries, at most `prefetch` of them unanswered at a time.
 
         Leaving the context stops taking; what was taken and not answered goes back.
         """
 
-    def receive_dead_letters(
-        self, *, prefetch: int = 1
-    ) -> AbstractAsyncContextManager[AsyncGenerator[Delivery]]:
+    def receive_dead_letters(self, *, prefetch: int = 1) -> AbstractAsyncContextManager[AsyncGenerator[Delivery]]:
         """The same for the namespace's dead letters; `Delivery.actor` is the queue it died in."""
 
     async def depth(self, actor: str) -> int:

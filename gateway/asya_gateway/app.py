@@ -1,0 +1,1 @@
+"""The one file that knows every part of the gateway and connects them."""

@@ -1,0 +1,81 @@
+"""What can go wrong, as a small tree. Each protocol has one table from these to its own form."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class GatewayError(Exception):
+    """Root of everything that a caller may be told about."""
+
+    code = "error"
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+
+
+class InvalidInput(GatewayError):
+    """The request cannot be understood; `field` names the part and the message what was expected."""
+
+    code = "invalid_input"
+
+
+class TooLarge(GatewayError):
+    """The body or one of its parts is beyond its limit."""
+
+    code = "too_large"
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One place where arguments break the flow's inputSchema; `path` is a JSON Pointer (RFC 6901), "" the root."""
+
+    path: str
+    message: str
+
+
+class InvalidArguments(GatewayError):
+    """The arguments break the flow's inputSchema; every violation is listed."""
+
+    code = "invalid_arguments"
+
+    def __init__(self, violations: Sequence[Violation]) -> None:
+        parts = "; ".join(f"{violation.path or '/'}: {violation.message}" for violation in violations)
+        super().__init__(f"arguments do not match the input schema: {parts}", field="arguments")
+        self.violations = tuple(violations)
+
+
+class FlowNotFound(GatewayError):
+    """No flow of that name is exposed to this caller on this surface."""
+
+    code = "flow_not_found"
+
+
+class TaskNotFound(GatewayError):
+    """No task of that id belongs to the caller; a foreign one and a missing one look the same."""
+
+    code = "task_not_found"
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__(f"Task not found: {task_id}", field="id")
+
+
+class Conflict(GatewayError):
+    """The task is not in a state that allows this."""
+
+    code = "conflict"
+
+
+class Unavailable(GatewayError):
+    """Postgres or the queue system is away; nothing was done, and the same call may go through later."""
+
+    code = "unavailable"
+    retry_after = 1
+    """Seconds."""
+
+
+class Overloaded(Unavailable):
+    """Too much is waiting already; nothing was done."""
+
+    code = "overloaded"

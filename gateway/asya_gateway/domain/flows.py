@@ -1,0 +1,86 @@
+"""The flows that this pod serves, swapped as a whole, so that a reader never sees half a change."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from asya_crds.flow import Flow
+from asya_gateway.domain.errors import FlowNotFound, Violation
+
+ArgumentCheck = Callable[[Any], Sequence[Violation]]
+"""Checks arguments against a flow's inputSchema; returns every violation, none where they match."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServedFlow:
+    """A flow with its compiled argument check."""
+
+    flow: Flow
+    check: ArgumentCheck
+
+
+@dataclass(frozen=True, slots=True)
+class FlowProblem:
+    """A flow or file that is not served, and why: shown at GET /health/flows."""
+
+    name: str
+    reason: str
+    line: int | None = None
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FlowTable:
+    """One generation of the registry, ordered by name."""
+
+    generation: int = 0
+    flows: dict[str, ServedFlow] = field(default_factory=dict)
+    problems: tuple[FlowProblem, ...] = ()
+
+    @classmethod
+    def of(cls, generation: int, flows: Iterable[ServedFlow], problems: Iterable[FlowProblem] = ()) -> "FlowTable":
+        """A table ordered by flow name, since listings must be deterministic (MCP 2026-07-28, tools/list)."""
+        ordered = sorted(flows, key=lambda served: served.flow.name)
+        return cls(generation, {served.flow.name: served for served in ordered}, tuple(problems))
+
+
+class FlowRegistry:
+    """Holds the current table. `swap` is atomic; readers keep the table they took."""
+
+    def __init__(self) -> None:
+        self._table = FlowTable()
+        self._watchers: list[Callable[[FlowTable], None]] = []
+
+    @property
+    def table(self) -> FlowTable:
+        """The generation served now."""
+        return self._table
+
+    def swap(self, table: FlowTable) -> None:
+        """Serve another generation from now on, and tell those who watch."""
+        self._table = table
+        for watcher in tuple(self._watchers):
+            watcher(table)
+
+    def watch(self, watcher: Callable[[FlowTable], None]) -> Callable[[], None]:
+        """Call `watcher` after each swap; the returned function ends that."""
+        self._watchers.append(watcher)
+        return lambda: self._watchers.remove(watcher)
+
+    def tool(self, name: str) -> ServedFlow:
+        """A flow exposed as MCP tool (and over REST); raises FlowNotFound."""
+        served = self._table.flows.get(name)
+        if served is None or served.flow.mcp is None:
+            raise FlowNotFound(f"Unknown tool: {name}", field="name")
+        return served
+
+    def skill(self, name: str) -> ServedFlow:
+        """A flow exposed as A2A skill; raises FlowNotFound."""
+        served = self._table.flows.get(name)
+        if served is None or served.flow.a2a is None:
+            raise FlowNotFound(f"Unknown skill: {name}", field="skill")
+        return served
+
+    def tools(self) -> list[Flow]:
+        """Every flow exposed as a tool, by name."""
+        return [served.flow for served in self._table.flows.values() if served.flow.mcp is not None]

@@ -1,0 +1,122 @@
+"""Questions and answers: what callers see of a pause, and the envelope that carries the answer back."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from asya_crds import jsontext
+from asya_crds.envelope import Envelope, Route, format_time
+from asya_crds.naming import (
+    HEADER_A2A_CONTEXT,
+    HEADER_A2A_TASK,
+    HEADER_GATEWAY_URL,
+    HEADER_PAUSE,
+    HEADER_PAUSE_ID,
+    HEADER_RESUME_CHECKPOINT,
+    HEADER_RESUME_TASK,
+    RESUME,
+    RESUME_PREFIX,
+)
+from asya_gateway.domain.errors import InvalidInput
+from asya_gateway.domain.ports import PausePoint
+from asya_gateway.domain.task import Pause, Task
+
+_TYPES = ("string", "boolean", "number", "integer", "array", "object")
+
+
+def read_pause(metadata: Any, pause_id: str) -> Pause:
+    """The pause that an actor's `pause_metadata` describes: {prompt, fields[], pause_id?, schema?, data?}.
+
+    `fields[]` ({name, type, prompt?, payload_key?, required?, default?, options?}) becomes the JSON Schema that
+    callers see, unless the actor sends a schema of its own. Raises InvalidInput naming the field.
+    """
+    if not isinstance(metadata, Mapping):
+        raise InvalidInput("expected an object {prompt, fields}", field="pause_metadata")
+    prompt = metadata.get("prompt", "")
+    fields = metadata.get("fields") or []
+    if not isinstance(prompt, str):
+        raise InvalidInput("expected a string", field="pause_metadata.prompt")
+    if not isinstance(fields, list):
+        raise InvalidInput("expected a list of {name, type}", field="pause_metadata.fields")
+    for index, field in enumerate(fields):
+        _check_field(field, f"pause_metadata.fields[{index}]")
+    schema = metadata.get("schema")
+    if schema is not None and not isinstance(schema, dict):
+        raise InvalidInput("expected a JSON Schema object", field="pause_metadata.schema")
+    return Pause(pause_id, prompt, schema or schema_of(fields), fields, metadata.get("data"))
+
+
+def _check_field(field: Any, where: str) -> None:
+    if not isinstance(field, dict) or not isinstance(field.get("name"), str) or not field["name"]:
+        raise InvalidInput("expected an object with a name", field=where)
+    if field.get("type", "string") not in _TYPES:
+        raise InvalidInput(f"expected one of {', '.join(_TYPES)}", field=f"{where}.type")
+    if not isinstance(field.get("options") or [], list):
+        raise InvalidInput("expected a list", field=f"{where}.options")
+
+
+def schema_of(fields: list[dict[str, Any]]) -> dict[str, Any]:
+    """The JSON Schema (2020-12) of an answer that fills these fields."""
+    properties = {}
+    for field in fields:
+        part: dict[str, Any] = {"type": field.get("type", "string")}
+        if field.get("prompt"):
+            part["description"] = field["prompt"]
+        if field.get("options"):
+            part["enum"] = field["options"]
+        if field.get("default") is not None:
+            part["default"] = field["default"]
+        properties[field["name"]] = part
+    required = [field["name"] for field in fields if field.get("required", True) and field.get("default") is None]
+    return {"type": "object", "properties": properties, **({"required": required} if required else {})}
+
+
+def thawed_deadline(task: Task, now: datetime) -> datetime | None:
+    """The deadline after the pause: what was left when the clock stopped, from now on."""
+    return None if task.remaining is None else now + timedelta(seconds=task.remaining)
+
+
+def resume_envelope(point: PausePoint, answer: Any, mesh_url: str) -> Envelope:
+    """The envelope that brings an answer to x-resume (docs/protocols/mesh.md, "Pause and resume").
+
+    The stored checkpoint travels along in a header, so that the crew needs no store of its own; a crew that
+    keeps its checkpoints itself ignores it.
+    """
+    task, pause = point.task, point.task.pause
+    assert pause is not None
+    now = datetime.now(UTC)
+    headers: dict[str, Any] = {
+        HEADER_GATEWAY_URL: mesh_url,
+        HEADER_RESUME_TASK: task.id,
+        HEADER_A2A_TASK: task.id,
+        HEADER_PAUSE_ID: pause.id,
+        HEADER_PAUSE: {"prompt": pause.prompt, "fields": pause.fields},
+    }
+    if task.context_id is not None:
+        headers[HEADER_A2A_CONTEXT] = task.context_id
+    if point.checkpoint is not None:
+        headers[HEADER_RESUME_CHECKPOINT] = jsontext.loads(point.checkpoint, max_depth=2 * jsontext.MAX_DEPTH)
+    deadline = thawed_deadline(task, now)
+    return Envelope(
+        id=RESUME_PREFIX + task.id,
+        route=Route((), RESUME, ()),
+        headers=headers,
+        status=initial_status(RESUME, now, deadline),
+        payload=answer,
+    )
+
+
+def initial_status(actor: str, now: datetime, deadline: datetime | None) -> dict[str, Any]:
+    """The bookkeeping that the gateway stamps on a fresh envelope."""
+    stamp = format_time(now)
+    status: dict[str, Any] = {
+        "phase": "pending",
+        "actor": actor,
+        "attempt": 1,
+        "max_attempts": 1,
+        "created_at": stamp,
+        "updated_at": stamp,
+    }
+    if deadline is not None:
+        status["deadline_at"] = format_time(deadline)
+    return status

@@ -1,0 +1,133 @@
+"""What the domain needs from outside; storage and delivery keep these promises."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from asya_crds.envelope import Route
+from asya_gateway.domain.reports import (
+    ChildAnnouncement,
+    FinalOutcome,
+    FinalReport,
+    PauseReport,
+    ProgressAnswer,
+    ProgressReport,
+)
+from asya_gateway.domain.status import TaskStatus
+from asya_gateway.domain.task import FlyEvent, JsonText, Snapshot, Task, TaskUpdate
+
+
+@dataclass(frozen=True, slots=True)
+class NewTask:
+    """A task to be stored with its first update and its envelope, in one transaction."""
+
+    id: str
+    flow: str
+    owner: str
+    surface: str
+    route: Route
+    payload: JsonText
+    envelope: JsonText
+    created_at: datetime
+    deadline_at: datetime | None
+    context_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Somebody's answer to a pause, with the envelope that carries it to x-resume."""
+
+    task_id: str
+    owner: str | None
+    pause_id: str
+    answer: JsonText
+    envelope: JsonText
+    deadline_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFilter:
+    """Which tasks to list; `after` is the (created_at, id) of the last one seen, newest first."""
+
+    owner: str | None
+    status: TaskStatus | None = None
+    flow: str | None = None
+    context_id: str | None = None
+    parent_id: str | None = None
+    after: tuple[datetime, str] | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class PausePoint:
+    """What the resume envelope is made of: the open pause and where the task stood."""
+
+    task: Task
+    checkpoint: JsonText | None
+
+
+class TaskStore(Protocol):
+    """Tasks in Postgres. Every method raises Unavailable while the database is away."""
+
+    async def create(self, new: NewTask) -> None:
+        """Store the task, its first update and its envelope; returns after the commit. Idempotent by id."""
+
+    async def report(self, report: ProgressReport) -> ProgressAnswer:
+        """Guard, update and append in one statement; returns after the commit."""
+
+    async def finish(self, report: FinalReport) -> FinalOutcome:
+        """End a task and those of its children that end with it; the first terminal status wins."""
+
+    async def pause(self, report: PauseReport) -> ProgressAnswer:
+        """Store the question and stop the clock; a pause that was answered already changes nothing."""
+
+    async def answer(self, answer: Answer) -> bool:
+        """Set the task running and queue the resume envelope; False where another answer came first."""
+
+    async def announce(self, child: ChildAnnouncement) -> None:
+        """Store a fan-out's child without an envelope. Idempotent by id."""
+
+    async def get(self, task_id: str, *, owner: str | None) -> Task | None:
+        """The task with payload, result, error and open pause; `owner` None asks without an owner check."""
+
+    async def snapshot(self, task_id: str, after: int, *, owner: str | None) -> Snapshot | None:
+        """The task and its updates beyond seq `after`, read in one statement."""
+
+    async def list(self, query: TaskFilter) -> list[Task]:
+        """Tasks without their bodies, newest first."""
+
+    async def pause_point(self, task_id: str, *, owner: str | None) -> PausePoint | None:
+        """The task with its open pause and checkpoint; None where no such task is known."""
+
+
+class Subscription(Protocol):
+    """One follower's view of what comes after its snapshot."""
+
+    def start(self, cursor: int) -> None:
+        """From now on deliver updates beyond this seq."""
+
+    async def next(self, wait: float) -> Sequence[TaskUpdate | FlyEvent]:
+        """What came, in order; empty when nothing came for `wait` seconds."""
+
+    async def last_words(self) -> Sequence[FlyEvent]:
+        """FLY events that were sent before the terminal update was read but had not arrived yet."""
+
+
+class UpdateFeed(Protocol):
+    """The log as it grows, from whichever pod writes it."""
+
+    def subscribe(self, task_id: str, *, fly: bool = True) -> AbstractAsyncContextManager[Subscription]:
+        """Hear of this task from now on; subscribe first, then take the snapshot."""
+
+
+class FlyBroadcast(Protocol):
+    """Live events to every pod that has readers."""
+
+    async def send(self, event: FlyEvent) -> None:
+        """Returns after the notification was committed; raises Unavailable while the database is away."""
+
+
+Following = AsyncIterator[Snapshot | TaskUpdate | FlyEvent | None]
+"""What a reader gets: one Snapshot first, then updates and live events; None when it was quiet for a while."""

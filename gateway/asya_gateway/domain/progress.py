@@ -1,0 +1,27 @@
+"""How far a task is, from the route and state of its latest report."""
+
+from hashlib import blake2b
+from secrets import randbits
+
+from asya_crds.envelope import Route
+from asya_gateway.domain.reports import Claim
+from asya_gateway.domain.status import ActorState
+
+
+def progress_percent(route: Route, state: ActorState) -> float:
+    """`(len(prev) + weight) * 100 / total`, at most 100; a route with nothing left to do is 100 percent."""
+    if not route.curr and not route.next:
+        return 100.0
+    return min(100.0, (len(route.prev) + state.weight) * 100.0 / route.total)
+
+
+def report_key(claim: Claim | None, state: ActorState) -> int:
+    """A 63-bit key under which a report counts once.
+
+    Our worker names hop and attempt, so its repetitions have the same key; a report without them gets a random
+    one, which guards the gateway's own retries after a lost connection.
+    """
+    if claim is None:
+        return randbits(63)
+    digest = blake2b(f"{claim.hop}\0{claim.attempt}\0{claim.claimant}\0{state}".encode(), digest_size=8)
+    return int.from_bytes(digest.digest(), "big") >> 1

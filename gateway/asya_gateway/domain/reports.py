@@ -1,0 +1,101 @@
+"""What comes in from actors: progress, an end, a pause, a child. Plain data, already checked."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from asya_crds.envelope import Route
+from asya_gateway.domain.status import ActorState, TaskError, TaskStatus
+from asya_gateway.domain.task import JsonText, Pause
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A worker's hold on one hop. `hop` names it within the task (the number of actors before it), `claimant`
+    is the worker's token for this one delivery, `attempt` counts from 1."""
+
+    hop: str
+    attempt: int
+    claimant: str
+
+
+class ClaimAction(StrEnum):
+    """What the worker shall do with the message it holds."""
+
+    GO = "go"
+    BUSY = "busy"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressReport:
+    """One of the three (for our worker four) reports of a hop. `key` makes it count once however often it comes;
+    `frames` is the JSON list of envelopes that the hop will send on, only with the state `processed`."""
+
+    task_id: str
+    state: ActorState
+    route: Route
+    key: int
+    progress: float
+    message: str | None = None
+    detail: dict[str, Any] = field(default_factory=dict)
+    claim: Claim | None = None
+    frames: JsonText | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressAnswer:
+    """What became of a report. `known` is False for ids that are not ours; `frames` only with DONE."""
+
+    known: bool
+    progress: float
+    status: TaskStatus | None = None
+    action: ClaimAction = ClaimAction.GO
+    frames: JsonText | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FinalReport:
+    """How a task ends. `owner` restricts it to that owner's task, `overdue_only` to one past its deadline."""
+
+    task_id: str
+    status: TaskStatus
+    message: str
+    result: JsonText | None = None
+    error: TaskError | None = None
+    actor: str | None = None
+    metadata: dict[str, Any] | None = None
+    owner: str | None = None
+    overdue_only: bool = False
+
+
+class FinalOutcome(StrEnum):
+    """What became of a final report."""
+
+    APPLIED = "applied"
+    ENDED_BEFORE = "ended_before"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class PauseReport:
+    """An actor asks somebody something. `status` is paused or auth_required; `checkpoint` is the envelope to go
+    on from, kept for the answer; None where the crew that reported keeps it itself."""
+
+    task_id: str
+    pause: Pause
+    status: TaskStatus
+    route: Route
+    progress: float
+    checkpoint: JsonText | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChildAnnouncement:
+    """A fan-out's child. `ends_itself`: its own crew will report its end, so that its parent's success leaves
+    it running; a child of an existing sidecar gets no final and ends with its parent at the latest."""
+
+    task_id: str
+    parent_id: str
+    route: Route
+    ends_itself: bool = False

@@ -1,0 +1,105 @@
+"""The task and its log, as they are read."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from asya_crds.envelope import Route
+from asya_gateway.domain.status import TaskError, TaskStatus
+
+JsonText = str
+"""A JSON document as text, which nobody on the way decodes: integers and surrogates stay as they came."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """What a waiting task asks for. `fields` is what the actor sent ([{name, type, prompt?, payload_key?,
+    required?, default?, options?}]), `schema` the JSON Schema that callers see."""
+
+    id: str
+    prompt: str
+    schema: dict[str, Any]
+    fields: list[dict[str, Any]]
+    data: Any = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The wire form."""
+        data = {} if self.data is None else {"data": self.data}
+        return {"id": self.id, "prompt": self.prompt, "schema": self.schema, "fields": self.fields, **data}
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One row, with what hangs on it. Payload and result are JSON text, None where absent or not asked for."""
+
+    id: str
+    status: TaskStatus
+    flow: str
+    owner: str
+    route: Route
+    progress: float
+    last_seq: int
+    created_at: datetime
+    updated_at: datetime
+    parent_id: str | None = None
+    context_id: str | None = None
+    message: str | None = None
+    actor: str | None = None
+    deadline_at: datetime | None = None
+    remaining: float | None = None
+    finished_at: datetime | None = None
+    payload: JsonText | None = None
+    result: JsonText | None = None
+    error: TaskError | None = None
+    pause: Pause | None = None
+
+
+class UpdateKind(StrEnum):
+    """What an entry of the log says."""
+
+    CREATED = "created"
+    PROGRESS = "progress"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    FINAL = "final"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskUpdate:
+    """One entry of a task's log; `seq` counts from 1 without gaps. `detail` is what the report said:
+    {curr?, prev?, next?, task_state?, message?, duration_ms?, message_size_kb?, pause?, error?}."""
+
+    task_id: str
+    seq: int
+    kind: UpdateKind
+    status: TaskStatus
+    progress: float
+    at: datetime
+    detail: dict[str, Any]
+    result: JsonText | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FlyEvent:
+    """A live event of an actor, never stored; `payload` is JSON text, `name` the SSE event it becomes."""
+
+    task_id: str
+    name: str
+    payload: JsonText
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Where a follower begins: the task, and the updates that it has not seen."""
+
+    task: Task
+    updates: tuple[TaskUpdate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks. `owner` is what tasks are bound to; "" is the anonymous caller of an open gateway."""
+
+    owner: str = ""
+    scopes: frozenset[str] = frozenset()

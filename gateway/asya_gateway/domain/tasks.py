@@ -1,0 +1,264 @@
+"""The one door and the one log: the verbs that every protocol calls, and nothing that a protocol speaks."""
+
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from asya_crds import jsontext
+from asya_crds.envelope import Envelope, Route
+from asya_crds.naming import HEADER_FLOW, HEADER_GATEWAY_URL
+from asya_gateway.domain.errors import Conflict, InvalidArguments, TaskNotFound, TooLarge
+from asya_gateway.domain.flows import ArgumentCheck, ServedFlow
+from asya_gateway.domain.following import follow
+from asya_gateway.domain.ids import new_task_id
+from asya_gateway.domain.pausing import initial_status, resume_envelope, thawed_deadline
+from asya_gateway.domain.ports import Answer, FlyBroadcast, NewTask, TaskFilter, TaskStore, UpdateFeed
+from asya_gateway.domain.reports import (
+    ChildAnnouncement,
+    FinalOutcome,
+    FinalReport,
+    PauseReport,
+    ProgressAnswer,
+    ProgressReport,
+)
+from asya_gateway.domain.status import ErrorClass, TaskError, TaskStatus
+from asya_gateway.domain.task import Caller, FlyEvent, Snapshot, Task, TaskUpdate
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRules:
+    """What the deployment says about tasks; times in seconds, sizes in bytes."""
+
+    mesh_url: str
+    default_timeout: float = 86_400.0
+    max_envelope: int = 10 * 1024 * 1024 + 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call of a flow. `payload` is what the first actor gets; `check` holds it against the inputSchema.
+
+    `headers` join the envelope's (traceparent, tracestate, protocol ids).
+    """
+
+    served: ServedFlow
+    payload: Any
+    caller: Caller
+    surface: str
+    context_id: str | None = None
+    headers: Mapping[str, Any] = field(default_factory=dict)
+    check: bool = True
+
+
+class Tasks:
+    """Everything that can be done to a task. Every method raises Unavailable while Postgres is away."""
+
+    def __init__(
+        self,
+        store: TaskStore,
+        feed: UpdateFeed,
+        fly: FlyBroadcast,
+        rules: TaskRules,
+        compile_schema: Callable[[Mapping[str, Any]], ArgumentCheck],
+    ) -> None:
+        self._store = store
+        self._feed = feed
+        self._fly = fly
+        self._rules = rules
+        self._compile_schema = compile_schema
+
+    # What callers do
+
+    async def submit(self, call: Call) -> Task:
+        """Accept a call: after this returns the task is committed and will be delivered at least once.
+
+        Raises InvalidArguments, TooLarge, Overloaded, Unavailable; nothing is stored then.
+        """
+        if call.check and (violations := call.served.check(call.payload)):
+            raise InvalidArguments(violations)
+        new = self._new_task(call)
+        if len(new.envelope) > self._rules.max_envelope:
+            raise TooLarge(f"expected an envelope of at most {self._rules.max_envelope} bytes", field="arguments")
+        await self._store.create(new)
+        return Task(
+            id=new.id,
+            status=TaskStatus.PENDING,
+            flow=new.flow,
+            owner=new.owner,
+            route=new.route,
+            progress=0.0,
+            last_seq=1,
+            created_at=new.created_at,
+            updated_at=new.created_at,
+            context_id=new.context_id,
+            deadline_at=new.deadline_at,
+        )
+
+    def _new_task(self, call: Call) -> NewTask:
+        flow = call.served.flow
+        now = datetime.now(UTC)
+        route = Route((), flow.entrypoint, tuple(flow.route_next))
+        timeout = self._rules.default_timeout if flow.timeout is None else flow.timeout
+        deadline = now + timedelta(seconds=timeout)
+        stamped_deadline = None if flow.timeout is None else deadline
+        envelope = Envelope(
+            id=new_task_id(),
+            route=route,
+            headers={**call.headers, HEADER_GATEWAY_URL: self._rules.mesh_url, HEADER_FLOW: flow.name},
+            status=initial_status(flow.entrypoint, now, stamped_deadline),
+            payload=None,
+        )
+        payload = jsontext.dumps(call.payload)
+        return NewTask(
+            id=envelope.id,
+            flow=flow.name,
+            owner=call.caller.owner,
+            surface=call.surface,
+            route=route,
+            payload=payload,
+            envelope=_with_payload(envelope, payload),
+            created_at=now,
+            deadline_at=deadline,
+            context_id=call.context_id,
+        )
+
+    async def get(self, task_id: str, caller: Caller | None) -> Task:
+        """The task with payload, result, error and open pause; `caller` None is the mesh, which sees all.
+
+        Raises TaskNotFound.
+        """
+        task = await self._store.get(task_id, owner=_owner(caller))
+        if task is None:
+            raise TaskNotFound(task_id)
+        return task
+
+    async def list(self, query: TaskFilter) -> list[Task]:
+        """Tasks without bodies, newest first."""
+        return await self._store.list(query)
+
+    async def cancel(self, task_id: str, caller: Caller | None, reason: str = "Task canceled") -> Task:
+        """End a task that has not ended, and its children. Raises TaskNotFound, Conflict."""
+        outcome = await self._store.finish(
+            FinalReport(
+                task_id=task_id,
+                status=TaskStatus.CANCELED,
+                message=reason,
+                error=TaskError("canceled", reason, ErrorClass.CANCELED),
+                owner=_owner(caller),
+            )
+        )
+        task = await self.get(task_id, caller)
+        if outcome is not FinalOutcome.APPLIED:
+            raise Conflict(f"expected a task that has not ended; it is {task.status}", field="status")
+        return task
+
+    async def answer(self, task_id: str, caller: Caller | None, answer: Any, *, pause_id: str | None = None) -> Task:
+        """Answer the question a task waits on; the first answer wins, and the task is running before x-resume
+        hears of it. Raises TaskNotFound, Conflict, InvalidArguments."""
+        point = await self._store.pause_point(task_id, owner=_owner(caller))
+        if point is None:
+            raise TaskNotFound(task_id)
+        pause = point.task.pause
+        if pause is None or not point.task.status.waiting:
+            raise Conflict(f"expected a task that waits for an answer; it is {point.task.status}", field="status")
+        if pause_id is not None and pause_id != pause.id:
+            raise Conflict("expected the pause that is open now", field="pause_id")
+        if violations := self._compile_schema(pause.schema)(answer):
+            raise InvalidArguments(violations)
+        envelope = resume_envelope(point, answer, self._rules.mesh_url)
+        accepted = await self._store.answer(
+            Answer(
+                task_id=point.task.id,
+                owner=_owner(caller),
+                pause_id=pause.id,
+                answer=jsontext.dumps(answer),
+                envelope=envelope.to_json(),
+                deadline_at=thawed_deadline(point.task, datetime.now(UTC)),
+            )
+        )
+        if not accepted:
+            raise Conflict("the task was answered or ended in the meantime", field="status")
+        return await self.get(task_id, caller)
+
+    def follow(
+        self,
+        task_id: str,
+        caller: Caller | None,
+        *,
+        after: int = 0,
+        keepalive: float = 15.0,
+        fly: bool = True,
+    ) -> AsyncGenerator[Snapshot | TaskUpdate | FlyEvent | None]:
+        """See following.follow: a Snapshot, then updates and live events to the end."""
+        return follow(
+            self._store,
+            self._feed,
+            task_id,
+            owner=_owner(caller),
+            after=after,
+            keepalive=keepalive,
+            fly=fly,
+        )
+
+    async def wait(self, task_id: str, caller: Caller | None, seconds: float) -> Task:
+        """The task once it has ended or waits for an answer, or as it stands after `seconds`."""
+        until = time.monotonic() + seconds
+        keepalive = min(1.0, max(seconds, 0.01))
+        async with aclosing(self.follow(task_id, caller, keepalive=keepalive, fly=False)) as items:
+            async for item in items:
+                if _worth_telling(item) or time.monotonic() >= until:
+                    break
+        return await self.get(task_id, caller)
+
+    # What actors do
+
+    async def report(self, report: ProgressReport) -> ProgressAnswer:
+        """Take a progress report; a stale one changes nothing, an unknown id is none of our business."""
+        return await self._store.report(report)
+
+    async def finish(self, report: FinalReport) -> FinalOutcome:
+        """Take a final report; the first one wins."""
+        return await self._store.finish(report)
+
+    async def pause(self, report: PauseReport) -> ProgressAnswer:
+        """Take a question; the clock stops."""
+        return await self._store.pause(report)
+
+    async def announce(self, child: ChildAnnouncement) -> None:
+        """Take a fan-out's child."""
+        await self._store.announce(child)
+
+    async def fly(self, event: FlyEvent) -> None:
+        """Pass a live event to whoever reads now."""
+        await self._fly.send(event)
+
+    async def active(self, task_id: str) -> bool:
+        """Whether work on this id makes sense: unknown ids are somebody else's, so they count as active."""
+        task = await self._store.get(task_id, owner=None)
+        if task is None:
+            return True
+        overdue = task.deadline_at is not None and task.deadline_at <= datetime.now(UTC)
+        return not (task.status.terminal or task.status.waiting or overdue)
+
+
+def _worth_telling(item: Snapshot | TaskUpdate | FlyEvent | None) -> bool:
+    """Whether a caller who waits should be answered now."""
+    match item:
+        case Snapshot(task=Task(status=status)) | TaskUpdate(status=status):
+            return status.terminal or status.waiting
+        case _:
+            return False
+
+
+def _owner(caller: Caller | None) -> str | None:
+    return None if caller is None else caller.owner
+
+
+def _with_payload(envelope: Envelope, payload: str) -> str:
+    """The envelope's JSON with a payload that is encoded already, since payloads may be large."""
+    frame = envelope.as_dict()
+    del frame["payload"]
+    return f'{jsontext.dumps(frame)[:-1]},"payload":{payload}}}'

@@ -1,0 +1,1 @@
+"""What this pod serves: flows.yaml and the pushed registry document, compiled and swapped in whole."""

@@ -1,0 +1,146 @@
+"""Every setting of the gateway: its variable, its default, and why. Read once at the start, passed down."""
+
+import os
+import socket
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from asya_crds.durations import Duration
+
+
+class Mode(StrEnum):
+    """Which routes a process serves."""
+
+    API = "api"
+    MESH = "mesh"
+    TESTING = "testing"
+
+
+class LogLevel(StrEnum):
+    """The levels of Python's logging, in lower case."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+CommaList = Annotated[list[str], NoDecode]
+MIB = 1024 * 1024
+
+
+class Settings(BaseSettings):
+    """The gateway's settings, from variables that begin with ASYA_ (docs/settings.md is held against this class)."""
+
+    model_config = SettingsConfigDict(env_prefix="ASYA_", extra="ignore", frozen=True)
+
+    gateway_mode: Mode = Field(description="Which routes to serve: api, mesh or testing (both). Required.")
+    gateway_host: str = Field(
+        "0.0.0.0",  # noqa: S104 # a pod serves its own address; `asya dev` and the tests say 127.0.0.1
+        description="Address to listen on.",
+    )
+    gateway_port: int = Field(8080, ge=0, le=65535, description="Port of the routes; 0 takes a free one.")
+    metrics_port: int = Field(9090, ge=0, le=65535, description="Port of /metrics, apart from what callers reach.")
+    log_level: LogLevel = Field(LogLevel.INFO, description="Least level that is logged.")
+    log_format: Literal["json", "text"] = Field("json", description="json for machines, text for a terminal.")
+    pod_name: str = Field(
+        default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}",
+        description="Name of this process in gateway_pods and logs; a Deployment sets it from metadata.name.",
+    )
+    namespace: str = Field("default", description="Namespace in the names of queues: asya-{namespace}-{actor}.")
+
+    database_url: str = Field("", description="PostgreSQL DSN (15 or newer). Required.")
+    db_max_conns: int = Field(10, ge=2, le=200, description="Largest number of pooled connections of one process.")
+    db_min_conns: int = Field(2, ge=0, le=200, description="Connections kept open when idle.")
+    db_statement_timeout: Duration = Field(
+        30.0,
+        description="Longest a statement may run, so that a stuck one cannot hold its connection for ever.",
+    )
+
+    config_path: str = Field("", description="flows.yaml, or a folder of *.yaml: the mounted ConfigMap gateway-flows.")
+    config_poll_interval: Duration = Field(10.0, description="How often the mounted file is looked at.")
+
+    transport: Literal["postgres", "rabbitmq"] = Field(
+        "postgres", description="Queue system that carries envelopes; postgres is the embedded default."
+    )
+    rabbitmq_url: str = Field("", description="AMQP URL; required with ASYA_TRANSPORT=rabbitmq.")
+    rabbitmq_exchange: str = Field("asya", description="Durable topic exchange that envelopes are published to.")
+    rabbitmq_pool_size: int = Field(20, ge=1, le=200, description="Largest number of channels for publishing.")
+    queue_visibility_timeout: Duration = Field(
+        60.0,
+        description="Lease of a message taken from the postgres transport; renewed while a handler works.",
+    )
+
+    mesh_url: str = Field("", description="Base URL where actors reach the mesh routes; stamped into envelopes.")
+    public_url: str = Field("", description="Base URL where callers reach the api routes; used in links.")
+    allowed_origins: CommaList = Field(
+        default_factory=list,
+        description="Origins of web pages that may call, comma separated; loopback pages may on loopback addresses.",
+    )
+    allowed_hosts: CommaList = Field(
+        default_factory=list,
+        description="Host headers to accept besides loopback, public and pod names; '*' accepts every one.",
+    )
+
+    default_timeout: Duration = Field(
+        86_400.0,
+        gt=0,
+        description="Deadline of a task whose flow has no timeout, so that no task lives for ever.",
+    )
+    mcp_max_wait: Duration = Field(
+        300.0, gt=0, description="Longest a blocking MCP call waits; then it answers that the task goes on."
+    )
+    rest_max_wait: Duration = Field(60.0, ge=0, description="Cap of `Prefer: wait=N`.")
+    max_call_bytes: int = Field(10 * MIB, ge=1024, description="Largest body of a call or an answer.")
+    max_report_bytes: int = Field(1 * MIB, ge=1024, description="Largest body of a progress report.")
+    max_final_bytes: int = Field(10 * MIB, ge=1024, description="Largest body of a final report.")
+    max_fly_bytes: int = Field(1 * MIB, ge=1024, description="Largest body of a live event.")
+    max_streams: int = Field(10_000, ge=1, description="Open streams of one process; one more gets 503.")
+    keepalive_interval: Duration = Field(15.0, gt=0, description="A quiet stream gets a comment this often.")
+    stream_write_timeout: Duration = Field(
+        30.0,
+        gt=0,
+        description="A reader that takes nothing for so long is cut off, or it would hold its stream for ever.",
+    )
+    drain_timeout: Duration = Field(25.0, ge=0, description="How long open requests may go on after SIGTERM.")
+    drain_delay: Duration = Field(
+        0.0,
+        ge=0,
+        description="How long to go on accepting after SIGTERM, until endpoints have forgotten this pod.",
+    )
+
+    batch_rows: int = Field(256, ge=1, le=10_000, description="Most writes that are committed together.")
+    batch_bytes: int = Field(4 * MIB, ge=1024, description="Most bytes that are committed together.")
+    waiting_rows: int = Field(20_000, ge=1, description="Writes that may wait; beyond it callers get 503.")
+    waiting_bytes: int = Field(256 * MIB, ge=1024, description="Bytes of writes that may wait; beyond it 503.")
+
+    retention_tasks: Duration = Field(90 * 86_400.0, description="How long finished tasks are kept.")
+    retention_updates: Duration = Field(30 * 86_400.0, description="How long updates of finished tasks are kept.")
+
+    otel_enabled: bool = Field(
+        False, description="Send traces by OTLP (needs the extra `telemetry`; OTEL_* variables apply)."
+    )
+
+    @field_validator("allowed_origins", "allowed_hosts", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+UNHONOURED = (
+    "ASYA_A2A_API_KEY",
+    "ASYA_A2A_JWT_JWKS_URL",
+    "ASYA_A2A_JWT_ISSUER",
+    "ASYA_A2A_JWT_AUDIENCE",
+    "ASYA_MCP_API_KEY",
+    "ASYA_MCP_OAUTH_ENABLED",
+    "ASYA_MCP_OAUTH_ISSUER",
+    "ASYA_MCP_OAUTH_SECRET",
+    "ASYA_MCP_OAUTH_TOKEN_TTL",
+    "ASYA_MCP_OAUTH_REGISTRATION_TOKEN",
+)
+"""Variables that promise authentication. Until it is built, one that is set stops the start, so that nobody
+runs open by mistake."""

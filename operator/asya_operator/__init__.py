@@ -1,0 +1,1 @@
+"""The operator: from ConfigMap, Flow and AsyncActor resources to a registry that gateways serve."""
