@@ -1,0 +1,112 @@
+"""Fixtures that every kind of test shares: real servers, a database or a virtual host for each test.
+
+`ASYA_TEST_POSTGRES_URL` (a database in which databases may be created) and `ASYA_TEST_RABBITMQ_URL` name
+servers that run already; otherwise private ones are started, one of each for every pytest process that asks.
+`ASYA_TEST_POSTGRES=15` takes the distribution's PostgreSQL of that version. Where a server cannot be had its
+tests are skipped with the reason, or fail with `ASYA_TEST_REQUIRE_ALL=1`.
+"""
+
+import os
+import uuid
+from collections.abc import Iterator
+from typing import NoReturn
+
+import pytest
+
+from tests.servers.databases import create_template, execute, with_database
+from tests.servers.postgres import PostgresServer
+from tests.servers.processes import ServerUnavailable
+from tests.servers.rabbitmq import RabbitNode
+
+
+def _missing(reason: ServerUnavailable) -> NoReturn:
+    if os.environ.get("ASYA_TEST_REQUIRE_ALL") == "1":
+        pytest.fail(f"ASYA_TEST_REQUIRE_ALL is set, and {reason}")
+    pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """The private server of this pytest process. Tests that stop or kill one start their own instead."""
+    try:
+        server = PostgresServer(os.environ.get("ASYA_TEST_POSTGRES", "18"))
+    except ServerUnavailable as reason:
+        _missing(reason)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_url(request: pytest.FixtureRequest) -> str:
+    """The URL of a database whose user may create others."""
+    given = os.environ.get("ASYA_TEST_POSTGRES_URL")
+    if given:
+        return given
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    return server.url
+
+
+@pytest.fixture(scope="session")
+def template_database(postgres_url: str) -> Iterator[str]:
+    """The name of a database with the whole schema (tests/servers/databases.py)."""
+    name = f"asya_template_{uuid.uuid4().hex[:12]}"
+    create_template(postgres_url, name)
+    yield name
+    execute(postgres_url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def database_url(postgres_url: str, template_database: str) -> Iterator[str]:
+    """A database of the test's own, with the schema, dropped after it."""
+    name = f"asya_test_{uuid.uuid4().hex[:12]}"
+    execute(postgres_url, f'CREATE DATABASE "{name}" TEMPLATE "{template_database}"')
+    yield with_database(postgres_url, name)
+    execute(postgres_url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def empty_database_url(postgres_url: str) -> Iterator[str]:
+    """A database of the test's own without any table, dropped after it."""
+    name = f"asya_test_{uuid.uuid4().hex[:12]}"
+    execute(postgres_url, f'CREATE DATABASE "{name}"')
+    yield with_database(postgres_url, name)
+    execute(postgres_url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_node() -> Iterator[RabbitNode]:
+    """The private node of this pytest process. A test that stops it starts it again before it ends."""
+    try:
+        node = RabbitNode()
+    except ServerUnavailable as reason:
+        _missing(reason)
+    try:
+        node.start()
+        yield node
+    finally:
+        node.close()
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_url(request: pytest.FixtureRequest) -> str:
+    """The URL of a virtual host of a running broker."""
+    given = os.environ.get("ASYA_TEST_RABBITMQ_URL")
+    if given:
+        return given
+    node: RabbitNode = request.getfixturevalue("rabbitmq_node")
+    return node.url
+
+
+@pytest.fixture
+def rabbitmq_vhost_url(request: pytest.FixtureRequest, rabbitmq_url: str) -> Iterator[str]:
+    """A virtual host of the test's own, removed after it; of a given broker its one virtual host, shared."""
+    if os.environ.get("ASYA_TEST_RABBITMQ_URL"):
+        yield rabbitmq_url
+        return
+    node: RabbitNode = request.getfixturevalue("rabbitmq_node")
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    yield node.create_vhost(name)
+    node.delete_vhost(name)

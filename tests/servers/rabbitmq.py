@@ -1,0 +1,190 @@
+"""A private RabbitMQ node for tests and benchmarks, of the rabbitmq-server that the machine has.
+
+It has its own name, port mapper, ports and folders, so any number of them run side by side and beside the
+system's own; it listens to 127.0.0.1 alone. The management plugin is there for virtual hosts, without its
+statistics.
+"""
+
+import base64
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import urllib.parse
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from tests.servers.processes import (
+    ServerFailed,
+    ServerUnavailable,
+    command_as,
+    family,
+    free_port,
+    kill_family,
+    log_tail,
+    stop_process,
+    wait_until,
+)
+
+CONFIGURATION = """\
+listeners.tcp.1 = 127.0.0.1:{port}
+management.tcp.ip = 127.0.0.1
+management.tcp.port = {management_port}
+management_agent.disable_metrics_collector = true
+log.console = false
+log.file.level = warning
+vm_memory_high_watermark.absolute = 2GB
+disk_free_limit.absolute = 50MB
+raft.wal_max_size_bytes = 67108864
+"""
+
+
+def server_script() -> Path:
+    """rabbitmq-server itself, not the distribution's wrapper, which insists on a user of its own."""
+    candidates = sorted(Path("/usr/lib/rabbitmq/lib").glob("rabbitmq_server-*/sbin/rabbitmq-server"))
+    if candidates:
+        return candidates[-1]
+    found = shutil.which("rabbitmq-server")
+    if found is None:
+        raise ServerUnavailable("there is no rabbitmq-server on this machine")
+    return Path(found)
+
+
+class RabbitNode:
+    """One node with empty folders. Starting twice keeps ports, name and data; `close` removes them."""
+
+    def __init__(self) -> None:
+        self._script = server_script()
+        if shutil.which("epmd") is None:
+            raise ServerUnavailable("there is no epmd (Erlang) on this machine")
+        self.port, self.management_port = free_port(), free_port()
+        self._epmd_port, self._distribution_port = free_port(), free_port()
+        self.folder = Path(tempfile.mkdtemp(prefix="asya-rabbitmq-"))
+        self.log = self.folder / "output"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._epmd: subprocess.Popen[bytes] | None = None
+        (self.folder / "rabbitmq.conf").write_text(
+            CONFIGURATION.format(port=self.port, management_port=self.management_port)
+        )
+        (self.folder / "plugins").write_text("[rabbitmq_management].\n")
+
+    @property
+    def url(self) -> str:
+        """Of the virtual host `/`."""
+        return self.vhost_url("/")
+
+    def vhost_url(self, vhost: str) -> str:
+        """The URL of another virtual host of this node."""
+        return f"amqp://guest:guest@127.0.0.1:{self.port}/{urllib.parse.quote(vhost, safe='')}"
+
+    @property
+    def pid(self) -> int:
+        """Of the Erlang machine."""
+        if self._process is None:
+            raise ServerFailed("RabbitMQ is not running")
+        return self._process.pid
+
+    def start(self, timeout: float = 90.0) -> None:
+        """Start, and return when it takes connections and requests."""
+        environment = self._environment()
+        with self.log.open("ab") as log:
+            streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
+            if self._epmd is None:
+                # Started here, since the node would leave a daemon behind that nobody ends.
+                self._epmd = subprocess.Popen(
+                    command_as(None, ["epmd", "-port", str(self._epmd_port), "-address", "127.0.0.1"]),
+                    env=environment,
+                    start_new_session=True,
+                    **streams,
+                )
+            self._process = subprocess.Popen(
+                command_as(None, [str(self._script)]), env=environment, start_new_session=True, **streams
+            )
+        wait_until(self._ready, timeout, "RabbitMQ was not ready", self.log)
+
+    def stop(self, timeout: float = 30.0) -> None:
+        """An orderly stop: connections are closed, queues are written."""
+        if self._process is not None:
+            stop_process(self._process, signal.SIGTERM, timeout)
+            self._process = None
+
+    def kill(self) -> None:
+        """SIGKILL, as a failing machine would."""
+        if self._process is not None:
+            kill_family(family(self._process.pid))
+            self._process.wait(10)
+            self._process = None
+
+    def restart(self) -> None:
+        """Stop and start again with the same ports and data."""
+        self.stop()
+        self.start()
+
+    def close(self) -> None:
+        """Stop and remove everything."""
+        self.kill()
+        if self._epmd is not None:
+            stop_process(self._epmd, signal.SIGTERM, 10)
+            self._epmd = None
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def request(self, method: str, path: str, body: object = None) -> Any:
+        """A call of the management API; None for an empty answer. Raises urllib.error.HTTPError."""
+        call = urllib.request.Request(
+            f"http://127.0.0.1:{self.management_port}/api{path}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={
+                "authorization": "Basic " + base64.b64encode(b"guest:guest").decode(),
+                "content-type": "application/json",
+            },
+        )
+        with urllib.request.urlopen(call, timeout=30) as answer:
+            text = answer.read()
+        return json.loads(text) if text else None
+
+    def create_vhost(self, name: str) -> str:
+        """Create a virtual host and return its URL."""
+        quoted = urllib.parse.quote(name, safe="")
+        self.request("PUT", f"/vhosts/{quoted}", {})
+        self.request("PUT", f"/permissions/{quoted}/guest", {"configure": ".*", "write": ".*", "read": ".*"})
+        return self.vhost_url(name)
+
+    def delete_vhost(self, name: str) -> None:
+        """Remove a virtual host with all its queues."""
+        self.request("DELETE", f"/vhosts/{urllib.parse.quote(name, safe='')}")
+
+    def _ready(self) -> bool:
+        if self._process is None or self._process.poll() is not None:
+            raise ServerFailed(f"RabbitMQ ended while it started{log_tail(self.log)}")
+        try:
+            self.request("GET", "/vhosts")
+            with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+                connection.sendall(b"AMQP\0\0\x09\x01")
+                return connection.recv(1) == b"\x01"
+        except OSError:
+            return False
+
+    def _environment(self) -> dict[str, str]:
+        kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
+        return kept | {
+            "HOME": str(self.folder),  # the cookie stands there
+            "RUNNING_UNDER_SYSTEMD": "true",  # the script becomes the Erlang machine: one pid to signal
+            "ERL_EPMD_PORT": str(self._epmd_port),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODENAME": f"asya-{self.port}@localhost",
+            "RABBITMQ_DIST_PORT": str(self._distribution_port),
+            "RABBITMQ_CONFIG_FILE": str(self.folder / "rabbitmq.conf"),
+            "RABBITMQ_CONF_ENV_FILE": str(self.folder / "none.conf"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "plugins"),
+            "RABBITMQ_MNESIA_BASE": str(self.folder / "data"),
+            "RABBITMQ_LOG_BASE": str(self.folder / "log"),
+            "RABBITMQ_PID_FILE": str(self.folder / "pid"),
+            "RABBITMQ_GENERATED_CONFIG_DIR": str(self.folder / "generated"),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1} "
+            "+sbwt none +sbwtdcpu none +sbwtdio none",
+        }
