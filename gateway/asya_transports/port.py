@@ -17,6 +17,13 @@ class Unavailable(TransportError):
     """The queue system cannot be reached now; the same call may go through later."""
 
 
+class LeaseLost(Unavailable):
+    """The message is no longer ours: its lease ran out, or the connection that it came by is gone.
+
+    The queue system delivers it again, to us or to somebody else. Repeating the answer is no help.
+    """
+
+
 class Unroutable(TransportError):
     """No queue takes messages for this actor; it must be declared before the same call can succeed."""
 
@@ -57,20 +64,29 @@ class Delivery(Protocol):
 
     @property
     def deliveries(self) -> int:
-        """How often the message was delivered, this time included; at least 1."""
+        """How often the message was delivered, this time included; at least 1. Of a dead letter, how often it
+        was delivered in the queue it died in."""
 
     async def ack(self) -> None:
-        """Done: the message is gone for good. Raises Unavailable where that could not be made sure."""
+        """Done: the message is gone for good. Raises Unavailable where that could not be made sure, LeaseLost
+        where it has become somebody else's."""
 
     async def nack(self, delay: float = 0.0) -> None:
-        """Put it back, to be delivered again after `delay` seconds (by default at once)."""
+        """Put it back, to be delivered again after `delay` seconds (by default at once).
+
+        A message that has used up its deliveries goes to the dead letters instead. Raises as `ack`.
+        """
 
     async def requeue(self, body: bytes, delay: float = 0.0) -> None:
         """Replace it by a message with this body, delivered after `delay` seconds, as a fresh message
-        (its count of deliveries starts anew). The old one is gone only once the new one is confirmed."""
+        (its count of deliveries starts anew). The old one is gone only once the new one is confirmed.
+        Raises as `ack`, and Refused for a body that the queue system does not take."""
 
     async def extend(self) -> None:
-        """Renew the lease by a full visibility timeout; a transport without leases does nothing."""
+        """Renew the lease by a full visibility timeout; a transport without leases does nothing.
+
+        Nobody has to call it: leases are renewed while the message is held. Raises as `ack`.
+        """
 
 
 class Transport(Protocol):
@@ -97,6 +113,7 @@ class Transport(Protocol):
     def receive(self, actor: str, *, prefetch: int = 1) -> AbstractAsyncContextManager[AsyncGenerator[Delivery]]:
         """A never-ending stream of deliveries, at most `prefetch` of them unanswered at a time.
 
+        It waits, and does not end or raise, while the queue system is away or the queue does not exist yet.
         Leaving the context stops taking; what was taken and not answered goes back.
         """
 

@@ -1,0 +1,53 @@
+"""How the gateway's storage puts messages into queues inside a transaction of its own, and rings afterwards.
+
+The contract, for any statement on the same database:
+
+    INSERT INTO queue_messages (queue, body) SELECT …
+
+`queue` is `asya_transports.names.queue_name(namespace, actor)`, `body` the envelope's JSON as UTF-8 (`bytea`). Every
+other column has the default that a fresh message needs; `ready_at` may be given to delay the first delivery. Nothing
+is checked: a message for an actor that nobody has declared stays, and is delivered once somebody receives for it.
+After the commit call `ring`; without it the message is found by the next safety poll (a second by default).
+"""
+
+import hashlib
+from collections.abc import Iterable
+
+from asya_transports.postgres.schema import Connection
+
+ENQUEUE_TABLE = "queue_messages"
+ENQUEUE_COLUMNS = ("queue", "body")
+"""The columns that an insert of the gateway's own has to fill: text and bytea."""
+
+PAYLOAD_BYTES = 7900
+"""PostgreSQL refuses a NOTIFY payload of 8,000 bytes or more."""
+
+
+def bell_channel(namespace: str) -> str:
+    """The LISTEN channel of a namespace: `asya_queues_{namespace}`, hashed where an identifier cannot hold it."""
+    channel = f"asya_queues_{namespace}"
+    if len(channel.encode()) < 64:
+        return channel
+    return "asya_queues_" + hashlib.sha256(namespace.encode()).hexdigest()[:40]
+
+
+def payloads(actors: Iterable[str]) -> list[str]:
+    """The actors' names joined by commas, each payload short enough for one NOTIFY."""
+    texts: list[str] = []
+    for actor in sorted(set(actors)):
+        if texts and len(texts[-1].encode()) + len(actor.encode()) < PAYLOAD_BYTES:
+            texts[-1] += "," + actor
+        else:
+            texts.append(actor)
+    return texts
+
+
+async def ring(connection: Connection, namespace: str, actors: Iterable[str]) -> None:
+    """Wake whoever receives for these actors. Call it outside the transaction that wrote the messages, since a
+    NOTIFY inside it makes all commits of the database wait for one another. Raises asyncpg's errors, which a
+    caller may ignore: the safety poll finds the messages."""
+    texts = payloads(actors)
+    if texts:
+        await connection.execute(
+            "SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload", bell_channel(namespace), texts
+        )

@@ -1,0 +1,102 @@
+"""Every SQL statement of the queues. Statements that touch several messages lock them in the order of their ids,
+and takes and renewals skip what is locked, so that none of them waits for another in a circle."""
+
+DECLARE = """
+INSERT INTO queues (name, namespace, actor, max_deliveries) VALUES ($1, $2, $3, $4)
+ON CONFLICT (name) DO NOTHING
+"""
+
+DELETE_QUEUE = """
+WITH gone AS (DELETE FROM queues WHERE name = $1), messages AS (
+    SELECT id FROM queue_messages WHERE queue = $1 ORDER BY id FOR UPDATE
+)
+DELETE FROM queue_messages WHERE id IN (SELECT id FROM messages)
+"""
+
+PUBLISH = """
+WITH known AS MATERIALIZED (SELECT name FROM queues WHERE name = ANY($1::text[])), inserted AS (
+    INSERT INTO queue_messages (queue, body)
+    SELECT message.queue, message.body FROM unnest($1::text[], $2::bytea[]) AS message (queue, body)
+    WHERE message.queue IN (SELECT name FROM known)
+)
+SELECT name FROM known
+"""
+
+# A message that was delivered too often (its consumers died, none of them put it back) is moved to the dead
+# letters by the very statement that would have delivered it once more.
+TAKE = """
+WITH ready AS MATERIALIZED (
+    SELECT id FROM queue_messages WHERE queue = $1 AND ready_at <= now()
+    ORDER BY queue, ready_at, id LIMIT $2 FOR UPDATE SKIP LOCKED
+), enough AS MATERIALIZED (
+    SELECT coalesce((SELECT max_deliveries FROM queues WHERE name = $1), $4::integer) AS deliveries
+)
+UPDATE queue_messages AS message SET
+    queue = CASE WHEN dead THEN $5 ELSE queue END,
+    died_in = CASE WHEN dead THEN $6 ELSE died_in END,
+    died_after = CASE WHEN dead THEN message.deliveries ELSE died_after END,
+    deliveries = CASE WHEN dead THEN 0 ELSE message.deliveries + 1 END,
+    ready_at = CASE WHEN dead THEN now() ELSE now() + $3::interval END,
+    receipt = CASE WHEN dead THEN NULL ELSE gen_random_uuid() END
+FROM enough, LATERAL (SELECT message.deliveries >= enough.deliveries AS dead) AS verdict
+WHERE message.id = ANY (ARRAY(SELECT id FROM ready))
+RETURNING message.id, message.receipt, message.deliveries, message.died_in, message.died_after, message.body
+"""
+
+# Returns what is somebody else's now. A message that is not there at all counts as answered: either an earlier
+# try of this statement was committed although its answer was lost, or somebody else has finished it.
+ACK = """
+WITH held AS MATERIALIZED (
+    SELECT message.id FROM unnest($1::bigint[], $2::uuid[]) AS answer (id, receipt)
+    JOIN queue_messages AS message ON message.id = answer.id AND message.receipt = answer.receipt
+    ORDER BY message.id FOR UPDATE OF message
+), gone AS (
+    DELETE FROM queue_messages WHERE id = ANY (ARRAY(SELECT id FROM held)) RETURNING id
+)
+SELECT id FROM queue_messages WHERE id = ANY($1::bigint[]) AND id <> ALL (ARRAY(SELECT id FROM gone))
+"""
+
+NACK = """
+WITH enough AS MATERIALIZED (
+    SELECT coalesce((SELECT max_deliveries FROM queues WHERE name = $3), $5::integer) AS deliveries
+)
+UPDATE queue_messages AS message SET
+    queue = CASE WHEN dead THEN $6 ELSE queue END,
+    died_in = CASE WHEN dead THEN $7 ELSE died_in END,
+    died_after = CASE WHEN dead THEN message.deliveries ELSE died_after END,
+    deliveries = CASE WHEN dead THEN 0 ELSE message.deliveries END,
+    ready_at = CASE WHEN dead THEN now() ELSE now() + $4::interval END,
+    receipt = NULL
+FROM enough, LATERAL (SELECT message.deliveries >= enough.deliveries AS dead) AS verdict
+WHERE message.id = $1 AND message.receipt = $2
+RETURNING dead
+"""
+
+REQUEUE = """
+UPDATE queue_messages SET body = $3, deliveries = 0, ready_at = now() + $4::interval, receipt = NULL
+WHERE id = $1 AND receipt = $2 RETURNING id
+"""
+
+EXTEND = """
+WITH held AS MATERIALIZED (
+    SELECT message.id FROM unnest($1::bigint[], $2::uuid[]) AS lease (id, receipt)
+    JOIN queue_messages AS message ON message.id = lease.id AND message.receipt = lease.receipt
+    ORDER BY message.id FOR UPDATE OF message SKIP LOCKED
+)
+UPDATE queue_messages SET ready_at = now() + $3::interval WHERE id = ANY (ARRAY(SELECT id FROM held)) RETURNING id
+"""
+
+# What was handed to nobody ($3) was not delivered, so the delivery does not count.
+GIVE_BACK = """
+WITH held AS MATERIALIZED (
+    SELECT message.id, lease.untouched FROM unnest($1::bigint[], $2::uuid[], $3::boolean[])
+        AS lease (id, receipt, untouched)
+    JOIN queue_messages AS message ON message.id = lease.id AND message.receipt = lease.receipt
+    ORDER BY message.id FOR UPDATE OF message
+)
+UPDATE queue_messages AS message SET
+    ready_at = now(), receipt = NULL, deliveries = message.deliveries - held.untouched::integer
+FROM held WHERE message.id = held.id
+"""
+
+DEPTH = "SELECT count(*) FROM queue_messages WHERE queue = $1 AND ready_at <= now()"
