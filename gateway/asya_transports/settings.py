@@ -9,6 +9,9 @@ MAX_MESSAGE_BYTES = 128 * 1024 * 1024
 """RabbitMQ's own default limit for one message; the other queue systems hold themselves to it too."""
 
 
+CHANNELS = 2
+
+
 class SettingsError(ValueError):
     """A variable is missing or makes no sense; the text names it."""
 
@@ -41,7 +44,7 @@ class RabbitSettings:
 
     url: str
     exchange: str = "asya"
-    channels: int = 2
+    channels: int = CHANNELS
     """Channels that publishes are spread over. Each has any number of publishes outstanding, so a few serve any
     load; the variable's default of 20 belongs to clients that wait for each confirm."""
     publish_timeout: float = 5.0
@@ -85,7 +88,7 @@ def _rabbitmq(environment: Mapping[str, str]) -> RabbitSettings:
     return RabbitSettings(
         url=_rabbitmq_url(environment),
         exchange=environment.get("ASYA_RABBITMQ_EXCHANGE") or "asya",
-        channels=min(pool_size, RabbitSettings.__dataclass_fields__["channels"].default),
+        channels=min(pool_size, CHANNELS),
         prefetch=_positive(environment, "ASYA_RABBITMQ_PREFETCH", 1),
     )
 

@@ -1,11 +1,12 @@
 """The tables of the queues, created by whoever comes first."""
 
 from importlib.resources import files
+from typing import TypeAlias
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 """A connection of its own or one from a pool."""
 
 CURRENT = "asya queues, schema 1"

@@ -1,30 +1,36 @@
 """Every SQL statement of the queues. Statements that touch several messages lock them in the order of their ids,
 and takes and renewals skip what is locked, so that none of them waits for another in a circle."""
 
+# The text of statements below, not a value: nothing from outside comes near it.
+_DEAD = "message.deliveries >= (SELECT deliveries FROM enough)"
+
 DECLARE = """
 INSERT INTO queues (name, namespace, actor, max_deliveries) VALUES ($1, $2, $3, $4)
 ON CONFLICT (name) DO NOTHING
 """
 
-DELETE_QUEUE = """
-WITH gone AS (DELETE FROM queues WHERE name = $1), messages AS (
-    SELECT id FROM queue_messages WHERE queue = $1 ORDER BY id FOR UPDATE
-)
-DELETE FROM queue_messages WHERE id IN (SELECT id FROM messages)
+DELETE_QUEUE = "DELETE FROM queues WHERE name = $1"
+
+# In slices, so that a long queue does not outlast the statement timeout.
+DELETE_MESSAGES = """
+DELETE FROM queue_messages WHERE id = ANY (ARRAY(
+    SELECT id FROM queue_messages WHERE queue = $1 ORDER BY queue, ready_at, id LIMIT $2 FOR UPDATE SKIP LOCKED
+))
 """
 
 PUBLISH = """
 WITH known AS MATERIALIZED (SELECT name FROM queues WHERE name = ANY($1::text[])), inserted AS (
     INSERT INTO queue_messages (queue, body)
-    SELECT message.queue, message.body FROM unnest($1::text[], $2::bytea[]) AS message (queue, body)
-    WHERE message.queue IN (SELECT name FROM known)
+    SELECT message.queue, message.body
+    FROM unnest($1::text[], $2::bytea[]) WITH ORDINALITY AS message (queue, body, number)
+    WHERE message.queue IN (SELECT name FROM known) ORDER BY message.number
 )
 SELECT name FROM known
 """
 
 # A message that was delivered too often (its consumers died, none of them put it back) is moved to the dead
 # letters by the very statement that would have delivered it once more.
-TAKE = """
+TAKE = f"""
 WITH ready AS MATERIALIZED (
     SELECT id FROM queue_messages WHERE queue = $1 AND ready_at <= now()
     ORDER BY queue, ready_at, id LIMIT $2 FOR UPDATE SKIP LOCKED
@@ -32,16 +38,15 @@ WITH ready AS MATERIALIZED (
     SELECT coalesce((SELECT max_deliveries FROM queues WHERE name = $1), $4::integer) AS deliveries
 )
 UPDATE queue_messages AS message SET
-    queue = CASE WHEN dead THEN $5 ELSE queue END,
-    died_in = CASE WHEN dead THEN $6 ELSE died_in END,
-    died_after = CASE WHEN dead THEN message.deliveries ELSE died_after END,
-    deliveries = CASE WHEN dead THEN 0 ELSE message.deliveries + 1 END,
-    ready_at = CASE WHEN dead THEN now() ELSE now() + $3::interval END,
-    receipt = CASE WHEN dead THEN NULL ELSE gen_random_uuid() END
-FROM enough, LATERAL (SELECT message.deliveries >= enough.deliveries AS dead) AS verdict
+    queue = CASE WHEN {_DEAD} THEN $5 ELSE queue END,
+    died_in = CASE WHEN {_DEAD} THEN $6 ELSE died_in END,
+    died_after = CASE WHEN {_DEAD} THEN message.deliveries ELSE died_after END,
+    deliveries = CASE WHEN {_DEAD} THEN 0 ELSE message.deliveries + 1 END,
+    ready_at = CASE WHEN {_DEAD} THEN now() ELSE now() + $3::interval END,
+    receipt = CASE WHEN {_DEAD} THEN NULL ELSE gen_random_uuid() END
 WHERE message.id = ANY (ARRAY(SELECT id FROM ready))
 RETURNING message.id, message.receipt, message.deliveries, message.died_in, message.died_after, message.body
-"""
+"""  # noqa: S608 - composed of constants of this file
 
 # Returns what is somebody else's now. A message that is not there at all counts as answered: either an earlier
 # try of this statement was committed although its answer was lost, or somebody else has finished it.
@@ -56,21 +61,20 @@ WITH held AS MATERIALIZED (
 SELECT id FROM queue_messages WHERE id = ANY($1::bigint[]) AND id <> ALL (ARRAY(SELECT id FROM gone))
 """
 
-NACK = """
+NACK = f"""
 WITH enough AS MATERIALIZED (
     SELECT coalesce((SELECT max_deliveries FROM queues WHERE name = $3), $5::integer) AS deliveries
 )
 UPDATE queue_messages AS message SET
-    queue = CASE WHEN dead THEN $6 ELSE queue END,
-    died_in = CASE WHEN dead THEN $7 ELSE died_in END,
-    died_after = CASE WHEN dead THEN message.deliveries ELSE died_after END,
-    deliveries = CASE WHEN dead THEN 0 ELSE message.deliveries END,
-    ready_at = CASE WHEN dead THEN now() ELSE now() + $4::interval END,
+    queue = CASE WHEN {_DEAD} THEN $6 ELSE queue END,
+    died_in = CASE WHEN {_DEAD} THEN $7 ELSE died_in END,
+    died_after = CASE WHEN {_DEAD} THEN message.deliveries ELSE died_after END,
+    deliveries = CASE WHEN {_DEAD} THEN 0 ELSE message.deliveries END,
+    ready_at = CASE WHEN {_DEAD} THEN now() ELSE now() + $4::interval END,
     receipt = NULL
-FROM enough, LATERAL (SELECT message.deliveries >= enough.deliveries AS dead) AS verdict
 WHERE message.id = $1 AND message.receipt = $2
-RETURNING dead
-"""
+RETURNING queue = $6 AS died
+"""  # noqa: S608 - composed of constants of this file
 
 REQUEUE = """
 UPDATE queue_messages SET body = $3, deliveries = 0, ready_at = now() + $4::interval, receipt = NULL

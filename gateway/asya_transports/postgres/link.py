@@ -1,0 +1,91 @@
+"""Connections to the database, and what its errors mean to a transport."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import asyncpg
+
+from asya_transports.port import Refused, TransportError, Unavailable
+from asya_transports.postgres.schema import Connection
+from asya_transports.settings import PostgresSettings
+
+SESSION = {
+    "application_name": "asya-queues",
+    "jit": "off",
+    "plan_cache_mode": "force_custom_plan",
+    # Every statement here goes by an index; a planner whose statistics are from a time when the table was empty
+    # would read 200,000 waiting rows to sort them.
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "lock_timeout": "3000",
+    "statement_timeout": "5000",
+    "idle_in_transaction_session_timeout": "10000",
+}
+
+_REFUSALS = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.ProgramLimitExceededError,
+)
+
+
+class Link:
+    """A pool that connects with its first use. Its errors are the port's."""
+
+    def __init__(self, settings: PostgresSettings) -> None:
+        self._settings = settings
+        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._creating = asyncio.Lock()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection of the pool; raises Unavailable where none can be had within the publish timeout."""
+        with port_errors():
+            pool = self._pool or await self._create()
+            async with pool.acquire(timeout=self._settings.publish_timeout) as connection:
+                yield connection
+
+    async def _create(self) -> "asyncpg.Pool[asyncpg.Record]":
+        async with self._creating:
+            if self._pool is None:
+                self._pool = await asyncpg.create_pool(
+                    self._settings.url,
+                    min_size=0,
+                    max_size=self._settings.pool_size,
+                    timeout=self._settings.publish_timeout,
+                    command_timeout=self._settings.publish_timeout,
+                    server_settings=SESSION,
+                    reset=_keep_session,
+                )
+            return self._pool
+
+    async def close(self) -> None:
+        """Disconnect; what is under way has two seconds to end."""
+        pool, self._pool = self._pool, None
+        if pool is None:
+            return
+        try:
+            async with asyncio.timeout(2):
+                await pool.close()
+        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            pool.terminate()
+
+
+@contextmanager
+def port_errors() -> Iterator[None]:
+    """Turn the driver's errors into the port's: Refused for what the message itself causes, else Unavailable."""
+    try:
+        yield
+    except TransportError:
+        raise
+    except _REFUSALS as error:
+        raise Refused(f"the database refused the message: {error}") from error
+    except asyncpg.UndefinedTableError as error:
+        raise Unavailable(f"the queues' tables do not exist yet (asya migrate creates them): {error}") from error
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise Unavailable(f"the database is not available: {str(error) or type(error).__name__}") from error
+
+
+async def _keep_session(_: object) -> None:
+    """Instead of the driver's reset, a round trip for every statement: nothing here changes a session."""

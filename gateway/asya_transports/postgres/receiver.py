@@ -1,0 +1,235 @@
+"""One stream of deliveries: takes batches, waits for the bell, gives back what was not answered."""
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import AsyncGenerator, Callable
+from datetime import timedelta
+from uuid import UUID
+
+from asya_transports.names import DEAD_LETTERS
+from asya_transports.port import LeaseLost, Unavailable
+from asya_transports.postgres import statements
+from asya_transports.postgres.answers import Acknowledgements
+from asya_transports.postgres.keeper import Keeper
+from asya_transports.postgres.link import Link
+
+logger = logging.getLogger(__name__)
+
+MAX_TAKE = 64
+"""Messages of one take; their bodies are in memory at once."""
+
+
+class Delivery:
+    """A row that was taken. See port.Delivery."""
+
+    def __init__(self, owner: "Receiver", message: int, receipt: UUID, actor: str, deliveries: int, body: bytes):
+        self._owner = owner
+        self.message = message
+        self.receipt = receipt
+        self._actor = actor
+        self._deliveries = deliveries
+        self._body = body
+
+    @property
+    def actor(self) -> str:
+        """See port.Delivery."""
+        return self._actor
+
+    @property
+    def body(self) -> bytes:
+        """See port.Delivery."""
+        return self._body
+
+    @property
+    def deliveries(self) -> int:
+        """See port.Delivery."""
+        return self._deliveries
+
+    async def ack(self) -> None:
+        """See port.Delivery."""
+        try:
+            await self._owner.acknowledgements.add(self.message, self.receipt)
+        except LeaseLost:
+            self._owner.answered(self)
+            raise
+        self._owner.answered(self)
+
+    async def nack(self, delay: float = 0.0) -> None:
+        """See port.Delivery."""
+        await self._owner.put_back(self, delay)
+
+    async def requeue(self, body: bytes, delay: float = 0.0) -> None:
+        """See port.Delivery."""
+        await self._owner.replace(self, body, delay)
+
+    async def extend(self) -> None:
+        """See port.Delivery."""
+        await self._owner.extend(self)
+
+
+class Receiver:
+    """The consumer of one queue. `limit` is the number of deliveries where the queue is not declared (None: any)."""
+
+    def __init__(
+        self,
+        link: Link,
+        keeper: Keeper,
+        acknowledgements: Acknowledgements,
+        *,
+        queue: str,
+        actor: str,
+        dead_letters: str,
+        limit: int | None,
+        prefetch: int,
+        visibility_timeout: float,
+        poll_interval: float,
+        ring: Callable[[list[str]], None],
+    ) -> None:
+        self.acknowledgements = acknowledgements
+        self._link = link
+        self._keeper = keeper
+        self._queue = queue
+        self._actor = actor
+        self._dead_letters = dead_letters
+        self._limit = limit
+        self._prefetch = prefetch
+        self._visibility = timedelta(seconds=visibility_timeout)
+        self._poll_interval = poll_interval
+        self._ring = ring
+        self._held: dict[int, Delivery] = {}
+        self._untouched: deque[Delivery] = deque()
+        self._look = asyncio.Event()
+        self._look.set()
+        self._taking: asyncio.Task[None] | None = None
+
+    def rung(self) -> None:
+        """There may be something to take."""
+        self._look.set()
+
+    async def stream(self) -> AsyncGenerator[Delivery]:
+        """The deliveries, for ever."""
+        pause = 0.1
+        while True:
+            while self._untouched:
+                yield self._untouched.popleft()
+            self._look.clear()
+            if len(self._held) < self._prefetch:
+                try:
+                    await self._take()
+                    pause = 0.1
+                except Unavailable as error:
+                    logger.warning("taking from %s: %s", self._queue, error)
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 2, self._poll_interval)
+                    self._look.set()
+            if not self._untouched:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._poll_interval):
+                        await self._look.wait()
+
+    async def leave(self) -> None:
+        """Give back what was not answered; what cannot be given back now returns when its lease runs out."""
+        if self._taking is not None:
+            with contextlib.suppress(Unavailable):
+                await self._taking
+        held, self._held = list(self._held.values()), {}
+        untouched = {delivery.message for delivery in self._untouched}
+        self._untouched.clear()
+        for delivery in held:
+            self._keeper.release(delivery.message, delivery.receipt)
+        if not held:
+            return
+        try:
+            async with self._link.connection() as connection:
+                await connection.execute(
+                    statements.GIVE_BACK,
+                    [delivery.message for delivery in held],
+                    [delivery.receipt for delivery in held],
+                    [delivery.message in untouched for delivery in held],
+                )
+        except Unavailable as error:
+            logger.warning("giving back %d messages of %s: %s", len(held), self._queue, error)
+        self._ring([self._actor])
+
+    def answered(self, delivery: Delivery) -> None:
+        """It is ours no longer; there is room for another."""
+        self._keeper.release(delivery.message, delivery.receipt)
+        current = self._held.get(delivery.message)
+        if current is delivery:
+            del self._held[delivery.message]
+            self._look.set()
+
+    async def put_back(self, delivery: Delivery, delay: float) -> None:
+        """Back into the queue, or to the dead letters where it was delivered often enough."""
+        async with self._link.connection() as connection:
+            row = await connection.fetchrow(
+                statements.NACK,
+                delivery.message,
+                delivery.receipt,
+                self._queue,
+                timedelta(seconds=delay),
+                self._limit,
+                self._dead_letters,
+                self._actor,
+            )
+        self._done(delivery, found=row is not None)
+        if row is not None and row["died"]:
+            self._ring([DEAD_LETTERS])
+        elif delay <= 0:
+            self._ring([self._actor])
+
+    async def replace(self, delivery: Delivery, body: bytes, delay: float) -> None:
+        """The same row with another body, as fresh as a new one."""
+        async with self._link.connection() as connection:
+            row = await connection.fetchrow(
+                statements.REQUEUE, delivery.message, delivery.receipt, body, timedelta(seconds=delay)
+            )
+        self._done(delivery, found=row is not None)
+        if delay <= 0:
+            self._ring([self._actor])
+
+    async def extend(self, delivery: Delivery) -> None:
+        """A full visibility timeout from now."""
+        async with self._link.connection() as connection:
+            rows = await connection.fetch(statements.EXTEND, [delivery.message], [delivery.receipt], self._visibility)
+        if not rows:
+            raise LeaseLost("the lease ran out and the message was delivered again")
+
+    def _done(self, delivery: Delivery, *, found: bool) -> None:
+        self.answered(delivery)
+        if not found:
+            raise LeaseLost("the lease ran out and the message was delivered again")
+
+    async def _take(self) -> None:
+        # A task of its own: a reader that is cancelled in mid-take must not lose the rows to their leases.
+        self._taking = asyncio.create_task(self._take_batch(), name=f"take-{self._queue}")
+        await asyncio.shield(self._taking)
+        self._taking = None
+
+    async def _take_batch(self) -> None:
+        room = min(self._prefetch - len(self._held), MAX_TAKE)
+        async with self._link.connection() as connection:
+            rows = await connection.fetch(
+                statements.TAKE,
+                self._queue,
+                room,
+                self._visibility,
+                self._limit,
+                self._dead_letters,
+                self._actor,
+            )
+        died = False
+        for row in sorted(rows, key=lambda row: row["id"]):
+            if row["receipt"] is None:
+                died = True
+                continue
+            actor, deliveries = row["died_in"] or self._actor, row["died_after"] or row["deliveries"]
+            delivery = Delivery(self, row["id"], row["receipt"], actor, deliveries, row["body"])
+            self._held[delivery.message] = delivery
+            self._keeper.hold(delivery.message, delivery.receipt)
+            self._untouched.append(delivery)
+        if died:
+            self._look.set()
+            self._ring([DEAD_LETTERS])

@@ -1,0 +1,159 @@
+"""Queues as rows of PostgreSQL: the embedded default. See docs/delivery.md for what it promises."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+
+from asya_transports.names import DEAD_LETTERS, queue_name
+from asya_transports.port import (
+    MAX_DELIVERIES,
+    Delivery,
+    Message,
+    Queue,
+    Refused,
+    TransportError,
+    Unroutable,
+)
+from asya_transports.postgres import statements
+from asya_transports.postgres.answers import Acknowledgements
+from asya_transports.postgres.bell import Bell
+from asya_transports.postgres.keeper import Keeper
+from asya_transports.postgres.link import Link
+from asya_transports.postgres.receiver import Receiver
+from asya_transports.settings import PostgresSettings
+
+BATCH_ROWS = 256
+BATCH_BYTES = 4 * 1024 * 1024
+"""Messages of one INSERT; a larger one goes alone."""
+
+DELETE_SLICE = 5000
+
+
+class PostgresTransport:
+    """See port.Transport. Not connected until its first use; belongs to the event loop of that use."""
+
+    name = "postgres"
+
+    def __init__(self, settings: PostgresSettings, namespace: str) -> None:
+        self._settings = settings
+        self._namespace = namespace
+        self._link = Link(settings)
+        self._bell = Bell(self._link, namespace)
+        self._acknowledgements = Acknowledgements(self._link)
+        self._keeper = Keeper(settings, namespace, self._rung)
+        self._receivers: dict[str, set[Receiver]] = {}
+
+    async def declare(self, queue: Queue) -> None:
+        """See port.Transport. `foreign` makes no difference: no sidecar reads these queues."""
+        rows = [
+            (queue_name(self._namespace, DEAD_LETTERS), self._namespace, DEAD_LETTERS, None),
+            (queue_name(self._namespace, queue.actor), self._namespace, queue.actor, queue.max_deliveries),
+        ]
+        async with self._link.connection() as connection:
+            await connection.executemany(statements.DECLARE, rows)
+        self._bell.ring([queue.actor])
+
+    async def delete(self, actor: str) -> None:
+        """See port.Transport."""
+        queue = queue_name(self._namespace, actor)
+        async with self._link.connection() as connection:
+            await connection.execute(statements.DELETE_QUEUE, queue)
+            while await connection.execute(statements.DELETE_MESSAGES, queue, DELETE_SLICE) != "DELETE 0":
+                pass
+
+    async def publish(self, messages: Sequence[Message]) -> list[TransportError | None]:
+        """See port.Transport."""
+        answers: list[TransportError | None] = [None] * len(messages)
+        for batch in self._batches(messages, answers):
+            await self._insert(messages, batch, answers)
+        self._bell.ring({message.actor for message, answer in zip(messages, answers, strict=True) if not answer})
+        return answers
+
+    @asynccontextmanager
+    async def receive(self, actor: str, *, prefetch: int = 1) -> AsyncIterator[AsyncGenerator[Delivery]]:
+        """See port.Transport."""
+        async with self._receive(actor, prefetch, MAX_DELIVERIES) as stream:
+            yield stream
+
+    @asynccontextmanager
+    async def receive_dead_letters(self, *, prefetch: int = 1) -> AsyncIterator[AsyncGenerator[Delivery]]:
+        """See port.Transport."""
+        async with self._receive(DEAD_LETTERS, prefetch, None) as stream:
+            yield stream
+
+    async def depth(self, actor: str) -> int:
+        """See port.Transport."""
+        async with self._link.connection() as connection:
+            count = await connection.fetchval(statements.DEPTH, queue_name(self._namespace, actor))
+        return int(count)
+
+    async def close(self) -> None:
+        """See port.Transport."""
+        for receiver in [receiver for receivers in self._receivers.values() for receiver in receivers]:
+            await receiver.leave()
+        await self._acknowledgements.finish()
+        await self._bell.finish()
+        await self._keeper.stop()
+        await self._link.close()
+
+    @asynccontextmanager
+    async def _receive(self, actor: str, prefetch: int, limit: int | None) -> AsyncIterator[AsyncGenerator[Delivery]]:
+        receiver = Receiver(
+            self._link,
+            self._keeper,
+            self._acknowledgements,
+            queue=queue_name(self._namespace, actor),
+            actor=actor,
+            dead_letters=queue_name(self._namespace, DEAD_LETTERS),
+            limit=limit,
+            prefetch=prefetch,
+            visibility_timeout=self._settings.visibility_timeout,
+            poll_interval=self._settings.poll_interval,
+            ring=self._bell.ring,
+        )
+        self._keeper.start()
+        self._receivers.setdefault(actor, set()).add(receiver)
+        try:
+            async with aclosing(receiver.stream()) as stream:
+                yield stream
+        finally:
+            self._receivers[actor].discard(receiver)
+            await receiver.leave()
+
+    def _rung(self, actors: list[str] | None) -> None:
+        for actor in self._receivers if actors is None else actors:
+            for receiver in self._receivers.get(actor, ()):
+                receiver.rung()
+
+    def _batches(self, messages: Sequence[Message], answers: list[TransportError | None]) -> Iterator[list[int]]:
+        """Indexes of the messages of each INSERT; what is too large is answered here."""
+        batch: list[int] = []
+        size = 0
+        for index, message in enumerate(messages):
+            length = len(message.body)
+            if length > self._settings.max_message_bytes:
+                limit = self._settings.max_message_bytes
+                answers[index] = Refused(f"the message has {length} bytes, the limit is {limit}")
+                continue
+            if batch and (size + length > BATCH_BYTES or len(batch) == BATCH_ROWS):
+                yield batch
+                batch, size = [], 0
+            batch.append(index)
+            size += length
+        if batch:
+            yield batch
+
+    async def _insert(
+        self, messages: Sequence[Message], batch: list[int], answers: list[TransportError | None]
+    ) -> None:
+        queues = [queue_name(self._namespace, messages[index].actor) for index in batch]
+        bodies = [messages[index].body for index in batch]
+        try:
+            async with self._link.connection() as connection:
+                known = {row["name"] for row in await connection.fetch(statements.PUBLISH, queues, bodies)}
+        except TransportError as error:
+            for index in batch:
+                answers[index] = error
+            return
+        for index, queue in zip(batch, queues, strict=True):
+            if queue not in known:
+                answers[index] = Unroutable(f"queue {queue} is not declared")

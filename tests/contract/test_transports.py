@@ -1,0 +1,384 @@
+"""What port.py promises, asked of every queue system."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+import pytest
+
+from asya_transports.port import LeaseLost, Message, Queue, Refused, Unavailable, Unroutable
+from asya_transports.settings import PostgresSettings, RabbitSettings
+from tests.contract.transport_harness import (
+    LEASE,
+    Harness,
+    eventually_empty,
+    eventually_publishes,
+    message,
+    next_of,
+    publish,
+    take_one,
+)
+
+
+@pytest.fixture(params=["postgres", "rabbitmq"])
+async def harness(request: pytest.FixtureRequest) -> AsyncIterator[Harness]:
+    if request.param == "postgres":
+        url = request.getfixturevalue("database_url")
+        harness = Harness(PostgresSettings(url, visibility_timeout=LEASE, poll_interval=0.5))
+    else:
+        harness = Harness(RabbitSettings(request.getfixturevalue("rabbitmq_vhost_url")))
+    yield harness
+    await harness.close()
+
+
+async def test_a_published_message_is_received_as_it_was(harness: Harness) -> None:
+    transport = await harness.declared()
+    await publish(transport, '{"text": "žluť"}')
+    assert await transport.depth("worker") == 1
+    async with transport.receive("worker") as stream:
+        delivery = await next_of(stream)
+        assert (delivery.actor, delivery.body.decode(), delivery.deliveries) == ("worker", '{"text": "žluť"}', 1)
+        await delivery.ack()
+    await eventually_empty(transport)
+
+
+async def test_an_acknowledged_message_never_comes_back(harness: Harness) -> None:
+    transport = await harness.declared()
+    await publish(transport, "one")
+    assert await take_one(transport) == ("one", 1)
+    await publish(transport, "two")
+    assert await take_one(transport) == ("two", 1)
+    assert await transport.depth("worker") == 0
+
+
+async def test_a_waiting_receiver_hears_of_a_message_at_once(harness: Harness) -> None:
+    transport, publisher = await harness.declared(), harness.open()
+    async with transport.receive("worker") as stream:
+        waiting = asyncio.create_task(next_of(stream))
+        await publish(publisher, "warm the connections up")
+        await (await waiting).ack()
+        waiting = asyncio.create_task(next_of(stream))
+        await asyncio.sleep(0)
+        start = time.monotonic()
+        await publish(publisher, "now")
+        await (await waiting).ack()
+        assert time.monotonic() - start < 0.4  # below the safety poll
+
+
+async def test_a_nacked_message_comes_again_and_is_counted(harness: Harness) -> None:
+    transport = await harness.declared()
+    await publish(transport, "again")
+    async with transport.receive("worker") as stream:
+        for expected in (1, 2, 3):
+            delivery = await next_of(stream)
+            assert delivery.deliveries == expected
+            await delivery.nack()
+        await (await next_of(stream)).ack()
+
+
+async def test_a_nack_with_delay_is_delivered_after_it_and_still_counted(harness: Harness) -> None:
+    transport = await harness.declared()
+    await publish(transport, "later")
+    async with transport.receive("worker") as stream:
+        delivery = await next_of(stream)
+        start = time.monotonic()
+        await delivery.nack(delay=1.0)
+        delivery = await next_of(stream)
+        assert 0.9 <= time.monotonic() - start < 5.0
+        assert delivery.deliveries == 2
+        await delivery.ack()
+
+
+async def test_a_delayed_message_does_not_hold_up_the_others(harness: Harness) -> None:
+    transport = await harness.declared()
+    await publish(transport, "later")
+    async with transport.receive("worker") as stream:
+        await (await next_of(stream)).nack(delay=30.0)
+        await publish(transport, "now")
+        delivery = await next_of(stream)
+        assert delivery.body == b"now"
+        await delivery.ack()
+
+
+async def test_a_requeued_message_is_replaced_and_counted_from_the_start(harness: Harness) -> None:
+    transport = await harness.declared()
+    await publish(transport, "first")
+    async with transport.receive("worker") as stream:
+        await (await next_of(stream)).nack()
+        await (await next_of(stream)).requeue(b"second")
+        delivery = await next_of(stream)
+        assert (delivery.body, delivery.deliveries) == (b"second", 1)
+        await delivery.requeue(b"third", delay=1.0)
+        start = time.monotonic()
+        delivery = await next_of(stream)
+        assert (delivery.body, delivery.deliveries) == (b"third", 1)
+        assert time.monotonic() - start >= 0.9
+        await delivery.ack()
+    await eventually_empty(transport)
+
+
+async def test_what_a_dead_consumer_held_is_delivered_again(harness: Harness) -> None:
+    transport = await harness.declared()
+    await publish(transport, "orphan")
+    async with harness.doomed_consumer("worker") as process:
+        process.kill()
+        assert await take_one(transport) == ("orphan", 2)
+
+
+async def test_a_message_that_kills_its_consumers_becomes_a_dead_letter(harness: Harness) -> None:
+    transport = await harness.declared(max_deliveries=2)
+    await publish(transport, "poison")
+    for _ in range(2):
+        async with harness.doomed_consumer("worker") as process:
+            process.kill()
+    async with transport.receive("worker") as stream, transport.receive_dead_letters() as dead_letters:
+        waiting = asyncio.create_task(anext(stream))
+        dead = await next_of(dead_letters)
+        assert (dead.actor, dead.body, dead.deliveries) == ("worker", b"poison", 2)
+        await dead.ack()
+        assert not waiting.done()
+        waiting.cancel()
+        with suppress(asyncio.CancelledError):
+            await waiting
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.2])
+async def test_after_its_last_delivery_a_nacked_message_is_a_dead_letter(harness: Harness, delay: float) -> None:
+    transport = await harness.declared(max_deliveries=3)
+    await publish(transport, "bad")
+    async with transport.receive("worker") as stream:
+        for expected in (1, 2, 3):
+            delivery = await next_of(stream)
+            assert delivery.deliveries == expected
+            await delivery.nack(delay)
+        async with transport.receive_dead_letters() as dead_letters:
+            dead = await next_of(dead_letters)
+            assert (dead.actor, dead.body, dead.deliveries) == ("worker", b"bad", 3)
+            await dead.nack()
+            dead = await next_of(dead_letters)
+            assert (dead.actor, dead.deliveries) == ("worker", 3)
+            await dead.ack()
+    assert await transport.depth("worker") == 0
+
+
+async def test_a_publish_that_no_queue_takes_is_unroutable(harness: Harness) -> None:
+    transport = harness.open()
+    [answer] = await transport.publish([message("lost", actor="nobody")])
+    assert isinstance(answer, Unroutable)
+    assert "nobody" in str(answer)
+    await transport.declare(Queue("nobody"))
+    await publish(transport, "found", actor="nobody")
+
+
+async def test_a_mixed_batch_answers_each_message(harness: Harness) -> None:
+    transport = await harness.declared()
+    good = [message(f"good {number}") for number in range(50)]
+    mixed = [entry for one in good for entry in (one, Message("nobody", one.body, one.id))]
+    answers = await transport.publish(mixed)
+    assert [answer is None for answer in answers] == [True, False] * 50
+    assert all(isinstance(answer, Unroutable) for answer in answers[1::2])
+    assert await transport.depth("worker") == 50
+
+
+async def test_an_empty_batch_is_answered(harness: Harness) -> None:
+    assert await harness.open().publish([]) == []
+
+
+async def test_a_message_over_the_limit_is_refused_and_the_others_are_not(harness: Harness) -> None:
+    transport = await harness.declared()
+    large = Message("worker", bytes(128 * 1024 * 1024 + 1))
+    answers = await transport.publish([message("before"), large, message("after")])
+    assert [type(answer) for answer in answers] == [type(None), Refused, type(None)]
+
+
+async def test_a_message_of_one_mebibyte_arrives_whole(harness: Harness) -> None:
+    transport = await harness.declared()
+    body = b'{"payload": "' + bytes(range(32, 127)).replace(b'"', b"").replace(b"\\", b"") * 11276 + b'"}'
+    assert len(body) > 1024 * 1024
+    assert await transport.publish([Message("worker", body)] * 3) == [None] * 3
+    async with transport.receive("worker", prefetch=3) as stream:
+        for _ in range(3):
+            delivery = await next_of(stream)
+            assert delivery.body == body
+            await delivery.ack()
+
+
+async def test_a_handler_may_take_longer_than_the_visibility_timeout(harness: Harness) -> None:
+    transport, other = await harness.declared(), harness.open()
+    await publish(transport, "slow")
+    async with transport.receive("worker") as stream, other.receive("worker") as others:
+        delivery = await next_of(stream)
+        stolen = asyncio.create_task(anext(others))
+        await asyncio.sleep(LEASE * 2.5)
+        assert not stolen.done()
+        await delivery.ack()
+        stolen.cancel()
+        with suppress(asyncio.CancelledError):
+            await stolen
+    await eventually_empty(transport)
+
+
+async def test_a_handler_that_blocks_the_event_loop_keeps_its_message(harness: Harness) -> None:
+    transport = await harness.declared()
+    await publish(transport, "blocking")
+    async with transport.receive("worker") as stream:
+        delivery = await next_of(stream)
+        time.sleep(LEASE * 2.5)  # noqa: ASYNC251 - blocking is what is tested
+        with pytest.raises(TimeoutError):  # nobody is offered the message while it is held
+            await take_one(harness.open(), within=1.0)
+        await delivery.ack()
+    await eventually_empty(transport)
+
+
+async def test_extend_renews_what_is_held(harness: Harness) -> None:
+    transport = await harness.declared()
+    await publish(transport, "held")
+    async with transport.receive("worker") as stream:
+        delivery = await next_of(stream)
+        await delivery.extend()
+        await delivery.ack()
+
+
+async def test_no_more_than_prefetch_are_unanswered(harness: Harness) -> None:
+    transport = await harness.declared()
+    await publish(transport, *[f"m{number}" for number in range(5)])
+    async with transport.receive("worker", prefetch=3) as stream:
+        held = [await next_of(stream) for _ in range(3)]
+        with pytest.raises(TimeoutError):
+            await next_of(stream, within=0.7)
+    async with transport.receive("worker", prefetch=3) as stream:
+        held = [await next_of(stream) for _ in range(3)]
+        await held[1].ack()
+        await (await next_of(stream)).ack()
+
+
+async def test_what_was_taken_and_not_answered_goes_back_on_leaving(harness: Harness) -> None:
+    transport = await harness.declared()
+    await publish(transport, "seen", "unseen")
+    async with transport.receive("worker", prefetch=2) as stream:
+        await next_of(stream)
+    taken = dict([await take_one(transport), await take_one(transport)])
+    assert taken == {"seen": 2, "unseen": 1}  # what no handler saw was not delivered
+
+
+async def test_many_restarts_of_a_worker_kill_no_message_that_it_never_saw(harness: Harness) -> None:
+    transport = await harness.declared(max_deliveries=2)
+    await publish(transport, "first", "waiting")
+    for _ in range(4):
+        async with transport.receive("worker", prefetch=2) as stream:
+            delivery = await next_of(stream)
+            await asyncio.sleep(0.2)  # time for the second to be taken as well
+            await delivery.requeue(delivery.body)
+    texts = {(await take_one(transport))[0], (await take_one(transport))[0]}
+    assert texts == {"first", "waiting"}
+
+
+async def test_two_consumers_share_a_queue_without_duplicates(harness: Harness) -> None:
+    transport = await harness.declared()
+    other = harness.open()
+    texts = [f"m{number}" for number in range(300)]
+    seen: list[str] = []
+    enough = asyncio.Event()
+
+    async def consume(which: object) -> None:
+        async with (transport if which is None else other).receive("worker", prefetch=10) as stream:
+            async for delivery in stream:
+                seen.append(delivery.body.decode())
+                await delivery.ack()
+                if len(seen) == len(texts):
+                    enough.set()
+
+    consumers = [asyncio.create_task(consume(which)) for which in (None, other)]
+    await publish(transport, *texts)
+    async with asyncio.timeout(20):
+        await enough.wait()
+    await eventually_empty(transport)
+    for consumer in consumers:
+        consumer.cancel()
+    await asyncio.gather(*consumers, return_exceptions=True)
+    assert sorted(seen) == sorted(texts)
+
+
+async def test_a_receiver_may_come_before_its_queue(harness: Harness) -> None:
+    transport = harness.open()
+    async with transport.receive("worker") as stream:
+        waiting = asyncio.create_task(next_of(stream))
+        await asyncio.sleep(0.2)
+        await harness.declared()
+        await publish(transport, "early")
+        assert (await waiting).body == b"early"
+
+
+async def test_declaring_again_changes_nothing(harness: Harness) -> None:
+    transport = await harness.declared()
+    await publish(transport, "kept")
+    await transport.declare(Queue("worker", max_deliveries=9))
+    await transport.declare(Queue("worker", foreign=True))
+    assert await take_one(transport) == ("kept", 1)
+
+
+async def test_a_deleted_queue_is_gone_with_its_messages(harness: Harness) -> None:
+    transport = await harness.declared()
+    await publish(transport, "gone")
+    await transport.delete("worker")
+    await transport.delete("worker")
+    assert await transport.depth("worker") == 0
+    assert isinstance((await transport.publish([message("x")]))[0], Unroutable)
+
+
+async def test_after_a_cut_connection_publish_and_receive_go_on(harness: Harness) -> None:
+    await harness.declared()
+    transport, proxy = await harness.open_through_proxy()
+    async with transport.receive("worker") as stream:
+        await publish(transport, "before")
+        await (await next_of(stream)).ack()
+        proxy.cut()
+        await eventually_publishes(transport, "after")
+        delivery = await next_of(stream)
+        assert delivery.body == b"after"
+        await delivery.ack()
+
+
+async def test_while_the_server_is_away_a_publish_is_unavailable_in_bounded_time(harness: Harness) -> None:
+    await harness.declared()
+    transport, proxy = await harness.open_through_proxy()
+    await publish(transport, "before")
+    proxy.refuse()
+    start = time.monotonic()
+    answers = await transport.publish([message("x"), message("y")])
+    assert [isinstance(answer, Unavailable) for answer in answers] == [True, True]
+    assert time.monotonic() - start < 7
+    proxy.accept()
+    await eventually_publishes(transport, "after")
+
+
+async def test_a_server_that_stops_answering_makes_a_publish_unavailable_in_bounded_time(
+    harness: Harness,
+) -> None:
+    await harness.declared()
+    transport, proxy = await harness.open_through_proxy()
+    await publish(transport, "before")
+    proxy.stall()
+    start = time.monotonic()
+    [answer] = await transport.publish([message("x")])
+    assert isinstance(answer, Unavailable)
+    assert time.monotonic() - start < 12
+    proxy.flow()
+    await eventually_publishes(transport, "after")
+
+
+async def test_an_answer_that_comes_after_the_lease_says_so(harness: Harness) -> None:
+    await harness.declared()
+    transport, proxy = await harness.open_through_proxy()
+    await publish(transport, "slow")
+    async with transport.receive("worker") as stream:
+        delivery = await next_of(stream)
+        proxy.refuse()
+        async with harness.open().receive("worker") as others:
+            again = await next_of(others)
+            assert again.deliveries == 2
+            proxy.accept()
+            with pytest.raises(LeaseLost):
+                await delivery.ack()
+            await again.ack()

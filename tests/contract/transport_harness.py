@@ -1,0 +1,125 @@
+"""What the contract suite needs of each queue system beside the transport itself: consumers that die, cut lines."""
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import sys
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from asya_transports.opening import open_transport
+from asya_transports.port import Delivery, Message, Queue, Transport
+from asya_transports.settings import PostgresSettings, RabbitSettings, TransportSettings
+from tests.servers.proxy import TcpProxy
+
+LEASE = 1.5
+"""Seconds of the visibility timeout in tests; transports whose broker sees a dead consumer itself have none."""
+
+WITHIN = 15.0
+"""Bound of every wait."""
+
+
+class Harness:
+    """Transports of one namespace on one server."""
+
+    def __init__(self, settings: TransportSettings) -> None:
+        self.settings = settings
+        self.namespace = f"n{uuid.uuid4().hex[:8]}"
+        self._opened: list[Transport] = []
+        self._proxies: list[TcpProxy] = []
+
+    def open(self, settings: TransportSettings | None = None) -> Transport:
+        """Another transport, closed with the test."""
+        transport = open_transport(settings or self.settings, self.namespace)
+        self._opened.append(transport)
+        return transport
+
+    async def open_through_proxy(self) -> tuple[Transport, TcpProxy]:
+        """A transport whose line can be cut."""
+        proxy, url = await TcpProxy.before(self.settings.url)
+        self._proxies.append(proxy)
+        return self.open(dataclasses.replace(self.settings, url=url)), proxy
+
+    async def declared(self, actor: str = "worker", **options: int) -> Transport:
+        """A transport, and a queue of that actor."""
+        transport = self.open()
+        await transport.declare(Queue(actor, max_deliveries=options.get("max_deliveries", 5)))
+        return transport
+
+    async def close(self) -> None:
+        """Close all that was opened."""
+        for transport in self._opened:
+            await transport.close()
+        for proxy in self._proxies:
+            await proxy.close()
+
+    @contextlib.asynccontextmanager
+    async def doomed_consumer(self, actor: str) -> AsyncIterator[asyncio.subprocess.Process]:
+        """Another process that has taken one message and never answers; the test kills it."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            str(Path(__file__).with_name("doomed_consumer.py")),
+            json.dumps(
+                {
+                    "transport": self.settings.name,
+                    "settings": dataclasses.asdict(self.settings),
+                    "namespace": self.namespace,
+                    "actor": actor,
+                }
+            ),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        try:
+            assert process.stdout is not None
+            async with asyncio.timeout(WITHIN):
+                assert await process.stdout.readline() == b"taken\n"
+            yield process
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+
+
+def settings_of(transport: str, values: dict[str, object]) -> TransportSettings:
+    """The settings that `dataclasses.asdict` took apart."""
+    return PostgresSettings(**values) if transport == "postgres" else RabbitSettings(**values)  # type: ignore[arg-type]
+
+
+def message(text: str, actor: str = "worker") -> Message:
+    """A message whose body is this text."""
+    return Message(actor, text.encode(), id=text[:36])
+
+
+async def publish(transport: Transport, *texts: str, actor: str = "worker") -> None:
+    """Publish, and require that each was confirmed."""
+    assert await transport.publish([message(text, actor) for text in texts]) == [None] * len(texts)
+
+
+async def next_of(stream: AsyncIterator[Delivery], within: float = WITHIN) -> Delivery:
+    """The next delivery, or TimeoutError."""
+    async with asyncio.timeout(within):
+        return await anext(stream)
+
+
+async def take_one(transport: Transport, actor: str = "worker", within: float = WITHIN) -> tuple[str, int]:
+    """Receive one message and acknowledge it: its text, and which delivery it was."""
+    async with transport.receive(actor) as stream:
+        delivery = await next_of(stream, within)
+        await delivery.ack()
+        return delivery.body.decode(), delivery.deliveries
+
+
+async def eventually_publishes(transport: Transport, text: str) -> None:
+    """Publish until it is confirmed; the message may arrive more than once."""
+    async with asyncio.timeout(WITHIN * 2):
+        while (await transport.publish([message(text)]))[0] is not None:  # noqa: ASYNC110 - nobody tells when
+            await asyncio.sleep(0.05)
+
+
+async def eventually_empty(transport: Transport, actor: str = "worker") -> None:
+    """Wait until nothing waits in the queue."""
+    async with asyncio.timeout(WITHIN):
+        while await transport.depth(actor):  # noqa: ASYNC110 - nobody tells when
+            await asyncio.sleep(0.02)

@@ -1,0 +1,102 @@
+"""A TCP proxy that can cut, refuse and stall: the network's failures, one at a time."""
+
+import asyncio
+import contextlib
+from urllib.parse import urlsplit, urlunsplit
+
+
+class TcpProxy:
+    """Stands between a client and a server on 127.0.0.1; belongs to the event loop that starts it."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._target = (host, port)
+        self._server: asyncio.Server | None = None
+        self._links: set[asyncio.StreamWriter] = set()
+        self._serving: set[asyncio.Task[None]] = set()
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+        self._refusing = False
+        self.port = 0
+
+    @classmethod
+    async def before(cls, url: str) -> tuple["TcpProxy", str]:
+        """A started proxy before the server of this URL, and the URL that leads through it."""
+        parts = urlsplit(url)
+        if parts.hostname is None or parts.port is None:
+            raise ValueError(f"{url} names no host and port")
+        proxy = cls(parts.hostname, parts.port)
+        await proxy.start()
+        credentials = parts.netloc.rpartition("@")[0]
+        netloc = f"{credentials}@127.0.0.1:{proxy.port}" if credentials else f"127.0.0.1:{proxy.port}"
+        return proxy, urlunsplit(parts._replace(netloc=netloc))
+
+    async def start(self) -> None:
+        """Listen on a free port."""
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    def cut(self) -> None:
+        """Abort every connection; new ones are taken."""
+        for writer in list(self._links):
+            writer.transport.abort()
+
+    def refuse(self) -> None:
+        """Abort every connection, and each new one at once, until `accept`."""
+        self._refusing = True
+        self.cut()
+
+    def accept(self) -> None:
+        """Take connections again."""
+        self._refusing = False
+
+    def stall(self) -> None:
+        """Keep the connections and let nothing through, until `flow`."""
+        self._flowing.clear()
+
+    def flow(self) -> None:
+        """Let the bytes through again."""
+        self._flowing.set()
+
+    async def close(self) -> None:
+        """Stop listening and abort every connection."""
+        if self._server is not None:
+            self._server.close()
+            self.flow()
+            self.cut()
+            await asyncio.gather(*self._serving, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._refusing:
+            writer.transport.abort()
+            return
+        try:
+            server_reader, server_writer = await asyncio.open_connection(*self._target)
+        except OSError:
+            writer.transport.abort()
+            return
+        serving = asyncio.current_task()
+        if serving is not None:
+            self._serving.add(serving)
+            serving.add_done_callback(self._serving.discard)
+        both = {writer, server_writer}
+        self._links |= both
+        try:
+            ways = [
+                asyncio.create_task(self._copy(reader, server_writer)),
+                asyncio.create_task(self._copy(server_reader, writer)),
+            ]
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+        finally:
+            for end in both:
+                end.transport.abort()
+            self._links -= both
+
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                await self._flowing.wait()
+                writer.write(data)
+                await writer.drain()
