@@ -37,14 +37,17 @@ class NewTask:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Somebody's answer to a pause, with the envelope that carries it to x-resume."""
+    """Somebody's answer to a pause, with the envelope that carries it to `actor`. `key` is random: by it the
+    store knows its own answer again after a lost connection."""
 
     task_id: str
     owner: str | None
     pause_id: str
     answer: JsonText
+    actor: str
     envelope: JsonText
     deadline_at: datetime | None
+    key: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,40 @@ class FlyBroadcast(Protocol):
 
     async def send(self, event: FlyEvent) -> None:
         """Returns after the notification was committed; raises Unavailable while the database is away."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxEntry:
+    """A committed envelope that waits for the queue system's confirmation."""
+
+    id: int
+    task_id: str
+    actor: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How much waits in the outbox: rows, and the age of the oldest in seconds."""
+
+    rows: int
+    age: float
+
+
+class Outbox(Protocol):
+    """Where committed envelopes wait. Every method raises Unavailable while the database is away."""
+
+    async def take(self, limit: int, per_actor: int) -> list[OutboxEntry]:
+        """Rows whose lease ran out, leased again to the caller, a fair share of each actor."""
+
+    async def delivered(self, ids: Sequence[int]) -> None:
+        """Remove what was confirmed."""
+
+    async def failed(self, failures: Sequence[tuple[int, str]]) -> None:
+        """Count the try, keep the reason, and wait longer before the next one."""
+
+    async def backlog(self) -> Backlog:
+        """What waits now."""
 
 
 Following = AsyncIterator[Snapshot | TaskUpdate | FlyEvent | None]

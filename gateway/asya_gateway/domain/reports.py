@@ -8,6 +8,9 @@ from asya_crds.envelope import Route
 from asya_gateway.domain.status import ActorState, TaskError, TaskStatus
 from asya_gateway.domain.task import JsonText, Pause
 
+CLAIM_LEASE = 60.0
+"""Seconds that a claim holds without a sign of life; a worker renews it by repeating `processing`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:

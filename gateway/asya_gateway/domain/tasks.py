@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from secrets import randbits
 from typing import Any
 
 from asya_crds import jsontext
@@ -175,8 +176,10 @@ class Tasks:
                 owner=_owner(caller),
                 pause_id=pause.id,
                 answer=jsontext.dumps(answer),
+                actor=envelope.route.curr,
                 envelope=envelope.to_json(),
                 deadline_at=thawed_deadline(point.task, datetime.now(UTC)),
+                key=randbits(63),
             )
         )
         if not accepted:

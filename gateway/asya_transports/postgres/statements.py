@@ -46,7 +46,7 @@ UPDATE queue_messages AS message SET
     receipt = CASE WHEN {_DEAD} THEN NULL ELSE gen_random_uuid() END
 WHERE message.id = ANY (ARRAY(SELECT id FROM ready))
 RETURNING message.id, message.receipt, message.deliveries, message.died_in, message.died_after, message.body
-"""  # noqa: S608 - composed of constants of this file
+"""
 
 # Returns what is somebody else's now. A message that is not there at all counts as answered: either an earlier
 # try of this statement was committed although its answer was lost, or somebody else has finished it.
@@ -74,7 +74,7 @@ UPDATE queue_messages AS message SET
     receipt = NULL
 WHERE message.id = $1 AND message.receipt = $2
 RETURNING queue = $6 AS died
-"""  # noqa: S608 - composed of constants of this file
+"""
 
 REQUEUE = """
 UPDATE queue_messages SET body = $3, deliveries = 0, ready_at = now() + $4::interval, receipt = NULL

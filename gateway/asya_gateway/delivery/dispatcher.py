@@ -1,0 +1,164 @@
+"""Publishes committed envelopes until the queue system has confirmed each, and forgets none."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import deque
+from collections.abc import Sequence
+
+from asya_gateway.domain.errors import Unavailable
+from asya_gateway.domain.ports import Outbox, OutboxEntry
+from asya_transports.port import Message, Transport, TransportError
+
+log = logging.getLogger(__name__)
+
+BATCH = 256
+PUBLISHERS = 4
+HANDED_KEPT = 20_000
+"""Envelopes held in memory between commit and confirmation. What comes beyond stays in its row, where a poll
+finds it when its lease has run out."""
+LEASE_MARGIN = 2.0
+"""Seconds before a row's lease ends from which its envelope is left to whoever takes the row next."""
+POLL_EVERY = 1.0
+POLL_ROWS = 2_000
+POLL_PER_ACTOR = 200
+
+
+class Dispatcher:
+    """Publishes what this process accepted from memory, and takes over rows whose lease ran out."""
+
+    def __init__(self, outbox: Outbox, transport: Transport, *, lease: float) -> None:
+        self._outbox = outbox
+        self._transport = transport
+        self._lease = lease
+        self._handed: deque[tuple[float, OutboxEntry]] = deque()
+        self._wake = asyncio.Event()
+        self._delivered: list[int] = []
+        self._failed: list[tuple[int, str]] = []
+        self._settle = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._publishing = 0
+        self._tasks: list[asyncio.Task[None]] = []
+        self.published = 0
+        self.refused = 0
+
+    def hand_over(self, entries: Sequence[OutboxEntry]) -> None:
+        """Take envelopes that were committed just now and are leased to this process. Never blocks."""
+        expires = time.monotonic() + self._lease - LEASE_MARGIN
+        room = HANDED_KEPT - len(self._handed)
+        self._handed.extend((expires, entry) for entry in entries[:room])
+        if self._handed:
+            self._idle.clear()
+            self._wake.set()
+
+    @property
+    def waiting(self) -> int:
+        """Envelopes in memory that no publish has begun for."""
+        return len(self._handed)
+
+    async def start(self) -> None:
+        """Begin to publish, settle and poll."""
+        self._tasks = [asyncio.create_task(self._publish_for_ever(), name=f"publish {n}") for n in range(PUBLISHERS)]
+        self._tasks.append(asyncio.create_task(self._settle_for_ever(), name="outbox settle"))
+        self._tasks.append(asyncio.create_task(self._poll_for_ever(), name="outbox poll"))
+
+    async def stop(self, patience: float = 3.0) -> None:
+        """Publish what is in memory, at most for `patience` seconds; rows keep what is left."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                await self._idle.wait()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        with contextlib.suppress(Unavailable):
+            await self._settle_now()
+
+    async def _publish_for_ever(self) -> None:
+        while True:
+            await self._wake.wait()
+            batch = self._take()
+            if not batch:
+                self._wake.clear()
+                if not self._publishing:
+                    self._idle.set()
+                continue
+            self._publishing += 1
+            try:
+                await self._publish(batch)
+            finally:
+                self._publishing -= 1
+
+    def _take(self) -> list[OutboxEntry]:
+        """The next envelopes whose lease leaves time to publish them."""
+        now = time.monotonic()
+        batch: list[OutboxEntry] = []
+        while self._handed and len(batch) < BATCH:
+            expires, entry = self._handed.popleft()
+            if expires > now:
+                batch.append(entry)
+        return batch
+
+    async def _publish(self, batch: Sequence[OutboxEntry]) -> None:
+        messages = [Message(entry.actor, entry.body, entry.task_id) for entry in batch]
+        try:
+            answers = await self._transport.publish(messages)
+        except TransportError as error:
+            answers = [error] * len(batch)
+        except Exception as error:
+            log.exception("publishing failed")
+            answers = [TransportError(repr(error))] * len(batch)
+        for entry, answer in zip(batch, answers, strict=True):
+            if answer is None:
+                self._delivered.append(entry.id)
+                self.published += 1
+            else:
+                self._failed.append((entry.id, str(answer)))
+                self.refused += 1
+        self._settle.set()
+
+    async def _settle_for_ever(self) -> None:
+        """Remove confirmed rows in batches. A row whose removal fails is published once more, later: delivery
+        is at least once, and the worker's claim makes the work happen once."""
+        while True:
+            await self._settle.wait()
+            self._settle.clear()
+            try:
+                await self._settle_now()
+            except Unavailable:
+                await asyncio.sleep(0.2)
+                self._settle.set()
+            except Exception:
+                log.exception("settling the outbox failed")
+                await asyncio.sleep(1.0)
+
+    async def _settle_now(self) -> None:
+        while self._delivered or self._failed:
+            delivered, self._delivered = self._delivered, []
+            failed, self._failed = self._failed, []
+            try:
+                if delivered:
+                    await self._outbox.delivered(delivered)
+                    delivered = []
+                if failed:
+                    log.warning("%d envelopes were not taken by the queue system, e.g.: %s", len(failed), failed[0][1])
+                    await self._outbox.failed(failed)
+                    failed = []
+            finally:
+                self._delivered += delivered
+                self._failed += failed
+
+    async def _poll_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(POLL_EVERY)
+            try:
+                while len(self._handed) < HANDED_KEPT // 2:
+                    entries = await self._outbox.take(POLL_ROWS, POLL_PER_ACTOR)
+                    self.hand_over(entries)
+                    if len(entries) < POLL_PER_ACTOR:
+                        break
+            except Unavailable:
+                continue
+            except Exception:
+                log.exception("polling the outbox failed")

@@ -1,0 +1,23 @@
+"""Text that people and actors write, made fit to be kept: a column of type text takes no NUL and no surrogates."""
+
+from typing import overload
+
+LONGEST = 4096
+"""Characters of a message that are kept in a task's row; the log keeps it whole."""
+
+
+@overload
+def storable(text: str, longest: int = LONGEST) -> str: ...
+@overload
+def storable(text: None, longest: int = LONGEST) -> None: ...
+def storable(text: str | None, longest: int = LONGEST) -> str | None:
+    """The text with NUL and lone surrogates replaced by U+FFFD, cut to `longest` characters."""
+    if text is None:
+        return None
+    if len(text) > longest:
+        text = text[: longest - 1] + "…"
+    if "\0" in text:
+        text = text.replace("\0", "�")
+    if text.isascii():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -1,0 +1,53 @@
+"""Stores a fan-out's child: a task without an envelope, since whoever announces it sends it."""
+
+from collections.abc import Callable, Sequence
+
+import asyncpg
+
+from asya_crds import jsontext
+from asya_gateway.domain.reports import ChildAnnouncement
+from asya_gateway.storage.guards import ENDED
+
+_ANNOUNCE = f"""
+WITH parent AS MATERIALIZED (
+    SELECT id, owner, flow, surface, context_id, deadline_at, remaining, status, message
+    FROM tasks WHERE id = $2 FOR SHARE
+), created AS (
+    INSERT INTO tasks (id, parent_id, context_id, owner, flow, surface, status, route, hop, ends_itself,
+                       deadline_at, message, created_at, updated_at, finished_at)
+    SELECT $1, $2, context_id, owner, flow, surface,
+           CASE WHEN status {ENDED} THEN 'canceled' ELSE 'pending' END, $3::json, $4, $5,
+           coalesce(deadline_at, clock_timestamp() + remaining),
+           CASE WHEN status {ENDED} THEN 'Announced after its parent had ended' END,
+           clock_timestamp(), clock_timestamp(), CASE WHEN status {ENDED} THEN clock_timestamp() END
+    FROM parent
+    ON CONFLICT (id) DO NOTHING
+    RETURNING id, status, message, created_at
+)
+INSERT INTO task_updates (task_id, seq, kind, status, progress, detail, at)
+SELECT id, 1, CASE status WHEN 'canceled' THEN 'final' ELSE 'created' END, status, 0,
+       json_build_object('message', coalesce(message, 'Task created'), 'parent_id', $2::text), created_at
+FROM created
+"""
+
+
+class Announcing:
+    """Runs singly; a child of a parent that this gateway does not know is none of our business."""
+
+    def __init__(self, pool: Callable[[], asyncpg.Pool], written: Callable[[Sequence[str]], None]) -> None:
+        self._pool = pool
+        self._written = written
+
+    async def announce(self, child: ChildAnnouncement) -> None:
+        """Insert the child with its parent's owner, flow and deadline; canceled where the parent has ended."""
+        async with self._pool().acquire(timeout=5) as connection:
+            tag = await connection.execute(
+                _ANNOUNCE,
+                child.task_id,
+                child.parent_id,
+                jsontext.dumps(child.route.as_dict()),
+                child.route.hop,
+                child.ends_itself,
+            )
+        if not tag.endswith(" 0"):
+            self._written([child.task_id])

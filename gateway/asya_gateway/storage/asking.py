@@ -1,0 +1,131 @@
+"""Questions and answers: a pause stops the clock and stores its question; the first answer sets the task running."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import asyncpg
+
+from asya_crds import jsontext
+from asya_gateway.domain.ports import Answer, OutboxEntry
+from asya_gateway.domain.reports import PauseReport, ProgressAnswer
+from asya_gateway.domain.status import TaskStatus
+from asya_gateway.domain.text import storable
+from asya_gateway.storage.creating import OUTBOX_LEASE, Enqueue
+from asya_gateway.storage.guards import ASKING, MOVING
+
+_PAUSE = f"""
+WITH locked AS MATERIALIZED (
+    SELECT id, status, progress FROM tasks WHERE id = $1 FOR NO KEY UPDATE
+), asked AS (
+    INSERT INTO task_pauses (task_id, pause_id, question, checkpoint, created_at)
+    SELECT id, $2, $3::json, $4::json, clock_timestamp() FROM locked WHERE status {MOVING}
+    ON CONFLICT DO NOTHING
+    RETURNING task_id
+), applied AS (
+    UPDATE tasks t SET
+        status = $5, pause_id = $2, message = $6,
+        route = CASE WHEN $8 >= t.hop THEN $7::json ELSE t.route END, hop = greatest(t.hop, $8),
+        progress = greatest(t.progress, $9),
+        remaining = greatest(t.deadline_at - clock_timestamp(), interval '0'), deadline_at = NULL,
+        last_seq = t.last_seq + 1, updated_at = clock_timestamp()
+    FROM asked WHERE t.id = asked.task_id
+    RETURNING t.id, t.last_seq, t.status, t.progress, t.updated_at
+), logged AS (
+    INSERT INTO task_updates (task_id, seq, kind, status, progress, detail, at)
+    SELECT id, last_seq, 'paused', status, progress, $10::json, updated_at FROM applied
+)
+SELECT coalesce(a.status, l.status) AS status, coalesce(a.progress, l.progress) AS progress,
+       a.id IS NOT NULL AS applied
+FROM locked l LEFT JOIN applied a USING (id)
+"""
+
+_ANSWER = f"""
+WITH locked AS MATERIALIZED (
+    SELECT id FROM tasks
+    WHERE id = $1 AND ($2::text IS NULL OR owner = $2) AND status {ASKING} AND pause_id = $3
+    FOR NO KEY UPDATE
+), answered AS (
+    UPDATE task_pauses p SET answer = $4::json, answer_key = $8, answered_at = clock_timestamp()
+    FROM locked l WHERE p.task_id = l.id AND p.pause_id = $3 AND p.answered_at IS NULL
+    RETURNING p.task_id
+), created AS (
+    UPDATE tasks t SET
+        status = 'running', deadline_at = $5, remaining = NULL, pause_id = NULL, message = 'Task resumed',
+        last_seq = t.last_seq + 1, updated_at = clock_timestamp()
+    FROM answered a WHERE t.id = a.task_id
+    RETURNING t.id, t.last_seq, t.progress, t.updated_at
+), incoming AS (
+    SELECT id, $6::text AS curr, $7::text AS envelope, updated_at AS created_at FROM created
+), logged AS (
+    INSERT INTO task_updates (task_id, seq, kind, status, progress, detail, at)
+    SELECT id, last_seq, 'resumed', 'running', progress, json_build_object('message', 'Task resumed', 'pause_id', $3),
+           updated_at FROM created
+), """
+
+_ANSWERED_BY = "SELECT answer_key = $3 FROM task_pauses WHERE task_id = $1 AND pause_id = $2"
+
+
+class Asking:
+    """Runs singly: questions are rare beside progress."""
+
+    def __init__(
+        self, pool: Callable[[], asyncpg.Pool], written: Callable[[Sequence[str]], None], enqueue: Enqueue
+    ) -> None:
+        self._pool = pool
+        self._written = written
+        self._enqueue = enqueue
+        self._answer_sql = _ANSWER + enqueue.cte.replace("$12", "$9")
+
+    async def pause(self, report: PauseReport) -> ProgressAnswer:
+        """Store the question; one that was asked before, or of a task that has ended, changes nothing."""
+        pause = report.pause
+        question = pause.as_dict()
+        detail = {
+            **report.route.as_dict(),
+            "task_state": "paused",
+            "message": pause.prompt or "Task paused",
+            "pause": question,
+        }
+        async with self._pool().acquire(timeout=5) as connection:
+            row = await connection.fetchrow(
+                _PAUSE,
+                report.task_id,
+                pause.id,
+                jsontext.dumps(question),
+                report.checkpoint,
+                report.status.value,
+                storable(pause.prompt or "Task paused"),
+                jsontext.dumps(report.route.as_dict()),
+                report.route.hop,
+                report.progress,
+                jsontext.dumps(detail),
+            )
+        if row is None:
+            return ProgressAnswer(known=False, progress=report.progress)
+        if row["applied"]:
+            self._written([report.task_id])
+        return ProgressAnswer(known=True, progress=row["progress"], status=TaskStatus(row["status"]))
+
+    async def answer(self, answer: Answer) -> bool:
+        """The first answer wins; its envelope is committed with it. A try after a lost connection knows by its
+        key that the pause was answered by itself."""
+        lease: list[Any] = [OUTBOX_LEASE] if self._enqueue.lease else []
+        async with self._pool().acquire(timeout=5) as connection:
+            row = await connection.fetchrow(
+                self._answer_sql,
+                answer.task_id,
+                answer.owner,
+                answer.pause_id,
+                answer.answer,
+                answer.deadline_at,
+                answer.actor,
+                answer.envelope,
+                answer.key,
+                *lease,
+            )
+            if row is None:
+                return bool(await connection.fetchval(_ANSWERED_BY, answer.task_id, answer.pause_id, answer.key))
+        self._written([answer.task_id])
+        entry = OutboxEntry(row["outbox_id"], answer.task_id, answer.actor, answer.envelope.encode())
+        self._enqueue.committed([entry])
+        return True

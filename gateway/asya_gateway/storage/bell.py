@@ -1,0 +1,213 @@
+"""The doorbell between processes: LISTEN/NOTIFY on a connection of its own. What it says is also polled."""
+
+import asyncio
+import contextlib
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
+
+import asyncpg
+
+from asya_gateway.storage.database import Database, keep_alive
+
+log = logging.getLogger(__name__)
+
+LONGEST_PAYLOAD = 7900
+"""Bytes of one notification; PostgreSQL refuses 8,000."""
+
+PROBE_EVERY = 5.0
+"""Seconds between two probes of the listening connection. A listener that stopped reading lets the queue of the
+whole server fill up, so a connection that does not answer is replaced."""
+
+_TROUBLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+
+Callback = Callable[[str], None]
+
+
+class Bell:
+    """Listens and rings. A failing bell never fails a request: whoever waits also polls."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._callbacks: dict[str, list[Callback]] = defaultdict(list)
+        self._on_connect: list[Callable[[], None]] = []
+        self._rung: dict[str, dict[str, None]] = defaultdict(dict)
+        self._ringing = asyncio.Event()
+        self._connection: asyncpg.Connection | None = None
+        self._lock = asyncio.Lock()
+        self._loops: list[asyncio.Task[None]] = []
+        self._errands: set[asyncio.Task[None]] = set()
+        self.connects = 0
+
+    @property
+    def connected(self) -> bool:
+        """Whether the listening connection stands."""
+        return self._connection is not None and not self._connection.is_closed()
+
+    async def start(self) -> None:
+        """Begin to listen and to ring; returns at once, whether or not the database is there."""
+        self._loops = [
+            asyncio.create_task(self._listen_for_ever(), name="bell listen"),
+            asyncio.create_task(self._ring_for_ever(), name="bell ring"),
+        ]
+
+    async def stop(self) -> None:
+        """Stop listening and close the connection."""
+        for task in (*self._loops, *self._errands):
+            task.cancel()
+        await asyncio.gather(*self._loops, *self._errands, return_exceptions=True)
+        self._drop()
+
+    def subscribe(self, channel: str, callback: Callback) -> Callable[[], None]:
+        """Call back with the payload of every notification; the returned function ends that.
+
+        The first subscriber of a channel makes this process listen to it; the last one's leaving ends that.
+        """
+        self._callbacks[channel].append(callback)
+        if len(self._callbacks[channel]) == 1:
+            self._errand(self._attend(channel))
+        return lambda: self._unsubscribe(channel, callback)
+
+    def _unsubscribe(self, channel: str, callback: Callback) -> None:
+        with contextlib.suppress(ValueError):
+            self._callbacks[channel].remove(callback)
+        if not self._callbacks[channel]:
+            self._errand(self._attend(channel))
+
+    def on_connect(self, callback: Callable[[], None]) -> None:
+        """Call back after each connect, when everything must be read once."""
+        self._on_connect.append(callback)
+
+    def ring(self, channel: str, ids: Iterable[str]) -> None:
+        """Tell every process that listens; coalesced, and never an error for the caller."""
+        self._rung[channel].update(dict.fromkeys(ids))
+        self._ringing.set()
+
+    async def attended(self, channel: str, wait: float = 2.0) -> bool:
+        """After this the process listens to a channel that has subscribers; False where it cannot now."""
+        try:
+            async with asyncio.timeout(wait):
+                await self._attend(channel)
+        except TimeoutError:
+            return False
+        return self.connected
+
+    async def round_trip(self, wait: float = 2.0) -> bool:
+        """After this, every notification committed before it began has reached its callbacks; False where the
+        connection did not answer in time."""
+        try:
+            async with asyncio.timeout(wait), self._lock:
+                if self._connection is None:
+                    return False
+                await self._connection.execute("SELECT 1")
+        except _TROUBLE:
+            return False
+        # The driver hands notifications to the loop before it hands over the answer.
+        await asyncio.sleep(0)
+        return True
+
+    def _errand(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._errands.add(task)
+        task.add_done_callback(self._errands.discard)
+
+    async def _attend(self, channel: str) -> None:
+        """Listen to the channel if it has subscribers now, else no longer."""
+        with contextlib.suppress(*_TROUBLE):
+            async with self._lock:
+                connection = self._connection
+                if connection is None:
+                    return
+                if self._callbacks[channel]:
+                    await connection.add_listener(channel, self._heard)
+                else:
+                    await connection.remove_listener(channel, self._heard)
+
+    def _heard(self, _connection: object, _pid: int, channel: str, payload: object) -> None:
+        for callback in tuple(self._callbacks[channel]):
+            callback(str(payload))
+
+    async def _listen_for_ever(self) -> None:
+        pause = 0.05
+        while True:
+            try:
+                lost = await self._connect()
+                pause = 0.05
+                await self._probe_until(lost)
+                log.warning("bell: the listening connection was lost")
+            except _TROUBLE as error:
+                log.warning("bell: cannot listen: %r", error)
+            self._drop()
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 2.0)
+
+    async def _connect(self) -> asyncio.Event:
+        """Connect, listen to every channel that has subscribers, then have everything read once."""
+        settings = self._database.server_settings() | {"application_name": "asya bell"}
+        connection = await asyncpg.connect(
+            self._database.url, timeout=5, command_timeout=PROBE_EVERY, server_settings=settings
+        )
+        keep_alive(connection)
+        lost = asyncio.Event()
+        connection.add_termination_listener(lambda _: lost.set())
+        async with self._lock:
+            self._connection = connection
+            for channel, callbacks in tuple(self._callbacks.items()):
+                if callbacks:
+                    await connection.add_listener(channel, self._heard)
+        self.connects += 1
+        for callback in tuple(self._on_connect):
+            callback()
+        return lost
+
+    async def _probe_until(self, lost: asyncio.Event) -> None:
+        while not lost.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PROBE_EVERY):
+                    await lost.wait()
+            if not await self.round_trip(PROBE_EVERY):
+                return
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()
+
+    async def _ring_for_ever(self) -> None:
+        while True:
+            await self._ringing.wait()
+            self._ringing.clear()
+            rung, self._rung = self._rung, defaultdict(dict)
+            channels, payloads = [], []
+            for channel, ids in rung.items():
+                for payload in _packed(ids):
+                    channels.append(channel)
+                    payloads.append(payload)
+            if not payloads:
+                continue
+            try:
+                await self._database.execute(
+                    "SELECT pg_notify(channel, payload) FROM unnest($1::text[], $2::text[]) AS n(channel, payload)",
+                    channels,
+                    payloads,
+                )
+            except Exception as error:  # noqa: BLE001 # whatever it is, the polls bring the news
+                log.warning("bell: cannot ring: %s", error)
+
+
+def _packed(ids: Iterable[str]) -> list[str]:
+    """Ids joined by newlines, into as few payloads as the limit allows (an id has no control characters)."""
+    payloads: list[str] = []
+    current: list[str] = []
+    size = 0
+    for each in ids:
+        weight = len(each.encode()) + 1
+        if current and size + weight > LONGEST_PAYLOAD:
+            payloads.append("\n".join(current))
+            current, size = [], 0
+        current.append(each)
+        size += weight
+    if current:
+        payloads.append("\n".join(current))
+    return payloads

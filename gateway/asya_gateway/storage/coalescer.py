@@ -1,0 +1,172 @@
+"""Many waiting writes become one statement, committed once; every caller is answered after the commit."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from asya_gateway.domain.errors import Overloaded, Unavailable
+from asya_gateway.storage.database import SERVER_BUSY
+from asya_gateway.storage.retrying import until_answered
+
+log = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
+Reply = TypeVar("Reply")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much is committed together, and how much may wait. Rows and bytes; `patience` is the seconds after
+    which a write that finds no database is given up."""
+
+    batch_rows: int = 256
+    batch_bytes: int = 4 * 1024 * 1024
+    waiting_rows: int = 20_000
+    waiting_bytes: int = 256 * 1024 * 1024
+    patience: float = 5.0
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting(Generic[Item, Reply]):
+    item: Item
+    key: Hashable
+    size: int
+    reply: asyncio.Future[Reply] = field(repr=False)
+
+
+Flush = Callable[[Sequence[Item]], Awaitable[Sequence[Reply]]]
+"""Writes a batch in one transaction and returns the replies in the order of the items."""
+
+
+class Coalescer(Generic[Item, Reply]):
+    """Collects writes while earlier ones are being committed.
+
+    At most one item of a key is in a batch or on its way, and items of one key keep their order: a statement
+    that meets a row twice would apply one change and drop the other. A waiter that goes away leaves its write
+    to be done. Flushing belongs to tasks of its own, which no waiter's cancellation reaches.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        flush: Flush[Item, Reply],
+        *,
+        key: Callable[[Item], Hashable],
+        size: Callable[[Item], int],
+        limits: Limits,
+        concurrency: int = 2,
+    ) -> None:
+        self.name = name
+        self._flush = flush
+        self._key = key
+        self._size = size
+        self._limits = limits
+        self._concurrency = concurrency
+        self._waiting: deque[_Waiting[Item, Reply]] = deque()
+        self._waiting_bytes = 0
+        self._on_the_way: set[Hashable] = set()
+        self._flushes: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    @property
+    def waiting(self) -> int:
+        """How many writes wait for their turn."""
+        return len(self._waiting)
+
+    async def submit(self, item: Item) -> Reply:
+        """Write the item with others; returns after the commit.
+
+        Raises Overloaded when too much waits already, Unavailable while the database is away, and whatever the
+        database answered to this very item.
+        """
+        size = self._size(item)
+        limits = self._limits
+        if self._closed:
+            raise Unavailable("shutting down")
+        if len(self._waiting) >= limits.waiting_rows or self._waiting_bytes + size > limits.waiting_bytes:
+            raise Overloaded("too many writes are waiting")
+        waiting = _Waiting[Item, Reply](item, self._key(item), size, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        self._waiting_bytes += size
+        self._start_flush()
+        return await asyncio.shield(waiting.reply)
+
+    async def close(self) -> None:
+        """Take nothing more, and wait until what was taken is written or given up."""
+        self._closed = True
+        while self._flushes:
+            await asyncio.wait(self._flushes)
+
+    def _start_flush(self) -> None:
+        if len(self._flushes) >= self._concurrency or not self._waiting:
+            return
+        task = asyncio.create_task(self._run(), name=f"flush {self.name}")
+        self._flushes.add(task)
+        task.add_done_callback(self._flushes.discard)
+
+    async def _run(self) -> None:
+        # A turn of the loop lets requests that arrived together join one batch.
+        await asyncio.sleep(0)
+        while batch := self._take():
+            try:
+                await self._write(batch)
+            finally:
+                self._on_the_way.difference_update(entry.key for entry in batch)
+
+    def _take(self) -> list[_Waiting[Item, Reply]]:
+        """The next batch in order of arrival; what shares a key with a write on its way waits, in its place."""
+        batch: list[_Waiting[Item, Reply]] = []
+        held: deque[_Waiting[Item, Reply]] = deque()
+        held_keys: set[Hashable] = set()
+        size = 0
+        while self._waiting and len(batch) < self._limits.batch_rows:
+            entry = self._waiting[0]
+            if batch and size + entry.size > self._limits.batch_bytes:
+                break
+            self._waiting.popleft()
+            if entry.key in self._on_the_way or entry.key in held_keys:
+                held.append(entry)
+                held_keys.add(entry.key)
+                continue
+            self._on_the_way.add(entry.key)
+            batch.append(entry)
+            size += entry.size
+        self._waiting.extendleft(reversed(held))
+        self._waiting_bytes -= size
+        return batch
+
+    async def _write(self, batch: list[_Waiting[Item, Reply]]) -> None:
+        # After a lost connection nobody knows whether the commit happened; items are idempotent by key.
+        items = [entry.item for entry in batch]
+        try:
+            replies = await until_answered(lambda: self._flush(items), self._limits.patience, self.name)
+        except Unavailable as error:
+            for entry in batch:
+                _fail(entry, error)
+        except Exception as error:  # noqa: BLE001 # whatever the server answered belongs to one of the rows
+            await self._write_singly(batch, error)
+        else:
+            for entry, reply in zip(batch, replies, strict=True):
+                if not entry.reply.done():
+                    entry.reply.set_result(reply)
+
+    async def _write_singly(self, batch: list[_Waiting[Item, Reply]], error: Exception) -> None:
+        """The server refused the batch, so nothing of it was written: find out which row it refused."""
+        if len(batch) == 1:
+            busy = Unavailable("the database is busy")
+            busy.__cause__ = error
+            _fail(batch[0], busy if isinstance(error, SERVER_BUSY) else error)
+            return
+        log.warning("%s: a batch of %d was refused (%s), writing row by row", self.name, len(batch), error)
+        for entry in batch:
+            await self._write([entry])
+
+
+def _fail(entry: _Waiting[Item, Reply], error: Exception) -> None:
+    if not entry.reply.done():
+        entry.reply.set_exception(error)
+        # A waiter that went away never asks for the answer; that is no error of its own.
+        entry.reply.exception()

@@ -1,0 +1,124 @@
+"""Stores new tasks: row, payload, first update and envelope in one statement for a whole batch."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+
+from asya_crds import jsontext
+from asya_crds.naming import check_actor_name
+from asya_gateway.domain.ports import NewTask, OutboxEntry
+from asya_transports.names import queue_name
+from asya_transports.postgres import ENQUEUE_COLUMNS, ENQUEUE_TABLE
+
+OUTBOX_LEASE = 5.0
+"""Seconds that a fresh outbox row belongs to the process that accepted it."""
+
+_INSERT_TASKS = """
+WITH incoming AS (
+    SELECT * FROM unnest(
+        $1::text[], $2::text[], $3::text[], $4::text[], $5::json[], $6::text[], $7::text[],
+        $8::timestamptz[], $9::timestamptz[], $10::json[], $11::text[])
+    AS r(id, flow, owner, surface, route, curr, context_id, created_at, deadline_at, payload, envelope)
+    ORDER BY id
+), created AS (
+    INSERT INTO tasks (id, flow, owner, surface, status, route, context_id, created_at, updated_at, deadline_at)
+    SELECT id, flow, owner, surface, 'pending', route, context_id, created_at, created_at, deadline_at FROM incoming
+    ON CONFLICT (id) DO NOTHING
+    RETURNING id
+), bodies AS (
+    INSERT INTO task_bodies (task_id, kind, body)
+    SELECT id, 'payload', payload FROM incoming JOIN created USING (id)
+), logged AS (
+    INSERT INTO task_updates (task_id, seq, kind, status, progress, detail, at)
+    SELECT id, 1, 'created', 'pending', 0, '{"message":"Task created"}', created_at
+    FROM incoming JOIN created USING (id)
+), """
+
+_INTO_OUTBOX = """queued AS (
+    INSERT INTO outbox (task_id, actor, body, not_before, created_at)
+    SELECT id, curr, envelope, now() + $12 * interval '1 second', created_at
+    FROM incoming JOIN created USING (id)
+    RETURNING id AS outbox_id, task_id
+)
+SELECT outbox_id, task_id FROM queued
+"""
+
+
+_INTO_QUEUE = f"""queued AS (
+    INSERT INTO {ENQUEUE_TABLE} ({", ".join(ENQUEUE_COLUMNS)})
+    SELECT '{{prefix}}' || curr, convert_to(envelope, 'UTF8') FROM incoming JOIN created USING (id)
+)
+SELECT 0::bigint AS outbox_id, id AS task_id FROM created
+"""
+
+Committed = Callable[[Sequence[OutboxEntry]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Enqueue:
+    """SQL that puts a batch's envelopes where they are delivered from, as the last CTE of the statement.
+
+    `cte` reads (id, curr, envelope, created_at) from `incoming JOIN created`; `committed` is told afterwards.
+    """
+
+    cte: str
+    lease: bool
+    committed: Committed
+
+
+def into_outbox(committed: Committed) -> Enqueue:
+    """Envelopes go to the outbox; the dispatcher of this process is handed them after the commit."""
+    return Enqueue(_INTO_OUTBOX, True, committed)
+
+
+def into_queue(namespace: str, committed: Committed) -> Enqueue:
+    """Envelopes go straight into the `postgres` transport's table, in the task's own transaction; `committed`
+    rings its bell. Raises ValueError for a namespace that is no DNS label, since it becomes part of the SQL."""
+    prefix = queue_name(check_actor_name(namespace), "")
+    return Enqueue(_INTO_QUEUE.replace("{prefix}", prefix), False, committed)
+
+
+class TaskCreator:
+    """The flush of the create coalescer."""
+
+    def __init__(self, pool: Callable[[], asyncpg.Pool], enqueue: Enqueue) -> None:
+        self._pool = pool
+        self._enqueue = enqueue
+        self._sql = _INSERT_TASKS + enqueue.cte
+
+    async def flush(self, batch: Sequence[NewTask]) -> Sequence[None]:
+        """Insert the batch. A task that exists already was stored by an earlier try of ours and is left alone;
+        its envelope, if it is still in the outbox, is taken from there when its lease has run out."""
+        lease: list[float] = [OUTBOX_LEASE] if self._enqueue.lease else []
+        async with self._pool().acquire(timeout=5) as connection:
+            rows = await connection.fetch(self._sql, *_columns(batch), *lease)
+        by_id = {new.id: new for new in batch}
+        self._enqueue.committed([_entry(row["outbox_id"], by_id[row["task_id"]]) for row in rows])
+        return [None] * len(batch)
+
+
+def _entry(outbox_id: int, new: NewTask) -> OutboxEntry:
+    return OutboxEntry(outbox_id, new.id, new.route.curr, new.envelope.encode())
+
+
+def _columns(batch: Sequence[NewTask]) -> tuple[list[Any], ...]:
+    return (
+        [new.id for new in batch],
+        [new.flow for new in batch],
+        [new.owner for new in batch],
+        [new.surface for new in batch],
+        [jsontext.dumps(new.route.as_dict()) for new in batch],
+        [new.route.curr for new in batch],
+        [new.context_id for new in batch],
+        [new.created_at for new in batch],
+        [new.deadline_at for new in batch],
+        [new.payload for new in batch],
+        [new.envelope for new in batch],
+    )
+
+
+def create_size(new: NewTask) -> int:
+    """Bytes that a create weighs in its batch."""
+    return len(new.payload) + len(new.envelope) + 512

@@ -1,0 +1,156 @@
+"""The connection pool, the settings of every session, and the driver's errors in the domain's words."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncGenerator, Iterator
+from typing import Any
+
+import asyncpg
+
+from asya_gateway.domain.errors import Unavailable
+
+SESSION = {
+    "plan_cache_mode": "force_custom_plan",
+    "jit": "off",
+    "lock_timeout": "1s",
+    "idle_in_transaction_session_timeout": "30s",
+    "timezone": "UTC",
+}
+"""A plan made on empty tables scans full ones, so every execution is planned for its own values; a statement
+that waits for a lock longer than a second gives up, and its rows are tried one by one."""
+
+CONNECTION_LOST = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+)
+"""After one of these nobody knows whether a commit happened."""
+
+SERVER_BUSY = (
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.QueryCanceledError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.UndefinedTableError,
+)
+"""The server answered that it did nothing and may do it later (a schema that is still missing among them)."""
+
+
+def connection_lost(error: BaseException) -> bool:
+    """Whether this error leaves open what became of the statement. (The driver's complaint about an argument is
+    an InterfaceError as well, but a ValueError too: nothing was sent then.)"""
+    return isinstance(error, (*CONNECTION_LOST, Unavailable)) and not isinstance(error, ValueError)
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """Turn the driver's infrastructure errors into Unavailable, the cause chained."""
+    try:
+        yield
+    except Unavailable:
+        raise
+    except Exception as error:
+        if connection_lost(error) or isinstance(error, SERVER_BUSY):
+            raise Unavailable("the database is not available") from error
+        raise
+
+
+class Database:
+    """A pool of connections that survives restarts of the server."""
+
+    def __init__(self, url: str, *, min_size: int, max_size: int, statement_timeout: float) -> None:
+        self.url = url
+        self._min_size = min_size
+        self._max_size = max_size
+        self._statement_timeout = statement_timeout
+        self._pool: asyncpg.Pool | None = None
+
+    @property
+    def pool(self) -> asyncpg.Pool:
+        """The pool; raises Unavailable before open() has succeeded."""
+        if self._pool is None:
+            raise Unavailable("the database is not available")
+        return self._pool
+
+    def server_settings(self) -> dict[str, str]:
+        """What every session of ours sets."""
+        return {**SESSION, "statement_timeout": f"{round(self._statement_timeout * 1000)}ms"}
+
+    async def open(self) -> None:
+        """Connect. Raises Unavailable; may be called again."""
+        if self._pool is not None:
+            return
+        with translated():
+            self._pool = await asyncpg.create_pool(
+                self.url,
+                min_size=min(self._min_size, self._max_size),
+                max_size=self._max_size,
+                timeout=5,
+                command_timeout=self._statement_timeout + 5,
+                max_inactive_connection_lifetime=300,
+                server_settings=self.server_settings(),
+                init=_initialise,
+            )
+
+    async def close(self) -> None:
+        """Give every connection back; cut those that do not come home in five seconds."""
+        if self._pool is None:
+            return
+        pool, self._pool = self._pool, None
+        try:
+            async with asyncio.timeout(5):
+                await pool.close()
+        except TimeoutError:
+            pool.terminate()
+
+    @contextlib.asynccontextmanager
+    async def connection(self) -> AsyncGenerator[asyncpg.pool.PoolConnectionProxy]:
+        """A pooled connection; waits 5 s for a free one. Raises Unavailable."""
+        with translated():
+            async with self.pool.acquire(timeout=5) as connection:
+                yield connection
+
+    async def fetch(self, sql: str, *args: Any) -> list[asyncpg.Record]:
+        """Rows. Raises Unavailable."""
+        async with self.connection() as connection:
+            return await connection.fetch(sql, *args)
+
+    async def fetchrow(self, sql: str, *args: Any) -> asyncpg.Record | None:
+        """The first row or None. Raises Unavailable."""
+        async with self.connection() as connection:
+            return await connection.fetchrow(sql, *args)
+
+    async def fetchval(self, sql: str, *args: Any) -> Any:
+        """The first column of the first row. Raises Unavailable."""
+        async with self.connection() as connection:
+            return await connection.fetchval(sql, *args)
+
+    async def execute(self, sql: str, *args: Any) -> str:
+        """The command tag. Raises Unavailable."""
+        async with self.connection() as connection:
+            return await connection.execute(sql, *args)
+
+
+async def _initialise(connection: asyncpg.Connection) -> None:
+    keep_alive(connection)
+
+
+def keep_alive(connection: asyncpg.Connection) -> None:
+    """Notice a dead peer within seconds even where its host vanished without a word."""
+    transport = connection._transport  # type: ignore[attr-defined] # no public way to the socket
+    found = transport.get_extra_info("socket") if transport is not None else None
+    if found is None or found.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (("TCP_KEEPIDLE", 5), ("TCP_KEEPINTVL", 2), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 10_000)):
+        if hasattr(socket, option):
+            found.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)

@@ -1,0 +1,205 @@
+"""The log as it grows: one reader per process for all its followers, woken by the bell, and by the clock."""
+
+import asyncio
+import contextlib
+import logging
+from collections import defaultdict, deque
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+
+from asya_gateway.domain.task import FlyEvent, TaskUpdate
+from asya_gateway.storage.bell import Bell
+from asya_gateway.storage.database import Database
+from asya_gateway.storage.fly import FlyReceiver
+from asya_gateway.storage.reading import grown
+
+log = logging.getLogger(__name__)
+
+CHANNEL = "asya_updates"
+POLL_EVERY = 1.0
+"""Seconds between two polls for what the bell did not announce."""
+UPDATES_KEPT = 1_000
+"""Updates that wait for a slow reader; while so many wait no more are read for it: the log keeps them."""
+FLY_KEPT = 1_000
+"""Live events that wait for a slow reader; the oldest are dropped beyond it, since nothing keeps them."""
+
+
+class Follower:
+    """One reader of one task. Keeps the Subscription promise of the domain's ports."""
+
+    def __init__(self, feed: "LogFeed", task_id: str, fly: bool) -> None:
+        self.task_id = task_id
+        self.fly = fly
+        self.cursor: int | None = None
+        self._feed = feed
+        self._items: deque[TaskUpdate | FlyEvent] = deque()
+        self._updates_waiting = 0
+        self._fly_waiting = 0
+        self._arrived = asyncio.Event()
+
+    @property
+    def hungry(self) -> bool:
+        """Whether updates shall be read for this follower now."""
+        return self.cursor is not None and self._updates_waiting < UPDATES_KEPT
+
+    def start(self, cursor: int) -> None:
+        """From now on deliver updates beyond this seq."""
+        self.cursor = cursor
+        self._feed.look_at([self.task_id])
+
+    def take_updates(self, updates: Sequence[TaskUpdate]) -> None:
+        """Queue what the reader found, without what this follower has."""
+        assert self.cursor is not None
+        for update in updates:
+            if update.seq == self.cursor + 1:
+                self.cursor = update.seq
+                self._items.append(update)
+                self._updates_waiting += 1
+        self._arrived.set()
+
+    def take_fly(self, event: FlyEvent) -> None:
+        """Queue a live event, at the cost of the oldest one where too many wait."""
+        if self._fly_waiting >= FLY_KEPT:
+            oldest = next(item for item in self._items if isinstance(item, FlyEvent))
+            self._items.remove(oldest)
+            self._fly_waiting -= 1
+            self._feed.fly_dropped += 1
+        self._items.append(event)
+        self._fly_waiting += 1
+        self._arrived.set()
+
+    async def next(self, wait: float) -> Sequence[TaskUpdate | FlyEvent]:
+        """What came, in order; empty when nothing came for `wait` seconds."""
+        if not self._items:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._arrived.wait()
+        was_full = self._updates_waiting >= UPDATES_KEPT
+        items = self._drain()
+        if was_full:
+            self._feed.look_at([self.task_id])
+        return items
+
+    async def last_words(self) -> Sequence[FlyEvent]:
+        """FLY events that were committed before the terminal update but had not arrived when it was read."""
+        if self.fly:
+            await self._feed.fly_barrier()
+        return [item for item in self._drain() if isinstance(item, FlyEvent)]
+
+    def _drain(self) -> list[TaskUpdate | FlyEvent]:
+        items = list(self._items)
+        self._items.clear()
+        self._updates_waiting = self._fly_waiting = 0
+        self._arrived.clear()
+        return items
+
+
+class LogFeed:
+    """Reads the log for every follower of this process with one statement at a time."""
+
+    def __init__(self, database: Database, bell: Bell, fly: FlyReceiver) -> None:
+        self._database = database
+        self._bell = bell
+        self._fly = fly
+        self._followers: dict[str, set[Follower]] = defaultdict(set)
+        self._dirty: set[str] = set()
+        self._all_dirty = False
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._unsubscribe: Callable[[], None] | None = None
+        self.fly_dropped = 0
+        fly.deliver = self._take_fly
+        bell.on_connect(self.look_at_all)
+
+    @property
+    def followers(self) -> int:
+        """How many readers follow a task here."""
+        return sum(len(group) for group in self._followers.values())
+
+    async def start(self) -> None:
+        """Begin to read."""
+        self._task = asyncio.create_task(self._run(), name="log feed")
+
+    async def stop(self) -> None:
+        """Read no more; followers time out on their own."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    @contextlib.asynccontextmanager
+    async def subscribe(self, task_id: str, *, fly: bool = True) -> AsyncGenerator[Follower]:
+        """Hear of this task from now on. Only processes with followers listen to the bell's channels."""
+        if self._unsubscribe is None:
+            self._unsubscribe = self._bell.subscribe(CHANNEL, self._rung)
+        follower = Follower(self, task_id, fly)
+        self._followers[task_id].add(follower)
+        if fly:
+            await self._fly.add_reader()
+        try:
+            yield follower
+        finally:
+            self._leave(follower)
+
+    def _leave(self, follower: Follower) -> None:
+        if follower.fly:
+            self._fly.remove_reader()
+        group = self._followers[follower.task_id]
+        group.discard(follower)
+        if not group:
+            del self._followers[follower.task_id]
+
+    def look_at(self, task_ids: Iterable[str]) -> None:
+        """Something may have been written for these tasks."""
+        followed = [task_id for task_id in task_ids if task_id in self._followers]
+        if followed:
+            self._dirty.update(followed)
+            self._wake.set()
+
+    def look_at_all(self) -> None:
+        """Something may have been written for any task."""
+        self._all_dirty = True
+        self._wake.set()
+
+    async def fly_barrier(self) -> None:
+        """After this, every live event committed so far has been delivered."""
+        await self._bell.round_trip()
+
+    def _rung(self, payload: str) -> None:
+        self.look_at(payload.split("\n"))
+
+    def _take_fly(self, event: FlyEvent) -> None:
+        for follower in self._followers.get(event.task_id, ()):
+            if follower.fly:
+                follower.take_fly(event)
+
+    async def _run(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(POLL_EVERY):
+                    await self._wake.wait()
+            everything = self._all_dirty or not self._wake.is_set()
+            self._wake.clear()
+            dirty, self._dirty, self._all_dirty = self._dirty, set(), False
+            try:
+                await self._read(tuple(self._followers) if everything else tuple(dirty))
+            except Exception as error:  # noqa: BLE001 # the next poll tries again, and followers must not end
+                log.warning("log feed: cannot read: %s", error)
+                self._all_dirty = True
+                await asyncio.sleep(0.2)
+
+    async def _read(self, task_ids: Sequence[str]) -> None:
+        """Read beyond the slowest hungry follower of each task, and give each what it lacks."""
+        hungry = {
+            task_id: waiting
+            for task_id in task_ids
+            if (waiting := [follower for follower in self._followers.get(task_id, ()) if follower.hungry])
+        }
+        if not hungry:
+            return
+        cursors = [(task_id, min(follower.cursor or 0 for follower in group)) for task_id, group in hungry.items()]
+        for (task_id, cursor), updates in zip(cursors, await grown(self._database, cursors), strict=True):
+            if not updates:
+                continue
+            for follower in hungry[task_id]:
+                follower.take_updates(updates)
+            if len(updates) >= 200 and updates[-1].seq > cursor:
+                self.look_at([task_id])

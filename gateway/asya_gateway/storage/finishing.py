@@ -1,0 +1,118 @@
+"""Ends tasks: the first terminal status wins, and children that cannot end by themselves end with their parent."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import asyncpg
+
+from asya_crds import jsontext
+from asya_gateway.domain.reports import FinalOutcome, FinalReport
+from asya_gateway.domain.status import TaskStatus
+from asya_gateway.domain.text import storable
+from asya_gateway.storage.guards import ENDED
+
+_FINISH = f"""
+WITH incoming AS (
+    SELECT * FROM unnest(
+        $1::text[], $2::text[], $3::text[], $4::text[], $5::json[], $6::json[], $7::json[], $8::text[], $9::boolean[])
+    AS r(id, status, message, actor, result, error, detail, owner, overdue_only)
+), locked AS MATERIALIZED (
+    SELECT t.id, t.parent_id, t.status, t.owner, t.deadline_at, t.ends_itself
+    FROM tasks t WHERE t.id = ANY ($1) OR t.parent_id = ANY ($1)
+    ORDER BY t.id FOR NO KEY UPDATE
+), ending AS (
+    SELECT r.id, r.status, r.message, r.actor, r.result, r.error, r.detail
+    FROM incoming r JOIN locked l USING (id)
+    WHERE NOT l.status {ENDED}
+      AND (r.owner IS NULL OR r.owner = l.owner)
+      AND (NOT r.overdue_only OR l.deadline_at <= clock_timestamp())
+), children AS (
+    -- A parent's success leaves children alone whose own crew will report their end.
+    SELECT l.id, e.status, 'Ended with its parent: ' || e.message AS message, NULL::text AS actor,
+           NULL::json AS result, e.error, e.detail
+    FROM locked l JOIN ending e ON l.parent_id = e.id
+    WHERE NOT l.status {ENDED} AND NOT (l.ends_itself AND e.status = 'succeeded')
+      AND l.id NOT IN (SELECT id FROM ending)
+), all_ending AS (
+    SELECT * FROM ending UNION ALL SELECT * FROM children
+), applied AS (
+    UPDATE tasks t SET
+        status = e.status, message = e.message, actor = coalesce(e.actor, t.actor),
+        progress = CASE WHEN e.status = 'succeeded' THEN 100 ELSE t.progress END,
+        last_seq = t.last_seq + 1, remaining = NULL, pause_id = NULL,
+        updated_at = clock_timestamp(), finished_at = clock_timestamp()
+    FROM all_ending e WHERE t.id = e.id AND NOT t.status {ENDED}
+    RETURNING t.id, t.last_seq, t.status, t.progress, t.updated_at, t.flow, t.surface, t.created_at
+), bodies AS (
+    INSERT INTO task_bodies (task_id, kind, body)
+    SELECT a.id, 'result', e.result FROM applied a JOIN all_ending e USING (id) WHERE e.result IS NOT NULL
+    UNION ALL
+    SELECT a.id, 'error', e.error FROM applied a JOIN all_ending e USING (id) WHERE e.error IS NOT NULL
+    ON CONFLICT DO NOTHING
+), logged AS (
+    INSERT INTO task_updates (task_id, seq, kind, status, progress, detail, at)
+    SELECT a.id, a.last_seq, 'final', a.status, a.progress, e.detail, a.updated_at
+    FROM applied a JOIN all_ending e USING (id)
+)
+SELECT a.id, a.status, a.flow, extract(epoch FROM a.updated_at - a.created_at)::float8 AS took, true AS applied
+FROM applied a
+UNION ALL
+SELECT l.id, l.status, NULL, NULL, false
+FROM locked l JOIN incoming r USING (id)
+WHERE l.id NOT IN (SELECT id FROM applied) AND (r.owner IS NULL OR r.owner = l.owner)
+"""
+
+
+class TaskFinisher:
+    """The flush of the final coalescer. `written` hears of every task whose log grew; `ended` of (flow, status,
+    seconds from acceptance to end) for the metrics."""
+
+    def __init__(
+        self,
+        pool: Callable[[], asyncpg.Pool],
+        written: Callable[[Sequence[str]], None],
+        ended: Callable[[str, TaskStatus, float], None],
+    ) -> None:
+        self._pool = pool
+        self._written = written
+        self._ended = ended
+
+    async def flush(self, batch: Sequence[FinalReport]) -> Sequence[FinalOutcome]:
+        """End the batch's tasks, at most one report a task; outcomes in its order."""
+        async with self._pool().acquire(timeout=5) as connection:
+            rows = await connection.fetch(_FINISH, *_columns(batch))
+        applied = [row for row in rows if row["applied"]]
+        self._written([row["id"] for row in applied])
+        for row in applied:
+            self._ended(row["flow"], TaskStatus(row["status"]), row["took"])
+        outcomes = {row["id"]: FinalOutcome.APPLIED if row["applied"] else FinalOutcome.ENDED_BEFORE for row in rows}
+        return [outcomes.get(report.task_id, FinalOutcome.UNKNOWN) for report in batch]
+
+
+def _columns(batch: Sequence[FinalReport]) -> tuple[list[Any], ...]:
+    return (
+        [report.task_id for report in batch],
+        [report.status.value for report in batch],
+        [storable(report.message) for report in batch],
+        [storable(report.actor) for report in batch],
+        [report.result for report in batch],
+        [None if report.error is None else jsontext.dumps(report.error.as_dict()) for report in batch],
+        [jsontext.dumps(_detail(report)) for report in batch],
+        [report.owner for report in batch],
+        [report.overdue_only for report in batch],
+    )
+
+
+def _detail(report: FinalReport) -> dict[str, Any]:
+    """What the log keeps beside the result, which is joined from task_bodies when it is read."""
+    detail: dict[str, Any] = {"message": report.message}
+    if report.error is not None:
+        detail["error"] = report.error.as_dict()
+    if report.metadata is not None:
+        detail["metadata"] = report.metadata
+    return detail
+
+
+def final_size(report: FinalReport) -> int:
+    """Bytes that a final report weighs in its batch."""
+    return 1024 + len(report.result or "") + len(report.message)

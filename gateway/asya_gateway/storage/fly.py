@@ -1,0 +1,195 @@
+"""Live events: bundled into notifications, numbered, split where long, put together again. Nothing is stored."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from asya_gateway.domain.errors import Overloaded, Unavailable
+from asya_gateway.domain.task import FlyEvent
+from asya_gateway.storage.bell import LONGEST_PAYLOAD, Bell
+from asya_gateway.storage.database import Database
+from asya_gateway.storage.retrying import written_singly
+
+log = logging.getLogger(__name__)
+
+CHANNEL = "asya_fly"
+BUNDLE_FOR = 0.003
+"""Seconds that events are collected before they are sent: a NOTIFY costs once per listener, not per event."""
+BUNDLE_BYTES = 2 * 1024 * 1024
+WAITING_BYTES = 32 * 1024 * 1024
+SENDERS_KEPT = 256
+"""Senders whose numbers are remembered; beyond it the one that was silent longest is forgotten."""
+
+
+class FlySender:
+    """Collects events of a few milliseconds and sends them in one transaction, in order."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._sender = os.urandom(6).hex()
+        self._number = 0
+        self._waiting: list[tuple[str, asyncio.Future[None]]] = []
+        self._waiting_bytes = 0
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self.sent = 0
+
+    async def start(self) -> None:
+        """Begin to send."""
+        self._task = asyncio.create_task(self._run(), name="fly sender")
+
+    async def stop(self) -> None:
+        """Send no more."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def send(self, event: FlyEvent) -> None:
+        """Returns after the notification was committed. Raises Overloaded, Unavailable."""
+        line = json.dumps([event.task_id, event.name]) + "\t" + _ascii(event.payload)
+        if self._waiting_bytes + len(line) > WAITING_BYTES:
+            raise Overloaded("too many live events are waiting")
+        done = asyncio.get_running_loop().create_future()
+        self._waiting.append((line, done))
+        self._waiting_bytes += len(line)
+        self._wake.set()
+        await asyncio.shield(done)
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            await asyncio.sleep(BUNDLE_FOR)
+            lines, futures = self._take()
+            parts = self._parts(lines)
+            try:
+                await written_singly(partial(self._notify, parts), 3.0, "fly")
+                outcome: Exception | None = None
+            except Unavailable as error:
+                outcome = error
+            except Exception as error:  # noqa: BLE001 # e.g. a full notification queue: the sender may try again
+                log.warning("fly: cannot send: %s", error)
+                outcome = Unavailable("live events cannot be sent now")
+            self.sent += len(lines) if outcome is None else 0
+            for future in futures:
+                _settle(future, outcome)
+
+    def _take(self) -> tuple[list[str], list[asyncio.Future[None]]]:
+        size = count = 0
+        for line, _ in self._waiting:
+            if count and size + len(line) > BUNDLE_BYTES:
+                break
+            size += len(line)
+            count += 1
+        taken, self._waiting = self._waiting[:count], self._waiting[count:]
+        self._waiting_bytes -= size
+        if not self._waiting:
+            self._wake.clear()
+        return [line for line, _ in taken], [future for _, future in taken]
+
+    def _parts(self, lines: Sequence[str]) -> list[str]:
+        """The notifications of a bundle: `sender number more text`, numbered because PostgreSQL folds equal ones."""
+        parts: list[str] = []
+        for text in _bundled(lines):
+            pieces = [text[start : start + _ROOM] for start in range(0, len(text), _ROOM)]
+            for index, piece in enumerate(pieces):
+                self._number += 1
+                parts.append(f"{self._sender} {self._number} {int(index < len(pieces) - 1)} {piece}")
+        return parts
+
+    async def _notify(self, parts: Sequence[str]) -> None:
+        async with self._database.pool.acquire(timeout=5) as connection:
+            await connection.execute(
+                "SELECT pg_notify($1, part) FROM unnest($2::text[]) WITH ORDINALITY AS p(part, n) ORDER BY n",
+                CHANNEL,
+                parts,
+            )
+
+
+_ROOM = LONGEST_PAYLOAD - 40
+
+
+def _ascii(payload: str) -> str:
+    """One byte a character, so that a payload may be cut anywhere."""
+    return payload if payload.isascii() else json.dumps(json.loads(payload), separators=(",", ":"))
+
+
+def _bundled(lines: Sequence[str]) -> list[str]:
+    """Lines joined as long as they fit into one notification; a longer one stands alone and is split."""
+    bundles: list[str] = []
+    current = ""
+    for line in lines:
+        if current and len(current) + 1 + len(line) > _ROOM:
+            bundles.append(current)
+            current = line
+        else:
+            current = f"{current}\n{line}" if current else line
+    return [*bundles, current] if current else bundles
+
+
+def _settle(future: asyncio.Future[None], error: Exception | None) -> None:
+    if future.done():
+        return
+    if error is None:
+        future.set_result(None)
+    else:
+        future.set_exception(error)
+        future.exception()
+
+
+class FlyReceiver:
+    """Listens while this process has readers, and puts split notifications together."""
+
+    def __init__(self, bell: Bell) -> None:
+        self._bell = bell
+        self._readers = 0
+        self._unsubscribe: Callable[[], None] | None = None
+        self._ready = False
+        self._senders: OrderedDict[str, tuple[int, list[str]]] = OrderedDict()
+        self.deliver: Callable[[FlyEvent], None] = lambda _event: None
+
+    async def add_reader(self) -> None:
+        """Listen before the first reader takes its snapshot."""
+        self._readers += 1
+        if self._unsubscribe is None:
+            self._unsubscribe = self._bell.subscribe(CHANNEL, self._heard)
+        if not self._ready:
+            self._ready = await self._bell.attended(CHANNEL)
+
+    def remove_reader(self) -> None:
+        """Stop listening with the last reader."""
+        self._readers -= 1
+        if self._readers == 0 and self._unsubscribe is not None:
+            self._unsubscribe()
+            self._unsubscribe = None
+            self._ready = False
+
+    def _heard(self, notification: str) -> None:
+        """Take the next part of a sender. A part heard before (its sender did not know whether it was committed)
+        is dropped, and so is a message of which a part is missing."""
+        sender, number_text, more, piece = notification.split(" ", 3)
+        number = int(number_text)
+        last, pieces = self._senders.pop(sender, (number - 1, []))
+        self._senders[sender] = (max(number, last), pieces)
+        if number <= last:
+            return
+        if number != last + 1:
+            pieces.clear()
+        pieces.append(piece)
+        if more == "0":
+            text = "".join(pieces)
+            pieces.clear()
+            self._deliver(text)
+        while len(self._senders) > SENDERS_KEPT:
+            self._senders.popitem(last=False)
+
+    def _deliver(self, text: str) -> None:
+        for line in text.split("\n"):
+            head, _, payload = line.partition("\t")
+            with contextlib.suppress(ValueError):
+                task_id, name = json.loads(head)
+                self.deliver(FlyEvent(task_id, name, payload))

@@ -1,0 +1,81 @@
+"""Brings the schema up to date: numbered SQL files, each applied once, under one advisory lock."""
+
+import logging
+import re
+from dataclasses import dataclass
+from importlib import resources
+
+import asyncpg
+
+from asya_transports.postgres import create_schema
+
+log = logging.getLogger(__name__)
+
+_LOCK = 0x61737961
+"""Key of the advisory lock ("asya" in ASCII): concurrent migrations of one database wait for one another."""
+_NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One numbered file; a file that was released is never changed, a change is a new file."""
+
+    number: int
+    name: str
+    sql: str
+
+
+def migrations() -> list[Migration]:
+    """All migrations in order."""
+    files = resources.files(__package__).joinpath("migrations").iterdir()
+    found = [
+        Migration(int(match[1]), match[2], entry.read_text("utf-8"))
+        for entry in files
+        if (match := _NAME.fullmatch(entry.name))
+    ]
+    return sorted(found, key=lambda migration: migration.number)
+
+
+LATEST = max(migration.number for migration in migrations())
+"""The schema that this code needs at least; newer ones are welcome, since pods of two versions meet."""
+
+
+async def migrate(connection: asyncpg.Connection) -> list[str]:
+    """Apply what is missing; returns the names of what was applied.
+
+    Each file runs in a transaction of its own with a short lock_timeout, so that a migration waits for busy
+    tables rather than making everybody wait behind it.
+    """
+    await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+    try:
+        await connection.execute(
+            "CREATE TABLE IF NOT EXISTS schema_migrations ("
+            "number integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
+        )
+        applied = [migration for migration in migrations() if await _apply(connection, migration)]
+        await create_schema(connection)
+    finally:
+        await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
+    return [f"{migration.number:04d}_{migration.name}" for migration in applied]
+
+
+async def _apply(connection: asyncpg.Connection, migration: Migration) -> bool:
+    known = await connection.fetchval("SELECT true FROM schema_migrations WHERE number = $1", migration.number)
+    if known:
+        return False
+    async with connection.transaction():
+        await connection.execute("SET LOCAL lock_timeout = '5s'")
+        await connection.execute(migration.sql)
+        await connection.execute(
+            "INSERT INTO schema_migrations (number, name) VALUES ($1, $2)", migration.number, migration.name
+        )
+    log.info("applied migration %04d_%s", migration.number, migration.name)
+    return True
+
+
+async def schema_version(connection: asyncpg.Connection) -> int:
+    """The newest migration that the database has; 0 where it has none."""
+    exists = await connection.fetchval("SELECT to_regclass('schema_migrations')")
+    if exists is None:
+        return 0
+    return await connection.fetchval("SELECT coalesce(max(number), 0) FROM schema_migrations") or 0

@@ -1,0 +1,69 @@
+"""Envelopes that wait for the queue system's confirmation. No transaction is open while the broker is spoken to."""
+
+from collections.abc import Sequence
+
+from asya_gateway.domain.ports import Backlog, OutboxEntry
+from asya_gateway.storage.creating import OUTBOX_LEASE
+from asya_gateway.storage.database import Database
+
+LONGEST_BACKOFF = 60.0
+"""Seconds between two tries of an envelope that the queue system keeps refusing."""
+
+# Each actor with rows is visited once by skipping along the index, and gives at most $2 rows: one dead queue
+# starves nobody, and a backlog of a million rows costs no more than its number of actors.
+_TAKE = """
+WITH RECURSIVE actors AS (
+    (SELECT actor FROM outbox ORDER BY actor LIMIT 1)
+    UNION ALL
+    SELECT (SELECT o.actor FROM outbox o WHERE o.actor > a.actor ORDER BY o.actor LIMIT 1)
+    FROM actors a WHERE a.actor IS NOT NULL
+), due AS (
+    SELECT d.id FROM actors a CROSS JOIN LATERAL (
+        SELECT id FROM outbox o WHERE o.actor = a.actor AND o.not_before <= now()
+        ORDER BY o.not_before LIMIT $2 FOR UPDATE SKIP LOCKED
+    ) d WHERE a.actor IS NOT NULL
+    LIMIT $1
+)
+UPDATE outbox o SET not_before = now() + $3 * interval '1 second'
+FROM due WHERE o.id = due.id
+RETURNING o.id, o.task_id, o.actor, o.body
+"""
+
+_FAILED = """
+UPDATE outbox o SET
+    attempts = o.attempts + 1,
+    last_error = f.reason,
+    not_before = now() + least($3, 0.5 * power(2, least(o.attempts, 10))) * interval '1 second'
+FROM unnest($1::bigint[], $2::text[]) AS f(id, reason) WHERE o.id = f.id
+"""
+
+
+class PostgresOutbox:
+    """The rows behind the dispatcher; keeps the Outbox promise of the domain's ports."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def take(self, limit: int, per_actor: int) -> list[OutboxEntry]:
+        """Rows whose lease ran out, leased again to the caller, a fair share of each actor."""
+        rows = await self._database.fetch(_TAKE, limit, per_actor, OUTBOX_LEASE)
+        return [OutboxEntry(row["id"], row["task_id"], row["actor"], row["body"].encode()) for row in rows]
+
+    async def delivered(self, ids: Sequence[int]) -> None:
+        """Remove what was confirmed."""
+        await self._database.execute("DELETE FROM outbox WHERE id = ANY ($1::bigint[])", ids)
+
+    async def failed(self, failures: Sequence[tuple[int, str]]) -> None:
+        """Count the try, keep the reason, and wait longer before the next one."""
+        ids = [id_ for id_, _ in failures]
+        reasons = [reason[:500] for _, reason in failures]
+        await self._database.execute(_FAILED, ids, reasons, LONGEST_BACKOFF)
+
+    async def backlog(self) -> Backlog:
+        """What waits now."""
+        row = await self._database.fetchrow(
+            "SELECT count(*) AS rows, coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 AS age"
+            " FROM outbox"
+        )
+        assert row is not None
+        return Backlog(row["rows"], row["age"])

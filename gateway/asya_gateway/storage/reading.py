@@ -1,0 +1,169 @@
+"""Reads tasks: one with everything that hangs on it, a follower's snapshot, or a page of many."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from asya_crds.envelope import Route
+from asya_gateway.domain.ports import PausePoint, TaskFilter
+from asya_gateway.domain.status import TaskError, TaskStatus
+from asya_gateway.domain.task import Pause, Snapshot, Task, TaskUpdate, UpdateKind
+from asya_gateway.storage.database import Database
+
+_COLUMNS = (
+    "t.id, t.parent_id, t.context_id, t.owner, t.flow, t.status, t.route::text AS route, t.progress, t.message, "
+    "t.actor, t.deadline_at, extract(epoch FROM t.remaining)::float8 AS remaining, t.last_seq, t.created_at, "
+    "t.updated_at, t.finished_at"
+)
+
+_BODIES = """
+(SELECT body::text FROM task_bodies b WHERE b.task_id = t.id AND b.kind = 'payload') AS payload,
+(SELECT body::text FROM task_bodies b WHERE b.task_id = t.id AND b.kind = 'result') AS result,
+(SELECT body::text FROM task_bodies b WHERE b.task_id = t.id AND b.kind = 'error') AS error,
+(SELECT question::text FROM task_pauses p WHERE p.task_id = t.id AND p.pause_id = t.pause_id) AS question
+"""
+
+_MINE = "t.id = $1 AND ($2::text IS NULL OR t.owner = $2)"
+
+_GET = f"SELECT {_COLUMNS}, {_BODIES} FROM tasks t WHERE {_MINE}"
+
+_PAUSE_POINT = f"""
+SELECT {_COLUMNS}, {_BODIES},
+       (SELECT checkpoint::text FROM task_pauses p WHERE p.task_id = t.id AND p.pause_id = t.pause_id) AS checkpoint
+FROM tasks t WHERE {_MINE}
+"""
+
+_SNAPSHOT = f"""
+SELECT {_COLUMNS}, {_BODIES},
+       u.seq AS u_seq, u.kind AS u_kind, u.status AS u_status, u.progress AS u_progress,
+       u.detail::text AS u_detail, u.at AS u_at
+FROM tasks t
+LEFT JOIN task_updates u ON u.task_id = t.id AND u.seq > $3 AND u.seq <= t.last_seq
+WHERE {_MINE}
+ORDER BY u.seq
+"""
+
+_LIST = f"""
+SELECT {_COLUMNS}, NULL AS payload, NULL AS result, NULL AS error, NULL AS question
+FROM tasks t
+WHERE ($1::text IS NULL OR t.owner = $1)
+  AND ($2::text IS NULL OR t.status = $2)
+  AND ($3::text IS NULL OR t.flow = $3)
+  AND ($4::text IS NULL OR t.context_id = $4)
+  AND ($5::text IS NULL OR t.parent_id = $5)
+  AND ($6::timestamptz IS NULL OR (t.created_at, t.id) < ($6, $7))
+ORDER BY t.created_at DESC, t.id DESC
+LIMIT $8
+"""
+
+
+class TaskReader:
+    """Reads never wait for writes, and see what is committed."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def get(self, task_id: str, *, owner: str | None) -> Task | None:
+        """The task with payload, result, error and open pause."""
+        row = await self._database.fetchrow(_GET, task_id, owner)
+        return None if row is None else task_of(row)
+
+    async def snapshot(self, task_id: str, after: int, *, owner: str | None) -> Snapshot | None:
+        """The task and its updates beyond `after`, read in one statement, hence of one moment."""
+        rows = await self._database.fetch(_SNAPSHOT, task_id, owner, after)
+        if not rows:
+            return None
+        task = task_of(rows[0])
+        return Snapshot(task, tuple(_snapshot_update(task, row) for row in rows if row["u_seq"] is not None))
+
+    async def list(self, query: TaskFilter) -> list[Task]:
+        """Tasks without bodies, newest first."""
+        created_at, last_id = query.after or (None, None)
+        rows = await self._database.fetch(
+            _LIST,
+            query.owner,
+            query.status,
+            query.flow,
+            query.context_id,
+            query.parent_id,
+            created_at,
+            last_id,
+            query.limit,
+        )
+        return [task_of(row) for row in rows]
+
+    async def pause_point(self, task_id: str, *, owner: str | None) -> PausePoint | None:
+        """The task with its open pause and the checkpoint to go on from."""
+        row = await self._database.fetchrow(_PAUSE_POINT, task_id, owner)
+        return None if row is None else PausePoint(task_of(row), row["checkpoint"])
+
+
+def task_of(row: Any) -> Task:
+    """A task from a row of _COLUMNS and _BODIES."""
+    return Task(
+        id=row["id"],
+        status=TaskStatus(row["status"]),
+        flow=row["flow"],
+        owner=row["owner"],
+        route=Route.from_dict(json.loads(row["route"])),
+        progress=row["progress"],
+        last_seq=row["last_seq"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        parent_id=row["parent_id"],
+        context_id=row["context_id"],
+        message=row["message"],
+        actor=row["actor"],
+        deadline_at=row["deadline_at"],
+        remaining=row["remaining"],
+        finished_at=row["finished_at"],
+        payload=row["payload"],
+        result=row["result"],
+        error=None if row["error"] is None else TaskError.from_dict(json.loads(row["error"])),
+        pause=None if row["question"] is None else _pause(json.loads(row["question"])),
+    )
+
+
+def _pause(question: dict[str, Any]) -> Pause:
+    return Pause(question["id"], question["prompt"], question["schema"], question["fields"], question.get("data"))
+
+
+def _snapshot_update(task: Task, row: Any) -> TaskUpdate:
+    return update_of(task.id, {key[2:]: row[key] for key in row.keys() if key.startswith("u_")}, task.result)  # noqa: SIM118
+
+
+def update_of(task_id: str, row: Any, result: str | None) -> TaskUpdate:
+    """An update from a row of seq, kind, status, progress, detail, at; the terminal one carries the result."""
+    kind = UpdateKind(row["kind"])
+    return TaskUpdate(
+        task_id=task_id,
+        seq=row["seq"],
+        kind=kind,
+        status=TaskStatus(row["status"]),
+        progress=row["progress"],
+        at=row["at"],
+        detail=json.loads(row["detail"]),
+        result=result if kind is UpdateKind.FINAL else None,
+    )
+
+
+_GROWN = """
+SELECT f.n, u.seq, u.kind, u.status, u.progress, u.detail::text AS detail, u.at,
+       CASE WHEN u.kind = 'final' THEN
+           (SELECT body::text FROM task_bodies b WHERE b.task_id = f.id AND b.kind = 'result') END AS result
+FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS f(id, cursor, n)
+CROSS JOIN LATERAL (
+    SELECT * FROM task_updates WHERE task_id = f.id AND seq > f.cursor ORDER BY seq LIMIT 200
+) u
+ORDER BY f.n, u.seq
+"""
+
+
+async def grown(database: Database, cursors: Sequence[tuple[str, int]]) -> list[list[TaskUpdate]]:
+    """For each (task id, cursor) the updates beyond it, in order, at most 200; one statement for all."""
+    rows = await database.fetch(_GROWN, [task for task, _ in cursors], [cursor for _, cursor in cursors])
+    found: list[list[TaskUpdate]] = [[] for _ in cursors]
+    for row in rows:
+        index = row["n"] - 1
+        found[index].append(update_of(cursors[index][0], row, row["result"]))
+    return found

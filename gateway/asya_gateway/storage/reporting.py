@@ -1,0 +1,146 @@
+"""Takes progress reports: guard, claim, update and append in one statement for a whole batch."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import asyncpg
+
+from asya_crds import jsontext
+from asya_gateway.domain.reports import CLAIM_LEASE, ClaimAction, ProgressAnswer, ProgressReport
+from asya_gateway.domain.status import TaskStatus
+from asya_gateway.domain.text import storable
+from asya_gateway.storage.guards import ENDED, MOVING
+
+KEYS_KEPT = 8
+"""Keys of the latest reports that a row remembers: repetitions follow one another closely, and whatever comes
+later is held off by its claim."""
+
+_REPORT = f"""
+WITH incoming AS (
+    SELECT * FROM unnest(
+        $1::text[], $2::bigint[], $3::text[], $4::json[], $5::integer[], $6::float8[], $7::text[], $8::text[],
+        $9::json[], $10::text[], $11::integer[], $12::text[], $13::json[])
+    AS r(id, key, state, route, hop, progress, message, actor, detail, claim_hop, attempt, claimant, frames)
+), locked AS MATERIALIZED (
+    -- Locking in id order, whatever order the reports came in, is what keeps batches from deadlocking.
+    SELECT t.id, t.status, t.progress FROM tasks t WHERE t.id = ANY($1) ORDER BY t.id FOR NO KEY UPDATE
+), claimed AS (
+    -- ON CONFLICT sees rows that were committed after this statement's snapshot; a SELECT would not.
+    INSERT INTO task_hops AS h (task_id, hop, attempt, claimant, state, lease_until)
+    SELECT r.id, r.claim_hop, r.attempt, r.claimant, 'claimed', clock_timestamp() + $14 * interval '1 second'
+    FROM incoming r JOIN locked l USING (id)
+    WHERE r.claim_hop IS NOT NULL AND r.state = 'received' AND NOT l.status {ENDED}
+    ORDER BY r.id
+    ON CONFLICT (task_id, hop) DO UPDATE SET
+        claimant    = CASE WHEN {{takes}} THEN excluded.claimant ELSE h.claimant END,
+        attempt     = CASE WHEN {{takes}} THEN excluded.attempt ELSE h.attempt END,
+        lease_until = CASE WHEN {{takes}} THEN excluded.lease_until ELSE h.lease_until END
+    RETURNING h.task_id, h.claimant, h.state, h.frames
+), held AS (
+    UPDATE task_hops h SET
+        lease_until = clock_timestamp() + $14 * interval '1 second',
+        state  = CASE r.state WHEN 'processed' THEN 'processed' WHEN 'completed' THEN 'completed' ELSE h.state END,
+        frames = CASE r.state WHEN 'processed' THEN r.frames WHEN 'completed' THEN NULL ELSE h.frames END
+    FROM incoming r JOIN locked l USING (id)
+    WHERE r.claim_hop IS NOT NULL AND r.state <> 'received'
+      AND h.task_id = r.id AND h.hop = r.claim_hop AND h.claimant = r.claimant AND h.state <> 'completed'
+    RETURNING h.task_id
+), verdict AS (
+    SELECT r.id, CASE
+        WHEN r.claim_hop IS NULL THEN 'go'
+        WHEN l.status {ENDED} THEN 'done'
+        WHEN r.state <> 'received' THEN CASE WHEN w.task_id IS NULL THEN 'done' ELSE 'go' END
+        WHEN c.state IN ('processed', 'completed') THEN 'done'
+        WHEN c.claimant = r.claimant THEN 'go'
+        ELSE 'busy' END AS action,
+        c.frames
+    FROM incoming r JOIN locked l USING (id)
+    LEFT JOIN claimed c ON c.task_id = r.id
+    LEFT JOIN held w ON w.task_id = r.id
+), applied AS (
+    UPDATE tasks t SET
+        status   = CASE WHEN t.status = 'pending' THEN 'running' ELSE t.status END,
+        route    = CASE WHEN r.hop >= t.hop THEN r.route ELSE t.route END,
+        hop      = greatest(t.hop, r.hop),
+        progress = greatest(t.progress, r.progress),
+        message  = coalesce(r.message, t.message),
+        actor    = CASE WHEN r.hop >= t.hop THEN r.actor ELSE t.actor END,
+        last_seq = t.last_seq + 1,
+        recent_reports = (r.key || t.recent_reports)[:{KEYS_KEPT}],
+        updated_at = clock_timestamp()
+    FROM incoming r JOIN verdict v USING (id)
+    WHERE t.id = r.id AND v.action = 'go' AND r.state <> 'processed'
+      AND t.status {MOVING} AND NOT r.key = ANY (t.recent_reports)
+    RETURNING t.id, t.last_seq, t.status, t.progress, t.updated_at
+), logged AS (
+    INSERT INTO task_updates (task_id, seq, kind, status, progress, detail, at)
+    SELECT a.id, a.last_seq, 'progress', a.status, a.progress, r.detail, a.updated_at
+    FROM applied a JOIN incoming r USING (id)
+)
+SELECT l.id, coalesce(a.status, l.status) AS status, coalesce(a.progress, l.progress) AS progress,
+       a.id IS NOT NULL AS applied, v.action, v.frames::text AS frames
+FROM locked l JOIN verdict v USING (id) LEFT JOIN applied a USING (id)
+""".replace(
+    "{takes}",
+    "(h.state = 'claimed' AND (h.claimant = excluded.claimant OR h.attempt < excluded.attempt"
+    " OR h.lease_until < clock_timestamp()))",
+)
+
+
+class ProgressReporter:
+    """The flush of the report coalescer; `written` hears of every task whose log grew."""
+
+    def __init__(self, pool: Callable[[], asyncpg.Pool], written: Callable[[Sequence[str]], None]) -> None:
+        self._pool = pool
+        self._written = written
+
+    async def flush(self, batch: Sequence[ProgressReport]) -> Sequence[ProgressAnswer]:
+        """Apply the batch, at most one report a task; answers in its order."""
+        async with self._pool().acquire(timeout=5) as connection:
+            rows = await connection.fetch(_REPORT, *_columns(batch), CLAIM_LEASE)
+        self._written([row["id"] for row in rows if row["applied"]])
+        by_id = {row["id"]: row for row in rows}
+        return [_answer(report, by_id.get(report.task_id)) for report in batch]
+
+
+def _answer(report: ProgressReport, row: Any) -> ProgressAnswer:
+    if row is None:
+        return ProgressAnswer(known=False, progress=report.progress)
+    return ProgressAnswer(
+        known=True,
+        progress=row["progress"],
+        status=TaskStatus(row["status"]),
+        action=ClaimAction(row["action"]),
+        frames=row["frames"],
+    )
+
+
+def _columns(batch: Sequence[ProgressReport]) -> tuple[list[Any], ...]:
+    return (
+        [report.task_id for report in batch],
+        [report.key for report in batch],
+        [report.state.value for report in batch],
+        [jsontext.dumps(report.route.as_dict()) for report in batch],
+        [report.route.hop for report in batch],
+        [report.progress for report in batch],
+        [storable(report.message) for report in batch],
+        [storable(report.route.curr or None) for report in batch],
+        [jsontext.dumps(detail_of(report)) for report in batch],
+        [report.claim.hop if report.claim else None for report in batch],
+        [report.claim.attempt if report.claim else None for report in batch],
+        [report.claim.claimant if report.claim else None for report in batch],
+        [report.frames for report in batch],
+    )
+
+
+def detail_of(report: ProgressReport) -> dict[str, Any]:
+    """What the log keeps of a report, in the words of the `update` event."""
+    detail: dict[str, Any] = {**report.route.as_dict(), "task_state": report.state.value, **report.detail}
+    if report.message is not None:
+        detail["message"] = report.message
+    return detail
+
+
+def report_size(report: ProgressReport) -> int:
+    """Bytes that a report weighs in its batch."""
+    return 512 + len(report.frames or "") + len(report.message or "")

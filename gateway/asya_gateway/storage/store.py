@@ -1,0 +1,200 @@
+"""Everything Postgres keeps, opened and closed together; the TaskStore that the domain's port asks for."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+
+from asya_gateway.domain.errors import Unavailable
+from asya_gateway.domain.ports import Answer, NewTask, PausePoint, TaskFilter
+from asya_gateway.domain.reports import (
+    ChildAnnouncement,
+    FinalOutcome,
+    FinalReport,
+    PauseReport,
+    ProgressAnswer,
+    ProgressReport,
+)
+from asya_gateway.domain.status import TaskStatus
+from asya_gateway.domain.task import Snapshot, Task
+from asya_gateway.storage.announcing import Announcing
+from asya_gateway.storage.asking import Asking
+from asya_gateway.storage.bell import Bell
+from asya_gateway.storage.coalescer import Coalescer, Limits
+from asya_gateway.storage.creating import Enqueue, TaskCreator, create_size
+from asya_gateway.storage.database import Database
+from asya_gateway.storage.feed import CHANNEL, LogFeed
+from asya_gateway.storage.finishing import TaskFinisher, final_size
+from asya_gateway.storage.fly import FlyReceiver, FlySender
+from asya_gateway.storage.keeping import RETIRE_EVERY, SWEEP_EVERY, Retention, Sweeper, for_ever
+from asya_gateway.storage.migrate import LATEST, schema_version
+from asya_gateway.storage.reading import TaskReader
+from asya_gateway.storage.reporting import ProgressReporter, report_size
+from asya_gateway.storage.retrying import Result, written_singly
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How long finished tasks and their updates are kept, in seconds."""
+
+    tasks: float
+    updates: float
+
+
+class PostgresTasks:
+    """Keeps the TaskStore promise: writes go through coalescers or run singly, reads go straight to the pool."""
+
+    def __init__(
+        self,
+        database: Database,
+        enqueue: Enqueue,
+        limits: Limits,
+        written: Callable[[Sequence[str]], None],
+        ended: Callable[[str, TaskStatus, float], None],
+    ) -> None:
+        def pool() -> asyncpg.Pool:
+            return database.pool
+
+        self._patience = limits.patience
+        self._reader = TaskReader(database)
+        self._asking = Asking(pool, written, enqueue)
+        self._announcing = Announcing(pool, written)
+        self.creates = Coalescer[NewTask, None](
+            "creates", TaskCreator(pool, enqueue).flush, key=lambda new: new.id, size=create_size, limits=limits
+        )
+        self.reports = Coalescer[ProgressReport, ProgressAnswer](
+            "reports",
+            ProgressReporter(pool, written).flush,
+            key=lambda report: report.task_id,
+            size=report_size,
+            limits=limits,
+        )
+        self.finals = Coalescer[FinalReport, FinalOutcome](
+            "finals",
+            TaskFinisher(pool, written, ended).flush,
+            key=lambda report: report.task_id,
+            size=final_size,
+            limits=limits,
+        )
+
+    async def create(self, new: NewTask) -> None:
+        """See TaskStore."""
+        await self.creates.submit(new)
+
+    async def report(self, report: ProgressReport) -> ProgressAnswer:
+        """See TaskStore."""
+        return await self.reports.submit(report)
+
+    async def finish(self, report: FinalReport) -> FinalOutcome:
+        """See TaskStore."""
+        return await self.finals.submit(report)
+
+    async def pause(self, report: PauseReport) -> ProgressAnswer:
+        """See TaskStore."""
+        return await self._singly(lambda: self._asking.pause(report), "pause")
+
+    async def answer(self, answer: Answer) -> bool:
+        """See TaskStore."""
+        return await self._singly(lambda: self._asking.answer(answer), "answer")
+
+    async def announce(self, child: ChildAnnouncement) -> None:
+        """See TaskStore."""
+        await self._singly(lambda: self._announcing.announce(child), "announce")
+
+    async def _singly(self, write: Callable[[], Coroutine[Any, Any, Result]], what: str) -> Result:
+        """In a task of its own, so that a caller who goes away cannot tear the write."""
+        return await asyncio.shield(asyncio.ensure_future(written_singly(write, self._patience, what)))
+
+    async def get(self, task_id: str, *, owner: str | None) -> Task | None:
+        """See TaskStore."""
+        return await self._reader.get(task_id, owner=owner)
+
+    async def snapshot(self, task_id: str, after: int, *, owner: str | None) -> Snapshot | None:
+        """See TaskStore."""
+        return await self._reader.snapshot(task_id, after, owner=owner)
+
+    async def list(self, query: TaskFilter) -> list[Task]:
+        """See TaskStore."""
+        return await self._reader.list(query)
+
+    async def pause_point(self, task_id: str, *, owner: str | None) -> PausePoint | None:
+        """See TaskStore."""
+        return await self._reader.pause_point(task_id, owner=owner)
+
+    async def close(self) -> None:
+        """Write what was taken."""
+        await asyncio.gather(self.creates.close(), self.reports.close(), self.finals.close())
+
+
+class Storage:
+    """The database with everything that runs beside it in one process."""
+
+    def __init__(
+        self,
+        database: Database,
+        enqueue: Enqueue,
+        *,
+        limits: Limits,
+        keeping: Keeping,
+        ended: Callable[[str, TaskStatus, float], None] = lambda _flow, _status, _took: None,
+    ) -> None:
+        self.database = database
+        self.bell = Bell(database)
+        self.fly = FlySender(database)
+        self.feed = LogFeed(database, self.bell, FlyReceiver(self.bell))
+        self.tasks = PostgresTasks(database, enqueue, limits, self._written, ended)
+        self.sweeper = Sweeper(database, self.tasks.finish)
+        self.retention = Retention(database, tasks=keeping.tasks, updates=keeping.updates)
+        self._loops: list[asyncio.Task[None]] = []
+
+    def _written(self, task_ids: Sequence[str]) -> None:
+        if task_ids:
+            self.feed.look_at(task_ids)
+            self.bell.ring(CHANNEL, task_ids)
+
+    async def start(self, patience: float = 60.0) -> None:
+        """Connect, wait until the schema is new enough, then start the bell, the feed and the keepers.
+
+        Raises Unavailable after `patience` seconds.
+        """
+        await self._wait_for_schema(patience)
+        await self.bell.start()
+        await self.feed.start()
+        await self.fly.start()
+        self._loops = [
+            asyncio.create_task(for_ever(self.sweeper.sweep, SWEEP_EVERY, "sweeper"), name="sweeper"),
+            asyncio.create_task(for_ever(self.retention.retire, RETIRE_EVERY, "retention"), name="retention"),
+        ]
+
+    async def _wait_for_schema(self, patience: float) -> None:
+        until = asyncio.get_running_loop().time() + patience
+        while True:
+            try:
+                await self.database.open()
+                async with self.database.connection() as connection:
+                    version = await schema_version(connection)  # type: ignore[arg-type] # a pooled one is one, too
+                if version >= LATEST:
+                    return
+                problem = f"the schema is at {version}, expected {LATEST}: run `asya migrate`"
+            except Unavailable as error:
+                problem = f"{error.message}: {error.__cause__}"
+            if asyncio.get_running_loop().time() >= until:
+                raise Unavailable(problem)
+            log.warning("waiting for the database: %s", problem)
+            await asyncio.sleep(1.0)
+
+    async def stop(self) -> None:
+        """Write what was taken, then disconnect."""
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        await self.tasks.close()
+        await self.fly.stop()
+        await self.feed.stop()
+        await self.bell.stop()
+        await self.database.close()

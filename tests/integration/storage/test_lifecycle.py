@@ -1,0 +1,369 @@
+"""The rules of a task's life, kept by SQL."""
+
+import asyncio
+
+import asyncpg
+import pytest
+
+from asya_crds.envelope import Route
+from asya_gateway.domain.ports import Answer
+from asya_gateway.domain.reports import (
+    ChildAnnouncement,
+    Claim,
+    ClaimAction,
+    FinalOutcome,
+    FinalReport,
+    PauseReport,
+)
+from asya_gateway.domain.status import ActorState, TaskStatus
+from asya_gateway.domain.task import Pause
+from tests.support.storage import ROUTE, Running, failed, make_storage, new_task, progress, succeeded
+
+SECOND = Route(("first",), "second", ("third",))
+
+
+async def test_a_created_task_has_its_first_update_its_payload_and_its_envelope(running: Running) -> None:
+    task_id = await running.create()
+    task = await running.tasks.get(task_id, owner="")
+    assert (task.status, task.payload, task.last_seq) == (TaskStatus.PENDING, '{"text":"hi"}', 1)
+    assert await running.kinds(task_id) == ["created"]
+    assert [(entry.task_id, entry.actor) for entry in running.handed] == [(task_id, "first")]
+
+
+async def test_creating_the_same_id_again_changes_nothing(running: Running) -> None:
+    new = new_task()
+    await running.tasks.create(new)
+    await running.tasks.create(new)
+    assert await running.seqs(new.id) == [1]
+    assert await running.storage.database.fetchval("SELECT count(*) FROM outbox") == 1
+
+
+async def test_reports_move_the_task_and_its_log_without_gaps(running: Running) -> None:
+    task_id = await running.create()
+    for state in (ActorState.RECEIVED, ActorState.PROCESSING, ActorState.COMPLETED):
+        await running.tasks.report(progress(task_id, state))
+    answer = await running.tasks.report(progress(task_id, ActorState.RECEIVED, SECOND))
+    assert answer.progress == pytest.approx(110 / 3)
+    task = await running.tasks.get(task_id, owner=None)
+    assert (task.status, task.route, task.actor) == (TaskStatus.RUNNING, SECOND, "second")
+    assert await running.seqs(task_id) == [1, 2, 3, 4, 5]
+
+
+async def test_progress_never_decreases_and_an_older_hop_does_not_replace_the_route(running: Running) -> None:
+    task_id = await running.create()
+    await running.tasks.report(progress(task_id, ActorState.RECEIVED, SECOND))
+    answer = await running.tasks.report(progress(task_id, ActorState.COMPLETED, ROUTE))
+    task = await running.tasks.get(task_id, owner=None)
+    assert answer.progress == task.progress == pytest.approx(110 / 3)
+    assert task.route == SECOND
+
+
+async def test_a_report_with_a_key_seen_before_counts_once(running: Running) -> None:
+    task_id = await running.create()
+    report = progress(task_id)
+    first = await running.tasks.report(report)
+    second = await running.tasks.report(report)
+    assert first == second
+    assert await running.seqs(task_id) == [1, 2]
+
+
+async def test_an_unknown_id_is_none_of_our_business(running: Running) -> None:
+    answer = await running.tasks.report(progress("nobody"))
+    assert not answer.known
+    assert await running.tasks.finish(succeeded("nobody")) is FinalOutcome.UNKNOWN
+    assert await running.storage.database.fetchval("SELECT count(*) FROM task_updates") == 0
+
+
+async def test_the_first_terminal_status_wins(running: Running) -> None:
+    task_id = await running.create()
+    outcomes = await asyncio.gather(
+        *(running.tasks.finish(report) for report in (succeeded(task_id), failed(task_id), succeeded(task_id)))
+    )
+    assert sorted(outcomes) == ["applied", "ended_before", "ended_before"]
+    assert (await running.kinds(task_id)).count("final") == 1
+
+
+async def test_nothing_follows_a_terminal_status(running: Running) -> None:
+    task_id = await running.create()
+    await running.tasks.finish(succeeded(task_id))
+    answer = await running.tasks.report(progress(task_id, ActorState.COMPLETED))
+    task = await running.tasks.get(task_id, owner=None)
+    assert (answer.status, task.status, task.progress, task.result) == (
+        TaskStatus.SUCCEEDED,
+        TaskStatus.SUCCEEDED,
+        100.0,
+        '{"done":true}',
+    )
+    assert await running.kinds(task_id) == ["created", "final"]
+
+
+async def test_only_the_owner_may_cancel(running: Running) -> None:
+    task_id = await running.create(owner="alice")
+    cancel = FinalReport(task_id, TaskStatus.CANCELED, "stop", owner="mallory")
+    assert await running.tasks.finish(cancel) is FinalOutcome.UNKNOWN
+    assert await running.tasks.get(task_id, owner="mallory") is None
+    assert (await running.tasks.get(task_id, owner="alice")).status is TaskStatus.PENDING
+
+
+async def test_results_keep_what_json_may_carry(running: Running) -> None:
+    result = '{"nul":"\\u0000","lone":"\\ud800","big":123456789012345678901234567890}'
+    task_id = await running.create()
+    await running.tasks.finish(succeeded(task_id, result))
+    assert (await running.tasks.get(task_id, owner=None)).result == result
+
+
+async def test_messages_with_nul_or_lone_surrogates_are_kept_readable(running: Running) -> None:
+    task_id = await running.create()
+    await running.tasks.report(progress(task_id, message="a\0b\ud800c"))
+    assert (await running.tasks.get(task_id, owner=None)).message == "a�b�c"
+
+
+class TestClaims:
+    """`received` is the claim: go, busy or done."""
+
+    async def test_the_first_delivery_goes_and_a_second_one_is_busy(self, running: Running) -> None:
+        task_id = await running.create()
+        first = await running.tasks.report(progress(task_id, claim=Claim("0", 1, "one")))
+        second = await running.tasks.report(progress(task_id, claim=Claim("0", 1, "two")))
+        assert (first.action, second.action) == (ClaimAction.GO, ClaimAction.BUSY)
+        assert await running.seqs(task_id) == [1, 2]
+
+    async def test_the_same_delivery_asking_again_goes_again(self, running: Running) -> None:
+        task_id = await running.create()
+        report = progress(task_id, claim=Claim("0", 1, "one"))
+        assert (await running.tasks.report(report)).action is ClaimAction.GO
+        assert (await running.tasks.report(report)).action is ClaimAction.GO
+        assert await running.seqs(task_id) == [1, 2]
+
+    async def test_a_processed_hop_is_done_with_its_frames_and_a_completed_one_without(self, running: Running) -> None:
+        task_id = await running.create()
+        claim = Claim("0", 1, "one")
+        await running.tasks.report(progress(task_id, claim=claim))
+        await running.tasks.report(progress(task_id, ActorState.PROCESSED, claim=claim, frames='[{"id":"x"}]'))
+        again = await running.tasks.report(progress(task_id, claim=Claim("0", 1, "two")))
+        assert (again.action, again.frames) == (ClaimAction.DONE, '[{"id":"x"}]')
+        await running.tasks.report(progress(task_id, ActorState.COMPLETED, claim=claim))
+        last = await running.tasks.report(progress(task_id, claim=Claim("0", 1, "three")))
+        assert (last.action, last.frames) == (ClaimAction.DONE, None)
+
+    async def test_a_higher_attempt_takes_the_hop_over(self, running: Running) -> None:
+        task_id = await running.create()
+        await running.tasks.report(progress(task_id, claim=Claim("0", 1, "one")))
+        retry = await running.tasks.report(progress(task_id, claim=Claim("0", 2, "two")))
+        late = await running.tasks.report(progress(task_id, ActorState.COMPLETED, claim=Claim("0", 1, "one")))
+        assert (retry.action, late.action) == (ClaimAction.GO, ClaimAction.DONE)
+        assert await running.kinds(task_id) == ["created", "progress", "progress"]
+
+    async def test_a_lease_that_ran_out_is_taken_over(self, running: Running) -> None:
+        task_id = await running.create()
+        await running.tasks.report(progress(task_id, claim=Claim("0", 1, "one")))
+        await running.storage.database.execute("UPDATE task_hops SET lease_until = now() - interval '1 second'")
+        assert (await running.tasks.report(progress(task_id, claim=Claim("0", 1, "two")))).action is ClaimAction.GO
+
+    async def test_of_many_deliveries_at_once_exactly_one_goes(self, running: Running) -> None:
+        task_id = await running.create()
+        answers = await asyncio.gather(
+            *(running.tasks.report(progress(task_id, claim=Claim("0", 1, str(n)))) for n in range(20))
+        )
+        assert [answer.action for answer in answers].count(ClaimAction.GO) == 1
+
+    async def test_a_hop_of_an_ended_task_is_done(self, running: Running) -> None:
+        task_id = await running.create()
+        await running.tasks.finish(succeeded(task_id))
+        answer = await running.tasks.report(progress(task_id, claim=Claim("0", 1, "one")))
+        assert (answer.action, answer.frames) == (ClaimAction.DONE, None)
+
+
+def pause_report(task_id: str, pause_id: str = "p1") -> PauseReport:
+    pause = Pause(pause_id, "Go on?", {"type": "object"}, [{"name": "yes", "type": "boolean"}])
+    return PauseReport(task_id, pause, TaskStatus.PAUSED, SECOND, 50.0, '{"id":"checkpoint"}')
+
+
+def answer_to(task_id: str, key: int = 1, pause_id: str = "p1") -> Answer:
+    return Answer(task_id, None, pause_id, '{"yes":true}', "x-resume", '{"id":"resume"}', None, key)
+
+
+class TestPauses:
+    async def test_a_pause_stops_the_clock_and_an_answer_starts_it(self, running: Running) -> None:
+        task_id = await running.create()
+        await running.tasks.pause(pause_report(task_id))
+        point = await running.tasks.pause_point(task_id, owner="")
+        assert point.task.status is TaskStatus.PAUSED
+        assert point.task.deadline_at is None
+        assert 3500 < point.task.remaining <= 3600
+        assert (point.checkpoint, point.task.pause.prompt) == ('{"id":"checkpoint"}', "Go on?")
+        assert await running.tasks.answer(answer_to(task_id))
+        task = await running.tasks.get(task_id, owner=None)
+        assert (task.status, task.pause) == (TaskStatus.RUNNING, None)
+        assert await running.kinds(task_id) == ["created", "paused", "resumed"]
+        assert [entry.actor for entry in running.handed] == ["first", "x-resume"]
+
+    async def test_the_first_answer_wins(self, running: Running) -> None:
+        task_id = await running.create()
+        await running.tasks.pause(pause_report(task_id))
+        answers = await asyncio.gather(*(running.tasks.answer(answer_to(task_id, key)) for key in range(5)))
+        assert answers.count(True) == 1
+
+    async def test_an_answer_whose_commit_was_not_heard_knows_itself_again(self, running: Running) -> None:
+        task_id = await running.create()
+        await running.tasks.pause(pause_report(task_id))
+        assert await running.tasks.answer(answer_to(task_id, 7))
+        assert await running.tasks.answer(answer_to(task_id, 7))
+        assert not await running.tasks.answer(answer_to(task_id, 8))
+
+    async def test_a_redelivered_pause_that_was_answered_changes_nothing(self, running: Running) -> None:
+        task_id = await running.create()
+        await running.tasks.pause(pause_report(task_id))
+        await running.tasks.answer(answer_to(task_id))
+        await running.tasks.pause(pause_report(task_id))
+        assert (await running.tasks.get(task_id, owner=None)).status is TaskStatus.RUNNING
+
+    async def test_progress_while_paused_is_stale(self, running: Running) -> None:
+        task_id = await running.create()
+        await running.tasks.pause(pause_report(task_id))
+        await running.tasks.report(progress(task_id, ActorState.COMPLETED))
+        assert (await running.tasks.get(task_id, owner=None)).status is TaskStatus.PAUSED
+        assert await running.kinds(task_id) == ["created", "paused"]
+
+    async def test_a_second_pause_of_the_same_task_is_a_question_of_its_own(self, running: Running) -> None:
+        task_id = await running.create()
+        await running.tasks.pause(pause_report(task_id))
+        await running.tasks.answer(answer_to(task_id))
+        await running.tasks.pause(pause_report(task_id, "p2"))
+        assert (await running.tasks.get(task_id, owner=None)).pause.id == "p2"
+
+
+class TestChildren:
+    async def test_a_child_inherits_and_its_announcement_is_idempotent(self, running: Running) -> None:
+        parent = await running.create(owner="alice")
+        child = ChildAnnouncement("child", parent, SECOND, ends_itself=True)
+        await running.tasks.announce(child)
+        await running.tasks.announce(child)
+        found = await running.tasks.get("child", owner="alice")
+        assert (found.parent_id, found.flow, found.status) == (parent, "shout", TaskStatus.PENDING)
+        assert await running.seqs("child") == [1]
+        assert await running.storage.database.fetchval("SELECT count(*) FROM outbox") == 1
+
+    async def test_canceling_the_parent_reaches_every_child(self, running: Running) -> None:
+        parent = await running.create()
+        for name, itself in (("a", True), ("b", False)):
+            await running.tasks.announce(ChildAnnouncement(name, parent, SECOND, itself))
+        await running.tasks.finish(FinalReport(parent, TaskStatus.CANCELED, "stop"))
+        for name in ("a", "b"):
+            assert (await running.tasks.get(name, owner=None)).status is TaskStatus.CANCELED
+            assert await running.kinds(name) == ["created", "final"]
+
+    async def test_the_parents_success_ends_only_children_that_get_no_final_of_their_own(
+        self, running: Running
+    ) -> None:
+        parent = await running.create()
+        await running.tasks.announce(ChildAnnouncement("ours", parent, SECOND, ends_itself=True))
+        await running.tasks.announce(ChildAnnouncement("foreign", parent, SECOND, ends_itself=False))
+        await running.tasks.finish(succeeded(parent))
+        assert (await running.tasks.get("ours", owner=None)).status is TaskStatus.PENDING
+        assert (await running.tasks.get("foreign", owner=None)).status is TaskStatus.SUCCEEDED
+
+    async def test_a_child_under_a_terminal_parent_is_stored_as_canceled(self, running: Running) -> None:
+        parent = await running.create()
+        await running.tasks.finish(succeeded(parent))
+        await running.tasks.announce(ChildAnnouncement("late", parent, SECOND, ends_itself=True))
+        found = await running.tasks.get("late", owner=None)
+        assert (found.status, found.last_seq) == (TaskStatus.CANCELED, 1)
+        assert await running.kinds("late") == ["final"]
+
+    async def test_a_child_that_slipped_past_its_parents_end_is_swept(self, running: Running) -> None:
+        parent = await running.create()
+        await running.tasks.finish(FinalReport(parent, TaskStatus.CANCELED, "stop"))
+        await running.storage.database.execute(
+            "INSERT INTO tasks (id, parent_id, owner, flow, surface, status, route, created_at, updated_at)"
+            """ VALUES ('orphan', $1, '', 'shout', 'rest', 'running', '{"curr":"second"}', now(), now())""",
+            parent,
+        )
+        await running.storage.sweeper.sweep()
+        assert (await running.tasks.get("orphan", owner=None)).status is TaskStatus.CANCELED
+
+
+class TestTime:
+    async def test_the_sweeper_ends_what_is_overdue_and_nothing_else(self, running: Running) -> None:
+        overdue = await running.create(timeout=-1)
+        fresh = await running.create()
+        await running.storage.sweeper.sweep()
+        task = await running.tasks.get(overdue, owner=None)
+        assert (task.status, task.error.error_class) == (TaskStatus.FAILED, "deadline")
+        assert (await running.tasks.get(fresh, owner=None)).status is TaskStatus.PENDING
+
+    async def test_a_paused_task_is_never_overdue(self, running: Running) -> None:
+        task_id = await running.create(timeout=0.05)
+        await running.tasks.pause(pause_report(task_id))
+        await running.storage.database.execute("SELECT pg_sleep(0.1)")
+        assert await running.storage.sweeper.sweep() == 0
+        assert (await running.tasks.get(task_id, owner=None)).status is TaskStatus.PAUSED
+
+    async def test_retention_removes_old_updates_first_and_old_tasks_later(self, running: Running) -> None:
+        task_id = await running.create()
+        await running.tasks.finish(succeeded(task_id))
+        age = "UPDATE tasks SET finished_at = now() - interval '40 days'"
+        await running.storage.database.execute(age)
+        await running.storage.retention.retire()
+        assert await running.seqs(task_id) == []
+        assert (await running.tasks.get(task_id, owner=None)).result == '{"done":true}'
+        await running.storage.database.execute(age.replace("40", "91"))
+        await running.storage.retention.retire()
+        assert await running.tasks.get(task_id, owner=None) is None
+        assert await running.storage.database.fetchval("SELECT count(*) FROM task_bodies") == 0
+
+
+async def test_batches_in_any_order_do_not_deadlock(running: Running) -> None:
+    ids = [await running.create() for _ in range(30)]
+    rounds = [
+        asyncio.gather(*(running.tasks.report(progress(task_id)) for task_id in order))
+        for order in (ids, ids[::-1], ids[15:] + ids[:15]) * 5
+    ]
+    await asyncio.gather(*rounds)
+    for task_id in ids:
+        assert await running.seqs(task_id) == list(range(1, 17))
+
+
+async def test_two_processes_report_on_the_same_tasks_without_deadlock(running: Running, database_url: str) -> None:
+    other = make_storage(database_url)
+    await other.storage.start()
+    try:
+        ids = [await running.create() for _ in range(40)]
+        await asyncio.gather(
+            *(
+                each.tasks.report(progress(task_id))
+                for _ in range(5)
+                for each, order in ((running, ids), (other, ids[::-1]))
+                for task_id in order
+            )
+        )
+        for task_id in ids:
+            assert await running.seqs(task_id) == list(range(1, 12))
+        stats = await running.storage.database.fetchval(
+            "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+        )
+        assert stats == 0
+    finally:
+        await other.storage.stop()
+
+
+async def test_a_report_is_hot(running: Running, database_url: str) -> None:
+    task_id = await running.create()
+    for _ in range(20):
+        await running.tasks.report(progress(task_id))
+    connection = await asyncpg.connect(database_url)
+    try:
+        await running.storage.database.execute("SELECT pg_stat_force_next_flush()")
+        async with asyncio.timeout(10):
+            while True:
+                await connection.execute("SELECT pg_stat_clear_snapshot()")
+                row = await connection.fetchrow(
+                    "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'tasks'"
+                )
+                if row["n_tup_upd"] >= 20:
+                    break
+                await running.storage.database.execute("SELECT pg_stat_force_next_flush()")
+                await asyncio.sleep(0.05)
+        assert row["n_tup_hot_upd"] == row["n_tup_upd"]
+    finally:
+        await connection.close()

@@ -1,0 +1,113 @@
+"""A Storage for tests, and short words for what they do with it."""
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from asya_crds.envelope import Route
+from asya_gateway.domain.ports import NewTask, OutboxEntry
+from asya_gateway.domain.progress import progress_percent, report_key
+from asya_gateway.domain.reports import Claim, FinalReport, ProgressReport
+from asya_gateway.domain.status import ActorState, ErrorClass, TaskError, TaskStatus
+from asya_gateway.storage.coalescer import Limits
+from asya_gateway.storage.creating import into_outbox
+from asya_gateway.storage.database import Database
+from asya_gateway.storage.store import Keeping, Storage
+
+ROUTE = Route((), "first", ("second", "third"))
+
+
+@dataclass
+class Running:
+    """A Storage, and what it handed over for delivery."""
+
+    storage: Storage
+    handed: list[OutboxEntry] = field(default_factory=list)
+
+    @property
+    def tasks(self) -> Any:
+        return self.storage.tasks
+
+    async def create(self, task_id: str | None = None, **changes: Any) -> str:
+        new = new_task(task_id, **changes)
+        await self.tasks.create(new)
+        return new.id
+
+    async def seqs(self, task_id: str) -> list[int]:
+        rows = await self.storage.database.fetch(
+            "SELECT seq FROM task_updates WHERE task_id = $1 ORDER BY seq", task_id
+        )
+        return [row["seq"] for row in rows]
+
+    async def kinds(self, task_id: str) -> list[str]:
+        rows = await self.storage.database.fetch(
+            "SELECT kind FROM task_updates WHERE task_id = $1 ORDER BY seq", task_id
+        )
+        return [row["kind"] for row in rows]
+
+
+def new_task(task_id: str | None = None, *, timeout: float = 3600.0, **changes: Any) -> NewTask:
+    now = datetime.now(UTC)
+    values: dict[str, Any] = {
+        "id": task_id or uuid.uuid4().hex,
+        "flow": "shout",
+        "owner": "",
+        "surface": "rest",
+        "route": ROUTE,
+        "payload": '{"text":"hi"}',
+        "envelope": '{"id":"x"}',
+        "created_at": now,
+        "deadline_at": now + timedelta(seconds=timeout),
+    }
+    return NewTask(**(values | changes))
+
+
+def progress(
+    task_id: str,
+    state: ActorState = ActorState.RECEIVED,
+    route: Route = ROUTE,
+    claim: Claim | None = None,
+    **changes: Any,
+) -> ProgressReport:
+    values: dict[str, Any] = {
+        "task_id": task_id,
+        "state": state,
+        "route": route,
+        "key": report_key(claim, state),
+        "progress": progress_percent(route, state),
+        "claim": claim,
+    }
+    return ProgressReport(**(values | changes))
+
+
+def succeeded(task_id: str, result: str = '{"done":true}', **changes: Any) -> FinalReport:
+    values: dict[str, Any] = {
+        "task_id": task_id,
+        "status": TaskStatus.SUCCEEDED,
+        "message": "Task completed successfully",
+        "result": result,
+    }
+    return FinalReport(**(values | changes))
+
+
+def failed(task_id: str, message: str = "it broke", **changes: Any) -> FinalReport:
+    values: dict[str, Any] = {
+        "task_id": task_id,
+        "status": TaskStatus.FAILED,
+        "message": message,
+        "error": TaskError("processing_error", message, ErrorClass.BUSINESS),
+    }
+    return FinalReport(**(values | changes))
+
+
+def make_storage(url: str, running: Running | None = None, *, patience: float = 5.0, **limits: Any) -> Running:
+    found: list[OutboxEntry] = []
+    database = Database(url, min_size=1, max_size=8, statement_timeout=20)
+    storage = Storage(
+        database,
+        into_outbox(found.extend),
+        limits=Limits(patience=patience, **limits),
+        keeping=Keeping(tasks=90 * 86400, updates=30 * 86400),
+    )
+    return Running(storage, found)
