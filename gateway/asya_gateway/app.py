@@ -1,1 +1,133 @@
 """The one file that knows every part of the gateway and connects them."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager
+
+from aiohttp import web
+
+from asya_gateway.domain.flows import FlowRegistry
+from asya_gateway.domain.tasks import Tasks
+from asya_gateway.protocols.http import health
+from asya_gateway.protocols.http.edge import edge
+from asya_gateway.protocols.http.guard import Guard
+from asya_gateway.protocols.http.keys import FLOWS, READINESS, SETTINGS, STREAMS, TASKS
+from asya_gateway.protocols.http.readiness import Readiness
+from asya_gateway.protocols.http.sse import Streams
+from asya_gateway.protocols.mesh import routes as mesh
+from asya_gateway.protocols.rest import routes as rest
+from asya_gateway.settings import Mode, Settings
+
+log = logging.getLogger(__name__)
+
+KEEPALIVE_SECONDS = 75.0
+"""Idle connections are closed after this; longer than the usual minute of load balancers, so that it is they
+who close and no request meets a connection that is just going away."""
+BACKLOG = 1024
+MAX_HEADER_BYTES = 16 * 1024
+
+Routes = Callable[[web.Application], None]
+"""Something that adds routes, and the keys they need, to the application."""
+
+
+def build_app(settings: Settings, tasks: Tasks, flows: FlowRegistry, more: Iterable[Routes] = ()) -> web.Application:
+    """The web application of this process's mode; `more` adds routes before the ones that are known here.
+
+    Its `app[READINESS].started` must be set before anything but /health is answered.
+    """
+    readiness, guard = Readiness(), Guard(settings)
+    app = web.Application(middlewares=[edge(guard, readiness)], client_max_size=settings.max_call_bytes)
+    app[SETTINGS], app[TASKS], app[FLOWS], app[READINESS] = settings, tasks, flows, readiness
+    app[STREAMS] = Streams(limit=settings.max_streams, write_timeout=settings.stream_write_timeout)
+    app.cleanup_ctx.append(_watch_streams)
+    app.on_shutdown.append(_drain_streams)
+
+    async def allow_pages(request: web.Request, response: web.StreamResponse) -> None:
+        if "Origin" in request.headers:
+            response.headers.update(guard.cors(request))
+
+    app.on_response_prepare.append(allow_pages)
+    for register in (health.register, *more, *_routes_of(settings.gateway_mode)):
+        register(app)
+    return app
+
+
+def _routes_of(mode: Mode) -> list[Routes]:
+    match mode:
+        case Mode.API:
+            return [rest.register]
+        case Mode.MESH:
+            return [mesh.register]
+        case Mode.TESTING:
+            return [rest.register, mesh.register]
+
+
+async def _watch_streams(app: web.Application) -> AsyncGenerator[None]:
+    async with app[STREAMS]:
+        yield
+
+
+async def _drain_streams(app: web.Application) -> None:
+    app[STREAMS].drain()
+
+
+async def serve(
+    app: web.Application,
+    parts: AbstractAsyncContextManager[object],
+    stop: asyncio.Event,
+    listening: Callable[[int], None] | None = None,
+) -> None:
+    """Listen, connect `parts` (the database, the queues), serve until `stop`, and drain.
+
+    The port is open before `parts` are connected, so that /health answers from the first moment on; `listening`
+    hears which port it is. The drain: /health/ready turns 503, requests are accepted for drain_delay more, then
+    the port closes, streams end with a comment so that their readers connect elsewhere, and requests in flight
+    have drain_timeout to finish. `parts` are closed last.
+    """
+    settings, readiness = app[SETTINGS], app[READINESS]
+    runner = web.AppRunner(
+        app,
+        handler_cancellation=True,
+        access_log=None,
+        keepalive_timeout=KEEPALIVE_SECONDS,
+        max_line_size=MAX_HEADER_BYTES,
+        max_field_size=MAX_HEADER_BYTES,
+        # aiohttp waits this long for the handler, and as long again before it cancels it.
+        shutdown_timeout=settings.drain_timeout / 2,
+    )
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, settings.gateway_host, settings.gateway_port, backlog=BACKLOG)
+        await site.start()
+        port: int = runner.addresses[0][1]
+        log.info("listening on %s:%s, mode %s", settings.gateway_host, port, settings.gateway_mode)
+        if listening is not None:
+            listening(port)
+        async with parts:
+            readiness.started = True
+            try:
+                await stop.wait()
+                readiness.draining = True
+                await asyncio.sleep(settings.drain_delay)
+            finally:
+                await runner.cleanup()
+    finally:
+        await runner.cleanup()
+
+
+def stop_on_signals() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set; a second signal ends the process the hard way."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def first(received: signal.Signals) -> None:
+        log.info("%s: draining", received.name)
+        for each in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(each)
+        stop.set()
+
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, first, each)
+    return stop

@@ -1,0 +1,53 @@
+"""The one middleware: who may call at all, and errors turned into answers."""
+
+import logging
+from http import HTTPStatus
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from asya_gateway.domain.errors import GatewayError
+from asya_gateway.protocols.http.errors import Starting, error_response, plain_error
+from asya_gateway.protocols.http.guard import Guard
+from asya_gateway.protocols.http.readiness import Readiness
+
+log = logging.getLogger(__name__)
+
+HEALTH_PATHS = frozenset({"/health", "/health/ready"})
+"""Answered to anybody, at any time: kubelet probes by the pod's address, before the start has finished."""
+
+
+def edge(guard: Guard, readiness: Readiness) -> Middleware:
+    """One middleware for everything that every request needs, since each of them costs every request."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            if request.path not in HEALTH_PATHS:
+                guard.check(request)
+                if not readiness.started:
+                    raise Starting("the gateway is starting")
+            return await handler(request)
+        except GatewayError as error:
+            return error_response(request, error)
+        except web.HTTPMethodNotAllowed as error:
+            return _wrong_method(request, error, guard)
+        except web.HTTPException as error:
+            if error.status < HTTPStatus.BAD_REQUEST:
+                raise
+            return plain_error(request, error.status)
+        except ConnectionError:
+            # The caller went away while it was answered: nobody is left to tell.
+            raise
+        except Exception:
+            log.exception("%s %s failed", request.method, request.path)
+            return plain_error(request, HTTPStatus.INTERNAL_SERVER_ERROR)
+
+    return middleware
+
+
+def _wrong_method(request: web.Request, error: web.HTTPMethodNotAllowed, guard: Guard) -> web.Response:
+    allow = ", ".join(sorted({*error.allowed_methods, "OPTIONS"}))
+    if request.method == "OPTIONS":
+        return web.Response(status=HTTPStatus.NO_CONTENT, headers={"Allow": allow, **guard.preflight(request, allow)})
+    return plain_error(request, HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": allow})

@@ -1,0 +1,114 @@
+"""The one table from the domain's errors to HTTP, and the two forms in which callers read them."""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from aiohttp import web
+
+from asya_crds import jsontext
+from asya_gateway.domain.errors import (
+    Conflict,
+    FlowNotFound,
+    GatewayError,
+    InvalidArguments,
+    InvalidInput,
+    Overloaded,
+    TaskNotFound,
+    TooLarge,
+    Unavailable,
+)
+
+log = logging.getLogger(__name__)
+
+
+class OriginRefused(GatewayError):
+    """The page that sent this request is not one that may call (Origin header)."""
+
+    code = "origin_refused"
+
+
+class HostRefused(GatewayError):
+    """The Host header names no host of this gateway: a misrouted request, or DNS rebinding."""
+
+    code = "host_refused"
+
+
+class BodyTimeout(GatewayError):
+    """The body did not arrive in time."""
+
+    code = "body_timeout"
+
+
+class StreamsExhausted(Overloaded):
+    """This process holds as many open streams as it may."""
+
+    code = "too_many_streams"
+
+
+class Starting(Unavailable):
+    """The process listens already, but is not connected to everything yet."""
+
+    code = "starting"
+
+
+STATUS_OF: dict[type[GatewayError], HTTPStatus] = {
+    InvalidInput: HTTPStatus.BAD_REQUEST,
+    InvalidArguments: HTTPStatus.BAD_REQUEST,
+    TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    FlowNotFound: HTTPStatus.NOT_FOUND,
+    TaskNotFound: HTTPStatus.NOT_FOUND,
+    Conflict: HTTPStatus.CONFLICT,
+    Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
+    StreamsExhausted: HTTPStatus.SERVICE_UNAVAILABLE,
+    Starting: HTTPStatus.SERVICE_UNAVAILABLE,
+    OriginRefused: HTTPStatus.FORBIDDEN,
+    HostRefused: HTTPStatus.MISDIRECTED_REQUEST,
+    BodyTimeout: HTTPStatus.REQUEST_TIMEOUT,
+}
+"""Each error has its own row (a test walks the tree), so that nobody inherits a status by accident."""
+
+
+def error_dict(error: GatewayError) -> dict[str, Any]:
+    """The JSON form's inside: {code, message, field?, violations?: [{path, message}]}."""
+    found: dict[str, Any] = {"code": error.code, "message": error.message}
+    if error.field is not None:
+        found["field"] = error.field
+    if isinstance(error, InvalidArguments):
+        found["violations"] = [{"path": item.path, "message": item.message} for item in error.violations]
+    return found
+
+
+def error_response(request: web.BaseRequest, error: GatewayError) -> web.Response:
+    """The answer for a domain error: plain text, or JSON for a caller that speaks JSON."""
+    status = STATUS_OF.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.warning("%s %s: %s", request.method, request.path, error.message)
+    headers = {"Retry-After": str(error.retry_after)} if isinstance(error, Unavailable) else {}
+    text = error.message if error.field is None else f"{error.field}: {error.message}"
+    return _response(request, status, text, error_dict(error), headers)
+
+
+def plain_error(request: web.BaseRequest, status: int, headers: dict[str, str] | None = None) -> web.Response:
+    """The answer for an error that HTTP itself knows: no such route, method not allowed."""
+    phrase = HTTPStatus(status).phrase
+    return _response(request, status, phrase, {"code": phrase.lower().replace(" ", "_"), "message": phrase}, headers)
+
+
+def _response(
+    request: web.BaseRequest, status: int, text: str, inside: dict[str, Any], headers: dict[str, str] | None
+) -> web.Response:
+    headers = {"Cache-Control": "no-store", **(headers or {})}
+    if speaks_json(request):
+        body, content_type = jsontext.dumps({"error": inside}), "application/json"
+    else:
+        body, content_type = text, "text/plain"
+    # A message may quote what the caller sent, and that may hold what UTF-8 cannot carry.
+    encoded = body.encode("utf-8", "backslashreplace")
+    return web.Response(status=status, body=encoded, content_type=content_type, charset="utf-8", headers=headers)
+
+
+def speaks_json(request: web.BaseRequest) -> bool:
+    """Whether the caller asked for JSON (Accept) or sent it (Content-Type)."""
+    return "json" in request.headers.get("Accept", "") or "json" in request.headers.get("Content-Type", "")

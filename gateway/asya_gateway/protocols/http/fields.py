@@ -1,0 +1,73 @@
+"""Taking fields out of a decoded JSON object: each names itself in what it refuses."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from asya_crds.naming import check_id
+from asya_gateway.domain.errors import InvalidInput
+
+Body = Mapping[str, Any]
+_LONGEST_TEXT = 4096
+
+
+def identifier(body: Body, key: str) -> str:
+    """A required identifier: printable, 1 to 255 characters. Raises InvalidInput."""
+    return checked_id(body.get(key), key)
+
+
+def optional_identifier(body: Body, key: str) -> str | None:
+    """An identifier, or None where it is absent or null. Raises InvalidInput."""
+    return None if body.get(key) is None else checked_id(body[key], key)
+
+
+def checked_id(value: object, field: str) -> str:
+    """`value` as an identifier. Raises InvalidInput naming `field`."""
+    try:
+        return check_id(value)
+    except ValueError as error:
+        raise InvalidInput(str(error), field=field) from None
+
+
+def optional_text(body: Body, key: str) -> str | None:
+    """A text for people to read, made storable; None where it is absent or null. Raises InvalidInput."""
+    value = body.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise InvalidInput("expected a string", field=key)
+    return readable(value)
+
+
+def readable(text: str) -> str:
+    """Text that a `text` column and UTF-8 can carry: NUL and lone surrogates are replaced, an absurd length is
+    cut. Reports must not be lost over a message that only people read."""
+    text = text[:_LONGEST_TEXT]
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\0", "\ufffd")
+
+
+def optional_object(body: Body, key: str) -> dict[str, Any] | None:
+    """A JSON object, or None where it is absent or null. Raises InvalidInput."""
+    value = body.get(key)
+    if value is None or isinstance(value, dict):
+        return value
+    raise InvalidInput("expected an object", field=key)
+
+
+def optional_integer(body: Body, key: str, *, least: int = 0, most: int = 2**31 - 1) -> int | None:
+    """An integer within bounds, or None where it is absent or null. Raises InvalidInput."""
+    value = body.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise InvalidInput(f"expected an integer from {least} to {most}", field=key)
+    return value
+
+
+def optional_number(body: Body, key: str) -> float | None:
+    """A number that is not negative, or None where it is absent or null. Raises InvalidInput."""
+    value = body.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1e15:
+        raise InvalidInput("expected a number that is not negative", field=key)
+    return value

@@ -1,0 +1,130 @@
+"""Origin and Host checks, so that no web page can call a gateway that it should not reach (DNS rebinding, CSRF)."""
+
+import ipaddress
+import socket
+from urllib.parse import SplitResult, urlsplit
+
+from aiohttp import web
+
+from asya_gateway.protocols.http.errors import HostRefused, OriginRefused
+from asya_gateway.settings import Settings
+
+EXPOSED = "Location, Mcp-Session-Id, Preference-Applied, Retry-After, WWW-Authenticate"
+PREFLIGHT_SECONDS = "600"
+
+
+class Guard:
+    """Decides by Host and Origin; holds the sets that it needs, made once from the settings."""
+
+    def __init__(self, settings: Settings) -> None:
+        allowed = {entry.lower() for entry in settings.allowed_hosts}
+        self._any_host = "*" in allowed
+        self._suffixes = tuple(entry[1:] for entry in allowed if entry.startswith("*."))
+        self._hosts = allowed | own_names(settings)
+        self._any_origin = "*" in settings.allowed_origins
+        self._origins = {origin.lower().rstrip("/") for origin in settings.allowed_origins}
+        if settings.public_url:
+            self._origins.add(origin_of(settings.public_url))
+
+    def check(self, request: web.BaseRequest) -> None:
+        """Raises HostRefused or OriginRefused."""
+        host = request.headers.get("Host", "").lower()
+        if not (self._any_host or self.knows_host(host)):
+            raise HostRefused("this gateway does not answer to that host; ASYA_ALLOWED_HOSTS names more", field="Host")
+        origin = request.headers.get("Origin")
+        if origin is not None and not self.knows_origin(origin, host):
+            raise OriginRefused("pages of this origin may not call; ASYA_ALLOWED_ORIGINS names more", field="Origin")
+
+    def knows_host(self, host: str) -> bool:
+        """Whether a Host header (lower case, with or without a port) names this gateway.
+
+        Addresses always do: rebinding needs a name, and a page served from an address is served by whoever
+        listens there, which is us.
+        """
+        if host in self._hosts:
+            return True
+        name = host_name(host)
+        return name in self._hosts or is_address(name) or (bool(self._suffixes) and name.endswith(self._suffixes))
+
+    def knows_origin(self, origin: str, host: str) -> bool:
+        """Whether pages of `origin` may call; loopback pages may where the request came to a loopback host."""
+        origin = origin.lower().rstrip("/")
+        if self._any_origin or origin in self._origins:
+            return True
+        parts = split(origin)
+        if parts is None or not parts.scheme:
+            return False
+        return is_loopback(parts.hostname or "") and is_loopback(host_name(host))
+
+    def cors(self, request: web.BaseRequest) -> dict[str, str]:
+        """What lets a page of an allowed origin read the answer (Fetch standard, "CORS protocol")."""
+        origin = request.headers.get("Origin")
+        if origin is None or not self.knows_origin(origin, request.headers.get("Host", "").lower()):
+            return {}
+        return {"Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": EXPOSED, "Vary": "Origin"}
+
+    def preflight(self, request: web.BaseRequest, methods: str) -> dict[str, str]:
+        """The answer's headers to a preflight; none where nobody asked for one."""
+        if "Access-Control-Request-Method" not in request.headers:
+            return {}
+        wanted = request.headers.get("Access-Control-Request-Headers")
+        headers = {"Access-Control-Allow-Headers": wanted} if wanted else {}
+        return {
+            "Access-Control-Allow-Methods": methods,
+            "Access-Control-Max-Age": PREFLIGHT_SECONDS,
+            **headers,
+        }
+
+
+def own_names(settings: Settings) -> set[str]:
+    """Names under which this pod and its Services are reached."""
+    hosts = {"localhost", socket.gethostname().lower(), settings.pod_name.lower()}
+    for service in ("asya-gateway-api", "asya-gateway-mesh"):
+        scoped = f"{service}.{settings.namespace}"
+        hosts |= {service, scoped, f"{scoped}.svc", f"{scoped}.svc.cluster.local"}
+    for url in (settings.public_url, settings.mesh_url):
+        parts = split(url)
+        if parts is not None and parts.hostname:
+            hosts.add(parts.hostname.lower())
+    return hosts
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port of a URL, as browsers write an origin."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}".lower()
+
+
+def split(url: str) -> SplitResult | None:
+    """The parts of a URL; None where it is none at all."""
+    try:
+        parts = urlsplit(url)
+        parts.hostname  # noqa: B018 # it is this property that finds a malformed host
+    except ValueError:
+        return None
+    return parts
+
+
+def host_name(host: str) -> str:
+    """A Host header without its port, and an IPv6 address without its brackets."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0]
+
+
+def is_address(name: str) -> bool:
+    """Whether this is an IP address that somebody can listen on."""
+    try:
+        return not ipaddress.ip_address(name).is_unspecified
+    except ValueError:
+        return False
+
+
+def is_loopback(name: str) -> bool:
+    """Whether this names the machine itself."""
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,27 @@
+"""/health and /health/ready: whether the process lives, and whether it wants requests. Neither asks the database."""
+
+from http import HTTPStatus
+
+from aiohttp import web
+
+from asya_gateway.protocols.http.keys import READINESS
+
+
+async def health(_request: web.Request) -> web.Response:
+    """Always 200 with the text OK: sidecars wait for it, and a database that is away must restart nobody."""
+    return web.Response(text="OK")
+
+
+async def ready(request: web.Request) -> web.Response:
+    """503 until the start has finished, and again from SIGTERM on."""
+    readiness = request.app[READINESS]
+    if readiness.ready:
+        return web.Response(text="OK")
+    text = "draining" if readiness.draining else "starting"
+    return web.Response(status=HTTPStatus.SERVICE_UNAVAILABLE, text=text, headers={"Retry-After": "1"})
+
+
+def register(app: web.Application) -> None:
+    """Add both routes."""
+    app.router.add_get("/health", health)
+    app.router.add_get("/health/ready", ready)

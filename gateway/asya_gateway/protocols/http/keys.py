@@ -1,0 +1,15 @@
+"""What a handler finds in the application, by typed key; app.py puts it there."""
+
+from aiohttp.web import AppKey
+
+from asya_gateway.domain.flows import FlowRegistry
+from asya_gateway.domain.tasks import Tasks
+from asya_gateway.protocols.http.readiness import Readiness
+from asya_gateway.protocols.http.sse import Streams
+from asya_gateway.settings import Settings
+
+SETTINGS = AppKey("SETTINGS", Settings)
+TASKS = AppKey("TASKS", Tasks)
+FLOWS = AppKey("FLOWS", FlowRegistry)
+STREAMS = AppKey("STREAMS", Streams)
+READINESS = AppKey("READINESS", Readiness)

@@ -1,0 +1,24 @@
+"""Identifiers in paths, and what a stream's reader says of where it stopped."""
+
+from aiohttp import web
+
+from asya_gateway.protocols.http.fields import checked_id
+
+ID = "{id:[^/]+}"
+"""A path segment that holds an identifier; ids are opaque, so it takes whatever is not a slash."""
+
+LARGEST_SEQ = 2**63 - 1
+
+
+def path_id(request: web.Request) -> str:
+    """The id in the path. Raises InvalidInput."""
+    return checked_id(request.match_info["id"], "id")
+
+
+def last_event_id(request: web.BaseRequest) -> int:
+    """The seq after which a reader wants to go on; 0 where the header is absent or no number of ours."""
+    text = request.headers.get("Last-Event-ID", "").strip()
+    if not text.isascii() or not text.isdigit() or len(text) > 19:
+        return 0
+    seq = int(text)
+    return seq if seq <= LARGEST_SEQ else 0

@@ -1,0 +1,34 @@
+"""Query parameters, each naming itself in what it refuses."""
+
+from aiohttp import web
+
+from asya_gateway.domain.errors import InvalidInput
+from asya_gateway.domain.status import TaskStatus
+from asya_gateway.protocols.http.fields import checked_id
+
+
+def bounded_integer(request: web.BaseRequest, name: str, *, default: int, least: int, most: int) -> int:
+    """An integer within bounds, `default` where it is absent. Raises InvalidInput."""
+    text = request.query.get(name)
+    if text is None:
+        return default
+    if text.isascii() and text.isdigit() and len(text) <= 9 and least <= int(text) <= most:
+        return int(text)
+    raise InvalidInput(f"expected an integer from {least} to {most}", field=name)
+
+
+def optional_status(request: web.BaseRequest) -> TaskStatus | None:
+    """The task status to filter by. Raises InvalidInput."""
+    text = request.query.get("status")
+    if text is None:
+        return None
+    try:
+        return TaskStatus(text)
+    except ValueError:
+        raise InvalidInput(f"expected one of {', '.join(TaskStatus)}", field="status") from None
+
+
+def optional_id(request: web.BaseRequest, name: str) -> str | None:
+    """An identifier to filter by. Raises InvalidInput."""
+    text = request.query.get(name)
+    return None if text is None else checked_id(text, name)

@@ -1,0 +1,98 @@
+"""Tasks and updates as JSON, in the words of both dialects (docs/protocols/mesh.md).
+
+Payloads and results are JSON text that is put in as it is: decoding and encoding them again would cost time, and
+faster codecs would round large integers and refuse lone surrogates.
+"""
+
+from typing import Any
+
+from asya_crds import jsontext
+from asya_crds.envelope import Route, format_time
+from asya_gateway.domain.status import TaskStatus
+from asya_gateway.domain.task import JsonText, Task, TaskUpdate, UpdateKind
+
+COMPLETED_MESSAGE = "Task completed successfully"
+
+
+def with_verbatim(fields: dict[str, Any], verbatim: dict[str, JsonText | None]) -> JsonText:
+    """The JSON object of `fields`, followed by members whose values are JSON text already; None becomes null."""
+    text = jsontext.dumps(fields)
+    tail = ",".join(f'"{key}":{"null" if value is None else value}' for key, value in verbatim.items())
+    if not tail:
+        return text
+    return f"{text[:-1]}{',' if fields else ''}{tail}}}"
+
+
+def task_json(task: Task) -> JsonText:
+    """A task with its bodies: GET /mesh/{id}, GET /tasks/{id}."""
+    return with_verbatim(task_fields(task), {"payload": task.payload, "result": task.result})
+
+
+def task_fields(task: Task) -> dict[str, Any]:
+    """A task without its bodies, as lists show it; both dialects' names stand side by side."""
+    route = task.route
+    return {
+        "id": task.id,
+        "parent_id": task.parent_id,
+        "context_id": task.context_id,
+        "flow": task.flow,
+        "status": task.status.value,
+        "message": task.message,
+        "progress_percent": percent(task.progress),
+        "route": route.as_dict(),
+        "current_actor_name": current_actor(task),
+        "current_actor_idx": current_index(route),
+        "actors_completed": route.total if task.status is TaskStatus.SUCCEEDED else len(route.prev),
+        "total_actors": route.total,
+        "created_at": format_time(task.created_at),
+        "updated_at": format_time(task.updated_at),
+        "finished_at": None if task.finished_at is None else format_time(task.finished_at),
+        "deadline_at": None if task.deadline_at is None else format_time(task.deadline_at),
+        "error": None if task.error is None else task.error.as_dict(),
+        "pause": None if task.pause is None else task.pause.as_dict(),
+    }
+
+
+def update_json(update: TaskUpdate) -> JsonText:
+    """The data of an `update` event: the API document's fields, then those of the older dialect."""
+    detail = update.detail
+    fields: dict[str, Any] = {
+        "id": update.task_id,
+        "status": update.status.value,
+        "progress_percent": percent(update.progress),
+    }
+    if update.kind is not UpdateKind.FINAL and "curr" in detail:
+        fields |= _whereabouts(detail)
+    for key in ("message", "duration_ms", "message_size_kb", "pause", "error"):
+        if detail.get(key) is not None:
+            fields[key] = detail[key]
+    fields["timestamp"] = format_time(update.at)
+    return with_verbatim(fields, {} if update.result is None else {"result": update.result})
+
+
+def _whereabouts(detail: dict[str, Any]) -> dict[str, Any]:
+    route = Route(tuple(detail.get("prev") or ()), detail["curr"] or "", tuple(detail.get("next") or ()))
+    fields = {
+        **route.as_dict(),
+        "actor": route.curr or (route.prev[-1] if route.prev else None),
+        "actors": [*route.prev, *([route.curr] if route.curr else []), *route.next],
+        "current_actor_idx": current_index(route),
+    }
+    if detail.get("task_state") is not None:
+        fields |= {"task_state": detail["task_state"], "actor_state": detail["task_state"]}
+    return fields
+
+
+def percent(progress: float) -> float:
+    """Progress with one digit, as the API document shows it."""
+    return round(progress, 1)
+
+
+def current_index(route: Route) -> int:
+    """The older dialect's index of the current actor; past the end it stays at the last one."""
+    return min(len(route.prev), route.total - 1)
+
+
+def current_actor(task: Task) -> str | None:
+    """The actor that has the task, past the end the last one that had it."""
+    return task.route.curr or (task.route.prev[-1] if task.route.prev else task.actor)

@@ -1,0 +1,156 @@
+"""Event streams (HTML standard, "Server-sent events"): bounded in number, cut off when unread, ended by a drain."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from typing import Self
+
+from aiohttp import web
+
+from asya_gateway.domain.errors import GatewayError
+from asya_gateway.protocols.http.errors import StreamsExhausted
+
+HEADERS = {
+    "Content-Type": "text/event-stream",
+    "Cache-Control": "no-store",
+    # Proxies of the nginx family would otherwise collect events until their buffer is full.
+    "X-Accel-Buffering": "no",
+}
+OPENING = b": connected\n\n"
+KEEPALIVE = b": keep-alive\n\n"
+FAREWELL = b": the gateway is restarting, connect again\n\n"
+BROKEN_OFF = b": the gateway cannot go on now, connect again\n\n"
+
+log = logging.getLogger(__name__)
+
+
+def event_bytes(data: str, *, event: str | None = None, id: str | int | None = None) -> bytes:
+    """One event. `data` may hold line breaks; `event` and `id` must not."""
+    head = "" if event is None else f"event: {event}\n"
+    if id is not None:
+        head += f"id: {id}\n"
+    if "\n" in data or "\r" in data:
+        data = data.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\ndata: ")
+    return f"{head}data: {data}\n\n".encode()
+
+
+class EventStream:
+    """One open stream. Raises ConnectionError once the reader is gone."""
+
+    def __init__(self, response: web.StreamResponse, request: web.BaseRequest, *, patient: bool) -> None:
+        self.response = response
+        self.patient = patient
+        self._request = request
+        self._loop = asyncio.get_running_loop()
+        self.task = asyncio.current_task()
+        self.ended_by_drain = False
+        self.writing_since: float | None = None
+        """When the write began that has not ended yet; the watchdog looks at it, which costs less than a timer
+        for every write."""
+
+    async def send(self, data: str, *, event: str | None = None, id: str | int | None = None) -> None:
+        """Write one event."""
+        await self.write(event_bytes(data, event=event, id=id))
+
+    async def keep_alive(self) -> None:
+        """Write a comment, which readers ignore and proxies count as traffic."""
+        await self.write(KEEPALIVE)
+
+    async def write(self, chunk: bytes) -> None:
+        """Write what event_bytes made, several of them joined if there are several at once."""
+        self.writing_since = self._loop.time()
+        try:
+            await self.response.write(chunk)
+        finally:
+            self.writing_since = None
+
+    def abort(self) -> None:
+        """Cut the connection; whoever writes to it gets a ConnectionError."""
+        transport = self._request.transport
+        if transport is not None:
+            transport.abort()
+
+    def end(self) -> None:
+        """Make the handler leave its stream, whatever it waits for."""
+        if self.task is not None and not self.ended_by_drain:
+            self.ended_by_drain = True
+            self.task.cancel()
+
+
+class Streams:
+    """All open streams of this process."""
+
+    def __init__(self, *, limit: int, write_timeout: float) -> None:
+        self._limit = limit
+        self._write_timeout = write_timeout
+        self._open: set[EventStream] = set()
+        self._draining = False
+        self._watchdog: asyncio.Task[None] | None = None
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    async def __aenter__(self) -> Self:
+        """Watch over the streams from now on."""
+        self._watchdog = asyncio.create_task(self._watch(), name="stream watchdog")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._watchdog is not None
+        self._watchdog.cancel()
+        await asyncio.wait([self._watchdog])
+
+    @asynccontextmanager
+    async def open(
+        self, request: web.BaseRequest, *, headers: dict[str, str] | None = None, patient: bool = False
+    ) -> AsyncGenerator[EventStream]:
+        """A prepared stream for this request; the handler returns `stream.response` after leaving it.
+
+        Its status is 200 from here on, so look up what may fail first. A domain error raised inside ends the
+        stream with a comment, and a reader that is gone ends it in silence. A drain ends an impatient stream at
+        once (its reader connects again and goes on); a patient one, which carries the only answer to a call, may
+        go on until drain_timeout. Raises StreamsExhausted.
+        """
+        if len(self._open) >= self._limit:
+            raise StreamsExhausted(f"expected at most {self._limit} open streams")
+        response = web.StreamResponse(headers={**HEADERS, **(headers or {})})
+        stream = EventStream(response, request, patient=patient)
+        self._open.add(stream)
+        try:
+            await response.prepare(request)
+            # The headers travel with the first bytes of the body, and a reader must not wait for its first event
+            # to learn that it is connected.
+            await stream.write(OPENING)
+            if self._draining and not patient:
+                stream.end()
+            yield stream
+        except asyncio.CancelledError:
+            if not stream.ended_by_drain or stream.task is None or stream.task.uncancel() > 0:
+                raise
+            with suppress(ConnectionError):
+                await stream.write(FAREWELL)
+        except GatewayError as error:
+            log.warning("%s: stream broken off: %s", request.path, error.message)
+            with suppress(ConnectionError):
+                await stream.write(BROKEN_OFF)
+        except ConnectionError:
+            # The reader is gone, which is how most streams end.
+            pass
+        finally:
+            self._open.discard(stream)
+
+    def drain(self) -> None:
+        """End every stream whose reader can connect again elsewhere."""
+        self._draining = True
+        for stream in tuple(self._open):
+            if not stream.patient:
+                stream.end()
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(min(1.0, self._write_timeout / 4))
+            late = asyncio.get_running_loop().time() - self._write_timeout
+            for stream in tuple(self._open):
+                if stream.writing_since is not None and stream.writing_since < late:
+                    stream.abort()

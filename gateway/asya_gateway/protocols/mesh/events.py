@@ -1,0 +1,134 @@
+"""The unified alias of newer sidecars, /api/v1/mesh: the same verbs in other words (docs/protocols/mesh.md)."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from asya_crds import jsontext
+from asya_crds.durations import parse_duration
+from asya_crds.flow import Flow
+from asya_gateway.domain.errors import Conflict, InvalidInput, TooLarge, Violation
+from asya_gateway.domain.flows import ServedFlow
+from asya_gateway.domain.ports import TaskFilter
+from asya_gateway.domain.status import TaskStatus
+from asya_gateway.domain.task import Caller
+from asya_gateway.domain.tasks import Call
+from asya_gateway.protocols.http.answers import json_response
+from asya_gateway.protocols.http.bodies import as_object, decode, read_bytes, read_object
+from asya_gateway.protocols.http.fields import Body, optional_object
+from asya_gateway.protocols.http.keys import SETTINGS, TASKS
+from asya_gateway.protocols.http.paths import path_id
+from asya_gateway.protocols.http.queries import bounded_integer, optional_status
+from asya_gateway.protocols.http.rendering import task_fields
+from asya_gateway.protocols.http.streaming import UNIFIED_EVENTS, stream_task
+from asya_gateway.protocols.http.tracing import trace_headers
+from asya_gateway.protocols.mesh.finals import ENDS, decode_final
+from asya_gateway.protocols.mesh.handlers import take
+from asya_gateway.protocols.mesh.hops import task_id_of
+from asya_gateway.protocols.mesh.live import decode_fly
+from asya_gateway.protocols.mesh.progress import decode_progress
+
+UNIFIED_ENDS = (*ENDS, TaskStatus.CANCELED)
+SILENT_PHASES = ("pending", "retrying")
+"""Phases that these sidecars know and that change nothing here."""
+MAX_OFFSET = 10_000
+
+
+async def post_event(request: web.Request) -> web.Response:
+    """POST /api/v1/mesh/{id}/events: {type: "status", status, data} or {type: "fly", data}.
+
+    204 also for an id that is not ours: a 404 would send these sidecars back to the older routes.
+    """
+    task_id = task_id_of(path_id(request))
+    settings = request.app[SETTINGS]
+    data = await read_bytes(request, max(settings.max_final_bytes, settings.max_fly_bytes))
+    body = as_object(decode(data))
+    match body.get("type"):
+        case "status":
+            await _take_status(request, task_id, body)
+        case "fly":
+            if len(data) > settings.max_fly_bytes:
+                raise TooLarge(f"expected a body of at most {settings.max_fly_bytes} bytes")
+            await request.app[TASKS].fly(decode_fly(task_id, body.get("data")))
+        case _:
+            raise InvalidInput("expected status or fly", field="type")
+    return web.Response(status=HTTPStatus.NO_CONTENT)
+
+
+async def _take_status(request: web.Request, task_id: str, body: Body) -> None:
+    status = body.get("status")
+    if not isinstance(status, str):
+        raise InvalidInput("expected a string", field="status")
+    report = {**(optional_object(body, "data") or {}), "status": status}
+    if status in SILENT_PHASES:
+        return
+    if status in UNIFIED_ENDS and report.get("pause_metadata") is None:
+        await request.app[TASKS].finish(decode_final(task_id, report, ends=UNIFIED_ENDS))
+    else:
+        await take(request, decode_progress(task_id, report))
+
+
+async def create(request: web.Request) -> web.Response:
+    """POST /api/v1/mesh/?actor=NAME with {payload, headers, timeout}: a task for one actor; 201 {id}."""
+    body = await read_object(request, request.app[SETTINGS].max_call_bytes)
+    call = Call(
+        served=ServedFlow(_flow_of(request.query.get("actor"), body), _no_check),
+        payload=body.get("payload"),
+        caller=Caller(""),
+        surface="mesh",
+        headers={**trace_headers(request.headers), **(optional_object(body, "headers") or {})},
+        check=False,
+    )
+    task = await request.app[TASKS].submit(call)
+    return json_response(jsontext.dumps({"id": task.id}), status=HTTPStatus.CREATED)
+
+
+def _no_check(_arguments: Any) -> Sequence[Violation]:
+    return ()
+
+
+def _flow_of(actor: str | None, body: Body) -> Flow:
+    """A flow of this one actor, made for this one call."""
+    if not actor:
+        raise InvalidInput("expected the name of an actor", field="actor")
+    try:
+        timeout = None if body.get("timeout") is None else parse_duration(body["timeout"])
+    except ValueError as error:
+        raise InvalidInput(str(error), field="timeout") from None
+    try:
+        return Flow(name=actor, entrypoint=actor, timeout=timeout or None)
+    except ValidationError as error:
+        raise InvalidInput(str(error.errors()[0]["msg"]), field="actor") from None
+
+
+async def list_tasks(request: web.Request) -> web.Response:
+    """GET /api/v1/mesh/?status=&limit=&offset=: {messages, total}, newest first.
+
+    `total` counts what is known to exist up to this page's end and one further; it is exact on the last page.
+    """
+    limit = bounded_integer(request, "limit", default=50, least=1, most=200)
+    offset = bounded_integer(request, "offset", default=0, least=0, most=MAX_OFFSET)
+    query = TaskFilter(owner=None, status=optional_status(request), limit=offset + limit + 1)
+    found = await request.app[TASKS].list(query)
+    messages = [task_fields(task) for task in found[offset : offset + limit]]
+    return json_response(jsontext.dumps({"messages": messages, "total": len(found)}))
+
+
+async def events(request: web.Request) -> web.StreamResponse:
+    """GET /api/v1/mesh/{id}/events: `status` and `fly` events."""
+    return await stream_task(request, task_id_of(path_id(request)), None, UNIFIED_EVENTS)
+
+
+async def cancel(request: web.Request) -> web.Response:
+    """DELETE /api/v1/mesh/{id}: 204, also where it was canceled before; 409 where it ended otherwise."""
+    task_id = task_id_of(path_id(request))
+    tasks = request.app[TASKS]
+    try:
+        await tasks.cancel(task_id, None)
+    except Conflict:
+        if (await tasks.get(task_id, None)).status is not TaskStatus.CANCELED:
+            raise
+    return web.Response(status=HTTPStatus.NO_CONTENT)

@@ -1,0 +1,105 @@
+"""What sidecars, workers and crew call: the routes of the API document."""
+
+from http import HTTPStatus
+from typing import Any
+
+from aiohttp import web
+
+from asya_crds import jsontext
+from asya_gateway.domain.errors import TooLarge
+from asya_gateway.domain.reports import ClaimAction, PauseReport, ProgressAnswer, ProgressReport
+from asya_gateway.protocols.http.answers import json_response
+from asya_gateway.protocols.http.bodies import as_object, decode, read_bytes, read_json, read_object
+from asya_gateway.protocols.http.keys import SETTINGS, TASKS
+from asya_gateway.protocols.http.paths import path_id
+from asya_gateway.protocols.http.rendering import percent, task_json, with_verbatim
+from asya_gateway.protocols.http.streaming import stream_task
+from asya_gateway.protocols.mesh.children import decode_child
+from asya_gateway.protocols.mesh.finals import decode_final
+from asya_gateway.protocols.mesh.hops import task_id_of
+from asya_gateway.protocols.mesh.live import decode_fly
+from asya_gateway.protocols.mesh.progress import decode_progress
+
+LEASE_SECONDS = 60
+"""How long a claim holds unless its worker renews it."""
+_OK = '{"status":"ok"}'
+_LARGE_PARTS = ("frames", "checkpoint")
+
+
+async def create_child(request: web.Request) -> web.Response:
+    """POST /mesh, and the older POST /tasks: a sidecar announces a child that it sends itself."""
+    body = await read_object(request, request.app[SETTINGS].max_report_bytes)
+    child = decode_child(body)
+    await request.app[TASKS].announce(child)
+    return json_response(jsontext.dumps({"status": "created", "id": body["id"]}), status=HTTPStatus.CREATED)
+
+
+async def get_task(request: web.Request) -> web.Response:
+    """GET /mesh/{id}."""
+    return json_response(task_json(await request.app[TASKS].get(task_id_of(path_id(request)), None)))
+
+
+async def stream(request: web.Request) -> web.StreamResponse:
+    """GET /mesh/{id}/stream."""
+    return await stream_task(request, task_id_of(path_id(request)), None)
+
+
+async def active(request: web.Request) -> web.Response:
+    """GET /mesh/{id}/active: 410 where work on the task makes no sense any more."""
+    if await request.app[TASKS].active(task_id_of(path_id(request))):
+        return json_response('{"active":true}')
+    return json_response('{"active":false}', status=HTTPStatus.GONE)
+
+
+async def progress(request: web.Request) -> web.Response:
+    """POST /mesh/{id}/progress; an id that is not ours gets its 200 too."""
+    task_id = task_id_of(path_id(request))
+    report = decode_progress(task_id, await read_report(request))
+    answer = await take(request, report)
+    return json_response(render_answer(report, answer))
+
+
+async def final(request: web.Request) -> web.Response:
+    """POST /mesh/{id}/final; whatever came first stands."""
+    task_id = task_id_of(path_id(request))
+    body = await read_object(request, request.app[SETTINGS].max_final_bytes)
+    await request.app[TASKS].finish(decode_final(task_id, body))
+    return json_response(_OK)
+
+
+async def fly(request: web.Request) -> web.Response:
+    """POST /mesh/{id}/fly: an empty 200 once the event is on its way to all pods."""
+    task_id = task_id_of(path_id(request))
+    await request.app[TASKS].fly(decode_fly(task_id, await read_json(request, request.app[SETTINGS].max_fly_bytes)))
+    return web.Response()
+
+
+async def read_report(request: web.Request) -> dict[str, Any]:
+    """A progress report. Its own limit is small; one that carries envelopes may be as large as a final report.
+
+    Raises InvalidInput, TooLarge.
+    """
+    settings = request.app[SETTINGS]
+    data = await read_bytes(request, max(settings.max_report_bytes, settings.max_final_bytes))
+    body = as_object(decode(data))
+    if len(data) > settings.max_report_bytes and not any(body.get(part) for part in _LARGE_PARTS):
+        raise TooLarge(f"expected a body of at most {settings.max_report_bytes} bytes")
+    return body
+
+
+async def take(request: web.Request, report: ProgressReport | PauseReport) -> ProgressAnswer:
+    """Hand a decoded report to the domain."""
+    if isinstance(report, PauseReport):
+        return await request.app[TASKS].pause(report)
+    return await request.app[TASKS].report(report)
+
+
+def render_answer(report: ProgressReport | PauseReport, answer: ProgressAnswer) -> str:
+    """{status, progress_percent}, and for a claim what its worker shall do."""
+    reached = answer.progress if answer.known else report.progress
+    fields: dict[str, Any] = {"status": "ok", "progress_percent": percent(reached)}
+    if isinstance(report, PauseReport) or report.claim is None:
+        return jsontext.dumps(fields)
+    fields |= {"action": answer.action.value, "lease_seconds": LEASE_SECONDS}
+    frames = {"frames": answer.frames} if answer.action is ClaimAction.DONE and answer.frames is not None else {}
+    return with_verbatim(fields, {**frames})

@@ -1,0 +1,61 @@
+"""Ids and routes as actors write them, in both dialects."""
+
+from typing import Any
+
+from asya_crds.envelope import Route
+from asya_crds.naming import RESUME_PREFIX
+from asya_gateway.domain.errors import InvalidInput
+from asya_gateway.protocols.http.fields import Body, checked_id
+
+MAX_ACTORS = 1024
+"""Longest route that is read: a report of a longer one is a loop that went wrong."""
+
+
+def task_id_of(reported: str) -> str:
+    """The task that a report is about: a resume envelope's id is `resume-` and the task's."""
+    return reported.removeprefix(RESUME_PREFIX) or reported
+
+
+def check_same_id(body: Body, task_id: str) -> None:
+    """Refuse a body whose `id` names another task than its path. Raises InvalidInput."""
+    if body.get("id") is not None and task_id_of(checked_id(body["id"], "id")) != task_id:
+        raise InvalidInput("expected the same id as in the path", field="id")
+
+
+def read_route(body: Body) -> Route:
+    """{prev, curr, next}, or the older {actors, current_actor_idx | current}.
+
+    prev and next may be null or missing, curr too: an empty one is a route that has ended. Raises InvalidInput
+    naming the field.
+    """
+    if body.get("actors") is not None:
+        return _older_route(body)
+    curr = body.get("curr")
+    if curr is not None and curr != "":
+        curr = checked_id(curr, "curr")
+    return Route(_names(body.get("prev"), "prev"), curr or "", _names(body.get("next"), "next"))
+
+
+def has_route(body: Body) -> bool:
+    """Whether a report says anything of its route; some sidecars send prev null, curr "" and no next."""
+    return any(body.get(key) for key in ("prev", "curr", "next", "actors"))
+
+
+def _older_route(body: Body) -> Route:
+    actors = _names(body["actors"], "actors")
+    key = "current_actor_idx" if body.get("current_actor_idx") is not None else "current"
+    index = body.get(key, 0)
+    if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index <= len(actors):
+        raise InvalidInput(f"expected an index from 0 to {len(actors)}", field=key)
+    curr = actors[index] if index < len(actors) else ""
+    return Route(actors[:index], curr, actors[index + 1 :])
+
+
+def _names(value: Any, field: str) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        raise InvalidInput("expected a list of actor names", field=field)
+    if len(value) > MAX_ACTORS:
+        raise InvalidInput(f"expected at most {MAX_ACTORS} actors", field=field)
+    return tuple(checked_id(name, f"{field}[{index}]") for index, name in enumerate(value))

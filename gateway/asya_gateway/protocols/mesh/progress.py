@@ -1,0 +1,122 @@
+"""Decoding progress reports, pauses among them."""
+
+from typing import Any
+
+from asya_crds import jsontext
+from asya_crds.envelope import Route
+from asya_gateway.domain.errors import InvalidInput
+from asya_gateway.domain.pausing import read_pause
+from asya_gateway.domain.progress import progress_percent, report_key
+from asya_gateway.domain.reports import Claim, PauseReport, ProgressReport
+from asya_gateway.domain.status import ActorState, TaskStatus
+from asya_gateway.domain.task import JsonText
+from asya_gateway.protocols.http.fields import (
+    Body,
+    checked_id,
+    identifier,
+    optional_integer,
+    optional_number,
+    optional_object,
+    optional_text,
+)
+from asya_gateway.protocols.mesh.hops import check_same_id, has_route, read_route
+
+_WAITING = {"paused": TaskStatus.PAUSED, "auth_required": TaskStatus.AUTH_REQUIRED}
+_DEFAULT_PAUSE = {"prompt": "Task paused", "fields": []}
+"""What x-pause asks where nobody configured a question."""
+
+
+def decode_progress(task_id: str, body: Body) -> ProgressReport | PauseReport:
+    """A report of one hop. Raises InvalidInput naming the field.
+
+    A report that carries `pause_metadata` is a pause whatever its status says: existing sidecars say `completed`.
+    """
+    check_same_id(body, task_id)
+    if body.get("pause_metadata") is not None or body.get("status") in _WAITING:
+        return _pause(task_id, body)
+    state = _state(body.get("status"))
+    route = read_route(body)
+    claim = _claim(body.get("claim"))
+    message = optional_text(body, "message")
+    return ProgressReport(
+        task_id=task_id,
+        state=state,
+        route=route,
+        key=report_key(claim, state),
+        # A report without a route says nothing of how far the task is.
+        progress=progress_percent(route, state) if has_route(body) else 0.0,
+        message=message,
+        detail=_detail(body, route, state, message),
+        claim=claim,
+        frames=_frames(body, state),
+    )
+
+
+def _state(value: Any) -> ActorState:
+    try:
+        return ActorState(value)
+    except ValueError:
+        expected = ", ".join(state.value for state in ActorState)
+        raise InvalidInput(f"expected one of {expected}, paused", field="status") from None
+
+
+def _detail(body: Body, route: Route, state: ActorState, message: str | None) -> dict[str, Any]:
+    optional = {
+        "message": message,
+        "duration_ms": optional_number(body, "duration_ms"),
+        "message_size_kb": optional_number(body, "message_size_kb"),
+    }
+    known = {key: value for key, value in optional.items() if value is not None}
+    return {**route.as_dict(), "task_state": state.value, **known}
+
+
+def _claim(value: Any) -> Claim | None:
+    """{hop, attempt, claimant}; the hop names the step within the task, as text or as a number."""
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise InvalidInput("expected an object {hop, attempt, claimant}", field="claim")
+    hop = value.get("hop")
+    if isinstance(hop, int) and not isinstance(hop, bool) and 0 <= hop < 2**31:
+        hop = str(hop)
+    attempt = optional_integer(value, "attempt", least=1)
+    if attempt is None:
+        raise InvalidInput("expected an integer from 1", field="claim.attempt")
+    return Claim(checked_id(hop, "claim.hop"), attempt, identifier(value, "claimant"))
+
+
+def _frames(body: Body, state: ActorState) -> JsonText | None:
+    frames = body.get("frames")
+    if frames is None:
+        return None
+    if state is not ActorState.PROCESSED:
+        raise InvalidInput("expected frames with the status processed only", field="frames")
+    if not isinstance(frames, list) or not all(isinstance(frame, dict) for frame in frames):
+        raise InvalidInput("expected a list of envelopes", field="frames")
+    return jsontext.dumps(frames)
+
+
+def _pause(task_id: str, body: Body) -> PauseReport:
+    metadata = body.get("pause_metadata")
+    if metadata is None:
+        metadata = _DEFAULT_PAUSE
+    route = read_route(body)
+    checkpoint = optional_object(body, "checkpoint")
+    return PauseReport(
+        task_id=task_id,
+        pause=read_pause(metadata, _pause_id(body, metadata, route)),
+        status=_WAITING.get(str(body.get("status")), TaskStatus.PAUSED),
+        route=route,
+        # The hop that asked has reported its own completion before; here it only waits.
+        progress=progress_percent(route, ActorState.RECEIVED) if has_route(body) else 0.0,
+        checkpoint=None if checkpoint is None else jsontext.dumps(checkpoint),
+    )
+
+
+def _pause_id(body: Body, metadata: Any, route: Route) -> str:
+    """The given id, or one derived from the hop, so that a redelivered report is the same pause."""
+    if body.get("pause_id") is not None:
+        return identifier(body, "pause_id")
+    if isinstance(metadata, dict) and metadata.get("pause_id") is not None:
+        return checked_id(metadata["pause_id"], "pause_metadata.pause_id")
+    return f"hop-{route.hop}"

@@ -1,0 +1,60 @@
+"""POST /tools/call: a call of a flow, answered with a handle, or with the finished task to who waits."""
+
+from http import HTTPStatus
+
+from aiohttp import web
+
+from asya_gateway.domain.errors import InvalidInput
+from asya_gateway.domain.task import Caller, Task
+from asya_gateway.domain.tasks import Call
+from asya_gateway.protocols.http.answers import json_response
+from asya_gateway.protocols.http.bodies import read_object
+from asya_gateway.protocols.http.callers import caller_of
+from asya_gateway.protocols.http.fields import Body, optional_object
+from asya_gateway.protocols.http.keys import FLOWS, SETTINGS, TASKS
+from asya_gateway.protocols.http.rendering import task_json
+from asya_gateway.protocols.http.tracing import trace_headers
+from asya_gateway.protocols.rest.handles import CREATED_MESSAGE, WAITING_MESSAGE, handle_json, task_path
+from asya_gateway.protocols.rest.preferences import wait_seconds
+
+SURFACE = "rest"
+
+
+async def call_tool(request: web.Request) -> web.Response:
+    """200 with the handle at once. With `Prefer: wait=N`: 200 with the finished task, else 202 with the handle."""
+    app = request.app
+    body = await read_object(request, app[SETTINGS].max_call_bytes)
+    caller = caller_of(request)
+    call = Call(
+        served=app[FLOWS].tool(tool_name(body)),
+        payload=optional_object(body, "arguments") or {},
+        caller=caller,
+        surface=SURFACE,
+        headers=trace_headers(request.headers),
+    )
+    task = await app[TASKS].submit(call)
+    seconds = wait_seconds(request.headers, app[SETTINGS].rest_max_wait)
+    if seconds is None:
+        return json_response(handle_json(task.id, app[SETTINGS].public_url))
+    return await _wait(request, task, caller, seconds)
+
+
+async def _wait(request: web.Request, task: Task, caller: Caller, seconds: float) -> web.Response:
+    app = request.app
+    headers = {"Preference-Applied": f"wait={seconds:g}"}
+    if seconds > 0:
+        task = await app[TASKS].wait(task.id, caller, seconds)
+    if task.status.terminal:
+        return json_response(task_json(task), headers=headers)
+    message = WAITING_MESSAGE if task.status.waiting else CREATED_MESSAGE
+    public_url = app[SETTINGS].public_url
+    headers["Location"] = public_url.rstrip("/") + task_path(task.id)
+    return json_response(handle_json(task.id, public_url, message), status=HTTPStatus.ACCEPTED, headers=headers)
+
+
+def tool_name(body: Body) -> str:
+    """The tool's name. Raises InvalidInput; whether there is such a tool is the registry's to say."""
+    name = body.get("name")
+    if not isinstance(name, str) or not name:
+        raise InvalidInput("expected the name of a tool", field="name")
+    return name

@@ -1,0 +1,34 @@
+"""The opaque cursor of task lists: where the last page ended."""
+
+import base64
+import binascii
+from datetime import datetime
+
+from asya_crds import jsontext
+from asya_crds.envelope import format_time, parse_time
+from asya_crds.naming import check_id
+from asya_gateway.domain.errors import InvalidInput
+from asya_gateway.domain.task import Task
+
+_LONGEST = 2048
+
+
+def cursor_of(task: Task) -> str:
+    """The cursor that asks for what comes after this task."""
+    text = jsontext.dumps([format_time(task.created_at), task.id])
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def read_cursor(text: str) -> tuple[datetime, str]:
+    """The (created_at, id) that cursor_of wrote down. Raises InvalidInput."""
+    try:
+        if len(text) > _LONGEST:
+            raise ValueError
+        decoded = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        moment, task_id = jsontext.loads(decoded)
+        created_at = parse_time(moment) if isinstance(moment, str) else None
+        if created_at is None:
+            raise ValueError
+        return created_at, check_id(task_id)
+    except (ValueError, TypeError, binascii.Error):
+        raise InvalidInput("expected a next_cursor of an earlier answer", field="cursor") from None

@@ -1,0 +1,19 @@
+"""The Prefer header (RFC 7240), as far as it says how long a caller will wait."""
+
+import re
+
+from multidict import CIMultiDictProxy
+
+_WAIT = re.compile(r'\s*wait\s*=\s*(?:(\d{1,9})|"(\d{1,9})")\s*(?:;.*)?', re.IGNORECASE | re.DOTALL)
+
+
+def wait_seconds(headers: CIMultiDictProxy[str], cap: float) -> float | None:
+    """Seconds of `wait=N`, at most `cap`; None where the caller did not say. The first one counts, and what
+    cannot be understood is ignored (RFC 7240, section 2)."""
+    if "Prefer" not in headers:
+        return None
+    for value in headers.getall("Prefer"):
+        for preference in value.split(","):
+            if match := _WAIT.fullmatch(preference):
+                return min(cap, float(match[1] or match[2]))
+    return None

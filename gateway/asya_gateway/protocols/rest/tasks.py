@@ -1,0 +1,75 @@
+"""Reading, listing, canceling, answering and streaming tasks."""
+
+from aiohttp import web
+
+from asya_crds import jsontext
+from asya_gateway.domain.errors import InvalidInput
+from asya_gateway.domain.ports import TaskFilter
+from asya_gateway.protocols.http.answers import json_response
+from asya_gateway.protocols.http.bodies import as_object, decode, read_bytes, read_object
+from asya_gateway.protocols.http.callers import caller_of
+from asya_gateway.protocols.http.fields import optional_identifier, optional_text
+from asya_gateway.protocols.http.keys import SETTINGS, TASKS
+from asya_gateway.protocols.http.paths import path_id
+from asya_gateway.protocols.http.queries import bounded_integer, optional_id, optional_status
+from asya_gateway.protocols.http.rendering import task_fields, task_json
+from asya_gateway.protocols.http.streaming import stream_task
+from asya_gateway.protocols.rest.cursors import cursor_of, read_cursor
+
+LARGEST_PAGE = 200
+
+
+async def get_task(request: web.Request) -> web.Response:
+    """GET /tasks/{id}: the task with payload and result."""
+    task = await request.app[TASKS].get(path_id(request), caller_of(request))
+    return json_response(task_json(task))
+
+
+async def list_tasks(request: web.Request) -> web.Response:
+    """GET /tasks?status=&flow=&context_id=&parent_id=&limit=&cursor=: {tasks, next_cursor}, newest first.
+
+    `next_cursor` is null on the last page.
+    """
+    limit = bounded_integer(request, "limit", default=50, least=1, most=LARGEST_PAGE)
+    cursor = request.query.get("cursor")
+    query = TaskFilter(
+        owner=caller_of(request).owner,
+        status=optional_status(request),
+        flow=optional_id(request, "flow"),
+        context_id=optional_id(request, "context_id"),
+        parent_id=optional_id(request, "parent_id"),
+        after=None if cursor is None else read_cursor(cursor),
+        limit=limit + 1,
+    )
+    found = await request.app[TASKS].list(query)
+    page = found[:limit]
+    next_cursor = cursor_of(page[-1]) if len(found) > limit else None
+    return json_response(jsontext.dumps({"tasks": [task_fields(task) for task in page], "next_cursor": next_cursor}))
+
+
+async def cancel(request: web.Request) -> web.Response:
+    """POST /tasks/{id}/cancel with nothing, or {reason?}: the canceled task; 409 where it had ended."""
+    task_id = path_id(request)
+    data = await read_bytes(request, request.app[SETTINGS].max_report_bytes)
+    reason = optional_text(as_object(decode(data)), "reason") if data else None
+    tasks = request.app[TASKS]
+    task = await (
+        tasks.cancel(task_id, caller_of(request), reason) if reason else tasks.cancel(task_id, caller_of(request))
+    )
+    return json_response(task_json(task))
+
+
+async def resume(request: web.Request) -> web.Response:
+    """POST /tasks/{id}/resume with {answer, pause_id?}: the task, running again; 409 where it does not wait."""
+    task_id = path_id(request)
+    body = await read_object(request, request.app[SETTINGS].max_call_bytes)
+    if "answer" not in body:
+        raise InvalidInput("expected the answer that the task waits for", field="answer")
+    pause_id = optional_identifier(body, "pause_id")
+    task = await request.app[TASKS].answer(task_id, caller_of(request), body["answer"], pause_id=pause_id)
+    return json_response(task_json(task))
+
+
+async def stream(request: web.Request) -> web.StreamResponse:
+    """GET /stream/{id}: updates and live events until the end."""
+    return await stream_task(request, path_id(request), caller_of(request))
