@@ -114,12 +114,12 @@ async def take_one(transport: Transport, actor: str = "worker", within: float = 
 async def eventually_publishes(transport: Transport, text: str) -> None:
     """Publish until it is confirmed; the message may arrive more than once."""
     async with asyncio.timeout(WITHIN * 2):
-        while (await transport.publish([message(text)]))[0] is not None:  # noqa: ASYNC110 - nobody tells when
+        while (await transport.publish([message(text)]))[0] is not None:
             await asyncio.sleep(0.05)
 
 
 async def eventually_empty(transport: Transport, actor: str = "worker") -> None:
     """Wait until nothing waits in the queue."""
     async with asyncio.timeout(WITHIN):
-        while await transport.depth(actor):  # noqa: ASYNC110 - nobody tells when
+        while await transport.depth(actor):
             await asyncio.sleep(0.02)

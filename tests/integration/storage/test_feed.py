@@ -1,0 +1,190 @@
+"""Following the log: every update once and in order, from whichever process wrote it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+import asyncpg
+import pytest
+
+from asya_gateway.domain.errors import TaskNotFound
+from asya_gateway.domain.following import follow
+from asya_gateway.domain.status import ActorState, TaskStatus
+from asya_gateway.domain.task import FlyEvent, Snapshot, TaskUpdate
+from tests.support.storage import Running, make_storage, progress, succeeded
+from tests.support.waiting import until
+
+
+@pytest.fixture
+async def other(database_url: str) -> AsyncIterator[Running]:
+    """A second process's Storage on the same database."""
+    made = make_storage(database_url)
+    await made.storage.start()
+    yield made
+    await made.storage.stop()
+
+
+async def read_all(reader: Running, task_id: str, after: int = 0, ready: asyncio.Event | None = None) -> list[object]:
+    items: list[object] = []
+    async with asyncio.timeout(20):
+        stream = follow(reader.storage.tasks, reader.storage.feed, task_id, owner=None, after=after)
+        async with aclosing(stream):
+            async for item in stream:
+                items.append(item)
+                if ready is not None:
+                    ready.set()
+    return items
+
+
+def seqs(items: list[object]) -> list[int]:
+    found: list[int] = []
+    for item in items:
+        if isinstance(item, Snapshot):
+            found += [update.seq for update in item.updates]
+        elif isinstance(item, TaskUpdate):
+            found.append(item.seq)
+    return found
+
+
+async def test_a_follower_in_another_process_sees_every_update_once_and_in_order(
+    running: Running, other: Running
+) -> None:
+    task_id = await running.create()
+    ready = asyncio.Event()
+    reading = asyncio.create_task(read_all(other, task_id, ready=ready))
+    await ready.wait()
+    for _ in range(20):
+        await running.tasks.report(progress(task_id))
+    await running.tasks.finish(succeeded(task_id))
+    items = await reading
+    assert seqs(items) == list(range(1, 23))
+    last = items[-1]
+    assert isinstance(last, TaskUpdate)
+    assert (last.status, last.result) == (TaskStatus.SUCCEEDED, '{"done":true}')
+
+
+async def test_readers_that_connect_while_the_task_ends_never_miss_the_end(running: Running, other: Running) -> None:
+    for _ in range(30):
+        task_id = await running.create()
+        readers = [asyncio.create_task(read_all(side, task_id)) for side in (running, other) for _ in range(3)]
+        await asyncio.sleep(0)
+        await running.tasks.finish(succeeded(task_id))
+        for items in await asyncio.gather(*readers):
+            assert seqs(items) == [1, 2]
+
+
+async def test_a_reader_of_a_finished_task_gets_its_log_and_the_end(running: Running) -> None:
+    task_id = await running.create()
+    await running.tasks.report(progress(task_id))
+    await running.tasks.finish(succeeded(task_id))
+    assert seqs(await read_all(running, task_id)) == [1, 2, 3]
+    assert seqs(await read_all(running, task_id, after=2)) == [3]
+    assert seqs(await read_all(running, task_id, after=3)) == []
+    assert seqs(await read_all(running, task_id, after=99)) == [1, 2, 3]
+
+
+async def test_a_finished_task_whose_updates_were_retired_still_ends_a_late_readers_stream(running: Running) -> None:
+    task_id = await running.create()
+    await running.tasks.finish(succeeded(task_id))
+    await running.storage.database.execute("DELETE FROM task_updates")
+    [snapshot] = await read_all(running, task_id)
+    assert isinstance(snapshot, Snapshot)
+    assert [(update.kind, update.result) for update in snapshot.updates] == [("final", '{"done":true}')]
+
+
+async def test_an_unknown_task_is_not_found_before_the_first_item(running: Running) -> None:
+    with pytest.raises(TaskNotFound):
+        await read_all(running, "nobody")
+
+
+async def test_without_the_bell_the_poll_brings_the_news(running: Running, other: Running) -> None:
+    task_id = await running.create()
+    ready = asyncio.Event()
+    reading = asyncio.create_task(read_all(other, task_id, ready=ready))
+    await ready.wait()
+    await other.storage.bell.stop()
+    await running.tasks.finish(succeeded(task_id))
+    assert seqs(await reading) == [1, 2]
+
+
+async def test_a_cut_listen_connection_is_replaced_and_nothing_is_missed(
+    running: Running, other: Running, database_url: str
+) -> None:
+    task_id = await running.create()
+    ready = asyncio.Event()
+    reading = asyncio.create_task(read_all(other, task_id, ready=ready))
+    await ready.wait()
+    connects = other.storage.bell.connects
+    killer = await asyncpg.connect(database_url)
+    killed = await killer.fetch(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'asya bell'"
+    )
+    await killer.close()
+    assert killed
+    await running.tasks.report(progress(task_id))
+    await until(lambda: other.storage.bell.connects > connects, what="a new connection")
+    await running.tasks.finish(succeeded(task_id))
+    assert seqs(await reading) == [1, 2, 3]
+
+
+class TestFly:
+    async def events(self, side: Running, task_id: str, ready: asyncio.Event) -> list[FlyEvent]:
+        return [item for item in await read_all(side, task_id, ready=ready) if isinstance(item, FlyEvent)]
+
+    async def test_live_events_cross_from_process_to_process_in_order(self, running: Running, other: Running) -> None:
+        task_id = await running.create()
+        ready = asyncio.Event()
+        reading = asyncio.create_task(self.events(other, task_id, ready))
+        await ready.wait()
+        for number in range(300):
+            await running.storage.fly.send(FlyEvent(task_id, "partial", f'{{"n":{number}}}'))
+        await running.tasks.finish(succeeded(task_id))
+        assert [event.payload for event in await reading] == [f'{{"n":{number}}}' for number in range(300)]
+
+    async def test_equal_events_are_not_folded_into_one(self, running: Running, other: Running) -> None:
+        task_id = await running.create()
+        ready = asyncio.Event()
+        reading = asyncio.create_task(self.events(other, task_id, ready))
+        await ready.wait()
+        same = FlyEvent(task_id, "partial", '{"token":"a"}')
+        await asyncio.gather(*(running.storage.fly.send(same) for _ in range(50)))
+        await running.tasks.finish(succeeded(task_id))
+        assert len(await reading) == 50
+
+    async def test_an_event_of_a_mebibyte_arrives_whole(self, running: Running, other: Running) -> None:
+        task_id = await running.create()
+        ready = asyncio.Event()
+        reading = asyncio.create_task(self.events(other, task_id, ready))
+        await ready.wait()
+        payload = '{"text":"' + "ä" * 500_000 + '"}'
+        await running.storage.fly.send(FlyEvent(task_id, "artifact_update", payload))
+        await running.tasks.finish(succeeded(task_id))
+        [event] = await reading
+        assert event.name == "artifact_update"
+        assert event.payload.encode().decode("unicode_escape") == payload
+
+    async def test_the_last_event_before_the_end_is_never_lost(self, running: Running, other: Running) -> None:
+        for _ in range(100):
+            task_id = await running.create()
+            ready = asyncio.Event()
+            reading = asyncio.create_task(self.events(other, task_id, ready))
+            await ready.wait()
+            await running.storage.fly.send(FlyEvent(task_id, "partial", '"last"'))
+            await running.tasks.finish(succeeded(task_id))
+            assert [event.payload for event in await reading] == ['"last"']
+
+    async def test_a_slow_reader_loses_live_events_first_and_updates_never(self, running: Running) -> None:
+        task_id = await running.create()
+        async with running.storage.feed.subscribe(task_id) as follower:
+            follower.start(1)
+            for number in range(1_500):
+                follower.take_fly(FlyEvent(task_id, "partial", str(number)))
+            for _ in range(5):
+                await running.tasks.report(progress(task_id, ActorState.PROCESSING))
+            found: list[object] = []
+            async with asyncio.timeout(10):
+                while sum(isinstance(item, TaskUpdate) for item in found) < 5:
+                    found += await follower.next(1)
+        assert [item.seq for item in found if isinstance(item, TaskUpdate)] == [2, 3, 4, 5, 6]
+        flown = [item.payload for item in found if isinstance(item, FlyEvent)]
+        assert flown == [str(number) for number in range(500, 1_500)]

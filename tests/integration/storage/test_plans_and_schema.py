@@ -1,0 +1,108 @@
+"""Migrations, session settings, and plans that stay good when empty tables have filled."""
+
+import asyncio
+import json
+
+import asyncpg
+import pytest
+
+from asya_gateway.domain.errors import Unavailable
+from asya_gateway.storage.database import Database
+from asya_gateway.storage.migrate import LATEST, migrate, migrations, schema_version
+from tests.support.storage import Running, make_storage, progress, succeeded
+
+FILL = """
+INSERT INTO tasks (id, owner, flow, surface, status, route, last_seq, created_at, updated_at, deadline_at)
+SELECT 'old-' || n, 'o' || n % 50, 'shout', 'rest', 'running', '{}', 3, now() - n * interval '1 second', now(),
+       now() + interval '1 day' FROM generate_series(1, 200000) n;
+INSERT INTO task_updates (task_id, seq, kind, status, progress, detail, at)
+SELECT 'old-' || n / 2, n % 2 + 1, 'progress', 'running', 1, '{}', now() FROM generate_series(2, 200001) n;
+INSERT INTO task_hops (task_id, hop, attempt, claimant, state, lease_until)
+SELECT 'old-' || n, '0', 1, 'w', 'completed', now() FROM generate_series(1, 100000) n;
+INSERT INTO task_bodies (task_id, kind, body)
+SELECT 'old-' || n, 'payload', '{"text":"hi"}' FROM generate_series(1, 200000) n;
+INSERT INTO task_pauses (task_id, pause_id, question, created_at)
+SELECT 'old-' || n, 'p', '{}', now() FROM generate_series(1, 50000) n;
+ANALYZE
+"""
+
+
+async def test_concurrent_migrations_apply_each_file_once(empty_database_url: str) -> None:
+    connections = [await asyncpg.connect(empty_database_url) for _ in range(4)]
+    try:
+        applied = await asyncio.gather(*(migrate(connection) for connection in connections))
+        assert sorted(name for names in applied for name in names) == [
+            f"{migration.number:04d}_{migration.name}" for migration in migrations()
+        ]
+        assert await schema_version(connections[0]) == LATEST
+    finally:
+        for connection in connections:
+            await connection.close()
+
+
+def test_migration_numbers_have_no_gaps() -> None:
+    assert [migration.number for migration in migrations()] == list(range(1, LATEST + 1))
+
+
+async def test_a_process_waits_for_a_schema_that_is_too_old(empty_database_url: str) -> None:
+    made = make_storage(empty_database_url)
+    with pytest.raises(Unavailable, match="asya migrate"):
+        await made.storage.start(patience=0)
+    await made.storage.stop()
+
+
+async def test_every_session_has_our_settings(database_url: str) -> None:
+    database = Database(database_url, min_size=1, max_size=2, statement_timeout=7)
+    await database.open()
+    try:
+        expected = {
+            "plan_cache_mode": "force_custom_plan",
+            "jit": "off",
+            "lock_timeout": "1s",
+            "statement_timeout": "7s",
+            "idle_in_transaction_session_timeout": "30s",
+        }
+        found = {name: await database.fetchval(f"SHOW {name}") for name in expected}
+        assert found == expected
+    finally:
+        await database.close()
+
+
+@pytest.mark.timeout(120)
+async def test_processes_warmed_on_empty_tables_keep_index_scans_when_the_tables_are_full(running: Running) -> None:
+    warm = await running.create()
+    for _ in range(10):
+        await running.tasks.report(progress(warm))
+    await running.tasks.snapshot(warm, 0, owner=None)
+    await running.storage.database.execute("SET statement_timeout = 0;" + FILL)
+    before = await seq_scans(running)
+    ids = [await running.create() for _ in range(5)]
+    for task_id in ids:
+        await running.tasks.report(progress(task_id))
+        await running.tasks.snapshot(task_id, 0, owner=None)
+        await running.tasks.get(task_id, owner=None)
+        await running.tasks.finish(succeeded(task_id))
+    await running.storage.sweeper.sweep()
+    assert await seq_scans(running) == before
+
+
+async def seq_scans(running: Running) -> dict[str, int]:
+    """Sequential scans so far, of the tables that grow without bound."""
+    database = running.storage.database
+    async with asyncio.timeout(20):
+        await database.execute("SELECT pg_stat_force_next_flush()")
+        await asyncio.gather(*(database.execute("SELECT pg_stat_force_next_flush()") for _ in range(8)))
+    rows = await database.fetch(
+        "SELECT relname, seq_scan FROM pg_stat_user_tables"
+        " WHERE relname IN ('tasks', 'task_updates', 'task_bodies', 'task_hops', 'task_pauses')"
+    )
+    return {row["relname"]: row["seq_scan"] for row in rows}
+
+
+async def test_the_listing_walks_its_index(running: Running) -> None:
+    await running.storage.database.execute("SET statement_timeout = 0;" + FILL)
+    plan = await running.storage.database.fetchval(
+        "EXPLAIN (FORMAT JSON) SELECT id FROM tasks t WHERE t.owner = 'o1'"
+        " ORDER BY t.created_at DESC, t.id DESC LIMIT 50"
+    )
+    assert json.loads(plan)[0]["Plan"]["Plans"][0]["Index Name"] == "tasks_by_owner"

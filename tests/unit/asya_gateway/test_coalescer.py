@@ -1,0 +1,174 @@
+"""Coalescing: what may share a batch, who is answered when, and what a failure does to whom."""
+
+import asyncio
+from collections.abc import Sequence
+
+import asyncpg
+import pytest
+
+from asya_gateway.domain.errors import Overloaded, Unavailable
+from asya_gateway.storage.coalescer import Coalescer, Limits
+
+
+class Recorder:
+    """A flush that records its batches and waits at a gate."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.failures: list[BaseException] = []
+
+    async def flush(self, batch: Sequence[str]) -> list[str]:
+        self.batches.append(list(batch))
+        await self.gate.wait()
+        if self.failures:
+            raise self.failures.pop(0)
+        return [item.upper() for item in batch]
+
+
+def coalescer(recorder: Recorder, concurrency: int = 2, **limits: float) -> Coalescer[str, str]:
+    return Coalescer(
+        "test",
+        recorder.flush,
+        key=lambda item: item.split("-")[0],
+        size=len,
+        limits=Limits(**({"patience": 0.5} | limits)),  # type: ignore[arg-type]
+        concurrency=concurrency,
+    )
+
+
+async def test_writes_that_arrive_together_share_a_batch() -> None:
+    recorder = Recorder()
+    writes = coalescer(recorder)
+    assert await asyncio.gather(*(writes.submit(name) for name in "abc")) == ["A", "B", "C"]
+    assert recorder.batches == [["a", "b", "c"]]
+
+
+async def test_what_arrives_during_a_commit_waits_for_the_next() -> None:
+    recorder = Recorder()
+    recorder.gate.clear()
+    writes = coalescer(recorder, concurrency=1)
+    waiters = [asyncio.create_task(writes.submit("a"))]
+    await asyncio.sleep(0.01)
+    waiters += [asyncio.create_task(writes.submit(name)) for name in "bc"]
+    await asyncio.sleep(0.01)
+    recorder.gate.set()
+    assert await asyncio.gather(*waiters) == ["A", "B", "C"]
+    assert recorder.batches == [["a"], ["b", "c"]]
+
+
+async def test_one_key_is_never_twice_in_a_batch_nor_in_two_at_once_and_keeps_its_order() -> None:
+    recorder = Recorder()
+    recorder.gate.clear()
+    writes = coalescer(recorder)
+    waiters = [asyncio.create_task(writes.submit(name)) for name in ("a-1", "a-2", "b-1", "a-3")]
+    await asyncio.sleep(0.01)
+    assert recorder.batches == [["a-1", "b-1"]]
+    recorder.gate.set()
+    await asyncio.gather(*waiters)
+    assert recorder.batches == [["a-1", "b-1"], ["a-2"], ["a-3"]]
+
+
+async def test_batches_are_bounded_by_rows_and_by_bytes() -> None:
+    recorder = Recorder()
+    writes = coalescer(recorder, batch_rows=2, batch_bytes=10)
+    names = ["a", "b", "c", "dddddddd", "eeeeeeee", "f" * 50]
+    await asyncio.gather(*(writes.submit(name) for name in names))
+    assert sorted(len(batch) for batch in recorder.batches) == [1, 1, 2, 2]
+    assert ["f" * 50] in recorder.batches
+
+
+async def test_too_many_waiting_writes_are_refused_and_nothing_of_them_is_written() -> None:
+    recorder = Recorder()
+    recorder.gate.clear()
+    writes = coalescer(recorder, concurrency=1, waiting_rows=2)
+    waiters = [asyncio.create_task(writes.submit("a"))]
+    await asyncio.sleep(0.01)
+    waiters += [asyncio.create_task(writes.submit(name)) for name in "bc"]
+    await asyncio.sleep(0.01)
+    with pytest.raises(Overloaded):
+        await writes.submit("d")
+    recorder.gate.set()
+    await asyncio.gather(*waiters)
+    assert ["d"] not in recorder.batches
+
+
+async def test_too_many_waiting_bytes_are_refused() -> None:
+    writes = coalescer(Recorder(), waiting_bytes=10)
+    with pytest.raises(Overloaded):
+        await writes.submit("a" * 11)
+
+
+async def test_a_waiter_that_goes_away_neither_stops_its_write_nor_its_neighbours() -> None:
+    recorder = Recorder()
+    recorder.gate.clear()
+    writes = coalescer(recorder)
+    leaving = asyncio.create_task(writes.submit("a"))
+    staying = asyncio.create_task(writes.submit("b"))
+    await asyncio.sleep(0.01)
+    leaving.cancel()
+    await asyncio.gather(leaving, return_exceptions=True)
+    recorder.gate.set()
+    assert await staying == "B"
+    assert recorder.batches == [["a", "b"]]
+
+
+async def test_a_refused_batch_is_written_row_by_row_and_only_the_guilty_row_fails() -> None:
+    class Picky(Recorder):
+        async def flush(self, batch: Sequence[str]) -> list[str]:
+            self.batches.append(list(batch))
+            if "bad" in batch:
+                raise asyncpg.CheckViolationError("no")
+            return [item.upper() for item in batch]
+
+    recorder = Picky()
+    writes = coalescer(recorder)
+    answers = await asyncio.gather(*(writes.submit(name) for name in ("a", "bad", "c")), return_exceptions=True)
+    assert answers[0] == "A"
+    assert isinstance(answers[1], asyncpg.CheckViolationError)
+    assert answers[2] == "C"
+
+
+async def test_after_a_lost_connection_the_same_batch_is_written_again() -> None:
+    recorder = Recorder()
+    recorder.failures = [asyncpg.ConnectionDoesNotExistError("cut")]
+    writes = coalescer(recorder)
+    assert await asyncio.gather(writes.submit("a"), writes.submit("b")) == ["A", "B"]
+    assert recorder.batches == [["a", "b"], ["a", "b"]]
+
+
+async def test_a_database_that_stays_away_is_unavailable_after_the_patience() -> None:
+    recorder = Recorder()
+    recorder.failures = [OSError("refused") for _ in range(100)]
+    writes = coalescer(recorder, patience=0.2)
+    with pytest.raises(Unavailable):
+        await writes.submit("a")
+
+
+async def test_a_row_that_waits_too_long_for_a_lock_is_unavailable_alone() -> None:
+    class Locked(Recorder):
+        async def flush(self, batch: Sequence[str]) -> list[str]:
+            if "locked" in batch:
+                raise asyncpg.LockNotAvailableError("lock timeout")
+            return [item.upper() for item in batch]
+
+    writes = coalescer(Locked())
+    answers = await asyncio.gather(writes.submit("locked"), writes.submit("b"), return_exceptions=True)
+    assert isinstance(answers[0], Unavailable)
+    assert answers[1] == "B"
+
+
+async def test_closing_writes_what_was_taken_and_refuses_what_comes_later() -> None:
+    recorder = Recorder()
+    recorder.gate.clear()
+    writes = coalescer(recorder)
+    waiter = asyncio.create_task(writes.submit("a"))
+    await asyncio.sleep(0.01)
+    closing = asyncio.create_task(writes.close())
+    await asyncio.sleep(0.01)
+    recorder.gate.set()
+    await closing
+    assert await waiter == "A"
+    with pytest.raises(Unavailable):
+        await writes.submit("b")
