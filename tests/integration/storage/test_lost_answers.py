@@ -1,0 +1,119 @@
+"""The connection is cut between COMMIT and its answer: nobody is told a lie, and nothing happens twice."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
+import pytest
+
+from asya_gateway.domain.errors import Unavailable
+from asya_gateway.domain.ports import Answer
+from asya_gateway.domain.reports import Claim, ClaimAction, PauseReport
+from asya_gateway.domain.status import ActorState, TaskStatus
+from asya_gateway.domain.task import FlyEvent, Pause
+from tests.support.proxy import Proxy
+from tests.support.storage import ROUTE, Running, make_storage, new_task, progress, succeeded
+from tests.support.waiting import until
+
+
+@pytest.fixture
+async def proxy(database_url: str) -> AsyncIterator[Proxy]:
+    async with Proxy(urlsplit(database_url).port or 5432) as made:
+        yield made
+
+
+@pytest.fixture
+async def behind(database_url: str, proxy: Proxy) -> AsyncIterator[Running]:
+    """A Storage whose connections go through the proxy."""
+    made = make_storage(proxy.url(database_url))
+    await made.storage.start()
+    yield made
+    proxy.thaw()
+    proxy.refusing = False
+    await made.storage.stop()
+
+
+async def test_a_create_is_accepted_and_stored_once(behind: Running, running: Running, proxy: Proxy) -> None:
+    new = new_task()
+    proxy.lose_answer_to(new.id.encode())
+    await behind.tasks.create(new)
+    assert proxy.lost == 1
+    assert await running.seqs(new.id) == [1]
+    assert await running.storage.database.fetchval("SELECT count(*) FROM outbox") == 1
+
+
+async def test_a_create_whose_answer_was_lost_is_left_to_the_outbox_poll(
+    behind: Running, running: Running, proxy: Proxy
+) -> None:
+    new = new_task()
+    proxy.lose_answer_to(new.id.encode())
+    await behind.tasks.create(new)
+    assert behind.handed == []
+    assert await running.storage.database.fetchval("SELECT task_id FROM outbox") == new.id
+
+
+async def test_a_report_counts_once(behind: Running, running: Running, proxy: Proxy) -> None:
+    task_id = await running.create()
+    proxy.lose_answer_to(task_id.encode())
+    answer = await behind.tasks.report(progress(task_id))
+    assert (proxy.lost, answer.status) == (1, TaskStatus.RUNNING)
+    assert await running.seqs(task_id) == [1, 2]
+
+
+async def test_a_claim_still_goes(behind: Running, running: Running, proxy: Proxy) -> None:
+    task_id = await running.create()
+    proxy.lose_answer_to(task_id.encode())
+    answer = await behind.tasks.report(progress(task_id, claim=Claim("0", 1, "me")))
+    assert (proxy.lost, answer.action) == (1, ClaimAction.GO)
+    assert await running.seqs(task_id) == [1, 2]
+
+
+async def test_a_final_ends_the_task_once(behind: Running, running: Running, proxy: Proxy) -> None:
+    task_id = await running.create()
+    proxy.lose_answer_to(task_id.encode())
+    await behind.tasks.finish(succeeded(task_id))
+    assert proxy.lost == 1
+    assert await running.kinds(task_id) == ["created", "final"]
+
+
+async def test_an_answer_is_taken_once_and_said_to_be(behind: Running, running: Running, proxy: Proxy) -> None:
+    task_id = await running.create()
+    pause = Pause("p1", "Go on?", {"type": "object"}, [])
+    await running.tasks.pause(PauseReport(task_id, pause, TaskStatus.PAUSED, ROUTE, 10.0))
+    proxy.lose_answer_to(b"resume-envelope")
+    answer = Answer(task_id, None, "p1", "{}", "x-resume", '"resume-envelope"', None, 5)
+    assert await behind.tasks.answer(answer)
+    assert proxy.lost == 1
+    assert await running.kinds(task_id) == ["created", "paused", "resumed"]
+    assert await running.storage.database.fetchval("SELECT count(*) FROM outbox WHERE actor = 'x-resume'") == 1
+
+
+async def test_a_database_that_is_away_is_unavailable_and_back_when_it_is_back(
+    behind: Running, running: Running, proxy: Proxy
+) -> None:
+    proxy.refusing = True
+    proxy.cut()
+    new = new_task()
+    with pytest.raises(Unavailable):
+        await behind.tasks.create(new)
+    with pytest.raises(Unavailable):
+        await behind.tasks.get(new.id, owner=None)
+    with pytest.raises(Unavailable):
+        await behind.storage.fly.send(FlyEvent(new.id, "partial", "1"))
+    proxy.refusing = False
+    again = new_task()
+    await behind.tasks.create(again)
+    assert await running.tasks.get(again.id, owner=None) is not None
+    await until(lambda: behind.storage.bell.connected, what="the bell")
+
+
+async def test_a_report_during_a_frozen_connection_is_written_once_when_it_thaws(
+    behind: Running, running: Running, proxy: Proxy
+) -> None:
+    task_id = await running.create()
+    proxy.freeze()
+    report = asyncio.create_task(behind.tasks.report(progress(task_id, ActorState.PROCESSING)))
+    await asyncio.sleep(0.2)
+    proxy.thaw()
+    await report
+    assert await running.seqs(task_id) == [1, 2]
