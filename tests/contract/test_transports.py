@@ -262,6 +262,7 @@ async def test_what_was_taken_and_not_answered_goes_back_on_leaving(harness: Har
     await publish(transport, "seen", "unseen")
     async with transport.receive("worker", prefetch=2) as stream:
         await next_of(stream)
+        await eventually_empty(transport)  # both are taken
     taken = dict([await take_one(transport), await take_one(transport)])
     assert taken == {"seen": 2, "unseen": 1}  # what no handler saw was not delivered
 
@@ -272,7 +273,7 @@ async def test_many_restarts_of_a_worker_kill_no_message_that_it_never_saw(harne
     for _ in range(4):
         async with transport.receive("worker", prefetch=2) as stream:
             delivery = await next_of(stream)
-            await asyncio.sleep(0.2)  # time for the second to be taken as well
+            await eventually_empty(transport)  # both are taken
             await delivery.requeue(delivery.body)
     texts = {(await take_one(transport))[0], (await take_one(transport))[0]}
     assert texts == {"first", "waiting"}
