@@ -111,6 +111,13 @@ async def take_one(transport: Transport, actor: str = "worker", within: float = 
         return delivery.body.decode(), delivery.deliveries
 
 
+async def take_from(stream: AsyncIterator[Delivery]) -> str:
+    """Acknowledge the next delivery and return its text."""
+    delivery = await next_of(stream)
+    await delivery.ack()
+    return delivery.body.decode()
+
+
 async def eventually_publishes(transport: Transport, text: str) -> None:
     """Publish until it is confirmed; the message may arrive more than once."""
     async with asyncio.timeout(WITHIN * 2):

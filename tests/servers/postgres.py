@@ -21,6 +21,7 @@ from tests.servers.processes import (
     free_port,
     kill_family,
     log_tail,
+    spawn,
     stop_process,
     unprivileged_user,
     wait_until,
@@ -98,14 +99,7 @@ class PostgresServer:
         ]
         command = [str(self._binaries / "postgres"), "-D", str(self.data), *options]
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                command_as(self._user, command),
-                stdout=log,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-                cwd="/",
-                start_new_session=True,
-            )
+            self._process = spawn(command, self._user, stdout=log, stderr=log, cwd="/")
         wait_until(self._ready, timeout, "PostgreSQL was not ready", self.log)
 
     def stop(self, mode: str = "fast", timeout: float = 30.0) -> None:

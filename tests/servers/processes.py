@@ -9,9 +9,13 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import psutil
+
+_SPAWNER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="server-spawner")
 
 
 class ServerUnavailable(Exception):
@@ -53,6 +57,15 @@ def command_as(user: pwd.struct_passwd | None, command: list[str], *, dies_with_
     if user is not None:
         prefix += [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
     return [*prefix, *command] if len(prefix) > 1 else command
+
+
+def spawn(command: list[str], user: pwd.struct_passwd | None = None, **options: Any) -> subprocess.Popen[bytes]:
+    """Start a process that dies with this one. Linux sends the signal when the *thread* that started it ends, so
+    one thread, which lives as long as the interpreter, starts them all."""
+    whole = command_as(user, command)
+    return _SPAWNER.submit(
+        lambda: subprocess.Popen(whole, stdin=subprocess.DEVNULL, start_new_session=True, **options)
+    ).result()
 
 
 def wait_until(condition: Callable[[], bool], timeout: float, what: str, log: Path | None = None) -> None:

@@ -21,11 +21,11 @@ from typing import Any
 from tests.servers.processes import (
     ServerFailed,
     ServerUnavailable,
-    command_as,
     family,
     free_port,
     kill_family,
     log_tail,
+    spawn,
     stop_process,
     wait_until,
 )
@@ -92,18 +92,12 @@ class RabbitNode:
         """Start, and return when it takes connections and requests."""
         environment = self._environment()
         with self.log.open("ab") as log:
-            streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
+            options: dict[str, Any] = {"env": environment, "stdout": log, "stderr": log}
             if self._epmd is None:
                 # Started here, since the node would leave a daemon behind that nobody ends.
-                self._epmd = subprocess.Popen(
-                    command_as(None, ["epmd", "-port", str(self._epmd_port), "-address", "127.0.0.1"]),
-                    env=environment,
-                    start_new_session=True,
-                    **streams,
-                )
-            self._process = subprocess.Popen(
-                command_as(None, [str(self._script)]), env=environment, start_new_session=True, **streams
-            )
+                epmd = ["epmd", "-port", str(self._epmd_port), "-address", "127.0.0.1"]
+                self._epmd = spawn(epmd, **options)
+            self._process = spawn([str(self._script)], **options)
         wait_until(self._ready, timeout, "RabbitMQ was not ready", self.log)
 
     def stop(self, timeout: float = 30.0) -> None:

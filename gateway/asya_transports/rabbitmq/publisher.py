@@ -1,0 +1,157 @@
+"""Confirmed publishes: a connection that comes back by itself, and what its failures mean to each message."""
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import random
+from collections.abc import Sequence
+
+from pamqp import commands
+
+from asya_transports.port import Refused, TransportError, Unavailable, Unroutable
+from asya_transports.rabbitmq.address import Address
+from asya_transports.rabbitmq.frames import Publication
+from asya_transports.rabbitmq.outbound import Batch, ChannelClosed, Outbound
+from asya_transports.rabbitmq.wire import Wire
+from asya_transports.settings import RabbitSettings
+
+logger = logging.getLogger(__name__)
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+NOT_FOUND = 404
+
+
+class Publisher:
+    """Belongs to the event loop of its first use."""
+
+    def __init__(self, settings: RabbitSettings) -> None:
+        self._settings = settings
+        self._wire: Wire | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._attempted = asyncio.Event()
+        self._error = Unavailable("not connected yet")
+        self._reopening = asyncio.Lock()
+        self._turn = itertools.count()
+
+    async def publish(self, publications: Sequence[Publication]) -> list[TransportError | None]:
+        """One answer each, in order; raises nothing."""
+        try:
+            batch = await self._send(publications)
+        except Unavailable as error:
+            return [error] * len(publications)
+        if batch.closed is None:
+            return batch.answers
+        return await self._after_close(publications, batch, batch.closed)
+
+    async def close(self) -> None:
+        """Disconnect."""
+        if self._connecting is not None:
+            self._connecting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._connecting
+        if self._wire is not None:
+            await self._wire.close()
+
+    async def _send(self, publications: Sequence[Publication]) -> Batch:
+        batch: Batch | None = None
+        wire: Wire | None = None
+        sent = asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout(self._settings.publish_timeout):
+                wire = await self._connected()
+                channel = await self._channel(wire)
+                await wire.writable.wait()
+                if wire.lost.done() or not channel.ready:
+                    raise Unavailable("the connection was lost")
+                batch, data = channel.encode(publications, wire.frame_max)
+                wire.write(data)
+                await batch.done
+        except TimeoutError as error:
+            if wire is not None and wire.last_heard < sent:
+                wire.abort("the broker did not answer")
+            late = Unavailable(f"not confirmed within {self._settings.publish_timeout:g} s")
+            if batch is None:
+                raise late from error
+            batch.give_up(late)
+        return batch
+
+    async def _after_close(
+        self, publications: Sequence[Publication], batch: Batch, closed: ChannelClosed
+    ) -> list[TransportError | None]:
+        """The broker closed the channel because of one message: find it by sending the unanswered one by one."""
+        answers = batch.answers
+        unknown = [index for index, answer in enumerate(answers) if isinstance(answer, Unavailable)]
+        if len(publications) == 1:
+            return [Unroutable(closed.text) if closed.code == NOT_FOUND else Refused(closed.text)]
+        for index in unknown:
+            [answers[index]] = await self.publish([publications[index]])
+        return answers
+
+    async def _connected(self) -> Wire:
+        """The connection, or the reason why there is none: at once while the last attempt has failed."""
+        if self._wire is None or self._wire.lost.done():
+            if self._connecting is None or self._connecting.done():
+                self._attempted.clear()
+                self._connecting = asyncio.create_task(self._connect(), name="rabbitmq-publisher")
+            await self._attempted.wait()
+            if self._wire is None or self._wire.lost.done():
+                raise self._error
+        if self._wire.blocked is not None:
+            raise Unavailable(f"the broker blocks publishers: {self._wire.blocked}")
+        return self._wire
+
+    async def _channel(self, wire: Wire) -> Outbound:
+        channel = wire.channels[next(self._turn) % len(wire.channels) + 1]
+        if not channel.ready:
+            async with self._reopening:
+                if not channel.ready:
+                    try:
+                        await wire.open_channel(channel.number)
+                        await self._ensure_exchange(wire, channel.number)
+                    except ChannelClosed as error:
+                        raise Unavailable(f"no channel: {error}") from error
+        return channel
+
+    async def _connect(self) -> None:
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                self._wire = await self._attempt()
+            except Unavailable as error:
+                self._error = error
+                self._attempted.set()
+                logger.warning("%s; trying again in %.1f s", error, pause)
+                await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 - spreads reconnects, no secret
+                pause = min(pause * 2, LONGEST_PAUSE)
+            else:
+                self._attempted.set()
+                return
+
+    async def _attempt(self) -> Wire:
+        wire: Wire | None = None
+        try:
+            async with asyncio.timeout(self._settings.connect_timeout):
+                address = Address.parse(self._settings.url)
+                _, wire = await asyncio.get_running_loop().create_connection(
+                    lambda: Wire(address, self._settings.channels), address.host, address.port, ssl=address.tls
+                )
+                await wire.open()
+                await self._ensure_exchange(wire, 1)
+        except (OSError, TimeoutError, ChannelClosed, Unavailable) as error:
+            if wire is not None:
+                wire.abort("the handshake failed")
+            reason = str(error) or type(error).__name__
+            raise Unavailable(f"RabbitMQ is not available: {reason}") from error
+        return wire
+
+    async def _ensure_exchange(self, wire: Wire, channel: int) -> None:
+        """What exists is used as it is; a missing exchange is created as sidecars would create it."""
+        exchange = self._settings.exchange
+        try:
+            await wire.call(channel, commands.Exchange.Declare(exchange=exchange, passive=True))
+        except ChannelClosed as error:
+            if error.code != NOT_FOUND:
+                raise
+            await wire.open_channel(channel)
+            await wire.call(channel, commands.Exchange.Declare(exchange=exchange, exchange_type="topic", durable=True))

@@ -1,0 +1,302 @@
+"""One stream of deliveries: a channel of its own, opened again whenever it is lost."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncGenerator
+
+from aiormq.abc import AbstractChannel, DeliveredMessage
+from aiormq.exceptions import AMQPChannelError
+from pamqp.common import FieldTable
+
+from asya_transports.names import DEAD_LETTERS, queue_name
+from asya_transports.port import LeaseLost, TransportError, Unavailable, Unroutable
+from asya_transports.rabbitmq.frames import Publication
+from asya_transports.rabbitmq.line import Line, close_quietly, port_errors
+from asya_transports.rabbitmq.publisher import Publisher
+from asya_transports.rabbitmq.topology import Topology
+
+logger = logging.getLogger(__name__)
+
+DELIVERIES = "x-asya-deliveries"
+"""Header of a copy of ours: how often the message was delivered before. The broker's count begins anew with it."""
+
+DIED_IN = "x-asya-died-in"
+"""Header of a dead letter of ours: the actor in whose queue it died."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+QUEUE_PAUSE = 1.0
+"""Seconds between two looks for a queue that does not exist yet."""
+
+
+class Delivery:
+    """A message that the broker holds for our channel. See port.Delivery."""
+
+    def __init__(self, owner: "Receiver", channel: AbstractChannel, message: DeliveredMessage) -> None:
+        self._owner = owner
+        self._channel = channel
+        self._message = message
+        self.headers: FieldTable = message.header.properties.headers or {}
+        self.counted = "x-delivery-count" in self.headers or not message.redelivered
+
+    @property
+    def actor(self) -> str:
+        """See port.Delivery."""
+        if not self._owner.dead_letters:
+            return self._owner.actor
+        died_in = self.headers.get(DIED_IN)
+        return str(died_in) if died_in is not None else self._owner.origin(self._death("queue"))
+
+    @property
+    def body(self) -> bytes:
+        """See port.Delivery."""
+        return self._message.body
+
+    @property
+    def deliveries(self) -> int:
+        """See port.Delivery. The broker counts in quorum queues only; elsewhere it says no more than "again"."""
+        if self._owner.dead_letters and DIED_IN in self.headers:
+            return number(self.headers.get(DELIVERIES))
+        before = number(self.headers.get(DELIVERIES))
+        if self._owner.dead_letters:
+            return before + self._owner.deaths(self.actor, str(self._death("reason")))
+        again = 1 if self._message.redelivered else 0
+        return before + max(number(self.headers.get("x-delivery-count")), again) + 1
+
+    async def ack(self) -> None:
+        """See port.Delivery."""
+        if self._channel.is_closed:
+            raise LeaseLost("the channel that it came by is gone, the broker delivers it again")
+        try:
+            with port_errors():
+                await self._channel.basic_ack(self.tag)
+        except (Unavailable, AMQPChannelError) as error:
+            raise LeaseLost(f"the channel that it came by is gone: {error}") from error
+        finally:
+            self._owner.answered(self)
+
+    async def nack(self, delay: float = 0.0) -> None:
+        """See port.Delivery."""
+        if not self._owner.dead_letters and self.deliveries >= self._owner.limit:
+            await self.bury()
+        elif delay > 0 or not self.counted:
+            await self._replace(self.body, delay, {DELIVERIES: self.deliveries})
+        else:
+            await self._reject()
+
+    async def requeue(self, body: bytes, delay: float = 0.0) -> None:
+        """See port.Delivery."""
+        await self._replace(body, delay, {})
+
+    async def extend(self) -> None:
+        """See port.Delivery: the broker holds it as long as the channel lives."""
+        if self._channel.is_closed:
+            raise LeaseLost("the channel that it came by is gone, the broker delivers it again")
+
+    async def bury(self) -> None:
+        """To the dead letters, with origin and count, and gone from here once that is confirmed."""
+        marks: FieldTable = {DIED_IN: self._owner.actor, DELIVERIES: self.deliveries}
+        await self._owner.publish_dead(self._copy(self.body, marks))
+        await self.ack()
+
+    async def return_unseen(self) -> None:
+        """Put back what no handler saw; the broker would count it as delivered."""
+        marks: FieldTable = {DELIVERIES: self.deliveries - 1}
+        if self._owner.dead_letters:
+            await self._reject()
+        else:
+            await self._replace(self.body, 0.0, marks)
+
+    @property
+    def tag(self) -> int:
+        """The broker's number of it, on its channel."""
+        tag = self._message.delivery_tag
+        if tag is None:
+            raise LeaseLost("the delivery has no tag")
+        return int(tag)
+
+    async def _replace(self, body: bytes, delay: float, marks: FieldTable) -> None:
+        await self._owner.publish_copy(self._copy(body, marks), delay)
+        await self.ack()
+
+    async def _reject(self) -> None:
+        try:
+            with port_errors():
+                await self._channel.basic_nack(self.tag, requeue=True)
+        except (Unavailable, AMQPChannelError) as error:
+            raise LeaseLost(f"the channel that it came by is gone: {error}") from error
+        finally:
+            self._owner.answered(self)
+
+    def _copy(self, body: bytes, marks: FieldTable) -> Publication:
+        ours = {DELIVERIES, DIED_IN, "x-delivery-count", "x-death"}
+        kept = {
+            name: value
+            for name, value in self.headers.items()
+            if name not in ours and not name.startswith(("x-first-death-", "x-last-death-"))
+        }
+        message_id = self._message.header.properties.message_id or ""
+        return Publication("", "", body, message_id, {**kept, **marks})
+
+    def _death(self, key: str) -> object:
+        deaths = self.headers.get("x-death")
+        latest = deaths[0] if isinstance(deaths, list) and deaths else {}
+        return latest.get(key, "") if isinstance(latest, dict) else ""
+
+
+class Receiver:
+    """The consumer of one queue."""
+
+    def __init__(
+        self, line: Line, publisher: Publisher, topology: Topology, namespace: str, actor: str, prefetch: int
+    ) -> None:
+        self.actor = actor
+        self.dead_letters = actor == DEAD_LETTERS
+        self._line = line
+        self._publisher = publisher
+        self._topology = topology
+        self._namespace = namespace
+        self._queue = queue_name(namespace, actor)
+        self._prefetch = prefetch
+        self._channel: AbstractChannel | None = None
+        self._consumer = ""
+        self._unseen: deque[Delivery] = deque()
+        self._news = asyncio.Event()
+
+    @property
+    def limit(self) -> int:
+        """Deliveries before a message is dead-lettered."""
+        return self._topology.limit(self.actor)
+
+    def origin(self, queue: object) -> str:
+        """The actor of a queue's name."""
+        return str(queue).removeprefix(queue_name(self._namespace, ""))
+
+    def deaths(self, actor: str, reason: str) -> int:
+        """Deliveries of a message that the broker itself dead-lettered: it does not pass its count on."""
+        return self._topology.limit(actor) if reason == "delivery_limit" else 1
+
+    def answered(self, delivery: Delivery) -> None:
+        """Nothing to do: the broker counts what is unanswered."""
+
+    async def stream(self) -> AsyncGenerator[Delivery]:
+        """The deliveries, for ever."""
+        pause = FIRST_PAUSE
+        while True:
+            while self._unseen:
+                delivery = self._unseen.popleft()
+                if await self._exhausted(delivery):
+                    continue
+                yield delivery
+            self._news.clear()
+            if self._channel is None or self._channel.is_closed:
+                try:
+                    await self._open()
+                    pause = FIRST_PAUSE
+                except Unroutable as error:
+                    logger.warning("receiving from %s: %s", self._queue, error)
+                    await asyncio.sleep(QUEUE_PAUSE)
+                    continue
+                except Unavailable as error:
+                    logger.warning("receiving from %s: %s; again in %.1f s", self._queue, error, pause)
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 2, LONGEST_PAUSE)
+                    continue
+            if not self._unseen:
+                await self._news.wait()
+
+    async def leave(self) -> None:
+        """Give back what was not answered: closing the channel does it for all that a handler has seen."""
+        channel, self._channel = self._channel, None
+        if channel is None or channel.is_closed:
+            return
+        try:
+            with port_errors():
+                async with asyncio.timeout(2):
+                    await channel.basic_cancel(self._consumer)
+            while self._unseen:
+                await self._unseen.popleft().return_unseen()
+        except (TransportError, AMQPChannelError) as error:
+            logger.warning("leaving %s: %s", self._queue, error)
+        await close_quietly(channel)
+
+    async def publish_copy(self, copy: Publication, delay: float) -> None:
+        """Into this queue, now or later. Raises Unavailable, Refused."""
+        target = await self._topology.delay_queue(self._queue, delay) if delay > 0 else self._queue
+        answer = await self._publish(copy, target)
+        if isinstance(answer, Unroutable) and delay > 0:
+            self._topology.forget_delays()
+            answer = await self._publish(copy, await self._topology.delay_queue(self._queue, delay))
+        if answer is not None:
+            raise answer
+
+    async def publish_dead(self, copy: Publication) -> None:
+        """To the dead letters. Raises Unavailable, Refused."""
+        answer = await self._publish(copy, self._topology.dead_letters)
+        if isinstance(answer, Unroutable):
+            await self._topology.ensure_dead_letters()
+            answer = await self._publish(copy, self._topology.dead_letters)
+        if answer is not None:
+            raise answer
+
+    async def _publish(self, copy: Publication, queue: str) -> TransportError | None:
+        to_queue = Publication("", queue, copy.body, copy.message_id, copy.headers)
+        [answer] = await self._publisher.publish([to_queue])
+        return answer
+
+    async def _exhausted(self, delivery: Delivery) -> bool:
+        """Bury what was delivered too often: the broker counts only what happened in this queue since the last
+        delay, and a queue that somebody else declared may have no limit."""
+        if self.dead_letters or delivery.deliveries <= self.limit:
+            return False
+        try:
+            await delivery.bury()
+        except TransportError as error:
+            logger.warning("dead-lettering from %s: %s", self._queue, error)
+        return True
+
+    async def _open(self) -> None:
+        """A channel that consumes. Raises Unavailable, Unroutable."""
+        self._unseen.clear()  # of the lost channel: the broker delivers them again
+        if self.dead_letters:
+            await self._topology.ensure_dead_letters()
+        channel = await self._line.channel()
+        try:
+            with port_errors():
+                async with asyncio.timeout(5):
+                    await channel.basic_qos(prefetch_count=self._prefetch)
+                    channel.closing.add_done_callback(self._lost)
+                    channel.on_consumer_cancel_callbacks.add(self._canceled)
+                    started = await channel.basic_consume(self._queue, self._arrived)
+                    self._consumer = started.consumer_tag or ""
+        except AMQPChannelError as error:
+            await close_quietly(channel)
+            raise Unroutable(f"{error}") from error
+        except BaseException:
+            await close_quietly(channel)
+            raise
+        self._channel = channel
+
+    async def _arrived(self, message: DeliveredMessage) -> None:
+        self._unseen.append(Delivery(self, message.channel, message))
+        self._news.set()
+
+    def _lost(self, closing: "asyncio.Future[object]") -> None:
+        if not closing.cancelled():
+            closing.exception()  # looked at, so that nobody complains
+        self._news.set()
+
+    async def _canceled(self, _: object) -> None:
+        """The broker ended the consumer: its queue was deleted, or its node left."""
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            asyncio.get_running_loop().call_soon(self._close_later, channel)
+        self._news.set()
+
+    def _close_later(self, channel: AbstractChannel) -> None:
+        self._closing = asyncio.create_task(close_quietly(channel))
+
+
+def number(value: object) -> int:
+    """A header's count, or 0 for what is none."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0

@@ -1,0 +1,140 @@
+"""Exchange, queues and bindings, named and made as existing sidecars expect them (notes on the wire in
+docs/delivery.md). What exists is used as it is, so that two programs with other arguments never fight."""
+
+import math
+import time
+
+from aiormq.exceptions import AMQPChannelError, ChannelNotFoundEntity, ChannelPreconditionFailed
+from pamqp.common import FieldTable
+
+from asya_transports.names import DEAD_LETTERS, queue_name
+from asya_transports.port import MAX_DELIVERIES, Queue, Refused
+from asya_transports.rabbitmq.line import Line
+from asya_transports.settings import RabbitSettings
+
+UNUSED_EXPIRY_MS = 10 * 60 * 1000
+"""How long a delay queue outlives its last message."""
+
+REFRESH_SECONDS = 60.0
+"""A delay queue is declared again before a publish when the last time is longer ago: an unused queue expires with
+what is in it, and only a declaration counts as use."""
+
+
+class Topology:
+    """The queues of one namespace."""
+
+    def __init__(self, line: Line, settings: RabbitSettings, namespace: str) -> None:
+        self._line = line
+        self._exchange = settings.exchange
+        self._namespace = namespace
+        self._limits: dict[str, int] = {}
+        self._delays: dict[str, float] = {}
+
+    @property
+    def dead_letters(self) -> str:
+        """The name of the namespace's dead-letter queue."""
+        return queue_name(self._namespace, DEAD_LETTERS)
+
+    def limit(self, actor: str) -> int:
+        """Deliveries of a message of this actor, as far as this program has declared its queue."""
+        return self._limits.get(actor, MAX_DELIVERIES)
+
+    async def declare(self, queue: Queue) -> None:
+        """Exchange, dead letters, queue, both bindings. Raises Unavailable, Refused."""
+        self._limits[queue.actor] = queue.max_deliveries
+        name = queue_name(self._namespace, queue.actor)
+        try:
+            await self._ensure_exchange()
+            await self.ensure_dead_letters()
+            await self._ensure_queue(name, None if queue.foreign else self._arguments(queue))
+            async with self._line.short_channel() as channel:
+                for key in (queue.actor, name):
+                    await channel.queue_bind(name, self._exchange, key)
+        except AMQPChannelError as error:
+            raise Refused(f"RabbitMQ refused queue {name}: {error}") from error
+
+    async def ensure_dead_letters(self) -> None:
+        """The dead-letter queue, without a limit of its own."""
+        await self._ensure_queue(self.dead_letters, {"x-queue-type": "quorum"})
+
+    async def delay_queue(self, target: str, delay: float) -> str:
+        """The queue that holds a message for `delay` seconds (rounded up to two digits) and passes it to `target`.
+
+        Messages of one queue wait equally long, since RabbitMQ lets them expire at the head only.
+        """
+        milliseconds = two_digits(max(1, math.ceil(delay * 1000)))
+        name = f"{target}.delay.{milliseconds}"
+        if time.monotonic() - self._delays.get(name, -math.inf) > REFRESH_SECONDS:
+            arguments: FieldTable = {
+                "x-queue-type": "quorum",
+                "x-message-ttl": milliseconds,
+                "x-expires": milliseconds + UNUSED_EXPIRY_MS,
+                "x-dead-letter-exchange": "",
+                "x-dead-letter-routing-key": target,
+                "x-dead-letter-strategy": "at-least-once",
+                "x-overflow": "reject-publish",
+            }
+            try:
+                async with self._line.short_channel() as channel:
+                    await channel.queue_declare(name, durable=True, arguments=arguments)
+            except AMQPChannelError as error:
+                raise Refused(f"RabbitMQ refused queue {name}: {error}") from error
+            self._delays[name] = time.monotonic()
+        return name
+
+    def forget_delays(self) -> None:
+        """A delay queue was missing: declare each again before its next use."""
+        self._delays.clear()
+
+    async def delete(self, actor: str) -> None:
+        """Remove the queue; deleting what does not exist is no error for RabbitMQ either."""
+        async with self._line.short_channel() as channel:
+            await channel.queue_delete(queue_name(self._namespace, actor))
+
+    async def depth(self, actor: str) -> int:
+        """Messages that are ready in the queue."""
+        try:
+            async with self._line.short_channel() as channel:
+                declared = await channel.queue_declare(queue_name(self._namespace, actor), passive=True)
+                return int(declared.message_count or 0)
+        except ChannelNotFoundEntity:
+            return 0
+
+    def _arguments(self, queue: Queue) -> FieldTable:
+        return {
+            "x-queue-type": "quorum",
+            # The broker counts returns: the message dies with the one that goes beyond the limit.
+            "x-delivery-limit": queue.max_deliveries - 1,
+            "x-dead-letter-exchange": "",
+            "x-dead-letter-routing-key": self.dead_letters,
+            "x-dead-letter-strategy": "at-least-once",
+            "x-overflow": "reject-publish",
+        }
+
+    async def _ensure_queue(self, name: str, arguments: FieldTable | None) -> None:
+        try:
+            async with self._line.short_channel() as channel:
+                await channel.queue_declare(name, passive=True)
+        except ChannelNotFoundEntity:
+            try:
+                async with self._line.short_channel() as channel:
+                    await channel.queue_declare(name, durable=True, arguments=arguments)
+            except ChannelPreconditionFailed:
+                pass  # somebody else created it in this moment, in another way
+
+    async def _ensure_exchange(self) -> None:
+        try:
+            async with self._line.short_channel() as channel:
+                await channel.exchange_declare(self._exchange, passive=True)
+        except ChannelNotFoundEntity:
+            try:
+                async with self._line.short_channel() as channel:
+                    await channel.exchange_declare(self._exchange, exchange_type="topic", durable=True)
+            except ChannelPreconditionFailed:
+                pass
+
+
+def two_digits(number: int) -> int:
+    """Rounded up to two significant digits, so that delays share a bounded number of queues."""
+    step: int = 10 ** max(0, len(str(number)) - 2)
+    return math.ceil(number / step) * step

@@ -1,0 +1,102 @@
+"""RabbitMQ, with the names and bindings of existing sidecars. See docs/delivery.md for what it promises."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+
+from asya_transports.names import DEAD_LETTERS
+from asya_transports.port import Delivery, Message, Queue, Refused, TransportError
+from asya_transports.rabbitmq.frames import Publication
+from asya_transports.rabbitmq.line import Line
+from asya_transports.rabbitmq.publisher import Publisher
+from asya_transports.rabbitmq.receiver import Receiver
+from asya_transports.rabbitmq.topology import Topology
+from asya_transports.settings import RabbitSettings
+
+BATCH_BYTES = 4 * 1024 * 1024
+"""Bytes that are written at once and must be confirmed within one publish timeout; a larger message goes alone."""
+
+
+class RabbitTransport:
+    """See port.Transport. Not connected until its first use; belongs to the event loop of that use."""
+
+    name = "rabbitmq"
+
+    def __init__(self, settings: RabbitSettings, namespace: str) -> None:
+        self._settings = settings
+        self._namespace = namespace
+        self._line = Line(settings)
+        self._publisher = Publisher(settings)
+        self._topology = Topology(self._line, settings, namespace)
+        self._receivers: set[Receiver] = set()
+
+    async def declare(self, queue: Queue) -> None:
+        """See port.Transport."""
+        await self._topology.declare(queue)
+
+    async def delete(self, actor: str) -> None:
+        """See port.Transport."""
+        await self._topology.delete(actor)
+
+    async def publish(self, messages: Sequence[Message]) -> list[TransportError | None]:
+        """See port.Transport."""
+        answers: list[TransportError | None] = [None] * len(messages)
+        batch: list[int] = []
+        size = 0
+        for index, message in enumerate(messages):
+            refusal = self._refusal(message)
+            if refusal is not None:
+                answers[index] = refusal
+                continue
+            if batch and size + len(message.body) > BATCH_BYTES:
+                await self._send(messages, batch, answers)
+                batch, size = [], 0
+            batch.append(index)
+            size += len(message.body)
+        if batch:
+            await self._send(messages, batch, answers)
+        return answers
+
+    @asynccontextmanager
+    async def receive(self, actor: str, *, prefetch: int = 1) -> AsyncIterator[AsyncGenerator[Delivery]]:
+        """See port.Transport."""
+        receiver = Receiver(self._line, self._publisher, self._topology, self._namespace, actor, prefetch)
+        self._receivers.add(receiver)
+        try:
+            async with aclosing(receiver.stream()) as stream:
+                yield stream
+        finally:
+            self._receivers.discard(receiver)
+            await receiver.leave()
+
+    @asynccontextmanager
+    async def receive_dead_letters(self, *, prefetch: int = 1) -> AsyncIterator[AsyncGenerator[Delivery]]:
+        """See port.Transport."""
+        async with self.receive(DEAD_LETTERS, prefetch=prefetch) as stream:
+            yield stream
+
+    async def depth(self, actor: str) -> int:
+        """See port.Transport."""
+        return await self._topology.depth(actor)
+
+    async def close(self) -> None:
+        """See port.Transport."""
+        for receiver in list(self._receivers):
+            await receiver.leave()
+        await self._publisher.close()
+        await self._line.close()
+
+    def _refusal(self, message: Message) -> Refused | None:
+        if len(message.body) > self._settings.max_message_bytes:
+            limit = self._settings.max_message_bytes
+            return Refused(f"the message has {len(message.body)} bytes, the limit is {limit}")
+        if len(message.actor.encode()) > 255:
+            return Refused(f"the actor's name {message.actor[:40]!r}… has more than 255 bytes")
+        return None
+
+    async def _send(self, messages: Sequence[Message], batch: list[int], answers: list[TransportError | None]) -> None:
+        exchange = self._settings.exchange
+        publications = [
+            Publication(exchange, messages[index].actor, messages[index].body, messages[index].id) for index in batch
+        ]
+        for index, answer in zip(batch, await self._publisher.publish(publications), strict=True):
+            answers[index] = answer

@@ -1,0 +1,186 @@
+"""What only the queues in PostgreSQL promise: the schema, the gateway's own inserts, plans under load."""
+
+import asyncio
+import json
+import uuid
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import asyncpg
+import pytest
+
+from asya_transports.names import queue_name
+from asya_transports.port import Queue, Unavailable
+from asya_transports.postgres import ENQUEUE_COLUMNS, ENQUEUE_TABLE, bell_channel, create_schema, ring, statements
+from asya_transports.postgres.enqueue import PAYLOAD_BYTES, payloads
+from asya_transports.postgres.link import SESSION
+from asya_transports.postgres.transport import PostgresTransport
+from asya_transports.settings import PostgresSettings
+from tests.contract.transport_harness import message, next_of, publish
+
+
+@pytest.fixture
+async def transport(database_url: str) -> AsyncIterator[PostgresTransport]:
+    transport = PostgresTransport(PostgresSettings(database_url, visibility_timeout=1.5), "ns")
+    yield transport
+    await transport.close()
+
+
+@pytest.fixture
+async def connection(database_url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    connection = await asyncpg.connect(database_url, server_settings=SESSION)
+    yield connection
+    await connection.close()
+
+
+async def test_several_programs_may_create_the_schema_at_once(empty_database_url: str) -> None:
+    connections = [await asyncpg.connect(empty_database_url) for _ in range(8)]
+    try:
+        await asyncio.gather(*(create_schema(connection) for connection in connections))
+        await create_schema(connections[0])
+        assert await connections[0].fetchval("SELECT count(*) FROM queue_messages") == 0
+    finally:
+        for connection in connections:
+            await connection.close()
+
+
+async def test_without_the_schema_a_publish_is_unavailable_and_says_what_to_do(empty_database_url: str) -> None:
+    transport = PostgresTransport(PostgresSettings(empty_database_url), "ns")
+    [answer] = await transport.publish([message("x")])
+    assert isinstance(answer, Unavailable)
+    assert "asya migrate" in str(answer)
+    await transport.close()
+
+
+async def test_a_row_of_the_gateways_own_transaction_is_delivered_after_the_bell(
+    transport: PostgresTransport, connection: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    await transport.declare(Queue("worker"))
+    async with transport.receive("worker") as stream:
+        waiting = asyncio.create_task(next_of(stream))
+        async with connection.transaction():
+            await connection.execute(
+                f"INSERT INTO {ENQUEUE_TABLE} ({', '.join(ENQUEUE_COLUMNS)}) SELECT $1, unnest($2::bytea[])",
+                queue_name("ns", "worker"),
+                [b'{"id": "1"}', b'{"id": "2"}'],
+            )
+        await ring(connection, "ns", ["worker"])
+        first = await waiting
+        await first.ack()
+        second = await next_of(stream)
+        await second.ack()
+        assert [json.loads(delivery.body)["id"] for delivery in (first, second)] == ["1", "2"]
+
+
+async def test_a_row_for_an_undeclared_actor_waits_until_somebody_receives(
+    transport: PostgresTransport, connection: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    await connection.execute(
+        "INSERT INTO queue_messages (queue, body) VALUES ($1, $2)", queue_name("ns", "later"), b"kept"
+    )
+    assert await transport.depth("later") == 1
+    async with transport.receive("later") as stream:
+        delivery = await next_of(stream)
+        assert delivery.body == b"kept"
+        await delivery.ack()
+
+
+async def test_a_ring_reaches_receivers_well_before_the_safety_poll(
+    database_url: str, connection: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    transport = PostgresTransport(PostgresSettings(database_url, poll_interval=30), "ns")
+    await transport.declare(Queue("worker"))
+    async with transport.receive("worker") as stream:
+        waiting = asyncio.create_task(next_of(stream))
+        async with asyncio.timeout(5):
+            while not await _somebody_listens(connection):  # noqa: ASYNC110 - nobody tells when
+                await asyncio.sleep(0.02)
+        await publish(transport, "now")
+        await (await waiting).ack()
+    await transport.close()
+
+
+async def test_a_cut_bell_rings_again_by_itself(
+    database_url: str, connection: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    transport = PostgresTransport(PostgresSettings(database_url, poll_interval=30), "ns")
+    await transport.declare(Queue("worker"))
+    async with transport.receive("worker") as stream:
+        waiting = asyncio.create_task(next_of(stream))
+        async with asyncio.timeout(15):
+            while not await _somebody_listens(connection):  # noqa: ASYNC110 - nobody tells when
+                await asyncio.sleep(0.02)
+            await connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE application_name = 'asya-queues-bell' AND datname = current_database()"
+            )
+            # What comes while nobody listens is found by the look around after the reconnect.
+            await connection.execute(
+                "INSERT INTO queue_messages (queue, body) VALUES ($1, 'unheard')", queue_name("ns", "worker")
+            )
+            delivery = await waiting
+        await delivery.ack()
+    await transport.close()
+
+
+async def _somebody_listens(connection: "asyncpg.Connection[asyncpg.Record]") -> bool:
+    return bool(
+        await connection.fetchval(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'asya-queues-bell' "
+            "AND datname = current_database() AND query ILIKE 'SELECT 1%'"
+        )
+    )
+
+
+async def test_takes_and_answers_go_by_index_whatever_else_waits(
+    transport: PostgresTransport, connection: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    await connection.execute("ANALYZE queue_messages")  # statistics of an empty table
+    await connection.execute(
+        "INSERT INTO queue_messages (queue, body) SELECT 'asya-ns-other', '{}' FROM generate_series(1, 200000)"
+    )
+    await connection.execute(
+        "INSERT INTO queue_messages (queue, body) SELECT 'asya-ns-worker', '{}' FROM generate_series(1, 100)"
+    )
+    identities, receipts = [1, 2, 3], [uuid.uuid4() for _ in range(3)]
+    second = timedelta(seconds=1)
+    for statement, arguments in (
+        (statements.TAKE, ("asya-ns-worker", 10, second, 5, "asya-ns-dlq", "worker")),
+        (statements.ACK, (identities, receipts)),
+        (statements.NACK, (1, receipts[0], "asya-ns-worker", second, 5, "asya-ns-dlq", "worker")),
+        (statements.REQUEUE, (1, receipts[0], b"", second)),
+        (statements.EXTEND, (identities, receipts, second)),
+        (statements.GIVE_BACK, (identities, receipts, [True] * 3)),
+        (statements.DELETE_MESSAGES, ("asya-ns-worker", 100)),
+        (statements.DEPTH, ("asya-ns-worker",)),
+    ):
+        rows = await connection.fetch(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", *arguments)
+        [plan] = json.loads(rows[0][0])
+        assert "Seq Scan" not in json.dumps(plan), statement
+        touched = plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"]
+        assert touched < 1500, (touched, statement)  # of about 3,000 of the table alone
+
+
+async def test_two_namespaces_do_not_see_each_other(database_url: str) -> None:
+    ours = PostgresTransport(PostgresSettings(database_url), "a")
+    theirs = PostgresTransport(PostgresSettings(database_url), "b")
+    await ours.declare(Queue("worker"))
+    await theirs.declare(Queue("worker"))
+    await publish(ours, "ours")
+    assert [await ours.depth("worker"), await theirs.depth("worker")] == [1, 0]
+    await ours.close()
+    await theirs.close()
+
+
+def test_a_bell_carries_any_number_of_actors_in_payloads_that_postgres_takes() -> None:
+    actors = [f"actor-{number}-" + "ž" * 50 for number in range(1000)]
+    texts = payloads(actors)
+    assert sorted(",".join(texts).split(",")) == sorted(actors)
+    assert all(len(text.encode()) <= PAYLOAD_BYTES for text in texts)
+    assert payloads([]) == []
+
+
+def test_the_longest_namespace_has_a_channel_that_is_an_identifier() -> None:
+    names = {bell_channel("n" * 63), bell_channel("n" * 62 + "m"), bell_channel("default")}
+    assert len(names) == 3
+    assert all(len(name) < 64 for name in names)

@@ -1,0 +1,51 @@
+"""How the programs' environment variables become a transport's settings."""
+
+import pytest
+
+from asya_transports.settings import PostgresSettings, RabbitSettings, SettingsError, transport_settings
+
+
+def test_without_a_transport_named_the_database_carries_the_queues() -> None:
+    assert transport_settings({"ASYA_DATABASE_URL": "postgresql://db/asya"}) == PostgresSettings("postgresql://db/asya")
+
+
+def test_rabbitmq_takes_the_url_as_it_is() -> None:
+    settings = transport_settings(
+        {
+            "ASYA_TRANSPORT": "rabbitmq",
+            "ASYA_RABBITMQ_URL": "amqps://u:p@mq/vhost",
+            "ASYA_RABBITMQ_EXCHANGE": "other",
+            "ASYA_RABBITMQ_PREFETCH": "7",
+            "ASYA_RABBITMQ_POOL_SIZE": "1",
+        }
+    )
+    assert settings == RabbitSettings("amqps://u:p@mq/vhost", exchange="other", channels=1, prefetch=7)
+
+
+def test_rabbitmq_is_also_told_by_host_and_credentials_as_sidecars_are() -> None:
+    settings = transport_settings(
+        {
+            "ASYA_TRANSPORT": "rabbitmq",
+            "ASYA_RABBITMQ_HOST": "mq",
+            "ASYA_RABBITMQ_PORT": "5673",
+            "ASYA_RABBITMQ_USERNAME": "asya",
+            "ASYA_RABBITMQ_PASSWORD": "p@ss/word",
+        }
+    )
+    assert settings == RabbitSettings("amqp://asya:p%40ss%2Fword@mq:5673/")
+
+
+@pytest.mark.parametrize(
+    ("environment", "named"),
+    [
+        ({"ASYA_TRANSPORT": "kafka"}, "ASYA_TRANSPORT"),
+        ({}, "ASYA_DATABASE_URL"),
+        ({"ASYA_TRANSPORT": "rabbitmq"}, "ASYA_RABBITMQ_URL"),
+        ({"ASYA_TRANSPORT": "rabbitmq", "ASYA_RABBITMQ_URL": "http://mq"}, "ASYA_RABBITMQ_URL"),
+        ({"ASYA_TRANSPORT": "rabbitmq", "ASYA_RABBITMQ_HOST": "mq", "ASYA_RABBITMQ_PORT": "x"}, "ASYA_RABBITMQ_PORT"),
+        ({"ASYA_DATABASE_URL": "postgresql://db", "ASYA_PREFETCH": "0"}, "ASYA_PREFETCH"),
+    ],
+)
+def test_a_mistake_names_its_variable(environment: dict[str, str], named: str) -> None:
+    with pytest.raises(SettingsError, match=named):
+        transport_settings(environment)
