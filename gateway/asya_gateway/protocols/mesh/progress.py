@@ -37,7 +37,6 @@ def decode_progress(task_id: str, body: Body) -> ProgressReport | PauseReport:
     state = _state(body.get("status"))
     route = read_route(body)
     claim = _claim(body.get("claim"))
-    message = optional_text(body, "message")
     return ProgressReport(
         task_id=task_id,
         state=state,
@@ -45,8 +44,8 @@ def decode_progress(task_id: str, body: Body) -> ProgressReport | PauseReport:
         key=report_key(claim, state),
         # A report without a route says nothing of how far the task is.
         progress=progress_percent(route, state) if has_route(body) else 0.0,
-        message=message,
-        detail=_detail(body, route, state, message),
+        message=optional_text(body, "message"),
+        detail=_measures(body),
         claim=claim,
         frames=_frames(body, state),
     )
@@ -60,14 +59,10 @@ def _state(value: Any) -> ActorState:
         raise InvalidInput(f"expected one of {expected}, paused", field="status") from None
 
 
-def _detail(body: Body, route: Route, state: ActorState, message: str | None) -> dict[str, Any]:
-    optional = {
-        "message": message,
-        "duration_ms": optional_number(body, "duration_ms"),
-        "message_size_kb": optional_number(body, "message_size_kb"),
-    }
-    known = {key: value for key, value in optional.items() if value is not None}
-    return {**route.as_dict(), "task_state": state.value, **known}
+def _measures(body: Body) -> dict[str, Any]:
+    """What a sidecar measured; route, state and message have fields of their own."""
+    measures = {key: optional_number(body, key) for key in ("duration_ms", "message_size_kb")}
+    return {key: value for key, value in measures.items() if value is not None}
 
 
 def _claim(value: Any) -> Claim | None:
