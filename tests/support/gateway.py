@@ -113,6 +113,14 @@ class Reader:
                     return Event(name, jsontext.loads("\n".join(data)), last_id)
         return None
 
+    async def comment(self) -> str:
+        """The next line, which must be a comment."""
+        async with asyncio.timeout(10):
+            line = await self.response.content.readline()
+            assert line.startswith(b":"), line
+            await self.response.content.readline()
+        return line[1:].strip().decode()
+
     async def all(self) -> list[Event]:
         """Every event to the end of the stream."""
         found = []

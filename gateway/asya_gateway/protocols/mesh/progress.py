@@ -6,7 +6,7 @@ from asya_crds import jsontext
 from asya_crds.envelope import Route
 from asya_gateway.domain.errors import InvalidInput
 from asya_gateway.domain.pausing import read_pause
-from asya_gateway.domain.progress import progress_percent, report_key
+from asya_gateway.domain.progress import report_key
 from asya_gateway.domain.reports import Claim, PauseReport, ProgressReport
 from asya_gateway.domain.status import ActorState, TaskStatus
 from asya_gateway.domain.task import JsonText
@@ -19,7 +19,7 @@ from asya_gateway.protocols.http.fields import (
     optional_object,
     optional_text,
 )
-from asya_gateway.protocols.mesh.hops import check_same_id, has_route, read_route
+from asya_gateway.protocols.mesh.hops import check_same_id, progress_of, read_route
 
 _WAITING = {"paused": TaskStatus.PAUSED, "auth_required": TaskStatus.AUTH_REQUIRED}
 _DEFAULT_PAUSE = {"prompt": "Task paused", "fields": []}
@@ -42,8 +42,7 @@ def decode_progress(task_id: str, body: Body) -> ProgressReport | PauseReport:
         state=state,
         route=route,
         key=report_key(claim, state),
-        # A report without a route says nothing of how far the task is.
-        progress=progress_percent(route, state) if has_route(body) else 0.0,
+        progress=progress_of(route, state),
         message=optional_text(body, "message"),
         detail=_measures(body),
         claim=claim,
@@ -103,7 +102,7 @@ def _pause(task_id: str, body: Body) -> PauseReport:
         status=_WAITING.get(str(body.get("status")), TaskStatus.PAUSED),
         route=route,
         # The hop that asked has reported its own completion before; here it only waits.
-        progress=progress_percent(route, ActorState.RECEIVED) if has_route(body) else 0.0,
+        progress=progress_of(route, ActorState.RECEIVED),
         checkpoint=None if checkpoint is None else jsontext.dumps(checkpoint),
     )
 
