@@ -31,6 +31,11 @@ class Route:
         """Number of actors on the whole route as it stands now, at least 1."""
         return max(1, len(self.prev) + (1 if self.curr else 0) + len(self.next))
 
+    @property
+    def says_nothing(self) -> bool:
+        """Whether this names no actor at all: what sidecars send that report without a route."""
+        return not (self.prev or self.curr or self.next)
+
     def shifted(self) -> "Route":
         """The route after `curr` has done its work."""
         head, rest = (self.next[0], self.next[1:]) if self.next else ("", ())

@@ -10,14 +10,16 @@ from aiohttp import web
 
 from asya_gateway.domain.flows import FlowRegistry
 from asya_gateway.domain.tasks import Tasks
-from asya_gateway.protocols.http import health
+from asya_gateway.protocols.http import health, openapi
 from asya_gateway.protocols.http.edge import edge
 from asya_gateway.protocols.http.guard import Guard
 from asya_gateway.protocols.http.keys import FLOWS, READINESS, SETTINGS, STREAMS, TASKS
 from asya_gateway.protocols.http.readiness import Readiness
 from asya_gateway.protocols.http.sse import Streams
 from asya_gateway.protocols.mesh import routes as mesh
+from asya_gateway.protocols.mesh.openapi import PATHS as MESH_PATHS
 from asya_gateway.protocols.rest import routes as rest
+from asya_gateway.protocols.rest.openapi import PATHS as REST_PATHS
 from asya_gateway.settings import Mode, Settings
 
 log = logging.getLogger(__name__)
@@ -51,6 +53,7 @@ def build_app(settings: Settings, tasks: Tasks, flows: FlowRegistry, more: Itera
     app.on_response_prepare.append(allow_pages)
     for register in (health.register, *more, *_routes_of(settings.gateway_mode)):
         register(app)
+    openapi.register(app, _described(settings.gateway_mode))
     return app
 
 
@@ -62,6 +65,16 @@ def _routes_of(mode: Mode) -> list[Routes]:
             return [mesh.register]
         case Mode.TESTING:
             return [rest.register, mesh.register]
+
+
+def _described(mode: Mode) -> openapi.Paths:
+    match mode:
+        case Mode.API:
+            return REST_PATHS
+        case Mode.MESH:
+            return MESH_PATHS
+        case Mode.TESTING:
+            return openapi.merged(REST_PATHS, MESH_PATHS)
 
 
 async def _watch_streams(app: web.Application) -> AsyncGenerator[None]:

@@ -24,7 +24,7 @@ WITH locked AS MATERIALIZED (
 ), applied AS (
     UPDATE tasks t SET
         status = $5, pause_id = $2, message = $6,
-        route = CASE WHEN $8 >= t.hop THEN $7::json ELSE t.route END, hop = greatest(t.hop, $8),
+        route = CASE WHEN $8 >= t.hop THEN coalesce($7::json, t.route) ELSE t.route END, hop = greatest(t.hop, $8),
         progress = greatest(t.progress, $9),
         remaining = greatest(t.deadline_at - clock_timestamp(), interval '0'), deadline_at = NULL,
         last_seq = t.last_seq + 1, updated_at = clock_timestamp()
@@ -81,7 +81,7 @@ class Asking:
         pause = report.pause
         question = pause.as_dict()
         detail = {
-            **report.route.as_dict(),
+            **({} if report.route.says_nothing else report.route.as_dict()),
             "task_state": "paused",
             "message": pause.prompt or "Task paused",
             "pause": question,
@@ -95,7 +95,7 @@ class Asking:
                 report.checkpoint,
                 report.status.value,
                 storable(pause.prompt or "Task paused"),
-                jsontext.dumps(report.route.as_dict()),
+                None if report.route.says_nothing else jsontext.dumps(report.route.as_dict()),
                 report.route.hop,
                 report.progress,
                 jsontext.dumps(detail),

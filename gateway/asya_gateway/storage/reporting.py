@@ -60,7 +60,7 @@ WITH incoming AS (
 ), applied AS (
     UPDATE tasks t SET
         status   = CASE WHEN t.status = 'pending' THEN 'running' ELSE t.status END,
-        route    = CASE WHEN r.hop >= t.hop THEN r.route ELSE t.route END,
+        route    = CASE WHEN r.hop >= t.hop THEN coalesce(r.route, t.route) ELSE t.route END,
         hop      = greatest(t.hop, r.hop),
         progress = greatest(t.progress, r.progress),
         message  = coalesce(r.message, t.message),
@@ -120,7 +120,7 @@ def _columns(batch: Sequence[ProgressReport]) -> tuple[list[Any], ...]:
         [report.task_id for report in batch],
         [report.key for report in batch],
         [report.state.value for report in batch],
-        [jsontext.dumps(report.route.as_dict()) for report in batch],
+        [None if report.route.says_nothing else jsontext.dumps(report.route.as_dict()) for report in batch],
         [report.route.hop for report in batch],
         [report.progress for report in batch],
         [storable(report.message) for report in batch],
@@ -135,7 +135,8 @@ def _columns(batch: Sequence[ProgressReport]) -> tuple[list[Any], ...]:
 
 def detail_of(report: ProgressReport) -> dict[str, Any]:
     """What the log keeps of a report, in the words of the `update` event."""
-    detail: dict[str, Any] = {**report.route.as_dict(), "task_state": report.state.value, **report.detail}
+    route = {} if report.route.says_nothing else report.route.as_dict()
+    detail: dict[str, Any] = {**route, "task_state": report.state.value, **report.detail}
     if report.message is not None:
         detail["message"] = report.message
     return detail

@@ -7,7 +7,6 @@ from asya_crds.naming import check_id
 from asya_gateway.domain.errors import InvalidInput
 
 Body = Mapping[str, Any]
-_LONGEST_TEXT = 4096
 
 
 def identifier(body: Body, key: str) -> str:
@@ -29,20 +28,14 @@ def checked_id(value: object, field: str) -> str:
 
 
 def optional_text(body: Body, key: str) -> str | None:
-    """A text for people to read, made storable; None where it is absent or null. Raises InvalidInput."""
+    """A text for people to read, None where it is absent or null. Raises InvalidInput.
+
+    NUL and lone surrogates may stay: storage makes texts fit to be kept, since no report must be lost over one.
+    """
     value = body.get(key)
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        raise InvalidInput("expected a string", field=key)
-    return readable(value)
-
-
-def readable(text: str) -> str:
-    """Text that a `text` column and UTF-8 can carry: NUL and lone surrogates are replaced, an absurd length is
-    cut. Reports must not be lost over a message that only people read."""
-    text = text[:_LONGEST_TEXT]
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\0", "\ufffd")
+    if value is None or isinstance(value, str):
+        return value
+    raise InvalidInput("expected a string", field=key)
 
 
 def optional_object(body: Body, key: str) -> dict[str, Any] | None:

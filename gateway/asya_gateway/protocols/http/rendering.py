@@ -61,7 +61,7 @@ def update_json(update: TaskUpdate) -> JsonText:
         "status": update.status.value,
         "progress_percent": percent(update.progress),
     }
-    if update.kind is not UpdateKind.FINAL and "curr" in detail:
+    if update.kind is not UpdateKind.FINAL:
         fields |= _whereabouts(detail)
     for key in ("message", "duration_ms", "message_size_kb", "pause", "error"):
         if detail.get(key) is not None:
@@ -71,14 +71,16 @@ def update_json(update: TaskUpdate) -> JsonText:
 
 
 def _whereabouts(detail: dict[str, Any]) -> dict[str, Any]:
-    route = Route(tuple(detail.get("prev") or ()), detail["curr"] or "", tuple(detail.get("next") or ()))
-    fields = {
-        **route.as_dict(),
-        "actor": route.curr or (route.prev[-1] if route.prev else None),
-        "actors": [*route.prev, *([route.curr] if route.curr else []), *route.next],
-        "current_actor_idx": current_index(route),
-    }
-    if detail.get("task_state") is not None:
+    fields: dict[str, Any] = {}
+    if "curr" in detail:
+        route = Route(tuple(detail["prev"]), detail["curr"], tuple(detail["next"]))
+        fields = {
+            **route.as_dict(),
+            "actor": route.curr or (route.prev[-1] if route.prev else None),
+            "actors": [*route.prev, *([route.curr] if route.curr else []), *route.next],
+            "current_actor_idx": current_index(route),
+        }
+    if "task_state" in detail:
         fields |= {"task_state": detail["task_state"], "actor_state": detail["task_state"]}
     return fields
 

@@ -12,7 +12,6 @@ from asya_gateway.protocols.http.fields import (
     optional_integer,
     optional_object,
     optional_text,
-    readable,
 )
 from asya_gateway.protocols.http.rendering import COMPLETED_MESSAGE
 from asya_gateway.protocols.mesh.hops import check_same_id
@@ -68,7 +67,7 @@ def _error(body: Body, status: TaskStatus) -> TaskError:
     error_class = _class(body, status, message, details)
     return TaskError(
         code=_CODES[error_class],
-        message=readable(message),
+        message=message,
         error_class=error_class,
         actor=optional_identifier(body, "current_actor_name"),
         attempts=optional_integer(body, "attempts"),

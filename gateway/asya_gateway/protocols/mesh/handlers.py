@@ -7,7 +7,8 @@ from aiohttp import web
 
 from asya_crds import jsontext
 from asya_gateway.domain.errors import TooLarge
-from asya_gateway.domain.reports import ClaimAction, PauseReport, ProgressAnswer, ProgressReport
+from asya_gateway.domain.reports import CLAIM_LEASE, ClaimAction, PauseReport, ProgressAnswer, ProgressReport
+from asya_gateway.domain.task import JsonText
 from asya_gateway.protocols.http.answers import json_response
 from asya_gateway.protocols.http.bodies import as_object, decode, read_bytes, read_json, read_object
 from asya_gateway.protocols.http.keys import SETTINGS, TASKS
@@ -20,8 +21,6 @@ from asya_gateway.protocols.mesh.hops import task_id_of
 from asya_gateway.protocols.mesh.live import decode_fly
 from asya_gateway.protocols.mesh.progress import decode_progress
 
-LEASE_SECONDS = 60
-"""How long a claim holds unless its worker renews it."""
 _OK = '{"status":"ok"}'
 _LARGE_PARTS = ("frames", "checkpoint")
 
@@ -96,10 +95,11 @@ async def take(request: web.Request, report: ProgressReport | PauseReport) -> Pr
 
 def render_answer(report: ProgressReport | PauseReport, answer: ProgressAnswer) -> str:
     """{status, progress_percent}, and for a claim what its worker shall do."""
-    reached = answer.progress if answer.known else report.progress
-    fields: dict[str, Any] = {"status": "ok", "progress_percent": percent(reached)}
+    fields: dict[str, Any] = {"status": "ok", "progress_percent": percent(answer.progress)}
     if isinstance(report, PauseReport) or report.claim is None:
         return jsontext.dumps(fields)
-    fields |= {"action": answer.action.value, "lease_seconds": LEASE_SECONDS}
-    frames = {"frames": answer.frames} if answer.action is ClaimAction.DONE and answer.frames is not None else {}
-    return with_verbatim(fields, {**frames})
+    fields |= {"action": answer.action.value, "lease_seconds": CLAIM_LEASE}
+    frames: dict[str, JsonText | None] = {}
+    if answer.action is ClaimAction.DONE and answer.frames is not None:
+        frames["frames"] = answer.frames
+    return with_verbatim(fields, frames)

@@ -5,6 +5,8 @@ from typing import Any
 from asya_crds.envelope import Route
 from asya_crds.naming import RESUME_PREFIX
 from asya_gateway.domain.errors import InvalidInput
+from asya_gateway.domain.progress import progress_percent
+from asya_gateway.domain.status import ActorState
 from asya_gateway.protocols.http.fields import Body, checked_id
 
 MAX_ACTORS = 1024
@@ -36,9 +38,9 @@ def read_route(body: Body) -> Route:
     return Route(_names(body.get("prev"), "prev"), curr or "", _names(body.get("next"), "next"))
 
 
-def has_route(body: Body) -> bool:
-    """Whether a report says anything of its route; some sidecars send prev null, curr "" and no next."""
-    return any(body.get(key) for key in ("prev", "curr", "next", "actors"))
+def progress_of(route: Route, state: ActorState) -> float:
+    """How far the task is by this report; one that names no actor says nothing of it."""
+    return 0.0 if route.says_nothing else progress_percent(route, state)
 
 
 def _older_route(body: Body) -> Route:

@@ -6,7 +6,7 @@ from asya_crds import jsontext
 from asya_crds.envelope import Route
 from asya_gateway.domain.errors import InvalidInput
 from asya_gateway.domain.pausing import read_pause
-from asya_gateway.domain.progress import progress_percent, report_key
+from asya_gateway.domain.progress import report_key
 from asya_gateway.domain.reports import Claim, PauseReport, ProgressReport
 from asya_gateway.domain.status import ActorState, TaskStatus
 from asya_gateway.domain.task import JsonText
@@ -19,7 +19,7 @@ from asya_gateway.protocols.http.fields import (
     optional_object,
     optional_text,
 )
-from asya_gateway.protocols.mesh.hops import check_same_id, has_route, read_route
+from asya_gateway.protocols.mesh.hops import check_same_id, progress_of, read_route
 
 _WAITING = {"paused": TaskStatus.PAUSED, "auth_required": TaskStatus.AUTH_REQUIRED}
 _DEFAULT_PAUSE = {"prompt": "Task paused", "fields": []}
@@ -37,16 +37,14 @@ def decode_progress(task_id: str, body: Body) -> ProgressReport | PauseReport:
     state = _state(body.get("status"))
     route = read_route(body)
     claim = _claim(body.get("claim"))
-    message = optional_text(body, "message")
     return ProgressReport(
         task_id=task_id,
         state=state,
         route=route,
         key=report_key(claim, state),
-        # A report without a route says nothing of how far the task is.
-        progress=progress_percent(route, state) if has_route(body) else 0.0,
-        message=message,
-        detail=_detail(body, route, state, message),
+        progress=progress_of(route, state),
+        message=optional_text(body, "message"),
+        detail=_measures(body),
         claim=claim,
         frames=_frames(body, state),
     )
@@ -60,14 +58,10 @@ def _state(value: Any) -> ActorState:
         raise InvalidInput(f"expected one of {expected}, paused", field="status") from None
 
 
-def _detail(body: Body, route: Route, state: ActorState, message: str | None) -> dict[str, Any]:
-    optional = {
-        "message": message,
-        "duration_ms": optional_number(body, "duration_ms"),
-        "message_size_kb": optional_number(body, "message_size_kb"),
-    }
-    known = {key: value for key, value in optional.items() if value is not None}
-    return {**route.as_dict(), "task_state": state.value, **known}
+def _measures(body: Body) -> dict[str, Any]:
+    """What a sidecar measured; route, state and message have fields of their own."""
+    measures = {key: optional_number(body, key) for key in ("duration_ms", "message_size_kb")}
+    return {key: value for key, value in measures.items() if value is not None}
 
 
 def _claim(value: Any) -> Claim | None:
@@ -108,7 +102,7 @@ def _pause(task_id: str, body: Body) -> PauseReport:
         status=_WAITING.get(str(body.get("status")), TaskStatus.PAUSED),
         route=route,
         # The hop that asked has reported its own completion before; here it only waits.
-        progress=progress_percent(route, ActorState.RECEIVED) if has_route(body) else 0.0,
+        progress=progress_of(route, ActorState.RECEIVED),
         checkpoint=None if checkpoint is None else jsontext.dumps(checkpoint),
     )
 

@@ -1,0 +1,246 @@
+"""GET /openapi.json: an OpenAPI 3.1 description, put together from what each protocol folder says of its routes."""
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+from aiohttp import web
+
+from asya_crds import jsontext
+from asya_gateway.domain.status import ActorState, TaskStatus
+from asya_gateway.protocols.http.answers import json_response
+
+Json = dict[str, Any]
+Paths = Mapping[str, Json]
+"""Path items by path, as OpenAPI spells both."""
+
+
+def ref(name: str) -> Json:
+    """A reference to a schema of the description."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def json_body(schema: Json, *, required: bool = True) -> Json:
+    """A request body in JSON."""
+    return {"required": required, "content": {"application/json": {"schema": schema}}}
+
+
+def answer(description: str, schema: Json | None = None, *, media: str = "application/json", **more: Any) -> Json:
+    """A response; without a schema its body is empty."""
+    content = {} if schema is None else {"content": {media: {"schema": schema}}}
+    return {"description": description, **content, **more}
+
+
+def errors(*statuses: int) -> Json:
+    """Responses of these error statuses, in both forms, and the ones that every route can give."""
+    described = {}
+    for status in sorted({*statuses, 400, 403, 421, 503}):
+        described[str(status)] = {
+            "description": _ERRORS[status],
+            "content": {"text/plain": {"schema": {"type": "string"}}, "application/json": {"schema": ref("Error")}},
+        }
+    return described
+
+
+def text_answer(description: str) -> Json:
+    """A response in plain text."""
+    return answer(description, {"type": "string"}, media="text/plain")
+
+
+def query(name: str, schema: Json, description: str) -> Json:
+    """An optional query parameter."""
+    return {"name": name, "in": "query", "required": False, "schema": schema, "description": description}
+
+
+def header(name: str, description: str) -> Json:
+    """An optional request header."""
+    return {"name": name, "in": "header", "required": False, "schema": {"type": "string"}, "description": description}
+
+
+PATH_ID: Json = {
+    "name": "id",
+    "in": "path",
+    "required": True,
+    "description": "A task's id: opaque, 1 to 255 printable characters.",
+    "schema": ref("Id"),
+}
+LAST_EVENT_ID = header(
+    "Last-Event-ID", "The seq of the last update that the reader has; what is no number counts as absent."
+)
+STREAM = {
+    "200": answer(
+        "`update` events (stored ones first; `id:` is their seq), live events, and comments that keep the "
+        "connection alive. Ends after the terminal update.",
+        {"type": "string"},
+        media="text/event-stream",
+    ),
+    "204": answer("The reader has the terminal update already."),
+}
+
+_ERRORS = {
+    400: "The request cannot be understood, or breaks a schema; the field is named.",
+    403: "Pages of this origin may not call.",
+    404: "Not found.",
+    409: "The task is not in a state that allows this.",
+    413: "The body is too large.",
+    421: "The Host header names no host of this gateway.",
+    503: "Too much is waiting, or the database is away; nothing was done.",
+}
+
+_NAMES: Json = {"type": ["array", "null"], "items": ref("Id"), "maxItems": 1024}
+_NULLABLE_TEXT: Json = {"type": ["string", "null"]}
+_TIME: Json = {"type": "string", "format": "date-time"}
+_NULLABLE_TIME: Json = {"type": ["string", "null"], "format": "date-time"}
+
+SCHEMAS: dict[str, Json] = {
+    "Id": {"type": "string", "minLength": 1, "maxLength": 255},
+    "Error": {
+        "type": "object",
+        "required": ["error"],
+        "properties": {
+            "error": {
+                "type": "object",
+                "required": ["code", "message"],
+                "properties": {
+                    "code": {"type": "string"},
+                    "message": {"type": "string"},
+                    "field": {"type": "string"},
+                    "violations": {
+                        "type": "array",
+                        "items": {
+                            "type": "object",
+                            "required": ["path", "message"],
+                            "properties": {"path": {"type": "string"}, "message": {"type": "string"}},
+                        },
+                    },
+                },
+            }
+        },
+    },
+    "Route": {
+        "type": "object",
+        "required": ["prev", "curr", "next"],
+        "properties": {
+            "prev": {"type": "array", "items": {"type": "string"}},
+            "curr": {"type": "string"},
+            "next": {"type": "array", "items": {"type": "string"}},
+        },
+    },
+    "RouteFields": {
+        "description": "Where a hop stands: prev, curr, next; in the older dialect actors and an index.",
+        "type": "object",
+        "properties": {"prev": _NAMES, "curr": {"type": ["string", "null"], "maxLength": 255}, "next": _NAMES},
+    },
+    "TaskError": {
+        "type": "object",
+        "required": ["code", "message", "class"],
+        "properties": {
+            "code": {"type": "string"},
+            "message": {"type": "string"},
+            "class": {"enum": ["business", "runtime", "canceled", "deadline"]},
+            "actor": {"type": "string"},
+            "attempts": {"type": "integer"},
+            "details": {},
+        },
+    },
+    "Pause": {
+        "type": "object",
+        "required": ["id", "prompt", "schema", "fields"],
+        "properties": {
+            "id": {"type": "string"},
+            "prompt": {"type": "string"},
+            "schema": {"type": "object"},
+            "fields": {"type": "array", "items": {"type": "object"}},
+            "data": {},
+        },
+    },
+    "Status": {"enum": [status.value for status in TaskStatus]},
+    "ActorState": {"enum": [state.value for state in ActorState]},
+    "TaskSummary": {
+        "type": "object",
+        "required": ["id", "status", "flow", "route", "progress_percent", "created_at", "updated_at"],
+        "properties": {
+            "id": {"type": "string"},
+            "parent_id": _NULLABLE_TEXT,
+            "context_id": _NULLABLE_TEXT,
+            "flow": {"type": "string"},
+            "status": ref("Status"),
+            "message": _NULLABLE_TEXT,
+            "progress_percent": {"type": "number", "minimum": 0, "maximum": 100},
+            "route": ref("Route"),
+            "current_actor_name": _NULLABLE_TEXT,
+            "current_actor_idx": {"type": "integer"},
+            "actors_completed": {"type": "integer"},
+            "total_actors": {"type": "integer"},
+            "created_at": _TIME,
+            "updated_at": _TIME,
+            "finished_at": _NULLABLE_TIME,
+            "deadline_at": _NULLABLE_TIME,
+            "error": {"anyOf": [ref("TaskError"), {"type": "null"}]},
+            "pause": {"anyOf": [ref("Pause"), {"type": "null"}]},
+        },
+    },
+    "Task": {
+        "allOf": [ref("TaskSummary"), {"type": "object", "required": ["payload", "result"]}],
+        "description": "A task with its payload and result, any JSON values as they came.",
+    },
+}
+
+
+def description(paths: Paths) -> Json:
+    """The whole document."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Asya gateway",
+            "version": version("asya"),
+            "description": "Flows of asynchronous actors as tasks: call, read, stream, cancel, answer.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": dict(paths),
+        "components": {"schemas": SCHEMAS},
+    }
+
+
+def merged(*parts: Paths) -> Paths:
+    """Path items of several folders; where two describe one path, its operations stand side by side."""
+    found: dict[str, Json] = {}
+    for part in parts:
+        for path, item in part.items():
+            found[path] = {**found.get(path, {}), **item}
+    return found
+
+
+HEALTH_PATHS: Paths = {
+    "/health": {
+        "get": {
+            "operationId": "health",
+            "summary": "Whether the process lives; it never asks the database.",
+            "responses": {"200": text_answer("It lives.")},
+        }
+    },
+    "/health/ready": {
+        "get": {
+            "operationId": "ready",
+            "summary": "Whether the process wants requests.",
+            "responses": {"200": text_answer("It does."), "503": text_answer("It is starting or draining.")},
+        }
+    },
+    "/openapi.json": {
+        "get": {
+            "operationId": "openapi",
+            "summary": "This description.",
+            "responses": {"200": answer("An OpenAPI 3.1 document.", {"type": "object"}), **errors()},
+        }
+    },
+}
+
+
+def register(app: web.Application, paths: Paths) -> None:
+    """Serve the description of these paths, which is made once."""
+    text = jsontext.dumps(description(merged(HEALTH_PATHS, paths)))
+
+    async def openapi(_request: web.Request) -> web.Response:
+        return json_response(text)
+
+    app.router.add_get("/openapi.json", openapi)

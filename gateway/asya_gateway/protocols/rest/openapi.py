@@ -1,0 +1,133 @@
+"""What /openapi.json says of the plain task API."""
+
+from asya_gateway.protocols.http.openapi import (
+    LAST_EVENT_ID,
+    PATH_ID,
+    STREAM,
+    Json,
+    Paths,
+    answer,
+    errors,
+    header,
+    json_body,
+    query,
+    ref,
+)
+
+_HANDLE: Json = {
+    "description": "An MCP CallToolResult; its text is the JSON {task_id, message, status_url, stream_url}.",
+    "type": "object",
+    "required": ["content", "isError"],
+    "properties": {
+        "content": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["type", "text"],
+                "properties": {"type": {"const": "text"}, "text": {"type": "string"}},
+            },
+        },
+        "isError": {"type": "boolean"},
+    },
+}
+_CALL: Json = {
+    "type": "object",
+    "required": ["name"],
+    "properties": {
+        "name": {"type": "string", "minLength": 1, "description": "A flow with an `mcp` block."},
+        "arguments": {"type": ["object", "null"], "description": "Held against the flow's inputSchema."},
+    },
+}
+_ANSWER: Json = {
+    "type": "object",
+    "required": ["answer"],
+    "properties": {
+        "answer": {"description": "Held against the pause's schema."},
+        "pause_id": {
+            "anyOf": [ref("Id"), {"type": "null"}],
+            "description": "Refuses the answer if another pause is open.",
+        },
+    },
+}
+_REASON: Json = {"type": "object", "properties": {"reason": {"type": ["string", "null"]}}}
+_PAGE: Json = {
+    "type": "object",
+    "required": ["tasks", "next_cursor"],
+    "properties": {
+        "tasks": {"type": "array", "items": ref("TaskSummary")},
+        "next_cursor": {"type": ["string", "null"]},
+    },
+}
+_APPLIED: Json = {"headers": {"Preference-Applied": {"schema": {"type": "string"}, "required": False}}}
+
+PATHS: Paths = {
+    "/tools/call": {
+        "post": {
+            "operationId": "callTool",
+            "summary": "Call a flow: a handle at once, or the finished task to who waits.",
+            "parameters": [header("Prefer", "`wait=N` waits up to N seconds, at most 60 (RFC 7240).")],
+            "requestBody": json_body(_CALL),
+            "responses": {
+                "200": answer(
+                    "The handle; with `Prefer: wait=N` the finished task.",
+                    {"anyOf": [_HANDLE, ref("Task")]},
+                    **_APPLIED,
+                ),
+                "202": answer("The handle: the task has not ended in time.", _HANDLE, **_APPLIED),
+                **errors(404, 413),
+            },
+        }
+    },
+    "/tasks": {
+        "get": {
+            "operationId": "listTasks",
+            "summary": "Tasks, newest first.",
+            "parameters": [
+                query("status", ref("Status"), "Tasks of this status."),
+                query("flow", ref("Id"), "Tasks of this flow."),
+                query("context_id", ref("Id"), "Tasks of this conversation."),
+                query("parent_id", ref("Id"), "Children of this task."),
+                query(
+                    "limit", {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}, "Most tasks of a page."
+                ),
+                query("cursor", {"type": "string", "pattern": "^[A-Za-z0-9_-]+$"}, "`next_cursor` of the page before."),
+            ],
+            "responses": {"200": answer("A page.", _PAGE), **errors()},
+        }
+    },
+    "/tasks/{id}": {
+        "parameters": [PATH_ID],
+        "get": {
+            "operationId": "getTask",
+            "summary": "A task with its payload and result.",
+            "responses": {"200": answer("The task.", ref("Task")), **errors(404)},
+        },
+    },
+    "/tasks/{id}/cancel": {
+        "parameters": [PATH_ID],
+        "post": {
+            "operationId": "cancelTask",
+            "summary": "End a task that has not ended, and its children.",
+            "requestBody": json_body(_REASON, required=False),
+            "responses": {"200": answer("The canceled task.", ref("Task")), **errors(404, 409, 413)},
+        },
+    },
+    "/tasks/{id}/resume": {
+        "parameters": [PATH_ID],
+        "post": {
+            "operationId": "resumeTask",
+            "summary": "Answer what a paused task asks; the first answer wins.",
+            "requestBody": json_body(_ANSWER),
+            "responses": {"200": answer("The task, running again.", ref("Task")), **errors(404, 409, 413)},
+        },
+    },
+    "/stream/{id}": {
+        "parameters": [PATH_ID],
+        "get": {
+            "operationId": "streamTask",
+            "summary": "A task's updates and live events.",
+            "parameters": [LAST_EVENT_ID],
+            "responses": {**STREAM, **errors(404)},
+        },
+    },
+}

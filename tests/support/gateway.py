@@ -1,0 +1,197 @@
+"""The real web application on a port of its own, over a real Storage, and short words for talking to it."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import jsonschema_rs
+from aiohttp import web
+
+from asya_crds import jsontext
+from asya_crds.flow import Flow
+from asya_gateway.app import build_app, serve
+from asya_gateway.domain.errors import Violation
+from asya_gateway.domain.flows import ArgumentCheck, FlowRegistry, FlowTable, ServedFlow
+from asya_gateway.domain.tasks import TaskRules, Tasks
+from asya_gateway.settings import Settings
+from tests.support.storage import Running, make_storage
+
+TEXT_SCHEMA = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
+FLOWS: list[dict[str, Any]] = [
+    {"name": "shout", "entrypoint": "first", "route_next": ["second", "third"], "mcp": {"inputSchema": TEXT_SCHEMA}},
+    {"name": "anything", "entrypoint": "first", "mcp": {}},
+    {"name": "a2a-only", "entrypoint": "first", "a2a": {}},
+]
+
+
+@dataclass
+class Event:
+    """One server-sent event as a reader sees it."""
+
+    name: str
+    data: Any
+    id: str | None = None
+
+
+@dataclass
+class Gateway:
+    """A served application; `stop` begins its drain."""
+
+    url: str
+    app: web.Application
+    session: aiohttp.ClientSession
+    running: Running
+    stop: asyncio.Event
+    served: "asyncio.Task[None]"
+    created: list[str] = field(default_factory=list)
+
+    async def call(self, method: str, path: str, body: Any = None, **options: Any) -> tuple[int, Any]:
+        """Send `body` as JSON (text and bytes as they are) and return status and decoded answer."""
+        if body is not None:
+            options["data"] = body if isinstance(body, bytes | str) else jsontext.dumps(body)
+            options["headers"] = {"Content-Type": "application/json", **options.get("headers", {})}
+        async with self.session.request(method, self.url + path, **options) as response:
+            text = await response.text()
+            is_json = response.content_type == "application/json"
+            return response.status, jsontext.loads(text) if is_json else text
+
+    async def get(self, path: str, **options: Any) -> tuple[int, Any]:
+        return await self.call("GET", path, **options)
+
+    async def post(self, path: str, body: Any = None, **options: Any) -> tuple[int, Any]:
+        return await self.call("POST", path, body, **options)
+
+    async def submit(self, name: str = "anything", arguments: Any = None) -> str:
+        """Call a flow and return the task's id."""
+        status, answer = await self.post("/tools/call", {"name": name, "arguments": arguments or {}})
+        assert status == 200, answer
+        handle = jsontext.loads(answer["content"][0]["text"])
+        return str(handle["task_id"])
+
+    async def finish(self, task_id: str, result: Any = None) -> None:
+        status, _ = await self.post(f"/mesh/{task_id}/final", {"id": task_id, "status": "succeeded", "result": result})
+        assert status == 200
+
+    async def stored(self) -> int:
+        """How many tasks there are."""
+        return int(await self.running.storage.database.fetchval("SELECT count(*) FROM tasks"))
+
+    @contextlib.asynccontextmanager
+    async def stream(self, path: str, **headers: str) -> AsyncIterator["Reader"]:
+        """Read an event stream; its status must be 200."""
+        async with self.session.get(self.url + path, headers=headers) as response:
+            assert response.status == 200, await response.text()
+            yield Reader(response)
+
+
+class Reader:
+    """Reads an event stream line by line."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self.response = response
+        self.comments: list[str] = []
+
+    async def next(self) -> Event | None:
+        """The next event, None at the end of the stream."""
+        name, data, last_id = "message", [], None
+        async with asyncio.timeout(10):
+            while line := await self.response.content.readline():
+                text = line.decode().rstrip("\n")
+                key, _, value = text.partition(": ")
+                if text.startswith(":"):
+                    self.comments.append(text[1:].strip())
+                elif key == "event":
+                    name = value
+                elif key == "id":
+                    last_id = value
+                elif key == "data":
+                    data.append(value)
+                elif data:
+                    return Event(name, jsontext.loads("\n".join(data)), last_id)
+        return None
+
+    async def comment(self) -> str:
+        """The next line, which must be a comment."""
+        async with asyncio.timeout(10):
+            line = await self.response.content.readline()
+            assert line.startswith(b":"), line
+            await self.response.content.readline()
+        return line[1:].strip().decode()
+
+    async def all(self) -> list[Event]:
+        """Every event to the end of the stream."""
+        found = []
+        while event := await self.next():
+            found.append(event)
+        return found
+
+
+def compile_schema(schema: Mapping[str, Any]) -> ArgumentCheck:
+    validator = jsonschema_rs.validator_for(dict(schema))
+
+    def check(value: Any) -> Sequence[Violation]:
+        return [
+            Violation("".join(f"/{part}" for part in error.instance_path), error.message)
+            for error in validator.iter_errors(value)
+        ]
+
+    return check
+
+
+def make_flows(flows: Iterable[Mapping[str, Any]] = FLOWS) -> FlowRegistry:
+    registry = FlowRegistry()
+    parsed = [Flow.model_validate(flow) for flow in flows]
+    registry.swap(
+        FlowTable.of(
+            1, [ServedFlow(flow, compile_schema(flow.mcp.input_schema if flow.mcp else {})) for flow in parsed]
+        )
+    )
+    return registry
+
+
+def make_settings(**changes: Any) -> Settings:
+    values = {"gateway_mode": "testing", "gateway_host": "127.0.0.1", "gateway_port": 0, "drain_timeout": 4}
+    return Settings(**(values | changes))
+
+
+@contextlib.asynccontextmanager
+async def start_gateway(database_url: str, **changes: Any) -> AsyncGenerator[Gateway]:
+    """Serve the application until the block ends; `changes` are settings."""
+    settings = make_settings(database_url=database_url, **changes)
+    running = make_storage(database_url, patience=1.0)
+    storage = running.storage
+    tasks = Tasks(storage.tasks, storage.feed, storage.fly, TaskRules(mesh_url="http://mesh.example"), compile_schema)
+    app = build_app(settings, tasks, make_flows())
+    async with serving(app, running) as gateway:
+        yield gateway
+
+
+@contextlib.asynccontextmanager
+async def serving(app: web.Application, running: Running) -> AsyncGenerator[Gateway]:
+    stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
+    connected = asyncio.Event()
+
+    @contextlib.asynccontextmanager
+    async def parts() -> AsyncGenerator[None]:
+        await running.storage.start()
+        connected.set()
+        try:
+            yield
+        finally:
+            await running.storage.stop()
+
+    served = asyncio.create_task(serve(app, parts(), stop, port.set_result))
+    done, _ = await asyncio.wait({served, asyncio.ensure_future(port)}, return_when=asyncio.FIRST_COMPLETED)
+    if served in done:
+        served.result()
+    await connected.wait()
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+        gateway = Gateway(f"http://127.0.0.1:{port.result()}", app, session, running, stop, served)
+        try:
+            yield gateway
+        finally:
+            stop.set()
+            await served
