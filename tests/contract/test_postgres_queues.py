@@ -93,7 +93,7 @@ async def test_a_ring_reaches_receivers_well_before_the_safety_poll(
     async with transport.receive("worker") as stream:
         waiting = asyncio.create_task(next_of(stream))
         async with asyncio.timeout(5):
-            while not await _somebody_listens(connection):  # noqa: ASYNC110 - nobody tells when
+            while not await _somebody_listens(connection):
                 await asyncio.sleep(0.02)
         await publish(transport, "now")
         await (await waiting).ack()
@@ -108,7 +108,7 @@ async def test_a_cut_bell_rings_again_by_itself(
     async with transport.receive("worker") as stream:
         waiting = asyncio.create_task(next_of(stream))
         async with asyncio.timeout(15):
-            while not await _somebody_listens(connection):  # noqa: ASYNC110 - nobody tells when
+            while not await _somebody_listens(connection):
                 await asyncio.sleep(0.02)
             await connection.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
