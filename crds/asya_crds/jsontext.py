@@ -10,6 +10,8 @@ from typing import Any, NoReturn
 MAX_DEPTH = 100
 """Nesting beyond this is refused: no caller needs it, and a deeper document could exhaust the stack."""
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
 
 class InvalidJSON(ValueError):
     """The text is no JSON document that may enter; the message says why, for the caller to read."""
@@ -43,7 +45,7 @@ def dumps(value: Any) -> str:
 
     Raises ValueError for NaN and Infinity, TypeError for what JSON cannot express.
     """
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text = _ENCODER.encode(value)
     if text.isascii():
         return text
     try:

@@ -1,0 +1,161 @@
+"""The dispatcher between a real Postgres and a real RabbitMQ: committed means it will be delivered."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from asya_crds.envelope import Route
+from asya_gateway.delivery.dispatcher import Dispatcher
+from asya_gateway.storage.coalescer import Limits
+from asya_gateway.storage.creating import OUTBOX_LEASE, into_outbox
+from asya_gateway.storage.database import Database
+from asya_gateway.storage.outbox import PostgresOutbox
+from asya_gateway.storage.store import Keeping, Storage
+from asya_transports.opening import open_transport
+from asya_transports.port import Queue, Transport
+from asya_transports.settings import RabbitSettings
+from tests.servers.rabbitmq import RabbitNode
+from tests.support.storage import new_task
+from tests.support.waiting import until
+
+
+@dataclass
+class Accepting:
+    """One process that accepts and dispatches."""
+
+    storage: Storage
+    dispatcher: Dispatcher
+    outbox: PostgresOutbox
+
+    async def accept(self, actor: str = "first") -> str:
+        new = new_task(route=Route((), actor, ()))
+        await self.storage.tasks.create(new)
+        return new.id
+
+    async def rows(self) -> int:
+        return (await self.outbox.backlog()).rows
+
+
+@pytest.fixture
+async def broker(rabbitmq_vhost_url: str) -> AsyncIterator[Transport]:
+    transport = open_transport(RabbitSettings(rabbitmq_vhost_url), "default")
+    await transport.declare(Queue("first"))
+    yield transport
+    await transport.close()
+
+
+@asynccontextmanager
+async def accepting(
+    database_url: str, rabbitmq_url: str, *, dispatching: bool = True, lease: float = OUTBOX_LEASE
+) -> AsyncIterator[Accepting]:
+    database = Database(database_url, min_size=1, max_size=6, statement_timeout=20)
+    outbox = PostgresOutbox(database)
+    transport = open_transport(RabbitSettings(rabbitmq_url, publish_timeout=1.0), "default")
+    dispatcher = Dispatcher(outbox, transport, lease=lease)
+    hand_over = dispatcher.hand_over if dispatching else lambda _entries: None
+    storage = Storage(database, into_outbox(hand_over), limits=Limits(), keeping=Keeping(tasks=86_400, updates=86_400))
+    await storage.start()
+    if dispatching:
+        await dispatcher.start()
+    try:
+        yield Accepting(storage, dispatcher, outbox)
+    finally:
+        if dispatching:
+            await dispatcher.stop()
+        await transport.close()
+        await storage.stop()
+
+
+async def test_what_is_accepted_is_published_confirmed_and_forgotten(
+    database_url: str, rabbitmq_vhost_url: str, broker: Transport
+) -> None:
+    async with accepting(database_url, rabbitmq_vhost_url) as process:
+        await asyncio.gather(*(process.accept() for _ in range(500)))
+        await until(lambda: process.dispatcher.published == 500)
+        assert await until(process_has_no_rows(process))
+        assert await until(lambda: depth_is(broker, "first", 500))
+
+
+def process_has_no_rows(process: Accepting) -> Callable[[], Awaitable[bool]]:
+    async def check() -> bool:
+        return await process.rows() == 0
+
+    return check
+
+
+async def depth_is(broker: Transport, actor: str, expected: int) -> bool:
+    return await broker.depth(actor) == expected
+
+
+async def test_rows_of_a_process_that_died_after_its_commit_are_taken_over(
+    database_url: str, rabbitmq_vhost_url: str, broker: Transport
+) -> None:
+    async with accepting(database_url, rabbitmq_vhost_url, dispatching=False) as dead:
+        for _ in range(20):
+            await dead.accept()
+        assert await dead.rows() == 20
+        async with accepting(database_url, rabbitmq_vhost_url) as other:
+            assert await until(process_has_no_rows(other), 30)
+        assert await until(lambda: depth_is(broker, "first", 20))
+
+
+async def test_a_fresh_row_is_left_to_the_process_that_accepted_it(
+    database_url: str, rabbitmq_vhost_url: str, broker: Transport
+) -> None:
+    async with accepting(database_url, rabbitmq_vhost_url, dispatching=False) as process:
+        await process.accept()
+        assert await process.outbox.take(100, 100) == []
+
+
+async def test_one_actor_without_a_queue_starves_nobody_and_its_rows_keep_the_reason(
+    database_url: str, rabbitmq_vhost_url: str, broker: Transport
+) -> None:
+    async with accepting(database_url, rabbitmq_vhost_url) as process:
+        await asyncio.gather(*(process.accept("nowhere") for _ in range(300)))
+        await asyncio.gather(*(process.accept("first") for _ in range(50)))
+        assert await until(lambda: depth_is(broker, "first", 50))
+        await until(lambda: process.dispatcher.refused >= 300)
+
+        async def reasons() -> bool:
+            rows = await process.storage.database.fetch("SELECT DISTINCT last_error, attempts > 0 AS tried FROM outbox")
+            return bool(rows) and all(row["tried"] and "nowhere" in row["last_error"] for row in rows)
+
+        assert await until(reasons)
+        await broker.declare(Queue("nowhere"))
+        assert await until(lambda: depth_is(broker, "nowhere", 300), 40)
+
+
+async def test_an_outbox_of_two_actors_is_taken_in_fair_shares(database_url: str, rabbitmq_vhost_url: str) -> None:
+    async with accepting(database_url, rabbitmq_vhost_url, dispatching=False) as process:
+        await asyncio.gather(*(process.accept("busy") for _ in range(200)))
+        await asyncio.gather(*(process.accept("quiet") for _ in range(3)))
+        await process.storage.database.execute("UPDATE outbox SET not_before = now()")
+        taken = [entry.actor for entry in await process.outbox.take(100, 10)]
+        assert (taken.count("busy"), taken.count("quiet")) == (10, 3)
+        assert "quiet" not in [entry.actor for entry in await process.outbox.take(300, 300)]
+
+
+@pytest.mark.timeout(120)
+async def test_with_the_broker_down_calls_are_accepted_and_delivered_when_it_is_back(
+    database_url: str, rabbitmq_node: RabbitNode, rabbitmq_vhost_url: str, broker: Transport
+) -> None:
+    async with accepting(database_url, rabbitmq_vhost_url) as process:
+        await process.accept()
+        assert await until(lambda: depth_is(broker, "first", 1))
+        rabbitmq_node.stop()
+        try:
+            await asyncio.gather(*(process.accept() for _ in range(50)))
+            await until(lambda: process.dispatcher.refused > 0, 30)
+            assert await process.rows() == 50
+        finally:
+            rabbitmq_node.start()
+        assert await until(process_has_no_rows(process), 60)
+
+        async def all_there() -> bool:
+            # At least once: a publish that was cut in its confirmation is published again.
+            return await broker.depth("first") >= 51
+
+        assert await until(all_there, 30)
