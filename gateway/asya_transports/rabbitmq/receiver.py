@@ -206,7 +206,11 @@ class Receiver:
                 await self._news.wait()
 
     async def leave(self) -> None:
-        """Give back what was not answered: closing the channel does it for all that a handler has seen."""
+        """Give back what was not answered: closing the channel does it for all that a handler has seen.
+
+        A quorum queue that hands out a message in the very moment of the cancellation never sends it, and counts
+        it as delivered; nothing a client can do prevents that.
+        """
         channel, self._channel = self._channel, None
         if channel is None or channel.is_closed:
             return
