@@ -84,7 +84,7 @@ class Keeper:
                 try:
                     await self._keep(self._wake)
                     pause = 0.1
-                except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                except Exception as error:  # noqa: BLE001 - a thread that ended would lose every lease
                     logger.warning("leases and bell: %s", str(error) or type(error).__name__)
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(pause):

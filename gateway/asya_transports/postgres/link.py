@@ -83,7 +83,13 @@ def port_errors() -> Iterator[None]:
         raise Refused(f"the database refused the message: {error}") from error
     except asyncpg.UndefinedTableError as error:
         raise Unavailable(f"the queues' tables do not exist yet (asya migrate creates them): {error}") from error
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (
+        OSError,
+        TimeoutError,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        asyncpg.InternalClientError,
+    ) as error:
         raise Unavailable(f"the database is not available: {str(error) or type(error).__name__}") from error
 
 

@@ -138,7 +138,7 @@ class Publisher:
                 )
                 await wire.open()
                 await self._ensure_exchange(wire, 1)
-        except (OSError, TimeoutError, ChannelClosed, Unavailable) as error:
+        except (OSError, ValueError, TimeoutError, ChannelClosed, Unavailable) as error:
             if wire is not None:
                 wire.abort("the handshake failed")
             reason = str(error) or type(error).__name__
