@@ -1,0 +1,121 @@
+"""What existing sidecars, autoscalers and consoles see of our queues in RabbitMQ."""
+
+import urllib.parse
+from collections.abc import AsyncIterator
+
+import aio_pika
+import pytest
+
+from asya_transports.port import Message, Queue, Unavailable, Unroutable
+from asya_transports.rabbitmq.frames import Publication
+from asya_transports.rabbitmq.publisher import Publisher
+from asya_transports.rabbitmq.transport import RabbitTransport
+from asya_transports.settings import RabbitSettings
+from tests.contract.transport_harness import message, next_of, publish
+from tests.servers.rabbitmq import RabbitNode
+
+
+@pytest.fixture
+async def transport(rabbitmq_vhost_url: str) -> AsyncIterator[RabbitTransport]:
+    transport = RabbitTransport(RabbitSettings(rabbitmq_vhost_url), "ns")
+    yield transport
+    await transport.close()
+
+
+@pytest.fixture
+async def peer(rabbitmq_vhost_url: str) -> AsyncIterator[aio_pika.abc.AbstractChannel]:
+    """A channel of another client: a sidecar, say."""
+    async with await aio_pika.connect(rabbitmq_vhost_url) as connection, connection.channel() as channel:
+        yield channel
+
+
+async def test_a_sidecar_can_declare_a_foreign_queue_as_it_always_does(
+    transport: RabbitTransport, peer: aio_pika.abc.AbstractChannel
+) -> None:
+    await transport.declare(Queue("worker", foreign=True))
+    exchange = await peer.declare_exchange("asya", "topic", durable=True)
+    queue = await peer.declare_queue("asya-ns-worker", durable=True)  # a 406 where any argument differs
+    await queue.bind(exchange, "worker")
+    await transport.publish([Message("worker", b"{}", id="the-task")])
+    received = await queue.get(timeout=5)
+    assert received is not None
+    assert received.routing_key == "worker"
+    assert received.exchange == "asya"
+    assert received.content_type == "application/json"
+    assert received.delivery_mode == aio_pika.DeliveryMode.PERSISTENT
+    assert received.message_id == "the-task"
+    await received.ack()
+
+
+async def test_a_queue_is_bound_with_the_actor_and_with_its_own_name(
+    transport: RabbitTransport, peer: aio_pika.abc.AbstractChannel
+) -> None:
+    await transport.declare(Queue("worker"))
+    exchange = await peer.get_exchange("asya")
+    for key in ("worker", "asya-ns-worker"):
+        await exchange.publish(aio_pika.Message(key.encode()), key, mandatory=True)
+    async with transport.receive("worker", prefetch=2) as stream:
+        bodies = set()
+        for _ in range(2):
+            delivery = await next_of(stream)
+            bodies.add(delivery.body)
+            await delivery.ack()
+    assert bodies == {b"worker", b"asya-ns-worker"}
+
+
+async def test_a_queue_that_a_sidecar_made_is_used_as_it_is_and_still_counts(
+    transport: RabbitTransport, peer: aio_pika.abc.AbstractChannel
+) -> None:
+    await peer.declare_queue("asya-ns-worker", durable=True)
+    await transport.declare(Queue("worker", max_deliveries=3))
+    await publish(transport, "bad")
+    async with transport.receive("worker") as stream, transport.receive_dead_letters() as dead_letters:
+        counts = []
+        for _ in range(3):
+            delivery = await next_of(stream)
+            counts.append(delivery.deliveries)
+            await delivery.nack()
+        dead = await next_of(dead_letters)
+        assert (dead.actor, dead.body, dead.deliveries) == ("worker", b"bad", 3)
+        await dead.ack()
+    assert counts == [1, 2, 3]
+
+
+async def test_without_the_exchange_a_publish_is_unroutable_until_somebody_declares_it(
+    transport: RabbitTransport, peer: aio_pika.abc.AbstractChannel
+) -> None:
+    await transport.declare(Queue("worker"))
+    await publish(transport, "before")
+    await peer.exchange_delete("asya")
+    answers = await transport.publish([message("one"), message("two")])
+    assert all(isinstance(answer, Unroutable) for answer in answers)
+    await transport.declare(Queue("worker"))
+    await publish(transport, "after", "all")
+
+
+async def test_wrong_credentials_are_said_and_not_waited_for(rabbitmq_vhost_url: str) -> None:
+    parts = urllib.parse.urlsplit(rabbitmq_vhost_url)
+    url = urllib.parse.urlunsplit(parts._replace(netloc=f"guest:wrong@{parts.hostname}:{parts.port}"))
+    transport = RabbitTransport(RabbitSettings(url), "ns")
+    [answer] = await transport.publish([message("x")])
+    assert isinstance(answer, Unavailable)
+    assert "403" in str(answer)
+    with pytest.raises(Unavailable):
+        await transport.declare(Queue("worker"))
+    await transport.close()
+
+
+async def test_a_message_over_the_brokers_own_limit_is_refused_alone(rabbitmq_node: RabbitNode) -> None:
+    """The broker closes the channel for it (406), which also loses the confirmations of the messages beside it."""
+    vhost = rabbitmq_node.create_vhost("limited")
+    try:
+        settings = RabbitSettings(vhost)
+        transport, publisher = RabbitTransport(settings, "ns"), Publisher(settings)
+        await transport.declare(Queue("worker"))
+        bodies = [b"small", bytes(134217728 + 1), b"other"]
+        answers = await publisher.publish([Publication("asya", "worker", body) for body in bodies])
+        assert [type(answer).__name__ for answer in answers] == ["NoneType", "Refused", "NoneType"]
+        await publisher.close()
+        await transport.close()
+    finally:
+        rabbitmq_node.delete_vhost("limited")
