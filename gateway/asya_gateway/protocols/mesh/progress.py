@@ -32,7 +32,7 @@ def decode_progress(task_id: str, body: Body) -> ProgressReport | PauseReport:
     A report that carries `pause_metadata` is a pause whatever its status says: existing sidecars say `completed`.
     """
     check_same_id(body, task_id)
-    if body.get("pause_metadata") is not None or body.get("status") in _WAITING:
+    if body.get("pause_metadata") is not None or body.get("status") in tuple(_WAITING):
         return _pause(task_id, body)
     state = _state(body.get("status"))
     route = read_route(body)

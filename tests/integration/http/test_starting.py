@@ -1,0 +1,78 @@
+"""The port is open before the database is there: alive, not ready, and saying so."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+
+import aiohttp
+import pytest
+
+from asya_gateway.app import build_app, serve
+from asya_gateway.domain.tasks import TaskRules, Tasks
+from asya_gateway.settings import Mode
+from tests.support.gateway import compile_schema, make_flows, make_settings
+from tests.support.storage import make_storage
+
+
+def _application(mode: str) -> aiohttp.web.Application:
+    storage = make_storage("postgresql://127.0.0.1:1/nowhere").storage
+    tasks = Tasks(storage.tasks, storage.feed, storage.fly, TaskRules("http://mesh"), compile_schema)
+    return build_app(make_settings(gateway_mode=mode), tasks, make_flows())
+
+
+async def test_a_starting_gateway_is_alive_and_not_ready() -> None:
+    """semantics.md: '`/health` 200 `OK`, always. `/health/ready` fails before start has finished'."""
+    stop, connect = asyncio.Event(), asyncio.Event()
+
+    @contextlib.asynccontextmanager
+    async def parts() -> AsyncGenerator[None]:
+        await connect.wait()
+        yield
+
+    port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    served = asyncio.create_task(serve(_application("testing"), parts(), stop, port.set_result))
+    url = f"http://127.0.0.1:{await port}"
+    async with aiohttp.ClientSession() as session:
+        async with session.get(url + "/health") as response:
+            assert (response.status, await response.text()) == (200, "OK")
+        async with session.get(url + "/health/ready") as response:
+            assert (response.status, await response.text()) == (503, "starting")
+        async with session.get(url + "/tasks/x") as response:
+            assert (response.status, response.headers["Retry-After"]) == (503, "1")
+        connect.set()
+        async with asyncio.timeout(5):
+            while True:
+                async with session.get(url + "/health/ready") as response:
+                    if response.status == 200:
+                        break
+    stop.set()
+    await served
+
+
+async def test_a_start_that_fails_closes_the_port() -> None:
+    @contextlib.asynccontextmanager
+    async def parts() -> AsyncGenerator[None]:
+        raise ConnectionRefusedError("no database")
+        yield
+
+    port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    with pytest.raises(ConnectionRefusedError):
+        await serve(_application("api"), parts(), asyncio.Event(), port.set_result)
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(aiohttp.ClientConnectorError):
+            await session.get(f"http://127.0.0.1:{await port}/health")
+
+
+def _routes(mode: Mode) -> set[tuple[str, str]]:
+    routes = _application(mode).router.routes()
+    return {(route.method, route.resource.canonical) for route in routes if route.resource is not None}
+
+
+def test_each_mode_serves_its_own_routes() -> None:
+    """Seed, "Deployment": api is external-facing, mesh internal-only, testing has all routes."""
+    api, mesh, both = _routes(Mode.API), _routes(Mode.MESH), _routes(Mode.TESTING)
+    assert ("POST", "/tools/call") in api - mesh
+    assert ("POST", "/mesh/{id}/progress") in mesh - api
+    assert ("POST", "/tasks") in mesh - api
+    assert ("GET", "/tasks") in api - mesh
+    assert both == api | mesh

@@ -1,0 +1,150 @@
+"""Waiting, listing, canceling and answering over REST."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from asya_crds import jsontext
+from tests.support.gateway import Gateway, start_gateway
+
+
+async def _next_created(gateway: Gateway) -> str:
+    """The id of the newest task, once there is one."""
+    async with asyncio.timeout(5):
+        while not (tasks := (await gateway.get("/tasks"))[1]["tasks"]):
+            pass
+    return str(tasks[0]["id"])
+
+
+async def test_who_waits_gets_the_finished_task(gateway: Gateway) -> None:
+    """semantics.md: '`Prefer: wait=N` (capped at 60 s): 200 with the finished task, else 202 with the handle.'"""
+    headers = {"Prefer": "wait=30"}
+    waiting = asyncio.create_task(gateway.post("/tools/call", {"name": "anything"}, headers=headers))
+    await gateway.finish(await _next_created(gateway), {"answer": 42})
+    status, task = await waiting
+    assert (status, task["status"], task["result"]) == (200, "succeeded", {"answer": 42})
+
+
+@pytest.mark.parametrize("wait", ["0", "1"])
+async def test_who_waits_too_shortly_gets_the_handle(gateway: Gateway, wait: str) -> None:
+    headers = {"Prefer": f"wait={wait}", "Content-Type": "application/json"}
+    url = gateway.url + "/tools/call"
+    async with gateway.session.post(url, data='{"name":"anything"}', headers=headers) as response:
+        assert (response.status, response.headers["Preference-Applied"]) == (202, f"wait={wait}")
+        handle = jsontext.loads((await response.json())["content"][0]["text"])
+        assert response.headers["Location"] == f"/tasks/{handle['task_id']}"
+
+
+async def test_a_wait_is_capped(database_url: str) -> None:
+    async with start_gateway(database_url, rest_max_wait=0.05) as gateway:
+        url, headers = gateway.url + "/tools/call", {"Prefer": "wait=600"}
+        async with gateway.session.post(url, data='{"name":"anything"}', headers=headers) as response:
+            assert (response.status, response.headers["Preference-Applied"]) == (202, "wait=0.05")
+
+
+async def test_links_are_absolute_where_the_public_url_is_known(database_url: str) -> None:
+    async with start_gateway(database_url, public_url="https://asya.example.com/") as gateway:
+        _, answer = await gateway.post("/tools/call", {"name": "anything"})
+        handle = jsontext.loads(answer["content"][0]["text"])
+        assert handle["status_url"] == f"https://asya.example.com/tasks/{handle['task_id']}"
+        assert handle["stream_url"] == f"https://asya.example.com/stream/{handle['task_id']}"
+
+
+async def test_the_callers_trace_goes_into_the_envelope(gateway: Gateway) -> None:
+    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    await gateway.post("/tools/call", {"name": "anything"}, headers={"traceparent": parent, "tracestate": "a=1"})
+    headers = jsontext.loads(gateway.running.handed[0].body)["headers"]
+    assert (headers["traceparent"], headers["tracestate"]) == (parent, "a=1")
+
+
+async def test_lists_go_page_by_page_newest_first(gateway: Gateway) -> None:
+    created = [await gateway.submit() for _ in range(5)]
+    seen, path = [], "/tasks?limit=2"
+    while True:
+        _, page = await gateway.get(path)
+        assert "payload" not in page["tasks"][0]
+        seen += [task["id"] for task in page["tasks"]]
+        if page["next_cursor"] is None:
+            break
+        path = f"/tasks?limit=2&cursor={page['next_cursor']}"
+    assert seen == created[::-1]
+
+
+async def test_lists_are_filtered(gateway: Gateway) -> None:
+    done, other = await gateway.submit(), await gateway.submit("shout", {"text": "x"})
+    await gateway.finish(done)
+
+    async def ids(query: str) -> list[Any]:
+        return [task["id"] for task in (await gateway.get(f"/tasks?{query}"))[1]["tasks"]]
+
+    assert await ids("status=succeeded") == [done]
+    assert await ids("flow=shout") == [other]
+    assert await ids("flow=nothing") == []
+    assert await ids("context_id=nothing") == []
+
+
+async def test_a_task_is_canceled_once(gateway: Gateway) -> None:
+    """semantics.md: 'Cancel or resume of a task in the wrong state: 409.'"""
+    task_id = await gateway.submit()
+    status, task = await gateway.post(f"/tasks/{task_id}/cancel", {"reason": "changed my mind"})
+    assert (status, task["status"], task["error"]["class"]) == (200, "canceled", "canceled")
+    assert task["message"] == "changed my mind"
+    assert (await gateway.post(f"/tasks/{task_id}/cancel"))[0] == 409
+    assert (await gateway.post("/tasks/nobody/cancel"))[0] == 404
+    assert await gateway.get(f"/mesh/{task_id}/active") == (410, {"active": False})
+
+
+PAUSE = {
+    "status": "completed",
+    "message": "Paused: waiting for external input",
+    "prev": ["first", "x-pause"],
+    "curr": "x-resume",
+    "next": ["second"],
+    "pause_metadata": {"prompt": "Approve?", "fields": [{"name": "ok", "type": "boolean"}]},
+}
+
+
+async def test_a_pause_is_shown_answered_once_and_sent_on(gateway: Gateway) -> None:
+    """wire.md, "Pause and resume"; semantics.md: 'the first answer wins (a second gets 409)'."""
+    task_id = await gateway.submit()
+    assert (await gateway.post(f"/mesh/{task_id}/progress", PAUSE))[0] == 200
+    _, task = await gateway.get(f"/tasks/{task_id}")
+    assert (task["status"], task["pause"]["id"], task["pause"]["prompt"]) == ("paused", "hop-2", "Approve?")
+    assert task["pause"]["schema"]["properties"] == {"ok": {"type": "boolean"}}
+    assert await gateway.get(f"/mesh/{task_id}/active") == (410, {"active": False})
+    resume = f"/tasks/{task_id}/resume"
+    status, answer = await gateway.post(resume, {"answer": {"ok": "yes"}})
+    assert (status, answer["error"]["code"]) == (400, "invalid_arguments")
+    assert (await gateway.post(resume, {}))[1]["error"]["field"] == "answer"
+    assert (await gateway.post(resume, {"answer": {"ok": True}, "pause_id": "other"}))[0] == 409
+    status, task = await gateway.post(resume, {"answer": {"ok": True}, "pause_id": "hop-2"})
+    assert (status, task["status"], task["pause"]) == (200, "running", None)
+    assert (await gateway.post(resume, {"answer": {"ok": True}}))[0] == 409
+    envelope = jsontext.loads(gateway.running.handed[-1].body)
+    assert (envelope["id"], envelope["route"]["curr"]) == (f"resume-{task_id}", "x-resume")
+    assert envelope["payload"] == {"ok": True}
+
+
+async def test_reports_under_the_resume_id_are_the_tasks(gateway: Gateway) -> None:
+    """wire.md: 'the gateway aliases it to the task on every mesh route'."""
+    task_id = await gateway.submit()
+    alias = f"/mesh/resume-{task_id}"
+    report = {"id": f"resume-{task_id}", "status": "received", "curr": "x-resume", "next": []}
+    assert (await gateway.post(f"{alias}/progress", report))[0] == 200
+    assert (await gateway.get(alias))[1]["id"] == task_id
+    async with gateway.stream(f"{alias}/stream") as reader:
+        assert (await gateway.post(f"{alias}/fly", {"t": 1}))[0] == 200
+        final = {"id": f"resume-{task_id}", "status": "succeeded", "result": 1}
+        assert (await gateway.post(f"{alias}/final", final))[0] == 200
+        assert [event.name for event in await reader.all()] == ["update", "update", "partial", "update"]
+    assert await gateway.get(f"{alias}/active") == (410, {"active": False})
+
+
+async def test_who_waits_hears_that_the_task_asks_something(gateway: Gateway) -> None:
+    headers = {"Prefer": "wait=30"}
+    waiting = asyncio.create_task(gateway.post("/tools/call", {"name": "anything"}, headers=headers))
+    await gateway.post(f"/mesh/{await _next_created(gateway)}/progress", PAUSE)
+    status, answer = await waiting
+    assert status == 202
+    assert jsontext.loads(answer["content"][0]["text"])["message"] == "Task waits for an answer"
