@@ -16,6 +16,7 @@ from asya_gateway.protocols.http.guard import Guard
 from asya_gateway.protocols.http.keys import FLOWS, READINESS, SETTINGS, STREAMS, TASKS
 from asya_gateway.protocols.http.readiness import Readiness
 from asya_gateway.protocols.http.sse import Streams
+from asya_gateway.protocols.mcp import routes as mcp
 from asya_gateway.protocols.mesh import routes as mesh
 from asya_gateway.protocols.mesh.openapi import PATHS as MESH_PATHS
 from asya_gateway.protocols.rest import routes as rest
@@ -60,11 +61,11 @@ def build_app(settings: Settings, tasks: Tasks, flows: FlowRegistry, more: Itera
 def _routes_of(mode: Mode) -> list[Routes]:
     match mode:
         case Mode.API:
-            return [rest.register]
+            return [rest.register, mcp.register]
         case Mode.MESH:
             return [mesh.register]
         case Mode.TESTING:
-            return [rest.register, mesh.register]
+            return [rest.register, mcp.register, mesh.register]
 
 
 def _described(mode: Mode) -> openapi.Paths:

@@ -1,0 +1,124 @@
+"""From a checked request to its HTTP response: one JSON document, or an event stream that ends with the answer."""
+
+import logging
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+from aiohttp import web
+
+from asya_gateway.domain.errors import GatewayError
+from asya_gateway.domain.task import JsonText
+from asya_gateway.protocols.http.answers import NO_STORE, json_response
+from asya_gateway.protocols.http.jsonrpc import INTERNAL_ERROR, Id, RpcError, error_text, result_text
+from asya_gateway.protocols.http.keys import SETTINGS, STREAMS
+from asya_gateway.protocols.http.sse import event_bytes
+from asya_gateway.protocols.mcp.accepting import Accepted
+from asya_gateway.protocols.mcp.asking import Ask
+from asya_gateway.protocols.mcp.channels import Held, Silent, Streamed
+from asya_gateway.protocols.mcp.errors import Refused, Unanswerable, status_of
+from asya_gateway.protocols.mcp.methods import Method
+from asya_gateway.protocols.mcp.results import Result
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A response message, and what HTTP says beside it where no stream has begun."""
+
+    text: JsonText
+    status: HTTPStatus = HTTPStatus.OK
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def failed(cls, error: RpcError, id: Id | None, *, stateless: bool) -> "Settled":
+        """The answer that is an error."""
+        headers: dict[str, str] = {}
+        if isinstance(error, Unanswerable) and error.retry_after is not None:
+            headers["Retry-After"] = str(error.retry_after)
+        return cls(error_text(error, id), status_of(error, stateless=stateless), headers)
+
+
+async def settle(ask: Ask, work: Awaitable[Result | Held]) -> Settled | Held:
+    """Await a result and make it a message; whatever goes wrong becomes an error message, since a caller that
+    gets no answer would have to call again."""
+    try:
+        outcome = await work
+        if not isinstance(outcome, Result):
+            return outcome
+        return Settled(result_text(ask.id, outcome.text(ask.revision)))
+    except RpcError as error:
+        failure = error
+    except GatewayError as error:
+        failure = Unanswerable(error)
+    except ConnectionError:
+        # The client is gone; whoever holds its stream knows what that means.
+        raise
+    except Exception:
+        log.exception("%s failed", ask.method)
+        failure = Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error", INTERNAL_ERROR)
+    return Settled.failed(failure, ask.id, stateless=ask.revision.stateless)
+
+
+async def answer(http: web.Request, ask: Ask, method: Method, accepted: Accepted) -> web.StreamResponse:
+    """Call the method and answer in a form that the client takes. Nothing is sent before the method has checked
+    its parameters, so that refusals have their status. Raises Refused."""
+    outcome = await settle(ask, method(ask))
+    if isinstance(outcome, Settled):
+        return respond(outcome, accepted)
+    if outcome.needs_stream and not accepted.stream:
+        outcome.abandon()
+        raise Refused(HTTPStatus.NOT_ACCEPTABLE, "Accept: expected text/event-stream")
+    if not accepted.stream:
+        return respond(await hold(ask, outcome), accepted)
+    return await _stream(http, ask, outcome)
+
+
+async def hold(ask: Ask, held: Held) -> Settled:
+    """The answer of a request whose client hears nothing before it."""
+    settled: Settled | Held | None = None
+    try:
+        settled = await settle(ask, held.run(Silent()))
+    finally:
+        if settled is None:
+            held.abandon()
+    assert isinstance(settled, Settled)  # run returns a Result
+    return settled
+
+
+async def _stream(http: web.Request, ask: Ask, held: Held) -> web.StreamResponse:
+    settled: Settled | Held | None = None
+    interval = http.app[SETTINGS].keepalive_interval
+    try:
+        async with http.app[STREAMS].open(http, patient=held.patient) as stream:
+            settled = await settle(ask, held.run(Streamed(stream, interval)))
+            assert isinstance(settled, Settled)  # run returns a Result
+            await stream.send(settled.text, event="message")
+    except GatewayError as error:
+        # No stream could be opened, and nothing was sent yet.
+        return respond(
+            Settled.failed(Unanswerable(error), ask.id, stateless=ask.revision.stateless), Accepted(True, True)
+        )
+    finally:
+        if settled is None:
+            held.abandon()
+    return stream.response
+
+
+def respond(settled: Settled, accepted: Accepted) -> web.Response:
+    """One message as a whole response."""
+    if accepted.json or settled.status >= HTTPStatus.MULTIPLE_CHOICES:
+        return json_response(settled.text, status=settled.status, headers=settled.headers)
+    headers = {**NO_STORE, **settled.headers, "Content-Type": "text/event-stream"}
+    return web.Response(status=settled.status, body=event_bytes(settled.text, event="message"), headers=headers)
+
+
+def refuse(error: RpcError, id: Id | None, *, stateless: bool) -> web.Response:
+    """The answer to what never became a request."""
+    return respond(Settled.failed(error, id, stateless=stateless), Accepted(json=True, stream=False))
+
+
+def batch_text(messages: list[Settled]) -> JsonText:
+    """The answers of a batch, in its order."""
+    return f"[{','.join(message.text for message in messages)}]"

@@ -1,0 +1,59 @@
+"""One request as its method sees it: the same in both eras, with what differs behind `revision`."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from asya_gateway.domain.flows import FlowRegistry
+from asya_gateway.domain.task import Caller
+from asya_gateway.domain.tasks import Tasks
+from asya_gateway.protocols.http.callers import caller_of
+from asya_gateway.protocols.http.jsonrpc import Id, Request
+from asya_gateway.protocols.http.keys import FLOWS, READINESS, SETTINGS, TASKS
+from asya_gateway.protocols.mcp.detached import DETACHED, Detached
+from asya_gateway.protocols.mcp.envelope import ProgressToken, meta_of, progress_token, trace_context
+from asya_gateway.protocols.mcp.routing import Headers
+from asya_gateway.protocols.mcp.versions import Revision
+from asya_gateway.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A request that passed every check of its era, with the parts of the gateway that a method may use."""
+
+    id: Id
+    method: str
+    params: Mapping[str, Any]
+    revision: Revision
+    headers: Headers
+    caller: Caller
+    progress_token: ProgressToken | None
+    trace: Mapping[str, str]
+    tasks: Tasks
+    flows: FlowRegistry
+    settings: Settings
+    detached: Detached
+    draining: Callable[[], bool]
+
+
+def ask_of(http: web.Request, request: Request, revision: Revision) -> Ask:
+    """Raises InvalidParams for a `_meta` that is malformed."""
+    app, meta = http.app, meta_of(request.params)
+    readiness = app[READINESS]
+    return Ask(
+        id=request.id,
+        method=request.method,
+        params=request.params,
+        revision=revision,
+        headers=http.headers,
+        caller=caller_of(http),
+        progress_token=progress_token(meta),
+        trace=trace_context(meta, http.headers),
+        tasks=app[TASKS],
+        flows=app[FLOWS],
+        settings=app[SETTINGS],
+        detached=app[DETACHED],
+        draining=lambda: readiness.draining,
+    )

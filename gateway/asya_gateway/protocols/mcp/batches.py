@@ -1,0 +1,49 @@
+"""Batches, which 2025-03-26 alone has ("Batching": receiving them MUST be supported)."""
+
+import asyncio
+from typing import Any
+
+from aiohttp import web
+
+from asya_gateway.protocols.http.jsonrpc import InvalidMessage, Request, RpcError, parse_message
+from asya_gateway.protocols.mcp.accepting import Accepted
+from asya_gateway.protocols.mcp.answering import Settled, batch_text, hold, respond, settle
+from asya_gateway.protocols.mcp.asking import ask_of
+from asya_gateway.protocols.mcp.errors import MethodNotFound, shown
+from asya_gateway.protocols.mcp.methods import HANDSHAKE_METHODS
+from asya_gateway.protocols.mcp.versions import Revision
+
+LARGEST_BATCH = 50
+"""Messages; each may hold a task of its own, so their number is bounded like everything that a caller sends."""
+
+
+async def answer_batch(http: web.Request, batch: list[Any], accepted: Accepted) -> web.Response:
+    """Every message on its own, at the same time; 202 where none of them asks for an answer. Raises
+    InvalidMessage for an empty or oversized batch."""
+    if not 1 <= len(batch) <= LARGEST_BATCH:
+        raise InvalidMessage(f"expected a batch of 1 to {LARGEST_BATCH} messages")
+    settled = await asyncio.gather(*(_answer_one(http, value) for value in batch))
+    answers = [each for each in settled if each is not None]
+    if not answers:
+        return web.Response(status=202)
+    return respond(Settled(batch_text(answers)), accepted)
+
+
+async def _answer_one(http: web.Request, value: Any) -> Settled | None:
+    try:
+        message = parse_message(value)
+    except InvalidMessage as error:
+        return Settled.failed(error, error.id, stateless=False)
+    if not isinstance(message, Request):
+        return None
+    try:
+        if message.method == "initialize":
+            raise InvalidMessage("initialize must not be part of a batch", message.id)
+        method = HANDSHAKE_METHODS.get(message.method)
+        if method is None:
+            raise MethodNotFound(shown(message.method))
+        ask = ask_of(http, message, Revision.MARCH_2025)
+    except RpcError as error:
+        return Settled.failed(error, message.id, stateless=False)
+    outcome = await settle(ask, method(ask))
+    return outcome if isinstance(outcome, Settled) else await hold(ask, outcome)

@@ -1,0 +1,63 @@
+"""Flows that speak MCP themselves: a result that is a tool's result already.
+
+An object with a list `content` of valid content blocks, and no member that a CallToolResult lacks, goes out as it
+is: images, audio, embedded resources and `isError` are the flow's to choose. Anything else is plain data, so that a
+flow whose data merely has a member called `content` is not torn apart.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from asya_crds import jsontext
+from asya_gateway.domain.task import JsonText
+from asya_gateway.protocols.mcp.versions import Revision
+
+MEMBERS = frozenset({"content", "structuredContent", "isError", "_meta"})
+
+_REQUIRED: dict[str, tuple[str, ...]] = {
+    "text": ("text",),
+    "image": ("data", "mimeType"),
+    "audio": ("data", "mimeType"),
+    "resource_link": ("uri", "name"),
+}
+"""Members of each block type that must be there, strings all of them; embedded resources have a rule of their own."""
+
+
+def tool_result(text: JsonText, revision: Revision) -> dict[str, Any] | None:
+    """The members of a tool's result where the flow made one that this revision can carry, else None."""
+    if not text.startswith("{") or '"content"' not in text:
+        return None
+    value = jsontext.loads(text, max_depth=2 * jsontext.MAX_DEPTH)
+    if not isinstance(value, dict) or not MEMBERS.issuperset(value):
+        return None
+    blocks = value.get("content")
+    if not isinstance(blocks, list) or not blocks or not all(is_block(block, revision) for block in blocks):
+        return None
+    if not isinstance(value.get("isError", False), bool) or not isinstance(value.get("_meta", {}), dict):
+        return None
+    return _for_revision(value, revision)
+
+
+def is_block(block: Any, revision: Revision) -> bool:
+    """Whether this is a content block of a type that the revision knows."""
+    if not isinstance(block, Mapping) or block.get("type") not in revision.content_types:
+        return False
+    if block["type"] == "resource":
+        return _is_embedded(block.get("resource"))
+    return all(isinstance(block.get(member), str) for member in _REQUIRED[block["type"]])
+
+
+def _is_embedded(resource: Any) -> bool:
+    if not isinstance(resource, Mapping) or not isinstance(resource.get("uri"), str):
+        return False
+    return isinstance(resource.get("text"), str) or isinstance(resource.get("blob"), str)
+
+
+def _for_revision(value: dict[str, Any], revision: Revision) -> dict[str, Any]:
+    structured = value.get("structuredContent")
+    if structured is None or (revision.structured and (revision.any_structured or isinstance(structured, dict))):
+        return {"isError": False, **value}
+    rest = {member: item for member, item in value.items() if member != "structuredContent"}
+    if revision.structured:
+        rest["structuredContent"] = {"result": structured}
+    return {"isError": False, **rest}

@@ -1,0 +1,82 @@
+"""What a request says of itself in `params._meta`: version and capabilities, progress token, trace context."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from asya_gateway.protocols.http.jsonrpc import LARGEST_ID, LONGEST_ID
+from asya_gateway.protocols.http.tracing import combined_tracestate, is_traceparent, trace_headers
+from asya_gateway.protocols.mcp.errors import InvalidParams
+from asya_gateway.protocols.mcp.routing import Headers
+
+PREFIX = "io.modelcontextprotocol/"
+VERSION_KEY = PREFIX + "protocolVersion"
+CAPABILITIES_KEY = PREFIX + "clientCapabilities"
+CLIENT_KEY = PREFIX + "clientInfo"
+LOG_LEVEL_KEY = PREFIX + "logLevel"
+SERVER_KEY = PREFIX + "serverInfo"
+SUBSCRIPTION_KEY = PREFIX + "subscriptionId"
+
+LOG_LEVELS = frozenset({"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"})
+
+ProgressToken = str | int
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """The required part of a stateless request's `_meta` (2026-07-28, basic, "_meta"). Capabilities hold for this
+    one request and are never remembered."""
+
+    version: str
+    capabilities: Mapping[str, Any]
+
+
+def meta_of(params: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`params._meta`, empty where it is absent. Raises InvalidParams."""
+    meta = params.get("_meta", {})
+    if not isinstance(meta, Mapping):
+        raise InvalidParams("params._meta: expected an object")
+    return meta
+
+
+def read_envelope(params: Mapping[str, Any]) -> Envelope:
+    """Raises InvalidParams naming the key ("a server MUST reject a request that lacks a required field")."""
+    meta = meta_of(params)
+    version, capabilities = meta.get(VERSION_KEY), meta.get(CAPABILITIES_KEY)
+    if not isinstance(version, str):
+        raise InvalidParams(f"params._meta: expected {VERSION_KEY}, a string")
+    if not isinstance(capabilities, Mapping):
+        raise InvalidParams(f"params._meta: expected {CAPABILITIES_KEY}, an object")
+    client = meta.get(CLIENT_KEY)
+    if client is not None and not isinstance(client, Mapping):
+        raise InvalidParams(f"params._meta: expected {CLIENT_KEY} to be an object")
+    level = meta.get(LOG_LEVEL_KEY)
+    if level is not None and level not in LOG_LEVELS:
+        raise InvalidParams(f"params._meta: expected {LOG_LEVEL_KEY} to be one of {', '.join(sorted(LOG_LEVELS))}")
+    return Envelope(version, capabilities)
+
+
+def progress_token(meta: Mapping[str, Any]) -> ProgressToken | None:
+    """The token under which the caller wants to hear of progress. Raises InvalidParams."""
+    token = meta.get("progressToken")
+    match token:
+        case None:
+            return None
+        case str() if len(token) <= LONGEST_ID:
+            return token
+        case int() if not isinstance(token, bool) and -LARGEST_ID <= token < LARGEST_ID:
+            return token
+        case _:
+            raise InvalidParams(
+                f"params._meta.progressToken: expected an integer, or a string of at most {LONGEST_ID} characters"
+            )
+
+
+def trace_context(meta: Mapping[str, Any], headers: Headers) -> dict[str, str]:
+    """`traceparent` and `tracestate` of `_meta` (SEP-414), else of the HTTP request; invalid ones are dropped."""
+    parent = meta.get("traceparent")
+    if not isinstance(parent, str) or not is_traceparent(parent):
+        return trace_headers(headers)
+    state = meta.get("tracestate")
+    combined = combined_tracestate([state]) if isinstance(state, str) else None
+    return {"traceparent": parent, **({"tracestate": combined} if combined else {})}

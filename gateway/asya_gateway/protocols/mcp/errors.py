@@ -1,0 +1,155 @@
+"""What can go wrong in MCP's own words, and the one table from the domain's errors to them."""
+
+from http import HTTPStatus
+
+from asya_gateway.domain.errors import (
+    Conflict,
+    FlowNotFound,
+    GatewayError,
+    InvalidArguments,
+    InvalidInput,
+    Overloaded,
+    TaskNotFound,
+    TooLarge,
+    Unavailable,
+)
+from asya_gateway.protocols.http.errors import (
+    STATUS_OF,
+    BodyTimeout,
+    HostRefused,
+    OriginRefused,
+    Starting,
+    StreamsExhausted,
+)
+from asya_gateway.protocols.http.jsonrpc import (
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    METHOD_NOT_FOUND,
+    PARSE_ERROR,
+    InvalidMessage,
+    RpcError,
+)
+from asya_gateway.protocols.mcp.versions import STATELESS
+
+LONGEST_MESSAGE = 4000
+"""Characters of an error's message."""
+
+HEADER_MISMATCH = -32020
+UNSUPPORTED_VERSION = -32022
+RESOURCE_NOT_FOUND_BEFORE_2026 = -32002
+
+CODE_OF: dict[type[GatewayError], int] = {
+    InvalidInput: INVALID_PARAMS,
+    InvalidArguments: INVALID_PARAMS,
+    TooLarge: INVALID_REQUEST,
+    FlowNotFound: INVALID_PARAMS,
+    TaskNotFound: INVALID_PARAMS,
+    Conflict: INVALID_REQUEST,
+    Unavailable: INTERNAL_ERROR,
+    Overloaded: INTERNAL_ERROR,
+    StreamsExhausted: INTERNAL_ERROR,
+    Starting: INTERNAL_ERROR,
+    OriginRefused: INVALID_REQUEST,
+    HostRefused: INVALID_REQUEST,
+    BodyTimeout: INVALID_REQUEST,
+}
+"""Each error has its own row (a test walks the tree). Arguments against a tool's schema do not come here: the
+specification wants them in the tool's result, so that a model can correct itself (server/tools, "Error Handling")."""
+
+_HTTP_OF = {
+    PARSE_ERROR: HTTPStatus.BAD_REQUEST,
+    INVALID_REQUEST: HTTPStatus.BAD_REQUEST,
+    METHOD_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    INVALID_PARAMS: HTTPStatus.BAD_REQUEST,
+    HEADER_MISMATCH: HTTPStatus.BAD_REQUEST,
+    UNSUPPORTED_VERSION: HTTPStatus.BAD_REQUEST,
+}
+"""Statuses of the stateless revision (basic, "Error Codes"); what it leaves open is 200, an answer like any other."""
+
+_TRANSPORT_TELLS = frozenset(
+    {
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.MISDIRECTED_REQUEST,
+    }
+)
+"""Statuses that proxies and clients act upon whatever the body says, so they are kept in every revision."""
+
+
+class Refused(RpcError):
+    """A request that HTTP itself answers with a status of its own, whatever the code would get."""
+
+    def __init__(self, status: HTTPStatus, message: str, code: int = INVALID_REQUEST) -> None:
+        super().__init__(code, message)
+        self.status = status
+
+
+class MethodNotFound(RpcError):
+    """This revision has no such method."""
+
+    def __init__(self, method: str) -> None:
+        super().__init__(METHOD_NOT_FOUND, f"Method not found: {method}")
+
+
+class InvalidParams(RpcError):
+    """The method's parameters are not what it takes."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(INVALID_PARAMS, message)
+
+
+class HeaderMismatch(RpcError):
+    """A header says something else than the body, or is missing (streamable HTTP, "Server Validation")."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(HEADER_MISMATCH, message)
+
+
+class UnsupportedVersion(RpcError):
+    """No revision of this name is served without a handshake."""
+
+    def __init__(self, requested: str) -> None:
+        data = {"supported": [str(revision) for revision in STATELESS], "requested": shown(requested)}
+        super().__init__(UNSUPPORTED_VERSION, "Unsupported protocol version", data)
+
+
+class Unanswerable(RpcError):
+    """A domain error in MCP's words. `status` is what HTTP says where that matters to proxies and clients."""
+
+    def __init__(self, error: GatewayError) -> None:
+        code = CODE_OF.get(type(error), INTERNAL_ERROR)
+        message = error.message if error.field is None else f"{error.field}: {error.message}"
+        super().__init__(code, bounded(message, LONGEST_MESSAGE))
+        status = STATUS_OF.get(type(error))
+        self.status = status if status in _TRANSPORT_TELLS else None
+        self.retry_after = error.retry_after if isinstance(error, Unavailable) else None
+
+
+def status_of(error: RpcError, *, stateless: bool) -> HTTPStatus:
+    """The HTTP status of an answer that is this error, where no stream has begun.
+
+    Clients that shook hands take a status above 299 for a broken transport, so that errors of the request alone
+    are 200 to them.
+    """
+    if isinstance(error, Refused):
+        return error.status
+    if isinstance(error, Unanswerable) and error.status is not None:
+        return error.status
+    if isinstance(error, InvalidMessage):
+        return HTTPStatus.BAD_REQUEST
+    if not stateless and error.code != PARSE_ERROR:
+        return HTTPStatus.OK
+    return _HTTP_OF.get(error.code, HTTPStatus.OK)
+
+
+def shown(text: str, longest: int = 64) -> str:
+    """What a caller sent, as an error may quote it: cut, and without what a terminal would obey."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in bounded(text, longest))
+
+
+def bounded(text: str, longest: int) -> str:
+    """A text of our own or an actor's, cut."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"

@@ -1,0 +1,56 @@
+"""Who the gateway is: server/discover without a handshake, initialize and ping with one."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from asya_gateway.protocols.mcp.asking import Ask
+from asya_gateway.protocols.mcp.errors import InvalidParams
+from asya_gateway.protocols.mcp.results import SERVER_INFO, Result
+from asya_gateway.protocols.mcp.versions import STATELESS, negotiate
+
+INSTRUCTIONS = (
+    "Each tool runs a pipeline of asynchronous actors. A call that takes longer than its connection may be held, or "
+    "that waits for a person, is answered with a task id and a URL where its result will be; do not call again then."
+)
+
+
+async def discover(ask: Ask) -> Result:
+    """Versions without a handshake alone: the others are offered by initialize (2026-07-28, versioning)."""
+    fields = {
+        "supportedVersions": [str(revision) for revision in STATELESS],
+        "capabilities": capabilities(tools_change=True),
+        "instructions": INSTRUCTIONS,
+    }
+    return Result(fields, cacheable=True)
+
+
+async def initialize(ask: Ask) -> Result:
+    """The handshake. No session is opened: every later request says all that is needed to answer it. Raises
+    InvalidParams."""
+    requested = ask.params.get("protocolVersion")
+    if not isinstance(requested, str):
+        raise InvalidParams("protocolVersion: expected a string")
+    for key in ("capabilities", "clientInfo"):
+        if not isinstance(ask.params.get(key), Mapping):
+            raise InvalidParams(f"{key}: expected an object")
+    revision = negotiate(requested)
+    info = {key: value for key, value in SERVER_INFO.items() if key != "title" or revision.structured}
+    return Result(
+        {
+            "protocolVersion": str(revision),
+            "capabilities": capabilities(tools_change=False),
+            "serverInfo": info,
+            "instructions": INSTRUCTIONS,
+        }
+    )
+
+
+async def ping(ask: Ask) -> Result:
+    """An empty object."""
+    return Result()
+
+
+def capabilities(*, tools_change: bool) -> dict[str, Any]:
+    """What works, and nothing else. Changes of the tool list are told on subscriptions/listen; without a session
+    there is no stream to tell them on."""
+    return {"tools": {"listChanged": tools_change}, "prompts": {}, "resources": {}, "completions": {}}

@@ -1,0 +1,77 @@
+"""Which era a request belongs to, and the checks that a stateless request passes before any work is done.
+
+The order is the specification's where it has one, else the one in which a client learns most: that it disagrees
+with itself before that its version is not served, and that before anything of its method.
+"""
+
+from collections.abc import Container
+from http import HTTPStatus
+
+from asya_gateway.protocols.http.jsonrpc import Notification, Request
+from asya_gateway.protocols.mcp.envelope import VERSION_KEY, meta_of, read_envelope
+from asya_gateway.protocols.mcp.errors import MethodNotFound, Refused, UnsupportedVersion, shown
+from asya_gateway.protocols.mcp.routing import VERSION_HEADER, Headers, check_method, check_name, check_version, single
+from asya_gateway.protocols.mcp.versions import HANDSHAKE, KNOWN_HANDSHAKE, STATELESS, Revision
+
+
+def is_stateless(message: Request | Notification, headers: Headers) -> bool:
+    """Whether a message belongs to the stateless era (2026-07-28, versioning, "Backward Compatibility").
+
+    The body decides, so that a client that forgot the header is told so rather than taken for an old one; a
+    header that names no handshake version is the stateless era's to refuse. Raises UnsupportedVersion for a
+    handshake version in a stateless envelope, InvalidParams for a `_meta` that is no object.
+    """
+    header = single(headers, VERSION_HEADER)
+    declared = meta_of(message.params).get(VERSION_KEY)
+    if declared is None:
+        return header is not None and header not in KNOWN_HANDSHAKE
+    if header in KNOWN_HANDSHAKE and declared == header:
+        raise UnsupportedVersion(header)
+    return True
+
+
+def check_stateless(request: Request, headers: Headers, methods: Container[str]) -> Revision:
+    """The whole ladder of a stateless request; the revision to answer in.
+
+    Raises InvalidParams (-32602), HeaderMismatch (-32020), UnsupportedVersion (-32022), MethodNotFound (-32601).
+    """
+    envelope = read_envelope(request.params)
+    check_version(headers, envelope.version)
+    check_method(headers, request.method)
+    revision = _served(envelope.version)
+    if request.method not in methods:
+        raise MethodNotFound(shown(request.method))
+    check_name(headers, request)
+    return revision
+
+
+def check_notification(notification: Notification, headers: Headers) -> None:
+    """Stateless clients have nothing to notify of over HTTP; what comes is dropped, unless its version is not
+    served. Raises UnsupportedVersion, HeaderMismatch."""
+    declared = meta_of(notification.params).get(VERSION_KEY)
+    version = declared if isinstance(declared, str) else single(headers, VERSION_HEADER)
+    if version is not None:
+        _served(version)
+
+
+def _served(version: str) -> Revision:
+    for revision in STATELESS:
+        if revision == version:
+            return revision
+    raise UnsupportedVersion(version)
+
+
+def handshake_revision(headers: Headers, *, initializing: bool = False) -> Revision:
+    """The revision of a message after a handshake: what the header says, else 2025-03-26, which had no header
+    (2025-11-25, transports, "Protocol Version Header"). Raises Refused (400).
+
+    A client that initializes knows no version yet, so whatever it says then is no mistake.
+    """
+    version = single(headers, VERSION_HEADER)
+    if version is None or initializing:
+        return HANDSHAKE[0]
+    for revision in HANDSHAKE:
+        if revision == version:
+            return revision
+    served = ", ".join(HANDSHAKE)
+    raise Refused(HTTPStatus.BAD_REQUEST, f"{VERSION_HEADER}: expected one of {served}, got {shown(version)}")

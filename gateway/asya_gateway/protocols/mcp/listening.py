@@ -1,0 +1,88 @@
+"""subscriptions/listen (2026-07-28, patterns/subscriptions): one stream that says when the tools have changed."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from asya_gateway.domain.flows import FlowTable
+from asya_gateway.protocols.http.jsonrpc import notification_text
+from asya_gateway.protocols.mcp.asking import Ask
+from asya_gateway.protocols.mcp.channels import Channel
+from asya_gateway.protocols.mcp.envelope import SUBSCRIPTION_KEY
+from asya_gateway.protocols.mcp.errors import InvalidParams
+from asya_gateway.protocols.mcp.results import Result
+
+TICK = 1.0
+
+
+async def listen(ask: Ask) -> "Listening":
+    """Raises InvalidParams."""
+    wanted = ask.params.get("notifications")
+    if not isinstance(wanted, Mapping):
+        raise InvalidParams("notifications: expected an object")
+    tools = wanted.get("toolsListChanged", False)
+    if not isinstance(tools, bool):
+        raise InvalidParams("notifications.toolsListChanged: expected a boolean")
+    return Listening(ask, tools=tools)
+
+
+class Listening:
+    """An open subscription. Keeps the Held promise; a drain ends it at once, and its client listens elsewhere."""
+
+    patient = False
+    needs_stream = True
+
+    def __init__(self, ask: Ask, *, tools: bool) -> None:
+        self._ask = ask
+        self._tools = tools
+        self._meta = {SUBSCRIPTION_KEY: ask.id}
+
+    async def run(self, channel: Channel) -> Result:
+        """Acknowledge first ("MUST be the first message"), then notify until the pod drains."""
+        changed = asyncio.Event()
+        forget = self._watch(changed) if self._tools else _nothing
+        try:
+            await channel.notify(self._message("subscriptions/acknowledged", {"notifications": self._honoured()}))
+            while not self._ask.draining():
+                if await _within(changed, TICK):
+                    changed.clear()
+                    await channel.notify(self._message("tools/list_changed", {}))
+                else:
+                    await channel.quiet()
+        finally:
+            forget()
+        return Result({"_meta": self._meta})
+
+    def abandon(self) -> None:
+        """Nothing is left behind."""
+
+    def _honoured(self) -> dict[str, bool]:
+        return {"toolsListChanged": True} if self._tools else {}
+
+    def _message(self, name: str, params: dict[str, Any]) -> str:
+        return notification_text(f"notifications/{name}", {**params, "_meta": self._meta})
+
+    def _watch(self, changed: asyncio.Event) -> Callable[[], None]:
+        shown = self._ask.flows.tools()
+
+        def swapped(_: FlowTable) -> None:
+            nonlocal shown
+            tools = self._ask.flows.tools()
+            if tools != shown:
+                shown = tools
+                changed.set()
+
+        return self._ask.flows.watch(swapped)
+
+
+def _nothing() -> None:
+    """There is no watch to end."""
+
+
+async def _within(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True

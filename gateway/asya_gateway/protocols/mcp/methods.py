@@ -1,0 +1,34 @@
+"""The methods of each era, by name."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from asya_gateway.protocols.mcp import calling, catalog, introducing, listening, tools
+from asya_gateway.protocols.mcp.asking import Ask
+from asya_gateway.protocols.mcp.channels import Held
+from asya_gateway.protocols.mcp.results import Result
+
+Method = Callable[[Ask], Awaitable[Result | Held]]
+"""Answers at once, or returns what will. Raises RpcError and the domain's errors."""
+
+_COMMON: Mapping[str, Method] = {
+    "tools/list": tools.list_tools,
+    "tools/call": calling.call_tool,
+    "prompts/list": catalog.list_prompts,
+    "prompts/get": catalog.get_prompt,
+    "resources/list": catalog.list_resources,
+    "resources/templates/list": catalog.list_resource_templates,
+    "resources/read": catalog.read_resource,
+    "completion/complete": catalog.complete,
+}
+
+STATELESS_METHODS: Mapping[str, Method] = {
+    **_COMMON,
+    "server/discover": introducing.discover,
+    "subscriptions/listen": listening.listen,
+}
+
+HANDSHAKE_METHODS: Mapping[str, Method] = {
+    **_COMMON,
+    "initialize": introducing.initialize,
+    "ping": introducing.ping,
+}

@@ -1,0 +1,35 @@
+"""A method's result, before it is dressed for a revision."""
+
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any
+
+from asya_gateway.domain.task import JsonText
+from asya_gateway.protocols.http.rendering import with_verbatim
+from asya_gateway.protocols.mcp.envelope import SERVER_KEY
+from asya_gateway.protocols.mcp.versions import Revision
+
+SERVER_INFO = {"name": "asya", "title": "Asya gateway", "version": version("asya")}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The members of a result object; `verbatim` ones are JSON text already.
+
+    `cacheable` results carry the stateless revision's freshness: lists depend on who asks and change the moment a
+    flow does, so they are private and stale at once.
+    """
+
+    fields: dict[str, Any] = field(default_factory=dict)
+    verbatim: dict[str, JsonText | None] = field(default_factory=dict)
+    cacheable: bool = False
+
+    def text(self, revision: Revision) -> JsonText:
+        """The result object's JSON. What only the stateless revision knows is left out before it."""
+        fields = dict(self.fields)
+        if revision.stateless:
+            fields.setdefault("resultType", "complete")
+            fields["_meta"] = {**fields.get("_meta", {}), SERVER_KEY: SERVER_INFO}
+            if self.cacheable:
+                fields |= {"ttlMs": 0, "cacheScope": "private"}
+        return with_verbatim(fields, self.verbatim)

@@ -1,0 +1,137 @@
+"""POST /mcp: Streamable HTTP for clients of both eras, told apart message by message, with no session between.
+
+GET and DELETE are not routes, so they are 405 with `Allow`: there is no stream to open and no session to end.
+"""
+
+from collections.abc import AsyncGenerator
+from http import HTTPStatus
+
+from aiohttp import web
+
+from asya_gateway.domain.errors import GatewayError, InvalidInput
+from asya_gateway.protocols.http.bodies import read_json
+from asya_gateway.protocols.http.jsonrpc import (
+    PARSE_ERROR,
+    InvalidMessage,
+    Message,
+    Notification,
+    Request,
+    Response,
+    RpcError,
+    parse_message,
+)
+from asya_gateway.protocols.http.keys import SETTINGS
+from asya_gateway.protocols.mcp.accepting import Accepted, check_content_type, read_accept
+from asya_gateway.protocols.mcp.answering import answer, refuse
+from asya_gateway.protocols.mcp.asking import ask_of
+from asya_gateway.protocols.mcp.batches import answer_batch
+from asya_gateway.protocols.mcp.detached import DETACHED, Detached
+from asya_gateway.protocols.mcp.errors import MethodNotFound, Unanswerable, shown
+from asya_gateway.protocols.mcp.ladder import check_notification, check_stateless, handshake_revision, is_stateless
+from asya_gateway.protocols.mcp.methods import HANDSHAKE_METHODS, STATELESS_METHODS
+from asya_gateway.protocols.mcp.routing import VERSION_HEADER, single
+from asya_gateway.protocols.mcp.versions import KNOWN_HANDSHAKE
+
+PATH = "/mcp"
+DETACHED_SECONDS = 5.0
+
+
+def register(app: web.Application) -> None:
+    """Add the MCP endpoint and what it needs."""
+    app[DETACHED] = Detached()
+    app.cleanup_ctx.append(_finish_detached)
+    app.router.add_post(PATH, handle)
+
+
+async def _finish_detached(app: web.Application) -> AsyncGenerator[None]:
+    yield
+    await app[DETACHED].finish(DETACHED_SECONDS)
+
+
+async def handle(http: web.Request) -> web.StreamResponse:
+    """One POST: a message, or a batch of them."""
+    try:
+        accepted = read_accept(http)
+        check_content_type(http)
+        value = await _read(http)
+        if isinstance(value, list):
+            return await _batch(http, value, accepted)
+        message = parse_message(value)
+    except InvalidMessage as error:
+        return refuse(error, error.id, stateless=_looks_stateless(http))
+    except RpcError as error:
+        return refuse(error, None, stateless=_looks_stateless(http))
+    return await _dispatch(http, message, accepted)
+
+
+async def _read(http: web.Request) -> object:
+    try:
+        return await read_json(http, http.app[SETTINGS].max_call_bytes)
+    except InvalidInput as error:
+        raise RpcError(PARSE_ERROR, f"Parse error: {error.message}") from None
+    except GatewayError as error:
+        raise Unanswerable(error) from None
+
+
+def _looks_stateless(http: web.Request) -> bool:
+    """The era of a body that could not be read, which its header alone tells."""
+    values = http.headers.getall(VERSION_HEADER, [])
+    return bool(values) and not KNOWN_HANDSHAKE.issuperset(values)
+
+
+async def _batch(http: web.Request, batch: list[object], accepted: Accepted) -> web.Response:
+    header = single(http.headers, VERSION_HEADER)
+    if header not in KNOWN_HANDSHAKE | {None} or not handshake_revision(http.headers).batches:
+        raise InvalidMessage("expected one message: this revision has no batches")
+    return await answer_batch(http, batch, accepted)
+
+
+async def _dispatch(http: web.Request, message: Message, accepted: Accepted) -> web.StreamResponse:
+    id = message.id if isinstance(message, Request) else None
+    stateless = True
+    try:
+        match message:
+            case Response():
+                return _take_response(http)
+            case Notification() | Request():
+                stateless = is_stateless(message, http.headers)
+        match message:
+            case Notification():
+                return _take_notification(http, message, stateless=stateless)
+            case Request():
+                return await (_stateless if stateless else _after_handshake)(http, message, accepted)
+    except RpcError as error:
+        return refuse(error, id, stateless=stateless)
+
+
+async def _stateless(http: web.Request, request: Request, accepted: Accepted) -> web.StreamResponse:
+    revision = check_stateless(request, http.headers, STATELESS_METHODS)
+    ask = ask_of(http, request, revision)
+    return await answer(http, ask, STATELESS_METHODS[request.method], accepted)
+
+
+async def _after_handshake(http: web.Request, request: Request, accepted: Accepted) -> web.StreamResponse:
+    revision = handshake_revision(http.headers, initializing=request.method == "initialize")
+    method = HANDSHAKE_METHODS.get(request.method)
+    if method is None:
+        raise MethodNotFound(shown(request.method))
+    return await answer(http, ask_of(http, request, revision), method, accepted)
+
+
+def _take_notification(http: web.Request, notification: Notification, *, stateless: bool) -> web.Response:
+    """202 without a body. `notifications/cancelled` changes nothing: over stateless HTTP it has no meaning, and
+    after a handshake a request id belongs to a session, without which one client could cancel another's call."""
+    if stateless:
+        check_notification(notification, http.headers)
+    else:
+        handshake_revision(http.headers)
+    return web.Response(status=HTTPStatus.ACCEPTED)
+
+
+def _take_response(http: web.Request) -> web.Response:
+    """After a handshake 202, since a client may answer late what it was never asked; the stateless revision
+    knows no requests by servers. Raises InvalidMessage."""
+    if _looks_stateless(http):
+        raise InvalidMessage("expected a request or a notification: this server asks nothing")
+    handshake_revision(http.headers)
+    return web.Response(status=HTTPStatus.ACCEPTED)

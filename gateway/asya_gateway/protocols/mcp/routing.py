@@ -1,0 +1,79 @@
+"""Routing headers of the stateless revision: what they may say, and that they agree with the body.
+
+Streamable HTTP (2026-07-28), "Request Metadata" and "Server Validation": proxies route by these headers, so one that
+differs from the body would be a way around them.
+"""
+
+import base64
+import binascii
+import re
+
+from multidict import CIMultiDictProxy
+
+from asya_gateway.protocols.http.jsonrpc import Request
+from asya_gateway.protocols.mcp.errors import HeaderMismatch
+
+VERSION_HEADER = "MCP-Protocol-Version"
+METHOD_HEADER = "Mcp-Method"
+NAME_HEADER = "Mcp-Name"
+
+NAMED_BY = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+"""Methods that carry Mcp-Name, and the parameter that it repeats."""
+
+_SENTINEL = re.compile(r"=\?base64\?(.*)\?=")
+
+Headers = CIMultiDictProxy[str]
+
+
+def single(headers: Headers, name: str) -> str | None:
+    """A header's value, None where it is absent. Raises HeaderMismatch where it came more than once, since two
+    readers could then take different ones."""
+    values = headers.getall(name, [])
+    if len(values) > 1:
+        raise HeaderMismatch(f"{name}: expected the header once")
+    return values[0].strip(" \t") if values else None
+
+
+def decoded(value: str, name: str) -> str:
+    """A header's value with the sentinel `=?base64?…?=` undone ("Value Encoding"); without both its ends a value
+    is literal. Raises HeaderMismatch for base64 or UTF-8 that is none."""
+    match = _SENTINEL.fullmatch(value)
+    if match is None:
+        return value
+    try:
+        data = base64.b64decode(match[1], validate=True)
+        # Base64 has several spellings of some values; only the canonical one compares alike for everybody.
+        if base64.b64encode(data).decode() != match[1]:
+            raise binascii.Error
+        return data.decode("utf-8")
+    except (binascii.Error, UnicodeDecodeError):
+        raise HeaderMismatch(f"{name}: expected canonical base64 of UTF-8 in the sentinel") from None
+
+
+def check_version(headers: Headers, declared: str) -> None:
+    """MCP-Protocol-Version must say what `_meta` says. Raises HeaderMismatch."""
+    _check(VERSION_HEADER, single(headers, VERSION_HEADER), declared, "the protocol version in _meta")
+
+
+def check_method(headers: Headers, method: str) -> None:
+    """Mcp-Method must say what the body says. Raises HeaderMismatch."""
+    _check(METHOD_HEADER, single(headers, METHOD_HEADER), method, "the body's method")
+
+
+def check_name(headers: Headers, request: Request) -> None:
+    """Mcp-Name must say what the body's name or uri says. Raises HeaderMismatch.
+
+    A name that is absent or no string is left to the method, which says so better.
+    """
+    key = NAMED_BY.get(request.method)
+    name = request.params.get(key) if key else None
+    if isinstance(name, str):
+        value = single(headers, NAME_HEADER)
+        _check(NAME_HEADER, None if value is None else decoded(value, NAME_HEADER), name, f"the body's {key}")
+
+
+def _check(name: str, value: str | None, expected: str, what: str) -> None:
+    if value is None:
+        raise HeaderMismatch(f"{name}: the header is missing")
+    if value != expected:
+        raise HeaderMismatch(f"{name}: the header does not match {what}")

@@ -1,0 +1,72 @@
+"""tools/list: the flows that are exposed as tools, in the words of each revision."""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any
+
+from asya_crds.flow import Flow
+from asya_gateway.protocols.mcp.asking import Ask
+from asya_gateway.protocols.mcp.errors import InvalidParams
+from asya_gateway.protocols.mcp.results import Result
+from asya_gateway.protocols.mcp.versions import Revision
+
+PAGE = 500
+"""Tools of one page; a listing goes on with its cursor."""
+LONGEST_CURSOR = 512
+
+
+async def list_tools(ask: Ask) -> Result:
+    """Every tool by name, the same order each time. Raises InvalidParams for a cursor that is none of ours."""
+    after = read_cursor(ask.params)
+    flows = [flow for flow in ask.flows.tools() if flow.name > after]
+    fields: dict[str, Any] = {"tools": [definition(flow, ask.revision) for flow in flows[:PAGE]]}
+    if len(flows) > PAGE:
+        fields["nextCursor"] = cursor_after(flows[PAGE - 1].name)
+    return Result(fields, cacheable=True)
+
+
+def definition(flow: Flow, revision: Revision) -> dict[str, Any]:
+    """A Tool object. The inputSchema goes out as it was written; clients want a description that is not empty."""
+    exposure = flow.mcp
+    assert exposure is not None  # the registry lists exposed flows only
+    tool: dict[str, Any] = {
+        "name": flow.name,
+        "description": flow.description.strip() or f"Runs the flow {flow.name}.",
+        "inputSchema": exposure.input_schema,
+    }
+    if exposure.annotations:
+        tool["annotations"] = exposure.annotations
+    if revision.structured:
+        if exposure.title:
+            tool["title"] = exposure.title
+        if shows_output_schema(flow, revision):
+            tool["outputSchema"] = exposure.output_schema
+    return tool
+
+
+def shows_output_schema(flow: Flow, revision: Revision) -> bool:
+    """Whether this revision's clients are told, and so hold results against, the flow's outputSchema: before
+    2026-07-28 its root must be an object."""
+    schema = flow.mcp.output_schema if flow.mcp is not None else None
+    if schema is None or not revision.structured:
+        return False
+    return revision.any_structured or schema.get("type") == "object"
+
+
+def cursor_after(name: str) -> str:
+    """The opaque cursor of the page that begins after this tool; it names the tool, so any replica can go on."""
+    return base64.urlsafe_b64encode(name.encode()).decode()
+
+
+def read_cursor(params: Mapping[str, Any]) -> str:
+    """The name that a cursor_after wrote down, "" without a cursor. Raises InvalidParams."""
+    cursor = params.get("cursor")
+    if cursor is None:
+        return ""
+    try:
+        if not isinstance(cursor, str) or len(cursor) > LONGEST_CURSOR:
+            raise ValueError
+        return base64.b64decode(cursor, altchars=b"-_", validate=True).decode()
+    except (ValueError, binascii.Error):
+        raise InvalidParams("cursor: expected the nextCursor of an earlier answer") from None
