@@ -1,23 +1,69 @@
 """A flow: a named pipeline of actors and how it is exposed, the same words in flows.yaml and in a Flow resource."""
 
+import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    AliasChoices,
-    BaseModel,
-    ConfigDict,
-    Field,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 from pydantic.alias_generators import to_camel
 
-from asya_crds.durations import Duration
-from asya_crds.naming import CREW, check_actor_name, check_flow_name
+from asya_crds.durations import parse_duration
+from asya_crds.naming import PAUSE, RESUME, SINK, SUMP, check_actor_name, check_flow_name
+from asya_crds.schema_rules import check_input_schema, check_schema
 
-ActorName = Annotated[str, AfterValidator(check_actor_name)]
+MAX_ROUTE = 64
+"""Actors after the entrypoint: beyond it every report of every hop would carry a list that nobody reads."""
+MAX_DESCRIPTION = 4096
+MAX_ITEMS = 64
+
+_RESERVED = {
+    SINK: "is reached at the end of every route by itself",
+    SUMP: "is reached after a failure by itself",
+    RESUME: "is reached with the answer to a pause and by nothing else",
+}
+_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,128}")
+_MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+*-]{1,127}/[A-Za-z0-9!#$&^_.+*-]{1,127}(\s*;.{0,200})?")
+
+
+def _check_route_actor(name: str) -> str:
+    check_actor_name(name)
+    if name in _RESERVED:
+        raise ValueError(f"{name} is never named in a flow: it {_RESERVED[name]}")
+    return name
+
+
+def _check_entrypoint(name: str) -> str:
+    if name == PAUSE:
+        raise ValueError(f"{PAUSE} needs an actor before it, whose question it carries")
+    return _check_route_actor(name)
+
+
+def _check_timeout(value: Any) -> float:
+    seconds = parse_duration(value)
+    if seconds == 0:
+        raise ValueError("expected more than 0 seconds; leave timeout out for the gateway's default deadline")
+    return seconds
+
+
+def _check_scope(scope: str) -> str:
+    if not _SCOPE.fullmatch(scope):
+        raise ValueError("expected a scope of 1 to 128 printable characters without space, quote and backslash")
+    return scope
+
+
+def _check_media_type(text: str) -> str:
+    if not _MEDIA_TYPE.fullmatch(text):
+        raise ValueError("expected a media type such as text/plain")
+    return text
+
+
+Entrypoint = Annotated[str, AfterValidator(_check_entrypoint)]
+RouteActor = Annotated[str, AfterValidator(_check_route_actor)]
 FlowName = Annotated[str, AfterValidator(check_flow_name)]
+Timeout = Annotated[float, BeforeValidator(_check_timeout)]
+Scope = Annotated[str, AfterValidator(_check_scope)]
+"""A scope-token of RFC 6749, section 3.3."""
+MediaType = Annotated[str, AfterValidator(_check_media_type)]
+Tag = Annotated[str, Field(min_length=1, max_length=64)]
 
 
 class Contract(BaseModel):
@@ -28,6 +74,20 @@ class Contract(BaseModel):
     )
 
 
+class ToolAnnotations(BaseModel):
+    """Hints for clients (MCP, schema ToolAnnotations); hints that are not known yet are passed on."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="allow", strict=True, alias_generator=to_camel, validate_by_name=True, validate_by_alias=True
+    )
+
+    title: str | None = Field(default=None, max_length=256)
+    read_only_hint: bool | None = None
+    destructive_hint: bool | None = None
+    idempotent_hint: bool | None = None
+    open_world_hint: bool | None = None
+
+
 class McpExposure(Contract):
     """Present: the flow is an MCP tool (and callable over REST)."""
 
@@ -35,87 +95,135 @@ class McpExposure(Contract):
     output_schema: dict[str, Any] | None = None
     progress: bool = True
     annotations: dict[str, Any] | None = None
-    title: str | None = None
+    title: str | None = Field(default=None, max_length=256)
 
     @field_validator("input_schema", mode="before")
     @classmethod
-    def _accept_flat_parameters(cls, value: Any) -> Any:
-        """Older files write `{param: {type, required: true}}`; they are read as the object schema they mean."""
+    def _accept_shorthands(cls, value: Any) -> Any:
+        """Older files write `{param: {type, required: true}}`; they are read as the object schema they mean.
+
+        A schema without `type` gets the one that arguments have anyway.
+        """
         if value is None:
             return {"type": "object"}
-        if not isinstance(value, dict) or not value or _is_schema(value):
+        if not isinstance(value, dict):
             return value
-        required = [name for name, part in value.items() if isinstance(part, dict) and part.get("required") is True]
-        properties = {
-            name: {key: item for key, item in part.items() if key != "required"} if isinstance(part, dict) else part
-            for name, part in value.items()
-        }
-        return {"type": "object", "properties": properties, **({"required": required} if required else {})}
+        return _from_flat(value) if _is_flat(value) else {**value, "type": value.get("type", "object")}
 
-    @model_validator(mode="after")
-    def _root_is_an_object(self) -> Self:
-        if self.input_schema.get("type") != "object":
-            raise ValueError('inputSchema: expected a JSON Schema with "type": "object" at its root')
-        return self
+    @field_validator("input_schema")
+    @classmethod
+    def _input_schema_keeps_the_rules(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if value.get("type") != "object":
+            raise ValueError('expected a JSON Schema with "type": "object" at its root')
+        check_input_schema(value)
+        return value
+
+    @field_validator("output_schema")
+    @classmethod
+    def _output_schema_keeps_the_rules(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        if value is not None:
+            check_schema(value)
+        return value
+
+    @field_validator("annotations")
+    @classmethod
+    def _hints_have_their_types(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        if value is None:
+            return None
+        return ToolAnnotations.model_validate(value).model_dump(by_alias=True, exclude_none=True)
 
 
-_SCHEMA_WORDS = frozenset({"type", "properties", "$schema", "$ref", "allOf", "anyOf", "oneOf", "required", "$defs"})
+def _is_flat(value: dict[str, Any]) -> bool:
+    """Whether this is a map of parameters: each one an object with a type, and no word of JSON Schema among them
+    that would make sense there."""
+    if not value or "$schema" in value or isinstance(value.get("type"), str | list):
+        return False
+    if _SCHEMA_WORDS & value.keys():
+        return False
+    return all(isinstance(part, dict) and isinstance(part.get("type"), str | list) for part in value.values())
 
 
-def _is_schema(value: dict[str, Any]) -> bool:
-    if isinstance(value.get("type"), str) or "$schema" in value:
-        return True
-    return not all(isinstance(part, dict) and "type" in part for part in value.values()) or bool(
-        _SCHEMA_WORDS & value.keys() - {"type", "required"}
-    )
+_SCHEMA_WORDS = frozenset({"properties", "$ref", "$defs", "allOf", "anyOf", "oneOf"})
+
+
+def _from_flat(value: dict[str, Any]) -> dict[str, Any]:
+    required = [name for name, part in value.items() if part.get("required") is True]
+    properties = {
+        name: {key: item for key, item in part.items() if key != "required" or not isinstance(item, bool)}
+        for name, part in value.items()
+    }
+    return {"type": "object", "properties": properties, **({"required": required} if required else {})}
 
 
 class A2aExposure(Contract):
     """Present: the flow is an A2A skill."""
 
-    tags: list[str] = Field(default_factory=lambda: ["asya"])
-    input_modes: list[str] = Field(default_factory=lambda: ["text/plain", "application/json"])
-    output_modes: list[str] = Field(default_factory=lambda: ["text/plain", "application/json"])
-    examples: list[str] = Field(default_factory=list)
+    tags: list[Tag] = Field(default_factory=lambda: ["asya"], max_length=MAX_ITEMS)
+    input_modes: list[MediaType] = Field(
+        default_factory=lambda: ["text/plain", "application/json"], min_length=1, max_length=MAX_ITEMS
+    )
+    output_modes: list[MediaType] = Field(
+        default_factory=lambda: ["text/plain", "application/json"], min_length=1, max_length=MAX_ITEMS
+    )
+    examples: list[Annotated[str, Field(max_length=MAX_DESCRIPTION)]] = Field(
+        default_factory=list, max_length=MAX_ITEMS
+    )
 
 
 class FlowSpec(Contract):
     """What a flow is, without its name: the spec of a Flow resource, and the rest of an entry in flows.yaml."""
 
-    entrypoint: ActorName
-    route_next: list[ActorName] = Field(default_factory=list, max_length=64)
-    description: str = Field(default="", max_length=4096)
-    timeout: Duration | None = Field(default=None, description="seconds until a call is overdue")
+    entrypoint: Entrypoint
+    route_next: list[RouteActor] = Field(default_factory=list, max_length=MAX_ROUTE)
+    description: str = Field(default="", max_length=MAX_DESCRIPTION)
+    timeout: Timeout | None = Field(default=None, description="seconds until a call is overdue")
     mcp: McpExposure | None = None
     a2a: A2aExposure | None = None
-    scopes: list[str] = Field(default_factory=list)
+    scopes: list[Scope] = Field(default_factory=list, max_length=MAX_ITEMS)
 
-    @model_validator(mode="before")
+    @field_validator("mcp", "a2a", mode="before")
     @classmethod
-    def _null_is_a_mistake(cls, value: Any) -> Any:
-        if isinstance(value, dict):
-            for key in ("mcp", "a2a"):
-                if key in value and value[key] is None:
-                    raise ValueError(f"{key}: expected an object; write `{key}: {{}}` to expose with defaults")
+    def _null_is_a_mistake(cls, value: Any, info: Any) -> Any:
+        """In YAML `mcp:` with nothing after it is null: somebody meant to expose the flow and would not."""
+        if value is None:
+            raise ValueError(
+                f"expected an object; write `{info.field_name}: {{}}` to expose the flow with defaults, "
+                "or leave the line out"
+            )
         return value
 
-    @model_validator(mode="after")
-    def _route_ends_by_itself(self) -> Self:
-        for actor in (self.entrypoint, *self.route_next):
-            if actor in CREW[:2]:
-                raise ValueError(f"routeNext: {actor} is reached at the end of every route and is never named in one")
-        return self
+    @field_validator("route_next", "scopes", mode="before")
+    @classmethod
+    def _nothing_is_an_empty_list(cls, value: Any) -> Any:
+        return [] if value is None else value
+
+    @field_validator("description", mode="before")
+    @classmethod
+    def _nothing_is_no_description(cls, value: Any) -> Any:
+        return "" if value is None else value
 
     @property
     def actors(self) -> tuple[str, ...]:
         """The whole route, first actor first."""
         return (self.entrypoint, *self.route_next)
 
+    def document(self) -> dict[str, Any]:
+        """As plain JSON in camelCase, without what was not set: what travels to pods, and reads back equal."""
+        return {
+            key: value.model_dump(by_alias=True, exclude_unset=True) if isinstance(value, Contract) else value
+            for key, value in (
+                (to_camel(name), getattr(self, name))
+                for name in type(self).model_fields
+                if name in self.model_fields_set
+            )
+            if value is not None
+        }
+
 
 class Flow(FlowSpec):
     """One entry of flows.yaml."""
 
-    name: FlowName = Field(validation_alias=AliasChoices("name"))
+    name: FlowName
 
 
 class FlowsFile(Contract):
@@ -123,3 +231,8 @@ class FlowsFile(Contract):
 
     flows: list[Flow] = Field(default_factory=list)
     version: Literal[1] = 1
+
+    @classmethod
+    def of(cls, flows: list[Flow]) -> Self:
+        """A file of these flows."""
+        return cls(flows=flows)

@@ -1,0 +1,100 @@
+"""The registry as it travels: what the operator pushes to mesh, and what the registry row holds.
+
+docs/protocols/registry.md shows it.
+
+Flows stand in it as plain objects, read one by one by whoever serves them: a field that an older pod does not know
+costs it that flow, not the whole push.
+"""
+
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from asya_crds.flow import Flow
+from asya_crds.flows_file import FlowMistake, FlowsText, FoundFlow
+
+MAX_ENTRIES = 20_000
+Text = Annotated[str, Field(max_length=1024)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+
+class Entry(_Part):
+    """A flow with its provenance: a key of the ConfigMap, or `Flow/namespace/name`; lines count from 1."""
+
+    source: Text
+    flow: dict[str, Any]
+    line: int | None = None
+
+    @classmethod
+    def of(cls, flow: Flow, source: str, line: int | None = None) -> "Entry":
+        """The entry of a flow that was read."""
+        return cls(source=source, line=line, flow=flow.document())
+
+
+class Problem(_Part):
+    """A flow or a source that is not served, and why."""
+
+    name: str = Field(default="", max_length=256)
+    reason: str = Field(max_length=4096)
+    source: Text = ""
+    line: int | None = None
+
+    @classmethod
+    def of(cls, mistake: FlowMistake) -> "Problem":
+        """The problem that reading found."""
+        return cls(
+            name=mistake.name[:256], reason=mistake.reason[:4096], source=mistake.source[:1024], line=mistake.line
+        )
+
+
+class ResourcesPart(_Part):
+    """What the Flow resources say: every accepted one, also those whose name a ConfigMap's flow has."""
+
+    flows: list[Entry] = Field(default_factory=list, max_length=MAX_ENTRIES)
+    problems: list[Problem] = Field(default_factory=list, max_length=MAX_ENTRIES)
+
+
+class ConfigMapPart(ResourcesPart):
+    """What the ConfigMap says. `hash` is None where there is no ConfigMap.
+
+    `unreadable` names sources that are no YAML: what the row holds of them stays.
+    """
+
+    hash: str | None = Field(default=None, max_length=128, pattern=r"^[!-~]+$")
+    unreadable: list[Text] = Field(default_factory=list, max_length=1000)
+
+    @classmethod
+    def of(cls, text: FlowsText) -> "ConfigMapPart":
+        """The part that a ConfigMap's text makes."""
+        return cls(
+            hash=text.hash,
+            flows=[_entry(found) for found in text.flows],
+            problems=[Problem.of(problem) for problem in text.problems],
+            unreadable=list(text.unreadable),
+        )
+
+
+def _entry(found: FoundFlow) -> Entry:
+    return Entry.of(found.flow, found.source, found.line)
+
+
+class RegistryPush(_Part):
+    """The body of POST /mesh/config-reload. A part that is absent stays as it is."""
+
+    epoch: int = Field(ge=1, lt=2**63)
+    configmap: ConfigMapPart | None = None
+    resources: ResourcesPart | None = None
+
+
+def carried_over(new: ConfigMapPart, old: Iterable[Entry]) -> ConfigMapPart:
+    """The new part with the old flows of those sources that could not be read this time.
+
+    A name that the new part has wins over a carried one.
+    """
+    names = {entry.flow.get("name") for entry in new.flows}
+    kept = [entry for entry in old if entry.source in new.unreadable and entry.flow.get("name") not in names]
+    return new.model_copy(update={"flows": [*new.flows, *kept]}) if kept else new

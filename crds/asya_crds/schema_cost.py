@@ -1,0 +1,162 @@
+"""How often one value may be held against subschemas: the bound on the time that a check can take.
+
+Two references to one definition inside an anyOf, twenty definitions deep, make a million evaluations of a single
+string. Counted here for the worst value: evaluations of one place of the value, maximised over the places.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from asya_crds.schema_walk import SAME_VALUE, SAME_VALUE_MAPS, SAME_VALUE_ONE, Schema
+
+MAX_EVALUATIONS = 256
+_TOO_MANY = float("inf")
+
+
+def evaluations(schema: Schema) -> float:
+    """Most evaluations of a single place; infinity for a reference that leads back to its own value, and for
+    recursion that branches (its cost doubles with each level of the value)."""
+    return _Count(schema).worst(schema)
+
+
+class _Count:
+    def __init__(self, root: Schema) -> None:
+        self._root = root
+        self._closures: dict[int, list[Schema] | None] = {}
+        self._worst: dict[int, float] = {}
+        self._open: set[int] = set()
+        self._branching = False
+
+    def worst(self, schema: Schema) -> float:
+        """Most evaluations that this subschema causes at one place of the value."""
+        key = id(schema)
+        if key in self._worst:
+            return self._worst[key]
+        if key in self._open:
+            return 1
+        closure = self._closure(schema)
+        if closure is None:
+            return _TOO_MANY
+        self._open.add(key)
+        counts = [float(len(closure))]
+        for children in _groups(closure):
+            # Where two of them lead back to here, each level of the value multiplies by two.
+            if len(children) > 1 and sum(self._leads_back(child, key) for child in children) > 1:
+                counts.append(_TOO_MANY)
+            counts.append(sum(self.worst(child) for child in children))
+        self._open.discard(key)
+        self._worst[key] = max(counts)
+        return self._worst[key]
+
+    def _leads_back(self, schema: Schema, target: int) -> bool:
+        """Whether values inside this one's value may come to the target again."""
+        seen: set[int] = set()
+        waiting = [schema]
+        while waiting:
+            each = waiting.pop()
+            if id(each) in seen:
+                continue
+            seen.add(id(each))
+            closure = self._closure(each)
+            if closure is None:
+                return True
+            if any(id(part) == target for part in closure):
+                return True
+            waiting.extend(child for children in _groups(closure) for child in children)
+        return False
+
+    def _closure(self, schema: Schema) -> list[Schema] | None:
+        """Every subschema for the same value, one entry for each way to it; None where there are too many."""
+        key = id(schema)
+        if key not in self._closures:
+            self._closures[key] = None
+            self._closures[key] = self._expand(schema)
+        return self._closures[key]
+
+    def _expand(self, schema: Schema) -> list[Schema] | None:
+        found = [schema]
+        for part in self._same_value(schema):
+            inner = self._closure(part)
+            if inner is None:
+                return None
+            found.extend(inner)
+            if len(found) > MAX_EVALUATIONS:
+                return None
+        return found
+
+    def _same_value(self, schema: Schema) -> list[Schema]:
+        parts: list[Any] = [schema[word] for word in SAME_VALUE_ONE if word in schema]
+        for word in SAME_VALUE:
+            parts.extend(_list(schema, word))
+        for word in SAME_VALUE_MAPS:
+            parts.extend(_map(schema, word).values())
+        references = (schema.get("$ref"), schema.get("$dynamicRef"))
+        parts.extend(self._target(reference) for reference in references if isinstance(reference, str))
+        return [part for part in parts if isinstance(part, dict)]
+
+    def _target(self, reference: str) -> Any:
+        """What a local reference names; None where it names nothing, which compiling finds."""
+        if reference == "#":
+            return self._root
+        if not reference.startswith("#/"):
+            return self._anchored(reference[1:])
+        found: Any = self._root
+        for part in reference[2:].split("/"):
+            key = part.replace("~1", "/").replace("~0", "~")
+            if isinstance(found, dict) and key in found:
+                found = found[key]
+            elif isinstance(found, list) and key.isascii() and key.isdigit() and int(key) < len(found):
+                found = found[int(key)]
+            else:
+                return None
+        return found
+
+    def _anchored(self, name: str) -> Any:
+        waiting: list[Any] = [self._root]
+        while waiting:
+            each = waiting.pop()
+            if isinstance(each, dict):
+                if name in (each.get("$anchor"), each.get("$dynamicAnchor")):
+                    return each
+                waiting.extend(each.values())
+            elif isinstance(each, list):
+                waiting.extend(each)
+        return None
+
+
+def _groups(closure: list[Schema]) -> list[list[Schema]]:
+    """Subschemas that may meet at one child of the value, for each child that the schema tells apart."""
+    keys = {key for schema in closure for key in _map(schema, "properties")}
+    indexes = range(max((len(_list(schema, "prefixItems")) for schema in closure), default=0))
+    members = [_each(closure, _of_member, key) for key in (*keys, None)]
+    items = [_each(closure, _of_item, index) for index in (*indexes, None)]
+    names = [_each(closure, lambda schema, _: [schema.get("propertyNames")], None)]
+    return [group for group in (*members, *items, *names) if group]
+
+
+def _each(closure: list[Schema], choose: Callable[[Schema, Any], list[Any]], label: Any) -> list[Schema]:
+    return [part for schema in closure for part in choose(schema, label) if isinstance(part, dict)]
+
+
+def _of_member(schema: Schema, key: str | None) -> list[Any]:
+    """What applies to a member of this name, None for one that `properties` does not name."""
+    patterns = [*_map(schema, "patternProperties").values()]
+    if key is not None and key in _map(schema, "properties"):
+        return [schema["properties"][key], *patterns]
+    return [*patterns, schema.get("additionalProperties"), schema.get("unevaluatedProperties")]
+
+
+def _of_item(schema: Schema, index: int | None) -> list[Any]:
+    prefix = _list(schema, "prefixItems")
+    own = prefix[index] if index is not None and index < len(prefix) else schema.get("items")
+    return [own, schema.get("contains"), schema.get("unevaluatedItems")]
+
+
+def _map(schema: Schema, word: str) -> dict[str, Any]:
+    found = schema.get(word)
+    return found if isinstance(found, dict) else {}
+
+
+def _list(schema: Schema, word: str) -> list[Any]:
+    found = schema.get(word)
+    return found if isinstance(found, list) else []

@@ -1,0 +1,71 @@
+"""What a schema of ours must keep beyond JSON Schema 2020-12 itself, so that checking arguments stays bounded.
+
+Pure, so that the operator and the CLI say the same as the gateway. Whether the schema's words are used rightly
+is found by compiling it, which the gateway does.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from asya_crds.schema_cost import MAX_EVALUATIONS, evaluations
+from asya_crds.schema_headers import check_headers
+from asya_crds.schema_walk import BrokenSchema, subschemas
+
+MAX_SCHEMA_BYTES = 128 * 1024
+MAX_SCHEMA_DEPTH = 64
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_REFERENCES = ("$ref", "$dynamicRef")
+
+
+def check_input_schema(schema: dict[str, Any]) -> None:
+    """Rules for an inputSchema. Raises BrokenSchema."""
+    check_schema(schema)
+    check_headers(schema)
+
+
+def check_schema(schema: dict[str, Any]) -> None:
+    """Rules for every schema. Raises BrokenSchema."""
+    if (depth := _depth(schema)) > MAX_SCHEMA_DEPTH:
+        raise BrokenSchema(f"expected a schema of at most {MAX_SCHEMA_DEPTH} levels, got {depth} or more")
+    try:
+        size = len(json.dumps(schema, ensure_ascii=False, allow_nan=False).encode("utf-8", "surrogatepass"))
+    except (TypeError, ValueError) as error:
+        raise BrokenSchema(f"expected plain JSON: {error}") from None
+    if size > MAX_SCHEMA_BYTES:
+        raise BrokenSchema(f"expected a schema of at most {MAX_SCHEMA_BYTES} bytes of JSON, got {size}")
+    for problem in _problems(schema):
+        raise problem
+    if (count := evaluations(schema)) > MAX_EVALUATIONS:
+        raise BrokenSchema(
+            f"expected that one value is held against at most {MAX_EVALUATIONS} subschemas, but anyOf, oneOf, "
+            f"allOf and $ref multiply to {'more than can be counted' if count == float('inf') else int(count)}"
+        )
+
+
+def _problems(schema: dict[str, Any]) -> Iterator[BrokenSchema]:
+    for path, part in subschemas(schema):
+        dialect = part.get("$schema")
+        if dialect is not None and (not isinstance(dialect, str) or dialect.rstrip("#") != DIALECT):
+            yield BrokenSchema(f"expected $schema to be {DIALECT}", (*path, "$schema"))
+        if "$id" in part:
+            yield BrokenSchema("$id is not supported, references are local (#/$defs/...)", (*path, "$id"))
+        for word in _REFERENCES:
+            target = part.get(word)
+            if target is not None and not (isinstance(target, str) and target.startswith("#")):
+                yield BrokenSchema(f"expected {word} to begin with #; other documents are never fetched", (*path, word))
+
+
+def _depth(value: Any) -> int:
+    """Levels of nesting, counted level by level and only a little beyond the limit."""
+    level, depth = [value], 0
+    while level and depth <= MAX_SCHEMA_DEPTH:
+        level = [child for node in level for child in _children(node)]
+        depth += 1
+    return depth
+
+
+def _children(node: Any) -> list[Any]:
+    if isinstance(node, dict):
+        return [child for child in node.values() if isinstance(child, dict | list)]
+    return [child for child in node if isinstance(child, dict | list)] if isinstance(node, list) else []

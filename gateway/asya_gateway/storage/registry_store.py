@@ -1,0 +1,237 @@
+"""The registry row and the pods that serve it, in Postgres."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import asyncpg
+
+from asya_crds import jsontext
+from asya_crds.registry_document import ConfigMapPart, Entry, RegistryPush, ResourcesPart, carried_over
+from asya_gateway.domain.errors import Conflict
+from asya_gateway.domain.registry import (
+    POD_PATIENCE,
+    FileVerdict,
+    News,
+    PodState,
+    Pushed,
+    RegistryRow,
+    RegistryState,
+    judge_file,
+    supersede,
+)
+from asya_gateway.domain.task import JsonText
+from asya_gateway.storage.bell import Bell
+from asya_gateway.storage.database import Database
+
+CHANNEL = "asya_registry"
+
+_AGE = "extract(epoch FROM clock_timestamp() - {})::float8"
+_READ = f"""
+SELECT generation, epoch, configmap_hash, superseded_hashes, configmap, resources,
+       {_AGE.format("operator_seen_at")} AS operator_age
+FROM registry
+"""
+
+_ANNOUNCE = """
+UPDATE registry SET epoch = epoch + 1, leader = $1, operator_seen_at = clock_timestamp() RETURNING epoch
+"""
+
+_HEARTBEAT = """
+UPDATE registry SET operator_seen_at = clock_timestamp() WHERE epoch = $1 RETURNING generation
+"""
+
+_WRITE = """
+UPDATE registry
+SET generation = generation + 1, configmap_hash = $1, superseded_hashes = $2, configmap = $3, resources = $4,
+    updated_at = clock_timestamp()
+RETURNING generation
+"""
+
+_BEAT = """
+INSERT INTO gateway_pods AS pod (name, mode, generation, started_at, heartbeat_at)
+VALUES ($1, $2, $3, clock_timestamp(), clock_timestamp())
+ON CONFLICT (name) DO UPDATE
+SET mode = excluded.mode, generation = excluded.generation, heartbeat_at = excluded.heartbeat_at
+RETURNING (SELECT generation FROM registry)
+"""
+
+_FORGET = "DELETE FROM gateway_pods WHERE heartbeat_at < clock_timestamp() - interval '1 hour'"
+
+_STATE = f"""
+SELECT generation, epoch, {_AGE.format("operator_seen_at")} AS operator_age,
+       json_array_length(configmap -> 'flows') + json_array_length(resources -> 'flows') AS flows
+FROM registry
+"""
+
+_PODS = f"""
+SELECT name, mode, generation, {_AGE.format("heartbeat_at")} AS heartbeat_age
+FROM gateway_pods
+WHERE heartbeat_at > clock_timestamp() - make_interval(secs => $1)
+ORDER BY name
+"""
+
+
+class PostgresRegistry:
+    """RegistryStore on the tables registry and gateway_pods."""
+
+    def __init__(self, database: Database, bell: Bell) -> None:
+        self._database = database
+        self._bell = bell
+        self._listeners: list[Callable[[News], None]] = []
+        self._unsubscribe: Callable[[], None] | None = None
+        bell.on_connect(lambda: self._tell(tuple(News)))
+
+    async def read(self) -> RegistryRow:
+        """The whole row."""
+        async with self._database.connection() as connection:
+            return await _row(connection, _READ)
+
+    async def announce(self, leader: str) -> int:
+        """A new epoch, issued by the database, so that no two leaders have one."""
+        epoch: int = await self._database.fetchval(_ANNOUNCE, leader)
+        return epoch
+
+    async def push(self, push: RegistryPush) -> Pushed:
+        """Replace the parts that the push has; one that says nothing new makes no generation."""
+        resources = None if push.resources is None else _dump(push.resources)
+        async with self._database.connection() as connection, connection.transaction():
+            row = await _row(connection, f"{_READ} FOR UPDATE")
+            _check_epoch(push.epoch, row.epoch)
+            await connection.execute(_HEARTBEAT, push.epoch)
+            pushed = await _replace(connection, row, push.configmap, resources)
+        if pushed.changed:
+            self._bell.ring(CHANNEL, [News.CHANGED])
+        return pushed
+
+    async def heartbeat(self, epoch: int) -> int:
+        """The operator is alive."""
+        generation = await self._database.fetchval(_HEARTBEAT, epoch)
+        if generation is None:
+            _check_epoch(epoch, await self._database.fetchval("SELECT epoch FROM registry"))
+            raise Conflict("another leader announced itself in the meantime", field="epoch")
+        return int(generation)
+
+    async def offer_file(self, part: ConfigMapPart, former: str | None) -> FileVerdict:
+        """Judge and write under the row's lock, so that of two pods with one text the second finds it there."""
+        assert part.hash is not None
+        async with self._database.connection() as connection, connection.transaction():
+            row = await _row(connection, f"{_READ} FOR UPDATE")
+            verdict = judge_file(
+                part.hash,
+                former=former,
+                current=row.configmap_hash,
+                superseded=row.superseded,
+                operator_age=row.operator_age,
+            )
+            if verdict is FileVerdict.TAKEN:
+                await _replace(connection, row, part, None)
+        if verdict is FileVerdict.TAKEN:
+            self._bell.ring(CHANNEL, [News.CHANGED])
+        return verdict
+
+    async def beat(self, pod: str, mode: str, generation: int) -> int:
+        """One statement for the pod's sign of life and for what it should serve."""
+        current: int = await self._database.fetchval(_BEAT, pod, mode, generation)
+        return current
+
+    async def leave(self, pod: str) -> None:
+        """Delete the pod's row, and those that killed pods left behind long ago."""
+        await self._database.execute("DELETE FROM gateway_pods WHERE name = $1", pod)
+        await self._database.execute(_FORGET)
+        self._bell.ring(CHANNEL, [News.SERVED])
+
+    async def state(self) -> RegistryState:
+        """The heading and the live pods."""
+        async with self._database.connection() as connection:
+            head = await connection.fetchrow(_STATE)
+            assert head is not None
+            pods = await connection.fetch(_PODS, POD_PATIENCE)
+        return RegistryState(
+            generation=head["generation"],
+            epoch=head["epoch"],
+            flows=head["flows"],
+            operator_age=head["operator_age"],
+            pods=tuple(PodState(**pod) for pod in pods),
+        )
+
+    async def ring(self, news: News) -> None:
+        """Notify at once and with the database's word for it."""
+        await self._database.execute("SELECT pg_notify($1, $2)", CHANNEL, news.value)
+
+    def listen(self, heard: Callable[[News], None]) -> Callable[[], None]:
+        """Subscribe; the first listener makes this process listen to the channel, the last one's leaving ends it."""
+        self._listeners.append(heard)
+        if self._unsubscribe is None:
+            self._unsubscribe = self._bell.subscribe(CHANNEL, self._heard)
+
+        def leave() -> None:
+            self._listeners.remove(heard)
+            if not self._listeners and self._unsubscribe is not None:
+                self._unsubscribe()
+                self._unsubscribe = None
+
+        return leave
+
+    def _heard(self, payload: str) -> None:
+        known = set(News)
+        self._tell([News(word) for word in payload.split("\n") if word in known])
+
+    def _tell(self, news: Sequence[News]) -> None:
+        for each in news:
+            for listener in tuple(self._listeners):
+                listener(each)
+
+
+async def _row(connection: asyncpg.pool.PoolConnectionProxy, sql: str) -> RegistryRow:
+    found = await connection.fetchrow(sql)
+    assert found is not None, "the migration inserts the one row and nothing deletes it"
+    return RegistryRow(
+        generation=found["generation"],
+        epoch=found["epoch"],
+        configmap_hash=found["configmap_hash"],
+        superseded=tuple(found["superseded_hashes"]),
+        configmap=found["configmap"],
+        resources=found["resources"],
+        operator_age=found["operator_age"],
+    )
+
+
+async def _replace(
+    connection: asyncpg.pool.PoolConnectionProxy,
+    row: RegistryRow,
+    part: ConfigMapPart | None,
+    resources: JsonText | None,
+) -> Pushed:
+    """Write what differs from the locked row; a part that is None stays."""
+    configmap, new_hash = (row.configmap, row.configmap_hash) if part is None else (_configmap(part, row), part.hash)
+    resources = row.resources if resources is None else resources
+    if (configmap, resources, new_hash) == (row.configmap, row.resources, row.configmap_hash):
+        return Pushed(row.generation, changed=False)
+    replaced = row.configmap_hash if new_hash != row.configmap_hash else None
+    generation: int = await connection.fetchval(
+        _WRITE, new_hash, supersede(row.superseded, replaced), configmap, resources
+    )
+    return Pushed(generation, changed=True)
+
+
+def _configmap(part: ConfigMapPart, row: RegistryRow) -> JsonText:
+    if part.unreadable:
+        old = jsontext.loads(row.configmap)["flows"]
+        part = carried_over(part, [Entry.model_validate(entry) for entry in old])
+    return _dump(part)
+
+
+def _dump(part: ResourcesPart) -> JsonText:
+    document: dict[str, Any] = {
+        "flows": [entry.model_dump(exclude_none=False) for entry in part.flows],
+        "problems": [problem.model_dump() for problem in part.problems],
+    }
+    return jsontext.dumps(document)
+
+
+def _check_epoch(given: int, newest: int) -> None:
+    """A higher epoch than the newest was issued by a database that is gone: its owner must announce itself too."""
+    if given != newest:
+        raise Conflict(
+            f"epoch {given} does not lead, the newest is {newest}; POST /mesh/registry/epoch issues one", field="epoch"
+        )
