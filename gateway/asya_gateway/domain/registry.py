@@ -105,6 +105,14 @@ class RegistryState:
 
 
 @dataclass(frozen=True, slots=True)
+class Offer:
+    """What became of a mounted file; `current` is the hash that the row held before."""
+
+    verdict: FileVerdict
+    current: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Pushed:
     """What became of a push."""
 
@@ -148,7 +156,7 @@ class RegistryStore(Protocol):
     async def heartbeat(self, epoch: int) -> int:
         """The operator is alive; returns the generation. Raises Conflict as push does."""
 
-    async def offer_file(self, part: ConfigMapPart, former: str | None) -> FileVerdict:
+    async def offer_file(self, part: ConfigMapPart, former: str | None) -> Offer:
         """Compare and set: replace the ConfigMap's part where judge_file lets this text count."""
 
     async def beat(self, pod: str, mode: str, generation: int) -> int:

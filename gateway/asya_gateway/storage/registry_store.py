@@ -12,6 +12,7 @@ from asya_gateway.domain.registry import (
     POD_PATIENCE,
     FileVerdict,
     News,
+    Offer,
     PodState,
     Pushed,
     RegistryRow,
@@ -30,6 +31,10 @@ _READ = f"""
 SELECT generation, epoch, configmap_hash, superseded_hashes, configmap, resources,
        {_AGE.format("operator_seen_at")} AS operator_age
 FROM registry
+"""
+
+_HASHES = f"""
+SELECT configmap_hash, superseded_hashes, {_AGE.format("operator_seen_at")} AS operator_age FROM registry
 """
 
 _ANNOUNCE = """
@@ -111,23 +116,22 @@ class PostgresRegistry:
             raise Conflict("another leader announced itself in the meantime", field="epoch")
         return int(generation)
 
-    async def offer_file(self, part: ConfigMapPart, former: str | None) -> FileVerdict:
-        """Judge and write under the row's lock, so that of two pods with one text the second finds it there."""
-        assert part.hash is not None
-        async with self._database.connection() as connection, connection.transaction():
-            row = await _row(connection, f"{_READ} FOR UPDATE")
-            verdict = judge_file(
-                part.hash,
-                former=former,
-                current=row.configmap_hash,
-                superseded=row.superseded,
-                operator_age=row.operator_age,
-            )
-            if verdict is FileVerdict.TAKEN:
-                await _replace(connection, row, part, None)
-        if verdict is FileVerdict.TAKEN:
+    async def offer_file(self, part: ConfigMapPart, former: str | None) -> Offer:
+        """Judge and write under the row's lock, so that of two pods with one text the second finds it there.
+
+        Most offers are refused, every few seconds by every pod, so the lock is taken only where one may count.
+        """
+        async with self._database.connection() as connection:
+            offer = _judge(part, former, await connection.fetchrow(_HASHES))
+            if offer.verdict is not FileVerdict.TAKEN:
+                return offer
+            async with connection.transaction():
+                offer = _judge(part, former, await connection.fetchrow(f"{_HASHES} FOR UPDATE"))
+                if offer.verdict is FileVerdict.TAKEN:
+                    await _replace(connection, await _row(connection, _READ), part, None)
+        if offer.verdict is FileVerdict.TAKEN:
             self._bell.ring(CHANNEL, [News.CHANGED])
-        return verdict
+        return offer
 
     async def beat(self, pod: str, mode: str, generation: int) -> int:
         """One statement for the pod's sign of life and for what it should serve."""
@@ -180,6 +184,19 @@ class PostgresRegistry:
         for each in news:
             for listener in tuple(self._listeners):
                 listener(each)
+
+
+def _judge(part: ConfigMapPart, former: str | None, found: asyncpg.Record | None) -> Offer:
+    assert found is not None
+    assert part.hash is not None
+    verdict = judge_file(
+        part.hash,
+        former=former,
+        current=found["configmap_hash"],
+        superseded=found["superseded_hashes"],
+        operator_age=found["operator_age"],
+    )
+    return Offer(verdict, found["configmap_hash"])
 
 
 async def _row(connection: asyncpg.pool.PoolConnectionProxy, sql: str) -> RegistryRow:
