@@ -13,10 +13,12 @@ ArgumentCheck = Callable[[Any], Sequence[Violation]]
 
 @dataclass(frozen=True, slots=True)
 class ServedFlow:
-    """A flow with its compiled argument check."""
+    """A flow with its compiled argument check, and where it was written."""
 
     flow: Flow
     check: ArgumentCheck
+    source: str = ""
+    line: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""What this pod serves: flows.yaml and the pushed registry document, compiled and swapped in whole."""
+"""What this pod serves: the registry row, the mounted file's offer to it, and argument checks."""

@@ -12,6 +12,10 @@ from asya_gateway.domain.registry import (
     POD_PATIENCE,
     FileVerdict,
     News,
+<<<<<<< HEAD
+=======
+    Offer,
+>>>>>>> registry
     PodState,
     Pushed,
     RegistryRow,
@@ -32,6 +36,13 @@ SELECT generation, epoch, configmap_hash, superseded_hashes, configmap, resource
 FROM registry
 """
 
+<<<<<<< HEAD
+=======
+_HASHES = f"""
+SELECT configmap_hash, superseded_hashes, {_AGE.format("operator_seen_at")} AS operator_age FROM registry
+"""
+
+>>>>>>> registry
 _ANNOUNCE = """
 UPDATE registry SET epoch = epoch + 1, leader = $1, operator_seen_at = clock_timestamp() RETURNING epoch
 """
@@ -111,6 +122,7 @@ class PostgresRegistry:
             raise Conflict("another leader announced itself in the meantime", field="epoch")
         return int(generation)
 
+<<<<<<< HEAD
     async def offer_file(self, part: ConfigMapPart, former: str | None) -> FileVerdict:
         """Judge and write under the row's lock, so that of two pods with one text the second finds it there."""
         assert part.hash is not None
@@ -128,6 +140,24 @@ class PostgresRegistry:
         if verdict is FileVerdict.TAKEN:
             self._bell.ring(CHANNEL, [News.CHANGED])
         return verdict
+=======
+    async def offer_file(self, part: ConfigMapPart, former: str | None) -> Offer:
+        """Judge and write under the row's lock, so that of two pods with one text the second finds it there.
+
+        Most offers are refused, every few seconds by every pod, so the lock is taken only where one may count.
+        """
+        async with self._database.connection() as connection:
+            offer = _judge(part, former, await connection.fetchrow(_HASHES))
+            if offer.verdict is not FileVerdict.TAKEN:
+                return offer
+            async with connection.transaction():
+                offer = _judge(part, former, await connection.fetchrow(f"{_HASHES} FOR UPDATE"))
+                if offer.verdict is FileVerdict.TAKEN:
+                    await _replace(connection, await _row(connection, _READ), part, None)
+        if offer.verdict is FileVerdict.TAKEN:
+            self._bell.ring(CHANNEL, [News.CHANGED])
+        return offer
+>>>>>>> registry
 
     async def beat(self, pod: str, mode: str, generation: int) -> int:
         """One statement for the pod's sign of life and for what it should serve."""
@@ -182,6 +212,22 @@ class PostgresRegistry:
                 listener(each)
 
 
+<<<<<<< HEAD
+=======
+def _judge(part: ConfigMapPart, former: str | None, found: asyncpg.Record | None) -> Offer:
+    assert found is not None
+    assert part.hash is not None
+    verdict = judge_file(
+        part.hash,
+        former=former,
+        current=found["configmap_hash"],
+        superseded=found["superseded_hashes"],
+        operator_age=found["operator_age"],
+    )
+    return Offer(verdict, found["configmap_hash"])
+
+
+>>>>>>> registry
 async def _row(connection: asyncpg.pool.PoolConnectionProxy, sql: str) -> RegistryRow:
     found = await connection.fetchrow(sql)
     assert found is not None, "the migration inserts the one row and nothing deletes it"

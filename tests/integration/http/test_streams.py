@@ -16,7 +16,7 @@ from tests.support.storage import succeeded
 async def _until(condition: Callable[[], bool]) -> None:
     """Let the loop turn until the condition holds."""
     async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 # these conditions are states of the server, which announces none
+        while not condition():  # these conditions are states of the server, which announces none
             await asyncio.sleep(0)
 
 

@@ -1,8 +1,12 @@
 """What a handler finds in the application, by typed key; app.py puts it there."""
 
+from collections.abc import Callable
+from typing import Any
+
 from aiohttp.web import AppKey
 
 from asya_gateway.domain.flows import FlowRegistry
+from asya_gateway.domain.registry import RegistryControl
 from asya_gateway.domain.tasks import Tasks
 from asya_gateway.protocols.http.readiness import Readiness
 from asya_gateway.protocols.http.sse import Streams
@@ -12,4 +16,6 @@ SETTINGS = AppKey("SETTINGS", Settings)
 TASKS = AppKey("TASKS", Tasks)
 FLOWS = AppKey("FLOWS", FlowRegistry)
 STREAMS = AppKey("STREAMS", Streams)
+REGISTRY: AppKey[RegistryControl] = AppKey("REGISTRY")
+FLOWS_REPORT: AppKey[Callable[[], dict[str, Any]]] = AppKey("FLOWS_REPORT")
 READINESS = AppKey("READINESS", Readiness)

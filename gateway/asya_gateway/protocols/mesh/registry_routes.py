@@ -1,0 +1,146 @@
+"""The operator's routes on mesh: push flows, lead, and ask which pods serve them (docs/protocols/registry.md)."""
+
+import asyncio
+import re
+from typing import Any
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from asya_crds import jsontext
+from asya_crds.registry_document import RegistryPush
+from asya_gateway.domain.errors import InvalidInput
+from asya_gateway.domain.registry import PodState, PushReport, RegistryState
+from asya_gateway.protocols.http.answers import json_response
+from asya_gateway.protocols.http.bodies import as_object, read_bytes, read_object
+from asya_gateway.protocols.http.fields import optional_integer, optional_text
+from asya_gateway.protocols.http.keys import REGISTRY
+from asya_gateway.protocols.http.queries import bounded_integer
+
+MAX_PUSH_BYTES = 64 * 1024 * 1024
+MAX_SMALL_BYTES = 64 * 1024
+MAX_WAIT = 60.0
+"""Seconds."""
+PUSH_DEPTH = 2 * jsontext.MAX_DEPTH
+_EPOCHS = 2**63 - 1
+
+
+async def config_reload(request: web.Request) -> web.Response:
+    """POST /mesh/config-reload: without a body every api pod reads its mounted file again; with one (a
+    RegistryPush) parts of the registry are replaced. 409 for an epoch that does not lead."""
+    body = await read_bytes(request, MAX_PUSH_BYTES)
+    push = await asyncio.to_thread(_decode_push, body)
+    control = request.app[REGISTRY]
+    if push is None:
+        await control.reload()
+        return json_response('{"status":"ok"}')
+    return json_response(jsontext.dumps(_pushed(await control.push(push))))
+
+
+def _decode_push(body: bytes) -> RegistryPush | None:
+    """None for no body, and for an object without anything in it, which clients of the older route send."""
+    if not body.strip():
+        return None
+    try:
+        value = jsontext.loads(body, max_depth=PUSH_DEPTH)
+    except jsontext.InvalidJSON as error:
+        raise InvalidInput(str(error)) from None
+    if not as_object(value):
+        return None
+    try:
+        return RegistryPush.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part)[:80] for part in first["loc"])
+        raise InvalidInput(first["msg"], field=field) from None
+
+
+def _pushed(report: PushReport) -> dict[str, Any]:
+    return {
+        "status": "ok",
+        "generation": report.generation,
+        "changed": report.changed,
+        "flows": report.flows,
+        "problems": [
+            {"name": each.name, "reason": each.reason, "source": each.source, "line": each.line}
+            for each in report.problems
+        ],
+    }
+
+
+async def announce(request: web.Request) -> web.Response:
+    """POST /mesh/registry/epoch {leader?}: a new epoch for an operator that begins to lead."""
+    body = await _optional_object(request)
+    epoch = await request.app[REGISTRY].announce(optional_text(body, "leader") or "")
+    return json_response(jsontext.dumps({"epoch": epoch}))
+
+
+async def heartbeat(request: web.Request) -> web.Response:
+    """POST /mesh/registry/heartbeat {epoch}: the operator is alive. 409 for an epoch that does not lead."""
+    body = await read_object(request, MAX_SMALL_BYTES)
+    epoch = optional_integer(body, "epoch", least=1, most=_EPOCHS)
+    if epoch is None:
+        raise InvalidInput("expected the epoch that POST /mesh/registry/epoch issued", field="epoch")
+    generation = await request.app[REGISTRY].heartbeat(epoch)
+    return json_response(jsontext.dumps({"epoch": epoch, "generation": generation}))
+
+
+async def state(request: web.Request) -> web.Response:
+    """GET /mesh/registry?generation=N&wait=5: answered once every live api pod serves N (the newest where it is
+    left out) or `wait` seconds are over."""
+    asked = bounded_generation(request)
+    found = await request.app[REGISTRY].served(asked, wait_seconds(request))
+    return json_response(jsontext.dumps(_state(found, found.generation if asked is None else asked)))
+
+
+def _state(found: RegistryState, generation: int) -> dict[str, Any]:
+    return {
+        "generation": found.generation,
+        "epoch": found.epoch,
+        "flows": found.flows,
+        "operator_age": found.operator_age,
+        "programmed": found.served_everywhere(generation),
+        "pods": [_pod(pod) for pod in found.pods],
+    }
+
+
+def _pod(pod: PodState) -> dict[str, Any]:
+    return {
+        "name": pod.name,
+        "mode": pod.mode,
+        "generation": pod.generation,
+        "heartbeat_age": round(pod.heartbeat_age, 3),
+    }
+
+
+def bounded_generation(request: web.Request) -> int | None:
+    """The query's `generation`, None where it is absent. Raises InvalidInput."""
+    if "generation" not in request.query:
+        return None
+    return bounded_integer(request, "generation", default=0, least=0, most=999_999_999)
+
+
+def wait_seconds(request: web.Request) -> float:
+    """The query's `wait` in seconds, capped; 0 where it is absent. Raises InvalidInput."""
+    text = request.query.get("wait", "0")
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text):
+        raise InvalidInput("expected a number of seconds", field="wait")
+    return min(float(text), MAX_WAIT)
+
+
+async def _optional_object(request: web.Request) -> dict[str, Any]:
+    body = await read_bytes(request, MAX_SMALL_BYTES)
+    if not body.strip():
+        return {}
+    try:
+        return as_object(jsontext.loads(body))
+    except jsontext.InvalidJSON as error:
+        raise InvalidInput(str(error)) from None
+
+
+def register(app: web.Application) -> None:
+    """Add the routes; before /mesh/{id}, whose place their fixed words take."""
+    app.router.add_post("/mesh/config-reload", config_reload)
+    app.router.add_get("/mesh/registry", state)
+    app.router.add_post("/mesh/registry/epoch", announce)
+    app.router.add_post("/mesh/registry/heartbeat", heartbeat)

@@ -1,0 +1,84 @@
+"""The mounted file's part in the registry: looked at now and then, offered to the row, never served directly."""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from asya_crds.flows_file import read_texts
+from asya_crds.registry_document import ConfigMapPart
+from asya_crds.yaml_text import Yaml
+from asya_gateway.domain.registry import FileVerdict, RegistryStore
+from asya_gateway.registry.files import Mounted, NothingMounted, read_mounted
+
+log = logging.getLogger(__name__)
+
+YAML = Yaml(yaml.CSafeLoader, yaml.YAMLError)
+MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """How the mounted file stands: a FileVerdict, or `missing` with the reason."""
+
+    path: str
+    state: str
+    hash: str | None = None
+    reason: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For GET /health/flows."""
+        return {"path": self.path, "state": self.state, "hash": self.hash, "reason": self.reason}
+
+
+_REASONS = {
+    FileVerdict.SAME: "it is what is served",
+    FileVerdict.TAKEN: "it is served from now on",
+    FileVerdict.OPERATOR: "the operator is alive and reads the ConfigMap itself",
+    FileVerdict.SUPERSEDED: "it holds an older text than what is served",
+}
+
+
+class FileWatch:
+    """One mounted file or folder. Raises Unavailable from `look` while the database is away."""
+
+    def __init__(self, store: RegistryStore, path: str) -> None:
+        self._store = store
+        self._path = Path(path)
+        self._part: ConfigMapPart | None = None
+        self._hash: str | None = None
+        self._former: str | None = None
+        self.state = FileState(path, MISSING, reason="not looked at yet")
+
+    async def look(self) -> bool:
+        """Read it and offer it to the row; True where the row took it."""
+        try:
+            mounted = await asyncio.to_thread(read_mounted, self._path, self._hash)
+        except NothingMounted as reason:
+            self._note(FileState(str(self._path), MISSING, None, f"{reason}; the last good flows stay"))
+            return False
+        if self._part is None or mounted.hash != self._hash:
+            self._part = await asyncio.to_thread(_read, mounted)
+            self._former, self._hash = self._hash, mounted.hash
+        offer = await self._store.offer_file(self._part, self._former)
+        if offer.current != self._former:
+            # Another text is in force than the one that this file was seen to replace, so the change that was
+            # watched says nothing any more.
+            self._former = None
+        self._note(FileState(str(self._path), offer.verdict.value, self._hash, _REASONS[offer.verdict]))
+        return offer.verdict is FileVerdict.TAKEN
+
+    def _note(self, state: FileState) -> None:
+        """Say it once for each change."""
+        if state == self.state:
+            return
+        self.state = state
+        level = logging.WARNING if state.state in (MISSING, FileVerdict.SUPERSEDED) else logging.INFO
+        log.log(level, "flows file %s: %s", state.path, state.reason)
+
+
+def _read(mounted: Mounted) -> ConfigMapPart:
+    return ConfigMapPart.of(read_texts(mounted.texts, YAML))

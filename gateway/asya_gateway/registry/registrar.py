@@ -1,0 +1,59 @@
+"""The registry's verbs on a mesh pod: the operator pushes here, and asks who serves what."""
+
+import asyncio
+import time
+from contextlib import suppress
+
+from asya_crds.registry_document import RegistryPush
+from asya_gateway.domain.registry import News, PushReport, RegistryState, RegistryStore
+from asya_gateway.registry.tables import TableBuilder
+
+_NET = 1.0
+"""Seconds between two looks at the pods while somebody waits: what the bell did not bring, this does."""
+
+
+class Registrar:
+    """RegistryControl on any RegistryStore."""
+
+    def __init__(self, store: RegistryStore) -> None:
+        self._store = store
+        self._builder = TableBuilder()
+        self._building = asyncio.Lock()
+
+    async def announce(self, leader: str) -> int:
+        """A new epoch."""
+        return await self._store.announce(leader)
+
+    async def push(self, push: RegistryPush) -> PushReport:
+        """Store it, then build the table as every pod will, to say which flows it leaves out."""
+        pushed = await self._store.push(push)
+        row = await self._store.read()
+        async with self._building:
+            table = await asyncio.to_thread(self._builder.build, row)
+        return PushReport(pushed.generation, pushed.changed, len(table.flows), table.problems)
+
+    async def heartbeat(self, epoch: int) -> int:
+        """The operator is alive; returns the generation."""
+        return await self._store.heartbeat(epoch)
+
+    async def reload(self) -> None:
+        """Have every api pod read its mounted file at once."""
+        await self._store.ring(News.RELOAD)
+
+    async def served(self, generation: int | None, wait: float) -> RegistryState:
+        """The state once the generation is served everywhere, at the latest after `wait` seconds."""
+        until = time.monotonic() + wait
+        news = asyncio.Event()
+        leave = self._store.listen(lambda _: news.set())
+        try:
+            while True:
+                state = await self._store.state()
+                left = until - time.monotonic()
+                if left <= 0 or state.served_everywhere(state.generation if generation is None else generation):
+                    return state
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(min(left, _NET)):
+                        await news.wait()
+                news.clear()
+        finally:
+            leave()

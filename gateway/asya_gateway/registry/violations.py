@@ -1,0 +1,125 @@
+"""Where a value breaks its schema: every place of an ordinary value, the first ones of a huge one.
+
+The library collects all errors before it hands over the first (a million wrong items took 15 s), so it is asked for
+them only where the value is small. In a large value the wrong members and items are looked up one by one, which
+costs a fast yes-or-no each, until they are small or their place is as exact as it gets.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from jsonschema_rs import Draft202012Validator, ValidationError, Validator, ValidatorMap, validator_map_for
+
+from asya_crds.schema_walk import Path, Schema, as_pointer
+from asya_gateway.domain.errors import Violation
+
+MAX_VIOLATIONS = 50
+MAX_MESSAGE = 200
+MAX_POINTER = 500
+DETAIL_BUDGET = 20_000
+"""Evaluations (places of the value times the schema's weight) up to which every error is collected."""
+CHECK_BUDGET = 20_000_000
+"""Evaluations beyond which a value is refused unseen: with a schema that multiplies, about a second."""
+
+
+class Search:
+    """A compiled schema that can say where a value breaks it."""
+
+    def __init__(self, schema: Schema, options: dict[str, Any], weight: int) -> None:
+        self._schema = schema
+        self._options = options
+        self._weight = weight
+        self._root = Draft202012Validator(schema, **options)
+        self._inside: ValidatorMap | None = None
+
+    def __call__(self, value: Any) -> Sequence[Violation]:
+        """Violations of the value, at most 50."""
+        if self._weight > 4 and _places(value, limit := CHECK_BUDGET // self._weight) > limit:
+            return (Violation("", f"expected at most {limit} values, which this schema's alternatives allow"),)
+        try:
+            if self._root.is_valid(value):
+                return ()
+        except UnicodeEncodeError:
+            value = _encodable(value)
+            if self._root.is_valid(value):
+                return ()
+        return tuple(islice(self._search(self._root, self._schema, (), value, ()), MAX_VIOLATIONS))
+
+    def _search(
+        self, validator: Validator, schema: Schema, schema_path: Path, value: Any, path: Path
+    ) -> Iterator[Violation]:
+        """Violations of a value that is known to be wrong."""
+        limit = DETAIL_BUDGET // self._weight
+        if _places(value, limit) <= limit:
+            for error in validator.iter_errors(value):
+                yield _violation(error, path)
+            return
+        found = False
+        for key, child, inner_path, inner_schema in _parts(schema, value):
+            inner = self._validator((*schema_path, *inner_path))
+            if inner is not None and not inner.is_valid(child):
+                found = True
+                yield from self._search(inner, inner_schema, (*schema_path, *inner_path), child, (*path, key))
+        if not found:
+            yield Violation(_pointer(path), "does not match the schema of this place")
+
+    def _validator(self, path: Path) -> Validator | None:
+        """The validator of a subschema; compiled all at once when a large value is first found wrong."""
+        if self._inside is None:
+            self._inside = validator_map_for(self._schema, **self._options)
+        return self._inside.get(f"#{as_pointer(path)}")
+
+
+def _parts(schema: Schema, value: Any) -> Iterator[tuple[str | int, Any, Path, Schema]]:
+    """Parts of the value that one plain word of the schema speaks of, with the way to that subschema."""
+    if isinstance(value, dict):
+        named = schema.get("properties") or {}
+        rest = None if schema.get("patternProperties") else schema.get("additionalProperties")
+        for key, child in value.items():
+            part = named.get(key, rest)
+            if isinstance(part, dict):
+                yield key, child, ("properties", key) if key in named else ("additionalProperties",), part
+    elif isinstance(value, list):
+        prefix = schema.get("prefixItems") or []
+        for index, child in enumerate(value):
+            part = prefix[index] if index < len(prefix) else schema.get("items")
+            if isinstance(part, dict):
+                yield index, child, ("prefixItems", index) if index < len(prefix) else ("items",), part
+
+
+def _violation(error: ValidationError, path: Path) -> Violation:
+    return Violation(_pointer((*path, *error.instance_path)), describe(error.message))
+
+
+def _pointer(path: Path) -> str:
+    pointer = as_pointer(path)
+    return pointer if len(pointer) <= MAX_POINTER else pointer[:MAX_POINTER] + "…"
+
+
+def describe(message: str) -> str:
+    """The library's message, on one line and cut."""
+    text = " ".join(message.split())
+    return text if len(text) <= MAX_MESSAGE else text[:MAX_MESSAGE] + "…"
+
+
+def _places(value: Any, limit: int) -> int:
+    """How many values there are inside, counted only a little beyond the limit."""
+    count, level = 1, [value]
+    while level and count <= limit:
+        inner: list[Any] = []
+        for node in level:
+            if isinstance(node, dict):
+                inner.extend(node.values())
+            elif isinstance(node, list):
+                inner.extend(node)
+        count += len(inner)
+        level = [node for node in inner if isinstance(node, dict | list)]
+    return count
+
+
+def _encodable(value: Any) -> Any:
+    """The value with lone surrogates in its keys replaced, which the library cannot take."""
+    if isinstance(value, dict):
+        return {key.encode("utf-8", "replace").decode(): _encodable(child) for key, child in value.items()}
+    return [_encodable(child) for child in value] if isinstance(value, list) else value

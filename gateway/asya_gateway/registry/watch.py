@@ -1,0 +1,153 @@
+"""Keeps a process on the registry row: heartbeats, news, the mounted file, and the swap of what is served."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+from asya_gateway.domain.errors import Unavailable
+from asya_gateway.domain.flows import FlowProblem, FlowRegistry
+from asya_gateway.domain.registry import BEAT, News, RegistryStore
+from asya_gateway.registry.file_watch import FileWatch
+from asya_gateway.registry.tables import TableBuilder
+
+log = logging.getLogger(__name__)
+
+_FAREWELL = 3.0
+"""Seconds that a process gives itself to delete its row when it ends."""
+
+
+class RegistryWatch:
+    """Runs in every pod from start to stop; a mesh pod is given no file and only shows what is served.
+
+    While the database is away the last generation stays served, and the log says so once.
+    """
+
+    def __init__(
+        self,
+        store: RegistryStore,
+        flows: FlowRegistry,
+        *,
+        pod: str,
+        mode: str,
+        config_path: str = "",
+        poll_interval: float = 10.0,
+        beat_interval: float = BEAT,
+    ) -> None:
+        self._store = store
+        self._flows = flows
+        self._pod = pod
+        self._mode = mode
+        self._file = FileWatch(store, config_path) if config_path else None
+        self._poll_interval = poll_interval
+        self._beat_interval = beat_interval
+        self._builder = TableBuilder()
+        self._changed = asyncio.Event()
+        self._reload = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._leave: Callable[[], None] | None = None
+        self._away = False
+        self._left_out: frozenset[FlowProblem] = frozenset()
+
+    async def start(self) -> None:
+        """Serve what the row holds, offer the file, and go on doing so. Returns also while the database is away."""
+        self._leave = self._store.listen(self._heard)
+        await self._once(self._catch_up)
+        await self._once(self._look)
+        await self._once(self._catch_up)
+        self._tasks = [
+            asyncio.create_task(self._for_ever(self._catch_up, self._changed, self._beat_interval), name="registry"),
+        ]
+        if self._file is not None:
+            watch = self._for_ever(self._look, self._reload, self._poll_interval)
+            self._tasks.append(asyncio.create_task(watch, name="flows file"))
+
+    async def stop(self) -> None:
+        """End, and take this pod off the list of those that serve."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._leave is not None:
+            self._leave()
+        with suppress(Unavailable, TimeoutError):
+            async with asyncio.timeout(_FAREWELL):
+                await self._store.leave(self._pod)
+
+    def report(self) -> dict[str, Any]:
+        """GET /health/flows, from memory: {generation, flows, problems, file}."""
+        table = self._flows.table
+        return {
+            "generation": table.generation,
+            "flows": [
+                {
+                    "name": served.flow.name,
+                    "mcp": served.flow.mcp is not None,
+                    "a2a": served.flow.a2a is not None,
+                    "source": served.source,
+                    "line": served.line,
+                }
+                for served in table.flows.values()
+            ],
+            "problems": [
+                {"name": each.name, "reason": each.reason, "source": each.source, "line": each.line}
+                for each in table.problems
+            ],
+            "file": None if self._file is None else self._file.state.as_dict(),
+        }
+
+    def _heard(self, news: News) -> None:
+        match news:
+            case News.CHANGED:
+                self._changed.set()
+            case News.RELOAD:
+                self._reload.set()
+            case News.SERVED:
+                pass
+
+    async def _catch_up(self) -> None:
+        """Tell which generation is served, and serve the row's where it is another one."""
+        current = await self._store.beat(self._pod, self._mode, self._flows.table.generation)
+        if current == self._flows.table.generation:
+            return
+        row = await self._store.read()
+        table = await asyncio.to_thread(self._builder.build, row)
+        self._flows.swap(table)
+        log.info("serving generation %d: %d flows", table.generation, len(table.flows))
+        for problem in table.problems:
+            if problem not in self._left_out:
+                log.warning("flow left out: %s", _text(problem))
+        self._left_out = frozenset(table.problems)
+        await self._store.beat(self._pod, self._mode, table.generation)
+        with suppress(Unavailable):
+            await self._store.ring(News.SERVED)
+
+    async def _look(self) -> None:
+        if self._file is not None and await self._file.look():
+            self._changed.set()
+
+    async def _for_ever(self, work: Callable[[], Awaitable[None]], news: asyncio.Event, every: float) -> None:
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(every):
+                    await news.wait()
+            news.clear()
+            await self._once(work)
+
+    async def _once(self, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        except Unavailable as error:
+            if not self._away:
+                self._away = True
+                log.warning("registry: %s; generation %d stays served", error.message, self._flows.table.generation)
+        except Exception:
+            # Whatever it was, the flows that are served must not freeze for the rest of the process's life.
+            log.exception("registry: %s failed", work.__name__)
+        else:
+            self._away = False
+
+
+def _text(problem: FlowProblem) -> str:
+    where = f"{problem.source}, line {problem.line}" if problem.line else problem.source
+    return f"{where}: {problem.name + ': ' if problem.name else ''}{problem.reason}"
