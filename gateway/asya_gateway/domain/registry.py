@@ -105,8 +105,6 @@ class RegistryState:
 
 
 @dataclass(frozen=True, slots=True)
-<<<<<<< HEAD
-=======
 class Offer:
     """What became of a mounted file; `current` is the hash that the row held before."""
 
@@ -115,7 +113,6 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
->>>>>>> registry
 class Pushed:
     """What became of a push."""
 
@@ -159,11 +156,7 @@ class RegistryStore(Protocol):
     async def heartbeat(self, epoch: int) -> int:
         """The operator is alive; returns the generation. Raises Conflict as push does."""
 
-<<<<<<< HEAD
-    async def offer_file(self, part: ConfigMapPart, former: str | None) -> FileVerdict:
-=======
     async def offer_file(self, part: ConfigMapPart, former: str | None) -> Offer:
->>>>>>> registry
         """Compare and set: replace the ConfigMap's part where judge_file lets this text count."""
 
     async def beat(self, pod: str, mode: str, generation: int) -> int:

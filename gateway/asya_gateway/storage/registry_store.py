@@ -12,10 +12,7 @@ from asya_gateway.domain.registry import (
     POD_PATIENCE,
     FileVerdict,
     News,
-<<<<<<< HEAD
-=======
     Offer,
->>>>>>> registry
     PodState,
     Pushed,
     RegistryRow,
@@ -36,13 +33,10 @@ SELECT generation, epoch, configmap_hash, superseded_hashes, configmap, resource
 FROM registry
 """
 
-<<<<<<< HEAD
-=======
 _HASHES = f"""
 SELECT configmap_hash, superseded_hashes, {_AGE.format("operator_seen_at")} AS operator_age FROM registry
 """
 
->>>>>>> registry
 _ANNOUNCE = """
 UPDATE registry SET epoch = epoch + 1, leader = $1, operator_seen_at = clock_timestamp() RETURNING epoch
 """
@@ -122,25 +116,6 @@ class PostgresRegistry:
             raise Conflict("another leader announced itself in the meantime", field="epoch")
         return int(generation)
 
-<<<<<<< HEAD
-    async def offer_file(self, part: ConfigMapPart, former: str | None) -> FileVerdict:
-        """Judge and write under the row's lock, so that of two pods with one text the second finds it there."""
-        assert part.hash is not None
-        async with self._database.connection() as connection, connection.transaction():
-            row = await _row(connection, f"{_READ} FOR UPDATE")
-            verdict = judge_file(
-                part.hash,
-                former=former,
-                current=row.configmap_hash,
-                superseded=row.superseded,
-                operator_age=row.operator_age,
-            )
-            if verdict is FileVerdict.TAKEN:
-                await _replace(connection, row, part, None)
-        if verdict is FileVerdict.TAKEN:
-            self._bell.ring(CHANNEL, [News.CHANGED])
-        return verdict
-=======
     async def offer_file(self, part: ConfigMapPart, former: str | None) -> Offer:
         """Judge and write under the row's lock, so that of two pods with one text the second finds it there.
 
@@ -157,7 +132,6 @@ class PostgresRegistry:
         if offer.verdict is FileVerdict.TAKEN:
             self._bell.ring(CHANNEL, [News.CHANGED])
         return offer
->>>>>>> registry
 
     async def beat(self, pod: str, mode: str, generation: int) -> int:
         """One statement for the pod's sign of life and for what it should serve."""
@@ -212,8 +186,6 @@ class PostgresRegistry:
                 listener(each)
 
 
-<<<<<<< HEAD
-=======
 def _judge(part: ConfigMapPart, former: str | None, found: asyncpg.Record | None) -> Offer:
     assert found is not None
     assert part.hash is not None
@@ -227,7 +199,6 @@ def _judge(part: ConfigMapPart, former: str | None, found: asyncpg.Record | None
     return Offer(verdict, found["configmap_hash"])
 
 
->>>>>>> registry
 async def _row(connection: asyncpg.pool.PoolConnectionProxy, sql: str) -> RegistryRow:
     found = await connection.fetchrow(sql)
     assert found is not None, "the migration inserts the one row and nothing deletes it"
