@@ -1,0 +1,118 @@
+"""Assembles the gateway from its settings and runs it until it is told to stop."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Callable, Iterable
+
+from aiohttp import web
+
+from asya_gateway.app import Routes, build_app, serve, stop_on_signals
+from asya_gateway.delivery.dispatcher import Dispatcher
+from asya_gateway.domain.flows import FlowRegistry
+from asya_gateway.domain.tasks import TaskRules, Tasks
+from asya_gateway.protocols.http import flows_health
+from asya_gateway.protocols.http.keys import FLOWS_REPORT, REGISTRY
+from asya_gateway.protocols.mesh import registry_routes
+from asya_gateway.registry.registrar import Registrar
+from asya_gateway.registry.schemas import compile_schema
+from asya_gateway.registry.watch import RegistryWatch
+from asya_gateway.settings import Mode, Settings
+from asya_gateway.storage.coalescer import Limits
+from asya_gateway.storage.creating import OUTBOX_LEASE, Enqueue, into_outbox, into_queue
+from asya_gateway.storage.database import Database
+from asya_gateway.storage.outbox import PostgresOutbox
+from asya_gateway.storage.queue_bell import QueueBell
+from asya_gateway.storage.registry_store import PostgresRegistry
+from asya_gateway.storage.store import Keeping, Storage
+from asya_transports.opening import open_transport
+from asya_transports.settings import RabbitSettings
+
+
+class Gateway:
+    """The parts of one process, made from settings and connected to one another."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.database = Database(
+            settings.database_url,
+            min_size=settings.db_min_conns,
+            max_size=settings.db_max_conns,
+            statement_timeout=settings.db_statement_timeout,
+        )
+        self.dispatcher = self._dispatcher()
+        self.storage = Storage(self.database, self._enqueue(), limits=_limits(settings), keeping=_keeping(settings))
+        self.flows = FlowRegistry()
+        rules = TaskRules(
+            mesh_url=settings.mesh_url or f"http://127.0.0.1:{settings.gateway_port}",
+            default_timeout=settings.default_timeout,
+        )
+        self.tasks = Tasks(self.storage.tasks, self.storage.feed, self.storage.fly, rules, compile_schema)
+        registry = PostgresRegistry(self.database, self.storage.bell)
+        self.registrar = Registrar(registry)
+        self.watch = RegistryWatch(
+            registry,
+            self.flows,
+            pod=settings.pod_name,
+            mode=settings.gateway_mode,
+            config_path="" if settings.gateway_mode is Mode.MESH else settings.config_path,
+            poll_interval=settings.config_poll_interval,
+        )
+
+    def _dispatcher(self) -> Dispatcher | None:
+        """The postgres transport needs none: its queue row is written in the task's own transaction."""
+        settings = self.settings
+        if settings.transport == "postgres":
+            return None
+        rabbit = RabbitSettings(settings.rabbitmq_url, settings.rabbitmq_exchange)
+        transport = open_transport(rabbit, settings.namespace)
+        return Dispatcher(PostgresOutbox(self.database), transport, lease=OUTBOX_LEASE)
+
+    def _enqueue(self) -> Enqueue:
+        if self.dispatcher is not None:
+            return into_outbox(self.dispatcher.hand_over)
+        bell = QueueBell(self.database, self.settings.namespace)
+        return into_queue(self.settings.namespace, bell.committed)
+
+    def web(self, more: Iterable[Routes] = ()) -> web.Application:
+        """The web application of this process's mode."""
+        app = build_app(self.settings, self.tasks, self.flows, (*self._registry_routes(), *more))
+        app[REGISTRY], app[FLOWS_REPORT] = self.registrar, self.watch.report
+        return app
+
+    def _registry_routes(self) -> list[Routes]:
+        pushed = [] if self.settings.gateway_mode is Mode.API else [registry_routes.register]
+        return [flows_health.register, *pushed]
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        """Everything beside the web application, from connected to closed."""
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(self.storage.stop)
+            await self.storage.start()
+            stack.push_async_callback(self.watch.stop)
+            await self.watch.start()
+            if self.dispatcher is not None:
+                stack.push_async_callback(self.dispatcher.stop)
+                await self.dispatcher.start()
+            yield
+
+
+async def run(
+    settings: Settings, *, stop: asyncio.Event | None = None, listening: Callable[[int], None] | None = None
+) -> None:
+    """Serve until SIGTERM, SIGINT or `stop`; `listening` hears the port once it is open."""
+    gateway = Gateway(settings)
+    await serve(gateway.web(), gateway.running(), stop or stop_on_signals(), listening)
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        batch_rows=settings.batch_rows,
+        batch_bytes=settings.batch_bytes,
+        waiting_rows=settings.waiting_rows,
+        waiting_bytes=settings.waiting_bytes,
+    )
+
+
+def _keeping(settings: Settings) -> Keeping:
+    return Keeping(tasks=settings.retention_tasks, updates=settings.retention_updates)
