@@ -115,7 +115,6 @@ async def test_a_childs_bad_ids_are_refused(gateway: Gateway, field: str, bad: A
         ("/mesh/t/final", {"status": "failed", "class": "nonsense"}, "class"),
         ("/mesh/t/final", {"status": "failed", "error": 1}, "error"),
         ("/mesh/t/final", {"status": "succeeded", "metadata": 1}, "metadata"),
-        ("/mesh", {"id": "c", "parent_id": "c", "curr": "a"}, "parent_id"),
         ("/mesh", {"id": "c", "parent_id": "p", "curr": "a", "ends_itself": 1}, "ends_itself"),
         ("/api/v1/mesh/t/events", {"type": "nonsense"}, "type"),
         ("/api/v1/mesh/t/events", {"type": "status"}, "status"),
@@ -130,6 +129,12 @@ async def test_a_childs_bad_ids_are_refused(gateway: Gateway, field: str, bad: A
 async def test_a_bad_report_is_refused_by_its_field(gateway: Gateway, path: str, body: Any, field: str) -> None:
     status, answer = await gateway.post(path, body)
     assert (status, answer["error"]["field"]) == (400, field)
+    assert await gateway.stored() == 0
+
+
+async def test_a_child_of_itself_is_refused(gateway: Gateway) -> None:
+    status, answer = await gateway.post("/mesh", {"id": "c", "parent_id": "resume-c", "curr": "a"})
+    assert (status, answer["error"]["field"]) == (409, "parent_id")
     assert await gateway.stored() == 0
 
 

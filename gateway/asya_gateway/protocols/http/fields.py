@@ -47,10 +47,13 @@ def optional_object(body: Body, key: str) -> dict[str, Any] | None:
 
 
 def optional_integer(body: Body, key: str, *, least: int = 0, most: int = 2**31 - 1) -> int | None:
-    """An integer within bounds, or None where it is absent or null. Raises InvalidInput."""
+    """An integer within bounds, or None where it is absent or null; 1.0 is one (JSON Schema 2020-12, section
+    6.1.1). Raises InvalidInput."""
     value = body.get(key)
     if value is None:
         return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise InvalidInput(f"expected an integer from {least} to {most}", field=key)
     return value

@@ -70,8 +70,16 @@ LAST_EVENT_ID = header(
 STREAM = {
     "200": answer(
         "`update` events (stored ones first; `id:` is their seq), live events, and comments that keep the "
-        "connection alive. Ends after the terminal update.",
-        {"type": "string"},
+        "connection alive. Ends after the terminal update. The schema is that of one event.",
+        {
+            "type": "object",
+            "required": ["event", "data"],
+            "properties": {
+                "event": {"type": "string"},
+                "id": {"type": "string"},
+                "data": {"type": "string", "description": "JSON."},
+            },
+        },
         media="text/event-stream",
     ),
     "204": answer("The reader has the terminal update already."),
@@ -87,13 +95,20 @@ _ERRORS = {
     503: "Too much is waiting, or the database is away; nothing was done.",
 }
 
-_NAMES: Json = {"type": ["array", "null"], "items": ref("Id"), "maxItems": 1024}
-_NULLABLE_TEXT: Json = {"type": ["string", "null"]}
+NAMES: Json = {"type": ["array", "null"], "items": ref("Id"), "maxItems": 1024}
+NULLABLE_ID: Json = {"anyOf": [ref("Id"), {"type": "null"}]}
+NULLABLE_TEXT: Json = {"type": ["string", "null"]}
 _TIME: Json = {"type": "string", "format": "date-time"}
 _NULLABLE_TIME: Json = {"type": ["string", "null"], "format": "date-time"}
 
 SCHEMAS: dict[str, Json] = {
-    "Id": {"type": "string", "minLength": 1, "maxLength": 255},
+    "Id": {
+        "description": "An opaque identifier or a name: 1 to 255 printable characters.",
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 255,
+        "pattern": r"^[ \p{L}\p{M}\p{N}\p{P}\p{S}]+$",
+    },
     "Error": {
         "type": "object",
         "required": ["error"],
@@ -129,7 +144,11 @@ SCHEMAS: dict[str, Json] = {
     "RouteFields": {
         "description": "Where a hop stands: prev, curr, next; in the older dialect actors and an index.",
         "type": "object",
-        "properties": {"prev": _NAMES, "curr": {"type": ["string", "null"], "maxLength": 255}, "next": _NAMES},
+        "properties": {
+            "prev": NAMES,
+            "curr": {"anyOf": [ref("Id"), {"const": ""}, {"type": "null"}]},
+            "next": NAMES,
+        },
     },
     "TaskError": {
         "type": "object",
@@ -161,14 +180,14 @@ SCHEMAS: dict[str, Json] = {
         "required": ["id", "status", "flow", "route", "progress_percent", "created_at", "updated_at"],
         "properties": {
             "id": {"type": "string"},
-            "parent_id": _NULLABLE_TEXT,
-            "context_id": _NULLABLE_TEXT,
+            "parent_id": NULLABLE_TEXT,
+            "context_id": NULLABLE_TEXT,
             "flow": {"type": "string"},
             "status": ref("Status"),
-            "message": _NULLABLE_TEXT,
+            "message": NULLABLE_TEXT,
             "progress_percent": {"type": "number", "minimum": 0, "maximum": 100},
             "route": ref("Route"),
-            "current_actor_name": _NULLABLE_TEXT,
+            "current_actor_name": NULLABLE_TEXT,
             "current_actor_idx": {"type": "integer"},
             "actors_completed": {"type": "integer"},
             "total_actors": {"type": "integer"},

@@ -35,7 +35,9 @@ def decode_final(task_id: str, body: Body, *, ends: tuple[TaskStatus, ...] = END
     check_same_id(body, task_id)
     status = _status(body.get("status"), ends)
     succeeded = status is TaskStatus.SUCCEEDED
-    error = None if succeeded else _error(body, status)
+    # A success may carry these fields, too; they are checked alike, and only a failure keeps them.
+    described = _error(body, status)
+    error = None if succeeded else described
     fallback = COMPLETED_MESSAGE if error is None else error.message
     return FinalReport(
         task_id=task_id,

@@ -3,6 +3,9 @@
 from asya_gateway.domain.status import ActorState
 from asya_gateway.protocols.http.openapi import (
     LAST_EVENT_ID,
+    NAMES,
+    NULLABLE_ID,
+    NULLABLE_TEXT,
     PATH_ID,
     STREAM,
     Json,
@@ -13,6 +16,7 @@ from asya_gateway.protocols.http.openapi import (
     query,
     ref,
 )
+from asya_gateway.protocols.mesh.events import SILENT_PHASES, UNIFIED_ENDS
 
 _STATUS_OK: Json = {"type": "object", "required": ["status"], "properties": {"status": {"const": "ok"}}}
 _MEASURE: Json = {"type": ["number", "null"], "minimum": 0, "maximum": 1e15}
@@ -26,21 +30,65 @@ _CLAIM: Json = {
         "claimant": ref("Id"),
     },
 }
-_PROGRESS: Json = {
-    "allOf": [ref("RouteFields")],
+_PAUSE_FIELD: Json = {
     "type": "object",
-    "required": ["status"],
+    "required": ["name"],
     "properties": {
-        "status": {"enum": [*(state.value for state in ActorState), "paused", "auth_required"]},
-        "message": {"type": ["string", "null"]},
-        "duration_ms": _MEASURE,
-        "message_size_kb": _MEASURE,
-        "claim": {"anyOf": [_CLAIM, {"type": "null"}]},
-        "frames": {"description": "Only with the status processed: the envelopes that the hop will send on."},
-        "pause_id": {"anyOf": [ref("Id"), {"type": "null"}]},
-        "pause_metadata": {"description": "Present: the task is paused, whatever the status says. {prompt, fields[]}."},
-        "checkpoint": {"description": "The envelope to go on from, with a pause."},
+        "name": {"type": "string", "minLength": 1},
+        "type": {"enum": ["string", "boolean", "number", "integer", "array", "object"]},
     },
+}
+_PAUSE_METADATA: Json = {
+    "type": "object",
+    "properties": {
+        "prompt": {"type": "string"},
+        "fields": {"type": ["array", "null"], "items": _PAUSE_FIELD},
+        "pause_id": NULLABLE_ID,
+        "data": {},
+    },
+}
+_PROGRESS: Json = {
+    "description": "A report of one hop, with {prev, curr, next}. One that carries `pause_metadata` is a pause "
+    "whatever its status says. In the older dialect the route is {actors, current_actor_idx}.",
+    "anyOf": [
+        {
+            "allOf": [ref("RouteFields")],
+            "type": "object",
+            "required": ["status"],
+            "properties": {
+                "status": {"enum": ["received", "processing", "completed"]},
+                "message": NULLABLE_TEXT,
+                "duration_ms": _MEASURE,
+                "message_size_kb": _MEASURE,
+                "claim": {"anyOf": [_CLAIM, {"type": "null"}]},
+            },
+        },
+        {
+            "allOf": [ref("RouteFields")],
+            "description": "The handler has ended; these are the envelopes that it will send on.",
+            "type": "object",
+            "required": ["status"],
+            "properties": {
+                "status": {"const": "processed"},
+                "message": NULLABLE_TEXT,
+                "claim": {"anyOf": [_CLAIM, {"type": "null"}]},
+                "frames": {"type": ["array", "null"], "items": {"type": "object"}},
+            },
+        },
+        {
+            "allOf": [ref("RouteFields")],
+            "description": "A pause, with the envelope to go on from.",
+            "type": "object",
+            "required": ["status"],
+            "properties": {
+                "status": {"enum": ["paused", "auth_required"]},
+                "pause_id": NULLABLE_ID,
+                "pause_metadata": {"anyOf": [_PAUSE_METADATA, {"type": "null"}]},
+                "checkpoint": {"type": ["object", "null"]},
+                "claim": {"anyOf": [_CLAIM, {"type": "null"}]},
+            },
+        },
+    ],
 }
 _PROGRESS_ANSWER: Json = {
     "type": "object",
@@ -54,19 +102,19 @@ _PROGRESS_ANSWER: Json = {
     },
 }
 _FINAL: Json = {
+    "description": "How the task ended. An `id`, where there is one, must be the path's.",
     "type": "object",
     "required": ["status"],
     "properties": {
-        "id": {"description": "The id of the path, or absent."},
         "status": {"enum": ["succeeded", "failed"]},
         "result": {},
         "error": {"type": ["string", "object", "null"]},
         "error_details": {"type": ["object", "null"]},
-        "current_actor_name": {"anyOf": [ref("Id"), {"type": "null"}]},
+        "current_actor_name": NULLABLE_ID,
         "attempts": {"type": ["integer", "null"], "minimum": 0, "maximum": 2**31 - 1},
         "class": {"enum": ["business", "runtime", "canceled", "deadline", None]},
         "metadata": {"type": ["object", "null"]},
-        "message": {"type": ["string", "null"]},
+        "message": NULLABLE_TEXT,
     },
 }
 _CHILD: Json = {
@@ -76,13 +124,13 @@ _CHILD: Json = {
     "properties": {"id": ref("Id"), "parent_id": ref("Id"), "ends_itself": {"type": "boolean"}},
 }
 _OLDER_CHILD: Json = {
+    "description": "`current` is the index of the current actor, 0 where it is absent.",
     "type": "object",
     "required": ["id", "parent_id"],
     "properties": {
         "id": ref("Id"),
         "parent_id": ref("Id"),
-        "actors": {"type": ["array", "null"], "items": ref("Id"), "maxItems": 1024},
-        "current": {"description": "Index of the current actor."},
+        "actors": NAMES,
     },
 }
 _CREATED: Json = {
@@ -92,20 +140,44 @@ _CREATED: Json = {
 }
 _ACTIVE: Json = {"type": "object", "required": ["active"], "properties": {"active": {"type": "boolean"}}}
 _EVENT: Json = {
-    "type": "object",
-    "required": ["type"],
-    "properties": {
-        "type": {"enum": ["status", "fly"]},
-        "status": {"description": "What a progress or a final report says."},
-        "data": {"description": "The rest of that report, or the live event."},
-    },
+    "anyOf": [
+        {
+            "type": "object",
+            "required": ["type", "status"],
+            "properties": {
+                "type": {"const": "status"},
+                "status": {
+                    "enum": [
+                        *(state.value for state in ActorState),
+                        "paused",
+                        "auth_required",
+                        *UNIFIED_ENDS,
+                        *SILENT_PHASES,
+                    ]
+                },
+                "data": {"type": ["object", "null"], "description": "The rest of a progress or a final report."},
+            },
+        },
+        {
+            "type": "object",
+            "required": ["type"],
+            "properties": {"type": {"const": "fly"}, "data": {"description": "The live event."}},
+        },
+    ]
 }
 _ONE_ACTOR: Json = {
     "type": "object",
     "properties": {
         "payload": {},
         "headers": {"type": ["object", "null"]},
-        "timeout": {"description": "10s, 5m, or seconds."},
+        "timeout": {
+            "description": "Seconds, or a text such as 10s, 5m.",
+            "anyOf": [
+                {"type": "null"},
+                {"type": "number", "minimum": 0, "maximum": 10 * 365 * 86400},
+                {"type": "string", "pattern": "^[0-9]{1,4}(ms|s|m|h)$"},
+            ],
+        },
     },
 }
 _LIST: Json = {
@@ -131,7 +203,7 @@ def _child(operation_id: str, body: Json, summary: str) -> Json:
         "operationId": operation_id,
         "summary": summary,
         "requestBody": json_body(body),
-        "responses": {"201": answer("Stored, or stored before.", _CREATED), **errors(413)},
+        "responses": {"201": answer("Stored, or stored before.", _CREATED), **errors(409, 413)},
     }
 
 

@@ -71,8 +71,8 @@ def _claim(value: Any) -> Claim | None:
     if not isinstance(value, dict):
         raise InvalidInput("expected an object {hop, attempt, claimant}", field="claim")
     hop = value.get("hop")
-    if isinstance(hop, int) and not isinstance(hop, bool) and 0 <= hop < 2**31:
-        hop = str(hop)
+    if isinstance(hop, int | float):
+        hop = str(optional_integer(value, "hop"))
     attempt = optional_integer(value, "attempt", least=1)
     if attempt is None:
         raise InvalidInput("expected an integer from 1", field="claim.attempt")
@@ -96,6 +96,7 @@ def _pause(task_id: str, body: Body) -> PauseReport:
         metadata = _DEFAULT_PAUSE
     route = read_route(body)
     checkpoint = optional_object(body, "checkpoint")
+    _claim(body.get("claim"))
     return PauseReport(
         task_id=task_id,
         pause=read_pause(metadata, _pause_id(body, metadata, route)),

@@ -2,6 +2,7 @@
 
 from asya_gateway.protocols.http.openapi import (
     LAST_EVENT_ID,
+    NULLABLE_ID,
     PATH_ID,
     STREAM,
     Json,
@@ -44,7 +45,7 @@ _ANSWER: Json = {
     "properties": {
         "answer": {"description": "Held against the pause's schema."},
         "pause_id": {
-            "anyOf": [ref("Id"), {"type": "null"}],
+            **NULLABLE_ID,
             "description": "Refuses the answer if another pause is open.",
         },
     },
