@@ -50,8 +50,14 @@ def check_flow_name(name: str) -> str:
     return name
 
 
+ID_PATTERN = r"^[^\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+$"
+"""What an identifier is made of, as a regular expression of both Python and ECMA 262: whatever is neither a
+control character nor an invisible or reordering one, which would make two ids look alike in a log."""
+_ID = re.compile(ID_PATTERN.removesuffix("]+$").removeprefix("^") + r"\ud800-\udfff]+")
+
+
 def check_id(value: object, *, longest: int = MAX_ID_LENGTH) -> str:
-    """An opaque identifier: 1 to `longest` printable characters without control characters, NUL or lone surrogates.
+    """An opaque identifier: 1 to `longest` visible characters (ID_PATTERN), no lone surrogates.
 
     Raises ValueError with what was expected.
     """
@@ -59,6 +65,6 @@ def check_id(value: object, *, longest: int = MAX_ID_LENGTH) -> str:
         raise ValueError("expected a string")
     if not 1 <= len(value) <= longest:
         raise ValueError(f"expected 1 to {longest} characters")
-    if not value.isprintable():
+    if not _ID.fullmatch(value):
         raise ValueError("expected printable characters only (no control characters, no lone surrogates)")
     return value

@@ -76,7 +76,7 @@ async def test_every_violation_of_the_schema_is_named_by_its_path(gateway: Gatew
     assert [violation["path"] for violation in answer["error"]["violations"]] == ["/text"]
 
 
-@pytest.mark.parametrize("bad", ["%00", "a%0Ab", "a" * 256, "%E2%80%AE", "%C2%A0"])
+@pytest.mark.parametrize("bad", ["%00", "a%0Ab", "a" * 256, "%E2%80%AE", "%C2%85"])
 async def test_ids_of_absurd_length_or_with_control_characters_are_refused(gateway: Gateway, bad: str) -> None:
     for method, path in [
         ("GET", f"/tasks/{bad}"),
