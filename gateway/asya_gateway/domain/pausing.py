@@ -33,7 +33,7 @@ def read_pause(metadata: Any, pause_id: str) -> Pause:
     if not isinstance(metadata, Mapping):
         raise InvalidInput("expected an object {prompt, fields}", field="pause_metadata")
     prompt = metadata.get("prompt", "")
-    fields = metadata.get("fields") or []
+    fields = [] if metadata.get("fields") is None else metadata["fields"]
     if not isinstance(prompt, str):
         raise InvalidInput("expected a string", field="pause_metadata.prompt")
     if not isinstance(fields, list):
