@@ -14,6 +14,8 @@ from tests.support.gateway import compile_schema, make_flows, make_settings
 from tests.support.storage import make_storage
 
 PATHS = {"api": REST_PATHS, "mesh": MESH_PATHS, "testing": merged(REST_PATHS, MESH_PATHS)}
+MCP = "/mcp"
+"""JSON-RPC describes itself."""
 METHODS = {"get", "post", "put", "delete", "patch"}
 
 
@@ -28,7 +30,7 @@ async def test_every_route_is_described_and_every_description_is_a_route(mode: s
     routed = {
         (re.sub(r"\{(\w+):[^}]*\}", r"{\1}", route.resource.canonical), route.method.lower())
         for route in _application(mode).router.routes()
-        if route.resource is not None and route.method != "HEAD"
+        if route.resource is not None and route.method != "HEAD" and route.resource.canonical != MCP
     }
     described = {
         (path, method)

@@ -7,6 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from asya_crds import jsontext
+from asya_crds.naming import ID_PATTERN
 from asya_gateway.domain.status import ActorState, TaskStatus
 from asya_gateway.protocols.http.answers import json_response
 
@@ -107,7 +108,7 @@ SCHEMAS: dict[str, Json] = {
         "type": "string",
         "minLength": 1,
         "maxLength": 255,
-        "pattern": r"^[ \p{L}\p{M}\p{N}\p{P}\p{S}]+$",
+        "pattern": ID_PATTERN,
     },
     "Error": {
         "type": "object",

@@ -47,6 +47,19 @@ _PAUSE_METADATA: Json = {
         "data": {},
     },
 }
+_WAITING_STATUS: Json = {"enum": ["paused", "auth_required"]}
+_PAUSE: Json = {
+    "allOf": [ref("RouteFields")],
+    "description": "A pause, with the envelope to go on from.",
+    "type": "object",
+    "properties": {
+        "status": NULLABLE_TEXT,
+        "pause_id": NULLABLE_ID,
+        "pause_metadata": {"anyOf": [_PAUSE_METADATA, {"type": "null"}]},
+        "checkpoint": {"type": ["object", "null"]},
+        "claim": {"anyOf": [_CLAIM, {"type": "null"}]},
+    },
+}
 _PROGRESS: Json = {
     "description": "A report of one hop, with {prev, curr, next}. One that carries `pause_metadata` is a pause "
     "whatever its status says. In the older dialect the route is {actors, current_actor_idx}.",
@@ -75,18 +88,11 @@ _PROGRESS: Json = {
                 "frames": {"type": ["array", "null"], "items": {"type": "object"}},
             },
         },
+        {**_PAUSE, "required": ["status"], "properties": {**_PAUSE["properties"], "status": _WAITING_STATUS}},
         {
-            "allOf": [ref("RouteFields")],
-            "description": "A pause, with the envelope to go on from.",
-            "type": "object",
-            "required": ["status"],
-            "properties": {
-                "status": {"enum": ["paused", "auth_required"]},
-                "pause_id": NULLABLE_ID,
-                "pause_metadata": {"anyOf": [_PAUSE_METADATA, {"type": "null"}]},
-                "checkpoint": {"type": ["object", "null"]},
-                "claim": {"anyOf": [_CLAIM, {"type": "null"}]},
-            },
+            **_PAUSE,
+            "required": ["pause_metadata"],
+            "properties": {**_PAUSE["properties"], "pause_metadata": _PAUSE_METADATA},
         },
     ],
 }

@@ -32,7 +32,8 @@ def decode_progress(task_id: str, body: Body) -> ProgressReport | PauseReport:
     A report that carries `pause_metadata` is a pause whatever its status says: existing sidecars say `completed`.
     """
     check_same_id(body, task_id)
-    if body.get("pause_metadata") is not None or body.get("status") in tuple(_WAITING):
+    status = optional_text(body, "status")
+    if body.get("pause_metadata") is not None or status in _WAITING:
         return _pause(task_id, body)
     state = _state(body.get("status"))
     route = read_route(body)
