@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import io
 import json
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -53,7 +54,11 @@ TOOLS: list[dict[str, Any]] = [
         "entrypoint": "first",
         "mcp": {"outputSchema": {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}},
     },
-    {"name": "listing", "entrypoint": "first", "mcp": {"outputSchema": {"type": "array", "items": {"type": "integer"}}}},
+    {
+        "name": "listing",
+        "entrypoint": "first",
+        "mcp": {"outputSchema": {"type": "array", "items": {"type": "integer"}}},
+    },
     {"name": "quiet", "entrypoint": "first", "mcp": {"progress": False}},
     {"name": "skill", "entrypoint": "first", "a2a": {}},
 ]
@@ -168,7 +173,7 @@ async def post(gateway: Gateway, body: Any, headers: Mapping[str, str]) -> tuple
 
 @contextlib.asynccontextmanager
 async def open_post(gateway: Gateway, body: Any, headers: Mapping[str, str]) -> AsyncIterator[aiohttp.ClientResponse]:
-    data = body if isinstance(body, bytes) else jsontext.dumps(body).encode()
+    data = io.BytesIO(body if isinstance(body, bytes) else jsontext.dumps(body).encode())
     headers = {"Content-Type": "application/json", **headers}
     async with gateway.session.post(gateway.url + "/mcp", data=data, headers=headers) as response:
         yield response
@@ -214,5 +219,7 @@ def validator(version: str, definition: str) -> Any:
 
 def conforms(value: Any, definition: str, version: str = LATEST) -> None:
     """Fail where the value breaks the protocol's own schema."""
-    errors = [f"{list(error.instance_path)}: {error.message}" for error in validator(version, definition).iter_errors(value)]
+    errors = [
+        f"{list(error.instance_path)}: {error.message}" for error in validator(version, definition).iter_errors(value)
+    ]
     assert not errors, errors

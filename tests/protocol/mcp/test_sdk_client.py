@@ -9,7 +9,7 @@ import pytest
 from mcp import Client, MCPError
 
 from tests.support.gateway import Gateway
-from tests.support.mcp import TOOLS, Actor
+from tests.support.mcp import TOOLS, Actor, serve_tools
 
 MODES = ["legacy", "auto", "2026-07-28"]
 
@@ -104,8 +104,6 @@ async def test_a_client_may_leave_a_call_whose_schema_promises_more_than_a_pause
 
 
 async def test_a_client_without_a_handshake_hears_when_the_tools_change(gateway: Gateway) -> None:
-    from tests.support.mcp import serve_tools
-
     async with connected(gateway, "2026-07-28") as client, client.listen(tools_list_changed=True) as events:
         serve_tools(gateway, [*TOOLS, {"name": "fresh", "entrypoint": "first", "mcp": {}}], 2)
         async with asyncio.timeout(5):
