@@ -24,8 +24,8 @@ class Accepted:
 def read_accept(request: web.BaseRequest) -> Accepted:
     """Raises Refused (406) where the client takes neither."""
     values = request.headers.getall("Accept", [])
-    ranges = {_range(part) for value in values for part in value.split(",")} - {""}
-    accepted = Accepted(json=not ranges or bool(ranges & JSON_RANGES), stream=bool(ranges & STREAM_RANGES))
+    ranges = {_range(part) for value in values for part in value.split(",")}
+    accepted = Accepted(json=not values or bool(ranges & JSON_RANGES), stream=bool(ranges & STREAM_RANGES))
     if not (accepted.json or accepted.stream):
         raise Refused(HTTPStatus.NOT_ACCEPTABLE, "Accept: expected application/json and text/event-stream")
     return accepted

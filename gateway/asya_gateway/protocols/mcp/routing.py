@@ -5,7 +5,6 @@ differs from the body would be a way around them.
 """
 
 import base64
-import binascii
 import re
 
 from multidict import CIMultiDictProxy
@@ -20,7 +19,7 @@ NAME_HEADER = "Mcp-Name"
 NAMED_BY = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 """Methods that carry Mcp-Name, and the parameter that it repeats."""
 
-_SENTINEL = re.compile(r"=\?base64\?(.*)\?=")
+_SENTINEL = re.compile(r"=\?base64\?(.*)\?=", re.DOTALL)
 
 Headers = CIMultiDictProxy[str]
 
@@ -44,9 +43,9 @@ def decoded(value: str, name: str) -> str:
         data = base64.b64decode(match[1], validate=True)
         # Base64 has several spellings of some values; only the canonical one compares alike for everybody.
         if base64.b64encode(data).decode() != match[1]:
-            raise binascii.Error
+            raise ValueError
         return data.decode("utf-8")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         raise HeaderMismatch(f"{name}: expected canonical base64 of UTF-8 in the sentinel") from None
 
 

@@ -1,0 +1,161 @@
+"""2026-07-28: what the methods answer, held against the protocol's own schema."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.support.gateway import Gateway, Reader
+from tests.support.mcp import TOOLS, ask, conforms, open_post, serve_tools, stateless_body, stateless_headers
+
+
+@pytest.mark.parametrize(
+    ("method", "definition"),
+    [
+        ("server/discover", "DiscoverResultResponse"),
+        ("tools/list", "ListToolsResultResponse"),
+        ("prompts/list", "ListPromptsResultResponse"),
+        ("resources/list", "ListResourcesResultResponse"),
+        ("resources/templates/list", "ListResourceTemplatesResultResponse"),
+    ],
+)
+async def test_cacheable_results_say_how_long_and_for_whom(gateway: Gateway, method: str, definition: str) -> None:
+    """server/utilities/caching: ttlMs and cacheScope 'MUST be included'; resultType on every result (basic)."""
+    status, answer = await ask(gateway, method)
+    assert status == 200
+    conforms(answer, definition)
+    result = answer["result"]
+    assert (result["resultType"], result["cacheScope"]) == ("complete", "private")
+    assert result["_meta"]["io.modelcontextprotocol/serverInfo"]["name"] == "asya"
+
+
+async def test_every_declared_capability_works(gateway: Gateway) -> None:
+    """server/discover: a client asks for what is declared and for nothing else."""
+    _, answer = await ask(gateway, "server/discover")
+    assert set(answer["result"]["capabilities"]) == {"tools", "prompts", "resources", "completions"}
+    for method in ("tools/list", "prompts/list", "resources/list", "resources/templates/list"):
+        assert "result" in (await ask(gateway, method))[1]
+
+
+async def test_tools_come_in_the_same_order_and_in_pages(gateway: Gateway) -> None:
+    """server/tools: 'servers SHOULD return tools in a deterministic order'; pagination by opaque cursors."""
+    many = [{"name": f"t{n:04}", "entrypoint": "first", "mcp": {}} for n in range(1201)]
+    serve_tools(gateway, many[::-1], 2)
+    names: list[str] = []
+    cursor: dict[str, Any] = {}
+    for _ in range(3):
+        _, answer = await ask(gateway, "tools/list", cursor)
+        conforms(answer, "ListToolsResultResponse")
+        names += [tool["name"] for tool in answer["result"]["tools"]]
+        cursor = {"cursor": answer["result"].get("nextCursor")}
+    assert cursor == {"cursor": None}
+    assert names == [tool["name"] for tool in many]
+
+
+@pytest.mark.parametrize("cursor", [7, "%%%", "x" * 600, "/w=="])
+@pytest.mark.parametrize("method", ["tools/list", "prompts/list", "resources/list", "resources/templates/list"])
+async def test_a_cursor_that_is_none_of_ours_is_invalid(gateway: Gateway, method: str, cursor: Any) -> None:
+    """server/utilities/pagination: 'Invalid cursors SHOULD result in an error with code -32602'."""
+    status, answer = await ask(gateway, method, {"cursor": cursor})
+    assert (status, answer["error"]["code"]) == (400, -32602)
+
+
+async def test_a_tool_shows_its_title_annotations_and_schemas_as_written(gateway: Gateway) -> None:
+    _, answer = await ask(gateway, "tools/list")
+    tools = {tool["name"]: tool for tool in answer["result"]["tools"]}
+    assert (tools["shout"]["title"], tools["shout"]["annotations"]) == ("Shout", {"readOnlyHint": True})
+    assert tools["listing"]["outputSchema"] == {"type": "array", "items": {"type": "integer"}}
+    assert tools["anything"]["description"] == "Runs the flow anything."
+    assert "skill" not in tools
+
+
+async def test_an_unknown_resource_is_named_in_the_error(gateway: Gateway) -> None:
+    """SEP-2164: 'Resource not found: -32602 ... data: {uri}'."""
+    status, answer = await ask(gateway, "resources/read", {"uri": "test://nothing"})
+    assert (status, answer["error"]["code"], answer["error"]["data"]) == (400, -32602, {"uri": "test://nothing"})
+
+
+async def test_an_unknown_prompt_is_invalid_params(gateway: Gateway) -> None:
+    """server/prompts, "Error Handling": 'Invalid prompt name: -32602'."""
+    _, answer = await ask(gateway, "prompts/get", {"name": "nothing"})
+    assert answer["error"]["code"] == -32602
+
+
+async def test_a_completion_has_nothing_to_suggest(gateway: Gateway) -> None:
+    params = {"ref": {"type": "ref/prompt", "name": "p"}, "argument": {"name": "a", "value": "b"}}
+    _, answer = await ask(gateway, "completion/complete", params)
+    conforms(answer, "CompleteResultResponse")
+    assert answer["result"]["completion"]["values"] == []
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"ref": {"type": "ref/tool", "name": "p"}, "argument": {"name": "a", "value": "b"}},
+        {"ref": {"type": "ref/prompt"}, "argument": {"name": "a", "value": "b"}},
+        {"ref": {"type": "ref/resource", "uri": "x://y"}, "argument": {"name": "a"}},
+        {"ref": {"type": "ref/prompt", "name": "p"}, "argument": []},
+    ],
+)
+async def test_a_completion_of_nonsense_is_invalid(gateway: Gateway, params: dict[str, Any]) -> None:
+    status, answer = await ask(gateway, "completion/complete", params)
+    assert (status, answer["error"]["code"]) == (400, -32602)
+
+
+@pytest.mark.parametrize("id", [7, "seven"])
+async def test_a_subscription_is_acknowledged_first_and_hears_of_changed_tools(gateway: Gateway, id: Any) -> None:
+    """patterns/subscriptions: 'The server MUST send notifications/subscriptions/acknowledged as the first message';
+    every message carries the subscription's id."""
+    params = {"notifications": {"toolsListChanged": True, "promptsListChanged": True, "resourceSubscriptions": ["x"]}}
+    body = stateless_body("subscriptions/listen", params, id=id)
+    async with open_post(gateway, body, stateless_headers(body)) as response:
+        assert (response.status, response.headers["X-Accel-Buffering"]) == (200, "no")
+        reader = Reader(response)
+        first = await reader.next()
+        assert first is not None
+        conforms(first.data, "SubscriptionsAcknowledgedNotification")
+        assert first.data["params"]["notifications"] == {"toolsListChanged": True}
+        serve_tools(gateway, TOOLS, 2)
+        serve_tools(gateway, TOOLS[:2], 3)
+        second = await reader.next()
+    assert second is not None
+    conforms(second.data, "ToolListChangedNotification")
+    assert [event.data["params"]["_meta"] for event in (first, second)] == [
+        {"io.modelcontextprotocol/subscriptionId": id}
+    ] * 2
+
+
+async def test_a_subscription_to_nothing_hears_nothing(gateway: Gateway) -> None:
+    """Same place: 'MUST NOT send notification types the client has not requested'."""
+    body = stateless_body("subscriptions/listen", {"notifications": {}})
+    async with open_post(gateway, body, stateless_headers(body)) as response:
+        reader = Reader(response)
+        assert (await reader.next()) is not None
+        serve_tools(gateway, TOOLS[:2], 2)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1.5):
+                await reader.next()
+    assert "keep-alive" in reader.comments
+
+
+async def test_a_subscription_ends_with_its_result_when_the_pod_drains(gateway: Gateway) -> None:
+    """Same place: a server that ends a subscription 'SHOULD send the response'; the stream then closes."""
+    body = stateless_body("subscriptions/listen", {"notifications": {"toolsListChanged": True}})
+    async with open_post(gateway, body, stateless_headers(body)) as response:
+        reader = Reader(response)
+        await reader.next()
+        gateway.stop.set()
+        async with asyncio.timeout(10):
+            await reader.all()
+
+
+@pytest.mark.parametrize("params", [{}, {"notifications": []}, {"notifications": {"toolsListChanged": "yes"}}])
+async def test_a_subscription_to_nonsense_is_invalid(gateway: Gateway, params: dict[str, Any]) -> None:
+    status, answer = await ask(gateway, "subscriptions/listen", params)
+    assert (status, answer["error"]["code"]) == (400, -32602)
+
+
+async def test_a_subscription_needs_a_stream(gateway: Gateway) -> None:
+    status, _ = await ask(gateway, "subscriptions/listen", {"notifications": {}}, Accept="application/json")
+    assert status == 406
