@@ -1,0 +1,119 @@
+"""Arguments against their schema: every violation with its place, and never more time or text than it deserves."""
+
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from asya_crds.schema_walk import BrokenSchema, as_pointer
+from asya_gateway.registry.schemas import compile_schema
+
+
+def paths(schema: dict[str, Any], value: Any) -> list[str]:
+    return sorted(violation.path for violation in compile_schema(schema)(value))
+
+
+def test_every_violation_names_its_place() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"a": {"type": "string"}, "b/c": {"items": {"type": "integer"}}, "d~": {"minimum": 3}},
+        "required": ["missing"],
+    }
+    assert paths(schema, {"a": 1, "b/c": [1, "x", 2, None], "d~": 2}) == ["", "/a", "/b~1c/1", "/b~1c/3", "/d~0"]
+
+
+def test_matching_arguments_have_no_violation() -> None:
+    assert paths({"type": "object", "properties": {"a": {"type": "string"}}}, {"a": "x", "other": 1}) == []
+
+
+def test_values_are_never_echoed() -> None:
+    (violation,) = compile_schema({"properties": {"key": {"type": "integer"}}})({"key": "secret" * 100_000})
+    assert "secret" not in violation.message
+    assert len(violation.message) < 300
+
+
+def test_the_list_of_violations_is_capped() -> None:
+    assert len(paths({"items": {"type": "string"}}, list(range(1000)))) == 50
+
+
+def test_a_huge_wrong_value_is_refused_quickly_and_still_with_places() -> None:
+    schema = {
+        "properties": {"x": {"type": "array", "items": {"$ref": "#/$defs/word"}}},
+        "$defs": {"word": {"type": "string"}},
+    }
+    value: list[Any] = ["x"] * 500_000
+    value[70_000] = 5
+    began = time.perf_counter()
+    assert paths(schema, {"x": value}) == ["/x/70000"]
+    assert time.perf_counter() - began < 5  # collecting every error of such a value takes 15 s
+
+
+def test_a_huge_value_that_breaks_a_rule_of_the_whole_is_refused_there() -> None:
+    schema = {"properties": {"x": {"type": "array", "uniqueItems": True}}}
+    assert paths(schema, {"x": [1] * 100_000}) == ["/x"]
+
+
+def test_a_pattern_that_could_backtrack_for_ever_is_refused_or_linear() -> None:
+    check = compile_schema({"properties": {"s": {"pattern": "^(a+)+$"}}})
+    began = time.perf_counter()
+    assert check({"s": "a" * 100_000 + "!"})
+    assert time.perf_counter() - began < 2
+    with pytest.raises(BrokenSchema, match="look-around"):
+        compile_schema({"properties": {"s": {"pattern": "(?=x)"}}})
+
+
+@pytest.mark.parametrize(
+    "schema", [{"type": "strin"}, {"properties": []}, {"$ref": "#/$defs/none"}, {"minLength": -1}, {"pattern": "("}]
+)
+def test_what_is_no_schema_is_refused(schema: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"JSON Schema|regular expression"):
+        compile_schema(schema)
+
+
+def test_format_is_an_annotation() -> None:
+    # JSON Schema 2020-12 Validation, 7.2.1: implementations must by default treat format as an annotation.
+    assert paths({"properties": {"d": {"format": "date"}}}, {"d": "no date"}) == []
+
+
+def test_large_integers_and_lone_surrogates_are_checked_too() -> None:
+    schema = {"properties": {"n": {"maximum": 5}}, "additionalProperties": {"type": "string"}}
+    assert paths(schema, {"n": 10**400}) == ["/n"]
+    assert paths(schema, {"\ud800": "\ud800"}) == []
+    assert paths(schema, {"\ud800": 5}) == ["/?"]
+
+
+def test_the_same_schema_is_compiled_once() -> None:
+    schema = {"type": "object", "properties": {"once": {"type": "string"}}}
+    assert compile_schema(schema) is compile_schema(dict(schema))
+
+
+schemas = st.recursive(
+    st.fixed_dictionaries(
+        {}, optional={"type": st.sampled_from(["string", "integer", "array", "object"]), "minimum": st.integers(-5, 5)}
+    ),
+    lambda inner: st.fixed_dictionaries(
+        {},
+        optional={
+            "properties": st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+            "items": inner,
+            "required": st.lists(st.sampled_from("abc"), unique=True, max_size=2),
+            "anyOf": st.lists(inner, min_size=1, max_size=2),
+            "not": inner,
+        },
+    ),
+    max_leaves=6,
+)
+values = st.recursive(
+    st.integers(-9, 9) | st.text(max_size=3) | st.none(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abcd"), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(schemas, values)
+def test_agrees_with_the_reference_implementation(schema: dict[str, Any], value: Any) -> None:
+    expected = {as_pointer(tuple(error.absolute_path)) for error in Draft202012Validator(schema).iter_errors(value)}
+    assert {violation.path for violation in compile_schema(schema)(value)} == expected

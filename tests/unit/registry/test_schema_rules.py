@@ -1,0 +1,89 @@
+"""Schemas that would make checking arguments unbounded, or that clients would drop, are refused at registration."""
+
+from typing import Any
+
+import pytest
+
+from asya_crds.schema_cost import evaluations
+from asya_crds.schema_rules import check_input_schema
+from asya_crds.schema_walk import BrokenSchema
+
+
+def multiplied(depth: int) -> dict[str, Any]:
+    defs: dict[str, Any] = {f"d{i}": {"anyOf": [{"$ref": f"#/$defs/d{i + 1}"}] * 2} for i in range(depth)}
+    return {"type": "object", "properties": {"x": {"$ref": "#/$defs/d0"}}, "$defs": {**defs, f"d{depth}": {}}}
+
+
+def nested(depth: int) -> dict[str, Any]:
+    schema: dict[str, Any] = {}
+    for _ in range(depth):
+        schema = {"not": schema}
+    return schema
+
+
+@pytest.mark.parametrize(
+    ("schema", "part"),
+    [
+        ({"$ref": "https://example.com/x"}, "never fetched"),
+        ({"$ref": "other.json#/a"}, "never fetched"),
+        ({"properties": {"a": {"$dynamicRef": "http://x"}}}, "/properties/a/$dynamicRef"),
+        ({"$id": "https://example.com/x"}, "$id is not supported"),
+        ({"$schema": "http://json-schema.org/draft-07/schema#"}, "2020-12"),
+        ({"$ref": "#"}, "multiply"),
+        ({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}}, "multiply"),
+        (multiplied(20), "multiply"),
+        ({"anyOf": [{"properties": {"a": {"$ref": "#"}}}, {"properties": {"a": {"$ref": "#"}}}]}, "multiply"),
+        (nested(70), "levels"),
+        ({"description": "x" * 200_000}, "bytes"),
+    ],
+)
+def test_a_schema_that_cannot_be_bounded_is_refused(schema: dict[str, Any], part: str) -> None:
+    with pytest.raises(BrokenSchema, match=part.replace("$", r"\$")):
+        check_input_schema(schema)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        multiplied(4),
+        {"$schema": "https://json-schema.org/draft/2020-12/schema"},
+        {"properties": {"left": {"$ref": "#"}, "right": {"$ref": "#"}}, "additionalProperties": {"$ref": "#"}},
+        {"type": ["object", "array"], "items": {"$ref": "#"}, "additionalProperties": {"$ref": "#"}},
+        {"properties": {"data": {"const": {"$ref": "http://is-data"}, "enum": [{"$id": 1}]}}},
+        {"properties": {"$ref": {"type": "string"}, "x": {"$ref": "#/properties/$ref"}}},
+    ],
+)
+def test_an_ordinary_schema_passes(schema: dict[str, Any]) -> None:
+    check_input_schema(schema)
+
+
+def test_a_schema_of_many_independent_properties_weighs_little() -> None:
+    assert evaluations({"properties": {f"p{i}": {"type": "string"} for i in range(500)}}) == 1
+
+
+HEADER = "x-mcp-header"
+
+
+@pytest.mark.parametrize(
+    ("schema", "part"),
+    [
+        ({"properties": {"a": {"type": "number", HEADER: "A"}}}, "type integer, string or boolean"),
+        ({"properties": {"a": {"type": "string", HEADER: "A B"}}}, "RFC 9110"),
+        ({"properties": {"a": {"type": "string", HEADER: 5}}}, "RFC 9110"),
+        ({"properties": {"a": {"items": {"type": "string", HEADER: "A"}}}}, "reached through `properties` alone"),
+        ({"anyOf": [{"properties": {"a": {"type": "string", HEADER: "A"}}}]}, "reached through `properties` alone"),
+        (
+            {"properties": {"a": {"type": "string", HEADER: "X-A"}, "b": {"type": "string", HEADER: "x-a"}}},
+            "taken by /properties/a",
+        ),
+    ],
+)
+def test_header_rules_of_mcp_are_kept(schema: dict[str, Any], part: str) -> None:
+    # MCP 2026-07-28, Streamable HTTP: clients must drop a tool whose x-mcp-header breaks the rules.
+    with pytest.raises(BrokenSchema, match=part):
+        check_input_schema(schema)
+
+
+def test_a_nested_property_may_travel_in_a_header() -> None:
+    inner = {"type": "object", "properties": {"region": {"type": "string", HEADER: "Region"}}}
+    check_input_schema({"properties": {"where": inner}})
