@@ -1,5 +1,6 @@
 """What sidecars, workers and crew call: the routes of the API document."""
 
+import asyncio
 from http import HTTPStatus
 from typing import Any
 
@@ -18,7 +19,7 @@ from asya_gateway.protocols.http.streaming import stream_task
 from asya_gateway.protocols.mesh.children import decode_child
 from asya_gateway.protocols.mesh.finals import decode_final
 from asya_gateway.protocols.mesh.hops import task_id_of
-from asya_gateway.protocols.mesh.live import decode_fly
+from asya_gateway.protocols.mesh.live import decode_flies
 from asya_gateway.protocols.mesh.progress import decode_progress
 
 _OK = '{"status":"ok"}'
@@ -67,9 +68,11 @@ async def final(request: web.Request) -> web.Response:
 
 
 async def fly(request: web.Request) -> web.Response:
-    """POST /mesh/{id}/fly: an empty 200 once the event is on its way to all pods."""
+    """POST /mesh/{id}/fly: an empty 200 once the event (our worker: the events) is on its way to all pods."""
     task_id = task_id_of(path_id(request))
-    await request.app[TASKS].fly(decode_fly(task_id, await read_json(request, request.app[SETTINGS].max_fly_bytes)))
+    events = decode_flies(task_id, await read_json(request, request.app[SETTINGS].max_fly_bytes))
+    # Started in order, they are sent in order; together they need one commit instead of one each.
+    await asyncio.gather(*(request.app[TASKS].fly(event) for event in events))
     return web.Response()
 
 

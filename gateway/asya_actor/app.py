@@ -1,0 +1,157 @@
+"""The one file that knows every part of worker and crew and runs them."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+
+from asya_actor.consuming import Consumer, declare
+from asya_actor.handlers.loading import HandlerNotFound
+from asya_actor.hop import Actor
+from asya_actor.settings import CrewSettings, SettingsError, WorkerSettings
+from asya_actor.telemetry.logs import log_to_stderr
+from asya_actor.telemetry.probes import probes
+from asya_actor.telemetry.tracing import TracingUnavailable, export_spans
+from asya_actor.workshop import DEAD_LETTERS, Workshop
+from asya_transports.opening import open_transport
+from asya_transports.port import Transport
+from asya_transports.settings import SettingsError as TransportSettingsError
+from asya_transports.settings import transport_settings
+
+log = logging.getLogger(__name__)
+
+EXIT_OK, EXIT_STUCK, EXIT_SETTINGS = 0, 1, 2
+
+
+async def run_worker(
+    settings: WorkerSettings, stop: asyncio.Event | None = None, transport: Transport | None = None
+) -> int:
+    """Run one actor until `stop` (by default SIGTERM or SIGINT). See run_many."""
+    return await run_many([settings], stop=stop, transport=transport)
+
+
+async def run_crew(
+    settings: CrewSettings, stop: asyncio.Event | None = None, transport: Transport | None = None
+) -> int:
+    """Run x-sink, x-sump, x-pause, x-resume and the dead letters until `stop`. See run_many."""
+    return await run_many([], crew=settings, stop=stop, transport=transport)
+
+
+async def run_many(
+    workers: Sequence[WorkerSettings],
+    crew: CrewSettings | None = None,
+    *,
+    stop: asyncio.Event | None = None,
+    transport: Transport | None = None,
+    started: Callable[[], None] | None = None,
+) -> int:
+    """Run any number of actors, and the crew, in this process; returns the program's exit code.
+
+    0 after `stop`; 1 where a handler goes on after its time and only the end of the process can end it, so that
+    whoever started the process starts it again. A transport that is given is not closed. `started` is called when
+    every queue is consumed. Raises HandlerNotFound, SettingsError, TracingUnavailable.
+    """
+    every: list[WorkerSettings | CrewSettings] = [*workers, *([] if crew is None else [crew])]
+    if not every:
+        raise SettingsError("there is no actor to run")
+    first = every[0]
+    stop = stop or _stop_on_signals()
+    async with AsyncExitStack() as stack:
+        if first.otel_enabled:
+            stack.callback(export_spans())
+        if transport is None:
+            transport = open_transport(transport_settings(), first.namespace)
+            stack.push_async_callback(transport.close)
+        workshop = Workshop(transport)
+        stack.push_async_callback(workshop.client.close)
+        pairs = [workshop.actor(settings) for settings in workers]
+        consumers = [consumer for consumer, _ in pairs] + ([] if crew is None else workshop.crew(crew))
+        await stack.enter_async_context(
+            probes(first.metrics_host, first.metrics_port, lambda: all(one.consuming.is_set() for one in consumers))
+        )
+        return await _consume(transport, consumers, [actor for _, actor in pairs], stop, started)
+
+
+async def _consume(
+    transport: Transport,
+    consumers: Sequence[Consumer],
+    actors: Sequence[Actor],
+    stop: asyncio.Event,
+    started: Callable[[], None] | None,
+) -> int:
+    ending = asyncio.Event()
+    running = [asyncio.create_task(_one(transport, consumer, ending), name=consumer.name) for consumer in consumers]
+    reasons = [asyncio.create_task(stop.wait()), *(asyncio.create_task(actor.stuck.wait()) for actor in actors)]
+    telling = asyncio.create_task(_tell(consumers, started))
+    try:
+        await asyncio.wait([*running, *reasons], return_when=asyncio.FIRST_COMPLETED)
+        ending.set()
+        await asyncio.gather(*running)
+    finally:
+        ending.set()
+        rest = [*reasons, telling, *running]
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
+    return EXIT_STUCK if any(actor.stuck.is_set() for actor in actors) else EXIT_OK
+
+
+async def _one(transport: Transport, consumer: Consumer, ending: asyncio.Event) -> None:
+    declaring = asyncio.create_task(_declared(transport, consumer))
+    waiting = asyncio.create_task(ending.wait())
+    try:
+        await asyncio.wait([declaring, waiting], return_when=asyncio.FIRST_COMPLETED)
+        if declaring.done():
+            declaring.result()
+            await consumer.run(ending)
+    finally:
+        declaring.cancel()
+        waiting.cancel()
+        await asyncio.gather(declaring, waiting, return_exceptions=True)
+
+
+async def _declared(transport: Transport, consumer: Consumer) -> None:
+    if consumer.name != DEAD_LETTERS:
+        await declare(transport, consumer.name)
+
+
+async def _tell(consumers: Sequence[Consumer], started: Callable[[], None] | None) -> None:
+    for consumer in consumers:
+        await consumer.consuming.wait()
+    log.info("consuming: %s", ", ".join(consumer.name for consumer in consumers))
+    if started is not None:
+        started()
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+def main(workers: Sequence[WorkerSettings] = (), crew: CrewSettings | None = None) -> int:
+    """The program behind `asya actor`, in its own process; returns its exit code (0, 1 stuck, 2 bad settings).
+
+    Modules of the current folder can be named in ASYA_HANDLER. A handler that cannot be ended would keep the
+    interpreter from ending; `os._exit` does not ask it.
+    """
+    every: list[WorkerSettings | CrewSettings] = [*workers, *([] if crew is None else [crew])]
+    if every:
+        log_to_stderr(every[0].log_level, every[0].log_format)
+    folder = os.getcwd()  # noqa: PTH109 # sys.path holds text
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        code = asyncio.run(run_many(workers, crew))
+    except (SettingsError, TransportSettingsError, HandlerNotFound, TracingUnavailable) as error:
+        log.error("%s", error)
+        return EXIT_SETTINGS
+    if code == EXIT_STUCK:
+        logging.shutdown()
+        os._exit(code)
+    return code

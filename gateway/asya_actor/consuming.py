@@ -1,0 +1,107 @@
+"""Takes deliveries from one queue, works on a bounded number at a time, and ends in good order."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+
+from asya_actor.publishing import settle
+from asya_actor.telemetry.metrics import IN_WORK, MESSAGES
+from asya_transports.port import Delivery, Queue, Transport, TransportError, Unavailable
+
+log = logging.getLogger(__name__)
+
+BROKEN_DELAY = 5.0
+"""Seconds until a message is tried again on which the worker itself (not the handler) failed; each such try is
+a delivery, so that it ends among the dead letters."""
+DECLARE_PAUSE = 1.0
+
+Work = Callable[[Delivery], Awaitable[str]]
+"""Answers the delivery and says in a word what became of it."""
+Source = Callable[[], AbstractAsyncContextManager[AsyncGenerator[Delivery]]]
+
+
+@dataclass
+class Consumer:
+    """One queue. `grace`: seconds that messages in work have after `stop`; then they are given back."""
+
+    name: str
+    source: Source
+    work: Work
+    concurrency: int
+    grace: float
+    consuming: asyncio.Event = field(default_factory=asyncio.Event)
+    _running: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Returns after `stop`, when nothing is in work any more."""
+        async with self.source() as stream:
+            feeding = asyncio.create_task(self._feed(stream), name=f"consume-{self.name}")
+            stopped = asyncio.create_task(stop.wait())
+            self.consuming.set()
+            try:
+                await asyncio.wait([feeding, stopped], return_when=asyncio.FIRST_COMPLETED)
+                await _cancelled(feeding)
+                await self._drain()
+            finally:
+                self.consuming.clear()
+                await _cancelled(stopped, feeding, *self._running)
+
+    async def _feed(self, stream: AsyncGenerator[Delivery]) -> None:
+        room = asyncio.Semaphore(self.concurrency)
+        async for delivery in stream:
+            await room.acquire()
+            task = asyncio.create_task(self._one(delivery), name=f"message-{self.name}")
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+            task.add_done_callback(lambda _: room.release())
+
+    async def _one(self, delivery: Delivery) -> None:
+        outcome = "broken"
+        with IN_WORK.labels(self.name).track_inprogress():
+            try:
+                outcome = await self.work(delivery)
+            except Exception:
+                log.exception("working on a message of %s", self.name)
+                with contextlib.suppress(TransportError):
+                    await settle(lambda: delivery.nack(BROKEN_DELAY), f"putting back a message of {self.name}")
+            finally:
+                MESSAGES.labels(self.name, outcome).inc()
+
+    async def _drain(self) -> None:
+        if not self._running:
+            return
+        log.info("%s: waiting for %d messages in work", self.name, len(self._running))
+        _, late = await asyncio.wait(self._running, timeout=self.grace)
+        if late:
+            log.warning("%s: giving back %d messages that are still in work", self.name, len(late))
+            await _cancelled(*late)
+
+
+async def declare(transport: Transport, actor: str) -> None:
+    """Make the queue exist, waiting for the queue system as long as it takes."""
+    waiting = False
+    while True:
+        try:
+            await transport.declare(Queue(actor))
+        except Unavailable as error:
+            if not waiting:
+                log.warning("declaring the queue of %s, trying again: %s", actor, error)
+            waiting = True
+            await asyncio.sleep(DECLARE_PAUSE)
+        except TransportError as error:
+            # It may exist and be ours to read, with nothing else allowed; receiving shows.
+            log.error("the queue of %s cannot be declared: %s", actor, error)
+            return
+        else:
+            return
+
+
+async def _cancelled(*tasks: asyncio.Task[object] | asyncio.Task[None] | asyncio.Task[bool]) -> None:
+    for task in tasks:
+        task.cancel()
+    for result in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(result, Exception):
+            log.error("while ending: %r", result)

@@ -1,0 +1,51 @@
+"""The error that a failed envelope carries, in any of the forms that workers and sidecars have written it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from asya_actor.failures import Failure
+from asya_crds.envelope import Envelope
+
+_RUNTIME_REASONS = {"Timeout", "ParseError", "RouteMismatch", "WorkerDied"}
+_RUNTIME_TYPES = {"Unroutable", "TooLarge", "DeliveryFailed", "BadPause"}
+_CLASSES = {"business", "runtime", "deadline", "canceled"}
+_DEADLINE_TEXTS = {"SLA deadline expired", "SLA expired"}
+
+
+def failure_of(envelope: Envelope) -> Failure:
+    """`status.error` {message, type, mro, traceback, class?}; older ones say it in the payload, {error, details}.
+
+    The class is what the envelope says, else business where the actor raised, runtime for the rest.
+    """
+    payload = envelope.payload if isinstance(envelope.payload, Mapping) else {}
+    error = _first_object(envelope.status.get("error"), payload.get("details"), payload.get("error"))
+    message = _first_text(error.get("message"), envelope.status.get("error"), payload.get("error"))
+    kind = _first_text(error.get("type")) or ""
+    mro = error.get("mro")
+    return Failure(
+        message=message or "the actor failed and did not say why",
+        type=kind,
+        mro=tuple(name for name in mro if isinstance(name, str)) if isinstance(mro, list) else (),
+        traceback=_first_text(error.get("traceback")) or "",
+        error_class=_class_of(envelope, error, kind, message or ""),
+    )
+
+
+def _class_of(envelope: Envelope, error: Mapping[str, Any], kind: str, message: str) -> str:
+    given = error.get("class")
+    if isinstance(given, str) and given in _CLASSES:
+        return given
+    if message in _DEADLINE_TEXTS:
+        return "deadline"
+    if envelope.status.get("reason") in _RUNTIME_REASONS or kind in _RUNTIME_TYPES:
+        return "runtime"
+    # An exception of the handler has a type; what a sidecar says by itself (a timeout, a crash) has none.
+    return "business" if kind else "runtime"
+
+
+def _first_object(*values: Any) -> Mapping[str, Any]:
+    return next((value for value in values if isinstance(value, Mapping)), {})
+
+
+def _first_text(*values: Any) -> str | None:
+    return next((value for value in values if isinstance(value, str) and value), None)

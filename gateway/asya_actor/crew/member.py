@@ -1,0 +1,117 @@
+"""What the crew's actors share: reading, reporting an end, and waiting until mesh has taken the report."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from asya_actor.failures import Failure, broken
+from asya_actor.mesh.client import MeshClient, MeshRefused
+from asya_actor.mesh.urls import GatewayUrls
+from asya_actor.publishing import settle
+from asya_actor.sending import Onward
+from asya_crds.envelope import Envelope, InvalidEnvelope, format_time
+from asya_transports.port import Delivery
+
+log = logging.getLogger(__name__)
+
+HEADER_ORIGIN = "x-asya-origin-id"
+"""A message that a fan-in merged says here which task it is the result of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """What every member works with."""
+
+    client: MeshClient
+    urls: GatewayUrls
+    onward: Onward
+
+    async def succeeded(self, envelope: Envelope) -> str:
+        """Report the payload as the result; a result that mesh refuses fails the task with the reason."""
+        base = self.urls.of(envelope.headers)
+        if base is None:
+            return "dropped"
+        task_id = task_of(envelope)
+        body = {
+            "id": task_id,
+            "status": "succeeded",
+            "timestamp": format_time(datetime.now(UTC)),
+            "progress": 1.0,
+            "result": envelope.payload,
+            "current_actor_name": _last_actor(envelope),
+        }
+        try:
+            await self.client.final(base, task_id, without_nothing(body))
+        except MeshRefused as refusal:
+            kind = "ResultTooLarge" if refusal.too_large else "ResultRefused"
+            failure = broken(kind, f"the gateway refused the result: {refusal.reason}")
+            return await self.failed(envelope, failure, actor=_last_actor(envelope))
+        return "succeeded"
+
+    async def failed(
+        self, envelope: Envelope, failure: Failure, *, actor: str | None, attempts: int | None = None
+    ) -> str:
+        """Report how the task failed; returns when mesh has answered."""
+        base = self.urls.of(envelope.headers)
+        if base is None:
+            return "dropped"
+        task_id = task_of(envelope)
+        details = failure.as_dict()
+        body = {
+            "id": task_id,
+            "status": "failed",
+            "timestamp": format_time(datetime.now(UTC)),
+            "error": failure.message,
+            "error_details": {key: details[key] for key in ("message", "type", "mro", "traceback")},
+            "class": failure.error_class,
+            "current_actor_name": actor or None,
+            "attempts": attempts,
+        }
+        try:
+            await self.client.final(base, task_id, without_nothing(body))
+        except MeshRefused as refusal:
+            log.error("mesh refuses the failure of %s: %s", task_id, refusal)
+            slim = {"id": task_id, "status": "failed", "error": failure.type, "class": failure.error_class}
+            try:
+                await self.client.final(base, task_id, slim)
+            except MeshRefused as again:
+                log.critical("mesh refuses every failure of %s: %s", task_id, again)
+                return "refused"
+        return "failed"
+
+
+def reading(work: Callable[[Envelope], Awaitable[str]]) -> Callable[[Delivery], Awaitable[str]]:
+    """A member's work on envelopes as work on deliveries: acknowledged when it is done. What is no envelope names
+    no task whose end could be reported: it is logged and dropped."""
+
+    async def handle(delivery: Delivery) -> str:
+        try:
+            envelope = Envelope.from_json(delivery.body)
+        except InvalidEnvelope as error:
+            log.error("dropping what %s got, it is no envelope: %s: %.500r", delivery.actor, error, delivery.body)
+            outcome = "dropped"
+        else:
+            outcome = await work(envelope)
+        await settle(delivery.ack, f"acknowledging a message of {delivery.actor}")
+        return outcome
+
+    return handle
+
+
+def task_of(envelope: Envelope) -> str:
+    """The task whose end an envelope is."""
+    origin = envelope.headers.get(HEADER_ORIGIN)
+    return origin if isinstance(origin, str) and origin else envelope.id
+
+
+def without_nothing(body: dict[str, Any]) -> dict[str, Any]:
+    """The body without what is unknown; a result may be null."""
+    return {key: value for key, value in body.items() if value is not None or key == "result"}
+
+
+def _last_actor(envelope: Envelope) -> str | None:
+    if envelope.route.prev:
+        return envelope.route.prev[-1]
+    return envelope.route.curr or None

@@ -1,0 +1,71 @@
+"""x-resume: brings an answer to the message that waits for it, and sends it on its way again."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from asya_actor.crew.member import Crew
+from asya_actor.crew.merging import CannotMerge, merge
+from asya_actor.failures import broken
+from asya_actor.pausing import BadPause, checkpoint_of, question_of
+from asya_crds.envelope import Envelope, InvalidEnvelope
+from asya_crds.naming import (
+    HEADER_GATEWAY_URL,
+    HEADER_PAUSE_ID,
+    HEADER_RESUME_CHECKPOINT,
+    HEADER_RESUME_TASK,
+    RESUME,
+    RESUME_PREFIX,
+)
+
+_FRESH = (HEADER_GATEWAY_URL, "traceparent", "tracestate")
+"""Headers that the answer knows better than the checkpoint."""
+_OF_THE_ANSWER = (HEADER_PAUSE_ID, HEADER_RESUME_TASK, HEADER_RESUME_CHECKPOINT)
+
+
+async def resume(crew: Crew, envelope: Envelope, *, deep: bool) -> str:
+    """Send the checkpoint on, with the answer in its payload and the new deadline, under the task's own id."""
+    try:
+        onward = resumed(envelope, deep=deep)
+    except (CannotMerge, BadPause, InvalidEnvelope) as error:
+        failed = envelope.with_(id=task_id_of(envelope))
+        return await crew.failed(failed, broken("CannotResume", str(error)), actor=RESUME)
+    await crew.onward.send(None, onward.id, onward.route, [onward])
+    return "resumed"
+
+
+def resumed(envelope: Envelope, *, deep: bool) -> Envelope:
+    """The envelope that goes on. Raises CannotMerge, BadPause, InvalidEnvelope."""
+    found = envelope.headers.get(HEADER_RESUME_CHECKPOINT)
+    if not isinstance(found, Mapping):
+        raise CannotMerge(
+            "the resume envelope carries no checkpoint: the pause was made by a crew that keeps its own, "
+            "whose x-resume must read it"
+        )
+    checkpoint = checkpoint_of(Envelope.from_dict(found))
+    question = question_of(envelope) or {}
+    fields = question.get("fields")
+    payload = merge(checkpoint.payload, envelope.payload, fields if isinstance(fields, list) else [], deep=deep)
+    fresh = {key: envelope.headers[key] for key in _FRESH if key in envelope.headers}
+    headers = {key: value for key, value in checkpoint.headers.items() if key not in _OF_THE_ANSWER} | fresh
+    return checkpoint.with_(
+        id=task_id_of(envelope), payload=payload, headers=headers, status=_status(checkpoint, envelope)
+    )
+
+
+def task_id_of(envelope: Envelope) -> str:
+    """The task that is answered."""
+    named = envelope.headers.get(HEADER_RESUME_TASK)
+    return named if isinstance(named, str) and named else envelope.id.removeprefix(RESUME_PREFIX)
+
+
+def _status(checkpoint: Envelope, envelope: Envelope) -> dict[str, Any]:
+    """The checkpoint's, for a first attempt, with the deadline that the answer brought."""
+    phase = "pending" if checkpoint.route.curr else "succeeded"
+    status = dict(checkpoint.status) | {"phase": phase, "attempt": 1}
+    if checkpoint.route.curr:
+        status["actor"] = checkpoint.route.curr
+    for key in ("deadline_at", "updated_at"):
+        status.pop(key, None)
+        if key in envelope.status:
+            status[key] = envelope.status[key]
+    return status

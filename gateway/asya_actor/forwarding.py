@@ -1,0 +1,151 @@
+"""What a hop sends on: envelopes made of the handler's frames or of its failure, and where each goes. Pure.
+
+Everything is derived from the envelope that came in, so that a hop which is done twice makes the same envelopes.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid5
+
+from asya_actor.contract.message import Frame
+from asya_actor.failures import Failure
+from asya_crds.envelope import Envelope, Route, format_time
+
+_CHILDREN = UUID("6f0e4f5c-0d1b-5f0e-9a53-6a6f3d1c7b21")
+"""Namespace of the ids of fan-out children (RFC 9562, version 5); any fixed value does."""
+
+HEADER_FIRST_ATTEMPT = "x-asya-first-attempt"
+REDELIVERIES = "redeliveries"
+"""`status` key: how often a worker died with this message, carried over where the queue's own count begins anew."""
+
+_OF_THE_MESH = (
+    "phase",
+    "reason",
+    "actor",
+    "attempt",
+    "max_attempts",
+    "created_at",
+    "updated_at",
+    "deadline_at",
+    "error",
+    REDELIVERIES,
+)
+"""Keys of `status` that are made anew for every hop; what else a handler sets travels on."""
+
+FAILED, SUCCEEDED, PENDING, RETRYING = "failed", "succeeded", "pending", "retrying"
+
+
+def child_id(envelope_id: str, hop: int, index: int) -> str:
+    """The id of a hop's frame: the first keeps the envelope's, the others have one derived from it."""
+    return envelope_id if index == 0 else str(uuid5(_CHILDREN, f"{envelope_id}\0{hop}\0{index}"))
+
+
+def pause_id(envelope_id: str, hop: int) -> str:
+    """The id of a pause at this hop."""
+    return str(uuid5(_CHILDREN, f"{envelope_id}\0{hop}\0pause"))
+
+
+def forward(envelope: Envelope, frames: Sequence[Frame], extra: Mapping[str, Any] | None = None) -> list[Envelope]:
+    """The envelopes of a handler's frames, or the end with the original payload where it made none.
+
+    `extra` are headers that go before the frame's own (the trace context).
+    """
+    if not frames:
+        status = _status(envelope, SUCCEEDED, envelope.route.curr, reason="Completed")
+        return [envelope.with_(headers=_headers(envelope.headers, extra), status=status)]
+    return [_forwarded(envelope, index, frame, extra) for index, frame in enumerate(frames)]
+
+
+def _forwarded(envelope: Envelope, index: int, frame: Frame, extra: Mapping[str, Any] | None) -> Envelope:
+    route = frame.route.shifted()
+    phase, reason = (PENDING, None) if route.curr else (SUCCEEDED, "Completed")
+    parent = envelope.parent_id if index == 0 else envelope.parent_id or envelope.id
+    own = {key: value for key, value in frame.status.items() if key not in _OF_THE_MESH}
+    return Envelope(
+        id=child_id(envelope.id, envelope.route.hop, index),
+        parent_id=parent,
+        route=route,
+        headers=_headers(frame.headers, extra),
+        status=own | _status(envelope, phase, route.curr or envelope.route.curr, reason=reason),
+        payload=frame.payload,
+    )
+
+
+def failed(envelope: Envelope, failure: Failure, actor: str, *, reason: str, most_attempts: int = 1) -> Envelope:
+    """What x-sump gets: the route as it was, the error in `status.error`, the payload below `original_payload`."""
+    status = _status(envelope, FAILED, actor, reason=reason) | {
+        "attempt": envelope.attempt,
+        "max_attempts": max(most_attempts, envelope.attempt),
+        "error": failure.as_dict(),
+    }
+    payload = {
+        "error": "processing_error" if failure.error_class == "business" else "runtime_error",
+        "details": failure.as_dict(),
+        "original_payload": envelope.payload,
+    }
+    return envelope.with_(payload=payload, status=status, headers=_headers(envelope.headers, None))
+
+
+def rerouted(envelope: Envelope, failure: Failure, actors: Sequence[str]) -> Envelope:
+    """What a policy's `onExhausted` actors get: the payload as it was, the error in `status.error`, and these
+    actors in the place of what was left of the route."""
+    route = Route((*envelope.route.prev, envelope.route.curr), actors[0], tuple(actors[1:]))
+    status = _status(envelope, PENDING, actors[0], reason="PolicyRouted") | {"error": failure.as_dict()}
+    return envelope.with_(route=route, status=status, headers=_headers(envelope.headers, None))
+
+
+def retried(envelope: Envelope, first_at: datetime, most_attempts: int) -> Envelope:
+    """The same message for one more attempt of the same hop."""
+    status = dict(envelope.status) | {
+        "phase": RETRYING,
+        "attempt": envelope.attempt + 1,
+        "max_attempts": max(most_attempts, envelope.attempt + 1),
+        "updated_at": format_time(datetime.now(UTC)),
+    }
+    status.pop(REDELIVERIES, None)
+    headers = dict(envelope.headers) | {HEADER_FIRST_ATTEMPT: format_time(first_at)}
+    return envelope.with_(status=status, headers=headers)
+
+
+def put_off(envelope: Envelope, redeliveries: int) -> Envelope:
+    """The same message for later, with the deaths that its queue would forget."""
+    return envelope.with_(status=dict(envelope.status) | {REDELIVERIES: redeliveries})
+
+
+def redeliveries_of(envelope: Envelope) -> int:
+    """How often a worker died with this message before its queue's count began anew."""
+    count = envelope.status.get(REDELIVERIES)
+    return count if isinstance(count, int) and not isinstance(count, bool) and count > 0 else 0
+
+
+def destination(envelope: Envelope, sink: str, sump: str) -> str:
+    """The actor whose queue an outgoing envelope belongs into."""
+    match envelope.status.get("phase"):
+        case "failed":
+            return sump
+        case "succeeded":
+            return sink
+        case _:
+            return envelope.route.curr or sink
+
+
+def _headers(headers: Mapping[str, Any], extra: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {key: value for key, value in headers.items() if key != HEADER_FIRST_ATTEMPT} | dict(extra or {})
+
+
+def _status(envelope: Envelope, phase: str, actor: str, *, reason: str | None) -> dict[str, Any]:
+    now = format_time(datetime.now(UTC))
+    status: dict[str, Any] = {
+        "phase": phase,
+        "actor": actor,
+        "attempt": 1,
+        "max_attempts": 1,
+        "created_at": envelope.status.get("created_at", now),
+        "updated_at": now,
+    }
+    if reason is not None:
+        status["reason"] = reason
+    if envelope.status.get("deadline_at") is not None:
+        status["deadline_at"] = envelope.status["deadline_at"]
+    return status

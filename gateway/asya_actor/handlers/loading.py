@@ -1,0 +1,67 @@
+"""Finds the handler that ASYA_HANDLER names: `module.function` or `module.Class.method`."""
+
+import importlib
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+Handler = Callable[[Any], Any]
+"""Takes the payload. Returns the next one, an awaitable of it, or a generator (docs/how-to/handlers.md)."""
+
+
+class HandlerNotFound(ValueError):
+    """ASYA_HANDLER names nothing that can be called; the text says which part is missing."""
+
+
+def load_handler(name: str) -> Handler:
+    """Import the module, and make the instance where the name goes through a class.
+
+    The class is made without arguments, so each of its own needs a default. Raises HandlerNotFound; errors of the
+    user's module or constructor pass as they are.
+    """
+    parts = name.split(".")
+    if len(parts) < 2 or not all(part.isidentifier() for part in parts):
+        raise HandlerNotFound(f"ASYA_HANDLER is {name!r}; expected module.function or module.Class.method")
+    module, rest = _import_longest(parts)
+    found: Any = module
+    for number, part in enumerate(rest):
+        if inspect.isclass(found):
+            found = _instance(found, name)
+        try:
+            found = getattr(found, part)
+        except AttributeError:
+            owner = ".".join(parts[: len(parts) - len(rest) + number])
+            raise HandlerNotFound(f"ASYA_HANDLER is {name!r}, and {owner} has no {part}") from None
+    if inspect.isclass(found):
+        raise HandlerNotFound(f"ASYA_HANDLER is {name!r}, a class; name its method as well")
+    if not callable(found):
+        raise HandlerNotFound(f"ASYA_HANDLER is {name!r}, which cannot be called")
+    handler: Handler = found
+    return handler
+
+
+def _import_longest(parts: list[str]) -> tuple[Any, list[str]]:
+    """The longest prefix that is a module, and the names behind it."""
+    for length in range(len(parts) - 1, 0, -1):
+        module = ".".join(parts[:length])
+        try:
+            return importlib.import_module(module), parts[length:]
+        except ModuleNotFoundError as error:
+            # A module that is missing inside the user's own is the user's error, to be seen as it is.
+            if error.name is None or not (module + ".").startswith(error.name + "."):
+                raise
+    raise HandlerNotFound(f"ASYA_HANDLER is {'.'.join(parts)!r}, and there is no module {parts[0]}")
+
+
+def _instance(cls: type, name: str) -> Any:
+    if inspect.iscoroutinefunction(vars(cls).get("__init__")):
+        raise HandlerNotFound(f"ASYA_HANDLER is {name!r}, and {cls.__name__}.__init__ is async; it must not be")
+    try:
+        inspect.signature(cls).bind()
+    except TypeError as error:
+        raise HandlerNotFound(
+            f"ASYA_HANDLER is {name!r}, and {cls.__name__} needs arguments ({error}); give each a default"
+        ) from None
+    except ValueError:
+        pass  # a class of an extension module that does not tell its signature
+    return cls()

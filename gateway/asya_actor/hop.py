@@ -1,0 +1,274 @@
+"""One delivery from receipt to acknowledgement: the order in which claim, handler, reports and messages happen.
+
+received (the claim) → processing → the handler → processed, with what will be sent on → publish → completed → ack.
+A crash between any two of them leaves either the message in the queue, or what was to be sent on in mesh.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from asya_actor.contract.message import Frame, Message
+from asya_actor.failures import Failure, broken, describe, overdue, timed_out
+from asya_actor.forwarding import (
+    HEADER_FIRST_ATTEMPT,
+    failed,
+    forward,
+    put_off,
+    redeliveries_of,
+    rerouted,
+    retried,
+)
+from asya_actor.handlers.invoking import HandlerFailed, Invocation
+from asya_actor.handlers.loading import Handler
+from asya_actor.handlers.threads import HandlerThreads
+from asya_actor.mesh.client import MeshClient
+from asya_actor.mesh.live import LiveLine
+from asya_actor.mesh.reporting import HopReports
+from asya_actor.mesh.urls import GatewayUrls
+from asya_actor.publishing import settle
+from asya_actor.resiliency import Attempts, GiveUp, Resiliency, Retry
+from asya_actor.resiliency import Route as Reroute
+from asya_actor.sending import Onward
+from asya_actor.telemetry.metrics import HANDLER_SECONDS
+from asya_actor.unreadable import salvage
+from asya_crds.envelope import Envelope, InvalidEnvelope, Route, parse_time
+from asya_transports.port import MAX_DELIVERIES, Delivery, Refused
+
+log = logging.getLogger(__name__)
+
+BUSY_DELAY = 5.0
+"""Seconds until a message is looked at again whose hop another worker holds."""
+LOST_DELAY = 1.0
+CANCEL_GRACE = 5.0
+"""Seconds that a handler has to end after it was told to."""
+
+Span = Callable[[Envelope], AbstractContextManager[dict[str, str]]]
+"""A span around a handler call; yields the headers by which the next hop continues the trace."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """What is fixed for an actor. `timeout` in seconds."""
+
+    name: str
+    handler: Handler
+    resiliency: Resiliency
+    timeout: float
+    threads: HandlerThreads
+    client: MeshClient
+    urls: GatewayUrls
+    onward: Onward
+    span: Span
+    stuck: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a handler goes on after its time: nothing can end it but the end of the process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a call of the handler came to: `frames` to send on, or a failure. `milliseconds` it took."""
+
+    milliseconds: int
+    route: Route
+    frames: tuple[Envelope, ...] = ()
+    failure: Failure | None = None
+
+
+class Hop:
+    """One delivery. `run` says what became of it (a word for metrics and logs)."""
+
+    def __init__(self, actor: Actor, delivery: Delivery) -> None:
+        self._actor = actor
+        self._delivery = delivery
+
+    async def run(self) -> str:
+        """Returns when the delivery was answered. It may be cancelled at any point: the message stays in its queue."""
+        try:
+            envelope = Envelope.from_json(self._delivery.body)
+        except InvalidEnvelope as error:
+            return await self._unreadable(error)
+        actor = self._actor
+        reports = HopReports(actor.client, actor.urls.of(envelope.headers), envelope)
+        if envelope.route.curr != actor.name:
+            where = envelope.route.curr or "nowhere"
+            failure = broken("RouteMismatch", f"{actor.name} got a message whose route says {where}")
+            return await self._fail(reports, failure, "RouteMismatch", claimed=False)
+        deaths = redeliveries_of(envelope) + self._delivery.deliveries - 1
+        if deaths >= MAX_DELIVERIES:
+            failure = broken("WorkerDied", f"{actor.name} died or lost its queue {deaths} times with this message")
+            return await self._fail(reports, failure, "WorkerDied", claimed=False)
+        if _is_overdue(envelope):
+            return await self._fail(reports, overdue(actor.name, started=False), "Timeout", claimed=False)
+        claimed, active = await asyncio.gather(reports.received(len(self._delivery.body)), reports.active())
+        if claimed.action == "done":
+            return await self._repeat(reports, [Envelope.from_dict(frame) for frame in claimed.frames])
+        if claimed.action == "busy":
+            body = put_off(envelope, deaths).to_json().encode()
+            await self._settle(lambda: self._delivery.requeue(body, BUSY_DELAY))
+            return "busy"
+        if not active:
+            await self._settle(self._delivery.ack)
+            return "dropped"
+        return await self._work(reports, bundles=claimed.ours)
+
+    async def _work(self, reports: HopReports, *, bundles: bool) -> str:
+        outcome = await self._call(reports, bundles=bundles)
+        if outcome is None:
+            return await self._give_up_claim(reports.envelope)
+        if outcome.failure is not None:
+            return await self._failed(reports, outcome.failure, outcome.route)
+        return await self._send_on(reports, list(outcome.frames), outcome.route, outcome.milliseconds)
+
+    async def _call(self, reports: HopReports, *, bundles: bool) -> Outcome | None:
+        """Run the handler; None where the hop was taken away meanwhile."""
+        actor, envelope = self._actor, reports.envelope
+        message = Message(envelope)
+        live = LiveLine(actor.client, reports.base, envelope.id, actor.name, bundles=bundles)
+        invocation = Invocation(actor.handler, message, live, actor.threads)
+        with actor.span(envelope) as trace:
+            started = time.monotonic()
+            try:
+                async with reports.alive(actor.name):
+                    failure = await self._bounded(invocation, envelope, reports.lost)
+                    milliseconds = round((time.monotonic() - started) * 1000)
+                    await live.finish()
+            finally:
+                HANDLER_SECONDS.labels(actor.name).observe(time.monotonic() - started)
+                await live.abandon()
+            if reports.lost.is_set():
+                return None
+            if failure is not None:
+                return Outcome(milliseconds, message.route, failure=failure)
+            frames = tuple(forward(envelope, invocation.frames, trace))
+            return Outcome(milliseconds, message.route, frames)
+
+    async def _bounded(self, invocation: Invocation, envelope: Envelope, lost: asyncio.Event) -> Failure | None:
+        """The handler's failure, if any, its timeout among them."""
+        allowed, left = self._actor.timeout, _seconds_left(envelope)
+        until = time.monotonic() + (allowed if left is None else max(0.0, min(allowed, left)))
+        call = asyncio.create_task(invocation.run(envelope.payload), name=f"handler-{envelope.id}")
+        taken = asyncio.create_task(lost.wait(), name=f"lost-{envelope.id}")
+        try:
+            await asyncio.wait([call, taken], timeout=until - time.monotonic(), return_when=asyncio.FIRST_COMPLETED)
+            if lost.is_set() and invocation.in_thread:
+                # A thread cannot be stopped, and its outcome will not be used: it may go on for its time.
+                await asyncio.wait([call], timeout=max(0.0, until - time.monotonic()))
+            if not call.done():
+                await self._stop(call)
+                if left is not None and left <= allowed:
+                    return overdue(self._actor.name, started=True)
+                return timed_out(self._actor.name, allowed)
+            await call
+        except HandlerFailed as raised:
+            return describe(raised.error)
+        finally:
+            taken.cancel()
+            call.cancel()
+        return None
+
+    async def _stop(self, call: asyncio.Task[list[Frame]]) -> None:
+        """End a handler that is over its time, or find that it cannot be ended."""
+        call.cancel()
+        await asyncio.wait([call], timeout=CANCEL_GRACE)
+        if not call.done() or not await self._actor.threads.quiet(CANCEL_GRACE):
+            log.error(
+                "the handler of %s goes on after its time; this process ends and is started anew", self._actor.name
+            )
+            self._actor.stuck.set()
+
+    async def _send_on(self, reports: HopReports, frames: list[Envelope], route: Route, milliseconds: int) -> str:
+        envelope = reports.envelope
+        if not await reports.processed(frames, route):
+            return await self._give_up_claim(envelope)
+        paused = await self._actor.onward.send(reports.base, envelope.id, envelope.route, frames)
+        await reports.completed(milliseconds, route)
+        await self._settle(self._delivery.ack)
+        if paused:
+            return "paused"
+        return "ended" if all(frame.status["phase"] == "succeeded" for frame in frames) else "completed"
+
+    async def _repeat(self, reports: HopReports, frames: list[Envelope]) -> str:
+        """The hop was done before: send on what it had stored and perhaps not sent, and run nothing."""
+        if frames:
+            await self._actor.onward.send(reports.base, reports.envelope.id, reports.envelope.route, frames)
+            if not any(frame.status.get("phase") == "failed" for frame in frames):
+                await reports.completed(None, reports.envelope.route)
+        await self._settle(self._delivery.ack)
+        return "repeated"
+
+    async def _failed(self, reports: HopReports, failure: Failure, route: Route) -> str:
+        actor, envelope = self._actor, reports.envelope
+        now = datetime.now(UTC)
+        first_at = _first_attempt(envelope) or now
+        decision = actor.resiliency.decide(failure, Attempts(envelope.attempt, first_at, now, envelope.deadline_at))
+        most = actor.resiliency.most_attempts(failure)
+        log.warning(
+            "attempt %d of %d of %s failed: %s: %s", envelope.attempt, most, envelope.id, failure.type, failure.message
+        )
+        match decision:
+            case Retry(delay):
+                body = retried(envelope, first_at, most).to_json().encode()
+                try:
+                    await self._settle(lambda: self._delivery.requeue(body, delay))
+                except Refused as error:
+                    return await self._fail(reports, broken("TooLarge", str(error)), "RuntimeError")
+                return "retried"
+            case Reroute(actors):
+                frames = [rerouted(envelope, failure, actors)]
+                await self._send_on(reports, frames, route, 0)
+                return "rerouted"
+            case GiveUp(exhausted):
+                reason = "PolicyExhausted" if exhausted else _reason_of(failure)
+                return await self._fail(reports, failure, reason, most)
+
+    async def _fail(
+        self, reports: HopReports, failure: Failure, reason: str, most_attempts: int = 1, *, claimed: bool = True
+    ) -> str:
+        """To x-sump, whose report ends the task."""
+        envelope = reports.envelope
+        frame = failed(envelope, failure, self._actor.name, reason=reason, most_attempts=most_attempts)
+        if claimed and not await reports.processed([frame], envelope.route):
+            return await self._give_up_claim(envelope)
+        await self._actor.onward.send(reports.base, envelope.id, envelope.route, [frame])
+        await self._settle(self._delivery.ack)
+        return "failed"
+
+    async def _give_up_claim(self, envelope: Envelope) -> str:
+        """The task has ended, or another worker took over: what this one made is not sent. The message goes back,
+        since only the next claim can tell whether it is still needed."""
+        body = envelope.to_json().encode()
+        await self._settle(lambda: self._delivery.requeue(body, LOST_DELAY))
+        return "lost"
+
+    async def _unreadable(self, error: InvalidEnvelope) -> str:
+        log.error("the queue of %s had a message that is no envelope: %s", self._actor.name, error)
+        envelope = salvage(self._delivery.body)
+        await self._actor.onward.fail(envelope, broken("ParseError", str(error)), self._actor.name, "ParseError")
+        await self._settle(self._delivery.ack)
+        return "failed"
+
+    async def _settle(self, answer: Callable[[], Awaitable[None]]) -> None:
+        await settle(answer, f"answering a message of {self._actor.name}")
+
+
+def _reason_of(failure: Failure) -> str:
+    return "Timeout" if failure.type in ("TimeoutError", "DeadlineExceeded") else "RuntimeError"
+
+
+def _seconds_left(envelope: Envelope) -> float | None:
+    deadline = envelope.deadline_at
+    return None if deadline is None else (deadline - datetime.now(UTC)).total_seconds()
+
+
+def _is_overdue(envelope: Envelope) -> bool:
+    left = _seconds_left(envelope)
+    return left is not None and left <= 0
+
+
+def _first_attempt(envelope: Envelope) -> datetime | None:
+    text = envelope.headers.get(HEADER_FIRST_ATTEMPT)
+    return parse_time(text) if isinstance(text, str) else None

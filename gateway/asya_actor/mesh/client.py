@@ -1,0 +1,175 @@
+"""Requests to the mesh routes. A request that mesh cannot take now is made again until it can; only an answer that
+repeating cannot change is told to the caller. Nothing here counts as an attempt of the handler."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+
+from asya_actor.telemetry.metrics import REPORT_RETRIES
+from asya_crds import jsontext
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE = 0.1
+LONGEST_PAUSE = 5.0
+LONGEST_RETRY_AFTER = 30.0
+"""Seconds between two tries of one request."""
+
+_LATER = {
+    HTTPStatus.REQUEST_TIMEOUT,
+    HTTPStatus.TOO_EARLY,
+    HTTPStatus.TOO_MANY_REQUESTS,
+}
+
+
+class MeshUnavailable(Exception):
+    """Mesh could not take the request now; raised only by what is asked once. `retry_after` in seconds."""
+
+    def __init__(self, reason: str, retry_after: float = 0.0) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+
+
+class MeshRefused(Exception):
+    """Mesh will never take this request; the text is its reason."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(f"{status}: {reason}")
+        self.status = status
+        self.reason = reason
+
+    @property
+    def too_large(self) -> bool:
+        """Whether its size is the reason."""
+        return self.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds for one try."""
+
+    connect: float = 5.0
+    total: float = 30.0
+    active: float = 2.0
+
+
+class MeshClient:
+    """One HTTP session for all envelopes of a process; `base` is the gateway's URL (urls.py)."""
+
+    def __init__(self, timeouts: Timeouts | None = None) -> None:
+        self._timeouts = timeouts or Timeouts()
+        self._session: aiohttp.ClientSession | None = None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def progress(self, base: str, task_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """POST /mesh/{id}/progress. Raises MeshRefused."""
+        return await self._until_taken(base, f"/mesh/{_quoted(task_id)}/progress", body, task_id)
+
+    async def progress_once(self, base: str, task_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The same, tried once. Raises MeshUnavailable, MeshRefused."""
+        data = jsontext.dumps(body).encode()
+        url = f"{base}/mesh/{_quoted(task_id)}/progress"
+        return _object(await self._once("POST", url, data, total=self._timeouts.total))
+
+    async def final(self, base: str, task_id: str, body: Mapping[str, Any]) -> None:
+        """POST /mesh/{id}/final. Raises MeshRefused."""
+        await self._until_taken(base, f"/mesh/{_quoted(task_id)}/final", body, task_id)
+
+    async def announce(self, base: str, body: Mapping[str, Any]) -> None:
+        """POST /mesh: a fan-out's child. Raises MeshRefused."""
+        await self._until_taken(base, "/mesh", body, str(body["id"]))
+
+    async def fly(self, base: str, task_id: str, body: bytes, wait: float) -> None:
+        """POST /mesh/{id}/fly, once. Raises MeshUnavailable, MeshRefused."""
+        url = f"{base}/mesh/{_quoted(task_id)}/fly"
+        await self._once("POST", url, body, total=wait)
+
+    async def active(self, base: str, task_id: str) -> bool:
+        """GET /mesh/{id}/active, once: False only where mesh says 410. Raises MeshUnavailable."""
+        try:
+            await self._once("GET", f"{base}/mesh/{_quoted(task_id)}/active", None, total=self._timeouts.active)
+        except MeshRefused as refusal:
+            return refusal.status != HTTPStatus.GONE
+        return True
+
+    async def _until_taken(self, base: str, path: str, body: Mapping[str, Any], task_id: str) -> dict[str, Any]:
+        data = jsontext.dumps(body).encode()
+        pause, tries = FIRST_PAUSE, 0
+        while True:
+            try:
+                text = await self._once("POST", base + path, data, total=self._timeouts.total)
+            except MeshUnavailable as error:
+                tries += 1
+                REPORT_RETRIES.inc()
+                level = logging.WARNING if tries in (1, 5) or tries % 50 == 0 else logging.DEBUG
+                log.log(level, "mesh cannot take %s of %s now (%s), trying again", path, task_id, error)
+                wait = max(error.retry_after, pause * random.uniform(0.5, 1.0))  # noqa: S311 # not a secret
+                await asyncio.sleep(wait)
+                pause = min(pause * 2, LONGEST_PAUSE)
+            else:
+                return _object(text)
+
+    async def _once(self, method: str, url: str, data: bytes | None, *, total: float) -> bytes:
+        session = self._open()
+        timeout = aiohttp.ClientTimeout(total=total, connect=min(total, self._timeouts.connect))
+        headers = {"Accept": "application/json"}
+        if data is not None:
+            headers["Content-Type"] = "application/json"
+        try:
+            # Redirects are not followed: they would lead past the check of the gateway's origin.
+            async with session.request(
+                method, url, data=data, headers=headers, timeout=timeout, allow_redirects=False
+            ) as response:
+                text = await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise MeshUnavailable(f"{type(error).__name__}: {error}".rstrip(": ")) from error
+        status = response.status
+        if status < HTTPStatus.MULTIPLE_CHOICES:
+            return text
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _LATER:
+            wait = _retry_after(response.headers.get("Retry-After", ""))
+            raise MeshUnavailable(f"HTTP {status}: {_reason(text)}", wait)
+        raise MeshRefused(status, _reason(text))
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return self._session
+
+
+def _quoted(task_id: str) -> str:
+    return quote(task_id, safe="")
+
+
+def _retry_after(text: str) -> float:
+    return min(float(text), LONGEST_RETRY_AFTER) if text.isascii() and text.isdigit() else 0.0
+
+
+def _object(text: bytes) -> dict[str, Any]:
+    try:
+        value = jsontext.loads(text, max_depth=3 * jsontext.MAX_DEPTH)
+    except jsontext.InvalidJSON:
+        return {}  # a gateway of another make may say nothing
+    return value if isinstance(value, dict) else {}
+
+
+def _reason(text: bytes) -> str:
+    error = _object(text).get("error")
+    if isinstance(error, dict) and isinstance(error.get("message"), str):
+        field = f"{error['field']}: " if isinstance(error.get("field"), str) else ""
+        return f"{field}{error['message']}"[:500]
+    return text.decode(errors="replace").strip()[:500]

@@ -1,0 +1,151 @@
+"""One delivery's reports to mesh: its claim, the signs of life that renew it, and what the hop came to."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+from asya_actor.mesh.client import MeshClient, MeshRefused, MeshUnavailable
+from asya_crds.envelope import Envelope, Route
+
+log = logging.getLogger(__name__)
+
+DEFAULT_LEASE = 60.0
+SIGNS_PER_LEASE = 3
+LONGEST_WAIT_FOR_SIGN = 2.0
+"""Seconds that a handler's end waits for a `processing` report in flight, so that the log stays in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What mesh answered to a claim: go, busy or done; `frames` is what a done hop had still to send on.
+    `ours`: it was a mesh that knows claims."""
+
+    action: str
+    lease: float = DEFAULT_LEASE
+    frames: tuple[Mapping[str, Any], ...] = ()
+    ours: bool = False
+
+
+@dataclass
+class HopReports:
+    """`base` None reports nothing and is told to go. Every report carries the unshifted route."""
+
+    client: MeshClient
+    base: str | None
+    envelope: Envelope
+    claimant: str = field(default_factory=lambda: uuid4().hex)
+    lease: float = DEFAULT_LEASE
+    lost: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when mesh says that the hop is not ours any more: the task has ended, or another worker took over."""
+
+    async def received(self, size: int) -> Claimed:
+        """Claim the hop; returns only when mesh has answered."""
+        if self.base is None:
+            return Claimed("go")
+        size_kb = round(size / 1024, 2)
+        body = {"status": "received", "message": f"Received message ({size_kb} KB)", "message_size_kb": size_kb}
+        try:
+            answer = await self._report(body)
+        except MeshRefused as refusal:
+            log.error("mesh refuses the report of %s, going on without it: %s", self.envelope.id, refusal)
+            return Claimed("go")
+        action = answer.get("action")
+        lease = answer.get("lease_seconds")
+        if isinstance(lease, int | float) and lease > 0:
+            self.lease = float(lease)
+        frames = answer.get("frames")
+        return Claimed(
+            action=action if action in ("busy", "done") else "go",
+            lease=self.lease,
+            frames=tuple(frame for frame in frames if isinstance(frame, Mapping)) if isinstance(frames, list) else (),
+            ours=action is not None,
+        )
+
+    async def active(self) -> bool:
+        """Whether work on the task makes sense; a mesh that cannot be reached now does not hold it up."""
+        if self.base is None:
+            return True
+        try:
+            return await self.client.active(self.base, self.envelope.id)
+        except MeshUnavailable as error:
+            log.info("mesh does not say whether %s is active, going on: %s", self.envelope.id, error)
+            return True
+
+    @contextlib.asynccontextmanager
+    async def alive(self, actor: str) -> AsyncIterator[None]:
+        """Report `processing`, again and again, while the block runs."""
+        if self.base is None:
+            yield
+            return
+        ending = asyncio.Event()
+        signs = asyncio.create_task(self._give_signs(actor, ending), name=f"alive-{self.envelope.id}")
+        try:
+            yield
+            ending.set()
+            await asyncio.wait([signs], timeout=LONGEST_WAIT_FOR_SIGN)
+        finally:
+            signs.cancel()
+            await asyncio.gather(signs, return_exceptions=True)
+
+    async def _give_signs(self, actor: str, ending: asyncio.Event) -> None:
+        body = self._body({"status": "processing", "message": f"Processing in {actor}"})
+        pause = 0.1
+        while not ending.is_set() and not self.lost.is_set():
+            try:
+                assert self.base is not None
+                answer = await self.client.progress_once(self.base, self.envelope.id, body)
+                wait, pause = self.lease / SIGNS_PER_LEASE, 0.1
+                if answer.get("action") == "done":
+                    self.lost.set()
+            except MeshUnavailable as error:
+                log.debug("no sign of life for %s now: %s", self.envelope.id, error)
+                wait = pause = min(pause * 2, self.lease / SIGNS_PER_LEASE, 5.0)
+            except MeshRefused as refusal:
+                log.error("mesh refuses the report of %s: %s", self.envelope.id, refusal)
+                return
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await ending.wait()
+
+    async def processed(self, frames: Sequence[Envelope], route: Route) -> bool:
+        """Store what the hop will send on, before it is sent; False where the hop is not ours any more.
+
+        What is too large to be stored is sent without: after a crash the handler would run once more.
+        """
+        if self.base is None:
+            return True
+        body = {"status": "processed", "frames": [frame.as_dict() for frame in frames]}
+        try:
+            answer = await self._report(body, route)
+        except MeshRefused as refusal:
+            log.warning("mesh does not store what %s sends on: %s", self.envelope.id, refusal)
+            return True
+        return answer.get("action") != "done"
+
+    async def completed(self, milliseconds: int | None, route: Route) -> None:
+        """The hop is done, and what it made was published."""
+        if self.base is None:
+            return
+        body: dict[str, Any] = {"status": "completed"}
+        if milliseconds is not None:
+            body |= {"message": f"Completed processing in {milliseconds}ms", "duration_ms": milliseconds}
+        try:
+            await self._report(body, route)
+        except MeshRefused as refusal:
+            log.error("mesh refuses the report of %s: %s", self.envelope.id, refusal)
+
+    async def _report(self, body: Mapping[str, Any], route: Route | None = None) -> dict[str, Any]:
+        assert self.base is not None
+        return await self.client.progress(self.base, self.envelope.id, self._body(body, route))
+
+    def _body(self, body: Mapping[str, Any], route: Route | None = None) -> dict[str, Any]:
+        claim = {
+            "hop": str(self.envelope.route.hop),
+            "attempt": self.envelope.attempt,
+            "claimant": self.claimant,
+        }
+        return {**(route or self.envelope.route).as_dict(), **body, "claim": claim}

@@ -1,0 +1,84 @@
+"""Which gateway an envelope's reports go to.
+
+The header x-asya-gateway-url names the gateway that made the envelope. Whoever can put a message into a queue can
+write that header, so following it blindly would let them make this pod send requests anywhere (SSRF). It is
+followed where it names the origin of ASYA_GATEWAY_URL or one of ASYA_GATEWAY_URL_ALLOWED; where neither is set, it
+may name a Service of the cluster (a name without dots, or one that ends in .svc or .svc.<domain>), never an address.
+"""
+
+import ipaddress
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from asya_crds.naming import HEADER_GATEWAY_URL, HEADER_MESH_STATUS
+
+log = logging.getLogger(__name__)
+
+_PORTS = {"http": 80, "https": 443}
+_REMEMBERED = 1000
+
+
+class GatewayUrls:
+    """Answers with the base URL, or None where nothing shall be reported."""
+
+    def __init__(self, configured: str, allowed: Sequence[str]) -> None:
+        self._configured = configured
+        self._any = "*" in allowed
+        self._origins = {origin for url in (configured, *allowed) if (origin := origin_of(url)) is not None}
+        self._warned: set[str] = set()
+
+    def of(self, headers: Mapping[str, Any]) -> str | None:
+        """By the envelope's headers; a header that may not be followed counts as absent and is logged once."""
+        if str(headers.get(HEADER_MESH_STATUS, "")).lower() == "off":
+            return None
+        named = headers.get(HEADER_GATEWAY_URL)
+        if isinstance(named, str) and named:
+            origin = origin_of(named)
+            if origin is not None and (self._any or self._allows(origin)):
+                # Scheme, host and port only, unless it is the configured URL itself.
+                return self._configured if origin == origin_of(self._configured) else _text(origin)
+            self._warn(named)
+        return self._configured or None
+
+    def _allows(self, origin: "Origin") -> bool:
+        return origin in self._origins if self._origins else _is_service(origin[1])
+
+    def _warn(self, named: str) -> None:
+        if named not in self._warned and len(self._warned) < _REMEMBERED:
+            self._warned.add(named)
+            log.warning("not following x-asya-gateway-url %.200r: allow its origin in ASYA_GATEWAY_URL_ALLOWED", named)
+
+
+Origin = tuple[str, str, int]
+
+
+def origin_of(url: str) -> Origin | None:
+    """Scheme, host and port of an http URL; None where it is none, or carries a user name."""
+    try:
+        parts = urlsplit(url)
+        if parts.scheme not in _PORTS or not parts.hostname or "@" in parts.netloc:
+            return None
+        return parts.scheme, parts.hostname.lower(), parts.port or _PORTS[parts.scheme]
+    except ValueError:
+        return None
+
+
+def _text(origin: Origin) -> str:
+    scheme, host, port = origin
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _is_service(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        pass
+    else:
+        return False
+    labels = host.rstrip(".").split(".")
+    # 2130706433 and 0x7f000001 are addresses to some resolvers.
+    if not labels[-1] or labels[-1][0].isdigit() or "localhost" in labels:
+        return False
+    return len(labels) == 1 or labels[-1] == "svc" or (len(labels) > 3 and labels[2] == "svc")

@@ -1,0 +1,53 @@
+"""A pause: what is asked, where it goes on, and the report of both."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from asya_actor.forwarding import pause_id
+from asya_crds import jsontext
+from asya_crds.envelope import Envelope, Route
+from asya_crds.naming import HEADER_PAUSE, RESUME
+
+
+class BadPause(ValueError):
+    """The header x-asya-pause holds no question."""
+
+
+def question_of(envelope: Envelope) -> Mapping[str, Any] | None:
+    """What the header x-asya-pause asks ({prompt, fields[]}, an object or its JSON text); None where it is absent.
+
+    Raises BadPause.
+    """
+    value = envelope.headers.get(HEADER_PAUSE)
+    if value is None:
+        return None
+    if isinstance(value, str):
+        try:
+            value = jsontext.loads(value)
+        except jsontext.InvalidJSON as error:
+            raise BadPause(f"header {HEADER_PAUSE}: {error}") from None
+    if not isinstance(value, Mapping):
+        raise BadPause(f"header {HEADER_PAUSE}: expected an object {{prompt, fields}}")
+    return value
+
+
+def checkpoint_of(onward: Envelope) -> Envelope:
+    """The envelope to go on with: without the question, and without x-resume, where the answer arrives."""
+    headers = {key: value for key, value in onward.headers.items() if key != HEADER_PAUSE}
+    route = onward.route
+    if route.curr == RESUME:
+        head, rest = (route.next[0], route.next[1:]) if route.next else ("", ())
+        route = Route(route.prev, head, rest)
+    return onward.with_(headers=headers, route=route)
+
+
+def pause_report(onward: Envelope, asked_at: Route, question: Mapping[str, Any]) -> dict[str, Any]:
+    """The body of the report for a pause at the hop `asked_at` (unshifted); `onward` is what would be sent on."""
+    return {
+        **asked_at.as_dict(),
+        "status": "paused",
+        "message": "Paused: waiting for external input",
+        "pause_id": pause_id(onward.id, asked_at.hop),
+        "pause_metadata": dict(question),
+        "checkpoint": checkpoint_of(onward).as_dict(),
+    }

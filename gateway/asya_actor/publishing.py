@@ -1,0 +1,72 @@
+"""Publishing that does not give up while the queue system is away, and settling what was received."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from asya_actor.telemetry.metrics import PUBLISH_RETRIES
+from asya_transports.port import LeaseLost, Message, Refused, Transport, TransportError, Unavailable, Unroutable
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE = 0.1
+LONGEST_PAUSE = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Publisher:
+    """`patient` actors (x-sink, x-sump) are waited for as long as it takes: without them no task ends."""
+
+    transport: Transport
+    unroutable_timeout: float
+    patient: frozenset[str]
+
+    async def publish(self, messages: Sequence[Message]) -> list[TransportError | None]:
+        """Returns when each message was confirmed, or refused for good (Refused, or Unroutable past the timeout)."""
+        answers: list[TransportError | None] = [None] * len(messages)
+        left = list(range(len(messages)))
+        pause, give_up = FIRST_PAUSE, time.monotonic() + self.unroutable_timeout
+        while left:
+            replies = await self.transport.publish([messages[index] for index in left])
+            again: list[int] = []
+            for index, reply in zip(left, replies, strict=True):
+                answers[index] = reply
+                if reply is not None and self._may_come(messages[index], reply, give_up):
+                    again.append(index)
+            left = again
+            if left:
+                PUBLISH_RETRIES.inc(len(left))
+                log.warning("publishing to %s, trying again: %s", messages[left[0]].actor, answers[left[0]])
+                await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 # not a secret
+                pause = min(pause * 2, LONGEST_PAUSE)
+        return answers
+
+    def _may_come(self, message: Message, error: TransportError, give_up: float) -> bool:
+        match error:
+            case Refused():
+                return False
+            case Unroutable():
+                return message.actor in self.patient or time.monotonic() < give_up
+            case _:
+                return True
+
+
+async def settle(answer: Callable[[], Awaitable[None]], what: str) -> bool:
+    """Ack, put back or replace a delivery, however long the queue system is away; False where it has become
+    somebody else's. Raises Refused for a body that a queue system does not take."""
+    pause = FIRST_PAUSE
+    while True:
+        try:
+            await answer()
+        except LeaseLost as error:
+            log.warning("%s: %s", what, error)
+            return False
+        except Unavailable as error:
+            log.warning("%s, trying again: %s", what, error)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+        else:
+            return True

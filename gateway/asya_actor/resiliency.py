@@ -1,0 +1,157 @@
+"""Decides what becomes of a failure: again after a while, to another actor, or to x-sump. Pure computation."""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from asya_actor.failures import Failure
+
+DEFAULT_POLICY = "default"
+
+
+class Backoff(StrEnum):
+    """How the delay grows with the attempts."""
+
+    CONSTANT = "constant"
+    LINEAR = "linear"
+    EXPONENTIAL = "exponential"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What to do with a failure. Times in seconds.
+
+    `max_attempts` counts the first one too. Without it, attempts go on while `max_duration` allows; without both
+    there is one attempt. `on_exhausted` are the actors that get the message then, in order; none means x-sump.
+    """
+
+    max_attempts: int | None = None
+    backoff: Backoff = Backoff.EXPONENTIAL
+    initial_delay: float = 1.0
+    max_interval: float | None = None
+    max_duration: float | None = None
+    jitter: bool = False
+    on_exhausted: tuple[str, ...] = ()
+    coefficient: float = 2.0
+
+    @property
+    def attempts(self) -> int | None:
+        """Most attempts; None where only the duration bounds them."""
+        if self.max_attempts is not None:
+            return self.max_attempts
+        return 1 if self.max_duration is None else None
+
+    def delay(self, attempt: int, chance: Callable[[], float] = random.random) -> float:
+        """Seconds between this failed attempt (from 1) and the next; jitter is x[0.5, 1.5), never over the maximum."""
+        match self.backoff:
+            case Backoff.CONSTANT:
+                delay = self.initial_delay
+            case Backoff.LINEAR:
+                delay = self.initial_delay * attempt
+            case Backoff.EXPONENTIAL:
+                # Beyond 64 doublings every delay is longer than any maximum, and floats would overflow later.
+                delay = self.initial_delay * self.coefficient ** min(attempt - 1, 64)
+        most = LONGEST_DELAY if self.max_interval is None else min(self.max_interval, LONGEST_DELAY)
+        delay = min(delay, most)
+        if self.jitter:
+            delay = min(delay * (0.5 + chance()), most)
+        return delay
+
+
+LONGEST_DELAY = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """The policy for these errors: a pattern with a dot is a full name, one without is a name's last part."""
+
+    errors: tuple[str, ...]
+    policy: str
+
+    def matches(self, failure: Failure) -> bool:
+        """Whether a pattern is the error's type or one of its base classes."""
+        return any(_matches(pattern, name) for name in (failure.type, *failure.mro) for pattern in self.errors)
+
+
+def _matches(pattern: str, name: str) -> bool:
+    return name == pattern if "." in pattern else name.rpartition(".")[2] == pattern
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Put it back, to be delivered again after `delay` seconds."""
+
+    delay: float
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Send the message to these actors instead."""
+
+    actors: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """To x-sump. `exhausted`: a policy's attempts were used up."""
+
+    exhausted: bool
+
+
+Decision = Retry | Route | GiveUp
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """Where the message stands: which attempt failed, when the first one began, when the task is overdue."""
+
+    attempt: int
+    first_at: datetime
+    now: datetime
+    deadline_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resiliency:
+    """An actor's rules and policies. The first rule that matches names the policy, else it is `default`, and
+    without one a failure is final."""
+
+    policies: Mapping[str, Policy]
+    rules: Sequence[Rule] = ()
+
+    def policy_for(self, failure: Failure) -> Policy | None:
+        """The policy, or None where there is none for this failure."""
+        for rule in self.rules:
+            if rule.matches(failure):
+                return self.policies.get(rule.policy)
+        return self.policies.get(DEFAULT_POLICY)
+
+    def most_attempts(self, failure: Failure | None = None) -> int:
+        """What `status.max_attempts` says: of the policy for this failure, or of the default one; at least 1."""
+        policy = self.policies.get(DEFAULT_POLICY) if failure is None else self.policy_for(failure)
+        return 1 if policy is None else policy.attempts or 1
+
+    def decide(self, failure: Failure, attempts: Attempts, chance: Callable[[], float] = random.random) -> Decision:
+        """What becomes of this failure. One past the deadline, or whose next attempt would begin past it, is not
+        retried: its own error says more than the deadline's."""
+        if failure.error_class == "deadline":
+            return GiveUp(exhausted=False)
+        policy = self.policy_for(failure)
+        if policy is None:
+            return GiveUp(exhausted=False)
+        delay = policy.delay(attempts.attempt, chance)
+        if _may_go_on(policy, attempts, attempts.now + timedelta(seconds=delay)):
+            return Retry(delay)
+        if policy.on_exhausted:
+            return Route(policy.on_exhausted)
+        return GiveUp(exhausted=True)
+
+
+def _may_go_on(policy: Policy, attempts: Attempts, next_at: datetime) -> bool:
+    if policy.attempts is not None and attempts.attempt >= policy.attempts:
+        return False
+    if policy.max_duration is not None and (next_at - attempts.first_at).total_seconds() > policy.max_duration:
+        return False
+    return attempts.deadline_at is None or next_at < attempts.deadline_at

@@ -1,0 +1,112 @@
+"""Sends on what a hop made: announces children, publishes, pauses. Doing it twice does no harm."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from asya_actor.failures import Failure, broken
+from asya_actor.forwarding import FAILED, destination, failed
+from asya_actor.mesh.client import MeshClient, MeshRefused
+from asya_actor.pausing import BadPause, pause_report, question_of
+from asya_actor.publishing import Publisher
+from asya_crds.envelope import Envelope, Route
+from asya_crds.naming import PAUSE
+from asya_transports.port import Message, Refused, TransportError, Unroutable
+
+log = logging.getLogger(__name__)
+
+ANNOUNCED_AT_ONCE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Onward:
+    """Where outgoing envelopes leave a process."""
+
+    client: MeshClient
+    publisher: Publisher
+    sink: str
+    sump: str
+
+    async def send(self, base: str | None, task_id: str, asked_at: Route, frames: Sequence[Envelope]) -> bool:
+        """Send all frames of the hop `asked_at` of the task; True where one of them paused instead.
+
+        Children go first and are announced before they are sent, and what pauses or ends the task itself goes last:
+        the redelivery of a hop that died in the middle is dropped once its task has ended or waits.
+        """
+        children = [frame for frame in frames if frame.id != task_id]
+        if base is not None:
+            await self._announce(base, children)
+        own = [frame for frame in frames if frame.id == task_id]
+        asking = [(frame, question) for frame in frames if (question := self._question(frame)) is not None]
+        asked = {id(frame) for frame, _ in asking}
+        for group in (children, own):
+            await self._publish([frame for frame in group if id(frame) not in asked])
+        for frame, _ in asking:
+            await self.pause(base, frame, asked_at)
+        return bool(asking)
+
+    async def pause(self, base: str | None, frame: Envelope, asked_at: Route) -> None:
+        """Report the pause that the frame asks for; one that cannot be reported fails the task."""
+        try:
+            question = question_of(frame)
+            if base is None:
+                raise BadPause("a pause needs a gateway, and none is configured")
+            assert question is not None
+            await self.client.progress(base, frame.id, pause_report(frame, asked_at, question))
+        except (BadPause, MeshRefused) as error:
+            log.error("task %s cannot pause: %s", frame.id, error)
+            await self.fail(frame, broken("BadPause", str(error)), asked_at.curr)
+
+    async def fail(self, envelope: Envelope, failure: Failure, actor: str, reason: str = "RuntimeError") -> None:
+        """Send an envelope to x-sump."""
+        await self._publish([failed(envelope, failure, actor, reason=reason)])
+
+    def _question(self, frame: Envelope) -> object | None:
+        if frame.status.get("phase") == FAILED or frame.route.curr == PAUSE:
+            return None  # x-pause itself asks what the header says
+        try:
+            return question_of(frame)
+        except BadPause as error:
+            return error  # told by `pause`
+
+    async def _announce(self, base: str, children: Sequence[Envelope]) -> None:
+        for start in range(0, len(children), ANNOUNCED_AT_ONCE):
+            await asyncio.gather(*(self._announce_one(base, child) for child in children[start:][:ANNOUNCED_AT_ONCE]))
+
+    async def _announce_one(self, base: str, child: Envelope) -> None:
+        body = {"id": child.id, "parent_id": child.parent_id, **child.route.as_dict(), "ends_itself": True}
+        try:
+            await self.client.announce(base, body)
+        except MeshRefused as refusal:
+            log.error("mesh refuses the child %s, sending it unannounced: %s", child.id, refusal)
+
+    async def _publish(self, frames: Sequence[Envelope]) -> None:
+        if not frames:
+            return
+        answers = await self.publisher.publish([self._message(frame) for frame in frames])
+        for frame, error in zip(frames, answers, strict=True):
+            if error is not None:
+                await self._undeliverable(frame, error)
+
+    async def _undeliverable(self, frame: Envelope, error: TransportError) -> None:
+        """A message that no queue takes fails its task; a failure that none takes travels without its payload."""
+        actor = destination(frame, self.sink, self.sump)
+        log.error("%s cannot be sent to %s: %s", frame.id, actor, error)
+        if frame.status.get("phase") == FAILED:
+            slim = frame.with_(payload={"error": "runtime_error"}, headers=_plain(frame))
+            answers = await self.publisher.publish([self._message(slim)])
+            if answers[0] is not None:
+                log.critical("%s is lost, not even its failure can be sent: %s", frame.id, answers[0])
+            return
+        kind = {Unroutable: "Unroutable", Refused: "TooLarge"}.get(type(error), "DeliveryFailed")
+        await self.fail(frame, broken(kind, f"{actor} cannot be sent to: {error}"), actor)
+
+    def _message(self, frame: Envelope) -> Message:
+        actor = destination(frame, self.sink, self.sump)
+        return Message(actor, frame.to_json().encode(), id=frame.id)
+
+
+def _plain(frame: Envelope) -> dict[str, str]:
+    """The headers that are short texts."""
+    return {key: value for key, value in frame.headers.items() if isinstance(value, str) and len(value) < 1024}

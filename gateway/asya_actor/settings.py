@@ -1,0 +1,238 @@
+"""Every setting of worker and crew: its variable, its default, and why. Read once at the start, passed down."""
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from asya_actor.resiliency import DEFAULT_POLICY, Backoff, Policy, Resiliency, Rule
+from asya_crds import jsontext
+from asya_crds.durations import Duration
+from asya_crds.naming import check_actor_name
+
+CommaList = Annotated[list[str], NoDecode]
+S = TypeVar("S", bound="_Common")
+JsonValue = Annotated[Any, NoDecode]
+
+
+class SettingsError(ValueError):
+    """A variable is missing or makes no sense; the text names each."""
+
+
+class _Common(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="ASYA_", extra="ignore", frozen=True)
+
+    namespace: str = Field("default", description="Namespace in the names of queues: asya-{namespace}-{actor}.")
+    gateway_url: str = Field(
+        "", description="Base URL of the mesh routes, for reports, claims and live events; empty means none of them."
+    )
+    gateway_url_allowed: CommaList = Field(
+        default_factory=list,
+        description="More origins (comma separated, `*` for any) that an envelope may name in x-asya-gateway-url.",
+    )
+    actor_sink: str = Field("x-sink", description="Actor that gets every message that has come to its end.")
+    actor_sump: str = Field("x-sump", description="Actor that gets every message that failed for good.")
+    actor_shutdown_timeout: Duration = Field(
+        25.0, description="How long messages in work may go on after SIGTERM; then they are given back."
+    )
+    unroutable_timeout: Duration = Field(
+        30.0, description="How long a message waits for the next actor's queue to exist before the task fails."
+    )
+    metrics_host: str = Field(
+        "0.0.0.0",  # noqa: S104 # a pod serves its own address; `asya dev` and the tests say 127.0.0.1
+        description="Address of /metrics, /health and /health/ready.",
+    )
+    metrics_port: int = Field(
+        9090, ge=-1, le=65535, description="Port of /metrics, /health and /health/ready; 0 takes a free one, -1 none."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    log_format: Literal["json", "text"] = Field("json", description="json for machines, text for a terminal.")
+    otel_enabled: bool = Field(
+        False, description="Send a span for every handler call by OTLP (extra `telemetry`; OTEL_* variables apply)."
+    )
+
+    @field_validator("gateway_url_allowed", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("gateway_url")
+    @classmethod
+    def _is_url(cls, value: str) -> str:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError("expected an http:// or https:// URL")
+        return value.rstrip("/")
+
+
+class _PolicyText(BaseModel):
+    """A policy as AsyncActor's `resiliency.policies` writes it."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    max_attempts: int | None = Field(None, ge=1, alias="maxAttempts")
+    backoff: Backoff = Backoff.EXPONENTIAL
+    initial_delay: Duration = Field(1.0, alias="initialDelay")
+    max_interval: Duration | None = Field(None, alias="maxInterval")
+    max_duration: Duration | None = Field(None, alias="maxDuration")
+    jitter: bool = False
+    on_exhausted: list[str] = Field(default_factory=list, alias="onExhausted")
+
+    def policy(self) -> Policy:
+        """The same as plain data."""
+        return Policy(**(self.model_dump() | {"on_exhausted": tuple(self.on_exhausted)}))
+
+
+class _RuleText(BaseModel):
+    """A rule as AsyncActor's `resiliency.rules` writes it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    errors: list[str] = Field(min_length=1)
+    policy: str
+
+
+class WorkerSettings(_Common):
+    """One actor: its queue, its handler and what happens when that fails (docs/settings.md)."""
+
+    actor_name: str = Field(description="The actor, which names the queue. Required.")
+    handler: str = Field(description="What runs: module.function or module.Class.method. Required.")
+    actor_concurrency: int = Field(1, ge=1, le=1000, description="Messages that are worked on at the same time.")
+    resiliency_actor_timeout: Duration = Field(
+        300.0, gt=0, description="Longest that one call of the handler may take; then it counts as a TimeoutError."
+    )
+    resiliency_policies: JsonValue = Field(
+        default_factory=dict,
+        description="JSON object: name → {maxAttempts, backoff, initialDelay, maxInterval, maxDuration, jitter, "
+        "onExhausted}.",
+    )
+    resiliency_rules: JsonValue = Field(
+        default_factory=list, description="JSON array of {errors: [pattern], policy: name}; the first match counts."
+    )
+    resiliency_retry_policy: Literal["", "constant", "linear", "exponential"] = Field(
+        "", description="Older form, used where there are no policies: how the delay grows (exponential)."
+    )
+    resiliency_retry_max_attempts: int | None = Field(
+        None, ge=1, description="Older form: most attempts, the first included (3)."
+    )
+    resiliency_retry_initial_interval: Duration | None = Field(None, description="Older form: first delay (1s).")
+    resiliency_retry_max_interval: Duration | None = Field(None, description="Older form: longest delay (300s).")
+    resiliency_retry_backoff_coefficient: float | None = Field(
+        None, ge=1, le=1000, description="Older form: factor between two delays (2.0)."
+    )
+    resiliency_retry_jitter: bool | None = Field(None, description="Older form: vary the delays (true).")
+
+    @field_validator("actor_name")
+    @classmethod
+    def _is_actor(cls, value: str) -> str:
+        return check_actor_name(value)
+
+    @field_validator("resiliency_policies", "resiliency_rules", mode="before")
+    @classmethod
+    def _decode(cls, value: Any) -> Any:
+        return (jsontext.loads(value) if value.strip() else None) if isinstance(value, str) else value
+
+    @field_validator("resiliency_policies")
+    @classmethod
+    def _are_policies(cls, value: Any) -> dict[str, Policy]:
+        if not isinstance(value or {}, dict):
+            raise ValueError("expected a JSON object of policies")
+        return {
+            str(name): policy if isinstance(policy, Policy) else _PolicyText.model_validate(policy).policy()
+            for name, policy in (value or {}).items()
+        }
+
+    @field_validator("resiliency_rules")
+    @classmethod
+    def _are_rules(cls, value: Any) -> list[Rule]:
+        if not isinstance(value or [], list):
+            raise ValueError("expected a JSON array of rules")
+        read = [rule if isinstance(rule, Rule) else _RuleText.model_validate(rule) for rule in value or []]
+        return [Rule(tuple(rule.errors), rule.policy) for rule in read]
+
+    @model_validator(mode="after")
+    def _rules_name_policies(self) -> "WorkerSettings":
+        for rule in self.resiliency_rules:
+            if rule.policy not in self.resiliency_policies:
+                raise ValueError(f"ASYA_RESILIENCY_RULES names the policy {rule.policy!r}, which does not exist")
+        return self
+
+    @property
+    def resiliency(self) -> Resiliency:
+        """Policies and rules of either generation; the newer one where both are set."""
+        if self.resiliency_policies or self.resiliency_rules:
+            return Resiliency(self.resiliency_policies, self.resiliency_rules)
+        given = (
+            self.resiliency_retry_policy or None,
+            self.resiliency_retry_max_attempts,
+            self.resiliency_retry_initial_interval,
+            self.resiliency_retry_max_interval,
+            self.resiliency_retry_backoff_coefficient,
+            self.resiliency_retry_jitter,
+        )
+        if all(value is None for value in given):
+            return Resiliency({})
+        return Resiliency({DEFAULT_POLICY: self._older_policy()})
+
+    def _older_policy(self) -> Policy:
+        initial, longest = self.resiliency_retry_initial_interval, self.resiliency_retry_max_interval
+        return Policy(
+            max_attempts=self.resiliency_retry_max_attempts or 3,
+            backoff=Backoff(self.resiliency_retry_policy or Backoff.EXPONENTIAL),
+            initial_delay=1.0 if initial is None else initial,
+            max_interval=300.0 if longest is None else longest,
+            jitter=self.resiliency_retry_jitter is not False,
+            coefficient=self.resiliency_retry_backoff_coefficient or 2.0,
+        )
+
+
+class CrewSettings(_Common):
+    """The crew: x-sink, x-sump, x-pause, x-resume and the dead letters in one program (docs/settings.md)."""
+
+    crew_concurrency: int = Field(16, ge=1, le=1000, description="Messages of each queue worked on at the same time.")
+    pause_metadata: JsonValue = Field(
+        default_factory=lambda: {"prompt": "Task paused", "fields": []},
+        description="JSON {prompt, fields[]}: what x-pause asks where the envelope does not say.",
+    )
+    resume_merge_mode: Literal["shallow", "deep"] = Field(
+        "shallow", description="How x-resume joins an answer without named fields to the payload."
+    )
+
+    @field_validator("pause_metadata", mode="before")
+    @classmethod
+    def _decode(cls, value: Any) -> Any:
+        decoded = jsontext.loads(value) if isinstance(value, str) else value
+        if not isinstance(decoded, dict):
+            raise ValueError("expected a JSON object {prompt, fields}")
+        return decoded
+
+
+def worker_settings(values: Mapping[str, Any] | None = None) -> WorkerSettings:
+    """From the environment, `values` going first (`asya dev` names each actor's). Raises SettingsError."""
+    return _read(WorkerSettings, values)
+
+
+def crew_settings(values: Mapping[str, Any] | None = None) -> CrewSettings:
+    """As worker_settings, for the crew."""
+    return _read(CrewSettings, values)
+
+
+def _read(kind: type[S], values: Mapping[str, Any] | None) -> S:
+    try:
+        return kind(**(values or {}))
+    except ValidationError as error:
+        raise SettingsError("; ".join(_explain(dict(item)) for item in error.errors())) from None
+
+
+def _explain(error: Mapping[str, Any]) -> str:
+    where = [str(part) for part in error["loc"]]
+    text = str(error["msg"]).removeprefix("Value error, ")
+    if not where:
+        return text
+    variable = f"ASYA_{where[0].upper()}"
+    if error["type"] == "missing" and len(where) == 1:
+        return f"{variable} is required"
+    path = "".join(f".{part}" for part in where[1:])
+    given = "" if isinstance(error["input"], dict | list) else f", got {json.dumps(error['input'], default=str)[:80]}"
+    return f"{variable}{path}: {text}{given}"

@@ -1,0 +1,1 @@
+"""What an operator sees of worker and crew: metrics, logs, traces, probes."""

@@ -1,0 +1,76 @@
+"""Logs: one JSON object a line, with the task, the actor and the trace that the line belongs to."""
+
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Literal
+
+from typing_extensions import override
+
+_WHERE: ContextVar[dict[str, str] | None] = ContextVar("asya_actor_where", default=None)
+
+
+@contextmanager
+def logging_about(**where: str | None) -> Iterator[None]:
+    """Every line written inside, in the handler's thread too, carries these."""
+    known = {key: value for key, value in where.items() if value}
+    token = _WHERE.set({**(_WHERE.get() or {}), **known})
+    try:
+        yield
+    finally:
+        _WHERE.reset(token)
+
+
+class _Context(logging.Filter):
+    """Keeps what is true when the line is written, whatever thread formats it later."""
+
+    @override
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Never refuses a line."""
+        record.where = _WHERE.get() or {}
+        return True
+
+
+class JsonLines(logging.Formatter):
+    """{time, level, logger, message, actor?, task_id?, trace_id?, error?}."""
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **getattr(record, "where", {}),
+        }
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=True, default=str)
+
+
+class TextLines(logging.Formatter):
+    """For people: time, level, actor, task, message."""
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, and a traceback below it where there is one."""
+        where = getattr(record, "where", {})
+        about = " ".join(where[key] for key in ("actor", "task_id") if key in where)
+        moment = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S")
+        text = f"{moment} {record.levelname.lower():7} {about + ': ' if about else ''}{record.getMessage()}"
+        return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
+
+
+def log_to_stderr(level: str, style: Literal["json", "text"]) -> None:
+    """Make this the process's logging; the handler's own loggers write through it too."""
+    output = logging.StreamHandler(sys.stderr)
+    output.setFormatter(JsonLines() if style == "json" else TextLines())
+    output.addFilter(_Context())
+    root = logging.getLogger()
+    root.handlers[:] = [output]
+    root.setLevel(level.upper())

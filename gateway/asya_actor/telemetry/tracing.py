@@ -1,0 +1,76 @@
+"""Trace context (W3C): passed along as it came, or with a span of ours for every handler call."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+from asya_crds.envelope import Envelope
+
+Span = Callable[[Envelope], AbstractContextManager[dict[str, str]]]
+
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?P<trace>[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")
+
+
+class TracingUnavailable(Exception):
+    """ASYA_OTEL_ENABLED is set and the SDK is not installed."""
+
+
+def trace_id_of(headers: Mapping[str, Any]) -> str | None:
+    """The trace of an envelope's traceparent header, for logs."""
+    found = headers.get("traceparent")
+    match = _TRACEPARENT.fullmatch(found) if isinstance(found, str) else None
+    return match["trace"] if match else None
+
+
+@contextmanager
+def no_span(_envelope: Envelope) -> Iterator[dict[str, str]]:
+    """Tracing is off: the headers of the envelope are the trace context."""
+    yield {}
+
+
+def spans(actor: str) -> Span:
+    """A span `process <actor>` around every call, child of the envelope's trace context; the next hop's context
+    is this span. The exporter is configured once a process, by `export_spans`."""
+    from opentelemetry import propagate, trace
+
+    tracer = trace.get_tracer("asya_actor")
+
+    @contextmanager
+    def span(envelope: Envelope) -> Iterator[dict[str, str]]:
+        texts = {key: value for key, value in envelope.headers.items() if isinstance(value, str)}
+        attributes: dict[str, str | int] = {
+            "messaging.system": "asya",
+            "messaging.operation.name": "process",
+            "messaging.message.id": envelope.id,
+            "asya.actor": actor,
+            "asya.hop": envelope.route.hop,
+            "asya.attempt": envelope.attempt,
+        }
+        with tracer.start_as_current_span(
+            f"process {actor}", propagate.extract(texts), kind=trace.SpanKind.CONSUMER, attributes=attributes
+        ):
+            onward: dict[str, str] = {}
+            propagate.inject(onward)
+            yield onward
+
+    return span
+
+
+def export_spans() -> Callable[[], None]:
+    """Send spans by OTLP over HTTP as the OTEL_* variables say; returns what flushes and ends it.
+
+    Raises TracingUnavailable.
+    """
+    try:
+        from opentelemetry import trace
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    except ModuleNotFoundError as error:
+        raise TracingUnavailable("ASYA_OTEL_ENABLED needs the extra: pip install 'asya[telemetry]'") from error
+    provider = TracerProvider(resource=Resource.create({"service.name": "asya-actor"}))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    trace.set_tracer_provider(provider)
+    return provider.shutdown

@@ -1,0 +1,29 @@
+"""What can be saved of a message that is no envelope, so that somebody hears of it."""
+
+import hashlib
+
+from asya_crds import jsontext
+from asya_crds.envelope import Envelope, Route
+from asya_crds.naming import check_id
+
+LONGEST_EXCERPT = 4096
+
+
+def salvage(body: bytes) -> Envelope:
+    """An envelope with the message's id where it has one, else one derived from its bytes, and its text's beginning."""
+    try:
+        value = jsontext.loads(body)
+    except jsontext.InvalidJSON:
+        value = None
+    found = value if isinstance(value, dict) else {}
+    try:
+        message_id = check_id(found.get("id"))
+    except ValueError:
+        message_id = f"unreadable-{hashlib.sha256(body).hexdigest()[:32]}"
+    headers = found.get("headers")
+    return Envelope(
+        id=message_id,
+        route=Route(),
+        headers=headers if isinstance(headers, dict) else {},
+        payload=body[:LONGEST_EXCERPT].decode(errors="replace"),
+    )

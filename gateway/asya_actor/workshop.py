@@ -1,0 +1,126 @@
+"""Puts consumers together: one for an actor, five for the crew, all over one transport and one HTTP session."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+
+from asya_actor.consuming import Consumer
+from asya_actor.crew.dead_letters import dead_letter
+from asya_actor.crew.member import Crew, reading
+from asya_actor.crew.pause import pause
+from asya_actor.crew.resume import resume
+from asya_actor.crew.sink import sink
+from asya_actor.crew.sump import sump
+from asya_actor.handlers.loading import load_handler
+from asya_actor.handlers.threads import HandlerThreads
+from asya_actor.hop import Actor, Hop
+from asya_actor.mesh.client import MeshClient
+from asya_actor.mesh.urls import GatewayUrls
+from asya_actor.publishing import Publisher
+from asya_actor.sending import Onward
+from asya_actor.settings import CrewSettings, WorkerSettings
+from asya_actor.telemetry.logs import logging_about
+from asya_actor.telemetry.tracing import no_span, spans, trace_id_of
+from asya_crds.envelope import Envelope
+from asya_crds.naming import PAUSE, RESUME
+from asya_transports.port import Delivery, Transport
+
+DEAD_LETTERS = "dead-letters"
+"""The name of the fifth crew member in logs and metrics; its queue is the namespace's dead-letter queue."""
+
+
+@dataclass
+class Workshop:
+    """One process's shared parts."""
+
+    transport: Transport
+    client: MeshClient = field(default_factory=MeshClient)
+
+    def actor(self, settings: WorkerSettings) -> tuple[Consumer, Actor]:
+        """The consumer of one actor. Raises HandlerNotFound, and whatever the user's module raises."""
+        name = settings.actor_name
+        actor = Actor(
+            name=name,
+            handler=load_handler(settings.handler),
+            resiliency=settings.resiliency,
+            timeout=settings.resiliency_actor_timeout,
+            threads=HandlerThreads(name),
+            client=self.client,
+            urls=GatewayUrls(settings.gateway_url, settings.gateway_url_allowed),
+            onward=self._onward(settings),
+            span=spans(name) if settings.otel_enabled else no_span,
+        )
+
+        async def work(delivery: Delivery) -> str:
+            return await Hop(actor, delivery).run()
+
+        source = self._queue(name, settings.actor_concurrency)
+        consumer = Consumer(
+            name, source, about(name, work), settings.actor_concurrency, settings.actor_shutdown_timeout
+        )
+        return consumer, actor
+
+    def crew(self, settings: CrewSettings) -> list[Consumer]:
+        """The consumers of the crew's four queues and of the dead letters."""
+        crew = Crew(
+            self.client, GatewayUrls(settings.gateway_url, settings.gateway_url_allowed), self._onward(settings)
+        )
+        deep = settings.resume_merge_mode == "deep"
+
+        async def to_sink(envelope: Envelope) -> str:
+            return await sink(crew, envelope)
+
+        async def to_sump(envelope: Envelope) -> str:
+            return await sump(crew, envelope)
+
+        async def to_pause(envelope: Envelope) -> str:
+            return await pause(crew, envelope, settings.pause_metadata)
+
+        async def to_resume(envelope: Envelope) -> str:
+            return await resume(crew, envelope, deep=deep)
+
+        async def to_dead_letters(delivery: Delivery) -> str:
+            return await dead_letter(crew, delivery)
+
+        count = settings.crew_concurrency
+        members = [
+            (name, self._queue(name, count), about(name, reading(work)))
+            for name, work in (
+                (settings.actor_sink, to_sink),
+                (settings.actor_sump, to_sump),
+                (PAUSE, to_pause),
+                (RESUME, to_resume),
+            )
+        ]
+        members.append((DEAD_LETTERS, self._dead_letters(count), about(DEAD_LETTERS, to_dead_letters)))
+        return [Consumer(name, source, work, count, settings.actor_shutdown_timeout) for name, source, work in members]
+
+    def _onward(self, settings: WorkerSettings | CrewSettings) -> Onward:
+        patient = frozenset({settings.actor_sink, settings.actor_sump})
+        publisher = Publisher(self.transport, settings.unroutable_timeout, patient)
+        return Onward(self.client, publisher, settings.actor_sink, settings.actor_sump)
+
+    def _queue(self, name: str, prefetch: int) -> Callable[[], AbstractAsyncContextManager[AsyncGenerator[Delivery]]]:
+        return lambda: self.transport.receive(name, prefetch=prefetch)
+
+    def _dead_letters(self, prefetch: int) -> Callable[[], AbstractAsyncContextManager[AsyncGenerator[Delivery]]]:
+        return lambda: self.transport.receive_dead_letters(prefetch=prefetch)
+
+
+def about(name: str, work: Callable[[Delivery], Awaitable[str]]) -> Callable[[Delivery], Awaitable[str]]:
+    """The work with its task and trace in every log line."""
+
+    async def handle(delivery: Delivery) -> str:
+        task_id, trace_id = _identify(delivery.body)
+        with logging_about(actor=name, task_id=task_id, trace_id=trace_id):
+            return await work(delivery)
+
+    return handle
+
+
+def _identify(body: bytes) -> tuple[str | None, str | None]:
+    try:
+        envelope = Envelope.from_json(body)
+    except ValueError:
+        return None, None
+    return envelope.id, trace_id_of(envelope.headers)

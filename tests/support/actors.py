@@ -1,0 +1,189 @@
+"""A whole mesh in one process: the real gateway, the real queues, workers whose handlers the test names."""
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+
+from asya_actor.app import run_many
+from asya_actor.settings import CrewSettings, WorkerSettings
+from asya_crds import jsontext
+from asya_crds.envelope import Envelope, Route, format_time
+from asya_gateway.app import serve
+from asya_gateway.domain.flows import FlowTable, ServedFlow
+from asya_gateway.program import Gateway
+from asya_gateway.settings import Settings
+from asya_crds.flow import Flow
+from asya_transports.opening import open_transport
+from asya_transports.port import Message, Queue, Transport
+from asya_transports.settings import PostgresSettings
+from tests.servers.processes import free_port
+from tests.support.waiting import until
+
+HANDLERS = "tests.support.handlers"
+
+
+@dataclass
+class Mesh:
+    """The gateway in mode testing at `url`, and a transport of the test's own."""
+
+    url: str
+    gateway: Gateway
+    transport: Transport
+    session: aiohttp.ClientSession
+    namespace: str = "default"
+    _stops: list[tuple[asyncio.Event, "asyncio.Task[int]"]] = field(default_factory=list)
+
+    def worker(self, name: str, handler: str, **changes: Any) -> WorkerSettings:
+        """Settings of an actor; `handler` is a name of tests/support/handlers.py."""
+        values = {
+            "actor_name": name,
+            "handler": handler if "." in handler else f"{HANDLERS}.{handler}",
+            "gateway_url": self.url,
+            "metrics_port": -1,
+            "actor_shutdown_timeout": 2,
+        }
+        return WorkerSettings(**(values | changes))
+
+    def crew(self, **changes: Any) -> CrewSettings:
+        return CrewSettings(**({"gateway_url": self.url, "metrics_port": -1, "actor_shutdown_timeout": 2} | changes))
+
+    async def run(self, *workers: WorkerSettings, crew: bool | CrewSettings = True) -> "asyncio.Task[int]":
+        """Start the actors; returns when they consume."""
+        stop, started = asyncio.Event(), asyncio.Event()
+        settings = crew if isinstance(crew, CrewSettings) else self.crew() if crew else None
+        running = asyncio.create_task(
+            run_many(workers, settings, stop=stop, transport=self.transport, started=started.set)
+        )
+        self._stops.append((stop, running))
+        waiting = asyncio.create_task(started.wait())
+        await asyncio.wait([running, waiting], timeout=20, return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            running.result()
+        assert started.is_set()
+        return running
+
+    async def stop(self) -> None:
+        for stop, running in self._stops:
+            stop.set()
+            await running
+        self._stops.clear()
+
+    async def submit(self, route: list[str], payload: Any, **changes: Any) -> str:
+        """Create a task whose route is these actors, as a call of a flow does."""
+        name = f"flow-{uuid.uuid4().hex[:8]}"
+        flow = Flow.model_validate({"name": name, "entrypoint": route[0], "route_next": route[1:], **changes})
+        from asya_gateway.domain.task import Caller
+        from asya_gateway.domain.tasks import Call
+
+        call = Call(ServedFlow(flow, lambda _: ()), payload, Caller(""), "rest", check=False)
+        return (await self.gateway.tasks.submit(call)).id
+
+    async def task(self, task_id: str) -> dict[str, Any]:
+        async with self.session.get(f"{self.url}/mesh/{task_id}") as response:
+            assert response.status == 200, await response.text()
+            found: dict[str, Any] = jsontext.loads(await response.read())
+            return found
+
+    async def ended(self, task_id: str, seconds: float = 20.0) -> dict[str, Any]:
+        """The task once it is terminal."""
+
+        async def terminal() -> dict[str, Any] | None:
+            task = await self.task(task_id)
+            return task if task["status"] in ("succeeded", "failed", "canceled") else None
+
+        found: dict[str, Any] = await until(terminal, seconds, f"the end of {task_id}")
+        return found
+
+    async def status_is(self, task_id: str, status: str, seconds: float = 20.0) -> dict[str, Any]:
+        async def there() -> dict[str, Any] | None:
+            task = await self.task(task_id)
+            return task if task["status"] == status else None
+
+        found: dict[str, Any] = await until(there, seconds, f"{task_id} {status}")
+        return found
+
+    async def updates(self, task_id: str) -> list[tuple[str, dict[str, Any]]]:
+        """(kind, detail) of the task's log; its seq must be free of gaps."""
+        rows = await self.gateway.database.fetch(
+            "SELECT seq, kind, detail::text FROM task_updates WHERE task_id = $1 ORDER BY seq", task_id
+        )
+        assert [row["seq"] for row in rows] == list(range(1, len(rows) + 1))
+        return [(row["kind"], jsontext.loads(row["detail"])) for row in rows]
+
+    async def children(self, task_id: str) -> list[str]:
+        rows = await self.gateway.database.fetch("SELECT id FROM tasks WHERE parent_id = $1 ORDER BY id", task_id)
+        return [row["id"] for row in rows]
+
+    async def publish(self, envelope: Envelope, actor: str | None = None) -> None:
+        answers = await self.transport.publish(
+            [Message(actor or envelope.route.curr, envelope.to_json().encode(), envelope.id)]
+        )
+        assert answers == [None]
+
+    async def post(self, path: str, body: Any) -> tuple[int, Any]:
+        async with self.session.post(self.url + path, json=body) as response:
+            return response.status, jsontext.loads(await response.read())
+
+
+def envelope_of(task_id: str, route: list[str], payload: Any, **changes: Any) -> Envelope:
+    from datetime import UTC, datetime
+
+    stamp = format_time(datetime.now(UTC))
+    status = {"phase": "pending", "actor": route[0], "attempt": 1, "max_attempts": 1, "created_at": stamp}
+    values: dict[str, Any] = {"headers": {}, "status": status}
+    return Envelope(task_id, Route((), route[0], tuple(route[1:])), payload, **(values | changes))
+
+
+@contextlib.asynccontextmanager
+async def start_mesh(
+    database_url: str, *, visibility_timeout: float = 60.0, port: int | None = None, **changes: Any
+) -> AsyncIterator[Mesh]:
+    """Serve until the block ends; then the workers are stopped first."""
+    port = port or free_port()
+    url = f"http://127.0.0.1:{port}"
+    settings = Settings(
+        gateway_mode="testing",
+        gateway_host="127.0.0.1",
+        gateway_port=port,
+        database_url=database_url,
+        mesh_url=url,
+        drain_timeout=2,
+        **changes,
+    )
+    gateway = Gateway(settings)
+    stop, listening = asyncio.Event(), asyncio.Event()
+    served = asyncio.create_task(serve(gateway.web(), gateway.running(), stop, lambda _: listening.set()))
+    transport = open_transport(
+        PostgresSettings(database_url, visibility_timeout=visibility_timeout, poll_interval=0.2), "default"
+    )
+    async with aiohttp.ClientSession() as session:
+        try:
+
+            async def ready() -> bool:
+                if served.done():
+                    served.result()
+                if not listening.is_set():
+                    return False
+                async with session.get(f"{url}/health/ready") as response:
+                    return response.status == 200
+
+            await until(ready, 20, "the gateway")
+            mesh = Mesh(url, gateway, transport, session)
+            try:
+                yield mesh
+            finally:
+                await mesh.stop()
+        finally:
+            await transport.close()
+            stop.set()
+            await served
+
+
+async def declare(mesh: Mesh, *actors: str) -> None:
+    for actor in actors:
+        await mesh.transport.declare(Queue(actor))

@@ -1,0 +1,177 @@
+"""Handlers that tests run, as users would write them; `CALLS` and the gates belong to the tests of one process."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+CALLS: list[tuple[str, Any]] = []
+GATE = threading.Event()
+"""Closed by tests that hold a handler up."""
+FAILURES = {"left": 0}
+
+
+class Refusal(ValueError):
+    """A business error of the tests' own."""
+
+
+def reset() -> None:
+    CALLS.clear()
+    GATE.clear()
+    FAILURES["left"] = 0
+
+
+def echo(payload: Any) -> Any:
+    CALLS.append(("echo", payload))
+    return payload
+
+
+def upper(payload: dict[str, Any]) -> dict[str, Any]:
+    CALLS.append(("upper", payload))
+    return {**payload, "text": payload["text"].upper()}
+
+
+async def exclaim(payload: dict[str, Any]) -> dict[str, Any]:
+    CALLS.append(("exclaim", payload))
+    await asyncio.sleep(0)
+    return {**payload, "text": payload["text"] + "!"}
+
+
+def nothing(payload: Any) -> None:
+    CALLS.append(("nothing", payload))
+
+
+def a_list(payload: Any) -> list[Any]:
+    return [payload, payload]
+
+
+def refuse(payload: Any) -> Any:
+    CALLS.append(("refuse", payload))
+    raise Refusal("no, thank you")
+
+
+def flaky(payload: Any) -> Any:
+    """Fails as often as FAILURES says."""
+    CALLS.append(("flaky", payload))
+    if FAILURES["left"] > 0:
+        FAILURES["left"] -= 1
+        raise ConnectionResetError("the line was cut")
+    return payload
+
+
+def gated(payload: Any) -> Any:
+    CALLS.append(("gated", payload))
+    assert GATE.wait(30)
+    return payload
+
+
+async def gated_async(payload: Any) -> Any:
+    CALLS.append(("gated_async", payload))
+    while not GATE.is_set():
+        await asyncio.sleep(0.01)
+    return payload
+
+
+async def never(payload: Any) -> Any:
+    CALLS.append(("never", payload))
+    await asyncio.Event().wait()
+
+
+def never_in_a_thread(payload: Any) -> Any:
+    CALLS.append(("never_in_a_thread", payload))
+    threading.Event().wait()
+
+
+def split(payload: dict[str, Any]) -> Iterator[Any]:
+    CALLS.append(("split", payload))
+    for number in range(payload["parts"]):
+        yield {"part": number}
+
+
+async def split_async(payload: dict[str, Any]) -> AsyncIterator[Any]:
+    for number in range(payload["parts"]):
+        yield {"part": number}
+
+
+def no_frames(payload: Any) -> Iterator[Any]:
+    CALLS.append(("no_frames", payload))
+    yield from ()
+
+
+def tokens(payload: dict[str, Any]) -> Iterator[Any]:
+    for number in range(payload["count"]):
+        yield "FLY", {"type": "text_delta", "token": f"t{number}"}
+    yield {"said": payload["count"]}
+
+
+async def tokens_async(payload: dict[str, Any]) -> AsyncIterator[Any]:
+    for number in range(payload["count"]):
+        yield "FLY", {"type": "text_delta", "token": f"t{number}"}
+    yield {"said": payload["count"]}
+
+
+def waits_for_readers(payload: dict[str, Any]) -> Iterator[Any]:
+    CALLS.append(("waits_for_readers", payload))
+    assert GATE.wait(30)
+    yield from tokens(payload)
+
+
+def ends_early(payload: Any) -> Iterator[Any]:
+    yield "SET", ".route.next", []
+    yield {"ended": True}
+
+
+def inserts_an_actor(payload: Any) -> Iterator[Any]:
+    yield "SET", ".route.next[:0]", ["exclaim"]
+    yield payload
+
+
+def looks_around(payload: Any) -> Iterator[Any]:
+    found = {
+        "id": (yield "GET", ".id"),
+        "next": (yield "GET", ".route.next"),
+        "last": (yield "GET", ".route.next[-1]"),
+        "prev": (yield "GET", ".route.prev"),
+        "curr": (yield "GET", ".route.curr"),
+    }
+    yield "SET", ".headers.x-seen", True
+    yield 'SET', '.headers["x seen"]', {"deep": [1]}
+    yield "SET", '.headers["x seen"].deep[0]', 2
+    found["seen"] = yield "GET", '.headers["x seen"]'
+    try:
+        yield "SET", ".id", "another"
+    except PermissionError as error:
+        found["refused"] = str(error)
+    yield
+    yield found
+
+
+def asks(payload: dict[str, Any]) -> Iterator[Any]:
+    """Pauses from an actor of its own."""
+    yield "SET", ".headers.x-asya-pause", {
+        "prompt": "Approve?",
+        "fields": [{"name": "approved", "type": "boolean", "payload_key": "/order/approved"}],
+    }
+    yield payload
+
+
+class Counter:
+    """A handler with state."""
+
+    def __init__(self, start: int = 10) -> None:
+        self.count = start
+
+    def add(self, payload: dict[str, Any]) -> dict[str, Any]:
+        self.count += 1
+        return {"count": self.count}
+
+    async def add_async(self, payload: dict[str, Any]) -> dict[str, Any]:
+        return self.add(payload)
+
+
+class NeedsArguments:
+    def __init__(self, required: str) -> None:
+        self.required = required
+
+    def run(self, payload: Any) -> Any:
+        return payload
