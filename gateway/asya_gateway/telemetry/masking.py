@@ -6,7 +6,9 @@ HIDDEN = "***"
 
 _IN_URL = re.compile(r"(\b[a-z][a-z0-9+.\-]*://[^\s:/@'\"]*:)[^\s/'\"]+(?=@)", re.IGNORECASE)
 """`scheme://user:password@`; to the last @ before the path, since drivers read passwords that hold one so."""
-_NAMED = re.compile(r"((?:\b|_)(?:password|passwd|pwd|secret|api[_-]?key)\b['\"]?\s*[=:]\s*)(['\"]?)[^\s&;,'\"]+", re.IGNORECASE)
+_NAMED = re.compile(
+    r"((?:\b|_)(?:password|passwd|pwd|secret|api[_-]?key)\b['\"]?\s*[=:]\s*)(['\"]?)[^\s&;,'\"]+", re.IGNORECASE
+)
 _AUTHORIZATION = re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=\-]{6,}")
 
 

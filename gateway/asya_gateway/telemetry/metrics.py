@@ -3,7 +3,7 @@
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, disable_created_metrics
 
 from asya_gateway.telemetry.labels import Bounded
-from asya_gateway.telemetry.observer import Observer
+from asya_gateway.telemetry.observer import FAN_OUT, Observer
 from asya_gateway.telemetry.spans import Spans
 
 MAX_FLOWS = 200
@@ -15,9 +15,6 @@ QUICK = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 """Bounds for what a caller waits for, in seconds."""
 LONG = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 21_600.0, 86_400.0)
 """Bounds for how long a task lives, in seconds."""
-
-FAN_OUT = "fan-out"
-"""The surface of children: they come from an actor, not from a caller."""
 
 
 class Metrics(Observer):

@@ -2,6 +2,9 @@
 
 from asya_gateway.telemetry.spans import Spans
 
+FAN_OUT = "fan-out"
+"""The surface of children: they come from an actor, not from a caller."""
+
 
 class Observer:
     """Hears and forgets; Metrics is the one that counts. Times in seconds."""

@@ -105,7 +105,11 @@ class OpenTelemetrySpans(Spans):
             f"publish {actor}",
             context=self._context_in(body),
             kind=self._trace.SpanKind.PRODUCER,
-            attributes={"messaging.destination.name": actor, "messaging.operation.type": "send", "asya.task_id": task_id},
+            attributes={
+                "messaging.destination.name": actor,
+                "messaging.operation.type": "send",
+                "asya.task_id": task_id,
+            },
         )
 
     def _context_in(self, body: bytes) -> "Context":
