@@ -1,6 +1,8 @@
 """Counters and histograms of what happens, in a registry of their own, with one lookup a count."""
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, disable_created_metrics
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 
 from asya_gateway.telemetry.labels import Bounded
 from asya_gateway.telemetry.observer import FAN_OUT, Observer
@@ -55,6 +57,10 @@ class Metrics(Observer):
         self._flow, self._surface = Bounded(MAX_FLOWS), Bounded(MAX_SURFACES)
         self._accepted: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
         self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    def info(self, about: Mapping[str, str]) -> None:
+        """What kind of process this is, as labels of a metric that is always 1."""
+        Gauge("asya_build_info", "What runs here.", list(about), registry=self.registry).labels(**about).set(1)
 
     def accepted(self, flow: str, surface: str, took: float) -> None:
         """See Observer."""
