@@ -6,12 +6,9 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
 from importlib.metadata import version
 
-from aiohttp import web
-
 from asya_gateway.delivery.dispatcher import Dispatcher
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.flows import FlowRegistry
-from asya_gateway.protocols.http.keys import STREAMS
 from asya_gateway.settings import Settings
 from asya_gateway.storage.bell_lag import BellLag
 from asya_gateway.storage.store import Storage
@@ -52,13 +49,13 @@ class Observing:
         self._loop_lag = 0.0
 
     def watch(
-        self, storage: Storage, flows: FlowRegistry, dispatcher: Dispatcher | None, app: Callable[[], web.Application]
+        self, storage: Storage, flows: FlowRegistry, dispatcher: Dispatcher | None, streams: Callable[[], int]
     ) -> None:
-        """Read these parts at every scrape from now on. Once per process; `app` is asked when it is scraped."""
+        """Read these parts at every scrape from now on, once per process; `streams` says how many are open."""
         self._reader = VitalsReader(storage.database, None if dispatcher is not None else self._settings.namespace)
         self._bell_lag = BellLag(storage.bell)
         readings = [*self._of_process(), *_of_storage(storage), *_of_flows(flows), *self._of_database()]
-        readings.append(Reading("asya_streams_open", "Open event streams.", lambda: len(app()[STREAMS])))
+        readings.append(Reading("asya_streams_open", "Open event streams.", streams))
         readings.append(Reading("asya_bell_lag_seconds", "Time from a ring to hearing it.", self._lag))
         if dispatcher is not None:
             readings += _of_dispatcher(dispatcher)
@@ -71,6 +68,7 @@ class Observing:
         async with metrics_server(self.metrics.registry, settings.gateway_host, settings.metrics_port) as self.port:
             tasks = [
                 asyncio.create_task(self._poll_for_ever(), name="metrics poll"),
+                asyncio.create_task(self._ring_for_ever(), name="metrics bell lag"),
                 asyncio.create_task(self._watch_loop(), name="metrics loop lag"),
             ]
             try:
@@ -90,6 +88,10 @@ class Observing:
             except Exception:
                 log.exception("the database's metrics cannot be read")
                 self._vitals = None
+            await asyncio.sleep(self._poll_every)
+
+    async def _ring_for_ever(self) -> None:
+        while True:
             await self._bell_lag.measure()
             await asyncio.sleep(self._poll_every)
 

@@ -46,7 +46,7 @@ _QUEUES = f"""(
     SELECT json_object_agg(substr(k.queue, length($1) + 1), (
         SELECT count(*) FROM (
             SELECT 1 FROM {ENQUEUE_TABLE} m WHERE m.queue = k.queue LIMIT {COUNTED_MESSAGES}
-        ) AS some
+        ) AS found
     ))::text FROM known k
 )"""
 

@@ -6,6 +6,8 @@ import sys
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
+from typing_extensions import override
+
 from asya_gateway.telemetry.context import current
 from asya_gateway.telemetry.masking import masked
 
@@ -26,6 +28,7 @@ class JsonLines(logging.Formatter):
         super().__init__()
         self._pod = pod
 
+    @override
     def format(self, record: logging.LogRecord) -> str:
         """One line, whatever the record holds."""
         fields: dict[str, Any] = {
@@ -45,6 +48,7 @@ class JsonLines(logging.Formatter):
 class TextLines(logging.Formatter):
     """`time level logger: message [task_id=… flow=…]`, with the traceback below it."""
 
+    @override
     def format(self, record: logging.LogRecord) -> str:
         """The record as somebody at a terminal wants it."""
         said = {**_ids(), **_extra(record)}

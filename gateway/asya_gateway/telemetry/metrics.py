@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
+from typing_extensions import override
 
 from asya_gateway.telemetry.labels import Bounded
 from asya_gateway.telemetry.observer import FAN_OUT, Observer
@@ -23,7 +24,7 @@ class Metrics(Observer):
     """Counts what it is told. Children of a label set are looked up once and kept."""
 
     def __init__(self, spans: Spans | None = None) -> None:
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         if spans is not None:
             self.spans = spans
         self.registry = CollectorRegistry()
@@ -62,6 +63,7 @@ class Metrics(Observer):
         """What kind of process this is, as labels of a metric that is always 1."""
         Gauge("asya_build_info", "What runs here.", list(about), registry=self.registry).labels(**about).set(1)
 
+    @override
     def accepted(self, flow: str, surface: str, took: float) -> None:
         """See Observer."""
         key = self._flow(flow), self._surface(surface)
@@ -72,6 +74,7 @@ class Metrics(Observer):
         found[0].inc()
         found[1].observe(took)
 
+    @override
     def ended(self, flow: str, surface: str, status: str, took: float) -> None:
         """See Observer. The clocks of two pods may differ, so a time may come out below zero."""
         flow = self._flow(flow)
@@ -79,6 +82,7 @@ class Metrics(Observer):
         if surface != FAN_OUT:
             self._task_seconds.labels(flow).observe(max(0.0, took))
 
+    @override
     def answered(self, route: str, method: str, status: int, took: float | None) -> None:
         """See Observer. Routes are templates, so there are as many as the program has."""
         key = route, method if method in METHODS else "other", status

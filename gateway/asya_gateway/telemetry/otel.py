@@ -8,12 +8,14 @@ from importlib.metadata import version
 from os import environ
 from typing import TYPE_CHECKING
 
+from typing_extensions import override
+
 from asya_gateway.telemetry.context import begin, current
 from asya_gateway.telemetry.spans import RequestSpan, SpanName, Spans
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
-    from opentelemetry.sdk.trace.export import SpanProcessor
+    from opentelemetry.sdk.trace import SpanProcessor
     from opentelemetry.trace import Span
 
 SERVICE = "asya-gateway"
@@ -62,6 +64,7 @@ class OpenTelemetrySpans(Spans):
         self._trace = trace
 
     @contextmanager
+    @override
     def request(self, method: str, route: str, headers: Mapping[str, str]) -> Iterator[RequestSpan]:
         """A server span under the caller's; log lines carry its ids from here on."""
         with self._tracer.start_as_current_span(
@@ -74,6 +77,7 @@ class OpenTelemetrySpans(Spans):
             yield _RequestSpan(span)
 
     @contextmanager
+    @override
     def verb(self, name: SpanName, task_id: str | None = None, flow: str | None = None) -> Iterator[None]:
         """A span under the current one."""
         known = {"asya.task_id": task_id, "asya.flow": flow}
@@ -82,12 +86,14 @@ class OpenTelemetrySpans(Spans):
         ):
             yield
 
+    @override
     def outgoing(self) -> dict[str, str]:
         """The headers that make the current span the parent of what the actors do."""
         carrier: dict[str, str] = {}
         self._wire.inject(carrier)
         return carrier
 
+    @override
     def publish(self, messages: Iterable[tuple[str, str, bytes]]) -> Callable[[Sequence[object]], None]:
         """A producer span for each message, under the span that its envelope names."""
         spans = [self._publish_span(actor, task_id, body) for actor, task_id, body in messages]
@@ -118,6 +124,7 @@ class OpenTelemetrySpans(Spans):
         found = ((name, pattern.search(head)) for name, pattern in (("traceparent", _PARENT), ("tracestate", _STATE)))
         return self._wire.extract({name: match[1].decode() for name, match in found if match is not None})
 
+    @override
     def close(self) -> None:
         """Send what has not been sent. Blocks for at most the exporter's timeout."""
         self._provider.shutdown()
@@ -127,6 +134,7 @@ class _RequestSpan(RequestSpan):
     def __init__(self, span: "Span") -> None:
         self._span = span
 
+    @override
     def answered(self, status: int) -> None:
         from opentelemetry.trace import StatusCode
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+from typing_extensions import override
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ class Readings(Collector):
         for reading in self._readings:
             yield _family(reading, None)
 
+    @override
     def collect(self) -> Iterator[Metric]:
         """The families with what is known now."""
         for reading in self._readings:
