@@ -39,23 +39,23 @@ class Observing:
     Raises TracingUnavailable where traces are asked for and OpenTelemetry's SDK is missing.
     """
 
-    def __init__(self, settings: Settings, *, poll_every: float = POLL_EVERY) -> None:
+    def __init__(self, settings: Settings) -> None:
         spans = open_tracing(settings.pod_name) if settings.otel_enabled else Spans()
         self.metrics = Metrics(spans)
         self.port: int | None = None
+        self.streams: Callable[[], int] = lambda: 0
+        """How many event streams are open; whoever makes the web application puts it here."""
         self._settings = settings
-        self._poll_every = poll_every
+        self.poll_every = POLL_EVERY
         self._vitals: Vitals | None = None
         self._loop_lag = 0.0
 
-    def watch(
-        self, storage: Storage, flows: FlowRegistry, dispatcher: Dispatcher | None, streams: Callable[[], int]
-    ) -> None:
-        """Read these parts at every scrape from now on, once per process; `streams` says how many are open."""
+    def watch(self, storage: Storage, flows: FlowRegistry, dispatcher: Dispatcher | None) -> None:
+        """Read these parts at every scrape from now on; once per process, before `running`."""
         self._reader = VitalsReader(storage.database, None if dispatcher is not None else self._settings.namespace)
         self._bell_lag = BellLag(storage.bell)
         readings = [*self._of_process(), *_of_storage(storage), *_of_flows(flows), *self._of_database()]
-        readings.append(Reading("asya_streams_open", "Open event streams.", streams))
+        readings.append(Reading("asya_streams_open", "Open event streams.", lambda: self.streams()))
         readings.append(Reading("asya_bell_lag_seconds", "Time from a ring to hearing it.", self._lag))
         if dispatcher is not None:
             readings += _of_dispatcher(dispatcher)
@@ -88,12 +88,12 @@ class Observing:
             except Exception:
                 log.exception("the database's metrics cannot be read")
                 self._vitals = None
-            await asyncio.sleep(self._poll_every)
+            await asyncio.sleep(self.poll_every)
 
     async def _ring_for_ever(self) -> None:
         while True:
             await self._bell_lag.measure()
-            await asyncio.sleep(self._poll_every)
+            await asyncio.sleep(self.poll_every)
 
     async def _watch_loop(self) -> None:
         loop = asyncio.get_running_loop()

@@ -1,90 +1,112 @@
-"""A gateway with its telemetry, put together as the program does it, and what its /metrics says."""
+"""A whole gateway in this process, and what its /metrics says."""
 
+import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Iterator
+import json
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from asya_gateway.app import build_app
-from asya_gateway.domain.ports import OutboxEntry
-from asya_gateway.domain.tasks import TaskRules, Tasks
-from asya_gateway.observing import Observing
-from asya_gateway.protocols.http.keys import STREAMS
-from asya_gateway.storage.coalescer import Limits
-from asya_gateway.storage.creating import Enqueue, into_outbox, into_queue
-from asya_gateway.storage.database import Database
-from asya_gateway.storage.store import Keeping, Storage
-from asya_gateway.telemetry.spans import Spans
-from tests.support.gateway import Gateway, compile_schema, make_flows, make_settings, serving
-from tests.support.storage import Running
+from asya_gateway.app import serve
+from asya_gateway.program import Gateway
+from tests.support.gateway import FLOWS, make_settings
+from tests.support.waiting import until
 
 
 @dataclass
 class Watched:
-    """A served gateway and the telemetry that watches it."""
+    """A served gateway; `url` is its routes', `scrape` its metrics'."""
 
-    gateway: Gateway
-    observing: Observing
-    handed: list[OutboxEntry]
+    program: Gateway
+    url: str
+    session: aiohttp.ClientSession
 
-    async def scrape(self) -> dict[str, list[Sample]]:
+    async def send(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+        """Status and decoded answer."""
+        async with self.session.request(method, self.url + path, json=body, headers=headers) as response:
+            text = await response.text()
+            return response.status, json.loads(text) if response.content_type == "application/json" else text
+
+    async def submit(self, name: str = "anything", arguments: Any = None, **headers: str) -> str:
+        """Call a flow and return the task's id."""
+        status, answer = await self.send("POST", "/tools/call", {"name": name, "arguments": arguments or {}}, **headers)
+        assert status == 200, answer
+        return str(json.loads(answer["content"][0]["text"])["task_id"])
+
+    async def finish(self, task_id: str, status: str = "succeeded", **headers: str) -> None:
+        code, answer = await self.send("POST", f"/mesh/{task_id}/final", {"id": task_id, "status": status}, **headers)
+        assert code == 200, answer
+
+    async def text(self, **headers: str) -> str:
+        """/metrics as it stands."""
+        url = f"http://127.0.0.1:{self.program.observing.port}/metrics"
+        async with self.session.get(url, headers=headers) as response:
+            assert response.status == 200
+            return await response.text()
+
+    async def samples(self) -> dict[str, list[Sample]]:
         """Every sample of /metrics, by the sample's name."""
-        text = await self.text()
         found: dict[str, list[Sample]] = {}
-        for family in text_string_to_metric_families(text):
+        for family in text_string_to_metric_families(await self.text()):
             for sample in family.samples:
                 found.setdefault(sample.name, []).append(sample)
         return found
 
-    async def text(self, **headers: str) -> str:
-        """/metrics as it stands."""
-        url = f"http://127.0.0.1:{self.observing.port}/metrics"
-        async with self.gateway.session.get(url, headers=headers) as response:
-            assert response.status == 200
-            return await response.text()
-
     async def value(self, name: str, **labels: str) -> float | None:
         """The one sample of that name with at least these labels; None where it is absent."""
-        samples = [s for s in (await self.scrape()).get(name, []) if labels.items() <= s.labels.items()]
-        assert len(samples) <= 1, samples
-        return samples[0].value if samples else None
+        found = [s for s in (await self.samples()).get(name, []) if labels.items() <= s.labels.items()]
+        assert len(found) <= 1, found
+        return found[0].value if found else None
+
+    async def becomes(self, expected: float | None, name: str, **labels: str) -> None:
+        """Wait until the sample has this value."""
+
+        async def reached() -> bool:
+            return await self.value(name, **labels) == expected
+
+        await until(reached, what=f"{name}{labels} == {expected}")
 
 
 @contextlib.asynccontextmanager
-async def start_watched(
-    database_url: str, *, spans: Spans | None = None, poll_every: float = 0.1, **changes: Any
-) -> AsyncGenerator[Watched]:
-    """Serve until the block ends; `changes` are settings, `spans` replaces those that settings ask for."""
-    settings = make_settings(database_url=database_url, metrics_port=0, **changes)
-    observing = Observing(settings, poll_every=poll_every)
-    if spans is not None:
-        observing.metrics.spans = spans
-    handed: list[OutboxEntry] = []
-    storage = make_storage(database_url, into_queue("default", handed.extend), observing)
-    tasks = Tasks(
-        storage.tasks,
-        storage.feed,
-        storage.fly,
-        TaskRules(mesh_url="http://mesh.example"),
-        compile_schema,
-        observing.metrics,
-    )
-    flows = make_flows()
-    app = build_app(settings, tasks, flows, observer=observing.metrics)
-    observing.watch(storage, flows, None, lambda: len(app[STREAMS]))
-    async with observing.running(), serving(app, Running(storage)) as gateway:
-        yield Watched(gateway, observing, handed)
+async def start_watched(database_url: str, folder: Path, **changes: Any) -> AsyncGenerator[Watched]:
+    """Serve a whole gateway until the block ends, polled ten times a second; `changes` are settings.
+
+    `folder` gets the flows.yaml of tests/support/gateway.py. Its parts need not be connected yet when the block
+    begins, but /metrics is served.
+    """
+    flows = folder / "flows.yaml"
+    flows.write_text(json.dumps({"flows": FLOWS}))
+    program = Gateway(make_settings(database_url=database_url, metrics_port=0, config_path=str(flows), **changes))
+    async with serving(program) as watched:
+        yield watched
 
 
-def make_storage(database_url: str, enqueue: Enqueue, observing: Observing) -> Storage:
-    return Storage(
-        Database(database_url, min_size=1, max_size=8, statement_timeout=20),
-        enqueue,
-        limits=Limits(patience=1.0),
-        keeping=Keeping(tasks=90 * 86400, updates=30 * 86400),
-        ended=observing.metrics.ended,
-    )
+@contextlib.asynccontextmanager
+async def serving(program: Gateway) -> AsyncGenerator[Watched]:
+    """Serve that gateway."""
+    program.observing.poll_every = 0.1
+    stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
+    served = asyncio.create_task(serve(program.web(), program.running(), stop, port.set_result))
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+        watched = Watched(program, f"http://127.0.0.1:{await port}", session)
+        try:
+            await until(lambda: served.done() or program.observing.port is not None, what="/metrics")
+            yield watched
+        finally:
+            stop.set()
+            await served
+
+
+async def ready(watched: Watched) -> None:
+    """Wait until requests are taken and flows are known."""
+
+    async def started() -> bool:
+        status, _ = await watched.send("GET", "/health/ready")
+        return status == 200 and bool(watched.program.flows.table.flows)
+
+    await until(started, what="/health/ready and the flows")
