@@ -22,6 +22,7 @@ from asya_gateway.protocols.mesh.openapi import PATHS as MESH_PATHS
 from asya_gateway.protocols.rest import routes as rest
 from asya_gateway.protocols.rest.openapi import PATHS as REST_PATHS
 from asya_gateway.settings import Mode, Settings
+from asya_gateway.telemetry.observer import SILENT, Observer
 
 log = logging.getLogger(__name__)
 
@@ -35,13 +36,19 @@ Routes = Callable[[web.Application], None]
 """Something that adds routes, and the keys they need, to the application."""
 
 
-def build_app(settings: Settings, tasks: Tasks, flows: FlowRegistry, more: Iterable[Routes] = ()) -> web.Application:
+def build_app(
+    settings: Settings,
+    tasks: Tasks,
+    flows: FlowRegistry,
+    more: Iterable[Routes] = (),
+    observer: Observer = SILENT,
+) -> web.Application:
     """The web application of this process's mode; `more` adds routes before the ones that are known here.
 
     Its `app[READINESS].started` must be set before anything but /health is answered.
     """
     readiness, guard = Readiness(), Guard(settings)
-    app = web.Application(middlewares=[edge(guard, readiness)], client_max_size=settings.max_call_bytes)
+    app = web.Application(middlewares=[edge(guard, readiness, observer)], client_max_size=settings.max_call_bytes)
     app[SETTINGS], app[TASKS], app[FLOWS], app[READINESS] = settings, tasks, flows, readiness
     app[STREAMS] = Streams(limit=settings.max_streams, write_timeout=settings.stream_write_timeout)
     app.cleanup_ctx.append(_watch_streams)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import AsyncGenerator, Callable, Iterable
 
 from aiohttp import web
@@ -10,8 +11,9 @@ from asya_gateway.app import Routes, build_app, serve, stop_on_signals
 from asya_gateway.delivery.dispatcher import Dispatcher
 from asya_gateway.domain.flows import FlowRegistry
 from asya_gateway.domain.tasks import TaskRules, Tasks
+from asya_gateway.observing import Observing, start_logs
 from asya_gateway.protocols.http import flows_health
-from asya_gateway.protocols.http.keys import FLOWS_REPORT, REGISTRY
+from asya_gateway.protocols.http.keys import FLOWS_REPORT, REGISTRY, STREAMS
 from asya_gateway.protocols.mesh import registry_routes
 from asya_gateway.registry.registrar import Registrar
 from asya_gateway.registry.schemas import compile_schema
@@ -24,15 +26,20 @@ from asya_gateway.storage.outbox import PostgresOutbox
 from asya_gateway.storage.queue_bell import QueueBell
 from asya_gateway.storage.registry_store import PostgresRegistry
 from asya_gateway.storage.store import Keeping, Storage
+from asya_gateway.telemetry.otel import TracingUnavailable
 from asya_transports.opening import open_transport
 from asya_transports.settings import RabbitSettings
 
 
 class Gateway:
-    """The parts of one process, made from settings and connected to one another."""
+    """The parts of one process, made from settings and connected to one another.
+
+    Raises TracingUnavailable where traces are asked for and OpenTelemetry's SDK is missing.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.observing = Observing(settings)
         self.database = Database(
             settings.database_url,
             min_size=settings.db_min_conns,
@@ -40,13 +47,21 @@ class Gateway:
             statement_timeout=settings.db_statement_timeout,
         )
         self.dispatcher = self._dispatcher()
-        self.storage = Storage(self.database, self._enqueue(), limits=_limits(settings), keeping=_keeping(settings))
+        observer = self.observing.metrics
+        self.storage = Storage(
+            self.database,
+            self._enqueue(),
+            limits=_limits(settings),
+            keeping=_keeping(settings),
+            ended=observer.ended,
+        )
         self.flows = FlowRegistry()
         rules = TaskRules(
             mesh_url=settings.mesh_url or f"http://127.0.0.1:{settings.gateway_port}",
             default_timeout=settings.default_timeout,
         )
-        self.tasks = Tasks(self.storage.tasks, self.storage.feed, self.storage.fly, rules, compile_schema)
+        storage = self.storage
+        self.tasks = Tasks(storage.tasks, storage.feed, storage.fly, rules, compile_schema, observer)
         registry = PostgresRegistry(self.database, self.storage.bell)
         self.registrar = Registrar(registry)
         self.watch = RegistryWatch(
@@ -57,6 +72,7 @@ class Gateway:
             config_path="" if settings.gateway_mode is Mode.MESH else settings.config_path,
             poll_interval=settings.config_poll_interval,
         )
+        self.observing.watch(storage, self.flows, self.dispatcher)
 
     def _dispatcher(self) -> Dispatcher | None:
         """The postgres transport needs none: its queue row is written in the task's own transaction."""
@@ -65,7 +81,8 @@ class Gateway:
             return None
         rabbit = RabbitSettings(settings.rabbitmq_url, settings.rabbitmq_exchange)
         transport = open_transport(rabbit, settings.namespace)
-        return Dispatcher(PostgresOutbox(self.database), transport, lease=OUTBOX_LEASE)
+        spans = self.observing.metrics.spans
+        return Dispatcher(PostgresOutbox(self.database), transport, lease=OUTBOX_LEASE, spans=spans)
 
     def _enqueue(self) -> Enqueue:
         if self.dispatcher is not None:
@@ -75,8 +92,10 @@ class Gateway:
 
     def web(self, more: Iterable[Routes] = ()) -> web.Application:
         """The web application of this process's mode."""
-        app = build_app(self.settings, self.tasks, self.flows, (*self._registry_routes(), *more))
+        routes = (*self._registry_routes(), *more)
+        app = build_app(self.settings, self.tasks, self.flows, routes, self.observing.metrics)
         app[REGISTRY], app[FLOWS_REPORT] = self.registrar, self.watch.report
+        self.observing.streams = lambda: len(app[STREAMS])
         return app
 
     def _registry_routes(self) -> list[Routes]:
@@ -87,6 +106,7 @@ class Gateway:
     async def running(self) -> AsyncGenerator[None]:
         """Everything beside the web application, from connected to closed."""
         async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(self.observing.running())
             stack.push_async_callback(self.storage.stop)
             await self.storage.start()
             stack.push_async_callback(self.watch.stop)
@@ -100,8 +120,16 @@ class Gateway:
 async def run(
     settings: Settings, *, stop: asyncio.Event | None = None, listening: Callable[[int], None] | None = None
 ) -> None:
-    """Serve until SIGTERM, SIGINT or `stop`; `listening` hears the port once it is open."""
-    gateway = Gateway(settings)
+    """Serve until SIGTERM, SIGINT or `stop`; `listening` hears the port once it is open.
+
+    Exits with 2 where the settings ask for what is not installed.
+    """
+    start_logs(settings)
+    try:
+        gateway = Gateway(settings)
+    except TracingUnavailable as missing:
+        sys.stderr.write(f"{missing}\n")
+        raise SystemExit(2) from None
     await serve(gateway.web(), gateway.running(), stop or stop_on_signals(), listening)
 
 

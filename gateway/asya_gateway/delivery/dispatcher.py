@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.ports import Outbox, OutboxEntry
+from asya_gateway.telemetry.spans import Spans
 from asya_transports.port import Message, Transport, TransportError
 
 log = logging.getLogger(__name__)
@@ -28,10 +29,11 @@ POLL_PER_ACTOR = 200
 class Dispatcher:
     """Publishes what this process accepted from memory, and takes over rows whose lease ran out."""
 
-    def __init__(self, outbox: Outbox, transport: Transport, *, lease: float) -> None:
+    def __init__(self, outbox: Outbox, transport: Transport, *, lease: float, spans: Spans | None = None) -> None:
         self._outbox = outbox
         self._transport = transport
         self._lease = lease
+        self._spans = spans or Spans()
         self._handed: deque[tuple[float, OutboxEntry]] = deque()
         self._wake = asyncio.Event()
         self._delivered: list[int] = []
@@ -102,6 +104,7 @@ class Dispatcher:
 
     async def _publish(self, batch: Sequence[OutboxEntry]) -> None:
         messages = [Message(entry.actor, entry.body, entry.task_id) for entry in batch]
+        answered = self._spans.publish((entry.actor, entry.task_id, entry.body) for entry in batch)
         try:
             answers = await self._transport.publish(messages)
         except TransportError as error:
@@ -109,6 +112,7 @@ class Dispatcher:
         except Exception as error:
             log.exception("publishing failed")
             answers = [TransportError(repr(error))] * len(batch)
+        answered(answers)
         for entry, answer in zip(batch, answers, strict=True):
             if answer is None:
                 self._delivered.append(entry.id)

@@ -1,5 +1,6 @@
 """The one door and the one log: the verbs that every protocol calls, and nothing that a protocol speaks."""
 
+import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
@@ -27,6 +28,10 @@ from asya_gateway.domain.reports import (
 )
 from asya_gateway.domain.status import ErrorClass, TaskError, TaskStatus
 from asya_gateway.domain.task import Caller, FlyEvent, Snapshot, Task, TaskUpdate
+from asya_gateway.telemetry.context import about
+from asya_gateway.telemetry.observer import SILENT, Observer
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +69,15 @@ class Tasks:
         fly: FlyBroadcast,
         rules: TaskRules,
         compile_schema: Callable[[Mapping[str, Any]], ArgumentCheck],
+        observer: Observer = SILENT,
     ) -> None:
         self._store = store
         self._feed = feed
         self._fly = fly
         self._rules = rules
         self._compile_schema = compile_schema
+        self._observer = observer
+        self._spans = observer.spans
 
     # What callers do
 
@@ -78,12 +86,20 @@ class Tasks:
 
         Raises InvalidArguments, TooLarge, Overloaded, Unavailable; nothing is stored then.
         """
+        started = time.perf_counter()
+        flow = call.served.flow.name
+        about(flow=flow)
         if call.check and (violations := call.served.check(call.payload)):
             raise InvalidArguments(violations)
-        new = self._new_task(call)
-        if len(new.envelope) > self._rules.max_envelope:
-            raise TooLarge(f"expected an envelope of at most {self._rules.max_envelope} bytes", field="arguments")
-        await self._store.create(new)
+        task_id = new_task_id()
+        about(task_id)
+        with self._spans.verb("submit", task_id, flow):
+            new = self._new_task(task_id, call)
+            if len(new.envelope) > self._rules.max_envelope:
+                raise TooLarge(f"expected an envelope of at most {self._rules.max_envelope} bytes", field="arguments")
+            await self._store.create(new)
+        self._observer.accepted(flow, call.surface, time.perf_counter() - started)
+        log.debug("accepted by %s", call.surface)
         return Task(
             id=new.id,
             status=TaskStatus.PENDING,
@@ -98,7 +114,7 @@ class Tasks:
             deadline_at=new.deadline_at,
         )
 
-    def _new_task(self, call: Call) -> NewTask:
+    def _new_task(self, task_id: str, call: Call) -> NewTask:
         flow = call.served.flow
         now = datetime.now(UTC)
         route = Route((), flow.entrypoint, tuple(flow.route_next))
@@ -106,9 +122,14 @@ class Tasks:
         deadline = now + timedelta(seconds=timeout)
         stamped_deadline = None if flow.timeout is None else deadline
         envelope = Envelope(
-            id=new_task_id(),
+            id=task_id,
             route=route,
-            headers={**call.headers, HEADER_GATEWAY_URL: self._rules.mesh_url, HEADER_FLOW: flow.name},
+            headers={
+                **call.headers,
+                **self._spans.outgoing(),
+                HEADER_GATEWAY_URL: self._rules.mesh_url,
+                HEADER_FLOW: flow.name,
+            },
             status=initial_status(flow.entrypoint, now, stamped_deadline),
             payload=None,
         )
@@ -131,6 +152,7 @@ class Tasks:
 
         Raises TaskNotFound.
         """
+        about(task_id)
         task = await self._store.get(task_id, owner=_owner(caller))
         if task is None:
             raise TaskNotFound(task_id)
@@ -142,15 +164,16 @@ class Tasks:
 
     async def cancel(self, task_id: str, caller: Caller | None, reason: str = "Task canceled") -> Task:
         """End a task that has not ended, and its children. Raises TaskNotFound, Conflict."""
-        outcome = await self._store.finish(
-            FinalReport(
-                task_id=task_id,
-                status=TaskStatus.CANCELED,
-                message=reason,
-                error=TaskError("canceled", reason, ErrorClass.CANCELED),
-                owner=_owner(caller),
-            )
+        about(task_id)
+        report = FinalReport(
+            task_id=task_id,
+            status=TaskStatus.CANCELED,
+            message=reason,
+            error=TaskError("canceled", reason, ErrorClass.CANCELED),
+            owner=_owner(caller),
         )
+        with self._spans.verb("cancel", task_id):
+            outcome = await self._store.finish(report)
         task = await self.get(task_id, caller)
         if outcome is not FinalOutcome.APPLIED:
             raise Conflict(f"expected a task that has not ended; it is {task.status}", field="status")
@@ -159,6 +182,7 @@ class Tasks:
     async def answer(self, task_id: str, caller: Caller | None, answer: Any, *, pause_id: str | None = None) -> Task:
         """Answer the question a task waits on; the first answer wins, and the task is running before x-resume
         hears of it. Raises TaskNotFound, Conflict, InvalidArguments."""
+        about(task_id)
         point = await self._store.pause_point(task_id, owner=_owner(caller))
         if point is None:
             raise TaskNotFound(task_id)
@@ -169,19 +193,21 @@ class Tasks:
             raise Conflict("expected the pause that is open now", field="pause_id")
         if violations := self._compile_schema(pause.schema)(answer):
             raise InvalidArguments(violations)
-        envelope = resume_envelope(point, answer, self._rules.mesh_url)
-        accepted = await self._store.answer(
-            Answer(
-                task_id=point.task.id,
-                owner=_owner(caller),
-                pause_id=pause.id,
-                answer=jsontext.dumps(answer),
-                actor=envelope.route.curr,
-                envelope=envelope.to_json(),
-                deadline_at=thawed_deadline(point.task, datetime.now(UTC)),
-                key=randbits(63),
+        with self._spans.verb("answer", task_id, point.task.flow):
+            envelope = resume_envelope(point, answer, self._rules.mesh_url)
+            envelope = envelope.with_(headers={**envelope.headers, **self._spans.outgoing()})
+            accepted = await self._store.answer(
+                Answer(
+                    task_id=point.task.id,
+                    owner=_owner(caller),
+                    pause_id=pause.id,
+                    answer=jsontext.dumps(answer),
+                    actor=envelope.route.curr,
+                    envelope=envelope.to_json(),
+                    deadline_at=thawed_deadline(point.task, datetime.now(UTC)),
+                    key=randbits(63),
+                )
             )
-        )
         if not accepted:
             raise Conflict("the task was answered or ended in the meantime", field="status")
         return await self.get(task_id, caller)
@@ -196,6 +222,7 @@ class Tasks:
         fly: bool = True,
     ) -> AsyncGenerator[Snapshot | TaskUpdate | FlyEvent | None]:
         """See following.follow: a Snapshot, then updates and live events to the end."""
+        about(task_id)
         return follow(
             self._store,
             self._feed,
@@ -220,26 +247,36 @@ class Tasks:
 
     async def report(self, report: ProgressReport) -> ProgressAnswer:
         """Take a progress report; a stale one changes nothing, an unknown id is none of our business."""
-        return await self._store.report(report)
+        about(report.task_id)
+        with self._spans.verb("report", report.task_id):
+            return await self._store.report(report)
 
     async def finish(self, report: FinalReport) -> FinalOutcome:
         """Take a final report; the first one wins."""
-        return await self._store.finish(report)
+        about(report.task_id)
+        with self._spans.verb("final", report.task_id):
+            return await self._store.finish(report)
 
     async def pause(self, report: PauseReport) -> ProgressAnswer:
         """Take a question; the clock stops."""
-        return await self._store.pause(report)
+        about(report.task_id)
+        with self._spans.verb("pause", report.task_id):
+            return await self._store.pause(report)
 
     async def announce(self, child: ChildAnnouncement) -> None:
         """Take a fan-out's child."""
-        await self._store.announce(child)
+        about(child.task_id)
+        with self._spans.verb("announce", child.task_id):
+            await self._store.announce(child)
 
     async def fly(self, event: FlyEvent) -> None:
         """Pass a live event to whoever reads now."""
+        about(event.task_id)
         await self._fly.send(event)
 
     async def active(self, task_id: str) -> bool:
         """Whether work on this id makes sense: unknown ids are somebody else's, so they count as active."""
+        about(task_id)
         task = await self._store.get(task_id, owner=None)
         if task is None:
             return True

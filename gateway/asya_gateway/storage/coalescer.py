@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
+from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -103,7 +104,8 @@ class Coalescer(Generic[Item, Reply]):
     def _start_flush(self) -> None:
         if len(self._flushes) >= self._concurrency or not self._waiting:
             return
-        task = asyncio.create_task(self._run(), name=f"flush {self.name}")
+        # A flush serves many requests, so it must not log and trace in the name of the one that started it.
+        task = asyncio.create_task(self._run(), name=f"flush {self.name}", context=Context())
         self._flushes.add(task)
         task.add_done_callback(self._flushes.discard)
 

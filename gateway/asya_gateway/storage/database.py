@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncGenerator, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
@@ -64,6 +65,16 @@ def translated() -> Iterator[None]:
         raise
 
 
+@dataclass(frozen=True, slots=True)
+class PoolUsage:
+    """Connections: open ones, idle ones, the most there may be, and how many callers wait for one."""
+
+    size: int
+    idle: int
+    largest: int
+    waiting: int
+
+
 class Database:
     """A pool of connections that survives restarts of the server."""
 
@@ -84,6 +95,15 @@ class Database:
     def server_settings(self) -> dict[str, str]:
         """What every session of ours sets."""
         return {**SESSION, "statement_timeout": f"{round(self._statement_timeout * 1000)}ms"}
+
+    def usage(self) -> PoolUsage:
+        """How the pool is used now; all zeros but the largest size while there is none."""
+        pool = self._pool
+        if pool is None:
+            return PoolUsage(0, 0, self._max_size, 0)
+        # The driver says how many connections it has, and not how many wait for one.
+        waiting = len(pool._queue._getters)  # type: ignore[attr-defined]
+        return PoolUsage(pool.get_size(), pool.get_idle_size(), self._max_size, waiting)
 
     async def open(self) -> None:
         """Connect. Raises Unavailable; may be called again."""

@@ -1,5 +1,6 @@
 """Ends tasks: the first terminal status wins, and children that cannot end by themselves end with their parent."""
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -7,9 +8,14 @@ import asyncpg
 
 from asya_crds import jsontext
 from asya_gateway.domain.reports import FinalOutcome, FinalReport
-from asya_gateway.domain.status import TaskStatus
 from asya_gateway.domain.text import storable
 from asya_gateway.storage.guards import ENDED
+from asya_gateway.telemetry.observer import FAN_OUT
+
+log = logging.getLogger(__name__)
+
+Ended = Callable[[str, str, str, float], None]
+"""Hears of (flow, surface, status, seconds from acceptance to end); the surface of a child is FAN_OUT."""
 
 _FINISH = f"""
 WITH incoming AS (
@@ -42,7 +48,7 @@ WITH incoming AS (
         last_seq = t.last_seq + 1, remaining = NULL, pause_id = NULL,
         updated_at = clock_timestamp(), finished_at = clock_timestamp()
     FROM all_ending e WHERE t.id = e.id AND NOT t.status {ENDED}
-    RETURNING t.id, t.last_seq, t.status, t.progress, t.updated_at, t.flow, t.surface, t.created_at
+    RETURNING t.id, t.parent_id, t.last_seq, t.status, t.progress, t.updated_at, t.flow, t.surface, t.created_at
 ), bodies AS (
     INSERT INTO task_bodies (task_id, kind, body)
     SELECT a.id, 'result', e.result FROM applied a JOIN all_ending e USING (id) WHERE e.result IS NOT NULL
@@ -54,24 +60,25 @@ WITH incoming AS (
     SELECT a.id, a.last_seq, 'final', a.status, a.progress, e.detail, a.updated_at
     FROM applied a JOIN all_ending e USING (id)
 )
-SELECT a.id, a.status, a.flow, extract(epoch FROM a.updated_at - a.created_at)::float8 AS took, true AS applied
+SELECT a.id, a.status, a.flow, CASE WHEN a.parent_id IS NULL THEN a.surface ELSE '{FAN_OUT}' END AS surface,
+       extract(epoch FROM a.updated_at - a.created_at)::float8 AS took, true AS applied
 FROM applied a
 UNION ALL
-SELECT l.id, l.status, NULL, NULL, false
+SELECT l.id, l.status, NULL, NULL, NULL, false
 FROM locked l JOIN incoming r USING (id)
 WHERE l.id NOT IN (SELECT id FROM applied) AND (r.owner IS NULL OR r.owner = l.owner)
 """
 
 
 class TaskFinisher:
-    """The flush of the final coalescer. `written` hears of every task whose log grew; `ended` of (flow, status,
-    seconds from acceptance to end) for the metrics."""
+    """The flush of the final coalescer. `written` hears of every task whose log grew; `ended` of (flow, surface,
+    status, seconds from acceptance to end) for the metrics."""
 
     def __init__(
         self,
         pool: Callable[[], asyncpg.Pool],
         written: Callable[[Sequence[str]], None],
-        ended: Callable[[str, TaskStatus, float], None],
+        ended: Ended,
     ) -> None:
         self._pool = pool
         self._written = written
@@ -84,7 +91,8 @@ class TaskFinisher:
         applied = [row for row in rows if row["applied"]]
         self._written([row["id"] for row in applied])
         for row in applied:
-            self._ended(row["flow"], TaskStatus(row["status"]), row["took"])
+            self._ended(row["flow"], row["surface"], row["status"], row["took"])
+            log.debug("ended: %s", row["status"], extra={"task_id": row["id"], "flow": row["flow"]})
         outcomes = {row["id"]: FinalOutcome.APPLIED if row["applied"] else FinalOutcome.ENDED_BEFORE for row in rows}
         return [outcomes.get(report.task_id, FinalOutcome.UNKNOWN) for report in batch]
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextvars import Context
 
 from asya_gateway.domain.ports import OutboxEntry
 from asya_gateway.storage.database import Database
@@ -24,7 +25,7 @@ class QueueBell:
         """Ring for these envelopes' actors soon; never an error, since receivers poll, too."""
         self._actors.update(entry.actor for entry in entries)
         if self._actors and (self._task is None or self._task.done()):
-            self._task = asyncio.create_task(self._ring(), name="queue bell")
+            self._task = asyncio.create_task(self._ring(), name="queue bell", context=Context())
 
     async def _ring(self) -> None:
         while self._actors:

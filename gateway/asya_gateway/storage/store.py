@@ -18,7 +18,6 @@ from asya_gateway.domain.reports import (
     ProgressAnswer,
     ProgressReport,
 )
-from asya_gateway.domain.status import TaskStatus
 from asya_gateway.domain.task import Snapshot, Task
 from asya_gateway.storage.announcing import Announcing
 from asya_gateway.storage.asking import Asking
@@ -27,13 +26,14 @@ from asya_gateway.storage.coalescer import Coalescer, Limits
 from asya_gateway.storage.creating import Enqueue, TaskCreator, create_size
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.feed import CHANNEL, LogFeed
-from asya_gateway.storage.finishing import TaskFinisher, final_size
+from asya_gateway.storage.finishing import Ended, TaskFinisher, final_size
 from asya_gateway.storage.fly import FlyReceiver, FlySender
 from asya_gateway.storage.keeping import RETIRE_EVERY, SWEEP_EVERY, Retention, Sweeper, for_ever
 from asya_gateway.storage.migrate import LATEST, schema_version
 from asya_gateway.storage.reading import TaskReader
 from asya_gateway.storage.reporting import ProgressReporter, report_size
 from asya_gateway.storage.retrying import Result, written_singly
+from asya_gateway.telemetry.observer import SILENT
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class PostgresTasks:
         enqueue: Enqueue,
         limits: Limits,
         written: Callable[[Sequence[str]], None],
-        ended: Callable[[str, TaskStatus, float], None],
+        ended: Ended,
     ) -> None:
         def pool() -> asyncpg.Pool:
             return database.pool
@@ -141,7 +141,7 @@ class Storage:
         *,
         limits: Limits,
         keeping: Keeping,
-        ended: Callable[[str, TaskStatus, float], None] = lambda _flow, _status, _took: None,
+        ended: Ended = SILENT.ended,
     ) -> None:
         self.database = database
         self.bell = Bell(database)

@@ -10,6 +10,8 @@ from asya_gateway.domain.errors import GatewayError
 from asya_gateway.protocols.http.errors import Starting, error_response, plain_error
 from asya_gateway.protocols.http.guard import Guard
 from asya_gateway.protocols.http.readiness import Readiness
+from asya_gateway.protocols.http.watching import watched
+from asya_gateway.telemetry.observer import SILENT, Observer
 
 log = logging.getLogger(__name__)
 
@@ -17,11 +19,10 @@ HEALTH_PATHS = frozenset({"/health", "/health/ready"})
 """Answered to anybody, at any time: kubelet probes by the pod's address, before the start has finished."""
 
 
-def edge(guard: Guard, readiness: Readiness) -> Middleware:
+def edge(guard: Guard, readiness: Readiness, observer: Observer = SILENT) -> Middleware:
     """One middleware for everything that every request needs, since each of them costs every request."""
 
-    @web.middleware
-    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             if request.path not in HEALTH_PATHS:
                 guard.check(request)
@@ -42,6 +43,10 @@ def edge(guard: Guard, readiness: Readiness) -> Middleware:
         except Exception:
             log.exception("%s %s failed", request.method, request.path)
             return plain_error(request, HTTPStatus.INTERNAL_SERVER_ERROR)
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        return await watched(observer, request, lambda: answer(request, handler))
 
     return middleware
 

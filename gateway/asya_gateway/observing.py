@@ -1,0 +1,171 @@
+"""What this process tells of itself: which number is read from which part, and who polls the database for the rest."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncGenerator, Callable, Mapping
+from importlib.metadata import version
+
+from asya_gateway.delivery.dispatcher import Dispatcher
+from asya_gateway.domain.errors import Unavailable
+from asya_gateway.domain.flows import FlowRegistry
+from asya_gateway.settings import Settings
+from asya_gateway.storage.bell_lag import BellLag
+from asya_gateway.storage.store import Storage
+from asya_gateway.storage.vitals import Vitals, VitalsReader
+from asya_gateway.telemetry.logs import configure_logs
+from asya_gateway.telemetry.metrics import Metrics
+from asya_gateway.telemetry.otel import open_tracing
+from asya_gateway.telemetry.readings import Reading, Readings, Value
+from asya_gateway.telemetry.server import metrics_server
+from asya_gateway.telemetry.spans import Spans
+
+log = logging.getLogger(__name__)
+
+POLL_EVERY = 5.0
+"""Seconds between two looks at the database, the bell and the loop."""
+LOOP_EVERY = 0.5
+"""Seconds between two looks at how late the event loop wakes."""
+
+
+def start_logs(settings: Settings) -> None:
+    """Log as the settings say, from here on."""
+    configure_logs(settings.log_format, settings.log_level, settings.pod_name)
+
+
+class Observing:
+    """The telemetry of one process. `metrics` is the observer that the parts are given.
+
+    Raises TracingUnavailable where traces are asked for and OpenTelemetry's SDK is missing.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        spans = open_tracing(settings.pod_name) if settings.otel_enabled else Spans()
+        self.metrics = Metrics(spans)
+        self.port: int | None = None
+        self.streams: Callable[[], int] = lambda: 0
+        """How many event streams are open; whoever makes the web application puts it here."""
+        self._settings = settings
+        self.poll_every = POLL_EVERY
+        self._vitals: Vitals | None = None
+        self._loop_lag = 0.0
+
+    def watch(self, storage: Storage, flows: FlowRegistry, dispatcher: Dispatcher | None) -> None:
+        """Read these parts at every scrape from now on; once per process, before `running`."""
+        self._reader = VitalsReader(storage.database, None if dispatcher is not None else self._settings.namespace)
+        self._bell_lag = BellLag(storage.bell)
+        readings = [*self._of_process(), *_of_storage(storage), *_of_flows(flows), *self._of_database()]
+        readings.append(Reading("asya_streams_open", "Open event streams.", lambda: self.streams()))
+        readings.append(Reading("asya_bell_lag_seconds", "Time from a ring to hearing it.", self._lag))
+        if dispatcher is not None:
+            readings += _of_dispatcher(dispatcher)
+        self.metrics.registry.register(Readings(readings))
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        """Serve /metrics and poll; needs no database. Raises OSError where the port is taken."""
+        settings = self._settings
+        async with metrics_server(self.metrics.registry, settings.gateway_host, settings.metrics_port) as self.port:
+            tasks = [
+                asyncio.create_task(self._poll_for_ever(), name="metrics poll"),
+                asyncio.create_task(self._ring_for_ever(), name="metrics bell lag"),
+                asyncio.create_task(self._watch_loop(), name="metrics loop lag"),
+            ]
+            try:
+                yield
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+                await asyncio.to_thread(self.metrics.spans.close)
+
+    async def _poll_for_ever(self) -> None:
+        while True:
+            try:
+                self._vitals = await self._reader.read()
+            except Unavailable:
+                self._vitals = None
+            except Exception:
+                log.exception("the database's metrics cannot be read")
+                self._vitals = None
+            await asyncio.sleep(self.poll_every)
+
+    async def _ring_for_ever(self) -> None:
+        while True:
+            await self._bell_lag.measure()
+            await asyncio.sleep(self.poll_every)
+
+    async def _watch_loop(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + LOOP_EVERY
+            await asyncio.sleep(LOOP_EVERY)
+            self._loop_lag = max(0.0, loop.time() - due)
+
+    def _lag(self) -> float | None:
+        return self._bell_lag.seconds
+
+    def _of_process(self) -> list[Reading]:
+        settings = self._settings
+        about = {"version": version("asya"), "mode": settings.gateway_mode.value, "transport": settings.transport}
+        self.metrics.info(about)
+        return [Reading("asya_loop_lag_seconds", "How late the event loop woke last.", lambda: self._loop_lag)]
+
+    def _of_database(self) -> list[Reading]:
+        def vital(read: Callable[[Vitals], Value]) -> Callable[[], Value]:
+            return lambda: None if self._vitals is None else read(self._vitals)
+
+        found = [
+            Reading("asya_database_up", "1 where the last poll was answered.", lambda: float(self._vitals is not None)),
+            Reading("asya_outbox_rows", "Envelopes that are not confirmed.", vital(lambda v: v.outbox_rows)),
+            Reading("asya_outbox_oldest_seconds", "Age of the oldest of them.", vital(lambda v: v.outbox_age)),
+            Reading("asya_notification_queue_ratio", "Used share of the queue.", vital(lambda v: v.notifications)),
+            Reading("asya_snapshot_oldest_seconds", "Age of the oldest snapshot.", vital(lambda v: v.snapshot_age)),
+            Reading(
+                "asya_snapshot_oldest_transactions",
+                "Transactions since the oldest snapshot.",
+                vital(lambda v: v.snapshot_transactions),
+            ),
+        ]
+        if self._settings.transport == "postgres":
+            found.append(
+                Reading("asya_queue_messages", "Messages in a queue.", vital(lambda v: v.queues), label="actor")
+            )
+        return found
+
+
+def _of_storage(storage: Storage) -> list[Reading]:
+    writes = storage.tasks
+
+    def waiting() -> Mapping[str, float]:
+        return {each.name: each.waiting for each in (writes.creates, writes.reports, writes.finals)}
+
+    bell, feed, fly, pool = storage.bell, storage.feed, storage.fly, storage.database.usage
+    return [
+        Reading("asya_writes_waiting", "Writes that wait for a batch.", waiting, label="kind"),
+        Reading("asya_followers", "Readers that follow a task.", lambda: feed.followers),
+        Reading("asya_fly_sent", "Live events sent.", lambda: fly.sent, "counter"),
+        Reading("asya_fly_dropped", "Live events dropped.", lambda: feed.fly_dropped, "counter"),
+        Reading("asya_bell_connected", "1 while listening.", lambda: float(bell.connected)),
+        Reading("asya_bell_connects", "Connects of the listener.", lambda: bell.connects, "counter"),
+        Reading("asya_database_pool_size", "Open connections.", lambda: pool().size),
+        Reading("asya_database_pool_idle", "Connections that nobody uses.", lambda: pool().idle),
+        Reading("asya_database_pool_max", "Connections that may be open.", lambda: pool().largest),
+        Reading("asya_database_pool_waiting", "Who waits for a connection.", lambda: pool().waiting),
+    ]
+
+
+def _of_flows(flows: FlowRegistry) -> list[Reading]:
+    return [
+        Reading("asya_registry_generation", "Generation served.", lambda: flows.table.generation),
+        Reading("asya_registry_flows", "Flows served.", lambda: len(flows.table.flows)),
+        Reading("asya_registry_problems", "Flows not served.", lambda: len(flows.table.problems)),
+    ]
+
+
+def _of_dispatcher(dispatcher: Dispatcher) -> list[Reading]:
+    return [
+        Reading("asya_dispatcher_published", "Envelopes confirmed.", lambda: dispatcher.published, "counter"),
+        Reading("asya_dispatcher_refused", "Envelopes refused.", lambda: dispatcher.refused, "counter"),
+        Reading("asya_dispatcher_waiting", "Envelopes in memory.", lambda: dispatcher.waiting),
+    ]

@@ -1,0 +1,48 @@
+"""What is told of every request: its count, its time, its span, and the identifiers of its log lines."""
+
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from asya_gateway.protocols.http.tracing import trace_headers
+from asya_gateway.telemetry.context import begin
+from asya_gateway.telemetry.observer import Observer
+
+log = logging.getLogger(__name__)
+
+Answer = Callable[[], Awaitable[web.StreamResponse]]
+
+UNMATCHED = "unmatched"
+CLIENT_CLOSED = 499
+"""The status that is counted where the caller went away before the answer, as proxies of the nginx family write it."""
+
+
+async def watched(observer: Observer, request: web.Request, answer: Answer) -> web.StreamResponse:
+    """The answer, told to the observer. One line a request is logged at debug only."""
+    started = time.perf_counter()
+    headers = trace_headers(request.headers)
+    begin(headers.get("traceparent"))
+    route = route_of(request)
+    status, stream = CLIENT_CLOSED, False
+    with observer.spans.request(request.method, route, headers) as span:
+        try:
+            response = await answer()
+            status, stream = response.status, not isinstance(response, web.Response)
+            return response
+        except web.HTTPException as redirection:
+            status = redirection.status
+            raise
+        finally:
+            took = time.perf_counter() - started
+            span.answered(status)
+            observer.answered(route, request.method, status, None if stream else took)
+            if log.isEnabledFor(logging.DEBUG):
+                log.debug("%s %s %d in %.1f ms", request.method, request.path, status, took * 1000)
+
+
+def route_of(request: web.Request) -> str:
+    """The template of the request's route, which callers cannot invent."""
+    resource = request.match_info.route.resource
+    return UNMATCHED if resource is None else resource.canonical

@@ -1,0 +1,88 @@
+"""What the database knows of the gateway's health, asked with one statement every few seconds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from asya_crds import jsontext
+from asya_gateway.storage.database import Database
+from asya_transports.names import queue_name
+from asya_transports.postgres import ENQUEUE_TABLE
+
+COUNTED_ROWS = 100_000
+"""Rows of the outbox that are counted at most; counting a backlog of millions would add to what caused it."""
+COUNTED_MESSAGES = 10_000
+"""Messages of one queue that are counted at most, for the same reason."""
+PATIENCE = 5.0
+"""Seconds after which the database counts as away."""
+
+# Whose snapshot is old keeps vacuum from removing dead rows. Times of other users' sessions are hidden from a role
+# without pg_read_all_stats, their xmin never is. What a vacuum itself holds does not hold back others.
+_VITALS = f"""
+SELECT
+    (SELECT count(*) FROM (SELECT 1 FROM outbox LIMIT {COUNTED_ROWS}) AS o) AS outbox_rows,
+    coalesce((SELECT extract(epoch FROM clock_timestamp() - created_at) FROM outbox ORDER BY id LIMIT 1), 0)::float8
+        AS outbox_age,
+    pg_notification_queue_usage() AS notifications,
+    snapshots.seconds, snapshots.transactions, {{queues}} AS queues
+FROM (
+    SELECT greatest(0, max(extract(epoch FROM clock_timestamp() - xact_start)))::float8 AS seconds,
+           coalesce(max(age(backend_xmin)), 0) AS transactions
+    FROM pg_stat_activity
+    WHERE backend_xmin IS NOT NULL AND pid <> pg_backend_pid()
+      AND (datname = current_database() OR datname IS NULL) AND backend_type IS DISTINCT FROM 'autovacuum worker'
+) AS snapshots
+"""
+
+# Queues are visited by skipping along the index, so that one which nobody declared shows, too.
+_QUEUES = f"""(
+    WITH RECURSIVE held AS (
+        (SELECT queue FROM {ENQUEUE_TABLE} WHERE queue >= $1 ORDER BY queue LIMIT 1)
+        UNION ALL
+        SELECT (SELECT m.queue FROM {ENQUEUE_TABLE} m WHERE m.queue > h.queue ORDER BY m.queue LIMIT 1)
+        FROM held h WHERE h.queue IS NOT NULL
+    ), known AS (
+        SELECT queue FROM held WHERE starts_with(queue, $1) UNION SELECT name FROM queues WHERE starts_with(name, $1)
+    )
+    SELECT json_object_agg(substr(k.queue, length($1) + 1), (
+        SELECT count(*) FROM (
+            SELECT 1 FROM {ENQUEUE_TABLE} m WHERE m.queue = k.queue LIMIT {COUNTED_MESSAGES}
+        ) AS found
+    ))::text FROM known k
+)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """Ages in seconds. `notifications` is the used share of the notification queue, 0 to 1; `queues` how many
+    messages each actor's queue of the postgres transport holds, None with another transport."""
+
+    outbox_rows: int
+    outbox_age: float
+    notifications: float
+    snapshot_age: float
+    snapshot_transactions: int
+    queues: Mapping[str, int] | None
+
+
+class VitalsReader:
+    """Asks once; `namespace` is None where the queues are elsewhere."""
+
+    def __init__(self, database: Database, namespace: str | None) -> None:
+        self._database = database
+        self._sql = _VITALS.format(queues="NULL::text" if namespace is None else _QUEUES)
+        self._arguments = [] if namespace is None else [queue_name(namespace, "")]
+
+    async def read(self) -> Vitals:
+        """What stands there now. Raises Unavailable."""
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(self._sql, *self._arguments, timeout=PATIENCE)
+        assert row is not None
+        queues = None if not self._arguments else jsontext.loads(row["queues"] or "{}")
+        return Vitals(
+            outbox_rows=row["outbox_rows"],
+            outbox_age=max(0.0, row["outbox_age"]),
+            notifications=row["notifications"],
+            snapshot_age=row["seconds"],
+            snapshot_transactions=row["transactions"],
+            queues=queues,
+        )

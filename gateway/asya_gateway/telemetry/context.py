@@ -1,0 +1,43 @@
+"""What the log lines of one request say of it: task, flow, trace. Standard library only; the domain sets them."""
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Ids:
+    """The identifiers of what is being done now; None where there is none, or none is known yet."""
+
+    task_id: str | None = None
+    flow: str | None = None
+    trace_id: str | None = None
+    span_id: str | None = None
+
+
+_CURRENT: ContextVar[Ids | None] = ContextVar("asya_ids", default=None)
+
+
+def current() -> Ids | None:
+    """The identifiers of what is being done now."""
+    return _CURRENT.get()
+
+
+def begin(traceparent: str | None = None) -> Ids:
+    """Forget what was done before and take the trace of a valid `traceparent` (W3C Trace Context, 3.2).
+
+    Every request begins anew, since all requests of one connection share a context.
+    """
+    ids = Ids()
+    if traceparent is not None:
+        _, ids.trace_id, ids.span_id, *_rest = traceparent.split("-")
+    _CURRENT.set(ids)
+    return ids
+
+
+def about(task_id: str | None = None, flow: str | None = None) -> None:
+    """From here on this is about that task; what is not given stays."""
+    ids = _CURRENT.get() or begin()
+    if task_id is not None:
+        ids.task_id = task_id
+    if flow is not None:
+        ids.flow = flow

@@ -1,0 +1,20 @@
+"""Keeps credentials out of the log."""
+
+import re
+
+HIDDEN = "***"
+
+_IN_URL = re.compile(r"(\b[a-z][a-z0-9+.\-]*://[^\s:/@'\"]*:)[^\s/'\"]+(?=@)", re.IGNORECASE)
+"""`scheme://user:password@`; to the last @ before the path, since drivers read passwords that hold one so."""
+_NAMED = re.compile(
+    r"((?:\b|_)(?:password|passwd|pwd|secret|api[_-]?key)\b['\"]?\s*[=:]\s*)(['\"]?)[^\s&;,'\"]+", re.IGNORECASE
+)
+_AUTHORIZATION = re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=\-]{6,}")
+
+
+def masked(text: str) -> str:
+    """The text without passwords in URLs, values of `password=` and its like, and Authorization credentials."""
+    if "://" in text:
+        text = _IN_URL.sub(rf"\1{HIDDEN}", text)
+    text = _NAMED.sub(rf"\1\2{HIDDEN}", text)
+    return _AUTHORIZATION.sub(rf"\1 {HIDDEN}", text)

@@ -1,0 +1,24 @@
+"""What the layers tell of what they do. Standard library only, since the domain tells, too."""
+
+from asya_gateway.telemetry.spans import Spans
+
+FAN_OUT = "fan-out"
+"""The surface of children: they come from an actor, not from a caller."""
+
+
+class Observer:
+    """Hears and forgets; Metrics is the one that counts. Times in seconds."""
+
+    spans: Spans = Spans()
+
+    def accepted(self, flow: str, surface: str, took: float) -> None:
+        """A call is committed; `took` from its decoding to the commit."""
+
+    def ended(self, flow: str, surface: str, status: str, took: float) -> None:
+        """A task has ended; `took` from its acceptance."""
+
+    def answered(self, route: str, method: str, status: int, took: float | None) -> None:
+        """A request was answered; `took` is None for streams, whose length says nothing."""
+
+
+SILENT = Observer()

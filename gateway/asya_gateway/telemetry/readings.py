@@ -1,0 +1,64 @@
+"""Metrics that are read when they are asked for, from counters and properties that the parts keep anyway."""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from typing_extensions import override
+
+log = logging.getLogger(__name__)
+
+Value = float | Mapping[str, float] | None
+"""One number, one for each value of the label, or None where nothing is known now (no sample is served then)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One metric. `read` must be quick: it runs within the scrape."""
+
+    name: str
+    help: str
+    read: Callable[[], Value]
+    kind: Literal["gauge", "counter"] = "gauge"
+    label: str | None = None
+
+
+class Readings(Collector):
+    """Reads them all, and leaves out what cannot be read, since a scrape must not fail for one number."""
+
+    def __init__(self, readings: Iterable[Reading]) -> None:
+        self._readings = tuple(readings)
+
+    def describe(self) -> Iterator[Metric]:
+        """The families without their samples: registering must not read what is not connected yet."""
+        for reading in self._readings:
+            yield _family(reading, None)
+
+    @override
+    def collect(self) -> Iterator[Metric]:
+        """The families with what is known now."""
+        for reading in self._readings:
+            try:
+                value = reading.read()
+            except Exception:
+                log.exception("%s cannot be read", reading.name)
+                value = None
+            yield _family(reading, value)
+
+
+def _family(reading: Reading, value: Value) -> Metric:
+    labels = [] if reading.label is None else [reading.label]
+    kind = GaugeMetricFamily if reading.kind == "gauge" else CounterMetricFamily
+    family = kind(reading.name, reading.help, labels=labels)
+    match value:
+        case None:
+            pass
+        case Mapping():
+            for key, number in value.items():
+                family.add_metric([key], number)
+        case _:
+            family.add_metric([], value)
+    return family

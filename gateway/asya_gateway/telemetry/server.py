@@ -1,0 +1,35 @@
+"""/metrics on a port of its own, so that whoever may call the gateway need not see its numbers."""
+
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+
+log = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def metrics_server(registry: CollectorRegistry, host: str, port: int) -> AsyncGenerator[int]:
+    """Serve the registry at GET /metrics; yields the port, which is a free one for 0. Raises OSError."""
+
+    async def metrics(request: web.Request) -> web.Response:
+        try:
+            encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        except ValueError:  # a version in Accept that is no version
+            encode, content_type = choose_encoder("")
+        return web.Response(body=encode(registry), headers={"Content-Type": content_type})
+
+    app = web.Application()
+    app.router.add_get("/metrics", metrics)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+        bound: int = runner.addresses[0][1]
+        log.info("metrics on %s:%s", host, bound)
+        yield bound
+    finally:
+        await runner.cleanup()
