@@ -48,6 +48,19 @@ class GatewayClient:
             if not cursor:
                 return tools
 
+    async def flows(self) -> dict[str, list[dict[str, Any]]]:
+        """What the gateway serves and what it does not: {flows: [{name, actors, …}], problems: [{name, reason, …}]}."""
+        flows: dict[str, list[dict[str, Any]]] = await self._request("GET", "health/flows")
+        return flows
+
+    async def ready(self) -> bool:
+        """Whether the gateway has started and can answer."""
+        try:
+            async with self._session.get(urljoin(self._url, "health/ready")) as response:
+                return response.status == HTTPStatus.OK
+        except (aiohttp.ClientConnectionError, TimeoutError):
+            return False
+
     async def call(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Start a flow: its handle {task_id, message, status_url, stream_url}."""
         answer = await self._request("POST", "tools/call", {"name": name, "arguments": arguments})

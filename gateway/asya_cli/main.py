@@ -11,7 +11,8 @@ from typing import Annotated
 
 import typer
 
-from asya_cli import actor, dev, mcp, migrate, serve, task, tool
+from asya_cli import actor, mcp, migrate, serve, task, tool
+from asya_cli.dev.command import dev
 from asya_cli.errors import CliError
 
 app = typer.Typer(
@@ -22,7 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.command("dev")(dev.dev)
+app.command("dev")(dev)
 app.command("serve")(serve.serve)
 app.command("actor")(actor.actor)
 app.command("migrate")(migrate.migrate)
