@@ -225,6 +225,8 @@ async def _events(content: aiohttp.StreamReader) -> AsyncGenerator[Event]:
                     id_ = value
                 case "data":
                     lines.append(value)
+                case _:
+                    pass
 
 
 async def _lines(content: aiohttp.StreamReader) -> AsyncGenerator[str]:

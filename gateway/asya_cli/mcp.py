@@ -4,7 +4,9 @@ import typer
 
 from asya_cli import task, tool
 
-app = typer.Typer(help="Other names of `asya tool` and `asya task`: list, show, call, status, stream.", no_args_is_help=True)
+app = typer.Typer(
+    help="Other names of `asya tool` and `asya task`: list, show, call, status, stream.", no_args_is_help=True
+)
 app.command("list")(tool.list_tools)
 app.command("show")(tool.show_tool)
 app.command("call")(tool.call_tool)

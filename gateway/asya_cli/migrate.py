@@ -34,7 +34,9 @@ async def apply_migrations(database_url: str) -> list[str]:
     try:
         connection = await asyncpg.connect(database_url, timeout=10)
     except (OSError, TimeoutError, asyncpg.PostgresError, ValueError) as error:
-        raise CliError(f"the database cannot be reached: {error or type(error).__name__}", ExitCode.UNREACHABLE) from error
+        raise CliError(
+            f"the database cannot be reached: {str(error) or type(error).__name__}", ExitCode.UNREACHABLE
+        ) from error
     try:
         return await apply(connection)
     except asyncpg.PostgresError as error:

@@ -126,5 +126,8 @@ def pause_text(task: dict[str, Any]) -> str:
     """The question a task waits on, and the command that answers it."""
     pause = task["pause"]
     fields = pause.get("fields") or []
-    words = [f"{field['name']}=<{'|'.join(map(str, field.get('options') or [field.get('type', 'string')]))}>" for field in fields]
+    words = [
+        f"{field['name']}=<{'|'.join(map(str, field.get('options') or [field.get('type', 'string')]))}>"
+        for field in fields
+    ]
     return f"{pause.get('prompt') or 'waits for an answer'}\nasya task answer {task['id']} {' '.join(words)}".rstrip()

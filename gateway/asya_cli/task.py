@@ -34,9 +34,7 @@ def list_tasks(
     """List tasks, newest first."""
     from asya_cli.rendering import err, out, print_json, tasks_table
 
-    page = run_with_client(
-        url, lambda client: client.tasks(status=status, flow=flow, limit=limit, cursor=cursor)
-    )
+    page = run_with_client(url, lambda client: client.tasks(status=status, flow=flow, limit=limit, cursor=cursor))
     if as_json:
         print_json(page)
         return
@@ -70,7 +68,9 @@ def answer_task(
     task_id: TaskId,
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[KEY=VALUE]…", help="The answer, typed by the question's schema; KEY=@FILE reads a file."),
+        typer.Argument(
+            metavar="[KEY=VALUE]…", help="The answer, typed by the question's schema; KEY=@FILE reads a file."
+        ),
     ] = None,
     text: Annotated[
         str | None, typer.Option("--json", metavar="JSON", help="The answer as a JSON object; @FILE and @- work too.")

@@ -1,6 +1,6 @@
 """`asya tool`: what can be called, and calling it."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -44,7 +44,9 @@ def call_tool(
     name: ToolName,
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[KEY=VALUE]…", help="Arguments, typed by the tool's input schema; KEY=@FILE reads a file."),
+        typer.Argument(
+            metavar="[KEY=VALUE]…", help="Arguments, typed by the tool's input schema; KEY=@FILE reads a file."
+        ),
     ] = None,
     text: Annotated[
         str | None, typer.Option("--json", metavar="JSON", help="Arguments as a JSON object; @FILE and @- work too.")
@@ -72,7 +74,7 @@ def call_tool(
     raise typer.Exit(run_with_client(url, work))
 
 
-async def find_tool(client: "GatewayClient", name: str) -> dict[str, "object"]:
+async def find_tool(client: "GatewayClient", name: str) -> dict[str, Any]:
     """The tool as MCP lists it; raises CliError with the names that are nearest."""
     import difflib
 

@@ -107,7 +107,11 @@ def live_text(payload: Any) -> str:
             if isinstance(payload.get(key), str):
                 found: str = payload[key]
                 return found
-        holder = payload.get("artifact_update", {}).get("artifact") if "artifact_update" in payload else payload.get("message")
+        holder = (
+            payload.get("artifact_update", {}).get("artifact")
+            if "artifact_update" in payload
+            else payload.get("message")
+        )
         if isinstance(holder, dict) and isinstance(holder.get("parts"), list):
             return "".join(part["text"] for part in holder["parts"] if isinstance(part.get("text"), str))
     return json.dumps(payload, ensure_ascii=False) + "\n"

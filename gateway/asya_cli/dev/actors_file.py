@@ -1,5 +1,6 @@
 """actors.yaml: which handlers run behind the flows of a folder (docs/dev.md)."""
 
+import contextlib
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
@@ -60,17 +61,17 @@ def load_actors(path: Path) -> list[Actor]:
     try:
         return ActorsFile.model_validate(value).actors
     except ValidationError as error:
-        raise UsageProblem(f"{path}: " + "; ".join(_complaint(value, item["loc"], item["msg"]) for item in error.errors())) from None
+        raise UsageProblem(
+            f"{path}: " + "; ".join(_complaint(value, item["loc"], item["msg"]) for item in error.errors())
+        ) from None
 
 
 def _complaint(value: Any, loc: tuple[int | str, ...], message: str) -> str:
     """One mistake, at its place: an actor is told by its name where it has one."""
     where = ".".join(str(part) for part in loc)
     if len(loc) > 1 and loc[0] == "actors" and isinstance(loc[1], int):
-        try:
+        with contextlib.suppress(LookupError, TypeError):
             where = ".".join([f"actor {value['actors'][loc[1]]['name']}", *(str(part) for part in loc[2:])])
-        except (LookupError, TypeError):
-            pass
     return f"{where or 'actors.yaml'}: {message.removeprefix('Value error, ')}"
 
 

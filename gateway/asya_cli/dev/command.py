@@ -11,8 +11,12 @@ def dev(
     folder: Annotated[
         Path, typer.Argument(metavar="[FOLDER]", help="Where flows.yaml, actors.yaml and the handlers are.")
     ] = Path(),
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port on 127.0.0.1; the next free one if it is taken.")] = 8080,
-    ephemeral: Annotated[bool, typer.Option("--ephemeral", help="Keep nothing: a database that is gone at the end.")] = False,
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="Port on 127.0.0.1; the next free one if it is taken.")
+    ] = 8080,
+    ephemeral: Annotated[
+        bool, typer.Option("--ephemeral", help="Keep nothing: a database that is gone at the end.")
+    ] = False,
     reset: Annotated[bool, typer.Option("--reset", help="Forget the tasks of earlier runs first.")] = False,
 ) -> None:
     """Run a folder of flows and handlers: gateway, actors and an embedded PostgreSQL, until Ctrl-C.

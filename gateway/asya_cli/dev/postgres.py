@@ -73,7 +73,9 @@ class EmbeddedPostgres:
                 stderr=log,
                 cwd="/",
                 start_new_session=True,
-                **_as_user(self._user),
+                user=_uid(self._user),
+                group=_gid(self._user),
+                extra_groups=_groups(self._user),
             )
         give_up = time.monotonic() + timeout
         while not self._ready():
@@ -119,7 +121,14 @@ class EmbeddedPostgres:
         command = [str(self._binaries / "initdb"), "-D", str(fresh), "-U", "postgres", "-A", "trust"]
         command += ["--encoding=UTF8", "--no-locale", "--no-instructions", *(["--no-sync"] if self._ephemeral else [])]
         done = subprocess.run(  # noqa: S603 # our own binaries
-            command, capture_output=True, cwd="/", check=False, start_new_session=True, **_as_user(self._user)
+            command,
+            capture_output=True,
+            cwd="/",
+            check=False,
+            start_new_session=True,
+            user=_uid(self._user),
+            group=_gid(self._user),
+            extra_groups=_groups(self._user),
         )
         if done.returncode != 0:
             raise CliError(f"initdb failed: {done.stderr.decode(errors='replace').strip()[-500:]}")
@@ -172,8 +181,16 @@ def _unprivileged_user() -> pwd.struct_passwd | None:
         raise CliError("PostgreSQL refuses to run as root, and there is no user `nobody` to run it as") from None
 
 
-def _as_user(user: pwd.struct_passwd | None) -> dict[str, int | list[int]]:
-    return {} if user is None else {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+def _uid(user: pwd.struct_passwd | None) -> int | None:
+    return None if user is None else user.pw_uid
+
+
+def _gid(user: pwd.struct_passwd | None) -> int | None:
+    return None if user is None else user.pw_gid
+
+
+def _groups(user: pwd.struct_passwd | None) -> list[int] | None:
+    return None if user is None else []
 
 
 def _dies_with_us() -> list[str]:

@@ -86,7 +86,8 @@ class Session:
 
         stop, listening = asyncio.Event(), asyncio.Event()
         task = asyncio.create_task(run(self._settings(database_url), stop=stop, listening=lambda _: listening.set()))
-        task.add_done_callback(lambda _: (listening.set(), self.stop.set()))
+        task.add_done_callback(lambda _: listening.set())
+        task.add_done_callback(lambda _: self.stop.set())
         await listening.wait()
         try:
             if task.done():
@@ -200,7 +201,9 @@ class Session:
                 known = found
                 self.view.picture.flows, self.view.picture.problems = found["flows"], found["problems"]
 
-    def _tell_flows(self, before: dict[str, list[dict[str, object]]] | None, now: dict[str, list[dict[str, object]]]) -> None:
+    def _tell_flows(
+        self, before: dict[str, list[dict[str, object]]] | None, now: dict[str, list[dict[str, object]]]
+    ) -> None:
         if before == now:
             return
         for problem in now["problems"]:
@@ -213,7 +216,7 @@ class Session:
         """The gateway answers, its flows are read and every process of handlers runs."""
         try:
             async with asyncio.timeout(READY_WITHIN):
-                while not await client.ready():
+                while not await client.ready():  # noqa: ASYNC110 # the answer is in HTTP, not in an event
                     await asyncio.sleep(0.05)
                 for process in self._processes:
                     # One that is broken waits for a change; the rest can be called.

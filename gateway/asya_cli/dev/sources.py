@@ -31,10 +31,15 @@ def _python_files(folder: Path) -> Iterator[Path]:
     for entry in entries:
         if entry.suffix == ".py":
             yield entry
-        elif not entry.name.startswith(".") and entry.name not in SKIPPED and entry.is_dir() and not entry.is_symlink():
-            # A virtual environment is no source of this folder.
-            if not (entry / "pyvenv.cfg").exists():
-                yield from _python_files(entry)
+        elif _is_source_folder(entry):
+            yield from _python_files(entry)
+
+
+def _is_source_folder(entry: Path) -> bool:
+    """Hidden folders and virtual environments are no source of this folder's handlers."""
+    if entry.name.startswith(".") or entry.name in SKIPPED or entry.is_symlink() or not entry.is_dir():
+        return False
+    return not (entry / "pyvenv.cfg").exists()
 
 
 async def changed(folder: Path, known: Fingerprint) -> tuple[Fingerprint, list[Path]]:

@@ -97,7 +97,9 @@ class View:
 
     def _draw(self) -> RenderableType:
         picture = self.picture
-        head = Text.assemble((picture.title, "bold"), ("  ", ""), (picture.url, "underline"), ("  Ctrl-C ends it", "dim"))
+        head = Text.assemble(
+            (picture.title, "bold"), ("  ", ""), (picture.url, "underline"), ("  Ctrl-C ends it", "dim")
+        )
         return Group(Text(""), head, self._actors(), self._flows(), self._tasks())
 
     def _actors(self) -> RenderableType:
@@ -113,7 +115,9 @@ class View:
         for flow in self.picture.flows:
             table.add_row(Text("flow", "dim"), Text(flow["name"], "bold"), route_text(flow))
         for problem in self.picture.problems:
-            table.add_row(Text("flow", "dim"), Text(str(problem.get("name", "")), "red"), Text(problem_text(problem), "red"))
+            table.add_row(
+                Text("flow", "dim"), Text(str(problem.get("name", "")), "red"), Text(problem_text(problem), "red")
+            )
         return table
 
     def _tasks(self) -> RenderableType:

@@ -1,0 +1,5 @@
+"""`asya actor`: one worker, or the crew."""
+
+
+def actor() -> None:
+    """Placeholder until the worker is there."""
