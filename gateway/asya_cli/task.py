@@ -26,6 +26,7 @@ def get_task(task_id: TaskId, url: Url = DEFAULT_URL, as_json: AsJson = False) -
 def list_tasks(
     status: Annotated[str | None, typer.Option(metavar="STATUS", help="Only tasks in this status.")] = None,
     flow: Annotated[str | None, typer.Option(metavar="NAME", help="Only tasks of this flow.")] = None,
+    parent: Annotated[str | None, typer.Option(metavar="ID", help="Only children of this task.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many.")] = 20,
     cursor: Annotated[str | None, typer.Option(help="Where the page before this one ended.")] = None,
     url: Url = DEFAULT_URL,
@@ -34,7 +35,9 @@ def list_tasks(
     """List tasks, newest first."""
     from asya_cli.rendering import err, out, print_json, tasks_table
 
-    page = run_with_client(url, lambda client: client.tasks(status=status, flow=flow, limit=limit, cursor=cursor))
+    page = run_with_client(
+        url, lambda client: client.tasks(status=status, flow=flow, parent_id=parent, limit=limit, cursor=cursor)
+    )
     if as_json:
         print_json(page)
         return

@@ -13,6 +13,9 @@ from asya_cli.rendering import err, error_text, pause_text, print_result
 
 async def watch(client: GatewayClient, task_id: str) -> ExitCode:
     """Follow a task until it ends or waits; then print its result, its error or its question."""
+    task = await client.task(task_id)
+    if task["status"] in TERMINAL | WAITING:
+        return tell_end(task)
     async with aclosing(client.follow(task_id)) as events:
         await _show(events)
     return tell_end(await client.task(task_id))
