@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 READY_WITHIN = 60.0
 LOOK_EVERY = 0.5
+DATABASE_TRIES = 10
+"""Failed restarts of PostgreSQL in a row; processes of a killed one may hold its memory for a moment."""
 VISIBILITY = "10s"
 """How long a message of a handler process that was killed is kept from the next one."""
 
@@ -57,6 +59,13 @@ class Session:
         self.view = View(Picture(f"asya dev {options.folder}", self.url), console)
         self.stop = asyncio.Event()
         self._processes = self.view.picture.processes
+
+    def end(self) -> None:
+        """End in order; asked a second time, at once: PostgreSQL and the children notice that this process is gone."""
+        if self.stop.is_set():
+            self.view.stop()
+            os._exit(130)
+        self.stop.set()
 
     async def run(self, data: DataFolder, actors: list[Actor]) -> None:
         """Run until Ctrl-C or SIGTERM. Raises CliError where something cannot start."""
@@ -176,11 +185,19 @@ class Session:
 
     async def _watch_database(self, database: EmbeddedPostgres) -> None:
         """A database that died (a full disk, a stray kill) is started again; the gateway reconnects by itself."""
+        failures = 0
         while True:
             await asyncio.sleep(LOOK_EVERY)
-            if not database.alive:
-                self.view.say("error", "PostgreSQL ended; starting it again")
+            if database.alive:
+                failures = 0
+                continue
+            self.view.say("error", "PostgreSQL ended; starting it again")
+            try:
                 database.start()
+            except CliError:
+                failures += 1
+                if failures == DATABASE_TRIES:
+                    raise
 
     async def _introduce_and_watch(self, client: GatewayClient) -> None:
         await self._until_ready(client)
@@ -262,7 +279,7 @@ async def _main(session: Session, data: DataFolder, actors: list[Actor]) -> None
         session.view.say("info", f"port {session.options.port} is taken; using {session.port}")
     loop = asyncio.get_running_loop()
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(each, session.stop.set)
+        loop.add_signal_handler(each, session.end)
     await session.run(data, actors)
 
 

@@ -88,7 +88,7 @@ def test_words_stand_over_the_json_object() -> None:
 
 @pytest.mark.parametrize("text", ["[1]", "5", "{", "null"])
 def test_the_json_must_be_an_object(text: str) -> None:
-    with pytest.raises(UsageProblem, match="^--json: expected"):
+    with pytest.raises(UsageProblem, match=r"^--json: expected"):
         read_arguments([], text, SCHEMA)
 
 
