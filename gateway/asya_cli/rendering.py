@@ -1,6 +1,7 @@
 """What people see: tables, results and tasks. Results go to stdout, everything that passes by to stderr."""
 
 import json
+import sys
 from typing import Any
 
 from rich.console import Console
@@ -17,7 +18,9 @@ STATUS_STYLES = {
     "canceled": "magenta",
 }
 
-out = Console(highlight=False, soft_wrap=True)
+WIDE = 1000
+"""Columns of a table that goes into a file or a pipe, where nobody's terminal ends."""
+out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
 err = Console(stderr=True, highlight=False)
 
 
@@ -52,7 +55,7 @@ def tools_table(tools: list[dict[str, Any]]) -> Table:
     for column in ("TOOL", "ARGUMENTS", "DESCRIPTION"):
         table.add_column(column, overflow="fold")
     for tool in tools:
-        table.add_row(Text(tool["name"], "bold"), arguments_text(tool["inputSchema"]), tool.get("description", ""))
+        table.add_row(Text(tool["name"], "bold"), Text(arguments_text(tool["inputSchema"])), Text(tool.get("description", "")))
     return table
 
 
@@ -107,7 +110,7 @@ def print_task(task: dict[str, Any]) -> None:
     }
     for name, value in rows.items():
         if value:
-            table.add_row(name, value)
+            table.add_row(name, Text(value) if isinstance(value, str) else value)
     out.print(table)
     for name in ("payload", "result"):
         if task.get(name) is not None:

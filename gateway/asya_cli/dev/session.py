@@ -129,7 +129,7 @@ class Session:
         environment = os.environ | {
             "ASYA_TRANSPORT": "postgres",
             "ASYA_DATABASE_URL": database_url,
-            "ASYA_MESH_URL": self.url,
+            "ASYA_GATEWAY_URL": self.url,
             "ASYA_NAMESPACE": self._settings(database_url).namespace,
             "ASYA_QUEUE_VISIBILITY_TIMEOUT": VISIBILITY,
             "PYTHONUNBUFFERED": "1",
@@ -243,14 +243,16 @@ class Session:
 
 
 async def forget_flows(database_url: str) -> None:
-    """Empty the registry of earlier runs: it remembers texts that were replaced and would not take one of them
-    again, which is right for a lagging mount in a cluster and wrong for a file that was edited while nothing ran."""
+    """Make the registry forget the file of earlier runs: it does not take a text again that was replaced, which is
+    right for a lagging mount in a cluster and wrong for a file that was edited while nothing ran."""
     import asyncpg
 
     connection = await asyncpg.connect(database_url)
     try:
-        await connection.execute("DELETE FROM registry")
-        await connection.execute("DELETE FROM gateway_pods")
+        await connection.execute(
+            "UPDATE registry SET configmap_hash = NULL, superseded_hashes = '{}', configmap = DEFAULT,"
+            " operator_seen_at = NULL, generation = generation + 1"
+        )
     finally:
         await connection.close()
 
