@@ -21,7 +21,7 @@ STATUS_STYLES = {
 WIDE = 1000
 """Columns of a table that goes into a file or a pipe, where nobody's terminal ends."""
 out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
-err = Console(stderr=True, highlight=False)
+err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else WIDE)
 
 
 def print_json(value: Any) -> None:
@@ -55,7 +55,8 @@ def tools_table(tools: list[dict[str, Any]]) -> Table:
     for column in ("TOOL", "ARGUMENTS", "DESCRIPTION"):
         table.add_column(column, overflow="fold")
     for tool in tools:
-        table.add_row(Text(tool["name"], "bold"), Text(arguments_text(tool["inputSchema"])), Text(tool.get("description", "")))
+        arguments = Text(arguments_text(tool["inputSchema"]))
+        table.add_row(Text(tool["name"], "bold"), arguments, Text(tool.get("description", "")))
     return table
 
 

@@ -17,17 +17,18 @@ async def watch(client: GatewayClient, task_id: str) -> ExitCode:
     if task["status"] in TERMINAL | WAITING:
         return tell_end(task)
     async with aclosing(client.follow(task_id)) as events:
-        await _show(events)
+        await _show(client, task_id, events)
     return tell_end(await client.task(task_id))
 
 
-async def _show(events: AsyncGenerator[Event]) -> None:
+async def _show(client: GatewayClient, task_id: str, events: AsyncGenerator[Event]) -> None:
     display = _Display()
     try:
         async for event in events:
             if event.name == "update":
                 display.update(event.data)
-                if event.data["status"] in TERMINAL | WAITING:
+                # The log begins with the past, so a question in it may have been answered long ago.
+                if event.data["status"] in WAITING and (await client.task(task_id))["status"] in WAITING:
                     return
             else:
                 display.live(event.data)

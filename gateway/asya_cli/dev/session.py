@@ -18,7 +18,7 @@ from asya_cli.client import GatewayClient, connect
 from asya_cli.dev.actors_file import Actor, grouped_by_environment, load_actors
 from asya_cli.dev.folders import DataFolder, hold_folder, state_folder
 from asya_cli.dev.handlers import HandlerProcess
-from asya_cli.dev.ports import free_port
+from asya_cli.dev.ports import Port, take_port
 from asya_cli.dev.postgres import EmbeddedPostgres
 from asya_cli.dev.sources import changed, fingerprint
 from asya_cli.dev.view import Picture, View, connection_lines, problem_text
@@ -51,10 +51,10 @@ class Options:
 class Session:
     """The parts of one run."""
 
-    def __init__(self, options: Options, console: Console) -> None:
+    def __init__(self, options: Options, port: Port, console: Console) -> None:
         self.options = options
         self.console = console
-        self.port = free_port(options.port)
+        self.port = port.number
         self.url = f"http://127.0.0.1:{self.port}"
         self.view = View(Picture(f"asya dev {options.folder}", self.url), console)
         self.stop = asyncio.Event()
@@ -99,12 +99,14 @@ class Session:
         task.add_done_callback(lambda _: self.stop.set())
         await listening.wait()
         try:
-            if task.done():
-                await task
-            yield
+            if not task.done():
+                yield
         finally:
             stop.set()
-            await task
+            try:
+                await task
+            except OSError as error:
+                raise CliError(f"the gateway cannot listen to port {self.port}: {error.strerror}") from error
 
     def _settings(self, database_url: str) -> "Settings":
         return read_settings(
@@ -265,15 +267,17 @@ def run_session(options: Options) -> None:
         raise UsageProblem(f"{folder / 'flows.yaml'}: no such file; it names the flows (docs/examples has some)")
     actors = load_actors(folder / "actors.yaml")
     _log_to(console, options.debug)
+    port = take_port(options.port, state_folder())
     data, own = hold_folder(folder, ephemeral=options.ephemeral)
     try:
         if not own:
             console.print(f"another `asya dev` runs {folder}; this one's tasks are gone when it ends", style="yellow")
         if options.reset:
             shutil.rmtree(data.path / "data", ignore_errors=True)
-        asyncio.run(_main(Session(options, console), data, actors))
+        asyncio.run(_main(Session(options, port, console), data, actors))
     finally:
         data.release()
+        port.release()
 
 
 async def _main(session: Session, data: DataFolder, actors: list[Actor]) -> None:
