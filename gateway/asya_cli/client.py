@@ -1,0 +1,238 @@
+"""The gateway as its callers see it: tools, tasks and streams over HTTP."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote, urljoin
+
+import aiohttp
+
+from asya_cli.errors import CliError, ExitCode
+
+MCP_VERSION = "2026-07-28"
+TERMINAL = frozenset({"succeeded", "failed", "canceled"})
+WAITING = frozenset({"paused", "auth_required"})
+RECONNECTS = 10
+"""Times in a row that a stream which brings nothing is opened again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event of a task's stream; `id` is the seq of an update, "" for live events."""
+
+    name: str
+    data: Any
+    id: str = ""
+
+
+class GatewayClient:
+    """Calls one gateway. Every method raises CliError: with the gateway's own words where it refuses, with
+    ExitCode.UNREACHABLE where nobody answers."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self._session = session
+        self._url = url.rstrip("/") + "/"
+
+    async def tools(self) -> list[dict[str, Any]]:
+        """Every tool as MCP lists it: {name, description?, inputSchema, outputSchema?} (MCP 2026-07-28, tools/list)."""
+        tools: list[dict[str, Any]] = []
+        cursor: str | None = None
+        while True:
+            page = await self._mcp("tools/list", {} if cursor is None else {"cursor": cursor})
+            tools += page["tools"]
+            cursor = page.get("nextCursor")
+            if not cursor:
+                return tools
+
+    async def flows(self) -> dict[str, list[dict[str, Any]]]:
+        """What the gateway serves and what it does not: {flows: [{name, actors, …}], problems: [{name, reason, …}]}."""
+        flows: dict[str, list[dict[str, Any]]] = await self._request("GET", "health/flows")
+        return flows
+
+    async def ready(self) -> bool:
+        """Whether the gateway has started and can answer."""
+        try:
+            async with self._session.get(urljoin(self._url, "health/ready")) as response:
+                return response.status == HTTPStatus.OK
+        except (aiohttp.ClientConnectionError, TimeoutError):
+            return False
+
+    async def call(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Start a flow: its handle {task_id, message, status_url, stream_url}."""
+        answer = await self._request("POST", "tools/call", {"name": name, "arguments": arguments})
+        handle: dict[str, Any] = json.loads(answer["content"][0]["text"])
+        return handle
+
+    async def task(self, task_id: str) -> dict[str, Any]:
+        """One task with payload and result."""
+        task: dict[str, Any] = await self._request("GET", _task_path(task_id))
+        return task
+
+    async def tasks(self, **filters: str | int | None) -> dict[str, Any]:
+        """A page of tasks, newest first: {tasks, next_cursor}."""
+        query = {key: str(value) for key, value in filters.items() if value is not None}
+        page: dict[str, Any] = await self._request("GET", "tasks", query=query)
+        return page
+
+    async def cancel(self, task_id: str) -> dict[str, Any]:
+        """End a task; the task as it stands then."""
+        task: dict[str, Any] = await self._request("POST", _task_path(task_id) + "/cancel", {})
+        return task
+
+    async def answer(self, task_id: str, answer: Any) -> dict[str, Any]:
+        """Answer the question that a task waits on; the task as it stands then."""
+        task: dict[str, Any] = await self._request("POST", _task_path(task_id) + "/resume", {"answer": answer})
+        return task
+
+    async def follow(self, task_id: str) -> AsyncGenerator[Event]:
+        """The task's updates from the first one and its live events, to the end; reconnects where it left off."""
+        last, misses = "", 0
+        while misses <= RECONNECTS:
+            ended = False
+            try:
+                async for event in self._stream(task_id, last):
+                    misses = 0
+                    last = event.id or last
+                    yield event
+                    ended = event.name == "update" and event.data.get("status") in TERMINAL
+                if ended:
+                    return
+            except _StreamOver:
+                return
+            except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError):
+                pass
+            misses += 1
+            await asyncio.sleep(min(0.1 * 2**misses, 2.0))
+        raise CliError(f"the stream of {task_id} was cut and could not be opened again", ExitCode.UNREACHABLE)
+
+    async def _stream(self, task_id: str, last: str) -> AsyncGenerator[Event]:
+        headers = {"Accept": "text/event-stream", **({"Last-Event-ID": last} if last else {})}
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=60)
+        url = urljoin(self._url, "stream/" + quote(task_id, safe=""))
+        async with self._session.get(url, headers=headers, timeout=timeout) as response:
+            if response.status == HTTPStatus.NO_CONTENT:
+                raise _StreamOver
+            if response.status == HTTPStatus.SERVICE_UNAVAILABLE:
+                raise aiohttp.ClientConnectionError("the gateway is not ready")
+            if response.status != HTTPStatus.OK:
+                raise await _refusal(response)
+            async for event in _events(response.content):
+                yield event
+
+    async def _mcp(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        meta = {
+            "io.modelcontextprotocol/protocolVersion": MCP_VERSION,
+            "io.modelcontextprotocol/clientCapabilities": {},
+            "io.modelcontextprotocol/clientInfo": {"name": "asya", "version": "1"},
+        }
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": meta}}
+        headers = {
+            "Accept": "application/json, text/event-stream",
+            "MCP-Protocol-Version": MCP_VERSION,
+            "Mcp-Method": method,
+        }
+        answer = await self._request("POST", "mcp", body, headers=headers)
+        if "error" in answer:
+            raise CliError(f"{method}: {answer['error'].get('message', answer['error'])}")
+        result: dict[str, Any] = answer["result"]
+        return result
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
+        url = urljoin(self._url, path)
+        all_headers = {"Accept": "application/json", **(headers or {})}
+        content = None
+        if body is not None:
+            all_headers["Content-Type"] = "application/json"
+            content = json.dumps(body).encode()
+        try:
+            async with self._session.request(
+                method, url, data=content, params=query or {}, headers=all_headers
+            ) as response:
+                if response.status >= HTTPStatus.BAD_REQUEST:
+                    raise await _refusal(response)
+                return await response.json(loads=json.loads, content_type=None)
+        except (aiohttp.ClientConnectionError, TimeoutError) as error:
+            raise unreachable(self._url) from error
+        except ValueError as error:
+            raise CliError(f"{url} did not answer as an asya gateway does; is ASYA_URL right?") from error
+
+
+class _StreamOver(Exception):
+    """The stream has nothing that we have not seen (204)."""
+
+
+@asynccontextmanager
+async def connect(url: str) -> AsyncGenerator[GatewayClient]:
+    """A client of the gateway at `url`."""
+    timeout = aiohttp.ClientTimeout(total=60, sock_connect=5)
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+        yield GatewayClient(session, url)
+
+
+def unreachable(url: str) -> CliError:
+    """The error for a gateway that does not answer."""
+    return CliError(
+        f"no gateway answers at {url.rstrip('/')}; start one with `asya dev`, or set ASYA_URL", ExitCode.UNREACHABLE
+    )
+
+
+def _task_path(task_id: str) -> str:
+    return "tasks/" + quote(task_id, safe="")
+
+
+async def _refusal(response: aiohttp.ClientResponse) -> CliError:
+    """The gateway's own words; an answer of something else in between is cut to a line."""
+    text = await response.text(errors="replace")
+    try:
+        error = json.loads(text)["error"]
+        message = str(error["message"])
+        if field := error.get("field"):
+            message = f"{field}: {message}"
+    except (ValueError, TypeError, LookupError):
+        first = text.strip().splitlines()[0][:200] if text.strip() else ""
+        message = f"{response.status} {response.reason}{': ' + first if first else ''}"
+    code = ExitCode.UNREACHABLE if response.status == HTTPStatus.SERVICE_UNAVAILABLE else ExitCode.FAILED
+    return CliError(message, code)
+
+
+async def _events(content: aiohttp.StreamReader) -> AsyncGenerator[Event]:
+    """Server-sent events of a stream (HTML standard, "Interpreting an event stream")."""
+    name, id_, lines = "", "", list[str]()
+    async for line in _lines(content):
+        if not line:
+            if lines:
+                yield Event(name or "message", json.loads("\n".join(lines)), id_)
+            name, id_, lines = "", "", []
+        elif not line.startswith(":"):
+            field, _, value = line.partition(":")
+            value = value.removeprefix(" ")
+            match field:
+                case "event":
+                    name = value
+                case "id":
+                    id_ = value
+                case "data":
+                    lines.append(value)
+                case _:
+                    pass
+
+
+async def _lines(content: aiohttp.StreamReader) -> AsyncGenerator[str]:
+    """Lines of any length: a result of several MiB stands in one, which readline() would refuse."""
+    rest = b""
+    async for chunk in content.iter_any():
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            yield line.removesuffix(b"\r").decode("utf-8", "replace")

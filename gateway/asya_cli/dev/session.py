@@ -1,0 +1,295 @@
+"""One run of `asya dev`: everything started in its order, kept going, and ended in the reverse order."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import signal
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.logging import RichHandler
+
+from asya_cli.client import GatewayClient, connect
+from asya_cli.dev.actors_file import Actor, grouped_by_environment, load_actors
+from asya_cli.dev.folders import DataFolder, hold_folder, state_folder
+from asya_cli.dev.handlers import HandlerProcess
+from asya_cli.dev.ports import Port, take_port
+from asya_cli.dev.postgres import EmbeddedPostgres
+from asya_cli.dev.sources import changed, fingerprint
+from asya_cli.dev.view import Picture, View, connection_lines, problem_text
+from asya_cli.environment import read_settings
+from asya_cli.errors import CliError, UsageProblem
+from asya_cli.migrate import apply_migrations
+
+if TYPE_CHECKING:
+    from asya_gateway.settings import Settings
+
+READY_WITHIN = 60.0
+LOOK_EVERY = 0.5
+DATABASE_TRIES = 10
+"""Failed restarts of PostgreSQL in a row; processes of a killed one may hold its memory for a moment."""
+VISIBILITY = "10s"
+"""How long a message of a handler process that was killed is kept from the next one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says."""
+
+    folder: Path
+    port: int
+    ephemeral: bool = False
+    reset: bool = False
+    debug: bool = False
+
+
+class Session:
+    """The parts of one run."""
+
+    def __init__(self, options: Options, port: Port, console: Console) -> None:
+        self.options = options
+        self.console = console
+        self.port = port.number
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.view = View(Picture(f"asya dev {options.folder}", self.url), console)
+        self.stop = asyncio.Event()
+        self._processes = self.view.picture.processes
+
+    def end(self) -> None:
+        """End in order; asked a second time, at once: PostgreSQL and the children notice that this process is gone."""
+        if self.stop.is_set():
+            self.view.stop()
+            os._exit(130)
+        self.stop.set()
+
+    async def run(self, data: DataFolder, actors: list[Actor]) -> None:
+        """Run until Ctrl-C or SIGTERM. Raises CliError where something cannot start."""
+        database = EmbeddedPostgres(data.path, ephemeral=data.ephemeral, shared=state_folder())
+        try:
+            # In this thread: the server is told to end when the thread that started it ends.
+            database.start()
+            await apply_migrations(database.url)
+            await forget_flows(database.url)
+            async with self._gateway(database.url), connect(self.url) as client:
+                await self._start_handlers(actors, database.url)
+                try:
+                    await self._work(client, database)
+                finally:
+                    self.view.stop()
+                    self.view.say("info", "ending")
+                    await self._stop_handlers()
+        finally:
+            database.stop()
+
+    # The gateway
+
+    @contextlib.asynccontextmanager
+    async def _gateway(self, database_url: str) -> AsyncGenerator[None]:
+        """The gateway in this process; if it ends by itself, so does the run."""
+        from asya_gateway.program import run
+
+        stop, listening = asyncio.Event(), asyncio.Event()
+        task = asyncio.create_task(run(self._settings(database_url), stop=stop, listening=lambda _: listening.set()))
+        task.add_done_callback(lambda _: listening.set())
+        task.add_done_callback(lambda _: self.stop.set())
+        await listening.wait()
+        try:
+            if not task.done():
+                yield
+        finally:
+            stop.set()
+            try:
+                await task
+            except OSError as error:
+                raise CliError(f"the gateway cannot listen to port {self.port}: {error.strerror}") from error
+
+    def _settings(self, database_url: str) -> "Settings":
+        return read_settings(
+            gateway_mode="testing",
+            gateway_host="127.0.0.1",
+            gateway_port=self.port,
+            metrics_port=0,
+            log_level="warning",
+            log_format="text",
+            database_url=database_url,
+            config_path=str(self.options.folder / "flows.yaml"),
+            config_poll_interval=0.5,
+            transport="postgres",
+            mesh_url=self.url,
+            public_url=self.url,
+            drain_timeout=2.0,
+        )
+
+    # The handlers
+
+    async def _start_handlers(self, actors: list[Actor], database_url: str) -> None:
+        environment = os.environ | {
+            "ASYA_TRANSPORT": "postgres",
+            "ASYA_DATABASE_URL": database_url,
+            "ASYA_GATEWAY_URL": self.url,
+            "ASYA_NAMESPACE": self._settings(database_url).namespace,
+            "ASYA_QUEUE_VISIBILITY_TIMEOUT": VISIBILITY,
+            "PYTHONUNBUFFERED": "1",
+        }
+        folder = self.options.folder.resolve()
+        # The crew has a process of its own: a handler that crashes must not take the end of other tasks with it.
+        self._processes.append(HandlerProcess(folder, (), environment, self.view.say, crew=True))
+        for group in grouped_by_environment(actors):
+            self._processes.append(HandlerProcess(folder, group, environment, self.view.say, crew=False))
+        for process in self._processes:
+            process.start()
+
+    async def _stop_handlers(self) -> None:
+        await asyncio.gather(*(process.stop() for process in self._processes))
+        self._processes.clear()
+
+    async def _reload(self, database_url: str) -> None:
+        """Run what the files say now; while actors.yaml has a mistake, what runs goes on."""
+        try:
+            actors = load_actors(self.options.folder / "actors.yaml")
+        except UsageProblem as problem:
+            self.view.say("error", problem.message)
+            return
+        await self._stop_handlers()
+        await self._start_handlers(actors, database_url)
+
+    # The work
+
+    async def _work(self, client: GatewayClient, database: EmbeddedPostgres) -> None:
+        """Tell how to call, then show what happens, until something says stop."""
+        workers = [
+            asyncio.create_task(self._watch_sources(database.url)),
+            asyncio.create_task(self._watch_database(database)),
+            asyncio.create_task(self._introduce_and_watch(client)),
+        ]
+        stopping = asyncio.create_task(self.stop.wait())
+        try:
+            done, _ = await asyncio.wait([*workers, stopping], return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {stopping}:
+                await task
+        finally:
+            for task in (*workers, stopping):
+                task.cancel()
+            await asyncio.gather(*workers, stopping, return_exceptions=True)
+
+    async def _watch_sources(self, database_url: str) -> None:
+        known = fingerprint(self.options.folder)
+        while True:
+            known, files = await changed(self.options.folder, known)
+            names = ", ".join(str(path.relative_to(self.options.folder)) for path in files[:3])
+            self.view.say("info", f"{names}{' …' if len(files) > 3 else ''} changed: restarting the handlers")
+            await self._reload(database_url)
+
+    async def _watch_database(self, database: EmbeddedPostgres) -> None:
+        """A database that died (a full disk, a stray kill) is started again; the gateway reconnects by itself."""
+        failures = 0
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            if database.alive:
+                failures = 0
+                continue
+            self.view.say("error", "PostgreSQL ended; starting it again")
+            try:
+                database.start()
+            except CliError:
+                failures += 1
+                if failures == DATABASE_TRIES:
+                    raise
+
+    async def _introduce_and_watch(self, client: GatewayClient) -> None:
+        await self._until_ready(client)
+        known = await client.flows()
+        self.view.picture.flows, self.view.picture.problems = known["flows"], known["problems"]
+        for line in connection_lines(self.url, await client.tools()):
+            self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+        self._tell_flows(None, known)
+        self.view.knows((await client.tasks(limit=50))["tasks"])
+        self.view.say("info", f"ready at {self.url}")
+        self.view.start()
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            with contextlib.suppress(CliError):
+                self.view.show_tasks((await client.tasks(limit=50))["tasks"])
+                found = await client.flows()
+                self._tell_flows(known, found)
+                known = found
+                self.view.picture.flows, self.view.picture.problems = found["flows"], found["problems"]
+
+    def _tell_flows(
+        self, before: dict[str, list[dict[str, object]]] | None, now: dict[str, list[dict[str, object]]]
+    ) -> None:
+        if before == now:
+            return
+        for problem in now["problems"]:
+            if before is None or problem not in before["problems"]:
+                self.view.say("error", f"flows.yaml: {problem.get('name') or ''}: {problem_text(problem)}")
+        names = ", ".join(str(flow["name"]) for flow in now["flows"])
+        self.view.say("info", f"flows: {names or 'none'}")
+
+    async def _until_ready(self, client: GatewayClient) -> None:
+        """The gateway answers, its flows are read and every process of handlers runs."""
+        try:
+            async with asyncio.timeout(READY_WITHIN):
+                while not await client.ready():  # noqa: ASYNC110 # the answer is in HTTP, not in an event
+                    await asyncio.sleep(0.05)
+                for process in self._processes:
+                    # One that is broken waits for a change; the rest can be called.
+                    await process.settled()
+        except TimeoutError:
+            raise CliError(f"not ready after {READY_WITHIN:g} s; `asya --debug dev` shows more") from None
+
+
+async def forget_flows(database_url: str) -> None:
+    """Make the registry forget the file of earlier runs: it does not take a text again that was replaced, which is
+    right for a lagging mount in a cluster and wrong for a file that was edited while nothing ran."""
+    import asyncpg
+
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute(
+            "UPDATE registry SET configmap_hash = NULL, superseded_hashes = '{}', configmap = DEFAULT,"
+            " operator_seen_at = NULL, generation = generation + 1"
+        )
+    finally:
+        await connection.close()
+
+
+def run_session(options: Options) -> None:
+    """Run `asya dev` to its end. Raises CliError."""
+    console = Console(highlight=False)
+    folder = options.folder
+    if not (folder / "flows.yaml").is_file():
+        raise UsageProblem(f"{folder / 'flows.yaml'}: no such file; it names the flows (docs/examples has some)")
+    actors = load_actors(folder / "actors.yaml")
+    _log_to(console, options.debug)
+    port = take_port(options.port, state_folder())
+    data, own = hold_folder(folder, ephemeral=options.ephemeral)
+    try:
+        if not own:
+            console.print(f"another `asya dev` runs {folder}; this one's tasks are gone when it ends", style="yellow")
+        if options.reset:
+            shutil.rmtree(data.path / "data", ignore_errors=True)
+        asyncio.run(_main(Session(options, port, console), data, actors))
+    finally:
+        data.release()
+        port.release()
+
+
+async def _main(session: Session, data: DataFolder, actors: list[Actor]) -> None:
+    if session.port != session.options.port and session.options.port:
+        session.view.say("info", f"port {session.options.port} is taken; using {session.port}")
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(each, session.end)
+    await session.run(data, actors)
+
+
+def _log_to(console: Console, debug: bool) -> None:
+    """The gateway's own warnings, among the lines that scroll by."""
+    handler = RichHandler(console=console, show_path=False, rich_tracebacks=False, omit_repeated_times=False)
+    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, handlers=[handler], format="%(message)s")

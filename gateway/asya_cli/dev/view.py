@@ -1,0 +1,204 @@
+"""What `asya dev` shows: a live picture of flows and tasks on a terminal, lines elsewhere."""
+
+import json
+import shlex
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from asya_cli.client import TERMINAL, WAITING
+from asya_cli.dev.handlers import HandlerProcess, State
+from asya_cli.rendering import error_text, status_text
+
+SHOWN_TASKS = 8
+STATE_STYLES = {
+    State.STARTING: "yellow",
+    State.RUNNING: "green",
+    State.BROKEN: "red",
+    State.CRASHED: "red",
+    State.STOPPED: "dim",
+}
+KIND_STYLES = {"error": "red", "info": "cyan", "output": ""}
+
+
+@dataclass
+class Picture:
+    """What is shown; the session keeps it up to date."""
+
+    title: str
+    url: str
+    processes: list[HandlerProcess] = field(default_factory=list)
+    flows: list[dict[str, Any]] = field(default_factory=list)
+    problems: list[dict[str, Any]] = field(default_factory=list)
+    tasks: list[dict[str, Any]] = field(default_factory=list)
+
+
+class View:
+    """Lines that scroll, and on a terminal the picture beneath them."""
+
+    def __init__(self, picture: Picture, console: Console) -> None:
+        self.picture = picture
+        self.console = console
+        self._live: Live | None = None
+        self._seen: dict[str, str] = {}
+        self._order: deque[str] = deque(maxlen=1000)
+
+    def start(self) -> None:
+        """Begin to draw, on a terminal."""
+        if self.console.is_terminal:
+            self._live = Live(
+                get_renderable=self._draw,
+                console=self.console,
+                refresh_per_second=4,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
+            self._live.start()
+
+    def stop(self) -> None:
+        """Leave the last picture where it is, and the terminal as it was."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def say(self, kind: str, line: str) -> None:
+        """A line that scrolls by: `output` of handlers, `info` and `error` of ours."""
+        prefix = Text("handlers │ " if kind == "output" else "asya     │ ", "dim")
+        self.console.print(prefix + Text(line, KIND_STYLES.get(kind, "")), soft_wrap=True)
+
+    def show_tasks(self, tasks: list[dict[str, Any]]) -> None:
+        """The newest tasks, newest first; without a terminal each change is a line."""
+        self.picture.tasks = tasks[:SHOWN_TASKS]
+        for task in reversed(tasks):
+            before = self._seen.get(task["id"])
+            if before == task["status"]:
+                continue
+            self._remember(task)
+            if not self.console.is_terminal and (before is not None or task["status"] not in TERMINAL):
+                self.say("info", task_line(task))
+
+    def knows(self, tasks: list[dict[str, Any]]) -> None:
+        """Tasks of earlier runs, which are no news."""
+        self.picture.tasks = tasks[:SHOWN_TASKS]
+        for task in tasks:
+            self._remember(task)
+
+    def _remember(self, task: dict[str, Any]) -> None:
+        if task["id"] not in self._seen:
+            if len(self._order) == self._order.maxlen:
+                self._seen.pop(self._order.popleft(), None)
+            self._order.append(task["id"])
+        self._seen[task["id"]] = task["status"]
+
+    def _draw(self) -> RenderableType:
+        picture = self.picture
+        head = Text.assemble(
+            (picture.title, "bold"), ("  ", ""), (picture.url, "underline"), ("  Ctrl-C ends it", "dim")
+        )
+        return Group(Text(""), head, self._actors(), self._flows(), self._tasks())
+
+    def _actors(self) -> RenderableType:
+        line = Text("actors  ", "dim")
+        for process in self.picture.processes:
+            for actor in process.actors:
+                line.append(f"{actor.name} ", STATE_STYLES[process.state])
+            line.append(f"({process.state}) ", "dim")
+        return line
+
+    def _flows(self) -> RenderableType:
+        table = Table(box=None, pad_edge=False, show_header=False)
+        for flow in self.picture.flows:
+            table.add_row(Text("flow", "dim"), Text(flow["name"], "bold"), route_text(flow))
+        for problem in self.picture.problems:
+            table.add_row(
+                Text("flow", "dim"), Text(str(problem.get("name", "")), "red"), Text(problem_text(problem), "red")
+            )
+        return table
+
+    def _tasks(self) -> RenderableType:
+        table = Table(box=None, pad_edge=False, show_header=False)
+        for task in self.picture.tasks:
+            table.add_row(
+                Text("task", "dim"),
+                task["id"],
+                task.get("flow") or "",
+                status_text(task["status"]),
+                f"{task['progress_percent']:3.0f} %",
+                task_detail(task),
+            )
+        return table
+
+
+def route_text(flow: dict[str, Any]) -> str:
+    """`clean → analyze` of a flow as /health/flows shows it."""
+    return " → ".join(flow.get("actors") or [])
+
+
+def problem_text(problem: dict[str, Any]) -> str:
+    """Why a flow is not served."""
+    line = f"line {problem['line']}: " if problem.get("line") else ""
+    return f"{line}{problem.get('reason', '')}"
+
+
+def task_line(task: dict[str, Any]) -> str:
+    """A task's change as a line of a log."""
+    return f"task {task['id']} {task.get('flow') or ''} {task['status']} {task_detail(task)}".rstrip()
+
+
+def task_detail(task: dict[str, Any]) -> str:
+    """The one thing worth knowing besides the status."""
+    if task.get("error"):
+        return error_text(task["error"])
+    if task["status"] in WAITING:
+        return f"asya task answer {task['id']} …"
+    return "" if task["status"] in TERMINAL else task.get("current_actor_name") or ""
+
+
+def connection_lines(url: str, tools: list[dict[str, Any]]) -> list[str]:
+    """What to paste where: MCP clients, the CLI, curl."""
+    snippet = json.dumps({"mcpServers": {"asya": {"url": f"{url}/mcp"}}})
+    lines = [
+        f"MCP endpoint     {url}/mcp",
+        f"Claude Code      claude mcp add --transport http asya {url}/mcp",
+        f"Cursor, others   {snippet}",
+        f"Goose            goose session --with-streamable-http-extension {url}/mcp",
+    ]
+    if tools:
+        tool = tools[0]
+        arguments = example_arguments(tool["inputSchema"])
+        words = " ".join(f"{key}={_word(value)}" for key, value in arguments.items())
+        body = json.dumps({"name": tool["name"], "arguments": arguments})
+        target = "" if url.endswith(":8080") else f"ASYA_URL={url} "
+        lines += [
+            f"command line     {target}asya tool call {tool['name']} {words}".rstrip(),
+            f"curl             curl -s {url}/tools/call -H 'Prefer: wait=30' --json {shlex.quote(body)}",
+        ]
+    return lines
+
+
+def example_arguments(schema: dict[str, Any]) -> dict[str, Any]:
+    """Arguments that a tool would take: of each required property the first example, the default, or a guess."""
+    required = schema.get("required") or list(schema.get("properties") or {})[:1]
+    return {key: _example((schema.get("properties") or {}).get(key)) for key in required}
+
+
+def _example(part: Any) -> Any:
+    if not isinstance(part, dict):
+        return "value"
+    for key in ("examples", "enum"):
+        if part.get(key):
+            return part[key][0]
+    if "default" in part:
+        return part["default"]
+    kinds = {"integer": 1, "number": 1.5, "boolean": True, "array": [], "object": {}}
+    kind = part.get("type")
+    return kinds.get(kind, "hello world") if isinstance(kind, str) else "hello world"
+
+
+def _word(value: Any) -> str:
+    return shlex.quote(value if isinstance(value, str) else json.dumps(value))

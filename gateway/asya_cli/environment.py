@@ -1,0 +1,52 @@
+"""The gateway's settings from the environment, with mistakes told in the words of the environment."""
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from asya_cli.errors import UsageProblem
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+    from asya_gateway.settings import Settings
+
+
+def read_settings(environment: Mapping[str, str] = os.environ, **given: Any) -> "Settings":
+    """The settings; `given` ones beat the environment.
+
+    Raises UsageProblem naming every variable that is wrong and what was expected.
+    """
+    from pydantic import ValidationError
+
+    from asya_gateway.settings import UNHONOURED, Mode, Settings
+
+    promised = [name for name in UNHONOURED if environment.get(name)]
+    if promised:
+        raise UsageProblem(
+            f"{', '.join(promised)}: this version does not check credentials yet and refuses to run open while it is "
+            "told to; unset what is set and keep the gateway behind something that does"
+        )
+    modes = ", ".join(Mode)
+    mode = given.get("gateway_mode", environment.get("ASYA_GATEWAY_MODE"))
+    if mode not in list(Mode):
+        found = "it is not set" if not mode else f"not {str(mode)!r}"
+        raise UsageProblem(f"ASYA_GATEWAY_MODE: expected one of {modes}; {found}")
+    try:
+        settings = Settings(**given)
+    except ValidationError as error:
+        raise UsageProblem("; ".join(_complaint(item) for item in error.errors())) from None
+    if not settings.database_url:
+        raise UsageProblem("ASYA_DATABASE_URL: expected a PostgreSQL URL, postgresql://user:password@host:5432/name")
+    if settings.transport == "rabbitmq" and not settings.rabbitmq_url:
+        raise UsageProblem("ASYA_RABBITMQ_URL: expected an AMQP URL, since ASYA_TRANSPORT is rabbitmq")
+    return settings
+
+
+def _complaint(item: "ErrorDetails") -> str:
+    variable = "ASYA_" + "_".join(str(part) for part in item["loc"]).upper()
+    message = item["msg"].removeprefix("Value error, ")
+    for pydantic_words in ("Input should be ", "Input should "):
+        message = message.removeprefix(pydantic_words)
+    expected = message if message.startswith("expected") else f"expected {message}"
+    return f"{variable}: {expected}, not {item['input']!r}"

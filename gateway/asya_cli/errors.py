@@ -1,0 +1,33 @@
+"""What a command may end with: one readable line and an exit code."""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Exit codes of every command (docs/cli.md)."""
+
+    OK = 0
+    FAILED = 1
+    """The task failed, or the gateway refused the request."""
+    USAGE = 2
+    """The command line or the settings make no sense; nothing was done."""
+    UNREACHABLE = 3
+    """No gateway answered."""
+    WAITING = 4
+    """The task waits for somebody's answer."""
+
+
+class CliError(Exception):
+    """Ends the command; the text is all that the user sees."""
+
+    def __init__(self, message: str, code: ExitCode = ExitCode.FAILED) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+
+
+class UsageProblem(CliError):
+    """The command line or a setting makes no sense."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, ExitCode.USAGE)

@@ -1,0 +1,80 @@
+"""The `asya` command: its verbs, and how every one of them ends.
+
+Modules of commands import typer alone at their top; what they work with they import when they run, so that
+`asya --help` answers at once.
+"""
+
+import os
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from asya_cli import actor, mcp, migrate, serve, task, tool
+from asya_cli.dev.command import dev
+from asya_cli.errors import CliError
+
+app = typer.Typer(
+    name="asya",
+    help="Flows of asynchronous actors behind MCP, REST and live streams.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command("dev")(dev)
+app.command("serve")(serve.serve)
+app.command("actor")(actor.actor)
+app.command("migrate")(migrate.migrate)
+app.add_typer(tool.app, name="tool")
+app.add_typer(task.app, name="task")
+app.add_typer(mcp.app, name="mcp")
+
+DEBUG_VARIABLE = "ASYA_DEBUG"
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"asya {version('asya')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    debug: Annotated[
+        bool, typer.Option("--debug", envvar=DEBUG_VARIABLE, help="Show the traceback of an error.")
+    ] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """What holds for every command."""
+    if debug:
+        os.environ[DEBUG_VARIABLE] = "1"
+
+
+def main() -> None:
+    """The console script: errors become one line on stderr, never a traceback unless it is asked for."""
+    try:
+        app()
+    except CliError as error:
+        _complain(error, error.message)
+        sys.exit(error.code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read the output has seen enough (`asya task list | head`); the flush at exit would fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:  # noqa: BLE001 # the last resort: nobody should have to read a traceback
+        _complain(error, f"{type(error).__name__}: {error} (run `asya --debug …` to see where)")
+        sys.exit(1)
+
+
+def _complain(error: Exception, message: str) -> None:
+    if os.environ.get(DEBUG_VARIABLE) == "1":
+        import traceback
+
+        traceback.print_exception(error)
+    typer.echo(f"error: {message}", err=True)

@@ -1,0 +1,14 @@
+"""`asya mcp`: the names under which users of asya-lab know these commands."""
+
+import typer
+
+from asya_cli import task, tool
+
+app = typer.Typer(
+    help="Other names of `asya tool` and `asya task`: list, show, call, status, stream.", no_args_is_help=True
+)
+app.command("list")(tool.list_tools)
+app.command("show")(tool.show_tool)
+app.command("call")(tool.call_tool)
+app.command("status")(task.get_task)
+app.command("stream")(task.watch_task)

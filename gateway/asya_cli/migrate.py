@@ -1,0 +1,45 @@
+"""`asya migrate`: the schema, brought up to date before new pods start."""
+
+from typing import Annotated
+
+import typer
+
+
+def migrate(
+    database_url: Annotated[
+        str, typer.Option("--database-url", envvar="ASYA_DATABASE_URL", metavar="URL", help="PostgreSQL, 15 or newer.")
+    ] = "",
+) -> None:
+    """Bring the database's schema up to date. Safe while older pods run, and for several at once."""
+    import asyncio
+
+    from asya_cli.errors import UsageProblem
+
+    if not database_url:
+        raise UsageProblem("ASYA_DATABASE_URL: expected a PostgreSQL URL, postgresql://user:password@host:5432/name")
+    applied = asyncio.run(apply_migrations(database_url))
+    for name in applied:
+        typer.echo(f"applied {name}")
+    if not applied:
+        typer.echo("the schema is up to date")
+
+
+async def apply_migrations(database_url: str) -> list[str]:
+    """Apply what the database lacks; the names of what was applied. Raises CliError where it cannot be reached."""
+    import asyncpg
+
+    from asya_cli.errors import CliError, ExitCode
+    from asya_gateway.storage.migrate import migrate as apply
+
+    try:
+        connection = await asyncpg.connect(database_url, timeout=10)
+    except (OSError, TimeoutError, asyncpg.PostgresError, ValueError) as error:
+        raise CliError(
+            f"the database cannot be reached: {str(error) or type(error).__name__}", ExitCode.UNREACHABLE
+        ) from error
+    try:
+        return await apply(connection)
+    except asyncpg.PostgresError as error:
+        raise CliError(f"the schema could not be brought up to date: {error}") from error
+    finally:
+        await connection.close()

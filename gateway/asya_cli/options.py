@@ -1,0 +1,36 @@
+"""Options that several commands share, and the bridge from a command to the coroutine that does its work."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from asya_cli.client import GatewayClient
+
+DEFAULT_URL = "http://127.0.0.1:8080"
+
+Url = Annotated[str, typer.Option("--url", envvar="ASYA_URL", metavar="URL", help="Where the gateway answers.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+TaskId = Annotated[str, typer.Argument(metavar="ID", help="The task's id.")]
+
+Result = TypeVar("Result")
+
+
+def run_with_client(url: str, work: "Callable[[GatewayClient], Awaitable[Result]]") -> Result:
+    """Run a coroutine that talks to the gateway at `url`. Raises UsageProblem where that is no URL."""
+    from urllib.parse import urlsplit
+
+    from asya_cli.client import connect
+    from asya_cli.errors import UsageProblem
+
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UsageProblem(f"ASYA_URL: expected http://host:port or https://host, not {url!r}")
+
+    async def main() -> Result:
+        async with connect(url) as client:
+            return await work(client)
+
+    return asyncio.run(main())

@@ -1,0 +1,137 @@
+"""What people see: tables, results and tasks. Results go to stdout, everything that passes by to stderr."""
+
+import json
+import sys
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+STATUS_STYLES = {
+    "pending": "dim",
+    "running": "cyan",
+    "paused": "yellow",
+    "auth_required": "yellow",
+    "succeeded": "green",
+    "failed": "red",
+    "canceled": "magenta",
+}
+
+WIDE = 1000
+"""Columns of a table that goes into a file or a pipe, where nobody's terminal ends."""
+out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
+err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else WIDE)
+
+
+def print_json(value: Any) -> None:
+    """JSON as it is, coloured on a terminal; integers of any size and every character survive."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    if "\\ud" in json.dumps(value):
+        # A lone surrogate is legal in a result and cannot be written as UTF-8.
+        text = json.dumps(value, indent=2)
+    if out.is_terminal:
+        out.print_json(text)
+    else:
+        out.file.write(text + "\n")
+
+
+def print_result(value: Any) -> None:
+    """A result: text as text, all else as JSON."""
+    if isinstance(value, str) and value.isprintable():
+        out.file.write(value + "\n")
+    else:
+        print_json(value)
+
+
+def status_text(status: str) -> Text:
+    """A status in its colour."""
+    return Text(status, style=STATUS_STYLES.get(status, ""))
+
+
+def tools_table(tools: list[dict[str, Any]]) -> Table:
+    """Tools with their arguments; required ones stand without brackets."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("TOOL", "ARGUMENTS", "DESCRIPTION"):
+        table.add_column(column, overflow="fold")
+    for tool in tools:
+        arguments = Text(arguments_text(tool["inputSchema"]))
+        table.add_row(Text(tool["name"], "bold"), arguments, Text(tool.get("description", "")))
+    return table
+
+
+def arguments_text(schema: dict[str, Any]) -> str:
+    """`text=string [limit=integer]` of an object's schema."""
+    required = set(schema.get("required") or ())
+    words = []
+    for name, part in (schema.get("properties") or {}).items():
+        kind = part.get("type", "json") if isinstance(part, dict) else "json"
+        word = f"{name}={'|'.join(kind) if isinstance(kind, list) else kind}"
+        words.append(word if name in required else f"[{word}]")
+    return " ".join(words)
+
+
+def tasks_table(tasks: list[dict[str, Any]]) -> Table:
+    """Tasks, one a line."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("ID", "FLOW", "STATUS", "PROGRESS", "ACTOR", "CREATED"):
+        table.add_column(column, no_wrap=column in ("ID", "STATUS"))
+    for task in tasks:
+        table.add_row(
+            task["id"],
+            task.get("flow") or "",
+            status_text(task["status"]),
+            f"{task['progress_percent']:.0f} %",
+            task.get("current_actor_name") or "",
+            task["created_at"][:19].replace("T", " "),
+        )
+    return table
+
+
+def print_task(task: dict[str, Any]) -> None:
+    """One task: what stands in it, a line each; result and payload as JSON."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    route = task["route"]
+    path = [*(f"{name} ✓" for name in route["prev"]), *([route["curr"]] if route["curr"] else []), *route["next"]]
+    rows: dict[str, Any] = {
+        "id": task["id"],
+        "flow": task.get("flow"),
+        "status": status_text(task["status"]),
+        "progress": f"{task['progress_percent']:g} %",
+        "route": " → ".join(path),
+        "message": task.get("message"),
+        "parent": task.get("parent_id"),
+        "created": task["created_at"],
+        "finished": task.get("finished_at"),
+        "deadline": task.get("deadline_at"),
+        "error": error_text(task["error"]) if task.get("error") else None,
+        "question": pause_text(task) if task.get("pause") else None,
+    }
+    for name, value in rows.items():
+        if value:
+            table.add_row(name, Text(value) if isinstance(value, str) else value)
+    out.print(table)
+    for name in ("payload", "result"):
+        if task.get(name) is not None:
+            out.print(Text(name, "dim"))
+            print_json(task[name])
+
+
+def error_text(error: dict[str, Any]) -> str:
+    """A task's error {code, message, class, actor?, attempts?} as one line."""
+    where = f" in {error['actor']}" if error.get("actor") else ""
+    attempts = f" after {error['attempts']} attempts" if (error.get("attempts") or 0) > 1 else ""
+    return f"{error.get('message') or error.get('code')} ({error.get('class', 'failed')}{where}{attempts})"
+
+
+def pause_text(task: dict[str, Any]) -> str:
+    """The question a task waits on, and the command that answers it."""
+    pause = task["pause"]
+    fields = pause.get("fields") or []
+    words = [
+        f"{field['name']}=<{'|'.join(map(str, field.get('options') or [field.get('type', 'string')]))}>"
+        for field in fields
+    ]
+    return f"{pause.get('prompt') or 'waits for an answer'}\nasya task answer {task['id']} {' '.join(words)}".rstrip()

@@ -1,0 +1,96 @@
+"""`asya task`: reading, watching, canceling and answering tasks."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from asya_cli.options import DEFAULT_URL, AsJson, TaskId, Url, run_with_client
+
+if TYPE_CHECKING:
+    from asya_cli.client import GatewayClient
+    from asya_cli.errors import ExitCode
+
+app = typer.Typer(help="Read, watch, cancel and answer tasks.", no_args_is_help=True)
+
+
+@app.command("get")
+def get_task(task_id: TaskId, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """Show one task: status, route, result, error."""
+    from asya_cli.rendering import print_json, print_task
+
+    task = run_with_client(url, lambda client: client.task(task_id))
+    (print_json if as_json else print_task)(task)
+
+
+@app.command("list")
+def list_tasks(
+    status: Annotated[str | None, typer.Option(metavar="STATUS", help="Only tasks in this status.")] = None,
+    flow: Annotated[str | None, typer.Option(metavar="NAME", help="Only tasks of this flow.")] = None,
+    parent: Annotated[str | None, typer.Option(metavar="ID", help="Only children of this task.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many.")] = 20,
+    cursor: Annotated[str | None, typer.Option(help="Where the page before this one ended.")] = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """List tasks, newest first."""
+    from asya_cli.rendering import err, out, print_json, tasks_table
+
+    page = run_with_client(
+        url, lambda client: client.tasks(status=status, flow=flow, parent_id=parent, limit=limit, cursor=cursor)
+    )
+    if as_json:
+        print_json(page)
+        return
+    if not page["tasks"]:
+        err.print("no tasks")
+        return
+    out.print(tasks_table(page["tasks"]))
+    if page.get("next_cursor"):
+        err.print(f"more: --cursor {page['next_cursor']}", style="dim")
+
+
+@app.command("watch")
+def watch_task(task_id: TaskId, url: Url = DEFAULT_URL) -> None:
+    """Watch a task until it ends or waits for an answer; exit codes as `asya tool call`."""
+    from asya_cli.watching import watch
+
+    raise typer.Exit(run_with_client(url, lambda client: watch(client, task_id)))
+
+
+@app.command("cancel")
+def cancel_task(task_id: TaskId, url: Url = DEFAULT_URL) -> None:
+    """End a task and its children."""
+    from asya_cli.rendering import err
+
+    task = run_with_client(url, lambda client: client.cancel(task_id))
+    err.print(f"task {task['id']} is {task['status']}", markup=False)
+
+
+@app.command("answer")
+def answer_task(
+    task_id: TaskId,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[KEY=VALUE]…", help="The answer, typed by the question's schema; KEY=@FILE reads a file."
+        ),
+    ] = None,
+    text: Annotated[
+        str | None, typer.Option("--json", metavar="JSON", help="The answer as a JSON object; @FILE and @- work too.")
+    ] = None,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not watch what becomes of the task.")] = False,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Answer the question that a task waits on, and watch it go on; exit codes as `asya tool call`."""
+    from asya_cli.arguments import read_arguments
+    from asya_cli.errors import CliError, ExitCode
+    from asya_cli.watching import watch
+
+    async def work(client: "GatewayClient") -> "ExitCode":
+        task = await client.task(task_id)
+        if not task.get("pause"):
+            raise CliError(f"task {task_id} waits for no answer; it is {task['status']}")
+        await client.answer(task_id, read_arguments(words or [], text, task["pause"].get("schema") or {}))
+        return ExitCode.OK if no_wait else await watch(client, task_id)
+
+    raise typer.Exit(run_with_client(url, work))

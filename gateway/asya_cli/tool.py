@@ -1,0 +1,87 @@
+"""`asya tool`: what can be called, and calling it."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from asya_cli.options import DEFAULT_URL, AsJson, Url, run_with_client
+
+if TYPE_CHECKING:
+    from asya_cli.client import GatewayClient
+
+app = typer.Typer(help="List tools and call them.", no_args_is_help=True)
+
+ToolName = Annotated[str, typer.Argument(metavar="NAME", help="The tool's name.")]
+
+
+@app.command("list")
+def list_tools(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """List the tools of the gateway with their arguments."""
+    from asya_cli.rendering import err, out, print_json, tools_table
+
+    tools = run_with_client(url, lambda client: client.tools())
+    if as_json:
+        print_json(tools)
+    elif tools:
+        out.print(tools_table(tools))
+    else:
+        err.print("no tools: no flow of this gateway has an `mcp` block")
+
+
+@app.command("show")
+def show_tool(name: ToolName, url: Url = DEFAULT_URL) -> None:
+    """Show a tool as MCP clients see it, input schema included."""
+    from asya_cli.rendering import print_json
+
+    async def work(client: "GatewayClient") -> None:
+        print_json(await find_tool(client, name))
+
+    run_with_client(url, work)
+
+
+@app.command("call")
+def call_tool(
+    name: ToolName,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[KEY=VALUE]…", help="Arguments, typed by the tool's input schema; KEY=@FILE reads a file."
+        ),
+    ] = None,
+    text: Annotated[
+        str | None, typer.Option("--json", metavar="JSON", help="Arguments as a JSON object; @FILE and @- work too.")
+    ] = None,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Print the task's handle and return at once.")] = False,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Call a tool: watch its progress, print its result.
+
+    Exit codes: 0 succeeded, 1 failed or refused, 2 wrong command line, 3 no gateway, 4 the task waits for an answer.
+    """
+    from asya_cli.arguments import read_arguments
+    from asya_cli.errors import ExitCode
+    from asya_cli.rendering import print_json
+    from asya_cli.watching import watch
+
+    async def work(client: "GatewayClient") -> ExitCode:
+        tool = await find_tool(client, name)
+        handle = await client.call(name, read_arguments(words or [], text, tool["inputSchema"]))
+        if no_wait:
+            print_json(handle)
+            return ExitCode.OK
+        return await watch(client, handle["task_id"])
+
+    raise typer.Exit(run_with_client(url, work))
+
+
+async def find_tool(client: "GatewayClient", name: str) -> dict[str, Any]:
+    """The tool as MCP lists it; raises CliError with the names that are nearest."""
+    import difflib
+
+    from asya_cli.errors import CliError
+
+    tools = {tool["name"]: tool for tool in await client.tools()}
+    if name in tools:
+        return tools[name]
+    near = difflib.get_close_matches(name, tools, n=3) or sorted(tools)[:10]
+    raise CliError(f"no tool {name!r}; there is {', '.join(near)}" if near else f"no tool {name!r}, nor any other")

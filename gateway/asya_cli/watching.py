@@ -1,0 +1,121 @@
+"""Watching a task to its end: a progress bar on a terminal, lines elsewhere, streamed tokens as they come."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from asya_cli.client import TERMINAL, WAITING, Event, GatewayClient
+from asya_cli.errors import ExitCode
+from asya_cli.rendering import err, error_text, pause_text, print_result
+
+
+async def watch(client: GatewayClient, task_id: str) -> ExitCode:
+    """Follow a task until it ends or waits; then print its result, its error or its question."""
+    task = await client.task(task_id)
+    if task["status"] in TERMINAL | WAITING:
+        return tell_end(task)
+    async with aclosing(client.follow(task_id)) as events:
+        await _show(client, task_id, events)
+    return tell_end(await client.task(task_id))
+
+
+async def _show(client: GatewayClient, task_id: str, events: AsyncGenerator[Event]) -> None:
+    display = _Display()
+    try:
+        async for event in events:
+            if event.name == "update":
+                display.update(event.data)
+                # The log begins with the past, so a question in it may have been answered long ago.
+                if event.data["status"] in WAITING and (await client.task(task_id))["status"] in WAITING:
+                    return
+            else:
+                display.live(event.data)
+    finally:
+        display.close()
+
+
+def tell_end(task: dict[str, Any]) -> ExitCode:
+    """Print what became of a task."""
+    match task["status"]:
+        case "succeeded":
+            print_result(task["result"])
+            return ExitCode.OK
+        case "paused" | "auth_required":
+            err.print(f"task {task['id']} is {task['status']}: {pause_text(task)}", style="yellow", markup=False)
+            return ExitCode.WAITING
+        case "failed" | "canceled" as status:
+            reason = error_text(task["error"]) if task.get("error") else task.get("message") or ""
+            err.print(f"task {task['id']} {status}: {reason}", style="red", markup=False)
+            return ExitCode.FAILED
+        case status:
+            err.print(f"task {task['id']} is {status}", markup=False)
+            return ExitCode.OK
+
+
+class _Display:
+    """The bar until the first token, since text that streams and a bar that redraws itself cannot share a line."""
+
+    def __init__(self) -> None:
+        self._bar: Progress | None = None
+        self._streaming = False
+        if err.is_terminal:
+            self._bar = Progress(
+                SpinnerColumn(),
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                TextColumn("{task.percentage:>3.0f} %"),
+                TimeElapsedColumn(),
+                console=err,
+                transient=True,
+            )
+            self._row = self._bar.add_task("waiting", total=100)
+            self._bar.start()
+
+    def update(self, update: dict[str, Any]) -> None:
+        """An update of the task's log."""
+        text = update.get("message") or update["status"]
+        if actor := update.get("actor"):
+            text = f"{actor}: {text}" if not text.startswith(f"{actor}:") else text
+        if self._bar is not None:
+            self._bar.update(self._row, completed=update["progress_percent"], description=text)
+        elif not err.is_terminal and not self._streaming:
+            err.print(f"{update['progress_percent']:5.1f} %  {text}", markup=False, soft_wrap=True)
+
+    def live(self, payload: Any) -> None:
+        """A live event."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+        self._streaming = True
+        err.file.write(live_text(payload))
+        err.file.flush()
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        if self._bar is not None:
+            self._bar.stop()
+        if self._streaming:
+            err.file.write("\n")
+
+
+def live_text(payload: Any) -> str:
+    """The text of a live event: of a token, of an A2A artifact's or message's parts; another one is a line of JSON."""
+    import json
+
+    if isinstance(payload, str):
+        return payload
+    if isinstance(payload, dict):
+        for key in ("token", "text", "delta", "content"):
+            if isinstance(payload.get(key), str):
+                found: str = payload[key]
+                return found
+        holder = (
+            payload.get("artifact_update", {}).get("artifact")
+            if "artifact_update" in payload
+            else payload.get("message")
+        )
+        if isinstance(holder, dict) and isinstance(holder.get("parts"), list):
+            return "".join(part["text"] for part in holder["parts"] if isinstance(part.get("text"), str))
+    return json.dumps(payload, ensure_ascii=False) + "\n"

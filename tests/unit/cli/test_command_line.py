@@ -1,0 +1,79 @@
+"""Every command ends with an exit code that says what happened, and with one line where it failed."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ASYA = Path(sys.executable).parent / "asya"
+
+
+def asya(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as a shell would."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ASYA_")}
+    return subprocess.run(
+        [str(ASYA), *words], capture_output=True, text=True, env=kept | variables, timeout=30, check=False
+    )
+
+
+def test_help_names_every_command() -> None:
+    done = asya("--help")
+    assert done.returncode == 0
+    for command in ("dev", "serve", "actor", "migrate", "tool", "task"):
+        assert f"\n  {command} " in done.stdout
+
+
+def test_help_imports_nothing_heavy() -> None:
+    heavy = ("aiohttp", "asyncpg", "pydantic", "kopf", "yaml", "rich.console")
+    code = f"import sys, asya_cli.main; print([m for m in {heavy!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_help_answers_at_once() -> None:
+    asya("--help")
+    best = min(_seconds_of_help() for _ in range(5))
+    # Idle it takes 0.16 s; the bound leaves room for a busy machine, and is far below what one heavy import adds.
+    assert best < 0.6
+
+
+def _seconds_of_help() -> float:
+    began = time.perf_counter()
+    asya("--help")
+    return time.perf_counter() - began
+
+
+@pytest.mark.parametrize(
+    ("words", "variables", "code", "complaint"),
+    [
+        (["serve"], {}, 2, "ASYA_GATEWAY_MODE: expected one of api, mesh, testing"),
+        (["serve"], {"ASYA_GATEWAY_MODE": "api", "ASYA_MCP_API_KEY": "s"}, 2, "ASYA_MCP_API_KEY: "),
+        (["migrate"], {}, 2, "ASYA_DATABASE_URL: expected"),
+        (["migrate"], {"ASYA_DATABASE_URL": "postgresql://x@127.0.0.1:1/x"}, 3, "the database cannot be reached"),
+        (["tool", "list"], {"ASYA_URL": "http://127.0.0.1:1"}, 3, "no gateway answers at http://127.0.0.1:1"),
+        (["tool", "call", "x"], {"ASYA_URL": "http://127.0.0.1:1"}, 3, "no gateway answers"),
+        (["task", "get", "x"], {"ASYA_URL": "http://127.0.0.1:1"}, 3, "no gateway answers"),
+        (["task", "watch", "x"], {"ASYA_URL": "not a url"}, 2, "ASYA_URL"),
+        (["dev", "/nowhere/at/all"], {}, 2, "/nowhere/at/all: no such folder"),
+        (["dev", "/"], {}, 2, "/flows.yaml: no such file"),
+    ],
+)
+def test_a_failure_is_one_line_and_an_exit_code(
+    words: list[str], variables: dict[str, str], code: int, complaint: str
+) -> None:
+    done = asya(*words, **variables)
+    assert done.returncode == code, done.stderr
+    assert done.stderr.startswith("error: ")
+    assert complaint in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert done.stdout == ""
+
+
+def test_debug_shows_where_it_failed() -> None:
+    done = asya("--debug", "tool", "list", ASYA_URL="http://127.0.0.1:1")
+    assert done.returncode == 3
+    assert "Traceback (most recent call last)" in done.stderr
+    assert done.stderr.strip().splitlines()[-1].startswith("error: no gateway answers")

@@ -1,0 +1,90 @@
+"""Settings that make no sense are told in the words of the environment, before anything is started."""
+
+import pytest
+
+from asya_cli.environment import read_settings
+from asya_cli.errors import ExitCode, UsageProblem
+from asya_gateway.settings import UNHONOURED, Mode
+
+DATABASE = "postgresql://asya@localhost/asya"
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the shell that runs the tests."""
+    import os
+
+    for name in list(os.environ):
+        if name.startswith("ASYA_"):
+            monkeypatch.delenv(name)
+
+
+def refused(monkeypatch: pytest.MonkeyPatch, **variables: str) -> str:
+    """The complaint about an environment."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UsageProblem) as caught:
+        read_settings()
+    assert caught.value.code is ExitCode.USAGE
+    assert "\n" not in caught.value.message
+    return caught.value.message
+
+
+def test_a_missing_mode_is_told_with_the_allowed_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert refused(monkeypatch) == "ASYA_GATEWAY_MODE: expected one of api, mesh, testing; it is not set"
+
+
+@pytest.mark.parametrize("mode", ["", "both", "API", "api "])
+def test_an_unknown_mode_is_told_with_the_allowed_ones(monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+    assert refused(monkeypatch, ASYA_GATEWAY_MODE=mode).startswith(
+        "ASYA_GATEWAY_MODE: expected one of api, mesh, testing; "
+    )
+
+
+@pytest.mark.parametrize("name", UNHONOURED)
+def test_a_variable_that_promises_authentication_stops_the_start(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    message = refused(monkeypatch, ASYA_GATEWAY_MODE="api", ASYA_DATABASE_URL=DATABASE, **{name: "x"})
+    assert message.startswith(f"{name}: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("ASYA_GATEWAY_PORT", "abc", "valid integer"),
+        ("ASYA_GATEWAY_PORT", "70000", "less than or equal to 65535"),
+        ("ASYA_DB_MAX_CONNS", "0", "greater than or equal to 2"),
+        ("ASYA_TRANSPORT", "pigeon", "'postgres' or 'rabbitmq'"),
+        ("ASYA_DEFAULT_TIMEOUT", "soon", "a duration such as 10s"),
+        ("ASYA_LOG_FORMAT", "xml", "'json' or 'text'"),
+    ],
+)
+def test_a_wrong_value_is_told_with_what_was_expected(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, expected: str
+) -> None:
+    message = refused(monkeypatch, ASYA_GATEWAY_MODE="api", ASYA_DATABASE_URL=DATABASE, **{name: value})
+    assert message.startswith(f"{name}: expected ")
+    assert expected in message
+    assert repr(value) in message
+
+
+def test_every_wrong_variable_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    message = refused(monkeypatch, ASYA_GATEWAY_MODE="mesh", ASYA_GATEWAY_PORT="x", ASYA_BATCH_ROWS="y")
+    assert "ASYA_GATEWAY_PORT: " in message
+    assert "ASYA_BATCH_ROWS: " in message
+
+
+def test_a_missing_database_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert refused(monkeypatch, ASYA_GATEWAY_MODE="api").startswith("ASYA_DATABASE_URL: expected a PostgreSQL URL")
+
+
+def test_rabbitmq_needs_its_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    message = refused(monkeypatch, ASYA_GATEWAY_MODE="api", ASYA_DATABASE_URL=DATABASE, ASYA_TRANSPORT="rabbitmq")
+    assert message.startswith("ASYA_RABBITMQ_URL: ")
+
+
+def test_given_settings_beat_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASYA_GATEWAY_MODE", "api")
+    monkeypatch.setenv("ASYA_DATABASE_URL", "postgresql://elsewhere/x")
+    settings = read_settings(gateway_mode="testing", database_url=DATABASE)
+    assert settings.gateway_mode is Mode.TESTING
+    assert settings.database_url == DATABASE

@@ -1,0 +1,69 @@
+"""Databases of `asya dev`: one for each project, one run at a time, nothing left behind."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from asya_cli.dev import folders
+from asya_cli.dev.folders import hold_folder, state_folder
+from asya_cli.errors import CliError
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A state folder of the test's own, for root and for everybody else."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr(folders, "ROOTS_STATE", tmp_path / "state")
+    (tmp_path / "state").mkdir()
+    return tmp_path / "state"
+
+
+def test_a_project_gets_the_same_folder_again(tmp_path: Path) -> None:
+    first, own = hold_folder(tmp_path / "project", ephemeral=False)
+    first.release()
+    second, own_again = hold_folder(tmp_path / "project", ephemeral=False)
+    second.release()
+    assert own
+    assert own_again
+    assert first.path == second.path
+    assert first.path.is_relative_to(state_folder())
+
+
+def test_projects_of_the_same_name_do_not_share_a_folder(tmp_path: Path) -> None:
+    held = [hold_folder(tmp_path / parent / "project", ephemeral=False)[0] for parent in ("a", "b")]
+    for folder in held:
+        folder.release()
+    assert held[0].path != held[1].path
+
+
+def test_a_second_run_of_a_project_gets_an_ephemeral_folder(tmp_path: Path) -> None:
+    first, _ = hold_folder(tmp_path / "project", ephemeral=False)
+    second, own = hold_folder(tmp_path / "project", ephemeral=False)
+    assert not own
+    assert second.ephemeral
+    assert second.path != first.path
+    second.release()
+    assert not second.path.exists()
+    first.release()
+    assert first.path.exists()
+
+
+def test_ephemeral_folders_of_killed_runs_are_removed_and_held_ones_are_not(tmp_path: Path, state: Path) -> None:
+    living, _ = hold_folder(tmp_path, ephemeral=True)
+    abandoned = state_folder() / "ephemeral-of-a-killed-run"
+    abandoned.mkdir()
+    (abandoned / "lock").touch()
+    fresh, _ = hold_folder(tmp_path, ephemeral=True)
+    assert not abandoned.exists()
+    assert living.path.exists()
+    fresh.release()
+    living.release()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a folder somebody else's")
+def test_a_state_folder_of_somebody_else_is_refused(state: Path) -> None:
+    folder = state_folder()
+    os.chown(folder, 65534, 65534)
+    with pytest.raises(CliError, match="belongs to another user"):
+        state_folder()
