@@ -25,7 +25,6 @@ def actor(
     """
     from asya_actor.app import main
     from asya_actor.settings import SettingsError, crew_settings, worker_settings
-
     from asya_cli.errors import UsageProblem
 
     given = {"actor_name": name, "handler": handler, "actor_concurrency": concurrency}

@@ -135,7 +135,7 @@ def looks_around(payload: Any) -> Iterator[Any]:
         "curr": (yield "GET", ".route.curr"),
     }
     yield "SET", ".headers.x-seen", True
-    yield 'SET', '.headers["x seen"]', {"deep": [1]}
+    yield "SET", '.headers["x seen"]', {"deep": [1]}
     yield "SET", '.headers["x seen"].deep[0]', 2
     found["seen"] = yield "GET", '.headers["x seen"]'
     try:
@@ -148,10 +148,14 @@ def looks_around(payload: Any) -> Iterator[Any]:
 
 def asks(payload: dict[str, Any]) -> Iterator[Any]:
     """Pauses from an actor of its own."""
-    yield "SET", ".headers.x-asya-pause", {
-        "prompt": "Approve?",
-        "fields": [{"name": "approved", "type": "boolean", "payload_key": "/order/approved"}],
-    }
+    yield (
+        "SET",
+        ".headers.x-asya-pause",
+        {
+            "prompt": "Approve?",
+            "fields": [{"name": "approved", "type": "boolean", "payload_key": "/order/approved"}],
+        },
+    )
     yield payload
 
 
