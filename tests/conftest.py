@@ -11,12 +11,17 @@ import uuid
 from collections.abc import Iterator
 from typing import NoReturn
 
+import hypothesis
 import pytest
 
 from tests.servers.databases import create_template, execute, with_database
 from tests.servers.postgres import PostgresServer
 from tests.servers.processes import ServerUnavailable
 from tests.servers.rabbitmq import RabbitNode
+
+# Examples are the same in each run, and none is judged by how long it took on a busy machine.
+hypothesis.settings.register_profile("asya", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("asya")
 
 
 def _missing(reason: ServerUnavailable) -> NoReturn:
