@@ -110,6 +110,7 @@ async def test_a_childs_bad_ids_are_refused(gateway: Gateway, field: str, bad: A
     [
         ("/mesh/t/progress", {"status": "nonsense"}, "status"),
         ("/mesh/t/progress", {"id": "u", "status": "received"}, "id"),
+        ("/mesh/t/progress", {"pause_metadata": {"schema": {"type": "nonsense"}}}, "pause_metadata.schema"),
         ("/mesh/t/final", {"status": "running"}, "status"),
         ("/mesh/t/final", {"id": "u", "status": "succeeded"}, "id"),
         ("/mesh/t/final", {"status": "failed", "class": "nonsense"}, "class"),
