@@ -26,7 +26,7 @@ def loads(text: bytes | str, *, max_depth: int = MAX_DEPTH) -> Any:
     try:
         if isinstance(text, bytes):
             text = text.decode("utf-8")
-        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        value = _DECODER.decode(text)
     except RecursionError:
         raise InvalidJSON(f"nested deeper than {max_depth} levels") from None
     except UnicodeDecodeError as error:
@@ -64,6 +64,10 @@ def _finite(digits: str) -> float:
     if number in (float("inf"), float("-inf")):
         raise ValueError(f"number out of range: {digits[:40]}")
     return number
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+"""Made once: making one costs as much as decoding a small document."""
 
 
 def _deeper_than(value: Any, limit: int) -> bool:

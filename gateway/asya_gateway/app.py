@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from asya_gateway.domain.flows import FlowRegistry
 from asya_gateway.domain.tasks import Tasks
@@ -118,6 +119,7 @@ async def serve(
         # aiohttp waits this long for the handler, and as long again before it cancels it.
         shutdown_timeout=settings.drain_timeout / 2,
     )
+    logging.getLogger("aiohttp.server").addFilter(_malformed_is_no_error)
     await runner.setup()
     try:
         site = web.TCPSite(runner, settings.gateway_host, settings.gateway_port, backlog=BACKLOG)
@@ -136,6 +138,14 @@ async def serve(
                 await runner.cleanup()
     finally:
         await runner.cleanup()
+
+
+def _malformed_is_no_error(record: logging.LogRecord) -> bool:
+    """Keep aiohttp from logging a traceback for every request that is no HTTP; its sender was told 400."""
+    if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
+        log.debug("malformed request: %s", record.exc_info[1].message)
+        return False
+    return True
 
 
 def stop_on_signals() -> asyncio.Event:

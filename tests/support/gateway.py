@@ -2,20 +2,19 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
-import jsonschema_rs
 from aiohttp import web
 
 from asya_crds import jsontext
 from asya_crds.flow import Flow
 from asya_gateway.app import build_app, serve
-from asya_gateway.domain.errors import Violation
-from asya_gateway.domain.flows import ArgumentCheck, FlowRegistry, FlowTable, ServedFlow
+from asya_gateway.domain.flows import FlowRegistry, FlowTable, ServedFlow
 from asya_gateway.domain.tasks import TaskRules, Tasks
+from asya_gateway.registry.schemas import compile_schema
 from asya_gateway.settings import Settings
 from tests.support.storage import Running, make_storage
 
@@ -127,18 +126,6 @@ class Reader:
         while event := await self.next():
             found.append(event)
         return found
-
-
-def compile_schema(schema: Mapping[str, Any]) -> ArgumentCheck:
-    validator = jsonschema_rs.validator_for(dict(schema))
-
-    def check(value: Any) -> Sequence[Violation]:
-        return [
-            Violation("".join(f"/{part}" for part in error.instance_path), error.message)
-            for error in validator.iter_errors(value)
-        ]
-
-    return check
 
 
 def make_flows(flows: Iterable[Mapping[str, Any]] = FLOWS) -> FlowRegistry:

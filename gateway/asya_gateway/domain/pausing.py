@@ -61,7 +61,7 @@ def schema_of(fields: list[dict[str, Any]]) -> dict[str, Any]:
     for field in fields:
         part: dict[str, Any] = {"type": field.get("type", "string")}
         if field.get("prompt"):
-            part["description"] = field["prompt"]
+            part["description"] = str(field["prompt"])
         if field.get("options"):
             part["enum"] = field["options"]
         if field.get("default") is not None:

@@ -12,7 +12,7 @@ from typing import Any
 from asya_crds import jsontext
 from asya_crds.envelope import Envelope, Route
 from asya_crds.naming import HEADER_FLOW, HEADER_GATEWAY_URL
-from asya_gateway.domain.errors import Conflict, InvalidArguments, TaskNotFound, TooLarge
+from asya_gateway.domain.errors import Conflict, InvalidArguments, InvalidInput, TaskNotFound, TooLarge
 from asya_gateway.domain.flows import ArgumentCheck, ServedFlow
 from asya_gateway.domain.following import follow
 from asya_gateway.domain.ids import new_task_id
@@ -258,10 +258,18 @@ class Tasks:
             return await self._store.finish(report)
 
     async def pause(self, report: PauseReport) -> ProgressAnswer:
-        """Take a question; the clock stops."""
+        """Take a question; the clock stops. Raises InvalidInput."""
         about(report.task_id)
         with self._spans.verb("pause", report.task_id):
-            return await self._store.pause(report)
+            return await self._store.pause(self._answerable(report))
+
+    def _answerable(self, report: PauseReport) -> PauseReport:
+        """Refuse a question whose schema no answer could be held against. Raises InvalidInput."""
+        try:
+            self._compile_schema(report.pause.schema)
+        except ValueError as error:
+            raise InvalidInput(str(error), field="pause_metadata.schema") from None
+        return report
 
     async def announce(self, child: ChildAnnouncement) -> None:
         """Take a fan-out's child."""

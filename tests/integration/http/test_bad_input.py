@@ -1,5 +1,6 @@
 """Bad input gets a clear 4xx that names the field, and nothing is stored (issue: "Bad input")."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -110,6 +111,7 @@ async def test_a_childs_bad_ids_are_refused(gateway: Gateway, field: str, bad: A
     [
         ("/mesh/t/progress", {"status": "nonsense"}, "status"),
         ("/mesh/t/progress", {"id": "u", "status": "received"}, "id"),
+        ("/mesh/t/progress", {"pause_metadata": {"schema": {"type": "nonsense"}}}, "pause_metadata.schema"),
         ("/mesh/t/final", {"status": "running"}, "status"),
         ("/mesh/t/final", {"id": "u", "status": "succeeded"}, "id"),
         ("/mesh/t/final", {"status": "failed", "class": "nonsense"}, "class"),
@@ -196,6 +198,16 @@ async def test_a_body_compressed_wrongly_is_400(gateway: Gateway) -> None:
     headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
     async with gateway.session.post(gateway.url + "/mesh/t/fly", data=b"not gzip", headers=headers) as response:
         assert response.status == 400
+
+
+async def test_what_is_no_http_is_400_and_no_error_of_ours(gateway: Gateway, caplog: pytest.LogCaptureFixture) -> None:
+    host, port = gateway.url.removeprefix("http://").split(":")
+    for request in (b"GET / HTTP/1.1\r\nHost: x\r\nX: \0\r\n\r\n", b"\x16\x03\x01 nonsense\r\n\r\n"):
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(request)
+        assert (await reader.readline()).startswith((b"HTTP/1.1 400", b"HTTP/1.0 400"))
+        writer.close()
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 async def test_unknown_routes_and_methods_say_so_in_the_right_form(gateway: Gateway) -> None:

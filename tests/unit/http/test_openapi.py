@@ -5,13 +5,11 @@ import re
 import pytest
 from aiohttp import web
 
-from asya_gateway.app import build_app
-from asya_gateway.domain.tasks import TaskRules, Tasks
-from asya_gateway.protocols.http.openapi import HEALTH_PATHS, merged
+from asya_gateway.program import Gateway
+from asya_gateway.protocols.http.openapi import HEALTH_PATHS, merged, routed
 from asya_gateway.protocols.mesh.openapi import PATHS as MESH_PATHS
 from asya_gateway.protocols.rest.openapi import PATHS as REST_PATHS
-from tests.support.gateway import compile_schema, make_flows, make_settings
-from tests.support.storage import make_storage
+from tests.support.gateway import make_settings
 
 PATHS = {"api": REST_PATHS, "mesh": MESH_PATHS, "testing": merged(REST_PATHS, MESH_PATHS)}
 MCP = "/mcp"
@@ -20,25 +18,29 @@ METHODS = {"get", "post", "put", "delete", "patch"}
 
 
 def _application(mode: str) -> web.Application:
-    storage = make_storage("postgresql://127.0.0.1:1/nowhere").storage
-    tasks = Tasks(storage.tasks, storage.feed, storage.fly, TaskRules("http://mesh"), compile_schema)
-    return build_app(make_settings(gateway_mode=mode), tasks, make_flows())
+    return Gateway(make_settings(gateway_mode=mode, database_url="postgresql://127.0.0.1:1/nowhere")).web()
 
 
 @pytest.mark.parametrize("mode", PATHS)
 async def test_every_route_is_described_and_every_description_is_a_route(mode: str) -> None:
-    routed = {
+    application = _application(mode)
+    routes = {
         (re.sub(r"\{(\w+):[^}]*\}", r"{\1}", route.resource.canonical), route.method.lower())
-        for route in _application(mode).router.routes()
+        for route in application.router.routes()
         if route.resource is not None and route.method != "HEAD" and route.resource.canonical != MCP
     }
     described = {
         (path, method)
-        for path, item in merged(HEALTH_PATHS, PATHS[mode]).items()
+        for path, item in routed(application, merged(HEALTH_PATHS, PATHS[mode])).items()
         for method in item
         if method in METHODS
     }
-    assert routed == described
+    assert routes == described
+
+
+def test_every_description_is_of_a_route_of_the_whole_program() -> None:
+    described = merged(HEALTH_PATHS, PATHS["testing"])
+    assert routed(_application("testing"), described) == described
 
 
 def test_operations_have_names_of_their_own() -> None:

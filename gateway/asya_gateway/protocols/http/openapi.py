@@ -1,5 +1,6 @@
 """GET /openapi.json: an OpenAPI 3.1 description, put together from what each protocol folder says of its routes."""
 
+import re
 from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
@@ -9,6 +10,7 @@ from aiohttp import web
 from asya_crds import jsontext
 from asya_crds.naming import ID_PATTERN
 from asya_gateway.domain.status import ActorState, TaskStatus
+from asya_gateway.domain.task import JsonText
 from asya_gateway.protocols.http.answers import json_response
 
 Json = dict[str, Any]
@@ -231,6 +233,15 @@ def merged(*parts: Paths) -> Paths:
     return found
 
 
+_FLOWS: Json = {
+    "type": "object",
+    "required": ["generation", "flows", "problems"],
+    "properties": {
+        "generation": {"type": "integer"},
+        "flows": {"type": "array", "items": {"type": "object"}},
+        "problems": {"type": "array", "items": {"type": "object"}},
+    },
+}
 HEALTH_PATHS: Paths = {
     "/health": {
         "get": {
@@ -246,6 +257,13 @@ HEALTH_PATHS: Paths = {
             "responses": {"200": text_answer("It does."), "503": text_answer("It is starting or draining.")},
         }
     },
+    "/health/flows": {
+        "get": {
+            "operationId": "flows",
+            "summary": "Which flows this process serves, which it leaves out, and why.",
+            "responses": {"200": answer("The flows.", _FLOWS), **errors()},
+        }
+    },
     "/openapi.json": {
         "get": {
             "operationId": "openapi",
@@ -257,10 +275,18 @@ HEALTH_PATHS: Paths = {
 
 
 def register(app: web.Application, paths: Paths) -> None:
-    """Serve the description of these paths, which is made once."""
-    text = jsontext.dumps(description(merged(HEALTH_PATHS, paths)))
+    """Serve the description of those paths that this process routes; called once all routes are known."""
+    document: list[JsonText] = []
 
     async def openapi(_request: web.Request) -> web.Response:
-        return json_response(text)
+        if not document:
+            document.append(jsontext.dumps(description(routed(app, merged(HEALTH_PATHS, paths)))))
+        return json_response(document[0])
 
     app.router.add_get("/openapi.json", openapi)
+
+
+def routed(app: web.Application, paths: Paths) -> Paths:
+    """The items of paths that the application has a route for."""
+    known = {re.sub(r"\{(\w+):[^}]*\}", r"{\1}", resource.canonical) for resource in app.router.resources()}
+    return {path: item for path, item in paths.items() if path in known}

@@ -17,6 +17,7 @@ from asya_gateway.protocols.http.openapi import (
     ref,
 )
 from asya_gateway.protocols.mesh.events import SILENT_PHASES, UNIFIED_ENDS
+from asya_gateway.protocols.mesh.registry_openapi import REGISTRY_PATHS
 
 _STATUS_OK: Json = {"type": "object", "required": ["status"], "properties": {"status": {"const": "ok"}}}
 _MEASURE: Json = {"type": ["number", "null"], "minimum": 0, "maximum": 1e15}
@@ -238,6 +239,7 @@ def _unified(suffix: str) -> Json:
 
 
 PATHS: Paths = {
+    **REGISTRY_PATHS,
     "/mesh": {"post": _child("announceChild", _CHILD, "Announce a fan-out's child, which the caller sends itself.")},
     "/mesh/{id}": {
         "parameters": [PATH_ID],

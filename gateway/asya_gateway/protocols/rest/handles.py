@@ -14,6 +14,11 @@ def task_path(task_id: str) -> str:
     return f"/tasks/{quote(task_id, safe='')}"
 
 
+def stream_path(task_id: str) -> str:
+    """Where a task is streamed."""
+    return f"/stream/{quote(task_id, safe='')}"
+
+
 def handle_json(task_id: str, public_url: str, message: str = CREATED_MESSAGE) -> JsonText:
     """An MCP CallToolResult whose text is the JSON {task_id, message, status_url, stream_url}; the URLs are
     absolute where the gateway knows its public one."""
@@ -23,7 +28,7 @@ def handle_json(task_id: str, public_url: str, message: str = CREATED_MESSAGE) -
             "task_id": task_id,
             "message": message,
             "status_url": base + task_path(task_id),
-            "stream_url": f"{base}/stream/{quote(task_id, safe='')}",
+            "stream_url": base + stream_path(task_id),
         }
     )
     return jsontext.dumps({"content": [{"type": "text", "text": inner}], "isError": False})
