@@ -60,7 +60,8 @@ async def test_the_stream_carries_progress_and_then_the_answer(gateway: Gateway,
 
 
 async def test_without_a_token_there_is_no_progress(gateway: Gateway, actor: Actor) -> None:
-    """patterns/progress: notifications 'MUST only reference tokens that were provided in an active request'."""
+    """patterns/progress: 'Progress notifications MUST only reference tokens that ... Were provided in an
+    active request'."""
     async with calling(gateway, "anything") as call:
         await actor.serve({})
         assert len((await call)[1]) == 1
@@ -242,7 +243,7 @@ async def test_a_call_whose_wait_is_over_says_that_the_task_goes_on(database_url
 
 
 async def test_closing_the_stream_cancels_the_task(gateway: Gateway, actor: Actor) -> None:
-    """patterns/cancellation: 'closing the response stream ... MUST be treated as cancellation'."""
+    """patterns/cancellation: 'The server MUST treat a client disconnect as cancellation of that request.'"""
     async with calling(gateway, "anything") as call:
         task_id, _ = await actor.take()
         call.cancel()
@@ -282,7 +283,7 @@ async def test_too_many_streams_leave_no_task_behind(database_url: str) -> None:
 
 
 async def test_the_trace_context_reaches_the_envelope(gateway: Gateway, actor: Actor) -> None:
-    """basic, "_meta": traceparent and tracestate 'MUST follow the W3C Trace Context format'."""
+    """basic, "_meta": 'their values MUST follow W3C Trace Context'."""
     parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     params = {"name": "anything", "_meta": {"traceparent": parent, "tracestate": "a=1,b=2"}}
     body = stateless_body("tools/call", params)

@@ -70,7 +70,7 @@ async def test_a_tool_shows_its_title_annotations_and_schemas_as_written(gateway
 
 
 async def test_an_unknown_resource_is_named_in_the_error(gateway: Gateway) -> None:
-    """SEP-2164: 'Resource not found: -32602 ... data: {uri}'."""
+    """SEP-2164 and server/resources, "Error Handling": -32602 with the uri in `data`."""
     status, answer = await ask(gateway, "resources/read", {"uri": "test://nothing"})
     assert (status, answer["error"]["code"], answer["error"]["data"]) == (400, -32602, {"uri": "test://nothing"})
 
@@ -127,7 +127,7 @@ async def test_a_subscription_is_acknowledged_first_and_hears_of_changed_tools(g
 
 
 async def test_a_subscription_to_nothing_hears_nothing(gateway: Gateway) -> None:
-    """Same place: 'MUST NOT send notification types the client has not requested'."""
+    """Same place: 'The server MUST NOT send notification types the client has not explicitly requested.'"""
     body = stateless_body("subscriptions/listen", {"notifications": {}})
     async with open_post(gateway, body, stateless_headers(body)) as response:
         reader = Reader(response)
@@ -140,14 +140,16 @@ async def test_a_subscription_to_nothing_hears_nothing(gateway: Gateway) -> None
 
 
 async def test_a_subscription_ends_with_its_result_when_the_pod_drains(gateway: Gateway) -> None:
-    """Same place: a server that ends a subscription 'SHOULD send the response'; the stream then closes."""
+    """Same place, "Graceful Closure": 'it SHOULD respond to the original subscriptions/listen request with a completion
+    result before closing the stream'."""
     body = stateless_body("subscriptions/listen", {"notifications": {"toolsListChanged": True}})
     async with open_post(gateway, body, stateless_headers(body)) as response:
         reader = Reader(response)
         await reader.next()
         gateway.stop.set()
-        async with asyncio.timeout(10):
-            await reader.all()
+        last = (await reader.all())[-1].data
+    conforms(last, "SubscriptionsListenResultResponse")
+    assert last["result"]["_meta"]["io.modelcontextprotocol/subscriptionId"] == 1
 
 
 @pytest.mark.parametrize("params", [{}, {"notifications": []}, {"notifications": {"toolsListChanged": "yes"}}])

@@ -52,7 +52,7 @@ async def test_a_body_that_calls_itself_a_form_is_415(gateway: Gateway) -> None:
 
 @pytest.mark.parametrize("body", [b"{", b"", b"\xff\xfe", b'{"a":NaN}', b"[" * 200 + b"]" * 200])
 async def test_what_is_no_json_is_a_parse_error_without_an_id(gateway: Gateway, body: bytes) -> None:
-    """JSON-RPC 2.0, 5.1: '-32700 Parse error'; basic, "Responses": an id that could not be read is left out."""
+    """JSON-RPC 2.0, 5.1: -32700 is a parse error; basic, "Responses": an id that could not be read is left out."""
     status, answer = await post(gateway, body, {"Accept": BOTH, "MCP-Protocol-Version": LATEST})
     assert (status, answer["error"]["code"], "id" in answer) == (400, -32700, False)
     conforms(answer, "JSONRPCErrorResponse")
@@ -82,7 +82,7 @@ async def test_what_is_no_json_is_a_parse_error_without_an_id(gateway: Gateway, 
     ],
 )
 async def test_what_is_no_request_is_invalid(gateway: Gateway, body: Any) -> None:
-    """transports/streamable-http: 'The body of the POST request MUST be a single JSON-RPC request or notification'."""
+    """transports/streamable-http: 'The body of the HTTP POST MUST be a single JSON-RPC request or notification.'"""
     headers = {"Accept": BOTH, "MCP-Protocol-Version": LATEST, "Mcp-Method": "tools/list"}
     status, answer = await post(gateway, body, headers)
     assert (status, answer["error"]["code"]) == (400, -32600)
@@ -105,7 +105,8 @@ async def test_what_is_no_request_is_invalid(gateway: Gateway, body: Any) -> Non
     ],
 )
 async def test_a_broken_envelope_is_400_invalid_params(gateway: Gateway, meta: Any) -> None:
-    """basic, "_meta": 'If any required field is missing ... -32602 (Invalid params) ... HTTP 400 Bad Request'."""
+    """basic, "_meta": 'A request missing any required field is malformed; the server MUST reject it with JSON-RPC error
+    code -32602 (Invalid params). On HTTP, the response status MUST be 400 Bad Request.'"""
     body = message("tools/list", None if meta is None else {"_meta": meta})
     headers = {"Accept": BOTH, "MCP-Protocol-Version": LATEST, "Mcp-Method": "tools/list"}
     status, answer = await post(gateway, body, headers)
@@ -150,7 +151,7 @@ async def test_a_header_that_comes_twice_is_a_mismatch(gateway: Gateway) -> None
 
 
 async def test_a_name_may_come_encoded(gateway: Gateway) -> None:
-    """ "Value Encoding": 'Servers ... MUST decode the value before comparing'."""
+    """ "Value Encoding": 'servers MUST decode an encoded Mcp-Name or Mcp-Param-{Name} value before comparing it'."""
     name = base64.b64encode(b"missing").decode()
     _, answer = await ask(gateway, "tools/call", {"name": "missing"}, Mcp_Name=f"=?base64?{name}?=")
     assert answer["error"]["code"] == -32602
@@ -158,7 +159,8 @@ async def test_a_name_may_come_encoded(gateway: Gateway) -> None:
 
 @pytest.mark.parametrize("version", ["2099-01-01", "draft", "v" * 5000])
 async def test_a_version_that_is_not_served_is_refused_with_those_that_are(gateway: Gateway, version: str) -> None:
-    """basic/versioning: '-32022 ... data: {supported, requested}'; a client then takes one of them."""
+    """transports/streamable-http: 'it MUST respond with 400 Bad Request and an UnsupportedProtocolVersionError
+    listing its supported versions'."""
     body = stateless_body("tools/list", io__x=1, **{"io.modelcontextprotocol/protocolVersion": version})
     status, answer = await post(gateway, body, sent_as(body, MCP_Protocol_Version=version))
     assert (status, answer["error"]["code"]) == (400, -32022)
@@ -181,7 +183,7 @@ async def test_a_handshake_version_in_a_stateless_envelope_is_refused(gateway: G
      "tasks/list", "tools/nothing", "m" * 128],
 )  # fmt: skip
 async def test_a_method_that_this_revision_lacks_is_404(gateway: Gateway, method: str) -> None:
-    """basic, "Error Codes": '-32601 ... MUST respond with HTTP status 404 Not Found'."""
+    """transports/streamable-http: 'it MUST respond with 404 Not Found and a JSON-RPC error with code -32601'."""
     status, answer = await ask(gateway, method)
     assert (status, answer["error"]["code"], answer["id"]) == (404, -32601, 1)
     assert len(answer["error"]["message"]) < 100
@@ -189,7 +191,7 @@ async def test_a_method_that_this_revision_lacks_is_404(gateway: Gateway, method
 
 @pytest.mark.parametrize("params", [{}, {"name": 7}, {"name": "shout", "arguments": [1]}, {"name": "n" * 3000}])
 async def test_a_malformed_call_is_invalid_params(gateway: Gateway, params: dict[str, Any]) -> None:
-    """server/tools, "Error Handling": 'Protocol Errors ... Unknown tools, malformed requests'."""
+    """server/tools, "Error Handling": protocol errors are 'Unknown tool' and 'Malformed requests'."""
     status, answer = await ask(gateway, "tools/call", params)
     assert (status, answer["error"]["code"]) == (400, -32602)
     assert len(answer["error"]["message"]) < 120
@@ -209,13 +211,14 @@ async def test_a_body_over_the_limit_is_413(gateway: Gateway) -> None:
 
 @pytest.mark.parametrize("method", ["notifications/cancelled", "notifications/anything"])
 async def test_a_notification_is_202_without_a_body(gateway: Gateway, method: str) -> None:
-    """transports/streamable-http: 'If the server accepts the notification ... 202 Accepted with no body'."""
+    """transports/streamable-http: 'If the server accepts it, the server MUST return HTTP status code 202 Accepted
+    with no body.'"""
     body = {"jsonrpc": "2.0", "method": method, "params": {"requestId": 1}}
     assert await post(gateway, body, {"Accept": BOTH, "MCP-Protocol-Version": LATEST}) == (202, None)
 
 
 async def test_a_notification_of_an_unknown_version_is_4xx(gateway: Gateway) -> None:
-    """Same place: 'If the server cannot accept the notification, it MUST return an HTTP error status code'."""
+    """Same place: 'If the server cannot accept it, it MUST return an HTTP error status code'."""
     body = {"jsonrpc": "2.0", "method": "notifications/x"}
     status, answer = await post(gateway, body, {"Accept": BOTH, "MCP-Protocol-Version": "2099-01-01"})
     assert (status, answer["error"]["code"]) == (400, -32022)

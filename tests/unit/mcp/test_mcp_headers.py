@@ -45,6 +45,13 @@ def test_base64_that_is_not_canonical_is_refused(payload: str) -> None:
         decoded(f"=?base64?{payload}?=", "Mcp-Name")
 
 
+@pytest.mark.parametrize("value", ["é", "a\x7f", "\x00", "=?base64?é?=", "a\nb"])
+def test_characters_that_no_header_may_hold_are_refused(value: str) -> None:
+    """Streamable HTTP, "Server Validation": 'A header value contains invalid characters.'"""
+    with pytest.raises(HeaderMismatch):
+        decoded(value, "Mcp-Param-A")
+
+
 def test_white_space_around_a_value_does_not_count() -> None:
     """RFC 9110, 5.5: a field value does not include leading or trailing whitespace."""
     assert single(headers_of(Mcp_Method=" \ttools/list "), "mcp-method") == "tools/list"

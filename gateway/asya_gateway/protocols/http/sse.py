@@ -110,13 +110,14 @@ class Streams:
         Its status is 200 from here on, so look up what may fail first. A domain error raised inside ends the
         stream with a comment, and a reader that is gone ends it in silence. A drain ends an impatient stream at
         once (its reader connects again and goes on); a patient one, which carries the only answer to a call, may
-        go on until drain_timeout. Raises StreamsExhausted.
+        go on until drain_timeout. Raises StreamsExhausted, and ConnectionError where the reader was gone before.
         """
         if len(self._open) >= self._limit:
             raise StreamsExhausted(f"expected at most {self._limit} open streams")
         response = web.StreamResponse(headers={**HEADERS, **(headers or {})})
         stream = EventStream(response, request, patient=patient)
         self._open.add(stream)
+        opened = False
         try:
             await response.prepare(request)
             # The headers travel with the first bytes of the body, and a reader must not wait for its first event
@@ -124,9 +125,10 @@ class Streams:
             await stream.write(OPENING)
             if self._draining and not patient:
                 stream.end()
+            opened = True
             yield stream
         except asyncio.CancelledError:
-            if not stream.ended_by_drain or stream.task is None or stream.task.uncancel() > 0:
+            if not opened or not stream.ended_by_drain or stream.task is None or stream.task.uncancel() > 0:
                 raise
             with suppress(ConnectionError):
                 await stream.write(FAREWELL)
@@ -135,8 +137,9 @@ class Streams:
             with suppress(ConnectionError):
                 await stream.write(BROKEN_OFF)
         except ConnectionError:
-            # The reader is gone, which is how most streams end.
-            pass
+            # The reader is gone, which is how most streams end; before there was a stream the caller must know.
+            if not opened:
+                raise
         finally:
             self._open.discard(stream)
 

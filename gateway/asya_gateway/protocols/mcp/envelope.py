@@ -40,7 +40,7 @@ def meta_of(params: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def read_envelope(params: Mapping[str, Any]) -> Envelope:
-    """Raises InvalidParams naming the key ("a server MUST reject a request that lacks a required field")."""
+    """Raises InvalidParams naming the key ("A request missing any required field is malformed")."""
     meta = meta_of(params)
     version, capabilities = meta.get(VERSION_KEY), meta.get(CAPABILITIES_KEY)
     if not isinstance(version, str):

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.flows import FlowTable
 from asya_gateway.protocols.http.jsonrpc import notification_text
 from asya_gateway.protocols.mcp.asking import Ask
@@ -16,7 +17,9 @@ TICK = 1.0
 
 
 async def listen(ask: Ask) -> "Listening":
-    """Raises InvalidParams."""
+    """Raises InvalidParams, and Unavailable while this pod drains, so that the client listens elsewhere."""
+    if ask.draining():
+        raise Unavailable("the gateway is restarting, listen again")
     wanted = ask.params.get("notifications")
     if not isinstance(wanted, Mapping):
         raise InvalidParams("notifications: expected an object")
@@ -27,9 +30,10 @@ async def listen(ask: Ask) -> "Listening":
 
 
 class Listening:
-    """An open subscription. Keeps the Held promise; a drain ends it at once, and its client listens elsewhere."""
+    """An open subscription. Keeps the Held promise. It sees a drain by itself, and ends with its result rather
+    than a torn stream ("Graceful Closure")."""
 
-    patient = False
+    patient = True
     needs_stream = True
 
     def __init__(self, ask: Ask, *, tools: bool) -> None:

@@ -19,7 +19,8 @@ NAME_HEADER = "Mcp-Name"
 NAMED_BY = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 """Methods that carry Mcp-Name, and the parameter that it repeats."""
 
-_SENTINEL = re.compile(r"=\?base64\?(.*)\?=", re.DOTALL)
+_SENTINEL = re.compile(r"=\?base64\?(.*)\?=")
+_SAFE = re.compile(r"[\t\x20-\x7e]*")
 
 Headers = CIMultiDictProxy[str]
 
@@ -35,7 +36,9 @@ def single(headers: Headers, name: str) -> str | None:
 
 def decoded(value: str, name: str) -> str:
     """A header's value with the sentinel `=?base64?…?=` undone ("Value Encoding"); without both its ends a value
-    is literal. Raises HeaderMismatch for base64 or UTF-8 that is none."""
+    is literal. Raises HeaderMismatch for characters that no header may hold, and base64 or UTF-8 that is none."""
+    if not _SAFE.fullmatch(value):
+        raise HeaderMismatch(f"{name}: expected visible ASCII, or the sentinel with base64")
     match = _SENTINEL.fullmatch(value)
     if match is None:
         return value
