@@ -84,6 +84,7 @@ class RegistryWatch:
             "flows": [
                 {
                     "name": served.flow.name,
+                    "actors": list(served.flow.actors),
                     "mcp": served.flow.mcp is not None,
                     "a2a": served.flow.a2a is not None,
                     "source": served.source,

@@ -141,7 +141,7 @@ async def test_a_lagging_mount_does_not_bring_old_flows_back(start_pod: StartPod
     assert late.watch.report()["file"]["state"] == "superseded"
     assert late.served == ["new"]
     path.write_text(flows("new"))
-    await until(lambda: late.watch.report()["file"]["state"] == "same")
+    await until(lambda: late.watch.report()["file"]["state"] == "served")
     assert late.generation == 2
 
 
