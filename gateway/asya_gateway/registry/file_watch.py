@@ -57,8 +57,8 @@ class FileWatch:
         """Read it and offer it to the row; True where the row took it."""
         try:
             mounted = await asyncio.to_thread(read_mounted, self._path, self._hash)
-        except NothingMounted as reason:
-            self._note(FileState(str(self._path), MISSING, None, f"{reason}; the last good flows stay"))
+        except NothingMounted as error:
+            self._note(FileState(str(self._path), MISSING, None, f"{error}; the last good flows stay"))
             return False
         if self._part is None or mounted.hash != self._hash:
             self._part = await asyncio.to_thread(_read, mounted)
