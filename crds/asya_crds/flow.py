@@ -66,11 +66,16 @@ MediaType = Annotated[str, AfterValidator(_check_media_type)]
 Tag = Annotated[str, Field(min_length=1, max_length=64)]
 
 
+def camel(name: str) -> str:
+    """The name as it is written in YAML: route_next is routeNext, and a2a stays what it is."""
+    return to_camel(name) if "_" in name else name
+
+
 class Contract(BaseModel):
     """Shared habits of everything users write: both spellings are read, camelCase is written, typos are refused."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", alias_generator=to_camel, validate_by_name=True, validate_by_alias=True
+        frozen=True, extra="forbid", alias_generator=camel, validate_by_name=True, validate_by_alias=True
     )
 
 
@@ -78,7 +83,7 @@ class ToolAnnotations(BaseModel):
     """Hints for clients (MCP, schema ToolAnnotations); hints that are not known yet are passed on."""
 
     model_config = ConfigDict(
-        frozen=True, extra="allow", strict=True, alias_generator=to_camel, validate_by_name=True, validate_by_alias=True
+        frozen=True, extra="allow", strict=True, alias_generator=camel, validate_by_name=True, validate_by_alias=True
     )
 
     title: str | None = Field(default=None, max_length=256)
@@ -212,9 +217,7 @@ class FlowSpec(Contract):
         return {
             key: value.model_dump(by_alias=True, exclude_unset=True) if isinstance(value, Contract) else value
             for key, value in (
-                (to_camel(name), getattr(self, name))
-                for name in type(self).model_fields
-                if name in self.model_fields_set
+                (camel(name), getattr(self, name)) for name in type(self).model_fields if name in self.model_fields_set
             )
             if value is not None
         }

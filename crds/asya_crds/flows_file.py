@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
-from asya_crds.flow import A2aExposure, Contract, Flow, McpExposure
+from asya_crds.flow import A2aExposure, Contract, Flow, McpExposure, camel
 from asya_crds.schema_walk import BrokenSchema
 from asya_crds.yaml_text import Mistake, Path, Unreadable, Yaml, parse
 
@@ -218,8 +217,8 @@ def _suggestion(path: Path) -> str:
     models: dict[object, type[Contract]] = {"mcp": McpExposure, "a2a": A2aExposure}
     model = models.get(path[0]) if len(path) > 1 else Flow
     known = [field.alias or name for name, field in model.model_fields.items()] if model is not None else []
-    if (written := str(path[-1])) not in known and to_camel(written) in known:
-        return f": it stands beside {to_camel(written)}, which is the same field"
+    if (written := str(path[-1])) not in known and camel(written) in known:
+        return f": it stands beside {camel(written)}, which is the same field"
     near = difflib.get_close_matches(written, known, n=1, cutoff=0.6)
     return f" (did you mean {near[0]}?)" if near else ""
 

@@ -29,14 +29,14 @@ def check_schema(schema: dict[str, Any]) -> None:
     if (depth := _depth(schema)) > MAX_SCHEMA_DEPTH:
         raise BrokenSchema(f"expected a schema of at most {MAX_SCHEMA_DEPTH} levels, got {depth} or more")
     try:
-        size = len(json.dumps(schema, ensure_ascii=False, allow_nan=False).encode("utf-8", "surrogatepass"))
+        text = json.dumps(schema, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise BrokenSchema(f"expected plain JSON: {error}") from None
-    if size > MAX_SCHEMA_BYTES:
+    if (size := len(text.encode("utf-8", "surrogatepass"))) > MAX_SCHEMA_BYTES:
         raise BrokenSchema(f"expected a schema of at most {MAX_SCHEMA_BYTES} bytes of JSON, got {size}")
     for problem in _problems(schema):
         raise problem
-    if (count := evaluations(schema)) > MAX_EVALUATIONS:
+    if (count := evaluations(schema, text)) > MAX_EVALUATIONS:
         raise BrokenSchema(
             f"expected that one value is held against at most {MAX_EVALUATIONS} subschemas, but anyOf, oneOf, "
             f"allOf and $ref multiply to {'more than can be counted' if count == float('inf') else int(count)}"

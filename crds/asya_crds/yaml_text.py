@@ -7,7 +7,7 @@ the gateway, the operator and the CLI still read flows.yaml by one piece of code
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 60
@@ -133,8 +133,7 @@ def _check_depth(loader: Loader) -> None:
         loader.dispose()
 
 
-@dataclass(frozen=True, slots=True)
-class _Built:
+class _Built(NamedTuple):
     value: Any
     size: int = 1
     depth: int = 1

@@ -253,7 +253,7 @@ async def forget_flows(database_url: str) -> None:
     try:
         await connection.execute(
             "UPDATE registry SET configmap_hash = NULL, superseded_hashes = '{}', configmap = DEFAULT,"
-            " operator_seen_at = NULL, generation = generation + 1"
+            " configmap_flows = DEFAULT, operator_seen_at = NULL, generation = generation + 1"
         )
     finally:
         await connection.close()

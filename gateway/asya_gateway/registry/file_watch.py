@@ -17,12 +17,12 @@ from asya_gateway.registry.files import Mounted, NothingMounted, read_mounted
 log = logging.getLogger(__name__)
 
 YAML = Yaml(yaml.CSafeLoader, yaml.YAMLError)
-MISSING = "missing"
+MISSING, SERVED = "missing", "served"
 
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """How the mounted file stands: a FileVerdict, or `missing` with the reason."""
+    """How the mounted file stands: served, operator, superseded or missing, and what that means."""
 
     path: str
     state: str
@@ -34,11 +34,11 @@ class FileState:
         return {"path": self.path, "state": self.state, "hash": self.hash, "reason": self.reason}
 
 
-_REASONS = {
-    FileVerdict.SAME: "it is what is served",
-    FileVerdict.TAKEN: "it is served from now on",
-    FileVerdict.OPERATOR: "the operator is alive and reads the ConfigMap itself",
-    FileVerdict.SUPERSEDED: "it holds an older text than what is served",
+_STATES = {
+    FileVerdict.SAME: (SERVED, "it is what is served"),
+    FileVerdict.TAKEN: (SERVED, "it is what is served"),
+    FileVerdict.OPERATOR: ("operator", "the operator is alive and reads the ConfigMap itself"),
+    FileVerdict.SUPERSEDED: ("superseded", "it holds an older text than what is served"),
 }
 
 
@@ -57,8 +57,8 @@ class FileWatch:
         """Read it and offer it to the row; True where the row took it."""
         try:
             mounted = await asyncio.to_thread(read_mounted, self._path, self._hash)
-        except NothingMounted as reason:
-            self._note(FileState(str(self._path), MISSING, None, f"{reason}; the last good flows stay"))
+        except NothingMounted as error:
+            self._note(FileState(str(self._path), MISSING, None, f"{error}; the last good flows stay"))
             return False
         if self._part is None or mounted.hash != self._hash:
             self._part = await asyncio.to_thread(_read, mounted)
@@ -68,7 +68,8 @@ class FileWatch:
             # Another text is in force than the one that this file was seen to replace, so the change that was
             # watched says nothing any more.
             self._former = None
-        self._note(FileState(str(self._path), offer.verdict.value, self._hash, _REASONS[offer.verdict]))
+        state, reason = _STATES[offer.verdict]
+        self._note(FileState(str(self._path), state, self._hash, reason))
         return offer.verdict is FileVerdict.TAKEN
 
     def _note(self, state: FileState) -> None:
@@ -76,7 +77,7 @@ class FileWatch:
         if state == self.state:
             return
         self.state = state
-        level = logging.WARNING if state.state in (MISSING, FileVerdict.SUPERSEDED) else logging.INFO
+        level = logging.WARNING if state.state in (MISSING, "superseded") else logging.INFO
         log.log(level, "flows file %s: %s", state.path, state.reason)
 
 

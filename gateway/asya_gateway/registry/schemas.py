@@ -32,8 +32,10 @@ _OPTIONS = {
 }
 
 
-def compile_schema(schema: Mapping[str, Any]) -> ArgumentCheck:
+def compile_schema(schema: Mapping[str, Any], *, known_good: bool = False) -> ArgumentCheck:
     """A check that returns every violation with its JSON Pointer, at most 50. Kept by the schema's hash.
+
+    `known_good` says that asya_crds.schema_rules was asked already, as it is for every Flow.
 
     Raises BrokenSchema (a ValueError) for what is no schema that can be used.
     """
@@ -43,7 +45,9 @@ def compile_schema(schema: Mapping[str, Any]) -> ArgumentCheck:
         if key in _kept:
             _kept.move_to_end(key)
             return _kept[key]
-    check = _compile(dict(schema))
+    if not known_good:
+        check_schema(dict(schema))
+    check = _compile(dict(schema), text)
     with _lock:
         _kept[key] = check
         while len(_kept) > KEPT_CHECKS:
@@ -55,10 +59,9 @@ _kept: OrderedDict[bytes, ArgumentCheck] = OrderedDict()
 _lock = threading.Lock()
 
 
-def _compile(schema: dict[str, Any]) -> ArgumentCheck:
-    check_schema(schema)
+def _compile(schema: dict[str, Any], text: str) -> ArgumentCheck:
     try:
-        return Search(schema, _OPTIONS, weight=max(1, int(evaluations(schema))))
+        return Search(schema, _OPTIONS, weight=max(1, int(evaluations(schema, text))))
     except ValidationError as error:
         raise _explained(error) from None
     except ValueError as error:

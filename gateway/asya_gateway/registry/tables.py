@@ -47,12 +47,12 @@ def _serve(entry: dict[str, Any]) -> ServedFlow | FlowProblem:
     except InvalidFlows as error:
         return FlowProblem(readable_name(raw), str(error), line, source)
     try:
-        check = compile_schema(flow.mcp.input_schema if flow.mcp else {})
+        check = compile_schema(flow.mcp.input_schema if flow.mcp else {}, known_good=True)
     except BrokenSchema as error:
         return FlowProblem(flow.name, f"mcp.inputSchema: {error}", line, source)
     if flow.mcp is not None and flow.mcp.output_schema is not None:
         try:
-            compile_schema(flow.mcp.output_schema)
+            compile_schema(flow.mcp.output_schema, known_good=True)
         except BrokenSchema as error:
             return FlowProblem(flow.name, f"mcp.outputSchema: {error}", line, source)
     return ServedFlow(flow, check, source, line)

@@ -64,12 +64,14 @@ class RegistryWatch:
             self._tasks.append(asyncio.create_task(watch, name="flows file"))
 
     async def stop(self) -> None:
-        """End, and take this pod off the list of those that serve."""
-        for task in self._tasks:
+        """End, and take this pod off the list of those that serve. May be called twice."""
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         if self._leave is not None:
             self._leave()
+            self._leave = None
         with suppress(Unavailable, TimeoutError):
             async with asyncio.timeout(_FAREWELL):
                 await self._store.leave(self._pod)
@@ -82,6 +84,7 @@ class RegistryWatch:
             "flows": [
                 {
                     "name": served.flow.name,
+                    "actors": list(served.flow.actors),
                     "mcp": served.flow.mcp is not None,
                     "a2a": served.flow.a2a is not None,
                     "source": served.source,

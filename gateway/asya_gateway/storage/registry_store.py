@@ -48,6 +48,7 @@ UPDATE registry SET operator_seen_at = clock_timestamp() WHERE epoch = $1 RETURN
 _WRITE = """
 UPDATE registry
 SET generation = generation + 1, configmap_hash = $1, superseded_hashes = $2, configmap = $3, resources = $4,
+    configmap_flows = coalesce($5, configmap_flows), resource_flows = coalesce($6, resource_flows),
     updated_at = clock_timestamp()
 RETURNING generation
 """
@@ -64,7 +65,7 @@ _FORGET = "DELETE FROM gateway_pods WHERE heartbeat_at < clock_timestamp() - int
 
 _STATE = f"""
 SELECT generation, epoch, {_AGE.format("operator_seen_at")} AS operator_age,
-       json_array_length(configmap -> 'flows') + json_array_length(resources -> 'flows') AS flows
+       configmap_flows + resource_flows AS flows
 FROM registry
 """
 
@@ -98,12 +99,11 @@ class PostgresRegistry:
 
     async def push(self, push: RegistryPush) -> Pushed:
         """Replace the parts that the push has; one that says nothing new makes no generation."""
-        resources = None if push.resources is None else _dump(push.resources)
         async with self._database.connection() as connection, connection.transaction():
             row = await _row(connection, f"{_READ} FOR UPDATE")
             _check_epoch(push.epoch, row.epoch)
             await connection.execute(_HEARTBEAT, push.epoch)
-            pushed = await _replace(connection, row, push.configmap, resources)
+            pushed = await _replace(connection, row, push.configmap, push.resources)
         if pushed.changed:
             self._bell.ring(CHANNEL, [News.CHANGED])
         return pushed
@@ -216,31 +216,38 @@ async def _row(connection: asyncpg.pool.PoolConnectionProxy, sql: str) -> Regist
 async def _replace(
     connection: asyncpg.pool.PoolConnectionProxy,
     row: RegistryRow,
-    part: ConfigMapPart | None,
-    resources: JsonText | None,
+    configmap: ConfigMapPart | None,
+    resources: ResourcesPart | None,
 ) -> Pushed:
     """Write what differs from the locked row; a part that is None stays."""
-    configmap, new_hash = (row.configmap, row.configmap_hash) if part is None else (_configmap(part, row), part.hash)
-    resources = row.resources if resources is None else resources
-    if (configmap, resources, new_hash) == (row.configmap, row.resources, row.configmap_hash):
+    configmap = None if configmap is None else _with_old_flows(configmap, row)
+    new_hash = row.configmap_hash if configmap is None else configmap.hash
+    texts = (_dump(configmap) or row.configmap, _dump(resources) or row.resources)
+    if (new_hash, *texts) == (row.configmap_hash, row.configmap, row.resources):
         return Pushed(row.generation, changed=False)
     replaced = row.configmap_hash if new_hash != row.configmap_hash else None
     generation: int = await connection.fetchval(
-        _WRITE, new_hash, supersede(row.superseded, replaced), configmap, resources
+        _WRITE, new_hash, supersede(row.superseded, replaced), *texts, _count(configmap), _count(resources)
     )
     return Pushed(generation, changed=True)
 
 
-def _configmap(part: ConfigMapPart, row: RegistryRow) -> JsonText:
-    if part.unreadable:
-        old = jsontext.loads(row.configmap)["flows"]
-        part = carried_over(part, [Entry.model_validate(entry) for entry in old])
-    return _dump(part)
+def _with_old_flows(part: ConfigMapPart, row: RegistryRow) -> ConfigMapPart:
+    if not part.unreadable:
+        return part
+    old = jsontext.loads(row.configmap, max_depth=2 * jsontext.MAX_DEPTH)["flows"]
+    return carried_over(part, [Entry.model_validate(entry) for entry in old])
 
 
-def _dump(part: ResourcesPart) -> JsonText:
+def _count(part: ResourcesPart | None) -> int | None:
+    return None if part is None else len(part.flows)
+
+
+def _dump(part: ResourcesPart | None) -> JsonText | None:
+    if part is None:
+        return None
     document: dict[str, Any] = {
-        "flows": [entry.model_dump(exclude_none=False) for entry in part.flows],
+        "flows": [entry.model_dump() for entry in part.flows],
         "problems": [problem.model_dump() for problem in part.problems],
     }
     return jsontext.dumps(document)

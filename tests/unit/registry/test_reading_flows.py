@@ -53,6 +53,7 @@ flows:
     assert flow.a2a is not None
     assert flow.a2a.tags == ["asya"]
     assert flow.a2a.input_modes == ["text/plain", "application/json"]
+    assert list(flow.document()) == ["entrypoint", "routeNext", "description", "timeout", "mcp", "a2a", "name"]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from asya_gateway.protocols.http.keys import FLOWS_REPORT
 
 
 async def flows(request: web.Request) -> web.Response:
-    """{generation, flows: [{name, mcp, a2a, source, line}], problems: [{name, reason, source, line}], file}."""
+    """{generation, flows: [{name, actors, mcp, a2a, source, line}], problems: [{name, reason, source, line}], file}."""
     return json_response(jsontext.dumps(request.app[FLOWS_REPORT]()))
 
 

@@ -1,0 +1,180 @@
+"""The registry over HTTP: what the operator and people with curl send."""
+
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from asya_gateway.app import build_app
+from asya_gateway.domain.tasks import TaskRules, Tasks
+from asya_gateway.protocols.http import flows_health
+from asya_gateway.protocols.http.keys import FLOWS_REPORT, REGISTRY
+from asya_gateway.protocols.mesh import registry_routes
+from asya_gateway.registry.schemas import compile_schema
+from tests.support.gateway import Gateway, make_settings, serving
+from tests.support.registry import Pod, entry
+from tests.support.waiting import until
+
+
+@dataclass
+class Served:
+    gateway: Gateway
+    pod: Pod
+
+    async def epoch(self) -> int:
+        status, answer = await self.gateway.post("/mesh/registry/epoch", {"leader": "operator-1"})
+        assert status == 200
+        return int(answer["epoch"])
+
+
+@contextlib.asynccontextmanager
+async def start(url: str, path: Path) -> AsyncGenerator[Served]:
+    pod = Pod(url, "testing-1", mode="testing", path=path)
+    storage = pod.running.storage
+    tasks = Tasks(storage.tasks, storage.feed, storage.fly, TaskRules(mesh_url="http://m"), compile_schema)
+
+    def more(app: web.Application) -> None:
+        app[REGISTRY], app[FLOWS_REPORT] = pod.registrar, pod.watch.report
+        registry_routes.register(app)
+        flows_health.register(app)
+
+    app = build_app(make_settings(database_url=url), tasks, pod.flows, [more])
+    async with serving(app, pod.running) as gateway:
+        await pod.watch.start()
+        try:
+            yield Served(gateway, pod)
+        finally:
+            await pod.watch.stop()
+
+
+@pytest.fixture
+async def served(database_url: str, tmp_path: Path) -> AsyncIterator[Served]:
+    async with start(database_url, tmp_path / "flows.yaml") as found:
+        yield found
+
+
+async def test_from_push_to_a_call(served: Served) -> None:
+    epoch = await served.epoch()
+    body = {"epoch": epoch, "configmap": {"hash": "sha256:x", "flows": [entry("hello")]}}
+    status, answer = await served.gateway.post("/mesh/config-reload", body)
+    assert (status, answer) == (200, {"status": "ok", "generation": 1, "changed": True, "flows": 1, "problems": []})
+    status, state = await served.gateway.get("/mesh/registry?generation=1&wait=10")
+    assert status == 200
+    assert state["programmed"] is True
+    assert state["epoch"] == epoch
+    assert [(pod["name"], pod["mode"], pod["generation"]) for pod in state["pods"]] == [("testing-1", "testing", 1)]
+    assert await served.gateway.submit("hello")
+
+
+async def test_without_a_body_the_file_is_read_again(served: Served, tmp_path: Path) -> None:
+    (tmp_path / "flows.yaml").write_text("name: f\nentrypoint: a\nmcp: {}\n")
+    for body in (None, "", "{}"):
+        assert await served.gateway.post("/mesh/config-reload", body) == (200, {"status": "ok"})
+    await until(lambda: served.pod.served == ["f"])
+
+
+async def test_health_shows_the_mistake_with_its_line(served: Served, tmp_path: Path) -> None:
+    (tmp_path / "flows.yaml").write_text(
+        "flows:\n- name: good\n  entrypoint: a\n- name: bad\n  entrypoint: a\n  mcp:\n"
+    )
+    await until(lambda: served.pod.served == ["good"])
+    status, health = await served.gateway.get("/health/flows")
+    assert status == 200
+    assert [(flow["name"], flow["actors"], flow["line"]) for flow in health["flows"]] == [("good", ["a"], 2)]
+    (problem,) = health["problems"]
+    assert (problem["name"], problem["line"]) == ("bad", 6)
+    assert "`mcp: {}`" in problem["reason"]
+    assert health["file"]["state"] == "served"
+
+
+async def test_an_epoch_that_does_not_lead_gets_409(served: Served) -> None:
+    old = await served.epoch()
+    new = await served.epoch()
+    for path in ("/mesh/config-reload", "/mesh/registry/heartbeat"):
+        status, answer = await served.gateway.post(path, {"epoch": old})
+        assert (status, answer["error"]["field"]) == (409, "epoch")
+    status, answer = await served.gateway.post("/mesh/registry/heartbeat", {"epoch": new})
+    assert (status, answer) == (200, {"epoch": new, "generation": 0})
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/mesh/config-reload", {"configmap": {"hash": "x"}}, "epoch"),
+        ("/mesh/config-reload", {"epoch": "1"}, "epoch"),
+        ("/mesh/config-reload", {"epoch": 0}, "epoch"),
+        ("/mesh/config-reload", {"epoch": 2**63}, "epoch"),
+        ("/mesh/config-reload", {"epoch": True}, "epoch"),
+        ("/mesh/config-reload", {"epoch": 1, "configmap": []}, "configmap"),
+        ("/mesh/config-reload", {"epoch": 1, "configmap": {"hash": "a\u0000"}}, "configmap.hash"),
+        ("/mesh/config-reload", {"epoch": 1, "configmap": {"flows": [{"flow": {}}]}}, "configmap.flows.0.source"),
+        (
+            "/mesh/config-reload",
+            {"epoch": 1, "resources": {"flows": [{"source": "s", "flow": 5}]}},
+            "resources.flows.0.flow",
+        ),
+        ("/mesh/registry/heartbeat", {}, "epoch"),
+        ("/mesh/registry/heartbeat", {"epoch": -1}, "epoch"),
+        ("/mesh/registry/epoch", {"leader": 5}, "leader"),
+    ],
+)
+async def test_bad_input_names_the_field_and_changes_nothing(served: Served, path: str, body: Any, field: str) -> None:
+    status, answer = await served.gateway.post(path, body)
+    assert (status, answer["error"].get("field")) == (400, field)
+    assert (await served.pod.store.read()).generation == 0
+
+
+@pytest.mark.parametrize("body", ["[]", "{", "5", b"\xff", '{"epoch": NaN}', "[" * 5000])
+async def test_what_is_no_object_is_refused(served: Served, body: Any) -> None:
+    for path in ("/mesh/config-reload", "/mesh/registry/epoch", "/mesh/registry/heartbeat"):
+        status, _ = await served.gateway.post(path, body)
+        assert status == 400
+
+
+@pytest.mark.parametrize(
+    "query", ["generation=x", "generation=-1", "generation=1e9", "wait=x", "wait=-1", "wait=inf", "wait=nan"]
+)
+async def test_a_bad_query_names_its_parameter(served: Served, query: str) -> None:
+    status, answer = await served.gateway.get(f"/mesh/registry?{query}", headers={"Accept": "application/json"})
+    assert (status, answer["error"]["field"]) == (400, query.partition("=")[0])
+
+
+async def test_odd_text_in_a_push_is_stored_faithfully(served: Served) -> None:
+    epoch = await served.epoch()
+    body = {
+        "epoch": epoch,
+        "configmap": {
+            "hash": None,
+            "flows": [entry("odd", source="\x00", description="\x00"), entry("bad", description="\ud800")],
+            "problems": [{"reason": "\x00"}],
+        },
+    }
+    status, answer = await served.gateway.post("/mesh/config-reload", body)
+    assert status == 200
+    assert answer["problems"][0]["reason"] == "\x00"
+    assert [each["name"] for each in answer["problems"]] == ["", "bad"]
+    await until(lambda: served.pod.served == ["odd"])
+    assert (await served.gateway.get("/health/flows"))[0] == 200
+
+
+async def test_a_database_that_is_away_is_a_503_and_the_flows_stay_served(served: Served) -> None:
+    epoch = await served.epoch()
+    await served.gateway.post(
+        "/mesh/config-reload", {"epoch": epoch, "configmap": {"hash": "x", "flows": [entry("f")]}}
+    )
+    await until(lambda: served.pod.served == ["f"])
+    await served.pod.running.storage.database.close()
+    for method, path, body in (
+        ("POST", "/mesh/config-reload", None),
+        ("POST", "/mesh/config-reload", {"epoch": epoch}),
+        ("POST", "/mesh/registry/epoch", None),
+        ("GET", "/mesh/registry", None),
+    ):
+        status, _ = await served.gateway.call(method, path, body)
+        assert status == 503
+    status, health = await served.gateway.get("/health/flows")
+    assert (status, [flow["name"] for flow in health["flows"]]) == (200, ["f"])
