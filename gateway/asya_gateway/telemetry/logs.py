@@ -60,7 +60,8 @@ class TextLines(logging.Formatter):
             line += f" [{notes}]"
         if error := _error(self, record):
             line += f"\n{error}"
-        return masked(line)
+        # A terminal takes no lone surrogates.
+        return masked(line).encode("utf-8", "backslashreplace").decode()
 
 
 class BrokenRequests(logging.Filter):
