@@ -5,6 +5,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from asya_gateway.telemetry.labels import Bounded
 from asya_gateway.telemetry.metrics import MAX_FLOWS, Metrics
 from asya_gateway.telemetry.readings import Reading, Readings
+from asya_gateway.telemetry.tallies import Spreads
 
 
 def served(registry: CollectorRegistry) -> str:
@@ -58,3 +59,20 @@ def test_a_reading_that_fails_or_knows_nothing_leaves_the_others_alone() -> None
     )
     samples = [line for line in served(registry).splitlines() if not line.startswith("#")]
     assert samples == ["a_good 7.0", 'some{kind="x"} 1.0', 'some{kind="y"} 2.0', "a_count_total 3.0"]
+
+
+def test_a_histogram_counts_each_value_in_every_bucket_that_holds_it() -> None:
+    registry = CollectorRegistry()
+    spreads = Spreads("took_seconds", "Time.", ["kind"], (0.1, 1.0, 60.0))
+    registry.register(spreads)
+    for value in (0.05, 0.1, 0.5, 2.0, 61.0):
+        spreads.labels("x").observe(value)
+    samples = [line for line in served(registry).splitlines() if not line.startswith("#")]
+    assert samples == [
+        'took_seconds_bucket{kind="x",le="0.1"} 2.0',
+        'took_seconds_bucket{kind="x",le="1.0"} 3.0',
+        'took_seconds_bucket{kind="x",le="60.0"} 4.0',
+        'took_seconds_bucket{kind="x",le="+Inf"} 5.0',
+        'took_seconds_count{kind="x"} 5.0',
+        'took_seconds_sum{kind="x"} 63.65',
+    ]
