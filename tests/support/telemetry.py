@@ -73,21 +73,23 @@ class Watched:
 
 
 @contextlib.asynccontextmanager
-async def start_watched(database_url: str, folder: Path, **changes: Any) -> AsyncGenerator[Watched]:
+async def start_watched(
+    database_url: str, folder: Path, *, expect_parts: bool = True, **changes: Any
+) -> AsyncGenerator[Watched]:
     """Serve a whole gateway until the block ends, polled ten times a second; `changes` are settings.
 
     `folder` gets the flows.yaml of tests/support/gateway.py. Its parts need not be connected yet when the block
-    begins, but /metrics is served.
+    begins, but /metrics is served; without `expect_parts` they never will be.
     """
     flows = folder / "flows.yaml"
     flows.write_text(json.dumps({"flows": FLOWS}))
     program = Gateway(make_settings(database_url=database_url, metrics_port=0, config_path=str(flows), **changes))
-    async with serving(program) as watched:
+    async with serving(program, expect_parts) as watched:
         yield watched
 
 
 @contextlib.asynccontextmanager
-async def serving(program: Gateway) -> AsyncGenerator[Watched]:
+async def serving(program: Gateway, expect_parts: bool = True) -> AsyncGenerator[Watched]:
     """Serve that gateway."""
     program.observing.poll_every = 0.1
     stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
@@ -99,7 +101,9 @@ async def serving(program: Gateway) -> AsyncGenerator[Watched]:
             yield watched
         finally:
             stop.set()
-            await served
+            if not expect_parts:
+                served.cancel()
+            await asyncio.gather(served, return_exceptions=not expect_parts)
 
 
 async def ready(watched: Watched) -> None:

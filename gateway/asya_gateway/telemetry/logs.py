@@ -4,8 +4,10 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any, TextIO
 
+from aiohttp.http_exceptions import HttpProcessingError
 from typing_extensions import override
 
 from asya_gateway.telemetry.context import current
@@ -58,7 +60,20 @@ class TextLines(logging.Formatter):
             line += f" [{notes}]"
         if error := _error(self, record):
             line += f"\n{error}"
-        return masked(line)
+        # A terminal takes no lone surrogates.
+        return masked(line).encode("utf-8", "backslashreplace").decode()
+
+
+class BrokenRequests(logging.Filter):
+    """Leaves out what aiohttp's parser says of requests that are no HTTP: they were answered with 400, and any
+    scanner could fill the log with their tracebacks."""
+
+    @override
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record stays; all do at debug."""
+        error = record.exc_info[1] if record.exc_info else None
+        theirs = isinstance(error, HttpProcessingError) and error.code < HTTPStatus.INTERNAL_SERVER_ERROR
+        return not theirs or logging.getLogger().level <= logging.DEBUG
 
 
 def configure_logs(form: str, level: str, pod: str, stream: TextIO | None = None) -> logging.Handler:
@@ -75,6 +90,9 @@ def configure_logs(form: str, level: str, pod: str, stream: TextIO | None = None
     root.setLevel(level.upper())
     for name in CHATTY:
         logging.getLogger(name).setLevel(max(root.level, logging.INFO))
+    refusals = logging.getLogger("aiohttp.server")
+    if not any(isinstance(each, BrokenRequests) for each in refusals.filters):
+        refusals.addFilter(BrokenRequests())
     logging.captureWarnings(True)
     return handler
 

@@ -49,6 +49,20 @@ class Readings(Collector):
             yield _family(reading, value)
 
 
+class Fixed(Collector):
+    """Labels worth knowing, on a gauge that is always 1."""
+
+    def __init__(self, name: str, help_: str, labels: Mapping[str, str]) -> None:
+        self._name, self._help, self._labels = name, help_, labels
+
+    @override
+    def collect(self) -> Iterator[Metric]:
+        """The one sample."""
+        family = GaugeMetricFamily(self._name, self._help, labels=list(self._labels))
+        family.add_metric(list(self._labels.values()), 1)
+        yield family
+
+
 def _family(reading: Reading, value: Value) -> Metric:
     labels = [] if reading.label is None else [reading.label]
     kind = GaugeMetricFamily if reading.kind == "gauge" else CounterMetricFamily

@@ -18,7 +18,7 @@ async def metrics_server(registry: CollectorRegistry, host: str, port: int) -> A
     async def metrics(request: web.Request) -> web.Response:
         try:
             encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        except ValueError:  # a version in Accept that is no version
+        except (ValueError, TypeError):  # a version in Accept that is no version
             encode, content_type = choose_encoder("")
         return web.Response(body=encode(registry), headers={"Content-Type": content_type})
 
