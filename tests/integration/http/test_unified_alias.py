@@ -40,11 +40,9 @@ async def test_events_report_and_end_a_task(gateway: Gateway) -> None:
         assert await gateway.post(events, final) == (204, "")
         last = await reader.next()
         assert await reader.next() is None
-    assert [(event.name, event.data.get("progress_percent")) for event in got if event] == [
-        ("status", 16.7),
-        ("fly", None),
-        ("fly", None),
-    ]
+    # Live events travel apart from the log, so only their own order and the end's place are certain.
+    assert [event.data for event in got if event and event.name == "fly"] == [{"token": "x"}, {"message": "y"}]
+    assert [event.data["progress_percent"] for event in got if event and event.name == "status"] == [16.7]
     assert last is not None
     assert (last.name, last.data["result"]) == ("status", {"loud": "HI"})
 
