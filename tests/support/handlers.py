@@ -219,3 +219,8 @@ def large_event(payload: Any) -> Iterator[Any]:
 
 def eleven_mebibytes(payload: Any) -> Any:
     return "x" * (11 * 1024 * 1024)
+
+
+def tells_its_deadline(payload: Any) -> Iterator[Any]:
+    deadline = yield "GET", ".status.deadline_at"
+    yield {"deadlines": [*payload.get("deadlines", []), deadline]}

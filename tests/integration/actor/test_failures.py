@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from asya_crds.envelope import format_time
+from asya_transports.port import Message
 from tests.support.actors import Mesh, envelope_of
 from tests.support.handlers import CALLS, FAILURES
 from tests.support.waiting import until
@@ -62,9 +63,7 @@ async def test_more_retries_than_the_queue_has_deliveries_are_not_dead_letters(m
 
 async def test_the_older_variables_retry_too(mesh: Mesh) -> None:
     FAILURES["left"] = 1
-    settings = mesh.worker(
-        "flaky", "flaky", resiliency_retry_max_attempts=2, resiliency_retry_initial_interval="10ms"
-    )
+    settings = mesh.worker("flaky", "flaky", resiliency_retry_max_attempts=2, resiliency_retry_initial_interval="10ms")
     await mesh.run(settings)
     assert (await mesh.ended(await mesh.submit(["flaky"], {})))["status"] == "succeeded"
 
@@ -167,17 +166,10 @@ async def test_a_message_for_somebody_else_fails_its_task(mesh: Mesh) -> None:
 
 
 async def test_a_message_that_is_no_envelope_fails_the_task_it_names(mesh: Mesh) -> None:
-    from asya_transports.port import Message
-
     await mesh.run(mesh.worker("echo", "echo"))
     task_id = await mesh.submit(["unserved"], {})
-    body = json.dumps({"id": task_id, "route": 5}).encode()
-    headers = json.dumps({"no": "id"}).encode()
-    assert await mesh.transport.publish([Message("echo", body), Message("echo", headers), Message("echo", b"\xff")]) == [
-        None,
-        None,
-        None,
-    ]
+    bodies = [json.dumps({"id": task_id, "route": 5}).encode(), json.dumps({"no": "id"}).encode(), b"\xff"]
+    assert await mesh.transport.publish([Message("echo", body) for body in bodies]) == [None] * 3
     assert (await mesh.ended(task_id))["error"]["details"]["type"] == "ParseError"
 
     async def empty() -> bool:
