@@ -35,7 +35,7 @@ class Mesh:
     gateway: Gateway
     transport: Transport
     session: aiohttp.ClientSession
-    namespace: str = "default"
+    serving: "tuple[asyncio.Event, asyncio.Task[None]] | None" = None
     _stops: list[tuple[asyncio.Event, "asyncio.Task[int]"]] = field(default_factory=list)
 
     def worker(self, name: str, handler: str, **changes: Any) -> WorkerSettings:
@@ -66,6 +66,31 @@ class Mesh:
             running.result()
         assert started.is_set()
         return running
+
+    async def stop_serving(self) -> None:
+        """The gateway goes away; nobody listens on its port."""
+        assert self.serving is not None
+        stop, served = self.serving
+        stop.set()
+        await served
+        self.serving = None
+
+    async def serve_again(self) -> None:
+        """A gateway on the same port and database, as a restarted pod."""
+        self.gateway = Gateway(self.gateway.settings)
+        stop, listening = asyncio.Event(), asyncio.Event()
+        served = asyncio.create_task(serve(self.gateway.web(), self.gateway.running(), stop, lambda _: listening.set()))
+        self.serving = (stop, served)
+
+        async def ready() -> bool:
+            if served.done():
+                served.result()
+            if not listening.is_set():
+                return False
+            async with self.session.get(f"{self.url}/health/ready") as response:
+                return response.status == 200
+
+        await until(ready, 20, "the gateway")
 
     async def stop(self) -> None:
         for stop, running in self._stops:
@@ -156,32 +181,19 @@ async def start_mesh(
         **changes,
     )
     gateway = Gateway(settings)
-    stop, listening = asyncio.Event(), asyncio.Event()
-    served = asyncio.create_task(serve(gateway.web(), gateway.running(), stop, lambda _: listening.set()))
     transport = open_transport(
         PostgresSettings(database_url, visibility_timeout=visibility_timeout, poll_interval=0.2), "default"
     )
     async with aiohttp.ClientSession() as session:
+        mesh = Mesh(url, gateway, transport, session)
         try:
-
-            async def ready() -> bool:
-                if served.done():
-                    served.result()
-                if not listening.is_set():
-                    return False
-                async with session.get(f"{url}/health/ready") as response:
-                    return response.status == 200
-
-            await until(ready, 20, "the gateway")
-            mesh = Mesh(url, gateway, transport, session)
-            try:
-                yield mesh
-            finally:
-                await mesh.stop()
+            await mesh.serve_again()
+            yield mesh
         finally:
+            await mesh.stop()
             await transport.close()
-            stop.set()
-            await served
+            if mesh.serving is not None:
+                await mesh.stop_serving()
 
 
 async def declare(mesh: Mesh, *actors: str) -> None:

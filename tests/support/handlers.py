@@ -179,3 +179,48 @@ class NeedsArguments:
 
     def run(self, payload: Any) -> Any:
         return payload
+
+
+def split_again(payload: Any) -> Iterator[Any]:
+    yield payload
+    yield payload
+
+
+def fails_on_odd(payload: dict[str, Any]) -> Any:
+    if payload["part"] % 2:
+        raise Refusal("odd")
+    return payload
+
+
+def endless_generator(payload: Any) -> Iterator[Any]:
+    CALLS.append(("endless_generator", payload))
+    while not GATE.wait(0.05):
+        yield None
+
+
+def exits(payload: Any) -> Any:
+    raise SystemExit(3)
+
+
+def not_json(payload: Any) -> Any:
+    return {"what": {1, 2}}
+
+
+def unknown_verb(payload: Any) -> Iterator[Any]:
+    yield "PUT", ".headers.x", 1
+
+
+def large_event(payload: Any) -> Iterator[Any]:
+    try:
+        yield "FLY", {"text": "x" * (1024 * 1024)}
+    except ValueError as error:
+        yield {"refused": str(error)}
+
+
+def eleven_mebibytes(payload: Any) -> Any:
+    return "x" * (11 * 1024 * 1024)
+
+
+def tells_its_deadline(payload: Any) -> Iterator[Any]:
+    deadline = yield "GET", ".status.deadline_at"
+    yield {"deadlines": [*payload.get("deadlines", []), deadline]}

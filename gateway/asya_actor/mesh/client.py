@@ -2,6 +2,7 @@
 repeating cannot change is told to the caller. Nothing here counts as an attempt of the handler."""
 
 import asyncio
+import io
 import logging
 import random
 from collections.abc import Mapping
@@ -21,6 +22,8 @@ FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
 LONGEST_RETRY_AFTER = 30.0
 """Seconds between two tries of one request."""
+
+STREAMED_BYTES = 256 * 1024
 
 _LATER = {
     HTTPStatus.REQUEST_TIMEOUT,
@@ -129,7 +132,7 @@ class MeshClient:
         try:
             # Redirects are not followed: they would lead past the check of the gateway's origin.
             async with session.request(
-                method, url, data=data, headers=headers, timeout=timeout, allow_redirects=False
+                method, url, data=_streamed(data), headers=headers, timeout=timeout, allow_redirects=False
             ) as response:
                 text = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -149,6 +152,11 @@ class MeshClient:
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
         return self._session
+
+
+def _streamed(data: bytes | None) -> bytes | io.BytesIO | None:
+    """A large body is written piece by piece, so that it does not hold up the event loop."""
+    return io.BytesIO(data) if data is not None and len(data) > STREAMED_BYTES else data
 
 
 def _quoted(task_id: str) -> str:

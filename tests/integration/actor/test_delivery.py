@@ -1,0 +1,198 @@
+"""At least once on the queue, once in the handler: duplicates, crashes, mesh and queues that are away."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from asya_actor.telemetry.metrics import REPORT_RETRIES
+from asya_transports.port import MAX_DELIVERIES, Message
+from tests.support.actors import Mesh, declare, envelope_of, start_mesh
+from tests.support.handlers import CALLS, GATE
+from tests.support.waiting import until
+
+WORKER = Path(__file__).with_name("worker_process.py")
+
+
+@asynccontextmanager
+async def worker_process(mesh: Mesh, database_url: str, log: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    """An actor `append` in a process of its own; it writes a line into `log` for every call and then waits while
+    the file `<log>.hold` exists."""
+    environment = os.environ | {
+        "ASYA_ACTOR_NAME": "append",
+        "ASYA_HANDLER": "tests.support.slow_handlers.append",
+        "ASYA_GATEWAY_URL": mesh.url,
+        "ASYA_DATABASE_URL": database_url,
+        "ASYA_METRICS_PORT": "-1",
+        "TEST_LOG": str(log),
+    }
+    process = await asyncio.create_subprocess_exec(sys.executable, str(WORKER), env=environment)
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGKILL)
+        await process.wait()
+
+
+async def held(mesh: Mesh, actor: str) -> int:
+    """Messages of the queue, those in work and delayed ones too."""
+    query = "SELECT count(*) FROM queue_messages WHERE queue = $1"
+    return int(await mesh.gateway.database.fetchval(query, f"asya-default-{actor}"))
+
+
+async def test_every_message_delivered_twice_runs_no_finished_hop_again(mesh: Mesh) -> None:
+    await mesh.run(mesh.worker("upper", "upper"), mesh.worker("exclaim", "exclaim"))
+    task_id = await mesh.submit(["unserved"], {})
+    twice = [envelope_of(task_id, ["upper", "exclaim"], {"text": "hi"})] * 2
+    body = twice[0].to_json().encode()
+    assert await mesh.transport.publish([Message("upper", body), Message("upper", body)]) == [None, None]
+    task = await mesh.ended(task_id)
+    assert task["result"] == {"text": "HI!"}
+
+    async def empty() -> bool:
+        return await held(mesh, "upper") == 0
+
+    await until(empty)
+    assert [name for name, _ in CALLS] == ["upper", "exclaim"]
+    assert [kind for kind, _ in await mesh.updates(task_id)].count("final") == 1
+
+
+async def test_a_duplicate_of_a_hop_in_work_waits_and_is_dropped_once_that_is_done(
+    mesh: Mesh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """semantics: `busy`: put back with a delay. `done`: ack without running."""
+    monkeypatch.setattr("asya_actor.hop.BUSY_DELAY", 0.2)
+    await mesh.run(mesh.worker("gated", "gated", actor_concurrency=2))
+    task_id = await mesh.submit(["unserved"], {})
+    envelope = envelope_of(task_id, ["gated"], {"a": 1})
+    await mesh.publish(envelope)
+    await until(lambda: CALLS)
+    await mesh.publish(envelope)
+
+    async def put_back() -> bool:
+        row = await mesh.gateway.database.fetchrow(
+            "SELECT count(*) AS n FROM queue_messages WHERE queue LIKE '%-gated' AND receipt IS NULL "
+            "AND position('redeliveries' IN convert_from(body, 'UTF8')) > 0"
+        )
+        return bool(row["n"])
+
+    await until(put_back)
+    GATE.set()
+    assert (await mesh.ended(task_id))["result"] == {"a": 1}
+
+    async def empty() -> bool:
+        return await held(mesh, "gated") == 0
+
+    await until(empty)
+    assert len(CALLS) == 1
+
+
+async def test_a_killed_worker_loses_nothing_and_its_message_runs_again_after_the_claim(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("asya_gateway.storage.reporting.CLAIM_LEASE", 2.0)
+    log, hold = tmp_path / "calls", tmp_path / "calls.hold"
+    hold.touch()
+    async with start_mesh(database_url) as mesh:
+        await mesh.run()
+        task_id = await mesh.submit(["append"], {"a": 1})
+        async with worker_process(mesh, database_url, log) as first:
+            await until(log.exists, 20, "the first call")
+            first.send_signal(signal.SIGKILL)
+            await first.wait()
+        await mesh.gateway.database.execute("UPDATE queue_messages SET ready_at = now()")
+        hold.unlink()
+        async with worker_process(mesh, database_url, log):
+            task = await mesh.ended(task_id, 40)
+    assert (task["status"], task["result"]) == ("succeeded", {"a": 1})
+    assert log.read_text().splitlines() == ["call", "call"]
+
+
+async def test_a_message_that_kills_its_workers_ends_as_a_failure_and_not_for_ever(mesh: Mesh) -> None:
+    await mesh.run(mesh.worker("echo", "echo"))
+    task_id = await mesh.submit(["unserved"], {})
+    envelope = envelope_of(task_id, ["echo"], {})
+    await mesh.publish(envelope.with_(status={**envelope.status, "redeliveries": 5}))
+    task = await mesh.ended(task_id)
+    assert (task["error"]["class"], task["error"]["details"]["type"]) == ("runtime", "WorkerDied")
+    assert CALLS == []
+
+
+async def test_a_dead_letter_fails_its_task_naming_the_actor_and_the_deliveries(mesh: Mesh) -> None:
+    """semantics: a dead letter is reported `failed`, class `runtime`, naming actor and attempts."""
+    task_id = await mesh.submit(["unserved"], {})
+    from asya_transports.port import Queue
+
+    await mesh.transport.declare(Queue("poisoned", max_deliveries=2))
+    await mesh.publish(envelope_of(task_id, ["poisoned"], {}))
+    async with mesh.transport.receive("poisoned") as stream:
+        for _ in range(2):
+            await (await anext(stream)).nack()
+    await mesh.run()
+    error = (await mesh.ended(task_id))["error"]
+    assert (error["class"], error["actor"], error["attempts"]) == ("runtime", "poisoned", 2)
+
+
+async def test_mesh_away_for_longer_than_every_delivery_costs_no_attempt(database_url: str) -> None:
+    """semantics: A fault test holds mesh down for longer than the delivery limit times the backoff."""
+    async with start_mesh(database_url, visibility_timeout=0.5) as mesh:
+        await mesh.run(mesh.worker("gated", "gated"))
+        task_id = await mesh.submit(["gated"], {"a": 1})
+        await until(lambda: CALLS)
+        await mesh.stop_serving()
+        GATE.set()
+        retries = REPORT_RETRIES._value.get()
+        started = time.monotonic()
+        await until(lambda: time.monotonic() - started > MAX_DELIVERIES * 0.5 + 1)
+        assert REPORT_RETRIES._value.get() > retries
+        await mesh.serve_again()
+        task = await mesh.ended(task_id, 30)
+        assert (task["status"], task["result"]) == ("succeeded", {"a": 1})
+        assert [kind for kind, _ in await mesh.updates(task_id)].count("final") == 1
+        assert len(CALLS) == 1
+
+
+async def test_a_worker_that_is_stopped_gives_back_what_it_could_not_finish(mesh: Mesh) -> None:
+    await mesh.run(mesh.worker("gated", "gated_async", actor_shutdown_timeout=0.1))
+    task_id = await mesh.submit(["gated"], {"a": 1})
+    await until(lambda: CALLS)
+    await mesh.stop()
+    row = await mesh.gateway.database.fetchrow("SELECT count(*) AS n FROM queue_messages WHERE receipt IS NULL")
+    assert row["n"] == 1
+    assert (await mesh.task(task_id))["status"] == "running"
+
+
+async def test_a_worker_that_is_stopped_finishes_what_it_has_begun(mesh: Mesh) -> None:
+    await declare(mesh, "x-sink")
+    await mesh.run(mesh.worker("gated", "gated_async"), crew=False)
+    task_id = await mesh.submit(["gated"], {"a": 1})
+    await until(lambda: CALLS)
+    stopping = asyncio.create_task(mesh.stop())
+    await asyncio.sleep(0)
+    GATE.set()
+    await stopping
+    await mesh.run()
+    assert (await mesh.ended(task_id))["result"] == {"a": 1}
+    assert len(CALLS) == 1
+
+
+async def test_messages_are_worked_on_side_by_side_up_to_the_concurrency(mesh: Mesh) -> None:
+    await mesh.run(mesh.worker("gated", "gated", actor_concurrency=2))
+    tasks = [await mesh.submit(["gated"], {"n": number}) for number in range(3)]
+    await until(lambda: len(CALLS) == 2)
+
+    async def third_waits() -> bool:
+        return await mesh.transport.depth("gated") == 1
+
+    await until(third_waits)
+    assert len(CALLS) == 2
+    GATE.set()
+    for task_id in tasks:
+        assert (await mesh.ended(task_id))["status"] == "succeeded"
