@@ -93,14 +93,12 @@ def print_task(task: dict[str, Any]) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="dim")
     table.add_column(overflow="fold")
-    route = task["route"]
-    path = [*(f"{name} ✓" for name in route["prev"]), *([route["curr"]] if route["curr"] else []), *route["next"]]
     rows: dict[str, Any] = {
         "id": task["id"],
         "flow": task.get("flow"),
         "status": status_text(task["status"]),
         "progress": f"{task['progress_percent']:g} %",
-        "route": " → ".join(path),
+        "route": route_text(task),
         "message": task.get("message"),
         "parent": task.get("parent_id"),
         "created": task["created_at"],
@@ -117,6 +115,14 @@ def print_task(task: dict[str, Any]) -> None:
         if task.get(name) is not None:
             out.print(Text(name, "dim"))
             print_json(task[name])
+
+
+def route_text(task: dict[str, Any]) -> str:
+    """`clean ✓ → analyze → report`: where the task was, is and goes."""
+    route = task["route"]
+    behind = [*route["prev"], *([route["curr"]] if task["status"] == "succeeded" and route["curr"] else [])]
+    ahead = [name for name in (route["curr"], *route["next"]) if name][len(behind) - len(route["prev"]) :]
+    return " → ".join([*(f"{name} ✓" for name in behind), *ahead])
 
 
 def error_text(error: dict[str, Any]) -> str:

@@ -60,7 +60,7 @@ def hold_folder(project: Path, *, ephemeral: bool) -> tuple[DataFolder, bool]:
     base = state_folder()
     _remove_abandoned(base)
     if not ephemeral:
-        held = _hold(base / _name_of(project), ephemeral=False)
+        held = _hold(folder_of(project), ephemeral=False)
         if held is not None:
             return held, True
     while True:
@@ -70,11 +70,11 @@ def hold_folder(project: Path, *, ephemeral: bool) -> tuple[DataFolder, bool]:
             return fresh, ephemeral
 
 
-def _name_of(project: Path) -> str:
-    """Readable, and different for every path."""
+def folder_of(project: Path) -> Path:
+    """The folder of a project's database, by a name that can be read and differs for every path."""
     path = project.resolve()
     readable = re.sub(r"[^A-Za-z0-9_-]+", "-", path.name)[:32] or "root"
-    return f"{readable}-{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
+    return state_folder() / f"{readable}-{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
 
 
 def _hold(folder: Path, *, ephemeral: bool) -> DataFolder | None:

@@ -1,0 +1,220 @@
+"""`asya dev` keeps going whatever its handlers do, and leaves nothing behind (docs/dev.md)."""
+
+import json
+import os
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from asya_cli.dev.folders import folder_of, state_folder
+from tests.support.dev import DevRun, dev_run, run_asya
+
+FLOWS = """
+flows:
+  - name: work
+    entrypoint: worker
+    timeout: 60s
+    mcp: {inputSchema: {type: object, properties: {do: {type: string}}}}
+"""
+ACTORS = """
+actors:
+  - name: worker
+    handler: handlers.work
+    env: {GREETING: hello}
+"""
+HANDLERS = """
+import os
+
+def work(payload):
+    match payload.get("do"):
+        case "crash":
+            os._exit(3)
+        case "raise":
+            raise ValueError("no such thing")
+        case "print":
+            print("a line of the handler")
+    return {"said": os.environ["GREETING"], "pid": os.getpid()}
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Path]:
+    """A folder with one flow of one actor; what `asya dev` keeps of it is removed after the test."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "flows.yaml").write_text(FLOWS)
+    (folder / "actors.yaml").write_text(ACTORS)
+    (folder / "handlers.py").write_text(HANDLERS)
+    yield folder
+    shutil.rmtree(folder_of(folder), ignore_errors=True)
+
+
+def call(run: DevRun, do: str = "work", tool: str = "work") -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of a call."""
+    done = run_asya("tool", "call", tool, f"do={do}", url=run.url, timeout=60)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_a_handler_that_takes_its_process_down_leaves_the_gateway_and_other_tasks_alone(project: Path) -> None:
+    with dev_run(project) as run:
+        handle = run_asya("tool", "call", "work", "do=crash", "--no-wait", url=run.url)
+        assert handle.returncode == 0, handle.stderr
+        run.wait_for("the handlers' process ended with exit code 3; starting it again")
+        run_asya("task", "cancel", json.loads(handle.stdout)["task_id"], url=run.url)
+        code, out, err = call(run)
+        assert code == 0, err
+        assert json.loads(out)["said"] == "hello"
+        assert run.process.poll() is None
+
+
+def test_an_exception_fails_the_task_with_its_message_and_nothing_else(project: Path) -> None:
+    with dev_run(project) as run:
+        code, out, err = call(run, "raise")
+        assert (code, out) == (1, "")
+        assert "no such thing" in err
+        assert call(run)[0] == 0
+        assert "starting it again" not in run.text
+
+
+def test_what_a_handler_prints_is_shown(project: Path) -> None:
+    with dev_run(project) as run:
+        call(run, "print")
+        run.wait_for("handlers │ a line of the handler")
+
+
+def test_a_changed_handler_is_loaded(project: Path) -> None:
+    with dev_run(project) as run:
+        assert json.loads(call(run)[1])["said"] == "hello"
+        (project / "actors.yaml").write_text(ACTORS.replace("hello", "good morning"))
+        run.wait_for("actors.yaml changed: restarting the handlers")
+        assert json.loads(call(run)[1])["said"] == "good morning"
+        (project / "handlers.py").write_text("def work(payload):\n    return {'said': 'something else'}\n")
+        run.wait_for("handlers.py changed: restarting the handlers")
+        assert json.loads(call(run)[1]) == {"said": "something else"}
+
+
+def test_a_file_that_cannot_be_imported_waits_for_the_next_change(project: Path) -> None:
+    (project / "handlers.py").write_text("import nothing_of_that_name\n")
+    with dev_run(project) as run:
+        run.wait_for("ModuleNotFoundError: No module named 'nothing_of_that_name'")
+        run.wait_for("the handlers cannot be loaded; waiting for a change")
+        assert f'File "{project}/handlers.py", line 1' in run.text
+        (project / "handlers.py").write_text(HANDLERS)
+        run.wait_for("handlers.py changed")
+        assert call(run)[0] == 0
+
+
+def test_a_mistake_in_actors_yaml_leaves_the_handlers_running(project: Path) -> None:
+    with dev_run(project) as run:
+        (project / "actors.yaml").write_text("actors: [{name: worker}]\n")
+        run.wait_for("actor worker.handler: Field required")
+        assert call(run)[0] == 0
+
+
+def test_a_changed_flows_yaml_is_served_without_a_restart_and_its_mistakes_are_named(project: Path) -> None:
+    with dev_run(project) as run:
+        pid = json.loads(call(run)[1])["pid"]
+        more = FLOWS + "  - {name: more, entrypoint: worker, mcp: {}}\n  - {name: wrong, entrypoint: Not_A_Name}\n"
+        (project / "flows.yaml").write_text(more)
+        run.wait_for("flows: more, work")
+        run.wait_for("flows.yaml: wrong: .*expected an actor name")
+        code, out, err = call(run, tool="more")
+        assert code == 0, err
+        assert json.loads(out)["pid"] == pid
+
+
+def test_a_text_of_flows_yaml_that_was_served_long_ago_is_served_again_on_the_next_run(project: Path) -> None:
+    renamed = FLOWS.replace("name: work", "name: renamed")
+    for text, name in ((FLOWS, "work"), (renamed, "renamed"), (FLOWS, "work")):
+        (project / "flows.yaml").write_text(text)
+        with dev_run(project, "--port", "0") as run:
+            assert f"flows: {name}" in run.text
+
+
+def test_ctrl_c_ends_every_process_and_removes_what_is_ephemeral(project: Path) -> None:
+    before = set(state_folder().glob("ephemeral-*"))
+    with dev_run(project) as run:
+        assert call(run)[0] == 0
+        family = psutil.Process(run.process.pid).children(recursive=True)
+        assert any(process.name() == "postgres" for process in family)
+        assert run.interrupt() == 0
+        gone, alive = psutil.wait_procs(family, timeout=5)
+        assert not alive
+        assert "Traceback" not in run.text
+    assert set(state_folder().glob("ephemeral-*")) <= before
+
+
+def test_a_killed_run_takes_its_children_along_and_the_next_one_finds_its_tasks(project: Path) -> None:
+    with dev_run(project, "--port", "0") as run:
+        assert call(run)[0] == 0
+        family = psutil.Process(run.process.pid).children(recursive=True)
+        run.process.kill()
+        gone, alive = psutil.wait_procs(family, timeout=20)
+        assert not alive
+    with dev_run(project, "--port", "0") as run:
+        listed = json.loads(run_asya("task", "list", "--json", url=run.url).stdout)["tasks"]
+        assert [task["status"] for task in listed] == ["succeeded"]
+        assert call(run)[0] == 0
+    with dev_run(project, "--reset", "--port", "0") as run:
+        assert json.loads(run_asya("task", "list", "--json", url=run.url).stdout)["tasks"] == []
+
+
+def test_two_runs_of_one_folder_do_not_harm_each_other(project: Path) -> None:
+    with dev_run(project, "--port", "0") as first, dev_run(project, "--port", "0") as second:
+        assert "another `asya dev` runs" in second.text
+        assert first.url != second.url
+        assert call(first)[0] == call(second)[0] == 0
+        assert first.interrupt() == 0
+        assert call(second)[0] == 0
+
+
+def test_a_taken_port_gives_way_to_the_next_and_it_is_said(project: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        run = DevRun(project, "--ephemeral", "--port", str(port))
+        try:
+            run.wait_for("ready at")
+            assert f"port {port} is taken; using " in run.text
+            assert not run.url.endswith(f":{port}")
+        finally:
+            run.close()
+
+
+def test_a_postgres_that_dies_is_started_again(project: Path) -> None:
+    with dev_run(project, "--port", "0") as run:
+        (postmaster,) = (child for child in run.children("-D") if child.name() == "postgres")
+        postmaster.kill()
+        run.wait_for("PostgreSQL ended; starting it again")
+        give_up = time.monotonic() + 40
+        while call(run)[0] != 0:
+            assert time.monotonic() < give_up, run.text
+
+
+def test_nothing_listens_beyond_this_machine(project: Path) -> None:
+    with dev_run(project) as run:
+        processes = [psutil.Process(run.process.pid), *psutil.Process(run.process.pid).children(recursive=True)]
+        listening = [
+            connection.laddr.ip
+            for process in processes
+            for connection in process.net_connections("inet")
+            if connection.status == psutil.CONN_LISTEN
+        ]
+        assert listening
+        assert set(listening) == {"127.0.0.1"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the folders above the data are root's own only for root")
+def test_no_folder_above_the_data_becomes_readable_to_others(project: Path) -> None:
+    secret = project.parent
+    secret.chmod(0o700)
+    with dev_run(project, "--port", "0"):
+        assert secret.stat().st_mode & 0o777 == 0o700
+        assert (folder_of(project) / "data").stat().st_mode & 0o077 == 0
+        assert (folder_of(project) / "run").stat().st_mode & 0o077 == 0
