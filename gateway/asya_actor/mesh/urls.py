@@ -3,7 +3,8 @@
 The header x-asya-gateway-url names the gateway that made the envelope. Whoever can put a message into a queue can
 write that header, so following it blindly would let them make this pod send requests anywhere (SSRF). It is
 followed where it names the origin of ASYA_GATEWAY_URL or one of ASYA_GATEWAY_URL_ALLOWED; where neither is set, it
-may name a Service of the cluster (a name without dots, or one that ends in .svc or .svc.<domain>), never an address.
+may name a Service of the cluster (a name without dots, or one that ends in .svc or .svc.cluster.local), never an
+address.
 """
 
 import ipaddress
@@ -81,4 +82,4 @@ def _is_service(host: str) -> bool:
     # 2130706433 and 0x7f000001 are addresses to some resolvers.
     if not labels[-1] or labels[-1][0].isdigit() or "localhost" in labels:
         return False
-    return len(labels) == 1 or labels[-1] == "svc" or (len(labels) > 3 and labels[2] == "svc")
+    return len(labels) == 1 or labels[-1] == "svc" or labels[-3:] == ["svc", "cluster", "local"]

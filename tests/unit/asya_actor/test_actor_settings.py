@@ -1,0 +1,89 @@
+"""The worker's and the crew's settings: both generations of resiliency, and mistakes that name their variable."""
+
+from typing import Any
+
+import pytest
+
+from asya_actor.resiliency import Backoff, Policy, Resiliency, Rule
+from asya_actor.settings import SettingsError, crew_settings, worker_settings
+
+REQUIRED = {"ASYA_ACTOR_NAME": "shout", "ASYA_HANDLER": "module.function"}
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> Any:
+    def set_all(**values: str) -> None:
+        for name, value in (REQUIRED | values).items():
+            monkeypatch.setenv(name, value)
+
+    return set_all
+
+
+def test_the_defaults_are_the_documented_ones(environment: Any) -> None:
+    environment()
+    settings = worker_settings()
+    assert (settings.resiliency_actor_timeout, settings.actor_concurrency, settings.namespace) == (300.0, 1, "default")
+    assert settings.resiliency == Resiliency({})
+
+
+def test_policies_and_rules_are_read_from_json(environment: Any) -> None:
+    environment(
+        ASYA_RESILIENCY_ACTOR_TIMEOUT="90s",
+        ASYA_RESILIENCY_POLICIES='{"net": {"maxAttempts": 4, "backoff": "linear", "initialDelay": "2s", '
+        '"maxInterval": "1m", "maxDuration": "1h", "jitter": true, "onExhausted": ["x"]}}',
+        ASYA_RESILIENCY_RULES='[{"errors": ["a.B", "C"], "policy": "net"}]',
+    )
+    settings = worker_settings()
+    policy = Policy(4, Backoff.LINEAR, 2.0, 60.0, 3600.0, True, ("x",))
+    assert settings.resiliency == Resiliency({"net": policy}, [Rule(("a.B", "C"), "net")])
+    assert settings.resiliency_actor_timeout == 90.0
+
+
+def test_the_older_variables_make_the_default_policy(environment: Any) -> None:
+    """notes: ASYA_RESILIENCY_RETRY_* (G1): exponential, 3, 1s, 300s, 2.0, true."""
+    environment(ASYA_RESILIENCY_RETRY_MAX_ATTEMPTS="5")
+    assert worker_settings().resiliency == Resiliency(
+        {"default": Policy(5, Backoff.EXPONENTIAL, 1.0, 300.0, None, True, (), 2.0)}
+    )
+
+
+def test_the_newer_variables_win_over_the_older_ones(environment: Any) -> None:
+    environment(ASYA_RESILIENCY_RETRY_MAX_ATTEMPTS="5", ASYA_RESILIENCY_POLICIES='{"default": {"maxAttempts": 2}}')
+    assert worker_settings().resiliency.policies["default"].max_attempts == 2
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"ASYA_ACTOR_NAME": "Not A Label"}, "ASYA_ACTOR_NAME"),
+        ({"ASYA_ACTOR_CONCURRENCY": "0"}, "ASYA_ACTOR_CONCURRENCY"),
+        ({"ASYA_RESILIENCY_ACTOR_TIMEOUT": "soon"}, "ASYA_RESILIENCY_ACTOR_TIMEOUT"),
+        ({"ASYA_RESILIENCY_POLICIES": "{"}, "ASYA_RESILIENCY_POLICIES"),
+        ({"ASYA_RESILIENCY_POLICIES": "[1]"}, "ASYA_RESILIENCY_POLICIES"),
+        ({"ASYA_RESILIENCY_POLICIES": '{"a": {"maxAttempts": 0}}'}, "maxAttempts"),
+        ({"ASYA_RESILIENCY_POLICIES": '{"a": {"maxAttemps": 1}}'}, "maxAttemps"),
+        ({"ASYA_RESILIENCY_RULES": '[{"errors": [], "policy": "a"}]'}, "errors"),
+        ({"ASYA_RESILIENCY_RULES": '[{"errors": ["A"], "policy": "gone"}]'}, "gone"),
+        ({"ASYA_GATEWAY_URL": "mesh:8080"}, "ASYA_GATEWAY_URL"),
+    ],
+)
+def test_a_mistake_names_its_variable(environment: Any, values: dict[str, str], named: str) -> None:
+    environment(**values)
+    with pytest.raises(SettingsError, match=named):
+        worker_settings()
+
+
+def test_what_is_required_is_named() -> None:
+    with pytest.raises(SettingsError, match="ASYA_ACTOR_NAME is required; ASYA_HANDLER is required"):
+        worker_settings()
+
+
+def test_the_crew_reads_its_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert crew_settings().pause_metadata == {"prompt": "Task paused", "fields": []}
+    monkeypatch.setenv("ASYA_PAUSE_METADATA", '{"prompt": "Really?"}')
+    monkeypatch.setenv("ASYA_RESUME_MERGE_MODE", "deep")
+    settings = crew_settings()
+    assert (settings.pause_metadata, settings.resume_merge_mode) == ({"prompt": "Really?"}, "deep")
+    monkeypatch.setenv("ASYA_PAUSE_METADATA", "really?")
+    with pytest.raises(SettingsError, match="ASYA_PAUSE_METADATA"):
+        crew_settings()
