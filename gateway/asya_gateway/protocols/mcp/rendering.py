@@ -52,7 +52,14 @@ def finished(task: Task, flow: Flow, revision: Revision, public_url: str) -> Res
     error = task.error or TaskError("unknown", message, ErrorClass.RUNTIME)
     if error.error_class is not ErrorClass.BUSINESS:
         raise TaskFailed(task, error, Links(task.id, public_url))
-    return Result({"content": [text_block(error.message)], "isError": True, "_meta": task_meta(task)})
+    return Result({"content": [text_block(business_text(error))], "isError": True, "_meta": task_meta(task)})
+
+
+def business_text(error: TaskError) -> str:
+    """The actor's own words, after the kind of its error where that is known: `'count'` alone says little, and
+    `KeyError: 'count'` what to do."""
+    kind = error.details.get("type") if isinstance(error.details, Mapping) else None
+    return f"{kind.rpartition('.')[2]}: {error.message}" if isinstance(kind, str) and kind else error.message
 
 
 def succeeded(task: Task, revision: Revision) -> Result:
