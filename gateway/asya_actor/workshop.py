@@ -1,8 +1,9 @@
 """Puts consumers together: one for an actor, five for the crew, all over one transport and one HTTP session."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from typing import Any
 
 from asya_actor.consuming import Consumer
 from asya_actor.crew.dead_letters import dead_letter
@@ -20,7 +21,7 @@ from asya_actor.publishing import Publisher
 from asya_actor.sending import Onward
 from asya_actor.settings import CrewSettings, WorkerSettings
 from asya_actor.telemetry.logs import logging_about
-from asya_actor.telemetry.tracing import no_span, spans, trace_id_of
+from asya_actor.telemetry.tracing import carrying, no_span, spans, trace_id_of
 from asya_crds.envelope import Envelope
 from asya_crds.naming import PAUSE, RESUME
 from asya_transports.port import Delivery, Transport
@@ -108,19 +109,19 @@ class Workshop:
 
 
 def about(name: str, work: Callable[[Delivery], Awaitable[str]]) -> Callable[[Delivery], Awaitable[str]]:
-    """The work with its task and trace in every log line."""
+    """The work with its task and trace in every log line, and the trace in every report."""
 
     async def handle(delivery: Delivery) -> str:
-        task_id, trace_id = _identify(delivery.body)
-        with logging_about(actor=name, task_id=task_id, trace_id=trace_id):
+        task_id, headers = _identify(delivery.body)
+        with logging_about(actor=name, task_id=task_id, trace_id=trace_id_of(headers)), carrying(headers):
             return await work(delivery)
 
     return handle
 
 
-def _identify(body: bytes) -> tuple[str | None, str | None]:
+def _identify(body: bytes) -> tuple[str | None, Mapping[str, Any]]:
     try:
         envelope = Envelope.from_json(body)
     except ValueError:
-        return None, None
-    return envelope.id, trace_id_of(envelope.headers)
+        return None, {}
+    return envelope.id, envelope.headers

@@ -9,6 +9,13 @@ def serve() -> None:
 
     import asyncio
 
+    from asya_cli.errors import UsageProblem
+    from asya_gateway.observing import start_logs
     from asya_gateway.program import run
+    from asya_gateway.telemetry.otel import TracingUnavailable
 
-    asyncio.run(run(settings))
+    start_logs(settings)
+    try:
+        asyncio.run(run(settings))
+    except TracingUnavailable as missing:
+        raise UsageProblem(str(missing)) from missing

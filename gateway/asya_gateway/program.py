@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import sys
 from collections.abc import AsyncGenerator, Callable, Iterable
 
 from aiohttp import web
@@ -11,7 +10,7 @@ from asya_gateway.app import Routes, build_app, serve, stop_on_signals
 from asya_gateway.delivery.dispatcher import Dispatcher
 from asya_gateway.domain.flows import FlowRegistry
 from asya_gateway.domain.tasks import TaskRules, Tasks
-from asya_gateway.observing import Observing, start_logs
+from asya_gateway.observing import Observing
 from asya_gateway.protocols.http import flows_health
 from asya_gateway.protocols.http.keys import FLOWS_REPORT, REGISTRY, STREAMS
 from asya_gateway.protocols.mesh import registry_routes
@@ -26,7 +25,6 @@ from asya_gateway.storage.outbox import PostgresOutbox
 from asya_gateway.storage.queue_bell import QueueBell
 from asya_gateway.storage.registry_store import PostgresRegistry
 from asya_gateway.storage.store import Keeping, Storage
-from asya_gateway.telemetry.otel import TracingUnavailable
 from asya_transports.opening import open_transport
 from asya_transports.settings import RabbitSettings
 
@@ -122,14 +120,10 @@ async def run(
 ) -> None:
     """Serve until SIGTERM, SIGINT or `stop`; `listening` hears the port once it is open.
 
-    Exits with 2 where the settings ask for what is not installed.
+    Where the log goes is left to the caller (observing.start_logs). Raises TracingUnavailable where traces are asked
+    for and OpenTelemetry's SDK is missing.
     """
-    start_logs(settings)
-    try:
-        gateway = Gateway(settings)
-    except TracingUnavailable as missing:
-        sys.stderr.write(f"{missing}\n")
-        raise SystemExit(2) from None
+    gateway = Gateway(settings)
     await serve(gateway.web(), gateway.running(), stop or stop_on_signals(), listening)
 
 

@@ -175,6 +175,7 @@ async def start_mesh(
         gateway_mode="testing",
         gateway_host="127.0.0.1",
         gateway_port=port,
+        metrics_port=0,
         database_url=database_url,
         mesh_url=url,
         drain_timeout=2,

@@ -14,6 +14,7 @@ from urllib.parse import quote
 import aiohttp
 
 from asya_actor.telemetry.metrics import REPORT_RETRIES
+from asya_actor.telemetry.tracing import carried
 from asya_crds import jsontext
 
 log = logging.getLogger(__name__)
@@ -126,7 +127,7 @@ class MeshClient:
     async def _once(self, method: str, url: str, data: bytes | None, *, total: float) -> bytes:
         session = self._open()
         timeout = aiohttp.ClientTimeout(total=total, connect=min(total, self._timeouts.connect))
-        headers = {"Accept": "application/json"}
+        headers = {"Accept": "application/json", **carried()}
         if data is not None:
             headers["Content-Type"] = "application/json"
         try:

@@ -3,12 +3,14 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from asya_crds.envelope import Envelope
 
 Span = Callable[[Envelope], AbstractContextManager[dict[str, str]]]
 
+MAX_HEADER = 512
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?P<trace>[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")
 
 
@@ -21,6 +23,32 @@ def trace_id_of(headers: Mapping[str, Any]) -> str | None:
     found = headers.get("traceparent")
     match = _TRACEPARENT.fullmatch(found) if isinstance(found, str) else None
     return match["trace"] if match else None
+
+
+_CARRIED: ContextVar[dict[str, str] | None] = ContextVar("asya_actor_trace", default=None)
+
+
+@contextmanager
+def carrying(headers: Mapping[str, Any]) -> Iterator[None]:
+    """Requests that are made inside carry the trace context of these headers of an envelope."""
+    known = {}
+    if trace_id_of(headers) is not None:
+        known = {name: headers[name] for name in ("traceparent", "tracestate") if _sendable(headers.get(name))}
+    token = _CARRIED.set(known)
+    try:
+        yield
+    finally:
+        _CARRIED.reset(token)
+
+
+def carried() -> dict[str, str]:
+    """The trace context for a request that is made now."""
+    return _CARRIED.get() or {}
+
+
+def _sendable(value: object) -> bool:
+    """Whether HTTP can carry it: an actor may have written anything into its envelope's headers."""
+    return isinstance(value, str) and value.isascii() and value.isprintable() and len(value) <= MAX_HEADER
 
 
 @contextmanager

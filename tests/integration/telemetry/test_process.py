@@ -13,13 +13,8 @@ from tests.servers.processes import free_port
 from tests.support.gateway import FLOWS
 from tests.support.waiting import until
 
-RUN = """
-import asyncio
-from asya_gateway.program import run
-from asya_gateway.settings import Settings
-asyncio.run(run(Settings()))
-"""
-WITHOUT_SDK = "import sys\nsys.modules['opentelemetry.sdk'] = None\n" + RUN
+RUN = "import sys; from asya_cli.main import main; sys.argv[1:] = ['serve']; main()"
+WITHOUT_SDK = "import sys; sys.modules['opentelemetry.sdk'] = None; " + RUN
 
 
 def environment(database_url: str, folder: Path, **more: str) -> dict[str, str]:
