@@ -33,8 +33,6 @@ class MeshStub:
             return web.Response()
         given = answer if isinstance(answer, tuple) else (answer,)
         status, text, headers = (*given, *("", {})[len(given) - 1 :])
-            (*answer, *((), "", {})[len(answer) :]) if isinstance(answer, tuple) else (answer, "", {})
-        )
         return web.Response(status=status, text=text, headers=headers)
 
 
