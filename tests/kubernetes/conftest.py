@@ -9,6 +9,7 @@ from typing import Protocol
 import pytest
 
 from tests.kubernetes.control_plane import ControlPlane, ControlPlaneUnavailable
+from tests.kubernetes.network import Network
 from tests.kubernetes.operator_process import OperatorProcess
 from tests.kubernetes.recording_mesh import RecordingMesh
 
@@ -81,3 +82,11 @@ def start_operator(
     for operator in running:
         operator.stop()
         print(f"--- {operator.name}\n{operator.output()}")
+
+
+@pytest.fixture
+def network(control_plane: ControlPlane) -> Iterator[Network]:
+    """A way to the API server that can break."""
+    way = Network(control_plane.port)
+    yield way
+    way.close()

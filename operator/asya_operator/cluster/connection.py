@@ -9,13 +9,13 @@ from kubernetes_asyncio.config import load_incluster_config, load_kube_config
 NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
-async def connect() -> ApiClient:
-    """A client with the credentials of this place. Raises kubernetes_asyncio's ConfigException without any."""
+async def connect(context: str | None = None) -> ApiClient:
+    """A client with the credentials of this place; `context` names one of the kubeconfig's. Raises kubernetes_asyncio's ConfigException without any."""
     configuration = Configuration()
     if "KUBERNETES_SERVICE_HOST" in os.environ and "KUBECONFIG" not in os.environ:
         load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # upstream has none
     else:
-        await load_kube_config(client_configuration=configuration, persist_config=False)
+        await load_kube_config(context=context, client_configuration=configuration, persist_config=False)
     configuration.connection_pool_maxsize = 32
     return ApiClient(configuration)
 
