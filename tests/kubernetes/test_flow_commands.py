@@ -46,7 +46,7 @@ def test_expose_waits_until_the_flow_is_served_and_prints_where(
     code, out, err = ended(asya("flow", "expose", "shout", "-d", "Shouts.", "--url", "https://example.test/"))
     assert (code, mesh.flow("shout") is not None) == (0, True), err
     assert "+- name: shout" in out
-    assert "https://example.test/mcp" in err
+    assert "https://example.test/mcp" in out
     code, out, err = ended(asya("flow", "list"))
     assert (code, "shout" in out and "served" in out) == (0, True), out + err
     code, out, err = ended(asya("unexpose", "shout"))
@@ -122,4 +122,4 @@ def test_without_a_cluster_the_exit_code_is_3(tmp_path: Path) -> None:
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 3, done.stderr
-    assert done.stderr.startswith("error: no cluster")
+    assert "error: no cluster" in done.stderr

@@ -10,7 +10,10 @@ NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
 async def connect(context: str | None = None) -> ApiClient:
-    """A client with the credentials of this place; `context` names one of the kubeconfig's. Raises kubernetes_asyncio's ConfigException without any."""
+    """A client with the credentials of this place; `context` names one of the kubeconfig's.
+
+    Raises kubernetes_asyncio's ConfigException where there are none.
+    """
     configuration = Configuration()
     if "KUBERNETES_SERVICE_HOST" in os.environ and "KUBECONFIG" not in os.environ:
         load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # upstream has none
