@@ -21,6 +21,13 @@ from typing import Any
 ADMIN_TOKEN = "admin-token"
 MANAGER_TOKEN = "manager-token"
 START_TIMEOUT = 60.0
+AUDIT_POLICY = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived"],
+    "rules": [{"level": "Metadata", "userGroups": ["system:serviceaccounts"]}, {"level": "None"}],
+}
+"""What ServiceAccounts asked for: whether their Roles are the least is read from it."""
 
 
 class ControlPlaneUnavailable(Exception):
@@ -56,8 +63,10 @@ class ControlPlane:
         self.folder = Path(tempfile.mkdtemp(prefix="asya-kube-"))
         self.etcd_port, self.peer_port, self.port = free_port(), free_port(), free_port()
         self.url = f"https://127.0.0.1:{self.port}"
+        self.audit_log = self.folder / "audit.log"
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._make_keys()
+        (self.folder / "audit-policy.json").write_text(json.dumps(AUDIT_POLICY))
         (self.folder / "tokens.csv").write_text(
             f'{ADMIN_TOKEN},admin,uid-admin,"system:masters"\n'
             f"{MANAGER_TOKEN},system:kube-controller-manager,uid-manager,\n"
@@ -105,6 +114,7 @@ class ControlPlane:
             "--token-auth-file", str(self.folder / "tokens.csv"),
             "--authorization-mode", "RBAC", "--service-cluster-ip-range", "10.0.0.0/24",
             "--shutdown-delay-duration", "0s",
+            "--audit-policy-file", str(self.folder / "audit-policy.json"), "--audit-log-path", str(self.audit_log),
         )  # fmt: skip
         self._wait_ready()
 

@@ -55,6 +55,7 @@ def labels(actor: Actor) -> dict[str, str]:
         NAME_LABEL: actor.name,
         "app.kubernetes.io/component": "actor",
         "app.kubernetes.io/managed-by": "asya-operator",
+        "app.kubernetes.io/part-of": "asya",
         ACTOR_LABEL: actor.name,
         COMPONENT_LABEL: "crew" if actor.crew else "actor",
     }
