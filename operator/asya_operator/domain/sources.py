@@ -39,11 +39,13 @@ class Sources:
         view = self.views.get(kind)
         if view is None:
             return
+        name = body["metadata"]["name"]
+        before = view.get(name)
         news = view.deleted(body) if type_ == "DELETED" else view.seen(body)
         if type_ is None and view.known:
             self._wanted[kind].set()
-        if news:
-            self._tell(kind, body["metadata"]["name"])
+        if news and (type_ == "DELETED" or before is None or essence(kind, before) != essence(kind, body)):
+            self._tell(kind, name)
 
     def written(self, kind: Kind, body: Body) -> None:
         """We wrote the object and this is what it is now; nobody needs to be told."""
@@ -140,6 +142,21 @@ class Sources:
             return None
         alive = [body for body in self.views[Kind.ACTORS].objects.values() if not deleting(body)]
         return {actor_name(body): actor_state(body) for body in alive}
+
+
+def essence(kind: Kind, body: Body) -> Any:
+    """What of an object anything is computed from: the echo of our own writes is no change."""
+    metadata = body["metadata"]
+    common = (metadata.get("uid"), deleting(body))
+    match kind:
+        case Kind.CONFIGMAPS:
+            return *common, body.get("data")
+        case Kind.FLOWS:
+            return *common, metadata.get("generation")
+        case Kind.ACTORS:
+            return *common, metadata.get("generation"), metadata.get("labels"), actor_state(body)
+        case Kind.DEPLOYMENTS:
+            return metadata.get("resourceVersion")
 
 
 def deleting(body: Body) -> bool:

@@ -39,6 +39,10 @@ class KindView:
         """A copy, by name."""
         return dict(self._objects)
 
+    def get(self, name: str) -> Body | None:
+        """One object; None where there is none."""
+        return self._objects.get(name)
+
     def seen(self, body: Body) -> bool:
         """An event told of this object. True where that is news."""
         name, version = body["metadata"]["name"], version_of(body)
