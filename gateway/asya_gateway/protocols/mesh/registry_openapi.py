@@ -86,7 +86,7 @@ REGISTRY_PATHS: Paths = {
             "summary": "Which pods serve which generation; with `wait`, once all of them serve it.",
             "parameters": [
                 query("generation", {"type": "integer", "minimum": 0, "maximum": 999_999_999}, "The one to wait for."),
-                query("wait", {"type": "number", "minimum": 0, "maximum": 60}, "Seconds."),
+                query("wait", {"type": "number", "minimum": 0}, "Seconds, of which 60 count."),
             ],
             "responses": {"200": answer("The state.", _STATE), **errors()},
         }
