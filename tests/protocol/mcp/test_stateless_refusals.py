@@ -247,6 +247,16 @@ async def test_parameter_headers_must_agree_with_the_arguments(
     assert await idle.stored() == 0
 
 
+@pytest.mark.parametrize("id", [0, -1, "", "a\nb \u2028 é", "\ud800", 2**63 - 1, "1"])
+async def test_any_id_within_bounds_comes_back_as_it_was(idle: Gateway, id: Any) -> None:
+    """basic, "Requests": ids are strings or integers; JSON-RPC 2.0, 5: the response's 'MUST be the same as the value of
+    the id member in the Request Object'."""
+    body = stateless_body("tools/list", id=id)
+    _, answer = await post(idle, body, sent_as(body))
+    assert answer["id"] == id
+    assert type(answer["id"]) is type(id)
+
+
 async def test_the_gateway_never_opens_a_session(idle: Gateway) -> None:
     """transports/streamable-http: sessions are gone; a session id that a client sends is ignored."""
     body = stateless_body("tools/list")
