@@ -108,6 +108,7 @@ async def test_a_client_that_takes_streams_alone_gets_one_for_everything(gateway
         (7, "7", 7),
         (False, "false", False),
         ("\ud800 alone", "\ud800 alone", "\ud800 alone"),
+        ({"content": [{"type": []}]}, '{"content":[{"type":[]}]}', {"content": [{"type": []}]}),
         ({"content": "mine"}, '{"content":"mine"}', {"content": "mine"}),
         ({"content": [{"type": "text"}]}, '{"content":[{"type":"text"}]}', {"content": [{"type": "text"}]}),
     ],

@@ -101,6 +101,7 @@ async def test_what_is_no_request_is_invalid(idle: Gateway, body: Any) -> None:
         {VERSION_KEY: LATEST, CAPABILITIES_KEY: []},
         {VERSION_KEY: LATEST, CAPABILITIES_KEY: {}, "io.modelcontextprotocol/clientInfo": "me"},
         {VERSION_KEY: LATEST, CAPABILITIES_KEY: {}, "io.modelcontextprotocol/logLevel": "loud"},
+        {VERSION_KEY: LATEST, CAPABILITIES_KEY: {}, "io.modelcontextprotocol/logLevel": ["debug"]},
         {VERSION_KEY: LATEST, CAPABILITIES_KEY: {}, "progressToken": {"a": 1}},
         {VERSION_KEY: LATEST, CAPABILITIES_KEY: {}, "progressToken": "x" * 256},
         "text",
