@@ -67,7 +67,7 @@ class Dispatcher:
         self._tasks.append(asyncio.create_task(self._poll_for_ever(), name="outbox poll"))
 
     async def stop(self, patience: float = 3.0) -> None:
-        """Publish what is in memory, at most for `patience` seconds; rows keep what is left."""
+        """Publish what is in memory, at most for `patience` seconds; rows keep what is left. Closes the transport."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(patience):
                 await self._idle.wait()
@@ -76,6 +76,7 @@ class Dispatcher:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         with contextlib.suppress(Unavailable):
             await self._settle_now()
+        await self._transport.close()
 
     async def _publish_for_ever(self) -> None:
         while True:

@@ -47,11 +47,25 @@ def project(tmp_path: Path) -> Iterator[Path]:
     """A folder with one flow of one actor; what `asya dev` keeps of it is removed after the test."""
     folder = tmp_path / "project"
     folder.mkdir()
+    write_project(folder)
+    yield folder
+    shutil.rmtree(folder_of(folder), ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevRun]:
+    """A run for all tests that leave the folder as it is."""
+    folder = tmp_path_factory.mktemp("shared")
+    write_project(folder)
+    with dev_run(folder) as started:
+        yield started
+
+
+def write_project(folder: Path) -> None:
+    """One flow of one actor."""
     (folder / "flows.yaml").write_text(FLOWS)
     (folder / "actors.yaml").write_text(ACTORS)
     (folder / "handlers.py").write_text(HANDLERS)
-    yield folder
-    shutil.rmtree(folder_of(folder), ignore_errors=True)
 
 
 def call(run: DevRun, do: str = "work", tool: str = "work") -> tuple[int, str, str]:
@@ -60,31 +74,27 @@ def call(run: DevRun, do: str = "work", tool: str = "work") -> tuple[int, str, s
     return done.returncode, done.stdout, done.stderr
 
 
-def test_a_handler_that_takes_its_process_down_leaves_the_gateway_and_other_tasks_alone(project: Path) -> None:
-    with dev_run(project) as run:
-        handle = run_asya("tool", "call", "work", "do=crash", "--no-wait", url=run.url)
-        assert handle.returncode == 0, handle.stderr
-        run.wait_for("the handlers' process ended with exit code 3; starting it again")
-        run_asya("task", "cancel", json.loads(handle.stdout)["task_id"], url=run.url)
-        code, out, err = call(run)
-        assert code == 0, err
-        assert json.loads(out)["said"] == "hello"
-        assert run.process.poll() is None
+def test_a_handler_that_takes_its_process_down_leaves_the_gateway_and_other_tasks_alone(run: DevRun) -> None:
+    handle = run_asya("tool", "call", "work", "do=crash", "--no-wait", url=run.url)
+    assert handle.returncode == 0, handle.stderr
+    run.wait_for("the handlers' process ended with exit code 3; starting it again")
+    run_asya("task", "cancel", json.loads(handle.stdout)["task_id"], url=run.url)
+    code, out, err = call(run)
+    assert code == 0, err
+    assert json.loads(out)["said"] == "hello"
+    assert run.process.poll() is None
 
 
-def test_an_exception_fails_the_task_with_its_message_and_nothing_else(project: Path) -> None:
-    with dev_run(project) as run:
-        code, out, err = call(run, "raise")
-        assert (code, out) == (1, "")
-        assert "no such thing" in err
-        assert call(run)[0] == 0
-        assert "starting it again" not in run.text
+def test_an_exception_fails_the_task_with_its_message_and_nothing_else(run: DevRun) -> None:
+    code, out, err = call(run, "raise")
+    assert (code, out) == (1, "")
+    assert "no such thing" in err
+    assert call(run)[0] == 0
 
 
-def test_what_a_handler_prints_is_shown(project: Path) -> None:
-    with dev_run(project) as run:
-        call(run, "print")
-        run.wait_for("handlers │ a line of the handler")
+def test_what_a_handler_prints_is_shown(run: DevRun) -> None:
+    call(run, "print")
+    run.wait_for("handlers │ a line of the handler")
 
 
 def test_a_changed_handler_is_loaded(project: Path) -> None:
@@ -143,7 +153,7 @@ def test_ctrl_c_ends_every_process_and_removes_what_is_ephemeral(project: Path) 
         family = psutil.Process(run.process.pid).children(recursive=True)
         assert any(process.name() == "postgres" for process in family)
         assert run.interrupt() == 0
-        gone, alive = psutil.wait_procs(family, timeout=5)
+        _gone, alive = psutil.wait_procs(family, timeout=5)
         assert not alive
         assert "Traceback" not in run.text
     assert set(state_folder().glob("ephemeral-*")) <= before
@@ -154,7 +164,7 @@ def test_a_killed_run_takes_its_children_along_and_the_next_one_finds_its_tasks(
         assert call(run)[0] == 0
         family = psutil.Process(run.process.pid).children(recursive=True)
         run.process.kill()
-        gone, alive = psutil.wait_procs(family, timeout=20)
+        _gone, alive = psutil.wait_procs(family, timeout=20)
         assert not alive
     with dev_run(project, "--port", "0") as run:
         listed = json.loads(run_asya("task", "list", "--json", url=run.url).stdout)["tasks"]
@@ -197,17 +207,16 @@ def test_a_postgres_that_dies_is_started_again(project: Path) -> None:
             assert time.monotonic() < give_up, run.text
 
 
-def test_nothing_listens_beyond_this_machine(project: Path) -> None:
-    with dev_run(project) as run:
-        processes = [psutil.Process(run.process.pid), *psutil.Process(run.process.pid).children(recursive=True)]
-        listening = [
-            connection.laddr.ip
-            for process in processes
-            for connection in process.net_connections("inet")
-            if connection.status == psutil.CONN_LISTEN
-        ]
-        assert listening
-        assert set(listening) == {"127.0.0.1"}
+def test_nothing_listens_beyond_this_machine(run: DevRun) -> None:
+    processes = [psutil.Process(run.process.pid), *psutil.Process(run.process.pid).children(recursive=True)]
+    listening = [
+        connection.laddr.ip
+        for process in processes
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert listening
+    assert set(listening) == {"127.0.0.1"}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="the folders above the data are root's own only for root")
