@@ -9,6 +9,7 @@ import pytest
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from asya_actor.settings import CrewSettings, WorkerSettings
 from asya_gateway.settings import UNHONOURED, Settings
 
 ROOT = Path(__file__).parents[2]
@@ -32,6 +33,8 @@ def documented_default(variable: str, model: type[BaseModel]) -> str:
             return MADE_AT_THE_START.get(variable, "")
         case _ if value is PydanticUndefined:
             return "(required)"
+        case None:
+            return ""
         case bool():
             return str(value).lower()
         case Enum():
@@ -60,3 +63,13 @@ def test_the_page_tells_a_settings_default_and_reason(variable: str) -> None:
 def test_the_page_names_every_variable_that_stops_the_start() -> None:
     section = PAGE.split("\n## Authentication\n")[1].split("\n## ")[0]
     assert tuple(re.findall(r"`(ASYA_\w+)`", section)) == UNHONOURED
+
+
+@pytest.mark.parametrize(("heading", "model"), [("Actor", WorkerSettings), ("Crew", CrewSettings)])
+def test_the_pages_of_actor_and_crew_are_their_settings(heading: str, model: type[BaseModel]) -> None:
+    shown = table_of(heading) | table_of("Actor and crew")
+    expected = {
+        f"ASYA_{name.upper()}": (documented_default(f"ASYA_{name.upper()}", model), field.description)
+        for name, field in model.model_fields.items()
+    }
+    assert shown == expected
