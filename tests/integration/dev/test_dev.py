@@ -77,7 +77,7 @@ def call(run: DevRun, do: str = "work", tool: str = "work") -> tuple[int, str, s
 def test_a_handler_that_takes_its_process_down_leaves_the_gateway_and_other_tasks_alone(run: DevRun) -> None:
     handle = run_asya("tool", "call", "work", "do=crash", "--no-wait", url=run.url)
     assert handle.returncode == 0, handle.stderr
-    run.wait_for("the handlers' process ended with exit code 3; starting it again")
+    run.wait_for("the process of the handlers ended with exit code 3; starting it again")
     run_asya("task", "cancel", json.loads(handle.stdout)["task_id"], url=run.url)
     code, out, err = call(run)
     assert code == 0, err
