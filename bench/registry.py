@@ -1,0 +1,15 @@
+"""Every benchmark by name. A benchmark is a function of the stage that returns its figures."""
+
+from collections.abc import Callable
+
+from bench import calls
+from bench.figures import Figure
+from bench.stage import Stage
+
+Benchmark = Callable[[Stage], list[Figure]]
+
+BENCHMARKS: dict[str, Benchmark] = {
+    "burst": calls.burst,
+    "sustained": calls.sustained,
+    "sustained-postgres": calls.sustained_postgres,
+}
