@@ -10,13 +10,13 @@ from secrets import randbits
 from typing import Any
 
 from asya_crds import jsontext
-from asya_crds.envelope import Envelope, Route
-from asya_crds.naming import HEADER_FLOW, HEADER_GATEWAY_URL
+from asya_crds.envelope import Route
 from asya_gateway.domain.errors import Conflict, InvalidArguments, InvalidInput, TaskNotFound, TooLarge
 from asya_gateway.domain.flows import ArgumentCheck, ServedFlow
 from asya_gateway.domain.following import follow
+from asya_gateway.domain.fresh import blank
 from asya_gateway.domain.ids import new_task_id
-from asya_gateway.domain.pausing import initial_status, resume_envelope, thawed_deadline
+from asya_gateway.domain.pausing import resume_envelope, thawed_deadline
 from asya_gateway.domain.ports import Answer, FlyBroadcast, NewTask, TaskFilter, TaskStore, UpdateFeed
 from asya_gateway.domain.reports import (
     ChildAnnouncement,
@@ -121,27 +121,17 @@ class Tasks:
         timeout = self._rules.default_timeout if flow.timeout is None else flow.timeout
         deadline = now + timedelta(seconds=timeout)
         stamped_deadline = None if flow.timeout is None else deadline
-        envelope = Envelope(
-            id=task_id,
-            route=route,
-            headers={
-                **call.headers,
-                **self._spans.outgoing(),
-                HEADER_GATEWAY_URL: self._rules.mesh_url,
-                HEADER_FLOW: flow.name,
-            },
-            status=initial_status(flow.entrypoint, now, stamped_deadline),
-            payload=None,
-        )
+        headers = {**call.headers, **self._spans.outgoing()}
         payload = jsontext.dumps(call.payload)
+        envelope = blank(flow.name, route, self._rules.mesh_url)
         return NewTask(
-            id=envelope.id,
+            id=task_id,
             flow=flow.name,
             owner=call.caller.owner,
             surface=call.surface,
             route=route,
             payload=payload,
-            envelope=_with_payload(envelope, payload),
+            envelope=envelope.filled(task_id, headers, now, stamped_deadline, payload),
             created_at=now,
             deadline_at=deadline,
             context_id=call.context_id,
@@ -303,10 +293,3 @@ def _worth_telling(item: Snapshot | TaskUpdate | FlyEvent | None) -> bool:
 
 def _owner(caller: Caller | None) -> str | None:
     return None if caller is None else caller.owner
-
-
-def _with_payload(envelope: Envelope, payload: str) -> str:
-    """The envelope's JSON with a payload that is encoded already, since payloads may be large."""
-    frame = envelope.as_dict()
-    del frame["payload"]
-    return f'{jsontext.dumps(frame)[:-1]},"payload":{payload}}}'
