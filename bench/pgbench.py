@@ -26,7 +26,10 @@ class Script:
 
 def binary() -> str:
     """pgbench of the distribution. Raises ServerUnavailable."""
-    found = [shutil.which("pgbench"), *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin/pgbench"), reverse=True))]
+    found = [
+        shutil.which("pgbench"),
+        *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin/pgbench"), reverse=True)),
+    ]
     for candidate in found:
         if candidate and Path(candidate).exists():
             return candidate

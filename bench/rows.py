@@ -1,4 +1,4 @@
-"""What pgbench writes: the same rows, of the same bytes, with the same statements' worth of work, in one transaction."""
+"""What pgbench writes: the same rows, of the same bytes, in one transaction."""
 
 import json
 
