@@ -8,14 +8,14 @@ from pathlib import Path
 
 from bench.figures import Figure
 from bench.registry import BENCHMARKS
-from bench.stage import QUICK, Effort, Stage, machine
+from bench.stage import FULL, QUICK, Effort, Stage, machine
 from bench.table import as_json, render
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run what was asked for; returns the exit status."""
     options = _parser().parse_args(arguments)
-    effort = QUICK if options.quick else Effort(seconds=options.seconds, rounds=options.rounds)
+    effort = QUICK if options.quick else Effort(options.seconds, FULL.warm_up, options.rounds)
     figures: list[Figure] = []
     stage = Stage(effort, lambda text: print(text, file=sys.stderr, flush=True))
     try:
@@ -35,8 +35,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; all by default")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     parser.add_argument("--quick", action="store_true", help="short runs that only report, for CI")
-    parser.add_argument("--seconds", type=float, default=Effort.seconds, help="of each run (20)")
-    parser.add_argument("--rounds", type=int, default=Effort.rounds, help="runs of each side of a pair (3)")
+    parser.add_argument("--seconds", type=float, default=FULL.seconds, help="of each run (20)")
+    parser.add_argument("--rounds", type=int, default=FULL.rounds, help="runs of each side of a pair (3)")
     return parser
 
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from typing_extensions import override
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -18,6 +20,7 @@ class Target:
         """Whether a number keeps the bound; what could not be measured (NaN) does not."""
         return number <= self.bound if self.most else number >= self.bound
 
+    @override
     def __str__(self) -> str:
         return f"{'<=' if self.most else '>='} {self.bound:g}"
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from bench import calls
+from bench import calls, ends, leaks, reports, streams
 from bench.figures import Figure
 from bench.stage import Stage
 
@@ -12,4 +12,9 @@ BENCHMARKS: dict[str, Benchmark] = {
     "burst": calls.burst,
     "sustained": calls.sustained,
     "sustained-postgres": calls.sustained_postgres,
+    "progress": reports.progress,
+    "terminal": ends.terminal,
+    "streams": streams.open_streams,
+    "fly": streams.fly,
+    "memory": leaks.memory,
 }

@@ -69,15 +69,15 @@ def create_script(*, outbox: bool) -> Script:
 
 REPORTED_TASKS = 5_000
 
-FILL = f"""
-INSERT INTO tasks (id, flow, owner, surface, status, route, created_at, updated_at, deadline_at)
-SELECT 'task-' || lpad(n::text, 8, '0'), 'echo', '', 'rest', 'pending', '{_ROUTE}', now(), now(),
-       now() + interval '1 day'
-FROM generate_series(0, {REPORTED_TASKS - 1}) AS n;
-INSERT INTO task_updates (task_id, seq, kind, status, progress, detail, at)
-SELECT id, 1, 'created', 'pending', 0, '{{"message":"Task created"}}', now() FROM tasks;
-ANALYZE tasks, task_updates
-"""
+FILL = (
+    f"""INSERT INTO tasks (id, flow, owner, surface, status, route, created_at, updated_at, deadline_at)
+    SELECT 'task-' || lpad(n::text, 8, '0'), 'echo', '', 'rest', 'pending', '{_ROUTE}', now(), now(),
+           now() + interval '1 day'
+    FROM generate_series(0, {REPORTED_TASKS - 1}) AS n""",
+    """INSERT INTO task_updates (task_id, seq, kind, status, progress, detail, at)
+    SELECT id, 1, 'created', 'pending', 0, '{"message":"Task created"}', now() FROM tasks""",
+    "ANALYZE",
+)
 """Tasks that reports are sent for, before either side begins."""
 
 
@@ -113,11 +113,11 @@ def report_script() -> Script:
 WITH applied AS (
     UPDATE tasks SET status = 'running', route = '{_ROUTE}', hop = 0, progress = 16.7, message = 'working on it',
         actor = 'bench-first', last_seq = last_seq + 1, updated_at = clock_timestamp(),
-        recent_reports = (hashint8extended(:n, last_seq) || recent_reports)[:eight]
+        recent_reports = (hashint8extended(:n, last_seq) || recent_reports)[1 : 8]
     WHERE id = 'task-' || lpad((:n)::text, 8, '0') AND status IN ('pending', 'running')
     RETURNING id, last_seq, status, progress, updated_at
 ) INSERT INTO task_updates (task_id, seq, kind, status, progress, detail, at)
 SELECT id, last_seq, 'progress', status, progress, '{_DETAIL}', updated_at FROM applied;
 """,
-        {"tasks": REPORTED_TASKS, "eight": 8},
+        {"tasks": REPORTED_TASKS},
     )

@@ -62,6 +62,7 @@ class Effort:
     quick: bool = False
 
 
+FULL = Effort()
 QUICK = Effort(seconds=3.0, warm_up=1.0, rounds=1, quick=True)
 
 
