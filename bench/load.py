@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 
 from bench.figures import median, percentile
 
-NOW = "@@@@@@@@@@@@@@@@@@@@"
+NOW = "#" * 20
 """Stands in a body for the moment of sending: 20 digits of CLOCK_MONOTONIC in ns, which all processes share."""
 
 _LENGTH = re.compile(rb"\r\ncontent-length: (\d+)", re.IGNORECASE)
