@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ from asya_crds import jsontext
 from asya_crds.envelope import Route
 from asya_gateway.domain.errors import Conflict, InvalidArguments, InvalidInput, TaskNotFound, TooLarge
 from asya_gateway.domain.flows import ArgumentCheck, ServedFlow
-from asya_gateway.domain.following import follow
+from asya_gateway.domain.following import follow_groups, one_by_one
 from asya_gateway.domain.fresh import blank
 from asya_gateway.domain.ids import new_task_id
 from asya_gateway.domain.pausing import resume_envelope, thawed_deadline
@@ -202,6 +202,27 @@ class Tasks:
             raise Conflict("the task was answered or ended in the meantime", field="status")
         return await self.get(task_id, caller)
 
+    def follow_groups(
+        self,
+        task_id: str,
+        caller: Caller | None,
+        *,
+        after: int = 0,
+        keepalive: float = 15.0,
+        fly: bool = True,
+    ) -> AsyncGenerator[Snapshot | Sequence[TaskUpdate | FlyEvent]]:
+        """See following.follow_groups: a Snapshot, then groups of updates and live events to the end."""
+        about(task_id)
+        return follow_groups(
+            self._store,
+            self._feed,
+            task_id,
+            owner=_owner(caller),
+            after=after,
+            keepalive=keepalive,
+            fly=fly,
+        )
+
     def follow(
         self,
         task_id: str,
@@ -211,17 +232,8 @@ class Tasks:
         keepalive: float = 15.0,
         fly: bool = True,
     ) -> AsyncGenerator[Snapshot | TaskUpdate | FlyEvent | None]:
-        """See following.follow: a Snapshot, then updates and live events to the end."""
-        about(task_id)
-        return follow(
-            self._store,
-            self._feed,
-            task_id,
-            owner=_owner(caller),
-            after=after,
-            keepalive=keepalive,
-            fly=fly,
-        )
+        """The same items singly; None when nothing came for `keepalive` seconds."""
+        return one_by_one(self.follow_groups(task_id, caller, after=after, keepalive=keepalive, fly=fly))
 
     async def wait(self, task_id: str, caller: Caller | None, seconds: float) -> Task:
         """The task once it has ended or waits for an answer, or as it stands after `seconds`."""
