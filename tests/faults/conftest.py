@@ -1,6 +1,7 @@
 """A world for each test: databases and brokers of its own, since the tests stop and kill them."""
 
 import os
+import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -24,8 +25,9 @@ def own_postgres() -> Iterator[PostgresServer]:
         server.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def own_rabbit() -> Iterator[RabbitNode]:
+    """One broker for all tests, each in a virtual host of its own; whoever stops it starts it again."""
     try:
         node = RabbitNode()
     except ServerUnavailable as reason:
@@ -42,12 +44,14 @@ def own_rabbit() -> Iterator[RabbitNode]:
 @pytest.fixture
 async def world(tmp_path: Path, own_postgres: PostgresServer, own_rabbit: RabbitNode) -> AsyncIterator[World]:
     """Everything over RabbitMQ."""
-    made = World(tmp_path, own_postgres, own_rabbit)
+    vhost = f"faults-{uuid.uuid4().hex[:8]}"
+    made = World(tmp_path, own_postgres, own_rabbit, own_rabbit.create_vhost(vhost))
     try:
         await made.up()
         yield made
     finally:
         await made.close()
+        own_rabbit.delete_vhost(vhost)
         print(made.logs())
 
 

@@ -29,8 +29,7 @@ async def test_with_the_broker_down_for_10_s_calls_are_accepted_and_all_end(worl
 
 
 async def test_every_message_delivered_twice_runs_no_finished_hop_again(world: World) -> None:
-    assert world.rabbit is not None
-    connection = await aio_pika.connect(world.rabbit.url)
+    connection = await aio_pika.connect(world.rabbit_url)
     try:
         channel = await connection.channel()
         exchange = await channel.get_exchange("asya")

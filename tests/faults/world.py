@@ -83,10 +83,11 @@ class Reader:
 class World:
     """api and mesh as separate processes over one Postgres and RabbitMQ; workers and crew others."""
 
-    def __init__(self, folder: Path, postgres: PostgresServer, rabbit: RabbitNode | None) -> None:
+    def __init__(self, folder: Path, postgres: PostgresServer, rabbit: RabbitNode | None, rabbit_url: str = "") -> None:
         self.folder = folder
         self.postgres = postgres
         self.rabbit = rabbit
+        self.rabbit_url = rabbit_url
         self.database_url = postgres.database("faults")
         self.processes: dict[str, Process] = {}
         self.runs = folder / "runs"
@@ -102,7 +103,7 @@ class World:
     def environment(self, **more: Any) -> dict[str, str]:
         transport = {"ASYA_TRANSPORT": "postgres"}
         if self.rabbit is not None:
-            transport = {"ASYA_TRANSPORT": "rabbitmq", "ASYA_RABBITMQ_URL": self.rabbit.url}
+            transport = {"ASYA_TRANSPORT": "rabbitmq", "ASYA_RABBITMQ_URL": self.rabbit_url}
         ours = {
             **transport,
             "ASYA_DATABASE_URL": self.database_url,

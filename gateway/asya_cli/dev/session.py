@@ -33,8 +33,6 @@ READY_WITHIN = 60.0
 LOOK_EVERY = 0.5
 DATABASE_TRIES = 10
 """Failed restarts of PostgreSQL in a row; processes of a killed one may hold its memory for a moment."""
-VISIBILITY = "10s"
-"""How long a message of a handler process that was killed is kept from the next one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +132,6 @@ class Session:
             "ASYA_DATABASE_URL": database_url,
             "ASYA_GATEWAY_URL": self.url,
             "ASYA_NAMESPACE": self._settings(database_url).namespace,
-            "ASYA_QUEUE_VISIBILITY_TIMEOUT": VISIBILITY,
             "PYTHONUNBUFFERED": "1",
         }
         folder = self.options.folder.resolve()
