@@ -11,7 +11,7 @@ COPY pyproject.toml constraints.txt README.md LICENSE CHANGELOG.md ./
 COPY crds ./crds
 COPY operator ./operator
 COPY gateway ./gateway
-RUN /opt/asya/bin/pip install --no-cache-dir --disable-pip-version-check -c constraints.txt \
+RUN /opt/asya/bin/pip install --quiet --no-cache-dir --disable-pip-version-check -c constraints.txt \
         '.[gateway,rabbitmq,actor,operator,telemetry]' \
     && /opt/asya/bin/pip uninstall --yes --quiet pip setuptools
 

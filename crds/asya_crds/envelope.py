@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Self
 
 from asya_crds import jsontext
@@ -45,6 +46,10 @@ class Route:
         """The wire form: {prev, curr, next}."""
         return {"prev": list(self.prev), "curr": self.curr, "next": list(self.next)}
 
+    def to_json(self) -> str:
+        """JSON text of the wire form; remembered for routes of ordinary length, since many tasks take the same."""
+        return _short_route_json(self) if len(self.prev) + len(self.next) < 32 else jsontext.dumps(self.as_dict())
+
     @classmethod
     def from_dict(cls, value: Any) -> Self:
         """Read {prev, curr, next}; prev and next may be null or missing. Raises InvalidEnvelope."""
@@ -54,6 +59,11 @@ class Route:
         if not isinstance(curr, str | None):
             raise InvalidEnvelope("route.curr: expected a string")
         return cls(_names(value, "prev"), curr or "", _names(value, "next"))
+
+
+@lru_cache(maxsize=1024)
+def _short_route_json(route: Route) -> str:
+    return jsontext.dumps(route.as_dict())
 
 
 def _names(value: Mapping[str, Any], key: str) -> tuple[str, ...]:
@@ -151,7 +161,7 @@ def _object(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 def format_time(moment: datetime) -> str:
     """RFC 3339 in UTC with microseconds and a `Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def parse_time(text: str) -> datetime | None:

@@ -5,12 +5,11 @@ survive, where faster codecs round the former and refuse the latter.
 """
 
 import json
+from json.encoder import c_make_encoder, encode_basestring  # type: ignore[attr-defined] # the C codec's own parts
 from typing import Any, NoReturn
 
 MAX_DEPTH = 100
 """Nesting beyond this is refused: no caller needs it, and a deeper document could exhaust the stack."""
-
-_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 class InvalidJSON(ValueError):
@@ -43,9 +42,12 @@ def loads(text: bytes | str, *, max_depth: int = MAX_DEPTH) -> Any:
 def dumps(value: Any) -> str:
     """Encode to compact JSON text that UTF-8 can carry; lone surrogates and NUL leave as escapes.
 
-    Raises ValueError for NaN and Infinity, TypeError for what JSON cannot express.
+    Raises ValueError for NaN, Infinity and what contains itself, TypeError for what JSON cannot express.
     """
-    text = _ENCODER.encode(value)
+    try:
+        text = "".join(_ENCODE(value, 0))
+    except RecursionError:
+        raise ValueError("nested too deeply, or contains itself") from None
     if text.isascii():
         return text
     try:
@@ -66,8 +68,8 @@ def _finite(digits: str) -> float:
     return number
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
-"""Made once: making one costs as much as decoding a small document."""
+def _inexpressible(value: object) -> NoReturn:
+    raise TypeError(f"{type(value).__name__} is no JSON value")
 
 
 def _deeper_than(value: Any, limit: int) -> bool:
@@ -88,3 +90,8 @@ def _children(node: Any) -> list[Any]:
             return [child for child in node if isinstance(child, dict | list)]
         case _:
             return []
+
+
+# json.loads and JSONEncoder.encode make these anew with every call, which costs more than a small document itself.
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+_ENCODE = c_make_encoder(None, _inexpressible, encode_basestring, None, ":", ",", False, False, False)

@@ -34,6 +34,7 @@ from asya_actor.publishing import settle
 from asya_actor.resiliency import Attempts, GiveUp, Resiliency, Retry
 from asya_actor.resiliency import Route as Reroute
 from asya_actor.sending import Onward
+from asya_actor.telemetry.about import working_on
 from asya_actor.telemetry.metrics import HANDLER_SECONDS
 from asya_actor.unreadable import salvage
 from asya_crds.envelope import Envelope, InvalidEnvelope, Route, parse_time
@@ -91,6 +92,10 @@ class Hop:
             envelope = Envelope.from_json(self._delivery.body)
         except InvalidEnvelope as error:
             return await self._unreadable(error)
+        with working_on(envelope):
+            return await self._run(envelope)
+
+    async def _run(self, envelope: Envelope) -> str:
         actor = self._actor
         reports = HopReports(actor.client, actor.urls.of(envelope.headers), envelope)
         if envelope.route.curr != actor.name:

@@ -1,9 +1,8 @@
 """Puts consumers together: one for an actor, five for the crew, all over one transport and one HTTP session."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any
 
 from asya_actor.consuming import Consumer
 from asya_actor.crew.dead_letters import dead_letter
@@ -21,7 +20,7 @@ from asya_actor.publishing import Publisher
 from asya_actor.sending import Onward
 from asya_actor.settings import CrewSettings, WorkerSettings
 from asya_actor.telemetry.logs import logging_about
-from asya_actor.telemetry.tracing import carrying, no_span, spans, trace_id_of
+from asya_actor.telemetry.tracing import no_span, spans
 from asya_crds.envelope import Envelope
 from asya_crds.naming import PAUSE, RESUME
 from asya_transports.port import Delivery, Transport
@@ -109,19 +108,10 @@ class Workshop:
 
 
 def about(name: str, work: Callable[[Delivery], Awaitable[str]]) -> Callable[[Delivery], Awaitable[str]]:
-    """The work with its task and trace in every log line, and the trace in every report."""
+    """The work with the actor's name in every log line; whoever reads the envelope adds task and trace."""
 
     async def handle(delivery: Delivery) -> str:
-        task_id, headers = _identify(delivery.body)
-        with logging_about(actor=name, task_id=task_id, trace_id=trace_id_of(headers)), carrying(headers):
+        with logging_about(actor=name):
             return await work(delivery)
 
     return handle
-
-
-def _identify(body: bytes) -> tuple[str | None, Mapping[str, Any]]:
-    try:
-        envelope = Envelope.from_json(body)
-    except ValueError:
-        return None, {}
-    return envelope.id, envelope.headers

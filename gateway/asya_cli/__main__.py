@@ -1,4 +1,4 @@
-"""`python -m asya_cli`: the `asya` command for images whose Python is not the one on the PATH."""
+"""`python -m asya_cli`: the same as `asya`."""
 
 from asya_cli.main import main
 

@@ -72,6 +72,9 @@ def main() -> None:
         # Whoever read the output has seen enough (`asya task list | head`); the flush at exit would fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except ModuleNotFoundError as error:
+        _complain(error, f"{error.name} is not installed; `pip install 'asya[all]'` has everything")
+        sys.exit(1)
     except Exception as error:  # noqa: BLE001 # the last resort: nobody should have to read a traceback
         _complain(error, f"{type(error).__name__}: {error} (run `asya --debug …` to see where)")
         sys.exit(1)

@@ -7,7 +7,7 @@ def serve() -> None:
 
     settings = read_settings()
 
-    import asyncio
+    import uvloop
 
     from asya_cli.errors import UsageProblem
     from asya_gateway.observing import start_logs
@@ -16,6 +16,6 @@ def serve() -> None:
 
     start_logs(settings)
     try:
-        asyncio.run(run(settings))
+        uvloop.run(run(settings))
     except TracingUnavailable as missing:
         raise UsageProblem(str(missing)) from missing

@@ -17,7 +17,7 @@ def open_transport(settings: TransportSettings, namespace: str) -> Transport:
 
             return PostgresTransport(settings, namespace)
         case RabbitSettings():
-            _require("aio_pika", "rabbitmq")
+            _require("aiormq", "rabbitmq")
             from asya_transports.rabbitmq.transport import RabbitTransport
 
             return RabbitTransport(settings, namespace)

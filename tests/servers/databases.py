@@ -82,3 +82,16 @@ def find_step(step: str) -> Callable[[Any], Awaitable[object]] | None:
         raise
     found: Callable[[Any], Awaitable[object]] = getattr(module, function)
     return found
+
+
+def query(url: str, statement: str) -> Any:
+    """The first column of the first row of a statement, on a connection of its own."""
+
+    async def work() -> Any:
+        connection = await asyncpg.connect(url)
+        try:
+            return await connection.fetchval(statement)
+        finally:
+            await connection.close()
+
+    return run_apart(work)

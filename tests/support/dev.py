@@ -15,6 +15,8 @@ import psutil
 
 ASYA = Path(sys.executable).parent / "asya"
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+PATIENCE = 90.0
+"""Seconds; on a machine that does nothing else each thing takes two or three."""
 READY = re.compile(r"ready at (http://\S+)")
 
 
@@ -23,7 +25,7 @@ def environment(**variables: str) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("ASYA_")} | variables
 
 
-def run_asya(*words: str, url: str = "", timeout: float = 30.0) -> subprocess.CompletedProcess[str]:
+def run_asya(*words: str, url: str = "", timeout: float = PATIENCE) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     return subprocess.run(
         [str(ASYA), *words],
@@ -65,7 +67,7 @@ class DevRun:
         assert match, self.text
         return match[1]
 
-    def wait_for(self, pattern: str, *, count: int = 1, timeout: float = 30.0) -> None:
+    def wait_for(self, pattern: str, *, count: int = 1, timeout: float = PATIENCE) -> None:
         """Wait until it has said this (a regular expression) so many times."""
         give_up = time.monotonic() + timeout
         with self._heard:

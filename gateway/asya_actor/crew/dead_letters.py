@@ -5,6 +5,7 @@ import logging
 from asya_actor.crew.member import Crew
 from asya_actor.failures import broken
 from asya_actor.publishing import settle
+from asya_actor.telemetry.about import working_on
 from asya_actor.unreadable import salvage
 from asya_crds.envelope import Envelope, InvalidEnvelope
 from asya_transports.port import Delivery
@@ -22,6 +23,7 @@ async def dead_letter(crew: Crew, delivery: Delivery) -> str:
     times = delivery.deliveries
     message = f"{delivery.actor} could not finish the message; it was delivered {times} time{'s' if times != 1 else ''}"
     log.error("dead letter %s: %s", envelope.id, message)
-    outcome = await crew.failed(envelope, broken("DeadLetter", message), actor=delivery.actor, attempts=times)
+    with working_on(envelope):
+        outcome = await crew.failed(envelope, broken("DeadLetter", message), actor=delivery.actor, attempts=times)
     await settle(delivery.ack, "acknowledging a dead letter")
     return outcome

@@ -11,6 +11,7 @@ from asya_actor.mesh.client import MeshClient, MeshRefused
 from asya_actor.mesh.urls import GatewayUrls
 from asya_actor.publishing import settle
 from asya_actor.sending import Onward
+from asya_actor.telemetry.about import working_on
 from asya_crds.envelope import Envelope, InvalidEnvelope, format_time
 from asya_transports.port import Delivery
 
@@ -93,7 +94,8 @@ def reading(work: Callable[[Envelope], Awaitable[str]]) -> Callable[[Delivery], 
             log.error("dropping what %s got, it is no envelope: %s: %.500r", delivery.actor, error, delivery.body)
             outcome = "dropped"
         else:
-            outcome = await work(envelope)
+            with working_on(envelope):
+                outcome = await work(envelope)
         await settle(delivery.ack, f"acknowledging a message of {delivery.actor}")
         return outcome
 

@@ -4,9 +4,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from asya_crds.envelope import Envelope
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import TracerProvider
 
 Span = Callable[[Envelope], AbstractContextManager[dict[str, str]]]
 
@@ -57,12 +60,12 @@ def no_span(_envelope: Envelope) -> Iterator[dict[str, str]]:
     yield {}
 
 
-def spans(actor: str) -> Span:
+def spans(actor: str, provider: "TracerProvider | None" = None) -> Span:
     """A span `process <actor>` around every call, child of the envelope's trace context; the next hop's context
-    is this span. The exporter is configured once a process, by `export_spans`."""
+    is this span. `provider` is the process's, which `export_spans` sets, unless another one is given."""
     from opentelemetry import propagate, trace
 
-    tracer = trace.get_tracer("asya_actor")
+    tracer = trace.get_tracer("asya_actor", tracer_provider=provider)
 
     @contextmanager
     def span(envelope: Envelope) -> Iterator[dict[str, str]]:

@@ -51,6 +51,7 @@ class HandlerProcess:
         self.crew = crew
         self.state = State.STARTING
         self.crashes = 0
+        self._who = "crew" if crew else "handlers"
         self._folder = folder
         self._environment = dict(environment)
         self._say = say
@@ -91,12 +92,12 @@ class HandlerProcess:
                 pause = FIRST_PAUSE
             if code == BROKEN:
                 self.state = State.BROKEN
-                self._say("error", "the handlers cannot be loaded; waiting for a change")
+                self._say("error", f"the {self._who} cannot be loaded; waiting for a change")
                 await self._stop.wait()
                 return
             self.state = State.CRASHED
             self.crashes += 1
-            self._say("error", f"the handlers' process {_ended(code)}; starting it again in {pause:g} s")
+            self._say("error", f"the process of the {self._who} {_ended(code)}; starting it again in {pause:g} s")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), pause)
             pause = min(2 * pause, LONGEST_PAUSE)
@@ -165,7 +166,7 @@ class HandlerProcess:
         try:
             await asyncio.wait_for(process.wait(), GRACE)
         except TimeoutError:
-            self._say("error", f"the handlers did not end within {GRACE:g} s and were killed")
+            self._say("error", f"the {self._who} did not end within {GRACE:g} s and were killed")
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()

@@ -13,21 +13,23 @@ TRIES = 50
 class Port:
     """A port of 127.0.0.1 that no other run of this user takes before `release`, and nobody listened to just now."""
 
-    def __init__(self, number: int, lock: IO[bytes]) -> None:
+    def __init__(self, number: int, lock: IO[bytes] | None) -> None:
         self.number = number
         self._lock = lock
 
     def release(self) -> None:
         """Let others have it."""
-        self._lock.close()
+        if self._lock is not None:
+            self._lock.close()
 
 
 def take_port(wanted: int, locks: Path) -> Port:
-    """`wanted` if it is free, else the next that is; 0 takes any. Two runs that start together are kept apart by
-    locks in the folder `locks`. Raises CliError."""
-    for number in range(wanted, min(wanted + TRIES, 65_536)) if wanted else [0] * TRIES:
-        free = _free(number)
-        if free and (port := _lock(free, locks)):
+    """`wanted` if it is free, else the next that is; 0 takes any, which the system hands out by turns. Two runs
+    that start together are kept apart by locks in the folder `locks`. Raises CliError."""
+    if not wanted:
+        return Port(_free(0), None)
+    for number in range(wanted, min(wanted + TRIES, 65_536)):
+        if _free(number) and (port := _lock(number, locks)):
             return port
     raise CliError(f"no free port from {wanted} to {wanted + TRIES - 1}; choose another with --port")
 
@@ -45,7 +47,8 @@ def _free(number: int) -> int:
 
 
 def _lock(number: int, locks: Path) -> Port | None:
-    lock = (locks / f"port-{number}.lock").open("ab")
+    locks.mkdir(exist_ok=True)
+    lock = (locks / str(number)).open("ab")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -33,8 +33,6 @@ READY_WITHIN = 60.0
 LOOK_EVERY = 0.5
 DATABASE_TRIES = 10
 """Failed restarts of PostgreSQL in a row; processes of a killed one may hold its memory for a moment."""
-VISIBILITY = "10s"
-"""How long a message of a handler process that was killed is kept from the next one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +111,9 @@ class Session:
             gateway_mode="testing",
             gateway_host="127.0.0.1",
             gateway_port=self.port,
+            # Its address is gateway_host; the port is any that is free, since several runs may be up at once.
             metrics_port=0,
-            log_level="warning",
+            log_level="debug" if self.options.debug else "warning",
             log_format="text",
             database_url=database_url,
             config_path=str(self.options.folder / "flows.yaml"),
@@ -133,7 +132,6 @@ class Session:
             "ASYA_DATABASE_URL": database_url,
             "ASYA_GATEWAY_URL": self.url,
             "ASYA_NAMESPACE": self._settings(database_url).namespace,
-            "ASYA_QUEUE_VISIBILITY_TIMEOUT": VISIBILITY,
             "PYTHONUNBUFFERED": "1",
         }
         folder = self.options.folder.resolve()
@@ -267,7 +265,7 @@ def run_session(options: Options) -> None:
         raise UsageProblem(f"{folder / 'flows.yaml'}: no such file; it names the flows (docs/examples has some)")
     actors = load_actors(folder / "actors.yaml")
     _log_to(console, options.debug)
-    port = take_port(options.port, state_folder())
+    port = take_port(options.port, state_folder() / "ports")
     data, own = hold_folder(folder, ephemeral=options.ephemeral)
     try:
         if not own:
@@ -292,4 +290,6 @@ async def _main(session: Session, data: DataFolder, actors: list[Actor]) -> None
 def _log_to(console: Console, debug: bool) -> None:
     """The gateway's own warnings, among the lines that scroll by."""
     handler = RichHandler(console=console, show_path=False, rich_tracebacks=False, omit_repeated_times=False)
-    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, handlers=[handler], format="%(message)s")
+    logging.basicConfig(
+        level=logging.DEBUG if debug else logging.WARNING, handlers=[handler], format="%(message)s", force=True
+    )

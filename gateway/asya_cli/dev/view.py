@@ -105,8 +105,8 @@ class View:
     def _actors(self) -> RenderableType:
         line = Text("actors  ", "dim")
         for process in self.picture.processes:
-            for actor in process.actors:
-                line.append(f"{actor.name} ", STATE_STYLES[process.state])
+            for name in ["crew"] if process.crew else [actor.name for actor in process.actors]:
+                line.append(f"{name} ", STATE_STYLES[process.state])
             line.append(f"({process.state}) ", "dim")
         return line
 

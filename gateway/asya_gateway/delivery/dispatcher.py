@@ -21,6 +21,8 @@ HANDED_KEPT = 20_000
 finds it when its lease has run out."""
 LEASE_MARGIN = 2.0
 """Seconds before a row's lease ends from which its envelope is left to whoever takes the row next."""
+SETTLE_EVERY = 0.05
+"""Seconds between two removals of confirmed rows: each is a commit of its own, which has to wait for the disk."""
 POLL_EVERY = 1.0
 POLL_ROWS = 2_000
 POLL_PER_ACTOR = 200
@@ -67,7 +69,7 @@ class Dispatcher:
         self._tasks.append(asyncio.create_task(self._poll_for_ever(), name="outbox poll"))
 
     async def stop(self, patience: float = 3.0) -> None:
-        """Publish what is in memory, at most for `patience` seconds; rows keep what is left."""
+        """Publish what is in memory, at most for `patience` seconds; rows keep what is left. Closes the transport."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(patience):
                 await self._idle.wait()
@@ -76,6 +78,7 @@ class Dispatcher:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         with contextlib.suppress(Unavailable):
             await self._settle_now()
+        await self._transport.close()
 
     async def _publish_for_ever(self) -> None:
         while True:
@@ -127,6 +130,7 @@ class Dispatcher:
         is at least once, and the worker's claim makes the work happen once."""
         while True:
             await self._settle.wait()
+            await asyncio.sleep(SETTLE_EVERY)
             self._settle.clear()
             try:
                 await self._settle_now()

@@ -1,14 +1,17 @@
 """Reading the log of a task from any point to its end, without a gap and without a repetition."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 
 from asya_gateway.domain.errors import TaskNotFound
-from asya_gateway.domain.ports import Subscription, TaskStore, UpdateFeed
+from asya_gateway.domain.ports import TaskStore, UpdateFeed
 from asya_gateway.domain.task import FlyEvent, Snapshot, Task, TaskUpdate, UpdateKind
 
+Item = TaskUpdate | FlyEvent
 
-async def follow(
+
+async def follow_groups(
     store: TaskStore,
     feed: UpdateFeed,
     task_id: str,
@@ -17,11 +20,12 @@ async def follow(
     after: int = 0,
     keepalive: float = 15.0,
     fly: bool = True,
-) -> AsyncGenerator[Snapshot | TaskUpdate | FlyEvent | None]:
-    """One Snapshot, then every update beyond it exactly once and in order, with live events between them.
+) -> AsyncGenerator[Snapshot | Sequence[Item]]:
+    """One Snapshot, then every update beyond it exactly once and in order, with live events between them, in groups
+    of what came together.
 
-    Yields None when nothing came for `keepalive` seconds. Ends after the terminal update. An `after` beyond the
-    task's last seq counts as absent. Raises TaskNotFound before the first item.
+    Yields an empty group when nothing came for `keepalive` seconds. Ends after the terminal update. An `after`
+    beyond the task's last seq counts as absent. Raises TaskNotFound before the first item.
     """
     async with feed.subscribe(task_id, fly=fly) as subscription:
         snapshot = await take_snapshot(store, task_id, owner=owner, after=after)
@@ -29,8 +33,48 @@ async def follow(
         if snapshot.task.status.terminal:
             return
         subscription.start(snapshot.task.last_seq)
-        async for item in _live(subscription, keepalive):
-            yield item
+        while True:
+            items = await subscription.next(keepalive)
+            end = next((index for index, item in enumerate(items) if _ends(item)), None)
+            if end is None:
+                yield items
+                continue
+            late = [item for item in items[end:] if isinstance(item, FlyEvent)]
+            yield [*items[:end], *late, *await subscription.last_words(), items[end]]
+            return
+
+
+async def one_by_one(
+    groups: AsyncGenerator[Snapshot | Sequence[Item]],
+) -> AsyncGenerator[Snapshot | Item | None]:
+    """The same items singly; None for an empty group."""
+    async with aclosing(groups):
+        async for group in groups:
+            if isinstance(group, Snapshot):
+                yield group
+                continue
+            if not group:
+                yield None
+            for item in group:
+                yield item
+
+
+def follow(
+    store: TaskStore,
+    feed: UpdateFeed,
+    task_id: str,
+    *,
+    owner: str | None,
+    after: int = 0,
+    keepalive: float = 15.0,
+    fly: bool = True,
+) -> AsyncGenerator[Snapshot | Item | None]:
+    """follow_groups, item by item; None when it was quiet."""
+    return one_by_one(follow_groups(store, feed, task_id, owner=owner, after=after, keepalive=keepalive, fly=fly))
+
+
+def _ends(item: Item) -> bool:
+    return isinstance(item, TaskUpdate) and item.status.terminal
 
 
 async def take_snapshot(store: TaskStore, task_id: str, *, owner: str | None, after: int) -> Snapshot:
@@ -62,17 +106,3 @@ def final_update_of(task: Task) -> TaskUpdate:
         detail=detail,
         result=task.result,
     )
-
-
-async def _live(subscription: Subscription, keepalive: float) -> AsyncGenerator[TaskUpdate | FlyEvent | None]:
-    while True:
-        items = await subscription.next(keepalive)
-        if not items:
-            yield None
-        for item in items:
-            if isinstance(item, TaskUpdate) and item.status.terminal:
-                for event in await subscription.last_words():
-                    yield event
-                yield item
-                return
-            yield item

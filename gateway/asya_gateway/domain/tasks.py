@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -10,13 +10,13 @@ from secrets import randbits
 from typing import Any
 
 from asya_crds import jsontext
-from asya_crds.envelope import Envelope, Route
-from asya_crds.naming import HEADER_FLOW, HEADER_GATEWAY_URL
+from asya_crds.envelope import Route
 from asya_gateway.domain.errors import Conflict, InvalidArguments, InvalidInput, TaskNotFound, TooLarge
 from asya_gateway.domain.flows import ArgumentCheck, ServedFlow
-from asya_gateway.domain.following import follow
+from asya_gateway.domain.following import follow_groups, one_by_one
+from asya_gateway.domain.fresh import blank
 from asya_gateway.domain.ids import new_task_id
-from asya_gateway.domain.pausing import initial_status, resume_envelope, thawed_deadline
+from asya_gateway.domain.pausing import resume_envelope, thawed_deadline
 from asya_gateway.domain.ports import Answer, FlyBroadcast, NewTask, TaskFilter, TaskStore, UpdateFeed
 from asya_gateway.domain.reports import (
     ChildAnnouncement,
@@ -121,27 +121,17 @@ class Tasks:
         timeout = self._rules.default_timeout if flow.timeout is None else flow.timeout
         deadline = now + timedelta(seconds=timeout)
         stamped_deadline = None if flow.timeout is None else deadline
-        envelope = Envelope(
-            id=task_id,
-            route=route,
-            headers={
-                **call.headers,
-                **self._spans.outgoing(),
-                HEADER_GATEWAY_URL: self._rules.mesh_url,
-                HEADER_FLOW: flow.name,
-            },
-            status=initial_status(flow.entrypoint, now, stamped_deadline),
-            payload=None,
-        )
+        headers = {**call.headers, **self._spans.outgoing()}
         payload = jsontext.dumps(call.payload)
+        envelope = blank(flow.name, route, self._rules.mesh_url)
         return NewTask(
-            id=envelope.id,
+            id=task_id,
             flow=flow.name,
             owner=call.caller.owner,
             surface=call.surface,
             route=route,
             payload=payload,
-            envelope=_with_payload(envelope, payload),
+            envelope=envelope.filled(task_id, headers, now, stamped_deadline, payload),
             created_at=now,
             deadline_at=deadline,
             context_id=call.context_id,
@@ -212,6 +202,27 @@ class Tasks:
             raise Conflict("the task was answered or ended in the meantime", field="status")
         return await self.get(task_id, caller)
 
+    def follow_groups(
+        self,
+        task_id: str,
+        caller: Caller | None,
+        *,
+        after: int = 0,
+        keepalive: float = 15.0,
+        fly: bool = True,
+    ) -> AsyncGenerator[Snapshot | Sequence[TaskUpdate | FlyEvent]]:
+        """See following.follow_groups: a Snapshot, then groups of updates and live events to the end."""
+        about(task_id)
+        return follow_groups(
+            self._store,
+            self._feed,
+            task_id,
+            owner=_owner(caller),
+            after=after,
+            keepalive=keepalive,
+            fly=fly,
+        )
+
     def follow(
         self,
         task_id: str,
@@ -221,17 +232,8 @@ class Tasks:
         keepalive: float = 15.0,
         fly: bool = True,
     ) -> AsyncGenerator[Snapshot | TaskUpdate | FlyEvent | None]:
-        """See following.follow: a Snapshot, then updates and live events to the end."""
-        about(task_id)
-        return follow(
-            self._store,
-            self._feed,
-            task_id,
-            owner=_owner(caller),
-            after=after,
-            keepalive=keepalive,
-            fly=fly,
-        )
+        """The same items singly; None when nothing came for `keepalive` seconds."""
+        return one_by_one(self.follow_groups(task_id, caller, after=after, keepalive=keepalive, fly=fly))
 
     async def wait(self, task_id: str, caller: Caller | None, seconds: float) -> Task:
         """The task once it has ended or waits for an answer, or as it stands after `seconds`."""
@@ -303,10 +305,3 @@ def _worth_telling(item: Snapshot | TaskUpdate | FlyEvent | None) -> bool:
 
 def _owner(caller: Caller | None) -> str | None:
     return None if caller is None else caller.owner
-
-
-def _with_payload(envelope: Envelope, payload: str) -> str:
-    """The envelope's JSON with a payload that is encoded already, since payloads may be large."""
-    frame = envelope.as_dict()
-    del frame["payload"]
-    return f'{jsontext.dumps(frame)[:-1]},"payload":{payload}}}'

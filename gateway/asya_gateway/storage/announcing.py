@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 
 import asyncpg
 
-from asya_crds import jsontext
 from asya_gateway.domain.reports import ChildAnnouncement
 from asya_gateway.storage.guards import ENDED
 
@@ -45,7 +44,7 @@ class Announcing:
                 _ANNOUNCE,
                 child.task_id,
                 child.parent_id,
-                jsontext.dumps(child.route.as_dict()),
+                child.route.to_json(),
                 child.route.hop,
                 child.ends_itself,
             )

@@ -21,7 +21,7 @@ PROBE_EVERY = 5.0
 """Seconds between two probes of the listening connection. A listener that stopped reading lets the queue of the
 whole server fill up, so a connection that does not answer is replaced."""
 
-_TROUBLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+_TROUBLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 Callback = Callable[[str], None]
 

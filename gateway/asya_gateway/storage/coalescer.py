@@ -89,11 +89,13 @@ class Coalescer(Generic[Item, Reply]):
             raise Unavailable("shutting down")
         if len(self._waiting) >= limits.waiting_rows or self._waiting_bytes + size > limits.waiting_bytes:
             raise Overloaded("too many writes are waiting")
-        waiting = _Waiting[Item, Reply](item, self._key(item), size, asyncio.get_running_loop().create_future())
+        reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        waiting = _Waiting(item, self._key(item), size, reply)
         self._waiting.append(waiting)
         self._waiting_bytes += size
         self._start_flush()
-        return await asyncio.shield(waiting.reply)
+        # A waiter that is cancelled cancels this future and nothing else; the write goes on.
+        return await reply
 
     async def close(self) -> None:
         """Take nothing more, and wait until what was taken is written or given up."""

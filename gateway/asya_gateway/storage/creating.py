@@ -6,7 +6,6 @@ from typing import Any
 
 import asyncpg
 
-from asya_crds import jsontext
 from asya_crds.naming import check_actor_name
 from asya_gateway.domain.ports import NewTask, OutboxEntry
 from asya_transports.names import queue_name
@@ -109,7 +108,7 @@ def _columns(batch: Sequence[NewTask]) -> tuple[list[Any], ...]:
         [new.flow for new in batch],
         [new.owner for new in batch],
         [new.surface for new in batch],
-        [jsontext.dumps(new.route.as_dict()) for new in batch],
+        [new.route.to_json() for new in batch],
         [new.route.curr for new in batch],
         [new.context_id for new in batch],
         [new.created_at for new in batch],

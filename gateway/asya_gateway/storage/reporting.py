@@ -120,7 +120,7 @@ def _columns(batch: Sequence[ProgressReport]) -> tuple[list[Any], ...]:
         [report.task_id for report in batch],
         [report.key for report in batch],
         [report.state.value for report in batch],
-        [None if report.route.says_nothing else jsontext.dumps(report.route.as_dict()) for report in batch],
+        [None if report.route.says_nothing else report.route.to_json() for report in batch],
         [report.route.hop for report in batch],
         [report.progress for report in batch],
         [storable(report.message) for report in batch],

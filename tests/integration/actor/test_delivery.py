@@ -5,14 +5,15 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from asya_actor.telemetry.metrics import REPORT_RETRIES
-from asya_transports.port import MAX_DELIVERIES, Message
+from asya_actor.publishing import Publisher
+from asya_actor.telemetry.metrics import MESSAGES, REPORT_RETRIES
+from asya_transports.port import MAX_DELIVERIES, Message, TransportError, Unavailable
 from tests.support.actors import Mesh, declare, envelope_of, start_mesh
 from tests.support.handlers import CALLS, GATE
 from tests.support.waiting import until
@@ -196,3 +197,69 @@ async def test_messages_are_worked_on_side_by_side_up_to_the_concurrency(mesh: M
     GATE.set()
     for task_id in tasks:
         assert (await mesh.ended(task_id))["status"] == "succeeded"
+
+
+async def test_a_hop_that_died_between_storing_and_sending_sends_on_without_running_again(
+    mesh: Mesh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """semantics: `done`: ack without running, and send on what was stored if the hop never reported completed."""
+    held_up, publish = asyncio.Event(), Publisher.publish
+
+    async def hold(self: Publisher, messages: Sequence[Message]) -> list[TransportError | None]:
+        held_up.set()
+        await asyncio.Event().wait()
+        return []
+
+    monkeypatch.setattr(Publisher, "publish", hold)
+    await mesh.run(mesh.worker("split", "split", actor_shutdown_timeout=0.1), crew=False)
+    task_id = await mesh.submit(["split"], {"parts": 3})
+    async with asyncio.timeout(20):
+        await held_up.wait()
+    await mesh.stop()
+    children = await mesh.children(task_id)
+    monkeypatch.setattr(Publisher, "publish", publish)
+    await mesh.run(mesh.worker("split", "split"))
+    assert (await mesh.ended(task_id))["result"] == {"part": 0}
+    assert sorted([(await mesh.ended(child))["result"]["part"] for child in children]) == [1, 2]
+    assert await mesh.children(task_id) == children
+    assert len(CALLS) == 1
+
+
+@pytest.mark.parametrize("handler", ["never", "gated"])
+async def test_a_task_that_is_canceled_during_the_work_sends_nothing_on(
+    mesh: Mesh, monkeypatch: pytest.MonkeyPatch, handler: str
+) -> None:
+    monkeypatch.setattr("asya_gateway.protocols.mesh.handlers.CLAIM_LEASE", 0.3)
+    monkeypatch.setattr("asya_actor.hop.LOST_DELAY", 0.0)
+    running = await mesh.run(mesh.worker("work", handler), mesh.worker("echo", "echo"))
+    task_id = await mesh.submit(["work", "echo"], {})
+    await until(lambda: CALLS)
+    await mesh.gateway.tasks.cancel(task_id, None)
+    lost = MESSAGES.labels("work", "lost")
+    before = lost._value.get()
+    if handler == "gated":
+        GATE.set()
+    await until(lambda: lost._value.get() > before)
+
+    async def empty() -> bool:
+        return await held(mesh, "work") == 0
+
+    await until(empty)
+    assert [name for name, _ in CALLS] == [handler]
+    assert not running.done()
+
+
+async def test_a_queue_system_that_is_away_costs_no_attempt(mesh: Mesh, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish, left = mesh.transport.publish, [3]
+
+    async def away(messages: Sequence[Message]) -> list[TransportError | None]:
+        if left[0] and messages[0].actor == "x-sink":
+            left[0] -= 1
+            return [Unavailable("away")] * len(messages)
+        return await publish(messages)
+
+    monkeypatch.setattr(mesh.transport, "publish", away)
+    await mesh.run(mesh.worker("echo", "echo"))
+    assert (await mesh.ended(await mesh.submit(["echo"], {"a": 1})))["result"] == {"a": 1}
+    assert left == [0]
+    assert len(CALLS) == 1

@@ -11,8 +11,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from asya_cli.dev.folders import folder_of, state_folder
+from asya_cli.dev.folders import folder_of
 from tests.support.dev import DevRun, dev_run, run_asya
+
+# Several start and end whole runs, one after the other.
+pytestmark = pytest.mark.timeout(400)
 
 FLOWS = """
 flows:
@@ -47,44 +50,54 @@ def project(tmp_path: Path) -> Iterator[Path]:
     """A folder with one flow of one actor; what `asya dev` keeps of it is removed after the test."""
     folder = tmp_path / "project"
     folder.mkdir()
-    (folder / "flows.yaml").write_text(FLOWS)
-    (folder / "actors.yaml").write_text(ACTORS)
-    (folder / "handlers.py").write_text(HANDLERS)
+    write_project(folder)
     yield folder
     shutil.rmtree(folder_of(folder), ignore_errors=True)
 
 
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevRun]:
+    """A run for all tests that leave the folder as it is."""
+    folder = tmp_path_factory.mktemp("shared")
+    write_project(folder)
+    with dev_run(folder) as started:
+        yield started
+
+
+def write_project(folder: Path) -> None:
+    """One flow of one actor."""
+    (folder / "flows.yaml").write_text(FLOWS)
+    (folder / "actors.yaml").write_text(ACTORS)
+    (folder / "handlers.py").write_text(HANDLERS)
+
+
 def call(run: DevRun, do: str = "work", tool: str = "work") -> tuple[int, str, str]:
     """Exit code, stdout and stderr of a call."""
-    done = run_asya("tool", "call", tool, f"do={do}", url=run.url, timeout=60)
+    done = run_asya("tool", "call", tool, f"do={do}", url=run.url)
     return done.returncode, done.stdout, done.stderr
 
 
-def test_a_handler_that_takes_its_process_down_leaves_the_gateway_and_other_tasks_alone(project: Path) -> None:
-    with dev_run(project) as run:
-        handle = run_asya("tool", "call", "work", "do=crash", "--no-wait", url=run.url)
-        assert handle.returncode == 0, handle.stderr
-        run.wait_for("the handlers' process ended with exit code 3; starting it again")
-        run_asya("task", "cancel", json.loads(handle.stdout)["task_id"], url=run.url)
-        code, out, err = call(run)
-        assert code == 0, err
-        assert json.loads(out)["said"] == "hello"
-        assert run.process.poll() is None
+def test_a_handler_that_takes_its_process_down_leaves_the_gateway_and_other_tasks_alone(run: DevRun) -> None:
+    handle = run_asya("tool", "call", "work", "do=crash", "--no-wait", url=run.url)
+    assert handle.returncode == 0, handle.stderr
+    run.wait_for("the process of the handlers ended with exit code 3; starting it again")
+    run_asya("task", "cancel", json.loads(handle.stdout)["task_id"], url=run.url)
+    code, out, err = call(run)
+    assert code == 0, err
+    assert json.loads(out)["said"] == "hello"
+    assert run.process.poll() is None
 
 
-def test_an_exception_fails_the_task_with_its_message_and_nothing_else(project: Path) -> None:
-    with dev_run(project) as run:
-        code, out, err = call(run, "raise")
-        assert (code, out) == (1, "")
-        assert "no such thing" in err
-        assert call(run)[0] == 0
-        assert "starting it again" not in run.text
+def test_an_exception_fails_the_task_with_its_message_and_nothing_else(run: DevRun) -> None:
+    code, out, err = call(run, "raise")
+    assert (code, out) == (1, "")
+    assert "no such thing" in err
+    assert call(run)[0] == 0
 
 
-def test_what_a_handler_prints_is_shown(project: Path) -> None:
-    with dev_run(project) as run:
-        call(run, "print")
-        run.wait_for("handlers │ a line of the handler")
+def test_what_a_handler_prints_is_shown(run: DevRun) -> None:
+    call(run, "print")
+    run.wait_for("handlers │ a line of the handler")
 
 
 def test_a_changed_handler_is_loaded(project: Path) -> None:
@@ -132,40 +145,41 @@ def test_a_text_of_flows_yaml_that_was_served_long_ago_is_served_again_on_the_ne
     renamed = FLOWS.replace("name: work", "name: renamed")
     for text, name in ((FLOWS, "work"), (renamed, "renamed"), (FLOWS, "work")):
         (project / "flows.yaml").write_text(text)
-        with dev_run(project, "--port", "0") as run:
+        with dev_run(project, "--port=0") as run:
             assert f"flows: {name}" in run.text
 
 
 def test_ctrl_c_ends_every_process_and_removes_what_is_ephemeral(project: Path) -> None:
-    before = set(state_folder().glob("ephemeral-*"))
     with dev_run(project) as run:
         assert call(run)[0] == 0
         family = psutil.Process(run.process.pid).children(recursive=True)
-        assert any(process.name() == "postgres" for process in family)
+        (data,) = (Path(part) for child in run.children("-D") for part in child.cmdline() if part.endswith("/data"))
+        assert data.parent.name.startswith("ephemeral-")
+        assert data.exists()
         assert run.interrupt() == 0
-        gone, alive = psutil.wait_procs(family, timeout=5)
+        _gone, alive = psutil.wait_procs(family, timeout=5)
         assert not alive
         assert "Traceback" not in run.text
-    assert set(state_folder().glob("ephemeral-*")) <= before
+    assert not data.parent.exists()
 
 
 def test_a_killed_run_takes_its_children_along_and_the_next_one_finds_its_tasks(project: Path) -> None:
-    with dev_run(project, "--port", "0") as run:
+    with dev_run(project, "--port=0") as run:
         assert call(run)[0] == 0
         family = psutil.Process(run.process.pid).children(recursive=True)
         run.process.kill()
-        gone, alive = psutil.wait_procs(family, timeout=20)
+        _gone, alive = psutil.wait_procs(family, timeout=20)
         assert not alive
-    with dev_run(project, "--port", "0") as run:
+    with dev_run(project, "--port=0") as run:
         listed = json.loads(run_asya("task", "list", "--json", url=run.url).stdout)["tasks"]
         assert [task["status"] for task in listed] == ["succeeded"]
         assert call(run)[0] == 0
-    with dev_run(project, "--reset", "--port", "0") as run:
+    with dev_run(project, "--reset") as run:
         assert json.loads(run_asya("task", "list", "--json", url=run.url).stdout)["tasks"] == []
 
 
 def test_two_runs_of_one_folder_do_not_harm_each_other(project: Path) -> None:
-    with dev_run(project, "--port", "0") as first, dev_run(project, "--port", "0") as second:
+    with dev_run(project, "--port=0") as first, dev_run(project, "--port=0") as second:
         assert "another `asya dev` runs" in second.text
         assert first.url != second.url
         assert call(first)[0] == call(second)[0] == 0
@@ -188,7 +202,7 @@ def test_a_taken_port_gives_way_to_the_next_and_it_is_said(project: Path) -> Non
 
 
 def test_a_postgres_that_dies_is_started_again(project: Path) -> None:
-    with dev_run(project, "--port", "0") as run:
+    with dev_run(project, "--port=0") as run:
         (postmaster,) = (child for child in run.children("-D") if child.name() == "postgres")
         postmaster.kill()
         run.wait_for("PostgreSQL ended; starting it again")
@@ -197,24 +211,23 @@ def test_a_postgres_that_dies_is_started_again(project: Path) -> None:
             assert time.monotonic() < give_up, run.text
 
 
-def test_nothing_listens_beyond_this_machine(project: Path) -> None:
-    with dev_run(project) as run:
-        processes = [psutil.Process(run.process.pid), *psutil.Process(run.process.pid).children(recursive=True)]
-        listening = [
-            connection.laddr.ip
-            for process in processes
-            for connection in process.net_connections("inet")
-            if connection.status == psutil.CONN_LISTEN
-        ]
-        assert listening
-        assert set(listening) == {"127.0.0.1"}
+def test_nothing_listens_beyond_this_machine(run: DevRun) -> None:
+    processes = [psutil.Process(run.process.pid), *psutil.Process(run.process.pid).children(recursive=True)]
+    listening = [
+        connection.laddr.ip
+        for process in processes
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert listening
+    assert set(listening) == {"127.0.0.1"}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="the folders above the data are root's own only for root")
 def test_no_folder_above_the_data_becomes_readable_to_others(project: Path) -> None:
     secret = project.parent
     secret.chmod(0o700)
-    with dev_run(project, "--port", "0"):
+    with dev_run(project, "--port=0"):
         assert secret.stat().st_mode & 0o777 == 0o700
         assert (folder_of(project) / "data").stat().st_mode & 0o077 == 0
         assert (folder_of(project) / "run").stat().st_mode & 0o077 == 0

@@ -18,5 +18,5 @@ def example(request: pytest.FixtureRequest) -> Iterator[DevRun]:
 @pytest.fixture
 async def http(example: DevRun) -> AsyncIterator[aiohttp.ClientSession]:
     """An HTTP client of the example's gateway."""
-    async with aiohttp.ClientSession(example.url, timeout=aiohttp.ClientTimeout(30)) as session:
+    async with aiohttp.ClientSession(example.url, timeout=aiohttp.ClientTimeout(60)) as session:
         yield session

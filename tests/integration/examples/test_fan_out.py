@@ -3,11 +3,15 @@
 import json
 
 import aiohttp
+import pytest
 from mcp import Client
 
 from tests.support.dev import DevRun, run_asya
 from tests.support.streams import events_of
 from tests.support.waiting import until
+
+# The first test of the module starts the example.
+pytestmark = pytest.mark.timeout(200)
 
 EXAMPLE = "fan-out"
 TEXT = "one two\n\nthree\n\nfour five six"

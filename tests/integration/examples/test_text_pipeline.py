@@ -9,6 +9,9 @@ from mcp import Client
 from tests.support.dev import DevRun, run_asya
 from tests.support.streams import events_of
 
+# The first test of the module starts the example.
+pytestmark = pytest.mark.timeout(200)
+
 EXAMPLE = "text-pipeline"
 TEXT = "the sea, the sky and the sea"
 RESULT = {"summary": "7 words, most often the (3), sea (2).", "words": 7, "top": {"the": 3, "sea": 2}}

@@ -3,10 +3,14 @@
 import json
 
 import aiohttp
+import pytest
 from mcp import Client
 
 from tests.support.dev import DevRun, run_asya
 from tests.support.streams import events_of
+
+# The first test of the module starts the example.
+pytestmark = pytest.mark.timeout(200)
 
 EXAMPLE = "token-stream"
 STORY = "Once upon a time an owl looked at the sea, wrote down what it said, and was never bored again."

@@ -108,6 +108,7 @@ async def test_a_client_that_takes_streams_alone_gets_one_for_everything(gateway
         (7, "7", 7),
         (False, "false", False),
         ("\ud800 alone", "\ud800 alone", "\ud800 alone"),
+        ({"content": [{"type": []}]}, '{"content":[{"type":[]}]}', {"content": [{"type": []}]}),
         ({"content": "mine"}, '{"content":"mine"}', {"content": "mine"}),
         ({"content": [{"type": "text"}]}, '{"content":[{"type":"text"}]}', {"content": [{"type": "text"}]}),
     ],
@@ -268,6 +269,19 @@ async def test_a_draining_pod_answers_that_the_task_goes_on_and_cancels_nothing(
         assert result["structuredContent"]["task_id"] == task_id
     async with start_mcp(database_url) as again:
         assert await Actor(again).status(task_id) == "pending"
+
+
+async def test_a_subscription_ends_with_its_result_when_the_pod_drains(gateway: Gateway) -> None:
+    """patterns/subscriptions, "Graceful Closure": 'it SHOULD respond to the original subscriptions/listen request with
+    a completion result before closing the stream'."""
+    body = stateless_body("subscriptions/listen", {"notifications": {"toolsListChanged": True}})
+    async with open_post(gateway, body, stateless_headers(body)) as response:
+        reader = Reader(response)
+        await reader.next()
+        gateway.stop.set()
+        last = (await reader.all())[-1].data
+    conforms(last, "SubscriptionsListenResultResponse")
+    assert last["result"]["_meta"]["io.modelcontextprotocol/subscriptionId"] == 1
 
 
 async def test_too_many_streams_leave_no_task_behind(database_url: str) -> None:

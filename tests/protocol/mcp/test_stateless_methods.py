@@ -8,6 +8,8 @@ import pytest
 from tests.support.gateway import Gateway, Reader
 from tests.support.mcp import TOOLS, ask, conforms, open_post, serve_tools, stateless_body, stateless_headers
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 
 @pytest.mark.parametrize(
     ("method", "definition"),
@@ -19,9 +21,9 @@ from tests.support.mcp import TOOLS, ask, conforms, open_post, serve_tools, stat
         ("resources/templates/list", "ListResourceTemplatesResultResponse"),
     ],
 )
-async def test_cacheable_results_say_how_long_and_for_whom(gateway: Gateway, method: str, definition: str) -> None:
+async def test_cacheable_results_say_how_long_and_for_whom(idle: Gateway, method: str, definition: str) -> None:
     """server/utilities/caching: ttlMs and cacheScope 'MUST be included'; resultType on every result (basic)."""
-    status, answer = await ask(gateway, method)
+    status, answer = await ask(idle, method)
     assert status == 200
     conforms(answer, definition)
     result = answer["result"]
@@ -29,22 +31,22 @@ async def test_cacheable_results_say_how_long_and_for_whom(gateway: Gateway, met
     assert result["_meta"]["io.modelcontextprotocol/serverInfo"]["name"] == "asya"
 
 
-async def test_every_declared_capability_works(gateway: Gateway) -> None:
+async def test_every_declared_capability_works(idle: Gateway) -> None:
     """server/discover: a client asks for what is declared and for nothing else."""
-    _, answer = await ask(gateway, "server/discover")
+    _, answer = await ask(idle, "server/discover")
     assert set(answer["result"]["capabilities"]) == {"tools", "prompts", "resources", "completions"}
     for method in ("tools/list", "prompts/list", "resources/list", "resources/templates/list"):
-        assert "result" in (await ask(gateway, method))[1]
+        assert "result" in (await ask(idle, method))[1]
 
 
-async def test_tools_come_in_the_same_order_and_in_pages(gateway: Gateway) -> None:
+async def test_tools_come_in_the_same_order_and_in_pages(idle: Gateway) -> None:
     """server/tools: 'servers SHOULD return tools in a deterministic order'; pagination by opaque cursors."""
     many = [{"name": f"t{n:04}", "entrypoint": "first", "mcp": {}} for n in range(1201)]
-    serve_tools(gateway, many[::-1], 2)
+    serve_tools(idle, many[::-1], 2)
     names: list[str] = []
     cursor: dict[str, Any] = {}
     for _ in range(3):
-        _, answer = await ask(gateway, "tools/list", cursor)
+        _, answer = await ask(idle, "tools/list", cursor)
         conforms(answer, "ListToolsResultResponse")
         names += [tool["name"] for tool in answer["result"]["tools"]]
         cursor = {"cursor": answer["result"].get("nextCursor")}
@@ -54,14 +56,14 @@ async def test_tools_come_in_the_same_order_and_in_pages(gateway: Gateway) -> No
 
 @pytest.mark.parametrize("cursor", [7, "%%%", "x" * 600, "/w=="])
 @pytest.mark.parametrize("method", ["tools/list", "prompts/list", "resources/list", "resources/templates/list"])
-async def test_a_cursor_that_is_none_of_ours_is_invalid(gateway: Gateway, method: str, cursor: Any) -> None:
+async def test_a_cursor_that_is_none_of_ours_is_invalid(idle: Gateway, method: str, cursor: Any) -> None:
     """server/utilities/pagination: 'Invalid cursors SHOULD result in an error with code -32602'."""
-    status, answer = await ask(gateway, method, {"cursor": cursor})
+    status, answer = await ask(idle, method, {"cursor": cursor})
     assert (status, answer["error"]["code"]) == (400, -32602)
 
 
-async def test_a_tool_shows_its_title_annotations_and_schemas_as_written(gateway: Gateway) -> None:
-    _, answer = await ask(gateway, "tools/list")
+async def test_a_tool_shows_its_title_annotations_and_schemas_as_written(idle: Gateway) -> None:
+    _, answer = await ask(idle, "tools/list")
     tools = {tool["name"]: tool for tool in answer["result"]["tools"]}
     assert (tools["shout"]["title"], tools["shout"]["annotations"]) == ("Shout", {"readOnlyHint": True})
     assert tools["listing"]["outputSchema"] == {"type": "array", "items": {"type": "integer"}}
@@ -69,21 +71,21 @@ async def test_a_tool_shows_its_title_annotations_and_schemas_as_written(gateway
     assert "skill" not in tools
 
 
-async def test_an_unknown_resource_is_named_in_the_error(gateway: Gateway) -> None:
+async def test_an_unknown_resource_is_named_in_the_error(idle: Gateway) -> None:
     """SEP-2164 and server/resources, "Error Handling": -32602 with the uri in `data`."""
-    status, answer = await ask(gateway, "resources/read", {"uri": "test://nothing"})
+    status, answer = await ask(idle, "resources/read", {"uri": "test://nothing"})
     assert (status, answer["error"]["code"], answer["error"]["data"]) == (400, -32602, {"uri": "test://nothing"})
 
 
-async def test_an_unknown_prompt_is_invalid_params(gateway: Gateway) -> None:
+async def test_an_unknown_prompt_is_invalid_params(idle: Gateway) -> None:
     """server/prompts, "Error Handling": 'Invalid prompt name: -32602'."""
-    _, answer = await ask(gateway, "prompts/get", {"name": "nothing"})
+    _, answer = await ask(idle, "prompts/get", {"name": "nothing"})
     assert answer["error"]["code"] == -32602
 
 
-async def test_a_completion_has_nothing_to_suggest(gateway: Gateway) -> None:
+async def test_a_completion_has_nothing_to_suggest(idle: Gateway) -> None:
     params = {"ref": {"type": "ref/prompt", "name": "p"}, "argument": {"name": "a", "value": "b"}}
-    _, answer = await ask(gateway, "completion/complete", params)
+    _, answer = await ask(idle, "completion/complete", params)
     conforms(answer, "CompleteResultResponse")
     assert answer["result"]["completion"]["values"] == []
 
@@ -98,26 +100,26 @@ async def test_a_completion_has_nothing_to_suggest(gateway: Gateway) -> None:
         {"ref": {"type": "ref/prompt", "name": "p"}, "argument": []},
     ],
 )
-async def test_a_completion_of_nonsense_is_invalid(gateway: Gateway, params: dict[str, Any]) -> None:
-    status, answer = await ask(gateway, "completion/complete", params)
+async def test_a_completion_of_nonsense_is_invalid(idle: Gateway, params: dict[str, Any]) -> None:
+    status, answer = await ask(idle, "completion/complete", params)
     assert (status, answer["error"]["code"]) == (400, -32602)
 
 
 @pytest.mark.parametrize("id", [7, "seven"])
-async def test_a_subscription_is_acknowledged_first_and_hears_of_changed_tools(gateway: Gateway, id: Any) -> None:
+async def test_a_subscription_is_acknowledged_first_and_hears_of_changed_tools(idle: Gateway, id: Any) -> None:
     """patterns/subscriptions: 'The server MUST send notifications/subscriptions/acknowledged as the first message';
     every message carries the subscription's id."""
     params = {"notifications": {"toolsListChanged": True, "promptsListChanged": True, "resourceSubscriptions": ["x"]}}
     body = stateless_body("subscriptions/listen", params, id=id)
-    async with open_post(gateway, body, stateless_headers(body)) as response:
+    async with open_post(idle, body, stateless_headers(body)) as response:
         assert (response.status, response.headers["X-Accel-Buffering"]) == (200, "no")
         reader = Reader(response)
         first = await reader.next()
         assert first is not None
         conforms(first.data, "SubscriptionsAcknowledgedNotification")
         assert first.data["params"]["notifications"] == {"toolsListChanged": True}
-        serve_tools(gateway, TOOLS, 2)
-        serve_tools(gateway, TOOLS[:2], 3)
+        serve_tools(idle, TOOLS, 2)
+        serve_tools(idle, TOOLS[:2], 3)
         second = await reader.next()
     assert second is not None
     conforms(second.data, "ToolListChangedNotification")
@@ -126,38 +128,25 @@ async def test_a_subscription_is_acknowledged_first_and_hears_of_changed_tools(g
     ] * 2
 
 
-async def test_a_subscription_to_nothing_hears_nothing(gateway: Gateway) -> None:
+async def test_a_subscription_to_nothing_hears_nothing(idle: Gateway) -> None:
     """Same place: 'The server MUST NOT send notification types the client has not explicitly requested.'"""
     body = stateless_body("subscriptions/listen", {"notifications": {}})
-    async with open_post(gateway, body, stateless_headers(body)) as response:
+    async with open_post(idle, body, stateless_headers(body)) as response:
         reader = Reader(response)
         assert (await reader.next()) is not None
-        serve_tools(gateway, TOOLS[:2], 2)
+        serve_tools(idle, TOOLS[:2], 2)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(1.5):
                 await reader.next()
     assert "keep-alive" in reader.comments
 
 
-async def test_a_subscription_ends_with_its_result_when_the_pod_drains(gateway: Gateway) -> None:
-    """Same place, "Graceful Closure": 'it SHOULD respond to the original subscriptions/listen request with a completion
-    result before closing the stream'."""
-    body = stateless_body("subscriptions/listen", {"notifications": {"toolsListChanged": True}})
-    async with open_post(gateway, body, stateless_headers(body)) as response:
-        reader = Reader(response)
-        await reader.next()
-        gateway.stop.set()
-        last = (await reader.all())[-1].data
-    conforms(last, "SubscriptionsListenResultResponse")
-    assert last["result"]["_meta"]["io.modelcontextprotocol/subscriptionId"] == 1
-
-
 @pytest.mark.parametrize("params", [{}, {"notifications": []}, {"notifications": {"toolsListChanged": "yes"}}])
-async def test_a_subscription_to_nonsense_is_invalid(gateway: Gateway, params: dict[str, Any]) -> None:
-    status, answer = await ask(gateway, "subscriptions/listen", params)
+async def test_a_subscription_to_nonsense_is_invalid(idle: Gateway, params: dict[str, Any]) -> None:
+    status, answer = await ask(idle, "subscriptions/listen", params)
     assert (status, answer["error"]["code"]) == (400, -32602)
 
 
-async def test_a_subscription_needs_a_stream(gateway: Gateway) -> None:
-    status, _ = await ask(gateway, "subscriptions/listen", {"notifications": {}}, Accept="application/json")
+async def test_a_subscription_needs_a_stream(idle: Gateway) -> None:
+    status, _ = await ask(idle, "subscriptions/listen", {"notifications": {}}, Accept="application/json")
     assert status == 406

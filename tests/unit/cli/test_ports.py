@@ -14,12 +14,16 @@ def test_a_taken_port_gives_way_to_the_next_free_one(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         wanted = taken.getsockname()[1]
-        assert ports.take_port(wanted, tmp_path).number > wanted
+        port = ports.take_port(wanted, tmp_path)
+        port.release()
+        assert port.number > wanted
 
 
 def test_a_free_port_is_taken_as_it_is(tmp_path: Path) -> None:
     wanted = unused_port()
-    assert ports.take_port(wanted, tmp_path).number == wanted
+    port = ports.take_port(wanted, tmp_path)
+    port.release()
+    assert port.number == wanted
 
 
 def test_two_runs_that_start_together_take_different_ports(tmp_path: Path) -> None:
@@ -28,7 +32,10 @@ def test_two_runs_that_start_together_take_different_ports(tmp_path: Path) -> No
     assert first.number == wanted
     assert second.number != wanted
     first.release()
-    assert ports.take_port(wanted, tmp_path).number == wanted
+    third = ports.take_port(wanted, tmp_path)
+    assert third.number == wanted
+    for port in (second, third):
+        port.release()
 
 
 def test_no_free_port_among_the_tries_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,8 @@ class Guard:
         self._origins = {origin.lower().rstrip("/") for origin in settings.allowed_origins}
         if settings.public_url:
             self._origins.add(origin_of(settings.public_url))
+        # Callers send a few spellings of the same hosts, over and over.
+        self.knows_host = lru_cache(maxsize=256)(self._knows_host)
 
     def check(self, request: web.BaseRequest) -> None:
         """Raises HostRefused or OriginRefused."""

@@ -86,12 +86,12 @@ def read_id(value: Mapping[str, Any]) -> Id | None:
     match id:
         case None if "id" not in value or "method" not in value:
             return None
-        case str() if len(id) <= LONGEST_ID and id.isprintable():
+        case str() if len(id) <= LONGEST_ID:
             return id
         case int() if not isinstance(id, bool) and -LARGEST_ID <= id < LARGEST_ID:
             return id
         case _:
-            raise InvalidMessage(f"id: expected an integer, or a string of at most {LONGEST_ID} printable characters")
+            raise InvalidMessage(f"id: expected an integer, or a string of at most {LONGEST_ID} characters")
 
 
 def _required(id: Id | None) -> Id:

@@ -3,16 +3,20 @@
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
 
 from aiohttp import web
 
-from asya_gateway.domain.task import Caller, FlyEvent, Snapshot, TaskUpdate
+from asya_gateway.domain.task import Caller, FlyEvent, JsonText, Snapshot, TaskUpdate
 from asya_gateway.protocols.http.answers import NO_STORE
 from asya_gateway.protocols.http.keys import SETTINGS, STREAMS, TASKS
 from asya_gateway.protocols.http.paths import last_event_id
 from asya_gateway.protocols.http.rendering import update_json
-from asya_gateway.protocols.http.sse import event_bytes
+from asya_gateway.protocols.http.sse import EventStream, event_bytes
+
+CHUNK_BYTES = 64 * 1024
+"""What came together is written together up to about this size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,31 +39,42 @@ async def stream_task(
     """
     app = request.app
     keepalive = app[SETTINGS].keepalive_interval
-    items = app[TASKS].follow(task_id, caller, after=last_event_id(request), keepalive=keepalive)
-    async with aclosing(items):
-        snapshot = await anext(items)
+    groups = app[TASKS].follow_groups(task_id, caller, after=last_event_id(request), keepalive=keepalive)
+    async with aclosing(groups):
+        snapshot = await anext(groups)
         assert isinstance(snapshot, Snapshot)
         if snapshot.task.status.terminal and not snapshot.updates:
             return web.Response(status=HTTPStatus.NO_CONTENT, headers=NO_STORE)
         async with app[STREAMS].open(request) as stream:
-            if snapshot.updates:
-                await stream.write(_chunk(snapshot.updates, names))
-            async for item in items:
-                match item:
-                    case None:
-                        await stream.keep_alive()
-                    case TaskUpdate() | FlyEvent():
-                        await stream.write(_chunk((item,), names))
-                    case Snapshot():
-                        await stream.write(_chunk(item.updates, names))
+            await _write(stream, snapshot.updates, names)
+            async for group in groups:
+                items = group.updates if isinstance(group, Snapshot) else group
+                if not items:
+                    await stream.keep_alive()
+                await _write(stream, items, names)
     return stream.response
 
 
-def _chunk(items: Sequence[TaskUpdate | FlyEvent], names: EventNames) -> bytes:
-    """Several events as one write. Only updates carry an id: live events cannot be asked for again."""
-    return b"".join(
-        event_bytes(update_json(item), event=names.update, id=item.seq)
-        if isinstance(item, TaskUpdate)
-        else event_bytes(item.payload, event=names.fly or item.name)
-        for item in items
-    )
+async def _write(stream: EventStream, items: Sequence[TaskUpdate | FlyEvent], names: EventNames) -> None:
+    """Write what came together as one chunk, or as several where it is long."""
+    chunk = b""
+    for item in items:
+        chunk += _event(item, names)
+        if len(chunk) >= CHUNK_BYTES:
+            await stream.write(chunk)
+            chunk = b""
+    if chunk:
+        await stream.write(chunk)
+
+
+def _event(item: TaskUpdate | FlyEvent, names: EventNames) -> bytes:
+    """One event. Only updates carry an id: live events cannot be asked for again."""
+    if isinstance(item, TaskUpdate):
+        return event_bytes(update_json(item), event=names.update, id=item.seq)
+    return _live_event(item.payload, names.fly or item.name)
+
+
+@lru_cache(maxsize=16)
+def _live_event(payload: JsonText, name: str) -> bytes:
+    """Remembered, since all readers of a task get the same ones one after the other."""
+    return event_bytes(payload, event=name)

@@ -40,11 +40,12 @@ def tool_result(text: JsonText, revision: Revision) -> dict[str, Any] | None:
 
 def is_block(block: Any, revision: Revision) -> bool:
     """Whether this is a content block of a type that the revision knows."""
-    if not isinstance(block, Mapping) or block.get("type") not in revision.content_types:
+    kind = block.get("type") if isinstance(block, Mapping) else None
+    if not isinstance(kind, str) or kind not in revision.content_types:
         return False
-    if block["type"] == "resource":
+    if kind == "resource":
         return _is_embedded(block.get("resource"))
-    return all(isinstance(block.get(member), str) for member in _REQUIRED[block["type"]])
+    return all(isinstance(block.get(member), str) for member in _REQUIRED[kind])
 
 
 def _is_embedded(resource: Any) -> bool:

@@ -51,7 +51,7 @@ def read_envelope(params: Mapping[str, Any]) -> Envelope:
     if client is not None and not isinstance(client, Mapping):
         raise InvalidParams(f"params._meta: expected {CLIENT_KEY} to be an object")
     level = meta.get(LOG_LEVEL_KEY)
-    if level is not None and level not in LOG_LEVELS:
+    if level is not None and not (isinstance(level, str) and level in LOG_LEVELS):
         raise InvalidParams(f"params._meta: expected {LOG_LEVEL_KEY} to be one of {', '.join(sorted(LOG_LEVELS))}")
     return Envelope(version, capabilities)
 

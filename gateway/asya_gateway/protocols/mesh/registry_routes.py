@@ -23,6 +23,7 @@ MAX_WAIT = 60.0
 """Seconds."""
 PUSH_DEPTH = 2 * jsontext.MAX_DEPTH
 _EPOCHS = 2**63 - 1
+_NUMBER = re.compile(r"[0-9]{1,30}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?")
 
 
 async def config_reload(request: web.Request) -> web.Response:
@@ -123,7 +124,7 @@ def bounded_generation(request: web.Request) -> int | None:
 def wait_seconds(request: web.Request) -> float:
     """The query's `wait` in seconds, capped; 0 where it is absent. Raises InvalidInput."""
     text = request.query.get("wait", "0")
-    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text):
+    if not _NUMBER.fullmatch(text):
         raise InvalidInput("expected a number of seconds", field="wait")
     return min(float(text), MAX_WAIT)
 
@@ -138,9 +139,15 @@ async def _optional_object(request: web.Request) -> dict[str, Any]:
         raise InvalidInput(str(error)) from None
 
 
+async def post_only(request: web.Request) -> web.Response:
+    """405, since the routes below would take the fixed word for an id."""
+    raise web.HTTPMethodNotAllowed(request.method, ["POST"])
+
+
 def register(app: web.Application) -> None:
     """Add the routes; before /mesh/{id}, whose place their fixed words take."""
     app.router.add_post("/mesh/config-reload", config_reload)
+    app.router.add_route("*", "/mesh/config-reload", post_only)
     app.router.add_get("/mesh/registry", state)
     app.router.add_post("/mesh/registry/epoch", announce)
     app.router.add_post("/mesh/registry/heartbeat", heartbeat)

@@ -1,5 +1,7 @@
 """What a caller gets at once: the task's id and where to read and stream it."""
 
+import secrets
+from functools import lru_cache
 from urllib.parse import quote
 
 from asya_crds import jsontext
@@ -22,6 +24,19 @@ def stream_path(task_id: str) -> str:
 def handle_json(task_id: str, public_url: str, message: str = CREATED_MESSAGE) -> JsonText:
     """An MCP CallToolResult whose text is the JSON {task_id, message, status_url, stream_url}; the URLs are
     absolute where the gateway knows its public one."""
+    if task_id.isascii() and task_id.replace("-", "").isalnum():
+        return task_id.join(_around(public_url, message))
+    return _handle(task_id, public_url, message)
+
+
+@lru_cache(maxsize=16)
+def _around(public_url: str, message: str) -> list[str]:
+    """The pieces of a handle around an id that needs no quoting, which all of ours are."""
+    stand_in = secrets.token_hex(16)
+    return _handle(stand_in, public_url, message).split(stand_in)
+
+
+def _handle(task_id: str, public_url: str, message: str) -> JsonText:
     base = public_url.rstrip("/")
     inner = jsontext.dumps(
         {

@@ -1,0 +1,214 @@
+"""What a benchmark stands on: servers with their durability on, databases, gateway processes, timing."""
+
+import contextlib
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+
+from bench import pgbench
+from tests.servers.databases import create_template, execute
+from tests.servers.postgres import PostgresServer
+from tests.servers.processes import free_port, spawn, stop_process, wait_until
+from tests.servers.rabbitmq import RabbitNode
+
+DURABLE = {
+    # The figures are worth nothing without it: accepted means that a crash of the machine forgets nothing.
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "full_page_writes": "on",
+    "shared_buffers": "512MB",
+    "max_wal_size": "8GB",
+    "checkpoint_timeout": "30min",
+    "autovacuum": "on",
+}
+
+FLOWS = """\
+flows:
+- name: echo
+  description: Says what it hears
+  entrypoint: bench-first
+  route_next: [bench-second, bench-third]
+  timeout: 10m
+  mcp:
+    inputSchema:
+      type: object
+      properties:
+        text: {type: string}
+        count: {type: integer}
+      required: [text]
+"""
+ENTRYPOINT = "bench-first"
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How long and how often each side of a pair runs, in seconds."""
+
+    seconds: float = 20.0
+    warm_up: float = 3.0
+    rounds: int = 3
+    quick: bool = False
+
+
+FULL = Effort()
+QUICK = Effort(seconds=3.0, warm_up=1.0, rounds=1, quick=True)
+
+
+@dataclass(slots=True)
+class GatewayProcess:
+    """One running gateway."""
+
+    process: "subprocess.Popen[bytes]"
+    port: int
+    mode: str
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def memory(self) -> int:
+        """Bytes that belong to it alone (USS), so that shared libraries do not blur the difference."""
+        return int(psutil.Process(self.process.pid).memory_full_info().uss)
+
+    @property
+    def cpu_seconds(self) -> float:
+        """CPU time used so far."""
+        times = psutil.Process(self.process.pid).cpu_times()
+        return float(times.user + times.system)
+
+
+class Stage:
+    """Servers start with their first use and end with the stage."""
+
+    def __init__(self, effort: Effort, say: Callable[[str], None]) -> None:
+        self.effort = effort
+        self.say = say
+        self._exits = contextlib.ExitStack()
+        self.folder = Path(self._exits.enter_context(tempfile.TemporaryDirectory(prefix="asya-bench-")))
+        (self.folder / "flows.yaml").write_text(FLOWS)
+
+    def close(self) -> None:
+        """End everything."""
+        self._exits.close()
+
+    @cached_property
+    def postgres(self) -> PostgresServer:
+        """The server that the gateway and pgbench share."""
+        server = PostgresServer(settings=DURABLE)
+        self._exits.callback(server.close)
+        server.start()
+        return server
+
+    @cached_property
+    def rabbitmq(self) -> RabbitNode:
+        """The broker that the gateway and aio-pika share."""
+        node = RabbitNode()
+        self._exits.callback(node.close)
+        node.start()
+        return node
+
+    @cached_property
+    def _template(self) -> str:
+        create_template(self.postgres.url, "bench_template")
+        return "bench_template"
+
+    @contextlib.contextmanager
+    def database(self) -> Iterator[str]:
+        """An empty database with the schema; what was written before is on disk, so that no run pays for another's."""
+        name = f"bench_{uuid.uuid4().hex[:12]}"
+        execute(self.postgres.url, f'CREATE DATABASE "{name}" TEMPLATE "{self._template}"', "CHECKPOINT")
+        try:
+            yield self.postgres.database(name)
+        finally:
+            execute(self.postgres.url, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+    @contextlib.contextmanager
+    def gateway(self, mode: str, database_url: str, **variables: str) -> Iterator[GatewayProcess]:
+        """A gateway process as a pod would run it, ready."""
+        port = free_port()
+        environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "VIRTUAL_ENV") if name in os.environ}
+        environment |= {
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            "ASYA_GATEWAY_MODE": mode,
+            "ASYA_GATEWAY_HOST": "127.0.0.1",
+            "ASYA_GATEWAY_PORT": str(port),
+            "ASYA_METRICS_PORT": "0",
+            "ASYA_DATABASE_URL": database_url,
+            "ASYA_CONFIG_PATH": str(self.folder / "flows.yaml"),
+            "ASYA_MESH_URL": "http://asya-gateway-mesh:8080",
+            "ASYA_LOG_LEVEL": "warning",
+            "ASYA_DRAIN_TIMEOUT": "2",
+            **variables,
+        }
+        log_path = self.folder / f"{mode}-{port}.log"
+        with log_path.open("wb") as log:
+            process = spawn([sys.executable, "-m", "bench.serve"], env=environment, stdout=log, stderr=log)
+        gateway = GatewayProcess(process, port, mode)
+        try:
+            wait_until(lambda: _ready(gateway), 30, f"the {mode} process was not ready", log_path)
+            yield gateway
+        finally:
+            stop_process(process, 15, 15)
+            self._show(log_path)
+
+    def _show(self, log: Path) -> None:
+        lines = log.read_text(errors="replace").splitlines()
+        for line in lines[:5]:
+            self.say(f"  gateway said: {line[:200]}")
+
+    def interleaved(self, subject: Callable[[], float], peer: Callable[[], float]) -> tuple[list[float], list[float]]:
+        """Runs in turn, subject and peer, as often as the effort says."""
+        mine: list[float] = []
+        others: list[float] = []
+        for number in range(1, self.effort.rounds + 1):
+            mine.append(subject())
+            others.append(peer())
+            self.say(f"  round {number}: {mine[-1]:,.0f} beside {others[-1]:,.0f}")
+        return mine, others
+
+
+def _ready(gateway: GatewayProcess) -> bool:
+    if gateway.process.poll() is not None:
+        raise RuntimeError("the gateway ended while it started")
+    try:
+        with urllib.request.urlopen(f"{gateway.url}/health/ready", timeout=1) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def machine() -> dict[str, str]:
+    """What the figures were measured on."""
+    model = next(
+        (line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), ""
+    )
+    packages = ("aiohttp", "asyncpg", "uvloop", "aiormq", "aio-pika")
+    return {
+        "cpu": f"{os.cpu_count()} x {model or platform.machine()}",
+        "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "pgbench": pgbench.version(),
+        **{name: version(name) for name in packages},
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+    }
+
+
+def _lines(path: str) -> list[str]:
+    with contextlib.suppress(OSError):
+        return Path(path).read_text().splitlines()
+    return []

@@ -1,0 +1,67 @@
+"""A world for each test: databases and brokers of its own, since the tests stop and kill them."""
+
+import os
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.world import World
+from tests.servers.databases import execute
+from tests.servers.postgres import PostgresServer
+from tests.servers.processes import ServerUnavailable
+from tests.servers.rabbitmq import RabbitNode
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[PostgresServer]:
+    server = PostgresServer(os.environ.get("ASYA_TEST_POSTGRES", "18"))
+    try:
+        server.start()
+        execute(server.url, "CREATE DATABASE faults")
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="session")
+def own_rabbit() -> Iterator[RabbitNode]:
+    """One broker for all tests, each in a virtual host of its own; whoever stops it starts it again."""
+    try:
+        node = RabbitNode()
+    except ServerUnavailable as reason:
+        if os.environ.get("ASYA_TEST_REQUIRE_ALL") == "1":
+            pytest.fail(str(reason))
+        pytest.skip(str(reason))
+    try:
+        node.start()
+        yield node
+    finally:
+        node.close()
+
+
+@pytest.fixture
+async def world(tmp_path: Path, own_postgres: PostgresServer, own_rabbit: RabbitNode) -> AsyncIterator[World]:
+    """Everything over RabbitMQ."""
+    vhost = f"faults-{uuid.uuid4().hex[:8]}"
+    made = World(tmp_path, own_postgres, own_rabbit, own_rabbit.create_vhost(vhost))
+    try:
+        await made.up()
+        yield made
+    finally:
+        await made.close()
+        own_rabbit.delete_vhost(vhost)
+        print(made.logs())
+
+
+@pytest.fixture
+async def embedded(tmp_path: Path, own_postgres: PostgresServer) -> AsyncIterator[World]:
+    """Everything over the postgres transport."""
+    made = World(tmp_path, own_postgres, None)
+    try:
+        await made.up()
+        yield made
+    finally:
+        await made.close()
+        print(made.logs())

@@ -1,0 +1,38 @@
+"""Actors of the fault tests. Each run leaves a line in a file, so that a hop that ran twice is seen."""
+
+import asyncio
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+
+def _note(actor: str, payload: dict[str, Any], event: str) -> None:
+    """One short append is atomic, whoever else writes."""
+    line = f"{actor} {payload['n']} {event} {os.getpid()}\n"
+    with Path(os.environ["FAULTS_RUNS"]).open("a") as runs:
+        runs.write(line)
+
+
+async def first(payload: dict[str, Any]) -> dict[str, Any]:
+    _note("first", payload, "begun")
+    await asyncio.sleep(float(payload.get("first_takes", 0)))
+    _note("first", payload, "ended")
+    return payload
+
+
+async def second(payload: dict[str, Any]) -> Any:
+    _note("second", payload, "begun")
+    for number in range(int(payload.get("tokens", 0))):
+        yield "FLY", {"type": "text_delta", "token": f"t{number}"}
+    if payload.get("big_event"):
+        yield "FLY", {"text": "x" * int(payload["big_event"])}
+    _note("second", payload, "ended")
+    yield {**payload, "done": True}
+
+
+def blocking(payload: dict[str, Any]) -> dict[str, Any]:
+    _note("blocking", payload, "begun")
+    time.sleep(float(payload.get("takes", 0)))
+    _note("blocking", payload, "ended")
+    return payload

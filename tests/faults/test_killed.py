@@ -1,0 +1,90 @@
+"""Processes killed without grace, under load."""
+
+import asyncio
+import signal
+
+import pytest
+
+from tests.faults.world import World
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.timeout(300)
+
+
+async def test_kill_9_of_api_right_after_the_commit_loses_no_accepted_call(world: World) -> None:
+    async def fault() -> None:
+        world.processes["api"].kill()
+        world.processes["api"].start()
+        await world.ready("api")
+
+    await world.load_during(fault)
+    assert world.answers[200] > 50
+    await world.audit()
+    # What was committed has its message, whether or not its caller was told.
+    assert await world.query_value("SELECT count(*) FROM outbox") == 0
+
+
+async def test_kill_9_of_mesh_in_mid_report_ends_every_task_once(world: World) -> None:
+    async def fault() -> None:
+        for _ in range(2):
+            world.processes["mesh"].kill()
+            await asyncio.sleep(0.5)
+            world.processes["mesh"].start()
+            await world.ready("mesh")
+
+    await world.load_during(fault)
+    await world.audit()
+
+
+async def test_kill_9_of_the_worker_in_mid_handler_runs_the_hop_again_and_no_finished_one(world: World) -> None:
+    async def fault() -> None:
+        slow = [await world.call("api", first_takes=3) for _ in range(4)]
+        assert all(slow)
+        await until(lambda: world.runs.read_text().count("first") > 0)
+        world.processes["first"].kill()
+        world.processes["first"].start()
+
+    await world.load_during(fault)
+    # The claim of a killed worker is held until its lease runs out.
+    await world.settled(150)
+    await world.audit(reruns=("first",))
+
+
+async def test_kill_9_of_the_crew_ends_every_task_once(world: World) -> None:
+    async def fault() -> None:
+        for _ in range(3):
+            world.processes["crew"].kill()
+            world.processes["crew"].start()
+            await asyncio.sleep(0.7)
+
+    await world.load_during(fault)
+    await world.audit()
+
+
+async def test_a_listener_stopped_with_sigstop_holds_nobody_up_and_catches_up(world: World) -> None:
+    stopped = world.processes["api2"]
+
+    async def fault() -> None:
+        stopped.signal(signal.SIGSTOP)
+        await asyncio.sleep(8)
+        stopped.signal(signal.SIGCONT)
+
+    await world.load_during(fault, after=3)
+    assert world.answers[200] > 50
+    await world.audit()
+    usage = await world.query_value("SELECT pg_notification_queue_usage()")
+    assert usage < 0.01
+
+
+async def test_each_program_ends_on_sigterm_within_its_time_and_drops_nothing(world: World) -> None:
+    async def fault() -> None:
+        for name in ("first", "second", "crew", "mesh", "api"):
+            await asyncio.to_thread(world.processes[name].end)
+            assert world.processes[name].running is not None
+            assert world.processes[name].running.returncode == 0, name
+            world.processes[name].start()
+        for name in ("mesh", "api"):
+            await world.ready(name)
+
+    await world.load_during(fault)
+    await world.audit()

@@ -1,0 +1,60 @@
+"""The worker as a program: signals, exit codes, settings."""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.actors import Mesh
+
+PROGRAM = Path(__file__).with_name("worker_process.py")
+SETTINGS = {
+    "ASYA_ACTOR_NAME": "echo",
+    "ASYA_HANDLER": "tests.support.handlers.echo",
+    "ASYA_METRICS_PORT": "-1",
+    "ASYA_LOG_FORMAT": "text",
+}
+
+
+async def start(**environment: str) -> asyncio.subprocess.Process:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ASYA_")}
+    return await asyncio.create_subprocess_exec(
+        sys.executable, str(PROGRAM), env=kept | environment, stderr=asyncio.subprocess.PIPE
+    )
+
+
+async def test_sigterm_ends_the_program_with_0(mesh: Mesh) -> None:
+    url = mesh.gateway.settings.database_url
+    process = await start(**SETTINGS, ASYA_DATABASE_URL=url, ASYA_GATEWAY_URL=mesh.url)
+    try:
+        await mesh.run()
+        assert (await mesh.ended(await mesh.submit(["echo"], {"a": 1}), 30))["result"] == {"a": 1}
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(20):
+            _, said = await process.communicate()
+        assert process.returncode == 0, said
+        assert b"Traceback" not in said
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"ASYA_HANDLER": "tests.support.handlers.gone", "ASYA_DATABASE_URL": "postgresql://x"}, b"has no gone"),
+        ({"ASYA_TRANSPORT": "pigeons"}, b"ASYA_TRANSPORT"),
+        ({}, b"ASYA_DATABASE_URL"),
+    ],
+)
+async def test_settings_that_make_no_sense_end_it_with_2_and_their_name(changes: dict[str, str], says: bytes) -> None:
+    process = await start(**(SETTINGS | changes))
+    async with asyncio.timeout(20):
+        _, said = await process.communicate()
+    assert process.returncode == 2, said
+    assert says in said
+    assert b"Traceback" not in said

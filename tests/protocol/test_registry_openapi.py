@@ -1,0 +1,47 @@
+"""schemathesis holds the operator's routes against what /openapi.json says of them."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+from asya_gateway.app import serve
+from asya_gateway.program import Gateway
+from tests.support.gateway import make_settings
+
+CONFIG = """
+[[operations]]
+# An epoch is valid only where it is the newest one, which no schema can say.
+include-name = "POST /mesh/config-reload"
+checks.positive_data_acceptance.expected-statuses = ["2xx", 409]
+
+[[operations]]
+include-name = "POST /mesh/registry/heartbeat"
+checks.positive_data_acceptance.expected-statuses = ["2xx", 409]
+"""
+
+
+@pytest.mark.timeout(150)
+async def test_the_registry_routes_keep_what_they_describe(database_url: str, tmp_path: Path) -> None:
+    config = tmp_path / "schemathesis.toml"
+    config.write_text(CONFIG)
+    gateway = Gateway(make_settings(database_url=database_url, metrics_port=0))
+    stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
+    served = asyncio.create_task(serve(gateway.web(), gateway.running(), stop, port.set_result))
+    try:
+        url = f"http://127.0.0.1:{await port}"
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(config), "run"),
+            *(url + "/openapi.json", "--phases", "examples,coverage,fuzzing", "--max-examples", "8"),
+            *("--include-path-regex", "/mesh/(registry|config-reload)|/health/flows"),
+            *("--request-timeout", "70", "--generation-database", "none", "--seed", "7", "--no-color"),
+            cwd=tmp_path,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        output, _ = await process.communicate()
+        assert process.returncode == 0, output.decode()[-8000:]
+    finally:
+        stop.set()
+        await served

@@ -1,0 +1,100 @@
+"""Metrics, probes, logs and traces of the worker."""
+
+import json
+import logging
+
+import aiohttp
+import pytest
+
+from asya_actor.telemetry.about import working_on
+from asya_actor.telemetry.logs import JsonLines, TextLines, log_to_stderr, logging_about
+from asya_actor.telemetry.probes import probes
+from asya_actor.telemetry.tracing import no_span, spans, trace_id_of
+from asya_crds.envelope import Envelope, Route
+
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+ENVELOPE = Envelope("task", Route((), "a", ()), {}, headers={"traceparent": TRACEPARENT})
+
+
+async def test_probes_answer_and_readiness_follows_the_consumers() -> None:
+    ready = [False]
+    async with probes("127.0.0.1", 0, lambda: ready[0]) as port, aiohttp.ClientSession() as session:
+        url = f"http://127.0.0.1:{port}"
+
+        async def get(path: str) -> tuple[int, str]:
+            async with session.get(url + path) as response:
+                return response.status, await response.text()
+
+        assert await get("/health") == (200, "OK")
+        assert (await get("/health/ready"))[0] == 503
+        ready[0] = True
+        assert (await get("/health/ready"))[0] == 200
+        status, text = await get("/metrics")
+        assert status == 200
+        assert "asya_actor_messages_total" in text
+
+
+async def test_a_port_of_minus_one_serves_nothing() -> None:
+    async with probes("127.0.0.1", -1, lambda: True) as port:
+        assert port is None
+
+
+def test_a_line_is_one_json_object_with_task_actor_and_trace(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", list(root.handlers))
+    monkeypatch.setattr(root, "level", root.level)
+    log_to_stderr("info", "json")
+    with logging_about(actor="shout"), working_on(ENVELOPE):
+        logging.getLogger("mine").info("two\nlines %s", "here")
+    line = json.loads(capsys.readouterr().err)
+    assert line.pop("time")
+    assert line == {
+        "level": "info",
+        "logger": "mine",
+        "message": "two\nlines here",
+        "actor": "shout",
+        "task_id": "task",
+        "trace_id": "0af7651916cd43dd8448eb211c80319c",
+    }
+
+
+def test_errors_are_in_both_forms_of_a_line() -> None:
+    try:
+        raise ValueError("told")
+    except ValueError as error:
+        record = logging.LogRecord(
+            "n", logging.ERROR, __file__, 1, "m", None, (type(error), error, error.__traceback__)
+        )
+    assert "ValueError: told" in json.loads(JsonLines().format(record))["error"]
+    assert "ValueError: told" in TextLines().format(record)
+
+
+@pytest.mark.parametrize("header", [None, 5, "", "00-xyz", TRACEPARENT.upper()])
+def test_what_is_no_traceparent_has_no_trace(header: object) -> None:
+    assert trace_id_of({"traceparent": header}) is None
+
+
+def test_without_tracing_the_context_passes_as_it_came() -> None:
+    with no_span(ENVELOPE) as onward:
+        assert onward == {}
+
+
+def test_a_span_continues_the_envelopes_trace() -> None:
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    with spans("shout", provider)(ENVELOPE) as onward:
+        pass
+    (span,) = exporter.get_finished_spans()
+    assert span.name == "process shout"
+    assert span.parent is not None
+    assert format(span.parent.span_id, "016x") == "b7ad6b7169203331"
+    context = span.get_span_context()
+    assert context is not None
+    assert onward["traceparent"] == f"00-0af7651916cd43dd8448eb211c80319c-{context.span_id:016x}-01"
+    provider.shutdown()
