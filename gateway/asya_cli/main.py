@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from asya_cli import actor, mcp, migrate, serve, task, tool
+from asya_cli import actor, flow_commands, mcp, migrate, operator_command, serve, task, tool
 from asya_cli.dev.command import dev
 from asya_cli.errors import CliError
 
@@ -27,6 +27,11 @@ app.command("dev")(dev)
 app.command("serve")(serve.serve)
 app.command("actor")(actor.actor)
 app.command("migrate")(migrate.migrate)
+app.command("operator")(operator_command.operator)
+app.command("expose", help="The same as `asya flow expose`.")(flow_commands.expose)
+app.command("unexpose", help="The same as `asya flow hide`.")(flow_commands.hide)
+mcp.app.command("expose", help="The same as `asya flow expose`.")(flow_commands.expose)
+app.add_typer(flow_commands.app, name="flow")
 app.add_typer(tool.app, name="tool")
 app.add_typer(task.app, name="task")
 app.add_typer(mcp.app, name="mcp")

@@ -1,1 +1,1 @@
-"""The operator: from ConfigMap, Flow and AsyncActor resources to a registry that gateways serve."""
+"""The operator: computes what is exposed, pushes it to the mesh, and runs actors (docs/operations.md)."""

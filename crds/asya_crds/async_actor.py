@@ -1,0 +1,204 @@
+"""AsyncActor (crds/async-actor/async-actor.yaml): one actor and how it is run, in the newest public shape."""
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.alias_generators import to_camel
+
+from asya_crds.durations import parse_duration
+from asya_crds.naming import check_actor_name
+
+VERSION = "asya.sh/v1alpha1"
+PLURAL = "asyncactors"
+HANDLER_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*([.][A-Za-z_][A-Za-z0-9_]*)+$"
+
+Document = dict[str, Any]
+"""A piece of the pod specification, handed on to Kubernetes as it is."""
+
+
+def _check_duration(text: str) -> str:
+    parse_duration(text)
+    return text
+
+
+ActorName = Annotated[str, AfterValidator(check_actor_name)]
+DurationText = Annotated[str, Field(max_length=64), AfterValidator(_check_duration)]
+"""A duration that stays text, since actors read it themselves."""
+
+
+class PullPolicy(StrEnum):
+    """When the node pulls an image."""
+
+    ALWAYS = "Always"
+    IF_NOT_PRESENT = "IfNotPresent"
+    NEVER = "Never"
+
+
+class Part(BaseModel):
+    """Shared habits: camelCase outside, fields of other versions are kept and never an error."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="allow", alias_generator=to_camel, validate_by_name=True, validate_by_alias=True
+    )
+
+
+class EnvVar(Part):
+    """One environment variable of a container."""
+
+    name: str = Field(min_length=1)
+    value: str | None = None
+    value_from: Document | None = None
+
+
+class SidecarImage(Part):
+    """An image as its parts."""
+
+    repository: str = Field(min_length=1)
+    tag: str | None = None
+    pull_policy: PullPolicy | None = None
+
+    @property
+    def reference(self) -> str:
+        """What the container's `image` says."""
+        return f"{self.repository}:{self.tag}" if self.tag else self.repository
+
+
+class Sidecar(Part):
+    """A sidecar of another make, which speaks to the queue in place of our worker."""
+
+    image: SidecarImage | str | None = None
+    image_pull_policy: PullPolicy | None = None
+    env: list[EnvVar] = Field(default_factory=list)
+    resources: Document | None = None
+
+
+class Advanced(Part):
+    """Finer knobs of the autoscaler."""
+
+    restore_to_original_replica_count: bool | None = None
+    formula: str | None = None
+    target: str | None = None
+    activation_target: str | None = None
+    metric_type: str | None = None
+
+
+class Scaling(Part):
+    """When the autoscaler may change the number of replicas."""
+
+    enabled: bool = True
+    min_replica_count: int = Field(default=0, ge=0)
+    max_replica_count: int = Field(default=10, ge=1)
+    polling_interval: int = Field(default=30, ge=1, description="seconds")
+    cooldown_period: int = Field(default=300, ge=0, description="seconds")
+    queue_length: int = Field(default=5, ge=1, description="messages that one replica is thought to cope with")
+    advanced: Advanced | None = None
+    additional_triggers: list[Document] = Field(default_factory=list)
+
+
+class Policy(Part):
+    """How often and how fast a failed message is tried again."""
+
+    max_attempts: int | None = Field(default=None, ge=1)
+    backoff: str | None = None
+    initial_delay: DurationText | None = None
+    max_interval: DurationText | None = None
+    max_duration: DurationText | None = None
+    jitter: bool | None = None
+    on_exhausted: list[ActorName] = Field(default_factory=list)
+
+
+class Rule(Part):
+    """Which policy holds for which errors; the first match wins."""
+
+    errors: list[str] = Field(min_length=1)
+    policy: str = Field(min_length=1)
+
+
+class Resiliency(Part):
+    """What happens when the handler fails; without it one attempt."""
+
+    actor_timeout: DurationText | None = None
+    policies: dict[str, Policy] = Field(default_factory=dict)
+    rules: list[Rule] = Field(default_factory=list)
+
+
+class SecretKey(Part):
+    """One key of a Secret as an environment variable."""
+
+    key: str = Field(min_length=1)
+    env_var: str = Field(min_length=1)
+
+
+class SecretRef(Part):
+    """Keys of one Secret as environment variables."""
+
+    secret_name: str = Field(min_length=1)
+    keys: list[SecretKey]
+
+
+class Mount(Part):
+    """Where the handler sees a state proxy's files."""
+
+    path: str = Field(pattern=r"^/")
+
+
+class Connector(Part):
+    """The container that keeps a state proxy's files."""
+
+    image: str = Field(min_length=1)
+    image_pull_policy: PullPolicy | None = None
+    env: list[Document] = Field(default_factory=list)
+    resources: Document | None = None
+
+
+class StateProxy(Part):
+    """State of an actor, kept by a connector behind a path."""
+
+    name: str = Field(min_length=1, max_length=40)
+    mount: Mount
+    write_mode: str = "buffered"
+    connector: Connector
+
+
+class Tracing(Part):
+    """Where traces of the actor go."""
+
+    endpoint: str | None = None
+
+
+class AsyncActorSpec(Part):
+    """The newest public shape, every field of it. Older ones are turned into it by older_shapes.modernise."""
+
+    actor: ActorName
+    image: str = Field(min_length=1, max_length=1024)
+    handler: Annotated[str, StringConstraints(pattern=HANDLER_PATTERN, min_length=3, max_length=512)]
+    image_pull_policy: PullPolicy = PullPolicy.IF_NOT_PRESENT
+    python_executable: str = Field(default="python3", min_length=1)
+    replicas: int = Field(default=1, ge=0, description="only with scaling off")
+    env: list[EnvVar] = Field(default_factory=list)
+    resources: Document | None = None
+    tolerations: list[Document] = Field(default_factory=list)
+    node_selector: dict[str, str] = Field(default_factory=dict)
+    volumes: list[Document] = Field(default_factory=list)
+    volume_mounts: list[Document] = Field(default_factory=list)
+    init_containers: list[Document] = Field(default_factory=list, max_length=16)
+    sidecars: list[Document] = Field(default_factory=list, max_length=16)
+    flavors: list[Annotated[str, Field(min_length=3)]] = Field(default_factory=list, max_length=8)
+    sidecar: Sidecar | None = None
+    tracing: Tracing | None = None
+    secret_refs: list[SecretRef] = Field(default_factory=list)
+    state_proxy: list[StateProxy] = Field(default_factory=list)
+    scaling: Scaling | None = None
+    resiliency: Resiliency | None = None
+
+    @property
+    def foreign_sidecar(self) -> str | None:
+        """The image of the sidecar that consumes the queue; None where our worker does."""
+        image = self.sidecar.image if self.sidecar else None
+        return image.reference if isinstance(image, SidecarImage) else image
+
+    @property
+    def scales(self) -> bool:
+        """Whether an autoscaler owns the number of replicas."""
+        return self.scaling is not None and self.scaling.enabled

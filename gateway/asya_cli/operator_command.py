@@ -1,0 +1,28 @@
+"""`asya operator`: the operator, which settings from the environment describe (docs/settings.md)."""
+
+import os
+import sys
+
+
+def operator() -> None:
+    """Run the operator: it computes what is exposed, pushes it to the mesh, and runs actors."""
+    from pydantic import ValidationError
+
+    from asya_cli.errors import UsageProblem
+
+    try:
+        from asya_operator.app import main
+        from asya_operator.settings import OperatorSettings
+    except ModuleNotFoundError as error:
+        if error.name not in ("kopf", "kubernetes_asyncio", "jsonschema_rs"):
+            raise
+        raise UsageProblem("the operator needs its extra: pip install 'asya[operator]'") from None
+    try:
+        settings = OperatorSettings()
+    except ValidationError as error:
+        parts = [f"ASYA_{'_'.join(map(str, item['loc'])).upper()}: {item['msg']}" for item in error.errors()]
+        raise UsageProblem("; ".join(parts)) from None
+    code = main(settings)
+    sys.stderr.flush()
+    # A watch may still be open in kopf's thread; the lease is released, so nothing is lost by not waiting for it.
+    os._exit(code)

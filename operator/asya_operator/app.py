@@ -1,0 +1,200 @@
+"""Connects the parts of the operator. One process leads at a time; the others stand by, ready."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
+
+import kopf
+
+from asya_operator.cluster.connection import connect
+from asya_operator.cluster.election import LOST, Election
+from asya_operator.cluster.mesh import MeshClient
+from asya_operator.cluster.objects import KubernetesCluster
+from asya_operator.cluster.queues import TransportQueues
+from asya_operator.cluster.rest import Rest
+from asya_operator.domain.actors import Actors
+from asya_operator.domain.errors import Superseded
+from asya_operator.domain.health import Health
+from asya_operator.domain.lease import LeaseTimes
+from asya_operator.domain.ports import Kind
+from asya_operator.domain.publisher import Pace, Publisher
+from asya_operator.domain.resources.common import Surroundings
+from asya_operator.domain.sources import Sources
+from asya_operator.domain.statuses import StatusWriter
+from asya_operator.handlers.watching import Watch
+from asya_operator.metrics import Metrics
+from asya_operator.probes import serve_probes
+from asya_operator.settings import OperatorSettings
+from asya_transports.opening import open_transport
+from asya_transports.port import Transport
+from asya_transports.settings import transport_settings
+
+log = logging.getLogger(__name__)
+
+
+def main(settings: OperatorSettings | None = None) -> int:
+    """Run until SIGTERM; the exit code of the process (3 where the lease was lost)."""
+    settings = settings or OperatorSettings()
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
+    )
+    for name in ("kopf.objects", "kopf._core"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # a line for each event of each object
+    return asyncio.run(run(settings))
+
+
+async def run(settings: OperatorSettings) -> int:
+    """Probes first, then the election, then the work."""
+    health, metrics = Health(), Metrics()
+    runner, _ = await serve_probes(health, metrics, settings.operator_bind, settings.operator_port)
+    rest = Rest(await connect())
+    times = LeaseTimes(settings.lease_duration, settings.lease_renew_deadline, settings.lease_retry_period)
+    election = Election(rest, settings.namespace, settings.lease_name, settings.pod_name, health, times)
+    stop = _stop_signals()
+    code = 0
+    try:
+        if await _ended_first(election.win(), stop.wait()):
+            code = await _lead(settings, rest, health, metrics, election, stop)
+    finally:
+        health.stopping = True
+        await election.release()
+        await rest.close()
+        await runner.cleanup()
+    return code
+
+
+async def _lead(
+    settings: OperatorSettings, rest: Rest, health: Health, metrics: Metrics, election: Election, stop: asyncio.Event
+) -> int:
+    superseded: list[BaseException] = []
+    try:
+        async with _work(settings, rest, health, metrics, election) as work:
+            kept = asyncio.create_task(election.keep())
+            stopped = asyncio.create_task(stop.wait())
+            await asyncio.wait((work, kept, stopped), return_when=asyncio.FIRST_COMPLETED)
+            for task in (kept, stopped):
+                task.cancel()
+            if work.done():
+                work.result()
+    except* Superseded as group:
+        superseded += group.exceptions
+    if superseded:
+        log.error("%s", superseded[0])
+        return LOST
+    if not stop.is_set():
+        log.error("the lease belongs to somebody else now")
+        return LOST
+    return 0
+
+
+@contextlib.asynccontextmanager
+async def _work(
+    settings: OperatorSettings, rest: Rest, health: Health, metrics: Metrics, election: Election
+) -> AsyncIterator[asyncio.Task[None]]:
+    cluster = KubernetesCluster(rest, settings.namespace, settings.pod_name)
+    kinds = (Kind.CONFIGMAPS, Kind.FLOWS, Kind.ACTORS, *((Kind.DEPLOYMENTS,) if settings.run_actors else ()))
+    sources = Sources(cluster, health, kinds, settings.resync_interval)
+    mesh = MeshClient(settings.mesh_url)
+    statuses = StatusWriter(cluster, sources, wrote=metrics.wrote)
+    pace = Pace(settings.push_quiet, settings.push_longest, heartbeat=settings.push_heartbeat)
+    publisher = Publisher(sources, mesh, statuses, metrics, settings.pod_name, lambda: election.leads, pace)
+    watch = Watch(settings.namespace, lambda: _login(rest), sources.event, deployments=settings.run_actors)
+    missing = set(sources.missing)
+
+    def kinds_changed(kind: Kind, name: str | None) -> None:
+        # Kopf looks once at which kinds there are; one that appeared or vanished needs new watches.
+        nonlocal missing
+        if sources.missing != missing:
+            missing = set(sources.missing)
+            watch.restart()
+
+    sources.watch(kinds_changed)
+
+    queues = TransportQueues(_transport(settings), settings.namespace)
+    actors = Actors(
+        sources,
+        cluster,
+        queues,
+        _surroundings(settings),
+        lambda: election.leads,
+        delete_queues=settings.delete_queues,
+        reconciled=metrics.reconciled,
+    )
+
+    async def work() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(sources.run(), name="sources")
+            group.create_task(publisher.run(), name="publisher")
+            if settings.run_actors:
+                group.create_task(actors.run(), name="actors")
+
+    watch.start()
+    task = asyncio.create_task(work(), name="work")
+    try:
+        yield task
+    finally:
+        watch.close()
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await task
+        await mesh.close()
+        await queues.close()
+
+
+def _transport(settings: OperatorSettings) -> Transport | None:
+    """The transport to declare queues on; none where that needs a database which we were not given."""
+    if not settings.run_actors:
+        return None
+    if settings.transport == "postgres" and not os.environ.get("ASYA_DATABASE_URL"):
+        return None
+    return open_transport(transport_settings(), settings.namespace)
+
+
+def _surroundings(settings: OperatorSettings) -> Surroundings:
+    return Surroundings(
+        namespace=settings.namespace,
+        transport=settings.transport,
+        mesh_url=settings.worker_mesh_url,
+        secret=settings.actor_worker_secret,
+        service_account=settings.actor_service_account,
+        runtime_configmap=settings.actor_runtime_configmap,
+        run_as_user=settings.actor_run_as_user,
+        keda_auth=settings.keda_rabbitmq_auth,
+        exchange=settings.rabbitmq_exchange if settings.transport == "rabbitmq" else "",
+    )
+
+
+def _login(rest: Rest) -> kopf.ConnectionInfo:
+    """Kopf's credentials, from the same place as ours; asked for again after each 401."""
+    return kopf.ConnectionInfo(
+        server=rest.configuration.host or "",
+        ca_path=rest.configuration.ssl_ca_cert,
+        insecure=not rest.configuration.verify_ssl,
+        token=rest.token,
+        certificate_path=rest.configuration.cert_file,
+        private_key_path=rest.configuration.key_file,
+    )
+
+
+def _stop_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _ended_first(wanted: Coroutine[Any, Any, Any], other: Coroutine[Any, Any, Any]) -> bool:
+    """Whether the first of the two ended first; the slower one is cancelled."""
+    tasks = [asyncio.create_task(wanted), asyncio.create_task(other)]
+    done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    for task in done:
+        task.result()
+    return tasks[0] in done

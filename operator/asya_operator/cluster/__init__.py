@@ -1,0 +1,1 @@
+"""The edge to the Kubernetes API, to the mesh and to the queue system."""

@@ -1,0 +1,28 @@
+"""How to reach the API server: from inside a pod by its ServiceAccount, elsewhere by KUBECONFIG."""
+
+import os
+from pathlib import Path
+
+from kubernetes_asyncio.client import ApiClient, Configuration
+from kubernetes_asyncio.config import load_incluster_config, load_kube_config
+
+NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+
+async def connect(context: str | None = None) -> ApiClient:
+    """A client with the credentials of this place; `context` names one of the kubeconfig's.
+
+    Raises kubernetes_asyncio's ConfigException where there are none.
+    """
+    configuration = Configuration()
+    if "KUBERNETES_SERVICE_HOST" in os.environ and "KUBECONFIG" not in os.environ:
+        load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # upstream has none
+    else:
+        await load_kube_config(context=context, client_configuration=configuration, persist_config=False)
+    configuration.connection_pool_maxsize = 32
+    return ApiClient(configuration)
+
+
+def own_namespace() -> str | None:
+    """The namespace of the pod that this runs in."""
+    return NAMESPACE_FILE.read_text().strip() if NAMESPACE_FILE.exists() else None

@@ -1,0 +1,43 @@
+"""The queue system as an operator needs it, through the same transports as everyone else."""
+
+import contextlib
+
+from asya_operator.domain.errors import Refused, Unavailable
+from asya_transports import port
+from asya_transports.names import queue_name
+from asya_transports.port import Queue, Transport
+
+
+class TransportQueues:
+    """Keeps the promise of domain/ports.Queues; `transport` None where queues come into being by themselves
+    (the postgres transport, whose database the operator does not need to reach)."""
+
+    def __init__(self, transport: Transport | None, namespace: str) -> None:
+        self._transport, self._namespace = transport, namespace
+
+    async def declare(self, actor: str, *, foreign: bool) -> None:
+        if self._transport is None:
+            return
+        try:
+            await self._transport.declare(Queue(actor, foreign=foreign))
+        except port.Unavailable as error:
+            raise Unavailable(str(error)) from error
+        except port.TransportError as error:
+            raise Refused(str(error)) from error
+
+    async def delete(self, actor: str) -> None:
+        if self._transport is None:
+            return
+        try:
+            await self._transport.delete(actor)
+        except port.TransportError as error:
+            raise Unavailable(str(error)) from error
+
+    def identifier(self, actor: str) -> str:
+        return queue_name(self._namespace, actor)
+
+    async def close(self) -> None:
+        """Disconnect."""
+        if self._transport is not None:
+            with contextlib.suppress(port.TransportError):
+                await self._transport.close()

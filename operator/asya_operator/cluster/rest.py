@@ -1,0 +1,104 @@
+"""One request to the API server, and its errors as the domain's."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from kubernetes_asyncio.client import ApiClient, Configuration
+
+from asya_operator.domain.errors import Conflicting, Denied, OutsideError, Refused, Unavailable, Vanished
+
+MERGE_PATCH = "application/merge-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
+TIMEOUT = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Status and decoded body of an answer."""
+
+    status: int
+    body: Any
+
+
+class Rest:
+    """Requests with the credentials of one client."""
+
+    def __init__(self, client: ApiClient) -> None:
+        self._client = client
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        content_type: str = "application/json",
+        timeout: float = TIMEOUT,
+    ) -> Answer:
+        """The answer, whatever its status. Raises Unavailable where there is none within `timeout` seconds."""
+        try:
+            response: aiohttp.ClientResponse = await self._client.call_api(
+                path,
+                method,
+                query_params=list((query or {}).items()),
+                header_params={"Accept": "application/json", "Content-Type": content_type},
+                body=body,
+                auth_settings=["BearerToken"],
+                _preload_content=False,
+                _request_timeout=timeout,
+            )
+            async with response:
+                text = await response.read()
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise Unavailable(f"the API server does not answer: {str(error) or type(error).__name__}") from error
+        return Answer(response.status, _decode(text))
+
+    async def ask(self, method: str, path: str, **options: Any) -> Any:
+        """The body of a successful answer; everything else is raised as an error of the domain."""
+        answer = await self.call(method, path, **options)
+        if answer.status < 300:
+            return answer.body
+        raise error_of(answer, f"{method} {path}")
+
+    @property
+    def configuration(self) -> Configuration:
+        """Address and credentials, for other clients of the same API server."""
+        return self._client.configuration
+
+    @property
+    def token(self) -> str | None:
+        """The bearer token as it is now, without its scheme."""
+        token = self.configuration.api_key.get("BearerToken")
+        return token.split(" ", 1)[-1] if token else None
+
+    async def close(self) -> None:
+        """Disconnect."""
+        await self._client.close()
+
+
+def error_of(answer: Answer, what: str) -> OutsideError:
+    """The error that an answer means; its text is the API server's own message."""
+    message = answer.body.get("message") if isinstance(answer.body, dict) else None
+    text = str(message or f"{what}: HTTP {answer.status}")
+    match answer.status:
+        case 401 | 403:
+            return Denied(text)
+        case 404 | 410:
+            return Vanished(text)
+        case 409:
+            return Conflicting(text)
+        case 408 | 429 | 500 | 502 | 503 | 504:
+            return Unavailable(text)
+        case _:
+            return Refused(text)
+
+
+def _decode(text: bytes) -> Any:
+    try:
+        return json.loads(text) if text else None
+    except ValueError:
+        return None

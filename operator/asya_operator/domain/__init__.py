@@ -1,0 +1,1 @@
+"""Decides; it imports no kopf, no Kubernetes client, no HTTP library."""

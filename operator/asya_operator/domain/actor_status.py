@@ -1,0 +1,122 @@
+"""status of an AsyncActor: phase, infrastructure.* and conditions, from what the cluster says (pure)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from asya_operator.domain.conditions import Condition, State
+from asya_operator.domain.views import Body
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of the infrastructure; the message says why it is not ready."""
+
+    ready: bool
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a reconcile found. `keda` None where nothing scales the actor; `complaint` is what its containers say."""
+
+    queue: Part
+    queue_identifier: str
+    keda: Part | None
+    deployment: Body | None
+    scaled: bool
+    complaint: str = ""
+
+
+def workload(found: Found) -> Part:
+    """Whether the Deployment runs what it should."""
+    live = found.deployment
+    if live is None:
+        return Part(False, "The Deployment does not exist yet.")
+    status: Mapping[str, Any] = live.get("status") or {}
+    if int(status.get("observedGeneration") or 0) < int(live["metadata"].get("generation") or 0):
+        return Part(False, "The Deployment's controller has not seen the change yet.")
+    wanted = int((live.get("spec") or {}).get("replicas", 1))
+    available, updated = int(status.get("availableReplicas") or 0), int(status.get("updatedReplicas") or 0)
+    if available >= wanted and updated >= wanted:
+        return Part(True)
+    message = f"{available} of {wanted} replicas are available."
+    return Part(False, f"{message} {found.complaint or _failure(status)}".strip())
+
+
+def _failure(status: Mapping[str, Any]) -> str:
+    for condition in status.get("conditions") or []:
+        if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
+            return str(condition.get("message", ""))
+    return ""
+
+
+def phase(found: Found, work: Part) -> str:
+    """Creating until everything is ready; Napping with no replicas, which the queue wakes."""
+    ready = work.ready and found.queue.ready and (found.keda is None or found.keda.ready)
+    if not ready:
+        return "Creating"
+    replicas = int(((found.deployment or {}).get("spec") or {}).get("replicas", 1))
+    return "Napping" if replicas == 0 else "Ready"
+
+
+def status_of(found: Found) -> dict[str, Any]:
+    """The status without its conditions."""
+    work = workload(found)
+    live = found.deployment or {}
+    infrastructure: dict[str, Any] = {
+        "queue": {"ready": found.queue.ready, "message": found.queue.message},
+        "workload": {
+            "ready": work.ready,
+            "message": work.message,
+            "replicas": int((live.get("spec") or {}).get("replicas", 0)),
+            "readyReplicas": int((live.get("status") or {}).get("readyReplicas") or 0),
+        },
+        "keda": None if found.keda is None else {"ready": found.keda.ready, "message": found.keda.message},
+    }
+    return {"phase": phase(found, work), "queueIdentifier": found.queue_identifier, "infrastructure": infrastructure}
+
+
+def conditions_of(found: Found, notes: Sequence[str]) -> list[Condition]:
+    """Accepted and Ready of an actor that could be read."""
+    work = workload(found)
+    message = "The actor is valid." if not notes else "; ".join(notes)
+    accepted = Condition("Accepted", State.TRUE, "Accepted" if not notes else "PartlySupported", message)
+    named = phase(found, work)
+    if named != "Creating":
+        good = "Every replica is available." if named == "Ready" else "Scaled to zero; a message wakes it."
+        return [accepted, Condition("Ready", State.TRUE, named, good)]
+    parts = {"QueueNotReady": found.queue, "WorkloadNotReady": work, "ScalingNotReady": found.keda or Part(True)}
+    reason, part = next((reason, part) for reason, part in parts.items() if not part.ready)
+    return [accepted, Condition("Ready", State.FALSE, reason, part.message or "Not ready yet.")]
+
+
+def refused(message: str) -> list[Condition]:
+    """Conditions of an actor that cannot be run as it is written."""
+    return [
+        Condition("Accepted", State.FALSE, "Invalid", message),
+        Condition("Ready", State.FALSE, "Invalid", "Not run, since it is invalid."),
+    ]
+
+
+def complaint(pods: Sequence[Body]) -> str:
+    """What keeps containers from starting, in words a person can act on; "" where nothing does."""
+    for pod in pods:
+        status = pod.get("status") or {}
+        for container in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
+            waiting = (container.get("state") or {}).get("waiting") or {}
+            ended = (container.get("lastState") or {}).get("terminated") or {}
+            ended = ended or (container.get("state") or {}).get("terminated") or {}
+            if waiting.get("reason") in ("ContainerCreating", "PodInitializing", None) and not ended:
+                continue
+            said = str(ended.get("message") or waiting.get("message") or ended.get("reason") or "")[:500]
+            reason = waiting.get("reason") or ended.get("reason") or "Terminated"
+            return f"Container {container.get('name')}: {reason}: {said}{_hint(container, ended, said)}"
+    return ""
+
+
+def _hint(container: Mapping[str, Any], ended: Mapping[str, Any], said: str) -> str:
+    broken_start = ended.get("exitCode") in (126, 127, 128) or "executable file not found" in said
+    if container.get("name") == "asya-actor" and (broken_start or "No module named" in said):
+        return " (the image must contain asya[actor], and the handler's module)"
+    return ""

@@ -1,0 +1,278 @@
+"""Runs actors: makes the cluster hold what an AsyncActor asks for, and says in its status how far that is."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from asya_crds.older_shapes import InvalidActor, actor_from_resource
+from asya_operator.domain.actor_status import Found, Part, complaint, conditions_of, refused, status_of
+from asya_operator.domain.backoff import Backoff
+from asya_operator.domain.conditions import Condition, merge, state_of
+from asya_operator.domain.drift import contains, owns_replicas
+from asya_operator.domain.errors import Conflicting, OutsideError, Vanished
+from asya_operator.domain.ports import ActorCluster, Kind, Notice, Queues
+from asya_operator.domain.resources import scaled_object as keda
+from asya_operator.domain.resources.common import Actor, Surroundings
+from asya_operator.domain.resources.deployment import deployment
+from asya_operator.domain.resources.scaled_object import scaled_object, scaled_object_reference
+from asya_operator.domain.resources.service_account import service_account
+from asya_operator.domain.sources import Sources, actor_name, deleting
+from asya_operator.domain.views import Body
+
+log = logging.getLogger(__name__)
+WORKERS = 4
+MANAGER = "asya-operator"
+HANDOVER = "asya-operator-replicas"
+"""Field manager that holds the number of replicas from the moment an actor starts to scale: were the number
+dropped by everyone at once, Kubernetes would set it to 1."""
+LOOK_AGAIN = 5.0
+"""Seconds until an actor that is not ready is looked at again: its pods are not watched."""
+
+
+class Actors:
+    """A queue of names to look at, worked off by a few tasks; equal names are one piece of work."""
+
+    def __init__(
+        self,
+        sources: Sources,
+        cluster: ActorCluster,
+        queues: Queues,
+        around: Surroundings,
+        may_write: Callable[[], bool],
+        *,
+        delete_queues: bool = False,
+        reconciled: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._sources, self._cluster, self._queues, self._around = sources, cluster, queues, around
+        self._may_write, self._delete_queues, self._reconciled = may_write, delete_queues, reconciled
+        self._waiting: asyncio.Queue[str] = asyncio.Queue()
+        self._queued: set[str] = set()
+        self._busy: set[str] = set()
+        self._again: set[str] = set()
+        self._backoffs: dict[str, Backoff] = {}
+        self._applied: dict[str, str] = {}
+        self._declared: set[tuple[str, bool]] = set()
+        self._known: dict[str, str] = {}
+        self._keda: bool | None = None
+        sources.watch(self._changed)
+
+    def _changed(self, kind: Kind, name: str | None) -> None:
+        if name == "":  # our own write, which flows are told of and actors know already
+            return
+        if kind is Kind.ACTORS:
+            names = self._known.keys() | self._sources.views[kind].objects.keys() if name is None else {name}
+        elif kind is Kind.DEPLOYMENTS:
+            owners = {actor_name(body): key for key, body in self._sources.views[Kind.ACTORS].objects.items()}
+            names = set(owners.values()) if name is None else {owners[name]} if name in owners else set()
+        else:
+            return
+        for each in names:
+            self.look_at(each)
+
+    def look_at(self, name: str) -> None:
+        """Reconcile this AsyncActor soon."""
+        if name in self._busy:
+            self._again.add(name)
+        elif name not in self._queued:
+            self._queued.add(name)
+            self._waiting.put_nowait(name)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for number in range(WORKERS):
+                group.create_task(self._work(), name=f"actors {number}")
+            group.create_task(self._look_for_keda(), name="keda")
+
+    async def _look_for_keda(self) -> None:
+        while True:
+            try:
+                there = await self._cluster.serves(keda.API_VERSION, keda.PLURAL)
+            except OutsideError as error:
+                log.warning("cannot tell whether KEDA is there: %s", error)
+            else:
+                if there != self._keda:
+                    log.info("KEDA is %s", "there" if there else "not there")
+                    self._keda = there
+                    self._changed(Kind.ACTORS, None)
+            await asyncio.sleep(60.0 if self._keda is not None else 2.0)
+
+    async def _work(self) -> None:
+        while True:
+            name = await self._waiting.get()
+            self._queued.discard(name)
+            self._busy.add(name)
+            try:
+                await self._one(name)
+            finally:
+                self._busy.discard(name)
+                if name in self._again:
+                    self._again.discard(name)
+                    self.look_at(name)
+
+    async def _one(self, name: str) -> None:
+        if not self._may_write() or self._keda is None:
+            self._later(name, 1.0)
+            return
+        backoff = self._backoffs.setdefault(name, Backoff(first=1.0, longest=60.0))
+        try:
+            ready = await self._reconcile(name)
+        except (Conflicting, Vanished):
+            self._sources.list_again(Kind.ACTORS)
+            self._later(name, backoff.failed())
+        except OutsideError as error:
+            self._reconciled("failed")
+            log.warning("actor %s: %s", name, error)
+            self._later(name, backoff.failed())
+        else:
+            self._reconciled("ok")
+            if ready:
+                backoff.succeeded()
+            else:
+                self._later(name, max(LOOK_AGAIN, backoff.failed()))
+
+    def _later(self, name: str, delay: float) -> None:
+        asyncio.get_running_loop().call_later(delay, self.look_at, name)
+
+    async def _reconcile(self, name: str) -> bool:
+        """Whether there is nothing to come back for."""
+        body = self._sources.views[Kind.ACTORS].objects.get(name)
+        if body is None or deleting(body):
+            return await self._gone(name)
+        try:
+            spec, notes = actor_from_resource(body)
+        except InvalidActor as error:
+            await self._say(body, {"phase": "Creating"}, refused(str(error)))
+            return True
+        actor = Actor(spec, body)
+        if (rival := self._rival(actor)) is not None:
+            await self._say(
+                body, {"phase": "Creating"}, refused(f"actor: AsyncActor {rival} runs {actor.name} already")
+            )
+            return True
+        self._known[name] = actor.name
+        notes = [*notes, *_unsupported(actor, keda=bool(self._keda))]
+        queue = await self._declare(actor)
+        scaled = spec.scales and bool(self._keda)
+        live = await self._deploy(actor, scaled=scaled)
+        scaling = await self._scale(actor, scaled=scaled)
+        found = Found(queue, self._queues.identifier(actor.name), scaling, live, scaled)
+        if status_of(found)["phase"] == "Creating":
+            pods = await self._cluster.pods_of(actor.name)
+            found = Found(queue, found.queue_identifier, scaling, live, scaled, complaint(pods))
+        await self._say(body, status_of(found), conditions_of(found, notes))
+        return bool(status_of(found)["phase"] != "Creating")
+
+    def _rival(self, actor: Actor) -> str | None:
+        """An older AsyncActor that runs an actor of the same name: two would fight over one Deployment."""
+        mine = _age(actor.body)
+        rivals = [
+            other
+            for other in self._sources.views[Kind.ACTORS].objects.values()
+            if actor_name(other) == actor.name and not deleting(other) and _age(other) < mine
+        ]
+        return min(rivals, key=_age)["metadata"]["name"] if rivals else None
+
+    async def _gone(self, name: str) -> bool:
+        """Kubernetes removes what the actor owned; the queue is ours to remove, where that is wanted."""
+        actor = self._known.pop(name, None)
+        self._backoffs.pop(name, None)
+        if actor is None:
+            return True
+        self._applied.pop(actor, None)
+        self._declared -= {(actor, True), (actor, False)}
+        still_run = any(actor_name(other) == actor for other in self._sources.views[Kind.ACTORS].objects.values())
+        if self._delete_queues and not still_run:
+            await self._queues.delete(actor)
+        return True
+
+    async def _declare(self, actor: Actor) -> Part:
+        key = (actor.name, actor.spec.foreign_sidecar is not None)
+        if key not in self._declared:
+            try:
+                await self._queues.declare(actor.name, foreign=key[1])
+            except OutsideError as error:
+                return Part(False, f"The queue could not be declared: {error}")
+            self._declared.add(key)
+        return Part(True)
+
+    async def _deploy(self, actor: Actor, *, scaled: bool) -> Body | None:
+        """Apply the Deployment where it is not there, was changed by somebody, or is wanted otherwise."""
+        live = self._sources.views[Kind.DEPLOYMENTS].objects.get(actor.name)
+        wanted = deployment(actor, self._around, replicas=None if scaled else _replicas(actor))
+        text = json.dumps(wanted, sort_keys=True)
+        if live is not None and self._applied.get(actor.name) == text and contains(live, wanted):
+            return live
+        await self._cluster.apply(service_account(self._around))
+        if live is not None and scaled:
+            await self._hand_over_replicas(actor, live)
+        applied = await self._cluster.apply(wanted)
+        self._applied[actor.name] = text
+        self._sources.written(Kind.DEPLOYMENTS, applied)
+        return applied
+
+    async def _hand_over_replicas(self, actor: Actor, live: Body) -> None:
+        fresh = await self._cluster.get({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": live["metadata"]})
+        if fresh is None or not owns_replicas(fresh, MANAGER):
+            return
+        held = {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": actor.name, "namespace": self._around.namespace},
+            "spec": {"replicas": fresh["spec"]["replicas"]},
+        }
+        await self._cluster.apply(held, manager=HANDOVER)
+
+    async def _scale(self, actor: Actor, *, scaled: bool) -> Part | None:
+        if not self._keda:
+            return None
+        if not scaled or actor.spec.scaling is None:
+            owner = str(actor.body["metadata"]["uid"])
+            await self._cluster.delete(scaled_object_reference(actor, self._around), owner_uid=owner)
+            return None
+        live = await self._cluster.apply(scaled_object(actor, self._around, actor.spec.scaling))
+        ready = state_of(live, "Ready")
+        if ready is not None and ready.get("status") == "False":
+            return Part(False, f"KEDA: {ready.get('message') or 'not ready'}")
+        return Part(True)
+
+    async def _say(self, body: Body, status: Mapping[str, Any], conditions: list[Condition]) -> None:
+        generation = int(body["metadata"].get("generation") or 0)
+        before: Mapping[str, Any] = body.get("status") or {}
+        merged = merge(before.get("conditions") or [], conditions, generation, datetime.now(UTC))
+        wanted = {**status, "observedGeneration": generation}
+        if merged is None and contains(before, {key: value for key, value in wanted.items() if value is not None}):
+            return
+        patch = {**wanted, **({} if merged is None else {"conditions": merged})}
+        self._sources.written(Kind.ACTORS, await self._cluster.patch_status(Kind.ACTORS, body, patch))
+        self._sources.retell(Kind.ACTORS)
+        for condition in conditions:
+            known = state_of(body, condition.type)
+            if condition.state == "False" and (known is None or known.get("message") != condition.message):
+                await self._cluster.post(Notice(body, True, condition.reason, condition.message))
+
+
+def _replicas(actor: Actor) -> int:
+    """Replicas of an actor that nothing scales: without KEDA, at least one, or it would never wake."""
+    scaling = actor.spec.scaling
+    if scaling is not None and scaling.enabled:
+        return max(1, scaling.min_replica_count)
+    return actor.spec.replicas
+
+
+def _unsupported(actor: Actor, *, keda: bool) -> list[str]:
+    spec, notes = actor.spec, []
+    if spec.flavors:
+        notes.append("spec.flavors: EnvironmentConfigs are not read")
+    if spec.state_proxy and spec.foreign_sidecar is None:
+        notes.append("spec.stateProxy: handlers see its files only with the runtime script (spec.sidecar.image)")
+    if spec.scales and not keda:
+        notes.append("spec.scaling: KEDA is not installed, so the number of replicas is fixed")
+    return notes
+
+
+def _age(body: Body) -> tuple[str, str]:
+    return str(body["metadata"].get("creationTimestamp") or ""), body["metadata"]["name"]

@@ -1,0 +1,36 @@
+"""Whether a live object still says what we applied, and who owns the number of its replicas."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from asya_operator.domain.views import Body
+
+
+def contains(live: Any, wanted: Any) -> bool:
+    """Whether everything of `wanted` is in `live`, which may say more (defaults, other managers' fields).
+
+    Lists of named things are compared by name, since admission may add to them; quantities that the API server
+    spells differently look like a difference, which costs an apply that changes nothing.
+    """
+    if isinstance(wanted, Mapping):
+        return isinstance(live, Mapping) and all(contains(live.get(key), value) for key, value in wanted.items())
+    if isinstance(wanted, Sequence) and not isinstance(wanted, str):
+        return isinstance(live, Sequence) and not isinstance(live, str) and _contains_items(live, wanted)
+    return bool(live == wanted)
+
+
+def _contains_items(live: Sequence[Any], wanted: Sequence[Any]) -> bool:
+    if wanted and all(isinstance(item, Mapping) and "name" in item for item in wanted):
+        by_name = {item.get("name"): item for item in live if isinstance(item, Mapping)}
+        return all(contains(by_name.get(item["name"]), item) for item in wanted)
+    return len(live) == len(wanted) and all(contains(a, b) for a, b in zip(live, wanted, strict=True))
+
+
+def owns_replicas(live: Body, manager: str) -> bool:
+    """Whether this field manager applied `spec.replicas` itself (not through the scale subresource)."""
+    for entry in live["metadata"].get("managedFields") or []:
+        fields = entry.get("fieldsV1") or {}
+        plain = entry.get("manager") == manager and not entry.get("subresource")
+        if plain and "f:replicas" in (fields.get("f:spec") or {}):
+            return True
+    return False

@@ -1,0 +1,25 @@
+"""What the probes answer: why this process is not ready, in words a person can act on."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Health:
+    """Collected from every part of the process. A standby is ready; a leader is once it has listed everything."""
+
+    leading: bool = False
+    lease: str = "waiting for the first answer of the API server"
+    denied: dict[str, str] = field(default_factory=dict)
+    unlisted: set[str] = field(default_factory=set)
+    stopping: bool = False
+
+    def reasons(self) -> list[str]:
+        """Why the process is not ready; none where it is."""
+        reasons = [f"denied: {message}" for _, message in sorted(self.denied.items())]
+        if self.stopping:
+            reasons.append("stopping")
+        if self.lease:
+            reasons.append(f"lease: {self.lease}")
+        if self.leading and self.unlisted:
+            reasons.append(f"not listed yet: {', '.join(sorted(self.unlisted))}")
+        return reasons

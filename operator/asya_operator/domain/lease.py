@@ -1,0 +1,64 @@
+"""Who leads: decisions about a coordination.k8s.io/v1 Lease, by this process's own monotonic clock alone.
+
+Times inside the Lease are written for people; whether it is still held is measured by when this process last saw
+it change, so that clocks that differ or jump mislead nobody.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseTimes:
+    """Seconds. A holder that could not renew for `renew_deadline` ends itself; after `duration` without a change
+    others may take over; `retry_period` lies between two attempts."""
+
+    duration: float = 15.0
+    renew_deadline: float = 10.0
+    retry_period: float = 2.0
+
+    @property
+    def request_timeout(self) -> float:
+        """Below the retry period, so that a hanging request never costs more than one attempt."""
+        return self.retry_period * 0.75
+
+
+class Observer:
+    """Remembers when the Lease last changed, on our clock."""
+
+    def __init__(self, identity: str, times: LeaseTimes) -> None:
+        self._identity, self._times = identity, times
+        self._seen: tuple[Any, ...] | None = None
+        self._since = 0.0
+
+    def may_take(self, spec: Mapping[str, Any], now: float) -> bool:
+        """Whether the lease is ours, free, or was not renewed for its duration while we watched."""
+        record = (spec.get("holderIdentity"), spec.get("renewTime"), spec.get("leaseTransitions"))
+        if record != self._seen:
+            self._seen, self._since = record, now
+        holder = spec.get("holderIdentity")
+        if not holder or holder == self._identity:
+            return True
+        duration = max(self._times.duration, float(spec.get("leaseDurationSeconds") or 0))
+        return now - self._since > duration
+
+
+def taken(spec: Mapping[str, Any], identity: str, times: LeaseTimes, now: datetime) -> dict[str, Any]:
+    """The Lease's spec once we hold it; a change of holder counts as a transition."""
+    stamp = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    ours = spec.get("holderIdentity") == identity
+    transitions = int(spec.get("leaseTransitions") or 0)
+    return {
+        "holderIdentity": identity,
+        "leaseDurationSeconds": max(1, round(times.duration)),
+        "acquireTime": spec.get("acquireTime") if ours and spec.get("acquireTime") else stamp,
+        "renewTime": stamp,
+        "leaseTransitions": transitions if ours else transitions + 1,
+    }
+
+
+def released(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """The Lease's spec after a clean end: free at once for whoever asks next."""
+    return {**spec, "holderIdentity": "", "leaseDurationSeconds": 1}

@@ -1,0 +1,78 @@
+"""Remembers what was read before, so that a change of one flow does not read a thousand again."""
+
+from collections.abc import Sequence
+
+from asya_crds.flow import Flow
+from asya_crds.flow_resource import InvalidFlow, flow_from_resource
+from asya_crds.flows_file import FlowsText
+from asya_crds.registry_document import Entry
+from asya_operator.domain.registry import Readers, Texts, read_configmap
+from asya_operator.domain.schemas import schema_problem
+from asya_operator.domain.views import Body
+
+Key = tuple[str, int]
+
+
+class Memo:
+    """Readers for registry.compute: the ConfigMap by its bytes, Flows by uid and generation."""
+
+    def __init__(self) -> None:
+        self._data: Texts | None = None
+        self._text = FlowsText("")
+        self._flows: dict[Key, Flow | InvalidFlow] = {}
+        self._entries: dict[int, tuple[Flow, Entry]] = {}
+        self._checked: dict[int, tuple[Flow, str | None]] = {}
+        self.readers = Readers(self.text, self.flow, self.entry, self.check)
+
+    def text(self, data: Texts) -> FlowsText:
+        """read_configmap, run again only when the bytes changed."""
+        if self._data != data:
+            self._text = read_configmap(data)
+            self._data = dict(data)
+        return self._text
+
+    def flow(self, body: Body) -> Flow:
+        """flow_from_resource, run again only when the spec changed."""
+        key = _key(body)
+        if key not in self._flows:
+            self._flows[key] = _read(body)
+        found = self._flows[key]
+        if isinstance(found, InvalidFlow):
+            raise InvalidFlow(str(found))
+        return found
+
+    def entry(self, flow: Flow, source: str, line: int | None) -> Entry:
+        """Entry.of, made again only for another flow object."""
+        known = self._entries.get(id(flow))
+        if known is None or known[0] is not flow or (known[1].source, known[1].line) != (source, line):
+            known = (flow, Entry.of(flow, source, line))
+            self._entries[id(flow)] = known
+        return known[1]
+
+    def check(self, flow: Flow) -> str | None:
+        """schema_problem, run again only for another flow object."""
+        known = self._checked.get(id(flow))
+        if known is None or known[0] is not flow:
+            known = (flow, schema_problem(flow))
+            self._checked[id(flow)] = known
+        return known[1]
+
+    def forget_all_but(self, bodies: Sequence[Body]) -> None:
+        """Drop what belongs to none of these Flows as they are now, nor to the ConfigMap."""
+        kept = {_key(body) for body in bodies}
+        self._flows = {key: flow for key, flow in self._flows.items() if key in kept}
+        alive = {id(flow) for flow in self._flows.values()} | {id(found.flow) for found in self._text.flows}
+        self._entries = {key: entry for key, entry in self._entries.items() if key in alive}
+        self._checked = {key: checked for key, checked in self._checked.items() if key in alive}
+
+
+def _key(body: Body) -> Key:
+    metadata = body["metadata"]
+    return str(metadata.get("uid")), int(metadata.get("generation") or 0)
+
+
+def _read(body: Body) -> Flow | InvalidFlow:
+    try:
+        return flow_from_resource(body)
+    except InvalidFlow as error:
+        return error

@@ -1,0 +1,75 @@
+"""Whether what was accepted is being served: the condition Programmed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from asya_crds.flow import Flow
+from asya_operator.domain.conditions import Condition, State
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """A live gateway pod and the generation that it serves."""
+
+    name: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class MeshState:
+    """What mesh says: the newest generation and the pods with a young heartbeat."""
+
+    generation: int
+    pods: tuple[Pod, ...] = ()
+
+    def served_everywhere(self, generation: int) -> bool:
+        """Whether there is a pod and each one serves this generation or a later one."""
+        return bool(self.pods) and all(pod.generation >= generation for pod in self.pods)
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Which generation first carried each flow as it is now, so that another flow's change takes nobody back."""
+
+    _carried: dict[str, tuple[Flow, int]] = field(default_factory=dict)
+
+    def pushed(self, served: Mapping[str, Flow], generation: int) -> None:
+        """Mesh accepted these flows under this generation."""
+        before, self._carried = self._carried, {}
+        for name, flow in served.items():
+            known = before.get(name)
+            unchanged = known is not None and known[1] <= generation and (known[0] is flow or known[0] == flow)
+            self._carried[name] = known if known is not None and unchanged else (flow, generation)
+
+    def since(self, flow: Flow) -> int | None:
+        """The generation that first carried the flow as it is now; None where none does yet."""
+        known = self._carried.get(flow.name)
+        return known[1] if known is not None and (known[0] is flow or known[0] == flow) else None
+
+
+def programmed(flow: Flow | None, ledger: Ledger, mesh: MeshState | None, trouble: str | None) -> Condition:
+    """The condition of one flow; `flow` None where it was not accepted, `trouble` why mesh took no push."""
+    if flow is None:
+        return _no("NotAccepted", "Not served, since it is not accepted.")
+    since = ledger.since(flow)
+    if since is None:
+        if trouble:
+            return _no("PushFailed", f"The gateway has not taken it yet: {trouble}")
+        return _no("Pending", "Not pushed to the gateway yet.")
+    if mesh is None:
+        return Condition("Programmed", State.UNKNOWN, "GatewayUnreachable", "The mesh Service does not answer.")
+    if not mesh.pods:
+        return _no("NoGatewayPods", "No gateway pod is running.")
+    behind = sorted(pod.name for pod in mesh.pods if pod.generation < since)
+    if behind:
+        return _no("Pending", _waiting(behind, len(mesh.pods)))
+    return Condition("Programmed", State.TRUE, "Programmed", "Every gateway pod serves it.")
+
+
+def _no(reason: str, message: str) -> Condition:
+    return Condition("Programmed", State.FALSE, reason, message)
+
+
+def _waiting(behind: Sequence[str], total: int) -> str:
+    shown = ", ".join(behind[:5]) + (f" and {len(behind) - 5} more" if len(behind) > 5 else "")
+    return f"Served by {total - len(behind)} of {total} gateway pods; waiting for {shown}."

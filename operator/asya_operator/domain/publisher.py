@@ -1,0 +1,215 @@
+"""Keeps the mesh's registry equal to what the cluster says: compute, push until accepted, follow, report."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from asya_operator.domain.backoff import Backoff
+from asya_operator.domain.errors import OutsideError, Refused, Superseded
+from asya_operator.domain.memo import Memo
+from asya_operator.domain.ports import Kind, Mesh
+from asya_operator.domain.programming import Ledger, MeshState
+from asya_operator.domain.registry import Document, Outcome, compute
+from asya_operator.domain.sources import Sources
+from asya_operator.domain.statuses import Standing, StatusWriter
+
+log = logging.getLogger(__name__)
+
+
+class Watchers(Protocol):
+    """Who counts what happens (metrics)."""
+
+    def computed(self, outcome: Outcome, seconds: float) -> None:
+        """The registry was computed."""
+
+    def pushed(self, seconds: float, generation: int) -> None:
+        """Mesh accepted a document."""
+
+    def push_failed(self) -> None:
+        """Mesh did not accept a document."""
+
+    def followed(self, state: MeshState | None) -> None:
+        """Mesh said which generations its pods serve, or did not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Seconds. A change is acted on after `quiet`; while changes keep coming that doubles, up to `longest`, so that a
+    thousand of them are a handful of pushes. Mesh is looked at every `look`; `heartbeat` keeps gateways from reading
+    their mounted files (they do after 30)."""
+
+    quiet: float = 0.05
+    longest: float = 2.0
+    look: float = 2.0
+    heartbeat: float = 8.0
+
+
+class Publisher:
+    """The one writer of the registry while this process leads. `may_write` is asked before every push."""
+
+    def __init__(
+        self,
+        sources: Sources,
+        mesh: Mesh,
+        statuses: StatusWriter,
+        watchers: Watchers,
+        holder: str,
+        may_write: Callable[[], bool],
+        pace: Pace | None = None,
+    ) -> None:
+        self._sources, self._mesh, self._statuses, self._watchers = sources, mesh, statuses, watchers
+        self._holder, self._may_write, self._pace = holder, may_write, pace or Pace()
+        self._memo, self._ledger = Memo(), Ledger()
+        self._dirty, self._push_wanted, self._unwritten = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._news = asyncio.Event()
+        self._delay, self._computed_at = self._pace.quiet, float("-inf")
+        self._outcome: Outcome | None = None
+        self._accepted: tuple[Document, int] | None = None
+        self._epoch: int | None = None
+        self._state: MeshState | None = None
+        self._trouble: str | None = None
+        sources.watch(self._changed)
+
+    def _changed(self, kind: Kind, name: str | None) -> None:
+        if kind is not Kind.DEPLOYMENTS:
+            self._dirty.set()
+
+    async def run(self) -> None:
+        """Until cancelled. Raises Superseded once a newer leader has announced itself."""
+        async with asyncio.TaskGroup() as group:
+            for part in (self._reconcile, self._push, self._follow, self._beat, self._write_statuses):
+                group.create_task(part(), name=part.__name__)
+
+    async def _reconcile(self) -> None:
+        while True:
+            await self._burst()
+            if not self._sources.complete:
+                continue
+            began = time.perf_counter()
+            inputs = self._sources.inputs()
+            outcome = await asyncio.to_thread(compute, inputs, self._memo.readers)
+            self._memo.forget_all_but(inputs.flows)
+            self._watchers.computed(outcome, time.perf_counter() - began)
+            self._outcome = outcome
+            self._push_wanted.set()
+            self._unwritten.set()
+
+    async def _burst(self) -> None:
+        """Wait for a change, and a moment for those that come with it; the longer a burst lasts, the longer."""
+        await self._dirty.wait()
+        now = time.monotonic()
+        lasting = now - self._computed_at < 2 * self._delay
+        self._delay = min(2 * self._delay, self._pace.longest) if lasting else self._pace.quiet
+        await asyncio.sleep(self._delay)
+        self._computed_at = time.monotonic()
+        self._dirty.clear()
+
+    async def _push(self) -> None:
+        backoff = Backoff()
+        while True:
+            await self._push_wanted.wait()
+            self._push_wanted.clear()
+            outcome = self._outcome
+            if outcome is None or (self._accepted is not None and self._accepted[0] == outcome.document):
+                continue
+            try:
+                await self._push_once(outcome)
+            except OutsideError as error:
+                self._failed(str(error))
+                self._push_wanted.set()
+                delay = backoff.failed() if not isinstance(error, Refused) else 15.0
+                await asyncio.sleep(delay)
+            else:
+                backoff.succeeded()
+
+    async def _push_once(self, outcome: Outcome) -> None:
+        if self._epoch is None:
+            self._epoch = await self._mesh.announce(self._holder)
+            log.info("leading with epoch %d", self._epoch)
+        if not self._may_write():
+            raise Superseded("the lease is not ours any more")
+        began = time.perf_counter()
+        generation = await self._mesh.push(self._epoch, outcome.document)
+        self._watchers.pushed(time.perf_counter() - began, generation)
+        log.info("pushed %d flows as generation %d", len(outcome.served), generation)
+        self._accepted = (outcome.document, generation)
+        self._ledger.pushed(outcome.served, generation)
+        self._trouble = None
+        self._news.set()
+        self._unwritten.set()
+
+    def _failed(self, reason: str) -> None:
+        self._watchers.push_failed()
+        if self._trouble != reason:
+            log.warning("the registry is not pushed: %s", reason)
+        self._trouble = reason
+        self._unwritten.set()
+
+    async def _follow(self) -> None:
+        backoff = Backoff()
+        while True:
+            asked_after = self._accepted
+            self._news.clear()
+            try:
+                state = await self._ask_mesh(asked_after[1] if asked_after else None)
+            except OutsideError as error:
+                if self._state is not None:
+                    log.warning("mesh does not answer: %s", error)
+                self._seen(None)
+                await asyncio.sleep(backoff.failed())
+                continue
+            backoff.succeeded()
+            if state is None:
+                continue
+            self._seen(state)
+            # A restored database has lost our push; a newer generation came from a pod's file while our heartbeat
+            # was stale. Either way what we computed counts, and pushing the same content again changes nothing.
+            if asked_after is not None and asked_after is self._accepted and state.generation != asked_after[1]:
+                self._accepted = None
+                self._push_wanted.set()
+            if asked_after is None or state.served_everywhere(asked_after[1]):
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._news.wait(), self._pace.look)
+
+    async def _ask_mesh(self, generation: int | None) -> MeshState | None:
+        """What mesh says, or None where a push went through meanwhile and the question is out of date."""
+        question = asyncio.create_task(self._mesh.state(generation, self._pace.look))
+        news = asyncio.create_task(self._news.wait())
+        try:
+            await asyncio.wait((question, news), return_when=asyncio.FIRST_COMPLETED)
+            return question.result() if question.done() else None
+        finally:
+            question.cancel()
+            news.cancel()
+
+    def _seen(self, state: MeshState | None) -> None:
+        if state != self._state:
+            self._state = state
+            self._unwritten.set()
+        self._watchers.followed(state)
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self._pace.heartbeat)
+            if self._epoch is not None and self._may_write():
+                with contextlib.suppress(OutsideError):
+                    await self._mesh.heartbeat(self._epoch)
+
+    async def _write_statuses(self) -> None:
+        backoff = Backoff(first=0.1, longest=5.0)
+        while True:
+            await self._unwritten.wait()
+            self._unwritten.clear()
+            outcome = self._outcome
+            if outcome is None or not self._may_write():
+                continue
+            standing = Standing(outcome, self._ledger, self._state, self._trouble)
+            if await self._statuses.write(standing):
+                backoff.succeeded()
+            else:
+                self._unwritten.set()
+                await asyncio.sleep(backoff.failed())

@@ -1,0 +1,121 @@
+"""What the objects of an actor have in common: names, labels, owner, and how its containers are held."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from asya_crds.async_actor import AsyncActorSpec
+from asya_crds.naming import ACTOR_LABEL, COMPONENT_LABEL, CREW
+from asya_operator.domain.views import Body
+
+Document = dict[str, Any]
+NAME_LABEL = "app.kubernetes.io/name"
+_NOT_INHERITED = ("crossplane.io/", "app.kubernetes.io/")
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Settings of the operator that show in what it builds."""
+
+    namespace: str
+    transport: str
+    mesh_url: str
+    secret: str
+    service_account: str
+    runtime_configmap: str
+    run_as_user: int | None = None
+    keda_auth: str = ""
+    exchange: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """An AsyncActor that was read, with the object it came from."""
+
+    spec: AsyncActorSpec
+    body: Body
+
+    @property
+    def name(self) -> str:
+        """Names the queue, the Deployment and the ScaledObject."""
+        return self.spec.actor
+
+    @property
+    def crew(self) -> bool:
+        """Whether this is one of the four actors that every route ends in."""
+        return self.spec.actor in CREW
+
+
+def labels(actor: Actor) -> dict[str, str]:
+    """Labels of the Deployment and its pods: the user's own beside those that others look for."""
+    own = (actor.body["metadata"].get("labels") or {}).items()
+    return {
+        **{key: value for key, value in own if not key.startswith(_NOT_INHERITED)},
+        NAME_LABEL: actor.name,
+        "app.kubernetes.io/component": "actor",
+        "app.kubernetes.io/managed-by": "asya-operator",
+        "app.kubernetes.io/part-of": "asya",
+        ACTOR_LABEL: actor.name,
+        COMPONENT_LABEL: "crew" if actor.crew else "actor",
+    }
+
+
+def owned_by(body: Body) -> list[Document]:
+    """Owner references, so that Kubernetes removes what belongs to the actor with it."""
+    return [
+        {
+            "apiVersion": "asya.sh/v1alpha1",
+            "kind": "AsyncActor",
+            "name": body["metadata"]["name"],
+            "uid": body["metadata"]["uid"],
+            "controller": True,
+            "blockOwnerDeletion": True,
+        }
+    ]
+
+
+def metadata(actor: Actor, around: Surroundings) -> Document:
+    """The metadata of everything that belongs to an actor."""
+    return {
+        "name": actor.name,
+        "namespace": around.namespace,
+        "labels": labels(actor),
+        "ownerReferences": owned_by(actor.body),
+    }
+
+
+def restricted(run_as_user: int | None) -> Document:
+    """A container's securityContext by the PodSecurity standard `restricted`."""
+    user = {} if run_as_user is None else {"runAsUser": run_as_user}
+    return {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "runAsNonRoot": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
+        **user,
+    }
+
+
+def environment(*parts: Mapping[str, str | None]) -> list[Document]:
+    """`env` entries; those without a value are left out."""
+    return [{"name": name, "value": value} for part in parts for name, value in part.items() if value is not None]
+
+
+def resiliency_environment(spec: AsyncActorSpec) -> dict[str, str | None]:
+    """What worker and sidecars read of the resiliency block."""
+    block = spec.resiliency
+    if block is None:
+        return {}
+    policies = {name: policy.model_dump(by_alias=True, exclude_unset=True) for name, policy in block.policies.items()}
+    rules = [rule.model_dump(by_alias=True, exclude_unset=True) for rule in block.rules]
+    return {
+        "ASYA_RESILIENCY_ACTOR_TIMEOUT": block.actor_timeout,
+        "ASYA_RESILIENCY_POLICIES": json.dumps(policies) if policies else None,
+        "ASYA_RESILIENCY_RULES": json.dumps(rules) if rules else None,
+    }
+
+
+def without_nothing(document: Mapping[str, Any]) -> Document:
+    """The same without fields that say nothing, which server-side apply would otherwise take over."""
+    return {key: value for key, value in document.items() if value not in (None, [], {}, "")}

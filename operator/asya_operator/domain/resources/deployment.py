@@ -1,0 +1,216 @@
+"""The Deployment of an actor: its image with our worker, or with a foreign sidecar and the runtime script."""
+
+from typing import Any
+
+from asya_crds.async_actor import SidecarImage, StateProxy
+from asya_crds.naming import SINK, SUMP
+from asya_operator.domain.resources.common import (
+    NAME_LABEL,
+    Actor,
+    Document,
+    Surroundings,
+    environment,
+    labels,
+    metadata,
+    resiliency_environment,
+    restricted,
+    without_nothing,
+)
+
+SOCKET_FOLDER = "/var/run/asya"
+RUNTIME_SCRIPT = "/opt/asya/asya_runtime.py"
+METRICS_PORT = 9090
+GRACE_PERIOD = 60
+"""Seconds: the worker gives its messages 25 of them to end, then hands them back."""
+
+
+def deployment(actor: Actor, around: Surroundings, *, replicas: int | None) -> Document:
+    """The Deployment to apply; `replicas` None leaves their number to whoever scales it."""
+    spec: Document = {
+        "selector": {"matchLabels": {NAME_LABEL: actor.name}},
+        "template": {"metadata": {"labels": labels(actor)}, "spec": _pod(actor, around)},
+    }
+    if replicas is not None:
+        spec["replicas"] = replicas
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata(actor, around), "spec": spec}
+
+
+def _pod(actor: Actor, around: Surroundings) -> Document:
+    spec = actor.spec
+    foreign = spec.foreign_sidecar is not None
+    main = [_runtime(actor, around), _sidecar(actor, around)] if foreign else [_worker(actor, around)]
+    proxies = [_state_proxy(proxy, around) for proxy in spec.state_proxy]
+    return without_nothing(
+        {
+            "serviceAccountName": around.service_account,
+            "automountServiceAccountToken": False,
+            "terminationGracePeriodSeconds": GRACE_PERIOD,
+            "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+            "initContainers": [_held(container, around) for container in spec.init_containers],
+            "containers": [*main, *proxies, *(_held(container, around) for container in spec.sidecars)],
+            "volumes": [*spec.volumes, *(_runtime_volumes(around) if foreign else _socket_volume(bool(proxies)))],
+            "nodeSelector": spec.node_selector,
+            "tolerations": spec.tolerations,
+        }
+    )
+
+
+def _worker(actor: Actor, around: Surroundings) -> Document:
+    """The actor's own image, which contains `asya[actor]`."""
+    spec = actor.spec
+    command = [spec.python_executable, "-m", "asya_cli", "actor", *(["--crew"] if actor.crew else [])]
+    tracing = spec.tracing.endpoint if spec.tracing else None
+    env = [
+        *_user_environment(actor),
+        *environment(
+            _identity(actor, around),
+            {"ASYA_HANDLER": None if actor.crew else spec.handler, "ASYA_GATEWAY_URL": around.mesh_url},
+            {"ASYA_OTEL_ENABLED": "true" if tracing else None, "OTEL_EXPORTER_OTLP_ENDPOINT": tracing},
+            _state_environment(actor),
+            resiliency_environment(spec),
+        ),
+    ]
+    return without_nothing(
+        {
+            "name": "asya-actor",
+            "image": spec.image,
+            "imagePullPolicy": spec.image_pull_policy.value,
+            "command": command,
+            "env": env,
+            "envFrom": _transport_secret(around),
+            "ports": [{"name": "metrics", "containerPort": METRICS_PORT, "protocol": "TCP"}],
+            "startupProbe": _probe("/health", period=2, failures=60),
+            "livenessProbe": _probe("/health", period=10, failures=3),
+            "readinessProbe": _probe("/health/ready", period=5, failures=2),
+            "resources": spec.resources,
+            "volumeMounts": [*spec.volume_mounts, *_state_mounts(actor)],
+            "securityContext": restricted(around.run_as_user),
+        }
+    )
+
+
+def _runtime(actor: Actor, around: Surroundings) -> Document:
+    """The handler behind a Unix socket, for a sidecar that speaks to the queue."""
+    spec = actor.spec
+    env = [
+        *_user_environment(actor),
+        *environment(
+            {"ASYA_HANDLER": spec.handler, "ASYA_SOCKET_DIR": SOCKET_FOLDER, "ASYA_ENABLE_VALIDATION": "true"},
+            _state_environment(actor),
+        ),
+    ]
+    script = {"name": "asya-runtime", "mountPath": RUNTIME_SCRIPT, "subPath": "asya_runtime.py", "readOnly": True}
+    return without_nothing(
+        {
+            "name": "asya-runtime",
+            "image": spec.image,
+            "imagePullPolicy": spec.image_pull_policy.value,
+            "command": [spec.python_executable, RUNTIME_SCRIPT],
+            "env": env,
+            "resources": spec.resources,
+            "volumeMounts": [*spec.volume_mounts, script, {"name": "asya-socket", "mountPath": SOCKET_FOLDER}],
+            "securityContext": restricted(around.run_as_user),
+        }
+    )
+
+
+def _sidecar(actor: Actor, around: Surroundings) -> Document:
+    """The sidecar of another make, with the environment that every generation of it reads."""
+    sidecar = actor.spec.sidecar
+    assert sidecar is not None, "only called where there is one"
+    policy = sidecar.image.pull_policy if isinstance(sidecar.image, SidecarImage) else sidecar.image_pull_policy
+    env = [
+        *environment(
+            _identity(actor, around),
+            {
+                "ASYA_GATEWAY_URL": around.mesh_url,
+                "ASYA_SOCKET_DIR": SOCKET_FOLDER,
+                "ASYA_IS_END_ACTOR": "true" if actor.name in (SINK, SUMP) else None,
+            },
+            resiliency_environment(actor.spec),
+        ),
+        *(item.model_dump(by_alias=True, exclude_none=True) for item in sidecar.env),
+    ]
+    return without_nothing(
+        {
+            "name": "asya-sidecar",
+            "image": actor.spec.foreign_sidecar,
+            "imagePullPolicy": policy.value if policy else "IfNotPresent",
+            "env": env,
+            "envFrom": _transport_secret(around),
+            "ports": [{"name": "metrics", "containerPort": 8080, "protocol": "TCP"}],
+            "resources": sidecar.resources,
+            "volumeMounts": [{"name": "asya-socket", "mountPath": SOCKET_FOLDER}],
+            "securityContext": restricted(around.run_as_user),
+        }
+    )
+
+
+def _state_proxy(proxy: StateProxy, around: Surroundings) -> Document:
+    connector = proxy.connector
+    policy = connector.image_pull_policy
+    return without_nothing(
+        {
+            "name": f"asya-state-proxy-{proxy.name}",
+            "image": connector.image,
+            "imagePullPolicy": policy.value if policy else "IfNotPresent",
+            "env": [*environment({"ASYA_STATE_PROXY_NAME": proxy.name}), *connector.env],
+            "resources": connector.resources,
+            "volumeMounts": [{"name": "asya-socket", "mountPath": SOCKET_FOLDER}],
+            "securityContext": restricted(around.run_as_user),
+        }
+    )
+
+
+def _identity(actor: Actor, around: Surroundings) -> dict[str, str | None]:
+    return {
+        "ASYA_ACTOR_NAME": actor.name,
+        "ASYA_NAMESPACE": around.namespace,
+        "ASYA_TRANSPORT": around.transport,
+        "ASYA_RABBITMQ_EXCHANGE": around.exchange or None,
+    }
+
+
+def _user_environment(actor: Actor) -> list[Document]:
+    plain = [item.model_dump(by_alias=True, exclude_none=True) for item in actor.spec.env]
+    secret = [
+        {"name": key.env_var, "valueFrom": {"secretKeyRef": {"name": ref.secret_name, "key": key.key}}}
+        for ref in actor.spec.secret_refs
+        for key in ref.keys
+    ]
+    return [*plain, *secret]
+
+
+def _state_environment(actor: Actor) -> dict[str, str | None]:
+    mounts = ";".join(f"{proxy.name}:{proxy.mount.path}:write={proxy.write_mode}" for proxy in actor.spec.state_proxy)
+    return {"ASYA_STATE_PROXY_MOUNTS": mounts or None}
+
+
+def _state_mounts(actor: Actor) -> list[Document]:
+    return [{"name": "asya-socket", "mountPath": SOCKET_FOLDER}] if actor.spec.state_proxy else []
+
+
+def _socket_volume(needed: bool) -> list[Document]:
+    return [{"name": "asya-socket", "emptyDir": {}}] if needed else []
+
+
+def _runtime_volumes(around: Surroundings) -> list[Document]:
+    return [*_socket_volume(True), {"name": "asya-runtime", "configMap": {"name": around.runtime_configmap}}]
+
+
+def _transport_secret(around: Surroundings) -> list[Document]:
+    return [{"secretRef": {"name": around.secret, "optional": True}}] if around.secret else []
+
+
+def _probe(path: str, *, period: int, failures: int) -> Document:
+    return {
+        "httpGet": {"path": path, "port": "metrics"},
+        "periodSeconds": period,
+        "failureThreshold": failures,
+        "timeoutSeconds": 3,
+    }
+
+
+def _held(container: Any, around: Surroundings) -> Document:
+    """A container of the user's own, held to the same standard where it says nothing itself."""
+    return {"securityContext": restricted(around.run_as_user), **container}

@@ -1,0 +1,184 @@
+"""The three sources as they are in the cluster now, and how they become the inputs of the registry."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from asya_crds.naming import FLOWS_CONFIGMAP
+from asya_operator.domain.backoff import Backoff
+from asya_operator.domain.errors import Denied, KindMissing, OutsideError
+from asya_operator.domain.health import Health
+from asya_operator.domain.ports import Cluster, Kind
+from asya_operator.domain.registry import ActorState, Inputs
+from asya_operator.domain.views import Body, KindView
+
+log = logging.getLogger(__name__)
+Listener = Callable[[Kind, str | None], None]
+"""Told which kind changed, and which object; None where anything may have."""
+
+
+class Sources:
+    """A view a kind, fed by events and by lists."""
+
+    def __init__(self, cluster: Cluster, health: Health, kinds: tuple[Kind, ...], resync: float = 60.0) -> None:
+        self.views = {kind: KindView() for kind in kinds}
+        self.missing: set[Kind] = set()
+        self._cluster, self._health, self._resync = cluster, health, resync
+        self._listeners: list[Listener] = []
+        self._wanted = {kind: asyncio.Event() for kind in kinds}
+        health.unlisted.update(kind.value for kind in kinds)
+
+    def watch(self, listener: Listener) -> None:
+        """Call this after each change."""
+        self._listeners.append(listener)
+
+    def event(self, kind: Kind, type_: str | None, body: Body) -> None:
+        """A watch tells of an object. `type_` None marks a list that follows a cut: what vanished meanwhile
+        is told by nobody, so everything is listed again."""
+        view = self.views.get(kind)
+        if view is None:
+            return
+        name = body["metadata"]["name"]
+        before = view.get(name)
+        news = view.deleted(body) if type_ == "DELETED" else view.seen(body)
+        if type_ is None and view.known:
+            self._wanted[kind].set()
+        if news and (type_ == "DELETED" or before is None or essence(kind, before) != essence(kind, body)):
+            self._tell(kind, name)
+
+    def written(self, kind: Kind, body: Body) -> None:
+        """We wrote the object and this is what it is now; nobody needs to be told."""
+        self.views[kind].seen(body)
+
+    def retell(self, kind: Kind) -> None:
+        """We wrote something that others compute with."""
+        for listener in self._listeners:
+            listener(kind, "")
+
+    def list_again(self, kind: Kind) -> None:
+        """List this kind soon."""
+        self._wanted[kind].set()
+
+    async def run(self) -> None:
+        """List every kind now, after each cut of its watch, and every `resync` seconds."""
+        async with asyncio.TaskGroup() as group:
+            for kind in self.views:
+                group.create_task(self._keep_listed(kind), name=f"list {kind.value}")
+
+    async def _keep_listed(self, kind: Kind) -> None:
+        backoff = Backoff(first=0.5)
+        while True:
+            self._wanted[kind].clear()
+            try:
+                await self.list_now(kind)
+            except OutsideError as error:
+                log.warning("cannot list %s: %s", kind.value, error)
+                await asyncio.sleep(backoff.failed())
+                continue
+            backoff.succeeded()
+            try:
+                await asyncio.wait_for(self._wanted[kind].wait(), self._resync)
+                await asyncio.sleep(0.1)  # a cut often hits several watches; their events come in a row
+            except TimeoutError:
+                pass
+
+    async def list_now(self, kind: Kind) -> None:
+        """List one kind. A kind whose CRD is absent counts as listed and empty."""
+        try:
+            listing = await self._cluster.list(kind)
+        except KindMissing:
+            changed = kind not in self.missing
+            self.missing.add(kind)
+            self._health.denied.pop(kind.value, None)
+            self._health.unlisted.discard(kind.value)
+            if changed:
+                log.info("%s: the cluster does not have this kind", kind.value)
+                self.views[kind] = KindView()
+                self._tell(kind, None)
+            return
+        except Denied as error:
+            self._health.denied[kind.value] = str(error)
+            raise
+        appeared = kind in self.missing
+        self.missing.discard(kind)
+        self._health.denied.pop(kind.value, None)
+        self._health.unlisted.discard(kind.value)
+        if self.views[kind].listed(listing.bodies, listing.version) or appeared:
+            self._tell(kind, None)
+
+    def _tell(self, kind: Kind, name: str | None) -> None:
+        for listener in self._listeners:
+            listener(kind, name)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every source of flows was listed: before that, what is missing here may exist all the same."""
+        return all(self._listed(kind) for kind in (Kind.CONFIGMAPS, Kind.FLOWS))
+
+    def _listed(self, kind: Kind) -> bool:
+        return kind in self.missing or self.views[kind].known
+
+    @property
+    def configmap(self) -> Body | None:
+        """The ConfigMap gateway-flows as it is now."""
+        return self.views[Kind.CONFIGMAPS].objects.get(FLOWS_CONFIGMAP)
+
+    def flows(self) -> list[Body]:
+        """Every Flow that is not being deleted."""
+        return [body for body in self.views[Kind.FLOWS].objects.values() if not deleting(body)]
+
+    def inputs(self) -> Inputs:
+        """What registry.compute takes."""
+        configmap = self.configmap
+        return Inputs(
+            configmap=None if configmap is None or deleting(configmap) else dict(configmap.get("data") or {}),
+            flows=self.flows(),
+            actors=self._actors(),
+        )
+
+    def _actors(self) -> Mapping[str, ActorState] | None:
+        if Kind.ACTORS in self.missing or not self.views[Kind.ACTORS].known:
+            return None
+        alive = [body for body in self.views[Kind.ACTORS].objects.values() if not deleting(body)]
+        return {actor_name(body): actor_state(body) for body in alive}
+
+
+def essence(kind: Kind, body: Body) -> Any:
+    """What of an object anything is computed from: the echo of our own writes is no change."""
+    metadata = body["metadata"]
+    common = (metadata.get("uid"), deleting(body))
+    match kind:
+        case Kind.CONFIGMAPS:
+            return *common, body.get("data")
+        case Kind.FLOWS:
+            return *common, metadata.get("generation")
+        case Kind.ACTORS:
+            return *common, metadata.get("generation"), metadata.get("labels"), actor_state(body)
+        case Kind.DEPLOYMENTS:
+            return metadata.get("resourceVersion")
+
+
+def deleting(body: Body) -> bool:
+    """Whether the object is on its way out."""
+    return body["metadata"].get("deletionTimestamp") is not None
+
+
+def actor_name(body: Body) -> str:
+    """The actor that an AsyncActor runs; oldest manifests name it by their metadata."""
+    spec: Any = body.get("spec")
+    name = spec.get("actor") if isinstance(spec, Mapping) else None
+    return name if isinstance(name, str) and name else str(body["metadata"]["name"])
+
+
+def actor_state(body: Body) -> ActorState:
+    """What an AsyncActor's status says to flows, whichever controller wrote it."""
+    status: Any = body.get("status") or {}
+    phase = status.get("phase")
+    if phase in ("Ready", "Napping", "Running"):
+        return ActorState(True)
+    infrastructure = status.get("infrastructure") or {}
+    messages = [
+        str(part["message"]) for part in infrastructure.values() if isinstance(part, Mapping) and part.get("message")
+    ]
+    return ActorState(False, "; ".join(messages) or (f"phase {phase}" if phase else "no controller reported on it"))

@@ -1,0 +1,103 @@
+"""Watches the kinds with kopf, in a thread of its own, and hands each event on as it is.
+
+A thread, because kopf cancels every task of its loop when it ends, and so that it can be started anew (a kind
+appeared or vanished) while pushes and the lease go on. Events only: nothing is written on watched objects, there
+are no finalizers, and what a cut watch missed is found by lists (domain/sources.py).
+"""
+
+import asyncio
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import kopf
+
+from asya_crds.naming import ACTOR_LABEL, FLOWS_CONFIGMAP
+from asya_operator.domain.ports import Kind
+from asya_operator.domain.views import Body
+
+log = logging.getLogger(__name__)
+Listener = Callable[[Kind, str | None, Body], None]
+Login = Callable[[], kopf.ConnectionInfo]
+
+
+class EndlessBackoffs:
+    """Kopf ends the operator when its retries of a denied request are used up; these never are."""
+
+    def __iter__(self) -> Iterator[float]:
+        return itertools.chain((0.5, 1, 2, 3, 5, 8, 13), itertools.repeat(20.0))
+
+
+class Watch:
+    """Kopf's watches over one namespace. Events arrive on the loop that made this object."""
+
+    def __init__(self, namespace: str, login: Login, listener: Listener, *, deployments: bool) -> None:
+        self._namespace, self._login, self._listener = namespace, login, listener
+        self._deployments = deployments
+        self._loop = asyncio.get_running_loop()
+        self._stop: threading.Event | None = None
+        self._thread: threading.Thread | None = None
+        self._ended = False
+
+    def start(self) -> None:
+        """Watch until close()."""
+        self._thread = threading.Thread(target=self._keep_running, name="kopf", daemon=True)
+        self._thread.start()
+
+    def restart(self) -> None:
+        """Look anew at which kinds there are."""
+        if self._stop is not None:
+            self._stop.set()
+
+    def close(self) -> None:
+        """End the watches; the thread ends soon after."""
+        self._ended = True
+        self.restart()
+
+    def _keep_running(self) -> None:
+        while not self._ended:
+            self._stop = threading.Event()
+            try:
+                kopf.run(
+                    registry=self._registry(),
+                    settings=self._settings(),
+                    namespaces=[self._namespace],
+                    standalone=True,
+                    stop_flag=self._stop,
+                    loop=asyncio.new_event_loop(),
+                )
+            except Exception:
+                log.exception("the watches ended; they are started again")
+            if not self._ended:
+                time.sleep(1.0)
+
+    def _settings(self) -> kopf.OperatorSettings:
+        settings = kopf.OperatorSettings()
+        settings.posting.enabled = False
+        settings.scanning.disabled = True
+        settings.networking.error_backoffs = EndlessBackoffs()
+        settings.networking.connect_timeout = 5.0
+        settings.networking.request_timeout = 30.0
+        settings.watching.reconnect_backoff = 0.1
+        settings.watching.server_timeout = 600
+        settings.watching.field_selectors["", "v1", "configmaps"] = f"metadata.name={FLOWS_CONFIGMAP}"
+        settings.watching.label_selectors["apps", "v1", "deployments"] = ACTOR_LABEL
+        return settings
+
+    def _registry(self) -> kopf.OperatorRegistry:
+        registry = kopf.OperatorRegistry()
+        kopf.on.login(registry=registry, id="login", errors=kopf.ErrorsMode.PERMANENT)(lambda **_: self._login())
+        kinds = [("", "v1", Kind.CONFIGMAPS), ("asya.sh", "v1alpha1", Kind.FLOWS), ("asya.sh", "v1alpha1", Kind.ACTORS)]
+        if self._deployments:
+            kinds.append(("apps", "v1", Kind.DEPLOYMENTS))
+        for group, version, kind in kinds:
+            self._watch_kind(registry, group, version, kind)
+        return registry
+
+    def _watch_kind(self, registry: kopf.OperatorRegistry, group: str, version: str, kind: Kind) -> None:
+        @kopf.on.event(group, version, kind.value, registry=registry, id=f"watch-{kind.value}")
+        async def told(event: Mapping[str, Any], **_: Any) -> None:
+            self._loop.call_soon_threadsafe(self._listener, kind, event["type"], event["object"])

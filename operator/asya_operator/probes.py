@@ -1,0 +1,40 @@
+"""Probes and metrics, served from the start of the process, by standbys too."""
+
+from aiohttp import web
+from prometheus_client import generate_latest
+
+from asya_operator.domain.health import Health
+from asya_operator.metrics import Metrics
+
+
+async def serve_probes(health: Health, metrics: Metrics, bind: str, port: int) -> tuple[web.AppRunner, int]:
+    """Listen; returns what closes it and the port (an own one where `port` is 0)."""
+    app = web.Application()
+    app.router.add_get("/healthz", _alive)
+    app.router.add_get("/readyz", lambda request: _ready(health))
+    app.router.add_get("/metrics", lambda request: _metrics(health, metrics))
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, bind, port)
+    await site.start()
+    return runner, int(runner.addresses[0][1])
+
+
+async def _alive(request: web.Request) -> web.Response:
+    """The loop turns; nothing else belongs in a liveness probe."""
+    return web.Response(text="OK\n")
+
+
+async def _ready(health: Health) -> web.Response:
+    reasons = health.reasons()
+    if reasons:
+        return web.Response(status=503, text="\n".join(reasons) + "\n")
+    return web.Response(text="leading\n" if health.leading else "standing by\n")
+
+
+async def _metrics(health: Health, metrics: Metrics) -> web.Response:
+    metrics.leading.set(1 if health.leading else 0)
+    metrics.denied.clear()
+    for resource in health.denied:
+        metrics.denied.labels(resource).set(1)
+    return web.Response(body=generate_latest(metrics.registry), headers={"Content-Type": "text/plain; version=0.0.4"})

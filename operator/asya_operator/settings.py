@@ -1,0 +1,77 @@
+"""Every setting of the operator: its variable, its default, and why. Read once at the start, passed down."""
+
+import socket
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from asya_crds.durations import Duration
+
+
+class OperatorSettings(BaseSettings):
+    """From variables that begin with ASYA_ (docs/settings.md is held against this class)."""
+
+    model_config = SettingsConfigDict(env_prefix="ASYA_", extra="ignore", frozen=True)
+
+    namespace: str = Field("default", min_length=1, description="The one namespace that this operator serves.")
+    mesh_url: str = Field("http://asya-gateway-mesh:8080", description="Base URL of the mesh Service to push to.")
+    pod_name: str = Field(
+        default_factory=socket.gethostname, min_length=1, description="Holder of the lease; unique per process."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    operator_bind: str = Field("0.0.0.0", description="Address of probes and metrics.")  # noqa: S104  (pods are reached from outside themselves)
+    operator_port: int = Field(
+        9090, ge=0, le=65535, description="Port of probes and metrics: /healthz /readyz /metrics."
+    )
+
+    lease_name: str = Field("asya-operator", min_length=1, description="Lease that decides who leads.")
+    lease_duration: Duration = Field(15.0, gt=0, description="A lease not renewed for so long may be taken over.")
+    lease_renew_deadline: Duration = Field(
+        10.0, gt=0, description="A leader that could not renew for so long ends itself."
+    )
+    lease_retry_period: Duration = Field(2.0, gt=0, description="How often the lease is renewed or tried for.")
+
+    resync_interval: Duration = Field(60.0, gt=0, description="How often everything is listed anew.")
+    push_quiet: Duration = Field(0.05, gt=0, description="How long after a change others are waited for.")
+    push_longest: Duration = Field(2.0, gt=0, description="What that grows to while changes keep coming.")
+    push_heartbeat: Duration = Field(
+        8.0, gt=0, le=20.0, description="How often gateways are told that an operator is there (they wait for 30 s)."
+    )
+
+    transport: Literal["postgres", "rabbitmq"] = Field("postgres", description="Queue system of the actors.")
+    rabbitmq_exchange: str = Field("asya", description="Exchange that actors publish to.")
+    run_actors: bool = Field(
+        True, description="Make Deployments of AsyncActors; false where Crossplane or another controller does."
+    )
+    delete_queues: bool = Field(
+        False, description="Delete an actor's queue with the actor, and with it calls that wait there."
+    )
+    actor_worker_secret: str = Field(
+        "asya-transport", description="Secret whose keys are the actors' environment: how they reach the queues."
+    )
+    actor_service_account: str = Field("asya-actors", min_length=1, description="ServiceAccount of actor pods.")
+    actor_run_as_user: int | None = Field(
+        None, ge=1, description="User id of actor containers, for images that say none and would run as root."
+    )
+    actor_mesh_url: str = Field("", description="Where actors report; ASYA_MESH_URL where empty.")
+    actor_runtime_configmap: str = Field(
+        "asya-runtime", description="ConfigMap with asya_runtime.py, for actors with a foreign sidecar."
+    )
+    keda_rabbitmq_auth: str = Field(
+        "", description="TriggerAuthentication for KEDA's rabbitmq trigger; one per actor is expected where empty."
+    )
+
+    @model_validator(mode="after")
+    def _lease_times_fit(self) -> Any:
+        if not self.lease_retry_period * 2 <= self.lease_renew_deadline < self.lease_duration:
+            raise ValueError(
+                "ASYA_LEASE_*: expected 2 * retry period <= renew deadline < duration, so that a leader ends "
+                "itself before another one may begin"
+            )
+        return self
+
+    @property
+    def worker_mesh_url(self) -> str:
+        """Where actors report."""
+        return self.actor_mesh_url or self.mesh_url

@@ -1,0 +1,92 @@
+"""A control plane for the session, and a namespace for each test."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from tests.kubernetes.control_plane import ControlPlane, ControlPlaneUnavailable
+from tests.kubernetes.network import Network
+from tests.kubernetes.operator_process import OperatorProcess
+from tests.kubernetes.recording_mesh import RecordingMesh
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def control_plane() -> Iterator[ControlPlane]:
+    """A running API server with our CRDs; skipped loudly without the programs, failed with ASYA_TEST_REQUIRE_ALL=1."""
+    try:
+        plane = ControlPlane()
+    except ControlPlaneUnavailable as reason:
+        if os.environ.get("ASYA_TEST_REQUIRE_ALL") == "1":
+            pytest.fail(f"ASYA_TEST_REQUIRE_ALL is set, and {reason}")
+        pytest.skip(str(reason))
+    try:
+        plane.start()
+        plane.kubectl("apply", "-k", str(ROOT / "crds"))
+        plane.kubectl("apply", "-f", str(ROOT / "crds" / "async-actor" / "async-actor.yaml"))
+        plane.kubectl("wait", "--for=condition=Established", "crd/flows.asya.sh", "crd/asyncactors.asya.sh")
+        yield plane
+    finally:
+        plane.close()
+
+
+@pytest.fixture
+def namespace(control_plane: ControlPlane) -> str:
+    """A fresh namespace; it goes with the control plane."""
+    name = f"test-{uuid.uuid4().hex[:10]}"
+    control_plane.kubectl("create", "namespace", name)
+    return name
+
+
+@pytest.fixture
+def mesh() -> Iterator[RecordingMesh]:
+    """A mesh that records what is pushed."""
+    recording = RecordingMesh()
+    yield recording
+    recording.close()
+
+
+class StartOperator(Protocol):
+    """Start an operator for the test's namespace; it ends with the test."""
+
+    def __call__(
+        self, *, kubeconfig: Path | None = None, mesh_url: str | None = None, **settings: str
+    ) -> OperatorProcess: ...
+
+
+@pytest.fixture
+def start_operator(
+    control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, tmp_path: Path
+) -> Iterator[StartOperator]:
+    """Operators as processes, with a short lease."""
+    running: list[OperatorProcess] = []
+    quick = {"ASYA_LEASE_DURATION": "4s", "ASYA_LEASE_RENEW_DEADLINE": "3s", "ASYA_LEASE_RETRY_PERIOD": "500ms"}
+
+    def start(*, kubeconfig: Path | None = None, mesh_url: str | None = None, **settings: str) -> OperatorProcess:
+        operator = OperatorProcess(
+            kubeconfig or control_plane.kubeconfig(namespace=namespace),
+            namespace,
+            mesh_url or mesh.url,
+            tmp_path / f"operator-{len(running)}.log",
+            **{**quick, **settings},
+        )
+        running.append(operator)
+        return operator
+
+    yield start
+    for operator in running:
+        operator.stop()
+        print(f"--- {operator.name}\n{operator.output()}")
+
+
+@pytest.fixture
+def network(control_plane: ControlPlane) -> Iterator[Network]:
+    """A way to the API server that can break."""
+    way = Network(control_plane.port)
+    yield way
+    way.close()

@@ -1,0 +1,60 @@
+"""The manifests as objects, built by kubectl's own kustomize."""
+
+import subprocess
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.kubernetes.control_plane import assets
+
+ROOT = Path(__file__).parents[2]
+MANIFESTS = ROOT / "manifests"
+OVERLAYS = ("kind", "production")
+COMPONENTS = tuple(sorted(path.parent.name for path in (MANIFESTS / "components").glob("*/kustomization.yaml")))
+Object = dict[str, Any]
+
+
+@lru_cache
+def built(path: Path) -> tuple[Object, ...]:
+    """Every object of a kustomization."""
+    done = subprocess.run(
+        [str(assets() / "kubectl"), "kustomize", str(path)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return tuple(document for document in yaml.safe_load_all(done.stdout) if document)
+
+
+def overlay(name: str) -> tuple[Object, ...]:
+    """Every object of an overlay."""
+    return built(MANIFESTS / "overlays" / name)
+
+
+def with_components(folder: Path) -> tuple[Object, ...]:
+    """The base with every component that there is, built in this (empty) folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = ["apiVersion: kustomize.config.k8s.io/v1beta1", "kind: Kustomization", "namespace: asya"]
+    base = _relative(folder, MANIFESTS / "base")
+    lines += ["resources:", f"  - {base}", "components:"]
+    lines += [f"  - {_relative(folder, MANIFESTS / 'components' / name)}" for name in COMPONENTS]
+    (folder / "kustomization.yaml").write_text("\n".join(lines) + "\n")
+    return built(folder)
+
+
+def _relative(folder: Path, target: Path) -> str:
+    import os
+
+    return os.path.relpath(target, folder)
+
+
+def of_kind(objects: tuple[Object, ...], *kinds: str) -> list[Object]:
+    return [each for each in objects if each["kind"] in kinds]
+
+
+def templates(objects: tuple[Object, ...]) -> list[tuple[str, Object]]:
+    """Every pod template with the name of what it belongs to."""
+    kinds = ("Deployment", "StatefulSet", "DaemonSet", "Job")
+    return [
+        (f"{each['kind']}/{each['metadata']['name']}", each["spec"]["template"]) for each in of_kind(objects, *kinds)
+    ]

@@ -1,0 +1,222 @@
+"""From an AsyncActor to a Deployment, and back to its status."""
+
+import json
+from typing import Any
+
+from tests.kubernetes.conftest import StartOperator
+from tests.kubernetes.control_plane import ControlPlane
+from tests.kubernetes.operator_process import wait_for
+from tests.kubernetes.recording_mesh import RecordingMesh
+
+RUN = {"ASYA_RUN_ACTORS": "true"}
+SCALED_OBJECT_CRD = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "scaledobjects.keda.sh"},
+    "spec": {
+        "group": "keda.sh",
+        "scope": "Namespaced",
+        "names": {"kind": "ScaledObject", "plural": "scaledobjects", "singular": "scaledobject"},
+        "versions": [
+            {
+                "name": "v1alpha1",
+                "served": True,
+                "storage": True,
+                "subresources": {"status": {}},
+                "schema": {
+                    "openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+                },
+            }
+        ],
+    },
+}
+
+
+def actor(name: str = "shout", **spec: Any) -> dict[str, Any]:
+    base = {"actor": name, "image": "example/shout:1", "handler": "shout.process", "scaling": {"enabled": False}}
+    return {
+        "apiVersion": "asya.sh/v1alpha1",
+        "kind": "AsyncActor",
+        "metadata": {"name": name, "labels": {"team": "vision", "app.kubernetes.io/part-of": "x"}},
+        "spec": {**base, **spec},
+    }
+
+
+class Actors:
+    """One namespace as a test sees it."""
+
+    def __init__(self, plane: ControlPlane, namespace: str) -> None:
+        self.plane, self.namespace = plane, namespace
+
+    def apply(self, *documents: dict[str, Any]) -> None:
+        self.plane.apply(*documents, namespace=self.namespace)
+
+    def deployment(self, name: str = "shout") -> dict[str, Any] | None:
+        found = self.plane.kubectl(
+            "get", "deployment", name, "-o", "json", "--ignore-not-found", namespace=self.namespace
+        ).stdout
+        return json.loads(found) if found else None
+
+    def wait_deployment(self, name: str = "shout") -> dict[str, Any]:
+        return wait_for(lambda: self.deployment(name), f"Deployment {name}")
+
+    def status(self, name: str = "shout") -> dict[str, Any]:
+        status: dict[str, Any] = self.plane.get("asyncactor", name, namespace=self.namespace).get("status", {})
+        return status
+
+    def condition(self, type_: str, name: str = "shout") -> dict[str, Any]:
+        return next((item for item in self.status(name).get("conditions", []) if item["type"] == type_), {})
+
+    def pretend_available(self, name: str = "shout") -> None:
+        """What kubelet and the controller-manager would say once every pod runs."""
+        live = self.wait_deployment(name)
+        count = live["spec"]["replicas"]
+        status = {
+            "observedGeneration": live["metadata"]["generation"],
+            **dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), count),
+        }
+        self.plane.kubectl(
+            "patch", "deployment", name, "--subresource=status", "--type=merge", "-p", json.dumps({"status": status}),
+            namespace=self.namespace,
+        )  # fmt: skip
+
+
+def test_an_actor_becomes_a_deployment_and_its_status_follows(
+    control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
+) -> None:
+    cluster = Actors(control_plane, namespace)
+    start_operator(**RUN)
+    cluster.apply(actor(replicas=2))
+    live = cluster.wait_deployment()
+    assert live["spec"]["replicas"] == 2
+    container = live["spec"]["template"]["spec"]["containers"][0]
+    assert (container["image"], container["command"][-2:]) == ("example/shout:1", ["asya_cli", "actor"])
+    assert live["metadata"]["labels"]["team"] == "vision"
+    assert live["metadata"]["labels"]["asya.sh/component"] == "actor"
+    assert live["metadata"]["ownerReferences"][0]["kind"] == "AsyncActor"
+    wait_for(lambda: cluster.status().get("phase") == "Creating", "the phase Creating")
+    cluster.pretend_available()
+    wait_for(lambda: cluster.status().get("phase") == "Ready", "the phase Ready")
+    assert cluster.status()["queueIdentifier"] == f"asya-{namespace}-shout"
+    assert cluster.status()["infrastructure"]["workload"]["readyReplicas"] == 2
+    assert cluster.condition("Ready")["status"] == "True"
+
+
+def test_a_flow_whose_actor_is_ready_has_its_references_resolved(
+    control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
+) -> None:
+    cluster = Actors(control_plane, namespace)
+    start_operator(**RUN)
+    flow = {
+        "apiVersion": "asya.sh/v1alpha1",
+        "kind": "Flow",
+        "metadata": {"name": "shout"},
+        "spec": {"entrypoint": "shout", "mcp": {}},
+    }
+    cluster.apply(actor(), flow)
+
+    def resolved() -> str:
+        found = control_plane.get("flow", "shout", namespace=namespace).get("status", {}).get("conditions", [])
+        return next((item["reason"] for item in found if item["type"] == "ResolvedRefs"), "")
+
+    wait_for(lambda: resolved() == "ActorNotReady", "ActorNotReady")
+    cluster.pretend_available()
+    wait_for(lambda: resolved() == "ResolvedRefs", "ResolvedRefs")
+
+
+def test_what_somebody_changed_by_hand_is_put_back(
+    control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
+) -> None:
+    cluster = Actors(control_plane, namespace)
+    start_operator(**RUN)
+    cluster.apply(actor())
+    cluster.wait_deployment()
+    control_plane.kubectl("set", "image", "deployment/shout", "asya-actor=example/evil:9", namespace=namespace)
+    wait_for(
+        lambda: cluster.wait_deployment()["spec"]["template"]["spec"]["containers"][0]["image"] == "example/shout:1",
+        "the image put back",
+    )
+    control_plane.kubectl("delete", "deployment", "shout", namespace=namespace)
+    cluster.wait_deployment()
+
+
+def test_the_number_of_replicas_passes_to_the_autoscaler_and_back(
+    control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
+) -> None:
+    control_plane.apply(SCALED_OBJECT_CRD)
+    control_plane.kubectl("wait", "--for=condition=Established", "crd/scaledobjects.keda.sh")
+    try:
+        cluster = Actors(control_plane, namespace)
+        start_operator(**RUN)
+        cluster.apply(actor(replicas=3))
+        assert cluster.wait_deployment()["spec"]["replicas"] == 3
+        cluster.apply(actor(replicas=3, scaling={"enabled": True, "maxReplicaCount": 7}))
+        scaled = wait_for(
+            lambda: json.loads(control_plane.kubectl("get", "scaledobjects", "-o", "json", namespace=namespace).stdout)[
+                "items"
+            ],
+            "the ScaledObject",
+        )
+        assert scaled[0]["spec"]["maxReplicaCount"] == 7
+        assert cluster.wait_deployment()["spec"]["replicas"] == 3, "handed over, not reset"
+        # As KEDA's HPA does it: through the scale subresource. A change of the image must not undo it.
+        control_plane.kubectl("scale", "deployment/shout", "--replicas=0", namespace=namespace)
+        cluster.apply(actor(replicas=3, image="example/shout:2", scaling={"enabled": True, "maxReplicaCount": 7}))
+        wait_for(
+            lambda: (
+                cluster.wait_deployment()["spec"]["template"]["spec"]["containers"][0]["image"] == "example/shout:2"
+            ),
+            "the new image",
+        )
+        assert cluster.wait_deployment()["spec"]["replicas"] == 0, "a napping actor is not woken"
+        cluster.pretend_available()
+        wait_for(lambda: cluster.status().get("phase") == "Napping", "Napping")
+        cluster.apply(actor(replicas=4, image="example/shout:2"))
+        wait_for(lambda: cluster.wait_deployment()["spec"]["replicas"] == 4, "the number from the spec again")
+        wait_for(lambda: not control_plane.get("scaledobjects", namespace=namespace)["items"], "the ScaledObject's end")
+    finally:
+        control_plane.kubectl("delete", "crd", "scaledobjects.keda.sh")
+
+
+def test_everything_that_belongs_to_an_actor_goes_with_it(
+    control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
+) -> None:
+    control_plane.start_controller_manager()
+    cluster = Actors(control_plane, namespace)
+    start_operator(**RUN)
+    cluster.apply(actor())
+    cluster.wait_deployment()
+    control_plane.kubectl("delete", "asyncactor", "shout", namespace=namespace)
+    wait_for(lambda: cluster.deployment() is None, "the Deployment's end", 30)
+
+
+def test_an_actor_that_another_one_runs_already_is_refused(
+    control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
+) -> None:
+    cluster = Actors(control_plane, namespace)
+    start_operator(**RUN)
+    cluster.apply(actor("shout"))
+    cluster.wait_deployment()
+    second = actor("shout")
+    second["metadata"]["name"] = "shout-again"
+    cluster.apply(second)
+    wait_for(lambda: cluster.condition("Accepted", "shout-again").get("status") == "False", "the refusal")
+    assert "AsyncActor shout runs shout already" in cluster.condition("Accepted", "shout-again")["message"]
+
+
+def test_with_actors_off_nothing_is_made(
+    control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
+) -> None:
+    cluster = Actors(control_plane, namespace)
+    operator = start_operator(ASYA_RUN_ACTORS="false")
+    wait_for(operator.leading, "a leader")
+    flow = {
+        "apiVersion": "asya.sh/v1alpha1",
+        "kind": "Flow",
+        "metadata": {"name": "other"},
+        "spec": {"entrypoint": "shout", "mcp": {}},
+    }
+    cluster.apply(actor(), flow)
+    wait_for(lambda: mesh.flow("other"), "the flow, applied after the actor")
+    assert cluster.deployment() is None
+    assert cluster.status() == {}

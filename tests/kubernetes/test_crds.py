@@ -1,0 +1,120 @@
+"""The API server itself accepts what users write and refuses mistakes with a message that helps."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.kubernetes.control_plane import ControlPlane
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "docs" / "examples" / "async-actors").glob("*.yaml"))
+
+
+def flow(**spec: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "asya.sh/v1alpha1",
+        "kind": "Flow",
+        "metadata": {"name": "shout"},
+        "spec": {"entrypoint": "shout", **spec},
+    }
+
+
+def actor(**spec: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "asya.sh/v1alpha1",
+        "kind": "AsyncActor",
+        "metadata": {"name": "shout"},
+        "spec": {"actor": "shout", "image": "example/shout:1", "handler": "shout.process", **spec},
+    }
+
+
+def refusal(plane: ControlPlane, document: dict[str, Any], namespace: str) -> str:
+    """What kubectl prints when the API server refuses the object."""
+    done = plane.kubectl("apply", "-f", "-", stdin=json.dumps(document), check=False, namespace=namespace)
+    assert done.returncode != 0, f"was accepted: {done.stdout}"
+    return done.stderr
+
+
+def test_both_crds_are_structural_and_established(control_plane: ControlPlane) -> None:
+    # "Non-structural schemas ... NonStructuralSchema condition" (Kubernetes, CustomResourceDefinition v1).
+    for name in ("flows.asya.sh", "asyncactors.asya.sh"):
+        crd = control_plane.get("crd", name)
+        conditions = {item["type"]: item["status"] for item in crd["status"]["conditions"]}
+        assert conditions["Established"] == "True"
+        assert conditions["NamesAccepted"] == "True"
+        assert "NonStructuralSchema" not in conditions
+
+
+def test_short_names_and_the_category_find_both_kinds(control_plane: ControlPlane, namespace: str) -> None:
+    control_plane.apply(flow(mcp={}), actor(), namespace=namespace)
+    for name in ("flw", "asya"):
+        assert len(control_plane.get(name, namespace=namespace)["items"]) >= 1
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_a_manifest_in_a_public_shape_is_accepted(path: Path, control_plane: ControlPlane, namespace: str) -> None:
+    for document in yaml.safe_load_all(path.read_text()):
+        control_plane.apply(document, namespace=namespace)
+        stored = control_plane.get("asyncactor", document["metadata"]["name"], namespace=namespace)
+        assert stored["spec"] == document["spec"], "nothing that the user wrote may be pruned"
+
+
+def test_there_are_examples_of_every_public_shape() -> None:
+    assert len(EXAMPLES) >= 5
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"entrypoint": "Not_An_Actor"}, "expected an actor name"),
+        ({"entrypoint": "x-sink"}, "x-sink, x-sump and x-resume are reached by themselves"),
+        ({"entrypoint": "x-pause"}, "x-pause needs an actor before it"),
+        ({"routeNext": ["x-sump"]}, "x-sink, x-sump and x-resume are reached by themselves"),
+        ({"scopes": ["two words"]}, "expected a scope of 1 to 128 printable characters"),
+        ({"routeNext": ["ok", "Bad"]}, "expected an actor name"),
+        ({"name": "two words"}, "expected a flow name"),
+        ({"timeout": "soon"}, "expected a duration above 0 such as 10s, 5m, 1h30m"),
+        ({"timeout": 0}, "expected a duration above 0 such as 10s, 5m, 1h30m"),
+        ({"mcp": True}, "spec.mcp"),
+        ({"description": "x" * 4097}, "spec.description"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_an_invalid_flow_is_refused_with_our_message(
+    spec: dict[str, Any], message: str, control_plane: ControlPlane, namespace: str
+) -> None:
+    assert message in refusal(control_plane, flow(**spec), namespace)
+
+
+@pytest.mark.parametrize("timeout", ["10s", "1h30m", "250ms", "1.5h", "90", 120, 1])
+def test_every_spelling_of_a_timeout_is_accepted(timeout: Any, control_plane: ControlPlane, namespace: str) -> None:
+    control_plane.apply(flow(timeout=timeout), namespace=namespace)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"actor": None}, "spec.actor: required"),
+        ({"image": None}, "spec.image: required"),
+        ({"handler": None}, "spec.handler: required: module.function or module.Class.method"),
+        ({"handler": "process"}, "expected module.function or module.Class.method"),
+        ({"actor": "Shout"}, "expected an actor name"),
+        ({"scaling": {"minReplicaCount": 5, "maxReplicaCount": 2}}, "minReplicaCount must not exceed maxReplicaCount"),
+        ({"sidecars": [{"name": "asya-mine", "image": "x"}]}, "names that begin with asya- belong to the operator"),
+        ({"initContainers": [{"name": "asya-mine", "image": "x"}]}, "names that begin with asya- belong"),
+        ({"resiliency": {"actorTimeout": "a while"}}, "expected a duration such as 10s, 5m, 1h30m"),
+        ({"resiliency": {"rules": [{"errors": [], "policy": "p"}]}}, "should have at least 1 items"),
+        ({"imagePullPolicy": "Sometimes"}, "spec.imagePullPolicy"),
+        ({"replicas": -1}, "spec.replicas"),
+        ({"stateProxy": [{"name": "s", "mount": {"path": "x"}, "connector": {"image": "i"}}]}, "mount.path"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_an_invalid_actor_is_refused_with_our_message(
+    spec: dict[str, Any], message: str, control_plane: ControlPlane, namespace: str
+) -> None:
+    document = actor(**spec)
+    document["spec"] = {key: value for key, value in document["spec"].items() if value is not None}
+    assert message in refusal(control_plane, document, namespace)

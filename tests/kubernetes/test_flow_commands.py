@@ -1,0 +1,125 @@
+"""`asya flow expose | hide | list | diff` against a real API server, with an operator that says what became of it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.kubernetes.conftest import StartOperator
+from tests.kubernetes.control_plane import ControlPlane
+from tests.kubernetes.operator_process import wait_for
+from tests.kubernetes.recording_mesh import RecordingMesh
+
+Asya = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def asya(control_plane: ControlPlane, namespace: str) -> Asya:
+    """Start the command line in the test's namespace."""
+    environment = {"PATH": os.environ["PATH"], "KUBECONFIG": str(control_plane.kubeconfig(namespace=namespace))}
+
+    def start(*words: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "asya_cli", *words],
+            env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+    return start
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=90)
+    return process.returncode, out, err
+
+
+def flows_yaml(plane: ControlPlane, namespace: str) -> str:
+    return str(plane.get("configmap", "gateway-flows", namespace=namespace)["data"]["flows.yaml"])
+
+
+def test_expose_waits_until_the_flow_is_served_and_prints_where(
+    control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator, asya: Asya
+) -> None:
+    start_operator()
+    code, out, err = ended(asya("flow", "expose", "shout", "-d", "Shouts.", "--url", "https://example.test/"))
+    assert (code, mesh.flow("shout") is not None) == (0, True), err
+    assert "+- name: shout" in out
+    assert "https://example.test/mcp" in out
+    code, out, err = ended(asya("flow", "list"))
+    assert (code, "shout" in out and "served" in out) == (0, True), out + err
+    code, out, err = ended(asya("unexpose", "shout"))
+    assert code == 0, err
+    wait_for(lambda: mesh.flow("shout") is None, "the flow's end")
+
+
+def test_a_flow_resource_is_exposed_the_same_way(
+    control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator, asya: Asya
+) -> None:
+    start_operator()
+    code, _, err = ended(asya("mcp", "expose", "shout", "-d", "Shouts.", "--in", "resource", "--route", "tail"))
+    assert code == 0, err
+    assert control_plane.get("flow", "shout", namespace=namespace)["spec"]["routeNext"] == ["tail"]
+    assert (mesh.flow("shout") or {})["description"] == "Shouts."
+    assert ended(asya("flow", "hide", "shout"))[0] == 0
+    assert control_plane.get("flows", namespace=namespace)["items"] == []
+
+
+def test_people_who_expose_at_the_same_time_lose_nothing(
+    control_plane: ControlPlane, namespace: str, asya: Asya
+) -> None:
+    names = [f"flow-{number}" for number in range(5)]
+    running = [asya("flow", "expose", name, "-d", "Mine.", "--no-wait") for name in names]
+    for process in running:
+        code, _, err = ended(process)
+        assert code == 0, err
+    text = flows_yaml(control_plane, namespace)
+    assert all(f"name: {name}" in text for name in names)
+
+
+def test_a_dry_run_shows_the_change_and_makes_none(control_plane: ControlPlane, namespace: str, asya: Asya) -> None:
+    code, out, err = ended(asya("expose", "shout", "-d", "Shouts.", "--dry-run"))
+    assert (code, "+- name: shout" in out) == (0, True), err
+    assert control_plane.kubectl("get", "configmap", "gateway-flows", check=False, namespace=namespace).returncode != 0
+
+
+def test_what_cannot_be_served_is_refused_before_it_is_written(
+    control_plane: ControlPlane, namespace: str, asya: Asya
+) -> None:
+    code, _, err = ended(asya("flow", "expose", "shout", "-d", "x", "--entrypoint", "Not_An_Actor"))
+    assert code == 2
+    assert "entrypoint: expected an actor name" in err
+    code, _, err = ended(asya("flow", "expose", "shout"))
+    assert (code, "--description" in err) == (2, True)
+
+
+def test_without_an_operator_the_command_says_that_nobody_reported(
+    control_plane: ControlPlane, namespace: str, asya: Asya
+) -> None:
+    code, _, err = ended(asya("flow", "expose", "shout", "-d", "x", "--wait-timeout", "0.5"))
+    assert code == 1
+    assert "stored, but not served" in err
+    assert "no operator reported" in err
+
+
+def test_diff_shows_what_a_file_would_change(
+    control_plane: ControlPlane, namespace: str, asya: Asya, tmp_path: Path
+) -> None:
+    assert ended(asya("flow", "expose", "shout", "-d", "x", "--no-wait"))[0] == 0
+    file = tmp_path / "flows.yaml"
+    file.write_text(flows_yaml(control_plane, namespace))
+    assert ended(asya("flow", "diff", str(file)))[:2] == (0, "")
+    file.write_text(file.read_text() + "- name: more\n  entrypoint: more\n")
+    code, out, _ = ended(asya("flow", "diff", str(file)))
+    assert (code, "+- name: more" in out) == (1, True)
+
+
+def test_without_a_cluster_the_exit_code_is_3(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "asya_cli", "flow", "list"],
+        env={"PATH": os.environ["PATH"], "KUBECONFIG": str(tmp_path / "none")},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 3, done.stderr
+    assert "error: no cluster" in done.stderr

@@ -1,0 +1,100 @@
+"""The operator's Roles let it do what it does, and nothing else: seen in the API server's audit log."""
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.kubernetes.conftest import StartOperator
+from tests.kubernetes.control_plane import ControlPlane
+from tests.kubernetes.manifests import MANIFESTS, ROOT
+from tests.kubernetes.operator_process import wait_for
+from tests.kubernetes.recording_mesh import RecordingMesh
+from tests.kubernetes.test_actors import SCALED_OBJECT_CRD, Actors, actor
+from tests.kubernetes.test_registry import Cluster, configmap, flow
+
+Permission = tuple[str, str, str]
+"""Group, resource (with its subresource), verb."""
+
+
+def rbac(namespace: str) -> list[dict[str, Any]]:
+    objects = list(yaml.safe_load_all((MANIFESTS / "base" / "operator-rbac.yaml").read_text()))
+    for each in objects:
+        each["metadata"]["namespace"] = namespace
+        for subject in each.get("subjects", []):
+            subject["namespace"] = namespace
+    return objects
+
+
+def granted() -> set[Permission]:
+    rules = [rule for each in rbac("n") if each["kind"] == "Role" for rule in each["rules"]]
+    return {
+        (group, resource, verb)
+        for rule in rules
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+def audited(plane: ControlPlane, namespace: str) -> tuple[set[Permission], set[Permission]]:
+    """What the operator was allowed and what it was denied."""
+    used, denied = set(), set()
+    user = f"system:serviceaccount:{namespace}:asya-operator"
+    for line in plane.audit_log.read_text().splitlines():
+        event = json.loads(line)
+        about = event.get("objectRef")
+        if event["user"]["username"] != user or not about or "resource" not in about:
+            continue
+        resource = about["resource"] + (f"/{about['subresource']}" if "subresource" in about else "")
+        code = event.get("responseStatus", {}).get("code", 200)
+        permission = (about.get("apiGroup", ""), resource, event["verb"])
+        if code == 403:
+            denied.add(permission)
+            continue
+        used.add(permission)
+        if event["verb"] == "patch" and code == 201:
+            # Server-side apply of what is not there needs `create` as well; the log names the request alone.
+            used.add((*permission[:2], "create"))
+    return used, denied
+
+
+@pytest.mark.timeout(120)
+def test_the_operator_uses_every_verb_that_it_is_given_and_needs_no_other(
+    control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
+) -> None:
+    control_plane.apply(SCALED_OBJECT_CRD)
+    control_plane.kubectl("wait", "--for=condition=Established", "crd/scaledobjects.keda.sh")
+    try:
+        control_plane.apply(*rbac(namespace), namespace=namespace)
+        token = control_plane.kubectl("create", "token", "asya-operator", namespace=namespace).stdout.strip()
+        account = control_plane.kubeconfig(token, f"operator-{namespace}", namespace)
+        start_operator(kubeconfig=account, ASYA_RUN_ACTORS="true")
+        registry, actors = Cluster(control_plane, namespace), Actors(control_plane, namespace)
+        registry.apply(configmap("flows:\n- {name: bad, entrypoint: NO}\n"), flow("one"))
+        registry.wait_condition("one", "Programmed", "True")
+        wait_for(lambda: registry.report().get("problems"), "the report")
+        actors.apply(actor())
+        actors.wait_deployment()
+        actors.apply(actor(scaling={"enabled": True}))
+        wait_for(lambda: control_plane.get("scaledobjects", namespace=namespace)["items"], "the ScaledObject")
+        actors.apply(actor())
+        wait_for(lambda: not control_plane.get("scaledobjects", namespace=namespace)["items"], "its end")
+        wait_for(lambda: granted() <= audited(control_plane, namespace)[0], "every verb", 30)
+        used, denied = audited(control_plane, namespace)
+        assert denied == set(), "missing"
+        assert granted() - used == set(), "superfluous"
+        assert mesh.flow("one")
+    finally:
+        control_plane.kubectl("delete", "crd", "scaledobjects.keda.sh")
+
+
+def test_the_operator_is_bound_in_its_namespace_alone() -> None:
+    kinds = {
+        each["kind"]
+        for path in (ROOT / "manifests").rglob("*.yaml")
+        for each in yaml.safe_load_all(path.read_text())
+        if each
+    }
+    assert not kinds & {"ClusterRole", "ClusterRoleBinding"}

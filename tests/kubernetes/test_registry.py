@@ -1,0 +1,165 @@
+"""From `kubectl apply` to the mesh: what is pushed, and what is said about it."""
+
+import json
+import time
+from typing import Any
+
+from asya_operator.domain.report import REPORT_ANNOTATION
+from tests.kubernetes.conftest import StartOperator
+from tests.kubernetes.control_plane import ControlPlane
+from tests.kubernetes.operator_process import wait_for
+from tests.kubernetes.recording_mesh import RecordingMesh
+
+
+def flow(name: str, **spec: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "asya.sh/v1alpha1",
+        "kind": "Flow",
+        "metadata": {"name": name},
+        "spec": {"entrypoint": "shout", "mcp": {}, **spec},
+    }
+
+
+def actor(name: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "asya.sh/v1alpha1",
+        "kind": "AsyncActor",
+        "metadata": {"name": name},
+        "spec": {"actor": name, "image": "example/a:1", "handler": "a.process"},
+    }
+
+
+def configmap(text: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "gateway-flows"},
+        "data": {"flows.yaml": text},
+    }
+
+
+class Cluster:
+    """One namespace as a test sees it."""
+
+    def __init__(self, plane: ControlPlane, namespace: str) -> None:
+        self.plane, self.namespace = plane, namespace
+
+    def apply(self, *documents: dict[str, Any]) -> None:
+        self.plane.apply(*documents, namespace=self.namespace)
+
+    def conditions(self, name: str) -> dict[str, dict[str, Any]]:
+        found = self.plane.get("flow", name, namespace=self.namespace)
+        return {item["type"]: item for item in found.get("status", {}).get("conditions", [])}
+
+    def wait_condition(self, name: str, type_: str, status: str, reason: str = "") -> dict[str, Any]:
+        def probe() -> dict[str, Any] | None:
+            condition = self.conditions(name).get(type_)
+            good = condition and condition["status"] == status and reason in ("", condition["reason"])
+            return condition if good else None
+
+        return wait_for(probe, f"{name} {type_}={status} {reason}")
+
+    def report(self) -> dict[str, Any]:
+        found = self.plane.get("configmap", "gateway-flows", namespace=self.namespace)
+        report: dict[str, Any] = json.loads(found["metadata"].get("annotations", {}).get(REPORT_ANNOTATION, "{}"))
+        return report
+
+
+def test_a_flow_that_is_applied_is_pushed_and_programmed(
+    control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
+) -> None:
+    cluster = Cluster(control_plane, namespace)
+    operator = start_operator()
+    wait_for(operator.leading, "a leader")
+    cluster.apply(flow("shout", description="Shouts."))
+    wait_for(lambda: mesh.flow("shout"), "the push")
+    condition = cluster.wait_condition("shout", "Programmed", "True")
+    assert condition["observedGeneration"] == 1
+    assert cluster.conditions("shout")["Accepted"]["status"] == "True"
+    missing = cluster.conditions("shout")["ResolvedRefs"]
+    assert (missing["status"], missing["reason"]) == ("False", "ActorNotFound")
+    assert "shout" in missing["message"]
+
+    cluster.apply(flow("shout", description="Shouts louder."))
+    wait_for(lambda: (mesh.flow("shout") or {}).get("description") == "Shouts louder.", "the change")
+    wait_for(
+        lambda: cluster.conditions("shout")["Programmed"]["observedGeneration"] == 2, "the condition of the change"
+    )
+    control_plane.kubectl("delete", "flow", "shout", namespace=namespace)
+    wait_for(lambda: not mesh.names(), "the flow's end")
+
+
+def test_the_configmap_is_read_with_line_numbers_and_its_report_names_what_is_wrong(
+    control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
+) -> None:
+    cluster = Cluster(control_plane, namespace)
+    start_operator()
+    text = "flows:\n- name: good\n  entrypoint: a\n  mcp: {}\n- name: bad\n  entrypoint: Not_An_Actor\n"
+    cluster.apply(configmap(text), flow("good"))
+    wait_for(lambda: cluster.report().get("programmed"), "the report")
+    report = cluster.report()
+    assert report["served"] == 1
+    assert [(item["name"], item["key"], item["line"]) for item in report["problems"]] == [("bad", "flows.yaml", 6)]
+    loser = cluster.wait_condition("good", "Accepted", "False", "NameConflict")
+    assert "ConfigMap gateway-flows, flows.yaml line 2" in loser["message"]
+    events = control_plane.get("events.events.k8s.io", namespace=namespace)["items"]
+    assert any("Not_An_Actor" in str(event) or "expected an actor name" in event["note"] for event in events)
+
+    cluster.apply(configmap(""))
+    cluster.wait_condition("good", "Programmed", "True")
+
+
+def test_programmed_waits_for_every_live_pod(
+    control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
+) -> None:
+    cluster = Cluster(control_plane, namespace)
+    mesh.set_pod("api-1", 0)
+    start_operator()
+    cluster.apply(flow("shout"))
+    waiting = cluster.wait_condition("shout", "Programmed", "False", "Pending")
+    wait_for(lambda: "api-1" in cluster.conditions("shout")["Programmed"]["message"], "the pod's name")
+    assert waiting["type"] == "Programmed"
+    mesh.set_pod("api-1", None)
+    cluster.wait_condition("shout", "Programmed", "True")
+
+
+def test_a_thousand_flows_applied_at_once_are_a_handful_of_pushes(
+    control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
+) -> None:
+    cluster = Cluster(control_plane, namespace)
+    operator = start_operator()
+    wait_for(operator.leading, "a leader")
+    began = time.monotonic()
+    cluster.apply(*(flow(f"flow-{number}") for number in range(1000)))
+    took = time.monotonic() - began
+    wait_for(lambda: len(mesh.names()) == 1000, "every flow", 60)
+    # One every two seconds while kubectl is still applying, and a few at the beginning, when they come faster.
+    assert len(mesh.registry.pushes) <= took / 2.0 + 10
+
+
+def test_null_exposure_is_named_in_the_condition(
+    control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
+) -> None:
+    cluster = Cluster(control_plane, namespace)
+    start_operator()
+    control_plane.kubectl("create", "-f", "-", stdin=json.dumps(flow("shout", mcp=None)), namespace=namespace)
+    assert "write `mcp: {}`" in cluster.wait_condition("shout", "Accepted", "False", "Invalid")["message"]
+    assert "shout" not in mesh.names()
+
+
+def test_conditions_are_written_only_when_they_change(
+    control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
+) -> None:
+    cluster = Cluster(control_plane, namespace)
+    operator = start_operator(ASYA_RESYNC_INTERVAL="1s")
+    cluster.apply(flow("shout"), configmap("flows: []"))
+    cluster.wait_condition("shout", "Programmed", "True")
+    wait_for(lambda: cluster.report().get("programmed"), "the report")
+    before = control_plane.get("flow", "shout", namespace=namespace)["metadata"]["resourceVersion"]
+    heard = mesh.registry.heartbeats
+    cluster.apply(flow("other"))
+    cluster.wait_condition("other", "Programmed", "True")
+    wait_for(lambda: mesh.registry.heartbeats > heard, "another push")
+    after = control_plane.get("flow", "shout", namespace=namespace)["metadata"]["resourceVersion"]
+    assert after == before
+    assert operator.process.poll() is None

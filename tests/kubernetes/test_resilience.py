@@ -1,0 +1,260 @@
+"""What goes away comes back: watches, the API server, the mesh, permissions, the operator itself."""
+
+import contextlib
+import json
+import random
+import time
+import urllib.error
+from typing import Any
+
+from asya_operator.domain.conditions import State
+from asya_operator.domain.registry import ActorState, Inputs, compute
+from tests.kubernetes.conftest import StartOperator
+from tests.kubernetes.control_plane import ControlPlane
+from tests.kubernetes.network import Network
+from tests.kubernetes.operator_process import OperatorProcess, wait_for
+from tests.kubernetes.recording_mesh import RecordingMesh
+
+SEED = 20261121
+EDITS = 200
+
+
+def flow(name: str, **spec: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "asya.sh/v1alpha1",
+        "kind": "Flow",
+        "metadata": {"name": name},
+        "spec": {"entrypoint": "a", "mcp": {}, **spec},
+    }
+
+
+def conditions(plane: ControlPlane, namespace: str, name: str) -> dict[str, Any]:
+    found = plane.request("GET", f"/apis/asya.sh/v1alpha1/namespaces/{namespace}/flows/{name}")
+    return {item["type"]: item for item in found.get("status", {}).get("conditions", [])}
+
+
+def test_what_was_deleted_while_the_watch_was_cut_and_history_compacted_is_gone_everywhere(
+    control_plane: ControlPlane,
+    namespace: str,
+    mesh: RecordingMesh,
+    network: Network,
+    start_operator: StartOperator,
+) -> None:
+    way = control_plane.kubeconfig(namespace=namespace, port=network.port)
+    # No resync to help within the test: only the re-list after the cut may find it.
+    long_lease = {
+        "ASYA_LEASE_DURATION": "60s", "ASYA_LEASE_RENEW_DEADLINE": "50s", "ASYA_RESYNC_INTERVAL": "10m",
+    }  # fmt: skip
+    start_operator(kubeconfig=way, **long_lease)
+    control_plane.apply(flow("stays"), flow("goes"), namespace=namespace)
+    wait_for(lambda: mesh.names() == {"stays", "goes"}, "both flows")
+    network.refuse()
+    control_plane.kubectl("delete", "flow", "goes", namespace=namespace)
+    control_plane.apply(flow("stays", description="changed meanwhile"), namespace=namespace)
+    control_plane.stop("kube-apiserver")
+    control_plane.compact()
+    control_plane.start_api_server()
+    network.accept()
+    wait_for(lambda: mesh.names() == {"stays"}, "the deleted flow's end", 60)
+    assert (mesh.flow("stays") or {})["description"] == "changed meanwhile"
+
+
+def test_the_operator_outlives_a_restart_of_the_api_server(
+    control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
+) -> None:
+    times = {"ASYA_LEASE_DURATION": "60s", "ASYA_LEASE_RENEW_DEADLINE": "50s"}
+    operator = start_operator(**times)
+    control_plane.apply(flow("before"), namespace=namespace)
+    wait_for(lambda: mesh.flow("before"), "the push")
+    control_plane.stop("kube-apiserver")
+    control_plane.start_api_server()
+    control_plane.apply(flow("after"), namespace=namespace)
+    wait_for(lambda: mesh.names() == {"before", "after"}, "the push after the restart", 60)
+    assert operator.process.poll() is None
+
+
+def test_while_the_mesh_is_down_the_condition_says_so_and_then_everything_is_caught_up(
+    control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
+) -> None:
+    mesh.down = True
+    operator = start_operator()
+    control_plane.apply(flow("one"), namespace=namespace)
+    wait_for(
+        lambda: conditions(control_plane, namespace, "one").get("Programmed", {}).get("reason") == "PushFailed",
+        "the condition",
+    )
+    assert conditions(control_plane, namespace, "one")["Accepted"]["status"] == "True"
+    control_plane.apply(flow("two"), namespace=namespace)
+    mesh.down = False
+    wait_for(lambda: mesh.names() == {"one", "two"}, "both flows", 40)
+    wait_for(lambda: conditions(control_plane, namespace, "one")["Programmed"]["status"] == "True", "Programmed")
+    assert operator.process.poll() is None
+
+
+def test_a_restored_database_gets_everything_again(
+    control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
+) -> None:
+    start_operator()
+    control_plane.apply(flow("one"), namespace=namespace)
+    wait_for(lambda: mesh.names() == {"one"}, "the push")
+    mesh.forget_everything()
+    wait_for(lambda: mesh.names() == {"one"}, "the push after the loss")
+
+
+def test_denied_permissions_are_named_and_the_operator_waits_for_them(
+    control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
+) -> None:
+    control_plane.kubectl("create", "serviceaccount", "poor", namespace=namespace)
+    token = control_plane.kubectl("create", "token", "poor", namespace=namespace).stdout.strip()
+    role = [
+        {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update"]},
+        {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["list", "watch"]},
+    ]
+    grant(control_plane, namespace, "poor", role)
+    control_plane.apply(flow("waits"), namespace=namespace)
+    operator = start_operator(kubeconfig=control_plane.kubeconfig(token, f"poor-{namespace}", namespace))
+    wait_for(lambda: "denied" in operator.get("/readyz")[1], "the reason in the readiness probe")
+    status, reasons = operator.get("/readyz")
+    assert status == 503
+    assert 'cannot list resource "flows"' in reasons
+    assert 'asya_operator_denied{resource="flows"} 1.0' in operator.get("/metrics")[1]
+    assert 'cannot list resource "flows"' in operator.output()
+    assert mesh.names() == set(), "what is not known is not pushed as if it were gone"
+    role.append(
+        {
+            "apiGroups": ["asya.sh"],
+            "resources": ["flows", "flows/status", "asyncactors"],
+            "verbs": ["list", "watch", "patch"],
+        }
+    )
+    grant(control_plane, namespace, "poor", role)
+    wait_for(lambda: mesh.names() == {"waits"}, "the push", 60)
+    wait_for(operator.leading, "readiness", 60)
+    assert operator.process.poll() is None
+
+
+def grant(plane: ControlPlane, namespace: str, account: str, rules: list[dict[str, Any]]) -> None:
+    plane.apply(
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "Role",
+            "metadata": {"name": account},
+            "rules": rules,
+        },
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "RoleBinding",
+            "metadata": {"name": account},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": account},
+            "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": namespace}],
+        },
+        namespace=namespace,
+    )
+
+
+class Editor:
+    """Makes random edits of Flows and of the ConfigMap, mistakes and conflicts included."""
+
+    def __init__(self, plane: ControlPlane, namespace: str) -> None:
+        self._plane, self._random = plane, random.Random(SEED)
+        self._flows = f"/apis/asya.sh/v1alpha1/namespaces/{namespace}/flows"
+        self._maps = f"/api/v1/namespaces/{namespace}/configmaps"
+
+    def edit(self) -> None:
+        """One edit; one that the API server refuses is none."""
+        name = f"flow-{self._random.randrange(12)}"
+        kinds = (self._apply, self._apply, self._apply, self._delete, self._configmap)
+        with contextlib.suppress(urllib.error.HTTPError):
+            self._random.choice(kinds)(name)
+
+    def _apply(self, name: str) -> None:
+        spec = {
+            "name": self._random.choice((None, None, f"flow-{self._random.randrange(12)}")),
+            "description": str(self._random.random()),
+            "mcp": self._random.choice(({}, {}, {"inputSchema": {"type": "array"}}, {"inputSchema": {"type": 7}})),
+        }
+        body = flow(name)
+        body["spec"] |= {key: value for key, value in spec.items() if value is not None}
+        self._put(f"{self._flows}/{name}", body)
+
+    def _delete(self, name: str) -> None:
+        self._plane.request("DELETE", f"{self._flows}/{name}")
+
+    def _configmap(self, name: str) -> None:
+        if self._random.random() < 0.2:
+            self._plane.request("DELETE", f"{self._maps}/gateway-flows")
+            return
+        lines = [self._entry() for _ in range(self._random.randrange(4))]
+        body = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "gateway-flows"},
+            "data": {"flows.yaml": "flows:\n" + "\n".join(lines)},
+        }
+        self._put(f"{self._maps}/gateway-flows", body)
+
+    def _entry(self) -> str:
+        entrypoint = self._random.choice(("a", "b", "NO"))
+        return f"- {{name: flow-{self._random.randrange(12)}, entrypoint: {entrypoint}, mcp: {{}}}}"
+
+    def _put(self, path: str, body: dict[str, Any]) -> None:
+        self._plane.request(
+            "PATCH", f"{path}?fieldManager=test&force=true", body, content_type="application/apply-patch+yaml"
+        )
+
+
+def test_after_200_random_edits_and_kills_everything_is_what_the_pure_function_says(
+    control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
+) -> None:
+    editor, chance = Editor(control_plane, namespace), random.Random(SEED)
+    running: list[OperatorProcess] = [start_operator(), start_operator()]
+    wait_for(lambda: any(operator.leading() for operator in running), "a leader")
+    for _ in range(EDITS):
+        editor.edit()
+        time.sleep(chance.uniform(0.0, 0.05))  # so that kills meet the operator at different points of its work
+        if chance.random() < 0.04:
+            victim = running.pop(0)
+            victim.kill()
+            running.append(start_operator())
+    outcome = expected(control_plane, namespace)
+    names = {entry.flow["name"] for entry in [*outcome.document.configmap.flows, *outcome.document.resources.flows]}
+    wait_for(lambda: mesh.names() == names and pushed(mesh) == as_pushed(outcome), "the registry", 60)
+    wait_for(lambda: written(control_plane, namespace, outcome), "the conditions", 60)
+    epochs = [epoch for _, epoch, _ in mesh.registry.pushes]
+    assert epochs == sorted(epochs)
+
+
+def expected(plane: ControlPlane, namespace: str) -> Any:
+    flows = plane.request("GET", f"/apis/asya.sh/v1alpha1/namespaces/{namespace}/flows")["items"]
+    maps = plane.request(
+        "GET", f"/api/v1/namespaces/{namespace}/configmaps?fieldSelector=metadata.name%3Dgateway-flows"
+    )
+    data = maps["items"][0].get("data") or {} if maps["items"] else None
+    actors: dict[str, ActorState] = {}
+    return compute(Inputs(configmap=data, flows=flows, actors=actors))
+
+
+def pushed(mesh: RecordingMesh) -> dict[str, Any]:
+    with mesh.lock:
+        return {key: part.get("flows", []) for key, part in mesh.registry.parts.items()}
+
+
+def as_pushed(outcome: Any) -> dict[str, Any]:
+    parts = {"configmap": outcome.document.configmap, "resources": outcome.document.resources}
+    return {key: json.loads(part.model_dump_json(exclude_none=True))["flows"] for key, part in parts.items()}
+
+
+def written(plane: ControlPlane, namespace: str, outcome: Any) -> bool:
+    """Whether every Flow's conditions say what the pure function says."""
+    for name, verdict in outcome.resources.items():
+        found = conditions(plane, namespace, name)
+        for condition in (verdict.accepted, verdict.resolved):
+            live = found.get(condition.type)
+            if live is None or (live["status"], live["reason"], live["message"]) != (
+                condition.state.value, condition.reason, condition.message,
+            ):  # fmt: skip
+                return False
+        programmed = State.TRUE if verdict.served else State.FALSE
+        if found.get("Programmed", {}).get("status") != programmed.value:
+            return False
+    return True

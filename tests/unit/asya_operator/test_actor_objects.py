@@ -1,0 +1,144 @@
+"""What is built of an AsyncActor, and what is said about it (pure)."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from asya_crds.older_shapes import actor_from_resource
+from asya_operator.domain.actor_status import Found, Part, complaint, conditions_of, status_of
+from asya_operator.domain.drift import contains, owns_replicas
+from asya_operator.domain.resources.common import Actor, Surroundings
+from asya_operator.domain.resources.deployment import deployment
+from asya_operator.domain.resources.scaled_object import scaled_object
+
+EXAMPLES = Path(__file__).parents[3] / "docs" / "examples" / "async-actors"
+AROUND = Surroundings("n", "rabbitmq", "http://mesh:8080", "asya-transport", "asya-actors", "asya-runtime", 1000)
+
+
+def actor(name: str = "newest.yaml", **spec: Any) -> Actor:
+    body = next(iter(yaml.safe_load_all((EXAMPLES / name).read_text())))
+    body["metadata"]["uid"] = "u"
+    body["spec"] |= spec
+    return Actor(actor_from_resource(body)[0], body)
+
+
+def pod(built: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = built["spec"]["template"]["spec"]
+    return found
+
+
+def env(container: dict[str, Any]) -> dict[str, Any]:
+    return {item["name"]: item.get("value", item.get("valueFrom")) for item in container["env"]}
+
+
+def test_our_worker_runs_in_the_actors_own_image() -> None:
+    container = pod(deployment(actor(), AROUND, replicas=None))["containers"][0]
+    assert container["name"] == "asya-actor"
+    assert container["command"] == ["python3.12", "-m", "asya_cli", "actor"]
+    values = env(container)
+    assert values["ASYA_HANDLER"] == "enhance.pipeline.Enhancer.process"
+    assert values["ASYA_GATEWAY_URL"] == "http://mesh:8080"
+    assert values["ENHANCE_API_KEY"] == {"secretKeyRef": {"name": "enhance-keys", "key": "api-key"}}
+    assert values["MODEL_PATH"] == "/models/v3"
+    policies = yaml.safe_load(values["ASYA_RESILIENCY_POLICIES"])
+    assert policies["throttled"]["onExhausted"] == ["park"]
+
+
+def test_a_foreign_sidecar_gets_the_runtime_contract_of_its_generation() -> None:
+    spec = pod(deployment(actor("foreign-sidecar.yaml"), AROUND, replicas=None))
+    runtime, sidecar = spec["containers"][:2]
+    assert (runtime["name"], sidecar["name"]) == ("asya-runtime", "asya-sidecar")
+    assert runtime["command"] == ["python3", "/opt/asya/asya_runtime.py"]
+    assert sidecar["image"] == "ghcr.io/deliveryhero/asya-sidecar:1.0.9"
+    assert env(sidecar)["ASYA_ACTOR_NAME"] == "text-preprocess"
+    assert env(sidecar)["ASYA_LOG_LEVEL"] == "DEBUG"
+    mounts = {mount["name"] for mount in runtime["volumeMounts"]}
+    assert {"asya-runtime", "asya-socket"} <= mounts
+    assert {"asya-runtime", "asya-socket"} <= {volume["name"] for volume in spec["volumes"]}
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*.yaml")))
+def test_every_container_keeps_the_restricted_standard(name: str) -> None:
+    spec = pod(deployment(actor(name), AROUND, replicas=1))
+    for container in [*spec.get("initContainers", []), *spec["containers"]]:
+        held = container["securityContext"]
+        assert held["allowPrivilegeEscalation"] is False
+        assert held["capabilities"] == {"drop": ["ALL"]}
+        assert held["runAsNonRoot"] is True
+    assert spec["automountServiceAccountToken"] is False
+
+
+def test_replicas_are_named_only_where_nobody_else_scales() -> None:
+    assert "replicas" not in deployment(actor(), AROUND, replicas=None)["spec"]
+    assert deployment(actor(), AROUND, replicas=0)["spec"]["replicas"] == 0
+
+
+def test_the_users_labels_are_kept_but_not_those_of_other_controllers() -> None:
+    given = actor()
+    given.body["metadata"]["labels"] = {"team": "v", "crossplane.io/claim": "c", "app.kubernetes.io/name": "x"}
+    labels = deployment(given, AROUND, replicas=1)["metadata"]["labels"]
+    assert labels["team"] == "v"
+    assert "crossplane.io/claim" not in labels
+    assert labels["app.kubernetes.io/name"] == "image-enhance"
+
+
+def test_keda_watches_the_queue_by_the_name_that_everyone_uses() -> None:
+    given = actor()
+    assert given.spec.scaling is not None
+    spec = scaled_object(given, AROUND, given.spec.scaling)["spec"]
+    assert spec["triggers"][0]["metadata"]["queueName"] == "asya-n-image-enhance"
+    assert spec["triggers"][1]["type"] == "cron"
+    assert spec["advanced"]["scalingModifiers"]["formula"] == "queue + 0"
+    assert spec["advanced"]["restoreToOriginalReplicaCount"] is True
+
+
+def live(wanted: int, available: int, observed: int = 1) -> dict[str, Any]:
+    status = {"observedGeneration": observed, "availableReplicas": available, "updatedReplicas": available}
+    return {"metadata": {"generation": 1}, "spec": {"replicas": wanted}, "status": status}
+
+
+@pytest.mark.parametrize(
+    ("found", "phase"),
+    [
+        (Found(Part(True), "q", None, live(2, 2), False), "Ready"),
+        (Found(Part(True), "q", None, live(2, 1), False), "Creating"),
+        (Found(Part(True), "q", Part(True), live(0, 0), True), "Napping"),
+        (Found(Part(False, "no broker"), "q", None, live(1, 1), False), "Creating"),
+        (Found(Part(True), "q", Part(False, "no"), live(1, 1), True), "Creating"),
+        (Found(Part(True), "q", None, live(1, 1, observed=0), False), "Creating"),
+        (Found(Part(True), "q", None, None, False), "Creating"),
+    ],
+)
+def test_the_phase_is_creating_until_everything_is_ready(found: Found, phase: str) -> None:
+    assert status_of(found)["phase"] == phase
+    ready = conditions_of(found, [])[1]
+    assert ready.holds is (phase != "Creating")
+    assert ready.message
+
+
+def test_a_container_that_cannot_start_says_what_the_image_needs() -> None:
+    waiting = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}}
+    ended = {"terminated": {"exitCode": 1, "message": "No module named asya_cli"}}
+    pods = [{"status": {"containerStatuses": [{"name": "asya-actor", "state": waiting, "lastState": ended}]}}]
+    said = complaint(pods)
+    assert "CrashLoopBackOff" in said
+    assert "the image must contain asya[actor]" in said
+    assert complaint([{"status": {"containerStatuses": [{"name": "a", "state": {"running": {}}}]}}]) == ""
+
+
+def test_drift_sees_changes_and_lets_defaults_be() -> None:
+    wanted = {"containers": [{"name": "a", "image": "i"}], "labels": {"x": "1"}}
+    assert contains(
+        {"containers": [{"name": "b"}, {"name": "a", "image": "i", "tty": False}], "labels": {"x": "1"}}, wanted
+    )
+    assert not contains({"containers": [{"name": "a", "image": "j"}], "labels": {"x": "1"}}, wanted)
+    assert not contains({"containers": [], "labels": {"x": "1"}}, wanted)
+
+
+def test_replicas_set_through_the_scale_subresource_are_not_ours() -> None:
+    fields = {"f:spec": {"f:replicas": {}}}
+    entry = {"manager": "asya-operator", "fieldsV1": fields}
+    assert owns_replicas({"metadata": {"managedFields": [entry]}}, "asya-operator")
+    assert not owns_replicas({"metadata": {"managedFields": [{**entry, "subresource": "scale"}]}}, "asya-operator")
