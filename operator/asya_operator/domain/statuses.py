@@ -105,13 +105,12 @@ class StatusWriter:
         except Conflicting:
             self._sources.list_again(Kind.FLOWS)
             return False
-        except Denied as error:
-            log.warning("%s", error)
-            return False
         except OutsideError as error:
+            self._refused("flows/status", error)
             log.info("status of Flow %s not written: %s", body["metadata"]["name"], error)
             return False
         self._wrote("flow")
+        self._sources.health.denied.pop("flows/status", None)
         self._sources.written(Kind.FLOWS, written)
         for condition in conditions[:2]:
             await self._tell(body, condition)
@@ -126,6 +125,10 @@ class StatusWriter:
         elif condition.holds and not was_good and (before or {}).get("status") == "False":
             await self._cluster.post(Notice(body, False, condition.reason, condition.message))
 
+    def _refused(self, what: str, error: OutsideError) -> None:
+        if isinstance(error, Denied):
+            self._sources.health.denied[what] = str(error)
+
     async def _write_report(self, standing: Standing) -> bool:
         body = self._sources.configmap
         if body is None or deleting(body):
@@ -139,9 +142,11 @@ class StatusWriter:
         except Vanished:
             return True
         except OutsideError as error:
+            self._refused("configmaps/report", error)
             log.warning("report on the ConfigMap not written: %s", error)
             return False
         self._wrote("configmap")
+        self._sources.health.denied.pop("configmaps/report", None)
         self._sources.written(Kind.CONFIGMAPS, written)
         for problem in _new_problems(before, text):
             place = f"{problem['key']} line {problem['line']}"
