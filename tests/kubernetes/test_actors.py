@@ -1,6 +1,8 @@
 """From an AsyncActor to a Deployment, and back to its status."""
 
+import contextlib
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from tests.kubernetes.conftest import StartOperator
@@ -9,27 +11,35 @@ from tests.kubernetes.operator_process import wait_for
 from tests.kubernetes.recording_mesh import RecordingMesh
 
 RUN = {"ASYA_RUN_ACTORS": "true"}
-SCALED_OBJECT_CRD = {
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "kind": "CustomResourceDefinition",
-    "metadata": {"name": "scaledobjects.keda.sh"},
-    "spec": {
-        "group": "keda.sh",
-        "scope": "Namespaced",
-        "names": {"kind": "ScaledObject", "plural": "scaledobjects", "singular": "scaledobject"},
-        "versions": [
-            {
-                "name": "v1alpha1",
-                "served": True,
-                "storage": True,
-                "subresources": {"status": {}},
-                "schema": {
-                    "openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
-                },
-            }
-        ],
-    },
-}
+
+
+def stub_crd(kind: str, plural: str) -> dict[str, Any]:
+    """A definition that takes anything, in place of KEDA's own."""
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    version = {"name": "v1alpha1", "served": True, "storage": True, "subresources": {"status": {}}, "schema": schema}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.keda.sh"},
+        "spec": {
+            "group": "keda.sh",
+            "scope": "Namespaced",
+            "names": {"kind": kind, "plural": plural, "singular": kind.lower()},
+            "versions": [version],
+        },
+    }
+
+
+@contextlib.contextmanager
+def keda(plane: ControlPlane) -> Iterator[None]:
+    """KEDA's kinds, without KEDA."""
+    plane.apply(stub_crd("ScaledObject", "scaledobjects"), stub_crd("TriggerAuthentication", "triggerauthentications"))
+    names = ("crd/scaledobjects.keda.sh", "crd/triggerauthentications.keda.sh")
+    plane.kubectl("wait", "--for=condition=Established", *names)
+    try:
+        yield
+    finally:
+        plane.kubectl("delete", *names)
 
 
 def actor(name: str = "shout", **spec: Any) -> dict[str, Any]:
@@ -143,9 +153,7 @@ def test_what_somebody_changed_by_hand_is_put_back(
 def test_the_number_of_replicas_passes_to_the_autoscaler_and_back(
     control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
 ) -> None:
-    control_plane.apply(SCALED_OBJECT_CRD)
-    control_plane.kubectl("wait", "--for=condition=Established", "crd/scaledobjects.keda.sh")
-    try:
+    with keda(control_plane):
         cluster = Actors(control_plane, namespace)
         start_operator(**RUN)
         cluster.apply(actor(replicas=3))
@@ -158,6 +166,9 @@ def test_the_number_of_replicas_passes_to_the_autoscaler_and_back(
             "the ScaledObject",
         )
         assert scaled[0]["spec"]["maxReplicaCount"] == 7
+        authentication = scaled[0]["spec"]["triggers"][0]["authenticationRef"]["name"]
+        found = control_plane.get("triggerauthentications", authentication, namespace=namespace)
+        assert found["spec"]["secretTargetRef"][0]["name"] == "asya-transport"
         assert cluster.wait_deployment()["spec"]["replicas"] == 3, "handed over, not reset"
         # As KEDA's HPA does it: through the scale subresource. A change of the image must not undo it.
         control_plane.kubectl("scale", "deployment/shout", "--replicas=0", namespace=namespace)
@@ -174,8 +185,6 @@ def test_the_number_of_replicas_passes_to_the_autoscaler_and_back(
         cluster.apply(actor(replicas=4, image="example/shout:2"))
         wait_for(lambda: cluster.wait_deployment()["spec"]["replicas"] == 4, "the number from the spec again")
         wait_for(lambda: not control_plane.get("scaledobjects", namespace=namespace)["items"], "the ScaledObject's end")
-    finally:
-        control_plane.kubectl("delete", "crd", "scaledobjects.keda.sh")
 
 
 def test_everything_that_belongs_to_an_actor_goes_with_it(

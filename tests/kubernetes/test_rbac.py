@@ -11,7 +11,7 @@ from tests.kubernetes.control_plane import ControlPlane
 from tests.kubernetes.manifests import MANIFESTS, ROOT
 from tests.kubernetes.operator_process import wait_for
 from tests.kubernetes.recording_mesh import RecordingMesh
-from tests.kubernetes.test_actors import SCALED_OBJECT_CRD, Actors, actor
+from tests.kubernetes.test_actors import Actors, actor, keda
 from tests.kubernetes.test_registry import Cluster, configmap, flow
 
 Permission = tuple[str, str, str]
@@ -64,9 +64,7 @@ def audited(plane: ControlPlane, namespace: str) -> tuple[set[Permission], set[P
 def test_the_operator_uses_every_verb_that_it_is_given_and_needs_no_other(
     control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
 ) -> None:
-    control_plane.apply(SCALED_OBJECT_CRD)
-    control_plane.kubectl("wait", "--for=condition=Established", "crd/scaledobjects.keda.sh")
-    try:
+    with keda(control_plane):
         control_plane.apply(*rbac(namespace), namespace=namespace)
         token = control_plane.kubectl("create", "token", "asya-operator", namespace=namespace).stdout.strip()
         account = control_plane.kubeconfig(token, f"operator-{namespace}", namespace)
@@ -86,8 +84,6 @@ def test_the_operator_uses_every_verb_that_it_is_given_and_needs_no_other(
         assert denied == set(), "missing"
         assert granted() - used == set(), "superfluous"
         assert mesh.flow("one")
-    finally:
-        control_plane.kubectl("delete", "crd", "scaledobjects.keda.sh")
 
 
 def test_the_operator_is_bound_in_its_namespace_alone() -> None:

@@ -5,11 +5,12 @@ import json
 import random
 import time
 import urllib.error
+from pathlib import Path
 from typing import Any
 
 from asya_operator.domain.conditions import State
 from asya_operator.domain.registry import ActorState, Inputs, compute
-from tests.kubernetes.conftest import StartOperator
+from tests.kubernetes.conftest import ROOT, StartOperator
 from tests.kubernetes.control_plane import ControlPlane
 from tests.kubernetes.network import Network
 from tests.kubernetes.operator_process import OperatorProcess, wait_for
@@ -131,6 +132,75 @@ def test_denied_permissions_are_named_and_the_operator_waits_for_them(
     wait_for(lambda: mesh.names() == {"waits"}, "the push", 60)
     wait_for(operator.leading, "readiness", 60)
     assert operator.process.poll() is None
+
+
+def test_statuses_that_may_not_be_written_are_named_while_the_flow_is_served_all_the_same(
+    control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
+) -> None:
+    control_plane.kubectl("create", "serviceaccount", "reader", namespace=namespace)
+    token = control_plane.kubectl("create", "token", "reader", namespace=namespace).stdout.strip()
+    role = [
+        {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update"]},
+        {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["list", "watch"]},
+        {"apiGroups": ["asya.sh"], "resources": ["flows", "asyncactors"], "verbs": ["list", "watch"]},
+    ]
+    grant(control_plane, namespace, "reader", role)
+    control_plane.apply(flow("served"), namespace=namespace)
+    operator = start_operator(kubeconfig=control_plane.kubeconfig(token, f"reader-{namespace}", namespace))
+    wait_for(lambda: mesh.names() == {"served"}, "the push", 40)
+    wait_for(lambda: "flows/status" in operator.get("/readyz")[1], "the reason in the readiness probe")
+    assert operator.process.poll() is None
+
+
+def test_a_storm_of_other_writers_ends_in_the_right_conditions(
+    control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
+) -> None:
+    start_operator()
+    path = f"/apis/asya.sh/v1alpha1/namespaces/{namespace}/flows"
+    control_plane.apply(*(flow(f"flow-{number}") for number in range(5)), namespace=namespace)
+    for turn in range(40):
+        for number in range(5):
+            # Every write makes the operator's own one, if it is under way, a conflict.
+            patch = {"metadata": {"labels": {"turn": str(turn)}}, "spec": {"description": f"turn {turn}"}}
+            control_plane.request("PATCH", f"{path}/flow-{number}", patch, content_type="application/merge-patch+json")
+
+    def settled() -> bool:
+        return all(
+            conditions(control_plane, namespace, f"flow-{number}").get("Programmed", {}).get("status") == "True"
+            and conditions(control_plane, namespace, f"flow-{number}")["Programmed"]["observedGeneration"] >= 40
+            for number in range(5)
+        )
+
+    wait_for(settled, "the conditions of the last turn", 40)
+    assert (mesh.flow("flow-4") or {})["description"] == "turn 39"
+
+
+def test_a_kind_that_is_installed_later_is_watched_from_then_on(mesh: RecordingMesh, tmp_path: Path) -> None:
+    plane = ControlPlane()
+    operator: OperatorProcess | None = None
+    try:
+        plane.start()
+        settings = {"ASYA_RESYNC_INTERVAL": "1s"}
+        operator = OperatorProcess(plane.kubeconfig(), "default", mesh.url, tmp_path / "operator.log", **settings)
+        wait_for(operator.leading, "a leader without any of our kinds", 40)
+        text = "flows:\n- {name: early, entrypoint: a, mcp: {}}\n"
+        plane.apply(
+            {
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": {"name": "gateway-flows"},
+                "data": {"flows.yaml": text},
+            }
+        )
+        wait_for(lambda: mesh.names() == {"early"}, "the ConfigMap's flow")
+        plane.kubectl("apply", "-k", str(ROOT / "crds"))
+        plane.kubectl("wait", "--for=condition=Established", "crd/flows.asya.sh")
+        plane.apply(flow("late"))
+        wait_for(lambda: mesh.names() == {"early", "late"}, "the Flow", 30)
+    finally:
+        if operator is not None:
+            operator.stop()
+        plane.close()
 
 
 def grant(plane: ControlPlane, namespace: str, account: str, rules: list[dict[str, Any]]) -> None:

@@ -1,16 +1,17 @@
 """The mesh Service of the gateway over HTTP (docs/protocols/registry.md)."""
 
-import asyncio
 from typing import Any
 
 import aiohttp
 
-from asya_crds.registry_document import RegistryPush
+from asya_crds import jsontext
+from asya_crds.registry_document import Entry, ResourcesPart
 from asya_operator.domain.errors import OutsideError, Refused, Superseded, Unavailable
 from asya_operator.domain.programming import MeshState, Pod
 from asya_operator.domain.registry import Document
 
 TIMEOUT = 15.0
+JSON = {"Content-Type": "application/json"}
 SERVING = ("api", "testing")
 """Modes of pods that callers reach; mesh pods serve no flow."""
 
@@ -21,17 +22,15 @@ class MeshClient:
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
         self._session: aiohttp.ClientSession | None = None
+        self._texts = Texts()
 
     async def announce(self, holder: str) -> int:
         answer = await self._ask("POST", "/mesh/registry/epoch", {"leader": holder})
         return _number(answer, "epoch")
 
     async def push(self, epoch: int, document: Document) -> int:
-        push = RegistryPush(epoch=epoch, configmap=document.configmap, resources=document.resources)
-        body = await asyncio.to_thread(push.model_dump, mode="json", exclude_none=True)
-        # An absent part stays as it is, so that "there is no ConfigMap" must be said.
-        body["configmap"].setdefault("hash", None)
-        return _number(await self._ask("POST", "/mesh/config-reload", body), "generation")
+        text = self._texts.push(epoch, document)
+        return _number(await self._ask("POST", "/mesh/config-reload", text), "generation")
 
     async def heartbeat(self, epoch: int) -> None:
         await self._ask("POST", "/mesh/registry/heartbeat", {"epoch": epoch})
@@ -55,7 +54,11 @@ class MeshClient:
             self._session = aiohttp.ClientSession(headers={"Accept": "application/json"})
         try:
             async with self._session.request(
-                method, self._url + path, json=body, timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=5)
+                method,
+                self._url + path,
+                data=_encode(body),
+                headers=JSON,
+                timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=5),
             ) as response:
                 text = await response.text()
                 if response.status < 300:
@@ -63,6 +66,39 @@ class MeshClient:
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             raise Unavailable(f"mesh at {self._url} does not answer: {str(error) or type(error).__name__}") from error
         raise _error(response.status, text, f"{method} {path}")
+
+
+class Texts:
+    """The JSON of a push, for which only entries that are new are encoded: of a thousand one changes at a time."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Entry, str]] = {}
+
+    def push(self, epoch: int, document: Document) -> str:
+        """The body of POST /mesh/config-reload (a RegistryPush)."""
+        before, self._known = self._known, {}
+        parts = {"configmap": document.configmap, "resources": document.resources}
+        texts = [f'"{name}":{self._part(part, before)}' for name, part in parts.items()]
+        return f'{{"epoch":{epoch},{",".join(texts)}}}'
+
+    def _part(self, part: ResourcesPart, before: dict[int, tuple[Entry, str]]) -> str:
+        # `hash` of the ConfigMap is null where there is none, and says so.
+        rest = part.model_dump_json(exclude={"flows"})
+        entries = ",".join(self._entry(entry, before) for entry in part.flows)
+        return f'{{"flows":[{entries}],{rest[1:]}'
+
+    def _entry(self, entry: Entry, before: dict[int, tuple[Entry, str]]) -> str:
+        known = before.get(id(entry))
+        if known is None or known[0] is not entry:
+            known = (entry, jsontext.dumps(entry.model_dump(mode="json", exclude_none=True)))
+        self._known[id(entry)] = known
+        return known[1]
+
+
+def _encode(body: Any) -> bytes | None:
+    if body is None:
+        return None
+    return (body if isinstance(body, str) else jsontext.dumps(body)).encode()
 
 
 def _error(status: int, text: str, what: str) -> OutsideError | Superseded:

@@ -12,13 +12,14 @@ from asya_operator.domain.actor_status import Found, Part, complaint, conditions
 from asya_operator.domain.backoff import Backoff
 from asya_operator.domain.conditions import Condition, merge, state_of
 from asya_operator.domain.drift import contains, owns_replicas
-from asya_operator.domain.errors import Conflicting, OutsideError, Vanished
+from asya_operator.domain.errors import Conflicting, Denied, OutsideError, Vanished
 from asya_operator.domain.ports import ActorCluster, Kind, Notice, Queues
 from asya_operator.domain.resources import scaled_object as keda
 from asya_operator.domain.resources.common import Actor, Surroundings
 from asya_operator.domain.resources.deployment import deployment
 from asya_operator.domain.resources.scaled_object import scaled_object, scaled_object_reference
 from asya_operator.domain.resources.service_account import service_account
+from asya_operator.domain.resources.trigger_authentication import trigger_authentication
 from asya_operator.domain.sources import Sources, actor_name, deleting
 from asya_operator.domain.views import Body
 
@@ -125,10 +126,13 @@ class Actors:
             self._later(name, backoff.failed())
         except OutsideError as error:
             self._reconciled("failed")
+            if isinstance(error, Denied):
+                self._sources.health.denied["actors"] = str(error)
             log.warning("actor %s: %s", name, error)
             self._later(name, backoff.failed())
         else:
             self._reconciled("ok")
+            self._sources.health.denied.pop("actors", None)
             if ready:
                 backoff.succeeded()
             else:
@@ -233,6 +237,9 @@ class Actors:
             owner = str(actor.body["metadata"]["uid"])
             await self._cluster.delete(scaled_object_reference(actor, self._around), owner_uid=owner)
             return None
+        authentication = trigger_authentication(actor, self._around)
+        if authentication is not None:
+            await self._cluster.apply(authentication)
         live = await self._cluster.apply(scaled_object(actor, self._around, actor.spec.scaling))
         ready = state_of(live, "Ready")
         if ready is not None and ready.get("status") == "False":

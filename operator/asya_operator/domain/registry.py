@@ -22,6 +22,7 @@ Texts = Mapping[str, str]
 TextReader = Callable[[Texts], FlowsText]
 FlowReader = Callable[[Body], Flow]
 EntryMaker = Callable[[Flow, str, int | None], Entry]
+SchemaCheck = Callable[[Flow], str | None]
 
 
 def read_configmap(data: Texts) -> FlowsText:
@@ -36,6 +37,7 @@ class Readers:
     text: TextReader = read_configmap
     flow: FlowReader = flow_from_resource
     entry: EntryMaker = Entry.of
+    check: SchemaCheck = schema_problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +156,7 @@ class _Court:
         return ResourcesPart(flows=flows, problems=problems)
 
     def _judge(self, flow: Flow, place: str) -> Verdict:
-        if problem := schema_problem(flow):
+        if problem := self._readers.check(flow):
             return _invalid(flow.name, problem)
         resolved = resolve(flow, self._actors)
         if flow.name in self._taken:

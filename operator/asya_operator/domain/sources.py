@@ -24,7 +24,7 @@ class Sources:
     def __init__(self, cluster: Cluster, health: Health, kinds: tuple[Kind, ...], resync: float = 60.0) -> None:
         self.views = {kind: KindView() for kind in kinds}
         self.missing: set[Kind] = set()
-        self._cluster, self._health, self._resync = cluster, health, resync
+        self._cluster, self.health, self._resync = cluster, health, resync
         self._listeners: list[Listener] = []
         self._wanted = {kind: asyncio.Event() for kind in kinds}
         health.unlisted.update(kind.value for kind in kinds)
@@ -90,20 +90,20 @@ class Sources:
         except KindMissing:
             changed = kind not in self.missing
             self.missing.add(kind)
-            self._health.denied.pop(kind.value, None)
-            self._health.unlisted.discard(kind.value)
+            self.health.denied.pop(kind.value, None)
+            self.health.unlisted.discard(kind.value)
             if changed:
                 log.info("%s: the cluster does not have this kind", kind.value)
                 self.views[kind] = KindView()
                 self._tell(kind, None)
             return
         except Denied as error:
-            self._health.denied[kind.value] = str(error)
+            self.health.denied[kind.value] = str(error)
             raise
         appeared = kind in self.missing
         self.missing.discard(kind)
-        self._health.denied.pop(kind.value, None)
-        self._health.unlisted.discard(kind.value)
+        self.health.denied.pop(kind.value, None)
+        self.health.unlisted.discard(kind.value)
         if self.views[kind].listed(listing.bodies, listing.version) or appeared:
             self._tell(kind, None)
 

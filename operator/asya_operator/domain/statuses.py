@@ -19,6 +19,8 @@ from asya_operator.domain.sources import Sources, deleting
 from asya_operator.domain.views import Body
 
 log = logging.getLogger(__name__)
+Conditions = tuple[Condition, Condition, Condition]
+"""Accepted, ResolvedRefs, Programmed."""
 PARALLEL = 8
 """Writes in flight: enough to hide the API server's latency, few enough to leave it to others."""
 
@@ -52,33 +54,47 @@ class StatusWriter:
         wrote: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._cluster, self._sources, self._clock, self._wrote = cluster, sources, clock, wrote
+        self._checked: dict[str, tuple[Any, ...]] = {}
 
     async def write(self, standing: Standing) -> bool:
         """True where everything is written; False where something must be tried again."""
         gate = asyncio.Semaphore(PARALLEL)
 
-        async def one(body: Body) -> bool:
-            verdict = standing.outcome.resources.get(body["metadata"]["name"])
-            if verdict is None:
-                return True
+        async def one(body: Body, verdict: Verdict, conditions: Conditions, merged: list[dict[str, Any]]) -> bool:
             flow = standing.flow(verdict)
-            conditions = [verdict.accepted, verdict.resolved, standing.programmed(verdict)]
             extra = {"registryGeneration": standing.ledger.since(flow)} if flow is not None else {}
-            merged = self._changes(body, conditions)
-            if merged is None:
-                return True
             async with gate:
                 return await self._write_flow(body, merged, conditions, extra)
 
-        results = await asyncio.gather(*(one(body) for body in self._sources.flows()))
+        results = await asyncio.gather(*(one(*each) for each in self._outdated(standing)))
         return all(results) and await self._write_report(standing)
 
-    def _changes(self, body: Body, conditions: list[Condition]) -> list[dict[str, Any]] | None:
+    def _outdated(self, standing: Standing) -> list[tuple[Body, Verdict, Conditions, list[dict[str, Any]]]]:
+        """Flows that say something else than they should. Those that were found right and have not changed since
+        cost one comparison: of a thousand flows one changes at a time."""
+        checked, self._checked = self._checked, {}
+        outdated = []
+        for body in self._sources.flows():
+            name = body["metadata"]["name"]
+            verdict = standing.outcome.resources.get(name)
+            if verdict is None:
+                continue
+            conditions = (verdict.accepted, verdict.resolved, standing.programmed(verdict))
+            state = (body["metadata"].get("uid"), body["metadata"].get("resourceVersion"), conditions)
+            if checked.get(name) != state:
+                merged = self._changes(body, conditions)
+                if merged is not None:
+                    outdated.append((body, verdict, conditions, merged))
+                    continue
+            self._checked[name] = state
+        return outdated
+
+    def _changes(self, body: Body, conditions: Conditions) -> list[dict[str, Any]] | None:
         existing = (body.get("status") or {}).get("conditions") or []
         return merge(existing, conditions, int(body["metadata"].get("generation") or 0), self._clock())
 
     async def _write_flow(
-        self, body: Body, merged: list[dict[str, Any]], conditions: list[Condition], extra: Mapping[str, Any]
+        self, body: Body, merged: list[dict[str, Any]], conditions: Conditions, extra: Mapping[str, Any]
     ) -> bool:
         generation = int(body["metadata"].get("generation") or 0)
         status = {"conditions": merged, "observedGeneration": generation, **extra}
@@ -89,13 +105,12 @@ class StatusWriter:
         except Conflicting:
             self._sources.list_again(Kind.FLOWS)
             return False
-        except Denied as error:
-            log.warning("%s", error)
-            return False
         except OutsideError as error:
+            self._refused("flows/status", error)
             log.info("status of Flow %s not written: %s", body["metadata"]["name"], error)
             return False
         self._wrote("flow")
+        self._sources.health.denied.pop("flows/status", None)
         self._sources.written(Kind.FLOWS, written)
         for condition in conditions[:2]:
             await self._tell(body, condition)
@@ -110,6 +125,10 @@ class StatusWriter:
         elif condition.holds and not was_good and (before or {}).get("status") == "False":
             await self._cluster.post(Notice(body, False, condition.reason, condition.message))
 
+    def _refused(self, what: str, error: OutsideError) -> None:
+        if isinstance(error, Denied):
+            self._sources.health.denied[what] = str(error)
+
     async def _write_report(self, standing: Standing) -> bool:
         body = self._sources.configmap
         if body is None or deleting(body):
@@ -123,9 +142,11 @@ class StatusWriter:
         except Vanished:
             return True
         except OutsideError as error:
+            self._refused("configmaps/report", error)
             log.warning("report on the ConfigMap not written: %s", error)
             return False
         self._wrote("configmap")
+        self._sources.health.denied.pop("configmaps/report", None)
         self._sources.written(Kind.CONFIGMAPS, written)
         for problem in _new_problems(before, text):
             place = f"{problem['key']} line {problem['line']}"

@@ -2,6 +2,7 @@
 
 from asya_crds.async_actor import Scaling
 from asya_operator.domain.resources.common import Actor, Document, Surroundings, metadata, without_nothing
+from asya_operator.domain.resources.trigger_authentication import authentication_name
 
 API_VERSION = "keda.sh/v1alpha1"
 PLURAL = "scaledobjects"
@@ -36,16 +37,12 @@ def scaled_object_reference(actor: Actor, around: Surroundings) -> Document:
 
 def _trigger(actor: Actor, around: Surroundings, scaling: Scaling) -> Document:
     queue = f"asya-{around.namespace}-{actor.name}"
+    auth = {"authenticationRef": {"name": authentication_name(actor, around)}}
     if around.transport == "rabbitmq":
-        auth = around.keda_auth or f"{actor.name}-trigger-auth"
         values = {"queueName": queue, "mode": "QueueLength", "value": str(scaling.queue_length), "protocol": "amqp"}
-        return {"type": "rabbitmq", "name": "queue", "metadata": values, "authenticationRef": {"name": auth}}
-    values = {
-        "connectionFromEnv": "ASYA_DATABASE_URL",
-        "query": _WAITING.format(queue=queue),
-        "targetQueryValue": str(scaling.queue_length),
-    }
-    return {"type": "postgresql", "name": "queue", "metadata": values}
+        return {"type": "rabbitmq", "name": "queue", "metadata": values, **auth}
+    values = {"query": _WAITING.format(queue=queue), "targetQueryValue": str(scaling.queue_length)}
+    return {"type": "postgresql", "name": "queue", "metadata": values, **auth}
 
 
 def _advanced(scaling: Scaling) -> tuple[Document, Document]:
