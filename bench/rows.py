@@ -37,32 +37,61 @@ def envelope(task_id: str = _ID) -> str:
 _ROUTE = json.dumps({"prev": [], "curr": "bench-first", "next": ["bench-second", "bench-third"]}, separators=(",", ":"))
 _PAYLOAD = json.dumps(ARGUMENTS, separators=(",", ":"))
 
-_OUTBOX = f"""
-    INSERT INTO outbox (task_id, actor, body, not_before, created_at)
-    SELECT id, 'bench-first', '{envelope()}', at + interval '5 seconds', at FROM fresh RETURNING id"""
-_QUEUE = f"""
-    INSERT INTO queue_messages (queue, body)
-    SELECT 'asya-default-bench-first', convert_to('{envelope()}', 'UTF8') FROM fresh RETURNING id"""
+_TASK = f"'echo', '', 'rest', 'pending', '{_ROUTE}'"
+_CREATED = "1, 'created', 'pending', 0, '{\"message\":\"Task created\"}'"
+_TASK_COLUMNS = "id, flow, owner, surface, status, route, created_at, updated_at, deadline_at"
+_UPDATE_COLUMNS = "task_id, seq, kind, status, progress, detail, at"
+_SORTED_ID = "lpad((:turn)::text, 20, '0') || '-' || lpad((:client_id)::text, 15, '0')"
+"""Ids as long as ours that grow with time, as ours do: random ones would scatter over the indexes."""
 
 
-def create_script(*, outbox: bool) -> Script:
-    """A call's four rows as one statement, which is one transaction and one round trip: the fastest that a client
-    without batching can do. `outbox`: the envelope goes to the outbox, else into the postgres transport's queue."""
+def create_transaction(*, outbox: bool) -> Script:
+    """A call's four rows in one transaction, an INSERT for each, as a driver writes them."""
+    queued = (
+        f"INSERT INTO outbox (task_id, actor, body, not_before, created_at) "
+        f"VALUES ({_SORTED_ID}, 'bench-first', '{envelope()}', now() + interval '5 seconds', now());"
+        if outbox
+        else f"INSERT INTO queue_messages (queue, body) "
+        f"VALUES ('asya-default-bench-first', convert_to('{envelope()}', 'UTF8'));"
+    )
     return Script(
-        "create",
+        "transaction",
+        f"""\\set turn :turn + 1
+BEGIN;
+INSERT INTO tasks ({_TASK_COLUMNS})
+VALUES ({_SORTED_ID}, {_TASK}, now(), now(), now() + interval '10 minutes');
+INSERT INTO task_bodies (task_id, kind, body) VALUES ({_SORTED_ID}, 'payload', '{_PAYLOAD}');
+INSERT INTO task_updates ({_UPDATE_COLUMNS}) VALUES ({_SORTED_ID}, {_CREATED}, now());
+{queued}
+COMMIT;
+""",
+        {"turn": 0},
+    )
+
+
+def create_statement(*, outbox: bool) -> Script:
+    """The same rows as one statement: one round trip, the most that a client without batching can do."""
+    queued = (
+        f"INSERT INTO outbox (task_id, actor, body, not_before, created_at) "
+        f"SELECT id, 'bench-first', '{envelope()}', at + interval '5 seconds', at FROM fresh RETURNING id"
+        if outbox
+        else f"INSERT INTO queue_messages (queue, body) "
+        f"SELECT 'asya-default-bench-first', convert_to('{envelope()}', 'UTF8') FROM fresh RETURNING id"
+    )
+    return Script(
+        "statement",
         f"""WITH fresh AS (
     SELECT uuidv7()::text AS id, clock_timestamp() AS at
 ), created AS (
-    INSERT INTO tasks (id, flow, owner, surface, status, route, created_at, updated_at, deadline_at)
-    SELECT id, 'echo', '', 'rest', 'pending', '{_ROUTE}', at, at, at + interval '10 minutes' FROM fresh
+    INSERT INTO tasks ({_TASK_COLUMNS}) SELECT id, {_TASK}, at, at, at + interval '10 minutes' FROM fresh
 ), bodies AS (
     INSERT INTO task_bodies (task_id, kind, body) SELECT id, 'payload', '{_PAYLOAD}' FROM fresh
 ), logged AS (
-    INSERT INTO task_updates (task_id, seq, kind, status, progress, detail, at)
-    SELECT id, 1, 'created', 'pending', 0, '{{"message"\\:"Task created"}}', at FROM fresh
-), queued AS ({_OUTBOX if outbox else _QUEUE}
+    INSERT INTO task_updates ({_UPDATE_COLUMNS}) SELECT id, {_CREATED}, at FROM fresh
+), queued AS (
+    {queued}
 ) SELECT id FROM queued;
-""".replace("\\:", ":"),
+""",
         {},
     )
 
@@ -105,18 +134,37 @@ _DETAIL = json.dumps(
 )
 
 
-def report_script() -> Script:
-    """A report's two rows, the task changed and the update appended, as one statement."""
+_APPLY = f"""UPDATE tasks SET status = 'running', route = '{_ROUTE}', hop = 0, progress = 16.7,
+        message = 'working on it', actor = 'bench-first', last_seq = last_seq + 1, updated_at = clock_timestamp(),
+        recent_reports = (hashint8extended(:n, last_seq) || recent_reports)[1 : 8]
+    WHERE id = 'task-' || lpad((:n)::text, 8, '0') AND status IN ('pending', 'running')"""
+
+
+def report_transaction() -> Script:
+    """A report's two rows in one transaction: the task changed, the update appended."""
     return Script(
-        "report",
+        "transaction",
+        f"""\\set n random(0, :tasks - 1)
+BEGIN;
+{_APPLY};
+INSERT INTO task_updates ({_UPDATE_COLUMNS})
+SELECT id, last_seq, 'progress', status, progress, '{_DETAIL}', updated_at FROM tasks
+WHERE id = 'task-' || lpad((:n)::text, 8, '0');
+COMMIT;
+""",
+        {"tasks": REPORTED_TASKS},
+    )
+
+
+def report_statement() -> Script:
+    """The same as one statement."""
+    return Script(
+        "statement",
         f"""\\set n random(0, :tasks - 1)
 WITH applied AS (
-    UPDATE tasks SET status = 'running', route = '{_ROUTE}', hop = 0, progress = 16.7, message = 'working on it',
-        actor = 'bench-first', last_seq = last_seq + 1, updated_at = clock_timestamp(),
-        recent_reports = (hashint8extended(:n, last_seq) || recent_reports)[1 : 8]
-    WHERE id = 'task-' || lpad((:n)::text, 8, '0') AND status IN ('pending', 'running')
+    {_APPLY}
     RETURNING id, last_seq, status, progress, updated_at
-) INSERT INTO task_updates (task_id, seq, kind, status, progress, detail, at)
+) INSERT INTO task_updates ({_UPDATE_COLUMNS})
 SELECT id, last_seq, 'progress', status, progress, '{_DETAIL}', updated_at FROM applied;
 """,
         {"tasks": REPORTED_TASKS},

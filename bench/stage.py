@@ -20,7 +20,7 @@ import psutil
 from bench import pgbench
 from tests.servers.databases import create_template, execute
 from tests.servers.postgres import PostgresServer
-from tests.servers.processes import free_port, spawn, stop_process, wait_until
+from tests.servers.processes import family, free_port, spawn, stop_process, wait_until
 from tests.servers.rabbitmq import RabbitNode
 
 DURABLE = {
@@ -50,6 +50,8 @@ flows:
       required: [text]
 """
 ENTRYPOINT = "bench-first"
+CONNECTIONS = 64
+"""Of callers and of pgbench alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,7 @@ class Stage:
         }
         log_path = self.folder / f"{mode}-{port}.log"
         with log_path.open("wb") as log:
-            process = spawn([sys.executable, "-m", "bench.serve"], env=environment, stdout=log, stderr=log)
+            process = spawn([sys.executable, "-m", "asya_cli", "serve"], env=environment, stdout=log, stderr=log)
         gateway = GatewayProcess(process, port, mode)
         try:
             wait_until(lambda: _ready(gateway), 30, f"the {mode} process was not ready", log_path)
@@ -170,15 +172,28 @@ class Stage:
         for line in lines[:5]:
             self.say(f"  gateway said: {line[:200]}")
 
-    def interleaved(self, subject: Callable[[], float], peer: Callable[[], float]) -> tuple[list[float], list[float]]:
-        """Runs in turn, subject and peer, as often as the effort says."""
-        mine: list[float] = []
-        others: list[float] = []
+    def interleaved(self, *sides: Callable[[], float]) -> list[list[float]]:
+        """Runs of each side in turn (A B A B …), as often as the effort says; a list of rates for each side."""
+        found: list[list[float]] = [[] for _ in sides]
         for number in range(1, self.effort.rounds + 1):
-            mine.append(subject())
-            others.append(peer())
-            self.say(f"  round {number}: {mine[-1]:,.0f} beside {others[-1]:,.0f}")
-        return mine, others
+            for rates, side in zip(found, sides, strict=True):
+                rates.append(side())
+            self.say(f"  round {number}: {' beside '.join(f'{rates[-1]:,.0f}' for rates in found)}")
+        return found
+
+    def servers_cpu(self) -> float:
+        """CPU seconds that the servers which run have used so far, those of ended backends among them."""
+        started = [self.__dict__[name] for name in ("postgres", "rabbitmq") if name in self.__dict__]
+        return sum(_cpu_of_family(server.pid) for server in started)
+
+
+def _cpu_of_family(pid: int) -> float:
+    total = 0.0
+    for process in family(pid):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            total += times.user + times.system + times.children_user + times.children_system
+    return total
 
 
 def _ready(gateway: GatewayProcess) -> bool:

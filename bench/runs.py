@@ -1,0 +1,84 @@
+"""What several runs of the gateway left behind, and the figure that they make beside their peer."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from bench.figures import Figure, Target, median, paired_ratio
+from bench.load import Outcome
+from bench.stage import GatewayProcess, Stage
+
+TARGET = Target(0.8)
+
+
+@dataclass(slots=True)
+class Watched:
+    """The outcome of a load, set inside `Runs.watching`."""
+
+    outcome: Outcome = field(default_factory=Outcome)
+
+
+@dataclass(slots=True)
+class Runs:
+    """Latencies in ms and CPU in microseconds a request, one value for each run."""
+
+    p50: list[float] = field(default_factory=list)
+    p99: list[float] = field(default_factory=list)
+    gateway_cpu: list[float] = field(default_factory=list)
+    servers_cpu: list[float] = field(default_factory=list)
+    load_cpu: list[float] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    @contextlib.contextmanager
+    def watching(self, stage: Stage, gateway: GatewayProcess) -> Iterator[Watched]:
+        """Measure CPU around a load, whose outcome the block sets."""
+        watched = Watched()
+        gateway_before, servers_before = gateway.cpu_seconds, stage.servers_cpu()
+        yield watched
+        outcome = watched.outcome
+        requests = max(1, outcome.accepted)
+        self.gateway_cpu.append((gateway.cpu_seconds - gateway_before) / requests * 1e6)
+        self.servers_cpu.append((stage.servers_cpu() - servers_before) / requests * 1e6)
+        self.load_cpu.append(outcome.cpu_seconds / max(1, outcome.ok) * 1e6)
+        self.p50.append(outcome.p50_ms)
+        self.p99.append(outcome.p99_ms)
+        if outcome.problem:
+            self.problems.append(outcome.problem)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Latency and CPU, for whoever asks what limits the figure."""
+        return (
+            f"latency p50 {median(self.p50):.1f} ms, p99 {median(self.p99):.1f} ms; CPU a request: gateway "
+            f"{median(self.gateway_cpu):.0f} us, servers {median(self.servers_cpu):.0f} us, load generator "
+            f"{median(self.load_cpu):.0f} us",
+        )
+
+
+def compared(
+    name: str, runs: Runs, mine: Sequence[float], peer: str, others: Sequence[float], notes: Sequence[str] = ()
+) -> Figure:
+    """Requests a second beside a peer's, at least 0.8x of it."""
+    return Figure(
+        name=name,
+        value=median(mine),
+        unit="/s",
+        peer=peer,
+        peer_value=median(others),
+        ratio=paired_ratio(mine, others),
+        target=TARGET,
+        notes=(*runs.notes, *notes),
+        broken="; ".join(runs.problems),
+        details={"runs": list(mine), "peer_runs": list(others)},
+    )
+
+
+def written(
+    name: str, runs: Runs, mine: Sequence[float], transactions: Sequence[float], statements: Sequence[float]
+) -> Figure:
+    """Beside pgbench with the same rows in one transaction; what it does with one statement stands in the notes."""
+    note = (
+        f"{paired_ratio(mine, statements):.2f}x of pgbench's {median(statements):,.0f}/s with all rows in one "
+        f"statement, a single round trip"
+    )
+    return compared(name, runs, mine, "pgbench, same rows", transactions, [note])
