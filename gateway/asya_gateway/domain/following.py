@@ -26,11 +26,17 @@ async def follow(
     async with feed.subscribe(task_id, fly=fly) as subscription:
         snapshot = await take_snapshot(store, task_id, owner=owner, after=after)
         yield snapshot
-        if snapshot.task.status.terminal:
-            return
-        subscription.start(snapshot.task.last_seq)
-        async for item in _live(subscription, keepalive):
-            yield item
+        seen, ended = snapshot.reached(after), snapshot.task.status.terminal
+        async for update in _stored(store, snapshot.task, seen):
+            # Live events that were sent before the end come before it, here as below.
+            for event in await subscription.last_words() if update.status.terminal and not ended else ():
+                yield event
+            yield update
+            seen, ended = update.seq, ended or update.status.terminal
+        if not ended:
+            subscription.start(seen)
+            async for item in _live(subscription, keepalive):
+                yield item
 
 
 async def take_snapshot(store: TaskStore, task_id: str, *, owner: str | None, after: int) -> Snapshot:
@@ -62,6 +68,20 @@ def final_update_of(task: Task) -> TaskUpdate:
         detail=detail,
         result=task.result,
     )
+
+
+async def _stored(store: TaskStore, task: Task, seen: int) -> AsyncGenerator[TaskUpdate]:
+    """What the log holds beyond the snapshot's page, read as fast as the reader takes it: nobody's memory holds
+    a whole log. Of a finished task whose log is being retired the last entry comes from the row."""
+    while seen < task.last_seq:
+        page = await store.updates(task.id, seen)
+        for update in page:
+            yield update
+            seen = update.seq
+        if not page:
+            if task.status.terminal:
+                yield final_update_of(task)
+            return
 
 
 async def _live(subscription: Subscription, keepalive: float) -> AsyncGenerator[TaskUpdate | FlyEvent | None]:
