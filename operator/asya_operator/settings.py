@@ -1,5 +1,6 @@
 """Every setting of the operator: its variable, its default, and why. Read once at the start, passed down."""
 
+import os
 import socket
 from typing import Any, Literal
 
@@ -17,7 +18,9 @@ class OperatorSettings(BaseSettings):
     namespace: str = Field("default", min_length=1, description="The one namespace that this operator serves.")
     mesh_url: str = Field("http://asya-gateway-mesh:8080", description="Base URL of the mesh Service to push to.")
     pod_name: str = Field(
-        default_factory=socket.gethostname, min_length=1, description="Holder of the lease; unique per process."
+        default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}",
+        min_length=1,
+        description="Holder of the lease, unique among processes; a Deployment sets it from metadata.name.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     operator_bind: str = Field("0.0.0.0", description="Address of probes and metrics.")  # noqa: S104  (pods are reached from outside themselves)

@@ -12,6 +12,7 @@ from pydantic_core import PydanticUndefined
 
 from asya_actor.settings import CrewSettings, WorkerSettings
 from asya_gateway.settings import UNHONOURED, Settings
+from asya_operator.settings import OperatorSettings
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "settings.md").read_text()
@@ -55,6 +56,7 @@ SECTIONS: dict[str, tuple[type[BaseModel], set[str]]] = {
     "Worker and crew": (WorkerSettings, set(COMMON)),
     "Worker": (WorkerSettings, set(WorkerSettings.model_fields) - COMMON),
     "Crew": (CrewSettings, set(CrewSettings.model_fields) - COMMON),
+    "Operator": (OperatorSettings, set(OperatorSettings.model_fields)),
 }
 ROWS = [(heading, f"ASYA_{name.upper()}") for heading, (_, names) in SECTIONS.items() for name in sorted(names)]
 

@@ -90,3 +90,11 @@ def network(control_plane: ControlPlane) -> Iterator[Network]:
     way = Network(control_plane.port)
     yield way
     way.close()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Processes start, leases run out, servers restart: these tests wait longer than others on a busy machine."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(240))

@@ -54,6 +54,7 @@ class Actors:
         self._busy: set[str] = set()
         self._again: set[str] = set()
         self._backoffs: dict[str, Backoff] = {}
+        self._timers: dict[str, asyncio.TimerHandle] = {}
         self._applied: dict[str, str] = {}
         self._declared: set[tuple[str, bool]] = set()
         self._known: dict[str, str] = {}
@@ -64,14 +65,21 @@ class Actors:
         if name == "":  # our own write, which flows are told of and actors know already
             return
         if kind is Kind.ACTORS:
-            names = self._known.keys() | self._sources.views[kind].objects.keys() if name is None else {name}
+            everyone = self._known.keys() | self._sources.views[kind].objects.keys()
+            names = set(everyone) if name is None else {name}
         elif kind is Kind.DEPLOYMENTS:
-            owners = {actor_name(body): key for key, body in self._sources.views[Kind.ACTORS].objects.items()}
-            names = set(owners.values()) if name is None else {owners[name]} if name in owners else set()
+            names = self._running(name)
         else:
             return
         for each in names:
             self.look_at(each)
+
+    def _running(self, deployment: str | None) -> set[str]:
+        """The AsyncActors that run this Deployment (None: any)."""
+        actors = self._sources.views[Kind.ACTORS]
+        if deployment is not None and (namesake := actors.get(deployment)) and actor_name(namesake) == deployment:
+            return {deployment}
+        return {key for key, body in actors.objects.items() if deployment in (None, actor_name(body))}
 
     def look_at(self, name: str) -> None:
         """Reconcile this AsyncActor soon."""
@@ -139,7 +147,10 @@ class Actors:
                 self._later(name, max(LOOK_AGAIN, backoff.failed()))
 
     def _later(self, name: str, delay: float) -> None:
-        asyncio.get_running_loop().call_later(delay, self.look_at, name)
+        """Look again after so long. One timer a name: what brought us here may have been something else."""
+        if (known := self._timers.pop(name, None)) is not None:
+            known.cancel()
+        self._timers[name] = asyncio.get_running_loop().call_later(delay, self.look_at, name)
 
     async def _reconcile(self, name: str) -> bool:
         """Whether there is nothing to come back for."""

@@ -123,7 +123,9 @@ class _Court:
 
     def configmap(self, text: FlowsText, *, present: bool) -> ConfigMapPart:
         flows, problems = [], [Problem.of(mistake) for mistake in text.problems]
-        self.entries += [EntryVerdict(_mistaken(mistake), mistake.source, mistake.line) for mistake in text.problems]
+        for mistake in text.problems:
+            verdict = _unreadable(mistake) if mistake.source in text.unreadable else _mistaken(mistake)
+            self.entries.append(EntryVerdict(verdict, mistake.source, mistake.line))
         for found in text.flows:
             verdict = self._judge(found.flow, f"ConfigMap {FLOWS_CONFIGMAP}, {_place(found)}")
             self.entries.append(EntryVerdict(verdict, found.source, found.line))
@@ -185,6 +187,13 @@ def _mistaken(mistake: FlowMistake) -> Verdict:
         accepted = Condition("Accepted", State.FALSE, "NameConflict", mistake.reason)
         return Verdict(mistake.name, accepted, verdict.resolved)
     return verdict
+
+
+def _unreadable(mistake: FlowMistake) -> Verdict:
+    """A key that is no YAML at all, half-written perhaps: gateways keep what it said before."""
+    verdict = _invalid(mistake.name, mistake.reason)
+    message = f"{mistake.reason}; what this key said before stays in force"
+    return Verdict(mistake.name, Condition("Accepted", State.FALSE, "Unreadable", message), verdict.resolved)
 
 
 def _problem(verdict: Verdict, source: str, line: int | None) -> Problem:

@@ -60,6 +60,15 @@ def test_an_invalid_entry_takes_no_name_from_a_valid_flow() -> None:
     assert [item.verdict.accepted.reason for item in found.entries] == ["Invalid"]
 
 
+def test_a_key_that_is_no_yaml_says_that_its_former_flows_stay() -> None:
+    found = outcome({"flows.yaml": "flows: [\n", "more.yaml": "name: fine\nentrypoint: a\nmcp: {}\n"})
+    assert set(found.served) == {"fine"}
+    assert found.document.configmap.unreadable == ["flows.yaml"]
+    accepted = next(item.verdict.accepted for item in found.entries if item.source == "flows.yaml")
+    assert accepted.reason == "Unreadable"
+    assert "stays in force" in accepted.message
+
+
 def test_a_schema_that_does_not_compile_is_named_by_its_field() -> None:
     found = outcome(None, flow("one", mcp={"inputSchema": {"type": "object", "properties": {"x": {"type": 7}}}}))
     verdict = found.resources["one"]
