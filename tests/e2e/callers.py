@@ -43,9 +43,7 @@ class Callers:
         headers = {} if wait is None else {"Prefer": f"wait={wait:g}"}
         timeout = aiohttp.ClientTimeout(total=(wait or 0) + 30)
         body = {"name": flow, "arguments": arguments}
-        async with self.session.post(
-            f"{self.url}/tools/call", json=body, headers=headers, timeout=timeout
-        ) as response:
+        async with self.session.post(f"{self.url}/tools/call", json=body, headers=headers, timeout=timeout) as response:
             text = await response.text()
             if response.status == 503 and "Retry-After" not in response.headers:
                 self.without_retry_after += 1

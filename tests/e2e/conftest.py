@@ -76,5 +76,3 @@ async def work(cluster: Cluster) -> AsyncIterator[str]:
     await cluster.programmed("work")
     yield "work"
     cluster.delete("flow", "work")
-
-
