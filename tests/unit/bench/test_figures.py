@@ -1,11 +1,15 @@
 """The benchmark's own arithmetic."""
 
+import json
 import math
+from pathlib import Path
 
 import pytest
 
+from bench.__main__ import main
 from bench.figures import Figure, Target, growth, median, paired_ratio, percentile
 from bench.leaks import SAMPLES, sample
+from bench.registry import BENCHMARKS
 from bench.table import amount, as_json, render
 
 
@@ -97,3 +101,26 @@ def test_memory_is_sampled_after_each_step_with_the_first_as_warm_up(monkeypatch
 def test_memory_over_refused_calls_does_not_count(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("bench.leaks.time.sleep", lambda _: None)
     assert sample(lambda count: count - 1, lambda: 0, 50)[1] == "1 of 50 calls were refused"
+
+
+def test_an_unknown_benchmark_is_refused_with_those_that_exist(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as end:
+        main(["burst", "warp"])
+    assert end.value.code == 2
+    assert "no benchmark warp; there are burst, " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("options", "status"), [([], 1), (["--quick"], 0)])
+def test_a_missed_target_fails_unless_the_run_only_reports(
+    options: list[str],
+    status: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    missed = Figure("a", 1.0, "/s", peer="b", peer_value=2.0, ratio=0.5, target=Target(0.8))
+    monkeypatch.setitem(BENCHMARKS, "burst", lambda _stage: [missed])
+    monkeypatch.setattr("bench.__main__.machine", dict)
+    assert main(["burst", *options, "--json", str(tmp_path / "figures.json")]) == status
+    assert "MISSED" in capsys.readouterr().out
+    assert json.loads((tmp_path / "figures.json").read_text())["figures"][0]["name"] == "a"
