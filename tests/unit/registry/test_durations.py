@@ -11,7 +11,7 @@ from asya_crds.durations import parse_duration
     ids=lambda value: type(value).__name__,
 )
 def test_an_absurd_duration_is_refused_in_few_words(value: object) -> None:
-    with pytest.raises(ValueError, match="^expected a duration") as refusal:
+    with pytest.raises(ValueError, match=r"^expected a duration") as refusal:
         parse_duration(value)
     assert len(str(refusal.value)) < 200
 
