@@ -69,7 +69,7 @@ async def _leave_unread(request: web.Request, response: web.StreamResponse) -> N
     await response.write_eof()
     if request.transport is not None:
         # What comes now is dropped as it is.
-        request.transport.resume_reading()  # type: ignore[attr-defined] # every transport of a server has it
+        request.transport.resume_reading()
         await asyncio.sleep(LINGER_SECONDS)
 
 
