@@ -103,7 +103,9 @@ async def _work(
     statuses = StatusWriter(cluster, sources, wrote=metrics.wrote)
     pace = Pace(settings.push_quiet, settings.push_longest, heartbeat=settings.push_heartbeat)
     publisher = Publisher(sources, mesh, statuses, metrics, settings.pod_name, lambda: election.leads, pace)
-    watch = Watch(settings.namespace, lambda: _login(rest), sources.event, deployments=settings.run_actors)
+    watch = Watch(
+        settings.namespace, settings.pod_name, lambda: _login(rest), sources.event, deployments=settings.run_actors
+    )
     missing = set(sources.missing)
 
     def kinds_changed(kind: Kind, name: str | None) -> None:

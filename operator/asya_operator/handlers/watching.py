@@ -34,8 +34,10 @@ class EndlessBackoffs:
 class Watch:
     """Kopf's watches over one namespace. Events arrive on the loop that made this object."""
 
-    def __init__(self, namespace: str, login: Login, listener: Listener, *, deployments: bool) -> None:
+    def __init__(self, namespace: str, identity: str, login: Login, listener: Listener, *, deployments: bool) -> None:
         self._namespace, self._login, self._listener = namespace, login, listener
+        # Kopf would make one from the user's name, and in a container the user's number has none.
+        self._identity: Any = identity
         self._deployments = deployments
         self._loop = asyncio.get_running_loop()
         self._stop: threading.Event | None = None
@@ -65,6 +67,7 @@ class Watch:
                     registry=self._registry(),
                     settings=self._settings(),
                     namespaces=[self._namespace],
+                    identity=self._identity,
                     standalone=True,
                     stop_flag=self._stop,
                     loop=asyncio.new_event_loop(),
