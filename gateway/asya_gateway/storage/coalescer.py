@@ -35,7 +35,6 @@ class _Waiting(Generic[Item, Reply]):
     item: Item
     key: Hashable
     size: int
-    since: float
     reply: asyncio.Future[Reply] = field(repr=False)
 
 
@@ -91,9 +90,8 @@ class Coalescer(Generic[Item, Reply]):
             raise Unavailable("shutting down")
         if len(self._waiting) >= limits.waiting_rows or self._waiting_bytes + size > limits.waiting_bytes:
             raise Overloaded("too many writes are waiting")
-        loop = asyncio.get_running_loop()
-        reply: asyncio.Future[Reply] = loop.create_future()
-        waiting = _Waiting(item, self._key(item), size, loop.time(), reply)
+        reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        waiting = _Waiting(item, self._key(item), size, reply)
         self._waiting.append(waiting)
         self._waiting_bytes += size
         self._start_flush()
@@ -160,7 +158,7 @@ class Coalescer(Generic[Item, Reply]):
         except Unavailable as error:
             for entry in batch:
                 _fail(entry, error)
-            self._give_up_overdue(error)
+            self._give_up_waiting(error)
             return error
         except Exception as error:  # noqa: BLE001 # whatever the server answered belongs to one of the rows
             return await self._write_singly(batch, error)
@@ -169,18 +167,12 @@ class Coalescer(Generic[Item, Reply]):
                 entry.reply.set_result(reply)
         return None
 
-    def _give_up_overdue(self, error: Unavailable) -> None:
-        """While the database is away a write waits no longer in the queue than on its way: thousands of them,
-        tried batch after batch, would otherwise be told minutes later."""
-        overdue = asyncio.get_running_loop().time() - self._limits.patience
-        kept: deque[_Waiting[Item, Reply]] = deque()
-        for entry in self._waiting:
-            if entry.since > overdue:
-                kept.append(entry)
-            else:
-                self._waiting_bytes -= entry.size
-                _fail(entry, error)
-        self._waiting = kept
+    def _give_up_waiting(self, error: Unavailable) -> None:
+        """The database was away for the whole patience of a batch, so it is away for whoever waits behind it:
+        thousands, tried batch after batch, would otherwise be told minutes later."""
+        waiting, self._waiting, self._waiting_bytes = self._waiting, deque(), 0
+        for entry in waiting:
+            _fail(entry, error)
 
     async def _write_singly(self, batch: list[_Waiting[Item, Reply]], error: Exception) -> Unavailable | None:
         """The server refused the batch, so nothing of it was written: find out which row it refused."""
