@@ -4,6 +4,7 @@ It shares the machine's cores with what it measures, so it parses no more of an 
 status, Content-Length. `python -m bench.load` reads a Plan as JSON from standard input and prints the Outcome.
 """
 
+import contextlib
 import json
 import re
 import select
@@ -87,39 +88,48 @@ class Generator:
 
     def run(self) -> Outcome:
         """Send, count, and return what came back."""
+        with contextlib.ExitStack() as stack:
+            connections = [_Connection(self._plan.port) for _ in range(self._plan.connections)]
+            for connection in connections:
+                stack.callback(connection.socket.close)
+            poll = select.epoll()
+            stack.callback(poll.close)
+            return self._exchange({each.socket.fileno(): each for each in connections}, poll)
+
+    def _exchange(self, connections: dict[int, _Connection], poll: select.epoll) -> Outcome:
         plan = self._plan
-        poll = select.epoll()
-        connections = {each.socket.fileno(): each for each in (_Connection(plan.port) for _ in range(plan.connections))}
         for number in connections:
             poll.register(number, select.EPOLLIN)
         idle = list(connections.values())
-        begin = time.monotonic_ns()
+        begin = now = time.monotonic_ns()
         counted_from = begin + int(plan.warm_up * 1e9)
         end = counted_from + int(plan.seconds * 1e9)
-        cpu = 0.0
-        counting, finished = False, False
-        now = begin
+        cpu, counting, finished = 0.0, False, False
         while not finished or len(idle) < len(connections):
             if not counting and now >= counted_from:
                 counting, cpu, counted_from = True, time.process_time(), now
                 self._latencies.clear()
-            finished = finished or now >= end or bool(plan.total and self._next >= plan.total)
-            while idle and not finished and self._due(now, begin):
+            finished = finished or now >= end
+            while idle and not (finished or self._all_sent) and self._due(now, begin):
                 self._send(idle.pop())
-                if plan.total and self._next >= plan.total:
-                    break
             for number, _ in poll.poll(self._patience(now, begin, bool(idle))):
                 connection = connections[number]
-                if self._receive(connection):
-                    if finished or (plan.rate and not self._due(time.monotonic_ns(), begin)):
-                        idle.append(connection)
-                    else:
-                        self._send(connection)
+                if not self._receive(connection):
+                    continue
+                if finished or self._all_sent or not self._due(time.monotonic_ns(), begin):
+                    idle.append(connection)
+                else:
+                    self._send(connection)
             now = time.monotonic_ns()
+            finished = finished or self._all_sent
             if now > end + 30_000_000_000:
                 self._statuses["no answer"] += len(connections) - len(idle)
                 break
         return self._outcome(min(now, end) - counted_from, time.process_time() - cpu)
+
+    @property
+    def _all_sent(self) -> bool:
+        return bool(self._plan.total) and self._next >= self._plan.total
 
     def _due(self, now: int, begin: int) -> bool:
         return not self._plan.rate or self._next <= (now - begin) / 1e9 * self._plan.rate

@@ -18,10 +18,11 @@ def parse_duration(value: Any) -> float:
     """
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ValueError("expected a duration such as 10s, 5m, 1h30m, or a number of seconds")
-    seconds = _parse_text(value.strip()) if isinstance(value, str) else float(value)
+    # Compared before it is converted: an integer may be too large for a float.
+    seconds = _parse_text(value.strip()) if isinstance(value, str) else value
     if not 0 <= seconds <= _LONGEST:
-        raise ValueError(f"expected a duration between 0 and {_LONGEST:.0f} seconds, got {value!r}")
-    return seconds
+        raise ValueError(f"expected a duration between 0 and {_LONGEST:.0f} seconds, got {_quoted(value)}")
+    return float(seconds)
 
 
 def _parse_text(text: str) -> float:
@@ -31,8 +32,16 @@ def _parse_text(text: str) -> float:
         pass
     parts = _PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise ValueError(f"expected a duration such as 10s, 5m, 1h30m, got {text!r}")
+        raise ValueError(f"expected a duration such as 10s, 5m, 1h30m, got {_quoted(text)}")
     return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+
+
+def _quoted(value: str | int | float) -> str:
+    """What was given, cut: it may be of any length."""
+    if isinstance(value, int) and value.bit_length() > 64:
+        return "an integer beyond 64 bits"
+    text = repr(value)
+    return text if len(text) <= 40 else text[:39] + "…"
 
 
 Duration = Annotated[float, BeforeValidator(parse_duration)]

@@ -165,9 +165,10 @@ def format_time(moment: datetime) -> str:
 
 
 def parse_time(text: str) -> datetime | None:
-    """A moment from RFC 3339 text; None where it is no time. A time without zone counts as UTC."""
+    """A moment from RFC 3339 text, in UTC; None where it is no time. A time without zone counts as UTC."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        # Overflow: the zone's offset leads out of the years 1 to 9999.
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -67,4 +67,7 @@ def check_id(value: object, *, longest: int = MAX_ID_LENGTH) -> str:
         raise ValueError(f"expected 1 to {longest} characters")
     if not _ID.fullmatch(value):
         raise ValueError("expected printable characters only (no control characters, no lone surrogates)")
+    if value in (".", ".."):
+        # Clients resolve these in a path before they send it (RFC 3986, section 5.2.4): no URL can name them.
+        raise ValueError("expected more than dots")
     return value

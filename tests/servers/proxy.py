@@ -1,7 +1,8 @@
-"""A TCP proxy that can cut, refuse and stall: the network's failures, one at a time."""
+"""A TCP proxy that can cut, refuse, stall and lose an answer: the network's failures, one at a time."""
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 from urllib.parse import urlsplit, urlunsplit
 
 
@@ -16,6 +17,8 @@ class TcpProxy:
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._refusing = False
+        self._marker: bytes | None = None
+        self.lost = 0
         self.port = 0
 
     @classmethod
@@ -57,6 +60,10 @@ class TcpProxy:
         """Let the bytes through again."""
         self._flowing.set()
 
+    def lose_answer_to(self, marker: bytes) -> None:
+        """Let the next request with these bytes through, and abort its connection when the answer comes back."""
+        self._marker = marker
+
     async def close(self) -> None:
         """Stop listening and abort every connection."""
         if self._server is not None:
@@ -81,9 +88,10 @@ class TcpProxy:
         both = {writer, server_writer}
         self._links |= both
         try:
+            losing = asyncio.Event()
             ways = [
-                asyncio.create_task(self._copy(reader, server_writer)),
-                asyncio.create_task(self._copy(server_reader, writer)),
+                asyncio.create_task(self._copy_requests(reader, server_writer, losing)),
+                asyncio.create_task(self._copy_answers(server_reader, writer, losing)),
             ]
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
             for way in ways:
@@ -94,9 +102,32 @@ class TcpProxy:
                 end.transport.abort()
             self._links -= both
 
-    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _copy_requests(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, losing: asyncio.Event
+    ) -> None:
+        async for data in self._chunks(reader):
+            if self._marker is not None and self._marker in data:
+                self._marker = None
+                losing.set()
+            await _pass_on(data, writer)
+
+    async def _copy_answers(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, losing: asyncio.Event
+    ) -> None:
+        async for data in self._chunks(reader):
+            if losing.is_set():
+                self.lost += 1
+                return
+            await _pass_on(data, writer)
+
+    async def _chunks(self, reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
                 await self._flowing.wait()
-                writer.write(data)
-                await writer.drain()
+                yield data
+
+
+async def _pass_on(data: bytes, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        writer.write(data)
+        await writer.drain()

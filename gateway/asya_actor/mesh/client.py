@@ -32,6 +32,15 @@ _LATER = {
     HTTPStatus.TOO_MANY_REQUESTS,
 }
 
+_NOT_MESH = {
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.METHOD_NOT_ALLOWED,
+    HTTPStatus.MISDIRECTED_REQUEST,
+}
+"""What says nothing of a report: who answers so is not mesh but something before it (a proxy, a policy, a Host that
+is not allowed). Once that is mended the report is still wanted, and a result that was dropped would be lost."""
+
 
 class MeshUnavailable(Exception):
     """Mesh could not take the request now; raised only by what is asked once. `retry_after` in seconds."""
@@ -92,7 +101,7 @@ class MeshClient:
 
     async def announce(self, base: str, body: Mapping[str, Any]) -> None:
         """POST /mesh: a fan-out's child. Raises MeshRefused."""
-        await self._until_taken(base, "/mesh", body, str(body["id"]))
+        await self._until_taken(base, "/mesh", body, str(body["id"]), by_mesh=False)
 
     async def fly(self, base: str, task_id: str, body: bytes, wait: float) -> None:
         """POST /mesh/{id}/fly, once. Raises MeshUnavailable, MeshRefused."""
@@ -107,18 +116,23 @@ class MeshClient:
             return refusal.status != HTTPStatus.GONE
         return True
 
-    async def _until_taken(self, base: str, path: str, body: Mapping[str, Any], task_id: str) -> dict[str, Any]:
+    async def _until_taken(
+        self, base: str, path: str, body: Mapping[str, Any], task_id: str, *, by_mesh: bool = True
+    ) -> dict[str, Any]:
+        """`by_mesh`: an answer that mesh would never give counts as none."""
         data = jsontext.dumps(body).encode()
         pause, tries = FIRST_PAUSE, 0
         while True:
             try:
                 text = await self._once("POST", base + path, data, total=self._timeouts.total)
-            except MeshUnavailable as error:
+            except (MeshUnavailable, MeshRefused) as error:
+                if isinstance(error, MeshRefused) and not (by_mesh and error.status in _NOT_MESH):
+                    raise
                 tries += 1
                 REPORT_RETRIES.inc()
                 level = logging.WARNING if tries in (1, 5) or tries % 50 == 0 else logging.DEBUG
                 log.log(level, "mesh cannot take %s of %s now (%s), trying again", path, task_id, error)
-                wait = max(error.retry_after, pause * random.uniform(0.5, 1.0))  # noqa: S311 # not a secret
+                wait = max(getattr(error, "retry_after", 0.0), pause * random.uniform(0.5, 1.0))  # noqa: S311 # not a secret
                 await asyncio.sleep(wait)
                 pause = min(pause * 2, LONGEST_PAUSE)
             else:

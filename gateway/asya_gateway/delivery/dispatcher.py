@@ -92,8 +92,18 @@ class Dispatcher:
             self._publishing += 1
             try:
                 await self._publish(batch)
+            except asyncio.CancelledError:
+                # A transport's own cancelled future is no order to end: with the last publisher gone, envelopes
+                # would wait for ever and nobody would say so.
+                if (current := asyncio.current_task()) is not None and current.cancelling():
+                    raise
+                log.warning("publishing was cut off, its envelopes go out when their lease has run out")
+            except Exception:
+                log.exception("a batch of envelopes goes out when its lease has run out")
             finally:
                 self._publishing -= 1
+                if not self._publishing and not self._handed:
+                    self._idle.set()
 
     def _take(self) -> list[OutboxEntry]:
         """The next envelopes whose lease leaves time to publish them."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from asya_crds.flow import Flow
+from asya_crds.naming import MAX_ID_LENGTH
 from asya_gateway.domain.errors import FlowNotFound, Violation
 
 ArgumentCheck = Callable[[Any], Sequence[Violation]]
@@ -73,7 +74,7 @@ class FlowRegistry:
         """A flow exposed as MCP tool (and over REST); raises FlowNotFound."""
         served = self._table.flows.get(name)
         if served is None or served.flow.mcp is None:
-            raise FlowNotFound(f"Unknown tool: {name}", field="name")
+            raise FlowNotFound(f"Unknown tool: {name[:MAX_ID_LENGTH]}", field="name")
         return served
 
     def skill(self, name: str) -> ServedFlow:

@@ -30,9 +30,18 @@ async def follow_groups(
     async with feed.subscribe(task_id, fly=fly) as subscription:
         snapshot = await take_snapshot(store, task_id, owner=owner, after=after)
         yield snapshot
-        if snapshot.task.status.terminal:
+        seen, ended = snapshot.reached(after), snapshot.task.status.terminal
+        async for page in _stored(store, snapshot.task, seen):
+            seen = page[-1].seq
+            if ended or not _ends(page[-1]):
+                yield page
+                continue
+            # Live events that were sent before the end come before it, here as below.
+            yield [*page[:-1], *await subscription.last_words(), page[-1]]
             return
-        subscription.start(snapshot.task.last_seq)
+        if ended:
+            return
+        subscription.start(seen)
         while True:
             items = await subscription.next(keepalive)
             end = next((index for index, item in enumerate(items) if _ends(item)), None)
@@ -106,3 +115,16 @@ def final_update_of(task: Task) -> TaskUpdate:
         detail=detail,
         result=task.result,
     )
+
+
+async def _stored(store: TaskStore, task: Task, seen: int) -> AsyncGenerator[Sequence[TaskUpdate]]:
+    """What the log holds beyond the snapshot's page, page by page, read as fast as the reader takes it: nobody's
+    memory holds a whole log. Of a finished task whose log is being retired the last entry comes from the row."""
+    while seen < task.last_seq:
+        page = await store.updates(task.id, seen)
+        if not page:
+            if task.status.terminal:
+                yield [final_update_of(task)]
+            return
+        yield page
+        seen = page[-1].seq

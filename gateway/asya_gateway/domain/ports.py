@@ -96,7 +96,10 @@ class TaskStore(Protocol):
         """The task with payload, result, error and open pause; `owner` None asks without an owner check."""
 
     async def snapshot(self, task_id: str, after: int, *, owner: str | None) -> Snapshot | None:
-        """The task and its updates beyond seq `after`, read in one statement."""
+        """The task and its first updates beyond seq `after`, read in one statement; a page where there are many."""
+
+    async def updates(self, task_id: str, after: int) -> Sequence[TaskUpdate]:
+        """The next page of a task's updates beyond seq `after`; empty at the log's end."""
 
     async def list(self, query: TaskFilter) -> list[Task]:
         """Tasks without their bodies, newest first."""

@@ -91,10 +91,14 @@ class FlyEvent:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Where a follower begins: the task, and the updates that it has not seen."""
+    """Where a follower begins: the task, and the updates that it has not seen, or the first page of many."""
 
     task: Task
     updates: tuple[TaskUpdate, ...]
+
+    def reached(self, after: int) -> int:
+        """The seq of the last update here, for a follower that had seen those up to `after`."""
+        return self.updates[-1].seq if self.updates else min(after, self.task.last_seq)
 
 
 @dataclass(frozen=True, slots=True)

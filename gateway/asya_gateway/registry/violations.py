@@ -44,6 +44,13 @@ class Search:
             value = _encodable(value)
             if self._root.is_valid(value):
                 return ()
+        try:
+            return self._violations(value)
+        except UnicodeEncodeError:
+            # The validator takes lone surrogates in strings, its errors do not.
+            return self._violations(_encodable(value)) or (Violation("", "does not match the schema"),)
+
+    def _violations(self, value: Any) -> Sequence[Violation]:
         return tuple(islice(self._search(self._root, self._schema, (), value, ()), MAX_VIOLATIONS))
 
     def _search(
@@ -119,7 +126,9 @@ def _places(value: Any, limit: int) -> int:
 
 
 def _encodable(value: Any) -> Any:
-    """The value with lone surrogates in its keys replaced, which the library cannot take."""
+    """The value with its lone surrogates replaced, which the library cannot take."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, dict):
-        return {key.encode("utf-8", "replace").decode(): _encodable(child) for key, child in value.items()}
+        return {_encodable(key): _encodable(child) for key, child in value.items()}
     return [_encodable(child) for child in value] if isinstance(value, list) else value

@@ -21,6 +21,10 @@ PROBE_EVERY = 5.0
 """Seconds between two probes of the listening connection. A listener that stopped reading lets the queue of the
 whole server fill up, so a connection that does not answer is replaced."""
 
+RING_APART = 0.005
+"""Seconds between two rings: a quiet bell rings at once, a busy one for more updates at a time, since each ring
+costs this server a statement and every listener a read of the log."""
+
 _TROUBLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 Callback = Callable[[str], None]
@@ -195,6 +199,7 @@ class Bell:
                 )
             except Exception as error:  # noqa: BLE001 # whatever it is, the polls bring the news
                 log.warning("bell: cannot ring: %s", error)
+            await asyncio.sleep(RING_APART)
 
 
 def _packed(ids: Iterable[str]) -> list[str]:

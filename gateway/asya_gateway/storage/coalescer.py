@@ -70,6 +70,7 @@ class Coalescer(Generic[Item, Reply]):
         self._waiting_bytes = 0
         self._on_the_way: set[Hashable] = set()
         self._flushes: set[asyncio.Task[None]] = set()
+        self._flushing = 0
         self._closed = False
 
     @property
@@ -104,8 +105,9 @@ class Coalescer(Generic[Item, Reply]):
             await asyncio.wait(self._flushes)
 
     def _start_flush(self) -> None:
-        if len(self._flushes) >= self._concurrency or not self._waiting:
+        if self._flushing >= self._concurrency or not self._waiting:
             return
+        self._flushing += 1
         # A flush serves many requests, so it must not log and trace in the name of the one that started it.
         task = asyncio.create_task(self._run(), name=f"flush {self.name}", context=Context())
         self._flushes.add(task)
@@ -113,12 +115,17 @@ class Coalescer(Generic[Item, Reply]):
 
     async def _run(self) -> None:
         # A turn of the loop lets requests that arrived together join one batch.
-        await asyncio.sleep(0)
-        while batch := self._take():
-            try:
-                await self._write(batch)
-            finally:
-                self._on_the_way.difference_update(entry.key for entry in batch)
+        try:
+            await asyncio.sleep(0)
+            while batch := self._take():
+                try:
+                    await self._write(batch)
+                finally:
+                    self._on_the_way.difference_update(entry.key for entry in batch)
+        finally:
+            # Counted here and not by the task's end, which others hear of a turn later: a write that came in
+            # between would find two flushes that take nothing more, and wait for the next write.
+            self._flushing -= 1
 
     def _take(self) -> list[_Waiting[Item, Reply]]:
         """The next batch in order of arrival; what shares a key with a write on its way waits, in its place."""
@@ -142,7 +149,8 @@ class Coalescer(Generic[Item, Reply]):
         self._waiting_bytes -= size
         return batch
 
-    async def _write(self, batch: list[_Waiting[Item, Reply]]) -> None:
+    async def _write(self, batch: list[_Waiting[Item, Reply]]) -> Unavailable | None:
+        """Write the batch and answer its waiters; returns what was wrong with the database, if it was away."""
         # After a lost connection nobody knows whether the commit happened; items are idempotent by key.
         items = [entry.item for entry in batch]
         try:
@@ -150,23 +158,37 @@ class Coalescer(Generic[Item, Reply]):
         except Unavailable as error:
             for entry in batch:
                 _fail(entry, error)
+            self._give_up_waiting(error)
+            return error
         except Exception as error:  # noqa: BLE001 # whatever the server answered belongs to one of the rows
-            await self._write_singly(batch, error)
-        else:
-            for entry, reply in zip(batch, replies, strict=True):
-                if not entry.reply.done():
-                    entry.reply.set_result(reply)
+            return await self._write_singly(batch, error)
+        for entry, reply in zip(batch, replies, strict=True):
+            if not entry.reply.done():
+                entry.reply.set_result(reply)
+        return None
 
-    async def _write_singly(self, batch: list[_Waiting[Item, Reply]], error: Exception) -> None:
+    def _give_up_waiting(self, error: Unavailable) -> None:
+        """The database was away for the whole patience of a batch, so it is away for whoever waits behind it:
+        thousands, tried batch after batch, would otherwise be told minutes later."""
+        waiting, self._waiting, self._waiting_bytes = self._waiting, deque(), 0
+        for entry in waiting:
+            _fail(entry, error)
+
+    async def _write_singly(self, batch: list[_Waiting[Item, Reply]], error: Exception) -> Unavailable | None:
         """The server refused the batch, so nothing of it was written: find out which row it refused."""
         if len(batch) == 1:
             busy = Unavailable("the database is busy")
             busy.__cause__ = error
             _fail(batch[0], busy if isinstance(error, SERVER_BUSY) else error)
-            return
+            return None
         log.warning("%s: a batch of %d was refused (%s), writing row by row", self.name, len(batch), error)
+        away: Unavailable | None = None
         for entry in batch:
-            await self._write([entry])
+            if away is None:
+                away = await self._write([entry])
+            else:
+                _fail(entry, away)
+        return away
 
 
 def _fail(entry: _Waiting[Item, Reply], error: Exception) -> None:

@@ -20,7 +20,8 @@ POLL_EVERY = 1.0
 UPDATES_KEPT = 1_000
 """Updates that wait for a slow reader; while so many wait no more are read for it: the log keeps them."""
 FLY_KEPT = 1_000
-"""Live events that wait for a slow reader; the oldest are dropped beyond it, since nothing keeps them."""
+FLY_KEPT_BYTES = 4 * 1024 * 1024
+"""Live events that wait for a slow reader; the oldest are dropped beyond either, since nothing keeps them."""
 
 
 class Follower:
@@ -34,6 +35,7 @@ class Follower:
         self._items: deque[TaskUpdate | FlyEvent] = deque()
         self._updates_waiting = 0
         self._fly_waiting = 0
+        self._fly_bytes = 0
         self._arrived = asyncio.Event()
 
     @property
@@ -57,14 +59,16 @@ class Follower:
         self._arrived.set()
 
     def take_fly(self, event: FlyEvent) -> None:
-        """Queue a live event, at the cost of the oldest one where too many wait."""
-        if self._fly_waiting >= FLY_KEPT:
+        """Queue a live event, at the cost of the oldest ones where too many wait."""
+        self._items.append(event)
+        self._fly_waiting += 1
+        self._fly_bytes += len(event.payload)
+        while self._fly_waiting > FLY_KEPT or (self._fly_bytes > FLY_KEPT_BYTES and self._fly_waiting > 1):
             oldest = next(item for item in self._items if isinstance(item, FlyEvent))
             self._items.remove(oldest)
             self._fly_waiting -= 1
+            self._fly_bytes -= len(oldest.payload)
             self._feed.fly_dropped += 1
-        self._items.append(event)
-        self._fly_waiting += 1
         self._arrived.set()
 
     async def next(self, wait: float) -> Sequence[TaskUpdate | FlyEvent]:
@@ -88,7 +92,7 @@ class Follower:
     def _drain(self) -> list[TaskUpdate | FlyEvent]:
         items = list(self._items)
         self._items.clear()
-        self._updates_waiting = self._fly_waiting = 0
+        self._updates_waiting = self._fly_waiting = self._fly_bytes = 0
         self._arrived.clear()
         return items
 
@@ -132,9 +136,9 @@ class LogFeed:
             self._unsubscribe = self._bell.subscribe(CHANNEL, self._rung)
         follower = Follower(self, task_id, fly)
         self._followers[task_id].add(follower)
-        if fly:
-            await self._fly.add_reader()
         try:
+            if fly:
+                await self._fly.add_reader()
             yield follower
         finally:
             self._leave(follower)
@@ -172,11 +176,17 @@ class LogFeed:
                 follower.take_fly(event)
 
     async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        next_poll = loop.time() + POLL_EVERY
         while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(POLL_EVERY):
+                async with asyncio.timeout_at(next_poll):
                     await self._wake.wait()
-            everything = self._all_dirty or not self._wake.is_set()
+            # By the clock and not by silence: where one task rings all the time, another's lost bell would
+            # never be noticed.
+            everything = self._all_dirty or loop.time() >= next_poll
+            if everything:
+                next_poll = loop.time() + POLL_EVERY
             self._wake.clear()
             dirty, self._dirty, self._all_dirty = self._dirty, set(), False
             try:

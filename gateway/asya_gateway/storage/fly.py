@@ -190,6 +190,7 @@ class FlyReceiver:
     def _deliver(self, text: str) -> None:
         for line in text.split("\n"):
             head, _, payload = line.partition("\t")
-            with contextlib.suppress(ValueError):
+            # What is left of a message whose beginning was lost may be any text, even JSON of another shape.
+            with contextlib.suppress(ValueError, TypeError):
                 task_id, name = json.loads(head)
                 self.deliver(FlyEvent(task_id, name, payload))

@@ -68,13 +68,22 @@ class Sweeper:
         self._finish = finish
 
     async def sweep(self) -> int:
-        """End overdue tasks and orphans; returns how many this call ended."""
+        """End overdue tasks and orphans, all there are; returns how many this call ended."""
+        ended = 0
+        while True:
+            found, applied = await self._sweep_chunk()
+            ended += applied
+            # Without progress the rest waits for the next turn: another process may be at work on the same ones.
+            if found < CHUNK or not applied:
+                return ended
+
+    async def _sweep_chunk(self) -> tuple[int, int]:
         overdue = await self._database.fetch(_OVERDUE, CHUNK)
         orphans = await self._database.fetch(_ORPHANS, CHUNK)
         reports = [_overdue_report(row["id"], row["age"]) for row in overdue]
         reports += [_orphan_report(row["id"], TaskStatus(row["status"])) for row in orphans]
         outcomes = await asyncio.gather(*(self._finish(report) for report in reports))
-        return sum(outcome is FinalOutcome.APPLIED for outcome in outcomes)
+        return len(reports), sum(outcome is FinalOutcome.APPLIED for outcome in outcomes)
 
 
 def _overdue_report(task_id: str, age: float) -> FinalReport:

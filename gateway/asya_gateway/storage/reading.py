@@ -1,7 +1,7 @@
 """Reads tasks: one with everything that hangs on it, a follower's snapshot, or a page of many."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from asya_crds.envelope import Route
@@ -33,14 +33,41 @@ SELECT {_COLUMNS}, {_BODIES},
 FROM tasks t WHERE {_MINE}
 """
 
+PAGE = 200
+"""Most updates that are read at once for one reader."""
+PAGE_BYTES = 4 * 1024 * 1024
+"""Bytes of their details beyond which a page ends, after at least one."""
+
+# One row whatever the log's length: joined row by row, every update would carry the payload with it.
 _SNAPSHOT = f"""
-SELECT {_COLUMNS}, {_BODIES},
-       u.seq AS u_seq, u.kind AS u_kind, u.status AS u_status, u.progress AS u_progress,
-       u.detail::text AS u_detail, u.at AS u_at
+SELECT {_COLUMNS}, {_BODIES}, u.*
 FROM tasks t
-LEFT JOIN task_updates u ON u.task_id = t.id AND u.seq > $3 AND u.seq <= t.last_seq
+CROSS JOIN LATERAL (
+    SELECT array_agg(seq ORDER BY seq) AS u_seq, array_agg(kind ORDER BY seq) AS u_kind,
+           array_agg(status ORDER BY seq) AS u_status, array_agg(progress ORDER BY seq) AS u_progress,
+           array_agg(detail ORDER BY seq) AS u_detail, array_agg(at ORDER BY seq) AS u_at
+    FROM ({{page}}) p
+) u
 WHERE {_MINE}
-ORDER BY u.seq
+"""
+
+_PAGE = f"""
+SELECT * FROM (
+    SELECT seq, kind, status, progress, detail, at, sum(octet_length(detail)) OVER (ORDER BY seq) AS bytes,
+           row_number() OVER (ORDER BY seq) AS number
+    FROM (
+        SELECT seq, kind, status, progress, detail::text AS detail, at FROM task_updates
+        WHERE task_id = {{task}} AND seq > {{after}} {{bound}} ORDER BY seq LIMIT {PAGE}
+    ) l
+) w WHERE number = 1 OR bytes <= {PAGE_BYTES}
+"""
+
+_FIRST_PAGE = _SNAPSHOT.format(page=_PAGE.format(task="t.id", after="$3", bound="AND seq <= t.last_seq"))
+
+_NEXT_PAGE = f"""
+SELECT p.*, CASE WHEN p.kind = 'final' THEN
+       (SELECT body::text FROM task_bodies b WHERE b.task_id = $1 AND b.kind = 'result') END AS result
+FROM ({_PAGE.format(task="$1", after="$2", bound="")}) p ORDER BY p.seq
 """
 
 _LIST = f"""
@@ -69,12 +96,17 @@ class TaskReader:
         return None if row is None else task_of(row)
 
     async def snapshot(self, task_id: str, after: int, *, owner: str | None) -> Snapshot | None:
-        """The task and its updates beyond `after`, read in one statement, hence of one moment."""
-        rows = await self._database.fetch(_SNAPSHOT, task_id, owner, after)
-        if not rows:
+        """The task and the first page of its updates beyond `after`, read in one statement, hence of one moment."""
+        row = await self._database.fetchrow(_FIRST_PAGE, task_id, owner, after)
+        if row is None:
             return None
-        task = task_of(rows[0])
-        return Snapshot(task, tuple(_snapshot_update(task, row) for row in rows if row["u_seq"] is not None))
+        task = task_of(row)
+        return Snapshot(task, tuple(_snapshot_updates(task, row)))
+
+    async def updates(self, task_id: str, after: int) -> Sequence[TaskUpdate]:
+        """The next page of updates beyond `after`."""
+        rows = await self._database.fetch(_NEXT_PAGE, task_id, after)
+        return [update_of(task_id, row, row["result"]) for row in rows]
 
     async def list(self, query: TaskFilter) -> list[Task]:
         """Tasks without bodies, newest first."""
@@ -128,8 +160,10 @@ def _pause(question: dict[str, Any]) -> Pause:
     return Pause(question["id"], question["prompt"], question["schema"], question["fields"], question.get("data"))
 
 
-def _snapshot_update(task: Task, row: Any) -> TaskUpdate:
-    return update_of(task.id, {key[2:]: row[key] for key in row.keys() if key.startswith("u_")}, task.result)  # noqa: SIM118
+def _snapshot_updates(task: Task, row: Any) -> Iterator[TaskUpdate]:
+    names = ("seq", "kind", "status", "progress", "detail", "at")
+    for values in zip(*(row[f"u_{name}"] or () for name in names), strict=True):
+        yield update_of(task.id, dict(zip(names, values, strict=True)), task.result)
 
 
 def update_of(task_id: str, row: Any, result: str | None) -> TaskUpdate:

@@ -18,7 +18,7 @@ from asya_gateway.domain.reports import (
     ProgressAnswer,
     ProgressReport,
 )
-from asya_gateway.domain.task import Snapshot, Task
+from asya_gateway.domain.task import Snapshot, Task, TaskUpdate
 from asya_gateway.storage.announcing import Announcing
 from asya_gateway.storage.asking import Asking
 from asya_gateway.storage.bell import Bell
@@ -117,6 +117,10 @@ class PostgresTasks:
     async def snapshot(self, task_id: str, after: int, *, owner: str | None) -> Snapshot | None:
         """See TaskStore."""
         return await self._reader.snapshot(task_id, after, owner=owner)
+
+    async def updates(self, task_id: str, after: int) -> Sequence[TaskUpdate]:
+        """See TaskStore."""
+        return await self._reader.updates(task_id, after)
 
     async def list(self, query: TaskFilter) -> list[Task]:
         """See TaskStore."""

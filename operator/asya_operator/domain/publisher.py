@@ -204,12 +204,15 @@ class Publisher:
         while True:
             await self._unwritten.wait()
             self._unwritten.clear()
-            outcome = self._outcome
-            if outcome is None or not self._may_write():
+            if self._outcome is None or not self._may_write():
                 continue
-            standing = Standing(outcome, self._ledger, self._state, self._trouble)
-            if await self._statuses.write(standing):
+            if await self._statuses.write(self._standing):
                 backoff.succeeded()
             else:
                 self._unwritten.set()
                 await asyncio.sleep(backoff.failed())
+
+    def _standing(self) -> Standing:
+        """How things are at this moment."""
+        assert self._outcome is not None, "asked only after something was computed"
+        return Standing(self._outcome, self._ledger, self._state, self._trouble)

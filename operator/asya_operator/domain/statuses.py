@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -19,10 +19,12 @@ from asya_operator.domain.sources import Sources, deleting
 from asya_operator.domain.views import Body
 
 log = logging.getLogger(__name__)
+PARALLEL = 16
+"""Writes in flight: enough to hide the API server's latency, few enough to leave it to others."""
+
+
 Conditions = tuple[Condition, Condition, Condition]
 """Accepted, ResolvedRefs, Programmed."""
-PARALLEL = 8
-"""Writes in flight: enough to hide the API server's latency, few enough to leave it to others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,10 @@ class Standing:
     def programmed(self, verdict: Verdict) -> Condition:
         """The condition Programmed of one flow."""
         return programmed(self.flow(verdict), self.ledger, self.mesh, self.trouble)
+
+    def conditions(self, verdict: Verdict) -> Conditions:
+        """All three of one flow."""
+        return verdict.accepted, verdict.resolved, self.programmed(verdict)
 
     def flow(self, verdict: Verdict) -> Flow | None:
         """The flow as it is served; None where it is not."""
@@ -56,20 +62,26 @@ class StatusWriter:
         self._cluster, self._sources, self._clock, self._wrote = cluster, sources, clock, wrote
         self._checked: dict[str, tuple[Any, ...]] = {}
 
-    async def write(self, standing: Standing) -> bool:
-        """True where everything is written; False where something must be tried again."""
+    async def write(self, current: Callable[[], Standing]) -> bool:
+        """True where everything is written; False where something must be tried again.
+
+        Each write says what is so at its own moment: a pass over a thousand flows outlasts the push, and would
+        otherwise write every one of them twice. Events are posted after the conditions, which matter more.
+        """
         gate = asyncio.Semaphore(PARALLEL)
+        notices: list[Notice] = []
 
-        async def one(body: Body, verdict: Verdict, conditions: Conditions, merged: list[dict[str, Any]]) -> bool:
-            flow = standing.flow(verdict)
-            extra = {"registryGeneration": standing.ledger.since(flow)} if flow is not None else {}
+        async def one(name: str) -> bool:
             async with gate:
-                return await self._write_flow(body, merged, conditions, extra)
+                return await self._write_flow(name, current(), notices)
 
-        results = await asyncio.gather(*(one(*each) for each in self._outdated(standing)))
-        return all(results) and await self._write_report(standing)
+        results = await asyncio.gather(*(one(name) for name in self._outdated(current())))
+        reported = await self._write_report(current())
+        for notice in notices:
+            await self._cluster.post(notice)
+        return all(results) and reported
 
-    def _outdated(self, standing: Standing) -> list[tuple[Body, Verdict, Conditions, list[dict[str, Any]]]]:
+    def _outdated(self, standing: Standing) -> list[str]:
         """Flows that say something else than they should. Those that were found right and have not changed since
         cost one comparison: of a thousand flows one changes at a time."""
         checked, self._checked = self._checked, {}
@@ -79,25 +91,29 @@ class StatusWriter:
             verdict = standing.outcome.resources.get(name)
             if verdict is None:
                 continue
-            conditions = (verdict.accepted, verdict.resolved, standing.programmed(verdict))
+            conditions = standing.conditions(verdict)
             state = (body["metadata"].get("uid"), body["metadata"].get("resourceVersion"), conditions)
-            if checked.get(name) != state:
-                merged = self._changes(body, conditions)
-                if merged is not None:
-                    outdated.append((body, verdict, conditions, merged))
-                    continue
-            self._checked[name] = state
+            if checked.get(name) != state and self._changes(body, conditions) is not None:
+                outdated.append(name)
+            else:
+                self._checked[name] = state
         return outdated
 
     def _changes(self, body: Body, conditions: Conditions) -> list[dict[str, Any]] | None:
         existing = (body.get("status") or {}).get("conditions") or []
         return merge(existing, conditions, int(body["metadata"].get("generation") or 0), self._clock())
 
-    async def _write_flow(
-        self, body: Body, merged: list[dict[str, Any]], conditions: Conditions, extra: Mapping[str, Any]
-    ) -> bool:
-        generation = int(body["metadata"].get("generation") or 0)
-        status = {"conditions": merged, "observedGeneration": generation, **extra}
+    async def _write_flow(self, name: str, standing: Standing, notices: list[Notice]) -> bool:
+        body, verdict = self._sources.views[Kind.FLOWS].get(name), standing.outcome.resources.get(name)
+        if body is None or verdict is None or deleting(body):
+            return True
+        conditions = standing.conditions(verdict)
+        merged = self._changes(body, conditions)
+        if merged is None:
+            return True
+        flow = standing.flow(verdict)
+        carried = {"registryGeneration": standing.ledger.since(flow)} if flow is not None else {}
+        status = {"conditions": merged, "observedGeneration": int(body["metadata"].get("generation") or 0), **carried}
         try:
             written = await self._cluster.patch_status(Kind.FLOWS, body, status)
         except Vanished:
@@ -112,18 +128,8 @@ class StatusWriter:
         self._wrote("flow")
         self._sources.health.denied.pop("flows/status", None)
         self._sources.written(Kind.FLOWS, written)
-        for condition in conditions[:2]:
-            await self._tell(body, condition)
+        notices += [notice for condition in conditions[:2] if (notice := _notice(body, condition)) is not None]
         return True
-
-    async def _tell(self, body: Body, condition: Condition) -> None:
-        """An Event when a condition turned bad, changed its reason, or was mended."""
-        before = state_of(body, condition.type)
-        was_good = before is None or before.get("status") == "True"
-        if condition.state == "False" and (was_good or (before or {}).get("message") != condition.message):
-            await self._cluster.post(Notice(body, True, condition.reason, condition.message))
-        elif condition.holds and not was_good and (before or {}).get("status") == "False":
-            await self._cluster.post(Notice(body, False, condition.reason, condition.message))
 
     def _refused(self, what: str, error: OutsideError) -> None:
         if isinstance(error, Denied):
@@ -153,6 +159,17 @@ class StatusWriter:
             message = f"{place}, {problem['name'] or 'unnamed'}: {problem['message']}"
             await self._cluster.post(Notice(body, True, problem["reason"], message))
         return True
+
+
+def _notice(body: Body, condition: Condition) -> Notice | None:
+    """An Event when a condition turned bad, changed its reason, or was mended."""
+    before = state_of(body, condition.type)
+    was_good = before is None or before.get("status") == "True"
+    if condition.state == "False" and (was_good or (before or {}).get("message") != condition.message):
+        return Notice(body, True, condition.reason, condition.message)
+    if condition.holds and before is not None and before.get("status") == "False":
+        return Notice(body, False, condition.reason, condition.message)
+    return None
 
 
 def _new_problems(before: str | None, after: str) -> list[dict[str, Any]]:

@@ -1,9 +1,13 @@
 """Bad input gets a clear 4xx that names the field, and nothing is stored (issue: "Bad input")."""
 
 import asyncio
+import base64
+import functools
+import zlib
 from typing import Any
 
 import pytest
+from yarl import URL
 
 from tests.support.gateway import Gateway, start_gateway
 
@@ -98,7 +102,7 @@ async def test_ids_of_absurd_length_or_with_control_characters_are_refused(gatew
 
 
 @pytest.mark.parametrize("field", ["id", "parent_id"])
-@pytest.mark.parametrize("bad", [None, 1, "", "a\0b", "\ud800", "x" * 256])
+@pytest.mark.parametrize("bad", [None, 1, "", ".", "..", "a\0b", "\ud800", "x" * 256])
 async def test_a_childs_bad_ids_are_refused(gateway: Gateway, field: str, bad: Any) -> None:
     child = {"id": "c", "parent_id": "p", "prev": [], "curr": "a", "next": [], field: bad}
     status, answer = await gateway.post("/mesh", child)
@@ -262,3 +266,33 @@ async def test_a_database_that_is_away_is_a_503_that_says_when_to_come_back(gate
     assert await gateway.get("/health") == (200, "OK")
     assert await gateway.get("/health/ready") == (200, "OK")
     await gateway.running.storage.database.open()
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
+async def test_a_cursor_from_beyond_the_calendar_is_400(gateway: Gateway, moment: str) -> None:
+    cursor = base64.urlsafe_b64encode(f'["{moment}","a"]'.encode()).decode().rstrip("=")
+    status, text = await gateway.get(f"/tasks?cursor={cursor}")
+    assert (status, text) == (400, "cursor: expected a next_cursor of an earlier answer")
+
+
+@functools.cache
+def bomb() -> bytes:
+    """Two megabytes that inflate to two gigabytes."""
+    packing = zlib.compressobj(1)
+    packed = packing.compress(b"a" * 10_000_000) + packing.flush(zlib.Z_FULL_FLUSH)
+    # After a full flush the window is empty, so that the same block may follow itself.
+    again = packing.compress(b"a" * 10_000_000) + packing.flush(zlib.Z_FULL_FLUSH)
+    return packed + again * 199
+
+
+@pytest.mark.parametrize("path", ["/tools/call", "/mcp", "/mesh/t/fly", "/no/such/route"])
+async def test_a_body_that_inflates_without_end_is_not_inflated_to_its_end(gateway: Gateway, path: str) -> None:
+    address = URL(gateway.url)
+    async with asyncio.timeout(8):
+        reader, writer = await asyncio.open_connection(address.host, address.port)
+        head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Encoding: deflate\r\n"
+        writer.write(f"{head}Content-Length: {len(bomb())}\r\n\r\n".encode() + bomb())
+        answer = await reader.read()
+        writer.close()
+    assert int(answer.split()[1]) in (404, 413)
+    assert b"Connection: close" in answer

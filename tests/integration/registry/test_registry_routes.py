@@ -101,6 +101,12 @@ async def test_an_epoch_that_does_not_lead_gets_409(served: Served) -> None:
     assert (status, answer) == (200, {"epoch": new, "generation": 0})
 
 
+async def test_a_leader_of_any_name_gets_its_epoch(served: Served) -> None:
+    for name in ('"\\u0000"', '"\\ud800"', f'"{"a" * 5000}"'):
+        status, answer = await served.gateway.post("/mesh/registry/epoch", f'{{"leader": {name}}}')
+        assert (status, list(answer)) == (200, ["epoch"])
+
+
 @pytest.mark.parametrize(
     ("path", "body", "field"),
     [

@@ -92,6 +92,106 @@ async def test_a_finished_task_whose_updates_were_retired_still_ends_a_late_read
     assert [(update.kind, update.result) for update in snapshot.updates] == [("final", '{"done":true}')]
 
 
+async def log_of(running: Running, updates: int, detail: str = '{"message":"m"}') -> str:
+    """A running task whose log has so many updates."""
+    task_id = await running.create()
+    database = running.storage.database
+    await database.execute(
+        "INSERT INTO task_updates (task_id, seq, kind, status, progress, detail, at) "
+        "SELECT $1, seq, 'progress', 'running', 1, $2::json, now() FROM generate_series(2, $3::integer) seq",
+        task_id,
+        detail,
+        updates,
+    )
+    await database.execute("UPDATE tasks SET status = 'running', last_seq = $2 WHERE id = $1", task_id, updates)
+    return task_id
+
+
+async def test_a_long_log_is_read_page_by_page(running: Running) -> None:
+    task_id = await log_of(running, 1_050)
+    snapshot = await running.tasks.snapshot(task_id, 0, owner=None)
+    assert len(snapshot.updates) == 200
+    ready = asyncio.Event()
+    reading = asyncio.create_task(read_all(running, task_id, ready=ready))
+    await ready.wait()
+    await running.tasks.report(progress(task_id))
+    await running.tasks.finish(succeeded(task_id))
+    assert seqs(await reading) == list(range(1, 1_053))
+    assert seqs(await read_all(running, task_id)) == list(range(1, 1_053))
+    assert seqs(await read_all(running, task_id, after=1_000)) == list(range(1_001, 1_053))
+
+
+async def test_a_page_of_a_log_is_bounded_in_bytes(running: Running) -> None:
+    task_id = await log_of(running, 12, f'{{"message":"{"m" * 1_000_000}"}}')
+    snapshot = await running.tasks.snapshot(task_id, 0, owner=None)
+    assert [update.seq for update in snapshot.updates] == [1, 2, 3, 4, 5]
+    await running.tasks.finish(succeeded(task_id))
+    assert seqs(await read_all(running, task_id)) == list(range(1, 14))
+
+
+async def test_a_finished_log_that_is_being_retired_still_ends(running: Running) -> None:
+    task_id = await log_of(running, 500)
+    await running.tasks.finish(succeeded(task_id))
+    await running.storage.database.execute("DELETE FROM task_updates WHERE seq > 150")
+    found = await read_all(running, task_id)
+    assert seqs(found) == [*range(1, 151), 501]
+    assert isinstance(found[-1], TaskUpdate)
+    assert found[-1].result == '{"done":true}'
+
+
+async def test_a_reader_that_leaves_while_it_is_being_connected_leaves_nothing_behind(running: Running) -> None:
+    task_id = await running.create()
+    feed, bell = running.storage.feed, running.storage.bell
+    async with bell._lock:  # As while the listening connection is busy.
+        reading = asyncio.create_task(read_all(running, task_id))
+        await until(lambda: feed.followers)
+        reading.cancel()
+        await asyncio.wait([reading])
+    assert (feed.followers, feed._fly._readers) == (0, 0)
+
+
+async def test_a_task_that_rings_all_the_time_does_not_hide_what_another_ones_bell_lost(
+    running: Running, other: Running
+) -> None:
+    quiet, loud = await running.create(), await running.create()
+    readies = [asyncio.Event(), asyncio.Event()]
+    readers = [
+        asyncio.create_task(read_all(other, task_id, ready=ready))
+        for task_id, ready in zip((quiet, loud), readies, strict=True)
+    ]
+    for ready in readies:
+        await ready.wait()
+
+    async def ring() -> None:
+        while True:
+            other.storage.feed.look_at([loud])
+            await asyncio.sleep(0.05)
+
+    ringing = asyncio.create_task(ring())
+    # As when the NOTIFY of one commit was lost.
+    running.storage.bell.ring = lambda *_: None  # type: ignore[method-assign]
+    await running.tasks.finish(succeeded(quiet))
+    async with asyncio.timeout(10):
+        assert seqs(await readers[0]) == [1, 2]
+    ringing.cancel()
+    readers[1].cancel()
+    await asyncio.wait([ringing, readers[1]])
+
+
+async def test_live_events_that_wait_for_a_slow_reader_are_bounded_in_bytes(running: Running) -> None:
+    task_id = await running.create()
+    feed = running.storage.feed
+    async with feed.subscribe(task_id) as follower:
+        for number in range(20):
+            feed._take_fly(FlyEvent(task_id, "partial", f'{{"n":{number},"x":"{"x" * 1_000_000}"}}'))
+        kept = await follower.next(1)
+    assert 0 < len(kept) <= 4
+    last = kept[-1]
+    assert isinstance(last, FlyEvent)
+    assert last.payload.startswith('{"n":19,')
+    assert feed.fly_dropped == 20 - len(kept)
+
+
 async def test_an_unknown_task_is_not_found_before_the_first_item(running: Running) -> None:
     with pytest.raises(TaskNotFound):
         await read_all(running, "nobody")

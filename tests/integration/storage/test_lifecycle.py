@@ -284,6 +284,17 @@ class TestChildren:
 
 
 class TestTime:
+    async def test_one_sweep_ends_more_than_a_chunk(self, running: Running) -> None:
+        await running.storage.database.execute(
+            "INSERT INTO tasks (id, owner, flow, surface, status, route, deadline_at, created_at, updated_at) "
+            "SELECT 'late-' || n, '', 'f', 'rest', 'running', $1::json, now(), now(), now() "
+            "FROM generate_series(1, 2500) n",
+            '{"prev":[],"curr":"a","next":[]}',
+        )
+        await running.storage.sweeper.sweep()
+        open_tasks = "SELECT count(*) FROM tasks WHERE id LIKE 'late-%' AND finished_at IS NULL"
+        assert await running.storage.database.fetchval(open_tasks) == 0
+
     async def test_the_sweeper_ends_what_is_overdue_and_nothing_else(self, running: Running) -> None:
         overdue = await running.create(timeout=-1)
         fresh = await running.create()

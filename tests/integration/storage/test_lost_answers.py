@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -11,29 +10,36 @@ from asya_gateway.domain.ports import Answer
 from asya_gateway.domain.reports import Claim, ClaimAction, PauseReport
 from asya_gateway.domain.status import ActorState, TaskStatus
 from asya_gateway.domain.task import FlyEvent, Pause
-from tests.support.proxy import Proxy
+from tests.servers.proxy import TcpProxy
 from tests.support.storage import ROUTE, Running, make_storage, new_task, progress, succeeded
 from tests.support.waiting import until
 
 
 @pytest.fixture
-async def proxy(database_url: str) -> AsyncIterator[Proxy]:
-    async with Proxy(urlsplit(database_url).port or 5432) as made:
-        yield made
+async def through(database_url: str) -> AsyncIterator[tuple[TcpProxy, str]]:
+    """A proxy before the database, and the URL that leads through it."""
+    made, url = await TcpProxy.before(database_url)
+    yield made, url
+    await made.close()
 
 
 @pytest.fixture
-async def behind(database_url: str, proxy: Proxy) -> AsyncIterator[Running]:
+def proxy(through: tuple[TcpProxy, str]) -> TcpProxy:
+    return through[0]
+
+
+@pytest.fixture
+async def behind(through: tuple[TcpProxy, str]) -> AsyncIterator[Running]:
     """A Storage whose connections go through the proxy."""
-    made = make_storage(proxy.url(database_url))
+    made = make_storage(through[1])
     await made.storage.start()
     yield made
-    proxy.thaw()
-    proxy.refusing = False
+    through[0].flow()
+    through[0].accept()
     await made.storage.stop()
 
 
-async def test_a_create_is_accepted_and_stored_once(behind: Running, running: Running, proxy: Proxy) -> None:
+async def test_a_create_is_accepted_and_stored_once(behind: Running, running: Running, proxy: TcpProxy) -> None:
     new = new_task()
     proxy.lose_answer_to(new.id.encode())
     await behind.tasks.create(new)
@@ -43,7 +49,7 @@ async def test_a_create_is_accepted_and_stored_once(behind: Running, running: Ru
 
 
 async def test_a_create_whose_answer_was_lost_is_left_to_the_outbox_poll(
-    behind: Running, running: Running, proxy: Proxy
+    behind: Running, running: Running, proxy: TcpProxy
 ) -> None:
     new = new_task()
     proxy.lose_answer_to(new.id.encode())
@@ -52,7 +58,7 @@ async def test_a_create_whose_answer_was_lost_is_left_to_the_outbox_poll(
     assert await running.storage.database.fetchval("SELECT task_id FROM outbox") == new.id
 
 
-async def test_a_report_counts_once(behind: Running, running: Running, proxy: Proxy) -> None:
+async def test_a_report_counts_once(behind: Running, running: Running, proxy: TcpProxy) -> None:
     task_id = await running.create()
     proxy.lose_answer_to(task_id.encode())
     answer = await behind.tasks.report(progress(task_id))
@@ -60,7 +66,7 @@ async def test_a_report_counts_once(behind: Running, running: Running, proxy: Pr
     assert await running.seqs(task_id) == [1, 2]
 
 
-async def test_a_claim_still_goes(behind: Running, running: Running, proxy: Proxy) -> None:
+async def test_a_claim_still_goes(behind: Running, running: Running, proxy: TcpProxy) -> None:
     task_id = await running.create()
     proxy.lose_answer_to(task_id.encode())
     answer = await behind.tasks.report(progress(task_id, claim=Claim("0", 1, "me")))
@@ -68,7 +74,7 @@ async def test_a_claim_still_goes(behind: Running, running: Running, proxy: Prox
     assert await running.seqs(task_id) == [1, 2]
 
 
-async def test_a_final_ends_the_task_once(behind: Running, running: Running, proxy: Proxy) -> None:
+async def test_a_final_ends_the_task_once(behind: Running, running: Running, proxy: TcpProxy) -> None:
     task_id = await running.create()
     proxy.lose_answer_to(task_id.encode())
     await behind.tasks.finish(succeeded(task_id))
@@ -76,7 +82,7 @@ async def test_a_final_ends_the_task_once(behind: Running, running: Running, pro
     assert await running.kinds(task_id) == ["created", "final"]
 
 
-async def test_an_answer_is_taken_once_and_said_to_be(behind: Running, running: Running, proxy: Proxy) -> None:
+async def test_an_answer_is_taken_once_and_said_to_be(behind: Running, running: Running, proxy: TcpProxy) -> None:
     task_id = await running.create()
     pause = Pause("p1", "Go on?", {"type": "object"}, [])
     await running.tasks.pause(PauseReport(task_id, pause, TaskStatus.PAUSED, ROUTE, 10.0))
@@ -89,10 +95,9 @@ async def test_an_answer_is_taken_once_and_said_to_be(behind: Running, running: 
 
 
 async def test_a_database_that_is_away_is_unavailable_and_back_when_it_is_back(
-    behind: Running, running: Running, proxy: Proxy
+    behind: Running, running: Running, proxy: TcpProxy
 ) -> None:
-    proxy.refusing = True
-    proxy.cut()
+    proxy.refuse()
     new = new_task()
     with pytest.raises(Unavailable):
         await behind.tasks.create(new)
@@ -100,7 +105,7 @@ async def test_a_database_that_is_away_is_unavailable_and_back_when_it_is_back(
         await behind.tasks.get(new.id, owner=None)
     with pytest.raises(Unavailable):
         await behind.storage.fly.send(FlyEvent(new.id, "partial", "1"))
-    proxy.refusing = False
+    proxy.accept()
     again = new_task()
     await behind.tasks.create(again)
     assert await running.tasks.get(again.id, owner=None) is not None
@@ -108,12 +113,12 @@ async def test_a_database_that_is_away_is_unavailable_and_back_when_it_is_back(
 
 
 async def test_a_report_during_a_frozen_connection_is_written_once_when_it_thaws(
-    behind: Running, running: Running, proxy: Proxy
+    behind: Running, running: Running, proxy: TcpProxy
 ) -> None:
     task_id = await running.create()
-    proxy.freeze()
+    proxy.stall()
     report = asyncio.create_task(behind.tasks.report(progress(task_id, ActorState.PROCESSING)))
     await asyncio.sleep(0.2)
-    proxy.thaw()
+    proxy.flow()
     await report
     assert await running.seqs(task_id) == [1, 2]

@@ -31,7 +31,9 @@ async def client() -> AsyncIterator[MeshClient]:
     await made.close()
 
 
-@pytest.mark.parametrize("trouble", [500, 503, 429, 408, "lost", (503, "", {"Retry-After": "nonsense"})])
+@pytest.mark.parametrize(
+    "trouble", [500, 503, 429, 408, 401, 403, 405, 421, "lost", (503, "", {"Retry-After": "nonsense"})]
+)
 async def test_what_may_pass_is_tried_until_it_has(stub: MeshStub, client: MeshClient, trouble: Any) -> None:
     stub.answers.extend([trouble, trouble, (200, '{"status":"ok"}')])
     assert await client.progress(stub.url, "t", {"status": "received"}) == {"status": "ok"}

@@ -172,3 +172,46 @@ async def test_closing_writes_what_was_taken_and_refuses_what_comes_later() -> N
     assert await waiter == "A"
     with pytest.raises(Unavailable):
         await writes.submit("b")
+
+
+async def test_a_write_that_comes_as_the_last_flushes_end_is_written_without_waiting_for_another() -> None:
+    recorder = Recorder()
+    writes = coalescer(recorder, concurrency=1)
+    late: list[asyncio.Task[str]] = []
+
+    def submit_late(_: object) -> None:
+        late.append(asyncio.create_task(writes.submit("late")))
+
+    first = asyncio.create_task(writes.submit("a"))
+    await asyncio.sleep(0)
+    (flush,) = writes._flushes
+    # Before the coalescer's own callback: the moment in which the flush has ended and is not yet known to have.
+    flush.remove_done_callback(writes._flushes.discard)
+    flush.add_done_callback(submit_late)
+    await first
+    async with asyncio.timeout(5):
+        while not late:
+            await asyncio.sleep(0)
+        assert await late[0] == "LATE"
+
+
+async def test_while_the_database_is_away_nobody_waits_for_the_batches_before_his_own() -> None:
+    recorder = Recorder()
+    recorder.failures = [OSError("gone")] * 1000
+    writes = coalescer(recorder, concurrency=1, patience=0.3, batch_rows=1)
+    began = asyncio.get_running_loop().time()
+    answers = await asyncio.gather(*(writes.submit(f"{n}") for n in range(20)), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [Unavailable] * 20
+    assert asyncio.get_running_loop().time() - began < 2
+    assert (writes.waiting, writes._waiting_bytes) == (0, 0)
+
+
+async def test_rows_that_are_written_one_by_one_are_given_up_together_when_the_database_goes_away() -> None:
+    recorder = Recorder()
+    refused = asyncpg.PostgresSyntaxError("no")
+    recorder.failures = [refused, *[OSError("gone")] * 1000]
+    writes = coalescer(recorder, concurrency=1, patience=0.3)
+    began = asyncio.get_running_loop().time()
+    answers = await asyncio.gather(*(writes.submit(f"{n}") for n in range(20)), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [Unavailable] * 20
+    assert asyncio.get_running_loop().time() - began < 2

@@ -82,12 +82,25 @@ def test_large_integers_and_lone_surrogates_are_checked_too() -> None:
     schema = {"properties": {"n": {"maximum": 5}}, "additionalProperties": {"type": "string"}}
     assert paths(schema, {"n": 10**400}) == ["/n"]
     assert paths(schema, {"\ud800": "\ud800"}) == []
-    assert paths(schema, {"\ud800": 5}) == ["/?"]
+    assert paths(schema, {"\ud800": 5}) == ["/\ufffd"]
 
 
 def test_the_same_schema_is_compiled_once() -> None:
     schema = {"type": "object", "properties": {"once": {"type": "string"}}}
     assert compile_schema(schema) is compile_schema(dict(schema))
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "path"),
+    [
+        ({"required": ["text"]}, {"other": "\ud800"}, ""),
+        ({"properties": {"text": {"type": "string"}}}, {"text": {"\ud800": "\udfff"}}, "/text"),
+        ({"properties": {"text": {"enum": ["a"]}}}, {"text": "\ud800"}, "/text"),
+        ({"items": {"type": "integer"}}, ["\ud800"] * 30_000, "/0"),
+    ],
+)
+def test_a_wrong_value_with_lone_surrogates_is_explained_too(schema: dict[str, Any], value: Any, path: str) -> None:
+    assert compile_schema(schema)(value)[0].path == path
 
 
 schemas = st.recursive(

@@ -1,5 +1,6 @@
 """The one middleware: who may call at all, and errors turned into answers."""
 
+import asyncio
 import logging
 from http import HTTPStatus
 
@@ -14,6 +15,8 @@ from asya_gateway.protocols.http.watching import watched
 from asya_gateway.telemetry.observer import SILENT, Observer
 
 log = logging.getLogger(__name__)
+
+LINGER_SECONDS = 1.0
 
 HEALTH_PATHS = frozenset({"/health", "/health/ready"})
 """Answered to anybody, at any time: kubelet probes by the pod's address, before the start has finished."""
@@ -46,9 +49,28 @@ def edge(guard: Guard, readiness: Readiness, observer: Observer = SILENT) -> Mid
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        return await watched(observer, request, lambda: answer(request, handler))
+        response = await watched(observer, request, lambda: answer(request, handler))
+        if "Content-Encoding" in request.headers and not request.content.is_eof():
+            await _leave_unread(request, response)
+        return response
 
     return middleware
+
+
+async def _leave_unread(request: web.Request, response: web.StreamResponse) -> None:
+    """Inflate nothing more of a body that nobody reads: aiohttp would read it to its end before it takes the
+    connection's next request, and three megabytes that inflate to three gigabytes held the process for ten
+    seconds. The connection ends with the answer instead, and a moment after it: a client that still sends would
+    be cut off before it has read why."""
+    response.force_close()
+    request.protocol.close()
+    request.content.feed_eof()
+    await response.prepare(request)
+    await response.write_eof()
+    if request.transport is not None:
+        # What comes now is dropped as it is.
+        request.transport.resume_reading()
+        await asyncio.sleep(LINGER_SECONDS)
 
 
 def _wrong_method(request: web.Request, error: web.HTTPMethodNotAllowed, guard: Guard) -> web.Response:

@@ -8,9 +8,11 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from asya_crds import jsontext
+from asya_crds.naming import MAX_ID_LENGTH
 from asya_crds.registry_document import RegistryPush
 from asya_gateway.domain.errors import InvalidInput
 from asya_gateway.domain.registry import PodState, PushReport, RegistryState
+from asya_gateway.domain.text import storable
 from asya_gateway.protocols.http.answers import json_response
 from asya_gateway.protocols.http.bodies import as_object, read_bytes, read_object
 from asya_gateway.protocols.http.fields import optional_integer, optional_text
@@ -72,7 +74,8 @@ def _pushed(report: PushReport) -> dict[str, Any]:
 async def announce(request: web.Request) -> web.Response:
     """POST /mesh/registry/epoch {leader?}: a new epoch for an operator that begins to lead."""
     body = await _optional_object(request)
-    epoch = await request.app[REGISTRY].announce(optional_text(body, "leader") or "")
+    leader = storable(optional_text(body, "leader"), MAX_ID_LENGTH)
+    epoch = await request.app[REGISTRY].announce(leader or "")
     return json_response(jsontext.dumps({"epoch": epoch}))
 
 

@@ -15,12 +15,13 @@ def register(app: web.Application) -> None:
     router = app.router
     router.add_post("/mesh", handlers.create_child)
     router.add_post("/tasks", handlers.create_child)
-    router.add_get(f"/mesh/{ID}", handlers.get_task)
-    router.add_get(f"/mesh/{ID}/stream", handlers.stream, allow_head=False)
-    router.add_get(f"/mesh/{ID}/active", handlers.active)
+    # The router tries them one by one: what is called most often comes first.
     router.add_post(f"/mesh/{ID}/progress", handlers.progress)
-    router.add_post(f"/mesh/{ID}/final", handlers.final)
     router.add_post(f"/mesh/{ID}/fly", handlers.fly)
+    router.add_get(f"/mesh/{ID}/active", handlers.active)
+    router.add_post(f"/mesh/{ID}/final", handlers.final)
+    router.add_get(f"/mesh/{ID}/stream", handlers.stream, allow_head=False)
+    router.add_get(f"/mesh/{ID}", handlers.get_task)
     for root in ("/api/v1/mesh", "/api/v1/mesh/"):
         router.add_get(root, events.list_tasks)
         router.add_post(root, events.create)

@@ -1,0 +1,72 @@
+"""The dispatcher's loops go on, whatever a transport throws; a real one throws such things too seldom to wait for."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from asya_gateway.delivery.dispatcher import PUBLISHERS, Dispatcher
+from asya_gateway.domain.ports import OutboxEntry
+from asya_transports.port import Message, TransportError
+from tests.support.waiting import until
+
+
+class EmptyOutbox:
+    """Has no rows of its own, and takes note of what is settled."""
+
+    def __init__(self) -> None:
+        self.settled: list[int] = []
+
+    async def take(self, limit: int, per_actor: int) -> list[OutboxEntry]:
+        return []
+
+    async def delivered(self, ids: Sequence[int]) -> None:
+        self.settled += ids
+
+    async def failed(self, failures: Sequence[tuple[int, str]]) -> None:
+        """Nothing to note."""
+
+
+class Trouble:
+    """A transport that does once for each of `events` what it says, then publishes."""
+
+    def __init__(self, *events: BaseException | None) -> None:
+        self.events = list(events)
+
+    async def publish(self, messages: Sequence[Message]) -> list[TransportError | None]:
+        event = self.events.pop(0) if self.events else None
+        await asyncio.sleep(0)
+        if event is not None:
+            raise event
+        return [None] * len(messages)
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+def dispatcher(outbox: EmptyOutbox, *events: BaseException | None) -> Dispatcher:
+    transport: Any = Trouble(*events)
+    return Dispatcher(outbox, transport, lease=60.0)  # type: ignore[arg-type] # what the loops call of an Outbox
+
+
+@pytest.mark.parametrize("trouble", [asyncio.CancelledError(), RuntimeError("no")], ids=["cancelled", "broken"])
+async def test_publishers_outlive_their_transports_troubles(trouble: BaseException) -> None:
+    outbox = EmptyOutbox()
+    tested = dispatcher(outbox, *[trouble] * PUBLISHERS)
+    await tested.start()
+    for number in range(PUBLISHERS):
+        tested.hand_over([OutboxEntry(number, "t", "first", b"{}")])
+        await until(lambda: not tested.waiting and not tested._publishing)
+    tested.hand_over([OutboxEntry(99, "t", "first", b"{}")])
+    await until(lambda: outbox.settled == [99])
+    await tested.stop()
+
+
+async def test_a_dispatcher_that_has_published_everything_stops_at_once() -> None:
+    tested = dispatcher(EmptyOutbox())
+    await tested.start()
+    tested.hand_over([OutboxEntry(1, "t", "first", b"{}")])
+    await until(lambda: tested.published == 1)
+    async with asyncio.timeout(5):
+        await tested.stop(patience=60)
