@@ -8,8 +8,8 @@ import pytest
 from mcp import Client
 
 from tests.e2e.callers import Callers
-from tests.e2e.cluster import Cluster, Door
-from tests.e2e.objects import flow
+from tests.e2e.cluster import ROOT, Cluster, Door
+from tests.e2e.objects import actor, flow
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(400)
@@ -172,3 +172,26 @@ async def test_a_flow_over_an_actor_that_is_missing_is_served_and_says_so(cluste
     assert condition["status"] == "False"
     assert "nobody-there" in condition["message"]
     cluster.delete("flow", name)
+
+
+async def test_the_manifests_applied_again_wipe_nothing_that_was_exposed(cluster: Cluster, callers: Callers) -> None:
+    name = named("kept")
+    cluster.cli("flow", "expose", name, "-n", "asya", "-d", "Stays.", "--entrypoint", "shout")
+    cluster.kubectl("apply", "-k", str(ROOT / "manifests" / "overlays" / "kind"))
+    assert name in json.dumps(cluster.get("configmap", "gateway-flows")["data"])
+    assert await callers.result(name, {"text": "kept"}) == {"text": "KEPT"}
+    cluster.cli("flow", "hide", name, "-n", "asya")
+
+
+async def test_a_deleted_actor_takes_its_pods_with_it(cluster: Cluster) -> None:
+    name = named("passing")
+    cluster.apply(actor(name, "shout"))
+    wait = ("wait", f"asyncactor/{name}", "--for=jsonpath={.status.phase}=Ready", "--timeout=120s")
+    await cluster.ask(*wait, timeout=130)
+    assert cluster.get("pods", "-l", f"asya.sh/actor={name}")["items"]
+    cluster.delete("asyncactor", name)
+
+    def gone() -> bool:
+        return not cluster.get("deployments,pods", "-l", f"asya.sh/actor={name}")["items"]
+
+    await until(lambda: asyncio.to_thread(gone), 120, "the end of its pods")
