@@ -12,6 +12,17 @@ from tests.e2e.objects import actor, flow, handlers
 
 DEPLOYMENTS = ("asya-gateway-api", "asya-gateway-mesh", "asya-operator", "asya-crew")
 ACTORS = ("shout", "mark", "tell")
+FIGURES = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[FIGURES] = []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """What was measured, at the end of the output."""
+    for line in config.stash[FIGURES]:
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")

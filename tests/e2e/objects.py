@@ -24,7 +24,7 @@ def handlers() -> Object:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": HANDLERS}, "data": {"handlers.py": text}}
 
 
-def actor(name: str, handler: str, *, replicas: int = 1, **spec: Any) -> Object:
+def actor(name: str, handler: str, *, replicas: int = 1, env: list[Object] | None = None, **spec: Any) -> Object:
     """An AsyncActor without an autoscaler (KEDA need not be there)."""
     return {
         "apiVersion": "asya.sh/v1alpha1",
@@ -36,6 +36,7 @@ def actor(name: str, handler: str, *, replicas: int = 1, **spec: Any) -> Object:
             "handler": f"handlers.{handler}",
             "replicas": replicas,
             "scaling": {"enabled": False},
+            "env": [{"name": "ASYA_ACTOR_CONCURRENCY", "value": "16"}, *(env or [])],
             "volumes": [{"name": "handlers", "configMap": {"name": HANDLERS}}],
             "volumeMounts": [{"name": "handlers", "mountPath": "/app", "readOnly": True}],
             **spec,

@@ -114,7 +114,7 @@ async def test_programmed_waits_for_a_pod_that_has_just_come(cluster: Cluster, c
         name = named("late")
         cluster.apply(flow(name, "shout"))
         await cluster.programmed(name)
-        served = cluster.sql("SELECT pod, generation FROM gateway_pods WHERE mode = 'api'")
+        served = cluster.sql("SELECT name, generation FROM gateway_pods WHERE mode = 'api'")
         newest = cluster.sql("SELECT generation FROM registry")[0][0]
         alive = [row for row in served if row[0] in cluster.ready_pods("gateway-api")]
         assert len(alive) == 3
