@@ -127,6 +127,25 @@ async def test_programmed_waits_for_a_pod_that_has_just_come(cluster: Cluster, c
         await cluster.rolled_out("asya-gateway-api")
 
 
+async def test_programmed_names_a_live_pod_that_does_not_serve_the_flow_yet(cluster: Cluster) -> None:
+    # A pod that is stuck: it says that it lives, and serves an old generation.
+    stuck = "INSERT INTO gateway_pods VALUES ('stuck-pod', 'api', 0, now(), now() + interval '1 hour')"
+    name = named("waiting")
+    cluster.sql(stuck)
+    try:
+        cluster.apply(flow(name, "shout"))
+
+        def waits() -> bool:
+            condition = cluster.condition(name, "Programmed")
+            return condition.get("status") == "False" and "stuck-pod" in condition["message"]
+
+        await until(waits, 60, "Programmed=False that names the pod")
+    finally:
+        cluster.sql("DELETE FROM gateway_pods WHERE name = 'stuck-pod'")
+    await cluster.programmed(name)
+    cluster.delete("flow", name)
+
+
 async def test_a_broken_flow_says_why_and_is_served_once_it_is_mended(cluster: Cluster, callers: Callers) -> None:
     name = named("broken")
     cluster.apply(flow(name, "shout", mcp={"inputSchema": {"type": "object", "properties": {"n": {"type": "wrong"}}}}))

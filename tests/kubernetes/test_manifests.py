@@ -225,6 +225,12 @@ def test_nothing_exposes_mesh_outside_the_cluster(everything: tuple[dict[str, An
             assert not template["spec"].get("hostNetwork"), owner
             for container in template["spec"]["containers"]:
                 assert all("hostPort" not in port for port in container.get("ports", [])), owner
+        for each in of_kind(objects, "HTTPRoute"):
+            (api,) = [template for owner, template in templates(objects) if owner == "Deployment/asya-gateway-api"]
+            public = {item["name"]: item.get("value") for item in api["spec"]["containers"][0]["env"]}[
+                "ASYA_PUBLIC_URL"
+            ]
+            assert each["spec"]["hostnames"] == [public.removeprefix("https://")], "the api refuses unknown hosts"
         routed = json.dumps(
             [each for each in objects if each["kind"] in ("HTTPRoute", "Ingress", "GRPCRoute", "TCPRoute")]
         )
@@ -236,6 +242,7 @@ PEERS = {
     "anybody outside": Peer(address="203.0.113.9"),
     "ingress": Peer({"app": "ingress"}, namespace="ingress-nginx"),
     "monitoring": Peer({"app": "prometheus"}, namespace="monitoring"),
+    "KEDA": Peer({"app": "keda-operator"}, namespace="keda"),
     "stranger": Peer({"app": "x"}, namespace="other"),
     "api": Peer({"asya.sh/component": "gateway-api"}),
     "mesh": Peer({"asya.sh/component": "gateway-mesh"}),
