@@ -12,11 +12,13 @@ from asya_crds.flows_file import content_hash
 from asya_crds.naming import FLOWS_CONFIGMAP
 from asya_operator.cluster.connection import connect
 from asya_operator.cluster.rest import APPLY_PATCH, Rest
-from asya_operator.domain.errors import Conflicting, Denied, OutsideError, Unavailable, Vanished
+from asya_operator.domain.errors import Busy, Conflicting, Denied, OutsideError, Unavailable, Vanished
 from asya_operator.domain.report import REPORT_ANNOTATION
 
 MANAGER = "asya-cli"
 TRIES = 20
+BUSY_PATIENCE = 15.0
+"""Seconds that an API server which asks to be asked again is asked: it does so while a fresh CRD is set up."""
 LOOK_EVERY = 0.25
 """Seconds between two looks at what the operator says."""
 
@@ -152,8 +154,15 @@ class FlowsCluster:
             await asyncio.sleep(LOOK_EVERY)
 
     async def _ask(self, method: str, path: str, **options: Any) -> Any:
+        until = time.monotonic() + BUSY_PATIENCE
         try:
-            return await self._rest.ask(method, path, **options)
+            while True:
+                try:
+                    return await self._rest.ask(method, path, **options)
+                except Busy:
+                    if time.monotonic() >= until:
+                        raise
+                await asyncio.sleep(LOOK_EVERY)
         except Unavailable as error:
             raise CliError(str(error), ExitCode.UNREACHABLE) from None
         except Denied as error:

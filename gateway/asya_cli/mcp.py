@@ -5,7 +5,8 @@ import typer
 from asya_cli import task, tool
 
 app = typer.Typer(
-    help="Other names of `asya tool` and `asya task`: list, show, call, status, stream.", no_args_is_help=True
+    help="Other names of `asya tool`, `asya task` and `asya flow`: list, show, call, status, stream, expose.",
+    no_args_is_help=True,
 )
 app.command("list")(tool.list_tools)
 app.command("show")(tool.show_tool)

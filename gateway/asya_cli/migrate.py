@@ -33,7 +33,13 @@ async def apply_migrations(database_url: str) -> list[str]:
 
     try:
         connection = await asyncpg.connect(database_url, timeout=10)
-    except (OSError, TimeoutError, asyncpg.PostgresError, ValueError) as error:
+    except ValueError:
+        # The parser quotes what it stumbled over, and that may be a part of the password: neither word nor cause.
+        raise CliError(
+            "the database's URL cannot be read: are '/', '@', ':' and '#' in its password percent-encoded?",
+            ExitCode.UNREACHABLE,
+        ) from None
+    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
         raise CliError(
             f"the database cannot be reached: {str(error) or type(error).__name__}", ExitCode.UNREACHABLE
         ) from error

@@ -129,7 +129,11 @@ def error_text(error: dict[str, Any]) -> str:
     """A task's error {code, message, class, actor?, attempts?} as one line."""
     where = f" in {error['actor']}" if error.get("actor") else ""
     attempts = f" after {error['attempts']} attempts" if (error.get("attempts") or 0) > 1 else ""
-    return f"{error.get('message') or error.get('code')} ({error.get('class', 'failed')}{where}{attempts})"
+    details = error.get("details")
+    kind = details.get("type") if isinstance(details, dict) else None
+    # Words of an exception may say nothing without its type: those of KeyError are the key alone.
+    what = ": ".join(str(part) for part in (kind, error.get("message") or error.get("code")) if part)
+    return f"{what} ({error.get('class', 'failed')}{where}{attempts})"
 
 
 def pause_text(task: dict[str, Any]) -> str:

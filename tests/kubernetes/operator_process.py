@@ -16,7 +16,7 @@ from tests.kubernetes.control_plane import free_port
 T = TypeVar("T")
 
 
-def wait_for(probe: Callable[[], T | None], what: str, timeout: float = 20.0) -> T:
+def wait_for(probe: Callable[[], T | None], what: str, timeout: float = 60.0) -> T:
     """Poll until the probe gives something truthy; fails naming what did not come."""
     deadline = time.monotonic() + timeout
     while True:

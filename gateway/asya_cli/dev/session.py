@@ -6,10 +6,10 @@ import logging
 import os
 import shutil
 import signal
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.logging import RichHandler
@@ -25,6 +25,7 @@ from asya_cli.dev.view import Picture, View, connection_lines, problem_text
 from asya_cli.environment import read_settings
 from asya_cli.errors import CliError, UsageProblem
 from asya_cli.migrate import apply_migrations
+from asya_crds.naming import CREW
 
 if TYPE_CHECKING:
     from asya_gateway.settings import Settings
@@ -57,6 +58,7 @@ class Session:
         self.view = View(Picture(f"asya dev {options.folder}", self.url), console)
         self.stop = asyncio.Event()
         self._processes = self.view.picture.processes
+        self._actors: frozenset[str] = frozenset()
 
     def end(self) -> None:
         """End in order; asked a second time, at once: PostgreSQL and the children notice that this process is gone."""
@@ -135,6 +137,7 @@ class Session:
             "PYTHONUNBUFFERED": "1",
         }
         folder = self.options.folder.resolve()
+        self._actors = frozenset(actor.name for actor in actors)
         # The crew has a process of its own: a handler that crashes must not take the end of other tasks with it.
         self._processes.append(HandlerProcess(folder, (), environment, self.view.say, crew=True))
         for group in grouped_by_environment(actors):
@@ -155,6 +158,7 @@ class Session:
             return
         await self._stop_handlers()
         await self._start_handlers(actors, database_url)
+        self._tell_missing_actors(self.view.picture.flows)
 
     # The work
 
@@ -225,9 +229,19 @@ class Session:
             return
         for problem in now["problems"]:
             if before is None or problem not in before["problems"]:
-                self.view.say("error", f"flows.yaml: {problem.get('name') or ''}: {problem_text(problem)}")
+                named = f"{problem['name']}: " if problem.get("name") else ""
+                self.view.say("error", f"flows.yaml: {named}{problem_text(problem)}")
         names = ", ".join(str(flow["name"]) for flow in now["flows"])
         self.view.say("info", f"flows: {names or 'none'}")
+        self._tell_missing_actors(now["flows"])
+
+    def _tell_missing_actors(self, flows: Sequence[Mapping[str, Any]]) -> None:
+        """A route that leads to an actor nobody runs is no mistake in a cluster; here it is a slip of the pen."""
+        for flow in flows:
+            for actor in flow.get("actors") or []:
+                if actor not in self._actors and actor not in CREW:
+                    reason = f"no actor {actor!r} in actors.yaml; calls will wait for it"
+                    self.view.say("error", f"flows.yaml: {flow['name']}: {reason}")
 
     async def _until_ready(self, client: GatewayClient) -> None:
         """The gateway answers, its flows are read and every process of handlers runs."""

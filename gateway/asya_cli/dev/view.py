@@ -176,7 +176,9 @@ def connection_lines(url: str, tools: list[dict[str, Any]]) -> list[str]:
         target = "" if url.endswith(":8080") else f"ASYA_URL={url} "
         lines += [
             f"command line     {target}asya tool call {tool['name']} {words}".rstrip(),
-            f"curl             curl -s {url}/tools/call -H 'Prefer: wait=30' --json {shlex.quote(body)}",
+            # Not --json: curl knows it since 7.82, and Ubuntu 22.04 has 7.81.
+            f"curl             curl -s {url}/tools/call -H 'Prefer: wait=30' -H 'Content-Type: application/json'"
+            f" -d {shlex.quote(body)}",
         ]
     return lines
 

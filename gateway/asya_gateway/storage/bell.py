@@ -10,7 +10,7 @@ from typing import Any
 
 import asyncpg
 
-from asya_gateway.storage.database import Database, keep_alive
+from asya_gateway.storage.database import UNHURRIED, Database, keep_alive
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +24,10 @@ whole server fill up, so a connection that does not answer is replaced."""
 RING_APART = 0.005
 """Seconds between two rings: a quiet bell rings at once, a busy one for more updates at a time, since each ring
 costs this server a statement and every listener a read of the log."""
+
+_RING = f"""
+SELECT {UNHURRIED}, count(pg_notify(channel, payload)) FROM unnest($1::text[], $2::text[]) AS n(channel, payload)
+"""
 
 _TROUBLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
@@ -192,11 +196,7 @@ class Bell:
             if not payloads:
                 continue
             try:
-                await self._database.execute(
-                    "SELECT pg_notify(channel, payload) FROM unnest($1::text[], $2::text[]) AS n(channel, payload)",
-                    channels,
-                    payloads,
-                )
+                await self._database.execute(_RING, channels, payloads)
             except Exception as error:  # noqa: BLE001 # whatever it is, the polls bring the news
                 log.warning("bell: cannot ring: %s", error)
             await asyncio.sleep(RING_APART)

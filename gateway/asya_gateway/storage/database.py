@@ -21,6 +21,10 @@ SESSION = {
 """A plan made on empty tables scans full ones, so every execution is planned for its own values; a statement
 that waits for a lock longer than a second gives up, and its rows are tried one by one."""
 
+UNHURRIED = "set_config('synchronous_commit', 'off', true)"
+"""In the SELECT list of a statement that only notifies: its commit need not wait for the disk, since a server that
+crashes forgets its notifications anyway. (A NOTIFY has a transaction id, hence a commit record.)"""
+
 CONNECTION_LOST = (
     OSError,
     TimeoutError,

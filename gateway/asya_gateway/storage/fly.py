@@ -12,7 +12,7 @@ from functools import partial
 from asya_gateway.domain.errors import Overloaded, Unavailable
 from asya_gateway.domain.task import FlyEvent
 from asya_gateway.storage.bell import LONGEST_PAYLOAD, Bell
-from asya_gateway.storage.database import Database
+from asya_gateway.storage.database import UNHURRIED, Database
 from asya_gateway.storage.retrying import written_singly
 
 log = logging.getLogger(__name__)
@@ -104,13 +104,16 @@ class FlySender:
     async def _notify(self, parts: Sequence[str]) -> None:
         async with self._database.pool.acquire(timeout=5) as connection:
             await connection.execute(
-                "SELECT pg_notify($1, part) FROM unnest($2::text[]) WITH ORDINALITY AS p(part, n) ORDER BY n",
+                _NOTIFY,
                 CHANNEL,
                 parts,
             )
 
 
 _ROOM = LONGEST_PAYLOAD - 40
+_NOTIFY = f"""
+SELECT {UNHURRIED}, pg_notify($1, part) FROM unnest($2::text[]) WITH ORDINALITY AS p(part, n) ORDER BY n
+"""
 
 
 def _ascii(payload: str) -> str:

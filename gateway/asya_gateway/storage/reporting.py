@@ -15,15 +15,16 @@ KEYS_KEPT = 8
 """Keys of the latest reports that a row remembers: repetitions follow one another closely, and whatever comes
 later is held off by its claim."""
 
-_REPORT = f"""
-WITH incoming AS (
-    SELECT * FROM unnest(
-        $1::text[], $2::bigint[], $3::text[], $4::json[], $5::integer[], $6::float8[], $7::text[], $8::text[],
-        $9::json[], $10::text[], $11::integer[], $12::text[], $13::json[])
-    AS r(id, key, state, route, hop, progress, message, actor, detail, claim_hop, attempt, claimant, frames)
+_LOCKED = """
 ), locked AS MATERIALIZED (
     -- Locking in id order, whatever order the reports came in, is what keeps batches from deadlocking.
     SELECT t.id, t.status, t.progress FROM tasks t WHERE t.id = ANY($1) ORDER BY t.id FOR NO KEY UPDATE
+"""
+
+_TAKES = """(h.state = 'claimed' AND (h.claimant = excluded.claimant OR h.attempt < excluded.attempt
+             OR h.lease_until < clock_timestamp()))"""
+
+_CLAIMS = f"""
 ), claimed AS (
     -- ON CONFLICT sees rows that were committed after this statement's snapshot; a SELECT would not.
     INSERT INTO task_hops AS h (task_id, hop, attempt, claimant, state, lease_until)
@@ -32,9 +33,9 @@ WITH incoming AS (
     WHERE r.claim_hop IS NOT NULL AND r.state = 'received' AND NOT l.status {ENDED}
     ORDER BY r.id
     ON CONFLICT (task_id, hop) DO UPDATE SET
-        claimant    = CASE WHEN {{takes}} THEN excluded.claimant ELSE h.claimant END,
-        attempt     = CASE WHEN {{takes}} THEN excluded.attempt ELSE h.attempt END,
-        lease_until = CASE WHEN {{takes}} THEN excluded.lease_until ELSE h.lease_until END
+        claimant    = CASE WHEN {_TAKES} THEN excluded.claimant ELSE h.claimant END,
+        attempt     = CASE WHEN {_TAKES} THEN excluded.attempt ELSE h.attempt END,
+        lease_until = CASE WHEN {_TAKES} THEN excluded.lease_until ELSE h.lease_until END
     RETURNING h.task_id, h.claimant, h.state, h.frames
 ), held AS (
     UPDATE task_hops h SET
@@ -57,6 +58,9 @@ WITH incoming AS (
     FROM incoming r JOIN locked l USING (id)
     LEFT JOIN claimed c ON c.task_id = r.id
     LEFT JOIN held w ON w.task_id = r.id
+"""
+
+_APPLIED = f"""
 ), applied AS (
     UPDATE tasks t SET
         status   = CASE WHEN t.status = 'pending' THEN 'running' ELSE t.status END,
@@ -68,8 +72,8 @@ WITH incoming AS (
         last_seq = t.last_seq + 1,
         recent_reports = (r.key || t.recent_reports)[:{KEYS_KEPT}],
         updated_at = clock_timestamp()
-    FROM incoming r JOIN verdict v USING (id)
-    WHERE t.id = r.id AND v.action = 'go' AND r.state <> 'processed'
+    FROM incoming r JOIN {{judged}} v USING (id)
+    WHERE t.id = r.id {{goes}} AND r.state <> 'processed'
       AND t.status {MOVING} AND NOT r.key = ANY (t.recent_reports)
     RETURNING t.id, t.last_seq, t.status, t.progress, t.updated_at
 ), logged AS (
@@ -78,13 +82,29 @@ WITH incoming AS (
     FROM applied a JOIN incoming r USING (id)
 )
 SELECT l.id, coalesce(a.status, l.status) AS status, coalesce(a.progress, l.progress) AS progress,
-       a.id IS NOT NULL AS applied, v.action, v.frames::text AS frames
+       a.id IS NOT NULL AS applied, """
+
+_REPORT = f"""
+WITH incoming AS (
+    SELECT * FROM unnest(
+        $1::text[], $2::bigint[], $3::text[], $4::json[], $5::integer[], $6::float8[], $7::text[], $8::text[],
+        $9::json[])
+    AS r(id, key, state, route, hop, progress, message, actor, detail)
+{_LOCKED}{_APPLIED.format(judged="locked", goes="")}'go' AS action, NULL AS frames
+FROM locked l LEFT JOIN applied a USING (id)
+"""
+"""Without claims, as existing sidecars report: every statement is planned anew, and this one is planned in half
+the time of the other."""
+
+_REPORT_WITH_CLAIMS = f"""
+WITH incoming AS (
+    SELECT * FROM unnest(
+        $1::text[], $2::bigint[], $3::text[], $4::json[], $5::integer[], $6::float8[], $7::text[], $8::text[],
+        $9::json[], $10::text[], $11::integer[], $12::text[], $13::json[])
+    AS r(id, key, state, route, hop, progress, message, actor, detail, claim_hop, attempt, claimant, frames)
+{_LOCKED}{_CLAIMS}{_APPLIED.format(judged="verdict", goes="AND v.action = 'go'")}v.action, v.frames::text AS frames
 FROM locked l JOIN verdict v USING (id) LEFT JOIN applied a USING (id)
-""".replace(
-    "{takes}",
-    "(h.state = 'claimed' AND (h.claimant = excluded.claimant OR h.attempt < excluded.attempt"
-    " OR h.lease_until < clock_timestamp()))",
-)
+"""
 
 
 class ProgressReporter:
@@ -97,7 +117,12 @@ class ProgressReporter:
     async def flush(self, batch: Sequence[ProgressReport]) -> Sequence[ProgressAnswer]:
         """Apply the batch, at most one report a task; answers in its order."""
         async with self._pool().acquire(timeout=5) as connection:
-            rows = await connection.fetch(_REPORT, *_columns(batch), CLAIM_LEASE)
+            if any(report.claim is not None for report in batch):
+                rows = await connection.fetch(
+                    _REPORT_WITH_CLAIMS, *_columns(batch), *_claim_columns(batch), CLAIM_LEASE
+                )
+            else:
+                rows = await connection.fetch(_REPORT, *_columns(batch))
         self._written([row["id"] for row in rows if row["applied"]])
         by_id = {row["id"]: row for row in rows}
         return [_answer(report, by_id.get(report.task_id)) for report in batch]
@@ -126,6 +151,11 @@ def _columns(batch: Sequence[ProgressReport]) -> tuple[list[Any], ...]:
         [storable(report.message) for report in batch],
         [storable(report.route.curr or None) for report in batch],
         [jsontext.dumps(detail_of(report)) for report in batch],
+    )
+
+
+def _claim_columns(batch: Sequence[ProgressReport]) -> tuple[list[Any], ...]:
+    return (
         [report.claim.hop if report.claim else None for report in batch],
         [report.claim.attempt if report.claim else None for report in batch],
         [report.claim.claimant if report.claim else None for report in batch],

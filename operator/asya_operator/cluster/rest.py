@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 from kubernetes_asyncio.client import ApiClient, Configuration
 
-from asya_operator.domain.errors import Conflicting, Denied, OutsideError, Refused, Unavailable, Vanished
+from asya_operator.domain.errors import Busy, Conflicting, Denied, OutsideError, Refused, Unavailable, Vanished
 
 MERGE_PATCH = "application/merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
@@ -91,7 +91,9 @@ def error_of(answer: Answer, what: str) -> OutsideError:
             return Vanished(text)
         case 409:
             return Conflicting(text)
-        case 408 | 429 | 500 | 502 | 503 | 504:
+        case 429:
+            return Busy(text)
+        case 408 | 500 | 502 | 503 | 504:
             return Unavailable(text)
         case _:
             return Refused(text)

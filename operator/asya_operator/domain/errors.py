@@ -9,6 +9,10 @@ class Unavailable(OutsideError):
     """It cannot be reached or refuses for now; the same call may go through later."""
 
 
+class Busy(Unavailable):
+    """The API server asks to be asked again in a moment (429): it did nothing."""
+
+
 class Denied(OutsideError):
     """The API server forbids this to our ServiceAccount (403); the text says which verb on which resource."""
 
