@@ -7,7 +7,7 @@ import pytest
 from tests.faults.world import World
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 
 async def test_postgres_restarted_loses_nothing_and_answers_are_503_meanwhile(world: World) -> None:

@@ -8,7 +8,7 @@ import pytest
 from tests.faults.world import World
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 
 async def test_kill_9_of_api_right_after_the_commit_loses_no_accepted_call(world: World) -> None:
@@ -18,7 +18,7 @@ async def test_kill_9_of_api_right_after_the_commit_loses_no_accepted_call(world
         await world.ready("api")
 
     await world.load_during(fault)
-    assert world.answers[200] > 50
+    assert world.answers[200] > 30
     await world.audit()
     # What was committed has its message, whether or not its caller was told.
     assert await world.query_value("SELECT count(*) FROM outbox") == 0
@@ -46,7 +46,7 @@ async def test_kill_9_of_the_worker_in_mid_handler_runs_the_hop_again_and_no_fin
 
     await world.load_during(fault)
     # The claim of a killed worker is held until its lease runs out.
-    await world.settled(150)
+    await world.settled()
     await world.audit(reruns=("first",))
 
 
@@ -70,7 +70,7 @@ async def test_a_listener_stopped_with_sigstop_holds_nobody_up_and_catches_up(wo
         stopped.signal(signal.SIGCONT)
 
     await world.load_during(fault, after=3)
-    assert world.answers[200] > 50
+    assert world.answers[200] > 30
     await world.audit()
     usage = await world.query_value("SELECT pg_notification_queue_usage()")
     assert usage < 0.01

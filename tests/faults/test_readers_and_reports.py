@@ -12,7 +12,7 @@ from tests.faults.world import World
 from tests.servers.processes import free_port
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 
 async def post(world: World, path: str, body: object) -> int:

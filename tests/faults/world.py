@@ -23,6 +23,8 @@ from tests.servers.rabbitmq import RabbitNode
 from tests.support.waiting import until
 
 HERE = Path(__file__).parent
+PACE = 0.15
+"""Seconds between two calls of one caller."""
 FLOWS = """
 flows:
   - {name: work, entrypoint: first, routeNext: [second], timeout: 10m, mcp: {}}
@@ -243,7 +245,8 @@ class World:
         task.add_done_callback(self._tasks.discard)
 
     async def load(self, seconds: float, *, process: str = "api", callers: int = 8, follow_every: int = 5) -> None:
-        """Calls from several callers for so long; every fifth task gets a reader on the other api process."""
+        """Calls from several callers for so long; every fifth task gets a reader on the other api process. The
+        gateway accepts far faster than these few actors work, so callers wait between their calls."""
         stop = time.monotonic() + seconds
 
         async def caller() -> None:
@@ -251,10 +254,9 @@ class World:
             while time.monotonic() < stop:
                 task_id = await self.call(process)
                 count += 1
-                if task_id is None:
-                    await asyncio.sleep(0.05)
-                elif count % follow_every == 0:
+                if task_id is not None and count % follow_every == 0:
                     self.follow(task_id)
+                await asyncio.sleep(PACE)
 
         await asyncio.gather(*(caller() for _ in range(callers)))
 
@@ -269,7 +271,7 @@ class World:
 
     # Audit
 
-    async def settled(self, seconds: float = 90.0) -> None:
+    async def settled(self, seconds: float = 240.0) -> None:
         """Wait until every task that the database knows has ended, and every reader has seen its end."""
 
         async def open_tasks() -> int:
