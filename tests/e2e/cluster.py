@@ -53,7 +53,7 @@ class Cluster:
     def kubectl(self, *words: str, stdin: str | None = None, check: bool = True, timeout: float = 120) -> str:
         """What kubectl prints; with `check` False, also what it complains about."""
         command = [self._program, "--namespace", NAMESPACE, *words]
-        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=timeout)
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=timeout, cwd=ROOT)
         if check:
             assert done.returncode == 0, f"kubectl {' '.join(words)}: {done.stderr}"
             return done.stdout

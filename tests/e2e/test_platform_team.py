@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shlex
 import uuid
 
 import pytest
@@ -36,6 +37,21 @@ def test_the_operator_runs_the_actors_that_were_applied(cluster: Cluster) -> Non
         status = cluster.get("asyncactor", name)["status"]
         assert status["infrastructure"]["workload"]["ready"] is True
         assert status["infrastructure"]["queue"]["ready"] is True
+
+
+async def test_the_first_call_of_the_documentation_works(cluster: Cluster, callers: Callers) -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    lines = [line.strip() for line in page.splitlines() if line.startswith("    kubectl -n asya ")]
+    first = next(index for index, line in enumerate(lines) if "create configmap hello" in line)
+    assert "hello.yaml" in lines[first + 1]
+    cluster.delete("configmap", "hello")
+    try:
+        for line in lines[first : first + 3]:
+            words = shlex.split(line.removeprefix("kubectl -n asya "))
+            await cluster.ask(*words, *(["--timeout=90s"] if words[0] == "wait" else []))
+        assert await callers.result("hello", {"name": "sea"}) == {"text": "Hello sea"}
+    finally:
+        cluster.delete("-f", "docs/examples/kubernetes/hello.yaml")
 
 
 async def test_an_applied_flow_is_called_over_rest_and_by_the_mcp_sdk(

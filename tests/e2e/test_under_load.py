@@ -71,6 +71,7 @@ async def test_pods_deleted_without_grace_lose_no_accepted_task(cluster: Cluster
             ("gateway-api", "asya-gateway-api"),
             ("gateway-mesh", "asya-gateway-mesh"),
             ("crew", "asya-crew"),
+            ("operator", "asya-operator"),
         ):
             for pod in await asyncio.to_thread(cluster.ready_pods, component):
                 await kill(cluster, pod)
