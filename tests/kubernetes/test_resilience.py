@@ -167,11 +167,12 @@ def test_a_storm_of_other_writers_ends_in_the_right_conditions(
     def settled() -> bool:
         return all(
             conditions(control_plane, namespace, f"flow-{number}").get("Programmed", {}).get("status") == "True"
-            and conditions(control_plane, namespace, f"flow-{number}")["Programmed"]["observedGeneration"] >= 40
+            and conditions(control_plane, namespace, f"flow-{number}")["Programmed"]["observedGeneration"] == 41
             for number in range(5)
         )
 
-    wait_for(settled, "the conditions of the last turn", 40)
+    # The first generation is the applied one, each of the forty turns adds one.
+    wait_for(settled, "the conditions of the last turn", 120)
     assert (mesh.flow("flow-4") or {})["description"] == "turn 39"
 
 
