@@ -17,8 +17,8 @@ async def test_kill_9_of_api_right_after_the_commit_loses_no_accepted_call(world
         world.processes["api"].start()
         await world.ready("api")
 
-    await world.load_during(fault)
-    assert world.answers[200] > 30
+    await world.load_during(fault, after=6)
+    assert world.answers[200] > 50
     await world.audit()
     # What was committed has its message, whether or not its caller was told.
     assert await world.query_value("SELECT count(*) FROM outbox") == 0
@@ -69,8 +69,8 @@ async def test_a_listener_stopped_with_sigstop_holds_nobody_up_and_catches_up(wo
         await asyncio.sleep(8)
         stopped.signal(signal.SIGCONT)
 
-    await world.load_during(fault, after=3)
-    assert world.answers[200] > 30
+    await world.load_during(fault, after=6)
+    assert world.answers[200] > 50
     await world.audit()
     usage = await world.query_value("SELECT pg_notification_queue_usage()")
     assert usage < 0.01
