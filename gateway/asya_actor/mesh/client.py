@@ -59,6 +59,12 @@ class MeshRefused(Exception):
         self.reason = reason
 
     @property
+    def elsewhere(self) -> bool:
+        """Whether something other than mesh answered. Mesh's 404 says which thing it does not know ("Task not
+        found"); one that says nothing but "not found" comes from a server without these routes, the api service say."""
+        return self.status in _NOT_MESH or (self.status == HTTPStatus.NOT_FOUND and "task" not in self.reason.lower())
+
+    @property
     def too_large(self) -> bool:
         """Whether its size is the reason."""
         return self.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
@@ -126,7 +132,7 @@ class MeshClient:
             try:
                 text = await self._once("POST", base + path, data, total=self._timeouts.total)
             except (MeshUnavailable, MeshRefused) as error:
-                if isinstance(error, MeshRefused) and not (by_mesh and error.status in _NOT_MESH):
+                if isinstance(error, MeshRefused) and not (by_mesh and error.elsewhere):
                     raise
                 tries += 1
                 REPORT_RETRIES.inc()

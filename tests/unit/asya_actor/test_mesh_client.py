@@ -32,7 +32,14 @@ async def client() -> AsyncIterator[MeshClient]:
 
 
 @pytest.mark.parametrize(
-    "trouble", [500, 503, 429, 408, 401, 403, 405, 421, "lost", (503, "", {"Retry-After": "nonsense"})]
+    "trouble",
+    [
+        *(500, 503, 429, 408, 401, 403, 405, 421),
+        "lost",
+        (503, "", {"Retry-After": "nonsense"}),
+        (404, '{"error":{"code":"not_found","message":"Not Found"}}'),
+        (404, "404 page not found"),
+    ],
 )
 async def test_what_may_pass_is_tried_until_it_has(stub: MeshStub, client: MeshClient, trouble: Any) -> None:
     stub.answers.extend([trouble, trouble, (200, '{"status":"ok"}')])
@@ -53,7 +60,7 @@ async def test_retry_after_is_honoured(stub: MeshStub, client: MeshClient) -> No
         ((400, '{"error":{"code":"invalid_input","message":"expected a number","field":"x"}}'), "x: expected a number"),
         ((413, "too much"), "too much"),
         ((302, "", {"Location": "/elsewhere"}), ""),
-        ((404, "Not found"), "Not found"),
+        ((404, "Task not found"), "Task not found"),
     ],
 )
 async def test_what_repeating_cannot_change_is_told(
