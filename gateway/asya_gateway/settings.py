@@ -56,8 +56,8 @@ class Settings(BaseSettings):
     db_max_conns: int = Field(10, ge=2, le=200, description="Largest number of pooled connections of one process.")
     db_min_conns: int = Field(2, ge=0, le=200, description="Connections kept open when idle.")
     db_statement_timeout: Duration = Field(
-        30.0,
-        description="Longest a statement may run, so that a stuck one cannot hold its connection for ever.",
+        10.0,
+        description="Longest a statement may run; callers of a database that hangs are answered soon after.",
     )
 
     config_path: str = Field("", description="flows.yaml, or a folder of *.yaml: the mounted ConfigMap gateway-flows.")

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from asya_actor.settings import CrewSettings, WorkerSettings
+from asya_crds.durations import parse_duration, write_duration
 from asya_gateway.settings import UNHONOURED, Settings
 from asya_operator.settings import OperatorSettings
 
@@ -44,6 +45,8 @@ def documented_default(variable: str, model: type[BaseModel]) -> str:
             return str(value).lower()
         case Enum():
             return str(value.value)
+        case float() if any(getattr(item, "func", None) is parse_duration for item in field.metadata):
+            return write_duration(value)
         case float():
             return f"{value:g}"
         case _:

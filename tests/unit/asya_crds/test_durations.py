@@ -1,0 +1,20 @@
+"""Durations are read and written in the words that users use."""
+
+import pytest
+
+from asya_crds.durations import parse_duration, write_duration
+
+
+@pytest.mark.parametrize(
+    ("seconds", "written"),
+    [(0, "0s"), (0.05, "50ms"), (1, "1s"), (90, "1m30s"), (86_400, "24h"), (5_400.25, "1h30m250ms")],
+)
+def test_a_duration_is_written_in_the_largest_units_and_read_back(seconds: float, written: str) -> None:
+    assert write_duration(seconds) == written
+    assert parse_duration(written) == seconds
+
+
+@pytest.mark.parametrize("wrong", ["", "soon", "1h30", "1 h", "-5s", "-1", "nan", "inf", True])
+def test_what_is_no_duration_is_refused_with_what_was_expected(wrong: object) -> None:
+    with pytest.raises(ValueError, match="expected a duration"):
+        parse_duration(wrong)
