@@ -66,9 +66,11 @@ class Coalescer(Generic[Item, Reply]):
         self._size = size
         self._limits = limits
         self._concurrency = concurrency
-        self._waiting: deque[_Waiting[Item, Reply]] = deque()
+        self._ready: deque[_Waiting[Item, Reply]] = deque()
+        # A key is here while a write of it is ready or on its way; later ones of the key stand behind it.
+        self._behind: dict[Hashable, deque[_Waiting[Item, Reply]] | None] = {}
+        self._waiting = 0
         self._waiting_bytes = 0
-        self._on_the_way: set[Hashable] = set()
         self._flushes: set[asyncio.Task[None]] = set()
         self._flushing = 0
         self._closed = False
@@ -76,7 +78,7 @@ class Coalescer(Generic[Item, Reply]):
     @property
     def waiting(self) -> int:
         """How many writes wait for their turn."""
-        return len(self._waiting)
+        return self._waiting
 
     async def submit(self, item: Item) -> Reply:
         """Write the item with others; returns after the commit.
@@ -88,12 +90,10 @@ class Coalescer(Generic[Item, Reply]):
         limits = self._limits
         if self._closed:
             raise Unavailable("shutting down")
-        if len(self._waiting) >= limits.waiting_rows or self._waiting_bytes + size > limits.waiting_bytes:
+        if self._waiting >= limits.waiting_rows or self._waiting_bytes + size > limits.waiting_bytes:
             raise Overloaded("too many writes are waiting")
         reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        waiting = _Waiting(item, self._key(item), size, reply)
-        self._waiting.append(waiting)
-        self._waiting_bytes += size
+        self._line_up(_Waiting(item, self._key(item), size, reply))
         self._start_flush()
         # A waiter that is cancelled cancels this future and nothing else; the write goes on.
         return await reply
@@ -104,8 +104,20 @@ class Coalescer(Generic[Item, Reply]):
         while self._flushes:
             await asyncio.wait(self._flushes)
 
+    def _line_up(self, entry: _Waiting[Item, Reply]) -> None:
+        self._waiting += 1
+        self._waiting_bytes += entry.size
+        if entry.key not in self._behind:
+            self._behind[entry.key] = None
+            self._ready.append(entry)
+            return
+        behind = self._behind[entry.key]
+        if behind is None:
+            behind = self._behind[entry.key] = deque()
+        behind.append(entry)
+
     def _start_flush(self) -> None:
-        if self._flushing >= self._concurrency or not self._waiting:
+        if self._flushing >= self._concurrency or not self._ready:
             return
         self._flushing += 1
         # A flush serves many requests, so it must not log and trace in the name of the one that started it.
@@ -121,33 +133,36 @@ class Coalescer(Generic[Item, Reply]):
                 try:
                     await self._write(batch)
                 finally:
-                    self._on_the_way.difference_update(entry.key for entry in batch)
+                    self._let_next(batch)
         finally:
             # Counted here and not by the task's end, which others hear of a turn later: a write that came in
             # between would find two flushes that take nothing more, and wait for the next write.
             self._flushing -= 1
 
     def _take(self) -> list[_Waiting[Item, Reply]]:
-        """The next batch in order of arrival; what shares a key with a write on its way waits, in its place."""
+        """The next batch, in the order in which its writes became ready."""
         batch: list[_Waiting[Item, Reply]] = []
-        held: deque[_Waiting[Item, Reply]] = deque()
-        held_keys: set[Hashable] = set()
         size = 0
-        while self._waiting and len(batch) < self._limits.batch_rows:
-            entry = self._waiting[0]
+        while self._ready and len(batch) < self._limits.batch_rows:
+            entry = self._ready[0]
             if batch and size + entry.size > self._limits.batch_bytes:
                 break
-            self._waiting.popleft()
-            if entry.key in self._on_the_way or entry.key in held_keys:
-                held.append(entry)
-                held_keys.add(entry.key)
-                continue
-            self._on_the_way.add(entry.key)
+            self._ready.popleft()
             batch.append(entry)
             size += entry.size
-        self._waiting.extendleft(reversed(held))
+        self._waiting -= len(batch)
         self._waiting_bytes -= size
         return batch
+
+    def _let_next(self, written: list[_Waiting[Item, Reply]]) -> None:
+        """What stood behind a written key is ready now. (Twenty thousand writes of one key cost no more than
+        those of as many keys: nobody looks through them.)"""
+        for entry in written:
+            behind = self._behind[entry.key]
+            if behind:
+                self._ready.append(behind.popleft())
+            else:
+                del self._behind[entry.key]
 
     async def _write(self, batch: list[_Waiting[Item, Reply]]) -> Unavailable | None:
         """Write the batch and answer its waiters; returns what was wrong with the database, if it was away."""
@@ -170,8 +185,14 @@ class Coalescer(Generic[Item, Reply]):
     def _give_up_waiting(self, error: Unavailable) -> None:
         """The database was away for the whole patience of a batch, so it is away for whoever waits behind it:
         thousands, tried batch after batch, would otherwise be told minutes later."""
-        waiting, self._waiting, self._waiting_bytes = self._waiting, deque(), 0
-        for entry in waiting:
+        ready, self._ready = self._ready, deque()
+        self._waiting = self._waiting_bytes = 0
+        for key, behind in self._behind.items():
+            self._behind[key] = None
+            for entry in behind or ():
+                _fail(entry, error)
+        for entry in ready:
+            del self._behind[entry.key]
             _fail(entry, error)
 
     async def _write_singly(self, batch: list[_Waiting[Item, Reply]], error: Exception) -> Unavailable | None:

@@ -22,8 +22,8 @@ SESSION = {
 that waits for a lock longer than a second gives up, and its rows are tried one by one."""
 
 UNHURRIED = "set_config('synchronous_commit', 'off', true)"
-"""In the SELECT list of a statement that only notifies: its commit need not wait for the disk, since a server that
-crashes forgets its notifications anyway. (A NOTIFY has a transaction id, hence a commit record.)"""
+"""In the SELECT list of a statement whose loss in a crash of the server costs nothing: its commit need not wait for
+the disk. (A notification is forgotten in a crash anyway, and has a commit record since NOTIFY takes a transaction id.)"""
 
 CONNECTION_LOST = (
     OSError,
@@ -121,7 +121,7 @@ class Database:
                 min_size=min(self._min_size, self._max_size),
                 max_size=self._max_size,
                 timeout=5,
-                command_timeout=self._statement_timeout + 5,
+                command_timeout=self._statement_timeout + 2,
                 max_inactive_connection_lifetime=300,
                 server_settings=self.server_settings(),
                 init=_initialise,

@@ -13,6 +13,7 @@ from asya_gateway.storage.guards import ENDED
 log = logging.getLogger(__name__)
 
 SWEEP_EVERY = 1.0
+ORPHANS_EVERY = 5.0
 RETIRE_EVERY = 300.0
 HOPS_KEPT = 3_600.0
 """Seconds that claims outlive their task, for messages that are still on their way."""
@@ -25,27 +26,30 @@ WHERE finished_at IS NULL AND deadline_at <= now() ORDER BY deadline_at LIMIT $1
 
 # A child that was announced while its parent ended may have been invisible to the statement that ended it.
 _ORPHANS = f"""
-SELECT c.id, p.status FROM tasks p JOIN tasks c ON c.parent_id = p.id
-WHERE p.finished_at > now() - interval '1 minute' AND NOT c.status {ENDED}
-  AND NOT (c.ends_itself AND p.status = 'succeeded')
+SELECT c.id, p.status FROM tasks c JOIN tasks p ON p.id = c.parent_id
+WHERE c.parent_id IS NOT NULL AND c.finished_at IS NULL
+  AND p.status {ENDED} AND NOT (c.ends_itself AND p.status = 'succeeded')
 LIMIT $1
 """
 
-_RETIRE_HOPS = """
-WITH old AS (
-    SELECT h.task_id, h.hop FROM tasks t JOIN task_hops h ON h.task_id = t.id
-    WHERE t.finished_at BETWEEN now() - interval '1 day' - $1 * interval '1 second'
-      AND now() - $1 * interval '1 second' LIMIT $2
+# The locked row lets one process at a time go on from where the last chunk ended.
+_RETIRE_OF_TASKS = """
+WITH place AS (
+    SELECT finished_at, task_id FROM retention WHERE kind = $1 FOR UPDATE SKIP LOCKED
+), old AS (
+    SELECT t.id, t.finished_at FROM place p CROSS JOIN LATERAL (
+        SELECT id, finished_at FROM tasks
+        WHERE finished_at IS NOT NULL AND (finished_at, id) > (p.finished_at, p.task_id)
+          AND finished_at < now() - $2 * interval '1 second'
+        ORDER BY finished_at, id LIMIT $3
+    ) t
+), removed AS (
+    DELETE FROM {table} WHERE task_id IN (SELECT id FROM old) RETURNING 1
+), moved AS (
+    UPDATE retention r SET finished_at = l.finished_at, task_id = l.id
+    FROM (SELECT finished_at, id FROM old ORDER BY finished_at DESC, id DESC LIMIT 1) l WHERE r.kind = $1
 )
-DELETE FROM task_hops h USING old WHERE h.task_id = old.task_id AND h.hop = old.hop
-"""
-
-_RETIRE_UPDATES = """
-WITH old AS (
-    SELECT u.task_id, u.seq FROM tasks t JOIN task_updates u ON u.task_id = t.id
-    WHERE t.finished_at < now() - $1 * interval '1 second' ORDER BY t.finished_at LIMIT $2
-)
-DELETE FROM task_updates u USING old WHERE u.task_id = old.task_id AND u.seq = old.seq
+SELECT (SELECT count(*) FROM old) AS tasks, (SELECT count(*) FROM removed) AS rows
 """
 
 _RETIRE_TASKS = """
@@ -68,22 +72,31 @@ class Sweeper:
         self._finish = finish
 
     async def sweep(self) -> int:
-        """End overdue tasks and orphans, all there are; returns how many this call ended."""
+        """End overdue tasks, all there are; returns how many this call ended."""
+        return await self._all(self._overdue)
+
+    async def sweep_orphans(self) -> int:
+        """End children whose parents have ended, all there are; returns how many this call ended."""
+        return await self._all(self._orphans)
+
+    async def _all(self, find: Callable[[], Awaitable[list[FinalReport]]]) -> int:
         ended = 0
         while True:
-            found, applied = await self._sweep_chunk()
+            reports = await find()
+            outcomes = await asyncio.gather(*(self._finish(report) for report in reports))
+            applied = sum(outcome is FinalOutcome.APPLIED for outcome in outcomes)
             ended += applied
             # Without progress the rest waits for the next turn: another process may be at work on the same ones.
-            if found < CHUNK or not applied:
+            if len(reports) < CHUNK or not applied:
                 return ended
 
-    async def _sweep_chunk(self) -> tuple[int, int]:
-        overdue = await self._database.fetch(_OVERDUE, CHUNK)
-        orphans = await self._database.fetch(_ORPHANS, CHUNK)
-        reports = [_overdue_report(row["id"], row["age"]) for row in overdue]
-        reports += [_orphan_report(row["id"], TaskStatus(row["status"])) for row in orphans]
-        outcomes = await asyncio.gather(*(self._finish(report) for report in reports))
-        return len(reports), sum(outcome is FinalOutcome.APPLIED for outcome in outcomes)
+    async def _overdue(self) -> list[FinalReport]:
+        rows = await self._database.fetch(_OVERDUE, CHUNK)
+        return [_overdue_report(row["id"], row["age"]) for row in rows]
+
+    async def _orphans(self) -> list[FinalReport]:
+        rows = await self._database.fetch(_ORPHANS, CHUNK)
+        return [_orphan_report(row["id"], TaskStatus(row["status"])) for row in rows]
 
 
 def _overdue_report(task_id: str, age: float) -> FinalReport:
@@ -114,14 +127,25 @@ class Retention:
 
     async def retire(self) -> int:
         """Remove old claims, updates and tasks; returns how many rows of those three kinds went."""
-        removed = await self._in_chunks(_RETIRE_HOPS, HOPS_KEPT)
-        removed += await self._in_chunks(_RETIRE_UPDATES, self._updates)
-        return removed + await self._in_chunks(_RETIRE_TASKS, self._tasks)
+        removed = await self._of_tasks("hops", "task_hops", HOPS_KEPT)
+        removed += await self._of_tasks("updates", "task_updates", self._updates)
+        return removed + await self._whole_tasks()
 
-    async def _in_chunks(self, sql: str, age: float) -> int:
+    async def _of_tasks(self, kind: str, table: str, age: float) -> int:
+        """Empty `table` of what belongs to tasks that ended more than `age` seconds ago, from where it was left."""
         removed = 0
         while True:
-            tag = await self._database.execute(sql, age, CHUNK)
+            row = await self._database.fetchrow(_RETIRE_OF_TASKS.format(table=table), kind, age, CHUNK)
+            assert row is not None
+            removed += row["rows"]
+            if row["tasks"] < CHUNK:
+                return removed
+            await asyncio.sleep(0.05)
+
+    async def _whole_tasks(self) -> int:
+        removed = 0
+        while True:
+            tag = await self._database.execute(_RETIRE_TASKS, self._tasks, CHUNK)
             count = int(tag.rsplit(" ", 1)[1])
             removed += count
             if count < CHUNK:

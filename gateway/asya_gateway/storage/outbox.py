@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from asya_gateway.domain.ports import Backlog, OutboxEntry
 from asya_gateway.storage.creating import OUTBOX_LEASE
-from asya_gateway.storage.database import Database
+from asya_gateway.storage.database import UNHURRIED, Database
 
 LONGEST_BACKOFF = 60.0
 """Seconds between two tries of an envelope that the queue system keeps refusing."""
@@ -29,6 +29,12 @@ FROM due WHERE o.id = due.id
 RETURNING o.id, o.task_id, o.actor, o.body
 """
 
+# A server that crashes may forget a removal; then the envelope is published once more, as after a crash of ours.
+_DELIVERED = f"""
+WITH unhurried AS MATERIALIZED (SELECT {UNHURRIED})
+DELETE FROM outbox USING unhurried WHERE id = ANY ($1::bigint[])
+"""
+
 _FAILED = """
 UPDATE outbox o SET
     attempts = o.attempts + 1,
@@ -51,7 +57,7 @@ class PostgresOutbox:
 
     async def delivered(self, ids: Sequence[int]) -> None:
         """Remove what was confirmed."""
-        await self._database.execute("DELETE FROM outbox WHERE id = ANY ($1::bigint[])", ids)
+        await self._database.execute(_DELIVERED, ids)
 
     async def failed(self, failures: Sequence[tuple[int, str]]) -> None:
         """Count the try, keep the reason, and wait longer before the next one."""

@@ -28,7 +28,7 @@ from asya_gateway.storage.database import Database
 from asya_gateway.storage.feed import CHANNEL, LogFeed
 from asya_gateway.storage.finishing import Ended, TaskFinisher, final_size
 from asya_gateway.storage.fly import FlyReceiver, FlySender
-from asya_gateway.storage.keeping import RETIRE_EVERY, SWEEP_EVERY, Retention, Sweeper, for_ever
+from asya_gateway.storage.keeping import ORPHANS_EVERY, RETIRE_EVERY, SWEEP_EVERY, Retention, Sweeper, for_ever
 from asya_gateway.storage.migrate import LATEST, schema_version
 from asya_gateway.storage.reading import TaskReader
 from asya_gateway.storage.reporting import ProgressReporter, report_size
@@ -172,6 +172,7 @@ class Storage:
         await self.fly.start()
         self._loops = [
             asyncio.create_task(for_ever(self.sweeper.sweep, SWEEP_EVERY, "sweeper"), name="sweeper"),
+            asyncio.create_task(for_ever(self.sweeper.sweep_orphans, ORPHANS_EVERY, "orphans"), name="orphans"),
             asyncio.create_task(for_ever(self.retention.retire, RETIRE_EVERY, "retention"), name="retention"),
         ]
 

@@ -17,6 +17,7 @@ from asya_gateway.domain.reports import (
 )
 from asya_gateway.domain.status import ActorState, TaskStatus
 from asya_gateway.domain.task import Pause
+from asya_gateway.storage import keeping
 from tests.support.storage import ROUTE, Running, failed, make_storage, new_task, progress, succeeded
 
 SECOND = Route(("first",), "second", ("third",))
@@ -279,7 +280,7 @@ class TestChildren:
             """ VALUES ('orphan', $1, '', 'shout', 'rest', 'running', '{"curr":"second"}', now(), now())""",
             parent,
         )
-        await running.storage.sweeper.sweep()
+        assert await running.storage.sweeper.sweep_orphans() == 1
         assert (await running.tasks.get("orphan", owner=None)).status is TaskStatus.CANCELED
 
 
@@ -322,6 +323,22 @@ class TestTime:
         await running.storage.retention.retire()
         assert await running.tasks.get(task_id, owner=None) is None
         assert await running.storage.database.fetchval("SELECT count(*) FROM task_bodies") == 0
+
+    async def test_retention_goes_on_from_where_it_came_to_and_misses_no_task_that_ended_in_the_same_moment(
+        self, running: Running, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(keeping, "CHUNK", 2)
+        ids = [await running.create() for _ in range(7)]
+        for task_id in ids:
+            await running.tasks.finish(succeeded(task_id))
+        age = "UPDATE tasks SET finished_at = date_trunc('day', now()) - interval '40 days' WHERE id = ANY ($1)"
+        await running.storage.database.execute(age, ids[:5])
+        await running.storage.retention.retire()
+        kept = await running.storage.database.fetch("SELECT DISTINCT task_id FROM task_updates")
+        assert {row["task_id"] for row in kept} == set(ids[5:])
+        await running.storage.database.execute(age.replace("40", "35"), ids[5:])
+        await running.storage.retention.retire()
+        assert await running.storage.database.fetchval("SELECT count(*) FROM task_updates") == 0
 
 
 async def test_batches_in_any_order_do_not_deadlock(running: Running) -> None:

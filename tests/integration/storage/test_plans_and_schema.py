@@ -7,14 +7,19 @@ import asyncpg
 import pytest
 
 from asya_gateway.domain.errors import Unavailable
+from asya_gateway.domain.ports import TaskFilter
+from asya_gateway.domain.status import TaskStatus
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.migrate import LATEST, migrate, migrations, schema_version
 from tests.support.storage import Running, make_storage, progress, succeeded
 
 FILL = """
-INSERT INTO tasks (id, owner, flow, surface, status, route, last_seq, created_at, updated_at, deadline_at)
-SELECT 'old-' || n, 'o' || n % 50, 'shout', 'rest', 'running', '{}', 3, now() - n * interval '1 second', now(),
-       now() + interval '1 day' FROM generate_series(1, 200000) n;
+INSERT INTO tasks (id, parent_id, owner, flow, surface, status, route, last_seq, created_at, updated_at,
+                   deadline_at, finished_at)
+SELECT 'old-' || n, CASE WHEN n % 10 = 0 THEN 'old-' || n - 1 END, 'o' || n % 50, 'shout', 'rest',
+       CASE WHEN n % 97 = 0 THEN 'running' ELSE 'succeeded' END, '{}', 3, now() - n * interval '1 second', now(),
+       now() + interval '1 day', CASE WHEN n % 97 <> 0 THEN now() - interval '10 minutes' END
+FROM generate_series(1, 200000) n;
 INSERT INTO task_updates (task_id, seq, kind, status, progress, detail, at)
 SELECT 'old-' || n / 2, n % 2 + 1, 'progress', 'running', 1, '{}', now() FROM generate_series(2, 200001) n;
 INSERT INTO task_hops (task_id, hop, attempt, claimant, state, lease_until)
@@ -83,6 +88,11 @@ async def test_processes_warmed_on_empty_tables_keep_index_scans_when_the_tables
         await running.tasks.get(task_id, owner=None)
         await running.tasks.finish(succeeded(task_id))
     await running.storage.sweeper.sweep()
+    await running.storage.sweeper.sweep_orphans()
+    await running.storage.retention.retire()
+    for owner in ("o1", None):
+        await running.tasks.list(TaskFilter(owner=owner, limit=50))
+        await running.tasks.list(TaskFilter(owner=owner, status=TaskStatus.PAUSED, limit=50))
     assert await seq_scans(running) == before
 
 

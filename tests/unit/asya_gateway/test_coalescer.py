@@ -215,3 +215,35 @@ async def test_rows_that_are_written_one_by_one_are_given_up_together_when_the_d
     answers = await asyncio.gather(*(writes.submit(f"{n}") for n in range(20)), return_exceptions=True)
     assert [type(answer) for answer in answers] == [Unavailable] * 20
     assert asyncio.get_running_loop().time() - began < 2
+
+
+async def test_after_giving_up_every_key_is_written_again() -> None:
+    recorder = Recorder()
+    recorder.failures = [OSError("gone") for _ in range(50)]
+    writes = coalescer(recorder, patience=0.2)
+    refused = await asyncio.gather(
+        *(writes.submit(name) for name in ("a-1", "a-2", "b-1", "a-3")), return_exceptions=True
+    )
+    assert [type(answer) for answer in refused] == [Unavailable] * 4
+    assert writes.waiting == 0
+    recorder.failures = []
+    assert await asyncio.gather(writes.submit("a-4"), writes.submit("a-5"), writes.submit("b-2")) == [
+        "A-4",
+        "A-5",
+        "B-2",
+    ]
+
+
+async def test_a_long_line_behind_one_key_keeps_its_order_and_holds_up_no_other() -> None:
+    recorder = Recorder()
+    recorder.gate.clear()
+    writes = coalescer(recorder, concurrency=1, batch_rows=4)
+    waiters = [asyncio.create_task(writes.submit(f"a-{number}")) for number in range(500)]
+    await asyncio.sleep(0.01)
+    waiters.append(asyncio.create_task(writes.submit("b-0")))
+    await asyncio.sleep(0.01)
+    recorder.gate.set()
+    await asyncio.gather(*waiters)
+    assert "b-0" in recorder.batches[1]
+    line = [item for batch in recorder.batches for item in batch if item.startswith("a")]
+    assert line == [f"a-{number}" for number in range(500)]
