@@ -198,7 +198,8 @@ async def _refusal(response: aiohttp.ClientResponse) -> CliError:
     try:
         error = json.loads(text)["error"]
         message = str(error["message"])
-        if field := error.get("field"):
+        # The messages of these speak of their field by themselves.
+        if (field := error.get("field")) and error.get("code") not in ("invalid_arguments", "task_not_found"):
             message = f"{field}: {message}"
     except (ValueError, TypeError, LookupError):
         first = text.strip().splitlines()[0][:200] if text.strip() else ""

@@ -10,7 +10,7 @@ from typing import Any
 from asya_cli.errors import CliError, ExitCode
 from asya_crds.flows_file import content_hash
 from asya_crds.naming import FLOWS_CONFIGMAP
-from asya_operator.cluster.connection import connect
+from asya_operator.cluster.connection import NoCluster, connect
 from asya_operator.cluster.rest import APPLY_PATCH, Rest
 from asya_operator.domain.errors import Busy, Conflicting, Denied, OutsideError, Unavailable, Vanished
 from asya_operator.domain.report import REPORT_ANNOTATION
@@ -50,7 +50,7 @@ class FlowsCluster:
 
         try:
             rest = Rest(await connect(context))
-        except (ConfigException, OSError) as error:
+        except (NoCluster, OSError) as error:
             raise CliError(f"no cluster: {error}", ExitCode.UNREACHABLE) from None
         if namespace is None:
             try:

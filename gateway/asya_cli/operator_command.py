@@ -8,10 +8,11 @@ def operator() -> None:
     """Run the operator: it computes what is exposed, pushes it to the mesh, and runs actors."""
     from pydantic import ValidationError
 
-    from asya_cli.errors import UsageProblem
+    from asya_cli.errors import CliError, ExitCode, UsageProblem
 
     try:
         from asya_operator.app import main
+        from asya_operator.cluster.connection import NoCluster
         from asya_operator.settings import OperatorSettings
     except ModuleNotFoundError as error:
         if error.name not in ("kopf", "kubernetes_asyncio", "jsonschema_rs"):
@@ -22,7 +23,10 @@ def operator() -> None:
     except ValidationError as error:
         parts = [f"ASYA_{'_'.join(map(str, item['loc'])).upper()}: {item['msg']}" for item in error.errors()]
         raise UsageProblem("; ".join(parts)) from None
-    code = main(settings)
+    try:
+        code = main(settings)
+    except NoCluster as error:
+        raise CliError(f"no cluster: {error}", ExitCode.UNREACHABLE) from None
     sys.stderr.flush()
     # A watch may still be open in kopf's thread; the lease is released, so nothing is lost by not waiting for it.
     os._exit(code)

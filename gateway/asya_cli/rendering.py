@@ -136,6 +136,12 @@ def error_text(error: dict[str, Any]) -> str:
     return f"{what} ({error.get('class', 'failed')}{where}{attempts})"
 
 
+def problem_text(problem: dict[str, Any]) -> str:
+    """Why a flow is not served."""
+    line = f"line {problem['line']}: " if problem.get("line") else ""
+    return f"{line}{problem.get('reason', '')}"
+
+
 def pause_text(task: dict[str, Any]) -> str:
     """The question a task waits on, and the command that answers it."""
     pause = task["pause"]

@@ -17,15 +17,22 @@ ToolName = Annotated[str, typer.Argument(metavar="NAME", help="The tool's name."
 @app.command("list")
 def list_tools(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """List the tools of the gateway with their arguments."""
-    from asya_cli.rendering import err, out, print_json, tools_table
+    from asya_cli.rendering import err, out, print_json, problem_text, tools_table
 
-    tools = run_with_client(url, lambda client: client.tools())
+    async def work(client: "GatewayClient") -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        return await client.tools(), (await client.flows())["problems"]
+
+    tools, problems = run_with_client(url, work)
     if as_json:
         print_json(tools)
     elif tools:
         out.print(tools_table(tools))
-    else:
-        err.print("no tools: no flow of this gateway has an `mcp` block")
+    elif not problems:
+        err.print("no tools: no flow of this gateway has an `mcp` block", markup=False)
+    if not as_json:
+        for problem in problems:
+            name = f"{problem['name']} is" if problem.get("name") else "something is"
+            err.print(f"{name} not served: {problem_text(problem)}", style="red", markup=False, soft_wrap=True)
 
 
 @app.command("show")

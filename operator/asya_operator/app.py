@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 
 def main(settings: OperatorSettings | None = None) -> int:
-    """Run until SIGTERM; the exit code of the process (3 where the lease was lost)."""
+    """Run until SIGTERM; the exit code of the process (3 where the lease was lost). Raises NoCluster."""
     settings = settings or OperatorSettings()
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
@@ -49,10 +49,10 @@ def main(settings: OperatorSettings | None = None) -> int:
 
 
 async def run(settings: OperatorSettings) -> int:
-    """Probes first, then the election, then the work."""
+    """Probes first, then the election, then the work. Raises NoCluster."""
     health, metrics = Health(), Metrics()
-    runner, _ = await serve_probes(health, metrics, settings.operator_bind, settings.operator_port)
     rest = Rest(await connect())
+    runner, _ = await serve_probes(health, metrics, settings.operator_bind, settings.operator_port)
     times = LeaseTimes(settings.lease_duration, settings.lease_renew_deadline, settings.lease_retry_period)
     election = Election(rest, settings.namespace, settings.lease_name, settings.pod_name, health, times)
     stop = _stop_signals()

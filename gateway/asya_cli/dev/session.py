@@ -21,10 +21,11 @@ from asya_cli.dev.handlers import HandlerProcess
 from asya_cli.dev.ports import Port, take_port
 from asya_cli.dev.postgres import EmbeddedPostgres
 from asya_cli.dev.sources import changed, fingerprint
-from asya_cli.dev.view import Picture, View, connection_lines, problem_text
+from asya_cli.dev.view import Picture, View, connection_lines
 from asya_cli.environment import read_settings
 from asya_cli.errors import CliError, UsageProblem
 from asya_cli.migrate import apply_migrations
+from asya_cli.rendering import problem_text
 from asya_crds.naming import CREW
 
 if TYPE_CHECKING:
@@ -216,7 +217,8 @@ class Session:
         while True:
             await asyncio.sleep(LOOK_EVERY)
             with contextlib.suppress(CliError):
-                self.view.show_tasks((await client.tasks(limit=50))["tasks"])
+                for failed in self.view.show_tasks((await client.tasks(limit=50))["tasks"]):
+                    self.view.show_failure(await client.task(failed), self.options.folder.resolve())
                 found = await client.flows()
                 self._tell_flows(known, found)
                 known = found
@@ -307,3 +309,5 @@ def _log_to(console: Console, debug: bool) -> None:
     logging.basicConfig(
         level=logging.DEBUG if debug else logging.WARNING, handlers=[handler], format="%(message)s", force=True
     )
+    # What is wrong with flows.yaml the session tells by itself.
+    logging.getLogger("asya_gateway.registry.watch").setLevel(logging.DEBUG if debug else logging.ERROR)

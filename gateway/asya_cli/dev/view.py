@@ -1,9 +1,11 @@
 """What `asya dev` shows: a live picture of flows and tasks on a terminal, lines elsewhere."""
 
 import json
+import re
 import shlex
 from collections import deque
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -13,7 +15,7 @@ from rich.text import Text
 
 from asya_cli.client import TERMINAL, WAITING
 from asya_cli.dev.handlers import HandlerProcess, State
-from asya_cli.rendering import error_text, status_text
+from asya_cli.rendering import error_text, problem_text, status_text
 
 SHOWN_TASKS = 8
 STATE_STYLES = {
@@ -71,16 +73,28 @@ class View:
         prefix = Text("handlers │ " if kind == "output" else "asya     │ ", "dim")
         self.console.print(prefix + Text(line, KIND_STYLES.get(kind, "")), soft_wrap=True)
 
-    def show_tasks(self, tasks: list[dict[str, Any]]) -> None:
-        """The newest tasks, newest first; without a terminal each change is a line."""
+    def show_tasks(self, tasks: list[dict[str, Any]]) -> list[str]:
+        """The newest tasks, newest first; without a terminal each change is a line. Returns the ids of those that
+        failed since."""
+        failed = []
         self.picture.tasks = tasks[:SHOWN_TASKS]
         for task in reversed(tasks):
             before = self._seen.get(task["id"])
             if before == task["status"]:
                 continue
             self._remember(task)
-            if not self.console.is_terminal and (before is not None or task["status"] not in TERMINAL):
+            if task["status"] == "failed":
+                failed.append(task["id"])
+            elif not self.console.is_terminal and (before is not None or task["status"] not in TERMINAL):
                 self.say("info", task_line(task))
+        return failed
+
+    def show_failure(self, task: dict[str, Any], folder: Path) -> None:
+        """Why a task failed, and where in the user's own files."""
+        self.say("error", task_line(task))
+        details = (task.get("error") or {}).get("details")
+        for line in user_frames(details.get("traceback") if isinstance(details, dict) else None, folder):
+            self.say("error", line)
 
     def knows(self, tasks: list[dict[str, Any]]) -> None:
         """Tasks of earlier runs, which are no news."""
@@ -134,15 +148,26 @@ class View:
         return table
 
 
+def user_frames(traceback: object, folder: Path) -> list[str]:
+    """The lines of a traceback that stand in the user's folder; those of the worker around them say nothing."""
+    found: list[str] = []
+    inside = False
+    for line in traceback.splitlines() if isinstance(traceback, str) else ():
+        if frame := re.match(r'  File "(.+?)", line \d+', line):
+            path = Path(frame[1])
+            inside = path.is_relative_to(folder) and "site-packages" not in path.parts
+            if inside:
+                line = line.replace(frame[1], str(path.relative_to(folder)))
+        elif not line.startswith("    "):
+            inside = False
+        if inside:
+            found.append(line)
+    return found
+
+
 def route_text(flow: dict[str, Any]) -> str:
     """`clean → analyze` of a flow as /health/flows shows it."""
     return " → ".join(flow.get("actors") or [])
-
-
-def problem_text(problem: dict[str, Any]) -> str:
-    """Why a flow is not served."""
-    line = f"line {problem['line']}: " if problem.get("line") else ""
-    return f"{line}{problem.get('reason', '')}"
 
 
 def task_line(task: dict[str, Any]) -> str:

@@ -8,11 +8,18 @@ class GatewayError(Exception):
     """Root of everything that a caller may be told about."""
 
     code = "error"
+    names_its_field = False
+    """Whether the message speaks of the field by itself."""
 
     def __init__(self, message: str, *, field: str | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.field = field
+
+    @property
+    def text(self) -> str:
+        """The message as a sentence that stands alone, the field before it where there is one."""
+        return self.message if self.field is None or self.names_its_field else f"{self.field}: {self.message}"
 
 
 class InvalidInput(GatewayError):
@@ -39,9 +46,10 @@ class InvalidArguments(GatewayError):
     """The arguments break the flow's inputSchema; every violation is listed."""
 
     code = "invalid_arguments"
+    names_its_field = True
 
     def __init__(self, violations: Sequence[Violation]) -> None:
-        parts = "; ".join(f"{violation.path or '/'}: {violation.message}" for violation in violations)
+        parts = "; ".join(f"{each.path}: {each.message}" if each.path else each.message for each in violations)
         super().__init__(f"arguments do not match the input schema: {parts}", field="arguments")
         self.violations = tuple(violations)
 
@@ -56,6 +64,7 @@ class TaskNotFound(GatewayError):
     """No task of that id belongs to the caller; a foreign one and a missing one look the same."""
 
     code = "task_not_found"
+    names_its_field = True
 
     def __init__(self, task_id: str) -> None:
         super().__init__(f"Task not found: {task_id}", field="id")

@@ -23,7 +23,7 @@ that waits for a lock longer than a second gives up, and its rows are tried one 
 
 UNHURRIED = "set_config('synchronous_commit', 'off', true)"
 """In the SELECT list of a statement whose loss in a crash of the server costs nothing: its commit need not wait for
-the disk. (A notification is forgotten in a crash anyway, and has a commit record since NOTIFY takes a transaction id.)"""
+the disk. (Notifications, which a crash forgets anyway, have a commit record since NOTIFY takes a transaction id.)"""
 
 CONNECTION_LOST = (
     OSError,

@@ -133,7 +133,7 @@ class Retention:
 
     async def _of_tasks(self, kind: str, table: str, age: float) -> int:
         """Empty `table` of what belongs to tasks that ended more than `age` seconds ago, from where it was left."""
-        removed = 0
+        removed: int = 0
         while True:
             row = await self._database.fetchrow(_RETIRE_OF_TASKS.format(table=table), kind, age, CHUNK)
             assert row is not None

@@ -4,7 +4,12 @@ import os
 from pathlib import Path
 
 from kubernetes_asyncio.client import ApiClient, Configuration
-from kubernetes_asyncio.config import load_incluster_config, load_kube_config
+from kubernetes_asyncio.config import ConfigException, load_incluster_config, load_kube_config
+
+
+class NoCluster(Exception):
+    """Nothing here says which cluster, or with which credentials."""
+
 
 NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
@@ -12,13 +17,16 @@ NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 async def connect(context: str | None = None) -> ApiClient:
     """A client with the credentials of this place; `context` names one of the kubeconfig's.
 
-    Raises kubernetes_asyncio's ConfigException where there are none.
+    Raises NoCluster where there are none.
     """
     configuration = Configuration()
-    if "KUBERNETES_SERVICE_HOST" in os.environ and "KUBECONFIG" not in os.environ:
-        load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # upstream has none
-    else:
-        await load_kube_config(context=context, client_configuration=configuration, persist_config=False)
+    try:
+        if "KUBERNETES_SERVICE_HOST" in os.environ and "KUBECONFIG" not in os.environ:
+            load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # upstream has none
+        else:
+            await load_kube_config(context=context, client_configuration=configuration, persist_config=False)
+    except ConfigException as error:
+        raise NoCluster(f"{error}; set KUBECONFIG, or run in a pod") from error
     configuration.connection_pool_maxsize = 32
     return ApiClient(configuration)
 

@@ -95,6 +95,13 @@ def test_an_exception_fails_the_task_with_its_message_and_nothing_else(run: DevR
     assert call(run)[0] == 0
 
 
+def test_a_failed_task_shows_where_in_the_users_own_files_and_nothing_of_the_worker(run: DevRun) -> None:
+    run_asya("tool", "call", "work", "do=raise", url=run.url)
+    run.wait_for(r'asya +│ +File "handlers\.py", line \d+, in work\n.*raise ValueError\("no such thing"\)')
+    assert "ValueError: no such thing" in run.text
+    assert "asya_actor" not in run.text
+
+
 def test_what_a_handler_prints_is_shown(run: DevRun) -> None:
     call(run, "print")
     run.wait_for("handlers │ a line of the handler")
@@ -129,16 +136,20 @@ def test_a_mistake_in_actors_yaml_leaves_the_handlers_running(project: Path) -> 
         assert call(run)[0] == 0
 
 
-def test_a_changed_flows_yaml_is_served_without_a_restart_and_its_mistakes_are_named(project: Path) -> None:
+def test_a_changed_flows_yaml_is_served_without_a_restart_and_its_mistakes_are_named_once(project: Path) -> None:
     with dev_run(project) as run:
         pid = json.loads(call(run)[1])["pid"]
         more = FLOWS + "  - {name: more, entrypoint: worker, mcp: {}}\n  - {name: wrong, entrypoint: Not_A_Name}\n"
         (project / "flows.yaml").write_text(more)
         run.wait_for("flows: more, work")
         run.wait_for("flows.yaml: wrong: .*expected an actor name")
+        listed = run_asya("tool", "list", url=run.url)
+        assert "more" in listed.stdout
+        assert "wrong is not served: " in listed.stderr
         code, out, err = call(run, tool="more")
         assert code == 0, err
         assert json.loads(out)["pid"] == pid
+        assert run.text.count("expected an actor name") == 1
 
 
 def test_a_text_of_flows_yaml_that_was_served_long_ago_is_served_again_on_the_next_run(project: Path) -> None:

@@ -86,3 +86,12 @@ def test_a_database_url_that_cannot_be_read_does_not_show_its_password() -> None
     assert done.returncode != 0
     assert "percent-encoded" in done.stderr
     assert "s3cr" not in done.stdout + done.stderr
+
+
+def test_an_operator_without_a_cluster_says_so_and_how_to_name_one() -> None:
+    done = asya("operator", KUBECONFIG="/nonexistent", KUBERNETES_SERVICE_HOST="", ASYA_OPERATOR_PORT="0")
+    assert done.returncode == 3
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("error: no cluster: ")
+    assert "KUBECONFIG" in last
+    assert "Traceback" not in done.stderr

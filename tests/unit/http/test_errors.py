@@ -34,7 +34,7 @@ def test_errors_are_plain_text_by_default() -> None:
     """API seed, "Standard HTTP errors": 'Plain text body (e.g., Method not allowed, Task not found).'"""
     response = http_errors.error_response(make_mocked_request("GET", "/tasks/x"), TaskNotFound("x"))
     assert (response.status, response.content_type) == (404, "text/plain")
-    assert response.text == "id: Task not found: x"
+    assert response.text == "Task not found: x"
 
 
 @pytest.mark.parametrize("header", ["Accept", "Content-Type"])

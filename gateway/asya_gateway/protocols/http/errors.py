@@ -86,8 +86,7 @@ def error_response(request: web.BaseRequest, error: GatewayError) -> web.Respons
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.warning("%s %s: %s", request.method, request.path, error.message)
     headers = {"Retry-After": str(error.retry_after)} if isinstance(error, Unavailable) else {}
-    text = error.message if error.field is None else f"{error.field}: {error.message}"
-    return _response(request, status, text, error_dict(error), headers)
+    return _response(request, status, error.text, error_dict(error), headers)
 
 
 def plain_error(request: web.BaseRequest, status: int, headers: dict[str, str] | None = None) -> web.Response:

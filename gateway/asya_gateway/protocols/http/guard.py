@@ -20,9 +20,6 @@ class Guard:
     """Decides by Host and Origin; holds the sets that it needs, made once from the settings."""
 
     def __init__(self, settings: Settings) -> None:
-        # Callers use a handful of Host headers again and again; parsing one as an address costs more than all
-        # the rest of this class.
-        self.knows_host = lru_cache(maxsize=256)(self._knows_host)
         allowed = {entry.lower() for entry in settings.allowed_hosts}
         self._any_host = "*" in allowed
         self._suffixes = tuple(entry[1:] for entry in allowed if entry.startswith("*."))
@@ -31,7 +28,8 @@ class Guard:
         self._origins = {origin.lower().rstrip("/") for origin in settings.allowed_origins}
         if settings.public_url:
             self._origins.add(origin_of(settings.public_url))
-        # Callers send a few spellings of the same hosts, over and over.
+        # Callers send a few spellings of the same hosts, over and over; parsing one as an address costs more than
+        # all the rest of this class.
         self.knows_host = lru_cache(maxsize=256)(self._knows_host)
 
     def check(self, request: web.BaseRequest) -> None:

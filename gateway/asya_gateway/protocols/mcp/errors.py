@@ -121,8 +121,7 @@ class Unanswerable(RpcError):
 
     def __init__(self, error: GatewayError) -> None:
         code = CODE_OF.get(type(error), INTERNAL_ERROR)
-        message = error.message if error.field is None else f"{error.field}: {error.message}"
-        super().__init__(code, bounded(message, LONGEST_MESSAGE))
+        super().__init__(code, bounded(error.text, LONGEST_MESSAGE))
         status = STATUS_OF.get(type(error))
         self.status = status if status in _TRANSPORT_TELLS else None
         self.retry_after = error.retry_after if isinstance(error, Unavailable) else None
