@@ -15,7 +15,19 @@ def serve() -> None:
     from asya_gateway.telemetry.otel import TracingUnavailable
 
     start_logs(settings)
+    _collect_rarely()
     try:
         uvloop.run(run(settings))
     except TracingUnavailable as missing:
         raise UsageProblem(str(missing)) from missing
+
+
+def _collect_rarely() -> None:
+    """Look for garbage among 20,000 fresh objects instead of 700. Hundreds of requests that are under way hold some
+    thousands, so the default walks through what is alive, over and over, for 4 % of the CPU; what reference counting
+    cannot free is a few megabytes later at most."""
+    import gc
+
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)

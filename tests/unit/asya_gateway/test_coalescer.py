@@ -8,6 +8,7 @@ import pytest
 
 from asya_gateway.domain.errors import Overloaded, Unavailable
 from asya_gateway.storage.coalescer import Coalescer, Limits
+from tests.support.waiting import until
 
 
 class Recorder:
@@ -43,6 +44,42 @@ async def test_writes_that_arrive_together_share_a_batch() -> None:
     writes = coalescer(recorder)
     assert await asyncio.gather(*(writes.submit(name) for name in "abc")) == ["A", "B", "C"]
     assert recorder.batches == [["a", "b", "c"]]
+
+
+async def test_a_batch_takes_half_of_many_so_that_the_rest_of_the_callers_is_served_meanwhile() -> None:
+    recorder = Recorder()
+    recorder.gate.clear()
+    writes = coalescer(recorder)
+    waiters = [asyncio.create_task(writes.submit(f"{number}")) for number in range(40)]
+    await until(lambda: len(recorder.batches) == 2)
+    assert [len(batch) for batch in recorder.batches] == [20, 10]
+    recorder.gate.set()
+    await asyncio.gather(*waiters)
+    assert sorted(item for batch in recorder.batches for item in batch) == sorted(str(n) for n in range(40))
+
+
+async def test_a_flush_that_hangs_does_not_hold_up_what_comes_later() -> None:
+    begun, hanging = asyncio.Event(), asyncio.Event()
+    written: list[str] = []
+
+    async def flush(batch: Sequence[str]) -> list[str]:
+        if "stuck" in batch:
+            begun.set()
+            await hanging.wait()
+        written.extend(batch)
+        return list(batch)
+
+    writes = Coalescer[str, str](
+        "test", flush, key=lambda item: item, size=len, limits=Limits(patience=0.5), concurrency=2
+    )
+    stuck = asyncio.create_task(writes.submit("stuck"))
+    await begun.wait()
+    async with asyncio.timeout(5):
+        for number in range(20):
+            assert await writes.submit(str(number)) == str(number)
+    assert "stuck" not in written
+    hanging.set()
+    assert await stuck == "stuck"
 
 
 async def test_what_arrives_during_a_commit_waits_for_the_next() -> None:
