@@ -74,7 +74,7 @@ class Asking:
         self._pool = pool
         self._written = written
         self._enqueue = enqueue
-        self._answer_sql = _ANSWER + enqueue.cte.replace("$12", "$9")
+        self._answer_sql = _ANSWER + enqueue.of("incoming").replace("$12", "$9")
 
     async def pause(self, report: PauseReport) -> ProgressAnswer:
         """Store the question; one that was asked before, or of a task that has ended, changes nothing."""

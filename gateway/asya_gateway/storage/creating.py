@@ -14,31 +14,31 @@ from asya_transports.postgres import ENQUEUE_COLUMNS, ENQUEUE_TABLE
 OUTBOX_LEASE = 5.0
 """Seconds that a fresh outbox row belongs to the process that accepted it."""
 
-_INSERT_TASKS = """
+_INCOMING = """
 WITH incoming AS (
     SELECT * FROM unnest(
         $1::text[], $2::text[], $3::text[], $4::text[], $5::json[], $6::text[], $7::text[],
         $8::timestamptz[], $9::timestamptz[], $10::json[], $11::text[])
     AS r(id, flow, owner, surface, route, curr, context_id, created_at, deadline_at, payload, envelope)
     ORDER BY id
-), created AS (
+), """
+
+_TASKS = """created AS (
     INSERT INTO tasks (id, flow, owner, surface, status, route, context_id, created_at, updated_at, deadline_at)
     SELECT id, flow, owner, surface, 'pending', route, context_id, created_at, created_at, deadline_at FROM incoming
-    ON CONFLICT (id) DO NOTHING
-    RETURNING id
-), bodies AS (
-    INSERT INTO task_bodies (task_id, kind, body)
-    SELECT id, 'payload', payload FROM incoming JOIN created USING (id)
+    {unless_known} RETURNING id
+), """
+
+_BODIES = """bodies AS (
+    INSERT INTO task_bodies (task_id, kind, body) SELECT id, 'payload', payload FROM {fresh}
 ), logged AS (
     INSERT INTO task_updates (task_id, seq, kind, status, progress, detail, at)
-    SELECT id, 1, 'created', 'pending', 0, '{"message":"Task created"}', created_at
-    FROM incoming JOIN created USING (id)
+    SELECT id, 1, 'created', 'pending', 0, '{"message":"Task created"}', created_at FROM {fresh}
 ), """
 
 _INTO_OUTBOX = """queued AS (
     INSERT INTO outbox (task_id, actor, body, not_before, created_at)
-    SELECT id, curr, envelope, now() + $12 * interval '1 second', created_at
-    FROM incoming JOIN created USING (id)
+    SELECT id, curr, envelope, now() + $12 * interval '1 second', created_at FROM {fresh}
     RETURNING id AS outbox_id, task_id
 )
 SELECT outbox_id, task_id FROM queued
@@ -47,7 +47,7 @@ SELECT outbox_id, task_id FROM queued
 
 _INTO_QUEUE = f"""queued AS (
     INSERT INTO {ENQUEUE_TABLE} ({", ".join(ENQUEUE_COLUMNS)})
-    SELECT '{{prefix}}' || curr, convert_to(envelope, 'UTF8') FROM incoming JOIN created USING (id)
+    SELECT '{{prefix}}' || curr, convert_to(envelope, 'UTF8') FROM {{fresh}}
 )
 SELECT 0::bigint AS outbox_id, id AS task_id FROM created
 """
@@ -59,12 +59,16 @@ Committed = Callable[[Sequence[OutboxEntry]], None]
 class Enqueue:
     """SQL that puts a batch's envelopes where they are delivered from, as the last CTE of the statement.
 
-    `cte` reads (id, curr, envelope, created_at) from `incoming JOIN created`; `committed` is told afterwards.
+    `cte` reads (id, curr, envelope, created_at) from `{fresh}`; `committed` is told afterwards.
     """
 
     cte: str
     lease: bool
     committed: Committed
+
+    def of(self, fresh: str) -> str:
+        """The CTE, reading from `fresh`."""
+        return self.cte.replace("{fresh}", fresh)
 
 
 def into_outbox(committed: Committed) -> Enqueue:
@@ -79,20 +83,34 @@ def into_queue(namespace: str, committed: Committed) -> Enqueue:
     return Enqueue(_INTO_QUEUE.replace("{prefix}", prefix), False, committed)
 
 
+def _statement(enqueue: Enqueue, *, unless_known: bool) -> str:
+    """The whole statement. One that must leave known tasks alone joins each table's rows with those of new ones."""
+    fresh = "incoming JOIN created USING (id)" if unless_known else "incoming"
+    tasks = _TASKS.replace("{unless_known}", "ON CONFLICT (id) DO NOTHING" if unless_known else "")
+    return _INCOMING + tasks + _BODIES.replace("{fresh}", fresh) + enqueue.of(fresh)
+
+
 class TaskCreator:
     """The flush of the create coalescer."""
 
     def __init__(self, pool: Callable[[], asyncpg.Pool], enqueue: Enqueue) -> None:
         self._pool = pool
         self._enqueue = enqueue
-        self._sql = _INSERT_TASKS + enqueue.cte
+        self._first = _statement(enqueue, unless_known=False)
+        self._again = _statement(enqueue, unless_known=True)
 
     async def flush(self, batch: Sequence[NewTask]) -> Sequence[None]:
         """Insert the batch. A task that exists already was stored by an earlier try of ours and is left alone;
         its envelope, if it is still in the outbox, is taken from there when its lease has run out."""
         lease: list[float] = [OUTBOX_LEASE] if self._enqueue.lease else []
         async with self._pool().acquire(timeout=5) as connection:
-            rows = await connection.fetch(self._sql, *_columns(batch), *lease)
+            columns = _columns(batch)
+            try:
+                rows = await connection.fetch(self._first, *columns, *lease)
+            except asyncpg.UniqueViolationError:
+                # Ids are fresh, so this is our own earlier try, whose answer was lost. (To look for it every time
+                # would cost the server a fifth of its work.)
+                rows = await connection.fetch(self._again, *columns, *lease)
         by_id = {new.id: new for new in batch}
         self._enqueue.committed([_entry(row["outbox_id"], by_id[row["task_id"]]) for row in rows])
         return [None] * len(batch)
