@@ -52,7 +52,7 @@ def expose(
     input_schema_file: Annotated[
         Path | None, typer.Option("--input-schema-file", metavar="FILE", help="The same from a file, JSON or YAML.")
     ] = None,
-    a2a: Annotated[bool, typer.Option("--a2a", help="As A2A skill.")] = False,
+    a2a: Annotated[bool, typer.Option("--a2a", help="As A2A skill (kept; this version serves none yet).")] = False,
     tags: Annotated[str | None, typer.Option("--tags", metavar="A,B", help="Tags of the skill.")] = None,
     examples: Annotated[list[str] | None, typer.Option("--examples", help="Example of the skill; repeat it.")] = None,
     input_modes: Annotated[str | None, typer.Option("--input-modes", metavar="A,B", help="Media types.")] = None,
@@ -329,4 +329,4 @@ def _show_urls(name: str, standing: "Standing | None", base: str) -> None:
         typer.echo(f"  MCP   {base}/mcp")
         typer.echo(f"  REST  {base}/tools/call")
     if "a2a" in flow:
-        typer.echo(f"  A2A   {base}/a2a/")
+        typer.echo("  A2A   kept; this version does not serve it yet")

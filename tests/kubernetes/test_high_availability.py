@@ -1,8 +1,14 @@
 """Two operators, one of which leads: whatever happens to it, two never push, and the other goes on."""
 
+import os
 import signal
+import subprocess
 import time
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from asya_operator.cluster.election import LOST
 from tests.kubernetes.conftest import StartOperator
@@ -11,6 +17,7 @@ from tests.kubernetes.network import Network
 from tests.kubernetes.operator_process import OperatorProcess, wait_for
 from tests.kubernetes.recording_mesh import RecordingMesh
 
+FAKETIME = Path(f"/usr/lib/{os.uname().machine}-linux-gnu/faketime/libfaketimeMT.so.1")
 LEASE = 4.0
 """Seconds, as conftest.py sets it for every operator."""
 
@@ -113,6 +120,63 @@ def test_a_blip_shorter_than_the_renew_deadline_changes_nothing(
     assert leader.leading()
     assert not standby.leading()
     assert mesh.registry.epoch == 1
+
+
+def test_jumps_of_the_wall_clock_move_no_leadership(
+    control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator, tmp_path: Path
+) -> None:
+    clocks = Clock(tmp_path / "leader"), Clock(tmp_path / "standby")
+    leader, standby = (start_operator(**clock.environment) for clock in clocks)
+    wait_for(lambda: leader.leading() or standby.leading(), "a leader")
+    if standby.leading():
+        leader, standby, clocks = standby, leader, clocks[::-1]
+    wait_for(standby.ready, "a standby")
+    for number, (clock, jump) in enumerate((which, by) for which in clocks for by in (-1800, 1800, 0)):
+        clock.jump(jump)
+        if clock is clocks[0]:
+            wait_for(lambda by=jump: near(written_by_clock(control_plane, namespace), by), "a renewal by that clock")  # type: ignore[misc]
+        with pytest.raises(subprocess.TimeoutExpired):
+            leader.process.wait(LEASE + 1)
+        control_plane.apply(flow(f"flow-{number}"), namespace=namespace)
+        wait_for(lambda name=f"flow-{number}": mesh.flow(name), "the push")  # type: ignore[misc]
+        assert leader.leading()
+        assert not standby.leading()
+    assert mesh.registry.epoch == 1
+    clocks[1].jump(-1800)
+    leader.kill()
+    wait_for(standby.leading, "the standby leads by its own clock's measure", LEASE + 5)
+
+
+class Clock:
+    """A wall clock of one process that can be set; its monotonic clock goes on as it should."""
+
+    def __init__(self, file: Path) -> None:
+        if not FAKETIME.exists():
+            if os.environ.get("ASYA_TEST_REQUIRE_ALL") == "1":
+                pytest.fail(f"ASYA_TEST_REQUIRE_ALL is set, and {FAKETIME} is missing (Debian: faketime)")
+            pytest.skip(f"{FAKETIME} is missing (Debian: faketime)")
+        self._file = file
+        self.jump(0)
+        self.environment = {
+            "LD_PRELOAD": str(FAKETIME),
+            "FAKETIME_TIMESTAMP_FILE": str(file),
+            "FAKETIME_CACHE_DURATION": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+
+    def jump(self, seconds: int) -> None:
+        """So far from the true time, from now on."""
+        self._file.write_text(f"{seconds:+d}\n")
+
+
+def written_by_clock(control_plane: ControlPlane, namespace: str) -> float:
+    """Seconds by which the clock that renewed the lease last was ahead of the true time."""
+    renewed = control_plane.get("leases", namespace=namespace)["items"][0]["spec"]["renewTime"]
+    return (datetime.fromisoformat(renewed) - datetime.now(UTC)).total_seconds()
+
+
+def near(seconds: float, expected: float) -> bool:
+    return abs(seconds - expected) < 60
 
 
 def test_a_leader_that_another_epoch_superseded_ends(

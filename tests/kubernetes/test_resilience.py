@@ -3,10 +3,13 @@
 import contextlib
 import json
 import random
+import subprocess
 import time
 import urllib.error
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from asya_operator.domain.conditions import State
 from asya_operator.domain.registry import ActorState, Inputs, compute
@@ -74,7 +77,7 @@ def test_the_operator_outlives_a_restart_of_the_api_server(
     assert operator.process.poll() is None
 
 
-def test_while_the_mesh_is_down_the_condition_says_so_and_then_everything_is_caught_up(
+def test_while_the_mesh_is_down_for_a_minute_the_condition_says_so_and_then_everything_is_caught_up(
     control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
 ) -> None:
     mesh.down = True
@@ -86,6 +89,9 @@ def test_while_the_mesh_is_down_the_condition_says_so_and_then_everything_is_cau
     )
     assert conditions(control_plane, namespace, "one")["Accepted"]["status"] == "True"
     control_plane.apply(flow("two"), namespace=namespace)
+    with pytest.raises(subprocess.TimeoutExpired):
+        operator.process.wait(60)  # a whole minute, longer than every wait between two tries: it must not end
+    assert operator.get("/healthz")[0] == 200
     mesh.down = False
     wait_for(lambda: mesh.names() == {"one", "two"}, "both flows", 40)
     wait_for(lambda: conditions(control_plane, namespace, "one")["Programmed"]["status"] == "True", "Programmed")

@@ -1,6 +1,12 @@
 """docs/examples/text-pipeline, called in every way that its page and the README name."""
 
+import ast
 import json
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -96,3 +102,13 @@ async def test_an_mcp_client_lists_and_calls_it(example: DevRun, mode: str) -> N
 def test_what_to_paste_is_printed_and_true(example: DevRun) -> None:
     assert f"claude mcp add --transport http asya {example.url}/mcp" in example.text
     assert json.dumps({"mcpServers": {"asya": {"url": f"{example.url}/mcp"}}}) in example.text
+
+
+def test_the_readmes_python_client_prints_the_result(example: DevRun) -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text()
+    block = re.search(r"\n((?:    .*\n|\n)*    asyncio\.run\(main\(\)\)\n)", readme)
+    assert block, "the README shows a Python client"
+    script = textwrap.dedent(block[1]).replace("http://127.0.0.1:8080", example.url)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert ast.literal_eval(done.stdout)["words"] == RESULT["words"]
