@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pydantic.alias_generators import to_camel
 
 from asya_crds.durations import parse_duration
-from asya_crds.naming import check_actor_name
+from asya_crds.naming import check_own_actor
 
 VERSION = "asya.sh/v1alpha1"
 PLURAL = "asyncactors"
@@ -22,7 +22,7 @@ def _check_duration(text: str) -> str:
     return text
 
 
-ActorName = Annotated[str, AfterValidator(check_actor_name)]
+ActorName = Annotated[str, AfterValidator(check_own_actor)]
 DurationText = Annotated[str, Field(max_length=64), AfterValidator(_check_duration)]
 """A duration that stays text, since actors read it themselves."""
 

@@ -7,6 +7,7 @@ from pydantic import BeforeValidator
 
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s|us|µs|ns)")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+LONGEST_TEXT = 64
 _LONGEST = 10 * 365 * 86400.0
 """Ten years in seconds: beyond it a duration is a typing mistake, and arithmetic on times would overflow."""
 
@@ -39,6 +40,9 @@ def write_duration(seconds: float) -> str:
 
 
 def _parse_text(text: str) -> float:
+    # The search below is quadratic, and no duration is that long.
+    if len(text) > LONGEST_TEXT:
+        raise ValueError(f"expected a duration such as 10s, 5m, 1h30m, got {_quoted(text)}")
     try:
         return float(text)
     except ValueError:

@@ -6,11 +6,14 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 from pydantic.alias_generators import to_camel
 
+from asya_crds import jsontext
 from asya_crds.durations import parse_duration
-from asya_crds.naming import PAUSE, RESUME, SINK, SUMP, check_actor_name, check_flow_name
+from asya_crds.naming import PAUSE, RESUME, SINK, SUMP, check_flow_name, check_own_actor
 from asya_crds.schema_rules import check_input_schema, check_schema
 
 MAX_ROUTE = 64
+MAX_HINTS, MAX_HINTS_DEPTH = 16 * 1024, 16
+"""Of a tool's annotations, which are passed on as they are: characters of their JSON, and levels."""
 """Actors after the entrypoint: beyond it every report of every hop would carry a list that nobody reads."""
 MAX_DESCRIPTION = 4096
 MAX_ITEMS = 64
@@ -25,7 +28,7 @@ _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+*-]{1,127}/[A-Za-z0-9!#$&^_.+*-]{1,
 
 
 def _check_route_actor(name: str) -> str:
-    check_actor_name(name)
+    check_own_actor(name)
     if name in _RESERVED:
         raise ValueError(f"{name} is never named in a flow: it {_RESERVED[name]}")
     return name
@@ -135,6 +138,10 @@ class McpExposure(Contract):
     def _hints_have_their_types(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
         if value is None:
             return None
+        text = jsontext.dumps(value)
+        if len(text) > MAX_HINTS:
+            raise ValueError(f"expected at most {MAX_HINTS} characters of JSON, got {len(text)}")
+        jsontext.loads(text, max_depth=MAX_HINTS_DEPTH)
         return ToolAnnotations.model_validate(value).model_dump(by_alias=True, exclude_none=True)
 
 

@@ -105,16 +105,22 @@ def read_flows(
     """Flows and problems of a decoded document: `flows: [...]`, or one flow by itself. An empty one has no flows."""
     entries, problems = _entries(document, source, line_of)
     flows: list[FoundFlow] = []
-    belonging = list(mistakes)
+    belonging: dict[Path, list[Mistake]] = {}
+    length = len(entries[0][0]) if entries else 0
+    for mistake in mistakes:
+        belonging.setdefault(mistake.path[:length], []).append(mistake)
     for path, entry in entries:
-        own = [mistake for mistake in belonging if mistake.path[: len(path)] == path]
-        belonging = [mistake for mistake in belonging if mistake not in own]
+        own = belonging.pop(path, [])
         found = _read_entry(entry, path, source, line_of, own)
         if isinstance(found, FoundFlow):
             flows.append(found)
         else:
             problems += found
-    problems += [FlowMistake("", _worded(mistake.path, mistake.reason), source, mistake.line) for mistake in belonging]
+    problems += [
+        FlowMistake("", _worded(mistake.path, mistake.reason), source, mistake.line)
+        for each in belonging.values()
+        for mistake in each
+    ]
     return flows, problems
 
 

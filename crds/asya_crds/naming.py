@@ -28,6 +28,8 @@ HEADER_FLOW = "x-asya-flow"
 RESUME_PREFIX = "resume-"
 """A resume envelope's id is this and the task's id; its reports belong to the task."""
 
+DEAD_LETTERS = "dlq"
+"""Last part of the name of the queue where messages end that nobody could handle."""
 MAX_ID_LENGTH = 255
 _ACTOR = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _FLOW = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,62}[A-Za-z0-9])?")
@@ -38,6 +40,13 @@ def check_actor_name(name: str) -> str:
     if not _ACTOR.fullmatch(name):
         raise ValueError("expected an actor name: lower-case letters, digits and '-', at most 63 characters")
     return name
+
+
+def check_own_actor(name: str) -> str:
+    """The name of an actor that somebody may run or route to; raises ValueError."""
+    if name == DEAD_LETTERS:
+        raise ValueError(f"expected another name: {DEAD_LETTERS} is the queue of dead letters")
+    return check_actor_name(name)
 
 
 def check_flow_name(name: str) -> str:

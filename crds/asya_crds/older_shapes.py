@@ -23,7 +23,14 @@ def actor_from_resource(body: Mapping[str, Any]) -> tuple[AsyncActorSpec, list[s
     spec = body.get("spec")
     if not isinstance(spec, Mapping):
         raise InvalidActor("spec: expected an object")
-    modern, notes = modernise(spec, str(body["metadata"]["name"]))
+    try:
+        modern, notes = modernise(spec, str(body["metadata"]["name"]))
+    except (AttributeError, TypeError, ValueError) as error:
+        # The API server keeps older fields without looking at them, so anything may stand there.
+        raise InvalidActor(
+            "spec: expected objects and lists in workload, scaling, resiliency and timeout as older manifests have"
+            f" them ({error})"
+        ) from None
     try:
         actor = AsyncActorSpec.model_validate(modern)
     except ValidationError as error:

@@ -15,6 +15,7 @@ from asya_crds.flow import Flow
 from asya_crds.flows_file import FlowMistake, FlowsText, FoundFlow
 
 MAX_ENTRIES = 20_000
+MAX_UNREADABLE = 1_000
 Text = Annotated[str, Field(max_length=1024)]
 
 
@@ -65,7 +66,7 @@ class ConfigMapPart(ResourcesPart):
     """
 
     hash: str | None = Field(default=None, max_length=128, pattern=r"^[!-~]+$")
-    unreadable: list[Text] = Field(default_factory=list, max_length=1000)
+    unreadable: list[Text] = Field(default_factory=list, max_length=MAX_UNREADABLE)
 
     @classmethod
     def of(cls, text: FlowsText) -> "ConfigMapPart":

@@ -12,6 +12,9 @@ from asya_crds.schema_walk import SAME_VALUE, SAME_VALUE_MAPS, SAME_VALUE_ONE, S
 
 MAX_EVALUATIONS = 256
 _TOO_MANY = float("inf")
+MAX_STEPS = 100_000
+"""Subschemas that are looked at to find what leads back where. Whoever needs more has a schema that nobody
+understands; counting on would take a minute."""
 
 
 _MULTIPLYING = re.compile(
@@ -36,6 +39,7 @@ class _Count:
         self._worst: dict[int, float] = {}
         self._open: set[int] = set()
         self._branching = False
+        self._steps = 0
 
     def worst(self, schema: Schema) -> float:
         """Most evaluations that this subschema causes at one place of the value."""
@@ -67,6 +71,9 @@ class _Count:
             if id(each) in seen:
                 continue
             seen.add(id(each))
+            self._steps += 1
+            if self._steps > MAX_STEPS:
+                return True
             closure = self._closure(each)
             if closure is None:
                 return True

@@ -145,6 +145,7 @@ class _Builder:
     mistakes: list[Mistake] = field(default_factory=list)
     _done: dict[int, _Built] = field(default_factory=dict)
     _open: set[int] = field(default_factory=set)
+    _merged_values: int = 0
 
     def build(self, node: Node, path: Path) -> _Built:
         key = id(node)
@@ -198,6 +199,10 @@ class _Builder:
         merged: dict[str, _Built] = {}
         for source in sources:
             built = self.build(source, path)
+            # The same mapping merged a thousand times makes no larger value, and a thousand times the work.
+            self._merged_values += built.size
+            if self._merged_values > MAX_VALUES:
+                raise Unreadable(f"expected at most {MAX_VALUES} merged values", source.start_mark.line + 1)
             if not isinstance(built.value, dict):
                 self._wrong(source, path, "expected a mapping after <<")
                 continue

@@ -110,7 +110,9 @@ async def _write(cluster: "FlowsCluster", name: str, flow: dict[str, Any], where
 
     if where is Where.RESOURCE:
         existing = next((body for body in await cluster.resources() if body["metadata"]["name"] == name), None)
-        spec = _complete(name, flow, (existing or {}).get("spec"))
+        standing = (existing or {}).get("spec")
+        # Applied as a whole: what an apply leaves out, its field manager gives up.
+        spec = {**(standing or {}), **_complete(name, flow, standing)}
         _check({**spec, "name": name})
         applied = await cluster.apply(name, spec, dry_run=dry_run)
         _show_diff((existing or {}).get("spec") or {}, applied["spec"], f"Flow {name}")
@@ -134,13 +136,22 @@ def _complete(name: str, flow: dict[str, Any], existing: Mapping[str, Any] | Non
     from asya_cli.errors import UsageProblem
 
     if existing is not None:
-        return flow
+        merged = {key: _merged(existing.get(key), value) for key, value in flow.items()}
+        return {key: value for key, value in merged.items() if key not in existing or existing[key] != value}
     if not flow.get("description"):
         raise UsageProblem("--description: required for a new flow, callers choose by it")
     complete = {"entrypoint": name, **flow}
     if "mcp" not in complete and "a2a" not in complete:
         complete["mcp"] = {}
     return complete
+
+
+def _merged(existing: Any, named: Any) -> Any:
+    """Of `mcp` and `a2a`, too, only what was named changes."""
+    if not (isinstance(existing, Mapping) and isinstance(named, Mapping)):
+        return named
+    older = {"input_schema": "inputSchema", "input_modes": "inputModes", "output_modes": "outputModes"}
+    return {key: value for key, value in existing.items() if older.get(key, key) not in named} | dict(named)
 
 
 def _check(flow: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 DEFAULT_KEY = "flows.yaml"
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -36,11 +37,12 @@ def expose(data: Mapping[str, str], flow: Mapping[str, Any]) -> dict[str, str]:
     """The ConfigMap's data with this flow in it: fields that `flow` names are set, others of an entry of that name
     stay. `flow` needs `name`. Raises EditRefused where a key is no YAML or is written in a way that must not be
     rewritten."""
-    place = find(data, str(flow["name"]))
+    name = str(flow["name"])
+    place = find(data, name)
     if place is not None:
-        return {**data, place.key: _replace(data[place.key], place, flow)}
+        return _harming_nobody(data, {**data, place.key: _replace(data[place.key], place, flow)}, name, place.key)
     key = _key_for_new(data)
-    return {**data, key: _append(data.get(key, ""), flow, key)}
+    return _harming_nobody(data, {**data, key: _append(data.get(key, ""), flow, key)}, name, key)
 
 
 def hide(data: Mapping[str, str], name: str) -> dict[str, str]:
@@ -50,13 +52,34 @@ def hide(data: Mapping[str, str], name: str) -> dict[str, str]:
         raise KeyError(name)
     if place.bare:
         return {key: text for key, text in data.items() if key != place.key}
+    _dashed(place)
     lines = data[place.key].splitlines(keepends=True)
     text = "".join(lines[: place.first] + lines[place.last + 1 :])
     node = _compose(text, place.key)
     flows = _child(node, "flows") if node is not None else None
     if flows is not None and isinstance(flows, yaml.ScalarNode):
         text = _with_empty_list(text, node)
-    return {**data, place.key: text}
+    return _harming_nobody(data, {**data, place.key: text}, name, place.key)
+
+
+def _harming_nobody(before: Mapping[str, str], after: dict[str, str], name: str, key: str) -> dict[str, str]:
+    """`after`, where every other flow still says what it said: an edit of text cannot see anchors and aliases."""
+    try:
+        if _others(before, name) == _others(after, name):
+            return after
+    except (EditRefused, yaml.YAMLError):
+        pass
+    raise EditRefused(f"{key}: other flows depend on how {name} is written (anchors, aliases); edit it by hand")
+
+
+def _others(data: Mapping[str, str], name: str) -> list[tuple[str, dict[str, Any]]]:
+    keys = [key for key in sorted(data) if key.endswith((".yaml", ".yml"))]
+    return [(key, place.value) for key in keys for place in _places(key, data[key]) if place.value.get("name") != name]
+
+
+def _dashed(place: Place) -> None:
+    if place.dash < 0:
+        raise EditRefused(f"{place.key}: `flows: [...]` is written on one line; write it as a list with dashes first")
 
 
 def find(data: Mapping[str, str], name: str) -> Place | None:
@@ -105,11 +128,13 @@ def _has_list(text: str, key: str) -> bool:
 
 def _replace(text: str, place: Place, flow: Mapping[str, Any]) -> str:
     lines = text.splitlines(keepends=True)
-    if place.dash < 0:
-        raise EditRefused(f"{place.key}: `flows: [...]` is written on one line; write it as a list with dashes first")
+    _dashed(place)
     own = "".join(line[place.dash :] if line.strip() else line for line in lines[place.first : place.last + 1])
     rt = _round_trip()
-    document = rt.load(own)
+    try:
+        document = rt.load(own)
+    except YAMLError as error:
+        raise EditRefused(f"{place.key}: {flow['name']} depends on its neighbours ({error}); edit it by hand") from None
     entry = document if place.bare else document[0]
     for field, value in flow.items():
         entry[_spelled(entry, field)] = value

@@ -158,18 +158,19 @@ class ControlPlane:
         """A kubeconfig file for the bearer of this token; `port` goes by another way (a proxy's)."""
         path = self.folder / f"{name}-{namespace}-{port or self.port}.kubeconfig"
         url = f"https://127.0.0.1:{port or self.port}"
-        path.write_text(
-            json.dumps(
-                {
-                    "apiVersion": "v1",
-                    "kind": "Config",
-                    "clusters": [{"name": "c", "cluster": {"server": url, "certificate-authority": self._ca}}],
-                    "users": [{"name": "u", "user": {"token": token}}],
-                    "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u", "namespace": namespace}}],
-                    "current-context": "c",
-                }
-            )
+        text = json.dumps(
+            {
+                "apiVersion": "v1",
+                "kind": "Config",
+                "clusters": [{"name": "c", "cluster": {"server": url, "certificate-authority": self._ca}}],
+                "users": [{"name": "u", "user": {"token": token}}],
+                "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u", "namespace": namespace}}],
+                "current-context": "c",
+            }
         )
+        # Written once: an operator may be reading it when the next kubectl asks for it.
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
         return path
 
     @property

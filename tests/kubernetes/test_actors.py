@@ -229,3 +229,45 @@ def test_with_actors_off_nothing_is_made(
     wait_for(lambda: mesh.flow("other"), "the flow, applied after the actor")
     assert cluster.deployment() is None
     assert cluster.status() == {}
+
+
+def test_a_deployment_of_somebody_else_is_not_taken_over(
+    control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
+) -> None:
+    cluster = Actors(control_plane, namespace)
+    labels = {"app.kubernetes.io/name": "shout"}
+    pod = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "own", "image": "own:1"}]}}
+    cluster.apply(
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": "shout"},
+            "spec": {"replicas": 1, "selector": {"matchLabels": labels}, "template": pod},
+        }
+    )
+    start_operator(**RUN)
+    cluster.apply(actor())
+    refusal = wait_for(lambda: cluster.condition("Accepted").get("status") == "False", "the refusal")
+    assert refusal
+    assert "is not this operator's" in cluster.condition("Accepted")["message"]
+    live = cluster.wait_deployment()
+    assert [container["image"] for container in live["spec"]["template"]["spec"]["containers"]] == ["own:1"]
+    assert "ownerReferences" not in live["metadata"]
+    control_plane.kubectl("delete", "deployment", "shout", namespace=namespace)
+    wait_for(lambda: (cluster.deployment() or {}).get("metadata", {}).get("ownerReferences"), "our own Deployment")
+
+
+def test_one_bad_actor_neither_ends_the_operator_nor_holds_up_another(
+    control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
+) -> None:
+    cluster = Actors(control_plane, namespace)
+    operator = start_operator(**RUN)
+    cluster.apply(
+        actor("older", workload={"template": "foo"}),
+        actor("mounts", volumeMounts=[{"name": "nowhere", "mountPath": "/data"}]),
+        actor("good"),
+    )
+    cluster.wait_deployment("good")
+    wait_for(lambda: "older manifests" in cluster.condition("Accepted", "older").get("message", ""), "its condition")
+    wait_for(lambda: "refuses" in cluster.condition("Accepted", "mounts").get("message", ""), "its condition")
+    assert operator.process.poll() is None

@@ -9,7 +9,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from asya_cli.errors import UsageProblem
-from asya_crds.naming import CREW, check_actor_name
+from asya_crds.naming import CREW, check_own_actor
 
 
 def _check_handler(value: str) -> str:
@@ -19,7 +19,7 @@ def _check_handler(value: str) -> str:
 
 
 def _check_name(value: str) -> str:
-    if check_actor_name(value) in CREW:
+    if check_own_actor(value) in CREW:
         raise ValueError(f"{value} is one of the crew, which runs by itself")
     return value
 

@@ -25,7 +25,7 @@ async def connect(context: str | None = None) -> ApiClient:
             load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # upstream has none
         else:
             await load_kube_config(context=context, client_configuration=configuration, persist_config=False)
-    except ConfigException as error:
+    except (ConfigException, TypeError) as error:  # the latter where the file is empty
         raise NoCluster(f"{error}; set KUBECONFIG, or run in a pod") from error
     configuration.connection_pool_maxsize = 32
     return ApiClient(configuration)

@@ -55,7 +55,10 @@ class Rest:
                 text = await response.read()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise Unavailable(f"the API server does not answer: {str(error) or type(error).__name__}") from error
-        return Answer(response.status, _decode(text))
+        try:
+            return Answer(response.status, _decode(text))
+        except RecursionError:
+            raise Unavailable(f"{method} {path}: an object is nested too deeply to be read") from None
 
     async def ask(self, method: str, path: str, **options: Any) -> Any:
         """The body of a successful answer; everything else is raised as an error of the domain."""

@@ -1,6 +1,7 @@
 """Runs actors: makes the cluster hold what an AsyncActor asks for, and says in its status how far that is."""
 
 import asyncio
+import contextlib
 import json
 import logging
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ from asya_operator.domain.actor_status import Found, Part, complaint, conditions
 from asya_operator.domain.backoff import Backoff
 from asya_operator.domain.conditions import Condition, merge, state_of
 from asya_operator.domain.drift import contains, owns_replicas
-from asya_operator.domain.errors import Conflicting, Denied, OutsideError, Vanished
+from asya_operator.domain.errors import Conflicting, Denied, OutsideError, Refused, Vanished
 from asya_operator.domain.ports import ActorCluster, Kind, Notice, Queues
 from asya_operator.domain.resources import scaled_object as keda
 from asya_operator.domain.resources.common import Actor, Surroundings
@@ -137,6 +138,13 @@ class Actors:
             if isinstance(error, Denied):
                 self._sources.health.denied["actors"] = str(error)
             log.warning("actor %s: %s", name, error)
+            if isinstance(error, Refused | Denied):
+                await self._tell_refused(name, error)
+            self._later(name, backoff.failed())
+        except Exception:
+            # Whatever one actor holds, the others and the flows go on.
+            self._reconciled("failed")
+            log.exception("actor %s: not reconciled", name)
             self._later(name, backoff.failed())
         else:
             self._reconciled("ok")
@@ -145,6 +153,14 @@ class Actors:
                 backoff.succeeded()
             else:
                 self._later(name, max(LOOK_AGAIN, backoff.failed()))
+
+    async def _tell_refused(self, name: str, error: OutsideError) -> None:
+        body = self._sources.views[Kind.ACTORS].objects.get(name)
+        if body is not None:
+            with contextlib.suppress(OutsideError):
+                await self._say(
+                    body, {"phase": "Creating"}, refused(f"the API server refuses what it asks for: {error}")
+                )
 
     def _later(self, name: str, delay: float) -> None:
         """Look again after so long. One timer a name: what brought us here may have been something else."""
@@ -168,6 +184,9 @@ class Actors:
                 body, {"phase": "Creating"}, refused(f"actor: AsyncActor {rival} runs {actor.name} already")
             )
             return True
+        if (stranger := await self._stranger(actor)) is not None:
+            await self._say(body, {"phase": "Creating"}, refused(stranger))
+            return False
         self._known[name] = actor.name
         notes = [*notes, *_unsupported(actor, keda=bool(self._keda))]
         queue = await self._declare(actor)
@@ -190,6 +209,27 @@ class Actors:
             if actor_name(other) == actor.name and not deleting(other) and _age(other) < mine
         ]
         return min(rivals, key=_age)["metadata"]["name"] if rivals else None
+
+    async def _stranger(self, actor: Actor) -> str | None:
+        """What is wrong with a Deployment of the actor's name that is not ours: to apply over it would put the
+        actor's container into somebody else's pods, and remove them with the actor."""
+        if actor.name in self._applied:
+            return None
+        there = await self._cluster.get(
+            {
+                "apiVersion": "apps/v1",
+                "kind": "Deployment",
+                "metadata": {"name": actor.name, "namespace": self._around.namespace},
+            }
+        )
+        if there is None:
+            return None
+        metadata = there["metadata"]
+        owners = {owner.get("uid") for owner in metadata.get("ownerReferences") or []}
+        managed_by = (metadata.get("labels") or {}).get("app.kubernetes.io/managed-by")
+        if actor.body["metadata"]["uid"] in owners or managed_by == MANAGER:
+            return None
+        return f"actor: the Deployment {actor.name} is not this operator's; choose another name, or delete it"
 
     async def _gone(self, name: str) -> bool:
         """Kubernetes removes what the actor owned; the queue is ours to remove, where that is wanted."""

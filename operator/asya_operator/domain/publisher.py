@@ -91,7 +91,13 @@ class Publisher:
                 continue
             began = time.perf_counter()
             inputs = self._sources.inputs()
-            outcome = await asyncio.to_thread(compute, inputs, self._memo.readers)
+            try:
+                outcome = await asyncio.to_thread(compute, inputs, self._memo.readers)
+            except Exception as error:
+                # Whatever somebody wrote, what is served goes on, and the next change may mend it.
+                log.exception("what is exposed cannot be computed")
+                self._failed(f"what is exposed cannot be computed: {type(error).__name__}")
+                continue
             self._memo.forget_all_but(inputs.flows)
             self._watchers.computed(outcome, time.perf_counter() - began)
             self._outcome = outcome
@@ -123,6 +129,11 @@ class Publisher:
                 self._push_wanted.set()
                 delay = backoff.failed() if not isinstance(error, Refused) else 15.0
                 await asyncio.sleep(delay)
+            except Superseded:
+                raise
+            except Exception as error:
+                log.exception("the registry cannot be pushed")
+                self._failed(f"the registry cannot be pushed: {type(error).__name__}")
             else:
                 backoff.succeeded()
 

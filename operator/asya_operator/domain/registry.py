@@ -9,7 +9,14 @@ from asya_crds.flow import Flow
 from asya_crds.flow_resource import InvalidFlow, flow_from_resource, resource_flow_name
 from asya_crds.flows_file import FlowMistake, FlowsText, FoundFlow, read_texts
 from asya_crds.naming import CREW, FLOWS_CONFIGMAP
-from asya_crds.registry_document import ConfigMapPart, Entry, Problem, ResourcesPart
+from asya_crds.registry_document import (
+    MAX_ENTRIES,
+    MAX_UNREADABLE,
+    ConfigMapPart,
+    Entry,
+    Problem,
+    ResourcesPart,
+)
 from asya_crds.yaml_text import Yaml
 from asya_operator.domain.conditions import Condition, State
 from asya_operator.domain.schemas import schema_problem
@@ -90,15 +97,19 @@ class Document:
     resources: ResourcesPart
 
 
+TextOf = tuple[str, int]
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """The document, the flows that are served by name, and a verdict for every Flow (by metadata.name) and for
-    every entry of the ConfigMap."""
+    every entry of the ConfigMap. `judged` says which text of a Flow its verdict is about."""
 
     document: Document
     served: Mapping[str, Flow] = field(default_factory=dict)
     resources: Mapping[str, Verdict] = field(default_factory=dict)
     entries: tuple[EntryVerdict, ...] = ()
+    judged: Mapping[str, TextOf] = field(default_factory=dict)
 
 
 def compute(inputs: Inputs, readers: Readers | None = None) -> Outcome:
@@ -108,7 +119,7 @@ def compute(inputs: Inputs, readers: Readers | None = None) -> Outcome:
     text = readers.text(inputs.configmap or {})
     configmap = court.configmap(text, present=inputs.configmap is not None)
     resources = court.resources(inputs.flows)
-    return Outcome(Document(configmap, resources), court.served, court.verdicts, tuple(court.entries))
+    return Outcome(Document(configmap, resources), court.served, court.verdicts, tuple(court.entries), court.judged)
 
 
 class _Court:
@@ -120,6 +131,7 @@ class _Court:
         self.served: dict[str, Flow] = {}
         self.verdicts: dict[str, Verdict] = {}
         self.entries: list[EntryVerdict] = []
+        self.judged: dict[str, TextOf] = {}
 
     def configmap(self, text: FlowsText, *, present: bool) -> ConfigMapPart:
         flows, problems = [], [Problem.of(mistake) for mistake in text.problems]
@@ -135,8 +147,10 @@ class _Court:
                 problems.append(_problem(verdict, found.source, found.line))
         if not present:
             return ConfigMapPart(hash=None)
-        unreadable = list(text.unreadable)
-        return ConfigMapPart(hash=text.hash, flows=flows, problems=problems, unreadable=unreadable)
+        unreadable = list(text.unreadable)[:MAX_UNREADABLE]
+        return ConfigMapPart(
+            hash=text.hash, flows=flows[:MAX_ENTRIES], problems=_bounded(problems), unreadable=unreadable
+        )
 
     def resources(self, bodies: Iterable[Body]) -> ResourcesPart:
         flows, problems = [], []
@@ -150,12 +164,13 @@ class _Court:
             except InvalidFlow as error:
                 verdict = _invalid(resource_flow_name(body), str(error))
             self.verdicts[name] = verdict
+            self.judged[name] = text_of(body)
             outranked = verdict.accepted.reason == "NameConflict" and verdict.name in of_configmap
             if flow is not None and (verdict.served or outranked):
                 flows.append(self._readers.entry(flow, source, None))
             if not verdict.served:
                 problems.append(_problem(verdict, source, None))
-        return ResourcesPart(flows=flows, problems=problems)
+        return ResourcesPart(flows=flows[:MAX_ENTRIES], problems=_bounded(problems))
 
     def _judge(self, flow: Flow, place: str) -> Verdict:
         if problem := self._readers.check(flow):
@@ -167,6 +182,14 @@ class _Court:
         self._taken[flow.name] = place
         self.served[flow.name] = flow
         return Verdict(flow.name, _accepted(flow), resolved)
+
+
+def _bounded(problems: list[Problem]) -> list[Problem]:
+    """As many as a document may hold; the last one says how many more there are."""
+    if len(problems) <= MAX_ENTRIES:
+        return problems
+    more = len(problems) - MAX_ENTRIES + 1
+    return [*problems[: MAX_ENTRIES - 1], Problem(name="", reason=f"and {more} more problems", source="", line=None)]
 
 
 def _accepted(flow: Flow) -> Condition:
@@ -206,6 +229,11 @@ def _place(found: FoundFlow) -> str:
 
 def _source(body: Body) -> str:
     return f"Flow/{body['metadata'].get('namespace', '')}/{body['metadata']['name']}"
+
+
+def text_of(body: Body) -> TextOf:
+    """What changes with every edit of an object's spec, and with the object: (uid, generation)."""
+    return str(body["metadata"].get("uid") or ""), int(body["metadata"].get("generation") or 0)
 
 
 def _age(body: Body) -> tuple[str, str]:

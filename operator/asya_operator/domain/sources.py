@@ -141,6 +141,8 @@ class Sources:
         if Kind.ACTORS in self.missing or not self.views[Kind.ACTORS].known:
             return None
         alive = [body for body in self.views[Kind.ACTORS].objects.values() if not deleting(body)]
+        # Of two for one actor the older runs it (actors.py), so its state counts: it is written last.
+        alive.sort(key=lambda body: str(body["metadata"].get("creationTimestamp") or ""), reverse=True)
         return {actor_name(body): actor_state(body) for body in alive}
 
 

@@ -13,7 +13,7 @@ from asya_operator.domain.conditions import Condition, merge, state_of
 from asya_operator.domain.errors import Conflicting, Denied, OutsideError, Vanished
 from asya_operator.domain.ports import Cluster, Kind, Notice
 from asya_operator.domain.programming import Ledger, MeshState, programmed
-from asya_operator.domain.registry import Outcome, Verdict
+from asya_operator.domain.registry import Outcome, Verdict, text_of
 from asya_operator.domain.report import REPORT_ANNOTATION, report
 from asya_operator.domain.sources import Sources, deleting
 from asya_operator.domain.views import Body
@@ -35,6 +35,12 @@ class Standing:
     ledger: Ledger
     mesh: MeshState | None
     trouble: str | None
+
+    def verdict(self, body: Body) -> Verdict | None:
+        """Of a Flow as it is written now; None while only an older text was judged. (Said of the newer text, it
+        would promise that this one is served.)"""
+        name = body["metadata"]["name"]
+        return self.outcome.resources.get(name) if self.outcome.judged.get(name) == text_of(body) else None
 
     def programmed(self, verdict: Verdict) -> Condition:
         """The condition Programmed of one flow."""
@@ -88,7 +94,7 @@ class StatusWriter:
         outdated = []
         for body in self._sources.flows():
             name = body["metadata"]["name"]
-            verdict = standing.outcome.resources.get(name)
+            verdict = standing.verdict(body)
             if verdict is None:
                 continue
             conditions = standing.conditions(verdict)
@@ -104,8 +110,8 @@ class StatusWriter:
         return merge(existing, conditions, int(body["metadata"].get("generation") or 0), self._clock())
 
     async def _write_flow(self, name: str, standing: Standing, notices: list[Notice]) -> bool:
-        body, verdict = self._sources.views[Kind.FLOWS].get(name), standing.outcome.resources.get(name)
-        if body is None or verdict is None or deleting(body):
+        body = self._sources.views[Kind.FLOWS].get(name)
+        if body is None or deleting(body) or (verdict := standing.verdict(body)) is None:
             return True
         conditions = standing.conditions(verdict)
         merged = self._changes(body, conditions)

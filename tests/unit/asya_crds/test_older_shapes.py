@@ -87,3 +87,26 @@ def test_every_mistake_of_a_flow_resource_is_named_by_its_path() -> None:
         flow_from_resource(flow(entrypoint="Bad", timeout="soon"))
     assert "entrypoint: expected an actor name" in str(raised.value)
     assert "timeout: expected a duration" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"workload": {"template": "foo"}},
+        {"workload": {"template": {"spec": {"containers": 3}}}},
+        {"workload": {"template": {"spec": {"containers": [{"name": "asya-runtime", "env": 5}]}}}},
+        {"resiliency": {"nonRetryableErrors": 5}},
+        {"resiliency": {"retry": {}, "policies": 7}},
+        {"timeout": "5s", "resiliency": "x"},
+    ],
+)
+def test_values_of_wrong_types_in_older_fields_are_refused_like_any_other(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InvalidActor, match=r"spec|resiliency"):
+        actor_from_resource({"metadata": {"name": "a"}, "spec": {"image": "x:1", "handler": "m.f", **wrong}})
+
+
+def test_no_actor_is_called_like_the_queue_of_dead_letters() -> None:
+    with pytest.raises(InvalidActor, match="dead letters"):
+        actor_from_resource({"metadata": {"name": "dlq"}, "spec": {"image": "x:1", "handler": "m.f"}})
+    with pytest.raises(InvalidFlow, match="dead letters"):
+        flow_from_resource({"metadata": {"name": "f"}, "spec": {"entrypoint": "dlq", "mcp": {}}})

@@ -3,14 +3,18 @@
 import json
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asya_operator.domain import registry
 from asya_operator.domain.conditions import Condition, State
 from asya_operator.domain.memo import Memo
+from asya_operator.domain.programming import Ledger
 from asya_operator.domain.registry import ActorState, Inputs, Outcome, compute
 from asya_operator.domain.report import MAX_REPORT_BYTES, report
+from asya_operator.domain.statuses import Standing
 
 
 def flow(own: str, created: str = "2026-01-01T00:00:00Z", /, **spec: Any) -> dict[str, Any]:
@@ -154,3 +158,35 @@ def test_the_report_is_cut_at_32_kib_and_problems_go_last() -> None:
     assert len(read["problems"]) == 20
     assert read["served"] == 2000
     assert len(read["flows"]) + read["omitted"] == 2000
+
+
+def nested(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = {"x": value}
+    return value
+
+
+@pytest.mark.parametrize("hint", [nested(30), nested(300), 10**5000, "x" * 20_000], ids=["30", "300", "huge", "long"])
+def test_annotations_that_no_push_could_carry_are_the_flows_own_mistake(hint: Any) -> None:
+    found = outcome(None, flow("bad", mcp={"annotations": {"hint": hint}}), flow("good"))
+    assert found.resources["bad"].accepted.reason == "Invalid"
+    assert set(found.served) == {"good"}
+
+
+def test_more_problems_than_a_document_holds_are_cut_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "MAX_ENTRIES", 3)
+    found = outcome({"flows.yaml": "flows:\n" + "- {a: 1}\n" * 9})
+    problems = found.document.configmap.problems
+    assert len(problems) == 3
+    assert problems[-1].reason.startswith("and ")
+
+
+def test_conditions_are_said_only_of_the_text_that_was_judged() -> None:
+    judged = flow("one")
+    standing = Standing(outcome(None, judged), Ledger(), None, None)
+    assert standing.verdict(judged) is not None
+    newer = {**judged, "metadata": {**judged["metadata"], "generation": 2}}
+    assert standing.verdict(newer) is None, "what is served is the older text"
+    another = {**judged, "metadata": {**judged["metadata"], "uid": "another"}}
+    assert standing.verdict(another) is None, "deleted, and made again under the same name"

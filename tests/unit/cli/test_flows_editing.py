@@ -135,3 +135,22 @@ def test_any_sequence_of_edits_leaves_exactly_the_flows_that_it_should(
         assert flows(data) == expected
         assert data["flows.yaml"].startswith("# mine\n")
         assert all((find(data, each) is not None) == (each in expected) for each in "abcd")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"flows":[{"name":"a","entrypoint":"a"},{"name":"b","entrypoint":"b"}]}\n',
+        "flows: [{name: a, entrypoint: a}, {name: b, entrypoint: b}]\n",
+        "flows:\n- &base {name: a, entrypoint: a, mcp: &m {}}\n- {<<: *base, name: b}\n",
+        "flows:\n- {name: b, entrypoint: b, mcp: &m {}}\n- {name: a, entrypoint: a, mcp: *m}\n",
+    ],
+)
+@pytest.mark.parametrize("edit", [lambda d: hide(d, "a"), lambda d: expose(d, {"name": "a", "timeout": "5m"})])
+def test_an_edit_that_would_harm_another_flow_is_refused(text: str, edit: Any) -> None:
+    data = {"flows.yaml": text}
+    try:
+        after = edit(data)
+    except EditRefused:
+        return
+    assert flows(after)["b"] == flows(data)["b"]
