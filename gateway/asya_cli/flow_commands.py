@@ -97,6 +97,8 @@ def expose(
         if dry_run or not written:
             return
         if not no_wait:
+            place = f"namespace {cluster.namespace}"
+            typer.echo(f"stored in {place}; waiting up to {wait_timeout:g} s until every gateway serves it", err=True)
             await cluster.wait_programmed(target, wait_timeout)
         _show_urls(target, await cluster.standing(target), url or f"http://asya-gateway-api.{cluster.namespace}:8080")
 
