@@ -1,0 +1,59 @@
+"""The publisher outlives whatever somebody wrote."""
+
+import asyncio
+from typing import Any
+from unittest.mock import MagicMock
+
+import pytest
+
+from asya_operator.domain import publisher
+from asya_operator.domain.ports import Kind
+from asya_operator.domain.publisher import Pace, Publisher
+from asya_operator.domain.registry import Inputs, Outcome, compute
+from tests.support.waiting import until
+
+
+class Sources:
+    """Nothing but what a publisher asks for."""
+
+    complete = True
+
+    def watch(self, listener: Any) -> None:
+        self.changed = listener
+
+    def inputs(self) -> Inputs:
+        return Inputs(None, [], None)
+
+
+async def test_what_cannot_be_computed_is_said_and_the_next_change_is_computed_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broken = True
+
+    def computing(*arguments: Any) -> Outcome:
+        if broken:
+            raise RecursionError("nobody foresaw this")
+        return compute(*arguments)
+
+    monkeypatch.setattr(publisher, "compute", computing)
+    sources, watchers = Sources(), MagicMock()
+    made = Publisher(
+        sources,  # type: ignore[arg-type]
+        MagicMock(),
+        MagicMock(),
+        watchers,
+        "me",
+        lambda: True,
+        Pace(quiet=0.001),
+    )
+    work = asyncio.create_task(made._reconcile())
+    try:
+        sources.changed(Kind.FLOWS, None)
+        await until(lambda: watchers.push_failed.called)
+        broken = False
+        sources.changed(Kind.FLOWS, None)
+        await until(lambda: watchers.computed.called)
+        assert not work.done()
+    finally:
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
