@@ -118,3 +118,13 @@ def test_an_invalid_actor_is_refused_with_our_message(
     document = actor(**spec)
     document["spec"] = {key: value for key, value in document["spec"].items() if value is not None}
     assert message in refusal(control_plane, document, namespace)
+
+
+def test_the_name_of_an_actor_stays(control_plane: ControlPlane, namespace: str) -> None:
+    control_plane.apply(actor(), namespace=namespace)
+    assert "spec.actor: cannot be changed" in refusal(control_plane, actor(actor="other"), namespace)
+    control_plane.apply(actor(image="example/shout:2"), namespace=namespace)
+    older = {"workload": {"template": {"spec": {"containers": [{"name": "asya-runtime", "image": "example/old:1"}]}}}}
+    named_by_metadata = {**actor(), "metadata": {"name": "old"}, "spec": older}
+    control_plane.apply(named_by_metadata, namespace=namespace)
+    control_plane.apply({**named_by_metadata, "spec": actor(actor="old")["spec"]}, namespace=namespace)
