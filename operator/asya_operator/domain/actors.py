@@ -215,21 +215,19 @@ class Actors:
         actor's container into somebody else's pods, and remove them with the actor."""
         if actor.name in self._applied:
             return None
-        there = await self._cluster.get(
-            {
-                "apiVersion": "apps/v1",
-                "kind": "Deployment",
-                "metadata": {"name": actor.name, "namespace": self._around.namespace},
-            }
-        )
-        if there is None:
-            return None
-        metadata = there["metadata"]
-        owners = {owner.get("uid") for owner in metadata.get("ownerReferences") or []}
-        managed_by = (metadata.get("labels") or {}).get("app.kubernetes.io/managed-by")
-        if actor.body["metadata"]["uid"] in owners or managed_by == MANAGER:
+        metadata = {"name": actor.name, "namespace": self._around.namespace}
+        if await self._is_ours(actor, {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata}):
             return None
         return f"actor: the Deployment {actor.name} is not this operator's; choose another name, or delete it"
+
+    async def _is_ours(self, actor: Actor, document: Mapping[str, Any]) -> bool:
+        """Whether the object is the actor's, was made by this operator, or is not there."""
+        there = await self._cluster.get(document)
+        if there is None:
+            return True
+        owners = {owner.get("uid") for owner in there["metadata"].get("ownerReferences") or []}
+        managed_by = (there["metadata"].get("labels") or {}).get("app.kubernetes.io/managed-by")
+        return actor.body["metadata"]["uid"] in owners or managed_by == MANAGER
 
     async def _gone(self, name: str) -> bool:
         """Kubernetes removes what the actor owned; the queue is ours to remove, where that is wanted."""
@@ -289,9 +287,13 @@ class Actors:
             await self._cluster.delete(scaled_object_reference(actor, self._around), owner_uid=owner)
             return None
         authentication = trigger_authentication(actor, self._around)
+        wanted = scaled_object(actor, self._around, actor.spec.scaling)
+        for document in (authentication, wanted):
+            if document is not None and not await self._is_ours(actor, document):
+                return Part(False, f"{document['kind']} {document['metadata']['name']} is not this operator's")
         if authentication is not None:
             await self._cluster.apply(authentication)
-        live = await self._cluster.apply(scaled_object(actor, self._around, actor.spec.scaling))
+        live = await self._cluster.apply(wanted)
         ready = state_of(live, "Ready")
         if ready is not None and ready.get("status") == "False":
             return Part(False, f"KEDA: {ready.get('message') or 'not ready'}")
