@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
-from asya_crds.durations import parse_duration
+from asya_crds.durations import LONGEST_TEXT, parse_duration
 from asya_crds.naming import check_own_actor
 
 VERSION = "asya.sh/v1alpha1"
@@ -23,7 +23,7 @@ def _check_duration(text: str) -> str:
 
 
 ActorName = Annotated[str, AfterValidator(check_own_actor)]
-DurationText = Annotated[str, Field(max_length=64), AfterValidator(_check_duration)]
+DurationText = Annotated[str, Field(max_length=LONGEST_TEXT), AfterValidator(_check_duration)]
 """A duration that stays text, since actors read it themselves."""
 
 

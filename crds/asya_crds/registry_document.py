@@ -52,6 +52,14 @@ class Problem(_Part):
         )
 
 
+def bounded(problems: list[Problem]) -> list[Problem]:
+    """As many as a document may hold; the last one says how many more there are."""
+    if len(problems) <= MAX_ENTRIES:
+        return problems
+    more = len(problems) - MAX_ENTRIES + 1
+    return [*problems[: MAX_ENTRIES - 1], Problem(reason=f"and {more} more problems")]
+
+
 class ResourcesPart(_Part):
     """What the Flow resources say: every accepted one, also those whose name a ConfigMap's flow has."""
 
@@ -73,9 +81,9 @@ class ConfigMapPart(ResourcesPart):
         """The part that a ConfigMap's text makes."""
         return cls(
             hash=text.hash,
-            flows=[_entry(found) for found in text.flows],
-            problems=[Problem.of(problem) for problem in text.problems],
-            unreadable=list(text.unreadable),
+            flows=[_entry(found) for found in text.flows[:MAX_ENTRIES]],
+            problems=bounded([Problem.of(problem) for problem in text.problems]),
+            unreadable=list(text.unreadable)[:MAX_UNREADABLE],
         )
 
 

@@ -97,8 +97,11 @@ def expose(
         if dry_run or not written:
             return
         if not no_wait:
-            place = f"namespace {cluster.namespace}"
-            typer.echo(f"stored in {place}; waiting up to {wait_timeout:g} s until every gateway serves it", err=True)
+            typer.echo(
+                f"stored in namespace {cluster.namespace}; waiting up to {wait_timeout:g} s"
+                " until every gateway serves it",
+                err=True,
+            )
             await cluster.wait_programmed(target, wait_timeout)
         _show_urls(target, await cluster.standing(target), url or f"http://asya-gateway-api.{cluster.namespace}:8080")
 
@@ -150,10 +153,11 @@ def _complete(name: str, flow: dict[str, Any], existing: Mapping[str, Any] | Non
 
 def _merged(existing: Any, named: Any) -> Any:
     """Of `mcp` and `a2a`, too, only what was named changes."""
+    from pydantic.alias_generators import to_camel
+
     if not (isinstance(existing, Mapping) and isinstance(named, Mapping)):
         return named
-    older = {"input_schema": "inputSchema", "input_modes": "inputModes", "output_modes": "outputModes"}
-    return {key: value for key, value in existing.items() if older.get(key, key) not in named} | dict(named)
+    return {key: value for key, value in existing.items() if to_camel(key) not in named} | dict(named)
 
 
 def _check(flow: Mapping[str, Any]) -> None:

@@ -25,14 +25,14 @@ def list_tools(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     tools, problems = run_with_client(url, work)
     if as_json:
         print_json(tools)
-    elif tools:
+        return
+    if tools:
         out.print(tools_table(tools))
     elif not problems:
         err.print("no tools: no flow of this gateway has an `mcp` block", markup=False)
-    if not as_json:
-        for problem in problems:
-            name = f"{problem['name']} is" if problem.get("name") else "something is"
-            err.print(f"{name} not served: {problem_text(problem)}", style="red", markup=False, soft_wrap=True)
+    for problem in problems:
+        name = problem.get("name") or "something"
+        err.print(f"{name} is not served: {problem_text(problem)}", style="red", markup=False, soft_wrap=True)
 
 
 @app.command("show")

@@ -2,6 +2,8 @@
 
 import pytest
 
+from asya_crds import naming
+from asya_transports import names
 from asya_transports.settings import PostgresSettings, RabbitSettings, SettingsError, transport_settings
 
 
@@ -49,3 +51,8 @@ def test_rabbitmq_is_also_told_by_host_and_credentials_as_sidecars_are() -> None
 def test_a_mistake_names_its_variable(environment: dict[str, str], named: str) -> None:
     with pytest.raises(SettingsError, match=named):
         transport_settings(environment)
+
+
+def test_no_actor_may_bear_the_name_that_the_queue_of_dead_letters_has() -> None:
+    """The two packages import nothing of one another, so each holds the name."""
+    assert naming.DEAD_LETTERS == names.DEAD_LETTERS

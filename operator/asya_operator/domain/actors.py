@@ -22,7 +22,7 @@ from asya_operator.domain.resources.scaled_object import scaled_object, scaled_o
 from asya_operator.domain.resources.service_account import service_account
 from asya_operator.domain.resources.trigger_authentication import trigger_authentication
 from asya_operator.domain.sources import Sources, actor_name, deleting
-from asya_operator.domain.views import Body
+from asya_operator.domain.views import Body, age
 
 log = logging.getLogger(__name__)
 WORKERS = 4
@@ -202,13 +202,13 @@ class Actors:
 
     def _rival(self, actor: Actor) -> str | None:
         """An older AsyncActor that runs an actor of the same name: two would fight over one Deployment."""
-        mine = _age(actor.body)
+        mine = age(actor.body)
         rivals = [
             other
             for other in self._sources.views[Kind.ACTORS].objects.values()
-            if actor_name(other) == actor.name and not deleting(other) and _age(other) < mine
+            if actor_name(other) == actor.name and not deleting(other) and age(other) < mine
         ]
-        return min(rivals, key=_age)["metadata"]["name"] if rivals else None
+        return min(rivals, key=age)["metadata"]["name"] if rivals else None
 
     async def _stranger(self, actor: Actor) -> str | None:
         """What is wrong with a Deployment of the actor's name that is not ours: to apply over it would put the
@@ -332,7 +332,3 @@ def _unsupported(actor: Actor, *, keda: bool) -> list[str]:
     if spec.scales and not keda:
         notes.append("spec.scaling: KEDA is not installed, so the number of replicas is fixed")
     return notes
-
-
-def _age(body: Body) -> tuple[str, str]:
-    return str(body["metadata"].get("creationTimestamp") or ""), body["metadata"]["name"]

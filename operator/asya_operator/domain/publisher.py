@@ -18,6 +18,8 @@ from asya_operator.domain.sources import Sources
 from asya_operator.domain.statuses import Standing, StatusWriter
 
 log = logging.getLogger(__name__)
+HOPELESS = 15.0
+"""Seconds until a push is tried again that trying again does not help, as far as anybody knows."""
 
 
 class Watchers(Protocol):
@@ -124,16 +126,16 @@ class Publisher:
                 continue
             try:
                 await self._push_once(outcome)
-            except OutsideError as error:
-                self._failed(str(error))
-                self._push_wanted.set()
-                delay = backoff.failed() if not isinstance(error, Refused) else 15.0
-                await asyncio.sleep(delay)
             except Superseded:
                 raise
             except Exception as error:
-                log.exception("the registry cannot be pushed")
-                self._failed(f"the registry cannot be pushed: {type(error).__name__}")
+                foreseen = isinstance(error, OutsideError)
+                if not foreseen:
+                    log.exception("the registry cannot be pushed")
+                self._failed(str(error) if foreseen else f"it cannot be written: {type(error).__name__}")
+                self._push_wanted.set()
+                helps = foreseen and not isinstance(error, Refused)
+                await asyncio.sleep(backoff.failed() if helps else HOPELESS)
             else:
                 backoff.succeeded()
 

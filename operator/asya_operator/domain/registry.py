@@ -16,11 +16,12 @@ from asya_crds.registry_document import (
     Entry,
     Problem,
     ResourcesPart,
+    bounded,
 )
 from asya_crds.yaml_text import Yaml
 from asya_operator.domain.conditions import Condition, State
 from asya_operator.domain.schemas import schema_problem
-from asya_operator.domain.views import Body
+from asya_operator.domain.views import Body, age
 
 YAML = Yaml(getattr(yaml, "CSafeLoader", yaml.SafeLoader), yaml.YAMLError)
 """libyaml's parser where it is there: five times as fast."""
@@ -149,13 +150,13 @@ class _Court:
             return ConfigMapPart(hash=None)
         unreadable = list(text.unreadable)[:MAX_UNREADABLE]
         return ConfigMapPart(
-            hash=text.hash, flows=flows[:MAX_ENTRIES], problems=_bounded(problems), unreadable=unreadable
+            hash=text.hash, flows=flows[:MAX_ENTRIES], problems=bounded(problems), unreadable=unreadable
         )
 
     def resources(self, bodies: Iterable[Body]) -> ResourcesPart:
         flows, problems = [], []
         of_configmap = frozenset(self._taken)
-        for body in sorted(bodies, key=_age):
+        for body in sorted(bodies, key=age):
             name, source = body["metadata"]["name"], _source(body)
             flow: Flow | None = None
             try:
@@ -170,7 +171,7 @@ class _Court:
                 flows.append(self._readers.entry(flow, source, None))
             if not verdict.served:
                 problems.append(_problem(verdict, source, None))
-        return ResourcesPart(flows=flows[:MAX_ENTRIES], problems=_bounded(problems))
+        return ResourcesPart(flows=flows[:MAX_ENTRIES], problems=bounded(problems))
 
     def _judge(self, flow: Flow, place: str) -> Verdict:
         if problem := self._readers.check(flow):
@@ -182,14 +183,6 @@ class _Court:
         self._taken[flow.name] = place
         self.served[flow.name] = flow
         return Verdict(flow.name, _accepted(flow), resolved)
-
-
-def _bounded(problems: list[Problem]) -> list[Problem]:
-    """As many as a document may hold; the last one says how many more there are."""
-    if len(problems) <= MAX_ENTRIES:
-        return problems
-    more = len(problems) - MAX_ENTRIES + 1
-    return [*problems[: MAX_ENTRIES - 1], Problem(name="", reason=f"and {more} more problems", source="", line=None)]
 
 
 def _accepted(flow: Flow) -> Condition:
@@ -234,11 +227,6 @@ def _source(body: Body) -> str:
 def text_of(body: Body) -> TextOf:
     """What changes with every edit of an object's spec, and with the object: (uid, generation)."""
     return str(body["metadata"].get("uid") or ""), int(body["metadata"].get("generation") or 0)
-
-
-def _age(body: Body) -> tuple[str, str]:
-    """The older Flow wins; creation has a resolution of a second, then the name decides."""
-    return str(body["metadata"].get("creationTimestamp") or ""), body["metadata"]["name"]
 
 
 def resolve(flow: Flow, actors: Mapping[str, ActorState] | None) -> Condition:

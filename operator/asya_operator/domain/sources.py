@@ -11,7 +11,7 @@ from asya_operator.domain.errors import Denied, KindMissing, OutsideError
 from asya_operator.domain.health import Health
 from asya_operator.domain.ports import Cluster, Kind
 from asya_operator.domain.registry import ActorState, Inputs
-from asya_operator.domain.views import Body, KindView
+from asya_operator.domain.views import Body, KindView, age
 
 log = logging.getLogger(__name__)
 Listener = Callable[[Kind, str | None], None]
@@ -142,7 +142,7 @@ class Sources:
             return None
         alive = [body for body in self.views[Kind.ACTORS].objects.values() if not deleting(body)]
         # Of two for one actor the older runs it (actors.py), so its state counts: it is written last.
-        alive.sort(key=lambda body: str(body["metadata"].get("creationTimestamp") or ""), reverse=True)
+        alive.sort(key=age, reverse=True)
         return {actor_name(body): actor_state(body) for body in alive}
 
 

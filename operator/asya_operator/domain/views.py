@@ -21,6 +21,11 @@ def as_version(text: Any) -> int:
     return int(text) if isinstance(text, str) and text.isdecimal() else 0
 
 
+def age(body: Body) -> tuple[str, str]:
+    """A key that sorts the oldest object first; creation has a resolution of a second, then the name decides."""
+    return str(body["metadata"].get("creationTimestamp") or ""), body["metadata"]["name"]
+
+
 class KindView:
     """The objects of one kind in one namespace, by name."""
 

@@ -8,11 +8,13 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asya_operator.domain import registry
+from asya_crds import registry_document
+from asya_crds.flows_file import read_texts
+from asya_crds.registry_document import ConfigMapPart
 from asya_operator.domain.conditions import Condition, State
 from asya_operator.domain.memo import Memo
 from asya_operator.domain.programming import Ledger
-from asya_operator.domain.registry import ActorState, Inputs, Outcome, compute
+from asya_operator.domain.registry import YAML, ActorState, Inputs, Outcome, compute
 from asya_operator.domain.report import MAX_REPORT_BYTES, report
 from asya_operator.domain.statuses import Standing
 
@@ -175,11 +177,13 @@ def test_annotations_that_no_push_could_carry_are_the_flows_own_mistake(hint: An
 
 
 def test_more_problems_than_a_document_holds_are_cut_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "MAX_ENTRIES", 3)
+    monkeypatch.setattr(registry_document, "MAX_ENTRIES", 3)
     found = outcome({"flows.yaml": "flows:\n" + "- {a: 1}\n" * 9})
     problems = found.document.configmap.problems
     assert len(problems) == 3
     assert problems[-1].reason.startswith("and ")
+    mounted = ConfigMapPart.of(read_texts({"flows.yaml": b"flows:\n" + b"- {a: 1}\n" * 9}, YAML))
+    assert [problem.reason for problem in mounted.problems] == [problem.reason for problem in problems]
 
 
 def test_conditions_are_said_only_of_the_text_that_was_judged() -> None:
