@@ -1,6 +1,7 @@
 """What several runs of the gateway left behind, and the figure that they make beside their peer."""
 
 import contextlib
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -25,7 +26,7 @@ class Runs:
     p50: list[float] = field(default_factory=list)
     p99: list[float] = field(default_factory=list)
     gateway_cpu: list[float] = field(default_factory=list)
-    servers_cpu: list[float] = field(default_factory=list)
+    servers_cpu: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     load_cpu: list[float] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -38,7 +39,8 @@ class Runs:
         outcome = watched.outcome
         requests = max(1, outcome.accepted)
         self.gateway_cpu.append((gateway.cpu_seconds - gateway_before) / requests * 1e6)
-        self.servers_cpu.append((stage.servers_cpu() - servers_before) / requests * 1e6)
+        for server, seconds in stage.servers_cpu().items():
+            self.servers_cpu[server].append((seconds - servers_before.get(server, 0.0)) / requests * 1e6)
         self.load_cpu.append(outcome.cpu_seconds / max(1, outcome.ok) * 1e6)
         self.p50.append(outcome.p50_ms)
         self.p99.append(outcome.p99_ms)
@@ -48,11 +50,9 @@ class Runs:
     @property
     def notes(self) -> tuple[str, ...]:
         """Latency and CPU, for whoever asks what limits the figure."""
-        return (
-            f"latency p50 {median(self.p50):.1f} ms, p99 {median(self.p99):.1f} ms; CPU a request: gateway "
-            f"{median(self.gateway_cpu):.0f} us, servers {median(self.servers_cpu):.0f} us, load generator "
-            f"{median(self.load_cpu):.0f} us",
-        )
+        parts = {"gateway": self.gateway_cpu, **self.servers_cpu, "load generator": self.load_cpu}
+        shares = ", ".join(f"{name} {median(values):.0f} us" for name, values in parts.items())
+        return (f"latency p50 {median(self.p50):.1f} ms, p99 {median(self.p99):.1f} ms; CPU a request: {shares}",)
 
 
 def compared(

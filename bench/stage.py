@@ -50,6 +50,7 @@ flows:
       required: [text]
 """
 ENTRYPOINT = "bench-first"
+SERVERS = {"postgres": "PostgreSQL", "rabbitmq": "RabbitMQ"}
 CONNECTIONS = 64
 """Of callers and of pgbench alike."""
 
@@ -181,10 +182,10 @@ class Stage:
             self.say(f"  round {number}: {' beside '.join(f'{rates[-1]:,.0f}' for rates in found)}")
         return found
 
-    def servers_cpu(self) -> float:
-        """CPU seconds that the servers which run have used so far, those of ended backends among them."""
-        started = [self.__dict__[name] for name in ("postgres", "rabbitmq") if name in self.__dict__]
-        return sum(_cpu_of_family(server.pid) for server in started)
+    def servers_cpu(self) -> dict[str, float]:
+        """CPU seconds that each server which runs has used so far, those of ended backends among them."""
+        started = {title: self.__dict__[name] for name, title in SERVERS.items() if name in self.__dict__}
+        return {title: _cpu_of_family(server.pid) for title, server in started.items()}
 
 
 def _cpu_of_family(pid: int) -> float:

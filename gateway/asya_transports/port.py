@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 MAX_DELIVERIES = 5
 """Deliveries of one message before it is dead-lettered, where a queue does not say otherwise."""
@@ -32,8 +32,7 @@ class Refused(TransportError):
     """The queue system will not take this message (too large, forbidden); trying again is no help."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One message to publish: `actor` names the queue, `body` is the envelope's JSON as UTF-8."""
 
     actor: str

@@ -106,7 +106,7 @@ class Mesh:
         from asya_gateway.domain.tasks import Call
 
         call = Call(ServedFlow(flow, lambda _: ()), payload, Caller(""), "rest", check=False)
-        return (await self.gateway.tasks.submit(call)).id
+        return await self.gateway.tasks.submit(call)
 
     async def task(self, task_id: str) -> dict[str, Any]:
         async with self.session.get(f"{self.url}/mesh/{task_id}") as response:

@@ -12,9 +12,10 @@ ArgumentCheck = Callable[[Any], Sequence[Violation]]
 """Checks arguments against a flow's inputSchema; returns every violation, none where they match."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ServedFlow:
-    """A flow with its compiled argument check, and where it was written."""
+    """A flow with its compiled argument check, and where it was written. Equal to itself alone: each generation of
+    the registry makes its own."""
 
     flow: Flow
     check: ArgumentCheck

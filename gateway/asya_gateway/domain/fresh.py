@@ -2,38 +2,31 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
 from asya_crds import jsontext
 from asya_crds.envelope import Route, format_time
 from asya_crds.naming import HEADER_FLOW, HEADER_GATEWAY_URL
+from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.domain.task import JsonText
 
 
 @dataclass(frozen=True, slots=True)
 class Blank:
-    """A flow's envelope with its changing parts left open."""
+    """A flow's envelope with its changing parts left open; `timeout` is None where the flow has none."""
 
-    route: Route
+    timeout: timedelta | None
     headers: dict[str, str]
     route_json: JsonText
     headers_json: JsonText
     actor_json: JsonText
 
-    def filled(
-        self,
-        task_id: str,
-        headers: Mapping[str, Any],
-        now: datetime,
-        deadline: datetime | None,
-        payload: JsonText,
-    ) -> JsonText:
-        """The whole envelope (asya_crds.envelope.Envelope). `task_id` is one of ours, which needs no escaping;
-        `deadline` is left out where it is None."""
+    def filled(self, task_id: str, headers: Mapping[str, Any], now: datetime, payload: JsonText) -> JsonText:
+        """The whole envelope (asya_crds.envelope.Envelope). `task_id` is one of ours, which needs no escaping."""
         stamp = format_time(now)
-        ending = "" if deadline is None else f',"deadline_at":"{format_time(deadline)}"'
+        ending = "" if self.timeout is None else f',"deadline_at":"{format_time(now + self.timeout)}"'
         headers_json = jsontext.dumps({**headers, **self.headers}) if headers else self.headers_json
         return (
             f'{{"id":"{task_id}","route":{self.route_json},"headers":{headers_json},'
@@ -42,8 +35,11 @@ class Blank:
         )
 
 
-@lru_cache(maxsize=4096)
-def blank(flow: str, route: Route, mesh_url: str) -> Blank:
-    """The blank of a flow whose calls take this route."""
-    headers = {HEADER_GATEWAY_URL: mesh_url, HEADER_FLOW: flow}
-    return Blank(route, headers, route.to_json(), jsontext.dumps(headers), jsontext.dumps(route.curr))
+@lru_cache(maxsize=2048)
+def blank(served: ServedFlow, mesh_url: str) -> Blank:
+    """The blank of a flow's envelopes."""
+    flow = served.flow
+    route = Route((), flow.entrypoint, tuple(flow.route_next))
+    timeout = None if flow.timeout is None else timedelta(seconds=flow.timeout)
+    headers = {HEADER_GATEWAY_URL: mesh_url, HEADER_FLOW: flow.name}
+    return Blank(timeout, headers, route.to_json(), jsontext.dumps(headers), jsontext.dumps(route.curr))

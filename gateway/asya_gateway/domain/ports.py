@@ -4,9 +4,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from asya_crds.envelope import Route
 from asya_gateway.domain.reports import (
     ChildAnnouncement,
     FinalOutcome,
@@ -19,20 +18,21 @@ from asya_gateway.domain.status import TaskStatus
 from asya_gateway.domain.task import FlyEvent, JsonText, Snapshot, Task, TaskUpdate
 
 
-@dataclass(frozen=True, slots=True)
-class NewTask:
-    """A task to be stored with its first update and its envelope, in one transaction."""
+class NewTask(NamedTuple):
+    """A task to be stored with its first update and its envelope, in one transaction. `route` is the JSON text of
+    the envelope's, `actor` the first on it. (A named tuple: frozen like the others, and made for every call.)"""
 
     id: str
     flow: str
     owner: str
     surface: str
-    route: Route
-    payload: JsonText
-    envelope: JsonText
+    route: JsonText
+    actor: str
+    context_id: str | None
     created_at: datetime
     deadline_at: datetime | None
-    context_id: str | None = None
+    payload: JsonText
+    envelope: JsonText
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +135,7 @@ class FlyBroadcast(Protocol):
         """Returns after the notification was committed; raises Unavailable while the database is away."""
 
 
-@dataclass(frozen=True, slots=True)
-class OutboxEntry:
+class OutboxEntry(NamedTuple):
     """A committed envelope that waits for the queue system's confirmation."""
 
     id: int

@@ -10,7 +10,6 @@ from secrets import randbits
 from typing import Any
 
 from asya_crds import jsontext
-from asya_crds.envelope import Route
 from asya_gateway.domain.errors import Conflict, InvalidArguments, InvalidInput, TaskNotFound, TooLarge
 from asya_gateway.domain.flows import ArgumentCheck, ServedFlow
 from asya_gateway.domain.following import follow_groups, one_by_one
@@ -78,63 +77,49 @@ class Tasks:
         self._compile_schema = compile_schema
         self._observer = observer
         self._spans = observer.spans
+        self._default_timeout = timedelta(seconds=rules.default_timeout)
 
     # What callers do
 
-    async def submit(self, call: Call) -> Task:
-        """Accept a call: after this returns the task is committed and will be delivered at least once.
+    async def submit(self, call: Call) -> str:
+        """Accept a call and return its task's id: the task is committed and will be delivered at least once.
 
         Raises InvalidArguments, TooLarge, Overloaded, Unavailable; nothing is stored then.
         """
         started = time.perf_counter()
         flow = call.served.flow.name
-        about(flow=flow)
         if call.check and (violations := call.served.check(call.payload)):
+            about(flow=flow)
             raise InvalidArguments(violations)
         task_id = new_task_id()
-        about(task_id)
+        about(task_id, flow)
         with self._spans.verb("submit", task_id, flow):
             new = self._new_task(task_id, call)
             if len(new.envelope) > self._rules.max_envelope:
                 raise TooLarge(f"expected an envelope of at most {self._rules.max_envelope} bytes", field="arguments")
             await self._store.create(new)
         self._observer.accepted(flow, call.surface, time.perf_counter() - started)
-        log.debug("accepted by %s", call.surface)
-        return Task(
-            id=new.id,
-            status=TaskStatus.PENDING,
-            flow=new.flow,
-            owner=new.owner,
-            route=new.route,
-            progress=0.0,
-            last_seq=1,
-            created_at=new.created_at,
-            updated_at=new.created_at,
-            context_id=new.context_id,
-            deadline_at=new.deadline_at,
-        )
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("accepted by %s", call.surface)
+        return task_id
 
     def _new_task(self, task_id: str, call: Call) -> NewTask:
         flow = call.served.flow
         now = datetime.now(UTC)
-        route = Route((), flow.entrypoint, tuple(flow.route_next))
-        timeout = self._rules.default_timeout if flow.timeout is None else flow.timeout
-        deadline = now + timedelta(seconds=timeout)
-        stamped_deadline = None if flow.timeout is None else deadline
-        headers = {**call.headers, **self._spans.outgoing()}
         payload = jsontext.dumps(call.payload)
-        envelope = blank(flow.name, route, self._rules.mesh_url)
+        envelope = blank(call.served, self._rules.mesh_url)
         return NewTask(
             id=task_id,
             flow=flow.name,
             owner=call.caller.owner,
             surface=call.surface,
-            route=route,
-            payload=payload,
-            envelope=envelope.filled(task_id, headers, now, stamped_deadline, payload),
-            created_at=now,
-            deadline_at=deadline,
+            route=envelope.route_json,
+            actor=flow.entrypoint,
             context_id=call.context_id,
+            created_at=now,
+            deadline_at=now + (envelope.timeout or self._default_timeout),
+            payload=payload,
+            envelope=envelope.filled(task_id, {**call.headers, **self._spans.outgoing()}, now, payload),
         )
 
     async def get(self, task_id: str, caller: Caller | None) -> Task:

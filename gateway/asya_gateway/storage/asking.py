@@ -55,7 +55,7 @@ WITH locked AS MATERIALIZED (
     FROM answered a WHERE t.id = a.task_id
     RETURNING t.id, t.last_seq, t.progress, t.updated_at
 ), incoming AS (
-    SELECT id, $6::text AS curr, $7::text AS envelope, updated_at AS created_at FROM created
+    SELECT id, $6::text AS actor, $7::text AS envelope, updated_at AS created_at FROM created
 ), logged AS (
     INSERT INTO task_updates (task_id, seq, kind, status, progress, detail, at)
     SELECT id, last_seq, 'resumed', 'running', progress, json_build_object('message', 'Task resumed', 'pause_id', $3),

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import asyncpg
 
@@ -19,7 +18,7 @@ WITH incoming AS (
     SELECT * FROM unnest(
         $1::text[], $2::text[], $3::text[], $4::text[], $5::json[], $6::text[], $7::text[],
         $8::timestamptz[], $9::timestamptz[], $10::json[], $11::text[])
-    AS r(id, flow, owner, surface, route, curr, context_id, created_at, deadline_at, payload, envelope)
+    AS r(id, flow, owner, surface, route, actor, context_id, created_at, deadline_at, payload, envelope)
     ORDER BY id
 ), """
 
@@ -38,7 +37,7 @@ _BODIES = """bodies AS (
 
 _INTO_OUTBOX = """queued AS (
     INSERT INTO outbox (task_id, actor, body, not_before, created_at)
-    SELECT id, curr, envelope, now() + $12 * interval '1 second', created_at FROM {fresh}
+    SELECT id, actor, envelope, now() + $12 * interval '1 second', created_at FROM {fresh}
     RETURNING id AS outbox_id, task_id
 )
 SELECT outbox_id, task_id FROM queued
@@ -47,7 +46,7 @@ SELECT outbox_id, task_id FROM queued
 
 _INTO_QUEUE = f"""queued AS (
     INSERT INTO {ENQUEUE_TABLE} ({", ".join(ENQUEUE_COLUMNS)})
-    SELECT '{{prefix}}' || curr, convert_to(envelope, 'UTF8') FROM {{fresh}}
+    SELECT '{{prefix}}' || actor, convert_to(envelope, 'UTF8') FROM {{fresh}}
 )
 SELECT 0::bigint AS outbox_id, id AS task_id FROM created
 """
@@ -59,7 +58,7 @@ Committed = Callable[[Sequence[OutboxEntry]], None]
 class Enqueue:
     """SQL that puts a batch's envelopes where they are delivered from, as the last CTE of the statement.
 
-    `cte` reads (id, curr, envelope, created_at) from `{fresh}`; `committed` is told afterwards.
+    `cte` reads (id, actor, envelope, created_at) from `{fresh}`; `committed` is told afterwards.
     """
 
     cte: str
@@ -103,8 +102,8 @@ class TaskCreator:
         """Insert the batch. A task that exists already was stored by an earlier try of ours and is left alone;
         its envelope, if it is still in the outbox, is taken from there when its lease has run out."""
         lease: list[float] = [OUTBOX_LEASE] if self._enqueue.lease else []
+        columns = tuple(zip(*batch, strict=True))
         async with self._pool().acquire(timeout=5) as connection:
-            columns = _columns(batch)
             try:
                 rows = await connection.fetch(self._first, *columns, *lease)
             except asyncpg.UniqueViolationError:
@@ -117,23 +116,7 @@ class TaskCreator:
 
 
 def _entry(outbox_id: int, new: NewTask) -> OutboxEntry:
-    return OutboxEntry(outbox_id, new.id, new.route.curr, new.envelope.encode())
-
-
-def _columns(batch: Sequence[NewTask]) -> tuple[list[Any], ...]:
-    return (
-        [new.id for new in batch],
-        [new.flow for new in batch],
-        [new.owner for new in batch],
-        [new.surface for new in batch],
-        [new.route.to_json() for new in batch],
-        [new.route.curr for new in batch],
-        [new.context_id for new in batch],
-        [new.created_at for new in batch],
-        [new.deadline_at for new in batch],
-        [new.payload for new in batch],
-        [new.envelope for new in batch],
-    )
+    return OutboxEntry(outbox_id, new.id, new.actor, new.envelope.encode())
 
 
 def create_size(new: NewTask) -> int:

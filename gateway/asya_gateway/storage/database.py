@@ -11,8 +11,9 @@ import asyncpg
 
 from asya_gateway.domain.errors import Unavailable
 
+FRESH_PLANS, FIXED_PLANS = "force_custom_plan", "force_generic_plan"
 SESSION = {
-    "plan_cache_mode": "force_custom_plan",
+    "plan_cache_mode": FRESH_PLANS,
     "jit": "off",
     "lock_timeout": "1s",
     "idle_in_transaction_session_timeout": "30s",
@@ -80,15 +81,28 @@ class PoolUsage:
     largest: int
     waiting: int
 
+    def plus(self, other: "PoolUsage") -> "PoolUsage":
+        """Both together."""
+        return PoolUsage(
+            self.size + other.size,
+            self.idle + other.idle,
+            self.largest + other.largest,
+            self.waiting + other.waiting,
+        )
+
 
 class Database:
     """A pool of connections that survives restarts of the server."""
 
-    def __init__(self, url: str, *, min_size: int, max_size: int, statement_timeout: float) -> None:
+    def __init__(
+        self, url: str, *, min_size: int, max_size: int, statement_timeout: float, plans: str = FRESH_PLANS
+    ) -> None:
         self.url = url
         self._min_size = min_size
         self._max_size = max_size
         self._statement_timeout = statement_timeout
+        self._plans = plans
+        self._beside: list[Database] = []
         self._pool: asyncpg.Pool | None = None
 
     @property
@@ -98,12 +112,35 @@ class Database:
             raise Unavailable("the database is not available")
         return self._pool
 
+    def with_fixed_plans(self, connections: int) -> "Database":
+        """A pool of at most so many connections, taken from what this one may open, for statements that look
+        nothing up: their plan is the same whatever the tables hold, so each connection plans them once. To be
+        called before this one is opened, which opens and closes both."""
+        connections = min(connections, self._max_size // 2)
+        self._max_size -= connections
+        beside = Database(
+            self.url,
+            min_size=0,
+            max_size=connections,
+            statement_timeout=self._statement_timeout,
+            plans=FIXED_PLANS,
+        )
+        self._beside.append(beside)
+        return beside
+
     def server_settings(self) -> dict[str, str]:
         """What every session of ours sets."""
-        return {**SESSION, "statement_timeout": f"{round(self._statement_timeout * 1000)}ms"}
+        timeout = f"{round(self._statement_timeout * 1000)}ms"
+        return {**SESSION, "plan_cache_mode": self._plans, "statement_timeout": timeout}
 
     def usage(self) -> PoolUsage:
-        """How the pool is used now; all zeros but the largest size while there is none."""
+        """How the pools are used now; all zeros but the largest size while there are none."""
+        used = self._own_usage()
+        for beside in self._beside:
+            used = used.plus(beside.usage())
+        return used
+
+    def _own_usage(self) -> PoolUsage:
         pool = self._pool
         if pool is None:
             return PoolUsage(0, 0, self._max_size, 0)
@@ -113,6 +150,8 @@ class Database:
 
     async def open(self) -> None:
         """Connect. Raises Unavailable; may be called again."""
+        for beside in self._beside:
+            await beside.open()
         if self._pool is not None:
             return
         with translated():
@@ -130,6 +169,8 @@ class Database:
 
     async def close(self) -> None:
         """Give every connection back; cut those that do not come home in five seconds."""
+        for beside in self._beside:
+            await beside.close()
         if self._pool is None:
             return
         pool, self._pool = self._pool, None

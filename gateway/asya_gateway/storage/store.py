@@ -37,6 +37,9 @@ from asya_gateway.telemetry.observer import SILENT
 
 log = logging.getLogger(__name__)
 
+CREATING_AT_ONCE = 2
+"""Batches of creates that are written at the same time, each on a connection of its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Keeping:
@@ -52,6 +55,7 @@ class PostgresTasks:
     def __init__(
         self,
         database: Database,
+        creating: Database,
         enqueue: Enqueue,
         limits: Limits,
         written: Callable[[Sequence[str]], None],
@@ -65,7 +69,12 @@ class PostgresTasks:
         self._asking = Asking(pool, written, enqueue)
         self._announcing = Announcing(pool, written)
         self.creates = Coalescer[NewTask, None](
-            "creates", TaskCreator(pool, enqueue).flush, key=lambda new: new.id, size=create_size, limits=limits
+            "creates",
+            TaskCreator(lambda: creating.pool, enqueue).flush,
+            key=lambda new: new.id,
+            size=create_size,
+            limits=limits,
+            concurrency=CREATING_AT_ONCE,
         )
         self.reports = Coalescer[ProgressReport, ProgressAnswer](
             "reports",
@@ -151,7 +160,8 @@ class Storage:
         self.bell = Bell(database)
         self.fly = FlySender(database)
         self.feed = LogFeed(database, self.bell, FlyReceiver(self.bell))
-        self.tasks = PostgresTasks(database, enqueue, limits, self._written, ended)
+        creating = database.with_fixed_plans(CREATING_AT_ONCE)
+        self.tasks = PostgresTasks(database, creating, enqueue, limits, self._written, ended)
         self.sweeper = Sweeper(database, self.tasks.finish)
         self.retention = Retention(database, tasks=keeping.tasks, updates=keeping.updates)
         self._loops: list[asyncio.Task[None]] = []

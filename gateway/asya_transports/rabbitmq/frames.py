@@ -4,8 +4,8 @@ Written here rather than by pamqp since publishing is the hot path: the parts th
 a handful of `struct.pack` calls. tests/unit/test_rabbitmq_frames.py compares the result with pamqp's.
 """
 
-from dataclasses import dataclass
 from struct import Struct
+from typing import NamedTuple
 
 from pamqp import encode
 from pamqp.common import FieldTable
@@ -23,14 +23,15 @@ CONFIRM = Struct(">QB")
 
 _PUBLISH = Struct(">HHH").pack(60, 40, 0)
 _MANDATORY = b"\x01"
-_CONTENT_HEAD = Struct(">HHQH")
+_CONTENT_HEAD = Struct(">BHIHHQH")
+"""A frame's head and the beginning of its properties: class, weight, size of the body, flags (section 4.2.6.1)."""
+_CONTENT_FIXED = _CONTENT_HEAD.size - FRAME_HEAD.size
 _CONTENT_TYPE, _HEADERS, _DELIVERY_MODE, _CORRELATION_ID, _MESSAGE_ID = 1 << 15, 1 << 13, 1 << 12, 1 << 10, 1 << 7
 _JSON = b"\x10application/json"
 _PERSISTENT = b"\x02"
 
 
-@dataclass(frozen=True, slots=True)
-class Publication:
+class Publication(NamedTuple):
     """One message on its way: `exchange` and `routing_key` are at most 255 bytes of UTF-8."""
 
     exchange: str
@@ -62,17 +63,19 @@ def content_header(channel: int, tag: int, publication: Publication) -> bytes:
     """The frame of the properties: JSON, persistent, and the delivery tag as correlation id, by which a returned
     message (basic.return names no tag) is told from the others."""
     flags = _CONTENT_TYPE | _DELIVERY_MODE | _CORRELATION_ID
-    parts = [_JSON]
+    headers = b""
     if publication.headers:
         flags |= _HEADERS
-        parts.append(encode.field_table(publication.headers))
-    parts += [_PERSISTENT, short_string(str(tag))]
+        headers = encode.field_table(publication.headers)
+    correlation_id = b"%d" % tag
+    identifiers = b"%c%b" % (len(correlation_id), correlation_id)
     message_id = publication.message_id.encode()
     if 0 < len(message_id) < 256:
         flags |= _MESSAGE_ID
-        parts += [bytes((len(message_id),)), message_id]
-    head = _CONTENT_HEAD.pack(60, 0, len(publication.body), flags)
-    return frame(HEADER, channel, b"".join((head, *parts)))
+        identifiers = b"%b%c%b" % (identifiers, len(message_id), message_id)
+    size = _CONTENT_FIXED + len(_JSON) + len(headers) + len(_PERSISTENT) + len(identifiers)
+    head = _CONTENT_HEAD.pack(HEADER, channel, size, 60, 0, len(publication.body), flags)
+    return b"".join((head, _JSON, headers, _PERSISTENT, identifiers, FRAME_END))
 
 
 def body_frames(channel: int, body: bytes, frame_max: int) -> list[bytes]:

@@ -89,14 +89,15 @@ class RabbitTransport:
         if len(message.body) > self._settings.max_message_bytes:
             limit = self._settings.max_message_bytes
             return Refused(f"the message has {len(message.body)} bytes, the limit is {limit}")
-        if len(message.actor.encode()) > 255:
+        if len(message.actor) > 63 and len(message.actor.encode()) > 255:
             return Refused(f"the actor's name {message.actor[:40]!r}… has more than 255 bytes")
         return None
 
     async def _send(self, messages: Sequence[Message], batch: list[int], answers: list[TransportError | None]) -> None:
         exchange = self._settings.exchange
-        publications = [
-            Publication(exchange, messages[index].actor, messages[index].body, messages[index].id) for index in batch
-        ]
+        publications = []
+        for index in batch:
+            actor, body, id_ = messages[index]
+            publications.append(Publication(exchange, actor, body, id_))
         for index, answer in zip(batch, await self._publisher.publish(publications), strict=True):
             answers[index] = answer

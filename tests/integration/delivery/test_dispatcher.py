@@ -31,7 +31,7 @@ class Accepting:
     outbox: PostgresOutbox
 
     async def accept(self, actor: str = "first") -> str:
-        new = new_task(route=Route((), actor, ()))
+        new = new_task(route=Route((), actor, ()).to_json(), actor=actor)
         await self.storage.tasks.create(new)
         return new.id
 

@@ -73,6 +73,23 @@ async def test_every_session_has_our_settings(database_url: str) -> None:
         await database.close()
 
 
+async def test_statements_that_look_nothing_up_have_a_part_of_the_connections_and_are_planned_once(
+    database_url: str,
+) -> None:
+    database = Database(database_url, min_size=1, max_size=5, statement_timeout=7)
+    fixed = database.with_fixed_plans(2)
+    await database.open()
+    try:
+        assert await fixed.fetchval("SHOW plan_cache_mode") == "force_generic_plan"
+        assert await fixed.fetchval("SHOW statement_timeout") == "7s"
+        assert await database.fetchval("SHOW plan_cache_mode") == "force_custom_plan"
+        assert (fixed.usage().largest, database.usage().largest) == (2, 5)
+        assert database.usage().size == 2
+    finally:
+        await database.close()
+    assert fixed.usage().size == 0
+
+
 @pytest.mark.timeout(120)
 async def test_processes_warmed_on_empty_tables_keep_index_scans_when_the_tables_are_full(running: Running) -> None:
     warm = await running.create()

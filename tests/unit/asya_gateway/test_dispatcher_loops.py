@@ -57,7 +57,7 @@ async def test_publishers_outlive_their_transports_troubles(trouble: BaseExcepti
     await tested.start()
     for number in range(PUBLISHERS):
         tested.hand_over([OutboxEntry(number, "t", "first", b"{}")])
-        await until(lambda: not tested.waiting and not tested._publishing)
+        await until(lambda: not tested.waiting and not tested._publishes)
     tested.hand_over([OutboxEntry(99, "t", "first", b"{}")])
     await until(lambda: outbox.settled == [99])
     await tested.stop()

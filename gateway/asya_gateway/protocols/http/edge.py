@@ -11,7 +11,7 @@ from asya_gateway.domain.errors import GatewayError
 from asya_gateway.protocols.http.errors import Starting, error_response, plain_error
 from asya_gateway.protocols.http.guard import Guard
 from asya_gateway.protocols.http.readiness import Readiness
-from asya_gateway.protocols.http.watching import watched
+from asya_gateway.protocols.http.watching import watching
 from asya_gateway.telemetry.observer import SILENT, Observer
 
 log = logging.getLogger(__name__)
@@ -26,35 +26,32 @@ def edge(guard: Guard, readiness: Readiness, observer: Observer = SILENT) -> Mid
     """One middleware for everything that every request needs, since each of them costs every request."""
 
     async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+        response: web.StreamResponse
         try:
             if request.path not in HEALTH_PATHS:
                 guard.check(request)
                 if not readiness.started:
                     raise Starting("the gateway is starting")
-            return await handler(request)
+            response = await handler(request)
         except GatewayError as error:
-            return error_response(request, error)
+            response = error_response(request, error)
         except web.HTTPMethodNotAllowed as error:
-            return _wrong_method(request, error, guard)
+            response = _wrong_method(request, error, guard)
         except web.HTTPException as error:
             if error.status < HTTPStatus.BAD_REQUEST:
                 raise
-            return plain_error(request, error.status)
+            response = plain_error(request, error.status)
         except ConnectionError:
             # The caller went away while it was answered: nobody is left to tell.
             raise
         except Exception:
             log.exception("%s %s failed", request.method, request.path)
-            return plain_error(request, HTTPStatus.INTERNAL_SERVER_ERROR)
-
-    @web.middleware
-    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        response = await watched(observer, request, lambda: answer(request, handler))
+            response = plain_error(request, HTTPStatus.INTERNAL_SERVER_ERROR)
         if "Content-Encoding" in request.headers and not request.content.is_eof():
             await _leave_unread(request, response)
         return response
 
-    return middleware
+    return watching(observer, answer)
 
 
 async def _leave_unread(request: web.Request, response: web.StreamResponse) -> None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from asya_gateway.protocols.http.tracing import trace_headers
 from asya_gateway.telemetry.context import begin
@@ -12,34 +13,40 @@ from asya_gateway.telemetry.observer import Observer
 
 log = logging.getLogger(__name__)
 
-Answer = Callable[[], Awaitable[web.StreamResponse]]
+Answer = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
 UNMATCHED = "unmatched"
 CLIENT_CLOSED = 499
 """The status that is counted where the caller went away before the answer, as proxies of the nginx family write it."""
 
 
-async def watched(observer: Observer, request: web.Request, answer: Answer) -> web.StreamResponse:
-    """The answer, told to the observer. One line a request is logged at debug only."""
-    started = time.perf_counter()
-    headers = trace_headers(request.headers)
-    begin(headers.get("traceparent"))
-    route = route_of(request)
-    status, stream = CLIENT_CLOSED, False
-    with observer.spans.request(request.method, route, headers) as span:
-        try:
-            response = await answer()
-            status, stream = response.status, not isinstance(response, web.Response)
-            return response
-        except web.HTTPException as redirection:
-            status = redirection.status
-            raise
-        finally:
-            took = time.perf_counter() - started
-            span.answered(status)
-            observer.answered(route, request.method, status, None if stream else took)
-            if log.isEnabledFor(logging.DEBUG):
-                log.debug("%s %s %d in %.1f ms", request.method, request.path, status, took * 1000)
+def watching(observer: Observer, answer: Answer) -> Middleware:
+    """A middleware that answers with `answer` and tells the observer of it. One line a request is logged at debug
+    only."""
+
+    @web.middleware
+    async def watched(request: web.Request, handler: Handler) -> web.StreamResponse:
+        started = time.perf_counter()
+        headers = trace_headers(request.headers)
+        begin(headers.get("traceparent"))
+        route, method = route_of(request), request.method
+        status, stream = CLIENT_CLOSED, False
+        with observer.spans.request(method, route, headers) as span:
+            try:
+                response = await answer(request, handler)
+                status, stream = response.status, not isinstance(response, web.Response)
+                return response
+            except web.HTTPException as redirection:
+                status = redirection.status
+                raise
+            finally:
+                took = time.perf_counter() - started
+                span.answered(status)
+                observer.answered(route, method, status, None if stream else took)
+                if log.isEnabledFor(logging.DEBUG):
+                    log.debug("%s %s %d in %.1f ms", method, request.path, status, took * 1000)
+
+    return watched
 
 
 def route_of(request: web.Request) -> str:

@@ -40,10 +40,10 @@ async def call_tool(ask: Ask) -> "Result | HeldCall":
         check_param_headers(served.flow.mcp.input_schema, arguments, ask.headers)
     call = Call(served, arguments, ask.caller, SURFACE, headers=ask.trace)
     try:
-        task = await _submit(ask, call)
+        task_id = await _submit(ask, call)
     except InvalidArguments as error:
         return rendering.refused_arguments(error)
-    return HeldCall(ask, served, task)
+    return HeldCall(ask, served, task_id)
 
 
 def _tool(ask: Ask) -> ServedFlow:
@@ -65,7 +65,7 @@ def _arguments(params: Mapping[str, Any]) -> dict[str, Any]:
     return arguments
 
 
-async def _submit(ask: Ask, call: Call) -> Task:
+async def _submit(ask: Ask, call: Call) -> str:
     """A client that leaves while its call is being stored leaves a task behind whose id nobody knows yet."""
     submission = asyncio.create_task(ask.tasks.submit(call))
     try:
@@ -75,10 +75,10 @@ async def _submit(ask: Ask, call: Call) -> Task:
         raise
 
 
-async def _after_submission(ask: Ask, submission: asyncio.Task[Task]) -> None:
-    task = await submission
+async def _after_submission(ask: Ask, submission: asyncio.Task[str]) -> None:
+    task_id = await submission
     if _leaving_cancels(ask):
-        await cancel(ask, task.id)
+        await cancel(ask, task_id)
 
 
 def _leaving_cancels(ask: Ask) -> bool:
@@ -100,10 +100,10 @@ class HeldCall:
     patient = True
     needs_stream = False
 
-    def __init__(self, ask: Ask, served: ServedFlow, task: Task) -> None:
+    def __init__(self, ask: Ask, served: ServedFlow, task_id: str) -> None:
         self._ask = ask
         self._flow = served.flow
-        self._task_id = task.id
+        self._task_id = task_id
         self._seen = 0
         self._progress: Progress | None = None
         if ask.progress_token is not None and served.flow.mcp is not None and served.flow.mcp.progress:

@@ -82,8 +82,8 @@ async def create(request: web.Request) -> web.Response:
         headers={**trace_headers(request.headers), **(optional_object(body, "headers") or {})},
         check=False,
     )
-    task = await request.app[TASKS].submit(call)
-    return json_response(jsontext.dumps({"id": task.id}), status=HTTPStatus.CREATED)
+    task_id = await request.app[TASKS].submit(call)
+    return json_response(jsontext.dumps({"id": task_id}), status=HTTPStatus.CREATED)
 
 
 def _no_check(_arguments: Any) -> Sequence[Violation]:

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from aiohttp import web
 
 from asya_gateway.domain.errors import InvalidInput
-from asya_gateway.domain.task import Caller, Task
+from asya_gateway.domain.task import Caller
 from asya_gateway.domain.tasks import Call
 from asya_gateway.protocols.http.answers import json_response
 from asya_gateway.protocols.http.bodies import read_object
@@ -32,24 +32,25 @@ async def call_tool(request: web.Request) -> web.Response:
         surface=SURFACE,
         headers=trace_headers(request.headers),
     )
-    task = await app[TASKS].submit(call)
+    task_id = await app[TASKS].submit(call)
     seconds = wait_seconds(request.headers, app[SETTINGS].rest_max_wait)
     if seconds is None:
-        return json_response(handle_json(task.id, app[SETTINGS].public_url))
-    return await _wait(request, task, caller, seconds)
+        return json_response(handle_json(task_id, app[SETTINGS].public_url))
+    return await _wait(request, task_id, caller, seconds)
 
 
-async def _wait(request: web.Request, task: Task, caller: Caller, seconds: float) -> web.Response:
+async def _wait(request: web.Request, task_id: str, caller: Caller, seconds: float) -> web.Response:
     app = request.app
     headers = {"Preference-Applied": f"wait={seconds:g}"}
+    message = CREATED_MESSAGE
     if seconds > 0:
-        task = await app[TASKS].wait(task.id, caller, seconds)
-    if task.status.terminal:
-        return json_response(task_json(task), headers=headers)
-    message = WAITING_MESSAGE if task.status.waiting else CREATED_MESSAGE
+        task = await app[TASKS].wait(task_id, caller, seconds)
+        if task.status.terminal:
+            return json_response(task_json(task), headers=headers)
+        message = WAITING_MESSAGE if task.status.waiting else CREATED_MESSAGE
     public_url = app[SETTINGS].public_url
-    headers["Location"] = public_url.rstrip("/") + task_path(task.id)
-    return json_response(handle_json(task.id, public_url, message), status=HTTPStatus.ACCEPTED, headers=headers)
+    headers["Location"] = public_url.rstrip("/") + task_path(task_id)
+    return json_response(handle_json(task_id, public_url, message), status=HTTPStatus.ACCEPTED, headers=headers)
 
 
 def tool_name(body: Body) -> str:
