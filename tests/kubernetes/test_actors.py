@@ -196,7 +196,8 @@ def test_everything_that_belongs_to_an_actor_goes_with_it(
     cluster.apply(actor())
     cluster.wait_deployment()
     control_plane.kubectl("delete", "asyncactor", "shout", namespace=namespace)
-    wait_for(lambda: cluster.deployment() is None, "the Deployment's end", 30)
+    # The garbage collector looks for kinds that came and went (KEDA's, in other tests) every 30 s before it goes on.
+    wait_for(lambda: cluster.deployment() is None, "the Deployment's end", 120)
 
 
 def test_an_actor_that_another_one_runs_already_is_refused(
