@@ -169,3 +169,26 @@ def test_conditions_are_written_only_when_they_change(
     after = control_plane.get("flow", "shout", namespace=namespace)["metadata"]["resourceVersion"]
     assert after == before
     assert operator.process.poll() is None
+
+
+def test_while_the_configmap_cannot_be_read_its_names_stay_taken_also_for_a_new_operator(
+    control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
+) -> None:
+    cluster = Cluster(control_plane, namespace)
+    operator = start_operator()
+    cluster.apply(configmap("flows:\n- {name: one, entrypoint: map, mcp: {}}\n"), flow("one"))
+    cluster.wait_condition("one", "Accepted", "False", "NameConflict")
+    transition = cluster.conditions("one")["Accepted"]["lastTransitionTime"]
+    cluster.apply(configmap("flows: [\n"))
+    wait_for(lambda: "stays in force (one)" in str(cluster.report().get("problems")), "the report")
+    assert (mesh.flow("one") or {})["entrypoint"] == "map"
+    operator.stop()
+    second = start_operator()
+    wait_for(second.leading, "the next leader")
+    cluster.apply(flow("two"))
+    cluster.wait_condition("two", "Programmed", "True")
+    said = cluster.conditions("one")["Accepted"]
+    assert (said["reason"], said["lastTransitionTime"]) == ("NameConflict", transition), "it never said anything else"
+    cluster.apply(configmap("flows: []\n"))
+    cluster.wait_condition("one", "Programmed", "True")
+    assert (mesh.flow("one") or {})["entrypoint"] == "shout"
