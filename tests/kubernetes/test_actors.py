@@ -272,3 +272,29 @@ def test_one_bad_actor_neither_ends_the_operator_nor_holds_up_another(
     wait_for(lambda: "older manifests" in cluster.condition("Accepted", "older").get("message", ""), "its condition")
     wait_for(lambda: "refuses" in cluster.condition("Accepted", "mounts").get("message", ""), "its condition")
     assert operator.process.poll() is None
+
+
+def test_an_object_that_is_nested_without_end_holds_up_no_other(
+    control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
+) -> None:
+    cluster = Actors(control_plane, namespace)
+    deep = json.dumps(actor("deep", resources="DEEP")).replace('"DEEP"', '{"a":' * 4000 + "1" + "}" * 4000)
+    path = f"/apis/asya.sh/v1alpha1/namespaces/{namespace}/asyncactors"
+    control_plane.send("POST", path, deep.encode())
+    operator = start_operator(ASYA_RESYNC_INTERVAL="2s", **RUN)
+    cluster.apply(actor("before"))
+    cluster.wait_deployment("before")
+    wait_for(operator.leading, "a leader that has listed everything")
+    control_plane.send("DELETE", f"{path}/deep")
+    control_plane.send("POST", path, deep.encode())
+    cluster.apply(actor("after"))
+    cluster.wait_deployment("after")
+
+    def said() -> str:
+        found = control_plane.kubectl(
+            "get", "asyncactor", "deep", "-o", "jsonpath={.status.conditions[0].message}", namespace=namespace
+        )
+        return found.stdout
+
+    wait_for(lambda: said() == "spec: nested deeper than 100 levels", "its condition")
+    assert "the watches ended" not in operator.output()

@@ -18,6 +18,7 @@ import kopf
 from asya_crds.naming import ACTOR_LABEL, FLOWS_CONFIGMAP
 from asya_operator.domain.ports import Kind
 from asya_operator.domain.views import Body
+from asya_operator.handlers.session import session
 
 log = logging.getLogger(__name__)
 Listener = Callable[[Kind, str | None, Body], None]
@@ -92,7 +93,18 @@ class Watch:
 
     def _registry(self) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()
-        kopf.on.login(registry=registry, id="login", errors=kopf.ErrorsMode.PERMANENT)(lambda **_: self._login())
+        # A session for each token, once: what the API server refused must look like the same again, or kopf would
+        # try it without end.
+        sessions: dict[str | None, kopf.AiohttpSession] = {}
+
+        @kopf.on.login(registry=registry, id="login", errors=kopf.ErrorsMode.PERMANENT)
+        async def login(**_: Any) -> kopf.AiohttpSession:
+            info = self._login()
+            if info.token not in sessions:
+                made = session(token=info.token, ssl=info.as_ssl_context())
+                sessions[info.token] = kopf.AiohttpSession(server=info.server, aiohttp_session=made)
+            return sessions[info.token]
+
         kinds = [("", "v1", Kind.CONFIGMAPS), ("asya.sh", "v1alpha1", Kind.FLOWS), ("asya.sh", "v1alpha1", Kind.ACTORS)]
         if self._deployments:
             kinds.append(("apps", "v1", Kind.DEPLOYMENTS))
