@@ -187,6 +187,19 @@ def test_the_number_of_replicas_passes_to_the_autoscaler_and_back(
         wait_for(lambda: not control_plane.get("scaledobjects", namespace=namespace)["items"], "the ScaledObject's end")
 
 
+def test_variables_that_are_ours_to_set_are_named_and_the_actor_runs(
+    control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
+) -> None:
+    cluster = Actors(control_plane, namespace)
+    start_operator(**RUN)
+    cluster.apply(actor(env=[{"name": "ASYA_HANDLER", "value": "other.handler"}, {"name": "MINE", "value": "1"}]))
+    live = cluster.wait_deployment()["spec"]["template"]["spec"]["containers"][0]
+    values = {item["name"]: item.get("value") for item in live["env"]}
+    assert (values["ASYA_HANDLER"], values["MINE"]) == ("shout.process", "1")
+    wait_for(lambda: cluster.condition("Accepted").get("reason") == "PartlySupported", "the condition")
+    assert "the operator sets ASYA_HANDLER itself" in cluster.condition("Accepted")["message"]
+
+
 def test_everything_that_belongs_to_an_actor_goes_with_it(
     control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
 ) -> None:

@@ -18,6 +18,7 @@ from asya_operator.domain.ports import ActorCluster, Kind, Notice, Queues
 from asya_operator.domain.resources import scaled_object as keda
 from asya_operator.domain.resources.common import Actor, Surroundings
 from asya_operator.domain.resources.deployment import deployment
+from asya_operator.domain.resources.environments import overruled
 from asya_operator.domain.resources.scaled_object import scaled_object, scaled_object_reference
 from asya_operator.domain.resources.service_account import service_account
 from asya_operator.domain.resources.trigger_authentication import trigger_authentication
@@ -188,7 +189,7 @@ class Actors:
             await self._say(body, {"phase": "Creating"}, refused(stranger))
             return False
         self._known[name] = actor.name
-        notes = [*notes, *_unsupported(actor, keda=bool(self._keda))]
+        notes = [*notes, *overruled(actor, self._around), *_unsupported(actor, keda=bool(self._keda))]
         queue = await self._declare(actor)
         scaled = spec.scales and bool(self._keda)
         live = await self._deploy(actor, scaled=scaled)
