@@ -77,6 +77,24 @@ class Actors:
     def condition(self, type_: str, name: str = "shout") -> dict[str, Any]:
         return next((item for item in self.status(name).get("conditions", []) if item["type"] == type_), {})
 
+    def scaled_object(self, name: str = "shout") -> dict[str, Any] | None:
+        found = self.plane.kubectl(
+            "get", "scaledobject", name, "-o", "json", "--ignore-not-found", namespace=self.namespace
+        ).stdout
+        return json.loads(found) if found else None
+
+    def pretend_keda_says(self, status: str, message: str = "", name: str = "shout") -> None:
+        """What KEDA would write into the ScaledObject."""
+        ready = {"type": "Ready", "status": status, "message": message}
+        self.plane.kubectl(
+            "patch", "scaledobject", name, "--subresource=status", "--type=merge",
+            "-p", json.dumps({"status": {"conditions": [ready]}}), namespace=self.namespace,
+        )  # fmt: skip
+
+    def keda_part(self, name: str = "shout") -> dict[str, Any]:
+        part: dict[str, Any] = self.status(name).get("infrastructure", {}).get("keda", {})
+        return part
+
     def pretend_available(self, name: str = "shout") -> None:
         """What kubelet and the controller-manager would say once every pod runs."""
         live = self.wait_deployment(name)
@@ -181,10 +199,56 @@ def test_the_number_of_replicas_passes_to_the_autoscaler_and_back(
         )
         assert cluster.wait_deployment()["spec"]["replicas"] == 0, "a napping actor is not woken"
         cluster.pretend_available()
+        cluster.pretend_keda_says("True")
         wait_for(lambda: cluster.status().get("phase") == "Napping", "Napping")
         cluster.apply(actor(replicas=4, image="example/shout:2"))
         wait_for(lambda: cluster.wait_deployment()["spec"]["replicas"] == 4, "the number from the spec again")
         wait_for(lambda: not control_plane.get("scaledobjects", namespace=namespace)["items"], "the ScaledObject's end")
+
+
+def test_the_status_says_of_keda_what_keda_says_and_a_changed_scaled_object_is_put_back(
+    control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
+) -> None:
+    with keda(control_plane):
+        cluster = Actors(control_plane, namespace)
+        start_operator(**RUN)
+        cluster.apply(actor(scaling={"enabled": True, "maxReplicaCount": 7}))
+        wait_for(cluster.scaled_object, "the ScaledObject")
+        cluster.pretend_available()
+        wait_for(lambda: "has not said yet" in cluster.keda_part().get("message", ""), "KEDA's silence in the status")
+        wait_for(lambda: cluster.condition("Ready").get("reason") == "ScalingNotReady", "the condition")
+        cluster.pretend_keda_says("True")
+        wait_for(lambda: cluster.status().get("phase") == "Ready", "the phase Ready")
+        assert cluster.keda_part()["ready"] is True
+        cluster.pretend_keda_says("False", "no such secret")
+        wait_for(lambda: cluster.keda_part() == {"ready": False, "message": "KEDA: no such secret"}, "KEDA's trouble")
+        assert cluster.status()["phase"] == "Creating"
+        cluster.pretend_keda_says("True")
+        wait_for(lambda: cluster.status().get("phase") == "Ready", "the phase Ready again")
+
+        change = json.dumps({"spec": {"maxReplicaCount": 99}})
+        control_plane.kubectl("patch", "scaledobject", "shout", "--type=merge", "-p", change, namespace=namespace)
+        wait_for(lambda: (cluster.scaled_object() or {})["spec"]["maxReplicaCount"] == 7, "the number put back")
+        control_plane.kubectl("delete", "scaledobject", "shout", namespace=namespace)
+        wait_for(cluster.scaled_object, "the ScaledObject made again")
+
+
+def test_the_account_of_the_pods_is_made_again_where_pods_are_refused(
+    control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
+) -> None:
+    cluster = Actors(control_plane, namespace)
+    start_operator(**RUN)
+    cluster.apply(actor())
+    cluster.wait_deployment()
+    wait_for(lambda: cluster.status().get("phase") == "Creating", "the phase Creating")
+    control_plane.kubectl("delete", "serviceaccount", "asya-actors", namespace=namespace)
+    refused = {"type": "ReplicaFailure", "status": "True", "message": 'serviceaccount "asya-actors" not found'}
+    control_plane.kubectl(
+        "patch", "deployment", "shout", "--subresource=status", "--type=merge",
+        "-p", json.dumps({"status": {"conditions": [refused]}}), namespace=namespace,
+    )  # fmt: skip
+    found = ("get", "serviceaccount", "asya-actors", "--ignore-not-found", "-o", "name")
+    wait_for(lambda: control_plane.kubectl(*found, namespace=namespace).stdout, "the account made again")
 
 
 def test_variables_that_are_ours_to_set_are_named_and_the_actor_runs(

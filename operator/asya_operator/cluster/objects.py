@@ -33,6 +33,9 @@ COLLECTIONS = {
     Kind.FLOWS: Collection("/apis/asya.sh/v1alpha1", "asya.sh/v1alpha1", "Flow"),
     Kind.ACTORS: Collection("/apis/asya.sh/v1alpha1", "asya.sh/v1alpha1", "AsyncActor"),
     Kind.DEPLOYMENTS: Collection("/apis/apps/v1", "apps/v1", "Deployment", ("labelSelector", ACTOR_LABEL)),
+    Kind.SCALED_OBJECTS: Collection(
+        "/apis/keda.sh/v1alpha1", "keda.sh/v1alpha1", "ScaledObject", ("labelSelector", ACTOR_LABEL)
+    ),
 }
 PLURALS = {
     "Deployment": "deployments",
@@ -135,15 +138,6 @@ class KubernetesCluster:
         answer = await self._rest.ask("GET", self._path("/api/v1", "pods"), query=query)
         pods: list[Body] = answer.get("items") or []
         return pods
-
-    async def serves(self, api_version: str, plural: str) -> bool:
-        """Whether the API server knows this kind (its CRD is installed). Raises Unavailable."""
-        answer = await self._rest.call("GET", f"/apis/{api_version}")
-        if answer.status == 404:
-            return False
-        if answer.status >= 300:
-            raise error_of(answer, f"discover {api_version}")
-        return any(resource["name"] == plural for resource in answer.body.get("resources") or [])
 
     def _path(self, api: str, plural: str) -> str:
         return f"{api}/namespaces/{self._namespace}/{plural}"

@@ -17,6 +17,7 @@ class Kind(StrEnum):
     FLOWS = "flows"
     ACTORS = "asyncactors"
     DEPLOYMENTS = "deployments"
+    SCALED_OBJECTS = "scaledobjects"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +66,6 @@ class Cluster(Protocol):
 
 class ActorCluster(Cluster, Protocol):
     """What running actors needs beside."""
-
-    async def serves(self, api_version: str, plural: str) -> bool:
-        """Whether the API server knows this kind: its CRD is installed."""
 
     async def pods_of(self, actor: str) -> Sequence[Body]:
         """The pods of an actor as they are now."""

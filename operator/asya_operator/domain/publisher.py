@@ -80,7 +80,7 @@ class Publisher:
         sources.watch(self._changed)
 
     def _changed(self, kind: Kind, name: str | None) -> None:
-        if kind is not Kind.DEPLOYMENTS:
+        if kind in (Kind.CONFIGMAPS, Kind.FLOWS, Kind.ACTORS):
             self._dirty.set()
 
     async def run(self) -> None:

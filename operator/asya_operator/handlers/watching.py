@@ -10,7 +10,7 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import kopf
@@ -23,6 +23,13 @@ from asya_operator.handlers.session import session
 log = logging.getLogger(__name__)
 Listener = Callable[[Kind, str | None, Body], None]
 Login = Callable[[], kopf.ConnectionInfo]
+GROUPS = {
+    Kind.CONFIGMAPS: ("", "v1"),
+    Kind.FLOWS: ("asya.sh", "v1alpha1"),
+    Kind.ACTORS: ("asya.sh", "v1alpha1"),
+    Kind.DEPLOYMENTS: ("apps", "v1"),
+    Kind.SCALED_OBJECTS: ("keda.sh", "v1alpha1"),
+}
 
 
 class EndlessBackoffs:
@@ -35,11 +42,13 @@ class EndlessBackoffs:
 class Watch:
     """Kopf's watches over one namespace. Events arrive on the loop that made this object."""
 
-    def __init__(self, namespace: str, identity: str, login: Login, listener: Listener, *, deployments: bool) -> None:
+    def __init__(
+        self, namespace: str, identity: str, login: Login, listener: Listener, kinds: Collection[Kind]
+    ) -> None:
         self._namespace, self._login, self._listener = namespace, login, listener
         # Kopf would make one from the user's name, and in a container the user's number has none.
         self._identity: Any = identity
-        self._deployments = deployments
+        self._kinds = kinds
         self._loop = asyncio.get_running_loop()
         self._stop: threading.Event | None = None
         self._thread: threading.Thread | None = None
@@ -89,6 +98,7 @@ class Watch:
         settings.watching.server_timeout = 600
         settings.watching.field_selectors["", "v1", "configmaps"] = f"metadata.name={FLOWS_CONFIGMAP}"
         settings.watching.label_selectors["apps", "v1", "deployments"] = ACTOR_LABEL
+        settings.watching.label_selectors["keda.sh", "v1alpha1", "scaledobjects"] = ACTOR_LABEL
         return settings
 
     def _registry(self) -> kopf.OperatorRegistry:
@@ -105,11 +115,8 @@ class Watch:
                 sessions[info.token] = kopf.AiohttpSession(server=info.server, aiohttp_session=made)
             return sessions[info.token]
 
-        kinds = [("", "v1", Kind.CONFIGMAPS), ("asya.sh", "v1alpha1", Kind.FLOWS), ("asya.sh", "v1alpha1", Kind.ACTORS)]
-        if self._deployments:
-            kinds.append(("apps", "v1", Kind.DEPLOYMENTS))
-        for group, version, kind in kinds:
-            self._watch_kind(registry, group, version, kind)
+        for kind in self._kinds:
+            self._watch_kind(registry, *GROUPS[kind], kind)
         return registry
 
     def _watch_kind(self, registry: kopf.OperatorRegistry, group: str, version: str, kind: Kind) -> None:

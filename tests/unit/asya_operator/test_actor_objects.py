@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from asya_crds.older_shapes import actor_from_resource
-from asya_operator.domain.actor_status import Found, Part, complaint, conditions_of, status_of
+from asya_operator.domain.actor_status import Found, Part, complaint, conditions_of, scaling, status_of
 from asya_operator.domain.drift import contains, owns_replicas
 from asya_operator.domain.resources.common import Actor, Surroundings
 from asya_operator.domain.resources.deployment import deployment
@@ -129,6 +129,21 @@ def test_no_variable_stands_twice_ours_win_and_the_note_names_them(name: str) ->
     assert "spec.stateProxy.cache.connector.env: the operator sets ASYA_STATE_PROXY_NAME itself" in notes
     assert ("spec.sidecar.env: the operator sets ASYA_NAMESPACE itself" in notes) is (name == "foreign-sidecar.yaml")
     assert overruled(actor(), AROUND) == []
+
+
+@pytest.mark.parametrize(
+    ("conditions", "ready", "message"),
+    [
+        (None, False, "KEDA has not said yet"),
+        ([{"type": "Ready", "status": "Unknown"}], False, "KEDA has not said yet"),
+        ([{"type": "Ready", "status": "False", "message": "no such secret"}], False, "KEDA: no such secret"),
+        ([{"type": "Ready", "status": "True"}], True, ""),
+    ],
+)
+def test_a_scaled_object_is_ready_once_keda_says_so(conditions: Any, ready: bool, message: str) -> None:
+    part = scaling({"status": {"conditions": conditions}} if conditions else {})
+    assert part.ready is ready
+    assert message in part.message
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*.yaml")))
