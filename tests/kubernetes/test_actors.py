@@ -251,6 +251,73 @@ def test_the_account_of_the_pods_is_made_again_where_pods_are_refused(
     wait_for(lambda: control_plane.kubectl(*found, namespace=namespace).stdout, "the account made again")
 
 
+def environment_configs() -> dict[str, Any]:
+    """Crossplane's kind, without Crossplane."""
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "environmentconfigs.apiextensions.crossplane.io"},
+        "spec": {
+            "group": "apiextensions.crossplane.io",
+            "scope": "Cluster",
+            "names": {
+                "kind": "EnvironmentConfig",
+                "plural": "environmentconfigs",
+                "singular": "environmentconfig",
+            },
+            "versions": [{"name": "v1beta1", "served": True, "storage": True, "schema": schema}],
+        },
+    }
+
+
+@contextlib.contextmanager
+def crossplane(plane: ControlPlane) -> Iterator[None]:
+    """EnvironmentConfig as a kind of the cluster."""
+    plane.apply(environment_configs())
+    name = "crd/environmentconfigs.apiextensions.crossplane.io"
+    plane.kubectl("wait", "--for=condition=Established", name)
+    try:
+        yield
+    finally:
+        plane.kubectl("delete", name)
+
+
+def flavor(name: str, **data: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "apiextensions.crossplane.io/v1beta1",
+        "kind": "EnvironmentConfig",
+        "metadata": {"name": name, "labels": {"asya.sh/flavor": name}},
+        "data": data,
+    }
+
+
+def test_an_actor_waits_for_its_flavors_and_is_built_with_them(
+    control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
+) -> None:
+    cluster = Actors(control_plane, namespace)
+    start_operator(**RUN)
+    cluster.apply(actor(flavors=["gpu-small"], tolerations=[{"key": "own", "operator": "Exists"}]))
+
+    def said() -> str:
+        return str(cluster.condition("Accepted").get("message", ""))
+
+    wait_for(lambda: "the cluster has no EnvironmentConfig" in said(), "the condition without the kind")
+    with crossplane(control_plane):
+        wait_for(lambda: "no EnvironmentConfig is labelled asya.sh/flavor=gpu-small" in said(), "what is missing")
+        assert cluster.condition("Accepted")["reason"] == "FlavorNotFound"
+        assert cluster.deployment() is None
+        shared = {"nodeSelector": {"gpu": "t4"}, "tolerations": [{"key": "gpu", "operator": "Exists"}]}
+        control_plane.apply(flavor("gpu-small", **shared))
+        pod = cluster.wait_deployment()["spec"]["template"]["spec"]
+        assert pod["nodeSelector"] == {"gpu": "t4"}
+        assert [each["key"] for each in pod["tolerations"]] == ["gpu", "own"]
+        wait_for(lambda: cluster.condition("Accepted").get("status") == "True", "the condition")
+        control_plane.apply(flavor("gpu-large", nodeSelector={"gpu": "a100"}))
+        cluster.apply(actor(flavors=["gpu-small", "gpu-large"]))
+        wait_for(lambda: "gpu-small and gpu-large both set nodeSelector.gpu" in said(), "the conflict")
+
+
 def test_variables_that_are_ours_to_set_are_named_and_the_actor_runs(
     control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
 ) -> None:

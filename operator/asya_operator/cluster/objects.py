@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from asya_crds.naming import ACTOR_LABEL, FLOWS_CONFIGMAP
+from asya_crds.naming import ACTOR_LABEL, FLAVOR_LABEL, FLOWS_CONFIGMAP
 from asya_operator.cluster.rest import APPLY_PATCH, MERGE_PATCH, Rest, error_of
 from asya_operator.domain.errors import KindMissing, OutsideError
 from asya_operator.domain.ports import Kind, Listing, Notice
@@ -37,6 +37,7 @@ COLLECTIONS = {
         "/apis/keda.sh/v1alpha1", "keda.sh/v1alpha1", "ScaledObject", ("labelSelector", ACTOR_LABEL)
     ),
 }
+FLAVORS = "/apis/apiextensions.crossplane.io/v1beta1/environmentconfigs"
 PLURALS = {
     "Deployment": "deployments",
     "ServiceAccount": "serviceaccounts",
@@ -138,6 +139,15 @@ class KubernetesCluster:
         answer = await self._rest.ask("GET", self._path("/api/v1", "pods"), query=query)
         pods: list[Body] = answer.get("items") or []
         return pods
+
+    async def flavors(self) -> Sequence[Body]:
+        answer = await self._rest.call("GET", FLAVORS, query={"labelSelector": FLAVOR_LABEL})
+        if answer.status == 404:
+            raise KindMissing("EnvironmentConfig: not installed")
+        if answer.status >= 300:
+            raise error_of(answer, "list environmentconfigs")
+        found: list[Body] = answer.body.get("items") or []
+        return found
 
     def _path(self, api: str, plural: str) -> str:
         return f"{api}/namespaces/{self._namespace}/{plural}"

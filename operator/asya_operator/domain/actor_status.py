@@ -110,6 +110,14 @@ def refused(message: str) -> list[Condition]:
     ]
 
 
+def waiting_for_flavors(message: str) -> list[Condition]:
+    """Conditions of an actor that is run once its flavors can be read."""
+    return [
+        Condition("Accepted", State.FALSE, "FlavorNotFound", message),
+        Condition("Ready", State.FALSE, "FlavorNotFound", "Not run as it is written before its flavors are there."),
+    ]
+
+
 def complaint(pods: Sequence[Body]) -> str:
     """What keeps containers from starting, in words a person can act on; "" where nothing does."""
     for pod in pods:

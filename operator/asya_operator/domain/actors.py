@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from asya_crds.async_actor import AsyncActorSpec
 from asya_crds.older_shapes import InvalidActor, actor_from_resource
 from asya_operator.domain.actor_status import (
     Found,
@@ -17,11 +18,14 @@ from asya_operator.domain.actor_status import (
     refused,
     refused_pods,
     status_of,
+    waiting_for_flavors,
 )
 from asya_operator.domain.backoff import Backoff
 from asya_operator.domain.conditions import Condition, merge, state_of
 from asya_operator.domain.drift import contains, owns_replicas
 from asya_operator.domain.errors import Conflicting, Denied, OutsideError, Refused, Vanished
+from asya_operator.domain.flavor_shelf import FlavorShelf, FlavorsMissing
+from asya_operator.domain.flavors import FlavorConflict, named_flavors, with_flavors
 from asya_operator.domain.ownership import MANAGER, is_ours
 from asya_operator.domain.ports import ActorCluster, Kind, Notice, Queues
 from asya_operator.domain.resources.common import Actor, Surroundings
@@ -39,6 +43,8 @@ HANDOVER = "asya-operator-replicas"
 dropped by everyone at once, Kubernetes would set it to 1."""
 LOOK_AGAIN = 5.0
 """Seconds until an actor that is not ready is looked at again: its pods are not watched."""
+LOOK_AT_FLAVORS = 60.0
+"""Seconds until an actor with flavors is looked at again: they are not watched."""
 
 
 class Actors:
@@ -65,6 +71,7 @@ class Actors:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._applied: dict[str, str] = {}
         self._scaler = Scaler(sources, cluster, around)
+        self._flavors = FlavorShelf(cluster)
         self._declared: set[tuple[str, bool]] = set()
         self._known: dict[str, str] = {}
         sources.watch(self._changed)
@@ -151,6 +158,9 @@ class Actors:
                 backoff.succeeded()
             else:
                 self._later(name, max(LOOK_AGAIN, backoff.failed()))
+            body = self._sources.views[Kind.ACTORS].get(name)
+            if ready and body is not None and named_flavors(body):
+                self._later(name, LOOK_AT_FLAVORS)
 
     async def _tell_refused(self, name: str, error: OutsideError) -> None:
         body = self._sources.views[Kind.ACTORS].objects.get(name)
@@ -172,8 +182,11 @@ class Actors:
         if body is None or deleting(body):
             return await self._gone(name)
         try:
-            spec, notes = actor_from_resource(body)
-        except InvalidActor as error:
+            spec, notes = await self._read(body)
+        except FlavorsMissing as error:
+            await self._say(body, {"phase": "Creating"}, waiting_for_flavors(str(error)))
+            return False
+        except (InvalidActor, FlavorConflict) as error:
             await self._say(body, {"phase": "Creating"}, refused(str(error)))
             return True
         actor = Actor(spec, body)
@@ -197,6 +210,12 @@ class Actors:
             found = Found(queue, found.queue_identifier, scaler, live, scaled, complaint(pods))
         await self._say(body, status_of(found), conditions_of(found, notes))
         return bool(status_of(found)["phase"] != "Creating")
+
+    async def _read(self, body: Body) -> tuple[AsyncActorSpec, list[str]]:
+        """The actor with what its flavors add, and notes. Raises InvalidActor, FlavorConflict, FlavorsMissing."""
+        if names := named_flavors(body):
+            body = {**body, "spec": with_flavors(body["spec"], await self._flavors.take(names))}
+        return actor_from_resource(body)
 
     def _rival(self, actor: Actor) -> str | None:
         """An older AsyncActor that runs an actor of the same name: two would fight over one Deployment."""
@@ -298,8 +317,6 @@ def _replicas(actor: Actor) -> int:
 
 def _unsupported(actor: Actor, *, keda: bool) -> list[str]:
     spec, notes = actor.spec, []
-    if spec.flavors:
-        notes.append("spec.flavors: EnvironmentConfigs are not read")
     if spec.state_proxy and spec.foreign_sidecar is None:
         notes.append("spec.stateProxy: handlers see its files only with the runtime script (spec.sidecar.image)")
     if spec.scales and not keda:

@@ -67,6 +67,9 @@ class Cluster(Protocol):
 class ActorCluster(Cluster, Protocol):
     """What running actors needs beside."""
 
+    async def flavors(self) -> Sequence[Body]:
+        """Every EnvironmentConfig that is a flavor. Raises KindMissing, Denied, Unavailable."""
+
     async def pods_of(self, actor: str) -> Sequence[Body]:
         """The pods of an actor as they are now."""
 
