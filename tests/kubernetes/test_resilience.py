@@ -63,6 +63,29 @@ def test_what_was_deleted_while_the_watch_was_cut_and_history_compacted_is_gone_
     assert (mesh.flow("stays") or {})["description"] == "changed meanwhile"
 
 
+def test_watches_that_break_again_and_again_hide_no_change(
+    control_plane: ControlPlane,
+    namespace: str,
+    mesh: RecordingMesh,
+    network: Network,
+    start_operator: StartOperator,
+) -> None:
+    way = control_plane.kubeconfig(namespace=namespace, port=network.port)
+    long_lease = {
+        "ASYA_LEASE_DURATION": "60s", "ASYA_LEASE_RENEW_DEADLINE": "50s", "ASYA_RESYNC_INTERVAL": "10m",
+    }  # fmt: skip
+    operator = start_operator(kubeconfig=way, **long_lease)
+    wait_for(operator.leading, "a leader")
+    for number in range(6):
+        network.cut()
+        control_plane.apply(flow(f"flow-{number}"), namespace=namespace)
+        network.cut()
+        if number % 2:
+            control_plane.kubectl("delete", "flow", f"flow-{number - 1}", namespace=namespace)
+    wait_for(lambda: mesh.names() == {"flow-1", "flow-3", "flow-5"}, "what is there in the end")
+    assert operator.process.poll() is None
+
+
 def test_the_operator_outlives_a_restart_of_the_api_server(
     control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
 ) -> None:
