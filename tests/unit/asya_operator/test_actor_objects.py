@@ -111,6 +111,20 @@ def test_a_foreign_sidecar_and_its_runtime_are_told_where_traces_go() -> None:
         assert env(container)["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://otel:4318"
 
 
+def test_sidecars_of_the_generation_without_policies_read_how_often_to_retry() -> None:
+    retry = {"maxAttempts": 5, "initialInterval": "2s", "maxInterval": "60s", "jitter": False}
+    spec = pod(deployment(actor("foreign-sidecar.yaml", resiliency={"retry": retry}), AROUND, replicas=None))
+    values = env(spec["containers"][1])
+    read = {name: value for name, value in values.items() if name.startswith("ASYA_RESILIENCY_RETRY_")}
+    assert read == {
+        "ASYA_RESILIENCY_RETRY_POLICY": "exponential",
+        "ASYA_RESILIENCY_RETRY_MAX_ATTEMPTS": "5",
+        "ASYA_RESILIENCY_RETRY_INITIAL_INTERVAL": "2s",
+        "ASYA_RESILIENCY_RETRY_MAX_INTERVAL": "60s",
+        "ASYA_RESILIENCY_RETRY_JITTER": "false",
+    }
+
+
 @pytest.mark.parametrize("name", ["newest.yaml", "foreign-sidecar.yaml"])
 def test_no_variable_stands_twice_ours_win_and_the_note_names_them(name: str) -> None:
     twice = [{"name": "ASYA_HANDLER", "value": "x.y"}, {"name": "MINE", "value": "1"}, {"name": "MINE", "value": "2"}]

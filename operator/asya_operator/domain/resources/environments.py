@@ -104,7 +104,7 @@ def _sidecars(actor: Actor, around: Surroundings) -> list[Document]:
         "ASYA_IS_END_ACTOR": "true" if actor.name in (SINK, SUMP) else None,
         "OTEL_EXPORTER_OTLP_ENDPOINT": _traces(actor),
     }
-    return _environment(_identity(actor, around), contract, _resiliency(actor.spec))
+    return _environment(_identity(actor, around), contract, _resiliency(actor.spec), _retries(actor.spec))
 
 
 def _proxys(proxy: StateProxy) -> list[Document]:
@@ -140,4 +140,18 @@ def _resiliency(spec: AsyncActorSpec) -> dict[str, str | None]:
         "ASYA_RESILIENCY_ACTOR_TIMEOUT": block.actor_timeout,
         "ASYA_RESILIENCY_POLICIES": json.dumps(policies) if policies else None,
         "ASYA_RESILIENCY_RULES": json.dumps(rules) if rules else None,
+    }
+
+
+def _retries(spec: AsyncActorSpec) -> dict[str, str | None]:
+    """The policy `default` in the words of sidecars that know no policies yet."""
+    policy = spec.resiliency.policies.get("default") if spec.resiliency else None
+    if policy is None:
+        return {}
+    return {
+        "ASYA_RESILIENCY_RETRY_POLICY": policy.backoff,
+        "ASYA_RESILIENCY_RETRY_MAX_ATTEMPTS": None if policy.max_attempts is None else str(policy.max_attempts),
+        "ASYA_RESILIENCY_RETRY_INITIAL_INTERVAL": policy.initial_delay,
+        "ASYA_RESILIENCY_RETRY_MAX_INTERVAL": policy.max_interval,
+        "ASYA_RESILIENCY_RETRY_JITTER": None if policy.jitter is None else str(policy.jitter).lower(),
     }
