@@ -80,6 +80,24 @@ def test_a_flow_becomes_callable_changes_breaks_is_mended_and_goes(
     wait_for(lambda: api.call("shout")[0] == 404, "its end")
 
 
+def test_a_flow_of_a_name_that_a_broken_configmap_keeps_is_not_called_accepted(
+    control_plane: ControlPlane, namespace: str, start_gateway: StartGateway, start_operator: StartOperator
+) -> None:
+    system, cluster = Installation(start_gateway, start_operator), Cluster(control_plane, namespace)
+    strict = "{type: object, required: [text]}"
+    entry = f"{{name: shout, entrypoint: a, mcp: {{inputSchema: {strict}}}}}"
+    cluster.apply(configmap(f"flows:\n- {entry}\n"))
+    wait_for(lambda: system.apis[0].call("shout")[0] == 400, "the ConfigMap's flow, which wants a text")
+    cluster.apply(configmap("flows: [\n"))
+    wait_for(lambda: "stays in force (shout)" in str(cluster.report().get("problems")), "the report")
+    cluster.apply(flow("shout"))
+    cluster.wait_condition("shout", "Accepted", "False", "NameConflict")
+    assert system.apis[0].call("shout")[0] == 400, "callers get the ConfigMap's"
+    cluster.apply(configmap("flows: []\n"))
+    cluster.wait_condition("shout", "Programmed", "True")
+    assert system.apis[0].serves("shout")
+
+
 def test_programmed_waits_for_a_pod_that_is_new_and_forgets_one_that_ended(
     control_plane: ControlPlane, namespace: str, start_gateway: StartGateway, start_operator: StartOperator
 ) -> None:

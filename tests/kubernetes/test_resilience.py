@@ -286,11 +286,16 @@ class Editor:
             self._plane.request("DELETE", f"{self._maps}/gateway-flows")
             return
         lines = [self._entry() for _ in range(self._random.randrange(4))]
+        broken = self._random.random() < 0.2
+        self.write("flows: [\n" if broken else "flows:\n" + "\n".join(lines))
+
+    def write(self, text: str) -> None:
+        """Make the ConfigMap say this."""
         body = {
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": {"name": "gateway-flows"},
-            "data": {"flows.yaml": "flows:\n" + "\n".join(lines)},
+            "data": {"flows.yaml": text},
         }
         self._put(f"{self._maps}/gateway-flows", body)
 
@@ -317,27 +322,53 @@ def test_after_200_random_edits_and_kills_everything_is_what_the_pure_function_s
             victim = running.pop(0)
             victim.kill()
             running.append(start_operator())
-    outcome = expected(control_plane, namespace)
-    names = {entry.flow["name"] for entry in [*outcome.document.configmap.flows, *outcome.document.resources.flows]}
-    wait_for(lambda: mesh.names() == names and pushed(mesh) == as_pushed(outcome), "the registry", 60)
-    wait_for(lambda: written(control_plane, namespace, outcome), "the conditions", 60)
+    settles(control_plane, namespace, mesh)
+    editor.write("flows:\n- {name: flow-1, entrypoint: a, mcp: {}}\n- {name: flow-2, entrypoint: a, mcp: {}}\n")
+    settles(control_plane, namespace, mesh)
+    editor.write("flows: [\n")
+    settles(control_plane, namespace, mesh)
+    assert set(kept(mesh)["flows.yaml"]) == {"flow-1", "flow-2"}
     epochs = [epoch for _, epoch, _ in mesh.registry.pushes]
     assert epochs == sorted(epochs)
 
 
-def expected(plane: ControlPlane, namespace: str) -> Any:
+def settles(plane: ControlPlane, namespace: str, mesh: RecordingMesh) -> None:
+    """Registry and conditions become what the pure function says of the sources as they are."""
+
+    def right() -> Any:
+        outcome = expected(plane, namespace, mesh)
+        return outcome if pushed(mesh) == as_pushed(outcome) else None
+
+    outcome = wait_for(right, "the registry", 90)
+    wait_for(lambda: written(plane, namespace, outcome), "the conditions", 90)
+
+
+def kept(mesh: RecordingMesh) -> dict[str, list[str]]:
+    """Names that mesh keeps of keys that could not be read."""
+    with mesh.lock:
+        part = mesh.registry.parts.get("configmap", {})
+        unreadable = part.get("unreadable", [])
+        flows = part.get("flows", [])
+    return {source: [entry["flow"]["name"] for entry in flows if entry["source"] == source] for source in unreadable}
+
+
+def expected(plane: ControlPlane, namespace: str, mesh: RecordingMesh) -> Any:
     flows = plane.request("GET", f"/apis/asya.sh/v1alpha1/namespaces/{namespace}/flows")["items"]
     maps = plane.request(
         "GET", f"/api/v1/namespaces/{namespace}/configmaps?fieldSelector=metadata.name%3Dgateway-flows"
     )
     data = maps["items"][0].get("data") or {} if maps["items"] else None
     actors: dict[str, ActorState] = {}
-    return compute(Inputs(configmap=data, flows=flows, actors=actors))
+    return compute(Inputs(configmap=data, flows=flows, actors=actors, kept=kept(mesh)))
 
 
 def pushed(mesh: RecordingMesh) -> dict[str, Any]:
+    """What was pushed of each part, without what mesh keeps."""
     with mesh.lock:
-        return {key: part.get("flows", []) for key, part in mesh.registry.parts.items()}
+        return {
+            key: [entry for entry in part.get("flows", []) if entry["source"] not in part.get("unreadable", [])]
+            for key, part in mesh.registry.parts.items()
+        }
 
 
 def as_pushed(outcome: Any) -> dict[str, Any]:
