@@ -233,6 +233,29 @@ def test_the_status_says_of_keda_what_keda_says_and_a_changed_scaled_object_is_p
         wait_for(cluster.scaled_object, "the ScaledObject made again")
 
 
+def test_keda_that_is_installed_later_takes_over_and_hands_back_when_it_goes(
+    control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
+) -> None:
+    cluster = Actors(control_plane, namespace)
+    start_operator(ASYA_RESYNC_INTERVAL="1s", **RUN)
+    cluster.apply(actor(scaling={"enabled": True, "minReplicaCount": 2}))
+    assert cluster.wait_deployment()["spec"]["replicas"] == 2
+
+    def without_keda() -> bool:
+        return "KEDA is not installed" in cluster.condition("Accepted").get("message", "")
+
+    wait_for(without_keda, "the note")
+    with keda(control_plane):
+        wait_for(cluster.scaled_object, "the ScaledObject")
+        wait_for(lambda: not without_keda(), "the end of the note")
+        cluster.pretend_available()
+        cluster.pretend_keda_says("True")
+        wait_for(lambda: cluster.status().get("phase") == "Ready", "KEDA's word, by a watch that began later")
+        control_plane.kubectl("scale", "deployment/shout", "--replicas=0", namespace=namespace)
+    wait_for(without_keda, "the note again")
+    wait_for(lambda: cluster.wait_deployment()["spec"]["replicas"] == 2, "replicas that nothing else would wake")
+
+
 def test_the_account_of_the_pods_is_made_again_where_pods_are_refused(
     control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
 ) -> None:
