@@ -148,7 +148,7 @@ class Connector(Part):
 
     image: str = Field(min_length=1)
     image_pull_policy: PullPolicy | None = None
-    env: list[Document] = Field(default_factory=list)
+    env: list[EnvVar] = Field(default_factory=list)
     resources: Document | None = None
 
 

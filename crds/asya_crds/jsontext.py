@@ -34,7 +34,7 @@ def loads(text: bytes | str, *, max_depth: int = MAX_DEPTH) -> Any:
         raise InvalidJSON(f"invalid JSON: {error}") from None
     except ValueError as error:
         raise InvalidJSON(str(error)) from None
-    if text.count("[") + text.count("{") > max_depth and _deeper_than(value, max_depth):
+    if text.count("[") + text.count("{") > max_depth and deeper_than(value, max_depth):
         raise InvalidJSON(f"nested deeper than {max_depth} levels")
     return value
 
@@ -72,8 +72,8 @@ def _inexpressible(value: object) -> NoReturn:
     raise TypeError(f"{type(value).__name__} is no JSON value")
 
 
-def _deeper_than(value: Any, limit: int) -> bool:
-    """Walk level by level, so that the check itself cannot run out of stack."""
+def deeper_than(value: Any, limit: int) -> bool:
+    """Whether objects and lists are nested deeper. Walks level by level, so that it cannot run out of stack."""
     level = [value]
     for _ in range(limit + 1):
         level = [child for node in level for child in _children(node)]

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from asya_crds import jsontext
 from asya_crds.async_actor import AsyncActorSpec
 from asya_crds.flow_resource import describe
 
@@ -23,6 +24,8 @@ def actor_from_resource(body: Mapping[str, Any]) -> tuple[AsyncActorSpec, list[s
     spec = body.get("spec")
     if not isinstance(spec, Mapping):
         raise InvalidActor("spec: expected an object")
+    if jsontext.deeper_than(spec, jsontext.MAX_DEPTH):
+        raise InvalidActor(f"spec: nested deeper than {jsontext.MAX_DEPTH} levels")
     try:
         modern, notes = modernise(spec, str(body["metadata"]["name"]))
     except (AttributeError, TypeError, ValueError) as error:

@@ -97,15 +97,14 @@ async def _work(
     settings: OperatorSettings, rest: Rest, health: Health, metrics: Metrics, election: Election
 ) -> AsyncIterator[asyncio.Task[None]]:
     cluster = KubernetesCluster(rest, settings.namespace, settings.pod_name)
-    kinds = (Kind.CONFIGMAPS, Kind.FLOWS, Kind.ACTORS, *((Kind.DEPLOYMENTS,) if settings.run_actors else ()))
+    made = (Kind.DEPLOYMENTS, Kind.SCALED_OBJECTS) if settings.run_actors else ()
+    kinds = (Kind.CONFIGMAPS, Kind.FLOWS, Kind.ACTORS, *made)
     sources = Sources(cluster, health, kinds, settings.resync_interval)
     mesh = MeshClient(settings.mesh_url)
     statuses = StatusWriter(cluster, sources, wrote=metrics.wrote)
     pace = Pace(settings.push_quiet, settings.push_longest, heartbeat=settings.push_heartbeat)
     publisher = Publisher(sources, mesh, statuses, metrics, settings.pod_name, lambda: election.leads, pace)
-    watch = Watch(
-        settings.namespace, settings.pod_name, lambda: _login(rest), sources.event, deployments=settings.run_actors
-    )
+    watch = Watch(settings.namespace, settings.pod_name, lambda: _login(rest), sources.event, kinds)
     missing = set(sources.missing)
 
     def kinds_changed(kind: Kind, name: str | None) -> None:

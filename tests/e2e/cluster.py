@@ -81,6 +81,15 @@ class Cluster:
     def ready_pods(self, component: str) -> list[str]:
         return [pod["metadata"]["name"] for pod in self.pods(component) if _ready(pod)]
 
+    async def leader(self, *, other_than: str = "") -> str:
+        """The pod of the operator that leads. The lease names one that is gone until another took it over."""
+
+        def held() -> str:
+            holder = str(self.get("lease", "asya-operator")["spec"].get("holderIdentity") or "")
+            return holder if holder in self.ready_pods("operator") and holder != other_than else ""
+
+        return str(await until(lambda: asyncio.to_thread(held), 90, "an operator that leads"))
+
     async def rolled_out(self, *deployments: str, timeout: float = 240) -> None:
         for name in deployments:
             await self.ask("rollout", "status", f"deployment/{name}", f"--timeout={timeout:g}s", timeout=timeout + 10)

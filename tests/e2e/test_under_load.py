@@ -112,14 +112,10 @@ async def test_postgres_killed_under_load_costs_503_with_retry_after_and_no_task
 async def test_the_leading_operator_killed_is_replaced_and_calls_go_on(
     cluster: Cluster, callers: Callers, load: Load
 ) -> None:
-    def leader() -> str:
-        held: str = cluster.get("lease", "asya-operator")["spec"].get("holderIdentity") or ""
-        return held
-
     async with load.running():
-        first = await asyncio.to_thread(leader)
+        first = await cluster.leader()
         await kill(cluster, first)
-        await until(lambda: asyncio.to_thread(lambda: leader() not in ("", first)), 60, "another leader")
+        await cluster.leader(other_than=first)
         await asyncio.to_thread(cluster.apply, flow("after-the-leader", "shout"))
         await cluster.programmed("after-the-leader")
         assert await callers.result("after-the-leader", {"text": "still"}) == {"text": "STILL"}

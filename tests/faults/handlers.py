@@ -16,7 +16,9 @@ def _note(actor: str, payload: dict[str, Any], event: str) -> None:
 
 async def first(payload: dict[str, Any]) -> dict[str, Any]:
     _note("first", payload, "begun")
-    await asyncio.sleep(float(payload.get("first_takes", 0)))
+    gate = payload.get("first_waits_for")
+    while gate and not Path(gate).exists():
+        await asyncio.sleep(0.02)
     _note("first", payload, "ended")
     return payload
 

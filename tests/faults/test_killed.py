@@ -43,10 +43,11 @@ async def test_kill_9_of_mesh_in_mid_report_ends_every_task_once(world: World) -
 
 async def test_kill_9_of_the_worker_in_mid_handler_runs_the_hop_again_and_no_finished_one(world: World) -> None:
     async def fault() -> None:
-        slow = [await world.call("api", first_takes=3) for _ in range(4)]
-        assert all(slow)
-        await until(lambda: world.runs.read_text().count("first") > 0)
+        held = [await world.call("api", first_waits_for=str(world.gate)) for _ in range(4)]
+        assert all(held)
+        await until(lambda: all(world.begun(task_id) for task_id in held if task_id), 60, "the hops that wait")
         world.processes["first"].kill()
+        world.gate.touch()
         world.processes["first"].start()
 
     await world.load_during(fault)

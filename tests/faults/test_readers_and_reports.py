@@ -21,9 +21,11 @@ async def post(world: World, path: str, body: object) -> int:
 
 
 async def test_a_live_event_of_100_kb_and_many_small_ones_reach_readers_of_another_process(embedded: World) -> None:
-    task_id = await embedded.call("api", first_takes=1.5, tokens=200, big_event=100_000)
+    task_id = await embedded.call("api", first_waits_for=str(embedded.gate), tokens=200, big_event=100_000)
     assert task_id is not None
     reader = embedded.follow(task_id)
+    await until(lambda: reader.seqs, what="the reader's first update")
+    embedded.gate.touch()
     await embedded.audit()
     tokens = [event["token"] for event in reader.live if "token" in event]
     assert tokens == [f"t{number}" for number in range(200)]
@@ -32,18 +34,19 @@ async def test_a_live_event_of_100_kb_and_many_small_ones_reach_readers_of_anoth
 
 
 async def test_150_events_cross_from_one_process_to_the_other_150_times(embedded: World) -> None:
-    task_id = await embedded.call("api", first_takes=2)
+    task_id = await embedded.call("api", first_waits_for=str(embedded.gate))
     assert task_id is not None
     reader = embedded.follow(task_id)
     await until(lambda: reader.seqs, what="the reader's first update")
     for number in range(150):
         assert await post(embedded, f"/mesh/{task_id}/fly", {"payload": {"token": number}}) == 200
+    embedded.gate.touch()
     await embedded.audit()
     assert [event["token"] for event in reader.live] == list(range(150))
 
 
 async def test_finals_twice_and_out_of_order_end_the_task_once_and_late_progress_moves_nothing(world: World) -> None:
-    task_id = await world.call("api", first_takes=2)
+    task_id = await world.call("api", first_waits_for=str(world.gate))
     assert task_id is not None
     reader = world.follow(task_id)
     await until(lambda: reader.seqs, what="the reader's first update")
@@ -55,6 +58,7 @@ async def test_finals_twice_and_out_of_order_end_the_task_once_and_late_progress
     assert statuses == [200] * 4
     late = {"prev": [], "curr": "first", "next": ["second"], "status": "processing"}
     assert await post(world, f"/mesh/{task_id}/progress", late) == 200
+    world.gate.touch()
     await world.settled()
     rows = await world.query("SELECT status FROM tasks WHERE id = $1", task_id)
     assert reader.final is not None
@@ -78,7 +82,7 @@ async def test_a_reader_that_stops_reading_is_cut_off_and_holds_nobody_up(embedd
     embedded.processes["api2"].environment.update(more)
     embedded.processes["api2"].start()
     await embedded.ready("api2")
-    task_id = await embedded.call("api", first_takes=20)
+    task_id = await embedded.call("api", first_waits_for=str(embedded.gate))
     assert task_id is not None
     address = urlsplit(embedded.processes["api2"].url)
     stuck = socket.create_connection((address.hostname or "", address.port or 0))
@@ -96,6 +100,7 @@ async def test_a_reader_that_stops_reading_is_cut_off_and_holds_nobody_up(embedd
 
     with stuck:
         await until(one_stream_left, 30, "the end of the reader that does not read")
+    embedded.gate.touch()
     await embedded.settled()
 
 

@@ -63,7 +63,7 @@ class Process:
         self.signal(signal.SIGCONT)
         self.signal(signal.SIGTERM)
         try:
-            self.running.wait(20)
+            self.running.wait(45)
         except subprocess.TimeoutExpired:
             self.kill()
 
@@ -93,6 +93,8 @@ class World:
         self.database_url = postgres.database("faults")
         self.processes: dict[str, Process] = {}
         self.runs = folder / "runs"
+        self.gate = folder / "gate"
+        """A file that tasks called with `first_waits_for=str(gate)` wait for in their first hop."""
         self.accepted: dict[str, int] = {}
         self.answers: Counter[int | str] = Counter()
         self.readers: list[Reader] = []
@@ -316,6 +318,11 @@ class World:
         for row in rows:
             assert row["finals"] == 1, row["task_id"]
             assert row["seqs"] == list(range(1, tasks[row["task_id"]]["last_seq"] + 1)), row["task_id"]
+
+    def begun(self, task_id: str, actor: str = "first") -> bool:
+        """Whether this actor runs, or has run, this task's hop."""
+        line = f"{actor} {self.accepted[task_id]} begun "
+        return self.runs.exists() and any(each.startswith(line) for each in self.runs.read_text().splitlines())
 
     def audit_runs(self, reruns: tuple[str, ...] = ()) -> bool:
         """No hop ran twice but those of `reruns`; whether each that was begun has ended by now."""

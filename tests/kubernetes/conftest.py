@@ -65,7 +65,7 @@ def start_operator(
 ) -> Iterator[StartOperator]:
     """Operators as processes, with a short lease."""
     running: list[OperatorProcess] = []
-    quick = {"ASYA_LEASE_DURATION": "4s", "ASYA_LEASE_RENEW_DEADLINE": "3s", "ASYA_LEASE_RETRY_PERIOD": "500ms"}
+    quick = {"ASYA_LEASE_DURATION": "6s", "ASYA_LEASE_RENEW_DEADLINE": "4500ms", "ASYA_LEASE_RETRY_PERIOD": "1s"}
 
     def start(*, kubeconfig: Path | None = None, mesh_url: str | None = None, **settings: str) -> OperatorProcess:
         operator = OperatorProcess(

@@ -213,15 +213,20 @@ class ControlPlane:
 
     def request(self, method: str, path: str, body: Any = None, content_type: str = "application/json") -> Any:
         """One request as an administrator, much faster than kubectl. Raises urllib.error.HTTPError."""
+        return json.loads(self.send(method, path, None if body is None else json.dumps(body).encode(), content_type))
+
+    def send(self, method: str, path: str, body: bytes | None = None, content_type: str = "application/json") -> bytes:
+        """The same with texts, for objects that no decoder takes."""
         request = urllib.request.Request(
             self.url + path,
             method=method,
-            data=None if body is None else json.dumps(body).encode(),
+            data=body,
             headers={"Authorization": f"Bearer {ADMIN_TOKEN}", "Content-Type": content_type},
         )
         context = ssl.create_default_context(cafile=self._ca)
         with urllib.request.urlopen(request, timeout=10, context=context) as response:
-            return json.loads(response.read())
+            answer: bytes = response.read()
+            return answer
 
     def _spawn(self, program: str, *arguments: str) -> None:
         log = (self.folder / f"{program}.log").open("ab")

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from asya_crds import jsontext
+from asya_crds.registry_document import ConfigMapPart, Entry, carried_over
 
 
 @dataclass
@@ -81,11 +82,23 @@ class RecordingMesh:
             parts = {key: body[key] for key in ("configmap", "resources") if key in body}
             if parts:
                 self.registry.pushes.append((time.monotonic(), body["epoch"], parts))
+                kept = self._keep(parts)
                 if {**self.registry.parts, **parts} != self.registry.parts:
                     self.registry.parts |= parts
                     self.registry.generation += 1
                 self.lock.notify_all()
-            return 200, {"generation": self.registry.generation}
+            return 200, {"generation": self.registry.generation, "kept": kept if parts else []}
+
+    def _keep(self, parts: dict[str, Any]) -> list[dict[str, Any]]:
+        """Carry over what the row held of keys that cannot be read; what that is."""
+        new = parts.get("configmap") or {}
+        if not new.get("unreadable"):
+            return []
+        old = self.registry.parts.get("configmap", {}).get("flows", [])
+        carried = carried_over(ConfigMapPart.model_validate(new), [Entry.model_validate(entry) for entry in old])
+        added = carried.flows[len(new["flows"]) :]
+        parts["configmap"] = {**new, "flows": [*new["flows"], *(entry.model_dump() for entry in added)]}
+        return [{"name": entry.flow["name"], "source": entry.source} for entry in added]
 
     def get(self, path: str, query: dict[str, str]) -> tuple[int, Any]:
         with self.lock:

@@ -53,6 +53,21 @@ def test_short_names_and_the_category_find_both_kinds(control_plane: ControlPlan
         assert len(control_plane.get(name, namespace=namespace)["items"]) >= 1
 
 
+@pytest.mark.parametrize(
+    ("kind", "columns"),
+    [
+        ("flows", ["NAME", "ENTRYPOINT", "ACCEPTED", "RESOLVED", "PROGRAMMED", "AGE"]),
+        ("asyncactors", ["NAME", "ACTOR", "STATUS", "REPLICAS", "AGE"]),
+    ],
+)
+def test_kubectl_get_shows_how_an_object_is(
+    kind: str, columns: list[str], control_plane: ControlPlane, namespace: str
+) -> None:
+    control_plane.apply(flow(mcp={}), actor(), namespace=namespace)
+    header = control_plane.kubectl("get", kind, namespace=namespace).stdout.splitlines()[0]
+    assert header.split() == columns
+
+
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_a_manifest_in_a_public_shape_is_accepted(path: Path, control_plane: ControlPlane, namespace: str) -> None:
     for document in yaml.safe_load_all(path.read_text()):

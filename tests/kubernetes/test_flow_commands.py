@@ -7,9 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.kubernetes.conftest import StartOperator
 from tests.kubernetes.control_plane import ControlPlane
+from tests.kubernetes.manifests import MANIFESTS
 from tests.kubernetes.operator_process import wait_for
 from tests.kubernetes.recording_mesh import RecordingMesh
 
@@ -64,6 +66,39 @@ def test_a_flow_resource_is_exposed_the_same_way(
     assert (mesh.flow("shout") or {})["description"] == "Shouts."
     assert ended(asya("flow", "hide", "shout"))[0] == 0
     assert control_plane.get("flows", namespace=namespace)["items"] == []
+
+
+def test_the_exposers_role_is_enough_for_every_command_and_for_nothing_beside(
+    control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
+) -> None:
+    control_plane.kubectl("create", "serviceaccount", "person", namespace=namespace)
+    role, binding = yaml.safe_load_all((MANIFESTS / "base" / "flow-exposer.yaml").read_text())
+    binding["subjects"] = [{"kind": "ServiceAccount", "name": "person", "namespace": namespace}]
+    shipped = yaml.safe_load((MANIFESTS / "base" / "flows.yaml").read_text())
+    control_plane.apply(role, binding, shipped, namespace=namespace)
+    token = control_plane.kubectl("create", "token", "person", namespace=namespace).stdout.strip()
+    kubeconfig = control_plane.kubeconfig(token, f"person-{namespace}", namespace)
+    start_operator()
+
+    def person(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "asya_cli", *words],
+            env={"PATH": os.environ["PATH"], "KUBECONFIG": str(kubeconfig)},
+            capture_output=True, text=True, timeout=90, check=False,
+        )  # fmt: skip
+
+    for words in (
+        ("flow", "expose", "shout", "-d", "Shouts."),
+        ("flow", "expose", "whisper", "-d", "Whispers.", "--in", "resource"),
+        ("flow", "list"),
+        ("flow", "hide", "shout"),
+        ("flow", "hide", "whisper"),
+    ):
+        done = person(*words)
+        assert done.returncode == 0, (words, done.stdout, done.stderr)
+    may = ("auth", "can-i", f"--as=system:serviceaccount:{namespace}:person")
+    for beside in (("list", "secrets"), ("get", "configmaps"), ("patch", "asyncactors"), ("create", "pods")):
+        assert control_plane.kubectl(*may, *beside, check=False, namespace=namespace).stdout.strip() == "no", beside
 
 
 def test_people_who_expose_at_the_same_time_lose_nothing(

@@ -65,7 +65,8 @@ def moved(objects: Any, namespace: str) -> str:
         if each["kind"] not in ("Namespace", "CustomResourceDefinition")
     ]
     for each in kept:
-        each["metadata"]["namespace"] = namespace
+        if each["kind"] not in ("ClusterRole", "ClusterRoleBinding"):
+            each["metadata"]["namespace"] = namespace
         for subject in each.get("subjects", []):
             if subject["kind"] == "ServiceAccount":
                 subject["namespace"] = namespace
@@ -97,7 +98,7 @@ def test_every_object_of_an_overlay_passes_a_server_side_dry_run(
 def test_every_component_passes_too(
     everything: tuple[dict[str, Any], ...], control_plane: ControlPlane, namespace: str
 ) -> None:
-    assert len(COMPONENTS) >= 5
+    assert len(COMPONENTS) >= 6
     for kind in OPTIONAL_KINDS:
         control_plane.apply(stub(*kind))
         control_plane.kubectl("wait", "--for=condition=Established", f"crd/{kind[3]}.{kind[0]}")
@@ -226,6 +227,8 @@ def test_nothing_exposes_mesh_outside_the_cluster(everything: tuple[dict[str, An
             for container in template["spec"]["containers"]:
                 assert all("hostPort" not in port for port in container.get("ports", [])), owner
         for each in of_kind(objects, "HTTPRoute"):
+            backends = [backend["name"] for rule in each["spec"]["rules"] for backend in rule["backendRefs"]]
+            assert backends == ["asya-gateway-api"]
             (api,) = [template for owner, template in templates(objects) if owner == "Deployment/asya-gateway-api"]
             public = {item["name"]: item.get("value") for item in api["spec"]["containers"][0]["env"]}[
                 "ASYA_PUBLIC_URL"
@@ -262,7 +265,7 @@ TARGETS_ONLY = ("metadata service", "internet", "API server", "DNS")
 PORTS = {
     "api": (8080, 9090), "mesh": (8080, 9090), "operator": (9090,), "actor": (9090,), "crew": (9090,),
     "Postgres": (5432,), "RabbitMQ": (5672,), "metadata service": (80,), "internet": (443,), "API server": (443,),
-    "DNS": (53,),
+    "DNS": (53,), "monitoring": (4317, 4318),
 }  # fmt: skip
 
 

@@ -3,32 +3,35 @@
 import json
 from typing import Any
 
-import pytest
 import yaml
 
 from tests.kubernetes.conftest import StartOperator
 from tests.kubernetes.control_plane import ControlPlane
-from tests.kubernetes.manifests import MANIFESTS, ROOT
+from tests.kubernetes.manifests import MANIFESTS, OVERLAYS, ROOT, of_kind, overlay
 from tests.kubernetes.operator_process import wait_for
 from tests.kubernetes.recording_mesh import RecordingMesh
-from tests.kubernetes.test_actors import Actors, actor, keda
+from tests.kubernetes.test_actors import Actors, actor, crossplane, flavor, keda
 from tests.kubernetes.test_registry import Cluster, configmap, flow
 
 Permission = tuple[str, str, str]
 """Group, resource (with its subresource), verb."""
 
 
+FILES = (MANIFESTS / "base" / "operator-rbac.yaml", MANIFESTS / "components" / "flavors" / "rbac.yaml")
+
+
 def rbac(namespace: str) -> list[dict[str, Any]]:
-    objects = list(yaml.safe_load_all((MANIFESTS / "base" / "operator-rbac.yaml").read_text()))
+    objects = [each for path in FILES for each in yaml.safe_load_all(path.read_text())]
     for each in objects:
-        each["metadata"]["namespace"] = namespace
+        if not each["kind"].startswith("Cluster"):
+            each["metadata"]["namespace"] = namespace
         for subject in each.get("subjects", []):
             subject["namespace"] = namespace
     return objects
 
 
 def granted() -> set[Permission]:
-    rules = [rule for each in rbac("n") if each["kind"] == "Role" for rule in each["rules"]]
+    rules = [rule for each in rbac("n") for rule in each.get("rules", [])]
     return {
         (group, resource, verb)
         for rule in rules
@@ -60,11 +63,10 @@ def audited(plane: ControlPlane, namespace: str) -> tuple[set[Permission], set[P
     return used, denied
 
 
-@pytest.mark.timeout(120)
 def test_the_operator_uses_every_verb_that_it_is_given_and_needs_no_other(
     control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
 ) -> None:
-    with keda(control_plane):
+    with keda(control_plane), crossplane(control_plane):
         control_plane.apply(*rbac(namespace), namespace=namespace)
         token = control_plane.kubectl("create", "token", "asya-operator", namespace=namespace).stdout.strip()
         account = control_plane.kubeconfig(token, f"operator-{namespace}", namespace)
@@ -75,22 +77,31 @@ def test_the_operator_uses_every_verb_that_it_is_given_and_needs_no_other(
         wait_for(lambda: registry.report().get("problems"), "the report")
         actors.apply(actor())
         actors.wait_deployment()
-        actors.apply(actor(scaling={"enabled": True}))
+        control_plane.apply(flavor("gpu-small", nodeSelector={"gpu": "t4"}))
+        actors.apply(actor(scaling={"enabled": True}, flavors=["gpu-small"]))
         wait_for(lambda: control_plane.get("scaledobjects", namespace=namespace)["items"], "the ScaledObject")
         actors.apply(actor())
         wait_for(lambda: not control_plane.get("scaledobjects", namespace=namespace)["items"], "its end")
-        wait_for(lambda: granted() <= audited(control_plane, namespace)[0], "every verb", 30)
+        wait_for(lambda: granted() <= audited(control_plane, namespace)[0], "every verb", 90)
         used, denied = audited(control_plane, namespace)
         assert denied == set(), "missing"
         assert granted() - used == set(), "superfluous"
         assert mesh.flow("one")
 
 
-def test_the_operator_is_bound_in_its_namespace_alone() -> None:
-    kinds = {
-        each["kind"]
+def test_beyond_its_namespace_the_operator_may_list_flavors_alone() -> None:
+    objects = [
+        each
         for path in (ROOT / "manifests").rglob("*.yaml")
         for each in yaml.safe_load_all(path.read_text())
-        if each
-    }
-    assert not kinds & {"ClusterRole", "ClusterRoleBinding"}
+        if each and each["kind"] in ("ClusterRole", "ClusterRoleBinding")
+    ]
+    assert [(each["kind"], each["metadata"]["name"]) for each in objects] == [
+        ("ClusterRole", "asya-operator-flavors"),
+        ("ClusterRoleBinding", "asya-operator-flavors"),
+    ]
+    assert objects[0]["rules"] == [
+        {"apiGroups": ["apiextensions.crossplane.io"], "resources": ["environmentconfigs"], "verbs": ["list"]}
+    ]
+    for name in OVERLAYS:
+        assert not of_kind(overlay(name), "ClusterRole", "ClusterRoleBinding"), "only who adds the component has it"

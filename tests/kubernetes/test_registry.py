@@ -102,8 +102,12 @@ def test_the_configmap_is_read_with_line_numbers_and_its_report_names_what_is_wr
     assert [(item["name"], item["key"], item["line"]) for item in report["problems"]] == [("bad", "flows.yaml", 6)]
     loser = cluster.wait_condition("good", "Accepted", "False", "NameConflict")
     assert "ConfigMap gateway-flows, flows.yaml line 2" in loser["message"]
-    events = control_plane.get("events.events.k8s.io", namespace=namespace)["items"]
-    assert any("Not_An_Actor" in str(event) or "expected an actor name" in event["note"] for event in events)
+
+    def told() -> bool:
+        events = control_plane.get("events.events.k8s.io", namespace=namespace)["items"]
+        return any("expected an actor name" in event["note"] for event in events)
+
+    wait_for(told, "the Event, which follows the report")
 
     cluster.apply(configmap(""))
     cluster.wait_condition("good", "Programmed", "True")
@@ -134,8 +138,9 @@ def test_a_thousand_flows_applied_at_once_are_a_handful_of_pushes(
     cluster.apply(*(flow(f"flow-{number}") for number in range(1000)))
     took = time.monotonic() - began
     wait_for(lambda: len(mesh.names()) == 1000, "every flow", 180)
-    # One every two seconds while kubectl is still applying, and a few at the beginning, when they come faster.
-    assert len(mesh.registry.pushes) <= took / 2.0 + 10
+    # One every two seconds while kubectl is still applying, and a few at the beginning and after each time that a
+    # busy machine made kubectl pause, when they come faster.
+    assert len(mesh.registry.pushes) <= took / 2.0 + 20
 
 
 def test_null_exposure_is_named_in_the_condition(
@@ -164,3 +169,26 @@ def test_conditions_are_written_only_when_they_change(
     after = control_plane.get("flow", "shout", namespace=namespace)["metadata"]["resourceVersion"]
     assert after == before
     assert operator.process.poll() is None
+
+
+def test_while_the_configmap_cannot_be_read_its_names_stay_taken_also_for_a_new_operator(
+    control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
+) -> None:
+    cluster = Cluster(control_plane, namespace)
+    operator = start_operator()
+    cluster.apply(configmap("flows:\n- {name: one, entrypoint: map, mcp: {}}\n"), flow("one"))
+    cluster.wait_condition("one", "Accepted", "False", "NameConflict")
+    transition = cluster.conditions("one")["Accepted"]["lastTransitionTime"]
+    cluster.apply(configmap("flows: [\n"))
+    wait_for(lambda: "stays in force (one)" in str(cluster.report().get("problems")), "the report")
+    assert (mesh.flow("one") or {})["entrypoint"] == "map"
+    operator.stop()
+    second = start_operator()
+    wait_for(second.leading, "the next leader")
+    cluster.apply(flow("two"))
+    cluster.wait_condition("two", "Programmed", "True")
+    said = cluster.conditions("one")["Accepted"]
+    assert (said["reason"], said["lastTransitionTime"]) == ("NameConflict", transition), "it never said anything else"
+    cluster.apply(configmap("flows: []\n"))
+    cluster.wait_condition("one", "Programmed", "True")
+    assert (mesh.flow("one") or {})["entrypoint"] == "shout"

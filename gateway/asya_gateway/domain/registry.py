@@ -121,13 +121,22 @@ class Pushed:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptFlow:
+    """A flow of a source that the push could not read: what the row held of it stays in force."""
+
+    name: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class PushReport:
-    """The answer to a push, with every flow that is not served and why."""
+    """The answer to a push, with every flow that is not served and why, and those that only the row knows."""
 
     generation: int
     changed: bool
     flows: int
     problems: tuple[FlowProblem, ...]
+    kept: tuple[KeptFlow, ...] = ()
 
 
 class News(StrEnum):

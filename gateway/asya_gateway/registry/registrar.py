@@ -5,7 +5,8 @@ import time
 from contextlib import suppress
 
 from asya_crds.registry_document import RegistryPush
-from asya_gateway.domain.registry import News, PushReport, RegistryState, RegistryStore
+from asya_gateway.domain.flows import FlowTable
+from asya_gateway.domain.registry import KeptFlow, News, PushReport, RegistryState, RegistryStore
 from asya_gateway.registry.tables import TableBuilder
 
 _NET = 1.0
@@ -30,7 +31,7 @@ class Registrar:
         row = await self._store.read()
         async with self._building:
             table = await asyncio.to_thread(self._builder.build, row)
-        return PushReport(pushed.generation, pushed.changed, len(table.flows), table.problems)
+        return PushReport(pushed.generation, pushed.changed, len(table.flows), table.problems, _kept(push, table))
 
     async def heartbeat(self, epoch: int) -> int:
         """The operator is alive; returns the generation."""
@@ -57,3 +58,10 @@ class Registrar:
                 news.clear()
         finally:
             leave()
+
+
+def _kept(push: RegistryPush, table: FlowTable) -> tuple[KeptFlow, ...]:
+    """What is served of the sources that the push names as unreadable."""
+    unreadable = set(push.configmap.unreadable) if push.configmap is not None else set()
+    found = table.flows.values() if unreadable else ()
+    return tuple(KeptFlow(each.flow.name, each.source) for each in found if each.source in unreadable)

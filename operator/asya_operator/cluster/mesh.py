@@ -7,7 +7,7 @@ import aiohttp
 from asya_crds import jsontext
 from asya_crds.registry_document import Entry, ResourcesPart
 from asya_operator.domain.errors import OutsideError, Refused, Superseded, Unavailable
-from asya_operator.domain.programming import MeshState, Pod
+from asya_operator.domain.programming import Accepted, MeshState, Pod
 from asya_operator.domain.registry import Document
 
 TIMEOUT = 15.0
@@ -28,9 +28,9 @@ class MeshClient:
         answer = await self._ask("POST", "/mesh/registry/epoch", {"leader": holder})
         return _number(answer, "epoch")
 
-    async def push(self, epoch: int, document: Document) -> int:
-        text = self._texts.push(epoch, document)
-        return _number(await self._ask("POST", "/mesh/config-reload", text), "generation")
+    async def push(self, epoch: int, document: Document) -> Accepted:
+        answer = await self._ask("POST", "/mesh/config-reload", self._texts.push(epoch, document))
+        return Accepted(_number(answer, "generation"), _kept(answer.get("kept") or []))
 
     async def heartbeat(self, epoch: int) -> None:
         await self._ask("POST", "/mesh/registry/heartbeat", {"epoch": epoch})
@@ -106,6 +106,15 @@ def _error(status: int, text: str, what: str) -> OutsideError | Superseded:
     if status == 409:
         return Superseded(said)
     return Refused(said) if 400 <= status < 500 and status not in (404, 408, 425, 429) else Unavailable(said)
+
+
+def _kept(entries: Any) -> dict[str, tuple[str, ...]]:
+    """Names by source; a mesh of an older version says nothing of them."""
+    try:
+        found = sorted((str(entry["source"]), str(entry["name"])) for entry in entries)
+    except (KeyError, TypeError) as error:
+        raise Unavailable(f"mesh answered something else than what it keeps: {error!r}") from None
+    return {source: tuple(name for each, name in found if each == source) for source in dict(found)}
 
 
 def _number(answer: Any, field: str) -> int:

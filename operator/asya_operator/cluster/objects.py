@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from asya_crds.naming import ACTOR_LABEL, FLOWS_CONFIGMAP
+from asya_crds.naming import ACTOR_LABEL, FLAVOR_LABEL, FLOWS_CONFIGMAP
 from asya_operator.cluster.rest import APPLY_PATCH, MERGE_PATCH, Rest, error_of
 from asya_operator.domain.errors import KindMissing, OutsideError
 from asya_operator.domain.ports import Kind, Listing, Notice
@@ -33,7 +33,11 @@ COLLECTIONS = {
     Kind.FLOWS: Collection("/apis/asya.sh/v1alpha1", "asya.sh/v1alpha1", "Flow"),
     Kind.ACTORS: Collection("/apis/asya.sh/v1alpha1", "asya.sh/v1alpha1", "AsyncActor"),
     Kind.DEPLOYMENTS: Collection("/apis/apps/v1", "apps/v1", "Deployment", ("labelSelector", ACTOR_LABEL)),
+    Kind.SCALED_OBJECTS: Collection(
+        "/apis/keda.sh/v1alpha1", "keda.sh/v1alpha1", "ScaledObject", ("labelSelector", ACTOR_LABEL)
+    ),
 }
+FLAVORS = "/apis/apiextensions.crossplane.io/v1beta1/environmentconfigs"
 PLURALS = {
     "Deployment": "deployments",
     "ServiceAccount": "serviceaccounts",
@@ -136,14 +140,14 @@ class KubernetesCluster:
         pods: list[Body] = answer.get("items") or []
         return pods
 
-    async def serves(self, api_version: str, plural: str) -> bool:
-        """Whether the API server knows this kind (its CRD is installed). Raises Unavailable."""
-        answer = await self._rest.call("GET", f"/apis/{api_version}")
+    async def flavors(self) -> Sequence[Body]:
+        answer = await self._rest.call("GET", FLAVORS, query={"labelSelector": FLAVOR_LABEL})
         if answer.status == 404:
-            return False
+            raise KindMissing("EnvironmentConfig: not installed")
         if answer.status >= 300:
-            raise error_of(answer, f"discover {api_version}")
-        return any(resource["name"] == plural for resource in answer.body.get("resources") or [])
+            raise error_of(answer, "list environmentconfigs")
+        found: list[Body] = answer.body.get("items") or []
+        return found
 
     def _path(self, api: str, plural: str) -> str:
         return f"{api}/namespaces/{self._namespace}/{plural}"

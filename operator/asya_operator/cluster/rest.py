@@ -1,6 +1,5 @@
 """One request to the API server, and its errors as the domain's."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +8,7 @@ import aiohttp
 from kubernetes_asyncio.client import ApiClient, Configuration
 
 from asya_operator.domain.errors import Busy, Conflicting, Denied, OutsideError, Refused, Unavailable, Vanished
+from asya_operator.domain.nesting import loads
 
 MERGE_PATCH = "application/merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
@@ -55,10 +55,7 @@ class Rest:
                 text = await response.read()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise Unavailable(f"the API server does not answer: {str(error) or type(error).__name__}") from error
-        try:
-            return Answer(response.status, _decode(text))
-        except RecursionError:
-            raise Unavailable(f"{method} {path}: an object is nested too deeply to be read") from None
+        return Answer(response.status, _decode(text))
 
     async def ask(self, method: str, path: str, **options: Any) -> Any:
         """The body of a successful answer; everything else is raised as an error of the domain."""
@@ -104,6 +101,6 @@ def error_of(answer: Answer, what: str) -> OutsideError:
 
 def _decode(text: bytes) -> Any:
     try:
-        return json.loads(text) if text else None
+        return loads(text) if text else None
     except ValueError:
         return None

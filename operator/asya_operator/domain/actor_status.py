@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from asya_operator.domain.conditions import Condition, State
+from asya_operator.domain.conditions import Condition, State, state_of
 from asya_operator.domain.views import Body
 
 
@@ -28,6 +28,18 @@ class Found:
     complaint: str = ""
 
 
+def scaling(live: Body) -> Part:
+    """What KEDA says of a ScaledObject. Silence is no consent: KEDA may not run, or not have looked yet."""
+    ready = state_of(live, "Ready") or {}
+    match ready.get("status"):
+        case "True":
+            return Part(True)
+        case "False":
+            return Part(False, f"KEDA: {ready.get('message') or 'not ready'}")
+        case _:
+            return Part(False, "KEDA has not said yet that the ScaledObject is ready.")
+
+
 def workload(found: Found) -> Part:
     """Whether the Deployment runs what it should."""
     live = found.deployment
@@ -41,14 +53,13 @@ def workload(found: Found) -> Part:
     if available >= wanted and updated >= wanted:
         return Part(True)
     message = f"{available} of {wanted} replicas are available."
-    return Part(False, f"{message} {found.complaint or _failure(status)}".strip())
+    return Part(False, f"{message} {found.complaint or refused_pods(live)}".strip())
 
 
-def _failure(status: Mapping[str, Any]) -> str:
-    for condition in status.get("conditions") or []:
-        if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
-            return str(condition.get("message", ""))
-    return ""
+def refused_pods(live: Body) -> str:
+    """Why the API server lets a Deployment make no pods; "" where it does."""
+    failure = state_of(live, "ReplicaFailure") or {}
+    return str(failure.get("message", "")) if failure.get("status") == "True" else ""
 
 
 def phase(found: Found, work: Part) -> str:
@@ -96,6 +107,14 @@ def refused(message: str) -> list[Condition]:
     return [
         Condition("Accepted", State.FALSE, "Invalid", message),
         Condition("Ready", State.FALSE, "Invalid", "Not run, since it is invalid."),
+    ]
+
+
+def waiting_for_flavors(message: str) -> list[Condition]:
+    """Conditions of an actor that is run once its flavors can be read."""
+    return [
+        Condition("Accepted", State.FALSE, "FlavorNotFound", message),
+        Condition("Ready", State.FALSE, "FlavorNotFound", "Not run as it is written before its flavors are there."),
     ]
 
 

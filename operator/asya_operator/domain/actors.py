@@ -8,30 +8,43 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from asya_crds.async_actor import AsyncActorSpec
 from asya_crds.older_shapes import InvalidActor, actor_from_resource
-from asya_operator.domain.actor_status import Found, Part, complaint, conditions_of, refused, status_of
+from asya_operator.domain.actor_status import (
+    Found,
+    Part,
+    complaint,
+    conditions_of,
+    refused,
+    refused_pods,
+    status_of,
+    waiting_for_flavors,
+)
 from asya_operator.domain.backoff import Backoff
 from asya_operator.domain.conditions import Condition, merge, state_of
 from asya_operator.domain.drift import contains, owns_replicas
 from asya_operator.domain.errors import Conflicting, Denied, OutsideError, Refused, Vanished
+from asya_operator.domain.flavor_shelf import FlavorShelf, FlavorsMissing
+from asya_operator.domain.flavors import FlavorConflict, named_flavors, with_flavors
+from asya_operator.domain.ownership import MANAGER, is_ours
 from asya_operator.domain.ports import ActorCluster, Kind, Notice, Queues
-from asya_operator.domain.resources import scaled_object as keda
 from asya_operator.domain.resources.common import Actor, Surroundings
 from asya_operator.domain.resources.deployment import deployment
-from asya_operator.domain.resources.scaled_object import scaled_object, scaled_object_reference
+from asya_operator.domain.resources.environments import overruled
 from asya_operator.domain.resources.service_account import service_account
-from asya_operator.domain.resources.trigger_authentication import trigger_authentication
+from asya_operator.domain.scaler import Scaler
 from asya_operator.domain.sources import Sources, actor_name, deleting
 from asya_operator.domain.views import Body, age
 
 log = logging.getLogger(__name__)
 WORKERS = 4
-MANAGER = "asya-operator"
 HANDOVER = "asya-operator-replicas"
 """Field manager that holds the number of replicas from the moment an actor starts to scale: were the number
 dropped by everyone at once, Kubernetes would set it to 1."""
 LOOK_AGAIN = 5.0
 """Seconds until an actor that is not ready is looked at again: its pods are not watched."""
+LOOK_AT_FLAVORS = 60.0
+"""Seconds until an actor with flavors is looked at again: they are not watched."""
 
 
 class Actors:
@@ -57,10 +70,16 @@ class Actors:
         self._backoffs: dict[str, Backoff] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._applied: dict[str, str] = {}
+        self._scaler = Scaler(sources, cluster, around)
+        self._flavors = FlavorShelf(cluster)
         self._declared: set[tuple[str, bool]] = set()
         self._known: dict[str, str] = {}
-        self._keda: bool | None = None
         sources.watch(self._changed)
+
+    @property
+    def _keda(self) -> bool | None:
+        """Whether KEDA's kinds are installed; None while that is not known."""
+        return self._sources.has(Kind.SCALED_OBJECTS)
 
     def _changed(self, kind: Kind, name: str | None) -> None:
         if name == "":  # our own write, which flows are told of and actors know already
@@ -68,19 +87,19 @@ class Actors:
         if kind is Kind.ACTORS:
             everyone = self._known.keys() | self._sources.views[kind].objects.keys()
             names = set(everyone) if name is None else {name}
-        elif kind is Kind.DEPLOYMENTS:
+        elif kind in (Kind.DEPLOYMENTS, Kind.SCALED_OBJECTS):
             names = self._running(name)
         else:
             return
         for each in names:
             self.look_at(each)
 
-    def _running(self, deployment: str | None) -> set[str]:
-        """The AsyncActors that run this Deployment (None: any)."""
+    def _running(self, made: str | None) -> set[str]:
+        """The AsyncActors whose Deployment and ScaledObject are called so (None: any)."""
         actors = self._sources.views[Kind.ACTORS]
-        if deployment is not None and (namesake := actors.get(deployment)) and actor_name(namesake) == deployment:
-            return {deployment}
-        return {key for key, body in actors.objects.items() if deployment in (None, actor_name(body))}
+        if made is not None and (namesake := actors.get(made)) and actor_name(namesake) == made:
+            return {made}
+        return {key for key, body in actors.objects.items() if made in (None, actor_name(body))}
 
     def look_at(self, name: str) -> None:
         """Reconcile this AsyncActor soon."""
@@ -95,20 +114,6 @@ class Actors:
         async with asyncio.TaskGroup() as group:
             for number in range(WORKERS):
                 group.create_task(self._work(), name=f"actors {number}")
-            group.create_task(self._look_for_keda(), name="keda")
-
-    async def _look_for_keda(self) -> None:
-        while True:
-            try:
-                there = await self._cluster.serves(keda.API_VERSION, keda.PLURAL)
-            except OutsideError as error:
-                log.warning("cannot tell whether KEDA is there: %s", error)
-            else:
-                if there != self._keda:
-                    log.info("KEDA is %s", "there" if there else "not there")
-                    self._keda = there
-                    self._changed(Kind.ACTORS, None)
-            await asyncio.sleep(60.0 if self._keda is not None else 2.0)
 
     async def _work(self) -> None:
         while True:
@@ -153,6 +158,9 @@ class Actors:
                 backoff.succeeded()
             else:
                 self._later(name, max(LOOK_AGAIN, backoff.failed()))
+            body = self._sources.views[Kind.ACTORS].get(name)
+            if ready and body is not None and named_flavors(body):
+                self._later(name, LOOK_AT_FLAVORS)
 
     async def _tell_refused(self, name: str, error: OutsideError) -> None:
         body = self._sources.views[Kind.ACTORS].objects.get(name)
@@ -174,8 +182,11 @@ class Actors:
         if body is None or deleting(body):
             return await self._gone(name)
         try:
-            spec, notes = actor_from_resource(body)
-        except InvalidActor as error:
+            spec, notes = await self._read(body)
+        except FlavorsMissing as error:
+            await self._say(body, {"phase": "Creating"}, waiting_for_flavors(str(error)))
+            return False
+        except (InvalidActor, FlavorConflict) as error:
             await self._say(body, {"phase": "Creating"}, refused(str(error)))
             return True
         actor = Actor(spec, body)
@@ -188,17 +199,23 @@ class Actors:
             await self._say(body, {"phase": "Creating"}, refused(stranger))
             return False
         self._known[name] = actor.name
-        notes = [*notes, *_unsupported(actor, keda=bool(self._keda))]
+        notes = [*notes, *overruled(actor, self._around), *_unsupported(actor, keda=bool(self._keda))]
         queue = await self._declare(actor)
         scaled = spec.scales and bool(self._keda)
         live = await self._deploy(actor, scaled=scaled)
-        scaling = await self._scale(actor, scaled=scaled)
-        found = Found(queue, self._queues.identifier(actor.name), scaling, live, scaled)
+        scaler = await self._scaler.scale(actor, scaled=scaled) if self._keda else None
+        found = Found(queue, self._queues.identifier(actor.name), scaler, live, scaled)
         if status_of(found)["phase"] == "Creating":
             pods = await self._cluster.pods_of(actor.name)
-            found = Found(queue, found.queue_identifier, scaling, live, scaled, complaint(pods))
+            found = Found(queue, found.queue_identifier, scaler, live, scaled, complaint(pods))
         await self._say(body, status_of(found), conditions_of(found, notes))
         return bool(status_of(found)["phase"] != "Creating")
+
+    async def _read(self, body: Body) -> tuple[AsyncActorSpec, list[str]]:
+        """The actor with what its flavors add, and notes. Raises InvalidActor, FlavorConflict, FlavorsMissing."""
+        if names := named_flavors(body):
+            body = {**body, "spec": with_flavors(body["spec"], await self._flavors.take(names))}
+        return actor_from_resource(body)
 
     def _rival(self, actor: Actor) -> str | None:
         """An older AsyncActor that runs an actor of the same name: two would fight over one Deployment."""
@@ -216,18 +233,9 @@ class Actors:
         if actor.name in self._applied:
             return None
         metadata = {"name": actor.name, "namespace": self._around.namespace}
-        if await self._is_ours(actor, {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata}):
+        if await is_ours(self._cluster, actor, {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata}):
             return None
         return f"actor: the Deployment {actor.name} is not this operator's; choose another name, or delete it"
-
-    async def _is_ours(self, actor: Actor, document: Mapping[str, Any]) -> bool:
-        """Whether the object is the actor's, was made by this operator, or is not there."""
-        there = await self._cluster.get(document)
-        if there is None:
-            return True
-        owners = {owner.get("uid") for owner in there["metadata"].get("ownerReferences") or []}
-        managed_by = (there["metadata"].get("labels") or {}).get("app.kubernetes.io/managed-by")
-        return actor.body["metadata"]["uid"] in owners or managed_by == MANAGER
 
     async def _gone(self, name: str) -> bool:
         """Kubernetes removes what the actor owned; the queue is ours to remove, where that is wanted."""
@@ -236,6 +244,7 @@ class Actors:
         if actor is None:
             return True
         self._applied.pop(actor, None)
+        self._scaler.forget(actor)
         self._declared -= {(actor, True), (actor, False)}
         still_run = any(actor_name(other) == actor for other in self._sources.views[Kind.ACTORS].objects.values())
         if self._delete_queues and not still_run:
@@ -258,6 +267,9 @@ class Actors:
         wanted = deployment(actor, self._around, replicas=None if scaled else _replicas(actor))
         text = json.dumps(wanted, sort_keys=True)
         if live is not None and self._applied.get(actor.name) == text and contains(live, wanted):
+            if refused_pods(live):
+                # Perhaps for want of the account that they run as, which nobody watches.
+                await self._cluster.apply(service_account(self._around))
             return live
         await self._cluster.apply(service_account(self._around))
         if live is not None and scaled:
@@ -278,26 +290,6 @@ class Actors:
             "spec": {"replicas": fresh["spec"]["replicas"]},
         }
         await self._cluster.apply(held, manager=HANDOVER)
-
-    async def _scale(self, actor: Actor, *, scaled: bool) -> Part | None:
-        if not self._keda:
-            return None
-        if not scaled or actor.spec.scaling is None:
-            owner = str(actor.body["metadata"]["uid"])
-            await self._cluster.delete(scaled_object_reference(actor, self._around), owner_uid=owner)
-            return None
-        authentication = trigger_authentication(actor, self._around)
-        wanted = scaled_object(actor, self._around, actor.spec.scaling)
-        for document in (authentication, wanted):
-            if document is not None and not await self._is_ours(actor, document):
-                return Part(False, f"{document['kind']} {document['metadata']['name']} is not this operator's")
-        if authentication is not None:
-            await self._cluster.apply(authentication)
-        live = await self._cluster.apply(wanted)
-        ready = state_of(live, "Ready")
-        if ready is not None and ready.get("status") == "False":
-            return Part(False, f"KEDA: {ready.get('message') or 'not ready'}")
-        return Part(True)
 
     async def _say(self, body: Body, status: Mapping[str, Any], conditions: list[Condition]) -> None:
         generation = int(body["metadata"].get("generation") or 0)
@@ -325,8 +317,6 @@ def _replicas(actor: Actor) -> int:
 
 def _unsupported(actor: Actor, *, keda: bool) -> list[str]:
     spec, notes = actor.spec, []
-    if spec.flavors:
-        notes.append("spec.flavors: EnvironmentConfigs are not read")
     if spec.state_proxy and spec.foreign_sidecar is None:
         notes.append("spec.stateProxy: handlers see its files only with the runtime script (spec.sidecar.image)")
     if spec.scales and not keda:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
-from asya_operator.domain.programming import MeshState
+from asya_operator.domain.programming import Accepted, MeshState
 from asya_operator.domain.registry import Document
 from asya_operator.domain.views import Body
 
@@ -17,6 +17,7 @@ class Kind(StrEnum):
     FLOWS = "flows"
     ACTORS = "asyncactors"
     DEPLOYMENTS = "deployments"
+    SCALED_OBJECTS = "scaledobjects"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +67,8 @@ class Cluster(Protocol):
 class ActorCluster(Cluster, Protocol):
     """What running actors needs beside."""
 
-    async def serves(self, api_version: str, plural: str) -> bool:
-        """Whether the API server knows this kind: its CRD is installed."""
+    async def flavors(self) -> Sequence[Body]:
+        """Every EnvironmentConfig that is a flavor. Raises KindMissing, Denied, Unavailable."""
 
     async def pods_of(self, actor: str) -> Sequence[Body]:
         """The pods of an actor as they are now."""
@@ -79,8 +80,8 @@ class Mesh(Protocol):
     async def announce(self, holder: str) -> int:
         """A new leader: the epoch that fences everyone before it."""
 
-    async def push(self, epoch: int, document: Document) -> int:
-        """Hand over the document; the generation that carries it. Raises Refused where mesh cannot read it."""
+    async def push(self, epoch: int, document: Document) -> Accepted:
+        """Hand over the document. Raises Refused where mesh cannot read it."""
 
     async def heartbeat(self, epoch: int) -> None:
         """Say that a leader is there, so that gateways leave their mounted files alone."""

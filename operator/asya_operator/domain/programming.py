@@ -27,6 +27,15 @@ class MeshState:
         return bool(self.pods) and all(pod.generation >= generation for pod in self.pods)
 
 
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Mesh's answer to a push: the generation that carries it, and by key of the ConfigMap the names that stay in
+    force although the key cannot be read."""
+
+    generation: int
+    kept: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
 @dataclass(slots=True)
 class Ledger:
     """Which generation first carried each flow as it is now, so that another flow's change takes nobody back."""

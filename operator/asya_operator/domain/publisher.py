@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from asya_operator.domain.backoff import Backoff
@@ -74,10 +74,13 @@ class Publisher:
         self._epoch: int | None = None
         self._state: MeshState | None = None
         self._trouble: str | None = None
+        self._kept: Mapping[str, tuple[str, ...]] = {}
+        self._kept_of: list[str] = []
+        self._judged_with: Mapping[str, tuple[str, ...]] = {}
         sources.watch(self._changed)
 
     def _changed(self, kind: Kind, name: str | None) -> None:
-        if kind is not Kind.DEPLOYMENTS:
+        if kind in (Kind.CONFIGMAPS, Kind.FLOWS, Kind.ACTORS):
             self._dirty.set()
 
     async def run(self) -> None:
@@ -92,7 +95,8 @@ class Publisher:
             if not self._sources.complete:
                 continue
             began = time.perf_counter()
-            inputs = self._sources.inputs()
+            kept = self._kept
+            inputs = replace(self._sources.inputs(), kept=kept)
             try:
                 outcome = await asyncio.to_thread(compute, inputs, self._memo.readers)
             except Exception as error:
@@ -102,7 +106,7 @@ class Publisher:
                 continue
             self._memo.forget_all_but(inputs.flows)
             self._watchers.computed(outcome, time.perf_counter() - began)
-            self._outcome = outcome
+            self._outcome, self._judged_with = outcome, kept
             self._push_wanted.set()
             self._unwritten.set()
 
@@ -146,11 +150,15 @@ class Publisher:
         if not self._may_write():
             raise Superseded("the lease is not ours any more")
         began = time.perf_counter()
-        generation = await self._mesh.push(self._epoch, outcome.document)
+        accepted = await self._mesh.push(self._epoch, outcome.document)
+        generation = accepted.generation
         self._watchers.pushed(time.perf_counter() - began, generation)
         log.info("pushed %d flows as generation %d", len(outcome.served), generation)
         self._accepted = (outcome.document, generation)
         self._ledger.pushed(outcome.served, generation)
+        if accepted.kept != self._kept:
+            self._dirty.set()
+        self._kept, self._kept_of = accepted.kept, outcome.document.configmap.unreadable
         self._trouble = None
         self._news.set()
         self._unwritten.set()
@@ -217,13 +225,19 @@ class Publisher:
         while True:
             await self._unwritten.wait()
             self._unwritten.clear()
-            if self._outcome is None or not self._may_write():
+            if self._outcome is None or not self._may_write() or self._waits_for_kept(self._outcome):
                 continue
             if await self._statuses.write(self._standing):
                 backoff.succeeded()
             else:
                 self._unwritten.set()
                 await asyncio.sleep(backoff.failed())
+
+    def _waits_for_kept(self, outcome: Outcome) -> bool:
+        """Whether names are taken that only mesh knows and has not told yet: the answer to the push does. Where that
+        fails, what is known is said: that nothing could be pushed matters more."""
+        told = self._kept_of == outcome.document.configmap.unreadable and self._judged_with == self._kept
+        return not told and self._trouble is None
 
     def _standing(self) -> Standing:
         """How things are at this moment."""

@@ -59,11 +59,13 @@ class ActorState:
 @dataclass(frozen=True, slots=True)
 class Inputs:
     """The three sources. `configmap` is the data of gateway-flows, None where there is no such ConfigMap;
-    `actors` None where the cluster has no AsyncActor."""
+    `actors` None where the cluster has no AsyncActor. `kept` are names that gateways serve of keys of the ConfigMap
+    as they were when they could last be read; they count only while a key cannot."""
 
     configmap: Texts | None
     flows: Sequence[Body]
     actors: Mapping[str, ActorState] | None
+    kept: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,8 @@ def compute(inputs: Inputs, readers: Readers | None = None) -> Outcome:
     readers = readers or Readers()
     court = _Court(inputs.actors, readers)
     text = readers.text(inputs.configmap or {})
-    configmap = court.configmap(text, present=inputs.configmap is not None)
+    kept = {source: inputs.kept.get(source, ()) for source in text.unreadable}
+    configmap = court.configmap(text, kept, present=inputs.configmap is not None)
     resources = court.resources(inputs.flows)
     return Outcome(Document(configmap, resources), court.served, court.verdicts, tuple(court.entries), court.judged)
 
@@ -134,10 +137,11 @@ class _Court:
         self.entries: list[EntryVerdict] = []
         self.judged: dict[str, TextOf] = {}
 
-    def configmap(self, text: FlowsText, *, present: bool) -> ConfigMapPart:
+    def configmap(self, text: FlowsText, kept: Mapping[str, Sequence[str]], *, present: bool) -> ConfigMapPart:
         flows, problems = [], [Problem.of(mistake) for mistake in text.problems]
         for mistake in text.problems:
-            verdict = _unreadable(mistake) if mistake.source in text.unreadable else _mistaken(mistake)
+            source = mistake.source
+            verdict = _unreadable(mistake, kept[source]) if source in kept else _mistaken(mistake)
             self.entries.append(EntryVerdict(verdict, mistake.source, mistake.line))
         for found in text.flows:
             verdict = self._judge(found.flow, f"ConfigMap {FLOWS_CONFIGMAP}, {_place(found)}")
@@ -146,6 +150,9 @@ class _Court:
                 flows.append(self._readers.entry(found.flow, found.source, found.line))
             else:
                 problems.append(_problem(verdict, found.source, found.line))
+        for source, names in kept.items():
+            for name in names:
+                self._taken.setdefault(name, f"ConfigMap {FLOWS_CONFIGMAP}, {source} as it was before it broke")
         if not present:
             return ConfigMapPart(hash=None)
         unreadable = list(text.unreadable)[:MAX_UNREADABLE]
@@ -205,10 +212,11 @@ def _mistaken(mistake: FlowMistake) -> Verdict:
     return verdict
 
 
-def _unreadable(mistake: FlowMistake) -> Verdict:
+def _unreadable(mistake: FlowMistake, kept: Sequence[str]) -> Verdict:
     """A key that is no YAML at all, half-written perhaps: gateways keep what it said before."""
     verdict = _invalid(mistake.name, mistake.reason)
-    message = f"{mistake.reason}; what this key said before stays in force"
+    named = f" ({', '.join(kept[:20])}{' and more' if len(kept) > 20 else ''})" if kept else ""
+    message = f"{mistake.reason}; what this key said before stays in force{named}"
     return Verdict(mistake.name, Condition("Accepted", State.FALSE, "Unreadable", message), verdict.resolved)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from asya_crds.naming import FLOWS_CONFIGMAP
 from asya_operator.domain.backoff import Backoff
+from asya_operator.domain.conditions import state_of
 from asya_operator.domain.errors import Denied, KindMissing, OutsideError
 from asya_operator.domain.health import Health
 from asya_operator.domain.ports import Cluster, Kind
@@ -111,6 +112,10 @@ class Sources:
         for listener in self._listeners:
             listener(kind, name)
 
+    def has(self, kind: Kind) -> bool | None:
+        """Whether the cluster has this kind; None while that is not known."""
+        return kind not in self.missing if self._listed(kind) else None
+
     @property
     def complete(self) -> bool:
         """Whether every source of flows was listed: before that, what is missing here may exist all the same."""
@@ -159,6 +164,11 @@ def essence(kind: Kind, body: Body) -> Any:
             return *common, metadata.get("generation"), metadata.get("labels"), actor_state(body)
         case Kind.DEPLOYMENTS:
             return metadata.get("resourceVersion")
+        case Kind.SCALED_OBJECTS:
+            # KEDA notes in its status whenever it looked at a queue.
+            ready = state_of(body, "Ready") or {}
+            said = ready.get("status"), ready.get("message")
+            return *common, metadata.get("generation"), metadata.get("labels"), metadata.get("ownerReferences"), said
 
 
 def deleting(body: Body) -> bool:

@@ -10,7 +10,7 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import kopf
@@ -18,10 +18,18 @@ import kopf
 from asya_crds.naming import ACTOR_LABEL, FLOWS_CONFIGMAP
 from asya_operator.domain.ports import Kind
 from asya_operator.domain.views import Body
+from asya_operator.handlers.session import session
 
 log = logging.getLogger(__name__)
 Listener = Callable[[Kind, str | None, Body], None]
 Login = Callable[[], kopf.ConnectionInfo]
+GROUPS = {
+    Kind.CONFIGMAPS: ("", "v1"),
+    Kind.FLOWS: ("asya.sh", "v1alpha1"),
+    Kind.ACTORS: ("asya.sh", "v1alpha1"),
+    Kind.DEPLOYMENTS: ("apps", "v1"),
+    Kind.SCALED_OBJECTS: ("keda.sh", "v1alpha1"),
+}
 
 
 class EndlessBackoffs:
@@ -34,11 +42,13 @@ class EndlessBackoffs:
 class Watch:
     """Kopf's watches over one namespace. Events arrive on the loop that made this object."""
 
-    def __init__(self, namespace: str, identity: str, login: Login, listener: Listener, *, deployments: bool) -> None:
+    def __init__(
+        self, namespace: str, identity: str, login: Login, listener: Listener, kinds: Collection[Kind]
+    ) -> None:
         self._namespace, self._login, self._listener = namespace, login, listener
         # Kopf would make one from the user's name, and in a container the user's number has none.
         self._identity: Any = identity
-        self._deployments = deployments
+        self._kinds = kinds
         self._loop = asyncio.get_running_loop()
         self._stop: threading.Event | None = None
         self._thread: threading.Thread | None = None
@@ -88,16 +98,25 @@ class Watch:
         settings.watching.server_timeout = 600
         settings.watching.field_selectors["", "v1", "configmaps"] = f"metadata.name={FLOWS_CONFIGMAP}"
         settings.watching.label_selectors["apps", "v1", "deployments"] = ACTOR_LABEL
+        settings.watching.label_selectors["keda.sh", "v1alpha1", "scaledobjects"] = ACTOR_LABEL
         return settings
 
     def _registry(self) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()
-        kopf.on.login(registry=registry, id="login", errors=kopf.ErrorsMode.PERMANENT)(lambda **_: self._login())
-        kinds = [("", "v1", Kind.CONFIGMAPS), ("asya.sh", "v1alpha1", Kind.FLOWS), ("asya.sh", "v1alpha1", Kind.ACTORS)]
-        if self._deployments:
-            kinds.append(("apps", "v1", Kind.DEPLOYMENTS))
-        for group, version, kind in kinds:
-            self._watch_kind(registry, group, version, kind)
+        # A session for each token, once: what the API server refused must look like the same again, or kopf would
+        # try it without end.
+        sessions: dict[str | None, kopf.AiohttpSession] = {}
+
+        @kopf.on.login(registry=registry, id="login", errors=kopf.ErrorsMode.PERMANENT)
+        async def login(**_: Any) -> kopf.AiohttpSession:
+            info = self._login()
+            if info.token not in sessions:
+                made = session(token=info.token, ssl=info.as_ssl_context())
+                sessions[info.token] = kopf.AiohttpSession(server=info.server, aiohttp_session=made)
+            return sessions[info.token]
+
+        for kind in self._kinds:
+            self._watch_kind(registry, *GROUPS[kind], kind)
         return registry
 
     def _watch_kind(self, registry: kopf.OperatorRegistry, group: str, version: str, kind: Kind) -> None:

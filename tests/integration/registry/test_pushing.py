@@ -232,3 +232,15 @@ async def test_the_row_remembers_what_was_superseded(start_pod: StartPod) -> Non
     await pod.silence_operator()
     assert (await pod.store.offer_file(part, None)).verdict is FileVerdict.SUPERSEDED
     assert jsontext.loads(row.configmap)["flows"][0]["flow"]["name"] == "x"
+
+
+async def test_a_push_is_told_what_stays_in_force_of_keys_that_it_could_not_read(start_pod: StartPod) -> None:
+    pod = await start_pod()
+    epoch = await pod.registrar.announce("")
+    before = await pod.registrar.push(push(epoch, entry("one"), entry("two", "more.yaml"), entry("three")))
+    assert before.kept == ()
+    broken = push(epoch, entry("three", "more.yaml"), hash="sha256:2", unreadable=["flows.yaml"])
+    for _ in range(2):
+        report = await pod.registrar.push(broken)
+        assert [(each.name, each.source) for each in report.kept] == [("one", "flows.yaml")]
+    assert (await pod.registrar.push(push(epoch, hash="sha256:3"))).kept == ()

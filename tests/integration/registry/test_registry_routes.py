@@ -61,7 +61,8 @@ async def test_from_push_to_a_call(served: Served) -> None:
     epoch = await served.epoch()
     body = {"epoch": epoch, "configmap": {"hash": "sha256:x", "flows": [entry("hello")]}}
     status, answer = await served.gateway.post("/mesh/config-reload", body)
-    assert (status, answer) == (200, {"status": "ok", "generation": 1, "changed": True, "flows": 1, "problems": []})
+    expected = {"status": "ok", "generation": 1, "changed": True, "flows": 1, "problems": [], "kept": []}
+    assert (status, answer) == (200, expected)
     status, state = await served.gateway.get("/mesh/registry?generation=1&wait=10")
     assert status == 200
     assert state["programmed"] is True

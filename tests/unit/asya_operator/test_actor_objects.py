@@ -7,10 +7,11 @@ import pytest
 import yaml
 
 from asya_crds.older_shapes import actor_from_resource
-from asya_operator.domain.actor_status import Found, Part, complaint, conditions_of, status_of
+from asya_operator.domain.actor_status import Found, Part, complaint, conditions_of, scaling, status_of
 from asya_operator.domain.drift import contains, owns_replicas
 from asya_operator.domain.resources.common import Actor, Surroundings
 from asya_operator.domain.resources.deployment import deployment
+from asya_operator.domain.resources.environments import overruled
 from asya_operator.domain.resources.scaled_object import scaled_object
 
 EXAMPLES = Path(__file__).parents[3] / "docs" / "examples" / "async-actors"
@@ -57,6 +58,106 @@ def test_a_foreign_sidecar_gets_the_runtime_contract_of_its_generation() -> None
     mounts = {mount["name"] for mount in runtime["volumeMounts"]}
     assert {"asya-runtime", "asya-socket"} <= mounts
     assert {"asya-runtime", "asya-socket"} <= {volume["name"] for volume in spec["volumes"]}
+
+
+def test_every_field_of_the_newest_shape_shows_in_what_is_built() -> None:
+    spec = pod(deployment(actor(), AROUND, replicas=None))
+    worker = spec["containers"][0]
+    values = env(worker)
+    assert values["POD_NAME"] == {"fieldRef": {"fieldPath": "metadata.name"}}
+    assert (values["ASYA_OTEL_ENABLED"], values["OTEL_EXPORTER_OTLP_ENDPOINT"]) == (
+        "true", "http://otel-collector.observability:4318",
+    )  # fmt: skip
+    assert values["ASYA_RESILIENCY_ACTOR_TIMEOUT"] == "2m"
+    assert yaml.safe_load(values["ASYA_RESILIENCY_RULES"])[0]["policy"] == "throttled"
+    assert (worker["image"], worker["imagePullPolicy"]) == ("registry.example/image-enhance:1.4.0", "IfNotPresent")
+    assert worker["resources"]["limits"] == {"memory": "2Gi"}
+    assert {"name": "models", "mountPath": "/models"} in worker["volumeMounts"]
+    assert {"name": "models", "emptyDir": {}} in spec["volumes"]
+    assert spec["nodeSelector"] == {"disk": "ssd"}
+    assert spec["tolerations"][0]["key"] == "nvidia.com/gpu"
+    assert spec["initContainers"][0]["command"] == ["fetch", "/models"]
+    assert spec["containers"][-1]["image"] == "registry.example/shipper:2"
+
+
+@pytest.mark.parametrize("name", ["newest.yaml", "foreign-sidecar.yaml"])
+def test_a_state_proxy_and_the_handler_meet_in_the_folder_of_its_socket(name: str) -> None:
+    proxy = {
+        "name": "cache",
+        "mount": {"path": "/state/cache"},
+        "writeMode": "passthrough",
+        "connector": {"image": "s3:1", "env": [{"name": "BUCKET", "value": "b"}]},
+    }
+    second = {"name": "runs", "mount": {"path": "/state/runs"}, "connector": {"image": "s3:1"}}
+    spec = pod(deployment(actor(name, stateProxy=[proxy, second]), AROUND, replicas=None))
+    handler, connector = (
+        next(each for each in spec["containers"] if each["name"] in names)
+        for names in (("asya-actor", "asya-runtime"), ("asya-state-proxy-cache",))
+    )
+    state = {"name": "asya-state", "mountPath": "/var/run/asya/state"}
+    assert state in handler["volumeMounts"]
+    assert connector["volumeMounts"] == [state]
+    assert {"name": "asya-state", "emptyDir": {}} in spec["volumes"]
+    mounts = "cache:/state/cache:write=passthrough;runs:/state/runs:write=buffered"
+    assert env(handler)["ASYA_STATE_PROXY_MOUNTS"] == mounts
+    assert env(connector)["BUCKET"] == "b"
+    assert "asya-state-proxy-runs" in [each["name"] for each in spec["containers"]]
+
+
+def test_a_foreign_sidecar_and_its_runtime_are_told_where_traces_go() -> None:
+    tracing = {"endpoint": "http://otel:4318"}
+    spec = pod(deployment(actor("foreign-sidecar.yaml", tracing=tracing), AROUND, replicas=None))
+    for container in spec["containers"][:2]:
+        assert env(container)["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://otel:4318"
+
+
+def test_sidecars_of_the_generation_without_policies_read_how_often_to_retry() -> None:
+    retry = {"maxAttempts": 5, "initialInterval": "2s", "maxInterval": "60s", "jitter": False}
+    spec = pod(deployment(actor("foreign-sidecar.yaml", resiliency={"retry": retry}), AROUND, replicas=None))
+    values = env(spec["containers"][1])
+    read = {name: value for name, value in values.items() if name.startswith("ASYA_RESILIENCY_RETRY_")}
+    assert read == {
+        "ASYA_RESILIENCY_RETRY_POLICY": "exponential",
+        "ASYA_RESILIENCY_RETRY_MAX_ATTEMPTS": "5",
+        "ASYA_RESILIENCY_RETRY_INITIAL_INTERVAL": "2s",
+        "ASYA_RESILIENCY_RETRY_MAX_INTERVAL": "60s",
+        "ASYA_RESILIENCY_RETRY_JITTER": "false",
+    }
+
+
+@pytest.mark.parametrize("name", ["newest.yaml", "foreign-sidecar.yaml"])
+def test_no_variable_stands_twice_ours_win_and_the_note_names_them(name: str) -> None:
+    twice = [{"name": "ASYA_HANDLER", "value": "x.y"}, {"name": "MINE", "value": "1"}, {"name": "MINE", "value": "2"}]
+    sidecar = {"image": "sidecar:1", "env": [{"name": "ASYA_NAMESPACE", "value": "elsewhere"}]}
+    connector = {"image": "s3:1", "env": [{"name": "ASYA_STATE_PROXY_NAME", "value": "x"}]}
+    proxy = {"name": "cache", "mount": {"path": "/state/cache"}, "connector": connector}
+    given = actor(name, env=twice, stateProxy=[proxy], **({} if name == "newest.yaml" else {"sidecar": sidecar}))
+    spec = pod(deployment(given, AROUND, replicas=None))
+    for container in spec["containers"]:
+        names = [item["name"] for item in container.get("env", [])]
+        assert len(names) == len(set(names)), container["name"]
+    values = env(spec["containers"][0])
+    assert (values["ASYA_HANDLER"], values["MINE"]) == (given.spec.handler, "2")
+    notes = overruled(given, AROUND)
+    assert notes[0] == "spec.env and spec.secretRefs: the operator sets ASYA_HANDLER itself"
+    assert "spec.stateProxy.cache.connector.env: the operator sets ASYA_STATE_PROXY_NAME itself" in notes
+    assert ("spec.sidecar.env: the operator sets ASYA_NAMESPACE itself" in notes) is (name == "foreign-sidecar.yaml")
+    assert overruled(actor(), AROUND) == []
+
+
+@pytest.mark.parametrize(
+    ("conditions", "ready", "message"),
+    [
+        (None, False, "KEDA has not said yet"),
+        ([{"type": "Ready", "status": "Unknown"}], False, "KEDA has not said yet"),
+        ([{"type": "Ready", "status": "False", "message": "no such secret"}], False, "KEDA: no such secret"),
+        ([{"type": "Ready", "status": "True"}], True, ""),
+    ],
+)
+def test_a_scaled_object_is_ready_once_keda_says_so(conditions: Any, ready: bool, message: str) -> None:
+    part = scaling({"status": {"conditions": conditions}} if conditions else {})
+    assert part.ready is ready
+    assert message in part.message
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*.yaml")))

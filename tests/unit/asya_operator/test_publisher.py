@@ -8,6 +8,7 @@ import pytest
 
 from asya_operator.domain import publisher
 from asya_operator.domain.ports import Kind
+from asya_operator.domain.programming import Accepted
 from asya_operator.domain.publisher import Pace, Publisher
 from asya_operator.domain.registry import Inputs, Outcome, compute
 from tests.support.waiting import until
@@ -63,7 +64,7 @@ async def test_a_push_that_fails_for_a_reason_nobody_foresaw_is_tried_again(monk
     monkeypatch.setattr(publisher, "HOPELESS", 0.001)
     mesh, watchers = AsyncMock(), MagicMock()
     mesh.announce.return_value = 1
-    mesh.push.side_effect = [ValueError("nobody foresaw this"), 7]
+    mesh.push.side_effect = [ValueError("nobody foresaw this"), Accepted(7)]
     made = Publisher(
         Sources(),  # type: ignore[arg-type]
         mesh,
@@ -81,3 +82,43 @@ async def test_a_push_that_fails_for_a_reason_nobody_foresaw_is_tried_again(monk
     finally:
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)
+
+
+async def test_conditions_wait_for_the_names_that_only_mesh_knows_and_are_judged_with_them() -> None:
+    body = {
+        "metadata": {"name": "one", "uid": "u", "generation": 1, "creationTimestamp": "2026-01-01T00:00:00Z"},
+        "spec": {"entrypoint": "a", "mcp": {}},
+    }
+    sources, mesh, statuses, answer = Sources(), AsyncMock(), AsyncMock(), asyncio.Event()
+    sources.inputs = lambda: Inputs({"flows.yaml": "flows: [\n"}, [body], None)  # type: ignore[method-assign]
+    said: list[str] = []
+
+    async def push(*_: Any) -> Accepted:
+        await answer.wait()
+        return Accepted(1, {"flows.yaml": ("one",)})
+
+    async def write(standing: Any) -> bool:
+        said.append(standing().outcome.resources["one"].accepted.reason)
+        return True
+
+    mesh.announce.return_value, mesh.push, statuses.write = 1, push, write
+    made = Publisher(
+        sources,  # type: ignore[arg-type]
+        mesh,
+        statuses,
+        MagicMock(),
+        "me",
+        lambda: True,
+        Pace(quiet=0.001),
+    )
+    parts = [asyncio.create_task(part()) for part in (made._reconcile, made._push, made._write_statuses)]
+    try:
+        sources.changed(Kind.FLOWS, None)
+        await until(lambda: made._outcome)
+        answer.set()
+        await until(lambda: said)
+        assert set(said) == {"NameConflict"}, "never was anything else said of it"
+    finally:
+        for part in parts:
+            part.cancel()
+        await asyncio.gather(*parts, return_exceptions=True)

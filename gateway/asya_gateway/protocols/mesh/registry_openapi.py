@@ -15,6 +15,11 @@ _PROBLEM: Json = {
         "line": {"type": ["integer", "null"]},
     },
 }
+_KEPT: Json = {
+    "type": "object",
+    "required": ["name", "source"],
+    "properties": {"name": {"type": "string"}, "source": {"type": "string"}},
+}
 
 
 def _push() -> Json:
@@ -45,6 +50,7 @@ _PUSHED: Json = {
         "changed": {"type": "boolean"},
         "flows": _COUNT,
         "problems": {"type": "array", "items": _PROBLEM},
+        "kept": {"type": "array", "items": _KEPT},
     },
 }
 _POD: Json = {

@@ -68,6 +68,7 @@ def _pushed(report: PushReport) -> dict[str, Any]:
             {"name": each.name, "reason": each.reason, "source": each.source, "line": each.line}
             for each in report.problems
         ],
+        "kept": [{"name": each.name, "source": each.source} for each in report.kept],
     }
 
 

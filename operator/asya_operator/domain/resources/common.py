@@ -1,6 +1,5 @@
 """What the objects of an actor have in common: names, labels, owner, and how its containers are held."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -94,25 +93,6 @@ def restricted(run_as_user: int | None) -> Document:
         "runAsNonRoot": True,
         "seccompProfile": {"type": "RuntimeDefault"},
         **user,
-    }
-
-
-def environment(*parts: Mapping[str, str | None]) -> list[Document]:
-    """`env` entries; those without a value are left out."""
-    return [{"name": name, "value": value} for part in parts for name, value in part.items() if value is not None]
-
-
-def resiliency_environment(spec: AsyncActorSpec) -> dict[str, str | None]:
-    """What worker and sidecars read of the resiliency block."""
-    block = spec.resiliency
-    if block is None:
-        return {}
-    policies = {name: policy.model_dump(by_alias=True, exclude_unset=True) for name, policy in block.policies.items()}
-    rules = [rule.model_dump(by_alias=True, exclude_unset=True) for rule in block.rules]
-    return {
-        "ASYA_RESILIENCY_ACTOR_TIMEOUT": block.actor_timeout,
-        "ASYA_RESILIENCY_POLICIES": json.dumps(policies) if policies else None,
-        "ASYA_RESILIENCY_RULES": json.dumps(rules) if rules else None,
     }
 
 

@@ -3,21 +3,26 @@
 from typing import Any
 
 from asya_crds.async_actor import SidecarImage, StateProxy
-from asya_crds.naming import SINK, SUMP
 from asya_operator.domain.resources.common import (
     NAME_LABEL,
     Actor,
     Document,
     Surroundings,
-    environment,
     labels,
     metadata,
-    resiliency_environment,
     restricted,
     without_nothing,
 )
+from asya_operator.domain.resources.environments import (
+    SOCKET_FOLDER,
+    proxy_environment,
+    runtime_environment,
+    sidecar_environment,
+    worker_environment,
+)
 
-SOCKET_FOLDER = "/var/run/asya"
+STATE_FOLDER = "/var/run/asya/state"
+"""Sockets of the state proxies, `<name>.sock`."""
 RUNTIME_SCRIPT = "/opt/asya/asya_runtime.py"
 METRICS_PORT = 9090
 GRACE_PERIOD = 60
@@ -48,7 +53,11 @@ def _pod(actor: Actor, around: Surroundings) -> Document:
             "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
             "initContainers": [_held(container, around) for container in spec.init_containers],
             "containers": [*main, *proxies, *(_held(container, around) for container in spec.sidecars)],
-            "volumes": [*spec.volumes, *(_runtime_volumes(around) if foreign else _socket_volume(bool(proxies)))],
+            "volumes": [
+                *spec.volumes,
+                *(_runtime_volumes(around) if foreign else []),
+                *([{"name": "asya-state", "emptyDir": {}}] if proxies else []),
+            ],
             "nodeSelector": spec.node_selector,
             "tolerations": spec.tolerations,
         }
@@ -59,24 +68,13 @@ def _worker(actor: Actor, around: Surroundings) -> Document:
     """The actor's own image, which contains `asya[actor]`."""
     spec = actor.spec
     command = [spec.python_executable, "-m", "asya_cli", "actor", *(["--crew"] if actor.crew else [])]
-    tracing = spec.tracing.endpoint if spec.tracing else None
-    env = [
-        *_user_environment(actor),
-        *environment(
-            _identity(actor, around),
-            {"ASYA_HANDLER": None if actor.crew else spec.handler, "ASYA_GATEWAY_URL": around.mesh_url},
-            {"ASYA_OTEL_ENABLED": "true" if tracing else None, "OTEL_EXPORTER_OTLP_ENDPOINT": tracing},
-            _state_environment(actor),
-            resiliency_environment(spec),
-        ),
-    ]
     return without_nothing(
         {
             "name": "asya-actor",
             "image": spec.image,
             "imagePullPolicy": spec.image_pull_policy.value,
             "command": command,
-            "env": env,
+            "env": worker_environment(actor, around),
             "envFrom": _transport_secret(around),
             "ports": [{"name": "metrics", "containerPort": METRICS_PORT, "protocol": "TCP"}],
             "startupProbe": _probe("/health", period=2, failures=60),
@@ -92,13 +90,6 @@ def _worker(actor: Actor, around: Surroundings) -> Document:
 def _runtime(actor: Actor, around: Surroundings) -> Document:
     """The handler behind a Unix socket, for a sidecar that speaks to the queue."""
     spec = actor.spec
-    env = [
-        *_user_environment(actor),
-        *environment(
-            {"ASYA_HANDLER": spec.handler, "ASYA_SOCKET_DIR": SOCKET_FOLDER, "ASYA_ENABLE_VALIDATION": "true"},
-            _state_environment(actor),
-        ),
-    ]
     script = {"name": "asya-runtime", "mountPath": RUNTIME_SCRIPT, "subPath": "asya_runtime.py", "readOnly": True}
     return without_nothing(
         {
@@ -106,9 +97,14 @@ def _runtime(actor: Actor, around: Surroundings) -> Document:
             "image": spec.image,
             "imagePullPolicy": spec.image_pull_policy.value,
             "command": [spec.python_executable, RUNTIME_SCRIPT],
-            "env": env,
+            "env": runtime_environment(actor),
             "resources": spec.resources,
-            "volumeMounts": [*spec.volume_mounts, script, {"name": "asya-socket", "mountPath": SOCKET_FOLDER}],
+            "volumeMounts": [
+                *spec.volume_mounts,
+                script,
+                {"name": "asya-socket", "mountPath": SOCKET_FOLDER},
+                *_state_mounts(actor),
+            ],
             "securityContext": restricted(around.run_as_user),
         }
     )
@@ -119,24 +115,12 @@ def _sidecar(actor: Actor, around: Surroundings) -> Document:
     sidecar = actor.spec.sidecar
     assert sidecar is not None, "only called where there is one"
     policy = sidecar.image.pull_policy if isinstance(sidecar.image, SidecarImage) else sidecar.image_pull_policy
-    env = [
-        *environment(
-            _identity(actor, around),
-            {
-                "ASYA_GATEWAY_URL": around.mesh_url,
-                "ASYA_SOCKET_DIR": SOCKET_FOLDER,
-                "ASYA_IS_END_ACTOR": "true" if actor.name in (SINK, SUMP) else None,
-            },
-            resiliency_environment(actor.spec),
-        ),
-        *(item.model_dump(by_alias=True, exclude_none=True) for item in sidecar.env),
-    ]
     return without_nothing(
         {
             "name": "asya-sidecar",
             "image": actor.spec.foreign_sidecar,
             "imagePullPolicy": policy.value if policy else "IfNotPresent",
-            "env": env,
+            "env": sidecar_environment(actor, around),
             "envFrom": _transport_secret(around),
             "ports": [{"name": "metrics", "containerPort": 8080, "protocol": "TCP"}],
             "resources": sidecar.resources,
@@ -154,9 +138,9 @@ def _state_proxy(proxy: StateProxy, around: Surroundings) -> Document:
             "name": f"asya-state-proxy-{proxy.name}",
             "image": connector.image,
             "imagePullPolicy": policy.value if policy else "IfNotPresent",
-            "env": [*environment({"ASYA_STATE_PROXY_NAME": proxy.name}), *connector.env],
+            "env": proxy_environment(proxy),
             "resources": connector.resources,
-            "volumeMounts": [{"name": "asya-socket", "mountPath": SOCKET_FOLDER}],
+            "volumeMounts": [{"name": "asya-state", "mountPath": STATE_FOLDER}],
             "securityContext": restricted(around.run_as_user),
         }
     )
@@ -171,31 +155,13 @@ def _identity(actor: Actor, around: Surroundings) -> dict[str, str | None]:
     }
 
 
-def _user_environment(actor: Actor) -> list[Document]:
-    plain = [item.model_dump(by_alias=True, exclude_none=True) for item in actor.spec.env]
-    secret = [
-        {"name": key.env_var, "valueFrom": {"secretKeyRef": {"name": ref.secret_name, "key": key.key}}}
-        for ref in actor.spec.secret_refs
-        for key in ref.keys
-    ]
-    return [*plain, *secret]
-
-
-def _state_environment(actor: Actor) -> dict[str, str | None]:
-    mounts = ";".join(f"{proxy.name}:{proxy.mount.path}:write={proxy.write_mode}" for proxy in actor.spec.state_proxy)
-    return {"ASYA_STATE_PROXY_MOUNTS": mounts or None}
-
-
 def _state_mounts(actor: Actor) -> list[Document]:
-    return [{"name": "asya-socket", "mountPath": SOCKET_FOLDER}] if actor.spec.state_proxy else []
-
-
-def _socket_volume(needed: bool) -> list[Document]:
-    return [{"name": "asya-socket", "emptyDir": {}}] if needed else []
+    return [{"name": "asya-state", "mountPath": STATE_FOLDER}] if actor.spec.state_proxy else []
 
 
 def _runtime_volumes(around: Surroundings) -> list[Document]:
-    return [*_socket_volume(True), {"name": "asya-runtime", "configMap": {"name": around.runtime_configmap}}]
+    script = {"name": "asya-runtime", "configMap": {"name": around.runtime_configmap}}
+    return [{"name": "asya-socket", "emptyDir": {}}, script]
 
 
 def _transport_secret(around: Surroundings) -> list[Document]:

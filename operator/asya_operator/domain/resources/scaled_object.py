@@ -5,7 +5,6 @@ from asya_operator.domain.resources.common import Actor, Document, Surroundings,
 from asya_operator.domain.resources.trigger_authentication import authentication_name
 
 API_VERSION = "keda.sh/v1alpha1"
-PLURAL = "scaledobjects"
 _WAITING = "SELECT count(*) FROM queue_messages WHERE queue = '{queue}'"
 
 

@@ -1,0 +1,157 @@
+"""Environment variables of an actor's containers: the contract's, the user's, and who wins."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from asya_crds.async_actor import AsyncActorSpec, EnvVar, StateProxy
+from asya_crds.naming import SINK, SUMP
+from asya_operator.domain.resources.common import Actor, Document, Surroundings
+
+SOCKET_FOLDER = "/var/run/asya"
+
+
+def worker_environment(actor: Actor, around: Surroundings) -> list[Document]:
+    """Of our worker."""
+    return _one_a_name(_users(actor), _workers(actor, around))
+
+
+def runtime_environment(actor: Actor) -> list[Document]:
+    """Of the runtime script, which a foreign sidecar calls."""
+    return _one_a_name(_users(actor), _runtimes(actor))
+
+
+def sidecar_environment(actor: Actor, around: Surroundings) -> list[Document]:
+    """Of a foreign sidecar, with the variables that every generation of it reads."""
+    return _one_a_name(_sidecars_own(actor), _sidecars(actor, around))
+
+
+def proxy_environment(proxy: StateProxy) -> list[Document]:
+    """Of a state proxy's connector."""
+    return _one_a_name(_plain(proxy.connector.env), _proxys(proxy))
+
+
+def overruled(actor: Actor, around: Surroundings) -> list[str]:
+    """Notes on variables that the user sets and that are the operator's to set."""
+    foreign = actor.spec.foreign_sidecar is not None
+    pairs = [("spec.env and spec.secretRefs", _users(actor), _runtimes(actor) if foreign else _workers(actor, around))]
+    if foreign:
+        pairs.append(("spec.sidecar.env", _sidecars_own(actor), _sidecars(actor, around)))
+    for proxy in actor.spec.state_proxy:
+        where = f"spec.stateProxy.{proxy.name}.connector.env"
+        pairs.append((where, _plain(proxy.connector.env), _proxys(proxy)))
+    found = [(where, sorted(_names(theirs) & _names(ours))) for where, theirs, ours in pairs]
+    return [f"{where}: the operator sets {', '.join(names)} itself" for where, names in found if names]
+
+
+def _one_a_name(theirs: Sequence[Document], ours: Sequence[Document]) -> list[Document]:
+    """Ours win over the user's, and of the user's the later over the earlier. The API server refuses a name that
+    stands there twice."""
+    last = {item["name"]: item for item in theirs}
+    return [*(item for name, item in last.items() if name not in _names(ours)), *ours]
+
+
+def _names(env: Sequence[Document]) -> set[str]:
+    return {str(item["name"]) for item in env}
+
+
+def _environment(*parts: Mapping[str, str | None]) -> list[Document]:
+    """`env` entries; those without a value are left out."""
+    return [{"name": name, "value": value} for part in parts for name, value in part.items() if value is not None]
+
+
+def _plain(env: Sequence[EnvVar]) -> list[Document]:
+    return [item.model_dump(by_alias=True, exclude_none=True) for item in env]
+
+
+def _users(actor: Actor) -> list[Document]:
+    secret = [
+        {"name": key.env_var, "valueFrom": {"secretKeyRef": {"name": ref.secret_name, "key": key.key}}}
+        for ref in actor.spec.secret_refs
+        for key in ref.keys
+    ]
+    return [*_plain(actor.spec.env), *secret]
+
+
+def _sidecars_own(actor: Actor) -> list[Document]:
+    return _plain(actor.spec.sidecar.env) if actor.spec.sidecar else []
+
+
+def _workers(actor: Actor, around: Surroundings) -> list[Document]:
+    traces = _traces(actor)
+    return _environment(
+        _identity(actor, around),
+        {"ASYA_HANDLER": None if actor.crew else actor.spec.handler, "ASYA_GATEWAY_URL": around.mesh_url},
+        {"ASYA_OTEL_ENABLED": "true" if traces else None, "OTEL_EXPORTER_OTLP_ENDPOINT": traces},
+        _state_mounts(actor.spec),
+        _resiliency(actor.spec),
+    )
+
+
+def _runtimes(actor: Actor) -> list[Document]:
+    contract = {
+        "ASYA_HANDLER": actor.spec.handler,
+        "ASYA_SOCKET_DIR": SOCKET_FOLDER,
+        "ASYA_ENABLE_VALIDATION": "true",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": _traces(actor),
+    }
+    return _environment(contract, _state_mounts(actor.spec))
+
+
+def _sidecars(actor: Actor, around: Surroundings) -> list[Document]:
+    contract = {
+        "ASYA_GATEWAY_URL": around.mesh_url,
+        "ASYA_SOCKET_DIR": SOCKET_FOLDER,
+        "ASYA_IS_END_ACTOR": "true" if actor.name in (SINK, SUMP) else None,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": _traces(actor),
+    }
+    return _environment(_identity(actor, around), contract, _resiliency(actor.spec), _retries(actor.spec))
+
+
+def _proxys(proxy: StateProxy) -> list[Document]:
+    return _environment({"ASYA_STATE_PROXY_NAME": proxy.name})
+
+
+def _identity(actor: Actor, around: Surroundings) -> dict[str, str | None]:
+    return {
+        "ASYA_ACTOR_NAME": actor.name,
+        "ASYA_NAMESPACE": around.namespace,
+        "ASYA_TRANSPORT": around.transport,
+        "ASYA_RABBITMQ_EXCHANGE": around.exchange or None,
+    }
+
+
+def _traces(actor: Actor) -> str | None:
+    return actor.spec.tracing.endpoint if actor.spec.tracing else None
+
+
+def _state_mounts(spec: AsyncActorSpec) -> dict[str, str | None]:
+    mounts = ";".join(f"{proxy.name}:{proxy.mount.path}:write={proxy.write_mode}" for proxy in spec.state_proxy)
+    return {"ASYA_STATE_PROXY_MOUNTS": mounts or None}
+
+
+def _resiliency(spec: AsyncActorSpec) -> dict[str, str | None]:
+    """What worker and sidecars read of the resiliency block."""
+    block = spec.resiliency
+    if block is None:
+        return {}
+    policies = {name: policy.model_dump(by_alias=True, exclude_unset=True) for name, policy in block.policies.items()}
+    rules = [rule.model_dump(by_alias=True, exclude_unset=True) for rule in block.rules]
+    return {
+        "ASYA_RESILIENCY_ACTOR_TIMEOUT": block.actor_timeout,
+        "ASYA_RESILIENCY_POLICIES": json.dumps(policies) if policies else None,
+        "ASYA_RESILIENCY_RULES": json.dumps(rules) if rules else None,
+    }
+
+
+def _retries(spec: AsyncActorSpec) -> dict[str, str | None]:
+    """The policy `default` in the words of sidecars that know no policies yet."""
+    policy = spec.resiliency.policies.get("default") if spec.resiliency else None
+    if policy is None:
+        return {}
+    return {
+        "ASYA_RESILIENCY_RETRY_POLICY": policy.backoff,
+        "ASYA_RESILIENCY_RETRY_MAX_ATTEMPTS": None if policy.max_attempts is None else str(policy.max_attempts),
+        "ASYA_RESILIENCY_RETRY_INITIAL_INTERVAL": policy.initial_delay,
+        "ASYA_RESILIENCY_RETRY_MAX_INTERVAL": policy.max_interval,
+        "ASYA_RESILIENCY_RETRY_JITTER": None if policy.jitter is None else str(policy.jitter).lower(),
+    }

@@ -1,0 +1,54 @@
+"""Keeps an actor's ScaledObject as it should be, and says what KEDA makes of it."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from asya_operator.domain.actor_status import Part, scaling
+from asya_operator.domain.drift import contains
+from asya_operator.domain.ownership import is_ours
+from asya_operator.domain.ports import Cluster, Kind
+from asya_operator.domain.resources.common import Actor, Surroundings
+from asya_operator.domain.resources.scaled_object import scaled_object, scaled_object_reference
+from asya_operator.domain.resources.trigger_authentication import trigger_authentication
+from asya_operator.domain.sources import Sources
+
+
+class Scaler:
+    """Remembers what it applied last, so that an actor that is as it should be costs no request."""
+
+    def __init__(self, sources: Sources, cluster: Cluster, around: Surroundings) -> None:
+        self._sources, self._cluster, self._around = sources, cluster, around
+        self._applied: dict[str, str] = {}
+
+    def forget(self, actor: str) -> None:
+        """The actor is gone."""
+        self._applied.pop(actor, None)
+
+    async def scale(self, actor: Actor, *, scaled: bool) -> Part | None:
+        """Make the ScaledObject exist or vanish; None where nothing scales the actor."""
+        live = self._sources.views[Kind.SCALED_OBJECTS].get(actor.name)
+        if not scaled or actor.spec.scaling is None:
+            self.forget(actor.name)
+            if live is not None:
+                owner = str(actor.body["metadata"]["uid"])
+                await self._cluster.delete(scaled_object_reference(actor, self._around), owner_uid=owner)
+            return None
+        wanted = scaled_object(actor, self._around, actor.spec.scaling)
+        same = self._applied.get(actor.name) == json.dumps(wanted, sort_keys=True)
+        if live is not None and same and contains(live, wanted) and scaling(live).ready:
+            return scaling(live)
+        return await self._apply(actor, wanted)
+
+    async def _apply(self, actor: Actor, wanted: Mapping[str, Any]) -> Part:
+        """Apply what KEDA needs; also while it is not ready, since nobody watches the TriggerAuthentication."""
+        authentication = trigger_authentication(actor, self._around)
+        for document in (authentication, wanted):
+            if document is not None and not await is_ours(self._cluster, actor, document):
+                return Part(False, f"{document['kind']} {document['metadata']['name']} is not this operator's")
+        if authentication is not None:
+            await self._cluster.apply(authentication)
+        live = await self._cluster.apply(wanted)
+        self._applied[actor.name] = json.dumps(wanted, sort_keys=True)
+        self._sources.written(Kind.SCALED_OBJECTS, live)
+        return scaling(live)
