@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from asya_crds.envelope import Route
@@ -184,22 +185,41 @@ def update_of(task_id: str, row: Any, result: str | None) -> TaskUpdate:
 
 
 _GROWN = """
-SELECT f.n, u.seq, u.kind, u.status, u.progress, u.detail::text AS detail, u.at,
-       CASE WHEN u.kind = 'final' THEN
-           (SELECT body::text FROM task_bodies b WHERE b.task_id = f.id AND b.kind = 'result') END AS result
+SELECT f.n, u.seq, u.kind, u.status, u.progress, u.detail, u.at, u.result, u.bytes
 FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS f(id, cursor, n)
 CROSS JOIN LATERAL (
-    SELECT * FROM task_updates WHERE task_id = f.id AND seq > f.cursor ORDER BY seq LIMIT 200
+    SELECT w.*, sum(w.bytes) OVER (ORDER BY w.seq) - w.bytes AS before FROM (
+        SELECT l.*, octet_length(l.detail) + coalesce(octet_length(l.result), 0) AS bytes FROM (
+            SELECT seq, kind, status, progress, detail::text AS detail, at,
+                   CASE WHEN kind = 'final' THEN
+                       (SELECT body::text FROM task_bodies b WHERE b.task_id = f.id AND b.kind = 'result') END AS result
+            FROM task_updates WHERE task_id = f.id AND seq > f.cursor ORDER BY seq LIMIT $3
+        ) l
+    ) w
 ) u
+WHERE u.before < $4
 ORDER BY f.n, u.seq
 """
 
+GROWN_BYTES = 32 * 1024 * 1024
+"""Bytes that one statement reads for all readers together, beyond a first update for each."""
 
-async def grown(database: Database, cursors: Sequence[tuple[str, int]]) -> list[list[TaskUpdate]]:
-    """For each (task id, cursor) the updates beyond it, in order, at most 200; one statement for all."""
-    rows = await database.fetch(_GROWN, [task for task, _ in cursors], [cursor for _, cursor in cursors])
-    found: list[list[TaskUpdate]] = [[] for _ in cursors]
+
+@dataclass(frozen=True, slots=True)
+class Grown:
+    """A page of what a log grew by: updates with the bytes that each weighs, and whether the log may hold more."""
+
+    updates: Sequence[tuple[TaskUpdate, int]]
+    more: bool
+
+
+async def grown(database: Database, cursors: Sequence[tuple[str, int]]) -> list[Grown]:
+    """For each (task id, cursor) the updates beyond it, in order; one statement for all. A page has at most PAGE
+    updates and ends with the one that makes it PAGE_BYTES, or less where many readers share GROWN_BYTES."""
+    share = min(PAGE_BYTES, GROWN_BYTES // max(1, len(cursors)))
+    rows = await database.fetch(_GROWN, [task for task, _ in cursors], [cursor for _, cursor in cursors], PAGE, share)
+    found: list[list[tuple[TaskUpdate, int]]] = [[] for _ in cursors]
     for row in rows:
         index = row["n"] - 1
-        found[index].append(update_of(cursors[index][0], row, row["result"]))
-    return found
+        found[index].append((update_of(cursors[index][0], row, row["result"]), row["bytes"]))
+    return [Grown(page, len(page) >= PAGE or sum(size for _, size in page) >= share) for page in found]
