@@ -43,7 +43,7 @@ WITH incoming AS (
     SELECT * FROM ending UNION ALL SELECT * FROM children
 ), applied AS (
     UPDATE tasks t SET
-        status = e.status, message = e.message, actor = coalesce(e.actor, t.actor),
+        status = e.status, ended_as = e.status, message = e.message, actor = coalesce(e.actor, t.actor),
         progress = CASE WHEN e.status = 'succeeded' THEN 100 ELSE t.progress END,
         last_seq = t.last_seq + 1, remaining = NULL, pause_id = NULL,
         updated_at = clock_timestamp(), finished_at = clock_timestamp()
