@@ -52,6 +52,7 @@ class Gateway:
             limits=_limits(settings),
             keeping=_keeping(settings),
             ended=observer.ended,
+            longest_statement=settings.db_statement_timeout,
         )
         self.flows = FlowRegistry()
         rules = TaskRules(
