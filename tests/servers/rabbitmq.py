@@ -18,6 +18,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from tests.servers.certificates import Authority, Identity
 from tests.servers.processes import (
     ServerFailed,
     ServerUnavailable,
@@ -43,6 +44,17 @@ raft.wal_max_size_bytes = 67108864
 """
 
 
+TLS = """\
+listeners.ssl.1 = 127.0.0.1:{tls_port}
+ssl_options.cacertfile = {authority}
+ssl_options.certfile = {certificate}
+ssl_options.keyfile = {key}
+ssl_options.verify = verify_peer
+ssl_options.fail_if_no_peer_cert = true
+"""
+"""Clients need a certificate as well, as where brokers are locked up well."""
+
+
 def server_script() -> Path:
     """rabbitmq-server itself, not the distribution's wrapper, which insists on a user of its own."""
     candidates = sorted(Path("/usr/lib/rabbitmq/lib").glob("rabbitmq_server-*/sbin/rabbitmq-server"))
@@ -57,7 +69,8 @@ def server_script() -> Path:
 class RabbitNode:
     """One node with empty folders. Starting twice keeps ports, name and data; `close` removes them."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: tuple[Authority, Identity] | None = None) -> None:
+        """`tls`: whom to trust, and what to show, at a second port (`tls_port`)."""
         self._script = server_script()
         if shutil.which("epmd") is None:
             raise ServerUnavailable("there is no epmd (Erlang) on this machine")
@@ -67,9 +80,14 @@ class RabbitNode:
         self.log = self.folder / "output"
         self._process: subprocess.Popen[bytes] | None = None
         self._epmd: subprocess.Popen[bytes] | None = None
-        (self.folder / "rabbitmq.conf").write_text(
-            CONFIGURATION.format(port=self.port, management_port=self.management_port)
-        )
+        configuration = CONFIGURATION.format(port=self.port, management_port=self.management_port)
+        if tls is not None:
+            self.tls_port = free_port()
+            authority, shown = tls
+            configuration += TLS.format(
+                tls_port=self.tls_port, authority=authority.file, certificate=shown.certificate, key=shown.key
+            )
+        (self.folder / "rabbitmq.conf").write_text(configuration)
         (self.folder / "plugins").write_text("[rabbitmq_management].\n")
 
     @property
