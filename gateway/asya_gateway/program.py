@@ -26,7 +26,7 @@ from asya_gateway.storage.queue_bell import QueueBell
 from asya_gateway.storage.registry_store import PostgresRegistry
 from asya_gateway.storage.store import Keeping, Storage
 from asya_transports.opening import open_transport
-from asya_transports.settings import RabbitSettings
+from asya_transports.settings import CHANNELS, RabbitSettings
 
 
 class Gateway:
@@ -78,7 +78,8 @@ class Gateway:
         settings = self.settings
         if settings.transport == "postgres":
             return None
-        rabbit = RabbitSettings(settings.rabbitmq_url, settings.rabbitmq_exchange)
+        channels = min(settings.rabbitmq_pool_size, CHANNELS)
+        rabbit = RabbitSettings(settings.rabbitmq_url, settings.rabbitmq_exchange, channels)
         transport = open_transport(rabbit, settings.namespace)
         spans = self.observing.metrics.spans
         return Dispatcher(PostgresOutbox(self.database), transport, lease=OUTBOX_LEASE, spans=spans)
