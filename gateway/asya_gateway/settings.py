@@ -66,7 +66,11 @@ class Settings(BaseSettings):
     transport: Literal["postgres", "rabbitmq"] = Field(
         "postgres", description="Queue system that carries envelopes; postgres is the embedded default."
     )
-    rabbitmq_url: str = Field("", description="AMQP URL; required with ASYA_TRANSPORT=rabbitmq.")
+    rabbitmq_url: str = Field(
+        "",
+        description="AMQP URL, `amqps://` for TLS (docs/delivery.md has its parameters); "
+        "required with ASYA_TRANSPORT=rabbitmq.",
+    )
     rabbitmq_exchange: str = Field("asya", description="Durable topic exchange that envelopes are published to.")
     rabbitmq_pool_size: int = Field(20, ge=1, le=200, description="Largest number of channels for publishing.")
 
