@@ -76,7 +76,7 @@ class RabbitNode:
         if shutil.which("epmd") is None:
             raise ServerUnavailable("there is no epmd (Erlang) on this machine")
         self.port, self.management_port = free_port(), free_port()
-        self._epmd_port = free_port() if beside is None else beside._epmd_port
+        self._epmd_port: int = free_port() if beside is None else beside._epmd_port
         self._distribution_port, self._control_port = free_port(), free_port()
         self.folder = Path(tempfile.mkdtemp(prefix="asya-rabbitmq-"))
         self.log = self.folder / "output"

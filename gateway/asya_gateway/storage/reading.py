@@ -208,18 +208,16 @@ _GROWN = """
 SELECT f.n, u.seq, u.kind, u.status, u.progress, u.detail, u.at, u.result, u.bytes
 FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS f(id, cursor, n)
 CROSS JOIN LATERAL (
-    SELECT w.*, sum(w.bytes) OVER (ORDER BY w.seq) - w.bytes AS before FROM (
-        SELECT l.*, octet_length(l.detail) + coalesce(octet_length(l.result), 0) AS bytes FROM (
-            SELECT seq, kind, status, progress, detail::text AS detail, at,
-                   CASE WHEN kind = 'final' THEN
-                       (SELECT body::text FROM task_bodies b WHERE b.task_id = f.id AND b.kind = 'result') END AS result
-            FROM task_updates WHERE task_id = f.id AND seq > f.cursor ORDER BY seq LIMIT $3
-        ) l
-    ) w
+    SELECT l.*, {weight} AS bytes, sum({weight}) OVER (ORDER BY l.seq) AS reached FROM (
+        SELECT seq, kind, status, progress, detail::text AS detail, at,
+               CASE WHEN kind = 'final' THEN
+                   (SELECT body::text FROM task_bodies b WHERE b.task_id = f.id AND b.kind = 'result') END AS result
+        FROM task_updates WHERE task_id = f.id AND seq > f.cursor ORDER BY seq LIMIT $3
+    ) l
 ) u
-WHERE u.before < $4
+WHERE u.reached - u.bytes < $4
 ORDER BY f.n, u.seq
-"""
+""".format(weight="(octet_length(l.detail) + coalesce(octet_length(l.result), 0))")
 
 GROWN_BYTES = 32 * 1024 * 1024
 """Bytes that one statement reads for all readers together, beyond a first update for each."""
