@@ -9,7 +9,6 @@ tests are skipped with the reason, or fail with `ASYA_TEST_REQUIRE_ALL=1`.
 import os
 import uuid
 from collections.abc import Iterator
-from typing import NoReturn
 
 import hypothesis
 import pytest
@@ -18,16 +17,11 @@ from tests.servers.databases import create_template, execute, with_database
 from tests.servers.postgres import PostgresServer
 from tests.servers.processes import ServerUnavailable
 from tests.servers.rabbitmq import RabbitNode
+from tests.support.missing import missing
 
 # Examples are the same in each run, and none is judged by how long it took on a busy machine.
 hypothesis.settings.register_profile("asya", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("asya")
-
-
-def _missing(reason: ServerUnavailable) -> NoReturn:
-    if os.environ.get("ASYA_TEST_REQUIRE_ALL") == "1":
-        pytest.fail(f"ASYA_TEST_REQUIRE_ALL is set, and {reason}")
-    pytest.skip(str(reason))
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +30,7 @@ def postgres_server() -> Iterator[PostgresServer]:
     try:
         server = PostgresServer(os.environ.get("ASYA_TEST_POSTGRES", "18"))
     except ServerUnavailable as reason:
-        _missing(reason)
+        missing(reason)
     try:
         server.start()
         yield server
@@ -87,7 +81,7 @@ def rabbitmq_node() -> Iterator[RabbitNode]:
     try:
         node = RabbitNode()
     except ServerUnavailable as reason:
-        _missing(reason)
+        missing(reason)
     try:
         node.start()
         yield node

@@ -3,6 +3,8 @@
 
 def serve() -> None:
     """Run the gateway until SIGTERM or SIGINT, then drain. Settings come from ASYA_* variables (docs/settings.md)."""
+    import logging
+
     from asya_cli.environment import read_settings
 
     settings = read_settings()
@@ -15,6 +17,11 @@ def serve() -> None:
     from asya_gateway.telemetry.otel import TracingUnavailable
 
     start_logs(settings)
+    logging.getLogger(__name__).warning(
+        "no credentials are checked: whoever reaches port %d may call every flow and read every task, so keep it "
+        "behind something that checks them",
+        settings.gateway_port,
+    )
     _collect_rarely()
     try:
         uvloop.run(run(settings))

@@ -26,7 +26,7 @@ from asya_gateway.storage.queue_bell import QueueBell
 from asya_gateway.storage.registry_store import PostgresRegistry
 from asya_gateway.storage.store import Keeping, Storage
 from asya_transports.opening import open_transport
-from asya_transports.settings import RabbitSettings
+from asya_transports.settings import CHANNELS, RabbitSettings
 
 
 class Gateway:
@@ -52,6 +52,7 @@ class Gateway:
             limits=_limits(settings),
             keeping=_keeping(settings),
             ended=observer.ended,
+            longest_statement=settings.db_statement_timeout,
         )
         self.flows = FlowRegistry()
         rules = TaskRules(
@@ -77,7 +78,8 @@ class Gateway:
         settings = self.settings
         if settings.transport == "postgres":
             return None
-        rabbit = RabbitSettings(settings.rabbitmq_url, settings.rabbitmq_exchange)
+        channels = min(settings.rabbitmq_pool_size, CHANNELS)
+        rabbit = RabbitSettings(settings.rabbitmq_url, settings.rabbitmq_exchange, channels)
         transport = open_transport(rabbit, settings.namespace)
         spans = self.observing.metrics.spans
         return Dispatcher(PostgresOutbox(self.database), transport, lease=OUTBOX_LEASE, spans=spans)

@@ -66,13 +66,13 @@ class Settings(BaseSettings):
     transport: Literal["postgres", "rabbitmq"] = Field(
         "postgres", description="Queue system that carries envelopes; postgres is the embedded default."
     )
-    rabbitmq_url: str = Field("", description="AMQP URL; required with ASYA_TRANSPORT=rabbitmq.")
+    rabbitmq_url: str = Field(
+        "",
+        description="AMQP URL, `amqps://` for TLS (docs/delivery.md has its parameters); "
+        "required with ASYA_TRANSPORT=rabbitmq.",
+    )
     rabbitmq_exchange: str = Field("asya", description="Durable topic exchange that envelopes are published to.")
     rabbitmq_pool_size: int = Field(20, ge=1, le=200, description="Largest number of channels for publishing.")
-    queue_visibility_timeout: Duration = Field(
-        60.0,
-        description="Lease of a message taken from the postgres transport; renewed while a handler works.",
-    )
 
     mesh_url: str = Field("", description="Base URL where actors reach the mesh routes; stamped into envelopes.")
     public_url: str = Field("", description="Base URL where callers reach the api routes; used in links.")

@@ -8,8 +8,8 @@ from urllib.parse import quote
 MAX_MESSAGE_BYTES = 128 * 1024 * 1024
 """RabbitMQ's own default limit for one message; the other queue systems hold themselves to it too."""
 
-
 CHANNELS = 2
+"""Channels that publishes are spread over at most; more do no better (docs/decisions.md)."""
 
 
 class SettingsError(ValueError):

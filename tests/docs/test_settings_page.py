@@ -77,6 +77,13 @@ def test_the_page_tells_a_settings_default_and_reason(heading: str, variable: st
     assert description == model.model_fields[variable.removeprefix("ASYA_").lower()].description
 
 
+@pytest.mark.parametrize("name", sorted(Settings.model_fields))
+def test_every_setting_of_the_gateway_is_read(name: str) -> None:
+    """One that is read nowhere promises what nothing keeps."""
+    sources = [path for path in (ROOT / "gateway").rglob("*.py") if path.name != "settings.py"]
+    assert any(re.search(rf"\.{name}\b", source.read_text()) for source in sources)
+
+
 def test_the_page_names_every_variable_that_stops_the_start() -> None:
     section = PAGE.split("\n## Authentication\n")[1].split("\n## ")[0]
     assert tuple(re.findall(r"`(ASYA_\w+)`", section)) == UNHONOURED

@@ -4,6 +4,7 @@ It listens to 127.0.0.1 and keeps its data in a folder of its own directly under
 server that root starts runs as another user, who must be able to reach the folder.
 """
 
+import contextlib
 import importlib.util
 import os
 import shutil
@@ -12,6 +13,8 @@ import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+
+import psutil
 
 from tests.servers.processes import (
     ServerFailed,
@@ -114,6 +117,19 @@ class PostgresServer:
             kill_family(family(self._process.pid))
             self._process.wait(10)
             self._process = None
+
+    def freeze(self) -> None:
+        """SIGSTOP to the server and all its backends: connections stand and nothing answers, until `thaw`."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        for process in family(self.pid):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
 
     def restart(self, mode: str = "immediate") -> None:
         """Stop and start again with the same port and data."""

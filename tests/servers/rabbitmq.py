@@ -18,6 +18,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from tests.servers.certificates import Authority, Identity
 from tests.servers.processes import (
     ServerFailed,
     ServerUnavailable,
@@ -43,6 +44,17 @@ raft.wal_max_size_bytes = 67108864
 """
 
 
+TLS = """\
+listeners.ssl.1 = 127.0.0.1:{tls_port}
+ssl_options.cacertfile = {authority}
+ssl_options.certfile = {certificate}
+ssl_options.keyfile = {key}
+ssl_options.verify = verify_peer
+ssl_options.fail_if_no_peer_cert = true
+"""
+"""Clients need a certificate as well, as where brokers are locked up well."""
+
+
 def server_script() -> Path:
     """rabbitmq-server itself, not the distribution's wrapper, which insists on a user of its own."""
     candidates = sorted(Path("/usr/lib/rabbitmq/lib").glob("rabbitmq_server-*/sbin/rabbitmq-server"))
@@ -57,19 +69,30 @@ def server_script() -> Path:
 class RabbitNode:
     """One node with empty folders. Starting twice keeps ports, name and data; `close` removes them."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: tuple[Authority, Identity] | None = None, beside: "RabbitNode | None" = None) -> None:
+        """`tls`: whom to trust, and what to show, at a second port (`tls_port`). `beside`: a running node that this
+        one will `join`."""
         self._script = server_script()
         if shutil.which("epmd") is None:
             raise ServerUnavailable("there is no epmd (Erlang) on this machine")
         self.port, self.management_port = free_port(), free_port()
-        self._epmd_port, self._distribution_port = free_port(), free_port()
+        self._epmd_port: int = free_port() if beside is None else beside._epmd_port
+        self._distribution_port, self._control_port = free_port(), free_port()
         self.folder = Path(tempfile.mkdtemp(prefix="asya-rabbitmq-"))
         self.log = self.folder / "output"
         self._process: subprocess.Popen[bytes] | None = None
         self._epmd: subprocess.Popen[bytes] | None = None
-        (self.folder / "rabbitmq.conf").write_text(
-            CONFIGURATION.format(port=self.port, management_port=self.management_port)
-        )
+        self._beside = beside
+        if beside is not None:
+            shutil.copy(beside.folder / ".erlang.cookie", self.folder)
+        configuration = CONFIGURATION.format(port=self.port, management_port=self.management_port)
+        if tls is not None:
+            self.tls_port = free_port()
+            authority, shown = tls
+            configuration += TLS.format(
+                tls_port=self.tls_port, authority=authority.file, certificate=shown.certificate, key=shown.key
+            )
+        (self.folder / "rabbitmq.conf").write_text(configuration)
         (self.folder / "plugins").write_text("[rabbitmq_management].\n")
 
     @property
@@ -80,6 +103,11 @@ class RabbitNode:
     def vhost_url(self, vhost: str) -> str:
         """The URL of another virtual host of this node."""
         return f"amqp://guest:guest@127.0.0.1:{self.port}/{urllib.parse.quote(vhost, safe='')}"
+
+    @property
+    def name(self) -> str:
+        """Of the node, as others of its cluster call it."""
+        return f"asya-{self.port}@localhost"
 
     @property
     def pid(self) -> int:
@@ -93,12 +121,26 @@ class RabbitNode:
         environment = self._environment()
         with self.log.open("ab") as log:
             options: dict[str, Any] = {"env": environment, "stdout": log, "stderr": log}
-            if self._epmd is None:
+            if self._epmd is None and self._beside is None:
                 # Started here, since the node would leave a daemon behind that nobody ends.
                 epmd = ["epmd", "-port", str(self._epmd_port), "-address", "127.0.0.1"]
                 self._epmd = spawn(epmd, **options)
             self._process = spawn([str(self._script)], **options)
         wait_until(self._ready, timeout, "RabbitMQ was not ready", self.log)
+
+    def join(self) -> None:
+        """Become a member of the cluster of the node that this one was made beside."""
+        assert self._beside is not None
+        for words in (["stop_app"], ["join_cluster", self._beside.name], ["start_app"]):
+            self._control(*words)
+
+    def _control(self, *words: str) -> None:
+        program = self._script.with_name("rabbitmqctl")
+        done = subprocess.run(
+            [str(program), "-n", self.name, *words], env=self._environment(), capture_output=True, check=False
+        )
+        if done.returncode:
+            raise ServerFailed(f"rabbitmqctl {' '.join(words)}: {(done.stdout + done.stderr).decode()[-2000:]}")
 
     def stop(self, timeout: float = 30.0) -> None:
         """An orderly stop: connections are closed, queues are written."""
@@ -170,8 +212,10 @@ class RabbitNode:
             "RUNNING_UNDER_SYSTEMD": "true",  # the script becomes the Erlang machine: one pid to signal
             "ERL_EPMD_PORT": str(self._epmd_port),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
-            "RABBITMQ_NODENAME": f"asya-{self.port}@localhost",
+            "RABBITMQ_NODENAME": self.name,
             "RABBITMQ_DIST_PORT": str(self._distribution_port),
+            "RABBITMQ_CTL_DIST_PORT_MIN": str(self._control_port),
+            "RABBITMQ_CTL_DIST_PORT_MAX": str(self._control_port),
             "RABBITMQ_CONFIG_FILE": str(self.folder / "rabbitmq.conf"),
             "RABBITMQ_CONF_ENV_FILE": str(self.folder / "none.conf"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "plugins"),

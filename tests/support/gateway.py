@@ -150,7 +150,8 @@ async def start_gateway(database_url: str, **changes: Any) -> AsyncGenerator[Gat
     settings = make_settings(database_url=database_url, **changes)
     running = make_storage(database_url, patience=1.0)
     storage = running.storage
-    tasks = Tasks(storage.tasks, storage.feed, storage.fly, TaskRules(mesh_url="http://mesh.example"), compile_schema)
+    rules = TaskRules(mesh_url="http://mesh.example", default_timeout=settings.default_timeout)
+    tasks = Tasks(storage.tasks, storage.feed, storage.fly, rules, compile_schema)
     app = build_app(settings, tasks, make_flows())
     async with serving(app, running) as gateway:
         yield gateway

@@ -103,13 +103,14 @@ def failed(task_id: str, message: str = "it broke", **changes: Any) -> FinalRepo
     return FinalReport(**(values | changes))
 
 
-def make_storage(url: str, running: Running | None = None, *, patience: float = 5.0, **limits: Any) -> Running:
+def make_storage(url: str, *, patience: float = 5.0, statement_timeout: float = 20.0, **limits: Any) -> Running:
     found: list[OutboxEntry] = []
-    database = Database(url, min_size=1, max_size=8, statement_timeout=20)
+    database = Database(url, min_size=1, max_size=8, statement_timeout=statement_timeout)
     storage = Storage(
         database,
         into_outbox(found.extend),
         limits=Limits(patience=patience, **limits),
         keeping=Keeping(tasks=90 * 86400, updates=30 * 86400),
+        longest_statement=statement_timeout,
     )
     return Running(storage, found)

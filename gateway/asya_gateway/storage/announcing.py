@@ -13,12 +13,13 @@ WITH parent AS MATERIALIZED (
     FROM tasks WHERE id = $2 FOR SHARE
 ), created AS (
     INSERT INTO tasks (id, parent_id, context_id, owner, flow, surface, status, route, hop, ends_itself,
-                       deadline_at, message, created_at, updated_at, finished_at)
+                       deadline_at, message, created_at, updated_at, finished_at, ended_as)
     SELECT $1, $2, context_id, owner, flow, surface,
            CASE WHEN status {ENDED} THEN 'canceled' ELSE 'pending' END, $3::json, $4, $5,
            coalesce(deadline_at, clock_timestamp() + remaining),
            CASE WHEN status {ENDED} THEN 'Announced after its parent had ended' END,
-           clock_timestamp(), clock_timestamp(), CASE WHEN status {ENDED} THEN clock_timestamp() END
+           clock_timestamp(), clock_timestamp(), CASE WHEN status {ENDED} THEN clock_timestamp() END,
+           CASE WHEN status {ENDED} THEN 'canceled' END
     FROM parent
     ON CONFLICT (id) DO NOTHING
     RETURNING id, status, message, created_at

@@ -18,7 +18,9 @@ CHANNEL = "asya_updates"
 POLL_EVERY = 1.0
 """Seconds between two polls for what the bell did not announce."""
 UPDATES_KEPT = 1_000
-"""Updates that wait for a slow reader; while so many wait no more are read for it: the log keeps them."""
+UPDATES_KEPT_BYTES = 4 * 1024 * 1024
+"""Updates that wait for a slow reader; while so many or such large ones wait no more are read for it: the log keeps
+them. What is read at last may go beyond it by one page (reading.PAGE, PAGE_BYTES)."""
 FLY_KEPT = 1_000
 FLY_KEPT_BYTES = 4 * 1024 * 1024
 """Live events that wait for a slow reader; the oldest are dropped beyond either, since nothing keeps them."""
@@ -34,6 +36,7 @@ class Follower:
         self._feed = feed
         self._items: deque[TaskUpdate | FlyEvent] = deque()
         self._updates_waiting = 0
+        self._updates_bytes = 0
         self._fly_waiting = 0
         self._fly_bytes = 0
         self._arrived = asyncio.Event()
@@ -41,21 +44,26 @@ class Follower:
     @property
     def hungry(self) -> bool:
         """Whether updates shall be read for this follower now."""
-        return self.cursor is not None and self._updates_waiting < UPDATES_KEPT
+        return self.cursor is not None and not self._full
+
+    @property
+    def _full(self) -> bool:
+        return self._updates_waiting >= UPDATES_KEPT or self._updates_bytes >= UPDATES_KEPT_BYTES
 
     def start(self, cursor: int) -> None:
         """From now on deliver updates beyond this seq."""
         self.cursor = cursor
         self._feed.look_at([self.task_id])
 
-    def take_updates(self, updates: Sequence[TaskUpdate]) -> None:
-        """Queue what the reader found, without what this follower has."""
+    def take_updates(self, updates: Sequence[tuple[TaskUpdate, int]]) -> None:
+        """Queue what the reader found, each with its weight in bytes, without what this follower has."""
         assert self.cursor is not None
-        for update in updates:
+        for update, size in updates:
             if update.seq == self.cursor + 1:
                 self.cursor = update.seq
                 self._items.append(update)
                 self._updates_waiting += 1
+                self._updates_bytes += size
         self._arrived.set()
 
     def take_fly(self, event: FlyEvent) -> None:
@@ -77,7 +85,7 @@ class Follower:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._arrived.wait()
-        was_full = self._updates_waiting >= UPDATES_KEPT
+        was_full = self._full
         items = self._drain()
         if was_full:
             self._feed.look_at([self.task_id])
@@ -92,7 +100,7 @@ class Follower:
     def _drain(self) -> list[TaskUpdate | FlyEvent]:
         items = list(self._items)
         self._items.clear()
-        self._updates_waiting = self._fly_waiting = self._fly_bytes = 0
+        self._updates_waiting = self._updates_bytes = self._fly_waiting = self._fly_bytes = 0
         self._arrived.clear()
         return items
 
@@ -206,10 +214,10 @@ class LogFeed:
         if not hungry:
             return
         cursors = [(task_id, min(follower.cursor or 0 for follower in group)) for task_id, group in hungry.items()]
-        for (task_id, cursor), updates in zip(cursors, await grown(self._database, cursors), strict=True):
-            if not updates:
+        for (task_id, _), page in zip(cursors, await grown(self._database, cursors), strict=True):
+            if not page.updates:
                 continue
             for follower in hungry[task_id]:
-                follower.take_updates(updates)
-            if len(updates) >= 200 and updates[-1].seq > cursor:
+                follower.take_updates(page.updates)
+            if page.more:
                 self.look_at([task_id])

@@ -43,7 +43,7 @@ WITH incoming AS (
     SELECT * FROM ending UNION ALL SELECT * FROM children
 ), applied AS (
     UPDATE tasks t SET
-        status = e.status, message = e.message, actor = coalesce(e.actor, t.actor),
+        status = e.status, ended_as = e.status, message = e.message, actor = coalesce(e.actor, t.actor),
         progress = CASE WHEN e.status = 'succeeded' THEN 100 ELSE t.progress END,
         last_seq = t.last_seq + 1, remaining = NULL, pause_id = NULL,
         updated_at = clock_timestamp(), finished_at = clock_timestamp()
@@ -122,5 +122,10 @@ def _detail(report: FinalReport) -> dict[str, Any]:
 
 
 def final_size(report: FinalReport) -> int:
-    """Bytes that a final report weighs in its batch."""
-    return 1024 + len(report.result or "") + len(report.message)
+    """Bytes that a final report weighs in its batch. An error is written twice: by itself, and in the log."""
+    weight = 1024 + len(report.result or "") + len(report.message)
+    if report.error is not None:
+        weight += 2 * len(jsontext.dumps(report.error.as_dict()))
+    if report.metadata is not None:
+        weight += len(jsontext.dumps(report.metadata))
+    return weight

@@ -13,7 +13,7 @@ from asya_gateway.domain.errors import Overloaded, Unavailable
 from asya_gateway.domain.task import FlyEvent
 from asya_gateway.storage.bell import LONGEST_PAYLOAD, Bell
 from asya_gateway.storage.database import UNHURRIED, Database
-from asya_gateway.storage.retrying import written_singly
+from asya_gateway.storage.retrying import within, written_singly
 
 log = logging.getLogger(__name__)
 
@@ -27,10 +27,12 @@ SENDERS_KEPT = 256
 
 
 class FlySender:
-    """Collects events of a few milliseconds and sends them in one transaction, in order."""
+    """Collects events of a few milliseconds and sends them in one transaction, in order; a try takes at most
+    `longest` seconds."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, longest: float) -> None:
         self._database = database
+        self._longest = longest
         self._sender = os.urandom(6).hex()
         self._number = 0
         self._waiting: list[tuple[str, asyncio.Future[None]]] = []
@@ -65,18 +67,24 @@ class FlySender:
             await self._wake.wait()
             await asyncio.sleep(BUNDLE_FOR)
             lines, futures = self._take()
-            parts = self._parts(lines)
             try:
-                await written_singly(partial(self._notify, parts), 3.0, "fly")
+                await written_singly(partial(self._try, self._parts(lines)), 3.0, "fly")
                 outcome: Exception | None = None
             except Unavailable as error:
                 outcome = error
+                # The database was away for the whole patience of a bundle: so it is for what waits behind it.
+                futures += self._give_up_waiting()
             except Exception as error:  # noqa: BLE001 # e.g. a full notification queue: the sender may try again
                 log.warning("fly: cannot send: %s", error)
                 outcome = Unavailable("live events cannot be sent now")
             self.sent += len(lines) if outcome is None else 0
             for future in futures:
                 _settle(future, outcome)
+
+    def _give_up_waiting(self) -> list[asyncio.Future[None]]:
+        waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
+        self._wake.clear()
+        return [future for _, future in waiting]
 
     def _take(self) -> tuple[list[str], list[asyncio.Future[None]]]:
         size = count = 0
@@ -101,13 +109,12 @@ class FlySender:
                 parts.append(f"{self._sender} {self._number} {int(index < len(pieces) - 1)} {piece}")
         return parts
 
+    async def _try(self, parts: Sequence[str]) -> None:
+        await within(self._longest, self._notify(parts))
+
     async def _notify(self, parts: Sequence[str]) -> None:
         async with self._database.pool.acquire(timeout=5) as connection:
-            await connection.execute(
-                _NOTIFY,
-                CHANNEL,
-                parts,
-            )
+            await connection.execute(_NOTIFY, CHANNEL, parts)
 
 
 _ROOM = LONGEST_PAYLOAD - 40

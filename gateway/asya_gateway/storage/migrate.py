@@ -1,5 +1,6 @@
 """Brings the schema up to date: numbered SQL files, each applied once, under one advisory lock."""
 
+import asyncio
 import logging
 import re
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ log = logging.getLogger(__name__)
 _LOCK = 0x61737961
 """Key of the advisory lock ("asya" in ASCII): concurrent migrations of one database wait for one another."""
 _NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
+_CONCURRENTLY = "-- concurrently\n"
+"""How a file begins that runs outside a transaction, its statements parted by empty lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,17 @@ class Migration:
     number: int
     name: str
     sql: str
+
+    @property
+    def concurrent(self) -> bool:
+        """Whether its statements must stand outside a transaction."""
+        return self.sql.startswith(_CONCURRENTLY)
+
+    @property
+    def statements(self) -> list[str]:
+        """The statements of a concurrent one, without what is comment alone."""
+        parts = (part.strip() for part in self.sql.split("\n\n"))
+        return [part for part in parts if not all(line.startswith("--") for line in part.splitlines())]
 
 
 def migrations() -> list[Migration]:
@@ -44,9 +58,10 @@ async def migrate(connection: asyncpg.Connection) -> list[str]:
     """Apply what is missing; returns the names of what was applied.
 
     Each file runs in a transaction of its own with a short lock_timeout, so that a migration waits for busy
-    tables rather than making everybody wait behind it.
+    tables rather than making everybody wait behind it. Indexes of large tables are built outside a transaction,
+    beside those who write.
     """
-    await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+    await _lock(connection)
     try:
         await connection.execute(
             "CREATE TABLE IF NOT EXISTS schema_migrations ("
@@ -59,18 +74,43 @@ async def migrate(connection: asyncpg.Connection) -> list[str]:
     return [f"{migration.number:04d}_{migration.name}" for migration in applied]
 
 
+async def _lock(connection: asyncpg.Connection) -> None:
+    """By asking again and again: a session that waits for the lock has a snapshot, which an index that is built
+    concurrently waits for, so each would wait for the other."""
+    while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):  # noqa: ASYNC110 # nobody tells us
+        await asyncio.sleep(0.1)
+
+
 async def _apply(connection: asyncpg.Connection, migration: Migration) -> bool:
     known = await connection.fetchval("SELECT true FROM schema_migrations WHERE number = $1", migration.number)
     if known:
         return False
-    async with connection.transaction():
-        await connection.execute("SET LOCAL lock_timeout = '5s'")
-        await connection.execute(migration.sql)
-        await connection.execute(
-            "INSERT INTO schema_migrations (number, name) VALUES ($1, $2)", migration.number, migration.name
-        )
+    if migration.concurrent:
+        await _concurrently(connection, migration)
+    else:
+        async with connection.transaction():
+            await connection.execute("SET LOCAL lock_timeout = '5s'")
+            await connection.execute(migration.sql)
+            await _note(connection, migration)
     log.info("applied migration %04d_%s", migration.number, migration.name)
     return True
+
+
+async def _concurrently(connection: asyncpg.Connection, migration: Migration) -> None:
+    """Nobody waits behind these statements, so they may take, and wait, as long as they must."""
+    await connection.execute("SET lock_timeout = 0; SET statement_timeout = 0")
+    try:
+        for statement in migration.statements:
+            await connection.execute(statement)
+        await _note(connection, migration)
+    finally:
+        await connection.execute("RESET lock_timeout; RESET statement_timeout")
+
+
+async def _note(connection: asyncpg.Connection, migration: Migration) -> None:
+    await connection.execute(
+        "INSERT INTO schema_migrations (number, name) VALUES ($1, $2)", migration.number, migration.name
+    )
 
 
 async def schema_version(connection: asyncpg.Connection) -> int:

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from asya_crds.envelope import Route
 from asya_gateway.domain.ports import PausePoint, TaskFilter
-from asya_gateway.domain.status import TaskError, TaskStatus
+from asya_gateway.domain.status import TERMINAL, TaskError, TaskStatus
 from asya_gateway.domain.task import Pause, Snapshot, Task, TaskUpdate, UpdateKind
 from asya_gateway.storage.database import Database
 
@@ -78,10 +79,32 @@ WHERE ($1::text IS NULL OR t.owner = $1)
   AND ($3::text IS NULL OR t.flow = $3)
   AND ($4::text IS NULL OR t.context_id = $4)
   AND ($5::text IS NULL OR t.parent_id = $5)
-  AND ($6::timestamptz IS NULL OR (t.created_at, t.id) < ($6, $7)) {{open}}
+  AND ($6::timestamptz IS NULL OR (t.created_at, t.id) < ($6, $7)) AND {{state}}
 ORDER BY t.created_at DESC, t.id DESC
 LIMIT $8
 """
+
+_OPEN = "t.finished_at IS NULL"
+_ENDED_AS = {status: f"t.ended_as = '{status.value}'" for status in TERMINAL}
+_ENDED_UNMARKED = "t.finished_at IS NOT NULL AND t.ended_as IS NULL"
+"""What a process of an older version has ended; the status says as what."""
+
+
+def _states(query: TaskFilter) -> Sequence[str]:
+    """The kinds of tasks that a list is made of, each in the words of the index that holds it in the list's order:
+    what is rare is found among millions without looking at them."""
+    if query.status is not None:
+        return (_ENDED_AS[query.status], _ENDED_UNMARKED) if query.status.terminal else (_OPEN,)
+    if query.context_id is not None or query.parent_id is not None:
+        # A conversation's tasks, or a fan-out's, are few, and have an index that asks for no state.
+        return ("true",)
+    return (_OPEN, *_ENDED_AS.values(), _ENDED_UNMARKED)
+
+
+def _listing(query: TaskFilter) -> str:
+    """One statement; each part of it stops at the page's end."""
+    parts = " UNION ALL ".join(f"({_LIST.format(state=state)})" for state in _states(query))
+    return f"SELECT * FROM ({parts}) found ORDER BY created_at DESC, id DESC LIMIT $8"
 
 
 class TaskReader:
@@ -111,10 +134,8 @@ class TaskReader:
     async def list(self, query: TaskFilter) -> list[Task]:
         """Tasks without bodies, newest first."""
         created_at, last_id = query.after or (None, None)
-        # Said once more in the index's words: what is under way is found among millions that have ended.
-        still_open = query.status is not None and not query.status.terminal
         rows = await self._database.fetch(
-            _LIST.format(open="AND t.finished_at IS NULL" if still_open else ""),
+            _listing(query),
             query.owner,
             query.status,
             query.flow,
@@ -184,22 +205,39 @@ def update_of(task_id: str, row: Any, result: str | None) -> TaskUpdate:
 
 
 _GROWN = """
-SELECT f.n, u.seq, u.kind, u.status, u.progress, u.detail::text AS detail, u.at,
-       CASE WHEN u.kind = 'final' THEN
-           (SELECT body::text FROM task_bodies b WHERE b.task_id = f.id AND b.kind = 'result') END AS result
+SELECT f.n, u.seq, u.kind, u.status, u.progress, u.detail, u.at, u.result, u.bytes
 FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS f(id, cursor, n)
 CROSS JOIN LATERAL (
-    SELECT * FROM task_updates WHERE task_id = f.id AND seq > f.cursor ORDER BY seq LIMIT 200
+    SELECT l.*, {weight} AS bytes, sum({weight}) OVER (ORDER BY l.seq) AS reached FROM (
+        SELECT seq, kind, status, progress, detail::text AS detail, at,
+               CASE WHEN kind = 'final' THEN
+                   (SELECT body::text FROM task_bodies b WHERE b.task_id = f.id AND b.kind = 'result') END AS result
+        FROM task_updates WHERE task_id = f.id AND seq > f.cursor ORDER BY seq LIMIT $3
+    ) l
 ) u
+WHERE u.reached - u.bytes < $4
 ORDER BY f.n, u.seq
-"""
+""".format(weight="(octet_length(l.detail) + coalesce(octet_length(l.result), 0))")
+
+GROWN_BYTES = 32 * 1024 * 1024
+"""Bytes that one statement reads for all readers together, beyond a first update for each."""
 
 
-async def grown(database: Database, cursors: Sequence[tuple[str, int]]) -> list[list[TaskUpdate]]:
-    """For each (task id, cursor) the updates beyond it, in order, at most 200; one statement for all."""
-    rows = await database.fetch(_GROWN, [task for task, _ in cursors], [cursor for _, cursor in cursors])
-    found: list[list[TaskUpdate]] = [[] for _ in cursors]
+@dataclass(frozen=True, slots=True)
+class Grown:
+    """A page of what a log grew by: updates with the bytes that each weighs, and whether the log may hold more."""
+
+    updates: Sequence[tuple[TaskUpdate, int]]
+    more: bool
+
+
+async def grown(database: Database, cursors: Sequence[tuple[str, int]]) -> list[Grown]:
+    """For each (task id, cursor) the updates beyond it, in order; one statement for all. A page has at most PAGE
+    updates and ends with the one that makes it PAGE_BYTES, or less where many readers share GROWN_BYTES."""
+    share = min(PAGE_BYTES, GROWN_BYTES // max(1, len(cursors)))
+    rows = await database.fetch(_GROWN, [task for task, _ in cursors], [cursor for _, cursor in cursors], PAGE, share)
+    found: list[list[tuple[TaskUpdate, int]]] = [[] for _ in cursors]
     for row in rows:
         index = row["n"] - 1
-        found[index].append(update_of(cursors[index][0], row, row["result"]))
-    return found
+        found[index].append((update_of(cursors[index][0], row, row["result"]), row["bytes"]))
+    return [Grown(page, len(page) >= PAGE or sum(size for _, size in page) >= share) for page in found]

@@ -174,4 +174,5 @@ def detail_of(report: ProgressReport) -> dict[str, Any]:
 
 def report_size(report: ProgressReport) -> int:
     """Bytes that a report weighs in its batch."""
-    return 512 + len(report.frames or "") + len(report.message or "")
+    route = sum(map(len, report.route.prev)) + sum(map(len, report.route.next))
+    return 512 + len(report.frames or "") + len(report.message or "") + 2 * route

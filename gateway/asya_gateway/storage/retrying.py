@@ -1,9 +1,9 @@
-"""Writes that are tried again while nobody knows whether they were committed."""
+"""How long a caller waits for the database, and writes that are tried again while nobody knows what became of them."""
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.storage.database import SERVER_BUSY, connection_lost
@@ -11,6 +11,34 @@ from asya_gateway.storage.database import SERVER_BUSY, connection_lost
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
+
+_left: set[asyncio.Future[Any]] = set()
+"""What nobody waits for any more and has not ended yet; the event loop itself keeps no task alive."""
+
+
+async def within(seconds: float, work: Awaitable[Result]) -> Result:
+    """What a read or a write returns. Raises Unavailable after so many seconds.
+
+    The work is ended and not waited for: to a connection of a frozen server the driver first says goodbye, for
+    seconds, which no caller needs to hear.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+        if not task.done():
+            raise Unavailable("the database does not answer")
+        return task.result()
+    finally:
+        if not task.done():
+            _left.add(task)
+            task.add_done_callback(_forget)
+            task.cancel()
+
+
+def _forget(task: asyncio.Future[Any]) -> None:
+    _left.discard(task)
+    if not task.cancelled():
+        task.exception()
 
 
 async def until_answered(write: Callable[[], Awaitable[Result]], patience: float, what: str) -> Result:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 
@@ -22,7 +22,7 @@ from asya_gateway.domain.task import Snapshot, Task, TaskUpdate
 from asya_gateway.storage.announcing import Announcing
 from asya_gateway.storage.asking import Asking
 from asya_gateway.storage.bell import Bell
-from asya_gateway.storage.coalescer import Coalescer, Limits
+from asya_gateway.storage.coalescer import Coalescer, Flush, Limits
 from asya_gateway.storage.creating import Enqueue, TaskCreator, create_size
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.feed import CHANNEL, LogFeed
@@ -32,13 +32,17 @@ from asya_gateway.storage.keeping import ORPHANS_EVERY, RETIRE_EVERY, SWEEP_EVER
 from asya_gateway.storage.migrate import LATEST, schema_version
 from asya_gateway.storage.reading import TaskReader
 from asya_gateway.storage.reporting import ProgressReporter, report_size
-from asya_gateway.storage.retrying import Result, written_singly
+from asya_gateway.storage.retrying import Result, within, written_singly
 from asya_gateway.telemetry.observer import SILENT
 
 log = logging.getLogger(__name__)
 
 CREATING_AT_ONCE = 2
 """Batches of creates that are written at the same time, each on a connection of its own."""
+GRACE = 1.0
+"""Seconds beyond the longest statement: a server that lives has ended it by then, and said so."""
+Item = TypeVar("Item")
+Reply = TypeVar("Reply")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,10 @@ class Keeping:
 
 
 class PostgresTasks:
-    """Keeps the TaskStore promise: writes go through coalescers or run singly, reads go straight to the pool."""
+    """Keeps the TaskStore promise: writes go through coalescers or run singly, reads go straight to the pool.
+
+    Each try of a write, and each read, is given up after `longest` seconds.
+    """
 
     def __init__(
         self,
@@ -60,17 +67,22 @@ class PostgresTasks:
         limits: Limits,
         written: Callable[[Sequence[str]], None],
         ended: Ended,
+        longest: float,
     ) -> None:
         def pool() -> asyncpg.Pool:
             return database.pool
 
+        def bounded(flush: Flush[Item, Reply]) -> Flush[Item, Reply]:
+            return lambda batch: within(longest, flush(batch))
+
+        self._longest = longest
         self._patience = limits.patience
         self._reader = TaskReader(database)
         self._asking = Asking(pool, written, enqueue)
         self._announcing = Announcing(pool, written)
         self.creates = Coalescer[NewTask, None](
             "creates",
-            TaskCreator(lambda: creating.pool, enqueue).flush,
+            bounded(TaskCreator(lambda: creating.pool, enqueue).flush),
             key=lambda new: new.id,
             size=create_size,
             limits=limits,
@@ -78,14 +90,14 @@ class PostgresTasks:
         )
         self.reports = Coalescer[ProgressReport, ProgressAnswer](
             "reports",
-            ProgressReporter(pool, written).flush,
+            bounded(ProgressReporter(pool, written).flush),
             key=lambda report: report.task_id,
             size=report_size,
             limits=limits,
         )
         self.finals = Coalescer[FinalReport, FinalOutcome](
             "finals",
-            TaskFinisher(pool, written, ended).flush,
+            bounded(TaskFinisher(pool, written, ended).flush),
             key=lambda report: report.task_id,
             size=final_size,
             limits=limits,
@@ -117,27 +129,28 @@ class PostgresTasks:
 
     async def _singly(self, write: Callable[[], Coroutine[Any, Any, Result]], what: str) -> Result:
         """In a task of its own, so that a caller who goes away cannot tear the write."""
-        return await asyncio.shield(asyncio.ensure_future(written_singly(write, self._patience, what)))
+        work = written_singly(lambda: within(self._longest, write()), self._patience, what)
+        return await asyncio.shield(asyncio.ensure_future(work))
 
     async def get(self, task_id: str, *, owner: str | None) -> Task | None:
         """See TaskStore."""
-        return await self._reader.get(task_id, owner=owner)
+        return await within(self._longest, self._reader.get(task_id, owner=owner))
 
     async def snapshot(self, task_id: str, after: int, *, owner: str | None) -> Snapshot | None:
         """See TaskStore."""
-        return await self._reader.snapshot(task_id, after, owner=owner)
+        return await within(self._longest, self._reader.snapshot(task_id, after, owner=owner))
 
     async def updates(self, task_id: str, after: int) -> Sequence[TaskUpdate]:
         """See TaskStore."""
-        return await self._reader.updates(task_id, after)
+        return await within(self._longest, self._reader.updates(task_id, after))
 
     async def list(self, query: TaskFilter) -> list[Task]:
         """See TaskStore."""
-        return await self._reader.list(query)
+        return await within(self._longest, self._reader.list(query))
 
     async def pause_point(self, task_id: str, *, owner: str | None) -> PausePoint | None:
         """See TaskStore."""
-        return await self._reader.pause_point(task_id, owner=owner)
+        return await within(self._longest, self._reader.pause_point(task_id, owner=owner))
 
     async def close(self) -> None:
         """Write what was taken."""
@@ -155,13 +168,15 @@ class Storage:
         limits: Limits,
         keeping: Keeping,
         ended: Ended = SILENT.ended,
+        longest_statement: float = 10.0,
     ) -> None:
+        longest = longest_statement + GRACE
         self.database = database
         self.bell = Bell(database)
-        self.fly = FlySender(database)
+        self.fly = FlySender(database, longest)
         self.feed = LogFeed(database, self.bell, FlyReceiver(self.bell))
         creating = database.with_fixed_plans(CREATING_AT_ONCE)
-        self.tasks = PostgresTasks(database, creating, enqueue, limits, self._written, ended)
+        self.tasks = PostgresTasks(database, creating, enqueue, limits, self._written, ended, longest)
         self.sweeper = Sweeper(database, self.tasks.finish)
         self.retention = Retention(database, tasks=keeping.tasks, updates=keeping.updates)
         self._loops: list[asyncio.Task[None]] = []

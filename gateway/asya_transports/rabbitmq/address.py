@@ -1,4 +1,4 @@
-"""What an AMQP URL says, for the connection that is made without aiormq (which reads the same URL)."""
+"""What an AMQP URL says, for the connection that is made without aiormq, and about TLS for both."""
 
 import ssl
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ class Address:
 
     @classmethod
     def parse(cls, url: str) -> "Address":
-        """Read `amqp[s]://user:password@host:port/vhost?cafile=&certfile=&keyfile=&no_verify_ssl=&auth=`.
+        """Read `amqp[s]://user:password@host:port/vhost?cafile=&capath=&certfile=&keyfile=&no_verify_ssl=&auth=`.
 
-        Raises OSError for certificates that cannot be read.
+        Raises OSError, naming the files, where certificates cannot be read.
         """
         parts = urlsplit(url)
         query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
@@ -42,9 +42,15 @@ class Address:
 
 
 def _context(query: dict[str, str]) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=query.get("cafile"), capath=query.get("capath"))
-    if "certfile" in query:
-        context.load_cert_chain(query["certfile"], query.get("keyfile"))
+    named = {name: query[name] for name in ("cafile", "capath", "certfile", "keyfile") if name in query}
+    try:
+        context = ssl.create_default_context(cafile=named.get("cafile"), capath=named.get("capath"))
+        if "certfile" in named:
+            context.load_cert_chain(named["certfile"], named.get("keyfile"))
+    except OSError as error:
+        # The library names no file, neither a missing one nor one that holds something else.
+        files = ", ".join(f"{name}={path}" for name, path in named.items())
+        raise OSError(f"cannot read the certificates of the broker's URL ({files}): {error}") from error
     if query.get("no_verify_ssl", "0") != "0":
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

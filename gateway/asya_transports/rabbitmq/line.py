@@ -9,6 +9,7 @@ from aiormq.abc import AbstractChannel, AbstractConnection
 from aiormq.exceptions import AMQPChannelError, AMQPError
 
 from asya_transports.port import TransportError, Unavailable
+from asya_transports.rabbitmq.address import Address
 from asya_transports.settings import RabbitSettings
 
 
@@ -26,7 +27,8 @@ class Line:
             if self._connection is None or self._connection.is_closed:
                 with port_errors():
                     async with asyncio.timeout(self._settings.connect_timeout):
-                        self._connection = await aiormq.connect(self._settings.url)
+                        tls = Address.parse(self._settings.url).tls
+                        self._connection = await aiormq.connect(self._settings.url, context=tls)
             return self._connection
 
     async def channel(self) -> AbstractChannel:

@@ -1,6 +1,7 @@
 """The dispatcher between a real Postgres and a real RabbitMQ: committed means it will be delivered."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from asya_gateway.storage.store import Keeping, Storage
 from asya_transports.opening import open_transport
 from asya_transports.port import Queue, Transport
 from asya_transports.settings import RabbitSettings
+from tests.servers.proxy import TcpProxy
 from tests.servers.rabbitmq import RabbitNode
 from tests.support.storage import new_task
 from tests.support.waiting import until
@@ -128,6 +130,26 @@ async def test_one_actor_without_a_queue_starves_nobody_and_its_rows_keep_the_re
         assert await until(lambda: depth_is(broker, "nowhere", 300), 40)
 
 
+async def test_an_envelope_that_is_refused_again_and_again_waits_longer_each_time(
+    database_url: str, rabbitmq_vhost_url: str
+) -> None:
+    async with accepting(database_url, rabbitmq_vhost_url, dispatching=False) as process:
+        await process.accept()
+        database = process.storage.database
+        row = await database.fetchval("SELECT id FROM outbox")
+        waits = []
+        for attempt in range(1, 11):
+            await process.outbox.failed([(row, f"no {attempt}")])
+            found = await database.fetchrow(
+                "SELECT attempts, last_error, extract(epoch FROM not_before - now())::float8 AS wait FROM outbox"
+            )
+            assert (found["attempts"], found["last_error"]) == (attempt, f"no {attempt}")
+            waits.append(found["wait"])
+        assert all(later > earlier * 1.5 for earlier, later in itertools.pairwise(waits[:7]))
+        assert max(waits) <= 60
+        assert await process.outbox.take(100, 100) == []
+
+
 async def test_an_outbox_of_two_actors_is_taken_in_fair_shares(database_url: str, rabbitmq_vhost_url: str) -> None:
     async with accepting(database_url, rabbitmq_vhost_url, dispatching=False) as process:
         await asyncio.gather(*(process.accept("busy") for _ in range(200)))
@@ -159,3 +181,30 @@ async def test_with_the_broker_down_calls_are_accepted_and_delivered_when_it_is_
             return await broker.depth("first") >= 51
 
         assert await until(all_there, 30)
+
+
+async def test_no_transaction_is_open_while_a_broker_that_does_not_answer_is_waited_for(
+    database_url: str, rabbitmq_vhost_url: str, broker: Transport
+) -> None:
+    """semantics.md: 'it would pin vacuum for the whole database (ran)'."""
+    proxy, url = await TcpProxy.before(rabbitmq_vhost_url)
+    try:
+        async with accepting(database_url, url) as process:
+            await process.accept()
+            assert await until(process_has_no_rows(process))
+            proxy.stall()
+            waiting = [asyncio.create_task(process.accept()) for _ in range(20)]
+            await asyncio.gather(*waiting)
+            # Each publish waits a second for its confirmation.
+            await until(lambda: process.dispatcher.refused > 0, 20)
+            for _ in range(20):
+                pinned = await process.storage.database.fetchval(
+                    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                    " AND pid <> pg_backend_pid() AND now() - xact_start > interval '500 milliseconds'"
+                )
+                assert pinned == 0
+                await asyncio.sleep(0.05)
+            proxy.flow()
+            assert await until(process_has_no_rows(process), 40)
+    finally:
+        await proxy.close()

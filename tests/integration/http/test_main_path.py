@@ -3,7 +3,7 @@
 from typing import Any
 
 from asya_crds import jsontext
-from tests.support.gateway import Gateway
+from tests.support.gateway import Gateway, start_gateway
 
 
 def _handle(answer: Any) -> Any:
@@ -214,6 +214,29 @@ async def test_work_is_active_until_it_waits_or_ends(gateway: Gateway) -> None:
     assert await gateway.get("/mesh/nobody/active") == (200, {"active": True})
     await gateway.finish(task_id)
     assert await gateway.get(f"/mesh/{task_id}/active") == (410, {"active": False})
+    paused, overdue = await gateway.submit(), await gateway.submit()
+    await gateway.post(f"/mesh/{paused}/progress", {"status": "paused", "curr": "x-pause"})
+    assert await gateway.get(f"/mesh/{paused}/active") == (410, {"active": False})
+    # As long as no sweeper has come by.
+    await gateway.running.storage.database.execute(
+        "UPDATE tasks SET deadline_at = now() - interval '1 second' WHERE id = $1", overdue
+    )
+    assert await gateway.get(f"/mesh/{overdue}/active") == (410, {"active": False})
+
+
+async def test_a_flow_without_a_timeout_gets_the_default_deadline_and_keeps_it_to_itself(database_url: str) -> None:
+    """semantics.md: 'A flow without `timeout` gets the setting's default deadline'; wire.md: 'deadline_at only where
+    the flow has a timeout'."""
+    async with start_gateway(database_url, default_timeout=3600.0) as gateway:
+        task_id = await gateway.submit()
+        row = await gateway.running.storage.database.fetchrow(
+            "SELECT extract(epoch FROM t.deadline_at - t.created_at)::integer AS seconds,"
+            " o.body::json->'status' AS status FROM tasks t JOIN outbox o ON o.task_id = t.id WHERE t.id = $1",
+            task_id,
+        )
+    assert row is not None
+    assert row["seconds"] == 3600
+    assert "deadline_at" not in row["status"]
 
 
 async def test_a_child_is_stored_in_both_dialects(gateway: Gateway) -> None:

@@ -161,6 +161,16 @@ class TestClaims:
         await running.storage.database.execute("UPDATE task_hops SET lease_until = now() - interval '1 second'")
         assert (await running.tasks.report(progress(task_id, claim=Claim("0", 1, "two")))).action is ClaimAction.GO
 
+    async def test_a_sign_of_life_renews_the_lease_of_its_claimant_alone(self, running: Running) -> None:
+        task_id = await running.create()
+        await running.tasks.report(progress(task_id, claim=Claim("0", 1, "one")))
+        database = running.storage.database
+        for claimant, renewed in (("two", False), ("one", True)):
+            await database.execute("UPDATE task_hops SET lease_until = now() + interval '1 second'")
+            await running.tasks.report(progress(task_id, ActorState.PROCESSING, claim=Claim("0", 1, claimant)))
+            left = await database.fetchval("SELECT extract(epoch FROM lease_until - now())::integer FROM task_hops")
+            assert (left > 30) is renewed
+
     async def test_of_many_deliveries_at_once_exactly_one_goes(self, running: Running) -> None:
         task_id = await running.create()
         answers = await asyncio.gather(
@@ -303,6 +313,16 @@ class TestTime:
         task = await running.tasks.get(overdue, owner=None)
         assert (task.status, task.error.error_class) == (TaskStatus.FAILED, "deadline")
         assert (await running.tasks.get(fresh, owner=None)).status is TaskStatus.PENDING
+
+    async def test_a_parents_deadline_reaches_its_children(self, running: Running) -> None:
+        parent = await running.create(timeout=3600)
+        for name, itself in (("ours", True), ("foreign", False)):
+            await running.tasks.announce(ChildAnnouncement(name, parent, SECOND, itself))
+        await running.storage.database.execute("UPDATE tasks SET deadline_at = now() WHERE id = $1", parent)
+        await running.storage.sweeper.sweep()
+        for name in ("ours", "foreign"):
+            task = await running.tasks.get(name, owner=None)
+            assert (task.status, task.error.error_class) == (TaskStatus.FAILED, "deadline")
 
     async def test_a_paused_task_is_never_overdue(self, running: Running) -> None:
         task_id = await running.create(timeout=0.05)

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from asya_gateway.domain.errors import Unavailable
-from asya_gateway.domain.ports import Answer
-from asya_gateway.domain.reports import Claim, ClaimAction, PauseReport
+from asya_gateway.domain.ports import Answer, TaskFilter
+from asya_gateway.domain.reports import ChildAnnouncement, Claim, ClaimAction, PauseReport
 from asya_gateway.domain.status import ActorState, TaskStatus
 from asya_gateway.domain.task import FlyEvent, Pause
 from tests.servers.proxy import TcpProxy
@@ -122,3 +122,37 @@ async def test_a_report_during_a_frozen_connection_is_written_once_when_it_thaws
     proxy.flow()
     await report
     assert await running.seqs(task_id) == [1, 2]
+
+
+async def test_nobody_waits_for_a_frozen_database_longer_than_for_the_longest_statement(
+    through: tuple[TcpProxy, str], running: Running
+) -> None:
+    """Nor for the driver's farewell to it, which takes five seconds more."""
+    proxy, url = through
+    behind = make_storage(url, patience=0.5, statement_timeout=1)
+    await behind.storage.start()
+    task_id = await running.create()
+    tasks, fly = behind.tasks, behind.storage.fly
+    try:
+        await tasks.get(task_id, owner=None)
+        proxy.stall()
+        async with asyncio.timeout(6):
+            outcomes = await asyncio.gather(
+                tasks.get(task_id, owner=None),
+                tasks.list(TaskFilter(owner="")),
+                tasks.snapshot(task_id, 0, owner=None),
+                tasks.create(new_task()),
+                tasks.report(progress(task_id)),
+                tasks.finish(succeeded(task_id)),
+                tasks.announce(ChildAnnouncement("child", task_id, ROUTE)),
+                fly.send(FlyEvent(task_id, "partial", "1")),
+                return_exceptions=True,
+            )
+        assert [type(outcome) for outcome in outcomes] == [Unavailable] * 8
+        late = asyncio.create_task(fly.send(FlyEvent(task_id, "partial", "2")))
+        with pytest.raises(Unavailable):
+            async with asyncio.timeout(6):
+                await late
+    finally:
+        proxy.flow()
+        await behind.storage.stop()

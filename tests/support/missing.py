@@ -1,0 +1,15 @@
+"""What a test does where a server cannot be had."""
+
+import os
+from typing import NoReturn
+
+import pytest
+
+from tests.servers.processes import ServerUnavailable
+
+
+def missing(reason: ServerUnavailable) -> NoReturn:
+    """Skip with the reason, or fail with `ASYA_TEST_REQUIRE_ALL=1`."""
+    if os.environ.get("ASYA_TEST_REQUIRE_ALL") == "1":
+        pytest.fail(f"ASYA_TEST_REQUIRE_ALL is set, and {reason}")
+    pytest.skip(str(reason))

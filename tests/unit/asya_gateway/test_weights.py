@@ -1,0 +1,41 @@
+"""What a write weighs in its batch is what it is made of: a part that is not counted has no bound."""
+
+import pytest
+
+from asya_crds.envelope import Route
+from asya_gateway.domain.reports import FinalReport, ProgressReport
+from asya_gateway.domain.status import ActorState, ErrorClass, TaskError, TaskStatus
+from asya_gateway.storage.finishing import final_size
+from asya_gateway.storage.reporting import report_size
+from tests.support.storage import progress, succeeded
+
+LARGE = "x" * 1_000_000
+LONG = tuple("a" * 250 for _ in range(1_000))
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        progress("t", message=LARGE),
+        progress("t", ActorState.PROCESSED, frames=LARGE),
+        progress("t", route=Route(LONG, "b", ())),
+        progress("t", route=Route((), "b", LONG)),
+    ],
+    ids=["message", "frames", "prev", "next"],
+)
+def test_a_report_weighs_at_least_its_largest_part(report: ProgressReport) -> None:
+    assert report_size(report) >= 250_000
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        succeeded("t", LARGE),
+        succeeded("t", metadata={"s3_uri": LARGE}),
+        FinalReport("t", TaskStatus.FAILED, LARGE),
+        FinalReport("t", TaskStatus.FAILED, "no", error=TaskError("c", "no", ErrorClass.BUSINESS, details=LARGE)),
+    ],
+    ids=["result", "metadata", "message", "details"],
+)
+def test_a_final_report_weighs_at_least_its_largest_part(report: FinalReport) -> None:
+    assert final_size(report) >= 1_000_000
