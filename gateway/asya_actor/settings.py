@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from asya_actor.resiliency import DEFAULT_POLICY, Backoff, Policy, Resiliency, Rule
+from asya_actor.state.mounts import parse_mounts
 from asya_crds import jsontext
 from asya_crds.durations import Duration
 from asya_crds.naming import check_actor_name
@@ -122,11 +123,31 @@ class WorkerSettings(_Common):
         None, ge=1, le=1000, description="Older form: factor between two delays (2.0)."
     )
     resiliency_retry_jitter: bool | None = Field(None, description="Older form: vary the delays (true).")
+    state_proxy_mounts: str = Field(
+        "", description="Folders that live in a store: name:path:write=buffered or passthrough, joined by semicolons."
+    )
+    state_proxy_folder: str = Field(
+        "/var/run/asya/state", description="Where the connectors' Unix sockets are: {folder}/{name}.sock."
+    )
+    state_proxy_timeout: Duration = Field(
+        30.0, gt=0, description="How long a connector may be silent; then the handler gets a TimeoutError."
+    )
+    state_proxy_max_bytes: int = Field(
+        268435456,
+        ge=1,
+        description="Largest file of a buffered mount, which is held whole; streamed ones have no limit.",
+    )
 
     @field_validator("actor_name")
     @classmethod
     def _is_actor(cls, value: str) -> str:
         return check_actor_name(value)
+
+    @field_validator("state_proxy_mounts")
+    @classmethod
+    def _are_mounts(cls, value: str) -> str:
+        parse_mounts(value)
+        return value
 
     @field_validator("resiliency_policies", "resiliency_rules", mode="before")
     @classmethod
