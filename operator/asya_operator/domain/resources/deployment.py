@@ -18,6 +18,9 @@ from asya_operator.domain.resources.common import (
 )
 
 SOCKET_FOLDER = "/var/run/asya"
+STATE_FOLDER = "/var/run/asya/state"
+STATE_MOUNT = {"name": "state-sockets", "mountPath": STATE_FOLDER}
+"""A volume of its own, since a connector makes its socket but not the folder that holds it."""
 RUNTIME_SCRIPT = "/opt/asya/asya_runtime.py"
 METRICS_PORT = 9090
 GRACE_PERIOD = 60
@@ -48,7 +51,7 @@ def _pod(actor: Actor, around: Surroundings) -> Document:
             "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
             "initContainers": [_held(container, around) for container in spec.init_containers],
             "containers": [*main, *proxies, *(_held(container, around) for container in spec.sidecars)],
-            "volumes": [*spec.volumes, *(_runtime_volumes(around) if foreign else _socket_volume(bool(proxies)))],
+            "volumes": [*spec.volumes, *(_runtime_volumes(around) if foreign else []), *_state_volumes(actor)],
             "nodeSelector": spec.node_selector,
             "tolerations": spec.tolerations,
         }
@@ -108,7 +111,12 @@ def _runtime(actor: Actor, around: Surroundings) -> Document:
             "command": [spec.python_executable, RUNTIME_SCRIPT],
             "env": env,
             "resources": spec.resources,
-            "volumeMounts": [*spec.volume_mounts, script, {"name": "asya-socket", "mountPath": SOCKET_FOLDER}],
+            "volumeMounts": [
+                *spec.volume_mounts,
+                script,
+                {"name": "asya-socket", "mountPath": SOCKET_FOLDER},
+                *_state_mounts(actor),
+            ],
             "securityContext": restricted(around.run_as_user),
         }
     )
@@ -147,6 +155,7 @@ def _sidecar(actor: Actor, around: Surroundings) -> Document:
 
 
 def _state_proxy(proxy: StateProxy, around: Surroundings) -> Document:
+    """The connector of a mount, which listens where CONNECTOR_SOCKET says."""
     connector = proxy.connector
     policy = connector.image_pull_policy
     return without_nothing(
@@ -154,9 +163,9 @@ def _state_proxy(proxy: StateProxy, around: Surroundings) -> Document:
             "name": f"asya-state-proxy-{proxy.name}",
             "image": connector.image,
             "imagePullPolicy": policy.value if policy else "IfNotPresent",
-            "env": [*environment({"ASYA_STATE_PROXY_NAME": proxy.name}), *connector.env],
+            "env": [*environment({"CONNECTOR_SOCKET": f"{STATE_FOLDER}/{proxy.name}.sock"}), *connector.env],
             "resources": connector.resources,
-            "volumeMounts": [{"name": "asya-socket", "mountPath": SOCKET_FOLDER}],
+            "volumeMounts": [STATE_MOUNT],
             "securityContext": restricted(around.run_as_user),
         }
     )
@@ -187,15 +196,16 @@ def _state_environment(actor: Actor) -> dict[str, str | None]:
 
 
 def _state_mounts(actor: Actor) -> list[Document]:
-    return [{"name": "asya-socket", "mountPath": SOCKET_FOLDER}] if actor.spec.state_proxy else []
+    return [STATE_MOUNT] if actor.spec.state_proxy else []
 
 
-def _socket_volume(needed: bool) -> list[Document]:
-    return [{"name": "asya-socket", "emptyDir": {}}] if needed else []
+def _state_volumes(actor: Actor) -> list[Document]:
+    return [{"name": STATE_MOUNT["name"], "emptyDir": {}}] if actor.spec.state_proxy else []
 
 
 def _runtime_volumes(around: Surroundings) -> list[Document]:
-    return [*_socket_volume(True), {"name": "asya-runtime", "configMap": {"name": around.runtime_configmap}}]
+    sockets = {"name": "asya-socket", "emptyDir": {}}
+    return [sockets, {"name": "asya-runtime", "configMap": {"name": around.runtime_configmap}}]
 
 
 def _transport_secret(around: Surroundings) -> list[Document]:
