@@ -52,6 +52,7 @@ class Gateway:
             limits=_limits(settings),
             keeping=_keeping(settings),
             ended=observer.ended,
+            claim_lease=settings.claim_lease,
         )
         self.flows = FlowRegistry()
         rules = TaskRules(

@@ -11,6 +11,7 @@ import asyncpg
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.ports import Answer, NewTask, PausePoint, TaskFilter
 from asya_gateway.domain.reports import (
+    CLAIM_LEASE,
     ChildAnnouncement,
     FinalOutcome,
     FinalReport,
@@ -56,6 +57,7 @@ class PostgresTasks:
         limits: Limits,
         written: Callable[[Sequence[str]], None],
         ended: Ended,
+        claim_lease: float,
     ) -> None:
         def pool() -> asyncpg.Pool:
             return database.pool
@@ -69,7 +71,7 @@ class PostgresTasks:
         )
         self.reports = Coalescer[ProgressReport, ProgressAnswer](
             "reports",
-            ProgressReporter(pool, written).flush,
+            ProgressReporter(pool, written, lease=claim_lease).flush,
             key=lambda report: report.task_id,
             size=report_size,
             limits=limits,
@@ -146,12 +148,13 @@ class Storage:
         limits: Limits,
         keeping: Keeping,
         ended: Ended = SILENT.ended,
+        claim_lease: float = CLAIM_LEASE,
     ) -> None:
         self.database = database
         self.bell = Bell(database)
         self.fly = FlySender(database)
         self.feed = LogFeed(database, self.bell, FlyReceiver(self.bell))
-        self.tasks = PostgresTasks(database, enqueue, limits, self._written, ended)
+        self.tasks = PostgresTasks(database, enqueue, limits, self._written, ended, claim_lease)
         self.sweeper = Sweeper(database, self.tasks.finish)
         self.retention = Retention(database, tasks=keeping.tasks, updates=keeping.updates)
         self._loops: list[asyncio.Task[None]] = []
