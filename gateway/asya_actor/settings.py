@@ -226,6 +226,22 @@ class CrewSettings(_Common):
         "shallow", description="How x-resume joins an answer without named fields to the payload."
     )
 
+    sink_hooks: CommaList = Field(
+        default_factory=list,
+        description="Actors that get a copy of every message that ended, comma separated, after its end was reported.",
+    )
+    sink_fanout_hooks: bool = Field(False, description="Give the hooks the children of a fan-out as well.")
+
+    @field_validator("sink_hooks", mode="before")
+    @classmethod
+    def _split_hooks(cls, value: Any) -> Any:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("sink_hooks")
+    @classmethod
+    def _are_actors(cls, value: list[str]) -> list[str]:
+        return [check_actor_name(name) for name in value]
+
     @field_validator("pause_metadata", mode="before")
     @classmethod
     def _decode(cls, value: Any) -> Any:
