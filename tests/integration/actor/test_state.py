@@ -132,6 +132,16 @@ def test_exclusive_creation_fails_at_once_and_leaves_the_last_word_to_the_store(
     assert meta.headers[-1]["If-None-Match"] == "*"
 
 
+def test_exclusive_creation_of_a_streamed_file_asks_the_store_as_well(media: Store) -> None:
+    media.keys["old"] = b"1"
+    with pytest.raises(FileExistsError):
+        open("/state/media/old", "x")
+    with open("/state/media/new", "xb") as file:
+        file.write(b"mine")
+    assert media.keys == {"old": b"1", "new": b"mine"}
+    assert media.headers[-1]["If-None-Match"] == "*"
+
+
 def test_a_passthrough_file_is_sent_as_it_is_written_and_read_as_it_arrives(media: Store) -> None:
     """notes: passthrough, streamed; nothing of it is held, so the limit of buffered files is none of it."""
     block = bytes(range(256)) * 4096
