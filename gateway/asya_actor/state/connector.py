@@ -1,4 +1,4 @@
-"""HTTP with the connector of a mount, and its answers as the errors that a file system raises."""
+"""HTTP with the connector of a mount."""
 
 import contextlib
 import errno
@@ -6,7 +6,6 @@ import http.client
 import os
 import socket
 import time
-from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,28 +15,16 @@ from urllib.parse import quote
 from typing_extensions import override
 
 from asya_actor.state.mounts import Mount, Place
+from asya_actor.state.refusals import refusal, unreachable
+from asya_actor.state.transfers import PIECE, Reading, Writing
 from asya_crds import jsontext
 
-PIECE = 64 * 1024
 CONNECT_PAUSE = 0.01
 LARGEST_LIST = 16 * 1024 * 1024
 """Bytes of an answer that lists keys."""
 
 _SAFE = "/!$&'()*+,;=:@~"
 """What RFC 3986 allows in a path as it is; existing connectors do not decode it."""
-
-_ERRNO = {
-    400: errno.EINVAL,
-    401: errno.EACCES,
-    403: errno.EACCES,
-    404: errno.ENOENT,
-    405: errno.ENOTSUP,
-    409: errno.EEXIST,
-    412: errno.EEXIST,
-    413: errno.EFBIG,
-    501: errno.ENOTSUP,
-    507: errno.ENOSPC,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +68,7 @@ class Connectors:
     """The connectors of all mounts; each listens on `{folder}/{name}.sock`.
 
     `timeout`: seconds that a connector may be silent. `largest`: bytes of a buffered file. Every method raises
-    OSError, made by `refusal` or `unreachable`. Each call has a connection of its own, so any thread may call.
+    OSError, made in refusals.py. Each call has a connection of its own, so any thread may call.
     """
 
     folder: str
@@ -89,7 +76,7 @@ class Connectors:
     largest: int = 256 * 1024 * 1024
     headers: dict[str, str] = field(default_factory=lambda: {"Connection": "close"})
 
-    def read(self, place: Place) -> "Reading":
+    def read(self, place: Place) -> Reading:
         """GET: the content, to be read and closed."""
         connection, answer = self._ask("GET", place, _key(place))
         return Reading(place, connection, answer)
@@ -100,7 +87,7 @@ class Connectors:
         connection, _ = self._ask("PUT", place, _key(place), headers, content)
         connection.close()
 
-    def writing(self, place: Place, *, exclusive: bool = False) -> "Writing":
+    def writing(self, place: Place, *, exclusive: bool = False) -> Writing:
         """PUT what will be sent piece by piece."""
         connection = self._connection(place.mount)
         try:
@@ -201,115 +188,6 @@ class Connectors:
 
     def _connection(self, mount: Mount) -> http.client.HTTPConnection:
         return _UnixConnection(str(Path(self.folder) / f"{mount.name}.sock"), self.timeout)
-
-
-class Reading:
-    """The content of a key as it arrives."""
-
-    def __init__(self, place: Place, connection: http.client.HTTPConnection, answer: http.client.HTTPResponse) -> None:
-        self._place = place
-        self._connection = connection
-        self._answer = answer
-
-    def into(self, buffer: memoryview) -> int:
-        """Fill the buffer as far as possible; 0 at the end."""
-        try:
-            count = self._answer.readinto(buffer)
-        except (OSError, http.client.HTTPException) as error:
-            raise unreachable(self._place, error) from error
-        if count == 0 and self._answer.length:
-            # The library takes a connection that was cut for the end of the content.
-            raise OSError(
-                errno.EIO, f"the content was cut {self._answer.length} bytes before its end", self._place.path
-            )
-        return count
-
-    def pieces(self) -> Iterable[memoryview]:
-        """All of it; each piece is good until the next."""
-        buffer = memoryview(bytearray(PIECE))
-        while count := self.into(buffer):
-            yield buffer[:count]
-
-    def close(self) -> None:
-        """Read no further."""
-        self._connection.close()
-
-
-class Writing:
-    """The content of a key as it is sent. One that is never finished is not stored."""
-
-    def __init__(self, place: Place, connection: http.client.HTTPConnection) -> None:
-        self._place = place
-        self._connection = connection
-
-    def send(self, piece: bytes | memoryview) -> None:
-        """One chunk; nothing for an empty piece, which would end the content."""
-        if len(piece):
-            self._send(b"".join((b"%x\r\n" % len(piece), piece, b"\r\n")))
-
-    def finish(self) -> None:
-        """Say that it is complete; returns when it is stored."""
-        with closing(self._connection):
-            self._send(b"0\r\n\r\n")
-            self._check()
-
-    def abandon(self) -> None:
-        """Cut the connection, so that nothing is stored."""
-        self._connection.close()
-
-    def _send(self, data: bytes) -> None:
-        try:
-            self._connection.send(data)
-        except (BrokenPipeError, ConnectionResetError):
-            with closing(self._connection):
-                self._check()
-            raise  # stored before it was complete: the connector did not wait for the end
-        except OSError as error:
-            self._connection.close()
-            raise unreachable(self._place, error) from error
-
-    def _check(self) -> None:
-        try:
-            answer = self._connection.getresponse()
-        except (OSError, http.client.HTTPException) as error:
-            raise unreachable(self._place, error) from error
-        if answer.status >= http.client.BAD_REQUEST:
-            raise refusal(self._place, answer)
-
-
-def refusal(place: Place, answer: http.client.HTTPResponse) -> OSError:
-    """What an answer of 400 or more means to whoever uses a file.
-
-    What a file system could not tell is EIO; of these 503 is a ConnectionError and 504 a TimeoutError, as existing
-    runtimes raise them, so that rules of resiliency match.
-    """
-    said = _message(answer)
-    match answer.status:
-        case http.client.SERVICE_UNAVAILABLE:
-            return ConnectionError(errno.EIO, said, place.path)
-        case http.client.GATEWAY_TIMEOUT:
-            return TimeoutError(errno.EIO, said, place.path)
-        case status:
-            return OSError(_ERRNO.get(status, errno.EIO), said, place.path)
-
-
-def unreachable(place: Place, error: Exception) -> OSError:
-    """What it means that no answer came. A missing socket must not look like a missing file."""
-    said = f"the connector of {place.mount.name}: {str(error) or type(error).__name__}"
-    if isinstance(error, TimeoutError):
-        return TimeoutError(errno.EIO, said, place.path)
-    return ConnectionError(errno.EIO, said, place.path)
-
-
-def _message(answer: http.client.HTTPResponse) -> str:
-    """`{"error", "message"?}`, as connectors say it, or the status."""
-    plain = f"the connector answered {answer.status} {answer.reason}"
-    try:
-        value = jsontext.loads(answer.read(PIECE))
-    except (OSError, http.client.HTTPException, jsontext.InvalidJSON):
-        return plain
-    said = value.get("message") or value.get("error") if isinstance(value, dict) else None
-    return said if isinstance(said, str) else plain
 
 
 def _key(place: Place) -> str:

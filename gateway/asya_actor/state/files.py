@@ -7,9 +7,10 @@ from typing import Any
 
 from typing_extensions import override
 
-from asya_actor.state.connector import Connectors, Reading, Writing
+from asya_actor.state.connector import Connectors
 from asya_actor.state.modes import Access
 from asya_actor.state.mounts import Place
+from asya_actor.state.transfers import Reading, Writing
 
 IN_MEMORY = 4 * 1024 * 1024
 """Bytes of a buffered file that are kept in memory; more of it goes to the temporary folder."""

@@ -6,10 +6,11 @@ import io
 import os
 from typing import IO, Any
 
-from asya_actor.state.connector import PIECE, Connectors
+from asya_actor.state.connector import Connectors
 from asya_actor.state.files import BufferedFile, StreamedReader, StreamedWriter
 from asya_actor.state.modes import Access, access_of
 from asya_actor.state.mounts import Place
+from asya_actor.state.transfers import PIECE
 
 
 def open_state(
