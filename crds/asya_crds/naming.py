@@ -27,6 +27,7 @@ HEADER_A2A_TASK = "x-asya-a2a-task-id"
 HEADER_A2A_CONTEXT = "x-asya-a2a-context-id"
 HEADER_FAN_IN = "x-asya-fan-in"
 HEADER_FLOW = "x-asya-flow"
+HEADER_HOOK = "x-asya-hook"
 RESUME_PREFIX = "resume-"
 """A resume envelope's id is this and the task's id; its reports belong to the task."""
 

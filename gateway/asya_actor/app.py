@@ -7,19 +7,23 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 from asya_actor.consuming import Consumer, declare
 from asya_actor.handlers.loading import HandlerNotFound
 from asya_actor.hop import Actor
 from asya_actor.settings import CrewSettings, SettingsError, WorkerSettings
+from asya_actor.state.connector import Connectors
+from asya_actor.state.mounts import parse_mounts
+from asya_actor.state.patching import Undo, install
 from asya_actor.telemetry.logs import log_to_stderr
 from asya_actor.telemetry.probes import probes
 from asya_actor.telemetry.tracing import TracingUnavailable, export_spans
 from asya_actor.workshop import DEAD_LETTERS, Workshop
 from asya_transports.opening import open_transport
 from asya_transports.port import Transport
+from asya_transports.settings import PostgresSettings, TransportSettings, transport_settings
 from asya_transports.settings import SettingsError as TransportSettingsError
-from asya_transports.settings import transport_settings
 
 log = logging.getLogger(__name__)
 
@@ -63,8 +67,10 @@ async def run_many(
         if first.otel_enabled:
             stack.callback(export_spans())
         if transport is None:
-            transport = open_transport(transport_settings(), first.namespace)
+            transport = open_transport(_transport_settings(first), first.namespace)
             stack.push_async_callback(transport.close)
+        for settings in workers[:1]:  # all share the process's environment, and its `open`
+            stack.callback(keep_state(settings))
         workshop = Workshop(transport)
         stack.push_async_callback(workshop.client.close)
         pairs = [workshop.actor(settings) for settings in workers]
@@ -73,6 +79,24 @@ async def run_many(
             probes(first.metrics_host, first.metrics_port, lambda: all(one.consuming.is_set() for one in consumers))
         )
         return await _consume(transport, consumers, [actor for _, actor in pairs], stop, started)
+
+
+def _transport_settings(settings: WorkerSettings | CrewSettings) -> TransportSettings:
+    found = transport_settings()
+    if isinstance(found, PostgresSettings):
+        return replace(found, visibility_timeout=settings.queue_visibility_timeout)
+    return found
+
+
+def keep_state(settings: WorkerSettings) -> Undo:
+    """Let handlers that are imported from now on find the mounts of the settings; returns what takes it back."""
+    mounts = parse_mounts(settings.state_proxy_mounts)
+    if not mounts:
+        return lambda: None
+    connectors = Connectors(
+        settings.state_proxy_folder, timeout=settings.state_proxy_timeout, largest=settings.state_proxy_max_bytes
+    )
+    return install(mounts, connectors)
 
 
 async def _consume(

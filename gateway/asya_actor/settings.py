@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from asya_actor.resiliency import DEFAULT_POLICY, Backoff, Policy, Resiliency, Rule
+from asya_actor.state.mounts import parse_mounts
 from asya_crds import jsontext
 from asya_crds.durations import Duration
 from asya_crds.naming import check_actor_name
@@ -34,6 +35,12 @@ class _Common(BaseSettings):
     )
     actor_sink: str = Field("x-sink", description="Actor that gets every message that has come to its end.")
     actor_sump: str = Field("x-sump", description="Actor that gets every message that failed for good.")
+    queue_visibility_timeout: Duration = Field(
+        15.0,
+        ge=1,
+        description="Lease of a message taken from the postgres transport, which a thread renews three times in that "
+        "time; a dead worker's messages come back after it.",
+    )
     actor_shutdown_timeout: Duration = Field(
         25.0, description="How long messages in work may go on after SIGTERM; then they are given back."
     )
@@ -122,11 +129,31 @@ class WorkerSettings(_Common):
         None, ge=1, le=1000, description="Older form: factor between two delays (2.0)."
     )
     resiliency_retry_jitter: bool | None = Field(None, description="Older form: vary the delays (true).")
+    state_proxy_mounts: str = Field(
+        "", description="Folders that live in a store: name:path:write=buffered or passthrough, joined by semicolons."
+    )
+    state_proxy_folder: str = Field(
+        "/var/run/asya/state", description="Where the connectors' Unix sockets are: {folder}/{name}.sock."
+    )
+    state_proxy_timeout: Duration = Field(
+        30.0, gt=0, description="How long a connector may be silent; then the handler gets a TimeoutError."
+    )
+    state_proxy_max_bytes: int = Field(
+        268435456,
+        ge=1,
+        description="Largest file of a buffered mount, which is held whole; streamed ones have no limit.",
+    )
 
     @field_validator("actor_name")
     @classmethod
     def _is_actor(cls, value: str) -> str:
         return check_actor_name(value)
+
+    @field_validator("state_proxy_mounts")
+    @classmethod
+    def _are_mounts(cls, value: str) -> str:
+        parse_mounts(value)
+        return value
 
     @field_validator("resiliency_policies", "resiliency_rules", mode="before")
     @classmethod
@@ -198,6 +225,22 @@ class CrewSettings(_Common):
     resume_merge_mode: Literal["shallow", "deep"] = Field(
         "shallow", description="How x-resume joins an answer without named fields to the payload."
     )
+
+    sink_hooks: CommaList = Field(
+        default_factory=list,
+        description="Actors that get a copy of every message that ended, comma separated, after its end was reported.",
+    )
+    sink_fanout_hooks: bool = Field(False, description="Give the hooks the children of a fan-out as well.")
+
+    @field_validator("sink_hooks", mode="before")
+    @classmethod
+    def _split_hooks(cls, value: Any) -> Any:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("sink_hooks")
+    @classmethod
+    def _are_actors(cls, value: list[str]) -> list[str]:
+        return [check_actor_name(name) for name in value]
 
     @field_validator("pause_metadata", mode="before")
     @classmethod

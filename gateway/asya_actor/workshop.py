@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from asya_actor.consuming import Consumer
 from asya_actor.crew.dead_letters import dead_letter
+from asya_actor.crew.hooks import Hooks, ended
 from asya_actor.crew.member import Crew, reading
 from asya_actor.crew.pause import pause
 from asya_actor.crew.resume import resume
@@ -66,12 +67,16 @@ class Workshop:
             self.client, GatewayUrls(settings.gateway_url, settings.gateway_url_allowed), self._onward(settings)
         )
         deep = settings.resume_merge_mode == "deep"
+        # A hook without a queue is not waited for: meanwhile the end of other tasks would wait, too.
+        hooks = Hooks(
+            tuple(settings.sink_hooks), Publisher(self.transport, 0.0, frozenset()), children=settings.sink_fanout_hooks
+        )
 
         async def to_sink(envelope: Envelope) -> str:
-            return await sink(crew, envelope)
+            return await ended(hooks, envelope, lambda: sink(crew, envelope))
 
         async def to_sump(envelope: Envelope) -> str:
-            return await sump(crew, envelope)
+            return await ended(hooks, envelope, lambda: sump(crew, envelope))
 
         async def to_pause(envelope: Envelope) -> str:
             return await pause(crew, envelope, settings.pause_metadata)

@@ -53,6 +53,7 @@ class Gateway:
             keeping=_keeping(settings),
             ended=observer.ended,
             longest_statement=settings.db_statement_timeout,
+            claim_lease=settings.claim_lease,
         )
         self.flows = FlowRegistry()
         rules = TaskRules(

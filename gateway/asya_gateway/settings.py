@@ -73,6 +73,12 @@ class Settings(BaseSettings):
     )
     rabbitmq_exchange: str = Field("asya", description="Durable topic exchange that envelopes are published to.")
     rabbitmq_pool_size: int = Field(20, ge=1, le=200, description="Largest number of channels for publishing.")
+    claim_lease: Duration = Field(
+        15.0,
+        ge=1,
+        description="How long a worker holds a hop without a sign of life (it gives one three times in that time); "
+        "then another may run it.",
+    )
 
     mesh_url: str = Field("", description="Base URL where actors reach the mesh routes; stamped into envelopes.")
     public_url: str = Field("", description="Base URL where callers reach the api routes; used in links.")

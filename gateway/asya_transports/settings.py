@@ -23,9 +23,9 @@ class PostgresSettings:
     url: str
     pool_size: int = 4
     """Connections for takes, answers and publishes together; one more is opened by whoever receives."""
-    visibility_timeout: float = 60.0
+    visibility_timeout: float = 15.0
     """How long a dead consumer keeps its messages. A living one renews three times in that time, from a thread,
-    so it needs not cover the longest handler: it only has to outlast a short absence of the database."""
+    so it needs not cover the longest handler."""
     poll_interval: float = 1.0
     """The safety poll under the bell, which is also how punctual a delayed message is."""
     publish_timeout: float = 5.0

@@ -17,6 +17,7 @@ from asya_transports.postgres.link import SESSION
 from asya_transports.postgres.transport import PostgresTransport
 from asya_transports.settings import PostgresSettings
 from tests.contract.transport_harness import message, next_of, publish
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -50,6 +51,26 @@ async def test_without_the_schema_a_publish_is_unavailable_and_says_what_to_do(e
     assert isinstance(answer, Unavailable)
     assert "asya migrate" in str(answer)
     await transport.close()
+
+
+async def test_who_has_just_connected_leaves_the_living_the_time_to_renew_their_leases(
+    transport: PostgresTransport, connection: "asyncpg.Connection[asyncpg.Record]", database_url: str
+) -> None:
+    """After an absence of the database every lease has run out, and nobody must take the messages of who lives."""
+    newcomer = PostgresTransport(PostgresSettings(database_url, visibility_timeout=9, poll_interval=0.1), "ns")
+    await transport.declare(Queue("worker"))
+    await publish(transport, "held")
+    async with transport.receive("worker") as stream, newcomer.receive("worker") as other:
+        delivery = await next_of(stream)
+        await connection.execute("UPDATE queue_messages SET ready_at = now() - interval '1 minute'")
+        waiting = asyncio.create_task(anext(other))
+        renewed = "SELECT ready_at > now() + interval '1 s' FROM queue_messages"
+        await until(lambda: connection.fetchval(renewed))
+        await publish(transport, "fresh")
+        async with asyncio.timeout(5):
+            assert (await waiting).body == b"fresh"
+        await delivery.ack()
+    await newcomer.close()
 
 
 async def test_a_row_of_the_gateways_own_transaction_is_delivered_after_the_bell(
@@ -145,7 +166,7 @@ async def test_takes_and_answers_go_by_index_whatever_else_waits(
     identities, receipts = [1, 2, 3], [uuid.uuid4() for _ in range(3)]
     second = timedelta(seconds=1)
     for statement, arguments in (
-        (statements.TAKE, ("asya-ns-worker", 10, second, 5, "asya-ns-dlq", "worker")),
+        (statements.TAKE, ("asya-ns-worker", 10, second, 5, "asya-ns-dlq", "worker", True)),
         (statements.ACK, (identities, receipts)),
         (statements.NACK, (1, receipts[0], "asya-ns-worker", second, 5, "asya-ns-dlq", "worker")),
         (statements.REQUEUE, (1, receipts[0], b"", second)),

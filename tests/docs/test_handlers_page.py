@@ -10,8 +10,12 @@ from asya_actor.contract.message import Message
 from asya_actor.handlers.invoking import Invocation
 from asya_actor.handlers.threads import HandlerThreads
 from asya_actor.settings import worker_settings
+from asya_actor.state.connector import Connectors
+from asya_actor.state.mounts import parse_mounts
+from asya_actor.state.patching import install
 from asya_actor.telemetry.metrics import REGISTRY
 from asya_crds.envelope import Envelope, Route
+from tests.support.connector import connector
 
 PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "handlers.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
@@ -39,7 +43,7 @@ class Events:
     ],
 )
 async def test_every_example_does_what_the_page_says(number: int, payload: Any, payloads: list[Any]) -> None:
-    assert len(BLOCKS) == 5
+    assert len(BLOCKS) == 6
     names: dict[str, Any] = {}
     exec(BLOCKS[number], names)
     found = names.get("process") or names.get("split") or names.get("ask") or names["Summariser"]().run
@@ -49,6 +53,20 @@ async def test_every_example_does_what_the_page_says(number: int, payload: Any, 
     if number == 2:
         assert frames[0].route.next == ("end",)
         assert frames[0].headers == {"x-team": "blue"}
+
+
+def test_the_example_that_keeps_files_keeps_them_below_its_mount(tmp_path: Path) -> None:
+    mounts = re.findall(r"`ASYA_STATE_PROXY_MOUNTS=(\S+)`", PAGE)[0]
+    names: dict[str, Any] = {}
+    with connector(tmp_path, "visits") as store:
+        undo = install(parse_mounts(mounts), Connectors(str(tmp_path)))
+        try:
+            exec(BLOCKS[5], names)
+            for turn in (1, 2):
+                assert names["remember"]({"who": "ada", "at": turn}) == {"who": "ada", "at": turn, "visits": turn}
+        finally:
+            undo()
+    assert store.keys == {"ada.json": b"[1, 2]"}
 
 
 def test_the_policies_and_rules_of_the_page_are_read() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import time
 
 import pytest
 
@@ -54,6 +55,29 @@ async def test_kill_9_of_the_worker_in_mid_handler_runs_the_hop_again_and_no_fin
     # The claim of a killed worker is held until its lease runs out.
     await world.settled()
     await world.audit(reruns=("first",))
+
+
+async def taken_over_after_kill_9(world: World) -> float:
+    """Seconds from the death of a worker in mid-handler, with another beside it, to the end of its task."""
+    task_id = await world.call("api", first_takes=1)
+    assert task_id is not None
+    number = world.accepted[task_id]
+    await until(lambda: f"first {number} begun" in world.runs.read_text())
+    died = time.monotonic()
+    world.processes["first"].kill()
+    world.worker("first", "first-too")
+    await until(lambda: world.ended(task_id), 60, "the end of the task")
+    return time.monotonic() - died
+
+
+async def test_the_hop_of_a_killed_worker_is_taken_over_soon_with_rabbitmq(world: World) -> None:
+    assert await taken_over_after_kill_9(world) < 30
+    await world.audit(reruns=("first",))
+
+
+async def test_the_hop_of_a_killed_worker_is_taken_over_soon_with_queues_in_postgres(embedded: World) -> None:
+    assert await taken_over_after_kill_9(embedded) < 30
+    await embedded.audit(reruns=("first",))
 
 
 async def test_kill_9_of_the_crew_ends_every_task_once(world: World) -> None:

@@ -224,3 +224,8 @@ def eleven_mebibytes(payload: Any) -> Any:
 def tells_its_deadline(payload: Any) -> Iterator[Any]:
     deadline = yield "GET", ".status.deadline_at"
     yield {"deadlines": [*payload.get("deadlines", []), deadline]}
+
+
+def phase_of(payload: Any) -> Iterator[Any]:
+    """What a hook may ask of the message that ended."""
+    CALLS.append(("phase_of", (yield "GET", ".status.phase")))

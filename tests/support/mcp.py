@@ -66,8 +66,14 @@ TOOLS: list[dict[str, Any]] = [
 
 def serve_tools(gateway: Gateway, tools: list[dict[str, Any]], generation: int = 1) -> None:
     flows = [Flow.model_validate(tool) for tool in tools]
-    served = [ServedFlow(flow, compile_schema(flow.mcp.input_schema if flow.mcp else {})) for flow in flows]
+    served = [_served(flow) for flow in flows]
     gateway.app[FLOWS].swap(FlowTable.of(generation, served))
+
+
+def _served(flow: Flow) -> ServedFlow:
+    promised = flow.mcp.output_schema if flow.mcp else None
+    check_result = None if promised is None else compile_schema(promised)
+    return ServedFlow(flow, compile_schema(flow.mcp.input_schema if flow.mcp else {}), check_result=check_result)
 
 
 @contextlib.asynccontextmanager

@@ -15,3 +15,8 @@ def append(payload: Any) -> Any:
     while hold.exists():
         time.sleep(0.02)
     return payload
+
+
+async def append_blocking(payload: Any) -> Any:
+    """The same in the event loop, where nothing else happens meanwhile."""
+    return append(payload)

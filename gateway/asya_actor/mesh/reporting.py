@@ -3,17 +3,25 @@
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
 from asya_actor.mesh.client import MeshClient, MeshRefused, MeshUnavailable
+from asya_actor.mesh.pulse import Pulse, Sign
+from asya_actor.telemetry.tracing import carried
+from asya_crds import jsontext
 from asya_crds.envelope import Envelope, Route
 
 log = logging.getLogger(__name__)
 
 DEFAULT_LEASE = 60.0
+"""Seconds; of a mesh that does not say how long a claim holds."""
+PULSE = Pulse()
+"""One thread for the whole process, whatever number of actors it runs."""
+
 SIGNS_PER_LEASE = 3
 LONGEST_WAIT_FOR_SIGN = 2.0
 """Seconds that a handler's end waits for a `processing` report in flight, so that the log stays in order."""
@@ -82,22 +90,35 @@ class HopReports:
             yield
             return
         ending = asyncio.Event()
-        signs = asyncio.create_task(self._give_signs(actor, ending), name=f"alive-{self.envelope.id}")
+        body = self._body({"status": "processing", "message": f"Processing in {actor}"})
+        sign = self._sign(self.base, body)
+        PULSE.add(sign)
+        signs = asyncio.create_task(self._give_signs(body, sign, ending), name=f"alive-{self.envelope.id}")
         try:
             yield
             ending.set()
             await asyncio.wait([signs], timeout=LONGEST_WAIT_FOR_SIGN)
         finally:
+            PULSE.remove(sign)
             signs.cancel()
             await asyncio.gather(signs, return_exceptions=True)
 
-    async def _give_signs(self, actor: str, ending: asyncio.Event) -> None:
-        body = self._body({"status": "processing", "message": f"Processing in {actor}"})
+    def _sign(self, base: str, body: Mapping[str, Any]) -> Sign:
+        loop = asyncio.get_running_loop()
+
+        def lost() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop was closed: nobody works any more
+                loop.call_soon_threadsafe(self.lost.set)
+
+        headers = {"Content-Type": "application/json", "Accept": "application/json", **carried()}
+        return Sign(base, self.envelope.id, jsontext.dumps(body).encode(), headers, self.lease, lost)
+
+    async def _give_signs(self, body: dict[str, Any], sign: Sign, ending: asyncio.Event) -> None:
         pause = 0.1
         while not ending.is_set() and not self.lost.is_set():
             try:
-                assert self.base is not None
-                answer = await self.client.progress_once(self.base, self.envelope.id, body)
+                answer = await self.client.progress_once(sign.base, self.envelope.id, body)
+                sign.given = time.monotonic()
                 wait, pause = self.lease / SIGNS_PER_LEASE, 0.1
                 if answer.get("action") == "done":
                     self.lost.set()

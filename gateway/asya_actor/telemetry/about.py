@@ -1,4 +1,4 @@
-"""What everything done for one envelope carries: its task and trace in the logs, its trace in the reports."""
+"""What everything done for one envelope carries: its task, flow and trace in the logs, its trace in the reports."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,10 +6,17 @@ from contextlib import contextmanager
 from asya_actor.telemetry.logs import logging_about
 from asya_actor.telemetry.tracing import carrying, trace_id_of
 from asya_crds.envelope import Envelope
+from asya_crds.naming import HEADER_FLOW
 
 
 @contextmanager
 def working_on(envelope: Envelope) -> Iterator[None]:
     """Until the block ends, in the handler's thread too."""
-    with logging_about(task_id=envelope.id, trace_id=trace_id_of(envelope.headers)), carrying(envelope.headers):
+    flow = envelope.headers.get(HEADER_FLOW)
+    where = {
+        "task_id": envelope.id,
+        "flow": flow if isinstance(flow, str) else None,
+        "trace_id": trace_id_of(envelope.headers),
+    }
+    with logging_about(**where), carrying(envelope.headers):
         yield

@@ -36,7 +36,7 @@ class _Context(logging.Filter):
 
 
 class JsonLines(logging.Formatter):
-    """{time, level, logger, message, actor?, task_id?, trace_id?, error?}."""
+    """{time, level, logger, message, actor?, task_id?, flow?, trace_id?, error?}."""
 
     @override
     def format(self, record: logging.LogRecord) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 
 class GatewayError(Exception):
@@ -43,14 +44,18 @@ class Violation:
 
 
 class InvalidArguments(GatewayError):
-    """The arguments break the flow's inputSchema; every violation is listed."""
+    """The arguments break the flow's inputSchema, or the `answer` the question's; every violation is listed."""
 
     code = "invalid_arguments"
     names_its_field = True
 
-    def __init__(self, violations: Sequence[Violation]) -> None:
+    def __init__(self, violations: Sequence[Violation], field: Literal["arguments", "answer"] = "arguments") -> None:
         parts = "; ".join(f"{each.path}: {each.message}" if each.path else each.message for each in violations)
-        super().__init__(f"arguments do not match the input schema: {parts}", field="arguments")
+        what = {
+            "arguments": "arguments do not match the input schema",
+            "answer": "the answer does not match the question's schema",
+        }
+        super().__init__(f"{what[field]}: {parts}", field=field)
         self.violations = tuple(violations)
 
 

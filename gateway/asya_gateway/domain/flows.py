@@ -14,13 +14,14 @@ ArgumentCheck = Callable[[Any], Sequence[Violation]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ServedFlow:
-    """A flow with its compiled argument check, and where it was written. Equal to itself alone: each generation of
-    the registry makes its own."""
+    """A flow with its compiled checks, and where it was written. `check_result` holds results against the
+    outputSchema; None where it has none. Equal to itself alone: each generation of the registry makes its own."""
 
     flow: Flow
     check: ArgumentCheck
     source: str = ""
     line: int | None = None
+    check_result: ArgumentCheck | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ from asya_crds.envelope import Route
 from asya_gateway.domain.status import ActorState, TaskError, TaskStatus
 from asya_gateway.domain.task import JsonText, Pause
 
-CLAIM_LEASE = 60.0
-"""Seconds that a claim holds without a sign of life; a worker renews it by repeating `processing`."""
+CLAIM_LEASE = 15.0
+"""Seconds that a claim holds without a sign of life where no setting says otherwise; a worker renews it by repeating
+`processing`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +49,15 @@ class ProgressReport:
 
 @dataclass(frozen=True, slots=True)
 class ProgressAnswer:
-    """What became of a report. `known` is False for ids that are not ours; `frames` only with DONE."""
+    """What became of a report. `known` is False for ids that are not ours; `frames` only with DONE. `lease`: seconds
+    that the claim holds from now."""
 
     known: bool
     progress: float
     status: TaskStatus | None = None
     action: ClaimAction = ClaimAction.GO
     frames: JsonText | None = None
+    lease: float = CLAIM_LEASE
 
 
 @dataclass(frozen=True, slots=True)

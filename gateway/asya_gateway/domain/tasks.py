@@ -167,7 +167,7 @@ class Tasks:
         if pause_id is not None and pause_id != pause.id:
             raise Conflict("expected the pause that is open now", field="pause_id")
         if violations := self._compile_schema(pause.schema)(answer):
-            raise InvalidArguments(violations)
+            raise InvalidArguments(violations, field="answer")
         with self._spans.verb("answer", task_id, point.task.flow):
             envelope = resume_envelope(point, answer, self._rules.mesh_url)
             envelope = envelope.with_(headers={**envelope.headers, **self._spans.outgoing()})

@@ -50,12 +50,13 @@ def _serve(entry: dict[str, Any]) -> ServedFlow | FlowProblem:
         check = compile_schema(flow.mcp.input_schema if flow.mcp else {}, known_good=True)
     except BrokenSchema as error:
         return FlowProblem(flow.name, f"mcp.inputSchema: {error}", line, source)
+    check_result = None
     if flow.mcp is not None and flow.mcp.output_schema is not None:
         try:
-            compile_schema(flow.mcp.output_schema, known_good=True)
+            check_result = compile_schema(flow.mcp.output_schema, known_good=True)
         except BrokenSchema as error:
             return FlowProblem(flow.name, f"mcp.outputSchema: {error}", line, source)
-    return ServedFlow(flow, check, source, line)
+    return ServedFlow(flow, check, source, line, check_result)
 
 
 def _taken(loser: ServedFlow, winner: ServedFlow) -> FlowProblem:

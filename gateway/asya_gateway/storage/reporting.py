@@ -6,7 +6,7 @@ from typing import Any
 import asyncpg
 
 from asya_crds import jsontext
-from asya_gateway.domain.reports import CLAIM_LEASE, ClaimAction, ProgressAnswer, ProgressReport
+from asya_gateway.domain.reports import ClaimAction, ProgressAnswer, ProgressReport
 from asya_gateway.domain.status import TaskStatus
 from asya_gateway.domain.text import storable
 from asya_gateway.storage.guards import ENDED, MOVING
@@ -108,35 +108,40 @@ FROM locked l JOIN verdict v USING (id) LEFT JOIN applied a USING (id)
 
 
 class ProgressReporter:
-    """The flush of the report coalescer; `written` hears of every task whose log grew."""
+    """The flush of the report coalescer; `written` hears of every task whose log grew. `lease`: seconds that a claim
+    holds without a sign of life."""
 
-    def __init__(self, pool: Callable[[], asyncpg.Pool], written: Callable[[Sequence[str]], None]) -> None:
+    def __init__(
+        self, pool: Callable[[], asyncpg.Pool], written: Callable[[Sequence[str]], None], *, lease: float
+    ) -> None:
         self._pool = pool
         self._written = written
+        self._lease = lease
 
     async def flush(self, batch: Sequence[ProgressReport]) -> Sequence[ProgressAnswer]:
         """Apply the batch, at most one report a task; answers in its order."""
         async with self._pool().acquire(timeout=5) as connection:
             if any(report.claim is not None for report in batch):
                 rows = await connection.fetch(
-                    _REPORT_WITH_CLAIMS, *_columns(batch), *_claim_columns(batch), CLAIM_LEASE
+                    _REPORT_WITH_CLAIMS, *_columns(batch), *_claim_columns(batch), self._lease
                 )
             else:
                 rows = await connection.fetch(_REPORT, *_columns(batch))
         self._written([row["id"] for row in rows if row["applied"]])
         by_id = {row["id"]: row for row in rows}
-        return [_answer(report, by_id.get(report.task_id)) for report in batch]
+        return [_answer(report, by_id.get(report.task_id), self._lease) for report in batch]
 
 
-def _answer(report: ProgressReport, row: Any) -> ProgressAnswer:
+def _answer(report: ProgressReport, row: Any, lease: float) -> ProgressAnswer:
     if row is None:
-        return ProgressAnswer(known=False, progress=report.progress)
+        return ProgressAnswer(known=False, progress=report.progress, lease=lease)
     return ProgressAnswer(
         known=True,
         progress=row["progress"],
         status=TaskStatus(row["status"]),
         action=ClaimAction(row["action"]),
         frames=row["frames"],
+        lease=lease,
     )
 
 

@@ -11,6 +11,7 @@ import asyncpg
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.ports import Answer, NewTask, PausePoint, TaskFilter
 from asya_gateway.domain.reports import (
+    CLAIM_LEASE,
     ChildAnnouncement,
     FinalOutcome,
     FinalReport,
@@ -68,6 +69,7 @@ class PostgresTasks:
         written: Callable[[Sequence[str]], None],
         ended: Ended,
         longest: float,
+        claim_lease: float,
     ) -> None:
         def pool() -> asyncpg.Pool:
             return database.pool
@@ -90,7 +92,7 @@ class PostgresTasks:
         )
         self.reports = Coalescer[ProgressReport, ProgressAnswer](
             "reports",
-            bounded(ProgressReporter(pool, written).flush),
+            bounded(ProgressReporter(pool, written, lease=claim_lease).flush),
             key=lambda report: report.task_id,
             size=report_size,
             limits=limits,
@@ -169,6 +171,7 @@ class Storage:
         keeping: Keeping,
         ended: Ended = SILENT.ended,
         longest_statement: float = 10.0,
+        claim_lease: float = CLAIM_LEASE,
     ) -> None:
         longest = longest_statement + GRACE
         self.database = database
@@ -176,7 +179,7 @@ class Storage:
         self.fly = FlySender(database, longest)
         self.feed = LogFeed(database, self.bell, FlyReceiver(self.bell))
         creating = database.with_fixed_plans(CREATING_AT_ONCE)
-        self.tasks = PostgresTasks(database, creating, enqueue, limits, self._written, ended, longest)
+        self.tasks = PostgresTasks(database, creating, enqueue, limits, self._written, ended, longest, claim_lease)
         self.sweeper = Sweeper(database, self.tasks.finish)
         self.retention = Retention(database, tasks=keeping.tasks, updates=keeping.updates)
         self._loops: list[asyncio.Task[None]] = []

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from datetime import timedelta
@@ -19,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 MAX_TAKE = 64
 """Messages of one take; their bodies are in memory at once."""
+PATIENCE = 1 / 3
+"""Share of the visibility timeout for which a receiver that was just connected leaves the messages of others alone."""
 
 
 class Delivery:
@@ -103,6 +106,7 @@ class Receiver:
         self._look = asyncio.Event()
         self._look.set()
         self._taking: asyncio.Task[None] | None = None
+        self._patient_until = 0.0
 
     def rung(self) -> None:
         """There may be something to take."""
@@ -111,6 +115,7 @@ class Receiver:
     async def stream(self) -> AsyncGenerator[Delivery]:
         """The deliveries, for ever."""
         pause = 0.1
+        self._be_patient()
         while True:
             while self._untouched:
                 yield self._untouched.popleft()
@@ -121,6 +126,7 @@ class Receiver:
                     pause = 0.1
                 except Unavailable as error:
                     logger.warning("taking from %s: %s", self._queue, error)
+                    self._be_patient()
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, self._poll_interval)
                     self._look.set()
@@ -128,6 +134,11 @@ class Receiver:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self._poll_interval):
                         await self._look.wait()
+
+    def _be_patient(self) -> None:
+        """Leave alone for a while what others had taken. After an absence of the database every lease has run out,
+        and who lives must have the time to renew its own, which it does as soon as it is connected again."""
+        self._patient_until = time.monotonic() + self._visibility.total_seconds() * PATIENCE
 
     async def leave(self) -> None:
         """Give back what was not answered; what cannot be given back now returns when its lease runs out."""
@@ -219,6 +230,7 @@ class Receiver:
                 self._limit,
                 self._dead_letters,
                 self._actor,
+                time.monotonic() >= self._patient_until,
             )
         died = False
         for row in sorted(rows, key=lambda row: row["id"]):

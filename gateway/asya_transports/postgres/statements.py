@@ -28,11 +28,12 @@ WITH known AS MATERIALIZED (SELECT name FROM queues WHERE name = ANY($1::text[])
 SELECT name FROM known
 """
 
+# $7: whether messages that somebody took and whose lease ran out are taken, too (receiver.py).
 # A message that was delivered too often (its consumers died, none of them put it back) is moved to the dead
 # letters by the very statement that would have delivered it once more.
 TAKE = f"""
 WITH ready AS MATERIALIZED (
-    SELECT id FROM queue_messages WHERE queue = $1 AND ready_at <= now()
+    SELECT id FROM queue_messages WHERE queue = $1 AND ready_at <= now() AND ($7 OR receipt IS NULL)
     ORDER BY queue, ready_at, id LIMIT $2 FOR UPDATE SKIP LOCKED
 ), enough AS MATERIALIZED (
     SELECT coalesce((SELECT max_deliveries FROM queues WHERE name = $1), $4::integer) AS deliveries

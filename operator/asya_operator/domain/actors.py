@@ -317,8 +317,6 @@ def _replicas(actor: Actor) -> int:
 
 def _unsupported(actor: Actor, *, keda: bool) -> list[str]:
     spec, notes = actor.spec, []
-    if spec.state_proxy and spec.foreign_sidecar is None:
-        notes.append("spec.stateProxy: handlers see its files only with the runtime script (spec.sidecar.image)")
     if spec.scales and not keda:
         notes.append("spec.scaling: KEDA is not installed, so the number of replicas is fixed")
     return notes

@@ -7,6 +7,7 @@ import pytest
 from asya_crds.envelope import Envelope, Route
 from asya_transports.port import Message
 from tests.support.actors import Mesh, envelope_of
+from tests.support.handlers import CALLS
 from tests.support.waiting import until
 
 ERROR = {"message": "it broke", "type": "mod.Broken", "mro": ["Exception"], "traceback": "trace"}
@@ -98,3 +99,55 @@ async def test_the_crew_goes_on_after_what_it_cannot_read(mesh: Mesh) -> None:
     assert await mesh.transport.publish(bad) == [None] * 4
     await mesh.publish(envelope, "x-sink")
     assert (await mesh.ended(task_id))["result"] == 5
+
+
+async def test_hooks_get_every_ended_message_after_its_end(mesh: Mesh) -> None:
+    """notes: mesh.md section 3, `ASYA_SINK_HOOKS`."""
+    crew = mesh.crew(sink_hooks="archive, notify")
+    hooks = [mesh.worker("archive", "echo"), mesh.worker("notify", "upper")]
+    await mesh.run(mesh.worker("good", "exclaim"), mesh.worker("bad", "refuse"), *hooks, crew=crew)
+    good, bad = await mesh.submit(["good"], {"text": "hi"}), await mesh.submit(["bad"], {"text": "no"})
+    assert (await mesh.ended(good))["result"] == {"text": "hi!"}
+    assert (await mesh.ended(bad))["status"] == "failed"
+
+    await until(lambda: [name for name, _ in CALLS].count("echo") == 2)
+    await until(lambda: ("upper", {"text": "hi!"}) in CALLS)
+    archived = [payload for name, payload in CALLS if name == "echo"]
+    assert {"text": "hi!"} in archived
+    failed = next(payload for payload in archived if "error" in payload)
+    assert failed["original_payload"] == {"text": "no"}
+
+    # Both hooks have ended, `notify` by failing with the failed message: neither shows in the tasks.
+    async def empty() -> bool:
+        return bool(await mesh.gateway.database.fetchval("SELECT count(*) FROM queue_messages") == 0)
+
+    await until(empty)
+    for task_id, kinds in ((good, ["succeeded"]), (bad, ["failed"])):
+        updates = await mesh.updates(task_id)
+        assert [detail for kind, detail in updates if kind == "final"] == [updates[-1][1]]
+        assert [(await mesh.task(task_id))["status"]] == kinds
+    assert len([name for name, _ in CALLS if name in ("echo", "upper")]) == 4
+
+
+async def test_a_hook_knows_how_the_message_ended_and_children_have_hooks_only_if_told(mesh: Mesh) -> None:
+    await mesh.run(mesh.worker("phases", "phase_of"), crew=mesh.crew(sink_hooks="phases", sink_fanout_hooks=True))
+    task_id = await mesh.submit(["unserved"], {})
+    for child, phase in (("a", "succeeded"), ("b", "failed")):
+        envelope = envelope_of(f"{task_id}-{child}", ["unserved"], {}, parent_id=task_id)
+        await mesh.publish(envelope.with_(status={"phase": phase}), "x-sink")
+    await until(lambda: sorted(CALLS) == [("phase_of", "failed"), ("phase_of", "succeeded")])
+    await mesh.stop()
+    await mesh.run(mesh.worker("phases", "phase_of"), crew=mesh.crew(sink_hooks="phases"))
+    child = envelope_of(f"{task_id}-c", ["unserved"], {}, parent_id=task_id)
+    await mesh.publish(child.with_(status={"phase": "succeeded"}), "x-sink")
+    await mesh.publish(envelope_of(task_id, ["unserved"], "end").with_(status={"phase": "succeeded"}), "x-sink")
+    await until(lambda: len(CALLS) == 3)
+    await mesh.stop()
+    assert len(CALLS) == 3
+
+
+async def test_a_hook_that_nobody_serves_holds_no_end_up(mesh: Mesh) -> None:
+    await mesh.run(mesh.worker("echo", "echo"), crew=mesh.crew(sink_hooks="nobody", crew_concurrency=1))
+    tasks = [await mesh.submit(["echo"], number) for number in range(5)]
+    for number, task_id in enumerate(tasks):
+        assert (await mesh.ended(task_id, 10))["result"] == number

@@ -22,12 +22,14 @@ WORKER = Path(__file__).with_name("worker_process.py")
 
 
 @asynccontextmanager
-async def worker_process(mesh: Mesh, database_url: str, log: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+async def worker_process(
+    mesh: Mesh, database_url: str, log: Path, handler: str = "append"
+) -> AsyncIterator[asyncio.subprocess.Process]:
     """An actor `append` in a process of its own; it writes a line into `log` for every call and then waits while
     the file `<log>.hold` exists."""
     environment = os.environ | {
         "ASYA_ACTOR_NAME": "append",
-        "ASYA_HANDLER": "tests.support.slow_handlers.append",
+        "ASYA_HANDLER": f"tests.support.slow_handlers.{handler}",
         "ASYA_GATEWAY_URL": mesh.url,
         "ASYA_DATABASE_URL": database_url,
         "ASYA_METRICS_PORT": "-1",
@@ -96,12 +98,11 @@ async def test_a_duplicate_of_a_hop_in_work_waits_and_is_dropped_once_that_is_do
 
 
 async def test_a_killed_worker_loses_nothing_and_its_message_runs_again_after_the_claim(
-    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    database_url: str, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("asya_gateway.storage.reporting.CLAIM_LEASE", 2.0)
     log, hold = tmp_path / "calls", tmp_path / "calls.hold"
     hold.touch()
-    async with start_mesh(database_url) as mesh:
+    async with start_mesh(database_url, claim_lease=2) as mesh:
         await mesh.run()
         task_id = await mesh.submit(["append"], {"a": 1})
         async with worker_process(mesh, database_url, log) as first:
@@ -114,6 +115,40 @@ async def test_a_killed_worker_loses_nothing_and_its_message_runs_again_after_th
             task = await mesh.ended(task_id, 40)
     assert (task["status"], task["result"]) == ("succeeded", {"a": 1})
     assert log.read_text().splitlines() == ["call", "call"]
+
+
+@pytest.mark.parametrize("handler", ["append", "append_blocking"])
+async def test_a_handler_slower_than_the_claim_keeps_it_even_where_it_blocks_the_event_loop(
+    database_url: str, tmp_path: Path, handler: str
+) -> None:
+    log, hold = tmp_path / "calls", tmp_path / "calls.hold"
+    hold.touch()
+    async with start_mesh(database_url, claim_lease=1) as mesh:
+        await mesh.run()
+        task_id = await mesh.submit(["unserved"], {})
+        envelope = envelope_of(task_id, ["append"], {"a": 1})
+        async with worker_process(mesh, database_url, log, handler):
+            await declare(mesh, "append")
+            await mesh.publish(envelope)
+            await until(log.exists, 20, "the first call")
+            async with worker_process(mesh, database_url, log, handler):
+                await mesh.publish(envelope)
+
+                async def refused_for_longer_than_a_lease() -> bool:
+                    query = "SELECT max(lease_until) > max(created_at) + interval '4 s' FROM task_hops, tasks"
+                    later = await mesh.gateway.database.fetchval(query)
+                    query = "SELECT count(*) FROM queue_messages WHERE queue LIKE '%-append' AND receipt IS NULL"
+                    return bool(later and await mesh.gateway.database.fetchval(query) == 1)
+
+                await until(refused_for_longer_than_a_lease, 30)
+                hold.unlink()
+                assert (await mesh.ended(task_id))["result"] == {"a": 1}
+
+                async def empty() -> bool:
+                    return await held(mesh, "append") == 0
+
+                await until(empty)
+    assert log.read_text().splitlines() == ["call"]
 
 
 async def test_a_message_that_kills_its_workers_ends_as_a_failure_and_not_for_ever(mesh: Mesh) -> None:
@@ -227,9 +262,13 @@ async def test_a_hop_that_died_between_storing_and_sending_sends_on_without_runn
 
 @pytest.mark.parametrize("handler", ["never", "gated"])
 async def test_a_task_that_is_canceled_during_the_work_sends_nothing_on(
-    mesh: Mesh, monkeypatch: pytest.MonkeyPatch, handler: str
+    database_url: str, monkeypatch: pytest.MonkeyPatch, handler: str
 ) -> None:
-    monkeypatch.setattr("asya_gateway.protocols.mesh.handlers.CLAIM_LEASE", 0.3)
+    async with start_mesh(database_url, claim_lease=1) as mesh:
+        await canceled_during_the_work(mesh, monkeypatch, handler)
+
+
+async def canceled_during_the_work(mesh: Mesh, monkeypatch: pytest.MonkeyPatch, handler: str) -> None:
     monkeypatch.setattr("asya_actor.hop.LOST_DELAY", 0.0)
     running = await mesh.run(mesh.worker("work", handler), mesh.worker("echo", "echo"))
     task_id = await mesh.submit(["work", "echo"], {})

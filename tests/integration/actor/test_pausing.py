@@ -31,6 +31,18 @@ async def test_x_pause_asks_and_the_answer_goes_on_under_the_tasks_own_id(mesh: 
     assert kinds == ["created", "paused", "resumed", "final"]
 
 
+@pytest.mark.parametrize(("mode", "kept"), [("deep", {"id": 7, "ok": True}), ("shallow", {"ok": True})])
+async def test_an_answer_without_named_fields_joins_the_payload_as_deep_as_the_setting_says(
+    mesh: Mesh, mode: str, kept: dict[str, Any]
+) -> None:
+    """notes: mesh.md section 1, `ASYA_RESUME_MERGE_MODE=deep`."""
+    await mesh.run(mesh.worker("echo", "echo"), crew=mesh.crew(resume_merge_mode=mode))
+    task_id = await mesh.submit(["echo", "x-pause"], {"order": {"id": 7}})
+    await mesh.status_is(task_id, "paused")
+    await answer(mesh, task_id, {"order": {"ok": True}})
+    assert (await mesh.ended(task_id))["result"] == {"order": kept}
+
+
 async def test_a_route_that_names_x_resume_goes_on_behind_it(mesh: Mesh) -> None:
     """notes: x-pause puts `x-resume` first in route.next; written back unfiltered it routes to itself."""
     await mesh.run(mesh.worker("echo", "echo"))

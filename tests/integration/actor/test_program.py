@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.actors import Mesh
+from tests.support.connector import connector
 
 PROGRAM = Path(__file__).with_name("worker_process.py")
 SETTINGS = {
@@ -58,3 +59,38 @@ async def test_settings_that_make_no_sense_end_it_with_2_and_their_name(changes:
     assert process.returncode == 2, said
     assert says in said
     assert b"Traceback" not in said
+
+
+async def test_a_handler_of_a_running_worker_keeps_its_files_in_the_store(mesh: Mesh, tmp_path: Path) -> None:
+    """notes: mesh.md section 7, the state proxy."""
+    where = {
+        "ASYA_DATABASE_URL": mesh.gateway.settings.database_url,
+        "ASYA_GATEWAY_URL": mesh.url,
+        "ASYA_STATE_PROXY_MOUNTS": "visits:/state/visits:write=buffered",
+        "ASYA_STATE_PROXY_FOLDER": str(tmp_path),
+    }
+    names = {"counter": "count", "reader": "read"}
+    with connector(tmp_path, "visits") as store:
+        processes = [
+            await start(
+                **SETTINGS | where | {"ASYA_ACTOR_NAME": actor, "ASYA_HANDLER": f"tests.support.stateful.{name}"}
+            )
+            for actor, name in names.items()
+        ]
+        try:
+            await mesh.run()
+            for turn in (1, 2):
+                task = await mesh.ended(await mesh.submit(["counter"], {"who": "ada", "at": turn}), 30)
+                assert task["result"] == {"who": "ada", "at": turn, "visits": turn, "known": ["ada.json"]}
+            assert store.keys == {"ada.json": b"[1, 2]"}
+            task = await mesh.ended(await mesh.submit(["reader"], {"who": "ada"}), 30)
+            assert task["result"] == {"read": [1, 2]}
+            task = await mesh.ended(await mesh.submit(["reader"], {"who": "../../../etc/passwd\0"}), 30)
+            assert (task["status"], task["error"]["details"]["type"]) == ("failed", "PermissionError")
+            task = await mesh.ended(await mesh.submit(["reader"], {"who": "bob"}), 30)
+            assert (task["status"], task["error"]["details"]["type"]) == ("failed", "FileNotFoundError")
+        finally:
+            for process in processes:
+                process.kill()
+                await process.communicate()
+    assert not Path("/state").exists()

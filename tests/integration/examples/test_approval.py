@@ -43,6 +43,7 @@ def test_an_answer_is_typed_and_checked_by_the_questions_schema(example: DevRun)
     assert (wrong_type.returncode, wrong_type.stderr) == (2, "error: approved: expected boolean, not 'perhaps'\n")
     incomplete = run_asya("task", "answer", task_id, "comment=hm", url=example.url)
     assert incomplete.returncode == 1
+    assert incomplete.stderr.startswith("error: the answer does not match the question's schema: ")
     assert "approved" in incomplete.stderr
     refused = run_asya("task", "answer", task_id, "approved=false", url=example.url)
     assert json.loads(refused.stdout)["published"] is False

@@ -115,7 +115,8 @@ async def test_a_pause_is_shown_answered_once_and_sent_on(gateway: Gateway) -> N
     assert await gateway.get(f"/mesh/{task_id}/active") == (410, {"active": False})
     resume = f"/tasks/{task_id}/resume"
     status, answer = await gateway.post(resume, {"answer": {"ok": "yes"}})
-    assert (status, answer["error"]["code"]) == (400, "invalid_arguments")
+    assert (status, answer["error"]["code"], answer["error"]["field"]) == (400, "invalid_arguments", "answer")
+    assert answer["error"]["message"].startswith("the answer does not match the question's schema: ")
     assert (await gateway.post(resume, {}))[1]["error"]["field"] == "answer"
     assert (await gateway.post(resume, {"answer": {"ok": True}, "pause_id": "other"}))[0] == 409
     status, task = await gateway.post(resume, {"answer": {"ok": True}, "pause_id": "hop-2"})

@@ -1,6 +1,7 @@
 """The official SDK's client, which was not written here, in every era it speaks."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -75,6 +76,76 @@ async def test_a_client_sees_an_actors_error_as_the_tools_own(gateway: Gateway, 
         await failing
     assert result.is_error
     assert result.content[0].text == "no such city"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("returned", "says"),
+    [
+        ({"n": "three", "note": "x"}, "- /n: "),
+        ({}, "n"),
+        ([1], "- /: "),
+        ("text", "- /: "),
+        (None, "there is no structured result"),
+        ({"content": [{"type": "text", "text": "own"}]}, "there is no structured result"),
+        ({"content": [{"type": "text", "text": "own"}], "structuredContent": {"n": "x"}}, "- /n: "),
+    ],
+)
+async def test_a_result_that_breaks_the_output_schema_is_an_error_that_says_so_and_shows_it(
+    gateway: Gateway, actor: Actor, mode: str, returned: Any, says: str
+) -> None:
+    """tools, "Output Schema": "Servers MUST provide structured results that conform to this schema"."""
+    async with connected(gateway, mode) as client:
+        serving = asyncio.create_task(actor.serve(returned))
+        result = await client.call_tool("typed", {})
+        task_id = await serving
+    assert result.is_error
+    assert result.structured_content is None
+    why, shown = (block.text for block in result.content)  # type: ignore[union-attr]
+    assert why.startswith("The flow's result does not match the tool's output schema:\n- ")
+    assert says in why
+    assert json.loads(shown) == returned
+    assert await actor.status(task_id) == "succeeded"
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "returned",
+    [
+        {"n": 3, "more": True},
+        {"content": [{"type": "text", "text": "own"}], "structuredContent": {"n": 3}},
+    ],
+)
+async def test_a_result_that_keeps_the_output_schema_is_structured(
+    gateway: Gateway, actor: Actor, mode: str, returned: Any
+) -> None:
+    async with connected(gateway, mode) as client:
+        serving = asyncio.create_task(actor.serve(returned))
+        result = await client.call_tool("typed", {})
+        await serving
+    assert not result.is_error
+    assert result.structured_content == returned.get("structuredContent", returned)
+
+
+async def test_a_flow_that_says_itself_that_it_failed_promises_nothing(gateway: Gateway, actor: Actor) -> None:
+    own = {"content": [{"type": "text", "text": "no"}], "isError": True}
+    async with connected(gateway, "auto") as client:
+        serving = asyncio.create_task(actor.serve(own))
+        result = await client.call_tool("typed", {})
+        await serving
+    assert (result.is_error, len(result.content), result.content[0].text) == (True, 1, "no")  # type: ignore[union-attr]
+
+
+async def test_any_value_is_held_against_its_schema_where_the_revision_carries_it(
+    gateway: Gateway, actor: Actor
+) -> None:
+    for returned, broken in (([1, 2], False), ([1, "x"], True)):
+        async with connected(gateway, "2026-07-28") as client:
+            serving = asyncio.create_task(actor.serve(returned))
+            result = await client.call_tool("listing", {})
+            await serving
+        assert result.is_error is broken
+        assert result.structured_content == (None if broken else returned)
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -13,7 +13,7 @@ from asya_actor.telemetry.tracing import no_span, spans, trace_id_of
 from asya_crds.envelope import Envelope, Route
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-ENVELOPE = Envelope("task", Route((), "a", ()), {}, headers={"traceparent": TRACEPARENT})
+ENVELOPE = Envelope("task", Route((), "a", ()), {}, headers={"traceparent": TRACEPARENT, "x-asya-flow": "greet"})
 
 
 async def test_probes_answer_and_readiness_follows_the_consumers() -> None:
@@ -39,7 +39,7 @@ async def test_a_port_of_minus_one_serves_nothing() -> None:
         assert port is None
 
 
-def test_a_line_is_one_json_object_with_task_actor_and_trace(
+def test_a_line_is_one_json_object_with_task_flow_actor_and_trace(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = logging.getLogger()
@@ -56,6 +56,7 @@ def test_a_line_is_one_json_object_with_task_actor_and_trace(
         "message": "two\nlines here",
         "actor": "shout",
         "task_id": "task",
+        "flow": "greet",
         "trace_id": "0af7651916cd43dd8448eb211c80319c",
     }
 

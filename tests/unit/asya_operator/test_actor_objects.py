@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
+from asya_actor.settings import WorkerSettings
+from asya_actor.state.mounts import Mount, parse_mounts
 from asya_crds.older_shapes import actor_from_resource
 from asya_operator.domain.actor_status import Found, Part, complaint, conditions_of, scaling, status_of
 from asya_operator.domain.drift import contains, owns_replicas
@@ -158,6 +160,28 @@ def test_a_scaled_object_is_ready_once_keda_says_so(conditions: Any, ready: bool
     part = scaling({"status": {"conditions": conditions}} if conditions else {})
     assert part.ready is ready
     assert message in part.message
+
+
+@pytest.mark.parametrize("name", ["newest.yaml", "foreign-sidecar.yaml"])
+def test_a_connector_listens_where_the_handlers_container_looks_for_it(name: str) -> None:
+    """notes: mesh.md section 7, the state proxy: sockets /var/run/asya/state/<name>.sock."""
+    proxy = {
+        "name": "cache",
+        "mount": {"path": "/state/cache"},
+        "connector": {"image": "i"},
+        "writeMode": "passthrough",
+    }
+    spec = pod(deployment(actor(name, stateProxy=[proxy]), AROUND, replicas=None))
+    handler = spec["containers"][0]
+    connector = next(one for one in spec["containers"] if one["name"] == "asya-state-proxy-cache")
+    folder = WorkerSettings.model_fields["state_proxy_folder"].default
+    assert env(handler)["ASYA_STATE_PROXY_MOUNTS"] == "cache:/state/cache:write=passthrough"
+    assert parse_mounts(env(handler)["ASYA_STATE_PROXY_MOUNTS"]) == (Mount("cache", "/state/cache", "passthrough"),)
+    assert env(connector)["CONNECTOR_SOCKET"] == f"{folder}/cache.sock"
+    mount = {"name": "asya-state", "mountPath": "/var/run/asya/state"}
+    assert mount in handler["volumeMounts"]
+    assert mount in connector["volumeMounts"]
+    assert {"name": "asya-state", "emptyDir": {}} in spec["volumes"]
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*.yaml")))

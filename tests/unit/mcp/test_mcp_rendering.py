@@ -37,7 +37,7 @@ def task_with(result: Any) -> Task:
 @pytest.mark.parametrize("revision", list(Revision))
 @given(value=results | anything)
 def test_any_value_becomes_a_result_of_the_revision(revision: Revision, value: Any) -> None:
-    result = jsontext.loads(succeeded(task_with(value), revision).text(revision))
+    result = jsontext.loads(succeeded(task_with(value), revision, None).text(revision))
     conforms(result, "CallToolResult", str(revision))
     assert result["content"]
 

@@ -102,6 +102,7 @@ class HeldCall:
 
     def __init__(self, ask: Ask, served: ServedFlow, task_id: str) -> None:
         self._ask = ask
+        self._served = served
         self._flow = served.flow
         self._task_id = task_id
         self._seen = 0
@@ -119,7 +120,7 @@ class HeldCall:
             return rendering.going_on(self._task_id, self._flow, revision, public_url, patience.spent)
         if task.status.waiting:
             return rendering.waiting(task, self._flow, revision, public_url)
-        return rendering.finished(task, self._flow, revision, public_url)
+        return rendering.finished(task, self._served, revision, public_url)
 
     def abandon(self) -> None:
         """Nobody will read the answer."""

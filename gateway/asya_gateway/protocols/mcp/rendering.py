@@ -1,12 +1,13 @@
 """A task as the answer to tools/call: its result, the actor's error, or where to look for what is not there yet."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 from asya_crds import jsontext
 from asya_crds.flow import Flow
 from asya_gateway.domain.errors import InvalidArguments, Violation
+from asya_gateway.domain.flows import ArgumentCheck, ServedFlow
 from asya_gateway.domain.status import ErrorClass, TaskError, TaskStatus
 from asya_gateway.domain.task import JsonText, Task
 from asya_gateway.protocols.http.jsonrpc import INTERNAL_ERROR, RpcError
@@ -44,10 +45,11 @@ class Links:
         self.resume = f"{base}/tasks/{id}/resume"
 
 
-def finished(task: Task, flow: Flow, revision: Revision, public_url: str) -> Result:
+def finished(task: Task, served: ServedFlow, revision: Revision, public_url: str) -> Result:
     """The result of a task that has ended. Raises TaskFailed."""
     if task.status is TaskStatus.SUCCEEDED:
-        return succeeded(task, revision)
+        promised = served.check_result if shows_output_schema(served.flow, revision) else None
+        return succeeded(task, revision, promised)
     message = task.message or "The task failed"
     error = task.error or TaskError("unknown", message, ErrorClass.RUNTIME)
     if error.error_class is not ErrorClass.BUSINESS:
@@ -62,18 +64,41 @@ def business_text(error: TaskError) -> str:
     return f"{kind.rpartition('.')[2]}: {error.message}" if isinstance(kind, str) and kind else error.message
 
 
-def succeeded(task: Task, revision: Revision) -> Result:
+def succeeded(task: Task, revision: Revision, promised: ArgumentCheck | None) -> Result:
     """What the flow returned: content blocks as they are, anything else as text and, where the revision can carry
-    it, as structuredContent. JSON is put in as it stands, so that no integer is rounded on the way."""
+    it, as structuredContent. JSON is put in as it stands, so that no integer is rounded on the way.
+
+    `promised`: the outputSchema that the client was told; a result that breaks it is none (tools, "Output Schema":
+    "Servers MUST provide structured results that conform to this schema")."""
     text: JsonText = "null" if task.result is None else task.result.strip()
     raw = tool_result(text, revision)
     meta = task_meta(task)
+    if promised is not None and (violations := _broken(promised, text, raw)):
+        return _broken_promise(task, text, violations)
     if raw is not None:
         own = raw.get("_meta")
         return Result({**raw, "_meta": {**(own if isinstance(own, Mapping) else {}), **meta}})
     shown_text = jsontext.loads(text) if text.startswith('"') else text
     fields: dict[str, Any] = {"content": [text_block(shown_text)], "isError": False, "_meta": meta}
     return Result(fields, structured(text, revision))
+
+
+def _broken(promised: ArgumentCheck, text: JsonText, raw: Mapping[str, Any] | None) -> Sequence[Violation]:
+    """How the structured result breaks the promise; one that the flow calls an error itself promises nothing."""
+    if raw is not None and raw.get("isError") is True:
+        return []
+    value = jsontext.loads(text, max_depth=2 * jsontext.MAX_DEPTH) if raw is None else raw.get("structuredContent")
+    if value is None:
+        return [Violation("", "there is no structured result")]
+    return promised(value)
+
+
+def _broken_promise(task: Task, text: JsonText, violations: Sequence[Violation]) -> Result:
+    """An error that says what is wrong and, since the work was done, what came of it. Not structured: clients refuse
+    a structured result that breaks its schema, and with it everything beside it."""
+    lines = ["The flow's result does not match the tool's output schema:", *_lines(violations), "The result as it is:"]
+    blocks = [text_block("\n".join(lines)), text_block(text)]
+    return Result({"content": blocks, "isError": True, "_meta": task_meta(task)})
 
 
 def structured(text: JsonText, revision: Revision) -> dict[str, JsonText | None]:
@@ -88,11 +113,14 @@ def structured(text: JsonText, revision: Revision) -> dict[str, JsonText | None]
 
 def refused_arguments(error: InvalidArguments) -> Result:
     """Every violation with its path, in a result that a model can read and mend its call by."""
-    lines = [_line(violation) for violation in error.violations[:MOST_VIOLATIONS]]
-    more = len(error.violations) - len(lines)
-    tail = [f"- and {more} more"] if more else []
-    text = "\n".join(["The arguments do not match the tool's input schema:", *lines, *tail])
+    text = "\n".join(["The arguments do not match the tool's input schema:", *_lines(error.violations)])
     return Result({"content": [text_block(text)], "isError": True})
+
+
+def _lines(violations: Sequence[Violation]) -> list[str]:
+    lines = [_line(violation) for violation in violations[:MOST_VIOLATIONS]]
+    more = len(violations) - len(lines)
+    return [*lines, f"- and {more} more"] if more else lines
 
 
 def _line(violation: Violation) -> str:

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from asya_crds import jsontext
 from asya_gateway.domain.errors import TooLarge
-from asya_gateway.domain.reports import CLAIM_LEASE, ClaimAction, PauseReport, ProgressAnswer, ProgressReport
+from asya_gateway.domain.reports import ClaimAction, PauseReport, ProgressAnswer, ProgressReport
 from asya_gateway.domain.task import JsonText
 from asya_gateway.protocols.http.answers import json_response
 from asya_gateway.protocols.http.bodies import as_object, decode, read_bytes, read_json, read_object
@@ -101,7 +101,7 @@ def render_answer(report: ProgressReport | PauseReport, answer: ProgressAnswer) 
     fields: dict[str, Any] = {"status": "ok", "progress_percent": percent(answer.progress)}
     if isinstance(report, PauseReport) or report.claim is None:
         return jsontext.dumps(fields)
-    fields |= {"action": answer.action.value, "lease_seconds": CLAIM_LEASE}
+    fields |= {"action": answer.action.value, "lease_seconds": answer.lease}
     frames: dict[str, JsonText | None] = {}
     if answer.action is ClaimAction.DONE and answer.frames is not None:
         frames["frames"] = answer.frames

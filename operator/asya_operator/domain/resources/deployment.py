@@ -15,14 +15,15 @@ from asya_operator.domain.resources.common import (
 )
 from asya_operator.domain.resources.environments import (
     SOCKET_FOLDER,
+    STATE_FOLDER,
     proxy_environment,
     runtime_environment,
     sidecar_environment,
     worker_environment,
 )
 
-STATE_FOLDER = "/var/run/asya/state"
-"""Sockets of the state proxies, `<name>.sock`."""
+STATE_MOUNT = {"name": "asya-state", "mountPath": STATE_FOLDER}
+"""A volume of its own, since a connector makes its socket but not the folder that holds it."""
 RUNTIME_SCRIPT = "/opt/asya/asya_runtime.py"
 METRICS_PORT = 9090
 GRACE_PERIOD = 60
@@ -53,11 +54,7 @@ def _pod(actor: Actor, around: Surroundings) -> Document:
             "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
             "initContainers": [_held(container, around) for container in spec.init_containers],
             "containers": [*main, *proxies, *(_held(container, around) for container in spec.sidecars)],
-            "volumes": [
-                *spec.volumes,
-                *(_runtime_volumes(around) if foreign else []),
-                *([{"name": "asya-state", "emptyDir": {}}] if proxies else []),
-            ],
+            "volumes": [*spec.volumes, *(_runtime_volumes(around) if foreign else []), *_state_volumes(actor)],
             "nodeSelector": spec.node_selector,
             "tolerations": spec.tolerations,
         }
@@ -131,6 +128,7 @@ def _sidecar(actor: Actor, around: Surroundings) -> Document:
 
 
 def _state_proxy(proxy: StateProxy, around: Surroundings) -> Document:
+    """The connector of a mount, which listens where CONNECTOR_SOCKET says."""
     connector = proxy.connector
     policy = connector.image_pull_policy
     return without_nothing(
@@ -140,7 +138,7 @@ def _state_proxy(proxy: StateProxy, around: Surroundings) -> Document:
             "imagePullPolicy": policy.value if policy else "IfNotPresent",
             "env": proxy_environment(proxy),
             "resources": connector.resources,
-            "volumeMounts": [{"name": "asya-state", "mountPath": STATE_FOLDER}],
+            "volumeMounts": [STATE_MOUNT],
             "securityContext": restricted(around.run_as_user),
         }
     )
@@ -156,12 +154,16 @@ def _identity(actor: Actor, around: Surroundings) -> dict[str, str | None]:
 
 
 def _state_mounts(actor: Actor) -> list[Document]:
-    return [{"name": "asya-state", "mountPath": STATE_FOLDER}] if actor.spec.state_proxy else []
+    return [STATE_MOUNT] if actor.spec.state_proxy else []
+
+
+def _state_volumes(actor: Actor) -> list[Document]:
+    return [{"name": STATE_MOUNT["name"], "emptyDir": {}}] if actor.spec.state_proxy else []
 
 
 def _runtime_volumes(around: Surroundings) -> list[Document]:
-    script = {"name": "asya-runtime", "configMap": {"name": around.runtime_configmap}}
-    return [{"name": "asya-socket", "emptyDir": {}}, script]
+    sockets = {"name": "asya-socket", "emptyDir": {}}
+    return [sockets, {"name": "asya-runtime", "configMap": {"name": around.runtime_configmap}}]
 
 
 def _transport_secret(around: Surroundings) -> list[Document]:

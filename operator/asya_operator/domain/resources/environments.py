@@ -8,6 +8,8 @@ from asya_crds.naming import SINK, SUMP
 from asya_operator.domain.resources.common import Actor, Document, Surroundings
 
 SOCKET_FOLDER = "/var/run/asya"
+STATE_FOLDER = "/var/run/asya/state"
+"""Sockets of the state proxies, `<name>.sock`."""
 
 
 def worker_environment(actor: Actor, around: Surroundings) -> list[Document]:
@@ -108,7 +110,8 @@ def _sidecars(actor: Actor, around: Surroundings) -> list[Document]:
 
 
 def _proxys(proxy: StateProxy) -> list[Document]:
-    return _environment({"ASYA_STATE_PROXY_NAME": proxy.name})
+    socket = f"{STATE_FOLDER}/{proxy.name}.sock"
+    return _environment({"ASYA_STATE_PROXY_NAME": proxy.name, "CONNECTOR_SOCKET": socket})
 
 
 def _identity(actor: Actor, around: Surroundings) -> dict[str, str | None]:

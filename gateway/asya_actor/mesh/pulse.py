@@ -1,0 +1,101 @@
+"""Signs of life from a thread, for hops whose event loop is too busy to give them.
+
+An async handler that blocks the loop stops everything in it, the reports that renew its claim among them; another
+worker would then run the hop at the same time. The thread speaks only where the loop has been silent for too long.
+"""
+
+import http.client
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import quote, urlsplit
+
+from asya_crds import jsontext
+
+log = logging.getLogger(__name__)
+
+SILENCE = 0.5
+"""Share of a lease after which the loop counts as busy; it gives signs after a third."""
+CHECKS_PER_LEASE = 10
+TIMEOUT = 5.0
+
+
+@dataclass(eq=False)
+class Sign:
+    """What is said for one hop: the body of a `processing` report for `base`, every `lease` seconds at the latest.
+
+    `lost` is called in the thread where mesh answers that the hop is not ours any more. `given`: when mesh last took
+    a sign (monotonic); whoever gives one writes it.
+    """
+
+    base: str
+    task_id: str
+    body: bytes
+    headers: Mapping[str, str]
+    lease: float
+    lost: Callable[[], None]
+    given: float = field(default_factory=time.monotonic)
+
+
+class Pulse:
+    """One daemon thread for all hops of a process, started with the first, asleep while there is none."""
+
+    def __init__(self) -> None:
+        self._signs: set[Sign] = set()
+        self._changed = threading.Condition()
+        self._started = False
+
+    def add(self, sign: Sign) -> None:
+        """Look after this hop."""
+        with self._changed:
+            self._signs.add(sign)
+            if not self._started:
+                self._started = True
+                threading.Thread(target=self._main, name="pulse", daemon=True).start()
+            elif len(self._signs) == 1:
+                self._changed.notify()
+
+    def remove(self, sign: Sign) -> None:
+        """It has ended."""
+        with self._changed:
+            self._signs.discard(sign)
+
+    def _main(self) -> None:
+        while True:
+            for sign in self._wait():
+                if time.monotonic() - sign.given > sign.lease * SILENCE:
+                    _give(sign)
+
+    def _wait(self) -> list[Sign]:
+        """The hops there are now, a moment after the last time."""
+        with self._changed:
+            while not self._signs:
+                self._changed.wait()
+            pause = min(sign.lease for sign in self._signs) / CHECKS_PER_LEASE
+        time.sleep(pause)
+        with self._changed:
+            return list(self._signs)
+
+
+def _give(sign: Sign) -> None:
+    address = urlsplit(sign.base)
+    kind = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
+    connection = kind(address.hostname or "", address.port, timeout=TIMEOUT)
+    try:
+        path = f"{address.path}/mesh/{quote(sign.task_id, safe='')}/progress"
+        connection.request("POST", path, sign.body, dict(sign.headers))
+        answer = connection.getresponse()
+        text = answer.read()
+        if answer.status != http.client.OK:
+            log.debug("no sign of life for %s now: HTTP %d", sign.task_id, answer.status)
+            return
+        sign.given = time.monotonic()
+        found = jsontext.loads(text)
+        if isinstance(found, dict) and found.get("action") == "done":
+            sign.lost()
+    except (OSError, http.client.HTTPException, jsontext.InvalidJSON) as error:
+        log.debug("no sign of life for %s now: %s", sign.task_id, error)
+    finally:
+        connection.close()

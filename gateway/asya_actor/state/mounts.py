@@ -1,0 +1,98 @@
+"""Which paths are state: the mounts of ASYA_STATE_PROXY_MOUNTS, and the key that a path stands for. Pure."""
+
+import errno
+import os
+import posixpath
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+LONGEST_KEY = 1024
+"""Bytes, which is what S3 allows and what every connector can hold."""
+
+Write = Literal["buffered", "passthrough"]
+
+
+class InvalidMounts(ValueError):
+    """ASYA_STATE_PROXY_MOUNTS makes no sense; the text says which part."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """`path`: absolute, without a slash at its end. `name` names the connector's socket. `write`: buffered files are
+    sent whole when they are closed, passthrough ones piece by piece."""
+
+    name: str
+    path: str
+    write: Write = "buffered"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A path below a mount: its `key` there, empty for the mount itself; `path` as it was given."""
+
+    mount: Mount
+    key: str
+    path: str
+    folder: bool = False
+    """Whether the path ends with a slash, so that only a folder can be meant."""
+
+
+def parse_mounts(text: str) -> tuple[Mount, ...]:
+    """`name:path:write=buffered|passthrough`, joined by semicolons; without the last part it is buffered.
+
+    Raises InvalidMounts.
+    """
+    mounts = [_parse_mount(part.strip()) for part in text.split(";") if part.strip()]
+    for what, values in (("name", [one.name for one in mounts]), ("path", [one.path for one in mounts])):
+        twice = next((value for value in values if values.count(value) > 1), None)
+        if twice is not None:
+            raise InvalidMounts(f"the {what} {twice} is given twice")
+    # The longest path comes first, so that a mount within another is found before it.
+    return tuple(sorted(mounts, key=lambda mount: -len(mount.path)))
+
+
+def _parse_mount(text: str) -> Mount:
+    name, _, rest = text.partition(":")
+    path, _, options = rest.partition(":")
+    if not name or not path or "/" in name or name in (".", ".."):
+        raise InvalidMounts(f"{text!r}: expected name:path:write=buffered or name:path:write=passthrough")
+    if not path.startswith("/") or posixpath.normpath(path).strip("/") == "":
+        raise InvalidMounts(f"{text!r}: the path must be absolute, and not /")
+    given = dict(option.strip().partition("=")[::2] for option in options.split(",") if option.strip())
+    write = given.pop("write", "buffered")
+    if given or write not in ("buffered", "passthrough"):
+        raise InvalidMounts(f"{text!r}: expected write=buffered or write=passthrough, got {options!r}")
+    return Mount(name, "/" + posixpath.normpath(path).lstrip("/"), cast("Write", write))
+
+
+def locate(mounts: Sequence[Mount], path: Any) -> Place | None:
+    """The place of a path, or None for what is no state: other paths, file descriptors, None.
+
+    Raises PermissionError for a path that is written below a mount and leads out of it, OSError (ENAMETOOLONG),
+    ValueError for a path with NUL.
+    """
+    if isinstance(path, int) or not isinstance(path, str | bytes | os.PathLike):
+        return None
+    text = os.fsdecode(path)
+    try:
+        absolute = text if text.startswith("/") else posixpath.join(os.getcwd(), text)  # noqa: PTH109 # text
+    except FileNotFoundError:
+        return None  # the current folder is gone, so a relative path leads nowhere
+    normal = "/" + posixpath.normpath(absolute).lstrip("/")
+    mount = next((one for one in mounts if _within(normal, one)), None)
+    if mount is None:
+        written = next((one for one in mounts if _within("/" + absolute.lstrip("/"), one)), None)
+        if written is not None:
+            raise PermissionError(errno.EACCES, f"the path leads out of {written.path}", text)
+        return None
+    if "\0" in text:
+        raise ValueError("embedded null byte")
+    key = normal[len(mount.path) + 1 :]
+    if len(os.fsencode(key)) > LONGEST_KEY:
+        raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), text)
+    return Place(mount, key, text, folder=text.endswith(("/", "/.")))
+
+
+def _within(path: str, mount: Mount) -> bool:
+    return path == mount.path or path.startswith(mount.path + "/")
