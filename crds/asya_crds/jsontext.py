@@ -25,7 +25,7 @@ def loads(text: bytes | str, *, max_depth: int = MAX_DEPTH) -> Any:
     try:
         if isinstance(text, bytes):
             text = text.decode("utf-8")
-        value = _DECODER.decode(text)
+        value = _decoded(text)
     except RecursionError:
         raise InvalidJSON(f"nested deeper than {max_depth} levels") from None
     except UnicodeDecodeError as error:
@@ -55,6 +55,16 @@ def dumps(value: Any) -> str:
     except UnicodeEncodeError:
         return json.dumps(value, allow_nan=False, separators=(",", ":"))
     return text
+
+
+def _decoded(text: str) -> Any:
+    """The document, by the scanner alone where nothing stands around it; else by the decoder, which says what is
+    wrong, and where."""
+    try:
+        value, end = _SCAN(text, 0)
+    except StopIteration:
+        return _DECODER.decode(text)
+    return value if end == len(text) else _DECODER.decode(text)
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -94,4 +104,5 @@ def _children(node: Any) -> list[Any]:
 
 # json.loads and JSONEncoder.encode make these anew with every call, which costs more than a small document itself.
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+_SCAN = _DECODER.scan_once  # type: ignore[attr-defined] # the scanner itself, as raw_decode calls it
 _ENCODE = c_make_encoder(None, _inexpressible, encode_basestring, None, ":", ",", False, False, False)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from asya_crds import jsontext
+from asya_gateway.domain.status import TaskStatus
 from asya_gateway.domain.task import FlyEvent, JsonText, TaskUpdate, UpdateKind
 from asya_gateway.protocols.http.jsonrpc import notification_text
 from asya_gateway.protocols.mcp.envelope import ProgressToken
@@ -24,6 +25,9 @@ class Progress:
     def of(self, item: TaskUpdate | FlyEvent) -> JsonText | None:
         """The notification for an entry of the log or a live event; None where it says nothing to the caller."""
         match item:
+            case TaskUpdate(kind=UpdateKind.FINAL, status=TaskStatus.SUCCEEDED):
+                # The end may overtake the last actor's own word that it is done.
+                return self._next(TOTAL, None)
             case TaskUpdate(kind=UpdateKind.FINAL):
                 return None
             case TaskUpdate():
