@@ -144,13 +144,11 @@ class Dispatcher:
             log.exception("publishing failed")
             answers = [TransportError(repr(error))] * len(batch)
         answered(answers)
-        for entry, answer in zip(batch, answers, strict=True):
-            if answer is None:
-                self._delivered.append(entry.id)
-                self.published += 1
-            else:
-                self._failed.append((entry.id, str(answer)))
-                self.refused += 1
+        failed = [(entry.id, str(answer)) for entry, answer in zip(batch, answers, strict=True) if answer is not None]
+        self._delivered += [entry.id for entry, answer in zip(batch, answers, strict=True) if answer is None]
+        self._failed += failed
+        self.published += len(batch) - len(failed)
+        self.refused += len(failed)
         self._settle.set()
 
     async def _settle_for_ever(self) -> None:

@@ -4,10 +4,11 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from secrets import randbits
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from asya_crds import jsontext
 from asya_gateway.domain.errors import Conflict, InvalidArguments, InvalidInput, TaskNotFound, TooLarge
@@ -42,8 +43,7 @@ class TaskRules:
     max_envelope: int = 10 * 1024 * 1024 + 65_536
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A call of a flow. `payload` is what the first actor gets; `check` holds it against the inputSchema.
 
     `headers` join the envelope's (traceparent, tracestate, protocol ids).
@@ -54,7 +54,7 @@ class Call:
     caller: Caller
     surface: str
     context_id: str | None = None
-    headers: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, Any] = MappingProxyType({})
     check: bool = True
 
 

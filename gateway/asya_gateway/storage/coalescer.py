@@ -14,11 +14,11 @@ from asya_gateway.storage.retrying import until_answered
 
 log = logging.getLogger(__name__)
 
-ALONE_FOR = 0.01
+ALONE_FOR = 0.002
 """Seconds that a flush has the database to itself. One that takes longer (a slow disk, a locked row) gets company:
 commits that wait together share a write to the disk, and one row's lock must not hold up everybody."""
-LEAST = 8
-"""Rows that are never split."""
+LEAST = 32
+"""Rows that are never split: below it, what a statement costs besides its rows outweighs the rest."""
 
 Item = TypeVar("Item")
 Reply = TypeVar("Reply")
@@ -51,9 +51,9 @@ Flush = Callable[[Sequence[Item]], Awaitable[Sequence[Reply]]]
 class Coalescer(Generic[Item, Reply]):
     """Collects writes while earlier ones are being committed.
 
-    A flush takes half of what is ready. If it took everything, all callers would wait for the database at the same
-    time and be answered at the same time, and the two would work in turn instead of side by side (a third less
-    throughput at 64 callers, docs/performance.md).
+    A flush takes half of what is ready, where that is many. If it took everything, all callers would wait for the
+    database at the same time and be answered at the same time, and the two would work in turn instead of side by
+    side (docs/performance.md).
 
     At most one item of a key is in a batch or on its way, and items of one key keep their order: a statement
     that meets a row twice would apply one change and drop the other. A waiter that goes away leaves its write

@@ -45,6 +45,7 @@ class Metrics(Observer):
         for spread in (self._accept_seconds, self._task_seconds, self._request_seconds):
             self.registry.register(spread)
         self._flow, self._surface = Bounded(MAX_FLOWS), Bounded(MAX_SURFACES)
+        self._accepted: dict[tuple[str, str], tuple[Count, Spread]] = {}
         self._answered: dict[tuple[str, str, int], tuple[Count, Spread]] = {}
 
     def info(self, about: Mapping[str, str]) -> None:
@@ -54,9 +55,11 @@ class Metrics(Observer):
     @override
     def accepted(self, flow: str, surface: str, took: float) -> None:
         """See Observer."""
-        surface = self._surface(surface)
-        self._accepted_total.labels(self._flow(flow), surface).inc()
-        self._accept_seconds.labels(surface).observe(took)
+        found = self._accepted.get((flow, surface))
+        if found is None:
+            found = self._first_accepted(flow, surface)
+        found[0].inc()
+        found[1].observe(took)
 
     @override
     def ended(self, flow: str, surface: str, status: str, took: float) -> None:
@@ -75,6 +78,14 @@ class Metrics(Observer):
         found[0].inc()
         if took is not None:
             found[1].observe(took)
+
+    def _first_accepted(self, flow: str, surface: str) -> tuple[Count, Spread]:
+        shown, shown_surface = self._flow(flow), self._surface(surface)
+        found = self._accepted_total.labels(shown, shown_surface), self._accept_seconds.labels(shown_surface)
+        # Names that share a series would grow the table without end: callers of the mesh choose them.
+        if shown == flow and shown_surface == surface:
+            self._accepted[flow, surface] = found
+        return found
 
     def _first_answer(self, route: str, method: str, status: int) -> tuple[Count, Spread]:
         shown = method if method in METHODS else "other"

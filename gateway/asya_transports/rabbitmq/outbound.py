@@ -1,6 +1,7 @@
 """One channel in confirm mode: many publishes outstanding, each answered by its delivery tag."""
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 
 from asya_transports.port import TransportError, Unavailable, Unroutable
@@ -29,6 +30,15 @@ class Batch:
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._left = size
 
+    @property
+    def whole(self) -> bool:
+        """Whether each has its answer."""
+        return self._left == 0
+
+    def has(self, tag: int) -> bool:
+        """Whether the message with this delivery tag is one of them."""
+        return self.first <= tag < self.first + len(self.answers)
+
     def answer(self, tag: int, error: TransportError | None) -> None:
         """The broker's word on one of them. An earlier one (it was returned) stands."""
         index = tag - self.first
@@ -37,9 +47,18 @@ class Batch:
         self.confirmed[index] = 1
         if self.answers[index] is None:
             self.answers[index] = error
-        self._left -= 1
-        if self._left == 0 and not self.done.done():
-            self.done.set_result(None)
+        self._settle(1)
+
+    def answer_through(self, tag: int, error: TransportError | None) -> None:
+        """The broker's word on all of them up to this tag."""
+        end = min(tag - self.first + 1, len(self.answers))
+        if error is not None:
+            for index in range(end):
+                self.answer(self.first + index, error)
+            return
+        fresh = self.confirmed.count(0, 0, end)
+        self.confirmed[:end] = b"\x01" * end
+        self._settle(fresh)
 
     def returned(self, tag: int, error: TransportError) -> None:
         """No queue took it; the confirmation follows."""
@@ -48,9 +67,12 @@ class Batch:
     def give_up(self, error: TransportError, closed: ChannelClosed | None = None) -> None:
         """Answer all that the broker has not answered."""
         self.closed = closed
-        for index, known in enumerate(self.confirmed):
-            if not known:
-                self.answer(self.first + index, error)
+        self.answer_through(self.first + len(self.answers) - 1, error)
+
+    def _settle(self, count: int) -> None:
+        self._left -= count
+        if self._left == 0 and not self.done.done():
+            self.done.set_result(None)
 
 
 class Outbound:
@@ -61,22 +83,22 @@ class Outbound:
         self.ready = False
         self.returning = ""
         """The routing key of a basic.return whose content is being read."""
-        self._next = self._lowest = 1
-        self._outstanding: dict[int, Batch] = {}
+        self._next = 1
+        self._outstanding: deque[Batch] = deque()
         self._methods: dict[tuple[str, str], bytes] = {}
 
     def opened(self) -> None:
         """Confirm mode begins: the broker counts from 1."""
-        self._next = self._lowest = 1
+        self._next = 1
         self.ready = True
 
     def encode(self, publications: Sequence[Publication], frame_max: int) -> tuple[Batch, bytes]:
         """Number the messages and write their frames; the caller sends them before anything else is encoded."""
         batch = Batch(self._next, len(publications))
         parts: list[bytes] = []
-        number, outstanding = self.number, self._outstanding
+        number = self.number
+        self._outstanding.append(batch)
         for tag, publication in enumerate(publications, self._next):
-            outstanding[tag] = batch
             parts += (
                 self._method(publication.exchange, publication.routing_key),
                 content_header(number, tag, publication),
@@ -87,21 +109,20 @@ class Outbound:
 
     def confirmed(self, tag: int, *, multiple: bool, error: TransportError | None = None) -> None:
         """basic.ack, or basic.nack with its error. With `multiple` it speaks for all up to the tag."""
-        if not multiple:
-            batch = self._outstanding.pop(tag, None)
-            if batch is not None:
-                batch.answer(tag, error)
-            return
-        while self._lowest <= tag:
-            batch = self._outstanding.pop(self._lowest, None)
-            if batch is not None:
-                batch.answer(self._lowest, error)
-            self._lowest += 1
+        if multiple:
+            for batch in self._outstanding:
+                if batch.first > tag:
+                    break
+                batch.answer_through(tag, error)
+        elif (found := self._batch_of(tag)) is not None:
+            found.answer(tag, error)
+        while self._outstanding and self._outstanding[0].whole:
+            self._outstanding.popleft()
 
     def returned(self, correlation_id: str | None) -> None:
         """The content of a basic.return, of the message with this correlation id."""
         if correlation_id is not None and correlation_id.isdigit():
-            batch = self._outstanding.get(int(correlation_id))
+            batch = self._batch_of(int(correlation_id))
             if batch is not None:
                 error = Unroutable(f"no queue takes messages for {self.returning}")
                 batch.returned(int(correlation_id), error)
@@ -109,10 +130,13 @@ class Outbound:
     def fail(self, reason: str, closed: ChannelClosed | None = None) -> None:
         """The channel or its connection is gone: what was not confirmed is unknown."""
         self.ready = False
-        outstanding, self._outstanding = self._outstanding, {}
+        outstanding, self._outstanding = self._outstanding, deque()
         error = Unavailable(reason)
-        for batch in set(outstanding.values()):
+        for batch in outstanding:
             batch.give_up(error, closed)
+
+    def _batch_of(self, tag: int) -> Batch | None:
+        return next((batch for batch in self._outstanding if batch.has(tag)), None)
 
     def _method(self, exchange: str, routing_key: str) -> bytes:
         key = (exchange, routing_key)

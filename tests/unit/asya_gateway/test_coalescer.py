@@ -50,12 +50,12 @@ async def test_a_batch_takes_half_of_many_so_that_the_rest_of_the_callers_is_ser
     recorder = Recorder()
     recorder.gate.clear()
     writes = coalescer(recorder)
-    waiters = [asyncio.create_task(writes.submit(f"{number}")) for number in range(40)]
+    waiters = [asyncio.create_task(writes.submit(f"{number}")) for number in range(160)]
     await until(lambda: len(recorder.batches) == 2)
-    assert [len(batch) for batch in recorder.batches] == [20, 10]
+    assert [len(batch) for batch in recorder.batches] == [80, 40]
     recorder.gate.set()
     await asyncio.gather(*waiters)
-    assert sorted(item for batch in recorder.batches for item in batch) == sorted(str(n) for n in range(40))
+    assert sorted(item for batch in recorder.batches for item in batch) == sorted(str(n) for n in range(160))
 
 
 async def test_a_flush_that_hangs_does_not_hold_up_what_comes_later() -> None:

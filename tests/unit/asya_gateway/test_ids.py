@@ -37,7 +37,7 @@ from asya_gateway.domain.ids import new_task_id
 
 new_task_id()
 child = os.fork()
-print(new_task_id(), flush=True)
+os.write(1, f"{new_task_id()}\\n".encode())
 if child:
     os.waitpid(child, 0)
 else:
