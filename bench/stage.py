@@ -153,7 +153,7 @@ class Stage:
             "ASYA_DATABASE_URL": database_url,
             "ASYA_CONFIG_PATH": str(self.folder / "flows.yaml"),
             "ASYA_MESH_URL": "http://asya-gateway-mesh:8080",
-            "ASYA_LOG_LEVEL": "warning",
+            "ASYA_LOG_LEVEL": "error",
             "ASYA_DRAIN_TIMEOUT": "2",
             **variables,
         }

@@ -144,15 +144,6 @@ def _state_proxy(proxy: StateProxy, around: Surroundings) -> Document:
     )
 
 
-def _identity(actor: Actor, around: Surroundings) -> dict[str, str | None]:
-    return {
-        "ASYA_ACTOR_NAME": actor.name,
-        "ASYA_NAMESPACE": around.namespace,
-        "ASYA_TRANSPORT": around.transport,
-        "ASYA_RABBITMQ_EXCHANGE": around.exchange or None,
-    }
-
-
 def _state_mounts(actor: Actor) -> list[Document]:
     return [STATE_MOUNT] if actor.spec.state_proxy else []
 
