@@ -136,6 +136,11 @@ def test_a_mistake_in_actors_yaml_leaves_the_handlers_running(project: Path) -> 
         assert call(run)[0] == 0
 
 
+def test_a_call_that_ends_at_once_is_shown(run: DevRun) -> None:
+    handle = run_asya("tool", "call", "work", "--no-wait", url=run.url)
+    run.wait_for(f"task {json.loads(handle.stdout)['task_id']} work succeeded")
+
+
 def test_a_changed_flows_yaml_is_served_without_a_restart_and_its_mistakes_are_named_once(project: Path) -> None:
     with dev_run(project) as run:
         pid = json.loads(call(run)[1])["pid"]
