@@ -132,8 +132,23 @@ def test_a_file_that_cannot_be_imported_waits_for_the_next_change(project: Path)
 def test_a_mistake_in_actors_yaml_leaves_the_handlers_running(project: Path) -> None:
     with dev_run(project) as run:
         (project / "actors.yaml").write_text("actors: [{name: worker}]\n")
-        run.wait_for("actor worker.handler: Field required")
+        run.wait_for("line 1: actor worker.handler: required field is missing; what runs goes on")
         assert call(run)[0] == 0
+        assert "restarting" not in run.text
+
+
+def test_a_handler_that_is_misspelled_is_told_with_its_actor(project: Path) -> None:
+    (project / "actors.yaml").write_text(ACTORS.replace("handlers.work", "handlers.wrk"))
+    with dev_run(project) as run:
+        assert "actors.yaml: actor worker: handler is 'handlers.wrk', and handlers has no wrk" in run.text
+
+
+def test_an_actor_that_is_added_together_with_its_flow_is_not_missed(project: Path) -> None:
+    with dev_run(project) as run:
+        (project / "actors.yaml").write_text(ACTORS + "  - {name: other, handler: handlers.work}\n")
+        (project / "flows.yaml").write_text(FLOWS + "  - {name: more, entrypoint: other, routeNext: [gone, gone]}\n")
+        run.wait_for("flows.yaml: more: no actor 'gone' in actors.yaml; calls will wait for it")
+        assert "no actor 'other'" not in run.text
 
 
 def test_a_call_that_ends_at_once_is_shown(run: DevRun) -> None:
