@@ -170,6 +170,11 @@ def test_a_changed_flows_yaml_is_served_without_a_restart_and_its_mistakes_are_n
         assert code == 0, err
         assert json.loads(out)["pid"] == pid
         assert run.text.count("expected an actor name") == 1
+        (project / "flows.yaml").write_text("flows:\n- name: work\n  mcp: [\n")
+        run.wait_for("flows.yaml: line 4: not YAML")
+        broken = run_asya("tool", "list", url=run.url)
+        assert "more" in broken.stdout
+        assert broken.stderr.startswith("flows.yaml: line 4: not YAML")
 
 
 def test_a_text_of_flows_yaml_that_was_served_long_ago_is_served_again_on_the_next_run(project: Path) -> None:
