@@ -197,7 +197,7 @@ def readable_name(entry: Any) -> str:
     return name[:64] if isinstance(name, str) else ""
 
 
-_WORDS = {
+PLAIN_WORDS = {
     "missing": "required field is missing",
     "string_type": "expected text; quote it if it looks like something else",
     "bool_type": "expected true or false",
@@ -207,11 +207,12 @@ _WORDS = {
     "model_attributes_type": "expected an object",
     "list_type": "expected a list",
 }
+"""What the validator finds, by its names of mistakes, in words for whoever writes the file."""
 
 
 def _explained(detail: ErrorDetails) -> InvalidFlow:
     path, kind = detail["loc"], detail["type"]
-    message = _WORDS.get(kind, detail["msg"].removeprefix("Value error, "))
+    message = PLAIN_WORDS.get(kind, detail["msg"].removeprefix("Value error, "))
     if kind == "extra_forbidden":
         message = f"unknown field{_suggestion(path)}"
     cause = detail.get("ctx", {}).get("error")

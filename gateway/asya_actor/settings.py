@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from asya_actor.resiliency import DEFAULT_POLICY, Backoff, Policy, Resiliency, Rule
@@ -91,6 +91,9 @@ class _PolicyText(BaseModel):
         return Policy(**(self.model_dump() | {"on_exhausted": tuple(self.on_exhausted)}))
 
 
+_POLICIES = TypeAdapter(dict[str, _PolicyText])
+
+
 class _RuleText(BaseModel):
     """A rule as AsyncActor's `resiliency.rules` writes it."""
 
@@ -165,10 +168,10 @@ class WorkerSettings(_Common):
     def _are_policies(cls, value: Any) -> dict[str, Policy]:
         if not isinstance(value or {}, dict):
             raise ValueError("expected a JSON object of policies")
-        return {
-            str(name): policy if isinstance(policy, Policy) else _PolicyText.model_validate(policy).policy()
-            for name, policy in (value or {}).items()
-        }
+        given: dict[str, Any] = {str(name): policy for name, policy in (value or {}).items()}
+        # All at once, so that a mistake is told with the policy's name.
+        texts = _POLICIES.validate_python({name: each for name, each in given.items() if not isinstance(each, Policy)})
+        return given | {name: text.policy() for name, text in texts.items()}
 
     @field_validator("resiliency_rules")
     @classmethod

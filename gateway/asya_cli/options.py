@@ -27,7 +27,7 @@ def run_with_client(url: str, work: "Callable[[GatewayClient], Awaitable[Result]
 
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageProblem(f"ASYA_URL: expected http://host:port or https://host, not {url!r}")
+        raise UsageProblem(f"--url or ASYA_URL: expected http://host:port or https://host, not {url!r}")
 
     async def main() -> Result:
         async with connect(url) as client:

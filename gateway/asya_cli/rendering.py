@@ -143,11 +143,11 @@ def problem_text(problem: dict[str, Any]) -> str:
 
 
 def pause_text(task: dict[str, Any]) -> str:
-    """The question a task waits on, and the command that answers it."""
+    """The question a task waits on, and the command that answers it; what may be left out stands in brackets."""
     pause = task["pause"]
-    fields = pause.get("fields") or []
-    words = [
-        f"{field['name']}=<{'|'.join(map(str, field.get('options') or [field.get('type', 'string')]))}>"
-        for field in fields
-    ]
+    required = (pause.get("schema") or {}).get("required") or ()
+    words = []
+    for field in pause.get("fields") or []:
+        word = f"{field['name']}=<{'|'.join(map(str, field.get('options') or [field.get('type', 'string')]))}>"
+        words.append(word if field["name"] in required else f"[{word}]")
     return f"{pause.get('prompt') or 'waits for an answer'}\nasya task answer {task['id']} {' '.join(words)}".rstrip()

@@ -71,9 +71,7 @@ def answer_task(
     task_id: TaskId,
     words: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="[KEY=VALUE]…", help="The answer, typed by the question's schema; KEY=@FILE reads a file."
-        ),
+        typer.Argument(metavar="KEY=VALUE", help="The answer, typed by the question's schema; KEY=@FILE reads a file."),
     ] = None,
     text: Annotated[
         str | None, typer.Option("--json", metavar="JSON", help="The answer as a JSON object; @FILE and @- work too.")

@@ -31,8 +31,9 @@ def list_tools(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     elif not problems:
         err.print("no tools: no flow of this gateway has an `mcp` block", markup=False)
     for problem in problems:
-        name = problem.get("name") or "something"
-        err.print(f"{name} is not served: {problem_text(problem)}", style="red", markup=False, soft_wrap=True)
+        # Without a name it is the file that cannot be read: the flows that it named last are still served.
+        what = f"{problem['name']} is not served" if problem.get("name") else problem.get("source") or "flows"
+        err.print(f"{what}: {problem_text(problem)}", style="red", markup=False, soft_wrap=True)
 
 
 @app.command("show")
@@ -52,7 +53,7 @@ def call_tool(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[KEY=VALUE]…", help="Arguments, typed by the tool's input schema; KEY=@FILE reads a file."
+            metavar="KEY=VALUE", help="Arguments, typed by the tool's input schema; KEY=@FILE reads a file."
         ),
     ] = None,
     text: Annotated[

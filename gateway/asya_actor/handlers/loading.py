@@ -10,7 +10,12 @@ Handler = Callable[[Any], Any]
 
 
 class HandlerNotFound(ValueError):
-    """ASYA_HANDLER names nothing that can be called; the text says which part is missing."""
+    """ASYA_HANDLER names nothing that can be called; `complaint` says which part is missing."""
+
+    def __init__(self, handler: str, complaint: str) -> None:
+        super().__init__(f"ASYA_HANDLER is {handler!r}{complaint}")
+        self.handler = handler
+        self.complaint = complaint
 
 
 def load_handler(name: str) -> Handler:
@@ -21,7 +26,7 @@ def load_handler(name: str) -> Handler:
     """
     parts = name.split(".")
     if len(parts) < 2 or not all(part.isidentifier() for part in parts):
-        raise HandlerNotFound(f"ASYA_HANDLER is {name!r}; expected module.function or module.Class.method")
+        raise HandlerNotFound(name, "; expected module.function or module.Class.method")
     module, rest = _import_longest(parts)
     found: Any = module
     for number, part in enumerate(rest):
@@ -31,11 +36,11 @@ def load_handler(name: str) -> Handler:
             found = getattr(found, part)
         except AttributeError:
             owner = ".".join(parts[: len(parts) - len(rest) + number])
-            raise HandlerNotFound(f"ASYA_HANDLER is {name!r}, and {owner} has no {part}") from None
+            raise HandlerNotFound(name, f", and {owner} has no {part}") from None
     if inspect.isclass(found):
-        raise HandlerNotFound(f"ASYA_HANDLER is {name!r}, a class; name its method as well")
+        raise HandlerNotFound(name, ", a class; name its method as well")
     if not callable(found):
-        raise HandlerNotFound(f"ASYA_HANDLER is {name!r}, which cannot be called")
+        raise HandlerNotFound(name, ", which cannot be called")
     handler: Handler = found
     return handler
 
@@ -50,18 +55,17 @@ def _import_longest(parts: list[str]) -> tuple[Any, list[str]]:
             # A module that is missing inside the user's own is the user's error, to be seen as it is.
             if error.name is None or not (module + ".").startswith(error.name + "."):
                 raise
-    raise HandlerNotFound(f"ASYA_HANDLER is {'.'.join(parts)!r}, and there is no module {parts[0]}")
+    raise HandlerNotFound(".".join(parts), f", and there is no module {parts[0]}")
 
 
 def _instance(cls: type, name: str) -> Any:
     if inspect.iscoroutinefunction(vars(cls).get("__init__")):
-        raise HandlerNotFound(f"ASYA_HANDLER is {name!r}, and {cls.__name__}.__init__ is async; it must not be")
+        raise HandlerNotFound(name, f", and {cls.__name__}.__init__ is async; it must not be")
     try:
         inspect.signature(cls).bind()
     except TypeError as error:
-        raise HandlerNotFound(
-            f"ASYA_HANDLER is {name!r}, and {cls.__name__} needs arguments ({error}); give each a default"
-        ) from None
+        complaint = f", and {cls.__name__} needs arguments ({error}); give each a default"
+        raise HandlerNotFound(name, complaint) from None
     except ValueError:
         pass  # a class of an extension module that does not tell its signature
     return cls()

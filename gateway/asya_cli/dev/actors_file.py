@@ -1,15 +1,21 @@
 """actors.yaml: which handlers run behind the flows of a folder (docs/dev.md)."""
 
 import contextlib
+import difflib
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from asya_cli.errors import UsageProblem
+from asya_crds.flows_file import PLAIN_WORDS
 from asya_crds.naming import CREW, check_own_actor
+from asya_crds.yaml_text import Document, Unreadable, Yaml, parse
+
+YAML = Yaml(yaml.CSafeLoader, yaml.YAMLError)
 
 
 def _check_handler(value: str) -> str:
@@ -51,28 +57,49 @@ class ActorsFile(BaseModel):
 
 
 def load_actors(path: Path) -> list[Actor]:
-    """The actors of a file; raises UsageProblem naming file, entry and what was expected."""
+    """The actors of a file; raises UsageProblem naming file, line, entry and what was expected."""
     try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = parse(path.read_text(encoding="utf-8-sig"), YAML)
     except FileNotFoundError:
         raise UsageProblem(f"{path}: no such file; it names the handlers: actors: [{{name, handler}}]") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UsageProblem(f"{path}: {' '.join(str(error).split())}") from None
+    except Unreadable as error:
+        raise UsageProblem(f"{path}: {_at(error.line)}{error.reason}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageProblem(f"{path}: {error}") from None
+    if document.mistakes:
+        complaints = [f"{_at(each.line)}{_place(document.value, each.path)}{each.reason}" for each in document.mistakes]
+        raise UsageProblem(f"{path}: {'; '.join(complaints)}")
     try:
-        return ActorsFile.model_validate(value).actors
+        return ActorsFile.model_validate(document.value).actors
     except ValidationError as error:
-        raise UsageProblem(
-            f"{path}: " + "; ".join(_complaint(value, item["loc"], item["msg"]) for item in error.errors())
-        ) from None
+        complaints = [_complaint(document, detail) for detail in error.errors(include_url=False)]
+        raise UsageProblem(f"{path}: {'; '.join(complaints)}") from None
 
 
-def _complaint(value: Any, loc: tuple[int | str, ...], message: str) -> str:
-    """One mistake, at its place: an actor is told by its name where it has one."""
-    where = ".".join(str(part) for part in loc)
-    if len(loc) > 1 and loc[0] == "actors" and isinstance(loc[1], int):
+def _complaint(document: Document, detail: ErrorDetails) -> str:
+    """One mistake, at its place."""
+    path, kind = detail["loc"], detail["type"]
+    message = PLAIN_WORDS.get(kind, detail["msg"].removeprefix("Value error, "))
+    if not path and kind == "model_type":
+        message = "expected `actors: [{name, handler}]`"
+    elif kind == "extra_forbidden":
+        known = Actor.model_fields if len(path) > 1 else ActorsFile.model_fields
+        near = difflib.get_close_matches(str(path[-1]), known, n=1)
+        message = f"unknown field{f' (did you mean {near[0]}?)' if near else ''}"
+    return f"{_at(document.line(path) if path else None)}{_place(document.value, path)}{message}"
+
+
+def _place(value: Any, path: tuple[int | str, ...]) -> str:
+    """Where a mistake is: an actor is told by its name where it has one."""
+    where = ".".join(str(part) for part in path)
+    if len(path) > 1 and path[0] == "actors" and isinstance(path[1], int):
         with contextlib.suppress(LookupError, TypeError):
-            where = ".".join([f"actor {value['actors'][loc[1]]['name']}", *(str(part) for part in loc[2:])])
-    return f"{where or 'actors.yaml'}: {message.removeprefix('Value error, ')}"
+            where = ".".join([f"actor {value['actors'][path[1]]['name']}", *(str(part) for part in path[2:])])
+    return f"{where}: " if where else ""
+
+
+def _at(line: int | None) -> str:
+    return f"line {line}: " if line else ""
 
 
 def grouped_by_environment(actors: list[Actor]) -> list[list[Actor]]:

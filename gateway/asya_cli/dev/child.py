@@ -40,7 +40,11 @@ def main() -> int:
     try:
         workers, crew = [_worker(actor) for actor in spec["actors"]], _crew() if spec["crew"] else None
         return asyncio.run(run_many(workers, crew, started=lambda: print(CONTROL + READY, flush=True)))
-    except (HandlerNotFound, SettingsError) as error:
+    except HandlerNotFound as error:
+        names = ", ".join(actor["name"] for actor in spec["actors"] if actor["handler"] == error.handler)
+        print(f"actors.yaml: actor {names}: handler is {error.handler!r}{error.complaint}", flush=True)
+        return BROKEN
+    except SettingsError as error:
         print(error, flush=True)
         return BROKEN
     except Exception as error:  # noqa: BLE001 # whatever the user's module raises while it is imported

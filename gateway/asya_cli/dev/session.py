@@ -150,13 +150,14 @@ class Session:
         await asyncio.gather(*(process.stop() for process in self._processes))
         self._processes.clear()
 
-    async def _reload(self, database_url: str) -> None:
+    async def _reload(self, database_url: str, why: str) -> None:
         """Run what the files say now; while actors.yaml has a mistake, what runs goes on."""
         try:
             actors = load_actors(self.options.folder / "actors.yaml")
         except UsageProblem as problem:
-            self.view.say("error", problem.message)
+            self.view.say("error", f"{problem.message}; what runs goes on")
             return
+        self.view.say("info", f"{why}: restarting the handlers")
         await self._stop_handlers()
         await self._start_handlers(actors, database_url)
         self._tell_missing_actors(self.view.picture.flows)
@@ -185,8 +186,7 @@ class Session:
         while True:
             known, files = await changed(self.options.folder, known)
             names = ", ".join(str(path.relative_to(self.options.folder)) for path in files[:3])
-            self.view.say("info", f"{names}{' …' if len(files) > 3 else ''} changed: restarting the handlers")
-            await self._reload(database_url)
+            await self._reload(database_url, f"{names}{' …' if len(files) > 3 else ''} changed")
 
     async def _watch_database(self, database: EmbeddedPostgres) -> None:
         """A database that died (a full disk, a stray kill) is started again; the gateway reconnects by itself."""
@@ -239,9 +239,13 @@ class Session:
 
     def _tell_missing_actors(self, flows: Sequence[Mapping[str, Any]]) -> None:
         """A route that leads to an actor nobody runs is no mistake in a cluster; here it is a slip of the pen."""
+        known = self._actors
+        # Both files may have been changed at once, and handlers take seconds to restart: what is written counts.
+        with contextlib.suppress(UsageProblem):
+            known = frozenset(actor.name for actor in load_actors(self.options.folder / "actors.yaml"))
         for flow in flows:
-            for actor in flow.get("actors") or []:
-                if actor not in self._actors and actor not in CREW:
+            for actor in dict.fromkeys(flow.get("actors") or []):
+                if actor not in known and actor not in CREW:
                     reason = f"no actor {actor!r} in actors.yaml; calls will wait for it"
                     self.view.say("error", f"flows.yaml: {flow['name']}: {reason}")
 
@@ -285,7 +289,8 @@ def run_session(options: Options) -> None:
     data, own = hold_folder(folder, ephemeral=options.ephemeral)
     try:
         if not own:
-            console.print(f"another `asya dev` runs {folder}; this one's tasks are gone when it ends", style="yellow")
+            told = f"another `asya dev` runs {folder}; this one's tasks are gone when it ends"
+            console.print(told, style="yellow", soft_wrap=True)
         if options.reset:
             shutil.rmtree(data.path / "data", ignore_errors=True)
         asyncio.run(_main(Session(options, port, console), data, actors))

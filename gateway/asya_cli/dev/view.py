@@ -85,7 +85,7 @@ class View:
             self._remember(task)
             if task["status"] == "failed":
                 failed.append(task["id"])
-            elif not self.console.is_terminal and (before is not None or task["status"] not in TERMINAL):
+            elif not self.console.is_terminal:
                 self.say("info", task_line(task))
         return failed
 

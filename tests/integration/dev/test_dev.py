@@ -132,8 +132,28 @@ def test_a_file_that_cannot_be_imported_waits_for_the_next_change(project: Path)
 def test_a_mistake_in_actors_yaml_leaves_the_handlers_running(project: Path) -> None:
     with dev_run(project) as run:
         (project / "actors.yaml").write_text("actors: [{name: worker}]\n")
-        run.wait_for("actor worker.handler: Field required")
+        run.wait_for("line 1: actor worker.handler: required field is missing; what runs goes on")
         assert call(run)[0] == 0
+        assert "restarting" not in run.text
+
+
+def test_a_handler_that_is_misspelled_is_told_with_its_actor(project: Path) -> None:
+    (project / "actors.yaml").write_text(ACTORS.replace("handlers.work", "handlers.wrk"))
+    with dev_run(project) as run:
+        assert "actors.yaml: actor worker: handler is 'handlers.wrk', and handlers has no wrk" in run.text
+
+
+def test_an_actor_that_is_added_together_with_its_flow_is_not_missed(project: Path) -> None:
+    with dev_run(project) as run:
+        (project / "actors.yaml").write_text(ACTORS + "  - {name: other, handler: handlers.work}\n")
+        (project / "flows.yaml").write_text(FLOWS + "  - {name: more, entrypoint: other, routeNext: [gone, gone]}\n")
+        run.wait_for("flows.yaml: more: no actor 'gone' in actors.yaml; calls will wait for it")
+        assert "no actor 'other'" not in run.text
+
+
+def test_a_call_that_ends_at_once_is_shown(run: DevRun) -> None:
+    handle = run_asya("tool", "call", "work", "--no-wait", url=run.url)
+    run.wait_for(f"task {json.loads(handle.stdout)['task_id']} work succeeded")
 
 
 def test_a_changed_flows_yaml_is_served_without_a_restart_and_its_mistakes_are_named_once(project: Path) -> None:
@@ -150,6 +170,11 @@ def test_a_changed_flows_yaml_is_served_without_a_restart_and_its_mistakes_are_n
         assert code == 0, err
         assert json.loads(out)["pid"] == pid
         assert run.text.count("expected an actor name") == 1
+        (project / "flows.yaml").write_text("flows:\n- name: work\n  mcp: [\n")
+        run.wait_for("flows.yaml: line 4: not YAML")
+        broken = run_asya("tool", "list", url=run.url)
+        assert "more" in broken.stdout
+        assert broken.stderr.startswith("flows.yaml: line 4: not YAML")
 
 
 def test_a_text_of_flows_yaml_that_was_served_long_ago_is_served_again_on_the_next_run(project: Path) -> None:

@@ -23,7 +23,7 @@ def asked(example: DevRun) -> str:
     assert done.stdout == ""
     assert "Publish this? News about the harbour" in done.stderr
     command = done.stderr.split("asya task answer ")[1]
-    assert "approved=<boolean>" in command
+    assert "approved=<boolean> [comment=<string>]" in command
     return command.split()[0]
 
 

@@ -31,13 +31,14 @@ def test_each_random_bit_is_sometimes_set_and_sometimes_not() -> None:
     assert all(0 < sum(value >> bit & 1 for value in values) < len(values) for bit in random_bits)
 
 
-FORKING = """
+FORKING = r"""
 import os
 from asya_gateway.domain.ids import new_task_id
 
 new_task_id()
 child = os.fork()
-os.write(1, f"{new_task_id()}\\n".encode())
+# One write: with PYTHONUNBUFFERED `print` makes two, and both processes write into one pipe.
+os.write(1, f"{new_task_id()}\n".encode())
 if child:
     os.waitpid(child, 0)
 else:

@@ -24,17 +24,20 @@ def test_an_actor_has_a_name_and_a_handler(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("", "actors.yaml: "),
-        ("actors: 5", "actors: "),
-        ("actors: [{name: a}]", "actor a.handler: Field required"),
-        ("actors: [{handler: h.f}]", "actors.0.name: Field required"),
+        ("", "actors.yaml: expected `actors: [{name, handler}]`"),
+        ("actors: 5", "line 1: actors: expected a list"),
+        ("actors: [{name: a}]", "line 1: actor a.handler: required field is missing"),
+        ("actors: [{handler: h.f}]", "actors.0.name: required field is missing"),
         ("actors: [{name: a, handler: nodots}]", "actor a.handler: expected module.function"),
         ("actors: [{name: a, handler: a.1b}]", "actor a.handler: expected module.function"),
         ("actors: [{name: A_B, handler: h.f}]", "actor A_B.name: expected an actor name"),
         ("actors: [{name: x-sink, handler: h.f}]", "actor x-sink.name: x-sink is one of the crew"),
-        ("actors: [{name: a, handler: h.f, enviroment: {}}]", "actor a.enviroment: Extra inputs"),
+        ("actors:\n  - name: a\n    handlr: h.f", "line 3: actor a.handlr: unknown field (did you mean handler?)"),
+        ("actor: []", "actor: unknown field (did you mean actors?)"),
+        ("actors: [{name: a, handler: h.f, env: {X: 1}}]", "actor a.env.X: expected text; quote it"),
+        ("actors:\n  - name: a\n    handler: h.f\n    handler: h.g", "line 4: actor a.handler: the key stands twice"),
         ("actors: [{name: a, handler: h.f}, {name: a, handler: h.g}]", "a: named twice"),
-        ("actors: [{name: a", "while parsing"),
+        ("actors:\n  - name: a\n   handler: h.f", "line 3: not YAML: while parsing"),
     ],
 )
 def test_a_mistake_is_told_with_its_place(tmp_path: Path, text: str, complaint: str) -> None:

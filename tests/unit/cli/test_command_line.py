@@ -57,6 +57,8 @@ def _seconds_of_help() -> float:
         (["tool", "call", "x"], {"ASYA_URL": "http://127.0.0.1:1"}, 3, "no gateway answers"),
         (["task", "get", "x"], {"ASYA_URL": "http://127.0.0.1:1"}, 3, "no gateway answers"),
         (["task", "watch", "x"], {"ASYA_URL": "not a url"}, 2, "ASYA_URL"),
+        (["tool", "list", "--url", "127.0.0.1:8080"], {}, 2, "--url or ASYA_URL: expected http://host:port"),
+        (["flow", "list"], {"KUBECONFIG": "/nonexistent"}, 3, "no cluster: there is no /nonexistent; set KUBECONFIG"),
         (["dev", "/nowhere/at/all"], {}, 2, "/nowhere/at/all: no such folder"),
         (["dev", "/"], {}, 2, "/flows.yaml: no such file"),
     ],
