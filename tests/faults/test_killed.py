@@ -59,12 +59,12 @@ async def test_kill_9_of_the_worker_in_mid_handler_runs_the_hop_again_and_no_fin
 
 async def taken_over_after_kill_9(world: World) -> float:
     """Seconds from the death of a worker in mid-handler, with another beside it, to the end of its task."""
-    task_id = await world.call("api", first_takes=1)
+    task_id = await world.call("api", first_waits_for=str(world.gate))
     assert task_id is not None
-    number = world.accepted[task_id]
-    await until(lambda: f"first {number} begun" in world.runs.read_text())
+    await until(lambda: world.begun(task_id), 30, "the hop that waits")
     died = time.monotonic()
     world.processes["first"].kill()
+    world.gate.touch()
     world.worker("first", "first-too")
     await until(lambda: world.ended(task_id), 60, "the end of the task")
     return time.monotonic() - died

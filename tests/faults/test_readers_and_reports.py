@@ -116,7 +116,7 @@ async def test_a_reader_that_stops_reading_costs_little_memory_and_misses_no_upd
     embedded.processes["api2"].environment["ASYA_STREAM_WRITE_TIMEOUT"] = "5m"
     embedded.processes["api2"].start()
     await embedded.ready("api2")
-    task_id = await embedded.call("api", first_takes=30)
+    task_id = await embedded.call("api", first_waits_for=str(embedded.gate))
     assert task_id is not None
     address = urlsplit(embedded.processes["api2"].url)
     with socket.create_connection((address.hostname or "", address.port or 0)) as stuck:
@@ -129,6 +129,7 @@ async def test_a_reader_that_stops_reading_costs_little_memory_and_misses_no_upd
             assert await post(embedded, f"/mesh/{task_id}/fly", {"payload": {"text": "x" * 700_000}}) == 200
         # What waits is at most 4 MiB of each kind, twice, and is held as text and as bytes for a moment.
         assert resident(embedded, "api2") - began < 45_000_000
+        embedded.gate.touch()
         stuck.settimeout(60)
         received = await asyncio.to_thread(read_to_end, stuck)
     await embedded.audit()
