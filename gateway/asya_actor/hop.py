@@ -47,6 +47,8 @@ BUSY_DELAY = 5.0
 LOST_DELAY = 1.0
 CANCEL_GRACE = 5.0
 """Seconds that a handler has to end after it was told to."""
+RELEASE_GRACE = 1.0
+"""The same, where the worker itself ends and only its claim depends on it."""
 
 Span = Callable[[Envelope], AbstractContextManager[dict[str, str]]]
 """A span around a handler call; yields the headers by which the next hop continues the trace."""
@@ -85,6 +87,7 @@ class Hop:
     def __init__(self, actor: Actor, delivery: Delivery) -> None:
         self._actor = actor
         self._delivery = delivery
+        self._begun: tuple[Invocation, asyncio.Task[list[Frame]]] | None = None
 
     async def run(self) -> str:
         """Returns when the delivery was answered. It may be cancelled at any point: the message stays in its queue."""
@@ -118,7 +121,21 @@ class Hop:
         if not active:
             await self._settle(self._delivery.ack)
             return "dropped"
-        return await self._work(reports, bundles=claimed.ours)
+        try:
+            return await self._work(reports, bundles=claimed.ours)
+        except asyncio.CancelledError:
+            if claimed.ours and await self._handler_ended():
+                await reports.released()
+            raise
+
+    async def _handler_ended(self) -> bool:
+        """Whether the handler of a hop that is cancelled works no more. A plain function goes on in its thread until
+        the process ends, as does who does not let itself be cancelled: their claim is left to run out."""
+        if self._begun is None:
+            return True
+        invocation, call = self._begun
+        await asyncio.wait([call], timeout=RELEASE_GRACE)
+        return call.done() and not invocation.in_thread
 
     async def _work(self, reports: HopReports, *, bundles: bool) -> str:
         outcome = await self._call(reports, bundles=bundles)
@@ -156,6 +173,7 @@ class Hop:
         allowed, left = self._actor.timeout, _seconds_left(envelope)
         until = time.monotonic() + (allowed if left is None else max(0.0, min(allowed, left)))
         call = asyncio.create_task(invocation.run(envelope.payload), name=f"handler-{envelope.id}")
+        self._begun = invocation, call
         taken = asyncio.create_task(lost.wait(), name=f"lost-{envelope.id}")
         try:
             await asyncio.wait([call, taken], timeout=until - time.monotonic(), return_when=asyncio.FIRST_COMPLETED)

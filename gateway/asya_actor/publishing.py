@@ -8,7 +8,16 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from asya_actor.telemetry.metrics import PUBLISH_RETRIES
-from asya_transports.port import LeaseLost, Message, Refused, Transport, TransportError, Unavailable, Unroutable
+from asya_transports.port import (
+    LeaseLost,
+    Message,
+    NotTaken,
+    Refused,
+    Transport,
+    TransportError,
+    Unavailable,
+    Unroutable,
+)
 
 log = logging.getLogger(__name__)
 
@@ -18,14 +27,17 @@ LONGEST_PAUSE = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Publisher:
-    """`patient` actors (x-sink, x-sump) are waited for as long as it takes: without them no task ends."""
+    """`patient` actors (x-sink, x-sump) are waited for as long as it takes: without them no task ends. `hurried`: a
+    queue that takes nothing now (it is full) is not waited for."""
 
     transport: Transport
     unroutable_timeout: float
     patient: frozenset[str]
+    hurried: bool = False
 
     async def publish(self, messages: Sequence[Message]) -> list[TransportError | None]:
-        """Returns when each message was confirmed, or refused for good (Refused, or Unroutable past the timeout)."""
+        """Returns when each message was confirmed, or refused for good (Refused, Unroutable past the timeout,
+        or NotTaken by one who is in a hurry)."""
         answers: list[TransportError | None] = [None] * len(messages)
         left = list(range(len(messages)))
         pause, give_up = FIRST_PAUSE, time.monotonic() + self.unroutable_timeout
@@ -50,6 +62,8 @@ class Publisher:
                 return False
             case Unroutable():
                 return message.actor in self.patient or time.monotonic() < give_up
+            case NotTaken():
+                return not self.hurried
             case _:
                 return True
 

@@ -67,10 +67,9 @@ class Workshop:
             self.client, GatewayUrls(settings.gateway_url, settings.gateway_url_allowed), self._onward(settings)
         )
         deep = settings.resume_merge_mode == "deep"
-        # A hook without a queue is not waited for: meanwhile the end of other tasks would wait, too.
-        hooks = Hooks(
-            tuple(settings.sink_hooks), Publisher(self.transport, 0.0, frozenset()), children=settings.sink_fanout_hooks
-        )
+        # A hook whose queue is missing or full is not waited for: meanwhile the end of other tasks would wait, too.
+        publisher = Publisher(self.transport, 0.0, frozenset(), hurried=True)
+        hooks = Hooks(tuple(settings.sink_hooks), publisher, children=settings.sink_fanout_hooks)
 
         async def to_sink(envelope: Envelope) -> str:
             return await ended(hooks, envelope, lambda: sink(crew, envelope))

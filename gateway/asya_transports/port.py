@@ -17,6 +17,10 @@ class Unavailable(TransportError):
     """The queue system cannot be reached now; the same call may go through later."""
 
 
+class NotTaken(Unavailable):
+    """The queue system answers, and its queue for this actor takes nothing now: it is full, say."""
+
+
 class LeaseLost(Unavailable):
     """The message is no longer ours: its lease ran out, or the connection that it came by is gone.
 

@@ -23,6 +23,8 @@ PULSE = Pulse()
 """One thread for the whole process, whatever number of actors it runs."""
 
 SIGNS_PER_LEASE = 3
+LONGEST_RELEASE = 2.0
+"""Seconds that a worker's end waits for mesh to take back a claim, whose lease runs out anyway."""
 LONGEST_WAIT_FOR_SIGN = 2.0
 """Seconds that a handler's end waits for a `processing` report in flight, so that the log stays in order."""
 
@@ -158,6 +160,16 @@ class HopReports:
             await self._report(body, route)
         except MeshRefused as refusal:
             log.error("mesh refuses the report of %s: %s", self.envelope.id, refusal)
+
+    async def released(self) -> None:
+        """Give the claim back, tried once: the next delivery of this hop may go at once."""
+        if self.base is None:
+            return
+        try:
+            async with asyncio.timeout(LONGEST_RELEASE):
+                await self.client.progress_once(self.base, self.envelope.id, self._body({"status": "released"}))
+        except (MeshUnavailable, MeshRefused, TimeoutError) as error:
+            log.info("the claim on %s is kept until its lease runs out: %s", self.envelope.id, error)
 
     async def _report(self, body: Mapping[str, Any], route: Route | None = None) -> dict[str, Any]:
         assert self.base is not None

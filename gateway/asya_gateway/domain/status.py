@@ -57,6 +57,8 @@ class ActorState(StrEnum):
     PROCESSED = "processed"
     """Only our worker says this: the handler has ended, here is what it will send on. It appends no update."""
     COMPLETED = "completed"
+    RELEASED = "released"
+    """Only our worker says this: it ends before its handler, and gives the claim back. It appends no update."""
 
     @property
     def weight(self) -> float:
@@ -69,6 +71,7 @@ _WEIGHT = {
     ActorState.PROCESSING: 0.5,
     ActorState.PROCESSED: 0.5,
     ActorState.COMPLETED: 1.0,
+    ActorState.RELEASED: 0.0,
 }
 
 

@@ -13,6 +13,7 @@ from jsonschema_rs import Draft202012Validator, ValidationError, Validator, Vali
 
 from asya_crds.schema_walk import Path, Schema, as_pointer
 from asya_gateway.domain.errors import Violation
+from asya_gateway.registry.patterns import TextLimit
 
 MAX_VIOLATIONS = 50
 MAX_MESSAGE = 200
@@ -30,6 +31,7 @@ class Search:
         self._schema = schema
         self._options = options
         self._weight = weight
+        self._text = TextLimit(schema, weight)
         self._root = Draft202012Validator(schema, **options)
         self._inside: ValidatorMap | None = None
 
@@ -37,6 +39,9 @@ class Search:
         """Violations of the value, at most 50."""
         if self._weight > 4 and _places(value, limit := CHECK_BUDGET // self._weight) > limit:
             return (Violation("", f"expected at most {limit} values, which this schema's alternatives allow"),)
+        if self._text.exceeded_by(value):
+            most = self._text.characters
+            return (Violation("", f"expected at most {most} characters of text, which this schema's patterns allow"),)
         try:
             if self._root.is_valid(value):
                 return ()

@@ -9,20 +9,25 @@ from asya_gateway.storage.database import UNHURRIED, Database
 LONGEST_BACKOFF = 60.0
 """Seconds between two tries of an envelope that the queue system keeps refusing."""
 
-# Each actor with rows is visited once by skipping along the index, and gives at most $2 rows: one dead queue
-# starves nobody, and a backlog of a million rows costs no more than its number of actors.
+# Each actor with rows is visited once by skipping along the index, so a backlog of a million rows costs no more than
+# its number of actors. Those with due rows share what is taken, so that dead queues, however many, starve nobody; where
+# there are more of them than rows may be taken, chance decides who comes first.
 _TAKE = """
 WITH RECURSIVE actors AS (
     (SELECT actor FROM outbox ORDER BY actor LIMIT 1)
     UNION ALL
     SELECT (SELECT o.actor FROM outbox o WHERE o.actor > a.actor ORDER BY o.actor LIMIT 1)
     FROM actors a WHERE a.actor IS NOT NULL
+), waiting AS MATERIALIZED (
+    SELECT a.actor FROM actors a
+    WHERE a.actor IS NOT NULL
+      AND EXISTS (SELECT FROM outbox o WHERE o.actor = a.actor AND o.not_before <= now())
+    ORDER BY random() LIMIT $1
 ), due AS (
-    SELECT d.id FROM actors a CROSS JOIN LATERAL (
-        SELECT id FROM outbox o WHERE o.actor = a.actor AND o.not_before <= now()
-        ORDER BY o.not_before LIMIT $2 FOR UPDATE SKIP LOCKED
-    ) d WHERE a.actor IS NOT NULL
-    LIMIT $1
+    SELECT d.id FROM waiting w CROSS JOIN LATERAL (
+        SELECT id FROM outbox o WHERE o.actor = w.actor AND o.not_before <= now()
+        ORDER BY o.not_before LIMIT least($2, $1 / (SELECT count(*) FROM waiting)) FOR UPDATE SKIP LOCKED
+    ) d
 )
 UPDATE outbox o SET not_before = now() + $3 * interval '1 second'
 FROM due WHERE o.id = due.id

@@ -7,13 +7,16 @@ import asyncpg
 
 from asya_crds import jsontext
 from asya_gateway.domain.reports import ClaimAction, ProgressAnswer, ProgressReport
-from asya_gateway.domain.status import TaskStatus
+from asya_gateway.domain.status import ActorState, TaskStatus
 from asya_gateway.domain.text import storable
 from asya_gateway.storage.guards import ENDED, MOVING
 
 KEYS_KEPT = 8
 """Keys of the latest reports that a row remembers: repetitions follow one another closely, and whatever comes
 later is held off by its claim."""
+
+_SILENT = f"('{ActorState.PROCESSED.value}', '{ActorState.RELEASED.value}')"
+"""States that concern the claim alone and change nothing of the task."""
 
 _LOCKED = """
 ), locked AS MATERIALIZED (
@@ -39,7 +42,7 @@ _CLAIMS = f"""
     RETURNING h.task_id, h.claimant, h.state, h.frames
 ), held AS (
     UPDATE task_hops h SET
-        lease_until = clock_timestamp() + $14 * interval '1 second',
+        lease_until = clock_timestamp() + CASE r.state WHEN 'released' THEN 0 ELSE $14 END * interval '1 second',
         state  = CASE r.state WHEN 'processed' THEN 'processed' WHEN 'completed' THEN 'completed' ELSE h.state END,
         frames = CASE r.state WHEN 'processed' THEN r.frames WHEN 'completed' THEN NULL ELSE h.frames END
     FROM incoming r JOIN locked l USING (id)
@@ -73,7 +76,7 @@ _APPLIED = f"""
         recent_reports = (r.key || t.recent_reports)[:{KEYS_KEPT}],
         updated_at = clock_timestamp()
     FROM incoming r JOIN {{judged}} v USING (id)
-    WHERE t.id = r.id {{goes}} AND r.state <> 'processed'
+    WHERE t.id = r.id {{goes}} AND r.state NOT IN {_SILENT}
       AND t.status {MOVING} AND NOT r.key = ANY (t.recent_reports)
     RETURNING t.id, t.last_seq, t.status, t.progress, t.updated_at
 ), logged AS (

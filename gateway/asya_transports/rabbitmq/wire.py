@@ -15,7 +15,7 @@ from pamqp.common import FieldTable
 from pamqp.header import ContentHeader
 from typing_extensions import override
 
-from asya_transports.port import Unavailable
+from asya_transports.port import NotTaken, Unavailable
 from asya_transports.rabbitmq import frames
 from asya_transports.rabbitmq.outbound import ChannelClosed, Outbound
 
@@ -167,7 +167,7 @@ class Wire(asyncio.Protocol):
             method = frames.METHOD_ID.unpack_from(received, content)
             if method in (frames.ACK, frames.NACK):
                 tag, bits = frames.CONFIRM.unpack_from(received, content + 4)
-                error = None if method == frames.ACK else Unavailable("the broker could not take the message")
+                error = None if method == frames.ACK else NotTaken("the broker could not take the message")
                 self.channels[channel].confirmed(tag, multiple=bool(bits & 1), error=error)
                 return
         elif kind in (frames.BODY, frames.HEARTBEAT):

@@ -205,6 +205,29 @@ async def test_a_worker_that_is_stopped_gives_back_what_it_could_not_finish(mesh
     assert (await mesh.task(task_id))["status"] == "running"
 
 
+async def test_a_hop_that_a_stopped_worker_gave_back_runs_again_at_once(mesh: Mesh) -> None:
+    """Its claim, which would hold for a minute here, is given back with the message."""
+    await mesh.run(mesh.worker("gated", "gated_async", actor_shutdown_timeout=0.1))
+    task_id = await mesh.submit(["gated"], {"a": 1})
+    await until(lambda: CALLS)
+    await mesh.stop()
+    updates = await mesh.updates(task_id)
+    GATE.set()
+    await mesh.run(mesh.worker("gated", "gated_async"))
+    assert (await mesh.ended(task_id, 4))["result"] == {"a": 1}
+    assert len(CALLS) == 2
+    assert (await mesh.updates(task_id))[: len(updates)] == updates
+    assert "released" not in [detail.get("task_state") for _, detail in await mesh.updates(task_id)]
+
+
+async def test_the_claim_of_a_function_that_goes_on_in_its_thread_is_kept(mesh: Mesh) -> None:
+    await mesh.run(mesh.worker("gated", "gated", actor_shutdown_timeout=0.1))
+    await mesh.submit(["gated"], {"a": 1})
+    await until(lambda: CALLS)
+    await mesh.stop()
+    assert await mesh.gateway.database.fetchval("SELECT lease_until > now() + interval '5 s' FROM task_hops")
+
+
 async def test_a_worker_that_is_stopped_finishes_what_it_has_begun(mesh: Mesh) -> None:
     await declare(mesh, "x-sink")
     await mesh.run(mesh.worker("gated", "gated_async"), crew=False)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 
+import aio_pika
 import pytest
 
 from tests.support.actors import Mesh, envelope_of, start_mesh
@@ -47,3 +48,15 @@ async def test_a_message_delivered_twice_runs_once(mesh: Mesh) -> None:
     other = await mesh.submit(["echo", "upper"], {"text": "c"})
     assert (await mesh.ended(other))["result"] == {"text": "C"}
     assert [payload["text"] for _, payload in CALLS] == ["a", "a", "c", "c"]
+
+
+async def test_a_hook_whose_queue_is_full_holds_no_end_up(mesh: Mesh, rabbitmq_vhost_url: str) -> None:
+    async with await aio_pika.connect(rabbitmq_vhost_url) as connection, connection.channel() as channel:
+        limits = {"x-max-length": 1, "x-overflow": "reject-publish"}
+        full = await channel.declare_queue("asya-default-archive", durable=True, arguments=limits)
+        await full.bind(await channel.declare_exchange("asya", "topic", durable=True), "archive")
+    await mesh.run(mesh.worker("echo", "echo"), crew=mesh.crew(sink_hooks="archive", crew_concurrency=1))
+    tasks = [await mesh.submit(["echo"], number) for number in range(4)]
+    for number, task_id in enumerate(tasks):
+        assert (await mesh.ended(task_id, 10))["result"] == number
+    assert await mesh.transport.depth("archive") == 1

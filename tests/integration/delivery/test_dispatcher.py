@@ -160,6 +160,26 @@ async def test_an_outbox_of_two_actors_is_taken_in_fair_shares(database_url: str
         assert "quiet" not in [entry.actor for entry in await process.outbox.take(300, 300)]
 
 
+async def test_ten_actors_with_a_full_share_each_starve_no_eleventh(database_url: str, rabbitmq_vhost_url: str) -> None:
+    async with accepting(database_url, rabbitmq_vhost_url, dispatching=False) as process:
+        await asyncio.gather(*(process.accept(actor) for actor in [*"abcdefghij" * 200, "z"]))
+        await process.storage.database.execute("UPDATE outbox SET not_before = now()")
+        taken = [entry.actor for entry in await process.outbox.take(2_000, 200)]
+        assert taken.count("z") == 1
+        assert {taken.count(actor) for actor in "abcdefghij"} == {2_000 // 11}
+
+
+async def test_of_more_actors_than_rows_may_be_taken_each_comes_in_its_turn(
+    database_url: str, rabbitmq_vhost_url: str
+) -> None:
+    async with accepting(database_url, rabbitmq_vhost_url, dispatching=False) as process:
+        await asyncio.gather(*(process.accept(f"actor-{number}") for number in range(30)))
+        await process.storage.database.execute("UPDATE outbox SET not_before = now()")
+        taken = [[entry.actor for entry in await process.outbox.take(10, 200)] for _ in range(3)]
+        assert [len(set(actors)) for actors in taken] == [10, 10, 10]
+        assert len({actor for actors in taken for actor in actors}) == 30
+
+
 @pytest.mark.timeout(120)
 async def test_with_the_broker_down_calls_are_accepted_and_delivered_when_it_is_back(
     database_url: str, rabbitmq_node: RabbitNode, rabbitmq_vhost_url: str, broker: Transport

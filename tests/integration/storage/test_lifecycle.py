@@ -162,6 +162,26 @@ class TestClaims:
         await running.storage.database.execute("UPDATE task_hops SET lease_until = now() - interval '1 second'")
         assert (await running.tasks.report(progress(task_id, claim=Claim("0", 1, "two")))).action is ClaimAction.GO
 
+    async def test_a_claim_that_was_given_back_is_anybodys_and_leaves_no_trace_in_the_log(
+        self, running: Running
+    ) -> None:
+        task_id = await running.create()
+        await running.tasks.report(progress(task_id, claim=Claim("0", 1, "one")))
+        await running.tasks.report(progress(task_id, ActorState.RELEASED, claim=Claim("0", 1, "stranger")))
+        assert (await running.tasks.report(progress(task_id, claim=Claim("0", 1, "two")))).action is ClaimAction.BUSY
+        await running.tasks.report(progress(task_id, ActorState.RELEASED, claim=Claim("0", 1, "one")))
+        await running.tasks.report(progress(task_id, ActorState.RELEASED))
+        assert await running.kinds(task_id) == ["created", "progress"]
+        assert (await running.tasks.report(progress(task_id, claim=Claim("0", 1, "three")))).action is ClaimAction.GO
+
+    async def test_a_hop_that_was_processed_before_its_claim_was_given_back_is_done(self, running: Running) -> None:
+        task_id = await running.create()
+        claim = Claim("0", 1, "one")
+        await running.tasks.report(progress(task_id, claim=claim))
+        await running.tasks.report(progress(task_id, ActorState.PROCESSED, claim=claim, frames="[]"))
+        await running.tasks.report(progress(task_id, ActorState.RELEASED, claim=claim))
+        assert (await running.tasks.report(progress(task_id, claim=Claim("0", 1, "two")))).action is ClaimAction.DONE
+
     async def test_a_sign_of_life_renews_the_lease_of_its_claimant_alone(self, running: Running) -> None:
         task_id = await running.create()
         await running.tasks.report(progress(task_id, claim=Claim("0", 1, "one")))

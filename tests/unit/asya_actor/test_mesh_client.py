@@ -118,12 +118,22 @@ async def test_signs_of_life_go_on_and_a_lost_hop_is_noticed(stub: MeshStub, cli
     assert [body["status"] for _, _, body in stub.requests] == ["processing"] * 4
 
 
+@pytest.mark.parametrize("answer", [200, 400, 503])
+async def test_a_claim_is_given_back_once_whatever_mesh_says(stub: MeshStub, client: MeshClient, answer: int) -> None:
+    stub.answers.append(answer)
+    reports = HopReports(client, stub.url, ENVELOPE)
+    await reports.released()
+    [(_, _, body)] = stub.requests
+    assert (body["status"], body["claim"]["claimant"]) == ("released", reports.claimant)
+
+
 async def test_without_a_gateway_nothing_is_reported(client: MeshClient) -> None:
     reports = HopReports(client, None, ENVELOPE)
     assert (await reports.received(1)).action == "go"
     assert await reports.active()
     assert await reports.processed([], ENVELOPE.route)
     await reports.completed(1, ENVELOPE.route)
+    await reports.released()
 
 
 async def test_live_events_are_bundled_while_one_request_is_on_its_way(stub: MeshStub, client: MeshClient) -> None:

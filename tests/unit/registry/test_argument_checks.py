@@ -130,3 +130,37 @@ values = st.recursive(
 def test_agrees_with_the_reference_implementation(schema: dict[str, Any], value: Any) -> None:
     expected = {as_pointer(tuple(error.absolute_path)) for error in Draft202012Validator(schema).iter_errors(value)}
     assert {violation.path for violation in compile_schema(schema)(value)} == expected
+
+
+MANY_PLACES = {"properties": {"s": {"pattern": "[ab]*a[ab]{200}c"}}}
+
+
+def test_text_that_would_keep_a_pattern_busy_is_refused_unseen() -> None:
+    text = "ab" * 5_000_000
+    began = time.perf_counter()
+    (violation,) = compile_schema(MANY_PLACES)({"s": text})
+    assert time.perf_counter() - began < 5  # looking at it takes 40 s
+    assert (violation.path, "985221 characters" in violation.message) == ("", True)
+    assert paths(MANY_PLACES, {"s": "ab" * 100}) == ["/s"]
+    assert paths(MANY_PLACES, {"s": "ab" * 100 + "ac"}) == []
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"items": {"pattern": "((a?b){50}){50}"}}, ["b" * 100] * 1_000),
+        ({"patternProperties": {"[ab]{2000}": True, "[bc]{2000}": True}}, {"a" * 60_000: 1}),
+        ({"propertyNames": {"pattern": "^a[ab]{5000,}"}}, {"a" * 60_000: 1}),
+        ({"pattern": "^x|[ab]{5000}"}, "a" * 60_000),
+        ({"anyOf": [{"pattern": f"[ab]{{400}}{n}"} for n in range(20)]}, "a" * 60_000),
+    ],
+)
+def test_every_text_that_a_pattern_may_look_at_counts(schema: dict[str, Any], value: Any) -> None:
+    (violation,) = compile_schema(schema)(value)
+    assert "characters of text" in violation.message
+
+
+def test_a_pattern_that_looks_only_at_the_beginning_does_not_bound_a_document_beside_it() -> None:
+    schema = {"properties": {"id": {"pattern": "^[0-9a-f]{8}-[0-9a-f]{4}$"}, "name": {"pattern": "^[a-z-]{1,63}$"}}}
+    assert paths(schema, {"id": "0123abcd-0123", "name": "n", "document": "text " * 2_000_000}) == []
+    assert paths(schema, {"id": "0123abcd", "document": "text " * 2_000_000}) == ["/id"]

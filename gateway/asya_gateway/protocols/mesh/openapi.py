@@ -70,7 +70,7 @@ _PROGRESS: Json = {
             "type": "object",
             "required": ["status"],
             "properties": {
-                "status": {"enum": ["received", "processing", "completed"]},
+                "status": {"enum": ["received", "processing", "completed", "released"]},
                 "message": NULLABLE_TEXT,
                 "duration_ms": _MEASURE,
                 "message_size_kb": _MEASURE,
