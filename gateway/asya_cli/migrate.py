@@ -45,7 +45,7 @@ async def apply_migrations(database_url: str) -> list[str]:
         ) from error
     try:
         return await apply(connection)
-    except asyncpg.PostgresError as error:
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise CliError(f"the schema could not be brought up to date: {error}") from error
     finally:
         await connection.close()

@@ -1,6 +1,7 @@
 """Brings the schema up to date: numbered SQL files, each applied once, under one advisory lock."""
 
 import asyncio
+import contextlib
 import logging
 import re
 from dataclasses import dataclass
@@ -70,7 +71,9 @@ async def migrate(connection: asyncpg.Connection) -> list[str]:
         applied = [migration for migration in migrations() if await _apply(connection, migration)]
         await create_schema(connection)
     finally:
-        await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
+        # A session that is gone holds no lock, and what it was cut off with is the error to be told.
+        with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
     return [f"{migration.number:04d}_{migration.name}" for migration in applied]
 
 

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
+from asya_cli.errors import CliError
+from asya_cli.migrate import apply_migrations
 from asya_gateway.domain.ports import TaskFilter
 from asya_gateway.domain.status import TaskStatus
 from asya_gateway.storage import migrate as migrating
@@ -84,6 +86,21 @@ async def is_waiting(connection: asyncpg.Connection) -> bool:
         " AND wait_event_type = 'Lock' AND datname = current_database())"
     )
     return found
+
+
+async def test_a_migration_whose_connection_is_cut_says_so_in_a_line_and_can_be_run_again(
+    older: asyncpg.Connection, empty_database_url: str
+) -> None:
+    async with older.transaction():
+        await older.execute("LOCK TABLE tasks")
+        running = asyncio.create_task(apply_migrations(empty_database_url))
+        waiting = "SELECT max(pid) FROM pg_locks WHERE NOT granted AND relation = 'tasks'::regclass"
+        pid = await until(lambda: older.fetchval(waiting))
+        await older.execute("SELECT pg_terminate_backend($1)", pid)
+        with pytest.raises(CliError, match="could not be brought up to date"):
+            await running
+    await apply_migrations(empty_database_url)
+    assert await schema_version(older) == LATEST
 
 
 async def test_an_index_that_was_left_half_built_is_built_anew(older: asyncpg.Connection) -> None:
