@@ -37,6 +37,10 @@ def conditions(plane: ControlPlane, namespace: str, name: str) -> dict[str, Any]
     return {item["type"]: item for item in found.get("status", {}).get("conditions", [])}
 
 
+LONG_LEASE = {"ASYA_LEASE_DURATION": "60s", "ASYA_LEASE_RENEW_DEADLINE": "50s", "ASYA_RESYNC_INTERVAL": "10m"}
+"""No loss of the lease and no resync within a test: only the re-list after a cut may find what changed."""
+
+
 def test_what_was_deleted_while_the_watch_was_cut_and_history_compacted_is_gone_everywhere(
     control_plane: ControlPlane,
     namespace: str,
@@ -45,11 +49,7 @@ def test_what_was_deleted_while_the_watch_was_cut_and_history_compacted_is_gone_
     start_operator: StartOperator,
 ) -> None:
     way = control_plane.kubeconfig(namespace=namespace, port=network.port)
-    # No resync to help within the test: only the re-list after the cut may find it.
-    long_lease = {
-        "ASYA_LEASE_DURATION": "60s", "ASYA_LEASE_RENEW_DEADLINE": "50s", "ASYA_RESYNC_INTERVAL": "10m",
-    }  # fmt: skip
-    start_operator(kubeconfig=way, **long_lease)
+    start_operator(kubeconfig=way, **LONG_LEASE)
     control_plane.apply(flow("stays"), flow("goes"), namespace=namespace)
     wait_for(lambda: mesh.names() == {"stays", "goes"}, "both flows")
     network.refuse()
@@ -71,10 +71,7 @@ def test_watches_that_break_again_and_again_hide_no_change(
     start_operator: StartOperator,
 ) -> None:
     way = control_plane.kubeconfig(namespace=namespace, port=network.port)
-    long_lease = {
-        "ASYA_LEASE_DURATION": "60s", "ASYA_LEASE_RENEW_DEADLINE": "50s", "ASYA_RESYNC_INTERVAL": "10m",
-    }  # fmt: skip
-    operator = start_operator(kubeconfig=way, **long_lease)
+    operator = start_operator(kubeconfig=way, **LONG_LEASE)
     wait_for(operator.leading, "a leader")
     for number in range(6):
         network.cut()
