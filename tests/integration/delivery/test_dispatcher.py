@@ -18,8 +18,8 @@ from asya_gateway.storage.store import Keeping, Storage
 from asya_transports.opening import open_transport
 from asya_transports.port import Queue, Transport
 from asya_transports.settings import RabbitSettings
-from tests.servers.proxy import TcpProxy
-from tests.servers.rabbitmq import RabbitNode
+from servers.proxy import TcpProxy
+from servers.rabbitmq import RabbitNode
 from tests.support.storage import new_task
 from tests.support.waiting import until
 
