@@ -21,7 +21,7 @@ from asya_gateway.settings import Settings
 from asya_transports.opening import open_transport
 from asya_transports.port import Message, Queue, Transport
 from asya_transports.settings import PostgresSettings, RabbitSettings
-from tests.servers.processes import free_port
+from servers.processes import free_port
 from tests.support.waiting import until
 
 HANDLERS = "tests.support.handlers"

@@ -18,8 +18,8 @@ from asya_gateway.storage.tasks.creating import OUTBOX_LEASE, into_outbox
 from asya_transports.opening import open_transport
 from asya_transports.port import Queue, Transport
 from asya_transports.settings import RabbitSettings
-from tests.servers.proxy import TcpProxy
-from tests.servers.rabbitmq import RabbitNode
+from servers.proxy import TcpProxy
+from servers.rabbitmq import RabbitNode
 from tests.support.storage import new_task
 from tests.support.waiting import until
 

@@ -6,7 +6,7 @@ import pytest
 
 from asya_gateway.storage.log import bell as bells
 from asya_gateway.storage.log import feed, fly
-from tests.servers.proxy import TcpProxy
+from servers.proxy import TcpProxy
 from tests.support.storage import Running, make_storage, progress, succeeded
 from tests.support.waiting import until
 

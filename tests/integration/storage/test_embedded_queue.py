@@ -9,7 +9,7 @@ from asya_gateway.storage.coalescer import Limits
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.store import Keeping, Storage
 from asya_gateway.storage.tasks.creating import into_queue
-from tests.servers.proxy import TcpProxy
+from servers.proxy import TcpProxy
 from tests.support.storage import Running, new_task
 
 
