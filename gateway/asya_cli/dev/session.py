@@ -93,7 +93,7 @@ class Session:
     @contextlib.asynccontextmanager
     async def _gateway(self, database_url: str) -> AsyncGenerator[None]:
         """The gateway in this process; if it ends by itself, so does the run."""
-        from asya_gateway.program import run
+        from asya_gateway.composition.program import run
 
         stop, listening = asyncio.Event(), asyncio.Event()
         task = asyncio.create_task(run(self._settings(database_url), stop=stop, listening=lambda _: listening.set()))
