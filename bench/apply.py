@@ -14,9 +14,9 @@ import psutil
 
 from bench.figures import Figure, Target, median, percentile
 from bench.stage import Stage
-from tests.kubernetes.control_plane import ControlPlane, ControlPlaneUnavailable
-from tests.kubernetes.gateway_process import GatewayProcess
-from tests.kubernetes.operator_process import OperatorProcess, wait_for
+from servers.control_plane import ControlPlane, ControlPlaneUnavailable
+from servers.gateway_process import GatewayProcess
+from servers.operator_process import OperatorProcess, wait_for
 
 APIS = 3
 EDITS, QUICK_EDITS = 200, 20

@@ -11,7 +11,7 @@ from bench.pgbench import Script, run_pgbench
 from bench.rows import CALL, create_statement, create_transaction
 from bench.runs import Runs, compared, written
 from bench.stage import CONNECTIONS, ENTRYPOINT, GatewayProcess, Stage
-from tests.servers.databases import query
+from servers.databases import query
 
 AGE_LIMIT = 1.0
 """Seconds: the oldest outbox row at the end of a run that counts as sustained."""

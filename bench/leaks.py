@@ -7,7 +7,7 @@ from bench.figures import Figure, Target, growth
 from bench.load import Plan, run_load
 from bench.rows import CALL, FILL, REPORTED_TASKS, report_body, report_path
 from bench.stage import GatewayProcess, Stage
-from tests.servers.databases import execute
+from servers.databases import execute
 
 CALLS, QUICK_CALLS = 200_000, 10_000
 SAMPLES = 8

@@ -8,7 +8,7 @@ from bench.pgbench import Script, run_pgbench
 from bench.rows import FILL, REPORTED_TASKS, report_body, report_path, report_statement, report_transaction
 from bench.runs import Runs, written
 from bench.stage import CONNECTIONS, Stage
-from tests.servers.databases import execute, query
+from servers.databases import execute, query
 
 
 def progress(stage: Stage) -> list[Figure]:

@@ -18,10 +18,10 @@ from pathlib import Path
 import psutil
 
 from bench import pgbench
-from tests.servers.databases import create_template, execute
-from tests.servers.postgres import PostgresServer
-from tests.servers.processes import family, free_port, spawn, stop_process, wait_until
-from tests.servers.rabbitmq import RabbitNode
+from servers.databases import create_template, execute
+from servers.postgres import PostgresServer
+from servers.processes import family, free_port, spawn, stop_process, wait_until
+from servers.rabbitmq import RabbitNode
 
 DURABLE = {
     # The figures are worth nothing without it: accepted means that a crash of the machine forgets nothing.

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 import hypothesis
 import pytest
 
-from tests.servers.databases import create_template, execute, with_database
-from tests.servers.postgres import PostgresServer
-from tests.servers.processes import ServerUnavailable
-from tests.servers.rabbitmq import RabbitNode
+from servers.databases import create_template, execute, with_database
+from servers.postgres import PostgresServer
+from servers.processes import ServerUnavailable
+from servers.rabbitmq import RabbitNode
 from tests.support.missing import missing
 
 # Examples are the same in each run, and none is judged by how long it took on a busy machine.
@@ -50,7 +50,7 @@ def postgres_url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def template_database(postgres_url: str) -> Iterator[str]:
-    """The name of a database with the whole schema (tests/servers/databases.py)."""
+    """The name of a database with the whole schema (servers/databases.py)."""
     name = f"asya_template_{uuid.uuid4().hex[:12]}"
     create_template(postgres_url, name)
     yield name

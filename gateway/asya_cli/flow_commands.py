@@ -317,6 +317,8 @@ def _schema(text: str | None, file: Path | None) -> dict[str, Any] | None:
 def _show_text_diff(before: Mapping[str, str], after: Mapping[str, str]) -> None:
     import difflib
 
+    from asya_cli.rendering import print_line
+
     for key in sorted(before.keys() | after.keys()):
         lines = difflib.unified_diff(
             before.get(key, "").splitlines(keepends=True),
@@ -325,7 +327,7 @@ def _show_text_diff(before: Mapping[str, str], after: Mapping[str, str]) -> None
             f"gateway-flows/{key}",
         )
         for line in lines:
-            typer.echo(line.rstrip("\n"))
+            print_line(line.rstrip("\n"))
 
 
 def _show_diff(before: Mapping[str, Any], after: Mapping[str, Any], title: str) -> None:
@@ -333,9 +335,11 @@ def _show_diff(before: Mapping[str, Any], after: Mapping[str, Any], title: str) 
 
     import yaml
 
+    from asya_cli.rendering import print_line
+
     old, new = (yaml.safe_dump(dict(each), sort_keys=True).splitlines() if each else [] for each in (before, after))
     for line in difflib.unified_diff(old, new, title, title, lineterm=""):
-        typer.echo(line)
+        print_line(line)
 
 
 def _show_urls(name: str, standing: "Standing | None", base: str) -> None:

@@ -9,10 +9,10 @@ import pytest
 from asya_transports.port import Queue, Unavailable
 from asya_transports.rabbitmq.transport import RabbitTransport
 from asya_transports.settings import RabbitSettings
+from servers.certificates import Authority, Identity
+from servers.processes import ServerUnavailable
+from servers.rabbitmq import RabbitNode
 from tests.contract.transport_harness import message, publish, take_one
-from tests.servers.certificates import Authority, Identity
-from tests.servers.processes import ServerUnavailable
-from tests.servers.rabbitmq import RabbitNode
 from tests.support.missing import missing
 
 pytestmark = pytest.mark.timeout(120)

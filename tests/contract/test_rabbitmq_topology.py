@@ -11,8 +11,8 @@ from asya_transports.rabbitmq.frames import Publication
 from asya_transports.rabbitmq.publisher import Publisher
 from asya_transports.rabbitmq.transport import RabbitTransport
 from asya_transports.settings import RabbitSettings
+from servers.rabbitmq import RabbitNode
 from tests.contract.transport_harness import message, next_of, publish
-from tests.servers.rabbitmq import RabbitNode
 
 
 @pytest.fixture

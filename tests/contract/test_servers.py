@@ -3,9 +3,9 @@
 import asyncpg
 import pytest
 
-from tests.servers.postgres import PostgresServer
-from tests.servers.processes import ServerUnavailable
-from tests.servers.rabbitmq import RabbitNode
+from servers.postgres import PostgresServer
+from servers.processes import ServerUnavailable
+from servers.rabbitmq import RabbitNode
 
 
 async def test_each_test_has_a_database_of_its_own(database_url: str, empty_database_url: str) -> None:

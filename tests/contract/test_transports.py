@@ -10,6 +10,8 @@ import pytest
 
 from asya_transports.port import LeaseLost, Message, Queue, Refused, Unavailable, Unroutable
 from asya_transports.settings import PostgresSettings, RabbitSettings
+from servers.postgres import PostgresServer
+from servers.rabbitmq import RabbitNode
 from tests.contract.transport_harness import (
     LEASE,
     Harness,
@@ -21,8 +23,6 @@ from tests.contract.transport_harness import (
     take_from,
     take_one,
 )
-from tests.servers.postgres import PostgresServer
-from tests.servers.rabbitmq import RabbitNode
 
 
 @pytest.fixture(params=["postgres", "rabbitmq"])

@@ -12,7 +12,7 @@ from pathlib import Path
 from asya_transports.opening import open_transport
 from asya_transports.port import Delivery, Message, Queue, Transport
 from asya_transports.settings import PostgresSettings, RabbitSettings, TransportSettings
-from tests.servers.proxy import TcpProxy
+from servers.proxy import TcpProxy
 
 LEASE = 1.5
 """Seconds of the visibility timeout in tests; transports whose broker sees a dead consumer itself have none."""

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from servers.databases import execute
+from servers.postgres import PostgresServer
+from servers.processes import ServerUnavailable
+from servers.rabbitmq import RabbitNode
 from tests.faults.world import World
-from tests.servers.databases import execute
-from tests.servers.postgres import PostgresServer
-from tests.servers.processes import ServerUnavailable
-from tests.servers.rabbitmq import RabbitNode
 from tests.support.missing import missing
 
 

@@ -9,10 +9,10 @@ import pytest
 from asya_transports.port import Queue, Transport, TransportError
 from asya_transports.rabbitmq.transport import RabbitTransport
 from asya_transports.settings import RabbitSettings
+from servers.processes import ServerUnavailable
+from servers.proxy import TcpProxy
+from servers.rabbitmq import RabbitNode
 from tests.contract.transport_harness import message
-from tests.servers.processes import ServerUnavailable
-from tests.servers.proxy import TcpProxy
-from tests.servers.rabbitmq import RabbitNode
 from tests.support.missing import missing
 from tests.support.waiting import until
 

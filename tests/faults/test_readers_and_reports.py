@@ -10,8 +10,8 @@ import aiohttp
 import psutil
 import pytest
 
+from servers.processes import free_port
 from tests.faults.world import World
-from tests.servers.processes import free_port
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(600)

@@ -17,9 +17,9 @@ from typing import Any
 import aiohttp
 import asyncpg
 
-from tests.servers.postgres import PostgresServer
-from tests.servers.processes import free_port, spawn
-from tests.servers.rabbitmq import RabbitNode
+from servers.postgres import PostgresServer
+from servers.processes import free_port, spawn
+from servers.rabbitmq import RabbitNode
 from tests.support.waiting import until
 
 HERE = Path(__file__).parent

@@ -8,9 +8,9 @@ from typing import Protocol
 
 import pytest
 
-from tests.kubernetes.control_plane import ControlPlane, ControlPlaneUnavailable
+from servers.control_plane import ControlPlane, ControlPlaneUnavailable
+from servers.operator_process import OperatorProcess
 from tests.kubernetes.network import Network
-from tests.kubernetes.operator_process import OperatorProcess
 from tests.kubernetes.recording_mesh import RecordingMesh
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from tests.kubernetes.control_plane import assets
+from servers.control_plane import assets
 
 ROOT = Path(__file__).parents[2]
 MANIFESTS = ROOT / "manifests"

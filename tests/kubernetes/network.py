@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from tests.servers.proxy import TcpProxy
+from servers.proxy import TcpProxy
 
 
 class Network:

@@ -5,9 +5,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from servers.control_plane import ControlPlane
+from servers.operator_process import wait_for
 from tests.kubernetes.conftest import StartOperator
-from tests.kubernetes.control_plane import ControlPlane
-from tests.kubernetes.operator_process import wait_for
 from tests.kubernetes.recording_mesh import RecordingMesh
 
 RUN = {"ASYA_RUN_ACTORS": "true"}

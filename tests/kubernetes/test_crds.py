@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.kubernetes.control_plane import ControlPlane
+from servers.control_plane import ControlPlane
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "docs" / "examples" / "async-actors").glob("*.yaml"))
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from servers.control_plane import ControlPlane
+from servers.operator_process import wait_for
 from tests.kubernetes.conftest import StartOperator
-from tests.kubernetes.control_plane import ControlPlane
 from tests.kubernetes.manifests import MANIFESTS
-from tests.kubernetes.operator_process import wait_for
 from tests.kubernetes.recording_mesh import RecordingMesh
 
 Asya = Callable[..., subprocess.Popen[str]]

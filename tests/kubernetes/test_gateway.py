@@ -8,10 +8,10 @@ from typing import Any, Protocol
 
 import pytest
 
+from servers.control_plane import ControlPlane
+from servers.gateway_process import GatewayProcess
+from servers.operator_process import wait_for
 from tests.kubernetes.conftest import StartOperator
-from tests.kubernetes.control_plane import ControlPlane
-from tests.kubernetes.gateway_process import GatewayProcess
-from tests.kubernetes.operator_process import wait_for
 from tests.kubernetes.test_registry import Cluster, configmap, flow
 
 SCHEMA = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}

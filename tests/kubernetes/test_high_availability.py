@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from asya_operator.cluster.election import LOST
+from servers.control_plane import ControlPlane
+from servers.operator_process import OperatorProcess, wait_for
 from tests.kubernetes.conftest import StartOperator
-from tests.kubernetes.control_plane import ControlPlane
 from tests.kubernetes.network import Network
-from tests.kubernetes.operator_process import OperatorProcess, wait_for
 from tests.kubernetes.recording_mesh import RecordingMesh
 
 FAKETIME = Path(f"/usr/lib/{os.uname().machine}-linux-gnu/faketime/libfaketimeMT.so.1")

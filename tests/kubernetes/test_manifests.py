@@ -12,7 +12,7 @@ import yaml
 from asya_crds.older_shapes import actor_from_resource
 from asya_operator.domain.resources.common import Actor, Surroundings
 from asya_operator.domain.resources.deployment import deployment
-from tests.kubernetes.control_plane import ControlPlane
+from servers.control_plane import ControlPlane
 from tests.kubernetes.manifests import (
     COMPONENTS,
     MANIFESTS,

@@ -5,10 +5,10 @@ from typing import Any
 
 import yaml
 
+from servers.control_plane import ControlPlane
+from servers.operator_process import wait_for
 from tests.kubernetes.conftest import StartOperator
-from tests.kubernetes.control_plane import ControlPlane
 from tests.kubernetes.manifests import MANIFESTS, OVERLAYS, ROOT, of_kind, overlay
-from tests.kubernetes.operator_process import wait_for
 from tests.kubernetes.recording_mesh import RecordingMesh
 from tests.kubernetes.test_actors import Actors, actor, crossplane, flavor, keda
 from tests.kubernetes.test_registry import Cluster, configmap, flow

@@ -5,9 +5,9 @@ import time
 from typing import Any
 
 from asya_operator.domain.report import REPORT_ANNOTATION
+from servers.control_plane import ControlPlane
+from servers.operator_process import wait_for
 from tests.kubernetes.conftest import StartOperator
-from tests.kubernetes.control_plane import ControlPlane
-from tests.kubernetes.operator_process import wait_for
 from tests.kubernetes.recording_mesh import RecordingMesh
 
 

@@ -13,10 +13,10 @@ import pytest
 
 from asya_operator.domain.conditions import State
 from asya_operator.domain.registry import ActorState, Inputs, compute
+from servers.control_plane import ControlPlane
+from servers.operator_process import OperatorProcess, wait_for
 from tests.kubernetes.conftest import ROOT, StartOperator
-from tests.kubernetes.control_plane import ControlPlane
 from tests.kubernetes.network import Network
-from tests.kubernetes.operator_process import OperatorProcess, wait_for
 from tests.kubernetes.recording_mesh import RecordingMesh
 
 SEED = 20261121

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from asya_crds import jsontext
 from asya_crds.flow import Flow
-from asya_gateway.app import build_app, serve
+from asya_gateway.composition.web import build_app, serve
 from asya_gateway.domain.flows import FlowRegistry, FlowTable, ServedFlow
 from asya_gateway.domain.tasks import TaskRules, Tasks
 from asya_gateway.settings import Settings

@@ -5,7 +5,7 @@ from typing import NoReturn
 
 import pytest
 
-from tests.servers.processes import ServerUnavailable
+from servers.processes import ServerUnavailable
 
 
 def missing(reason: ServerUnavailable) -> NoReturn:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.databases import execute
+from servers.databases import execute
 
 ROOT = Path(__file__).parents[3]
 TAG = "localhost/asya:image-test"

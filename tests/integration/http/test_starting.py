@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 import aiohttp
 import pytest
 
-from asya_gateway.app import build_app, serve
+from asya_gateway.composition.web import build_app, serve
 from asya_gateway.domain.tasks import TaskRules, Tasks
 from asya_gateway.settings import Mode
 from asya_schemas.compiling import compile_schema

@@ -9,7 +9,7 @@ from asya_operator.domain.errors import Unavailable
 from asya_transports.opening import open_transport
 from asya_transports.port import Message, Unroutable
 from asya_transports.settings import RabbitSettings
-from tests.servers.processes import free_port
+from servers.processes import free_port
 
 
 @pytest.mark.parametrize("foreign", [False, True])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from asya_gateway.app import build_app
+from asya_gateway.composition.web import build_app
 from asya_gateway.domain.tasks import TaskRules, Tasks
 from asya_gateway.protocols.http import flows_health
 from asya_gateway.protocols.http.keys import FLOWS_REPORT, REGISTRY

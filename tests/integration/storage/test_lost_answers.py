@@ -10,7 +10,7 @@ from asya_gateway.domain.ports import Answer, TaskFilter
 from asya_gateway.domain.reports import ChildAnnouncement, Claim, ClaimAction, PauseReport
 from asya_gateway.domain.status import ActorState, TaskStatus
 from asya_gateway.domain.task import FlyEvent, Pause
-from tests.servers.proxy import TcpProxy
+from servers.proxy import TcpProxy
 from tests.support.storage import ROUTE, Running, make_storage, new_task, progress, succeeded
 from tests.support.waiting import until
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
 
-from tests.servers.processes import free_port
+from servers.processes import free_port
 from tests.support.gateway import FLOWS
 from tests.support.waiting import until
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.servers.databases import execute, with_database
+from servers.databases import execute, with_database
 from tests.support.gateway import Gateway
 from tests.support.mcp import TOOLS, Actor, serve_tools, start_mcp
 

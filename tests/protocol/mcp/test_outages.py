@@ -7,7 +7,7 @@ import pytest
 
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.storage.database import translated
-from tests.servers.proxy import TcpProxy
+from servers.proxy import TcpProxy
 from tests.support.gateway import Gateway
 from tests.support.mcp import LATEST, Actor, calling, start_mcp
 from tests.support.waiting import until

@@ -18,8 +18,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from tests.servers.certificates import Authority, Identity
-from tests.servers.processes import (
+from servers.certificates import Authority, Identity
+from servers.processes import (
     ServerFailed,
     ServerUnavailable,
     family,

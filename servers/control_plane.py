@@ -7,16 +7,17 @@ import json
 import os
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from servers.processes import free_port, spawn
 
 ADMIN_TOKEN = "admin-token"
 MANAGER_TOKEN = "manager-token"
@@ -46,13 +47,6 @@ def assets() -> Path:
     if missing:
         raise ControlPlaneUnavailable(f"KUBEBUILDER_ASSETS={folder} lacks {', '.join(missing)}")
     return Path(folder)
-
-
-def free_port() -> int:
-    """A TCP port on loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class ControlPlane:
@@ -230,8 +224,8 @@ class ControlPlane:
 
     def _spawn(self, program: str, *arguments: str) -> None:
         log = (self.folder / f"{program}.log").open("ab")
-        command: Sequence[str] = [str(self.programs / program), *arguments]
-        self._processes[program] = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
+        command = [str(self.programs / program), *arguments]
+        self._processes[program] = spawn(command, stdout=log, stderr=log, cwd=self.folder)
         log.close()
 
     def _wait_ready(self) -> None:

@@ -9,7 +9,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from tests.kubernetes.control_plane import free_port
+from servers.processes import free_port
 
 
 class GatewayProcess:

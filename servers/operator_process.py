@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from tests.kubernetes.control_plane import free_port
+from servers.processes import free_port
 
 T = TypeVar("T")
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.servers.processes import (
+from servers.processes import (
     ServerFailed,
     ServerUnavailable,
     command_as,
