@@ -164,12 +164,12 @@ def _merged(existing: Any, named: Any) -> Any:
 def _check(flow: Mapping[str, Any]) -> None:
     """Refuse here what the operator would refuse."""
     from asya_cli.errors import UsageProblem
-    from asya_crds.flows_file import InvalidFlows, flow_of
+    from asya_crds.flows_file import InvalidFlow, flow_of
 
     plain = {key: value for key, value in flow.items() if not (key == "routeNext" and "route_next" in flow)}
     try:
         flow_of(plain)
-    except InvalidFlows as error:
+    except InvalidFlow as error:
         raise UsageProblem(str(error)) from None
 
 
