@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
+from asya_actor.assembly import DEAD_LETTERS, Assembly
 from asya_actor.consuming import Consumer, declare
 from asya_actor.handlers.loading import HandlerNotFound
 from asya_actor.hop import Actor
@@ -19,7 +20,6 @@ from asya_actor.state.patching import Undo, install
 from asya_actor.telemetry.logs import log_to_stderr
 from asya_actor.telemetry.probes import probes
 from asya_actor.telemetry.tracing import TracingUnavailable, export_spans
-from asya_actor.workshop import DEAD_LETTERS, Workshop
 from asya_transports.opening import open_transport
 from asya_transports.port import Transport
 from asya_transports.settings import PostgresSettings, TransportSettings, transport_settings
@@ -71,10 +71,10 @@ async def run_many(
             stack.push_async_callback(transport.close)
         for settings in workers[:1]:  # all share the process's environment, and its `open`
             stack.callback(keep_state(settings))
-        workshop = Workshop(transport)
-        stack.push_async_callback(workshop.client.close)
-        pairs = [workshop.actor(settings) for settings in workers]
-        consumers = [consumer for consumer, _ in pairs] + ([] if crew is None else workshop.crew(crew))
+        assembly = Assembly(transport)
+        stack.push_async_callback(assembly.client.close)
+        pairs = [assembly.actor(settings) for settings in workers]
+        consumers = [consumer for consumer, _ in pairs] + ([] if crew is None else assembly.crew(crew))
         await stack.enter_async_context(
             probes(first.metrics_host, first.metrics_port, lambda: all(one.consuming.is_set() for one in consumers))
         )

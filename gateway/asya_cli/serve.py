@@ -12,9 +12,9 @@ def serve() -> None:
     import uvloop
 
     from asya_cli.errors import UsageProblem
-    from asya_gateway.observing import start_logs
-    from asya_gateway.program import run
-    from asya_gateway.telemetry.otel import TracingUnavailable
+    from asya_gateway.composition.observing import start_logs
+    from asya_gateway.composition.program import run
+    from asya_gateway.exposition.otel import TracingUnavailable
 
     start_logs(settings)
     logging.getLogger(__name__).warning(

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from asya_gateway.app import serve
-from asya_gateway.program import Gateway
+from asya_gateway.composition.program import Gateway
+from asya_gateway.composition.web import serve
 from tests.support.gateway import make_settings
 
 CONFIG = """

@@ -14,9 +14,9 @@ from asya_actor.settings import CrewSettings, WorkerSettings
 from asya_crds import jsontext
 from asya_crds.envelope import Envelope, Route, format_time
 from asya_crds.flow import Flow
-from asya_gateway.app import serve
+from asya_gateway.composition.program import Gateway
+from asya_gateway.composition.web import serve
 from asya_gateway.domain.flows import ServedFlow
-from asya_gateway.program import Gateway
 from asya_gateway.settings import Settings
 from asya_transports.opening import open_transport
 from asya_transports.port import Message, Queue, Transport

@@ -8,7 +8,7 @@ from asya_crds.registry_document import ConfigMapPart, RegistryPush, ResourcesPa
 from asya_gateway.domain.flows import FlowRegistry
 from asya_gateway.registry.registrar import Registrar
 from asya_gateway.registry.watch import RegistryWatch
-from asya_gateway.storage.registry_store import PostgresRegistry
+from asya_gateway.storage.registry.store import PostgresRegistry
 from tests.support.storage import Running, make_storage
 
 

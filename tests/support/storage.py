@@ -11,9 +11,9 @@ from asya_gateway.domain.progress import progress_percent, report_key
 from asya_gateway.domain.reports import Claim, FinalReport, ProgressReport
 from asya_gateway.domain.status import ActorState, ErrorClass, TaskError, TaskStatus
 from asya_gateway.storage.coalescer import Limits
-from asya_gateway.storage.creating import into_outbox
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.store import Keeping, Storage
+from asya_gateway.storage.tasks.creating import into_outbox
 
 ROUTE = Route((), "first", ("second", "third"))
 

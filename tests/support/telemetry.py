@@ -12,8 +12,8 @@ import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from asya_gateway.app import serve
-from asya_gateway.program import Gateway
+from asya_gateway.composition.program import Gateway
+from asya_gateway.composition.web import serve
 from tests.support.gateway import FLOWS, make_settings
 from tests.support.waiting import until
 

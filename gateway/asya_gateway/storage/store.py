@@ -20,20 +20,20 @@ from asya_gateway.domain.reports import (
     ProgressReport,
 )
 from asya_gateway.domain.task import Snapshot, Task, TaskUpdate
-from asya_gateway.storage.announcing import Announcing
-from asya_gateway.storage.asking import Asking
-from asya_gateway.storage.bell import Bell
 from asya_gateway.storage.coalescer import Coalescer, Flush, Limits
-from asya_gateway.storage.creating import Enqueue, TaskCreator, create_size
 from asya_gateway.storage.database import Database
-from asya_gateway.storage.feed import CHANNEL, LogFeed
-from asya_gateway.storage.finishing import Ended, TaskFinisher, final_size
-from asya_gateway.storage.fly import FlyReceiver, FlySender
-from asya_gateway.storage.keeping import ORPHANS_EVERY, RETIRE_EVERY, SWEEP_EVERY, Retention, Sweeper, for_ever
+from asya_gateway.storage.log.bell import Bell
+from asya_gateway.storage.log.feed import CHANNEL, LogFeed
+from asya_gateway.storage.log.fly import FlyReceiver, FlySender
 from asya_gateway.storage.migrate import LATEST, schema_version
-from asya_gateway.storage.reading import TaskReader
-from asya_gateway.storage.reporting import ProgressReporter, report_size
 from asya_gateway.storage.retrying import Result, within, written_singly
+from asya_gateway.storage.tasks.announcing import Announcing
+from asya_gateway.storage.tasks.creating import Enqueue, TaskCreator, create_size
+from asya_gateway.storage.tasks.finishing import Ended, TaskFinisher, final_size
+from asya_gateway.storage.tasks.pausing import Asking
+from asya_gateway.storage.tasks.reading import TaskReader
+from asya_gateway.storage.tasks.reporting import ProgressReporter, report_size
+from asya_gateway.storage.tasks.retention import ORPHANS_EVERY, RETIRE_EVERY, SWEEP_EVERY, Retention, Sweeper, for_ever
 from asya_gateway.telemetry.observer import SILENT
 
 log = logging.getLogger(__name__)

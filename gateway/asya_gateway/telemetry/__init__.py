@@ -1,1 +1,1 @@
-"""Metrics, logs and traces: what an operator of the gateway sees of it."""
+"""What the layers tell of what they do: the words, and nothing that shows them. Standard library only."""

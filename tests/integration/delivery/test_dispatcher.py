@@ -11,10 +11,10 @@ import pytest
 from asya_crds.envelope import Route
 from asya_gateway.delivery.dispatcher import Dispatcher
 from asya_gateway.storage.coalescer import Limits
-from asya_gateway.storage.creating import OUTBOX_LEASE, into_outbox
 from asya_gateway.storage.database import Database
-from asya_gateway.storage.outbox import PostgresOutbox
+from asya_gateway.storage.queues.outbox import PostgresOutbox
 from asya_gateway.storage.store import Keeping, Storage
+from asya_gateway.storage.tasks.creating import OUTBOX_LEASE, into_outbox
 from asya_transports.opening import open_transport
 from asya_transports.port import Queue, Transport
 from asya_transports.settings import RabbitSettings

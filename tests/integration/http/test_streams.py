@@ -8,7 +8,7 @@ import pytest
 
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.protocols.http.keys import READINESS, STREAMS
-from asya_gateway.storage.feed import Follower
+from asya_gateway.storage.log.feed import Follower
 from tests.support.gateway import Gateway, start_gateway
 from tests.support.storage import succeeded
 

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from asya_gateway.storage import bell as bells
-from asya_gateway.storage import feed, fly
+from asya_gateway.storage.log import bell as bells
+from asya_gateway.storage.log import feed, fly
 from servers.proxy import TcpProxy
 from tests.support.storage import Running, make_storage, progress, succeeded
 from tests.support.waiting import until

@@ -6,9 +6,9 @@ import asyncpg
 import pytest
 
 from asya_gateway.storage.coalescer import Limits
-from asya_gateway.storage.creating import into_queue
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.store import Keeping, Storage
+from asya_gateway.storage.tasks.creating import into_queue
 from servers.proxy import TcpProxy
 from tests.support.storage import Running, new_task
 

@@ -18,7 +18,7 @@ from asya_gateway.domain.reports import (
 )
 from asya_gateway.domain.status import ActorState, TaskStatus
 from asya_gateway.domain.task import Pause
-from asya_gateway.storage import keeping
+from asya_gateway.storage.tasks import retention as keeping
 from tests.support.storage import ROUTE, Running, failed, make_storage, new_task, progress, succeeded
 
 SECOND = Route(("first",), "second", ("third",))

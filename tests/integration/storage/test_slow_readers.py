@@ -7,9 +7,9 @@ import pytest
 
 from asya_gateway.domain.status import ActorState
 from asya_gateway.domain.task import FlyEvent, TaskUpdate
-from asya_gateway.storage import reading
-from asya_gateway.storage.feed import UPDATES_KEPT_BYTES, Follower
-from asya_gateway.storage.reading import PAGE_BYTES
+from asya_gateway.storage.log.feed import UPDATES_KEPT_BYTES, Follower
+from asya_gateway.storage.tasks import reading
+from asya_gateway.storage.tasks.reading import PAGE_BYTES
 from tests.support.storage import Running, progress, succeeded
 from tests.support.waiting import until
 

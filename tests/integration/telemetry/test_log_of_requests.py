@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from asya_gateway.exposition.logs import configure_logs
 from asya_gateway.storage.coalescer import Coalescer, Limits
 from asya_gateway.telemetry.context import about, begin, current
-from asya_gateway.telemetry.logs import configure_logs
 from tests.support.telemetry import Watched, ready, start_watched
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"

@@ -8,7 +8,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from asya_gateway.storage.bell_lag import BellLag
+from asya_gateway.storage.log.bell_lag import BellLag
 from asya_gateway.storage.store import CREATING_AT_ONCE
 from servers.proxy import TcpProxy
 from tests.support.telemetry import Watched, ready, start_watched

@@ -11,8 +11,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from asya_gateway import observing
-from asya_gateway.telemetry.otel import OpenTelemetrySpans
+from asya_gateway.composition import observing
+from asya_gateway.exposition.otel import OpenTelemetrySpans
 from tests.support.telemetry import Watched, ready, start_watched
 from tests.support.waiting import until
 

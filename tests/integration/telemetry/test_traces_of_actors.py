@@ -5,8 +5,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from asya_actor.telemetry.tracing import carried, carrying
-from asya_gateway import observing
-from asya_gateway.telemetry.otel import OpenTelemetrySpans
+from asya_gateway.composition import observing
+from asya_gateway.exposition.otel import OpenTelemetrySpans
 from tests.support import handlers
 from tests.support.actors import start_mesh
 

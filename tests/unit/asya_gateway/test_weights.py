@@ -5,8 +5,8 @@ import pytest
 from asya_crds.envelope import Route
 from asya_gateway.domain.reports import FinalReport, ProgressReport
 from asya_gateway.domain.status import ActorState, ErrorClass, TaskError, TaskStatus
-from asya_gateway.storage.finishing import final_size
-from asya_gateway.storage.reporting import report_size
+from asya_gateway.storage.tasks.finishing import final_size
+from asya_gateway.storage.tasks.reporting import report_size
 from tests.support.storage import progress, succeeded
 
 LARGE = "x" * 1_000_000

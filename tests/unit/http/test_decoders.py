@@ -16,11 +16,11 @@ from asya_gateway.domain.status import ErrorClass, TaskStatus
 from asya_gateway.protocols.http.bodies import as_object, decode
 from asya_gateway.protocols.http.tracing import trace_headers
 from asya_gateway.protocols.mesh.children import decode_child
-from asya_gateway.protocols.mesh.events import UNIFIED_ENDS
 from asya_gateway.protocols.mesh.finals import decode_final
 from asya_gateway.protocols.mesh.hops import read_route, task_id_of
 from asya_gateway.protocols.mesh.live import decode_fly
 from asya_gateway.protocols.mesh.progress import decode_progress
+from asya_gateway.protocols.mesh.unified_events import UNIFIED_ENDS
 from asya_gateway.protocols.rest.calls import tool_name
 from asya_gateway.protocols.rest.cursors import read_cursor
 from asya_gateway.protocols.rest.preferences import wait_seconds

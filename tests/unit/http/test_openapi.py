@@ -5,7 +5,7 @@ import re
 import pytest
 from aiohttp import web
 
-from asya_gateway.program import Gateway
+from asya_gateway.composition.program import Gateway
 from asya_gateway.protocols.http.openapi import HEALTH_PATHS, merged, routed
 from asya_gateway.protocols.mesh.openapi import PATHS as MESH_PATHS
 from asya_gateway.protocols.rest.openapi import PATHS as REST_PATHS

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from aiohttp.http_exceptions import BadHttpMethod
 
+from asya_gateway.exposition.logs import configure_logs
+from asya_gateway.exposition.masking import masked
 from asya_gateway.telemetry.context import about, begin
-from asya_gateway.telemetry.logs import configure_logs
-from asya_gateway.telemetry.masking import masked
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SPAN = "b7ad6b7169203331"

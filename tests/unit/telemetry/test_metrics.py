@@ -2,10 +2,10 @@
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from asya_gateway.telemetry.labels import Bounded
-from asya_gateway.telemetry.metrics import MAX_FLOWS, Metrics
-from asya_gateway.telemetry.readings import Reading, Readings
-from asya_gateway.telemetry.tallies import Spreads
+from asya_gateway.exposition.labels import Bounded
+from asya_gateway.exposition.metrics import MAX_FLOWS, Metrics
+from asya_gateway.exposition.readings import Reading, Readings
+from asya_gateway.exposition.tallies import Spreads
 
 
 def served(registry: CollectorRegistry) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from asya_gateway.protocols.mcp import calling, catalog, introducing, listening, tools
+from asya_gateway.protocols.mcp import calling, catalog, discovery, listening, tools
 from asya_gateway.protocols.mcp.asking import Ask
 from asya_gateway.protocols.mcp.channels import Held
 from asya_gateway.protocols.mcp.results import Result
@@ -23,12 +23,12 @@ _COMMON: Mapping[str, Method] = {
 
 STATELESS_METHODS: Mapping[str, Method] = {
     **_COMMON,
-    "server/discover": introducing.discover,
+    "server/discover": discovery.discover,
     "subscriptions/listen": listening.listen,
 }
 
 HANDSHAKE_METHODS: Mapping[str, Method] = {
     **_COMMON,
-    "initialize": introducing.initialize,
-    "ping": introducing.ping,
+    "initialize": discovery.initialize,
+    "ping": discovery.ping,
 }

@@ -27,8 +27,13 @@ from asya_gateway.protocols.mcp.asking import ask_of
 from asya_gateway.protocols.mcp.batches import answer_batch
 from asya_gateway.protocols.mcp.detached import DETACHED, Detached
 from asya_gateway.protocols.mcp.errors import MethodNotFound, Unanswerable, shown
-from asya_gateway.protocols.mcp.ladder import check_notification, check_stateless, handshake_revision, is_stateless
 from asya_gateway.protocols.mcp.methods import HANDSHAKE_METHODS, STATELESS_METHODS
+from asya_gateway.protocols.mcp.request_checks import (
+    check_notification,
+    check_stateless,
+    handshake_revision,
+    is_stateless,
+)
 from asya_gateway.protocols.mcp.routing import VERSION_HEADER, single
 from asya_gateway.protocols.mcp.versions import KNOWN_HANDSHAKE
 

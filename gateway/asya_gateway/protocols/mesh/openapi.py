@@ -16,8 +16,8 @@ from asya_gateway.protocols.http.openapi import (
     query,
     ref,
 )
-from asya_gateway.protocols.mesh.events import SILENT_PHASES, UNIFIED_ENDS
 from asya_gateway.protocols.mesh.registry_openapi import REGISTRY_PATHS
+from asya_gateway.protocols.mesh.unified_events import SILENT_PHASES, UNIFIED_ENDS
 
 _STATUS_OK: Json = {"type": "object", "required": ["status"], "properties": {"status": {"const": "ok"}}}
 _MEASURE: Json = {"type": ["number", "null"], "minimum": 0, "maximum": 1e15}

@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from asya_gateway.protocols.http.paths import ID
-from asya_gateway.protocols.mesh import events, handlers
+from asya_gateway.protocols.mesh import handlers, unified_events
 
 
 def register(app: web.Application) -> None:
@@ -23,10 +23,10 @@ def register(app: web.Application) -> None:
     router.add_get(f"/mesh/{ID}/stream", handlers.stream, allow_head=False)
     router.add_get(f"/mesh/{ID}", handlers.get_task)
     for root in ("/api/v1/mesh", "/api/v1/mesh/"):
-        router.add_get(root, events.list_tasks)
-        router.add_post(root, events.create)
+        router.add_get(root, unified_events.list_tasks)
+        router.add_post(root, unified_events.create)
     unified = f"/api/v1/mesh/{ID}"
     router.add_get(unified, handlers.get_task)
-    router.add_delete(unified, events.cancel)
-    router.add_get(f"{unified}/events", events.events, allow_head=False)
-    router.add_post(f"{unified}/events", events.post_event)
+    router.add_delete(unified, unified_events.cancel)
+    router.add_get(f"{unified}/events", unified_events.events, allow_head=False)
+    router.add_post(f"{unified}/events", unified_events.post_event)

@@ -9,7 +9,7 @@ import asyncpg
 from asya_crds import jsontext
 from asya_gateway.domain.reports import FinalOutcome, FinalReport
 from asya_gateway.domain.text import storable
-from asya_gateway.storage.guards import ENDED
+from asya_gateway.storage.tasks.guards import ENDED
 from asya_gateway.telemetry.observer import FAN_OUT
 
 log = logging.getLogger(__name__)

@@ -7,10 +7,10 @@ from collections import defaultdict, deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 
 from asya_gateway.domain.task import FlyEvent, TaskUpdate
-from asya_gateway.storage.bell import Bell
 from asya_gateway.storage.database import Database
-from asya_gateway.storage.fly import FlyReceiver
-from asya_gateway.storage.reading import grown
+from asya_gateway.storage.log.bell import Bell
+from asya_gateway.storage.log.fly import FlyReceiver
+from asya_gateway.storage.tasks.reading import grown
 
 log = logging.getLogger(__name__)
 

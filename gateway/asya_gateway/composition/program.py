@@ -6,25 +6,25 @@ from collections.abc import AsyncGenerator, Callable, Iterable
 
 from aiohttp import web
 
-from asya_gateway.app import Routes, build_app, serve, stop_on_signals
+from asya_gateway.composition.observing import Observing
+from asya_gateway.composition.web import Routes, build_app, serve, stop_on_signals
 from asya_gateway.delivery.dispatcher import Dispatcher
 from asya_gateway.domain.flows import FlowRegistry
 from asya_gateway.domain.tasks import TaskRules, Tasks
-from asya_gateway.observing import Observing
 from asya_gateway.protocols.http import flows_health
 from asya_gateway.protocols.http.keys import FLOWS_REPORT, REGISTRY, STREAMS
 from asya_gateway.protocols.mesh import registry_routes
 from asya_gateway.registry.registrar import Registrar
-from asya_gateway.registry.schemas import compile_schema
 from asya_gateway.registry.watch import RegistryWatch
 from asya_gateway.settings import Mode, Settings
 from asya_gateway.storage.coalescer import Limits
-from asya_gateway.storage.creating import OUTBOX_LEASE, Enqueue, into_outbox, into_queue
 from asya_gateway.storage.database import Database
-from asya_gateway.storage.outbox import PostgresOutbox
-from asya_gateway.storage.queue_bell import QueueBell
-from asya_gateway.storage.registry_store import PostgresRegistry
+from asya_gateway.storage.queues.outbox import PostgresOutbox
+from asya_gateway.storage.queues.queue_bell import QueueBell
+from asya_gateway.storage.registry.store import PostgresRegistry
 from asya_gateway.storage.store import Keeping, Storage
+from asya_gateway.storage.tasks.creating import OUTBOX_LEASE, Enqueue, into_outbox, into_queue
+from asya_schemas.compiling import compile_schema
 from asya_transports.opening import open_transport
 from asya_transports.settings import CHANNELS, RabbitSettings
 

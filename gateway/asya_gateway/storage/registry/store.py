@@ -21,8 +21,8 @@ from asya_gateway.domain.registry import (
     supersede,
 )
 from asya_gateway.domain.task import JsonText
-from asya_gateway.storage.bell import Bell
 from asya_gateway.storage.database import Database
+from asya_gateway.storage.log.bell import Bell
 
 CHANNEL = "asya_registry"
 

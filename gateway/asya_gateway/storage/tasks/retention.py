@@ -8,7 +8,7 @@ from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.reports import FinalOutcome, FinalReport
 from asya_gateway.domain.status import ErrorClass, TaskError, TaskStatus
 from asya_gateway.storage.database import Database
-from asya_gateway.storage.guards import ENDED
+from asya_gateway.storage.tasks.guards import ENDED
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import asyncpg
 
 from asya_gateway.domain.reports import ChildAnnouncement
-from asya_gateway.storage.guards import ENDED
+from asya_gateway.storage.tasks.guards import ENDED
 
 _ANNOUNCE = f"""
 WITH parent AS MATERIALIZED (

@@ -10,8 +10,8 @@ from asya_gateway.domain.ports import Answer, OutboxEntry
 from asya_gateway.domain.reports import PauseReport, ProgressAnswer
 from asya_gateway.domain.status import TaskStatus
 from asya_gateway.domain.text import storable
-from asya_gateway.storage.creating import OUTBOX_LEASE, Enqueue
-from asya_gateway.storage.guards import ASKING, MOVING
+from asya_gateway.storage.tasks.creating import OUTBOX_LEASE, Enqueue
+from asya_gateway.storage.tasks.guards import ASKING, MOVING
 
 _PAUSE = f"""
 WITH locked AS MATERIALIZED (

@@ -11,8 +11,8 @@ from functools import partial
 
 from asya_gateway.domain.errors import Overloaded, Unavailable
 from asya_gateway.domain.task import FlyEvent
-from asya_gateway.storage.bell import LONGEST_PAYLOAD, Bell
 from asya_gateway.storage.database import UNHURRIED, Database
+from asya_gateway.storage.log.bell import LONGEST_PAYLOAD, Bell
 from asya_gateway.storage.retrying import within, written_singly
 
 log = logging.getLogger(__name__)

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from prometheus_client import CollectorRegistry, ProcessCollector
 from typing_extensions import override
 
-from asya_gateway.telemetry.labels import Bounded
+from asya_gateway.exposition.labels import Bounded
+from asya_gateway.exposition.readings import Fixed
+from asya_gateway.exposition.tallies import Count, Counts, Spread, Spreads
 from asya_gateway.telemetry.observer import FAN_OUT, Observer
-from asya_gateway.telemetry.readings import Fixed
 from asya_gateway.telemetry.spans import Spans
-from asya_gateway.telemetry.tallies import Count, Counts, Spread, Spreads
 
 MAX_FLOWS = 200
 """Flows with series of their own; actors called by name through /api/v1/mesh count as flows, too."""

@@ -9,15 +9,15 @@ from importlib.metadata import version
 from asya_gateway.delivery.dispatcher import Dispatcher
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.flows import FlowRegistry
+from asya_gateway.exposition.logs import configure_logs
+from asya_gateway.exposition.metrics import Metrics
+from asya_gateway.exposition.otel import open_tracing
+from asya_gateway.exposition.readings import Reading, Readings, Value
+from asya_gateway.exposition.server import metrics_server
 from asya_gateway.settings import Settings
-from asya_gateway.storage.bell_lag import BellLag
+from asya_gateway.storage.health import Vitals, VitalsReader
+from asya_gateway.storage.log.bell_lag import BellLag
 from asya_gateway.storage.store import Storage
-from asya_gateway.storage.vitals import Vitals, VitalsReader
-from asya_gateway.telemetry.logs import configure_logs
-from asya_gateway.telemetry.metrics import Metrics
-from asya_gateway.telemetry.otel import open_tracing
-from asya_gateway.telemetry.readings import Reading, Readings, Value
-from asya_gateway.telemetry.server import metrics_server
 from asya_gateway.telemetry.spans import Spans
 
 log = logging.getLogger(__name__)

@@ -31,7 +31,7 @@ DEAD_LETTERS = "dead-letters"
 
 
 @dataclass
-class Workshop:
+class Assembly:
     """One process's shared parts."""
 
     transport: Transport

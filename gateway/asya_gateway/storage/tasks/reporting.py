@@ -9,7 +9,7 @@ from asya_crds import jsontext
 from asya_gateway.domain.reports import ClaimAction, ProgressAnswer, ProgressReport
 from asya_gateway.domain.status import ActorState, TaskStatus
 from asya_gateway.domain.text import storable
-from asya_gateway.storage.guards import ENDED, MOVING
+from asya_gateway.storage.tasks.guards import ENDED, MOVING
 
 KEYS_KEPT = 8
 """Keys of the latest reports that a row remembers: repetitions follow one another closely, and whatever comes

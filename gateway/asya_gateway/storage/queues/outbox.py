@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from asya_gateway.domain.ports import Backlog, OutboxEntry
-from asya_gateway.storage.creating import OUTBOX_LEASE
 from asya_gateway.storage.database import UNHURRIED, Database
+from asya_gateway.storage.tasks.creating import OUTBOX_LEASE
 
 LONGEST_BACKOFF = 60.0
 """Seconds between two tries of an envelope that the queue system keeps refusing."""

@@ -5,7 +5,7 @@ import contextlib
 import os
 import time
 
-from asya_gateway.storage.bell import Bell
+from asya_gateway.storage.log.bell import Bell
 
 PATIENCE = 5.0
 """Seconds that one ring is waited for."""

@@ -1,0 +1,1 @@
+"""Metrics, logs and traces as an operator of the gateway sees them."""

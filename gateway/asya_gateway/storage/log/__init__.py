@@ -1,0 +1,1 @@
+"""The log as it grows, and how its readers hear of it."""

@@ -1,0 +1,1 @@
+"""The registry row and the pods that serve it."""
