@@ -15,7 +15,8 @@ from pathlib import Path
 from servers.processes import ServerUnavailable
 
 ROOT = Path(__file__).parents[1]
-CACHE = ROOT / ".cache" / "commits"
+CACHE = Path(".cache", "commits")
+"""Within the repository, and not under version control."""
 PACKAGES = ("crds", "operator", "gateway")
 """The folders that hold importable packages, as in the working tree's own installation."""
 
@@ -25,30 +26,31 @@ def previous_commit() -> str:
     return (Path(__file__).parent / "PREVIOUS_COMMIT").read_text().strip()
 
 
-def resolved(revision: str) -> str:
+def resolved(revision: str, repository: Path = ROOT) -> str:
     """The commit that a revision names, as 40 hexadecimal digits. Raises ServerUnavailable where it is not here."""
-    done = _git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+    done = _git(repository, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
     if done.returncode == 0:
         return done.stdout.decode().strip()
-    shallow = _git("rev-parse", "--is-shallow-repository")
+    shallow = _git(repository, "rev-parse", "--is-shallow-repository")
     if shallow.returncode != 0:
-        raise ServerUnavailable(f"{ROOT} is no git repository, so commit {revision} cannot be taken out of it")
+        raise ServerUnavailable(f"{repository} is no git repository, so commit {revision} cannot be taken out of it")
     if shallow.stdout.strip() == b"true":
         raise ServerUnavailable(f"this clone is shallow and lacks commit {revision}; `git fetch --unshallow` gets it")
     raise ServerUnavailable(f"this repository has no commit {revision}; `git fetch` may get it")
 
 
-def unpacked(revision: str) -> Path:
+def unpacked(revision: str, repository: Path = ROOT) -> Path:
     """The folder with this commit's files. Raises ServerUnavailable where the repository lacks it."""
-    commit = resolved(revision)
-    folder = CACHE / commit
+    commit = resolved(revision, repository)
+    cache = repository / CACHE
+    folder = cache / commit
     if folder.exists():
         return folder
-    CACHE.mkdir(parents=True, exist_ok=True)
-    archive = _git("archive", "--format=tar", commit)
+    cache.mkdir(parents=True, exist_ok=True)
+    archive = _git(repository, "archive", "--format=tar", commit)
     if archive.returncode != 0:
         raise ServerUnavailable(f"git archive {commit}: {archive.stderr.decode(errors='replace')[-500:]}")
-    half = Path(tempfile.mkdtemp(dir=CACHE, prefix="half-"))
+    half = Path(tempfile.mkdtemp(dir=cache, prefix="half-"))
     try:
         subprocess.run(["tar", "-x", "-C", str(half)], input=archive.stdout, check=True)
         half.rename(folder)
@@ -74,9 +76,9 @@ def imported_from(tree: Path, package: str) -> Path:
     return Path(done.stdout.decode().strip())
 
 
-def _git(*words: str) -> "subprocess.CompletedProcess[bytes]":
+def _git(repository: Path, *words: str) -> "subprocess.CompletedProcess[bytes]":
     # The folder may belong to another user than the one who tests, which git refuses unless it is told.
-    command: Sequence[str] = ["git", "-c", f"safe.directory={ROOT}", "-C", str(ROOT), *words]
+    command: Sequence[str] = ["git", "-c", f"safe.directory={repository}", "-C", str(repository), *words]
     try:
         return subprocess.run(command, capture_output=True, check=False)
     except FileNotFoundError:
