@@ -10,7 +10,9 @@ from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
 import kopf
+from typing_extensions import override
 
+from asya_crds.readable import readable
 from asya_operator.cluster.connection import connect
 from asya_operator.cluster.election import LOST, Election
 from asya_operator.cluster.mesh import MeshClient
@@ -38,12 +40,20 @@ from asya_transports.port import Transport
 log = logging.getLogger(__name__)
 
 
+class _ReadableLines(logging.Formatter):
+    """Names and messages of others come as they were written; none of them is obeyed by a terminal."""
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        return readable(super().format(record))
+
+
 def main(settings: OperatorSettings | None = None) -> int:
     """Run until SIGTERM; the exit code of the process (3 where the lease was lost). Raises NoCluster."""
     settings = settings or OperatorSettings()
-    logging.basicConfig(
-        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
-    )
+    output = logging.StreamHandler(sys.stderr)
+    output.setFormatter(_ReadableLines("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=settings.log_level.upper(), handlers=[output])
     for name in ("kopf.objects", "kopf._core"):
         logging.getLogger(name).setLevel(logging.WARNING)  # a line for each event of each object
     return asyncio.run(run(settings))

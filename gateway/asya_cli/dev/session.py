@@ -26,6 +26,7 @@ from asya_cli.environment import read_settings
 from asya_cli.errors import CliError, UsageProblem
 from asya_cli.migrate import apply_migrations
 from asya_cli.rendering import problem_text
+from asya_cli.terminal import ReadableConsole
 from asya_crds.naming import CREW
 from asya_transports.known import EMBEDDED
 
@@ -137,6 +138,8 @@ class Session:
             "ASYA_GATEWAY_URL": self.url,
             "ASYA_NAMESPACE": self._settings(database_url).namespace,
             "PYTHONUNBUFFERED": "1",
+            # What they print is read as UTF-8, and a `print` of a payload does not fail for one character of it.
+            "PYTHONIOENCODING": "utf-8:backslashreplace",
         }
         folder = self.options.folder.resolve()
         self._actors = frozenset(actor.name for actor in actors)
@@ -280,7 +283,7 @@ async def forget_flows(database_url: str) -> None:
 
 def run_session(options: Options) -> None:
     """Run `asya dev` to its end. Raises CliError."""
-    console = Console(highlight=False)
+    console = ReadableConsole()
     folder = options.folder
     if not (folder / "flows.yaml").is_file():
         raise UsageProblem(f"{folder / 'flows.yaml'}: no such file; it names the flows (docs/examples has some)")

@@ -71,7 +71,10 @@ class View:
     def say(self, kind: str, line: str) -> None:
         """A line that scrolls by: `output` of handlers, `info` and `error` of ours."""
         prefix = Text("handlers │ " if kind == "output" else "asya     │ ", "dim")
-        self.console.print(prefix + Text(line, KIND_STYLES.get(kind, "")), soft_wrap=True)
+        # A line of somebody's text must not pass for one of ours, so that those after the first are indented.
+        first, *more = line.split("\n")
+        for text in (first, *(f"  {each}" for each in more)):
+            self.console.print(prefix + Text(text, KIND_STYLES.get(kind, "")), soft_wrap=True)
 
     def show_tasks(self, tasks: list[dict[str, Any]]) -> list[str]:
         """The newest tasks, newest first; without a terminal each change is a line. Returns the ids of those that

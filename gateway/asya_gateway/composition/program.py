@@ -16,7 +16,6 @@ from asya_gateway.protocols.http import flows_health
 from asya_gateway.protocols.http.keys import FLOWS_REPORT, REGISTRY, STREAMS
 from asya_gateway.protocols.mesh import registry_routes
 from asya_gateway.registry.registrar import Registrar
-from asya_gateway.registry.schemas import compile_schema
 from asya_gateway.registry.watch import RegistryWatch
 from asya_gateway.settings import Mode, Settings
 from asya_gateway.storage.coalescer import Limits
@@ -26,6 +25,7 @@ from asya_gateway.storage.queues.queue_bell import QueueBell
 from asya_gateway.storage.registry.store import PostgresRegistry
 from asya_gateway.storage.store import Keeping, Storage
 from asya_gateway.storage.tasks.creating import OUTBOX_LEASE, Enqueue, into_outbox, into_queue
+from asya_schemas.compiling import compile_schema
 from asya_transports.known import describe
 from asya_transports.opening import open_transport
 

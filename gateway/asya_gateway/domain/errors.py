@@ -1,8 +1,9 @@
 """What can go wrong, as a small tree. Each protocol has one table from these to its own form."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+from asya_crds.violation import Violation
 
 
 class GatewayError(Exception):
@@ -33,14 +34,6 @@ class TooLarge(GatewayError):
     """The body or one of its parts is beyond its limit."""
 
     code = "too_large"
-
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """One place where arguments break the flow's inputSchema; `path` is a JSON Pointer (RFC 6901), "" the root."""
-
-    path: str
-    message: str
 
 
 class InvalidArguments(GatewayError):

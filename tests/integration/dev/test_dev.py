@@ -39,6 +39,8 @@ def work(payload):
             os._exit(3)
         case "raise":
             raise ValueError("no such thing")
+        case "cut":
+            raise ValueError("no \\ud83d here \\x1b]0;owned\\x07")
         case "print":
             print("a line of the handler")
     return {"said": os.environ["GREETING"], "pid": os.getpid()}
@@ -92,6 +94,15 @@ def test_an_exception_fails_the_task_with_its_message_and_nothing_else(run: DevR
     code, out, err = call(run, "raise")
     assert (code, out) == (1, "")
     assert "no such thing" in err
+    assert call(run)[0] == 0
+
+
+def test_an_exception_whose_text_no_terminal_can_write_ends_its_task_alone(run: DevRun) -> None:
+    code, out, err = call(run, "cut")
+    assert (code, out) == (1, "")
+    for said in (err, run.text):
+        assert "\x1b" not in said
+    run.wait_for(r"task .* work failed ValueError: no .* here \\x1b\]0;owned")
     assert call(run)[0] == 0
 
 

@@ -6,8 +6,9 @@ from urllib.parse import quote
 
 from asya_crds import jsontext
 from asya_crds.flow import Flow
-from asya_gateway.domain.errors import InvalidArguments, Violation
-from asya_gateway.domain.flows import ArgumentCheck, ServedFlow
+from asya_crds.violation import ArgumentCheck, Violation
+from asya_gateway.domain.errors import InvalidArguments
+from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.domain.status import ErrorClass, TaskError, TaskStatus
 from asya_gateway.domain.task import JsonText, Task
 from asya_gateway.protocols.http.jsonrpc import INTERNAL_ERROR, RpcError
