@@ -15,7 +15,8 @@ from asya_gateway.protocols.http import health, openapi
 from asya_gateway.protocols.http.background import BACKGROUND, Background, run_background
 from asya_gateway.protocols.http.edge import edge
 from asya_gateway.protocols.http.guard import Guard
-from asya_gateway.protocols.http.keys import FLOWS, READINESS, SETTINGS, STREAMS, TASKS
+from asya_gateway.protocols.http.held_requests import HeldRequests
+from asya_gateway.protocols.http.keys import FLOWS, HELD, READINESS, SETTINGS, STREAMS, TASKS
 from asya_gateway.protocols.http.readiness import Readiness
 from asya_gateway.protocols.http.sse import Streams
 from asya_gateway.protocols.mcp import routes as mcp
@@ -52,7 +53,8 @@ def build_app(
     readiness, guard = Readiness(), Guard(settings)
     app = web.Application(middlewares=[edge(guard, readiness, observer)], client_max_size=settings.max_call_bytes)
     app[SETTINGS], app[TASKS], app[FLOWS], app[READINESS] = settings, tasks, flows, readiness
-    app[STREAMS] = Streams(limit=settings.max_streams, write_timeout=settings.stream_write_timeout)
+    app[HELD] = HeldRequests(settings.max_streams)
+    app[STREAMS] = Streams(write_timeout=settings.stream_write_timeout)
     app[BACKGROUND] = Background()
     app.cleanup_ctx.append(run_background)
     app.cleanup_ctx.append(_watch_streams)

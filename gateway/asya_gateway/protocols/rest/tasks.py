@@ -53,10 +53,9 @@ async def cancel(request: web.Request) -> web.Response:
     data = await read_bytes(request, request.app[SETTINGS].max_report_bytes)
     reason = optional_text(as_object(decode(data)), "reason") if data else None
     tasks = request.app[TASKS]
-    task = await (
-        tasks.cancel(task_id, caller_of(request), reason) if reason else tasks.cancel(task_id, caller_of(request))
-    )
-    return json_response(task_json(task))
+    caller = caller_of(request)
+    await (tasks.cancel(task_id, caller, reason) if reason else tasks.cancel(task_id, caller))
+    return json_response(task_json(await tasks.get(task_id, caller)))
 
 
 async def resume(request: web.Request) -> web.Response:
@@ -66,8 +65,9 @@ async def resume(request: web.Request) -> web.Response:
     if "answer" not in body:
         raise InvalidInput("expected the answer that the task waits for", field="answer")
     pause_id = optional_identifier(body, "pause_id")
-    task = await request.app[TASKS].answer(task_id, caller_of(request), body["answer"], pause_id=pause_id)
-    return json_response(task_json(task))
+    tasks, caller = request.app[TASKS], caller_of(request)
+    await tasks.answer(task_id, caller, body["answer"], pause_id=pause_id)
+    return json_response(task_json(await tasks.get(task_id, caller)))
 
 
 async def stream(request: web.Request) -> web.StreamResponse:
