@@ -103,7 +103,7 @@ class Settings(BaseSettings):
     max_streams: int = Field(
         10_000,
         ge=1,
-        description="Requests that one process holds open (streams, blocking MCP calls, `Prefer: wait`); one more gets 503.",
+        description="Requests held open by one process (streams, blocking calls, `Prefer: wait`); one more gets 503.",
     )
     keepalive_interval: Duration = Field(15.0, gt=0, description="A quiet stream gets a comment this often.")
     stream_write_timeout: Duration = Field(
