@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typing_extensions import override
 
 from asya_actor.failures import Failure, describe, overdue, timed_out
 from asya_actor.resiliency import Attempts, Backoff, GiveUp, Policy, Resiliency, Retry, Route, Rule
@@ -110,6 +111,7 @@ def test_a_timeout_matches_as_the_built_in_error() -> None:
 
 def test_an_exception_is_described_by_dotted_names_and_built_in_ones_are_bare() -> None:
     class Own(KeyError):
+        @override
         def __str__(self) -> str:
             raise RuntimeError
 
