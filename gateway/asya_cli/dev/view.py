@@ -123,7 +123,8 @@ class View:
         line = Text("actors  ", "dim")
         for process in self.picture.processes:
             for name in ["crew"] if process.crew else [actor.name for actor in process.actors]:
-                line.append(f"{name} ", STATE_STYLES[process.state])
+                broken = name in process.left_out
+                line.append(f"{name} ", STATE_STYLES[State.BROKEN if broken else process.state])
             line.append(f"({process.state}) ", "dim")
         return line
 
