@@ -99,7 +99,7 @@ class PauseReport:
 @dataclass(frozen=True, slots=True)
 class ChildAnnouncement:
     """A fan-out's child. `ends_itself`: its own crew will report its end, so that its parent's success leaves
-    it running; a child of an existing sidecar gets no final and ends with its parent at the latest."""
+    it running; the end of an existing sidecar's child is perhaps never reported, and has a grace after that."""
 
     task_id: str
     parent_id: str

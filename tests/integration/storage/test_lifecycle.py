@@ -285,15 +285,43 @@ class TestChildren:
             assert (await running.tasks.get(name, owner=None)).status is TaskStatus.CANCELED
             assert await running.kinds(name) == ["created", "final"]
 
-    async def test_the_parents_success_ends_only_children_that_get_no_final_of_their_own(
+    @pytest.mark.parametrize("ends_itself", [True, False], ids=["ours", "foreign"])
+    async def test_a_childs_own_end_counts_after_its_parents_success(self, running: Running, ends_itself: bool) -> None:
+        parent = await running.create()
+        await running.tasks.announce(ChildAnnouncement("early", parent, SECOND, ends_itself))
+        await running.tasks.finish(succeeded(parent))
+        await running.storage.sweeper.sweep_orphans()
+        assert (await running.tasks.get("early", owner=None)).status is TaskStatus.PENDING
+        await running.tasks.finish(failed("early", "it broke"))
+        child = await running.tasks.get("early", owner=None)
+        assert (child.status, child.error.message) == (TaskStatus.FAILED, "it broke")
+
+    async def test_a_foreign_child_that_is_announced_after_its_parents_success_may_end_by_itself(
         self, running: Running
     ) -> None:
         parent = await running.create()
-        await running.tasks.announce(ChildAnnouncement("ours", parent, SECOND, ends_itself=True))
-        await running.tasks.announce(ChildAnnouncement("foreign", parent, SECOND, ends_itself=False))
         await running.tasks.finish(succeeded(parent))
-        assert (await running.tasks.get("ours", owner=None)).status is TaskStatus.PENDING
-        assert (await running.tasks.get("foreign", owner=None)).status is TaskStatus.SUCCEEDED
+        await running.tasks.announce(ChildAnnouncement("late", parent, SECOND, ends_itself=False))
+        await running.tasks.finish(succeeded("late", "7"))
+        assert (await running.tasks.get("late", owner=None)).result == "7"
+
+    async def test_a_foreign_child_of_which_nobody_reports_ends_after_its_grace_and_says_so(
+        self, running: Running
+    ) -> None:
+        parent = await running.create()
+        for name, itself in (("ours", True), ("silent", False), ("busy", False)):
+            await running.tasks.announce(ChildAnnouncement(name, parent, SECOND, itself))
+        await running.tasks.finish(succeeded(parent))
+        await running.storage.database.execute(
+            "UPDATE tasks SET finished_at = finished_at - interval '301 s', updated_at = updated_at - interval '301 s'"
+        )
+        await running.tasks.report(progress("busy"))
+        assert await running.storage.sweeper.sweep_orphans() == 1
+        child = await running.tasks.get("silent", owner=None)
+        assert (child.status, child.error.code) == (TaskStatus.CANCELED, "end_not_reported")
+        assert child.message == "Its parent has succeeded, and nobody reported on it for 300 s"
+        for name in ("ours", "busy"):
+            assert not (await running.tasks.get(name, owner=None)).status.terminal
 
     async def test_a_child_under_a_terminal_parent_is_stored_as_canceled(self, running: Running) -> None:
         parent = await running.create()

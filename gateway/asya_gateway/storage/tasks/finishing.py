@@ -1,4 +1,4 @@
-"""Ends tasks: the first terminal status wins, and children that cannot end by themselves end with their parent."""
+"""Ends tasks: the first terminal status wins, and a parent that does not succeed ends its children with it."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ WITH incoming AS (
         $1::text[], $2::text[], $3::text[], $4::text[], $5::json[], $6::json[], $7::json[], $8::text[], $9::boolean[])
     AS r(id, status, message, actor, result, error, detail, owner, overdue_only)
 ), locked AS MATERIALIZED (
-    SELECT t.id, t.parent_id, t.status, t.owner, t.deadline_at, t.ends_itself
+    SELECT t.id, t.parent_id, t.status, t.owner, t.deadline_at
     FROM tasks t WHERE t.id = ANY ($1) OR t.parent_id = ANY ($1)
     ORDER BY t.id FOR NO KEY UPDATE
 ), ending AS (
@@ -33,11 +33,11 @@ WITH incoming AS (
       AND (r.owner IS NULL OR r.owner = l.owner)
       AND (NOT r.overdue_only OR l.deadline_at <= clock_timestamp())
 ), children AS (
-    -- A parent's success leaves children alone whose own crew will report their end.
+    -- A parent's success says nothing of its children: their own ends are reported, or their grace runs out.
     SELECT l.id, e.status, 'Ended with its parent: ' || e.message AS message, NULL::text AS actor,
            NULL::json AS result, e.error, e.detail
     FROM locked l JOIN ending e ON l.parent_id = e.id
-    WHERE NOT l.status {ENDED} AND NOT (l.ends_itself AND e.status = 'succeeded')
+    WHERE NOT l.status {ENDED} AND e.status <> 'succeeded'
       AND l.id NOT IN (SELECT id FROM ending)
 ), all_ending AS (
     SELECT * FROM ending UNION ALL SELECT * FROM children
