@@ -1,6 +1,7 @@
 """The rules of a task's life, kept by SQL."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
@@ -362,6 +363,23 @@ class TestTime:
         task = await running.tasks.get(overdue, owner=None)
         assert (task.status, task.error.error_class) == (TaskStatus.FAILED, "deadline")
         assert (await running.tasks.get(fresh, owner=None)).status is TaskStatus.PENDING
+
+    @pytest.mark.parametrize(("timeout", "told"), [(4, "4 s"), (0.5, "0.5 s"), (2_592_000, "2592000 s")])
+    async def test_an_overdue_task_says_what_time_it_had_not_when_that_was_noticed(
+        self, running: Running, timeout: float, told: str
+    ) -> None:
+        created = datetime.now(UTC) - timedelta(seconds=timeout + 0.9)
+        deadline = created + timedelta(seconds=timeout)
+        task_id = await running.create(created_at=created, deadline_at=deadline)
+        await running.storage.sweeper.sweep()
+        assert (await running.tasks.get(task_id, owner=None)).message == f"Task timed out after {told}"
+
+    async def test_a_final_that_counts_in_time_only_ends_no_overdue_task(self, running: Running) -> None:
+        late, timely = await running.create(timeout=-1), await running.create()
+        assert await running.tasks.finish(failed(late, in_time_only=True)) is FinalOutcome.UNTIMELY
+        for outcome in (FinalOutcome.APPLIED, FinalOutcome.ENDED_BEFORE):
+            assert await running.tasks.finish(failed(timely, in_time_only=True)) is outcome
+        assert (await running.tasks.get(late, owner=None)).status is TaskStatus.PENDING
 
     async def test_a_parents_deadline_reaches_its_children(self, running: Running) -> None:
         parent = await running.create(timeout=3600)

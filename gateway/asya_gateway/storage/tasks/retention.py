@@ -20,7 +20,7 @@ HOPS_KEPT = 3_600.0
 CHUNK = 1_000
 
 _OVERDUE = """
-SELECT id, extract(epoch FROM now() - created_at)::float8 AS age FROM tasks
+SELECT id, extract(epoch FROM deadline_at - created_at)::float8 AS allowed FROM tasks
 WHERE finished_at IS NULL AND deadline_at <= now() ORDER BY deadline_at LIMIT $1
 """
 
@@ -99,15 +99,15 @@ class Sweeper:
 
     async def _overdue(self) -> list[FinalReport]:
         rows = await self._database.fetch(_OVERDUE, CHUNK)
-        return [_overdue_report(row["id"], row["age"]) for row in rows]
+        return [_overdue_report(row["id"], row["allowed"]) for row in rows]
 
     async def _orphans(self) -> list[FinalReport]:
         rows = await self._database.fetch(_ORPHANS, CHUNK, self._child_grace)
         return [_orphan_report(row["id"], TaskStatus(row["status"]), self._child_grace) for row in rows]
 
 
-def _overdue_report(task_id: str, age: float) -> FinalReport:
-    message = f"Task timed out after {age:.0f} s"
+def _overdue_report(task_id: str, allowed: float) -> FinalReport:
+    message = f"Task timed out after {f'{allowed:.1f}'.removesuffix('.0')} s"
     return FinalReport(
         task_id=task_id,
         status=TaskStatus.FAILED,
