@@ -106,6 +106,21 @@ async def test_a_delayed_message_does_not_hold_up_the_others(harness: Harness) -
         await delivery.ack()
 
 
+async def test_a_short_delay_does_not_wait_behind_a_long_one(harness: Harness) -> None:
+    transport = await harness.declared()
+    await publish(transport, "in 30 s", "in 1 s", "in 1.6 s")
+    async with transport.receive("worker", prefetch=3) as stream:
+        held = {(each := await next_of(stream)).body: each for _ in range(3)}
+        for text, delay in ((b"in 30 s", 30.0), (b"in 1 s", 1.0), (b"in 1.6 s", 1.6)):
+            await held[text].nack(delay)
+        start = time.monotonic()
+        for text, delay in ((b"in 1 s", 1.0), (b"in 1.6 s", 1.6)):
+            delivery = await next_of(stream)
+            assert (delivery.body, delivery.deliveries) == (text, 2)
+            assert delay - 0.1 <= time.monotonic() - start <= delay * 4 / 3 + 0.8  # the machine's share
+            await delivery.ack()
+
+
 async def test_a_requeued_message_is_replaced_and_counted_from_the_start(harness: Harness) -> None:
     transport = await harness.declared()
     await publish(transport, "first")

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections import deque
 from collections.abc import AsyncGenerator
 
@@ -11,6 +12,7 @@ from pamqp.common import FieldTable
 
 from asya_transports.names import DEAD_LETTERS, queue_name
 from asya_transports.port import LeaseLost, TransportError, Unavailable, Unroutable
+from asya_transports.rabbitmq.delays import Wait
 from asya_transports.rabbitmq.frames import Publication
 from asya_transports.rabbitmq.line import Line, close_quietly, port_errors
 from asya_transports.rabbitmq.publisher import Publisher
@@ -20,6 +22,9 @@ logger = logging.getLogger(__name__)
 
 DELIVERIES = "x-asya-deliveries"
 """Header of a copy of ours: how often the message was delivered before. The broker's count begins anew with it."""
+
+DELAY_LEFT = "x-asya-delay-left"
+"""Header of a message that has passed one delay queue and has to wait on (delays.Wait)."""
 
 DIED_IN = "x-asya-died-in"
 """Header of a dead letter of ours: the actor in whose queue it died."""
@@ -102,10 +107,18 @@ class Delivery:
     async def return_unseen(self) -> None:
         """Put back what no handler saw; the broker would count it as delivered."""
         marks: FieldTable = {DELIVERIES: self.deliveries - 1}
+        if DELAY_LEFT in self.headers:
+            marks[DELAY_LEFT] = self.headers[DELAY_LEFT]
         if self._owner.dead_letters:
             await self._reject()
         else:
             await self._replace(self.body, 0.0, marks)
+
+    async def wait_on(self, wait: Wait) -> None:
+        """Into the next delay queue: it came out of one before its time, and nobody has seen it."""
+        marks: FieldTable = {DELIVERIES: self.deliveries - 1}
+        await self._owner.publish_delayed(self._copy(self.body, marks), wait)
+        await self.ack()
 
     @property
     def tag(self) -> int:
@@ -129,7 +142,7 @@ class Delivery:
             self._owner.answered(self)
 
     def _copy(self, body: bytes, marks: FieldTable) -> Publication:
-        ours = {DELIVERIES, DIED_IN, "x-delivery-count", "x-death"}
+        ours = {DELIVERIES, DELAY_LEFT, DIED_IN, "x-delivery-count", "x-death"}
         kept = {
             name: value
             for name, value in self.headers.items()
@@ -185,7 +198,7 @@ class Receiver:
         while True:
             while self._unseen:
                 delivery = self._unseen.popleft()
-                if await self._exhausted(delivery):
+                if await self._waits_on(delivery) or await self._exhausted(delivery):
                     continue
                 yield delivery
             self._news.clear()
@@ -226,11 +239,22 @@ class Receiver:
 
     async def publish_copy(self, copy: Publication, delay: float) -> None:
         """Into this queue, now or later. Raises Unavailable, Refused."""
-        target = await self._topology.delay_queue(self._queue, delay) if delay > 0 else self._queue
-        answer = await self._publish(copy, target)
-        if isinstance(answer, Unroutable) and delay > 0:
+        if delay > 0:
+            await self.publish_delayed(copy, Wait.of(math.ceil(delay * 1000)))
+            return
+        answer = await self._publish(copy, self._queue)
+        if answer is not None:
+            raise answer
+
+    async def publish_delayed(self, copy: Publication, wait: Wait) -> None:
+        """Into the next delay queue of its wait. Raises Unavailable, Refused."""
+        after = wait.after
+        left: FieldTable = {} if after is None else {DELAY_LEFT: after.write()}
+        copy = copy._replace(headers={**(copy.headers or {}), **left})
+        answer = await self._publish(copy, await self._topology.delay_queue(self._queue, wait.rung))
+        if isinstance(answer, Unroutable):
             self._topology.forget_delays()
-            answer = await self._publish(copy, await self._topology.delay_queue(self._queue, delay))
+            answer = await self._publish(copy, await self._topology.delay_queue(self._queue, wait.rung))
         if answer is not None:
             raise answer
 
@@ -247,6 +271,27 @@ class Receiver:
         to_queue = Publication("", queue, copy.body, copy.message_id, copy.headers)
         [answer] = await self._publisher.publish([to_queue])
         return answer
+
+    async def _waits_on(self, delivery: Delivery) -> bool:
+        """Put what has not waited long enough into its next delay queue. What cannot be put there now stays held,
+        and is tried again."""
+        wait = None if self.dead_letters else Wait.read(delivery.headers.get(DELAY_LEFT))
+        pause = FIRST_PAUSE
+        while wait is not None:
+            try:
+                await delivery.wait_on(wait)
+            except asyncio.CancelledError:
+                self._unseen.appendleft(delivery)  # to be given back by `leave`
+                raise
+            except LeaseLost:
+                break  # the broker delivers it again
+            except TransportError as error:
+                logger.warning("a delayed message of %s, trying again in %.1f s: %s", self._queue, pause, error)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
+            else:
+                break
+        return wait is not None
 
     async def _exhausted(self, delivery: Delivery) -> bool:
         """Bury what was delivered too often: the broker counts only what happened in this queue since the last

@@ -57,12 +57,9 @@ class Topology:
         """The dead-letter queue, without a limit of its own."""
         await self._ensure_queue(self.dead_letters, {"x-queue-type": "quorum"})
 
-    async def delay_queue(self, target: str, delay: float) -> str:
-        """The queue that holds a message for `delay` seconds (rounded up to two digits) and passes it to `target`.
-
-        Messages of one queue wait equally long, since RabbitMQ lets them expire at the head only.
-        """
-        milliseconds = two_digits(max(1, math.ceil(delay * 1000)))
+    async def delay_queue(self, target: str, milliseconds: int) -> str:
+        """The queue that holds a message for one of delays.RUNGS and passes it to `target`. Raises Unavailable,
+        Forbidden."""
         name = f"{target}.delay.{milliseconds}"
         if time.monotonic() - self._delays.get(name, -math.inf) > REFRESH_SECONDS:
             arguments: FieldTable = {
@@ -132,9 +129,3 @@ class Topology:
                     await channel.exchange_declare(self._exchange, exchange_type="topic", durable=True)
             except ChannelPreconditionFailed:
                 pass
-
-
-def two_digits(number: int) -> int:
-    """Rounded up to two significant digits, so that delays share a bounded number of queues."""
-    step: int = 10 ** max(0, len(str(number)) - 2)
-    return math.ceil(number / step) * step
