@@ -1,5 +1,6 @@
 """What existing sidecars, autoscalers and consoles see of our queues in RabbitMQ."""
 
+import asyncio
 import time
 import urllib.parse
 from collections.abc import AsyncIterator
@@ -8,12 +9,13 @@ import aio_pika
 import pytest
 
 from asya_transports.port import Message, Queue, Unavailable, Unroutable
+from asya_transports.rabbitmq import receiver
 from asya_transports.rabbitmq.frames import Publication
 from asya_transports.rabbitmq.publisher import Publisher
 from asya_transports.rabbitmq.settings import RabbitSettings
 from asya_transports.rabbitmq.transport import RabbitTransport
 from servers.rabbitmq import RabbitNode
-from tests.contract.transport_harness import eventually_empty, message, next_of, publish
+from tests.contract.transport_harness import eventually_empty, eventually_publishes, message, next_of, publish
 
 
 @pytest.fixture
@@ -128,6 +130,24 @@ async def test_without_the_exchange_a_publish_is_unroutable_until_somebody_decla
     assert all(isinstance(answer, Unroutable) for answer in answers)
     await transport.declare(Queue("worker"))
     await publish(transport, "after", "all")
+
+
+async def test_an_exchange_that_vanishes_comes_back_with_its_bindings(
+    transport: RabbitTransport, peer: aio_pika.abc.AbstractChannel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The consumer notices nothing of it: it looks by itself."""
+    monkeypatch.setattr(receiver, "VERIFY_SECONDS", 0.5)
+    await transport.declare(Queue("worker"))
+    async with transport.receive("worker") as stream:
+        waiting = asyncio.create_task(next_of(stream))
+        await publish(transport, "before")
+        await (await waiting).ack()
+        waiting = asyncio.create_task(next_of(stream))
+        await peer.exchange_delete("asya")
+        await eventually_publishes(transport, "after")
+        delivery = await waiting
+        assert delivery.body == b"after"
+        await delivery.ack()
 
 
 async def test_wrong_credentials_are_said_and_not_waited_for(rabbitmq_vhost_url: str) -> None:

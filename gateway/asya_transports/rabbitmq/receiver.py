@@ -3,8 +3,11 @@
 import asyncio
 import logging
 import math
+import random
+import time
 from collections import deque
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 
 from aiormq.abc import AbstractChannel, DeliveredMessage
 from aiormq.exceptions import AMQPChannelError
@@ -31,7 +34,10 @@ DIED_IN = "x-asya-died-in"
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 QUEUE_PAUSE = 1.0
-"""Seconds between two looks for a queue that does not exist yet."""
+"""Seconds between two looks for a queue that does not exist. One that this program declared is declared again after
+such a pause, in which a worker whose actor is being deleted hears that it shall end."""
+VERIFY_SECONDS = 30.0
+"""Seconds between two looks whether exchange and bindings are still there."""
 
 
 class Delivery:
@@ -175,6 +181,7 @@ class Receiver:
         self._consumer = ""
         self._unseen: deque[Delivery] = deque()
         self._news = asyncio.Event()
+        self._verify_at = time.monotonic() + VERIFY_SECONDS
 
     @property
     def limit(self) -> int:
@@ -208,15 +215,29 @@ class Receiver:
                     pause = FIRST_PAUSE
                 except Unroutable as error:
                     logger.warning("receiving from %s: %s", self._queue, error)
-                    await asyncio.sleep(QUEUE_PAUSE)
+                    await asyncio.sleep(QUEUE_PAUSE * random.uniform(1.0, 2.0))  # noqa: S311 # spreads, no secret
+                    await self._declare_again()
                     continue
                 except Unavailable as error:
                     logger.warning("receiving from %s: %s; again in %.1f s", self._queue, error, pause)
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, LONGEST_PAUSE)
                     continue
+            if time.monotonic() >= self._verify_at:
+                await self._declare_again()
             if not self._unseen:
-                await self._news.wait()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(VERIFY_SECONDS):
+                        await self._news.wait()
+
+    async def _declare_again(self) -> None:
+        """Queue, exchange and bindings, where this program has made them: they may have been deleted, or the broker
+        may have come back without its data. Only the loss of the queue itself ends a consumer."""
+        self._verify_at = time.monotonic() + VERIFY_SECONDS
+        try:
+            await self._topology.declare_again(self.actor)
+        except Unavailable as error:
+            logger.warning("declaring %s again: %s", self._queue, error)
 
     async def leave(self) -> None:
         """Give back what was not answered: closing the channel does it for all that a handler has seen.

@@ -27,7 +27,7 @@ class Topology:
         self._line = line
         self._exchange = settings.exchange
         self._namespace = namespace
-        self._limits: dict[str, int] = {}
+        self._declared: dict[str, Queue] = {}
         self._delays: dict[str, float] = {}
 
     @property
@@ -37,11 +37,12 @@ class Topology:
 
     def limit(self, actor: str) -> int:
         """Deliveries of a message of this actor, as far as this program has declared its queue."""
-        return self._limits.get(actor, MAX_DELIVERIES)
+        declared = self._declared.get(actor)
+        return MAX_DELIVERIES if declared is None else declared.max_deliveries
 
     async def declare(self, queue: Queue) -> None:
         """Exchange, dead letters, queue, both bindings. Raises Unavailable, Forbidden."""
-        self._limits[queue.actor] = queue.max_deliveries
+        self._declared[queue.actor] = queue
         name = queue_name(self._namespace, queue.actor)
         try:
             await self._ensure_exchange()
@@ -52,6 +53,13 @@ class Topology:
                     await channel.queue_bind(name, self._exchange, key)
         except AMQPChannelError as error:
             raise Forbidden(f"RabbitMQ does not let us declare the queue {name}: {error}") from error
+
+    async def declare_again(self, actor: str) -> bool:
+        """The same as this program declared it; False where it never did. Raises Unavailable, Forbidden."""
+        declared = self._declared.get(actor)
+        if declared is not None:
+            await self.declare(declared)
+        return declared is not None
 
     async def ensure_dead_letters(self) -> None:
         """The dead-letter queue, without a limit of its own."""
@@ -85,6 +93,7 @@ class Topology:
 
     async def delete(self, actor: str) -> None:
         """Remove the queue; deleting what does not exist is no error for RabbitMQ either."""
+        self._declared.pop(actor, None)
         async with self._line.short_channel() as channel:
             await channel.queue_delete(queue_name(self._namespace, actor))
 
