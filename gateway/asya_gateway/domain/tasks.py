@@ -44,7 +44,8 @@ class TaskRules:
 
     mesh_url: str
     default_timeout: float = 86_400.0
-    max_envelope: int = 10 * 1024 * 1024 + 65_536
+    max_envelope: int = 128 * 1024 * 1024
+    """The largest message that the queue system takes."""
 
 
 class Call(NamedTuple):
@@ -99,13 +100,19 @@ class Tasks:
         about(task_id, flow)
         with self._spans.verb("submit", task_id, flow):
             new = self._new_task(task_id, call)
-            if len(new.envelope) > self._rules.max_envelope:
-                raise TooLarge(f"expected an envelope of at most {self._rules.max_envelope} bytes", field="arguments")
+            self._check_size(new.envelope, "arguments")
             await self._store.create(new)
         self._observer.accepted(flow, call.surface, time.perf_counter() - started)
         if log.isEnabledFor(logging.DEBUG):
             log.debug("accepted by %s", call.surface)
         return task_id
+
+    def _check_size(self, envelope: str, field: str) -> None:
+        """Refuse what no queue would take. Raises TooLarge."""
+        most = self._rules.max_envelope
+        # A character is four bytes at most, so that short envelopes are not encoded for their size.
+        if len(envelope) * 4 > most and len(envelope.encode()) > most:
+            raise TooLarge(f"expected an envelope of at most {most} bytes, payload included", field=field)
 
     def _new_task(self, task_id: str, call: Call) -> NewTask:
         flow = call.served.flow
@@ -175,6 +182,8 @@ class Tasks:
         with self._spans.verb("answer", task_id, point.task.flow):
             envelope = resume_envelope(point, answer, self._rules.mesh_url)
             envelope = envelope.with_(headers={**envelope.headers, **self._spans.outgoing()})
+            text = envelope.to_json()
+            self._check_size(text, "answer")
             accepted = await self._store.answer(
                 Answer(
                     task_id=point.task.id,
@@ -182,7 +191,7 @@ class Tasks:
                     pause_id=pause.id,
                     answer=jsontext.dumps(answer),
                     actor=envelope.route.curr,
-                    envelope=envelope.to_json(),
+                    envelope=text,
                     deadline_at=thawed_deadline(point.task, datetime.now(UTC)),
                     key=randbits(63),
                 )

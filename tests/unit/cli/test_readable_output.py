@@ -21,6 +21,7 @@ from asya_cli.rendering import err, out, print_json, print_result
 from asya_cli.terminal import ReadableConsole
 from asya_cli.watching import watch
 from asya_crds.readable import json_escaped, readable
+from asya_gateway.exposition.logs import TextLines as GatewayLines
 from asya_operator.app import _ReadableLines
 from tests.support.answers import answering
 
@@ -150,7 +151,7 @@ def test_a_command_prints_something_readable_in_every_encoding(encoding: str, wo
         assert json.loads(said)["message"] == text
 
 
-@pytest.mark.parametrize("formatter", [TextLines(), _ReadableLines("%(message)s")])
+@pytest.mark.parametrize("formatter", [TextLines(), GatewayLines(), _ReadableLines("%(message)s")])
 def test_a_log_for_people_is_readable(formatter: logging.Formatter) -> None:
     record = logging.makeLogRecord({"msg": "%s", "args": (TITLE + HALF_AN_EMOJI,), "levelname": "INFO"})
     line = formatter.format(record)
