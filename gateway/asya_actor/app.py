@@ -7,7 +7,6 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
 
 from asya_actor.assembly import DEAD_LETTERS, Assembly
 from asya_actor.consuming import Consumer, declare
@@ -20,10 +19,10 @@ from asya_actor.state.patching import Undo, install
 from asya_actor.telemetry.logs import log_to_stderr
 from asya_actor.telemetry.probes import probes
 from asya_actor.telemetry.tracing import TracingUnavailable, export_spans
+from asya_transports.description import SettingsError as TransportSettingsError
+from asya_transports.known import transport_settings
 from asya_transports.opening import open_transport
 from asya_transports.port import Transport
-from asya_transports.settings import PostgresSettings, TransportSettings, transport_settings
-from asya_transports.settings import SettingsError as TransportSettingsError
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +66,7 @@ async def run_many(
         if first.otel_enabled:
             stack.callback(export_spans())
         if transport is None:
-            transport = open_transport(_transport_settings(first), first.namespace)
+            transport = open_transport(transport_settings(), first.namespace)
             stack.push_async_callback(transport.close)
         for settings in workers[:1]:  # all share the process's environment, and its `open`
             stack.callback(keep_state(settings))
@@ -79,13 +78,6 @@ async def run_many(
             probes(first.metrics_host, first.metrics_port, lambda: all(one.consuming.is_set() for one in consumers))
         )
         return await _consume(transport, consumers, [actor for _, actor in pairs], stop, started)
-
-
-def _transport_settings(settings: WorkerSettings | CrewSettings) -> TransportSettings:
-    found = transport_settings()
-    if isinstance(found, PostgresSettings):
-        return replace(found, visibility_timeout=settings.queue_visibility_timeout)
-    return found
 
 
 def keep_state(settings: WorkerSettings) -> Undo:

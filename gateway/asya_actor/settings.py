@@ -35,12 +35,6 @@ class _Common(BaseSettings):
     )
     actor_sink: str = Field("x-sink", description="Actor that gets every message that has come to its end.")
     actor_sump: str = Field("x-sump", description="Actor that gets every message that failed for good.")
-    queue_visibility_timeout: Duration = Field(
-        15.0,
-        ge=1,
-        description="Lease of a message taken from the postgres transport, which a thread renews three times in that "
-        "time; a dead worker's messages come back after it.",
-    )
     actor_shutdown_timeout: Duration = Field(
         25.0, description="How long messages in work may go on after SIGTERM; then they are given back."
     )

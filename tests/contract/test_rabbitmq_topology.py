@@ -9,8 +9,8 @@ import pytest
 from asya_transports.port import Message, Queue, Unavailable, Unroutable
 from asya_transports.rabbitmq.frames import Publication
 from asya_transports.rabbitmq.publisher import Publisher
+from asya_transports.rabbitmq.settings import RabbitSettings
 from asya_transports.rabbitmq.transport import RabbitTransport
-from asya_transports.settings import RabbitSettings
 from servers.rabbitmq import RabbitNode
 from tests.contract.transport_harness import message, next_of, publish
 

@@ -9,7 +9,8 @@ from contextlib import suppress
 import pytest
 
 from asya_transports.port import LeaseLost, Message, Queue, Refused, Unavailable, Unroutable
-from asya_transports.settings import PostgresSettings, RabbitSettings
+from asya_transports.postgres.settings import PostgresSettings
+from asya_transports.rabbitmq.settings import RabbitSettings
 from servers.postgres import PostgresServer
 from servers.rabbitmq import RabbitNode
 from tests.contract.transport_harness import (

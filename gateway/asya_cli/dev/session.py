@@ -28,6 +28,7 @@ from asya_cli.migrate import apply_migrations
 from asya_cli.rendering import problem_text
 from asya_cli.terminal import ReadableConsole
 from asya_crds.naming import CREW
+from asya_transports.known import EMBEDDED
 
 if TYPE_CHECKING:
     from asya_gateway.settings import Settings
@@ -122,7 +123,7 @@ class Session:
             database_url=database_url,
             config_path=str(self.options.folder / "flows.yaml"),
             config_poll_interval=0.5,
-            transport="postgres",
+            transport=EMBEDDED.name,
             mesh_url=self.url,
             public_url=self.url,
             drain_timeout=2.0,
@@ -132,7 +133,7 @@ class Session:
 
     async def _start_handlers(self, actors: list[Actor], database_url: str) -> None:
         environment = os.environ | {
-            "ASYA_TRANSPORT": "postgres",
+            "ASYA_TRANSPORT": EMBEDDED.name,
             "ASYA_DATABASE_URL": database_url,
             "ASYA_GATEWAY_URL": self.url,
             "ASYA_NAMESPACE": self._settings(database_url).namespace,

@@ -51,7 +51,8 @@ class TaskRules:
 
     mesh_url: str
     default_timeout: float = 86_400.0
-    max_envelope: int = 10 * 1024 * 1024 + 65_536
+    max_envelope: int = 128 * 1024 * 1024
+    """The largest message that the queue system takes."""
     owner_cap: int | None = None
     """Most tasks that are open at once of one owner; None is no cap."""
     flow_cap: int | None = None
@@ -112,21 +113,25 @@ class Tasks:
         """
         started = time.perf_counter()
         flow = call.served.flow.name
-        if call.check and (violations := call.served.check(call.payload)):
-            about(flow=flow)
-            return await self._repeated(call) or _refuse(InvalidArguments(violations))
-        task_id = new_task_id()
-        about(task_id, flow)
-        with self._spans.verb("submit", task_id, flow):
-            new = self._new_task(task_id, call)
-            if len(new.envelope) > self._rules.max_envelope:
-                limit = f"expected an envelope of at most {self._rules.max_envelope} bytes"
-                return await self._repeated(call) or _refuse(TooLarge(limit, field="arguments"))
-            if call.key is None and self._plain:
-                await self._store.create(new)
-            elif (found := await self._store.admit(new, self._terms(call))) != task_id:
-                about(found)
-                return found
+        try:
+            if call.check and (violations := call.served.check(call.payload)):
+                about(flow=flow)
+                raise InvalidArguments(violations)
+            task_id = new_task_id()
+            about(task_id, flow)
+            with self._spans.verb("submit", task_id, flow):
+                new = self._new_task(task_id, call)
+                self._check_size(new.envelope, "arguments")
+                if call.key is None and self._plain:
+                    await self._store.create(new)
+                elif (stored := await self._store.admit(new, self._terms(call))) != task_id:
+                    about(stored)
+                    return stored
+        except (InvalidArguments, TooLarge):
+            repeated = await self._repeated(call)
+            if repeated is None:
+                raise
+            return repeated
         self._observer.accepted(flow, call.surface, time.perf_counter() - started)
         if log.isEnabledFor(logging.DEBUG):
             log.debug("accepted by %s", call.surface)
@@ -142,6 +147,13 @@ class Tasks:
         if call.key is None:
             return None
         return await self._store.find_call(call.caller.owner, call.key, call.digest)
+
+    def _check_size(self, envelope: str, field: str) -> None:
+        """Refuse what no queue would take. Raises TooLarge."""
+        most = self._rules.max_envelope
+        # A character is four bytes at most, so that short envelopes are not encoded for their size.
+        if len(envelope) * 4 > most and len(envelope.encode()) > most:
+            raise TooLarge(f"expected an envelope of at most {most} bytes, payload included", field=field)
 
     def _new_task(self, task_id: str, call: Call) -> NewTask:
         flow = call.served.flow
@@ -241,6 +253,8 @@ class Tasks:
         with self._spans.verb("answer", task_id, point.task.flow):
             envelope = resume_envelope(point, answer, self._rules.mesh_url)
             envelope = envelope.with_(headers={**envelope.headers, **self._spans.outgoing()})
+            text = envelope.to_json()
+            self._check_size(text, "answer")
             accepted = await self._store.answer(
                 Answer(
                     task_id=point.task.id,
@@ -248,7 +262,7 @@ class Tasks:
                     pause_id=pause.id,
                     answer=jsontext.dumps(answer),
                     actor=envelope.route.curr,
-                    envelope=envelope.to_json(),
+                    envelope=text,
                     deadline_at=thawed_deadline(point.task, datetime.now(UTC)),
                     key=randbits(63),
                     request=request,

@@ -21,7 +21,7 @@ from asya_gateway.domain.reports import (
 )
 from asya_gateway.domain.task import Snapshot, Task, TaskUpdate
 from asya_gateway.storage.coalescer import Coalescer, Flush, Limits
-from asya_gateway.storage.database import Database
+from asya_gateway.storage.database import Database, translated
 from asya_gateway.storage.log.bell import Bell
 from asya_gateway.storage.log.feed import CHANNEL, LogFeed
 from asya_gateway.storage.log.fly import FlyReceiver, FlySender
@@ -134,7 +134,8 @@ class PostgresTasks:
 
     async def find_call(self, owner: str, key: str, digest: bytes) -> str | None:
         """See TaskStore."""
-        found = await self._singly(lambda: self._find_call(owner, key), "key")
+        with translated():
+            found = await within(self._longest, self._find_call(owner, key))
         return None if found is None else _task_of(found, digest)
 
     async def report(self, report: ProgressReport) -> ProgressAnswer:
@@ -151,7 +152,8 @@ class PostgresTasks:
 
     async def find_request(self, task_id: str, owner: str | None, key: RequestKey) -> bool:
         """See TaskStore."""
-        return await self._singly(lambda: self._requests.find(task_id, owner, key), "key")
+        with translated():
+            return await within(self._longest, self._requests.find(task_id, owner, key))
 
     async def pause(self, report: PauseReport) -> ProgressAnswer:
         """See TaskStore."""

@@ -14,7 +14,7 @@ from asya_transports.port import LeaseLost, Unavailable
 from asya_transports.postgres import statements
 from asya_transports.postgres.answers import Acknowledgements
 from asya_transports.postgres.keeper import Keeper
-from asya_transports.postgres.link import Link
+from asya_transports.postgres.link import Link, message_errors
 
 logger = logging.getLogger(__name__)
 
@@ -194,9 +194,10 @@ class Receiver:
     async def replace(self, delivery: Delivery, body: bytes, delay: float) -> None:
         """The same row with another body, as fresh as a new one."""
         async with self._link.connection() as connection:
-            row = await connection.fetchrow(
-                statements.REQUEUE, delivery.message, delivery.receipt, body, timedelta(seconds=delay)
-            )
+            with message_errors():
+                row = await connection.fetchrow(
+                    statements.REQUEUE, delivery.message, delivery.receipt, body, timedelta(seconds=delay)
+                )
         self._done(delivery, found=row is not None)
         if delay <= 0:
             self._ring([self._actor])

@@ -8,9 +8,9 @@ from aiormq.exceptions import AMQPChannelError, ChannelNotFoundEntity, ChannelPr
 from pamqp.common import FieldTable
 
 from asya_transports.names import DEAD_LETTERS, queue_name
-from asya_transports.port import MAX_DELIVERIES, Queue, Refused
+from asya_transports.port import MAX_DELIVERIES, Forbidden, Queue
 from asya_transports.rabbitmq.line import Line
-from asya_transports.settings import RabbitSettings
+from asya_transports.rabbitmq.settings import RabbitSettings
 
 UNUSED_EXPIRY_MS = 10 * 60 * 1000
 """How long a delay queue outlives its last message."""
@@ -40,7 +40,7 @@ class Topology:
         return self._limits.get(actor, MAX_DELIVERIES)
 
     async def declare(self, queue: Queue) -> None:
-        """Exchange, dead letters, queue, both bindings. Raises Unavailable, Refused."""
+        """Exchange, dead letters, queue, both bindings. Raises Unavailable, Forbidden."""
         self._limits[queue.actor] = queue.max_deliveries
         name = queue_name(self._namespace, queue.actor)
         try:
@@ -51,7 +51,7 @@ class Topology:
                 for key in (queue.actor, name):
                     await channel.queue_bind(name, self._exchange, key)
         except AMQPChannelError as error:
-            raise Refused(f"RabbitMQ refused queue {name}: {error}") from error
+            raise Forbidden(f"RabbitMQ does not let us declare the queue {name}: {error}") from error
 
     async def ensure_dead_letters(self) -> None:
         """The dead-letter queue, without a limit of its own."""
@@ -78,7 +78,7 @@ class Topology:
                 async with self._line.short_channel() as channel:
                     await channel.queue_declare(name, durable=True, arguments=arguments)
             except AMQPChannelError as error:
-                raise Refused(f"RabbitMQ refused queue {name}: {error}") from error
+                raise Forbidden(f"RabbitMQ does not let us declare the queue {name}: {error}") from error
             self._delays[name] = time.monotonic()
         return name
 

@@ -9,7 +9,7 @@ from asya_crds.naming import check_actor_name
 from asya_gateway.domain.ports import NewTask, OutboxEntry
 from asya_gateway.storage.retrying import acquired
 from asya_transports.names import queue_name
-from asya_transports.postgres import ENQUEUE_COLUMNS, ENQUEUE_TABLE
+from asya_transports.postgres.enqueue import ENQUEUE_COLUMNS, ENQUEUE_TABLE
 
 OUTBOX_LEASE = 5.0
 """Seconds that a fresh outbox row belongs to the process that accepted it."""
