@@ -114,7 +114,8 @@ class Transport(Protocol):
     async def declare(self, queue: Queue) -> None:
         """Make the actor's queue exist, with its dead-letter queue. What exists is used as it is.
 
-        Raises Unavailable, Forbidden.
+        A queue that vanishes later is declared again by whoever has declared it here and takes deliveries from it;
+        a stream that nobody iterates, as while a program ends, declares nothing. Raises Unavailable, Forbidden.
         """
 
     async def delete(self, actor: str) -> None:

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from secrets import randbits
 from types import MappingProxyType
@@ -43,6 +43,9 @@ from asya_gateway.telemetry.context import about
 from asya_gateway.telemetry.observer import SILENT, Observer
 
 log = logging.getLogger(__name__)
+
+DEADLINE_CODE = "deadline_exceeded"
+_MAY_BE_LATE = (ErrorClass.BUSINESS, ErrorClass.RUNTIME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,10 +326,16 @@ class Tasks:
             return await self._store.report(report)
 
     async def finish(self, report: FinalReport) -> FinalOutcome:
-        """Take a final report; the first one wins."""
+        """Take a final report; the first one wins. A failure that comes after the task's deadline is the deadline's."""
         about(report.task_id)
         with self._spans.verb("final", report.task_id):
-            return await self._store.finish(report)
+            if report.error is None or report.error.error_class not in _MAY_BE_LATE:
+                return await self._store.finish(report)
+            outcome = await self._store.finish(replace(report, in_time_only=True))
+            if outcome is FinalOutcome.UNTIMELY:
+                late = replace(report.error, code=DEADLINE_CODE, error_class=ErrorClass.DEADLINE)
+                outcome = await self._store.finish(replace(report, error=late))
+            return outcome
 
     async def pause(self, report: PauseReport) -> ProgressAnswer:
         """Take a question; the clock stops. Raises InvalidInput."""

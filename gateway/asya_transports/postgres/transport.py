@@ -41,6 +41,7 @@ class PostgresTransport:
         self._acknowledgements = Acknowledgements(self._link)
         self._keeper = Keeper(settings, namespace, self._rung)
         self._receivers: dict[str, set[Receiver]] = {}
+        self._declared: dict[str, Queue] = {}
 
     async def check(self) -> None:
         """See port.Transport."""
@@ -49,16 +50,25 @@ class PostgresTransport:
 
     async def declare(self, queue: Queue) -> None:
         """See port.Transport. `foreign` makes no difference: no sidecar reads these queues."""
+        self._declared[queue.actor] = queue
+        await self._declare(queue)
+        self._bell.ring([queue.actor])
+
+    async def _declare(self, queue: Queue) -> None:
         rows = [
             (queue_name(self._namespace, DEAD_LETTERS), self._namespace, DEAD_LETTERS, None),
             (queue_name(self._namespace, queue.actor), self._namespace, queue.actor, queue.max_deliveries),
         ]
         async with self._link.connection() as connection:
             await connection.executemany(statements.DECLARE, rows)
-        self._bell.ring([queue.actor])
+
+    async def _declare_again(self, actor: str) -> None:
+        if (declared := self._declared.get(actor)) is not None:
+            await self._declare(declared)
 
     async def delete(self, actor: str) -> None:
         """See port.Transport."""
+        self._declared.pop(actor, None)
         queue = queue_name(self._namespace, actor)
         async with self._link.connection() as connection:
             await connection.execute(statements.DELETE_QUEUE, queue)
@@ -114,6 +124,7 @@ class PostgresTransport:
             visibility_timeout=self._settings.visibility_timeout,
             poll_interval=self._settings.poll_interval,
             ring=self._bell.ring,
+            declare=lambda: self._declare_again(actor),
         )
         self._keeper.start()
         self._receivers.setdefault(actor, set()).add(receiver)
