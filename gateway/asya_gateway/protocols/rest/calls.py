@@ -12,6 +12,7 @@ from asya_gateway.protocols.http.bodies import read_object
 from asya_gateway.protocols.http.callers import caller_of
 from asya_gateway.protocols.http.fields import Body, optional_object
 from asya_gateway.protocols.http.holding import Silent
+from asya_gateway.protocols.http.idempotency import idempotency_key
 from asya_gateway.protocols.http.keys import FLOWS, HELD, READINESS, SETTINGS, TASKS
 from asya_gateway.protocols.http.links import Links
 from asya_gateway.protocols.http.rendering import task_json
@@ -26,7 +27,8 @@ SURFACE = "rest"
 
 async def call_tool(request: web.Request) -> web.Response:
     """200 with the handle at once. With `Prefer: wait=N`: 200 with the finished task, else 202 with the handle,
-    also where this pod is told to end meanwhile. Raises StreamsExhausted before anything is stored."""
+    also where this pod is told to end meanwhile. Repeated under the same Idempotency-Key it
+    answers with the same task. Raises StreamsExhausted before anything is stored."""
     app = request.app
     body = await read_object(request, app[SETTINGS].max_call_bytes)
     call = Call(
@@ -35,6 +37,7 @@ async def call_tool(request: web.Request) -> web.Response:
         caller=caller_of(request),
         surface=SURFACE,
         headers=trace_headers(request.headers),
+        key=idempotency_key(request.headers),
     )
     seconds = wait_seconds(request.headers, app[SETTINGS].rest_max_wait)
     if seconds is None:
