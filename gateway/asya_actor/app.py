@@ -68,15 +68,21 @@ async def run_many(
         if transport is None:
             transport = open_transport(transport_settings(), first.namespace)
             stack.push_async_callback(transport.close)
+        consumers: list[Consumer] = []
+        await stack.enter_async_context(
+            probes(
+                first.metrics_host,
+                first.metrics_port,
+                ready=lambda: all(one.consuming.is_set() for one in consumers),
+                loading=lambda: not consumers,
+            )
+        )
         for settings in workers[:1]:  # all share the process's environment, and its `open`
             stack.callback(keep_state(settings))
         assembly = Assembly(transport)
         stack.push_async_callback(assembly.client.close)
         pairs = [assembly.actor(settings) for settings in workers]
-        consumers = [consumer for consumer, _ in pairs] + ([] if crew is None else assembly.crew(crew))
-        await stack.enter_async_context(
-            probes(first.metrics_host, first.metrics_port, lambda: all(one.consuming.is_set() for one in consumers))
-        )
+        consumers += [consumer for consumer, _ in pairs] + ([] if crew is None else assembly.crew(crew))
         return await _consume(transport, consumers, [actor for _, actor in pairs], stop, started)
 
 

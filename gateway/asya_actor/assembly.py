@@ -97,7 +97,11 @@ class Assembly:
             )
         ]
         members.append((DEAD_LETTERS, self._dead_letters(count), about(DEAD_LETTERS, to_dead_letters)))
-        return [Consumer(name, source, work, count, settings.actor_shutdown_timeout) for name, source, work in members]
+        grace = settings.actor_shutdown_timeout
+        return [
+            Consumer(name, source, work, count, grace, gives_back=name != DEAD_LETTERS)
+            for name, source, work in members
+        ]
 
     def _onward(self, settings: WorkerSettings | CrewSettings) -> Onward:
         patient = frozenset({settings.actor_sink, settings.actor_sump})
