@@ -106,6 +106,11 @@ class WorkerSettings(_Common):
     resiliency_actor_timeout: Duration = Field(
         300.0, gt=0, description="Longest that one call of the handler may take; then it counts as a TimeoutError."
     )
+    actor_cancel_timeout: Duration | None = Field(
+        None,
+        description="How long a plain function, which nothing can interrupt, may go on after its task was canceled; "
+        "then the process ends, to be started anew. Without it the actor waits for the rest of the function's time.",
+    )
     resiliency_policies: JsonValue = Field(
         default_factory=dict,
         description="JSON object: name → {maxAttempts, backoff, initialDelay, maxInterval, maxDuration, jitter, "

@@ -92,6 +92,11 @@ class Settings(BaseSettings):
         gt=0,
         description="Deadline of a task whose flow has no timeout, so that no task lives for ever.",
     )
+    child_grace: Duration = Field(
+        300.0,
+        description="How long a child of an existing sidecar may be silent after its parent's success; "
+        "then it is canceled, saying that nobody reported its end.",
+    )
     mcp_max_wait: Duration = Field(
         300.0, gt=0, description="Longest a blocking MCP call waits; then it answers that the task goes on."
     )

@@ -144,4 +144,4 @@ def _limits(settings: Settings) -> Limits:
 
 
 def _keeping(settings: Settings) -> Keeping:
-    return Keeping(tasks=settings.retention_tasks, updates=settings.retention_updates)
+    return Keeping(tasks=settings.retention_tasks, updates=settings.retention_updates, child_grace=settings.child_grace)
