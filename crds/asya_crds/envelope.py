@@ -105,6 +105,9 @@ class Envelope:
 
     def as_dict(self) -> dict[str, Any]:
         """The wire form; parent_id only on children of a fan-out."""
+        return {**self._head(), "payload": self.payload}
+
+    def _head(self) -> dict[str, Any]:
         parent = {} if self.parent_id is None else {"parent_id": self.parent_id}
         return {
             "id": self.id,
@@ -112,12 +115,13 @@ class Envelope:
             "route": self.route.as_dict(),
             "headers": dict(self.headers),
             "status": dict(self.status),
-            "payload": self.payload,
         }
 
-    def to_json(self) -> str:
-        """JSON text of the wire form."""
-        return jsontext.dumps(self.as_dict())
+    def to_json(self, payload: str | None = None) -> str:
+        """JSON text of the wire form; `payload` is the payload's own text, where it was made before."""
+        if payload is None:
+            return jsontext.dumps(self.as_dict())
+        return f'{jsontext.dumps(self._head())[:-1]},"payload":{payload}}}'
 
     @classmethod
     def from_json(cls, body: bytes | str) -> Self:

@@ -62,7 +62,7 @@ async def progress(request: web.Request) -> web.Response:
 async def final(request: web.Request) -> web.Response:
     """POST /mesh/{id}/final; whatever came first stands."""
     task_id = task_id_of(path_id(request))
-    body = await read_object(request, request.app[SETTINGS].max_final_bytes)
+    body = await read_object(request, request.app[SETTINGS].max_final_bytes, encoded=("result",))
     await request.app[TASKS].finish(decode_final(task_id, body))
     return json_response(_OK)
 
@@ -83,7 +83,7 @@ async def read_report(request: web.Request) -> dict[str, Any]:
     """
     settings = request.app[SETTINGS]
     data = await read_bytes(request, max(settings.max_report_bytes, settings.max_final_bytes))
-    body = as_object(decode(data))
+    body = as_object(await decode(request, data, encoded=_LARGE_PARTS))
     if len(data) > settings.max_report_bytes and not any(body.get(part) for part in _LARGE_PARTS):
         raise TooLarge(f"expected a body of at most {settings.max_report_bytes} bytes")
     return body

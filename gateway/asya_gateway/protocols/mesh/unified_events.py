@@ -37,6 +37,8 @@ SILENT_PHASES = ("pending", "retrying")
 """Phases that these sidecars know and that change nothing here."""
 MAX_OFFSET = 10_000
 
+_LARGE_PARTS = ("data.result", "data.frames", "data.checkpoint")
+
 
 async def post_event(request: web.Request) -> web.Response:
     """POST /api/v1/mesh/{id}/events: {type: "status", status, data} or {type: "fly", data}.
@@ -46,7 +48,7 @@ async def post_event(request: web.Request) -> web.Response:
     task_id = task_id_of(path_id(request))
     settings = request.app[SETTINGS]
     data = await read_bytes(request, max(settings.max_final_bytes, settings.max_fly_bytes))
-    body = as_object(decode(data))
+    body = as_object(await decode(request, data, encoded=_LARGE_PARTS))
     match body.get("type"):
         case "status":
             await _take_status(request, task_id, body)

@@ -51,7 +51,7 @@ async def cancel(request: web.Request) -> web.Response:
     """POST /tasks/{id}/cancel with nothing, or {reason?}: the canceled task; 409 where it had ended."""
     task_id = path_id(request)
     data = await read_bytes(request, request.app[SETTINGS].max_report_bytes)
-    reason = optional_text(as_object(decode(data)), "reason") if data else None
+    reason = optional_text(as_object(await decode(request, data)), "reason") if data else None
     tasks = request.app[TASKS]
     task = await (
         tasks.cancel(task_id, caller_of(request), reason) if reason else tasks.cancel(task_id, caller_of(request))
