@@ -9,6 +9,9 @@ from typing import Any, Self
 from asya_crds import jsontext
 from asya_crds.naming import check_id
 
+MAX_DEPTH = jsontext.MAX_DEPTH + 10
+"""Levels of nesting: those of a payload, and those around it."""
+
 
 class InvalidEnvelope(ValueError):
     """The message is no envelope; the text names the field and what was expected."""
@@ -127,7 +130,7 @@ class Envelope:
     def from_json(cls, body: bytes | str) -> Self:
         """Read a queue message. Raises InvalidEnvelope naming the field."""
         try:
-            value = jsontext.loads(body, max_depth=jsontext.MAX_DEPTH + 10)
+            value = jsontext.loads(body, max_depth=MAX_DEPTH)
         except jsontext.InvalidJSON as error:
             raise InvalidEnvelope(str(error)) from None
         return cls.from_dict(value)

@@ -9,9 +9,11 @@ import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from asya_transports.description import TransportSettings
 from asya_transports.opening import open_transport
 from asya_transports.port import Delivery, Message, Queue, Transport
-from asya_transports.settings import PostgresSettings, RabbitSettings, TransportSettings
+from asya_transports.postgres.settings import PostgresSettings
+from asya_transports.rabbitmq.settings import RabbitSettings
 from servers.proxy import TcpProxy
 
 LEASE = 1.5

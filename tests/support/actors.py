@@ -20,7 +20,8 @@ from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.settings import Settings
 from asya_transports.opening import open_transport
 from asya_transports.port import Message, Queue, Transport
-from asya_transports.settings import PostgresSettings, RabbitSettings
+from asya_transports.postgres.settings import PostgresSettings
+from asya_transports.rabbitmq.settings import RabbitSettings
 from servers.processes import free_port
 from tests.support.waiting import until
 

@@ -5,6 +5,8 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+from typing_extensions import override
+
 CALLS: list[tuple[str, Any]] = []
 GATE = threading.Event()
 """Closed by tests that hold a handler up."""
@@ -48,6 +50,19 @@ def a_list(payload: Any) -> list[Any]:
 def refuse(payload: Any) -> Any:
     CALLS.append(("refuse", payload))
     raise Refusal("no, thank you")
+
+
+class Unspeakable(ValueError):
+    """Raises when it is asked what it says."""
+
+    @override
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+def speechless(payload: Any) -> Any:
+    CALLS.append(("speechless", payload))
+    raise Unspeakable
 
 
 def flaky(payload: Any) -> Any:

@@ -13,6 +13,7 @@ from asya_crds.offloading import Offload
 from asya_gateway.domain.flows import FlowRegistry
 from asya_gateway.domain.tasks import Tasks
 from asya_gateway.protocols.http import health, openapi
+from asya_gateway.protocols.http.background import BACKGROUND, Background, run_background
 from asya_gateway.protocols.http.edge import edge
 from asya_gateway.protocols.http.guard import Guard
 from asya_gateway.protocols.http.keys import FLOWS, OFFLOAD, READINESS, SETTINGS, STREAMS, TASKS
@@ -54,8 +55,8 @@ def build_app(
     app = web.Application(middlewares=[edge(guard, readiness, observer)], client_max_size=settings.max_call_bytes)
     app[SETTINGS], app[TASKS], app[FLOWS], app[READINESS] = settings, tasks, flows, readiness
     app[STREAMS] = Streams(limit=settings.max_streams, write_timeout=settings.stream_write_timeout)
-    app[OFFLOAD] = offload or Offload()
-    app.cleanup_ctx.extend((_watch_streams, _end_offload))
+    app[OFFLOAD], app[BACKGROUND] = offload or Offload(), Background()
+    app.cleanup_ctx.extend((run_background, _watch_streams, _end_offload))
     app.on_shutdown.append(_drain_streams)
 
     async def allow_pages(request: web.Request, response: web.StreamResponse) -> None:

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from secrets import randbits
 from types import MappingProxyType
@@ -42,6 +42,9 @@ from asya_gateway.telemetry.observer import SILENT, Observer
 
 log = logging.getLogger(__name__)
 
+DEADLINE_CODE = "deadline_exceeded"
+_MAY_BE_LATE = (ErrorClass.BUSINESS, ErrorClass.RUNTIME)
+
 
 @dataclass(frozen=True, slots=True)
 class TaskRules:
@@ -49,7 +52,8 @@ class TaskRules:
 
     mesh_url: str
     default_timeout: float = 86_400.0
-    max_envelope: int = 10 * 1024 * 1024 + 65_536
+    max_envelope: int = 128 * 1024 * 1024
+    """The largest message that the queue system takes."""
 
 
 class Call(NamedTuple):
@@ -107,13 +111,19 @@ class Tasks:
         about(task_id, flow)
         with self._spans.verb("submit", task_id, flow):
             new = self._new_task(task_id, call, payload)
-            if len(new.envelope) > self._rules.max_envelope:
-                raise TooLarge(f"expected an envelope of at most {self._rules.max_envelope} bytes", field="arguments")
+            self._check_size(new.envelope, "arguments")
             await self._store.create(new)
         self._observer.accepted(flow, call.surface, time.perf_counter() - started)
         if log.isEnabledFor(logging.DEBUG):
             log.debug("accepted by %s", call.surface)
         return task_id
+
+    def _check_size(self, envelope: str, field: str) -> None:
+        """Refuse what no queue would take. Raises TooLarge."""
+        most = self._rules.max_envelope
+        # A character is four bytes at most, so that short envelopes are not encoded for their size.
+        if len(envelope) * 4 > most and len(envelope.encode()) > most:
+            raise TooLarge(f"expected an envelope of at most {most} bytes, payload included", field=field)
 
     def _new_task(self, task_id: str, call: Call, payload: JsonText) -> NewTask:
         flow = call.served.flow
@@ -183,6 +193,8 @@ class Tasks:
         with self._spans.verb("answer", task_id, point.task.flow):
             envelope = resume_envelope(point, answer, self._rules.mesh_url)
             envelope = envelope.with_(headers={**envelope.headers, **self._spans.outgoing()})
+            body = envelope.to_json(text)
+            self._check_size(body, "answer")
             accepted = await self._store.answer(
                 Answer(
                     task_id=point.task.id,
@@ -190,7 +202,7 @@ class Tasks:
                     pause_id=pause.id,
                     answer=text,
                     actor=envelope.route.curr,
-                    envelope=envelope.to_json(text),
+                    envelope=body,
                     deadline_at=thawed_deadline(point.task, datetime.now(UTC)),
                     key=randbits(63),
                 )
@@ -251,10 +263,16 @@ class Tasks:
             return await self._store.report(report)
 
     async def finish(self, report: FinalReport) -> FinalOutcome:
-        """Take a final report; the first one wins."""
+        """Take a final report; the first one wins. A failure that comes after the task's deadline is the deadline's."""
         about(report.task_id)
         with self._spans.verb("final", report.task_id):
-            return await self._store.finish(report)
+            if report.error is None or report.error.error_class not in _MAY_BE_LATE:
+                return await self._store.finish(report)
+            outcome = await self._store.finish(replace(report, in_time_only=True))
+            if outcome is FinalOutcome.UNTIMELY:
+                late = replace(report.error, code=DEADLINE_CODE, error_class=ErrorClass.DEADLINE)
+                outcome = await self._store.finish(replace(report, error=late))
+            return outcome
 
     async def pause(self, report: PauseReport) -> ProgressAnswer:
         """Take a question; the clock stops. Raises InvalidInput."""

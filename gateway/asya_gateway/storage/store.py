@@ -48,10 +48,12 @@ Reply = TypeVar("Reply")
 
 @dataclass(frozen=True, slots=True)
 class Keeping:
-    """How long finished tasks and their updates are kept, in seconds."""
+    """How long finished tasks and their updates are kept, in seconds; `child_grace`: how long a child
+    whose end perhaps nobody reports may be silent after its parent's success."""
 
     tasks: float
     updates: float
+    child_grace: float = 300.0
 
 
 class PostgresTasks:
@@ -180,7 +182,7 @@ class Storage:
         self.feed = LogFeed(database, self.bell, FlyReceiver(self.bell))
         creating = database.with_fixed_plans(CREATING_AT_ONCE)
         self.tasks = PostgresTasks(database, creating, enqueue, limits, self._written, ended, longest, claim_lease)
-        self.sweeper = Sweeper(database, self.tasks.finish)
+        self.sweeper = Sweeper(database, self.tasks.finish, child_grace=keeping.child_grace)
         self.retention = Retention(database, tasks=keeping.tasks, updates=keeping.updates)
         self._loops: list[asyncio.Task[None]] = []
 

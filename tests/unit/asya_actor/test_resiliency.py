@@ -1,5 +1,6 @@
 """Rules, policies and delays (notes: mesh.md section 5, "Newest")."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -117,3 +118,33 @@ def test_an_exception_is_described_by_dotted_names_and_built_in_ones_are_bare() 
     assert failure.type.endswith(".Own")
     assert failure.mro == ("KeyError", "LookupError", "Exception", "BaseException")
     assert failure.message == "Own"
+
+
+class Hostile(type):
+    """A metaclass that answers nothing."""
+
+    def __getattribute__(cls, name: str) -> Any:
+        raise RuntimeError(name)
+
+
+def _raising(wanted: type[BaseException]) -> type[Exception]:
+    def raises(*_: object) -> str:
+        raise wanted
+
+    return type("Bad", (ValueError,), {"__str__": raises, "__repr__": raises, "__notes__": property(raises)})
+
+
+@pytest.mark.parametrize("wanted", [ValueError, SystemExit, KeyboardInterrupt, asyncio.CancelledError, RecursionError])
+def test_an_exception_that_raises_when_it_is_asked_is_described_all_the_same(wanted: type[BaseException]) -> None:
+    failure = describe(_raising(wanted)("x"))
+    assert failure.message == "Bad"
+    assert failure.type.endswith("Bad")
+    assert failure.mro == ("ValueError", "Exception", "BaseException")
+
+
+def test_an_exception_without_text_module_or_an_honest_class_is_described_all_the_same() -> None:
+    odd = type("Odd", (Exception,), {"__module__": None, "__str__": lambda self: None})
+    assert describe(odd()).type == "Odd"
+    assert describe(odd()).message == "Odd"
+    dishonest = Hostile("Dishonest", (Exception,), {})
+    assert describe(BaseException.__new__(dishonest)).message == "Dishonest"  # type: ignore[call-overload]

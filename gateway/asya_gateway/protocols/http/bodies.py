@@ -21,12 +21,12 @@ async def read_object(request: web.BaseRequest, limit: int, encoded: Sequence[st
 
     Raises InvalidInput, TooLarge, BodyTimeout, Overloaded.
     """
-    return as_object(await decode(request, await read_bytes(request, limit), encoded=encoded))
+    return as_object(await decode_body(request, await read_bytes(request, limit), encoded=encoded))
 
 
 async def read_json(request: web.BaseRequest, limit: int) -> Any:
     """The body as any JSON value, whatever its Content-Type says. Raises as read_object."""
-    return await decode(request, await read_bytes(request, limit))
+    return await decode_body(request, await read_bytes(request, limit))
 
 
 async def read_bytes(request: web.BaseRequest, limit: int) -> bytes:
@@ -58,7 +58,7 @@ async def _rest(request: web.BaseRequest, room: int) -> bytes:
     return b"".join(parts)
 
 
-async def decode(
+async def decode_body(
     request: web.BaseRequest,
     body: bytes,
     *,
@@ -67,11 +67,9 @@ async def decode(
     encoded: Sequence[str] = (),
 ) -> Any:
     """One JSON document, without holding the event loop. Raises InvalidInput, TooLarge, Overloaded."""
-    if not body:
-        raise InvalidInput("expected a JSON body, got an empty one")
+    if large_json.has_few_values(body):
+        return decode(body, max_depth=max_depth)
     try:
-        if large_json.has_few_values(body):
-            return jsontext.loads(body, max_depth=max_depth)
         return await large_json.loads(
             body, _offload_of(request), max_depth=max_depth, max_values=max_values, encoded=encoded
         )
@@ -81,6 +79,16 @@ async def decode(
         raise TooLarge(str(error)) from None
     except OffloadFailed as error:
         raise Overloaded(f"a large body cannot be read now: {error}") from None
+
+
+def decode(body: bytes, *, max_depth: int = jsontext.MAX_DEPTH) -> Any:
+    """One JSON document of few values. Raises InvalidInput."""
+    if not body:
+        raise InvalidInput("expected a JSON body, got an empty one")
+    try:
+        return jsontext.loads(body, max_depth=max_depth)
+    except jsontext.InvalidJSON as error:
+        raise InvalidInput(str(error)) from None
 
 
 def _offload_of(request: web.BaseRequest) -> Offload:

@@ -46,6 +46,18 @@ class StreamsExhausted(Overloaded):
     code = "too_many_streams"
 
 
+class NotAcceptable(GatewayError):
+    """The client takes no form in which there is an answer (Accept header)."""
+
+    code = "not_acceptable"
+
+
+class UnsupportedMediaType(GatewayError):
+    """The body calls itself something else than what is read here (Content-Type header)."""
+
+    code = "unsupported_media_type"
+
+
 class Starting(Unavailable):
     """The process listens already, but is not connected to everything yet."""
 
@@ -66,6 +78,8 @@ STATUS_OF: dict[type[GatewayError], HTTPStatus] = {
     OriginRefused: HTTPStatus.FORBIDDEN,
     HostRefused: HTTPStatus.MISDIRECTED_REQUEST,
     BodyTimeout: HTTPStatus.REQUEST_TIMEOUT,
+    NotAcceptable: HTTPStatus.NOT_ACCEPTABLE,
+    UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
 }
 """Each error has its own row (a test walks the tree), so that nobody inherits a status by accident."""
 

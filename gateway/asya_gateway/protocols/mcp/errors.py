@@ -17,9 +17,11 @@ from asya_gateway.protocols.http.errors import (
     STATUS_OF,
     BodyTimeout,
     HostRefused,
+    NotAcceptable,
     OriginRefused,
     Starting,
     StreamsExhausted,
+    UnsupportedMediaType,
 )
 from asya_gateway.protocols.http.jsonrpc import (
     INTERNAL_ERROR,
@@ -53,6 +55,8 @@ CODE_OF: dict[type[GatewayError], int] = {
     OriginRefused: INVALID_REQUEST,
     HostRefused: INVALID_REQUEST,
     BodyTimeout: INVALID_REQUEST,
+    NotAcceptable: INVALID_REQUEST,
+    UnsupportedMediaType: INVALID_REQUEST,
 }
 """Each error has its own row (a test walks the tree). Arguments against a tool's schema do not come here: the
 specification wants them in the tool's result, so that a model can correct itself (server/tools, "Error Handling")."""
@@ -74,6 +78,8 @@ _TRANSPORT_TELLS = frozenset(
         HTTPStatus.SERVICE_UNAVAILABLE,
         HTTPStatus.FORBIDDEN,
         HTTPStatus.MISDIRECTED_REQUEST,
+        HTTPStatus.NOT_ACCEPTABLE,
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     }
 )
 """Statuses that proxies and clients act upon whatever the body says, so they are kept in every revision."""

@@ -15,7 +15,7 @@ from asya_gateway.domain.errors import InvalidInput
 from asya_gateway.domain.registry import PodState, PushReport, RegistryState
 from asya_gateway.domain.text import storable
 from asya_gateway.protocols.http.answers import json_response
-from asya_gateway.protocols.http.bodies import as_object, decode, read_bytes, read_object
+from asya_gateway.protocols.http.bodies import as_object, decode_body, read_bytes, read_object
 from asya_gateway.protocols.http.fields import optional_integer, optional_text
 from asya_gateway.protocols.http.keys import REGISTRY
 from asya_gateway.protocols.http.queries import bounded_integer
@@ -47,7 +47,7 @@ async def _read_push(request: web.Request, body: bytes) -> RegistryPush | None:
     """None for no body, and for an object without anything in it, which clients of the older route send."""
     if not body.strip():
         return None
-    value = as_object(await decode(request, body, max_depth=PUSH_DEPTH, max_values=PUSH_VALUES))
+    value = as_object(await decode_body(request, body, max_depth=PUSH_DEPTH, max_values=PUSH_VALUES))
     return await asyncio.to_thread(_validated, value) if value else None
 
 

@@ -12,9 +12,10 @@ from asya_gateway.protocols.http.bodies import read_object
 from asya_gateway.protocols.http.callers import caller_of
 from asya_gateway.protocols.http.fields import Body, optional_object
 from asya_gateway.protocols.http.keys import FLOWS, SETTINGS, TASKS
+from asya_gateway.protocols.http.links import Links
 from asya_gateway.protocols.http.rendering import task_json
 from asya_gateway.protocols.http.tracing import trace_headers
-from asya_gateway.protocols.rest.handles import CREATED_MESSAGE, WAITING_MESSAGE, handle_json, task_path
+from asya_gateway.protocols.rest.handles import CREATED_MESSAGE, WAITING_MESSAGE, handle_json
 from asya_gateway.protocols.rest.preferences import wait_seconds
 
 SURFACE = "rest"
@@ -49,7 +50,7 @@ async def _wait(request: web.Request, task_id: str, caller: Caller, seconds: flo
             return json_response(task_json(task), headers=headers)
         message = WAITING_MESSAGE if task.status.waiting else CREATED_MESSAGE
     public_url = app[SETTINGS].public_url
-    headers["Location"] = public_url.rstrip("/") + task_path(task_id)
+    headers["Location"] = Links(task_id, public_url).status
     return json_response(handle_json(task_id, public_url, message), status=HTTPStatus.ACCEPTED, headers=headers)
 
 

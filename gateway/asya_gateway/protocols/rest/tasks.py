@@ -6,7 +6,7 @@ from asya_crds import jsontext
 from asya_gateway.domain.errors import InvalidInput
 from asya_gateway.domain.ports import TaskFilter
 from asya_gateway.protocols.http.answers import json_response
-from asya_gateway.protocols.http.bodies import as_object, decode, read_bytes, read_object
+from asya_gateway.protocols.http.bodies import as_object, decode_body, read_bytes, read_object
 from asya_gateway.protocols.http.callers import caller_of
 from asya_gateway.protocols.http.fields import optional_identifier, optional_text
 from asya_gateway.protocols.http.keys import SETTINGS, TASKS
@@ -51,7 +51,7 @@ async def cancel(request: web.Request) -> web.Response:
     """POST /tasks/{id}/cancel with nothing, or {reason?}: the canceled task; 409 where it had ended."""
     task_id = path_id(request)
     data = await read_bytes(request, request.app[SETTINGS].max_report_bytes)
-    reason = optional_text(as_object(await decode(request, data)), "reason") if data else None
+    reason = optional_text(as_object(await decode_body(request, data)), "reason") if data else None
     tasks = request.app[TASKS]
     task = await (
         tasks.cancel(task_id, caller_of(request), reason) if reason else tasks.cancel(task_id, caller_of(request))

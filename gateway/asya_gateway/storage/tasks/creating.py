@@ -8,7 +8,7 @@ import asyncpg
 from asya_crds.naming import check_actor_name
 from asya_gateway.domain.ports import NewTask, OutboxEntry
 from asya_transports.names import queue_name
-from asya_transports.postgres import ENQUEUE_COLUMNS, ENQUEUE_TABLE
+from asya_transports.postgres.enqueue import ENQUEUE_COLUMNS, ENQUEUE_TABLE
 
 OUTBOX_LEASE = 5.0
 """Seconds that a fresh outbox row belongs to the process that accepted it."""

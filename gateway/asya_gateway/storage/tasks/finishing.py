@@ -1,4 +1,4 @@
-"""Ends tasks: the first terminal status wins, and children that cannot end by themselves end with their parent."""
+"""Ends tasks: the first terminal status wins, and a parent that does not succeed ends its children with it."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -8,6 +8,7 @@ import asyncpg
 
 from asya_crds import jsontext
 from asya_gateway.domain.reports import FinalOutcome, FinalReport
+from asya_gateway.domain.status import TaskStatus
 from asya_gateway.domain.text import storable
 from asya_gateway.storage.tasks.guards import ENDED
 from asya_gateway.telemetry.observer import FAN_OUT
@@ -20,10 +21,11 @@ Ended = Callable[[str, str, str, float], None]
 _FINISH = f"""
 WITH incoming AS (
     SELECT * FROM unnest(
-        $1::text[], $2::text[], $3::text[], $4::text[], $5::json[], $6::json[], $7::json[], $8::text[], $9::boolean[])
-    AS r(id, status, message, actor, result, error, detail, owner, overdue_only)
+        $1::text[], $2::text[], $3::text[], $4::text[], $5::json[], $6::json[], $7::json[], $8::text[], $9::boolean[],
+        $10::boolean[])
+    AS r(id, status, message, actor, result, error, detail, owner, overdue_only, in_time_only)
 ), locked AS MATERIALIZED (
-    SELECT t.id, t.parent_id, t.status, t.owner, t.deadline_at, t.ends_itself
+    SELECT t.id, t.parent_id, t.status, t.owner, t.deadline_at
     FROM tasks t WHERE t.id = ANY ($1) OR t.parent_id = ANY ($1)
     ORDER BY t.id FOR NO KEY UPDATE
 ), ending AS (
@@ -32,12 +34,13 @@ WITH incoming AS (
     WHERE NOT l.status {ENDED}
       AND (r.owner IS NULL OR r.owner = l.owner)
       AND (NOT r.overdue_only OR l.deadline_at <= clock_timestamp())
+      AND NOT (r.in_time_only AND coalesce(l.deadline_at <= clock_timestamp(), false))
 ), children AS (
-    -- A parent's success leaves children alone whose own crew will report their end.
+    -- A parent's success says nothing of its children: their own ends are reported, or their grace runs out.
     SELECT l.id, e.status, 'Ended with its parent: ' || e.message AS message, NULL::text AS actor,
            NULL::json AS result, e.error, e.detail
     FROM locked l JOIN ending e ON l.parent_id = e.id
-    WHERE NOT l.status {ENDED} AND NOT (l.ends_itself AND e.status = 'succeeded')
+    WHERE NOT l.status {ENDED} AND e.status <> 'succeeded'
       AND l.id NOT IN (SELECT id FROM ending)
 ), all_ending AS (
     SELECT * FROM ending UNION ALL SELECT * FROM children
@@ -93,7 +96,7 @@ class TaskFinisher:
         for row in applied:
             self._ended(row["flow"], row["surface"], row["status"], row["took"])
             log.debug("ended: %s", row["status"], extra={"task_id": row["id"], "flow": row["flow"]})
-        outcomes = {row["id"]: FinalOutcome.APPLIED if row["applied"] else FinalOutcome.ENDED_BEFORE for row in rows}
+        outcomes = {row["id"]: _outcome(row) for row in rows}
         return [outcomes.get(report.task_id, FinalOutcome.UNKNOWN) for report in batch]
 
 
@@ -108,7 +111,14 @@ def _columns(batch: Sequence[FinalReport]) -> tuple[list[Any], ...]:
         [jsontext.dumps(_detail(report)) for report in batch],
         [report.owner for report in batch],
         [report.overdue_only for report in batch],
+        [report.in_time_only for report in batch],
     )
+
+
+def _outcome(row: Any) -> FinalOutcome:
+    if row["applied"]:
+        return FinalOutcome.APPLIED
+    return FinalOutcome.ENDED_BEFORE if TaskStatus(row["status"]).terminal else FinalOutcome.UNTIMELY
 
 
 def _detail(report: FinalReport) -> dict[str, Any]:

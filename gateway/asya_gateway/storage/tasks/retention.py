@@ -20,15 +20,18 @@ HOPS_KEPT = 3_600.0
 CHUNK = 1_000
 
 _OVERDUE = """
-SELECT id, extract(epoch FROM now() - created_at)::float8 AS age FROM tasks
+SELECT id, extract(epoch FROM deadline_at - created_at)::float8 AS allowed FROM tasks
 WHERE finished_at IS NULL AND deadline_at <= now() ORDER BY deadline_at LIMIT $1
 """
 
-# A child that was announced while its parent ended may have been invisible to the statement that ended it.
+# A child that was announced while its parent ended may have been invisible to the statement that ended it. After a
+# parent's success its children go on; one of an existing sidecar, whose end perhaps nobody reports, has its grace.
 _ORPHANS = f"""
 SELECT c.id, p.status FROM tasks c JOIN tasks p ON p.id = c.parent_id
 WHERE c.parent_id IS NOT NULL AND c.finished_at IS NULL
-  AND p.status {ENDED} AND NOT (c.ends_itself AND p.status = 'succeeded')
+  AND p.status {ENDED}
+  AND (p.status <> 'succeeded'
+       OR NOT c.ends_itself AND greatest(p.finished_at, c.updated_at) < now() - $2 * interval '1 second')
 LIMIT $1
 """
 
@@ -65,11 +68,15 @@ DELETE FROM tasks WHERE id IN (SELECT id FROM old)
 
 
 class Sweeper:
-    """Ends what is overdue; every process runs one, and SQL lets only one of them win."""
+    """Ends what is overdue; every process runs one, and SQL lets only one of them win. `child_grace`: seconds of
+    silence after its parent's success that end a child of an existing sidecar."""
 
-    def __init__(self, database: Database, finish: Callable[[FinalReport], Awaitable[FinalOutcome]]) -> None:
+    def __init__(
+        self, database: Database, finish: Callable[[FinalReport], Awaitable[FinalOutcome]], *, child_grace: float
+    ) -> None:
         self._database = database
         self._finish = finish
+        self._child_grace = child_grace
 
     async def sweep(self) -> int:
         """End overdue tasks, all there are; returns how many this call ended."""
@@ -92,15 +99,15 @@ class Sweeper:
 
     async def _overdue(self) -> list[FinalReport]:
         rows = await self._database.fetch(_OVERDUE, CHUNK)
-        return [_overdue_report(row["id"], row["age"]) for row in rows]
+        return [_overdue_report(row["id"], row["allowed"]) for row in rows]
 
     async def _orphans(self) -> list[FinalReport]:
-        rows = await self._database.fetch(_ORPHANS, CHUNK)
-        return [_orphan_report(row["id"], TaskStatus(row["status"])) for row in rows]
+        rows = await self._database.fetch(_ORPHANS, CHUNK, self._child_grace)
+        return [_orphan_report(row["id"], TaskStatus(row["status"]), self._child_grace) for row in rows]
 
 
-def _overdue_report(task_id: str, age: float) -> FinalReport:
-    message = f"Task timed out after {age:.0f} s"
+def _overdue_report(task_id: str, allowed: float) -> FinalReport:
+    message = f"Task timed out after {f'{allowed:.1f}'.removesuffix('.0')} s"
     return FinalReport(
         task_id=task_id,
         status=TaskStatus.FAILED,
@@ -110,11 +117,13 @@ def _overdue_report(task_id: str, age: float) -> FinalReport:
     )
 
 
-def _orphan_report(task_id: str, parent: TaskStatus) -> FinalReport:
-    message = "Ended with its parent"
-    status = parent if parent is TaskStatus.SUCCEEDED else TaskStatus.CANCELED
-    error = None if status is TaskStatus.SUCCEEDED else TaskError("canceled", message, ErrorClass.CANCELED)
-    return FinalReport(task_id=task_id, status=status, message=message, error=error)
+def _orphan_report(task_id: str, parent: TaskStatus, grace: float) -> FinalReport:
+    code, message = "canceled", "Ended with its parent"
+    if parent is TaskStatus.SUCCEEDED:
+        # Nobody knows how it ended, and what may have failed must not read as a success.
+        code, message = "end_not_reported", f"Its parent has succeeded, and nobody reported on it for {grace:g} s"
+    error = TaskError(code, message, ErrorClass.CANCELED)
+    return FinalReport(task_id=task_id, status=TaskStatus.CANCELED, message=message, error=error)
 
 
 class Retention:
