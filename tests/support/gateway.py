@@ -142,7 +142,12 @@ def make_flows(flows: Iterable[Mapping[str, Any]] = FLOWS) -> FlowRegistry:
 
 
 def make_settings(**changes: Any) -> Settings:
-    values = {"gateway_mode": "testing", "gateway_host": "127.0.0.1", "gateway_port": 0, "drain_timeout": 4}
+    values: dict[str, Any] = {
+        "gateway_mode": "testing",
+        "gateway_host": "127.0.0.1",
+        "gateway_port": 0,
+        "drain_timeout": 4,
+    }
     return Settings(**(values | changes))
 
 

@@ -142,7 +142,7 @@ def inserts_an_actor(payload: Any) -> Iterator[Any]:
 
 
 def looks_around(payload: Any) -> Iterator[Any]:
-    found = {
+    found: dict[str, Any] = {
         "id": (yield "GET", ".id"),
         "next": (yield "GET", ".route.next"),
         "last": (yield "GET", ".route.next[-1]"),

@@ -81,11 +81,12 @@ async def test_a_duplicate_of_a_hop_in_work_waits_and_is_dropped_once_that_is_do
     await mesh.publish(envelope)
 
     async def put_back() -> bool:
-        row = await mesh.gateway.database.fetchrow(
-            "SELECT count(*) AS n FROM queue_messages WHERE queue LIKE '%-gated' AND receipt IS NULL "
-            "AND position('redeliveries' IN convert_from(body, 'UTF8')) > 0"
+        return bool(
+            await mesh.gateway.database.fetchval(
+                "SELECT count(*) FROM queue_messages WHERE queue LIKE '%-gated' AND receipt IS NULL "
+                "AND position('redeliveries' IN convert_from(body, 'UTF8')) > 0"
+            )
         )
-        return bool(row["n"])
 
     await until(put_back)
     GATE.set()
@@ -201,8 +202,7 @@ async def test_a_worker_that_is_stopped_gives_back_what_it_could_not_finish(mesh
     task_id = await mesh.submit(["gated"], {"a": 1})
     await until(lambda: CALLS)
     await mesh.stop()
-    row = await mesh.gateway.database.fetchrow("SELECT count(*) AS n FROM queue_messages WHERE receipt IS NULL")
-    assert row["n"] == 1
+    assert await mesh.gateway.database.fetchval("SELECT count(*) FROM queue_messages WHERE receipt IS NULL") == 1
     assert (await mesh.task(task_id))["status"] == "running"
 
 

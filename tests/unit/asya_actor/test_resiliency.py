@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typing_extensions import override
 
 from asya_actor.failures import Failure, describe, overdue, timed_out
 from asya_actor.resiliency import Attempts, Backoff, GiveUp, Policy, Resiliency, Retry, Route, Rule
@@ -111,6 +112,7 @@ def test_a_timeout_matches_as_the_built_in_error() -> None:
 
 def test_an_exception_is_described_by_dotted_names_and_built_in_ones_are_bare() -> None:
     class Own(KeyError):
+        @override
         def __str__(self) -> str:
             raise RuntimeError
 
@@ -123,6 +125,7 @@ def test_an_exception_is_described_by_dotted_names_and_built_in_ones_are_bare() 
 class Hostile(type):
     """A metaclass that answers nothing."""
 
+    @override
     def __getattribute__(cls, name: str) -> Any:
         raise RuntimeError(name)
 
@@ -146,5 +149,5 @@ def test_an_exception_without_text_module_or_an_honest_class_is_described_all_th
     odd = type("Odd", (Exception,), {"__module__": None, "__str__": lambda self: None})
     assert describe(odd()).type == "Odd"
     assert describe(odd()).message == "Odd"
-    dishonest = Hostile("Dishonest", (Exception,), {})
-    assert describe(BaseException.__new__(dishonest)).message == "Dishonest"  # type: ignore[call-overload]
+    dishonest: Any = Hostile("Dishonest", (Exception,), {})
+    assert describe(BaseException.__new__(dishonest)).message == "Dishonest"

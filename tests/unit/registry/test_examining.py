@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from typing_extensions import override
 
 from asya_crds import jsontext
 from asya_crds.offloading import Offload
@@ -19,6 +20,7 @@ class Watched(Offload):
 
     calls = 0
 
+    @override
     async def run(self, function: str, *arguments: Any) -> Any:
         self.calls += 1
         return await super().run(function, *arguments)
