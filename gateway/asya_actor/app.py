@@ -87,7 +87,7 @@ async def run_many(
         for settings in workers[:1]:  # all share the process's environment, and its `open`
             stack.callback(keep_state(settings))
         assembly = Assembly(transport)
-        stack.push_async_callback(assembly.client.close)
+        stack.push_async_callback(assembly.close)
         loaded = [(settings, handler) for settings in workers if (handler := load(settings)) is not None]
         if not loaded and crew is None:
             raise NothingToRun("no handler could be loaded")
