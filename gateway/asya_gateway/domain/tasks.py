@@ -9,7 +9,6 @@ from secrets import randbits
 from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn
 
-from asya_crds import jsontext
 from asya_crds.violation import ArgumentCheck
 from asya_gateway.domain.errors import Conflict, GatewayError, InvalidArguments, InvalidInput, TaskNotFound, TooLarge
 from asya_gateway.domain.flows import ServedFlow
@@ -20,6 +19,7 @@ from asya_gateway.domain.ids import new_task_id
 from asya_gateway.domain.pausing import resume_envelope, thawed_deadline
 from asya_gateway.domain.ports import (
     Answer,
+    Examiner,
     FlyBroadcast,
     NewTask,
     RequestKey,
@@ -27,6 +27,7 @@ from asya_gateway.domain.ports import (
     TaskStore,
     Terms,
     UpdateFeed,
+    examined_here,
 )
 from asya_gateway.domain.reports import (
     ChildAnnouncement,
@@ -37,7 +38,17 @@ from asya_gateway.domain.reports import (
     ProgressReport,
 )
 from asya_gateway.domain.status import ErrorClass, TaskError, TaskStatus
-from asya_gateway.domain.task import Caller, FlyEvent, Snapshot, Task, TaskHead, TaskUpdate, UpdateKind, final_update_of
+from asya_gateway.domain.task import (
+    Caller,
+    FlyEvent,
+    JsonText,
+    Snapshot,
+    Task,
+    TaskHead,
+    TaskUpdate,
+    UpdateKind,
+    final_update_of,
+)
 from asya_gateway.telemetry.context import about
 from asya_gateway.telemetry.observer import SILENT, Observer
 
@@ -93,12 +104,14 @@ class Tasks:
         rules: TaskRules,
         compile_schema: Callable[[Mapping[str, Any]], ArgumentCheck],
         observer: Observer = SILENT,
+        examine: Examiner = examined_here,
     ) -> None:
         self._store = store
         self._feed = feed
         self._fly = fly
         self._rules = rules
         self._compile_schema = compile_schema
+        self._examine = examine
         self._observer = observer
         self._spans = observer.spans
         self._default_timeout = timedelta(seconds=rules.default_timeout)
@@ -116,13 +129,14 @@ class Tasks:
         started = time.perf_counter()
         flow = call.served.flow.name
         try:
-            if call.check and (violations := call.served.check(call.payload)):
+            violations, payload = await self._examine(call.served.check if call.check else None, call.payload)
+            if violations:
                 about(flow=flow)
                 raise InvalidArguments(violations)
             task_id = new_task_id()
             about(task_id, flow)
             with self._spans.verb("submit", task_id, flow):
-                new = self._new_task(task_id, call)
+                new = self._new_task(task_id, call, payload)
                 self._check_size(new.envelope, "arguments")
                 if call.key is None and self._plain:
                     await self._store.create(new)
@@ -157,10 +171,9 @@ class Tasks:
         if len(envelope) * 4 > most and len(envelope.encode()) > most:
             raise TooLarge(f"expected an envelope of at most {most} bytes, payload included", field=field)
 
-    def _new_task(self, task_id: str, call: Call) -> NewTask:
+    def _new_task(self, task_id: str, call: Call, payload: JsonText) -> NewTask:
         flow = call.served.flow
         now = datetime.now(UTC)
-        payload = jsontext.dumps(call.payload)
         envelope = blank(call.served, self._rules.mesh_url)
         return NewTask(
             id=task_id,
@@ -270,21 +283,22 @@ class Tasks:
             raise Conflict(f"expected a task that waits for an answer; it is {point.task.status}", field="status")
         if pause_id is not None and pause_id != pause.id:
             raise Conflict("expected the pause that is open now", field="pause_id")
-        if violations := self._compile_schema(pause.schema)(answer):
+        violations, text = await self._examine(self._compile_schema(pause.schema), answer)
+        if violations:
             raise InvalidArguments(violations, field="answer")
         with self._spans.verb("answer", task_id, point.task.flow):
             envelope = resume_envelope(point, answer, self._rules.mesh_url)
             envelope = envelope.with_(headers={**envelope.headers, **self._spans.outgoing()})
-            text = envelope.to_json()
-            self._check_size(text, "answer")
+            body = envelope.to_json(text)
+            self._check_size(body, "answer")
             accepted = await self._store.answer(
                 Answer(
                     task_id=point.task.id,
                     owner=_owner(caller),
                     pause_id=pause.id,
-                    answer=jsontext.dumps(answer),
+                    answer=text,
                     actor=envelope.route.curr,
-                    envelope=text,
+                    envelope=body,
                     deadline_at=thawed_deadline(point.task, datetime.now(UTC)),
                     key=randbits(63),
                     request=request,
