@@ -19,7 +19,7 @@ class EmptyOutbox:
     def __init__(self) -> None:
         self.settled: list[int] = []
 
-    async def take(self, limit: int, per_actor: int) -> list[OutboxEntry]:
+    async def take(self, limit: int, per_actor: int, most_bytes: int = 2**26) -> list[OutboxEntry]:
         return []
 
     async def delivered(self, ids: Sequence[int]) -> None:

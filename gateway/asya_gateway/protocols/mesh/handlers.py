@@ -7,6 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from asya_crds import jsontext
+from asya_gateway.domain.budget import Share
 from asya_gateway.domain.errors import TooLarge
 from asya_gateway.domain.reports import ClaimAction, PauseReport, ProgressAnswer, ProgressReport
 from asya_gateway.domain.task import JsonText
@@ -28,7 +29,7 @@ _LARGE_PARTS = ("frames", "checkpoint")
 
 async def create_child(request: web.Request) -> web.Response:
     """POST /mesh, and the older POST /tasks: a sidecar announces a child that it sends itself."""
-    body = await read_object(request, request.app[SETTINGS].max_report_bytes)
+    body = await read_object(request, request.app[SETTINGS].max_report_bytes, share=Share.REPORTS)
     child = decode_child(body)
     await request.app[TASKS].announce(child)
     return json_response(jsontext.dumps({"status": "created", "id": body["id"]}), status=HTTPStatus.CREATED)
@@ -62,7 +63,7 @@ async def progress(request: web.Request) -> web.Response:
 async def final(request: web.Request) -> web.Response:
     """POST /mesh/{id}/final; whatever came first stands."""
     task_id = task_id_of(path_id(request))
-    body = await read_object(request, request.app[SETTINGS].max_final_bytes, encoded=("result",))
+    body = await read_object(request, request.app[SETTINGS].max_final_bytes, encoded=("result",), share=Share.REPORTS)
     await request.app[TASKS].finish(decode_final(task_id, body))
     return json_response(_OK)
 
@@ -82,7 +83,7 @@ async def read_report(request: web.Request) -> dict[str, Any]:
     Raises InvalidInput, TooLarge.
     """
     settings = request.app[SETTINGS]
-    data = await read_bytes(request, max(settings.max_report_bytes, settings.max_final_bytes))
+    data = await read_bytes(request, max(settings.max_report_bytes, settings.max_final_bytes), share=Share.REPORTS)
     body = as_object(await decode_body(request, data, encoded=_LARGE_PARTS))
     if len(data) > settings.max_report_bytes and not any(body.get(part) for part in _LARGE_PARTS):
         raise TooLarge(f"expected a body of at most {settings.max_report_bytes} bytes")

@@ -11,6 +11,7 @@ from asya_crds import jsontext
 from asya_crds.durations import parse_duration
 from asya_crds.flow import Flow
 from asya_crds.violation import Violation
+from asya_gateway.domain.budget import Share
 from asya_gateway.domain.errors import Conflict, InvalidInput, TooLarge
 from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.domain.ports import TaskFilter
@@ -47,7 +48,7 @@ async def post_event(request: web.Request) -> web.Response:
     """
     task_id = task_id_of(path_id(request))
     settings = request.app[SETTINGS]
-    data = await read_bytes(request, max(settings.max_final_bytes, settings.max_fly_bytes))
+    data = await read_bytes(request, max(settings.max_final_bytes, settings.max_fly_bytes), share=Share.REPORTS)
     body = as_object(await decode_body(request, data, encoded=_LARGE_PARTS))
     match body.get("type"):
         case "status":

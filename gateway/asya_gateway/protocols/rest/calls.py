@@ -13,7 +13,7 @@ from asya_gateway.protocols.http.callers import caller_of
 from asya_gateway.protocols.http.fields import Body, optional_object
 from asya_gateway.protocols.http.holding import Silent
 from asya_gateway.protocols.http.idempotency import idempotency_key
-from asya_gateway.protocols.http.keys import FLOWS, HELD, READINESS, SETTINGS, TASKS
+from asya_gateway.protocols.http.keys import BUDGET, FLOWS, HELD, READINESS, SETTINGS, TASKS
 from asya_gateway.protocols.http.links import Links
 from asya_gateway.protocols.http.rendering import task_json
 from asya_gateway.protocols.http.task_wait import TaskWait
@@ -47,6 +47,7 @@ async def call_tool(request: web.Request) -> web.Response:
         task_id, caller = await app[TASKS].submit(call), call.caller
         # What waits keeps nothing of what was sent.
         del body, call
+        app[BUDGET].release()
         return await _wait(request, task_id, caller, seconds)
 
 

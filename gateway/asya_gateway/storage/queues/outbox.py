@@ -24,13 +24,19 @@ WITH RECURSIVE actors AS (
       AND EXISTS (SELECT FROM outbox o WHERE o.actor = a.actor AND o.not_before <= now())
     ORDER BY random() LIMIT $1
 ), due AS (
-    SELECT d.id FROM waiting w CROSS JOIN LATERAL (
-        SELECT id FROM outbox o WHERE o.actor = w.actor AND o.not_before <= now()
+    SELECT d.id, d.bytes, row_number() OVER (PARTITION BY w.actor ORDER BY d.id) AS place
+    FROM waiting w CROSS JOIN LATERAL (
+        SELECT id, octet_length(body) AS bytes FROM outbox o WHERE o.actor = w.actor AND o.not_before <= now()
         ORDER BY o.not_before LIMIT least($2, $1 / (SELECT count(*) FROM waiting)) FOR UPDATE SKIP LOCKED
     ) d
+), fitting AS (
+    -- Each actor's first before any actor's second, as many as the bytes allow, at least one.
+    SELECT id FROM (
+        SELECT id, sum(bytes) OVER (ORDER BY place, id) AS reached, row_number() OVER (ORDER BY place, id) AS n FROM due
+    ) s WHERE reached <= $4 OR n = 1
 )
 UPDATE outbox o SET not_before = now() + $3 * interval '1 second'
-FROM due WHERE o.id = due.id
+FROM fitting WHERE o.id = fitting.id
 RETURNING o.id, o.task_id, o.actor, o.body
 """
 
@@ -55,9 +61,10 @@ class PostgresOutbox:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def take(self, limit: int, per_actor: int) -> list[OutboxEntry]:
-        """Rows whose lease ran out, leased again to the caller, a fair share of each actor."""
-        rows = await self._database.fetch(_TAKE, limit, per_actor, OUTBOX_LEASE)
+    async def take(self, limit: int, per_actor: int, most_bytes: int = 2**26) -> list[OutboxEntry]:
+        """Rows whose lease ran out, leased again to the caller, a fair share of each actor, no more bytes than asked
+        for but for the first."""
+        rows = await self._database.fetch(_TAKE, limit, per_actor, OUTBOX_LEASE, most_bytes)
         return [OutboxEntry(row["id"], row["task_id"], row["actor"], row["body"].encode()) for row in rows]
 
     async def delivered(self, ids: Sequence[int]) -> None:
