@@ -134,8 +134,12 @@ class Budget:
 
     def room(self, share: Share) -> int:
         """How many bytes of this share would be granted now."""
-        free = self.total - self._used if share is Share.REPORTS else self.total - self.kept - self._used
-        return max(0, min(free, self.ceiling(share) - self._held[share]))
+        left = self.ceiling(share) - self._held[share]
+        if share is not Share.HELD:
+            # Held requests are small and many: their ceiling alone bounds them, so that a call that is to be held
+            # is not refused for its own body.
+            left = min(left, self.total - self._used - (0 if share is Share.REPORTS else self.kept))
+        return max(0, left)
 
     def _fits(self, share: Share, size: int) -> bool:
         # Whoever finds its share empty is served: the ceilings of the others leave it what it needs, near enough.
