@@ -135,11 +135,12 @@ class Budget:
     def room(self, share: Share) -> int:
         """How many bytes of this share would be granted now."""
         left = self.ceiling(share) - self._held[share]
-        if share is not Share.HELD:
-            # Held requests are small and many: their ceiling alone bounds them, so that a call that is to be held
-            # is not refused for its own body.
-            left = min(left, self.total - self._used - (0 if share is Share.REPORTS else self.kept))
-        return max(0, left)
+        if share is Share.HELD:
+            # Small and many: they have their part to themselves, so that no call that is to be held is refused for
+            # its own body.
+            return max(0, left)
+        free = self.total - self.ceiling(Share.HELD) - self._used + self._held[Share.HELD]
+        return max(0, min(left, free if share is Share.REPORTS else free - self.kept))
 
     def _fits(self, share: Share, size: int) -> bool:
         # Whoever finds its share empty is served: the ceilings of the others leave it what it needs, near enough.

@@ -61,7 +61,7 @@ async def test_one_body_of_any_size_fits_into_an_empty_share() -> None:
 
 
 async def test_what_waits_is_served_in_its_order_and_reports_first() -> None:
-    budget, full, let_go = Budget(100), asyncio.Event(), asyncio.Event()
+    budget, full, let_go = Budget(134), asyncio.Event(), asyncio.Event()
     order: list[str] = []
 
     async def serve(name: str, share: Share, size: int) -> None:
@@ -85,7 +85,7 @@ async def test_what_waits_is_served_in_its_order_and_reports_first() -> None:
 
 
 async def test_one_who_leaves_while_waiting_holds_nothing_and_lets_the_next_pass() -> None:
-    budget, full, let_go = Budget(100), asyncio.Event(), asyncio.Event()
+    budget, full, let_go = Budget(134), asyncio.Event(), asyncio.Event()
     first = asyncio.create_task(hold(budget, Share.REPORTS, 90, full))
     await settled()
     leaving = asyncio.create_task(hold(budget, Share.REPORTS, 100 * MIB, let_go))

@@ -264,7 +264,7 @@ class LogFeed:
         room = max(PAGE_LEFT, self.budget.room(Share.WAITING) // ITEM_WEIGHT)
         pages = await grown(self._database, cursors, min(2 * GROWN_BYTES, room))
         for (task_id, _), page in zip(cursors, pages, strict=True):
-            for follower in hungry[task_id]:
+            for follower in hungry[task_id] if page.updates else ():
                 follower.take_updates(page.updates)
             if page.more:
                 self.look_at([task_id])

@@ -61,9 +61,10 @@ class FlySender:
         if self._waiting_bytes + len(line) > WAITING_BYTES:
             raise Overloaded("too many live events are waiting")
         weight = LINE_WEIGHT * len(line)
-        self._budget.take(Share.CALLS, weight)
+        # Counted beyond the request, whose caller may leave; its body was given room before.
+        self._budget.charge(Share.WRITES, weight)
         done = asyncio.get_running_loop().create_future()
-        done.add_done_callback(lambda _: self._budget.give_back(Share.CALLS, weight))
+        done.add_done_callback(lambda _: self._budget.give_back(Share.WRITES, weight))
         self._waiting.append((line, done))
         self._waiting_bytes += len(line)
         self._wake.set()
