@@ -38,7 +38,7 @@ class NewTask(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Answer:
     """Somebody's answer to a pause, with the envelope that carries it to `actor`. `key` is random: by it the
-    store knows its own answer again after a lost connection."""
+    store knows its own answer again after a lost connection. `incarnation`: the number of this answer, from 1."""
 
     task_id: str
     owner: str | None
@@ -48,6 +48,7 @@ class Answer:
     envelope: JsonText
     deadline_at: datetime | None
     key: int
+    incarnation: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +66,13 @@ class TaskFilter:
 
 @dataclass(frozen=True, slots=True)
 class PausePoint:
-    """What the resume envelope is made of: the open pause and where the task stood."""
+    """What the resume envelope is made of: the open pause and where the task stood. `incarnation` is the one that an
+    answer begins, `reported_as` the id under which the pause was reported: the task's own, or a resume envelope's."""
 
     task: Task
     checkpoint: JsonText | None
+    incarnation: int
+    reported_as: str
 
 
 class TaskStore(Protocol):

@@ -11,6 +11,8 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from asya_crds import jsontext
+from asya_crds.merging import CannotMerge
+from asya_crds.naming import RESUME
 from asya_crds.violation import ArgumentCheck
 from asya_gateway.domain.errors import Conflict, InvalidArguments, InvalidInput, TaskNotFound, TooLarge
 from asya_gateway.domain.flows import ServedFlow
@@ -180,7 +182,11 @@ class Tasks:
         if violations := self._compile_schema(pause.schema)(answer):
             raise InvalidArguments(violations, field="answer")
         with self._spans.verb("answer", task_id, point.task.flow):
-            envelope = resume_envelope(point, answer, self._rules.mesh_url)
+            try:
+                envelope = resume_envelope(point, answer, self._rules.mesh_url)
+            except CannotMerge as error:
+                await self._store.finish(_cannot_resume(task_id, str(error)))
+                return await self.get(task_id, caller)
             envelope = envelope.with_(headers={**envelope.headers, **self._spans.outgoing()})
             text = envelope.to_json()
             self._check_size(text, "answer")
@@ -194,6 +200,7 @@ class Tasks:
                     envelope=text,
                     deadline_at=thawed_deadline(point.task, datetime.now(UTC)),
                     key=randbits(63),
+                    incarnation=point.incarnation,
                 )
             )
         if not accepted:
@@ -305,6 +312,11 @@ def _worth_telling(item: Snapshot | TaskUpdate | FlyEvent | None) -> bool:
             return status.terminal or status.waiting
         case _:
             return False
+
+
+def _cannot_resume(task_id: str, reason: str) -> FinalReport:
+    error = TaskError("runtime_error", reason, ErrorClass.RUNTIME, actor=RESUME, details={"type": "CannotResume"})
+    return FinalReport(task_id, TaskStatus.FAILED, reason, error=error)
 
 
 def _owner(caller: Caller | None) -> str | None:

@@ -28,9 +28,17 @@ _MINE = "t.id = $1 AND ($2::text IS NULL OR t.owner = $2)"
 
 _GET = f"SELECT {_COLUMNS}, {_BODIES} FROM tasks t WHERE {_MINE}"
 
+# A gateway of the version before counts no answers in the row.
+_ANSWERS = """greatest(
+    coalesce(t.incarnation, 0),
+    (SELECT count(*) FROM task_pauses p WHERE p.task_id = t.id AND p.answered_at IS NOT NULL)::integer
+)"""
+
 _PAUSE_POINT = f"""
 SELECT {_COLUMNS}, {_BODIES},
-       (SELECT checkpoint::text FROM task_pauses p WHERE p.task_id = t.id AND p.pause_id = t.pause_id) AS checkpoint
+       (SELECT checkpoint::text FROM task_pauses p WHERE p.task_id = t.id AND p.pause_id = t.pause_id) AS checkpoint,
+       (SELECT reported_as FROM task_pauses p WHERE p.task_id = t.id AND p.pause_id = t.pause_id) AS reported_as,
+       {_ANSWERS} + 1 AS incarnation
 FROM tasks t WHERE {_MINE}
 """
 
@@ -150,7 +158,9 @@ class TaskReader:
     async def pause_point(self, task_id: str, *, owner: str | None) -> PausePoint | None:
         """The task with its open pause and the checkpoint to go on from."""
         row = await self._database.fetchrow(_PAUSE_POINT, task_id, owner)
-        return None if row is None else PausePoint(task_of(row), row["checkpoint"])
+        if row is None:
+            return None
+        return PausePoint(task_of(row), row["checkpoint"], row["incarnation"], row["reported_as"] or row["id"])
 
 
 def task_of(row: Any) -> Task:
