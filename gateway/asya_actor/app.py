@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 
 from asya_actor.assembly import DEAD_LETTERS, Assembly
 from asya_actor.consuming import Consumer, declare
-from asya_actor.handlers.loading import HandlerNotFound
+from asya_actor.handlers.loading import Handler, HandlerNotFound, load_handler
 from asya_actor.hop import Actor
 from asya_actor.settings import CrewSettings, SettingsError, WorkerSettings
 from asya_actor.state.connector import Connectors
@@ -27,6 +27,10 @@ from asya_transports.port import Transport
 log = logging.getLogger(__name__)
 
 EXIT_OK, EXIT_STUCK, EXIT_SETTINGS = 0, 1, 2
+
+
+class NothingToRun(SettingsError):
+    """Of no actor there is a handler."""
 
 
 async def run_worker(
@@ -50,13 +54,16 @@ async def run_many(
     stop: asyncio.Event | None = None,
     transport: Transport | None = None,
     started: Callable[[], None] | None = None,
+    load: Callable[[WorkerSettings], Handler | None] | None = None,
 ) -> int:
     """Run any number of actors, and the crew, in this process; returns the program's exit code.
 
     0 after `stop`; 1 where a handler goes on after its time and only the end of the process can end it, so that
     whoever started the process starts it again. A transport that is given is not closed. `started` is called when
-    every queue is consumed. Raises HandlerNotFound, SettingsError, TracingUnavailable.
+    every queue is consumed. `load` finds each actor's handler; an actor for which it has None is left out. Raises
+    HandlerNotFound, SettingsError, TracingUnavailable, and whatever the user's module raises.
     """
+    load = load or (lambda settings: load_handler(settings.handler))
     every: list[WorkerSettings | CrewSettings] = [*workers, *([] if crew is None else [crew])]
     if not every:
         raise SettingsError("there is no actor to run")
@@ -68,15 +75,24 @@ async def run_many(
         if transport is None:
             transport = open_transport(transport_settings(), first.namespace)
             stack.push_async_callback(transport.close)
+        consumers: list[Consumer] = []
+        await stack.enter_async_context(
+            probes(
+                first.metrics_host,
+                first.metrics_port,
+                ready=lambda: all(one.consuming.is_set() for one in consumers),
+                loading=lambda: not consumers,
+            )
+        )
         for settings in workers[:1]:  # all share the process's environment, and its `open`
             stack.callback(keep_state(settings))
         assembly = Assembly(transport)
-        stack.push_async_callback(assembly.client.close)
-        pairs = [assembly.actor(settings) for settings in workers]
-        consumers = [consumer for consumer, _ in pairs] + ([] if crew is None else assembly.crew(crew))
-        await stack.enter_async_context(
-            probes(first.metrics_host, first.metrics_port, lambda: all(one.consuming.is_set() for one in consumers))
-        )
+        stack.push_async_callback(assembly.close)
+        loaded = [(settings, handler) for settings in workers if (handler := load(settings)) is not None]
+        if not loaded and crew is None:
+            raise NothingToRun("no handler could be loaded")
+        pairs = [assembly.actor(settings, handler) for settings, handler in loaded]
+        consumers += [consumer for consumer, _ in pairs] + ([] if crew is None else assembly.crew(crew))
         return await _consume(transport, consumers, [actor for _, actor in pairs], stop, started)
 
 

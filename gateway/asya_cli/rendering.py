@@ -7,6 +7,7 @@ from rich.highlighter import JSONHighlighter
 from rich.table import Table
 from rich.text import Text
 
+from asya_cli.schema_types import kinds_of, properties_of
 from asya_cli.streams import writes
 from asya_cli.terminal import ReadableConsole
 from asya_crds.readable import is_readable, json_escaped, readable
@@ -71,9 +72,8 @@ def arguments_text(schema: dict[str, Any]) -> str:
     """`text=string [limit=integer]` of an object's schema."""
     required = set(schema.get("required") or ())
     words = []
-    for name, part in (schema.get("properties") or {}).items():
-        kind = part.get("type", "json") if isinstance(part, dict) else "json"
-        word = f"{name}={'|'.join(kind) if isinstance(kind, list) else kind}"
+    for name in properties_of(schema):
+        word = f"{name}={'|'.join(kinds_of(schema, name).names) or 'json'}"
         words.append(word if name in required else f"[{word}]")
     return " ".join(words)
 

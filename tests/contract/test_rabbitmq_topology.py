@@ -4,6 +4,7 @@ import asyncio
 import time
 import urllib.parse
 from collections.abc import AsyncIterator
+from typing import Any
 
 import aio_pika
 import pytest
@@ -102,7 +103,7 @@ async def test_a_delay_that_a_leaving_consumer_did_not_see_to_its_end_goes_on(
     transport: RabbitTransport, peer: aio_pika.abc.AbstractChannel
 ) -> None:
     await transport.declare(Queue("worker"))
-    left = {"x-asya-delay-left": "1000,400"}
+    left: dict[str, Any] = {"x-asya-delay-left": "1000,400"}
     await peer.default_exchange.publish(aio_pika.Message(b"busy"), "asya-ns-worker")
     await peer.default_exchange.publish(aio_pika.Message(b"delayed", headers=left), "asya-ns-worker")
     async with transport.receive("worker", prefetch=2) as stream:

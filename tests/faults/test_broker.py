@@ -68,4 +68,4 @@ async def test_the_embedded_world_survives_kill_9_of_every_program_in_turn(embed
 
 
 async def queues_are_empty(world: World) -> bool:
-    return await world.query_value("SELECT count(*) FROM queue_messages") == 0
+    return bool(await world.query_value("SELECT count(*) = 0 FROM queue_messages"))

@@ -158,7 +158,7 @@ def _of_storage(storage: Storage) -> list[Reading]:
     writes = storage.tasks
 
     def waiting() -> Mapping[str, float]:
-        return {each.name: each.waiting for each in (writes.creates, writes.reports, writes.finals)}
+        return {each.name: each.waiting for each in (writes.creates, writes.admissions, writes.reports, writes.finals)}
 
     bell, feed, fly, pool = storage.bell, storage.feed, storage.fly, storage.database.usage
     return [

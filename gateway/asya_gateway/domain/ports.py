@@ -4,8 +4,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
+from asya_crds.large_json import encode
+from asya_crds.violation import ArgumentCheck, Violation
 from asya_gateway.domain.reports import (
     ChildAnnouncement,
     FinalOutcome,
@@ -35,10 +37,37 @@ class NewTask(NamedTuple):
     envelope: JsonText
 
 
+class Terms(NamedTuple):
+    """On what a task that is no plain call is stored. `key` is the caller's, `digest` of what was asked; `retry_of`
+    the task that this one runs again; the caps are the most open tasks of its owner and of its flow. None where
+    there is none."""
+
+    key: str | None = None
+    digest: bytes | None = None
+    retry_of: str | None = None
+    owner_cap: int | None = None
+    flow_cap: int | None = None
+
+    @property
+    def capped(self) -> bool:
+        """Whether open tasks must be counted."""
+        return self.owner_cap is not None or self.flow_cap is not None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestKey:
+    """A caller's key for what is done to one task: `action` is cancel or answer."""
+
+    action: str
+    key: str
+    digest: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """Somebody's answer to a pause, with the envelope that carries it to `actor`. `key` is random: by it the
-    store knows its own answer again after a lost connection. `incarnation`: the number of this answer, from 1."""
+    store knows its own answer again after a lost connection. `request` is the caller's own key, `incarnation` the
+    number of this answer, from 1."""
 
     task_id: str
     owner: str | None
@@ -48,6 +77,7 @@ class Answer:
     envelope: JsonText
     deadline_at: datetime | None
     key: int
+    request: RequestKey | None = None
     incarnation: int = 1
 
 
@@ -75,17 +105,43 @@ class PausePoint:
     reported_as: str
 
 
+class Examiner(Protocol):
+    """Holds a value against its schema and encodes it, without holding the event loop."""
+
+    async def __call__(self, check: ArgumentCheck | None, value: Any) -> tuple[Sequence[Violation], JsonText]:
+        """The violations, and the JSON text where there are none. Raises Overloaded."""
+
+
+async def examined_here(check: ArgumentCheck | None, value: Any) -> tuple[Sequence[Violation], JsonText]:
+    """An Examiner that takes whatever time it takes."""
+    violations = () if check is None else check(value)
+    return violations, "" if violations else encode(value)
+
+
 class TaskStore(Protocol):
     """Tasks in Postgres. Every method raises Unavailable while the database is away."""
 
     async def create(self, new: NewTask) -> None:
         """Store the task, its first update and its envelope; returns after the commit. Idempotent by id."""
 
+    async def admit(self, new: NewTask, terms: Terms) -> str:
+        """Store it as create does, unless its key names a task already; the id of the task that is the call's.
+        Raises TooManyTasks, KeyReused."""
+
+    async def find_call(self, owner: str, key: str, digest: bytes) -> str | None:
+        """The id of the task that a caller's key names. Raises KeyReused."""
+
     async def report(self, report: ProgressReport) -> ProgressAnswer:
         """Guard, update and append in one statement; returns after the commit."""
 
     async def finish(self, report: FinalReport) -> FinalOutcome:
         """End a task and those of its children that end with it; the first terminal status wins."""
+
+    async def cancel(self, report: FinalReport, key: RequestKey) -> FinalOutcome:
+        """End a task as finish does; APPLIED too where this key ended it before. Raises KeyReused."""
+
+    async def find_request(self, task_id: str, owner: str | None, key: RequestKey) -> bool:
+        """Whether this was done to the task under the key already. Raises KeyReused."""
 
     async def pause(self, report: PauseReport) -> ProgressAnswer:
         """Store the question and stop the clock; a pause that was answered already changes nothing."""

@@ -8,19 +8,30 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from secrets import randbits
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
-from asya_crds import jsontext
 from asya_crds.merging import CannotMerge
 from asya_crds.naming import RESUME
 from asya_crds.violation import ArgumentCheck
-from asya_gateway.domain.errors import Conflict, InvalidArguments, InvalidInput, TaskNotFound, TooLarge
+from asya_gateway.domain.errors import Conflict, GatewayError, InvalidArguments, InvalidInput, TaskNotFound, TooLarge
 from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.domain.following import follow_groups, one_by_one
 from asya_gateway.domain.fresh import blank
+from asya_gateway.domain.idempotency import digest_of, own_key
 from asya_gateway.domain.ids import new_task_id
 from asya_gateway.domain.pausing import resume_envelope, thawed_deadline
-from asya_gateway.domain.ports import Answer, FlyBroadcast, NewTask, TaskFilter, TaskStore, UpdateFeed
+from asya_gateway.domain.ports import (
+    Answer,
+    Examiner,
+    FlyBroadcast,
+    NewTask,
+    RequestKey,
+    TaskFilter,
+    TaskStore,
+    Terms,
+    UpdateFeed,
+    examined_here,
+)
 from asya_gateway.domain.reports import (
     ChildAnnouncement,
     FinalOutcome,
@@ -30,7 +41,7 @@ from asya_gateway.domain.reports import (
     ProgressReport,
 )
 from asya_gateway.domain.status import ErrorClass, TaskError, TaskStatus
-from asya_gateway.domain.task import Caller, FlyEvent, Snapshot, Task, TaskUpdate
+from asya_gateway.domain.task import Caller, FlyEvent, JsonText, Snapshot, Task, TaskUpdate
 from asya_gateway.telemetry.context import about
 from asya_gateway.telemetry.observer import SILENT, Observer
 
@@ -48,12 +59,16 @@ class TaskRules:
     default_timeout: float = 86_400.0
     max_envelope: int = 128 * 1024 * 1024
     """The largest message that the queue system takes."""
+    owner_cap: int | None = None
+    """Most tasks that are open at once of one owner; None is no cap."""
+    flow_cap: int | None = None
 
 
 class Call(NamedTuple):
     """A call of a flow. `payload` is what the first actor gets; `check` holds it against the inputSchema.
 
-    `headers` join the envelope's (traceparent, tracestate, protocol ids).
+    `headers` join the envelope's (traceparent, tracestate, protocol ids). `key` is the caller's idempotency key:
+    it names one task of this owner, whatever becomes of the answers.
     """
 
     served: ServedFlow
@@ -63,6 +78,12 @@ class Call(NamedTuple):
     context_id: str | None = None
     headers: Mapping[str, Any] = MappingProxyType({})
     check: bool = True
+    key: str | None = None
+
+    @property
+    def digest(self) -> bytes:
+        """Of what makes a call the same: the flow and its arguments, and nothing that travels beside them."""
+        return digest_of("call", self.served.flow.name, self.payload)
 
 
 class Tasks:
@@ -76,38 +97,65 @@ class Tasks:
         rules: TaskRules,
         compile_schema: Callable[[Mapping[str, Any]], ArgumentCheck],
         observer: Observer = SILENT,
+        examine: Examiner = examined_here,
     ) -> None:
         self._store = store
         self._feed = feed
         self._fly = fly
         self._rules = rules
         self._compile_schema = compile_schema
+        self._examine = examine
         self._observer = observer
         self._spans = observer.spans
         self._default_timeout = timedelta(seconds=rules.default_timeout)
+        self._plain = rules.owner_cap is None and rules.flow_cap is None
 
     # What callers do
 
     async def submit(self, call: Call) -> str:
-        """Accept a call and return its task's id: the task is committed and will be delivered at least once.
+        """Accept a call and return its task's id: the task is committed and will be delivered at least once. A call
+        whose key names a task already is that task's.
 
-        Raises InvalidArguments, TooLarge, Overloaded, Unavailable; nothing is stored then.
+        Raises InvalidArguments, TooLarge, KeyReused, TooManyTasks, Overloaded, Unavailable; nothing is stored then,
+        unless Unavailable is uncertain.
         """
         started = time.perf_counter()
         flow = call.served.flow.name
-        if call.check and (violations := call.served.check(call.payload)):
-            about(flow=flow)
-            raise InvalidArguments(violations)
-        task_id = new_task_id()
-        about(task_id, flow)
-        with self._spans.verb("submit", task_id, flow):
-            new = self._new_task(task_id, call)
-            self._check_size(new.envelope, "arguments")
-            await self._store.create(new)
+        try:
+            violations, payload = await self._examine(call.served.check if call.check else None, call.payload)
+            if violations:
+                about(flow=flow)
+                raise InvalidArguments(violations)
+            task_id = new_task_id()
+            about(task_id, flow)
+            with self._spans.verb("submit", task_id, flow):
+                new = self._new_task(task_id, call, payload)
+                self._check_size(new.envelope, "arguments")
+                if call.key is None and self._plain:
+                    await self._store.create(new)
+                elif (stored := await self._store.admit(new, self._terms(call))) != task_id:
+                    about(stored)
+                    return stored
+        except (InvalidArguments, TooLarge):
+            repeated = await self._repeated(call)
+            if repeated is None:
+                raise
+            return repeated
         self._observer.accepted(flow, call.surface, time.perf_counter() - started)
         if log.isEnabledFor(logging.DEBUG):
             log.debug("accepted by %s", call.surface)
         return task_id
+
+    def _terms(self, call: Call) -> Terms:
+        digest = None if call.key is None else call.digest
+        return Terms(call.key, digest, owner_cap=self._rules.owner_cap, flow_cap=self._rules.flow_cap)
+
+    async def _repeated(self, call: Call) -> str | None:
+        """The task of a call that was accepted before, though it would not be now: a flow's schema may have changed
+        between a call and its repetition. Raises KeyReused."""
+        if call.key is None:
+            return None
+        return await self._store.find_call(call.caller.owner, call.key, call.digest)
 
     def _check_size(self, envelope: str, field: str) -> None:
         """Refuse what no queue would take. Raises TooLarge."""
@@ -116,10 +164,9 @@ class Tasks:
         if len(envelope) * 4 > most and len(envelope.encode()) > most:
             raise TooLarge(f"expected an envelope of at most {most} bytes, payload included", field=field)
 
-    def _new_task(self, task_id: str, call: Call) -> NewTask:
+    def _new_task(self, task_id: str, call: Call, payload: JsonText) -> NewTask:
         flow = call.served.flow
         now = datetime.now(UTC)
-        payload = jsontext.dumps(call.payload)
         envelope = blank(call.served, self._rules.mesh_url)
         return NewTask(
             id=task_id,
@@ -150,27 +197,57 @@ class Tasks:
         """Tasks without bodies, newest first."""
         return await self._store.list(query)
 
-    async def cancel(self, task_id: str, caller: Caller | None, reason: str = "Task canceled") -> Task:
-        """End a task that has not ended, and its children. Raises TaskNotFound, Conflict."""
+    async def cancel(
+        self, task_id: str, caller: Caller | None, reason: str = "Task canceled", *, key: str | None = None
+    ) -> Task:
+        """End a task that has not ended, and its children. Who repeats it under the same key, having lost the first
+        answer, gets the task. Raises TaskNotFound, Conflict, KeyReused."""
         about(task_id)
-        report = FinalReport(
-            task_id=task_id,
-            status=TaskStatus.CANCELED,
-            message=reason,
-            error=TaskError("canceled", reason, ErrorClass.CANCELED),
-            owner=_owner(caller),
-        )
+        report = _cancellation(task_id, caller, reason)
+        request = RequestKey("cancel", key or own_key(), digest_of("cancel", reason))
         with self._spans.verb("cancel", task_id):
-            outcome = await self._store.finish(report)
+            outcome = await self._store.cancel(report, request)
         task = await self.get(task_id, caller)
         if outcome is not FinalOutcome.APPLIED:
             raise Conflict(f"expected a task that has not ended; it is {task.status}", field="status")
         return task
 
-    async def answer(self, task_id: str, caller: Caller | None, answer: Any, *, pause_id: str | None = None) -> Task:
-        """Answer the question a task waits on; the first answer wins, and the task is running before x-resume
-        hears of it. Raises TaskNotFound, Conflict, InvalidArguments."""
+    async def abandon(self, task_id: str, caller: Caller | None, reason: str) -> None:
+        """End a task that nobody waits for any more; one that has ended is left as it is."""
         about(task_id)
+        with self._spans.verb("cancel", task_id):
+            await self._store.finish(_cancellation(task_id, caller, reason))
+
+    async def answer(
+        self,
+        task_id: str,
+        caller: Caller | None,
+        answer: Any,
+        *,
+        pause_id: str | None = None,
+        key: str | None = None,
+    ) -> Task:
+        """Answer the question a task waits on; the first answer wins, and the task is running before x-resume
+        hears of it. Who repeats it under the same key gets the task.
+
+        Raises TaskNotFound, Conflict, InvalidArguments, KeyReused."""
+        about(task_id)
+        request = None if key is None else RequestKey("answer", key, digest_of("answer", answer, pause_id))
+        if not await self._answered(task_id, caller, request):
+            try:
+                await self._answer(task_id, caller, answer, pause_id, request)
+            except Conflict:
+                # Two of the same key may have come together.
+                if not await self._answered(task_id, caller, request):
+                    raise
+        return await self.get(task_id, caller)
+
+    async def _answered(self, task_id: str, caller: Caller | None, request: RequestKey | None) -> bool:
+        return request is not None and await self._store.find_request(task_id, _owner(caller), request)
+
+    async def _answer(
+        self, task_id: str, caller: Caller | None, answer: Any, pause_id: str | None, request: RequestKey | None
+    ) -> None:
         point = await self._store.pause_point(task_id, owner=_owner(caller))
         if point is None:
             raise TaskNotFound(task_id)
@@ -179,33 +256,34 @@ class Tasks:
             raise Conflict(f"expected a task that waits for an answer; it is {point.task.status}", field="status")
         if pause_id is not None and pause_id != pause.id:
             raise Conflict("expected the pause that is open now", field="pause_id")
-        if violations := self._compile_schema(pause.schema)(answer):
+        violations, text = await self._examine(self._compile_schema(pause.schema), answer)
+        if violations:
             raise InvalidArguments(violations, field="answer")
         with self._spans.verb("answer", task_id, point.task.flow):
             try:
                 envelope = resume_envelope(point, answer, self._rules.mesh_url)
             except CannotMerge as error:
                 await self._store.finish(_cannot_resume(task_id, str(error)))
-                return await self.get(task_id, caller)
+                return
             envelope = envelope.with_(headers={**envelope.headers, **self._spans.outgoing()})
-            text = envelope.to_json()
-            self._check_size(text, "answer")
+            body = envelope.to_json(text if envelope.payload is answer else None)
+            self._check_size(body, "answer")
             accepted = await self._store.answer(
                 Answer(
                     task_id=point.task.id,
                     owner=_owner(caller),
                     pause_id=pause.id,
-                    answer=jsontext.dumps(answer),
+                    answer=text,
                     actor=envelope.route.curr,
-                    envelope=text,
+                    envelope=body,
                     deadline_at=thawed_deadline(point.task, datetime.now(UTC)),
                     key=randbits(63),
                     incarnation=point.incarnation,
+                    request=request,
                 )
             )
         if not accepted:
             raise Conflict("the task was answered or ended in the meantime", field="status")
-        return await self.get(task_id, caller)
 
     def follow_groups(
         self,
@@ -317,6 +395,20 @@ def _worth_telling(item: Snapshot | TaskUpdate | FlyEvent | None) -> bool:
 def _cannot_resume(task_id: str, reason: str) -> FinalReport:
     error = TaskError("runtime_error", reason, ErrorClass.RUNTIME, actor=RESUME, details={"type": "CannotResume"})
     return FinalReport(task_id, TaskStatus.FAILED, reason, error=error)
+
+
+def _refuse(error: GatewayError) -> NoReturn:
+    raise error
+
+
+def _cancellation(task_id: str, caller: Caller | None, reason: str) -> FinalReport:
+    return FinalReport(
+        task_id=task_id,
+        status=TaskStatus.CANCELED,
+        message=reason,
+        error=TaskError("canceled", reason, ErrorClass.CANCELED),
+        owner=_owner(caller),
+    )
 
 
 def _owner(caller: Caller | None) -> str | None:

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from asya_gateway.domain.errors import Unavailable
-from asya_gateway.domain.ports import Answer, NewTask, PausePoint, TaskFilter
+from asya_gateway.domain.errors import KeyReused, TooManyTasks, Unavailable
+from asya_gateway.domain.ports import Answer, NewTask, PausePoint, RequestKey, TaskFilter, Terms
 from asya_gateway.domain.reports import (
     CLAIM_LEASE,
     ChildAnnouncement,
@@ -21,18 +21,20 @@ from asya_gateway.domain.reports import (
 )
 from asya_gateway.domain.task import Snapshot, Task, TaskUpdate
 from asya_gateway.storage.coalescer import Coalescer, Flush, Limits
-from asya_gateway.storage.database import Database
+from asya_gateway.storage.database import Database, translated
 from asya_gateway.storage.log.bell import Bell
 from asya_gateway.storage.log.feed import CHANNEL, LogFeed
 from asya_gateway.storage.log.fly import FlyReceiver, FlySender
 from asya_gateway.storage.migrate import LATEST, schema_version
 from asya_gateway.storage.retrying import Result, within, written_singly
+from asya_gateway.storage.tasks.admitting import Admitted, Admitter, Applicant, OverCap, Verdict, applicant_size
 from asya_gateway.storage.tasks.announcing import Announcing
 from asya_gateway.storage.tasks.creating import Enqueue, TaskCreator, create_size
 from asya_gateway.storage.tasks.finishing import Ended, TaskFinisher, final_size
 from asya_gateway.storage.tasks.pausing import Asking
 from asya_gateway.storage.tasks.reading import TaskReader
 from asya_gateway.storage.tasks.reporting import ProgressReporter, report_size
+from asya_gateway.storage.tasks.requests import TaskRequests
 from asya_gateway.storage.tasks.retention import ORPHANS_EVERY, RETIRE_EVERY, SWEEP_EVERY, Retention, Sweeper, for_ever
 from asya_gateway.telemetry.observer import SILENT
 
@@ -77,7 +79,7 @@ class PostgresTasks:
             return database.pool
 
         def bounded(flush: Flush[Item, Reply]) -> Flush[Item, Reply]:
-            return lambda batch: within(longest, flush(batch))
+            return lambda batch: within(longest, flush(batch), write=True)
 
         self._longest = longest
         self._patience = limits.patience
@@ -92,6 +94,17 @@ class PostgresTasks:
             limits=limits,
             concurrency=CREATING_AT_ONCE,
         )
+        admitter = Admitter(pool, enqueue)
+        self._find_call = admitter.find
+        self.admissions = Coalescer[Applicant, Verdict](
+            "admissions",
+            bounded(admitter.flush),
+            key=lambda applicant: applicant.order,
+            size=applicant_size,
+            limits=limits,
+            # Two batches at a time would count open tasks at the same time, and both pass a cap.
+            concurrency=1,
+        )
         self.reports = Coalescer[ProgressReport, ProgressAnswer](
             "reports",
             bounded(ProgressReporter(pool, written, lease=claim_lease).flush),
@@ -99,9 +112,11 @@ class PostgresTasks:
             size=report_size,
             limits=limits,
         )
+        finisher = TaskFinisher(pool, written, ended)
+        self._requests = TaskRequests(pool, finisher)
         self.finals = Coalescer[FinalReport, FinalOutcome](
             "finals",
-            bounded(TaskFinisher(pool, written, ended).flush),
+            bounded(finisher.flush),
             key=lambda report: report.task_id,
             size=final_size,
             limits=limits,
@@ -111,6 +126,20 @@ class PostgresTasks:
         """See TaskStore."""
         await self.creates.submit(new)
 
+    async def admit(self, new: NewTask, terms: Terms) -> str:
+        """See TaskStore."""
+        verdict = await self.admissions.submit(Applicant(new, terms))
+        if isinstance(verdict, OverCap):
+            whose = "this caller" if verdict.of == "owner" else f"the flow {new.flow}"
+            raise TooManyTasks(f"expected fewer than {verdict.cap} open tasks of {whose}: try again once some ended")
+        return _task_of(verdict, terms.digest)
+
+    async def find_call(self, owner: str, key: str, digest: bytes) -> str | None:
+        """See TaskStore."""
+        with translated():
+            found = await within(self._longest, self._find_call(owner, key))
+        return None if found is None else _task_of(found, digest)
+
     async def report(self, report: ProgressReport) -> ProgressAnswer:
         """See TaskStore."""
         return await self.reports.submit(report)
@@ -118,6 +147,15 @@ class PostgresTasks:
     async def finish(self, report: FinalReport) -> FinalOutcome:
         """See TaskStore."""
         return await self.finals.submit(report)
+
+    async def cancel(self, report: FinalReport, key: RequestKey) -> FinalOutcome:
+        """See TaskStore."""
+        return await self._singly(lambda: self._requests.cancel(report, key), "cancel")
+
+    async def find_request(self, task_id: str, owner: str | None, key: RequestKey) -> bool:
+        """See TaskStore."""
+        with translated():
+            return await within(self._longest, self._requests.find(task_id, owner, key))
 
     async def pause(self, report: PauseReport) -> ProgressAnswer:
         """See TaskStore."""
@@ -133,7 +171,7 @@ class PostgresTasks:
 
     async def _singly(self, write: Callable[[], Coroutine[Any, Any, Result]], what: str) -> Result:
         """In a task of its own, so that a caller who goes away cannot tear the write."""
-        work = written_singly(lambda: within(self._longest, write()), self._patience, what)
+        work = written_singly(lambda: within(self._longest, write(), write=True), self._patience, what)
         return await asyncio.shield(asyncio.ensure_future(work))
 
     async def get(self, task_id: str, *, owner: str | None) -> Task | None:
@@ -158,7 +196,13 @@ class PostgresTasks:
 
     async def close(self) -> None:
         """Write what was taken."""
-        await asyncio.gather(self.creates.close(), self.reports.close(), self.finals.close())
+        await asyncio.gather(*(each.close() for each in (self.creates, self.admissions, self.reports, self.finals)))
+
+
+def _task_of(admitted: Admitted, digest: bytes | None) -> str:
+    if admitted.digest != digest:
+        raise KeyReused
+    return admitted.task_id
 
 
 class Storage:

@@ -201,6 +201,7 @@ async def test_an_envelope_that_is_refused_again_and_again_waits_longer_each_tim
             found = await database.fetchrow(
                 "SELECT attempts, last_error, extract(epoch FROM not_before - now())::float8 AS wait FROM outbox"
             )
+            assert found is not None
             assert (found["attempts"], found["last_error"]) == (attempt, f"no {attempt}")
             waits.append(found["wait"])
         assert all(later > earlier * 1.5 for earlier, later in itertools.pairwise(waits[:7]))

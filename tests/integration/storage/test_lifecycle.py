@@ -534,6 +534,7 @@ async def test_a_report_is_hot(running: Running, database_url: str) -> None:
                 row = await connection.fetchrow(
                     "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'tasks'"
                 )
+                assert row is not None
                 if row["n_tup_upd"] >= 20:
                     break
                 await running.storage.database.execute("SELECT pg_stat_force_next_flush()")

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -257,7 +258,7 @@ async def test_the_metrics_port_serves_nothing_else_and_the_routes_serve_no_metr
 async def test_a_call_that_no_queue_would_take_is_refused_and_the_next_is_not(
     database_url: str, tmp_path: Path
 ) -> None:
-    nowhere = {"transport": "rabbitmq", "rabbitmq_host": "127.0.0.1", "rabbitmq_port": 9}
+    nowhere: dict[str, Any] = {"transport": "rabbitmq", "rabbitmq_host": "127.0.0.1", "rabbitmq_port": 9}
     limit = {**nowhere, "rabbitmq_max_message_bytes": 20_000}
     async with start_watched(database_url, tmp_path, **limit) as watched:
         await ready(watched)

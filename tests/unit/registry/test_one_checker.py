@@ -34,7 +34,7 @@ def exposed(schema: dict[str, Any], name: str = "one", entrypoint: str = "a") ->
     return {"name": name, "entrypoint": entrypoint, "mcp": {"inputSchema": schema}}
 
 
-UNUSABLE = [
+UNUSABLE: list[dict[str, Any]] = [
     {"properties": {"x": {"pattern": "(?=a)b"}}},
     {"properties": {"x": {"pattern": r"(a)\1"}}},
     {"patternProperties": {"(?!a)": {}}},

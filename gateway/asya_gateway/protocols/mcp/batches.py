@@ -8,6 +8,7 @@ from aiohttp import web
 
 from asya_gateway.protocols.http.accept import AcceptedForms
 from asya_gateway.protocols.http.holding import hold
+from asya_gateway.protocols.http.idempotency import IDEMPOTENCY_KEY
 from asya_gateway.protocols.http.jsonrpc import InvalidMessage, Request, RpcError, parse_message
 from asya_gateway.protocols.mcp.answering import Settled, batch_text, respond, settle, settle_or_hold
 from asya_gateway.protocols.mcp.asking import ask_of
@@ -21,9 +22,11 @@ LARGEST_BATCH = 50
 
 async def answer_batch(http: web.Request, batch: list[Any], accepted: AcceptedForms) -> web.Response:
     """Every message on its own, at the same time; 202 where none of them asks for an answer. Raises
-    InvalidMessage for an empty or oversized batch."""
+    InvalidMessage for an empty or oversized batch, and for a key, which would be that of several calls."""
     if not 1 <= len(batch) <= LARGEST_BATCH:
         raise InvalidMessage(f"expected a batch of 1 to {LARGEST_BATCH} messages")
+    if IDEMPOTENCY_KEY in http.headers:
+        raise InvalidMessage(f"{IDEMPOTENCY_KEY}: expected one message with a key, not a batch")
     settled = await asyncio.gather(*(_answer_one(http, value) for value in batch))
     answers = [each for each in settled if each is not None]
     if not answers:

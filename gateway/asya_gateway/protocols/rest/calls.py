@@ -11,6 +11,7 @@ from asya_gateway.protocols.http.answers import json_response
 from asya_gateway.protocols.http.bodies import read_object
 from asya_gateway.protocols.http.callers import caller_of
 from asya_gateway.protocols.http.fields import Body, optional_object
+from asya_gateway.protocols.http.idempotency import idempotency_key
 from asya_gateway.protocols.http.keys import FLOWS, SETTINGS, TASKS
 from asya_gateway.protocols.http.links import Links
 from asya_gateway.protocols.http.rendering import task_json
@@ -22,7 +23,8 @@ SURFACE = "rest"
 
 
 async def call_tool(request: web.Request) -> web.Response:
-    """200 with the handle at once. With `Prefer: wait=N`: 200 with the finished task, else 202 with the handle."""
+    """200 with the handle at once. With `Prefer: wait=N`: 200 with the finished task, else 202 with the handle.
+    Repeated under the same Idempotency-Key it answers with the same task."""
     app = request.app
     body = await read_object(request, app[SETTINGS].max_call_bytes)
     caller = caller_of(request)
@@ -32,6 +34,7 @@ async def call_tool(request: web.Request) -> web.Response:
         caller=caller,
         surface=SURFACE,
         headers=trace_headers(request.headers),
+        key=idempotency_key(request.headers),
     )
     task_id = await app[TASKS].submit(call)
     seconds = wait_seconds(request.headers, app[SETTINGS].rest_max_wait)

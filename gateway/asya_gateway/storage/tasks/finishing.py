@@ -10,6 +10,7 @@ from asya_crds import jsontext
 from asya_gateway.domain.reports import FinalOutcome, FinalReport
 from asya_gateway.domain.status import TaskStatus
 from asya_gateway.domain.text import storable
+from asya_gateway.storage.retrying import acquired
 from asya_gateway.storage.tasks.guards import ENDED
 from asya_gateway.telemetry.observer import FAN_OUT
 
@@ -89,8 +90,18 @@ class TaskFinisher:
 
     async def flush(self, batch: Sequence[FinalReport]) -> Sequence[FinalOutcome]:
         """End the batch's tasks, at most one report a task; outcomes in its order."""
-        async with self._pool().acquire(timeout=5) as connection:
-            rows = await connection.fetch(_FINISH, *_columns(batch))
+        async with acquired(self._pool()) as connection:
+            rows = await self.end(connection, batch)
+        return self.tell(batch, rows)
+
+    async def end(
+        self, connection: asyncpg.pool.PoolConnectionProxy, batch: Sequence[FinalReport]
+    ) -> list[asyncpg.Record]:
+        """End the batch's tasks on this connection; what it returns is told after the commit."""
+        return await connection.fetch(_FINISH, *_columns(batch))
+
+    def tell(self, batch: Sequence[FinalReport], rows: Sequence[asyncpg.Record]) -> list[FinalOutcome]:
+        """Let readers and metrics know what was committed; outcomes in the batch's order."""
         applied = [row for row in rows if row["applied"]]
         self._written([row["id"] for row in applied])
         for row in applied:
