@@ -132,6 +132,6 @@ async def cancel(request: web.Request) -> web.Response:
     try:
         await tasks.cancel(task_id, None)
     except Conflict:
-        if (await tasks.get(task_id, None)).status is not TaskStatus.CANCELED:
+        if (await tasks.head(task_id, None)).status is not TaskStatus.CANCELED:
             raise
     return web.Response(status=HTTPStatus.NO_CONTENT)
