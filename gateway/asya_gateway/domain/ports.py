@@ -81,7 +81,7 @@ class TaskStore(Protocol):
         """Guard, update and append in one statement; returns after the commit."""
 
     async def finish(self, report: FinalReport) -> FinalOutcome:
-        """End a task and those of its children that end with it; the first terminal status wins."""
+        """End a task; the first terminal status wins. Those of its descendants that end with it follow, in chunks."""
 
     async def pause(self, report: PauseReport) -> ProgressAnswer:
         """Store the question and stop the clock; a pause that was answered already changes nothing."""
@@ -94,6 +94,10 @@ class TaskStore(Protocol):
 
     async def get(self, task_id: str, *, owner: str | None) -> Task | None:
         """The task with payload, result, error and open pause; `owner` None asks without an owner check."""
+
+    async def active(self, task_id: str) -> bool:
+        """Whether work on this id makes sense: not of one that has ended, waits for an answer, is overdue, or has an
+        ancestor whose end is its own. Unknown ids are active."""
 
     async def snapshot(self, task_id: str, after: int, *, owner: str | None) -> Snapshot | None:
         """The task and its first updates beyond seq `after`, read in one statement; a page where there are many."""

@@ -28,6 +28,7 @@ from asya_gateway.domain.reports import (
 )
 from asya_gateway.domain.status import ErrorClass, TaskError, TaskStatus
 from asya_gateway.domain.task import Caller, FlyEvent, Snapshot, Task, TaskUpdate
+from asya_gateway.domain.text import shortened
 from asya_gateway.telemetry.context import about
 from asya_gateway.telemetry.observer import SILENT, Observer
 
@@ -138,8 +139,10 @@ class Tasks:
         return await self._store.list(query)
 
     async def cancel(self, task_id: str, caller: Caller | None, reason: str = "Task canceled") -> Task:
-        """End a task that has not ended, and its children. Raises TaskNotFound, Conflict."""
+        """End a task that has not ended, and its descendants. A reason that is too long is cut. Raises TaskNotFound,
+        Conflict."""
         about(task_id)
+        reason = shortened(reason)
         report = FinalReport(
             task_id=task_id,
             status=TaskStatus.CANCELED,
@@ -272,11 +275,7 @@ class Tasks:
     async def active(self, task_id: str) -> bool:
         """Whether work on this id makes sense: unknown ids are somebody else's, so they count as active."""
         about(task_id)
-        task = await self._store.get(task_id, owner=None)
-        if task is None:
-            return True
-        overdue = task.deadline_at is not None and task.deadline_at <= datetime.now(UTC)
-        return not (task.status.terminal or task.status.waiting or overdue)
+        return await self._store.active(task_id)
 
 
 def _worth_telling(item: Snapshot | TaskUpdate | FlyEvent | None) -> bool:

@@ -26,20 +26,24 @@ from asya_gateway.storage.log.bell import Bell
 from asya_gateway.storage.log.feed import CHANNEL, LogFeed
 from asya_gateway.storage.log.fly import FlyReceiver, FlySender
 from asya_gateway.storage.migrate import LATEST, schema_version
-from asya_gateway.storage.retrying import Result, within, written_singly
+from asya_gateway.storage.retrying import Result, for_ever, within, written_singly
 from asya_gateway.storage.tasks.announcing import Announcing
+from asya_gateway.storage.tasks.cascading import Cascade, Ended
 from asya_gateway.storage.tasks.creating import Enqueue, TaskCreator, create_size
-from asya_gateway.storage.tasks.finishing import Ended, TaskFinisher, final_size
+from asya_gateway.storage.tasks.finishing import TaskFinisher, final_size
 from asya_gateway.storage.tasks.pausing import Asking
 from asya_gateway.storage.tasks.reading import TaskReader
 from asya_gateway.storage.tasks.reporting import ProgressReporter, report_size
-from asya_gateway.storage.tasks.retention import ORPHANS_EVERY, RETIRE_EVERY, SWEEP_EVERY, Retention, Sweeper, for_ever
+from asya_gateway.storage.tasks.retention import RETIRE_EVERY, Retention
+from asya_gateway.storage.tasks.sweeping import ORPHANS_EVERY, ORPHANS_REST, SWEEP_EVERY, Sweeper
 from asya_gateway.telemetry.observer import SILENT
 
 log = logging.getLogger(__name__)
 
 CREATING_AT_ONCE = 2
 """Batches of creates that are written at the same time, each on a connection of its own."""
+FIRST_CHUNK = 2.0
+"""Seconds that whoever ends a task waits for the first chunk of what hangs below it."""
 GRACE = 1.0
 """Seconds beyond the longest statement: a server that lives has ended it by then, and said so."""
 Item = TypeVar("Item")
@@ -68,6 +72,7 @@ class PostgresTasks:
         limits: Limits,
         written: Callable[[Sequence[str]], None],
         ended: Ended,
+        cascade: Cascade,
         longest: float,
         claim_lease: float,
     ) -> None:
@@ -78,6 +83,7 @@ class PostgresTasks:
             return lambda batch: within(longest, flush(batch))
 
         self._longest = longest
+        self._cascade = cascade
         self._patience = limits.patience
         self._reader = TaskReader(database)
         self._asking = Asking(pool, written, enqueue)
@@ -99,7 +105,7 @@ class PostgresTasks:
         )
         self.finals = Coalescer[FinalReport, FinalOutcome](
             "finals",
-            bounded(TaskFinisher(pool, written, ended).flush),
+            bounded(TaskFinisher(pool, written, ended, cascade).flush),
             key=lambda report: report.task_id,
             size=final_size,
             limits=limits,
@@ -114,8 +120,11 @@ class PostgresTasks:
         return await self.reports.submit(report)
 
     async def finish(self, report: FinalReport) -> FinalOutcome:
-        """See TaskStore."""
-        return await self.finals.submit(report)
+        """See TaskStore. A small tree has ended when this returns, a large one goes on ending."""
+        outcome = await self.finals.submit(report)
+        if outcome is FinalOutcome.APPLIED:
+            await self._cascade.begun(report.task_id, FIRST_CHUNK)
+        return outcome
 
     async def pause(self, report: PauseReport) -> ProgressAnswer:
         """See TaskStore."""
@@ -137,6 +146,10 @@ class PostgresTasks:
     async def get(self, task_id: str, *, owner: str | None) -> Task | None:
         """See TaskStore."""
         return await within(self._longest, self._reader.get(task_id, owner=owner))
+
+    async def active(self, task_id: str) -> bool:
+        """See TaskStore."""
+        return await within(self._longest, self._reader.active(task_id))
 
     async def snapshot(self, task_id: str, after: int, *, owner: str | None) -> Snapshot | None:
         """See TaskStore."""
@@ -179,8 +192,11 @@ class Storage:
         self.fly = FlySender(database, longest)
         self.feed = LogFeed(database, self.bell, FlyReceiver(self.bell))
         creating = database.with_fixed_plans(CREATING_AT_ONCE)
-        self.tasks = PostgresTasks(database, creating, enqueue, limits, self._written, ended, longest, claim_lease)
-        self.sweeper = Sweeper(database, self.tasks.finish)
+        self.cascade = Cascade(database, self._written, ended)
+        self.tasks = PostgresTasks(
+            database, creating, enqueue, limits, self._written, ended, self.cascade, longest, claim_lease
+        )
+        self.sweeper = Sweeper(database, self.tasks.finish, self.cascade)
         self.retention = Retention(database, tasks=keeping.tasks, updates=keeping.updates)
         self._loops: list[asyncio.Task[None]] = []
 
@@ -198,9 +214,12 @@ class Storage:
         await self.bell.start()
         await self.feed.start()
         await self.fly.start()
+        await self.cascade.start()
         self._loops = [
             asyncio.create_task(for_ever(self.sweeper.sweep, SWEEP_EVERY, "sweeper"), name="sweeper"),
-            asyncio.create_task(for_ever(self.sweeper.sweep_orphans, ORPHANS_EVERY, "orphans"), name="orphans"),
+            asyncio.create_task(
+                for_ever(self.sweeper.sweep_orphans, ORPHANS_EVERY, "orphans", rests=ORPHANS_REST), name="orphans"
+            ),
             asyncio.create_task(for_ever(self.retention.retire, RETIRE_EVERY, "retention"), name="retention"),
         ]
 
@@ -227,6 +246,7 @@ class Storage:
             loop.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
         await self.tasks.close()
+        await self.cascade.stop()
         await self.fly.stop()
         await self.feed.stop()
         await self.bell.stop()

@@ -10,6 +10,7 @@ from asya_gateway.domain.ports import PausePoint, TaskFilter
 from asya_gateway.domain.status import TERMINAL, TaskError, TaskStatus
 from asya_gateway.domain.task import Pause, Snapshot, Task, TaskUpdate, UpdateKind
 from asya_gateway.storage.database import Database
+from asya_gateway.storage.tasks.guards import ASKING, ENDED, ended_above
 
 _COLUMNS = (
     "t.id, t.parent_id, t.context_id, t.owner, t.flow, t.status, t.route::text AS route, t.progress, t.message, "
@@ -32,6 +33,12 @@ _PAUSE_POINT = f"""
 SELECT {_COLUMNS}, {_BODIES},
        (SELECT checkpoint::text FROM task_pauses p WHERE p.task_id = t.id AND p.pause_id = t.pause_id) AS checkpoint
 FROM tasks t WHERE {_MINE}
+"""
+
+_ACTIVE = f"""
+SELECT NOT (status {ENDED} OR status {ASKING} OR coalesce(deadline_at <= clock_timestamp(), false)
+            OR (parent_id IS NOT NULL AND {ended_above("t.parent_id", "t.ends_itself")} IS NOT NULL))
+FROM tasks t WHERE id = $1
 """
 
 PAGE = 200
@@ -117,6 +124,10 @@ class TaskReader:
         """The task with payload, result, error and open pause."""
         row = await self._database.fetchrow(_GET, task_id, owner)
         return None if row is None else task_of(row)
+
+    async def active(self, task_id: str) -> bool:
+        """Whether work on the task makes sense now, by the database's clock."""
+        return await self._database.fetchval(_ACTIVE, task_id) is not False
 
     async def snapshot(self, task_id: str, after: int, *, owner: str | None) -> Snapshot | None:
         """The task and the first page of its updates beyond `after`, read in one statement, hence of one moment."""

@@ -9,7 +9,7 @@ from asya_crds import jsontext
 from asya_gateway.domain.reports import ClaimAction, ProgressAnswer, ProgressReport
 from asya_gateway.domain.status import ActorState, TaskStatus
 from asya_gateway.domain.text import storable
-from asya_gateway.storage.tasks.guards import ENDED, MOVING
+from asya_gateway.storage.tasks.guards import ENDED, MOVING, ended_above
 
 KEYS_KEPT = 8
 """Keys of the latest reports that a row remembers: repetitions follow one another closely, and whatever comes
@@ -21,19 +21,24 @@ _SILENT = f"('{ActorState.PROCESSED.value}', '{ActorState.RELEASED.value}')"
 _LOCKED = """
 ), locked AS MATERIALIZED (
     -- Locking in id order, whatever order the reports came in, is what keeps batches from deadlocking.
-    SELECT t.id, t.status, t.progress FROM tasks t WHERE t.id = ANY($1) ORDER BY t.id FOR NO KEY UPDATE
+    SELECT t.id, t.status, t.progress, t.parent_id, t.ends_itself
+    FROM tasks t WHERE t.id = ANY($1) ORDER BY t.id FOR NO KEY UPDATE
 """
 
 _TAKES = """(h.state = 'claimed' AND (h.claimant = excluded.claimant OR h.attempt < excluded.attempt
              OR h.lease_until < clock_timestamp()))"""
 
 _CLAIMS = f"""
+), standing AS MATERIALIZED (
+    -- Nobody begins to work below a task that has ended, however long it takes until this one has its own end.
+    SELECT l.*, l.status {ENDED} OR (l.parent_id IS NOT NULL AND {ended_above("l.parent_id", "l.ends_itself")}
+        IS NOT NULL) AS over FROM locked l
 ), claimed AS (
     -- ON CONFLICT sees rows that were committed after this statement's snapshot; a SELECT would not.
     INSERT INTO task_hops AS h (task_id, hop, attempt, claimant, state, lease_until)
     SELECT r.id, r.claim_hop, r.attempt, r.claimant, 'claimed', clock_timestamp() + $14 * interval '1 second'
-    FROM incoming r JOIN locked l USING (id)
-    WHERE r.claim_hop IS NOT NULL AND r.state = 'received' AND NOT l.status {ENDED}
+    FROM incoming r JOIN standing l USING (id)
+    WHERE r.claim_hop IS NOT NULL AND r.state = 'received' AND NOT l.over
     ORDER BY r.id
     ON CONFLICT (task_id, hop) DO UPDATE SET
         claimant    = CASE WHEN {_TAKES} THEN excluded.claimant ELSE h.claimant END,
@@ -52,13 +57,13 @@ _CLAIMS = f"""
 ), verdict AS (
     SELECT r.id, CASE
         WHEN r.claim_hop IS NULL THEN 'go'
-        WHEN l.status {ENDED} THEN 'done'
+        WHEN l.over THEN 'done'
         WHEN r.state <> 'received' THEN CASE WHEN w.task_id IS NULL THEN 'done' ELSE 'go' END
         WHEN c.state IN ('processed', 'completed') THEN 'done'
         WHEN c.claimant = r.claimant THEN 'go'
         ELSE 'busy' END AS action,
         c.frames
-    FROM incoming r JOIN locked l USING (id)
+    FROM incoming r JOIN standing l USING (id)
     LEFT JOIN claimed c ON c.task_id = r.id
     LEFT JOIN held w ON w.task_id = r.id
 """

@@ -1,36 +1,16 @@
-"""What time does to tasks: overdue ones are ended, orphans end with their parents, old ones are removed."""
+"""Removes what is old: claims, updates, and at last whole tasks."""
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 
-from asya_gateway.domain.errors import Unavailable
-from asya_gateway.domain.reports import FinalOutcome, FinalReport
-from asya_gateway.domain.status import ErrorClass, TaskError, TaskStatus
 from asya_gateway.storage.database import Database
-from asya_gateway.storage.tasks.guards import ENDED
 
 log = logging.getLogger(__name__)
 
-SWEEP_EVERY = 1.0
-ORPHANS_EVERY = 5.0
 RETIRE_EVERY = 300.0
 HOPS_KEPT = 3_600.0
 """Seconds that claims outlive their task, for messages that are still on their way."""
 CHUNK = 1_000
-
-_OVERDUE = """
-SELECT id, extract(epoch FROM now() - created_at)::float8 AS age FROM tasks
-WHERE finished_at IS NULL AND deadline_at <= now() ORDER BY deadline_at LIMIT $1
-"""
-
-# A child that was announced while its parent ended may have been invisible to the statement that ended it.
-_ORPHANS = f"""
-SELECT c.id, p.status FROM tasks c JOIN tasks p ON p.id = c.parent_id
-WHERE c.parent_id IS NOT NULL AND c.finished_at IS NULL
-  AND p.status {ENDED} AND NOT (c.ends_itself AND p.status = 'succeeded')
-LIMIT $1
-"""
 
 # The locked row lets one process at a time go on from where the last chunk ended.
 _RETIRE_OF_TASKS = """
@@ -62,59 +42,6 @@ WITH old AS (
    pauses AS (DELETE FROM task_pauses WHERE task_id IN (SELECT id FROM old))
 DELETE FROM tasks WHERE id IN (SELECT id FROM old)
 """
-
-
-class Sweeper:
-    """Ends what is overdue; every process runs one, and SQL lets only one of them win."""
-
-    def __init__(self, database: Database, finish: Callable[[FinalReport], Awaitable[FinalOutcome]]) -> None:
-        self._database = database
-        self._finish = finish
-
-    async def sweep(self) -> int:
-        """End overdue tasks, all there are; returns how many this call ended."""
-        return await self._all(self._overdue)
-
-    async def sweep_orphans(self) -> int:
-        """End children whose parents have ended, all there are; returns how many this call ended."""
-        return await self._all(self._orphans)
-
-    async def _all(self, find: Callable[[], Awaitable[list[FinalReport]]]) -> int:
-        ended = 0
-        while True:
-            reports = await find()
-            outcomes = await asyncio.gather(*(self._finish(report) for report in reports))
-            applied = sum(outcome is FinalOutcome.APPLIED for outcome in outcomes)
-            ended += applied
-            # Without progress the rest waits for the next turn: another process may be at work on the same ones.
-            if len(reports) < CHUNK or not applied:
-                return ended
-
-    async def _overdue(self) -> list[FinalReport]:
-        rows = await self._database.fetch(_OVERDUE, CHUNK)
-        return [_overdue_report(row["id"], row["age"]) for row in rows]
-
-    async def _orphans(self) -> list[FinalReport]:
-        rows = await self._database.fetch(_ORPHANS, CHUNK)
-        return [_orphan_report(row["id"], TaskStatus(row["status"])) for row in rows]
-
-
-def _overdue_report(task_id: str, age: float) -> FinalReport:
-    message = f"Task timed out after {age:.0f} s"
-    return FinalReport(
-        task_id=task_id,
-        status=TaskStatus.FAILED,
-        message=message,
-        error=TaskError("deadline_exceeded", message, ErrorClass.DEADLINE),
-        overdue_only=True,
-    )
-
-
-def _orphan_report(task_id: str, parent: TaskStatus) -> FinalReport:
-    message = "Ended with its parent"
-    status = parent if parent is TaskStatus.SUCCEEDED else TaskStatus.CANCELED
-    error = None if status is TaskStatus.SUCCEEDED else TaskError("canceled", message, ErrorClass.CANCELED)
-    return FinalReport(task_id=task_id, status=status, message=message, error=error)
 
 
 class Retention:
@@ -151,15 +78,3 @@ class Retention:
             if count < CHUNK:
                 return removed
             await asyncio.sleep(0.05)
-
-
-async def for_ever(work: Callable[[], Awaitable[object]], every: float, name: str) -> None:
-    """Run `work` each `every` seconds; a failure is logged and the next turn tries again."""
-    while True:
-        try:
-            await work()
-        except Unavailable:
-            log.info("%s: the database is not available", name)
-        except Exception:
-            log.exception("%s failed", name)
-        await asyncio.sleep(every)

@@ -1,0 +1,110 @@
+"""Ends what nobody ends otherwise: tasks past their deadlines, and descendants that their ancestor's end missed."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from asya_gateway.domain.reports import FinalOutcome, FinalReport
+from asya_gateway.domain.status import ErrorClass, TaskError, TaskStatus
+from asya_gateway.storage.database import Database
+from asya_gateway.storage.tasks.cascading import Cascade
+from asya_gateway.storage.tasks.guards import ended_above
+
+SWEEP_EVERY = 1.0
+ORPHANS_EVERY = 5.0
+ORPHANS_REST = 9.0
+"""Times as long as it took that the sweep for orphans rests: it finds next to nothing, and passes over what an old
+snapshot keeps vacuum from clearing again and again."""
+CHUNK = 1_000
+"""Overdue tasks that are found at a time."""
+PARENTS = 1_000
+"""Parents of open children that one statement looks at."""
+PARENTS_A_TURN = 20_000
+"""How many one turn looks at; the next one goes on from there."""
+
+_OVERDUE = """
+SELECT id, extract(epoch FROM now() - created_at)::float8 AS age FROM tasks
+WHERE finished_at IS NULL AND deadline_at <= now() ORDER BY deadline_at LIMIT $1
+"""
+
+# From parent to parent by skipping along the index, however many open children each has. Missed is a child that was
+# announced while its parent ended, what is below a child that ended before its own parent did, and what a process
+# that ended had not come to.
+_ORPHANS = f"""
+WITH RECURSIVE parents AS (
+    (SELECT parent_id, 1 AS number FROM tasks
+     WHERE ends_itself = $1 AND finished_at IS NULL AND parent_id > $2 ORDER BY ends_itself, parent_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT t.parent_id FROM tasks t
+            WHERE t.ends_itself = $1 AND t.finished_at IS NULL AND t.parent_id > p.parent_id
+            ORDER BY t.ends_itself, t.parent_id LIMIT 1), p.number + 1
+    FROM parents p WHERE p.parent_id IS NOT NULL AND p.number < $3
+)
+SELECT p.parent_id, {ended_above("p.parent_id", "$1")} AS ended_by FROM parents p
+WHERE p.parent_id IS NOT NULL ORDER BY p.parent_id
+"""
+
+
+@dataclass(slots=True)
+class _Walk:
+    """Where the sweep for orphans of one kind goes on."""
+
+    ends_itself: bool
+    after: str = ""
+
+
+class Sweeper:
+    """Every process runs one, and SQL lets only one of them end a task."""
+
+    def __init__(
+        self, database: Database, finish: Callable[[FinalReport], Awaitable[FinalOutcome]], cascade: Cascade
+    ) -> None:
+        self._database = database
+        self._finish = finish
+        self._cascade = cascade
+        self._walks = (_Walk(ends_itself=True), _Walk(ends_itself=False))
+
+    async def sweep(self) -> int:
+        """End overdue tasks, all there are; returns how many this call ended."""
+        ended = 0
+        while True:
+            rows = await self._database.fetch(_OVERDUE, CHUNK)
+            outcomes = await asyncio.gather(*(self._finish(_overdue_report(row["id"], row["age"])) for row in rows))
+            applied = sum(outcome is FinalOutcome.APPLIED for outcome in outcomes)
+            ended += applied
+            # Without progress the rest waits for the next turn: another process may be at work on the same ones.
+            if len(rows) < CHUNK or not applied:
+                return ended
+
+    async def sweep_orphans(self) -> int:
+        """End open tasks whose ancestors' end is theirs, too; returns how many this call ended."""
+        return sum([await self._walk_on(walk) for walk in self._walks])
+
+    async def _walk_on(self, walk: _Walk) -> int:
+        ended = 0
+        for _ in range(PARENTS_A_TURN // PARENTS):
+            rows = await self._database.fetch(_ORPHANS, walk.ends_itself, walk.after, PARENTS)
+            ended += await self._end_missed(rows)
+            walk.after = rows[-1]["parent_id"] if len(rows) == PARENTS else ""
+            if not walk.after:
+                break
+        return ended
+
+    async def _end_missed(self, rows: Sequence[Any]) -> int:
+        ended = 0
+        for row in rows:
+            if row["ended_by"] is not None:
+                ended += await self._cascade.below(row["parent_id"], await self._cascade.end_of(row["ended_by"]))
+        return ended
+
+
+def _overdue_report(task_id: str, age: float) -> FinalReport:
+    message = f"Task timed out after {age:.0f} s"
+    return FinalReport(
+        task_id=task_id,
+        status=TaskStatus.FAILED,
+        message=message,
+        error=TaskError("deadline_exceeded", message, ErrorClass.DEADLINE),
+        overdue_only=True,
+    )
