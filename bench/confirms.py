@@ -11,8 +11,8 @@ import uvloop
 
 from asya_transports.names import queue_name
 from asya_transports.port import Queue
+from asya_transports.rabbitmq.settings import RabbitSettings
 from asya_transports.rabbitmq.transport import RabbitTransport
-from asya_transports.settings import RabbitSettings
 from bench.rows import envelope
 from bench.stage import ENTRYPOINT, Stage
 

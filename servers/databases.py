@@ -11,7 +11,7 @@ import asyncpg
 
 Result = TypeVar("Result")
 
-SCHEMA_STEPS = ["asya_transports.postgres:create_schema", "asya_gateway.storage.migrate:migrate"]
+SCHEMA_STEPS = ["asya_transports.postgres.schema:create_schema", "asya_gateway.storage.migrate:migrate"]
 """What makes a template, in this order: `module:function`, an async function of one connection. A module that
 does not exist is left out, so that the tests of one package run without the other."""
 

@@ -1,22 +1,31 @@
 """Reading flows: from one document, and from all keys of a ConfigMap. One bad flow does not take the others along."""
 
-import difflib
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
-from asya_crds.flow import A2aExposure, Contract, Flow, McpExposure, camel
-from asya_crds.schema_walk import BrokenSchema
+from asya_crds.flow import Flow
+from asya_crds.flow_problem import FlowNames, FlowProblem, NameTaken, UnreadableSource, place
+from asya_crds.mistakes import FieldMistake, InvalidDocument, explain, worded
 from asya_crds.yaml_text import Mistake, Path, Unreadable, Yaml, parse
 
 MAX_FLOWS = 10_000
 SUFFIXES = (".yaml", ".yml")
 
 LineOf = Callable[[Path], int | None]
+FlowCheck = Callable[[Flow], None]
+"""What a reader asks of a flow beyond its own rules (asya_schemas.flows.check_flow); raises InvalidFlow."""
+
+
+class InvalidFlow(InvalidDocument):
+    """What was written is no flow that can be served."""
+
+
+def no_more(_flow: Flow) -> None:
+    """Nothing is asked of a flow beyond its own rules: for readers without a schema engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,27 +38,12 @@ class FoundFlow:
 
 
 @dataclass(frozen=True, slots=True)
-class FlowMistake:
-    """Why a flow, or a whole source, is not served. `name` is empty where the flow has none that can be read."""
-
-    name: str
-    reason: str
-    source: str
-    line: int | None = None
-
-    def text(self) -> str:
-        """One line for a log."""
-        where = f"{self.source}, line {self.line}" if self.line else self.source
-        return f"{where}: {self.name + ': ' if self.name else ''}{self.reason}"
-
-
-@dataclass(frozen=True, slots=True)
 class FlowsText:
     """What all keys of a ConfigMap (all files of the folder it is mounted to) say together."""
 
     hash: str
     flows: tuple[FoundFlow, ...] = ()
-    problems: tuple[FlowMistake, ...] = ()
+    problems: tuple[FlowProblem, ...] = ()
     unreadable: tuple[str, ...] = field(default=())
     """Sources that are no YAML (half-written, say): what they said last stays in force."""
 
@@ -69,19 +63,19 @@ def content_hash(texts: Mapping[str, bytes]) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def read_texts(texts: Mapping[str, bytes], yaml: Yaml) -> FlowsText:
+def read_texts(texts: Mapping[str, bytes], yaml: Yaml, check: FlowCheck = no_more) -> FlowsText:
     """Read and merge every key, in the order of their names; of flows with one name the first is served.
 
     Never raises: what cannot be read is among the problems.
     """
     flows: list[FoundFlow] = []
-    problems: list[FlowMistake] = []
+    problems: list[FlowProblem] = []
     unreadable: list[str] = []
     for source in sorted(filter(is_flows_key, texts)):
         try:
-            found, mistakes = read_text(texts[source], source, yaml)
+            found, mistakes = read_text(texts[source], source, yaml, check)
         except Unreadable as error:
-            problems.append(FlowMistake("", error.reason, source, error.line))
+            problems.append(UnreadableSource.of("", error.reason, source, error.line))
             unreadable.append(source)
             continue
         flows += found
@@ -90,18 +84,25 @@ def read_texts(texts: Mapping[str, bytes], yaml: Yaml) -> FlowsText:
     return FlowsText(content_hash(texts), tuple(kept), (*problems, *repeated), tuple(unreadable))
 
 
-def read_text(text: bytes, source: str, yaml: Yaml) -> tuple[list[FoundFlow], list[FlowMistake]]:
+def read_text(
+    text: bytes, source: str, yaml: Yaml, check: FlowCheck = no_more
+) -> tuple[list[FoundFlow], list[FlowProblem]]:
     """Read one text. Raises Unreadable where it is no YAML."""
     try:
         document = parse(text.decode("utf-8-sig"), yaml)
     except UnicodeDecodeError as error:
         raise Unreadable(f"not UTF-8 at byte {error.start}") from None
-    return read_flows(document.value, source, line_of=document.line, mistakes=document.mistakes)
+    return read_flows(document.value, source, line_of=document.line, mistakes=document.mistakes, check=check)
 
 
 def read_flows(
-    document: Any, source: str, *, line_of: LineOf = lambda _: None, mistakes: Iterable[Mistake] = ()
-) -> tuple[list[FoundFlow], list[FlowMistake]]:
+    document: Any,
+    source: str,
+    *,
+    line_of: LineOf = lambda _: None,
+    mistakes: Iterable[Mistake] = (),
+    check: FlowCheck = no_more,
+) -> tuple[list[FoundFlow], list[FlowProblem]]:
     """Flows and problems of a decoded document: `flows: [...]`, or one flow by itself. An empty one has no flows."""
     entries, problems = _entries(document, source, line_of)
     flows: list[FoundFlow] = []
@@ -111,22 +112,22 @@ def read_flows(
         belonging.setdefault(mistake.path[:length], []).append(mistake)
     for path, entry in entries:
         own = belonging.pop(path, [])
-        found = _read_entry(entry, path, source, line_of, own)
+        found = _read_entry(entry, path, source, line_of, own, check)
         if isinstance(found, FoundFlow):
             flows.append(found)
         else:
             problems += found
     problems += [
-        FlowMistake("", _worded(mistake.path, mistake.reason), source, mistake.line)
+        FlowProblem.of("", worded(mistake.path, mistake.reason), source, mistake.line)
         for each in belonging.values()
         for mistake in each
     ]
     return flows, problems
 
 
-def _entries(document: Any, source: str, line_of: LineOf) -> tuple[list[tuple[Path, Any]], list[FlowMistake]]:
-    def wrong(reason: str, path: Path = ()) -> tuple[list[tuple[Path, Any]], list[FlowMistake]]:
-        return [], [FlowMistake("", reason, source, line_of(path))]
+def _entries(document: Any, source: str, line_of: LineOf) -> tuple[list[tuple[Path, Any]], list[FlowProblem]]:
+    def wrong(reason: str, path: Path = ()) -> tuple[list[tuple[Path, Any]], list[FlowProblem]]:
+        return [], [FlowProblem.of("", reason, source, line_of(path))]
 
     if document is None:
         return [], []
@@ -144,51 +145,40 @@ def _entries(document: Any, source: str, line_of: LineOf) -> tuple[list[tuple[Pa
     if len(flows) > MAX_FLOWS:
         return wrong(f"flows: expected at most {MAX_FLOWS}", ("flows",))
     problems = [
-        FlowMistake("", f"{key}: unknown field beside flows", source, line_of((key,)))
+        FlowProblem.of("", f"{key}: unknown field beside flows", source, line_of((key,)))
         for key in document.keys() - {"flows", "version"}
     ]
     return [(("flows", index), entry) for index, entry in enumerate(flows)], problems
 
 
 def _read_entry(
-    entry: Any, path: Path, source: str, line_of: LineOf, mistakes: list[Mistake]
-) -> FoundFlow | list[FlowMistake]:
+    entry: Any, path: Path, source: str, line_of: LineOf, mistakes: list[Mistake], check: FlowCheck
+) -> FoundFlow | list[FlowProblem]:
     name = readable_name(entry)
     if mistakes:
         return [
-            FlowMistake(name, _worded(mistake.path[len(path) :], mistake.reason), source, mistake.line)
+            FlowProblem.of(name, worded(mistake.path[len(path) :], mistake.reason), source, mistake.line)
             for mistake in mistakes
         ]
     try:
-        return FoundFlow(flow_of(entry), source, line_of(path))
-    except InvalidFlows as errors:
-        return [FlowMistake(name, str(error), source, line_of((*path, *error.path))) for error in errors.errors]
+        return FoundFlow(flow_of(entry, check), source, line_of(path))
+    except InvalidFlow as error:
+        return [
+            FlowProblem.of(name, each.text(), source, line_of((*path, *each.path, *each.inside)))
+            for each in error.mistakes
+        ]
 
 
-class InvalidFlow(ValueError):
-    """One mistake in a flow; `path` leads to it, through the field and `inside` it."""
-
-    def __init__(self, path: Path, reason: str, inside: Path = ()) -> None:
-        super().__init__(_worded(path, reason))
-        self.path = (*path, *inside)
-
-
-class InvalidFlows(ValueError):
-    """All mistakes of one flow."""
-
-    def __init__(self, errors: list[InvalidFlow]) -> None:
-        super().__init__("; ".join(map(str, errors)))
-        self.errors = errors
-
-
-def flow_of(entry: Any) -> Flow:
-    """A flow from plain data. Raises InvalidFlows."""
+def flow_of(entry: Any, check: FlowCheck = no_more) -> Flow:
+    """A flow from plain data. Raises InvalidFlow."""
     if not isinstance(entry, dict):
-        raise InvalidFlows([InvalidFlow((), "expected a flow: an object with name and entrypoint")])
+        raise InvalidFlow([FieldMistake((), "expected a flow: an object with name and entrypoint")])
     try:
-        return Flow.model_validate(entry)
+        flow = Flow.model_validate(entry)
     except ValidationError as error:
-        raise InvalidFlows([_explained(detail) for detail in error.errors(include_url=False)]) from None
+        raise InvalidFlow(explain(error, Flow)) from None
+    check(flow)
+    return flow
 
 
 def readable_name(entry: Any) -> str:
@@ -197,52 +187,14 @@ def readable_name(entry: Any) -> str:
     return name[:64] if isinstance(name, str) else ""
 
 
-PLAIN_WORDS = {
-    "missing": "required field is missing",
-    "string_type": "expected text; quote it if it looks like something else",
-    "bool_type": "expected true or false",
-    "bool_parsing": "expected true or false",
-    "dict_type": "expected an object",
-    "model_type": "expected an object",
-    "model_attributes_type": "expected an object",
-    "list_type": "expected a list",
-}
-"""What the validator finds, by its names of mistakes, in words for whoever writes the file."""
-
-
-def _explained(detail: ErrorDetails) -> InvalidFlow:
-    path, kind = detail["loc"], detail["type"]
-    message = PLAIN_WORDS.get(kind, detail["msg"].removeprefix("Value error, "))
-    if kind == "extra_forbidden":
-        message = f"unknown field{_suggestion(path)}"
-    cause = detail.get("ctx", {}).get("error")
-    return InvalidFlow(path, message, cause.path if isinstance(cause, BrokenSchema) else ())
-
-
-def _suggestion(path: Path) -> str:
-    """` (did you mean …?)` where a field of that place is spelled nearly so."""
-    models: dict[object, type[Contract]] = {"mcp": McpExposure, "a2a": A2aExposure}
-    model = models.get(path[0]) if len(path) > 1 else Flow
-    known = [field.alias or name for name, field in model.model_fields.items()] if model is not None else []
-    if (written := str(path[-1])) not in known and camel(written) in known:
-        return f": it stands beside {camel(written)}, which is the same field"
-    near = difflib.get_close_matches(written, known, n=1, cutoff=0.6)
-    return f" (did you mean {near[0]}?)" if near else ""
-
-
-def _worded(path: Path, reason: str) -> str:
-    where = ".".join(str(part)[:80] for part in path)
-    return f"{where}: {reason}" if where else reason
-
-
-def without_repetitions(flows: Iterable[FoundFlow]) -> tuple[list[FoundFlow], list[FlowMistake]]:
+def without_repetitions(flows: Iterable[FoundFlow]) -> tuple[list[FoundFlow], list[FlowProblem]]:
     """The first flow of each name, and a problem for each one after it."""
-    first: dict[str, FoundFlow] = {}
-    problems = []
+    names = FlowNames()
+    kept: list[FoundFlow] = []
+    problems: list[FlowProblem] = []
     for found in flows:
-        winner = first.setdefault(found.flow.name, found)
-        if winner is not found:
-            where = f"{winner.source}, line {winner.line}" if winner.line else winner.source
-            reason = f"the name is taken by {where}"
-            problems.append(FlowMistake(found.flow.name, reason, found.source, found.line))
-    return list(first.values()), problems
+        if reason := names.claim(found.flow.name, place(found.source, found.line)):
+            problems.append(NameTaken.of(found.flow.name, reason, found.source, found.line))
+        else:
+            kept.append(found)
+    return kept, problems

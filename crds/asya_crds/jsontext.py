@@ -57,6 +57,15 @@ def dumps(value: Any) -> str:
     return text
 
 
+def canonical(value: Any) -> str:
+    """ASCII text that is the same for equal JSON values: members in the order of their names, numbers as Python
+    writes them (1 and 1.0 differ). Raises as dumps does."""
+    try:
+        return json.dumps(value, allow_nan=False, sort_keys=True, separators=(",", ":"))
+    except RecursionError:
+        raise ValueError("nested too deeply, or contains itself") from None
+
+
 def _decoded(text: str) -> Any:
     """The document, by the scanner alone where nothing stands around it; else by the decoder, which says what is
     wrong, and where."""

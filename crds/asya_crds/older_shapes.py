@@ -7,13 +7,13 @@ from pydantic import ValidationError
 
 from asya_crds import jsontext
 from asya_crds.async_actor import AsyncActorSpec
-from asya_crds.flow_resource import describe
+from asya_crds.mistakes import FieldMistake, InvalidDocument, explain
 
 RUNTIME_CONTAINER = "asya-runtime"
 
 
-class InvalidActor(ValueError):
-    """The object is no actor that can be run; the text names each field and what was expected."""
+class InvalidActor(InvalidDocument):
+    """The object is no actor that can be run."""
 
 
 def actor_from_resource(body: Mapping[str, Any]) -> tuple[AsyncActorSpec, list[str]]:
@@ -23,21 +23,22 @@ def actor_from_resource(body: Mapping[str, Any]) -> tuple[AsyncActorSpec, list[s
     """
     spec = body.get("spec")
     if not isinstance(spec, Mapping):
-        raise InvalidActor("spec: expected an object")
+        raise InvalidActor([FieldMistake(("spec",), "expected an object")])
     if jsontext.deeper_than(spec, jsontext.MAX_DEPTH):
-        raise InvalidActor(f"spec: nested deeper than {jsontext.MAX_DEPTH} levels")
+        raise InvalidActor([FieldMistake(("spec",), f"nested deeper than {jsontext.MAX_DEPTH} levels")])
     try:
         modern, notes = modernise(spec, str(body["metadata"]["name"]))
     except (AttributeError, TypeError, ValueError) as error:
         # The API server keeps older fields without looking at them, so anything may stand there.
-        raise InvalidActor(
-            "spec: expected objects and lists in workload, scaling, resiliency and timeout as older manifests have"
+        reason = (
+            "expected objects and lists in workload, scaling, resiliency and timeout as older manifests have"
             f" them ({error})"
-        ) from None
+        )
+        raise InvalidActor([FieldMistake(("spec",), reason)]) from None
     try:
         actor = AsyncActorSpec.model_validate(modern)
     except ValidationError as error:
-        raise InvalidActor(describe(error)) from None
+        raise InvalidActor(explain(error, AsyncActorSpec)) from None
     unknown = sorted(actor.model_extra or {})
     return actor, notes + [f"spec.{name}: has no effect here" for name in unknown]
 

@@ -6,17 +6,17 @@ Flows stand in it as plain objects, read one by one by whoever serves them: a fi
 costs it that flow, not the whole push.
 """
 
-from collections.abc import Iterable
-from typing import Annotated, Any
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from asya_crds.flow import Flow
-from asya_crds.flows_file import FlowMistake, FlowsText, FoundFlow
+from asya_crds.flow_problem import FlowProblem, Source
+from asya_crds.flows_file import FlowsText, FoundFlow
 
 MAX_ENTRIES = 20_000
 MAX_UNREADABLE = 1_000
-Text = Annotated[str, Field(max_length=1024)]
 
 
 class _Part(BaseModel):
@@ -26,7 +26,7 @@ class _Part(BaseModel):
 class Entry(_Part):
     """A flow with its provenance: a key of the ConfigMap, or `Flow/namespace/name`; lines count from 1."""
 
-    source: Text
+    source: Source
     flow: dict[str, Any]
     line: int | None = None
 
@@ -36,35 +36,19 @@ class Entry(_Part):
         return cls(source=source, line=line, flow=flow.document())
 
 
-class Problem(_Part):
-    """A flow or a source that is not served, and why."""
-
-    name: str = Field(default="", max_length=256)
-    reason: str = Field(max_length=4096)
-    source: Text = ""
-    line: int | None = None
-
-    @classmethod
-    def of(cls, mistake: FlowMistake) -> "Problem":
-        """The problem that reading found."""
-        return cls(
-            name=mistake.name[:256], reason=mistake.reason[:4096], source=mistake.source[:1024], line=mistake.line
-        )
-
-
-def bounded(problems: list[Problem]) -> list[Problem]:
+def bounded(problems: Sequence[FlowProblem]) -> list[FlowProblem]:
     """As many as a document may hold; the last one says how many more there are."""
     if len(problems) <= MAX_ENTRIES:
-        return problems
+        return list(problems)
     more = len(problems) - MAX_ENTRIES + 1
-    return [*problems[: MAX_ENTRIES - 1], Problem(reason=f"and {more} more problems")]
+    return [*problems[: MAX_ENTRIES - 1], FlowProblem(reason=f"and {more} more problems")]
 
 
 class ResourcesPart(_Part):
     """What the Flow resources say: every accepted one, also those whose name a ConfigMap's flow has."""
 
     flows: list[Entry] = Field(default_factory=list, max_length=MAX_ENTRIES)
-    problems: list[Problem] = Field(default_factory=list, max_length=MAX_ENTRIES)
+    problems: list[FlowProblem] = Field(default_factory=list, max_length=MAX_ENTRIES)
 
 
 class ConfigMapPart(ResourcesPart):
@@ -74,7 +58,7 @@ class ConfigMapPart(ResourcesPart):
     """
 
     hash: str | None = Field(default=None, max_length=128, pattern=r"^[!-~]+$")
-    unreadable: list[Text] = Field(default_factory=list, max_length=MAX_UNREADABLE)
+    unreadable: list[Source] = Field(default_factory=list, max_length=MAX_UNREADABLE)
 
     @classmethod
     def of(cls, text: FlowsText) -> "ConfigMapPart":
@@ -82,7 +66,7 @@ class ConfigMapPart(ResourcesPart):
         return cls(
             hash=text.hash,
             flows=[_entry(found) for found in text.flows[:MAX_ENTRIES]],
-            problems=bounded([Problem.of(problem) for problem in text.problems]),
+            problems=bounded(text.problems),
             unreadable=list(text.unreadable)[:MAX_UNREADABLE],
         )
 

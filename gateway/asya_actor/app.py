@@ -7,11 +7,10 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
 
 from asya_actor.assembly import DEAD_LETTERS, Assembly
 from asya_actor.consuming import Consumer, declare
-from asya_actor.handlers.loading import HandlerNotFound
+from asya_actor.handlers.loading import Handler, HandlerNotFound, load_handler
 from asya_actor.hop import Actor
 from asya_actor.settings import CrewSettings, SettingsError, WorkerSettings
 from asya_actor.state.connector import Connectors
@@ -20,14 +19,18 @@ from asya_actor.state.patching import Undo, install
 from asya_actor.telemetry.logs import log_to_stderr
 from asya_actor.telemetry.probes import probes
 from asya_actor.telemetry.tracing import TracingUnavailable, export_spans
+from asya_transports.description import SettingsError as TransportSettingsError
+from asya_transports.known import transport_settings
 from asya_transports.opening import open_transport
 from asya_transports.port import Transport
-from asya_transports.settings import PostgresSettings, TransportSettings, transport_settings
-from asya_transports.settings import SettingsError as TransportSettingsError
 
 log = logging.getLogger(__name__)
 
 EXIT_OK, EXIT_STUCK, EXIT_SETTINGS = 0, 1, 2
+
+
+class NothingToRun(SettingsError):
+    """Of no actor there is a handler."""
 
 
 async def run_worker(
@@ -51,13 +54,16 @@ async def run_many(
     stop: asyncio.Event | None = None,
     transport: Transport | None = None,
     started: Callable[[], None] | None = None,
+    load: Callable[[WorkerSettings], Handler | None] | None = None,
 ) -> int:
     """Run any number of actors, and the crew, in this process; returns the program's exit code.
 
     0 after `stop`; 1 where a handler goes on after its time and only the end of the process can end it, so that
     whoever started the process starts it again. A transport that is given is not closed. `started` is called when
-    every queue is consumed. Raises HandlerNotFound, SettingsError, TracingUnavailable.
+    every queue is consumed. `load` finds each actor's handler; an actor for which it has None is left out. Raises
+    HandlerNotFound, SettingsError, TracingUnavailable, and whatever the user's module raises.
     """
+    load = load or (lambda settings: load_handler(settings.handler))
     every: list[WorkerSettings | CrewSettings] = [*workers, *([] if crew is None else [crew])]
     if not every:
         raise SettingsError("there is no actor to run")
@@ -67,25 +73,21 @@ async def run_many(
         if first.otel_enabled:
             stack.callback(export_spans())
         if transport is None:
-            transport = open_transport(_transport_settings(first), first.namespace)
+            transport = open_transport(transport_settings(), first.namespace)
             stack.push_async_callback(transport.close)
         for settings in workers[:1]:  # all share the process's environment, and its `open`
             stack.callback(keep_state(settings))
         assembly = Assembly(transport)
         stack.push_async_callback(assembly.client.close)
-        pairs = [assembly.actor(settings) for settings in workers]
+        loaded = [(settings, handler) for settings in workers if (handler := load(settings)) is not None]
+        if not loaded and crew is None:
+            raise NothingToRun("no handler could be loaded")
+        pairs = [assembly.actor(settings, handler) for settings, handler in loaded]
         consumers = [consumer for consumer, _ in pairs] + ([] if crew is None else assembly.crew(crew))
         await stack.enter_async_context(
             probes(first.metrics_host, first.metrics_port, lambda: all(one.consuming.is_set() for one in consumers))
         )
         return await _consume(transport, consumers, [actor for _, actor in pairs], stop, started)
-
-
-def _transport_settings(settings: WorkerSettings | CrewSettings) -> TransportSettings:
-    found = transport_settings()
-    if isinstance(found, PostgresSettings):
-        return replace(found, visibility_timeout=settings.queue_visibility_timeout)
-    return found
 
 
 def keep_state(settings: WorkerSettings) -> Undo:

@@ -12,7 +12,7 @@ from asya_actor.crew.pause import pause
 from asya_actor.crew.resume import resume
 from asya_actor.crew.sink import sink
 from asya_actor.crew.sump import sump
-from asya_actor.handlers.loading import load_handler
+from asya_actor.handlers.loading import Handler
 from asya_actor.handlers.threads import HandlerThreads
 from asya_actor.hop import Actor, Hop
 from asya_actor.mesh.client import MeshClient
@@ -37,14 +37,15 @@ class Assembly:
     transport: Transport
     client: MeshClient = field(default_factory=MeshClient)
 
-    def actor(self, settings: WorkerSettings) -> tuple[Consumer, Actor]:
-        """The consumer of one actor. Raises HandlerNotFound, and whatever the user's module raises."""
+    def actor(self, settings: WorkerSettings, handler: Handler) -> tuple[Consumer, Actor]:
+        """The consumer of one actor, which calls this handler."""
         name = settings.actor_name
         actor = Actor(
             name=name,
-            handler=load_handler(settings.handler),
+            handler=handler,
             resiliency=settings.resiliency,
             timeout=settings.resiliency_actor_timeout,
+            cancel_timeout=settings.actor_cancel_timeout,
             threads=HandlerThreads(name),
             client=self.client,
             urls=GatewayUrls(settings.gateway_url, settings.gateway_url_allowed),

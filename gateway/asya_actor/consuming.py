@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from asya_actor.publishing import settle
 from asya_actor.telemetry.metrics import IN_WORK, MESSAGES
-from asya_transports.port import Delivery, Queue, Transport, TransportError, Unavailable
+from asya_transports.port import Delivery, Forbidden, Queue, Transport, TransportError, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -86,15 +86,15 @@ async def declare(transport: Transport, actor: str) -> None:
     while True:
         try:
             await transport.declare(Queue(actor))
+        except Forbidden as error:
+            # It may exist and be ours to read, with nothing else allowed; receiving shows.
+            log.error("the queue of %s cannot be declared: %s", actor, error)
+            return
         except Unavailable as error:
             if not waiting:
                 log.warning("declaring the queue of %s, trying again: %s", actor, error)
             waiting = True
             await asyncio.sleep(DECLARE_PAUSE)
-        except TransportError as error:
-            # It may exist and be ours to read, with nothing else allowed; receiving shows.
-            log.error("the queue of %s cannot be declared: %s", actor, error)
-            return
         else:
             return
 

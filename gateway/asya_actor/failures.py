@@ -1,6 +1,7 @@
 """What is told of an error: {message, type, mro, traceback}, as existing runtimes tell it."""
 
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,25 +33,42 @@ class Failure:
 
 
 def describe(error: BaseException, *, error_class: str = "business") -> Failure:
-    """What the handler raised, as data; an exception whose text cannot be had is described by its type."""
+    """What the handler raised, as data. Never raises: whatever of the exception cannot be had is left out, and one
+    without a text is described by its type."""
     cls = type(error)
-    try:
-        message = str(error) or cls.__name__
-    except Exception:  # noqa: BLE001 # the user's __str__ may raise anything
-        message = cls.__name__
-    text = "".join(traceback.format_exception(error))
     return Failure(
-        message=message[:LONGEST_MESSAGE],
+        message=text_of(error)[:LONGEST_MESSAGE],
         type=full_name(cls),
-        mro=tuple(full_name(base) for base in cls.__mro__[1:] if base is not object),
-        traceback=text[-LONGEST_TRACEBACK:],
+        mro=tuple(full_name(base) for base in _of_type(cls, "__mro__")[1:] if base is not object),
+        traceback=_or(lambda: "".join(traceback.format_exception(error)), "")[-LONGEST_TRACEBACK:],
         error_class=error_class,
     )
 
 
+def text_of(error: BaseException) -> str:
+    """The exception's own words; its class's name where it has none, or where asking for them raises."""
+    return _or(lambda: str(error), "") or str(_of_type(type(error), "__name__"))
+
+
 def full_name(cls: type) -> str:
     """`package.module.Class`; of a built-in class `Class`."""
-    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+    module = _or(lambda: cls.__module__, "")
+    name = str(_of_type(cls, "__qualname__"))
+    return name if module in ("builtins", "") else f"{module}.{name}"
+
+
+def _of_type(cls: type, attribute: str) -> Any:
+    """What the interpreter itself knows of a class, whatever its metaclass says."""
+    return type.__dict__[attribute].__get__(cls)
+
+
+def _or(ask: Callable[[], object], otherwise: str) -> str:
+    """The answer as plain text; `otherwise` where the user's code, which may do anything, raises or answers no text."""
+    try:
+        answer = ask()
+    except BaseException:  # noqa: BLE001 # SystemExit and CancelledError too: a description is no place for them
+        return otherwise
+    return str.__str__(answer) if isinstance(answer, str) else otherwise
 
 
 TIMEOUT_MRO = ("OSError", "Exception", "BaseException")

@@ -56,7 +56,8 @@ Span = Callable[[Envelope], AbstractContextManager[dict[str, str]]]
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """What is fixed for an actor. `timeout` in seconds."""
+    """What is fixed for an actor. Times in seconds: `timeout` of a call, `cancel_timeout` (None: the rest of its time)
+    of a plain function whose task has ended meanwhile."""
 
     name: str
     handler: Handler
@@ -67,6 +68,7 @@ class Actor:
     urls: GatewayUrls
     onward: Onward
     span: Span
+    cancel_timeout: float | None = None
     stuck: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a handler goes on after its time: nothing can end it but the end of the process."""
 
@@ -178,8 +180,7 @@ class Hop:
         try:
             await asyncio.wait([call, taken], timeout=until - time.monotonic(), return_when=asyncio.FIRST_COMPLETED)
             if lost.is_set() and invocation.in_thread:
-                # A thread cannot be stopped, and its outcome will not be used: it may go on for its time.
-                await asyncio.wait([call], timeout=max(0.0, until - time.monotonic()))
+                await self._outlast(call, envelope, until)
             if not call.done():
                 await self._stop(call)
                 if left is not None and left <= allowed:
@@ -192,6 +193,19 @@ class Hop:
             taken.cancel()
             call.cancel()
         return None
+
+    async def _outlast(self, call: asyncio.Task[list[Frame]], envelope: Envelope, until: float) -> None:
+        """Wait for a thread, which cannot be stopped, though its outcome will not be used."""
+        left, longest = max(0.0, until - time.monotonic()), self._actor.cancel_timeout
+        left = left if longest is None else min(left, longest)
+        log.warning(
+            "task %s was canceled or taken over; its handler, a plain function, goes on and holds one place of %s "
+            "for up to %.0f s (ASYA_ACTOR_CANCEL_TIMEOUT)",
+            envelope.id,
+            self._actor.name,
+            left,
+        )
+        await asyncio.wait([call], timeout=left)
 
     async def _stop(self, call: asyncio.Task[list[Frame]]) -> None:
         """End a handler that is over its time, or find that it cannot be ended."""

@@ -35,12 +35,6 @@ class _Common(BaseSettings):
     )
     actor_sink: str = Field("x-sink", description="Actor that gets every message that has come to its end.")
     actor_sump: str = Field("x-sump", description="Actor that gets every message that failed for good.")
-    queue_visibility_timeout: Duration = Field(
-        15.0,
-        ge=1,
-        description="Lease of a message taken from the postgres transport, which a thread renews three times in that "
-        "time; a dead worker's messages come back after it.",
-    )
     actor_shutdown_timeout: Duration = Field(
         25.0, description="How long messages in work may go on after SIGTERM; then they are given back."
     )
@@ -111,6 +105,11 @@ class WorkerSettings(_Common):
     actor_concurrency: int = Field(1, ge=1, le=1000, description="Messages that are worked on at the same time.")
     resiliency_actor_timeout: Duration = Field(
         300.0, gt=0, description="Longest that one call of the handler may take; then it counts as a TimeoutError."
+    )
+    actor_cancel_timeout: Duration | None = Field(
+        None,
+        description="How long a plain function, which nothing can interrupt, may go on after its task was canceled; "
+        "then the process ends, to be started anew. Without it the actor waits for the rest of the function's time.",
     )
     resiliency_policies: JsonValue = Field(
         default_factory=dict,

@@ -7,17 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from asya_cli.errors import UsageProblem
+from asya_cli.schema_types import EVERY, Kinds, contains, kinds_of
 
 _BOOLEANS = {"true": True, "false": False}
-_TYPES: dict[str, tuple[type, ...]] = {
-    "string": (str,),
-    "integer": (int,),
-    "number": (int, float),
-    "boolean": (bool,),
-    "array": (list,),
-    "object": (dict,),
-    "null": (type(None),),
-}
 
 
 def read_arguments(words: Iterable[str], text: str | None, schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -32,9 +24,9 @@ def read_arguments(words: Iterable[str], text: str | None, schema: Mapping[str, 
         key, equals, value = word.partition("=")
         if not equals or not key:
             raise UsageProblem(f"{word!r}: expected key=value")
-        types = _types(schema, key)
-        found = _read(key, _content(key, value), types)
-        if key in seen and "array" in types:
+        kinds = kinds_of(schema, key)
+        found = _read(key, _content(key, value), kinds)
+        if key in seen and kinds.types != EVERY and "array" in kinds.types:
             earlier = arguments[key]
             arguments[key] = [*earlier, *(found if isinstance(found, list) else [found])]
         elif key in seen:
@@ -67,41 +59,43 @@ def _content(key: str, value: str) -> str:
         raise UsageProblem(f"{key}: cannot read {value[1:]}: {error}") from None
 
 
-def _types(schema: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    """The JSON types that the schema allows for a key, () where it does not say."""
-    properties = schema.get("properties")
-    part = properties.get(key) if isinstance(properties, Mapping) else None
-    return tuple(dict.fromkeys(_types_of(part)))
-
-
-def _types_of(part: Any) -> list[str]:
-    if not isinstance(part, Mapping):
-        return []
-    declared = part.get("type")
-    if isinstance(declared, str):
-        return [declared]
-    if isinstance(declared, list):
-        return [name for name in declared if isinstance(name, str)]
-    options = [*(part.get("anyOf") or []), *(part.get("oneOf") or [])]
-    return [name for option in options for name in _types_of(option)]
-
-
-def _read(key: str, text: str, types: tuple[str, ...]) -> Any:
-    """The value of a word. Where the schema allows text and more, what reads as one of the others is that."""
-    if types == ("string",):
+def _read(key: str, text: str, kinds: Kinds) -> Any:
+    """The value of a word. Where the schema allows text and more, what reads as one of the others is that, unless it
+    allows some values alone and the text is one of them."""
+    types = kinds.types
+    if types == {"string"}:
         return text
     value = _parsed(text)
-    if not types:
+    if kinds.values is not None and contains(kinds.values, text) and not contains(kinds.values, value):
+        return text
+    if types == EVERY:
         return text if value is _NOTHING else value
-    allowed = tuple(python for name in types for python in _TYPES.get(name, ()))
-    if value is not _NOTHING and isinstance(value, allowed) and not (isinstance(value, bool) and bool not in allowed):
+    if value is not _NOTHING and _type_of(value) in types:
         return value
     if "string" in types:
         return text
     if "array" in types:
-        # `tags=a` is the array of one that was meant; the gateway holds its items against the schema.
-        return [text if value is _NOTHING else value]
-    raise UsageProblem(f"{key}: expected {' or '.join(types)}, not {text!r}")
+        # `tags=a` is the array of one that was meant.
+        return [_read(key, text, kinds.items or Kinds())]
+    raise UsageProblem(f"{key}: expected {' or '.join(kinds.names) or 'nothing'}, not {text!r}")
+
+
+def _type_of(value: Any) -> str:
+    match value:
+        case bool():
+            return "boolean"
+        case int():
+            return "integer"
+        case float():
+            return "integer" if value.is_integer() else "number"
+        case str():
+            return "string"
+        case list():
+            return "array"
+        case dict():
+            return "object"
+        case _:
+            return "null"
 
 
 _NOTHING = object()

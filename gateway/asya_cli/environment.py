@@ -20,6 +20,7 @@ def read_settings(environment: Mapping[str, str] = os.environ, **given: Any) -> 
     from pydantic import ValidationError
 
     from asya_gateway.settings import UNHONOURED, Mode, Settings
+    from asya_transports.description import SettingsError
 
     promised = [name for name in UNHONOURED if environment.get(name)]
     if promised:
@@ -38,8 +39,10 @@ def read_settings(environment: Mapping[str, str] = os.environ, **given: Any) -> 
         raise UsageProblem("; ".join(_complaint(item) for item in error.errors())) from None
     if not settings.database_url:
         raise UsageProblem("ASYA_DATABASE_URL: expected a PostgreSQL URL, postgresql://user:password@host:5432/name")
-    if settings.transport == "rabbitmq" and not settings.rabbitmq_url:
-        raise UsageProblem("ASYA_RABBITMQ_URL: expected an AMQP URL, since ASYA_TRANSPORT is rabbitmq")
+    try:
+        _ = settings.queues
+    except SettingsError as error:
+        raise UsageProblem(str(error)) from None
     return settings
 
 

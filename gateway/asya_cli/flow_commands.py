@@ -139,10 +139,11 @@ async def _write(cluster: "FlowsCluster", name: str, flow: dict[str, Any], where
 def _complete(name: str, flow: dict[str, Any], existing: Mapping[str, Any] | None) -> dict[str, Any]:
     """A new flow gets its defaults; of one that exists only what was named changes."""
     from asya_cli.errors import UsageProblem
+    from asya_cli.flows_editing import same
 
     if existing is not None:
         merged = {key: _merged(existing.get(key), value) for key, value in flow.items()}
-        return {key: value for key, value in merged.items() if key not in existing or existing[key] != value}
+        return {key: value for key, value in merged.items() if not same(value, existing.get(key, ...))}
     if not flow.get("description"):
         raise UsageProblem("--description: required for a new flow, callers choose by it")
     complete = {"entrypoint": name, **flow}
@@ -163,12 +164,12 @@ def _merged(existing: Any, named: Any) -> Any:
 def _check(flow: Mapping[str, Any]) -> None:
     """Refuse here what the operator would refuse."""
     from asya_cli.errors import UsageProblem
-    from asya_crds.flows_file import InvalidFlows, flow_of
+    from asya_crds.flows_file import InvalidFlow, flow_of
 
     plain = {key: value for key, value in flow.items() if not (key == "routeNext" and "route_next" in flow)}
     try:
         flow_of(plain)
-    except InvalidFlows as error:
+    except InvalidFlow as error:
         raise UsageProblem(str(error)) from None
 
 
@@ -264,7 +265,7 @@ def diff(
         return dict(((await cluster.configmap()) or {}).get("data") or {})
 
     before = _run(namespace, context, work)
-    text = file.read_text()
+    text = _text_of(file)
     after = {**before, file.name if file.name in before else "flows.yaml": text}
     _show_text_diff(before, after)
     if before != after:
@@ -292,23 +293,46 @@ def _words(text: str | None) -> list[str] | None:
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
 
 
+def _text_of(file: Path) -> str:
+    """The text of a file with its own line ends. Raises UsageProblem."""
+    from asya_cli.errors import UsageProblem
+
+    try:
+        return file.read_bytes().decode()
+    except OSError as error:
+        raise UsageProblem(f"{file}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise UsageProblem(f"{file}: not UTF-8 at byte {error.start}") from None
+
+
 def _schema(text: str | None, file: Path | None) -> dict[str, Any] | None:
     import yaml
 
     from asya_cli.errors import UsageProblem
+    from asya_crds import jsontext
+    from asya_crds.yaml_text import Unreadable, Yaml, parse
 
     if text is not None and file is not None:
         raise UsageProblem("--input-schema and --input-schema-file exclude each other")
     if file is not None:
         if not file.exists():
             raise UsageProblem(f"--input-schema-file: {file} does not exist")
-        text = file.read_text()
+        text = _text_of(file)
     if text is None:
         return None
+    text = text.removeprefix("\ufeff")
     try:
-        schema = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UsageProblem(f"--input-schema: neither JSON nor YAML: {error}") from None
+        schema = jsontext.loads(text)
+    except jsontext.InvalidJSON:
+        # YAML is read as flows.yaml is: dates stay text, and what JSON cannot say is a mistake.
+        try:
+            document = parse(text, Yaml(getattr(yaml, "CSafeLoader", yaml.SafeLoader), yaml.YAMLError))
+        except Unreadable as error:
+            raise UsageProblem(f"--input-schema: neither JSON nor YAML: {error.reason}") from None
+        if document.mistakes:
+            first = document.mistakes[0]
+            raise UsageProblem(f"--input-schema: line {first.line}: {first.reason}") from None
+        schema = document.value
     if not isinstance(schema, dict):
         raise UsageProblem("--input-schema: expected an object")
     return schema
@@ -316,6 +340,8 @@ def _schema(text: str | None, file: Path | None) -> dict[str, Any] | None:
 
 def _show_text_diff(before: Mapping[str, str], after: Mapping[str, str]) -> None:
     import difflib
+
+    from asya_cli.rendering import print_line
 
     for key in sorted(before.keys() | after.keys()):
         lines = difflib.unified_diff(
@@ -325,7 +351,7 @@ def _show_text_diff(before: Mapping[str, str], after: Mapping[str, str]) -> None
             f"gateway-flows/{key}",
         )
         for line in lines:
-            typer.echo(line.rstrip("\n"))
+            print_line(line.rstrip("\n"))
 
 
 def _show_diff(before: Mapping[str, Any], after: Mapping[str, Any], title: str) -> None:
@@ -333,9 +359,11 @@ def _show_diff(before: Mapping[str, Any], after: Mapping[str, Any], title: str) 
 
     import yaml
 
+    from asya_cli.rendering import print_line
+
     old, new = (yaml.safe_dump(dict(each), sort_keys=True).splitlines() if each else [] for each in (before, after))
     for line in difflib.unified_diff(old, new, title, title, lineterm=""):
-        typer.echo(line)
+        print_line(line)
 
 
 def _show_urls(name: str, standing: "Standing | None", base: str) -> None:

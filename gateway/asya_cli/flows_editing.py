@@ -1,20 +1,23 @@
 """Edits of flows.yaml as text: one entry changes, every other byte stays (pure).
 
 The ConfigMap's text belongs to many people: comments, order and spelling of what is not touched are theirs. So an
-entry's lines are found by YAML's own marks and spliced; ruamel.yaml only rewrites the entry itself.
+entry's lines are found by YAML's own marks and spliced, and the whole is read again, as the gateway reads it, before
+anybody sends it: what was asked for stands there, and everything else says what it said.
 """
 
-import io
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+
+from asya_cli import yaml_splicing as splicing
+from asya_crds.flows_file import is_flows_key
+from asya_crds.yaml_text import Unreadable, Yaml, parse
 
 DEFAULT_KEY = "flows.yaml"
-LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+ONE_LINE = "`flows: [...]` is written on one line; write it as a list with dashes first"
 
 
 class EditRefused(Exception):
@@ -23,13 +26,12 @@ class EditRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an entry stands: lines [first, last] of a key; `bare` where the key holds this one flow alone."""
+    """Where an entry stands: the key, its node there, and the list around it; None where the key holds this one flow
+    alone. `value` is the entry as the gateway reads it."""
 
     key: str
-    first: int
-    last: int
-    dash: int
-    bare: bool
+    node: Any
+    around: Any
     value: dict[str, Any]
 
 
@@ -39,10 +41,16 @@ def expose(data: Mapping[str, str], flow: Mapping[str, Any]) -> dict[str, str]:
     rewritten."""
     name = str(flow["name"])
     place = find(data, name)
-    if place is not None:
-        return _harming_nobody(data, {**data, place.key: _replace(data[place.key], place, flow)}, name, place.key)
-    key = _key_for_new(data)
-    return _harming_nobody(data, {**data, key: _append(data.get(key, ""), flow, key)}, name, key)
+    if place is None:
+        key, expected = _key_for_new(data), dict(flow)
+        text = _appended(data.get(key, ""), expected, key)
+    else:
+        key = place.key
+        changed = {_spelled(place.value, field): value for field, value in flow.items()}
+        expected = {**place.value, **changed}
+        fields = {field: value for field, value in changed.items() if not same(value, place.value.get(field, ...))}
+        text = _changed(data[key], place, fields)
+    return _checked(data, {**data, key: text}, name, key, [expected])
 
 
 def hide(data: Mapping[str, str], name: str) -> dict[str, str]:
@@ -50,66 +58,85 @@ def hide(data: Mapping[str, str], name: str) -> dict[str, str]:
     place = find(data, name)
     if place is None:
         raise KeyError(name)
-    if place.bare:
+    if place.around is None:
         return {key: text for key, text in data.items() if key != place.key}
     _dashed(place)
-    lines = data[place.key].splitlines(keepends=True)
-    text = "".join(lines[: place.first] + lines[place.last + 1 :])
-    node = _compose(text, place.key)
-    flows = _child(node, "flows") if node is not None else None
-    if flows is not None and isinstance(flows, yaml.ScalarNode):
-        text = _with_empty_list(text, node)
-    return _harming_nobody(data, {**data, place.key: text}, name, place.key)
-
-
-def _harming_nobody(before: Mapping[str, str], after: dict[str, str], name: str, key: str) -> dict[str, str]:
-    """`after`, where every other flow still says what it said: an edit of text cannot see anchors and aliases."""
-    try:
-        if _others(before, name) == _others(after, name):
-            return after
-    except (EditRefused, yaml.YAMLError):
-        pass
-    raise EditRefused(f"{key}: other flows depend on how {name} is written (anchors, aliases); edit it by hand")
-
-
-def _others(data: Mapping[str, str], name: str) -> list[tuple[str, dict[str, Any]]]:
-    keys = [key for key in sorted(data) if key.endswith((".yaml", ".yml"))]
-    return [(key, place.value) for key in keys for place in _places(key, data[key]) if place.value.get("name") != name]
-
-
-def _dashed(place: Place) -> None:
-    if place.dash < 0:
-        raise EditRefused(f"{place.key}: `flows: [...]` is written on one line; write it as a list with dashes first")
+    mark, plain = _without_mark(data[place.key])
+    lines = splicing.split_lines(plain)
+    text = "".join(lines[: place.node.start_mark.line] + lines[splicing.last_line(place.node) + 1 :])
+    if len(place.around.value) == 1:
+        text = _with_empty_list(text, place.key)
+    return _checked(data, {**data, place.key: mark + text}, name, place.key, [])
 
 
 def find(data: Mapping[str, str], name: str) -> Place | None:
     """The entry of this name, in whichever key it stands."""
-    for key in sorted(data):
-        if not key.endswith((".yaml", ".yml")):
-            continue
+    for key in sorted(filter(is_flows_key, data)):
         for place in _places(key, data[key]):
             if place.value.get("name") == name:
                 return place
     return None
 
 
+def same(one: Any, other: Any) -> bool:
+    """Whether two values are the same JSON: 1 is neither true nor 1.0."""
+    return one is other or (... not in (one, other) and _canonical(one) == _canonical(other))
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+def _checked(
+    before: Mapping[str, str], after: dict[str, str], name: str, key: str, expected: list[dict[str, Any]]
+) -> dict[str, str]:
+    """`after`, where it says what it should: the flow as it was asked for, or not at all, and every other one as it
+    was, since an edit of text cannot see anchors and aliases."""
+    try:
+        left, own = _others(after, name)
+    except EditRefused as error:
+        reason = f"{name} cannot be written so that it is read again ({error})"
+        raise EditRefused(f"{key}: {reason}; edit it by hand") from None
+    others, former = _others(before, name)
+    if left != others:
+        raise EditRefused(f"{key}: other flows depend on how {name} is written (anchors, aliases); edit it by hand")
+    # A second entry of the same name is not served, and not ours to change.
+    if own != [*map(_canonical, expected), *former[1:]]:
+        raise EditRefused(f"{key}: {name} would not be read as what was asked for; edit it by hand")
+    return after
+
+
+def _others(data: Mapping[str, str], name: str) -> tuple[list[tuple[str, str]], list[str]]:
+    """What every other entry says, and what those of this name say."""
+    others, own = [], []
+    for key in sorted(filter(is_flows_key, data)):
+        for place in _places(key, data[key]):
+            if place.value.get("name") == name:
+                own.append(_canonical(place.value))
+            else:
+                others.append((key, _canonical(place.value)))
+    return others, own
+
+
+def _dashed(place: Place) -> None:
+    if place.around is not None and place.around.flow_style:
+        raise EditRefused(f"{place.key}: {ONE_LINE}")
+
+
 def _places(key: str, text: str) -> list[Place]:
+    _, text = _without_mark(text)
     node = _compose(text, key)
     if not isinstance(node, yaml.MappingNode):
         return []
-    flows = _child(node, "flows")
+    value = _read(text, key)
+    flows = splicing.child(node, "flows")
     if flows is None:
-        value = yaml.load(text, Loader=LOADER)  # noqa: S506  (a safe loader, in C)
-        return [Place(key, node.start_mark.line, _last_line(node), 0, True, value)]
-    if not isinstance(flows, yaml.SequenceNode) or not flows.value:
+        return [Place(key, node, None, value)] if node.value else []
+    if not isinstance(flows, yaml.SequenceNode):
         return []
-    values = yaml.load(text, Loader=LOADER)["flows"]  # noqa: S506
-    dash = flows.start_mark.column
-    if flows.flow_style:
-        dash = -1
     return [
-        Place(key, item.start_mark.line, _last_line(item), dash, False, value if isinstance(value, dict) else {})
-        for item, value in zip(flows.value, values, strict=True)
+        Place(key, item, flows, entry if isinstance(entry, dict) else {})
+        for item, entry in zip(flows.value, value["flows"], strict=True)
     ]
 
 
@@ -117,28 +144,22 @@ def _key_for_new(data: Mapping[str, str]) -> str:
     """flows.yaml where it is there or nothing is; else the first key that holds a list."""
     if DEFAULT_KEY in data or not data:
         return DEFAULT_KEY
-    lists = [key for key, text in sorted(data.items()) if key.endswith((".yaml", ".yml")) and _has_list(text, key)]
+    lists = [key for key in sorted(filter(is_flows_key, data)) if _has_list(data[key], key)]
     return lists[0] if lists else DEFAULT_KEY
 
 
 def _has_list(text: str, key: str) -> bool:
-    node = _compose(text, key)
-    return isinstance(node, yaml.MappingNode) and _child(node, "flows") is not None
+    return splicing.child(_compose(_without_mark(text)[1], key), "flows") is not None
 
 
-def _replace(text: str, place: Place, flow: Mapping[str, Any]) -> str:
-    lines = text.splitlines(keepends=True)
+def _changed(text: str, place: Place, fields: Mapping[str, Any]) -> str:
+    if not fields:
+        return text
     _dashed(place)
-    own = "".join(line[place.dash :] if line.strip() else line for line in lines[place.first : place.last + 1])
-    rt = _round_trip()
-    try:
-        document = rt.load(own)
-    except YAMLError as error:
-        raise EditRefused(f"{place.key}: {flow['name']} depends on its neighbours ({error}); edit it by hand") from None
-    entry = document if place.bare else document[0]
-    for field, value in flow.items():
-        entry[_spelled(entry, field)] = value
-    return "".join(lines[: place.first]) + _dumped(document, place.dash) + "".join(lines[place.last + 1 :])
+    mark, text = _without_mark(text)
+    if not place.node.flow_style:
+        return mark + splicing.with_fields(text, place.node, fields)
+    return mark + splicing.replaced(text, place.node, {**place.value, **fields})
 
 
 def _spelled(entry: Mapping[str, Any], field: str) -> str:
@@ -147,86 +168,68 @@ def _spelled(entry: Mapping[str, Any], field: str) -> str:
     return other if other in entry and field not in entry else field
 
 
-def _append(text: str, flow: Mapping[str, Any], key: str) -> str:
+def _appended(text: str, flow: Mapping[str, Any], key: str) -> str:
+    mark, text = _without_mark(text)
     node = _compose(text, key)
-    if node is None:
-        head = text if not text or text.endswith("\n") else text + "\n"
-        return head + "flows:\n" + _dumped([dict(flow)], 0)
+    if node is None or (_is_null(node) and not node.value):
+        return mark + splicing.appended(text, len(splicing.split_lines(text)), {"flows": [flow]}, 0)
+    if _is_null(node):
+        return mark + splicing.replaced(text, node, {"flows": [flow]})
     if not isinstance(node, yaml.MappingNode):
         raise EditRefused(f"{key}: expected `flows:` with a list")
-    flows = _child(node, "flows")
-    if flows is None:
-        raise EditRefused(f"{key} holds one flow by itself; put the new one under another key")
+    found = splicing.pair(node, "flows")
+    if found is None:
+        if node.value:
+            raise EditRefused(f"{key} holds one flow by itself; put the new one under another key")
+        return mark + splicing.replaced(text, node, {"flows": [flow]})
+    flows = found[1]
     if isinstance(flows, yaml.SequenceNode) and flows.value:
         if flows.flow_style:
-            raise EditRefused(f"{key}: `flows: [...]` is written on one line; write it as a list with dashes first")
-        lines = text.splitlines(keepends=True)
-        at = _last_line(flows.value[-1]) + 1
-        if lines[at - 1 : at] and not lines[at - 1].endswith("\n"):
-            lines[at - 1] += "\n"
-        new = _dumped([dict(flow)], flows.start_mark.column)
-        return "".join(lines[:at]) + new + "".join(lines[at:])
-    return _fill_empty_list(text, node, flow)
+            raise EditRefused(f"{key}: {ONE_LINE}")
+        at = splicing.last_line(flows.value[-1]) + 1
+        return mark + splicing.appended(text, at, [flow], flows.start_mark.column)
+    if not isinstance(flows, yaml.SequenceNode) and not _is_null(flows):
+        raise EditRefused(f"{key}: flows: expected a list")
+    if node.flow_style:
+        return mark + splicing.replaced(text, node, {**_read(text, key), "flows": [flow]})
+    return mark + splicing.with_fields(text, node, {"flows": [flow]})
 
 
-def _fill_empty_list(text: str, node: Any, flow: Mapping[str, Any]) -> str:
-    """`flows: []`, `flows:` or `flows: null`: the value is replaced by a list with dashes."""
-    key_node, value = next((k, v) for k, v in node.value if k.value == "flows")
-    lines = text.splitlines(keepends=True)
-    at = key_node.end_mark.line
-    line = lines[at]
-    rest = line[value.end_mark.column :] if value.end_mark.line == at else "\n"
-    if value.start_mark.line == value.end_mark.line == at and not rest.strip():
-        rest = "\n"
-    lines[at] = line[: key_node.end_mark.column] + ":" + (rest if rest.endswith("\n") else rest + "\n")
-    return "".join(lines[: at + 1]) + _dumped([dict(flow)], key_node.start_mark.column) + "".join(lines[at + 1 :])
-
-
-def _with_empty_list(text: str, node: Any) -> str:
+def _with_empty_list(text: str, key: str) -> str:
     """After the last entry went, `flows:` says nothing: write the empty list that it means."""
-    key_node = next(k for k, _ in node.value if k.value == "flows")
-    lines = text.splitlines(keepends=True)
-    line = lines[key_node.end_mark.line]
-    colon = line.index(":", key_node.end_mark.column) + 1
-    lines[key_node.end_mark.line] = f"{line[:colon]} []{line[colon:]}"
+    node = _compose(text, key)
+    found = splicing.pair(node, "flows")
+    if found is None or not _is_null(found[1]):
+        return text
+    lines = splicing.split_lines(text)
+    line = lines[found[0].end_mark.line]
+    colon = line.index(":", found[0].end_mark.column) + 1
+    lines[found[0].end_mark.line] = f"{line[:colon]} []{line[colon:]}"
     return "".join(lines)
 
 
-def _dumped(document: Any, indent: int) -> str:
-    stream = io.StringIO()
-    _round_trip().dump(document, stream)
-    pad = " " * indent
-    return "".join(pad + line if line.strip() else line for line in stream.getvalue().splitlines(keepends=True))
+def _is_null(node: Any) -> bool:
+    return isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null"
 
 
-def _round_trip() -> YAML:
-    rt = YAML(typ="rt")
-    rt.preserve_quotes = True
-    rt.width = 10_000
-    rt.allow_unicode = True
-    return rt
+def _without_mark(text: str) -> tuple[str, str]:
+    """The byte order mark, if there is one, and the text behind it."""
+    found = text.startswith(splicing.BYTE_ORDER_MARK)
+    return (splicing.BYTE_ORDER_MARK, text[1:]) if found else ("", text)
+
+
+def _read(text: str, key: str) -> Any:
+    """The document as the gateway reads it."""
+    try:
+        return parse(text, Yaml(splicing.LOADER, yaml.YAMLError)).value
+    except Unreadable as error:
+        where = f" (line {error.line})" if error.line else ""
+        raise EditRefused(f"{key} cannot be read, mend it first: {error.reason}{where}") from None
 
 
 def _compose(text: str, key: str) -> Any:
+    _read(text, key)
     try:
-        return yaml.compose(text, Loader=LOADER)
+        return splicing.compose(text)
     except yaml.YAMLError as error:
         raise EditRefused(f"{key} is no YAML, mend it first: {error}") from None
-
-
-def _child(node: Any, name: str) -> Any:
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value == name:
-                return value
-    return None
-
-
-def _last_line(node: Any) -> int:
-    """The last line with content of a node: comments that follow belong to what comes next."""
-    if isinstance(node, yaml.MappingNode) and not node.flow_style and node.value:
-        return max(_last_line(part) for pair in node.value for part in pair)
-    if isinstance(node, yaml.SequenceNode) and not node.flow_style and node.value:
-        return max(_last_line(part) for part in node.value)
-    line, column = int(node.end_mark.line), int(node.end_mark.column)
-    return line - 1 if column == 0 and line > node.start_mark.line else line

@@ -14,6 +14,8 @@ import typer
 from asya_cli import actor, flow_commands, mcp, migrate, operator_command, serve, task, tool
 from asya_cli.dev.command import dev
 from asya_cli.errors import CliError
+from asya_cli.streams import take_every_character
+from asya_crds.readable import readable
 
 app = typer.Typer(
     name="asya",
@@ -61,6 +63,7 @@ def options(
 
 def main() -> None:
     """The console script: errors become one line on stderr, never a traceback unless it is asked for."""
+    take_every_character()
     try:
         app()
     except CliError as error:
@@ -76,7 +79,9 @@ def main() -> None:
         _complain(error, f"{error.name} is not installed; `pip install 'asya[all]'` has everything")
         sys.exit(1)
     except Exception as error:  # noqa: BLE001 # the last resort: nobody should have to read a traceback
-        _complain(error, f"{type(error).__name__}: {error} (run `asya --debug …` to see where)")
+        from asya_actor.failures import text_of
+
+        _complain(error, f"{type(error).__name__}: {text_of(error)} (run `asya --debug …` to see where)")
         sys.exit(1)
 
 
@@ -85,4 +90,5 @@ def _complain(error: Exception, message: str) -> None:
         import traceback
 
         traceback.print_exception(error)
-    typer.echo(f"error: {message}", err=True)
+    # Of several lines one is made: scripts read the last line of stderr.
+    typer.echo(f"error: {readable(' '.join(line.strip() for line in message.splitlines()))}", err=True)

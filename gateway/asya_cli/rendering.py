@@ -1,12 +1,16 @@
 """What people see: tables, results and tasks. Results go to stdout, everything that passes by to stderr."""
 
 import json
-import sys
 from typing import Any
 
-from rich.console import Console
+from rich.highlighter import JSONHighlighter
 from rich.table import Table
 from rich.text import Text
+
+from asya_cli.schema_types import kinds_of, properties_of
+from asya_cli.streams import writes
+from asya_cli.terminal import ReadableConsole
+from asya_crds.readable import is_readable, json_escaped, readable
 
 STATUS_STYLES = {
     "pending": "dim",
@@ -18,27 +22,31 @@ STATUS_STYLES = {
     "canceled": "magenta",
 }
 
-WIDE = 1000
-"""Columns of a table that goes into a file or a pipe, where nobody's terminal ends."""
-out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
-err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else WIDE)
+out = ReadableConsole()
+err = ReadableConsole(stderr=True)
 
 
 def print_json(value: Any) -> None:
-    """JSON as it is, coloured on a terminal; integers of any size and every character survive."""
-    text = json.dumps(value, indent=2, ensure_ascii=False)
-    if "\\ud" in json.dumps(value):
-        # A lone surrogate is legal in a result and cannot be written as UTF-8.
+    """JSON, coloured on a terminal; integers of any size and every character survive, as an escape where a terminal
+    would obey it or the output's encoding has no room for it."""
+    text = json_escaped(json.dumps(value, indent=2, ensure_ascii=False))
+    if not writes(text, out.encoding):
         text = json.dumps(value, indent=2)
     if out.is_terminal:
-        out.print_json(text)
+        out.print(JSONHighlighter()(text), soft_wrap=True)
     else:
         out.file.write(text + "\n")
 
 
+def print_line(text: str) -> None:
+    """A line of somebody's file, as it is but for what a terminal would obey."""
+    out.file.write(readable(text) + "\n")
+
+
 def print_result(value: Any) -> None:
-    """A result: text as text, all else as JSON."""
-    if isinstance(value, str) and value.isprintable():
+    """A result: text of any number of lines as text, all else as JSON; so is text that holds what must not reach a
+    terminal, whose escapes say which characters they are."""
+    if isinstance(value, str) and is_readable(value) and writes(value, out.encoding):
         out.file.write(value + "\n")
     else:
         print_json(value)
@@ -64,9 +72,8 @@ def arguments_text(schema: dict[str, Any]) -> str:
     """`text=string [limit=integer]` of an object's schema."""
     required = set(schema.get("required") or ())
     words = []
-    for name, part in (schema.get("properties") or {}).items():
-        kind = part.get("type", "json") if isinstance(part, dict) else "json"
-        word = f"{name}={'|'.join(kind) if isinstance(kind, list) else kind}"
+    for name in properties_of(schema):
+        word = f"{name}={'|'.join(kinds_of(schema, name).names) or 'json'}"
         words.append(word if name in required else f"[{word}]")
     return " ".join(words)
 

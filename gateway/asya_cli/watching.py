@@ -9,6 +9,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from asya_cli.client import TERMINAL, WAITING, Event, GatewayClient
 from asya_cli.errors import ExitCode
 from asya_cli.rendering import err, error_text, pause_text, print_result
+from asya_cli.streams import writes
+from asya_crds.readable import readable
 
 
 async def watch(client: GatewayClient, task_id: str) -> ExitCode:
@@ -62,7 +64,7 @@ class _Display:
         self._streaming = False
         if err.is_terminal:
             self._bar = Progress(
-                SpinnerColumn(),
+                SpinnerColumn("dots" if writes("⠋", err.encoding) else "line"),
                 TextColumn("{task.description}", markup=False),
                 BarColumn(),
                 TextColumn("{task.percentage:>3.0f} %"),
@@ -89,7 +91,7 @@ class _Display:
             self._bar.stop()
             self._bar = None
         self._streaming = True
-        err.file.write(live_text(payload))
+        err.file.write(readable(live_text(payload)))
         err.file.flush()
 
     def close(self) -> None:

@@ -9,6 +9,8 @@ from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from asya_crds.durations import Duration
+from asya_transports.description import TransportSettings
+from asya_transports.known import EMBEDDED, check_transport_name, transport_settings
 
 
 class Mode(StrEnum):
@@ -35,7 +37,8 @@ MIB = 1024 * 1024
 class Settings(BaseSettings):
     """The gateway's settings, from variables that begin with ASYA_ (docs/settings.md is held against this class)."""
 
-    model_config = SettingsConfigDict(env_prefix="ASYA_", extra="ignore", frozen=True)
+    # Variables of a transport may be given by keyword, too; they are no fields, since they are the transport's.
+    model_config = SettingsConfigDict(env_prefix="ASYA_", extra="allow", frozen=True)
 
     gateway_mode: Mode = Field(description="Which routes to serve: api, mesh or testing (both). Required.")
     gateway_host: str = Field(
@@ -63,16 +66,9 @@ class Settings(BaseSettings):
     config_path: str = Field("", description="flows.yaml, or a folder of *.yaml: the mounted ConfigMap gateway-flows.")
     config_poll_interval: Duration = Field(10.0, description="How often the mounted file is looked at.")
 
-    transport: Literal["postgres", "rabbitmq"] = Field(
-        "postgres", description="Queue system that carries envelopes; postgres is the embedded default."
+    transport: str = Field(
+        EMBEDDED.name, description="Queue system that carries envelopes; postgres is the embedded default."
     )
-    rabbitmq_url: str = Field(
-        "",
-        description="AMQP URL, `amqps://` for TLS (docs/delivery.md has its parameters); "
-        "required with ASYA_TRANSPORT=rabbitmq.",
-    )
-    rabbitmq_exchange: str = Field("asya", description="Durable topic exchange that envelopes are published to.")
-    rabbitmq_pool_size: int = Field(20, ge=1, le=200, description="Largest number of channels for publishing.")
     claim_lease: Duration = Field(
         15.0,
         ge=1,
@@ -95,6 +91,11 @@ class Settings(BaseSettings):
         86_400.0,
         gt=0,
         description="Deadline of a task whose flow has no timeout, so that no task lives for ever.",
+    )
+    child_grace: Duration = Field(
+        300.0,
+        description="How long a child of an existing sidecar may be silent after its parent's success; "
+        "then it is canceled, saying that nobody reported its end.",
     )
     mcp_max_wait: Duration = Field(
         300.0, gt=0, description="Longest a blocking MCP call waits; then it answers that the task goes on."
@@ -129,6 +130,18 @@ class Settings(BaseSettings):
     otel_enabled: bool = Field(
         False, description="Send traces by OTLP (needs the extra `telemetry`; OTEL_* variables apply)."
     )
+
+    @field_validator("transport")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        return check_transport_name(value)
+
+    @property
+    def queues(self) -> TransportSettings:
+        """How the queue system is reached, from the same variables that workers read. Raises SettingsError."""
+        given = {f"ASYA_{name.upper()}": str(value) for name, value in (self.model_extra or {}).items()}
+        known = {"ASYA_TRANSPORT": self.transport, "ASYA_DATABASE_URL": self.database_url}
+        return transport_settings({**os.environ, **given, **known})
 
     @field_validator("allowed_origins", "allowed_hosts", mode="before")
     @classmethod

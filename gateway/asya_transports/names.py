@@ -1,7 +1,6 @@
 """Names of queues, which existing sidecars, autoscalers and consoles expect to the letter."""
 
-DEAD_LETTERS = "dlq"
-"""Stands in the place of the actor in the name of the namespace's dead-letter queue."""
+from asya_crds.naming import DEAD_LETTERS as DEAD_LETTERS
 
 
 def queue_name(namespace: str, actor: str) -> str:

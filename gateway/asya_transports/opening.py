@@ -2,8 +2,9 @@
 
 from importlib import import_module
 
+from asya_transports.description import SettingsError, TransportDescription, TransportSettings
+from asya_transports.known import describe
 from asya_transports.port import Transport
-from asya_transports.settings import PostgresSettings, RabbitSettings, SettingsError, TransportSettings
 
 
 def open_transport(settings: TransportSettings, namespace: str) -> Transport:
@@ -11,22 +12,19 @@ def open_transport(settings: TransportSettings, namespace: str) -> Transport:
 
     Raises SettingsError where the driver is not installed.
     """
-    match settings:
-        case PostgresSettings():
-            from asya_transports.postgres.transport import PostgresTransport
-
-            return PostgresTransport(settings, namespace)
-        case RabbitSettings():
-            _require("aiormq", "rabbitmq")
-            from asya_transports.rabbitmq.transport import RabbitTransport
-
-            return RabbitTransport(settings, namespace)
+    description = describe(settings.name)
+    _require_drivers(description)
+    module, _, name = description.transport.partition(":")
+    transport: Transport = getattr(import_module(module), name)(settings, namespace)
+    return transport
 
 
-def _require(module: str, extra: str) -> None:
-    try:
-        import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name != module:
-            raise
-        raise SettingsError(f"ASYA_TRANSPORT needs the extra: pip install 'asya[{extra}]'") from error
+def _require_drivers(description: TransportDescription) -> None:
+    for driver in description.drivers:
+        try:
+            import_module(driver)
+        except ModuleNotFoundError as error:
+            if error.name != driver:
+                raise
+            wanted = f"pip install 'asya[{description.extra}]'"
+            raise SettingsError(f"ASYA_TRANSPORT={description.name} needs an extra: {wanted}") from error

@@ -14,7 +14,12 @@ class TransportError(Exception):
 
 
 class Unavailable(TransportError):
-    """The queue system cannot be reached now; the same call may go through later."""
+    """The queue system cannot be reached, or does not do it now: it is away, blocked, or forbids it. The text says
+    why; the same call may go through later."""
+
+
+class Forbidden(Unavailable):
+    """The queue system answers, and does not let us declare this: permissions, or its own limits."""
 
 
 class NotTaken(Unavailable):
@@ -33,7 +38,10 @@ class Unroutable(TransportError):
 
 
 class Refused(TransportError):
-    """The queue system will not take this message (too large, forbidden); trying again is no help."""
+    """The message itself is at fault (its size, its characters, the actor's name); trying it again is no help.
+
+    Whatever concerns more than this one message is Unavailable.
+    """
 
 
 class Message(NamedTuple):
@@ -100,8 +108,15 @@ class Transport(Protocol):
 
     name: str
 
+    async def check(self) -> None:
+        """Returns where the queue system can be reached now; raises Unavailable with the reason where not."""
+
     async def declare(self, queue: Queue) -> None:
-        """Make the actor's queue exist, with its dead-letter queue. What exists is used as it is."""
+        """Make the actor's queue exist, with its dead-letter queue. What exists is used as it is.
+
+        A queue that vanishes later is declared again by whoever has declared it here and takes deliveries from it;
+        a stream that nobody iterates, as while a program ends, declares nothing. Raises Unavailable, Forbidden.
+        """
 
     async def delete(self, actor: str) -> None:
         """Remove the actor's queue and what is in it; one that does not exist is no error."""

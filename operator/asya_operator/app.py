@@ -10,7 +10,9 @@ from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
 import kopf
+from typing_extensions import override
 
+from asya_crds.readable import readable
 from asya_operator.cluster.connection import connect
 from asya_operator.cluster.election import LOST, Election
 from asya_operator.cluster.mesh import MeshClient
@@ -30,19 +32,28 @@ from asya_operator.handlers.watching import Watch
 from asya_operator.metrics import Metrics
 from asya_operator.probes import serve_probes
 from asya_operator.settings import OperatorSettings
+from asya_transports.description import SettingsError
+from asya_transports.known import describe, transport_settings
 from asya_transports.opening import open_transport
 from asya_transports.port import Transport
-from asya_transports.settings import transport_settings
 
 log = logging.getLogger(__name__)
+
+
+class _ReadableLines(logging.Formatter):
+    """Names and messages of others come as they were written; none of them is obeyed by a terminal."""
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        return readable(super().format(record))
 
 
 def main(settings: OperatorSettings | None = None) -> int:
     """Run until SIGTERM; the exit code of the process (3 where the lease was lost). Raises NoCluster."""
     settings = settings or OperatorSettings()
-    logging.basicConfig(
-        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
-    )
+    output = logging.StreamHandler(sys.stderr)
+    output.setFormatter(_ReadableLines("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=settings.log_level.upper(), handlers=[output])
     for name in ("kopf.objects", "kopf._core"):
         logging.getLogger(name).setLevel(logging.WARNING)  # a line for each event of each object
     return asyncio.run(run(settings))
@@ -148,12 +159,17 @@ async def _work(
 
 
 def _transport(settings: OperatorSettings) -> Transport | None:
-    """The transport to declare queues on; none where that needs a database which we were not given."""
+    """The transport to declare queues on; none where queues come into being by themselves, in a database which we
+    were not given."""
     if not settings.run_actors:
         return None
-    if settings.transport == "postgres" and not os.environ.get("ASYA_DATABASE_URL"):
-        return None
-    return open_transport(transport_settings(), settings.namespace)
+    try:
+        found = transport_settings({**os.environ, "ASYA_TRANSPORT": settings.transport})
+    except SettingsError:
+        if describe(settings.transport).in_database:
+            return None
+        raise
+    return open_transport(found, settings.namespace)
 
 
 def _surroundings(settings: OperatorSettings) -> Surroundings:
@@ -165,8 +181,7 @@ def _surroundings(settings: OperatorSettings) -> Surroundings:
         service_account=settings.actor_service_account,
         runtime_configmap=settings.actor_runtime_configmap,
         run_as_user=settings.actor_run_as_user,
-        keda_auth=settings.keda_rabbitmq_auth,
-        exchange=settings.rabbitmq_exchange if settings.transport == "rabbitmq" else "",
+        variables=describe(settings.transport).visible(os.environ),
     )
 
 

@@ -4,10 +4,11 @@ import os
 import socket
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from asya_crds.durations import Duration
+from asya_transports.known import EMBEDDED, check_transport_name
 
 
 class OperatorSettings(BaseSettings):
@@ -42,8 +43,7 @@ class OperatorSettings(BaseSettings):
         8.0, gt=0, le=20.0, description="How often gateways are told that an operator is there (they wait for 30 s)."
     )
 
-    transport: Literal["postgres", "rabbitmq"] = Field("postgres", description="Queue system of the actors.")
-    rabbitmq_exchange: str = Field("asya", description="Exchange that actors publish to.")
+    transport: str = Field(EMBEDDED.name, description="Queue system of the actors.")
     run_actors: bool = Field(
         True, description="Make Deployments of AsyncActors; false where Crossplane or another controller does."
     )
@@ -61,9 +61,11 @@ class OperatorSettings(BaseSettings):
     actor_runtime_configmap: str = Field(
         "asya-runtime", description="ConfigMap with asya_runtime.py, for actors with a foreign sidecar."
     )
-    keda_rabbitmq_auth: str = Field(
-        "", description="TriggerAuthentication for KEDA's rabbitmq trigger; one per actor is expected where empty."
-    )
+
+    @field_validator("transport")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        return check_transport_name(value)
 
     @model_validator(mode="after")
     def _lease_times_fit(self) -> Any:

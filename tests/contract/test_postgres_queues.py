@@ -11,11 +11,19 @@ import pytest
 
 from asya_transports.names import queue_name
 from asya_transports.port import Queue, Unavailable
-from asya_transports.postgres import ENQUEUE_COLUMNS, ENQUEUE_TABLE, bell_channel, create_schema, ring, statements
-from asya_transports.postgres.enqueue import PAYLOAD_BYTES, payloads
+from asya_transports.postgres import statements
+from asya_transports.postgres.enqueue import (
+    ENQUEUE_COLUMNS,
+    ENQUEUE_TABLE,
+    PAYLOAD_BYTES,
+    bell_channel,
+    payloads,
+    ring,
+)
 from asya_transports.postgres.link import SESSION
+from asya_transports.postgres.schema import create_schema
+from asya_transports.postgres.settings import PostgresSettings
 from asya_transports.postgres.transport import PostgresTransport
-from asya_transports.settings import PostgresSettings
 from tests.contract.transport_harness import message, next_of, publish
 from tests.support.waiting import until
 

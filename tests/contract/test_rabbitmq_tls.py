@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 import pytest
 
 from asya_transports.port import Queue, Unavailable
+from asya_transports.rabbitmq.settings import RabbitSettings
 from asya_transports.rabbitmq.transport import RabbitTransport
-from asya_transports.settings import RabbitSettings
 from servers.certificates import Authority, Identity
 from servers.processes import ServerUnavailable
 from servers.rabbitmq import RabbitNode

@@ -1,18 +1,22 @@
 """What existing sidecars, autoscalers and consoles see of our queues in RabbitMQ."""
 
+import asyncio
+import time
 import urllib.parse
 from collections.abc import AsyncIterator
+from typing import Any
 
 import aio_pika
 import pytest
 
 from asya_transports.port import Message, Queue, Unavailable, Unroutable
+from asya_transports.rabbitmq import receiver
 from asya_transports.rabbitmq.frames import Publication
 from asya_transports.rabbitmq.publisher import Publisher
+from asya_transports.rabbitmq.settings import RabbitSettings
 from asya_transports.rabbitmq.transport import RabbitTransport
-from asya_transports.settings import RabbitSettings
 from servers.rabbitmq import RabbitNode
-from tests.contract.transport_harness import message, next_of, publish
+from tests.contract.transport_harness import eventually_empty, eventually_publishes, message, next_of, publish
 
 
 @pytest.fixture
@@ -81,6 +85,42 @@ async def test_a_queue_that_a_sidecar_made_is_used_as_it_is_and_still_counts(
     assert counts == [1, 2, 3]
 
 
+async def test_many_delays_make_no_more_than_twelve_queues(
+    transport: RabbitTransport, rabbitmq_node: RabbitNode, rabbitmq_vhost_url: str
+) -> None:
+    await transport.declare(Queue("worker"))
+    await publish(transport, *(f"m{number}" for number in range(120)))
+    async with transport.receive("worker", prefetch=120) as stream:
+        for number in range(120):
+            await (await next_of(stream)).nack(30 + number * 1.7)
+        vhost = urllib.parse.urlsplit(rabbitmq_vhost_url).path.removeprefix("/")
+        names = {queue["name"] for queue in rabbitmq_node.request("GET", f"/queues/{vhost}")}
+        delays = {name for name in names if name.startswith("asya-ns-worker.delay.")}
+        assert 3 <= len(delays) <= 12
+
+
+async def test_a_delay_that_a_leaving_consumer_did_not_see_to_its_end_goes_on(
+    transport: RabbitTransport, peer: aio_pika.abc.AbstractChannel
+) -> None:
+    await transport.declare(Queue("worker"))
+    left: dict[str, Any] = {"x-asya-delay-left": "1000,400"}
+    await peer.default_exchange.publish(aio_pika.Message(b"busy"), "asya-ns-worker")
+    await peer.default_exchange.publish(aio_pika.Message(b"delayed", headers=left), "asya-ns-worker")
+    async with transport.receive("worker", prefetch=2) as stream:
+        busy = await next_of(stream)
+        await eventually_empty(transport)  # both are taken, one is seen
+    assert busy.body == b"busy"
+    start = time.monotonic()
+    async with transport.receive("worker", prefetch=2) as stream:
+        bodies = {}
+        for _ in range(2):
+            delivery = await next_of(stream)
+            bodies[delivery.body] = (time.monotonic() - start, delivery.deliveries)
+            await delivery.ack()
+    assert bodies[b"delayed"][0] >= 0.95
+    assert bodies[b"delayed"][1] == 1
+
+
 async def test_without_the_exchange_a_publish_is_unroutable_until_somebody_declares_it(
     transport: RabbitTransport, peer: aio_pika.abc.AbstractChannel
 ) -> None:
@@ -91,6 +131,24 @@ async def test_without_the_exchange_a_publish_is_unroutable_until_somebody_decla
     assert all(isinstance(answer, Unroutable) for answer in answers)
     await transport.declare(Queue("worker"))
     await publish(transport, "after", "all")
+
+
+async def test_an_exchange_that_vanishes_comes_back_with_its_bindings(
+    transport: RabbitTransport, peer: aio_pika.abc.AbstractChannel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The consumer notices nothing of it: it looks by itself."""
+    monkeypatch.setattr(receiver, "VERIFY_SECONDS", 0.5)
+    await transport.declare(Queue("worker"))
+    async with transport.receive("worker") as stream:
+        waiting = asyncio.create_task(next_of(stream))
+        await publish(transport, "before")
+        await (await waiting).ack()
+        waiting = asyncio.create_task(next_of(stream))
+        await peer.exchange_delete("asya")
+        await eventually_publishes(transport, "after")
+        delivery = await waiting
+        assert delivery.body == b"after"
+        await delivery.ack()
 
 
 async def test_wrong_credentials_are_said_and_not_waited_for(rabbitmq_vhost_url: str) -> None:

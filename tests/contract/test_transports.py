@@ -9,11 +9,15 @@ from contextlib import suppress
 import pytest
 
 from asya_transports.port import LeaseLost, Message, Queue, Refused, Unavailable, Unroutable
-from asya_transports.settings import PostgresSettings, RabbitSettings
+from asya_transports.postgres import receiver as postgres_receiver
+from asya_transports.postgres.settings import PostgresSettings
+from asya_transports.rabbitmq import receiver as rabbitmq_receiver
+from asya_transports.rabbitmq.settings import RabbitSettings
 from servers.postgres import PostgresServer
 from servers.rabbitmq import RabbitNode
 from tests.contract.transport_harness import (
     LEASE,
+    WITHIN,
     Harness,
     eventually_empty,
     eventually_publishes,
@@ -103,6 +107,21 @@ async def test_a_delayed_message_does_not_hold_up_the_others(harness: Harness) -
         delivery = await next_of(stream)
         assert delivery.body == b"now"
         await delivery.ack()
+
+
+async def test_a_short_delay_does_not_wait_behind_a_long_one(harness: Harness) -> None:
+    transport = await harness.declared()
+    await publish(transport, "in 30 s", "in 1 s", "in 1.6 s")
+    async with transport.receive("worker", prefetch=3) as stream:
+        held = {(each := await next_of(stream)).body: each for _ in range(3)}
+        for text, delay in ((b"in 30 s", 30.0), (b"in 1 s", 1.0), (b"in 1.6 s", 1.6)):
+            await held[text].nack(delay)
+        start = time.monotonic()
+        for text, delay in ((b"in 1 s", 1.0), (b"in 1.6 s", 1.6)):
+            delivery = await next_of(stream)
+            assert (delivery.body, delivery.deliveries) == (text, 2)
+            assert delay - 0.1 <= time.monotonic() - start <= delay * 4 / 3 + 0.8  # the machine's share
+            await delivery.ack()
 
 
 async def test_a_requeued_message_is_replaced_and_counted_from_the_start(harness: Harness) -> None:
@@ -315,6 +334,43 @@ async def test_a_receiver_may_come_before_its_queue(harness: Harness) -> None:
         await harness.declared()
         await publish(transport, "early")
         assert (await waiting).body == b"early"
+
+
+@pytest.fixture
+def looking_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Consumers look after their queues sooner than they do otherwise."""
+    monkeypatch.setattr(postgres_receiver, "DECLARE_EVERY", 0.2)
+    monkeypatch.setattr(rabbitmq_receiver, "QUEUE_PAUSE", 0.2)
+
+
+@pytest.mark.usefixtures("looking_often")
+async def test_a_queue_that_vanishes_under_its_consumer_is_declared_again(harness: Harness) -> None:
+    transport, other = await harness.declared(), harness.open()
+    async with transport.receive("worker") as stream:
+        await publish(other, "before")
+        await (await next_of(stream)).ack()
+        waiting = asyncio.create_task(next_of(stream, WITHIN * 2))
+        await other.delete("worker")
+        await eventually_publishes(other, "after")
+        delivery = await waiting
+        assert delivery.body == b"after"
+        await delivery.ack()
+
+
+@pytest.mark.usefixtures("looking_often")
+async def test_who_ends_declares_nothing_again(harness: Harness) -> None:
+    """A worker that drains iterates no more: the queue of a deleted actor stays deleted."""
+    ending, going_on, other = await harness.declared("ending"), await harness.declared("worker"), harness.open()
+    await publish(other, "in work", actor="ending")
+    async with ending.receive("ending") as stream, going_on.receive("worker") as awake:
+        await next_of(stream)
+        waiting = asyncio.create_task(next_of(awake, WITHIN * 2))
+        for actor in ("ending", "worker"):
+            await other.delete(actor)
+        await eventually_publishes(other, "who goes on has declared")
+        await (await waiting).ack()
+        assert isinstance((await other.publish([message("lost", "ending")]))[0], Unroutable)
+    assert isinstance((await other.publish([message("lost", "ending")]))[0], Unroutable)
 
 
 async def test_declaring_again_changes_nothing(harness: Harness) -> None:

@@ -9,9 +9,11 @@ import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from asya_transports.description import TransportSettings
 from asya_transports.opening import open_transport
 from asya_transports.port import Delivery, Message, Queue, Transport
-from asya_transports.settings import PostgresSettings, RabbitSettings, TransportSettings
+from asya_transports.postgres.settings import PostgresSettings
+from asya_transports.rabbitmq.settings import RabbitSettings
 from servers.proxy import TcpProxy
 
 LEASE = 1.5
@@ -24,13 +26,13 @@ WITHIN = 15.0
 class Harness:
     """Transports of one namespace on one server."""
 
-    def __init__(self, settings: TransportSettings) -> None:
+    def __init__(self, settings: PostgresSettings | RabbitSettings) -> None:
         self.settings = settings
         self.namespace = f"n{uuid.uuid4().hex[:8]}"
         self._opened: list[Transport] = []
         self._proxies: list[TcpProxy] = []
 
-    def open(self, settings: TransportSettings | None = None) -> Transport:
+    def open(self, settings: PostgresSettings | RabbitSettings | None = None) -> Transport:
         """Another transport, closed with the test."""
         transport = open_transport(settings or self.settings, self.namespace)
         self._opened.append(transport)

@@ -11,7 +11,7 @@ from asya_crds.flow import A2aExposure, Flow, McpExposure
 from asya_crds.flows_file import read_texts
 from asya_crds.registry_document import RegistryPush
 from asya_crds.yaml_text import Yaml
-from asya_gateway.registry.schemas import compile_schema
+from asya_schemas.compiling import compile_schema
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "how-to" / "flows.md").read_text()

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -37,7 +38,7 @@ async def test_every_metric_with_its_type_and_labels_stands_on_the_page_and_the_
     page: dict[str, tuple[str, set[str]]], database_url: str, tmp_path: Path
 ) -> None:
     served: dict[str, tuple[str, set[str]]] = {}
-    nowhere = {"transport": "rabbitmq", "rabbitmq_url": "amqp://nobody:nothing@127.0.0.1:9/"}
+    nowhere: dict[str, Any] = {"transport": "rabbitmq", "rabbitmq_url": "amqp://nobody:nothing@127.0.0.1:9/"}
     for change, name, labels in [(nowhere, "asya_outbox_rows", {}), ({}, "asya_queue_messages", {"actor": "first"})]:
         async with start_watched(database_url, tmp_path, **change) as watched:
             await ready(watched)

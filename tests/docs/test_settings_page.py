@@ -14,6 +14,7 @@ from asya_actor.settings import CrewSettings, WorkerSettings
 from asya_crds.durations import parse_duration, write_duration
 from asya_gateway.settings import UNHONOURED, Settings
 from asya_operator.settings import OperatorSettings
+from asya_transports.known import DESCRIPTIONS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "settings.md").read_text()
@@ -87,3 +88,11 @@ def test_every_setting_of_the_gateway_is_read(name: str) -> None:
 def test_the_page_names_every_variable_that_stops_the_start() -> None:
     section = PAGE.split("\n## Authentication\n")[1].split("\n## ")[0]
     assert tuple(re.findall(r"`(ASYA_\w+)`", section)) == UNHONOURED
+
+
+@pytest.mark.parametrize("name", DESCRIPTIONS)
+def test_every_variable_of_a_transport_is_listed_as_its_description_says(name: str) -> None:
+    description = DESCRIPTIONS[name]
+    expected = {each.name: (each.default, each.description) for each in description.variables}
+    only = {each.name: (each.default, f"{each.description} Operator only.") for each in description.operator_variables}
+    assert table_of(f"Transport {name}") == expected | only

@@ -2,7 +2,6 @@
 
 import asyncio
 
-import aio_pika
 import pytest
 
 from tests.faults.world import World
@@ -29,29 +28,10 @@ async def test_with_the_broker_down_for_10_s_calls_are_accepted_and_all_end(worl
 
 
 async def test_every_message_delivered_twice_runs_no_finished_hop_again(world: World) -> None:
-    connection = await aio_pika.connect(world.rabbit_url)
-    try:
-        channel = await connection.channel()
-        exchange = await channel.get_exchange("asya")
-        doubler = await channel.declare_queue("doubler", auto_delete=True)
-        for actor in ("first", "second", "x-sink"):
-            await doubler.bind(exchange, actor)
-        doubled = 0
-
-        async def again(message: aio_pika.abc.AbstractIncomingMessage) -> None:
-            nonlocal doubled
-            assert message.routing_key is not None
-            copy = aio_pika.Message(message.body, delivery_mode=2, content_type="application/json")
-            await channel.default_exchange.publish(copy, f"asya-faults-{message.routing_key}")
-            await message.ack()
-            doubled += 1
-
-        await doubler.consume(again)
+    async with world.doubling() as doubled:
         await world.load(3)
         await world.audit()
-        assert doubled >= 3 * len(world.accepted) - 3
-    finally:
-        await connection.close()
+        assert doubled[0] >= 3 * len(world.accepted) - 3
 
 
 async def test_mesh_down_for_longer_than_every_retry_fails_no_task(world: World) -> None:
@@ -68,16 +48,9 @@ async def test_mesh_down_for_longer_than_every_retry_fails_no_task(world: World)
 
 
 async def test_the_embedded_transport_delivers_a_doubled_message_once(embedded: World) -> None:
-    await embedded.query(
-        "CREATE FUNCTION double() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-        " INSERT INTO queue_messages (queue, body) VALUES (NEW.queue, NEW.body); RETURN NULL; END $$"
-    )
-    await embedded.query(
-        "CREATE TRIGGER double AFTER INSERT ON queue_messages FOR EACH ROW WHEN (pg_trigger_depth() = 0)"
-        " EXECUTE FUNCTION double()"
-    )
-    await embedded.load(3)
-    await embedded.audit()
+    async with embedded.doubling():
+        await embedded.load(3)
+        await embedded.audit()
 
 
 async def test_the_embedded_world_survives_kill_9_of_every_program_in_turn(embedded: World) -> None:
@@ -95,4 +68,4 @@ async def test_the_embedded_world_survives_kill_9_of_every_program_in_turn(embed
 
 
 async def queues_are_empty(world: World) -> bool:
-    return await world.query_value("SELECT count(*) FROM queue_messages") == 0
+    return bool(await world.query_value("SELECT count(*) = 0 FROM queue_messages"))

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from asya_transports.port import Queue, Transport, TransportError
+from asya_transports.rabbitmq.settings import RabbitSettings
 from asya_transports.rabbitmq.transport import RabbitTransport
-from asya_transports.settings import RabbitSettings
 from servers.processes import ServerUnavailable
 from servers.proxy import TcpProxy
 from servers.rabbitmq import RabbitNode

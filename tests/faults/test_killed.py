@@ -110,8 +110,9 @@ async def test_each_program_ends_on_sigterm_within_its_time_and_drops_nothing(wo
     async def fault() -> None:
         for name in ("first", "second", "crew", "mesh", "api"):
             await asyncio.to_thread(world.processes[name].end)
-            assert world.processes[name].running is not None
-            assert world.processes[name].running.returncode == 0, name
+            running = world.processes[name].running
+            assert running is not None
+            assert running.returncode == 0, name
             world.processes[name].start()
         for name in ("mesh", "api"):
             await world.ready(name)

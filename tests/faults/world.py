@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import aio_pika
 import aiohttp
 import asyncpg
 
@@ -23,6 +24,7 @@ from servers.rabbitmq import RabbitNode
 from tests.support.waiting import until
 
 HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
 PACE = 0.15
 """Seconds between two calls of one caller."""
 FLOWS = """
@@ -41,11 +43,12 @@ class Process:
     environment: dict[str, str]
     log: Path
     url: str = ""
+    folder: Path = ROOT
     running: "subprocess.Popen[bytes] | None" = None
 
     def start(self) -> None:
         with self.log.open("ab") as log:
-            self.running = spawn(self.command, env=self.environment, stdout=log, stderr=log, cwd=str(HERE.parents[1]))
+            self.running = spawn(self.command, env=self.environment, stdout=log, stderr=log, cwd=str(self.folder))
 
     def signal(self, number: signal.Signals) -> None:
         assert self.running is not None
@@ -85,6 +88,11 @@ class Reader:
 class World:
     """api and mesh as separate processes over one Postgres and RabbitMQ; workers and crew others."""
 
+    flows = FLOWS
+    workers: tuple[str, ...] = ("first", "second")
+    handlers = HERE
+    """The folder of handlers.py."""
+
     def __init__(self, folder: Path, postgres: PostgresServer, rabbit: RabbitNode | None, rabbit_url: str = "") -> None:
         self.folder = folder
         self.postgres = postgres
@@ -115,7 +123,7 @@ class World:
             "ASYA_LOG_FORMAT": "text",
             "ASYA_METRICS_PORT": "0",
             "FAULTS_RUNS": str(self.runs),
-            "PYTHONPATH": str(HERE),
+            "PYTHONPATH": str(self.handlers),
         }
         clean = {key: value for key, value in os.environ.items() if not key.startswith("ASYA_")}
         return {**clean, **ours, **{key: str(value) for key, value in more.items()}}
@@ -123,7 +131,7 @@ class World:
     def gateway(self, name: str, mode: str, **more: Any) -> Process:
         port = free_port()
         config = self.folder / "flows.yaml"
-        config.write_text(FLOWS)
+        config.write_text(self.flows)
         environment = self.environment(
             ASYA_GATEWAY_MODE=mode,
             ASYA_GATEWAY_HOST="127.0.0.1",
@@ -146,29 +154,38 @@ class World:
         )
         return self._begin(name or actor, ["actor"], environment)
 
-    def crew(self, **more: Any) -> Process:
+    def crew(self, name: str = "crew", **more: Any) -> Process:
         environment = self.environment(ASYA_GATEWAY_URL=self.processes["mesh"].url, ASYA_METRICS_PORT=-1, **more)
-        return self._begin("crew", ["actor", "--crew"], environment)
+        return self._begin(name, ["actor", "--crew"], environment)
 
     def _begin(self, name: str, arguments: list[str], environment: dict[str, str], url: str = "") -> Process:
         command = [sys.executable, "-m", "asya_cli", *arguments]
         process = Process(name, command, environment, self.folder / f"{name}.log", url)
+        self.place(process)
         self.processes[name] = process
         process.start()
         return process
 
-    async def up(self) -> None:
+    def place(self, process: Process) -> None:
+        """Called before a process starts: where a world of two versions says which one it is."""
+
+    async def up(self, *, migrated: bool = False) -> None:
         """The usual world: mesh, api, a second api for readers, two workers and the crew."""
-        subprocess.run([sys.executable, "-m", "asya_cli", "migrate"], env=self.environment(), check=True)
+        if not migrated:
+            self.migrate()
         self.gateway("mesh", "mesh")
         self.gateway("api", "api")
         self.gateway("api2", "api")
-        self.worker("first")
-        self.worker("second")
+        for actor in self.workers:
+            self.worker(actor)
         self.crew()
         for name in ("mesh", "api", "api2"):
             await self.ready(name)
         await self.call_until_done()
+
+    def migrate(self) -> None:
+        """Bring the database to the schema of the working tree."""
+        subprocess.run([sys.executable, "-m", "asya_cli", "migrate"], env=self.environment(), check=True)
 
     async def ready(self, name: str) -> None:
         url = self.processes[name].url + "/health/ready"
@@ -188,8 +205,12 @@ class World:
         await until(lambda: self.ended(task_id), 60, "the first task's end")
 
     async def ended(self, task_id: str) -> bool:
+        return bool((await self.task(task_id))["status"] == "succeeded")
+
+    async def task(self, task_id: str) -> Any:
+        """What the api process says about a task."""
         async with self.session.get(f"{self.processes['api'].url}/tasks/{task_id}") as response:
-            return (await response.json())["status"] == "succeeded"
+            return await response.json()
 
     # Load
 
@@ -261,6 +282,37 @@ class World:
                 await asyncio.sleep(PACE)
 
         await asyncio.gather(*(caller() for _ in range(callers)))
+
+    @contextlib.asynccontextmanager
+    async def doubling(self) -> AsyncIterator[list[int]]:
+        """Every message comes twice meanwhile; yields a list of one number, how many were doubled so far."""
+        doubled = [0]
+        if self.rabbit is None:
+            await self.query(
+                "CREATE FUNCTION double() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+                " INSERT INTO queue_messages (queue, body) VALUES (NEW.queue, NEW.body); RETURN NULL; END $$"
+            )
+            await self.query(
+                "CREATE TRIGGER double AFTER INSERT ON queue_messages FOR EACH ROW WHEN (pg_trigger_depth() = 0)"
+                " EXECUTE FUNCTION double()"
+            )
+            yield doubled
+            return
+
+        async def again(message: aio_pika.abc.AbstractIncomingMessage) -> None:
+            copy = aio_pika.Message(message.body, delivery_mode=2, content_type="application/json")
+            await channel.default_exchange.publish(copy, f"asya-faults-{message.routing_key}")
+            await message.ack()
+            doubled[0] += 1
+
+        async with await aio_pika.connect(self.rabbit_url) as connection:
+            channel = await connection.channel()
+            exchange = await channel.get_exchange("asya")
+            doubler = await channel.declare_queue("doubler", auto_delete=True)
+            for actor in (*self.workers, "x-sink", "x-pause", "x-resume"):
+                await doubler.bind(exchange, actor)
+            await doubler.consume(again)
+            yield doubled
 
     async def load_during(
         self, fault: Callable[[], Awaitable[None]], *, before: float = 1.5, after: float = 2.5

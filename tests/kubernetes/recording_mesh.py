@@ -11,6 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from typing_extensions import override
+
 from asya_crds import jsontext
 from asya_crds.registry_document import ConfigMapPart, Entry, carried_over
 
@@ -58,6 +60,7 @@ class RecordingMesh:
                 self.end_headers()
                 self.wfile.write(text)
 
+            @override
             def log_message(self, *_: Any) -> None:
                 return
 
@@ -79,7 +82,8 @@ class RecordingMesh:
             self.registry.heartbeats += 1
             if path == "/mesh/registry/heartbeat":
                 return 200, {"epoch": self.registry.epoch, "generation": self.registry.generation}
-            parts = {key: body[key] for key in ("configmap", "resources") if key in body}
+            parts: dict[str, Any] = {key: body[key] for key in ("configmap", "resources") if key in body}
+            kept: list[dict[str, Any]] = []
             if parts:
                 self.registry.pushes.append((time.monotonic(), body["epoch"], parts))
                 kept = self._keep(parts)
@@ -87,7 +91,7 @@ class RecordingMesh:
                     self.registry.parts |= parts
                     self.registry.generation += 1
                 self.lock.notify_all()
-            return 200, {"generation": self.registry.generation, "kept": kept if parts else []}
+            return 200, {"generation": self.registry.generation, "kept": kept}
 
     def _keep(self, parts: dict[str, Any]) -> list[dict[str, Any]]:
         """Carry over what the row held of keys that cannot be read; what that is."""

@@ -10,7 +10,7 @@ from servers.operator_process import wait_for
 from tests.kubernetes.conftest import StartOperator
 from tests.kubernetes.recording_mesh import RecordingMesh
 
-RUN = {"ASYA_RUN_ACTORS": "true"}
+RUN: dict[str, Any] = {"ASYA_RUN_ACTORS": "true"}
 
 
 def stub_crd(kind: str, plural: str) -> dict[str, Any]:

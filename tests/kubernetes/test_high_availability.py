@@ -160,7 +160,7 @@ class Clock:
             pytest.skip(f"{FAKETIME} is missing (Debian: faketime)")
         self._file = file
         self.jump(0)
-        self.environment = {
+        self.environment: dict[str, Any] = {
             "LD_PRELOAD": str(FAKETIME),
             "FAKETIME_TIMESTAMP_FILE": str(file),
             "FAKETIME_CACHE_DURATION": "1",

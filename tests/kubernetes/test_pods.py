@@ -25,7 +25,7 @@ def programs(objects: tuple[Object, ...]) -> dict[str, Object]:
 
 
 def matches(selector: dict[str, str], template: Object) -> bool:
-    return selector.items() <= template["metadata"]["labels"].items()
+    return bool(selector.items() <= template["metadata"]["labels"].items())
 
 
 @pytest.mark.parametrize("name", OVERLAYS)

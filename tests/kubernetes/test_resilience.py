@@ -86,7 +86,7 @@ def test_watches_that_break_again_and_again_hide_no_change(
 def test_the_operator_outlives_a_restart_of_the_api_server(
     control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
 ) -> None:
-    times = {"ASYA_LEASE_DURATION": "60s", "ASYA_LEASE_RENEW_DEADLINE": "50s"}
+    times: dict[str, Any] = {"ASYA_LEASE_DURATION": "60s", "ASYA_LEASE_RENEW_DEADLINE": "50s"}
     operator = start_operator(**times)
     control_plane.apply(flow("before"), namespace=namespace)
     wait_for(lambda: mesh.flow("before"), "the push")

@@ -20,7 +20,8 @@ from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.settings import Settings
 from asya_transports.opening import open_transport
 from asya_transports.port import Message, Queue, Transport
-from asya_transports.settings import PostgresSettings, RabbitSettings
+from asya_transports.postgres.settings import PostgresSettings
+from asya_transports.rabbitmq.settings import RabbitSettings
 from servers.processes import free_port
 from tests.support.waiting import until
 
@@ -40,7 +41,7 @@ class Mesh:
 
     def worker(self, name: str, handler: str, **changes: Any) -> WorkerSettings:
         """Settings of an actor; `handler` is a name of tests/support/handlers.py."""
-        values = {
+        values: dict[str, Any] = {
             "actor_name": name,
             "handler": handler if "." in handler else f"{HANDLERS}.{handler}",
             "gateway_url": self.url,
@@ -50,7 +51,8 @@ class Mesh:
         return WorkerSettings(**(values | changes))
 
     def crew(self, **changes: Any) -> CrewSettings:
-        return CrewSettings(**({"gateway_url": self.url, "metrics_port": -1, "actor_shutdown_timeout": 2} | changes))
+        values: dict[str, Any] = {"gateway_url": self.url, "metrics_port": -1, "actor_shutdown_timeout": 2}
+        return CrewSettings(**(values | changes))
 
     async def run(self, *workers: WorkerSettings, crew: bool | CrewSettings = True) -> "asyncio.Task[int]":
         """Start the actors; returns when they consume."""

@@ -38,7 +38,7 @@ class Blocks:
 def counted_blocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Blocks]:
     """Explain each statement of the driver with its own arguments before it runs, and roll that back."""
     found = Blocks()
-    execute = asyncpg.Connection._execute
+    execute = asyncpg.Connection._execute  # type: ignore[attr-defined] # no public place sees every statement
 
     async def explained(self: asyncpg.Connection, query: str, args: Any, *rest: Any, **options: Any) -> Any:
         if query.lstrip().startswith(_EXPLAINABLE) and not self.is_in_transaction():

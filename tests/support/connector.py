@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from typing_extensions import override
+
 
 @dataclass
 class Store:
@@ -34,9 +36,11 @@ class _Handler(BaseHTTPRequestHandler):
     store: Store
     protocol_version = "HTTP/1.1"
 
+    @override
     def log_message(self, format: str, *args: Any) -> None:
         pass
 
+    @override
     def address_string(self) -> str:
         return "unix"
 
@@ -44,8 +48,7 @@ class _Handler(BaseHTTPRequestHandler):
         store, address = self.store, urlsplit(self.path)
         store.requests.append((self.command, self.path))
         store.headers.append(dict(self.headers))
-        if not (store.refuse and store.deaf):
-            body = self._body()
+        body = b"" if store.refuse and store.deaf else self._body()
         store.answering.wait(20)
         kind, key = address.path.split("/", 2)[1:]
         key = unquote(key)
@@ -142,6 +145,7 @@ class _Server(socketserver.ThreadingUnixStreamServer):
     request_queue_size = 1  # existing connectors accept few at once
     block_on_close = False
 
+    @override
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Tests cut connections on purpose."""
 

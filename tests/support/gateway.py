@@ -14,8 +14,8 @@ from asya_crds.flow import Flow
 from asya_gateway.composition.web import build_app, serve
 from asya_gateway.domain.flows import FlowRegistry, FlowTable, ServedFlow
 from asya_gateway.domain.tasks import TaskRules, Tasks
-from asya_gateway.registry.schemas import compile_schema
 from asya_gateway.settings import Settings
+from asya_schemas.compiling import compile_schema
 from tests.support.storage import Running, make_storage
 
 TEXT_SCHEMA = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
@@ -140,7 +140,12 @@ def make_flows(flows: Iterable[Mapping[str, Any]] = FLOWS) -> FlowRegistry:
 
 
 def make_settings(**changes: Any) -> Settings:
-    values = {"gateway_mode": "testing", "gateway_host": "127.0.0.1", "gateway_port": 0, "drain_timeout": 4}
+    values: dict[str, Any] = {
+        "gateway_mode": "testing",
+        "gateway_host": "127.0.0.1",
+        "gateway_port": 0,
+        "drain_timeout": 4,
+    }
     return Settings(**(values | changes))
 
 

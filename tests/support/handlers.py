@@ -5,6 +5,8 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+from typing_extensions import override
+
 CALLS: list[tuple[str, Any]] = []
 GATE = threading.Event()
 """Closed by tests that hold a handler up."""
@@ -48,6 +50,19 @@ def a_list(payload: Any) -> list[Any]:
 def refuse(payload: Any) -> Any:
     CALLS.append(("refuse", payload))
     raise Refusal("no, thank you")
+
+
+class Unspeakable(ValueError):
+    """Raises when it is asked what it says."""
+
+    @override
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+def speechless(payload: Any) -> Any:
+    CALLS.append(("speechless", payload))
+    raise Unspeakable
 
 
 def flaky(payload: Any) -> Any:
@@ -127,7 +142,7 @@ def inserts_an_actor(payload: Any) -> Iterator[Any]:
 
 
 def looks_around(payload: Any) -> Iterator[Any]:
-    found = {
+    found: dict[str, Any] = {
         "id": (yield "GET", ".id"),
         "next": (yield "GET", ".route.next"),
         "last": (yield "GET", ".route.next[-1]"),

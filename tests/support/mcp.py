@@ -16,7 +16,8 @@ from asya_crds import jsontext
 from asya_crds.flow import Flow
 from asya_gateway.domain.flows import FlowTable, ServedFlow
 from asya_gateway.protocols.http.keys import FLOWS
-from tests.support.gateway import TEXT_SCHEMA, Event, Gateway, Reader, compile_schema, start_gateway
+from asya_schemas.compiling import compile_schema
+from tests.support.gateway import TEXT_SCHEMA, Event, Gateway, Reader, start_gateway
 from tests.support.waiting import until
 
 SCHEMAS = Path(__file__).parent.parent / "protocol" / "mcp" / "schemas"

@@ -32,7 +32,8 @@ class MeshStub:
             request.transport.abort()
             return web.Response()
         given = answer if isinstance(answer, tuple) else (answer,)
-        status, text, headers = (*given, *("", {})[len(given) - 1 :])
+        defaults: list[Any] = ["", {}]
+        status, text, headers = (*given, *defaults[len(given) - 1 :])
         return web.Response(status=status, text=text, headers=headers)
 
 

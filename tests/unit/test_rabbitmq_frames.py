@@ -11,7 +11,6 @@ from pamqp.header import ContentHeader
 from asya_transports.port import TransportError, Unavailable, Unroutable
 from asya_transports.rabbitmq.frames import Publication, body_frames, content_header, publish_method
 from asya_transports.rabbitmq.outbound import ChannelClosed, Outbound
-from asya_transports.rabbitmq.topology import two_digits
 
 
 def test_the_publish_method_is_what_pamqp_writes() -> None:
@@ -95,7 +94,3 @@ async def test_when_the_channel_closes_only_what_was_unconfirmed_is_unknown() ->
     assert answers[0] == [None] * 3
     assert [type(answer) for answer in answers[1]] == [type(None), Unavailable, Unavailable]
     assert not channel.ready
-
-
-def test_delays_share_a_bounded_number_of_queues() -> None:
-    assert [two_digits(number) for number in (1, 99, 101, 1000, 1234, 60001)] == [1, 99, 110, 1000, 1300, 61000]

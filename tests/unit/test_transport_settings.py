@@ -4,7 +4,10 @@ import pytest
 
 from asya_crds import naming
 from asya_transports import names
-from asya_transports.settings import PostgresSettings, RabbitSettings, SettingsError, transport_settings
+from asya_transports.description import SettingsError
+from asya_transports.known import transport_settings
+from asya_transports.postgres.settings import PostgresSettings
+from asya_transports.rabbitmq.settings import RabbitSettings
 
 
 def test_without_a_transport_named_the_database_carries_the_queues() -> None:

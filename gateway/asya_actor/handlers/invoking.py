@@ -30,7 +30,8 @@ class HandlerFailed(Exception):
     """The handler raised; `error` is what."""
 
     def __init__(self, error: BaseException) -> None:
-        super().__init__(str(error))
+        # Without its words: asking for them is the user's code, which may raise (failures.describe copes with it).
+        super().__init__(type(error))
         self.error = error
 
 

@@ -11,6 +11,8 @@ from typing import Literal
 
 from typing_extensions import override
 
+from asya_crds.readable import readable
+
 _WHERE: ContextVar[dict[str, str] | None] = ContextVar("asya_actor_where", default=None)
 
 
@@ -63,7 +65,7 @@ class TextLines(logging.Formatter):
         about = " ".join(where[key] for key in ("actor", "task_id") if key in where)
         moment = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S")
         text = f"{moment} {record.levelname.lower():7} {about + ': ' if about else ''}{record.getMessage()}"
-        return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
+        return readable(f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text)
 
 
 def log_to_stderr(level: str, style: Literal["json", "text"]) -> None:

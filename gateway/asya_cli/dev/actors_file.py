@@ -1,17 +1,15 @@
 """actors.yaml: which handlers run behind the flows of a folder (docs/dev.md)."""
 
 import contextlib
-import difflib
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
 
 from asya_cli.errors import UsageProblem
-from asya_crds.flows_file import PLAIN_WORDS
+from asya_crds.mistakes import FieldMistake, explain
 from asya_crds.naming import CREW, check_own_actor
 from asya_crds.yaml_text import Document, Unreadable, Yaml, parse
 
@@ -72,21 +70,15 @@ def load_actors(path: Path) -> list[Actor]:
     try:
         return ActorsFile.model_validate(document.value).actors
     except ValidationError as error:
-        complaints = [_complaint(document, detail) for detail in error.errors(include_url=False)]
+        complaints = [_complaint(document, mistake) for mistake in explain(error, ActorsFile)]
         raise UsageProblem(f"{path}: {'; '.join(complaints)}") from None
 
 
-def _complaint(document: Document, detail: ErrorDetails) -> str:
+def _complaint(document: Document, mistake: FieldMistake) -> str:
     """One mistake, at its place."""
-    path, kind = detail["loc"], detail["type"]
-    message = PLAIN_WORDS.get(kind, detail["msg"].removeprefix("Value error, "))
-    if not path and kind == "model_type":
-        message = "expected `actors: [{name, handler}]`"
-    elif kind == "extra_forbidden":
-        known = Actor.model_fields if len(path) > 1 else ActorsFile.model_fields
-        near = difflib.get_close_matches(str(path[-1]), known, n=1)
-        message = f"unknown field{f' (did you mean {near[0]}?)' if near else ''}"
-    return f"{_at(document.line(path) if path else None)}{_place(document.value, path)}{message}"
+    path = mistake.path
+    reason = mistake.reason if path or isinstance(document.value, dict) else "expected `actors: [{name, handler}]`"
+    return f"{_at(document.line(path) if path else None)}{_place(document.value, path)}{reason}"
 
 
 def _place(value: Any, path: tuple[int | str, ...]) -> str:

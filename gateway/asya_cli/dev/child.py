@@ -1,7 +1,7 @@
 """The child process of `asya dev`: a folder's handlers, or the crew. Started as `python -m asya_cli.dev.child SPEC`.
 
 SPEC is JSON {folder, actors: [{name, handler, resiliency}], crew}. It ends with its parent, whose end it sees as
-the end of its standard input.
+the end of what was its standard input. One handler that cannot be loaded leaves the others running.
 """
 
 import asyncio
@@ -16,40 +16,96 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from asya_actor.handlers.loading import Handler
     from asya_actor.settings import CrewSettings, WorkerSettings
 
 CONTROL = "\x1e"
-"""Begins a line of stdout that is meant for the parent, not for the user."""
-READY = "ready"
+"""Begins a line of stdout that is meant for the parent, not for the user: a word, and an actor's name where it is
+about one."""
+READY, LOADING, LOADED, LEFT_OUT = "ready", "loading", "loaded", "left-out"
 BROKEN = 78
 """Exit code (EX_CONFIG of sysexits.h) for handlers that cannot be loaded: only a change helps."""
 GRACE = 5.0
+CANCEL_TIMEOUT = 10.0
+"""Seconds that a plain function may go on after its task was canceled: here a process is started anew at once."""
 
 
 def main() -> int:
     """Run until SIGTERM; returns the exit code."""
     spec = json.loads(sys.argv[1])
     sys.path.insert(0, spec["folder"])
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    from asya_actor.app import run_many
-    from asya_actor.handlers.loading import HandlerNotFound
+    threading.Thread(target=_end_with_parent, args=(_taken_from_stdin(),), daemon=True).start()
+    from asya_actor.app import NothingToRun, run_many
     from asya_actor.settings import SettingsError
     from asya_actor.telemetry.logs import log_to_stderr
 
     log_to_stderr("warning", "text")
+    workers = [settings for actor in spec["actors"] if (settings := _settings_of(actor)) is not None]
+    loader = _Loader(Path(spec["folder"]))
     try:
-        workers, crew = [_worker(actor) for actor in spec["actors"]], _crew() if spec["crew"] else None
-        return asyncio.run(run_many(workers, crew, started=lambda: print(CONTROL + READY, flush=True)))
-    except HandlerNotFound as error:
-        names = ", ".join(actor["name"] for actor in spec["actors"] if actor["handler"] == error.handler)
-        print(f"actors.yaml: actor {names}: handler is {error.handler!r}{error.complaint}", flush=True)
-        return BROKEN
+        crew = _crew() if spec["crew"] else None
+        if not workers and crew is None:
+            return BROKEN
+        return asyncio.run(run_many(workers, crew, started=lambda: _tell(READY), load=loader.load))
+    except NothingToRun:
+        return BROKEN  # why was said of each
     except SettingsError as error:
         print(error, flush=True)
         return BROKEN
-    except Exception as error:  # noqa: BLE001 # whatever the user's module raises while it is imported
-        _show(error, Path(spec["folder"]))
-        return BROKEN
+
+
+def _taken_from_stdin() -> int:
+    """The parent's pipe, out of the way: a handler, or a program that it starts, that reads its standard input finds
+    its end at once instead of waiting for ever."""
+    parent = os.dup(0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return parent
+
+
+def _tell(word: str, name: str = "") -> None:
+    print(f"{CONTROL}{word} {name}".rstrip(), flush=True)
+
+
+class _Loader:
+    """Loads handlers one after the other, in the main thread as `asya actor` does, and goes on after one that fails."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._shown: set[str] = set()
+
+    def load(self, settings: "WorkerSettings") -> "Handler | None":
+        """The handler, or None after what is wrong with it was shown: once where several share a module."""
+        from asya_actor.handlers.loading import HandlerNotFound, load_handler
+
+        name = settings.actor_name
+        _tell(LOADING, name)
+        try:
+            handler = load_handler(settings.handler)
+        except HandlerNotFound as error:
+            complaint = f"actors.yaml: actor {name}: handler is {error.handler!r}{error.complaint}"
+        except (Exception, SystemExit) as error:  # noqa: BLE001 # whatever the user's module raises when it is imported
+            complaint = _traceback_of(error, self._folder)
+        else:
+            _tell(LOADED, name)
+            return handler
+        if complaint not in self._shown:
+            print(complaint, flush=True)
+        self._shown.add(complaint)
+        _tell(LEFT_OUT, name)
+        return None
+
+
+def _settings_of(actor: dict[str, Any]) -> "WorkerSettings | None":
+    from asya_actor.settings import SettingsError
+
+    try:
+        return _worker(actor)
+    except SettingsError as error:
+        print(error, flush=True)
+        _tell(LEFT_OUT, actor["name"])
+        return None
 
 
 def _worker(actor: dict[str, Any]) -> "WorkerSettings":
@@ -62,6 +118,7 @@ def _worker(actor: dict[str, Any]) -> "WorkerSettings":
         "handler": actor["handler"],
         "metrics_port": -1,
         "actor_shutdown_timeout": GRACE - 1,
+        "actor_cancel_timeout": os.environ.get("ASYA_ACTOR_CANCEL_TIMEOUT") or CANCEL_TIMEOUT,
         "resiliency_policies": resiliency.pop("policies", {}),
         "resiliency_rules": resiliency.pop("rules", []),
     }
@@ -81,16 +138,16 @@ def _crew() -> "CrewSettings":
     return crew_settings({"metrics_port": -1, "actor_shutdown_timeout": GRACE - 1})
 
 
-def _show(error: Exception, folder: Path) -> None:
+def _traceback_of(error: BaseException, folder: Path) -> str:
     """The traceback from the user's own files on: how they came to be imported says nothing."""
     frames = error.__traceback__
     while frames is not None and not Path(frames.tb_frame.f_code.co_filename).is_relative_to(folder):
         frames = frames.tb_next
-    print("".join(traceback.format_exception(type(error), error, frames)).rstrip(), flush=True)
+    return "".join(traceback.format_exception(type(error), error, frames)).rstrip()
 
 
-def _end_with_parent() -> None:
-    while os.read(0, 4096):
+def _end_with_parent(parent: int) -> None:
+    while os.read(parent, 4096):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(GRACE)

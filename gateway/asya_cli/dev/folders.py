@@ -13,27 +13,38 @@ from typing import IO
 
 from asya_cli.errors import CliError
 
-ROOTS_STATE = Path("/var/tmp")  # noqa: S108 # the folder below is checked to be root's own
-"""As root the database runs as another user, who cannot look into root's home."""
+SHARED_STATE = Path("/var/tmp")  # noqa: S108 # the folder below is checked to be the user's own
+"""As root the database runs as another user, who cannot look into root's home; others may have none."""
 EPHEMERAL = "ephemeral-"
 
 
 def state_folder() -> Path:
-    """The folder of all databases, made if it is missing: below $XDG_STATE_HOME (XDG Base Directory specification).
+    """The folder of all databases, made if it is missing: below $XDG_STATE_HOME (XDG Base Directory specification),
+    else below the home folder, else in /var/tmp, where somebody without one has a folder by the user's id.
 
     Raises CliError where it cannot be made or belongs to somebody else.
     """
-    if os.geteuid() == 0:
-        folder = ROOTS_STATE / "asya-dev-root"
-    else:
-        base = os.environ.get("XDG_STATE_HOME") or ""
-        folder = (Path(base) if Path(base).is_absolute() else Path.home() / ".local" / "state") / "asya" / "dev"
+    shared = SHARED_STATE / f"asya-dev-{'root' if os.geteuid() == 0 else os.geteuid()}"
+    base = Path(os.environ.get("XDG_STATE_HOME") or "")
+    folder = shared if os.geteuid() == 0 else base / "asya" / "dev" if base.is_absolute() else _below_home() or shared
     try:
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)
     except OSError as error:
-        raise CliError(f"{folder}: cannot keep databases there: {error.strerror}") from error
+        raise CliError(
+            f"{folder}: cannot keep databases there: {error.strerror}; set XDG_STATE_HOME to a folder of yours"
+        ) from error
     if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
         raise CliError(f"{folder}: belongs to another user, so no database is kept in it")
+    return folder
+
+
+def _below_home() -> Path | None:
+    """The usual place, or None for a user without a home folder to write to (an arbitrary id in a container)."""
+    try:
+        folder = Path.home() / ".local" / "state" / "asya" / "dev"
+        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+    except (OSError, RuntimeError):
+        return None
     return folder
 
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 
+from asya_cli.dev import child
 from asya_cli.dev.actors_file import Actor
-from asya_cli.dev.child import BROKEN, CONTROL, READY
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
 """Seconds before a crashed process is started again; doubled with each crash that follows soon."""
@@ -21,6 +21,8 @@ SETTLED = 10.0
 GRACE = 5.0
 """Seconds that handlers have to finish before their process is killed."""
 LONGEST_LINE = 64 * 1024
+SLOW = 5.0
+"""Seconds after which a handler that is still being loaded is one that others should not wait for."""
 
 
 class State(StrEnum):
@@ -51,6 +53,11 @@ class HandlerProcess:
         self.crew = crew
         self.state = State.STARTING
         self.crashes = 0
+        self.left_out: set[str] = set()
+        """Actors whose handler cannot be loaded; the others run."""
+        self._loading: tuple[str, float] | None = None
+        self._fatal: str | None = None
+        self._told_slow = False
         self._who = "crew" if crew else "handlers"
         self._folder = folder
         self._environment = dict(environment)
@@ -65,9 +72,28 @@ class HandlerProcess:
         """The child's process id while it runs."""
         return None if self._process is None else self._process.pid
 
-    async def settled(self) -> None:
-        """Wait until the child runs its handlers, or has shown that it cannot."""
-        await self._settled.wait()
+    @property
+    def settled(self) -> bool:
+        """Whether the child runs its handlers, or has shown that it cannot."""
+        return self._settled.is_set()
+
+    @property
+    def told_slow(self) -> bool:
+        """Whether it was said that this process takes long to load, so that nobody waits for it."""
+        return self._told_slow
+
+    @property
+    def slow(self) -> str | None:
+        """The actor whose handler has been loading for a long time now, or that ended the process while it was."""
+        if self._loading is None or time.monotonic() - self._loading[1] < SLOW:
+            return self._fatal
+        return self._loading[0]
+
+    def tell_slow(self) -> None:
+        """Say once that calls of the slow actor wait for it; its end is said, too."""
+        if self._loading is not None and not self._told_slow:
+            self._told_slow = True
+            self._say("info", f"the handler of {self.slow} is still being loaded; calls of it wait")
 
     def start(self) -> None:
         """Start the child and keep it running until `stop`."""
@@ -90,7 +116,7 @@ class HandlerProcess:
                 return
             if time.monotonic() - began > SETTLED:
                 pause = FIRST_PAUSE
-            if code == BROKEN:
+            if code == child.BROKEN:
                 self.state = State.BROKEN
                 self._say("error", f"the {self._who} cannot be loaded; waiting for a change")
                 await self._stop.wait()
@@ -104,6 +130,8 @@ class HandlerProcess:
 
     async def _run_once(self) -> int:
         self.state = State.STARTING
+        self.left_out.clear()
+        self._loading, self._told_slow = None, False
         spec = {
             "folder": str(self._folder),
             "actors": [actor.model_dump(include={"name", "handler", "resiliency"}) for actor in self.actors],
@@ -130,13 +158,14 @@ class HandlerProcess:
                 process.terminate()
             reading = asyncio.create_task(self._read_output(process))
             code = await process.wait()
+            self._fatal = self._loading[0] if self._loading else None
             with contextlib.suppress(ProcessLookupError):
                 # What a handler started does not outlive it, or it would keep the output open for ever.
                 os.killpg(process.pid, signal.SIGKILL)
             await reading
             return code
         finally:
-            self._process = None
+            self._process = self._loading = None
             self._settled.set()
 
     async def _read_output(self, process: asyncio.subprocess.Process) -> None:
@@ -151,18 +180,38 @@ class HandlerProcess:
             if not line:
                 return
             text = line.decode(errors="replace").rstrip("\n")
-            if text == CONTROL + READY:
-                self.state = State.RUNNING
-                self._settled.set()
+            if text.startswith(child.CONTROL):
+                self._control(*text.removeprefix(child.CONTROL).partition(" ")[::2])
             else:
                 self._say("output", text)
+
+    def _control(self, word: str, name: str) -> None:
+        """What the child says of itself."""
+        match word:
+            case child.LOADING:
+                self._loading = name, time.monotonic()
+            case child.LOADED:
+                self._loading = None
+                if self._told_slow:
+                    self._say("info", f"the handler of {name} is loaded")
+            case child.LEFT_OUT:
+                self._loading = None
+                self.left_out.add(name)
+            case child.READY:
+                self.state = State.RUNNING
+                self._settled.set()
+                if self.left_out:
+                    self._say("error", f"{', '.join(sorted(self.left_out))} cannot be loaded; waiting for a change")
+            case _:
+                pass
 
     async def _end_child(self) -> None:
         process = self._process
         if process is None:
             return
         with contextlib.suppress(ProcessLookupError):
-            process.terminate()
+            # One that is still loading has nothing to finish, and would not hear.
+            process.terminate() if self._loading is None else process.kill()
         try:
             await asyncio.wait_for(process.wait(), GRACE)
         except TimeoutError:

@@ -112,6 +112,7 @@ class EmbeddedPostgres:
 
     def _create(self) -> None:
         """initdb beside the place, then renamed, so that an interrupted one is not taken for a database."""
+        _require_passwd_entry()
         fresh = self.data.with_name("data.new")
         shutil.rmtree(fresh, ignore_errors=True)
         shutil.rmtree(self.data, ignore_errors=True)
@@ -179,6 +180,18 @@ def _unprivileged_user() -> pwd.struct_passwd | None:
         return pwd.getpwnam("nobody")
     except KeyError:
         raise CliError("PostgreSQL refuses to run as root, and there is no user `nobody` to run it as") from None
+
+
+def _require_passwd_entry() -> None:
+    """PostgreSQL asks the system for the user's name when it makes a database. Raises CliError saying what to do."""
+    user = os.geteuid()
+    try:
+        pwd.getpwuid(user)
+    except KeyError:
+        raise CliError(
+            f"the user id {user} has no entry in /etc/passwd, without which PostgreSQL makes no database: add one "
+            f"(`asya:x:{user}:{os.getegid()}::/tmp:/bin/sh`), or run as a user that has one"
+        ) from None
 
 
 def _uid(user: pwd.struct_passwd | None) -> int | None:

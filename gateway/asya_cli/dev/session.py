@@ -26,7 +26,9 @@ from asya_cli.environment import read_settings
 from asya_cli.errors import CliError, UsageProblem
 from asya_cli.migrate import apply_migrations
 from asya_cli.rendering import problem_text
+from asya_cli.terminal import ReadableConsole
 from asya_crds.naming import CREW
+from asya_transports.known import EMBEDDED
 
 if TYPE_CHECKING:
     from asya_gateway.settings import Settings
@@ -60,6 +62,10 @@ class Session:
         self.stop = asyncio.Event()
         self._processes = self.view.picture.processes
         self._actors: frozenset[str] = frozenset()
+        self._environment: dict[str, str] = {}
+        self._apart: set[str] = set()
+        """Actors whose handlers take long to load: they have processes of their own."""
+        self._changing = asyncio.Lock()
 
     def end(self) -> None:
         """End in order; asked a second time, at once: PostgreSQL and the children notice that this process is gone."""
@@ -121,7 +127,7 @@ class Session:
             database_url=database_url,
             config_path=str(self.options.folder / "flows.yaml"),
             config_poll_interval=0.5,
-            transport="postgres",
+            transport=EMBEDDED.name,
             mesh_url=self.url,
             public_url=self.url,
             drain_timeout=2.0,
@@ -130,21 +136,54 @@ class Session:
     # The handlers
 
     async def _start_handlers(self, actors: list[Actor], database_url: str) -> None:
-        environment = os.environ | {
-            "ASYA_TRANSPORT": "postgres",
+        self._environment = os.environ | {
+            "ASYA_TRANSPORT": EMBEDDED.name,
             "ASYA_DATABASE_URL": database_url,
             "ASYA_GATEWAY_URL": self.url,
             "ASYA_NAMESPACE": self._settings(database_url).namespace,
             "PYTHONUNBUFFERED": "1",
+            # What they print is read as UTF-8, and a `print` of a payload does not fail for one character of it.
+            "PYTHONIOENCODING": "utf-8:backslashreplace",
         }
-        folder = self.options.folder.resolve()
         self._actors = frozenset(actor.name for actor in actors)
         # The crew has a process of its own: a handler that crashes must not take the end of other tasks with it.
-        self._processes.append(HandlerProcess(folder, (), environment, self.view.say, crew=True))
+        self._start((), crew=True)
         for group in grouped_by_environment(actors):
-            self._processes.append(HandlerProcess(folder, group, environment, self.view.say, crew=False))
-        for process in self._processes:
+            self._start([actor for actor in group if actor.name not in self._apart])
+            for actor in group:
+                if actor.name in self._apart:
+                    self._start([actor])
+
+    def _start(self, actors: Sequence[Actor], *, crew: bool = False) -> None:
+        if actors or crew:
+            folder = self.options.folder.resolve()
+            process = HandlerProcess(folder, actors, self._environment, self.view.say, crew=crew)
+            self._processes.append(process)
             process.start()
+
+    async def _watch_loading(self) -> None:
+        """A handler that takes long to load, or ends its process while it is loaded, gets a process of its own, so that
+        the others need not wait for it."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            for process in [each for each in self._processes if each.slow]:
+                if len(process.actors) == 1:
+                    process.tell_slow()
+                    continue
+                async with self._changing:
+                    if process in self._processes and (name := process.slow):
+                        await self._set_apart(process, name)
+
+    async def _set_apart(self, process: HandlerProcess, name: str) -> None:
+        self.view.say("info", f"the handler of {name} is loaded in a process of its own; the others go on without it")
+        self._apart.add(name)
+        others = [actor for actor in process.actors if actor.name != name]
+        alone = [actor for actor in process.actors if actor.name == name]
+        # The new ones first: where nothing seems to be starting, the run would say that it is ready.
+        self._start(others)
+        self._start(alone)
+        self._processes.remove(process)
+        await process.stop()
 
     async def _stop_handlers(self) -> None:
         await asyncio.gather(*(process.stop() for process in self._processes))
@@ -158,8 +197,9 @@ class Session:
             self.view.say("error", f"{problem.message}; what runs goes on")
             return
         self.view.say("info", f"{why}: restarting the handlers")
-        await self._stop_handlers()
-        await self._start_handlers(actors, database_url)
+        async with self._changing:
+            await self._stop_handlers()
+            await self._start_handlers(actors, database_url)
         self._tell_missing_actors(self.view.picture.flows)
 
     # The work
@@ -169,6 +209,7 @@ class Session:
         workers = [
             asyncio.create_task(self._watch_sources(database.url)),
             asyncio.create_task(self._watch_database(database)),
+            asyncio.create_task(self._watch_loading()),
             asyncio.create_task(self._introduce_and_watch(client)),
         ]
         stopping = asyncio.create_task(self.stop.wait())
@@ -250,16 +291,18 @@ class Session:
                     self.view.say("error", f"flows.yaml: {flow['name']}: {reason}")
 
     async def _until_ready(self, client: GatewayClient) -> None:
-        """The gateway answers, its flows are read and every process of handlers runs."""
+        """The gateway answers and its flows are read; every process of handlers runs, but for one that takes long."""
         try:
             async with asyncio.timeout(READY_WITHIN):
                 while not await client.ready():  # noqa: ASYNC110 # the answer is in HTTP, not in an event
                     await asyncio.sleep(0.05)
-                for process in self._processes:
-                    # One that is broken waits for a change; the rest can be called.
-                    await process.settled()
         except TimeoutError:
             raise CliError(f"not ready after {READY_WITHIN:g} s; `asya --debug dev` shows more") from None
+        # One that is broken waits for a change, and calls wait for one that is slow; the rest can be called.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(READY_WITHIN):
+                while not all(each.settled or each.told_slow for each in self._processes):  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
 
 
 async def forget_flows(database_url: str) -> None:
@@ -279,7 +322,7 @@ async def forget_flows(database_url: str) -> None:
 
 def run_session(options: Options) -> None:
     """Run `asya dev` to its end. Raises CliError."""
-    console = Console(highlight=False)
+    console = ReadableConsole()
     folder = options.folder
     if not (folder / "flows.yaml").is_file():
         raise UsageProblem(f"{folder / 'flows.yaml'}: no such file; it names the flows (docs/examples has some)")

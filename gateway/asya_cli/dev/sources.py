@@ -14,7 +14,7 @@ Fingerprint = dict[Path, tuple[int, int]]
 def fingerprint(folder: Path) -> Fingerprint:
     """Time and size of every Python file and of actors.yaml."""
     found: Fingerprint = {}
-    for path in (*_python_files(folder), folder / "actors.yaml"):
+    for path in (*_python_files(folder, set()), folder / "actors.yaml"):
         try:
             status = path.stat()
         except OSError:
@@ -23,23 +23,34 @@ def fingerprint(folder: Path) -> Fingerprint:
     return found
 
 
-def _python_files(folder: Path) -> Iterator[Path]:
+def _python_files(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
+    """`seen` holds the folders that were walked: links may lead back to one."""
     try:
+        status = folder.stat()
         entries = sorted(folder.iterdir())
     except OSError:
         return
+    if (status.st_dev, status.st_ino) in seen:
+        return
+    seen.add((status.st_dev, status.st_ino))
     for entry in entries:
         if entry.suffix == ".py":
             yield entry
         elif _is_source_folder(entry):
-            yield from _python_files(entry)
+            yield from _python_files(entry, seen)
 
 
 def _is_source_folder(entry: Path) -> bool:
-    """Hidden folders and virtual environments are no source of this folder's handlers."""
-    if entry.name.startswith(".") or entry.name in SKIPPED or entry.is_symlink() or not entry.is_dir():
+    """Hidden folders and virtual environments are no source of this folder's handlers. A link is one where it leads to
+    Python files: what it leads to else may be a disk full of data."""
+    try:
+        if entry.name.startswith(".") or entry.name in SKIPPED or not entry.is_dir():
+            return False
+        if entry.is_symlink() and not any(entry.glob("*.py")):
+            return False
+        return not (entry / "pyvenv.cfg").exists()
+    except OSError:
         return False
-    return not (entry / "pyvenv.cfg").exists()
 
 
 async def changed(folder: Path, known: Fingerprint) -> tuple[Fingerprint, list[Path]]:

@@ -16,6 +16,7 @@ from rich.text import Text
 from asya_cli.client import TERMINAL, WAITING
 from asya_cli.dev.handlers import HandlerProcess, State
 from asya_cli.rendering import error_text, problem_text, status_text
+from asya_cli.schema_types import Kinds, kinds_of, properties_of
 
 SHOWN_TASKS = 8
 STATE_STYLES = {
@@ -71,7 +72,10 @@ class View:
     def say(self, kind: str, line: str) -> None:
         """A line that scrolls by: `output` of handlers, `info` and `error` of ours."""
         prefix = Text("handlers │ " if kind == "output" else "asya     │ ", "dim")
-        self.console.print(prefix + Text(line, KIND_STYLES.get(kind, "")), soft_wrap=True)
+        # A line of somebody's text must not pass for one of ours, so that those after the first are indented.
+        first, *more = line.split("\n")
+        for text in (first, *(f"  {each}" for each in more)):
+            self.console.print(prefix + Text(text, KIND_STYLES.get(kind, "")), soft_wrap=True)
 
     def show_tasks(self, tasks: list[dict[str, Any]]) -> list[str]:
         """The newest tasks, newest first; without a terminal each change is a line. Returns the ids of those that
@@ -120,7 +124,8 @@ class View:
         line = Text("actors  ", "dim")
         for process in self.picture.processes:
             for name in ["crew"] if process.crew else [actor.name for actor in process.actors]:
-                line.append(f"{name} ", STATE_STYLES[process.state])
+                broken = name in process.left_out
+                line.append(f"{name} ", STATE_STYLES[State.BROKEN if broken else process.state])
             line.append(f"({process.state}) ", "dim")
         return line
 
@@ -210,21 +215,21 @@ def connection_lines(url: str, tools: list[dict[str, Any]]) -> list[str]:
 
 def example_arguments(schema: dict[str, Any]) -> dict[str, Any]:
     """Arguments that a tool would take: of each required property the first example, the default, or a guess."""
-    required = schema.get("required") or list(schema.get("properties") or {})[:1]
-    return {key: _example((schema.get("properties") or {}).get(key)) for key in required}
+    properties = properties_of(schema)
+    required = schema.get("required") or list(properties)[:1]
+    return {key: _example(properties.get(key), kinds_of(schema, key)) for key in required}
 
 
-def _example(part: Any) -> Any:
-    if not isinstance(part, dict):
-        return "value"
-    for key in ("examples", "enum"):
-        if part.get(key):
-            return part[key][0]
+def _example(part: Any, kinds: Kinds) -> Any:
+    part = part if isinstance(part, dict) else {}
+    if part.get("examples"):
+        return part["examples"][0]
+    if kinds.values:
+        return kinds.values[0]
     if "default" in part:
         return part["default"]
-    kinds = {"integer": 1, "number": 1.5, "boolean": True, "array": [], "object": {}}
-    kind = part.get("type")
-    return kinds.get(kind, "hello world") if isinstance(kind, str) else "hello world"
+    examples = {"string": "hello world", "integer": 1, "number": 1.5, "boolean": True, "array": [], "object": {}}
+    return examples.get((kinds.names or ("string",))[0])
 
 
 def _word(value: Any) -> str:

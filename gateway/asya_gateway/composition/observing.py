@@ -19,6 +19,8 @@ from asya_gateway.storage.health import Vitals, VitalsReader
 from asya_gateway.storage.log.bell_lag import BellLag
 from asya_gateway.storage.store import Storage
 from asya_gateway.telemetry.spans import Spans
+from asya_transports.known import describe
+from asya_transports.port import TransportError
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +51,8 @@ class Observing:
         self.poll_every = POLL_EVERY
         self._vitals: Vitals | None = None
         self._loop_lag = 0.0
+        self._dispatcher: Dispatcher | None = None
+        self._transport_up: float | None = None
 
     def watch(self, storage: Storage, flows: FlowRegistry, dispatcher: Dispatcher | None) -> None:
         """Read these parts at every scrape from now on; once per process, before `running`."""
@@ -58,7 +62,10 @@ class Observing:
         readings.append(Reading("asya_streams_open", "Open event streams.", lambda: self.streams()))
         readings.append(Reading("asya_bell_lag_seconds", "Time from a ring to hearing it.", self._lag))
         if dispatcher is not None:
+            self._dispatcher = dispatcher
             readings += _of_dispatcher(dispatcher)
+            up = Reading("asya_transport_up", "1 where the queue system can be reached.", lambda: self._transport_up)
+            readings.append(up)
         self.metrics.registry.register(Readings(readings))
 
     @contextlib.asynccontextmanager
@@ -70,6 +77,7 @@ class Observing:
                 asyncio.create_task(self._poll_for_ever(), name="metrics poll"),
                 asyncio.create_task(self._ring_for_ever(), name="metrics bell lag"),
                 asyncio.create_task(self._watch_loop(), name="metrics loop lag"),
+                asyncio.create_task(self._check_for_ever(), name="metrics transport"),
             ]
             try:
                 yield
@@ -102,6 +110,18 @@ class Observing:
             await asyncio.sleep(LOOP_EVERY)
             self._loop_lag = max(0.0, loop.time() - due)
 
+    async def _check_for_ever(self) -> None:
+        while (dispatcher := self._dispatcher) is not None:
+            try:
+                await dispatcher.check()
+                self._transport_up = 1.0
+            except TransportError:
+                self._transport_up = 0.0
+            except Exception:
+                log.exception("the queue system cannot be looked at")
+                self._transport_up = 0.0
+            await asyncio.sleep(self.poll_every)
+
     def _lag(self) -> float | None:
         return self._bell_lag.seconds
 
@@ -127,7 +147,7 @@ class Observing:
                 vital(lambda v: v.snapshot_transactions),
             ),
         ]
-        if self._settings.transport == "postgres":
+        if describe(self._settings.transport).in_database:
             found.append(
                 Reading("asya_queue_messages", "Messages in a queue.", vital(lambda v: v.queues), label="actor")
             )
@@ -138,7 +158,7 @@ def _of_storage(storage: Storage) -> list[Reading]:
     writes = storage.tasks
 
     def waiting() -> Mapping[str, float]:
-        return {each.name: each.waiting for each in (writes.creates, writes.reports, writes.finals)}
+        return {each.name: each.waiting for each in (writes.creates, writes.admissions, writes.reports, writes.finals)}
 
     bell, feed, fly, pool = storage.bell, storage.feed, storage.fly, storage.database.usage
     return [

@@ -10,12 +10,12 @@ from asya_gateway.composition.observing import Observing
 from asya_gateway.composition.web import Routes, build_app, serve, stop_on_signals
 from asya_gateway.delivery.dispatcher import Dispatcher
 from asya_gateway.domain.flows import FlowRegistry
+from asya_gateway.domain.reports import FinalReport
 from asya_gateway.domain.tasks import TaskRules, Tasks
 from asya_gateway.protocols.http import flows_health
 from asya_gateway.protocols.http.keys import FLOWS_REPORT, REGISTRY, STREAMS
 from asya_gateway.protocols.mesh import registry_routes
 from asya_gateway.registry.registrar import Registrar
-from asya_gateway.registry.schemas import compile_schema
 from asya_gateway.registry.watch import RegistryWatch
 from asya_gateway.settings import Mode, Settings
 from asya_gateway.storage.coalescer import Limits
@@ -25,8 +25,9 @@ from asya_gateway.storage.queues.queue_bell import QueueBell
 from asya_gateway.storage.registry.store import PostgresRegistry
 from asya_gateway.storage.store import Keeping, Storage
 from asya_gateway.storage.tasks.creating import OUTBOX_LEASE, Enqueue, into_outbox, into_queue
+from asya_schemas.compiling import compile_schema
+from asya_transports.known import describe
 from asya_transports.opening import open_transport
-from asya_transports.settings import CHANNELS, RabbitSettings
 
 
 class Gateway:
@@ -44,6 +45,7 @@ class Gateway:
             max_size=settings.db_max_conns,
             statement_timeout=settings.db_statement_timeout,
         )
+        self._queues = settings.queues
         self.dispatcher = self._dispatcher()
         observer = self.observing.metrics
         self.storage = Storage(
@@ -59,6 +61,7 @@ class Gateway:
         rules = TaskRules(
             mesh_url=settings.mesh_url or f"http://127.0.0.1:{settings.gateway_port}",
             default_timeout=settings.default_timeout,
+            max_envelope=self._queues.max_message_bytes,
         )
         storage = self.storage
         self.tasks = Tasks(storage.tasks, storage.feed, storage.fly, rules, compile_schema, observer)
@@ -75,15 +78,16 @@ class Gateway:
         self.observing.watch(storage, self.flows, self.dispatcher)
 
     def _dispatcher(self) -> Dispatcher | None:
-        """The postgres transport needs none: its queue row is written in the task's own transaction."""
-        settings = self.settings
-        if settings.transport == "postgres":
+        """None where the queue row is written in the task's own transaction."""
+        if describe(self.settings.transport).in_database:
             return None
-        channels = min(settings.rabbitmq_pool_size, CHANNELS)
-        rabbit = RabbitSettings(settings.rabbitmq_url, settings.rabbitmq_exchange, channels)
-        transport = open_transport(rabbit, settings.namespace)
+        transport = open_transport(self._queues, self.settings.namespace)
         spans = self.observing.metrics.spans
-        return Dispatcher(PostgresOutbox(self.database), transport, lease=OUTBOX_LEASE, spans=spans)
+        outbox = PostgresOutbox(self.database)
+        return Dispatcher(outbox, transport, self._finish, lease=OUTBOX_LEASE, spans=spans)
+
+    async def _finish(self, report: FinalReport) -> None:
+        await self.storage.tasks.finish(report)
 
     def _enqueue(self) -> Enqueue:
         if self.dispatcher is not None:
@@ -140,4 +144,4 @@ def _limits(settings: Settings) -> Limits:
 
 
 def _keeping(settings: Settings) -> Keeping:
-    return Keeping(tasks=settings.retention_tasks, updates=settings.retention_updates)
+    return Keeping(tasks=settings.retention_tasks, updates=settings.retention_updates, child_grace=settings.child_grace)

@@ -12,6 +12,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from asya_gateway.domain.flows import FlowRegistry
 from asya_gateway.domain.tasks import Tasks
 from asya_gateway.protocols.http import health, openapi
+from asya_gateway.protocols.http.background import BACKGROUND, Background, run_background
 from asya_gateway.protocols.http.edge import edge
 from asya_gateway.protocols.http.guard import Guard
 from asya_gateway.protocols.http.keys import FLOWS, READINESS, SETTINGS, STREAMS, TASKS
@@ -52,6 +53,8 @@ def build_app(
     app = web.Application(middlewares=[edge(guard, readiness, observer)], client_max_size=settings.max_call_bytes)
     app[SETTINGS], app[TASKS], app[FLOWS], app[READINESS] = settings, tasks, flows, readiness
     app[STREAMS] = Streams(limit=settings.max_streams, write_timeout=settings.stream_write_timeout)
+    app[BACKGROUND] = Background()
+    app.cleanup_ctx.append(run_background)
     app.cleanup_ctx.append(_watch_streams)
     app.on_shutdown.append(_drain_streams)
 

@@ -5,13 +5,15 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
 
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.ports import Outbox, OutboxEntry
+from asya_gateway.domain.reports import FinalReport
+from asya_gateway.domain.status import ErrorClass, TaskError, TaskStatus
 from asya_gateway.telemetry.spans import Spans
-from asya_transports.port import Message, Transport, TransportError
+from asya_transports.port import Message, Refused, Transport, TransportError
 
 log = logging.getLogger(__name__)
 
@@ -31,20 +33,26 @@ SETTLE_EVERY = 0.2
 POLL_EVERY = 1.0
 POLL_ROWS = 2_000
 POLL_PER_ACTOR = 200
+Finish = Callable[[FinalReport], Awaitable[None]]
+"""Ends a task; raises Unavailable while the database is away."""
 
 
 class Dispatcher:
     """Publishes what this process accepted from memory, and takes over rows whose lease ran out."""
 
-    def __init__(self, outbox: Outbox, transport: Transport, *, lease: float, spans: Spans | None = None) -> None:
+    def __init__(
+        self, outbox: Outbox, transport: Transport, finish: Finish, *, lease: float, spans: Spans | None = None
+    ) -> None:
         self._outbox = outbox
         self._transport = transport
+        self._finish = finish
         self._lease = lease
         self._spans = spans or Spans()
         self._handed: deque[tuple[float, OutboxEntry]] = deque()
         self._wake = asyncio.Event()
         self._delivered: list[int] = []
         self._failed: list[tuple[int, str]] = []
+        self._impossible: list[tuple[OutboxEntry, str]] = []
         self._settle = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -144,11 +152,17 @@ class Dispatcher:
             log.exception("publishing failed")
             answers = [TransportError(repr(error))] * len(batch)
         answered(answers)
-        failed = [(entry.id, str(answer)) for entry, answer in zip(batch, answers, strict=True) if answer is not None]
-        self._delivered += [entry.id for entry, answer in zip(batch, answers, strict=True) if answer is None]
-        self._failed += failed
-        self.published += len(batch) - len(failed)
-        self.refused += len(failed)
+        for entry, answer in zip(batch, answers, strict=True):
+            match answer:
+                case None:
+                    self._delivered.append(entry.id)
+                    self.published += 1
+                case Refused():
+                    self._impossible.append((entry, str(answer)))
+                    self.refused += 1
+                case _:
+                    self._failed.append((entry.id, str(answer)))
+                    self.refused += 1
         self._settle.set()
 
     async def _settle_for_ever(self) -> None:
@@ -168,6 +182,7 @@ class Dispatcher:
                 await asyncio.sleep(1.0)
 
     async def _settle_now(self) -> None:
+        await self._end_impossible()
         while self._delivered or self._failed:
             delivered, self._delivered = self._delivered, []
             failed, self._failed = self._failed, []
@@ -183,6 +198,20 @@ class Dispatcher:
                 self._delivered += delivered
                 self._failed += failed
 
+    async def _end_impossible(self) -> None:
+        """End the tasks of envelopes that no try would deliver, then remove their rows: a row that is left after a
+        crash is refused once more, and its task has ended already."""
+        while self._impossible:
+            entry, reason = self._impossible[0]
+            log.warning("task %s fails, since the queue system refuses its envelope: %s", entry.task_id, reason)
+            await self._finish(_refused(entry, reason))
+            self._impossible.pop(0)
+            self._delivered.append(entry.id)
+
+    async def check(self) -> None:
+        """Returns where the queue system can be reached; raises TransportError with the reason where not."""
+        await self._transport.check()
+
     async def _poll_for_ever(self) -> None:
         while True:
             await asyncio.sleep(POLL_EVERY)
@@ -196,3 +225,9 @@ class Dispatcher:
                 continue
             except Exception:
                 log.exception("polling the outbox failed")
+
+
+def _refused(entry: OutboxEntry, reason: str) -> FinalReport:
+    message = f"the envelope to {entry.actor} cannot be sent: {reason}"
+    error = TaskError("undeliverable", message, ErrorClass.RUNTIME, actor=entry.actor)
+    return FinalReport(task_id=entry.task_id, status=TaskStatus.FAILED, message=message, error=error)

@@ -1,15 +1,13 @@
 """The flows that this pod serves, swapped as a whole, so that a reader never sees half a change."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from asya_crds.flow import Flow
+from asya_crds.flow_problem import FlowProblem
 from asya_crds.naming import MAX_ID_LENGTH
-from asya_gateway.domain.errors import FlowNotFound, Violation
-
-ArgumentCheck = Callable[[Any], Sequence[Violation]]
-"""Checks arguments against a flow's inputSchema; returns every violation, none where they match."""
+from asya_crds.violation import ArgumentCheck
+from asya_gateway.domain.errors import FlowNotFound
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,16 +20,6 @@ class ServedFlow:
     source: str = ""
     line: int | None = None
     check_result: ArgumentCheck | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FlowProblem:
-    """A flow or file that is not served, and why: shown at GET /health/flows."""
-
-    name: str
-    reason: str
-    line: int | None = None
-    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,10 +35,36 @@ class NewTask(NamedTuple):
     envelope: JsonText
 
 
+class Terms(NamedTuple):
+    """On what a task that is no plain call is stored. `key` is the caller's, `digest` of what was asked; `retry_of`
+    the task that this one runs again; the caps are the most open tasks of its owner and of its flow. None where
+    there is none."""
+
+    key: str | None = None
+    digest: bytes | None = None
+    retry_of: str | None = None
+    owner_cap: int | None = None
+    flow_cap: int | None = None
+
+    @property
+    def capped(self) -> bool:
+        """Whether open tasks must be counted."""
+        return self.owner_cap is not None or self.flow_cap is not None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestKey:
+    """A caller's key for what is done to one task: `action` is cancel or answer."""
+
+    action: str
+    key: str
+    digest: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """Somebody's answer to a pause, with the envelope that carries it to `actor`. `key` is random: by it the
-    store knows its own answer again after a lost connection."""
+    store knows its own answer again after a lost connection. `request` is the caller's own key."""
 
     task_id: str
     owner: str | None
@@ -48,6 +74,7 @@ class Answer:
     envelope: JsonText
     deadline_at: datetime | None
     key: int
+    request: RequestKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +104,24 @@ class TaskStore(Protocol):
     async def create(self, new: NewTask) -> None:
         """Store the task, its first update and its envelope; returns after the commit. Idempotent by id."""
 
+    async def admit(self, new: NewTask, terms: Terms) -> str:
+        """Store it as create does, unless its key names a task already; the id of the task that is the call's.
+        Raises TooManyTasks, KeyReused."""
+
+    async def find_call(self, owner: str, key: str, digest: bytes) -> str | None:
+        """The id of the task that a caller's key names. Raises KeyReused."""
+
     async def report(self, report: ProgressReport) -> ProgressAnswer:
         """Guard, update and append in one statement; returns after the commit."""
 
     async def finish(self, report: FinalReport) -> FinalOutcome:
         """End a task; the first terminal status wins. Those of its descendants that end with it follow, in chunks."""
+
+    async def cancel(self, report: FinalReport, key: RequestKey) -> FinalOutcome:
+        """End a task as finish does; APPLIED too where this key ended it before. Raises KeyReused."""
+
+    async def find_request(self, task_id: str, owner: str | None, key: RequestKey) -> bool:
+        """Whether this was done to the task under the key already. Raises KeyReused."""
 
     async def pause(self, report: PauseReport) -> ProgressAnswer:
         """Store the question and stop the clock; a pause that was answered already changes nothing."""
@@ -98,6 +138,9 @@ class TaskStore(Protocol):
     async def active(self, task_id: str) -> bool:
         """Whether work on this id makes sense: not of one that has ended, waits for an answer, is overdue, or has an
         ancestor whose end is its own. Unknown ids are active."""
+
+    async def ends_with_ancestor(self, task_id: str) -> bool:
+        """Whether a task has not ended and has an ancestor whose end is its own, too."""
 
     async def snapshot(self, task_id: str, after: int, *, owner: str | None) -> Snapshot | None:
         """The task and its first updates beyond seq `after`, read in one statement; a page where there are many."""

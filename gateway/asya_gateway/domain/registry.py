@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from asya_crds.flow_problem import FlowProblem
 from asya_crds.registry_document import ConfigMapPart, RegistryPush
-from asya_gateway.domain.flows import FlowProblem
 from asya_gateway.domain.task import JsonText
 
 OPERATOR_PATIENCE = 30.0
@@ -66,7 +66,7 @@ def supersede(superseded: Sequence[str], replaced: str | None) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class RegistryRow:
-    """The row. `configmap` and `resources` are JSON of {flows: [Entry], problems: [Problem]}; `operator_age` is
+    """The row. `configmap` and `resources` are JSON of {flows: [Entry], problems: [FlowProblem]}; `operator_age` is
     the seconds since the operator's last sign of life by the database's clock, None where there was none."""
 
     generation: int

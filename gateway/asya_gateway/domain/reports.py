@@ -62,7 +62,8 @@ class ProgressAnswer:
 
 @dataclass(frozen=True, slots=True)
 class FinalReport:
-    """How a task ends. `owner` restricts it to that owner's task, `overdue_only` to one past its deadline."""
+    """How a task ends. `owner` restricts it to that owner's task, `overdue_only` to one past its deadline,
+    `in_time_only` to one that is not."""
 
     task_id: str
     status: TaskStatus
@@ -73,6 +74,7 @@ class FinalReport:
     metadata: dict[str, Any] | None = None
     owner: str | None = None
     overdue_only: bool = False
+    in_time_only: bool = False
 
 
 class FinalOutcome(StrEnum):
@@ -80,6 +82,8 @@ class FinalOutcome(StrEnum):
 
     APPLIED = "applied"
     ENDED_BEFORE = "ended_before"
+    UNTIMELY = "untimely"
+    """What the report asks of the task's deadline (`overdue_only`, `in_time_only`) does not hold."""
     UNKNOWN = "unknown"
 
 
@@ -99,7 +103,7 @@ class PauseReport:
 @dataclass(frozen=True, slots=True)
 class ChildAnnouncement:
     """A fan-out's child. `ends_itself`: its own crew will report its end, so that its parent's success leaves
-    it running; a child of an existing sidecar gets no final and ends with its parent at the latest."""
+    it running; the end of an existing sidecar's child is perhaps never reported, and has a grace after that."""
 
     task_id: str
     parent_id: str

@@ -4,20 +4,31 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from secrets import randbits
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from asya_crds import jsontext
-from asya_gateway.domain.errors import Conflict, InvalidArguments, InvalidInput, TaskNotFound, TooLarge
-from asya_gateway.domain.flows import ArgumentCheck, ServedFlow
+from asya_crds.violation import ArgumentCheck
+from asya_gateway.domain.errors import Conflict, GatewayError, InvalidArguments, InvalidInput, TaskNotFound, TooLarge
+from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.domain.following import follow_groups, one_by_one
 from asya_gateway.domain.fresh import blank
+from asya_gateway.domain.idempotency import digest_of, own_key
 from asya_gateway.domain.ids import new_task_id
 from asya_gateway.domain.pausing import resume_envelope, thawed_deadline
-from asya_gateway.domain.ports import Answer, FlyBroadcast, NewTask, TaskFilter, TaskStore, UpdateFeed
+from asya_gateway.domain.ports import (
+    Answer,
+    FlyBroadcast,
+    NewTask,
+    RequestKey,
+    TaskFilter,
+    TaskStore,
+    Terms,
+    UpdateFeed,
+)
 from asya_gateway.domain.reports import (
     ChildAnnouncement,
     FinalOutcome,
@@ -34,6 +45,9 @@ from asya_gateway.telemetry.observer import SILENT, Observer
 
 log = logging.getLogger(__name__)
 
+DEADLINE_CODE = "deadline_exceeded"
+_MAY_BE_LATE = (ErrorClass.BUSINESS, ErrorClass.RUNTIME)
+
 
 @dataclass(frozen=True, slots=True)
 class TaskRules:
@@ -41,13 +55,18 @@ class TaskRules:
 
     mesh_url: str
     default_timeout: float = 86_400.0
-    max_envelope: int = 10 * 1024 * 1024 + 65_536
+    max_envelope: int = 128 * 1024 * 1024
+    """The largest message that the queue system takes."""
+    owner_cap: int | None = None
+    """Most tasks that are open at once of one owner; None is no cap."""
+    flow_cap: int | None = None
 
 
 class Call(NamedTuple):
     """A call of a flow. `payload` is what the first actor gets; `check` holds it against the inputSchema.
 
-    `headers` join the envelope's (traceparent, tracestate, protocol ids).
+    `headers` join the envelope's (traceparent, tracestate, protocol ids). `key` is the caller's idempotency key:
+    it names one task of this owner, whatever becomes of the answers.
     """
 
     served: ServedFlow
@@ -57,6 +76,12 @@ class Call(NamedTuple):
     context_id: str | None = None
     headers: Mapping[str, Any] = MappingProxyType({})
     check: bool = True
+    key: str | None = None
+
+    @property
+    def digest(self) -> bytes:
+        """Of what makes a call the same: the flow and its arguments, and nothing that travels beside them."""
+        return digest_of("call", self.served.flow.name, self.payload)
 
 
 class Tasks:
@@ -79,30 +104,60 @@ class Tasks:
         self._observer = observer
         self._spans = observer.spans
         self._default_timeout = timedelta(seconds=rules.default_timeout)
+        self._plain = rules.owner_cap is None and rules.flow_cap is None
 
     # What callers do
 
     async def submit(self, call: Call) -> str:
-        """Accept a call and return its task's id: the task is committed and will be delivered at least once.
+        """Accept a call and return its task's id: the task is committed and will be delivered at least once. A call
+        whose key names a task already is that task's.
 
-        Raises InvalidArguments, TooLarge, Overloaded, Unavailable; nothing is stored then.
+        Raises InvalidArguments, TooLarge, KeyReused, TooManyTasks, Overloaded, Unavailable; nothing is stored then,
+        unless Unavailable is uncertain.
         """
         started = time.perf_counter()
         flow = call.served.flow.name
-        if call.check and (violations := call.served.check(call.payload)):
-            about(flow=flow)
-            raise InvalidArguments(violations)
-        task_id = new_task_id()
-        about(task_id, flow)
-        with self._spans.verb("submit", task_id, flow):
-            new = self._new_task(task_id, call)
-            if len(new.envelope) > self._rules.max_envelope:
-                raise TooLarge(f"expected an envelope of at most {self._rules.max_envelope} bytes", field="arguments")
-            await self._store.create(new)
+        try:
+            if call.check and (violations := call.served.check(call.payload)):
+                about(flow=flow)
+                raise InvalidArguments(violations)
+            task_id = new_task_id()
+            about(task_id, flow)
+            with self._spans.verb("submit", task_id, flow):
+                new = self._new_task(task_id, call)
+                self._check_size(new.envelope, "arguments")
+                if call.key is None and self._plain:
+                    await self._store.create(new)
+                elif (stored := await self._store.admit(new, self._terms(call))) != task_id:
+                    about(stored)
+                    return stored
+        except (InvalidArguments, TooLarge):
+            repeated = await self._repeated(call)
+            if repeated is None:
+                raise
+            return repeated
         self._observer.accepted(flow, call.surface, time.perf_counter() - started)
         if log.isEnabledFor(logging.DEBUG):
             log.debug("accepted by %s", call.surface)
         return task_id
+
+    def _terms(self, call: Call) -> Terms:
+        digest = None if call.key is None else call.digest
+        return Terms(call.key, digest, owner_cap=self._rules.owner_cap, flow_cap=self._rules.flow_cap)
+
+    async def _repeated(self, call: Call) -> str | None:
+        """The task of a call that was accepted before, though it would not be now: a flow's schema may have changed
+        between a call and its repetition. Raises KeyReused."""
+        if call.key is None:
+            return None
+        return await self._store.find_call(call.caller.owner, call.key, call.digest)
+
+    def _check_size(self, envelope: str, field: str) -> None:
+        """Refuse what no queue would take. Raises TooLarge."""
+        most = self._rules.max_envelope
+        # A character is four bytes at most, so that short envelopes are not encoded for their size.
+        if len(envelope) * 4 > most and len(envelope.encode()) > most:
+            raise TooLarge(f"expected an envelope of at most {most} bytes, payload included", field=field)
 
     def _new_task(self, task_id: str, call: Call) -> NewTask:
         flow = call.served.flow
@@ -138,29 +193,58 @@ class Tasks:
         """Tasks without bodies, newest first."""
         return await self._store.list(query)
 
-    async def cancel(self, task_id: str, caller: Caller | None, reason: str = "Task canceled") -> Task:
-        """End a task that has not ended, and its descendants. A reason that is too long is cut. Raises TaskNotFound,
-        Conflict."""
+    async def cancel(
+        self, task_id: str, caller: Caller | None, reason: str = "Task canceled", *, key: str | None = None
+    ) -> Task:
+        """End a task that has not ended, and its descendants; of a reason that is too long the beginning is kept. Who
+        repeats it under the same key, having lost the first answer, gets the task. Raises TaskNotFound, Conflict,
+        KeyReused."""
         about(task_id)
-        reason = shortened(reason)
-        report = FinalReport(
-            task_id=task_id,
-            status=TaskStatus.CANCELED,
-            message=reason,
-            error=TaskError("canceled", reason, ErrorClass.CANCELED),
-            owner=_owner(caller),
-        )
+        report = _cancellation(task_id, caller, shortened(reason))
+        request = RequestKey("cancel", key or own_key(), digest_of("cancel", reason))
         with self._spans.verb("cancel", task_id):
-            outcome = await self._store.finish(report)
+            outcome = await self._store.cancel(report, request)
         task = await self.get(task_id, caller)
         if outcome is not FinalOutcome.APPLIED:
             raise Conflict(f"expected a task that has not ended; it is {task.status}", field="status")
         return task
 
-    async def answer(self, task_id: str, caller: Caller | None, answer: Any, *, pause_id: str | None = None) -> Task:
-        """Answer the question a task waits on; the first answer wins, and the task is running before x-resume
-        hears of it. Raises TaskNotFound, Conflict, InvalidArguments."""
+    async def abandon(self, task_id: str, caller: Caller | None, reason: str) -> None:
+        """End a task that nobody waits for any more; one that has ended is left as it is."""
         about(task_id)
+        with self._spans.verb("cancel", task_id):
+            await self._store.finish(_cancellation(task_id, caller, reason))
+
+    async def answer(
+        self,
+        task_id: str,
+        caller: Caller | None,
+        answer: Any,
+        *,
+        pause_id: str | None = None,
+        key: str | None = None,
+    ) -> Task:
+        """Answer the question a task waits on; the first answer wins, and the task is running before x-resume
+        hears of it. Who repeats it under the same key gets the task.
+
+        Raises TaskNotFound, Conflict, InvalidArguments, KeyReused."""
+        about(task_id)
+        request = None if key is None else RequestKey("answer", key, digest_of("answer", answer, pause_id))
+        if not await self._answered(task_id, caller, request):
+            try:
+                await self._answer(task_id, caller, answer, pause_id, request)
+            except Conflict:
+                # Two of the same key may have come together.
+                if not await self._answered(task_id, caller, request):
+                    raise
+        return await self.get(task_id, caller)
+
+    async def _answered(self, task_id: str, caller: Caller | None, request: RequestKey | None) -> bool:
+        return request is not None and await self._store.find_request(task_id, _owner(caller), request)
+
+    async def _answer(
+        self, task_id: str, caller: Caller | None, answer: Any, pause_id: str | None, request: RequestKey | None
+    ) -> None:
         point = await self._store.pause_point(task_id, owner=_owner(caller))
         if point is None:
             raise TaskNotFound(task_id)
@@ -174,6 +258,8 @@ class Tasks:
         with self._spans.verb("answer", task_id, point.task.flow):
             envelope = resume_envelope(point, answer, self._rules.mesh_url)
             envelope = envelope.with_(headers={**envelope.headers, **self._spans.outgoing()})
+            text = envelope.to_json()
+            self._check_size(text, "answer")
             accepted = await self._store.answer(
                 Answer(
                     task_id=point.task.id,
@@ -181,14 +267,14 @@ class Tasks:
                     pause_id=pause.id,
                     answer=jsontext.dumps(answer),
                     actor=envelope.route.curr,
-                    envelope=envelope.to_json(),
+                    envelope=text,
                     deadline_at=thawed_deadline(point.task, datetime.now(UTC)),
                     key=randbits(63),
+                    request=request,
                 )
             )
         if not accepted:
             raise Conflict("the task was answered or ended in the meantime", field="status")
-        return await self.get(task_id, caller)
 
     def follow_groups(
         self,
@@ -242,10 +328,16 @@ class Tasks:
             return await self._store.report(report)
 
     async def finish(self, report: FinalReport) -> FinalOutcome:
-        """Take a final report; the first one wins."""
+        """Take a final report; the first one wins. A failure that comes after the task's deadline is the deadline's."""
         about(report.task_id)
         with self._spans.verb("final", report.task_id):
-            return await self._store.finish(report)
+            if report.error is None or report.error.error_class not in _MAY_BE_LATE:
+                return await self._store.finish(report)
+            outcome = await self._store.finish(replace(report, in_time_only=True))
+            if outcome is FinalOutcome.UNTIMELY:
+                late = replace(report.error, code=DEADLINE_CODE, error_class=ErrorClass.DEADLINE)
+                outcome = await self._store.finish(replace(report, error=late))
+            return outcome
 
     async def pause(self, report: PauseReport) -> ProgressAnswer:
         """Take a question; the clock stops. Raises InvalidInput."""
@@ -277,6 +369,10 @@ class Tasks:
         about(task_id)
         return await self._store.active(task_id)
 
+    async def ends_with_ancestor(self, task_id: str) -> bool:
+        """Whether a task is open and has an ancestor whose end is its own, too."""
+        return await self._store.ends_with_ancestor(task_id)
+
 
 def _worth_telling(item: Snapshot | TaskUpdate | FlyEvent | None) -> bool:
     """Whether a caller who waits should be answered now."""
@@ -285,6 +381,20 @@ def _worth_telling(item: Snapshot | TaskUpdate | FlyEvent | None) -> bool:
             return status.terminal or status.waiting
         case _:
             return False
+
+
+def _refuse(error: GatewayError) -> NoReturn:
+    raise error
+
+
+def _cancellation(task_id: str, caller: Caller | None, reason: str) -> FinalReport:
+    return FinalReport(
+        task_id=task_id,
+        status=TaskStatus.CANCELED,
+        message=reason,
+        error=TaskError("canceled", reason, ErrorClass.CANCELED),
+        owner=_owner(caller),
+    )
 
 
 def _owner(caller: Caller | None) -> str | None:

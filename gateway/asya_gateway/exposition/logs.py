@@ -10,6 +10,7 @@ from typing import Any, TextIO
 from aiohttp.http_exceptions import HttpProcessingError
 from typing_extensions import override
 
+from asya_crds.readable import readable
 from asya_gateway.exposition.masking import masked
 from asya_gateway.telemetry.context import current
 
@@ -60,8 +61,7 @@ class TextLines(logging.Formatter):
             line += f" [{notes}]"
         if error := _error(self, record):
             line += f"\n{error}"
-        # A terminal takes no lone surrogates.
-        return masked(line).encode("utf-8", "backslashreplace").decode()
+        return readable(masked(line))
 
 
 class BrokenRequests(logging.Filter):

@@ -13,6 +13,7 @@ from asya_crds.registry_document import ConfigMapPart
 from asya_crds.yaml_text import Yaml
 from asya_gateway.domain.registry import FileVerdict, RegistryStore
 from asya_gateway.registry.files import Mounted, NothingMounted, read_mounted
+from asya_schemas.flows import check_flow
 
 log = logging.getLogger(__name__)
 
@@ -82,4 +83,4 @@ class FileWatch:
 
 
 def _read(mounted: Mounted) -> ConfigMapPart:
-    return ConfigMapPart.of(read_texts(mounted.texts, YAML))
+    return ConfigMapPart.of(read_texts(mounted.texts, YAML, check_flow))

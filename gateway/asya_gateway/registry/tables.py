@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from asya_crds import jsontext
-from asya_crds.flows_file import InvalidFlows, flow_of, readable_name
-from asya_crds.schema_walk import BrokenSchema
-from asya_gateway.domain.flows import FlowProblem, FlowTable, ServedFlow
+from asya_crds.flow_problem import FlowNames, FlowProblem, NameTaken, place
+from asya_crds.flows_file import InvalidFlow, flow_of, readable_name
+from asya_gateway.domain.flows import FlowTable, ServedFlow
 from asya_gateway.domain.registry import RegistryRow
-from asya_gateway.registry.schemas import compile_schema
+from asya_schemas.flows import compile_flow
 
 
 class TableBuilder:
@@ -19,7 +19,8 @@ class TableBuilder:
 
     def build(self, row: RegistryRow) -> FlowTable:
         """The row's table. A flow that cannot be served is among the problems; never raises for what it holds."""
-        served: dict[str, ServedFlow] = {}
+        names = FlowNames()
+        served: list[ServedFlow] = []
         problems: list[FlowProblem] = []
         known: dict[str, ServedFlow] = {}
         # The ConfigMap's flows come first, and the first of a name is served (docs/protocols/registry.md).
@@ -33,39 +34,25 @@ class TableBuilder:
                     problems.append(found)
                     continue
                 known[key] = found
-                winner = served.setdefault(found.flow.name, found)
-                if winner is not found:
-                    problems.append(_taken(found, winner))
+                name = found.flow.name
+                if reason := names.claim(name, place(found.source, found.line)):
+                    problems.append(NameTaken.of(name, reason, found.source, found.line))
+                else:
+                    served.append(found)
         self._known = known
-        return FlowTable.of(row.generation, served.values(), problems)
+        return FlowTable.of(row.generation, served, problems)
 
 
 def _serve(entry: dict[str, Any]) -> ServedFlow | FlowProblem:
     source, line, raw = entry.get("source", ""), entry.get("line"), entry.get("flow")
     try:
         flow = flow_of(raw)
-    except InvalidFlows as error:
-        return FlowProblem(readable_name(raw), str(error), line, source)
-    try:
-        check = compile_schema(flow.mcp.input_schema if flow.mcp else {}, known_good=True)
-    except BrokenSchema as error:
-        return FlowProblem(flow.name, f"mcp.inputSchema: {error}", line, source)
-    check_result = None
-    if flow.mcp is not None and flow.mcp.output_schema is not None:
-        try:
-            check_result = compile_schema(flow.mcp.output_schema, known_good=True)
-        except BrokenSchema as error:
-            return FlowProblem(flow.name, f"mcp.outputSchema: {error}", line, source)
+        check, check_result = compile_flow(flow)
+    except InvalidFlow as error:
+        return FlowProblem.of(readable_name(raw), str(error), source, line)
     return ServedFlow(flow, check, source, line, check_result)
 
 
-def _taken(loser: ServedFlow, winner: ServedFlow) -> FlowProblem:
-    where = f"{winner.source}, line {winner.line}" if winner.line else winner.source
-    return FlowProblem(loser.flow.name, f"the name is taken by {where}", loser.line, loser.source)
-
-
 def _problems(found: Iterable[dict[str, Any]]) -> Iterator[FlowProblem]:
-    for problem in found:
-        yield FlowProblem(
-            problem.get("name", ""), problem.get("reason", ""), problem.get("line"), problem.get("source", "")
-        )
+    for each in found:
+        yield FlowProblem.of(each.get("name", ""), each.get("reason", ""), each.get("source", ""), each.get("line"))

@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
+from asya_crds.flow_problem import FlowProblem
 from asya_gateway.domain.errors import Unavailable
-from asya_gateway.domain.flows import FlowProblem, FlowRegistry
+from asya_gateway.domain.flows import FlowRegistry
 from asya_gateway.domain.registry import BEAT, News, RegistryStore
 from asya_gateway.registry.file_watch import FileWatch
 from asya_gateway.registry.tables import TableBuilder
@@ -92,10 +93,7 @@ class RegistryWatch:
                 }
                 for served in table.flows.values()
             ],
-            "problems": [
-                {"name": each.name, "reason": each.reason, "source": each.source, "line": each.line}
-                for each in table.problems
-            ],
+            "problems": [each.model_dump() for each in table.problems],
             "file": None if self._file is None else self._file.state.as_dict(),
         }
 
@@ -119,7 +117,7 @@ class RegistryWatch:
         log.info("serving generation %d: %d flows", table.generation, len(table.flows))
         for problem in table.problems:
             if problem not in self._left_out:
-                log.warning("flow left out: %s", _text(problem))
+                log.warning("flow left out: %s", problem.text())
         self._left_out = frozenset(table.problems)
         await self._store.beat(self._pod, self._mode, table.generation)
         with suppress(Unavailable):
@@ -149,8 +147,3 @@ class RegistryWatch:
             log.exception("registry: %s failed", work.__name__)
         else:
             self._away = False
-
-
-def _text(problem: FlowProblem) -> str:
-    where = f"{problem.source}, line {problem.line}" if problem.line else problem.source
-    return f"{where}: {problem.name + ': ' if problem.name else ''}{problem.reason}"

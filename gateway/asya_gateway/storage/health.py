@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from asya_crds import jsontext
 from asya_gateway.storage.database import Database
 from asya_transports.names import queue_name
-from asya_transports.postgres import ENQUEUE_TABLE
+from asya_transports.postgres.enqueue import ENQUEUE_TABLE
 
 COUNTED_ROWS = 100_000
 """Rows of the outbox that are counted at most; counting a backlog of millions would add to what caused it."""

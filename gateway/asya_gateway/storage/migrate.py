@@ -9,7 +9,7 @@ from importlib import resources
 
 import asyncpg
 
-from asya_transports.postgres import create_schema
+from asya_transports.postgres.schema import create_schema
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from asya_gateway.domain.errors import Unavailable
-from asya_gateway.domain.ports import Answer, NewTask, PausePoint, TaskFilter
+from asya_gateway.domain.errors import KeyReused, TooManyTasks, Unavailable
+from asya_gateway.domain.ports import Answer, NewTask, PausePoint, RequestKey, TaskFilter, Terms
 from asya_gateway.domain.reports import (
     CLAIM_LEASE,
     ChildAnnouncement,
@@ -21,12 +21,13 @@ from asya_gateway.domain.reports import (
 )
 from asya_gateway.domain.task import Snapshot, Task, TaskUpdate
 from asya_gateway.storage.coalescer import Coalescer, Flush, Limits
-from asya_gateway.storage.database import Database
+from asya_gateway.storage.database import Database, translated
 from asya_gateway.storage.log.bell import Bell
 from asya_gateway.storage.log.feed import CHANNEL, LogFeed
 from asya_gateway.storage.log.fly import FlyReceiver, FlySender
 from asya_gateway.storage.migrate import LATEST, schema_version
 from asya_gateway.storage.retrying import Result, for_ever, within, written_singly
+from asya_gateway.storage.tasks.admitting import Admitted, Admitter, Applicant, OverCap, Verdict, applicant_size
 from asya_gateway.storage.tasks.announcing import Announcing
 from asya_gateway.storage.tasks.cascading import Cascade, Ended
 from asya_gateway.storage.tasks.creating import Enqueue, TaskCreator, create_size
@@ -34,6 +35,7 @@ from asya_gateway.storage.tasks.finishing import TaskFinisher, final_size
 from asya_gateway.storage.tasks.pausing import Asking
 from asya_gateway.storage.tasks.reading import TaskReader
 from asya_gateway.storage.tasks.reporting import ProgressReporter, report_size
+from asya_gateway.storage.tasks.requests import TaskRequests
 from asya_gateway.storage.tasks.retention import RETIRE_EVERY, Retention
 from asya_gateway.storage.tasks.sweeping import ORPHANS_EVERY, ORPHANS_REST, SWEEP_EVERY, Sweeper
 from asya_gateway.telemetry.observer import SILENT
@@ -52,10 +54,12 @@ Reply = TypeVar("Reply")
 
 @dataclass(frozen=True, slots=True)
 class Keeping:
-    """How long finished tasks and their updates are kept, in seconds."""
+    """How long finished tasks and their updates are kept, in seconds; `child_grace`: how long a child
+    whose end perhaps nobody reports may be silent after its parent's success."""
 
     tasks: float
     updates: float
+    child_grace: float = 300.0
 
 
 class PostgresTasks:
@@ -80,7 +84,7 @@ class PostgresTasks:
             return database.pool
 
         def bounded(flush: Flush[Item, Reply]) -> Flush[Item, Reply]:
-            return lambda batch: within(longest, flush(batch))
+            return lambda batch: within(longest, flush(batch), write=True)
 
         self._longest = longest
         self._cascade = cascade
@@ -96,6 +100,17 @@ class PostgresTasks:
             limits=limits,
             concurrency=CREATING_AT_ONCE,
         )
+        admitter = Admitter(pool, enqueue)
+        self._find_call = admitter.find
+        self.admissions = Coalescer[Applicant, Verdict](
+            "admissions",
+            bounded(admitter.flush),
+            key=lambda applicant: applicant.order,
+            size=applicant_size,
+            limits=limits,
+            # Two batches at a time would count open tasks at the same time, and both pass a cap.
+            concurrency=1,
+        )
         self.reports = Coalescer[ProgressReport, ProgressAnswer](
             "reports",
             bounded(ProgressReporter(pool, written, lease=claim_lease).flush),
@@ -103,9 +118,11 @@ class PostgresTasks:
             size=report_size,
             limits=limits,
         )
+        finisher = TaskFinisher(pool, written, ended, cascade)
+        self._requests = TaskRequests(pool, finisher)
         self.finals = Coalescer[FinalReport, FinalOutcome](
             "finals",
-            bounded(TaskFinisher(pool, written, ended, cascade).flush),
+            bounded(finisher.flush),
             key=lambda report: report.task_id,
             size=final_size,
             limits=limits,
@@ -115,16 +132,42 @@ class PostgresTasks:
         """See TaskStore."""
         await self.creates.submit(new)
 
+    async def admit(self, new: NewTask, terms: Terms) -> str:
+        """See TaskStore."""
+        verdict = await self.admissions.submit(Applicant(new, terms))
+        if isinstance(verdict, OverCap):
+            whose = "this caller" if verdict.of == "owner" else f"the flow {new.flow}"
+            raise TooManyTasks(f"expected fewer than {verdict.cap} open tasks of {whose}: try again once some ended")
+        return _task_of(verdict, terms.digest)
+
+    async def find_call(self, owner: str, key: str, digest: bytes) -> str | None:
+        """See TaskStore."""
+        with translated():
+            found = await within(self._longest, self._find_call(owner, key))
+        return None if found is None else _task_of(found, digest)
+
     async def report(self, report: ProgressReport) -> ProgressAnswer:
         """See TaskStore."""
         return await self.reports.submit(report)
 
     async def finish(self, report: FinalReport) -> FinalOutcome:
         """See TaskStore. A small tree has ended when this returns, a large one goes on ending."""
-        outcome = await self.finals.submit(report)
+        return await self._spread(report, await self.finals.submit(report))
+
+    async def _spread(self, report: FinalReport, outcome: FinalOutcome) -> FinalOutcome:
         if outcome is FinalOutcome.APPLIED:
             await self._cascade.begun(report.task_id, FIRST_CHUNK)
         return outcome
+
+    async def cancel(self, report: FinalReport, key: RequestKey) -> FinalOutcome:
+        """See TaskStore."""
+        outcome = await self._singly(lambda: self._requests.cancel(report, key), "cancel")
+        return await self._spread(report, outcome)
+
+    async def find_request(self, task_id: str, owner: str | None, key: RequestKey) -> bool:
+        """See TaskStore."""
+        with translated():
+            return await within(self._longest, self._requests.find(task_id, owner, key))
 
     async def pause(self, report: PauseReport) -> ProgressAnswer:
         """See TaskStore."""
@@ -140,7 +183,7 @@ class PostgresTasks:
 
     async def _singly(self, write: Callable[[], Coroutine[Any, Any, Result]], what: str) -> Result:
         """In a task of its own, so that a caller who goes away cannot tear the write."""
-        work = written_singly(lambda: within(self._longest, write()), self._patience, what)
+        work = written_singly(lambda: within(self._longest, write(), write=True), self._patience, what)
         return await asyncio.shield(asyncio.ensure_future(work))
 
     async def get(self, task_id: str, *, owner: str | None) -> Task | None:
@@ -150,6 +193,10 @@ class PostgresTasks:
     async def active(self, task_id: str) -> bool:
         """See TaskStore."""
         return await within(self._longest, self._reader.active(task_id))
+
+    async def ends_with_ancestor(self, task_id: str) -> bool:
+        """See TaskStore."""
+        return await within(self._longest, self._reader.ends_with_ancestor(task_id))
 
     async def snapshot(self, task_id: str, after: int, *, owner: str | None) -> Snapshot | None:
         """See TaskStore."""
@@ -169,7 +216,13 @@ class PostgresTasks:
 
     async def close(self) -> None:
         """Write what was taken."""
-        await asyncio.gather(self.creates.close(), self.reports.close(), self.finals.close())
+        await asyncio.gather(*(each.close() for each in (self.creates, self.admissions, self.reports, self.finals)))
+
+
+def _task_of(admitted: Admitted, digest: bytes | None) -> str:
+    if admitted.digest != digest:
+        raise KeyReused
+    return admitted.task_id
 
 
 class Storage:
@@ -196,7 +249,7 @@ class Storage:
         self.tasks = PostgresTasks(
             database, creating, enqueue, limits, self._written, ended, self.cascade, longest, claim_lease
         )
-        self.sweeper = Sweeper(database, self.tasks.finish, self.cascade)
+        self.sweeper = Sweeper(database, self.tasks.finish, self.cascade, child_grace=keeping.child_grace)
         self.retention = Retention(database, tasks=keeping.tasks, updates=keeping.updates)
         self._loops: list[asyncio.Task[None]] = []
 

@@ -18,7 +18,7 @@ import asyncpg
 from asya_transports.postgres import statements
 from asya_transports.postgres.enqueue import bell_channel
 from asya_transports.postgres.link import SESSION
-from asya_transports.settings import PostgresSettings
+from asya_transports.postgres.settings import PostgresSettings
 
 logger = logging.getLogger(__name__)
 

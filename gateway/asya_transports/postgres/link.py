@@ -8,7 +8,7 @@ import asyncpg
 
 from asya_transports.port import Refused, TransportError, Unavailable
 from asya_transports.postgres.schema import Connection
-from asya_transports.settings import PostgresSettings
+from asya_transports.postgres.settings import PostgresSettings
 
 SESSION = {
     "application_name": "asya-queues",
@@ -27,7 +27,9 @@ _REFUSALS = (
     asyncpg.DataError,
     asyncpg.IntegrityConstraintViolationError,
     asyncpg.ProgramLimitExceededError,
+    UnicodeEncodeError,
 )
+"""What a statement with a message in it causes where the message is at fault."""
 
 
 class Link:
@@ -74,13 +76,11 @@ class Link:
 
 @contextmanager
 def port_errors() -> Iterator[None]:
-    """Turn the driver's errors into the port's: Refused for what the message itself causes, else Unavailable."""
+    """Turn the driver's errors into Unavailable."""
     try:
         yield
     except TransportError:
         raise
-    except _REFUSALS as error:
-        raise Refused(f"the database refused the message: {error}") from error
     except asyncpg.UndefinedTableError as error:
         raise Unavailable(f"the queues' tables do not exist yet (asya migrate creates them): {error}") from error
     except (
@@ -91,6 +91,15 @@ def port_errors() -> Iterator[None]:
         asyncpg.InternalClientError,
     ) as error:
         raise Unavailable(f"the database is not available: {str(error) or type(error).__name__}") from error
+
+
+@contextmanager
+def message_errors() -> Iterator[None]:
+    """Around a statement that carries a message: Refused for what the message itself causes."""
+    try:
+        yield
+    except _REFUSALS as error:
+        raise Refused(f"the database refused the message: {error}") from error
 
 
 async def _keep_session(_: object) -> None:

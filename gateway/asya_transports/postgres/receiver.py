@@ -5,7 +5,7 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import timedelta
 from uuid import UUID
 
@@ -14,12 +14,14 @@ from asya_transports.port import LeaseLost, Unavailable
 from asya_transports.postgres import statements
 from asya_transports.postgres.answers import Acknowledgements
 from asya_transports.postgres.keeper import Keeper
-from asya_transports.postgres.link import Link
+from asya_transports.postgres.link import Link, message_errors
 
 logger = logging.getLogger(__name__)
 
 MAX_TAKE = 64
 """Messages of one take; their bodies are in memory at once."""
+DECLARE_EVERY = 5.0
+"""Seconds between two declarations of a queue that is received from, in case that somebody deleted it."""
 PATIENCE = 1 / 3
 """Share of the visibility timeout for which a receiver that was just connected leaves the messages of others alone."""
 
@@ -89,6 +91,7 @@ class Receiver:
         visibility_timeout: float,
         poll_interval: float,
         ring: Callable[[list[str]], None],
+        declare: Callable[[], Awaitable[None]],
     ) -> None:
         self.acknowledgements = acknowledgements
         self._link = link
@@ -101,6 +104,8 @@ class Receiver:
         self._visibility = timedelta(seconds=visibility_timeout)
         self._poll_interval = poll_interval
         self._ring = ring
+        self._declare = declare
+        self._declare_at = time.monotonic() + DECLARE_EVERY
         self._held: dict[int, Delivery] = {}
         self._untouched: deque[Delivery] = deque()
         self._look = asyncio.Event()
@@ -122,6 +127,7 @@ class Receiver:
             self._look.clear()
             if len(self._held) < self._prefetch:
                 try:
+                    await self._declare_again()
                     await self._take()
                     pause = 0.1
                 except Unavailable as error:
@@ -134,6 +140,12 @@ class Receiver:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self._poll_interval):
                         await self._look.wait()
+
+    async def _declare_again(self) -> None:
+        """Messages are taken from undeclared queues, too, but nobody may publish into one."""
+        if time.monotonic() >= self._declare_at:
+            self._declare_at = time.monotonic() + DECLARE_EVERY
+            await self._declare()
 
     def _be_patient(self) -> None:
         """Leave alone for a while what others had taken. After an absence of the database every lease has run out,
@@ -194,9 +206,10 @@ class Receiver:
     async def replace(self, delivery: Delivery, body: bytes, delay: float) -> None:
         """The same row with another body, as fresh as a new one."""
         async with self._link.connection() as connection:
-            row = await connection.fetchrow(
-                statements.REQUEUE, delivery.message, delivery.receipt, body, timedelta(seconds=delay)
-            )
+            with message_errors():
+                row = await connection.fetchrow(
+                    statements.REQUEUE, delivery.message, delivery.receipt, body, timedelta(seconds=delay)
+                )
         self._done(delivery, found=row is not None)
         if delay <= 0:
             self._ring([self._actor])

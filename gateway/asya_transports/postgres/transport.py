@@ -17,9 +17,9 @@ from asya_transports.postgres import statements
 from asya_transports.postgres.answers import Acknowledgements
 from asya_transports.postgres.bell import Bell
 from asya_transports.postgres.keeper import Keeper
-from asya_transports.postgres.link import Link
+from asya_transports.postgres.link import Link, message_errors
 from asya_transports.postgres.receiver import Receiver
-from asya_transports.settings import PostgresSettings
+from asya_transports.postgres.settings import PostgresSettings
 
 BATCH_ROWS = 256
 BATCH_BYTES = 4 * 1024 * 1024
@@ -41,19 +41,34 @@ class PostgresTransport:
         self._acknowledgements = Acknowledgements(self._link)
         self._keeper = Keeper(settings, namespace, self._rung)
         self._receivers: dict[str, set[Receiver]] = {}
+        self._declared: dict[str, Queue] = {}
+
+    async def check(self) -> None:
+        """See port.Transport."""
+        async with self._link.connection() as connection:
+            await connection.execute("SELECT 1")
 
     async def declare(self, queue: Queue) -> None:
         """See port.Transport. `foreign` makes no difference: no sidecar reads these queues."""
+        self._declared[queue.actor] = queue
+        await self._declare(queue)
+        self._bell.ring([queue.actor])
+
+    async def _declare(self, queue: Queue) -> None:
         rows = [
             (queue_name(self._namespace, DEAD_LETTERS), self._namespace, DEAD_LETTERS, None),
             (queue_name(self._namespace, queue.actor), self._namespace, queue.actor, queue.max_deliveries),
         ]
         async with self._link.connection() as connection:
             await connection.executemany(statements.DECLARE, rows)
-        self._bell.ring([queue.actor])
+
+    async def _declare_again(self, actor: str) -> None:
+        if (declared := self._declared.get(actor)) is not None:
+            await self._declare(declared)
 
     async def delete(self, actor: str) -> None:
         """See port.Transport."""
+        self._declared.pop(actor, None)
         queue = queue_name(self._namespace, actor)
         async with self._link.connection() as connection:
             await connection.execute(statements.DELETE_QUEUE, queue)
@@ -109,6 +124,7 @@ class PostgresTransport:
             visibility_timeout=self._settings.visibility_timeout,
             poll_interval=self._settings.poll_interval,
             ring=self._bell.ring,
+            declare=lambda: self._declare_again(actor),
         )
         self._keeper.start()
         self._receivers.setdefault(actor, set()).add(receiver)
@@ -149,7 +165,15 @@ class PostgresTransport:
         bodies = [messages[index].body for index in batch]
         try:
             async with self._link.connection() as connection:
-                known = {row["name"] for row in await connection.fetch(statements.PUBLISH, queues, bodies)}
+                with message_errors():
+                    known = {row["name"] for row in await connection.fetch(statements.PUBLISH, queues, bodies)}
+        except Refused as error:
+            if len(batch) > 1:  # one of them is at fault: each is tried alone
+                for index in batch:
+                    await self._insert(messages, [index], answers)
+                return
+            answers[batch[0]] = error
+            return
         except TransportError as error:
             for index in batch:
                 answers[index] = error

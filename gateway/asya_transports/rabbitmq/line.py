@@ -10,7 +10,7 @@ from aiormq.exceptions import AMQPChannelError, AMQPError
 
 from asya_transports.port import TransportError, Unavailable
 from asya_transports.rabbitmq.address import Address
-from asya_transports.settings import RabbitSettings
+from asya_transports.rabbitmq.settings import RabbitSettings
 
 
 class Line:

@@ -13,13 +13,13 @@ from asya_transports.port import Refused, TransportError, Unavailable, Unroutabl
 from asya_transports.rabbitmq.address import Address
 from asya_transports.rabbitmq.frames import Publication
 from asya_transports.rabbitmq.outbound import Batch, ChannelClosed, Outbound
+from asya_transports.rabbitmq.settings import RabbitSettings
 from asya_transports.rabbitmq.wire import Wire
-from asya_transports.settings import RabbitSettings
 
 logger = logging.getLogger(__name__)
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
-NOT_FOUND = 404
+CONTENT_TOO_LARGE, NOT_FOUND, PRECONDITION_FAILED = 311, 404, 406
 
 
 class Publisher:
@@ -43,6 +43,14 @@ class Publisher:
         if batch.closed is None:
             return batch.answers
         return await self._after_close(publications, batch, batch.closed)
+
+    async def check(self) -> None:
+        """Returns where there is a connection that takes messages. Raises Unavailable."""
+        try:
+            async with asyncio.timeout(self._settings.publish_timeout):
+                await self._connected()
+        except TimeoutError:
+            raise Unavailable(f"no connection within {self._settings.publish_timeout:g} s") from None
 
     async def close(self) -> None:
         """Disconnect."""
@@ -79,11 +87,15 @@ class Publisher:
     async def _after_close(
         self, publications: Sequence[Publication], batch: Batch, closed: ChannelClosed
     ) -> list[TransportError | None]:
-        """The broker closed the channel because of one message: find it by sending the unanswered one by one."""
+        """What the end of the channel means to each. Where one message caused it, it is found by sending the
+        unanswered ones one by one; a broker that forbids, say, means all of them."""
         answers = batch.answers
+        reason = _meaning(closed)
         unknown = [index for index, answer in enumerate(answers) if isinstance(answer, Unavailable)]
-        if len(publications) == 1:
-            return [Unroutable(closed.text) if closed.code == NOT_FOUND else Refused(closed.text)]
+        if len(publications) == 1 or isinstance(reason, Unavailable):
+            for index in unknown:
+                answers[index] = reason
+            return answers
         for index in unknown:
             [answers[index]] = await self.publish([publications[index]])
         return answers
@@ -155,3 +167,13 @@ class Publisher:
                 raise
             await wire.open_channel(channel)
             await wire.call(channel, commands.Exchange.Declare(exchange=exchange, exchange_type="topic", durable=True))
+
+
+def _meaning(closed: ChannelClosed) -> TransportError:
+    """What the broker's reason for closing a channel says of a message that it did not answer."""
+    too_large = closed.code == PRECONDITION_FAILED and "message size" in closed.text
+    if too_large or closed.code == CONTENT_TOO_LARGE:
+        return Refused(closed.text)
+    if closed.code == NOT_FOUND:
+        return Unroutable(closed.text)
+    return Unavailable(f"the broker closed the channel: {closed}")

@@ -2,8 +2,12 @@
 
 import asyncio
 import logging
+import math
+import random
+import time
 from collections import deque
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 
 from aiormq.abc import AbstractChannel, DeliveredMessage
 from aiormq.exceptions import AMQPChannelError
@@ -11,6 +15,7 @@ from pamqp.common import FieldTable
 
 from asya_transports.names import DEAD_LETTERS, queue_name
 from asya_transports.port import LeaseLost, TransportError, Unavailable, Unroutable
+from asya_transports.rabbitmq.delays import Wait
 from asya_transports.rabbitmq.frames import Publication
 from asya_transports.rabbitmq.line import Line, close_quietly, port_errors
 from asya_transports.rabbitmq.publisher import Publisher
@@ -21,12 +26,18 @@ logger = logging.getLogger(__name__)
 DELIVERIES = "x-asya-deliveries"
 """Header of a copy of ours: how often the message was delivered before. The broker's count begins anew with it."""
 
+DELAY_LEFT = "x-asya-delay-left"
+"""Header of a message that has passed one delay queue and has to wait on (delays.Wait)."""
+
 DIED_IN = "x-asya-died-in"
 """Header of a dead letter of ours: the actor in whose queue it died."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 QUEUE_PAUSE = 1.0
-"""Seconds between two looks for a queue that does not exist yet."""
+"""Seconds between two looks for a queue that does not exist. One that this program declared is declared again after
+such a pause, in which a worker whose actor is being deleted hears that it shall end."""
+VERIFY_SECONDS = 30.0
+"""Seconds between two looks whether exchange and bindings are still there."""
 
 
 class Delivery:
@@ -102,10 +113,18 @@ class Delivery:
     async def return_unseen(self) -> None:
         """Put back what no handler saw; the broker would count it as delivered."""
         marks: FieldTable = {DELIVERIES: self.deliveries - 1}
+        if DELAY_LEFT in self.headers:
+            marks[DELAY_LEFT] = self.headers[DELAY_LEFT]
         if self._owner.dead_letters:
             await self._reject()
         else:
             await self._replace(self.body, 0.0, marks)
+
+    async def wait_on(self, wait: Wait) -> None:
+        """Into the next delay queue: it came out of one before its time, and nobody has seen it."""
+        marks: FieldTable = {DELIVERIES: self.deliveries - 1}
+        await self._owner.publish_delayed(self._copy(self.body, marks), wait)
+        await self.ack()
 
     @property
     def tag(self) -> int:
@@ -129,7 +148,7 @@ class Delivery:
             self._owner.answered(self)
 
     def _copy(self, body: bytes, marks: FieldTable) -> Publication:
-        ours = {DELIVERIES, DIED_IN, "x-delivery-count", "x-death"}
+        ours = {DELIVERIES, DELAY_LEFT, DIED_IN, "x-delivery-count", "x-death"}
         kept = {
             name: value
             for name, value in self.headers.items()
@@ -162,6 +181,7 @@ class Receiver:
         self._consumer = ""
         self._unseen: deque[Delivery] = deque()
         self._news = asyncio.Event()
+        self._verify_at = time.monotonic() + VERIFY_SECONDS
 
     @property
     def limit(self) -> int:
@@ -185,7 +205,7 @@ class Receiver:
         while True:
             while self._unseen:
                 delivery = self._unseen.popleft()
-                if await self._exhausted(delivery):
+                if await self._waits_on(delivery) or await self._exhausted(delivery):
                     continue
                 yield delivery
             self._news.clear()
@@ -195,15 +215,29 @@ class Receiver:
                     pause = FIRST_PAUSE
                 except Unroutable as error:
                     logger.warning("receiving from %s: %s", self._queue, error)
-                    await asyncio.sleep(QUEUE_PAUSE)
+                    await asyncio.sleep(QUEUE_PAUSE * random.uniform(1.0, 2.0))  # noqa: S311 # spreads, no secret
+                    await self._declare_again()
                     continue
                 except Unavailable as error:
                     logger.warning("receiving from %s: %s; again in %.1f s", self._queue, error, pause)
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, LONGEST_PAUSE)
                     continue
+            if time.monotonic() >= self._verify_at:
+                await self._declare_again()
             if not self._unseen:
-                await self._news.wait()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(VERIFY_SECONDS):
+                        await self._news.wait()
+
+    async def _declare_again(self) -> None:
+        """Queue, exchange and bindings, where this program has made them: they may have been deleted, or the broker
+        may have come back without its data. Only the loss of the queue itself ends a consumer."""
+        self._verify_at = time.monotonic() + VERIFY_SECONDS
+        try:
+            await self._topology.declare_again(self.actor)
+        except Unavailable as error:
+            logger.warning("declaring %s again: %s", self._queue, error)
 
     async def leave(self) -> None:
         """Give back what was not answered: closing the channel does it for all that a handler has seen.
@@ -226,11 +260,22 @@ class Receiver:
 
     async def publish_copy(self, copy: Publication, delay: float) -> None:
         """Into this queue, now or later. Raises Unavailable, Refused."""
-        target = await self._topology.delay_queue(self._queue, delay) if delay > 0 else self._queue
-        answer = await self._publish(copy, target)
-        if isinstance(answer, Unroutable) and delay > 0:
+        if delay > 0:
+            await self.publish_delayed(copy, Wait.of(math.ceil(delay * 1000)))
+            return
+        answer = await self._publish(copy, self._queue)
+        if answer is not None:
+            raise answer
+
+    async def publish_delayed(self, copy: Publication, wait: Wait) -> None:
+        """Into the next delay queue of its wait. Raises Unavailable, Refused."""
+        after = wait.after
+        left: FieldTable = {} if after is None else {DELAY_LEFT: after.write()}
+        copy = copy._replace(headers={**(copy.headers or {}), **left})
+        answer = await self._publish(copy, await self._topology.delay_queue(self._queue, wait.rung))
+        if isinstance(answer, Unroutable):
             self._topology.forget_delays()
-            answer = await self._publish(copy, await self._topology.delay_queue(self._queue, delay))
+            answer = await self._publish(copy, await self._topology.delay_queue(self._queue, wait.rung))
         if answer is not None:
             raise answer
 
@@ -247,6 +292,27 @@ class Receiver:
         to_queue = Publication("", queue, copy.body, copy.message_id, copy.headers)
         [answer] = await self._publisher.publish([to_queue])
         return answer
+
+    async def _waits_on(self, delivery: Delivery) -> bool:
+        """Put what has not waited long enough into its next delay queue. What cannot be put there now stays held,
+        and is tried again."""
+        wait = None if self.dead_letters else Wait.read(delivery.headers.get(DELAY_LEFT))
+        pause = FIRST_PAUSE
+        while wait is not None:
+            try:
+                await delivery.wait_on(wait)
+            except asyncio.CancelledError:
+                self._unseen.appendleft(delivery)  # to be given back by `leave`
+                raise
+            except LeaseLost:
+                break  # the broker delivers it again
+            except TransportError as error:
+                logger.warning("a delayed message of %s, trying again in %.1f s: %s", self._queue, pause, error)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
+            else:
+                break
+        return wait is not None
 
     async def _exhausted(self, delivery: Delivery) -> bool:
         """Bury what was delivered too often: the broker counts only what happened in this queue since the last

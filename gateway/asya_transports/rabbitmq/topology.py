@@ -8,9 +8,9 @@ from aiormq.exceptions import AMQPChannelError, ChannelNotFoundEntity, ChannelPr
 from pamqp.common import FieldTable
 
 from asya_transports.names import DEAD_LETTERS, queue_name
-from asya_transports.port import MAX_DELIVERIES, Queue, Refused
+from asya_transports.port import MAX_DELIVERIES, Forbidden, Queue
 from asya_transports.rabbitmq.line import Line
-from asya_transports.settings import RabbitSettings
+from asya_transports.rabbitmq.settings import RabbitSettings
 
 UNUSED_EXPIRY_MS = 10 * 60 * 1000
 """How long a delay queue outlives its last message."""
@@ -27,7 +27,7 @@ class Topology:
         self._line = line
         self._exchange = settings.exchange
         self._namespace = namespace
-        self._limits: dict[str, int] = {}
+        self._declared: dict[str, Queue] = {}
         self._delays: dict[str, float] = {}
 
     @property
@@ -37,11 +37,12 @@ class Topology:
 
     def limit(self, actor: str) -> int:
         """Deliveries of a message of this actor, as far as this program has declared its queue."""
-        return self._limits.get(actor, MAX_DELIVERIES)
+        declared = self._declared.get(actor)
+        return MAX_DELIVERIES if declared is None else declared.max_deliveries
 
     async def declare(self, queue: Queue) -> None:
-        """Exchange, dead letters, queue, both bindings. Raises Unavailable, Refused."""
-        self._limits[queue.actor] = queue.max_deliveries
+        """Exchange, dead letters, queue, both bindings. Raises Unavailable, Forbidden."""
+        self._declared[queue.actor] = queue
         name = queue_name(self._namespace, queue.actor)
         try:
             await self._ensure_exchange()
@@ -51,18 +52,22 @@ class Topology:
                 for key in (queue.actor, name):
                     await channel.queue_bind(name, self._exchange, key)
         except AMQPChannelError as error:
-            raise Refused(f"RabbitMQ refused queue {name}: {error}") from error
+            raise Forbidden(f"RabbitMQ does not let us declare the queue {name}: {error}") from error
+
+    async def declare_again(self, actor: str) -> bool:
+        """The same as this program declared it; False where it never did. Raises Unavailable, Forbidden."""
+        declared = self._declared.get(actor)
+        if declared is not None:
+            await self.declare(declared)
+        return declared is not None
 
     async def ensure_dead_letters(self) -> None:
         """The dead-letter queue, without a limit of its own."""
         await self._ensure_queue(self.dead_letters, {"x-queue-type": "quorum"})
 
-    async def delay_queue(self, target: str, delay: float) -> str:
-        """The queue that holds a message for `delay` seconds (rounded up to two digits) and passes it to `target`.
-
-        Messages of one queue wait equally long, since RabbitMQ lets them expire at the head only.
-        """
-        milliseconds = two_digits(max(1, math.ceil(delay * 1000)))
+    async def delay_queue(self, target: str, milliseconds: int) -> str:
+        """The queue that holds a message for one of delays.RUNGS and passes it to `target`. Raises Unavailable,
+        Forbidden."""
         name = f"{target}.delay.{milliseconds}"
         if time.monotonic() - self._delays.get(name, -math.inf) > REFRESH_SECONDS:
             arguments: FieldTable = {
@@ -78,7 +83,7 @@ class Topology:
                 async with self._line.short_channel() as channel:
                     await channel.queue_declare(name, durable=True, arguments=arguments)
             except AMQPChannelError as error:
-                raise Refused(f"RabbitMQ refused queue {name}: {error}") from error
+                raise Forbidden(f"RabbitMQ does not let us declare the queue {name}: {error}") from error
             self._delays[name] = time.monotonic()
         return name
 
@@ -88,6 +93,7 @@ class Topology:
 
     async def delete(self, actor: str) -> None:
         """Remove the queue; deleting what does not exist is no error for RabbitMQ either."""
+        self._declared.pop(actor, None)
         async with self._line.short_channel() as channel:
             await channel.queue_delete(queue_name(self._namespace, actor))
 
@@ -132,9 +138,3 @@ class Topology:
                     await channel.exchange_declare(self._exchange, exchange_type="topic", durable=True)
             except ChannelPreconditionFailed:
                 pass
-
-
-def two_digits(number: int) -> int:
-    """Rounded up to two significant digits, so that delays share a bounded number of queues."""
-    step: int = 10 ** max(0, len(str(number)) - 2)
-    return math.ceil(number / step) * step

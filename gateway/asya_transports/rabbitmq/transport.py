@@ -9,8 +9,8 @@ from asya_transports.rabbitmq.frames import Publication
 from asya_transports.rabbitmq.line import Line
 from asya_transports.rabbitmq.publisher import Publisher
 from asya_transports.rabbitmq.receiver import Receiver
+from asya_transports.rabbitmq.settings import RabbitSettings
 from asya_transports.rabbitmq.topology import Topology
-from asya_transports.settings import RabbitSettings
 
 BATCH_BYTES = 4 * 1024 * 1024
 """Bytes that are written at once and must be confirmed within one publish timeout; a larger message goes alone."""
@@ -28,6 +28,10 @@ class RabbitTransport:
         self._publisher = Publisher(settings)
         self._topology = Topology(self._line, settings, namespace)
         self._receivers: set[Receiver] = set()
+
+    async def check(self) -> None:
+        """See port.Transport."""
+        await self._publisher.check()
 
     async def declare(self, queue: Queue) -> None:
         """See port.Transport."""
@@ -89,6 +93,10 @@ class RabbitTransport:
         if len(message.body) > self._settings.max_message_bytes:
             limit = self._settings.max_message_bytes
             return Refused(f"the message has {len(message.body)} bytes, the limit is {limit}")
+        try:
+            message.actor.encode()
+        except UnicodeEncodeError:
+            return Refused(f"the actor's name {message.actor[:40]!r} is no text that can be sent")
         if len(message.actor) > 63 and len(message.actor.encode()) > 255:
             return Refused(f"the actor's name {message.actor[:40]!r}… has more than 255 bytes")
         return None

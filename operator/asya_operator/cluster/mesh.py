@@ -5,6 +5,7 @@ from typing import Any
 import aiohttp
 
 from asya_crds import jsontext
+from asya_crds.flow_problem import FlowProblem
 from asya_crds.registry_document import Entry, ResourcesPart
 from asya_operator.domain.errors import OutsideError, Refused, Superseded, Unavailable
 from asya_operator.domain.programming import Accepted, MeshState, Pod
@@ -30,7 +31,9 @@ class MeshClient:
 
     async def push(self, epoch: int, document: Document) -> Accepted:
         answer = await self._ask("POST", "/mesh/config-reload", self._texts.push(epoch, document))
-        return Accepted(_number(answer, "generation"), _kept(answer.get("kept") or []))
+        return Accepted(
+            _number(answer, "generation"), _kept(answer.get("kept") or []), _problems(answer.get("problems") or [])
+        )
 
     async def heartbeat(self, epoch: int) -> None:
         await self._ask("POST", "/mesh/registry/heartbeat", {"epoch": epoch})
@@ -115,6 +118,13 @@ def _kept(entries: Any) -> dict[str, tuple[str, ...]]:
     except (KeyError, TypeError) as error:
         raise Unavailable(f"mesh answered something else than what it keeps: {error!r}") from None
     return {source: tuple(name for each, name in found if each == source) for source in dict(found)}
+
+
+def _problems(entries: Any) -> tuple[FlowProblem, ...]:
+    try:
+        return tuple(FlowProblem.model_validate(entry) for entry in entries)
+    except (TypeError, ValueError) as error:
+        raise Unavailable(f"mesh answered something else than problems: {error!r}") from None
 
 
 def _number(answer: Any, field: str) -> int:

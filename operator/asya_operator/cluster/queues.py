@@ -2,7 +2,7 @@
 
 import contextlib
 
-from asya_operator.domain.errors import Refused, Unavailable
+from asya_operator.domain.errors import Unavailable
 from asya_transports import port
 from asya_transports.names import queue_name
 from asya_transports.port import Queue, Transport
@@ -22,8 +22,6 @@ class TransportQueues:
             await self._transport.declare(Queue(actor, foreign=foreign))
         except port.Unavailable as error:
             raise Unavailable(str(error)) from error
-        except port.TransportError as error:
-            raise Refused(str(error)) from error
 
     async def delete(self, actor: str) -> None:
         if self._transport is None:

@@ -43,6 +43,8 @@ HANDOVER = "asya-operator-replicas"
 dropped by everyone at once, Kubernetes would set it to 1."""
 LOOK_AGAIN = 5.0
 """Seconds until an actor that is not ready is looked at again: its pods are not watched."""
+DECLARE_EVERY = 60.0
+"""Seconds between two declarations of the queues."""
 LOOK_AT_FLAVORS = 60.0
 """Seconds until an actor with flavors is looked at again: they are not watched."""
 
@@ -114,6 +116,7 @@ class Actors:
         async with asyncio.TaskGroup() as group:
             for number in range(WORKERS):
                 group.create_task(self._work(), name=f"actors {number}")
+            group.create_task(self._declare_for_ever(), name="queues")
 
     async def _work(self) -> None:
         while True:
@@ -248,6 +251,10 @@ class Actors:
         self._declared -= {(actor, True), (actor, False)}
         still_run = any(actor_name(other) == actor for other in self._sources.views[Kind.ACTORS].objects.values())
         if self._delete_queues and not still_run:
+            if await self._cluster.pods_of(actor):
+                # A worker that still runs would declare its queue again.
+                self._known[name] = actor
+                return False
             await self._queues.delete(actor)
         return True
 
@@ -260,6 +267,27 @@ class Actors:
                 return Part(False, f"The queue could not be declared: {error}")
             self._declared.add(key)
         return Part(True)
+
+    async def _declare_for_ever(self) -> None:
+        """Queues may vanish: somebody deletes them, or the broker comes back without its data."""
+        while True:
+            await asyncio.sleep(DECLARE_EVERY)
+            if self._may_write():
+                await self.declare_again()
+
+    async def declare_again(self) -> None:
+        """Declare the queue of every actor that runs. One that cannot be declared shows in its actor's condition."""
+        for key in sorted(self._declared):
+            name, foreign = key
+            if key not in self._declared:  # deleted meanwhile
+                continue
+            try:
+                await self._queues.declare(name, foreign=foreign)
+            except OutsideError as error:
+                log.warning("actor %s: the queue could not be declared again: %s", name, error)
+                self._declared.discard(key)
+                for resource in self._running(name):
+                    self.look_at(resource)
 
     async def _deploy(self, actor: Actor, *, scaled: bool) -> Body | None:
         """Apply the Deployment where it is not there, was changed by somebody, or is wanted otherwise."""

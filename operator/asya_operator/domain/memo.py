@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 
 from asya_crds.flow import Flow
-from asya_crds.flow_resource import InvalidFlow, flow_from_resource
-from asya_crds.flows_file import FlowsText
+from asya_crds.flows_file import FlowsText, InvalidFlow
 from asya_crds.registry_document import Entry
-from asya_operator.domain.registry import Readers, Texts, read_configmap
-from asya_operator.domain.schemas import schema_problem
+from asya_operator.domain.registry import Readers, Texts, read_configmap, read_resource
 from asya_operator.domain.views import Body
 
 Key = tuple[str, int]
@@ -21,8 +19,7 @@ class Memo:
         self._text = FlowsText("")
         self._flows: dict[Key, Flow | InvalidFlow] = {}
         self._entries: dict[int, tuple[Flow, Entry]] = {}
-        self._checked: dict[int, tuple[Flow, str | None]] = {}
-        self.readers = Readers(self.text, self.flow, self.entry, self.check)
+        self.readers = Readers(self.text, self.flow, self.entry)
 
     def text(self, data: Texts) -> FlowsText:
         """read_configmap, run again only when the bytes changed."""
@@ -32,13 +29,13 @@ class Memo:
         return self._text
 
     def flow(self, body: Body) -> Flow:
-        """flow_from_resource, run again only when the spec changed."""
+        """read_resource, run again only when the spec changed."""
         key = _key(body)
         if key not in self._flows:
             self._flows[key] = _read(body)
         found = self._flows[key]
         if isinstance(found, InvalidFlow):
-            raise InvalidFlow(str(found))
+            raise InvalidFlow(found.mistakes)
         return found
 
     def entry(self, flow: Flow, source: str, line: int | None) -> Entry:
@@ -49,21 +46,12 @@ class Memo:
             self._entries[id(flow)] = known
         return known[1]
 
-    def check(self, flow: Flow) -> str | None:
-        """schema_problem, run again only for another flow object."""
-        known = self._checked.get(id(flow))
-        if known is None or known[0] is not flow:
-            known = (flow, schema_problem(flow))
-            self._checked[id(flow)] = known
-        return known[1]
-
     def forget_all_but(self, bodies: Sequence[Body]) -> None:
         """Drop what belongs to none of these Flows as they are now, nor to the ConfigMap."""
         kept = {_key(body) for body in bodies}
         self._flows = {key: flow for key, flow in self._flows.items() if key in kept}
         alive = {id(flow) for flow in self._flows.values()} | {id(found.flow) for found in self._text.flows}
         self._entries = {key: entry for key, entry in self._entries.items() if key in alive}
-        self._checked = {key: checked for key, checked in self._checked.items() if key in alive}
 
 
 def _key(body: Body) -> Key:
@@ -73,6 +61,6 @@ def _key(body: Body) -> Key:
 
 def _read(body: Body) -> Flow | InvalidFlow:
     try:
-        return flow_from_resource(body)
+        return read_resource(body)
     except InvalidFlow as error:
         return error

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from asya_crds.flow import Flow
+from asya_crds.flow_problem import FlowProblem
 from asya_operator.domain.conditions import Condition, State
 
 
@@ -22,6 +23,11 @@ class MeshState:
     generation: int
     pods: tuple[Pod, ...] = ()
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The pods by name."""
+        return frozenset(pod.name for pod in self.pods)
+
     def served_everywhere(self, generation: int) -> bool:
         """Whether there is a pod and each one serves this generation or a later one."""
         return bool(self.pods) and all(pod.generation >= generation for pod in self.pods)
@@ -29,11 +35,12 @@ class MeshState:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """Mesh's answer to a push: the generation that carries it, and by key of the ConfigMap the names that stay in
-    force although the key cannot be read."""
+    """Mesh's answer to a push: the generation that carries it, by key of the ConfigMap the names that stay in force
+    although the key cannot be read, and which flows gateways do not serve, and why."""
 
     generation: int
     kept: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    problems: tuple[FlowProblem, ...] = ()
 
 
 @dataclass(slots=True)
@@ -41,9 +48,12 @@ class Ledger:
     """Which generation first carried each flow as it is now, so that another flow's change takes nobody back."""
 
     _carried: dict[str, tuple[Flow, int]] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Flows that mesh took and gateways do not serve, with the reason."""
 
-    def pushed(self, served: Mapping[str, Flow], generation: int) -> None:
+    def pushed(self, served: Mapping[str, Flow], generation: int, left_out: Mapping[str, str] | None = None) -> None:
         """Mesh accepted these flows under this generation."""
+        self.left_out = left_out or {}
         before, self._carried = self._carried, {}
         for name, flow in served.items():
             known = before.get(name)
@@ -65,6 +75,8 @@ def programmed(flow: Flow | None, ledger: Ledger, mesh: MeshState | None, troubl
         if trouble:
             return _no("PushFailed", f"The gateway has not taken it yet: {trouble}")
         return _no("Pending", "Not pushed to the gateway yet.")
+    if reason := ledger.left_out.get(flow.name):
+        return _no("LeftOut", f"Gateways do not serve it: {reason}")
     if mesh is None:
         return Condition("Programmed", State.UNKNOWN, "GatewayUnreachable", "The mesh Service does not answer.")
     if not mesh.pods:

@@ -155,7 +155,10 @@ class Publisher:
         self._watchers.pushed(time.perf_counter() - began, generation)
         log.info("pushed %d flows as generation %d", len(outcome.served), generation)
         self._accepted = (outcome.document, generation)
-        self._ledger.pushed(outcome.served, generation)
+        left_out = outcome.left_out(accepted.problems)
+        for name in left_out.keys() - self._ledger.left_out.keys():
+            log.warning("gateways do not serve flow %s: %s", name, left_out[name])
+        self._ledger.pushed(outcome.served, generation, left_out)
         if accepted.kept != self._kept:
             self._dirty.set()
         self._kept, self._kept_of = accepted.kept, outcome.document.configmap.unreadable
@@ -208,6 +211,10 @@ class Publisher:
             news.cancel()
 
     def _seen(self, state: MeshState | None) -> None:
+        if self._ledger.left_out and state is not None and self._state is not None and state.names != self._state.names:
+            # Other pods may be of another version, which serves what these leave out: only a push tells.
+            self._accepted = None
+            self._push_wanted.set()
         if state != self._state:
             self._state = state
             self._unwritten.set()

@@ -6,22 +6,22 @@ from dataclasses import dataclass, field
 import yaml
 
 from asya_crds.flow import Flow
-from asya_crds.flow_resource import InvalidFlow, flow_from_resource, resource_flow_name
-from asya_crds.flows_file import FlowMistake, FlowsText, FoundFlow, read_texts
+from asya_crds.flow_problem import FlowNames, FlowProblem, NameTaken, UnreadableSource
+from asya_crds.flow_resource import flow_from_resource, resource_flow_name
+from asya_crds.flows_file import FlowsText, FoundFlow, InvalidFlow, read_texts
 from asya_crds.naming import CREW, FLOWS_CONFIGMAP
 from asya_crds.registry_document import (
     MAX_ENTRIES,
     MAX_UNREADABLE,
     ConfigMapPart,
     Entry,
-    Problem,
     ResourcesPart,
     bounded,
 )
 from asya_crds.yaml_text import Yaml
 from asya_operator.domain.conditions import Condition, State
-from asya_operator.domain.schemas import schema_problem
 from asya_operator.domain.views import Body, age
+from asya_schemas.flows import check_flow
 
 YAML = Yaml(getattr(yaml, "CSafeLoader", yaml.SafeLoader), yaml.YAMLError)
 """libyaml's parser where it is there: five times as fast."""
@@ -30,12 +30,16 @@ Texts = Mapping[str, str]
 TextReader = Callable[[Texts], FlowsText]
 FlowReader = Callable[[Body], Flow]
 EntryMaker = Callable[[Flow, str, int | None], Entry]
-SchemaCheck = Callable[[Flow], str | None]
 
 
 def read_configmap(data: Texts) -> FlowsText:
     """Every flow and every mistake of the ConfigMap's text."""
-    return read_texts({key: text.encode("utf-8", "surrogatepass") for key, text in data.items()}, YAML)
+    return read_texts({key: text.encode("utf-8", "surrogatepass") for key, text in data.items()}, YAML, check_flow)
+
+
+def read_resource(body: Body) -> Flow:
+    """The flow of a Flow resource, with schemas that every gateway can use. Raises InvalidFlow."""
+    return flow_from_resource(body, check_flow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +47,8 @@ class Readers:
     """How the sources are read; replaced by ones that remember (memo.py) and answer the same."""
 
     text: TextReader = read_configmap
-    flow: FlowReader = flow_from_resource
+    flow: FlowReader = read_resource
     entry: EntryMaker = Entry.of
-    check: SchemaCheck = schema_problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,94 +104,104 @@ class Document:
 
 
 TextOf = tuple[str, int]
+Place = tuple[str, int | None]
+"""The source and the line of an entry."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The document, the flows that are served by name, and a verdict for every Flow (by metadata.name) and for
-    every entry of the ConfigMap. `judged` says which text of a Flow its verdict is about."""
+    """The document, the flows that are served by name and where each stands, and a verdict for every Flow (by
+    metadata.name) and for every entry of the ConfigMap. `judged` says which text of a Flow its verdict is about."""
 
     document: Document
     served: Mapping[str, Flow] = field(default_factory=dict)
+    places: Mapping[str, Place] = field(default_factory=dict)
     resources: Mapping[str, Verdict] = field(default_factory=dict)
     entries: tuple[EntryVerdict, ...] = ()
     judged: Mapping[str, TextOf] = field(default_factory=dict)
+
+    def left_out(self, problems: Iterable[FlowProblem]) -> dict[str, str]:
+        """Of the flows that are served by this decision those that gateways do not serve, and why. (They read what is
+        pushed by their own version of the contract; what this decision refuses is among their problems, too.)"""
+        return {each.name: each.reason for each in problems if self.places.get(each.name) == (each.source, each.line)}
 
 
 def compute(inputs: Inputs, readers: Readers | None = None) -> Outcome:
     """Decide what is served. The same inputs give the same outcome, whatever order the flows come in."""
     readers = readers or Readers()
-    court = _Court(inputs.actors, readers)
+    building = _Building(inputs.actors, readers)
     text = readers.text(inputs.configmap or {})
     kept = {source: inputs.kept.get(source, ()) for source in text.unreadable}
-    configmap = court.configmap(text, kept, present=inputs.configmap is not None)
-    resources = court.resources(inputs.flows)
-    return Outcome(Document(configmap, resources), court.served, court.verdicts, tuple(court.entries), court.judged)
+    configmap = building.configmap(text, kept, present=inputs.configmap is not None)
+    resources = building.resources(inputs.flows)
+    return Outcome(
+        Document(configmap, resources),
+        building.served,
+        building.places,
+        building.verdicts,
+        tuple(building.entries),
+        building.judged,
+    )
 
 
-class _Court:
-    """Judges one flow after the other, the ConfigMap's first, then Flows from the oldest on."""
+class _Building:
+    """Decides on one flow after the other, the ConfigMap's first, then Flows from the oldest on."""
 
     def __init__(self, actors: Mapping[str, ActorState] | None, readers: Readers) -> None:
         self._actors, self._readers = actors, readers
-        self._taken: dict[str, str] = {}
+        self._names = FlowNames()
         self.served: dict[str, Flow] = {}
+        self.places: dict[str, Place] = {}
         self.verdicts: dict[str, Verdict] = {}
         self.entries: list[EntryVerdict] = []
         self.judged: dict[str, TextOf] = {}
 
     def configmap(self, text: FlowsText, kept: Mapping[str, Sequence[str]], *, present: bool) -> ConfigMapPart:
-        flows, problems = [], [Problem.of(mistake) for mistake in text.problems]
-        for mistake in text.problems:
-            source = mistake.source
-            verdict = _unreadable(mistake, kept[source]) if source in kept else _mistaken(mistake)
-            self.entries.append(EntryVerdict(verdict, mistake.source, mistake.line))
+        flows = []
+        for problem in text.problems:
+            verdict = _refused(problem, kept.get(problem.source, ()))
+            self.entries.append(EntryVerdict(verdict, problem.source, problem.line))
         for found in text.flows:
-            verdict = self._judge(found.flow, f"ConfigMap {FLOWS_CONFIGMAP}, {_place(found)}")
+            # The reader has settled which of the ConfigMap's flows has a name.
+            verdict = self._decide(found.flow, (found.source, found.line), f"ConfigMap {FLOWS_CONFIGMAP}, {_at(found)}")
             self.entries.append(EntryVerdict(verdict, found.source, found.line))
-            if verdict.served:
-                flows.append(self._readers.entry(found.flow, found.source, found.line))
-            else:
-                problems.append(_problem(verdict, found.source, found.line))
+            flows.append(self._readers.entry(found.flow, found.source, found.line))
         for source, names in kept.items():
             for name in names:
-                self._taken.setdefault(name, f"ConfigMap {FLOWS_CONFIGMAP}, {source} as it was before it broke")
+                self._names.claim(name, f"ConfigMap {FLOWS_CONFIGMAP}, {source} as it was before it broke")
         if not present:
             return ConfigMapPart(hash=None)
         unreadable = list(text.unreadable)[:MAX_UNREADABLE]
         return ConfigMapPart(
-            hash=text.hash, flows=flows[:MAX_ENTRIES], problems=bounded(problems), unreadable=unreadable
+            hash=text.hash, flows=flows[:MAX_ENTRIES], problems=bounded(text.problems), unreadable=unreadable
         )
 
     def resources(self, bodies: Iterable[Body]) -> ResourcesPart:
         flows, problems = [], []
-        of_configmap = frozenset(self._taken)
+        of_configmap = self._names.taken()
         for body in sorted(bodies, key=age):
             name, source = body["metadata"]["name"], _source(body)
-            flow: Flow | None = None
+            self.judged[name] = text_of(body)
             try:
                 flow = self._readers.flow(body)
-                verdict = self._judge(flow, f"Flow {name}")
             except InvalidFlow as error:
-                verdict = _invalid(resource_flow_name(body), str(error))
-            self.verdicts[name] = verdict
-            self.judged[name] = text_of(body)
-            outranked = verdict.accepted.reason == "NameConflict" and verdict.name in of_configmap
-            if flow is not None and (verdict.served or outranked):
+                problem = FlowProblem.of(resource_flow_name(body), str(error), source)
+                self.verdicts[name] = _refused(problem)
+                problems.append(problem)
+                continue
+            verdict = self.verdicts[name] = self._decide(flow, (source, None), f"Flow {name}")
+            if verdict.served or flow.name in of_configmap:
                 flows.append(self._readers.entry(flow, source, None))
             if not verdict.served:
-                problems.append(_problem(verdict, source, None))
+                problems.append(NameTaken.of(flow.name, verdict.accepted.message, source))
         return ResourcesPart(flows=flows[:MAX_ENTRIES], problems=bounded(problems))
 
-    def _judge(self, flow: Flow, place: str) -> Verdict:
-        if problem := self._readers.check(flow):
-            return _invalid(flow.name, problem)
+    def _decide(self, flow: Flow, place: Place, where: str) -> Verdict:
         resolved = resolve(flow, self._actors)
-        if flow.name in self._taken:
-            message = f"The name {flow.name} is taken by {self._taken[flow.name]}, which comes first; choose another."
-            return Verdict(flow.name, Condition("Accepted", State.FALSE, "NameConflict", message), resolved)
-        self._taken[flow.name] = place
+        if taken := self._names.claim(flow.name, where):
+            return Verdict(flow.name, Condition("Accepted", State.FALSE, "NameConflict", taken), resolved)
         self.served[flow.name] = flow
+        self.places[flow.name] = place
         return Verdict(flow.name, _accepted(flow), resolved)
 
 
@@ -199,32 +212,23 @@ def _accepted(flow: Flow) -> Condition:
     return Condition("Accepted", State.TRUE, "Accepted", "The flow is valid.")
 
 
-def _invalid(name: str, problem: str) -> Verdict:
+def _refused(problem: FlowProblem, kept: Sequence[str] = ()) -> Verdict:
+    """What a problem means for Accepted; `kept` are the names that gateways serve of a source that is unreadable."""
+    reason, message = "Invalid", problem.reason
+    match problem:
+        case NameTaken():
+            reason = "NameConflict"
+        case UnreadableSource():
+            named = f" ({', '.join(kept[:20])}{' and more' if len(kept) > 20 else ''})" if kept else ""
+            reason = "Unreadable"
+            message = f"{problem.reason}; what this key said before stays in force{named}"
+        case _:
+            pass
     unknown = Condition("ResolvedRefs", State.UNKNOWN, "Invalid", "Not looked at, since the flow is invalid.")
-    return Verdict(name, Condition("Accepted", State.FALSE, "Invalid", problem), unknown)
+    return Verdict(problem.name, Condition("Accepted", State.FALSE, reason, message), unknown)
 
 
-def _mistaken(mistake: FlowMistake) -> Verdict:
-    verdict = _invalid(mistake.name, mistake.reason)
-    if mistake.reason.startswith("the name is taken"):
-        accepted = Condition("Accepted", State.FALSE, "NameConflict", mistake.reason)
-        return Verdict(mistake.name, accepted, verdict.resolved)
-    return verdict
-
-
-def _unreadable(mistake: FlowMistake, kept: Sequence[str]) -> Verdict:
-    """A key that is no YAML at all, half-written perhaps: gateways keep what it said before."""
-    verdict = _invalid(mistake.name, mistake.reason)
-    named = f" ({', '.join(kept[:20])}{' and more' if len(kept) > 20 else ''})" if kept else ""
-    message = f"{mistake.reason}; what this key said before stays in force{named}"
-    return Verdict(mistake.name, Condition("Accepted", State.FALSE, "Unreadable", message), verdict.resolved)
-
-
-def _problem(verdict: Verdict, source: str, line: int | None) -> Problem:
-    return Problem(name=verdict.name[:256], reason=verdict.accepted.message[:4096], source=source[:1024], line=line)
-
-
-def _place(found: FoundFlow) -> str:
+def _at(found: FoundFlow) -> str:
     return f"{found.source} line {found.line}" if found.line else found.source
 
 

@@ -42,7 +42,8 @@ class Scaler:
 
     async def _apply(self, actor: Actor, wanted: Mapping[str, Any]) -> Part:
         """Apply what KEDA needs; also while it is not ready, since nobody watches the TriggerAuthentication."""
-        authentication = trigger_authentication(actor, self._around)
+        assert actor.spec.scaling is not None, "only called where something scales the actor"
+        authentication = trigger_authentication(actor, self._around, actor.spec.scaling)
         for document in (authentication, wanted):
             if document is not None and not await is_ours(self._cluster, actor, document):
                 return Part(False, f"{document['kind']} {document['metadata']['name']} is not this operator's")

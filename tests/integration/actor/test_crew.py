@@ -73,7 +73,8 @@ async def test_a_merged_message_ends_the_task_that_its_header_names(mesh: Mesh) 
 
 async def test_a_null_result_and_odd_text_arrive_as_they_are(mesh: Mesh) -> None:
     """semantics: jsonb refuses \\u0000 and lone surrogates, which an actor may legally return."""
-    for payload in (None, "\0 and \ud800", 2**80, {"": []}):
+    payloads: list[Any] = [None, "\0 and \ud800", 2**80, {"": []}]
+    for payload in payloads:
         task_id, envelope = await task_and(mesh, payload, {"phase": "succeeded"})
         await mesh.publish(envelope.with_(route=Route(("unserved",), "", ())), "x-sink")
         assert (await mesh.ended(task_id))["result"] == payload
@@ -138,8 +139,8 @@ async def test_a_hook_knows_how_the_message_ended_and_children_have_hooks_only_i
     await until(lambda: sorted(CALLS) == [("phase_of", "failed"), ("phase_of", "succeeded")])
     await mesh.stop()
     await mesh.run(mesh.worker("phases", "phase_of"), crew=mesh.crew(sink_hooks="phases"))
-    child = envelope_of(f"{task_id}-c", ["unserved"], {}, parent_id=task_id)
-    await mesh.publish(child.with_(status={"phase": "succeeded"}), "x-sink")
+    last = envelope_of(f"{task_id}-c", ["unserved"], {}, parent_id=task_id)
+    await mesh.publish(last.with_(status={"phase": "succeeded"}), "x-sink")
     await mesh.publish(envelope_of(task_id, ["unserved"], "end").with_(status={"phase": "succeeded"}), "x-sink")
     await until(lambda: len(CALLS) == 3)
     await mesh.stop()

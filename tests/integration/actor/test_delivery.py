@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from asya_actor.app import EXIT_STUCK
 from asya_actor.publishing import Publisher
 from asya_actor.telemetry.metrics import MESSAGES, REPORT_RETRIES
 from asya_transports.port import MAX_DELIVERIES, Message, TransportError, Unavailable
@@ -80,11 +81,12 @@ async def test_a_duplicate_of_a_hop_in_work_waits_and_is_dropped_once_that_is_do
     await mesh.publish(envelope)
 
     async def put_back() -> bool:
-        row = await mesh.gateway.database.fetchrow(
-            "SELECT count(*) AS n FROM queue_messages WHERE queue LIKE '%-gated' AND receipt IS NULL "
-            "AND position('redeliveries' IN convert_from(body, 'UTF8')) > 0"
+        return bool(
+            await mesh.gateway.database.fetchval(
+                "SELECT count(*) FROM queue_messages WHERE queue LIKE '%-gated' AND receipt IS NULL "
+                "AND position('redeliveries' IN convert_from(body, 'UTF8')) > 0"
+            )
         )
-        return bool(row["n"])
 
     await until(put_back)
     GATE.set()
@@ -200,8 +202,7 @@ async def test_a_worker_that_is_stopped_gives_back_what_it_could_not_finish(mesh
     task_id = await mesh.submit(["gated"], {"a": 1})
     await until(lambda: CALLS)
     await mesh.stop()
-    row = await mesh.gateway.database.fetchrow("SELECT count(*) AS n FROM queue_messages WHERE receipt IS NULL")
-    assert row["n"] == 1
+    assert await mesh.gateway.database.fetchval("SELECT count(*) FROM queue_messages WHERE receipt IS NULL") == 1
     assert (await mesh.task(task_id))["status"] == "running"
 
 
@@ -309,6 +310,20 @@ async def canceled_during_the_work(mesh: Mesh, monkeypatch: pytest.MonkeyPatch, 
     await until(empty)
     assert [name for name, _ in CALLS] == [handler]
     assert not running.done()
+
+
+async def test_a_function_that_outlives_its_canceled_task_ends_the_process_where_a_setting_says_so(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("asya_actor.hop.CANCEL_GRACE", 0.1)
+    async with start_mesh(database_url, claim_lease=1) as mesh:
+        running = await mesh.run(mesh.worker("work", "gated", actor_cancel_timeout="100ms"))
+        task_id = await mesh.submit(["work"], {})
+        await until(lambda: CALLS)
+        await mesh.gateway.tasks.cancel(task_id, None)
+        assert await asyncio.wait_for(running, 20) == EXIT_STUCK
+        GATE.set()
+    assert f"task {task_id} was canceled or taken over; its handler, a plain function, goes on" in caplog.text
 
 
 async def test_a_queue_system_that_is_away_costs_no_attempt(mesh: Mesh, monkeypatch: pytest.MonkeyPatch) -> None:

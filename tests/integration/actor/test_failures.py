@@ -37,6 +37,15 @@ async def test_an_error_without_a_policy_fails_the_task_at_once_as_business(mesh
     assert len(CALLS) == 1
 
 
+async def test_an_error_that_cannot_say_what_it_is_costs_one_attempt_and_is_named(mesh: Mesh) -> None:
+    await mesh.run(mesh.worker("speechless", "speechless"))
+    task = await mesh.ended(await mesh.submit(["speechless"], {}))
+    error = task["error"]
+    assert (task["status"], error["attempts"], error["class"]) == ("failed", 1, "business")
+    assert error["details"]["type"] == "tests.support.handlers.Unspeakable"
+    assert len(CALLS) == 1
+
+
 async def test_a_failure_is_retried_and_then_succeeds(mesh: Mesh) -> None:
     FAILURES["left"] = 2
     await mesh.run(mesh.worker("flaky", "flaky", resiliency_policies=policies(maxAttempts=3)))

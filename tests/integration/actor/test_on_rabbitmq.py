@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 import aio_pika
 import pytest
@@ -52,7 +53,7 @@ async def test_a_message_delivered_twice_runs_once(mesh: Mesh) -> None:
 
 async def test_a_hook_whose_queue_is_full_holds_no_end_up(mesh: Mesh, rabbitmq_vhost_url: str) -> None:
     async with await aio_pika.connect(rabbitmq_vhost_url) as connection, connection.channel() as channel:
-        limits = {"x-max-length": 1, "x-overflow": "reject-publish"}
+        limits: dict[str, Any] = {"x-max-length": 1, "x-overflow": "reject-publish"}
         full = await channel.declare_queue("asya-default-archive", durable=True, arguments=limits)
         await full.bind(await channel.declare_exchange("asya", "topic", durable=True), "archive")
     await mesh.run(mesh.worker("echo", "echo"), crew=mesh.crew(sink_hooks="archive", crew_concurrency=1))

@@ -77,8 +77,8 @@ def test_a_buffered_file_is_sent_once_when_it_is_closed_and_only_where_it_change
     assert [method for method, _ in meta.requests] == ["PUT"]
     assert meta.headers[0]["Content-Length"] == "500000"
     assert meta.keys["f"] == b"x" * 500_000
-    with open("/state/meta/f", "r+b") as file:
-        file.read(3)
+    with open("/state/meta/f", "r+b") as changed:
+        changed.read(3)
     with open("/state/meta/empty", "w"):
         pass
     assert [method for method, _ in meta.requests] == ["PUT", "GET", "PUT"]
@@ -373,7 +373,7 @@ def test_parameters_that_do_not_go_together_are_refused_before_anything_is_asked
         {"mode": "w", "opener": lambda path, flags: 0},
     ):
         with pytest.raises(ValueError, match=r"unbuffered|argument|newline|opener"):
-            open("/state/meta/a", **parameters)  # type: ignore[call-overload]
+            open("/state/meta/a", **parameters)
     with pytest.raises(LookupError):
         open("/state/meta/a", "w", encoding="no-such")
     with pytest.raises(IsADirectoryError):

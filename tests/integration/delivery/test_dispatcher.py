@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import urllib.parse
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ import pytest
 
 from asya_crds.envelope import Route
 from asya_gateway.delivery.dispatcher import Dispatcher
+from asya_gateway.domain.reports import FinalReport
+from asya_gateway.domain.status import TaskStatus
 from asya_gateway.storage.coalescer import Limits
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.queues.outbox import PostgresOutbox
@@ -17,7 +20,7 @@ from asya_gateway.storage.store import Keeping, Storage
 from asya_gateway.storage.tasks.creating import OUTBOX_LEASE, into_outbox
 from asya_transports.opening import open_transport
 from asya_transports.port import Queue, Transport
-from asya_transports.settings import RabbitSettings
+from asya_transports.rabbitmq.settings import MAX_MESSAGE_BYTES, RabbitSettings
 from servers.proxy import TcpProxy
 from servers.rabbitmq import RabbitNode
 from tests.support.storage import new_task
@@ -51,12 +54,22 @@ async def broker(rabbitmq_vhost_url: str) -> AsyncIterator[Transport]:
 
 @asynccontextmanager
 async def accepting(
-    database_url: str, rabbitmq_url: str, *, dispatching: bool = True, lease: float = OUTBOX_LEASE
+    database_url: str,
+    rabbitmq_url: str,
+    *,
+    dispatching: bool = True,
+    lease: float = OUTBOX_LEASE,
+    max_message_bytes: int = MAX_MESSAGE_BYTES,
 ) -> AsyncIterator[Accepting]:
     database = Database(database_url, min_size=1, max_size=6, statement_timeout=20)
     outbox = PostgresOutbox(database)
-    transport = open_transport(RabbitSettings(rabbitmq_url, publish_timeout=1.0), "default")
-    dispatcher = Dispatcher(outbox, transport, lease=lease)
+    settings = RabbitSettings(rabbitmq_url, publish_timeout=1.0, max_message_bytes=max_message_bytes)
+    transport = open_transport(settings, "default")
+
+    async def finish(report: FinalReport) -> None:
+        await storage.tasks.finish(report)
+
+    dispatcher = Dispatcher(outbox, transport, finish, lease=lease)
     hand_over = dispatcher.hand_over if dispatching else lambda _entries: None
     storage = Storage(database, into_outbox(hand_over), limits=Limits(), keeping=Keeping(tasks=86_400, updates=86_400))
     await storage.start()
@@ -130,6 +143,51 @@ async def test_one_actor_without_a_queue_starves_nobody_and_its_rows_keep_the_re
         assert await until(lambda: depth_is(broker, "nowhere", 300), 40)
 
 
+async def test_an_envelope_that_the_queue_system_refuses_ends_its_task_at_once(
+    database_url: str, rabbitmq_vhost_url: str, broker: Transport
+) -> None:
+    async with accepting(database_url, rabbitmq_vhost_url, max_message_bytes=2) as process:
+        task_id = await process.accept()
+
+        async def ended() -> bool:
+            task = await process.storage.tasks.get(task_id, owner=None)
+            return task is not None and task.status is TaskStatus.FAILED
+
+        assert await until(ended)
+        task = await process.storage.tasks.get(task_id, owner=None)
+        assert task is not None
+        assert task.error is not None
+        assert task.error.code == "undeliverable"
+        assert "the limit is 2" in task.error.message
+        assert await until(process_has_no_rows(process))
+    assert await broker.depth("first") == 0
+
+
+async def test_a_broker_that_forbids_publishing_lets_the_rows_wait(
+    database_url: str, rabbitmq_node: RabbitNode, rabbitmq_vhost_url: str, broker: Transport
+) -> None:
+    vhost = urllib.parse.urlsplit(rabbitmq_vhost_url).path.removeprefix("/")
+    rabbitmq_node.request("PUT", "/users/reader", {"password": "reader", "tags": ""})
+    readers = {"configure": ".*", "write": "^$", "read": ".*"}
+    rabbitmq_node.request("PUT", f"/permissions/{vhost}/reader", readers)
+    url = rabbitmq_vhost_url.replace("guest:guest", "reader:reader")
+    async with accepting(database_url, url) as process:
+        ids = await asyncio.gather(*(process.accept() for _ in range(5)))
+        await until(lambda: process.dispatcher.refused >= 5)
+
+        async def reasons() -> bool:
+            rows = await process.storage.database.fetch("SELECT last_error FROM outbox WHERE attempts > 0")
+            return len(rows) == 5 and all("ACCESS_REFUSED" in row["last_error"] for row in rows)
+
+        assert await until(reasons)
+        for task_id in ids:
+            task = await process.storage.tasks.get(task_id, owner=None)
+            assert task is not None
+            assert task.status is TaskStatus.PENDING
+        rabbitmq_node.request("PUT", f"/permissions/{vhost}/reader", {**readers, "write": ".*"})
+        assert await until(lambda: depth_is(broker, "first", 5), 40)
+
+
 async def test_an_envelope_that_is_refused_again_and_again_waits_longer_each_time(
     database_url: str, rabbitmq_vhost_url: str
 ) -> None:
@@ -143,6 +201,7 @@ async def test_an_envelope_that_is_refused_again_and_again_waits_longer_each_tim
             found = await database.fetchrow(
                 "SELECT attempts, last_error, extract(epoch FROM not_before - now())::float8 AS wait FROM outbox"
             )
+            assert found is not None
             assert (found["attempts"], found["last_error"]) == (attempt, f"no {attempt}")
             waits.append(found["wait"])
         assert all(later > earlier * 1.5 for earlier, later in itertools.pairwise(waits[:7]))

@@ -32,6 +32,7 @@ actors:
 """
 HANDLERS = """
 import os
+import subprocess
 
 def work(payload):
     match payload.get("do"):
@@ -39,6 +40,10 @@ def work(payload):
             os._exit(3)
         case "raise":
             raise ValueError("no such thing")
+        case "stdin":
+            return {"read": subprocess.run(["cat"], stdout=subprocess.PIPE, timeout=30).stdout.decode()}
+        case "cut":
+            raise ValueError("no \\ud83d here \\x1b]0;owned\\x07")
         case "print":
             print("a line of the handler")
     return {"said": os.environ["GREETING"], "pid": os.getpid()}
@@ -93,6 +98,44 @@ def test_an_exception_fails_the_task_with_its_message_and_nothing_else(run: DevR
     assert (code, out) == (1, "")
     assert "no such thing" in err
     assert call(run)[0] == 0
+
+
+def test_an_exception_whose_text_no_terminal_can_write_ends_its_task_alone(run: DevRun) -> None:
+    code, out, err = call(run, "cut")
+    assert (code, out) == (1, "")
+    for said in (err, run.text):
+        assert "\x1b" not in said
+    run.wait_for(r"task .* work failed ValueError: no .* here \\x1b\]0;owned")
+    assert call(run)[0] == 0
+
+
+def test_a_program_that_a_handler_starts_finds_no_input_instead_of_waiting_for_some(run: DevRun) -> None:
+    code, out, err = call(run, "stdin")
+    assert code == 0, err
+    assert json.loads(out) == {"read": ""}
+
+
+def test_one_actor_that_fails_or_takes_long_to_load_does_not_stop_the_others(project: Path) -> None:
+    names = ("slow", "broken", "killed")
+    flows = "".join(f"  - {{name: {name}, entrypoint: {name}, timeout: 60s, mcp: {{}}}}\n" for name in names)
+    (project / "flows.yaml").write_text(FLOWS + flows)
+    actors = "".join(f"  - {{name: {name}, handler: {name}.work}}\n" for name in names)
+    (project / "actors.yaml").write_text(ACTORS.replace("env: {GREETING: hello}", "") + actors)
+    (project / "handlers.py").write_text("def work(payload):\n    return 'worked'\n")
+    (project / "broken.py").write_text("raise RuntimeError('broken on purpose')\n")
+    (project / "killed.py").write_text("import os\nos._exit(7)\n")
+    wait = "import pathlib, time\nwhile not pathlib.Path('go').exists():\n    time.sleep(0.05)\n"
+    (project / "slow.py").write_text(wait + "def work(payload):\n    return 'at last'\n")
+    with dev_run(project) as run:
+        run.wait_for("broken cannot be loaded; waiting for a change")
+        assert "RuntimeError: broken on purpose" in run.text
+        run.wait_for("the handler of slow is still being loaded; calls of it wait")
+        code, out, err = call(run)
+        assert (code, out) == (0, "worked\n"), err
+        (project / "go").touch()
+        run.wait_for("the handler of slow is loaded")
+        assert call(run, tool="slow")[1] == "at last\n"
+        assert run.process.poll() is None
 
 
 def test_a_failed_task_shows_where_in_the_users_own_files_and_nothing_of_the_worker(run: DevRun) -> None:

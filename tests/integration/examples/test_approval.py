@@ -1,6 +1,7 @@
 """docs/examples/approval: a task that waits for a person, answered from the command line and over REST."""
 
 import json
+from typing import Any
 
 import aiohttp
 import pytest
@@ -13,7 +14,7 @@ from tests.support.streams import events_of
 pytestmark = pytest.mark.timeout(200)
 
 EXAMPLE = "approval"
-CALL = {"name": "publish_note", "arguments": {"topic": "the harbour"}}
+CALL: dict[str, Any] = {"name": "publish_note", "arguments": {"topic": "the harbour"}}
 
 
 def asked(example: DevRun) -> str:

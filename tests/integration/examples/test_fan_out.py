@@ -1,6 +1,7 @@
 """docs/examples/fan-out: one task becomes several."""
 
 import json
+from typing import Any
 
 import aiohttp
 import pytest
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.timeout(200)
 
 EXAMPLE = "fan-out"
 TEXT = "one two\n\nthree\n\nfour five six"
-CALL = {"name": "count_chapters", "arguments": {"text": TEXT}}
+CALL: dict[str, Any] = {"name": "count_chapters", "arguments": {"text": TEXT}}
 FIRST = {"chapter": 1, "of": 3, "words": 2}
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.timeout(200)
 EXAMPLE = "text-pipeline"
 TEXT = "the sea, the sky and the sea"
 RESULT = {"summary": "7 words, most often the (3), sea (2).", "words": 7, "top": {"the": 3, "sea": 2}}
-CALL = {"name": "text_report", "arguments": {"text": TEXT, "top": 2}}
+CALL: dict[str, Any] = {"name": "text_report", "arguments": {"text": TEXT, "top": 2}}
 
 
 def test_the_command_line_prints_the_result_and_shows_the_way_there(example: DevRun) -> None:

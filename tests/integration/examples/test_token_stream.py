@@ -1,6 +1,7 @@
 """docs/examples/token-stream: live events while the actor works."""
 
 import json
+from typing import Any
 
 import aiohttp
 import pytest
@@ -14,7 +15,7 @@ pytestmark = pytest.mark.timeout(200)
 
 EXAMPLE = "token-stream"
 STORY = "Once upon a time an owl looked at the sea, wrote down what it said, and was never bored again."
-CALL = {"name": "tell_story", "arguments": {"hero": "an owl", "pause": 0.1}}
+CALL: dict[str, Any] = {"name": "tell_story", "arguments": {"hero": "an owl", "pause": 0.1}}
 
 
 def test_the_command_line_shows_tokens_as_they_come_and_prints_the_result_alone(example: DevRun) -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from asya_gateway.composition.web import build_app, serve
 from asya_gateway.domain.tasks import TaskRules, Tasks
-from asya_gateway.registry.schemas import compile_schema
 from asya_gateway.settings import Mode
+from asya_schemas.compiling import compile_schema
 from tests.support.gateway import make_flows, make_settings
 from tests.support.storage import make_storage
 

@@ -8,7 +8,7 @@ from asya_operator.cluster.queues import TransportQueues
 from asya_operator.domain.errors import Unavailable
 from asya_transports.opening import open_transport
 from asya_transports.port import Message, Unroutable
-from asya_transports.settings import RabbitSettings
+from asya_transports.rabbitmq.settings import RabbitSettings
 from servers.processes import free_port
 
 

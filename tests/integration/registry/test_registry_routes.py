@@ -14,7 +14,7 @@ from asya_gateway.domain.tasks import TaskRules, Tasks
 from asya_gateway.protocols.http import flows_health
 from asya_gateway.protocols.http.keys import FLOWS_REPORT, REGISTRY
 from asya_gateway.protocols.mesh import registry_routes
-from asya_gateway.registry.schemas import compile_schema
+from asya_schemas.compiling import compile_schema
 from tests.support.gateway import Gateway, make_settings, serving
 from tests.support.registry import Pod, entry
 from tests.support.waiting import until

@@ -1,6 +1,7 @@
 """The rules of a task's life, kept by SQL."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
@@ -285,15 +286,43 @@ class TestChildren:
             assert (await running.tasks.get(name, owner=None)).status is TaskStatus.CANCELED
             assert await running.kinds(name) == ["created", "final"]
 
-    async def test_the_parents_success_ends_only_children_that_get_no_final_of_their_own(
+    @pytest.mark.parametrize("ends_itself", [True, False], ids=["ours", "foreign"])
+    async def test_a_childs_own_end_counts_after_its_parents_success(self, running: Running, ends_itself: bool) -> None:
+        parent = await running.create()
+        await running.tasks.announce(ChildAnnouncement("early", parent, SECOND, ends_itself))
+        await running.tasks.finish(succeeded(parent))
+        await running.storage.sweeper.sweep_orphans()
+        assert (await running.tasks.get("early", owner=None)).status is TaskStatus.PENDING
+        await running.tasks.finish(failed("early", "it broke"))
+        child = await running.tasks.get("early", owner=None)
+        assert (child.status, child.error.message) == (TaskStatus.FAILED, "it broke")
+
+    async def test_a_foreign_child_that_is_announced_after_its_parents_success_may_end_by_itself(
         self, running: Running
     ) -> None:
         parent = await running.create()
-        await running.tasks.announce(ChildAnnouncement("ours", parent, SECOND, ends_itself=True))
-        await running.tasks.announce(ChildAnnouncement("foreign", parent, SECOND, ends_itself=False))
         await running.tasks.finish(succeeded(parent))
-        assert (await running.tasks.get("ours", owner=None)).status is TaskStatus.PENDING
-        assert (await running.tasks.get("foreign", owner=None)).status is TaskStatus.SUCCEEDED
+        await running.tasks.announce(ChildAnnouncement("late", parent, SECOND, ends_itself=False))
+        await running.tasks.finish(succeeded("late", "7"))
+        assert (await running.tasks.get("late", owner=None)).result == "7"
+
+    async def test_a_foreign_child_of_which_nobody_reports_ends_after_its_grace_and_says_so(
+        self, running: Running
+    ) -> None:
+        parent = await running.create()
+        for name, itself in (("ours", True), ("silent", False), ("busy", False)):
+            await running.tasks.announce(ChildAnnouncement(name, parent, SECOND, itself))
+        await running.tasks.finish(succeeded(parent))
+        await running.storage.database.execute(
+            "UPDATE tasks SET finished_at = finished_at - interval '301 s', updated_at = updated_at - interval '301 s'"
+        )
+        await running.tasks.report(progress("busy"))
+        assert await running.storage.sweeper.sweep_orphans() == 1
+        child = await running.tasks.get("silent", owner=None)
+        assert (child.status, child.error.code) == (TaskStatus.CANCELED, "end_not_reported")
+        assert child.message == "Its parent has succeeded, and nobody reported on it for 300 s"
+        for name in ("ours", "busy"):
+            assert not (await running.tasks.get(name, owner=None)).status.terminal
 
     async def test_a_child_under_a_terminal_parent_is_stored_as_canceled(self, running: Running) -> None:
         parent = await running.create()
@@ -334,6 +363,23 @@ class TestTime:
         task = await running.tasks.get(overdue, owner=None)
         assert (task.status, task.error.error_class) == (TaskStatus.FAILED, "deadline")
         assert (await running.tasks.get(fresh, owner=None)).status is TaskStatus.PENDING
+
+    @pytest.mark.parametrize(("timeout", "told"), [(4, "4 s"), (0.5, "0.5 s"), (2_592_000, "2592000 s")])
+    async def test_an_overdue_task_says_what_time_it_had_not_when_that_was_noticed(
+        self, running: Running, timeout: float, told: str
+    ) -> None:
+        created = datetime.now(UTC) - timedelta(seconds=timeout + 0.9)
+        deadline = created + timedelta(seconds=timeout)
+        task_id = await running.create(created_at=created, deadline_at=deadline)
+        await running.storage.sweeper.sweep()
+        assert (await running.tasks.get(task_id, owner=None)).message == f"Task timed out after {told}"
+
+    async def test_a_final_that_counts_in_time_only_ends_no_overdue_task(self, running: Running) -> None:
+        late, timely = await running.create(timeout=-1), await running.create()
+        assert await running.tasks.finish(failed(late, in_time_only=True)) is FinalOutcome.UNTIMELY
+        for outcome in (FinalOutcome.APPLIED, FinalOutcome.ENDED_BEFORE):
+            assert await running.tasks.finish(failed(timely, in_time_only=True)) is outcome
+        assert (await running.tasks.get(late, owner=None)).status is TaskStatus.PENDING
 
     async def test_a_parents_deadline_reaches_its_children(self, running: Running) -> None:
         parent = await running.create(timeout=3600)
@@ -429,6 +475,7 @@ async def test_a_report_is_hot(running: Running, database_url: str) -> None:
                 row = await connection.fetchrow(
                     "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'tasks'"
                 )
+                assert row is not None
                 if row["n_tup_upd"] >= 20:
                     break
                 await running.storage.database.execute("SELECT pg_stat_force_next_flush()")

@@ -36,6 +36,8 @@ async def mixed(running: Running) -> Running:
                 await running.tasks.finish(canceled(task_id))
             case 3:
                 await running.tasks.report(progress(task_id))
+            case _:
+                pass  # it stays as it was made
     return running
 
 

@@ -14,7 +14,6 @@ from asya_gateway.storage.tasks import cascading, sweeping
 from tests.support.blocks import counted_blocks
 from tests.support.storage import ROUTE, Running, failed, make_storage, progress, succeeded
 
-CANCELED = TaskError("canceled", "enough", ErrorClass.CANCELED)
 WAIT = 20.0
 
 CHILDREN = """
@@ -77,6 +76,11 @@ class TestFromTheRootsEndOn:
         assert await still.tasks.active("grandchild")
         await still.tasks.finish(cancel(root))
         assert [await still.tasks.active(name) for name in (root, "child", "grandchild")] == [False] * 3
+        assert [await still.tasks.ends_with_ancestor(name) for name in (root, "child", "grandchild")] == [
+            False,
+            True,
+            True,
+        ]
 
     async def test_nothing_is_announced_as_open(self, still: Running) -> None:
         root = await tree(still, "child", "grandchild")
@@ -85,20 +89,15 @@ class TestFromTheRootsEndOn:
         late = await still.tasks.get("late", owner=None)
         assert (late.status, await still.kinds("late")) == (TaskStatus.CANCELED, ["final"])
 
-    async def test_a_success_holds_up_nobody_who_ends_by_himself(self, still: Running) -> None:
-        root = await tree(still, "child", "grandchild")
+    @pytest.mark.parametrize("ends_itself", [True, False], ids=["ours", "foreign"])
+    async def test_a_success_holds_up_nobody(self, still: Running, ends_itself: bool) -> None:
+        root = await tree(still, "child", "grandchild", ends_itself=ends_itself)
         await still.tasks.finish(succeeded(root))
         assert await still.tasks.active("child")
         assert await still.tasks.active("grandchild")
         assert (await still.tasks.report(progress("child", claim=Claim("0", 1, "one")))).action is ClaimAction.GO
-        await still.tasks.announce(ChildAnnouncement("late", "child", ROUTE, ends_itself=True))
+        await still.tasks.announce(ChildAnnouncement("late", "child", ROUTE, ends_itself))
         assert (await still.tasks.get("late", owner=None)).status is TaskStatus.PENDING
-
-    async def test_a_success_holds_up_those_who_end_with_it(self, still: Running) -> None:
-        root = await tree(still, "child", "grandchild", ends_itself=False)
-        await still.tasks.finish(succeeded(root))
-        assert not await still.tasks.active("child")
-        assert not await still.tasks.active("grandchild")
 
     async def test_a_descendants_own_report_ends_it_as_the_root_ended(self, still: Running) -> None:
         root = await tree(still, "child", "grandchild")
@@ -229,4 +228,3 @@ def test_an_end_is_read_from_a_row_whatever_its_error_says() -> None:
     end = cascading.End.stored("failed", jsontext.dumps({"code": "c", "message": "\0", "class": "of tomorrow"}))
     assert end.error() == {"code": "c", "message": cascading.MESSAGE, "class": "of tomorrow"}
     assert cascading.End.stored("canceled", None).error_class == "canceled"
-    assert cascading.End.stored("succeeded", None).error() is None

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -252,3 +253,20 @@ async def test_the_metrics_port_serves_nothing_else_and_the_routes_serve_no_metr
     async with watched.session.get(f"http://127.0.0.1:{watched.program.observing.port}/tasks") as response:
         assert response.status == 404
     assert (await watched.send("GET", "/metrics"))[0] == 404
+
+
+async def test_a_call_that_no_queue_would_take_is_refused_and_the_next_is_not(
+    database_url: str, tmp_path: Path
+) -> None:
+    nowhere: dict[str, Any] = {"transport": "rabbitmq", "rabbitmq_host": "127.0.0.1", "rabbitmq_port": 9}
+    limit = {**nowhere, "rabbitmq_max_message_bytes": 20_000}
+    async with start_watched(database_url, tmp_path, **limit) as watched:
+        await ready(watched)
+        for size, expected in ((30_000, 413), (10_000, 200)):
+            call = {"name": "anything", "arguments": {"text": "x" * size}}
+            async with watched.session.post(f"{watched.url}/tools/call", json=call) as answer:
+                assert answer.status == expected, await answer.text()
+                body = await answer.json()
+            if expected == 413:
+                assert "at most 20000 bytes" in body["error"]["message"]
+        await watched.becomes(0, "asya_transport_up")

@@ -19,7 +19,7 @@ from tests.support.waiting import until
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 CALLER = f"00-{TRACE}-b7ad6b7169203331-01"
 STATE = "vendor=opaque,other@vendor=1"
-NOWHERE = {"transport": "rabbitmq", "rabbitmq_url": "amqp://nobody:nothing@127.0.0.1:9/"}
+NOWHERE: dict[str, Any] = {"transport": "rabbitmq", "rabbitmq_url": "amqp://nobody:nothing@127.0.0.1:9/"}
 
 
 async def envelope(watched: Watched, task_id: str) -> dict[str, Any]:

@@ -164,7 +164,8 @@ async def test_a_name_may_come_encoded(idle: Gateway) -> None:
 async def test_a_version_that_is_not_served_is_refused_with_those_that_are(idle: Gateway, version: str) -> None:
     """transports/streamable-http: 'it MUST respond with 400 Bad Request and an UnsupportedProtocolVersionError
     listing its supported versions'."""
-    body = stateless_body("tools/list", io__x=1, **{"io.modelcontextprotocol/protocolVersion": version})
+    asked: dict[str, Any] = {VERSION_KEY: version}
+    body = stateless_body("tools/list", io__x=1, **asked)
     status, answer = await post(idle, body, sent_as(body, MCP_Protocol_Version=version))
     assert (status, answer["error"]["code"]) == (400, -32022)
     conforms(answer, "UnsupportedProtocolVersionError")
@@ -175,7 +176,8 @@ async def test_a_version_that_is_not_served_is_refused_with_those_that_are(idle:
 
 
 async def test_a_handshake_version_in_a_stateless_envelope_is_refused(idle: Gateway) -> None:
-    body = stateless_body("tools/list", **{VERSION_KEY: "2025-11-25"})
+    asked: dict[str, Any] = {VERSION_KEY: "2025-11-25"}
+    body = stateless_body("tools/list", **asked)
     status, answer = await post(idle, body, sent_as(body, MCP_Protocol_Version="2025-11-25"))
     assert (status, answer["error"]["code"]) == (400, -32022)
 

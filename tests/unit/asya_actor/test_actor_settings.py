@@ -7,7 +7,7 @@ import pytest
 from asya_actor.app import main
 from asya_actor.resiliency import Backoff, Policy, Resiliency, Rule
 from asya_actor.settings import SettingsError, crew_settings, worker_settings
-from asya_transports.settings import SettingsError as TransportSettingsError
+from asya_transports.description import SettingsError as TransportSettingsError
 
 REQUIRED = {"ASYA_ACTOR_NAME": "shout", "ASYA_HANDLER": "module.function"}
 
@@ -101,9 +101,6 @@ def test_the_visibility_timeout_reaches_the_postgres_queues_of_worker_and_crew(m
     monkeypatch.setattr("asya_actor.app.open_transport", refuse)
     monkeypatch.setenv("ASYA_DATABASE_URL", "postgresql://nowhere")
     monkeypatch.setenv("ASYA_QUEUE_VISIBILITY_TIMEOUT", "7s")
-    for run in (
-        lambda: main([worker_settings({"actor_name": "a", "handler": "m.f"})]),
-        lambda: main(crew=crew_settings()),
-    ):
-        assert run() == 2
+    assert main([worker_settings({"actor_name": "a", "handler": "m.f"})]) == 2
+    assert main(crew=crew_settings()) == 2
     assert [settings.visibility_timeout for settings in opened] == [7.0, 7.0]

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from typing_extensions import override
 
 from asya_actor.contract.message import Message
 from asya_actor.handlers.invoking import HandlerFailed, Invocation
@@ -151,6 +152,23 @@ async def test_whatever_is_raised_is_the_handlers_failure(error: BaseException) 
     with pytest.raises(HandlerFailed) as failed:
         await invocation(async_one).run(1)
     assert isinstance(failed.value.error, expected)
+
+
+class Unspeakable(ValueError):
+    """Raises when it is asked what it says."""
+
+    @override
+    def __str__(self) -> str:
+        raise RuntimeError("no")
+
+
+async def test_an_exception_that_raises_when_it_is_asked_is_the_handlers_failure_as_any_other() -> None:
+    def speechless(payload: Any) -> Any:
+        raise Unspeakable
+
+    with pytest.raises(HandlerFailed) as failed:
+        await invocation(speechless).run(1)
+    assert isinstance(failed.value.error, Unspeakable)
 
 
 async def test_a_handler_that_cancels_itself_has_failed() -> None:

@@ -1,11 +1,13 @@
 """Rules, policies and delays (notes: mesh.md section 5, "Newest")."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typing_extensions import override
 
 from asya_actor.failures import Failure, describe, overdue, timed_out
 from asya_actor.resiliency import Attempts, Backoff, GiveUp, Policy, Resiliency, Retry, Route, Rule
@@ -110,6 +112,7 @@ def test_a_timeout_matches_as_the_built_in_error() -> None:
 
 def test_an_exception_is_described_by_dotted_names_and_built_in_ones_are_bare() -> None:
     class Own(KeyError):
+        @override
         def __str__(self) -> str:
             raise RuntimeError
 
@@ -117,3 +120,34 @@ def test_an_exception_is_described_by_dotted_names_and_built_in_ones_are_bare() 
     assert failure.type.endswith(".Own")
     assert failure.mro == ("KeyError", "LookupError", "Exception", "BaseException")
     assert failure.message == "Own"
+
+
+class Hostile(type):
+    """A metaclass that answers nothing."""
+
+    @override
+    def __getattribute__(cls, name: str) -> Any:
+        raise RuntimeError(name)
+
+
+def _raising(wanted: type[BaseException]) -> type[Exception]:
+    def raises(*_: object) -> str:
+        raise wanted
+
+    return type("Bad", (ValueError,), {"__str__": raises, "__repr__": raises, "__notes__": property(raises)})
+
+
+@pytest.mark.parametrize("wanted", [ValueError, SystemExit, KeyboardInterrupt, asyncio.CancelledError, RecursionError])
+def test_an_exception_that_raises_when_it_is_asked_is_described_all_the_same(wanted: type[BaseException]) -> None:
+    failure = describe(_raising(wanted)("x"))
+    assert failure.message == "Bad"
+    assert failure.type.endswith("Bad")
+    assert failure.mro == ("ValueError", "Exception", "BaseException")
+
+
+def test_an_exception_without_text_module_or_an_honest_class_is_described_all_the_same() -> None:
+    odd = type("Odd", (Exception,), {"__module__": None, "__str__": lambda self: None})
+    assert describe(odd()).type == "Odd"
+    assert describe(odd()).message == "Odd"
+    dishonest: Any = Hostile("Dishonest", (Exception,), {})
+    assert describe(BaseException.__new__(dishonest)).message == "Dishonest"

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from asya_crds.async_actor import AsyncActorSpec
-from asya_crds.flow_resource import InvalidFlow, flow_from_resource
+from asya_crds.flow_resource import flow_from_resource
+from asya_crds.flows_file import InvalidFlow
 from asya_crds.older_shapes import InvalidActor, actor_from_resource
 
 EXAMPLES = Path(__file__).parents[3] / "docs" / "examples" / "async-actors"

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import asyncpg
 import pytest
+from typing_extensions import override
 
 from asya_gateway.domain.errors import Overloaded, Unavailable
 from asya_gateway.storage.coalescer import Coalescer, Limits
@@ -153,6 +154,7 @@ async def test_a_waiter_that_goes_away_neither_stops_its_write_nor_its_neighbour
 
 async def test_a_refused_batch_is_written_row_by_row_and_only_the_guilty_row_fails() -> None:
     class Picky(Recorder):
+        @override
         async def flush(self, batch: Sequence[str]) -> list[str]:
             self.batches.append(list(batch))
             if "bad" in batch:
@@ -171,7 +173,7 @@ async def test_after_a_lost_connection_the_same_batch_is_written_again() -> None
     recorder = Recorder()
     recorder.failures = [asyncpg.ConnectionDoesNotExistError("cut")]
     writes = coalescer(recorder)
-    assert await asyncio.gather(writes.submit("a"), writes.submit("b")) == ["A", "B"]
+    assert list(await asyncio.gather(writes.submit("a"), writes.submit("b"))) == ["A", "B"]
     assert recorder.batches == [["a", "b"], ["a", "b"]]
 
 
@@ -185,6 +187,7 @@ async def test_a_database_that_stays_away_is_unavailable_after_the_patience() ->
 
 async def test_a_row_that_waits_too_long_for_a_lock_is_unavailable_alone() -> None:
     class Locked(Recorder):
+        @override
         async def flush(self, batch: Sequence[str]) -> list[str]:
             if "locked" in batch:
                 raise asyncpg.LockNotAvailableError("lock timeout")
@@ -264,7 +267,7 @@ async def test_after_giving_up_every_key_is_written_again() -> None:
     assert [type(answer) for answer in refused] == [Unavailable] * 4
     assert writes.waiting == 0
     recorder.failures = []
-    assert await asyncio.gather(writes.submit("a-4"), writes.submit("a-5"), writes.submit("b-2")) == [
+    assert list(await asyncio.gather(writes.submit("a-4"), writes.submit("a-5"), writes.submit("b-2"))) == [
         "A-4",
         "A-5",
         "B-2",

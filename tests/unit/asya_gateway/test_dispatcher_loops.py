@@ -8,6 +8,7 @@ import pytest
 
 from asya_gateway.delivery.dispatcher import PUBLISHERS, Dispatcher
 from asya_gateway.domain.ports import OutboxEntry
+from asya_gateway.domain.reports import FinalReport
 from asya_transports.port import Message, TransportError
 from tests.support.waiting import until
 
@@ -45,9 +46,14 @@ class Trouble:
         """Nothing to close."""
 
 
+async def no_end(report: FinalReport) -> None:
+    """No transport here refuses anything."""
+    raise AssertionError(report)
+
+
 def dispatcher(outbox: EmptyOutbox, *events: BaseException | None) -> Dispatcher:
     transport: Any = Trouble(*events)
-    return Dispatcher(outbox, transport, lease=60.0)  # type: ignore[arg-type] # what the loops call of an Outbox
+    return Dispatcher(outbox, transport, no_end, lease=60.0)  # type: ignore[arg-type] # what the loops call of an Outbox
 
 
 @pytest.mark.parametrize("trouble", [asyncio.CancelledError(), RuntimeError("no")], ids=["cancelled", "broken"])

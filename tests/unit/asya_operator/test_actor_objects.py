@@ -263,7 +263,7 @@ def test_drift_sees_changes_and_lets_defaults_be() -> None:
 
 
 def test_replicas_set_through_the_scale_subresource_are_not_ours() -> None:
-    fields = {"f:spec": {"f:replicas": {}}}
+    fields: dict[str, Any] = {"f:spec": {"f:replicas": {}}}
     entry = {"manager": "asya-operator", "fieldsV1": fields}
     assert owns_replicas({"metadata": {"managedFields": [entry]}}, "asya-operator")
     assert not owns_replicas({"metadata": {"managedFields": [{**entry, "subresource": "scale"}]}}, "asya-operator")

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asya_crds.flow_resource import InvalidFlow, flow_from_resource
+from asya_crds.flow_resource import flow_from_resource
+from asya_crds.flows_file import InvalidFlow
 from asya_crds.older_shapes import InvalidActor, actor_from_resource
 from asya_operator.domain.nesting import MAX_LEVELS, cut, loads
 from asya_operator.handlers.session import Lines

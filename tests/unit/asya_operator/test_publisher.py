@@ -6,9 +6,11 @@ from unittest.mock import AsyncMock, MagicMock
 
 import pytest
 
+from asya_crds.flow_problem import FlowProblem
 from asya_operator.domain import publisher
+from asya_operator.domain.conditions import State
 from asya_operator.domain.ports import Kind
-from asya_operator.domain.programming import Accepted
+from asya_operator.domain.programming import Accepted, MeshState, Pod
 from asya_operator.domain.publisher import Pace, Publisher
 from asya_operator.domain.registry import Inputs, Outcome, compute
 from tests.support.waiting import until
@@ -122,3 +124,37 @@ async def test_conditions_wait_for_the_names_that_only_mesh_knows_and_are_judged
         for part in parts:
             part.cancel()
         await asyncio.gather(*parts, return_exceptions=True)
+
+
+async def test_a_flow_that_gateways_leave_out_is_not_programmed_until_pods_serve_it() -> None:
+    body = {
+        "metadata": {"name": "one", "namespace": "n", "uid": "u", "generation": 1},
+        "spec": {"entrypoint": "a", "mcp": {}},
+    }
+    mesh, answers = AsyncMock(), [(FlowProblem.of("one", "an unknown word", "Flow/n/one"),), ()]
+    mesh.announce.return_value = 1
+    mesh.push = AsyncMock(side_effect=[Accepted(1, problems=each) for each in answers])
+    made = Publisher(
+        Sources(),  # type: ignore[arg-type]
+        mesh,
+        MagicMock(),
+        MagicMock(),
+        "me",
+        lambda: True,
+    )
+    made._outcome = compute(Inputs(None, [body], None))
+    verdict = made._outcome.resources["one"]
+    work = asyncio.create_task(made._push())
+    try:
+        made._push_wanted.set()
+        await until(lambda: made._accepted)
+        made._seen(MeshState(1, (Pod("old", 1),)))
+        programmed = made._standing().programmed(verdict)
+        assert (programmed.state, programmed.reason) == (State.FALSE, "LeftOut")
+        assert "an unknown word" in programmed.message
+        made._seen(MeshState(1, (Pod("new", 1),)))
+        await until(lambda: mesh.push.await_count == 2)
+        await until(lambda: made._standing().programmed(verdict).holds)
+    finally:
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)

@@ -18,7 +18,7 @@ from bench.rows import create_statement, create_transaction, envelope, report_st
 
 
 @contextmanager
-def serving(add_routes: Callable[[web.Application], None]) -> Iterator[int]:
+def serving(add_routes: Callable[[web.Application], object]) -> Iterator[int]:
     """The port of an application in a thread of its own."""
     listening: Future[tuple[int, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 
@@ -42,7 +42,7 @@ def serving(add_routes: Callable[[web.Application], None]) -> Iterator[int]:
         thread.join(10)
 
 
-def test_every_answer_of_200_is_counted_once_and_requests_go_round():
+def test_every_answer_of_200_is_counted_once_and_requests_go_round() -> None:
     seen: list[str] = []
 
     async def handler(request: web.Request) -> web.Response:
@@ -58,7 +58,7 @@ def test_every_answer_of_200_is_counted_once_and_requests_go_round():
     assert 0 < outcome.p50_ms <= outcome.p99_ms
 
 
-def test_other_answers_are_told_apart_and_spoil_the_run():
+def test_other_answers_are_told_apart_and_spoil_the_run() -> None:
     async def handler(_: web.Request) -> web.Response:
         raise web.HTTPServiceUnavailable
 
@@ -69,7 +69,7 @@ def test_other_answers_are_told_apart_and_spoil_the_run():
     assert "503" in outcome.problem
 
 
-def test_a_rate_is_kept_and_bodies_carry_the_moment_of_sending():
+def test_a_rate_is_kept_and_bodies_carry_the_moment_of_sending() -> None:
     stamps: list[int] = []
 
     async def handler(request: web.Request) -> web.Response:
@@ -85,19 +85,19 @@ def test_a_rate_is_kept_and_bodies_carry_the_moment_of_sending():
     assert all(begin <= stamp <= time.monotonic_ns() for stamp in stamps)
 
 
-def test_an_answer_is_whole_when_its_body_is():
+def test_an_answer_is_whole_when_its_body_is() -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\ncontent-length: 5\r\n"
     assert whole_length(head) is None
     assert whole_length(head + b"\r\n") == len(head) + 2 + 5
     assert whole_length(b"HTTP/1.1 200 OK\r\n\r\n") is None
 
 
-def test_a_rate_is_answers_over_seconds():
+def test_a_rate_is_answers_over_seconds() -> None:
     assert Outcome(ok=50, seconds=2.0).per_second == 25.0
     assert Outcome().per_second == 0.0
 
 
-def test_readers_count_events_that_arrive_in_pieces():
+def test_readers_count_events_that_arrive_in_pieces() -> None:
     async def stream(request: web.Request) -> web.StreamResponse:
         event = f"event: update\ndata: @{time.monotonic_ns():020d}@\n\n".encode()
         pieces = (event[:9], event[9:30], event[30:], b"event: partial\ndata: 1\n\n", event * 3)
@@ -119,7 +119,7 @@ def test_readers_count_events_that_arrive_in_pieces():
     assert all(delay >= 0 for delay in report.delays_ms)
 
 
-def test_readers_report_when_they_are_asked_while_streams_are_open():
+def test_readers_report_when_they_are_asked_while_streams_are_open() -> None:
     async def stream(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
@@ -142,7 +142,7 @@ tps = 123.456789 (without initial connection time)
 """
 
 
-def test_pgbench_counts_only_where_no_transaction_failed():
+def test_pgbench_counts_only_where_no_transaction_failed() -> None:
     assert rate_of(REPORT.format(failed=0)) == pytest.approx(123.456789)
     with pytest.raises(RuntimeError):
         rate_of(REPORT.format(failed=3))
@@ -150,7 +150,7 @@ def test_pgbench_counts_only_where_no_transaction_failed():
         rate_of("", "ERROR: no such table")
 
 
-def test_pgbench_writes_as_many_bytes_as_the_gateway():
+def test_pgbench_writes_as_many_bytes_as_the_gateway() -> None:
     fresh = json.loads(envelope())
     assert list(fresh) == ["id", "route", "headers", "status", "payload"]
     for outbox in (True, False):

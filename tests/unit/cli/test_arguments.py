@@ -1,12 +1,16 @@
 """Words of a command line become arguments of the type that the tool's inputSchema asks for."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from asya_cli.arguments import read_arguments
+from asya_cli.dev.view import example_arguments
 from asya_cli.errors import ExitCode, UsageProblem
+from asya_cli.rendering import arguments_text
 
 SCHEMA = {
     "type": "object",
@@ -38,6 +42,7 @@ SCHEMA = {
         ("loud=False", False),
         ('tags=["a", "b"]', ["a", "b"]),
         ("tags=a", ["a"]),
+        ("tags=5", ["5"]),
         ('point={"x": 1}', {"x": 1}),
         ("maybe=null", None),
         ("maybe=5", "5"),
@@ -55,6 +60,108 @@ def test_a_value_has_the_type_that_the_schema_gives_its_key(word: str, expected:
     value = read_arguments([word], None, SCHEMA)[key]
     assert value == expected
     assert type(value) is type(expected)
+
+
+PYDANTIC = {
+    "$defs": {
+        "Colour": {"enum": ["red", "1", "null"], "title": "Colour", "type": "string"},
+        "Size": {"enum": [1, 2], "type": "integer"},
+        "Point": {"type": "object", "properties": {"x": {"$ref": "#/$defs/Point"}}},
+        "a/b~c": {"type": "integer"},
+        "Again": {"$ref": "#/$defs/Again"},
+    },
+    "type": "object",
+    "properties": {
+        "colour": {"anyOf": [{"$ref": "#/$defs/Colour"}, {"type": "null"}], "default": None},
+        "colours": {"anyOf": [{"items": {"$ref": "#/$defs/Colour"}, "type": "array"}, {"type": "null"}]},
+        "size": {"allOf": [{"$ref": "#/$defs/Size"}], "default": 1},
+        "optional_size": {"oneOf": [{"$ref": "#/$defs/Size"}, {"type": "null"}]},
+        "point": {"$ref": "#/$defs/Point", "description": "where"},
+        "escaped": {"$ref": "#/$defs/a~1b~0c"},
+        "untyped": {"enum": ["on", "1", 2, True, None]},
+        "constant": {"const": "5"},
+        "number": {"const": 5},
+        "both": {"allOf": [{"type": ["string", "integer"]}, {"type": ["integer", "null"]}]},
+        "round": {"$ref": "#/$defs/Again"},
+        "elsewhere": {"$ref": "https://example.com/schema"},
+        "whole": {"type": "integer"},
+    },
+    "patternProperties": {"^x-": {"type": "string"}},
+    "additionalProperties": {"type": "integer"},
+}
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("colour=red", "red"),
+        ("colour=1", "1"),
+        ("colour=null", "null"),
+        ("colours=red", ["red"]),
+        ("colours=null", None),
+        ("size=2", 2),
+        ("optional_size=2", 2),
+        ("optional_size=null", None),
+        ('point={"x": {}}', {"x": {}}),
+        ("escaped=5", 5),
+        ("untyped=on", "on"),
+        ("untyped=1", "1"),
+        ("untyped=2", 2),
+        ("untyped=true", True),
+        ("untyped=null", None),
+        ("constant=5", "5"),
+        ("number=5", 5),
+        ("both=5", 5),
+        ("round=5", 5),
+        ("elsewhere=5", 5),
+        ("whole=5.0", 5.0),
+        ("x-more=5", "5"),
+        ("more=5", 5),
+    ],
+)
+def test_a_value_is_read_through_references_and_combinations(word: str, expected: Any) -> None:
+    key = word.partition("=")[0]
+    value = read_arguments([word], None, PYDANTIC)[key]
+    assert value == expected
+    assert type(value) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("word", "complaint"),
+    [
+        ("size=big", "size: expected number, not 'big'"),
+        ("both=x", "both: expected integer, not 'x'"),
+        ("optional_size=big", "optional_size: expected integer or null"),
+        ("more=x", "more: expected integer"),
+    ],
+)
+def test_a_wrong_value_is_told_with_the_types_behind_the_reference(word: str, complaint: str) -> None:
+    with pytest.raises(UsageProblem) as refused:
+        read_arguments([word], None, PYDANTIC)
+    assert complaint.replace("expected number", "expected integer") in refused.value.message
+
+
+def test_properties_that_the_whole_schema_takes_from_elsewhere_are_known_too() -> None:
+    base = {"properties": {"loud": {"type": "boolean"}}, "allOf": [{"properties": {"top": {"type": "string"}}}]}
+    schema = {"$ref": "#/$defs/Base", "$defs": {"Base": base}, "properties": {"text": {"type": "string"}}}
+    assert read_arguments(["loud=true", "top=5", "text=6"], None, schema) == {"loud": True, "top": "5", "text": "6"}
+    assert arguments_text(schema) == "[text=string] [loud=boolean] [top=string]"
+
+
+def test_what_pydantic_writes_for_an_optional_enum_is_read_as_one() -> None:
+    class Level(StrEnum):
+        LOW = "1"
+        HIGH = "high"
+
+    class Arguments(BaseModel):
+        level: Level | None = None
+        levels: list[Level] = []
+
+    schema = Arguments.model_json_schema()
+    for words in (["level=1", "levels=1", "levels=high"], ["level=null"], ["level=high"]):
+        Arguments.model_validate(read_arguments(words, None, schema))
+    assert arguments_text(schema) == "[level=string|null] [levels=array]"
+    assert example_arguments(schema | {"required": ["level"]}) == {"level": "1"}
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 
 from asya_cli.dev import folders
 from asya_cli.dev.folders import hold_folder, state_folder
+from asya_cli.dev.postgres import EmbeddedPostgres
 from asya_cli.errors import CliError
 
 
@@ -14,7 +15,7 @@ from asya_cli.errors import CliError
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A state folder of the test's own, for root and for everybody else."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr(folders, "ROOTS_STATE", tmp_path / "state")
+    monkeypatch.setattr(folders, "SHARED_STATE", tmp_path / "state")
     (tmp_path / "state").mkdir()
     return tmp_path / "state"
 
@@ -67,3 +68,41 @@ def test_a_state_folder_of_somebody_else_is_refused(state: Path) -> None:
     os.chown(folder, 65534, 65534)
     with pytest.raises(CliError, match="belongs to another user"):
         state_folder()
+
+
+@pytest.mark.parametrize("home", [None, "/proc/nowhere"])
+def test_a_user_without_a_home_folder_to_write_to_has_one_by_id(
+    state: Path, monkeypatch: pytest.MonkeyPatch, home: str | None
+) -> None:
+    user = os.geteuid() or 54321
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    if home is None:
+        monkeypatch.setattr(Path, "home", _no_home)
+    else:
+        monkeypatch.setenv("HOME", home)
+    shared = state / f"asya-dev-{user}"
+    shared.mkdir()
+    os.chown(shared, user, -1)
+    assert state_folder() == shared
+
+
+def _no_home() -> Path:
+    raise RuntimeError("Could not determine home directory.")
+
+
+def test_a_state_folder_that_cannot_be_made_is_told_with_the_variable_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 54321)
+    monkeypatch.setenv("XDG_STATE_HOME", "/proc/nowhere")
+    with pytest.raises(CliError, match="set XDG_STATE_HOME to a folder of yours"):
+        state_folder()
+
+
+def test_a_user_without_an_entry_in_passwd_is_told_what_to_add(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 54321)
+    monkeypatch.setattr(os, "getegid", lambda: 0)
+    database = EmbeddedPostgres(tmp_path, ephemeral=True, shared=tmp_path)
+    with pytest.raises(CliError) as refused:
+        database.start()
+    assert "the user id 54321 has no entry in /etc/passwd" in refused.value.message
+    assert "asya:x:54321:0::/tmp:/bin/sh" in refused.value.message

@@ -25,6 +25,20 @@ def test_python_files_at_every_depth_and_actors_yaml_are_sources(tmp_path: Path)
     assert names == {"handlers.py", "deep/er/more.py", "actors.yaml"}
 
 
+def test_a_linked_package_is_a_source_and_a_link_in_a_circle_or_to_data_is_none(tmp_path: Path) -> None:
+    project, elsewhere = tmp_path / "project", tmp_path / "elsewhere"
+    write(elsewhere / "package" / "__init__.py", "x")
+    write(elsewhere / "package" / "deep" / "more.py", "x")
+    write(elsewhere / "data" / "deep" / "never.py", "x")
+    write(project / "handlers.py", "x")
+    for name in ("package", "data"):
+        (project / name).symlink_to(elsewhere / name)
+    (elsewhere / "package" / "back").symlink_to(project)
+    (project / "gone").symlink_to(tmp_path / "nowhere")
+    names = {str(path.relative_to(project)) for path in fingerprint(project)}
+    assert names == {"handlers.py", "package/__init__.py", "package/deep/more.py"}
+
+
 async def test_a_changed_a_new_and_a_removed_file_are_told(tmp_path: Path) -> None:
     write(tmp_path / "handlers.py", "old")
     write(tmp_path / "gone.py", "x")

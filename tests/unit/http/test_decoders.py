@@ -187,7 +187,13 @@ def test_trace_context_is_checked_as_the_recommendation_says(
 def test_pause_metadata_makes_a_pause_whatever_the_status_says(status: str | None) -> None:
     """wire.md: 'it sends a second progress with status `completed` and `pause_metadata` (...): the gateway infers
     the pause from its presence.'"""
-    body = {"status": status, "prev": ["a", "x-pause"], "curr": "x-resume", "next": ["b"], "pause_metadata": {}}
+    body: dict[str, Any] = {
+        "status": status,
+        "prev": ["a", "x-pause"],
+        "curr": "x-resume",
+        "next": ["b"],
+        "pause_metadata": {},
+    }
     report = decode_progress("t", body)
     assert isinstance(report, PauseReport)
     assert (report.status, report.pause.id, report.checkpoint) == (TaskStatus.PAUSED, "hop-2", None)

@@ -5,6 +5,7 @@ from aiohttp.test_utils import make_mocked_request
 
 import asya_gateway.protocols.http.errors as http_errors
 from asya_crds import jsontext
+from asya_crds.violation import Violation
 from asya_gateway.domain.errors import (
     FlowNotFound,
     GatewayError,
@@ -12,7 +13,6 @@ from asya_gateway.domain.errors import (
     InvalidInput,
     TaskNotFound,
     Unavailable,
-    Violation,
 )
 
 

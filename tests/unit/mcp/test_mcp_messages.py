@@ -1,4 +1,4 @@
-"""JSON-RPC messages, progress, patience, and what is made of live events."""
+"""JSON-RPC messages, progress, wait limits, and what is made of live events."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from asya_crds import jsontext
 from asya_gateway.domain.status import TaskStatus
 from asya_gateway.domain.task import FlyEvent, TaskUpdate, UpdateKind
+from asya_gateway.protocols.http.accept import AcceptedForms, read_accept
+from asya_gateway.protocols.http.errors import NotAcceptable
 from asya_gateway.protocols.http.jsonrpc import (
     InvalidMessage,
     Notification,
@@ -21,9 +23,7 @@ from asya_gateway.protocols.http.jsonrpc import (
     parse_message,
     result_text,
 )
-from asya_gateway.protocols.mcp.accepting import Accepted, read_accept
-from asya_gateway.protocols.mcp.errors import Refused
-from asya_gateway.protocols.mcp.patience import Patience
+from asya_gateway.protocols.http.wait_limit import WaitLimit
 from asya_gateway.protocols.mcp.progress import Progress, live_text
 
 json_values = st.recursive(
@@ -110,30 +110,30 @@ def test_live_events_speak_in_any_of_their_shapes(payload: str, text: str | None
 @pytest.mark.parametrize(
     ("accept", "found"),
     [
-        (None, Accepted(json=True, stream=False)),
-        ("*/*", Accepted(json=True, stream=False)),
-        ("application/json", Accepted(json=True, stream=False)),
-        ("Application/JSON;charset=utf-8 , TEXT/event-stream", Accepted(json=True, stream=True)),
-        ("text/event-stream;q=0.5", Accepted(json=False, stream=True)),
-        ("application/json, text/event-stream;q=0.0", Accepted(json=True, stream=False)),
-        ("application/json;q=x", Accepted(json=True, stream=False)),
-        ("text/html, */*;q=0.1", Accepted(json=True, stream=False)),
+        (None, AcceptedForms(json=True, stream=False)),
+        ("*/*", AcceptedForms(json=True, stream=False)),
+        ("application/json", AcceptedForms(json=True, stream=False)),
+        ("Application/JSON;charset=utf-8 , TEXT/event-stream", AcceptedForms(json=True, stream=True)),
+        ("text/event-stream;q=0.5", AcceptedForms(json=False, stream=True)),
+        ("application/json, text/event-stream;q=0.0", AcceptedForms(json=True, stream=False)),
+        ("application/json;q=x", AcceptedForms(json=True, stream=False)),
+        ("text/html, */*;q=0.1", AcceptedForms(json=True, stream=False)),
     ],
 )
-def test_the_accept_header_is_read(accept: str | None, found: Accepted) -> None:
+def test_the_accept_header_is_read(accept: str | None, found: AcceptedForms) -> None:
     request = make_mocked_request("POST", "/mcp", headers={} if accept is None else {"Accept": accept})
     assert read_accept(request) == found
 
 
 def test_a_client_that_takes_nothing_of_ours_is_refused() -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(NotAcceptable):
         read_accept(make_mocked_request("POST", "/mcp", headers={"Accept": "text/html"}))
 
 
-def test_patience_is_cut_short_when_the_pod_drains_and_never_made_longer() -> None:
+def test_a_wait_is_cut_short_when_the_pod_drains_and_never_made_longer() -> None:
     draining = False
-    patience = Patience(1000.0, drain_seconds=0.0, draining=lambda: draining)
-    assert not patience.over
+    limit = WaitLimit(1000.0, drain_seconds=0.0, draining=lambda: draining)
+    assert not limit.over
     draining = True
-    assert patience.over
-    assert Patience(0.0, drain_seconds=1000.0, draining=lambda: True).over
+    assert limit.over
+    assert WaitLimit(0.0, drain_seconds=1000.0, draining=lambda: True).over

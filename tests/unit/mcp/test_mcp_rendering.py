@@ -20,7 +20,9 @@ anything = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3)
 )
 words = st.sampled_from(["type", "text", "data", "mimeType", "resource", "uri", "name", "blob"])
-kinds = st.sampled_from(["text", "image", "audio", "resource", "resource_link", "video", [], None, 7])
+kinds: st.SearchStrategy[Any] = st.sampled_from(
+    ["text", "image", "audio", "resource", "resource_link", "video", [], None, 7]
+)
 blocks = st.dictionaries(words, st.text() | kinds | st.dictionaries(words, st.text()), max_size=4)
 results = st.dictionaries(
     st.sampled_from(["content", "structuredContent", "isError", "_meta", "more"]),

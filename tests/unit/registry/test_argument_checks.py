@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from asya_crds.schema_walk import BrokenSchema, as_pointer
-from asya_gateway.registry.schemas import compile_schema
+from asya_schemas.compiling import compile_schema
 
 
 def paths(schema: dict[str, Any], value: Any) -> list[str]:

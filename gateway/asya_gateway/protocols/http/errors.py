@@ -13,9 +13,11 @@ from asya_gateway.domain.errors import (
     GatewayError,
     InvalidArguments,
     InvalidInput,
+    KeyReused,
     Overloaded,
     TaskNotFound,
     TooLarge,
+    TooManyTasks,
     Unavailable,
 )
 
@@ -46,6 +48,18 @@ class StreamsExhausted(Overloaded):
     code = "too_many_streams"
 
 
+class NotAcceptable(GatewayError):
+    """The client takes no form in which there is an answer (Accept header)."""
+
+    code = "not_acceptable"
+
+
+class UnsupportedMediaType(GatewayError):
+    """The body calls itself something else than what is read here (Content-Type header)."""
+
+    code = "unsupported_media_type"
+
+
 class Starting(Unavailable):
     """The process listens already, but is not connected to everything yet."""
 
@@ -59,6 +73,8 @@ STATUS_OF: dict[type[GatewayError], HTTPStatus] = {
     FlowNotFound: HTTPStatus.NOT_FOUND,
     TaskNotFound: HTTPStatus.NOT_FOUND,
     Conflict: HTTPStatus.CONFLICT,
+    KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    TooManyTasks: HTTPStatus.TOO_MANY_REQUESTS,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
     StreamsExhausted: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -66,17 +82,21 @@ STATUS_OF: dict[type[GatewayError], HTTPStatus] = {
     OriginRefused: HTTPStatus.FORBIDDEN,
     HostRefused: HTTPStatus.MISDIRECTED_REQUEST,
     BodyTimeout: HTTPStatus.REQUEST_TIMEOUT,
+    NotAcceptable: HTTPStatus.NOT_ACCEPTABLE,
+    UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
 }
 """Each error has its own row (a test walks the tree), so that nobody inherits a status by accident."""
 
 
 def error_dict(error: GatewayError) -> dict[str, Any]:
-    """The JSON form's inside: {code, message, field?, violations?: [{path, message}]}."""
+    """The JSON form's inside: {code, message, field?, violations?: [{path, message}], outcome?}."""
     found: dict[str, Any] = {"code": error.code, "message": error.message}
     if error.field is not None:
         found["field"] = error.field
     if isinstance(error, InvalidArguments):
         found["violations"] = [{"path": item.path, "message": item.message} for item in error.violations]
+    if isinstance(error, Unavailable):
+        found["outcome"] = error.outcome
     return found
 
 
@@ -85,7 +105,7 @@ def error_response(request: web.BaseRequest, error: GatewayError) -> web.Respons
     status = STATUS_OF.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.warning("%s %s: %s", request.method, request.path, error.message)
-    headers = {"Retry-After": str(error.retry_after)} if isinstance(error, Unavailable) else {}
+    headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
     return _response(request, status, error.text, error_dict(error), headers)
 
 

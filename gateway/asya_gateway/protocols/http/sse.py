@@ -38,9 +38,9 @@ def event_bytes(data: str, *, event: str | None = None, id: str | int | None = N
 class EventStream:
     """One open stream. Raises ConnectionError once the reader is gone."""
 
-    def __init__(self, response: web.StreamResponse, request: web.BaseRequest, *, patient: bool) -> None:
+    def __init__(self, response: web.StreamResponse, request: web.BaseRequest, *, survives_drain: bool) -> None:
         self.response = response
-        self.patient = patient
+        self.survives_drain = survives_drain
         self._request = request
         self._loop = asyncio.get_running_loop()
         self.task = asyncio.current_task()
@@ -103,19 +103,19 @@ class Streams:
 
     @asynccontextmanager
     async def open(
-        self, request: web.BaseRequest, *, headers: dict[str, str] | None = None, patient: bool = False
+        self, request: web.BaseRequest, *, headers: dict[str, str] | None = None, survives_drain: bool = False
     ) -> AsyncGenerator[EventStream]:
         """A prepared stream for this request; the handler returns `stream.response` after leaving it.
 
         Its status is 200 from here on, so look up what may fail first. A domain error raised inside ends the
-        stream with a comment, and a reader that is gone ends it in silence. A drain ends an impatient stream at
-        once (its reader connects again and goes on); a patient one, which carries the only answer to a call, may
+        stream with a comment, and a reader that is gone ends it in silence. A drain ends a stream at once (its
+        reader connects again and goes on); one that `survives_drain`, since it carries the only answer to a call, may
         go on until drain_timeout. Raises StreamsExhausted, and ConnectionError where the reader was gone before.
         """
         if len(self._open) >= self._limit:
             raise StreamsExhausted(f"expected at most {self._limit} open streams")
         response = web.StreamResponse(headers={**HEADERS, **(headers or {})})
-        stream = EventStream(response, request, patient=patient)
+        stream = EventStream(response, request, survives_drain=survives_drain)
         self._open.add(stream)
         opened = False
         try:
@@ -123,7 +123,7 @@ class Streams:
             # The headers travel with the first bytes of the body, and a reader must not wait for its first event
             # to learn that it is connected.
             await stream.write(OPENING)
-            if self._draining and not patient:
+            if self._draining and not survives_drain:
                 stream.end()
             opened = True
             yield stream
@@ -147,7 +147,7 @@ class Streams:
         """End every stream whose reader can connect again elsewhere."""
         self._draining = True
         for stream in tuple(self._open):
-            if not stream.patient:
+            if not stream.survives_drain:
                 stream.end()
 
     async def _watch(self) -> None:

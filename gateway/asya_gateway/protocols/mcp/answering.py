@@ -3,19 +3,20 @@
 import logging
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 
 from aiohttp import web
 
 from asya_gateway.domain.errors import GatewayError
 from asya_gateway.domain.task import JsonText
+from asya_gateway.protocols.http.accept import AcceptedForms
 from asya_gateway.protocols.http.answers import NO_STORE, json_response
+from asya_gateway.protocols.http.errors import NotAcceptable
+from asya_gateway.protocols.http.holding import Held, hold, stream
 from asya_gateway.protocols.http.jsonrpc import INTERNAL_ERROR, Id, RpcError, error_text, result_text
-from asya_gateway.protocols.http.keys import SETTINGS, STREAMS
 from asya_gateway.protocols.http.sse import event_bytes
-from asya_gateway.protocols.mcp.accepting import Accepted
 from asya_gateway.protocols.mcp.asking import Ask
-from asya_gateway.protocols.mcp.channels import Held, Silent, Streamed
 from asya_gateway.protocols.mcp.errors import Refused, Unanswerable, status_of
 from asya_gateway.protocols.mcp.methods import Method
 from asya_gateway.protocols.mcp.results import Result
@@ -40,9 +41,16 @@ class Settled:
         return cls(error_text(error, id), status_of(error, stateless=stateless), headers)
 
 
-async def settle(ask: Ask, work: Awaitable[Result | Held]) -> Settled | Held:
+async def settle(ask: Ask, work: Awaitable[Result]) -> Settled:
     """Await a result and make it a message; whatever goes wrong becomes an error message, since a caller that
     gets no answer would have to call again."""
+    settled = await settle_or_hold(ask, work)
+    assert isinstance(settled, Settled)  # a Result is never held
+    return settled
+
+
+async def settle_or_hold(ask: Ask, work: Awaitable[Result | Held[Result]]) -> Settled | Held[Result]:
+    """The same for a method that may be answered over time."""
     try:
         outcome = await work
         if not isinstance(outcome, Result):
@@ -61,52 +69,25 @@ async def settle(ask: Ask, work: Awaitable[Result | Held]) -> Settled | Held:
     return Settled.failed(failure, ask.id, stateless=ask.revision.stateless)
 
 
-async def answer(http: web.Request, ask: Ask, method: Method, accepted: Accepted) -> web.StreamResponse:
+async def answer(http: web.Request, ask: Ask, method: Method, accepted: AcceptedForms) -> web.StreamResponse:
     """Call the method and answer in a form that the client takes. Nothing is sent before the method has checked
-    its parameters, so that refusals have their status. Raises Refused."""
-    outcome = await settle(ask, method(ask))
+    its parameters, so that refusals have their status. Raises Unanswerable."""
+    outcome = await settle_or_hold(ask, method(ask))
     if isinstance(outcome, Settled):
         return respond(outcome, accepted)
     if outcome.needs_stream and not accepted.stream:
         outcome.abandon()
-        raise Refused(HTTPStatus.NOT_ACCEPTABLE, "Accept: expected text/event-stream")
+        raise Unanswerable(NotAcceptable("expected text/event-stream", field="Accept"))
     if not accepted.stream:
-        return respond(await hold(ask, outcome), accepted)
-    return await _stream(http, ask, outcome)
-
-
-async def hold(ask: Ask, held: Held) -> Settled:
-    """The answer of a request whose client hears nothing before it."""
-    settled: Settled | Held | None = None
+        return respond(await hold(outcome, partial(settle, ask)), accepted)
     try:
-        settled = await settle(ask, held.run(Silent()))
-    finally:
-        if settled is None:
-            held.abandon()
-    assert isinstance(settled, Settled)  # run returns a Result
-    return settled
-
-
-async def _stream(http: web.Request, ask: Ask, held: Held) -> web.StreamResponse:
-    settled: Settled | Held | None = None
-    interval = http.app[SETTINGS].keepalive_interval
-    try:
-        async with http.app[STREAMS].open(http, patient=held.patient) as stream:
-            settled = await settle(ask, held.run(Streamed(stream, interval)))
-            assert isinstance(settled, Settled)  # run returns a Result
-            await stream.send(settled.text, event="message")
+        return await stream(http, outcome, partial(settle, ask), lambda settled: settled.text)
     except GatewayError as error:
         # No stream could be opened, and nothing was sent yet.
-        return respond(
-            Settled.failed(Unanswerable(error), ask.id, stateless=ask.revision.stateless), Accepted(True, True)
-        )
-    finally:
-        if settled is None:
-            held.abandon()
-    return stream.response
+        raise Unanswerable(error) from None
 
 
-def respond(settled: Settled, accepted: Accepted) -> web.Response:
+def respond(settled: Settled, accepted: AcceptedForms) -> web.Response:
     """One message as a whole response."""
     if accepted.json or settled.status >= HTTPStatus.MULTIPLE_CHOICES:
         return json_response(settled.text, status=settled.status, headers=settled.headers)
@@ -116,7 +97,7 @@ def respond(settled: Settled, accepted: Accepted) -> web.Response:
 
 def refuse(error: RpcError, id: Id | None, *, stateless: bool) -> web.Response:
     """The answer to what never became a request."""
-    return respond(Settled.failed(error, id, stateless=stateless), Accepted(json=True, stream=False))
+    return respond(Settled.failed(error, id, stateless=stateless), AcceptedForms(json=True, stream=False))
 
 
 def batch_text(messages: list[Settled]) -> JsonText:

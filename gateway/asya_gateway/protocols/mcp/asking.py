@@ -9,10 +9,10 @@ from aiohttp import web
 from asya_gateway.domain.flows import FlowRegistry
 from asya_gateway.domain.task import Caller
 from asya_gateway.domain.tasks import Tasks
+from asya_gateway.protocols.http.background import BACKGROUND, Background
 from asya_gateway.protocols.http.callers import caller_of
 from asya_gateway.protocols.http.jsonrpc import Id, Request
 from asya_gateway.protocols.http.keys import FLOWS, READINESS, SETTINGS, TASKS
-from asya_gateway.protocols.mcp.detached import DETACHED, Detached
 from asya_gateway.protocols.mcp.envelope import ProgressToken, meta_of, progress_token, trace_context
 from asya_gateway.protocols.mcp.routing import Headers
 from asya_gateway.protocols.mcp.versions import Revision
@@ -34,7 +34,7 @@ class Ask:
     tasks: Tasks
     flows: FlowRegistry
     settings: Settings
-    detached: Detached
+    background: Background
     draining: Callable[[], bool]
 
 
@@ -54,6 +54,6 @@ def ask_of(http: web.Request, request: Request, revision: Revision) -> Ask:
         tasks=app[TASKS],
         flows=app[FLOWS],
         settings=app[SETTINGS],
-        detached=app[DETACHED],
+        background=app[BACKGROUND],
         draining=lambda: readiness.draining,
     )

@@ -8,18 +8,22 @@ from asya_gateway.domain.errors import (
     GatewayError,
     InvalidArguments,
     InvalidInput,
+    KeyReused,
     Overloaded,
     TaskNotFound,
     TooLarge,
+    TooManyTasks,
     Unavailable,
 )
 from asya_gateway.protocols.http.errors import (
     STATUS_OF,
     BodyTimeout,
     HostRefused,
+    NotAcceptable,
     OriginRefused,
     Starting,
     StreamsExhausted,
+    UnsupportedMediaType,
 )
 from asya_gateway.protocols.http.jsonrpc import (
     INTERNAL_ERROR,
@@ -46,6 +50,8 @@ CODE_OF: dict[type[GatewayError], int] = {
     FlowNotFound: INVALID_PARAMS,
     TaskNotFound: INVALID_PARAMS,
     Conflict: INVALID_REQUEST,
+    KeyReused: INVALID_PARAMS,
+    TooManyTasks: INTERNAL_ERROR,
     Unavailable: INTERNAL_ERROR,
     Overloaded: INTERNAL_ERROR,
     StreamsExhausted: INTERNAL_ERROR,
@@ -53,6 +59,8 @@ CODE_OF: dict[type[GatewayError], int] = {
     OriginRefused: INVALID_REQUEST,
     HostRefused: INVALID_REQUEST,
     BodyTimeout: INVALID_REQUEST,
+    NotAcceptable: INVALID_REQUEST,
+    UnsupportedMediaType: INVALID_REQUEST,
 }
 """Each error has its own row (a test walks the tree). Arguments against a tool's schema do not come here: the
 specification wants them in the tool's result, so that a model can correct itself (server/tools, "Error Handling")."""
@@ -72,8 +80,11 @@ _TRANSPORT_TELLS = frozenset(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         HTTPStatus.REQUEST_TIMEOUT,
         HTTPStatus.SERVICE_UNAVAILABLE,
+        HTTPStatus.TOO_MANY_REQUESTS,
         HTTPStatus.FORBIDDEN,
         HTTPStatus.MISDIRECTED_REQUEST,
+        HTTPStatus.NOT_ACCEPTABLE,
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     }
 )
 """Statuses that proxies and clients act upon whatever the body says, so they are kept in every revision."""
@@ -121,10 +132,11 @@ class Unanswerable(RpcError):
 
     def __init__(self, error: GatewayError) -> None:
         code = CODE_OF.get(type(error), INTERNAL_ERROR)
-        super().__init__(code, bounded(error.text, LONGEST_MESSAGE))
+        data = {"outcome": error.outcome} if isinstance(error, Unavailable) else None
+        super().__init__(code, bounded(error.text, LONGEST_MESSAGE), data)
         status = STATUS_OF.get(type(error))
         self.status = status if status in _TRANSPORT_TELLS else None
-        self.retry_after = error.retry_after if isinstance(error, Unavailable) else None
+        self.retry_after = error.retry_after
 
 
 def status_of(error: RpcError, *, stateless: bool) -> HTTPStatus:

@@ -6,9 +6,9 @@ from typing import Any
 
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.flows import FlowTable
+from asya_gateway.protocols.http.holding import Channel
 from asya_gateway.protocols.http.jsonrpc import notification_text
 from asya_gateway.protocols.mcp.asking import Ask
-from asya_gateway.protocols.mcp.channels import Channel
 from asya_gateway.protocols.mcp.envelope import SUBSCRIPTION_KEY
 from asya_gateway.protocols.mcp.errors import InvalidParams
 from asya_gateway.protocols.mcp.results import Result
@@ -33,7 +33,7 @@ class Listening:
     """An open subscription. Keeps the Held promise. It sees a drain by itself, and ends with its result rather
     than a torn stream ("Graceful Closure")."""
 
-    patient = True
+    survives_drain = True
     needs_stream = True
 
     def __init__(self, ask: Ask, *, tools: bool) -> None:

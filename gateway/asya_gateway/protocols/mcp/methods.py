@@ -2,12 +2,12 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
+from asya_gateway.protocols.http.holding import Held
 from asya_gateway.protocols.mcp import calling, catalog, discovery, listening, tools
 from asya_gateway.protocols.mcp.asking import Ask
-from asya_gateway.protocols.mcp.channels import Held
 from asya_gateway.protocols.mcp.results import Result
 
-Method = Callable[[Ask], Awaitable[Result | Held]]
+Method = Callable[[Ask], Awaitable[Result | Held[Result]]]
 """Answers at once, or returns what will. Raises RpcError and the domain's errors."""
 
 _COMMON: Mapping[str, Method] = {

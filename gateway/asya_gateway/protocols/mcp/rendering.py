@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 
 from asya_crds import jsontext
 from asya_crds.flow import Flow
-from asya_gateway.domain.errors import InvalidArguments, Violation
-from asya_gateway.domain.flows import ArgumentCheck, ServedFlow
+from asya_crds.violation import ArgumentCheck, Violation
+from asya_gateway.domain.errors import InvalidArguments
+from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.domain.status import ErrorClass, TaskError, TaskStatus
 from asya_gateway.domain.task import JsonText, Task
 from asya_gateway.protocols.http.jsonrpc import INTERNAL_ERROR, RpcError
+from asya_gateway.protocols.http.links import Links
 from asya_gateway.protocols.mcp.content import tool_result
 from asya_gateway.protocols.mcp.errors import LONGEST_MESSAGE, bounded
 from asya_gateway.protocols.mcp.results import Result
@@ -29,20 +30,10 @@ class TaskFailed(RpcError):
     The traceback stays with the task, where its owner can read it.
     """
 
-    def __init__(self, task: Task, error: TaskError, links: "Links") -> None:
+    def __init__(self, task: Task, error: TaskError, links: Links) -> None:
         known = {key: value for key, value in error.as_dict().items() if key in ("class", "code", "actor", "attempts")}
         data = {"task_id": task.id, **known, "status_url": links.status}
         super().__init__(INTERNAL_ERROR, bounded(error.message, LONGEST_MESSAGE), data)
-
-
-class Links:
-    """Where a caller reads and answers a task; absolute where the gateway knows its public URL."""
-
-    def __init__(self, task_id: str, public_url: str) -> None:
-        base, id = public_url.rstrip("/"), quote(task_id, safe="")
-        self.status = f"{base}/tasks/{id}"
-        self.stream = f"{base}/stream/{id}"
-        self.resume = f"{base}/tasks/{id}/resume"
 
 
 def finished(task: Task, served: ServedFlow, revision: Revision, public_url: str) -> Result:

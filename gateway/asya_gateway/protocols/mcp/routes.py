@@ -3,12 +3,12 @@
 GET and DELETE are not routes, so they are 405 with `Allow`: there is no stream to open and no session to end.
 """
 
-from collections.abc import AsyncGenerator
 from http import HTTPStatus
 
 from aiohttp import web
 
 from asya_gateway.domain.errors import GatewayError, InvalidInput
+from asya_gateway.protocols.http.accept import AcceptedForms, check_content_type, read_accept
 from asya_gateway.protocols.http.bodies import read_json
 from asya_gateway.protocols.http.jsonrpc import (
     PARSE_ERROR,
@@ -21,11 +21,9 @@ from asya_gateway.protocols.http.jsonrpc import (
     parse_message,
 )
 from asya_gateway.protocols.http.keys import SETTINGS
-from asya_gateway.protocols.mcp.accepting import Accepted, check_content_type, read_accept
 from asya_gateway.protocols.mcp.answering import answer, refuse
 from asya_gateway.protocols.mcp.asking import ask_of
 from asya_gateway.protocols.mcp.batches import answer_batch
-from asya_gateway.protocols.mcp.detached import DETACHED, Detached
 from asya_gateway.protocols.mcp.errors import MethodNotFound, Unanswerable, shown
 from asya_gateway.protocols.mcp.methods import HANDSHAKE_METHODS, STATELESS_METHODS
 from asya_gateway.protocols.mcp.request_checks import (
@@ -38,26 +36,17 @@ from asya_gateway.protocols.mcp.routing import VERSION_HEADER, single
 from asya_gateway.protocols.mcp.versions import KNOWN_HANDSHAKE
 
 PATH = "/mcp"
-DETACHED_SECONDS = 5.0
 
 
 def register(app: web.Application) -> None:
-    """Add the MCP endpoint and what it needs."""
-    app[DETACHED] = Detached()
-    app.cleanup_ctx.append(_finish_detached)
+    """Add the MCP endpoint."""
     app.router.add_post(PATH, handle)
-
-
-async def _finish_detached(app: web.Application) -> AsyncGenerator[None]:
-    yield
-    await app[DETACHED].finish(DETACHED_SECONDS)
 
 
 async def handle(http: web.Request) -> web.StreamResponse:
     """One POST: a message, or a batch of them."""
     try:
-        accepted = read_accept(http)
-        check_content_type(http)
+        accepted = _accepted(http)
         value = await _read(http)
         if isinstance(value, list):
             return await _batch(http, value, accepted)
@@ -67,6 +56,15 @@ async def handle(http: web.Request) -> web.StreamResponse:
     except RpcError as error:
         return refuse(error, None, stateless=_looks_stateless(http))
     return await _dispatch(http, message, accepted)
+
+
+def _accepted(http: web.Request) -> AcceptedForms:
+    try:
+        accepted = read_accept(http)
+        check_content_type(http)
+    except GatewayError as error:
+        raise Unanswerable(error) from None
+    return accepted
 
 
 async def _read(http: web.Request) -> object:
@@ -84,14 +82,14 @@ def _looks_stateless(http: web.Request) -> bool:
     return bool(values) and not KNOWN_HANDSHAKE.issuperset(values)
 
 
-async def _batch(http: web.Request, batch: list[object], accepted: Accepted) -> web.Response:
+async def _batch(http: web.Request, batch: list[object], accepted: AcceptedForms) -> web.Response:
     header = single(http.headers, VERSION_HEADER)
     if header not in KNOWN_HANDSHAKE | {None} or not handshake_revision(http.headers).batches:
         raise InvalidMessage("expected one message: this revision has no batches")
     return await answer_batch(http, batch, accepted)
 
 
-async def _dispatch(http: web.Request, message: Message, accepted: Accepted) -> web.StreamResponse:
+async def _dispatch(http: web.Request, message: Message, accepted: AcceptedForms) -> web.StreamResponse:
     id = message.id if isinstance(message, Request) else None
     stateless = True
     try:
@@ -109,13 +107,13 @@ async def _dispatch(http: web.Request, message: Message, accepted: Accepted) -> 
         return refuse(error, id, stateless=stateless)
 
 
-async def _stateless(http: web.Request, request: Request, accepted: Accepted) -> web.StreamResponse:
+async def _stateless(http: web.Request, request: Request, accepted: AcceptedForms) -> web.StreamResponse:
     revision = check_stateless(request, http.headers, STATELESS_METHODS)
     ask = ask_of(http, request, revision)
     return await answer(http, ask, STATELESS_METHODS[request.method], accepted)
 
 
-async def _after_handshake(http: web.Request, request: Request, accepted: Accepted) -> web.StreamResponse:
+async def _after_handshake(http: web.Request, request: Request, accepted: AcceptedForms) -> web.StreamResponse:
     revision = handshake_revision(http.headers, initializing=request.method == "initialize")
     method = HANDSHAKE_METHODS.get(request.method)
     if method is None:

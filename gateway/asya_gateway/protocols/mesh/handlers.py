@@ -1,6 +1,7 @@
 """What sidecars, workers and crew call: the routes of the API document."""
 
 import asyncio
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -9,6 +10,7 @@ from aiohttp import web
 from asya_crds import jsontext
 from asya_gateway.domain.errors import TooLarge
 from asya_gateway.domain.reports import ClaimAction, PauseReport, ProgressAnswer, ProgressReport
+from asya_gateway.domain.status import RUNNABLE, TaskStatus
 from asya_gateway.domain.task import JsonText
 from asya_gateway.protocols.http.answers import json_response
 from asya_gateway.protocols.http.bodies import as_object, decode, read_bytes, read_json, read_object
@@ -35,8 +37,13 @@ async def create_child(request: web.Request) -> web.Response:
 
 
 async def get_task(request: web.Request) -> web.Response:
-    """GET /mesh/{id}."""
-    return json_response(task_json(await request.app[TASKS].get(task_id_of(path_id(request)), None)))
+    """GET /mesh/{id}, which newer sidecars ask before they run a hop: below a task that has ended the answer is
+    canceled, though the task's own end may not be stored yet."""
+    tasks = request.app[TASKS]
+    task = await tasks.get(task_id_of(path_id(request)), None)
+    if task.parent_id is not None and task.status in RUNNABLE and await tasks.ends_with_ancestor(task.id):
+        task = replace(task, status=TaskStatus.CANCELED)
+    return json_response(task_json(task))
 
 
 async def stream(request: web.Request) -> web.StreamResponse:

@@ -8,6 +8,7 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from asya_crds import jsontext
+from asya_crds.mistakes import dotted, explain
 from asya_crds.naming import MAX_ID_LENGTH
 from asya_crds.registry_document import RegistryPush
 from asya_gateway.domain.errors import InvalidInput
@@ -53,9 +54,8 @@ def _decode_push(body: bytes) -> RegistryPush | None:
     try:
         return RegistryPush.model_validate(value)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part)[:80] for part in first["loc"])
-        raise InvalidInput(first["msg"], field=field) from None
+        first = explain(error, RegistryPush)[0]
+        raise InvalidInput(first.reason, field=dotted(first.path)) from None
 
 
 def _pushed(report: PushReport) -> dict[str, Any]:
@@ -64,10 +64,7 @@ def _pushed(report: PushReport) -> dict[str, Any]:
         "generation": report.generation,
         "changed": report.changed,
         "flows": report.flows,
-        "problems": [
-            {"name": each.name, "reason": each.reason, "source": each.source, "line": each.line}
-            for each in report.problems
-        ],
+        "problems": [each.model_dump() for each in report.problems],
         "kept": [{"name": each.name, "source": each.source} for each in report.kept],
     }
 

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from asya_crds import jsontext
 from asya_crds.durations import parse_duration
 from asya_crds.flow import Flow
-from asya_gateway.domain.errors import Conflict, InvalidInput, TooLarge, Violation
+from asya_crds.violation import Violation
+from asya_gateway.domain.errors import Conflict, InvalidInput, TooLarge
 from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.domain.ports import TaskFilter
 from asya_gateway.domain.status import TaskStatus

@@ -11,17 +11,20 @@ from asya_gateway.protocols.http.answers import json_response
 from asya_gateway.protocols.http.bodies import read_object
 from asya_gateway.protocols.http.callers import caller_of
 from asya_gateway.protocols.http.fields import Body, optional_object
+from asya_gateway.protocols.http.idempotency import idempotency_key
 from asya_gateway.protocols.http.keys import FLOWS, SETTINGS, TASKS
+from asya_gateway.protocols.http.links import Links
 from asya_gateway.protocols.http.rendering import task_json
 from asya_gateway.protocols.http.tracing import trace_headers
-from asya_gateway.protocols.rest.handles import CREATED_MESSAGE, WAITING_MESSAGE, handle_json, task_path
+from asya_gateway.protocols.rest.handles import CREATED_MESSAGE, WAITING_MESSAGE, handle_json
 from asya_gateway.protocols.rest.preferences import wait_seconds
 
 SURFACE = "rest"
 
 
 async def call_tool(request: web.Request) -> web.Response:
-    """200 with the handle at once. With `Prefer: wait=N`: 200 with the finished task, else 202 with the handle."""
+    """200 with the handle at once. With `Prefer: wait=N`: 200 with the finished task, else 202 with the handle.
+    Repeated under the same Idempotency-Key it answers with the same task."""
     app = request.app
     body = await read_object(request, app[SETTINGS].max_call_bytes)
     caller = caller_of(request)
@@ -31,6 +34,7 @@ async def call_tool(request: web.Request) -> web.Response:
         caller=caller,
         surface=SURFACE,
         headers=trace_headers(request.headers),
+        key=idempotency_key(request.headers),
     )
     task_id = await app[TASKS].submit(call)
     seconds = wait_seconds(request.headers, app[SETTINGS].rest_max_wait)
@@ -49,7 +53,7 @@ async def _wait(request: web.Request, task_id: str, caller: Caller, seconds: flo
             return json_response(task_json(task), headers=headers)
         message = WAITING_MESSAGE if task.status.waiting else CREATED_MESSAGE
     public_url = app[SETTINGS].public_url
-    headers["Location"] = public_url.rstrip("/") + task_path(task_id)
+    headers["Location"] = Links(task_id, public_url).status
     return json_response(handle_json(task_id, public_url, message), status=HTTPStatus.ACCEPTED, headers=headers)
 
 

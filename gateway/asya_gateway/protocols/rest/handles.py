@@ -2,23 +2,13 @@
 
 import secrets
 from functools import lru_cache
-from urllib.parse import quote
 
 from asya_crds import jsontext
 from asya_gateway.domain.task import JsonText
+from asya_gateway.protocols.http.links import Links
 
 CREATED_MESSAGE = "Task created successfully"
 WAITING_MESSAGE = "Task waits for an answer"
-
-
-def task_path(task_id: str) -> str:
-    """Where a task is read."""
-    return f"/tasks/{quote(task_id, safe='')}"
-
-
-def stream_path(task_id: str) -> str:
-    """Where a task is streamed."""
-    return f"/stream/{quote(task_id, safe='')}"
 
 
 def handle_json(task_id: str, public_url: str, message: str = CREATED_MESSAGE) -> JsonText:
@@ -37,13 +27,13 @@ def _around(public_url: str, message: str) -> list[str]:
 
 
 def _handle(task_id: str, public_url: str, message: str) -> JsonText:
-    base = public_url.rstrip("/")
+    links = Links(task_id, public_url)
     inner = jsontext.dumps(
         {
             "task_id": task_id,
             "message": message,
-            "status_url": base + task_path(task_id),
-            "stream_url": base + stream_path(task_id),
+            "status_url": links.status,
+            "stream_url": links.stream,
         }
     )
     return jsontext.dumps({"content": [{"type": "text", "text": inner}], "isError": False})

@@ -7,7 +7,7 @@ from contextvars import Context
 
 from asya_gateway.domain.ports import OutboxEntry
 from asya_gateway.storage.database import Database
-from asya_transports.postgres import ring
+from asya_transports.postgres.enqueue import ring
 
 log = logging.getLogger(__name__)
 

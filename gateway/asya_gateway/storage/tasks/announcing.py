@@ -9,20 +9,22 @@ from asya_gateway.storage.tasks.guards import ENDED, ended_above
 
 _ANNOUNCE = f"""
 WITH parent AS MATERIALIZED (
-    SELECT id, owner, flow, surface, context_id, deadline_at, remaining, parent_id, status
+    SELECT id, owner, flow, surface, context_id, deadline_at, remaining, status, parent_id
     FROM tasks WHERE id = $2 FOR SHARE
-), judged AS MATERIALIZED (
-    SELECT *, status {ENDED} OR (parent_id IS NOT NULL AND {ended_above("parent.id", "$5")} IS NOT NULL) AS late
+), judged AS (
+    -- Such a child's own end counts after its parent's success, too: the sidecar may announce it that late.
+    SELECT *, status {ENDED} AND NOT (status = 'succeeded' AND NOT $5::boolean)
+              OR parent_id IS NOT NULL AND {ended_above("parent.parent_id")} IS NOT NULL AS ended
     FROM parent
 ), created AS (
     INSERT INTO tasks (id, parent_id, context_id, owner, flow, surface, status, route, hop, ends_itself,
                        deadline_at, message, created_at, updated_at, finished_at, ended_as)
     SELECT $1, $2, context_id, owner, flow, surface,
-           CASE WHEN late THEN 'canceled' ELSE 'pending' END, $3::json, $4, $5,
+           CASE WHEN ended THEN 'canceled' ELSE 'pending' END, $3::json, $4, $5,
            coalesce(deadline_at, clock_timestamp() + remaining),
-           CASE WHEN late THEN 'Announced after its parent had ended' END,
-           clock_timestamp(), clock_timestamp(), CASE WHEN late THEN clock_timestamp() END,
-           CASE WHEN late THEN 'canceled' END
+           CASE WHEN ended THEN 'Announced after its parent had ended' END,
+           clock_timestamp(), clock_timestamp(), CASE WHEN ended THEN clock_timestamp() END,
+           CASE WHEN ended THEN 'canceled' END
     FROM judged
     ON CONFLICT (id) DO NOTHING
     RETURNING id, status, message, created_at
@@ -42,8 +44,8 @@ class Announcing:
         self._written = written
 
     async def announce(self, child: ChildAnnouncement) -> None:
-        """Insert the child with its parent's owner, flow and deadline; canceled where the parent,
-        or what the parent ends with, has ended."""
+        """Insert the child with its parent's owner, flow and deadline; canceled where the parent has ended, unless
+        the parent has succeeded and nobody may report the child's end, or where an ancestor's end is the parent's."""
         async with self._pool().acquire(timeout=5) as connection:
             tag = await connection.execute(
                 _ANNOUNCE,

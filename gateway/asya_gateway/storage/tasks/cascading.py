@@ -39,12 +39,11 @@ Ended = Callable[[str, str, str, float], None]
 # Newest first, in the order of the index: what has ended already is passed over once, and never looked at again.
 _CHILDREN = f"""
 WITH page AS MATERIALIZED (
-    SELECT id, created_at, ends_itself, NOT status {ENDED} AS open FROM tasks
+    SELECT id, created_at, NOT status {ENDED} AS open FROM tasks
     WHERE parent_id = $1 AND ($2::timestamptz IS NULL OR (created_at, id) < ($2, $3))
     ORDER BY created_at DESC, id DESC LIMIT $4
 )
-SELECT id, created_at, open AND NOT (ends_itself AND $5 = 'succeeded') AS ends,
-       {has_children("page.id")} AS has_children
+SELECT id, created_at, open, {has_children("page.id")} AS has_children
 FROM page ORDER BY created_at DESC, id DESC
 """
 
@@ -54,13 +53,12 @@ WITH locked AS MATERIALIZED (
 ), applied AS (
     UPDATE tasks t SET
         status = $2, ended_as = $2, message = $3,
-        progress = CASE WHEN $2 = 'succeeded' THEN 100 ELSE t.progress END,
         last_seq = t.last_seq + 1, remaining = NULL, pause_id = NULL,
         updated_at = clock_timestamp(), finished_at = clock_timestamp()
     FROM locked l WHERE t.id = l.id
     RETURNING t.id, t.last_seq, t.progress, t.updated_at, t.flow, t.created_at
 ), bodies AS (
-    INSERT INTO task_bodies (task_id, kind, body) SELECT id, 'error', $4::json FROM applied WHERE $4 IS NOT NULL
+    INSERT INTO task_bodies (task_id, kind, body) SELECT id, 'error', $4::json FROM applied
     ON CONFLICT DO NOTHING
 ), logged AS (
     INSERT INTO task_updates (task_id, seq, kind, status, progress, detail, at)
@@ -77,11 +75,11 @@ FROM tasks t WHERE t.id = $1
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How a task ended, as far as its descendants end alike; code and class are None for a success."""
+    """How a task ended that did not succeed, as far as its descendants end alike."""
 
     status: str
-    code: str | None = None
-    error_class: str | None = None
+    code: str
+    error_class: str
 
     @classmethod
     def of(cls, report: FinalReport) -> "End":
@@ -99,17 +97,16 @@ class End:
     @classmethod
     def known(cls, status: str, code: str | None, error_class: str | None) -> "End":
         """With what is always said of such an end where nothing was said."""
-        if status == TaskStatus.SUCCEEDED:
-            return cls(status)
-        usual = ErrorClass.CANCELED if status == TaskStatus.CANCELED else ErrorClass.RUNTIME
-        codes = {ErrorClass.CANCELED: "canceled", ErrorClass.RUNTIME: "runtime_error"}
-        return cls(status, code or codes[usual], error_class or usual.value)
+        usual = _CANCELED if status == TaskStatus.CANCELED else _FAILED
+        return cls(status, code or usual[0], error_class or usual[1])
 
-    def error(self) -> dict[str, Any] | None:
+    def error(self) -> dict[str, Any]:
         """The error of a descendant."""
-        if self.code is None:
-            return None
         return {"code": self.code, "message": MESSAGE, "class": self.error_class}
+
+
+_CANCELED = ("canceled", ErrorClass.CANCELED.value)
+_FAILED = ("runtime_error", ErrorClass.RUNTIME.value)
 
 
 @dataclass(slots=True)
@@ -180,7 +177,7 @@ class Cascade:
 
     async def end_with(self, ancestor: str, ids: Sequence[str]) -> int:
         """End these descendants of an ended task; returns how many this call ended. Raises Unavailable."""
-        return len(await self._apply(ids, await self.end_of(ancestor)))
+        return await self._apply(ids, await self.end_of(ancestor))
 
     async def end_of(self, task_id: str) -> End:
         """How a task has ended. Raises Unavailable."""
@@ -215,31 +212,29 @@ class Cascade:
         place = tree.places[-1]
         size = self._chunk.size
         with self._chunk.judged():
-            page = await self._database.fetch(_CHILDREN, place.parent_id, *place.last, size, tree.end.status)
-            applied = await self._apply([row["id"] for row in page if row["ends"]], tree.end)
+            page = await self._database.fetch(_CHILDREN, place.parent_id, *place.last, size)
+            applied = await self._apply([row["id"] for row in page if row["open"]], tree.end)
         if len(page) < size:
             tree.places.pop()
         else:
             place.last = (page[-1]["created_at"], page[-1]["id"])
-        # An end that spreads reaches also those below children that ended before.
-        spreads = tree.end.status != TaskStatus.SUCCEEDED
-        tree.places += [_Place(row["id"]) for row in page if row["has_children"] and (spreads or row["id"] in applied)]
-        return len(applied)
+        # What is open below a child that had ended before ends, too.
+        tree.places += [_Place(row["id"]) for row in page if row["has_children"]]
+        return applied
 
-    async def _apply(self, ids: Sequence[str], end: End) -> set[str]:
+    async def _apply(self, ids: Sequence[str], end: End) -> int:
         if not ids:
-            return set()
+            return 0
         error = end.error()
-        detail = {"message": MESSAGE} if error is None else {"message": MESSAGE, "error": error}
         rows = await self._database.fetch(
             _END,
             ids,
             end.status,
             MESSAGE,
-            None if error is None else jsontext.dumps(error),
-            jsontext.dumps(detail),
+            jsontext.dumps(error),
+            jsontext.dumps({"message": MESSAGE, "error": error}),
         )
         self._written([row["id"] for row in rows])
         for row in rows:
             self._ended(row["flow"], FAN_OUT, end.status, row["took"])
-        return {row["id"] for row in rows}
+        return len(rows)

@@ -9,9 +9,11 @@ import asyncpg
 
 from asya_crds import jsontext
 from asya_gateway.domain.reports import FinalOutcome, FinalReport
+from asya_gateway.domain.status import TaskStatus
 from asya_gateway.domain.text import storable
+from asya_gateway.storage.retrying import acquired
 from asya_gateway.storage.tasks.cascading import Cascade, End, Ended
-from asya_gateway.storage.tasks.guards import ENDED, ended_above, has_children
+from asya_gateway.storage.tasks.guards import ENDED, SPREADING, ended_above, has_children
 from asya_gateway.telemetry.observer import FAN_OUT
 
 log = logging.getLogger(__name__)
@@ -20,16 +22,18 @@ log = logging.getLogger(__name__)
 _FINISH = f"""
 WITH incoming AS (
     SELECT * FROM unnest(
-        $1::text[], $2::text[], $3::text[], $4::text[], $5::json[], $6::json[], $7::json[], $8::text[], $9::boolean[])
-    AS r(id, status, message, actor, result, error, detail, owner, overdue_only)
+        $1::text[], $2::text[], $3::text[], $4::text[], $5::json[], $6::json[], $7::json[], $8::text[], $9::boolean[],
+        $10::boolean[])
+    AS r(id, status, message, actor, result, error, detail, owner, overdue_only, in_time_only)
 ), locked AS MATERIALIZED (
-    SELECT t.id, t.parent_id, t.status, t.owner, t.deadline_at, t.ends_itself
+    SELECT t.id, t.parent_id, t.status, t.owner, t.deadline_at
     FROM tasks t WHERE t.id = ANY ($1) ORDER BY t.id FOR NO KEY UPDATE
 ), judged AS MATERIALIZED (
     SELECT r.*, l.parent_id, l.status AS stored,
-           NOT l.status {ENDED} AND (NOT r.overdue_only OR l.deadline_at <= clock_timestamp()) AS ends,
+           NOT l.status {ENDED} AND (NOT r.overdue_only OR l.deadline_at <= clock_timestamp())
+           AND NOT (r.in_time_only AND coalesce(l.deadline_at <= clock_timestamp(), false)) AS ends,
            CASE WHEN l.parent_id IS NOT NULL AND NOT l.status {ENDED} THEN
-               {ended_above("l.parent_id", "l.ends_itself")} END AS above
+               {ended_above("l.parent_id")} END AS above
     FROM incoming r JOIN locked l USING (id) WHERE r.owner IS NULL OR r.owner = l.owner
 ), ending AS (
     SELECT * FROM judged WHERE ends AND above IS NULL
@@ -54,7 +58,7 @@ WITH incoming AS (
 )
 SELECT a.id, a.status, a.flow, CASE WHEN a.parent_id IS NULL THEN a.surface ELSE '{FAN_OUT}' END AS surface,
        extract(epoch FROM a.updated_at - a.created_at)::float8 AS took, true AS applied, NULL AS above,
-       {has_children("a.id")} AS has_children
+       CASE WHEN a.status {SPREADING} THEN {has_children("a.id")} END AS spreads
 FROM applied a
 UNION ALL
 SELECT id, stored, NULL, NULL, NULL, false, above, NULL FROM judged WHERE NOT ends OR above IS NOT NULL
@@ -63,7 +67,7 @@ SELECT id, stored, NULL, NULL, NULL, false, above, NULL FROM judged WHERE NOT en
 
 class TaskFinisher:
     """The flush of the final coalescer. `written` hears of every task whose log grew; `ended` of (flow, surface,
-    status, seconds from acceptance to end) for the metrics; `cascade` of every task that has children."""
+    status, seconds from acceptance to end) for the metrics; `cascade` of every task whose end spreads to children."""
 
     def __init__(
         self,
@@ -79,21 +83,31 @@ class TaskFinisher:
 
     async def flush(self, batch: Sequence[FinalReport]) -> Sequence[FinalOutcome]:
         """End the batch's tasks, at most one report a task; outcomes in its order."""
-        async with self._pool().acquire(timeout=5) as connection:
-            rows = await connection.fetch(_FINISH, *_columns(batch))
+        async with acquired(self._pool()) as connection:
+            rows = await self.end(connection, batch)
+        return await self.tell(batch, rows)
+
+    async def end(
+        self, connection: asyncpg.pool.PoolConnectionProxy, batch: Sequence[FinalReport]
+    ) -> list[asyncpg.Record]:
+        """End the batch's tasks on this connection; what it returns is told after the commit."""
+        return await connection.fetch(_FINISH, *_columns(batch))
+
+    async def tell(self, batch: Sequence[FinalReport], rows: Sequence[asyncpg.Record]) -> list[FinalOutcome]:
+        """Let readers, metrics and the cascade know what was committed; outcomes in the batch's order."""
         applied = [row for row in rows if row["applied"]]
         self._written([row["id"] for row in applied])
         reports = {report.task_id: report for report in batch}
         for row in applied:
+            if row["spreads"]:
+                self._cascade.take(row["id"], End.of(reports[row["id"]]))
             self._ended(row["flow"], row["surface"], row["status"], row["took"])
             log.debug("ended: %s", row["status"], extra={"task_id": row["id"], "flow": row["flow"]})
-            if row["has_children"]:
-                self._cascade.take(row["id"], End.of(reports[row["id"]]))
         await self._end_with_ancestors(rows)
-        outcomes = {row["id"]: FinalOutcome.APPLIED if row["applied"] else FinalOutcome.ENDED_BEFORE for row in rows}
+        outcomes = {row["id"]: _outcome(row) for row in rows}
         return [outcomes.get(report.task_id, FinalOutcome.UNKNOWN) for report in batch]
 
-    async def _end_with_ancestors(self, rows: Sequence[Any]) -> None:
+    async def _end_with_ancestors(self, rows: Sequence[asyncpg.Record]) -> None:
         """Reports came of these tasks, so they end at once, as their ancestors did."""
         below = defaultdict(list)
         for row in rows:
@@ -114,7 +128,15 @@ def _columns(batch: Sequence[FinalReport]) -> tuple[list[Any], ...]:
         [jsontext.dumps(_detail(report)) for report in batch],
         [report.owner for report in batch],
         [report.overdue_only for report in batch],
+        [report.in_time_only for report in batch],
     )
+
+
+def _outcome(row: Any) -> FinalOutcome:
+    if row["applied"]:
+        return FinalOutcome.APPLIED
+    ended = row["above"] is not None or TaskStatus(row["status"]).terminal
+    return FinalOutcome.ENDED_BEFORE if ended else FinalOutcome.UNTIMELY
 
 
 def _detail(report: FinalReport) -> dict[str, Any]:

@@ -22,25 +22,22 @@ ASKING = f"IN {_listed(WAITING)}"
 """`status {ASKING}`: the task waits for an answer."""
 
 SPREADING = f"IN {_listed(status for status in TERMINAL if status is not TaskStatus.SUCCEEDED)}"
-"""`status {SPREADING}`: an end that ends all descendants. A success ends those alone that cannot end by themselves."""
+"""`status {SPREADING}`: an end that is the end of all descendants, too."""
 
 LEVELS_LOOKED_UP = 256
 """How many ancestors a statement looks at. The ends of what is further up reach a task level by level."""
 
 
-def ended_above(parent_id: str, ends_itself: str) -> str:
+def ended_above(parent_id: str) -> str:
     """SQL for the id of the nearest ancestor whose end is a task's end, too, or null. One look into the primary key
-    for each level. The arguments are the SQL of the task's own columns, of no table named `up`, `above` or `further`.
-    """
-    ends = f"up.status {SPREADING} OR (up.status {ENDED} AND NOT {{free}}) AS ends, {{free}} OR up.ends_itself AS free"
-    own, inherited = ends.format(free=f"({ends_itself})"), ends.format(free="above.free")
+    for each level. `parent_id` is the SQL of the task's own column, of no table named `up`, `above` or `further`."""
+    seen = f"SELECT up.id, up.parent_id, up.status {SPREADING} AS ends"
     return f"""(
     WITH RECURSIVE above AS (
-        SELECT up.id, up.parent_id, {own}, 1 AS level FROM tasks up WHERE up.id = {parent_id}
+        {seen}, 1 AS level FROM tasks up WHERE up.id = {parent_id}
         UNION ALL
         SELECT further.* FROM above CROSS JOIN LATERAL (
-            SELECT up.id, up.parent_id, {inherited}, above.level + 1
-            FROM tasks up WHERE up.id = above.parent_id LIMIT 1
+            {seen}, above.level + 1 FROM tasks up WHERE up.id = above.parent_id LIMIT 1
         ) further WHERE NOT above.ends AND above.level < {LEVELS_LOOKED_UP}
     )
     SELECT id FROM above WHERE ends LIMIT 1)"""

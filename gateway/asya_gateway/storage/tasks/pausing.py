@@ -1,16 +1,16 @@
 """Questions and answers: a pause stops the clock and stores its question; the first answer sets the task running."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import asyncpg
 
 from asya_crds import jsontext
-from asya_gateway.domain.ports import Answer, OutboxEntry
+from asya_gateway.domain.ports import Answer, OutboxEntry, RequestKey
 from asya_gateway.domain.reports import PauseReport, ProgressAnswer
 from asya_gateway.domain.status import TaskStatus
 from asya_gateway.domain.text import storable
-from asya_gateway.storage.tasks.creating import OUTBOX_LEASE, Enqueue
+from asya_gateway.storage.retrying import acquired
+from asya_gateway.storage.tasks.creating import Enqueue
 from asya_gateway.storage.tasks.guards import ASKING, MOVING
 
 _PAUSE = f"""
@@ -54,6 +54,10 @@ WITH locked AS MATERIALIZED (
         last_seq = t.last_seq + 1, updated_at = clock_timestamp()
     FROM answered a WHERE t.id = a.task_id
     RETURNING t.id, t.last_seq, t.progress, t.updated_at
+), kept AS (
+    INSERT INTO task_request_keys (task_id, action, key, digest)
+    SELECT id, $9, $10, $11 FROM created WHERE $10::text IS NOT NULL
+    ON CONFLICT DO NOTHING
 ), incoming AS (
     SELECT id, $6::text AS actor, $7::text AS envelope, updated_at AS created_at FROM created
 ), logged AS (
@@ -74,7 +78,7 @@ class Asking:
         self._pool = pool
         self._written = written
         self._enqueue = enqueue
-        self._answer_sql = _ANSWER + enqueue.of("incoming").replace("$12", "$9")
+        self._answer_sql = _ANSWER + enqueue.of("incoming", argument=12)
 
     async def pause(self, report: PauseReport) -> ProgressAnswer:
         """Store the question; one that was asked before, or of a task that has ended, changes nothing."""
@@ -86,7 +90,7 @@ class Asking:
             "message": pause.prompt or "Task paused",
             "pause": question,
         }
-        async with self._pool().acquire(timeout=5) as connection:
+        async with acquired(self._pool()) as connection:
             row = await connection.fetchrow(
                 _PAUSE,
                 report.task_id,
@@ -109,8 +113,7 @@ class Asking:
     async def answer(self, answer: Answer) -> bool:
         """The first answer wins; its envelope is committed with it. A try after a lost connection knows by its
         key that the pause was answered by itself."""
-        lease: list[Any] = [OUTBOX_LEASE] if self._enqueue.lease else []
-        async with self._pool().acquire(timeout=5) as connection:
+        async with acquired(self._pool()) as connection:
             row = await connection.fetchrow(
                 self._answer_sql,
                 answer.task_id,
@@ -121,7 +124,8 @@ class Asking:
                 answer.actor,
                 answer.envelope,
                 answer.key,
-                *lease,
+                *_request(answer.request),
+                *self._enqueue.arguments,
             )
             if row is None:
                 return bool(await connection.fetchval(_ANSWERED_BY, answer.task_id, answer.pause_id, answer.key))
@@ -129,3 +133,7 @@ class Asking:
         entry = OutboxEntry(row["outbox_id"], answer.task_id, answer.actor, answer.envelope.encode())
         self._enqueue.committed([entry])
         return True
+
+
+def _request(key: RequestKey | None) -> tuple[str | None, str | None, bytes | None]:
+    return (None, None, None) if key is None else (key.action, key.key, key.digest)

@@ -37,8 +37,12 @@ FROM tasks t WHERE {_MINE}
 
 _ACTIVE = f"""
 SELECT NOT (status {ENDED} OR status {ASKING} OR coalesce(deadline_at <= clock_timestamp(), false)
-            OR (parent_id IS NOT NULL AND {ended_above("t.parent_id", "t.ends_itself")} IS NOT NULL))
+            OR (parent_id IS NOT NULL AND {ended_above("t.parent_id")} IS NOT NULL))
 FROM tasks t WHERE id = $1
+"""
+
+_ENDS_WITH_ANCESTOR = f"""
+SELECT NOT status {ENDED} AND {ended_above("t.parent_id")} IS NOT NULL FROM tasks t WHERE id = $1
 """
 
 PAGE = 200
@@ -128,6 +132,10 @@ class TaskReader:
     async def active(self, task_id: str) -> bool:
         """Whether work on the task makes sense now, by the database's clock."""
         return await self._database.fetchval(_ACTIVE, task_id) is not False
+
+    async def ends_with_ancestor(self, task_id: str) -> bool:
+        """Whether an open task has an ancestor whose end is its own, too."""
+        return await self._database.fetchval(_ENDS_WITH_ANCESTOR, task_id) is True
 
     async def snapshot(self, task_id: str, after: int, *, owner: str | None) -> Snapshot | None:
         """The task and the first page of its updates beyond `after`, read in one statement, hence of one moment."""

@@ -21,7 +21,7 @@ _SILENT = f"('{ActorState.PROCESSED.value}', '{ActorState.RELEASED.value}')"
 _LOCKED = """
 ), locked AS MATERIALIZED (
     -- Locking in id order, whatever order the reports came in, is what keeps batches from deadlocking.
-    SELECT t.id, t.status, t.progress, t.parent_id, t.ends_itself
+    SELECT t.id, t.status, t.progress, t.parent_id
     FROM tasks t WHERE t.id = ANY($1) ORDER BY t.id FOR NO KEY UPDATE
 """
 
@@ -31,7 +31,7 @@ _TAKES = """(h.state = 'claimed' AND (h.claimant = excluded.claimant OR h.attemp
 _CLAIMS = f"""
 ), standing AS MATERIALIZED (
     -- Nobody begins to work below a task that has ended, however long it takes until this one has its own end.
-    SELECT l.*, l.status {ENDED} OR (l.parent_id IS NOT NULL AND {ended_above("l.parent_id", "l.ends_itself")}
+    SELECT l.*, l.status {ENDED} OR (l.parent_id IS NOT NULL AND {ended_above("l.parent_id")}
         IS NOT NULL) AS over FROM locked l
 ), claimed AS (
     -- ON CONFLICT sees rows that were committed after this statement's snapshot; a SELECT would not.

@@ -1,11 +1,8 @@
 """Removes what is old: claims, updates, and at last whole tasks."""
 
 import asyncio
-import logging
 
 from asya_gateway.storage.database import Database
-
-log = logging.getLogger(__name__)
 
 RETIRE_EVERY = 300.0
 HOPS_KEPT = 3_600.0
@@ -39,8 +36,27 @@ WITH old AS (
 ), bodies AS (DELETE FROM task_bodies WHERE task_id IN (SELECT id FROM old)),
    updates AS (DELETE FROM task_updates WHERE task_id IN (SELECT id FROM old)),
    hops AS (DELETE FROM task_hops WHERE task_id IN (SELECT id FROM old)),
-   pauses AS (DELETE FROM task_pauses WHERE task_id IN (SELECT id FROM old))
+   pauses AS (DELETE FROM task_pauses WHERE task_id IN (SELECT id FROM old)),
+   calls AS (DELETE FROM call_keys WHERE task_id IN (SELECT id FROM old)),
+   requests AS (DELETE FROM task_request_keys WHERE task_id IN (SELECT id FROM old)),
+   retries AS (DELETE FROM task_retries WHERE task_id IN (SELECT id FROM old))
 DELETE FROM tasks WHERE id IN (SELECT id FROM old)
+"""
+
+_BESIDE_TASKS = ("call_keys", "task_request_keys", "task_retries")
+"""Tables that processes of an older version leave behind where they remove a task."""
+
+_RETIRE_ORPHANED = """
+WITH looked_at AS MATERIALIZED (
+    SELECT task_id FROM {table} WHERE task_id > $1 ORDER BY task_id LIMIT $2
+), gone AS MATERIALIZED (
+    SELECT r.task_id FROM {table} r WHERE r.task_id IN (SELECT task_id FROM looked_at)
+      AND NOT EXISTS (SELECT FROM tasks t WHERE t.id = r.task_id)
+    ORDER BY r.task_id FOR UPDATE SKIP LOCKED
+), removed AS (
+    DELETE FROM {table} WHERE task_id IN (SELECT task_id FROM gone) RETURNING 1
+)
+SELECT (SELECT max(task_id) FROM looked_at) AS last, (SELECT count(*) FROM removed) AS rows
 """
 
 
@@ -56,7 +72,22 @@ class Retention:
         """Remove old claims, updates and tasks; returns how many rows of those three kinds went."""
         removed = await self._of_tasks("hops", "task_hops", HOPS_KEPT)
         removed += await self._of_tasks("updates", "task_updates", self._updates)
-        return removed + await self._whole_tasks()
+        removed += await self._whole_tasks()
+        for table in _BESIDE_TASKS:
+            await self._orphaned(table)
+        return removed
+
+    async def _orphaned(self, table: str) -> None:
+        """Empty `table` of what belongs to no task, in the order of ids, whose time they carry: behind a chunk in
+        which all tasks live there is nothing."""
+        last = ""
+        while True:
+            row = await self._database.fetchrow(_RETIRE_ORPHANED.format(table=table), last, CHUNK)
+            assert row is not None
+            if not row["rows"]:
+                return
+            last = row["last"]
+            await asyncio.sleep(0.05)
 
     async def _of_tasks(self, kind: str, table: str, age: float) -> int:
         """Empty `table` of what belongs to tasks that ended more than `age` seconds ago, from where it was left."""

@@ -9,7 +9,7 @@ from asya_gateway.domain.reports import FinalOutcome, FinalReport
 from asya_gateway.domain.status import ErrorClass, TaskError, TaskStatus
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.tasks.cascading import Cascade
-from asya_gateway.storage.tasks.guards import ended_above
+from asya_gateway.storage.tasks.guards import ENDED, ended_above
 
 SWEEP_EVERY = 1.0
 ORPHANS_EVERY = 5.0
@@ -17,21 +17,21 @@ ORPHANS_REST = 9.0
 """Times as long as it took that the sweep for orphans rests: it finds next to nothing, and passes over what an old
 snapshot keeps vacuum from clearing again and again."""
 CHUNK = 1_000
-"""Overdue tasks that are found at a time."""
+"""Tasks that one statement finds at most."""
 PARENTS = 1_000
 """Parents of open children that one statement looks at."""
 PARENTS_A_TURN = 20_000
 """How many one turn looks at; the next one goes on from there."""
 
 _OVERDUE = """
-SELECT id, extract(epoch FROM now() - created_at)::float8 AS age FROM tasks
+SELECT id, extract(epoch FROM deadline_at - created_at)::float8 AS allowed FROM tasks
 WHERE finished_at IS NULL AND deadline_at <= now() ORDER BY deadline_at LIMIT $1
 """
 
-# From parent to parent by skipping along the index, however many open children each has. Missed is a child that was
-# announced while its parent ended, what is below a child that ended before its own parent did, and what a process
-# that ended had not come to.
-_ORPHANS = f"""
+# From parent to parent by skipping along the index, however many open children each has. `ended_by` is for what was
+# missed: a child that was announced while its parent ended, and what a process that ended had not come to. `succeeded`
+# is for children of existing sidecars, whose end perhaps nobody reports.
+_PARENTS = f"""
 WITH RECURSIVE parents AS (
     (SELECT parent_id, 1 AS number FROM tasks
      WHERE ends_itself = $1 AND finished_at IS NULL AND parent_id > $2 ORDER BY ends_itself, parent_id LIMIT 1)
@@ -41,8 +41,17 @@ WITH RECURSIVE parents AS (
             ORDER BY t.ends_itself, t.parent_id LIMIT 1), p.number + 1
     FROM parents p WHERE p.parent_id IS NOT NULL AND p.number < $3
 )
-SELECT p.parent_id, {ended_above("p.parent_id", "$1")} AS ended_by FROM parents p
-WHERE p.parent_id IS NOT NULL ORDER BY p.parent_id
+SELECT p.parent_id, {ended_above("p.parent_id")} AS ended_by,
+       (SELECT t.status = 'succeeded' AND t.finished_at < now() - $4 * interval '1 second'
+        FROM tasks t WHERE t.id = p.parent_id) AS succeeded
+FROM parents p WHERE p.parent_id IS NOT NULL ORDER BY p.parent_id
+"""
+
+_CHILDREN = f"""
+SELECT id, created_at,
+       NOT ends_itself AND NOT status {ENDED} AND updated_at < now() - $4 * interval '1 second' AS silent
+FROM tasks WHERE parent_id = $1 AND ($2::timestamptz IS NULL OR (created_at, id) < ($2, $3))
+ORDER BY created_at DESC, id DESC LIMIT $5
 """
 
 
@@ -55,14 +64,21 @@ class _Walk:
 
 
 class Sweeper:
-    """Every process runs one, and SQL lets only one of them end a task."""
+    """Every process runs one, and SQL lets only one of them end a task. `child_grace`: seconds of silence after its
+    parent's success that end a child of an existing sidecar."""
 
     def __init__(
-        self, database: Database, finish: Callable[[FinalReport], Awaitable[FinalOutcome]], cascade: Cascade
+        self,
+        database: Database,
+        finish: Callable[[FinalReport], Awaitable[FinalOutcome]],
+        cascade: Cascade,
+        *,
+        child_grace: float,
     ) -> None:
         self._database = database
         self._finish = finish
         self._cascade = cascade
+        self._child_grace = child_grace
         self._walks = (_Walk(ends_itself=True), _Walk(ends_itself=False))
 
     async def sweep(self) -> int:
@@ -70,37 +86,48 @@ class Sweeper:
         ended = 0
         while True:
             rows = await self._database.fetch(_OVERDUE, CHUNK)
-            outcomes = await asyncio.gather(*(self._finish(_overdue_report(row["id"], row["age"])) for row in rows))
-            applied = sum(outcome is FinalOutcome.APPLIED for outcome in outcomes)
+            applied = await self._end([_overdue_report(row["id"], row["allowed"]) for row in rows])
             ended += applied
             # Without progress the rest waits for the next turn: another process may be at work on the same ones.
             if len(rows) < CHUNK or not applied:
                 return ended
 
     async def sweep_orphans(self) -> int:
-        """End open tasks whose ancestors' end is theirs, too; returns how many this call ended."""
+        """End open tasks whose ancestors' end is theirs, too, and those that have been silent for their grace; returns
+        how many this call ended."""
         return sum([await self._walk_on(walk) for walk in self._walks])
+
+    async def _end(self, reports: Sequence[FinalReport]) -> int:
+        outcomes = await asyncio.gather(*(self._finish(report) for report in reports))
+        return sum(outcome is FinalOutcome.APPLIED for outcome in outcomes)
 
     async def _walk_on(self, walk: _Walk) -> int:
         ended = 0
         for _ in range(PARENTS_A_TURN // PARENTS):
-            rows = await self._database.fetch(_ORPHANS, walk.ends_itself, walk.after, PARENTS)
-            ended += await self._end_missed(rows)
+            rows = await self._database.fetch(_PARENTS, walk.ends_itself, walk.after, PARENTS, self._child_grace)
+            for row in rows:
+                if row["ended_by"] is not None:
+                    ended += await self._cascade.below(row["parent_id"], await self._cascade.end_of(row["ended_by"]))
+                elif row["succeeded"] and not walk.ends_itself:
+                    ended += await self._end_silent(row["parent_id"])
             walk.after = rows[-1]["parent_id"] if len(rows) == PARENTS else ""
             if not walk.after:
                 break
         return ended
 
-    async def _end_missed(self, rows: Sequence[Any]) -> int:
+    async def _end_silent(self, parent_id: str) -> int:
         ended = 0
-        for row in rows:
-            if row["ended_by"] is not None:
-                ended += await self._cascade.below(row["parent_id"], await self._cascade.end_of(row["ended_by"]))
-        return ended
+        place: tuple[Any, Any] = (None, None)
+        while True:
+            page = await self._database.fetch(_CHILDREN, parent_id, *place, self._child_grace, CHUNK)
+            ended += await self._end([_silent_report(row["id"], self._child_grace) for row in page if row["silent"]])
+            if len(page) < CHUNK:
+                return ended
+            place = (page[-1]["created_at"], page[-1]["id"])
 
 
-def _overdue_report(task_id: str, age: float) -> FinalReport:
-    message = f"Task timed out after {age:.0f} s"
+def _overdue_report(task_id: str, allowed: float) -> FinalReport:
+    message = f"Task timed out after {f'{allowed:.1f}'.removesuffix('.0')} s"
     return FinalReport(
         task_id=task_id,
         status=TaskStatus.FAILED,
@@ -108,3 +135,10 @@ def _overdue_report(task_id: str, age: float) -> FinalReport:
         error=TaskError("deadline_exceeded", message, ErrorClass.DEADLINE),
         overdue_only=True,
     )
+
+
+def _silent_report(task_id: str, grace: float) -> FinalReport:
+    """Nobody knows how it ended, and what may have failed must not read as a success."""
+    message = f"Its parent has succeeded, and nobody reported on it for {grace:g} s"
+    error = TaskError("end_not_reported", message, ErrorClass.CANCELED)
+    return FinalReport(task_id=task_id, status=TaskStatus.CANCELED, message=message, error=error)

@@ -1,7 +1,7 @@
 """What the objects of an actor have in common: names, labels, owner, and how its containers are held."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from asya_crds.async_actor import AsyncActorSpec
@@ -24,8 +24,8 @@ class Surroundings:
     service_account: str
     runtime_configmap: str
     run_as_user: int | None = None
-    keda_auth: str = ""
-    exchange: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """The transport's variables as the operator was given them, without secrets (TransportDescription.visible)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from asya_crds.async_actor import AsyncActorSpec, EnvVar, StateProxy
 from asya_crds.naming import SINK, SUMP
 from asya_operator.domain.resources.common import Actor, Document, Surroundings
+from asya_transports.known import describe
 
 SOCKET_FOLDER = "/var/run/asya"
 STATE_FOLDER = "/var/run/asya/state"
@@ -119,7 +120,7 @@ def _identity(actor: Actor, around: Surroundings) -> dict[str, str | None]:
         "ASYA_ACTOR_NAME": actor.name,
         "ASYA_NAMESPACE": around.namespace,
         "ASYA_TRANSPORT": around.transport,
-        "ASYA_RABBITMQ_EXCHANGE": around.exchange or None,
+        **{name: around.variables.get(name) for name in describe(around.transport).shared},
     }
 
 

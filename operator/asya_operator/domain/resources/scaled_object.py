@@ -2,10 +2,9 @@
 
 from asya_crds.async_actor import Scaling
 from asya_operator.domain.resources.common import Actor, Document, Surroundings, metadata, without_nothing
-from asya_operator.domain.resources.trigger_authentication import authentication_name
+from asya_operator.domain.resources.trigger_authentication import authentication_name, trigger_of
 
 API_VERSION = "keda.sh/v1alpha1"
-_WAITING = "SELECT count(*) FROM queue_messages WHERE queue = '{queue}'"
 
 
 def scaled_object(actor: Actor, around: Surroundings, scaling: Scaling) -> Document:
@@ -35,13 +34,13 @@ def scaled_object_reference(actor: Actor, around: Surroundings) -> Document:
 
 
 def _trigger(actor: Actor, around: Surroundings, scaling: Scaling) -> Document:
-    queue = f"asya-{around.namespace}-{actor.name}"
-    auth = {"authenticationRef": {"name": authentication_name(actor, around)}}
-    if around.transport == "rabbitmq":
-        values = {"queueName": queue, "mode": "QueueLength", "value": str(scaling.queue_length), "protocol": "amqp"}
-        return {"type": "rabbitmq", "name": "queue", "metadata": values, **auth}
-    values = {"query": _WAITING.format(queue=queue), "targetQueryValue": str(scaling.queue_length)}
-    return {"type": "postgresql", "name": "queue", "metadata": values, **auth}
+    trigger = trigger_of(actor, around, scaling)
+    return {
+        "type": trigger.type,
+        "name": "queue",
+        "metadata": dict(trigger.metadata),
+        "authenticationRef": {"name": authentication_name(actor, trigger)},
+    }
 
 
 def _advanced(scaling: Scaling) -> tuple[Document, Document]:

@@ -1,25 +1,35 @@
 """KEDA's TriggerAuthentication: how the autoscaler may look into the actor's queue."""
 
+from asya_crds.async_actor import Scaling
 from asya_operator.domain.resources.common import Actor, Document, Surroundings, metadata
+from asya_transports.description import Trigger
+from asya_transports.known import describe
+from asya_transports.names import queue_name
 
 
-def authentication_name(actor: Actor, around: Surroundings) -> str:
-    """The one that the settings name, else the actor's own."""
-    return around.keda_auth or f"{actor.name}-trigger-auth"
+def trigger_of(actor: Actor, around: Surroundings, scaling: Scaling) -> Trigger:
+    """The transport's trigger for the actor's queue."""
+    queue = queue_name(around.namespace, actor.name)
+    return describe(around.transport).trigger(queue, scaling.queue_length, around.variables)
 
 
-def trigger_authentication(actor: Actor, around: Surroundings) -> Document | None:
-    """The TriggerAuthentication to apply; None where the settings name one that exists."""
-    if around.keda_auth or not around.secret:
+def authentication_name(actor: Actor, trigger: Trigger) -> str:
+    """The one that the installation brings, else the actor's own."""
+    return trigger.authentication or f"{actor.name}-trigger-auth"
+
+
+def trigger_authentication(actor: Actor, around: Surroundings, scaling: Scaling) -> Document | None:
+    """The TriggerAuthentication to apply; None where the installation brings one that exists."""
+    trigger = trigger_of(actor, around, scaling)
+    if trigger.authentication or not around.secret:
         return None
-    parameter, key = (
-        ("host", "ASYA_RABBITMQ_URL") if around.transport == "rabbitmq" else ("connection", "ASYA_DATABASE_URL")
-    )
-    named = {**metadata(actor, around), "name": authentication_name(actor, around)}
-    reference = {"parameter": parameter, "name": around.secret, "key": key}
     return {
         "apiVersion": "keda.sh/v1alpha1",
         "kind": "TriggerAuthentication",
-        "metadata": named,
-        "spec": {"secretTargetRef": [reference]},
+        "metadata": {**metadata(actor, around), "name": authentication_name(actor, trigger)},
+        "spec": {
+            "secretTargetRef": [
+                {"parameter": each.parameter, "name": around.secret, "key": each.key} for each in trigger.secrets
+            ]
+        },
     }

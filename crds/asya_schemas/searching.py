@@ -12,8 +12,8 @@ from typing import Any
 from jsonschema_rs import Draft202012Validator, ValidationError, Validator, ValidatorMap, validator_map_for
 
 from asya_crds.schema_walk import Path, Schema, as_pointer
-from asya_gateway.domain.errors import Violation
-from asya_gateway.registry.patterns import TextLimit
+from asya_crds.violation import Violation
+from asya_schemas.patterns import TextLimit
 
 MAX_VIOLATIONS = 50
 MAX_MESSAGE = 200

@@ -17,8 +17,8 @@ from asya_crds import jsontext
 from asya_crds.schema_cost import evaluations
 from asya_crds.schema_rules import check_schema
 from asya_crds.schema_walk import BrokenSchema
-from asya_gateway.domain.flows import ArgumentCheck
-from asya_gateway.registry.violations import Search, describe
+from asya_crds.violation import ArgumentCheck
+from asya_schemas.searching import Search, describe
 
 PATTERN_LIMIT = 1024 * 1024
 """Bytes of a compiled pattern."""

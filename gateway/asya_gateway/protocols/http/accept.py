@@ -1,11 +1,10 @@
 """What a client takes: the Accept header (RFC 9110, section 12.5.1), as far as two content types need it."""
 
 from dataclasses import dataclass
-from http import HTTPStatus
 
 from aiohttp import web
 
-from asya_gateway.protocols.mcp.errors import Refused
+from asya_gateway.protocols.http.errors import NotAcceptable, UnsupportedMediaType
 
 JSON_RANGES = frozenset({"application/json", "application/*", "*/*"})
 STREAM_RANGES = frozenset({"text/event-stream", "text/*"})
@@ -13,21 +12,21 @@ STREAM_RANGES = frozenset({"text/event-stream", "text/*"})
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
-    """The forms in which an answer may come. The specification asks clients to take both; one that takes JSON
-    alone is served too, without progress."""
+class AcceptedForms:
+    """The forms in which an answer may come. MCP and A2A ask clients to take both; one that takes JSON alone is
+    served too, without progress."""
 
     json: bool
     stream: bool
 
 
-def read_accept(request: web.BaseRequest) -> Accepted:
-    """Raises Refused (406) where the client takes neither."""
+def read_accept(request: web.BaseRequest) -> AcceptedForms:
+    """Raises NotAcceptable where the client takes neither."""
     values = request.headers.getall("Accept", [])
     ranges = {_range(part) for value in values for part in value.split(",")}
-    accepted = Accepted(json=not values or bool(ranges & JSON_RANGES), stream=bool(ranges & STREAM_RANGES))
+    accepted = AcceptedForms(json=not values or bool(ranges & JSON_RANGES), stream=bool(ranges & STREAM_RANGES))
     if not (accepted.json or accepted.stream):
-        raise Refused(HTTPStatus.NOT_ACCEPTABLE, "Accept: expected application/json and text/event-stream")
+        raise NotAcceptable("expected application/json and text/event-stream", field="Accept")
     return accepted
 
 
@@ -48,6 +47,6 @@ def _weight(parameter: str) -> float | None:
 
 def check_content_type(request: web.BaseRequest) -> None:
     """A body that calls itself anything but JSON is refused, so that no HTML form can be a call (CSRF). Raises
-    Refused (415)."""
+    UnsupportedMediaType."""
     if "Content-Type" in request.headers and request.content_type != "application/json":
-        raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Content-Type: expected application/json")
+        raise UnsupportedMediaType("expected application/json", field="Content-Type")

@@ -1,0 +1,63 @@
+"""Why a flow is not served, in one form from the file that is read to the condition that is written."""
+
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MAX_NAME, MAX_REASON, MAX_SOURCE = 256, 4096, 1024
+Source = Annotated[str, Field(max_length=MAX_SOURCE)]
+
+
+class FlowProblem(BaseModel):
+    """A flow, or a whole source, that is not served, and why. `name` is empty where the flow has none that can be
+    read; lines count from 1."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+    name: str = Field(default="", max_length=MAX_NAME)
+    reason: str = Field(max_length=MAX_REASON)
+    source: Source = ""
+    line: int | None = None
+
+    @classmethod
+    def of(cls, name: str, reason: str, source: str, line: int | None = None) -> Self:
+        """With what is too long to travel cut."""
+        return cls(name=name[:MAX_NAME], reason=reason[:MAX_REASON], source=source[:MAX_SOURCE], line=line)
+
+    def text(self) -> str:
+        """One line for a log."""
+        return f"{place(self.source, self.line)}: {self.name + ': ' if self.name else ''}{self.reason}"
+
+
+class NameTaken(FlowProblem):
+    """The flow is valid, but one before it has its name. (Travels as any other problem.)"""
+
+
+class UnreadableSource(FlowProblem):
+    """A whole source that is no YAML; what it said before stays in force. (Travels as any other problem.)"""
+
+
+def place(source: str, line: int | None) -> str:
+    """`flows.yaml, line 3`."""
+    return f"{source}, line {line}" if line else source
+
+
+class FlowNames:
+    """Whose each name is: of flows with one name the first that claims it is served (docs/protocols/registry.md).
+
+    Only a flow that can be served may claim, so that a broken one takes no name from a whole one.
+    """
+
+    def __init__(self) -> None:
+        self._places: dict[str, str] = {}
+
+    def taken(self) -> frozenset[str]:
+        """The names that somebody has now."""
+        return frozenset(self._places)
+
+    def claim(self, name: str, where: str) -> str | None:
+        """None where the name belongs to this flow from now on; else the reason why it does not."""
+        if name in self._places:
+            return f"the name is taken by {self._places[name]}"
+        self._places[name] = where
+        return None

@@ -1,0 +1,103 @@
+"""What is wrong with a document that somebody wrote: the path of the field, and what was expected there.
+
+flows.yaml, Flow and AsyncActor resources, actors.yaml and the registry push are all explained here, so that a mistake
+reads the same wherever it was written.
+"""
+
+import difflib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from asya_crds.schema_walk import BrokenSchema, Path
+
+PLAIN_WORDS = {
+    "missing": "required field is missing",
+    "string_type": "expected text; quote it if it looks like something else",
+    "bool_type": "expected true or false",
+    "bool_parsing": "expected true or false",
+    "dict_type": "expected an object",
+    "model_type": "expected an object",
+    "model_attributes_type": "expected an object",
+    "list_type": "expected a list",
+}
+"""What the validator finds, by its names of mistakes, in words for whoever wrote the document."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldMistake:
+    """One mistake; `path` leads to the field, `inside` further into its value (a place in a schema)."""
+
+    path: Path
+    reason: str
+    inside: Path = ()
+
+    def text(self) -> str:
+        """`field.path: reason`."""
+        return worded(self.path, self.reason)
+
+
+class InvalidDocument(ValueError):
+    """A document with mistakes; the text names each field and what was expected there."""
+
+    def __init__(self, mistakes: Iterable[FieldMistake]) -> None:
+        self.mistakes = tuple(mistakes)
+        super().__init__("; ".join(each.text() for each in self.mistakes))
+
+
+def dotted(path: Path) -> str:
+    """`field.path`; parts that somebody made up are cut."""
+    return ".".join(str(part)[:80] for part in path)
+
+
+def worded(path: Path, reason: str) -> str:
+    """`field.path: reason`."""
+    return f"{dotted(path)}: {reason}" if path else reason
+
+
+def explain(error: ValidationError, model: type[BaseModel]) -> list[FieldMistake]:
+    """Every mistake that validation of this model found, in the order of the fields."""
+    return [_explained(detail, model) for detail in error.errors(include_url=False, include_input=False)]
+
+
+def _explained(detail: ErrorDetails, model: type[BaseModel]) -> FieldMistake:
+    path, kind = detail["loc"], detail["type"]
+    reason = PLAIN_WORDS.get(kind, detail["msg"].removeprefix("Value error, "))
+    if kind == "extra_forbidden":
+        reason = f"unknown field{_suggestion(path, model)}"
+    cause = detail.get("ctx", {}).get("error")
+    return FieldMistake(path, reason, cause.path if isinstance(cause, BrokenSchema) else ())
+
+
+def _suggestion(path: Path, model: type[BaseModel]) -> str:
+    """` (did you mean …?)` where a field of that place is spelled nearly so."""
+    written = str(path[-1])
+    fields = dict(_fields_beside(path, model))
+    known = [field.alias or name for name, field in fields.items()]
+    if written not in known and written in fields:
+        alias = fields[written].alias
+        return f": it stands beside {alias}, which is the same field"
+    near = difflib.get_close_matches(written, known, n=1, cutoff=0.6)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def _fields_beside(path: Path, model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
+    """The fields of the models in which the last part of the path may stand."""
+    annotation: Any = model
+    for part in path[:-1]:
+        fields = (pair for each in _models(annotation) for pair in each.model_fields.items())
+        annotation = next((field.annotation for name, field in fields if part in (name, field.alias)), annotation)
+    for each in _models(annotation):
+        yield from each.model_fields.items()
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models in an annotation: of a list, a map or a union those of its parts."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models(part)

@@ -1,0 +1,37 @@
+"""Text of others, made fit for a terminal, a log and a pipe.
+
+Whoever calls a flow chooses the text of payloads, errors and names. A terminal obeys control sequences in it: they set
+the window's title, move the cursor, hide lines. And no encoding can write a lone surrogate.
+"""
+
+import re
+
+UNREADABLE = "\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+"""Characters of a regular expression's class: controls except tab and line feed, what reorders or breaks a line
+invisibly, and lone surrogates."""
+_UNREADABLE = re.compile(f"[{UNREADABLE}]")
+
+
+def readable(text: str) -> str:
+    r"""The text with every unreadable character as its escape (`\x1b`, `\u202e`, `\ud83d`); line feeds and tabs stay.
+
+    What is returned has none left, so a second call changes nothing.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return _UNREADABLE.sub(_escape, text)
+
+
+def is_readable(text: str) -> bool:
+    """Whether `readable` would change nothing."""
+    return _UNREADABLE.search(text) is None
+
+
+def json_escaped(text: str) -> str:
+    r"""JSON text with every unreadable character as `\uXXXX`: another spelling of the same document."""
+    return _UNREADABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

@@ -1,0 +1,166 @@
+"""Which JSON types a schema allows for a key: through `$ref`, `allOf`, `anyOf`, `oneOf`, `enum` and `const`.
+
+Only what a command line needs to read a word by: the gateway holds the value against the whole schema.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+from urllib.parse import unquote
+
+EVERY = frozenset({"null", "boolean", "integer", "number", "string", "array", "object"})
+"""An integer is a number, too: `number` never stands here without `integer`."""
+DEEPEST = 32
+"""References and combinations that are followed; a schema that goes deeper may allow everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """Types that are allowed, and the values where only some are (`enum`, `const`); None where any may be."""
+
+    types: frozenset[str] = EVERY
+    values: tuple[Any, ...] | None = None
+    items: "Kinds | None" = None
+    """Of the items, where an array is allowed and its schema says so."""
+
+    def and_(self, other: "Kinds") -> "Kinds":
+        """What both allow."""
+        if self.values is None or other.values is None:
+            values = self.values if other.values is None else other.values
+        else:
+            values = tuple(value for value in self.values if contains(other.values, value))
+        return Kinds(self.types & other.types, values, self.items or other.items)
+
+    def or_(self, other: "Kinds") -> "Kinds":
+        """What one of them allows. Values beside a type that has none are kept: they say how words are meant."""
+        both = [*(self.values or ()), *(other.values or ())]
+        return Kinds(self.types | other.types, tuple(both) or None, self.items or other.items)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The types in the order in which people name them, without the integer in `number`; () where all are."""
+        if self.types == EVERY:
+            return ()
+        order = ("string", "integer", "number", "boolean", "array", "object", "null")
+        hidden = {"integer"} if "number" in self.types else set[str]()
+        return tuple(name for name in order if name in self.types - hidden)
+
+
+def contains(values: tuple[Any, ...], value: Any) -> bool:
+    """Whether JSON's equality finds the value: 1 is not true."""
+    return any(each == value and isinstance(each, bool) == isinstance(value, bool) for each in values)
+
+
+def kinds_of(schema: Mapping[str, Any], key: str) -> Kinds:
+    """What the schema of an object allows for a property."""
+    found = [_kinds(part, schema, DEEPEST) for part in _parts(schema, key, schema, DEEPEST)]
+    return reduce(Kinds.and_, found, Kinds())
+
+
+def properties_of(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Every property that the schema of an object names, its parts included, with the schema that it has there."""
+    found: dict[str, Any] = {}
+    for part in _flattened(schema, schema, DEEPEST):
+        properties = part.get("properties")
+        for key, value in (properties if isinstance(properties, Mapping) else {}).items():
+            found.setdefault(key, value)
+    return found
+
+
+def _parts(schema: Any, key: str, root: Mapping[str, Any], depth: int) -> Iterator[Any]:
+    for part in _flattened(schema, root, depth):
+        named = False
+        properties, patterns = part.get("properties"), part.get("patternProperties")
+        if isinstance(properties, Mapping) and key in properties:
+            named = True
+            yield properties[key]
+        for pattern, value in (patterns if isinstance(patterns, Mapping) else {}).items():
+            if _matches(pattern, key):
+                named = True
+                yield value
+        if not named and isinstance(part.get("additionalProperties"), Mapping):
+            yield part["additionalProperties"]
+
+
+def _matches(pattern: str, key: str) -> bool:
+    try:
+        return re.search(pattern, key) is not None
+    except (re.error, RecursionError):
+        return False
+
+
+def _flattened(schema: Any, root: Mapping[str, Any], depth: int) -> Iterator[Mapping[str, Any]]:
+    """A schema and those that hold together with it."""
+    if not isinstance(schema, Mapping) or depth == 0:
+        return
+    yield schema
+    if "$ref" in schema:
+        yield from _flattened(_resolved(schema["$ref"], root), root, depth - 1)
+    for part in _list(schema, "allOf"):
+        yield from _flattened(part, root, depth - 1)
+
+
+def _kinds(schema: Any, root: Mapping[str, Any], depth: int) -> Kinds:
+    if schema is False:
+        return Kinds(frozenset())
+    if not isinstance(schema, Mapping) or depth == 0:
+        return Kinds()
+    items = _kinds(schema["items"], root, depth - 1) if "items" in schema else None
+    found = Kinds(_declared(schema.get("type")), items=items)
+    for values in (schema.get("enum"), [schema["const"]] if "const" in schema else None):
+        if isinstance(values, list):
+            types = frozenset[str]().union(*(_types_of_value(value) for value in values))
+            found = found.and_(Kinds(types, tuple(values)))
+    if "$ref" in schema:
+        found = found.and_(_kinds(_resolved(schema["$ref"], root), root, depth - 1))
+    for part in _list(schema, "allOf"):
+        found = found.and_(_kinds(part, root, depth - 1))
+    for word in ("anyOf", "oneOf"):
+        if options := _list(schema, word):
+            found = found.and_(reduce(Kinds.or_, (_kinds(option, root, depth - 1) for option in options)))
+    return found
+
+
+def _declared(types: Any) -> frozenset[str]:
+    listed = [types] if isinstance(types, str) else types if isinstance(types, list) else EVERY
+    names = {each for each in listed if isinstance(each, str)}
+    return frozenset({*names, "integer"} if "number" in names else names)
+
+
+def _types_of_value(value: Any) -> frozenset[str]:
+    match value:
+        case None:
+            return frozenset({"null"})
+        case bool():
+            return frozenset({"boolean"})
+        case int() | float():
+            return frozenset({"number", "integer"})
+        case str():
+            return frozenset({"string"})
+        case list():
+            return frozenset({"array"})
+        case _:
+            return frozenset({"object"})
+
+
+def _list(schema: Mapping[str, Any], word: str) -> list[Any]:
+    found = schema.get(word)
+    return found if isinstance(found, list) else []
+
+
+def _resolved(reference: Any, root: Mapping[str, Any]) -> Any:
+    """What a JSON pointer of this document leads to; True, which allows everything, where it leads elsewhere."""
+    if not isinstance(reference, str) or not (reference == "#" or reference.startswith("#/")):
+        return True
+    found: Any = root
+    for step in unquote(reference[1:]).split("/")[1:]:
+        step = step.replace("~1", "/").replace("~0", "~")
+        if isinstance(found, Mapping) and step in found:
+            found = found[step]
+        elif isinstance(found, list) and step.isdecimal() and int(step) < len(found):
+            found = found[int(step)]
+        else:
+            return True
+    return found

@@ -1,0 +1,150 @@
+"""Pieces of a YAML text by its own marks: lines as YAML counts them, where nodes stand, values written as YAML (pure).
+
+PyYAML writes what is new because PyYAML reads it, here and in every gateway: a text that its reader would take for
+something else (`on`, `no`, `1:30`, `2024-01-01`, `1_000`) is quoted.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+from typing_extensions import override
+
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+BYTE_ORDER_MARK = "\ufeff"
+_LINE = re.compile("[^\r\n\x85\u2028\u2029]*(?:\r\n|[\r\n\x85\u2028\u2029]|$)")
+_NUMBER_OF_YAML_1_2 = re.compile(r"[-+]?(?:0o[0-7]+|(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?)")
+"""Readers of the newer YAML, with which others may look at the file, take these for numbers."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Every value on as few lines as it can, without anchors."""
+
+    @override
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    quoted = not text.isprintable() or _NUMBER_OF_YAML_1_2.fullmatch(text)
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if quoted else None)
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
+def written(value: Any) -> list[str]:
+    """A value as lines of block-style YAML, without line ends."""
+    text: str = yaml.dump(
+        value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=float("inf")
+    )
+    return text.removesuffix("...\n").removesuffix("\n").split("\n")
+
+
+def split_lines(text: str) -> list[str]:
+    """The lines with their ends, as YAML's marks count them: CR, NEL, LS and PS end one, too."""
+    return [line for line in _LINE.findall(text) if line]
+
+
+def line_end(text: str) -> str:
+    """What ends the first line: new ones end alike."""
+    first = _LINE.match(text)
+    end = first[0][len(first[0].rstrip("\r\n")) :] if first else ""
+    return end or "\n"
+
+
+def compose(text: str) -> Any:
+    """The root node, or None of an empty text. Raises yaml.YAMLError."""
+    return yaml.compose(text, Loader=LOADER)
+
+
+def child(node: Any, name: str) -> Any:
+    """The value of a key of a mapping, or None."""
+    found = pair(node, name)
+    return None if found is None else found[1]
+
+
+def pair(node: Any, name: str) -> tuple[Any, Any] | None:
+    """A mapping's key and value of this name, or None."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value == name:
+                return key, value
+    return None
+
+
+def last_line(node: Any) -> int:
+    """The last line with content of a node: comments that follow belong to what comes next."""
+    if isinstance(node, yaml.MappingNode) and not node.flow_style and node.value:
+        return max(last_line(part) for each in node.value for part in each)
+    if isinstance(node, yaml.SequenceNode) and not node.flow_style and node.value:
+        return max(last_line(part) for part in node.value)
+    line, column = int(node.end_mark.line), int(node.end_mark.column)
+    return line - 1 if column == 0 and line > node.start_mark.line else line
+
+
+def replaced(text: str, node: Any, value: Any) -> str:
+    """The text with another value where the node stands; what follows it on its last line stays."""
+    lines = split_lines(text)
+    start, end = node.start_mark, node.end_mark
+    rest = lines[end.line][end.column :] if end.line < len(lines) else ""
+    return "".join(
+        [
+            *lines[: start.line],
+            *_laid_out(written(value), lines[start.line][: start.column], rest or line_end(text), line_end(text)),
+            *lines[end.line + 1 :],
+        ]
+    )
+
+
+def with_fields(text: str, node: yaml.MappingNode, fields: Mapping[str, Any]) -> str:
+    """The text with these fields of a block mapping set: the lines of one that is there are replaced (a comment
+    behind its value stays), new ones follow the last. No other line changes."""
+    lines, end = split_lines(text), line_end(text)
+    edits = []
+    after = last_line(node) + 1
+    column = node.value[0][0].start_mark.column
+    for name, value in fields.items():
+        new = written({name: value})
+        found = pair(node, name)
+        if found is None:
+            edits.append((after, after, _laid_out(new, " " * column, end, end)))
+        else:
+            key, old = found
+            first, last = key.start_mark.line, last_line(old)
+            comment = _comment_behind(lines[last], old) if last == old.start_mark.line == first else ""
+            laid = _laid_out([new[0] + comment, *new[1:]], lines[first][: key.start_mark.column], end, end)
+            edits.append((first, last + 1, laid))
+    if after <= len(lines) and not _ended(lines[after - 1]):
+        lines[after - 1] += end
+    # From the end on, so that the places of those before stay; of several at one place the first comes first.
+    edits.sort(key=lambda edit: edit[0])
+    for first, behind, new in reversed(edits):
+        lines[first:behind] = new
+    return "".join(lines)
+
+
+def _laid_out(new: list[str], prefix: str, rest: str, end: str) -> list[str]:
+    """New lines at a column: `prefix` stands before the first one, `rest` follows the last one."""
+    pad = " " * len(prefix)
+    placed = [prefix + new[0], *(pad + line for line in new[1:])]
+    return [*(line + end for line in placed[:-1]), placed[-1] + (rest if rest.strip() else end)]
+
+
+def _comment_behind(line: str, node: Any) -> str:
+    behind = line[node.end_mark.column :] if node.end_mark.column else ""
+    return behind.rstrip() if behind.lstrip().startswith("#") else ""
+
+
+def _ended(line: str) -> bool:
+    return line.endswith(("\r", "\n", "\x85", "\u2028", "\u2029"))
+
+
+def appended(text: str, at: int, value: Any, column: int) -> str:
+    """The text with a value as lines of their own before line `at`."""
+    lines, end = split_lines(text), line_end(text)
+    if lines[at - 1 : at] and not _ended(lines[at - 1]):
+        lines[at - 1] += end
+    return "".join([*lines[:at], *_laid_out(written(value), " " * column, end, end), *lines[at:]])

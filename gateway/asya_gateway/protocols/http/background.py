@@ -1,0 +1,68 @@
+"""Work that outlives the request that caused it, such as canceling what nobody waits for any more."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+from aiohttp import web
+from aiohttp.web import AppKey
+
+from asya_gateway.domain.errors import GatewayError
+
+log = logging.getLogger(__name__)
+
+FINISH_SECONDS = 5.0
+Result = TypeVar("Result")
+
+
+class Background:
+    """Runs coroutines to their end whatever becomes of their request, and waits for them at shutdown."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, work: Coroutine[Any, Any, object]) -> None:
+        """Begin now. A domain error is logged: there is nobody left to tell."""
+        task = asyncio.create_task(_logged(work), name="background work")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def completed(
+        self, work: Coroutine[Any, Any, Result], abandoned: Callable[[Result], Awaitable[object]]
+    ) -> Result:
+        """The result of `work`, which is done to its end even where its caller leaves before; then `abandoned` is
+        told of the result instead."""
+        running = asyncio.create_task(work)
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            self.start(_after(running, abandoned))
+            raise
+
+    async def finish(self, seconds: float) -> None:
+        """Wait for everything, at most this long, then cancel what is left."""
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=seconds)
+            for task in late:
+                task.cancel()
+
+
+async def _after(running: asyncio.Task[Result], abandoned: Callable[[Result], Awaitable[object]]) -> None:
+    await abandoned(await running)
+
+
+async def _logged(work: Coroutine[Any, Any, object]) -> None:
+    try:
+        await work
+    except GatewayError as error:
+        log.warning("after its caller had gone: %s", error.message)
+
+
+BACKGROUND = AppKey("BACKGROUND", Background)
+
+
+async def run_background(app: web.Application) -> AsyncGenerator[None]:
+    """A cleanup context of the application: its background work is finished before it ends."""
+    yield
+    await app[BACKGROUND].finish(FINISH_SECONDS)

@@ -1,0 +1,81 @@
+"""Waiting for a task on behalf of a held request: its log is told as it grows, until it ends or asks something."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+
+from asya_gateway.domain.errors import Unavailable
+from asya_gateway.domain.task import Caller, FlyEvent, Snapshot, Task, TaskUpdate
+from asya_gateway.domain.tasks import Tasks
+from asya_gateway.protocols.http.holding import Channel
+from asya_gateway.protocols.http.wait_limit import WaitLimit
+
+log = logging.getLogger(__name__)
+
+RETRY = 0.5
+"""Seconds until the log is read again after the database was away."""
+
+Tell = Callable[[TaskUpdate | FlyEvent], Awaitable[None]]
+"""Hears of each entry and live event once, in order."""
+
+
+class TaskWait:
+    """One wait for one task. `live`: whether live events are wanted, too."""
+
+    def __init__(self, tasks: Tasks, task_id: str, caller: Caller, *, live: bool, tell: Tell) -> None:
+        self._tasks = tasks
+        self._task_id = task_id
+        self._caller = caller
+        self._live = live
+        self._tell = tell
+        self._seen = 0
+
+    async def outcome(self, channel: Channel, limit: WaitLimit) -> Task | None:
+        """The task once it has ended or asks something; None where the limit came first.
+
+        The task is safe while the database is away, so the wait goes on rather than make the client call again.
+        """
+        while not limit.over:
+            try:
+                return await self._follow(channel, limit)
+            except Unavailable as error:
+                log.warning("task %s: waiting on: %s", self._task_id, error.message)
+                await asyncio.sleep(min(RETRY, limit.tick))
+                await channel.quiet()
+        return None
+
+    async def _follow(self, channel: Channel, limit: WaitLimit) -> Task | None:
+        tasks, caller = self._tasks, self._caller
+        items = tasks.follow(self._task_id, caller, after=self._seen, keepalive=limit.tick, fly=self._live)
+        async with aclosing(items):
+            async for item in items:
+                await self._pass_on(item, channel)
+                if _ends_the_wait(item):
+                    task = await tasks.get(self._task_id, caller)
+                    if task.status.terminal or task.status.waiting:
+                        return task
+                if limit.over:
+                    return None
+        return await tasks.get(self._task_id, caller)
+
+    async def _pass_on(self, item: Snapshot | TaskUpdate | FlyEvent | None, channel: Channel) -> None:
+        match item:
+            case None:
+                await channel.quiet()
+            case Snapshot():
+                for update in item.updates:
+                    await self._pass_on(update, channel)
+            case TaskUpdate():
+                self._seen = item.seq
+                await self._tell(item)
+            case FlyEvent():
+                await self._tell(item)
+
+
+def _ends_the_wait(item: Snapshot | TaskUpdate | FlyEvent | None) -> bool:
+    match item:
+        case Snapshot(task=Task(status=status)) | TaskUpdate(status=status):
+            return status.terminal or status.waiting
+        case _:
+            return False

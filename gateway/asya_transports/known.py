@@ -1,0 +1,35 @@
+"""The queue systems that this version knows: one line for each folder."""
+
+import os
+from collections.abc import Mapping
+
+from asya_transports.description import SettingsError, TransportDescription, TransportSettings
+from asya_transports.postgres.description import DESCRIPTION as POSTGRES
+from asya_transports.rabbitmq.description import DESCRIPTION as RABBITMQ
+
+DESCRIPTIONS: Mapping[str, TransportDescription] = {each.name: each for each in (POSTGRES, RABBITMQ)}
+EMBEDDED = POSTGRES
+"""What is used where nobody says otherwise: it needs nothing beside the gateway's own database."""
+
+
+def describe(name: str) -> TransportDescription:
+    """The description of the transport with this name. Raises SettingsError."""
+    found = DESCRIPTIONS.get(name)
+    if found is None:
+        raise SettingsError(f"ASYA_TRANSPORT: expected one of {', '.join(DESCRIPTIONS)}, not {name[:40]!r}")
+    return found
+
+
+def check_transport_name(name: str) -> str:
+    """The name of a transport that this version knows; raises ValueError."""
+    if name not in DESCRIPTIONS:
+        raise ValueError(f"expected {' or '.join(map(repr, DESCRIPTIONS))}")
+    return name
+
+
+def transport_settings(environment: Mapping[str, str] = os.environ) -> TransportSettings:
+    """Read `ASYA_TRANSPORT` and the variables of the transport that it names (docs/settings.md).
+
+    Raises SettingsError, naming the variable.
+    """
+    return describe(environment.get("ASYA_TRANSPORT") or EMBEDDED.name).read(environment)

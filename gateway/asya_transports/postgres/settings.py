@@ -1,0 +1,55 @@
+"""What the queues in PostgreSQL have to be told. Times are seconds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from asya_transports.description import MEBIBYTE, SettingsError, Variable, seconds, whole_number
+
+MAX_MESSAGE_BYTES = 128 * MEBIBYTE
+"""Far below what a value of a column may have (1 GiB): a message is in memory several times on its way."""
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresSettings:
+    """Queues as rows of the gateway's own database."""
+
+    url: str
+    pool_size: int = 4
+    """Connections for takes, answers and publishes together; one more is opened by whoever receives."""
+    visibility_timeout: float = 15.0
+    """How long a dead consumer keeps its messages. A living one renews three times in that time, from a thread,
+    so it needs not cover the longest handler."""
+    poll_interval: float = 1.0
+    """The safety poll under the bell, which is also how punctual a delayed message is."""
+    publish_timeout: float = 5.0
+    prefetch: int = 1
+    max_message_bytes: int = MAX_MESSAGE_BYTES
+
+    @property
+    def name(self) -> str:
+        """The transport's name in `ASYA_TRANSPORT`."""
+        return "postgres"
+
+
+VARIABLES = (
+    Variable("ASYA_DATABASE_URL", "", "PostgreSQL DSN of the database with the queues. Required.", secret=True),
+    Variable(
+        "ASYA_QUEUE_VISIBILITY_TIMEOUT",
+        "15s",
+        "Lease of a taken message, which a thread renews three times in that time; a dead worker's messages come back "
+        "after it.",
+    ),
+    Variable("ASYA_PREFETCH", "1", "Messages that are held at the same time where a program does not say so itself."),
+)
+
+
+def read_settings(environment: Mapping[str, str]) -> PostgresSettings:
+    """The settings from the environment. Raises SettingsError."""
+    url = environment.get("ASYA_DATABASE_URL")
+    if not url:
+        raise SettingsError("ASYA_DATABASE_URL: expected a PostgreSQL URL, since ASYA_TRANSPORT is postgres")
+    return PostgresSettings(
+        url=url,
+        visibility_timeout=seconds(environment, "ASYA_QUEUE_VISIBILITY_TIMEOUT", 15.0, least=1),
+        prefetch=whole_number(environment, "ASYA_PREFETCH", 1),
+    )

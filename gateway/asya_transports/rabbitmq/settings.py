@@ -1,0 +1,102 @@
+"""What a RabbitMQ virtual host has to be told. Times are seconds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import quote, urlsplit
+
+from asya_transports.description import MEBIBYTE, SettingsError, Variable, whole_number
+
+MAX_MESSAGE_BYTES = 128 * MEBIBYTE
+"""The default of RabbitMQ 3; RabbitMQ 4 takes 16 MiB unless its `max_message_size` says more."""
+
+CHANNELS = 2
+"""Channels that publishes are spread over at most; more do no better (docs/decisions.md)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RabbitSettings:
+    """A RabbitMQ virtual host, 3.10 or newer."""
+
+    url: str
+    exchange: str = "asya"
+    channels: int = CHANNELS
+    """Channels that publishes are spread over. Each has any number of publishes outstanding, so a few serve any
+    load; the variable's default of 20 belongs to clients that wait for each confirm."""
+    publish_timeout: float = 5.0
+    connect_timeout: float = 5.0
+    prefetch: int = 1
+    max_message_bytes: int = MAX_MESSAGE_BYTES
+
+    @property
+    def name(self) -> str:
+        """The transport's name in `ASYA_TRANSPORT`."""
+        return "rabbitmq"
+
+
+VARIABLES = (
+    Variable(
+        "ASYA_RABBITMQ_URL",
+        "",
+        "AMQP URL, `amqps://` for TLS (docs/delivery.md has its parameters). Required, or `ASYA_RABBITMQ_HOST`.",
+        secret=True,
+    ),
+    Variable("ASYA_RABBITMQ_HOST", "", "Host of the broker, where there is no URL, as sidecars are given it."),
+    Variable("ASYA_RABBITMQ_PORT", "5672", "Port, with the host."),
+    Variable("ASYA_RABBITMQ_USERNAME", "guest", "User, with the host."),
+    Variable("ASYA_RABBITMQ_PASSWORD", "guest", "Password, with the host.", secret=True),
+    Variable("ASYA_RABBITMQ_EXCHANGE", "asya", "Durable topic exchange that envelopes are published to."),
+    Variable("ASYA_RABBITMQ_POOL_SIZE", "20", "Largest number of channels for publishing."),
+    Variable(
+        "ASYA_RABBITMQ_PREFETCH",
+        "1",
+        "Messages that are held at the same time where a program does not say so itself.",
+    ),
+    Variable(
+        "ASYA_RABBITMQ_MAX_MESSAGE_BYTES",
+        str(MAX_MESSAGE_BYTES),
+        "The broker's `max_message_size`; a larger call is refused before it is stored.",
+    ),
+)
+
+
+def read_settings(environment: Mapping[str, str]) -> RabbitSettings:
+    """The settings from the environment. Raises SettingsError."""
+    return RabbitSettings(
+        url=_url(environment),
+        exchange=environment.get("ASYA_RABBITMQ_EXCHANGE") or "asya",
+        channels=min(whole_number(environment, "ASYA_RABBITMQ_POOL_SIZE", 20), CHANNELS),
+        prefetch=whole_number(environment, "ASYA_RABBITMQ_PREFETCH", 1),
+        max_message_bytes=whole_number(environment, "ASYA_RABBITMQ_MAX_MESSAGE_BYTES", MAX_MESSAGE_BYTES),
+    )
+
+
+def _url(environment: Mapping[str, str]) -> str:
+    """The URL, or one made of the parts that existing sidecars are given."""
+    url = environment.get("ASYA_RABBITMQ_URL")
+    if url:
+        return _checked(url)
+    host = environment.get("ASYA_RABBITMQ_HOST")
+    if not host:
+        raise SettingsError(
+            "ASYA_RABBITMQ_URL: expected an AMQP URL (or ASYA_RABBITMQ_HOST), since ASYA_TRANSPORT is rabbitmq"
+        )
+    port = whole_number(environment, "ASYA_RABBITMQ_PORT", 5672)
+    user = quote(environment.get("ASYA_RABBITMQ_USERNAME") or "guest", safe="")
+    password = quote(environment.get("ASYA_RABBITMQ_PASSWORD") or "guest", safe="")
+    return f"amqp://{user}:{password}@{host}:{port}/"
+
+
+def _checked(url: str) -> str:
+    """The URL, if it can be read. What is wrong is told without a piece of it, which might be of the password."""
+    if not url.startswith(("amqp://", "amqps://")):
+        raise SettingsError("ASYA_RABBITMQ_URL: expected an URL that begins with amqp:// or amqps://")
+    try:
+        host, _ = urlsplit(url).hostname, urlsplit(url).port
+    except ValueError:
+        host = None
+    if not host:
+        raise SettingsError(
+            "ASYA_RABBITMQ_URL: expected amqp://user:password@host:port/vhost; special characters of user, password "
+            "and virtual host are percent-encoded ('/' is %2F, '@' is %40, '#' is %23)"
+        )
+    return url

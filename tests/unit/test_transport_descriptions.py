@@ -1,0 +1,88 @@
+"""What programs know of queue systems without speaking to them."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import asya_transports
+from asya_gateway.settings import Settings
+from asya_operator.domain.resources.scaled_object import scaled_object
+from asya_operator.domain.resources.trigger_authentication import trigger_authentication
+from asya_operator.settings import OperatorSettings
+from asya_transports import known
+from asya_transports.description import SecretKey, SettingsError, TransportDescription, Trigger
+from asya_transports.known import DESCRIPTIONS, describe
+from tests.unit.asya_operator.test_actor_objects import AROUND, actor
+
+
+def test_every_folder_of_a_queue_system_is_known_by_its_own_name() -> None:
+    package = Path(asya_transports.__file__).parent
+    assert {path.parent.name for path in package.glob("*/description.py")} == set(DESCRIPTIONS)
+
+
+def test_descriptions_are_read_without_any_driver() -> None:
+    """The operator decides by them, and has none of the drivers' extras."""
+    program = "import sys, asya_transports.known; print(*sorted({'asyncpg', 'aiormq', 'pamqp'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("description", DESCRIPTIONS.values(), ids=DESCRIPTIONS)
+def test_what_is_opened_keeps_the_ports_promise(description: TransportDescription) -> None:
+    module, _, name = description.transport.partition(":")
+    kept = getattr(import_module(module), name)
+    for verb in ("check", "declare", "delete", "publish", "receive", "receive_dead_letters", "depth", "close"):
+        assert callable(getattr(kept, verb))
+    assert kept.name == description.name
+
+
+def test_a_transport_that_nobody_knows_is_named_with_those_that_are_known() -> None:
+    with pytest.raises(SettingsError, match="postgres, rabbitmq"):
+        describe("pigeon")
+    with pytest.raises(ValueError, match="'postgres' or 'rabbitmq'"):
+        OperatorSettings(transport="pigeon")
+
+
+def test_the_gateway_reads_the_brokers_address_as_workers_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"HOST": "mq", "PORT": "5673", "USERNAME": "asya", "PASSWORD": "p@ss"}
+    for name, value in given.items():
+        monkeypatch.setenv(f"ASYA_RABBITMQ_{name}", value)
+    settings = Settings(gateway_mode="api", database_url="postgresql://db/asya", transport="rabbitmq")
+    assert settings.queues == describe("rabbitmq").read({f"ASYA_RABBITMQ_{name}": each for name, each in given.items()})
+    assert "amqp://asya:p%40ss@mq:5673/" in repr(settings.queues)
+
+
+def test_what_the_operator_sees_of_secrets_is_that_they_are_set() -> None:
+    environment = {"ASYA_RABBITMQ_URL": "amqp://u:secret@mq", "ASYA_RABBITMQ_EXCHANGE": "e", "HOME": "/"}
+    seen = describe("rabbitmq").visible(environment)
+    assert seen == {"ASYA_RABBITMQ_URL": "(set)", "ASYA_RABBITMQ_EXCHANGE": "e"}
+
+
+@pytest.mark.parametrize("url", ["amqp://u:pa#ss@mq:5672/", "amqp://u:pa/ss@mq", "amqp://u:secret@[mq/", "amqp:///"])
+def test_a_url_that_cannot_be_read_is_refused_without_a_piece_of_the_password(url: str) -> None:
+    with pytest.raises(SettingsError, match="percent-encoded") as refused:
+        describe("rabbitmq").read({"ASYA_RABBITMQ_URL": url})
+    assert not {"pa#ss", "pa/ss", "'pa'", "secret"} & set(str(refused.value).split())
+
+
+def test_a_new_queue_system_is_scaled_by_its_own_trigger(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that nobody has thought of yet, made of a description alone."""
+    pigeons = replace(
+        known.EMBEDDED,
+        name="pigeons",
+        trigger=lambda queue, length, _: Trigger("loft", {"q": queue, "n": str(length)}, (SecretKey("seed", "SEED"),)),
+    )
+    monkeypatch.setattr(known, "DESCRIPTIONS", {**DESCRIPTIONS, "pigeons": pigeons})
+    tested, around = actor(), replace(AROUND, transport="pigeons")
+    scaling = tested.spec.scaling
+    assert scaling is not None
+    trigger = scaled_object(tested, around, scaling)["spec"]["triggers"][0]
+    assert trigger["type"] == "loft"
+    assert trigger["metadata"] == {"q": "asya-n-image-enhance", "n": str(scaling.queue_length)}
+    document = trigger_authentication(tested, around, scaling)
+    assert document is not None
+    assert document["spec"]["secretTargetRef"] == [{"parameter": "seed", "name": "asya-transport", "key": "SEED"}]
