@@ -85,17 +85,21 @@ class Sweeper:
         """End overdue tasks, all there are; returns how many this call ended."""
         ended = 0
         while True:
-            rows = await self._database.fetch(_OVERDUE, CHUNK)
-            applied = await self._end([_overdue_report(row["id"], row["allowed"]) for row in rows])
+            overdue = await self._overdue()
+            applied = await self._end(overdue)
             ended += applied
             # Without progress the rest waits for the next turn: another process may be at work on the same ones.
-            if len(rows) < CHUNK or not applied:
+            if len(overdue) < CHUNK or not applied:
                 return ended
 
     async def sweep_orphans(self) -> int:
         """End open tasks whose ancestors' end is theirs, too, and those that have been silent for their grace; returns
         how many this call ended."""
         return sum([await self._walk_on(walk) for walk in self._walks])
+
+    async def _overdue(self) -> list[FinalReport]:
+        rows = await self._database.fetch(_OVERDUE, CHUNK)
+        return [_overdue_report(row["id"], row["allowed"]) for row in rows]
 
     async def _end(self, reports: Sequence[FinalReport]) -> int:
         outcomes = await asyncio.gather(*(self._finish(report) for report in reports))
