@@ -4,9 +4,11 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
+from asya_crds.status import UpdateKind
 from asya_gateway.domain.errors import TaskNotFound
+from asya_gateway.domain.log import FinalEntry
 from asya_gateway.domain.ports import TaskStore, UpdateFeed
-from asya_gateway.domain.task import FlyEvent, Snapshot, Task, TaskUpdate, UpdateKind
+from asya_gateway.domain.task import FlyEvent, Snapshot, Task, TaskUpdate
 
 Item = TaskUpdate | FlyEvent
 
@@ -102,9 +104,6 @@ async def take_snapshot(store: TaskStore, task_id: str, *, owner: str | None, af
 
 def final_update_of(task: Task) -> TaskUpdate:
     """The terminal entry of a task's log, as the row remembers it."""
-    detail = {} if task.message is None else {"message": task.message}
-    if task.error is not None:
-        detail["error"] = task.error.as_dict()  # type: ignore[assignment] # a detail holds any JSON value
     return TaskUpdate(
         task_id=task.id,
         seq=task.last_seq,
@@ -112,7 +111,7 @@ def final_update_of(task: Task) -> TaskUpdate:
         status=task.status,
         progress=task.progress,
         at=task.finished_at or task.updated_at,
-        detail=detail,
+        entry=FinalEntry(message=task.message, error=task.error),
         result=task.result,
     )
 

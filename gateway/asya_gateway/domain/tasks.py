@@ -10,6 +10,7 @@ from secrets import randbits
 from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn
 
+from asya_crds.status import ErrorClass, TaskError, TaskStatus
 from asya_crds.violation import ArgumentCheck
 from asya_gateway.domain.errors import Conflict, GatewayError, InvalidArguments, InvalidInput, TaskNotFound, TooLarge
 from asya_gateway.domain.flows import ServedFlow
@@ -38,7 +39,6 @@ from asya_gateway.domain.reports import (
     ProgressAnswer,
     ProgressReport,
 )
-from asya_gateway.domain.status import ErrorClass, TaskError, TaskStatus
 from asya_gateway.domain.task import Caller, FlyEvent, JsonText, Snapshot, Task, TaskUpdate
 from asya_gateway.telemetry.context import about
 from asya_gateway.telemetry.observer import SILENT, Observer

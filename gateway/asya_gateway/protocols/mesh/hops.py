@@ -4,9 +4,9 @@ from typing import Any
 
 from asya_crds.envelope import Route
 from asya_crds.naming import RESUME_PREFIX
+from asya_crds.status import HopState
 from asya_gateway.domain.errors import InvalidInput
 from asya_gateway.domain.progress import progress_percent
-from asya_gateway.domain.status import ActorState
 from asya_gateway.protocols.http.fields import Body, checked_id
 
 MAX_ACTORS = 1024
@@ -38,7 +38,7 @@ def read_route(body: Body) -> Route:
     return Route(_names(body.get("prev"), "prev"), curr or "", _names(body.get("next"), "next"))
 
 
-def progress_of(route: Route, state: ActorState) -> float:
+def progress_of(route: Route, state: HopState) -> float:
     """How far the task is by this report; one that names no actor says nothing of it."""
     return 0.0 if route.says_nothing else progress_percent(route, state)
 

@@ -1,14 +1,16 @@
 """Reads tasks: one with everything that hangs on it, a follower's snapshot, or a page of many."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from asya_crds import jsontext
 from asya_crds.envelope import Route
+from asya_crds.status import TERMINAL, TaskError, TaskStatus, UpdateKind
+from asya_gateway.domain.log import read_entry
+from asya_gateway.domain.pause import Pause
 from asya_gateway.domain.ports import PausePoint, TaskFilter
-from asya_gateway.domain.status import TERMINAL, TaskError, TaskStatus
-from asya_gateway.domain.task import Pause, Snapshot, Task, TaskUpdate, UpdateKind
+from asya_gateway.domain.task import Snapshot, Task, TaskUpdate
 from asya_gateway.storage.database import Database
 
 _COLUMNS = (
@@ -153,14 +155,18 @@ class TaskReader:
         return None if row is None else PausePoint(task_of(row), row["checkpoint"])
 
 
+_STORED_DEPTH = 3 * jsontext.MAX_DEPTH
+"""Levels of what this gateway wrote: those of what came in, and those around it."""
+
+
 def task_of(row: Any) -> Task:
     """A task from a row of _COLUMNS and _BODIES."""
     return Task(
         id=row["id"],
-        status=TaskStatus(row["status"]),
+        status=TaskStatus.read_of(row["status"], ended=row["finished_at"] is not None),
         flow=row["flow"],
         owner=row["owner"],
-        route=Route.from_dict(json.loads(row["route"])),
+        route=Route.from_dict(_loads(row["route"])),
         progress=row["progress"],
         last_seq=row["last_seq"],
         created_at=row["created_at"],
@@ -174,13 +180,13 @@ def task_of(row: Any) -> Task:
         finished_at=row["finished_at"],
         payload=row["payload"],
         result=row["result"],
-        error=None if row["error"] is None else TaskError.from_dict(json.loads(row["error"])),
-        pause=None if row["question"] is None else _pause(json.loads(row["question"])),
+        error=None if row["error"] is None else TaskError.from_dict(_loads(row["error"])),
+        pause=None if row["question"] is None else Pause.from_dict(_loads(row["question"])),
     )
 
 
-def _pause(question: dict[str, Any]) -> Pause:
-    return Pause(question["id"], question["prompt"], question["schema"], question["fields"], question.get("data"))
+def _loads(text: str) -> Any:
+    return jsontext.loads(text, max_depth=_STORED_DEPTH)
 
 
 def _snapshot_updates(task: Task, row: Any) -> Iterator[TaskUpdate]:
@@ -191,16 +197,17 @@ def _snapshot_updates(task: Task, row: Any) -> Iterator[TaskUpdate]:
 
 def update_of(task_id: str, row: Any, result: str | None) -> TaskUpdate:
     """An update from a row of seq, kind, status, progress, detail, at; the terminal one carries the result."""
-    kind = UpdateKind(row["kind"])
+    kind = UpdateKind.read(row["kind"])
+    ended = kind is UpdateKind.FINAL
     return TaskUpdate(
         task_id=task_id,
         seq=row["seq"],
         kind=kind,
-        status=TaskStatus(row["status"]),
+        status=TaskStatus.read_of(row["status"], ended=ended),
         progress=row["progress"],
         at=row["at"],
-        detail=json.loads(row["detail"]),
-        result=result if kind is UpdateKind.FINAL else None,
+        entry=read_entry(kind, _loads(row["detail"])),
+        result=result if ended else None,
     )
 
 
