@@ -18,7 +18,7 @@ from asya_actor.handlers.threads import HandlerThreads
 from asya_actor.hop import Actor, Hop
 from asya_actor.mesh.client import MeshClient
 from asya_actor.mesh.urls import GatewayUrls
-from asya_actor.publishing import Publisher
+from asya_actor.publishing import RetryingPublisher
 from asya_actor.sending import Onward
 from asya_actor.settings import CrewSettings, WorkerSettings
 from asya_actor.telemetry.logs import logging_about
@@ -77,7 +77,7 @@ class Assembly:
         )
         deep = settings.resume_merge_mode == "deep"
         # A hook whose queue is missing or full is not waited for: meanwhile the end of other tasks would wait, too.
-        publisher = Publisher(self.transport, 0.0, frozenset(), hurried=True)
+        publisher = RetryingPublisher(self.transport, 0.0, frozenset(), hurried=True)
         hooks = Hooks(tuple(settings.sink_hooks), publisher, children=settings.sink_fanout_hooks)
 
         async def to_sink(envelope: Envelope) -> str:
@@ -106,11 +106,15 @@ class Assembly:
             )
         ]
         members.append((DEAD_LETTERS, self._dead_letters(count), about(DEAD_LETTERS, to_dead_letters)))
-        return [Consumer(name, source, work, count, settings.actor_shutdown_timeout) for name, source, work in members]
+        grace = settings.actor_shutdown_timeout
+        return [
+            Consumer(name, source, work, count, grace, gives_back=name != DEAD_LETTERS)
+            for name, source, work in members
+        ]
 
     def _onward(self, settings: WorkerSettings | CrewSettings) -> Onward:
         patient = frozenset({settings.actor_sink, settings.actor_sump})
-        publisher = Publisher(self.transport, settings.unroutable_timeout, patient)
+        publisher = RetryingPublisher(self.transport, settings.unroutable_timeout, patient)
         return Onward(self.client, publisher, settings.actor_sink, settings.actor_sump)
 
     def _queue(self, name: str, prefetch: int) -> Callable[[], AbstractAsyncContextManager[AsyncGenerator[Delivery]]]:

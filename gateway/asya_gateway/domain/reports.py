@@ -27,6 +27,7 @@ class Claim:
 @dataclass(frozen=True, slots=True)
 class ProgressReport:
     """One of the three (for our worker four) reports of a hop. `key` makes it count once however often it comes;
+    `incarnation` is None where the report names none (asya_crds.incarnations);
     `frames` is the JSON list of envelopes that the hop will send on, only with the state `processed`."""
 
     task_id: str
@@ -39,6 +40,7 @@ class ProgressReport:
     message_size_kb: float | None = None
     claim: Claim | None = None
     frames: JsonText | None = None
+    incarnation: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,8 @@ class FinalOutcome(StrEnum):
 @dataclass(frozen=True, slots=True)
 class PauseReport:
     """An actor asks somebody something. `status` is paused or auth_required; `checkpoint` is the envelope to go
-    on from, kept for the answer; None where the crew that reported keeps it itself."""
+    on from, kept for the answer; None where the crew that reported keeps it itself. `reported_as`: the id that the
+    report came under, by which such a crew finds it again; "" is the task's own."""
 
     task_id: str
     pause: Pause
@@ -92,6 +95,8 @@ class PauseReport:
     route: Route
     progress: float
     checkpoint: JsonText | None = None
+    incarnation: int | None = None
+    reported_as: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from asya_operator.domain.memo import Memo
 from asya_operator.domain.programming import Ledger
 from asya_operator.domain.registry import YAML, ActorReadiness, Inputs, Outcome, compute
 from asya_operator.domain.report import MAX_REPORT_BYTES, report
-from asya_operator.domain.statuses import Standing
+from asya_operator.reconcilers.statuses import Standing
 
 
 def flow(own: str, created: str = "2026-01-01T00:00:00Z", /, **spec: Any) -> dict[str, Any]:
