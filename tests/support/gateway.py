@@ -156,7 +156,7 @@ async def start_gateway(database_url: str, **changes: Any) -> AsyncGenerator[Gat
     running = make_storage(database_url, patience=1.0)
     storage = running.storage
     rules = TaskRules(mesh_url="http://mesh.example", default_timeout=settings.default_timeout)
-    tasks = Tasks(storage.tasks, storage.feed, storage.fly, rules, compile_schema)
+    tasks = Tasks(storage.tasks, storage.feed, storage.fly, rules, compile_schema, clock=storage.clock)
     app = build_app(settings, tasks, make_flows())
     async with serving(app, running) as gateway:
         yield gateway

@@ -2,7 +2,7 @@
 
 import uuid
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from asya_crds.envelope import Route
@@ -60,7 +60,7 @@ def new_task(task_id: str | None = None, *, timeout: float = 3600.0, **changes: 
         "payload": '{"text":"hi"}',
         "envelope": '{"id":"x"}',
         "created_at": now,
-        "deadline_at": now + timedelta(seconds=timeout),
+        "timeout": timeout,
     }
     return NewTask(**(values | changes))
 

@@ -64,7 +64,7 @@ class Gateway:
             max_envelope=self._queues.max_message_bytes,
         )
         storage = self.storage
-        self.tasks = Tasks(storage.tasks, storage.feed, storage.fly, rules, compile_schema, observer)
+        self.tasks = Tasks(storage.tasks, storage.feed, storage.fly, rules, compile_schema, observer, storage.clock)
         registry = PostgresRegistry(self.database, self.storage.bell)
         self.registrar = Registrar(registry)
         self.watch = RegistryWatch(

@@ -5,20 +5,20 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 from secrets import randbits
 from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn
 
 from asya_crds import jsontext
 from asya_crds.violation import ArgumentCheck
+from asya_gateway.domain.clock import Clock, own_time
 from asya_gateway.domain.errors import Conflict, GatewayError, InvalidArguments, InvalidInput, TaskNotFound, TooLarge
 from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.domain.following import follow_groups, one_by_one
 from asya_gateway.domain.fresh import blank
 from asya_gateway.domain.idempotency import digest_of, own_key
 from asya_gateway.domain.ids import new_task_id
-from asya_gateway.domain.pausing import resume_envelope, thawed_deadline
+from asya_gateway.domain.pausing import resume_envelope
 from asya_gateway.domain.ports import (
     Answer,
     FlyBroadcast,
@@ -84,7 +84,8 @@ class Call(NamedTuple):
 
 
 class Tasks:
-    """Everything that can be done to a task. Every method raises Unavailable while Postgres is away."""
+    """Everything that can be done to a task. Every method raises Unavailable while Postgres is away. `clock` tells
+    the database's time, from which the deadlines in envelopes are."""
 
     def __init__(
         self,
@@ -94,7 +95,9 @@ class Tasks:
         rules: TaskRules,
         compile_schema: Callable[[Mapping[str, Any]], ArgumentCheck],
         observer: Observer = SILENT,
+        clock: Clock = own_time,
     ) -> None:
+        self._now = clock
         self._store = store
         self._feed = feed
         self._fly = fly
@@ -102,7 +105,6 @@ class Tasks:
         self._compile_schema = compile_schema
         self._observer = observer
         self._spans = observer.spans
-        self._default_timeout = timedelta(seconds=rules.default_timeout)
         self._plain = rules.owner_cap is None and rules.flow_cap is None
 
     # What callers do
@@ -160,7 +162,7 @@ class Tasks:
 
     def _new_task(self, task_id: str, call: Call) -> NewTask:
         flow = call.served.flow
-        now = datetime.now(UTC)
+        now = self._now()
         payload = jsontext.dumps(call.payload)
         envelope = blank(call.served, self._rules.mesh_url)
         return NewTask(
@@ -172,7 +174,7 @@ class Tasks:
             actor=flow.entrypoint,
             context_id=call.context_id,
             created_at=now,
-            deadline_at=now + (envelope.timeout or self._default_timeout),
+            timeout=self._rules.default_timeout if flow.timeout is None else flow.timeout,
             payload=payload,
             envelope=envelope.filled(task_id, {**call.headers, **self._spans.outgoing()}, now, payload),
         )
@@ -254,7 +256,7 @@ class Tasks:
         if violations := self._compile_schema(pause.schema)(answer):
             raise InvalidArguments(violations, field="answer")
         with self._spans.verb("answer", task_id, point.task.flow):
-            envelope = resume_envelope(point, answer, self._rules.mesh_url)
+            envelope = resume_envelope(point, answer, self._rules.mesh_url, self._now())
             envelope = envelope.with_(headers={**envelope.headers, **self._spans.outgoing()})
             text = envelope.to_json()
             self._check_size(text, "answer")
@@ -266,7 +268,6 @@ class Tasks:
                     answer=jsontext.dumps(answer),
                     actor=envelope.route.curr,
                     envelope=text,
-                    deadline_at=thawed_deadline(point.task, datetime.now(UTC)),
                     key=randbits(63),
                     request=request,
                 )
@@ -368,7 +369,7 @@ class Tasks:
         task = await self._store.get(task_id, owner=None)
         if task is None:
             return True
-        overdue = task.deadline_at is not None and task.deadline_at <= datetime.now(UTC)
+        overdue = task.deadline_at is not None and task.deadline_at <= self._now()
         return not (task.status.terminal or task.status.waiting or overdue)
 
 

@@ -213,7 +213,7 @@ def pause_report(task_id: str, pause_id: str = "p1") -> PauseReport:
 
 
 def answer_to(task_id: str, key: int = 1, pause_id: str = "p1") -> Answer:
-    return Answer(task_id, None, pause_id, '{"yes":true}', "x-resume", '{"id":"resume"}', None, key)
+    return Answer(task_id, None, pause_id, '{"yes":true}', "x-resume", '{"id":"resume"}', key)
 
 
 class TestPauses:

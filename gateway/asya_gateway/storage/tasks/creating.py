@@ -16,10 +16,10 @@ OUTBOX_LEASE = 5.0
 
 TASK_ARRAYS = (
     "$1::text[], $2::text[], $3::text[], $4::text[], $5::json[], $6::text[], $7::text[], "
-    "$8::timestamptz[], $9::timestamptz[], $10::json[], $11::text[]"
+    "$8::timestamptz[], $9::float8[], $10::json[], $11::text[]"
 )
 """The fields of NewTask, an array for each."""
-TASK_FIELDS = "id, flow, owner, surface, route, actor, context_id, created_at, deadline_at, payload, envelope"
+TASK_FIELDS = "id, flow, owner, surface, route, actor, context_id, created_at, timeout, payload, envelope"
 
 _INCOMING = f"""
 WITH incoming AS (
@@ -29,7 +29,8 @@ WITH incoming AS (
 
 TASKS = """created AS (
     INSERT INTO tasks (id, flow, owner, surface, status, route, context_id, created_at, updated_at, deadline_at)
-    SELECT id, flow, owner, surface, 'pending', route, context_id, created_at, created_at, deadline_at FROM {source}
+    SELECT id, flow, owner, surface, 'pending', route, context_id, created_at, created_at,
+           now() + timeout * interval '1 second' FROM {source}
     {unless_known} RETURNING id
 ), """
 

@@ -45,21 +45,22 @@ WITH locked AS MATERIALIZED (
     WHERE id = $1 AND ($2::text IS NULL OR owner = $2) AND status {ASKING} AND pause_id = $3
     FOR NO KEY UPDATE
 ), answered AS (
-    UPDATE task_pauses p SET answer = $4::json, answer_key = $8, answered_at = clock_timestamp()
+    UPDATE task_pauses p SET answer = $4::json, answer_key = $7, answered_at = clock_timestamp()
     FROM locked l WHERE p.task_id = l.id AND p.pause_id = $3 AND p.answered_at IS NULL
     RETURNING p.task_id
 ), created AS (
     UPDATE tasks t SET
-        status = 'running', deadline_at = $5, remaining = NULL, pause_id = NULL, message = 'Task resumed',
+        status = 'running', deadline_at = clock_timestamp() + t.remaining, remaining = NULL,
+        pause_id = NULL, message = 'Task resumed',
         last_seq = t.last_seq + 1, updated_at = clock_timestamp()
     FROM answered a WHERE t.id = a.task_id
     RETURNING t.id, t.last_seq, t.progress, t.updated_at
 ), kept AS (
     INSERT INTO task_request_keys (task_id, action, key, digest)
-    SELECT id, $9, $10, $11 FROM created WHERE $10::text IS NOT NULL
+    SELECT id, $8, $9, $10 FROM created WHERE $9::text IS NOT NULL
     ON CONFLICT DO NOTHING
 ), incoming AS (
-    SELECT id, $6::text AS actor, $7::text AS envelope, updated_at AS created_at FROM created
+    SELECT id, $5::text AS actor, $6::text AS envelope, updated_at AS created_at FROM created
 ), logged AS (
     INSERT INTO task_updates (task_id, seq, kind, status, progress, detail, at)
     SELECT id, last_seq, 'resumed', 'running', progress, json_build_object('message', 'Task resumed', 'pause_id', $3),
@@ -78,7 +79,7 @@ class Asking:
         self._pool = pool
         self._written = written
         self._enqueue = enqueue
-        self._answer_sql = _ANSWER + enqueue.of("incoming", argument=12)
+        self._answer_sql = _ANSWER + enqueue.of("incoming", argument=11)
 
     async def pause(self, report: PauseReport) -> ProgressAnswer:
         """Store the question; one that was asked before, or of a task that has ended, changes nothing."""
@@ -120,7 +121,6 @@ class Asking:
                 answer.owner,
                 answer.pause_id,
                 answer.answer,
-                answer.deadline_at,
                 answer.actor,
                 answer.envelope,
                 answer.key,
