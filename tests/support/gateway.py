@@ -11,6 +11,8 @@ from aiohttp import web
 
 from asya_crds import jsontext
 from asya_crds.flow import Flow
+from asya_crds.offloading import Offload
+from asya_gateway.composition.examining import Examining
 from asya_gateway.composition.web import build_app, serve
 from asya_gateway.domain.flows import FlowRegistry, FlowTable, ServedFlow
 from asya_gateway.domain.tasks import TaskRules, Tasks
@@ -156,8 +158,11 @@ async def start_gateway(database_url: str, **changes: Any) -> AsyncGenerator[Gat
     running = make_storage(database_url, patience=1.0)
     storage = running.storage
     rules = TaskRules(mesh_url="http://mesh.example", default_timeout=settings.default_timeout)
-    tasks = Tasks(storage.tasks, storage.feed, storage.fly, rules, compile_schema, clock=storage.clock)
-    app = build_app(settings, tasks, make_flows())
+    offload, clock = Offload(), storage.clock
+    tasks = Tasks(
+        storage.tasks, storage.feed, storage.fly, rules, compile_schema, examine=Examining(offload), clock=clock
+    )
+    app = build_app(settings, tasks, make_flows(), offload=offload)
     async with serving(app, running) as gateway:
         yield gateway
 

@@ -6,6 +6,8 @@ from collections.abc import AsyncGenerator, Callable, Iterable
 
 from aiohttp import web
 
+from asya_crds.offloading import Offload
+from asya_gateway.composition.examining import Examining
 from asya_gateway.composition.observing import Observing
 from asya_gateway.composition.web import Routes, build_app, serve, stop_on_signals
 from asya_gateway.delivery.dispatcher import Dispatcher
@@ -63,8 +65,17 @@ class Gateway:
             default_timeout=settings.default_timeout,
             max_envelope=self._queues.max_message_bytes,
         )
-        storage = self.storage
-        self.tasks = Tasks(storage.tasks, storage.feed, storage.fly, rules, compile_schema, observer, storage.clock)
+        storage, self.offload = self.storage, Offload()
+        self.tasks = Tasks(
+            storage.tasks,
+            storage.feed,
+            storage.fly,
+            rules,
+            compile_schema,
+            observer,
+            examine=Examining(self.offload),
+            clock=storage.clock,
+        )
         registry = PostgresRegistry(self.database, self.storage.bell)
         self.registrar = Registrar(registry)
         self.watch = RegistryWatch(
@@ -98,7 +109,7 @@ class Gateway:
     def web(self, more: Iterable[Routes] = ()) -> web.Application:
         """The web application of this process's mode."""
         routes = (*self._registry_routes(), *more)
-        app = build_app(self.settings, self.tasks, self.flows, routes, self.observing.metrics)
+        app = build_app(self.settings, self.tasks, self.flows, routes, self.observing.metrics, self.offload)
         app[REGISTRY], app[FLOWS_REPORT] = self.registrar, self.watch.report
         self.observing.streams = lambda: len(app[STREAMS])
         return app

@@ -4,8 +4,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
+from asya_crds.large_json import encode
+from asya_crds.violation import ArgumentCheck, Violation
 from asya_gateway.domain.reports import (
     ChildAnnouncement,
     FinalOutcome,
@@ -30,7 +32,6 @@ class NewTask(NamedTuple):
     route: JsonText
     actor: str
     context_id: str | None
-    created_at: datetime
     timeout: float
     payload: JsonText
     envelope: JsonText
@@ -97,6 +98,19 @@ class PausePoint:
 
     task: Task
     checkpoint: JsonText | None
+
+
+class Examiner(Protocol):
+    """Holds a value against its schema and encodes it, without holding the event loop."""
+
+    async def __call__(self, check: ArgumentCheck | None, value: Any) -> tuple[Sequence[Violation], JsonText]:
+        """The violations, and the JSON text where there are none. Raises Overloaded."""
+
+
+async def examined_here(check: ArgumentCheck | None, value: Any) -> tuple[Sequence[Violation], JsonText]:
+    """An Examiner that takes whatever time it takes."""
+    violations = () if check is None else check(value)
+    return violations, "" if violations else encode(value)
 
 
 class TaskStore(Protocol):

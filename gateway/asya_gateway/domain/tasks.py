@@ -9,7 +9,6 @@ from secrets import randbits
 from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn
 
-from asya_crds import jsontext
 from asya_crds.violation import ArgumentCheck
 from asya_gateway.domain.clock import Clock, own_time
 from asya_gateway.domain.errors import Conflict, GatewayError, InvalidArguments, InvalidInput, TaskNotFound, TooLarge
@@ -21,6 +20,7 @@ from asya_gateway.domain.ids import new_task_id
 from asya_gateway.domain.pausing import resume_envelope
 from asya_gateway.domain.ports import (
     Answer,
+    Examiner,
     FlyBroadcast,
     NewTask,
     RequestKey,
@@ -28,6 +28,7 @@ from asya_gateway.domain.ports import (
     TaskStore,
     Terms,
     UpdateFeed,
+    examined_here,
 )
 from asya_gateway.domain.reports import (
     ChildAnnouncement,
@@ -38,7 +39,7 @@ from asya_gateway.domain.reports import (
     ProgressReport,
 )
 from asya_gateway.domain.status import ErrorClass, TaskError, TaskStatus
-from asya_gateway.domain.task import Caller, FlyEvent, Snapshot, Task, TaskUpdate
+from asya_gateway.domain.task import Caller, FlyEvent, JsonText, Snapshot, Task, TaskUpdate
 from asya_gateway.telemetry.context import about
 from asya_gateway.telemetry.observer import SILENT, Observer
 
@@ -77,10 +78,9 @@ class Call(NamedTuple):
     check: bool = True
     key: str | None = None
 
-    @property
-    def digest(self) -> bytes:
+    async def digest(self) -> bytes:
         """Of what makes a call the same: the flow and its arguments, and nothing that travels beside them."""
-        return digest_of("call", self.served.flow.name, self.payload)
+        return await digest_of("call", self.served.flow.name, self.payload)
 
 
 class Tasks:
@@ -95,6 +95,7 @@ class Tasks:
         rules: TaskRules,
         compile_schema: Callable[[Mapping[str, Any]], ArgumentCheck],
         observer: Observer = SILENT,
+        examine: Examiner = examined_here,
         clock: Clock = own_time,
     ) -> None:
         self._now = clock
@@ -103,6 +104,7 @@ class Tasks:
         self._fly = fly
         self._rules = rules
         self._compile_schema = compile_schema
+        self._examine = examine
         self._observer = observer
         self._spans = observer.spans
         self._plain = rules.owner_cap is None and rules.flow_cap is None
@@ -119,17 +121,18 @@ class Tasks:
         started = time.perf_counter()
         flow = call.served.flow.name
         try:
-            if call.check and (violations := call.served.check(call.payload)):
+            violations, payload = await self._examine(call.served.check if call.check else None, call.payload)
+            if violations:
                 about(flow=flow)
                 raise InvalidArguments(violations)
             task_id = new_task_id()
             about(task_id, flow)
             with self._spans.verb("submit", task_id, flow):
-                new = self._new_task(task_id, call)
+                new = self._new_task(task_id, call, payload)
                 self._check_size(new.envelope, "arguments")
                 if call.key is None and self._plain:
                     await self._store.create(new)
-                elif (stored := await self._store.admit(new, self._terms(call))) != task_id:
+                elif (stored := await self._store.admit(new, await self._terms(call))) != task_id:
                     about(stored)
                     return stored
         except (InvalidArguments, TooLarge):
@@ -142,8 +145,8 @@ class Tasks:
             log.debug("accepted by %s", call.surface)
         return task_id
 
-    def _terms(self, call: Call) -> Terms:
-        digest = None if call.key is None else call.digest
+    async def _terms(self, call: Call) -> Terms:
+        digest = None if call.key is None else await call.digest()
         return Terms(call.key, digest, owner_cap=self._rules.owner_cap, flow_cap=self._rules.flow_cap)
 
     async def _repeated(self, call: Call) -> str | None:
@@ -151,7 +154,7 @@ class Tasks:
         between a call and its repetition. Raises KeyReused."""
         if call.key is None:
             return None
-        return await self._store.find_call(call.caller.owner, call.key, call.digest)
+        return await self._store.find_call(call.caller.owner, call.key, await call.digest())
 
     def _check_size(self, envelope: str, field: str) -> None:
         """Refuse what no queue would take. Raises TooLarge."""
@@ -160,10 +163,9 @@ class Tasks:
         if len(envelope) * 4 > most and len(envelope.encode()) > most:
             raise TooLarge(f"expected an envelope of at most {most} bytes, payload included", field=field)
 
-    def _new_task(self, task_id: str, call: Call) -> NewTask:
+    def _new_task(self, task_id: str, call: Call, payload: JsonText) -> NewTask:
         flow = call.served.flow
         now = self._now()
-        payload = jsontext.dumps(call.payload)
         envelope = blank(call.served, self._rules.mesh_url)
         return NewTask(
             id=task_id,
@@ -173,7 +175,6 @@ class Tasks:
             route=envelope.route_json,
             actor=flow.entrypoint,
             context_id=call.context_id,
-            created_at=now,
             timeout=self._rules.default_timeout if flow.timeout is None else flow.timeout,
             payload=payload,
             envelope=envelope.filled(task_id, {**call.headers, **self._spans.outgoing()}, now, payload),
@@ -201,7 +202,7 @@ class Tasks:
         answer, gets the task. Raises TaskNotFound, Conflict, KeyReused."""
         about(task_id)
         report = _cancellation(task_id, caller, reason)
-        request = RequestKey("cancel", key or own_key(), digest_of("cancel", reason))
+        request = RequestKey("cancel", key or own_key(), await digest_of("cancel", reason))
         with self._spans.verb("cancel", task_id):
             outcome = await self._store.cancel(report, request)
         task = await self.get(task_id, caller)
@@ -229,7 +230,7 @@ class Tasks:
 
         Raises TaskNotFound, Conflict, InvalidArguments, KeyReused."""
         about(task_id)
-        request = None if key is None else RequestKey("answer", key, digest_of("answer", answer, pause_id))
+        request = None if key is None else RequestKey("answer", key, await digest_of("answer", answer, pause_id))
         if not await self._answered(task_id, caller, request):
             try:
                 await self._answer(task_id, caller, answer, pause_id, request)
@@ -253,21 +254,22 @@ class Tasks:
             raise Conflict(f"expected a task that waits for an answer; it is {point.task.status}", field="status")
         if pause_id is not None and pause_id != pause.id:
             raise Conflict("expected the pause that is open now", field="pause_id")
-        if violations := self._compile_schema(pause.schema)(answer):
+        violations, text = await self._examine(self._compile_schema(pause.schema), answer)
+        if violations:
             raise InvalidArguments(violations, field="answer")
         with self._spans.verb("answer", task_id, point.task.flow):
             envelope = resume_envelope(point, answer, self._rules.mesh_url, self._now())
             envelope = envelope.with_(headers={**envelope.headers, **self._spans.outgoing()})
-            text = envelope.to_json()
-            self._check_size(text, "answer")
+            body = envelope.to_json(text)
+            self._check_size(body, "answer")
             accepted = await self._store.answer(
                 Answer(
                     task_id=point.task.id,
                     owner=_owner(caller),
                     pause_id=pause.id,
-                    answer=jsontext.dumps(answer),
+                    answer=text,
                     actor=envelope.route.curr,
-                    envelope=text,
+                    envelope=body,
                     key=randbits(63),
                     request=request,
                 )

@@ -369,8 +369,7 @@ class TestTime:
         self, running: Running, timeout: float, told: str
     ) -> None:
         created = datetime.now(UTC) - timedelta(seconds=timeout + 0.9)
-        deadline = created + timedelta(seconds=timeout)
-        task_id = await running.create(created_at=created, deadline_at=deadline)
+        task_id = await running.create(created_at=created, timeout=timeout)
         await running.storage.sweeper.sweep()
         assert (await running.tasks.get(task_id, owner=None)).message == f"Task timed out after {told}"
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from aiohttp.web import AppKey
 
+from asya_crds.offloading import Offload
 from asya_gateway.domain.flows import FlowRegistry
 from asya_gateway.domain.registry import RegistryControl
 from asya_gateway.domain.tasks import Tasks
@@ -18,4 +19,5 @@ FLOWS = AppKey("FLOWS", FlowRegistry)
 STREAMS = AppKey("STREAMS", Streams)
 REGISTRY: AppKey[RegistryControl] = AppKey("REGISTRY")
 FLOWS_REPORT: AppKey[Callable[[], dict[str, Any]]] = AppKey("FLOWS_REPORT")
+OFFLOAD = AppKey("OFFLOAD", Offload)
 READINESS = AppKey("READINESS", Readiness)
