@@ -118,7 +118,11 @@ class Settings(BaseSettings):
     max_report_bytes: int = Field(1 * MIB, ge=1024, description="Largest body of a progress report.")
     max_final_bytes: int = Field(10 * MIB, ge=1024, description="Largest body of a final report.")
     max_fly_bytes: int = Field(1 * MIB, ge=1024, description="Largest body of a live event.")
-    max_streams: int = Field(10_000, ge=1, description="Open streams of one process; one more gets 503.")
+    max_streams: int = Field(
+        10_000,
+        ge=1,
+        description="Requests held open by one process (streams, blocking calls, `Prefer: wait`); one more gets 503.",
+    )
     keepalive_interval: Duration = Field(15.0, gt=0, description="A quiet stream gets a comment this often.")
     stream_write_timeout: Duration = Field(
         30.0,

@@ -99,7 +99,7 @@ class Reader:
         """The next event, None at the end of the stream."""
         name, data, last_id = "message", [], None
         async with asyncio.timeout(10):
-            while line := await self.response.content.readline():
+            while line := await self.response.content.readline(max_line_length=2**24):
                 text = line.decode().rstrip("\n")
                 key, _, value = text.partition(": ")
                 if text.startswith(":"):

@@ -15,7 +15,7 @@ from asya_gateway.domain.flows import FlowRegistry
 from asya_gateway.domain.reports import FinalReport
 from asya_gateway.domain.tasks import TaskRules, Tasks
 from asya_gateway.protocols.http import flows_health
-from asya_gateway.protocols.http.keys import FLOWS_REPORT, REGISTRY, STREAMS
+from asya_gateway.protocols.http.keys import FLOWS_REPORT, HELD, REGISTRY, STREAMS
 from asya_gateway.protocols.mesh import registry_routes
 from asya_gateway.registry.registrar import Registrar
 from asya_gateway.registry.watch import RegistryWatch
@@ -112,6 +112,7 @@ class Gateway:
         app = build_app(self.settings, self.tasks, self.flows, routes, self.observing.metrics, self.offload)
         app[REGISTRY], app[FLOWS_REPORT] = self.registrar, self.watch.report
         self.observing.streams = lambda: len(app[STREAMS])
+        self.observing.held = lambda: len(app[HELD])
         return app
 
     def _registry_routes(self) -> list[Routes]:

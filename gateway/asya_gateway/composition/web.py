@@ -16,7 +16,8 @@ from asya_gateway.protocols.http import health, openapi
 from asya_gateway.protocols.http.background import BACKGROUND, Background, run_background
 from asya_gateway.protocols.http.edge import edge
 from asya_gateway.protocols.http.guard import Guard
-from asya_gateway.protocols.http.keys import FLOWS, OFFLOAD, READINESS, SETTINGS, STREAMS, TASKS
+from asya_gateway.protocols.http.held_requests import HeldRequests
+from asya_gateway.protocols.http.keys import FLOWS, HELD, OFFLOAD, READINESS, SETTINGS, STREAMS, TASKS
 from asya_gateway.protocols.http.readiness import Readiness
 from asya_gateway.protocols.http.sse import Streams
 from asya_gateway.protocols.mcp import routes as mcp
@@ -54,7 +55,8 @@ def build_app(
     readiness, guard = Readiness(), Guard(settings)
     app = web.Application(middlewares=[edge(guard, readiness, observer)], client_max_size=settings.max_call_bytes)
     app[SETTINGS], app[TASKS], app[FLOWS], app[READINESS] = settings, tasks, flows, readiness
-    app[STREAMS] = Streams(limit=settings.max_streams, write_timeout=settings.stream_write_timeout)
+    app[HELD] = HeldRequests(settings.max_streams)
+    app[STREAMS] = Streams(write_timeout=settings.stream_write_timeout)
     app[OFFLOAD], app[BACKGROUND] = offload or Offload(), Background()
     app.cleanup_ctx.extend((run_background, _watch_streams, _end_offload))
     app.on_shutdown.append(_drain_streams)

@@ -17,7 +17,7 @@ from asya_gateway.domain.reports import (
     ProgressReport,
 )
 from asya_gateway.domain.status import TaskStatus
-from asya_gateway.domain.task import FlyEvent, JsonText, Snapshot, Task, TaskUpdate
+from asya_gateway.domain.task import FlyEvent, JsonText, Snapshot, Task, TaskHead, TaskUpdate
 
 
 class NewTask(NamedTuple):
@@ -66,8 +66,8 @@ class RequestKey:
 @dataclass(frozen=True, slots=True)
 class Answer:
     """Somebody's answer to a pause, with the envelope that carries it to `actor`. The deadline goes on from where it
-    stood, by the database's clock. `key` is random: by it the
-    store knows its own answer again after a lost connection. `request` is the caller's own key."""
+    stood, by the database's clock. `key` is random: by it the store knows its own answer again after a lost
+    connection. `request` is the caller's own key, `incarnation` the number of this answer, from 1."""
 
     task_id: str
     owner: str | None
@@ -77,6 +77,7 @@ class Answer:
     envelope: JsonText
     key: int
     request: RequestKey | None = None
+    incarnation: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +95,14 @@ class TaskFilter:
 
 @dataclass(frozen=True, slots=True)
 class PausePoint:
-    """What the resume envelope is made of: the open pause and where the task stood."""
+    """What the resume envelope is made of: the task with its open pause, and where it stood. `incarnation` is the one
+    that an answer begins, `reported_as` the id under which the pause was reported: the task's own, or a resume
+    envelope's."""
 
-    task: Task
+    task: TaskHead
     checkpoint: JsonText | None
+    incarnation: int
+    reported_as: str
 
 
 class Examiner(Protocol):
@@ -147,16 +152,23 @@ class TaskStore(Protocol):
     async def announce(self, child: ChildAnnouncement) -> None:
         """Store a fan-out's child without an envelope. Idempotent by id."""
 
-    async def get(self, task_id: str, *, owner: str | None) -> Task | None:
-        """The task with payload, result, error and open pause; `owner` None asks without an owner check."""
+    async def head(self, task_id: str, *, owner: str | None) -> TaskHead | None:
+        """The task's row alone; `owner` None asks without an owner check."""
+
+    async def get(self, task_id: str, *, owner: str | None, payload: bool = True) -> Task | None:
+        """The task with result, error, open pause and, where it is asked for, payload."""
 
     async def snapshot(self, task_id: str, after: int, *, owner: str | None) -> Snapshot | None:
         """The task and its first updates beyond seq `after`, read in one statement; a page where there are many."""
 
     async def updates(self, task_id: str, after: int) -> Sequence[TaskUpdate]:
-        """The next page of a task's updates beyond seq `after`; empty at the log's end."""
+        """The next page of a task's updates beyond seq `after`; empty at the log's end. Here as in a snapshot
+        and in the feed, bodies beyond LARGEST_INLINE are left out of an entry, which says so (`whole`)."""
 
-    async def list(self, query: TaskFilter) -> list[Task]:
+    async def update(self, task_id: str, seq: int) -> TaskUpdate | None:
+        """One entry of a log with all its bodies; None where it was retired."""
+
+    async def list(self, query: TaskFilter) -> list[TaskHead]:
         """Tasks without their bodies, newest first."""
 
     async def pause_point(self, task_id: str, *, owner: str | None) -> PausePoint | None:

@@ -34,6 +34,7 @@ class ClaimAction(StrEnum):
 @dataclass(frozen=True, slots=True)
 class ProgressReport:
     """One of the three (for our worker four) reports of a hop. `key` makes it count once however often it comes;
+    `incarnation` is None where the report names none (asya_crds.incarnations);
     `frames` is the JSON list of envelopes that the hop will send on, only with the state `processed`."""
 
     task_id: str
@@ -45,6 +46,7 @@ class ProgressReport:
     detail: dict[str, Any] = field(default_factory=dict)
     claim: Claim | None = None
     frames: JsonText | None = None
+    incarnation: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,8 @@ class FinalOutcome(StrEnum):
 @dataclass(frozen=True, slots=True)
 class PauseReport:
     """An actor asks somebody something. `status` is paused or auth_required; `checkpoint` is the envelope to go
-    on from, kept for the answer; None where the crew that reported keeps it itself."""
+    on from, kept for the answer; None where the crew that reported keeps it itself. `reported_as`: the id that the
+    report came under, by which such a crew finds it again; "" is the task's own."""
 
     task_id: str
     pause: Pause
@@ -100,6 +103,8 @@ class PauseReport:
     route: Route
     progress: float
     checkpoint: JsonText | None = None
+    incarnation: int | None = None
+    reported_as: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The rules of a task's life, kept by SQL."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -264,6 +265,64 @@ class TestPauses:
         await running.tasks.answer(answer_to(task_id))
         await running.tasks.pause(pause_report(task_id, "p2"))
         assert (await running.tasks.get(task_id, owner=None)).pause.id == "p2"
+
+    async def test_each_answer_raises_the_counter_and_a_pause_keeps_the_id_it_was_reported_under(
+        self, running: Running
+    ) -> None:
+        task_id = await running.create()
+        for number, reported_as in enumerate(("", f"resume-{task_id}", f"resume.2-{task_id}"), start=1):
+            report = replace(pause_report(task_id, f"p{number}"), reported_as=reported_as, incarnation=number - 1)
+            await running.tasks.pause(report)
+            point = await running.tasks.pause_point(task_id, owner=None)
+            assert (point.incarnation, point.reported_as) == (number, reported_as or task_id)
+            assert await running.tasks.answer(replace(answer_to(task_id, number, f"p{number}"), incarnation=number))
+        assert await running.storage.database.fetchval("SELECT incarnation FROM tasks WHERE id = $1", task_id) == 3
+
+    async def test_answers_that_a_gateway_of_the_version_before_accepted_are_counted(self, running: Running) -> None:
+        task_id = await running.create()
+        await running.tasks.pause(pause_report(task_id))
+        await running.tasks.answer(answer_to(task_id))
+        await running.storage.database.execute("UPDATE tasks SET incarnation = NULL, own_incarnation = NULL")
+        await running.tasks.pause(pause_report(task_id, "p2"))
+        assert (await running.tasks.pause_point(task_id, owner=None)).incarnation == 2
+
+    @pytest.mark.parametrize(
+        ("carried_by_us", "incarnation", "hop", "counts"),
+        [
+            (False, 1, 0, True),  # the route begins anew
+            (False, 0, 5, False),  # our worker, at work that the answer has replaced
+            (False, None, 5, False),  # an existing sidecar at the same
+            (True, 1, 2, True),
+            (True, 1, 1, False),
+            (True, None, 2, True),  # an existing sidecar under the task's own id: by its hop
+            (True, None, 1, False),
+            (True, 0, 5, False),
+        ],
+    )
+    async def test_a_route_replaces_an_older_one_by_incarnation_and_hop(
+        self, running: Running, carried_by_us: bool, incarnation: int | None, hop: int, counts: bool
+    ) -> None:
+        task_id = await running.create()
+        asked_at = Route(("first", "x-pause"), "x-resume", ("third",))
+        checkpoint = '{"id":"c"}' if carried_by_us else None
+        await running.tasks.pause(replace(pause_report(task_id), route=asked_at, checkpoint=checkpoint, progress=40))
+        await running.tasks.answer(answer_to(task_id))
+        route = Route(("x",) * hop, "now", ("later",))
+        answer = await running.tasks.report(progress(task_id, route=route, incarnation=incarnation, progress=50.0))
+        found = await running.tasks.get(task_id, owner=None)
+        assert (found.route == route, found.actor == "now") == (counts, counts)
+        stale = (incarnation or 0) == 0 and not (carried_by_us and incarnation is None)
+        moved = 50 if carried_by_us else 70  # half of what was left
+        assert answer.progress == (40 if stale else moved)
+
+    async def test_a_pause_of_work_that_an_answer_has_replaced_changes_nothing(self, running: Running) -> None:
+        task_id = await running.create()
+        await running.tasks.pause(replace(pause_report(task_id), checkpoint=None))
+        await running.tasks.answer(answer_to(task_id))
+        await running.tasks.pause(replace(pause_report(task_id, "p2"), checkpoint=None))
+        assert (await running.tasks.get(task_id, owner=None)).status is TaskStatus.RUNNING
+        await running.tasks.pause(replace(pause_report(task_id, "p3"), checkpoint=None, incarnation=1))
+        assert (await running.tasks.get(task_id, owner=None)).status is TaskStatus.PAUSED
 
 
 class TestChildren:

@@ -14,7 +14,7 @@ from asya_gateway.protocols.http.fields import (
     optional_text,
 )
 from asya_gateway.protocols.http.rendering import COMPLETED_MESSAGE
-from asya_gateway.protocols.mesh.hops import check_same_id
+from asya_gateway.protocols.mesh.hops import check_same_id, task_id_of
 
 ENDS = (TaskStatus.SUCCEEDED, TaskStatus.FAILED)
 _CODES = {
@@ -27,12 +27,12 @@ _DEADLINE_TEXT = "SLA deadline expired"
 """What existing sidecars report of an envelope past its deadline."""
 
 
-def decode_final(task_id: str, body: Body, *, ends: tuple[TaskStatus, ...] = ENDS) -> FinalReport:
+def decode_final(reported: str, body: Body, *, ends: tuple[TaskStatus, ...] = ENDS) -> FinalReport:
     """{id?, status, result?, error?, error_details?, current_actor_name?, attempts?, class?, metadata?, message?}.
 
     Raises InvalidInput naming the field.
     """
-    check_same_id(body, task_id)
+    check_same_id(body, reported)
     status = _status(body.get("status"), ends)
     succeeded = status is TaskStatus.SUCCEEDED
     # A success may carry these fields, too; they are checked alike, and only a failure keeps them.
@@ -40,7 +40,7 @@ def decode_final(task_id: str, body: Body, *, ends: tuple[TaskStatus, ...] = END
     error = None if succeeded else described
     fallback = COMPLETED_MESSAGE if error is None else error.message
     return FinalReport(
-        task_id=task_id,
+        task_id=task_id_of(reported),
         status=status,
         message=optional_text(body, "message") or fallback,
         result=encode(body["result"]) if succeeded and "result" in body else None,

@@ -53,8 +53,7 @@ async def active(request: web.Request) -> web.Response:
 
 async def progress(request: web.Request) -> web.Response:
     """POST /mesh/{id}/progress; an id that is not ours gets its 200 too."""
-    task_id = task_id_of(path_id(request))
-    report = decode_progress(task_id, await read_report(request))
+    report = decode_progress(path_id(request), await read_report(request))
     answer = await take(request, report)
     return json_response(render_answer(report, answer))
 

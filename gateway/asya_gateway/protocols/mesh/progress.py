@@ -3,6 +3,7 @@
 from typing import Any
 
 from asya_crds.envelope import Route
+from asya_crds.incarnations import hop_name, resolve
 from asya_crds.large_json import Encoded, encode
 from asya_gateway.domain.errors import InvalidInput
 from asya_gateway.domain.pausing import read_pause
@@ -19,35 +20,45 @@ from asya_gateway.protocols.http.fields import (
     optional_object,
     optional_text,
 )
-from asya_gateway.protocols.mesh.hops import check_same_id, progress_of, read_route
+from asya_gateway.protocols.mesh.hops import (
+    check_same_id,
+    claimed_hop,
+    is_shifted,
+    progress_of,
+    read_incarnation,
+    read_route,
+)
 
 _WAITING = {"paused": TaskStatus.PAUSED, "auth_required": TaskStatus.AUTH_REQUIRED}
 _DEFAULT_PAUSE = {"prompt": "Task paused", "fields": []}
 """What x-pause asks where nobody configured a question."""
 
 
-def decode_progress(task_id: str, body: Body) -> ProgressReport | PauseReport:
-    """A report of one hop. Raises InvalidInput naming the field.
+def decode_progress(reported: str, body: Body) -> ProgressReport | PauseReport:
+    """A report of one hop, under the task's id or a resume envelope's. Raises InvalidInput naming the field.
 
     A report that carries `pause_metadata` is a pause whatever its status says: existing sidecars say `completed`.
     """
-    check_same_id(body, task_id)
+    check_same_id(body, reported)
     status = optional_text(body, "status")
     if body.get("pause_metadata") is not None or status in _WAITING:
-        return _pause(task_id, body)
+        return _pause(reported, body)
+    named = resolve(reported)
     state = _state(body.get("status"))
     route = read_route(body)
-    claim = _claim(body.get("claim"))
+    incarnation = read_incarnation(body, named)
+    claim = _claim(body.get("claim"), incarnation)
     return ProgressReport(
-        task_id=task_id,
+        task_id=named.task_id,
         state=state,
         route=route,
         key=report_key(claim, state),
-        progress=progress_of(route, state),
+        progress=progress_of(route, state, shifted=is_shifted(body, route, state)),
         message=optional_text(body, "message"),
         detail=_measures(body),
         claim=claim,
         frames=_frames(body, state),
+        incarnation=incarnation,
     )
 
 
@@ -65,7 +76,7 @@ def _measures(body: Body) -> dict[str, Any]:
     return {key: value for key, value in measures.items() if value is not None}
 
 
-def _claim(value: Any) -> Claim | None:
+def _claim(value: Any, incarnation: int | None) -> Claim | None:
     """{hop, attempt, claimant}; the hop names the step within the task, as text or as a number."""
     if value is None:
         return None
@@ -77,7 +88,7 @@ def _claim(value: Any) -> Claim | None:
     attempt = optional_integer(value, "attempt", least=1)
     if attempt is None:
         raise InvalidInput("expected an integer from 1", field="claim.attempt")
-    return Claim(checked_id(hop, "claim.hop"), attempt, identifier(value, "claimant"))
+    return Claim(claimed_hop(checked_id(hop, "claim.hop"), incarnation), attempt, identifier(value, "claimant"))
 
 
 def _frames(body: Body, state: ActorState) -> JsonText | None:
@@ -103,28 +114,32 @@ def _checkpoint(body: Body) -> JsonText | None:
     return None if checkpoint is None else encode(checkpoint)
 
 
-def _pause(task_id: str, body: Body) -> PauseReport:
+def _pause(reported: str, body: Body) -> PauseReport:
+    named = resolve(reported)
     metadata = body.get("pause_metadata")
     if metadata is None:
         metadata = _DEFAULT_PAUSE
     route = read_route(body)
     checkpoint = _checkpoint(body)
-    _claim(body.get("claim"))
+    incarnation = read_incarnation(body, named)
+    _claim(body.get("claim"), incarnation)
     return PauseReport(
-        task_id=task_id,
-        pause=read_pause(metadata, _pause_id(body, metadata, route)),
+        task_id=named.task_id,
+        pause=read_pause(metadata, _pause_id(body, metadata, route, incarnation)),
         status=_WAITING.get(str(body.get("status")), TaskStatus.PAUSED),
         route=route,
         # The hop that asked has reported its own completion before; here it only waits.
         progress=progress_of(route, ActorState.RECEIVED),
         checkpoint=checkpoint,
+        incarnation=incarnation,
+        reported_as=reported,
     )
 
 
-def _pause_id(body: Body, metadata: Any, route: Route) -> str:
+def _pause_id(body: Body, metadata: Any, route: Route, incarnation: int | None) -> str:
     """The given id, or one derived from the hop, so that a redelivered report is the same pause."""
     if body.get("pause_id") is not None:
         return identifier(body, "pause_id")
     if isinstance(metadata, dict) and metadata.get("pause_id") is not None:
         return checked_id(metadata["pause_id"], "pause_metadata.pause_id")
-    return f"hop-{route.hop}"
+    return f"hop-{hop_name(incarnation or 0, route.hop)}"

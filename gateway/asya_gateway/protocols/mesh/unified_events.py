@@ -45,23 +45,23 @@ async def post_event(request: web.Request) -> web.Response:
 
     204 also for an id that is not ours: a 404 would send these sidecars back to the older routes.
     """
-    task_id = task_id_of(path_id(request))
+    reported = path_id(request)
     settings = request.app[SETTINGS]
     data = await read_bytes(request, max(settings.max_final_bytes, settings.max_fly_bytes))
     body = as_object(await decode_body(request, data, encoded=_LARGE_PARTS))
     match body.get("type"):
         case "status":
-            await _take_status(request, task_id, body)
+            await _take_status(request, reported, body)
         case "fly":
             if len(data) > settings.max_fly_bytes:
                 raise TooLarge(f"expected a body of at most {settings.max_fly_bytes} bytes")
-            await request.app[TASKS].fly(decode_fly(task_id, body.get("data")))
+            await request.app[TASKS].fly(decode_fly(task_id_of(reported), body.get("data")))
         case _:
             raise InvalidInput("expected status or fly", field="type")
     return web.Response(status=HTTPStatus.NO_CONTENT)
 
 
-async def _take_status(request: web.Request, task_id: str, body: Body) -> None:
+async def _take_status(request: web.Request, reported: str, body: Body) -> None:
     status = body.get("status")
     if not isinstance(status, str):
         raise InvalidInput("expected a string", field="status")
@@ -69,9 +69,9 @@ async def _take_status(request: web.Request, task_id: str, body: Body) -> None:
     if status in SILENT_PHASES:
         return
     if status in UNIFIED_ENDS and report.get("pause_metadata") is None:
-        await request.app[TASKS].finish(decode_final(task_id, report, ends=UNIFIED_ENDS))
+        await request.app[TASKS].finish(decode_final(reported, report, ends=UNIFIED_ENDS))
     else:
-        await take(request, decode_progress(task_id, report))
+        await take(request, decode_progress(reported, report))
 
 
 async def create(request: web.Request) -> web.Response:
@@ -132,6 +132,6 @@ async def cancel(request: web.Request) -> web.Response:
     try:
         await tasks.cancel(task_id, None)
     except Conflict:
-        if (await tasks.get(task_id, None)).status is not TaskStatus.CANCELED:
+        if (await tasks.head(task_id, None)).status is not TaskStatus.CANCELED:
             raise
     return web.Response(status=HTTPStatus.NO_CONTENT)

@@ -55,8 +55,9 @@ async def cancel(request: web.Request) -> web.Response:
     data = await read_bytes(request, request.app[SETTINGS].max_report_bytes)
     reason = (optional_text(as_object(await decode_body(request, data)), "reason") if data else None) or DEFAULT_REASON
     key = idempotency_key(request.headers)
-    task = await request.app[TASKS].cancel(task_id, caller_of(request), reason, key=key)
-    return json_response(task_json(task))
+    tasks, caller = request.app[TASKS], caller_of(request)
+    await tasks.cancel(task_id, caller, reason, key=key)
+    return json_response(task_json(await tasks.get(task_id, caller)))
 
 
 async def resume(request: web.Request) -> web.Response:
@@ -67,8 +68,9 @@ async def resume(request: web.Request) -> web.Response:
         raise InvalidInput("expected the answer that the task waits for", field="answer")
     pause_id = optional_identifier(body, "pause_id")
     key = idempotency_key(request.headers)
-    task = await request.app[TASKS].answer(task_id, caller_of(request), body["answer"], pause_id=pause_id, key=key)
-    return json_response(task_json(task))
+    tasks, caller = request.app[TASKS], caller_of(request)
+    await tasks.answer(task_id, caller, body["answer"], pause_id=pause_id, key=key)
+    return json_response(task_json(await tasks.get(task_id, caller)))
 
 
 async def stream(request: web.Request) -> web.StreamResponse:

@@ -12,23 +12,28 @@ from asya_gateway.domain.text import storable
 from asya_gateway.storage.retrying import acquired
 from asya_gateway.storage.tasks.creating import Enqueue
 from asya_gateway.storage.tasks.guards import ASKING, MOVING
+from asya_gateway.storage.tasks.incarnations import CURRENT, NEWER, PROGRESS
 
 _PAUSE = f"""
-WITH locked AS MATERIALIZED (
-    SELECT id, status, progress FROM tasks WHERE id = $1 FOR NO KEY UPDATE
+WITH r AS (
+    SELECT $8::integer AS hop, $9::float8 AS progress, $11::integer AS incarnation
+), locked AS MATERIALIZED (
+    SELECT id, status, progress, incarnation, own_incarnation FROM tasks WHERE id = $1 FOR NO KEY UPDATE
 ), asked AS (
-    INSERT INTO task_pauses (task_id, pause_id, question, checkpoint, created_at)
-    SELECT id, $2, $3::json, $4::json, clock_timestamp() FROM locked WHERE status {MOVING}
+    INSERT INTO task_pauses (task_id, pause_id, question, checkpoint, created_at, reported_as)
+    SELECT t.id, $2, $3::json, $4::json, clock_timestamp(), $12 FROM locked t CROSS JOIN r
+    WHERE t.status {MOVING} AND {CURRENT}
     ON CONFLICT DO NOTHING
     RETURNING task_id
 ), applied AS (
     UPDATE tasks t SET
         status = $5, pause_id = $2, message = $6,
-        route = CASE WHEN $8 >= t.hop THEN coalesce($7::json, t.route) ELSE t.route END, hop = greatest(t.hop, $8),
-        progress = greatest(t.progress, $9),
+        route = CASE WHEN {NEWER} THEN coalesce($7::json, t.route) ELSE t.route END,
+        hop = CASE WHEN {NEWER} THEN r.hop ELSE t.hop END,
+        progress = {PROGRESS},
         remaining = greatest(t.deadline_at - clock_timestamp(), interval '0'), deadline_at = NULL,
         last_seq = t.last_seq + 1, updated_at = clock_timestamp()
-    FROM asked WHERE t.id = asked.task_id
+    FROM asked CROSS JOIN r WHERE t.id = asked.task_id
     RETURNING t.id, t.last_seq, t.status, t.progress, t.updated_at
 ), logged AS (
     INSERT INTO task_updates (task_id, seq, kind, status, progress, detail, at)
@@ -47,11 +52,16 @@ WITH locked AS MATERIALIZED (
 ), answered AS (
     UPDATE task_pauses p SET answer = $4::json, answer_key = $7, answered_at = clock_timestamp()
     FROM locked l WHERE p.task_id = l.id AND p.pause_id = $3 AND p.answered_at IS NULL
-    RETURNING p.task_id
+    RETURNING p.task_id, p.checkpoint IS NOT NULL AS ours
 ), created AS (
+    -- With a checkpoint our x-resume goes on, under the task's own id and along the same route; another crew goes on
+    -- under the envelope's id, along a route that begins anew.
     UPDATE tasks t SET
         status = 'running', deadline_at = clock_timestamp() + t.remaining, remaining = NULL,
         pause_id = NULL, message = 'Task resumed',
+        incarnation = $11, own_incarnation = CASE WHEN a.ours THEN $11 ELSE t.own_incarnation END,
+        hop = CASE WHEN a.ours THEN t.hop ELSE 0 END,
+        answered_progress = CASE WHEN a.ours THEN t.answered_progress ELSE t.progress END,
         last_seq = t.last_seq + 1, updated_at = clock_timestamp()
     FROM answered a WHERE t.id = a.task_id
     RETURNING t.id, t.last_seq, t.progress, t.updated_at
@@ -79,7 +89,7 @@ class Asking:
         self._pool = pool
         self._written = written
         self._enqueue = enqueue
-        self._answer_sql = _ANSWER + enqueue.of("incoming", argument=11)
+        self._answer_sql = _ANSWER + enqueue.of("incoming", argument=12)
 
     async def pause(self, report: PauseReport) -> ProgressAnswer:
         """Store the question; one that was asked before, or of a task that has ended, changes nothing."""
@@ -104,6 +114,8 @@ class Asking:
                 report.route.hop,
                 report.progress,
                 jsontext.dumps(detail),
+                report.incarnation,
+                None if report.reported_as in ("", report.task_id) else report.reported_as,
             )
         if row is None:
             return ProgressAnswer(known=False, progress=report.progress)
@@ -125,6 +137,7 @@ class Asking:
                 answer.envelope,
                 answer.key,
                 *_request(answer.request),
+                answer.incarnation,
                 *self._enqueue.arguments,
             )
             if row is None:

@@ -10,6 +10,7 @@ from asya_gateway.domain.reports import ClaimAction, ProgressAnswer, ProgressRep
 from asya_gateway.domain.status import ActorState, TaskStatus
 from asya_gateway.domain.text import storable
 from asya_gateway.storage.tasks.guards import ENDED, MOVING
+from asya_gateway.storage.tasks.incarnations import NEWER, PROGRESS
 
 KEYS_KEPT = 8
 """Keys of the latest reports that a row remembers: repetitions follow one another closely, and whatever comes
@@ -32,7 +33,7 @@ _CLAIMS = f"""
 ), claimed AS (
     -- ON CONFLICT sees rows that were committed after this statement's snapshot; a SELECT would not.
     INSERT INTO task_hops AS h (task_id, hop, attempt, claimant, state, lease_until)
-    SELECT r.id, r.claim_hop, r.attempt, r.claimant, 'claimed', clock_timestamp() + $14 * interval '1 second'
+    SELECT r.id, r.claim_hop, r.attempt, r.claimant, 'claimed', clock_timestamp() + $15 * interval '1 second'
     FROM incoming r JOIN locked l USING (id)
     WHERE r.claim_hop IS NOT NULL AND r.state = 'received' AND NOT l.status {ENDED}
     ORDER BY r.id
@@ -43,7 +44,7 @@ _CLAIMS = f"""
     RETURNING h.task_id, h.claimant, h.state, h.frames
 ), held AS (
     UPDATE task_hops h SET
-        lease_until = clock_timestamp() + CASE r.state WHEN 'released' THEN 0 ELSE $14 END * interval '1 second',
+        lease_until = clock_timestamp() + CASE r.state WHEN 'released' THEN 0 ELSE $15 END * interval '1 second',
         state  = CASE r.state WHEN 'processed' THEN 'processed' WHEN 'completed' THEN 'completed' ELSE h.state END,
         frames = CASE r.state WHEN 'processed' THEN r.frames WHEN 'completed' THEN NULL ELSE h.frames END
     FROM incoming r JOIN locked l USING (id)
@@ -68,11 +69,11 @@ _APPLIED = f"""
 ), applied AS (
     UPDATE tasks t SET
         status   = CASE WHEN t.status = 'pending' THEN 'running' ELSE t.status END,
-        route    = CASE WHEN r.hop >= t.hop THEN coalesce(r.route, t.route) ELSE t.route END,
-        hop      = greatest(t.hop, r.hop),
-        progress = greatest(t.progress, r.progress),
+        route    = CASE WHEN {NEWER} THEN coalesce(r.route, t.route) ELSE t.route END,
+        hop      = CASE WHEN {NEWER} THEN r.hop ELSE t.hop END,
+        progress = {PROGRESS},
         message  = coalesce(r.message, t.message),
-        actor    = CASE WHEN r.hop >= t.hop THEN r.actor ELSE t.actor END,
+        actor    = CASE WHEN {NEWER} THEN r.actor ELSE t.actor END,
         last_seq = t.last_seq + 1,
         recent_reports = (r.key || t.recent_reports)[:{KEYS_KEPT}],
         updated_at = clock_timestamp()
@@ -92,8 +93,8 @@ _REPORT = f"""
 WITH incoming AS (
     SELECT * FROM unnest(
         $1::text[], $2::bigint[], $3::text[], $4::json[], $5::integer[], $6::float8[], $7::text[], $8::text[],
-        $9::json[])
-    AS r(id, key, state, route, hop, progress, message, actor, detail)
+        $9::json[], $10::integer[])
+    AS r(id, key, state, route, hop, progress, message, actor, detail, incarnation)
 {_LOCKED}{_APPLIED.format(judged="locked", goes="")}'go' AS action, NULL AS frames, NULL AS remaining
 FROM locked l LEFT JOIN applied a USING (id)
 """
@@ -104,8 +105,9 @@ _REPORT_WITH_CLAIMS = f"""
 WITH incoming AS (
     SELECT * FROM unnest(
         $1::text[], $2::bigint[], $3::text[], $4::json[], $5::integer[], $6::float8[], $7::text[], $8::text[],
-        $9::json[], $10::text[], $11::integer[], $12::text[], $13::json[])
-    AS r(id, key, state, route, hop, progress, message, actor, detail, claim_hop, attempt, claimant, frames)
+        $9::json[], $10::integer[], $11::text[], $12::integer[], $13::text[], $14::json[])
+    AS r(id, key, state, route, hop, progress, message, actor, detail, incarnation,
+         claim_hop, attempt, claimant, frames)
 {_LOCKED}{_CLAIMS}{_APPLIED.format(judged="verdict", goes="AND v.action = 'go'")}v.action, v.frames::text AS frames,
        extract(epoch FROM l.deadline_at - clock_timestamp())::float8 AS remaining
 FROM locked l JOIN verdict v USING (id) LEFT JOIN applied a USING (id)
@@ -162,6 +164,7 @@ def _columns(batch: Sequence[ProgressReport]) -> tuple[list[Any], ...]:
         [storable(report.message) for report in batch],
         [storable(report.route.curr or None) for report in batch],
         [jsontext.dumps(detail_of(report)) for report in batch],
+        [report.incarnation for report in batch],
     )
 
 
