@@ -35,8 +35,8 @@ class Running:
         await self.tasks.create(new)
         if created_at is not None:
             await self.storage.database.execute(
-                "UPDATE tasks SET created_at = $2::timestamptz, deadline_at = $2::timestamptz + (deadline_at - created_at)"
-                " WHERE id = $1",
+                "UPDATE tasks SET created_at = $2::timestamptz,"
+                " deadline_at = $2::timestamptz + (deadline_at - created_at) WHERE id = $1",
                 new.id,
                 created_at,
             )
