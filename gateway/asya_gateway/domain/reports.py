@@ -46,7 +46,8 @@ class ProgressReport:
 @dataclass(frozen=True, slots=True)
 class ProgressAnswer:
     """What became of a report. `known` is False for ids that are not ours; `frames` only with DONE. `lease`: seconds
-    that the claim holds from now."""
+    that the claim holds from now. `remaining`: seconds to the task's deadline by the database's clock, below zero
+    beyond it; None without a claim or a deadline."""
 
     known: bool
     progress: float
@@ -54,6 +55,7 @@ class ProgressAnswer:
     action: ClaimAction = ClaimAction.GO
     frames: JsonText | None = None
     lease: float = CLAIM_LEASE
+    remaining: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from asya_gateway.domain.reports import (
     ProgressReport,
 )
 from asya_gateway.domain.task import Snapshot, Task, TaskHead, TaskUpdate
+from asya_gateway.storage.clock import MEASURE_EVERY, DatabaseClock
 from asya_gateway.storage.coalescer import Coalescer, Flush, Limits
 from asya_gateway.storage.database import Database, translated
 from asya_gateway.storage.log.bell import Bell
@@ -229,6 +230,7 @@ class Storage:
     ) -> None:
         longest = longest_statement + GRACE
         self.database = database
+        self.clock = DatabaseClock(database)
         self.bell = Bell(database)
         self.fly = FlySender(database, longest)
         self.feed = LogFeed(database, self.bell, FlyReceiver(self.bell))
@@ -253,6 +255,7 @@ class Storage:
         await self.feed.start()
         await self.fly.start()
         self._loops = [
+            asyncio.create_task(for_ever(self.clock.measure, MEASURE_EVERY, "clock"), name="clock"),
             asyncio.create_task(for_ever(self.sweeper.sweep, SWEEP_EVERY, "sweeper"), name="sweeper"),
             asyncio.create_task(for_ever(self.sweeper.sweep_orphans, ORPHANS_EVERY, "orphans"), name="orphans"),
             asyncio.create_task(for_ever(self.retention.retire, RETIRE_EVERY, "retention"), name="retention"),
@@ -266,6 +269,7 @@ class Storage:
                 async with self.database.connection() as connection:
                     version = await schema_version(connection)  # type: ignore[arg-type] # a pooled one is one, too
                 if version >= LATEST:
+                    await self.clock.measure()
                     return
                 problem = f"the schema is at {version}, expected {LATEST}: run `asya migrate`"
             except Unavailable as error:

@@ -187,7 +187,7 @@ class TestWhatIsDoneToATask:
         )
         key = RequestKey("answer", "k", b"same")
         assert not await running.tasks.find_request(task_id, "", key)
-        assert await running.tasks.answer(Answer(task_id, None, "p1", "{}", "x-resume", "{}", None, 5, key))
+        assert await running.tasks.answer(Answer(task_id, None, "p1", "{}", "x-resume", "{}", 5, key))
         assert await running.tasks.find_request(task_id, "", key)
         assert not await running.tasks.find_request(task_id, "", RequestKey("cancel", "k", b"same"))
 

@@ -206,7 +206,7 @@ def pause_report(task_id: str, pause_id: str = "p1") -> PauseReport:
 
 
 def answer_to(task_id: str, key: int = 1, pause_id: str = "p1") -> Answer:
-    return Answer(task_id, None, pause_id, '{"yes":true}', "x-resume", '{"id":"resume"}', None, key)
+    return Answer(task_id, None, pause_id, '{"yes":true}', "x-resume", '{"id":"resume"}', key)
 
 
 class TestPauses:
@@ -420,8 +420,7 @@ class TestTime:
         self, running: Running, timeout: float, told: str
     ) -> None:
         created = datetime.now(UTC) - timedelta(seconds=timeout + 0.9)
-        deadline = created + timedelta(seconds=timeout)
-        task_id = await running.create(created_at=created, deadline_at=deadline)
+        task_id = await running.create(created_at=created, timeout=timeout)
         await running.storage.sweeper.sweep()
         assert (await running.tasks.get(task_id, owner=None)).message == f"Task timed out after {told}"
 

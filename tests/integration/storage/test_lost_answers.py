@@ -88,7 +88,7 @@ async def test_an_answer_is_taken_once_and_said_to_be(behind: Running, running: 
     pause = Pause("p1", "Go on?", {"type": "object"}, [])
     await running.tasks.pause(PauseReport(task_id, pause, TaskStatus.PAUSED, ROUTE, 10.0))
     proxy.lose_answer_to(b"resume-envelope")
-    answer = Answer(task_id, None, "p1", "{}", "x-resume", '"resume-envelope"', None, 5)
+    answer = Answer(task_id, None, "p1", "{}", "x-resume", '"resume-envelope"', 5)
     assert await behind.tasks.answer(answer)
     assert proxy.lost == 1
     assert await running.kinds(task_id) == ["created", "paused", "resumed"]

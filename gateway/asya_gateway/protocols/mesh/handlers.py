@@ -97,11 +97,13 @@ async def take(request: web.Request, report: ProgressReport | PauseReport) -> Pr
 
 
 def render_answer(report: ProgressReport | PauseReport, answer: ProgressAnswer) -> str:
-    """{status, progress_percent}, and for a claim what its worker shall do."""
+    """{status, progress_percent}, and for a claim what its worker shall do, and how long it has."""
     fields: dict[str, Any] = {"status": "ok", "progress_percent": percent(answer.progress)}
     if isinstance(report, PauseReport) or report.claim is None:
         return jsontext.dumps(fields)
     fields |= {"action": answer.action.value, "lease_seconds": answer.lease}
+    if answer.remaining is not None:
+        fields["remaining_seconds"] = round(answer.remaining, 3)
     frames: dict[str, JsonText | None] = {}
     if answer.action is ClaimAction.DONE and answer.frames is not None:
         frames["frames"] = answer.frames

@@ -105,6 +105,10 @@ _PROGRESS_ANSWER: Json = {
         "progress_percent": {"type": "number", "minimum": 0, "maximum": 100},
         "action": {"enum": ["go", "busy", "done"], "description": "Only where a claim was sent."},
         "lease_seconds": {"type": "number"},
+        "remaining_seconds": {
+            "type": "number",
+            "description": "To the task's deadline, by the database's clock; below zero beyond it.",
+        },
         "frames": {"type": "array", "items": {"type": "object"}},
     },
 }

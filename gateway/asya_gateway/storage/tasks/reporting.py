@@ -22,7 +22,8 @@ _SILENT = f"('{HopState.PROCESSED.value}', '{HopState.RELEASED.value}')"
 _LOCKED = """
 ), locked AS MATERIALIZED (
     -- Locking in id order, whatever order the reports came in, is what keeps batches from deadlocking.
-    SELECT t.id, t.status, t.progress FROM tasks t WHERE t.id = ANY($1) ORDER BY t.id FOR NO KEY UPDATE
+    SELECT t.id, t.status, t.progress, t.deadline_at
+    FROM tasks t WHERE t.id = ANY($1) ORDER BY t.id FOR NO KEY UPDATE
 """
 
 _TAKES = """(h.state = 'claimed' AND (h.claimant = excluded.claimant OR h.attempt < excluded.attempt
@@ -94,7 +95,7 @@ WITH incoming AS (
         $1::text[], $2::bigint[], $3::text[], $4::json[], $5::integer[], $6::float8[], $7::text[], $8::text[],
         $9::json[], $10::integer[])
     AS r(id, key, state, route, hop, progress, message, actor, detail, incarnation)
-{_LOCKED}{_APPLIED.format(judged="locked", goes="")}'go' AS action, NULL AS frames
+{_LOCKED}{_APPLIED.format(judged="locked", goes="")}'go' AS action, NULL AS frames, NULL AS remaining
 FROM locked l LEFT JOIN applied a USING (id)
 """
 """Without claims, as existing sidecars report: every statement is planned anew, and this one is planned in half
@@ -107,7 +108,8 @@ WITH incoming AS (
         $9::json[], $10::integer[], $11::text[], $12::integer[], $13::text[], $14::json[])
     AS r(id, key, state, route, hop, progress, message, actor, detail, incarnation,
          claim_hop, attempt, claimant, frames)
-{_LOCKED}{_CLAIMS}{_APPLIED.format(judged="verdict", goes="AND v.action = 'go'")}v.action, v.frames::text AS frames
+{_LOCKED}{_CLAIMS}{_APPLIED.format(judged="verdict", goes="AND v.action = 'go'")}v.action, v.frames::text AS frames,
+       extract(epoch FROM l.deadline_at - clock_timestamp())::float8 AS remaining
 FROM locked l JOIN verdict v USING (id) LEFT JOIN applied a USING (id)
 """
 
@@ -147,6 +149,7 @@ def _answer(report: ProgressReport, row: Any, lease: float) -> ProgressAnswer:
         action=ClaimAction(row["action"]),
         frames=row["frames"],
         lease=lease,
+        remaining=row["remaining"],
     )
 
 
