@@ -158,8 +158,10 @@ async def start_gateway(database_url: str, **changes: Any) -> AsyncGenerator[Gat
     running = make_storage(database_url, patience=1.0)
     storage = running.storage
     rules = TaskRules(mesh_url="http://mesh.example", default_timeout=settings.default_timeout)
-    offload = Offload()
-    tasks = Tasks(storage.tasks, storage.feed, storage.fly, rules, compile_schema, examine=Examining(offload))
+    offload, clock = Offload(), storage.clock
+    tasks = Tasks(
+        storage.tasks, storage.feed, storage.fly, rules, compile_schema, examine=Examining(offload), clock=clock
+    )
     app = build_app(settings, tasks, make_flows(), offload=offload)
     async with serving(app, running) as gateway:
         yield gateway

@@ -66,8 +66,16 @@ class Gateway:
             max_envelope=self._queues.max_message_bytes,
         )
         storage, self.offload = self.storage, Offload()
-        examine = Examining(self.offload)
-        self.tasks = Tasks(storage.tasks, storage.feed, storage.fly, rules, compile_schema, observer, examine)
+        self.tasks = Tasks(
+            storage.tasks,
+            storage.feed,
+            storage.fly,
+            rules,
+            compile_schema,
+            observer,
+            examine=Examining(self.offload),
+            clock=storage.clock,
+        )
         registry = PostgresRegistry(self.database, self.storage.bell)
         self.registrar = Registrar(registry)
         self.watch = RegistryWatch(

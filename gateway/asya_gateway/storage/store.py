@@ -20,6 +20,7 @@ from asya_gateway.domain.reports import (
     ProgressReport,
 )
 from asya_gateway.domain.task import Snapshot, Task, TaskHead, TaskUpdate
+from asya_gateway.storage.clock import MEASURE_EVERY, DatabaseClock
 from asya_gateway.storage.coalescer import Coalescer, Flush, Limits
 from asya_gateway.storage.database import Database, translated
 from asya_gateway.storage.log.bell import Bell
@@ -249,6 +250,7 @@ class Storage:
     ) -> None:
         longest = longest_statement + GRACE
         self.database = database
+        self.clock = DatabaseClock(database)
         self.bell = Bell(database)
         self.fly = FlySender(database, longest)
         self.feed = LogFeed(database, self.bell, FlyReceiver(self.bell))
@@ -277,6 +279,7 @@ class Storage:
         await self.fly.start()
         await self.cascade.start()
         self._loops = [
+            asyncio.create_task(for_ever(self.clock.measure, MEASURE_EVERY, "clock"), name="clock"),
             asyncio.create_task(for_ever(self.sweeper.sweep, SWEEP_EVERY, "sweeper"), name="sweeper"),
             asyncio.create_task(
                 for_ever(self.sweeper.sweep_orphans, ORPHANS_EVERY, "orphans", rests=ORPHANS_REST), name="orphans"
@@ -292,6 +295,7 @@ class Storage:
                 async with self.database.connection() as connection:
                     version = await schema_version(connection)  # type: ignore[arg-type] # a pooled one is one, too
                 if version >= LATEST:
+                    await self.clock.measure()
                     return
                 problem = f"the schema is at {version}, expected {LATEST}: run `asya migrate`"
             except Unavailable as error:

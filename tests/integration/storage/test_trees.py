@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from asya_crds import jsontext
-from asya_gateway.domain.reports import ChildAnnouncement, Claim, ClaimAction, FinalOutcome, FinalReport
-from asya_gateway.domain.status import ActorState, ErrorClass, TaskError, TaskStatus
+from asya_crds.status import ClaimAction, ErrorClass, HopState, TaskError, TaskStatus
+from asya_gateway.domain.reports import ChildAnnouncement, Claim, FinalOutcome, FinalReport
 from asya_gateway.storage import store
 from asya_gateway.storage.tasks import cascading, sweeping
 from tests.support.blocks import counted_blocks
@@ -68,7 +68,7 @@ class TestFromTheRootsEndOn:
         claim = Claim("0", 1, "one")
         assert (await still.tasks.report(progress("grandchild", claim=claim))).action is ClaimAction.GO
         await still.tasks.finish(cancel(root))
-        answer = await still.tasks.report(progress("grandchild", ActorState.PROCESSING, claim=claim))
+        answer = await still.tasks.report(progress("grandchild", HopState.PROCESSING, claim=claim))
         assert answer.action is ClaimAction.DONE
 
     async def test_no_descendant_is_active(self, still: Running) -> None:
@@ -226,5 +226,5 @@ async def test_the_deadline_of_a_tree_ends_all_of_it(running: Running) -> None:
 
 def test_an_end_is_read_from_a_row_whatever_its_error_says() -> None:
     end = cascading.End.stored("failed", jsontext.dumps({"code": "c", "message": "\0", "class": "of tomorrow"}))
-    assert end.error() == {"code": "c", "message": cascading.MESSAGE, "class": "of tomorrow"}
+    assert end.error().as_dict() == {"code": "c", "message": cascading.MESSAGE, "class": "of tomorrow"}
     assert cascading.End.stored("canceled", None).error_class == "canceled"

@@ -8,9 +8,9 @@ from typing import Any
 from aiohttp import web
 
 from asya_crds import jsontext
+from asya_crds.status import RUNNABLE, ClaimAction, TaskStatus
 from asya_gateway.domain.errors import TooLarge
-from asya_gateway.domain.reports import ClaimAction, PauseReport, ProgressAnswer, ProgressReport
-from asya_gateway.domain.status import RUNNABLE, TaskStatus
+from asya_gateway.domain.reports import PauseReport, ProgressAnswer, ProgressReport
 from asya_gateway.domain.task import JsonText
 from asya_gateway.protocols.http.answers import json_response
 from asya_gateway.protocols.http.bodies import as_object, decode_body, read_bytes, read_json, read_object
@@ -103,11 +103,13 @@ async def take(request: web.Request, report: ProgressReport | PauseReport) -> Pr
 
 
 def render_answer(report: ProgressReport | PauseReport, answer: ProgressAnswer) -> str:
-    """{status, progress_percent}, and for a claim what its worker shall do."""
+    """{status, progress_percent}, and for a claim what its worker shall do, and how long it has."""
     fields: dict[str, Any] = {"status": "ok", "progress_percent": percent(answer.progress)}
     if isinstance(report, PauseReport) or report.claim is None:
         return jsontext.dumps(fields)
     fields |= {"action": answer.action.value, "lease_seconds": answer.lease}
+    if answer.remaining is not None:
+        fields["remaining_seconds"] = round(answer.remaining, 3)
     frames: dict[str, JsonText | None] = {}
     if answer.action is ClaimAction.DONE and answer.frames is not None:
         frames["frames"] = answer.frames

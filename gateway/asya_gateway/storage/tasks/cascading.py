@@ -11,12 +11,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from asya_crds import jsontext
+from asya_crds.status import ErrorClass, TaskError, TaskStatus
 from asya_gateway.domain.errors import Unavailable
+from asya_gateway.domain.log import FinalEntry
 from asya_gateway.domain.reports import FinalReport
-from asya_gateway.domain.status import ErrorClass, TaskStatus
 from asya_gateway.storage.chunks import Chunk
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.tasks.guards import ENDED, has_children
@@ -100,9 +100,9 @@ class End:
         usual = _CANCELED if status == TaskStatus.CANCELED else _FAILED
         return cls(status, code or usual[0], error_class or usual[1])
 
-    def error(self) -> dict[str, Any]:
+    def error(self) -> TaskError:
         """The error of a descendant."""
-        return {"code": self.code, "message": MESSAGE, "class": self.error_class}
+        return TaskError(self.code, MESSAGE, ErrorClass.read(self.error_class))
 
 
 _CANCELED = ("canceled", ErrorClass.CANCELED.value)
@@ -231,8 +231,8 @@ class Cascade:
             ids,
             end.status,
             MESSAGE,
-            jsontext.dumps(error),
-            jsontext.dumps({"message": MESSAGE, "error": error}),
+            jsontext.dumps(error.as_dict()),
+            FinalEntry(message=MESSAGE, error=error).to_json(),
         )
         self._written([row["id"] for row in rows])
         for row in rows:

@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from asya_crds.status import ErrorClass, TaskError, TaskStatus
 from asya_gateway.domain.reports import FinalOutcome, FinalReport
-from asya_gateway.domain.status import ErrorClass, TaskError, TaskStatus
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.tasks.cascading import Cascade
 from asya_gateway.storage.tasks.guards import ENDED, ended_above
