@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from asya_crds.envelope import Route
+from asya_crds.status import ErrorClass, HopState, TaskError, TaskStatus
 from asya_gateway.domain.ports import NewTask, OutboxEntry
 from asya_gateway.domain.progress import progress_percent, report_key
 from asya_gateway.domain.reports import Claim, FinalReport, ProgressReport
-from asya_gateway.domain.status import ActorState, ErrorClass, TaskError, TaskStatus
 from asya_gateway.storage.coalescer import Limits
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.store import Keeping, Storage
@@ -73,7 +73,7 @@ def new_task(task_id: str | None = None, *, timeout: float = 3600.0, **changes: 
 
 def progress(
     task_id: str,
-    state: ActorState = ActorState.RECEIVED,
+    state: HopState = HopState.RECEIVED,
     route: Route = ROUTE,
     claim: Claim | None = None,
     **changes: Any,

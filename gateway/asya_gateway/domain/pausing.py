@@ -18,8 +18,9 @@ from asya_crds.naming import (
     RESUME,
 )
 from asya_gateway.domain.errors import InvalidInput
+from asya_gateway.domain.pause import Pause
 from asya_gateway.domain.ports import PausePoint
-from asya_gateway.domain.task import Pause, TaskHead
+from asya_gateway.domain.task import TaskHead
 
 _TYPES = ("string", "boolean", "number", "integer", "array", "object")
 

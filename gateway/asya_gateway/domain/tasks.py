@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from asya_crds.merging import CannotMerge
 from asya_crds.naming import RESUME
+from asya_crds.status import ErrorClass, TaskError, TaskStatus, UpdateKind
 from asya_crds.violation import ArgumentCheck
 from asya_gateway.domain.clock import Clock, own_time
 from asya_gateway.domain.errors import Conflict, GatewayError, InvalidArguments, InvalidInput, TaskNotFound, TooLarge
@@ -39,7 +40,6 @@ from asya_gateway.domain.reports import (
     ProgressAnswer,
     ProgressReport,
 )
-from asya_gateway.domain.status import ErrorClass, TaskError, TaskStatus
 from asya_gateway.domain.task import (
     Caller,
     FlyEvent,
@@ -48,7 +48,6 @@ from asya_gateway.domain.task import (
     Task,
     TaskHead,
     TaskUpdate,
-    UpdateKind,
     final_update_of,
 )
 from asya_gateway.telemetry.context import about

@@ -8,8 +8,8 @@ import pytest
 
 from asya_cli.errors import CliError
 from asya_cli.migrate import apply_migrations
+from asya_crds.status import TaskStatus
 from asya_gateway.domain.ports import TaskFilter
-from asya_gateway.domain.status import TaskStatus
 from asya_gateway.storage import migrate as migrating
 from asya_gateway.storage.migrate import LATEST, migrate, migrations, schema_version
 from tests.support.storage import make_storage

@@ -7,8 +7,9 @@ from typing import Any
 from aiohttp import web
 
 from asya_crds import jsontext
+from asya_crds.status import ClaimAction
 from asya_gateway.domain.errors import TooLarge
-from asya_gateway.domain.reports import ClaimAction, PauseReport, ProgressAnswer, ProgressReport
+from asya_gateway.domain.reports import PauseReport, ProgressAnswer, ProgressReport
 from asya_gateway.domain.task import JsonText
 from asya_gateway.protocols.http.answers import json_response
 from asya_gateway.protocols.http.bodies import as_object, decode_body, read_bytes, read_json, read_object

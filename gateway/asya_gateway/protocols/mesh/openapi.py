@@ -1,6 +1,6 @@
 """What /openapi.json says of the routes of sidecars, workers and crew."""
 
-from asya_gateway.domain.status import ActorState
+from asya_crds.status import HopState
 from asya_gateway.protocols.http.openapi import (
     LAST_EVENT_ID,
     NAMES,
@@ -159,7 +159,7 @@ _EVENT: Json = {
                 "type": {"const": "status"},
                 "status": {
                     "enum": [
-                        *(state.value for state in ActorState),
+                        *(state.value for state in HopState),
                         "paused",
                         "auth_required",
                         *UNIFIED_ENDS,

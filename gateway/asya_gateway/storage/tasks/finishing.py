@@ -7,8 +7,9 @@ from typing import Any
 import asyncpg
 
 from asya_crds import jsontext
+from asya_crds.status import TaskStatus
+from asya_gateway.domain.log import FinalEntry
 from asya_gateway.domain.reports import FinalOutcome, FinalReport
-from asya_gateway.domain.status import TaskStatus
 from asya_gateway.domain.text import storable
 from asya_gateway.storage.retrying import acquired
 from asya_gateway.storage.tasks.guards import ENDED
@@ -119,7 +120,7 @@ def _columns(batch: Sequence[FinalReport]) -> tuple[list[Any], ...]:
         [storable(report.actor) for report in batch],
         [report.result for report in batch],
         [None if report.error is None else jsontext.dumps(report.error.as_dict()) for report in batch],
-        [jsontext.dumps(_detail(report)) for report in batch],
+        [_entry(report).to_json() for report in batch],
         [report.owner for report in batch],
         [report.overdue_only for report in batch],
         [report.in_time_only for report in batch],
@@ -129,17 +130,12 @@ def _columns(batch: Sequence[FinalReport]) -> tuple[list[Any], ...]:
 def _outcome(row: Any) -> FinalOutcome:
     if row["applied"]:
         return FinalOutcome.APPLIED
-    return FinalOutcome.ENDED_BEFORE if TaskStatus(row["status"]).terminal else FinalOutcome.UNTIMELY
+    return FinalOutcome.ENDED_BEFORE if TaskStatus.read(row["status"]).terminal else FinalOutcome.UNTIMELY
 
 
-def _detail(report: FinalReport) -> dict[str, Any]:
+def _entry(report: FinalReport) -> FinalEntry:
     """What the log keeps beside the result, which is joined from task_bodies when it is read."""
-    detail: dict[str, Any] = {"message": report.message}
-    if report.error is not None:
-        detail["error"] = report.error.as_dict()
-    if report.metadata is not None:
-        detail["metadata"] = report.metadata
-    return detail
+    return FinalEntry(message=report.message, error=report.error, metadata=report.metadata)
 
 
 def final_size(report: FinalReport) -> int:

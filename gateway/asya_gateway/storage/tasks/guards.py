@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from asya_gateway.domain.status import RUNNABLE, TERMINAL, WAITING, TaskStatus
+from asya_crds.status import RUNNABLE, TERMINAL, WAITING, TaskStatus
 
 
 def _listed(statuses: Iterable[TaskStatus]) -> str:

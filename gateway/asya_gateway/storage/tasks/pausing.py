@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 import asyncpg
 
 from asya_crds import jsontext
+from asya_crds.status import TaskStatus
+from asya_gateway.domain.log import PAUSED_HOP, PausedEntry
 from asya_gateway.domain.ports import Answer, OutboxEntry, RequestKey
 from asya_gateway.domain.reports import PauseReport, ProgressAnswer
-from asya_gateway.domain.status import TaskStatus
 from asya_gateway.domain.text import storable
 from asya_gateway.storage.retrying import acquired
 from asya_gateway.storage.tasks.creating import Enqueue
@@ -95,12 +96,12 @@ class Asking:
         """Store the question; one that was asked before, or of a task that has ended, changes nothing."""
         pause = report.pause
         question = pause.as_dict()
-        detail = {
-            **({} if report.route.says_nothing else report.route.as_dict()),
-            "task_state": "paused",
-            "message": pause.prompt or "Task paused",
-            "pause": question,
-        }
+        entry = PausedEntry(
+            message=pause.prompt or "Task paused",
+            route=None if report.route.says_nothing else report.route,
+            state=PAUSED_HOP,
+            pause=pause,
+        )
         async with acquired(self._pool()) as connection:
             row = await connection.fetchrow(
                 _PAUSE,
@@ -113,7 +114,7 @@ class Asking:
                 None if report.route.says_nothing else jsontext.dumps(report.route.as_dict()),
                 report.route.hop,
                 report.progress,
-                jsontext.dumps(detail),
+                entry.to_json(),
                 report.incarnation,
                 None if report.reported_as in ("", report.task_id) else report.reported_as,
             )
@@ -121,7 +122,7 @@ class Asking:
             return ProgressAnswer(known=False, progress=report.progress)
         if row["applied"]:
             self._written([report.task_id])
-        return ProgressAnswer(known=True, progress=row["progress"], status=TaskStatus(row["status"]))
+        return ProgressAnswer(known=True, progress=row["progress"], status=TaskStatus.read(row["status"]))
 
     async def answer(self, answer: Answer) -> bool:
         """The first answer wins; its envelope is committed with it. A try after a lost connection knows by its

@@ -1,21 +1,21 @@
 """Reads tasks: one with everything that hangs on it, a follower's snapshot, or a page of many."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from asya_crds import jsontext
 from asya_crds.envelope import Route
+from asya_crds.status import TERMINAL, TaskError, TaskStatus, UpdateKind
+from asya_gateway.domain.log import read_entry
+from asya_gateway.domain.pause import Pause
 from asya_gateway.domain.ports import PausePoint, TaskFilter
-from asya_gateway.domain.status import TERMINAL, TaskError, TaskStatus
 from asya_gateway.domain.task import (
     LARGEST_INLINE,
-    Pause,
     Snapshot,
     Task,
     TaskHead,
     TaskUpdate,
-    UpdateKind,
     final_update_of,
 )
 from asya_gateway.storage.database import Database
@@ -218,6 +218,10 @@ class TaskReader:
         return PausePoint(task, row["checkpoint"], row["incarnation"], row["reported_as"] or task.id)
 
 
+_STORED_DEPTH = 3 * jsontext.MAX_DEPTH
+"""Levels of what this gateway wrote: those of what came in, and those around it."""
+
+
 def task_of(row: Any) -> Task:
     """A task from a row of _COLUMNS and _BODIES."""
     return Task(
@@ -233,10 +237,10 @@ def _columns_of(row: Any) -> dict[str, Any]:
     """The fields of a TaskHead from a row of _COLUMNS."""
     return {
         "id": row["id"],
-        "status": TaskStatus(row["status"]),
+        "status": TaskStatus.read_of(row["status"], ended=row["finished_at"] is not None),
         "flow": row["flow"],
         "owner": row["owner"],
-        "route": Route.from_dict(json.loads(row["route"])),
+        "route": Route.from_dict(_loads(row["route"])),
         "progress": row["progress"],
         "last_seq": row["last_seq"],
         "created_at": row["created_at"],
@@ -252,14 +256,17 @@ def _columns_of(row: Any) -> dict[str, Any]:
 
 
 def _error_of(row: Any) -> TaskError | None:
-    return None if row["error"] is None else TaskError.from_dict(json.loads(row["error"]))
+    return None if row["error"] is None else TaskError.from_dict(_loads(row["error"]))
 
 
 def _pause_of(row: Any) -> Pause | None:
     if row["question"] is None:
         return None
-    question = json.loads(row["question"])
-    return Pause(question["id"], question["prompt"], question["schema"], question["fields"], question.get("data"))
+    return Pause.from_dict(_loads(row["question"]))
+
+
+def _loads(text: str) -> Any:
+    return jsontext.loads(text, max_depth=_STORED_DEPTH)
 
 
 def _snapshot_updates(task: TaskHead, row: Any) -> Iterator[TaskUpdate]:
@@ -279,16 +286,16 @@ def _end_of(task: TaskHead, row: Any) -> TaskUpdate | None:
 def update_of(task_id: str, row: Any, result: str | None, *, left_out: bool = False) -> TaskUpdate:
     """An update from a row of seq, kind, status, progress, detail, at; the terminal one carries the result, or says
     that it was `left_out`."""
-    kind = UpdateKind(row["kind"])
+    kind = UpdateKind.read(row["kind"])
     final, detail = kind is UpdateKind.FINAL, row["detail"]
     return TaskUpdate(
         task_id=task_id,
         seq=row["seq"],
         kind=kind,
-        status=TaskStatus(row["status"]),
+        status=TaskStatus.read_of(row["status"], ended=final),
         progress=row["progress"],
         at=row["at"],
-        detail={} if detail is None else json.loads(detail),
+        entry=read_entry(kind, {} if detail is None else _loads(detail)),
         result=result if final else None,
         whole=detail is not None and not (final and left_out),
     )

@@ -5,9 +5,9 @@ from typing import Any
 
 import asyncpg
 
-from asya_crds import jsontext
-from asya_gateway.domain.reports import ClaimAction, ProgressAnswer, ProgressReport
-from asya_gateway.domain.status import ActorState, TaskStatus
+from asya_crds.status import ClaimAction, HopState, TaskStatus
+from asya_gateway.domain.log import ProgressEntry
+from asya_gateway.domain.reports import ProgressAnswer, ProgressReport
 from asya_gateway.domain.text import storable
 from asya_gateway.storage.tasks.guards import ENDED, MOVING
 from asya_gateway.storage.tasks.incarnations import NEWER, PROGRESS
@@ -16,7 +16,7 @@ KEYS_KEPT = 8
 """Keys of the latest reports that a row remembers: repetitions follow one another closely, and whatever comes
 later is held off by its claim."""
 
-_SILENT = f"('{ActorState.PROCESSED.value}', '{ActorState.RELEASED.value}')"
+_SILENT = f"('{HopState.PROCESSED.value}', '{HopState.RELEASED.value}')"
 """States that concern the claim alone and change nothing of the task."""
 
 _LOCKED = """
@@ -145,7 +145,7 @@ def _answer(report: ProgressReport, row: Any, lease: float) -> ProgressAnswer:
     return ProgressAnswer(
         known=True,
         progress=row["progress"],
-        status=TaskStatus(row["status"]),
+        status=TaskStatus.read(row["status"]),
         action=ClaimAction(row["action"]),
         frames=row["frames"],
         lease=lease,
@@ -163,7 +163,7 @@ def _columns(batch: Sequence[ProgressReport]) -> tuple[list[Any], ...]:
         [report.progress for report in batch],
         [storable(report.message) for report in batch],
         [storable(report.route.curr or None) for report in batch],
-        [jsontext.dumps(detail_of(report)) for report in batch],
+        [entry_of(report).to_json() for report in batch],
         [report.incarnation for report in batch],
     )
 
@@ -177,13 +177,15 @@ def _claim_columns(batch: Sequence[ProgressReport]) -> tuple[list[Any], ...]:
     )
 
 
-def detail_of(report: ProgressReport) -> dict[str, Any]:
-    """What the log keeps of a report, in the words of the `update` event."""
-    route = {} if report.route.says_nothing else report.route.as_dict()
-    detail: dict[str, Any] = {**route, "task_state": report.state.value, **report.detail}
-    if report.message is not None:
-        detail["message"] = report.message
-    return detail
+def entry_of(report: ProgressReport) -> ProgressEntry:
+    """What the log keeps of a report."""
+    return ProgressEntry(
+        message=report.message,
+        route=None if report.route.says_nothing else report.route,
+        state=report.state.value,
+        duration_ms=report.duration_ms,
+        message_size_kb=report.message_size_kb,
+    )
 
 
 def report_size(report: ProgressReport) -> int:

@@ -4,9 +4,9 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from asya_crds.status import ErrorClass, TaskError, TaskStatus
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.reports import FinalOutcome, FinalReport
-from asya_gateway.domain.status import ErrorClass, TaskError, TaskStatus
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.tasks.guards import ENDED
 
@@ -122,7 +122,7 @@ class Sweeper:
 
     async def _orphans(self) -> list[FinalReport]:
         rows = await self._database.fetch(_ORPHANS, CHUNK, self._child_grace)
-        return [_orphan_report(row["id"], TaskStatus(row["status"]), self._child_grace) for row in rows]
+        return [_orphan_report(row["id"], TaskStatus.read(row["status"]), self._child_grace) for row in rows]
 
 
 def _overdue_report(task_id: str, allowed: float) -> FinalReport:
