@@ -11,9 +11,7 @@ def migrate(
     ] = "",
     namespace: Annotated[
         str,
-        typer.Option(
-            "--namespace", metavar="NAME", help="Hand the database over to this namespace."
-        ),
+        typer.Option("--namespace", metavar="NAME", help="Hand the database over to this namespace."),
     ] = "",
 ) -> None:
     """Bring the database's schema up to date. Safe while older pods run, and for several at once."""
