@@ -27,6 +27,7 @@ from asya_gateway.storage.log.bell import Bell
 from asya_gateway.storage.log.feed import CHANNEL, LogFeed
 from asya_gateway.storage.log.fly import FlyReceiver, FlySender
 from asya_gateway.storage.migrate import LATEST, schema_version
+from asya_gateway.storage.namespace import claim
 from asya_gateway.storage.retrying import Result, for_ever, within, written_singly
 from asya_gateway.storage.tasks.admitting import Admitted, Admitter, Applicant, OverCap, Verdict, applicant_size
 from asya_gateway.storage.tasks.announcing import Announcing
@@ -235,7 +236,7 @@ def _task_of(admitted: Admitted, digest: bytes | None) -> str:
 
 
 class Storage:
-    """The database with everything that runs beside it in one process."""
+    """The database with everything that runs beside it in one process. `namespace` is whose the database must be."""
 
     def __init__(
         self,
@@ -247,7 +248,9 @@ class Storage:
         ended: Ended = SILENT.ended,
         longest_statement: float = 10.0,
         claim_lease: float = CLAIM_LEASE,
+        namespace: str | None = None,
     ) -> None:
+        self._namespace = namespace
         longest = longest_statement + GRACE
         self.database = database
         self.clock = DatabaseClock(database)
@@ -271,7 +274,7 @@ class Storage:
     async def start(self, patience: float = 60.0) -> None:
         """Connect, wait until the schema is new enough, then start the bell, the feed and the keepers.
 
-        Raises Unavailable after `patience` seconds.
+        Raises Unavailable after `patience` seconds, NamespaceTaken where the database belongs to another namespace.
         """
         await self._wait_for_schema(patience)
         await self.bell.start()
@@ -295,6 +298,9 @@ class Storage:
                 async with self.database.connection() as connection:
                     version = await schema_version(connection)  # type: ignore[arg-type] # a pooled one is one, too
                 if version >= LATEST:
+                    if self._namespace is not None:
+                        async with self.database.connection() as connection:
+                            await claim(connection, self._namespace)
                     await self.clock.measure()
                     return
                 problem = f"the schema is at {version}, expected {LATEST}: run `asya migrate`"
