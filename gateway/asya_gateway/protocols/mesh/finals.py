@@ -4,9 +4,9 @@ import re
 from typing import Any
 
 from asya_crds.large_json import encode
+from asya_crds.status import ErrorClass, TaskError, TaskStatus
 from asya_gateway.domain.errors import InvalidInput
 from asya_gateway.domain.reports import FinalReport
-from asya_gateway.domain.status import ErrorClass, TaskError, TaskStatus
 from asya_gateway.protocols.http.fields import (
     Body,
     optional_identifier,

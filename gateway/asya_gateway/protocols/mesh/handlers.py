@@ -2,14 +2,16 @@
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
 
 from asya_crds import jsontext
+from asya_crds.status import RUNNABLE, ClaimAction, TaskStatus
 from asya_gateway.domain.errors import TooLarge
-from asya_gateway.domain.reports import ClaimAction, PauseReport, ProgressAnswer, ProgressReport
+from asya_gateway.domain.reports import PauseReport, ProgressAnswer, ProgressReport
 from asya_gateway.domain.task import JsonText
 from asya_gateway.protocols.http.answers import json_response
 from asya_gateway.protocols.http.bodies import as_object, decode_body, read_bytes, read_json, read_object
@@ -38,8 +40,13 @@ async def create_child(request: web.Request) -> web.Response:
 
 
 async def get_task(request: web.Request) -> web.Response:
-    """GET /mesh/{id}."""
-    return json_response(task_json(await request.app[TASKS].get(task_id_of(path_id(request)), None)))
+    """GET /mesh/{id}, which newer sidecars ask before they run a hop: below a task that has ended the answer is
+    canceled, though the task's own end may not be stored yet."""
+    tasks = request.app[TASKS]
+    task = await tasks.get(task_id_of(path_id(request)), None)
+    if task.parent_id is not None and task.status in RUNNABLE and await tasks.ends_with_ancestor(task.id):
+        task = replace(task, status=TaskStatus.CANCELED)
+    return json_response(task_json(task))
 
 
 async def stream(request: web.Request) -> web.StreamResponse:
@@ -101,11 +108,13 @@ async def take_progress(
 
 
 def render_answer(report: ProgressReport | PauseReport, answer: ProgressAnswer) -> str:
-    """{status, progress_percent}, and for a claim what its worker shall do."""
+    """{status, progress_percent}, and for a claim what its worker shall do, and how long it has."""
     fields: dict[str, Any] = {"status": "ok", "progress_percent": percent(answer.progress)}
     if isinstance(report, PauseReport) or report.claim is None:
         return jsontext.dumps(fields)
     fields |= {"action": answer.action.value, "lease_seconds": answer.lease}
+    if answer.remaining is not None:
+        fields["remaining_seconds"] = round(answer.remaining, 3)
     frames: dict[str, JsonText | None] = {}
     if answer.action is ClaimAction.DONE and answer.frames is not None:
         frames["frames"] = answer.frames

@@ -1,6 +1,6 @@
 """What /openapi.json says of the routes of sidecars, workers and crew."""
 
-from asya_gateway.domain.status import ActorState
+from asya_crds.status import HopState
 from asya_gateway.protocols.http.openapi import (
     LAST_EVENT_ID,
     NAMES,
@@ -105,6 +105,10 @@ _PROGRESS_ANSWER: Json = {
         "progress_percent": {"type": "number", "minimum": 0, "maximum": 100},
         "action": {"enum": ["go", "busy", "done"], "description": "Only where a claim was sent."},
         "lease_seconds": {"type": "number"},
+        "remaining_seconds": {
+            "type": "number",
+            "description": "To the task's deadline, by the database's clock; below zero beyond it.",
+        },
         "frames": {"type": "array", "items": {"type": "object"}},
     },
 }
@@ -155,7 +159,7 @@ _EVENT: Json = {
                 "type": {"const": "status"},
                 "status": {
                     "enum": [
-                        *(state.value for state in ActorState),
+                        *(state.value for state in HopState),
                         "paused",
                         "auth_required",
                         *UNIFIED_ENDS,

@@ -7,11 +7,11 @@ from asya_crds.envelope import Route
 from asya_crds.incarnations import hop_name, resolve
 from asya_crds.large_json import Encoded, encode
 from asya_crds.naming import HEADER_PAUSE, PAUSE, RESUME
+from asya_crds.status import HopState, TaskStatus
 from asya_gateway.domain.errors import InvalidInput
 from asya_gateway.domain.pausing import read_pause
 from asya_gateway.domain.progress import report_key
 from asya_gateway.domain.reports import Claim, PauseReport, ProgressReport
-from asya_gateway.domain.status import ActorState, TaskStatus
 from asya_gateway.domain.task import JsonText
 from asya_gateway.protocols.http.fields import (
     Body,
@@ -57,7 +57,8 @@ def decode_progress(reported: str, body: Body) -> ProgressReport | PauseReport:
         key=report_key(claim, state),
         progress=progress_of(route, state, shifted=is_shifted(body, route, state)),
         message=optional_text(body, "message"),
-        detail=_measures(body),
+        duration_ms=optional_number(body, "duration_ms"),
+        message_size_kb=optional_number(body, "message_size_kb"),
         claim=claim,
         frames=_frames(body, state),
         incarnation=incarnation,
@@ -70,18 +71,12 @@ def is_pause(body: Body) -> bool:
     return body.get("pause_metadata") is not None or (isinstance(status, str) and status in _WAITING)
 
 
-def _state(value: Any) -> ActorState:
+def _state(value: Any) -> HopState:
     try:
-        return ActorState(value)
+        return HopState(value)
     except ValueError:
-        expected = ", ".join(state.value for state in ActorState)
+        expected = ", ".join(state.value for state in HopState)
         raise InvalidInput(f"expected one of {expected}, paused", field="status") from None
-
-
-def _measures(body: Body) -> dict[str, Any]:
-    """What a sidecar measured; route, state and message have fields of their own."""
-    measures = {key: optional_number(body, key) for key in ("duration_ms", "message_size_kb")}
-    return {key: value for key, value in measures.items() if value is not None}
 
 
 def _claim(value: Any, incarnation: int | None) -> Claim | None:
@@ -99,11 +94,11 @@ def _claim(value: Any, incarnation: int | None) -> Claim | None:
     return Claim(claimed_hop(checked_id(hop, "claim.hop"), incarnation), attempt, identifier(value, "claimant"))
 
 
-def _frames(body: Body, state: ActorState) -> JsonText | None:
+def _frames(body: Body, state: HopState) -> JsonText | None:
     frames = body.get("frames")
     if frames is None:
         return None
-    if state is not ActorState.PROCESSED:
+    if state is not HopState.PROCESSED:
         raise InvalidInput("expected frames with the status processed only", field="frames")
     if isinstance(frames, Encoded):
         right = frames.shape == "objects"
@@ -139,7 +134,7 @@ def _pause(reported: str, body: Body) -> PauseReport:
         status=status or TaskStatus.PAUSED,
         route=route,
         # The hop that asked has reported its own completion before; here it only waits.
-        progress=progress_of(route, ActorState.RECEIVED),
+        progress=progress_of(route, HopState.RECEIVED),
         checkpoint=checkpoint,
         incarnation=incarnation,
         reported_as=reported,

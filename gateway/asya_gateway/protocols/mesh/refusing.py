@@ -9,9 +9,9 @@ from enum import StrEnum
 
 from aiohttp import web
 
+from asya_crds.status import ErrorClass, TaskError, TaskStatus
 from asya_gateway.domain.errors import GatewayError, InvalidInput, TooLarge
 from asya_gateway.domain.reports import FinalReport
-from asya_gateway.domain.status import ErrorClass, TaskError, TaskStatus
 from asya_gateway.protocols.http.fields import Body
 from asya_gateway.protocols.http.keys import TASKS
 from asya_gateway.protocols.mesh.hops import task_id_of

@@ -10,11 +10,11 @@ from pydantic import ValidationError
 from asya_crds import jsontext
 from asya_crds.durations import parse_duration
 from asya_crds.flow import Flow
+from asya_crds.status import TaskStatus
 from asya_crds.violation import Violation
 from asya_gateway.domain.errors import Conflict, InvalidInput, TooLarge
 from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.domain.ports import TaskFilter
-from asya_gateway.domain.status import TaskStatus
 from asya_gateway.domain.task import Caller
 from asya_gateway.domain.tasks import Call
 from asya_gateway.protocols.http.answers import json_response
