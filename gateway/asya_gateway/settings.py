@@ -110,6 +110,12 @@ class Settings(BaseSettings):
         description="How long a child of an existing sidecar may be silent after its parent's success; "
         "then it is canceled, saying that nobody reported its end.",
     )
+    max_open_tasks_per_owner: int = Field(
+        0, ge=0, description="Most calls of one owner whose tasks are open; one more gets 429. 0 means no cap."
+    )
+    max_open_tasks_per_flow: int = Field(
+        0, ge=0, description="Most calls of one flow whose tasks are open; one more gets 429. 0 means no cap."
+    )
     mcp_max_wait: Duration = Field(
         300.0, gt=0, description="Longest a blocking MCP call waits; then it answers that the task goes on."
     )
@@ -118,7 +124,11 @@ class Settings(BaseSettings):
     max_report_bytes: int = Field(1 * MIB, ge=1024, description="Largest body of a progress report.")
     max_final_bytes: int = Field(10 * MIB, ge=1024, description="Largest body of a final report.")
     max_fly_bytes: int = Field(1 * MIB, ge=1024, description="Largest body of a live event.")
-    max_streams: int = Field(10_000, ge=1, description="Open streams of one process; one more gets 503.")
+    max_streams: int = Field(
+        10_000,
+        ge=1,
+        description="Requests held open by one process (streams, blocking calls, `Prefer: wait`); one more gets 503.",
+    )
     keepalive_interval: Duration = Field(15.0, gt=0, description="A quiet stream gets a comment this often.")
     stream_write_timeout: Duration = Field(
         30.0,

@@ -14,9 +14,8 @@ from asya_gateway.domain.errors import Unavailable
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.health import VitalsReader
 from asya_gateway.storage.log.bell import Bell
-from asya_transports.port import Message, Queue
-from asya_transports.port import Unavailable as QueuesUnavailable
-from asya_transports.postgres.link import SESSION, Link
+from asya_transports.port import OutboundMessage, Queue, TransportUnavailable
+from asya_transports.postgres.pool import SESSION, ConnectionPool
 from asya_transports.postgres.sessions import Sessions
 from asya_transports.postgres.settings import PostgresSettings
 from asya_transports.postgres.transport import PostgresTransport
@@ -78,7 +77,7 @@ async def test_behind_pgbouncer_that_pools_sessions_all_settings_are_in_force(
     transport = PostgresTransport(PostgresSettings(url), "ns")
     try:
         await transport.declare(Queue("echo"))
-        assert await transport.publish([Message("echo", b"{}")]) == [None]
+        assert await transport.publish([OutboundMessage("echo", b"{}")]) == [None]
     finally:
         await transport.close()
     async with start_gateway(url) as gateway:
@@ -155,12 +154,12 @@ async def test_the_bell_leaves_a_server_that_became_read_only(
 
 
 async def test_a_workers_sessions_that_became_read_only_are_dropped_too(database_url: str) -> None:
-    link = Link(PostgresSettings(database_url, pool_size=2))
+    link = ConnectionPool(PostgresSettings(database_url, pool_size=2))
     try:
         async with link.connection() as one, link.connection() as other:
             for connection in (one, other):
                 await connection.execute("SET default_transaction_read_only = on")
-        with pytest.raises(QueuesUnavailable):
+        with pytest.raises(TransportUnavailable):
             async with link.connection() as connection:
                 await connection.execute("DELETE FROM queue_messages")
         for _ in range(3):
