@@ -12,6 +12,7 @@ from asya_actor.crew.pause import pause
 from asya_actor.crew.resume import resume
 from asya_actor.crew.sink import sink
 from asya_actor.crew.sump import sump
+from asya_actor.envelopes import EnvelopeReader
 from asya_actor.handlers.loading import Handler
 from asya_actor.handlers.threads import HandlerThreads
 from asya_actor.hop import Actor, Hop
@@ -36,6 +37,12 @@ class Assembly:
 
     transport: Transport
     client: MeshClient = field(default_factory=MeshClient)
+    reader: EnvelopeReader = field(default_factory=EnvelopeReader)
+
+    async def close(self) -> None:
+        """Disconnect from mesh, and end the process that reads large messages."""
+        await self.client.close()
+        await self.reader.close()
 
     def actor(self, settings: WorkerSettings, handler: Handler) -> tuple[Consumer, Actor]:
         """The consumer of one actor, which calls this handler."""
@@ -48,6 +55,7 @@ class Assembly:
             cancel_timeout=settings.actor_cancel_timeout,
             threads=HandlerThreads(name),
             client=self.client,
+            reader=self.reader,
             urls=GatewayUrls(settings.gateway_url, settings.gateway_url_allowed),
             onward=self._onward(settings),
             span=spans(name) if settings.otel_enabled else no_span,
@@ -85,11 +93,11 @@ class Assembly:
             return await resume(crew, envelope, deep=deep)
 
         async def to_dead_letters(delivery: Delivery) -> str:
-            return await dead_letter(crew, delivery)
+            return await dead_letter(crew, delivery, self.reader)
 
         count = settings.crew_concurrency
         members = [
-            (name, self._queue(name, count), about(name, reading(work)))
+            (name, self._queue(name, count), about(name, reading(work, self.reader)))
             for name, work in (
                 (settings.actor_sink, to_sink),
                 (settings.actor_sump, to_sump),
@@ -98,7 +106,11 @@ class Assembly:
             )
         ]
         members.append((DEAD_LETTERS, self._dead_letters(count), about(DEAD_LETTERS, to_dead_letters)))
-        return [Consumer(name, source, work, count, settings.actor_shutdown_timeout) for name, source, work in members]
+        grace = settings.actor_shutdown_timeout
+        return [
+            Consumer(name, source, work, count, grace, gives_back=name != DEAD_LETTERS)
+            for name, source, work in members
+        ]
 
     def _onward(self, settings: WorkerSettings | CrewSettings) -> Onward:
         patient = frozenset({settings.actor_sink, settings.actor_sump})

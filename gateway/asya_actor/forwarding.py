@@ -19,6 +19,9 @@ HEADER_FIRST_ATTEMPT = "x-asya-first-attempt"
 REDELIVERIES = "redeliveries"
 """`status` key: how often a worker died with this message, carried over where the queue's own count begins anew."""
 
+GIVEN_BACK = "given_back"
+"""`status` key: how often a worker that had to end gave this message back before its handler had ended."""
+
 _OF_THE_MESH = (
     "phase",
     "reason",
@@ -30,6 +33,7 @@ _OF_THE_MESH = (
     "deadline_at",
     "error",
     REDELIVERIES,
+    GIVEN_BACK,
 )
 """Keys of `status` that are made anew for every hop; what else a handler sets travels on."""
 
@@ -104,6 +108,7 @@ def retried(envelope: Envelope, first_at: datetime, most_attempts: int) -> Envel
         "updated_at": format_time(datetime.now(UTC)),
     }
     status.pop(REDELIVERIES, None)
+    status.pop(GIVEN_BACK, None)
     headers = dict(envelope.headers) | {HEADER_FIRST_ATTEMPT: format_time(first_at)}
     return envelope.with_(status=status, headers=headers)
 
@@ -113,9 +118,24 @@ def put_off(envelope: Envelope, redeliveries: int) -> Envelope:
     return envelope.with_(status=dict(envelope.status) | {REDELIVERIES: redeliveries})
 
 
+def given_back(envelope: Envelope, redeliveries: int) -> Envelope:
+    """The same message for another worker, since this one has to end. That is no death: only the former ones count."""
+    counts = {REDELIVERIES: redeliveries, GIVEN_BACK: given_back_before(envelope) + 1}
+    return envelope.with_(status=dict(envelope.status) | counts)
+
+
 def redeliveries_of(envelope: Envelope) -> int:
     """How often a worker died with this message before its queue's count began anew."""
-    count = envelope.status.get(REDELIVERIES)
+    return _count(envelope, REDELIVERIES)
+
+
+def given_back_before(envelope: Envelope) -> int:
+    """How often the message was given back by workers that had to end."""
+    return _count(envelope, GIVEN_BACK)
+
+
+def _count(envelope: Envelope, key: str) -> int:
+    count = envelope.status.get(key)
     return count if isinstance(count, int) and not isinstance(count, bool) and count > 0 else 0
 
 

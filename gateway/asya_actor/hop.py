@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from asya_actor.contract.message import Frame, Message
+from asya_actor.envelopes import EnvelopeReader
 from asya_actor.failures import Failure, broken, describe, overdue, timed_out
 from asya_actor.forwarding import (
     HEADER_FIRST_ATTEMPT,
@@ -65,6 +66,7 @@ class Actor:
     timeout: float
     threads: HandlerThreads
     client: MeshClient
+    reader: EnvelopeReader
     urls: GatewayUrls
     onward: Onward
     span: Span
@@ -94,7 +96,7 @@ class Hop:
     async def run(self) -> str:
         """Returns when the delivery was answered. It may be cancelled at any point: the message stays in its queue."""
         try:
-            envelope = Envelope.from_json(self._delivery.body)
+            envelope = await self._actor.reader.read(self._delivery.body)
         except InvalidEnvelope as error:
             return await self._unreadable(error)
         with working_on(envelope):

@@ -17,6 +17,12 @@ def migrate(
 
     if not database_url:
         raise UsageProblem("ASYA_DATABASE_URL: expected a PostgreSQL URL, postgresql://user:password@host:5432/name")
+    from asya_transports.postgres.dsn import InvalidDsn, check_dsn
+
+    try:
+        check_dsn(database_url)
+    except InvalidDsn as error:
+        raise UsageProblem(f"ASYA_DATABASE_URL: {error}") from None
     applied = asyncio.run(apply_migrations(database_url))
     for name in applied:
         typer.echo(f"applied {name}")

@@ -95,13 +95,14 @@ class TransportDescription:
         return {name: value for name, value in given.items() if environment.get(name)}
 
 
-def whole_number(environment: Mapping[str, str], name: str, default: int) -> int:
+def whole_number(environment: Mapping[str, str], name: str, default: int, *, most: int = 10**18) -> int:
     """A number of at least 1; raises SettingsError."""
     text = environment.get(name)
     if not text:
         return default
-    if not text.isascii() or not text.isdigit() or len(text) > 18 or int(text) < 1:
-        raise SettingsError(f"{name}: expected a whole number of at least 1, not {text[:40]!r}")
+    if not text.isascii() or not text.isdigit() or len(text) > 18 or not 1 <= int(text) <= most:
+        limit = f" and at most {most}" if most < 10**18 else ""
+        raise SettingsError(f"{name}: expected a whole number of at least 1{limit}, not {text[:40]!r}")
     return int(text)
 
 

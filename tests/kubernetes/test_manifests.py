@@ -264,7 +264,7 @@ PEERS = {
 TARGETS_ONLY = ("metadata service", "internet", "API server", "DNS")
 PORTS = {
     "api": (8080, 9090), "mesh": (8080, 9090), "operator": (9090,), "actor": (9090,), "crew": (9090,),
-    "Postgres": (5432,), "RabbitMQ": (5672,), "metadata service": (80,), "internet": (443,), "API server": (443,),
+    "Postgres": (5432,), "RabbitMQ": (5672, 15672), "metadata service": (80,), "internet": (443,), "API server": (443,),
     "DNS": (53,), "monitoring": (4317, 4318),
 }  # fmt: skip
 

@@ -19,7 +19,7 @@ from asya_crds.naming import (
 )
 from asya_gateway.domain.errors import InvalidInput
 from asya_gateway.domain.ports import PausePoint
-from asya_gateway.domain.task import Pause, Task
+from asya_gateway.domain.task import Pause, TaskHead
 
 _TYPES = ("string", "boolean", "number", "integer", "array", "object")
 
@@ -71,7 +71,7 @@ def schema_of(fields: list[dict[str, Any]]) -> dict[str, Any]:
     return {"type": "object", "properties": properties, **({"required": required} if required else {})}
 
 
-def thawed_deadline(task: Task, now: datetime) -> datetime | None:
+def thawed_deadline(task: TaskHead, now: datetime) -> datetime | None:
     """The deadline after the pause: what was left when the clock stopped, from now on."""
     return None if task.remaining is None else now + timedelta(seconds=task.remaining)
 

@@ -4,8 +4,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
+from asya_crds.large_json import encode
+from asya_crds.violation import ArgumentCheck, Violation
 from asya_gateway.domain.reports import (
     ChildAnnouncement,
     FinalOutcome,
@@ -15,7 +17,7 @@ from asya_gateway.domain.reports import (
     ProgressReport,
 )
 from asya_gateway.domain.status import TaskStatus
-from asya_gateway.domain.task import FlyEvent, JsonText, Snapshot, Task, TaskUpdate
+from asya_gateway.domain.task import FlyEvent, JsonText, Snapshot, Task, TaskHead, TaskUpdate
 
 
 class NewTask(NamedTuple):
@@ -92,10 +94,23 @@ class TaskFilter:
 
 @dataclass(frozen=True, slots=True)
 class PausePoint:
-    """What the resume envelope is made of: the open pause and where the task stood."""
+    """What the resume envelope is made of: the task with its open pause, and where it stood."""
 
-    task: Task
+    task: TaskHead
     checkpoint: JsonText | None
+
+
+class Examiner(Protocol):
+    """Holds a value against its schema and encodes it, without holding the event loop."""
+
+    async def __call__(self, check: ArgumentCheck | None, value: Any) -> tuple[Sequence[Violation], JsonText]:
+        """The violations, and the JSON text where there are none. Raises Overloaded."""
+
+
+async def examined_here(check: ArgumentCheck | None, value: Any) -> tuple[Sequence[Violation], JsonText]:
+    """An Examiner that takes whatever time it takes."""
+    violations = () if check is None else check(value)
+    return violations, "" if violations else encode(value)
 
 
 class TaskStore(Protocol):
@@ -132,16 +147,23 @@ class TaskStore(Protocol):
     async def announce(self, child: ChildAnnouncement) -> None:
         """Store a fan-out's child without an envelope. Idempotent by id."""
 
-    async def get(self, task_id: str, *, owner: str | None) -> Task | None:
-        """The task with payload, result, error and open pause; `owner` None asks without an owner check."""
+    async def head(self, task_id: str, *, owner: str | None) -> TaskHead | None:
+        """The task's row alone; `owner` None asks without an owner check."""
+
+    async def get(self, task_id: str, *, owner: str | None, payload: bool = True) -> Task | None:
+        """The task with result, error, open pause and, where it is asked for, payload."""
 
     async def snapshot(self, task_id: str, after: int, *, owner: str | None) -> Snapshot | None:
         """The task and its first updates beyond seq `after`, read in one statement; a page where there are many."""
 
     async def updates(self, task_id: str, after: int) -> Sequence[TaskUpdate]:
-        """The next page of a task's updates beyond seq `after`; empty at the log's end."""
+        """The next page of a task's updates beyond seq `after`; empty at the log's end. Here as in a snapshot
+        and in the feed, bodies beyond LARGEST_INLINE are left out of an entry, which says so (`whole`)."""
 
-    async def list(self, query: TaskFilter) -> list[Task]:
+    async def update(self, task_id: str, seq: int) -> TaskUpdate | None:
+        """One entry of a log with all its bodies; None where it was retired."""
+
+    async def list(self, query: TaskFilter) -> list[TaskHead]:
         """Tasks without their bodies, newest first."""
 
     async def pause_point(self, task_id: str, *, owner: str | None) -> PausePoint | None:

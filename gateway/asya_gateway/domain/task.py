@@ -30,8 +30,9 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
-    """One row, with what hangs on it. Payload and result are JSON text, None where absent or not asked for."""
+class TaskHead:
+    """One row, without its bodies: what follows, lists, waits and decisions need. `error` and `pause` are None where
+    absent or not asked for."""
 
     id: str
     status: TaskStatus
@@ -49,10 +50,22 @@ class Task:
     deadline_at: datetime | None = None
     remaining: float | None = None
     finished_at: datetime | None = None
-    payload: JsonText | None = None
-    result: JsonText | None = None
     error: TaskError | None = None
     pause: Pause | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Task(TaskHead):
+    """A row with its bodies, to be rendered and dropped. Payload and result are JSON text, None where absent or not
+    asked for."""
+
+    payload: JsonText | None = None
+    result: JsonText | None = None
+
+
+LARGEST_INLINE = 64 * 1024
+"""Bytes of a result, or of the detail of an entry that is no progress, up to which it comes with the entry. A larger
+one is fetched when the entry is rendered, and dropped: no reader holds it while it waits."""
 
 
 class UpdateKind(StrEnum):
@@ -78,6 +91,8 @@ class TaskUpdate:
     at: datetime
     detail: dict[str, Any]
     result: JsonText | None = None
+    whole: bool = True
+    """False where detail and result are larger than an entry carries (LARGEST_INLINE); Tasks.whole fetches them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +106,36 @@ class FlyEvent:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Where a follower begins: the task, and the updates that it has not seen, or the first page of many."""
+    """Where a follower begins: the task, and the updates that it has not seen, or the first page of many. `end` is
+    the last entry of a task that has ended, as its row remembers it."""
 
-    task: Task
+    task: TaskHead
     updates: tuple[TaskUpdate, ...]
+    end: TaskUpdate | None = None
 
     def reached(self, after: int) -> int:
         """The seq of the last update here, for a follower that had seen those up to `after`."""
         return self.updates[-1].seq if self.updates else min(after, self.task.last_seq)
+
+
+def final_update_of(
+    task: TaskHead, *, result: JsonText | None, error: TaskError | None, whole: bool = True
+) -> TaskUpdate:
+    """The terminal entry of a task's log, as the row remembers it."""
+    detail: dict[str, Any] = {} if task.message is None else {"message": task.message}
+    if error is not None:
+        detail["error"] = error.as_dict()
+    return TaskUpdate(
+        task_id=task.id,
+        seq=task.last_seq,
+        kind=UpdateKind.FINAL,
+        status=task.status,
+        progress=task.progress,
+        at=task.finished_at or task.updated_at,
+        detail=detail,
+        result=result,
+        whole=whole,
+    )
 
 
 @dataclass(frozen=True, slots=True)

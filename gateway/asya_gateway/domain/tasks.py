@@ -3,14 +3,12 @@
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from secrets import randbits
 from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn
 
-from asya_crds import jsontext
 from asya_crds.violation import ArgumentCheck
 from asya_gateway.domain.errors import Conflict, GatewayError, InvalidArguments, InvalidInput, TaskNotFound, TooLarge
 from asya_gateway.domain.flows import ServedFlow
@@ -21,6 +19,7 @@ from asya_gateway.domain.ids import new_task_id
 from asya_gateway.domain.pausing import resume_envelope, thawed_deadline
 from asya_gateway.domain.ports import (
     Answer,
+    Examiner,
     FlyBroadcast,
     NewTask,
     RequestKey,
@@ -28,6 +27,7 @@ from asya_gateway.domain.ports import (
     TaskStore,
     Terms,
     UpdateFeed,
+    examined_here,
 )
 from asya_gateway.domain.reports import (
     ChildAnnouncement,
@@ -38,7 +38,17 @@ from asya_gateway.domain.reports import (
     ProgressReport,
 )
 from asya_gateway.domain.status import ErrorClass, TaskError, TaskStatus
-from asya_gateway.domain.task import Caller, FlyEvent, Snapshot, Task, TaskUpdate
+from asya_gateway.domain.task import (
+    Caller,
+    FlyEvent,
+    JsonText,
+    Snapshot,
+    Task,
+    TaskHead,
+    TaskUpdate,
+    UpdateKind,
+    final_update_of,
+)
 from asya_gateway.telemetry.context import about
 from asya_gateway.telemetry.observer import SILENT, Observer
 
@@ -94,12 +104,14 @@ class Tasks:
         rules: TaskRules,
         compile_schema: Callable[[Mapping[str, Any]], ArgumentCheck],
         observer: Observer = SILENT,
+        examine: Examiner = examined_here,
     ) -> None:
         self._store = store
         self._feed = feed
         self._fly = fly
         self._rules = rules
         self._compile_schema = compile_schema
+        self._examine = examine
         self._observer = observer
         self._spans = observer.spans
         self._default_timeout = timedelta(seconds=rules.default_timeout)
@@ -117,13 +129,14 @@ class Tasks:
         started = time.perf_counter()
         flow = call.served.flow.name
         try:
-            if call.check and (violations := call.served.check(call.payload)):
+            violations, payload = await self._examine(call.served.check if call.check else None, call.payload)
+            if violations:
                 about(flow=flow)
                 raise InvalidArguments(violations)
             task_id = new_task_id()
             about(task_id, flow)
             with self._spans.verb("submit", task_id, flow):
-                new = self._new_task(task_id, call)
+                new = self._new_task(task_id, call, payload)
                 self._check_size(new.envelope, "arguments")
                 if call.key is None and self._plain:
                     await self._store.create(new)
@@ -158,10 +171,9 @@ class Tasks:
         if len(envelope) * 4 > most and len(envelope.encode()) > most:
             raise TooLarge(f"expected an envelope of at most {most} bytes, payload included", field=field)
 
-    def _new_task(self, task_id: str, call: Call) -> NewTask:
+    def _new_task(self, task_id: str, call: Call, payload: JsonText) -> NewTask:
         flow = call.served.flow
         now = datetime.now(UTC)
-        payload = jsontext.dumps(call.payload)
         envelope = blank(call.served, self._rules.mesh_url)
         return NewTask(
             id=task_id,
@@ -177,24 +189,44 @@ class Tasks:
             envelope=envelope.filled(task_id, {**call.headers, **self._spans.outgoing()}, now, payload),
         )
 
-    async def get(self, task_id: str, caller: Caller | None) -> Task:
-        """The task with payload, result, error and open pause; `caller` None is the mesh, which sees all.
-
-        Raises TaskNotFound.
+    async def get(self, task_id: str, caller: Caller | None, *, payload: bool = True) -> Task:
+        """The task with result, error, open pause and, where it is asked for, payload: to be rendered and dropped.
+        `caller` None is the mesh, which sees all. Raises TaskNotFound.
         """
         about(task_id)
-        task = await self._store.get(task_id, owner=_owner(caller))
+        task = await self._store.get(task_id, owner=_owner(caller), payload=payload)
         if task is None:
             raise TaskNotFound(task_id)
         return task
 
-    async def list(self, query: TaskFilter) -> list[Task]:
+    async def head(self, task_id: str, caller: Caller | None) -> TaskHead:
+        """The task without its bodies. Raises TaskNotFound."""
+        about(task_id)
+        task = await self._store.head(task_id, owner=_owner(caller))
+        if task is None:
+            raise TaskNotFound(task_id)
+        return task
+
+    async def whole(self, update: TaskUpdate) -> TaskUpdate:
+        """An entry that its caller was given, with the bodies that were left out of it (`update.whole`): to be
+        rendered and dropped. Raises TaskNotFound where the task was removed meanwhile."""
+        if update.whole:
+            return update
+        found = await self._store.update(update.task_id, update.seq)
+        if found is not None:
+            return found
+        task = await self.get(update.task_id, None, payload=False)
+        if update.kind is UpdateKind.FINAL and task.status.terminal:
+            return final_update_of(task, result=task.result, error=task.error)
+        return replace(update, whole=True)
+
+    async def list(self, query: TaskFilter) -> list[TaskHead]:
         """Tasks without bodies, newest first."""
         return await self._store.list(query)
 
     async def cancel(
         self, task_id: str, caller: Caller | None, reason: str = "Task canceled", *, key: str | None = None
-    ) -> Task:
+    ) -> TaskHead:
         """End a task that has not ended, and its children. Who repeats it under the same key, having lost the first
         answer, gets the task. Raises TaskNotFound, Conflict, KeyReused."""
         about(task_id)
@@ -202,7 +234,7 @@ class Tasks:
         request = RequestKey("cancel", key or own_key(), digest_of("cancel", reason))
         with self._spans.verb("cancel", task_id):
             outcome = await self._store.cancel(report, request)
-        task = await self.get(task_id, caller)
+        task = await self.head(task_id, caller)
         if outcome is not FinalOutcome.APPLIED:
             raise Conflict(f"expected a task that has not ended; it is {task.status}", field="status")
         return task
@@ -221,7 +253,7 @@ class Tasks:
         *,
         pause_id: str | None = None,
         key: str | None = None,
-    ) -> Task:
+    ) -> TaskHead:
         """Answer the question a task waits on; the first answer wins, and the task is running before x-resume
         hears of it. Who repeats it under the same key gets the task.
 
@@ -235,7 +267,7 @@ class Tasks:
                 # Two of the same key may have come together.
                 if not await self._answered(task_id, caller, request):
                     raise
-        return await self.get(task_id, caller)
+        return await self.head(task_id, caller)
 
     async def _answered(self, task_id: str, caller: Caller | None, request: RequestKey | None) -> bool:
         return request is not None and await self._store.find_request(task_id, _owner(caller), request)
@@ -251,21 +283,22 @@ class Tasks:
             raise Conflict(f"expected a task that waits for an answer; it is {point.task.status}", field="status")
         if pause_id is not None and pause_id != pause.id:
             raise Conflict("expected the pause that is open now", field="pause_id")
-        if violations := self._compile_schema(pause.schema)(answer):
+        violations, text = await self._examine(self._compile_schema(pause.schema), answer)
+        if violations:
             raise InvalidArguments(violations, field="answer")
         with self._spans.verb("answer", task_id, point.task.flow):
             envelope = resume_envelope(point, answer, self._rules.mesh_url)
             envelope = envelope.with_(headers={**envelope.headers, **self._spans.outgoing()})
-            text = envelope.to_json()
-            self._check_size(text, "answer")
+            body = envelope.to_json(text)
+            self._check_size(body, "answer")
             accepted = await self._store.answer(
                 Answer(
                     task_id=point.task.id,
                     owner=_owner(caller),
                     pause_id=pause.id,
-                    answer=jsontext.dumps(answer),
+                    answer=text,
                     actor=envelope.route.curr,
-                    envelope=text,
+                    envelope=body,
                     deadline_at=thawed_deadline(point.task, datetime.now(UTC)),
                     key=randbits(63),
                     request=request,
@@ -307,20 +340,10 @@ class Tasks:
         """The same items singly; None when nothing came for `keepalive` seconds."""
         return one_by_one(self.follow_groups(task_id, caller, after=after, keepalive=keepalive, fly=fly))
 
-    async def wait(self, task_id: str, caller: Caller | None, seconds: float) -> Task:
-        """The task once it has ended or waits for an answer, or as it stands after `seconds`."""
-        until = time.monotonic() + seconds
-        keepalive = min(1.0, max(seconds, 0.01))
-        async with aclosing(self.follow(task_id, caller, keepalive=keepalive, fly=False)) as items:
-            async for item in items:
-                if _worth_telling(item) or time.monotonic() >= until:
-                    break
-        return await self.get(task_id, caller)
-
     # What actors do
 
     async def report(self, report: ProgressReport) -> ProgressAnswer:
-        """Take a progress report; a stale one changes nothing, an unknown id is none of our business."""
+        """Take a progress report; a stale one changes nothing, an unknown id is ignored."""
         about(report.task_id)
         with self._spans.verb("report", report.task_id):
             return await self._store.report(report)
@@ -365,20 +388,11 @@ class Tasks:
     async def active(self, task_id: str) -> bool:
         """Whether work on this id makes sense: unknown ids are somebody else's, so they count as active."""
         about(task_id)
-        task = await self._store.get(task_id, owner=None)
+        task = await self._store.head(task_id, owner=None)
         if task is None:
             return True
         overdue = task.deadline_at is not None and task.deadline_at <= datetime.now(UTC)
         return not (task.status.terminal or task.status.waiting or overdue)
-
-
-def _worth_telling(item: Snapshot | TaskUpdate | FlyEvent | None) -> bool:
-    """Whether a caller who waits should be answered now."""
-    match item:
-        case Snapshot(task=Task(status=status)) | TaskUpdate(status=status):
-            return status.terminal or status.waiting
-        case _:
-            return False
 
 
 def _refuse(error: GatewayError) -> NoReturn:

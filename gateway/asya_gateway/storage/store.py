@@ -19,7 +19,7 @@ from asya_gateway.domain.reports import (
     ProgressAnswer,
     ProgressReport,
 )
-from asya_gateway.domain.task import Snapshot, Task, TaskUpdate
+from asya_gateway.domain.task import Snapshot, Task, TaskHead, TaskUpdate
 from asya_gateway.storage.coalescer import Coalescer, Flush, Limits
 from asya_gateway.storage.database import Database, translated
 from asya_gateway.storage.log.bell import Bell
@@ -174,9 +174,13 @@ class PostgresTasks:
         work = written_singly(lambda: within(self._longest, write(), write=True), self._patience, what)
         return await asyncio.shield(asyncio.ensure_future(work))
 
-    async def get(self, task_id: str, *, owner: str | None) -> Task | None:
+    async def head(self, task_id: str, *, owner: str | None) -> TaskHead | None:
         """See TaskStore."""
-        return await within(self._longest, self._reader.get(task_id, owner=owner))
+        return await within(self._longest, self._reader.head(task_id, owner=owner))
+
+    async def get(self, task_id: str, *, owner: str | None, payload: bool = True) -> Task | None:
+        """See TaskStore."""
+        return await within(self._longest, self._reader.get(task_id, owner=owner, payload=payload))
 
     async def snapshot(self, task_id: str, after: int, *, owner: str | None) -> Snapshot | None:
         """See TaskStore."""
@@ -186,7 +190,11 @@ class PostgresTasks:
         """See TaskStore."""
         return await within(self._longest, self._reader.updates(task_id, after))
 
-    async def list(self, query: TaskFilter) -> list[Task]:
+    async def update(self, task_id: str, seq: int) -> TaskUpdate | None:
+        """See TaskStore."""
+        return await within(self._longest, self._reader.update(task_id, seq))
+
+    async def list(self, query: TaskFilter) -> list[TaskHead]:
         """See TaskStore."""
         return await within(self._longest, self._reader.list(query))
 

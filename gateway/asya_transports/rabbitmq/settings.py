@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
+from asya_crds.setting_types import check_listen_host
 from asya_transports.description import MEBIBYTE, SettingsError, Variable, whole_number
 
 MAX_MESSAGE_BYTES = 128 * MEBIBYTE
@@ -80,7 +81,12 @@ def _url(environment: Mapping[str, str]) -> str:
         raise SettingsError(
             "ASYA_RABBITMQ_URL: expected an AMQP URL (or ASYA_RABBITMQ_HOST), since ASYA_TRANSPORT is rabbitmq"
         )
-    port = whole_number(environment, "ASYA_RABBITMQ_PORT", 5672)
+    try:
+        host = check_listen_host(host)
+    except ValueError:
+        raise SettingsError(f"ASYA_RABBITMQ_HOST: expected a host name or an address, not {host[:40]!r}") from None
+    host = f"[{host}]" if ":" in host else host
+    port = whole_number(environment, "ASYA_RABBITMQ_PORT", 5672, most=65_535)
     user = quote(environment.get("ASYA_RABBITMQ_USERNAME") or "guest", safe="")
     password = quote(environment.get("ASYA_RABBITMQ_PASSWORD") or "guest", safe="")
     return f"amqp://{user}:{password}@{host}:{port}/"

@@ -221,6 +221,23 @@ async def test_a_hop_that_a_stopped_worker_gave_back_runs_again_at_once(mesh: Me
     assert "released" not in [detail.get("task_state") for _, detail in await mesh.updates(task_id)]
 
 
+async def test_stops_of_its_workers_are_no_deaths_and_the_log_says_how_many(
+    mesh: Mesh, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A handler that outlives the time of each of its workers ends by its deadline, not by being counted out."""
+    task_id = await mesh.submit(["gated"], {"a": 1})
+    stops = MAX_DELIVERIES + 1
+    for number in range(stops):
+        await mesh.run(mesh.worker("gated", "gated_async", actor_shutdown_timeout=0.05), crew=number == 0)
+        await until(lambda: len(CALLS) == number + 1)  # noqa: B023 # waited for in this turn
+        await mesh.stop()
+    told = [record.getMessage() for record in caplog.records if "gives back task" in record.getMessage()]
+    assert [f"{number} times" in line for number, line in enumerate(told, 1)] == [True] * stops
+    GATE.set()
+    await mesh.run(mesh.worker("gated", "gated_async"))
+    assert (await mesh.ended(task_id))["result"] == {"a": 1}
+
+
 async def test_the_claim_of_a_function_that_goes_on_in_its_thread_is_kept(mesh: Mesh) -> None:
     await mesh.run(mesh.worker("gated", "gated", actor_shutdown_timeout=0.1))
     await mesh.submit(["gated"], {"a": 1})

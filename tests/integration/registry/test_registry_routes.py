@@ -185,3 +185,14 @@ async def test_a_database_that_is_away_is_a_503_and_the_flows_stay_served(served
         assert status == 503
     status, health = await served.gateway.get("/health/flows")
     assert (status, [flow["name"] for flow in health["flows"]]) == (200, ["f"])
+
+
+async def test_a_push_of_many_values_is_read_beside_the_event_loop_and_answered_like_any_other(served: Served) -> None:
+    examples = {"type": "object", "examples": [1] * 30_000}
+    flow = entry("hello")
+    flow["flow"]["mcp"] = {"inputSchema": examples}
+    body = {"epoch": await served.epoch(), "configmap": {"hash": "sha256:x", "flows": [flow]}}
+    status, answer = await served.gateway.post("/mesh/config-reload", body)
+    assert (status, answer["flows"]) == (200, 1)
+    status, answer = await served.gateway.post("/mesh/config-reload", {**body, "epoch": "x" + "," * 30_000})
+    assert (status, answer["error"]["field"]) == (400, "epoch")

@@ -43,7 +43,7 @@ class BodyTimeout(GatewayError):
 
 
 class StreamsExhausted(Overloaded):
-    """This process holds as many open streams as it may."""
+    """This process holds as many requests open as it may: streams, blocking calls and waiting ones."""
 
     code = "too_many_streams"
 

@@ -9,7 +9,7 @@ from typing import Any
 from asya_crds import jsontext
 from asya_crds.envelope import Route, format_time
 from asya_gateway.domain.status import TaskStatus
-from asya_gateway.domain.task import JsonText, Task, TaskUpdate, UpdateKind
+from asya_gateway.domain.task import JsonText, Task, TaskHead, TaskUpdate, UpdateKind
 
 COMPLETED_MESSAGE = "Task completed successfully"
 
@@ -28,7 +28,7 @@ def task_json(task: Task) -> JsonText:
     return with_verbatim(task_fields(task), {"payload": task.payload, "result": task.result})
 
 
-def task_fields(task: Task) -> dict[str, Any]:
+def task_fields(task: TaskHead) -> dict[str, Any]:
     """A task without its bodies, as lists show it; both dialects' names stand side by side."""
     route = task.route
     return {
@@ -95,6 +95,6 @@ def current_index(route: Route) -> int:
     return min(len(route.prev), route.total - 1)
 
 
-def current_actor(task: Task) -> str | None:
+def current_actor(task: TaskHead) -> str | None:
     """The actor that has the task, past the end the last one that had it."""
     return task.route.curr or (task.route.prev[-1] if task.route.prev else task.actor)

@@ -10,7 +10,7 @@ from asya_gateway.protocols.http.accept import AcceptedForms
 from asya_gateway.protocols.http.holding import hold
 from asya_gateway.protocols.http.idempotency import IDEMPOTENCY_KEY
 from asya_gateway.protocols.http.jsonrpc import InvalidMessage, Request, RpcError, parse_message
-from asya_gateway.protocols.mcp.answering import Settled, batch_text, respond, settle, settle_or_hold
+from asya_gateway.protocols.mcp.answering import Settled, batch_text, held_slot, respond, settle, settle_or_hold
 from asya_gateway.protocols.mcp.asking import ask_of
 from asya_gateway.protocols.mcp.errors import MethodNotFound, shown
 from asya_gateway.protocols.mcp.methods import HANDSHAKE_METHODS
@@ -50,5 +50,12 @@ async def _answer_one(http: web.Request, value: Any) -> Settled | None:
         ask = ask_of(http, message, Revision.MARCH_2025)
     except RpcError as error:
         return Settled.failed(error, message.id, stateless=False)
-    outcome = await settle_or_hold(ask, method(ask))
-    return outcome if isinstance(outcome, Settled) else await hold(outcome, partial(settle, ask))
+    try:
+        with held_slot(http, ask):
+            outcome = await settle_or_hold(ask, method(ask))
+            if isinstance(outcome, Settled):
+                return outcome
+            ask.drop_arguments()
+            return await hold(outcome, partial(settle, ask))
+    except RpcError as error:
+        return Settled.failed(error, message.id, stateless=False)

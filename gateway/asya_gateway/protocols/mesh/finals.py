@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from asya_crds import jsontext
+from asya_crds.large_json import encode
 from asya_gateway.domain.errors import InvalidInput
 from asya_gateway.domain.reports import FinalReport
 from asya_gateway.domain.status import ErrorClass, TaskError, TaskStatus
@@ -43,7 +43,7 @@ def decode_final(task_id: str, body: Body, *, ends: tuple[TaskStatus, ...] = END
         task_id=task_id,
         status=status,
         message=optional_text(body, "message") or fallback,
-        result=jsontext.dumps(body["result"]) if succeeded and "result" in body else None,
+        result=encode(body["result"]) if succeeded and "result" in body else None,
         error=error,
         actor=optional_identifier(body, "current_actor_name"),
         metadata=optional_object(body, "metadata"),

@@ -11,7 +11,7 @@ from asya_gateway.domain.errors import TooLarge
 from asya_gateway.domain.reports import ClaimAction, PauseReport, ProgressAnswer, ProgressReport
 from asya_gateway.domain.task import JsonText
 from asya_gateway.protocols.http.answers import json_response
-from asya_gateway.protocols.http.bodies import as_object, decode, read_bytes, read_json, read_object
+from asya_gateway.protocols.http.bodies import as_object, decode_body, read_bytes, read_json, read_object
 from asya_gateway.protocols.http.keys import SETTINGS, TASKS
 from asya_gateway.protocols.http.paths import path_id
 from asya_gateway.protocols.http.rendering import percent, task_json, with_verbatim
@@ -62,7 +62,7 @@ async def progress(request: web.Request) -> web.Response:
 async def final(request: web.Request) -> web.Response:
     """POST /mesh/{id}/final; whatever came first stands."""
     task_id = task_id_of(path_id(request))
-    body = await read_object(request, request.app[SETTINGS].max_final_bytes)
+    body = await read_object(request, request.app[SETTINGS].max_final_bytes, encoded=("result",))
     await request.app[TASKS].finish(decode_final(task_id, body))
     return json_response(_OK)
 
@@ -83,7 +83,7 @@ async def read_report(request: web.Request) -> dict[str, Any]:
     """
     settings = request.app[SETTINGS]
     data = await read_bytes(request, max(settings.max_report_bytes, settings.max_final_bytes))
-    body = as_object(decode(data))
+    body = as_object(await decode_body(request, data, encoded=_LARGE_PARTS))
     if len(data) > settings.max_report_bytes and not any(body.get(part) for part in _LARGE_PARTS):
         raise TooLarge(f"expected a body of at most {settings.max_report_bytes} bytes")
     return body

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from asya_crds import jsontext
 from asya_crds.envelope import Route
+from asya_crds.large_json import Encoded, encode
 from asya_gateway.domain.errors import InvalidInput
 from asya_gateway.domain.pausing import read_pause
 from asya_gateway.domain.progress import report_key
@@ -86,9 +86,21 @@ def _frames(body: Body, state: ActorState) -> JsonText | None:
         return None
     if state is not ActorState.PROCESSED:
         raise InvalidInput("expected frames with the status processed only", field="frames")
-    if not isinstance(frames, list) or not all(isinstance(frame, dict) for frame in frames):
+    if isinstance(frames, Encoded):
+        right = frames.shape == "objects"
+    else:
+        right = isinstance(frames, list) and all(isinstance(frame, dict) for frame in frames)
+    if not right:
         raise InvalidInput("expected a list of envelopes", field="frames")
-    return jsontext.dumps(frames)
+    return encode(frames)
+
+
+def _checkpoint(body: Body) -> JsonText | None:
+    value = body.get("checkpoint")
+    if isinstance(value, Encoded) and value.shape == "object":
+        return encode(value)
+    checkpoint = optional_object(body, "checkpoint")
+    return None if checkpoint is None else encode(checkpoint)
 
 
 def _pause(task_id: str, body: Body) -> PauseReport:
@@ -96,7 +108,7 @@ def _pause(task_id: str, body: Body) -> PauseReport:
     if metadata is None:
         metadata = _DEFAULT_PAUSE
     route = read_route(body)
-    checkpoint = optional_object(body, "checkpoint")
+    checkpoint = _checkpoint(body)
     _claim(body.get("claim"))
     return PauseReport(
         task_id=task_id,
@@ -105,7 +117,7 @@ def _pause(task_id: str, body: Body) -> PauseReport:
         route=route,
         # The hop that asked has reported its own completion before; here it only waits.
         progress=progress_of(route, ActorState.RECEIVED),
-        checkpoint=None if checkpoint is None else jsontext.dumps(checkpoint),
+        checkpoint=checkpoint,
     )
 
 

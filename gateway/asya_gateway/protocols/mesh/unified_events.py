@@ -18,7 +18,7 @@ from asya_gateway.domain.status import TaskStatus
 from asya_gateway.domain.task import Caller
 from asya_gateway.domain.tasks import Call
 from asya_gateway.protocols.http.answers import json_response
-from asya_gateway.protocols.http.bodies import as_object, decode, read_bytes, read_object
+from asya_gateway.protocols.http.bodies import as_object, decode_body, read_bytes, read_object
 from asya_gateway.protocols.http.fields import Body, optional_object
 from asya_gateway.protocols.http.keys import SETTINGS, TASKS
 from asya_gateway.protocols.http.paths import path_id
@@ -37,6 +37,8 @@ SILENT_PHASES = ("pending", "retrying")
 """Phases that these sidecars know and that change nothing here."""
 MAX_OFFSET = 10_000
 
+_LARGE_PARTS = ("data.result", "data.frames", "data.checkpoint")
+
 
 async def post_event(request: web.Request) -> web.Response:
     """POST /api/v1/mesh/{id}/events: {type: "status", status, data} or {type: "fly", data}.
@@ -46,7 +48,7 @@ async def post_event(request: web.Request) -> web.Response:
     task_id = task_id_of(path_id(request))
     settings = request.app[SETTINGS]
     data = await read_bytes(request, max(settings.max_final_bytes, settings.max_fly_bytes))
-    body = as_object(decode(data))
+    body = as_object(await decode_body(request, data, encoded=_LARGE_PARTS))
     match body.get("type"):
         case "status":
             await _take_status(request, task_id, body)
@@ -130,6 +132,6 @@ async def cancel(request: web.Request) -> web.Response:
     try:
         await tasks.cancel(task_id, None)
     except Conflict:
-        if (await tasks.get(task_id, None)).status is not TaskStatus.CANCELED:
+        if (await tasks.head(task_id, None)).status is not TaskStatus.CANCELED:
             raise
     return web.Response(status=HTTPStatus.NO_CONTENT)

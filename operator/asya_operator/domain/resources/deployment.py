@@ -1,8 +1,10 @@
 """The Deployment of an actor: its image with our worker, or with a foreign sidecar and the runtime script."""
 
+import math
 from typing import Any
 
 from asya_crds.async_actor import SidecarImage, StateProxy
+from asya_crds.durations import parse_duration
 from asya_operator.domain.resources.common import (
     NAME_LABEL,
     Actor,
@@ -27,7 +29,11 @@ STATE_MOUNT = {"name": "asya-state", "mountPath": STATE_FOLDER}
 RUNTIME_SCRIPT = "/opt/asya/asya_runtime.py"
 METRICS_PORT = 9090
 GRACE_PERIOD = 60
-"""Seconds: the worker gives its messages 25 of them to end, then hands them back."""
+"""Seconds where the actor says nothing: the worker gives its messages 25 of them to end, then gives them back."""
+STARTUP_TIMEOUT = 120.0
+"""Seconds that loading a handler may take where the actor says nothing."""
+STARTUP_PERIOD = 2
+"""Seconds between two looks of the startup probe."""
 
 
 def deployment(actor: Actor, around: Surroundings, *, replicas: int | None) -> Document:
@@ -50,7 +56,7 @@ def _pod(actor: Actor, around: Surroundings) -> Document:
         {
             "serviceAccountName": around.service_account,
             "automountServiceAccountToken": False,
-            "terminationGracePeriodSeconds": GRACE_PERIOD,
+            "terminationGracePeriodSeconds": spec.termination_grace_period_seconds or GRACE_PERIOD,
             "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
             "initContainers": [_held(container, around) for container in spec.init_containers],
             "containers": [*main, *proxies, *(_held(container, around) for container in spec.sidecars)],
@@ -74,7 +80,7 @@ def _worker(actor: Actor, around: Surroundings) -> Document:
             "env": worker_environment(actor, around),
             "envFrom": _transport_secret(around),
             "ports": [{"name": "metrics", "containerPort": METRICS_PORT, "protocol": "TCP"}],
-            "startupProbe": _probe("/health", period=2, failures=60),
+            "startupProbe": _startup_probe(spec.startup_timeout),
             "livenessProbe": _probe("/health", period=10, failures=3),
             "readinessProbe": _probe("/health/ready", period=5, failures=2),
             "resources": spec.resources,
@@ -159,6 +165,13 @@ def _runtime_volumes(around: Surroundings) -> list[Document]:
 
 def _transport_secret(around: Surroundings) -> list[Document]:
     return [{"secretRef": {"name": around.secret, "optional": True}}] if around.secret else []
+
+
+def _startup_probe(timeout: str | None) -> Document:
+    """Loading has a probe of its own. The path is one that a worker of an older version answers, too: the image is
+    the actor's, and holds whatever version it was built with."""
+    seconds = STARTUP_TIMEOUT if timeout is None else parse_duration(timeout)
+    return _probe("/health?probe=startup", period=STARTUP_PERIOD, failures=max(1, math.ceil(seconds / STARTUP_PERIOD)))
 
 
 def _probe(path: str, *, period: int, failures: int) -> Document:

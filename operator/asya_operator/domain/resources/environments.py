@@ -9,6 +9,8 @@ from asya_operator.domain.resources.common import Actor, Document, Surroundings
 from asya_transports.known import describe
 
 SOCKET_FOLDER = "/var/run/asya"
+SHUTDOWN_MARGIN = 15
+"""Seconds of a grace period that a worker has for giving back what it could not finish."""
 STATE_FOLDER = "/var/run/asya/state"
 """Sockets of the state proxies, `<name>.sock`."""
 
@@ -85,9 +87,16 @@ def _workers(actor: Actor, around: Surroundings) -> list[Document]:
         _identity(actor, around),
         {"ASYA_HANDLER": None if actor.crew else actor.spec.handler, "ASYA_GATEWAY_URL": around.mesh_url},
         {"ASYA_OTEL_ENABLED": "true" if traces else None, "OTEL_EXPORTER_OTLP_ENDPOINT": traces},
+        {"ASYA_ACTOR_SHUTDOWN_TIMEOUT": _shutdown_timeout(actor.spec)},
         _state_mounts(actor.spec),
         _resiliency(actor.spec),
     )
+
+
+def _shutdown_timeout(spec: AsyncActorSpec) -> str | None:
+    """How long messages in work may go on; the rest of the grace period is for giving them back."""
+    grace = spec.termination_grace_period_seconds
+    return None if grace is None else f"{grace - min(SHUTDOWN_MARGIN, grace / 2):g}s"
 
 
 def _runtimes(actor: Actor) -> list[Document]:
