@@ -39,7 +39,7 @@ from asya_actor.telemetry.about import working_on
 from asya_actor.telemetry.metrics import HANDLER_SECONDS
 from asya_actor.unreadable import salvage
 from asya_crds.envelope import Envelope, InvalidEnvelope, Route, parse_time
-from asya_transports.port import MAX_DELIVERIES, Delivery, Refused
+from asya_transports.port import MAX_DELIVERIES, Delivery, MessageRefused
 
 log = logging.getLogger(__name__)
 
@@ -253,7 +253,7 @@ class Hop:
                 body = retried(envelope, first_at, most).to_json().encode()
                 try:
                     await self._settle(lambda: self._delivery.requeue(body, delay))
-                except Refused as error:
+                except MessageRefused as error:
                     return await self._fail(reports, broken("TooLarge", str(error)), "RuntimeError")
                 return "retried"
             case Reroute(actors):
