@@ -2,7 +2,7 @@
 
 It has its own name, port mapper, ports and folders, so any number of them run side by side and beside the
 system's own; it listens to 127.0.0.1 alone. The management plugin is there for virtual hosts, without its
-statistics.
+statistics unless they are asked for.
 """
 
 import base64
@@ -35,7 +35,7 @@ CONFIGURATION = """\
 listeners.tcp.1 = 127.0.0.1:{port}
 management.tcp.ip = 127.0.0.1
 management.tcp.port = {management_port}
-management_agent.disable_metrics_collector = true
+management_agent.disable_metrics_collector = {quiet}
 log.console = false
 log.file.level = warning
 vm_memory_high_watermark.absolute = 2GB
@@ -69,9 +69,15 @@ def server_script() -> Path:
 class RabbitNode:
     """One node with empty folders. Starting twice keeps ports, name and data; `close` removes them."""
 
-    def __init__(self, tls: tuple[Authority, Identity] | None = None, beside: "RabbitNode | None" = None) -> None:
+    def __init__(
+        self,
+        tls: tuple[Authority, Identity] | None = None,
+        beside: "RabbitNode | None" = None,
+        *,
+        statistics: bool = False,
+    ) -> None:
         """`tls`: whom to trust, and what to show, at a second port (`tls_port`). `beside`: a running node that this
-        one will `join`."""
+        one will `join`. `statistics`: the management API tells how many messages queues hold."""
         self._script = server_script()
         if shutil.which("epmd") is None:
             raise ServerUnavailable("there is no epmd (Erlang) on this machine")
@@ -85,7 +91,9 @@ class RabbitNode:
         self._beside = beside
         if beside is not None:
             shutil.copy(beside.folder / ".erlang.cookie", self.folder)
-        configuration = CONFIGURATION.format(port=self.port, management_port=self.management_port)
+        configuration = CONFIGURATION.format(
+            port=self.port, management_port=self.management_port, quiet=str(not statistics).lower()
+        )
         if tls is not None:
             self.tls_port = free_port()
             authority, shown = tls

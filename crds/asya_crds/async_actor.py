@@ -191,6 +191,8 @@ class AsyncActorSpec(Part):
     state_proxy: list[StateProxy] = Field(default_factory=list)
     scaling: Scaling | None = None
     resiliency: Resiliency | None = None
+    startup_timeout: DurationText | None = None
+    termination_grace_period_seconds: int | None = Field(default=None, ge=1, le=604_800)
 
     @property
     def foreign_sidecar(self) -> str | None:

@@ -9,6 +9,9 @@ from typing import Any, Self
 from asya_crds import jsontext
 from asya_crds.naming import check_id
 
+MAX_DEPTH = jsontext.MAX_DEPTH + 10
+"""Levels of nesting: those of a payload, and those around it."""
+
 
 class InvalidEnvelope(ValueError):
     """The message is no envelope; the text names the field and what was expected."""
@@ -105,6 +108,9 @@ class Envelope:
 
     def as_dict(self) -> dict[str, Any]:
         """The wire form; parent_id only on children of a fan-out."""
+        return {**self._head(), "payload": self.payload}
+
+    def _head(self) -> dict[str, Any]:
         parent = {} if self.parent_id is None else {"parent_id": self.parent_id}
         return {
             "id": self.id,
@@ -112,18 +118,19 @@ class Envelope:
             "route": self.route.as_dict(),
             "headers": dict(self.headers),
             "status": dict(self.status),
-            "payload": self.payload,
         }
 
-    def to_json(self) -> str:
-        """JSON text of the wire form."""
-        return jsontext.dumps(self.as_dict())
+    def to_json(self, payload: str | None = None) -> str:
+        """JSON text of the wire form; `payload` is the payload's own text, where it was made before."""
+        if payload is None:
+            return jsontext.dumps(self.as_dict())
+        return f'{jsontext.dumps(self._head())[:-1]},"payload":{payload}}}'
 
     @classmethod
     def from_json(cls, body: bytes | str) -> Self:
         """Read a queue message. Raises InvalidEnvelope naming the field."""
         try:
-            value = jsontext.loads(body, max_depth=jsontext.MAX_DEPTH + 10)
+            value = jsontext.loads(body, max_depth=MAX_DEPTH)
         except jsontext.InvalidJSON as error:
             raise InvalidEnvelope(str(error)) from None
         return cls.from_dict(value)

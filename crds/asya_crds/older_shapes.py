@@ -9,6 +9,8 @@ from asya_crds import jsontext
 from asya_crds.async_actor import AsyncActorSpec
 from asya_crds.mistakes import FieldMistake, InvalidDocument, explain
 
+_CARRIED = ("volumes", "tolerations", "nodeSelector", "initContainers", "terminationGracePeriodSeconds")
+"""Fields of a pod that an actor has, too."""
 RUNTIME_CONTAINER = "asya-runtime"
 
 
@@ -88,13 +90,13 @@ def _from_workload(modern: dict[str, Any], workload: Mapping[str, Any], notes: l
         "resources": runtime.get("resources"),
         "volumeMounts": runtime.get("volumeMounts"),
         "sidecars": [c for c in others if not str(c.get("name", "")).startswith("asya-")],
-        **{key: pod.get(key) for key in ("volumes", "tolerations", "nodeSelector", "initContainers")},
+        **{key: pod.get(key) for key in _CARRIED},
     }
     for key, value in found.items():
         if value:
             modern.setdefault(key, value)
-    carried = {"containers", "volumes", "tolerations", "nodeSelector", "initContainers"}
-    notes.extend(f"spec.workload.template.spec.{key}: has no effect here" for key in sorted(pod.keys() - carried))
+    without_effect = sorted(pod.keys() - {"containers", *_CARRIED})
+    notes.extend(f"spec.workload.template.spec.{key}: has no effect here" for key in without_effect)
 
 
 def _scaling(scaling: Mapping[str, Any], *, older: bool) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from asya_crds.schema_walk import Schema, subschemas
 
 TEXT_BUDGET = 200_000_000
 """Characters times places of patterns beyond which a value is refused unseen: some seconds in the worst case."""
+TEXT_AT_ONCE = TEXT_BUDGET // 100
+"""Up to which the event loop may wait for it: some hundredths of a second."""
 
 _TOKENS = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]|\{\s*(\d+)\s*(,?)\s*(\d*)\s*\}|\(\?:|.", re.DOTALL)
 
@@ -20,17 +22,25 @@ class TextLimit:
         costs = [_cost(pattern) for pattern in _patterns(schema)]
         heaviest = max((places for places, _ in costs), default=0)
         self.characters = TEXT_BUDGET // (heaviest * weight) if heaviest else None
+        self._at_once = TEXT_AT_ONCE // (heaviest * weight) if heaviest else None
         # A pattern that begins with ^ and repeats nothing without end is done with a string when it is as long.
         self._looked_at = heaviest if all(bounded for _, bounded in costs) else None
 
     def exceeded_by(self, value: Any) -> bool:
         """Whether the strings and names in the value are too much for the patterns."""
-        if self.characters is None:
+        return self._more_than(self.characters, value)
+
+    def takes_long(self, value: Any) -> bool:
+        """Whether they are too much for the event loop to wait for."""
+        return self._more_than(self._at_once, value)
+
+    def _more_than(self, characters: int | None, value: Any) -> bool:
+        if characters is None:
             return False
         count = 0
         for text in _texts(value):
             count += len(text) if self._looked_at is None else min(len(text), self._looked_at)
-            if count > self.characters:
+            if count > characters:
                 return True
         return False
 

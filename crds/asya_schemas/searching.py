@@ -13,6 +13,7 @@ from jsonschema_rs import Draft202012Validator, ValidationError, Validator, Vali
 
 from asya_crds.schema_walk import Path, Schema, as_pointer
 from asya_crds.violation import Violation
+from asya_schemas.costs import cost_at_one_place
 from asya_schemas.patterns import TextLimit
 
 MAX_VIOLATIONS = 50
@@ -22,48 +23,57 @@ DETAIL_BUDGET = 20_000
 """Evaluations (places of the value times the schema's weight) up to which every error is collected."""
 CHECK_BUDGET = 20_000_000
 """Evaluations beyond which a value is refused unseen: with a schema that multiplies, about a second."""
+UNITS_AT_ONCE = 400_000
+"""Units (costs.py) that the event loop may wait for: some hundredths of a second."""
 
 
 class Search:
     """A compiled schema that can say where a value breaks it."""
 
     def __init__(self, schema: Schema, options: dict[str, Any], weight: int) -> None:
-        self._schema = schema
+        self.schema = schema
         self._options = options
         self._weight = weight
+        self._cost = cost_at_one_place(schema, weight)
         self._text = TextLimit(schema, weight)
         self._root = Draft202012Validator(schema, **options)
         self._inside: ValidatorMap | None = None
 
     def __call__(self, value: Any) -> Sequence[Violation]:
         """Violations of the value, at most 50."""
-        if self._weight > 4 and _places(value, limit := CHECK_BUDGET // self._weight) > limit:
+        if self._weight > 4 and places(value, limit := CHECK_BUDGET // self._weight) > limit:
             return (Violation("", f"expected at most {limit} values, which this schema's alternatives allow"),)
         if self._text.exceeded_by(value):
             most = self._text.characters
             return (Violation("", f"expected at most {most} characters of text, which this schema's patterns allow"),)
-        try:
-            if self._root.is_valid(value):
-                return ()
-        except UnicodeEncodeError:
-            value = _encodable(value)
-            if self._root.is_valid(value):
-                return ()
+        if self.matches(value):
+            return ()
         try:
             return self._violations(value)
         except UnicodeEncodeError:
             # The validator takes lone surrogates in strings, its errors do not.
             return self._violations(_encodable(value)) or (Violation("", "does not match the schema"),)
 
+    def takes_long(self, value: Any, count: int) -> bool:
+        """Whether checking a value with so many places is too much for the event loop to wait for."""
+        return count * self._cost > UNITS_AT_ONCE or self._text.takes_long(value)
+
+    def matches(self, value: Any) -> bool:
+        """Whether the value keeps the schema, which is said much sooner than what is wrong."""
+        try:
+            return self._root.is_valid(value)
+        except UnicodeEncodeError:
+            return self._root.is_valid(_encodable(value))
+
     def _violations(self, value: Any) -> Sequence[Violation]:
-        return tuple(islice(self._search(self._root, self._schema, (), value, ()), MAX_VIOLATIONS))
+        return tuple(islice(self._search(self._root, self.schema, (), value, ()), MAX_VIOLATIONS))
 
     def _search(
         self, validator: Validator, schema: Schema, schema_path: Path, value: Any, path: Path
     ) -> Iterator[Violation]:
         """Violations of a value that is known to be wrong."""
         limit = DETAIL_BUDGET // self._weight
-        if _places(value, limit) <= limit:
+        if places(value, limit) <= limit:
             for error in validator.iter_errors(value):
                 yield _violation(error, path)
             return
@@ -79,7 +89,7 @@ class Search:
     def _validator(self, path: Path) -> Validator | None:
         """The validator of a subschema; compiled all at once when a large value is first found wrong."""
         if self._inside is None:
-            self._inside = validator_map_for(self._schema, **self._options)
+            self._inside = validator_map_for(self.schema, **self._options)
         return self._inside.get(f"#{as_pointer(path)}")
 
 
@@ -115,7 +125,7 @@ def describe(message: str) -> str:
     return text if len(text) <= MAX_MESSAGE else text[:MAX_MESSAGE] + "…"
 
 
-def _places(value: Any, limit: int) -> int:
+def places(value: Any, limit: int) -> int:
     """How many values there are inside, counted only a little beyond the limit."""
     count, level = 1, [value]
     while level and count <= limit:

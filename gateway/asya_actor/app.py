@@ -19,7 +19,7 @@ from asya_actor.state.patching import Undo, install
 from asya_actor.telemetry.logs import log_to_stderr
 from asya_actor.telemetry.probes import probes
 from asya_actor.telemetry.tracing import TracingUnavailable, export_spans
-from asya_transports.description import SettingsError as TransportSettingsError
+from asya_transports.description import TransportSettingsError
 from asya_transports.known import transport_settings
 from asya_transports.opening import open_transport
 from asya_transports.port import Transport
@@ -75,18 +75,24 @@ async def run_many(
         if transport is None:
             transport = open_transport(transport_settings(), first.namespace)
             stack.push_async_callback(transport.close)
+        consumers: list[Consumer] = []
+        await stack.enter_async_context(
+            probes(
+                first.metrics_host,
+                first.metrics_port,
+                ready=lambda: all(one.consuming.is_set() for one in consumers),
+                loading=lambda: not consumers,
+            )
+        )
         for settings in workers[:1]:  # all share the process's environment, and its `open`
             stack.callback(keep_state(settings))
         assembly = Assembly(transport)
-        stack.push_async_callback(assembly.client.close)
+        stack.push_async_callback(assembly.close)
         loaded = [(settings, handler) for settings in workers if (handler := load(settings)) is not None]
         if not loaded and crew is None:
             raise NothingToRun("no handler could be loaded")
         pairs = [assembly.actor(settings, handler) for settings, handler in loaded]
-        consumers = [consumer for consumer, _ in pairs] + ([] if crew is None else assembly.crew(crew))
-        await stack.enter_async_context(
-            probes(first.metrics_host, first.metrics_port, lambda: all(one.consuming.is_set() for one in consumers))
-        )
+        consumers += [consumer for consumer, _ in pairs] + ([] if crew is None else assembly.crew(crew))
         return await _consume(transport, consumers, [actor for _, actor in pairs], stop, started)
 
 

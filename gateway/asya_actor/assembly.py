@@ -12,12 +12,13 @@ from asya_actor.crew.pause import pause
 from asya_actor.crew.resume import resume
 from asya_actor.crew.sink import sink
 from asya_actor.crew.sump import sump
+from asya_actor.envelopes import EnvelopeReader
 from asya_actor.handlers.loading import Handler
 from asya_actor.handlers.threads import HandlerThreads
 from asya_actor.hop import Actor, Hop
 from asya_actor.mesh.client import MeshClient
 from asya_actor.mesh.urls import GatewayUrls
-from asya_actor.publishing import Publisher
+from asya_actor.publishing import RetryingPublisher
 from asya_actor.sending import Onward
 from asya_actor.settings import CrewSettings, WorkerSettings
 from asya_actor.telemetry.logs import logging_about
@@ -36,6 +37,12 @@ class Assembly:
 
     transport: Transport
     client: MeshClient = field(default_factory=MeshClient)
+    reader: EnvelopeReader = field(default_factory=EnvelopeReader)
+
+    async def close(self) -> None:
+        """Disconnect from mesh, and end the process that reads large messages."""
+        await self.client.close()
+        await self.reader.close()
 
     def actor(self, settings: WorkerSettings, handler: Handler) -> tuple[Consumer, Actor]:
         """The consumer of one actor, which calls this handler."""
@@ -48,6 +55,7 @@ class Assembly:
             cancel_timeout=settings.actor_cancel_timeout,
             threads=HandlerThreads(name),
             client=self.client,
+            reader=self.reader,
             urls=GatewayUrls(settings.gateway_url, settings.gateway_url_allowed),
             onward=self._onward(settings),
             span=spans(name) if settings.otel_enabled else no_span,
@@ -69,7 +77,7 @@ class Assembly:
         )
         deep = settings.resume_merge_mode == "deep"
         # A hook whose queue is missing or full is not waited for: meanwhile the end of other tasks would wait, too.
-        publisher = Publisher(self.transport, 0.0, frozenset(), hurried=True)
+        publisher = RetryingPublisher(self.transport, 0.0, frozenset(), hurried=True)
         hooks = Hooks(tuple(settings.sink_hooks), publisher, children=settings.sink_fanout_hooks)
 
         async def to_sink(envelope: Envelope) -> str:
@@ -85,11 +93,11 @@ class Assembly:
             return await resume(crew, envelope, deep=deep)
 
         async def to_dead_letters(delivery: Delivery) -> str:
-            return await dead_letter(crew, delivery)
+            return await dead_letter(crew, delivery, self.reader)
 
         count = settings.crew_concurrency
         members = [
-            (name, self._queue(name, count), about(name, reading(work)))
+            (name, self._queue(name, count), about(name, reading(work, self.reader)))
             for name, work in (
                 (settings.actor_sink, to_sink),
                 (settings.actor_sump, to_sump),
@@ -98,11 +106,15 @@ class Assembly:
             )
         ]
         members.append((DEAD_LETTERS, self._dead_letters(count), about(DEAD_LETTERS, to_dead_letters)))
-        return [Consumer(name, source, work, count, settings.actor_shutdown_timeout) for name, source, work in members]
+        grace = settings.actor_shutdown_timeout
+        return [
+            Consumer(name, source, work, count, grace, gives_back=name != DEAD_LETTERS)
+            for name, source, work in members
+        ]
 
     def _onward(self, settings: WorkerSettings | CrewSettings) -> Onward:
         patient = frozenset({settings.actor_sink, settings.actor_sump})
-        publisher = Publisher(self.transport, settings.unroutable_timeout, patient)
+        publisher = RetryingPublisher(self.transport, settings.unroutable_timeout, patient)
         return Onward(self.client, publisher, settings.actor_sink, settings.actor_sump)
 
     def _queue(self, name: str, prefetch: int) -> Callable[[], AbstractAsyncContextManager[AsyncGenerator[Delivery]]]:

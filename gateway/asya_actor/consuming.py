@@ -7,9 +7,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
+from asya_actor.giving_back import Answering
 from asya_actor.publishing import settle
 from asya_actor.telemetry.metrics import IN_WORK, MESSAGES
-from asya_transports.port import Delivery, Forbidden, Queue, Transport, TransportError, Unavailable
+from asya_transports.port import Delivery, Forbidden, Queue, Transport, TransportError, TransportUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,8 @@ class Consumer:
     work: Work
     concurrency: int
     grace: float
+    gives_back: bool = True
+    """Whether what is not finished in time is put back uncounted; where nothing counts, leaving does the same."""
     consuming: asyncio.Event = field(default_factory=asyncio.Event)
     _running: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -58,11 +61,17 @@ class Consumer:
             task.add_done_callback(self._running.discard)
             task.add_done_callback(lambda _: room.release())
 
-    async def _one(self, delivery: Delivery) -> None:
+    async def _one(self, taken: Delivery) -> None:
         outcome = "broken"
+        delivery = Answering(taken)
         with IN_WORK.labels(self.name).track_inprogress():
             try:
                 outcome = await self.work(delivery)
+            except asyncio.CancelledError:
+                outcome = "given_back"
+                if self.gives_back:
+                    await delivery.give_back()
+                raise
             except Exception:
                 log.exception("working on a message of %s", self.name)
                 with contextlib.suppress(TransportError):
@@ -90,7 +99,7 @@ async def declare(transport: Transport, actor: str) -> None:
             # It may exist and be ours to read, with nothing else allowed; receiving shows.
             log.error("the queue of %s cannot be declared: %s", actor, error)
             return
-        except Unavailable as error:
+        except TransportUnavailable as error:
             if not waiting:
                 log.warning("declaring the queue of %s, trying again: %s", actor, error)
             waiting = True

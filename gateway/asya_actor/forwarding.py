@@ -11,6 +11,7 @@ from uuid import UUID, uuid5
 from asya_actor.contract.message import Frame
 from asya_actor.failures import Failure
 from asya_crds.envelope import Envelope, Route, format_time
+from asya_crds.incarnations import hop_name, incarnation_of
 
 _CHILDREN = UUID("6f0e4f5c-0d1b-5f0e-9a53-6a6f3d1c7b21")
 """Namespace of the ids of fan-out children (RFC 9562, version 5); any fixed value does."""
@@ -18,6 +19,9 @@ _CHILDREN = UUID("6f0e4f5c-0d1b-5f0e-9a53-6a6f3d1c7b21")
 HEADER_FIRST_ATTEMPT = "x-asya-first-attempt"
 REDELIVERIES = "redeliveries"
 """`status` key: how often a worker died with this message, carried over where the queue's own count begins anew."""
+
+GIVEN_BACK = "given_back"
+"""`status` key: how often a worker that had to end gave this message back before its handler had ended."""
 
 _OF_THE_MESH = (
     "phase",
@@ -30,20 +34,27 @@ _OF_THE_MESH = (
     "deadline_at",
     "error",
     REDELIVERIES,
+    GIVEN_BACK,
 )
 """Keys of `status` that are made anew for every hop; what else a handler sets travels on."""
 
 FAILED, SUCCEEDED, PENDING, RETRYING = "failed", "succeeded", "pending", "retrying"
 
 
-def child_id(envelope_id: str, hop: int, index: int) -> str:
-    """The id of a hop's frame: the first keeps the envelope's, the others have one derived from it."""
+def child_id(envelope_id: str, hop: int | str, index: int) -> str:
+    """The id of a frame of the hop with this name: the first keeps the envelope's, the others have one derived from
+    it."""
     return envelope_id if index == 0 else str(uuid5(_CHILDREN, f"{envelope_id}\0{hop}\0{index}"))
 
 
-def pause_id(envelope_id: str, hop: int) -> str:
-    """The id of a pause at this hop."""
+def pause_id(envelope_id: str, hop: int | str) -> str:
+    """The id of a pause at the hop with this name."""
     return str(uuid5(_CHILDREN, f"{envelope_id}\0{hop}\0pause"))
+
+
+def hop_of(envelope: Envelope) -> str:
+    """The name of the hop that an envelope is at."""
+    return hop_name(incarnation_of(envelope.id, envelope.headers), envelope.route.hop)
 
 
 def forward(envelope: Envelope, frames: Sequence[Frame], extra: Mapping[str, Any] | None = None) -> list[Envelope]:
@@ -63,7 +74,7 @@ def _forwarded(envelope: Envelope, index: int, frame: Frame, extra: Mapping[str,
     parent = envelope.parent_id if index == 0 else envelope.parent_id or envelope.id
     own = {key: value for key, value in frame.status.items() if key not in _OF_THE_MESH}
     return Envelope(
-        id=child_id(envelope.id, envelope.route.hop, index),
+        id=child_id(envelope.id, hop_of(envelope), index),
         parent_id=parent,
         route=route,
         headers=_headers(frame.headers, extra),
@@ -104,6 +115,7 @@ def retried(envelope: Envelope, first_at: datetime, most_attempts: int) -> Envel
         "updated_at": format_time(datetime.now(UTC)),
     }
     status.pop(REDELIVERIES, None)
+    status.pop(GIVEN_BACK, None)
     headers = dict(envelope.headers) | {HEADER_FIRST_ATTEMPT: format_time(first_at)}
     return envelope.with_(status=status, headers=headers)
 
@@ -113,9 +125,24 @@ def put_off(envelope: Envelope, redeliveries: int) -> Envelope:
     return envelope.with_(status=dict(envelope.status) | {REDELIVERIES: redeliveries})
 
 
+def given_back(envelope: Envelope, redeliveries: int) -> Envelope:
+    """The same message for another worker, since this one has to end. That is no death: only the former ones count."""
+    counts = {REDELIVERIES: redeliveries, GIVEN_BACK: given_back_before(envelope) + 1}
+    return envelope.with_(status=dict(envelope.status) | counts)
+
+
 def redeliveries_of(envelope: Envelope) -> int:
     """How often a worker died with this message before its queue's count began anew."""
-    count = envelope.status.get(REDELIVERIES)
+    return _count(envelope, REDELIVERIES)
+
+
+def given_back_before(envelope: Envelope) -> int:
+    """How often the message was given back by workers that had to end."""
+    return _count(envelope, GIVEN_BACK)
+
+
+def _count(envelope: Envelope, key: str) -> int:
+    count = envelope.status.get(key)
     return count if isinstance(count, int) and not isinstance(count, bool) and count > 0 else 0
 
 

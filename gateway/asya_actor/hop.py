@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from asya_actor.contract.message import Frame, Message
+from asya_actor.envelopes import EnvelopeReader
 from asya_actor.failures import Failure, broken, describe, overdue, timed_out
 from asya_actor.forwarding import (
     HEADER_FIRST_ATTEMPT,
@@ -38,7 +39,7 @@ from asya_actor.telemetry.about import working_on
 from asya_actor.telemetry.metrics import HANDLER_SECONDS
 from asya_actor.unreadable import salvage
 from asya_crds.envelope import Envelope, InvalidEnvelope, Route, parse_time
-from asya_transports.port import MAX_DELIVERIES, Delivery, Refused
+from asya_transports.port import MAX_DELIVERIES, Delivery, MessageRefused
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ class Actor:
     timeout: float
     threads: HandlerThreads
     client: MeshClient
+    reader: EnvelopeReader
     urls: GatewayUrls
     onward: Onward
     span: Span
@@ -94,7 +96,7 @@ class Hop:
     async def run(self) -> str:
         """Returns when the delivery was answered. It may be cancelled at any point: the message stays in its queue."""
         try:
-            envelope = Envelope.from_json(self._delivery.body)
+            envelope = await self._actor.reader.read(self._delivery.body)
         except InvalidEnvelope as error:
             return await self._unreadable(error)
         with working_on(envelope):
@@ -251,7 +253,7 @@ class Hop:
                 body = retried(envelope, first_at, most).to_json().encode()
                 try:
                     await self._settle(lambda: self._delivery.requeue(body, delay))
-                except Refused as error:
+                except MessageRefused as error:
                     return await self._fail(reports, broken("TooLarge", str(error)), "RuntimeError")
                 return "retried"
             case Reroute(actors):

@@ -1,20 +1,51 @@
 """Every setting of worker and crew: its variable, its default, and why. Read once at the start, passed down."""
 
-import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from asya_actor.resiliency import DEFAULT_POLICY, Backoff, Policy, Resiliency, Rule
 from asya_actor.state.mounts import parse_mounts
 from asya_crds import jsontext
 from asya_crds.durations import Duration
-from asya_crds.naming import check_actor_name
+from asya_crds.setting_types import (
+    ListenHost,
+    Namespace,
+    OwnActor,
+    Switch,
+    WebUrl,
+    check_web_url,
+    explained,
+    split_commas,
+)
 
-CommaList = Annotated[list[str], NoDecode]
 S = TypeVar("S", bound="_Common")
+
+
+def _check_allowed(value: str) -> str:
+    return value if value == "*" else check_web_url(value)
+
+
+def check_handler(value: str) -> str:
+    """`module.function` or `module.Class.method`; raises ValueError."""
+    if value.count(".") < 1 or not all(part.isidentifier() for part in value.split(".")):
+        raise ValueError("expected module.function or module.Class.method")
+    return value
+
+
+Urls = Annotated[list[Annotated[str, AfterValidator(_check_allowed)]], NoDecode]
+Actors = Annotated[list[OwnActor], NoDecode]
 JsonValue = Annotated[Any, NoDecode]
 
 
@@ -25,23 +56,23 @@ class SettingsError(ValueError):
 class _Common(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="ASYA_", extra="ignore", frozen=True)
 
-    namespace: str = Field("default", description="Namespace in the names of queues: asya-{namespace}-{actor}.")
-    gateway_url: str = Field(
+    namespace: Namespace = Field("default", description="Namespace in the names of queues: asya-{namespace}-{actor}.")
+    gateway_url: WebUrl = Field(
         "", description="Base URL of the mesh routes, for reports, claims and live events; empty means none of them."
     )
-    gateway_url_allowed: CommaList = Field(
+    gateway_url_allowed: Urls = Field(
         default_factory=list,
         description="More origins (comma separated, `*` for any) that an envelope may name in x-asya-gateway-url.",
     )
-    actor_sink: str = Field("x-sink", description="Actor that gets every message that has come to its end.")
-    actor_sump: str = Field("x-sump", description="Actor that gets every message that failed for good.")
+    actor_sink: OwnActor = Field("x-sink", description="Actor that gets every message that has come to its end.")
+    actor_sump: OwnActor = Field("x-sump", description="Actor that gets every message that failed for good.")
     actor_shutdown_timeout: Duration = Field(
         25.0, description="How long messages in work may go on after SIGTERM; then they are given back."
     )
     unroutable_timeout: Duration = Field(
         30.0, description="How long a message waits for the next actor's queue to exist before the task fails."
     )
-    metrics_host: str = Field(
+    metrics_host: ListenHost = Field(
         "0.0.0.0",  # noqa: S104 # a pod serves its own address; `asya dev` and the tests say 127.0.0.1
         description="Address of /metrics, /health and /health/ready.",
     )
@@ -50,21 +81,14 @@ class _Common(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_format: Literal["json", "text"] = Field("json", description="json for machines, text for a terminal.")
-    otel_enabled: bool = Field(
+    otel_enabled: Switch = Field(
         False, description="Send a span for every handler call by OTLP (extra `telemetry`; OTEL_* variables apply)."
     )
 
     @field_validator("gateway_url_allowed", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
-        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-    @field_validator("gateway_url")
-    @classmethod
-    def _is_url(cls, value: str) -> str:
-        if value and not value.startswith(("http://", "https://")):
-            raise ValueError("expected an http:// or https:// URL")
-        return value.rstrip("/")
+        return split_commas(value)
 
 
 class _PolicyText(BaseModel):
@@ -78,7 +102,7 @@ class _PolicyText(BaseModel):
     max_interval: Duration | None = Field(None, alias="maxInterval")
     max_duration: Duration | None = Field(None, alias="maxDuration")
     jitter: bool = False
-    on_exhausted: list[str] = Field(default_factory=list, alias="onExhausted")
+    on_exhausted: list[OwnActor] = Field(default_factory=list, alias="onExhausted")
 
     def policy(self) -> Policy:
         """The same as plain data."""
@@ -100,8 +124,10 @@ class _RuleText(BaseModel):
 class WorkerSettings(_Common):
     """One actor: its queue, its handler and what happens when that fails (docs/settings.md)."""
 
-    actor_name: str = Field(description="The actor, which names the queue. Required.")
-    handler: str = Field(description="What runs: module.function or module.Class.method. Required.")
+    actor_name: OwnActor = Field(description="The actor, which names the queue. Required.")
+    handler: Annotated[str, AfterValidator(check_handler)] = Field(
+        description="What runs: module.function or module.Class.method. Required."
+    )
     actor_concurrency: int = Field(1, ge=1, le=1000, description="Messages that are worked on at the same time.")
     resiliency_actor_timeout: Duration = Field(
         300.0, gt=0, description="Longest that one call of the handler may take; then it counts as a TimeoutError."
@@ -130,7 +156,7 @@ class WorkerSettings(_Common):
     resiliency_retry_backoff_coefficient: float | None = Field(
         None, ge=1, le=1000, description="Older form: factor between two delays (2.0)."
     )
-    resiliency_retry_jitter: bool | None = Field(None, description="Older form: vary the delays (true).")
+    resiliency_retry_jitter: Switch | None = Field(None, description="Older form: vary the delays (true).")
     state_proxy_mounts: str = Field(
         "", description="Folders that live in a store: name:path:write=buffered or passthrough, joined by semicolons."
     )
@@ -146,10 +172,12 @@ class WorkerSettings(_Common):
         description="Largest file of a buffered mount, which is held whole; streamed ones have no limit.",
     )
 
-    @field_validator("actor_name")
+    @field_validator("state_proxy_folder")
     @classmethod
-    def _is_actor(cls, value: str) -> str:
-        return check_actor_name(value)
+    def _is_absolute(cls, value: str) -> str:
+        if not value.startswith("/"):
+            raise ValueError("expected an absolute path")
+        return value
 
     @field_validator("state_proxy_mounts")
     @classmethod
@@ -165,7 +193,7 @@ class WorkerSettings(_Common):
     @field_validator("resiliency_policies")
     @classmethod
     def _are_policies(cls, value: Any) -> dict[str, Policy]:
-        if not isinstance(value or {}, dict):
+        if not isinstance({} if value is None else value, dict):
             raise ValueError("expected a JSON object of policies")
         given: dict[str, Any] = {str(name): policy for name, policy in (value or {}).items()}
         # All at once, so that a mistake is told with the policy's name.
@@ -175,7 +203,7 @@ class WorkerSettings(_Common):
     @field_validator("resiliency_rules")
     @classmethod
     def _are_rules(cls, value: Any) -> list[Rule]:
-        if not isinstance(value or [], list):
+        if not isinstance([] if value is None else value, list):
             raise ValueError("expected a JSON array of rules")
         read = [rule if isinstance(rule, Rule) else _RuleText.model_validate(rule) for rule in value or []]
         return [Rule(tuple(rule.errors), rule.policy) for rule in read]
@@ -228,21 +256,16 @@ class CrewSettings(_Common):
         "shallow", description="How x-resume joins an answer without named fields to the payload."
     )
 
-    sink_hooks: CommaList = Field(
+    sink_hooks: Actors = Field(
         default_factory=list,
         description="Actors that get a copy of every message that ended, comma separated, after its end was reported.",
     )
-    sink_fanout_hooks: bool = Field(False, description="Give the hooks the children of a fan-out as well.")
+    sink_fanout_hooks: Switch = Field(False, description="Give the hooks the children of a fan-out as well.")
 
     @field_validator("sink_hooks", mode="before")
     @classmethod
     def _split_hooks(cls, value: Any) -> Any:
-        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-    @field_validator("sink_hooks")
-    @classmethod
-    def _are_actors(cls, value: list[str]) -> list[str]:
-        return [check_actor_name(name) for name in value]
+        return split_commas(value)
 
     @field_validator("pause_metadata", mode="before")
     @classmethod
@@ -267,17 +290,4 @@ def _read(kind: type[S], values: Mapping[str, Any] | None) -> S:
     try:
         return kind(**(values or {}))
     except ValidationError as error:
-        raise SettingsError("; ".join(_explain(dict(item)) for item in error.errors())) from None
-
-
-def _explain(error: Mapping[str, Any]) -> str:
-    where = [str(part) for part in error["loc"]]
-    text = str(error["msg"]).removeprefix("Value error, ")
-    if not where:
-        return text
-    variable = f"ASYA_{where[0].upper()}"
-    if error["type"] == "missing" and len(where) == 1:
-        return f"{variable} is required"
-    path = "".join(f".{part}" for part in where[1:])
-    given = "" if isinstance(error["input"], dict | list) else f", got {json.dumps(error['input'], default=str)[:80]}"
-    return f"{variable}{path}: {text}{given}"
+        raise SettingsError(explained(error, kind)) from None

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from asya_cli.errors import UsageProblem
+from asya_crds.setting_types import explained, parse_switch
 
 if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
-
     from asya_gateway.settings import Settings
 
 
@@ -20,9 +19,9 @@ def read_settings(environment: Mapping[str, str] = os.environ, **given: Any) -> 
     from pydantic import ValidationError
 
     from asya_gateway.settings import UNHONOURED, Mode, Settings
-    from asya_transports.description import SettingsError
+    from asya_transports.description import TransportSettingsError
 
-    promised = [name for name in UNHONOURED if environment.get(name)]
+    promised = [name for name in UNHONOURED if _promises(name, environment.get(name))]
     if promised:
         raise UsageProblem(
             f"{', '.join(promised)}: this version does not check credentials yet and refuses to run open while it is "
@@ -36,20 +35,21 @@ def read_settings(environment: Mapping[str, str] = os.environ, **given: Any) -> 
     try:
         settings = Settings(**given)
     except ValidationError as error:
-        raise UsageProblem("; ".join(_complaint(item) for item in error.errors())) from None
+        raise UsageProblem(explained(error, Settings)) from None
     if not settings.database_url:
         raise UsageProblem("ASYA_DATABASE_URL: expected a PostgreSQL URL, postgresql://user:password@host:5432/name")
     try:
         _ = settings.queues
-    except SettingsError as error:
+    except TransportSettingsError as error:
         raise UsageProblem(str(error)) from None
     return settings
 
 
-def _complaint(item: "ErrorDetails") -> str:
-    variable = "ASYA_" + "_".join(str(part) for part in item["loc"]).upper()
-    message = item["msg"].removeprefix("Value error, ")
-    for pydantic_words in ("Input should be ", "Input should "):
-        message = message.removeprefix(pydantic_words)
-    expected = message if message.startswith("expected") else f"expected {message}"
-    return f"{variable}: {expected}, not {item['input']!r}"
+def _promises(name: str, value: str | None) -> bool:
+    """Whether the variable asks for authentication: a switch that is off does not. Raises UsageProblem."""
+    if not value or not name.endswith("_ENABLED"):
+        return bool(value)
+    try:
+        return parse_switch(value)
+    except ValueError as error:
+        raise UsageProblem(f"{name}: {error}, not {value[:40]!r}") from None

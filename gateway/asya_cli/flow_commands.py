@@ -70,6 +70,10 @@ def expose(
     Exit codes: 0 it is served (or written, with --no-wait), 1 refused or not served in time, 2 wrong command line,
     3 no cluster.
     """
+    if url:
+        from asya_crds.setting_types import check_web_url
+
+        _check_option("--url or ASYA_PUBLIC_URL", check_web_url, url)
     schema = _schema(input_schema, input_schema_file)
     skill = {
         "tags": _words(tags),
@@ -277,6 +281,11 @@ def _run(namespace: str | None, context: str | None, work: "Callable[[FlowsClust
     from asya_cli.flows_cluster import FlowsCluster
     from asya_cli.flows_editing import EditRefused
 
+    if namespace is not None:
+        from asya_crds.setting_types import check_namespace
+
+        _check_option("--namespace or ASYA_NAMESPACE", check_namespace, namespace)
+
     async def main() -> Result:
         cluster = await FlowsCluster.open(namespace, context)
         try:
@@ -287,6 +296,15 @@ def _run(namespace: str | None, context: str | None, work: "Callable[[FlowsClust
             await cluster.close()
 
     return asyncio.run(main())
+
+
+def _check_option(option: str, check: Callable[[str], str], value: str) -> None:
+    from asya_cli.errors import UsageProblem
+
+    try:
+        check(value)
+    except ValueError as error:
+        raise UsageProblem(f"{option}: {error}, not {value!r}") from None
 
 
 def _words(text: str | None) -> list[str] | None:

@@ -6,23 +6,20 @@ import sys
 
 def operator() -> None:
     """Run the operator: it computes what is exposed, pushes it to the mesh, and runs actors."""
-    from pydantic import ValidationError
-
     from asya_cli.errors import CliError, ExitCode, UsageProblem
 
     try:
         from asya_operator.app import main
         from asya_operator.cluster.connection import NoCluster
-        from asya_operator.settings import OperatorSettings
+        from asya_operator.settings import SettingsError, operator_settings
     except ModuleNotFoundError as error:
         if error.name not in ("kopf", "kubernetes_asyncio", "jsonschema_rs"):
             raise
         raise UsageProblem("the operator needs its extra: pip install 'asya[operator]'") from None
     try:
-        settings = OperatorSettings()
-    except ValidationError as error:
-        parts = [f"ASYA_{'_'.join(map(str, item['loc'])).upper()}: {item['msg']}" for item in error.errors()]
-        raise UsageProblem("; ".join(parts)) from None
+        settings = operator_settings()
+    except SettingsError as error:
+        raise UsageProblem(str(error)) from None
     try:
         code = main(settings)
     except NoCluster as error:

@@ -20,14 +20,14 @@ Result = TypeVar("Result")
 
 def run_with_client(url: str, work: "Callable[[GatewayClient], Awaitable[Result]]") -> Result:
     """Run a coroutine that talks to the gateway at `url`. Raises UsageProblem where that is no URL."""
-    from urllib.parse import urlsplit
-
     from asya_cli.client import connect
     from asya_cli.errors import UsageProblem
+    from asya_crds.setting_types import check_web_url
 
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageProblem(f"--url or ASYA_URL: expected http://host:port or https://host, not {url!r}")
+    try:
+        check_web_url(url or "?")
+    except ValueError:
+        raise UsageProblem(f"--url or ASYA_URL: expected http://host:port or https://host, not {url!r}") from None
 
     async def main() -> Result:
         async with connect(url) as client:

@@ -9,8 +9,19 @@ from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from asya_crds.durations import Duration
+from asya_crds.setting_types import (
+    AllowedHost,
+    ListenHost,
+    Namespace,
+    Origin,
+    Switch,
+    VisibleName,
+    WebUrl,
+    split_commas,
+)
 from asya_transports.description import TransportSettings
 from asya_transports.known import EMBEDDED, check_transport_name, transport_settings
+from asya_transports.postgres.dsn import check_dsn
 
 
 class Mode(StrEnum):
@@ -30,7 +41,8 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
-CommaList = Annotated[list[str], NoDecode]
+Origins = Annotated[list[Origin], NoDecode]
+Hosts = Annotated[list[AllowedHost], NoDecode]
 MIB = 1024 * 1024
 
 
@@ -41,7 +53,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="ASYA_", extra="allow", frozen=True)
 
     gateway_mode: Mode = Field(description="Which routes to serve: api, mesh or testing (both). Required.")
-    gateway_host: str = Field(
+    gateway_host: ListenHost = Field(
         "0.0.0.0",  # noqa: S104 # a pod serves its own address; `asya dev` and the tests say 127.0.0.1
         description="Address to listen on.",
     )
@@ -49,22 +61,23 @@ class Settings(BaseSettings):
     metrics_port: int = Field(9090, ge=0, le=65535, description="Port of /metrics, apart from what callers reach.")
     log_level: LogLevel = Field(LogLevel.INFO, description="Least level that is logged.")
     log_format: Literal["json", "text"] = Field("json", description="json for machines, text for a terminal.")
-    pod_name: str = Field(
+    pod_name: VisibleName = Field(
         default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}",
         description="Name of this process in gateway_pods and logs; a Deployment sets it from metadata.name.",
     )
-    namespace: str = Field("default", description="Namespace in the names of queues: asya-{namespace}-{actor}.")
+    namespace: Namespace = Field("default", description="Namespace in the names of queues: asya-{namespace}-{actor}.")
 
-    database_url: str = Field("", description="PostgreSQL DSN (15 or newer). Required.")
+    database_url: str = Field("", repr=False, description="PostgreSQL DSN (15 or newer). Required.")
     db_max_conns: int = Field(10, ge=2, le=200, description="Largest number of pooled connections of one process.")
     db_min_conns: int = Field(2, ge=0, le=200, description="Connections kept open when idle.")
     db_statement_timeout: Duration = Field(
         10.0,
+        gt=0,
         description="Longest a statement may run; callers of a database that hangs are answered soon after.",
     )
 
     config_path: str = Field("", description="flows.yaml, or a folder of *.yaml: the mounted ConfigMap gateway-flows.")
-    config_poll_interval: Duration = Field(10.0, description="How often the mounted file is looked at.")
+    config_poll_interval: Duration = Field(10.0, gt=0, description="How often the mounted file is looked at.")
 
     transport: str = Field(
         EMBEDDED.name, description="Queue system that carries envelopes; postgres is the embedded default."
@@ -76,13 +89,13 @@ class Settings(BaseSettings):
         "then another may run it.",
     )
 
-    mesh_url: str = Field("", description="Base URL where actors reach the mesh routes; stamped into envelopes.")
-    public_url: str = Field("", description="Base URL where callers reach the api routes; used in links.")
-    allowed_origins: CommaList = Field(
+    mesh_url: WebUrl = Field("", description="Base URL where actors reach the mesh routes; stamped into envelopes.")
+    public_url: WebUrl = Field("", description="Base URL where callers reach the api routes; used in links.")
+    allowed_origins: Origins = Field(
         default_factory=list,
         description="Origins of web pages that may call, comma separated; loopback pages may on loopback addresses.",
     )
-    allowed_hosts: CommaList = Field(
+    allowed_hosts: Hosts = Field(
         default_factory=list,
         description="Host headers to accept besides loopback, public and pod names; '*' accepts every one.",
     )
@@ -97,6 +110,12 @@ class Settings(BaseSettings):
         description="How long a child of an existing sidecar may be silent after its parent's success; "
         "then it is canceled, saying that nobody reported its end.",
     )
+    max_open_tasks_per_owner: int = Field(
+        0, ge=0, description="Most calls of one owner whose tasks are open; one more gets 429. 0 means no cap."
+    )
+    max_open_tasks_per_flow: int = Field(
+        0, ge=0, description="Most calls of one flow whose tasks are open; one more gets 429. 0 means no cap."
+    )
     mcp_max_wait: Duration = Field(
         300.0, gt=0, description="Longest a blocking MCP call waits; then it answers that the task goes on."
     )
@@ -105,7 +124,11 @@ class Settings(BaseSettings):
     max_report_bytes: int = Field(1 * MIB, ge=1024, description="Largest body of a progress report.")
     max_final_bytes: int = Field(10 * MIB, ge=1024, description="Largest body of a final report.")
     max_fly_bytes: int = Field(1 * MIB, ge=1024, description="Largest body of a live event.")
-    max_streams: int = Field(10_000, ge=1, description="Open streams of one process; one more gets 503.")
+    max_streams: int = Field(
+        10_000,
+        ge=1,
+        description="Requests held open by one process (streams, blocking calls, `Prefer: wait`); one more gets 503.",
+    )
     keepalive_interval: Duration = Field(15.0, gt=0, description="A quiet stream gets a comment this often.")
     stream_write_timeout: Duration = Field(
         30.0,
@@ -127,9 +150,14 @@ class Settings(BaseSettings):
     retention_tasks: Duration = Field(90 * 86_400.0, description="How long finished tasks are kept.")
     retention_updates: Duration = Field(30 * 86_400.0, description="How long updates of finished tasks are kept.")
 
-    otel_enabled: bool = Field(
+    otel_enabled: Switch = Field(
         False, description="Send traces by OTLP (needs the extra `telemetry`; OTEL_* variables apply)."
     )
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_dsn(cls, value: str) -> str:
+        return check_dsn(value) if value else value
 
     @field_validator("transport")
     @classmethod
@@ -146,7 +174,7 @@ class Settings(BaseSettings):
     @field_validator("allowed_origins", "allowed_hosts", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
-        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        return split_commas(value)
 
 
 UNHONOURED = (

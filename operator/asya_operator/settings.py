@@ -4,11 +4,16 @@ import os
 import socket
 from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from asya_crds.durations import Duration
+from asya_crds.setting_types import ListenHost, Namespace, ObjectName, Switch, VisibleName, WebUrl, explained
 from asya_transports.known import EMBEDDED, check_transport_name
+
+
+class SettingsError(ValueError):
+    """A variable makes no sense; the text names each."""
 
 
 class OperatorSettings(BaseSettings):
@@ -16,20 +21,19 @@ class OperatorSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="ASYA_", extra="ignore", frozen=True)
 
-    namespace: str = Field("default", min_length=1, description="The one namespace that this operator serves.")
-    mesh_url: str = Field("http://asya-gateway-mesh:8080", description="Base URL of the mesh Service to push to.")
-    pod_name: str = Field(
+    namespace: Namespace = Field("default", description="The one namespace that this operator serves.")
+    mesh_url: WebUrl = Field("http://asya-gateway-mesh:8080", description="Base URL of the mesh Service to push to.")
+    pod_name: VisibleName = Field(
         default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}",
-        min_length=1,
         description="Holder of the lease, unique among processes; a Deployment sets it from metadata.name.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
-    operator_bind: str = Field("0.0.0.0", description="Address of probes and metrics.")  # noqa: S104  (pods are reached from outside themselves)
+    operator_bind: ListenHost = Field("0.0.0.0", description="Address of probes and metrics.")  # noqa: S104  (pods are reached from outside themselves)
     operator_port: int = Field(
         9090, ge=0, le=65535, description="Port of probes and metrics: /healthz /readyz /metrics."
     )
 
-    lease_name: str = Field("asya-operator", min_length=1, description="Lease that decides who leads.")
+    lease_name: ObjectName = Field("asya-operator", description="Lease that decides who leads.")
     lease_duration: Duration = Field(15.0, gt=0, description="A lease not renewed for so long may be taken over.")
     lease_renew_deadline: Duration = Field(
         10.0, gt=0, description="A leader that could not renew for so long ends itself."
@@ -44,21 +48,21 @@ class OperatorSettings(BaseSettings):
     )
 
     transport: str = Field(EMBEDDED.name, description="Queue system of the actors.")
-    run_actors: bool = Field(
+    run_actors: Switch = Field(
         True, description="Make Deployments of AsyncActors; false where Crossplane or another controller does."
     )
-    delete_queues: bool = Field(
+    delete_queues: Switch = Field(
         False, description="Delete an actor's queue with the actor, and with it calls that wait there."
     )
-    actor_worker_secret: str = Field(
+    actor_worker_secret: ObjectName = Field(
         "asya-transport", description="Secret whose keys are the actors' environment: how they reach the queues."
     )
-    actor_service_account: str = Field("asya-actors", min_length=1, description="ServiceAccount of actor pods.")
+    actor_service_account: ObjectName = Field("asya-actors", description="ServiceAccount of actor pods.")
     actor_run_as_user: int | None = Field(
         None, ge=1, description="User id of actor containers, for images that say none and would run as root."
     )
-    actor_mesh_url: str = Field("", description="Where actors report; ASYA_MESH_URL where empty.")
-    actor_runtime_configmap: str = Field(
+    actor_mesh_url: WebUrl = Field("", description="Where actors report; ASYA_MESH_URL where empty.")
+    actor_runtime_configmap: ObjectName = Field(
         "asya-runtime", description="ConfigMap with asya_runtime.py, for actors with a foreign sidecar."
     )
 
@@ -67,12 +71,19 @@ class OperatorSettings(BaseSettings):
     def _is_known(cls, value: str) -> str:
         return check_transport_name(value)
 
+    @field_validator("mesh_url")
+    @classmethod
+    def _is_there(cls, value: str) -> str:
+        if not value:
+            raise ValueError("expected http://host:port of the mesh Service")
+        return value
+
     @model_validator(mode="after")
     def _lease_times_fit(self) -> Any:
         if not self.lease_retry_period * 2 <= self.lease_renew_deadline < self.lease_duration:
             raise ValueError(
-                "ASYA_LEASE_*: expected 2 * retry period <= renew deadline < duration, so that a leader ends "
-                "itself before another one may begin"
+                "ASYA_LEASE_RENEW_DEADLINE: expected 2 * ASYA_LEASE_RETRY_PERIOD <= it < ASYA_LEASE_DURATION, so that "
+                "a leader ends itself before another one may begin"
             )
         return self
 
@@ -80,3 +91,11 @@ class OperatorSettings(BaseSettings):
     def worker_mesh_url(self) -> str:
         """Where actors report."""
         return self.actor_mesh_url or self.mesh_url
+
+
+def operator_settings() -> OperatorSettings:
+    """From the environment. Raises SettingsError."""
+    try:
+        return OperatorSettings()
+    except ValidationError as error:
+        raise SettingsError(explained(error, OperatorSettings)) from None

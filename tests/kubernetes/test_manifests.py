@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from asya_crds.older_shapes import actor_from_resource
-from asya_operator.domain.resources.common import Actor, Surroundings
+from asya_operator.domain.resources.common import ActorResource, Surroundings
 from asya_operator.domain.resources.deployment import deployment
 from servers.control_plane import ControlPlane
 from tests.kubernetes.manifests import (
@@ -122,7 +122,7 @@ def actor_templates() -> list[tuple[str, dict[str, Any]]]:
     for path in sorted(EXAMPLES.glob("*.yaml")):
         for body in yaml.safe_load_all(path.read_text()):
             body["metadata"]["uid"] = "u"
-            actor = Actor(actor_from_resource(body)[0], body)
+            actor = ActorResource(actor_from_resource(body)[0], body)
             found.append((f"actor/{path.stem}", deployment(actor, around, replicas=1)["spec"]["template"]))
     return found
 
@@ -264,7 +264,7 @@ PEERS = {
 TARGETS_ONLY = ("metadata service", "internet", "API server", "DNS")
 PORTS = {
     "api": (8080, 9090), "mesh": (8080, 9090), "operator": (9090,), "actor": (9090,), "crew": (9090,),
-    "Postgres": (5432,), "RabbitMQ": (5672,), "metadata service": (80,), "internet": (443,), "API server": (443,),
+    "Postgres": (5432,), "RabbitMQ": (5672, 15672), "metadata service": (80,), "internet": (443,), "API server": (443,),
     "DNS": (53,), "monitoring": (4317, 4318),
 }  # fmt: skip
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from asya_operator.domain.conditions import State
-from asya_operator.domain.registry import ActorState, Inputs, compute
+from asya_operator.domain.registry import ActorReadiness, Inputs, compute
 from servers.control_plane import ControlPlane
 from servers.operator_process import OperatorProcess, wait_for
 from tests.kubernetes.conftest import ROOT, StartOperator
@@ -355,7 +355,7 @@ def expected(plane: ControlPlane, namespace: str, mesh: RecordingMesh) -> Any:
         "GET", f"/api/v1/namespaces/{namespace}/configmaps?fieldSelector=metadata.name%3Dgateway-flows"
     )
     data = maps["items"][0].get("data") or {} if maps["items"] else None
-    actors: dict[str, ActorState] = {}
+    actors: dict[str, ActorReadiness] = {}
     return compute(Inputs(configmap=data, flows=flows, actors=actors, kept=kept(mesh)))
 
 

@@ -18,6 +18,11 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", 410]
 # A cursor is opaque: no schema can tell one that was given out from one that was made up.
 include-name = "GET /tasks"
 checks.positive_data_acceptance.expected-statuses = ["2xx", 400]
+
+# No schema can tell a key that was used for another request.
+[[operations]]
+include-name = ["POST /tools/call", "POST /tasks/{id}/cancel", "POST /tasks/{id}/resume"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", 404, 409, 422]
 """
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import aiohttp
@@ -11,6 +11,8 @@ from aiohttp import web
 
 from asya_crds import jsontext
 from asya_crds.flow import Flow
+from asya_crds.offloading import Offload
+from asya_gateway.composition.examining import Examining
 from asya_gateway.composition.web import build_app, serve
 from asya_gateway.domain.flows import FlowRegistry, FlowTable, ServedFlow
 from asya_gateway.domain.tasks import TaskRules, Tasks
@@ -97,7 +99,7 @@ class Reader:
         """The next event, None at the end of the stream."""
         name, data, last_id = "message", [], None
         async with asyncio.timeout(10):
-            while line := await self.response.content.readline():
+            while line := await self.response.content.readline(max_line_length=2**24):
                 text = line.decode().rstrip("\n")
                 key, _, value = text.partition(": ")
                 if text.startswith(":"):
@@ -156,8 +158,13 @@ async def start_gateway(database_url: str, **changes: Any) -> AsyncGenerator[Gat
     running = make_storage(database_url, patience=1.0)
     storage = running.storage
     rules = TaskRules(mesh_url="http://mesh.example", default_timeout=settings.default_timeout)
-    tasks = Tasks(storage.tasks, storage.feed, storage.fly, rules, compile_schema)
-    app = build_app(settings, tasks, make_flows())
+    rules = replace(rules, owner_cap=settings.max_open_tasks_per_owner or None)
+    rules = replace(rules, flow_cap=settings.max_open_tasks_per_flow or None)
+    offload, clock = Offload(), storage.clock
+    tasks = Tasks(
+        storage.tasks, storage.feed, storage.fly, rules, compile_schema, examine=Examining(offload), clock=clock
+    )
+    app = build_app(settings, tasks, make_flows(), offload=offload)
     async with serving(app, running) as gateway:
         yield gateway
 

@@ -3,20 +3,21 @@
 import logging
 
 from asya_actor.crew.member import Crew
+from asya_actor.envelopes import EnvelopeReader
 from asya_actor.failures import broken
 from asya_actor.publishing import settle
 from asya_actor.telemetry.about import working_on
 from asya_actor.unreadable import salvage
-from asya_crds.envelope import Envelope, InvalidEnvelope
+from asya_crds.envelope import InvalidEnvelope
 from asya_transports.port import Delivery
 
 log = logging.getLogger(__name__)
 
 
-async def dead_letter(crew: Crew, delivery: Delivery) -> str:
+async def dead_letter(crew: Crew, delivery: Delivery, reader: EnvelopeReader) -> str:
     """Report the task failed, class runtime, naming the actor and how often its message was delivered."""
     try:
-        envelope = Envelope.from_json(delivery.body)
+        envelope = await reader.read(delivery.body)
     except InvalidEnvelope as error:
         envelope = salvage(delivery.body)
         log.error("a dead letter of %s is no envelope: %s", delivery.actor, error)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from asya_actor.envelopes import EnvelopeReader
 from asya_actor.failures import Failure, broken
 from asya_actor.mesh.client import MeshClient, MeshRefused
 from asya_actor.mesh.urls import GatewayUrls
@@ -83,13 +84,13 @@ class Crew:
         return "failed"
 
 
-def reading(work: Callable[[Envelope], Awaitable[str]]) -> Callable[[Delivery], Awaitable[str]]:
+def reading(work: Callable[[Envelope], Awaitable[str]], reader: EnvelopeReader) -> Callable[[Delivery], Awaitable[str]]:
     """A member's work on envelopes as work on deliveries: acknowledged when it is done. What is no envelope names
     no task whose end could be reported: it is logged and dropped."""
 
     async def handle(delivery: Delivery) -> str:
         try:
-            envelope = Envelope.from_json(delivery.body)
+            envelope = await reader.read(delivery.body)
         except InvalidEnvelope as error:
             log.error("dropping what %s got, it is no envelope: %s: %.500r", delivery.actor, error, delivery.body)
             outcome = "dropped"

@@ -14,6 +14,7 @@ from asya_actor.mesh.pulse import Pulse, Sign
 from asya_actor.telemetry.tracing import carried
 from asya_crds import jsontext
 from asya_crds.envelope import Envelope, Route
+from asya_crds.incarnations import hop_name, incarnation_of
 
 log = logging.getLogger(__name__)
 
@@ -176,9 +177,11 @@ class HopReports:
         return await self.client.progress(self.base, self.envelope.id, self._body(body, route))
 
     def _body(self, body: Mapping[str, Any], route: Route | None = None) -> dict[str, Any]:
+        incarnation = incarnation_of(self.envelope.id, self.envelope.headers)
         claim = {
-            "hop": str(self.envelope.route.hop),
+            "hop": hop_name(incarnation, self.envelope.route.hop),
             "attempt": self.envelope.attempt,
             "claimant": self.claimant,
         }
-        return {**(route or self.envelope.route).as_dict(), **body, "claim": claim}
+        named = {"incarnation": incarnation} if incarnation else {}
+        return {**(route or self.envelope.route).as_dict(), **named, **body, "claim": claim}

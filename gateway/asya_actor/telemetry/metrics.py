@@ -6,7 +6,8 @@ REGISTRY = CollectorRegistry()
 
 MESSAGES = Counter(
     "asya_actor_messages",
-    "Messages by what became of them: completed, ended, retried, rerouted, failed, repeated, busy, dropped, paused.",
+    "Messages by what became of them: completed, ended, retried, rerouted, failed, repeated, busy, dropped, paused,"
+    " given_back.",
     ["actor", "outcome"],
     registry=REGISTRY,
 )

@@ -1,6 +1,12 @@
-"""/metrics for Prometheus, /health and /health/ready for probes, on a port of their own."""
+"""/metrics for Prometheus, /health and /health/ready for probes, on a port of their own.
 
+They are served from a thread: while a handler is being loaded nothing else runs in the program's own event loop.
+"""
+
+import asyncio
+import concurrent.futures
 import logging
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -11,31 +17,100 @@ from asya_actor.telemetry.metrics import REGISTRY
 
 log = logging.getLogger(__name__)
 
+TURN_WITHIN = 2.0
+"""Seconds within which the program's event loop must turn to count as alive; probes wait for three."""
+
 
 @asynccontextmanager
-async def probes(host: str, port: int, ready: Callable[[], bool]) -> AsyncIterator[int | None]:
-    """Serve while the block runs; yields the port. A port of -1 serves nothing."""
+async def probes(
+    host: str, port: int, ready: Callable[[], bool], loading: Callable[[], bool] = lambda: False
+) -> AsyncIterator[int | None]:
+    """Serve while the block runs; yields the port. A port of -1 serves nothing. Raises OSError where it is taken."""
     if port < 0:
         yield None
         return
-
-    async def metrics(_request: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-    async def health(_request: web.Request) -> web.Response:
-        return web.Response(text="OK")
-
-    async def health_ready(_request: web.Request) -> web.Response:
-        return web.Response(text="OK") if ready() else web.Response(status=503, text="not consuming")
-
-    app = web.Application()
-    app.add_routes([web.get("/metrics", metrics), web.get("/health", health), web.get("/health/ready", health_ready)])
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
+    server = _Server(asyncio.get_running_loop(), ready, loading)
+    thread = threading.Thread(target=server.run, args=(host, port), name="probes", daemon=True)
+    thread.start()
     try:
-        await web.TCPSite(runner, host, port).start()
-        taken: int = runner.addresses[0][1]
+        taken = await asyncio.wrap_future(server.port)
         log.info("metrics and probes on port %d", taken)
         yield taken
     finally:
-        await runner.cleanup()
+        server.stop()
+        await asyncio.to_thread(thread.join, 5)
+
+
+class _Server:
+    """The probes of the program whose event loop is `loop`, in a loop of its own."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, ready: Callable[[], bool], loading: Callable[[], bool]) -> None:
+        self.port: concurrent.futures.Future[int] = concurrent.futures.Future()
+        self._program, self._ready, self._loading = loop, ready, loading
+        self._own: asyncio.AbstractEventLoop | None = None
+        self._stopping: asyncio.Event | None = None
+
+    def run(self, host: str, port: int) -> None:
+        """The thread."""
+        try:
+            asyncio.run(self._serve(host, port))
+        except Exception as error:  # noqa: BLE001 # whoever waits for the port is told
+            if not self.port.done():
+                self.port.set_exception(error)
+            else:
+                log.error("probes: %s", error)
+
+    def stop(self) -> None:
+        """End the thread soon; may be called from another one."""
+        if self._own is not None and self._stopping is not None and not self._own.is_closed():
+            self._own.call_soon_threadsafe(self._stopping.set)
+
+    async def _serve(self, host: str, port: int) -> None:
+        self._own, self._stopping = asyncio.get_running_loop(), asyncio.Event()
+        app = web.Application()
+        app.add_routes(
+            [
+                web.get("/metrics", self._metrics),
+                web.get("/health", self._health),
+                web.get("/health/ready", self._health_ready),
+            ]
+        )
+        runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, host, port).start()
+            self.port.set_result(runner.addresses[0][1])
+            await self._stopping.wait()
+        finally:
+            await runner.cleanup()
+
+    async def _metrics(self, _request: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def _health(self, request: web.Request) -> web.Response:
+        """Alive; with `?probe=startup`, whether everything is loaded."""
+        if self._loading():
+            starting = request.query.get("probe") == "startup"
+            return web.Response(status=503 if starting else 200, text="loading the handler")
+        if await self._turns():
+            return web.Response(text="OK")
+        return web.Response(status=503, text=f"the event loop was held up for {TURN_WITHIN:g} s")
+
+    async def _turns(self) -> bool:
+        turned: concurrent.futures.Future[None] = concurrent.futures.Future()
+
+        def turn() -> None:
+            if turned.set_running_or_notify_cancel():
+                turned.set_result(None)
+
+        try:
+            self._program.call_soon_threadsafe(turn)
+            await asyncio.wait_for(asyncio.wrap_future(turned), TURN_WITHIN)
+        except (TimeoutError, RuntimeError):
+            return False
+        return True
+
+    async def _health_ready(self, _request: web.Request) -> web.Response:
+        if self._loading():
+            return web.Response(status=503, text="loading the handler")
+        return web.Response(text="OK") if self._ready() else web.Response(status=503, text="not consuming")

@@ -24,7 +24,7 @@ from asya_cli.dev.sources import changed, fingerprint
 from asya_cli.dev.view import Picture, View, connection_lines
 from asya_cli.environment import read_settings
 from asya_cli.errors import CliError, UsageProblem
-from asya_cli.migrate import apply_migrations
+from asya_cli.migrate import apply_and_hand_over
 from asya_cli.rendering import problem_text
 from asya_cli.terminal import ReadableConsole
 from asya_crds.naming import CREW
@@ -80,7 +80,8 @@ class Session:
         try:
             # In this thread: the server is told to end when the thread that started it ends.
             database.start()
-            await apply_migrations(database.url)
+            # The database is this folder's own, so it follows whatever namespace this run has.
+            await apply_and_hand_over(database.url, self._settings(database.url).namespace)
             await forget_flows(database.url)
             async with self._gateway(database.url), connect(self.url) as client:
                 await self._start_handlers(actors, database.url)

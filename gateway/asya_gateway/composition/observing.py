@@ -46,7 +46,9 @@ class Observing:
         self.metrics = Metrics(spans)
         self.port: int | None = None
         self.streams: Callable[[], int] = lambda: 0
-        """How many event streams are open; whoever makes the web application puts it here."""
+        """How many event streams are open; whoever makes the web application puts it here, as the next one."""
+        self.held: Callable[[], int] = lambda: 0
+        """How many requests are held open."""
         self._settings = settings
         self.poll_every = POLL_EVERY
         self._vitals: Vitals | None = None
@@ -60,6 +62,7 @@ class Observing:
         self._bell_lag = BellLag(storage.bell)
         readings = [*self._of_process(), *_of_storage(storage), *_of_flows(flows), *self._of_database()]
         readings.append(Reading("asya_streams_open", "Open event streams.", lambda: self.streams()))
+        readings.append(Reading("asya_requests_held", "Requests that wait for a task.", lambda: self.held()))
         readings.append(Reading("asya_bell_lag_seconds", "Time from a ring to hearing it.", self._lag))
         if dispatcher is not None:
             self._dispatcher = dispatcher
@@ -158,7 +161,7 @@ def _of_storage(storage: Storage) -> list[Reading]:
     writes = storage.tasks
 
     def waiting() -> Mapping[str, float]:
-        return {each.name: each.waiting for each in (writes.creates, writes.reports, writes.finals)}
+        return {each.name: each.waiting for each in (writes.creates, writes.admissions, writes.reports, writes.finals)}
 
     bell, feed, fly, pool = storage.bell, storage.feed, storage.fly, storage.database.usage
     return [

@@ -6,6 +6,8 @@ from collections.abc import AsyncGenerator, Callable, Iterable
 
 from aiohttp import web
 
+from asya_crds.offloading import Offload
+from asya_gateway.composition.examining import Examining
 from asya_gateway.composition.observing import Observing
 from asya_gateway.composition.web import Routes, build_app, serve, stop_on_signals
 from asya_gateway.delivery.dispatcher import Dispatcher
@@ -13,7 +15,7 @@ from asya_gateway.domain.flows import FlowRegistry
 from asya_gateway.domain.reports import FinalReport
 from asya_gateway.domain.tasks import TaskRules, Tasks
 from asya_gateway.protocols.http import flows_health
-from asya_gateway.protocols.http.keys import FLOWS_REPORT, REGISTRY, STREAMS
+from asya_gateway.protocols.http.keys import FLOWS_REPORT, HELD, REGISTRY, STREAMS
 from asya_gateway.protocols.mesh import registry_routes
 from asya_gateway.registry.registrar import Registrar
 from asya_gateway.registry.watch import RegistryWatch
@@ -56,15 +58,27 @@ class Gateway:
             ended=observer.ended,
             longest_statement=settings.db_statement_timeout,
             claim_lease=settings.claim_lease,
+            namespace=settings.namespace,
         )
         self.flows = FlowRegistry()
         rules = TaskRules(
             mesh_url=settings.mesh_url or f"http://127.0.0.1:{settings.gateway_port}",
             default_timeout=settings.default_timeout,
             max_envelope=self._queues.max_message_bytes,
+            owner_cap=settings.max_open_tasks_per_owner or None,
+            flow_cap=settings.max_open_tasks_per_flow or None,
         )
-        storage = self.storage
-        self.tasks = Tasks(storage.tasks, storage.feed, storage.fly, rules, compile_schema, observer)
+        storage, self.offload = self.storage, Offload()
+        self.tasks = Tasks(
+            storage.tasks,
+            storage.feed,
+            storage.fly,
+            rules,
+            compile_schema,
+            observer,
+            examine=Examining(self.offload),
+            clock=storage.clock,
+        )
         registry = PostgresRegistry(self.database, self.storage.bell)
         self.registrar = Registrar(registry)
         self.watch = RegistryWatch(
@@ -98,9 +112,10 @@ class Gateway:
     def web(self, more: Iterable[Routes] = ()) -> web.Application:
         """The web application of this process's mode."""
         routes = (*self._registry_routes(), *more)
-        app = build_app(self.settings, self.tasks, self.flows, routes, self.observing.metrics)
+        app = build_app(self.settings, self.tasks, self.flows, routes, self.observing.metrics, self.offload)
         app[REGISTRY], app[FLOWS_REPORT] = self.registrar, self.watch.report
         self.observing.streams = lambda: len(app[STREAMS])
+        self.observing.held = lambda: len(app[HELD])
         return app
 
     def _registry_routes(self) -> list[Routes]:

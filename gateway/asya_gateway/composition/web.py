@@ -9,13 +9,15 @@ from contextlib import AbstractAsyncContextManager
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from asya_crds.offloading import Offload
 from asya_gateway.domain.flows import FlowRegistry
 from asya_gateway.domain.tasks import Tasks
 from asya_gateway.protocols.http import health, openapi
 from asya_gateway.protocols.http.background import BACKGROUND, Background, run_background
 from asya_gateway.protocols.http.edge import edge
 from asya_gateway.protocols.http.guard import Guard
-from asya_gateway.protocols.http.keys import FLOWS, READINESS, SETTINGS, STREAMS, TASKS
+from asya_gateway.protocols.http.held_requests import HeldRequests
+from asya_gateway.protocols.http.keys import FLOWS, HELD, OFFLOAD, READINESS, SETTINGS, STREAMS, TASKS
 from asya_gateway.protocols.http.readiness import Readiness
 from asya_gateway.protocols.http.sse import Streams
 from asya_gateway.protocols.mcp import routes as mcp
@@ -44,6 +46,7 @@ def build_app(
     flows: FlowRegistry,
     more: Iterable[Routes] = (),
     observer: Observer = SILENT,
+    offload: Offload | None = None,
 ) -> web.Application:
     """The web application of this process's mode; `more` adds routes before the ones that are known here.
 
@@ -52,10 +55,10 @@ def build_app(
     readiness, guard = Readiness(), Guard(settings)
     app = web.Application(middlewares=[edge(guard, readiness, observer)], client_max_size=settings.max_call_bytes)
     app[SETTINGS], app[TASKS], app[FLOWS], app[READINESS] = settings, tasks, flows, readiness
-    app[STREAMS] = Streams(limit=settings.max_streams, write_timeout=settings.stream_write_timeout)
-    app[BACKGROUND] = Background()
-    app.cleanup_ctx.append(run_background)
-    app.cleanup_ctx.append(_watch_streams)
+    app[HELD] = HeldRequests(settings.max_streams)
+    app[STREAMS] = Streams(write_timeout=settings.stream_write_timeout)
+    app[OFFLOAD], app[BACKGROUND] = offload or Offload(), Background()
+    app.cleanup_ctx.extend((run_background, _watch_streams, _end_offload))
     app.on_shutdown.append(_drain_streams)
 
     async def allow_pages(request: web.Request, response: web.StreamResponse) -> None:
@@ -92,6 +95,11 @@ def _described(mode: Mode) -> openapi.Paths:
 async def _watch_streams(app: web.Application) -> AsyncGenerator[None]:
     async with app[STREAMS]:
         yield
+
+
+async def _end_offload(app: web.Application) -> AsyncGenerator[None]:
+    yield
+    await app[OFFLOAD].close()
 
 
 async def _drain_streams(app: web.Application) -> None:

@@ -12,6 +12,8 @@ class GatewayError(Exception):
     code = "error"
     names_its_field = False
     """Whether the message speaks of the field by itself."""
+    retry_after: int | None = None
+    """Seconds after which the same call may go through; None where trying again does not help."""
 
     def __init__(self, message: str, *, field: str | None = None) -> None:
         super().__init__(message)
@@ -74,12 +76,45 @@ class Conflict(GatewayError):
     code = "conflict"
 
 
+class KeyReused(GatewayError):
+    """The idempotency key belongs to another request of the same caller. The message names no task."""
+
+    code = "idempotency_key_reused"
+    names_its_field = True
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Idempotency-Key: the key was used for another request; expected the same one, or a new key",
+            field="Idempotency-Key",
+        )
+
+
+class TooManyTasks(GatewayError):
+    """As many tasks are open as may be; nothing was stored, and the call may go through once some have ended."""
+
+    code = "too_many_tasks"
+    retry_after = 5
+
+
 class Unavailable(GatewayError):
-    """Postgres or the queue system is away; nothing was done, and the same call may go through later."""
+    """Postgres or the queue system is away, and the same call may go through later.
+
+    `uncertain`: a write was sent and its answer never came, so that nobody knows whether it was done. Otherwise
+    nothing was done.
+    """
 
     code = "unavailable"
     retry_after = 1
-    """Seconds."""
+
+    def __init__(self, message: str, *, field: str | None = None, uncertain: bool = False) -> None:
+        super().__init__(f"{message}; whether this was stored is not known" if uncertain else message, field=field)
+        self.reason = message
+        self.uncertain = uncertain
+
+    @property
+    def outcome(self) -> str:
+        """What became of the request, in the word that callers get."""
+        return "unknown" if self.uncertain else "not_done"
 
 
 class Overloaded(Unavailable):

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from asya_gateway.domain.errors import TaskNotFound
 from asya_gateway.domain.ports import TaskStore, UpdateFeed
-from asya_gateway.domain.task import FlyEvent, Snapshot, Task, TaskUpdate, UpdateKind
+from asya_gateway.domain.task import FlyEvent, Snapshot, TaskUpdate
 
 Item = TaskUpdate | FlyEvent
 
@@ -30,26 +30,30 @@ async def follow_groups(
     async with feed.subscribe(task_id, fly=fly) as subscription:
         snapshot = await take_snapshot(store, task_id, owner=owner, after=after)
         yield snapshot
-        seen, ended = snapshot.reached(after), snapshot.task.status.terminal
-        async for page in _stored(store, snapshot.task, seen):
-            seen = page[-1].seq
-            if ended or not _ends(page[-1]):
+        seen, last, end = snapshot.reached(after), snapshot.task.last_seq, snapshot.end
+        # What a reader has taken is not kept here while it waits for more, here and below.
+        del snapshot
+        async for page in _stored(store, task_id, seen, last, end):
+            seen, ends = page[-1].seq, _ends(page[-1])
+            if end is not None or not ends:
                 yield page
+                del page
                 continue
             # Live events that were sent before the end come before it, here as below.
             yield [*page[:-1], *await subscription.last_words(), page[-1]]
             return
-        if ended:
+        if end is not None:
             return
         subscription.start(seen)
         while True:
             items = await subscription.next(keepalive)
-            end = next((index for index, item in enumerate(items) if _ends(item)), None)
-            if end is None:
+            ending = next((index for index, item in enumerate(items) if _ends(item)), None)
+            if ending is None:
                 yield items
+                del items
                 continue
-            late = [item for item in items[end:] if isinstance(item, FlyEvent)]
-            yield [*items[:end], *late, *await subscription.last_words(), items[end]]
+            late = [item for item in items[ending:] if isinstance(item, FlyEvent)]
+            yield [*items[:ending], *late, *await subscription.last_words(), items[ending]]
             return
 
 
@@ -61,11 +65,14 @@ async def one_by_one(
         async for group in groups:
             if isinstance(group, Snapshot):
                 yield group
+                group = ()
                 continue
             if not group:
                 yield None
             for item in group:
                 yield item
+                del item
+            group = ()
 
 
 def follow(
@@ -95,36 +102,22 @@ async def take_snapshot(store: TaskStore, task_id: str, *, owner: str | None, af
     task = snapshot.task
     if after > task.last_seq:
         return await take_snapshot(store, task_id, owner=owner, after=0)
-    if task.status.terminal and after < task.last_seq and not snapshot.updates:
-        return replace(snapshot, updates=(final_update_of(task),))
+    if snapshot.end is not None and after < task.last_seq and not snapshot.updates:
+        return replace(snapshot, updates=(snapshot.end,))
     return snapshot
 
 
-def final_update_of(task: Task) -> TaskUpdate:
-    """The terminal entry of a task's log, as the row remembers it."""
-    detail = {} if task.message is None else {"message": task.message}
-    if task.error is not None:
-        detail["error"] = task.error.as_dict()  # type: ignore[assignment] # a detail holds any JSON value
-    return TaskUpdate(
-        task_id=task.id,
-        seq=task.last_seq,
-        kind=UpdateKind.FINAL,
-        status=task.status,
-        progress=task.progress,
-        at=task.finished_at or task.updated_at,
-        detail=detail,
-        result=task.result,
-    )
-
-
-async def _stored(store: TaskStore, task: Task, seen: int) -> AsyncGenerator[Sequence[TaskUpdate]]:
+async def _stored(
+    store: TaskStore, task_id: str, seen: int, last: int, end: TaskUpdate | None
+) -> AsyncGenerator[Sequence[TaskUpdate]]:
     """What the log holds beyond the snapshot's page, page by page, read as fast as the reader takes it: nobody's
     memory holds a whole log. Of a finished task whose log is being retired the last entry comes from the row."""
-    while seen < task.last_seq:
-        page = await store.updates(task.id, seen)
+    while seen < last:
+        page = await store.updates(task_id, seen)
         if not page:
-            if task.status.terminal:
-                yield [final_update_of(task)]
+            if end is not None:
+                yield [end]
             return
-        yield page
         seen = page[-1].seq
+        yield page
+        del page

@@ -4,8 +4,11 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
+from asya_crds.large_json import encode
+from asya_crds.status import TaskStatus
+from asya_crds.violation import ArgumentCheck, Violation
 from asya_gateway.domain.reports import (
     ChildAnnouncement,
     FinalOutcome,
@@ -14,13 +17,13 @@ from asya_gateway.domain.reports import (
     ProgressAnswer,
     ProgressReport,
 )
-from asya_gateway.domain.status import TaskStatus
-from asya_gateway.domain.task import FlyEvent, JsonText, Snapshot, Task, TaskUpdate
+from asya_gateway.domain.task import FlyEvent, JsonText, Snapshot, Task, TaskHead, TaskUpdate
 
 
 class NewTask(NamedTuple):
     """A task to be stored with its first update and its envelope, in one transaction. `route` is the JSON text of
-    the envelope's, `actor` the first on it. (A named tuple: frozen like the others, and made for every call.)"""
+    the envelope's, `actor` the first on it; the deadline is `timeout` seconds from when the database stores it.
+    (A named tuple: frozen like the others, and made for every call.)"""
 
     id: str
     flow: str
@@ -29,16 +32,42 @@ class NewTask(NamedTuple):
     route: JsonText
     actor: str
     context_id: str | None
-    created_at: datetime
-    deadline_at: datetime | None
+    timeout: float
     payload: JsonText
     envelope: JsonText
 
 
+class Terms(NamedTuple):
+    """On what a task that is no plain call is stored. `key` is the caller's, `digest` of what was asked; `retry_of`
+    the task that this one runs again; the caps are the most open tasks of its owner and of its flow. None where
+    there is none."""
+
+    key: str | None = None
+    digest: bytes | None = None
+    retry_of: str | None = None
+    owner_cap: int | None = None
+    flow_cap: int | None = None
+
+    @property
+    def capped(self) -> bool:
+        """Whether open tasks must be counted."""
+        return self.owner_cap is not None or self.flow_cap is not None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestKey:
+    """A caller's key for what is done to one task: `action` is cancel or answer."""
+
+    action: str
+    key: str
+    digest: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Somebody's answer to a pause, with the envelope that carries it to `actor`. `key` is random: by it the
-    store knows its own answer again after a lost connection."""
+    """Somebody's answer to a pause, with the envelope that carries it to `actor`. The deadline goes on from where it
+    stood, by the database's clock. `key` is random: by it the store knows its own answer again after a lost
+    connection. `request` is the caller's own key, `incarnation` the number of this answer, from 1."""
 
     task_id: str
     owner: str | None
@@ -46,8 +75,9 @@ class Answer:
     answer: JsonText
     actor: str
     envelope: JsonText
-    deadline_at: datetime | None
     key: int
+    request: RequestKey | None = None
+    incarnation: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +95,27 @@ class TaskFilter:
 
 @dataclass(frozen=True, slots=True)
 class PausePoint:
-    """What the resume envelope is made of: the open pause and where the task stood."""
+    """What the resume envelope is made of: the task with its open pause, and where it stood. `incarnation` is the one
+    that an answer begins, `reported_as` the id under which the pause was reported: the task's own, or a resume
+    envelope's."""
 
-    task: Task
+    task: TaskHead
     checkpoint: JsonText | None
+    incarnation: int
+    reported_as: str
+
+
+class Examiner(Protocol):
+    """Holds a value against its schema and encodes it, without holding the event loop."""
+
+    async def __call__(self, check: ArgumentCheck | None, value: Any) -> tuple[Sequence[Violation], JsonText]:
+        """The violations, and the JSON text where there are none. Raises Overloaded."""
+
+
+async def examined_here(check: ArgumentCheck | None, value: Any) -> tuple[Sequence[Violation], JsonText]:
+    """An Examiner that takes whatever time it takes."""
+    violations = () if check is None else check(value)
+    return violations, "" if violations else encode(value)
 
 
 class TaskStore(Protocol):
@@ -77,11 +124,24 @@ class TaskStore(Protocol):
     async def create(self, new: NewTask) -> None:
         """Store the task, its first update and its envelope; returns after the commit. Idempotent by id."""
 
+    async def admit(self, new: NewTask, terms: Terms) -> str:
+        """Store it as create does, unless its key names a task already; the id of the task that is the call's.
+        Raises TooManyTasks, KeyReused."""
+
+    async def find_call(self, owner: str, key: str, digest: bytes) -> str | None:
+        """The id of the task that a caller's key names. Raises KeyReused."""
+
     async def report(self, report: ProgressReport) -> ProgressAnswer:
         """Guard, update and append in one statement; returns after the commit."""
 
     async def finish(self, report: FinalReport) -> FinalOutcome:
-        """End a task and those of its children that end with it; the first terminal status wins."""
+        """End a task; the first terminal status wins. Those of its descendants that end with it follow, in chunks."""
+
+    async def cancel(self, report: FinalReport, key: RequestKey) -> FinalOutcome:
+        """End a task as finish does; APPLIED too where this key ended it before. Raises KeyReused."""
+
+    async def find_request(self, task_id: str, owner: str | None, key: RequestKey) -> bool:
+        """Whether this was done to the task under the key already. Raises KeyReused."""
 
     async def pause(self, report: PauseReport) -> ProgressAnswer:
         """Store the question and stop the clock; a pause that was answered already changes nothing."""
@@ -92,16 +152,30 @@ class TaskStore(Protocol):
     async def announce(self, child: ChildAnnouncement) -> None:
         """Store a fan-out's child without an envelope. Idempotent by id."""
 
-    async def get(self, task_id: str, *, owner: str | None) -> Task | None:
-        """The task with payload, result, error and open pause; `owner` None asks without an owner check."""
+    async def head(self, task_id: str, *, owner: str | None) -> TaskHead | None:
+        """The task's row alone; `owner` None asks without an owner check."""
+
+    async def get(self, task_id: str, *, owner: str | None, payload: bool = True) -> Task | None:
+        """The task with result, error, open pause and, where it is asked for, payload."""
+
+    async def active(self, task_id: str) -> bool:
+        """Whether work on this id makes sense: not of one that has ended, waits for an answer, is overdue, or has an
+        ancestor whose end is its own. Unknown ids are active."""
+
+    async def ends_with_ancestor(self, task_id: str) -> bool:
+        """Whether a task has not ended and has an ancestor whose end is its own, too."""
 
     async def snapshot(self, task_id: str, after: int, *, owner: str | None) -> Snapshot | None:
         """The task and its first updates beyond seq `after`, read in one statement; a page where there are many."""
 
     async def updates(self, task_id: str, after: int) -> Sequence[TaskUpdate]:
-        """The next page of a task's updates beyond seq `after`; empty at the log's end."""
+        """The next page of a task's updates beyond seq `after`; empty at the log's end. Here as in a snapshot
+        and in the feed, bodies beyond LARGEST_INLINE are left out of an entry, which says so (`whole`)."""
 
-    async def list(self, query: TaskFilter) -> list[Task]:
+    async def update(self, task_id: str, seq: int) -> TaskUpdate | None:
+        """One entry of a log with all its bodies; None where it was retired."""
+
+    async def list(self, query: TaskFilter) -> list[TaskHead]:
         """Tasks without their bodies, newest first."""
 
     async def pause_point(self, task_id: str, *, owner: str | None) -> PausePoint | None:

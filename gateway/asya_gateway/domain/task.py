@@ -2,36 +2,20 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
-from typing import Any
 
 from asya_crds.envelope import Route
-from asya_gateway.domain.status import TaskError, TaskStatus
+from asya_crds.status import TaskError, TaskStatus, UpdateKind
+from asya_gateway.domain.log import FinalEntry, LogEntry
+from asya_gateway.domain.pause import Pause
 
 JsonText = str
 """A JSON document as text, which nobody on the way decodes: integers and surrogates stay as they came."""
 
 
 @dataclass(frozen=True, slots=True)
-class Pause:
-    """What a waiting task asks for. `fields` is what the actor sent ([{name, type, prompt?, payload_key?,
-    required?, default?, options?}]), `schema` the JSON Schema that callers see."""
-
-    id: str
-    prompt: str
-    schema: dict[str, Any]
-    fields: list[dict[str, Any]]
-    data: Any = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """The wire form."""
-        data = {} if self.data is None else {"data": self.data}
-        return {"id": self.id, "prompt": self.prompt, "schema": self.schema, "fields": self.fields, **data}
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """One row, with what hangs on it. Payload and result are JSON text, None where absent or not asked for."""
+class TaskHead:
+    """One row, without its bodies: what follows, lists, waits and decisions need. `error` and `pause` are None where
+    absent or not asked for."""
 
     id: str
     status: TaskStatus
@@ -49,26 +33,27 @@ class Task:
     deadline_at: datetime | None = None
     remaining: float | None = None
     finished_at: datetime | None = None
-    payload: JsonText | None = None
-    result: JsonText | None = None
     error: TaskError | None = None
     pause: Pause | None = None
 
 
-class UpdateKind(StrEnum):
-    """What an entry of the log says."""
+@dataclass(frozen=True, slots=True)
+class Task(TaskHead):
+    """A row with its bodies, to be rendered and dropped. Payload and result are JSON text, None where absent or not
+    asked for."""
 
-    CREATED = "created"
-    PROGRESS = "progress"
-    PAUSED = "paused"
-    RESUMED = "resumed"
-    FINAL = "final"
+    payload: JsonText | None = None
+    result: JsonText | None = None
+
+
+LARGEST_INLINE = 64 * 1024
+"""Bytes of a result, or of the detail of an entry that is no progress, up to which it comes with the entry. A larger
+one is fetched when the entry is rendered, and dropped: no reader holds it while it waits."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaskUpdate:
-    """One entry of a task's log; `seq` counts from 1 without gaps. `detail` is what the report said:
-    {curr?, prev?, next?, task_state?, message?, duration_ms?, message_size_kb?, pause?, error?}."""
+    """One entry of a task's log; `seq` counts from 1 without gaps. `entry` is what it says."""
 
     task_id: str
     seq: int
@@ -76,8 +61,10 @@ class TaskUpdate:
     status: TaskStatus
     progress: float
     at: datetime
-    detail: dict[str, Any]
+    entry: LogEntry
     result: JsonText | None = None
+    whole: bool = True
+    """False where detail and result are larger than an entry carries (LARGEST_INLINE); Tasks.whole fetches them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +78,33 @@ class FlyEvent:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Where a follower begins: the task, and the updates that it has not seen, or the first page of many."""
+    """Where a follower begins: the task, and the updates that it has not seen, or the first page of many. `end` is
+    the last entry of a task that has ended, as its row remembers it."""
 
-    task: Task
+    task: TaskHead
     updates: tuple[TaskUpdate, ...]
+    end: TaskUpdate | None = None
 
     def reached(self, after: int) -> int:
         """The seq of the last update here, for a follower that had seen those up to `after`."""
         return self.updates[-1].seq if self.updates else min(after, self.task.last_seq)
+
+
+def final_update_of(
+    task: TaskHead, *, result: JsonText | None, error: TaskError | None, whole: bool = True
+) -> TaskUpdate:
+    """The terminal entry of a task's log, as the row remembers it."""
+    return TaskUpdate(
+        task_id=task.id,
+        seq=task.last_seq,
+        kind=UpdateKind.FINAL,
+        status=task.status,
+        progress=task.progress,
+        at=task.finished_at or task.updated_at,
+        entry=FinalEntry(message=task.message, error=error),
+        result=result,
+        whole=whole,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,22 +3,35 @@
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 from secrets import randbits
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
-from asya_crds import jsontext
+from asya_crds.merging import CannotMerge
+from asya_crds.naming import RESUME
+from asya_crds.status import ErrorClass, TaskError, TaskStatus, UpdateKind
 from asya_crds.violation import ArgumentCheck
-from asya_gateway.domain.errors import Conflict, InvalidArguments, InvalidInput, TaskNotFound, TooLarge
+from asya_gateway.domain.clock import Clock, own_time
+from asya_gateway.domain.errors import Conflict, GatewayError, InvalidArguments, InvalidInput, TaskNotFound, TooLarge
 from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.domain.following import follow_groups, one_by_one
 from asya_gateway.domain.fresh import blank
+from asya_gateway.domain.idempotency import digest_of, own_key
 from asya_gateway.domain.ids import new_task_id
-from asya_gateway.domain.pausing import resume_envelope, thawed_deadline
-from asya_gateway.domain.ports import Answer, FlyBroadcast, NewTask, TaskFilter, TaskStore, UpdateFeed
+from asya_gateway.domain.pausing import resume_envelope
+from asya_gateway.domain.ports import (
+    Answer,
+    Examiner,
+    FlyBroadcast,
+    NewTask,
+    RequestKey,
+    TaskFilter,
+    TaskStore,
+    Terms,
+    UpdateFeed,
+    examined_here,
+)
 from asya_gateway.domain.reports import (
     ChildAnnouncement,
     FinalOutcome,
@@ -27,8 +40,17 @@ from asya_gateway.domain.reports import (
     ProgressAnswer,
     ProgressReport,
 )
-from asya_gateway.domain.status import ErrorClass, TaskError, TaskStatus
-from asya_gateway.domain.task import Caller, FlyEvent, Snapshot, Task, TaskUpdate
+from asya_gateway.domain.task import (
+    Caller,
+    FlyEvent,
+    JsonText,
+    Snapshot,
+    Task,
+    TaskHead,
+    TaskUpdate,
+    final_update_of,
+)
+from asya_gateway.domain.text import shortened
 from asya_gateway.telemetry.context import about
 from asya_gateway.telemetry.observer import SILENT, Observer
 
@@ -46,12 +68,16 @@ class TaskRules:
     default_timeout: float = 86_400.0
     max_envelope: int = 128 * 1024 * 1024
     """The largest message that the queue system takes."""
+    owner_cap: int | None = None
+    """Most tasks that are open at once of one owner; None is no cap."""
+    flow_cap: int | None = None
 
 
 class Call(NamedTuple):
     """A call of a flow. `payload` is what the first actor gets; `check` holds it against the inputSchema.
 
-    `headers` join the envelope's (traceparent, tracestate, protocol ids).
+    `headers` join the envelope's (traceparent, tracestate, protocol ids). `key` is the caller's idempotency key:
+    it names one task of this owner, whatever becomes of the answers.
     """
 
     served: ServedFlow
@@ -61,10 +87,16 @@ class Call(NamedTuple):
     context_id: str | None = None
     headers: Mapping[str, Any] = MappingProxyType({})
     check: bool = True
+    key: str | None = None
+
+    async def digest(self) -> bytes:
+        """Of what makes a call the same: the flow and its arguments, and nothing that travels beside them."""
+        return await digest_of("call", self.served.flow.name, self.payload)
 
 
 class Tasks:
-    """Everything that can be done to a task. Every method raises Unavailable while Postgres is away."""
+    """Everything that can be done to a task. Every method raises Unavailable while Postgres is away. `clock` tells
+    the database's time, from which the deadlines in envelopes are."""
 
     def __init__(
         self,
@@ -74,38 +106,66 @@ class Tasks:
         rules: TaskRules,
         compile_schema: Callable[[Mapping[str, Any]], ArgumentCheck],
         observer: Observer = SILENT,
+        examine: Examiner = examined_here,
+        clock: Clock = own_time,
     ) -> None:
+        self._now = clock
         self._store = store
         self._feed = feed
         self._fly = fly
         self._rules = rules
         self._compile_schema = compile_schema
+        self._examine = examine
         self._observer = observer
         self._spans = observer.spans
-        self._default_timeout = timedelta(seconds=rules.default_timeout)
+        self._plain = rules.owner_cap is None and rules.flow_cap is None
 
     # What callers do
 
     async def submit(self, call: Call) -> str:
-        """Accept a call and return its task's id: the task is committed and will be delivered at least once.
+        """Accept a call and return its task's id: the task is committed and will be delivered at least once. A call
+        whose key names a task already is that task's.
 
-        Raises InvalidArguments, TooLarge, Overloaded, Unavailable; nothing is stored then.
+        Raises InvalidArguments, TooLarge, KeyReused, TooManyTasks, Overloaded, Unavailable; nothing is stored then,
+        unless Unavailable is uncertain.
         """
         started = time.perf_counter()
         flow = call.served.flow.name
-        if call.check and (violations := call.served.check(call.payload)):
-            about(flow=flow)
-            raise InvalidArguments(violations)
-        task_id = new_task_id()
-        about(task_id, flow)
-        with self._spans.verb("submit", task_id, flow):
-            new = self._new_task(task_id, call)
-            self._check_size(new.envelope, "arguments")
-            await self._store.create(new)
+        try:
+            violations, payload = await self._examine(call.served.check if call.check else None, call.payload)
+            if violations:
+                about(flow=flow)
+                raise InvalidArguments(violations)
+            task_id = new_task_id()
+            about(task_id, flow)
+            with self._spans.verb("submit", task_id, flow):
+                new = self._new_task(task_id, call, payload)
+                self._check_size(new.envelope, "arguments")
+                if call.key is None and self._plain:
+                    await self._store.create(new)
+                elif (stored := await self._store.admit(new, await self._terms(call))) != task_id:
+                    about(stored)
+                    return stored
+        except (InvalidArguments, TooLarge):
+            repeated = await self._repeated(call)
+            if repeated is None:
+                raise
+            return repeated
         self._observer.accepted(flow, call.surface, time.perf_counter() - started)
         if log.isEnabledFor(logging.DEBUG):
             log.debug("accepted by %s", call.surface)
         return task_id
+
+    async def _terms(self, call: Call) -> Terms:
+        digest = None if call.key is None else await call.digest()
+        return Terms(call.key, digest, owner_cap=self._rules.owner_cap, flow_cap=self._rules.flow_cap)
+
+    async def _repeated(self, call: Call) -> str | None:
+        """The task of a call that was accepted before, though it would not be now: a flow's schema may have changed
+        between a call and its repetition. Raises KeyReused."""
+        if call.key is None:
+            return None
+        return await self._store.find_call(call.caller.owner, call.key, await call.digest())
 
     def _check_size(self, envelope: str, field: str) -> None:
         """Refuse what no queue would take. Raises TooLarge."""
@@ -114,10 +174,9 @@ class Tasks:
         if len(envelope) * 4 > most and len(envelope.encode()) > most:
             raise TooLarge(f"expected an envelope of at most {most} bytes, payload included", field=field)
 
-    def _new_task(self, task_id: str, call: Call) -> NewTask:
+    def _new_task(self, task_id: str, call: Call, payload: JsonText) -> NewTask:
         flow = call.served.flow
-        now = datetime.now(UTC)
-        payload = jsontext.dumps(call.payload)
+        now = self._now()
         envelope = blank(call.served, self._rules.mesh_url)
         return NewTask(
             id=task_id,
@@ -127,48 +186,98 @@ class Tasks:
             route=envelope.route_json,
             actor=flow.entrypoint,
             context_id=call.context_id,
-            created_at=now,
-            deadline_at=now + (envelope.timeout or self._default_timeout),
+            timeout=self._rules.default_timeout if flow.timeout is None else flow.timeout,
             payload=payload,
             envelope=envelope.filled(task_id, {**call.headers, **self._spans.outgoing()}, now, payload),
         )
 
-    async def get(self, task_id: str, caller: Caller | None) -> Task:
-        """The task with payload, result, error and open pause; `caller` None is the mesh, which sees all.
-
-        Raises TaskNotFound.
+    async def get(self, task_id: str, caller: Caller | None, *, payload: bool = True) -> Task:
+        """The task with result, error, open pause and, where it is asked for, payload: to be rendered and dropped.
+        `caller` None is the mesh, which sees all. Raises TaskNotFound.
         """
         about(task_id)
-        task = await self._store.get(task_id, owner=_owner(caller))
+        task = await self._store.get(task_id, owner=_owner(caller), payload=payload)
         if task is None:
             raise TaskNotFound(task_id)
         return task
 
-    async def list(self, query: TaskFilter) -> list[Task]:
+    async def head(self, task_id: str, caller: Caller | None) -> TaskHead:
+        """The task without its bodies. Raises TaskNotFound."""
+        about(task_id)
+        task = await self._store.head(task_id, owner=_owner(caller))
+        if task is None:
+            raise TaskNotFound(task_id)
+        return task
+
+    async def whole(self, update: TaskUpdate) -> TaskUpdate:
+        """An entry that its caller was given, with the bodies that were left out of it (`update.whole`): to be
+        rendered and dropped. Raises TaskNotFound where the task was removed meanwhile."""
+        if update.whole:
+            return update
+        found = await self._store.update(update.task_id, update.seq)
+        if found is not None:
+            return found
+        task = await self.get(update.task_id, None, payload=False)
+        if update.kind is UpdateKind.FINAL and task.status.terminal:
+            return final_update_of(task, result=task.result, error=task.error)
+        return replace(update, whole=True)
+
+    async def list(self, query: TaskFilter) -> list[TaskHead]:
         """Tasks without bodies, newest first."""
         return await self._store.list(query)
 
-    async def cancel(self, task_id: str, caller: Caller | None, reason: str = "Task canceled") -> Task:
-        """End a task that has not ended, and its children. Raises TaskNotFound, Conflict."""
+    async def cancel(
+        self, task_id: str, caller: Caller | None, reason: str = "Task canceled", *, key: str | None = None
+    ) -> TaskHead:
+        """End a task that has not ended, and its descendants; of a reason that is too long the beginning is kept. Who
+        repeats it under the same key, having lost the first answer, gets the task. Raises TaskNotFound, Conflict,
+        KeyReused."""
         about(task_id)
-        report = FinalReport(
-            task_id=task_id,
-            status=TaskStatus.CANCELED,
-            message=reason,
-            error=TaskError("canceled", reason, ErrorClass.CANCELED),
-            owner=_owner(caller),
-        )
+        report = _cancellation(task_id, caller, shortened(reason))
+        request = RequestKey("cancel", key or own_key(), await digest_of("cancel", reason))
         with self._spans.verb("cancel", task_id):
-            outcome = await self._store.finish(report)
-        task = await self.get(task_id, caller)
+            outcome = await self._store.cancel(report, request)
+        task = await self.head(task_id, caller)
         if outcome is not FinalOutcome.APPLIED:
             raise Conflict(f"expected a task that has not ended; it is {task.status}", field="status")
         return task
 
-    async def answer(self, task_id: str, caller: Caller | None, answer: Any, *, pause_id: str | None = None) -> Task:
-        """Answer the question a task waits on; the first answer wins, and the task is running before x-resume
-        hears of it. Raises TaskNotFound, Conflict, InvalidArguments."""
+    async def abandon(self, task_id: str, caller: Caller | None, reason: str) -> None:
+        """End a task that nobody waits for any more; one that has ended is left as it is."""
         about(task_id)
+        with self._spans.verb("cancel", task_id):
+            await self._store.finish(_cancellation(task_id, caller, reason))
+
+    async def answer(
+        self,
+        task_id: str,
+        caller: Caller | None,
+        answer: Any,
+        *,
+        pause_id: str | None = None,
+        key: str | None = None,
+    ) -> TaskHead:
+        """Answer the question a task waits on; the first answer wins, and the task is running before x-resume
+        hears of it. Who repeats it under the same key gets the task.
+
+        Raises TaskNotFound, Conflict, InvalidArguments, KeyReused."""
+        about(task_id)
+        request = None if key is None else RequestKey("answer", key, await digest_of("answer", answer, pause_id))
+        if not await self._answered(task_id, caller, request):
+            try:
+                await self._answer(task_id, caller, answer, pause_id, request)
+            except Conflict:
+                # Two of the same key may have come together.
+                if not await self._answered(task_id, caller, request):
+                    raise
+        return await self.head(task_id, caller)
+
+    async def _answered(self, task_id: str, caller: Caller | None, request: RequestKey | None) -> bool:
+        return request is not None and await self._store.find_request(task_id, _owner(caller), request)
+
+    async def _answer(
+        self, task_id: str, caller: Caller | None, answer: Any, pause_id: str | None, request: RequestKey | None
+    ) -> None:
         point = await self._store.pause_point(task_id, owner=_owner(caller))
         if point is None:
             raise TaskNotFound(task_id)
@@ -177,28 +286,33 @@ class Tasks:
             raise Conflict(f"expected a task that waits for an answer; it is {point.task.status}", field="status")
         if pause_id is not None and pause_id != pause.id:
             raise Conflict("expected the pause that is open now", field="pause_id")
-        if violations := self._compile_schema(pause.schema)(answer):
+        violations, text = await self._examine(self._compile_schema(pause.schema), answer)
+        if violations:
             raise InvalidArguments(violations, field="answer")
         with self._spans.verb("answer", task_id, point.task.flow):
-            envelope = resume_envelope(point, answer, self._rules.mesh_url)
+            try:
+                envelope = resume_envelope(point, answer, self._rules.mesh_url, self._now())
+            except CannotMerge as error:
+                await self._store.finish(_cannot_resume(task_id, str(error)))
+                return
             envelope = envelope.with_(headers={**envelope.headers, **self._spans.outgoing()})
-            text = envelope.to_json()
-            self._check_size(text, "answer")
+            body = envelope.to_json(text if envelope.payload is answer else None)
+            self._check_size(body, "answer")
             accepted = await self._store.answer(
                 Answer(
                     task_id=point.task.id,
                     owner=_owner(caller),
                     pause_id=pause.id,
-                    answer=jsontext.dumps(answer),
+                    answer=text,
                     actor=envelope.route.curr,
-                    envelope=text,
-                    deadline_at=thawed_deadline(point.task, datetime.now(UTC)),
+                    envelope=body,
                     key=randbits(63),
+                    incarnation=point.incarnation,
+                    request=request,
                 )
             )
         if not accepted:
             raise Conflict("the task was answered or ended in the meantime", field="status")
-        return await self.get(task_id, caller)
 
     def follow_groups(
         self,
@@ -233,20 +347,10 @@ class Tasks:
         """The same items singly; None when nothing came for `keepalive` seconds."""
         return one_by_one(self.follow_groups(task_id, caller, after=after, keepalive=keepalive, fly=fly))
 
-    async def wait(self, task_id: str, caller: Caller | None, seconds: float) -> Task:
-        """The task once it has ended or waits for an answer, or as it stands after `seconds`."""
-        until = time.monotonic() + seconds
-        keepalive = min(1.0, max(seconds, 0.01))
-        async with aclosing(self.follow(task_id, caller, keepalive=keepalive, fly=False)) as items:
-            async for item in items:
-                if _worth_telling(item) or time.monotonic() >= until:
-                    break
-        return await self.get(task_id, caller)
-
     # What actors do
 
     async def report(self, report: ProgressReport) -> ProgressAnswer:
-        """Take a progress report; a stale one changes nothing, an unknown id is none of our business."""
+        """Take a progress report; a stale one changes nothing, an unknown id is ignored."""
         about(report.task_id)
         with self._spans.verb("report", report.task_id):
             return await self._store.report(report)
@@ -291,20 +395,30 @@ class Tasks:
     async def active(self, task_id: str) -> bool:
         """Whether work on this id makes sense: unknown ids are somebody else's, so they count as active."""
         about(task_id)
-        task = await self._store.get(task_id, owner=None)
-        if task is None:
-            return True
-        overdue = task.deadline_at is not None and task.deadline_at <= datetime.now(UTC)
-        return not (task.status.terminal or task.status.waiting or overdue)
+        return await self._store.active(task_id)
+
+    async def ends_with_ancestor(self, task_id: str) -> bool:
+        """Whether a task is open and has an ancestor whose end is its own, too."""
+        return await self._store.ends_with_ancestor(task_id)
 
 
-def _worth_telling(item: Snapshot | TaskUpdate | FlyEvent | None) -> bool:
-    """Whether a caller who waits should be answered now."""
-    match item:
-        case Snapshot(task=Task(status=status)) | TaskUpdate(status=status):
-            return status.terminal or status.waiting
-        case _:
-            return False
+def _cannot_resume(task_id: str, reason: str) -> FinalReport:
+    error = TaskError("runtime_error", reason, ErrorClass.RUNTIME, actor=RESUME, details={"type": "CannotResume"})
+    return FinalReport(task_id, TaskStatus.FAILED, reason, error=error)
+
+
+def _refuse(error: GatewayError) -> NoReturn:
+    raise error
+
+
+def _cancellation(task_id: str, caller: Caller | None, reason: str) -> FinalReport:
+    return FinalReport(
+        task_id=task_id,
+        status=TaskStatus.CANCELED,
+        message=reason,
+        error=TaskError("canceled", reason, ErrorClass.CANCELED),
+        owner=_owner(caller),
+    )
 
 
 def _owner(caller: Caller | None) -> str | None:

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 from asya_gateway.domain.errors import Overloaded, Unavailable
 from asya_gateway.storage.database import SERVER_BUSY
-from asya_gateway.storage.retrying import until_answered
+from asya_gateway.storage.retrying import Doubt, until_answered
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +42,8 @@ class _Waiting(Generic[Item, Reply]):
     key: Hashable
     size: int
     reply: asyncio.Future[Reply] = field(repr=False)
+    doubtful: bool = False
+    """Whether a try ended without the server's answer, so that the write may have been done."""
 
 
 Flush = Callable[[Sequence[Item]], Awaitable[Sequence[Reply]]]
@@ -189,14 +191,17 @@ class Coalescer(Generic[Item, Reply]):
         """Write the batch and answer its waiters; returns what was wrong with the database, if it was away."""
         # After a lost connection nobody knows whether the commit happened; items are idempotent by key.
         items = [entry.item for entry in batch]
+        doubt = Doubt()
         try:
-            replies = await until_answered(lambda: self._flush(items), self._limits.patience, self.name)
+            replies = await until_answered(lambda: self._flush(items), self._limits.patience, self.name, doubt)
         except Unavailable as error:
+            _doubt(batch, doubt)
             for entry in batch:
                 _fail(entry, error)
             self._give_up_waiting(error)
             return error
         except Exception as error:  # noqa: BLE001 # whatever the server answered belongs to one of the rows
+            _doubt(batch, doubt)
             return await self._write_singly(batch, error)
         for entry, reply in zip(batch, replies, strict=True):
             if not entry.reply.done():
@@ -233,8 +238,23 @@ class Coalescer(Generic[Item, Reply]):
         return away
 
 
+def _doubt(batch: Sequence[_Waiting[Item, Reply]], doubt: Doubt) -> None:
+    if doubt.raised:
+        for entry in batch:
+            entry.doubtful = True
+
+
 def _fail(entry: _Waiting[Item, Reply], error: Exception) -> None:
     if not entry.reply.done():
+        if isinstance(error, Unavailable):
+            # The error tells of the batch, or of one that others waited behind; the outcome is this write's own.
+            error = _told(entry, error)
         entry.reply.set_exception(error)
         # A waiter that went away never asks for the answer; that is no error of its own.
         entry.reply.exception()
+
+
+def _told(entry: _Waiting[Item, Reply], error: Unavailable) -> Unavailable:
+    told = Unavailable(error.reason, uncertain=entry.doubtful)
+    told.__cause__ = error.__cause__ or error
+    return told

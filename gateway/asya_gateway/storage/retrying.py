@@ -1,9 +1,12 @@
 """How long a caller waits for the database, and writes that are tried again while nobody knows what became of them."""
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, TypeVar
+
+import asyncpg
 
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.storage.database import SERVER_BUSY, connection_lost
@@ -12,12 +15,43 @@ log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
+LONGEST_REST = 60.0
+"""Seconds that a loop rests at most for having worked long."""
+
 _left: set[asyncio.Future[Any]] = set()
 """What nobody waits for any more and has not ended yet; the event loop itself keeps no task alive."""
 
 
-async def within(seconds: float, work: Awaitable[Result]) -> Result:
-    """What a read or a write returns. Raises Unavailable after so many seconds.
+class Doubt:
+    """Whether a try of a write ended without the server's answer. It stays: whatever a later try is told, the earlier
+    one may have been committed."""
+
+    def __init__(self) -> None:
+        self.raised = False
+
+    def note(self, error: Exception) -> None:
+        """Take account of how a try ended."""
+        if connection_lost(error) and not (isinstance(error, Unavailable) and not error.uncertain):
+            self.raised = True
+
+
+@contextlib.asynccontextmanager
+async def acquired(pool: asyncpg.Pool) -> AsyncGenerator[asyncpg.pool.PoolConnectionProxy]:
+    """A connection to write on; waits 5 s for it. Raises Unavailable, which is certain: nothing was sent."""
+    try:
+        connection = await pool.acquire(timeout=5)
+    except Exception as error:
+        if connection_lost(error):
+            raise Unavailable("the database is not available") from error
+        raise
+    try:
+        yield connection
+    finally:
+        await pool.release(connection)
+
+
+async def within(seconds: float, work: Awaitable[Result], *, write: bool = False) -> Result:
+    """What a read or a write returns. Raises Unavailable after so many seconds, of a `write` an uncertain one.
 
     The work is ended and not waited for: to a connection of a frozen server the driver first says goodbye, for
     seconds, which no caller needs to hear.
@@ -26,7 +60,7 @@ async def within(seconds: float, work: Awaitable[Result]) -> Result:
     try:
         await asyncio.wait({task}, timeout=seconds)
         if not task.done():
-            raise Unavailable("the database does not answer")
+            raise Unavailable("the database does not answer", uncertain=write)
         return task.result()
     finally:
         if not task.done():
@@ -41,11 +75,14 @@ def _forget(task: asyncio.Future[Any]) -> None:
         task.exception()
 
 
-async def until_answered(write: Callable[[], Awaitable[Result]], patience: float, what: str) -> Result:
+async def until_answered(
+    write: Callable[[], Awaitable[Result]], patience: float, what: str, doubt: Doubt | None = None
+) -> Result:
     """Run a write that is idempotent by key until the server answers it, or `patience` seconds have passed.
 
-    Raises Unavailable in the latter case, and whatever else the server answered.
+    Raises Unavailable in the latter case, and whatever else the server answered. `doubt` hears of every try.
     """
+    doubt = doubt or Doubt()
     loop = asyncio.get_running_loop()
     until = loop.time() + patience
     pause = 0.05
@@ -53,10 +90,11 @@ async def until_answered(write: Callable[[], Awaitable[Result]], patience: float
         try:
             return await write()
         except Exception as error:
+            doubt.note(error)
             if not connection_lost(error):
                 raise
             if loop.time() + pause >= until:
-                raise Unavailable("the database is not available") from error
+                raise Unavailable("the database is not available", uncertain=doubt.raised) from error
             log.info("%s: database lost (%s), writing again in %.2f s", what, type(error).__name__, pause)
         await asyncio.sleep(pause)
         pause = min(pause * 2, 1.0)
@@ -64,7 +102,23 @@ async def until_answered(write: Callable[[], Awaitable[Result]], patience: float
 
 async def written_singly(write: Callable[[], Awaitable[Result]], patience: float, what: str) -> Result:
     """The same for a write that stands alone: a server that is busy is Unavailable, too."""
+    doubt = Doubt()
     try:
-        return await until_answered(write, patience, what)
+        return await until_answered(write, patience, what, doubt)
     except SERVER_BUSY as error:
-        raise Unavailable("the database is busy") from error
+        raise Unavailable("the database is busy", uncertain=doubt.raised) from error
+
+
+async def for_ever(work: Callable[[], Awaitable[object]], every: float, name: str, *, rests: float = 0) -> None:
+    """Run `work` each `every` seconds, or after `rests` times as long as it took, at most a minute, where that is more.
+    A failure is logged and the next turn tries again."""
+    loop = asyncio.get_running_loop()
+    while True:
+        began = loop.time()
+        try:
+            await work()
+        except Unavailable:
+            log.info("%s: the database is not available", name)
+        except Exception:
+            log.exception("%s failed", name)
+        await asyncio.sleep(max(every, min(rests * (loop.time() - began), LONGEST_REST)))

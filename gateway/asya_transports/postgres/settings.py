@@ -1,9 +1,10 @@
 """What the queues in PostgreSQL have to be told. Times are seconds."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from asya_transports.description import MEBIBYTE, SettingsError, Variable, seconds, whole_number
+from asya_transports.description import MEBIBYTE, TransportSettingsError, Variable, seconds, whole_number
+from asya_transports.postgres.dsn import InvalidDsn, check_dsn
 
 MAX_MESSAGE_BYTES = 128 * MEBIBYTE
 """Far below what a value of a column may have (1 GiB): a message is in memory several times on its way."""
@@ -13,7 +14,7 @@ MAX_MESSAGE_BYTES = 128 * MEBIBYTE
 class PostgresSettings:
     """Queues as rows of the gateway's own database."""
 
-    url: str
+    url: str = field(repr=False)
     pool_size: int = 4
     """Connections for takes, answers and publishes together; one more is opened by whoever receives."""
     visibility_timeout: float = 15.0
@@ -44,10 +45,14 @@ VARIABLES = (
 
 
 def read_settings(environment: Mapping[str, str]) -> PostgresSettings:
-    """The settings from the environment. Raises SettingsError."""
+    """The settings from the environment. Raises TransportSettingsError."""
     url = environment.get("ASYA_DATABASE_URL")
     if not url:
-        raise SettingsError("ASYA_DATABASE_URL: expected a PostgreSQL URL, since ASYA_TRANSPORT is postgres")
+        raise TransportSettingsError("ASYA_DATABASE_URL: expected a PostgreSQL URL, since ASYA_TRANSPORT is postgres")
+    try:
+        check_dsn(url)
+    except InvalidDsn as error:
+        raise TransportSettingsError(f"ASYA_DATABASE_URL: {error}") from None
     return PostgresSettings(
         url=url,
         visibility_timeout=seconds(environment, "ASYA_QUEUE_VISIBILITY_TIMEOUT", 15.0, least=1),

@@ -2,16 +2,26 @@
 
 from collections.abc import Mapping
 
-from asya_transports.description import SecretKey, TransportDescription, Trigger, Variable
+from asya_transports.description import TransportDescription, Trigger, TriggerSecret, Variable
 from asya_transports.rabbitmq.settings import VARIABLES, read_settings
 
 AUTHENTICATION = "ASYA_KEDA_RABBITMQ_AUTH"
+MANAGEMENT = "ASYA_RABBITMQ_MANAGEMENT_URL"
 
 
 def trigger(queue: str, length: int, variables: Mapping[str, str]) -> Trigger:
-    """KEDA's rabbitmq trigger."""
-    metadata = {"queueName": queue, "mode": "QueueLength", "value": str(length), "protocol": "amqp"}
-    return Trigger("rabbitmq", metadata, (SecretKey("host", "ASYA_RABBITMQ_URL"),), variables.get(AUTHENTICATION, ""))
+    """KEDA's rabbitmq trigger: by the management API where the installation says how to reach it.
+
+    That API counts what a worker holds without having answered it. AMQP tells of waiting messages alone, by which a
+    busy worker with an empty queue looks idle; an installation that brings a TriggerAuthentication of its own, or no
+    address of the management API, keeps that trigger.
+    """
+    metadata = {"queueName": queue, "mode": "QueueLength", "value": str(length)}
+    own = variables.get(AUTHENTICATION, "")
+    if own or MANAGEMENT not in variables:
+        return Trigger("rabbitmq", {**metadata, "protocol": "amqp"}, (TriggerSecret("host", "ASYA_RABBITMQ_URL"),), own)
+    counted = {**metadata, "protocol": "http", "excludeUnacknowledged": "false"}
+    return Trigger("rabbitmq", counted, (TriggerSecret("host", MANAGEMENT),))
 
 
 DESCRIPTION = TransportDescription(
@@ -26,7 +36,15 @@ DESCRIPTION = TransportDescription(
         Variable(
             AUTHENTICATION,
             "",
-            "TriggerAuthentication for KEDA's rabbitmq trigger; one per actor is expected where empty.",
+            "TriggerAuthentication of the installation's own for KEDA's rabbitmq trigger, with an AMQP URL as `host`; "
+            "one per actor is made where empty.",
+        ),
+        Variable(
+            MANAGEMENT,
+            "",
+            "Management API for KEDA: http://user:password@host:15672/vhost (the virtual host `/` is `%2F`). With it "
+            "actors are scaled by what workers hold, too; the key stands in the actors' Secret.",
+            secret=True,
         ),
     ),
     shared=("ASYA_RABBITMQ_EXCHANGE",),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from asya_crds.envelope import format_time
-from asya_transports.port import Message
+from asya_transports.port import OutboundMessage
 from tests.support.actors import Mesh, envelope_of
 from tests.support.handlers import CALLS, FAILURES
 from tests.support.waiting import until
@@ -178,7 +178,7 @@ async def test_a_message_that_is_no_envelope_fails_the_task_it_names(mesh: Mesh)
     await mesh.run(mesh.worker("echo", "echo"))
     task_id = await mesh.submit(["unserved"], {})
     bodies = [json.dumps({"id": task_id, "route": 5}).encode(), json.dumps({"no": "id"}).encode(), b"\xff"]
-    assert await mesh.transport.publish([Message("echo", body) for body in bodies]) == [None] * 3
+    assert await mesh.transport.publish([OutboundMessage("echo", body) for body in bodies]) == [None] * 3
     assert (await mesh.ended(task_id))["error"]["details"]["type"] == "ParseError"
 
     async def empty() -> bool:

@@ -1,14 +1,18 @@
 """The same worker and crew on RabbitMQ."""
 
 import json
+import urllib.parse
 from collections.abc import AsyncIterator
 from typing import Any
 
 import aio_pika
 import pytest
 
+from asya_transports.port import MAX_DELIVERIES
+from servers.rabbitmq import RabbitNode
 from tests.support.actors import Mesh, envelope_of, start_mesh
-from tests.support.handlers import CALLS, FAILURES
+from tests.support.handlers import CALLS, FAILURES, GATE
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -39,6 +43,33 @@ async def test_a_pause_and_its_answer(mesh: Mesh) -> None:
     await mesh.status_is(task_id, "paused")
     assert (await mesh.post(f"/tasks/{task_id}/resume", {"answer": {"approved": True}}))[0] == 200
     assert (await mesh.ended(task_id))["result"] == {"order": {"approved": True}}
+
+
+async def test_stops_of_its_workers_are_no_deaths(mesh: Mesh) -> None:
+    task_id = await mesh.submit(["gated"], {"a": 1})
+    for number in range(MAX_DELIVERIES + 1):
+        await mesh.run(mesh.worker("gated", "gated_async", actor_shutdown_timeout=0.05), crew=number == 0)
+        await until(lambda: len(CALLS) == number + 1)  # noqa: B023 # waited for in this turn
+        await mesh.stop()
+    GATE.set()
+    await mesh.run(mesh.worker("gated", "gated_async"))
+    assert (await mesh.ended(task_id))["result"] == {"a": 1}
+
+
+async def test_after_every_queue_vanished_calls_go_through_again(
+    mesh: Mesh, rabbitmq_node: RabbitNode, rabbitmq_vhost_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a broker that came back without its data: gateway, worker and crew go on without a restart."""
+    monkeypatch.setattr("asya_transports.rabbitmq.receiver.QUEUE_PAUSE", 0.2)
+    monkeypatch.setattr("asya_transports.rabbitmq.receiver.VERIFY_SECONDS", 1.0)
+    await mesh.run(mesh.worker("echo", "echo"), mesh.worker("upper", "upper"))
+    assert (await mesh.ended(await mesh.submit(["echo", "upper"], {"text": "a"})))["status"] == "succeeded"
+    vhost = urllib.parse.urlsplit(rabbitmq_vhost_url).path.removeprefix("/")
+    for queue in rabbitmq_node.request("GET", f"/queues/{vhost}"):
+        rabbitmq_node.request("DELETE", f"/queues/{vhost}/{queue['name']}")
+    rabbitmq_node.request("DELETE", f"/exchanges/{vhost}/asya")
+    task_id = await mesh.submit(["echo", "upper"], {"text": "b"})
+    assert (await mesh.ended(task_id, 40))["result"] == {"text": "B"}
 
 
 async def test_a_message_delivered_twice_runs_once(mesh: Mesh) -> None:

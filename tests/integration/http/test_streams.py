@@ -9,7 +9,9 @@ import pytest
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.protocols.http.keys import READINESS, STREAMS
 from asya_gateway.storage.log.feed import Follower
+from asya_gateway.storage.store import PostgresTasks
 from tests.support.gateway import Gateway, start_gateway
+from tests.support.mcp import post, stateless_body, stateless_headers
 from tests.support.storage import succeeded
 
 
@@ -94,7 +96,7 @@ async def test_requests_in_flight_finish_within_the_drain(database_url: str) -> 
         assert (status, task["status"]) == (200, "succeeded")
 
 
-async def test_a_request_that_outlasts_the_drain_is_given_up(database_url: str) -> None:
+async def test_a_waiter_whose_pod_ends_is_answered_202_with_its_task(database_url: str) -> None:
     async with start_gateway(database_url, drain_timeout=0.4) as gateway:
         headers = {"Prefer": "wait=30"}
         waiting = asyncio.create_task(gateway.post("/tools/call", {"name": "anything"}, headers=headers))
@@ -102,8 +104,43 @@ async def test_a_request_that_outlasts_the_drain_is_given_up(database_url: str) 
         gateway.stop.set()
         async with asyncio.timeout(5):
             await gateway.served
-        with pytest.raises(aiohttp.ClientError):
-            await waiting
+        status, answer = await waiting
+        assert (status, gateway.running.handed[0].task_id in answer["content"][0]["text"]) == (202, True)
+
+
+async def test_a_call_that_blocks_in_mcp_is_told_that_its_task_goes_on_when_its_pod_ends(database_url: str) -> None:
+    async with start_gateway(database_url, drain_timeout=0.4) as gateway:
+        message = stateless_body("tools/call", {"name": "anything"})
+        headers = stateless_headers(message) | {"Accept": "application/json"}
+        waiting = asyncio.create_task(post(gateway, message, headers))
+        await _until(lambda: bool(gateway.running.handed))
+        gateway.stop.set()
+        async with asyncio.timeout(5):
+            await gateway.served
+        status, answer = await waiting
+        told = answer["result"]["_meta"]["sh.asya/task"]
+        assert (status, told["task_id"], told["status"]) == (200, gateway.running.handed[0].task_id, "running")
+
+
+async def test_a_drain_ends_a_stream_after_a_whole_event_and_before_an_end_it_is_still_fetching(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with start_gateway(database_url) as gateway:
+        task_id = await gateway.submit()
+        await gateway.finish(task_id, "r" * 200_000)
+        fetching = asyncio.Event()
+
+        async def slow(*_: object) -> None:
+            fetching.set()
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(PostgresTasks, "update", slow)
+        async with gateway.stream(f"/stream/{task_id}") as reader:
+            await fetching.wait()
+            gateway.stop.set()
+            assert [event.id for event in await reader.all()] == ["1"]
+            assert reader.comments[-1] == "the gateway is restarting, connect again"
+        await gateway.served
 
 
 async def test_a_caller_that_goes_away_leaves_its_task(gateway: Gateway) -> None:

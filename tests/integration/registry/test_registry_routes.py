@@ -192,3 +192,14 @@ async def test_a_database_that_is_away_is_a_503_and_the_flows_stay_served(served
 @pytest.mark.parametrize(("asked", "counted"), [("0", 0.0), ("2.5", 2.5), ("61", 60.0), ("99999999", 60.0)])
 def test_of_a_wait_sixty_seconds_count(asked: str, counted: float) -> None:
     assert wait_seconds(make_mocked_request("GET", f"/mesh/registry?wait={asked}")) == counted
+
+
+async def test_a_push_of_many_values_is_read_beside_the_event_loop_and_answered_like_any_other(served: Served) -> None:
+    examples = {"type": "object", "examples": [1] * 30_000}
+    flow = entry("hello")
+    flow["flow"]["mcp"] = {"inputSchema": examples}
+    body = {"epoch": await served.epoch(), "configmap": {"hash": "sha256:x", "flows": [flow]}}
+    status, answer = await served.gateway.post("/mesh/config-reload", body)
+    assert (status, answer["flows"]) == (200, 1)
+    status, answer = await served.gateway.post("/mesh/config-reload", {**body, "epoch": "x" + "," * 30_000})
+    assert (status, answer["error"]["field"]) == (400, "epoch")

@@ -1,7 +1,11 @@
 """Metrics, probes, logs and traces of the worker."""
 
+import asyncio
 import json
 import logging
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 import aiohttp
 import pytest
@@ -32,6 +36,57 @@ async def test_probes_answer_and_readiness_follows_the_consumers() -> None:
         status, text = await get("/metrics")
         assert status == 200
         assert "asya_actor_messages_total" in text
+
+
+async def test_while_a_handler_is_loaded_health_answers_and_says_so() -> None:
+    """Loading holds the program's event loop: the test asks from another thread."""
+    loading = [True]
+
+    def ask(url: str) -> dict[str, tuple[int, str]]:
+        found = {}
+        for path in ("/health", "/health?probe=startup", "/health/ready"):
+            try:
+                with urllib.request.urlopen(url + path, timeout=5) as answer:
+                    found[path] = (answer.status, answer.read().decode())
+            except urllib.error.HTTPError as error:
+                with error:
+                    found[path] = (error.code, error.read().decode())
+        return found
+
+    async with probes("127.0.0.1", 0, lambda: True, lambda: loading[0]) as port:
+        asking = ThreadPoolExecutor(1).submit(ask, f"http://127.0.0.1:{port}")
+        assert asking.result(20) == {  # the loop is held meanwhile
+            "/health": (200, "loading the handler"),
+            "/health?probe=startup": (503, "loading the handler"),
+            "/health/ready": (503, "loading the handler"),
+        }
+        loading[0] = False
+        assert set((await asyncio.to_thread(ask, f"http://127.0.0.1:{port}")).values()) == {(200, "OK")}
+
+
+async def test_an_event_loop_that_is_held_up_counts_as_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("asya_actor.telemetry.probes.TURN_WITHIN", 0.2)
+
+    def ask(url: str) -> int:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code
+
+    async with probes("127.0.0.1", 0, lambda: True) as port:
+        url = f"http://127.0.0.1:{port}/health"
+        assert ThreadPoolExecutor(1).submit(ask, url).result(20) == 503
+        assert await asyncio.to_thread(ask, url) == 200
+
+
+async def test_a_port_that_is_taken_is_told() -> None:
+    async with probes("127.0.0.1", 0, lambda: True) as port:
+        assert port is not None
+        with pytest.raises(OSError, match=str(port)):
+            async with probes("127.0.0.1", port, lambda: True):
+                pass
 
 
 async def test_a_port_of_minus_one_serves_nothing() -> None:

@@ -1,5 +1,6 @@
 """What is built of an AsyncActor, and what is said about it (pure)."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +12,21 @@ from asya_actor.state.mounts import Mount, parse_mounts
 from asya_crds.older_shapes import actor_from_resource
 from asya_operator.domain.actor_status import Found, Part, complaint, conditions_of, scaling, status_of
 from asya_operator.domain.drift import contains, owns_replicas
-from asya_operator.domain.resources.common import Actor, Surroundings
+from asya_operator.domain.resources.common import ActorResource, Surroundings
 from asya_operator.domain.resources.deployment import deployment
 from asya_operator.domain.resources.environments import overruled
 from asya_operator.domain.resources.scaled_object import scaled_object
+from asya_operator.domain.resources.trigger_authentication import trigger_authentication
 
 EXAMPLES = Path(__file__).parents[3] / "docs" / "examples" / "async-actors"
 AROUND = Surroundings("n", "rabbitmq", "http://mesh:8080", "asya-transport", "asya-actors", "asya-runtime", 1000)
 
 
-def actor(name: str = "newest.yaml", **spec: Any) -> Actor:
+def actor(name: str = "newest.yaml", **spec: Any) -> ActorResource:
     body = next(iter(yaml.safe_load_all((EXAMPLES / name).read_text())))
     body["metadata"]["uid"] = "u"
     body["spec"] |= spec
-    return Actor(actor_from_resource(body)[0], body)
+    return ActorResource(actor_from_resource(body)[0], body)
 
 
 def pod(built: dict[str, Any]) -> dict[str, Any]:
@@ -217,6 +219,65 @@ def test_keda_watches_the_queue_by_the_name_that_everyone_uses() -> None:
     assert spec["triggers"][1]["type"] == "cron"
     assert spec["advanced"]["scalingModifiers"]["formula"] == "queue + 0"
     assert spec["advanced"]["restoreToOriginalReplicaCount"] is True
+
+
+def trigger_with(**variables: str) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """KEDA's trigger and TriggerAuthentication where the operator sees these variables."""
+    given, around = actor(), replace(AROUND, variables=variables)
+    assert given.spec.scaling is not None
+    trigger = scaled_object(given, around, given.spec.scaling)["spec"]["triggers"][0]
+    return trigger, trigger_authentication(given, around, given.spec.scaling)
+
+
+def test_with_the_management_api_in_the_secret_keda_counts_what_workers_hold() -> None:
+    trigger, authentication = trigger_with(ASYA_RABBITMQ_MANAGEMENT_URL="(set)", ASYA_RABBITMQ_URL="(set)")
+    assert trigger["metadata"]["protocol"] == "http"
+    assert trigger["metadata"]["excludeUnacknowledged"] == "false"
+    assert authentication is not None
+    expected = {"parameter": "host", "name": "asya-transport", "key": "ASYA_RABBITMQ_MANAGEMENT_URL"}
+    assert authentication["spec"]["secretTargetRef"] == [expected]
+
+
+@pytest.mark.parametrize("management", [{}, {"ASYA_RABBITMQ_MANAGEMENT_URL": "(set)"}])
+def test_an_installation_with_a_trigger_authentication_of_its_own_keeps_its_trigger(management: dict[str, str]) -> None:
+    trigger, authentication = trigger_with(ASYA_KEDA_RABBITMQ_AUTH="ours", **management)
+    assert trigger == {
+        "type": "rabbitmq",
+        "name": "queue",
+        "metadata": {
+            "queueName": "asya-n-image-enhance", "mode": "QueueLength", "value": "10", "protocol": "amqp",
+        },
+        "authenticationRef": {"name": "ours"},
+    }  # fmt: skip
+    assert authentication is None
+
+
+def test_an_upgraded_operator_without_the_new_key_leaves_the_trigger_as_it_was() -> None:
+    trigger, authentication = trigger_with(ASYA_RABBITMQ_URL="(set)")
+    assert trigger["metadata"]["protocol"] == "amqp"
+    assert authentication is not None
+    expected = {"parameter": "host", "name": "asya-transport", "key": "ASYA_RABBITMQ_URL"}
+    assert authentication["spec"]["secretTargetRef"] == [expected]
+
+
+@pytest.mark.parametrize(
+    ("grace", "pods", "handlers"), [(None, 60, None), (600, 600, "585s"), (10, 10, "5s"), (1, 1, "0.5s")]
+)
+def test_the_grace_period_is_the_actors_and_leaves_time_to_give_back(
+    grace: int | None, pods: int, handlers: str | None
+) -> None:
+    spec = pod(deployment(actor(terminationGracePeriodSeconds=grace), AROUND, replicas=None))
+    assert spec["terminationGracePeriodSeconds"] == pods
+    assert env(spec["containers"][0]).get("ASYA_ACTOR_SHUTDOWN_TIMEOUT") == handlers
+
+
+@pytest.mark.parametrize(("timeout", "failures"), [(None, 60), ("5m", 150), ("75s", 38), ("0s", 1)])
+def test_loading_has_a_probe_of_its_own_with_the_actors_time(timeout: str | None, failures: int) -> None:
+    worker = pod(deployment(actor(startupTimeout=timeout), AROUND, replicas=None))["containers"][0]
+    assert worker["startupProbe"]["failureThreshold"] == failures
+    # A worker of an older version in the actor's image answers this path as well.
+    assert worker["startupProbe"]["httpGet"]["path"] == "/health?probe=startup"
+    assert worker["livenessProbe"]["httpGet"]["path"] == "/health"
 
 
 def live(wanted: int, available: int, observed: int = 1) -> dict[str, Any]:

@@ -16,7 +16,7 @@ async def test_a_reader_that_is_gone_before_the_stream_is_open_is_reported(monke
         raise ConnectionResetError("Cannot write to closing transport")
 
     monkeypatch.setattr(web.StreamResponse, "prepare", gone)
-    streams = Streams(limit=1, write_timeout=1.0)
+    streams = Streams(write_timeout=1.0)
     with pytest.raises(ConnectionResetError):
         async with streams.open(make_mocked_request("GET", "/stream/x")):
             pytest.fail("there is no stream")

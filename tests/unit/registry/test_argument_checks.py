@@ -46,9 +46,9 @@ def test_a_huge_wrong_value_is_refused_quickly_and_still_with_places() -> None:
     }
     value: list[Any] = ["x"] * 500_000
     value[70_000] = 5
-    began = time.perf_counter()
+    began = time.process_time()
     assert paths(schema, {"x": value}) == ["/x/70000"]
-    assert time.perf_counter() - began < 5  # collecting every error of such a value takes 15 s
+    assert time.process_time() - began < 5  # collecting every error of such a value takes 15 s
 
 
 def test_a_huge_value_that_breaks_a_rule_of_the_whole_is_refused_there() -> None:
@@ -58,9 +58,9 @@ def test_a_huge_value_that_breaks_a_rule_of_the_whole_is_refused_there() -> None
 
 def test_a_pattern_that_could_backtrack_for_ever_is_refused_or_linear() -> None:
     check = compile_schema({"properties": {"s": {"pattern": "^(a+)+$"}}})
-    began = time.perf_counter()
+    began = time.process_time()
     assert check({"s": "a" * 100_000 + "!"})
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
     with pytest.raises(BrokenSchema, match="look-around"):
         compile_schema({"properties": {"s": {"pattern": "(?=x)"}}})
 
@@ -137,9 +137,9 @@ MANY_PLACES = {"properties": {"s": {"pattern": "[ab]*a[ab]{200}c"}}}
 
 def test_text_that_would_keep_a_pattern_busy_is_refused_unseen() -> None:
     text = "ab" * 5_000_000
-    began = time.perf_counter()
+    began = time.process_time()
     (violation,) = compile_schema(MANY_PLACES)({"s": text})
-    assert time.perf_counter() - began < 5  # looking at it takes 40 s
+    assert time.process_time() - began < 5  # looking at it takes 40 s
     assert (violation.path, "985221 characters" in violation.message) == ("", True)
     assert paths(MANY_PLACES, {"s": "ab" * 100}) == ["/s"]
     assert paths(MANY_PLACES, {"s": "ab" * 100 + "ac"}) == []

@@ -1,26 +1,32 @@
 """Reading request bodies: bounded in size and time, decoded into JSON without loss."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from aiohttp import web
 
-from asya_crds import jsontext
-from asya_gateway.domain.errors import InvalidInput, TooLarge
+from asya_crds import jsontext, large_json
+from asya_crds.offloading import Offload, OffloadFailed
+from asya_gateway.domain.errors import InvalidInput, Overloaded, TooLarge
 from asya_gateway.protocols.http.errors import BodyTimeout
+from asya_gateway.protocols.http.keys import OFFLOAD
 
 BODY_SECONDS = 60.0
 """Longest that a body may take to arrive; a caller that trickles would hold its connection for ever."""
 
 
-async def read_object(request: web.BaseRequest, limit: int) -> dict[str, Any]:
-    """The body as a JSON object. Raises InvalidInput, TooLarge, BodyTimeout."""
-    return as_object(await read_json(request, limit))
+async def read_object(request: web.BaseRequest, limit: int, encoded: Sequence[str] = ()) -> dict[str, Any]:
+    """The body as a JSON object. Members that `encoded` names are large_json.Encoded where the body is large.
+
+    Raises InvalidInput, TooLarge, BodyTimeout, Overloaded.
+    """
+    return as_object(await decode_body(request, await read_bytes(request, limit), encoded=encoded))
 
 
 async def read_json(request: web.BaseRequest, limit: int) -> Any:
-    """The body as any JSON value, whatever its Content-Type says. Raises InvalidInput, TooLarge, BodyTimeout."""
-    return decode(await read_bytes(request, limit))
+    """The body as any JSON value, whatever its Content-Type says. Raises as read_object."""
+    return await decode_body(request, await read_bytes(request, limit))
 
 
 async def read_bytes(request: web.BaseRequest, limit: int) -> bytes:
@@ -52,14 +58,42 @@ async def _rest(request: web.BaseRequest, room: int) -> bytes:
     return b"".join(parts)
 
 
-def decode(body: bytes) -> Any:
-    """One JSON document. Raises InvalidInput."""
+async def decode_body(
+    request: web.BaseRequest,
+    body: bytes,
+    *,
+    max_depth: int = jsontext.MAX_DEPTH,
+    max_values: int = large_json.MAX_VALUES,
+    encoded: Sequence[str] = (),
+) -> Any:
+    """One JSON document, without holding the event loop. Raises InvalidInput, TooLarge, Overloaded."""
+    if large_json.has_few_values(body):
+        return decode(body, max_depth=max_depth)
+    try:
+        return await large_json.loads(
+            body, _offload_of(request), max_depth=max_depth, max_values=max_values, encoded=encoded
+        )
+    except jsontext.InvalidJSON as error:
+        raise InvalidInput(str(error)) from None
+    except large_json.TooManyValues as error:
+        raise TooLarge(str(error)) from None
+    except OffloadFailed as error:
+        raise Overloaded(f"a large body cannot be read now: {error}") from None
+
+
+def decode(body: bytes, *, max_depth: int = jsontext.MAX_DEPTH) -> Any:
+    """One JSON document of few values. Raises InvalidInput."""
     if not body:
         raise InvalidInput("expected a JSON body, got an empty one")
     try:
-        return jsontext.loads(body)
+        return jsontext.loads(body, max_depth=max_depth)
     except jsontext.InvalidJSON as error:
         raise InvalidInput(str(error)) from None
+
+
+def _offload_of(request: web.BaseRequest) -> Offload:
+    assert isinstance(request, web.Request)
+    return request.app[OFFLOAD]
 
 
 def as_object(value: Any) -> dict[str, Any]:

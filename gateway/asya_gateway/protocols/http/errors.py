@@ -13,9 +13,11 @@ from asya_gateway.domain.errors import (
     GatewayError,
     InvalidArguments,
     InvalidInput,
+    KeyReused,
     Overloaded,
     TaskNotFound,
     TooLarge,
+    TooManyTasks,
     Unavailable,
 )
 
@@ -41,7 +43,7 @@ class BodyTimeout(GatewayError):
 
 
 class StreamsExhausted(Overloaded):
-    """This process holds as many open streams as it may."""
+    """This process holds as many requests open as it may: streams, blocking calls and waiting ones."""
 
     code = "too_many_streams"
 
@@ -71,6 +73,8 @@ STATUS_OF: dict[type[GatewayError], HTTPStatus] = {
     FlowNotFound: HTTPStatus.NOT_FOUND,
     TaskNotFound: HTTPStatus.NOT_FOUND,
     Conflict: HTTPStatus.CONFLICT,
+    KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    TooManyTasks: HTTPStatus.TOO_MANY_REQUESTS,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
     StreamsExhausted: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -85,12 +89,14 @@ STATUS_OF: dict[type[GatewayError], HTTPStatus] = {
 
 
 def error_dict(error: GatewayError) -> dict[str, Any]:
-    """The JSON form's inside: {code, message, field?, violations?: [{path, message}]}."""
+    """The JSON form's inside: {code, message, field?, violations?: [{path, message}], outcome?}."""
     found: dict[str, Any] = {"code": error.code, "message": error.message}
     if error.field is not None:
         found["field"] = error.field
     if isinstance(error, InvalidArguments):
         found["violations"] = [{"path": item.path, "message": item.message} for item in error.violations]
+    if isinstance(error, Unavailable):
+        found["outcome"] = error.outcome
     return found
 
 
@@ -99,7 +105,7 @@ def error_response(request: web.BaseRequest, error: GatewayError) -> web.Respons
     status = STATUS_OF.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.warning("%s %s: %s", request.method, request.path, error.message)
-    headers = {"Retry-After": str(error.retry_after)} if isinstance(error, Unavailable) else {}
+    headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
     return _response(request, status, error.text, error_dict(error), headers)
 
 

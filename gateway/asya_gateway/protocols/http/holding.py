@@ -96,8 +96,7 @@ async def stream(
 ) -> web.StreamResponse:
     """An event stream of the request's notifications that ends with its answer, as `text` renders it.
 
-    Raises StreamsExhausted, and ConnectionError where the client was gone before the stream was open; nothing was
-    sent then, and the request is abandoned.
+    Raises ConnectionError where the client was gone before the stream was open; the request is abandoned then.
     """
     settled = False
     interval = http.app[SETTINGS].keepalive_interval

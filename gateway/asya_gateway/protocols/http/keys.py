@@ -5,9 +5,11 @@ from typing import Any
 
 from aiohttp.web import AppKey
 
+from asya_crds.offloading import Offload
 from asya_gateway.domain.flows import FlowRegistry
 from asya_gateway.domain.registry import RegistryControl
 from asya_gateway.domain.tasks import Tasks
+from asya_gateway.protocols.http.held_requests import HeldRequests
 from asya_gateway.protocols.http.readiness import Readiness
 from asya_gateway.protocols.http.sse import Streams
 from asya_gateway.settings import Settings
@@ -18,4 +20,6 @@ FLOWS = AppKey("FLOWS", FlowRegistry)
 STREAMS = AppKey("STREAMS", Streams)
 REGISTRY: AppKey[RegistryControl] = AppKey("REGISTRY")
 FLOWS_REPORT: AppKey[Callable[[], dict[str, Any]]] = AppKey("FLOWS_REPORT")
+HELD = AppKey("HELD", HeldRequests)
+OFFLOAD = AppKey("OFFLOAD", Offload)
 READINESS = AppKey("READINESS", Readiness)

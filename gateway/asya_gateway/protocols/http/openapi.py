@@ -9,7 +9,7 @@ from aiohttp import web
 
 from asya_crds import jsontext
 from asya_crds.naming import ID_PATTERN
-from asya_gateway.domain.status import ActorState, TaskStatus
+from asya_crds.status import HopState, TaskStatus
 from asya_gateway.domain.task import JsonText
 from asya_gateway.protocols.http.answers import json_response
 
@@ -55,9 +55,10 @@ def query(name: str, schema: Json, description: str) -> Json:
     return {"name": name, "in": "query", "required": False, "schema": schema, "description": description}
 
 
-def header(name: str, description: str) -> Json:
+def header(name: str, description: str, schema: Json | None = None) -> Json:
     """An optional request header."""
-    return {"name": name, "in": "header", "required": False, "schema": {"type": "string"}, "description": description}
+    schema = schema or {"type": "string"}
+    return {"name": name, "in": "header", "required": False, "schema": schema, "description": description}
 
 
 PATH_ID: Json = {
@@ -69,6 +70,11 @@ PATH_ID: Json = {
 }
 LAST_EVENT_ID = header(
     "Last-Event-ID", "The seq of the last update that the reader has; what is no number counts as absent."
+)
+IDEMPOTENCY_KEY = header(
+    "Idempotency-Key",
+    "1 to 255 visible characters: a repeated request under it does nothing twice.",
+    {"type": "string", "pattern": "^[!-~]{1,255}$"},
 )
 STREAM = {
     "200": answer(
@@ -94,8 +100,10 @@ _ERRORS = {
     404: "Not found.",
     409: "The task is not in a state that allows this.",
     413: "The body is too large.",
+    422: "The Idempotency-Key was used for another request.",
+    429: "As many tasks are open as may be; nothing was stored.",
     421: "The Host header names no host of this gateway.",
-    503: "Too much is waiting, or the database is away; nothing was done.",
+    503: "Too much is waiting, or the database is away; `outcome` says whether a write may have been done.",
 }
 
 NAMES: Json = {"type": ["array", "null"], "items": ref("Id"), "maxItems": 1024}
@@ -123,6 +131,7 @@ SCHEMAS: dict[str, Json] = {
                     "code": {"type": "string"},
                     "message": {"type": "string"},
                     "field": {"type": "string"},
+                    "outcome": {"enum": ["not_done", "unknown"], "description": "Of a 503."},
                     "violations": {
                         "type": "array",
                         "items": {
@@ -177,7 +186,7 @@ SCHEMAS: dict[str, Json] = {
         },
     },
     "Status": {"enum": [status.value for status in TaskStatus]},
-    "ActorState": {"enum": [state.value for state in ActorState]},
+    "ActorState": {"enum": [state.value for state in HopState]},
     "TaskSummary": {
         "type": "object",
         "required": ["id", "status", "flow", "route", "progress_percent", "created_at", "updated_at"],

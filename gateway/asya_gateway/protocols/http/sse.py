@@ -9,7 +9,6 @@ from typing import Self
 from aiohttp import web
 
 from asya_gateway.domain.errors import GatewayError
-from asya_gateway.protocols.http.errors import StreamsExhausted
 
 HEADERS = {
     "Content-Type": "text/event-stream",
@@ -81,8 +80,7 @@ class EventStream:
 class Streams:
     """All open streams of this process."""
 
-    def __init__(self, *, limit: int, write_timeout: float) -> None:
-        self._limit = limit
+    def __init__(self, *, write_timeout: float) -> None:
         self._write_timeout = write_timeout
         self._open: set[EventStream] = set()
         self._draining = False
@@ -110,10 +108,8 @@ class Streams:
         Its status is 200 from here on, so look up what may fail first. A domain error raised inside ends the
         stream with a comment, and a reader that is gone ends it in silence. A drain ends a stream at once (its
         reader connects again and goes on); one that `survives_drain`, since it carries the only answer to a call, may
-        go on until drain_timeout. Raises StreamsExhausted, and ConnectionError where the reader was gone before.
+        go on until drain_timeout. Raises ConnectionError where the reader was gone before.
         """
-        if len(self._open) >= self._limit:
-            raise StreamsExhausted(f"expected at most {self._limit} open streams")
         response = web.StreamResponse(headers={**HEADERS, **(headers or {})})
         stream = EventStream(response, request, survives_drain=survives_drain)
         self._open.add(stream)

@@ -9,8 +9,9 @@ from http import HTTPStatus
 from aiohttp import web
 
 from asya_gateway.domain.task import Caller, FlyEvent, JsonText, Snapshot, TaskUpdate
+from asya_gateway.domain.tasks import Tasks
 from asya_gateway.protocols.http.answers import NO_STORE
-from asya_gateway.protocols.http.keys import SETTINGS, STREAMS, TASKS
+from asya_gateway.protocols.http.keys import HELD, SETTINGS, STREAMS, TASKS
 from asya_gateway.protocols.http.paths import last_event_id
 from asya_gateway.protocols.http.rendering import update_json
 from asya_gateway.protocols.http.sse import EventStream, event_bytes
@@ -39,26 +40,40 @@ async def stream_task(
     """
     app = request.app
     keepalive = app[SETTINGS].keepalive_interval
-    groups = app[TASKS].follow_groups(task_id, caller, after=last_event_id(request), keepalive=keepalive)
-    async with aclosing(groups):
-        snapshot = await anext(groups)
-        assert isinstance(snapshot, Snapshot)
-        if snapshot.task.status.terminal and not snapshot.updates:
-            return web.Response(status=HTTPStatus.NO_CONTENT, headers=NO_STORE)
-        async with app[STREAMS].open(request) as stream:
-            await _write(stream, snapshot.updates, names)
-            async for group in groups:
-                items = group.updates if isinstance(group, Snapshot) else group
-                if not items:
-                    await stream.keep_alive()
-                await _write(stream, items, names)
-    return stream.response
+    tasks = app[TASKS]
+    groups = tasks.follow_groups(task_id, caller, after=last_event_id(request), keepalive=keepalive)
+    with app[HELD].slot():
+        async with aclosing(groups):
+            snapshot = await anext(groups)
+            assert isinstance(snapshot, Snapshot)
+            if snapshot.task.status.terminal and not snapshot.updates:
+                return web.Response(status=HTTPStatus.NO_CONTENT, headers=NO_STORE)
+            items: Sequence[TaskUpdate | FlyEvent] = snapshot.updates
+            # What was written is not kept while the stream waits for more.
+            del snapshot
+            async with app[STREAMS].open(request) as stream:
+                await _write(stream, tasks, items, names)
+                items = ()
+                async for group in groups:
+                    assert not isinstance(group, Snapshot)  # there is one, the first
+                    if not group:
+                        await stream.keep_alive()
+                    await _write(stream, tasks, group, names)
+                    group = ()
+        return stream.response
 
 
-async def _write(stream: EventStream, items: Sequence[TaskUpdate | FlyEvent], names: EventNames) -> None:
-    """Write what came together as one chunk, or as several where it is long."""
+async def _write(stream: EventStream, tasks: Tasks, items: Sequence[TaskUpdate | FlyEvent], names: EventNames) -> None:
+    """Write what came together as one chunk, or as several where it is long. A body that is too large to come with
+    its entry is fetched here and dropped at once; where it cannot be, the stream ends before its entry."""
     chunk = b""
     for item in items:
+        if isinstance(item, TaskUpdate) and not item.whole:
+            if chunk:
+                await stream.write(chunk)
+                chunk = b""
+            await stream.write(_event(await tasks.whole(item), names))
+            continue
         chunk += _event(item, names)
         if len(chunk) >= CHUNK_BYTES:
             await stream.write(chunk)
@@ -71,7 +86,10 @@ def _event(item: TaskUpdate | FlyEvent, names: EventNames) -> bytes:
     """One event. Only updates carry an id: live events cannot be asked for again."""
     if isinstance(item, TaskUpdate):
         return event_bytes(update_json(item), event=names.update, id=item.seq)
-    return _live_event(item.payload, names.fly or item.name)
+    name = names.fly or item.name
+    if len(item.payload) > CHUNK_BYTES:
+        return event_bytes(item.payload, event=name)
+    return _live_event(item.payload, name)
 
 
 @lru_cache(maxsize=16)

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 
+from asya_crds.status import TaskStatus
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.task import Caller, FlyEvent, Snapshot, Task, TaskUpdate
 from asya_gateway.domain.tasks import Tasks
@@ -21,14 +22,25 @@ Tell = Callable[[TaskUpdate | FlyEvent], Awaitable[None]]
 
 
 class TaskWait:
-    """One wait for one task. `live`: whether live events are wanted, too."""
+    """One wait for one task. `live`: whether live events are wanted, too; `payload`: whether a task that has ended is
+    read with its payload. No body is read before the end."""
 
-    def __init__(self, tasks: Tasks, task_id: str, caller: Caller, *, live: bool, tell: Tell) -> None:
+    def __init__(
+        self,
+        tasks: Tasks,
+        task_id: str,
+        caller: Caller,
+        *,
+        live: bool = False,
+        tell: Tell | None = None,
+        payload: bool = False,
+    ) -> None:
         self._tasks = tasks
         self._task_id = task_id
         self._caller = caller
         self._live = live
         self._tell = tell
+        self._payload = payload
         self._seen = 0
 
     async def outcome(self, channel: Channel, limit: WaitLimit) -> Task | None:
@@ -51,13 +63,15 @@ class TaskWait:
         async with aclosing(items):
             async for item in items:
                 await self._pass_on(item, channel)
-                if _ends_the_wait(item):
-                    task = await tasks.get(self._task_id, caller)
-                    if task.status.terminal or task.status.waiting:
+                status, item = _status_of(item), None
+                if status is not None and (status.terminal or status.waiting):
+                    payload = self._payload and status.terminal
+                    task = await tasks.get(self._task_id, caller, payload=payload)
+                    if task.status is status or task.status.terminal:
                         return task
                 if limit.over:
                     return None
-        return await tasks.get(self._task_id, caller)
+        return await tasks.get(self._task_id, caller, payload=self._payload)
 
     async def _pass_on(self, item: Snapshot | TaskUpdate | FlyEvent | None, channel: Channel) -> None:
         match item:
@@ -68,14 +82,18 @@ class TaskWait:
                     await self._pass_on(update, channel)
             case TaskUpdate():
                 self._seen = item.seq
-                await self._tell(item)
+                if self._tell is not None:
+                    await self._tell(item)
             case FlyEvent():
-                await self._tell(item)
+                if self._tell is not None:
+                    await self._tell(item)
 
 
-def _ends_the_wait(item: Snapshot | TaskUpdate | FlyEvent | None) -> bool:
+def _status_of(item: Snapshot | TaskUpdate | FlyEvent | None) -> TaskStatus | None:
     match item:
-        case Snapshot(task=Task(status=status)) | TaskUpdate(status=status):
-            return status.terminal or status.waiting
+        case Snapshot(task=task):
+            return task.status
+        case TaskUpdate(status=status):
+            return status
         case _:
-            return False
+            return None

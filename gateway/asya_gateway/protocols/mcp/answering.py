@@ -1,7 +1,8 @@
 """From a checked request to its HTTP response: one JSON document, or an event stream that ends with the answer."""
 
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
@@ -12,13 +13,14 @@ from asya_gateway.domain.errors import GatewayError
 from asya_gateway.domain.task import JsonText
 from asya_gateway.protocols.http.accept import AcceptedForms
 from asya_gateway.protocols.http.answers import NO_STORE, json_response
-from asya_gateway.protocols.http.errors import NotAcceptable
+from asya_gateway.protocols.http.errors import NotAcceptable, StreamsExhausted
 from asya_gateway.protocols.http.holding import Held, hold, stream
 from asya_gateway.protocols.http.jsonrpc import INTERNAL_ERROR, Id, RpcError, error_text, result_text
+from asya_gateway.protocols.http.keys import HELD
 from asya_gateway.protocols.http.sse import event_bytes
 from asya_gateway.protocols.mcp.asking import Ask
 from asya_gateway.protocols.mcp.errors import Refused, Unanswerable, status_of
-from asya_gateway.protocols.mcp.methods import Method
+from asya_gateway.protocols.mcp.methods import HOLDING, Method
 from asya_gateway.protocols.mcp.results import Result
 
 log = logging.getLogger(__name__)
@@ -72,19 +74,31 @@ async def settle_or_hold(ask: Ask, work: Awaitable[Result | Held[Result]]) -> Se
 async def answer(http: web.Request, ask: Ask, method: Method, accepted: AcceptedForms) -> web.StreamResponse:
     """Call the method and answer in a form that the client takes. Nothing is sent before the method has checked
     its parameters, so that refusals have their status. Raises Unanswerable."""
-    outcome = await settle_or_hold(ask, method(ask))
-    if isinstance(outcome, Settled):
-        return respond(outcome, accepted)
-    if outcome.needs_stream and not accepted.stream:
-        outcome.abandon()
-        raise Unanswerable(NotAcceptable("expected text/event-stream", field="Accept"))
-    if not accepted.stream:
-        return respond(await hold(outcome, partial(settle, ask)), accepted)
-    try:
+    with held_slot(http, ask):
+        outcome = await settle_or_hold(ask, method(ask))
+        if isinstance(outcome, Settled):
+            return respond(outcome, accepted)
+        if outcome.needs_stream and not accepted.stream:
+            outcome.abandon()
+            raise Unanswerable(NotAcceptable("expected text/event-stream", field="Accept"))
+        ask.drop_arguments()
+        if not accepted.stream:
+            return respond(await hold(outcome, partial(settle, ask)), accepted)
         return await stream(http, outcome, partial(settle, ask), lambda settled: settled.text)
-    except GatewayError as error:
-        # No stream could be opened, and nothing was sent yet.
-        raise Unanswerable(error) from None
+
+
+@contextmanager
+def held_slot(http: web.Request, ask: Ask) -> Iterator[None]:
+    """Count a request that may be held, before its method stores anything. Raises Unanswerable."""
+    if ask.method not in HOLDING:
+        yield
+        return
+    with ExitStack() as slot:
+        try:
+            slot.enter_context(http.app[HELD].slot())
+        except StreamsExhausted as error:
+            raise Unanswerable(error) from None
+        yield
 
 
 def respond(settled: Settled, accepted: AcceptedForms) -> web.Response:

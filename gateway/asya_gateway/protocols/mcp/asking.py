@@ -25,7 +25,7 @@ class Ask:
 
     id: Id
     method: str
-    params: Mapping[str, Any]
+    params: dict[str, Any]
     revision: Revision
     headers: Headers
     caller: Caller
@@ -36,6 +36,10 @@ class Ask:
     settings: Settings
     background: Background
     draining: Callable[[], bool]
+
+    def drop_arguments(self) -> None:
+        """What was submitted is stored: whoever waits for it keeps nothing of it."""
+        self.params.pop("arguments", None)
 
 
 def ask_of(http: web.Request, request: Request, revision: Revision) -> Ask:

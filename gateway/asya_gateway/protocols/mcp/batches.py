@@ -8,8 +8,9 @@ from aiohttp import web
 
 from asya_gateway.protocols.http.accept import AcceptedForms
 from asya_gateway.protocols.http.holding import hold
+from asya_gateway.protocols.http.idempotency import IDEMPOTENCY_KEY
 from asya_gateway.protocols.http.jsonrpc import InvalidMessage, Request, RpcError, parse_message
-from asya_gateway.protocols.mcp.answering import Settled, batch_text, respond, settle, settle_or_hold
+from asya_gateway.protocols.mcp.answering import Settled, batch_text, held_slot, respond, settle, settle_or_hold
 from asya_gateway.protocols.mcp.asking import ask_of
 from asya_gateway.protocols.mcp.errors import MethodNotFound, shown
 from asya_gateway.protocols.mcp.methods import HANDSHAKE_METHODS
@@ -21,9 +22,11 @@ LARGEST_BATCH = 50
 
 async def answer_batch(http: web.Request, batch: list[Any], accepted: AcceptedForms) -> web.Response:
     """Every message on its own, at the same time; 202 where none of them asks for an answer. Raises
-    InvalidMessage for an empty or oversized batch."""
+    InvalidMessage for an empty or oversized batch, and for a key, which would be that of several calls."""
     if not 1 <= len(batch) <= LARGEST_BATCH:
         raise InvalidMessage(f"expected a batch of 1 to {LARGEST_BATCH} messages")
+    if IDEMPOTENCY_KEY in http.headers:
+        raise InvalidMessage(f"{IDEMPOTENCY_KEY}: expected one message with a key, not a batch")
     settled = await asyncio.gather(*(_answer_one(http, value) for value in batch))
     answers = [each for each in settled if each is not None]
     if not answers:
@@ -47,5 +50,12 @@ async def _answer_one(http: web.Request, value: Any) -> Settled | None:
         ask = ask_of(http, message, Revision.MARCH_2025)
     except RpcError as error:
         return Settled.failed(error, message.id, stateless=False)
-    outcome = await settle_or_hold(ask, method(ask))
-    return outcome if isinstance(outcome, Settled) else await hold(outcome, partial(settle, ask))
+    try:
+        with held_slot(http, ask):
+            outcome = await settle_or_hold(ask, method(ask))
+            if isinstance(outcome, Settled):
+                return outcome
+            ask.drop_arguments()
+            return await hold(outcome, partial(settle, ask))
+    except RpcError as error:
+        return Settled.failed(error, message.id, stateless=False)

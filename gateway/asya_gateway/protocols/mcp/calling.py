@@ -1,14 +1,14 @@
 """tools/call: a task is submitted, its log becomes progress, its end the result."""
 
-import contextlib
 from collections.abc import Mapping
 from typing import Any
 
-from asya_gateway.domain.errors import Conflict, FlowNotFound, InvalidArguments, TaskNotFound
+from asya_gateway.domain.errors import FlowNotFound, InvalidArguments, InvalidInput
 from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.domain.task import FlyEvent, TaskUpdate
 from asya_gateway.domain.tasks import Call
 from asya_gateway.protocols.http.holding import Channel
+from asya_gateway.protocols.http.idempotency import IDEMPOTENCY_KEY, idempotency_key
 from asya_gateway.protocols.http.task_wait import TaskWait
 from asya_gateway.protocols.http.wait_limit import WaitLimit
 from asya_gateway.protocols.mcp import rendering
@@ -25,17 +25,24 @@ async def call_tool(ask: Ask) -> "Result | HeldCall":
     """Submit the call; what it returns holds until the task ends.
 
     Arguments against the schema are a result with isError. Raises InvalidParams, HeaderMismatch, TooLarge,
-    Overloaded, Unavailable; nothing is stored then.
+    KeyReused, TooManyTasks, Overloaded, Unavailable; nothing is stored then, unless Unavailable is uncertain.
     """
     served, arguments = _tool(ask), _arguments(ask.params)
     if ask.revision.stateless and served.flow.mcp is not None:
         check_param_headers(served.flow.mcp.input_schema, arguments, ask.headers)
-    call = Call(served, arguments, ask.caller, SURFACE, headers=ask.trace)
+    call = Call(served, arguments, ask.caller, SURFACE, headers=ask.trace, key=_key(ask))
     try:
         task_id = await _submit(ask, call)
     except InvalidArguments as error:
         return rendering.refused_arguments(error)
     return HeldCall(ask, served, task_id)
+
+
+def _key(ask: Ask) -> str | None:
+    try:
+        return idempotency_key(ask.headers)
+    except InvalidInput as error:
+        raise InvalidParams(error.text) from None
 
 
 def _tool(ask: Ask) -> ServedFlow:
@@ -62,7 +69,7 @@ async def _submit(ask: Ask, call: Call) -> str:
 
     async def abandoned(task_id: str) -> None:
         if _leaving_cancels(ask):
-            await cancel(ask, task_id)
+            await abandon(ask, task_id)
 
     return await ask.background.completed(ask.tasks.submit(call), abandoned)
 
@@ -70,14 +77,13 @@ async def _submit(ask: Ask, call: Call) -> str:
 def _leaving_cancels(ask: Ask) -> bool:
     """Closing the response stream cancels in the stateless revision (patterns/cancellation); after a handshake
     it must not be taken for that (2025-11-25, transports). A pod that ends closes streams too, and nobody meant
-    anything by that."""
-    return ask.revision.stateless and not ask.draining()
+    anything by that. Who sent a key means to come back for the same task."""
+    return ask.revision.stateless and not ask.draining() and IDEMPOTENCY_KEY not in ask.headers
 
 
-async def cancel(ask: Ask, task_id: str) -> None:
+async def abandon(ask: Ask, task_id: str) -> None:
     """End a task that nobody waits for; one that ended in the meantime is left as it is. Raises Unavailable."""
-    with contextlib.suppress(Conflict, TaskNotFound):
-        await ask.tasks.cancel(task_id, ask.caller, "The client closed its request")
+    await ask.tasks.abandon(task_id, ask.caller, "The client closed its request")
 
 
 class HeldCall:
@@ -116,4 +122,4 @@ class HeldCall:
     def abandon(self) -> None:
         """Nobody will read the answer."""
         if _leaving_cancels(self._ask):
-            self._ask.background.start(cancel(self._ask, self._task_id))
+            self._ask.background.start(abandon(self._ask, self._task_id))

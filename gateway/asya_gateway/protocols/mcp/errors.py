@@ -8,9 +8,11 @@ from asya_gateway.domain.errors import (
     GatewayError,
     InvalidArguments,
     InvalidInput,
+    KeyReused,
     Overloaded,
     TaskNotFound,
     TooLarge,
+    TooManyTasks,
     Unavailable,
 )
 from asya_gateway.protocols.http.errors import (
@@ -48,6 +50,8 @@ CODE_OF: dict[type[GatewayError], int] = {
     FlowNotFound: INVALID_PARAMS,
     TaskNotFound: INVALID_PARAMS,
     Conflict: INVALID_REQUEST,
+    KeyReused: INVALID_PARAMS,
+    TooManyTasks: INTERNAL_ERROR,
     Unavailable: INTERNAL_ERROR,
     Overloaded: INTERNAL_ERROR,
     StreamsExhausted: INTERNAL_ERROR,
@@ -76,6 +80,7 @@ _TRANSPORT_TELLS = frozenset(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         HTTPStatus.REQUEST_TIMEOUT,
         HTTPStatus.SERVICE_UNAVAILABLE,
+        HTTPStatus.TOO_MANY_REQUESTS,
         HTTPStatus.FORBIDDEN,
         HTTPStatus.MISDIRECTED_REQUEST,
         HTTPStatus.NOT_ACCEPTABLE,
@@ -127,10 +132,11 @@ class Unanswerable(RpcError):
 
     def __init__(self, error: GatewayError) -> None:
         code = CODE_OF.get(type(error), INTERNAL_ERROR)
-        super().__init__(code, bounded(error.text, LONGEST_MESSAGE))
+        data = {"outcome": error.outcome} if isinstance(error, Unavailable) else None
+        super().__init__(code, bounded(error.text, LONGEST_MESSAGE), data)
         status = STATUS_OF.get(type(error))
         self.status = status if status in _TRANSPORT_TELLS else None
-        self.retry_after = error.retry_after if isinstance(error, Unavailable) else None
+        self.retry_after = error.retry_after
 
 
 def status_of(error: RpcError, *, stateless: bool) -> HTTPStatus:

@@ -27,6 +27,9 @@ STATELESS_METHODS: Mapping[str, Method] = {
     "subscriptions/listen": listening.listen,
 }
 
+HOLDING = frozenset({"tools/call", "subscriptions/listen"})
+"""Methods that may be answered over time, and so count against the limit of held requests."""
+
 HANDSHAKE_METHODS: Mapping[str, Method] = {
     **_COMMON,
     "initialize": discovery.initialize,

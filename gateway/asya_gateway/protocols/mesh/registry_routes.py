@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 from pydantic import ValidationError
 
-from asya_crds import jsontext
+from asya_crds import jsontext, large_json
 from asya_crds.mistakes import dotted, explain
 from asya_crds.naming import MAX_ID_LENGTH
 from asya_crds.registry_document import RegistryPush
@@ -15,7 +15,7 @@ from asya_gateway.domain.errors import InvalidInput
 from asya_gateway.domain.registry import PodState, PushReport, RegistryState
 from asya_gateway.domain.text import storable
 from asya_gateway.protocols.http.answers import json_response
-from asya_gateway.protocols.http.bodies import as_object, read_bytes, read_object
+from asya_gateway.protocols.http.bodies import as_object, decode_body, read_bytes, read_object
 from asya_gateway.protocols.http.fields import optional_integer, optional_text
 from asya_gateway.protocols.http.keys import REGISTRY
 from asya_gateway.protocols.http.queries import bounded_integer
@@ -25,6 +25,8 @@ MAX_SMALL_BYTES = 64 * 1024
 MAX_WAIT = 60.0
 """Seconds."""
 PUSH_DEPTH = 2 * jsontext.MAX_DEPTH
+PUSH_VALUES = 8 * large_json.MAX_VALUES
+"""The operator alone pushes, and twenty thousand flows have many values."""
 _EPOCHS = 2**63 - 1
 _NUMBER = re.compile(r"[0-9]{1,30}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?")
 
@@ -33,7 +35,7 @@ async def config_reload(request: web.Request) -> web.Response:
     """POST /mesh/config-reload: without a body every api pod reads its mounted file again; with one (a
     RegistryPush) parts of the registry are replaced. 409 for an epoch that does not lead."""
     body = await read_bytes(request, MAX_PUSH_BYTES)
-    push = await asyncio.to_thread(_decode_push, body)
+    push = await _read_push(request, body)
     control = request.app[REGISTRY]
     if push is None:
         await control.reload()
@@ -41,16 +43,15 @@ async def config_reload(request: web.Request) -> web.Response:
     return json_response(jsontext.dumps(_pushed(await control.push(push))))
 
 
-def _decode_push(body: bytes) -> RegistryPush | None:
+async def _read_push(request: web.Request, body: bytes) -> RegistryPush | None:
     """None for no body, and for an object without anything in it, which clients of the older route send."""
     if not body.strip():
         return None
-    try:
-        value = jsontext.loads(body, max_depth=PUSH_DEPTH)
-    except jsontext.InvalidJSON as error:
-        raise InvalidInput(str(error)) from None
-    if not as_object(value):
-        return None
+    value = as_object(await decode_body(request, body, max_depth=PUSH_DEPTH, max_values=PUSH_VALUES))
+    return await asyncio.to_thread(_validated, value) if value else None
+
+
+def _validated(value: dict[str, Any]) -> RegistryPush:
     try:
         return RegistryPush.model_validate(value)
     except ValidationError as error:

@@ -11,10 +11,14 @@ from asya_gateway.protocols.http.answers import json_response
 from asya_gateway.protocols.http.bodies import read_object
 from asya_gateway.protocols.http.callers import caller_of
 from asya_gateway.protocols.http.fields import Body, optional_object
-from asya_gateway.protocols.http.keys import FLOWS, SETTINGS, TASKS
+from asya_gateway.protocols.http.holding import Silent
+from asya_gateway.protocols.http.idempotency import idempotency_key
+from asya_gateway.protocols.http.keys import FLOWS, HELD, READINESS, SETTINGS, TASKS
 from asya_gateway.protocols.http.links import Links
 from asya_gateway.protocols.http.rendering import task_json
+from asya_gateway.protocols.http.task_wait import TaskWait
 from asya_gateway.protocols.http.tracing import trace_headers
+from asya_gateway.protocols.http.wait_limit import WaitLimit
 from asya_gateway.protocols.rest.handles import CREATED_MESSAGE, WAITING_MESSAGE, handle_json
 from asya_gateway.protocols.rest.preferences import wait_seconds
 
@@ -22,22 +26,28 @@ SURFACE = "rest"
 
 
 async def call_tool(request: web.Request) -> web.Response:
-    """200 with the handle at once. With `Prefer: wait=N`: 200 with the finished task, else 202 with the handle."""
+    """200 with the handle at once. With `Prefer: wait=N`: 200 with the finished task, else 202 with the handle,
+    also where this pod is told to end meanwhile. Repeated under the same Idempotency-Key it
+    answers with the same task. Raises StreamsExhausted before anything is stored."""
     app = request.app
     body = await read_object(request, app[SETTINGS].max_call_bytes)
-    caller = caller_of(request)
     call = Call(
         served=app[FLOWS].tool(tool_name(body)),
         payload=optional_object(body, "arguments") or {},
-        caller=caller,
+        caller=caller_of(request),
         surface=SURFACE,
         headers=trace_headers(request.headers),
+        key=idempotency_key(request.headers),
     )
-    task_id = await app[TASKS].submit(call)
     seconds = wait_seconds(request.headers, app[SETTINGS].rest_max_wait)
     if seconds is None:
+        task_id = await app[TASKS].submit(call)
         return json_response(handle_json(task_id, app[SETTINGS].public_url))
-    return await _wait(request, task_id, caller, seconds)
+    with app[HELD].slot():
+        task_id, caller = await app[TASKS].submit(call), call.caller
+        # What waits keeps nothing of what was sent.
+        del body, call
+        return await _wait(request, task_id, caller, seconds)
 
 
 async def _wait(request: web.Request, task_id: str, caller: Caller, seconds: float) -> web.Response:
@@ -45,10 +55,12 @@ async def _wait(request: web.Request, task_id: str, caller: Caller, seconds: flo
     headers = {"Preference-Applied": f"wait={seconds:g}"}
     message = CREATED_MESSAGE
     if seconds > 0:
-        task = await app[TASKS].wait(task_id, caller, seconds)
-        if task.status.terminal:
+        readiness = app[READINESS]
+        limit = WaitLimit.within(seconds, app[SETTINGS], lambda: readiness.draining)
+        task = await TaskWait(app[TASKS], task_id, caller, payload=True).outcome(Silent(), limit)
+        if task is not None and task.status.terminal:
             return json_response(task_json(task), headers=headers)
-        message = WAITING_MESSAGE if task.status.waiting else CREATED_MESSAGE
+        message = CREATED_MESSAGE if task is None else WAITING_MESSAGE
     public_url = app[SETTINGS].public_url
     headers["Location"] = Links(task_id, public_url).status
     return json_response(handle_json(task_id, public_url, message), status=HTTPStatus.ACCEPTED, headers=headers)

@@ -1,6 +1,7 @@
 """What /openapi.json says of the plain task API."""
 
 from asya_gateway.protocols.http.openapi import (
+    IDEMPOTENCY_KEY,
     LAST_EVENT_ID,
     NULLABLE_ID,
     PATH_ID,
@@ -66,7 +67,7 @@ PATHS: Paths = {
         "post": {
             "operationId": "callTool",
             "summary": "Call a flow: a handle at once, or the finished task to who waits.",
-            "parameters": [header("Prefer", "`wait=N` waits up to N seconds, at most 60 (RFC 7240).")],
+            "parameters": [header("Prefer", "`wait=N` waits up to N seconds, at most 60 (RFC 7240)."), IDEMPOTENCY_KEY],
             "requestBody": json_body(_CALL),
             "responses": {
                 "200": answer(
@@ -75,7 +76,7 @@ PATHS: Paths = {
                     **_APPLIED,
                 ),
                 "202": answer("The handle: the task has not ended in time.", _HANDLE, **_APPLIED),
-                **errors(404, 413),
+                **errors(404, 413, 422, 429),
             },
         }
     },
@@ -109,8 +110,9 @@ PATHS: Paths = {
         "post": {
             "operationId": "cancelTask",
             "summary": "End a task that has not ended, and its children.",
+            "parameters": [IDEMPOTENCY_KEY],
             "requestBody": json_body(_REASON, required=False),
-            "responses": {"200": answer("The canceled task.", ref("Task")), **errors(404, 409, 413)},
+            "responses": {"200": answer("The canceled task.", ref("Task")), **errors(404, 409, 413, 422)},
         },
     },
     "/tasks/{id}/resume": {
@@ -118,8 +120,9 @@ PATHS: Paths = {
         "post": {
             "operationId": "resumeTask",
             "summary": "Answer what a paused task asks; the first answer wins.",
+            "parameters": [IDEMPOTENCY_KEY],
             "requestBody": json_body(_ANSWER),
-            "responses": {"200": answer("The task, running again.", ref("Task")), **errors(404, 409, 413)},
+            "responses": {"200": answer("The task, running again.", ref("Task")), **errors(404, 409, 413, 422)},
         },
     },
     "/stream/{id}": {

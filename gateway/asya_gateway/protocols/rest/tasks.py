@@ -6,9 +6,10 @@ from asya_crds import jsontext
 from asya_gateway.domain.errors import InvalidInput
 from asya_gateway.domain.ports import TaskFilter
 from asya_gateway.protocols.http.answers import json_response
-from asya_gateway.protocols.http.bodies import as_object, decode, read_bytes, read_object
+from asya_gateway.protocols.http.bodies import as_object, decode_body, read_bytes, read_object
 from asya_gateway.protocols.http.callers import caller_of
 from asya_gateway.protocols.http.fields import optional_identifier, optional_text
+from asya_gateway.protocols.http.idempotency import idempotency_key
 from asya_gateway.protocols.http.keys import SETTINGS, TASKS
 from asya_gateway.protocols.http.paths import path_id
 from asya_gateway.protocols.http.queries import bounded_integer, optional_id, optional_status
@@ -17,6 +18,7 @@ from asya_gateway.protocols.http.streaming import stream_task
 from asya_gateway.protocols.rest.cursors import cursor_of, read_cursor
 
 LARGEST_PAGE = 200
+DEFAULT_REASON = "Task canceled"
 
 
 async def get_task(request: web.Request) -> web.Response:
@@ -51,12 +53,11 @@ async def cancel(request: web.Request) -> web.Response:
     """POST /tasks/{id}/cancel with nothing, or {reason?}: the canceled task; 409 where it had ended."""
     task_id = path_id(request)
     data = await read_bytes(request, request.app[SETTINGS].max_report_bytes)
-    reason = optional_text(as_object(decode(data)), "reason") if data else None
-    tasks = request.app[TASKS]
-    task = await (
-        tasks.cancel(task_id, caller_of(request), reason) if reason else tasks.cancel(task_id, caller_of(request))
-    )
-    return json_response(task_json(task))
+    reason = (optional_text(as_object(await decode_body(request, data)), "reason") if data else None) or DEFAULT_REASON
+    key = idempotency_key(request.headers)
+    tasks, caller = request.app[TASKS], caller_of(request)
+    await tasks.cancel(task_id, caller, reason, key=key)
+    return json_response(task_json(await tasks.get(task_id, caller)))
 
 
 async def resume(request: web.Request) -> web.Response:
@@ -66,8 +67,10 @@ async def resume(request: web.Request) -> web.Response:
     if "answer" not in body:
         raise InvalidInput("expected the answer that the task waits for", field="answer")
     pause_id = optional_identifier(body, "pause_id")
-    task = await request.app[TASKS].answer(task_id, caller_of(request), body["answer"], pause_id=pause_id)
-    return json_response(task_json(task))
+    key = idempotency_key(request.headers)
+    tasks, caller = request.app[TASKS], caller_of(request)
+    await tasks.answer(task_id, caller, body["answer"], pause_id=pause_id, key=key)
+    return json_response(task_json(await tasks.get(task_id, caller)))
 
 
 async def stream(request: web.Request) -> web.StreamResponse:

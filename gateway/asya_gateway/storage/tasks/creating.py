@@ -7,28 +7,34 @@ import asyncpg
 
 from asya_crds.naming import check_actor_name
 from asya_gateway.domain.ports import NewTask, OutboxEntry
+from asya_gateway.storage.retrying import acquired
 from asya_transports.names import queue_name
 from asya_transports.postgres.enqueue import ENQUEUE_COLUMNS, ENQUEUE_TABLE
 
 OUTBOX_LEASE = 5.0
 """Seconds that a fresh outbox row belongs to the process that accepted it."""
 
-_INCOMING = """
+TASK_ARRAYS = (
+    "$1::text[], $2::text[], $3::text[], $4::text[], $5::json[], $6::text[], $7::text[], "
+    "$8::float8[], $9::json[], $10::text[]"
+)
+"""The fields of NewTask, an array for each."""
+TASK_FIELDS = "id, flow, owner, surface, route, actor, context_id, timeout, payload, envelope"
+
+_INCOMING = f"""
 WITH incoming AS (
-    SELECT * FROM unnest(
-        $1::text[], $2::text[], $3::text[], $4::text[], $5::json[], $6::text[], $7::text[],
-        $8::timestamptz[], $9::timestamptz[], $10::json[], $11::text[])
-    AS r(id, flow, owner, surface, route, actor, context_id, created_at, deadline_at, payload, envelope)
+    SELECT *, now() AS created_at FROM unnest({TASK_ARRAYS}) AS r({TASK_FIELDS})
     ORDER BY id
 ), """
 
-_TASKS = """created AS (
+TASKS = """created AS (
     INSERT INTO tasks (id, flow, owner, surface, status, route, context_id, created_at, updated_at, deadline_at)
-    SELECT id, flow, owner, surface, 'pending', route, context_id, created_at, created_at, deadline_at FROM incoming
+    SELECT id, flow, owner, surface, 'pending', route, context_id, created_at, created_at,
+           created_at + timeout * interval '1 second' FROM {source}
     {unless_known} RETURNING id
 ), """
 
-_BODIES = """bodies AS (
+BODIES = """bodies AS (
     INSERT INTO task_bodies (task_id, kind, body) SELECT id, 'payload', payload FROM {fresh}
 ), logged AS (
     INSERT INTO task_updates (task_id, seq, kind, status, progress, detail, at)
@@ -37,7 +43,7 @@ _BODIES = """bodies AS (
 
 _INTO_OUTBOX = """queued AS (
     INSERT INTO outbox (task_id, actor, body, not_before, created_at)
-    SELECT id, actor, envelope, now() + $12 * interval '1 second', created_at FROM {fresh}
+    SELECT id, actor, envelope, now() + {lease} * interval '1 second', created_at FROM {fresh}
     RETURNING id AS outbox_id, task_id
 )
 SELECT outbox_id, task_id FROM queued
@@ -58,16 +64,22 @@ Committed = Callable[[Sequence[OutboxEntry]], None]
 class Enqueue:
     """SQL that puts a batch's envelopes where they are delivered from, as the last CTE of the statement.
 
-    `cte` reads (id, actor, envelope, created_at) from `{fresh}`; `committed` is told afterwards.
+    `cte` reads (id, actor, envelope, created_at) from `{fresh}`; `committed` is told afterwards. `lease`: whether the
+    statement takes the outbox lease, as its last argument `{lease}`.
     """
 
     cte: str
     lease: bool
     committed: Committed
 
-    def of(self, fresh: str) -> str:
-        """The CTE, reading from `fresh`."""
-        return self.cte.replace("{fresh}", fresh)
+    def of(self, fresh: str, *, argument: int) -> str:
+        """The CTE, reading from `fresh`; `argument` is the number of the statement's last argument."""
+        return self.cte.replace("{fresh}", fresh).replace("{lease}", f"${argument}")
+
+    @property
+    def arguments(self) -> list[float]:
+        """What the statement takes beyond its own arguments."""
+        return [OUTBOX_LEASE] if self.lease else []
 
 
 def into_outbox(committed: Committed) -> Enqueue:
@@ -85,8 +97,8 @@ def into_queue(namespace: str, committed: Committed) -> Enqueue:
 def _statement(enqueue: Enqueue, *, unless_known: bool) -> str:
     """The whole statement. One that must leave known tasks alone joins each table's rows with those of new ones."""
     fresh = "incoming JOIN created USING (id)" if unless_known else "incoming"
-    tasks = _TASKS.replace("{unless_known}", "ON CONFLICT (id) DO NOTHING" if unless_known else "")
-    return _INCOMING + tasks + _BODIES.replace("{fresh}", fresh) + enqueue.of(fresh)
+    tasks = TASKS.format(source="incoming", unless_known="ON CONFLICT (id) DO NOTHING" if unless_known else "")
+    return _INCOMING + tasks + BODIES.replace("{fresh}", fresh) + enqueue.of(fresh, argument=11)
 
 
 class TaskCreator:
@@ -101,9 +113,9 @@ class TaskCreator:
     async def flush(self, batch: Sequence[NewTask]) -> Sequence[None]:
         """Insert the batch. A task that exists already was stored by an earlier try of ours and is left alone;
         its envelope, if it is still in the outbox, is taken from there when its lease has run out."""
-        lease: list[float] = [OUTBOX_LEASE] if self._enqueue.lease else []
+        lease = self._enqueue.arguments
         columns = tuple(zip(*batch, strict=True))
-        async with self._pool().acquire(timeout=5) as connection:
+        async with acquired(self._pool()) as connection:
             try:
                 rows = await connection.fetch(self._first, *columns, *lease)
             except asyncpg.UniqueViolationError:
@@ -111,11 +123,12 @@ class TaskCreator:
                 # would cost the server a fifth of its work.)
                 rows = await connection.fetch(self._again, *columns, *lease)
         by_id = {new.id: new for new in batch}
-        self._enqueue.committed([_entry(row["outbox_id"], by_id[row["task_id"]]) for row in rows])
+        self._enqueue.committed([entry_of(row["outbox_id"], by_id[row["task_id"]]) for row in rows])
         return [None] * len(batch)
 
 
-def _entry(outbox_id: int, new: NewTask) -> OutboxEntry:
+def entry_of(outbox_id: int, new: NewTask) -> OutboxEntry:
+    """The envelope of a task that was stored just now, for who delivers it."""
     return OutboxEntry(outbox_id, new.id, new.actor, new.envelope.encode())
 
 

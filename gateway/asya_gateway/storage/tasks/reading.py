@@ -1,15 +1,25 @@
 """Reads tasks: one with everything that hangs on it, a follower's snapshot, or a page of many."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from asya_crds import jsontext
 from asya_crds.envelope import Route
+from asya_crds.status import TERMINAL, TaskError, TaskStatus, UpdateKind
+from asya_gateway.domain.log import read_entry
+from asya_gateway.domain.pause import Pause
 from asya_gateway.domain.ports import PausePoint, TaskFilter
-from asya_gateway.domain.status import TERMINAL, TaskError, TaskStatus
-from asya_gateway.domain.task import Pause, Snapshot, Task, TaskUpdate, UpdateKind
+from asya_gateway.domain.task import (
+    LARGEST_INLINE,
+    Snapshot,
+    Task,
+    TaskHead,
+    TaskUpdate,
+    final_update_of,
+)
 from asya_gateway.storage.database import Database
+from asya_gateway.storage.tasks.guards import ASKING, ENDED, ended_above
 
 _COLUMNS = (
     "t.id, t.parent_id, t.context_id, t.owner, t.flow, t.status, t.route::text AS route, t.progress, t.message, "
@@ -18,20 +28,64 @@ _COLUMNS = (
 )
 
 _BODIES = """
-(SELECT body::text FROM task_bodies b WHERE b.task_id = t.id AND b.kind = 'payload') AS payload,
+CASE WHEN $3 THEN (SELECT body::text FROM task_bodies b WHERE b.task_id = t.id AND b.kind = 'payload') END AS payload,
 (SELECT body::text FROM task_bodies b WHERE b.task_id = t.id AND b.kind = 'result') AS result,
 (SELECT body::text FROM task_bodies b WHERE b.task_id = t.id AND b.kind = 'error') AS error,
 (SELECT question::text FROM task_pauses p WHERE p.task_id = t.id AND p.pause_id = t.pause_id) AS question
 """
 
+
+def _inline(column: str) -> str:
+    """The text of a JSON column where it is small, else null. The stored size, which the server knows without
+    reading the value, is never larger than the text's; it spares it to unpack megabytes that nobody gets."""
+    return (
+        f"CASE WHEN pg_column_size({column}) <= {LARGEST_INLINE} THEN "
+        f"CASE WHEN octet_length({column}::text) <= {LARGEST_INLINE} THEN {column}::text END END"
+    )
+
+
+def _small_body(kind: str, task: str) -> str:
+    """A lateral join: `{kind}` is a task's body of this kind where it is small, `{kind}_left_out` says that there is
+    a larger one."""
+    return f"""LEFT JOIN LATERAL (
+        SELECT found.body AS {kind}, found.body IS NULL AS {kind}_left_out FROM (
+            SELECT {_inline("b.body")} AS body FROM task_bodies b WHERE b.task_id = {task} AND b.kind = '{kind}'
+        ) found
+    )"""
+
+
+_DETAIL = f"CASE WHEN kind = 'progress' THEN detail::text ELSE {_inline('detail')} END AS detail"
+"""A progress report's detail is small by its own limit; that of a question or an end may be as large as a result."""
+
 _MINE = "t.id = $1 AND ($2::text IS NULL OR t.owner = $2)"
+
+_HEAD = f"SELECT {_COLUMNS} FROM tasks t WHERE {_MINE}"
 
 _GET = f"SELECT {_COLUMNS}, {_BODIES} FROM tasks t WHERE {_MINE}"
 
+# A gateway of the version before counts no answers in the row.
+_ANSWERS = """greatest(
+    coalesce(t.incarnation, 0),
+    (SELECT count(*) FROM task_pauses p WHERE p.task_id = t.id AND p.answered_at IS NOT NULL)::integer
+)"""
+
 _PAUSE_POINT = f"""
-SELECT {_COLUMNS}, {_BODIES},
-       (SELECT checkpoint::text FROM task_pauses p WHERE p.task_id = t.id AND p.pause_id = t.pause_id) AS checkpoint
+SELECT {_COLUMNS},
+       (SELECT question::text FROM task_pauses p WHERE p.task_id = t.id AND p.pause_id = t.pause_id) AS question,
+       (SELECT checkpoint::text FROM task_pauses p WHERE p.task_id = t.id AND p.pause_id = t.pause_id) AS checkpoint,
+       (SELECT reported_as FROM task_pauses p WHERE p.task_id = t.id AND p.pause_id = t.pause_id) AS reported_as,
+       {_ANSWERS} + 1 AS incarnation
 FROM tasks t WHERE {_MINE}
+"""
+
+_ACTIVE = f"""
+SELECT NOT (status {ENDED} OR status {ASKING} OR coalesce(deadline_at <= clock_timestamp(), false)
+            OR (parent_id IS NOT NULL AND {ended_above("t.parent_id")} IS NOT NULL))
+FROM tasks t WHERE id = $1
+"""
+
+_ENDS_WITH_ANCESTOR = f"""
+SELECT NOT status {ENDED} AND {ended_above("t.parent_id")} IS NOT NULL FROM tasks t WHERE id = $1
 """
 
 PAGE = 200
@@ -41,8 +95,10 @@ PAGE_BYTES = 4 * 1024 * 1024
 
 # One row whatever the log's length: joined row by row, every update would carry the payload with it.
 _SNAPSHOT = f"""
-SELECT {_COLUMNS}, {_BODIES}, u.*
+SELECT {_COLUMNS}, r.*, e.*, u.*
 FROM tasks t
+{_small_body("result", "t.id")} r ON t.finished_at IS NOT NULL
+{_small_body("error", "t.id")} e ON t.finished_at IS NOT NULL
 CROSS JOIN LATERAL (
     SELECT array_agg(seq ORDER BY seq) AS u_seq, array_agg(kind ORDER BY seq) AS u_kind,
            array_agg(status ORDER BY seq) AS u_status, array_agg(progress ORDER BY seq) AS u_progress,
@@ -54,10 +110,11 @@ WHERE {_MINE}
 
 _PAGE = f"""
 SELECT * FROM (
-    SELECT seq, kind, status, progress, detail, at, sum(octet_length(detail)) OVER (ORDER BY seq) AS bytes,
+    SELECT seq, kind, status, progress, detail, at,
+           sum(coalesce(octet_length(detail), 0)) OVER (ORDER BY seq) AS bytes,
            row_number() OVER (ORDER BY seq) AS number
     FROM (
-        SELECT seq, kind, status, progress, detail::text AS detail, at FROM task_updates
+        SELECT seq, kind, status, progress, {_DETAIL}, at FROM task_updates
         WHERE task_id = {{task}} AND seq > {{after}} {{bound}} ORDER BY seq LIMIT {PAGE}
     ) l
 ) w WHERE number = 1 OR bytes <= {PAGE_BYTES}
@@ -66,13 +123,19 @@ SELECT * FROM (
 _FIRST_PAGE = _SNAPSHOT.format(page=_PAGE.format(task="t.id", after="$3", bound="AND seq <= t.last_seq"))
 
 _NEXT_PAGE = f"""
-SELECT p.*, CASE WHEN p.kind = 'final' THEN
+SELECT p.*, r.* FROM ({_PAGE.format(task="$1", after="$2", bound="")}) p
+{_small_body("result", "$1")} r ON p.kind = 'final'
+ORDER BY p.seq
+"""
+
+_UPDATE = """
+SELECT seq, kind, status, progress, detail::text AS detail, at, CASE WHEN kind = 'final' THEN
        (SELECT body::text FROM task_bodies b WHERE b.task_id = $1 AND b.kind = 'result') END AS result
-FROM ({_PAGE.format(task="$1", after="$2", bound="")}) p ORDER BY p.seq
+FROM task_updates WHERE task_id = $1 AND seq = $2
 """
 
 _LIST = f"""
-SELECT {_COLUMNS}, NULL AS payload, NULL AS result, NULL AS error, NULL AS question
+SELECT {_COLUMNS}
 FROM tasks t
 WHERE ($1::text IS NULL OR t.owner = $1)
   AND ($2::text IS NULL OR t.status = $2)
@@ -113,25 +176,43 @@ class TaskReader:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def get(self, task_id: str, *, owner: str | None) -> Task | None:
-        """The task with payload, result, error and open pause."""
-        row = await self._database.fetchrow(_GET, task_id, owner)
+    async def head(self, task_id: str, *, owner: str | None) -> TaskHead | None:
+        """The task's row alone."""
+        row = await self._database.fetchrow(_HEAD, task_id, owner)
+        return None if row is None else TaskHead(**_columns_of(row))
+
+    async def get(self, task_id: str, *, owner: str | None, payload: bool = True) -> Task | None:
+        """The task with result, error, open pause and, where it is asked for, payload."""
+        row = await self._database.fetchrow(_GET, task_id, owner, payload)
         return None if row is None else task_of(row)
+
+    async def active(self, task_id: str) -> bool:
+        """Whether work on the task makes sense now, by the database's clock."""
+        return await self._database.fetchval(_ACTIVE, task_id) is not False
+
+    async def ends_with_ancestor(self, task_id: str) -> bool:
+        """Whether an open task has an ancestor whose end is its own, too."""
+        return await self._database.fetchval(_ENDS_WITH_ANCESTOR, task_id) is True
 
     async def snapshot(self, task_id: str, after: int, *, owner: str | None) -> Snapshot | None:
         """The task and the first page of its updates beyond `after`, read in one statement, hence of one moment."""
         row = await self._database.fetchrow(_FIRST_PAGE, task_id, owner, after)
         if row is None:
             return None
-        task = task_of(row)
-        return Snapshot(task, tuple(_snapshot_updates(task, row)))
+        task = TaskHead(**_columns_of(row))
+        return Snapshot(task, tuple(_snapshot_updates(task, row)), _end_of(task, row))
 
     async def updates(self, task_id: str, after: int) -> Sequence[TaskUpdate]:
         """The next page of updates beyond `after`."""
         rows = await self._database.fetch(_NEXT_PAGE, task_id, after)
-        return [update_of(task_id, row, row["result"]) for row in rows]
+        return [update_of(task_id, row, row["result"], left_out=bool(row["result_left_out"])) for row in rows]
 
-    async def list(self, query: TaskFilter) -> list[Task]:
+    async def update(self, task_id: str, seq: int) -> TaskUpdate | None:
+        """One entry with all its bodies; None where it was retired."""
+        row = await self._database.fetchrow(_UPDATE, task_id, seq)
+        return None if row is None else update_of(task_id, row, row["result"])
+
+    async def list(self, query: TaskFilter) -> list[TaskHead]:
         """Tasks without bodies, newest first."""
         created_at, last_id = query.after or (None, None)
         rows = await self._database.fetch(
@@ -145,79 +226,117 @@ class TaskReader:
             last_id,
             query.limit,
         )
-        return [task_of(row) for row in rows]
+        return [TaskHead(**_columns_of(row)) for row in rows]
 
     async def pause_point(self, task_id: str, *, owner: str | None) -> PausePoint | None:
-        """The task with its open pause and the checkpoint to go on from."""
+        """The task with its open pause and the checkpoint to go on from, and no other body."""
         row = await self._database.fetchrow(_PAUSE_POINT, task_id, owner)
-        return None if row is None else PausePoint(task_of(row), row["checkpoint"])
+        if row is None:
+            return None
+        task = TaskHead(**_columns_of(row), pause=_pause_of(row))
+        return PausePoint(task, row["checkpoint"], row["incarnation"], row["reported_as"] or task.id)
+
+
+_STORED_DEPTH = 3 * jsontext.MAX_DEPTH
+"""Levels of what this gateway wrote: those of what came in, and those around it."""
 
 
 def task_of(row: Any) -> Task:
     """A task from a row of _COLUMNS and _BODIES."""
     return Task(
-        id=row["id"],
-        status=TaskStatus(row["status"]),
-        flow=row["flow"],
-        owner=row["owner"],
-        route=Route.from_dict(json.loads(row["route"])),
-        progress=row["progress"],
-        last_seq=row["last_seq"],
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
-        parent_id=row["parent_id"],
-        context_id=row["context_id"],
-        message=row["message"],
-        actor=row["actor"],
-        deadline_at=row["deadline_at"],
-        remaining=row["remaining"],
-        finished_at=row["finished_at"],
+        **_columns_of(row),
         payload=row["payload"],
         result=row["result"],
-        error=None if row["error"] is None else TaskError.from_dict(json.loads(row["error"])),
-        pause=None if row["question"] is None else _pause(json.loads(row["question"])),
+        error=_error_of(row),
+        pause=_pause_of(row),
     )
 
 
-def _pause(question: dict[str, Any]) -> Pause:
-    return Pause(question["id"], question["prompt"], question["schema"], question["fields"], question.get("data"))
+def _columns_of(row: Any) -> dict[str, Any]:
+    """The fields of a TaskHead from a row of _COLUMNS."""
+    return {
+        "id": row["id"],
+        "status": TaskStatus.read_of(row["status"], ended=row["finished_at"] is not None),
+        "flow": row["flow"],
+        "owner": row["owner"],
+        "route": Route.from_dict(_loads(row["route"])),
+        "progress": row["progress"],
+        "last_seq": row["last_seq"],
+        "created_at": row["created_at"],
+        "updated_at": row["updated_at"],
+        "parent_id": row["parent_id"],
+        "context_id": row["context_id"],
+        "message": row["message"],
+        "actor": row["actor"],
+        "deadline_at": row["deadline_at"],
+        "remaining": row["remaining"],
+        "finished_at": row["finished_at"],
+    }
 
 
-def _snapshot_updates(task: Task, row: Any) -> Iterator[TaskUpdate]:
+def _error_of(row: Any) -> TaskError | None:
+    return None if row["error"] is None else TaskError.from_dict(_loads(row["error"]))
+
+
+def _pause_of(row: Any) -> Pause | None:
+    if row["question"] is None:
+        return None
+    return Pause.from_dict(_loads(row["question"]))
+
+
+def _loads(text: str) -> Any:
+    return jsontext.loads(text, max_depth=_STORED_DEPTH)
+
+
+def _snapshot_updates(task: TaskHead, row: Any) -> Iterator[TaskUpdate]:
     names = ("seq", "kind", "status", "progress", "detail", "at")
     for values in zip(*(row[f"u_{name}"] or () for name in names), strict=True):
-        yield update_of(task.id, dict(zip(names, values, strict=True)), task.result)
+        fields = dict(zip(names, values, strict=True))
+        yield update_of(task.id, fields, row["result"], left_out=bool(row["result_left_out"]))
 
 
-def update_of(task_id: str, row: Any, result: str | None) -> TaskUpdate:
-    """An update from a row of seq, kind, status, progress, detail, at; the terminal one carries the result."""
-    kind = UpdateKind(row["kind"])
+def _end_of(task: TaskHead, row: Any) -> TaskUpdate | None:
+    if not task.status.terminal:
+        return None
+    whole = not (row["result_left_out"] or row["error_left_out"])
+    return final_update_of(task, result=row["result"], error=_error_of(row), whole=whole)
+
+
+def update_of(task_id: str, row: Any, result: str | None, *, left_out: bool = False) -> TaskUpdate:
+    """An update from a row of seq, kind, status, progress, detail, at; the terminal one carries the result, or says
+    that it was `left_out`."""
+    kind = UpdateKind.read(row["kind"])
+    final, detail = kind is UpdateKind.FINAL, row["detail"]
     return TaskUpdate(
         task_id=task_id,
         seq=row["seq"],
         kind=kind,
-        status=TaskStatus(row["status"]),
+        status=TaskStatus.read_of(row["status"], ended=final),
         progress=row["progress"],
         at=row["at"],
-        detail=json.loads(row["detail"]),
-        result=result if kind is UpdateKind.FINAL else None,
+        entry=read_entry(kind, {} if detail is None else _loads(detail)),
+        result=result if final else None,
+        whole=detail is not None and not (final and left_out),
     )
 
 
-_GROWN = """
-SELECT f.n, u.seq, u.kind, u.status, u.progress, u.detail, u.at, u.result, u.bytes
+_GROWN = f"""
+SELECT f.n, u.seq, u.kind, u.status, u.progress, u.detail, u.at, u.result, u.result_left_out, u.bytes
 FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS f(id, cursor, n)
 CROSS JOIN LATERAL (
-    SELECT l.*, {weight} AS bytes, sum({weight}) OVER (ORDER BY l.seq) AS reached FROM (
-        SELECT seq, kind, status, progress, detail::text AS detail, at,
-               CASE WHEN kind = 'final' THEN
-                   (SELECT body::text FROM task_bodies b WHERE b.task_id = f.id AND b.kind = 'result') END AS result
-        FROM task_updates WHERE task_id = f.id AND seq > f.cursor ORDER BY seq LIMIT $3
-    ) l
+    SELECT w.*, sum(w.bytes) OVER (ORDER BY w.seq) AS reached FROM (
+        SELECT l.*, r.result, r.result_left_out,
+               coalesce(octet_length(l.detail), 0) + coalesce(octet_length(r.result), 0) AS bytes
+        FROM (
+            SELECT seq, kind, status, progress, {_DETAIL}, at
+            FROM task_updates WHERE task_id = f.id AND seq > f.cursor ORDER BY seq LIMIT $3
+        ) l
+        {_small_body("result", "f.id")} r ON l.kind = 'final'
+    ) w
 ) u
 WHERE u.reached - u.bytes < $4
 ORDER BY f.n, u.seq
-""".format(weight="(octet_length(l.detail) + coalesce(octet_length(l.result), 0))")
+"""
 
 GROWN_BYTES = 32 * 1024 * 1024
 """Bytes that one statement reads for all readers together, beyond a first update for each."""
@@ -239,5 +358,6 @@ async def grown(database: Database, cursors: Sequence[tuple[str, int]]) -> list[
     found: list[list[tuple[TaskUpdate, int]]] = [[] for _ in cursors]
     for row in rows:
         index = row["n"] - 1
-        found[index].append((update_of(cursors[index][0], row, row["result"]), row["bytes"]))
+        update = update_of(cursors[index][0], row, row["result"], left_out=bool(row["result_left_out"]))
+        found[index].append((update, row["bytes"]))
     return [Grown(page, len(page) >= PAGE or sum(size for _, size in page) >= share) for page in found]

@@ -1,11 +1,13 @@
 """The Deployment of an actor: its image with our worker, or with a foreign sidecar and the runtime script."""
 
+import math
 from typing import Any
 
 from asya_crds.async_actor import SidecarImage, StateProxy
+from asya_crds.durations import parse_duration
 from asya_operator.domain.resources.common import (
     NAME_LABEL,
-    Actor,
+    ActorResource,
     Document,
     Surroundings,
     labels,
@@ -27,10 +29,14 @@ STATE_MOUNT = {"name": "asya-state", "mountPath": STATE_FOLDER}
 RUNTIME_SCRIPT = "/opt/asya/asya_runtime.py"
 METRICS_PORT = 9090
 GRACE_PERIOD = 60
-"""Seconds: the worker gives its messages 25 of them to end, then hands them back."""
+"""Seconds where the actor says nothing: the worker gives its messages 25 of them to end, then gives them back."""
+STARTUP_TIMEOUT = 120.0
+"""Seconds that loading a handler may take where the actor says nothing."""
+STARTUP_PERIOD = 2
+"""Seconds between two looks of the startup probe."""
 
 
-def deployment(actor: Actor, around: Surroundings, *, replicas: int | None) -> Document:
+def deployment(actor: ActorResource, around: Surroundings, *, replicas: int | None) -> Document:
     """The Deployment to apply; `replicas` None leaves their number to whoever scales it."""
     spec: Document = {
         "selector": {"matchLabels": {NAME_LABEL: actor.name}},
@@ -41,7 +47,7 @@ def deployment(actor: Actor, around: Surroundings, *, replicas: int | None) -> D
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata(actor, around), "spec": spec}
 
 
-def _pod(actor: Actor, around: Surroundings) -> Document:
+def _pod(actor: ActorResource, around: Surroundings) -> Document:
     spec = actor.spec
     foreign = spec.foreign_sidecar is not None
     main = [_runtime(actor, around), _sidecar(actor, around)] if foreign else [_worker(actor, around)]
@@ -50,7 +56,7 @@ def _pod(actor: Actor, around: Surroundings) -> Document:
         {
             "serviceAccountName": around.service_account,
             "automountServiceAccountToken": False,
-            "terminationGracePeriodSeconds": GRACE_PERIOD,
+            "terminationGracePeriodSeconds": spec.termination_grace_period_seconds or GRACE_PERIOD,
             "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
             "initContainers": [_held(container, around) for container in spec.init_containers],
             "containers": [*main, *proxies, *(_held(container, around) for container in spec.sidecars)],
@@ -61,7 +67,7 @@ def _pod(actor: Actor, around: Surroundings) -> Document:
     )
 
 
-def _worker(actor: Actor, around: Surroundings) -> Document:
+def _worker(actor: ActorResource, around: Surroundings) -> Document:
     """The actor's own image, which contains `asya[actor]`."""
     spec = actor.spec
     command = [spec.python_executable, "-m", "asya_cli", "actor", *(["--crew"] if actor.crew else [])]
@@ -74,7 +80,7 @@ def _worker(actor: Actor, around: Surroundings) -> Document:
             "env": worker_environment(actor, around),
             "envFrom": _transport_secret(around),
             "ports": [{"name": "metrics", "containerPort": METRICS_PORT, "protocol": "TCP"}],
-            "startupProbe": _probe("/health", period=2, failures=60),
+            "startupProbe": _startup_probe(spec.startup_timeout),
             "livenessProbe": _probe("/health", period=10, failures=3),
             "readinessProbe": _probe("/health/ready", period=5, failures=2),
             "resources": spec.resources,
@@ -84,7 +90,7 @@ def _worker(actor: Actor, around: Surroundings) -> Document:
     )
 
 
-def _runtime(actor: Actor, around: Surroundings) -> Document:
+def _runtime(actor: ActorResource, around: Surroundings) -> Document:
     """The handler behind a Unix socket, for a sidecar that speaks to the queue."""
     spec = actor.spec
     script = {"name": "asya-runtime", "mountPath": RUNTIME_SCRIPT, "subPath": "asya_runtime.py", "readOnly": True}
@@ -107,7 +113,7 @@ def _runtime(actor: Actor, around: Surroundings) -> Document:
     )
 
 
-def _sidecar(actor: Actor, around: Surroundings) -> Document:
+def _sidecar(actor: ActorResource, around: Surroundings) -> Document:
     """The sidecar of another make, with the environment that every generation of it reads."""
     sidecar = actor.spec.sidecar
     assert sidecar is not None, "only called where there is one"
@@ -144,11 +150,11 @@ def _state_proxy(proxy: StateProxy, around: Surroundings) -> Document:
     )
 
 
-def _state_mounts(actor: Actor) -> list[Document]:
+def _state_mounts(actor: ActorResource) -> list[Document]:
     return [STATE_MOUNT] if actor.spec.state_proxy else []
 
 
-def _state_volumes(actor: Actor) -> list[Document]:
+def _state_volumes(actor: ActorResource) -> list[Document]:
     return [{"name": STATE_MOUNT["name"], "emptyDir": {}}] if actor.spec.state_proxy else []
 
 
@@ -159,6 +165,13 @@ def _runtime_volumes(around: Surroundings) -> list[Document]:
 
 def _transport_secret(around: Surroundings) -> list[Document]:
     return [{"secretRef": {"name": around.secret, "optional": True}}] if around.secret else []
+
+
+def _startup_probe(timeout: str | None) -> Document:
+    """Loading has a probe of its own. The path is one that a worker of an older version answers, too: the image is
+    the actor's, and holds whatever version it was built with."""
+    seconds = STARTUP_TIMEOUT if timeout is None else parse_duration(timeout)
+    return _probe("/health?probe=startup", period=STARTUP_PERIOD, failures=max(1, math.ceil(seconds / STARTUP_PERIOD)))
 
 
 def _probe(path: str, *, period: int, failures: int) -> Document:

@@ -17,7 +17,7 @@ import asyncpg
 
 from asya_transports.postgres import statements
 from asya_transports.postgres.enqueue import bell_channel
-from asya_transports.postgres.link import SESSION
+from asya_transports.postgres.pool import SESSION
 from asya_transports.postgres.settings import PostgresSettings
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ CHECK_INTERVAL = 5.0
 LISTEN_SESSION = SESSION | {"application_name": "asya-queues-bell", "tcp_user_timeout": "5000"}
 
 
-class Keeper:
+class LeaseKeeper:
     """Holds leases for its owner, and calls `on_bell` in the owner's loop: with actors, or None for "look at all"."""
 
     def __init__(self, settings: PostgresSettings, namespace: str, on_bell: Callable[[list[str] | None], None]) -> None:

@@ -1,0 +1,131 @@
+"""Documents with so many values that decoding them would hold the event loop: counted first, decoded elsewhere.
+
+The number of values is what decoding, checking and encoding cost, and what the decoded form takes in memory (9 MiB of
+empty lists become 223 MiB); the number of bytes says little.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from asya_crds import jsontext
+from asya_crds.offloading import Offload
+
+FEW_VALUES = 20_000
+"""Up to so many a document is decoded where it is read: some milliseconds."""
+MAX_VALUES = 1_000_000
+"""More are refused."""
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+
+
+class TooManyValues(ValueError):
+    """The document holds more values than are taken."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"expected at most {limit} values in the document")
+
+
+class Encoded(str):
+    """JSON text in the place of the value that it encodes: a part of a large document that nobody decodes here."""
+
+    __slots__ = ("shape",)
+    shape: str
+    """`object`, `objects` (a list of them), `list` or `other`."""
+
+    @classmethod
+    def of(cls, text: str, shape: str) -> "Encoded":
+        """The text of a value of this shape."""
+        made = cls(text)
+        made.shape = shape
+        return made
+
+
+def encode(value: Any) -> str:
+    """JSON text of a value, which may be Encoded already."""
+    return str(value) if isinstance(value, Encoded) else jsontext.dumps(value)
+
+
+def has_few_values(body: bytes) -> bool:
+    """Whether decoding costs little. A comma or a bracket within a string counts too, so False may be said in error."""
+    return len(body) <= FEW_VALUES or _marks(body) <= FEW_VALUES
+
+
+def count_values(body: bytes, limit: int) -> None:
+    """Raises TooManyValues; what is no JSON may pass."""
+    if _marks(body) > limit and _marks(_STRING.sub(b"", body)) > limit:
+        raise TooManyValues(limit)
+
+
+def _marks(body: bytes) -> int:
+    """As many as there are values in the document, or more: each but the first follows a comma or a bracket."""
+    return body.count(b",") + body.count(b"[") + body.count(b"{")
+
+
+async def loads(
+    body: bytes,
+    offload: Offload,
+    *,
+    max_depth: int = jsontext.MAX_DEPTH,
+    max_values: int = MAX_VALUES,
+    encoded: Sequence[str] = (),
+) -> Any:
+    """Decode one document, a large one in the other process.
+
+    Members that `encoded` names (dotted: data.result) may be Encoded then.
+
+    Raises jsontext.InvalidJSON, TooManyValues, OffloadFailed.
+    """
+    if has_few_values(body):
+        return jsontext.loads(body, max_depth=max_depth)
+    kind, value, texts = await offload.run(f"{__name__}:decoded", body, max_depth, max_values, tuple(encoded))
+    match kind:
+        case "too many":
+            raise TooManyValues(max_values)
+        case "invalid":
+            raise jsontext.InvalidJSON(value)
+        case _:
+            pass
+    for name, (text, shape) in texts.items():
+        parent, last = _parent(value, name)
+        parent[last] = Encoded.of(text, shape)
+    return value
+
+
+def decoded(
+    body: bytes, max_depth: int, max_values: int, encoded: tuple[str, ...]
+) -> tuple[str, Any, dict[str, tuple[str, str]]]:
+    """What the other process does: the document without the named members, and their text and shape."""
+    try:
+        count_values(body, max_values)
+        value = jsontext.loads(body, max_depth=max_depth)
+    except TooManyValues:
+        return "too many", None, {}
+    except jsontext.InvalidJSON as error:
+        return "invalid", str(error), {}
+    texts = {}
+    for name in encoded:
+        parent, last = _parent(value, name)
+        # Only objects and lists, so that null and the like stay what they are.
+        if isinstance(parent.get(last), dict | list):
+            part = parent.pop(last)
+            texts[name] = (jsontext.dumps(part), shape_of(part))
+    return "decoded", value, texts
+
+
+def _parent(value: Any, name: str) -> tuple[dict[str, Any], str]:
+    """The object that holds the member of this dotted name (an empty one where there is none), and its last part."""
+    *path, last = name.split(".")
+    for part in path:
+        value = value.get(part) if isinstance(value, dict) else None
+    return (value if isinstance(value, dict) else {}), last
+
+
+def shape_of(value: Any) -> str:
+    """See Encoded.shape."""
+    match value:
+        case dict():
+            return "object"
+        case list():
+            return "objects" if all(isinstance(each, dict) for each in value) else "list"
+        case _:
+            return "other"

@@ -1,0 +1,131 @@
+"""Work that would hold the event loop, done by another process of ours.
+
+Decoding, encoding and checking JSON is C and Rust that keeps the interpreter's lock, so that a thread does not help:
+the loop would stand still all the same. What comes back is `marshal`'s form, which is read ten times as fast as JSON.
+
+The process starts when it is first needed, runs one function at a time, and ends when it was not needed for a while or
+its parent is gone. It offers itself to the kernel where memory runs out, so that its parent is spared.
+"""
+
+import asyncio
+import contextlib
+import marshal
+import sys
+from typing import Any
+
+SECONDS = 30.0
+"""Longest that one function may take; then the process is ended."""
+IDLE = 60.0
+"""Seconds without work after which the process ends, and gives its memory back."""
+WAITING = 32
+"""Callers that may wait for their turn."""
+HEAD = 8
+"""Bytes that say how long what follows is."""
+
+
+class OffloadFailed(Exception):
+    """The other process could not do it now; the text says why. Trying again may help."""
+
+
+class Offload:
+    """One other process. `run` may be called by many at once; they take turns."""
+
+    def __init__(self, *, seconds: float = SECONDS, idle: float = IDLE, waiting: int = WAITING) -> None:
+        self._seconds, self._idle, self._most = seconds, idle, waiting
+        self._turn = asyncio.Lock()
+        self._waiting = 0
+        self._process: asyncio.subprocess.Process | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._ending: asyncio.Task[None] | None = None
+
+    async def run(self, function: str, *arguments: Any) -> Any:
+        """What `function` ("package.module:name") returns; arguments and result are plain values, text and bytes.
+
+        Raises ValueError with its text where the function does, OffloadFailed where the process cannot be had, takes
+        too long or breaks.
+        """
+        if self._waiting >= self._most:
+            raise OffloadFailed("too many large documents wait")
+        self._waiting += 1
+        try:
+            async with self._turn:
+                return _result(await self._exchange(marshal.dumps((function, arguments))))
+        finally:
+            self._waiting -= 1
+
+    async def close(self) -> None:
+        """End the process."""
+        self._stop_timer()
+        if self._ending is not None:
+            await self._ending
+        async with self._turn:
+            await self._end()
+
+    async def _exchange(self, request: bytes) -> bytes:
+        self._stop_timer()
+        try:
+            async with asyncio.timeout(self._seconds):
+                process = await self._started()
+                assert process.stdin is not None
+                assert process.stdout is not None
+                process.stdin.write(len(request).to_bytes(HEAD))
+                process.stdin.write(request)
+                await process.stdin.drain()
+                answer = await process.stdout.readexactly(int.from_bytes(await process.stdout.readexactly(HEAD)))
+        except BaseException as error:
+            # Whatever it was, also a caller that left: an answer that nobody read would be the next caller's.
+            await self._end()
+            match error:
+                case TimeoutError():
+                    raise OffloadFailed(f"it took longer than {self._seconds:g} s") from None
+                case OSError() | EOFError():
+                    raise OffloadFailed("the process ended") from error
+                case _:
+                    raise
+        self._timer = asyncio.get_running_loop().call_later(self._idle, self._no_longer_needed)
+        return answer
+
+    async def _started(self) -> asyncio.subprocess.Process:
+        if self._process is None:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-P", "-m", "asya_crds.offloading_process"),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+            )
+        return self._process
+
+    def _no_longer_needed(self) -> None:
+        async def end() -> None:
+            async with self._turn:
+                # Somebody who came in the meantime has set another timer.
+                if self._timer is None:
+                    await self._end()
+
+        self._timer = None
+        self._ending = asyncio.get_running_loop().create_task(end(), name="offload-end")
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    async def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        assert process.stdin is not None
+        process.stdin.close()
+        await process.wait()
+
+
+def _result(answer: bytes) -> Any:
+    kind, value = marshal.loads(answer)  # noqa: S302 # written by our own process
+    match kind:
+        case "returned":
+            return value
+        case "refused":
+            raise ValueError(value)
+        case _:
+            raise OffloadFailed(value)

@@ -1,0 +1,53 @@
+"""A value held against its schema, and its JSON text: here where that costs little, else in the other process."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from asya_crds import jsontext
+from asya_crds.large_json import FEW_VALUES
+from asya_crds.offloading import Offload
+from asya_crds.violation import ArgumentCheck, Violation
+from asya_schemas.compiling import compile_schema
+from asya_schemas.searching import Search, places
+
+MANY_MISTAKES = 1_000
+
+Examined = tuple[Sequence[Violation], str]
+"""The violations, and the value's JSON text ("" where there are violations)."""
+
+
+class Examiner:
+    """Keeps the promise of asya_gateway.domain.ports.Examiner."""
+
+    def __init__(self, offload: Offload) -> None:
+        self._offload = offload
+
+    async def __call__(self, check: ArgumentCheck | None, value: Any) -> Examined:
+        """Raises OffloadFailed, and ValueError or TypeError where the value is not JSON."""
+        count = places(value, FEW_VALUES)
+        if not _takes_long(check, value, count):
+            return examined(check, value)
+        schema = check.schema if isinstance(check, Search) else None
+        violations, text = await self._offload.run(f"{__name__}:elsewhere", schema, value)
+        return [Violation(*each) for each in violations], text
+
+
+def _takes_long(check: ArgumentCheck | None, value: Any, count: int) -> bool:
+    if count > FEW_VALUES:
+        return True
+    if not isinstance(check, Search):
+        return False
+    # A mistake in each of a thousand places takes some hundredths of a second to tell.
+    return check.takes_long(value, count) or (count > MANY_MISTAKES and not check.matches(value))
+
+
+def examined(check: ArgumentCheck | None, value: Any) -> Examined:
+    """In this process."""
+    violations = () if check is None else check(value)
+    return violations, "" if violations else jsontext.dumps(value)
+
+
+def elsewhere(schema: dict[str, Any] | None, value: Any) -> tuple[list[tuple[str, str]], str]:
+    """What the other process does, as plain values."""
+    violations, text = examined(None if schema is None else compile_schema(schema, known_good=True), value)
+    return [(each.path, each.message) for each in violations], text

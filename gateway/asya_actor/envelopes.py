@@ -1,0 +1,36 @@
+"""Reading envelopes from a queue: a large one is decoded in another process, so that signs of life go on."""
+
+import logging
+
+from asya_crds import jsontext, large_json
+from asya_crds.envelope import MAX_DEPTH, Envelope, InvalidEnvelope
+from asya_crds.offloading import Offload, OffloadFailed
+
+log = logging.getLogger(__name__)
+
+ANY_NUMBER = 2**31
+"""What came through the queue is taken, whatever number of values it has: the door has counted them."""
+
+
+class EnvelopeReader:
+    """One other process for all actors of this one."""
+
+    def __init__(self) -> None:
+        self._offload = Offload()
+
+    async def read(self, body: bytes) -> Envelope:
+        """Read a queue message. Raises InvalidEnvelope naming the field."""
+        if large_json.has_few_values(body):
+            return Envelope.from_json(body)
+        try:
+            value = await large_json.loads(body, self._offload, max_depth=MAX_DEPTH, max_values=ANY_NUMBER)
+        except jsontext.InvalidJSON as error:
+            raise InvalidEnvelope(str(error)) from None
+        except OffloadFailed as error:
+            log.warning("a large message is read on the event loop: %s", error)
+            return Envelope.from_json(body)
+        return Envelope.from_dict(value)
+
+    async def close(self) -> None:
+        """End the other process."""
+        await self._offload.close()

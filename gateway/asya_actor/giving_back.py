@@ -1,0 +1,68 @@
+"""Giving back a message whose handler outlived the time that its worker had to end."""
+
+import asyncio
+import logging
+
+from asya_actor.forwarding import given_back, given_back_before, redeliveries_of
+from asya_actor.publishing import settle
+from asya_crds.envelope import Envelope, InvalidEnvelope
+from asya_transports.port import Delivery, TransportError
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 5.0
+"""Seconds; what cannot be given back by then returns by itself when the worker is gone, and is counted."""
+
+
+class Answering:
+    """A delivery that knows whether its answer has begun: then there is nothing to give back."""
+
+    def __init__(self, delivery: Delivery) -> None:
+        self._delivery = delivery
+        self.begun = False
+
+    @property
+    def actor(self) -> str:
+        return self._delivery.actor
+
+    @property
+    def body(self) -> bytes:
+        return self._delivery.body
+
+    @property
+    def deliveries(self) -> int:
+        return self._delivery.deliveries
+
+    async def ack(self) -> None:
+        self.begun = True
+        await self._delivery.ack()
+
+    async def nack(self, delay: float = 0.0) -> None:
+        self.begun = True
+        await self._delivery.nack(delay)
+
+    async def requeue(self, body: bytes, delay: float = 0.0) -> None:
+        self.begun = True
+        await self._delivery.requeue(body, delay)
+
+    async def extend(self) -> None:
+        await self._delivery.extend()
+
+    async def give_back(self) -> None:
+        """To another worker at once, uncounted: an orderly end is no death of the message's worker."""
+        if self.begun:
+            return
+        body, deliveries = self._delivery.body, self._delivery.deliveries
+        try:
+            envelope = Envelope.from_json(body)
+        except InvalidEnvelope:
+            what = "a message that is no envelope"
+        else:
+            what = f"task {envelope.id}, given back {given_back_before(envelope) + 1} times so far"
+            body = given_back(envelope, redeliveries_of(envelope) + deliveries - 1).to_json().encode()
+        try:
+            async with asyncio.timeout(PATIENCE):
+                if await settle(lambda: self._delivery.requeue(body), f"giving back {what}"):
+                    log.warning("%s: this worker ends before its handler and gives back %s", self.actor, what)
+        except (TimeoutError, TransportError) as error:
+            log.warning("%s: not given back in time: %s: %s", self.actor, what, str(error) or "no answer")

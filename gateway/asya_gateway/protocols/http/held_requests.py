@@ -1,0 +1,29 @@
+"""How many requests this process holds open: streams, blocking calls and waiting ones count alike."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from asya_gateway.protocols.http.errors import StreamsExhausted
+
+
+class HeldRequests:
+    """One limit for everything that waits for a task."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._held = 0
+
+    def __len__(self) -> int:
+        return self._held
+
+    @contextmanager
+    def slot(self) -> Iterator[None]:
+        """Count one more request while the block runs. To be entered before a call is stored, so that a refusal
+        leaves no task behind. Raises StreamsExhausted."""
+        if self._held >= self._limit:
+            raise StreamsExhausted(f"expected at most {self._limit} requests that are held open")
+        self._held += 1
+        try:
+            yield
+        finally:
+            self._held -= 1

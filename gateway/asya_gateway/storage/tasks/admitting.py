@@ -1,0 +1,230 @@
+"""Stores calls that carry a key or are counted against a cap: a statement of its own beside that of plain calls.
+
+A key is taken by inserting its row, always in the order (owner, key), so that no two batches wait for one another. Who
+finds a key taken waits for the other's commit, does nothing, and reads the winner's task in a second statement: a row
+that was committed meanwhile is invisible to the first.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import asyncpg
+
+from asya_gateway.domain.errors import Unavailable
+from asya_gateway.domain.ports import NewTask, OutboxEntry, Terms
+from asya_gateway.storage.retrying import acquired
+from asya_gateway.storage.tasks.creating import (
+    BODIES,
+    TASK_ARRAYS,
+    TASK_FIELDS,
+    TASKS,
+    Enqueue,
+    create_size,
+    entry_of,
+)
+
+TRIES = 5
+"""How often a key is tried whose task was removed a moment before."""
+
+_FRESH = "fresh JOIN created USING (id)"
+
+_INSERT = (
+    f"""
+WITH incoming AS (
+    SELECT *, now() AS created_at FROM unnest({TASK_ARRAYS}, $11::text[], $12::bytea[], $13::text[])
+    AS r({TASK_FIELDS}, key, digest, retry_of)
+), taken AS (
+    INSERT INTO call_keys (owner, key, task_id, digest)
+    SELECT owner, key, id, digest FROM incoming WHERE key IS NOT NULL ORDER BY owner COLLATE "C", key COLLATE "C"
+    ON CONFLICT (owner, key) DO NOTHING
+    RETURNING task_id
+), fresh AS (
+    SELECT * FROM incoming WHERE key IS NULL OR id IN (SELECT task_id FROM taken) ORDER BY id
+), """
+    + TASKS.format(source="fresh", unless_known="ON CONFLICT (id) DO NOTHING")
+    + f"""retried AS (
+    INSERT INTO task_retries (task_id, retry_of) SELECT id, retry_of FROM {_FRESH} WHERE retry_of IS NOT NULL
+), """
+    + BODIES.replace("{fresh}", _FRESH)
+)
+
+_TAKEN = """
+SELECT k.owner, k.key, k.task_id, k.digest, EXISTS (SELECT FROM tasks t WHERE t.id = k.task_id) AS living
+FROM unnest($1::text[], $2::text[]) AS r(owner, key) JOIN call_keys k ON k.owner = r.owner AND k.key = r.key
+"""
+
+# Keys whose task was removed by a process of an older version, which knows nothing of keys.
+_FORGET = """
+WITH dead AS MATERIALIZED (
+    SELECT k.owner, k.key FROM unnest($1::text[], $2::text[]) AS r(owner, key)
+    JOIN call_keys k ON k.owner = r.owner AND k.key = r.key
+    WHERE NOT EXISTS (SELECT FROM tasks t WHERE t.id = k.task_id)
+    ORDER BY k.owner, k.key FOR UPDATE OF k
+)
+DELETE FROM call_keys k USING dead d WHERE k.owner = d.owner AND k.key = d.key
+"""
+
+# What was stored already asks for no admission: by its key, or by an earlier try of ours whose answer was lost.
+_STORED = """
+SELECT r.id FROM unnest($1::text[], $2::text[], $3::text[]) AS r(id, owner, key)
+WHERE EXISTS (SELECT FROM tasks t WHERE t.id = r.id)
+   OR EXISTS (SELECT FROM call_keys k WHERE k.owner = r.owner AND k.key = r.key)
+"""
+
+# Children belong to the call that made them. Each count stops at its cap; the order of the second is that of the
+# index of open tasks, lest the planner look for them among millions of finished ones.
+_OPEN_OF_OWNERS = """
+SELECT o.name, (SELECT count(*) FROM (
+    SELECT FROM tasks t WHERE t.owner = o.name AND t.finished_at IS NULL AND t.parent_id IS NULL
+    ORDER BY t.created_at DESC, t.id DESC LIMIT o.cap) f) AS open
+FROM unnest($1::text[], $2::integer[]) AS o(name, cap)
+"""
+_OPEN_OF_FLOWS = """
+SELECT o.name, (SELECT count(*) FROM (
+    SELECT FROM tasks t WHERE t.flow = o.name AND t.finished_at IS NULL AND t.parent_id IS NULL
+    ORDER BY t.owner, t.created_at DESC, t.id DESC LIMIT o.cap) f) AS open
+FROM unnest($1::text[], $2::integer[]) AS o(name, cap)
+"""
+
+
+class Applicant(NamedTuple):
+    """A call that asks to be stored on these terms."""
+
+    new: NewTask
+    terms: Terms
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """By what the coalescer keeps two writes apart: one at a time for a key."""
+        return (self.new.id,) if self.terms.key is None else (self.new.owner, self.terms.key)
+
+
+class Admitted(NamedTuple):
+    """The task of a call, stored now or earlier, with the digest that its key was first used with."""
+
+    task_id: str
+    digest: bytes | None
+
+
+class OverCap(NamedTuple):
+    """Refused: as many tasks of this `owner` or `flow` (`of`) are open as may be (`cap`)."""
+
+    of: str
+    cap: int
+
+
+Verdict = Admitted | OverCap
+
+
+class Admitter:
+    """The flush of the coalescer of calls that are not plain."""
+
+    def __init__(self, pool: Callable[[], asyncpg.Pool], enqueue: Enqueue) -> None:
+        self._pool = pool
+        self._enqueue = enqueue
+        self._insert_sql = _INSERT + enqueue.of(_FRESH, argument=14)
+
+    async def flush(self, batch: Sequence[Applicant]) -> Sequence[Verdict]:
+        """Store what may be stored, and say of every call which task is its."""
+        async with acquired(self._pool()) as connection:
+            verdicts: dict[str, Verdict] = dict(await self._over_cap(connection, batch))
+            left = [each for each in batch if each.new.id not in verdicts]
+            for _ in range(TRIES):
+                await self._insert(connection, left)
+                verdicts |= await self._settled(connection, left)
+                left = [each for each in left if each.new.id not in verdicts]
+                if not left:
+                    return [verdicts[each.new.id] for each in batch]
+        raise Unavailable("the tasks of these keys are being removed")
+
+    async def _over_cap(
+        self, connection: asyncpg.pool.PoolConnectionProxy, batch: Sequence[Applicant]
+    ) -> Mapping[str, OverCap]:
+        if not any(each.terms.capped for each in batch):
+            return {}
+        rows = await connection.fetch(
+            _STORED,
+            [each.new.id for each in batch],
+            [each.new.owner for each in batch],
+            [each.terms.key for each in batch],
+        )
+        stored = {row["id"] for row in rows}
+        asking = [each for each in batch if each.new.id not in stored]
+        owners = {each.new.owner: each.terms.owner_cap for each in asking if each.terms.owner_cap is not None}
+        flows = {each.new.flow: each.terms.flow_cap for each in asking if each.terms.flow_cap is not None}
+        return over_cap(
+            asking,
+            await _counted(connection, _OPEN_OF_OWNERS, owners),
+            await _counted(connection, _OPEN_OF_FLOWS, flows),
+        )
+
+    async def _insert(self, connection: asyncpg.pool.PoolConnectionProxy, batch: Sequence[Applicant]) -> None:
+        if not batch:
+            return
+        columns = zip(*(each.new for each in batch), strict=True)
+        terms = ([each.terms.key for each in batch], [each.terms.digest for each in batch])
+        retries = [each.terms.retry_of for each in batch]
+        rows = await connection.fetch(self._insert_sql, *columns, *terms, retries, *self._enqueue.arguments)
+        by_id = {each.new.id: each.new for each in batch}
+        entries: list[OutboxEntry] = [entry_of(row["outbox_id"], by_id[row["task_id"]]) for row in rows]
+        self._enqueue.committed(entries)
+
+    async def _settled(
+        self, connection: asyncpg.pool.PoolConnectionProxy, batch: Sequence[Applicant]
+    ) -> dict[str, Verdict]:
+        """Whose task is which now; nothing of a key whose task is gone, which is forgotten."""
+        found: dict[str, Verdict] = {each.new.id: Admitted(each.new.id, None) for each in batch if not each.terms.key}
+        keyed = {(each.new.owner, each.terms.key): each.new.id for each in batch if each.terms.key}
+        if not keyed:
+            return found
+        taken = await _taken(connection, keyed)
+        dead = [(row["owner"], row["key"]) for row in taken if not row["living"]]
+        if dead:
+            await connection.execute(_FORGET, [owner for owner, _ in dead], [key for _, key in dead])
+        for row in taken:
+            if row["living"]:
+                found[keyed[row["owner"], row["key"]]] = Admitted(row["task_id"], row["digest"])
+        return found
+
+    async def find(self, owner: str, key: str) -> Admitted | None:
+        """The task that a key names."""
+        async with acquired(self._pool()) as connection:
+            rows = await _taken(connection, [(owner, key)])
+        return next((Admitted(row["task_id"], row["digest"]) for row in rows if row["living"]), None)
+
+
+async def _taken(
+    connection: asyncpg.pool.PoolConnectionProxy, keys: Iterable[tuple[str, str | None]]
+) -> list[asyncpg.Record]:
+    keys = list(keys)
+    return await connection.fetch(_TAKEN, [owner for owner, _ in keys], [key for _, key in keys])
+
+
+async def _counted(
+    connection: asyncpg.pool.PoolConnectionProxy, sql: str, caps: Mapping[str, int | None]
+) -> Counter[str]:
+    if not caps:
+        return Counter()
+    rows = await connection.fetch(sql, list(caps), list(caps.values()))
+    return Counter({row["name"]: row["open"] for row in rows})
+
+
+def over_cap(batch: Sequence[Applicant], of_owners: Counter[str], of_flows: Counter[str]) -> dict[str, OverCap]:
+    """Which calls find a cap reached, by task id, given how many tasks are open. In the batch's order; a call that is
+    refused takes no place from the next one."""
+    refused: dict[str, OverCap] = {}
+    for new, terms in batch:
+        if terms.owner_cap is not None and of_owners[new.owner] >= terms.owner_cap:
+            refused[new.id] = OverCap("owner", terms.owner_cap)
+        elif terms.flow_cap is not None and of_flows[new.flow] >= terms.flow_cap:
+            refused[new.id] = OverCap("flow", terms.flow_cap)
+        else:
+            of_owners[new.owner] += 1
+            of_flows[new.flow] += 1
+    return refused
+
+
+def applicant_size(applicant: Applicant) -> int:
+    """Bytes that a call weighs in its batch."""
+    return create_size(applicant.new) + len(applicant.terms.key or "")

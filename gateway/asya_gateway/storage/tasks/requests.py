@@ -1,0 +1,69 @@
+"""What callers do to a task under a key: done once, and told to whoever repeats it, however the first answer was lost.
+
+The key is stored in the transaction that does the work, so that it is known exactly where the work was done.
+"""
+
+from collections.abc import Callable
+
+import asyncpg
+
+from asya_gateway.domain.errors import KeyReused
+from asya_gateway.domain.ports import RequestKey
+from asya_gateway.domain.reports import FinalOutcome, FinalReport
+from asya_gateway.storage.retrying import acquired
+from asya_gateway.storage.tasks.finishing import TaskFinisher
+
+_TAKE = """
+INSERT INTO task_request_keys (task_id, action, key, digest) VALUES ($1, $2, $3, $4)
+ON CONFLICT DO NOTHING RETURNING true
+"""
+
+_GIVE_BACK = "DELETE FROM task_request_keys WHERE task_id = $1 AND action = $2 AND key = $3"
+
+_FIND = """
+SELECT k.digest FROM task_request_keys k JOIN tasks t ON t.id = k.task_id
+WHERE k.task_id = $1 AND k.action = $2 AND k.key = $3 AND ($4::text IS NULL OR t.owner = $4)
+"""
+
+
+class TaskRequests:
+    """Runs singly, in a transaction: what people ask for is rare beside what actors report."""
+
+    def __init__(self, pool: Callable[[], asyncpg.Pool], finisher: TaskFinisher) -> None:
+        self._pool = pool
+        self._finisher = finisher
+
+    async def cancel(self, report: FinalReport, key: RequestKey) -> FinalOutcome:
+        """End the task; APPLIED too where this key ended it before. Raises KeyReused."""
+        async with acquired(self._pool()) as connection:
+            rows = await self._end(connection, report, key)
+            if rows is None:
+                done = await _found(connection, report.task_id, report.owner, key)
+                return FinalOutcome.APPLIED if done else FinalOutcome.UNKNOWN
+        return (await self._finisher.tell([report], rows))[0]
+
+    async def _end(
+        self, connection: asyncpg.pool.PoolConnectionProxy, report: FinalReport, key: RequestKey
+    ) -> list[asyncpg.Record] | None:
+        """None where the key is taken: by a transaction that has been committed, for which this one waited."""
+        async with connection.transaction():
+            if not await connection.fetchval(_TAKE, report.task_id, key.action, key.key, key.digest):
+                return None
+            rows = await self._finisher.end(connection, [report])
+            if not any(row["applied"] and row["id"] == report.task_id for row in rows):
+                await connection.execute(_GIVE_BACK, report.task_id, key.action, key.key)
+            return rows
+
+    async def find(self, task_id: str, owner: str | None, key: RequestKey) -> bool:
+        """Whether this was done under the key already. Raises KeyReused."""
+        async with acquired(self._pool()) as connection:
+            return await _found(connection, task_id, owner, key)
+
+
+async def _found(
+    connection: asyncpg.pool.PoolConnectionProxy, task_id: str, owner: str | None, key: RequestKey
+) -> bool:
+    digest = await connection.fetchval(_FIND, task_id, key.action, key.key, owner)
+    if digest is not None and digest != key.digest:
+        raise KeyReused
+    return digest is not None

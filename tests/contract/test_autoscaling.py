@@ -1,0 +1,105 @@
+"""What KEDA is told of a queue while a worker is busy: the very question that its scalers ask."""
+
+import asyncio
+import json
+import urllib.parse
+import urllib.request
+from base64 import b64encode
+from collections.abc import Awaitable, Callable, Iterator
+
+import asyncpg
+import pytest
+
+from asya_transports.known import describe
+from asya_transports.names import queue_name
+from asya_transports.port import Transport
+from asya_transports.postgres.settings import PostgresSettings
+from asya_transports.rabbitmq.settings import RabbitSettings
+from servers.processes import ServerUnavailable
+from servers.rabbitmq import RabbitNode
+from tests.contract.transport_harness import Harness, next_of, publish
+from tests.support.missing import missing
+from tests.support.waiting import until
+
+
+def by_management_api(host: str, queue: str) -> int:
+    """As KEDA's rabbitmq scaler with `protocol: http`: the host's last part of the path is the virtual host, the rest
+    stays before `/api/queues`; `messages` is what it scales by where unacknowledged ones are not excluded."""
+    parts = urllib.parse.urlsplit(host)
+    path, _, vhost = parts.path.rpartition("/")
+    base = f"{parts.scheme}://{parts.hostname}:{parts.port}{path}"
+    request = urllib.request.Request(f"{base}/api/queues/{vhost or '%2F'}/{urllib.parse.quote_plus(queue)}")
+    credentials = f"{parts.username}:{parts.password}".encode()
+    request.add_header("Authorization", "Basic " + b64encode(credentials).decode())
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return int(json.load(answer).get("messages", 0))  # a fresh queue has no figures yet
+
+
+@pytest.fixture
+def broker() -> Iterator[RabbitNode]:
+    """One whose management API has figures."""
+    try:
+        node = RabbitNode(statistics=True)
+    except ServerUnavailable as error:
+        missing(error)
+    try:
+        node.start()
+        yield node
+    finally:
+        node.close()
+
+
+async def one_is_in_work(transport: Transport) -> None:
+    """The queue looks empty to whoever counts waiting messages."""
+
+    async def none_waits() -> bool:
+        return await transport.depth("worker") == 0
+
+    await until(none_waits, 10, "the message in work")
+
+
+async def busy_and_idle(harness: Harness, asked: Callable[[], Awaitable[int]]) -> None:
+    """Ask while a worker holds the only message, and when it is done."""
+
+    async def is_told(expected: int) -> bool:
+        return await asked() == expected
+
+    transport = await harness.declared()
+    await publish(transport, "in work")
+    async with transport.receive("worker") as stream:
+        delivery = await next_of(stream)
+        await one_is_in_work(transport)
+        await until(lambda: is_told(1), 30, "one message in work")  # the broker's figures are five seconds old
+        await delivery.ack()
+        await until(lambda: is_told(0), 30, "none")
+
+
+async def test_keda_sees_a_busy_worker_by_its_question_to_the_broker(broker: RabbitNode) -> None:
+    harness = Harness(RabbitSettings(broker.url))
+    queue = queue_name(harness.namespace, "worker")
+    trigger = describe("rabbitmq").trigger(queue, 5, {"ASYA_RABBITMQ_MANAGEMENT_URL": "(set)"})
+    assert (trigger.metadata["protocol"], trigger.metadata["excludeUnacknowledged"]) == ("http", "false")
+    host = f"http://guest:guest@127.0.0.1:{broker.management_port}/%2F"
+    name = trigger.metadata["queueName"]
+    try:
+        await busy_and_idle(harness, lambda: asyncio.to_thread(by_management_api, host, name))
+    finally:
+        await harness.close()
+
+
+async def test_keda_sees_a_busy_worker_by_its_query_of_postgres(database_url: str) -> None:
+    harness = Harness(PostgresSettings(database_url, poll_interval=0.5))
+    trigger = describe("postgres").trigger(queue_name(harness.namespace, "worker"), 5, {})
+    assert [(each.parameter, each.key) for each in trigger.secrets] == [("connection", "ASYA_DATABASE_URL")]
+
+    async def query() -> int:
+        connection = await asyncpg.connect(database_url)
+        try:
+            return int(await connection.fetchval(trigger.metadata["query"]))
+        finally:
+            await connection.close()
+
+    try:
+        await busy_and_idle(harness, query)
+    finally:
+        await harness.close()
