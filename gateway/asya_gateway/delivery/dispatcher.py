@@ -8,10 +8,10 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
 
+from asya_crds.status import ErrorClass, TaskError, TaskStatus
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.ports import Outbox, OutboxEntry
 from asya_gateway.domain.reports import FinalReport
-from asya_gateway.domain.status import ErrorClass, TaskError, TaskStatus
 from asya_gateway.telemetry.spans import Spans
 from asya_transports.port import MessageRefused, OutboundMessage, Transport, TransportError
 

@@ -1,7 +1,7 @@
 """Questions and answers: what callers see of a pause, and the envelope that carries the answer back."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from asya_crds import jsontext
@@ -18,8 +18,9 @@ from asya_crds.naming import (
     RESUME,
 )
 from asya_gateway.domain.errors import InvalidInput
+from asya_gateway.domain.pause import Pause
 from asya_gateway.domain.ports import PausePoint
-from asya_gateway.domain.task import Pause, TaskHead
+from asya_gateway.domain.task import TaskHead
 
 _TYPES = ("string", "boolean", "number", "integer", "array", "object")
 
@@ -76,7 +77,7 @@ def thawed_deadline(task: TaskHead, now: datetime) -> datetime | None:
     return None if task.remaining is None else now + timedelta(seconds=task.remaining)
 
 
-def resume_envelope(point: PausePoint, answer: Any, mesh_url: str) -> Envelope:
+def resume_envelope(point: PausePoint, answer: Any, mesh_url: str, now: datetime) -> Envelope:
     """The envelope that brings an answer to x-resume (docs/protocols/mesh.md, "Pause and resume").
 
     Where the pause has a checkpoint, it travels along in a header for our x-resume, with the fields that the question
@@ -87,7 +88,6 @@ def resume_envelope(point: PausePoint, answer: Any, mesh_url: str) -> Envelope:
     """
     task, pause = point.task, point.task.pause
     assert pause is not None
-    now = datetime.now(UTC)
     headers: dict[str, Any] = {
         HEADER_GATEWAY_URL: mesh_url,
         HEADER_RESUME_TASK: point.reported_as,

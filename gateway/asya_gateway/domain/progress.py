@@ -4,11 +4,11 @@ from hashlib import blake2b
 from secrets import randbits
 
 from asya_crds.envelope import Route
+from asya_crds.status import HopState
 from asya_gateway.domain.reports import Claim
-from asya_gateway.domain.status import ActorState
 
 
-def progress_percent(route: Route, state: ActorState, *, shifted: bool = False) -> float:
+def progress_percent(route: Route, state: HopState, *, shifted: bool = False) -> float:
     """`(len(prev) + weight) * 100 / total`, at most 100; a route with nothing left to do is 100 percent.
 
     `shifted`: the route is the one that the actor sends on, so that what it has done is the last of `prev`.
@@ -19,7 +19,7 @@ def progress_percent(route: Route, state: ActorState, *, shifted: bool = False) 
     return min(100.0, (len(route.prev) + weight) * 100.0 / route.total)
 
 
-def report_key(claim: Claim | None, state: ActorState) -> int:
+def report_key(claim: Claim | None, state: HopState) -> int:
     """A 63-bit key under which a report counts once.
 
     Our worker names hop and attempt, so its repetitions have the same key; a report without them gets a random

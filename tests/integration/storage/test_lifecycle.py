@@ -8,18 +8,10 @@ import asyncpg
 import pytest
 
 from asya_crds.envelope import Route
+from asya_crds.status import ClaimAction, HopState, TaskStatus
+from asya_gateway.domain.pause import Pause
 from asya_gateway.domain.ports import Answer
-from asya_gateway.domain.reports import (
-    CLAIM_LEASE,
-    ChildAnnouncement,
-    Claim,
-    ClaimAction,
-    FinalOutcome,
-    FinalReport,
-    PauseReport,
-)
-from asya_gateway.domain.status import ActorState, TaskStatus
-from asya_gateway.domain.task import Pause
+from asya_gateway.domain.reports import CLAIM_LEASE, ChildAnnouncement, Claim, FinalOutcome, FinalReport, PauseReport
 from asya_gateway.storage.tasks import retention as keeping
 from tests.support.storage import ROUTE, Running, failed, make_storage, new_task, progress, succeeded
 
@@ -44,9 +36,9 @@ async def test_creating_the_same_id_again_changes_nothing(running: Running) -> N
 
 async def test_reports_move_the_task_and_its_log_without_gaps(running: Running) -> None:
     task_id = await running.create()
-    for state in (ActorState.RECEIVED, ActorState.PROCESSING, ActorState.COMPLETED):
+    for state in (HopState.RECEIVED, HopState.PROCESSING, HopState.COMPLETED):
         await running.tasks.report(progress(task_id, state))
-    answer = await running.tasks.report(progress(task_id, ActorState.RECEIVED, SECOND))
+    answer = await running.tasks.report(progress(task_id, HopState.RECEIVED, SECOND))
     assert answer.progress == pytest.approx(110 / 3)
     task = await running.tasks.get(task_id, owner=None)
     assert (task.status, task.route, task.actor) == (TaskStatus.RUNNING, SECOND, "second")
@@ -55,8 +47,8 @@ async def test_reports_move_the_task_and_its_log_without_gaps(running: Running) 
 
 async def test_progress_never_decreases_and_an_older_hop_does_not_replace_the_route(running: Running) -> None:
     task_id = await running.create()
-    await running.tasks.report(progress(task_id, ActorState.RECEIVED, SECOND))
-    answer = await running.tasks.report(progress(task_id, ActorState.COMPLETED, ROUTE))
+    await running.tasks.report(progress(task_id, HopState.RECEIVED, SECOND))
+    answer = await running.tasks.report(progress(task_id, HopState.COMPLETED, ROUTE))
     task = await running.tasks.get(task_id, owner=None)
     assert answer.progress == task.progress == pytest.approx(110 / 3)
     assert task.route == SECOND
@@ -90,7 +82,7 @@ async def test_the_first_terminal_status_wins(running: Running) -> None:
 async def test_nothing_follows_a_terminal_status(running: Running) -> None:
     task_id = await running.create()
     await running.tasks.finish(succeeded(task_id))
-    answer = await running.tasks.report(progress(task_id, ActorState.COMPLETED))
+    answer = await running.tasks.report(progress(task_id, HopState.COMPLETED))
     task = await running.tasks.get(task_id, owner=None)
     assert (answer.status, task.status, task.progress, task.result) == (
         TaskStatus.SUCCEEDED,
@@ -143,10 +135,10 @@ class TestClaims:
         task_id = await running.create()
         claim = Claim("0", 1, "one")
         await running.tasks.report(progress(task_id, claim=claim))
-        await running.tasks.report(progress(task_id, ActorState.PROCESSED, claim=claim, frames='[{"id":"x"}]'))
+        await running.tasks.report(progress(task_id, HopState.PROCESSED, claim=claim, frames='[{"id":"x"}]'))
         again = await running.tasks.report(progress(task_id, claim=Claim("0", 1, "two")))
         assert (again.action, again.frames) == (ClaimAction.DONE, '[{"id":"x"}]')
-        await running.tasks.report(progress(task_id, ActorState.COMPLETED, claim=claim))
+        await running.tasks.report(progress(task_id, HopState.COMPLETED, claim=claim))
         last = await running.tasks.report(progress(task_id, claim=Claim("0", 1, "three")))
         assert (last.action, last.frames) == (ClaimAction.DONE, None)
 
@@ -154,7 +146,7 @@ class TestClaims:
         task_id = await running.create()
         await running.tasks.report(progress(task_id, claim=Claim("0", 1, "one")))
         retry = await running.tasks.report(progress(task_id, claim=Claim("0", 2, "two")))
-        late = await running.tasks.report(progress(task_id, ActorState.COMPLETED, claim=Claim("0", 1, "one")))
+        late = await running.tasks.report(progress(task_id, HopState.COMPLETED, claim=Claim("0", 1, "one")))
         assert (retry.action, late.action) == (ClaimAction.GO, ClaimAction.DONE)
         assert await running.kinds(task_id) == ["created", "progress", "progress"]
 
@@ -169,10 +161,10 @@ class TestClaims:
     ) -> None:
         task_id = await running.create()
         await running.tasks.report(progress(task_id, claim=Claim("0", 1, "one")))
-        await running.tasks.report(progress(task_id, ActorState.RELEASED, claim=Claim("0", 1, "stranger")))
+        await running.tasks.report(progress(task_id, HopState.RELEASED, claim=Claim("0", 1, "stranger")))
         assert (await running.tasks.report(progress(task_id, claim=Claim("0", 1, "two")))).action is ClaimAction.BUSY
-        await running.tasks.report(progress(task_id, ActorState.RELEASED, claim=Claim("0", 1, "one")))
-        await running.tasks.report(progress(task_id, ActorState.RELEASED))
+        await running.tasks.report(progress(task_id, HopState.RELEASED, claim=Claim("0", 1, "one")))
+        await running.tasks.report(progress(task_id, HopState.RELEASED))
         assert await running.kinds(task_id) == ["created", "progress"]
         assert (await running.tasks.report(progress(task_id, claim=Claim("0", 1, "three")))).action is ClaimAction.GO
 
@@ -180,8 +172,8 @@ class TestClaims:
         task_id = await running.create()
         claim = Claim("0", 1, "one")
         await running.tasks.report(progress(task_id, claim=claim))
-        await running.tasks.report(progress(task_id, ActorState.PROCESSED, claim=claim, frames="[]"))
-        await running.tasks.report(progress(task_id, ActorState.RELEASED, claim=claim))
+        await running.tasks.report(progress(task_id, HopState.PROCESSED, claim=claim, frames="[]"))
+        await running.tasks.report(progress(task_id, HopState.RELEASED, claim=claim))
         assert (await running.tasks.report(progress(task_id, claim=Claim("0", 1, "two")))).action is ClaimAction.DONE
 
     async def test_a_sign_of_life_renews_the_lease_of_its_claimant_alone(self, running: Running) -> None:
@@ -190,7 +182,7 @@ class TestClaims:
         database = running.storage.database
         for claimant, renewed in (("two", False), ("one", True)):
             await database.execute("UPDATE task_hops SET lease_until = now() + interval '1 second'")
-            await running.tasks.report(progress(task_id, ActorState.PROCESSING, claim=Claim("0", 1, claimant)))
+            await running.tasks.report(progress(task_id, HopState.PROCESSING, claim=Claim("0", 1, claimant)))
             left = await database.fetchval("SELECT extract(epoch FROM lease_until - now())::integer FROM task_hops")
             assert (left > CLAIM_LEASE / 2) is renewed
 
@@ -214,7 +206,7 @@ def pause_report(task_id: str, pause_id: str = "p1") -> PauseReport:
 
 
 def answer_to(task_id: str, key: int = 1, pause_id: str = "p1") -> Answer:
-    return Answer(task_id, None, pause_id, '{"yes":true}', "x-resume", '{"id":"resume"}', None, key)
+    return Answer(task_id, None, pause_id, '{"yes":true}', "x-resume", '{"id":"resume"}', key)
 
 
 class TestPauses:
@@ -255,7 +247,7 @@ class TestPauses:
     async def test_progress_while_paused_is_stale(self, running: Running) -> None:
         task_id = await running.create()
         await running.tasks.pause(pause_report(task_id))
-        await running.tasks.report(progress(task_id, ActorState.COMPLETED))
+        await running.tasks.report(progress(task_id, HopState.COMPLETED))
         assert (await running.tasks.get(task_id, owner=None)).status is TaskStatus.PAUSED
         assert await running.kinds(task_id) == ["created", "paused"]
 
@@ -428,8 +420,7 @@ class TestTime:
         self, running: Running, timeout: float, told: str
     ) -> None:
         created = datetime.now(UTC) - timedelta(seconds=timeout + 0.9)
-        deadline = created + timedelta(seconds=timeout)
-        task_id = await running.create(created_at=created, deadline_at=deadline)
+        task_id = await running.create(created_at=created, timeout=timeout)
         await running.storage.sweeper.sweep()
         assert (await running.tasks.get(task_id, owner=None)).message == f"Task timed out after {told}"
 

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from asya_crds import jsontext
 from asya_crds.naming import ID_PATTERN
-from asya_gateway.domain.status import ActorState, TaskStatus
+from asya_crds.status import HopState, TaskStatus
 from asya_gateway.domain.task import JsonText
 from asya_gateway.protocols.http.answers import json_response
 
@@ -186,7 +186,7 @@ SCHEMAS: dict[str, Json] = {
         },
     },
     "Status": {"enum": [status.value for status in TaskStatus]},
-    "ActorState": {"enum": [state.value for state in ActorState]},
+    "ActorState": {"enum": [state.value for state in HopState]},
     "TaskSummary": {
         "type": "object",
         "required": ["id", "status", "flow", "route", "progress_percent", "created_at", "updated_at"],

@@ -2,8 +2,8 @@
 
 from aiohttp import web
 
+from asya_crds.status import TaskStatus
 from asya_gateway.domain.errors import InvalidInput
-from asya_gateway.domain.status import TaskStatus
 from asya_gateway.protocols.http.fields import checked_id
 
 

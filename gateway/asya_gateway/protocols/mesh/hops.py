@@ -5,9 +5,9 @@ from typing import Any
 from asya_crds.envelope import Route
 from asya_crds.incarnations import LARGEST, Reported, hop_name, resolve
 from asya_crds.naming import RESUME
+from asya_crds.status import HopState
 from asya_gateway.domain.errors import InvalidInput
 from asya_gateway.domain.progress import progress_percent
-from asya_gateway.domain.status import ActorState
 from asya_gateway.protocols.http.fields import Body, checked_id, optional_integer
 
 MAX_ACTORS = 1024
@@ -51,7 +51,7 @@ def read_route(body: Body) -> Route:
     return Route(_names(body.get("prev"), "prev"), curr or "", _names(body.get("next"), "next"))
 
 
-def progress_of(route: Route, state: ActorState, *, shifted: bool = False) -> float:
+def progress_of(route: Route, state: HopState, *, shifted: bool = False) -> float:
     """How far the task is by this report; one that names no actor says nothing of it, nor does the crew's when it
     brings an answer, whose own route ends with it."""
     if route.says_nothing or (route.curr == RESUME and not route.prev):
@@ -59,11 +59,11 @@ def progress_of(route: Route, state: ActorState, *, shifted: bool = False) -> fl
     return progress_percent(route, state, shifted=shifted)
 
 
-def is_shifted(body: Body, route: Route, state: ActorState) -> bool:
+def is_shifted(body: Body, route: Route, state: HopState) -> bool:
     """Whether a report of a finished hop carries the route that goes on, as existing sidecars do, and not the one that
     came in, as our worker (with a claim) and the older dialect do."""
     ours = body.get("claim") is not None
-    return state is ActorState.COMPLETED and not ours and body.get("actors") is None and bool(route.prev)
+    return state is HopState.COMPLETED and not ours and body.get("actors") is None and bool(route.prev)
 
 
 def _older_route(body: Body) -> Route:
