@@ -51,6 +51,7 @@ from asya_gateway.domain.task import (
     TaskUpdate,
     final_update_of,
 )
+from asya_gateway.domain.text import shortened
 from asya_gateway.telemetry.context import about
 from asya_gateway.telemetry.observer import SILENT, Observer
 
@@ -259,10 +260,11 @@ class Tasks:
     async def cancel(
         self, task_id: str, caller: Caller | None, reason: str = "Task canceled", *, key: str | None = None
     ) -> TaskHead:
-        """End a task that has not ended, and its children. Who repeats it under the same key, having lost the first
-        answer, gets the task. Raises TaskNotFound, Conflict, KeyReused."""
+        """End a task that has not ended, and its descendants; of a reason that is too long the beginning is kept. Who
+        repeats it under the same key, having lost the first answer, gets the task. Raises TaskNotFound, Conflict,
+        KeyReused."""
         about(task_id)
-        report = _cancellation(task_id, caller, reason)
+        report = _cancellation(task_id, caller, shortened(reason))
         request = RequestKey("cancel", key or own_key(), await digest_of("cancel", reason))
         with self._spans.verb("cancel", task_id):
             outcome = await self._store.cancel(report, request)
@@ -424,11 +426,11 @@ class Tasks:
     async def active(self, task_id: str) -> bool:
         """Whether work on this id makes sense: unknown ids are somebody else's, so they count as active."""
         about(task_id)
-        task = await self._store.head(task_id, owner=None)
-        if task is None:
-            return True
-        overdue = task.deadline_at is not None and task.deadline_at <= self._now()
-        return not (task.status.terminal or task.status.waiting or overdue)
+        return await self._store.active(task_id)
+
+    async def ends_with_ancestor(self, task_id: str) -> bool:
+        """Whether a task is open and has an ancestor whose end is its own, too."""
+        return await self._store.ends_with_ancestor(task_id)
 
 
 def _cannot_resume(task_id: str, reason: str) -> FinalReport:

@@ -19,6 +19,7 @@ from asya_gateway.domain.task import (
     final_update_of,
 )
 from asya_gateway.storage.database import Database
+from asya_gateway.storage.tasks.guards import ASKING, ENDED, ended_above
 
 _COLUMNS = (
     "t.id, t.parent_id, t.context_id, t.owner, t.flow, t.status, t.route::text AS route, t.progress, t.message, "
@@ -76,6 +77,16 @@ SELECT {_COLUMNS},
        (SELECT reported_as FROM task_pauses p WHERE p.task_id = t.id AND p.pause_id = t.pause_id) AS reported_as,
        {_ANSWERS} + 1 AS incarnation
 FROM tasks t WHERE {_MINE}
+"""
+
+_ACTIVE = f"""
+SELECT NOT (status {ENDED} OR status {ASKING} OR coalesce(deadline_at <= clock_timestamp(), false)
+            OR (parent_id IS NOT NULL AND {ended_above("t.parent_id")} IS NOT NULL))
+FROM tasks t WHERE id = $1
+"""
+
+_ENDS_WITH_ANCESTOR = f"""
+SELECT NOT status {ENDED} AND {ended_above("t.parent_id")} IS NOT NULL FROM tasks t WHERE id = $1
 """
 
 PAGE = 200
@@ -175,6 +186,14 @@ class TaskReader:
         """The task with result, error, open pause and, where it is asked for, payload."""
         row = await self._database.fetchrow(_GET, task_id, owner, payload)
         return None if row is None else task_of(row)
+
+    async def active(self, task_id: str) -> bool:
+        """Whether work on the task makes sense now, by the database's clock."""
+        return await self._database.fetchval(_ACTIVE, task_id) is not False
+
+    async def ends_with_ancestor(self, task_id: str) -> bool:
+        """Whether an open task has an ancestor whose end is its own, too."""
+        return await self._database.fetchval(_ENDS_WITH_ANCESTOR, task_id) is True
 
     async def snapshot(self, task_id: str, after: int, *, owner: str | None) -> Snapshot | None:
         """The task and the first page of its updates beyond `after`, read in one statement, hence of one moment."""

@@ -1,39 +1,13 @@
-"""What time does to tasks: overdue ones are ended, orphans end with their parents, old ones are removed."""
+"""Removes what is old: claims, updates, and at last whole tasks."""
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable
 
-from asya_crds.status import ErrorClass, TaskError, TaskStatus
-from asya_gateway.domain.errors import Unavailable
-from asya_gateway.domain.reports import FinalOutcome, FinalReport
 from asya_gateway.storage.database import Database
-from asya_gateway.storage.tasks.guards import ENDED
 
-log = logging.getLogger(__name__)
-
-SWEEP_EVERY = 1.0
-ORPHANS_EVERY = 5.0
 RETIRE_EVERY = 300.0
 HOPS_KEPT = 3_600.0
 """Seconds that claims outlive their task, for messages that are still on their way."""
 CHUNK = 1_000
-
-_OVERDUE = """
-SELECT id, extract(epoch FROM deadline_at - created_at)::float8 AS allowed FROM tasks
-WHERE finished_at IS NULL AND deadline_at <= now() ORDER BY deadline_at LIMIT $1
-"""
-
-# A child that was announced while its parent ended may have been invisible to the statement that ended it. After a
-# parent's success its children go on; one of an existing sidecar, whose end perhaps nobody reports, has its grace.
-_ORPHANS = f"""
-SELECT c.id, p.status FROM tasks c JOIN tasks p ON p.id = c.parent_id
-WHERE c.parent_id IS NOT NULL AND c.finished_at IS NULL
-  AND p.status {ENDED}
-  AND (p.status <> 'succeeded'
-       OR NOT c.ends_itself AND greatest(p.finished_at, c.updated_at) < now() - $2 * interval '1 second')
-LIMIT $1
-"""
 
 # The locked row lets one process at a time go on from where the last chunk ended.
 _RETIRE_OF_TASKS = """
@@ -86,65 +60,6 @@ SELECT (SELECT max(task_id) FROM looked_at) AS last, (SELECT count(*) FROM remov
 """
 
 
-class Sweeper:
-    """Ends what is overdue; every process runs one, and SQL lets only one of them win. `child_grace`: seconds of
-    silence after its parent's success that end a child of an existing sidecar."""
-
-    def __init__(
-        self, database: Database, finish: Callable[[FinalReport], Awaitable[FinalOutcome]], *, child_grace: float
-    ) -> None:
-        self._database = database
-        self._finish = finish
-        self._child_grace = child_grace
-
-    async def sweep(self) -> int:
-        """End overdue tasks, all there are; returns how many this call ended."""
-        return await self._all(self._overdue)
-
-    async def sweep_orphans(self) -> int:
-        """End children whose parents have ended, all there are; returns how many this call ended."""
-        return await self._all(self._orphans)
-
-    async def _all(self, find: Callable[[], Awaitable[list[FinalReport]]]) -> int:
-        ended = 0
-        while True:
-            reports = await find()
-            outcomes = await asyncio.gather(*(self._finish(report) for report in reports))
-            applied = sum(outcome is FinalOutcome.APPLIED for outcome in outcomes)
-            ended += applied
-            # Without progress the rest waits for the next turn: another process may be at work on the same ones.
-            if len(reports) < CHUNK or not applied:
-                return ended
-
-    async def _overdue(self) -> list[FinalReport]:
-        rows = await self._database.fetch(_OVERDUE, CHUNK)
-        return [_overdue_report(row["id"], row["allowed"]) for row in rows]
-
-    async def _orphans(self) -> list[FinalReport]:
-        rows = await self._database.fetch(_ORPHANS, CHUNK, self._child_grace)
-        return [_orphan_report(row["id"], TaskStatus.read(row["status"]), self._child_grace) for row in rows]
-
-
-def _overdue_report(task_id: str, allowed: float) -> FinalReport:
-    message = f"Task timed out after {f'{allowed:.1f}'.removesuffix('.0')} s"
-    return FinalReport(
-        task_id=task_id,
-        status=TaskStatus.FAILED,
-        message=message,
-        error=TaskError("deadline_exceeded", message, ErrorClass.DEADLINE),
-        overdue_only=True,
-    )
-
-
-def _orphan_report(task_id: str, parent: TaskStatus, grace: float) -> FinalReport:
-    code, message = "canceled", "Ended with its parent"
-    if parent is TaskStatus.SUCCEEDED:
-        # Nobody knows how it ended, and what may have failed must not read as a success.
-        code, message = "end_not_reported", f"Its parent has succeeded, and nobody reported on it for {grace:g} s"
-    error = TaskError(code, message, ErrorClass.CANCELED)
-    return FinalReport(task_id=task_id, status=TaskStatus.CANCELED, message=message, error=error)
-
-
 class Retention:
     """Removes what is old, in chunks, so that no statement holds many rows for long."""
 
@@ -194,15 +109,3 @@ class Retention:
             if count < CHUNK:
                 return removed
             await asyncio.sleep(0.05)
-
-
-async def for_ever(work: Callable[[], Awaitable[object]], every: float, name: str) -> None:
-    """Run `work` each `every` seconds; a failure is logged and the next turn tries again."""
-    while True:
-        try:
-            await work()
-        except Unavailable:
-            log.info("%s: the database is not available", name)
-        except Exception:
-            log.exception("%s failed", name)
-        await asyncio.sleep(every)
