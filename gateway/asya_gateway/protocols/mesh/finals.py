@@ -1,5 +1,6 @@
 """Decoding final reports: how a task ends."""
 
+import re
 from typing import Any
 
 from asya_crds.large_json import encode
@@ -23,6 +24,9 @@ _CODES = {
     ErrorClass.CANCELED: "canceled",
     ErrorClass.DEADLINE: "deadline_exceeded",
 }
+_BARE_WORDS = ("processing_error", "runtime_error", "msg_parsing_error")
+"""What runtimes and workers write as the error of a payload whose details say more."""
+_WORD = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _DEADLINE_TEXT = "SLA deadline expired"
 """What existing sidecars report of an envelope past its deadline."""
 
@@ -65,10 +69,12 @@ def _error(body: Body, status: TaskStatus) -> TaskError:
         error = details.get("message")
     if error is not None and not isinstance(error, str):
         raise InvalidInput("expected a string, or an object {message, type, mro, traceback}", field="error")
-    message = error or _text(details, "message") or f"Task {status}"
+    # Where there are details the sidecar's error is a bare word, which says only where it went wrong.
+    said = None if error in _BARE_WORDS else error
+    message = said or _text(details, "message") or error or f"Task {status}"
     error_class = _class(body, status, message, details)
     return TaskError(
-        code=_CODES[error_class],
+        code=_code(details) or _CODES[error_class],
         message=message,
         error_class=error_class,
         actor=optional_identifier(body, "current_actor_name"),
@@ -79,6 +85,9 @@ def _error(body: Body, status: TaskStatus) -> TaskError:
 
 def _class(body: Body, status: TaskStatus, message: str, details: dict[str, Any] | None) -> ErrorClass:
     """The given class; else the actor's own exception is business, and what it could not say itself is runtime."""
+    said = _text(details, "class")
+    if body.get("class") is None and said in set(ErrorClass):
+        return ErrorClass(said)
     if body.get("class") is not None:
         try:
             return ErrorClass(body["class"])
@@ -89,6 +98,12 @@ def _class(body: Body, status: TaskStatus, message: str, details: dict[str, Any]
     if message == _DEADLINE_TEXT:
         return ErrorClass.DEADLINE
     return ErrorClass.RUNTIME if details is None else ErrorClass.BUSINESS
+
+
+def _code(details: dict[str, Any] | None) -> str | None:
+    """The code that the actor gave its error, where it is a word."""
+    code = _text(details, "code")
+    return code if code is not None and _WORD.fullmatch(code) else None
 
 
 def _text(details: dict[str, Any] | None, key: str) -> str | None:
