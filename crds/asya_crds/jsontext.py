@@ -5,6 +5,7 @@ survive, where faster codecs round the former and refuse the latter.
 """
 
 import json
+from collections.abc import Iterator
 from json.encoder import c_make_encoder, encode_basestring  # type: ignore[attr-defined] # the C codec's own parts
 from typing import Any, NoReturn
 
@@ -57,13 +58,11 @@ def dumps(value: Any) -> str:
     return text
 
 
-def canonical(value: Any) -> str:
-    """ASCII text that is the same for equal JSON values: members in the order of their names, numbers as Python
-    writes them (1 and 1.0 differ). Raises as dumps does."""
-    try:
-        return json.dumps(value, allow_nan=False, sort_keys=True, separators=(",", ":"))
-    except RecursionError:
-        raise ValueError("nested too deeply, or contains itself") from None
+def canonical(value: Any) -> Iterator[str]:
+    """Pieces of ASCII text that together are the same for equal JSON values: members in the order of their names,
+    numbers as Python writes them (1 and 1.0 differ). The pieces are small, so that who takes them may pause between.
+    Raises as dumps does."""
+    return _CANONICAL.iterencode(value)
 
 
 def _decoded(text: str) -> Any:
@@ -111,6 +110,7 @@ def _children(node: Any) -> list[Any]:
             return []
 
 
+_CANONICAL = json.JSONEncoder(allow_nan=False, sort_keys=True, separators=(",", ":"))
 # json.loads and JSONEncoder.encode make these anew with every call, which costs more than a small document itself.
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
 _SCAN = _DECODER.scan_once  # type: ignore[attr-defined] # the scanner itself, as raw_decode calls it

@@ -19,7 +19,7 @@ from asya_actor.state.patching import Undo, install
 from asya_actor.telemetry.logs import log_to_stderr
 from asya_actor.telemetry.probes import probes
 from asya_actor.telemetry.tracing import TracingUnavailable, export_spans
-from asya_transports.description import SettingsError as TransportSettingsError
+from asya_transports.description import TransportSettingsError
 from asya_transports.known import transport_settings
 from asya_transports.opening import open_transport
 from asya_transports.port import Transport

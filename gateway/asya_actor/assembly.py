@@ -18,7 +18,7 @@ from asya_actor.handlers.threads import HandlerThreads
 from asya_actor.hop import Actor, Hop
 from asya_actor.mesh.client import MeshClient
 from asya_actor.mesh.urls import GatewayUrls
-from asya_actor.publishing import Publisher
+from asya_actor.publishing import RetryingPublisher
 from asya_actor.sending import Onward
 from asya_actor.settings import CrewSettings, WorkerSettings
 from asya_actor.telemetry.logs import logging_about
@@ -77,7 +77,7 @@ class Assembly:
         )
         deep = settings.resume_merge_mode == "deep"
         # A hook whose queue is missing or full is not waited for: meanwhile the end of other tasks would wait, too.
-        publisher = Publisher(self.transport, 0.0, frozenset(), hurried=True)
+        publisher = RetryingPublisher(self.transport, 0.0, frozenset(), hurried=True)
         hooks = Hooks(tuple(settings.sink_hooks), publisher, children=settings.sink_fanout_hooks)
 
         async def to_sink(envelope: Envelope) -> str:
@@ -114,7 +114,7 @@ class Assembly:
 
     def _onward(self, settings: WorkerSettings | CrewSettings) -> Onward:
         patient = frozenset({settings.actor_sink, settings.actor_sump})
-        publisher = Publisher(self.transport, settings.unroutable_timeout, patient)
+        publisher = RetryingPublisher(self.transport, settings.unroutable_timeout, patient)
         return Onward(self.client, publisher, settings.actor_sink, settings.actor_sump)
 
     def _queue(self, name: str, prefetch: int) -> Callable[[], AbstractAsyncContextManager[AsyncGenerator[Delivery]]]:

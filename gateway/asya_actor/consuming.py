@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from asya_actor.giving_back import Answering
 from asya_actor.publishing import settle
 from asya_actor.telemetry.metrics import IN_WORK, MESSAGES
-from asya_transports.port import Delivery, Forbidden, Queue, Transport, TransportError, Unavailable
+from asya_transports.port import Delivery, Forbidden, Queue, Transport, TransportError, TransportUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +47,7 @@ class Consumer:
             try:
                 await asyncio.wait([feeding, stopped], return_when=asyncio.FIRST_COMPLETED)
                 await _cancelled(feeding)
+                await stream.aclose()  # what waits here for its turn is for others, and so is what is given back
                 await self._drain()
             finally:
                 self.consuming.clear()
@@ -99,7 +100,7 @@ async def declare(transport: Transport, actor: str) -> None:
             # It may exist and be ours to read, with nothing else allowed; receiving shows.
             log.error("the queue of %s cannot be declared: %s", actor, error)
             return
-        except Unavailable as error:
+        except TransportUnavailable as error:
             if not waiting:
                 log.warning("declaring the queue of %s, trying again: %s", actor, error)
             waiting = True

@@ -11,6 +11,7 @@ from uuid import UUID, uuid5
 from asya_actor.contract.message import Frame
 from asya_actor.failures import Failure
 from asya_crds.envelope import Envelope, Route, format_time
+from asya_crds.incarnations import hop_name, incarnation_of
 
 _CHILDREN = UUID("6f0e4f5c-0d1b-5f0e-9a53-6a6f3d1c7b21")
 """Namespace of the ids of fan-out children (RFC 9562, version 5); any fixed value does."""
@@ -40,14 +41,20 @@ _OF_THE_MESH = (
 FAILED, SUCCEEDED, PENDING, RETRYING = "failed", "succeeded", "pending", "retrying"
 
 
-def child_id(envelope_id: str, hop: int, index: int) -> str:
-    """The id of a hop's frame: the first keeps the envelope's, the others have one derived from it."""
+def child_id(envelope_id: str, hop: int | str, index: int) -> str:
+    """The id of a frame of the hop with this name: the first keeps the envelope's, the others have one derived from
+    it."""
     return envelope_id if index == 0 else str(uuid5(_CHILDREN, f"{envelope_id}\0{hop}\0{index}"))
 
 
-def pause_id(envelope_id: str, hop: int) -> str:
-    """The id of a pause at this hop."""
+def pause_id(envelope_id: str, hop: int | str) -> str:
+    """The id of a pause at the hop with this name."""
     return str(uuid5(_CHILDREN, f"{envelope_id}\0{hop}\0pause"))
+
+
+def hop_of(envelope: Envelope) -> str:
+    """The name of the hop that an envelope is at."""
+    return hop_name(incarnation_of(envelope.id, envelope.headers), envelope.route.hop)
 
 
 def forward(envelope: Envelope, frames: Sequence[Frame], extra: Mapping[str, Any] | None = None) -> list[Envelope]:
@@ -67,7 +74,7 @@ def _forwarded(envelope: Envelope, index: int, frame: Frame, extra: Mapping[str,
     parent = envelope.parent_id if index == 0 else envelope.parent_id or envelope.id
     own = {key: value for key, value in frame.status.items() if key not in _OF_THE_MESH}
     return Envelope(
-        id=child_id(envelope.id, envelope.route.hop, index),
+        id=child_id(envelope.id, hop_of(envelope), index),
         parent_id=parent,
         route=route,
         headers=_headers(frame.headers, extra),

@@ -23,36 +23,29 @@ class Answering:
 
     @property
     def actor(self) -> str:
-        """See port.Delivery."""
         return self._delivery.actor
 
     @property
     def body(self) -> bytes:
-        """See port.Delivery."""
         return self._delivery.body
 
     @property
     def deliveries(self) -> int:
-        """See port.Delivery."""
         return self._delivery.deliveries
 
     async def ack(self) -> None:
-        """See port.Delivery."""
         self.begun = True
         await self._delivery.ack()
 
     async def nack(self, delay: float = 0.0) -> None:
-        """See port.Delivery."""
         self.begun = True
         await self._delivery.nack(delay)
 
     async def requeue(self, body: bytes, delay: float = 0.0) -> None:
-        """See port.Delivery."""
         self.begun = True
         await self._delivery.requeue(body, delay)
 
     async def extend(self) -> None:
-        """See port.Delivery."""
         await self._delivery.extend()
 
     async def give_back(self) -> None:

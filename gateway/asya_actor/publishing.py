@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from asya_actor.telemetry.metrics import PUBLISH_RETRIES
 from asya_transports.port import (
     LeaseLost,
-    Message,
+    MessageRefused,
     NotTaken,
-    Refused,
+    OutboundMessage,
     Transport,
     TransportError,
-    Unavailable,
+    TransportUnavailable,
     Unroutable,
 )
 
@@ -26,7 +26,7 @@ LONGEST_PAUSE = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Publisher:
+class RetryingPublisher:
     """`patient` actors (x-sink, x-sump) are waited for as long as it takes: without them no task ends. `hurried`: a
     queue that takes nothing now (it is full) is not waited for."""
 
@@ -35,8 +35,8 @@ class Publisher:
     patient: frozenset[str]
     hurried: bool = False
 
-    async def publish(self, messages: Sequence[Message]) -> list[TransportError | None]:
-        """Returns when each message was confirmed, or refused for good (Refused, Unroutable past the timeout,
+    async def publish(self, messages: Sequence[OutboundMessage]) -> list[TransportError | None]:
+        """Returns when each message was confirmed, or refused for good (MessageRefused, Unroutable past the timeout,
         or NotTaken by one who is in a hurry)."""
         answers: list[TransportError | None] = [None] * len(messages)
         left = list(range(len(messages)))
@@ -56,9 +56,9 @@ class Publisher:
                 pause = min(pause * 2, LONGEST_PAUSE)
         return answers
 
-    def _may_come(self, message: Message, error: TransportError, give_up: float) -> bool:
+    def _may_come(self, message: OutboundMessage, error: TransportError, give_up: float) -> bool:
         match error:
-            case Refused():
+            case MessageRefused():
                 return False
             case Unroutable():
                 return message.actor in self.patient or time.monotonic() < give_up
@@ -70,7 +70,7 @@ class Publisher:
 
 async def settle(answer: Callable[[], Awaitable[None]], what: str) -> bool:
     """Ack, put back or replace a delivery, however long the queue system is away; False where it has become
-    somebody else's. Raises Refused for a body that a queue system does not take."""
+    somebody else's. Raises MessageRefused for a body that a queue system does not take."""
     pause = FIRST_PAUSE
     while True:
         try:
@@ -78,7 +78,7 @@ async def settle(answer: Callable[[], Awaitable[None]], what: str) -> bool:
         except LeaseLost as error:
             log.warning("%s: %s", what, error)
             return False
-        except Unavailable as error:
+        except TransportUnavailable as error:
             log.warning("%s, trying again: %s", what, error)
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)

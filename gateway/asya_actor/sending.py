@@ -9,10 +9,10 @@ from asya_actor.failures import Failure, broken
 from asya_actor.forwarding import FAILED, destination, failed
 from asya_actor.mesh.client import MeshClient, MeshRefused
 from asya_actor.pausing import BadPause, pause_report, question_of
-from asya_actor.publishing import Publisher
+from asya_actor.publishing import RetryingPublisher
 from asya_crds.envelope import Envelope, Route
 from asya_crds.naming import PAUSE
-from asya_transports.port import Message, Refused, TransportError, Unroutable
+from asya_transports.port import MessageRefused, OutboundMessage, TransportError, Unroutable
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ class Onward:
     """Where outgoing envelopes leave a process."""
 
     client: MeshClient
-    publisher: Publisher
+    publisher: RetryingPublisher
     sink: str
     sump: str
 
@@ -99,12 +99,12 @@ class Onward:
             if answers[0] is not None:
                 log.critical("%s is lost, not even its failure can be sent: %s", frame.id, answers[0])
             return
-        kind = {Unroutable: "Unroutable", Refused: "TooLarge"}.get(type(error), "DeliveryFailed")
+        kind = {Unroutable: "Unroutable", MessageRefused: "TooLarge"}.get(type(error), "DeliveryFailed")
         await self.fail(frame, broken(kind, f"{actor} cannot be sent to: {error}"), actor)
 
-    def _message(self, frame: Envelope) -> Message:
+    def _message(self, frame: Envelope) -> OutboundMessage:
         actor = destination(frame, self.sink, self.sump)
-        return Message(actor, frame.to_json().encode(), id=frame.id)
+        return OutboundMessage(actor, frame.to_json().encode(), id=frame.id)
 
 
 def _plain(frame: Envelope) -> dict[str, str]:

@@ -19,7 +19,7 @@ def read_settings(environment: Mapping[str, str] = os.environ, **given: Any) -> 
     from pydantic import ValidationError
 
     from asya_gateway.settings import UNHONOURED, Mode, Settings
-    from asya_transports.description import SettingsError
+    from asya_transports.description import TransportSettingsError
 
     promised = [name for name in UNHONOURED if _promises(name, environment.get(name))]
     if promised:
@@ -40,7 +40,7 @@ def read_settings(environment: Mapping[str, str] = os.environ, **given: Any) -> 
         raise UsageProblem("ASYA_DATABASE_URL: expected a PostgreSQL URL, postgresql://user:password@host:5432/name")
     try:
         _ = settings.queues
-    except SettingsError as error:
+    except TransportSettingsError as error:
         raise UsageProblem(str(error)) from None
     return settings
 

@@ -12,7 +12,7 @@ from asya_crds.flows_file import content_hash
 from asya_crds.naming import FLOWS_CONFIGMAP
 from asya_operator.cluster.connection import NoCluster, connect
 from asya_operator.cluster.rest import APPLY_PATCH, Rest
-from asya_operator.domain.errors import Busy, Conflicting, Denied, OutsideError, Unavailable, Vanished
+from asya_operator.domain.errors import Busy, Conflicting, Denied, OutsideError, Unreachable, Vanished
 from asya_operator.domain.report import REPORT_ANNOTATION
 
 MANAGER = "asya-cli"
@@ -163,7 +163,7 @@ class FlowsCluster:
                     if time.monotonic() >= until:
                         raise
                 await asyncio.sleep(LOOK_EVERY)
-        except Unavailable as error:
+        except Unreachable as error:
             raise CliError(str(error), ExitCode.UNREACHABLE) from None
         except Denied as error:
             raise CliError(str(error)) from None

@@ -13,7 +13,7 @@ from asya_crds.durations import parse_duration
 MEBIBYTE = 1024 * 1024
 
 
-class SettingsError(ValueError):
+class TransportSettingsError(ValueError):
     """A variable is missing or makes no sense; the text names it and holds no part of a secret value."""
 
 
@@ -40,7 +40,7 @@ class Variable:
 
 
 @dataclass(frozen=True, slots=True)
-class SecretKey:
+class TriggerSecret:
     """A parameter of KEDA's trigger that comes from a key of the transport's Secret."""
 
     parameter: str
@@ -54,7 +54,7 @@ class Trigger:
 
     type: str
     metadata: Mapping[str, str]
-    secrets: tuple[SecretKey, ...] = ()
+    secrets: tuple[TriggerSecret, ...] = ()
     authentication: str = ""
 
 
@@ -71,7 +71,7 @@ class TransportDescription:
     variables: tuple[Variable, ...]
     """All that `read` looks at."""
     read: Callable[[Mapping[str, str]], TransportSettings]
-    """Its settings from the environment. Raises SettingsError."""
+    """Its settings from the environment. Raises TransportSettingsError."""
     transport: str
     """`module:Class` of what keeps the promise of port.Transport, made of settings and namespace."""
     trigger: TriggerOf
@@ -96,25 +96,25 @@ class TransportDescription:
 
 
 def whole_number(environment: Mapping[str, str], name: str, default: int, *, most: int = 10**18) -> int:
-    """A number of at least 1; raises SettingsError."""
+    """A number of at least 1; raises TransportSettingsError."""
     text = environment.get(name)
     if not text:
         return default
     if not text.isascii() or not text.isdigit() or len(text) > 18 or not 1 <= int(text) <= most:
         limit = f" and at most {most}" if most < 10**18 else ""
-        raise SettingsError(f"{name}: expected a whole number of at least 1{limit}, not {text[:40]!r}")
+        raise TransportSettingsError(f"{name}: expected a whole number of at least 1{limit}, not {text[:40]!r}")
     return int(text)
 
 
 def seconds(environment: Mapping[str, str], name: str, default: float, *, least: float) -> float:
-    """A duration; raises SettingsError."""
+    """A duration; raises TransportSettingsError."""
     text = environment.get(name)
     if not text:
         return default
     try:
         value = parse_duration(text)
     except ValueError as error:
-        raise SettingsError(f"{name}: {error}") from None
+        raise TransportSettingsError(f"{name}: {error}") from None
     if value < least:
-        raise SettingsError(f"{name}: expected at least {least:g} s, not {text[:40]!r}")
+        raise TransportSettingsError(f"{name}: expected at least {least:g} s, not {text[:40]!r}")
     return value

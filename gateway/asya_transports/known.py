@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 
-from asya_transports.description import SettingsError, TransportDescription, TransportSettings
+from asya_transports.description import TransportDescription, TransportSettings, TransportSettingsError
 from asya_transports.postgres.description import DESCRIPTION as POSTGRES
 from asya_transports.rabbitmq.description import DESCRIPTION as RABBITMQ
 
@@ -13,10 +13,10 @@ EMBEDDED = POSTGRES
 
 
 def describe(name: str) -> TransportDescription:
-    """The description of the transport with this name. Raises SettingsError."""
+    """The description of the transport with this name. Raises TransportSettingsError."""
     found = DESCRIPTIONS.get(name)
     if found is None:
-        raise SettingsError(f"ASYA_TRANSPORT: expected one of {', '.join(DESCRIPTIONS)}, not {name[:40]!r}")
+        raise TransportSettingsError(f"ASYA_TRANSPORT: expected one of {', '.join(DESCRIPTIONS)}, not {name[:40]!r}")
     return found
 
 
@@ -30,6 +30,6 @@ def check_transport_name(name: str) -> str:
 def transport_settings(environment: Mapping[str, str] = os.environ) -> TransportSettings:
     """Read `ASYA_TRANSPORT` and the variables of the transport that it names (docs/settings.md).
 
-    Raises SettingsError, naming the variable.
+    Raises TransportSettingsError, naming the variable.
     """
     return describe(environment.get("ASYA_TRANSPORT") or EMBEDDED.name).read(environment)

@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-from asya_transports.description import SettingsError, TransportDescription, TransportSettings
+from asya_transports.description import TransportDescription, TransportSettings, TransportSettingsError
 from asya_transports.known import describe
 from asya_transports.port import Transport
 
@@ -10,7 +10,7 @@ from asya_transports.port import Transport
 def open_transport(settings: TransportSettings, namespace: str) -> Transport:
     """The transport, not yet connected: it connects with its first use and reconnects by itself.
 
-    Raises SettingsError where the driver is not installed.
+    Raises TransportSettingsError where the driver is not installed.
     """
     description = describe(settings.name)
     _require_drivers(description)
@@ -27,4 +27,4 @@ def _require_drivers(description: TransportDescription) -> None:
             if error.name != driver:
                 raise
             wanted = f"pip install 'asya[{description.extra}]'"
-            raise SettingsError(f"ASYA_TRANSPORT={description.name} needs an extra: {wanted}") from error
+            raise TransportSettingsError(f"ASYA_TRANSPORT={description.name} needs an extra: {wanted}") from error

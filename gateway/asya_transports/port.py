@@ -13,20 +13,20 @@ class TransportError(Exception):
     """A queue system refused or could not be reached; the text says which and why."""
 
 
-class Unavailable(TransportError):
+class TransportUnavailable(TransportError):
     """The queue system cannot be reached, or does not do it now: it is away, blocked, or forbids it. The text says
     why; the same call may go through later."""
 
 
-class Forbidden(Unavailable):
+class Forbidden(TransportUnavailable):
     """The queue system answers, and does not let us declare this: permissions, or its own limits."""
 
 
-class NotTaken(Unavailable):
+class NotTaken(TransportUnavailable):
     """The queue system answers, and its queue for this actor takes nothing now: it is full, say."""
 
 
-class LeaseLost(Unavailable):
+class LeaseLost(TransportUnavailable):
     """The message is no longer ours: its lease ran out, or the connection that it came by is gone.
 
     The queue system delivers it again, to us or to somebody else. Repeating the answer is no help.
@@ -37,14 +37,14 @@ class Unroutable(TransportError):
     """No queue takes messages for this actor; it must be declared before the same call can succeed."""
 
 
-class Refused(TransportError):
+class MessageRefused(TransportError):
     """The message itself is at fault (its size, its characters, the actor's name); trying it again is no help.
 
-    Whatever concerns more than this one message is Unavailable.
+    Whatever concerns more than this one message is TransportUnavailable.
     """
 
 
-class Message(NamedTuple):
+class OutboundMessage(NamedTuple):
     """One message to publish: `actor` names the queue, `body` is the envelope's JSON as UTF-8."""
 
     actor: str
@@ -54,8 +54,9 @@ class Message(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """A queue to declare. `foreign` ones are consumed by somebody else's sidecar and are declared exactly as
-    that sidecar declares them; ours count deliveries and dead-letter after `max_deliveries`."""
+    """A queue to declare. `foreign` ones are consumed by somebody else's sidecar, which checks that its queue
+    is there and declares none: they are plain durable ones. Ours count deliveries and dead-letter after
+    `max_deliveries`."""
 
     actor: str
     foreign: bool = False
@@ -79,7 +80,7 @@ class Delivery(Protocol):
         was delivered in the queue it died in."""
 
     async def ack(self) -> None:
-        """Done: the message is gone for good. Raises Unavailable where that could not be made sure, LeaseLost
+        """Done: the message is gone for good. Raises TransportUnavailable where that could not be made sure, LeaseLost
         where it has become somebody else's."""
 
     async def nack(self, delay: float = 0.0) -> None:
@@ -91,7 +92,7 @@ class Delivery(Protocol):
     async def requeue(self, body: bytes, delay: float = 0.0) -> None:
         """Replace it by a message with this body, delivered after `delay` seconds, as a fresh message
         (its count of deliveries starts anew). The old one is gone only once the new one is confirmed.
-        Raises as `ack`, and Refused for a body that the queue system does not take."""
+        Raises as `ack`, and MessageRefused for a body that the queue system does not take."""
 
     async def extend(self) -> None:
         """Renew the lease by a full visibility timeout; a transport without leases does nothing.
@@ -101,7 +102,7 @@ class Delivery(Protocol):
 
 
 class Transport(Protocol):
-    """One queue system, connected. Every method reconnects by itself and raises Unavailable while it cannot.
+    """One queue system, connected. Every method reconnects by itself and raises TransportUnavailable while it cannot.
 
     Queue names are derived from the actor: `asya-{namespace}-{actor}` (names.py).
     """
@@ -109,19 +110,21 @@ class Transport(Protocol):
     name: str
 
     async def check(self) -> None:
-        """Returns where the queue system can be reached now; raises Unavailable with the reason where not."""
+        """Returns where the queue system can be reached now; raises TransportUnavailable with the reason where not."""
 
     async def declare(self, queue: Queue) -> None:
         """Make the actor's queue exist, with its dead-letter queue. What exists is used as it is.
 
         A queue that vanishes later is declared again by whoever has declared it here and takes deliveries from it;
-        a stream that nobody iterates, as while a program ends, declares nothing. Raises Unavailable, Forbidden.
+        a stream that nobody iterates, as while a program ends, declares nothing.
+
+        Raises TransportUnavailable, Forbidden.
         """
 
     async def delete(self, actor: str) -> None:
         """Remove the actor's queue and what is in it; one that does not exist is no error."""
 
-    async def publish(self, messages: Sequence[Message]) -> list[TransportError | None]:
+    async def publish(self, messages: Sequence[OutboundMessage]) -> list[TransportError | None]:
         """Publish, and return only when the queue system has confirmed each message or said why not.
 
         The answers stand in the order of the messages; None is a confirmed one. Nothing is raised for a
@@ -132,7 +135,8 @@ class Transport(Protocol):
         """A never-ending stream of deliveries, at most `prefetch` of them unanswered at a time.
 
         It waits, and does not end or raise, while the queue system is away or the queue does not exist yet.
-        Leaving the context stops taking; what was taken and not answered goes back.
+        Closing the stream stops taking, and what nobody has seen goes back at once; leaving the context gives back
+        what else was not answered.
         """
 
     def receive_dead_letters(self, *, prefetch: int = 1) -> AbstractAsyncContextManager[AsyncGenerator[Delivery]]:

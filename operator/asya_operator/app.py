@@ -15,24 +15,24 @@ from typing_extensions import override
 from asya_crds.readable import readable
 from asya_operator.cluster.connection import connect
 from asya_operator.cluster.election import LOST, Election
-from asya_operator.cluster.mesh import MeshClient
+from asya_operator.cluster.mesh import RegistryClient
 from asya_operator.cluster.objects import KubernetesCluster
 from asya_operator.cluster.queues import TransportQueues
 from asya_operator.cluster.rest import Rest
-from asya_operator.domain.actors import Actors
 from asya_operator.domain.errors import Superseded
 from asya_operator.domain.health import Health
 from asya_operator.domain.lease import LeaseTimes
 from asya_operator.domain.ports import Kind
-from asya_operator.domain.publisher import Pace, Publisher
 from asya_operator.domain.resources.common import Surroundings
-from asya_operator.domain.sources import Sources
-from asya_operator.domain.statuses import StatusWriter
 from asya_operator.handlers.watching import Watch
 from asya_operator.metrics import Metrics
 from asya_operator.probes import serve_probes
+from asya_operator.reconcilers.actors import Actors
+from asya_operator.reconcilers.registry_pusher import Pace, RegistryPusher
+from asya_operator.reconcilers.sources import Sources
+from asya_operator.reconcilers.statuses import StatusWriter
 from asya_operator.settings import OperatorSettings
-from asya_transports.description import SettingsError
+from asya_transports.description import TransportSettingsError
 from asya_transports.known import describe, transport_settings
 from asya_transports.opening import open_transport
 from asya_transports.port import Transport
@@ -111,10 +111,10 @@ async def _work(
     made = (Kind.DEPLOYMENTS, Kind.SCALED_OBJECTS) if settings.run_actors else ()
     kinds = (Kind.CONFIGMAPS, Kind.FLOWS, Kind.ACTORS, *made)
     sources = Sources(cluster, health, kinds, settings.resync_interval)
-    mesh = MeshClient(settings.mesh_url)
+    mesh = RegistryClient(settings.mesh_url)
     statuses = StatusWriter(cluster, sources, wrote=metrics.wrote)
     pace = Pace(settings.push_quiet, settings.push_longest, heartbeat=settings.push_heartbeat)
-    publisher = Publisher(sources, mesh, statuses, metrics, settings.pod_name, lambda: election.leads, pace)
+    publisher = RegistryPusher(sources, mesh, statuses, metrics, settings.pod_name, lambda: election.leads, pace)
     watch = Watch(settings.namespace, settings.pod_name, lambda: _login(rest), sources.event, kinds)
     missing = set(sources.missing)
 
@@ -165,7 +165,7 @@ def _transport(settings: OperatorSettings) -> Transport | None:
         return None
     try:
         found = transport_settings({**os.environ, "ASYA_TRANSPORT": settings.transport})
-    except SettingsError:
+    except TransportSettingsError:
         if describe(settings.transport).in_database:
             return None
         raise

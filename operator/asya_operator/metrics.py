@@ -9,7 +9,7 @@ SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 class Metrics:
-    """Keeps the promise of domain/publisher.Watchers."""
+    """Keeps the promise of reconcilers/registry_pusher.Watchers."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from asya_transports.names import queue_name
-from asya_transports.port import Queue, Unavailable
+from asya_transports.port import Queue, TransportUnavailable
 from asya_transports.postgres import statements
 from asya_transports.postgres.enqueue import (
     ENQUEUE_COLUMNS,
@@ -20,7 +20,7 @@ from asya_transports.postgres.enqueue import (
     payloads,
     ring,
 )
-from asya_transports.postgres.link import SESSION
+from asya_transports.postgres.pool import SESSION
 from asya_transports.postgres.schema import create_schema
 from asya_transports.postgres.settings import PostgresSettings
 from asya_transports.postgres.transport import PostgresTransport
@@ -56,7 +56,7 @@ async def test_several_programs_may_create_the_schema_at_once(empty_database_url
 async def test_without_the_schema_a_publish_is_unavailable_and_says_what_to_do(empty_database_url: str) -> None:
     transport = PostgresTransport(PostgresSettings(empty_database_url), "ns")
     [answer] = await transport.publish([message("x")])
-    assert isinstance(answer, Unavailable)
+    assert isinstance(answer, TransportUnavailable)
     assert "asya migrate" in str(answer)
     await transport.close()
 

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from asya_transports.port import Queue, Unavailable
+from asya_transports.port import Queue, TransportUnavailable
 from asya_transports.rabbitmq.settings import RabbitSettings
 from asya_transports.rabbitmq.transport import RabbitTransport
 from servers.certificates import Authority, Identity
@@ -112,8 +112,8 @@ async def test_a_certificate_that_cannot_be_read_is_named(
 async def refused(transport: RabbitTransport, reason: str) -> None:
     """Both of the transport's connections say why there is none."""
     [answer] = await transport.publish([message("x")])
-    assert isinstance(answer, Unavailable)
+    assert isinstance(answer, TransportUnavailable)
     assert reason in str(answer)
-    with pytest.raises(Unavailable) as raised:
+    with pytest.raises(TransportUnavailable) as raised:
         await transport.declare(Queue("worker"))
     assert reason in str(raised.value)

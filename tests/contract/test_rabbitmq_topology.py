@@ -9,7 +9,7 @@ from typing import Any
 import aio_pika
 import pytest
 
-from asya_transports.port import Message, Queue, Unavailable, Unroutable
+from asya_transports.port import MessageRefused, OutboundMessage, Queue, TransportUnavailable, Unroutable
 from asya_transports.rabbitmq import receiver
 from asya_transports.rabbitmq.frames import Publication
 from asya_transports.rabbitmq.publisher import Publisher
@@ -40,7 +40,7 @@ async def test_a_sidecar_can_declare_a_foreign_queue_as_it_always_does(
     exchange = await peer.declare_exchange("asya", "topic", durable=True)
     queue = await peer.declare_queue("asya-ns-worker", durable=True)  # a 406 where any argument differs
     await queue.bind(exchange, "worker")
-    await transport.publish([Message("worker", b"{}", id="the-task")])
+    await transport.publish([OutboundMessage("worker", b"{}", id="the-task")])
     received = await queue.get(timeout=5)
     assert received is not None
     assert received.routing_key == "worker"
@@ -156,9 +156,9 @@ async def test_wrong_credentials_are_said_and_not_waited_for(rabbitmq_vhost_url:
     url = urllib.parse.urlunsplit(parts._replace(netloc=f"guest:wrong@{parts.hostname}:{parts.port}"))
     transport = RabbitTransport(RabbitSettings(url), "ns")
     [answer] = await transport.publish([message("x")])
-    assert isinstance(answer, Unavailable)
+    assert isinstance(answer, TransportUnavailable)
     assert "403" in str(answer)
-    with pytest.raises(Unavailable):
+    with pytest.raises(TransportUnavailable):
         await transport.declare(Queue("worker"))
     await transport.close()
 
@@ -172,7 +172,7 @@ async def test_a_message_over_the_brokers_own_limit_is_refused_alone(rabbitmq_no
         await transport.declare(Queue("worker"))
         bodies = [b"small", bytes(134217728 + 1), b"other"]
         answers = await publisher.publish([Publication("asya", "worker", body) for body in bodies])
-        assert [type(answer).__name__ for answer in answers] == ["NoneType", "Refused", "NoneType"]
+        assert [type(answer) for answer in answers] == [type(None), MessageRefused, type(None)]
         await publisher.close()
         await transport.close()
     finally:

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import pytest
 
-from asya_transports.port import LeaseLost, Message, Queue, Refused, Unavailable, Unroutable
+from asya_transports.port import LeaseLost, MessageRefused, OutboundMessage, Queue, TransportUnavailable, Unroutable
 from asya_transports.postgres import receiver as postgres_receiver
 from asya_transports.postgres.settings import PostgresSettings
 from asya_transports.rabbitmq import receiver as rabbitmq_receiver
@@ -197,7 +197,7 @@ async def test_a_publish_that_no_queue_takes_is_unroutable(harness: Harness) -> 
 async def test_a_mixed_batch_answers_each_message(harness: Harness) -> None:
     transport = await harness.declared()
     good = [message(f"good {number}") for number in range(50)]
-    mixed = [entry for one in good for entry in (one, Message("nobody", one.body, one.id))]
+    mixed = [entry for one in good for entry in (one, OutboundMessage("nobody", one.body, one.id))]
     answers = await transport.publish(mixed)
     assert [answer is None for answer in answers] == [True, False] * 50
     assert all(isinstance(answer, Unroutable) for answer in answers[1::2])
@@ -210,16 +210,16 @@ async def test_an_empty_batch_is_answered(harness: Harness) -> None:
 
 async def test_a_message_over_the_limit_is_refused_and_the_others_are_not(harness: Harness) -> None:
     transport = await harness.declared()
-    large = Message("worker", bytes(128 * 1024 * 1024 + 1))
+    large = OutboundMessage("worker", bytes(128 * 1024 * 1024 + 1))
     answers = await transport.publish([message("before"), large, message("after")])
-    assert [type(answer) for answer in answers] == [type(None), Refused, type(None)]
+    assert [type(answer) for answer in answers] == [type(None), MessageRefused, type(None)]
 
 
 async def test_a_message_of_one_mebibyte_arrives_whole(harness: Harness) -> None:
     transport = await harness.declared()
     body = b'{"payload": "' + bytes(range(32, 127)).replace(b'"', b"").replace(b"\\", b"") * 11276 + b'"}'
     assert len(body) > 1024 * 1024
-    assert await transport.publish([Message("worker", body)] * 3) == [None] * 3
+    assert await transport.publish([OutboundMessage("worker", body)] * 3) == [None] * 3
     async with transport.receive("worker", prefetch=3) as stream:
         for _ in range(3):
             delivery = await next_of(stream)
@@ -286,6 +286,19 @@ async def test_what_was_taken_and_not_answered_goes_back_on_leaving(harness: Har
         again = [await next_of(stream), await next_of(stream)]
         counts = {delivery.body: delivery.deliveries for delivery in again}
         assert counts == {b"seen": 2, b"unseen": 1}  # what no handler saw was not delivered
+
+
+async def test_a_closed_stream_takes_nothing_more_while_what_is_held_may_be_answered(harness: Harness) -> None:
+    transport, other = await harness.declared(), harness.open()
+    await publish(transport, "seen", "unseen")
+    async with transport.receive("worker", prefetch=2) as stream:
+        seen = await next_of(stream)
+        await eventually_empty(transport)  # both are taken
+        await stream.aclose()
+        assert await take_one(other) == ("unseen", 1)
+        await seen.requeue(b"given back")
+        assert await take_one(other) == ("given back", 1)
+    await eventually_empty(transport)
 
 
 async def test_many_restarts_of_a_worker_kill_no_message_that_it_never_saw(harness: Harness) -> None:
@@ -412,7 +425,7 @@ async def test_while_the_server_is_away_a_publish_is_unavailable_in_bounded_time
     proxy.refuse()
     start = time.monotonic()
     answers = await transport.publish([message("x"), message("y")])
-    assert [isinstance(answer, Unavailable) for answer in answers] == [True, True]
+    assert [isinstance(answer, TransportUnavailable) for answer in answers] == [True, True]
     assert time.monotonic() - start < 7
     proxy.accept()
     await eventually_publishes(transport, "after")
@@ -427,7 +440,7 @@ async def test_a_server_that_stops_answering_makes_a_publish_unavailable_in_boun
     proxy.stall()
     start = time.monotonic()
     [answer] = await transport.publish([message("x")])
-    assert isinstance(answer, Unavailable)
+    assert isinstance(answer, TransportUnavailable)
     assert time.monotonic() - start < 12
     proxy.flow()
     await eventually_publishes(transport, "after")

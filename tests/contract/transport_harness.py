@@ -11,7 +11,7 @@ from pathlib import Path
 
 from asya_transports.description import TransportSettings
 from asya_transports.opening import open_transport
-from asya_transports.port import Delivery, Message, Queue, Transport
+from asya_transports.port import Delivery, OutboundMessage, Queue, Transport
 from asya_transports.postgres.settings import PostgresSettings
 from asya_transports.rabbitmq.settings import RabbitSettings
 from servers.proxy import TcpProxy
@@ -89,9 +89,9 @@ def settings_of(transport: str, values: dict[str, object]) -> TransportSettings:
     return PostgresSettings(**values) if transport == "postgres" else RabbitSettings(**values)  # type: ignore[arg-type]
 
 
-def message(text: str, actor: str = "worker") -> Message:
+def message(text: str, actor: str = "worker") -> OutboundMessage:
     """A message whose body is this text."""
-    return Message(actor, text.encode(), id=text[:36])
+    return OutboundMessage(actor, text.encode(), id=text[:36])
 
 
 async def publish(transport: Transport, *texts: str, actor: str = "worker") -> None:

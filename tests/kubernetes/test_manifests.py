@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from asya_crds.older_shapes import actor_from_resource
-from asya_operator.domain.resources.common import Actor, Surroundings
+from asya_operator.domain.resources.common import ActorResource, Surroundings
 from asya_operator.domain.resources.deployment import deployment
 from servers.control_plane import ControlPlane
 from tests.kubernetes.manifests import (
@@ -122,7 +122,7 @@ def actor_templates() -> list[tuple[str, dict[str, Any]]]:
     for path in sorted(EXAMPLES.glob("*.yaml")):
         for body in yaml.safe_load_all(path.read_text()):
             body["metadata"]["uid"] = "u"
-            actor = Actor(actor_from_resource(body)[0], body)
+            actor = ActorResource(actor_from_resource(body)[0], body)
             found.append((f"actor/{path.stem}", deployment(actor, around, replicas=1)["spec"]["template"]))
     return found
 

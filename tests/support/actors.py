@@ -19,7 +19,7 @@ from asya_gateway.composition.web import serve
 from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.settings import Settings
 from asya_transports.opening import open_transport
-from asya_transports.port import Message, Queue, Transport
+from asya_transports.port import OutboundMessage, Queue, Transport
 from asya_transports.postgres.settings import PostgresSettings
 from asya_transports.rabbitmq.settings import RabbitSettings
 from servers.processes import free_port
@@ -148,7 +148,7 @@ class Mesh:
 
     async def publish(self, envelope: Envelope, actor: str | None = None) -> None:
         answers = await self.transport.publish(
-            [Message(actor or envelope.route.curr, envelope.to_json().encode(), envelope.id)]
+            [OutboundMessage(actor or envelope.route.curr, envelope.to_json().encode(), envelope.id)]
         )
         assert answers == [None]
 

@@ -2,15 +2,15 @@
 
 import uuid
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from asya_crds.envelope import Route
+from asya_crds.status import ErrorClass, HopState, TaskError, TaskStatus
 from asya_gateway.domain.budget import Budget
 from asya_gateway.domain.ports import NewTask, OutboxEntry
 from asya_gateway.domain.progress import progress_percent, report_key
 from asya_gateway.domain.reports import Claim, FinalReport, ProgressReport
-from asya_gateway.domain.status import ActorState, ErrorClass, TaskError, TaskStatus
 from asya_gateway.storage.coalescer import Limits
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.store import Keeping, Storage
@@ -30,9 +30,17 @@ class Running:
     def tasks(self) -> Any:
         return self.storage.tasks
 
-    async def create(self, task_id: str | None = None, **changes: Any) -> str:
+    async def create(self, task_id: str | None = None, *, created_at: datetime | None = None, **changes: Any) -> str:
+        """Store a task; one of another time than the database's has the same time until its deadline."""
         new = new_task(task_id, **changes)
         await self.tasks.create(new)
+        if created_at is not None:
+            await self.storage.database.execute(
+                "UPDATE tasks SET created_at = $2::timestamptz,"
+                " deadline_at = $2::timestamptz + (deadline_at - created_at) WHERE id = $1",
+                new.id,
+                created_at,
+            )
         return new.id
 
     async def seqs(self, task_id: str) -> list[int]:
@@ -49,7 +57,6 @@ class Running:
 
 
 def new_task(task_id: str | None = None, *, timeout: float = 3600.0, **changes: Any) -> NewTask:
-    now = datetime.now(UTC)
     values: dict[str, Any] = {
         "id": task_id or uuid.uuid4().hex,
         "flow": "shout",
@@ -60,15 +67,14 @@ def new_task(task_id: str | None = None, *, timeout: float = 3600.0, **changes: 
         "context_id": None,
         "payload": '{"text":"hi"}',
         "envelope": '{"id":"x"}',
-        "created_at": now,
-        "deadline_at": now + timedelta(seconds=timeout),
+        "timeout": timeout,
     }
     return NewTask(**(values | changes))
 
 
 def progress(
     task_id: str,
-    state: ActorState = ActorState.RECEIVED,
+    state: HopState = HopState.RECEIVED,
     route: Route = ROUTE,
     claim: Claim | None = None,
     **changes: Any,

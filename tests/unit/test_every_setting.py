@@ -31,7 +31,7 @@ from asya_crds.setting_types import (
 from asya_gateway.settings import Settings
 from asya_operator.settings import OperatorSettings, operator_settings
 from asya_operator.settings import SettingsError as OperatorSettingsError
-from asya_transports.description import SettingsError as TransportSettingsError
+from asya_transports.description import TransportSettingsError
 from asya_transports.known import DESCRIPTIONS, transport_settings
 
 DATABASE = "postgresql://asya:secret@localhost/asya"

@@ -8,9 +8,9 @@ from pamqp import commands
 from pamqp.body import ContentBody
 from pamqp.header import ContentHeader
 
-from asya_transports.port import TransportError, Unavailable, Unroutable
+from asya_transports.port import TransportError, TransportUnavailable, Unroutable
+from asya_transports.rabbitmq.confirm_channel import ChannelClosed, ConfirmChannel
 from asya_transports.rabbitmq.frames import Publication, body_frames, content_header, publish_method
-from asya_transports.rabbitmq.outbound import ChannelClosed, Outbound
 
 
 def test_the_publish_method_is_what_pamqp_writes() -> None:
@@ -48,9 +48,9 @@ def test_a_body_is_split_at_the_negotiated_frame_size(size: int) -> None:
     assert joined == body
 
 
-def outbound(count: int) -> tuple[Outbound, list[list[TransportError | None]], list["asyncio.Future[None]"]]:
+def outbound(count: int) -> tuple[ConfirmChannel, list[list[TransportError | None]], list["asyncio.Future[None]"]]:
     """A channel with `count` messages outstanding in batches of three."""
-    channel = Outbound(1)
+    channel = ConfirmChannel(1)
     channel.opened()
     batches = [channel.encode([Publication("asya", "a", b"{}")] * 3, 131072)[0] for _ in range(count // 3)]
     return channel, [batch.answers for batch in batches], [batch.done for batch in batches]
@@ -70,9 +70,9 @@ async def test_confirmations_may_come_in_any_order_and_for_many_at_once() -> Non
 async def test_a_nack_is_unavailable_for_all_that_it_speaks_for() -> None:
     channel, answers, done = outbound(3)
     channel.confirmed(1, multiple=False)
-    channel.confirmed(3, multiple=True, error=Unavailable("nack"))
+    channel.confirmed(3, multiple=True, error=TransportUnavailable("nack"))
     assert done[0].done()
-    assert [type(answer) for answer in answers[0]] == [type(None), Unavailable, Unavailable]
+    assert [type(answer) for answer in answers[0]] == [type(None), TransportUnavailable, TransportUnavailable]
 
 
 async def test_a_returned_message_stays_unroutable_though_it_is_acknowledged() -> None:
@@ -92,5 +92,5 @@ async def test_when_the_channel_closes_only_what_was_unconfirmed_is_unknown() ->
     channel.fail("closed", ChannelClosed(406, "too large"))
     assert all(future.done() for future in done)
     assert answers[0] == [None] * 3
-    assert [type(answer) for answer in answers[1]] == [type(None), Unavailable, Unavailable]
+    assert [type(answer) for answer in answers[1]] == [type(None), TransportUnavailable, TransportUnavailable]
     assert not channel.ready

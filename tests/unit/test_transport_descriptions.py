@@ -14,7 +14,7 @@ from asya_operator.domain.resources.scaled_object import scaled_object
 from asya_operator.domain.resources.trigger_authentication import trigger_authentication
 from asya_operator.settings import OperatorSettings
 from asya_transports import known
-from asya_transports.description import SecretKey, SettingsError, TransportDescription, Trigger
+from asya_transports.description import TransportDescription, TransportSettingsError, Trigger, TriggerSecret
 from asya_transports.known import DESCRIPTIONS, describe
 from tests.unit.asya_operator.test_actor_objects import AROUND, actor
 
@@ -41,7 +41,7 @@ def test_what_is_opened_keeps_the_ports_promise(description: TransportDescriptio
 
 
 def test_a_transport_that_nobody_knows_is_named_with_those_that_are_known() -> None:
-    with pytest.raises(SettingsError, match="postgres, rabbitmq"):
+    with pytest.raises(TransportSettingsError, match="postgres, rabbitmq"):
         describe("pigeon")
     with pytest.raises(ValueError, match="'postgres' or 'rabbitmq'"):
         OperatorSettings(transport="pigeon")
@@ -64,7 +64,7 @@ def test_what_the_operator_sees_of_secrets_is_that_they_are_set() -> None:
 
 @pytest.mark.parametrize("url", ["amqp://u:pa#ss@mq:5672/", "amqp://u:pa/ss@mq", "amqp://u:secret@[mq/", "amqp:///"])
 def test_a_url_that_cannot_be_read_is_refused_without_a_piece_of_the_password(url: str) -> None:
-    with pytest.raises(SettingsError, match="percent-encoded") as refused:
+    with pytest.raises(TransportSettingsError, match="percent-encoded") as refused:
         describe("rabbitmq").read({"ASYA_RABBITMQ_URL": url})
     assert not {"pa#ss", "pa/ss", "'pa'", "secret"} & set(str(refused.value).split())
 
@@ -74,7 +74,9 @@ def test_a_new_queue_system_is_scaled_by_its_own_trigger(monkeypatch: pytest.Mon
     pigeons = replace(
         known.EMBEDDED,
         name="pigeons",
-        trigger=lambda queue, length, _: Trigger("loft", {"q": queue, "n": str(length)}, (SecretKey("seed", "SEED"),)),
+        trigger=lambda queue, length, _: Trigger(
+            "loft", {"q": queue, "n": str(length)}, (TriggerSecret("seed", "SEED"),)
+        ),
     )
     monkeypatch.setattr(known, "DESCRIPTIONS", {**DESCRIPTIONS, "pigeons": pigeons})
     tested, around = actor(), replace(AROUND, transport="pigeons")

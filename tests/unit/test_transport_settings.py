@@ -4,7 +4,7 @@ import pytest
 
 from asya_crds import naming
 from asya_transports import names
-from asya_transports.description import SettingsError
+from asya_transports.description import TransportSettingsError
 from asya_transports.known import transport_settings
 from asya_transports.postgres.settings import PostgresSettings
 from asya_transports.rabbitmq.settings import RabbitSettings
@@ -52,7 +52,7 @@ def test_rabbitmq_is_also_told_by_host_and_credentials_as_sidecars_are() -> None
     ],
 )
 def test_a_mistake_names_its_variable(environment: dict[str, str], named: str) -> None:
-    with pytest.raises(SettingsError, match=named):
+    with pytest.raises(TransportSettingsError, match=named):
         transport_settings(environment)
 
 

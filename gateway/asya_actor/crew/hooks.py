@@ -5,10 +5,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from asya_actor.crew.errors import failure_of
-from asya_actor.publishing import Publisher
+from asya_actor.publishing import RetryingPublisher
 from asya_crds.envelope import Envelope, Route
 from asya_crds.naming import HEADER_FAN_IN, HEADER_HOOK, HEADER_MESH_STATUS
-from asya_transports.port import Message
+from asya_transports.port import OutboundMessage
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ class Hooks:
     """`actors` each get a copy. `children`: those of a fan-out that ended by themselves are sent on, too."""
 
     actors: tuple[str, ...]
-    publisher: Publisher
+    publisher: RetryingPublisher
     children: bool = False
 
     async def send(self, envelope: Envelope) -> None:
@@ -32,7 +32,7 @@ class Hooks:
         if not copies:
             return
         answers = await self.publisher.publish(
-            [Message(copy.route.curr, copy.to_json().encode(), id=copy.id) for copy in copies]
+            [OutboundMessage(copy.route.curr, copy.to_json().encode(), id=copy.id) for copy in copies]
         )
         for copy, error in zip(copies, answers, strict=True):
             if error is not None:

@@ -4,17 +4,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from asya_actor.crew.member import Crew
-from asya_actor.crew.merging import CannotMerge, merge
 from asya_actor.failures import broken
 from asya_actor.pausing import BadPause, checkpoint_of, question_of
 from asya_crds.envelope import Envelope, InvalidEnvelope
+from asya_crds.incarnations import incarnation_header, resolve
+from asya_crds.merging import CannotMerge, merge
 from asya_crds.naming import (
     HEADER_GATEWAY_URL,
     HEADER_PAUSE_ID,
     HEADER_RESUME_CHECKPOINT,
     HEADER_RESUME_TASK,
     RESUME,
-    RESUME_PREFIX,
 )
 
 _FRESH = (HEADER_GATEWAY_URL, "traceparent", "tracestate")
@@ -34,7 +34,11 @@ async def resume(crew: Crew, envelope: Envelope, *, deep: bool) -> str:
 
 
 def resumed(envelope: Envelope, *, deep: bool) -> Envelope:
-    """The envelope that goes on. Raises CannotMerge, BadPause, InvalidEnvelope."""
+    """The envelope that goes on, in the incarnation that the answer began. Fields that the question names are merged
+    here only where the gateway, one of the version before, has left that to us and sent the question along.
+
+    Raises CannotMerge, BadPause, InvalidEnvelope.
+    """
     found = envelope.headers.get(HEADER_RESUME_CHECKPOINT)
     if not isinstance(found, Mapping):
         raise CannotMerge(
@@ -46,16 +50,17 @@ def resumed(envelope: Envelope, *, deep: bool) -> Envelope:
     fields = question.get("fields")
     payload = merge(checkpoint.payload, envelope.payload, fields if isinstance(fields, list) else [], deep=deep)
     fresh = {key: envelope.headers[key] for key in _FRESH if key in envelope.headers}
-    headers = {key: value for key, value in checkpoint.headers.items() if key not in _OF_THE_ANSWER} | fresh
-    return checkpoint.with_(
-        id=task_id_of(envelope), payload=payload, headers=headers, status=_status(checkpoint, envelope)
-    )
+    task_id = task_id_of(envelope)
+    begun = incarnation_header(task_id, resolve(envelope.id).incarnation or 1)
+    headers = {key: value for key, value in checkpoint.headers.items() if key not in _OF_THE_ANSWER} | fresh | begun
+    return checkpoint.with_(id=task_id, payload=payload, headers=headers, status=_status(checkpoint, envelope))
 
 
 def task_id_of(envelope: Envelope) -> str:
-    """The task that is answered."""
+    """The task that is answered. The header names the id under which the pause was reported, perhaps that of an
+    earlier answer's envelope."""
     named = envelope.headers.get(HEADER_RESUME_TASK)
-    return named if isinstance(named, str) and named else envelope.id.removeprefix(RESUME_PREFIX)
+    return resolve(named if isinstance(named, str) and named else envelope.id).task_id
 
 
 def _status(checkpoint: Envelope, envelope: Envelope) -> dict[str, Any]:

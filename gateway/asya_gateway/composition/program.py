@@ -65,16 +65,27 @@ class Gateway:
             longest_statement=settings.db_statement_timeout,
             claim_lease=settings.claim_lease,
             budget=self.budget,
+            namespace=settings.namespace,
         )
         self.flows = FlowRegistry()
         rules = TaskRules(
             mesh_url=settings.mesh_url or f"http://127.0.0.1:{settings.gateway_port}",
             default_timeout=settings.default_timeout,
             max_envelope=self._queues.max_message_bytes,
+            owner_cap=settings.max_open_tasks_per_owner or None,
+            flow_cap=settings.max_open_tasks_per_flow or None,
         )
         storage, self.offload = self.storage, Offload()
-        examine = Examining(self.offload)
-        self.tasks = Tasks(storage.tasks, storage.feed, storage.fly, rules, compile_schema, observer, examine)
+        self.tasks = Tasks(
+            storage.tasks,
+            storage.feed,
+            storage.fly,
+            rules,
+            compile_schema,
+            observer,
+            examine=Examining(self.offload),
+            clock=storage.clock,
+        )
         registry = PostgresRegistry(self.database, self.storage.bell)
         self.registrar = Registrar(registry)
         self.watch = RegistryWatch(

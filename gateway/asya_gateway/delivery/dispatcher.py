@@ -8,13 +8,13 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
 
+from asya_crds.status import ErrorClass, TaskError, TaskStatus
 from asya_gateway.domain.budget import Budget, Share
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.ports import Outbox, OutboxEntry
 from asya_gateway.domain.reports import FinalReport
-from asya_gateway.domain.status import ErrorClass, TaskError, TaskStatus
 from asya_gateway.telemetry.spans import Spans
-from asya_transports.port import Message, Refused, Transport, TransportError
+from asya_transports.port import MessageRefused, OutboundMessage, Transport, TransportError
 
 log = logging.getLogger(__name__)
 
@@ -169,7 +169,7 @@ class Dispatcher:
         return batch
 
     async def _publish(self, batch: Sequence[OutboxEntry]) -> None:
-        messages = [Message(entry.actor, entry.body, entry.task_id) for entry in batch]
+        messages = [OutboundMessage(entry.actor, entry.body, entry.task_id) for entry in batch]
         answered = self._spans.publish((entry.actor, entry.task_id, entry.body) for entry in batch)
         try:
             answers = await self._transport.publish(messages)
@@ -184,7 +184,7 @@ class Dispatcher:
                 case None:
                     self._delivered.append(entry.id)
                     self.published += 1
-                case Refused():
+                case MessageRefused():
                     self._impossible.append((entry._replace(body=b""), str(answer)))
                     self.refused += 1
                 case _:

@@ -1,25 +1,26 @@
 """Questions and answers: what callers see of a pause, and the envelope that carries the answer back."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from asya_crds import jsontext
 from asya_crds.envelope import Envelope, Route, format_time
+from asya_crds.incarnations import resume_id
+from asya_crds.merging import merge
 from asya_crds.naming import (
     HEADER_A2A_CONTEXT,
     HEADER_A2A_TASK,
     HEADER_GATEWAY_URL,
-    HEADER_PAUSE,
     HEADER_PAUSE_ID,
     HEADER_RESUME_CHECKPOINT,
     HEADER_RESUME_TASK,
     RESUME,
-    RESUME_PREFIX,
 )
 from asya_gateway.domain.errors import InvalidInput
+from asya_gateway.domain.pause import Pause
 from asya_gateway.domain.ports import PausePoint
-from asya_gateway.domain.task import Pause, TaskHead
+from asya_gateway.domain.task import TaskHead
 
 _TYPES = ("string", "boolean", "number", "integer", "array", "object")
 
@@ -76,29 +77,34 @@ def thawed_deadline(task: TaskHead, now: datetime) -> datetime | None:
     return None if task.remaining is None else now + timedelta(seconds=task.remaining)
 
 
-def resume_envelope(point: PausePoint, answer: Any, mesh_url: str) -> Envelope:
+def resume_envelope(point: PausePoint, answer: Any, mesh_url: str, now: datetime) -> Envelope:
     """The envelope that brings an answer to x-resume (docs/protocols/mesh.md, "Pause and resume").
 
-    The stored checkpoint travels along in a header, so that the crew needs no store of its own; a crew that
-    keeps its checkpoints itself ignores it.
+    Where the pause has a checkpoint, it travels along in a header for our x-resume, with the fields that the question
+    names filled in already; the payload is then null. Otherwise the payload is the answer, for a crew that keeps its
+    checkpoints itself. The question does not travel: a sidecar takes it, in any envelope, for a new pause.
+
+    Raises CannotMerge where the payload of the checkpoint has no place for a field.
     """
     task, pause = point.task, point.task.pause
     assert pause is not None
-    now = datetime.now(UTC)
     headers: dict[str, Any] = {
         HEADER_GATEWAY_URL: mesh_url,
-        HEADER_RESUME_TASK: task.id,
+        HEADER_RESUME_TASK: point.reported_as,
         HEADER_A2A_TASK: task.id,
         HEADER_PAUSE_ID: pause.id,
-        HEADER_PAUSE: {"prompt": pause.prompt, "fields": pause.fields},
     }
     if task.context_id is not None:
         headers[HEADER_A2A_CONTEXT] = task.context_id
     if point.checkpoint is not None:
-        headers[HEADER_RESUME_CHECKPOINT] = jsontext.loads(point.checkpoint, max_depth=2 * jsontext.MAX_DEPTH)
+        checkpoint = jsontext.loads(point.checkpoint, max_depth=2 * jsontext.MAX_DEPTH)
+        if pause.fields:
+            checkpoint["payload"] = merge(checkpoint.get("payload"), answer, pause.fields)
+            answer = None
+        headers[HEADER_RESUME_CHECKPOINT] = checkpoint
     deadline = thawed_deadline(task, now)
     return Envelope(
-        id=RESUME_PREFIX + task.id,
+        id=resume_id(task.id, point.incarnation),
         route=Route((), RESUME, ()),
         headers=headers,
         status=initial_status(RESUME, now, deadline),

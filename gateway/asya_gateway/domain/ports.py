@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 from asya_crds.large_json import encode
+from asya_crds.status import TaskStatus
 from asya_crds.violation import ArgumentCheck, Violation
 from asya_gateway.domain.reports import (
     ChildAnnouncement,
@@ -16,13 +17,13 @@ from asya_gateway.domain.reports import (
     ProgressAnswer,
     ProgressReport,
 )
-from asya_gateway.domain.status import TaskStatus
 from asya_gateway.domain.task import FlyEvent, JsonText, Snapshot, Task, TaskHead, TaskUpdate
 
 
 class NewTask(NamedTuple):
     """A task to be stored with its first update and its envelope, in one transaction. `route` is the JSON text of
-    the envelope's, `actor` the first on it. (A named tuple: frozen like the others, and made for every call.)"""
+    the envelope's, `actor` the first on it; the deadline is `timeout` seconds from when the database stores it.
+    (A named tuple: frozen like the others, and made for every call.)"""
 
     id: str
     flow: str
@@ -31,8 +32,7 @@ class NewTask(NamedTuple):
     route: JsonText
     actor: str
     context_id: str | None
-    created_at: datetime
-    deadline_at: datetime | None
+    timeout: float
     payload: JsonText
     envelope: JsonText
 
@@ -65,8 +65,9 @@ class RequestKey:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Somebody's answer to a pause, with the envelope that carries it to `actor`. `key` is random: by it the
-    store knows its own answer again after a lost connection. `request` is the caller's own key."""
+    """Somebody's answer to a pause, with the envelope that carries it to `actor`. The deadline goes on from where it
+    stood, by the database's clock. `key` is random: by it the store knows its own answer again after a lost
+    connection. `request` is the caller's own key, `incarnation` the number of this answer, from 1."""
 
     task_id: str
     owner: str | None
@@ -74,9 +75,9 @@ class Answer:
     answer: JsonText
     actor: str
     envelope: JsonText
-    deadline_at: datetime | None
     key: int
     request: RequestKey | None = None
+    incarnation: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +95,14 @@ class TaskFilter:
 
 @dataclass(frozen=True, slots=True)
 class PausePoint:
-    """What the resume envelope is made of: the task with its open pause, and where it stood."""
+    """What the resume envelope is made of: the task with its open pause, and where it stood. `incarnation` is the one
+    that an answer begins, `reported_as` the id under which the pause was reported: the task's own, or a resume
+    envelope's."""
 
     task: TaskHead
     checkpoint: JsonText | None
+    incarnation: int
+    reported_as: str
 
 
 class Examiner(Protocol):
@@ -130,7 +135,7 @@ class TaskStore(Protocol):
         """Guard, update and append in one statement; returns after the commit."""
 
     async def finish(self, report: FinalReport) -> FinalOutcome:
-        """End a task and those of its children that end with it; the first terminal status wins."""
+        """End a task; the first terminal status wins. Those of its descendants that end with it follow, in chunks."""
 
     async def cancel(self, report: FinalReport, key: RequestKey) -> FinalOutcome:
         """End a task as finish does; APPLIED too where this key ended it before. Raises KeyReused."""
@@ -152,6 +157,13 @@ class TaskStore(Protocol):
 
     async def get(self, task_id: str, *, owner: str | None, payload: bool = True) -> Task | None:
         """The task with result, error, open pause and, where it is asked for, payload."""
+
+    async def active(self, task_id: str) -> bool:
+        """Whether work on this id makes sense: not of one that has ended, waits for an answer, is overdue, or has an
+        ancestor whose end is its own. Unknown ids are active."""
+
+    async def ends_with_ancestor(self, task_id: str) -> bool:
+        """Whether a task has not ended and has an ancestor whose end is its own, too."""
 
     async def snapshot(self, task_id: str, after: int, *, owner: str | None) -> Snapshot | None:
         """The task and its first updates beyond seq `after`, read in one statement; a page where there are many."""

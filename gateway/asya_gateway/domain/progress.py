@@ -4,18 +4,22 @@ from hashlib import blake2b
 from secrets import randbits
 
 from asya_crds.envelope import Route
+from asya_crds.status import HopState
 from asya_gateway.domain.reports import Claim
-from asya_gateway.domain.status import ActorState
 
 
-def progress_percent(route: Route, state: ActorState) -> float:
-    """`(len(prev) + weight) * 100 / total`, at most 100; a route with nothing left to do is 100 percent."""
+def progress_percent(route: Route, state: HopState, *, shifted: bool = False) -> float:
+    """`(len(prev) + weight) * 100 / total`, at most 100; a route with nothing left to do is 100 percent.
+
+    `shifted`: the route is the one that the actor sends on, so that what it has done is the last of `prev`.
+    """
     if not route.curr and not route.next:
         return 100.0
-    return min(100.0, (len(route.prev) + state.weight) * 100.0 / route.total)
+    weight = 0.0 if shifted else state.weight
+    return min(100.0, (len(route.prev) + weight) * 100.0 / route.total)
 
 
-def report_key(claim: Claim | None, state: ActorState) -> int:
+def report_key(claim: Claim | None, state: HopState) -> int:
     """A 63-bit key under which a report counts once.
 
     Our worker names hop and attempt, so its repetitions have the same key; a report without them gets a random

@@ -1,12 +1,13 @@
 """What comes in from actors: progress, an end, a pause, a child. Plain data, already checked."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from asya_crds.envelope import Route
-from asya_gateway.domain.status import ActorState, TaskError, TaskStatus
-from asya_gateway.domain.task import JsonText, Pause
+from asya_crds.status import ClaimAction, HopState, TaskError, TaskStatus
+from asya_gateway.domain.pause import Pause
+from asya_gateway.domain.task import JsonText
 
 CLAIM_LEASE = 15.0
 """Seconds that a claim holds without a sign of life where no setting says otherwise; a worker renews it by repeating
@@ -23,34 +24,30 @@ class Claim:
     claimant: str
 
 
-class ClaimAction(StrEnum):
-    """What the worker shall do with the message it holds."""
-
-    GO = "go"
-    BUSY = "busy"
-    DONE = "done"
-
-
 @dataclass(frozen=True, slots=True)
 class ProgressReport:
     """One of the three (for our worker four) reports of a hop. `key` makes it count once however often it comes;
+    `incarnation` is None where the report names none (asya_crds.incarnations);
     `frames` is the JSON list of envelopes that the hop will send on, only with the state `processed`."""
 
     task_id: str
-    state: ActorState
+    state: HopState
     route: Route
     key: int
     progress: float
     message: str | None = None
-    detail: dict[str, Any] = field(default_factory=dict)
+    duration_ms: float | None = None
+    message_size_kb: float | None = None
     claim: Claim | None = None
     frames: JsonText | None = None
+    incarnation: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ProgressAnswer:
     """What became of a report. `known` is False for ids that are not ours; `frames` only with DONE. `lease`: seconds
-    that the claim holds from now."""
+    that the claim holds from now. `remaining`: seconds to the task's deadline by the database's clock, below zero
+    beyond it; None without a claim or a deadline."""
 
     known: bool
     progress: float
@@ -58,6 +55,7 @@ class ProgressAnswer:
     action: ClaimAction = ClaimAction.GO
     frames: JsonText | None = None
     lease: float = CLAIM_LEASE
+    remaining: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +88,8 @@ class FinalOutcome(StrEnum):
 @dataclass(frozen=True, slots=True)
 class PauseReport:
     """An actor asks somebody something. `status` is paused or auth_required; `checkpoint` is the envelope to go
-    on from, kept for the answer; None where the crew that reported keeps it itself."""
+    on from, kept for the answer; None where the crew that reported keeps it itself. `reported_as`: the id that the
+    report came under, by which such a crew finds it again; "" is the task's own."""
 
     task_id: str
     pause: Pause
@@ -98,6 +97,8 @@ class PauseReport:
     route: Route
     progress: float
     checkpoint: JsonText | None = None
+    incarnation: int | None = None
+    reported_as: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,31 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
-from typing import Any
 
 from asya_crds.envelope import Route
-from asya_gateway.domain.status import TaskError, TaskStatus
+from asya_crds.status import TaskError, TaskStatus, UpdateKind
+from asya_gateway.domain.log import FinalEntry, LogEntry
+from asya_gateway.domain.pause import Pause
 
 JsonText = str
 """A JSON document as text, which nobody on the way decodes: integers and surrogates stay as they came."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """What a waiting task asks for. `fields` is what the actor sent ([{name, type, prompt?, payload_key?,
-    required?, default?, options?}]), `schema` the JSON Schema that callers see."""
-
-    id: str
-    prompt: str
-    schema: dict[str, Any]
-    fields: list[dict[str, Any]]
-    data: Any = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """The wire form."""
-        data = {} if self.data is None else {"data": self.data}
-        return {"id": self.id, "prompt": self.prompt, "schema": self.schema, "fields": self.fields, **data}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +44,8 @@ class Task(TaskHead):
 
     payload: JsonText | None = None
     result: JsonText | None = None
+    retry_of: str | None = None
+    """The task that this one runs again."""
 
 
 LARGEST_INLINE = 64 * 1024
@@ -68,20 +53,9 @@ LARGEST_INLINE = 64 * 1024
 one is fetched when the entry is rendered, and dropped: no reader holds it while it waits."""
 
 
-class UpdateKind(StrEnum):
-    """What an entry of the log says."""
-
-    CREATED = "created"
-    PROGRESS = "progress"
-    PAUSED = "paused"
-    RESUMED = "resumed"
-    FINAL = "final"
-
-
 @dataclass(frozen=True, slots=True)
 class TaskUpdate:
-    """One entry of a task's log; `seq` counts from 1 without gaps. `detail` is what the report said:
-    {curr?, prev?, next?, task_state?, message?, duration_ms?, message_size_kb?, pause?, error?}."""
+    """One entry of a task's log; `seq` counts from 1 without gaps. `entry` is what it says."""
 
     task_id: str
     seq: int
@@ -89,7 +63,7 @@ class TaskUpdate:
     status: TaskStatus
     progress: float
     at: datetime
-    detail: dict[str, Any]
+    entry: LogEntry
     result: JsonText | None = None
     whole: bool = True
     """False where detail and result are larger than an entry carries (LARGEST_INLINE); Tasks.whole fetches them."""
@@ -122,9 +96,6 @@ def final_update_of(
     task: TaskHead, *, result: JsonText | None, error: TaskError | None, whole: bool = True
 ) -> TaskUpdate:
     """The terminal entry of a task's log, as the row remembers it."""
-    detail: dict[str, Any] = {} if task.message is None else {"message": task.message}
-    if error is not None:
-        detail["error"] = error.as_dict()
     return TaskUpdate(
         task_id=task.id,
         seq=task.last_seq,
@@ -132,7 +103,7 @@ def final_update_of(
         status=task.status,
         progress=task.progress,
         at=task.finished_at or task.updated_at,
-        detail=detail,
+        entry=FinalEntry(message=task.message, error=error),
         result=result,
         whole=whole,
     )

@@ -4,19 +4,23 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 from secrets import randbits
 from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn
 
+from asya_crds import jsontext
+from asya_crds.merging import CannotMerge
+from asya_crds.naming import RESUME
+from asya_crds.status import ErrorClass, TaskError, TaskStatus, UpdateKind
 from asya_crds.violation import ArgumentCheck
+from asya_gateway.domain.clock import Clock, own_time
 from asya_gateway.domain.errors import Conflict, GatewayError, InvalidArguments, InvalidInput, TaskNotFound, TooLarge
 from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.domain.following import follow_groups, one_by_one
 from asya_gateway.domain.fresh import blank
 from asya_gateway.domain.idempotency import digest_of, own_key
 from asya_gateway.domain.ids import new_task_id
-from asya_gateway.domain.pausing import resume_envelope, thawed_deadline
+from asya_gateway.domain.pausing import resume_envelope
 from asya_gateway.domain.ports import (
     Answer,
     Examiner,
@@ -37,7 +41,6 @@ from asya_gateway.domain.reports import (
     ProgressAnswer,
     ProgressReport,
 )
-from asya_gateway.domain.status import ErrorClass, TaskError, TaskStatus
 from asya_gateway.domain.task import (
     Caller,
     FlyEvent,
@@ -46,9 +49,9 @@ from asya_gateway.domain.task import (
     Task,
     TaskHead,
     TaskUpdate,
-    UpdateKind,
     final_update_of,
 )
+from asya_gateway.domain.text import shortened
 from asya_gateway.telemetry.context import about
 from asya_gateway.telemetry.observer import SILENT, Observer
 
@@ -75,7 +78,7 @@ class Call(NamedTuple):
     """A call of a flow. `payload` is what the first actor gets; `check` holds it against the inputSchema.
 
     `headers` join the envelope's (traceparent, tracestate, protocol ids). `key` is the caller's idempotency key:
-    it names one task of this owner, whatever becomes of the answers.
+    it names one task of this owner, whatever becomes of the answers. `retry_of` is the task that is run again.
     """
 
     served: ServedFlow
@@ -86,15 +89,18 @@ class Call(NamedTuple):
     headers: Mapping[str, Any] = MappingProxyType({})
     check: bool = True
     key: str | None = None
+    retry_of: str | None = None
 
-    @property
-    def digest(self) -> bytes:
+    async def digest(self) -> bytes:
         """Of what makes a call the same: the flow and its arguments, and nothing that travels beside them."""
-        return digest_of("call", self.served.flow.name, self.payload)
+        if self.retry_of is not None:
+            return await digest_of("retry", self.retry_of, self.payload)
+        return await digest_of("call", self.served.flow.name, self.payload)
 
 
 class Tasks:
-    """Everything that can be done to a task. Every method raises Unavailable while Postgres is away."""
+    """Everything that can be done to a task. Every method raises Unavailable while Postgres is away. `clock` tells
+    the database's time, from which the deadlines in envelopes are."""
 
     def __init__(
         self,
@@ -105,7 +111,9 @@ class Tasks:
         compile_schema: Callable[[Mapping[str, Any]], ArgumentCheck],
         observer: Observer = SILENT,
         examine: Examiner = examined_here,
+        clock: Clock = own_time,
     ) -> None:
+        self._now = clock
         self._store = store
         self._feed = feed
         self._fly = fly
@@ -114,7 +122,6 @@ class Tasks:
         self._examine = examine
         self._observer = observer
         self._spans = observer.spans
-        self._default_timeout = timedelta(seconds=rules.default_timeout)
         self._plain = rules.owner_cap is None and rules.flow_cap is None
 
     # What callers do
@@ -138,9 +145,9 @@ class Tasks:
             with self._spans.verb("submit", task_id, flow):
                 new = self._new_task(task_id, call, payload)
                 self._check_size(new.envelope, "arguments")
-                if call.key is None and self._plain:
+                if self._plain and call.key is None and call.retry_of is None:
                     await self._store.create(new)
-                elif (stored := await self._store.admit(new, self._terms(call))) != task_id:
+                elif (stored := await self._store.admit(new, await self._terms(call))) != task_id:
                     about(stored)
                     return stored
         except (InvalidArguments, TooLarge):
@@ -153,16 +160,16 @@ class Tasks:
             log.debug("accepted by %s", call.surface)
         return task_id
 
-    def _terms(self, call: Call) -> Terms:
-        digest = None if call.key is None else call.digest
-        return Terms(call.key, digest, owner_cap=self._rules.owner_cap, flow_cap=self._rules.flow_cap)
+    async def _terms(self, call: Call) -> Terms:
+        digest = None if call.key is None else await call.digest()
+        return Terms(call.key, digest, call.retry_of, owner_cap=self._rules.owner_cap, flow_cap=self._rules.flow_cap)
 
     async def _repeated(self, call: Call) -> str | None:
         """The task of a call that was accepted before, though it would not be now: a flow's schema may have changed
         between a call and its repetition. Raises KeyReused."""
         if call.key is None:
             return None
-        return await self._store.find_call(call.caller.owner, call.key, call.digest)
+        return await self._store.find_call(call.caller.owner, call.key, await call.digest())
 
     def _check_size(self, envelope: str, field: str) -> None:
         """Refuse what no queue would take. Raises TooLarge."""
@@ -173,7 +180,7 @@ class Tasks:
 
     def _new_task(self, task_id: str, call: Call, payload: JsonText) -> NewTask:
         flow = call.served.flow
-        now = datetime.now(UTC)
+        now = self._now()
         envelope = blank(call.served, self._rules.mesh_url)
         return NewTask(
             id=task_id,
@@ -183,11 +190,37 @@ class Tasks:
             route=envelope.route_json,
             actor=flow.entrypoint,
             context_id=call.context_id,
-            created_at=now,
-            deadline_at=now + (envelope.timeout or self._default_timeout),
+            timeout=self._rules.default_timeout if flow.timeout is None else flow.timeout,
             payload=payload,
             envelope=envelope.filled(task_id, {**call.headers, **self._spans.outgoing()}, now, payload),
         )
+
+    async def retry(
+        self,
+        task_id: str,
+        caller: Caller,
+        serve: Callable[[str], ServedFlow],
+        *,
+        surface: str,
+        payload: Any = None,
+        headers: Mapping[str, Any] = MappingProxyType({}),
+        key: str | None = None,
+    ) -> str:
+        """Run a call's task that has ended again, as a new task of its flow as it is served now; its id. `payload`
+        replaces the one that the task was called with, None keeps it.
+
+        Raises TaskNotFound, Conflict, and what `serve` and submit raise.
+        """
+        task = await self.get(task_id, caller)
+        if task.parent_id is not None:
+            raise Conflict("expected the task of a call; this one is a child of another", field="parent_id")
+        if not task.status.terminal:
+            raise Conflict(f"expected a task that has ended; it is {task.status}", field="status")
+        if payload is None:
+            payload = None if task.payload is None else jsontext.loads(task.payload, max_depth=2 * jsontext.MAX_DEPTH)
+        served, context = serve(task.flow), task.context_id
+        call = Call(served, payload, caller, surface, context, headers=headers, key=key, retry_of=task.id)
+        return await self.submit(call)
 
     async def get(self, task_id: str, caller: Caller | None, *, payload: bool = True) -> Task:
         """The task with result, error, open pause and, where it is asked for, payload: to be rendered and dropped.
@@ -227,11 +260,12 @@ class Tasks:
     async def cancel(
         self, task_id: str, caller: Caller | None, reason: str = "Task canceled", *, key: str | None = None
     ) -> TaskHead:
-        """End a task that has not ended, and its children. Who repeats it under the same key, having lost the first
-        answer, gets the task. Raises TaskNotFound, Conflict, KeyReused."""
+        """End a task that has not ended, and its descendants; of a reason that is too long the beginning is kept. Who
+        repeats it under the same key, having lost the first answer, gets the task. Raises TaskNotFound, Conflict,
+        KeyReused."""
         about(task_id)
-        report = _cancellation(task_id, caller, reason)
-        request = RequestKey("cancel", key or own_key(), digest_of("cancel", reason))
+        report = _cancellation(task_id, caller, shortened(reason))
+        request = RequestKey("cancel", key or own_key(), await digest_of("cancel", reason))
         with self._spans.verb("cancel", task_id):
             outcome = await self._store.cancel(report, request)
         task = await self.head(task_id, caller)
@@ -259,7 +293,7 @@ class Tasks:
 
         Raises TaskNotFound, Conflict, InvalidArguments, KeyReused."""
         about(task_id)
-        request = None if key is None else RequestKey("answer", key, digest_of("answer", answer, pause_id))
+        request = None if key is None else RequestKey("answer", key, await digest_of("answer", answer, pause_id))
         if not await self._answered(task_id, caller, request):
             try:
                 await self._answer(task_id, caller, answer, pause_id, request)
@@ -287,9 +321,13 @@ class Tasks:
         if violations:
             raise InvalidArguments(violations, field="answer")
         with self._spans.verb("answer", task_id, point.task.flow):
-            envelope = resume_envelope(point, answer, self._rules.mesh_url)
+            try:
+                envelope = resume_envelope(point, answer, self._rules.mesh_url, self._now())
+            except CannotMerge as error:
+                await self._store.finish(_cannot_resume(task_id, str(error)))
+                return
             envelope = envelope.with_(headers={**envelope.headers, **self._spans.outgoing()})
-            body = envelope.to_json(text)
+            body = envelope.to_json(text if envelope.payload is answer else None)
             self._check_size(body, "answer")
             accepted = await self._store.answer(
                 Answer(
@@ -299,8 +337,8 @@ class Tasks:
                     answer=text,
                     actor=envelope.route.curr,
                     envelope=body,
-                    deadline_at=thawed_deadline(point.task, datetime.now(UTC)),
                     key=randbits(63),
+                    incarnation=point.incarnation,
                     request=request,
                 )
             )
@@ -388,11 +426,16 @@ class Tasks:
     async def active(self, task_id: str) -> bool:
         """Whether work on this id makes sense: unknown ids are somebody else's, so they count as active."""
         about(task_id)
-        task = await self._store.head(task_id, owner=None)
-        if task is None:
-            return True
-        overdue = task.deadline_at is not None and task.deadline_at <= datetime.now(UTC)
-        return not (task.status.terminal or task.status.waiting or overdue)
+        return await self._store.active(task_id)
+
+    async def ends_with_ancestor(self, task_id: str) -> bool:
+        """Whether a task is open and has an ancestor whose end is its own, too."""
+        return await self._store.ends_with_ancestor(task_id)
+
+
+def _cannot_resume(task_id: str, reason: str) -> FinalReport:
+    error = TaskError("runtime_error", reason, ErrorClass.RUNTIME, actor=RESUME, details={"type": "CannotResume"})
+    return FinalReport(task_id, TaskStatus.FAILED, reason, error=error)
 
 
 def _refuse(error: GatewayError) -> NoReturn:

@@ -3,9 +3,9 @@
 import asyncio
 from uuid import UUID
 
-from asya_transports.port import LeaseLost, TransportError, Unavailable
+from asya_transports.port import LeaseLost, TransportError, TransportUnavailable
 from asya_transports.postgres import statements
-from asya_transports.postgres.link import Link
+from asya_transports.postgres.pool import ConnectionPool
 
 BATCH = 256
 
@@ -13,13 +13,13 @@ BATCH = 256
 class Acknowledgements:
     """While one batch is being committed the next one gathers; a lone message is not delayed."""
 
-    def __init__(self, link: Link) -> None:
-        self._link = link
+    def __init__(self, pool: ConnectionPool) -> None:
+        self._pool = pool
         self._waiting: list[tuple[int, UUID, asyncio.Future[None]]] = []
         self._flusher: asyncio.Task[None] | None = None
 
     async def add(self, message: int, receipt: UUID) -> None:
-        """Return once the message is deleted. Raises LeaseLost, Unavailable."""
+        """Return once the message is deleted. Raises LeaseLost, TransportUnavailable."""
         answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((message, receipt, answer))
         if self._flusher is None or self._flusher.done():
@@ -53,10 +53,10 @@ class Acknowledgements:
         messages, receipts = [entry[0] for entry in batch], [entry[1] for entry in batch]
         try:
             return await self._run(messages, receipts)
-        except Unavailable:
+        except TransportUnavailable:
             # A pooled connection that died unnoticed fails its first statement; the delete may be repeated.
             return await self._run(messages, receipts)
 
     async def _run(self, messages: list[int], receipts: list[UUID]) -> set[int]:
-        async with self._link.connection() as connection:
+        async with self._pool.connection() as connection:
             return {row["id"] for row in await connection.fetch(statements.ACK, messages, receipts)}

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from asya_transports.description import SecretKey, TransportDescription, Trigger
+from asya_transports.description import TransportDescription, Trigger, TriggerSecret
 from asya_transports.postgres.settings import VARIABLES, read_settings
 
 COUNT = "SELECT count(*) FROM queue_messages WHERE queue = '{queue}'"
@@ -12,7 +12,7 @@ COUNT = "SELECT count(*) FROM queue_messages WHERE queue = '{queue}'"
 def trigger(queue: str, length: int, variables: Mapping[str, str]) -> Trigger:
     """KEDA's postgresql trigger. The queue's name holds no quote: namespace and actor are DNS labels."""
     metadata = {"query": COUNT.format(queue=queue), "targetQueryValue": str(length)}
-    return Trigger("postgresql", metadata, (SecretKey("connection", "ASYA_DATABASE_URL"),))
+    return Trigger("postgresql", metadata, (TriggerSecret("connection", "ASYA_DATABASE_URL"),))
 
 
 DESCRIPTION = TransportDescription(

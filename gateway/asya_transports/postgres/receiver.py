@@ -5,16 +5,16 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from datetime import timedelta
 from uuid import UUID
 
 from asya_transports.names import DEAD_LETTERS
-from asya_transports.port import LeaseLost, Unavailable
+from asya_transports.port import LeaseLost, TransportUnavailable
 from asya_transports.postgres import statements
 from asya_transports.postgres.answers import Acknowledgements
-from asya_transports.postgres.keeper import Keeper
-from asya_transports.postgres.link import Link, message_errors
+from asya_transports.postgres.lease_keeper import LeaseKeeper
+from asya_transports.postgres.pool import ConnectionPool, message_errors
 
 logger = logging.getLogger(__name__)
 
@@ -26,10 +26,12 @@ PATIENCE = 1 / 3
 """Share of the visibility timeout for which a receiver that was just connected leaves the messages of others alone."""
 
 
-class Delivery:
+class PostgresDelivery:
     """A row that was taken. See port.Delivery."""
 
-    def __init__(self, owner: "Receiver", message: int, receipt: UUID, actor: str, deliveries: int, body: bytes):
+    def __init__(
+        self, owner: "PostgresReceiver", message: int, receipt: UUID, actor: str, deliveries: int, body: bytes
+    ):
         self._owner = owner
         self.message = message
         self.receipt = receipt
@@ -39,21 +41,17 @@ class Delivery:
 
     @property
     def actor(self) -> str:
-        """See port.Delivery."""
         return self._actor
 
     @property
     def body(self) -> bytes:
-        """See port.Delivery."""
         return self._body
 
     @property
     def deliveries(self) -> int:
-        """See port.Delivery."""
         return self._deliveries
 
     async def ack(self) -> None:
-        """See port.Delivery."""
         try:
             await self._owner.acknowledgements.add(self.message, self.receipt)
         except LeaseLost:
@@ -62,25 +60,22 @@ class Delivery:
         self._owner.answered(self)
 
     async def nack(self, delay: float = 0.0) -> None:
-        """See port.Delivery."""
         await self._owner.put_back(self, delay)
 
     async def requeue(self, body: bytes, delay: float = 0.0) -> None:
-        """See port.Delivery."""
         await self._owner.replace(self, body, delay)
 
     async def extend(self) -> None:
-        """See port.Delivery."""
         await self._owner.extend(self)
 
 
-class Receiver:
+class PostgresReceiver:
     """The consumer of one queue. `limit` is the number of deliveries where the queue is not declared (None: any)."""
 
     def __init__(
         self,
-        link: Link,
-        keeper: Keeper,
+        pool: ConnectionPool,
+        keeper: LeaseKeeper,
         acknowledgements: Acknowledgements,
         *,
         queue: str,
@@ -94,7 +89,7 @@ class Receiver:
         declare: Callable[[], Awaitable[None]],
     ) -> None:
         self.acknowledgements = acknowledgements
-        self._link = link
+        self._pool = pool
         self._keeper = keeper
         self._queue = queue
         self._actor = actor
@@ -106,8 +101,8 @@ class Receiver:
         self._ring = ring
         self._declare = declare
         self._declare_at = time.monotonic() + DECLARE_EVERY
-        self._held: dict[int, Delivery] = {}
-        self._untouched: deque[Delivery] = deque()
+        self._held: dict[int, PostgresDelivery] = {}
+        self._untouched: deque[PostgresDelivery] = deque()
         self._look = asyncio.Event()
         self._look.set()
         self._taking: asyncio.Task[None] | None = None
@@ -117,29 +112,32 @@ class Receiver:
         """There may be something to take."""
         self._look.set()
 
-    async def stream(self) -> AsyncGenerator[Delivery]:
-        """The deliveries, for ever."""
+    async def stream(self) -> AsyncGenerator[PostgresDelivery]:
+        """The deliveries, until it is closed: then nothing more is taken, and what nobody has seen goes back."""
         pause = 0.1
         self._be_patient()
-        while True:
-            while self._untouched:
-                yield self._untouched.popleft()
-            self._look.clear()
-            if len(self._held) < self._prefetch:
-                try:
-                    await self._declare_again()
-                    await self._take()
-                    pause = 0.1
-                except Unavailable as error:
-                    logger.warning("taking from %s: %s", self._queue, error)
-                    self._be_patient()
-                    await asyncio.sleep(pause)
-                    pause = min(pause * 2, self._poll_interval)
-                    self._look.set()
-            if not self._untouched:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._poll_interval):
-                        await self._look.wait()
+        try:
+            while True:
+                while self._untouched:
+                    yield self._untouched.popleft()
+                self._look.clear()
+                if len(self._held) < self._prefetch:
+                    try:
+                        await self._declare_again()
+                        await self._take()
+                        pause = 0.1
+                    except TransportUnavailable as error:
+                        logger.warning("taking from %s: %s", self._queue, error)
+                        self._be_patient()
+                        await asyncio.sleep(pause)
+                        pause = min(pause * 2, self._poll_interval)
+                        self._look.set()
+                if not self._untouched:
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(self._poll_interval):
+                            await self._look.wait()
+        finally:
+            await self._stop_taking()
 
     async def _declare_again(self) -> None:
         """Messages are taken from undeclared queues, too, but nobody may publish into one."""
@@ -154,29 +152,36 @@ class Receiver:
 
     async def leave(self) -> None:
         """Give back what was not answered; what cannot be given back now returns when its lease runs out."""
+        await self._stop_taking()
+        await self._give_back(list(self._held.values()), untouched=False)
+
+    async def _stop_taking(self) -> None:
         if self._taking is not None:
-            with contextlib.suppress(Unavailable):
+            with contextlib.suppress(TransportUnavailable):
                 await self._taking
-        held, self._held = list(self._held.values()), {}
-        untouched = {delivery.message for delivery in self._untouched}
+        untouched = list(self._untouched)
         self._untouched.clear()
+        await self._give_back(untouched, untouched=True)
+
+    async def _give_back(self, held: Sequence[PostgresDelivery], *, untouched: bool) -> None:
         for delivery in held:
+            self._held.pop(delivery.message, None)
             self._keeper.release(delivery.message, delivery.receipt)
         if not held:
             return
         try:
-            async with self._link.connection() as connection:
+            async with self._pool.connection() as connection:
                 await connection.execute(
                     statements.GIVE_BACK,
                     [delivery.message for delivery in held],
                     [delivery.receipt for delivery in held],
-                    [delivery.message in untouched for delivery in held],
+                    [untouched] * len(held),
                 )
-        except Unavailable as error:
+        except TransportUnavailable as error:
             logger.warning("giving back %d messages of %s: %s", len(held), self._queue, error)
         self._ring([self._actor])
 
-    def answered(self, delivery: Delivery) -> None:
+    def answered(self, delivery: PostgresDelivery) -> None:
         """It is ours no longer; there is room for another."""
         self._keeper.release(delivery.message, delivery.receipt)
         current = self._held.get(delivery.message)
@@ -184,9 +189,9 @@ class Receiver:
             del self._held[delivery.message]
             self._look.set()
 
-    async def put_back(self, delivery: Delivery, delay: float) -> None:
+    async def put_back(self, delivery: PostgresDelivery, delay: float) -> None:
         """Back into the queue, or to the dead letters where it was delivered often enough."""
-        async with self._link.connection() as connection:
+        async with self._pool.connection() as connection:
             row = await connection.fetchrow(
                 statements.NACK,
                 delivery.message,
@@ -203,9 +208,9 @@ class Receiver:
         elif delay <= 0:
             self._ring([self._actor])
 
-    async def replace(self, delivery: Delivery, body: bytes, delay: float) -> None:
+    async def replace(self, delivery: PostgresDelivery, body: bytes, delay: float) -> None:
         """The same row with another body, as fresh as a new one."""
-        async with self._link.connection() as connection:
+        async with self._pool.connection() as connection:
             with message_errors():
                 row = await connection.fetchrow(
                     statements.REQUEUE, delivery.message, delivery.receipt, body, timedelta(seconds=delay)
@@ -214,14 +219,14 @@ class Receiver:
         if delay <= 0:
             self._ring([self._actor])
 
-    async def extend(self, delivery: Delivery) -> None:
+    async def extend(self, delivery: PostgresDelivery) -> None:
         """A full visibility timeout from now."""
-        async with self._link.connection() as connection:
+        async with self._pool.connection() as connection:
             rows = await connection.fetch(statements.EXTEND, [delivery.message], [delivery.receipt], self._visibility)
         if not rows:
             raise LeaseLost("the lease ran out and the message was delivered again")
 
-    def _done(self, delivery: Delivery, *, found: bool) -> None:
+    def _done(self, delivery: PostgresDelivery, *, found: bool) -> None:
         self.answered(delivery)
         if not found:
             raise LeaseLost("the lease ran out and the message was delivered again")
@@ -234,7 +239,7 @@ class Receiver:
 
     async def _take_batch(self) -> None:
         room = min(self._prefetch - len(self._held), MAX_TAKE)
-        async with self._link.connection() as connection:
+        async with self._pool.connection() as connection:
             rows = await connection.fetch(
                 statements.TAKE,
                 self._queue,
@@ -251,7 +256,7 @@ class Receiver:
                 died = True
                 continue
             actor, deliveries = row["died_in"] or self._actor, row["died_after"] or row["deliveries"]
-            delivery = Delivery(self, row["id"], row["receipt"], actor, deliveries, row["body"])
+            delivery = PostgresDelivery(self, row["id"], row["receipt"], actor, deliveries, row["body"])
             self._held[delivery.message] = delivery
             self._keeper.hold(delivery.message, delivery.receipt)
             self._untouched.append(delivery)

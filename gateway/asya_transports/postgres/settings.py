@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from asya_transports.description import MEBIBYTE, SettingsError, Variable, seconds, whole_number
+from asya_transports.description import MEBIBYTE, TransportSettingsError, Variable, seconds, whole_number
 from asya_transports.postgres.dsn import InvalidDsn, check_dsn
 
 MAX_MESSAGE_BYTES = 128 * MEBIBYTE
@@ -45,14 +45,14 @@ VARIABLES = (
 
 
 def read_settings(environment: Mapping[str, str]) -> PostgresSettings:
-    """The settings from the environment. Raises SettingsError."""
+    """The settings from the environment. Raises TransportSettingsError."""
     url = environment.get("ASYA_DATABASE_URL")
     if not url:
-        raise SettingsError("ASYA_DATABASE_URL: expected a PostgreSQL URL, since ASYA_TRANSPORT is postgres")
+        raise TransportSettingsError("ASYA_DATABASE_URL: expected a PostgreSQL URL, since ASYA_TRANSPORT is postgres")
     try:
         check_dsn(url)
     except InvalidDsn as error:
-        raise SettingsError(f"ASYA_DATABASE_URL: {error}") from None
+        raise TransportSettingsError(f"ASYA_DATABASE_URL: {error}") from None
     return PostgresSettings(
         url=url,
         visibility_timeout=seconds(environment, "ASYA_QUEUE_VISIBILITY_TIMEOUT", 15.0, least=1),

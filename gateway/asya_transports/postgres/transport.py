@@ -7,18 +7,18 @@ from asya_transports.names import DEAD_LETTERS, queue_name
 from asya_transports.port import (
     MAX_DELIVERIES,
     Delivery,
-    Message,
+    MessageRefused,
+    OutboundMessage,
     Queue,
-    Refused,
     TransportError,
     Unroutable,
 )
 from asya_transports.postgres import statements
 from asya_transports.postgres.answers import Acknowledgements
-from asya_transports.postgres.bell import Bell
-from asya_transports.postgres.keeper import Keeper
-from asya_transports.postgres.link import Link, message_errors
-from asya_transports.postgres.receiver import Receiver
+from asya_transports.postgres.lease_keeper import LeaseKeeper
+from asya_transports.postgres.notifier import Notifier
+from asya_transports.postgres.pool import ConnectionPool, message_errors
+from asya_transports.postgres.receiver import PostgresReceiver
 from asya_transports.postgres.settings import PostgresSettings
 
 BATCH_ROWS = 256
@@ -36,30 +36,29 @@ class PostgresTransport:
     def __init__(self, settings: PostgresSettings, namespace: str) -> None:
         self._settings = settings
         self._namespace = namespace
-        self._link = Link(settings)
-        self._bell = Bell(self._link, namespace)
-        self._acknowledgements = Acknowledgements(self._link)
-        self._keeper = Keeper(settings, namespace, self._rung)
-        self._receivers: dict[str, set[Receiver]] = {}
+        self._pool = ConnectionPool(settings)
+        self._notifier = Notifier(self._pool, namespace)
+        self._acknowledgements = Acknowledgements(self._pool)
+        self._keeper = LeaseKeeper(settings, namespace, self._rung)
+        self._receivers: dict[str, set[PostgresReceiver]] = {}
         self._declared: dict[str, Queue] = {}
 
     async def check(self) -> None:
-        """See port.Transport."""
-        async with self._link.connection() as connection:
+        async with self._pool.connection() as connection:
             await connection.execute("SELECT 1")
 
     async def declare(self, queue: Queue) -> None:
         """See port.Transport. `foreign` makes no difference: no sidecar reads these queues."""
         self._declared[queue.actor] = queue
         await self._declare(queue)
-        self._bell.ring([queue.actor])
+        self._notifier.ring([queue.actor])
 
     async def _declare(self, queue: Queue) -> None:
         rows = [
             (queue_name(self._namespace, DEAD_LETTERS), self._namespace, DEAD_LETTERS, None),
             (queue_name(self._namespace, queue.actor), self._namespace, queue.actor, queue.max_deliveries),
         ]
-        async with self._link.connection() as connection:
+        async with self._pool.connection() as connection:
             await connection.executemany(statements.DECLARE, rows)
 
     async def _declare_again(self, actor: str) -> None:
@@ -67,53 +66,47 @@ class PostgresTransport:
             await self._declare(declared)
 
     async def delete(self, actor: str) -> None:
-        """See port.Transport."""
         self._declared.pop(actor, None)
         queue = queue_name(self._namespace, actor)
-        async with self._link.connection() as connection:
+        async with self._pool.connection() as connection:
             await connection.execute(statements.DELETE_QUEUE, queue)
             while await connection.execute(statements.DELETE_MESSAGES, queue, DELETE_SLICE) != "DELETE 0":
                 pass
 
-    async def publish(self, messages: Sequence[Message]) -> list[TransportError | None]:
-        """See port.Transport."""
+    async def publish(self, messages: Sequence[OutboundMessage]) -> list[TransportError | None]:
         answers: list[TransportError | None] = [None] * len(messages)
         for batch in self._batches(messages, answers):
             await self._insert(messages, batch, answers)
-        self._bell.ring({message.actor for message, answer in zip(messages, answers, strict=True) if not answer})
+        self._notifier.ring({message.actor for message, answer in zip(messages, answers, strict=True) if not answer})
         return answers
 
     @asynccontextmanager
     async def receive(self, actor: str, *, prefetch: int = 1) -> AsyncIterator[AsyncGenerator[Delivery]]:
-        """See port.Transport."""
         async with self._receive(actor, prefetch, MAX_DELIVERIES) as stream:
             yield stream
 
     @asynccontextmanager
     async def receive_dead_letters(self, *, prefetch: int = 1) -> AsyncIterator[AsyncGenerator[Delivery]]:
-        """See port.Transport."""
         async with self._receive(DEAD_LETTERS, prefetch, None) as stream:
             yield stream
 
     async def depth(self, actor: str) -> int:
-        """See port.Transport."""
-        async with self._link.connection() as connection:
+        async with self._pool.connection() as connection:
             count = await connection.fetchval(statements.DEPTH, queue_name(self._namespace, actor))
         return int(count)
 
     async def close(self) -> None:
-        """See port.Transport."""
         for receiver in [receiver for receivers in self._receivers.values() for receiver in receivers]:
             await receiver.leave()
         await self._acknowledgements.finish()
-        await self._bell.finish()
+        await self._notifier.finish()
         await self._keeper.stop()
-        await self._link.close()
+        await self._pool.close()
 
     @asynccontextmanager
     async def _receive(self, actor: str, prefetch: int, limit: int | None) -> AsyncIterator[AsyncGenerator[Delivery]]:
-        receiver = Receiver(
-            self._link,
+        receiver = PostgresReceiver(
+            self._pool,
             self._keeper,
             self._acknowledgements,
             queue=queue_name(self._namespace, actor),
@@ -123,7 +116,7 @@ class PostgresTransport:
             prefetch=prefetch,
             visibility_timeout=self._settings.visibility_timeout,
             poll_interval=self._settings.poll_interval,
-            ring=self._bell.ring,
+            ring=self._notifier.ring,
             declare=lambda: self._declare_again(actor),
         )
         self._keeper.start()
@@ -140,7 +133,9 @@ class PostgresTransport:
             for receiver in self._receivers.get(actor, ()):
                 receiver.rung()
 
-    def _batches(self, messages: Sequence[Message], answers: list[TransportError | None]) -> Iterator[list[int]]:
+    def _batches(
+        self, messages: Sequence[OutboundMessage], answers: list[TransportError | None]
+    ) -> Iterator[list[int]]:
         """Indexes of the messages of each INSERT; what is too large is answered here."""
         batch: list[int] = []
         size = 0
@@ -148,7 +143,7 @@ class PostgresTransport:
             length = len(message.body)
             if length > self._settings.max_message_bytes:
                 limit = self._settings.max_message_bytes
-                answers[index] = Refused(f"the message has {length} bytes, the limit is {limit}")
+                answers[index] = MessageRefused(f"the message has {length} bytes, the limit is {limit}")
                 continue
             if batch and (size + length > BATCH_BYTES or len(batch) == BATCH_ROWS):
                 yield batch
@@ -159,15 +154,15 @@ class PostgresTransport:
             yield batch
 
     async def _insert(
-        self, messages: Sequence[Message], batch: list[int], answers: list[TransportError | None]
+        self, messages: Sequence[OutboundMessage], batch: list[int], answers: list[TransportError | None]
     ) -> None:
         queues = [queue_name(self._namespace, messages[index].actor) for index in batch]
         bodies = [messages[index].body for index in batch]
         try:
-            async with self._link.connection() as connection:
+            async with self._pool.connection() as connection:
                 with message_errors():
                     known = {row["name"] for row in await connection.fetch(statements.PUBLISH, queues, bodies)}
-        except Refused as error:
+        except MessageRefused as error:
             if len(batch) > 1:  # one of them is at fault: each is tried alone
                 for index in batch:
                     await self._insert(messages, [index], answers)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from asya_transports.description import SecretKey, TransportDescription, Trigger, Variable
+from asya_transports.description import TransportDescription, Trigger, TriggerSecret, Variable
 from asya_transports.rabbitmq.settings import VARIABLES, read_settings
 
 AUTHENTICATION = "ASYA_KEDA_RABBITMQ_AUTH"
@@ -19,9 +19,9 @@ def trigger(queue: str, length: int, variables: Mapping[str, str]) -> Trigger:
     metadata = {"queueName": queue, "mode": "QueueLength", "value": str(length)}
     own = variables.get(AUTHENTICATION, "")
     if own or MANAGEMENT not in variables:
-        return Trigger("rabbitmq", {**metadata, "protocol": "amqp"}, (SecretKey("host", "ASYA_RABBITMQ_URL"),), own)
+        return Trigger("rabbitmq", {**metadata, "protocol": "amqp"}, (TriggerSecret("host", "ASYA_RABBITMQ_URL"),), own)
     counted = {**metadata, "protocol": "http", "excludeUnacknowledged": "false"}
-    return Trigger("rabbitmq", counted, (SecretKey("host", MANAGEMENT),))
+    return Trigger("rabbitmq", counted, (TriggerSecret("host", MANAGEMENT),))
 
 
 DESCRIPTION = TransportDescription(

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 from pamqp import commands
 
-from asya_transports.port import Refused, TransportError, Unavailable, Unroutable
+from asya_transports.port import MessageRefused, TransportError, TransportUnavailable, Unroutable
 from asya_transports.rabbitmq.address import Address
+from asya_transports.rabbitmq.confirm_channel import Batch, ChannelClosed, ConfirmChannel
 from asya_transports.rabbitmq.frames import Publication
-from asya_transports.rabbitmq.outbound import Batch, ChannelClosed, Outbound
 from asya_transports.rabbitmq.settings import RabbitSettings
 from asya_transports.rabbitmq.wire import Wire
 
@@ -30,7 +30,7 @@ class Publisher:
         self._wire: Wire | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._attempted = asyncio.Event()
-        self._error = Unavailable("not connected yet")
+        self._error = TransportUnavailable("not connected yet")
         self._reopening = asyncio.Lock()
         self._turn = itertools.count()
 
@@ -38,19 +38,19 @@ class Publisher:
         """One answer each, in order; raises nothing."""
         try:
             batch = await self._send(publications)
-        except Unavailable as error:
+        except TransportUnavailable as error:
             return [error] * len(publications)
         if batch.closed is None:
             return batch.answers
         return await self._after_close(publications, batch, batch.closed)
 
     async def check(self) -> None:
-        """Returns where there is a connection that takes messages. Raises Unavailable."""
+        """Returns where there is a connection that takes messages. Raises TransportUnavailable."""
         try:
             async with asyncio.timeout(self._settings.publish_timeout):
                 await self._connected()
         except TimeoutError:
-            raise Unavailable(f"no connection within {self._settings.publish_timeout:g} s") from None
+            raise TransportUnavailable(f"no connection within {self._settings.publish_timeout:g} s") from None
 
     async def close(self) -> None:
         """Disconnect."""
@@ -71,14 +71,14 @@ class Publisher:
                 channel = await self._channel(wire)
                 await wire.writable.wait()
                 if wire.lost.done() or not channel.ready:
-                    raise Unavailable("the connection was lost")
+                    raise TransportUnavailable("the connection was lost")
                 batch, data = channel.encode(publications, wire.frame_max)
                 wire.write(data)
                 await batch.done
         except TimeoutError as error:
             if wire is not None and wire.last_heard < sent:
                 wire.abort("the broker did not answer")
-            late = Unavailable(f"not confirmed within {self._settings.publish_timeout:g} s")
+            late = TransportUnavailable(f"not confirmed within {self._settings.publish_timeout:g} s")
             if batch is None:
                 raise late from error
             batch.give_up(late)
@@ -91,8 +91,8 @@ class Publisher:
         unanswered ones one by one; a broker that forbids, say, means all of them."""
         answers = batch.answers
         reason = _meaning(closed)
-        unknown = [index for index, answer in enumerate(answers) if isinstance(answer, Unavailable)]
-        if len(publications) == 1 or isinstance(reason, Unavailable):
+        unknown = [index for index, answer in enumerate(answers) if isinstance(answer, TransportUnavailable)]
+        if len(publications) == 1 or isinstance(reason, TransportUnavailable):
             for index in unknown:
                 answers[index] = reason
             return answers
@@ -110,10 +110,10 @@ class Publisher:
             if self._wire is None or self._wire.lost.done():
                 raise self._error
         if self._wire.blocked is not None:
-            raise Unavailable(f"the broker blocks publishers: {self._wire.blocked}")
+            raise TransportUnavailable(f"the broker blocks publishers: {self._wire.blocked}")
         return self._wire
 
-    async def _channel(self, wire: Wire) -> Outbound:
+    async def _channel(self, wire: Wire) -> ConfirmChannel:
         channel = wire.channels[next(self._turn) % len(wire.channels) + 1]
         if not channel.ready:
             async with self._reopening:
@@ -122,7 +122,7 @@ class Publisher:
                         await wire.open_channel(channel.number)
                         await self._ensure_exchange(wire, channel.number)
                     except ChannelClosed as error:
-                        raise Unavailable(f"no channel: {error}") from error
+                        raise TransportUnavailable(f"no channel: {error}") from error
         return channel
 
     async def _connect(self) -> None:
@@ -130,7 +130,7 @@ class Publisher:
         while True:
             try:
                 self._wire = await self._attempt()
-            except Unavailable as error:
+            except TransportUnavailable as error:
                 self._error = error
                 self._attempted.set()
                 logger.warning("%s; trying again in %.1f s", error, pause)
@@ -150,11 +150,11 @@ class Publisher:
                 )
                 await wire.open()
                 await self._ensure_exchange(wire, 1)
-        except (OSError, ValueError, TimeoutError, ChannelClosed, Unavailable) as error:
+        except (OSError, ValueError, TimeoutError, ChannelClosed, TransportUnavailable) as error:
             if wire is not None:
                 wire.abort("the handshake failed")
             reason = str(error) or type(error).__name__
-            raise Unavailable(f"RabbitMQ is not available: {reason}") from error
+            raise TransportUnavailable(f"RabbitMQ is not available: {reason}") from error
         return wire
 
     async def _ensure_exchange(self, wire: Wire, channel: int) -> None:
@@ -173,7 +173,7 @@ def _meaning(closed: ChannelClosed) -> TransportError:
     """What the broker's reason for closing a channel says of a message that it did not answer."""
     too_large = closed.code == PRECONDITION_FAILED and "message size" in closed.text
     if too_large or closed.code == CONTENT_TOO_LARGE:
-        return Refused(closed.text)
+        return MessageRefused(closed.text)
     if closed.code == NOT_FOUND:
         return Unroutable(closed.text)
-    return Unavailable(f"the broker closed the channel: {closed}")
+    return TransportUnavailable(f"the broker closed the channel: {closed}")

@@ -14,10 +14,10 @@ from aiormq.exceptions import AMQPChannelError
 from pamqp.common import FieldTable
 
 from asya_transports.names import DEAD_LETTERS, queue_name
-from asya_transports.port import LeaseLost, TransportError, Unavailable, Unroutable
+from asya_transports.port import LeaseLost, TransportError, TransportUnavailable, Unroutable
+from asya_transports.rabbitmq.connection import BrokerConnection, close_quietly, port_errors
 from asya_transports.rabbitmq.delays import Wait
 from asya_transports.rabbitmq.frames import Publication
-from asya_transports.rabbitmq.line import Line, close_quietly, port_errors
 from asya_transports.rabbitmq.publisher import Publisher
 from asya_transports.rabbitmq.topology import Topology
 
@@ -40,10 +40,10 @@ VERIFY_SECONDS = 30.0
 """Seconds between two looks whether exchange and bindings are still there."""
 
 
-class Delivery:
+class RabbitDelivery:
     """A message that the broker holds for our channel. See port.Delivery."""
 
-    def __init__(self, owner: "Receiver", channel: AbstractChannel, message: DeliveredMessage) -> None:
+    def __init__(self, owner: "RabbitReceiver", channel: AbstractChannel, message: DeliveredMessage) -> None:
         self._owner = owner
         self._channel = channel
         self._message = message
@@ -52,7 +52,6 @@ class Delivery:
 
     @property
     def actor(self) -> str:
-        """See port.Delivery."""
         if not self._owner.dead_letters:
             return self._owner.actor
         died_in = self.headers.get(DIED_IN)
@@ -60,7 +59,6 @@ class Delivery:
 
     @property
     def body(self) -> bytes:
-        """See port.Delivery."""
         return self._message.body
 
     @property
@@ -75,19 +73,17 @@ class Delivery:
         return before + max(number(self.headers.get("x-delivery-count")), again) + 1
 
     async def ack(self) -> None:
-        """See port.Delivery."""
         if self._channel.is_closed:
             raise LeaseLost("the channel that it came by is gone, the broker delivers it again")
         try:
             with port_errors():
                 await self._channel.basic_ack(self.tag)
-        except (Unavailable, AMQPChannelError) as error:
+        except (TransportUnavailable, AMQPChannelError) as error:
             raise LeaseLost(f"the channel that it came by is gone: {error}") from error
         finally:
             self._owner.answered(self)
 
     async def nack(self, delay: float = 0.0) -> None:
-        """See port.Delivery."""
         if not self._owner.dead_letters and self.deliveries >= self._owner.limit:
             await self.bury()
         elif delay > 0 or not self.counted:
@@ -96,7 +92,6 @@ class Delivery:
             await self._reject()
 
     async def requeue(self, body: bytes, delay: float = 0.0) -> None:
-        """See port.Delivery."""
         await self._replace(body, delay, {})
 
     async def extend(self) -> None:
@@ -142,7 +137,7 @@ class Delivery:
         try:
             with port_errors():
                 await self._channel.basic_nack(self.tag, requeue=True)
-        except (Unavailable, AMQPChannelError) as error:
+        except (TransportUnavailable, AMQPChannelError) as error:
             raise LeaseLost(f"the channel that it came by is gone: {error}") from error
         finally:
             self._owner.answered(self)
@@ -163,15 +158,21 @@ class Delivery:
         return latest.get(key, "") if isinstance(latest, dict) else ""
 
 
-class Receiver:
+class RabbitReceiver:
     """The consumer of one queue."""
 
     def __init__(
-        self, line: Line, publisher: Publisher, topology: Topology, namespace: str, actor: str, prefetch: int
+        self,
+        connection: BrokerConnection,
+        publisher: Publisher,
+        topology: Topology,
+        namespace: str,
+        actor: str,
+        prefetch: int,
     ) -> None:
         self.actor = actor
         self.dead_letters = actor == DEAD_LETTERS
-        self._line = line
+        self._connection = connection
         self._publisher = publisher
         self._topology = topology
         self._namespace = namespace
@@ -179,7 +180,7 @@ class Receiver:
         self._prefetch = prefetch
         self._channel: AbstractChannel | None = None
         self._consumer = ""
-        self._unseen: deque[Delivery] = deque()
+        self._unseen: deque[RabbitDelivery] = deque()
         self._news = asyncio.Event()
         self._verify_at = time.monotonic() + VERIFY_SECONDS
 
@@ -196,39 +197,42 @@ class Receiver:
         """Deliveries of a message that the broker itself dead-lettered: it does not pass its count on."""
         return self._topology.limit(actor) if reason == "delivery_limit" else 1
 
-    def answered(self, delivery: Delivery) -> None:
+    def answered(self, delivery: RabbitDelivery) -> None:
         """Nothing to do: the broker counts what is unanswered."""
 
-    async def stream(self) -> AsyncGenerator[Delivery]:
-        """The deliveries, for ever."""
+    async def stream(self) -> AsyncGenerator[RabbitDelivery]:
+        """The deliveries, until it is closed: then nothing more is taken, and what nobody has seen goes back."""
         pause = FIRST_PAUSE
-        while True:
-            while self._unseen:
-                delivery = self._unseen.popleft()
-                if await self._waits_on(delivery) or await self._exhausted(delivery):
-                    continue
-                yield delivery
-            self._news.clear()
-            if self._channel is None or self._channel.is_closed:
-                try:
-                    await self._open()
-                    pause = FIRST_PAUSE
-                except Unroutable as error:
-                    logger.warning("receiving from %s: %s", self._queue, error)
-                    await asyncio.sleep(QUEUE_PAUSE * random.uniform(1.0, 2.0))  # noqa: S311 # spreads, no secret
+        try:
+            while True:
+                while self._unseen:
+                    delivery = self._unseen.popleft()
+                    if await self._waits_on(delivery) or await self._exhausted(delivery):
+                        continue
+                    yield delivery
+                self._news.clear()
+                if self._channel is None or self._channel.is_closed:
+                    try:
+                        await self._open()
+                        pause = FIRST_PAUSE
+                    except Unroutable as error:
+                        logger.warning("receiving from %s: %s", self._queue, error)
+                        await asyncio.sleep(QUEUE_PAUSE * random.uniform(1.0, 2.0))  # noqa: S311 # spreads, no secret
+                        await self._declare_again()
+                        continue
+                    except TransportUnavailable as error:
+                        logger.warning("receiving from %s: %s; again in %.1f s", self._queue, error, pause)
+                        await asyncio.sleep(pause)
+                        pause = min(pause * 2, LONGEST_PAUSE)
+                        continue
+                if time.monotonic() >= self._verify_at:
                     await self._declare_again()
-                    continue
-                except Unavailable as error:
-                    logger.warning("receiving from %s: %s; again in %.1f s", self._queue, error, pause)
-                    await asyncio.sleep(pause)
-                    pause = min(pause * 2, LONGEST_PAUSE)
-                    continue
-            if time.monotonic() >= self._verify_at:
-                await self._declare_again()
-            if not self._unseen:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(VERIFY_SECONDS):
-                        await self._news.wait()
+                if not self._unseen:
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(VERIFY_SECONDS):
+                            await self._news.wait()
+        finally:
+            await self._stop_taking()
 
     async def _declare_again(self) -> None:
         """Queue, exchange and bindings, where this program has made them: they may have been deleted, or the broker
@@ -236,7 +240,7 @@ class Receiver:
         self._verify_at = time.monotonic() + VERIFY_SECONDS
         try:
             await self._topology.declare_again(self.actor)
-        except Unavailable as error:
+        except TransportUnavailable as error:
             logger.warning("declaring %s again: %s", self._queue, error)
 
     async def leave(self) -> None:
@@ -245,21 +249,27 @@ class Receiver:
         A quorum queue that hands out a message in the very moment of the cancellation never sends it, and counts
         it as delivered; nothing a client can do prevents that.
         """
+        await self._stop_taking()
         channel, self._channel = self._channel, None
-        if channel is None or channel.is_closed:
+        if channel is not None and not channel.is_closed:
+            await close_quietly(channel)
+
+    async def _stop_taking(self) -> None:
+        consumer, self._consumer = self._consumer, ""
+        channel = self._channel
+        if not consumer or channel is None or channel.is_closed:
             return
         try:
             with port_errors():
                 async with asyncio.timeout(2):
-                    await channel.basic_cancel(self._consumer)
+                    await channel.basic_cancel(consumer)
             while self._unseen:
                 await self._unseen.popleft().return_unseen()
         except (TransportError, AMQPChannelError) as error:
             logger.warning("leaving %s: %s", self._queue, error)
-        await close_quietly(channel)
 
     async def publish_copy(self, copy: Publication, delay: float) -> None:
-        """Into this queue, now or later. Raises Unavailable, Refused."""
+        """Into this queue, now or later. Raises TransportUnavailable, MessageRefused."""
         if delay > 0:
             await self.publish_delayed(copy, Wait.of(math.ceil(delay * 1000)))
             return
@@ -268,7 +278,7 @@ class Receiver:
             raise answer
 
     async def publish_delayed(self, copy: Publication, wait: Wait) -> None:
-        """Into the next delay queue of its wait. Raises Unavailable, Refused."""
+        """Into the next delay queue of its wait. Raises TransportUnavailable, MessageRefused."""
         after = wait.after
         left: FieldTable = {} if after is None else {DELAY_LEFT: after.write()}
         copy = copy._replace(headers={**(copy.headers or {}), **left})
@@ -280,7 +290,7 @@ class Receiver:
             raise answer
 
     async def publish_dead(self, copy: Publication) -> None:
-        """To the dead letters. Raises Unavailable, Refused."""
+        """To the dead letters. Raises TransportUnavailable, MessageRefused."""
         answer = await self._publish(copy, self._topology.dead_letters)
         if isinstance(answer, Unroutable):
             await self._topology.ensure_dead_letters()
@@ -293,7 +303,7 @@ class Receiver:
         [answer] = await self._publisher.publish([to_queue])
         return answer
 
-    async def _waits_on(self, delivery: Delivery) -> bool:
+    async def _waits_on(self, delivery: RabbitDelivery) -> bool:
         """Put what has not waited long enough into its next delay queue. What cannot be put there now stays held,
         and is tried again."""
         wait = None if self.dead_letters else Wait.read(delivery.headers.get(DELAY_LEFT))
@@ -314,7 +324,7 @@ class Receiver:
                 break
         return wait is not None
 
-    async def _exhausted(self, delivery: Delivery) -> bool:
+    async def _exhausted(self, delivery: RabbitDelivery) -> bool:
         """Bury what was delivered too often: the broker counts only what happened in this queue since the last
         delay, and a queue that somebody else declared may have no limit."""
         if self.dead_letters or delivery.deliveries <= self.limit:
@@ -326,11 +336,11 @@ class Receiver:
         return True
 
     async def _open(self) -> None:
-        """A channel that consumes. Raises Unavailable, Unroutable."""
+        """A channel that consumes. Raises TransportUnavailable, Unroutable."""
         self._unseen.clear()  # of the lost channel: the broker delivers them again
         if self.dead_letters:
             await self._topology.ensure_dead_letters()
-        channel = await self._line.channel()
+        channel = await self._connection.channel()
         try:
             with port_errors():
                 async with asyncio.timeout(5):
@@ -348,7 +358,7 @@ class Receiver:
         self._channel = channel
 
     async def _arrived(self, message: DeliveredMessage) -> None:
-        self._unseen.append(Delivery(self, message.channel, message))
+        self._unseen.append(RabbitDelivery(self, message.channel, message))
         self._news.set()
 
     def _lost(self, closing: "asyncio.Future[object]") -> None:

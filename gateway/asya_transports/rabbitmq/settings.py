@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
 from asya_crds.setting_types import check_listen_host
-from asya_transports.description import MEBIBYTE, SettingsError, Variable, whole_number
+from asya_transports.description import MEBIBYTE, TransportSettingsError, Variable, whole_number
 
 MAX_MESSAGE_BYTES = 128 * MEBIBYTE
 """The default of RabbitMQ 3; RabbitMQ 4 takes 16 MiB unless its `max_message_size` says more."""
@@ -61,7 +61,7 @@ VARIABLES = (
 
 
 def read_settings(environment: Mapping[str, str]) -> RabbitSettings:
-    """The settings from the environment. Raises SettingsError."""
+    """The settings from the environment. Raises TransportSettingsError."""
     return RabbitSettings(
         url=_url(environment),
         exchange=environment.get("ASYA_RABBITMQ_EXCHANGE") or "asya",
@@ -78,13 +78,15 @@ def _url(environment: Mapping[str, str]) -> str:
         return _checked(url)
     host = environment.get("ASYA_RABBITMQ_HOST")
     if not host:
-        raise SettingsError(
+        raise TransportSettingsError(
             "ASYA_RABBITMQ_URL: expected an AMQP URL (or ASYA_RABBITMQ_HOST), since ASYA_TRANSPORT is rabbitmq"
         )
     try:
         host = check_listen_host(host)
     except ValueError:
-        raise SettingsError(f"ASYA_RABBITMQ_HOST: expected a host name or an address, not {host[:40]!r}") from None
+        raise TransportSettingsError(
+            f"ASYA_RABBITMQ_HOST: expected a host name or an address, not {host[:40]!r}"
+        ) from None
     host = f"[{host}]" if ":" in host else host
     port = whole_number(environment, "ASYA_RABBITMQ_PORT", 5672, most=65_535)
     user = quote(environment.get("ASYA_RABBITMQ_USERNAME") or "guest", safe="")
@@ -95,13 +97,13 @@ def _url(environment: Mapping[str, str]) -> str:
 def _checked(url: str) -> str:
     """The URL, if it can be read. What is wrong is told without a piece of it, which might be of the password."""
     if not url.startswith(("amqp://", "amqps://")):
-        raise SettingsError("ASYA_RABBITMQ_URL: expected an URL that begins with amqp:// or amqps://")
+        raise TransportSettingsError("ASYA_RABBITMQ_URL: expected an URL that begins with amqp:// or amqps://")
     try:
         host, _ = urlsplit(url).hostname, urlsplit(url).port
     except ValueError:
         host = None
     if not host:
-        raise SettingsError(
+        raise TransportSettingsError(
             "ASYA_RABBITMQ_URL: expected amqp://user:password@host:port/vhost; special characters of user, password "
             "and virtual host are percent-encoded ('/' is %2F, '@' is %40, '#' is %23)"
         )

@@ -9,7 +9,7 @@ from pamqp.common import FieldTable
 
 from asya_transports.names import DEAD_LETTERS, queue_name
 from asya_transports.port import MAX_DELIVERIES, Forbidden, Queue
-from asya_transports.rabbitmq.line import Line
+from asya_transports.rabbitmq.connection import BrokerConnection
 from asya_transports.rabbitmq.settings import RabbitSettings
 
 UNUSED_EXPIRY_MS = 10 * 60 * 1000
@@ -23,8 +23,8 @@ what is in it, and only a declaration counts as use."""
 class Topology:
     """The queues of one namespace."""
 
-    def __init__(self, line: Line, settings: RabbitSettings, namespace: str) -> None:
-        self._line = line
+    def __init__(self, connection: BrokerConnection, settings: RabbitSettings, namespace: str) -> None:
+        self._connection = connection
         self._exchange = settings.exchange
         self._namespace = namespace
         self._declared: dict[str, Queue] = {}
@@ -41,21 +41,21 @@ class Topology:
         return MAX_DELIVERIES if declared is None else declared.max_deliveries
 
     async def declare(self, queue: Queue) -> None:
-        """Exchange, dead letters, queue, both bindings. Raises Unavailable, Forbidden."""
+        """Exchange, dead letters, queue, both bindings. Raises TransportUnavailable, Forbidden."""
         self._declared[queue.actor] = queue
         name = queue_name(self._namespace, queue.actor)
         try:
             await self._ensure_exchange()
             await self.ensure_dead_letters()
             await self._ensure_queue(name, None if queue.foreign else self._arguments(queue))
-            async with self._line.short_channel() as channel:
+            async with self._connection.short_channel() as channel:
                 for key in (queue.actor, name):
                     await channel.queue_bind(name, self._exchange, key)
         except AMQPChannelError as error:
             raise Forbidden(f"RabbitMQ does not let us declare the queue {name}: {error}") from error
 
     async def declare_again(self, actor: str) -> bool:
-        """The same as this program declared it; False where it never did. Raises Unavailable, Forbidden."""
+        """The same as this program declared it; False where it never did. Raises TransportUnavailable, Forbidden."""
         declared = self._declared.get(actor)
         if declared is not None:
             await self.declare(declared)
@@ -66,8 +66,10 @@ class Topology:
         await self._ensure_queue(self.dead_letters, {"x-queue-type": "quorum"})
 
     async def delay_queue(self, target: str, milliseconds: int) -> str:
-        """The queue that holds a message for one of delays.RUNGS and passes it to `target`. Raises Unavailable,
-        Forbidden."""
+        """The queue that holds a message for one of delays.RUNGS and passes it to `target`.
+
+        Raises TransportUnavailable, Forbidden.
+        """
         name = f"{target}.delay.{milliseconds}"
         if time.monotonic() - self._delays.get(name, -math.inf) > REFRESH_SECONDS:
             arguments: FieldTable = {
@@ -80,7 +82,7 @@ class Topology:
                 "x-overflow": "reject-publish",
             }
             try:
-                async with self._line.short_channel() as channel:
+                async with self._connection.short_channel() as channel:
                     await channel.queue_declare(name, durable=True, arguments=arguments)
             except AMQPChannelError as error:
                 raise Forbidden(f"RabbitMQ does not let us declare the queue {name}: {error}") from error
@@ -94,13 +96,13 @@ class Topology:
     async def delete(self, actor: str) -> None:
         """Remove the queue; deleting what does not exist is no error for RabbitMQ either."""
         self._declared.pop(actor, None)
-        async with self._line.short_channel() as channel:
+        async with self._connection.short_channel() as channel:
             await channel.queue_delete(queue_name(self._namespace, actor))
 
     async def depth(self, actor: str) -> int:
         """Messages that are ready in the queue."""
         try:
-            async with self._line.short_channel() as channel:
+            async with self._connection.short_channel() as channel:
                 declared = await channel.queue_declare(queue_name(self._namespace, actor), passive=True)
                 return int(declared.message_count or 0)
         except ChannelNotFoundEntity:
@@ -119,22 +121,22 @@ class Topology:
 
     async def _ensure_queue(self, name: str, arguments: FieldTable | None) -> None:
         try:
-            async with self._line.short_channel() as channel:
+            async with self._connection.short_channel() as channel:
                 await channel.queue_declare(name, passive=True)
         except ChannelNotFoundEntity:
             try:
-                async with self._line.short_channel() as channel:
+                async with self._connection.short_channel() as channel:
                     await channel.queue_declare(name, durable=True, arguments=arguments)
             except ChannelPreconditionFailed:
                 pass  # somebody else created it in this moment, in another way
 
     async def _ensure_exchange(self) -> None:
         try:
-            async with self._line.short_channel() as channel:
+            async with self._connection.short_channel() as channel:
                 await channel.exchange_declare(self._exchange, passive=True)
         except ChannelNotFoundEntity:
             try:
-                async with self._line.short_channel() as channel:
+                async with self._connection.short_channel() as channel:
                     await channel.exchange_declare(self._exchange, exchange_type="topic", durable=True)
             except ChannelPreconditionFailed:
                 pass

@@ -4,11 +4,11 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 
 from asya_transports.names import DEAD_LETTERS
-from asya_transports.port import Delivery, Message, Queue, Refused, TransportError
+from asya_transports.port import Delivery, MessageRefused, OutboundMessage, Queue, TransportError
+from asya_transports.rabbitmq.connection import BrokerConnection
 from asya_transports.rabbitmq.frames import Publication
-from asya_transports.rabbitmq.line import Line
 from asya_transports.rabbitmq.publisher import Publisher
-from asya_transports.rabbitmq.receiver import Receiver
+from asya_transports.rabbitmq.receiver import RabbitReceiver
 from asya_transports.rabbitmq.settings import RabbitSettings
 from asya_transports.rabbitmq.topology import Topology
 
@@ -24,25 +24,21 @@ class RabbitTransport:
     def __init__(self, settings: RabbitSettings, namespace: str) -> None:
         self._settings = settings
         self._namespace = namespace
-        self._line = Line(settings)
+        self._connection = BrokerConnection(settings)
         self._publisher = Publisher(settings)
-        self._topology = Topology(self._line, settings, namespace)
-        self._receivers: set[Receiver] = set()
+        self._topology = Topology(self._connection, settings, namespace)
+        self._receivers: set[RabbitReceiver] = set()
 
     async def check(self) -> None:
-        """See port.Transport."""
         await self._publisher.check()
 
     async def declare(self, queue: Queue) -> None:
-        """See port.Transport."""
         await self._topology.declare(queue)
 
     async def delete(self, actor: str) -> None:
-        """See port.Transport."""
         await self._topology.delete(actor)
 
-    async def publish(self, messages: Sequence[Message]) -> list[TransportError | None]:
-        """See port.Transport."""
+    async def publish(self, messages: Sequence[OutboundMessage]) -> list[TransportError | None]:
         answers: list[TransportError | None] = [None] * len(messages)
         batch: list[int] = []
         size = 0
@@ -62,8 +58,7 @@ class RabbitTransport:
 
     @asynccontextmanager
     async def receive(self, actor: str, *, prefetch: int = 1) -> AsyncIterator[AsyncGenerator[Delivery]]:
-        """See port.Transport."""
-        receiver = Receiver(self._line, self._publisher, self._topology, self._namespace, actor, prefetch)
+        receiver = RabbitReceiver(self._connection, self._publisher, self._topology, self._namespace, actor, prefetch)
         self._receivers.add(receiver)
         try:
             async with aclosing(receiver.stream()) as stream:
@@ -74,34 +69,33 @@ class RabbitTransport:
 
     @asynccontextmanager
     async def receive_dead_letters(self, *, prefetch: int = 1) -> AsyncIterator[AsyncGenerator[Delivery]]:
-        """See port.Transport."""
         async with self.receive(DEAD_LETTERS, prefetch=prefetch) as stream:
             yield stream
 
     async def depth(self, actor: str) -> int:
-        """See port.Transport."""
         return await self._topology.depth(actor)
 
     async def close(self) -> None:
-        """See port.Transport."""
         for receiver in list(self._receivers):
             await receiver.leave()
         await self._publisher.close()
-        await self._line.close()
+        await self._connection.close()
 
-    def _refusal(self, message: Message) -> Refused | None:
+    def _refusal(self, message: OutboundMessage) -> MessageRefused | None:
         if len(message.body) > self._settings.max_message_bytes:
             limit = self._settings.max_message_bytes
-            return Refused(f"the message has {len(message.body)} bytes, the limit is {limit}")
+            return MessageRefused(f"the message has {len(message.body)} bytes, the limit is {limit}")
         try:
             message.actor.encode()
         except UnicodeEncodeError:
-            return Refused(f"the actor's name {message.actor[:40]!r} is no text that can be sent")
+            return MessageRefused(f"the actor's name {message.actor[:40]!r} is no text that can be sent")
         if len(message.actor) > 63 and len(message.actor.encode()) > 255:
-            return Refused(f"the actor's name {message.actor[:40]!r}… has more than 255 bytes")
+            return MessageRefused(f"the actor's name {message.actor[:40]!r}… has more than 255 bytes")
         return None
 
-    async def _send(self, messages: Sequence[Message], batch: list[int], answers: list[TransportError | None]) -> None:
+    async def _send(
+        self, messages: Sequence[OutboundMessage], batch: list[int], answers: list[TransportError | None]
+    ) -> None:
         exchange = self._settings.exchange
         publications = []
         for index in batch:

@@ -15,9 +15,9 @@ from pamqp.common import FieldTable
 from pamqp.header import ContentHeader
 from typing_extensions import override
 
-from asya_transports.port import NotTaken, Unavailable
+from asya_transports.port import NotTaken, TransportUnavailable
 from asya_transports.rabbitmq import frames
-from asya_transports.rabbitmq.outbound import ChannelClosed, Outbound
+from asya_transports.rabbitmq.confirm_channel import ChannelClosed, ConfirmChannel
 
 if TYPE_CHECKING:
     from asya_transports.rabbitmq.address import Address
@@ -34,7 +34,7 @@ class Wire(asyncio.Protocol):
     def __init__(self, address: "Address", channels: int) -> None:
         self._address = address
         self._loop = asyncio.get_running_loop()
-        self.channels = {number: Outbound(number) for number in range(1, channels + 1)}
+        self.channels = {number: ConfirmChannel(number) for number in range(1, channels + 1)}
         self.frame_max = 131072
         self.blocked: str | None = None
         self.lost = self._loop.create_future()
@@ -48,7 +48,7 @@ class Wire(asyncio.Protocol):
         self._reason = "the connection was lost"
 
     async def open(self) -> None:
-        """The handshake (AMQP 0-9-1 section 2.2.4) and the channels. Raises Unavailable."""
+        """The handshake (AMQP 0-9-1 section 2.2.4) and the channels. Raises TransportUnavailable."""
         start = self._expect(0)
         self.write(b"AMQP\x00\x00\x09\x01")
         await start
@@ -80,13 +80,13 @@ class Wire(asyncio.Protocol):
             await self.open_channel(number)
 
     async def open_channel(self, number: int) -> None:
-        """Open it, or open it again after the broker closed it. Raises Unavailable, ChannelClosed."""
+        """Open it, or open it again after the broker closed it. Raises TransportUnavailable, ChannelClosed."""
         await self.call(number, commands.Channel.Open())
         await self.call(number, commands.Confirm.Select())
         self.channels[number].opened()
 
     async def call(self, channel: int, method: Frame) -> Frame:
-        """Send a method and return the broker's reply. Raises Unavailable, ChannelClosed."""
+        """Send a method and return the broker's reply. Raises TransportUnavailable, ChannelClosed."""
         reply = self._expect(channel)
         self._send(channel, method)
         return await reply
@@ -110,43 +110,38 @@ class Wire(asyncio.Protocol):
         try:
             async with asyncio.timeout(2):
                 await self.call(0, commands.Connection.Close(reply_code=200, reply_text="", class_id=0, method_id=0))
-        except (TimeoutError, Unavailable):
+        except (TimeoutError, TransportUnavailable):
             pass
         self.abort("the connection was closed")
         await asyncio.wait([self.lost], timeout=1)
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """See asyncio.Protocol."""
         self._transport = cast("asyncio.Transport", transport)
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
-        """See asyncio.Protocol."""
         reason = f"{self._reason}{f' ({exc})' if exc else ''}"
         if not self.lost.done():
             self.lost.set_result(reason)
         self.writable.set()
         for reply in self._replies.values():
             if not reply.done():
-                reply.set_exception(Unavailable(reason))
+                reply.set_exception(TransportUnavailable(reason))
         self._replies.clear()
         for channel in self.channels.values():
             channel.fail(reason)
 
     @override
     def pause_writing(self) -> None:
-        """See asyncio.Protocol."""
         self.writable.clear()
 
     @override
     def resume_writing(self) -> None:
-        """See asyncio.Protocol."""
         self.writable.set()
 
     @override
     def data_received(self, data: bytes) -> None:
-        """See asyncio.Protocol."""
         self.last_heard = self._loop.time()
         received = self._received
         received += data
@@ -211,7 +206,7 @@ class Wire(asyncio.Protocol):
 
     def _expect(self, channel: int) -> "asyncio.Future[Frame]":
         if self.lost.done():
-            raise Unavailable(self.lost.result())
+            raise TransportUnavailable(self.lost.result())
         reply: asyncio.Future[Frame] = self._loop.create_future()
         self._replies[channel] = reply
         return reply

@@ -7,7 +7,7 @@ import aiohttp
 from asya_crds import jsontext
 from asya_crds.flow_problem import FlowProblem
 from asya_crds.registry_document import Entry, ResourcesPart
-from asya_operator.domain.errors import OutsideError, Refused, Superseded, Unavailable
+from asya_operator.domain.errors import OutsideError, RequestRefused, Superseded, Unreachable
 from asya_operator.domain.programming import Accepted, MeshState, Pod
 from asya_operator.domain.registry import Document
 
@@ -17,7 +17,7 @@ SERVING = ("api", "testing")
 """Modes of pods that callers reach; mesh pods serve no flow."""
 
 
-class MeshClient:
+class RegistryClient:
     """Keeps the promise of domain/ports.Mesh."""
 
     def __init__(self, url: str) -> None:
@@ -44,7 +44,7 @@ class MeshClient:
         try:
             pods = [Pod(str(pod["name"]), int(pod["generation"])) for pod in answer["pods"] if pod["mode"] in SERVING]
         except (KeyError, TypeError, ValueError) as error:
-            raise Unavailable(f"mesh answered something else than generation and pods: {error!r}") from None
+            raise Unreachable(f"mesh answered something else than generation and pods: {error!r}") from None
         return MeshState(_number(answer, "generation"), tuple(sorted(pods, key=lambda pod: pod.name)))
 
     async def close(self) -> None:
@@ -67,7 +67,7 @@ class MeshClient:
                 if response.status < 300:
                     return await response.json(content_type=None)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            raise Unavailable(f"mesh at {self._url} does not answer: {str(error) or type(error).__name__}") from error
+            raise Unreachable(f"mesh at {self._url} does not answer: {str(error) or type(error).__name__}") from error
         raise _error(response.status, text, f"{method} {path}")
 
 
@@ -108,7 +108,7 @@ def _error(status: int, text: str, what: str) -> OutsideError | Superseded:
     said = f"mesh answered {what} with {status}: {text.strip()[:500]}"
     if status == 409:
         return Superseded(said)
-    return Refused(said) if 400 <= status < 500 and status not in (404, 408, 425, 429) else Unavailable(said)
+    return RequestRefused(said) if 400 <= status < 500 and status not in (404, 408, 425, 429) else Unreachable(said)
 
 
 def _kept(entries: Any) -> dict[str, tuple[str, ...]]:
@@ -116,7 +116,7 @@ def _kept(entries: Any) -> dict[str, tuple[str, ...]]:
     try:
         found = sorted((str(entry["source"]), str(entry["name"])) for entry in entries)
     except (KeyError, TypeError) as error:
-        raise Unavailable(f"mesh answered something else than what it keeps: {error!r}") from None
+        raise Unreachable(f"mesh answered something else than what it keeps: {error!r}") from None
     return {source: tuple(name for each, name in found if each == source) for source in dict(found)}
 
 
@@ -124,11 +124,11 @@ def _problems(entries: Any) -> tuple[FlowProblem, ...]:
     try:
         return tuple(FlowProblem.model_validate(entry) for entry in entries)
     except (TypeError, ValueError) as error:
-        raise Unavailable(f"mesh answered something else than problems: {error!r}") from None
+        raise Unreachable(f"mesh answered something else than problems: {error!r}") from None
 
 
 def _number(answer: Any, field: str) -> int:
     value = answer.get(field) if isinstance(answer, dict) else None
     if not isinstance(value, int):
-        raise Unavailable(f"mesh answered without {field}")
+        raise Unreachable(f"mesh answered without {field}")
     return value

@@ -2,7 +2,7 @@
 
 import contextlib
 
-from asya_operator.domain.errors import Unavailable
+from asya_operator.domain.errors import Unreachable
 from asya_transports import port
 from asya_transports.names import queue_name
 from asya_transports.port import Queue, Transport
@@ -20,8 +20,8 @@ class TransportQueues:
             return
         try:
             await self._transport.declare(Queue(actor, foreign=foreign))
-        except port.Unavailable as error:
-            raise Unavailable(str(error)) from error
+        except port.TransportUnavailable as error:
+            raise Unreachable(str(error)) from error
 
     async def delete(self, actor: str) -> None:
         if self._transport is None:
@@ -29,7 +29,7 @@ class TransportQueues:
         try:
             await self._transport.delete(actor)
         except port.TransportError as error:
-            raise Unavailable(str(error)) from error
+            raise Unreachable(str(error)) from error
 
     def identifier(self, actor: str) -> str:
         return queue_name(self._namespace, actor)

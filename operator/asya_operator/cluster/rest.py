@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 from kubernetes_asyncio.client import ApiClient, Configuration
 
-from asya_operator.domain.errors import Busy, Conflicting, Denied, OutsideError, Refused, Unavailable, Vanished
+from asya_operator.domain.errors import Busy, Conflicting, Denied, OutsideError, RequestRefused, Unreachable, Vanished
 from asya_operator.domain.nesting import loads
 
 MERGE_PATCH = "application/merge-patch+json"
@@ -16,7 +16,7 @@ TIMEOUT = 15.0
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ApiResponse:
     """Status and decoded body of an answer."""
 
     status: int
@@ -38,8 +38,8 @@ class Rest:
         body: Any = None,
         content_type: str = "application/json",
         timeout: float = TIMEOUT,
-    ) -> Answer:
-        """The answer, whatever its status. Raises Unavailable where there is none within `timeout` seconds."""
+    ) -> ApiResponse:
+        """The answer, whatever its status. Raises Unreachable where there is none within `timeout` seconds."""
         try:
             response: aiohttp.ClientResponse = await self._client.call_api(
                 path,
@@ -54,8 +54,8 @@ class Rest:
             async with response:
                 text = await response.read()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise Unavailable(f"the API server does not answer: {str(error) or type(error).__name__}") from error
-        return Answer(response.status, _decode(text))
+            raise Unreachable(f"the API server does not answer: {str(error) or type(error).__name__}") from error
+        return ApiResponse(response.status, _decode(text))
 
     async def ask(self, method: str, path: str, **options: Any) -> Any:
         """The body of a successful answer; everything else is raised as an error of the domain."""
@@ -80,7 +80,7 @@ class Rest:
         await self._client.close()
 
 
-def error_of(answer: Answer, what: str) -> OutsideError:
+def error_of(answer: ApiResponse, what: str) -> OutsideError:
     """The error that an answer means; its text is the API server's own message."""
     message = answer.body.get("message") if isinstance(answer.body, dict) else None
     text = str(message or f"{what}: HTTP {answer.status}")
@@ -94,9 +94,9 @@ def error_of(answer: Answer, what: str) -> OutsideError:
         case 429:
             return Busy(text)
         case 408 | 500 | 502 | 503 | 504:
-            return Unavailable(text)
+            return Unreachable(text)
         case _:
-            return Refused(text)
+            return RequestRefused(text)
 
 
 def _decode(text: bytes) -> Any:

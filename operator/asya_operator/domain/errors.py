@@ -5,11 +5,11 @@ class OutsideError(Exception):
     """Root of everything that cluster, mesh and queue system may answer; the text is shown to people."""
 
 
-class Unavailable(OutsideError):
+class Unreachable(OutsideError):
     """It cannot be reached or refuses for now; the same call may go through later."""
 
 
-class Busy(Unavailable):
+class Busy(Unreachable):
     """The API server asks to be asked again in a moment (429): it did nothing."""
 
 
@@ -29,7 +29,7 @@ class Conflicting(OutsideError):
     """Somebody else wrote the object since it was read (409)."""
 
 
-class Refused(OutsideError):
+class RequestRefused(OutsideError):
     """The API server or mesh will not take this as it is; trying again is no help."""
 
 

@@ -52,7 +52,7 @@ class Readers:
 
 
 @dataclass(frozen=True, slots=True)
-class ActorState:
+class ActorReadiness:
     """An actor as flows see it. `ready` also holds while it naps: its queue exists and wakes it."""
 
     ready: bool
@@ -67,7 +67,7 @@ class Inputs:
 
     configmap: Texts | None
     flows: Sequence[Body]
-    actors: Mapping[str, ActorState] | None
+    actors: Mapping[str, ActorReadiness] | None
     kept: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
@@ -147,7 +147,7 @@ def compute(inputs: Inputs, readers: Readers | None = None) -> Outcome:
 class _Building:
     """Decides on one flow after the other, the ConfigMap's first, then Flows from the oldest on."""
 
-    def __init__(self, actors: Mapping[str, ActorState] | None, readers: Readers) -> None:
+    def __init__(self, actors: Mapping[str, ActorReadiness] | None, readers: Readers) -> None:
         self._actors, self._readers = actors, readers
         self._names = FlowNames()
         self.served: dict[str, Flow] = {}
@@ -241,7 +241,7 @@ def text_of(body: Body) -> TextOf:
     return str(body["metadata"].get("uid") or ""), int(body["metadata"].get("generation") or 0)
 
 
-def resolve(flow: Flow, actors: Mapping[str, ActorState] | None) -> Condition:
+def resolve(flow: Flow, actors: Mapping[str, ActorReadiness] | None) -> Condition:
     """Whether every actor on the route exists and is ready or napping."""
     if actors is None:
         message = "The cluster has no AsyncActor resources, so that actors are not looked for."

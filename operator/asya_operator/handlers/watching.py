@@ -2,7 +2,7 @@
 
 A thread, because kopf cancels every task of its loop when it ends, and so that it can be started anew (a kind
 appeared or vanished) while pushes and the lease go on. Events only: nothing is written on watched objects, there
-are no finalizers, and what a cut watch missed is found by lists (domain/sources.py).
+are no finalizers, and what a cut watch missed is found by lists (reconcilers/sources.py).
 """
 
 import asyncio

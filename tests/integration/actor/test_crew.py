@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from asya_crds.envelope import Envelope, Route
-from asya_transports.port import Message
+from asya_transports.port import OutboundMessage
 from tests.support.actors import Mesh, envelope_of
 from tests.support.handlers import CALLS
 from tests.support.waiting import until
@@ -96,7 +96,7 @@ async def test_mesh_status_off_reports_nothing(mesh: Mesh) -> None:
 
 async def test_the_crew_goes_on_after_what_it_cannot_read(mesh: Mesh) -> None:
     task_id, envelope = await task_and(mesh, 5, {"phase": "succeeded"})
-    bad = [Message(queue, b"{") for queue in ("x-sink", "x-sump", "x-pause", "x-resume")]
+    bad = [OutboundMessage(queue, b"{") for queue in ("x-sink", "x-sump", "x-pause", "x-resume")]
     assert await mesh.transport.publish(bad) == [None] * 4
     await mesh.publish(envelope, "x-sink")
     assert (await mesh.ended(task_id))["result"] == 5

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from asya_actor.app import EXIT_STUCK
-from asya_actor.publishing import Publisher
+from asya_actor.publishing import RetryingPublisher
 from asya_actor.telemetry.metrics import MESSAGES, REPORT_RETRIES
-from asya_transports.port import MAX_DELIVERIES, Message, TransportError, Unavailable
+from asya_transports.port import MAX_DELIVERIES, OutboundMessage, TransportError, TransportUnavailable
 from tests.support.actors import Mesh, declare, envelope_of, start_mesh
 from tests.support.handlers import CALLS, GATE
 from tests.support.waiting import until
@@ -56,7 +56,10 @@ async def test_every_message_delivered_twice_runs_no_finished_hop_again(mesh: Me
     task_id = await mesh.submit(["unserved"], {})
     twice = [envelope_of(task_id, ["upper", "exclaim"], {"text": "hi"})] * 2
     body = twice[0].to_json().encode()
-    assert await mesh.transport.publish([Message("upper", body), Message("upper", body)]) == [None, None]
+    assert await mesh.transport.publish([OutboundMessage("upper", body), OutboundMessage("upper", body)]) == [
+        None,
+        None,
+    ]
     task = await mesh.ended(task_id)
     assert task["result"] == {"text": "HI!"}
 
@@ -279,21 +282,21 @@ async def test_a_hop_that_died_between_storing_and_sending_sends_on_without_runn
     mesh: Mesh, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """semantics: `done`: ack without running, and send on what was stored if the hop never reported completed."""
-    held_up, publish = asyncio.Event(), Publisher.publish
+    held_up, publish = asyncio.Event(), RetryingPublisher.publish
 
-    async def hold(self: Publisher, messages: Sequence[Message]) -> list[TransportError | None]:
+    async def hold(self: RetryingPublisher, messages: Sequence[OutboundMessage]) -> list[TransportError | None]:
         held_up.set()
         await asyncio.Event().wait()
         return []
 
-    monkeypatch.setattr(Publisher, "publish", hold)
+    monkeypatch.setattr(RetryingPublisher, "publish", hold)
     await mesh.run(mesh.worker("split", "split", actor_shutdown_timeout=0.1), crew=False)
     task_id = await mesh.submit(["split"], {"parts": 3})
     async with asyncio.timeout(20):
         await held_up.wait()
     await mesh.stop()
     children = await mesh.children(task_id)
-    monkeypatch.setattr(Publisher, "publish", publish)
+    monkeypatch.setattr(RetryingPublisher, "publish", publish)
     await mesh.run(mesh.worker("split", "split"))
     assert (await mesh.ended(task_id))["result"] == {"part": 0}
     assert sorted([(await mesh.ended(child))["result"]["part"] for child in children]) == [1, 2]
@@ -346,10 +349,10 @@ async def test_a_function_that_outlives_its_canceled_task_ends_the_process_where
 async def test_a_queue_system_that_is_away_costs_no_attempt(mesh: Mesh, monkeypatch: pytest.MonkeyPatch) -> None:
     publish, left = mesh.transport.publish, [3]
 
-    async def away(messages: Sequence[Message]) -> list[TransportError | None]:
+    async def away(messages: Sequence[OutboundMessage]) -> list[TransportError | None]:
         if left[0] and messages[0].actor == "x-sink":
             left[0] -= 1
-            return [Unavailable("away")] * len(messages)
+            return [TransportUnavailable("away")] * len(messages)
         return await publish(messages)
 
     monkeypatch.setattr(mesh.transport, "publish", away)

@@ -142,3 +142,24 @@ async def test_a_header_that_asks_nothing_fails_the_task(mesh: Mesh, header: Any
     await mesh.publish(envelope_of(task_id, ["x-pause"], {}, headers={"x-asya-pause": header}))
     task = await mesh.ended(task_id)
     assert (task["error"]["class"], task["error"]["details"]["type"]) == ("runtime", "BadPause")
+
+
+@pytest.mark.parametrize("carrier", ["our crew", "another crew"])
+async def test_after_an_answer_hops_are_claimed_anew(mesh: Mesh, carrier: str) -> None:
+    """Another crew begins the route anew, so that the place in the route alone was claimed and done before."""
+    ours = carrier == "our crew"
+    await mesh.run(mesh.worker("echo", "echo"), mesh.worker("later", "echo"), crew=ours)
+    task_id = await mesh.submit(["echo", "echo", "x-pause", "later"], {"n": 1})
+    await until(lambda: len(CALLS) == 2)
+    if not ours:
+        pause = {"status": "completed", "pause_metadata": {"prompt": "?", "fields": []}}
+        route = {"prev": ["echo", "echo", "x-pause"], "curr": "x-resume", "next": ["later"]}
+        assert (await mesh.post(f"/mesh/{task_id}/progress", pause | route))[0] == 200
+    await mesh.status_is(task_id, "paused")
+    await answer(mesh, task_id, {"m": 2})
+    if not ours:
+        onward = envelope_of(f"resume-{task_id}", ["later"], {"n": 1, "m": 2})
+        await mesh.publish(onward.with_(route=Route(("x-resume",), "later", ())))
+    await until(lambda: len(CALLS) == 3)
+    rows = await mesh.gateway.database.fetch("SELECT hop FROM task_hops WHERE task_id = $1", task_id)
+    assert {row["hop"] for row in rows} == {"0", "1", "1.3" if ours else "1.1"}

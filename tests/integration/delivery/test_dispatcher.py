@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import pytest
 
 from asya_crds.envelope import Route
+from asya_crds.status import TaskStatus
 from asya_gateway.delivery.dispatcher import Dispatcher
 from asya_gateway.domain.reports import FinalReport
-from asya_gateway.domain.status import TaskStatus
 from asya_gateway.storage.coalescer import Limits
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.queues.outbox import PostgresOutbox

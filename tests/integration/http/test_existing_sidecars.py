@@ -1,10 +1,95 @@
 """What existing sidecars and their crew send, in the forms in which they really send it (docs/protocols/mesh.md)."""
 
+import json
 from typing import Any
 
 import pytest
 
-from tests.support.gateway import Gateway
+from asya_crds import jsontext
+from tests.support.existing import ExistingActors, Fanout, Handler, Message
+from tests.support.gateway import Gateway, start_gateway
+
+QUESTION = {"prompt": "Go on?", "fields": [{"name": "ok", "type": "boolean"}]}
+
+
+def actors(gateway: Gateway, question: Any = QUESTION, **handlers: Handler) -> ExistingActors:
+    return ExistingActors(gateway.post, dict(handlers), question=question)
+
+
+async def submitted(gateway: Gateway, route: list[str], payload: Any = None) -> Message:
+    """The envelope of a fresh call of this route."""
+    task_id = await gateway.submit(arguments=payload)
+    envelope: Message = jsontext.loads(gateway.running.handed[-1].body)
+    return envelope | {"id": task_id, "route": {"prev": [], "curr": route[0], "next": route[1:]}}
+
+
+async def answered(gateway: Gateway, task_id: str, answer: Any) -> Message:
+    """The envelope that brings an answer to x-resume."""
+    status, said = await gateway.post(f"/tasks/{task_id}/resume", {"answer": answer})
+    assert status == 200, said
+    envelope: Message = jsontext.loads(gateway.running.handed[-1].body)
+    assert envelope["route"] == {"prev": [], "curr": "x-resume", "next": []}
+    return envelope
+
+
+def same(message: Message) -> Any:
+    return message["payload"]
+
+
+async def test_a_task_of_existing_actors_pauses_again_and_again_and_moves_after_each_answer(gateway: Gateway) -> None:
+    existing = actors(gateway, a=same, b=same)
+    envelope = await submitted(gateway, ["a", "x-pause", "x-pause", "x-pause", "b"], {"n": 1})
+    await existing.run(envelope)
+    task_id, pauses, progress, reported = envelope["id"], [], [], [envelope["id"]]
+    for number in (1, 2, 3):
+        _, task = await gateway.get(f"/tasks/{task_id}")
+        assert (task["status"], task["pause"]["prompt"]) == ("paused", "Go on?")
+        pauses.append(task["pause"]["id"])
+        progress.append(task["progress_percent"])
+        resume = await answered(gateway, task_id, {"ok": True})
+        assert resume["id"] == (f"resume-{task_id}" if number == 1 else f"resume.{number}-{task_id}")
+        assert resume["headers"]["x-asya-resume-task"] == reported[-1]
+        assert "x-asya-pause" not in resume["headers"]
+        reported.append(resume["id"])
+        await existing.run(resume)
+    _, task = await gateway.get(f"/tasks/{task_id}")
+    assert (task["status"], task["result"]) == ("succeeded", {"n": 1, "ok": True})
+    assert task["route"] == {"prev": ["x-resume", "b"], "curr": "", "next": []}
+    assert pauses == ["hop-2", "hop-1.2", "hop-2.2"]
+    assert progress == sorted(set(progress))
+    assert progress[-1] < 100
+    assert {status for _, _, status in existing.reports} == {200}
+
+
+async def test_a_redelivered_pause_that_was_answered_changes_nothing(gateway: Gateway) -> None:
+    existing = actors(gateway, a=same, b=same, c=same)
+    envelope = await submitted(gateway, ["a", "x-pause", "b"])
+    await existing.run(envelope)
+    resume = await answered(gateway, envelope["id"], {"ok": True})
+    await gateway.post(f"/mesh/{resume['id']}/progress", {"prev": ["x-resume"], "curr": "b", "status": "processing"})
+    _, before = await gateway.get(f"/tasks/{envelope['id']}")
+    for path, body, _ in existing.reports:
+        assert (await gateway.post(path, body))[0] == 200
+    _, after = await gateway.get(f"/tasks/{envelope['id']}")
+    for key in ("status", "pause", "route", "progress_percent", "current_actor_name"):
+        assert after[key] == before[key], key
+
+
+async def test_a_report_under_the_tasks_own_id_counts_by_its_hop_after_an_answer_that_our_crew_carries(
+    gateway: Gateway,
+) -> None:
+    envelope = await submitted(gateway, ["a", "x-pause", "b", "c"])
+    path = f"/mesh/{envelope['id']}/progress"
+    pause = {
+        "prev": ["a"], "curr": "x-pause", "next": ["b", "c"], "status": "paused",
+        "pause_metadata": QUESTION, "pause_id": "p", "checkpoint": envelope,
+    }  # fmt: skip
+    await gateway.post(path, pause)
+    await answered(gateway, envelope["id"], {"ok": True})
+    for prev, curr, left in ((["a", "x-pause"], "b", ["c"]), (["a"], "x-pause", ["b", "c"])):
+        await gateway.post(path, {"prev": prev, "curr": curr, "next": left, "status": "processing"})
+        _, task = await gateway.get(f"/tasks/{envelope['id']}")
+        assert (task["route"]["curr"], task["progress_percent"]) == ("b", 62.5)
 
 
 async def overdue_task(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -41,3 +126,149 @@ async def test_a_result_that_comes_before_the_deadline_was_noticed_still_counts(
     task_id = await overdue_task(gateway, monkeypatch)
     await gateway.finish(task_id, 1)
     assert (await gateway.get(f"/tasks/{task_id}"))[1]["result"] == 1
+
+
+async def test_a_question_may_be_the_json_text_that_a_handler_makes(gateway: Gateway) -> None:
+    existing = actors(gateway, question=json.dumps(QUESTION), b=same)
+    envelope = await submitted(gateway, ["x-pause", "b"], {"n": 1})
+    await existing.run(envelope)
+    _, task = await gateway.get(f"/tasks/{envelope['id']}")
+    assert (task["pause"]["prompt"], task["pause"]["fields"]) == ("Go on?", QUESTION["fields"])
+    await existing.run(await answered(gateway, envelope["id"], {"ok": True}))
+    assert (await gateway.get(f"/tasks/{envelope['id']}"))[1]["result"] == {"n": 1, "ok": True}
+
+
+@pytest.mark.parametrize(
+    ("question", "told"),
+    [
+        ("{", "pause_metadata: expected an object or its JSON text"),
+        ("[1]", "pause_metadata: expected an object {prompt, fields}"),
+        ({"fields": [{"name": ""}]}, "pause_metadata.fields[0]: expected an object with a name"),
+        ({"schema": {"type": "nonsense"}}, "pause_metadata.schema"),
+    ],
+)
+async def test_a_pause_that_cannot_be_taken_fails_the_task_at_once_with_the_reason(
+    gateway: Gateway, question: Any, told: str
+) -> None:
+    existing = actors(gateway, question=question)
+    envelope = await submitted(gateway, ["x-pause", "b"])
+    await existing.run(envelope)
+    assert existing.reports[-1][2] == 400
+    _, task = await gateway.get(f"/tasks/{envelope['id']}")
+    error = task["error"]
+    assert (task["status"], error["class"], error["details"]["type"]) == ("failed", "runtime", "BadPause")
+    assert error["message"].startswith(f"the task cannot pause: {told}")
+
+
+@pytest.mark.parametrize("route", [["a"], ["a", "b"], ["a", "x-pause", "b"]])
+async def test_a_pause_by_the_header_of_an_existing_actor_fails_when_it_pauses(
+    gateway: Gateway, route: list[str]
+) -> None:
+    """Its sidecar forgets the message, so that nobody could go on after an answer."""
+
+    def asks(message: Message) -> Any:
+        message["headers"]["x-asya-pause"] = QUESTION
+        return message["payload"]
+
+    existing = actors(gateway, a=asks)
+    envelope = await submitted(gateway, route)
+    await existing.run(envelope)
+    _, task = await gateway.get(f"/tasks/{envelope['id']}")
+    assert (task["status"], task["error"]["actor"]) == ("failed", "a")
+    assert "a asks by the header x-asya-pause, and its sidecar keeps no checkpoint" in task["error"]["message"]
+
+
+@pytest.mark.parametrize("path", ["/mesh/{}/final", "/api/v1/mesh/{}/events"])
+async def test_a_final_that_is_too_large_ends_its_task_with_the_reason(database_url: str, path: str) -> None:
+    async with start_gateway(database_url, max_final_bytes=3000, max_fly_bytes=3000) as gateway:
+        task_id, bystander = await gateway.submit(), await gateway.submit()
+        end: Any = {"status": "succeeded", "result": "x" * 3000}
+        if "events" in path:
+            end = {"type": "status", "status": "succeeded", "data": end}
+        assert (await gateway.post(path.format(task_id), end))[0] == 413
+        _, task = await gateway.get(f"/tasks/{task_id}")
+        error = task["error"]
+        assert (task["status"], error["class"], error["details"]["type"]) == ("failed", "runtime", "ResultTooLarge")
+        assert error["message"] == "the gateway refused the result: expected a body of at most 3000 bytes"
+        for live in (f"/mesh/{bystander}/fly", f"/api/v1/mesh/{bystander}/events"):
+            assert (await gateway.post(live, {"type": "fly", "data": {"token": "x" * 3000}}))[0] == 413
+        assert (await gateway.get(f"/tasks/{bystander}"))[1]["status"] == "pending"
+
+
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [
+        ({"status": "succeeded", "attempts": "many"}, "failed"),
+        ('{"status":"succeeded","result":NaN}', "failed"),
+        ({"status": "succeeded", "id": "another"}, "pending"),
+        ({"status": "waiting"}, "pending"),
+    ],
+)
+async def test_a_final_that_cannot_be_kept_is_an_end_where_it_says_so(gateway: Gateway, end: Any, status: str) -> None:
+    task_id = await gateway.submit()
+    assert (await gateway.post(f"/mesh/{task_id}/final", end))[0] == 400
+    assert (await gateway.get(f"/tasks/{task_id}"))[1]["status"] == status
+
+
+async def test_a_failed_handler_is_told_by_its_details(gateway: Gateway) -> None:
+    """`error` is then the bare word processing_error."""
+
+    def fails(message: Message) -> Any:
+        raise ValueError("no such city")
+
+    existing = actors(gateway, a=fails)
+    envelope = await submitted(gateway, ["a", "b"])
+    await existing.run(envelope)
+    _, task = await gateway.get(f"/tasks/{envelope['id']}")
+    error = task["error"]
+    assert (error["message"], error["code"], error["class"]) == ("no such city", "actor_error", "business")
+    assert (task["message"], error["details"]["type"]) == ("no such city", "ValueError")
+
+
+async def test_a_fan_outs_children_do_not_succeed_with_their_parent(gateway: Gateway) -> None:
+    existing = actors(gateway, split=lambda _: Fanout([1, 2, 3]), work=same)
+    envelope = await submitted(gateway, ["split", "work"])
+    await existing.run(envelope)
+    _, listed = await gateway.get(f"/tasks?parent_id={envelope['id']}")
+    assert [task["status"] for task in listed["tasks"]] == ["running", "running"]
+    assert (await gateway.get(f"/tasks/{envelope['id']}"))[1]["result"] == 1
+
+
+async def test_progress_reads_100_only_at_the_end(gateway: Gateway) -> None:
+    read: list[float] = []
+
+    async def post(path: str, body: Any) -> tuple[int, Any]:
+        answer = await gateway.post(path, body)
+        read.append((await gateway.get(f"/tasks/{envelope['id']}"))[1]["progress_percent"])
+        return answer
+
+    envelope = await submitted(gateway, ["a", "b"])
+    await ExistingActors(post, {"a": same, "b": same}).run(envelope)
+    assert read == [5.0, 25.0, 50.0, 55.0, 75.0, 100.0, 100.0]
+
+
+async def test_a_pause_over_the_limit_of_reports_fails_the_task(database_url: str) -> None:
+    async with start_gateway(database_url, max_report_bytes=1024) as gateway:
+        task_id = await gateway.submit()
+        pause = {"status": "completed", "pause_metadata": {"prompt": "x" * 1024}}
+        assert (await gateway.post(f"/mesh/{task_id}/progress", pause))[0] == 413
+        error = (await gateway.get(f"/tasks/{task_id}"))[1]["error"]
+        assert error["message"] == "the task cannot pause: expected a body of at most 1024 bytes"
+
+
+async def test_sidecars_of_the_older_dialect_report_below_tasks(gateway: Gateway) -> None:
+    task_id = await gateway.submit()
+    async with gateway.stream(f"/stream/{task_id}") as reader:
+        body = {"actors": ["first", "second"], "current_actor_idx": 0, "status": "completed"}
+        assert await gateway.post(f"/tasks/{task_id}/progress", body) == (
+            200,
+            {"status": "ok", "progress_percent": 50.0},
+        )
+        for word in ("partial", "upstream"):
+            assert (await gateway.post(f"/tasks/{task_id}/{word}", {"token": "x"}))[0] == 200
+        end = {"id": task_id, "status": "succeeded", "result": 7}
+        assert await gateway.post(f"/tasks/{task_id}/final", end) == (200, {"status": "ok"})
+        events = await reader.all()
+    assert {event.name for event in events} == {"update", "partial"}
+    assert events[-1].data["result"] == 7
+    assert (await gateway.post("/tasks/nobody/final", {"status": "succeeded"}))[0] == 200

@@ -111,7 +111,7 @@ async def test_a_body_beyond_64_kib_waits_in_the_database_and_comes_with_its_eve
         [update] = await follower.next(10)
     assert isinstance(update, TaskUpdate)
     assert (update.whole, update.result) == (False, None)
-    assert len(jsontext.dumps(update.detail)) < 1_000
+    assert len(update.entry.to_json()) < 1_000
     assert event is not None
     assert LARGE in jsontext.dumps(event.data)
 

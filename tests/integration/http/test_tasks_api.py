@@ -84,6 +84,13 @@ async def test_lists_are_filtered(gateway: Gateway) -> None:
     assert await ids("context_id=nothing") == []
 
 
+async def test_a_reason_that_is_too_long_is_cut_and_not_refused(gateway: Gateway) -> None:
+    task_id = await gateway.submit()
+    status, task = await gateway.post(f"/tasks/{task_id}/cancel", {"reason": "x" * 1_000_000})
+    assert (status, task["status"]) == (200, "canceled")
+    assert task["error"]["message"] == "x" * 4095 + "…"
+
+
 async def test_a_task_is_canceled_once(gateway: Gateway) -> None:
     """semantics.md: 'Cancel or resume of a task in the wrong state: 409.'"""
     task_id = await gateway.submit()
@@ -149,3 +156,31 @@ async def test_who_waits_hears_that_the_task_asks_something(gateway: Gateway) ->
     status, answer = await waiting
     assert status == 202
     assert jsontext.loads(answer["content"][0]["text"])["message"] == "Task waits for an answer"
+
+
+def checkpointed(task_id: str, payload: Any) -> dict[str, Any]:
+    """A pause as our worker reports it."""
+    fields = [{"name": "ok", "type": "boolean", "payload_key": "/order/ok"}]
+    checkpoint = {"id": task_id, "route": {"prev": ["first"], "curr": "second", "next": []}, "payload": payload}
+    return PAUSE | {"status": "paused", "pause_metadata": {"prompt": "?", "fields": fields}, "checkpoint": checkpoint}
+
+
+async def test_an_answer_is_put_into_the_checkpoint_and_the_question_stays_here(gateway: Gateway) -> None:
+    """An existing sidecar takes `x-asya-pause` for a new pause, and our x-resume of the version before knows no other
+    header that names fields."""
+    task_id = await gateway.submit()
+    await gateway.post(f"/mesh/{task_id}/progress", checkpointed(task_id, {"order": {"n": 2**70}}))
+    assert (await gateway.post(f"/tasks/{task_id}/resume", {"answer": {"ok": True, "more": 1}}))[0] == 200
+    envelope = jsontext.loads(gateway.running.handed[-1].body)
+    checkpoint = envelope["headers"]["x-asya-resume-checkpoint"]
+    assert (checkpoint["payload"], envelope["payload"]) == ({"order": {"n": 2**70, "ok": True}}, None)
+    assert "x-asya-pause" not in envelope["headers"]
+
+
+async def test_an_answer_that_has_no_place_in_the_payload_fails_the_task(gateway: Gateway) -> None:
+    task_id = await gateway.submit()
+    await gateway.post(f"/mesh/{task_id}/progress", checkpointed(task_id, "text"))
+    status, task = await gateway.post(f"/tasks/{task_id}/resume", {"answer": {"ok": True}})
+    assert (status, task["status"], task["error"]["actor"]) == (200, "failed", "x-resume")
+    assert task["error"]["message"] == "the payload has no object to put order into"
+    assert len(gateway.running.handed) == 1

@@ -5,9 +5,9 @@ import uuid
 import pytest
 
 from asya_operator.cluster.queues import TransportQueues
-from asya_operator.domain.errors import Unavailable
+from asya_operator.domain.errors import Unreachable
 from asya_transports.opening import open_transport
-from asya_transports.port import Message, Unroutable
+from asya_transports.port import OutboundMessage, Unroutable
 from asya_transports.rabbitmq.settings import RabbitSettings
 from servers.processes import free_port
 
@@ -19,10 +19,10 @@ async def test_a_declared_queue_takes_messages_before_any_worker_runs(rabbitmq_v
     queues = TransportQueues(transport, namespace)
     try:
         actor = f"napping-{namespace}"
-        assert isinstance((await transport.publish([Message(actor, b"{}")]))[0], Unroutable)
+        assert isinstance((await transport.publish([OutboundMessage(actor, b"{}")]))[0], Unroutable)
         await queues.declare(actor, foreign=foreign)
         await queues.declare(actor, foreign=foreign)
-        assert await transport.publish([Message(actor, b"{}")]) == [None]
+        assert await transport.publish([OutboundMessage(actor, b"{}")]) == [None]
         assert queues.identifier(actor) == f"asya-{namespace}-{actor}"
         await queues.delete(actor)
         assert await transport.depth(actor) == 0
@@ -34,7 +34,7 @@ async def test_a_broker_that_is_away_is_named_and_nothing_else_happens() -> None
     settings = RabbitSettings(f"amqp://guest:guest@127.0.0.1:{free_port()}/", connect_timeout=1.0)
     queues = TransportQueues(open_transport(settings, "n"), "n")
     try:
-        with pytest.raises(Unavailable):
+        with pytest.raises(Unreachable):
             await queues.declare("a", foreign=False)
     finally:
         await queues.close()

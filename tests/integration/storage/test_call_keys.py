@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from typing_extensions import override
 
+from asya_crds.status import TaskStatus
 from asya_gateway.domain.errors import KeyReused, TooManyTasks, Unavailable
+from asya_gateway.domain.pause import Pause
 from asya_gateway.domain.ports import Answer, RequestKey, Terms
 from asya_gateway.domain.reports import ChildAnnouncement, FinalOutcome, FinalReport, PauseReport
-from asya_gateway.domain.status import TaskStatus
-from asya_gateway.domain.task import Pause
 from asya_gateway.storage.tasks.admitting import Admitted, Admitter, Applicant, OverCap, over_cap
 from asya_gateway.storage.tasks.creating import into_outbox, into_queue
 from servers.proxy import TcpProxy
@@ -187,7 +187,7 @@ class TestWhatIsDoneToATask:
         )
         key = RequestKey("answer", "k", b"same")
         assert not await running.tasks.find_request(task_id, "", key)
-        assert await running.tasks.answer(Answer(task_id, None, "p1", "{}", "x-resume", "{}", None, 5, key))
+        assert await running.tasks.answer(Answer(task_id, None, "p1", "{}", "x-resume", "{}", 5, key))
         assert await running.tasks.find_request(task_id, "", key)
         assert not await running.tasks.find_request(task_id, "", RequestKey("cancel", "k", b"same"))
 

@@ -7,9 +7,9 @@ from contextlib import aclosing
 import asyncpg
 import pytest
 
+from asya_crds.status import HopState, TaskStatus
 from asya_gateway.domain.errors import TaskNotFound
 from asya_gateway.domain.following import follow
-from asya_gateway.domain.status import ActorState, TaskStatus
 from asya_gateway.domain.task import FlyEvent, Snapshot, TaskUpdate
 from tests.support.storage import Running, make_storage, progress, succeeded
 from tests.support.waiting import until
@@ -280,7 +280,7 @@ class TestFly:
             for number in range(1_500):
                 follower.take_fly(FlyEvent(task_id, "partial", str(number)))
             for _ in range(5):
-                await running.tasks.report(progress(task_id, ActorState.PROCESSING))
+                await running.tasks.report(progress(task_id, HopState.PROCESSING))
             found: list[object] = []
             async with asyncio.timeout(10):
                 while sum(isinstance(item, TaskUpdate) for item in found) < 5:

@@ -1,24 +1,17 @@
 """The rules of a task's life, kept by SQL."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
 
 from asya_crds.envelope import Route
+from asya_crds.status import ClaimAction, HopState, TaskStatus
+from asya_gateway.domain.pause import Pause
 from asya_gateway.domain.ports import Answer
-from asya_gateway.domain.reports import (
-    CLAIM_LEASE,
-    ChildAnnouncement,
-    Claim,
-    ClaimAction,
-    FinalOutcome,
-    FinalReport,
-    PauseReport,
-)
-from asya_gateway.domain.status import ActorState, TaskStatus
-from asya_gateway.domain.task import Pause
+from asya_gateway.domain.reports import CLAIM_LEASE, ChildAnnouncement, Claim, FinalOutcome, FinalReport, PauseReport
 from asya_gateway.storage.tasks import retention as keeping
 from tests.support.storage import ROUTE, Running, failed, make_storage, new_task, progress, succeeded
 
@@ -43,9 +36,9 @@ async def test_creating_the_same_id_again_changes_nothing(running: Running) -> N
 
 async def test_reports_move_the_task_and_its_log_without_gaps(running: Running) -> None:
     task_id = await running.create()
-    for state in (ActorState.RECEIVED, ActorState.PROCESSING, ActorState.COMPLETED):
+    for state in (HopState.RECEIVED, HopState.PROCESSING, HopState.COMPLETED):
         await running.tasks.report(progress(task_id, state))
-    answer = await running.tasks.report(progress(task_id, ActorState.RECEIVED, SECOND))
+    answer = await running.tasks.report(progress(task_id, HopState.RECEIVED, SECOND))
     assert answer.progress == pytest.approx(110 / 3)
     task = await running.tasks.get(task_id, owner=None)
     assert (task.status, task.route, task.actor) == (TaskStatus.RUNNING, SECOND, "second")
@@ -54,8 +47,8 @@ async def test_reports_move_the_task_and_its_log_without_gaps(running: Running) 
 
 async def test_progress_never_decreases_and_an_older_hop_does_not_replace_the_route(running: Running) -> None:
     task_id = await running.create()
-    await running.tasks.report(progress(task_id, ActorState.RECEIVED, SECOND))
-    answer = await running.tasks.report(progress(task_id, ActorState.COMPLETED, ROUTE))
+    await running.tasks.report(progress(task_id, HopState.RECEIVED, SECOND))
+    answer = await running.tasks.report(progress(task_id, HopState.COMPLETED, ROUTE))
     task = await running.tasks.get(task_id, owner=None)
     assert answer.progress == task.progress == pytest.approx(110 / 3)
     assert task.route == SECOND
@@ -89,7 +82,7 @@ async def test_the_first_terminal_status_wins(running: Running) -> None:
 async def test_nothing_follows_a_terminal_status(running: Running) -> None:
     task_id = await running.create()
     await running.tasks.finish(succeeded(task_id))
-    answer = await running.tasks.report(progress(task_id, ActorState.COMPLETED))
+    answer = await running.tasks.report(progress(task_id, HopState.COMPLETED))
     task = await running.tasks.get(task_id, owner=None)
     assert (answer.status, task.status, task.progress, task.result) == (
         TaskStatus.SUCCEEDED,
@@ -142,10 +135,10 @@ class TestClaims:
         task_id = await running.create()
         claim = Claim("0", 1, "one")
         await running.tasks.report(progress(task_id, claim=claim))
-        await running.tasks.report(progress(task_id, ActorState.PROCESSED, claim=claim, frames='[{"id":"x"}]'))
+        await running.tasks.report(progress(task_id, HopState.PROCESSED, claim=claim, frames='[{"id":"x"}]'))
         again = await running.tasks.report(progress(task_id, claim=Claim("0", 1, "two")))
         assert (again.action, again.frames) == (ClaimAction.DONE, '[{"id":"x"}]')
-        await running.tasks.report(progress(task_id, ActorState.COMPLETED, claim=claim))
+        await running.tasks.report(progress(task_id, HopState.COMPLETED, claim=claim))
         last = await running.tasks.report(progress(task_id, claim=Claim("0", 1, "three")))
         assert (last.action, last.frames) == (ClaimAction.DONE, None)
 
@@ -153,7 +146,7 @@ class TestClaims:
         task_id = await running.create()
         await running.tasks.report(progress(task_id, claim=Claim("0", 1, "one")))
         retry = await running.tasks.report(progress(task_id, claim=Claim("0", 2, "two")))
-        late = await running.tasks.report(progress(task_id, ActorState.COMPLETED, claim=Claim("0", 1, "one")))
+        late = await running.tasks.report(progress(task_id, HopState.COMPLETED, claim=Claim("0", 1, "one")))
         assert (retry.action, late.action) == (ClaimAction.GO, ClaimAction.DONE)
         assert await running.kinds(task_id) == ["created", "progress", "progress"]
 
@@ -168,10 +161,10 @@ class TestClaims:
     ) -> None:
         task_id = await running.create()
         await running.tasks.report(progress(task_id, claim=Claim("0", 1, "one")))
-        await running.tasks.report(progress(task_id, ActorState.RELEASED, claim=Claim("0", 1, "stranger")))
+        await running.tasks.report(progress(task_id, HopState.RELEASED, claim=Claim("0", 1, "stranger")))
         assert (await running.tasks.report(progress(task_id, claim=Claim("0", 1, "two")))).action is ClaimAction.BUSY
-        await running.tasks.report(progress(task_id, ActorState.RELEASED, claim=Claim("0", 1, "one")))
-        await running.tasks.report(progress(task_id, ActorState.RELEASED))
+        await running.tasks.report(progress(task_id, HopState.RELEASED, claim=Claim("0", 1, "one")))
+        await running.tasks.report(progress(task_id, HopState.RELEASED))
         assert await running.kinds(task_id) == ["created", "progress"]
         assert (await running.tasks.report(progress(task_id, claim=Claim("0", 1, "three")))).action is ClaimAction.GO
 
@@ -179,8 +172,8 @@ class TestClaims:
         task_id = await running.create()
         claim = Claim("0", 1, "one")
         await running.tasks.report(progress(task_id, claim=claim))
-        await running.tasks.report(progress(task_id, ActorState.PROCESSED, claim=claim, frames="[]"))
-        await running.tasks.report(progress(task_id, ActorState.RELEASED, claim=claim))
+        await running.tasks.report(progress(task_id, HopState.PROCESSED, claim=claim, frames="[]"))
+        await running.tasks.report(progress(task_id, HopState.RELEASED, claim=claim))
         assert (await running.tasks.report(progress(task_id, claim=Claim("0", 1, "two")))).action is ClaimAction.DONE
 
     async def test_a_sign_of_life_renews_the_lease_of_its_claimant_alone(self, running: Running) -> None:
@@ -189,7 +182,7 @@ class TestClaims:
         database = running.storage.database
         for claimant, renewed in (("two", False), ("one", True)):
             await database.execute("UPDATE task_hops SET lease_until = now() + interval '1 second'")
-            await running.tasks.report(progress(task_id, ActorState.PROCESSING, claim=Claim("0", 1, claimant)))
+            await running.tasks.report(progress(task_id, HopState.PROCESSING, claim=Claim("0", 1, claimant)))
             left = await database.fetchval("SELECT extract(epoch FROM lease_until - now())::integer FROM task_hops")
             assert (left > CLAIM_LEASE / 2) is renewed
 
@@ -213,7 +206,7 @@ def pause_report(task_id: str, pause_id: str = "p1") -> PauseReport:
 
 
 def answer_to(task_id: str, key: int = 1, pause_id: str = "p1") -> Answer:
-    return Answer(task_id, None, pause_id, '{"yes":true}', "x-resume", '{"id":"resume"}', None, key)
+    return Answer(task_id, None, pause_id, '{"yes":true}', "x-resume", '{"id":"resume"}', key)
 
 
 class TestPauses:
@@ -254,7 +247,7 @@ class TestPauses:
     async def test_progress_while_paused_is_stale(self, running: Running) -> None:
         task_id = await running.create()
         await running.tasks.pause(pause_report(task_id))
-        await running.tasks.report(progress(task_id, ActorState.COMPLETED))
+        await running.tasks.report(progress(task_id, HopState.COMPLETED))
         assert (await running.tasks.get(task_id, owner=None)).status is TaskStatus.PAUSED
         assert await running.kinds(task_id) == ["created", "paused"]
 
@@ -264,6 +257,64 @@ class TestPauses:
         await running.tasks.answer(answer_to(task_id))
         await running.tasks.pause(pause_report(task_id, "p2"))
         assert (await running.tasks.get(task_id, owner=None)).pause.id == "p2"
+
+    async def test_each_answer_raises_the_counter_and_a_pause_keeps_the_id_it_was_reported_under(
+        self, running: Running
+    ) -> None:
+        task_id = await running.create()
+        for number, reported_as in enumerate(("", f"resume-{task_id}", f"resume.2-{task_id}"), start=1):
+            report = replace(pause_report(task_id, f"p{number}"), reported_as=reported_as, incarnation=number - 1)
+            await running.tasks.pause(report)
+            point = await running.tasks.pause_point(task_id, owner=None)
+            assert (point.incarnation, point.reported_as) == (number, reported_as or task_id)
+            assert await running.tasks.answer(replace(answer_to(task_id, number, f"p{number}"), incarnation=number))
+        assert await running.storage.database.fetchval("SELECT incarnation FROM tasks WHERE id = $1", task_id) == 3
+
+    async def test_answers_that_a_gateway_of_the_version_before_accepted_are_counted(self, running: Running) -> None:
+        task_id = await running.create()
+        await running.tasks.pause(pause_report(task_id))
+        await running.tasks.answer(answer_to(task_id))
+        await running.storage.database.execute("UPDATE tasks SET incarnation = NULL, own_incarnation = NULL")
+        await running.tasks.pause(pause_report(task_id, "p2"))
+        assert (await running.tasks.pause_point(task_id, owner=None)).incarnation == 2
+
+    @pytest.mark.parametrize(
+        ("carried_by_us", "incarnation", "hop", "counts"),
+        [
+            (False, 1, 0, True),  # the route begins anew
+            (False, 0, 5, False),  # our worker, at work that the answer has replaced
+            (False, None, 5, False),  # an existing sidecar at the same
+            (True, 1, 2, True),
+            (True, 1, 1, False),
+            (True, None, 2, True),  # an existing sidecar under the task's own id: by its hop
+            (True, None, 1, False),
+            (True, 0, 5, False),
+        ],
+    )
+    async def test_a_route_replaces_an_older_one_by_incarnation_and_hop(
+        self, running: Running, carried_by_us: bool, incarnation: int | None, hop: int, counts: bool
+    ) -> None:
+        task_id = await running.create()
+        asked_at = Route(("first", "x-pause"), "x-resume", ("third",))
+        checkpoint = '{"id":"c"}' if carried_by_us else None
+        await running.tasks.pause(replace(pause_report(task_id), route=asked_at, checkpoint=checkpoint, progress=40))
+        await running.tasks.answer(answer_to(task_id))
+        route = Route(("x",) * hop, "now", ("later",))
+        answer = await running.tasks.report(progress(task_id, route=route, incarnation=incarnation, progress=50.0))
+        found = await running.tasks.get(task_id, owner=None)
+        assert (found.route == route, found.actor == "now") == (counts, counts)
+        stale = (incarnation or 0) == 0 and not (carried_by_us and incarnation is None)
+        moved = 50 if carried_by_us else 70  # half of what was left
+        assert answer.progress == (40 if stale else moved)
+
+    async def test_a_pause_of_work_that_an_answer_has_replaced_changes_nothing(self, running: Running) -> None:
+        task_id = await running.create()
+        await running.tasks.pause(replace(pause_report(task_id), checkpoint=None))
+        await running.tasks.answer(answer_to(task_id))
+        await running.tasks.pause(replace(pause_report(task_id, "p2"), checkpoint=None))
+        assert (await running.tasks.get(task_id, owner=None)).status is TaskStatus.RUNNING
+        await running.tasks.pause(replace(pause_report(task_id, "p3"), checkpoint=None, incarnation=1))
+        assert (await running.tasks.get(task_id, owner=None)).status is TaskStatus.PAUSED
 
 
 class TestChildren:
@@ -369,8 +420,7 @@ class TestTime:
         self, running: Running, timeout: float, told: str
     ) -> None:
         created = datetime.now(UTC) - timedelta(seconds=timeout + 0.9)
-        deadline = created + timedelta(seconds=timeout)
-        task_id = await running.create(created_at=created, deadline_at=deadline)
+        task_id = await running.create(created_at=created, timeout=timeout)
         await running.storage.sweeper.sweep()
         assert (await running.tasks.get(task_id, owner=None)).message == f"Task timed out after {told}"
 

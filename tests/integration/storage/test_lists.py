@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from asya_crds.status import TaskStatus
 from asya_gateway.domain.ports import TaskFilter
 from asya_gateway.domain.reports import FinalReport
-from asya_gateway.domain.status import TaskStatus
 from tests.support.storage import Running, failed, progress, succeeded
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)

@@ -4,9 +4,9 @@ import asyncio
 
 import asyncpg
 
+from asya_crds.status import TaskStatus
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.reports import ChildAnnouncement, FinalReport
-from asya_gateway.domain.status import TaskStatus
 from tests.support.storage import ROUTE, Running, make_storage, new_task, progress, succeeded
 
 

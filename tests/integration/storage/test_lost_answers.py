@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from asya_crds.status import ClaimAction, HopState, TaskStatus
 from asya_gateway.domain.errors import Unavailable
+from asya_gateway.domain.pause import Pause
 from asya_gateway.domain.ports import Answer, TaskFilter
-from asya_gateway.domain.reports import ChildAnnouncement, Claim, ClaimAction, PauseReport
-from asya_gateway.domain.status import ActorState, TaskStatus
-from asya_gateway.domain.task import FlyEvent, Pause
+from asya_gateway.domain.reports import ChildAnnouncement, Claim, PauseReport
+from asya_gateway.domain.task import FlyEvent
 from servers.proxy import TcpProxy
 from tests.support.storage import ROUTE, Running, make_storage, new_task, progress, succeeded
 from tests.support.waiting import until
@@ -87,7 +88,7 @@ async def test_an_answer_is_taken_once_and_said_to_be(behind: Running, running: 
     pause = Pause("p1", "Go on?", {"type": "object"}, [])
     await running.tasks.pause(PauseReport(task_id, pause, TaskStatus.PAUSED, ROUTE, 10.0))
     proxy.lose_answer_to(b"resume-envelope")
-    answer = Answer(task_id, None, "p1", "{}", "x-resume", '"resume-envelope"', None, 5)
+    answer = Answer(task_id, None, "p1", "{}", "x-resume", '"resume-envelope"', 5)
     assert await behind.tasks.answer(answer)
     assert proxy.lost == 1
     assert await running.kinds(task_id) == ["created", "paused", "resumed"]
@@ -117,7 +118,7 @@ async def test_a_report_during_a_frozen_connection_is_written_once_when_it_thaws
 ) -> None:
     task_id = await running.create()
     proxy.stall()
-    report = asyncio.create_task(behind.tasks.report(progress(task_id, ActorState.PROCESSING)))
+    report = asyncio.create_task(behind.tasks.report(progress(task_id, HopState.PROCESSING)))
     await asyncio.sleep(0.2)
     proxy.flow()
     await report

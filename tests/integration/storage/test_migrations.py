@@ -8,8 +8,8 @@ import pytest
 
 from asya_cli.errors import CliError
 from asya_cli.migrate import apply_migrations
+from asya_crds.status import TaskStatus
 from asya_gateway.domain.ports import TaskFilter
-from asya_gateway.domain.status import TaskStatus
 from asya_gateway.storage import migrate as migrating
 from asya_gateway.storage.migrate import LATEST, migrate, migrations, schema_version
 from tests.support.storage import make_storage
@@ -68,7 +68,7 @@ async def test_indexes_are_built_beside_whoever_writes(older: asyncpg.Connection
         assert not building.done()
         await slow.commit()
         async with asyncio.timeout(20):
-            assert await building == ["0005_lists"]
+            assert (await building)[0] == "0005_lists"
         assert await other.fetchval("SELECT count(*) FROM tasks") == 2
     finally:
         await writer.close()

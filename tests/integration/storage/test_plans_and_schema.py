@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
+from asya_crds.status import TaskStatus
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.ports import TaskFilter
-from asya_gateway.domain.status import TaskStatus
 from asya_gateway.storage.database import Database
 from tests.support.storage import Running, make_storage, progress, succeeded
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from asya_gateway.domain.status import ActorState
+from asya_crds.status import HopState
 from asya_gateway.domain.task import FlyEvent, TaskUpdate
 from asya_gateway.storage.log.feed import UPDATES_KEPT_BYTES, Follower
 from asya_gateway.storage.tasks import reading
@@ -19,7 +19,7 @@ LARGE = 700_000
 def weight(items: Sequence[object]) -> int:
     """Bytes of messages and payloads, near enough."""
     return sum(
-        len(item.detail.get("message", "")) if isinstance(item, TaskUpdate) else len(item.payload)
+        len(item.entry.message or "") if isinstance(item, TaskUpdate) else len(item.payload)
         for item in items
         if isinstance(item, TaskUpdate | FlyEvent)
     )
@@ -28,7 +28,7 @@ def weight(items: Sequence[object]) -> int:
 async def grow(running: Running, task_id: str, reports: int) -> None:
     """So many reports of a large message each, with a live event beside each."""
     for number in range(reports):
-        large = progress(task_id, ActorState.PROCESSING, message=f"{number} " + "m" * LARGE)
+        large = progress(task_id, HopState.PROCESSING, message=f"{number} " + "m" * LARGE)
         await running.tasks.report(large)
         event = FlyEvent(task_id, "partial", f'{{"n":{number},"x":"{"x" * LARGE}"}}')
         await running.storage.fly.send(event)
@@ -90,7 +90,7 @@ async def test_many_readers_that_lag_share_what_one_statement_reads(
     ids = [await running.create() for _ in range(4)]
     for task_id in ids:
         for _ in range(6):
-            await running.tasks.report(progress(task_id, ActorState.PROCESSING, message="m" * 100_000))
+            await running.tasks.report(progress(task_id, HopState.PROCESSING, message="m" * 100_000))
     pages = await reading.grown(running.storage.database, [(task_id, 1) for task_id in ids])
     assert [len(page.updates) for page in pages] == [3] * 4
     assert all(page.more for page in pages)

@@ -7,7 +7,7 @@ import pytest
 from asya_actor.app import main
 from asya_actor.resiliency import Backoff, Policy, Resiliency, Rule
 from asya_actor.settings import SettingsError, crew_settings, worker_settings
-from asya_transports.description import SettingsError as TransportSettingsError
+from asya_transports.description import TransportSettingsError
 
 REQUIRED = {"ASYA_ACTOR_NAME": "shout", "ASYA_HANDLER": "module.function"}
 

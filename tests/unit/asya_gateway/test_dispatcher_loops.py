@@ -11,7 +11,7 @@ from asya_gateway.delivery.dispatcher import PUBLISHERS, Dispatcher
 from asya_gateway.domain.budget import Budget, Share
 from asya_gateway.domain.ports import OutboxEntry
 from asya_gateway.domain.reports import FinalReport
-from asya_transports.port import Message, TransportError
+from asya_transports.port import OutboundMessage, TransportError
 from tests.support.waiting import until
 
 
@@ -37,7 +37,7 @@ class Trouble:
     def __init__(self, *events: BaseException | None) -> None:
         self.events = list(events)
 
-    async def publish(self, messages: Sequence[Message]) -> list[TransportError | None]:
+    async def publish(self, messages: Sequence[OutboundMessage]) -> list[TransportError | None]:
         event = self.events.pop(0) if self.events else None
         await asyncio.sleep(0)
         if event is not None:

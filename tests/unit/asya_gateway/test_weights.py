@@ -3,8 +3,8 @@
 import pytest
 
 from asya_crds.envelope import Route
+from asya_crds.status import ErrorClass, HopState, TaskError, TaskStatus
 from asya_gateway.domain.reports import FinalReport, ProgressReport
-from asya_gateway.domain.status import ActorState, ErrorClass, TaskError, TaskStatus
 from asya_gateway.storage.tasks.finishing import final_size
 from asya_gateway.storage.tasks.reporting import report_size
 from tests.support.storage import progress, succeeded
@@ -17,7 +17,7 @@ LONG = tuple("a" * 250 for _ in range(1_000))
     "report",
     [
         progress("t", message=LARGE),
-        progress("t", ActorState.PROCESSED, frames=LARGE),
+        progress("t", HopState.PROCESSED, frames=LARGE),
         progress("t", route=Route(LONG, "b", ())),
         progress("t", route=Route((), "b", LONG)),
     ],

@@ -12,7 +12,7 @@ from asya_actor.state.mounts import Mount, parse_mounts
 from asya_crds.older_shapes import actor_from_resource
 from asya_operator.domain.actor_status import Found, Part, complaint, conditions_of, scaling, status_of
 from asya_operator.domain.drift import contains, owns_replicas
-from asya_operator.domain.resources.common import Actor, Surroundings
+from asya_operator.domain.resources.common import ActorResource, Surroundings
 from asya_operator.domain.resources.deployment import deployment
 from asya_operator.domain.resources.environments import overruled
 from asya_operator.domain.resources.scaled_object import scaled_object
@@ -22,11 +22,11 @@ EXAMPLES = Path(__file__).parents[3] / "docs" / "examples" / "async-actors"
 AROUND = Surroundings("n", "rabbitmq", "http://mesh:8080", "asya-transport", "asya-actors", "asya-runtime", 1000)
 
 
-def actor(name: str = "newest.yaml", **spec: Any) -> Actor:
+def actor(name: str = "newest.yaml", **spec: Any) -> ActorResource:
     body = next(iter(yaml.safe_load_all((EXAMPLES / name).read_text())))
     body["metadata"]["uid"] = "u"
     body["spec"] |= spec
-    return Actor(actor_from_resource(body)[0], body)
+    return ActorResource(actor_from_resource(body)[0], body)
 
 
 def pod(built: dict[str, Any]) -> dict[str, Any]:

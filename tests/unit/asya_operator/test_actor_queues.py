@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from asya_operator.domain.actors import Actors
-from asya_operator.domain.errors import Unavailable
+from asya_operator.domain.errors import Unreachable
 from asya_operator.domain.health import Health
 from asya_operator.domain.ports import Kind, Listing
-from asya_operator.domain.sources import Sources
 from asya_operator.domain.views import Body
+from asya_operator.reconcilers.actors import Actors
+from asya_operator.reconcilers.sources import Sources
 from tests.unit.asya_operator.test_actor_objects import AROUND
 
 KINDS = (Kind.ACTORS, Kind.DEPLOYMENTS, Kind.SCALED_OBJECTS)
@@ -59,7 +59,7 @@ class FakeQueues:
 
     async def declare(self, actor: str, *, foreign: bool) -> None:
         if self.away:
-            raise Unavailable("the broker is away")
+            raise Unreachable("the broker is away")
         self.declared.append(actor)
 
     async def delete(self, actor: str) -> None:

@@ -5,10 +5,10 @@ from unittest.mock import AsyncMock
 
 import pytest
 
-from asya_operator.domain import flavor_shelf
 from asya_operator.domain.errors import Denied, KindMissing
-from asya_operator.domain.flavor_shelf import FlavorShelf, FlavorsMissing
 from asya_operator.domain.flavors import FlavorConflict, by_name, named_flavors, with_flavors
+from asya_operator.reconcilers import flavor_cache
+from asya_operator.reconcilers.flavor_cache import FlavorCache, FlavorsMissing
 
 GPU = {
     "nodeSelector": {"accelerator": "t4"},
@@ -80,13 +80,13 @@ def test_of_two_with_one_label_the_one_that_is_named_like_it_counts_then_the_old
 async def test_flavors_are_listed_once_for_many_actors_and_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     cluster = AsyncMock()
     cluster.flavors.return_value = [config("gpu", "gpu", GPU)]
-    shelf = FlavorShelf(cluster)
+    shelf = FlavorCache(cluster)
     for _ in range(3):
         assert await shelf.take(["gpu"]) == [("gpu", GPU)]
     with pytest.raises(FlavorsMissing, match=r"labelled asya\.sh/flavor=tpu; the actor waits"):
         await shelf.take(["gpu", "tpu"])
     assert cluster.flavors.await_count == 1
-    monkeypatch.setattr(flavor_shelf, "FRESH", 0.0)
+    monkeypatch.setattr(flavor_cache, "FRESH", 0.0)
     cluster.flavors.return_value = []
     with pytest.raises(FlavorsMissing, match=r"asya\.sh/flavor=gpu"):
         await shelf.take(["gpu"])
@@ -103,4 +103,4 @@ async def test_what_keeps_flavors_from_being_read_is_named(error: Exception, sai
     cluster = AsyncMock()
     cluster.flavors.side_effect = error
     with pytest.raises(FlavorsMissing, match=said):
-        await FlavorShelf(cluster).take(["gpu"])
+        await FlavorCache(cluster).take(["gpu"])

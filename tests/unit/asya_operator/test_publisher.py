@@ -7,12 +7,12 @@ from unittest.mock import AsyncMock, MagicMock
 import pytest
 
 from asya_crds.flow_problem import FlowProblem
-from asya_operator.domain import publisher
 from asya_operator.domain.conditions import State
 from asya_operator.domain.ports import Kind
 from asya_operator.domain.programming import Accepted, MeshState, Pod
-from asya_operator.domain.publisher import Pace, Publisher
 from asya_operator.domain.registry import Inputs, Outcome, compute
+from asya_operator.reconcilers import registry_pusher
+from asya_operator.reconcilers.registry_pusher import Pace, RegistryPusher
 from tests.support.waiting import until
 
 
@@ -38,9 +38,9 @@ async def test_what_cannot_be_computed_is_said_and_the_next_change_is_computed_a
             raise RecursionError("nobody foresaw this")
         return compute(*arguments)
 
-    monkeypatch.setattr(publisher, "compute", computing)
+    monkeypatch.setattr(registry_pusher, "compute", computing)
     sources, watchers = Sources(), MagicMock()
-    made = Publisher(
+    made = RegistryPusher(
         sources,  # type: ignore[arg-type]
         MagicMock(),
         MagicMock(),
@@ -63,11 +63,11 @@ async def test_what_cannot_be_computed_is_said_and_the_next_change_is_computed_a
 
 
 async def test_a_push_that_fails_for_a_reason_nobody_foresaw_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publisher, "HOPELESS", 0.001)
+    monkeypatch.setattr(registry_pusher, "HOPELESS", 0.001)
     mesh, watchers = AsyncMock(), MagicMock()
     mesh.announce.return_value = 1
     mesh.push.side_effect = [ValueError("nobody foresaw this"), Accepted(7)]
-    made = Publisher(
+    made = RegistryPusher(
         Sources(),  # type: ignore[arg-type]
         mesh,
         MagicMock(),
@@ -104,7 +104,7 @@ async def test_conditions_wait_for_the_names_that_only_mesh_knows_and_are_judged
         return True
 
     mesh.announce.return_value, mesh.push, statuses.write = 1, push, write
-    made = Publisher(
+    made = RegistryPusher(
         sources,  # type: ignore[arg-type]
         mesh,
         statuses,
@@ -134,7 +134,7 @@ async def test_a_flow_that_gateways_leave_out_is_not_programmed_until_pods_serve
     mesh, answers = AsyncMock(), [(FlowProblem.of("one", "an unknown word", "Flow/n/one"),), ()]
     mesh.announce.return_value = 1
     mesh.push = AsyncMock(side_effect=[Accepted(1, problems=each) for each in answers])
-    made = Publisher(
+    made = RegistryPusher(
         Sources(),  # type: ignore[arg-type]
         mesh,
         MagicMock(),

@@ -14,9 +14,9 @@ from asya_crds.registry_document import ConfigMapPart
 from asya_operator.domain.conditions import Condition, State
 from asya_operator.domain.memo import Memo
 from asya_operator.domain.programming import Ledger
-from asya_operator.domain.registry import YAML, ActorState, Inputs, Outcome, compute
+from asya_operator.domain.registry import YAML, ActorReadiness, Inputs, Outcome, compute
 from asya_operator.domain.report import MAX_REPORT_BYTES, report
-from asya_operator.domain.statuses import Standing
+from asya_operator.reconcilers.statuses import Standing
 
 
 def flow(own: str, created: str = "2026-01-01T00:00:00Z", /, **spec: Any) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def test_a_schema_that_does_not_compile_is_named_by_its_field() -> None:
 
 
 def test_unknown_and_unready_actors_leave_the_flow_served() -> None:
-    actors = {"a": ActorState(True), "b": ActorState(False, "1 of 2 replicas")}
+    actors = {"a": ActorReadiness(True), "b": ActorReadiness(False, "1 of 2 replicas")}
     found = outcome(
         None,
         flow("ready"),

@@ -7,7 +7,7 @@ import pytest
 from asya_cli import flows_cluster
 from asya_cli.errors import CliError
 from asya_cli.flows_cluster import FlowsCluster
-from asya_operator.cluster.rest import Answer, error_of
+from asya_operator.cluster.rest import ApiResponse, error_of
 from asya_operator.domain.errors import Busy
 
 
@@ -20,7 +20,7 @@ class BusyRest:
     async def ask(self, *_args: Any, **_options: Any) -> Any:
         if self.refusals:
             self.refusals -= 1
-            raise error_of(Answer(429, {"message": "storage is (re)initializing"}), "GET")
+            raise error_of(ApiResponse(429, {"message": "storage is (re)initializing"}), "GET")
         return {"items": [{"metadata": {"name": "shout"}}]}
 
 
@@ -38,4 +38,4 @@ async def test_one_that_stays_busy_is_unreachable_in_its_own_words(monkeypatch: 
 
 
 def test_429_is_busy() -> None:
-    assert isinstance(error_of(Answer(429, None), "GET /x"), Busy)
+    assert isinstance(error_of(ApiResponse(429, None), "GET /x"), Busy)

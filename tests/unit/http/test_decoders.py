@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from asya_crds import jsontext
+from asya_crds.status import ErrorClass, TaskStatus
 from asya_gateway.domain.errors import GatewayError, InvalidInput
 from asya_gateway.domain.reports import PauseReport, ProgressReport
-from asya_gateway.domain.status import ErrorClass, TaskStatus
 from asya_gateway.protocols.http.bodies import as_object, decode
 from asya_gateway.protocols.http.tracing import trace_headers
 from asya_gateway.protocols.mesh.children import decode_child

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 
 from asya_crds import jsontext
 from asya_crds.envelope import Route
-from asya_gateway.domain.status import TaskStatus
-from asya_gateway.domain.task import Task, TaskUpdate, UpdateKind
+from asya_crds.status import TaskStatus, UpdateKind
+from asya_gateway.domain.log import read_entry
+from asya_gateway.domain.task import Task, TaskUpdate
 from asya_gateway.protocols.http.rendering import task_json, update_json, with_verbatim
 
 NOW = datetime(2026, 3, 8, 10, 0, 5, tzinfo=UTC)
@@ -48,7 +49,9 @@ def test_a_finished_task_stands_at_its_last_actor() -> None:
 def test_an_update_has_both_dialects_words() -> None:
     """API seed: curr, task_state, message; seed: current_actor_idx, actor_state, actor, actors."""
     detail = {"prev": [], "curr": "prep", "next": ["infer"], "task_state": "received", "message": "m", "duration_ms": 3}
-    update = TaskUpdate("t", 2, UpdateKind.PROGRESS, TaskStatus.RUNNING, 5.04, NOW, detail)
+    update = TaskUpdate(
+        "t", 2, UpdateKind.PROGRESS, TaskStatus.RUNNING, 5.04, NOW, read_entry(UpdateKind.PROGRESS, detail)
+    )
     assert jsontext.loads(update_json(update)) == {
         "id": "t",
         "status": "running",

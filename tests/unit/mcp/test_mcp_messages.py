@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asya_crds import jsontext
-from asya_gateway.domain.status import TaskStatus
-from asya_gateway.domain.task import FlyEvent, TaskUpdate, UpdateKind
+from asya_crds.status import TaskStatus, UpdateKind
+from asya_gateway.domain.log import read_entry
+from asya_gateway.domain.task import FlyEvent, TaskUpdate
 from asya_gateway.protocols.http.accept import AcceptedForms, read_accept
 from asya_gateway.protocols.http.errors import NotAcceptable
 from asya_gateway.protocols.http.jsonrpc import (
@@ -64,7 +65,9 @@ def test_a_result_is_put_in_as_it_is() -> None:
 
 def update(progress: float, **detail: Any) -> TaskUpdate:
     now = datetime.now(UTC)
-    return TaskUpdate("t", 1, UpdateKind.PROGRESS, TaskStatus.RUNNING, progress, now, detail)
+    return TaskUpdate(
+        "t", 1, UpdateKind.PROGRESS, TaskStatus.RUNNING, progress, now, read_entry(UpdateKind.PROGRESS, detail)
+    )
 
 
 def values_of(items: list[TaskUpdate | FlyEvent]) -> list[float]:

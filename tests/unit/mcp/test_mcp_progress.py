@@ -5,13 +5,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from asya_gateway.domain.status import TaskStatus
-from asya_gateway.domain.task import TaskUpdate, UpdateKind
+from asya_crds.status import TaskStatus, UpdateKind
+from asya_gateway.domain.log import read_entry
+from asya_gateway.domain.task import TaskUpdate
 from asya_gateway.protocols.mcp.progress import Progress
 
 
 def update(kind: UpdateKind, status: TaskStatus, progress: float) -> TaskUpdate:
-    return TaskUpdate("t", 1, kind, status, progress, datetime.now(UTC), {})
+    return TaskUpdate("t", 1, kind, status, progress, datetime.now(UTC), read_entry(kind, {}))
 
 
 def shown(progress: Progress, *updates: TaskUpdate) -> list[float]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from asya_crds import jsontext
 from asya_crds.envelope import Route
-from asya_gateway.domain.status import ErrorClass, TaskError, TaskStatus
+from asya_crds.status import ErrorClass, TaskError, TaskStatus
 from asya_gateway.domain.task import Task
 from asya_gateway.protocols.mcp.rendering import business_text, succeeded
 from asya_gateway.protocols.mcp.versions import Revision

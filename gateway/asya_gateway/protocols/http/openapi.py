@@ -9,7 +9,7 @@ from aiohttp import web
 
 from asya_crds import jsontext
 from asya_crds.naming import ID_PATTERN
-from asya_gateway.domain.status import ActorState, TaskStatus
+from asya_crds.status import HopState, TaskStatus
 from asya_gateway.domain.task import JsonText
 from asya_gateway.protocols.http.answers import json_response
 
@@ -186,7 +186,7 @@ SCHEMAS: dict[str, Json] = {
         },
     },
     "Status": {"enum": [status.value for status in TaskStatus]},
-    "ActorState": {"enum": [state.value for state in ActorState]},
+    "ActorState": {"enum": [state.value for state in HopState]},
     "TaskSummary": {
         "type": "object",
         "required": ["id", "status", "flow", "route", "progress_percent", "created_at", "updated_at"],
@@ -212,7 +212,10 @@ SCHEMAS: dict[str, Json] = {
         },
     },
     "Task": {
-        "allOf": [ref("TaskSummary"), {"type": "object", "required": ["payload", "result"]}],
+        "allOf": [
+            ref("TaskSummary"),
+            {"type": "object", "required": ["payload", "result"], "properties": {"retry_of": NULLABLE_TEXT}},
+        ],
         "description": "A task with its payload and result, any JSON values as they came.",
     },
 }
@@ -252,6 +255,13 @@ _FLOWS: Json = {
     },
 }
 HEALTH_PATHS: Paths = {
+    "/": {
+        "get": {
+            "operationId": "front_page",
+            "summary": "Three lines for somebody with a browser: what this is, and where it is described.",
+            "responses": {"200": text_answer("The lines."), **errors()},
+        }
+    },
     "/health": {
         "get": {
             "operationId": "health",

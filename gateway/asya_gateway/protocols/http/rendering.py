@@ -8,8 +8,10 @@ from typing import Any
 
 from asya_crds import jsontext
 from asya_crds.envelope import Route, format_time
-from asya_gateway.domain.status import TaskStatus
-from asya_gateway.domain.task import JsonText, Task, TaskHead, TaskUpdate, UpdateKind
+from asya_crds.status import TaskError, TaskStatus
+from asya_gateway.domain.log import FinalEntry, LogEntry, OtherEntry, PausedEntry, ProgressEntry
+from asya_gateway.domain.pause import Pause
+from asya_gateway.domain.task import JsonText, Task, TaskHead, TaskUpdate
 
 COMPLETED_MESSAGE = "Task completed successfully"
 
@@ -25,7 +27,8 @@ def with_verbatim(fields: dict[str, Any], verbatim: dict[str, JsonText | None]) 
 
 def task_json(task: Task) -> JsonText:
     """A task with its bodies: GET /mesh/{id}, GET /tasks/{id}."""
-    return with_verbatim(task_fields(task), {"payload": task.payload, "result": task.result})
+    fields = {**task_fields(task), "retry_of": task.retry_of}
+    return with_verbatim(fields, {"payload": task.payload, "result": task.result})
 
 
 def task_fields(task: TaskHead) -> dict[str, Any]:
@@ -55,33 +58,47 @@ def task_fields(task: TaskHead) -> dict[str, Any]:
 
 def update_json(update: TaskUpdate) -> JsonText:
     """The data of an `update` event: the API document's fields, then those of the older dialect."""
-    detail = update.detail
+    entry = update.entry
     fields: dict[str, Any] = {
         "id": update.task_id,
         "status": update.status.value,
         "progress_percent": percent(update.progress),
     }
-    if update.kind is not UpdateKind.FINAL:
-        fields |= _whereabouts(detail)
-    for key in ("message", "duration_ms", "message_size_kb", "pause", "error"):
-        if detail.get(key) is not None:
-            fields[key] = detail[key]
+    if isinstance(entry, OtherEntry):
+        fields = {**entry.more, **fields}
+    if isinstance(entry, ProgressEntry):
+        fields |= _whereabouts(entry)
+    if entry.message is not None:
+        fields["message"] = entry.message
+    fields |= _said(entry)
     fields["timestamp"] = format_time(update.at)
     return with_verbatim(fields, {} if update.result is None else {"result": update.result})
 
 
-def _whereabouts(detail: dict[str, Any]) -> dict[str, Any]:
+def _said(entry: LogEntry) -> dict[str, Any]:
+    match entry:
+        case PausedEntry(pause=Pause() as pause):
+            return {"pause": pause.as_dict()}
+        case ProgressEntry():
+            measures = {"duration_ms": entry.duration_ms, "message_size_kb": entry.message_size_kb}
+            return {key: value for key, value in measures.items() if value is not None}
+        case FinalEntry(error=TaskError() as error):
+            return {"error": error.as_dict()}
+        case _:
+            return {}
+
+
+def _whereabouts(entry: ProgressEntry) -> dict[str, Any]:
     fields: dict[str, Any] = {}
-    if "curr" in detail:
-        route = Route(tuple(detail["prev"]), detail["curr"], tuple(detail["next"]))
+    if (route := entry.route) is not None:
         fields = {
             **route.as_dict(),
             "actor": route.curr or (route.prev[-1] if route.prev else None),
             "actors": [*route.prev, *([route.curr] if route.curr else []), *route.next],
             "current_actor_idx": current_index(route),
         }
-    if "task_state" in detail:
-        fields |= {"task_state": detail["task_state"], "actor_state": detail["task_state"]}
+    if entry.state is not None:
+        fields |= {"task_state": entry.state, "actor_state": entry.state}
     return fields
 
 

@@ -5,8 +5,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 
+from asya_crds.status import TaskStatus
 from asya_gateway.domain.errors import Unavailable
-from asya_gateway.domain.status import TaskStatus
 from asya_gateway.domain.task import Caller, FlyEvent, Snapshot, Task, TaskUpdate
 from asya_gateway.domain.tasks import Tasks
 from asya_gateway.protocols.http.holding import Channel

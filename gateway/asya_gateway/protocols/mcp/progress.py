@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from asya_crds import jsontext
-from asya_gateway.domain.status import TaskStatus
-from asya_gateway.domain.task import FlyEvent, JsonText, TaskUpdate, UpdateKind
+from asya_crds.status import TaskStatus, UpdateKind
+from asya_gateway.domain.log import ProgressEntry
+from asya_gateway.domain.task import FlyEvent, JsonText, TaskUpdate
 from asya_gateway.protocols.http.jsonrpc import notification_text
 from asya_gateway.protocols.mcp.envelope import ProgressToken
 
@@ -48,12 +49,11 @@ class Progress:
 
 def update_message(update: TaskUpdate) -> str | None:
     """What an entry of the log says: the report's own message, else which actor does what."""
-    message = update.detail.get("message")
-    if isinstance(message, str) and message:
-        return message
-    actor, state = update.detail.get("curr"), update.detail.get("task_state")
-    if actor and state:
-        return f"{actor}: {state}"
+    entry = update.entry
+    if entry.message:
+        return entry.message
+    if isinstance(entry, ProgressEntry) and entry.route is not None and entry.route.curr and entry.state:
+        return f"{entry.route.curr}: {entry.state}"
     return str(update.status.value) if update.kind is not UpdateKind.PROGRESS else None
 
 

@@ -5,10 +5,10 @@ from typing import Any
 
 from asya_crds import jsontext
 from asya_crds.flow import Flow
+from asya_crds.status import ErrorClass, TaskError, TaskStatus
 from asya_crds.violation import ArgumentCheck, Violation
 from asya_gateway.domain.errors import InvalidArguments
 from asya_gateway.domain.flows import ServedFlow
-from asya_gateway.domain.status import ErrorClass, TaskError, TaskStatus
 from asya_gateway.domain.task import JsonText, Task
 from asya_gateway.protocols.http.jsonrpc import INTERNAL_ERROR, RpcError
 from asya_gateway.protocols.http.links import Links

@@ -3,24 +3,37 @@
 from typing import Any
 
 from asya_crds.envelope import Route
-from asya_crds.naming import RESUME_PREFIX
+from asya_crds.incarnations import LARGEST, Reported, hop_name, resolve
+from asya_crds.naming import RESUME
+from asya_crds.status import HopState
 from asya_gateway.domain.errors import InvalidInput
 from asya_gateway.domain.progress import progress_percent
-from asya_gateway.domain.status import ActorState
-from asya_gateway.protocols.http.fields import Body, checked_id
+from asya_gateway.protocols.http.fields import Body, checked_id, optional_integer
 
 MAX_ACTORS = 1024
 """Longest route that is read: a report of a longer one is a loop that went wrong."""
 
 
 def task_id_of(reported: str) -> str:
-    """The task that a report is about: a resume envelope's id is `resume-` and the task's."""
-    return reported.removeprefix(RESUME_PREFIX) or reported
+    """The task that a report is about: it may come under the id of a resume envelope."""
+    return resolve(reported).task_id
 
 
-def check_same_id(body: Body, task_id: str) -> None:
+def read_incarnation(body: Body, reported: Reported) -> int | None:
+    """The incarnation that a report belongs to: what it says, as our worker does, else what its id names; None where
+    neither does. Raises InvalidInput."""
+    said = optional_integer(body, "incarnation", most=LARGEST)
+    return reported.incarnation if said is None else said
+
+
+def claimed_hop(hop: str, incarnation: int | None) -> str:
+    """The hop of a claim with its incarnation, which a worker of the version before leaves out."""
+    return hop if "." in hop else hop_name(incarnation or 0, hop)
+
+
+def check_same_id(body: Body, reported: str) -> None:
     """Refuse a body whose `id` names another task than its path. Raises InvalidInput."""
-    if body.get("id") is not None and task_id_of(checked_id(body["id"], "id")) != task_id:
+    if body.get("id") is not None and task_id_of(checked_id(body["id"], "id")) != task_id_of(reported):
         raise InvalidInput("expected the same id as in the path", field="id")
 
 
@@ -38,9 +51,19 @@ def read_route(body: Body) -> Route:
     return Route(_names(body.get("prev"), "prev"), curr or "", _names(body.get("next"), "next"))
 
 
-def progress_of(route: Route, state: ActorState) -> float:
-    """How far the task is by this report; one that names no actor says nothing of it."""
-    return 0.0 if route.says_nothing else progress_percent(route, state)
+def progress_of(route: Route, state: HopState, *, shifted: bool = False) -> float:
+    """How far the task is by this report; one that names no actor says nothing of it, nor does the crew's when it
+    brings an answer, whose own route ends with it."""
+    if route.says_nothing or (route.curr == RESUME and not route.prev):
+        return 0.0
+    return progress_percent(route, state, shifted=shifted)
+
+
+def is_shifted(body: Body, route: Route, state: HopState) -> bool:
+    """Whether a report of a finished hop carries the route that goes on, as existing sidecars do, and not the one that
+    came in, as our worker (with a claim) and the older dialect do."""
+    ours = body.get("claim") is not None
+    return state is HopState.COMPLETED and not ours and body.get("actors") is None and bool(route.prev)
 
 
 def _older_route(body: Body) -> Route:

@@ -2,13 +2,16 @@
 
 from typing import Any
 
+from asya_crds import jsontext
 from asya_crds.envelope import Route
+from asya_crds.incarnations import hop_name, resolve
 from asya_crds.large_json import Encoded, encode
+from asya_crds.naming import HEADER_PAUSE, PAUSE, RESUME
+from asya_crds.status import HopState, TaskStatus
 from asya_gateway.domain.errors import InvalidInput
 from asya_gateway.domain.pausing import read_pause
 from asya_gateway.domain.progress import report_key
 from asya_gateway.domain.reports import Claim, PauseReport, ProgressReport
-from asya_gateway.domain.status import ActorState, TaskStatus
 from asya_gateway.domain.task import JsonText
 from asya_gateway.protocols.http.fields import (
     Body,
@@ -19,53 +22,64 @@ from asya_gateway.protocols.http.fields import (
     optional_object,
     optional_text,
 )
-from asya_gateway.protocols.mesh.hops import check_same_id, progress_of, read_route
+from asya_gateway.protocols.mesh.hops import (
+    check_same_id,
+    claimed_hop,
+    is_shifted,
+    progress_of,
+    read_incarnation,
+    read_route,
+)
 
 _WAITING = {"paused": TaskStatus.PAUSED, "auth_required": TaskStatus.AUTH_REQUIRED}
 _DEFAULT_PAUSE = {"prompt": "Task paused", "fields": []}
 """What x-pause asks where nobody configured a question."""
 
 
-def decode_progress(task_id: str, body: Body) -> ProgressReport | PauseReport:
-    """A report of one hop. Raises InvalidInput naming the field.
+def decode_progress(reported: str, body: Body) -> ProgressReport | PauseReport:
+    """A report of one hop, under the task's id or a resume envelope's. Raises InvalidInput naming the field.
 
     A report that carries `pause_metadata` is a pause whatever its status says: existing sidecars say `completed`.
     """
-    check_same_id(body, task_id)
-    status = optional_text(body, "status")
-    if body.get("pause_metadata") is not None or status in _WAITING:
-        return _pause(task_id, body)
+    check_same_id(body, reported)
+    optional_text(body, "status")
+    if is_pause(body):
+        return _pause(reported, body)
+    named = resolve(reported)
     state = _state(body.get("status"))
     route = read_route(body)
-    claim = _claim(body.get("claim"))
+    incarnation = read_incarnation(body, named)
+    claim = _claim(body.get("claim"), incarnation)
     return ProgressReport(
-        task_id=task_id,
+        task_id=named.task_id,
         state=state,
         route=route,
         key=report_key(claim, state),
-        progress=progress_of(route, state),
+        progress=progress_of(route, state, shifted=is_shifted(body, route, state)),
         message=optional_text(body, "message"),
-        detail=_measures(body),
+        duration_ms=optional_number(body, "duration_ms"),
+        message_size_kb=optional_number(body, "message_size_kb"),
         claim=claim,
         frames=_frames(body, state),
+        incarnation=incarnation,
     )
 
 
-def _state(value: Any) -> ActorState:
+def is_pause(body: Body) -> bool:
+    """Whether a report says that its task waits for an answer."""
+    status = body.get("status")
+    return body.get("pause_metadata") is not None or (isinstance(status, str) and status in _WAITING)
+
+
+def _state(value: Any) -> HopState:
     try:
-        return ActorState(value)
+        return HopState(value)
     except ValueError:
-        expected = ", ".join(state.value for state in ActorState)
+        expected = ", ".join(state.value for state in HopState)
         raise InvalidInput(f"expected one of {expected}, paused", field="status") from None
 
 
-def _measures(body: Body) -> dict[str, Any]:
-    """What a sidecar measured; route, state and message have fields of their own."""
-    measures = {key: optional_number(body, key) for key in ("duration_ms", "message_size_kb")}
-    return {key: value for key, value in measures.items() if value is not None}
-
-
-def _claim(value: Any) -> Claim | None:
+def _claim(value: Any, incarnation: int | None) -> Claim | None:
     """{hop, attempt, claimant}; the hop names the step within the task, as text or as a number."""
     if value is None:
         return None
@@ -77,14 +91,14 @@ def _claim(value: Any) -> Claim | None:
     attempt = optional_integer(value, "attempt", least=1)
     if attempt is None:
         raise InvalidInput("expected an integer from 1", field="claim.attempt")
-    return Claim(checked_id(hop, "claim.hop"), attempt, identifier(value, "claimant"))
+    return Claim(claimed_hop(checked_id(hop, "claim.hop"), incarnation), attempt, identifier(value, "claimant"))
 
 
-def _frames(body: Body, state: ActorState) -> JsonText | None:
+def _frames(body: Body, state: HopState) -> JsonText | None:
     frames = body.get("frames")
     if frames is None:
         return None
-    if state is not ActorState.PROCESSED:
+    if state is not HopState.PROCESSED:
         raise InvalidInput("expected frames with the status processed only", field="frames")
     if isinstance(frames, Encoded):
         right = frames.shape == "objects"
@@ -103,28 +117,59 @@ def _checkpoint(body: Body) -> JsonText | None:
     return None if checkpoint is None else encode(checkpoint)
 
 
-def _pause(task_id: str, body: Body) -> PauseReport:
-    metadata = body.get("pause_metadata")
-    if metadata is None:
-        metadata = _DEFAULT_PAUSE
+def _pause(reported: str, body: Body) -> PauseReport:
+    named = resolve(reported)
+    metadata = _metadata(body.get("pause_metadata"))
     route = read_route(body)
     checkpoint = _checkpoint(body)
-    _claim(body.get("claim"))
+    incarnation = read_incarnation(body, named)
+    _claim(body.get("claim"), incarnation)
+    pause = read_pause(metadata, _pause_id(body, metadata, route, incarnation))
+    status = _WAITING.get(str(body.get("status")))
+    if checkpoint is None and status is None:
+        _check_resumable(route)
     return PauseReport(
-        task_id=task_id,
-        pause=read_pause(metadata, _pause_id(body, metadata, route)),
-        status=_WAITING.get(str(body.get("status")), TaskStatus.PAUSED),
+        task_id=named.task_id,
+        pause=pause,
+        status=status or TaskStatus.PAUSED,
         route=route,
         # The hop that asked has reported its own completion before; here it only waits.
-        progress=progress_of(route, ActorState.RECEIVED),
+        progress=progress_of(route, HopState.RECEIVED),
         checkpoint=checkpoint,
+        incarnation=incarnation,
+        reported_as=reported,
     )
 
 
-def _pause_id(body: Body, metadata: Any, route: Route) -> str:
+def _metadata(value: Any) -> Any:
+    """The question; a handler may have set the header to its JSON text. Raises InvalidInput."""
+    if value is None:
+        return _DEFAULT_PAUSE
+    if not isinstance(value, str):
+        return value
+    try:
+        return jsontext.loads(value)
+    except jsontext.InvalidJSON as error:
+        raise InvalidInput(f"expected an object or its JSON text: {error}", field="pause_metadata") from None
+
+
+def _check_resumable(route: Route) -> None:
+    """Refuse a pause after which nobody can go on: a sidecar forgets the message of any actor that sets the header, and
+    only x-pause, which sends to x-resume, has stored it before. Raises InvalidInput."""
+    stored = route.curr == RESUME or route.prev[-1:] == (PAUSE,)
+    if not route.says_nothing and not stored:
+        actor = route.prev[-1] if route.prev else route.curr
+        raise InvalidInput(
+            f"{actor} asks by the header {HEADER_PAUSE}, and its sidecar keeps no checkpoint to go on from: route to "
+            f"{PAUSE} instead",
+            field="pause_metadata",
+        )
+
+
+def _pause_id(body: Body, metadata: Any, route: Route, incarnation: int | None) -> str:
     """The given id, or one derived from the hop, so that a redelivered report is the same pause."""
     if body.get("pause_id") is not None:
         return identifier(body, "pause_id")
     if isinstance(metadata, dict) and metadata.get("pause_id") is not None:
         return checked_id(metadata["pause_id"], "pause_metadata.pause_id")
-    return f"hop-{route.hop}"
+    return f"hop-{hop_name(incarnation or 0, route.hop)}"

@@ -10,12 +10,12 @@ from pydantic import ValidationError
 from asya_crds import jsontext
 from asya_crds.durations import parse_duration
 from asya_crds.flow import Flow
+from asya_crds.status import TaskStatus
 from asya_crds.violation import Violation
 from asya_gateway.domain.budget import Share
 from asya_gateway.domain.errors import Conflict, InvalidInput, TooLarge
 from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.domain.ports import TaskFilter
-from asya_gateway.domain.status import TaskStatus
 from asya_gateway.domain.task import Caller
 from asya_gateway.domain.tasks import Call
 from asya_gateway.protocols.http.answers import json_response
@@ -28,10 +28,10 @@ from asya_gateway.protocols.http.rendering import task_fields
 from asya_gateway.protocols.http.streaming import UNIFIED_EVENTS, stream_task
 from asya_gateway.protocols.http.tracing import trace_headers
 from asya_gateway.protocols.mesh.finals import ENDS, decode_final
-from asya_gateway.protocols.mesh.handlers import take
+from asya_gateway.protocols.mesh.handlers import take_progress
 from asya_gateway.protocols.mesh.hops import task_id_of
 from asya_gateway.protocols.mesh.live import decode_fly
-from asya_gateway.protocols.mesh.progress import decode_progress
+from asya_gateway.protocols.mesh.refusing import Lost, ends_a_task, failing_its_task
 
 UNIFIED_ENDS = (*ENDS, TaskStatus.CANCELED)
 SILENT_PHASES = ("pending", "retrying")
@@ -46,23 +46,29 @@ async def post_event(request: web.Request) -> web.Response:
 
     204 also for an id that is not ours: a 404 would send these sidecars back to the older routes.
     """
-    task_id = task_id_of(path_id(request))
+    reported = path_id(request)
     settings = request.app[SETTINGS]
-    data = await read_bytes(request, max(settings.max_final_bytes, settings.max_fly_bytes), share=Share.REPORTS)
+    try:
+        data = await read_bytes(request, max(settings.max_final_bytes, settings.max_fly_bytes), share=Share.REPORTS)
+    except TooLarge:
+        if await ends_a_task(request):
+            async with failing_its_task(request, reported, Lost.RESULT, {}):
+                raise
+        raise
     body = as_object(await decode_body(request, data, encoded=_LARGE_PARTS))
     match body.get("type"):
         case "status":
-            await _take_status(request, task_id, body)
+            await _take_status(request, reported, body)
         case "fly":
             if len(data) > settings.max_fly_bytes:
                 raise TooLarge(f"expected a body of at most {settings.max_fly_bytes} bytes")
-            await request.app[TASKS].fly(decode_fly(task_id, body.get("data")))
+            await request.app[TASKS].fly(decode_fly(task_id_of(reported), body.get("data")))
         case _:
             raise InvalidInput("expected status or fly", field="type")
     return web.Response(status=HTTPStatus.NO_CONTENT)
 
 
-async def _take_status(request: web.Request, task_id: str, body: Body) -> None:
+async def _take_status(request: web.Request, reported: str, body: Body) -> None:
     status = body.get("status")
     if not isinstance(status, str):
         raise InvalidInput("expected a string", field="status")
@@ -70,9 +76,11 @@ async def _take_status(request: web.Request, task_id: str, body: Body) -> None:
     if status in SILENT_PHASES:
         return
     if status in UNIFIED_ENDS and report.get("pause_metadata") is None:
-        await request.app[TASKS].finish(decode_final(task_id, report, ends=UNIFIED_ENDS))
+        async with failing_its_task(request, reported, Lost.RESULT, report):
+            final = decode_final(reported, report, ends=UNIFIED_ENDS)
+        await request.app[TASKS].finish(final)
     else:
-        await take(request, decode_progress(task_id, report))
+        await take_progress(request, reported, report)
 
 
 async def create(request: web.Request) -> web.Response:

@@ -32,7 +32,7 @@ _FRESH = "fresh JOIN created USING (id)"
 _INSERT = (
     f"""
 WITH incoming AS (
-    SELECT * FROM unnest({TASK_ARRAYS}, $12::text[], $13::bytea[], $14::text[])
+    SELECT *, now() AS created_at FROM unnest({TASK_ARRAYS}, $11::text[], $12::bytea[], $13::text[])
     AS r({TASK_FIELDS}, key, digest, retry_of)
 ), taken AS (
     INSERT INTO call_keys (owner, key, task_id, digest)
@@ -123,7 +123,7 @@ class Admitter:
     def __init__(self, pool: Callable[[], asyncpg.Pool], enqueue: Enqueue) -> None:
         self._pool = pool
         self._enqueue = enqueue
-        self._insert_sql = _INSERT + enqueue.of(_FRESH, argument=15)
+        self._insert_sql = _INSERT + enqueue.of(_FRESH, argument=14)
 
     async def flush(self, batch: Sequence[Applicant]) -> Sequence[Verdict]:
         """Store what may be stored, and say of every call which task is its."""

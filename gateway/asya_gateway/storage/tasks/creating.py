@@ -16,20 +16,21 @@ OUTBOX_LEASE = 5.0
 
 TASK_ARRAYS = (
     "$1::text[], $2::text[], $3::text[], $4::text[], $5::json[], $6::text[], $7::text[], "
-    "$8::timestamptz[], $9::timestamptz[], $10::json[], $11::text[]"
+    "$8::float8[], $9::json[], $10::text[]"
 )
 """The fields of NewTask, an array for each."""
-TASK_FIELDS = "id, flow, owner, surface, route, actor, context_id, created_at, deadline_at, payload, envelope"
+TASK_FIELDS = "id, flow, owner, surface, route, actor, context_id, timeout, payload, envelope"
 
 _INCOMING = f"""
 WITH incoming AS (
-    SELECT * FROM unnest({TASK_ARRAYS}) AS r({TASK_FIELDS})
+    SELECT *, now() AS created_at FROM unnest({TASK_ARRAYS}) AS r({TASK_FIELDS})
     ORDER BY id
 ), """
 
 TASKS = """created AS (
     INSERT INTO tasks (id, flow, owner, surface, status, route, context_id, created_at, updated_at, deadline_at)
-    SELECT id, flow, owner, surface, 'pending', route, context_id, created_at, created_at, deadline_at FROM {source}
+    SELECT id, flow, owner, surface, 'pending', route, context_id, created_at, created_at,
+           created_at + timeout * interval '1 second' FROM {source}
     {unless_known} RETURNING id
 ), """
 
@@ -97,7 +98,7 @@ def _statement(enqueue: Enqueue, *, unless_known: bool) -> str:
     """The whole statement. One that must leave known tasks alone joins each table's rows with those of new ones."""
     fresh = "incoming JOIN created USING (id)" if unless_known else "incoming"
     tasks = TASKS.format(source="incoming", unless_known="ON CONFLICT (id) DO NOTHING" if unless_known else "")
-    return _INCOMING + tasks + BODIES.replace("{fresh}", fresh) + enqueue.of(fresh, argument=12)
+    return _INCOMING + tasks + BODIES.replace("{fresh}", fresh) + enqueue.of(fresh, argument=11)
 
 
 class TaskCreator:

@@ -5,30 +5,36 @@ from collections.abc import Callable, Sequence
 import asyncpg
 
 from asya_crds import jsontext
+from asya_crds.status import TaskStatus
+from asya_gateway.domain.log import PAUSED_HOP, PausedEntry
 from asya_gateway.domain.ports import Answer, OutboxEntry, RequestKey
 from asya_gateway.domain.reports import PauseReport, ProgressAnswer
-from asya_gateway.domain.status import TaskStatus
 from asya_gateway.domain.text import storable
 from asya_gateway.storage.retrying import acquired
 from asya_gateway.storage.tasks.creating import Enqueue
 from asya_gateway.storage.tasks.guards import ASKING, MOVING
+from asya_gateway.storage.tasks.incarnations import CURRENT, NEWER, PROGRESS
 
 _PAUSE = f"""
-WITH locked AS MATERIALIZED (
-    SELECT id, status, progress FROM tasks WHERE id = $1 FOR NO KEY UPDATE
+WITH r AS (
+    SELECT $8::integer AS hop, $9::float8 AS progress, $11::integer AS incarnation
+), locked AS MATERIALIZED (
+    SELECT id, status, progress, incarnation, own_incarnation FROM tasks WHERE id = $1 FOR NO KEY UPDATE
 ), asked AS (
-    INSERT INTO task_pauses (task_id, pause_id, question, checkpoint, created_at)
-    SELECT id, $2, $3::json, $4::json, clock_timestamp() FROM locked WHERE status {MOVING}
+    INSERT INTO task_pauses (task_id, pause_id, question, checkpoint, created_at, reported_as)
+    SELECT t.id, $2, $3::json, $4::json, clock_timestamp(), $12 FROM locked t CROSS JOIN r
+    WHERE t.status {MOVING} AND {CURRENT}
     ON CONFLICT DO NOTHING
     RETURNING task_id
 ), applied AS (
     UPDATE tasks t SET
         status = $5, pause_id = $2, message = $6,
-        route = CASE WHEN $8 >= t.hop THEN coalesce($7::json, t.route) ELSE t.route END, hop = greatest(t.hop, $8),
-        progress = greatest(t.progress, $9),
+        route = CASE WHEN {NEWER} THEN coalesce($7::json, t.route) ELSE t.route END,
+        hop = CASE WHEN {NEWER} THEN r.hop ELSE t.hop END,
+        progress = {PROGRESS},
         remaining = greatest(t.deadline_at - clock_timestamp(), interval '0'), deadline_at = NULL,
         last_seq = t.last_seq + 1, updated_at = clock_timestamp()
-    FROM asked WHERE t.id = asked.task_id
+    FROM asked CROSS JOIN r WHERE t.id = asked.task_id
     RETURNING t.id, t.last_seq, t.status, t.progress, t.updated_at
 ), logged AS (
     INSERT INTO task_updates (task_id, seq, kind, status, progress, detail, at)
@@ -45,21 +51,27 @@ WITH locked AS MATERIALIZED (
     WHERE id = $1 AND ($2::text IS NULL OR owner = $2) AND status {ASKING} AND pause_id = $3
     FOR NO KEY UPDATE
 ), answered AS (
-    UPDATE task_pauses p SET answer = $4::json, answer_key = $8, answered_at = clock_timestamp()
+    UPDATE task_pauses p SET answer = $4::json, answer_key = $7, answered_at = clock_timestamp()
     FROM locked l WHERE p.task_id = l.id AND p.pause_id = $3 AND p.answered_at IS NULL
-    RETURNING p.task_id
+    RETURNING p.task_id, p.checkpoint IS NOT NULL AS ours
 ), created AS (
+    -- With a checkpoint our x-resume goes on, under the task's own id and along the same route; another crew goes on
+    -- under the envelope's id, along a route that begins anew.
     UPDATE tasks t SET
-        status = 'running', deadline_at = $5, remaining = NULL, pause_id = NULL, message = 'Task resumed',
+        status = 'running', deadline_at = clock_timestamp() + t.remaining, remaining = NULL,
+        pause_id = NULL, message = 'Task resumed',
+        incarnation = $11, own_incarnation = CASE WHEN a.ours THEN $11 ELSE t.own_incarnation END,
+        hop = CASE WHEN a.ours THEN t.hop ELSE 0 END,
+        answered_progress = CASE WHEN a.ours THEN t.answered_progress ELSE t.progress END,
         last_seq = t.last_seq + 1, updated_at = clock_timestamp()
     FROM answered a WHERE t.id = a.task_id
     RETURNING t.id, t.last_seq, t.progress, t.updated_at
 ), kept AS (
     INSERT INTO task_request_keys (task_id, action, key, digest)
-    SELECT id, $9, $10, $11 FROM created WHERE $10::text IS NOT NULL
+    SELECT id, $8, $9, $10 FROM created WHERE $9::text IS NOT NULL
     ON CONFLICT DO NOTHING
 ), incoming AS (
-    SELECT id, $6::text AS actor, $7::text AS envelope, updated_at AS created_at FROM created
+    SELECT id, $5::text AS actor, $6::text AS envelope, updated_at AS created_at FROM created
 ), logged AS (
     INSERT INTO task_updates (task_id, seq, kind, status, progress, detail, at)
     SELECT id, last_seq, 'resumed', 'running', progress, json_build_object('message', 'Task resumed', 'pause_id', $3),
@@ -84,12 +96,12 @@ class Asking:
         """Store the question; one that was asked before, or of a task that has ended, changes nothing."""
         pause = report.pause
         question = pause.as_dict()
-        detail = {
-            **({} if report.route.says_nothing else report.route.as_dict()),
-            "task_state": "paused",
-            "message": pause.prompt or "Task paused",
-            "pause": question,
-        }
+        entry = PausedEntry(
+            message=pause.prompt or "Task paused",
+            route=None if report.route.says_nothing else report.route,
+            state=PAUSED_HOP,
+            pause=pause,
+        )
         async with acquired(self._pool()) as connection:
             row = await connection.fetchrow(
                 _PAUSE,
@@ -102,13 +114,15 @@ class Asking:
                 None if report.route.says_nothing else jsontext.dumps(report.route.as_dict()),
                 report.route.hop,
                 report.progress,
-                jsontext.dumps(detail),
+                entry.to_json(),
+                report.incarnation,
+                None if report.reported_as in ("", report.task_id) else report.reported_as,
             )
         if row is None:
             return ProgressAnswer(known=False, progress=report.progress)
         if row["applied"]:
             self._written([report.task_id])
-        return ProgressAnswer(known=True, progress=row["progress"], status=TaskStatus(row["status"]))
+        return ProgressAnswer(known=True, progress=row["progress"], status=TaskStatus.read(row["status"]))
 
     async def answer(self, answer: Answer) -> bool:
         """The first answer wins; its envelope is committed with it. A try after a lost connection knows by its
@@ -120,11 +134,11 @@ class Asking:
                 answer.owner,
                 answer.pause_id,
                 answer.answer,
-                answer.deadline_at,
                 answer.actor,
                 answer.envelope,
                 answer.key,
                 *_request(answer.request),
+                answer.incarnation,
                 *self._enqueue.arguments,
             )
             if row is None:

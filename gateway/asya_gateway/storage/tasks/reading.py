@@ -1,25 +1,26 @@
 """Reads tasks: one with everything that hangs on it, a follower's snapshot, or a page of many."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from asya_crds import jsontext
 from asya_crds.envelope import Route
+from asya_crds.status import TERMINAL, TaskError, TaskStatus, UpdateKind
 from asya_gateway.domain.budget import Budget, Share
+from asya_gateway.domain.log import read_entry
+from asya_gateway.domain.pause import Pause
 from asya_gateway.domain.ports import PausePoint, TaskFilter
-from asya_gateway.domain.status import TERMINAL, TaskError, TaskStatus
 from asya_gateway.domain.task import (
     LARGEST_INLINE,
-    Pause,
     Snapshot,
     Task,
     TaskHead,
     TaskUpdate,
-    UpdateKind,
     final_update_of,
 )
 from asya_gateway.storage.database import Database
+from asya_gateway.storage.tasks.guards import ASKING, ENDED, ended_above
 
 _COLUMNS = (
     "t.id, t.parent_id, t.context_id, t.owner, t.flow, t.status, t.route::text AS route, t.progress, t.message, "
@@ -31,7 +32,8 @@ _BODIES = """
 CASE WHEN $3 THEN (SELECT body::text FROM task_bodies b WHERE b.task_id = t.id AND b.kind = 'payload') END AS payload,
 (SELECT body::text FROM task_bodies b WHERE b.task_id = t.id AND b.kind = 'result') AS result,
 (SELECT body::text FROM task_bodies b WHERE b.task_id = t.id AND b.kind = 'error') AS error,
-(SELECT question::text FROM task_pauses p WHERE p.task_id = t.id AND p.pause_id = t.pause_id) AS question
+(SELECT question::text FROM task_pauses p WHERE p.task_id = t.id AND p.pause_id = t.pause_id) AS question,
+(SELECT retry_of FROM task_retries r WHERE r.task_id = t.id) AS retry_of
 """
 
 
@@ -85,8 +87,15 @@ _HEAD = f"SELECT {_COLUMNS} FROM tasks t WHERE {_MINE}"
 
 _GET = f"SELECT {_COLUMNS}, {_BODIES} FROM tasks t WHERE {_MINE}"
 
+# A gateway of the version before counts no answers in the row.
+_ANSWERS = """greatest(
+    coalesce(t.incarnation, 0),
+    (SELECT count(*) FROM task_pauses p WHERE p.task_id = t.id AND p.answered_at IS NOT NULL)::integer
+)"""
+
 _PAUSE_POINT = f"""
-SELECT {_COLUMNS}, p.question::text AS question, p.checkpoint::text AS checkpoint
+SELECT {_COLUMNS}, p.question::text AS question, p.checkpoint::text AS checkpoint,
+       p.reported_as, {_ANSWERS} + 1 AS incarnation
 FROM tasks t LEFT JOIN task_pauses p ON p.task_id = t.id AND p.pause_id = t.pause_id
 WHERE {_MINE}
 """
@@ -94,6 +103,16 @@ WHERE {_MINE}
 _SIZE_OF_PAUSE = """
 SELECT coalesce(max(octet_length(p.question::text) + coalesce(octet_length(p.checkpoint::text), 0)), 0)
 FROM tasks t JOIN task_pauses p ON p.task_id = t.id AND p.pause_id = t.pause_id WHERE t.id = $1
+"""
+
+_ACTIVE = f"""
+SELECT NOT (status {ENDED} OR status {ASKING} OR coalesce(deadline_at <= clock_timestamp(), false)
+            OR (parent_id IS NOT NULL AND {ended_above("t.parent_id")} IS NOT NULL))
+FROM tasks t WHERE id = $1
+"""
+
+_ENDS_WITH_ANCESTOR = f"""
+SELECT NOT status {ENDED} AND {ended_above("t.parent_id")} IS NOT NULL FROM tasks t WHERE id = $1
 """
 
 PAGE = 200
@@ -217,6 +236,14 @@ class TaskReader:
             row = await self._database.fetchrow(_GET, task_id, owner, payload)
         return None if row is None else task_of(row)
 
+    async def active(self, task_id: str) -> bool:
+        """Whether work on the task makes sense now, by the database's clock."""
+        return await self._database.fetchval(_ACTIVE, task_id) is not False
+
+    async def ends_with_ancestor(self, task_id: str) -> bool:
+        """Whether an open task has an ancestor whose end is its own, too."""
+        return await self._database.fetchval(_ENDS_WITH_ANCESTOR, task_id) is True
+
     async def snapshot(self, task_id: str, after: int, *, owner: str | None) -> Snapshot | None:
         """The task and the first page of its updates beyond `after`, read in one statement, hence of one moment."""
         row = await self._database.fetchrow(_FIRST_PAGE, task_id, owner, after)
@@ -258,7 +285,12 @@ class TaskReader:
         row = await self._database.fetchrow(_PAUSE_POINT, task_id, owner)
         if row is None:
             return None
-        return PausePoint(TaskHead(**_columns_of(row), pause=_pause_of(row)), row["checkpoint"])
+        task = TaskHead(**_columns_of(row), pause=_pause_of(row))
+        return PausePoint(task, row["checkpoint"], row["incarnation"], row["reported_as"] or task.id)
+
+
+_STORED_DEPTH = 3 * jsontext.MAX_DEPTH
+"""Levels of what this gateway wrote: those of what came in, and those around it."""
 
 
 def task_of(row: Any) -> Task:
@@ -269,6 +301,7 @@ def task_of(row: Any) -> Task:
         result=row["result"],
         error=_error_of(row),
         pause=_pause_of(row),
+        retry_of=row["retry_of"],
     )
 
 
@@ -276,10 +309,10 @@ def _columns_of(row: Any) -> dict[str, Any]:
     """The fields of a TaskHead from a row of _COLUMNS."""
     return {
         "id": row["id"],
-        "status": TaskStatus(row["status"]),
+        "status": TaskStatus.read_of(row["status"], ended=row["finished_at"] is not None),
         "flow": row["flow"],
         "owner": row["owner"],
-        "route": Route.from_dict(json.loads(row["route"])),
+        "route": Route.from_dict(_loads(row["route"])),
         "progress": row["progress"],
         "last_seq": row["last_seq"],
         "created_at": row["created_at"],
@@ -295,14 +328,17 @@ def _columns_of(row: Any) -> dict[str, Any]:
 
 
 def _error_of(row: Any) -> TaskError | None:
-    return None if row["error"] is None else TaskError.from_dict(json.loads(row["error"]))
+    return None if row["error"] is None else TaskError.from_dict(_loads(row["error"]))
 
 
 def _pause_of(row: Any) -> Pause | None:
     if row["question"] is None:
         return None
-    question = json.loads(row["question"])
-    return Pause(question["id"], question["prompt"], question["schema"], question["fields"], question.get("data"))
+    return Pause.from_dict(_loads(row["question"]))
+
+
+def _loads(text: str) -> Any:
+    return jsontext.loads(text, max_depth=_STORED_DEPTH)
 
 
 def _snapshot_updates(task: TaskHead, row: Any) -> Iterator[TaskUpdate]:
@@ -322,16 +358,16 @@ def _end_of(task: TaskHead, row: Any) -> TaskUpdate | None:
 def update_of(task_id: str, row: Any, result: str | None, *, left_out: bool = False) -> TaskUpdate:
     """An update from a row of seq, kind, status, progress, detail, at; the terminal one carries the result, or says
     that it was `left_out`."""
-    kind = UpdateKind(row["kind"])
+    kind = UpdateKind.read(row["kind"])
     final, detail = kind is UpdateKind.FINAL, row["detail"]
     return TaskUpdate(
         task_id=task_id,
         seq=row["seq"],
         kind=kind,
-        status=TaskStatus(row["status"]),
+        status=TaskStatus.read_of(row["status"], ended=final),
         progress=row["progress"],
         at=row["at"],
-        detail={} if detail is None else json.loads(detail),
+        entry=read_entry(kind, {} if detail is None else _loads(detail)),
         result=result if final else None,
         whole=detail is not None and not (final and left_out),
     )

@@ -5,35 +5,42 @@ from typing import Any
 
 import asyncpg
 
-from asya_crds import jsontext
-from asya_gateway.domain.reports import ClaimAction, ProgressAnswer, ProgressReport
-from asya_gateway.domain.status import ActorState, TaskStatus
+from asya_crds.status import ClaimAction, HopState, TaskStatus
+from asya_gateway.domain.log import ProgressEntry
+from asya_gateway.domain.reports import ProgressAnswer, ProgressReport
 from asya_gateway.domain.text import storable
-from asya_gateway.storage.tasks.guards import ENDED, MOVING
+from asya_gateway.storage.tasks.guards import ENDED, MOVING, ended_above
+from asya_gateway.storage.tasks.incarnations import NEWER, PROGRESS
+from asya_transports.postgres.sessions import session_of
 
 KEYS_KEPT = 8
 """Keys of the latest reports that a row remembers: repetitions follow one another closely, and whatever comes
 later is held off by its claim."""
 
-_SILENT = f"('{ActorState.PROCESSED.value}', '{ActorState.RELEASED.value}')"
+_SILENT = f"('{HopState.PROCESSED.value}', '{HopState.RELEASED.value}')"
 """States that concern the claim alone and change nothing of the task."""
 
 _LOCKED = """
 ), locked AS MATERIALIZED (
     -- Locking in id order, whatever order the reports came in, is what keeps batches from deadlocking.
-    SELECT t.id, t.status, t.progress FROM tasks t WHERE t.id = ANY($1) ORDER BY t.id FOR NO KEY UPDATE
+    SELECT t.id, t.status, t.progress, t.deadline_at, t.parent_id
+    FROM tasks t WHERE t.id = ANY($1) ORDER BY t.id FOR NO KEY UPDATE
 """
 
 _TAKES = """(h.state = 'claimed' AND (h.claimant = excluded.claimant OR h.attempt < excluded.attempt
              OR h.lease_until < clock_timestamp()))"""
 
 _CLAIMS = f"""
+), standing AS MATERIALIZED (
+    -- Nobody begins to work below a task that has ended, however long it takes until this one has its own end.
+    SELECT l.*, l.status {ENDED} OR (l.parent_id IS NOT NULL AND {ended_above("l.parent_id")}
+        IS NOT NULL) AS over FROM locked l
 ), claimed AS (
     -- ON CONFLICT sees rows that were committed after this statement's snapshot; a SELECT would not.
     INSERT INTO task_hops AS h (task_id, hop, attempt, claimant, state, lease_until)
-    SELECT r.id, r.claim_hop, r.attempt, r.claimant, 'claimed', clock_timestamp() + $14 * interval '1 second'
-    FROM incoming r JOIN locked l USING (id)
-    WHERE r.claim_hop IS NOT NULL AND r.state = 'received' AND NOT l.status {ENDED}
+    SELECT r.id, r.claim_hop, r.attempt, r.claimant, 'claimed', clock_timestamp() + $15 * interval '1 second'
+    FROM incoming r JOIN standing l USING (id)
+    WHERE r.claim_hop IS NOT NULL AND r.state = 'received' AND NOT l.over
     ORDER BY r.id
     ON CONFLICT (task_id, hop) DO UPDATE SET
         claimant    = CASE WHEN {_TAKES} THEN excluded.claimant ELSE h.claimant END,
@@ -42,7 +49,7 @@ _CLAIMS = f"""
     RETURNING h.task_id, h.claimant, h.state, h.frames
 ), held AS (
     UPDATE task_hops h SET
-        lease_until = clock_timestamp() + CASE r.state WHEN 'released' THEN 0 ELSE $14 END * interval '1 second',
+        lease_until = clock_timestamp() + CASE r.state WHEN 'released' THEN 0 ELSE $15 END * interval '1 second',
         state  = CASE r.state WHEN 'processed' THEN 'processed' WHEN 'completed' THEN 'completed' ELSE h.state END,
         frames = CASE r.state WHEN 'processed' THEN r.frames WHEN 'completed' THEN NULL ELSE h.frames END
     FROM incoming r JOIN locked l USING (id)
@@ -52,13 +59,13 @@ _CLAIMS = f"""
 ), verdict AS (
     SELECT r.id, CASE
         WHEN r.claim_hop IS NULL THEN 'go'
-        WHEN l.status {ENDED} THEN 'done'
+        WHEN l.over THEN 'done'
         WHEN r.state <> 'received' THEN CASE WHEN w.task_id IS NULL THEN 'done' ELSE 'go' END
         WHEN c.state IN ('processed', 'completed') THEN 'done'
         WHEN c.claimant = r.claimant THEN 'go'
         ELSE 'busy' END AS action,
         c.frames
-    FROM incoming r JOIN locked l USING (id)
+    FROM incoming r JOIN standing l USING (id)
     LEFT JOIN claimed c ON c.task_id = r.id
     LEFT JOIN held w ON w.task_id = r.id
 """
@@ -67,11 +74,11 @@ _APPLIED = f"""
 ), applied AS (
     UPDATE tasks t SET
         status   = CASE WHEN t.status = 'pending' THEN 'running' ELSE t.status END,
-        route    = CASE WHEN r.hop >= t.hop THEN coalesce(r.route, t.route) ELSE t.route END,
-        hop      = greatest(t.hop, r.hop),
-        progress = greatest(t.progress, r.progress),
+        route    = CASE WHEN {NEWER} THEN coalesce(r.route, t.route) ELSE t.route END,
+        hop      = CASE WHEN {NEWER} THEN r.hop ELSE t.hop END,
+        progress = {PROGRESS},
         message  = coalesce(r.message, t.message),
-        actor    = CASE WHEN r.hop >= t.hop THEN r.actor ELSE t.actor END,
+        actor    = CASE WHEN {NEWER} THEN r.actor ELSE t.actor END,
         last_seq = t.last_seq + 1,
         recent_reports = (r.key || t.recent_reports)[:{KEYS_KEPT}],
         updated_at = clock_timestamp()
@@ -91,9 +98,9 @@ _REPORT = f"""
 WITH incoming AS (
     SELECT * FROM unnest(
         $1::text[], $2::bigint[], $3::text[], $4::json[], $5::integer[], $6::float8[], $7::text[], $8::text[],
-        $9::json[])
-    AS r(id, key, state, route, hop, progress, message, actor, detail)
-{_LOCKED}{_APPLIED.format(judged="locked", goes="")}'go' AS action, NULL AS frames
+        $9::json[], $10::integer[])
+    AS r(id, key, state, route, hop, progress, message, actor, detail, incarnation)
+{_LOCKED}{_APPLIED.format(judged="locked", goes="")}'go' AS action, NULL AS frames, NULL AS remaining
 FROM locked l LEFT JOIN applied a USING (id)
 """
 """Without claims, as existing sidecars report: every statement is planned anew, and this one is planned in half
@@ -103,9 +110,11 @@ _REPORT_WITH_CLAIMS = f"""
 WITH incoming AS (
     SELECT * FROM unnest(
         $1::text[], $2::bigint[], $3::text[], $4::json[], $5::integer[], $6::float8[], $7::text[], $8::text[],
-        $9::json[], $10::text[], $11::integer[], $12::text[], $13::json[])
-    AS r(id, key, state, route, hop, progress, message, actor, detail, claim_hop, attempt, claimant, frames)
-{_LOCKED}{_CLAIMS}{_APPLIED.format(judged="verdict", goes="AND v.action = 'go'")}v.action, v.frames::text AS frames
+        $9::json[], $10::integer[], $11::text[], $12::integer[], $13::text[], $14::json[])
+    AS r(id, key, state, route, hop, progress, message, actor, detail, incarnation,
+         claim_hop, attempt, claimant, frames)
+{_LOCKED}{_CLAIMS}{_APPLIED.format(judged="verdict", goes="AND v.action = 'go'")}v.action, v.frames::text AS frames,
+       extract(epoch FROM l.deadline_at - clock_timestamp())::float8 AS remaining
 FROM locked l JOIN verdict v USING (id) LEFT JOIN applied a USING (id)
 """
 
@@ -123,7 +132,7 @@ class ProgressReporter:
 
     async def flush(self, batch: Sequence[ProgressReport]) -> Sequence[ProgressAnswer]:
         """Apply the batch, at most one report a task; answers in its order."""
-        async with self._pool().acquire(timeout=5) as connection:
+        async with session_of(self._pool()) as connection:
             if any(report.claim is not None for report in batch):
                 rows = await connection.fetch(
                     _REPORT_WITH_CLAIMS, *_columns(batch), *_claim_columns(batch), self._lease
@@ -141,10 +150,11 @@ def _answer(report: ProgressReport, row: Any, lease: float) -> ProgressAnswer:
     return ProgressAnswer(
         known=True,
         progress=row["progress"],
-        status=TaskStatus(row["status"]),
+        status=TaskStatus.read(row["status"]),
         action=ClaimAction(row["action"]),
         frames=row["frames"],
         lease=lease,
+        remaining=row["remaining"],
     )
 
 
@@ -158,7 +168,8 @@ def _columns(batch: Sequence[ProgressReport]) -> tuple[list[Any], ...]:
         [report.progress for report in batch],
         [storable(report.message) for report in batch],
         [storable(report.route.curr or None) for report in batch],
-        [jsontext.dumps(detail_of(report)) for report in batch],
+        [entry_of(report).to_json() for report in batch],
+        [report.incarnation for report in batch],
     )
 
 
@@ -171,13 +182,15 @@ def _claim_columns(batch: Sequence[ProgressReport]) -> tuple[list[Any], ...]:
     )
 
 
-def detail_of(report: ProgressReport) -> dict[str, Any]:
-    """What the log keeps of a report, in the words of the `update` event."""
-    route = {} if report.route.says_nothing else report.route.as_dict()
-    detail: dict[str, Any] = {**route, "task_state": report.state.value, **report.detail}
-    if report.message is not None:
-        detail["message"] = report.message
-    return detail
+def entry_of(report: ProgressReport) -> ProgressEntry:
+    """What the log keeps of a report."""
+    return ProgressEntry(
+        message=report.message,
+        route=None if report.route.says_nothing else report.route,
+        state=report.state.value,
+        duration_ms=report.duration_ms,
+        message_size_kb=report.message_size_kb,
+    )
 
 
 def report_size(report: ProgressReport) -> int:

@@ -29,7 +29,7 @@ class Surroundings:
 
 
 @dataclass(frozen=True, slots=True)
-class Actor:
+class ActorResource:
     """An AsyncActor that was read, with the object it came from."""
 
     spec: AsyncActorSpec
@@ -46,7 +46,7 @@ class Actor:
         return self.spec.actor in CREW
 
 
-def labels(actor: Actor) -> dict[str, str]:
+def labels(actor: ActorResource) -> dict[str, str]:
     """Labels of the Deployment and its pods: the user's own beside those that others look for."""
     own = (actor.body["metadata"].get("labels") or {}).items()
     return {
@@ -74,7 +74,7 @@ def owned_by(body: Body) -> list[Document]:
     ]
 
 
-def metadata(actor: Actor, around: Surroundings) -> Document:
+def metadata(actor: ActorResource, around: Surroundings) -> Document:
     """The metadata of everything that belongs to an actor."""
     return {
         "name": actor.name,

@@ -7,7 +7,7 @@ from asya_crds.async_actor import SidecarImage, StateProxy
 from asya_crds.durations import parse_duration
 from asya_operator.domain.resources.common import (
     NAME_LABEL,
-    Actor,
+    ActorResource,
     Document,
     Surroundings,
     labels,
@@ -36,7 +36,7 @@ STARTUP_PERIOD = 2
 """Seconds between two looks of the startup probe."""
 
 
-def deployment(actor: Actor, around: Surroundings, *, replicas: int | None) -> Document:
+def deployment(actor: ActorResource, around: Surroundings, *, replicas: int | None) -> Document:
     """The Deployment to apply; `replicas` None leaves their number to whoever scales it."""
     spec: Document = {
         "selector": {"matchLabels": {NAME_LABEL: actor.name}},
@@ -47,7 +47,7 @@ def deployment(actor: Actor, around: Surroundings, *, replicas: int | None) -> D
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata(actor, around), "spec": spec}
 
 
-def _pod(actor: Actor, around: Surroundings) -> Document:
+def _pod(actor: ActorResource, around: Surroundings) -> Document:
     spec = actor.spec
     foreign = spec.foreign_sidecar is not None
     main = [_runtime(actor, around), _sidecar(actor, around)] if foreign else [_worker(actor, around)]
@@ -67,7 +67,7 @@ def _pod(actor: Actor, around: Surroundings) -> Document:
     )
 
 
-def _worker(actor: Actor, around: Surroundings) -> Document:
+def _worker(actor: ActorResource, around: Surroundings) -> Document:
     """The actor's own image, which contains `asya[actor]`."""
     spec = actor.spec
     command = [spec.python_executable, "-m", "asya_cli", "actor", *(["--crew"] if actor.crew else [])]
@@ -90,7 +90,7 @@ def _worker(actor: Actor, around: Surroundings) -> Document:
     )
 
 
-def _runtime(actor: Actor, around: Surroundings) -> Document:
+def _runtime(actor: ActorResource, around: Surroundings) -> Document:
     """The handler behind a Unix socket, for a sidecar that speaks to the queue."""
     spec = actor.spec
     script = {"name": "asya-runtime", "mountPath": RUNTIME_SCRIPT, "subPath": "asya_runtime.py", "readOnly": True}
@@ -113,7 +113,7 @@ def _runtime(actor: Actor, around: Surroundings) -> Document:
     )
 
 
-def _sidecar(actor: Actor, around: Surroundings) -> Document:
+def _sidecar(actor: ActorResource, around: Surroundings) -> Document:
     """The sidecar of another make, with the environment that every generation of it reads."""
     sidecar = actor.spec.sidecar
     assert sidecar is not None, "only called where there is one"
@@ -150,11 +150,11 @@ def _state_proxy(proxy: StateProxy, around: Surroundings) -> Document:
     )
 
 
-def _state_mounts(actor: Actor) -> list[Document]:
+def _state_mounts(actor: ActorResource) -> list[Document]:
     return [STATE_MOUNT] if actor.spec.state_proxy else []
 
 
-def _state_volumes(actor: Actor) -> list[Document]:
+def _state_volumes(actor: ActorResource) -> list[Document]:
     return [{"name": STATE_MOUNT["name"], "emptyDir": {}}] if actor.spec.state_proxy else []
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from asya_crds.async_actor import AsyncActorSpec, EnvVar, StateProxy
 from asya_crds.naming import SINK, SUMP
-from asya_operator.domain.resources.common import Actor, Document, Surroundings
+from asya_operator.domain.resources.common import ActorResource, Document, Surroundings
 from asya_transports.known import describe
 
 SOCKET_FOLDER = "/var/run/asya"
@@ -15,17 +15,17 @@ STATE_FOLDER = "/var/run/asya/state"
 """Sockets of the state proxies, `<name>.sock`."""
 
 
-def worker_environment(actor: Actor, around: Surroundings) -> list[Document]:
+def worker_environment(actor: ActorResource, around: Surroundings) -> list[Document]:
     """Of our worker."""
     return _one_a_name(_users(actor), _workers(actor, around))
 
 
-def runtime_environment(actor: Actor) -> list[Document]:
+def runtime_environment(actor: ActorResource) -> list[Document]:
     """Of the runtime script, which a foreign sidecar calls."""
     return _one_a_name(_users(actor), _runtimes(actor))
 
 
-def sidecar_environment(actor: Actor, around: Surroundings) -> list[Document]:
+def sidecar_environment(actor: ActorResource, around: Surroundings) -> list[Document]:
     """Of a foreign sidecar, with the variables that every generation of it reads."""
     return _one_a_name(_sidecars_own(actor), _sidecars(actor, around))
 
@@ -35,7 +35,7 @@ def proxy_environment(proxy: StateProxy) -> list[Document]:
     return _one_a_name(_plain(proxy.connector.env), _proxys(proxy))
 
 
-def overruled(actor: Actor, around: Surroundings) -> list[str]:
+def overruled(actor: ActorResource, around: Surroundings) -> list[str]:
     """Notes on variables that the user sets and that are the operator's to set."""
     foreign = actor.spec.foreign_sidecar is not None
     pairs = [("spec.env and spec.secretRefs", _users(actor), _runtimes(actor) if foreign else _workers(actor, around))]
@@ -68,7 +68,7 @@ def _plain(env: Sequence[EnvVar]) -> list[Document]:
     return [item.model_dump(by_alias=True, exclude_none=True) for item in env]
 
 
-def _users(actor: Actor) -> list[Document]:
+def _users(actor: ActorResource) -> list[Document]:
     secret = [
         {"name": key.env_var, "valueFrom": {"secretKeyRef": {"name": ref.secret_name, "key": key.key}}}
         for ref in actor.spec.secret_refs
@@ -77,11 +77,11 @@ def _users(actor: Actor) -> list[Document]:
     return [*_plain(actor.spec.env), *secret]
 
 
-def _sidecars_own(actor: Actor) -> list[Document]:
+def _sidecars_own(actor: ActorResource) -> list[Document]:
     return _plain(actor.spec.sidecar.env) if actor.spec.sidecar else []
 
 
-def _workers(actor: Actor, around: Surroundings) -> list[Document]:
+def _workers(actor: ActorResource, around: Surroundings) -> list[Document]:
     traces = _traces(actor)
     return _environment(
         _identity(actor, around),
@@ -99,7 +99,7 @@ def _shutdown_timeout(spec: AsyncActorSpec) -> str | None:
     return None if grace is None else f"{grace - min(SHUTDOWN_MARGIN, grace / 2):g}s"
 
 
-def _runtimes(actor: Actor) -> list[Document]:
+def _runtimes(actor: ActorResource) -> list[Document]:
     contract = {
         "ASYA_HANDLER": actor.spec.handler,
         "ASYA_SOCKET_DIR": SOCKET_FOLDER,
@@ -109,7 +109,7 @@ def _runtimes(actor: Actor) -> list[Document]:
     return _environment(contract, _state_mounts(actor.spec))
 
 
-def _sidecars(actor: Actor, around: Surroundings) -> list[Document]:
+def _sidecars(actor: ActorResource, around: Surroundings) -> list[Document]:
     contract = {
         "ASYA_GATEWAY_URL": around.mesh_url,
         "ASYA_SOCKET_DIR": SOCKET_FOLDER,
@@ -124,7 +124,7 @@ def _proxys(proxy: StateProxy) -> list[Document]:
     return _environment({"ASYA_STATE_PROXY_NAME": proxy.name, "CONNECTOR_SOCKET": socket})
 
 
-def _identity(actor: Actor, around: Surroundings) -> dict[str, str | None]:
+def _identity(actor: ActorResource, around: Surroundings) -> dict[str, str | None]:
     return {
         "ASYA_ACTOR_NAME": actor.name,
         "ASYA_NAMESPACE": around.namespace,
@@ -133,7 +133,7 @@ def _identity(actor: Actor, around: Surroundings) -> dict[str, str | None]:
     }
 
 
-def _traces(actor: Actor) -> str | None:
+def _traces(actor: ActorResource) -> str | None:
     return actor.spec.tracing.endpoint if actor.spec.tracing else None
 
 

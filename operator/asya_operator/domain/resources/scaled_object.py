@@ -1,13 +1,13 @@
 """KEDA's ScaledObject: how many replicas the messages in the queue ask for."""
 
 from asya_crds.async_actor import Scaling
-from asya_operator.domain.resources.common import Actor, Document, Surroundings, metadata, without_nothing
+from asya_operator.domain.resources.common import ActorResource, Document, Surroundings, metadata, without_nothing
 from asya_operator.domain.resources.trigger_authentication import authentication_name, trigger_of
 
 API_VERSION = "keda.sh/v1alpha1"
 
 
-def scaled_object(actor: Actor, around: Surroundings, scaling: Scaling) -> Document:
+def scaled_object(actor: ActorResource, around: Surroundings, scaling: Scaling) -> Document:
     """The ScaledObject to apply. It scales the Deployment of the same name down to zero where it may."""
     modifiers, behaviour = _advanced(scaling)
     spec = {
@@ -24,7 +24,7 @@ def scaled_object(actor: Actor, around: Surroundings, scaling: Scaling) -> Docum
     return {"apiVersion": API_VERSION, "kind": "ScaledObject", "metadata": metadata(actor, around), "spec": spec}
 
 
-def scaled_object_reference(actor: Actor, around: Surroundings) -> Document:
+def scaled_object_reference(actor: ActorResource, around: Surroundings) -> Document:
     """Just enough to find or delete it."""
     return {
         "apiVersion": API_VERSION,
@@ -33,7 +33,7 @@ def scaled_object_reference(actor: Actor, around: Surroundings) -> Document:
     }
 
 
-def _trigger(actor: Actor, around: Surroundings, scaling: Scaling) -> Document:
+def _trigger(actor: ActorResource, around: Surroundings, scaling: Scaling) -> Document:
     trigger = trigger_of(actor, around, scaling)
     return {
         "type": trigger.type,

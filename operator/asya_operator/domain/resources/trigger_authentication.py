@@ -1,24 +1,24 @@
 """KEDA's TriggerAuthentication: how the autoscaler may look into the actor's queue."""
 
 from asya_crds.async_actor import Scaling
-from asya_operator.domain.resources.common import Actor, Document, Surroundings, metadata
+from asya_operator.domain.resources.common import ActorResource, Document, Surroundings, metadata
 from asya_transports.description import Trigger
 from asya_transports.known import describe
 from asya_transports.names import queue_name
 
 
-def trigger_of(actor: Actor, around: Surroundings, scaling: Scaling) -> Trigger:
+def trigger_of(actor: ActorResource, around: Surroundings, scaling: Scaling) -> Trigger:
     """The transport's trigger for the actor's queue."""
     queue = queue_name(around.namespace, actor.name)
     return describe(around.transport).trigger(queue, scaling.queue_length, around.variables)
 
 
-def authentication_name(actor: Actor, trigger: Trigger) -> str:
+def authentication_name(actor: ActorResource, trigger: Trigger) -> str:
     """The one that the installation brings, else the actor's own."""
     return trigger.authentication or f"{actor.name}-trigger-auth"
 
 
-def trigger_authentication(actor: Actor, around: Surroundings, scaling: Scaling) -> Document | None:
+def trigger_authentication(actor: ActorResource, around: Surroundings, scaling: Scaling) -> Document | None:
     """The TriggerAuthentication to apply; None where the installation brings one that exists."""
     trigger = trigger_of(actor, around, scaling)
     if trigger.authentication or not around.secret:

@@ -17,7 +17,8 @@ import asyncpg
 
 from asya_transports.postgres import statements
 from asya_transports.postgres.enqueue import bell_channel
-from asya_transports.postgres.link import SESSION
+from asya_transports.postgres.pool import SESSION
+from asya_transports.postgres.sessions import Sessions, probe
 from asya_transports.postgres.settings import PostgresSettings
 
 logger = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ CHECK_INTERVAL = 5.0
 LISTEN_SESSION = SESSION | {"application_name": "asya-queues-bell", "tcp_user_timeout": "5000"}
 
 
-class Keeper:
+class LeaseKeeper:
     """Holds leases for its owner, and calls `on_bell` in the owner's loop: with actors, or None for "look at all"."""
 
     def __init__(self, settings: PostgresSettings, namespace: str, on_bell: Callable[[list[str] | None], None]) -> None:
@@ -97,9 +98,7 @@ class Keeper:
 
     async def _keep(self, wake: asyncio.Event) -> None:
         """One connection's life. Returns when told to stop or when the connection was cut."""
-        connection = await asyncpg.connect(
-            self._settings.url, timeout=5, command_timeout=CHECK_INTERVAL, server_settings=LISTEN_SESSION
-        )
+        connection = await Sessions(self._settings.url, LISTEN_SESSION).connect(command_timeout=CHECK_INTERVAL)
         try:
             connection.add_termination_listener(lambda _: wake.set())
             await connection.add_listener(self._channel, self._heard)
@@ -110,9 +109,9 @@ class Keeper:
                 if time.monotonic() >= due:
                     due = time.monotonic() + every
                     if not await self._renew(connection):
-                        await connection.execute("SELECT 1")
+                        await probe(connection)
                 else:
-                    await connection.execute("SELECT 1")
+                    await probe(connection)
                 wait = min(CHECK_INTERVAL, max(due - time.monotonic(), 0.01))
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(wait):

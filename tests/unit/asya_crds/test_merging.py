@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from asya_actor.crew.merging import CannotMerge, merge
+from asya_crds.merging import CannotMerge, merge
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,30 @@
-"""The states of a task and their order: the one home of both, from which the SQL guards are made."""
+"""The words of tasks, hops, claims, errors and the log, as they stand on every wire and in every table.
 
+A process may read what a newer one wrote: `read` passes a word on that it does not know, and nobody stops for it. What
+comes in from outside is checked with the class itself, which refuses such a word.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 
-class TaskStatus(StrEnum):
+class OpenWord(StrEnum):
+    """A word that a newer version may have more of."""
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """The member, or a word that equals no member and whose value is the text."""
+        try:
+            return cls(text)
+        except ValueError:
+            unknown = str.__new__(cls, text)
+            unknown._value_, unknown._name_ = text, "UNKNOWN"
+            return unknown
+
+
+class TaskStatus(OpenWord):
     """The life of a task (docs/protocols/mesh.md, "Task statuses and their order")."""
 
     PENDING = "pending"
@@ -19,7 +38,15 @@ class TaskStatus(StrEnum):
     @property
     def order(self) -> int:
         """A report of a lower order than the task's is stale and changes nothing."""
-        return _ORDER[self]
+        return _ORDER.get(self, RUNNING_ORDER) if self._name_ != "ENDED" else TERMINAL_ORDER
+
+    @classmethod
+    def read_of(cls, text: str, *, ended: bool) -> Self:
+        """Read a stored status; one that is not known is terminal where the task has ended, else like running."""
+        status = cls.read(text)
+        if ended and status._name_ == "UNKNOWN":
+            status._name_ = "ENDED"
+        return status
 
     @property
     def terminal(self) -> bool:
@@ -32,11 +59,12 @@ class TaskStatus(StrEnum):
         return self.order == WAITING_ORDER
 
 
+RUNNING_ORDER = 1
 WAITING_ORDER = 2
 TERMINAL_ORDER = 3
 _ORDER = {
     TaskStatus.PENDING: 0,
-    TaskStatus.RUNNING: 1,
+    TaskStatus.RUNNING: RUNNING_ORDER,
     TaskStatus.PAUSED: WAITING_ORDER,
     TaskStatus.AUTH_REQUIRED: WAITING_ORDER,
     TaskStatus.SUCCEEDED: TERMINAL_ORDER,
@@ -49,7 +77,7 @@ WAITING = tuple(status for status in TaskStatus if status.waiting)
 RUNNABLE = tuple(status for status in TaskStatus if status.order < WAITING_ORDER)
 
 
-class ActorState(StrEnum):
+class HopState(StrEnum):
     """What a worker or sidecar says of one hop."""
 
     RECEIVED = "received"
@@ -67,21 +95,41 @@ class ActorState(StrEnum):
 
 
 _WEIGHT = {
-    ActorState.RECEIVED: 0.1,
-    ActorState.PROCESSING: 0.5,
-    ActorState.PROCESSED: 0.5,
-    ActorState.COMPLETED: 1.0,
-    ActorState.RELEASED: 0.0,
+    HopState.RECEIVED: 0.1,
+    HopState.PROCESSING: 0.5,
+    HopState.PROCESSED: 0.5,
+    HopState.COMPLETED: 1.0,
+    HopState.RELEASED: 0.0,
 }
 
 
-class ErrorClass(StrEnum):
+class ErrorClass(OpenWord):
     """Whose fault a failure is, which decides how each protocol renders it."""
 
     BUSINESS = "business"
     RUNTIME = "runtime"
     CANCELED = "canceled"
     DEADLINE = "deadline"
+
+
+class ClaimAction(StrEnum):
+    """What the worker shall do with the message it holds."""
+
+    GO = "go"
+    BUSY = "busy"
+    """Another worker holds the claim: look again later."""
+    DONE = "done"
+    """The hop is done, or the task has ended: do not run the handler."""
+
+
+class UpdateKind(OpenWord):
+    """What an entry of the log says."""
+
+    CREATED = "created"
+    PROGRESS = "progress"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    FINAL = "final"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +150,12 @@ class TaskError:
         return {"code": self.code, "message": self.message, "class": self.error_class.value, **known}
 
     @classmethod
-    def from_dict(cls, value: dict[str, Any]) -> "TaskError":
-        """Read what as_dict wrote."""
+    def from_dict(cls, value: Mapping[str, Any]) -> "TaskError":
+        """Read what as_dict wrote, in this version or in another."""
         return cls(
-            code=value["code"],
-            message=value["message"],
-            error_class=ErrorClass(value["class"]),
+            code=str(value.get("code", "unknown")),
+            message=str(value.get("message", "")),
+            error_class=ErrorClass.read(str(value.get("class", ErrorClass.RUNTIME))),
             actor=value.get("actor"),
             attempts=value.get("attempts"),
             details=value.get("details"),

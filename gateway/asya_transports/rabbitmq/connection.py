@@ -8,12 +8,12 @@ import aiormq
 from aiormq.abc import AbstractChannel, AbstractConnection
 from aiormq.exceptions import AMQPChannelError, AMQPError
 
-from asya_transports.port import TransportError, Unavailable
+from asya_transports.port import TransportError, TransportUnavailable
 from asya_transports.rabbitmq.address import Address
 from asya_transports.rabbitmq.settings import RabbitSettings
 
 
-class Line:
+class BrokerConnection:
     """Connects with its first use, and again with the first use after a loss."""
 
     def __init__(self, settings: RabbitSettings) -> None:
@@ -22,7 +22,7 @@ class Line:
         self._connecting = asyncio.Lock()
 
     async def connection(self) -> AbstractConnection:
-        """The connection. Raises Unavailable within the connect timeout."""
+        """The connection. Raises TransportUnavailable within the connect timeout."""
         async with self._connecting:
             if self._connection is None or self._connection.is_closed:
                 with port_errors():
@@ -32,7 +32,7 @@ class Line:
             return self._connection
 
     async def channel(self) -> AbstractChannel:
-        """A channel of the caller's own. Raises Unavailable within the connect timeout."""
+        """A channel of the caller's own. Raises TransportUnavailable within the connect timeout."""
         connection = await self.connection()
         with port_errors():
             async with asyncio.timeout(self._settings.connect_timeout):
@@ -41,7 +41,7 @@ class Line:
     @asynccontextmanager
     async def short_channel(self) -> AsyncIterator[AbstractChannel]:
         """A channel for a few commands. The broker closes it with every error (404, 406): one for each attempt.
-        Raises Unavailable, and AMQPChannelError as it is."""
+        Raises TransportUnavailable, and AMQPChannelError as it is."""
         channel = await self.channel()
         try:
             with port_errors():
@@ -65,11 +65,11 @@ async def close_quietly(what: AbstractChannel | AbstractConnection) -> None:
 
 @contextmanager
 def port_errors() -> Iterator[None]:
-    """Turn aiormq's errors into Unavailable; the broker's word on one channel stays what it is."""
+    """Turn aiormq's errors into TransportUnavailable; the broker's word on one channel stays what it is."""
     try:
         yield
     except (TransportError, AMQPChannelError):
         raise
     except (OSError, TimeoutError, RuntimeError, AMQPError) as error:
         reason = str(error) or type(error).__name__
-        raise Unavailable(f"RabbitMQ is not available: {reason}") from error
+        raise TransportUnavailable(f"RabbitMQ is not available: {reason}") from error

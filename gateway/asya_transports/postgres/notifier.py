@@ -6,16 +6,16 @@ from collections.abc import Iterable
 
 from asya_transports.port import TransportError
 from asya_transports.postgres.enqueue import ring
-from asya_transports.postgres.link import Link
+from asya_transports.postgres.pool import ConnectionPool
 
 logger = logging.getLogger(__name__)
 
 
-class Bell:
+class Notifier:
     """A ring that fails is logged and forgotten: the safety poll finds the messages."""
 
-    def __init__(self, link: Link, namespace: str) -> None:
-        self._link = link
+    def __init__(self, pool: ConnectionPool, namespace: str) -> None:
+        self._pool = pool
         self._namespace = namespace
         self._actors: set[str] = set()
         self._ringer: asyncio.Task[None] | None = None
@@ -35,7 +35,7 @@ class Bell:
         while self._actors:
             actors, self._actors = self._actors, set()
             try:
-                async with self._link.connection() as connection:
+                async with self._pool.connection() as connection:
                     await ring(connection, self._namespace, actors)
             except TransportError as error:
                 logger.warning("ringing for %d actors: %s", len(actors), error)

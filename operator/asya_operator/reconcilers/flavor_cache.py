@@ -16,7 +16,7 @@ class FlavorsMissing(Exception):
     """What an actor needs cannot be read yet; the text names it and what to do."""
 
 
-class FlavorShelf:
+class FlavorCache:
     """The flavors of the cluster as they were a moment ago."""
 
     def __init__(self, cluster: ActorCluster) -> None:

@@ -6,12 +6,12 @@ from typing import Any
 
 from asya_operator.domain.actor_status import Part, scaling
 from asya_operator.domain.drift import contains
-from asya_operator.domain.ownership import is_ours
 from asya_operator.domain.ports import Cluster, Kind
-from asya_operator.domain.resources.common import Actor, Surroundings
+from asya_operator.domain.resources.common import ActorResource, Surroundings
 from asya_operator.domain.resources.scaled_object import scaled_object, scaled_object_reference
 from asya_operator.domain.resources.trigger_authentication import trigger_authentication
-from asya_operator.domain.sources import Sources
+from asya_operator.reconcilers.ownership import is_ours
+from asya_operator.reconcilers.sources import Sources
 
 
 class Scaler:
@@ -25,7 +25,7 @@ class Scaler:
         """The actor is gone."""
         self._applied.pop(actor, None)
 
-    async def scale(self, actor: Actor, *, scaled: bool) -> Part | None:
+    async def scale(self, actor: ActorResource, *, scaled: bool) -> Part | None:
         """Make the ScaledObject exist or vanish; None where nothing scales the actor."""
         live = self._sources.views[Kind.SCALED_OBJECTS].get(actor.name)
         if not scaled or actor.spec.scaling is None:
@@ -40,7 +40,7 @@ class Scaler:
             return scaling(live)
         return await self._apply(actor, wanted)
 
-    async def _apply(self, actor: Actor, wanted: Mapping[str, Any]) -> Part:
+    async def _apply(self, actor: ActorResource, wanted: Mapping[str, Any]) -> Part:
         """Apply what KEDA needs; also while it is not ready, since nobody watches the TriggerAuthentication."""
         assert actor.spec.scaling is not None, "only called where something scales the actor"
         authentication = trigger_authentication(actor, self._around, actor.spec.scaling)

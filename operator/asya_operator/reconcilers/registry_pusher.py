@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from asya_operator.domain.backoff import Backoff
-from asya_operator.domain.errors import OutsideError, Refused, Superseded
+from asya_operator.domain.errors import OutsideError, RequestRefused, Superseded
 from asya_operator.domain.memo import Memo
 from asya_operator.domain.ports import Kind, Mesh
 from asya_operator.domain.programming import Ledger, MeshState
 from asya_operator.domain.registry import Document, Outcome, compute
-from asya_operator.domain.sources import Sources
-from asya_operator.domain.statuses import Standing, StatusWriter
+from asya_operator.reconcilers.sources import Sources
+from asya_operator.reconcilers.statuses import Standing, StatusWriter
 
 log = logging.getLogger(__name__)
 HOPELESS = 15.0
@@ -50,7 +50,7 @@ class Pace:
     heartbeat: float = 8.0
 
 
-class Publisher:
+class RegistryPusher:
     """The one writer of the registry while this process leads. `may_write` is asked before every push."""
 
     def __init__(
@@ -138,7 +138,7 @@ class Publisher:
                     log.exception("the registry cannot be pushed")
                 self._failed(str(error) if foreseen else f"it cannot be written: {type(error).__name__}")
                 self._push_wanted.set()
-                helps = foreseen and not isinstance(error, Refused)
+                helps = foreseen and not isinstance(error, RequestRefused)
                 await asyncio.sleep(backoff.failed() if helps else HOPELESS)
             else:
                 backoff.succeeded()

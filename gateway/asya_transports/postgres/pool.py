@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager, contextmanager
 
 import asyncpg
 
-from asya_transports.port import Refused, TransportError, Unavailable
+from asya_transports.port import MessageRefused, TransportError, TransportUnavailable
 from asya_transports.postgres.schema import Connection
+from asya_transports.postgres.sessions import Sessions, session_of
 from asya_transports.postgres.settings import PostgresSettings
 
 SESSION = {
@@ -32,7 +33,7 @@ _REFUSALS = (
 """What a statement with a message in it causes where the message is at fault."""
 
 
-class Link:
+class ConnectionPool:
     """A pool that connects with its first use. Its errors are the port's."""
 
     def __init__(self, settings: PostgresSettings) -> None:
@@ -42,22 +43,21 @@ class Link:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A connection of the pool; raises Unavailable where none can be had within the publish timeout."""
+        """A connection of the pool; raises TransportUnavailable where none can be had within the publish timeout."""
         with port_errors():
             pool = self._pool or await self._create()
-            async with pool.acquire(timeout=self._settings.publish_timeout) as connection:
+            async with session_of(pool, self._settings.publish_timeout) as connection:
                 yield connection
 
     async def _create(self) -> "asyncpg.Pool[asyncpg.Record]":
         async with self._creating:
             if self._pool is None:
                 self._pool = await asyncpg.create_pool(
-                    self._settings.url,
+                    connect=Sessions(self._settings.url, SESSION).connect,
                     min_size=0,
                     max_size=self._settings.pool_size,
                     timeout=self._settings.publish_timeout,
                     command_timeout=self._settings.publish_timeout,
-                    server_settings=SESSION,
                     reset=_keep_session,
                 )
             return self._pool
@@ -76,13 +76,15 @@ class Link:
 
 @contextmanager
 def port_errors() -> Iterator[None]:
-    """Turn the driver's errors into Unavailable."""
+    """Turn the driver's errors into TransportUnavailable."""
     try:
         yield
     except TransportError:
         raise
     except asyncpg.UndefinedTableError as error:
-        raise Unavailable(f"the queues' tables do not exist yet (asya migrate creates them): {error}") from error
+        raise TransportUnavailable(
+            f"the queues' tables do not exist yet (asya migrate creates them): {error}"
+        ) from error
     except (
         OSError,
         TimeoutError,
@@ -90,16 +92,16 @@ def port_errors() -> Iterator[None]:
         asyncpg.InterfaceError,
         asyncpg.InternalClientError,
     ) as error:
-        raise Unavailable(f"the database is not available: {str(error) or type(error).__name__}") from error
+        raise TransportUnavailable(f"the database is not available: {str(error) or type(error).__name__}") from error
 
 
 @contextmanager
 def message_errors() -> Iterator[None]:
-    """Around a statement that carries a message: Refused for what the message itself causes."""
+    """Around a statement that carries a message: MessageRefused for what the message itself causes."""
     try:
         yield
     except _REFUSALS as error:
-        raise Refused(f"the database refused the message: {error}") from error
+        raise MessageRefused(f"the database refused the message: {error}") from error
 
 
 async def _keep_session(_: object) -> None:

@@ -23,18 +23,18 @@ from asya_operator.domain.actor_status import (
 from asya_operator.domain.backoff import Backoff
 from asya_operator.domain.conditions import Condition, merge, state_of
 from asya_operator.domain.drift import contains, owns_replicas
-from asya_operator.domain.errors import Conflicting, Denied, OutsideError, Refused, Vanished
-from asya_operator.domain.flavor_shelf import FlavorShelf, FlavorsMissing
+from asya_operator.domain.errors import Conflicting, Denied, OutsideError, RequestRefused, Vanished
 from asya_operator.domain.flavors import FlavorConflict, named_flavors, with_flavors
-from asya_operator.domain.ownership import MANAGER, is_ours
 from asya_operator.domain.ports import ActorCluster, Kind, Notice, Queues
-from asya_operator.domain.resources.common import Actor, Surroundings
+from asya_operator.domain.resources.common import ActorResource, Surroundings
 from asya_operator.domain.resources.deployment import deployment
 from asya_operator.domain.resources.environments import overruled
 from asya_operator.domain.resources.service_account import service_account
-from asya_operator.domain.scaler import Scaler
-from asya_operator.domain.sources import Sources, actor_name, deleting
 from asya_operator.domain.views import Body, age
+from asya_operator.reconcilers.flavor_cache import FlavorCache, FlavorsMissing
+from asya_operator.reconcilers.ownership import MANAGER, is_ours
+from asya_operator.reconcilers.scaler import Scaler
+from asya_operator.reconcilers.sources import Sources, actor_name, deleting
 
 log = logging.getLogger(__name__)
 WORKERS = 4
@@ -73,7 +73,7 @@ class Actors:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._applied: dict[str, str] = {}
         self._scaler = Scaler(sources, cluster, around)
-        self._flavors = FlavorShelf(cluster)
+        self._flavors = FlavorCache(cluster)
         self._declared: set[tuple[str, bool]] = set()
         self._known: dict[str, str] = {}
         sources.watch(self._changed)
@@ -146,7 +146,7 @@ class Actors:
             if isinstance(error, Denied):
                 self._sources.health.denied["actors"] = str(error)
             log.warning("actor %s: %s", name, error)
-            if isinstance(error, Refused | Denied):
+            if isinstance(error, RequestRefused | Denied):
                 await self._tell_refused(name, error)
             self._later(name, backoff.failed())
         except Exception:
@@ -192,7 +192,7 @@ class Actors:
         except (InvalidActor, FlavorConflict) as error:
             await self._say(body, {"phase": "Creating"}, refused(str(error)))
             return True
-        actor = Actor(spec, body)
+        actor = ActorResource(spec, body)
         if (rival := self._rival(actor)) is not None:
             await self._say(
                 body, {"phase": "Creating"}, refused(f"actor: AsyncActor {rival} runs {actor.name} already")
@@ -220,7 +220,7 @@ class Actors:
             body = {**body, "spec": with_flavors(body["spec"], await self._flavors.take(names))}
         return actor_from_resource(body)
 
-    def _rival(self, actor: Actor) -> str | None:
+    def _rival(self, actor: ActorResource) -> str | None:
         """An older AsyncActor that runs an actor of the same name: two would fight over one Deployment."""
         mine = age(actor.body)
         rivals = [
@@ -230,7 +230,7 @@ class Actors:
         ]
         return min(rivals, key=age)["metadata"]["name"] if rivals else None
 
-    async def _stranger(self, actor: Actor) -> str | None:
+    async def _stranger(self, actor: ActorResource) -> str | None:
         """What is wrong with a Deployment of the actor's name that is not ours: to apply over it would put the
         actor's container into somebody else's pods, and remove them with the actor."""
         if actor.name in self._applied:
@@ -258,7 +258,7 @@ class Actors:
             await self._queues.delete(actor)
         return True
 
-    async def _declare(self, actor: Actor) -> Part:
+    async def _declare(self, actor: ActorResource) -> Part:
         key = (actor.name, actor.spec.foreign_sidecar is not None)
         if key not in self._declared:
             try:
@@ -289,7 +289,7 @@ class Actors:
                 for resource in self._running(name):
                     self.look_at(resource)
 
-    async def _deploy(self, actor: Actor, *, scaled: bool) -> Body | None:
+    async def _deploy(self, actor: ActorResource, *, scaled: bool) -> Body | None:
         """Apply the Deployment where it is not there, was changed by somebody, or is wanted otherwise."""
         live = self._sources.views[Kind.DEPLOYMENTS].objects.get(actor.name)
         wanted = deployment(actor, self._around, replicas=None if scaled else _replicas(actor))
@@ -307,7 +307,7 @@ class Actors:
         self._sources.written(Kind.DEPLOYMENTS, applied)
         return applied
 
-    async def _hand_over_replicas(self, actor: Actor, live: Body) -> None:
+    async def _hand_over_replicas(self, actor: ActorResource, live: Body) -> None:
         fresh = await self._cluster.get({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": live["metadata"]})
         if fresh is None or not owns_replicas(fresh, MANAGER):
             return
@@ -335,7 +335,7 @@ class Actors:
                 await self._cluster.post(Notice(body, True, condition.reason, condition.message))
 
 
-def _replicas(actor: Actor) -> int:
+def _replicas(actor: ActorResource) -> int:
     """Replicas of an actor that nothing scales: without KEDA, at least one, or it would never wake."""
     scaling = actor.spec.scaling
     if scaling is not None and scaling.enabled:
@@ -343,7 +343,7 @@ def _replicas(actor: Actor) -> int:
     return actor.spec.replicas
 
 
-def _unsupported(actor: Actor, *, keda: bool) -> list[str]:
+def _unsupported(actor: ActorResource, *, keda: bool) -> list[str]:
     spec, notes = actor.spec, []
     if spec.scales and not keda:
         notes.append("spec.scaling: KEDA is not installed, so the number of replicas is fixed")

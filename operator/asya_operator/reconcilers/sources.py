@@ -11,7 +11,7 @@ from asya_operator.domain.conditions import state_of
 from asya_operator.domain.errors import Denied, KindMissing, OutsideError
 from asya_operator.domain.health import Health
 from asya_operator.domain.ports import Cluster, Kind
-from asya_operator.domain.registry import ActorState, Inputs
+from asya_operator.domain.registry import ActorReadiness, Inputs
 from asya_operator.domain.views import Body, KindView, age
 
 log = logging.getLogger(__name__)
@@ -142,7 +142,7 @@ class Sources:
             actors=self._actors(),
         )
 
-    def _actors(self) -> Mapping[str, ActorState] | None:
+    def _actors(self) -> Mapping[str, ActorReadiness] | None:
         if Kind.ACTORS in self.missing or not self.views[Kind.ACTORS].known:
             return None
         alive = [body for body in self.views[Kind.ACTORS].objects.values() if not deleting(body)]
@@ -183,14 +183,14 @@ def actor_name(body: Body) -> str:
     return name if isinstance(name, str) and name else str(body["metadata"]["name"])
 
 
-def actor_state(body: Body) -> ActorState:
+def actor_state(body: Body) -> ActorReadiness:
     """What an AsyncActor's status says to flows, whichever controller wrote it."""
     status: Any = body.get("status") or {}
     phase = status.get("phase")
     if phase in ("Ready", "Napping", "Running"):
-        return ActorState(True)
+        return ActorReadiness(True)
     infrastructure = status.get("infrastructure") or {}
     messages = [
         str(part["message"]) for part in infrastructure.values() if isinstance(part, Mapping) and part.get("message")
     ]
-    return ActorState(False, "; ".join(messages) or (f"phase {phase}" if phase else "no controller reported on it"))
+    return ActorReadiness(False, "; ".join(messages) or (f"phase {phase}" if phase else "no controller reported on it"))

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 
-from asya_transports.port import TransportError, Unavailable, Unroutable
+from asya_transports.port import TransportError, TransportUnavailable, Unroutable
 from asya_transports.rabbitmq.frames import Publication, body_frames, content_header, publish_method
 
 
@@ -75,7 +75,7 @@ class Batch:
             self.done.set_result(None)
 
 
-class Outbound:
+class ConfirmChannel:
     """The sending half of a channel. `ready` is false from its closing to its reopening."""
 
     def __init__(self, number: int) -> None:
@@ -131,7 +131,7 @@ class Outbound:
         """The channel or its connection is gone: what was not confirmed is unknown."""
         self.ready = False
         outstanding, self._outstanding = self._outstanding, deque()
-        error = Unavailable(reason)
+        error = TransportUnavailable(reason)
         for batch in outstanding:
             batch.give_up(error, closed)
 

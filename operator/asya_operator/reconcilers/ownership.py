@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from asya_operator.domain.ports import Cluster
-from asya_operator.domain.resources.common import Actor
+from asya_operator.domain.resources.common import ActorResource
 
 MANAGER = "asya-operator"
 """Our field manager, and the label `app.kubernetes.io/managed-by` of what we make."""
 
 
-async def is_ours(cluster: Cluster, actor: Actor, document: Mapping[str, Any]) -> bool:
+async def is_ours(cluster: Cluster, actor: ActorResource, document: Mapping[str, Any]) -> bool:
     """Whether the object is the actor's, was made by this operator, or is not there."""
     there = await cluster.get(document)
     if there is None:

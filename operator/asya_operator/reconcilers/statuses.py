@@ -15,8 +15,8 @@ from asya_operator.domain.ports import Cluster, Kind, Notice
 from asya_operator.domain.programming import Ledger, MeshState, programmed
 from asya_operator.domain.registry import Outcome, Verdict, text_of
 from asya_operator.domain.report import REPORT_ANNOTATION, report
-from asya_operator.domain.sources import Sources, deleting
 from asya_operator.domain.views import Body
+from asya_operator.reconcilers.sources import Sources, deleting
 
 log = logging.getLogger(__name__)
 PARALLEL = 16

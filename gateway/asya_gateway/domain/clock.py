@@ -1,0 +1,12 @@
+"""Whose time counts: deadlines are the database's, and a process knows that time by a measured offset."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+Clock = Callable[[], datetime]
+"""The time now, UTC."""
+
+
+def own_time() -> datetime:
+    """The time of this machine."""
+    return datetime.now(UTC)

@@ -1,0 +1,142 @@
+"""What an entry of a task's log says: one type for each kind, written once here and read once here.
+
+The column `detail` holds a JSON object. What a newer version wrote beside the fields that are known here is kept in
+`more`; an entry of a kind that is not known, or one that cannot be read, is an OtherEntry. Nobody stops for either.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from asya_crds import jsontext
+from asya_crds.envelope import InvalidEnvelope, Route
+from asya_crds.status import TaskError, UpdateKind
+from asya_gateway.domain.pause import Pause
+
+PAUSED_HOP = "paused"
+"""What the log calls the state of a hop that asked; no sidecar reports it as a state of its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogEntry:
+    """What every kind may say."""
+
+    message: str | None = None
+    more: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The stored form, without what is unknown."""
+        said = {"message": self.message, **_said(self)}
+        return {**self.more, **{key: value for key, value in said.items() if value is not None}}
+
+    def to_json(self) -> str:
+        """JSON text of the stored form."""
+        return jsontext.dumps(self.as_dict())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreatedEntry(LogEntry):
+    """The task was accepted; a fan-out's child names its parent."""
+
+    parent_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgressEntry(LogEntry):
+    """A report of one hop. `state` is a HopState, or a word of a newer version; `route` None where the report had
+    none."""
+
+    route: Route | None = None
+    state: str | None = None
+    duration_ms: float | None = None
+    message_size_kb: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PausedEntry(ProgressEntry):
+    """An actor asked; the question stands in `pause`."""
+
+    pause: Pause | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumedEntry(LogEntry):
+    """Somebody answered."""
+
+    pause_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinalEntry(LogEntry):
+    """The end. The result is a row of its own."""
+
+    error: TaskError | None = None
+    metadata: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherEntry(LogEntry):
+    """What a version wrote that knows more; all of it but the message stands in `more`."""
+
+
+def _said(entry: LogEntry) -> dict[str, Any]:
+    match entry:
+        case PausedEntry():
+            return {**_said_of_hop(entry), "pause": None if entry.pause is None else entry.pause.as_dict()}
+        case ProgressEntry():
+            return _said_of_hop(entry)
+        case FinalEntry():
+            return {"error": None if entry.error is None else entry.error.as_dict(), "metadata": entry.metadata}
+        case CreatedEntry():
+            return {"parent_id": entry.parent_id}
+        case ResumedEntry():
+            return {"pause_id": entry.pause_id}
+        case _:
+            return {}
+
+
+def _said_of_hop(entry: ProgressEntry) -> dict[str, Any]:
+    return {
+        **({} if entry.route is None else entry.route.as_dict()),
+        "task_state": entry.state,
+        "duration_ms": entry.duration_ms,
+        "message_size_kb": entry.message_size_kb,
+    }
+
+
+def read_entry(kind: UpdateKind, detail: Any) -> LogEntry:
+    """The entry of a decoded detail; never raises."""
+    said = dict(detail) if isinstance(detail, dict) else {}
+    message = said.pop("message", None)
+    common: dict[str, Any] = {"message": message if isinstance(message, str) else None, "more": said}
+    try:
+        match kind:
+            case UpdateKind.CREATED:
+                return CreatedEntry(parent_id=said.pop("parent_id", None), **common)
+            case UpdateKind.PROGRESS:
+                return ProgressEntry(**_hop(said), **common)
+            case UpdateKind.PAUSED:
+                question = said.pop("pause", None)
+                pause = None if question is None else Pause.from_dict(question)
+                return PausedEntry(pause=pause, **_hop(said), **common)
+            case UpdateKind.RESUMED:
+                return ResumedEntry(pause_id=said.pop("pause_id", None), **common)
+            case UpdateKind.FINAL:
+                error = said.pop("error", None)
+                read = None if error is None else TaskError.from_dict(error)
+                return FinalEntry(error=read, metadata=said.pop("metadata", None), **common)
+    except (InvalidEnvelope, AttributeError, LookupError, TypeError, ValueError):
+        pass
+    return OtherEntry(message=common["message"], more=_without_message(detail))
+
+
+def _hop(said: dict[str, Any]) -> dict[str, Any]:
+    route = Route.from_dict(said) if "curr" in said else None
+    for key in ("prev", "curr", "next"):
+        said.pop(key, None)
+    measures = {key: said.pop(key, None) for key in ("duration_ms", "message_size_kb")}
+    return {"route": route, "state": said.pop("task_state", None), **measures}
+
+
+def _without_message(detail: Any) -> dict[str, Any]:
+    return {key: value for key, value in detail.items() if key != "message"} if isinstance(detail, dict) else {}
