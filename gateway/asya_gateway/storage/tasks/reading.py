@@ -67,7 +67,8 @@ _SMALL = ", ".join(
 )
 
 _GET_SMALL = f"""
-SELECT {_COLUMNS}, {_SMALL} FROM tasks t
+SELECT {_COLUMNS}, {_SMALL}, (SELECT retry_of FROM task_retries r WHERE r.task_id = t.id) AS retry_of
+FROM tasks t
 LEFT JOIN task_bodies p ON $3 AND p.task_id = t.id AND p.kind = 'payload'
 LEFT JOIN task_bodies r ON r.task_id = t.id AND r.kind = 'result'
 LEFT JOIN task_bodies e ON e.task_id = t.id AND e.kind = 'error'
