@@ -19,7 +19,7 @@ from asya_gateway.protocols.http.jsonrpc import INTERNAL_ERROR, Id, RpcError, er
 from asya_gateway.protocols.http.keys import HELD
 from asya_gateway.protocols.http.sse import event_bytes
 from asya_gateway.protocols.mcp.asking import Ask
-from asya_gateway.protocols.mcp.errors import Refused, Unanswerable, status_of
+from asya_gateway.protocols.mcp.errors import HttpRefusal, Unanswerable, status_of
 from asya_gateway.protocols.mcp.methods import HOLDING, Method
 from asya_gateway.protocols.mcp.results import Result
 
@@ -67,7 +67,7 @@ async def settle_or_hold(ask: Ask, work: Awaitable[Result | Held[Result]]) -> Se
         raise
     except Exception:
         log.exception("%s failed", ask.method)
-        failure = Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error", INTERNAL_ERROR)
+        failure = HttpRefusal(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error", INTERNAL_ERROR)
     return Settled.failed(failure, ask.id, stateless=ask.revision.stateless)
 
 

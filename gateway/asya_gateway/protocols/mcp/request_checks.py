@@ -9,7 +9,7 @@ from http import HTTPStatus
 
 from asya_gateway.protocols.http.jsonrpc import Notification, Request
 from asya_gateway.protocols.mcp.envelope import VERSION_KEY, meta_of, read_envelope
-from asya_gateway.protocols.mcp.errors import MethodNotFound, Refused, UnsupportedVersion, shown
+from asya_gateway.protocols.mcp.errors import HttpRefusal, MethodNotFound, UnsupportedVersion, shown
 from asya_gateway.protocols.mcp.routing import VERSION_HEADER, Headers, check_method, check_name, check_version, single
 from asya_gateway.protocols.mcp.versions import HANDSHAKE, KNOWN_HANDSHAKE, STATELESS, Revision
 
@@ -63,7 +63,7 @@ def _served(version: str) -> Revision:
 
 def handshake_revision(headers: Headers, *, initializing: bool = False) -> Revision:
     """The revision of a message after a handshake: what the header says, else 2025-03-26, which had no header
-    (2025-11-25, transports, "Protocol Version Header"). Raises Refused (400).
+    (2025-11-25, transports, "Protocol Version Header"). Raises HttpRefusal (400).
 
     A client that initializes knows no version yet, so whatever it says then is no mistake.
     """
@@ -74,4 +74,4 @@ def handshake_revision(headers: Headers, *, initializing: bool = False) -> Revis
         if revision == version:
             return revision
     served = ", ".join(HANDSHAKE)
-    raise Refused(HTTPStatus.BAD_REQUEST, f"{VERSION_HEADER}: expected one of {served}, got {shown(version)}")
+    raise HttpRefusal(HTTPStatus.BAD_REQUEST, f"{VERSION_HEADER}: expected one of {served}, got {shown(version)}")
