@@ -13,7 +13,7 @@ from asya_gateway.protocols.http.background import BACKGROUND, Background
 from asya_gateway.protocols.http.callers import caller_of
 from asya_gateway.protocols.http.jsonrpc import Id, Request
 from asya_gateway.protocols.http.keys import FLOWS, READINESS, SETTINGS, TASKS
-from asya_gateway.protocols.mcp.envelope import ProgressToken, meta_of, progress_token, trace_context
+from asya_gateway.protocols.mcp.request_meta import ProgressToken, meta_of, progress_token, trace_context
 from asya_gateway.protocols.mcp.routing import Headers
 from asya_gateway.protocols.mcp.versions import Revision
 from asya_gateway.settings import Settings

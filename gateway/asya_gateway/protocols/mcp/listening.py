@@ -9,8 +9,8 @@ from asya_gateway.domain.flows import FlowTable
 from asya_gateway.protocols.http.holding import Channel
 from asya_gateway.protocols.http.jsonrpc import notification_text
 from asya_gateway.protocols.mcp.asking import Ask
-from asya_gateway.protocols.mcp.envelope import SUBSCRIPTION_KEY
 from asya_gateway.protocols.mcp.errors import InvalidParams
+from asya_gateway.protocols.mcp.request_meta import SUBSCRIPTION_KEY
 from asya_gateway.protocols.mcp.results import Result
 
 TICK = 1.0
