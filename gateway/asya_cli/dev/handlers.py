@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from asya_cli.dev import child
-from asya_cli.dev.actors_file import Actor
+from asya_cli.dev.actors_file import ActorEntry
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
 """Seconds before a crashed process is started again; doubled with each crash that follows soon."""
@@ -42,7 +42,7 @@ class HandlerProcess:
     def __init__(
         self,
         folder: Path,
-        actors: Sequence[Actor],
+        actors: Sequence[ActorEntry],
         environment: Mapping[str, str],
         say: Callable[[str, str], None],
         *,
