@@ -56,8 +56,8 @@ Span = Callable[[Envelope], AbstractContextManager[dict[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Actor:
-    """What is fixed for an actor. Times in seconds: `timeout` of a call, `cancel_timeout` (None: the rest of its time)
+class ActorRuntime:
+    """What every call of an actor shares. Times in seconds: `timeout` of a call, `cancel_timeout` (None: the rest of its time)
     of a plain function whose task has ended meanwhile."""
 
     name: str
@@ -88,7 +88,7 @@ class Outcome:
 class Hop:
     """One delivery. `run` says what became of it (a word for metrics and logs)."""
 
-    def __init__(self, actor: Actor, delivery: Delivery) -> None:
+    def __init__(self, actor: ActorRuntime, delivery: Delivery) -> None:
         self._actor = actor
         self._delivery = delivery
         self._begun: tuple[Invocation, asyncio.Task[list[Frame]]] | None = None
