@@ -32,8 +32,7 @@ from asya_actor.mesh.live import LiveLine
 from asya_actor.mesh.reporting import HopReports
 from asya_actor.mesh.urls import GatewayUrls
 from asya_actor.publishing import settle
-from asya_actor.resiliency import Attempts, GiveUp, Resiliency, Retry
-from asya_actor.resiliency import Route as Reroute
+from asya_actor.resiliency import Attempts, GiveUp, Reroute, Resiliency, Retry
 from asya_actor.sending import Onward
 from asya_actor.telemetry.about import working_on
 from asya_actor.telemetry.metrics import HANDLER_SECONDS
