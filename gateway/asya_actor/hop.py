@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from asya_actor.contract.message import Frame, Message
+from asya_actor.contract.message import Frame, HandlerMessage
 from asya_actor.envelopes import EnvelopeReader
 from asya_actor.failures import Failure, broken, describe, overdue, timed_out
 from asya_actor.forwarding import (
@@ -151,7 +151,7 @@ class Hop:
     async def _call(self, reports: HopReports, *, bundles: bool) -> Outcome | None:
         """Run the handler; None where the hop was taken away meanwhile."""
         actor, envelope = self._actor, reports.envelope
-        message = Message(envelope)
+        message = HandlerMessage(envelope)
         live = LiveLine(actor.client, reports.base, envelope.id, actor.name, bundles=bundles)
         invocation = Invocation(actor.handler, message, live, actor.threads)
         with actor.span(envelope) as trace:
