@@ -56,8 +56,11 @@ Span = Callable[[Envelope], AbstractContextManager[dict[str, str]]]
 
 @dataclass(frozen=True, slots=True)
 class ActorRuntime:
-    """What every call of an actor shares. Times in seconds: `timeout` of a call, `cancel_timeout` (None: the rest of its time)
-    of a plain function whose task has ended meanwhile."""
+    """What the calls of one actor share.
+
+    Times in seconds: `timeout` of a call; `cancel_timeout` of a plain function whose task has ended meanwhile
+    (None: the rest of its time).
+    """
 
     name: str
     handler: Handler
