@@ -78,7 +78,7 @@ class ActorRuntime:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CallOutcome:
     """What a call of the handler came to: `frames` to send on, or a failure. `milliseconds` it took."""
 
     milliseconds: int
@@ -151,7 +151,7 @@ class Hop:
             return await self._failed(reports, outcome.failure, outcome.route)
         return await self._send_on(reports, list(outcome.frames), outcome.route, outcome.milliseconds)
 
-    async def _call(self, reports: HopReports, *, bundles: bool) -> Outcome | None:
+    async def _call(self, reports: HopReports, *, bundles: bool) -> CallOutcome | None:
         """Run the handler; None where the hop was taken away meanwhile."""
         actor, envelope = self._actor, reports.envelope
         message = HandlerMessage(envelope)
@@ -170,9 +170,9 @@ class Hop:
             if reports.lost.is_set():
                 return None
             if failure is not None:
-                return Outcome(milliseconds, message.route, failure=failure)
+                return CallOutcome(milliseconds, message.route, failure=failure)
             frames = tuple(forward(envelope, invocation.frames, trace))
-            return Outcome(milliseconds, message.route, frames)
+            return CallOutcome(milliseconds, message.route, frames)
 
     async def _bounded(self, invocation: Invocation, reports: HopReports) -> Failure | None:
         """The handler's failure, if any, its timeout among them."""

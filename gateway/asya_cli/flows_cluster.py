@@ -24,7 +24,7 @@ LOOK_EVERY = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ExposedFlow:
     """What is known of one exposed flow. `programmed` None: nobody has said anything yet."""
 
     name: str
@@ -130,7 +130,7 @@ class FlowsCluster:
             return False
         return True
 
-    async def standing(self, name: str) -> Standing | None:
+    async def standing(self, name: str) -> ExposedFlow | None:
         """What is said of a flow now, by the ConfigMap's report or the Flow's conditions."""
         found = await self.configmap()
         for each in (*in_configmap(found), *(in_resource(body) for body in await self.resources())):
@@ -138,7 +138,7 @@ class FlowsCluster:
                 return each
         return None
 
-    async def wait_programmed(self, name: str, timeout: float) -> Standing:
+    async def wait_programmed(self, name: str, timeout: float) -> ExposedFlow:
         """Until every gateway pod serves the flow as it is now. Raises CliError with the reason where it is
         refused, or where nobody says anything for `timeout` seconds."""
         end = time.monotonic() + timeout
@@ -173,7 +173,7 @@ class FlowsCluster:
             raise CliError(str(error)) from None
 
 
-def in_configmap(found: Mapping[str, Any] | None) -> list[Standing]:
+def in_configmap(found: Mapping[str, Any] | None) -> list[ExposedFlow]:
     """Every entry of the ConfigMap with what the report says; a report about another text says nothing."""
     import yaml
 
@@ -195,7 +195,7 @@ def in_configmap(found: Mapping[str, Any] | None) -> list[Standing]:
         said = told.get(each.flow.name, {})
         programmed = said.get("programmed", report.get("programmed")) if current else None
         result.append(
-            Standing(
+            ExposedFlow(
                 each.flow.name,
                 f"ConfigMap {each.source}:{each.line}",
                 each.flow.document(),
@@ -205,7 +205,7 @@ def in_configmap(found: Mapping[str, Any] | None) -> list[Standing]:
             )
         )
     return result + [
-        Standing(each.name or "?", f"ConfigMap {each.source}:{each.line}", {}, None, each.reason)
+        ExposedFlow(each.name or "?", f"ConfigMap {each.source}:{each.line}", {}, None, each.reason)
         for each in read.problems
     ]
 
@@ -219,7 +219,7 @@ def _report(found: Mapping[str, Any]) -> dict[str, Any]:
     return report if isinstance(report, dict) else {}
 
 
-def in_resource(body: Mapping[str, Any]) -> Standing:
+def in_resource(body: Mapping[str, Any]) -> ExposedFlow:
     """A Flow with what its conditions say; conditions about an older spec say nothing."""
     spec, name = body.get("spec") or {}, body["metadata"]["name"]
     generation = body["metadata"].get("generation")
@@ -229,7 +229,7 @@ def in_resource(body: Mapping[str, Any]) -> Standing:
         if item.get("observedGeneration") == generation
     }
     accepted, programmed = conditions.get("Accepted", {}), conditions.get("Programmed")
-    return Standing(
+    return ExposedFlow(
         spec.get("name") or name,
         f"Flow {name}",
         {"name": spec.get("name") or name, **spec},

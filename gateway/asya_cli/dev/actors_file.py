@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from asya_cli.errors import UsageProblem
 from asya_crds.mistakes import FieldMistake, explain
 from asya_crds.naming import CREW, check_own_actor
-from asya_crds.yaml_text import Document, Unreadable, Yaml, parse
+from asya_crds.yaml_text import Unreadable, Yaml, YamlDocument, parse
 
 YAML = Yaml(yaml.CSafeLoader, yaml.YAMLError)
 
@@ -74,7 +74,7 @@ def load_actors(path: Path) -> list[ActorEntry]:
         raise UsageProblem(f"{path}: {'; '.join(complaints)}") from None
 
 
-def _complaint(document: Document, mistake: FieldMistake) -> str:
+def _complaint(document: YamlDocument, mistake: FieldMistake) -> str:
     """One mistake, at its place."""
     path = mistake.path
     reason = mistake.reason if path or isinstance(document.value, dict) else "expected `actors: [{name, handler}]`"
