@@ -9,7 +9,7 @@ from typing import Any
 
 from asya_cli.errors import CliError, ExitCode
 from asya_crds.flows_file import content_hash
-from asya_crds.naming import FLOWS_CONFIGMAP
+from asya_crds.naming import API_VERSION, FLOWS_CONFIGMAP
 from asya_operator.cluster.connection import NoCluster, connect
 from asya_operator.cluster.rest import APPLY_PATCH, Rest
 from asya_operator.domain.errors import Busy, Conflicting, Denied, OutsideError, Unreachable, Vanished
@@ -41,7 +41,7 @@ class FlowsCluster:
     def __init__(self, rest: Rest, namespace: str) -> None:
         self._rest, self.namespace = rest, namespace
         self._maps = f"/api/v1/namespaces/{namespace}/configmaps"
-        self._flows = f"/apis/asya.sh/v1alpha1/namespaces/{namespace}/flows"
+        self._flows = f"/apis/{API_VERSION}/namespaces/{namespace}/flows"
 
     @classmethod
     async def open(cls, namespace: str | None, context: str | None = None) -> "FlowsCluster":
@@ -115,7 +115,7 @@ class FlowsCluster:
 
     async def apply(self, name: str, spec: Mapping[str, Any], *, dry_run: bool) -> dict[str, Any]:
         """Apply a Flow resource under our field manager, so that other people's fields stay theirs."""
-        body = {"apiVersion": "asya.sh/v1alpha1", "kind": "Flow", "metadata": {"name": name}, "spec": spec}
+        body = {"apiVersion": API_VERSION, "kind": "Flow", "metadata": {"name": name}, "spec": spec}
         query = f"?fieldManager={MANAGER}&force=true" + ("&dryRun=All" if dry_run else "")
         applied: dict[str, Any] = await self._ask(
             "PATCH", f"{self._flows}/{name}{query}", body=body, content_type=APPLY_PATCH

@@ -8,12 +8,11 @@ from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.flows import FlowTable
 from asya_gateway.protocols.http.holding import Channel
 from asya_gateway.protocols.http.jsonrpc import notification_text
+from asya_gateway.protocols.http.wait_limit import TICK
 from asya_gateway.protocols.mcp.errors import InvalidParams
 from asya_gateway.protocols.mcp.request_context import RequestContext
 from asya_gateway.protocols.mcp.request_meta import SUBSCRIPTION_KEY
 from asya_gateway.protocols.mcp.results import Result
-
-TICK = 1.0
 
 
 async def listen(context: RequestContext) -> "Listening":
