@@ -14,7 +14,7 @@ from asya_actor.mesh.pulse import Pulse, Sign
 from asya_actor.telemetry.tracing import carried
 from asya_crds import jsontext
 from asya_crds.envelope import Envelope, Route
-from asya_crds.incarnations import hop_name, incarnation_of
+from asya_crds.incarnations import incarnation_of
 
 log = logging.getLogger(__name__)
 
@@ -189,9 +189,9 @@ class HopReports:
     def _body(self, body: Mapping[str, Any], route: Route | None = None) -> dict[str, Any]:
         incarnation = incarnation_of(self.envelope.id, self.envelope.headers)
         claim = {
-            "hop": hop_name(incarnation, self.envelope.route.hop),
+            "hop": incarnation.hop(self.envelope.route.hop),
             "attempt": self.envelope.attempt,
             "claimant": self.claimant,
         }
-        named = {"incarnation": incarnation} if incarnation else {}
+        named = {"incarnation": incarnation.number} if incarnation.number else {}
         return {**(route or self.envelope.route).as_dict(), **named, **body, "claim": claim}

@@ -4,7 +4,7 @@ from typing import Any
 
 from asya_crds import jsontext
 from asya_crds.envelope import Route
-from asya_crds.incarnations import hop_name, resolve
+from asya_crds.incarnations import Reported, hop_name, resolve
 from asya_crds.large_json import Encoded, encode
 from asya_crds.naming import HEADER_PAUSE, PAUSE, RESUME
 from asya_crds.status import HopState, TaskStatus
@@ -49,7 +49,7 @@ def decode_progress(reported: str, body: Body) -> ProgressReport | PauseReport:
     state = _state(body.get("status"))
     route = read_route(body)
     incarnation = read_incarnation(body, named)
-    claim = _claim(body.get("claim"), incarnation)
+    claim = _claim(body.get("claim"), named)
     return ProgressReport(
         task_id=named.task_id,
         state=state,
@@ -79,7 +79,7 @@ def _state(value: Any) -> HopState:
         raise InvalidInput(f"expected one of {expected}, paused", field="status") from None
 
 
-def _claim(value: Any, incarnation: int | None) -> Claim | None:
+def _claim(value: Any, reported: Reported) -> Claim | None:
     """{hop, attempt, claimant}; the hop names the step within the task, as text or as a number."""
     if value is None:
         return None
@@ -91,7 +91,7 @@ def _claim(value: Any, incarnation: int | None) -> Claim | None:
     attempt = optional_integer(value, "attempt", least=1)
     if attempt is None:
         raise InvalidInput("expected an integer from 1", field="claim.attempt")
-    return Claim(claimed_hop(checked_id(hop, "claim.hop"), incarnation), attempt, identifier(value, "claimant"))
+    return Claim(claimed_hop(checked_id(hop, "claim.hop"), reported), attempt, identifier(value, "claimant"))
 
 
 def _frames(body: Body, state: HopState) -> JsonText | None:
@@ -123,7 +123,7 @@ def _pause(reported: str, body: Body) -> PauseReport:
     route = read_route(body)
     checkpoint = _checkpoint(body)
     incarnation = read_incarnation(body, named)
-    _claim(body.get("claim"), incarnation)
+    _claim(body.get("claim"), named)
     pause = read_pause(metadata, _pause_id(body, metadata, route, incarnation))
     status = _WAITING.get(str(body.get("status")))
     if checkpoint is None and status is None:
