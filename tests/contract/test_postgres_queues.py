@@ -121,7 +121,7 @@ async def test_a_ring_reaches_receivers_well_before_the_safety_poll(
     await transport.declare(Queue("worker"))
     async with transport.receive("worker") as stream:
         waiting = asyncio.create_task(next_of(stream))
-        await until(lambda: _somebody_listens(connection), 5, "a listener")
+        await until(lambda: _somebody_listens(connection), 20, "a listener")
         await publish(transport, "now")
         await (await waiting).ack()
     await transport.close()
@@ -134,7 +134,7 @@ async def test_a_cut_bell_rings_again_by_itself(
     await transport.declare(Queue("worker"))
     async with transport.receive("worker") as stream:
         waiting = asyncio.create_task(next_of(stream))
-        await until(lambda: _somebody_listens(connection), 15, "a listener")
+        await until(lambda: _somebody_listens(connection), 20, "a listener")
         async with asyncio.timeout(15):
             await connection.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "

@@ -15,7 +15,7 @@ SLEEPS = {"asyncio.sleep", "time.sleep", "sleep", "anyio.sleep"}
 def sleeps_in(text: str) -> list[int]:
     """The lines of calls that sleep for longer than no time at all."""
     calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
-    return [call.lineno for call in calls if ast.unparse(call.func) in SLEEPS and not _only_yields(call)]
+    return sorted(call.lineno for call in calls if ast.unparse(call.func) in SLEEPS and not _only_yields(call))
 
 
 def _only_yields(call: ast.Call) -> bool:
