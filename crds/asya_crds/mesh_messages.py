@@ -7,7 +7,16 @@ surrogates, and integers that are written 1.0. A result, frames and a checkpoint
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, Self, TypeVar, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    PlainValidator,
+    ValidationError,
+    WithJsonSchema,
+)
 
 from asya_crds.incarnations import LARGEST
 from asya_crds.mistakes import dotted, explain
@@ -51,18 +60,6 @@ def _number(value: Any) -> float:
     return value
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError("expected a string")  # what pydantic turns into a mistake of the field
-    return value
-
-
-def _object(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise ValueError("expected an object")  # as above
-    return value
-
-
 def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
         raise ValueError("expected true or false")  # as above
@@ -100,8 +97,8 @@ _ERROR_SCHEMA = {"type": ["string", "object"]}
 _MEASURE_SCHEMA = {"type": "number", "minimum": 0, "maximum": LARGEST_MEASURE}
 
 Id = Annotated[str, PlainValidator(check_id), WithJsonSchema(ID_SCHEMA)]
-Text = Annotated[str, PlainValidator(_text), WithJsonSchema({"type": "string"})]
-Object = Annotated[dict[str, Any], PlainValidator(_object), WithJsonSchema({"type": "object"})]
+Text = Annotated[InstanceOf[str], WithJsonSchema({"type": "string"})]
+Object = Annotated[InstanceOf[dict[str, Any]], WithJsonSchema({"type": "object"})]
 Flag = Annotated[bool, PlainValidator(_flag), WithJsonSchema({"type": "boolean"})]
 Measure = Annotated[float, PlainValidator(_number), WithJsonSchema(_MEASURE_SCHEMA)]
 Count = Annotated[int, PlainValidator(_integer(0, LARGEST_INTEGER)), WithJsonSchema(_bounded(0))]
@@ -223,8 +220,13 @@ def read(model: type[M], body: Mapping[str, Any]) -> M:
     try:
         return model.model_validate(body)
     except ValidationError as error:
-        first = explain(error, model)[0]
-        raise InvalidMessage(first.reason, dotted(first.path)) from None
+        raise mistake_in(error, model) from None
+
+
+def mistake_in(error: ValidationError, model: type[Message]) -> InvalidMessage:
+    """The first mistake that validation found."""
+    first = explain(error, model)[0]
+    return InvalidMessage(first.reason, dotted(first.path))
 
 
 def read_answer(body: Mapping[str, Any]) -> ProgressAnswerMessage:

@@ -2,8 +2,9 @@
 
 from typing import TypeVar
 
-from asya_crds import mesh_messages
-from asya_crds.mesh_messages import InvalidMessage, Message
+from pydantic import ValidationError
+
+from asya_crds.mesh_messages import Message, mistake_in
 from asya_gateway.domain.errors import InvalidInput
 from asya_gateway.protocols.http.fields import Body
 
@@ -13,6 +14,7 @@ M = TypeVar("M", bound=Message)
 def read(model: type[M], body: Body) -> M:
     """The message of a body. Raises InvalidInput naming the field."""
     try:
-        return mesh_messages.read(model, body)
-    except InvalidMessage as error:
-        raise InvalidInput(str(error), field=error.field) from None
+        return model.model_validate(body)
+    except ValidationError as error:
+        mistake = mistake_in(error, model)
+        raise InvalidInput(str(mistake), field=mistake.field) from None

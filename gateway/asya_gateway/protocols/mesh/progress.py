@@ -45,20 +45,21 @@ def decode_progress(reported: str, body: Body) -> ProgressReport | PauseReport:
         return _pause(reported, body)
     named = resolve(reported)
     said = read(ProgressMessage, body)
+    state = said.status
     route = read_route(body)
     incarnation = named.incarnation if said.incarnation is None else said.incarnation
     claim = _claim(said.claim, incarnation)
     return ProgressReport(
         task_id=named.task_id,
-        state=said.status,
+        state=state,
         route=route,
-        key=report_key(claim, said.status),
-        progress=progress_of(route, said.status, shifted=is_shifted(body, route, said.status)),
+        key=report_key(claim, state),
+        progress=progress_of(route, state, shifted=is_shifted(body, route, state)),
         message=said.message,
         duration_ms=said.duration_ms,
         message_size_kb=said.message_size_kb,
         claim=claim,
-        frames=_frames(body, said.status),
+        frames=_frames(body, state),
         incarnation=incarnation,
     )
 
