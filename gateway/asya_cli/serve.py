@@ -15,6 +15,7 @@ def serve() -> None:
     from asya_gateway.composition.observing import start_logs
     from asya_gateway.composition.program import run
     from asya_gateway.exposition.otel import TracingUnavailable
+    from asya_gateway.storage.namespace import NamespaceTaken
 
     start_logs(settings)
     logging.getLogger(__name__).warning(
@@ -25,8 +26,8 @@ def serve() -> None:
     _collect_rarely()
     try:
         uvloop.run(run(settings))
-    except TracingUnavailable as missing:
-        raise UsageProblem(str(missing)) from missing
+    except (TracingUnavailable, NamespaceTaken) as problem:
+        raise UsageProblem(str(problem)) from problem
 
 
 def _collect_rarely() -> None:

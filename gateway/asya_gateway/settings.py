@@ -110,6 +110,12 @@ class Settings(BaseSettings):
         description="How long a child of an existing sidecar may be silent after its parent's success; "
         "then it is canceled, saying that nobody reported its end.",
     )
+    max_open_tasks_per_owner: int = Field(
+        0, ge=0, description="Most calls of one owner whose tasks are open; one more gets 429. 0 means no cap."
+    )
+    max_open_tasks_per_flow: int = Field(
+        0, ge=0, description="Most calls of one flow whose tasks are open; one more gets 429. 0 means no cap."
+    )
     mcp_max_wait: Duration = Field(
         300.0, gt=0, description="Longest a blocking MCP call waits; then it answers that the task goes on."
     )

@@ -63,7 +63,7 @@ class ExistingActors:
             await self._progress(frame, "completed", message="Completed processing in 1ms", duration_ms=1)
         else:
             child = {"id": frame["id"], "parent_id": frame["parent_id"], **frame["route"]}
-            await self._send("/mesh", child)
+            await self.send("/mesh", child)
         question = frame["headers"].get("x-asya-pause")
         if question is None:
             self.queue.append(frame)
@@ -88,15 +88,15 @@ class ExistingActors:
                 "current_actor_idx": len(route["prev"]),
                 "current_actor_name": route["curr"],
             }
-        await self._send(f"/mesh/{message['id']}/final", body)
+        await self.send(f"/mesh/{message['id']}/final", body)
 
     async def _progress(self, sent: Message, status: str, **more: Any) -> None:
         body = {**sent["route"], "status": status, **more}
         for _ in range(TRIES):
-            if await self._send(f"/mesh/{sent['id']}/progress", body) == 200:
+            if await self.send(f"/mesh/{sent['id']}/progress", body) == 200:
                 return
 
-    async def _send(self, path: str, body: Any) -> int:
+    async def send(self, path: str, body: Any) -> int:
         status, _ = await self.post(path, body)
         self.reports.append((path, body, status))
         return status

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import aiohttp
@@ -158,6 +158,8 @@ async def start_gateway(database_url: str, **changes: Any) -> AsyncGenerator[Gat
     running = make_storage(database_url, patience=1.0)
     storage = running.storage
     rules = TaskRules(mesh_url="http://mesh.example", default_timeout=settings.default_timeout)
+    rules = replace(rules, owner_cap=settings.max_open_tasks_per_owner or None)
+    rules = replace(rules, flow_cap=settings.max_open_tasks_per_flow or None)
     offload, clock = Offload(), storage.clock
     tasks = Tasks(
         storage.tasks, storage.feed, storage.fly, rules, compile_schema, examine=Examining(offload), clock=clock

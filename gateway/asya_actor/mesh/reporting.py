@@ -52,6 +52,8 @@ class HopReports:
     envelope: Envelope
     claimant: str = field(default_factory=lambda: uuid4().hex)
     lease: float = DEFAULT_LEASE
+    _ends_at: float | None = None
+    """The task's deadline by the monotonic clock, as mesh answered to the claim."""
     lost: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when mesh says that the hop is not ours any more: the task has ended, or another worker took over."""
 
@@ -67,6 +69,8 @@ class HopReports:
             log.error("mesh refuses the report of %s, going on without it: %s", self.envelope.id, refusal)
             return Claimed(ClaimAction.GO)
         said, frames = read_answer(answer), answer.get("frames")
+        if said.remaining_seconds is not None:
+            self._ends_at = time.monotonic() + said.remaining_seconds
         if said.lease_seconds is not None and said.lease_seconds > 0:
             self.lease = float(said.lease_seconds)
         return Claimed(
@@ -75,6 +79,11 @@ class HopReports:
             frames=tuple(frame for frame in frames if isinstance(frame, Mapping)) if isinstance(frames, list) else (),
             ours=answer.get("action") is not None,
         )
+
+    def seconds_left(self) -> float | None:
+        """Until the task's deadline, None where mesh has not said it. The envelope's own stamp ends nothing: it is read
+        with this machine's clock, and mesh ends the task at its deadline anyway."""
+        return None if self._ends_at is None else self._ends_at - time.monotonic()
 
     async def active(self) -> bool:
         """Whether work on the task makes sense; a mesh that cannot be reached now does not hold it up."""

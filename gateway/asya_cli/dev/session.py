@@ -24,7 +24,7 @@ from asya_cli.dev.sources import changed, fingerprint
 from asya_cli.dev.view import Picture, View, connection_lines
 from asya_cli.environment import read_settings
 from asya_cli.errors import CliError, UsageProblem
-from asya_cli.migrate import apply_migrations
+from asya_cli.migrate import apply_and_hand_over
 from asya_cli.rendering import problem_text
 from asya_cli.terminal import ReadableConsole
 from asya_crds.naming import CREW
@@ -76,12 +76,15 @@ class Session:
 
     async def run(self, data: DataFolder, actors: list[Actor]) -> None:
         """Run until Ctrl-C or SIGTERM. Raises CliError where something cannot start."""
+        from asya_gateway.storage.registry.store import forget_file
+
         database = EmbeddedPostgres(data.path, ephemeral=data.ephemeral, shared=state_folder())
         try:
             # In this thread: the server is told to end when the thread that started it ends.
             database.start()
-            await apply_migrations(database.url)
-            await forget_flows(database.url)
+            # The database is this folder's own, so it follows whatever namespace this run has.
+            namespace = self._settings(database.url).namespace
+            await apply_and_hand_over(database.url, namespace, then=forget_file)
             async with self._gateway(database.url), connect(self.url) as client:
                 await self._start_handlers(actors, database.url)
                 try:
@@ -303,21 +306,6 @@ class Session:
             async with asyncio.timeout(READY_WITHIN):
                 while not all(each.settled or each.told_slow for each in self._processes):  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
-
-
-async def forget_flows(database_url: str) -> None:
-    """Make the registry forget the file of earlier runs: it does not take a text again that was replaced, which is
-    right for a lagging mount in a cluster and wrong for a file that was edited while nothing ran."""
-    import asyncpg
-
-    connection = await asyncpg.connect(database_url)
-    try:
-        await connection.execute(
-            "UPDATE registry SET configmap_hash = NULL, superseded_hashes = '{}', configmap = DEFAULT,"
-            " configmap_flows = DEFAULT, operator_seen_at = NULL, generation = generation + 1"
-        )
-    finally:
-        await connection.close()
 
 
 def run_session(options: Options) -> None:

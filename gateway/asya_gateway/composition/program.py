@@ -58,12 +58,15 @@ class Gateway:
             ended=observer.ended,
             longest_statement=settings.db_statement_timeout,
             claim_lease=settings.claim_lease,
+            namespace=settings.namespace,
         )
         self.flows = FlowRegistry()
         rules = TaskRules(
             mesh_url=settings.mesh_url or f"http://127.0.0.1:{settings.gateway_port}",
             default_timeout=settings.default_timeout,
             max_envelope=self._queues.max_message_bytes,
+            owner_cap=settings.max_open_tasks_per_owner or None,
+            flow_cap=settings.max_open_tasks_per_flow or None,
         )
         storage, self.offload = self.storage, Offload()
         self.tasks = Tasks(

@@ -135,7 +135,7 @@ class TaskStore(Protocol):
         """Guard, update and append in one statement; returns after the commit."""
 
     async def finish(self, report: FinalReport) -> FinalOutcome:
-        """End a task and those of its children that end with it; the first terminal status wins."""
+        """End a task; the first terminal status wins. Those of its descendants that end with it follow, in chunks."""
 
     async def cancel(self, report: FinalReport, key: RequestKey) -> FinalOutcome:
         """End a task as finish does; APPLIED too where this key ended it before. Raises KeyReused."""
@@ -157,6 +157,13 @@ class TaskStore(Protocol):
 
     async def get(self, task_id: str, *, owner: str | None, payload: bool = True) -> Task | None:
         """The task with result, error, open pause and, where it is asked for, payload."""
+
+    async def active(self, task_id: str) -> bool:
+        """Whether work on this id makes sense: not of one that has ended, waits for an answer, is overdue, or has an
+        ancestor whose end is its own. Unknown ids are active."""
+
+    async def ends_with_ancestor(self, task_id: str) -> bool:
+        """Whether a task has not ended and has an ancestor whose end is its own, too."""
 
     async def snapshot(self, task_id: str, after: int, *, owner: str | None) -> Snapshot | None:
         """The task and its first updates beyond seq `after`, read in one statement; a page where there are many."""

@@ -8,6 +8,7 @@ from secrets import randbits
 from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn
 
+from asya_crds import jsontext
 from asya_crds.merging import CannotMerge
 from asya_crds.naming import RESUME
 from asya_crds.status import ErrorClass, TaskError, TaskStatus, UpdateKind
@@ -50,6 +51,7 @@ from asya_gateway.domain.task import (
     TaskUpdate,
     final_update_of,
 )
+from asya_gateway.domain.text import shortened
 from asya_gateway.telemetry.context import about
 from asya_gateway.telemetry.observer import SILENT, Observer
 
@@ -76,7 +78,7 @@ class Call(NamedTuple):
     """A call of a flow. `payload` is what the first actor gets; `check` holds it against the inputSchema.
 
     `headers` join the envelope's (traceparent, tracestate, protocol ids). `key` is the caller's idempotency key:
-    it names one task of this owner, whatever becomes of the answers.
+    it names one task of this owner, whatever becomes of the answers. `retry_of` is the task that is run again.
     """
 
     served: ServedFlow
@@ -87,9 +89,12 @@ class Call(NamedTuple):
     headers: Mapping[str, Any] = MappingProxyType({})
     check: bool = True
     key: str | None = None
+    retry_of: str | None = None
 
     async def digest(self) -> bytes:
         """Of what makes a call the same: the flow and its arguments, and nothing that travels beside them."""
+        if self.retry_of is not None:
+            return await digest_of("retry", self.retry_of, self.payload)
         return await digest_of("call", self.served.flow.name, self.payload)
 
 
@@ -140,7 +145,7 @@ class Tasks:
             with self._spans.verb("submit", task_id, flow):
                 new = self._new_task(task_id, call, payload)
                 self._check_size(new.envelope, "arguments")
-                if call.key is None and self._plain:
+                if self._plain and call.key is None and call.retry_of is None:
                     await self._store.create(new)
                 elif (stored := await self._store.admit(new, await self._terms(call))) != task_id:
                     about(stored)
@@ -157,7 +162,7 @@ class Tasks:
 
     async def _terms(self, call: Call) -> Terms:
         digest = None if call.key is None else await call.digest()
-        return Terms(call.key, digest, owner_cap=self._rules.owner_cap, flow_cap=self._rules.flow_cap)
+        return Terms(call.key, digest, call.retry_of, owner_cap=self._rules.owner_cap, flow_cap=self._rules.flow_cap)
 
     async def _repeated(self, call: Call) -> str | None:
         """The task of a call that was accepted before, though it would not be now: a flow's schema may have changed
@@ -189,6 +194,33 @@ class Tasks:
             payload=payload,
             envelope=envelope.filled(task_id, {**call.headers, **self._spans.outgoing()}, now, payload),
         )
+
+    async def retry(
+        self,
+        task_id: str,
+        caller: Caller,
+        serve: Callable[[str], ServedFlow],
+        *,
+        surface: str,
+        payload: Any = None,
+        headers: Mapping[str, Any] = MappingProxyType({}),
+        key: str | None = None,
+    ) -> str:
+        """Run a call's task that has ended again, as a new task of its flow as it is served now; its id. `payload`
+        replaces the one that the task was called with, None keeps it.
+
+        Raises TaskNotFound, Conflict, and what `serve` and submit raise.
+        """
+        task = await self.get(task_id, caller)
+        if task.parent_id is not None:
+            raise Conflict("expected the task of a call; this one is a child of another", field="parent_id")
+        if not task.status.terminal:
+            raise Conflict(f"expected a task that has ended; it is {task.status}", field="status")
+        if payload is None:
+            payload = None if task.payload is None else jsontext.loads(task.payload, max_depth=2 * jsontext.MAX_DEPTH)
+        served, context = serve(task.flow), task.context_id
+        call = Call(served, payload, caller, surface, context, headers=headers, key=key, retry_of=task.id)
+        return await self.submit(call)
 
     async def get(self, task_id: str, caller: Caller | None, *, payload: bool = True) -> Task:
         """The task with result, error, open pause and, where it is asked for, payload: to be rendered and dropped.
@@ -228,10 +260,11 @@ class Tasks:
     async def cancel(
         self, task_id: str, caller: Caller | None, reason: str = "Task canceled", *, key: str | None = None
     ) -> TaskHead:
-        """End a task that has not ended, and its children. Who repeats it under the same key, having lost the first
-        answer, gets the task. Raises TaskNotFound, Conflict, KeyReused."""
+        """End a task that has not ended, and its descendants; of a reason that is too long the beginning is kept. Who
+        repeats it under the same key, having lost the first answer, gets the task. Raises TaskNotFound, Conflict,
+        KeyReused."""
         about(task_id)
-        report = _cancellation(task_id, caller, reason)
+        report = _cancellation(task_id, caller, shortened(reason))
         request = RequestKey("cancel", key or own_key(), await digest_of("cancel", reason))
         with self._spans.verb("cancel", task_id):
             outcome = await self._store.cancel(report, request)
@@ -393,11 +426,11 @@ class Tasks:
     async def active(self, task_id: str) -> bool:
         """Whether work on this id makes sense: unknown ids are somebody else's, so they count as active."""
         about(task_id)
-        task = await self._store.head(task_id, owner=None)
-        if task is None:
-            return True
-        overdue = task.deadline_at is not None and task.deadline_at <= self._now()
-        return not (task.status.terminal or task.status.waiting or overdue)
+        return await self._store.active(task_id)
+
+    async def ends_with_ancestor(self, task_id: str) -> bool:
+        """Whether a task is open and has an ancestor whose end is its own, too."""
+        return await self._store.ends_with_ancestor(task_id)
 
 
 def _cannot_resume(task_id: str, reason: str) -> FinalReport:

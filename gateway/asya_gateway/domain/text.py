@@ -6,6 +6,11 @@ LONGEST = 4096
 """Characters of a message that are kept in a task's row; the log keeps it whole."""
 
 
+def shortened(text: str, longest: int = LONGEST) -> str:
+    """The text, its end replaced by an ellipsis where it has more than `longest` characters."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
 @overload
 def storable(text: str, longest: int = LONGEST) -> str: ...
 @overload
@@ -14,8 +19,7 @@ def storable(text: str | None, longest: int = LONGEST) -> str | None:
     """The text with NUL and lone surrogates replaced by U+FFFD, cut to `longest` characters."""
     if text is None:
         return None
-    if len(text) > longest:
-        text = text[: longest - 1] + "…"
+    text = shortened(text, longest)
     if "\0" in text:
         text = text.replace("\0", "�")
     if text.isascii():

@@ -10,10 +10,14 @@ import asyncpg
 
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.storage.database import SERVER_BUSY, connection_lost
+from asya_transports.postgres.sessions import dropping_read_only
 
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
+
+LONGEST_REST = 60.0
+"""Seconds that a loop rests at most for having worked long."""
 
 _left: set[asyncio.Future[Any]] = set()
 """What nobody waits for any more and has not ended yet; the event loop itself keeps no task alive."""
@@ -42,7 +46,8 @@ async def acquired(pool: asyncpg.Pool) -> AsyncGenerator[asyncpg.pool.PoolConnec
             raise Unavailable("the database is not available") from error
         raise
     try:
-        yield connection
+        async with dropping_read_only(pool, connection):
+            yield connection
     finally:
         await pool.release(connection)
 
@@ -104,3 +109,18 @@ async def written_singly(write: Callable[[], Awaitable[Result]], patience: float
         return await until_answered(write, patience, what, doubt)
     except SERVER_BUSY as error:
         raise Unavailable("the database is busy", uncertain=doubt.raised) from error
+
+
+async def for_ever(work: Callable[[], Awaitable[object]], every: float, name: str, *, rests: float = 0) -> None:
+    """Run `work` each `every` seconds, or after `rests` times as long as it took, at most a minute, where that is more.
+    A failure is logged and the next turn tries again."""
+    loop = asyncio.get_running_loop()
+    while True:
+        began = loop.time()
+        try:
+            await work()
+        except Unavailable:
+            log.info("%s: the database is not available", name)
+        except Exception:
+            log.exception("%s failed", name)
+        await asyncio.sleep(max(every, min(rests * (loop.time() - began), LONGEST_REST)))

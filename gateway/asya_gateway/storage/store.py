@@ -27,22 +27,27 @@ from asya_gateway.storage.log.bell import Bell
 from asya_gateway.storage.log.feed import CHANNEL, LogFeed
 from asya_gateway.storage.log.fly import FlyReceiver, FlySender
 from asya_gateway.storage.migrate import LATEST, schema_version
-from asya_gateway.storage.retrying import Result, within, written_singly
+from asya_gateway.storage.namespace import claim
+from asya_gateway.storage.retrying import Result, for_ever, within, written_singly
 from asya_gateway.storage.tasks.admitting import Admitted, Admitter, Applicant, OverCap, Verdict, applicant_size
 from asya_gateway.storage.tasks.announcing import Announcing
+from asya_gateway.storage.tasks.cascading import Cascade, Ended
 from asya_gateway.storage.tasks.creating import Enqueue, TaskCreator, create_size
-from asya_gateway.storage.tasks.finishing import Ended, TaskFinisher, final_size
+from asya_gateway.storage.tasks.finishing import TaskFinisher, final_size
 from asya_gateway.storage.tasks.pausing import Asking
 from asya_gateway.storage.tasks.reading import TaskReader
 from asya_gateway.storage.tasks.reporting import ProgressReporter, report_size
 from asya_gateway.storage.tasks.requests import TaskRequests
-from asya_gateway.storage.tasks.retention import ORPHANS_EVERY, RETIRE_EVERY, SWEEP_EVERY, Retention, Sweeper, for_ever
+from asya_gateway.storage.tasks.retention import RETIRE_EVERY, Retention
+from asya_gateway.storage.tasks.sweeping import ORPHANS_EVERY, ORPHANS_REST, SWEEP_EVERY, Sweeper
 from asya_gateway.telemetry.observer import SILENT
 
 log = logging.getLogger(__name__)
 
 CREATING_AT_ONCE = 2
 """Batches of creates that are written at the same time, each on a connection of its own."""
+FIRST_CHUNK = 2.0
+"""Seconds that whoever ends a task waits for the first chunk of what hangs below it."""
 GRACE = 1.0
 """Seconds beyond the longest statement: a server that lives has ended it by then, and said so."""
 Item = TypeVar("Item")
@@ -73,6 +78,7 @@ class PostgresTasks:
         limits: Limits,
         written: Callable[[Sequence[str]], None],
         ended: Ended,
+        cascade: Cascade,
         longest: float,
         claim_lease: float,
     ) -> None:
@@ -83,6 +89,7 @@ class PostgresTasks:
             return lambda batch: within(longest, flush(batch), write=True)
 
         self._longest = longest
+        self._cascade = cascade
         self._patience = limits.patience
         self._reader = TaskReader(database)
         self._asking = Asking(pool, written, enqueue)
@@ -113,7 +120,7 @@ class PostgresTasks:
             size=report_size,
             limits=limits,
         )
-        finisher = TaskFinisher(pool, written, ended)
+        finisher = TaskFinisher(pool, written, ended, cascade)
         self._requests = TaskRequests(pool, finisher)
         self.finals = Coalescer[FinalReport, FinalOutcome](
             "finals",
@@ -146,12 +153,18 @@ class PostgresTasks:
         return await self.reports.submit(report)
 
     async def finish(self, report: FinalReport) -> FinalOutcome:
-        """See TaskStore."""
-        return await self.finals.submit(report)
+        """See TaskStore. A small tree has ended when this returns, a large one goes on ending."""
+        return await self._spread(report, await self.finals.submit(report))
+
+    async def _spread(self, report: FinalReport, outcome: FinalOutcome) -> FinalOutcome:
+        if outcome is FinalOutcome.APPLIED:
+            await self._cascade.begun(report.task_id, FIRST_CHUNK)
+        return outcome
 
     async def cancel(self, report: FinalReport, key: RequestKey) -> FinalOutcome:
         """See TaskStore."""
-        return await self._singly(lambda: self._requests.cancel(report, key), "cancel")
+        outcome = await self._singly(lambda: self._requests.cancel(report, key), "cancel")
+        return await self._spread(report, outcome)
 
     async def find_request(self, task_id: str, owner: str | None, key: RequestKey) -> bool:
         """See TaskStore."""
@@ -182,6 +195,14 @@ class PostgresTasks:
     async def get(self, task_id: str, *, owner: str | None, payload: bool = True) -> Task | None:
         """See TaskStore."""
         return await within(self._longest, self._reader.get(task_id, owner=owner, payload=payload))
+
+    async def active(self, task_id: str) -> bool:
+        """See TaskStore."""
+        return await within(self._longest, self._reader.active(task_id))
+
+    async def ends_with_ancestor(self, task_id: str) -> bool:
+        """See TaskStore."""
+        return await within(self._longest, self._reader.ends_with_ancestor(task_id))
 
     async def snapshot(self, task_id: str, after: int, *, owner: str | None) -> Snapshot | None:
         """See TaskStore."""
@@ -215,7 +236,7 @@ def _task_of(admitted: Admitted, digest: bytes | None) -> str:
 
 
 class Storage:
-    """The database with everything that runs beside it in one process."""
+    """The database with everything that runs beside it in one process. `namespace` is whose the database must be."""
 
     def __init__(
         self,
@@ -227,7 +248,9 @@ class Storage:
         ended: Ended = SILENT.ended,
         longest_statement: float = 10.0,
         claim_lease: float = CLAIM_LEASE,
+        namespace: str | None = None,
     ) -> None:
+        self._namespace = namespace
         longest = longest_statement + GRACE
         self.database = database
         self.clock = DatabaseClock(database)
@@ -235,8 +258,11 @@ class Storage:
         self.fly = FlySender(database, longest)
         self.feed = LogFeed(database, self.bell, FlyReceiver(self.bell))
         creating = database.with_fixed_plans(CREATING_AT_ONCE)
-        self.tasks = PostgresTasks(database, creating, enqueue, limits, self._written, ended, longest, claim_lease)
-        self.sweeper = Sweeper(database, self.tasks.finish, child_grace=keeping.child_grace)
+        self.cascade = Cascade(database, self._written, ended)
+        self.tasks = PostgresTasks(
+            database, creating, enqueue, limits, self._written, ended, self.cascade, longest, claim_lease
+        )
+        self.sweeper = Sweeper(database, self.tasks.finish, self.cascade, child_grace=keeping.child_grace)
         self.retention = Retention(database, tasks=keeping.tasks, updates=keeping.updates)
         self._loops: list[asyncio.Task[None]] = []
 
@@ -248,16 +274,19 @@ class Storage:
     async def start(self, patience: float = 60.0) -> None:
         """Connect, wait until the schema is new enough, then start the bell, the feed and the keepers.
 
-        Raises Unavailable after `patience` seconds.
+        Raises Unavailable after `patience` seconds, NamespaceTaken where the database belongs to another namespace.
         """
         await self._wait_for_schema(patience)
         await self.bell.start()
         await self.feed.start()
         await self.fly.start()
+        await self.cascade.start()
         self._loops = [
             asyncio.create_task(for_ever(self.clock.measure, MEASURE_EVERY, "clock"), name="clock"),
             asyncio.create_task(for_ever(self.sweeper.sweep, SWEEP_EVERY, "sweeper"), name="sweeper"),
-            asyncio.create_task(for_ever(self.sweeper.sweep_orphans, ORPHANS_EVERY, "orphans"), name="orphans"),
+            asyncio.create_task(
+                for_ever(self.sweeper.sweep_orphans, ORPHANS_EVERY, "orphans", rests=ORPHANS_REST), name="orphans"
+            ),
             asyncio.create_task(for_ever(self.retention.retire, RETIRE_EVERY, "retention"), name="retention"),
         ]
 
@@ -269,6 +298,9 @@ class Storage:
                 async with self.database.connection() as connection:
                     version = await schema_version(connection)  # type: ignore[arg-type] # a pooled one is one, too
                 if version >= LATEST:
+                    if self._namespace is not None:
+                        async with self.database.connection() as connection:
+                            await claim(connection, self._namespace)
                     await self.clock.measure()
                     return
                 problem = f"the schema is at {version}, expected {LATEST}: run `asya migrate`"
@@ -285,6 +317,7 @@ class Storage:
             loop.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
         await self.tasks.close()
+        await self.cascade.stop()
         await self.fly.stop()
         await self.feed.stop()
         await self.bell.stop()

@@ -1,12 +1,13 @@
 """What existing sidecars and their crew send, in the forms in which they really send it (docs/protocols/mesh.md)."""
 
+import json
 from typing import Any
 
 import pytest
 
 from asya_crds import jsontext
-from tests.support.existing import ExistingActors, Handler, Message
-from tests.support.gateway import Gateway
+from tests.support.existing import ExistingActors, Fanout, Handler, Message
+from tests.support.gateway import Gateway, start_gateway
 
 QUESTION = {"prompt": "Go on?", "fields": [{"name": "ok", "type": "boolean"}]}
 
@@ -125,3 +126,149 @@ async def test_a_result_that_comes_before_the_deadline_was_noticed_still_counts(
     task_id = await overdue_task(gateway, monkeypatch)
     await gateway.finish(task_id, 1)
     assert (await gateway.get(f"/tasks/{task_id}"))[1]["result"] == 1
+
+
+async def test_a_question_may_be_the_json_text_that_a_handler_makes(gateway: Gateway) -> None:
+    existing = actors(gateway, question=json.dumps(QUESTION), b=same)
+    envelope = await submitted(gateway, ["x-pause", "b"], {"n": 1})
+    await existing.run(envelope)
+    _, task = await gateway.get(f"/tasks/{envelope['id']}")
+    assert (task["pause"]["prompt"], task["pause"]["fields"]) == ("Go on?", QUESTION["fields"])
+    await existing.run(await answered(gateway, envelope["id"], {"ok": True}))
+    assert (await gateway.get(f"/tasks/{envelope['id']}"))[1]["result"] == {"n": 1, "ok": True}
+
+
+@pytest.mark.parametrize(
+    ("question", "told"),
+    [
+        ("{", "pause_metadata: expected an object or its JSON text"),
+        ("[1]", "pause_metadata: expected an object {prompt, fields}"),
+        ({"fields": [{"name": ""}]}, "pause_metadata.fields[0]: expected an object with a name"),
+        ({"schema": {"type": "nonsense"}}, "pause_metadata.schema"),
+    ],
+)
+async def test_a_pause_that_cannot_be_taken_fails_the_task_at_once_with_the_reason(
+    gateway: Gateway, question: Any, told: str
+) -> None:
+    existing = actors(gateway, question=question)
+    envelope = await submitted(gateway, ["x-pause", "b"])
+    await existing.run(envelope)
+    assert existing.reports[-1][2] == 400
+    _, task = await gateway.get(f"/tasks/{envelope['id']}")
+    error = task["error"]
+    assert (task["status"], error["class"], error["details"]["type"]) == ("failed", "runtime", "BadPause")
+    assert error["message"].startswith(f"the task cannot pause: {told}")
+
+
+@pytest.mark.parametrize("route", [["a"], ["a", "b"], ["a", "x-pause", "b"]])
+async def test_a_pause_by_the_header_of_an_existing_actor_fails_when_it_pauses(
+    gateway: Gateway, route: list[str]
+) -> None:
+    """Its sidecar forgets the message, so that nobody could go on after an answer."""
+
+    def asks(message: Message) -> Any:
+        message["headers"]["x-asya-pause"] = QUESTION
+        return message["payload"]
+
+    existing = actors(gateway, a=asks)
+    envelope = await submitted(gateway, route)
+    await existing.run(envelope)
+    _, task = await gateway.get(f"/tasks/{envelope['id']}")
+    assert (task["status"], task["error"]["actor"]) == ("failed", "a")
+    assert "a asks by the header x-asya-pause, and its sidecar keeps no checkpoint" in task["error"]["message"]
+
+
+@pytest.mark.parametrize("path", ["/mesh/{}/final", "/api/v1/mesh/{}/events"])
+async def test_a_final_that_is_too_large_ends_its_task_with_the_reason(database_url: str, path: str) -> None:
+    async with start_gateway(database_url, max_final_bytes=3000, max_fly_bytes=3000) as gateway:
+        task_id, bystander = await gateway.submit(), await gateway.submit()
+        end: Any = {"status": "succeeded", "result": "x" * 3000}
+        if "events" in path:
+            end = {"type": "status", "status": "succeeded", "data": end}
+        assert (await gateway.post(path.format(task_id), end))[0] == 413
+        _, task = await gateway.get(f"/tasks/{task_id}")
+        error = task["error"]
+        assert (task["status"], error["class"], error["details"]["type"]) == ("failed", "runtime", "ResultTooLarge")
+        assert error["message"] == "the gateway refused the result: expected a body of at most 3000 bytes"
+        for live in (f"/mesh/{bystander}/fly", f"/api/v1/mesh/{bystander}/events"):
+            assert (await gateway.post(live, {"type": "fly", "data": {"token": "x" * 3000}}))[0] == 413
+        assert (await gateway.get(f"/tasks/{bystander}"))[1]["status"] == "pending"
+
+
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [
+        ({"status": "succeeded", "attempts": "many"}, "failed"),
+        ('{"status":"succeeded","result":NaN}', "failed"),
+        ({"status": "succeeded", "id": "another"}, "pending"),
+        ({"status": "waiting"}, "pending"),
+    ],
+)
+async def test_a_final_that_cannot_be_kept_is_an_end_where_it_says_so(gateway: Gateway, end: Any, status: str) -> None:
+    task_id = await gateway.submit()
+    assert (await gateway.post(f"/mesh/{task_id}/final", end))[0] == 400
+    assert (await gateway.get(f"/tasks/{task_id}"))[1]["status"] == status
+
+
+async def test_a_failed_handler_is_told_by_its_details(gateway: Gateway) -> None:
+    """`error` is then the bare word processing_error."""
+
+    def fails(message: Message) -> Any:
+        raise ValueError("no such city")
+
+    existing = actors(gateway, a=fails)
+    envelope = await submitted(gateway, ["a", "b"])
+    await existing.run(envelope)
+    _, task = await gateway.get(f"/tasks/{envelope['id']}")
+    error = task["error"]
+    assert (error["message"], error["code"], error["class"]) == ("no such city", "actor_error", "business")
+    assert (task["message"], error["details"]["type"]) == ("no such city", "ValueError")
+
+
+async def test_a_fan_outs_children_do_not_succeed_with_their_parent(gateway: Gateway) -> None:
+    existing = actors(gateway, split=lambda _: Fanout([1, 2, 3]), work=same)
+    envelope = await submitted(gateway, ["split", "work"])
+    await existing.run(envelope)
+    _, listed = await gateway.get(f"/tasks?parent_id={envelope['id']}")
+    assert [task["status"] for task in listed["tasks"]] == ["running", "running"]
+    assert (await gateway.get(f"/tasks/{envelope['id']}"))[1]["result"] == 1
+
+
+async def test_progress_reads_100_only_at_the_end(gateway: Gateway) -> None:
+    read: list[float] = []
+
+    async def post(path: str, body: Any) -> tuple[int, Any]:
+        answer = await gateway.post(path, body)
+        read.append((await gateway.get(f"/tasks/{envelope['id']}"))[1]["progress_percent"])
+        return answer
+
+    envelope = await submitted(gateway, ["a", "b"])
+    await ExistingActors(post, {"a": same, "b": same}).run(envelope)
+    assert read == [5.0, 25.0, 50.0, 55.0, 75.0, 100.0, 100.0]
+
+
+async def test_a_pause_over_the_limit_of_reports_fails_the_task(database_url: str) -> None:
+    async with start_gateway(database_url, max_report_bytes=1024) as gateway:
+        task_id = await gateway.submit()
+        pause = {"status": "completed", "pause_metadata": {"prompt": "x" * 1024}}
+        assert (await gateway.post(f"/mesh/{task_id}/progress", pause))[0] == 413
+        error = (await gateway.get(f"/tasks/{task_id}"))[1]["error"]
+        assert error["message"] == "the task cannot pause: expected a body of at most 1024 bytes"
+
+
+async def test_sidecars_of_the_older_dialect_report_below_tasks(gateway: Gateway) -> None:
+    task_id = await gateway.submit()
+    async with gateway.stream(f"/stream/{task_id}") as reader:
+        body = {"actors": ["first", "second"], "current_actor_idx": 0, "status": "completed"}
+        assert await gateway.post(f"/tasks/{task_id}/progress", body) == (
+            200,
+            {"status": "ok", "progress_percent": 50.0},
+        )
+        for word in ("partial", "upstream"):
+            assert (await gateway.post(f"/tasks/{task_id}/{word}", {"token": "x"}))[0] == 200
+        end = {"id": task_id, "status": "succeeded", "result": 7}
+        assert await gateway.post(f"/tasks/{task_id}/final", end) == (200, {"status": "ok"})
+        events = await reader.all()
+    assert {event.name for event in events} == {"update", "partial"}
+    assert events[-1].data["result"] == 7
+    assert (await gateway.post("/tasks/nobody/final", {"status": "succeeded"}))[0] == 200

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from asya_crds import jsontext
 from tests.support.gateway import Gateway, start_gateway
 
@@ -251,6 +253,19 @@ async def test_a_child_is_stored_in_both_dialects(gateway: Gateway) -> None:
     assert (found["parent_id"], found["route"]) == (parent, {"prev": ["prep"], "curr": "infer", "next": []})
     _, listed = await gateway.get(f"/tasks?parent_id={parent}")
     assert {task["id"] for task in listed["tasks"]} == {"c-1", "c-2"}
+
+
+async def test_below_an_ended_task_a_sidecar_is_told_to_drop_its_hop_before_the_childs_own_end_is_stored(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway.running.storage.cascade, "take", lambda *_: None)
+    parent = await gateway.submit()
+    await gateway.post("/mesh", {"id": "below", "parent_id": parent, "prev": ["first"], "curr": "second"})
+    assert (await gateway.get("/api/v1/mesh/below"))[1]["status"] == "pending"
+    await gateway.post(f"/tasks/{parent}/cancel")
+    assert (await gateway.running.tasks.get("below", owner=None)).status == "pending"
+    assert (await gateway.get("/api/v1/mesh/below"))[1]["status"] == "canceled"
+    assert await gateway.get("/mesh/below/active") == (410, {"active": False})
 
 
 async def test_liveness_and_readiness_are_plain(gateway: Gateway) -> None:

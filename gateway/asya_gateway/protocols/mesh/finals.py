@@ -1,5 +1,6 @@
 """Decoding final reports: how a task ends."""
 
+import re
 from typing import Any
 
 from asya_crds.large_json import encode
@@ -19,6 +20,9 @@ _CODES = {
     ErrorClass.CANCELED: "canceled",
     ErrorClass.DEADLINE: "deadline_exceeded",
 }
+_BARE_WORDS = ("processing_error", "runtime_error", "msg_parsing_error")
+"""What runtimes and workers write as the error of a payload whose details say more."""
+_WORD = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _DEADLINE_TEXT = "SLA deadline expired"
 """What existing sidecars report of an envelope past its deadline."""
 
@@ -58,10 +62,12 @@ def _error(said: FinalMessage, status: TaskStatus) -> TaskError:
         # Newer sidecars send their status.error, which is what older ones call error_details.
         details = text if details is None else details
         text = _text(details, "message")
-    message = text or _text(details, "message") or f"Task {status}"
+    # Where there are details the sidecar's error is a bare word, which says only where it went wrong.
+    own = None if text in _BARE_WORDS else text
+    message = own or _text(details, "message") or text or f"Task {status}"
     error_class = said.error_class or _class(status, message, details)
     return TaskError(
-        code=_CODES[error_class],
+        code=_code(details) or _CODES[error_class],
         message=message,
         error_class=error_class,
         actor=said.current_actor_name,
@@ -71,12 +77,21 @@ def _error(said: FinalMessage, status: TaskStatus) -> TaskError:
 
 
 def _class(status: TaskStatus, message: str, details: dict[str, Any] | None) -> ErrorClass:
-    """The actor's own exception is business, and what it could not say itself is runtime."""
+    """What the details say; else the actor's own exception is business, and what it could not say itself runtime."""
+    named = _text(details, "class")
+    if named in set(ErrorClass):
+        return ErrorClass(named)
     if status is TaskStatus.CANCELED:
         return ErrorClass.CANCELED
     if message == _DEADLINE_TEXT:
         return ErrorClass.DEADLINE
     return ErrorClass.RUNTIME if details is None else ErrorClass.BUSINESS
+
+
+def _code(details: dict[str, Any] | None) -> str | None:
+    """The code that the actor gave its error, where it is a word."""
+    code = _text(details, "code")
+    return code if code is not None and _WORD.fullmatch(code) else None
 
 
 def _text(details: dict[str, Any] | None, key: str) -> str | None:

@@ -1,19 +1,21 @@
 """What sidecars, workers and crew call: the routes of the API document."""
 
 import asyncio
+import contextlib
+from dataclasses import replace
 from http import HTTPStatus
-from typing import Any
 
 from aiohttp import web
 
 from asya_crds import jsontext
 from asya_crds.mesh_messages import ProgressAnswerMessage
-from asya_crds.status import ClaimAction
+from asya_crds.status import RUNNABLE, ClaimAction, TaskStatus
 from asya_gateway.domain.errors import TooLarge
 from asya_gateway.domain.reports import PauseReport, ProgressAnswer, ProgressReport
 from asya_gateway.domain.task import JsonText
 from asya_gateway.protocols.http.answers import json_response
 from asya_gateway.protocols.http.bodies import as_object, decode_body, read_bytes, read_json, read_object
+from asya_gateway.protocols.http.fields import Body
 from asya_gateway.protocols.http.keys import SETTINGS, TASKS
 from asya_gateway.protocols.http.paths import path_id
 from asya_gateway.protocols.http.rendering import percent, task_json, with_verbatim
@@ -22,7 +24,8 @@ from asya_gateway.protocols.mesh.children import decode_child
 from asya_gateway.protocols.mesh.finals import decode_final
 from asya_gateway.protocols.mesh.hops import task_id_of
 from asya_gateway.protocols.mesh.live import decode_flies
-from asya_gateway.protocols.mesh.progress import decode_progress
+from asya_gateway.protocols.mesh.progress import decode_progress, is_pause
+from asya_gateway.protocols.mesh.refusing import Lost, failing_its_task
 
 _OK = '{"status":"ok"}'
 _LARGE_PARTS = ("frames", "checkpoint")
@@ -37,8 +40,13 @@ async def create_child(request: web.Request) -> web.Response:
 
 
 async def get_task(request: web.Request) -> web.Response:
-    """GET /mesh/{id}."""
-    return json_response(task_json(await request.app[TASKS].get(task_id_of(path_id(request)), None)))
+    """GET /mesh/{id}, which newer sidecars ask before they run a hop: below a task that has ended the answer is
+    canceled, though the task's own end may not be stored yet."""
+    tasks = request.app[TASKS]
+    task = await tasks.get(task_id_of(path_id(request)), None)
+    if task.parent_id is not None and task.status in RUNNABLE and await tasks.ends_with_ancestor(task.id):
+        task = replace(task, status=TaskStatus.CANCELED)
+    return json_response(task_json(task))
 
 
 async def stream(request: web.Request) -> web.StreamResponse:
@@ -55,16 +63,20 @@ async def active(request: web.Request) -> web.Response:
 
 async def progress(request: web.Request) -> web.Response:
     """POST /mesh/{id}/progress; an id that is not ours gets its 200 too."""
-    report = decode_progress(path_id(request), await read_report(request))
-    answer = await take(request, report)
+    settings = request.app[SETTINGS]
+    data = await read_bytes(request, max(settings.max_report_bytes, settings.max_final_bytes))
+    body = as_object(await decode_body(request, data, encoded=_LARGE_PARTS))
+    report, answer = await take_progress(request, path_id(request), body, size=len(data))
     return json_response(render_answer(report, answer))
 
 
 async def final(request: web.Request) -> web.Response:
     """POST /mesh/{id}/final; whatever came first stands."""
-    task_id = task_id_of(path_id(request))
-    body = await read_object(request, request.app[SETTINGS].max_final_bytes, encoded=("result",))
-    await request.app[TASKS].finish(decode_final(task_id, body))
+    reported = path_id(request)
+    async with failing_its_task(request, reported, Lost.RESULT, {}):
+        body = await read_object(request, request.app[SETTINGS].max_final_bytes, encoded=("result",))
+        report = decode_final(reported, body)
+    await request.app[TASKS].finish(report)
     return json_response(_OK)
 
 
@@ -77,24 +89,22 @@ async def fly(request: web.Request) -> web.Response:
     return web.Response()
 
 
-async def read_report(request: web.Request) -> dict[str, Any]:
-    """A progress report. Its own limit is small; one that carries envelopes may be as large as a final report.
+async def take_progress(
+    request: web.Request, reported: str, body: Body, *, size: int = 0
+) -> tuple[ProgressReport | PauseReport, ProgressAnswer]:
+    """Decode a report of `size` bytes and hand it to the domain; a pause that cannot be taken fails its task.
 
-    Raises InvalidInput, TooLarge.
+    Its own limit is small; one that carries envelopes may be as large as a final report. Raises InvalidInput, TooLarge.
     """
-    settings = request.app[SETTINGS]
-    data = await read_bytes(request, max(settings.max_report_bytes, settings.max_final_bytes))
-    body = as_object(await decode_body(request, data, encoded=_LARGE_PARTS))
-    if len(data) > settings.max_report_bytes and not any(body.get(part) for part in _LARGE_PARTS):
-        raise TooLarge(f"expected a body of at most {settings.max_report_bytes} bytes")
-    return body
-
-
-async def take(request: web.Request, report: ProgressReport | PauseReport) -> ProgressAnswer:
-    """Hand a decoded report to the domain."""
-    if isinstance(report, PauseReport):
-        return await request.app[TASKS].pause(report)
-    return await request.app[TASKS].report(report)
+    limit = request.app[SETTINGS].max_report_bytes
+    refused = failing_its_task(request, reported, Lost.PAUSE, body) if is_pause(body) else contextlib.nullcontext()
+    async with refused:
+        if size > limit and not any(body.get(part) for part in _LARGE_PARTS):
+            raise TooLarge(f"expected a body of at most {limit} bytes")
+        report = decode_progress(reported, body)
+        if isinstance(report, PauseReport):
+            return report, await request.app[TASKS].pause(report)
+    return report, await request.app[TASKS].report(report)
 
 
 def render_answer(report: ProgressReport | PauseReport, answer: ProgressAnswer) -> str:

@@ -212,6 +212,35 @@ def _unified(suffix: str) -> Json:
     }
 
 
+def _report_progress(suffix: str) -> Json:
+    return {
+        "operationId": f"reportProgress{suffix}",
+        "summary": "A hop's report, also a pause; unknown ids are answered alike.",
+        "requestBody": json_body(_PROGRESS),
+        "responses": {"200": answer("Taken.", _PROGRESS_ANSWER), **errors(413)},
+    }
+
+
+def _report_final(suffix: str) -> Json:
+    return {
+        "operationId": f"reportFinal{suffix}",
+        "summary": "How a task ends; the first report wins.",
+        "requestBody": json_body(_FINAL),
+        "responses": {"200": answer("Taken.", _STATUS_OK), **errors(413)},
+    }
+
+
+def _send_live_event(suffix: str) -> Json:
+    return {
+        "operationId": f"sendLiveEvent{suffix}",
+        "summary": "A live event to whoever reads now: any JSON, bare or as {payload: {...}}.",
+        "requestBody": json_body({}),
+        "responses": {"200": answer("On its way."), **errors(413)},
+    }
+
+
+_OLDER = "InOlderWords"
+
 PATHS: Paths = {
     **REGISTRY_PATHS,
     "/mesh": {"post": _child("announceChild", _CHILD, "Announce a fan-out's child, which the caller sends itself.")},
@@ -244,34 +273,14 @@ PATHS: Paths = {
             },
         },
     },
-    "/mesh/{id}/progress": {
-        "parameters": [PATH_ID],
-        "post": {
-            "operationId": "reportProgress",
-            "summary": "A hop's report, also a pause; unknown ids are answered alike.",
-            "requestBody": json_body(_PROGRESS),
-            "responses": {"200": answer("Taken.", _PROGRESS_ANSWER), **errors(413)},
-        },
-    },
-    "/mesh/{id}/final": {
-        "parameters": [PATH_ID],
-        "post": {
-            "operationId": "reportFinal",
-            "summary": "How a task ends; the first report wins.",
-            "requestBody": json_body(_FINAL),
-            "responses": {"200": answer("Taken.", _STATUS_OK), **errors(413)},
-        },
-    },
-    "/mesh/{id}/fly": {
-        "parameters": [PATH_ID],
-        "post": {
-            "operationId": "sendLiveEvent",
-            "summary": "A live event to whoever reads now: any JSON, bare or as {payload: {...}}.",
-            "requestBody": json_body({}),
-            "responses": {"200": answer("On its way."), **errors(413)},
-        },
-    },
+    "/mesh/{id}/progress": {"parameters": [PATH_ID], "post": _report_progress("")},
+    "/mesh/{id}/final": {"parameters": [PATH_ID], "post": _report_final("")},
+    "/mesh/{id}/fly": {"parameters": [PATH_ID], "post": _send_live_event("")},
     "/tasks": {"post": _child("announceChildInOlderWords", _OLDER_CHILD, "The older dialect of POST /mesh.")},
+    "/tasks/{id}/progress": {"parameters": [PATH_ID], "post": _report_progress(_OLDER)},
+    "/tasks/{id}/final": {"parameters": [PATH_ID], "post": _report_final(_OLDER)},
+    "/tasks/{id}/partial": {"parameters": [PATH_ID], "post": _send_live_event(_OLDER)},
+    "/tasks/{id}/upstream": {"parameters": [PATH_ID], "post": _send_live_event("Upstream")},
     "/api/v1/mesh": _unified(""),
     "/api/v1/mesh/": _unified("Slash"),
     "/api/v1/mesh/{id}": {

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from asya_crds import jsontext
 from asya_crds.envelope import Route
 from asya_crds.incarnations import hop_name, resolve
 from asya_crds.large_json import Encoded, encode
 from asya_crds.mesh_messages import ClaimMessage, ProgressMessage
+from asya_crds.naming import HEADER_PAUSE, PAUSE, RESUME
 from asya_crds.status import HopState, TaskStatus
 from asya_gateway.domain.errors import InvalidInput
 from asya_gateway.domain.pausing import read_pause
@@ -40,8 +42,8 @@ def decode_progress(reported: str, body: Body) -> ProgressReport | PauseReport:
     A report that carries `pause_metadata` is a pause whatever its status says: existing sidecars say `completed`.
     """
     check_same_id(body, reported)
-    status = optional_text(body, "status")
-    if body.get("pause_metadata") is not None or status in _WAITING:
+    optional_text(body, "status")
+    if is_pause(body):
         return _pause(reported, body)
     named = resolve(reported)
     said = read(ProgressMessage, body)
@@ -62,6 +64,12 @@ def decode_progress(reported: str, body: Body) -> ProgressReport | PauseReport:
         frames=_frames(body, state),
         incarnation=incarnation,
     )
+
+
+def is_pause(body: Body) -> bool:
+    """Whether a report says that its task waits for an answer."""
+    status = body.get("status")
+    return body.get("pause_metadata") is not None or (isinstance(status, str) and status in _WAITING)
 
 
 def _claim(said: ClaimMessage | None, incarnation: int | None) -> Claim | None:
@@ -93,18 +101,20 @@ def _checkpoint(body: Body) -> JsonText | None:
 
 def _pause(reported: str, body: Body) -> PauseReport:
     named = resolve(reported)
-    metadata = body.get("pause_metadata")
-    if metadata is None:
-        metadata = _DEFAULT_PAUSE
+    metadata = _metadata(body.get("pause_metadata"))
     route = read_route(body)
     checkpoint = _checkpoint(body)
     incarnation = read_incarnation(body, named)
     if body.get("claim") is not None:
         read(ProgressMessage, {"status": HopState.RECEIVED, "claim": body["claim"]})
+    pause = read_pause(metadata, _pause_id(body, metadata, route, incarnation))
+    status = _WAITING.get(str(body.get("status")))
+    if checkpoint is None and status is None:
+        _check_resumable(route)
     return PauseReport(
         task_id=named.task_id,
-        pause=read_pause(metadata, _pause_id(body, metadata, route, incarnation)),
-        status=_WAITING.get(str(body.get("status")), TaskStatus.PAUSED),
+        pause=pause,
+        status=status or TaskStatus.PAUSED,
         route=route,
         # The hop that asked has reported its own completion before; here it only waits.
         progress=progress_of(route, HopState.RECEIVED),
@@ -112,6 +122,31 @@ def _pause(reported: str, body: Body) -> PauseReport:
         incarnation=incarnation,
         reported_as=reported,
     )
+
+
+def _metadata(value: Any) -> Any:
+    """The question; a handler may have set the header to its JSON text. Raises InvalidInput."""
+    if value is None:
+        return _DEFAULT_PAUSE
+    if not isinstance(value, str):
+        return value
+    try:
+        return jsontext.loads(value)
+    except jsontext.InvalidJSON as error:
+        raise InvalidInput(f"expected an object or its JSON text: {error}", field="pause_metadata") from None
+
+
+def _check_resumable(route: Route) -> None:
+    """Refuse a pause after which nobody can go on: a sidecar forgets the message of any actor that sets the header, and
+    only x-pause, which sends to x-resume, has stored it before. Raises InvalidInput."""
+    stored = route.curr == RESUME or route.prev[-1:] == (PAUSE,)
+    if not route.says_nothing and not stored:
+        actor = route.prev[-1] if route.prev else route.curr
+        raise InvalidInput(
+            f"{actor} asks by the header {HEADER_PAUSE}, and its sidecar keeps no checkpoint to go on from: route to "
+            f"{PAUSE} instead",
+            field="pause_metadata",
+        )
 
 
 def _pause_id(body: Body, metadata: Any, route: Route, incarnation: int | None) -> str:

@@ -20,6 +20,11 @@ def register(app: web.Application) -> None:
     router.add_post(f"/mesh/{ID}/fly", handlers.fly)
     router.add_get(f"/mesh/{ID}/active", handlers.active)
     router.add_post(f"/mesh/{ID}/final", handlers.final)
+    # Sidecars of the older dialect say the same below /tasks.
+    router.add_post(f"/tasks/{ID}/progress", handlers.progress)
+    router.add_post(f"/tasks/{ID}/final", handlers.final)
+    router.add_post(f"/tasks/{ID}/partial", handlers.fly)
+    router.add_post(f"/tasks/{ID}/upstream", handlers.fly)
     router.add_get(f"/mesh/{ID}/stream", handlers.stream, allow_head=False)
     router.add_get(f"/mesh/{ID}", handlers.get_task)
     for root in ("/api/v1/mesh", "/api/v1/mesh/"):

@@ -27,10 +27,10 @@ from asya_gateway.protocols.http.rendering import task_fields
 from asya_gateway.protocols.http.streaming import UNIFIED_EVENTS, stream_task
 from asya_gateway.protocols.http.tracing import trace_headers
 from asya_gateway.protocols.mesh.finals import ENDS, decode_final
-from asya_gateway.protocols.mesh.handlers import take
+from asya_gateway.protocols.mesh.handlers import take_progress
 from asya_gateway.protocols.mesh.hops import task_id_of
 from asya_gateway.protocols.mesh.live import decode_fly
-from asya_gateway.protocols.mesh.progress import decode_progress
+from asya_gateway.protocols.mesh.refusing import Lost, ends_a_task, failing_its_task
 
 UNIFIED_ENDS = (*ENDS, TaskStatus.CANCELED)
 SILENT_PHASES = ("pending", "retrying")
@@ -47,7 +47,13 @@ async def post_event(request: web.Request) -> web.Response:
     """
     reported = path_id(request)
     settings = request.app[SETTINGS]
-    data = await read_bytes(request, max(settings.max_final_bytes, settings.max_fly_bytes))
+    try:
+        data = await read_bytes(request, max(settings.max_final_bytes, settings.max_fly_bytes))
+    except TooLarge:
+        if await ends_a_task(request):
+            async with failing_its_task(request, reported, Lost.RESULT, {}):
+                raise
+        raise
     body = as_object(await decode_body(request, data, encoded=_LARGE_PARTS))
     match body.get("type"):
         case "status":
@@ -69,9 +75,11 @@ async def _take_status(request: web.Request, reported: str, body: Body) -> None:
     if status in SILENT_PHASES:
         return
     if status in UNIFIED_ENDS and report.get("pause_metadata") is None:
-        await request.app[TASKS].finish(decode_final(reported, report, ends=UNIFIED_ENDS))
+        async with failing_its_task(request, reported, Lost.RESULT, report):
+            final = decode_final(reported, report, ends=UNIFIED_ENDS)
+        await request.app[TASKS].finish(final)
     else:
-        await take(request, decode_progress(reported, report))
+        await take_progress(request, reported, report)
 
 
 async def create(request: web.Request) -> web.Response:

@@ -5,15 +5,18 @@ from collections.abc import Callable, Sequence
 import asyncpg
 
 from asya_gateway.domain.reports import ChildAnnouncement
-from asya_gateway.storage.tasks.guards import ENDED
+from asya_gateway.storage.tasks.guards import ENDED, ended_above
+from asya_transports.postgres.sessions import session_of
 
 _ANNOUNCE = f"""
 WITH parent AS MATERIALIZED (
-    SELECT id, owner, flow, surface, context_id, deadline_at, remaining, status, message
+    SELECT id, owner, flow, surface, context_id, deadline_at, remaining, status, parent_id
     FROM tasks WHERE id = $2 FOR SHARE
 ), judged AS (
     -- Such a child's own end counts after its parent's success, too: the sidecar may announce it that late.
-    SELECT *, status {ENDED} AND NOT (status = 'succeeded' AND NOT $5::boolean) AS ended FROM parent
+    SELECT *, status {ENDED} AND NOT (status = 'succeeded' AND NOT $5::boolean)
+              OR parent_id IS NOT NULL AND {ended_above("parent.parent_id")} IS NOT NULL AS ended
+    FROM parent
 ), created AS (
     INSERT INTO tasks (id, parent_id, context_id, owner, flow, surface, status, route, hop, ends_itself,
                        deadline_at, message, created_at, updated_at, finished_at, ended_as)
@@ -43,8 +46,8 @@ class Announcing:
 
     async def announce(self, child: ChildAnnouncement) -> None:
         """Insert the child with its parent's owner, flow and deadline; canceled where the parent has ended, unless
-        the parent has succeeded and nobody may report the child's end."""
-        async with self._pool().acquire(timeout=5) as connection:
+        the parent has succeeded and nobody may report the child's end, or where an ancestor's end is the parent's."""
+        async with session_of(self._pool()) as connection:
             tag = await connection.execute(
                 _ANNOUNCE,
                 child.task_id,

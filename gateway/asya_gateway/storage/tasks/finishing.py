@@ -1,6 +1,7 @@
-"""Ends tasks: the first terminal status wins, and a parent that does not succeed ends its children with it."""
+"""Ends tasks: the first terminal status wins. What hangs below them is ended afterwards, in chunks (cascading.py)."""
 
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,14 +13,13 @@ from asya_gateway.domain.log import FinalEntry
 from asya_gateway.domain.reports import FinalOutcome, FinalReport
 from asya_gateway.domain.text import storable
 from asya_gateway.storage.retrying import acquired
-from asya_gateway.storage.tasks.guards import ENDED
+from asya_gateway.storage.tasks.cascading import Cascade, End, Ended
+from asya_gateway.storage.tasks.guards import ENDED, SPREADING, ended_above, has_children
 from asya_gateway.telemetry.observer import FAN_OUT
 
 log = logging.getLogger(__name__)
 
-Ended = Callable[[str, str, str, float], None]
-"""Hears of (flow, surface, status, seconds from acceptance to end); the surface of a child is FAN_OUT."""
-
+# A task below one that has ended ends as that one did, whatever is reported of it (`above`).
 _FINISH = f"""
 WITH incoming AS (
     SELECT * FROM unnest(
@@ -28,72 +28,65 @@ WITH incoming AS (
     AS r(id, status, message, actor, result, error, detail, owner, overdue_only, in_time_only)
 ), locked AS MATERIALIZED (
     SELECT t.id, t.parent_id, t.status, t.owner, t.deadline_at
-    FROM tasks t WHERE t.id = ANY ($1) OR t.parent_id = ANY ($1)
-    ORDER BY t.id FOR NO KEY UPDATE
+    FROM tasks t WHERE t.id = ANY ($1) ORDER BY t.id FOR NO KEY UPDATE
+), judged AS MATERIALIZED (
+    SELECT r.*, l.parent_id, l.status AS stored,
+           NOT l.status {ENDED} AND (NOT r.overdue_only OR l.deadline_at <= clock_timestamp())
+           AND NOT (r.in_time_only AND coalesce(l.deadline_at <= clock_timestamp(), false)) AS ends,
+           CASE WHEN l.parent_id IS NOT NULL AND NOT l.status {ENDED} THEN
+               {ended_above("l.parent_id")} END AS above
+    FROM incoming r JOIN locked l USING (id) WHERE r.owner IS NULL OR r.owner = l.owner
 ), ending AS (
-    SELECT r.id, r.status, r.message, r.actor, r.result, r.error, r.detail
-    FROM incoming r JOIN locked l USING (id)
-    WHERE NOT l.status {ENDED}
-      AND (r.owner IS NULL OR r.owner = l.owner)
-      AND (NOT r.overdue_only OR l.deadline_at <= clock_timestamp())
-      AND NOT (r.in_time_only AND coalesce(l.deadline_at <= clock_timestamp(), false))
-), children AS (
-    -- A parent's success says nothing of its children: their own ends are reported, or their grace runs out.
-    SELECT l.id, e.status, 'Ended with its parent: ' || e.message AS message, NULL::text AS actor,
-           NULL::json AS result, e.error, e.detail
-    FROM locked l JOIN ending e ON l.parent_id = e.id
-    WHERE NOT l.status {ENDED} AND e.status <> 'succeeded'
-      AND l.id NOT IN (SELECT id FROM ending)
-), all_ending AS (
-    SELECT * FROM ending UNION ALL SELECT * FROM children
+    SELECT * FROM judged WHERE ends AND above IS NULL
 ), applied AS (
     UPDATE tasks t SET
         status = e.status, ended_as = e.status, message = e.message, actor = coalesce(e.actor, t.actor),
         progress = CASE WHEN e.status = 'succeeded' THEN 100 ELSE t.progress END,
         last_seq = t.last_seq + 1, remaining = NULL, pause_id = NULL,
         updated_at = clock_timestamp(), finished_at = clock_timestamp()
-    FROM all_ending e WHERE t.id = e.id AND NOT t.status {ENDED}
+    FROM ending e WHERE t.id = e.id
     RETURNING t.id, t.parent_id, t.last_seq, t.status, t.progress, t.updated_at, t.flow, t.surface, t.created_at
 ), bodies AS (
     INSERT INTO task_bodies (task_id, kind, body)
-    SELECT a.id, 'result', e.result FROM applied a JOIN all_ending e USING (id) WHERE e.result IS NOT NULL
+    SELECT id, 'result', result FROM ending WHERE result IS NOT NULL
     UNION ALL
-    SELECT a.id, 'error', e.error FROM applied a JOIN all_ending e USING (id) WHERE e.error IS NOT NULL
+    SELECT id, 'error', error FROM ending WHERE error IS NOT NULL
     ON CONFLICT DO NOTHING
 ), logged AS (
     INSERT INTO task_updates (task_id, seq, kind, status, progress, detail, at)
     SELECT a.id, a.last_seq, 'final', a.status, a.progress, e.detail, a.updated_at
-    FROM applied a JOIN all_ending e USING (id)
+    FROM applied a JOIN ending e USING (id)
 )
 SELECT a.id, a.status, a.flow, CASE WHEN a.parent_id IS NULL THEN a.surface ELSE '{FAN_OUT}' END AS surface,
-       extract(epoch FROM a.updated_at - a.created_at)::float8 AS took, true AS applied
+       extract(epoch FROM a.updated_at - a.created_at)::float8 AS took, true AS applied, NULL AS above,
+       CASE WHEN a.status {SPREADING} THEN {has_children("a.id")} END AS spreads
 FROM applied a
 UNION ALL
-SELECT l.id, l.status, NULL, NULL, NULL, false
-FROM locked l JOIN incoming r USING (id)
-WHERE l.id NOT IN (SELECT id FROM applied) AND (r.owner IS NULL OR r.owner = l.owner)
+SELECT id, stored, NULL, NULL, NULL, false, above, NULL FROM judged WHERE NOT ends OR above IS NOT NULL
 """
 
 
 class TaskFinisher:
     """The flush of the final coalescer. `written` hears of every task whose log grew; `ended` of (flow, surface,
-    status, seconds from acceptance to end) for the metrics."""
+    status, seconds from acceptance to end) for the metrics; `cascade` of every task whose end spreads to children."""
 
     def __init__(
         self,
         pool: Callable[[], asyncpg.Pool],
         written: Callable[[Sequence[str]], None],
         ended: Ended,
+        cascade: Cascade,
     ) -> None:
         self._pool = pool
         self._written = written
         self._ended = ended
+        self._cascade = cascade
 
     async def flush(self, batch: Sequence[FinalReport]) -> Sequence[FinalOutcome]:
         """End the batch's tasks, at most one report a task; outcomes in its order."""
         async with acquired(self._pool()) as connection:
             rows = await self.end(connection, batch)
-        return self.tell(batch, rows)
+        return await self.tell(batch, rows)
 
     async def end(
         self, connection: asyncpg.pool.PoolConnectionProxy, batch: Sequence[FinalReport]
@@ -101,15 +94,28 @@ class TaskFinisher:
         """End the batch's tasks on this connection; what it returns is told after the commit."""
         return await connection.fetch(_FINISH, *_columns(batch))
 
-    def tell(self, batch: Sequence[FinalReport], rows: Sequence[asyncpg.Record]) -> list[FinalOutcome]:
-        """Let readers and metrics know what was committed; outcomes in the batch's order."""
+    async def tell(self, batch: Sequence[FinalReport], rows: Sequence[asyncpg.Record]) -> list[FinalOutcome]:
+        """Let readers, metrics and the cascade know what was committed; outcomes in the batch's order."""
         applied = [row for row in rows if row["applied"]]
         self._written([row["id"] for row in applied])
+        reports = {report.task_id: report for report in batch}
         for row in applied:
+            if row["spreads"]:
+                self._cascade.take(row["id"], End.of(reports[row["id"]]))
             self._ended(row["flow"], row["surface"], row["status"], row["took"])
             log.debug("ended: %s", row["status"], extra={"task_id": row["id"], "flow": row["flow"]})
+        await self._end_with_ancestors(rows)
         outcomes = {row["id"]: _outcome(row) for row in rows}
         return [outcomes.get(report.task_id, FinalOutcome.UNKNOWN) for report in batch]
+
+    async def _end_with_ancestors(self, rows: Sequence[asyncpg.Record]) -> None:
+        """Reports came of these tasks, so they end at once, as their ancestors did."""
+        below = defaultdict(list)
+        for row in rows:
+            if row["above"] is not None:
+                below[row["above"]].append(row["id"])
+        for ancestor, ids in below.items():
+            await self._cascade.end_with(ancestor, ids)
 
 
 def _columns(batch: Sequence[FinalReport]) -> tuple[list[Any], ...]:
@@ -130,7 +136,8 @@ def _columns(batch: Sequence[FinalReport]) -> tuple[list[Any], ...]:
 def _outcome(row: Any) -> FinalOutcome:
     if row["applied"]:
         return FinalOutcome.APPLIED
-    return FinalOutcome.ENDED_BEFORE if TaskStatus.read(row["status"]).terminal else FinalOutcome.UNTIMELY
+    ended = row["above"] is not None or TaskStatus.read(row["status"]).terminal
+    return FinalOutcome.ENDED_BEFORE if ended else FinalOutcome.UNTIMELY
 
 
 def _entry(report: FinalReport) -> FinalEntry:

@@ -20,3 +20,33 @@ MOVING = f"IN {_listed(RUNNABLE)}"
 
 ASKING = f"IN {_listed(WAITING)}"
 """`status {ASKING}`: the task waits for an answer."""
+
+SPREADING = f"IN {_listed(status for status in TERMINAL if status is not TaskStatus.SUCCEEDED)}"
+"""`status {SPREADING}`: an end that is the end of all descendants, too."""
+
+LEVELS_LOOKED_UP = 256
+"""How many ancestors a statement looks at. The ends of what is further up reach a task level by level."""
+
+
+def ended_above(parent_id: str) -> str:
+    """SQL for the id of the nearest ancestor whose end is a task's end, too, or null. One look into the primary key
+    for each level. `parent_id` is the SQL of the task's own column, of no table named `up`, `above` or `further`."""
+    seen = f"SELECT up.id, up.parent_id, up.status {SPREADING} AS ends"
+    return f"""(
+    WITH RECURSIVE above AS (
+        {seen}, 1 AS level FROM tasks up WHERE up.id = {parent_id}
+        UNION ALL
+        SELECT further.* FROM above CROSS JOIN LATERAL (
+            {seen}, above.level + 1 FROM tasks up WHERE up.id = above.parent_id LIMIT 1
+        ) further WHERE NOT above.ends AND above.level < {LEVELS_LOOKED_UP}
+    )
+    SELECT id FROM above WHERE ends LIMIT 1)"""
+
+
+def has_children(task_id: str) -> str:
+    """SQL for whether a task has children, ended ones too, else null: the first entry of an index answers. (Without
+    an order, a task with many children makes the planner believe that any part of the table holds one of each.)"""
+    return (
+        f"(SELECT true FROM tasks child WHERE child.parent_id = {task_id}"
+        " ORDER BY child.created_at DESC, child.id DESC LIMIT 1)"
+    )

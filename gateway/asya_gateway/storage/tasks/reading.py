@@ -19,6 +19,7 @@ from asya_gateway.domain.task import (
     final_update_of,
 )
 from asya_gateway.storage.database import Database
+from asya_gateway.storage.tasks.guards import ASKING, ENDED, ended_above
 
 _COLUMNS = (
     "t.id, t.parent_id, t.context_id, t.owner, t.flow, t.status, t.route::text AS route, t.progress, t.message, "
@@ -30,7 +31,8 @@ _BODIES = """
 CASE WHEN $3 THEN (SELECT body::text FROM task_bodies b WHERE b.task_id = t.id AND b.kind = 'payload') END AS payload,
 (SELECT body::text FROM task_bodies b WHERE b.task_id = t.id AND b.kind = 'result') AS result,
 (SELECT body::text FROM task_bodies b WHERE b.task_id = t.id AND b.kind = 'error') AS error,
-(SELECT question::text FROM task_pauses p WHERE p.task_id = t.id AND p.pause_id = t.pause_id) AS question
+(SELECT question::text FROM task_pauses p WHERE p.task_id = t.id AND p.pause_id = t.pause_id) AS question,
+(SELECT retry_of FROM task_retries r WHERE r.task_id = t.id) AS retry_of
 """
 
 
@@ -75,6 +77,16 @@ SELECT {_COLUMNS},
        (SELECT reported_as FROM task_pauses p WHERE p.task_id = t.id AND p.pause_id = t.pause_id) AS reported_as,
        {_ANSWERS} + 1 AS incarnation
 FROM tasks t WHERE {_MINE}
+"""
+
+_ACTIVE = f"""
+SELECT NOT (status {ENDED} OR status {ASKING} OR coalesce(deadline_at <= clock_timestamp(), false)
+            OR (parent_id IS NOT NULL AND {ended_above("t.parent_id")} IS NOT NULL))
+FROM tasks t WHERE id = $1
+"""
+
+_ENDS_WITH_ANCESTOR = f"""
+SELECT NOT status {ENDED} AND {ended_above("t.parent_id")} IS NOT NULL FROM tasks t WHERE id = $1
 """
 
 PAGE = 200
@@ -175,6 +187,14 @@ class TaskReader:
         row = await self._database.fetchrow(_GET, task_id, owner, payload)
         return None if row is None else task_of(row)
 
+    async def active(self, task_id: str) -> bool:
+        """Whether work on the task makes sense now, by the database's clock."""
+        return await self._database.fetchval(_ACTIVE, task_id) is not False
+
+    async def ends_with_ancestor(self, task_id: str) -> bool:
+        """Whether an open task has an ancestor whose end is its own, too."""
+        return await self._database.fetchval(_ENDS_WITH_ANCESTOR, task_id) is True
+
     async def snapshot(self, task_id: str, after: int, *, owner: str | None) -> Snapshot | None:
         """The task and the first page of its updates beyond `after`, read in one statement, hence of one moment."""
         row = await self._database.fetchrow(_FIRST_PAGE, task_id, owner, after)
@@ -230,6 +250,7 @@ def task_of(row: Any) -> Task:
         result=row["result"],
         error=_error_of(row),
         pause=_pause_of(row),
+        retry_of=row["retry_of"],
     )
 
 

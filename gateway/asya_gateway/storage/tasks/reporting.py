@@ -9,8 +9,9 @@ from asya_crds.status import ClaimAction, HopState, TaskStatus
 from asya_gateway.domain.log import ProgressEntry
 from asya_gateway.domain.reports import ProgressAnswer, ProgressReport
 from asya_gateway.domain.text import storable
-from asya_gateway.storage.tasks.guards import ENDED, MOVING
+from asya_gateway.storage.tasks.guards import ENDED, MOVING, ended_above
 from asya_gateway.storage.tasks.incarnations import NEWER, PROGRESS
+from asya_transports.postgres.sessions import session_of
 
 KEYS_KEPT = 8
 """Keys of the latest reports that a row remembers: repetitions follow one another closely, and whatever comes
@@ -22,7 +23,7 @@ _SILENT = f"('{HopState.PROCESSED.value}', '{HopState.RELEASED.value}')"
 _LOCKED = """
 ), locked AS MATERIALIZED (
     -- Locking in id order, whatever order the reports came in, is what keeps batches from deadlocking.
-    SELECT t.id, t.status, t.progress, t.deadline_at
+    SELECT t.id, t.status, t.progress, t.deadline_at, t.parent_id
     FROM tasks t WHERE t.id = ANY($1) ORDER BY t.id FOR NO KEY UPDATE
 """
 
@@ -30,12 +31,16 @@ _TAKES = """(h.state = 'claimed' AND (h.claimant = excluded.claimant OR h.attemp
              OR h.lease_until < clock_timestamp()))"""
 
 _CLAIMS = f"""
+), standing AS MATERIALIZED (
+    -- Nobody begins to work below a task that has ended, however long it takes until this one has its own end.
+    SELECT l.*, l.status {ENDED} OR (l.parent_id IS NOT NULL AND {ended_above("l.parent_id")}
+        IS NOT NULL) AS over FROM locked l
 ), claimed AS (
     -- ON CONFLICT sees rows that were committed after this statement's snapshot; a SELECT would not.
     INSERT INTO task_hops AS h (task_id, hop, attempt, claimant, state, lease_until)
     SELECT r.id, r.claim_hop, r.attempt, r.claimant, 'claimed', clock_timestamp() + $15 * interval '1 second'
-    FROM incoming r JOIN locked l USING (id)
-    WHERE r.claim_hop IS NOT NULL AND r.state = 'received' AND NOT l.status {ENDED}
+    FROM incoming r JOIN standing l USING (id)
+    WHERE r.claim_hop IS NOT NULL AND r.state = 'received' AND NOT l.over
     ORDER BY r.id
     ON CONFLICT (task_id, hop) DO UPDATE SET
         claimant    = CASE WHEN {_TAKES} THEN excluded.claimant ELSE h.claimant END,
@@ -54,13 +59,13 @@ _CLAIMS = f"""
 ), verdict AS (
     SELECT r.id, CASE
         WHEN r.claim_hop IS NULL THEN 'go'
-        WHEN l.status {ENDED} THEN 'done'
+        WHEN l.over THEN 'done'
         WHEN r.state <> 'received' THEN CASE WHEN w.task_id IS NULL THEN 'done' ELSE 'go' END
         WHEN c.state IN ('processed', 'completed') THEN 'done'
         WHEN c.claimant = r.claimant THEN 'go'
         ELSE 'busy' END AS action,
         c.frames
-    FROM incoming r JOIN locked l USING (id)
+    FROM incoming r JOIN standing l USING (id)
     LEFT JOIN claimed c ON c.task_id = r.id
     LEFT JOIN held w ON w.task_id = r.id
 """
@@ -127,7 +132,7 @@ class ProgressReporter:
 
     async def flush(self, batch: Sequence[ProgressReport]) -> Sequence[ProgressAnswer]:
         """Apply the batch, at most one report a task; answers in its order."""
-        async with self._pool().acquire(timeout=5) as connection:
+        async with session_of(self._pool()) as connection:
             if any(report.claim is not None for report in batch):
                 rows = await connection.fetch(
                     _REPORT_WITH_CLAIMS, *_columns(batch), *_claim_columns(batch), self._lease

@@ -40,7 +40,7 @@ class TaskRequests:
             if rows is None:
                 done = await _found(connection, report.task_id, report.owner, key)
                 return FinalOutcome.APPLIED if done else FinalOutcome.UNKNOWN
-        return self._finisher.tell([report], rows)[0]
+        return (await self._finisher.tell([report], rows))[0]
 
     async def _end(
         self, connection: asyncpg.pool.PoolConnectionProxy, report: FinalReport, key: RequestKey

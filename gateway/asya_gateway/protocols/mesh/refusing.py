@@ -1,0 +1,77 @@
+"""Reports that end or stop a task and cannot be taken. Whoever sent one has acknowledged its message or is about to, so
+that nothing else would ever be heard of the task: it fails with the reason."""
+
+import asyncio
+import contextlib
+import re
+from collections.abc import AsyncIterator
+from enum import StrEnum
+
+from aiohttp import web
+
+from asya_crds.status import ErrorClass, TaskError, TaskStatus
+from asya_gateway.domain.errors import GatewayError, InvalidInput, TooLarge
+from asya_gateway.domain.reports import FinalReport
+from asya_gateway.protocols.http.fields import Body
+from asya_gateway.protocols.http.keys import TASKS
+from asya_gateway.protocols.mesh.hops import task_id_of
+
+_UNSAID = ("id", "status", "type")
+"""Fields without which a report says neither of which task it is nor what it is."""
+
+_UNIFIED_END = re.compile(rb'\s*\{\s*"type"\s*:\s*"status"\s*,\s*"status"\s*:\s*"(succeeded|failed)"')
+_HEAD, _HEAD_SECONDS = 1024, 5.0
+
+
+class Lost(StrEnum):
+    """What a refusal takes from its task, in the words of the failure."""
+
+    RESULT = "result"
+    PAUSE = "pause"
+
+
+@contextlib.asynccontextmanager
+async def failing_its_task(request: web.Request, reported: str, lost: Lost, body: Body) -> AsyncIterator[None]:
+    """Fail the task where the block refuses its report (InvalidInput, TooLarge), which the caller is told as always.
+    `body` is what is known of the report."""
+    try:
+        yield
+    except (InvalidInput, TooLarge) as error:
+        if error.field not in _UNSAID and not _cut_off(request):
+            await request.app[TASKS].finish(_failure(reported, lost, body, error))
+        raise
+
+
+async def ends_a_task(request: web.Request) -> bool:
+    """Whether a unified event that is too large to be read reports an end, by its beginning as sidecars write it."""
+    head = b""
+    with contextlib.suppress(web.RequestPayloadError, TimeoutError):
+        async with asyncio.timeout(_HEAD_SECONDS):
+            head = await request.content.read(_HEAD)
+    return _UNIFIED_END.match(head) is not None
+
+
+def _cut_off(request: web.Request) -> bool:
+    """Whether the caller is gone, so that the report may come again."""
+    return request.transport is None or request.transport.is_closing()
+
+
+def _failure(reported: str, lost: Lost, body: Body, error: GatewayError) -> FinalReport:
+    reason = {
+        Lost.RESULT: f"the gateway refused the result: {error.text}",
+        Lost.PAUSE: f"the task cannot pause: {error.text}",
+    }[lost]
+    kind = "BadPause"
+    if lost is Lost.RESULT:
+        kind = "ResultTooLarge" if isinstance(error, TooLarge) else "ResultRefused"
+    details = {"message": reason, "type": kind}
+    actor = _actor_of(body)
+    failed = TaskError("runtime_error", reason, ErrorClass.RUNTIME, actor=actor, details=details)
+    return FinalReport(task_id_of(reported), TaskStatus.FAILED, reason, error=failed, actor=actor)
+
+
+def _actor_of(body: Body) -> str | None:
+    """The actor that a report comes from: the last one before where its message would go."""
+    prev = body.get("prev")
+    found = prev[-1] if isinstance(prev, list) and prev else body.get("current_actor_name") or body.get("curr")
+    return found if isinstance(found, str) and 0 < len(found) <= 255 else None

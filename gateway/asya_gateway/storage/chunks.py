@@ -1,0 +1,47 @@
+"""How much one statement of a long work takes on: half as much after one that took too long."""
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import asyncpg
+
+from asya_gateway.domain.errors import Unavailable
+
+log = logging.getLogger(__name__)
+
+TOO_LONG = (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError, TimeoutError)
+"""What says that a statement was too much at once, and that nothing of it was done, or nobody knows."""
+GROWS_AFTER = 8
+"""Statements in time after which the next one is twice as large."""
+
+
+@dataclass
+class Chunk:
+    """The rows, or another measure, of the next statement: at most `largest`, halved after each that took too long."""
+
+    largest: int
+    size: int = 0
+    in_time: int = 0
+
+    def __post_init__(self) -> None:
+        self.size = self.size or self.largest
+
+    @contextlib.contextmanager
+    def judged(self) -> Iterator[None]:
+        """Around one statement of that size; its errors are passed on."""
+        try:
+            yield
+        except Unavailable as error:
+            if isinstance(error.__cause__, TOO_LONG):
+                self.halve()
+            raise
+        self.in_time += 1
+        if self.in_time >= GROWS_AFTER and self.size < self.largest:
+            self.size, self.in_time = min(self.largest, self.size * 2), 0
+
+    def halve(self) -> None:
+        """Take on half as much from now, at least one."""
+        self.size, self.in_time = max(1, self.size // 2), 0
+        log.info("a statement took too long, the next one takes on %d", self.size)

@@ -1,0 +1,38 @@
+"""A database belongs to one namespace: a gateway of another one would publish its envelopes and serve its flows."""
+
+import asyncpg
+
+_CLAIM = "INSERT INTO installation (namespace) VALUES ($1) ON CONFLICT (id) DO NOTHING"
+_OWNER = "SELECT namespace FROM installation"
+_HAND_OVER = """
+WITH before AS (SELECT namespace FROM installation)
+INSERT INTO installation (namespace) VALUES ($1)
+ON CONFLICT (id) DO UPDATE SET namespace = excluded.namespace, claimed_at = now()
+RETURNING (SELECT namespace FROM before)
+"""
+
+Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
+
+
+class NamespaceTaken(Exception):
+    """The database belongs to another namespace; the message names both and the command that hands it over."""
+
+    def __init__(self, own: str, owner: str) -> None:
+        super().__init__(
+            f"ASYA_NAMESPACE: the database belongs to the namespace {owner!r}, and this gateway serves {own!r}; use "
+            f"another database, or stop every gateway of {owner!r} and hand it over: asya migrate --namespace {own}"
+        )
+
+
+async def claim(connection: Connection, namespace: str) -> None:
+    """Make the database this namespace's where it is nobody's yet. Raises NamespaceTaken."""
+    await connection.execute(_CLAIM, namespace)
+    owner: str = await connection.fetchval(_OWNER)
+    if owner != namespace:
+        raise NamespaceTaken(namespace, owner)
+
+
+async def hand_over(connection: Connection, namespace: str) -> str | None:
+    """Make the database this namespace's, whose ever it was; returns whose it was."""
+    owner: str | None = await connection.fetchval(_HAND_OVER, namespace)
+    return owner

@@ -1,0 +1,148 @@
+"""Ends what nobody ends otherwise: tasks past their deadlines, and descendants that their ancestor's end missed."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from asya_crds.status import ErrorClass, TaskError, TaskStatus
+from asya_gateway.domain.reports import FinalOutcome, FinalReport
+from asya_gateway.storage.database import Database
+from asya_gateway.storage.tasks.cascading import Cascade
+from asya_gateway.storage.tasks.guards import ENDED, ended_above
+
+SWEEP_EVERY = 1.0
+ORPHANS_EVERY = 5.0
+ORPHANS_REST = 9.0
+"""Times as long as it took that the sweep for orphans rests: it finds next to nothing, and passes over what an old
+snapshot keeps vacuum from clearing again and again."""
+CHUNK = 1_000
+"""Tasks that one statement finds at most."""
+PARENTS = 1_000
+"""Parents of open children that one statement looks at."""
+PARENTS_A_TURN = 20_000
+"""How many one turn looks at; the next one goes on from there."""
+
+_OVERDUE = """
+SELECT id, extract(epoch FROM deadline_at - created_at)::float8 AS allowed FROM tasks
+WHERE finished_at IS NULL AND deadline_at <= now() ORDER BY deadline_at LIMIT $1
+"""
+
+# From parent to parent by skipping along the index, however many open children each has. `ended_by` is for what was
+# missed: a child that was announced while its parent ended, and what a process that ended had not come to. `succeeded`
+# is for children of existing sidecars, whose end perhaps nobody reports.
+_PARENTS = f"""
+WITH RECURSIVE parents AS (
+    (SELECT parent_id, 1 AS number FROM tasks
+     WHERE ends_itself = $1 AND finished_at IS NULL AND parent_id > $2 ORDER BY ends_itself, parent_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT t.parent_id FROM tasks t
+            WHERE t.ends_itself = $1 AND t.finished_at IS NULL AND t.parent_id > p.parent_id
+            ORDER BY t.ends_itself, t.parent_id LIMIT 1), p.number + 1
+    FROM parents p WHERE p.parent_id IS NOT NULL AND p.number < $3
+)
+SELECT p.parent_id, {ended_above("p.parent_id")} AS ended_by,
+       (SELECT t.status = 'succeeded' AND t.finished_at < now() - $4 * interval '1 second'
+        FROM tasks t WHERE t.id = p.parent_id) AS succeeded
+FROM parents p WHERE p.parent_id IS NOT NULL ORDER BY p.parent_id
+"""
+
+_CHILDREN = f"""
+SELECT id, created_at,
+       NOT ends_itself AND NOT status {ENDED} AND updated_at < now() - $4 * interval '1 second' AS silent
+FROM tasks WHERE parent_id = $1 AND ($2::timestamptz IS NULL OR (created_at, id) < ($2, $3))
+ORDER BY created_at DESC, id DESC LIMIT $5
+"""
+
+
+@dataclass(slots=True)
+class _Walk:
+    """Where the sweep for orphans of one kind goes on."""
+
+    ends_itself: bool
+    after: str = ""
+
+
+class Sweeper:
+    """Every process runs one, and SQL lets only one of them end a task. `child_grace`: seconds of silence after its
+    parent's success that end a child of an existing sidecar."""
+
+    def __init__(
+        self,
+        database: Database,
+        finish: Callable[[FinalReport], Awaitable[FinalOutcome]],
+        cascade: Cascade,
+        *,
+        child_grace: float,
+    ) -> None:
+        self._database = database
+        self._finish = finish
+        self._cascade = cascade
+        self._child_grace = child_grace
+        self._walks = (_Walk(ends_itself=True), _Walk(ends_itself=False))
+
+    async def sweep(self) -> int:
+        """End overdue tasks, all there are; returns how many this call ended."""
+        ended = 0
+        while True:
+            overdue = await self._overdue()
+            applied = await self._end(overdue)
+            ended += applied
+            # Without progress the rest waits for the next turn: another process may be at work on the same ones.
+            if len(overdue) < CHUNK or not applied:
+                return ended
+
+    async def sweep_orphans(self) -> int:
+        """End open tasks whose ancestors' end is theirs, too, and those that have been silent for their grace; returns
+        how many this call ended."""
+        return sum([await self._walk_on(walk) for walk in self._walks])
+
+    async def _overdue(self) -> list[FinalReport]:
+        rows = await self._database.fetch(_OVERDUE, CHUNK)
+        return [_overdue_report(row["id"], row["allowed"]) for row in rows]
+
+    async def _end(self, reports: Sequence[FinalReport]) -> int:
+        outcomes = await asyncio.gather(*(self._finish(report) for report in reports))
+        return sum(outcome is FinalOutcome.APPLIED for outcome in outcomes)
+
+    async def _walk_on(self, walk: _Walk) -> int:
+        ended = 0
+        for _ in range(PARENTS_A_TURN // PARENTS):
+            rows = await self._database.fetch(_PARENTS, walk.ends_itself, walk.after, PARENTS, self._child_grace)
+            for row in rows:
+                if row["ended_by"] is not None:
+                    ended += await self._cascade.below(row["parent_id"], await self._cascade.end_of(row["ended_by"]))
+                elif row["succeeded"] and not walk.ends_itself:
+                    ended += await self._end_silent(row["parent_id"])
+            walk.after = rows[-1]["parent_id"] if len(rows) == PARENTS else ""
+            if not walk.after:
+                break
+        return ended
+
+    async def _end_silent(self, parent_id: str) -> int:
+        ended = 0
+        place: tuple[Any, Any] = (None, None)
+        while True:
+            page = await self._database.fetch(_CHILDREN, parent_id, *place, self._child_grace, CHUNK)
+            ended += await self._end([_silent_report(row["id"], self._child_grace) for row in page if row["silent"]])
+            if len(page) < CHUNK:
+                return ended
+            place = (page[-1]["created_at"], page[-1]["id"])
+
+
+def _overdue_report(task_id: str, allowed: float) -> FinalReport:
+    message = f"Task timed out after {f'{allowed:.1f}'.removesuffix('.0')} s"
+    return FinalReport(
+        task_id=task_id,
+        status=TaskStatus.FAILED,
+        message=message,
+        error=TaskError("deadline_exceeded", message, ErrorClass.DEADLINE),
+        overdue_only=True,
+    )
+
+
+def _silent_report(task_id: str, grace: float) -> FinalReport:
+    """Nobody knows how it ended, and what may have failed must not read as a success."""
+    message = f"Its parent has succeeded, and nobody reported on it for {grace:g} s"
+    error = TaskError("end_not_reported", message, ErrorClass.CANCELED)
+    return FinalReport(task_id=task_id, status=TaskStatus.CANCELED, message=message, error=error)

@@ -1,0 +1,230 @@
+"""The end of a task reaches all that hangs below it: at once as far as work goes, and chunk by chunk in the rows."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+
+from asya_crds import jsontext
+from asya_crds.status import ClaimAction, ErrorClass, HopState, TaskError, TaskStatus
+from asya_gateway.domain.reports import ChildAnnouncement, Claim, FinalOutcome, FinalReport
+from asya_gateway.storage import store
+from asya_gateway.storage.tasks import cascading, sweeping
+from tests.support.blocks import counted_blocks
+from tests.support.storage import ROUTE, Running, failed, make_storage, progress, succeeded
+
+WAIT = 20.0
+
+CHILDREN = """
+INSERT INTO tasks (id, parent_id, owner, flow, surface, status, route, deadline_at, created_at, updated_at)
+SELECT $1 || '-' || n, $1, '', 'shout', 'rest', 'running', '{"prev":[],"curr":"a","next":[]}',
+       now() + interval '1 day', now(), now()
+FROM generate_series(1, $2) n
+"""
+
+
+def cancel(task_id: str, reason: str = "enough") -> FinalReport:
+    return FinalReport(task_id, TaskStatus.CANCELED, reason, error=TaskError("canceled", reason, ErrorClass.CANCELED))
+
+
+@pytest.fixture
+async def still(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
+    """A storage whose loops do not run: what is ended is what a statement ended."""
+    monkeypatch.setattr(store, "FIRST_CHUNK", 0.0)
+    made = make_storage(database_url)
+    await made.storage.database.open()
+    yield made
+    await made.storage.database.close()
+
+
+async def tree(running: Running, *levels: str, ends_itself: bool = True) -> str:
+    """A root, and below it a line of descendants, each the child of the one before."""
+    root = parent = await running.create()
+    for name in levels:
+        await running.tasks.announce(ChildAnnouncement(name, parent, ROUTE, ends_itself))
+        parent = name
+    return root
+
+
+async def until_all_ended(running: Running) -> None:
+    async with asyncio.timeout(WAIT):
+        while await running.storage.database.fetchval("SELECT count(*) FROM tasks WHERE finished_at IS NULL"):
+            await asyncio.sleep(0.05)
+
+
+class TestFromTheRootsEndOn:
+    async def test_no_descendant_begins_a_hop(self, still: Running) -> None:
+        root = await tree(still, "child", "grandchild")
+        await still.tasks.finish(cancel(root))
+        for name in ("child", "grandchild"):
+            answer = await still.tasks.report(progress(name, claim=Claim("0", 1, "one")))
+            assert (answer.action, answer.frames) == (ClaimAction.DONE, None)
+            assert await still.kinds(name) == ["created"]
+        assert await still.storage.database.fetchval("SELECT count(*) FROM task_hops") == 0
+
+    async def test_a_hop_that_is_under_way_hears_that_it_is_done(self, still: Running) -> None:
+        root = await tree(still, "child", "grandchild")
+        claim = Claim("0", 1, "one")
+        assert (await still.tasks.report(progress("grandchild", claim=claim))).action is ClaimAction.GO
+        await still.tasks.finish(cancel(root))
+        answer = await still.tasks.report(progress("grandchild", HopState.PROCESSING, claim=claim))
+        assert answer.action is ClaimAction.DONE
+
+    async def test_no_descendant_is_active(self, still: Running) -> None:
+        root = await tree(still, "child", "grandchild")
+        assert await still.tasks.active("grandchild")
+        await still.tasks.finish(cancel(root))
+        assert [await still.tasks.active(name) for name in (root, "child", "grandchild")] == [False] * 3
+        assert [await still.tasks.ends_with_ancestor(name) for name in (root, "child", "grandchild")] == [
+            False,
+            True,
+            True,
+        ]
+
+    async def test_nothing_is_announced_as_open(self, still: Running) -> None:
+        root = await tree(still, "child", "grandchild")
+        await still.tasks.finish(cancel(root))
+        await still.tasks.announce(ChildAnnouncement("late", "grandchild", ROUTE, ends_itself=True))
+        late = await still.tasks.get("late", owner=None)
+        assert (late.status, await still.kinds("late")) == (TaskStatus.CANCELED, ["final"])
+
+    @pytest.mark.parametrize("ends_itself", [True, False], ids=["ours", "foreign"])
+    async def test_a_success_holds_up_nobody(self, still: Running, ends_itself: bool) -> None:
+        root = await tree(still, "child", "grandchild", ends_itself=ends_itself)
+        await still.tasks.finish(succeeded(root))
+        assert await still.tasks.active("child")
+        assert await still.tasks.active("grandchild")
+        assert (await still.tasks.report(progress("child", claim=Claim("0", 1, "one")))).action is ClaimAction.GO
+        await still.tasks.announce(ChildAnnouncement("late", "child", ROUTE, ends_itself))
+        assert (await still.tasks.get("late", owner=None)).status is TaskStatus.PENDING
+
+    async def test_a_descendants_own_report_ends_it_as_the_root_ended(self, still: Running) -> None:
+        root = await tree(still, "child", "grandchild")
+        await still.tasks.finish(failed(root, "no more", error=TaskError("gone", "no more", ErrorClass.RUNTIME)))
+        assert await still.tasks.finish(succeeded("grandchild")) is FinalOutcome.ENDED_BEFORE
+        found = await still.tasks.get("grandchild", owner=None)
+        assert (found.status, found.error.code, found.error.error_class) == (TaskStatus.FAILED, "gone", "runtime")
+        assert found.result is None
+        assert await still.kinds("grandchild") == ["created", "final"]
+
+
+async def test_each_descendant_has_one_end_with_the_roots_class_and_code(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running.storage.cascade._chunk, "size", 10)
+    root = await tree(running, "a", "b", "c")
+    for parent in (root, "a", "c"):
+        await running.storage.database.execute(CHILDREN, parent, 35)
+    await running.tasks.finish(failed(root, "too late", error=TaskError("slow", "too late", ErrorClass.DEADLINE)))
+    await until_all_ended(running)
+    rows = await running.storage.database.fetch(
+        "SELECT t.id, t.status, u.detail::text AS detail,"
+        " (SELECT body::text FROM task_bodies b WHERE b.task_id = t.id AND kind = 'error') AS error"
+        " FROM tasks t JOIN task_updates u ON u.task_id = t.id AND u.kind = 'final' WHERE parent_id IS NOT NULL"
+    )
+    assert len(rows) == 3 + 3 * 35
+    for row in rows:
+        error = json.loads(row["error"])
+        assert (row["status"], error["code"], error["class"]) == ("failed", "slow", "deadline")
+        assert json.loads(row["detail"])["error"] == error
+
+
+async def test_a_small_tree_has_ended_when_its_end_is_answered(running: Running) -> None:
+    root = await tree(running, "child")
+    await running.tasks.finish(cancel(root))
+    assert (await running.tasks.get("child", owner=None)).status is TaskStatus.CANCELED
+
+
+async def test_an_end_reaches_what_is_open_below_a_child_that_had_ended(running: Running) -> None:
+    root = await tree(running, "child", "grandchild")
+    await running.tasks.finish(succeeded("child"))
+    assert (await running.tasks.get("grandchild", owner=None)).status is TaskStatus.PENDING
+    await running.tasks.finish(cancel(root))
+    await until_all_ended(running)
+    found = await running.tasks.get("grandchild", owner=None)
+    assert (found.status, found.error.code) == (TaskStatus.CANCELED, "canceled")
+    assert (await running.tasks.get("child", owner=None)).status is TaskStatus.SUCCEEDED
+
+
+async def test_the_callers_words_are_not_copied_to_descendants(running: Running) -> None:
+    root = await tree(running)
+    await running.storage.database.execute(CHILDREN, root, 200)
+    await running.tasks.finish(cancel(root, "x" * 1_000_000))
+    await until_all_ended(running)
+    written = await running.storage.database.fetchval(
+        "SELECT sum(octet_length(detail::text)) FROM task_updates WHERE task_id <> $1", root
+    )
+    assert 200 <= written < 200 * 300
+
+
+async def test_an_error_that_postgresql_cannot_look_into_is_passed_on(running: Running) -> None:
+    root = await tree(running, "child")
+    await running.tasks.finish(failed(root, error=TaskError("c", "nul \0 and \ud800", ErrorClass.RUNTIME)))
+    assert (await running.storage.cascade.end_of(root)).code == "c"
+    assert (await running.tasks.get("child", owner=None)).error.code == "c"
+
+
+async def test_what_a_process_left_undone_another_one_ends(still: Running, database_url: str) -> None:
+    root = await tree(still, "child", "grandchild")
+    await still.storage.database.execute(CHILDREN, "grandchild", 30)
+    await still.tasks.finish(cancel(root))
+    other = make_storage(database_url)
+    await other.storage.database.open()
+    try:
+        assert await other.storage.sweeper.sweep_orphans() == 32
+        assert await other.storage.sweeper.sweep_orphans() == 0
+        assert (await other.tasks.get("grandchild-7", owner=None)).error.code == "canceled"
+    finally:
+        await other.storage.database.close()
+
+
+async def test_the_sweep_for_orphans_goes_on_where_it_came_to(still: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweeping, "PARENTS", 2)
+    monkeypatch.setattr(sweeping, "PARENTS_A_TURN", 4)
+    roots = [await still.create(f"root-{number}") for number in range(9)]
+    for root in roots:
+        await still.storage.database.execute(CHILDREN, root, 3)
+    await still.tasks.finish(cancel(roots[-1]))
+    turns = [await still.storage.sweeper.sweep_orphans() for _ in range(3)]
+    assert turns == [0, 0, 3]
+
+
+async def test_no_statement_touches_more_than_a_chunk_of_a_tree(
+    still: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = 50
+    still.storage.cascade._chunk.largest = still.storage.cascade._chunk.size = size
+    root, other = await tree(still), await tree(still)
+    for parent in (root, other):
+        await still.storage.database.execute(CHILDREN, parent, 3_000)
+    await still.storage.database.execute("ANALYZE tasks")
+    with counted_blocks(monkeypatch) as marking:
+        assert await still.tasks.finish(cancel(root)) is FinalOutcome.APPLIED
+    marking.check(150)
+    with counted_blocks(monkeypatch) as ending:
+        assert await still.storage.cascade.below(root, cascading.End.of(cancel(root))) == 3_000
+    ending.check(size * 120)
+    await still.storage.database.execute("VACUUM tasks")
+    with counted_blocks(monkeypatch) as sweeping_beside:
+        assert await still.storage.sweeper.sweep_orphans() == 0
+    sweeping_beside.check(100)
+
+
+async def test_the_deadline_of_a_tree_ends_all_of_it(running: Running) -> None:
+    root = await tree(running, "child", "grandchild")
+    await running.storage.database.execute(CHILDREN, root, 2_500)
+    await running.storage.database.execute("UPDATE tasks SET deadline_at = now()")
+    await until_all_ended(running)
+    codes = await running.storage.database.fetch(
+        "SELECT DISTINCT body->>'code' AS code, body->>'class' AS class FROM task_bodies WHERE kind = 'error'"
+    )
+    assert [tuple(row) for row in codes] == [("deadline_exceeded", "deadline")]
+    finals = await running.storage.database.fetchval("SELECT count(*) FROM task_updates WHERE kind = 'final'")
+    assert finals == 2_503
+
+
+def test_an_end_is_read_from_a_row_whatever_its_error_says() -> None:
+    end = cascading.End.stored("failed", jsontext.dumps({"code": "c", "message": "\0", "class": "of tomorrow"}))
+    assert end.error().as_dict() == {"code": "c", "message": cascading.MESSAGE, "class": "of tomorrow"}
+    assert cascading.End.stored("canceled", None).error_class == "canceled"
