@@ -249,6 +249,13 @@ _FLOWS: Json = {
     },
 }
 HEALTH_PATHS: Paths = {
+    "/": {
+        "get": {
+            "operationId": "front_page",
+            "summary": "Three lines for somebody with a browser: what this is, and where it is described.",
+            "responses": {"200": text_answer("The lines."), **errors()},
+        }
+    },
     "/health": {
         "get": {
             "operationId": "health",
