@@ -4,7 +4,6 @@ import contextlib
 import json
 import random
 import subprocess
-import time
 import urllib.error
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from servers.operator_process import OperatorProcess, wait_for
 from tests.kubernetes.conftest import ROOT, StartOperator
 from tests.kubernetes.network import Network
 from tests.kubernetes.recording_mesh import RecordingMesh
+from tests.support.waiting import lasts_blocking
 
 SEED = 20261121
 EDITS = 200
@@ -53,7 +53,7 @@ def test_what_was_deleted_while_the_watch_was_cut_and_history_compacted_is_gone_
     control_plane.apply(flow("stays"), flow("goes"), namespace=namespace)
     wait_for(lambda: mesh.names() == {"stays", "goes"}, "both flows")
     network.refuse()
-    control_plane.kubectl("delete", "flow", "goes", namespace=namespace)
+    control_plane.delete("flow", "goes", namespace)
     control_plane.apply(flow("stays", description="changed meanwhile"), namespace=namespace)
     control_plane.stop("kube-apiserver")
     control_plane.compact()
@@ -78,7 +78,7 @@ def test_watches_that_break_again_and_again_hide_no_change(
         control_plane.apply(flow(f"flow-{number}"), namespace=namespace)
         network.cut()
         if number % 2:
-            control_plane.kubectl("delete", "flow", f"flow-{number - 1}", namespace=namespace)
+            control_plane.delete("flow", f"flow-{number - 1}", namespace)
     wait_for(lambda: mesh.names() == {"flow-1", "flow-3", "flow-5"}, "what is there in the end")
     assert operator.process.poll() is None
 
@@ -314,7 +314,7 @@ def test_after_200_random_edits_and_kills_everything_is_what_the_pure_function_s
     wait_for(lambda: any(operator.leading() for operator in running), "a leader")
     for _ in range(EDITS):
         editor.edit()
-        time.sleep(chance.uniform(0.0, 0.05))  # so that kills meet the operator at different points of its work
+        lasts_blocking(chance.uniform(0.0, 0.05))  # so that kills meet the operator at different points of its work
         if chance.random() < 0.04:
             victim = running.pop(0)
             victim.kill()

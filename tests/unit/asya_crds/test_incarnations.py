@@ -22,6 +22,7 @@ from asya_crds.incarnations import (
     resume_id,
 )
 from asya_crds.merging import merge
+from asya_crds.status import HopState
 
 CHILDREN = uuid.UUID("6f0e4f5c-0d1b-5f0e-9a53-6a6f3d1c7b21")
 AT_B = Route(("a", "x-pause"), "b", ())
@@ -73,7 +74,7 @@ def test_a_route_that_began_in_incarnation_0_is_spelt_as_before_in_claims_childr
     assert hop_of(envelope) == "2"
     assert child_id("t", hop_of(envelope), 1) == str(uuid.uuid5(CHILDREN, "t\x002\x001"))
     assert pause_id("t", hop_of(envelope)) == str(uuid.uuid5(CHILDREN, "t\x002\x00pause"))
-    body = HopReports(MeshClient(), "http://mesh", envelope)._body({})
+    body = HopReports(MeshClient(), "http://mesh", envelope)._body(HopState.RECEIVED)
     report = pause_report(envelope, AT_B, {})
     assert (body["claim"]["hop"], report["pause_id"]) == ("2", pause_id("t", "2"))
     assert body.get("incarnation", 0) == report.get("incarnation", 0) == number
@@ -85,7 +86,7 @@ def test_a_route_that_began_anew_has_claims_children_and_pauses_of_its_own(
 ) -> None:
     headers = incarnation_header("t", Incarnation(number, began)) if envelope_id == "t" else {}
     envelope = Envelope(envelope_id, AT_B, {}, headers=headers)
-    body = HopReports(MeshClient(), "http://mesh", envelope)._body({})
+    body = HopReports(MeshClient(), "http://mesh", envelope)._body(HopState.RECEIVED)
     assert (body["claim"]["hop"], body["incarnation"]) == (f"{began}.2", number)
     report = pause_report(envelope, AT_B, {})
     assert (report["incarnation"], report["pause_id"]) == (number, pause_id(envelope_id, hop_name(began, 2)))
