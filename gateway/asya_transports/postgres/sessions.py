@@ -20,8 +20,8 @@ CONNECT_WITHIN = 5.0
 """Seconds for one session, all hosts together, where nobody says otherwise."""
 READ_ONLY = (asyncpg.ReadOnlySQLTransactionError,)
 """What a server says that is in recovery, or that was made read-only, to whoever wants to write or listen."""
-PROBE = "SELECT current_setting('transaction_read_only')"
-"""Answers `on` for these; a session that only reads or listens would not find out otherwise."""
+PROBE = "SELECT 1 WHERE current_setting('transaction_read_only') = 'off'"
+"""Answers nothing for these; a session that only reads or listens would not find out otherwise."""
 _NEXT_HOST = (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.TargetServerAttributeNotMatched)
 
 
@@ -114,7 +114,7 @@ async def session_of(pool: Any, timeout: float = CONNECT_WITHIN) -> AsyncIterato
 
 async def probe(connection: Any) -> None:
     """Ask a session whether it still serves. Raises ReadOnlySQLTransactionError where it can only read."""
-    if await connection.fetchval(PROBE) == "on":
+    if await connection.fetchval(PROBE) is None:
         raise asyncpg.ReadOnlySQLTransactionError("the server takes no writes here")
 
 

@@ -14,6 +14,7 @@ from asya_actor.pausing import pause_report
 from asya_crds.envelope import Envelope, Route
 from asya_crds.incarnations import LARGEST, hop_name, incarnation_header, incarnation_of, resolve, resume_id
 from asya_crds.merging import merge
+from asya_crds.status import HopState
 
 CHILDREN = uuid.UUID("6f0e4f5c-0d1b-5f0e-9a53-6a6f3d1c7b21")
 AT_B = Route(("a", "x-pause"), "b", ())
@@ -62,7 +63,7 @@ def test_incarnation_0_is_spelt_as_before_in_claims_children_and_pauses() -> Non
     assert hop_of(envelope) == "2"
     assert child_id("t", hop_of(envelope), 1) == str(uuid.uuid5(CHILDREN, "t\x002\x001"))
     assert pause_id("t", hop_of(envelope)) == str(uuid.uuid5(CHILDREN, "t\x002\x00pause"))
-    body = HopReports(MeshClient(), "http://mesh", envelope)._body({})
+    body = HopReports(MeshClient(), "http://mesh", envelope)._body(HopState.RECEIVED)
     assert (body["claim"]["hop"], "incarnation" in body) == ("2", False)
     assert "incarnation" not in pause_report(envelope, AT_B, {})
 
@@ -71,7 +72,7 @@ def test_incarnation_0_is_spelt_as_before_in_claims_children_and_pauses() -> Non
 def test_a_later_incarnation_has_claims_children_and_pauses_of_its_own(envelope_id: str, number: int) -> None:
     headers = incarnation_header("t", number) if envelope_id == "t" else {}
     envelope = Envelope(envelope_id, AT_B, {}, headers=headers)
-    body = HopReports(MeshClient(), "http://mesh", envelope)._body({})
+    body = HopReports(MeshClient(), "http://mesh", envelope)._body(HopState.RECEIVED)
     assert (body["claim"]["hop"], body["incarnation"]) == (f"{number}.2", number)
     report = pause_report(envelope, AT_B, {})
     assert (report["incarnation"], report["pause_id"]) == (number, pause_id(envelope_id, hop_name(number, 2)))
