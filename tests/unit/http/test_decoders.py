@@ -209,6 +209,14 @@ def test_a_pause_carries_the_id_and_the_checkpoint_that_our_crew_gives_it() -> N
     assert report.checkpoint == '{"id":"t"}'
 
 
+def test_a_pause_of_a_task_whose_id_leaves_no_room_for_an_answer_is_refused() -> None:
+    """The id of an answer's envelope is made from it, and would be no id."""
+    longest = "t" * (255 - len("resume.999999-"))
+    assert decode_progress(longest, {"status": "paused"}).task_id == longest
+    with pytest.raises(InvalidInput, match="too long"):
+        decode_progress(longest + "t", {"status": "paused"})
+
+
 def test_a_claim_names_the_hop_as_text_or_number() -> None:
     body = {"status": "received", "curr": "a", "claim": {"hop": 0, "attempt": 1, "claimant": "w"}}
     report = decode_progress("t", body)
