@@ -4,7 +4,7 @@ from typing import Any
 
 from asya_crds import jsontext
 from asya_crds.envelope import Route
-from asya_crds.incarnations import hop_name, resolve
+from asya_crds.incarnations import Reported, hop_name, resolve
 from asya_crds.large_json import Encoded, encode
 from asya_crds.mesh_messages import ClaimMessage, ProgressMessage
 from asya_crds.naming import HEADER_PAUSE, PAUSE, RESUME
@@ -50,7 +50,7 @@ def decode_progress(reported: str, body: Body) -> ProgressReport | PauseReport:
     state = said.status
     route = read_route(body)
     incarnation = named.incarnation if said.incarnation is None else said.incarnation
-    claim = _claim(said.claim, incarnation)
+    claim = _claim(said.claim, named)
     return ProgressReport(
         task_id=named.task_id,
         state=state,
@@ -72,8 +72,8 @@ def is_pause(body: Body) -> bool:
     return body.get("pause_metadata") is not None or (isinstance(status, str) and status in _WAITING)
 
 
-def _claim(said: ClaimMessage | None, incarnation: int | None) -> Claim | None:
-    return None if said is None else Claim(claimed_hop(said.hop, incarnation), said.attempt, said.claimant)
+def _claim(said: ClaimMessage | None, reported: Reported) -> Claim | None:
+    return None if said is None else Claim(claimed_hop(said.hop, reported), said.attempt, said.claimant)
 
 
 def _frames(body: Body, state: HopState) -> JsonText | None:
