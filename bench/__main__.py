@@ -1,4 +1,7 @@
-"""`python -m bench [NAME …] [--json FILE] [--quick]`: one table; exit status 1 where a target is missed."""
+"""`python -m bench [NAME …] [--json FILE] [--quick]`: one table; exit status 1 where a target is missed.
+
+`python -m bench compare REVISION [NAME …]`: the working tree beside a commit; exit status 1 where it is slower.
+"""
 
 import argparse
 import json
@@ -7,21 +10,24 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.compare import Pair, compare, write_json
+from bench.compare import render as render_pairs
 from bench.figures import Figure
 from bench.registry import BENCHMARKS
 from bench.stage import FULL, QUICK, Effort, Stage, machine
 from bench.table import as_json, render
+from servers.commits import previous_commit
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run what was asked for; returns the exit status."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
-    if unknown := set(options.names) - set(BENCHMARKS):
-        parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
-    effort = QUICK if options.quick else Effort(options.seconds, FULL.warm_up, options.rounds)
+    if arguments[:1] == ["compare"]:
+        return _compare(arguments[1:])
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure the gateway beside its peers.")
+    _add_options(parser)
+    options = _parsed(parser, arguments)
     figures: list[Figure] = []
-    stage = Stage(effort, lambda text: print(text, file=sys.stderr, flush=True))
+    stage = _stage(options)
     try:
         for name in options.names or BENCHMARKS:
             stage.say(f"{name} …")
@@ -35,8 +41,39 @@ def main(arguments: Sequence[str]) -> int:
     return 0 if options.quick or all(figure.met for figure in figures) else 1
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure the gateway beside its peers.")
+def _compare(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench compare", description="Measure the working tree beside another commit, in turn."
+    )
+    parser.add_argument("revision", metavar="REVISION", help="the other commit; `previous` is servers/PREVIOUS_COMMIT")
+    _add_options(parser)
+    options = _parsed(parser, arguments)
+    revision = previous_commit() if options.revision == "previous" else options.revision
+    pairs: list[Pair] = []
+    stage = _stage(options)
+    try:
+        pairs = compare(stage, revision, options.names or list(BENCHMARKS))
+    finally:
+        stage.close()
+        print(render_pairs(pairs, revision))
+        if options.json:
+            write_json(options.json, pairs, revision, machine())
+    return 0 if options.quick or not any(pair.slower for pair in pairs) else 1
+
+
+def _stage(options: argparse.Namespace) -> Stage:
+    effort = QUICK if options.quick else Effort(options.seconds, FULL.warm_up, options.rounds)
+    return Stage(effort, lambda text: print(text, file=sys.stderr, flush=True))
+
+
+def _parsed(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
+    options = parser.parse_args(arguments)
+    if unknown := set(options.names) - set(BENCHMARKS):
+        parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
+    return options
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "names",
         nargs="*",
@@ -47,7 +84,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="short runs that only report, for CI")
     parser.add_argument("--seconds", type=float, default=FULL.seconds, help="of each run (20)")
     parser.add_argument("--rounds", type=int, default=FULL.rounds, help="runs of each side of a pair (3)")
-    return parser
 
 
 if __name__ == "__main__":

@@ -22,7 +22,6 @@ APIS = 3
 EDITS, QUICK_EDITS = 200, 20
 SIZES, QUICK_SIZES = (10, 1000), (10,)
 TARGET_MS = 1000.0
-ROOT = Path(__file__).parents[1]
 
 
 def apply(stage: Stage) -> list[Figure]:
@@ -34,8 +33,8 @@ def apply(stage: Stage) -> list[Figure]:
         return []
     try:
         plane.start()
-        plane.kubectl("apply", "-k", str(ROOT / "crds"))
-        plane.kubectl("apply", "-f", str(ROOT / "crds" / "async-actor" / "async-actor.yaml"))
+        plane.kubectl("apply", "-k", str(stage.tree / "crds"))
+        plane.kubectl("apply", "-f", str(stage.tree / "crds" / "async-actor" / "async-actor.yaml"))
         plane.kubectl("wait", "--for=condition=Established", "crd/flows.asya.sh", "crd/asyncactors.asya.sh")
         sizes = QUICK_SIZES if stage.effort.quick else SIZES
         return [figure for size in sizes for figure in _measure(stage, plane, size)]
@@ -49,9 +48,9 @@ def _measure(stage: Stage, plane: ControlPlane, size: int) -> list[Figure]:
     _fill(plane, namespace, size)
     with contextlib.ExitStack() as exits:
         url = exits.enter_context(stage.database())
-        mesh = exits.enter_context(_gateway("mesh", url))
-        apis = [exits.enter_context(_gateway("api", url)) for _ in range(APIS)]
-        operator = exits.enter_context(_operator(plane, namespace, mesh))
+        mesh = exits.enter_context(_gateway(stage, "mesh", url))
+        apis = [exits.enter_context(_gateway(stage, "api", url)) for _ in range(APIS)]
+        operator = exits.enter_context(_operator(stage, plane, namespace, mesh))
         for api in apis:
             wait_for(lambda api=api: _served(api, f"flow-{size - 1}"), "every flow", 120)  # type: ignore[misc]
         # The statuses of a thousand new flows are work of their own, which a single edit does not meet.
@@ -96,7 +95,7 @@ def _edit(plane: ControlPlane, namespace: str, apis: list[GatewayProcess], numbe
     began = time.monotonic()
     for thread in threads:
         thread.start()
-    plane.apply(document, namespace=namespace)
+    plane.kubectl("apply", "-f", "-", stdin=json.dumps(document), namespace=namespace)
     for thread in threads:
         thread.join(60)
     if len(done) != len(apis):
@@ -132,9 +131,10 @@ def _call(connection: http.client.HTTPConnection, name: str) -> bool:
 
 
 @contextlib.contextmanager
-def _gateway(mode: str, database_url: str) -> Iterator[GatewayProcess]:
+def _gateway(stage: Stage, mode: str, database_url: str) -> Iterator[GatewayProcess]:
     with tempfile.TemporaryDirectory(prefix="asya-bench-") as folder:
-        gateway = GatewayProcess(mode, database_url, Path(folder) / "gateway.log", ASYA_DRAIN_TIMEOUT="2s")
+        variables = {"ASYA_DRAIN_TIMEOUT": "2s", "PYTHONPATH": stage.import_path}
+        gateway = GatewayProcess(mode, database_url, Path(folder) / "gateway.log", **variables)
         try:
             wait_for(gateway.ready, f"{mode} ready", 60)
             yield gateway
@@ -143,10 +143,11 @@ def _gateway(mode: str, database_url: str) -> Iterator[GatewayProcess]:
 
 
 @contextlib.contextmanager
-def _operator(plane: ControlPlane, namespace: str, mesh: GatewayProcess) -> Iterator[OperatorProcess]:
+def _operator(stage: Stage, plane: ControlPlane, namespace: str, mesh: GatewayProcess) -> Iterator[OperatorProcess]:
     with tempfile.TemporaryDirectory(prefix="asya-bench-") as folder:
         kubeconfig = plane.kubeconfig(namespace=namespace)
-        operator = OperatorProcess(kubeconfig, namespace, mesh.url, Path(folder) / "operator.log")
+        log = Path(folder) / "operator.log"
+        operator = OperatorProcess(kubeconfig, namespace, mesh.url, log, PYTHONPATH=stage.import_path)
         try:
             wait_for(operator.leading, "a leader", 60)
             yield operator

@@ -69,7 +69,7 @@ def compared(
         target=TARGET,
         notes=(*runs.notes, *notes),
         broken="; ".join(runs.problems),
-        details={"runs": list(mine), "peer_runs": list(others)},
+        details={"runs": list(mine), "peer_runs": list(others), "gateway_cpu_us": runs.gateway_cpu},
     )
 
 

@@ -1,6 +1,7 @@
 """What a benchmark stands on: servers with their durability on, databases, gateway processes, timing."""
 
 import contextlib
+import math
 import os
 import platform
 import subprocess
@@ -18,7 +19,8 @@ from pathlib import Path
 import psutil
 
 from bench import pgbench
-from servers.databases import create_template, execute
+from servers.commits import ROOT, import_path
+from servers.databases import execute
 from servers.postgres import PostgresServer
 from servers.processes import family, free_port, spawn, stop_process, wait_until
 from servers.rabbitmq import RabbitNode
@@ -103,6 +105,24 @@ class Stage:
         self._exits = contextlib.ExitStack()
         self.folder = Path(self._exits.enter_context(tempfile.TemporaryDirectory(prefix="asya-bench-")))
         (self.folder / "flows.yaml").write_text(FLOWS)
+        self.tree = ROOT
+        """Whose programs run: the working tree's, or those of another commit."""
+        self._peers = True
+        self._templates: dict[Path, str] = {}
+
+    @contextlib.contextmanager
+    def alone(self, tree: Path) -> Iterator[None]:
+        """Meanwhile the programs are this tree's, and no peer runs."""
+        self.tree, self._peers = tree, False
+        try:
+            yield
+        finally:
+            self.tree, self._peers = ROOT, True
+
+    @property
+    def import_path(self) -> str:
+        """PYTHONPATH of the programs."""
+        return import_path(self.tree)
 
     def close(self) -> None:
         """End everything."""
@@ -124,10 +144,16 @@ class Stage:
         node.start()
         return node
 
-    @cached_property
+    @property
     def _template(self) -> str:
-        create_template(self.postgres.url, "bench_template")
-        return "bench_template"
+        """A database with the schema of the tree, made by its own code."""
+        if self.tree not in self._templates:
+            name = f"bench_template_{len(self._templates)}"
+            code = f"from servers.databases import create_template; create_template({self.postgres.url!r}, {name!r})"
+            environment = {**os.environ, "PYTHONPATH": import_path(self.tree, ROOT)}
+            subprocess.run([sys.executable, "-c", code], env=environment, cwd=self.folder, check=True)
+            self._templates[self.tree] = name
+        return self._templates[self.tree]
 
     @contextlib.contextmanager
     def database(self) -> Iterator[str]:
@@ -145,7 +171,7 @@ class Stage:
         port = free_port()
         environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "VIRTUAL_ENV") if name in os.environ}
         environment |= {
-            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            "PYTHONPATH": os.pathsep.join([self.import_path, *filter(None, sys.path)]),
             "ASYA_GATEWAY_MODE": mode,
             "ASYA_GATEWAY_HOST": "127.0.0.1",
             "ASYA_GATEWAY_PORT": str(port),
@@ -174,7 +200,10 @@ class Stage:
             self.say(f"  gateway said: {line[:200]}")
 
     def interleaved(self, *sides: Callable[[], float]) -> list[list[float]]:
-        """Runs of each side in turn (A B A B …), as often as the effort says; a list of rates for each side."""
+        """Runs of each side in turn (A B A B …), as often as the effort says; a list of rates for each side. Alone it
+        is one run of the first side, and no number for the others."""
+        if not self._peers:
+            return [[sides[0]()], *([math.nan] for _ in sides[1:])]
         found: list[list[float]] = [[] for _ in sides]
         for number in range(1, self.effort.rounds + 1):
             for rates, side in zip(found, sides, strict=True):

@@ -12,12 +12,17 @@ HEADER = ("figure", "measured", "peer or limit", "ratio", "target", "")
 
 def render(figures: Sequence[Figure]) -> str:
     """A Markdown table, and below it what each figure has to add."""
-    rows = [HEADER, *(_row(figure) for figure in figures)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
-    lines = [_line(row, widths) for row in rows]
-    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    lines = grid([HEADER, *(_row(figure) for figure in figures)])
     notes = [f"- {figure.name}: {note}" for figure in figures for note in _notes(figure)]
     return "\n".join([*lines, *(["", *notes] if notes else [])])
+
+
+def grid(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a Markdown table whose first row is its head."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [_line(row, widths) for row in rows]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return lines
 
 
 def as_json(figures: Sequence[Figure], machine: dict[str, str]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ def wait_for(probe: Callable[[], T | None], what: str, timeout: float = 60.0) ->
             return found
         if time.monotonic() > deadline:
             raise AssertionError(f"did not come within {timeout} s: {what}")
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 
 class OperatorProcess:

@@ -17,6 +17,7 @@ from servers.databases import create_template, execute, with_database
 from servers.postgres import PostgresServer
 from servers.processes import ServerUnavailable
 from servers.rabbitmq import RabbitNode
+from tests.balance import balance
 from tests.support.missing import missing
 
 # Examples are the same in each run, and none is judged by how long it took on a busy machine.
@@ -109,3 +110,10 @@ def rabbitmq_vhost_url(request: pytest.FixtureRequest, rabbitmq_url: str) -> Ite
     name = f"test-{uuid.uuid4().hex[:12]}"
     yield node.create_vhost(name)
     node.delete_vhost(name)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Only where workers share the tests out: alone, the order is that of the files."""
+    if config.getoption("dist", "no") == "loadgroup":
+        balance(items)

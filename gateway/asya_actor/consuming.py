@@ -47,6 +47,7 @@ class Consumer:
             try:
                 await asyncio.wait([feeding, stopped], return_when=asyncio.FIRST_COMPLETED)
                 await _cancelled(feeding)
+                await stream.aclose()  # what waits here for its turn is for others, and so is what is given back
                 await self._drain()
             finally:
                 self.consuming.clear()

@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from asya_actor.contract.message import Frame, Message
 from asya_actor.envelopes import EnvelopeReader
@@ -113,8 +113,6 @@ class Hop:
         if deaths >= MAX_DELIVERIES:
             failure = broken("WorkerDied", f"{actor.name} died or lost its queue {deaths} times with this message")
             return await self._fail(reports, failure, "WorkerDied", claimed=False)
-        if _is_overdue(envelope):
-            return await self._fail(reports, overdue(actor.name, started=False), "Timeout", claimed=False)
         claimed, active = await asyncio.gather(reports.received(len(self._delivery.body)), reports.active())
         if claimed.action == "done":
             return await self._repeat(reports, [Envelope.from_dict(frame) for frame in claimed.frames])
@@ -122,6 +120,8 @@ class Hop:
             body = put_off(envelope, deaths).to_json().encode()
             await self._settle(lambda: self._delivery.requeue(body, BUSY_DELAY))
             return "busy"
+        if (left := reports.seconds_left()) is not None and left <= 0:
+            return await self._fail(reports, overdue(actor.name, started=False), "Timeout")
         if not active:
             await self._settle(self._delivery.ack)
             return "dropped"
@@ -159,7 +159,7 @@ class Hop:
             started = time.monotonic()
             try:
                 async with reports.alive(actor.name):
-                    failure = await self._bounded(invocation, envelope, reports.lost)
+                    failure = await self._bounded(invocation, reports)
                     milliseconds = round((time.monotonic() - started) * 1000)
                     await live.finish()
             finally:
@@ -172,9 +172,10 @@ class Hop:
             frames = tuple(forward(envelope, invocation.frames, trace))
             return Outcome(milliseconds, message.route, frames)
 
-    async def _bounded(self, invocation: Invocation, envelope: Envelope, lost: asyncio.Event) -> Failure | None:
+    async def _bounded(self, invocation: Invocation, reports: HopReports) -> Failure | None:
         """The handler's failure, if any, its timeout among them."""
-        allowed, left = self._actor.timeout, _seconds_left(envelope)
+        envelope, lost = reports.envelope, reports.lost
+        allowed, left = self._actor.timeout, reports.seconds_left()
         until = time.monotonic() + (allowed if left is None else max(0.0, min(allowed, left)))
         call = asyncio.create_task(invocation.run(envelope.payload), name=f"handler-{envelope.id}")
         self._begun = invocation, call
@@ -243,7 +244,9 @@ class Hop:
         actor, envelope = self._actor, reports.envelope
         now = datetime.now(UTC)
         first_at = _first_attempt(envelope) or now
-        decision = actor.resiliency.decide(failure, Attempts(envelope.attempt, first_at, now, envelope.deadline_at))
+        left = reports.seconds_left()
+        deadline = None if left is None else now + timedelta(seconds=left)
+        decision = actor.resiliency.decide(failure, Attempts(envelope.attempt, first_at, now, deadline))
         most = actor.resiliency.most_attempts(failure)
         log.warning(
             "attempt %d of %d of %s failed: %s: %s", envelope.attempt, most, envelope.id, failure.type, failure.message
@@ -296,16 +299,6 @@ class Hop:
 
 def _reason_of(failure: Failure) -> str:
     return "Timeout" if failure.type in ("TimeoutError", "DeadlineExceeded") else "RuntimeError"
-
-
-def _seconds_left(envelope: Envelope) -> float | None:
-    deadline = envelope.deadline_at
-    return None if deadline is None else (deadline - datetime.now(UTC)).total_seconds()
-
-
-def _is_overdue(envelope: Envelope) -> bool:
-    left = _seconds_left(envelope)
-    return left is not None and left <= 0
 
 
 def _first_attempt(envelope: Envelope) -> datetime | None:

@@ -37,11 +37,16 @@ def read_arguments(words: Iterable[str], text: str | None, schema: Mapping[str, 
     return arguments
 
 
-def _object(text: str) -> dict[str, Any]:
+def read_json(option: str, text: str) -> Any:
+    """A JSON value as an option gives it: the text itself, or `@FILE`, `@-` is stdin. Raises UsageProblem."""
     try:
-        value = json.loads(_content("--json", text))
+        return json.loads(_content(option, text))
     except ValueError as error:
-        raise UsageProblem(f"--json: expected JSON: {error}") from None
+        raise UsageProblem(f"{option}: expected JSON: {error}") from None
+
+
+def _object(text: str) -> dict[str, Any]:
+    value = read_json("--json", text)
     if not isinstance(value, dict):
         raise UsageProblem("--json: expected a JSON object")
     return value

@@ -88,6 +88,11 @@ class GatewayClient:
         task: dict[str, Any] = await self._request("POST", _task_path(task_id) + "/resume", {"answer": answer})
         return task
 
+    async def retry(self, task_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Run a task that has ended again, with {payload} of `body` where it has one; the new task."""
+        task: dict[str, Any] = await self._request("POST", _task_path(task_id) + "/retry", body)
+        return task
+
     async def follow(self, task_id: str) -> AsyncGenerator[Event]:
         """The task's updates from the first one and its live events, to the end; reconnects where it left off."""
         last, misses = "", 0

@@ -1,8 +1,12 @@
 """`asya migrate`: the schema, brought up to date before new pods start."""
 
-from typing import Annotated
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from asyncpg import Connection
 
 
 def migrate(
@@ -47,29 +51,33 @@ async def apply_migrations(database_url: str) -> list[str]:
     return (await apply_and_hand_over(database_url, ""))[0]
 
 
-async def apply_and_hand_over(database_url: str, namespace: str) -> tuple[list[str], str | None]:
-    """The same, and then make the database this namespace's, unless that is empty; also returns whose it was."""
+async def apply_and_hand_over(
+    database_url: str, namespace: str, then: "Callable[[Connection], Awaitable[None]] | None" = None
+) -> tuple[list[str], str | None]:
+    """The same, and then make the database this namespace's, unless that is empty; also returns whose it was. `then`
+    is done over the same session."""
     import asyncpg
 
     from asya_cli.errors import CliError, ExitCode
     from asya_gateway.storage.migrate import migrate as apply
     from asya_gateway.storage.namespace import hand_over
+    from asya_transports.postgres.dsn import InvalidDsn
+    from asya_transports.postgres.sessions import Sessions
 
     try:
-        connection = await asyncpg.connect(database_url, timeout=10)
-    except ValueError:
-        # The parser quotes what it stumbled over, and that may be a part of the password: neither word nor cause.
-        raise CliError(
-            "the database's URL cannot be read: are '/', '@', ':' and '#' in its password percent-encoded?",
-            ExitCode.UNREACHABLE,
-        ) from None
-    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+        connection = await Sessions(database_url, {}).connect(timeout=10)
+    except InvalidDsn as error:
+        raise CliError(f"the database's URL cannot be read: {error}", ExitCode.UNREACHABLE) from None
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InternalClientError, asyncpg.InterfaceError) as error:
         raise CliError(
             f"the database cannot be reached: {str(error) or type(error).__name__}", ExitCode.UNREACHABLE
         ) from error
     try:
         applied = await apply(connection)
-        return applied, await hand_over(connection, namespace) if namespace else None
+        before = await hand_over(connection, namespace) if namespace else None
+        if then is not None:
+            await then(connection)
+        return applied, before
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise CliError(f"the schema could not be brought up to date: {error}") from error
     finally:

@@ -18,6 +18,19 @@ TaskId = Annotated[str, typer.Argument(metavar="ID", help="The task's id.")]
 Result = TypeVar("Result")
 
 
+PRINTED_ROUTES = ("/mcp", "/tools/call", "/openapi.json", "/health", "/health/ready", "/health/flows")
+"""Routes that `asya dev`, pages and people name, whose URL is taken for that of the gateway."""
+
+
+def base_of(url: str) -> str:
+    """The gateway's URL of any URL of one of its routes."""
+    url = url.rstrip("/")
+    for route in sorted(PRINTED_ROUTES, key=len, reverse=True):
+        if url.endswith(route):
+            return url.removesuffix(route)
+    return url
+
+
 def run_with_client(url: str, work: "Callable[[GatewayClient], Awaitable[Result]]") -> Result:
     """Run a coroutine that talks to the gateway at `url`. Raises UsageProblem where that is no URL."""
     from asya_cli.client import connect
@@ -30,7 +43,7 @@ def run_with_client(url: str, work: "Callable[[GatewayClient], Awaitable[Result]
         raise UsageProblem(f"--url or ASYA_URL: expected http://host:port or https://host, not {url!r}") from None
 
     async def main() -> Result:
-        async with connect(url) as client:
+        async with connect(base_of(url)) as client:
             return await work(client)
 
     return asyncio.run(main())

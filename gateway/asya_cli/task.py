@@ -1,4 +1,4 @@
-"""`asya task`: reading, watching, canceling and answering tasks."""
+"""`asya task`: reading, watching, canceling, answering and retrying tasks."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from asya_cli.client import GatewayClient
     from asya_cli.errors import ExitCode
 
-app = typer.Typer(help="Read, watch, cancel and answer tasks.", no_args_is_help=True)
+app = typer.Typer(help="Read, watch, cancel, answer and retry tasks.", no_args_is_help=True)
 
 
 @app.command("get")
@@ -90,5 +90,34 @@ def answer_task(
             raise CliError(f"task {task_id} waits for no answer; it is {task['status']}")
         await client.answer(task_id, read_arguments(words or [], text, task["pause"].get("schema") or {}))
         return ExitCode.OK if no_wait else await watch(client, task_id)
+
+    raise typer.Exit(run_with_client(url, work))
+
+
+@app.command("retry")
+def retry_task(
+    task_id: TaskId,
+    payload: Annotated[
+        str | None,
+        typer.Option("--payload", metavar="JSON", help="Another payload than the task had; @FILE and @- work too."),
+    ] = None,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Print the new task's id and do not watch it.")] = False,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Run a task that has ended again, as a new task, and watch it; exit codes as `asya tool call`."""
+    from asya_cli.arguments import read_json
+    from asya_cli.errors import ExitCode
+    from asya_cli.rendering import err
+    from asya_cli.watching import watch
+
+    body = {} if payload is None else {"payload": read_json("--payload", payload)}
+
+    async def work(client: "GatewayClient") -> "ExitCode":
+        task = await client.retry(task_id, body)
+        if no_wait:
+            typer.echo(task["id"])
+            return ExitCode.OK
+        err.print(f"task {task['id']} runs {task_id} again", markup=False)
+        return await watch(client, task["id"])
 
     raise typer.Exit(run_with_client(url, work))

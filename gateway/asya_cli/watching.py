@@ -1,5 +1,6 @@
 """Watching a task to its end: a progress bar on a terminal, lines elsewhere, streamed tokens as they come."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
@@ -14,7 +15,16 @@ from asya_crds.readable import readable
 
 
 async def watch(client: GatewayClient, task_id: str) -> ExitCode:
-    """Follow a task until it ends or waits; then print its result, its error or its question."""
+    """Follow a task until it ends or waits; then print its result, its error or its question. Who stops watching
+    (Ctrl-C) is told how to go on: the task does."""
+    try:
+        return await _watch(client, task_id)
+    except asyncio.CancelledError:
+        err.print(f"task {task_id} goes on: asya task watch {task_id}, or asya task cancel {task_id}", soft_wrap=True)
+        raise
+
+
+async def _watch(client: GatewayClient, task_id: str) -> ExitCode:
     task = await client.task(task_id)
     if task["status"] in TERMINAL | WAITING:
         return tell_end(task)

@@ -135,7 +135,8 @@ class Transport(Protocol):
         """A never-ending stream of deliveries, at most `prefetch` of them unanswered at a time.
 
         It waits, and does not end or raise, while the queue system is away or the queue does not exist yet.
-        Leaving the context stops taking; what was taken and not answered goes back.
+        Closing the stream stops taking, and what nobody has seen goes back at once; leaving the context gives back
+        what else was not answered.
         """
 
     def receive_dead_letters(self, *, prefetch: int = 1) -> AbstractAsyncContextManager[AsyncGenerator[Delivery]]:

@@ -3,6 +3,7 @@
 from aiohttp import web
 from prometheus_client import generate_latest
 
+from asya_crds.listening import dual_stack_socket
 from asya_operator.domain.health import Health
 from asya_operator.metrics import Metrics
 
@@ -15,8 +16,8 @@ async def serve_probes(health: Health, metrics: Metrics, bind: str, port: int) -
     app.router.add_get("/metrics", lambda request: _metrics(health, metrics))
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    site = web.TCPSite(runner, bind, port)
-    await site.start()
+    both = dual_stack_socket(bind, port)
+    await (web.TCPSite(runner, bind, port) if both is None else web.SockSite(runner, both)).start()
     return runner, int(runner.addresses[0][1])
 
 

@@ -288,6 +288,19 @@ async def test_what_was_taken_and_not_answered_goes_back_on_leaving(harness: Har
         assert counts == {b"seen": 2, b"unseen": 1}  # what no handler saw was not delivered
 
 
+async def test_a_closed_stream_takes_nothing_more_while_what_is_held_may_be_answered(harness: Harness) -> None:
+    transport, other = await harness.declared(), harness.open()
+    await publish(transport, "seen", "unseen")
+    async with transport.receive("worker", prefetch=2) as stream:
+        seen = await next_of(stream)
+        await eventually_empty(transport)  # both are taken
+        await stream.aclose()
+        assert await take_one(other) == ("unseen", 1)
+        await seen.requeue(b"given back")
+        assert await take_one(other) == ("given back", 1)
+    await eventually_empty(transport)
+
+
 async def test_many_restarts_of_a_worker_kill_no_message_that_it_never_saw(harness: Harness) -> None:
     transport = await harness.declared(max_deliveries=2)
     await publish(transport, "first", "waiting")

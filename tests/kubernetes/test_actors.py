@@ -62,10 +62,8 @@ class Actors:
         self.plane.apply(*documents, namespace=self.namespace)
 
     def deployment(self, name: str = "shout") -> dict[str, Any] | None:
-        found = self.plane.kubectl(
-            "get", "deployment", name, "-o", "json", "--ignore-not-found", namespace=self.namespace
-        ).stdout
-        return json.loads(found) if found else None
+        found: dict[str, Any] | None = self.plane.find("Deployment", name, self.namespace)
+        return found
 
     def wait_deployment(self, name: str = "shout") -> dict[str, Any]:
         return wait_for(lambda: self.deployment(name), f"Deployment {name}")
@@ -78,18 +76,14 @@ class Actors:
         return next((item for item in self.status(name).get("conditions", []) if item["type"] == type_), {})
 
     def scaled_object(self, name: str = "shout") -> dict[str, Any] | None:
-        found = self.plane.kubectl(
-            "get", "scaledobject", name, "-o", "json", "--ignore-not-found", namespace=self.namespace
-        ).stdout
-        return json.loads(found) if found else None
+        found: dict[str, Any] | None = self.plane.find("ScaledObject", name, self.namespace)
+        return found
 
     def pretend_keda_says(self, status: str, message: str = "", name: str = "shout") -> None:
         """What KEDA would write into the ScaledObject."""
         ready = {"type": "Ready", "status": status, "message": message}
-        self.plane.kubectl(
-            "patch", "scaledobject", name, "--subresource=status", "--type=merge",
-            "-p", json.dumps({"status": {"conditions": [ready]}}), namespace=self.namespace,
-        )  # fmt: skip
+        change = {"status": {"conditions": [ready]}}
+        self.plane.patch("ScaledObject", name, change, self.namespace, subresource="status")
 
     def keda_part(self, name: str = "shout") -> dict[str, Any]:
         part: dict[str, Any] = self.status(name).get("infrastructure", {}).get("keda", {})
@@ -103,10 +97,7 @@ class Actors:
             "observedGeneration": live["metadata"]["generation"],
             **dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), count),
         }
-        self.plane.kubectl(
-            "patch", "deployment", name, "--subresource=status", "--type=merge", "-p", json.dumps({"status": status}),
-            namespace=self.namespace,
-        )  # fmt: skip
+        self.plane.patch("Deployment", name, {"status": status}, self.namespace, subresource="status")
 
 
 def test_an_actor_becomes_a_deployment_and_its_status_follows(
@@ -177,15 +168,10 @@ def test_the_number_of_replicas_passes_to_the_autoscaler_and_back(
         cluster.apply(actor(replicas=3))
         assert cluster.wait_deployment()["spec"]["replicas"] == 3
         cluster.apply(actor(replicas=3, scaling={"enabled": True, "maxReplicaCount": 7}))
-        scaled = wait_for(
-            lambda: json.loads(control_plane.kubectl("get", "scaledobjects", "-o", "json", namespace=namespace).stdout)[
-                "items"
-            ],
-            "the ScaledObject",
-        )
+        scaled = wait_for(lambda: control_plane.get("ScaledObject", namespace=namespace)["items"], "the ScaledObject")
         assert scaled[0]["spec"]["maxReplicaCount"] == 7
         authentication = scaled[0]["spec"]["triggers"][0]["authenticationRef"]["name"]
-        found = control_plane.get("triggerauthentications", authentication, namespace=namespace)
+        found = control_plane.get("TriggerAuthentication", authentication, namespace=namespace)
         assert found["spec"]["secretTargetRef"][0]["name"] == "asya-transport"
         assert cluster.wait_deployment()["spec"]["replicas"] == 3, "handed over, not reset"
         # As KEDA's HPA does it: through the scale subresource. A change of the image must not undo it.
@@ -203,7 +189,7 @@ def test_the_number_of_replicas_passes_to_the_autoscaler_and_back(
         wait_for(lambda: cluster.status().get("phase") == "Napping", "Napping")
         cluster.apply(actor(replicas=4, image="example/shout:2"))
         wait_for(lambda: cluster.wait_deployment()["spec"]["replicas"] == 4, "the number from the spec again")
-        wait_for(lambda: not control_plane.get("scaledobjects", namespace=namespace)["items"], "the ScaledObject's end")
+        wait_for(lambda: not control_plane.get("ScaledObject", namespace=namespace)["items"], "the ScaledObject's end")
 
 
 def test_the_status_says_of_keda_what_keda_says_and_a_changed_scaled_object_is_put_back(
@@ -229,7 +215,7 @@ def test_the_status_says_of_keda_what_keda_says_and_a_changed_scaled_object_is_p
         change = json.dumps({"spec": {"maxReplicaCount": 99}})
         control_plane.kubectl("patch", "scaledobject", "shout", "--type=merge", "-p", change, namespace=namespace)
         wait_for(lambda: (cluster.scaled_object() or {})["spec"]["maxReplicaCount"] == 7, "the number put back")
-        control_plane.kubectl("delete", "scaledobject", "shout", namespace=namespace)
+        control_plane.delete("scaledobject", "shout", namespace)
         wait_for(cluster.scaled_object, "the ScaledObject made again")
 
 
@@ -264,14 +250,10 @@ def test_the_account_of_the_pods_is_made_again_where_pods_are_refused(
     cluster.apply(actor())
     cluster.wait_deployment()
     wait_for(lambda: cluster.status().get("phase") == "Creating", "the phase Creating")
-    control_plane.kubectl("delete", "serviceaccount", "asya-actors", namespace=namespace)
+    control_plane.delete("serviceaccount", "asya-actors", namespace)
     refused = {"type": "ReplicaFailure", "status": "True", "message": 'serviceaccount "asya-actors" not found'}
-    control_plane.kubectl(
-        "patch", "deployment", "shout", "--subresource=status", "--type=merge",
-        "-p", json.dumps({"status": {"conditions": [refused]}}), namespace=namespace,
-    )  # fmt: skip
-    found = ("get", "serviceaccount", "asya-actors", "--ignore-not-found", "-o", "name")
-    wait_for(lambda: control_plane.kubectl(*found, namespace=namespace).stdout, "the account made again")
+    control_plane.patch("Deployment", "shout", {"status": {"conditions": [refused]}}, namespace, subresource="status")
+    wait_for(lambda: control_plane.find("ServiceAccount", "asya-actors", namespace), "the account made again")
 
 
 def environment_configs() -> dict[str, Any]:
@@ -362,7 +344,7 @@ def test_everything_that_belongs_to_an_actor_goes_with_it(
     start_operator(**RUN)
     cluster.apply(actor())
     cluster.wait_deployment()
-    control_plane.kubectl("delete", "asyncactor", "shout", namespace=namespace)
+    control_plane.delete("asyncactor", "shout", namespace)
     # The garbage collector looks for kinds that came and went (KEDA's, in other tests) every 30 s before it goes on.
     wait_for(lambda: cluster.deployment() is None, "the Deployment's end", 120)
 
@@ -458,6 +440,7 @@ def test_an_object_that_is_nested_without_end_holds_up_no_other(
     cluster.wait_deployment("after")
 
     def said() -> str:
+        """kubectl reads it out, since Python's decoder refuses the object."""
         found = control_plane.kubectl(
             "get", "asyncactor", "deep", "-o", "jsonpath={.status.conditions[0].message}", namespace=namespace
         )

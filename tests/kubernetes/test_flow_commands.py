@@ -65,7 +65,7 @@ def test_a_flow_resource_is_exposed_the_same_way(
     assert control_plane.get("flow", "shout", namespace=namespace)["spec"]["routeNext"] == ["tail"]
     assert (mesh.flow("shout") or {})["description"] == "Shouts."
     assert ended(asya("flow", "hide", "shout"))[0] == 0
-    assert control_plane.get("flows", namespace=namespace)["items"] == []
+    assert control_plane.get("Flow", namespace=namespace)["items"] == []
 
 
 def test_the_exposers_role_is_enough_for_every_command_and_for_nothing_beside(

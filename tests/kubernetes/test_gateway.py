@@ -76,7 +76,7 @@ def test_a_flow_becomes_callable_changes_breaks_is_mended_and_goes(
     cluster.apply(flow("shout"))
     cluster.wait_condition("shout", "Programmed", "True")
     assert api.serves("shout")
-    control_plane.kubectl("delete", "flow", "shout", namespace=namespace)
+    control_plane.delete("flow", "shout", namespace)
     wait_for(lambda: api.call("shout")[0] == 404, "its end")
 
 

@@ -174,7 +174,7 @@ class Clock:
 
 def written_by_clock(control_plane: ControlPlane, namespace: str) -> float:
     """Seconds by which the clock that renewed the lease last was ahead of the true time."""
-    renewed = control_plane.get("leases", namespace=namespace)["items"][0]["spec"]["renewTime"]
+    renewed = control_plane.get("Lease", namespace=namespace)["items"][0]["spec"]["renewTime"]
     return (datetime.fromisoformat(renewed) - datetime.now(UTC)).total_seconds()
 
 

@@ -79,9 +79,9 @@ def test_the_operator_uses_every_verb_that_it_is_given_and_needs_no_other(
         actors.wait_deployment()
         control_plane.apply(flavor("gpu-small", nodeSelector={"gpu": "t4"}))
         actors.apply(actor(scaling={"enabled": True}, flavors=["gpu-small"]))
-        wait_for(lambda: control_plane.get("scaledobjects", namespace=namespace)["items"], "the ScaledObject")
+        wait_for(lambda: control_plane.get("ScaledObject", namespace=namespace)["items"], "the ScaledObject")
         actors.apply(actor())
-        wait_for(lambda: not control_plane.get("scaledobjects", namespace=namespace)["items"], "its end")
+        wait_for(lambda: not control_plane.get("ScaledObject", namespace=namespace)["items"], "its end")
         wait_for(lambda: granted() <= audited(control_plane, namespace)[0], "every verb", 90)
         used, denied = audited(control_plane, namespace)
         assert denied == set(), "missing"

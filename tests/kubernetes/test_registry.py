@@ -85,7 +85,7 @@ def test_a_flow_that_is_applied_is_pushed_and_programmed(
     wait_for(
         lambda: cluster.conditions("shout")["Programmed"]["observedGeneration"] == 2, "the condition of the change"
     )
-    control_plane.kubectl("delete", "flow", "shout", namespace=namespace)
+    control_plane.delete("flow", "shout", namespace)
     wait_for(lambda: not mesh.names(), "the flow's end")
 
 
@@ -104,7 +104,7 @@ def test_the_configmap_is_read_with_line_numbers_and_its_report_names_what_is_wr
     assert "ConfigMap gateway-flows, flows.yaml line 2" in loser["message"]
 
     def told() -> bool:
-        events = control_plane.get("events.events.k8s.io", namespace=namespace)["items"]
+        events = control_plane.get("Event", namespace=namespace)["items"]
         return any("expected an actor name" in event["note"] for event in events)
 
     wait_for(told, "the Event, which follows the report")

@@ -53,7 +53,7 @@ def test_what_was_deleted_while_the_watch_was_cut_and_history_compacted_is_gone_
     control_plane.apply(flow("stays"), flow("goes"), namespace=namespace)
     wait_for(lambda: mesh.names() == {"stays", "goes"}, "both flows")
     network.refuse()
-    control_plane.kubectl("delete", "flow", "goes", namespace=namespace)
+    control_plane.delete("flow", "goes", namespace)
     control_plane.apply(flow("stays", description="changed meanwhile"), namespace=namespace)
     control_plane.stop("kube-apiserver")
     control_plane.compact()
@@ -78,7 +78,7 @@ def test_watches_that_break_again_and_again_hide_no_change(
         control_plane.apply(flow(f"flow-{number}"), namespace=namespace)
         network.cut()
         if number % 2:
-            control_plane.kubectl("delete", "flow", f"flow-{number - 1}", namespace=namespace)
+            control_plane.delete("flow", f"flow-{number - 1}", namespace)
     wait_for(lambda: mesh.names() == {"flow-1", "flow-3", "flow-5"}, "what is there in the end")
     assert operator.process.poll() is None
 

@@ -21,7 +21,7 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", 400]
 
 # No schema can tell a key that was used for another request.
 [[operations]]
-include-name = ["POST /tools/call", "POST /tasks/{id}/cancel", "POST /tasks/{id}/resume"]
+include-name = ["POST /tools/call", "POST /tasks/{id}/cancel", "POST /tasks/{id}/resume", "POST /tasks/{id}/retry"]
 checks.positive_data_acceptance.expected-statuses = ["2xx", 404, 409, 422]
 """
 

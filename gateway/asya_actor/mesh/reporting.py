@@ -50,6 +50,8 @@ class HopReports:
     envelope: Envelope
     claimant: str = field(default_factory=lambda: uuid4().hex)
     lease: float = DEFAULT_LEASE
+    _ends_at: float | None = None
+    """The task's deadline by the monotonic clock, as mesh answered to the claim."""
     lost: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when mesh says that the hop is not ours any more: the task has ended, or another worker took over."""
 
@@ -65,6 +67,9 @@ class HopReports:
             log.error("mesh refuses the report of %s, going on without it: %s", self.envelope.id, refusal)
             return Claimed("go")
         action = answer.get("action")
+        left = answer.get("remaining_seconds")
+        if isinstance(left, int | float) and not isinstance(left, bool):
+            self._ends_at = time.monotonic() + left
         lease = answer.get("lease_seconds")
         if isinstance(lease, int | float) and lease > 0:
             self.lease = float(lease)
@@ -75,6 +80,11 @@ class HopReports:
             frames=tuple(frame for frame in frames if isinstance(frame, Mapping)) if isinstance(frames, list) else (),
             ours=action is not None,
         )
+
+    def seconds_left(self) -> float | None:
+        """Until the task's deadline, None where mesh has not said it. The envelope's own stamp ends nothing: it is read
+        with this machine's clock, and mesh ends the task at its deadline anyway."""
+        return None if self._ends_at is None else self._ends_at - time.monotonic()
 
     async def active(self) -> bool:
         """Whether work on the task makes sense; a mesh that cannot be reached now does not hold it up."""

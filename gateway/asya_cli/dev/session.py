@@ -76,13 +76,15 @@ class Session:
 
     async def run(self, data: DataFolder, actors: list[Actor]) -> None:
         """Run until Ctrl-C or SIGTERM. Raises CliError where something cannot start."""
+        from asya_gateway.storage.registry.store import forget_file
+
         database = EmbeddedPostgres(data.path, ephemeral=data.ephemeral, shared=state_folder())
         try:
             # In this thread: the server is told to end when the thread that started it ends.
             database.start()
             # The database is this folder's own, so it follows whatever namespace this run has.
-            await apply_and_hand_over(database.url, self._settings(database.url).namespace)
-            await forget_flows(database.url)
+            namespace = self._settings(database.url).namespace
+            await apply_and_hand_over(database.url, namespace, then=forget_file)
             async with self._gateway(database.url), connect(self.url) as client:
                 await self._start_handlers(actors, database.url)
                 try:
@@ -304,21 +306,6 @@ class Session:
             async with asyncio.timeout(READY_WITHIN):
                 while not all(each.settled or each.told_slow for each in self._processes):  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
-
-
-async def forget_flows(database_url: str) -> None:
-    """Make the registry forget the file of earlier runs: it does not take a text again that was replaced, which is
-    right for a lagging mount in a cluster and wrong for a file that was edited while nothing ran."""
-    import asyncpg
-
-    connection = await asyncpg.connect(database_url)
-    try:
-        await connection.execute(
-            "UPDATE registry SET configmap_hash = NULL, superseded_hashes = '{}', configmap = DEFAULT,"
-            " configmap_flows = DEFAULT, operator_seen_at = NULL, generation = generation + 1"
-        )
-    finally:
-        await connection.close()
 
 
 def run_session(options: Options) -> None:

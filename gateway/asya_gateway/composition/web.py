@@ -9,10 +9,11 @@ from contextlib import AbstractAsyncContextManager
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from asya_crds.listening import dual_stack_socket
 from asya_crds.offloading import Offload
 from asya_gateway.domain.flows import FlowRegistry
 from asya_gateway.domain.tasks import Tasks
-from asya_gateway.protocols.http import health, openapi
+from asya_gateway.protocols.http import front_page, health, openapi
 from asya_gateway.protocols.http.background import BACKGROUND, Background, run_background
 from asya_gateway.protocols.http.edge import edge
 from asya_gateway.protocols.http.guard import Guard
@@ -66,7 +67,7 @@ def build_app(
             response.headers.update(guard.cors(request))
 
     app.on_response_prepare.append(allow_pages)
-    for register in (health.register, *more, *_routes_of(settings.gateway_mode)):
+    for register in (front_page.register, health.register, *more, *_routes_of(settings.gateway_mode)):
         register(app)
     openapi.register(app, _described(settings.gateway_mode))
     return app
@@ -133,8 +134,11 @@ async def serve(
     logging.getLogger("aiohttp.server").addFilter(_malformed_is_no_error)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, settings.gateway_host, settings.gateway_port, backlog=BACKLOG)
-        await site.start()
+        both = dual_stack_socket(settings.gateway_host, settings.gateway_port, BACKLOG)
+        if both is not None:
+            await web.SockSite(runner, both, backlog=BACKLOG).start()
+        else:
+            await web.TCPSite(runner, settings.gateway_host, settings.gateway_port, backlog=BACKLOG).start()
         port: int = runner.addresses[0][1]
         log.info("listening on %s:%s, mode %s", settings.gateway_host, port, settings.gateway_mode)
         if listening is not None:

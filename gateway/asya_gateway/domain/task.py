@@ -44,6 +44,8 @@ class Task(TaskHead):
 
     payload: JsonText | None = None
     result: JsonText | None = None
+    retry_of: str | None = None
+    """The task that this one runs again."""
 
 
 LARGEST_INLINE = 64 * 1024

@@ -77,7 +77,7 @@ class Call(NamedTuple):
     """A call of a flow. `payload` is what the first actor gets; `check` holds it against the inputSchema.
 
     `headers` join the envelope's (traceparent, tracestate, protocol ids). `key` is the caller's idempotency key:
-    it names one task of this owner, whatever becomes of the answers.
+    it names one task of this owner, whatever becomes of the answers. `retry_of` is the task that is run again.
     """
 
     served: ServedFlow
@@ -88,9 +88,12 @@ class Call(NamedTuple):
     headers: Mapping[str, Any] = MappingProxyType({})
     check: bool = True
     key: str | None = None
+    retry_of: str | None = None
 
     async def digest(self) -> bytes:
         """Of what makes a call the same: the flow and its arguments, and nothing that travels beside them."""
+        if self.retry_of is not None:
+            return await digest_of("retry", self.retry_of, self.payload)
         return await digest_of("call", self.served.flow.name, self.payload)
 
 
@@ -141,7 +144,7 @@ class Tasks:
             with self._spans.verb("submit", task_id, flow):
                 new = self._new_task(task_id, call, payload)
                 self._check_size(new.envelope, "arguments")
-                if call.key is None and self._plain:
+                if self._plain and call.key is None and call.retry_of is None:
                     await self._store.create(new)
                 elif (stored := await self._store.admit(new, await self._terms(call))) != task_id:
                     about(stored)
@@ -158,7 +161,7 @@ class Tasks:
 
     async def _terms(self, call: Call) -> Terms:
         digest = None if call.key is None else await call.digest()
-        return Terms(call.key, digest, owner_cap=self._rules.owner_cap, flow_cap=self._rules.flow_cap)
+        return Terms(call.key, digest, call.retry_of, owner_cap=self._rules.owner_cap, flow_cap=self._rules.flow_cap)
 
     async def _repeated(self, call: Call) -> str | None:
         """The task of a call that was accepted before, though it would not be now: a flow's schema may have changed
@@ -190,6 +193,16 @@ class Tasks:
             payload=payload,
             envelope=envelope.filled(task_id, {**call.headers, **self._spans.outgoing()}, now, payload),
         )
+
+    async def retriable(self, task_id: str, caller: Caller) -> Task:
+        """A call's task that has ended, which may be run again by a Call with its id as `retry_of`. Raises
+        TaskNotFound, Conflict."""
+        task = await self.get(task_id, caller)
+        if task.parent_id is not None:
+            raise Conflict("expected the task of a call; this one is a child of another", field="parent_id")
+        if not task.status.terminal:
+            raise Conflict(f"expected a task that has ended; it is {task.status}", field="status")
+        return task
 
     async def get(self, task_id: str, caller: Caller | None, *, payload: bool = True) -> Task:
         """The task with result, error, open pause and, where it is asked for, payload: to be rendered and dropped.

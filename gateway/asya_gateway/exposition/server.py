@@ -8,6 +8,8 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from asya_crds.listening import dual_stack_socket
+
 log = logging.getLogger(__name__)
 
 
@@ -27,7 +29,8 @@ async def metrics_server(registry: CollectorRegistry, host: str, port: int) -> A
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port).start()
+        both = dual_stack_socket(host, port)
+        await (web.TCPSite(runner, host, port) if both is None else web.SockSite(runner, both)).start()
         bound: int = runner.addresses[0][1]
         log.info("metrics on %s:%s", host, bound)
         yield bound

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-import socket
+import logging
 from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,16 +10,21 @@ from typing import Any
 import asyncpg
 
 from asya_gateway.domain.errors import Unavailable
+from asya_transports.postgres.sessions import Sessions, session_of
+
+log = logging.getLogger(__name__)
 
 FRESH_PLANS, FIXED_PLANS = "force_custom_plan", "force_generic_plan"
 SESSION = {
     "plan_cache_mode": FRESH_PLANS,
     "jit": "off",
-    "lock_timeout": "1s",
-    "idle_in_transaction_session_timeout": "30s",
+    "lock_timeout": "1000",
+    "idle_in_transaction_session_timeout": "30000",
     "timezone": "UTC",
 }
-"""A plan made on empty tables scans full ones, so every execution is planned for its own values; a statement
+"""In the server's base units.
+
+A plan made on empty tables scans full ones, so every execution is planned for its own values; a statement
 that waits for a lock longer than a second gives up, and its rows are tried one by one."""
 
 UNHURRIED = "set_config('synchronous_commit', 'off', true)"
@@ -130,7 +135,7 @@ class Database:
 
     def server_settings(self) -> dict[str, str]:
         """What every session of ours sets."""
-        timeout = f"{round(self._statement_timeout * 1000)}ms"
+        timeout = str(round(self._statement_timeout * 1000))
         return {**SESSION, "plan_cache_mode": self._plans, "statement_timeout": timeout}
 
     def usage(self) -> PoolUsage:
@@ -154,18 +159,34 @@ class Database:
             await beside.open()
         if self._pool is not None:
             return
+        sessions = self.sessions()
         with translated():
             self._pool = await asyncpg.create_pool(
-                self.url,
+                connect=sessions.connect,
                 min_size=min(self._min_size, self._max_size),
                 max_size=self._max_size,
                 timeout=5,
                 command_timeout=self._statement_timeout + 2,
                 max_inactive_connection_lifetime=300,
-                server_settings=self.server_settings(),
-                init=_initialise,
                 reset=_leave_as_it_is,
             )
+        if self._min_size:
+            # A pool that opens no connection before somebody asks for one has a sister that does.
+            await self._name_what_is_not_in_force(sessions)
+
+    async def _name_what_is_not_in_force(self, sessions: Sessions) -> None:
+        async with self.connection() as connection:
+            missing = await sessions.not_in_force(connection)
+        if missing:
+            log.warning(
+                "these settings of the sessions are not in force: %s. A pooler on the way to PostgreSQL forgets them; "
+                "it has to pool sessions, not transactions or statements (docs/operations.md)",
+                ", ".join(missing),
+            )
+
+    def sessions(self, **more: str) -> Sessions:
+        """What opens sessions here; `more` settings beat the pool's."""
+        return Sessions(self.url, self.server_settings() | more)
 
     async def close(self) -> None:
         """Give every connection back; cut those that do not come home in five seconds."""
@@ -184,7 +205,7 @@ class Database:
     async def connection(self) -> AsyncGenerator[asyncpg.pool.PoolConnectionProxy]:
         """A pooled connection; waits 5 s for a free one. Raises Unavailable."""
         with translated():
-            async with self.pool.acquire(timeout=5) as connection:
+            async with session_of(self.pool) as connection:
                 yield connection
 
     async def fetch(self, sql: str, *args: Any) -> list[asyncpg.Record]:
@@ -208,22 +229,6 @@ class Database:
             return await connection.execute(sql, *args)
 
 
-async def _initialise(connection: asyncpg.Connection) -> None:
-    keep_alive(connection)
-
-
 async def _leave_as_it_is(_connection: asyncpg.Connection) -> None:
     """No statement of ours leaves anything behind in its session, so that the driver's reset, a round trip of
     its own for every statement, is spared. (A transaction left open would be noticed by the pool.)"""
-
-
-def keep_alive(connection: asyncpg.Connection) -> None:
-    """Notice a dead peer within seconds even where its host vanished without a word."""
-    transport = connection._transport  # type: ignore[attr-defined] # no public way to the socket
-    found = transport.get_extra_info("socket") if transport is not None else None
-    if found is None or found.family not in (socket.AF_INET, socket.AF_INET6):
-        return
-    found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in (("TCP_KEEPIDLE", 5), ("TCP_KEEPINTVL", 2), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 10_000)):
-        if hasattr(socket, option):
-            found.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)

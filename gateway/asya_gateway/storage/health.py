@@ -1,5 +1,6 @@
 """What the database knows of the gateway's health, asked with one statement every few seconds."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ from asya_crds import jsontext
 from asya_gateway.storage.database import Database
 from asya_transports.names import queue_name
 from asya_transports.postgres.enqueue import ENQUEUE_TABLE
+from asya_transports.postgres.sessions import probe
 
 COUNTED_ROWS = 100_000
 """Rows of the outbox that are counted at most; counting a backlog of millions would add to what caused it."""
@@ -75,6 +77,9 @@ class VitalsReader:
     async def read(self) -> Vitals:
         """What stands there now. Raises Unavailable."""
         async with self._database.connection() as connection:
+            async with asyncio.timeout(PATIENCE):
+                # A server that only reads answers all of the below, and takes no call.
+                await probe(connection)
             row = await connection.fetchrow(self._sql, *self._arguments, timeout=PATIENCE)
         assert row is not None
         queues = None if not self._arguments else jsontext.loads(row["queues"] or "{}")

@@ -10,6 +10,7 @@ import asyncpg
 
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.storage.database import SERVER_BUSY, connection_lost
+from asya_transports.postgres.sessions import dropping_read_only
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,8 @@ async def acquired(pool: asyncpg.Pool) -> AsyncGenerator[asyncpg.pool.PoolConnec
             raise Unavailable("the database is not available") from error
         raise
     try:
-        yield connection
+        async with dropping_read_only(pool, connection):
+            yield connection
     finally:
         await pool.release(connection)
 

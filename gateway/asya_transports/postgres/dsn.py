@@ -51,13 +51,19 @@ class Dsn:
     system_certificates: bool = False
     """`sslrootcert=system`: the server's certificate is verified against those of the operating system."""
 
-    def url(self) -> str:
-        """The address as the driver reads it, every part percent-encoded. It holds the password."""
+    def hosts(self) -> list[tuple[str, str] | None]:
+        """Host and port of each server in their order; [None] where the address names none, and the driver looks in
+        its usual places."""
+        names = [name for name in self.driver.get("host", "").split(",") if name]
+        ports = self.driver.get("port", "").split(",")
+        return [(name, ports[index % len(ports)]) for index, name in enumerate(names)] or [None]
+
+    def url(self, host: tuple[str, str] | None = None) -> str:
+        """The address of one host as the driver reads it, every part percent-encoded. It holds no password."""
         login = "" if self.user is None else quote(self.user, safe="")
-        if self.password:
-            login += ":" + quote(self.password, safe="")
         name = "" if self.database is None else quote(self.database, safe="")
-        query = "&".join(f"{key}={quote(value, safe='')}" for key, value in self.driver.items() if value)
+        driver = dict(self.driver) | ({"host": host[0], "port": host[1]} if host else {})
+        query = "&".join(f"{key}={quote(value, safe='')}" for key, value in driver.items() if value)
         return f"postgresql://{login and login + '@'}/{name}{query and '?' + query}"
 
 

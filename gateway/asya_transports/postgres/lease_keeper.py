@@ -18,6 +18,7 @@ import asyncpg
 from asya_transports.postgres import statements
 from asya_transports.postgres.enqueue import bell_channel
 from asya_transports.postgres.pool import SESSION
+from asya_transports.postgres.sessions import Sessions, probe
 from asya_transports.postgres.settings import PostgresSettings
 
 logger = logging.getLogger(__name__)
@@ -97,9 +98,7 @@ class LeaseKeeper:
 
     async def _keep(self, wake: asyncio.Event) -> None:
         """One connection's life. Returns when told to stop or when the connection was cut."""
-        connection = await asyncpg.connect(
-            self._settings.url, timeout=5, command_timeout=CHECK_INTERVAL, server_settings=LISTEN_SESSION
-        )
+        connection = await Sessions(self._settings.url, LISTEN_SESSION).connect(command_timeout=CHECK_INTERVAL)
         try:
             connection.add_termination_listener(lambda _: wake.set())
             await connection.add_listener(self._channel, self._heard)
@@ -110,9 +109,9 @@ class LeaseKeeper:
                 if time.monotonic() >= due:
                     due = time.monotonic() + every
                     if not await self._renew(connection):
-                        await connection.execute("SELECT 1")
+                        await probe(connection)
                 else:
-                    await connection.execute("SELECT 1")
+                    await probe(connection)
                 wait = min(CHECK_INTERVAL, max(due - time.monotonic(), 0.01))
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(wait):

@@ -8,6 +8,7 @@ import asyncpg
 
 from asya_transports.port import MessageRefused, TransportError, TransportUnavailable
 from asya_transports.postgres.schema import Connection
+from asya_transports.postgres.sessions import Sessions, session_of
 from asya_transports.postgres.settings import PostgresSettings
 
 SESSION = {
@@ -45,19 +46,18 @@ class ConnectionPool:
         """A connection of the pool; raises TransportUnavailable where none can be had within the publish timeout."""
         with port_errors():
             pool = self._pool or await self._create()
-            async with pool.acquire(timeout=self._settings.publish_timeout) as connection:
+            async with session_of(pool, self._settings.publish_timeout) as connection:
                 yield connection
 
     async def _create(self) -> "asyncpg.Pool[asyncpg.Record]":
         async with self._creating:
             if self._pool is None:
                 self._pool = await asyncpg.create_pool(
-                    self._settings.url,
+                    connect=Sessions(self._settings.url, SESSION).connect,
                     min_size=0,
                     max_size=self._settings.pool_size,
                     timeout=self._settings.publish_timeout,
                     command_timeout=self._settings.publish_timeout,
-                    server_settings=SESSION,
                     reset=_keep_session,
                 )
             return self._pool

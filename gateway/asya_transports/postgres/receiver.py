@@ -5,7 +5,7 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -113,28 +113,31 @@ class PostgresReceiver:
         self._look.set()
 
     async def stream(self) -> AsyncGenerator[PostgresDelivery]:
-        """The deliveries, for ever."""
+        """The deliveries, until it is closed: then nothing more is taken, and what nobody has seen goes back."""
         pause = 0.1
         self._be_patient()
-        while True:
-            while self._untouched:
-                yield self._untouched.popleft()
-            self._look.clear()
-            if len(self._held) < self._prefetch:
-                try:
-                    await self._declare_again()
-                    await self._take()
-                    pause = 0.1
-                except TransportUnavailable as error:
-                    logger.warning("taking from %s: %s", self._queue, error)
-                    self._be_patient()
-                    await asyncio.sleep(pause)
-                    pause = min(pause * 2, self._poll_interval)
-                    self._look.set()
-            if not self._untouched:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._poll_interval):
-                        await self._look.wait()
+        try:
+            while True:
+                while self._untouched:
+                    yield self._untouched.popleft()
+                self._look.clear()
+                if len(self._held) < self._prefetch:
+                    try:
+                        await self._declare_again()
+                        await self._take()
+                        pause = 0.1
+                    except TransportUnavailable as error:
+                        logger.warning("taking from %s: %s", self._queue, error)
+                        self._be_patient()
+                        await asyncio.sleep(pause)
+                        pause = min(pause * 2, self._poll_interval)
+                        self._look.set()
+                if not self._untouched:
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(self._poll_interval):
+                            await self._look.wait()
+        finally:
+            await self._stop_taking()
 
     async def _declare_again(self) -> None:
         """Messages are taken from undeclared queues, too, but nobody may publish into one."""
@@ -149,13 +152,20 @@ class PostgresReceiver:
 
     async def leave(self) -> None:
         """Give back what was not answered; what cannot be given back now returns when its lease runs out."""
+        await self._stop_taking()
+        await self._give_back(list(self._held.values()), untouched=False)
+
+    async def _stop_taking(self) -> None:
         if self._taking is not None:
             with contextlib.suppress(TransportUnavailable):
                 await self._taking
-        held, self._held = list(self._held.values()), {}
-        untouched = {delivery.message for delivery in self._untouched}
+        untouched = list(self._untouched)
         self._untouched.clear()
+        await self._give_back(untouched, untouched=True)
+
+    async def _give_back(self, held: Sequence[PostgresDelivery], *, untouched: bool) -> None:
         for delivery in held:
+            self._held.pop(delivery.message, None)
             self._keeper.release(delivery.message, delivery.receipt)
         if not held:
             return
@@ -165,7 +175,7 @@ class PostgresReceiver:
                     statements.GIVE_BACK,
                     [delivery.message for delivery in held],
                     [delivery.receipt for delivery in held],
-                    [delivery.message in untouched for delivery in held],
+                    [untouched] * len(held),
                 )
         except TransportUnavailable as error:
             logger.warning("giving back %d messages of %s: %s", len(held), self._queue, error)

@@ -201,35 +201,38 @@ class RabbitReceiver:
         """Nothing to do: the broker counts what is unanswered."""
 
     async def stream(self) -> AsyncGenerator[RabbitDelivery]:
-        """The deliveries, for ever."""
+        """The deliveries, until it is closed: then nothing more is taken, and what nobody has seen goes back."""
         pause = FIRST_PAUSE
-        while True:
-            while self._unseen:
-                delivery = self._unseen.popleft()
-                if await self._waits_on(delivery) or await self._exhausted(delivery):
-                    continue
-                yield delivery
-            self._news.clear()
-            if self._channel is None or self._channel.is_closed:
-                try:
-                    await self._open()
-                    pause = FIRST_PAUSE
-                except Unroutable as error:
-                    logger.warning("receiving from %s: %s", self._queue, error)
-                    await asyncio.sleep(QUEUE_PAUSE * random.uniform(1.0, 2.0))  # noqa: S311 # spreads, no secret
+        try:
+            while True:
+                while self._unseen:
+                    delivery = self._unseen.popleft()
+                    if await self._waits_on(delivery) or await self._exhausted(delivery):
+                        continue
+                    yield delivery
+                self._news.clear()
+                if self._channel is None or self._channel.is_closed:
+                    try:
+                        await self._open()
+                        pause = FIRST_PAUSE
+                    except Unroutable as error:
+                        logger.warning("receiving from %s: %s", self._queue, error)
+                        await asyncio.sleep(QUEUE_PAUSE * random.uniform(1.0, 2.0))  # noqa: S311 # spreads, no secret
+                        await self._declare_again()
+                        continue
+                    except TransportUnavailable as error:
+                        logger.warning("receiving from %s: %s; again in %.1f s", self._queue, error, pause)
+                        await asyncio.sleep(pause)
+                        pause = min(pause * 2, LONGEST_PAUSE)
+                        continue
+                if time.monotonic() >= self._verify_at:
                     await self._declare_again()
-                    continue
-                except TransportUnavailable as error:
-                    logger.warning("receiving from %s: %s; again in %.1f s", self._queue, error, pause)
-                    await asyncio.sleep(pause)
-                    pause = min(pause * 2, LONGEST_PAUSE)
-                    continue
-            if time.monotonic() >= self._verify_at:
-                await self._declare_again()
-            if not self._unseen:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(VERIFY_SECONDS):
-                        await self._news.wait()
+                if not self._unseen:
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(VERIFY_SECONDS):
+                            await self._news.wait()
+        finally:
+            await self._stop_taking()
 
     async def _declare_again(self) -> None:
         """Queue, exchange and bindings, where this program has made them: they may have been deleted, or the broker
@@ -246,18 +249,24 @@ class RabbitReceiver:
         A quorum queue that hands out a message in the very moment of the cancellation never sends it, and counts
         it as delivered; nothing a client can do prevents that.
         """
+        await self._stop_taking()
         channel, self._channel = self._channel, None
-        if channel is None or channel.is_closed:
+        if channel is not None and not channel.is_closed:
+            await close_quietly(channel)
+
+    async def _stop_taking(self) -> None:
+        consumer, self._consumer = self._consumer, ""
+        channel = self._channel
+        if not consumer or channel is None or channel.is_closed:
             return
         try:
             with port_errors():
                 async with asyncio.timeout(2):
-                    await channel.basic_cancel(self._consumer)
+                    await channel.basic_cancel(consumer)
             while self._unseen:
                 await self._unseen.popleft().return_unseen()
         except (TransportError, AMQPChannelError) as error:
             logger.warning("leaving %s: %s", self._queue, error)
-        await close_quietly(channel)
 
     async def publish_copy(self, copy: Publication, delay: float) -> None:
         """Into this queue, now or later. Raises TransportUnavailable, MessageRefused."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from asya_crds.envelope import format_time
+from asya_crds.envelope import Envelope, format_time
 from asya_transports.port import OutboundMessage
 from tests.support.actors import Mesh, envelope_of
 from tests.support.handlers import CALLS, FAILURES
@@ -136,12 +136,24 @@ async def test_whatever_a_handler_does_wrong_is_its_failure_and_not_the_workers(
     assert not running.done()
 
 
+async def leave(mesh: Mesh, task_id: str, seconds: float) -> None:
+    """Let the task be overdue in so many seconds."""
+    await mesh.gateway.database.execute(
+        "UPDATE tasks SET deadline_at = clock_timestamp() + $2 * interval '1 second' WHERE id = $1", task_id, seconds
+    )
+
+
+def stamped(envelope: Envelope, seconds: float) -> Envelope:
+    """The envelope with a deadline so many seconds from now."""
+    deadline = format_time(datetime.now(UTC) + timedelta(seconds=seconds))
+    return envelope.with_(status={**envelope.status, "deadline_at": deadline})
+
+
 async def test_an_overdue_envelope_is_not_run_and_fails_with_class_deadline(mesh: Mesh) -> None:
     await mesh.run(mesh.worker("echo", "echo"))
     task_id = await mesh.submit(["unserved"], {})
-    envelope = envelope_of(task_id, ["echo"], {})
-    past = format_time(datetime.now(UTC) - timedelta(seconds=1))
-    await mesh.publish(envelope.with_(status={**envelope.status, "deadline_at": past}))
+    await leave(mesh, task_id, -1)
+    await mesh.publish(envelope_of(task_id, ["echo"], {}))
     task = await mesh.ended(task_id)
     assert (task["status"], task["error"]["class"]) == ("failed", "deadline")
     assert CALLS == []
@@ -150,11 +162,18 @@ async def test_an_overdue_envelope_is_not_run_and_fails_with_class_deadline(mesh
 async def test_a_deadline_that_passes_during_the_work_ends_it(mesh: Mesh) -> None:
     await mesh.run(mesh.worker("never", "never"))
     task_id = await mesh.submit(["unserved"], {})
-    envelope = envelope_of(task_id, ["never"], {})
-    soon = format_time(datetime.now(UTC) + timedelta(seconds=0.3))
-    await mesh.publish(envelope.with_(status={**envelope.status, "deadline_at": soon}))
+    await leave(mesh, task_id, 2)
+    await mesh.publish(stamped(envelope_of(task_id, ["never"], {}), 90))
     assert (await mesh.ended(task_id))["error"]["class"] == "deadline"
     assert len(CALLS) == 1
+
+
+async def test_a_worker_takes_what_is_left_from_mesh_and_its_own_clock_ends_nothing(mesh: Mesh) -> None:
+    """To a worker whose clock is 90 s fast every stamp is 90 s older."""
+    await mesh.run(mesh.worker("echo", "echo"))
+    task_id = await mesh.submit(["unserved"], {}, timeout="60s")
+    await mesh.publish(stamped(envelope_of(task_id, ["echo"], {"a": 1}), -90))
+    assert (await mesh.ended(task_id))["result"] == {"a": 1}
 
 
 async def test_a_canceled_task_is_dropped(mesh: Mesh) -> None:

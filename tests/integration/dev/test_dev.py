@@ -228,6 +228,25 @@ def test_a_text_of_flows_yaml_that_was_served_long_ago_is_served_again_on_the_ne
             assert f"flows: {name}" in run.text
 
 
+def test_libpqs_variables_of_the_shell_disturb_nothing(project: Path) -> None:
+    theirs = {
+        "PGHOST": "nowhere.example",
+        "PGPORT": "6543",
+        "PGUSER": "somebody",
+        "PGDATABASE": "theirs",
+        "PGPASSWORD": "theirs",
+        "PGSSLMODE": "verify-full",
+        "PGSSLROOTCERT": "/nowhere",
+        "PGSSLNEGOTIATION": "direct",
+        "PGTARGETSESSIONATTRS": "read-only",
+        "PGSERVICE": "theirs",
+        "PGDATA": "/nowhere",
+        "PGOPTIONS": "-c nonsense=1",
+    }
+    with dev_run(project, **theirs) as run:
+        assert call(run)[0] == 0
+
+
 def test_ctrl_c_ends_every_process_and_removes_what_is_ephemeral(project: Path) -> None:
     with dev_run(project) as run:
         assert call(run)[0] == 0

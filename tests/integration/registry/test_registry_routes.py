@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 
 from asya_gateway.composition.web import build_app
 from asya_gateway.domain.tasks import TaskRules, Tasks
 from asya_gateway.protocols.http import flows_health
 from asya_gateway.protocols.http.keys import FLOWS_REPORT, REGISTRY
 from asya_gateway.protocols.mesh import registry_routes
+from asya_gateway.protocols.mesh.registry_routes import wait_seconds
 from asya_schemas.compiling import compile_schema
 from tests.support.gateway import Gateway, make_settings, serving
 from tests.support.registry import Pod, entry
@@ -185,6 +187,11 @@ async def test_a_database_that_is_away_is_a_503_and_the_flows_stay_served(served
         assert status == 503
     status, health = await served.gateway.get("/health/flows")
     assert (status, [flow["name"] for flow in health["flows"]]) == (200, ["f"])
+
+
+@pytest.mark.parametrize(("asked", "counted"), [("0", 0.0), ("2.5", 2.5), ("61", 60.0), ("99999999", 60.0)])
+def test_of_a_wait_sixty_seconds_count(asked: str, counted: float) -> None:
+    assert wait_seconds(make_mocked_request("GET", f"/mesh/registry?wait={asked}")) == counted
 
 
 async def test_a_push_of_many_values_is_read_beside_the_event_loop_and_answered_like_any_other(served: Served) -> None:

@@ -194,7 +194,17 @@ async def test_a_method_that_this_revision_lacks_is_404(idle: Gateway, method: s
     assert len(answer["error"]["message"]) < 100
 
 
-@pytest.mark.parametrize("params", [{}, {"name": 7}, {"name": "shout", "arguments": [1]}, {"name": "n" * 3000}])
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"name": 7},
+        {"name": "shout", "arguments": [1]},
+        {"name": "n" * 3000},
+        {"name": "anything", "argumets": {}},
+        {"nam": "anything"},
+    ],
+)
 async def test_a_malformed_call_is_invalid_params(idle: Gateway, params: dict[str, Any]) -> None:
     """server/tools, "Error Handling": protocol errors are 'Unknown tool' and 'Malformed requests'."""
     status, answer = await ask(idle, "tools/call", params)

@@ -207,3 +207,18 @@ async def test_events_without_a_gateway_are_checked_and_swallowed(client: MeshCl
             await line.put(bad)
     with pytest.raises(MeshUnavailable):
         await client.active(f"http://127.0.0.1:{free_port()}", "t")
+
+
+@pytest.mark.parametrize(
+    ("answer", "left"),
+    [('{"action":"go","remaining_seconds":-3.5}', -3.5), ('{"action":"go","remaining_seconds":60}', 60), ("{}", None)],
+)
+async def test_what_is_left_of_the_deadline_is_what_mesh_answers_to_the_claim(
+    client: MeshClient, stub: MeshStub, answer: str, left: float | None
+) -> None:
+    stub.answers.append((200, answer))
+    overdue = ENVELOPE.with_(status={"deadline_at": "2000-01-01T00:00:00Z"})
+    reports = HopReports(client, stub.url, overdue)
+    assert reports.seconds_left() is None
+    await reports.received(1)
+    assert reports.seconds_left() == (None if left is None else pytest.approx(left, abs=5))

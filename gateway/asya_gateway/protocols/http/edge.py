@@ -28,7 +28,7 @@ def edge(guard: Guard, readiness: Readiness, observer: Observer = SILENT) -> Mid
     async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         response: web.StreamResponse
         try:
-            if request.path not in HEALTH_PATHS:
+            if (request.path.rstrip("/") or "/") not in HEALTH_PATHS:
                 guard.check(request)
                 if not readiness.started:
                     raise Starting("the gateway is starting")

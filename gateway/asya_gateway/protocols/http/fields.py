@@ -1,12 +1,31 @@
 """Taking fields out of a decoded JSON object: each names itself in what it refuses."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from asya_crds.naming import check_id
 from asya_gateway.domain.errors import InvalidInput
 
 Body = Mapping[str, Any]
+
+
+LONGEST_NAME = 64
+"""Characters of a name that a caller made up, as an error quotes it."""
+
+
+def only_members(body: Body, *known: str) -> None:
+    """Refuse a member that nobody reads: a misspelled one would change nothing, and its sender would not hear of it.
+    Raises InvalidInput naming it."""
+    for name in body:
+        if name not in known:
+            raise unknown("member", name, known)
+
+
+def unknown(what: str, name: str, known: Sequence[str]) -> InvalidInput:
+    """The error for a member or parameter that is none of the `known` ones."""
+    quoted = "".join(each if each.isprintable() else "\ufffd" for each in name[:LONGEST_NAME])
+    expected = f"expected {', '.join(known)}" if known else "expected none"
+    return InvalidInput(f"unknown {what}, {expected}", field=quoted)
 
 
 def identifier(body: Body, key: str) -> str:

@@ -212,7 +212,10 @@ SCHEMAS: dict[str, Json] = {
         },
     },
     "Task": {
-        "allOf": [ref("TaskSummary"), {"type": "object", "required": ["payload", "result"]}],
+        "allOf": [
+            ref("TaskSummary"),
+            {"type": "object", "required": ["payload", "result"], "properties": {"retry_of": NULLABLE_TEXT}},
+        ],
         "description": "A task with its payload and result, any JSON values as they came.",
     },
 }
@@ -252,6 +255,13 @@ _FLOWS: Json = {
     },
 }
 HEALTH_PATHS: Paths = {
+    "/": {
+        "get": {
+            "operationId": "front_page",
+            "summary": "Three lines for somebody with a browser: what this is, and where it is described.",
+            "responses": {"200": text_answer("The lines."), **errors()},
+        }
+    },
     "/health": {
         "get": {
             "operationId": "health",

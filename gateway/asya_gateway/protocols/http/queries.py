@@ -4,7 +4,18 @@ from aiohttp import web
 
 from asya_crds.status import TaskStatus
 from asya_gateway.domain.errors import InvalidInput
-from asya_gateway.protocols.http.fields import checked_id
+from asya_gateway.protocols.http.fields import checked_id, unknown
+
+
+def only_parameters(request: web.BaseRequest, *known: str) -> None:
+    """Refuse a parameter that nobody reads, and one that came twice. Raises InvalidInput naming it."""
+    if not request.query_string:
+        return
+    for name in request.query:
+        if name not in known:
+            raise unknown("parameter", name, known)
+        if len(request.query.getall(name)) > 1:
+            raise InvalidInput("expected the parameter once", field=name)
 
 
 def bounded_integer(request: web.BaseRequest, name: str, *, default: int, least: int, most: int) -> int:

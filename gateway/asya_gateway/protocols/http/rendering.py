@@ -27,7 +27,8 @@ def with_verbatim(fields: dict[str, Any], verbatim: dict[str, JsonText | None]) 
 
 def task_json(task: Task) -> JsonText:
     """A task with its bodies: GET /mesh/{id}, GET /tasks/{id}."""
-    return with_verbatim(task_fields(task), {"payload": task.payload, "result": task.result})
+    fields = {**task_fields(task), "retry_of": task.retry_of}
+    return with_verbatim(fields, {"payload": task.payload, "result": task.result})
 
 
 def task_fields(task: TaskHead) -> dict[str, Any]:

@@ -27,6 +27,7 @@ async def call_tool(ask: Ask) -> "Result | HeldCall":
     Arguments against the schema are a result with isError. Raises InvalidParams, HeaderMismatch, TooLarge,
     KeyReused, TooManyTasks, Overloaded, Unavailable; nothing is stored then, unless Unavailable is uncertain.
     """
+    _check_params(ask.params)
     served, arguments = _tool(ask), _arguments(ask.params)
     if ask.revision.stateless and served.flow.mcp is not None:
         check_param_headers(served.flow.mcp.input_schema, arguments, ask.headers)
@@ -43,6 +44,17 @@ def _key(ask: Ask) -> str | None:
         return idempotency_key(ask.headers)
     except InvalidInput as error:
         raise InvalidParams(error.text) from None
+
+
+_PARAMS = frozenset({"name", "arguments", "task", "inputResponses", "requestState", "_meta"})
+"""What some revision defines, whether it is served or not."""
+
+
+def _check_params(params: Mapping[str, Any]) -> None:
+    """A misspelled `arguments` would otherwise call the tool without any. Raises InvalidParams."""
+    for name in params:
+        if name not in _PARAMS:
+            raise InvalidParams(f"params.{shown(name)}: unknown, expected name and arguments")
 
 
 def _tool(ask: Ask) -> ServedFlow:

@@ -10,11 +10,12 @@ from asya_gateway.domain.tasks import Call
 from asya_gateway.protocols.http.answers import json_response
 from asya_gateway.protocols.http.bodies import read_object
 from asya_gateway.protocols.http.callers import caller_of
-from asya_gateway.protocols.http.fields import Body, optional_object
+from asya_gateway.protocols.http.fields import Body, only_members, optional_object
 from asya_gateway.protocols.http.holding import Silent
 from asya_gateway.protocols.http.idempotency import idempotency_key
 from asya_gateway.protocols.http.keys import FLOWS, HELD, READINESS, SETTINGS, TASKS
 from asya_gateway.protocols.http.links import Links
+from asya_gateway.protocols.http.queries import only_parameters
 from asya_gateway.protocols.http.rendering import task_json
 from asya_gateway.protocols.http.task_wait import TaskWait
 from asya_gateway.protocols.http.tracing import trace_headers
@@ -27,10 +28,12 @@ SURFACE = "rest"
 
 async def call_tool(request: web.Request) -> web.Response:
     """200 with the handle at once. With `Prefer: wait=N`: 200 with the finished task, else 202 with the handle,
-    also where this pod is told to end meanwhile. Repeated under the same Idempotency-Key it
-    answers with the same task. Raises StreamsExhausted before anything is stored."""
+    also where this pod is told to end meanwhile. Repeated under the same Idempotency-Key it answers with the same
+    task. Raises StreamsExhausted before anything is stored."""
     app = request.app
+    only_parameters(request)
     body = await read_object(request, app[SETTINGS].max_call_bytes)
+    only_members(body, "name", "arguments")
     call = Call(
         served=app[FLOWS].tool(tool_name(body)),
         payload=optional_object(body, "arguments") or {},

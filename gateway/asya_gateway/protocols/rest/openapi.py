@@ -34,6 +34,7 @@ _HANDLE: Json = {
 }
 _CALL: Json = {
     "type": "object",
+    "additionalProperties": False,
     "required": ["name"],
     "properties": {
         "name": {"type": "string", "minLength": 1, "description": "A flow with an `mcp` block."},
@@ -42,6 +43,7 @@ _CALL: Json = {
 }
 _ANSWER: Json = {
     "type": "object",
+    "additionalProperties": False,
     "required": ["answer"],
     "properties": {
         "answer": {"description": "Held against the pause's schema."},
@@ -51,7 +53,18 @@ _ANSWER: Json = {
         },
     },
 }
-_REASON: Json = {"type": "object", "properties": {"reason": {"type": ["string", "null"]}}}
+_REASON: Json = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {"reason": {"type": ["string", "null"]}},
+}
+_RETRY: Json = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "payload": {"description": "Instead of the payload that the task had; held against the flow's schema."}
+    },
+}
 _PAGE: Json = {
     "type": "object",
     "required": ["tasks", "next_cursor"],
@@ -123,6 +136,23 @@ PATHS: Paths = {
             "parameters": [IDEMPOTENCY_KEY],
             "requestBody": json_body(_ANSWER),
             "responses": {"200": answer("The task, running again.", ref("Task")), **errors(404, 409, 413, 422)},
+        },
+    },
+    "/tasks/{id}/retry": {
+        "parameters": [PATH_ID],
+        "post": {
+            "operationId": "retryTask",
+            "summary": "Run a task that has ended again, as a new one.",
+            "parameters": [IDEMPOTENCY_KEY],
+            "requestBody": json_body(_RETRY, required=False),
+            "responses": {
+                "201": answer(
+                    "The new task; its `retry_of` is the old one.",
+                    ref("Task"),
+                    headers={"Location": {"schema": {"type": "string"}, "required": True}},
+                ),
+                **errors(404, 409, 413, 422, 429),
+            },
         },
     },
     "/stream/{id}": {

@@ -14,4 +14,5 @@ def register(app: web.Application) -> None:
     router.add_get(f"/tasks/{ID}", tasks.get_task)
     router.add_post(f"/tasks/{ID}/cancel", tasks.cancel)
     router.add_post(f"/tasks/{ID}/resume", tasks.resume)
+    router.add_post(f"/tasks/{ID}/retry", tasks.retry)
     router.add_get(f"/stream/{ID}", tasks.stream, allow_head=False)

@@ -1,20 +1,26 @@
 """Reading, listing, canceling, answering and streaming tasks."""
 
+from http import HTTPStatus
+
 from aiohttp import web
 
 from asya_crds import jsontext
 from asya_gateway.domain.errors import InvalidInput
 from asya_gateway.domain.ports import TaskFilter
+from asya_gateway.domain.tasks import Call
 from asya_gateway.protocols.http.answers import json_response
 from asya_gateway.protocols.http.bodies import as_object, decode_body, read_bytes, read_object
 from asya_gateway.protocols.http.callers import caller_of
-from asya_gateway.protocols.http.fields import optional_identifier, optional_text
+from asya_gateway.protocols.http.fields import Body, only_members, optional_identifier, optional_text
 from asya_gateway.protocols.http.idempotency import idempotency_key
-from asya_gateway.protocols.http.keys import SETTINGS, TASKS
+from asya_gateway.protocols.http.keys import FLOWS, SETTINGS, TASKS
+from asya_gateway.protocols.http.links import Links
 from asya_gateway.protocols.http.paths import path_id
-from asya_gateway.protocols.http.queries import bounded_integer, optional_id, optional_status
+from asya_gateway.protocols.http.queries import bounded_integer, only_parameters, optional_id, optional_status
 from asya_gateway.protocols.http.rendering import task_fields, task_json
 from asya_gateway.protocols.http.streaming import stream_task
+from asya_gateway.protocols.http.tracing import trace_headers
+from asya_gateway.protocols.rest.calls import SURFACE
 from asya_gateway.protocols.rest.cursors import cursor_of, read_cursor
 
 LARGEST_PAGE = 200
@@ -23,6 +29,7 @@ DEFAULT_REASON = "Task canceled"
 
 async def get_task(request: web.Request) -> web.Response:
     """GET /tasks/{id}: the task with payload and result."""
+    only_parameters(request)
     task = await request.app[TASKS].get(path_id(request), caller_of(request))
     return json_response(task_json(task))
 
@@ -32,6 +39,7 @@ async def list_tasks(request: web.Request) -> web.Response:
 
     `next_cursor` is null on the last page.
     """
+    only_parameters(request, "status", "flow", "context_id", "parent_id", "limit", "cursor")
     limit = bounded_integer(request, "limit", default=50, least=1, most=LARGEST_PAGE)
     cursor = request.query.get("cursor")
     query = TaskFilter(
@@ -51,9 +59,11 @@ async def list_tasks(request: web.Request) -> web.Response:
 
 async def cancel(request: web.Request) -> web.Response:
     """POST /tasks/{id}/cancel with nothing, or {reason?}: the canceled task; 409 where it had ended."""
+    only_parameters(request)
     task_id = path_id(request)
-    data = await read_bytes(request, request.app[SETTINGS].max_report_bytes)
-    reason = (optional_text(as_object(await decode_body(request, data)), "reason") if data else None) or DEFAULT_REASON
+    body = await _optional_body(request, request.app[SETTINGS].max_report_bytes)
+    only_members(body, "reason")
+    reason = optional_text(body, "reason") or DEFAULT_REASON
     key = idempotency_key(request.headers)
     tasks, caller = request.app[TASKS], caller_of(request)
     await tasks.cancel(task_id, caller, reason, key=key)
@@ -62,8 +72,10 @@ async def cancel(request: web.Request) -> web.Response:
 
 async def resume(request: web.Request) -> web.Response:
     """POST /tasks/{id}/resume with {answer, pause_id?}: the task, running again; 409 where it does not wait."""
+    only_parameters(request)
     task_id = path_id(request)
     body = await read_object(request, request.app[SETTINGS].max_call_bytes)
+    only_members(body, "answer", "pause_id")
     if "answer" not in body:
         raise InvalidInput("expected the answer that the task waits for", field="answer")
     pause_id = optional_identifier(body, "pause_id")
@@ -71,6 +83,30 @@ async def resume(request: web.Request) -> web.Response:
     tasks, caller = request.app[TASKS], caller_of(request)
     await tasks.answer(task_id, caller, body["answer"], pause_id=pause_id, key=key)
     return json_response(task_json(await tasks.get(task_id, caller)))
+
+
+async def retry(request: web.Request) -> web.Response:
+    """POST /tasks/{id}/retry with nothing, or {payload?}: 201 with a new task of the same flow, which names this one;
+    409 where this one has not ended, or is a child."""
+    only_parameters(request)
+    task_id = path_id(request)
+    body = await _optional_body(request, request.app[SETTINGS].max_call_bytes)
+    only_members(body, "payload")
+    app, caller, key = request.app, caller_of(request), idempotency_key(request.headers)
+    task = await app[TASKS].retriable(task_id, caller)
+    payload = body.get("payload")
+    if payload is None:
+        payload = await decode_body(request, (task.payload or "").encode())
+    call = Call(app[FLOWS].tool(task.flow), payload, caller, SURFACE, task.context_id, trace_headers(request.headers))
+    new_id = await app[TASKS].submit(call._replace(key=key, retry_of=task.id))
+    location = {"Location": Links(new_id, app[SETTINGS].public_url).status}
+    return json_response(task_json(await app[TASKS].get(new_id, caller)), status=HTTPStatus.CREATED, headers=location)
+
+
+async def _optional_body(request: web.Request, limit: int) -> Body:
+    """The body's object; an empty one where there is no body."""
+    data = await read_bytes(request, limit)
+    return as_object(await decode_body(request, data)) if data else {}
 
 
 async def stream(request: web.Request) -> web.StreamResponse:

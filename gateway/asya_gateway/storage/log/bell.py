@@ -10,7 +10,8 @@ from typing import Any
 
 import asyncpg
 
-from asya_gateway.storage.database import UNHURRIED, Database, keep_alive
+from asya_gateway.storage.database import UNHURRIED, Database
+from asya_transports.postgres.sessions import probe
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +110,7 @@ class Bell:
             async with asyncio.timeout(wait), self._lock:
                 if self._connection is None:
                     return False
-                await self._connection.execute("SELECT 1")
+                await probe(self._connection)
         except _TROUBLE:
             return False
         # The driver hands notifications to the loop before it hands over the answer.
@@ -153,11 +154,8 @@ class Bell:
 
     async def _connect(self) -> asyncio.Event:
         """Connect, listen to every channel that has subscribers, then have everything read once."""
-        settings = self._database.server_settings() | {"application_name": "asya bell"}
-        connection = await asyncpg.connect(
-            self._database.url, timeout=5, command_timeout=PROBE_EVERY, server_settings=settings
-        )
-        keep_alive(connection)
+        sessions = self._database.sessions(application_name="asya bell")
+        connection = await sessions.connect(command_timeout=PROBE_EVERY)
         lost = asyncio.Event()
         connection.add_termination_listener(lambda _: lost.set())
         async with self._lock:

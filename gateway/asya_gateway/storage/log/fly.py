@@ -14,6 +14,7 @@ from asya_gateway.domain.task import FlyEvent
 from asya_gateway.storage.database import UNHURRIED, Database
 from asya_gateway.storage.log.bell import LONGEST_PAYLOAD, Bell
 from asya_gateway.storage.retrying import within, written_singly
+from asya_transports.postgres.sessions import session_of
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +114,7 @@ class FlySender:
         await within(self._longest, self._notify(parts))
 
     async def _notify(self, parts: Sequence[str]) -> None:
-        async with self._database.pool.acquire(timeout=5) as connection:
+        async with session_of(self._database.pool) as connection:
             await connection.execute(_NOTIFY, CHANNEL, parts)
 
 

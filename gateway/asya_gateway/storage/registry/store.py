@@ -61,6 +61,12 @@ SET mode = excluded.mode, generation = excluded.generation, heartbeat_at = exclu
 RETURNING (SELECT generation FROM registry)
 """
 
+_FORGET_FILE = """
+UPDATE registry
+SET configmap_hash = NULL, superseded_hashes = '{}', configmap = DEFAULT, configmap_flows = DEFAULT,
+    operator_seen_at = NULL, generation = generation + 1
+"""
+
 _FORGET = "DELETE FROM gateway_pods WHERE heartbeat_at < clock_timestamp() - interval '1 hour'"
 
 _STATE = f"""
@@ -75,6 +81,12 @@ FROM gateway_pods
 WHERE heartbeat_at > clock_timestamp() - make_interval(secs => $1)
 ORDER BY name
 """
+
+
+async def forget_file(connection: asyncpg.Connection) -> None:
+    """Make the registry forget the flows file of earlier runs: it does not take a text again that was replaced, which
+    is right for a lagging mount in a cluster and wrong for a file that was edited while nothing ran."""
+    await connection.execute(_FORGET_FILE)
 
 
 class PostgresRegistry:

@@ -6,6 +6,7 @@ import asyncpg
 
 from asya_gateway.domain.reports import ChildAnnouncement
 from asya_gateway.storage.tasks.guards import ENDED, ended_above
+from asya_transports.postgres.sessions import session_of
 
 _ANNOUNCE = f"""
 WITH parent AS MATERIALIZED (
@@ -46,7 +47,7 @@ class Announcing:
     async def announce(self, child: ChildAnnouncement) -> None:
         """Insert the child with its parent's owner, flow and deadline; canceled where the parent has ended, unless
         the parent has succeeded and nobody may report the child's end, or where an ancestor's end is the parent's."""
-        async with self._pool().acquire(timeout=5) as connection:
+        async with session_of(self._pool()) as connection:
             tag = await connection.execute(
                 _ANNOUNCE,
                 child.task_id,

@@ -31,7 +31,8 @@ _BODIES = """
 CASE WHEN $3 THEN (SELECT body::text FROM task_bodies b WHERE b.task_id = t.id AND b.kind = 'payload') END AS payload,
 (SELECT body::text FROM task_bodies b WHERE b.task_id = t.id AND b.kind = 'result') AS result,
 (SELECT body::text FROM task_bodies b WHERE b.task_id = t.id AND b.kind = 'error') AS error,
-(SELECT question::text FROM task_pauses p WHERE p.task_id = t.id AND p.pause_id = t.pause_id) AS question
+(SELECT question::text FROM task_pauses p WHERE p.task_id = t.id AND p.pause_id = t.pause_id) AS question,
+(SELECT retry_of FROM task_retries r WHERE r.task_id = t.id) AS retry_of
 """
 
 
@@ -249,6 +250,7 @@ def task_of(row: Any) -> Task:
         result=row["result"],
         error=_error_of(row),
         pause=_pause_of(row),
+        retry_of=row["retry_of"],
     )
 
 

@@ -11,6 +11,7 @@ from asya_gateway.domain.reports import ProgressAnswer, ProgressReport
 from asya_gateway.domain.text import storable
 from asya_gateway.storage.tasks.guards import ENDED, MOVING, ended_above
 from asya_gateway.storage.tasks.incarnations import NEWER, PROGRESS
+from asya_transports.postgres.sessions import session_of
 
 KEYS_KEPT = 8
 """Keys of the latest reports that a row remembers: repetitions follow one another closely, and whatever comes
@@ -131,7 +132,7 @@ class ProgressReporter:
 
     async def flush(self, batch: Sequence[ProgressReport]) -> Sequence[ProgressAnswer]:
         """Apply the batch, at most one report a task; answers in its order."""
-        async with self._pool().acquire(timeout=5) as connection:
+        async with session_of(self._pool()) as connection:
             if any(report.claim is not None for report in batch):
                 rows = await connection.fetch(
                     _REPORT_WITH_CLAIMS, *_columns(batch), *_claim_columns(batch), self._lease

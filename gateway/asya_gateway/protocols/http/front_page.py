@@ -1,0 +1,19 @@
+"""What a browser sees that is pointed at the gateway: what this is, and where it is described."""
+
+from aiohttp import web
+
+TEXT = (
+    "This is an asya gateway: flows of asynchronous actors behind MCP, REST and live streams.\n"
+    "MCP clients connect to /mcp; /openapi.json describes the other routes, /health/flows says what is served.\n"
+    "The documents are the project's folder docs: docs/protocols for clients, docs/cli.md for the command line.\n"
+)
+
+
+async def front_page(_request: web.Request) -> web.Response:
+    """Three lines of text, which every browser shows."""
+    return web.Response(text=TEXT)
+
+
+def register(app: web.Application) -> None:
+    """Add the route."""
+    app.router.add_get("/", front_page)

@@ -1,0 +1,144 @@
+"""Sessions at one address, each with its settings in force: what the gateway's and the worker's pools are made of.
+
+Settings are made after connecting, not as parameters of the start: PgBouncer refuses those that it does not know.
+"""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+import time
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import asyncpg
+
+from asya_transports.postgres.dsn import Dsn, KeepAlive, parse_dsn
+
+Connection = asyncpg.Connection
+CONNECT_WITHIN = 5.0
+"""Seconds for one session, all hosts together, where nobody says otherwise."""
+READ_ONLY = (asyncpg.ReadOnlySQLTransactionError,)
+"""What a server says that is in recovery, or that was made read-only, to whoever wants to write or listen."""
+PROBE = "SELECT 1 WHERE current_setting('transaction_read_only') = 'off'"
+"""Answers nothing for these; a session that only reads or listens would not find out otherwise."""
+_NEXT_HOST = (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.TargetServerAttributeNotMatched)
+
+
+class Sessions:
+    """Opens sessions. `settings` are SET in each, in the server's base units (`statement_timeout` in ms)."""
+
+    def __init__(self, url: str, settings: Mapping[str, str]) -> None:
+        """Raises InvalidDsn."""
+        self._dsn = parse_dsn(url)
+        self.settings = {**settings, **self._kept(settings)}
+
+    def _kept(self, settings: Mapping[str, str]) -> dict[str, str]:
+        """A name for the session that the address gives beats ours."""
+        name = self._dsn.server_settings.get("application_name")
+        return {"application_name": name} if name and "application_name" in settings else {}
+
+    async def connect(self, *_: object, timeout: float = CONNECT_WITHIN, **options: Any) -> Connection:
+        """One session, at the first host that answers and is what `target_session_attrs` asks for.
+
+        A host that does not answer leaves time for the others. Takes what asyncpg.connect takes beside an address, as
+        a pool calls it. Raises what the driver raises.
+        """
+        until = time.monotonic() + max(timeout, self._dsn.connect_timeout or 0.0)
+        hosts = self._dsn.hosts()
+        error: BaseException | None = None
+        wanted = self._dsn.driver.get("target_session_attrs", "any")
+        for attributes in ("standby", "any") if wanted == "prefer-standby" else (wanted,):
+            for number, host in enumerate(hosts):
+                left = (until - time.monotonic()) / (len(hosts) - number)
+                patience = max(0.1, min(left, self._dsn.connect_timeout or left))
+                try:
+                    return await self._at(host, attributes, patience, options)
+                except _NEXT_HOST as trouble:
+                    error = trouble
+        assert error is not None
+        raise error
+
+    async def _at(
+        self, host: tuple[str, str] | None, attributes: str, timeout: float, options: Mapping[str, Any]
+    ) -> Connection:
+        dsn = self._dsn
+        given: dict[str, Any] = {"dsn": dsn.url(host), "timeout": timeout, "target_session_attrs": attributes}
+        if dsn.password is not None:
+            given["password"] = dsn.password
+        if dsn.server_settings:
+            given["server_settings"] = dict(dsn.server_settings)
+        if dsn.system_certificates:
+            given["ssl"] = _system_context(dsn)
+        connection: Connection = await asyncpg.connect(**{**options, **given})
+        try:
+            keep_alive(connection, dsn.keepalive)
+            async with asyncio.timeout(timeout):
+                await connection.execute(
+                    "; ".join(f"SET {name} = '{value}'" for name, value in self.settings.items()) or "SELECT"
+                )
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
+
+    async def not_in_force(self, connection: Any) -> list[str]:
+        """The settings that the session does not have after all: a pooler that hands one session's statements to
+        several of the server's forgets them."""
+        rows = await connection.fetch(
+            "SELECT lower(name) AS name, setting FROM pg_settings WHERE lower(name) = ANY($1)",
+            [name.lower() for name in self.settings],
+        )
+        found = {row["name"]: row["setting"] for row in rows}
+        return [name for name, value in self.settings.items() if found.get(name.lower()) != value]
+
+
+@contextlib.asynccontextmanager
+async def dropping_read_only(pool: Any, connection: Any) -> AsyncIterator[None]:
+    """Around statements of a pool's session: one that turns out read-only, or in recovery, is dropped with all others
+    of its pool. After a fail-over new sessions reach the server that can write, and the old ones never would."""
+    try:
+        yield
+    except READ_ONLY:
+        connection.terminate()
+        await pool.expire_connections()
+        raise
+
+
+@contextlib.asynccontextmanager
+async def session_of(pool: Any, timeout: float = CONNECT_WITHIN) -> AsyncIterator[Any]:
+    """One of a pool's sessions, dropped where it turns out read-only; waits so many seconds for one."""
+    async with pool.acquire(timeout=timeout) as connection, dropping_read_only(pool, connection):
+        yield connection
+
+
+async def probe(connection: Any) -> None:
+    """Ask a session whether it still serves. Raises ReadOnlySQLTransactionError where it can only read."""
+    if await connection.fetchval(PROBE) is None:
+        raise asyncpg.ReadOnlySQLTransactionError("the server takes no writes here")
+
+
+def keep_alive(connection: Any, wanted: KeepAlive) -> None:
+    """Notice a dead peer within seconds even where its host vanished without a word."""
+    transport = connection._transport  # no public way to the socket
+    found = transport.get_extra_info("socket") if transport is not None else None
+    if found is None or found.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, int(wanted.enabled))
+    options = (
+        ("TCP_KEEPIDLE", wanted.idle),
+        ("TCP_KEEPINTVL", wanted.interval),
+        ("TCP_KEEPCNT", wanted.count),
+        ("TCP_USER_TIMEOUT", round(wanted.user_timeout * 1000)),
+    )
+    for option, value in options:
+        if hasattr(socket, option):
+            found.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+
+
+def _system_context(dsn: Dsn) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if certificate := dsn.driver.get("sslcert"):
+        password = dsn.driver.get("sslpassword", "")
+        context.load_cert_chain(certificate, dsn.driver.get("sslkey"), password=lambda: password)
+    return context

@@ -1,0 +1,63 @@
+"""A private PgBouncer in front of a PostgreSQL server, as Debian's package has it."""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from pathlib import Path
+
+from servers.processes import (
+    ServerFailed,
+    ServerUnavailable,
+    free_port,
+    log_tail,
+    spawn,
+    stop_process,
+    unprivileged_user,
+    wait_until,
+)
+
+
+class PgBouncer:
+    """Listens to 127.0.0.1 and hands every database on to the server's port. `mode` is session or transaction."""
+
+    def __init__(self, server_port: int, mode: str = "session", **settings: str) -> None:
+        found = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
+        if found is None:
+            raise ServerUnavailable("no PgBouncer: Debian's package is pgbouncer")
+        self._command, self._user = found, unprivileged_user()
+        self.port = free_port()
+        self.folder = Path(tempfile.mkdtemp(prefix="asya-pgbouncer-"))
+        self.log = self.folder / "log"
+        pool = {"pool_mode": mode, "auth_type": "any", "listen_addr": "127.0.0.1", "listen_port": str(self.port)}
+        pool["unix_socket_dir"] = ""
+        lines = ["[databases]", f"* = host=127.0.0.1 port={server_port} user=postgres", "[pgbouncer]"]
+        lines += [f"{name} = {value}" for name, value in (pool | settings).items()]
+        (self.folder / "pgbouncer.ini").write_text("\n".join(lines) + "\n")
+        if self._user is not None:
+            os.chown(self.folder, self._user.pw_uid, self._user.pw_gid)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def url(self, database: str) -> str:
+        """Of a database of the server, through here."""
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+
+    def start(self) -> None:
+        """Start, and return when it takes connections."""
+        with self.log.open("ab") as log:
+            command = [self._command, str(self.folder / "pgbouncer.ini")]
+            self._process = spawn(command, self._user, stdout=log, stderr=log, cwd="/")
+        wait_until(self._ready, 20, "PgBouncer was not ready", self.log)
+
+    def close(self) -> None:
+        """Stop and remove everything."""
+        if self._process is not None:
+            stop_process(self._process, 2, 10)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _ready(self) -> bool:
+        if self._process is None or self._process.poll() is not None:
+            raise ServerFailed(f"PgBouncer ended while it started{log_tail(self.log)}")
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0

@@ -1,0 +1,61 @@
+"""Which tests run in one worker, and in which order, where several workers share the machine (scripts/test).
+
+The tests of a module stay together, because they share what the module set up. Modules that start an expensive server
+share a group, so that there are two control planes and one broker however many workers there are. What takes longest
+begins first, so that no worker is left alone with it at the end.
+"""
+
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+GROUPS = {
+    "control plane 1": [
+        "kubernetes/test_resilience.py",
+        "kubernetes/test_actors.py",
+        "kubernetes/test_crds.py",
+        "kubernetes/test_pods.py",
+    ],
+    "control plane 2": [
+        "kubernetes/test_high_availability.py",
+        "kubernetes/test_registry.py",
+        "kubernetes/test_flow_commands.py",
+        "kubernetes/test_gateway.py",
+        "kubernetes/test_manifests.py",
+        "kubernetes/test_rbac.py",
+    ],
+    "asya dev": ["integration/dev/test_dev.py"],
+    "broker": [
+        "contract/test_transports.py",
+        "contract/test_rabbitmq_topology.py",
+        "contract/test_rabbitmq_tls.py",
+        "contract/test_servers.py",
+        "integration/delivery/test_dispatcher.py",
+        "integration/actor/test_on_rabbitmq.py",
+        "integration/operator/test_queues.py",
+    ],
+    "descriptions": ["protocol/test_openapi.py", "protocol/test_registry_openapi.py"],
+}
+"""The groups that take longest, in the order in which they begin; every other module is a group of its own."""
+
+_GROUP_OF = {module: name for name, modules in GROUPS.items() for module in modules}
+_RANK = {name: number for number, name in enumerate(GROUPS)}
+_LAST = len(_RANK)
+
+
+def group_of(module: Path) -> str:
+    """The name of the group that a module belongs to."""
+    place = module.relative_to(TESTS).as_posix()
+    return _GROUP_OF.get(place, place)
+
+
+def balance(items: list[pytest.Item]) -> None:
+    """Sort the tests by group, units last, and mark each with its group for `--dist loadgroup`."""
+    items.sort(key=lambda item: _rank(item.path))
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group_of(item.path)))
+
+
+def _rank(module: Path) -> tuple[int, bool]:
+    return _RANK.get(group_of(module), _LAST), module.is_relative_to(TESTS / "unit")

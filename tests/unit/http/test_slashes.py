@@ -1,0 +1,78 @@
+"""Each route answers with and without its last slash, and the front page says what this is."""
+
+import asyncio
+import re
+import socket
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
+
+from asya_crds.listening import dual_stack_socket
+from asya_gateway.composition.program import Gateway
+from asya_gateway.protocols.http.keys import READINESS
+from asya_gateway.protocols.http.slashes import without_last_slash
+from tests.support.gateway import make_settings
+
+
+def application(mode: str = "testing") -> web.Application:
+    return Gateway(make_settings(gateway_mode=mode, database_url="postgresql://127.0.0.1:1/nowhere")).web()
+
+
+@pytest.mark.parametrize("mode", ["api", "mesh", "testing"])
+async def test_every_route_is_found_with_a_last_slash_too(mode: str) -> None:
+    app = application(mode)
+    for route in app.router.routes():
+        if route.resource is None or route.method == "*" or route.resource.canonical == "/":
+            continue
+        path = re.sub(r"\{[^}]*\}", "x", route.resource.canonical)
+        request = make_mocked_request(route.method, path + "/?a=b", app=app)
+        unmatched = await app.router.resolve(request)
+        unmatched.add_app(app)
+        request._match_info = unmatched
+        if unmatched.http_exception is None:
+            # Served with its slash already, for clients of older gateways.
+            assert unmatched.handler is route.handler
+            continue
+        handler = await without_last_slash(request, unmatched.handler)
+        assert handler is route.handler, path
+        assert request.match_info.route is route
+
+
+async def test_what_is_no_route_stays_none_and_a_wrong_method_is_told() -> None:
+    async with TestClient(TestServer(application())) as client:
+        statuses = {
+            path: (await client.request(method, path)).status
+            for method, path in (
+                ("GET", "/nothing/"), ("GET", "//"), ("GET", "/tasks//"), ("DELETE", "/health/"), ("GET", "/health/"),
+            )
+        }  # fmt: skip
+    assert statuses == {"/nothing/": 503, "//": 503, "/tasks//": 503, "/health/": 200}
+
+
+async def test_a_browser_is_told_in_three_lines_what_this_is() -> None:
+    app = application("api")
+    async with TestClient(TestServer(app)) as client:
+        app[READINESS].started = True
+        answer = await client.get("/", headers={"Accept": "text/html,*/*;q=0.8"})
+        assert (answer.status, answer.content_type) == (200, "text/plain")
+        text = await answer.text()
+    assert len(text.splitlines()) == 3
+    assert "/mcp" in text
+    assert "docs" in text
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+async def test_listening_to_every_address_takes_both_families() -> None:
+    taken = dual_stack_socket("::", 0)
+    assert taken is not None
+    server = await asyncio.start_server(lambda _reader, writer: writer.close(), sock=taken)
+    try:
+        for host in ("127.0.0.1", "::1"):
+            _, writer = await asyncio.open_connection(host, taken.getsockname()[1])
+            writer.close()
+            await writer.wait_closed()
+    finally:
+        server.close()
+        await server.wait_closed()
+    assert dual_stack_socket("127.0.0.1", 0) is None
