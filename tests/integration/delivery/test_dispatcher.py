@@ -265,7 +265,7 @@ async def test_with_the_broker_down_calls_are_accepted_and_delivered_when_it_is_
 async def test_no_transaction_is_open_while_a_broker_that_does_not_answer_is_waited_for(
     database_url: str, rabbitmq_vhost_url: str, broker: Transport
 ) -> None:
-    """semantics.md: 'it would pin vacuum for the whole database (ran)'."""
+    """It would pin vacuum for the whole database (ran)."""
     proxy, url = await TcpProxy.before(rabbitmq_vhost_url)
     try:
         async with accepting(database_url, url) as process:
