@@ -1,4 +1,4 @@
-"""The path grammar of GET, SET and DEL (notes: mesh.md section 7, "Paths")."""
+"""The path grammar of GET, SET and DEL."""
 
 import json
 from typing import Any
@@ -160,7 +160,7 @@ def test_del_of_a_writable_whole_empties_it() -> None:
     "path", [".id", ".parent_id", ".route", ".route.prev", ".route.prev[0]", ".route.curr", ".payload", '["id"]']
 )
 def test_everything_else_is_read_only(path: str) -> None:
-    """notes: read-only `.id`, `.parent_id`, `.route.prev`, `.route.curr` (PermissionError)."""
+    """read-only `.id`, `.parent_id`, `.route.prev`, `.route.curr` (PermissionError)."""
     changed = message()
     with pytest.raises(PermissionError, match="read-only"):
         changed.set(path, "x")

@@ -1,4 +1,4 @@
-"""Rules, policies and delays (notes: mesh.md section 5, "Newest")."""
+"""Rules, policies and delays."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
