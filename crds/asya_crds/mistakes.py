@@ -67,7 +67,10 @@ def explain(error: ValidationError, model: type[BaseModel]) -> list[FieldMistake
 def _explained(detail: ErrorDetails, model: type[BaseModel]) -> FieldMistake:
     path, kind = detail["loc"], detail["type"]
     reason = PLAIN_WORDS.get(kind, detail["msg"].removeprefix("Value error, "))
-    if kind == "extra_forbidden":
+    if kind == "is_instance_of":
+        wanted = detail.get("ctx", {}).get("class")
+        reason = {"str": "expected a string", "dict": "expected an object"}.get(str(wanted), reason)
+    elif kind == "extra_forbidden":
         reason = f"unknown field{_suggestion(path, model)}"
     cause = detail.get("ctx", {}).get("error")
     return FieldMistake(path, reason, cause.path if isinstance(cause, BrokenSchema) else ())

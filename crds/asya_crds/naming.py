@@ -3,6 +3,8 @@
 import re
 
 GROUP = "asya.sh"
+API_VERSION = f"{GROUP}/v1alpha1"
+"""Of the resources Flow and AsyncActor."""
 COMPONENT_LABEL = "asya.sh/component"
 ACTOR_LABEL = "asya.sh/actor"
 FLOW_LABEL = "asya.sh/flow"

@@ -20,7 +20,7 @@ from asya_transports.postgres.enqueue import (
     payloads,
     ring,
 )
-from asya_transports.postgres.pool import SESSION
+from asya_transports.postgres.pool import QUEUE_SESSION
 from asya_transports.postgres.schema import create_schema
 from asya_transports.postgres.settings import PostgresSettings
 from asya_transports.postgres.transport import PostgresTransport
@@ -37,7 +37,7 @@ async def transport(database_url: str) -> AsyncIterator[PostgresTransport]:
 
 @pytest.fixture
 async def connection(database_url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-    connection = await asyncpg.connect(database_url, server_settings=SESSION)
+    connection = await asyncpg.connect(database_url, server_settings=QUEUE_SESSION)
     yield connection
     await connection.close()
 
@@ -121,9 +121,7 @@ async def test_a_ring_reaches_receivers_well_before_the_safety_poll(
     await transport.declare(Queue("worker"))
     async with transport.receive("worker") as stream:
         waiting = asyncio.create_task(next_of(stream))
-        async with asyncio.timeout(5):
-            while not await _somebody_listens(connection):
-                await asyncio.sleep(0.02)
+        await until(lambda: _somebody_listens(connection), 20, "a listener")
         await publish(transport, "now")
         await (await waiting).ack()
     await transport.close()
@@ -136,9 +134,8 @@ async def test_a_cut_bell_rings_again_by_itself(
     await transport.declare(Queue("worker"))
     async with transport.receive("worker") as stream:
         waiting = asyncio.create_task(next_of(stream))
+        await until(lambda: _somebody_listens(connection), 20, "a listener")
         async with asyncio.timeout(15):
-            while not await _somebody_listens(connection):
-                await asyncio.sleep(0.02)
             await connection.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                 "WHERE application_name = 'asya-queues-bell' AND datname = current_database()"

@@ -27,6 +27,7 @@ from tests.contract.transport_harness import (
     take_from,
     take_one,
 )
+from tests.support.waiting import lasts, lasts_blocking
 
 
 @pytest.fixture(params=["postgres", "rabbitmq"])
@@ -233,7 +234,7 @@ async def test_a_handler_may_take_longer_than_the_visibility_timeout(harness: Ha
     async with transport.receive("worker") as stream, other.receive("worker") as others:
         delivery = await next_of(stream)
         stolen = asyncio.create_task(anext(others))
-        await asyncio.sleep(LEASE * 2.5)
+        await lasts(LEASE * 2.5)
         assert not stolen.done()
         await delivery.ack()
         stolen.cancel()
@@ -247,7 +248,7 @@ async def test_a_handler_that_blocks_the_event_loop_keeps_its_message(harness: H
     await publish(transport, "blocking")
     async with transport.receive("worker") as stream:
         delivery = await next_of(stream)
-        time.sleep(LEASE * 2.5)  # noqa: ASYNC251 - blocking is what is tested
+        lasts_blocking(LEASE * 2.5)
         with pytest.raises(TimeoutError):  # nobody is offered the message while it is held
             await take_one(harness.open(), within=1.0)
         await delivery.ack()
@@ -343,7 +344,7 @@ async def test_a_receiver_may_come_before_its_queue(harness: Harness) -> None:
     transport = harness.open()
     async with transport.receive("worker") as stream:
         waiting = asyncio.create_task(next_of(stream))
-        await asyncio.sleep(0.2)
+        await lasts(0.2)  # it has found no queue, and looks again
         await harness.declared()
         await publish(transport, "early")
         assert (await waiting).body == b"early"

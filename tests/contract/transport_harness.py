@@ -15,6 +15,7 @@ from asya_transports.port import Delivery, OutboundMessage, Queue, Transport
 from asya_transports.postgres.settings import PostgresSettings
 from asya_transports.rabbitmq.settings import RabbitSettings
 from servers.proxy import TcpProxy
+from tests.support.waiting import until
 
 LEASE = 1.5
 """Seconds of the visibility timeout in tests; transports whose broker sees a dead consumer itself have none."""
@@ -122,13 +123,17 @@ async def take_from(stream: AsyncIterator[Delivery]) -> str:
 
 async def eventually_publishes(transport: Transport, text: str) -> None:
     """Publish until it is confirmed; the message may arrive more than once."""
-    async with asyncio.timeout(WITHIN * 2):
-        while (await transport.publish([message(text)]))[0] is not None:
-            await asyncio.sleep(0.05)
+
+    async def confirmed() -> bool:
+        return (await transport.publish([message(text)]))[0] is None
+
+    await until(confirmed, WITHIN * 2, "a confirmation")
 
 
 async def eventually_empty(transport: Transport, actor: str = "worker") -> None:
     """Wait until nothing waits in the queue."""
-    async with asyncio.timeout(WITHIN):
-        while await transport.depth(actor):
-            await asyncio.sleep(0.02)
+
+    async def empty() -> bool:
+        return await transport.depth(actor) == 0
+
+    await until(empty, WITHIN, "an empty queue")

@@ -10,6 +10,8 @@ from typing import Any
 
 import aiohttp
 
+from tests.support.waiting import lasts
+
 ENDED = ("succeeded", "failed", "canceled")
 
 
@@ -98,7 +100,7 @@ class Callers:
                     else:
                         reader.refused.append(response.status)
             if not reader.ends:
-                await asyncio.sleep(0.2)
+                await lasts(0.2)
 
     async def _take(self, reader: Reader, response: aiohttp.ClientResponse) -> None:
         async for name, seq, data in events(response):

@@ -8,13 +8,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from servers.processes import wait_until
 from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[2]
@@ -168,10 +168,7 @@ def _reached(address: str, port: int) -> bool:
 
 
 def _wait_until_reached(address: str, port: int) -> None:
-    end = time.monotonic() + 20
-    while not _reached(address, port):
-        assert time.monotonic() < end, "the port-forward does not answer"
-        time.sleep(0.1)
+    wait_until(lambda: _reached(address, port), 20, "the port-forward did not answer")
 
 
 def _free_port() -> int:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 from tests.e2e.callers import Callers
 from tests.e2e.cluster import Cluster
-from tests.support.waiting import until
+from tests.support.waiting import lasts, until
 
 EVERY = 0.2
 """Seconds between two calls: steady, and little enough for two cores that carry a whole cluster."""
@@ -29,9 +29,9 @@ class Load:
         """The load goes on inside the block; three seconds of it come before and after."""
         pump = asyncio.create_task(self._pump())
         try:
-            await asyncio.sleep(3)
+            await lasts(3)
             yield
-            await asyncio.sleep(3)
+            await lasts(3)
         finally:
             pump.cancel()
             await asyncio.gather(pump, return_exceptions=True)
@@ -52,7 +52,7 @@ class Load:
             self._calls.add(call)
             call.add_done_callback(self._calls.discard)
             due += EVERY
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            await lasts(max(0.0, due - time.monotonic()))
 
     async def _call(self, number: int) -> None:
         task_id = await self.callers.submit(self.flow, {"text": f"call {number}", "takes": TAKES})

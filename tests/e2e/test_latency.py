@@ -9,6 +9,7 @@ from tests.e2e.callers import Callers
 from tests.e2e.cluster import Cluster
 from tests.e2e.conftest import FIGURES
 from tests.e2e.objects import flow
+from tests.support.waiting import lasts
 
 pytestmark = pytest.mark.timeout(600)
 TIMES = 50
@@ -26,7 +27,7 @@ async def test_an_applied_flow_is_called_soon(
         applied = time.monotonic()
         while (await callers.post(name, {"text": "x"}, 30))[0] != 200:
             assert time.monotonic() - began < BOUND
-            await asyncio.sleep(0.01)
+            await lasts(0.01)
         applying.append(applied - began)
         calling.append(time.monotonic() - began)
     cluster.delete("flow", *(f"soon-{number}" for number in range(TIMES)))

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tests.faults.world import World
-from tests.support.waiting import until
+from tests.support.waiting import lasts, until
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -17,7 +17,7 @@ async def test_with_the_broker_down_for_10_s_calls_are_accepted_and_all_end(worl
         assert world.rabbit is not None
         await asyncio.to_thread(world.rabbit.stop)
         before = world.answers[200]
-        await asyncio.sleep(10)
+        await lasts(10)
         assert world.answers[200] > before, "nothing was accepted while the broker was down"
         await asyncio.to_thread(world.rabbit.start)
 
@@ -38,7 +38,7 @@ async def test_mesh_down_for_longer_than_every_retry_fails_no_task(world: World)
     async def fault() -> None:
         world.processes["mesh"].kill()
         # Five deliveries with every backoff of the worker's retries fit into this several times.
-        await asyncio.sleep(40)
+        await lasts(40)
         world.processes["mesh"].start()
         await world.ready("mesh")
 

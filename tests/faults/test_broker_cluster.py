@@ -14,7 +14,7 @@ from servers.proxy import TcpProxy
 from servers.rabbitmq import RabbitNode
 from tests.contract.transport_harness import message
 from tests.support.missing import missing
-from tests.support.waiting import until
+from tests.support.waiting import lasts, until
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -72,7 +72,7 @@ async def publish_for_ever(transport: Transport, confirmed: set[str]) -> None:
         number += 10
         answers = await transport.publish([message(text) for text in texts])
         confirmed.update(text for text, answer in zip(texts, answers, strict=True) if answer is None)
-        await asyncio.sleep(0.005)
+        await lasts(0.005)
 
 
 async def receive_for_ever(transport: Transport, received: set[str]) -> None:

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from tests.faults.world import World
-from tests.support.waiting import until
+from tests.support.waiting import lasts, until
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.timeout(600)
 async def test_postgres_restarted_loses_nothing_and_answers_are_503_meanwhile(world: World) -> None:
     async def fault() -> None:
         await asyncio.to_thread(world.postgres.stop, "immediate")
-        await asyncio.sleep(3)
+        await lasts(3)
         await asyncio.to_thread(world.postgres.start)
 
     await world.load_during(fault, after=10)
@@ -65,7 +65,7 @@ async def test_a_frozen_postgres_is_a_503_within_12_s_and_nothing_is_half_done(w
     ]
 
     async def refused(after: float, method: str, url: str, body: object) -> None:
-        await asyncio.sleep(after)
+        await lasts(after)
         began = time.monotonic()
         async with world.session.request(method, url, json=body) as response:
             took = time.monotonic() - began
@@ -94,7 +94,7 @@ async def test_listen_connections_cut_again_and_again_hide_nothing_from_readers(
             await world.query(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'asya bell'"
             )
-            await asyncio.sleep(0.4)
+            await lasts(0.4)
 
     await world.load_during(fault, after=4)
     assert len(world.readers) > 5
@@ -108,7 +108,7 @@ async def test_every_connection_cut_at_once_again_and_again_loses_and_doubles_no
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE datname = 'faults' AND pid <> pg_backend_pid()"
             )
-            await asyncio.sleep(0.5)
+            await lasts(0.5)
 
     await world.load_during(fault, after=4)
     await world.audit()

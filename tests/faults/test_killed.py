@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tests.faults.world import World
-from tests.support.waiting import until
+from tests.support.waiting import lasts, until
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -34,7 +34,7 @@ async def test_kill_9_of_mesh_in_mid_report_ends_every_task_once(world: World) -
     async def fault() -> None:
         for _ in range(2):
             world.processes["mesh"].kill()
-            await asyncio.sleep(0.5)
+            await lasts(0.5)
             world.processes["mesh"].start()
             await world.ready("mesh")
 
@@ -85,7 +85,7 @@ async def test_kill_9_of_the_crew_ends_every_task_once(world: World) -> None:
         for _ in range(3):
             world.processes["crew"].kill()
             world.processes["crew"].start()
-            await asyncio.sleep(0.7)
+            await lasts(0.7)
 
     await world.load_during(fault)
     await world.audit()
@@ -96,7 +96,7 @@ async def test_a_listener_stopped_with_sigstop_holds_nobody_up_and_catches_up(wo
 
     async def fault() -> None:
         stopped.signal(signal.SIGSTOP)
-        await asyncio.sleep(8)
+        await lasts(8)
         stopped.signal(signal.SIGCONT)
 
     await world.load_during(fault, after=6)

@@ -12,7 +12,7 @@ import pytest
 
 from servers.processes import free_port
 from tests.faults.world import World
-from tests.support.waiting import until
+from tests.support.waiting import lasts, until
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -76,7 +76,7 @@ async def test_readers_that_connect_while_the_task_ends_see_the_end(world: World
         for number in range(20):
             for process in ("api", "api2"):
                 world.follow(task_id, process)
-            await asyncio.sleep(0.002 * number)
+            await lasts(0.002 * number)
     await world.audit()
     assert len(world.readers) == 1_600
 

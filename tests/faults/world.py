@@ -21,7 +21,7 @@ import asyncpg
 from servers.postgres import PostgresServer
 from servers.processes import free_port, spawn
 from servers.rabbitmq import RabbitNode
-from tests.support.waiting import until
+from tests.support.waiting import lasts, until
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -250,7 +250,7 @@ class World:
                         return
                     if found.status == 200:
                         await self._take(reader, found)
-            await asyncio.sleep(0.1)
+            await lasts(0.1)
 
     async def _take(self, reader: Reader, response: aiohttp.ClientResponse) -> None:
         async for name, seq, data in events(response):
@@ -279,7 +279,7 @@ class World:
                 count += 1
                 if task_id is not None and count % follow_every == 0:
                     self.follow(task_id)
-                await asyncio.sleep(PACE)
+                await lasts(PACE)
 
         await asyncio.gather(*(caller() for _ in range(callers)))
 
@@ -319,7 +319,7 @@ class World:
     ) -> None:
         """The load with the fault in its middle."""
         loading = asyncio.create_task(self.load(before + after))
-        await asyncio.sleep(before)
+        await lasts(before)
         await fault()
         await loading
 

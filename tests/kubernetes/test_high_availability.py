@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from servers.operator_process import OperatorProcess, wait_for
 from tests.kubernetes.conftest import StartOperator
 from tests.kubernetes.network import Network
 from tests.kubernetes.recording_mesh import RecordingMesh
+from tests.support.waiting import lasts_blocking
 
 FAKETIME = Path(f"/usr/lib/{os.uname().machine}-linux-gnu/faketime/libfaketimeMT.so.1")
 LEASE = 6.0
@@ -116,7 +116,7 @@ def test_a_blip_shorter_than_the_renew_deadline_changes_nothing(
     way = control_plane.kubeconfig(namespace=namespace, port=network.port)
     leader, standby = pair(start_operator, kubeconfig=way, **LONG)
     network.refuse()
-    time.sleep(1.0)  # the blip itself: there is nothing to wait for but its length
+    lasts_blocking(1.0)
     network.accept()
     control_plane.apply(flow("after-blip"), namespace=namespace)
     wait_for(lambda: mesh.flow("after-blip"), "the push by the same leader", LATE)

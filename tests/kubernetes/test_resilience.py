@@ -4,20 +4,20 @@ import contextlib
 import json
 import random
 import subprocess
-import time
 import urllib.error
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from asya_operator.domain.conditions import State
+from asya_operator.domain.conditions import ConditionStatus
 from asya_operator.domain.registry import ActorReadiness, Inputs, compute
 from servers.control_plane import ControlPlane
 from servers.operator_process import OperatorProcess, wait_for
 from tests.kubernetes.conftest import ROOT, StartOperator
 from tests.kubernetes.network import Network
 from tests.kubernetes.recording_mesh import RecordingMesh
+from tests.support.waiting import lasts_blocking
 
 SEED = 20261121
 EDITS = 200
@@ -314,7 +314,7 @@ def test_after_200_random_edits_and_kills_everything_is_what_the_pure_function_s
     wait_for(lambda: any(operator.leading() for operator in running), "a leader")
     for _ in range(EDITS):
         editor.edit()
-        time.sleep(chance.uniform(0.0, 0.05))  # so that kills meet the operator at different points of its work
+        lasts_blocking(chance.uniform(0.0, 0.05))  # so that kills meet the operator at different points of its work
         if chance.random() < 0.04:
             victim = running.pop(0)
             victim.kill()
@@ -383,7 +383,7 @@ def written(plane: ControlPlane, namespace: str, outcome: Any) -> bool:
                 condition.state.value, condition.reason, condition.message,
             ):  # fmt: skip
                 return False
-        programmed = State.TRUE if verdict.served else State.FALSE
+        programmed = ConditionStatus.TRUE if verdict.served else ConditionStatus.FALSE
         if found.get("Programmed", {}).get("status") != programmed.value:
             return False
     return True

@@ -14,6 +14,7 @@ from servers.postgres import PostgresServer
 from servers.processes import free_port
 from servers.rabbitmq import RabbitNode
 from tests.faults.world import Process, World
+from tests.support.waiting import lasts
 
 HERE = Path(__file__).parent
 FLOWS = """
@@ -94,7 +95,7 @@ class MixedWorld(World):
         """Answer whatever it asks until it ends; the n-th question with `{"answer<n>": n}`."""
         asked: list[str] = []
         while True:
-            await asyncio.sleep(0.1)
+            await lasts(0.1)
             try:
                 task = await self.task(task_id)
                 if task.get("status") in ("succeeded", "failed", "canceled"):

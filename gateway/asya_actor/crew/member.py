@@ -14,6 +14,8 @@ from asya_actor.publishing import settle
 from asya_actor.sending import Onward
 from asya_actor.telemetry.about import working_on
 from asya_crds.envelope import Envelope, InvalidEnvelope, format_time
+from asya_crds.mesh_messages import FinalMessage
+from asya_crds.status import TaskStatus
 from asya_transports.port import Delivery
 
 log = logging.getLogger(__name__)
@@ -36,20 +38,15 @@ class Crew:
         if base is None:
             return "dropped"
         task_id = task_of(envelope)
-        body = {
-            "id": task_id,
-            "status": "succeeded",
-            "timestamp": format_time(datetime.now(UTC)),
-            "progress": 1.0,
-            "result": envelope.payload,
-            "current_actor_name": _last_actor(envelope),
-        }
+        actor = _last_actor(envelope)
+        said = FinalMessage.saying(id=task_id, status=TaskStatus.SUCCEEDED, current_actor_name=actor)
+        body = {**_stamped(said), "progress": 1.0, "result": envelope.payload}
         try:
-            await self.client.final(base, task_id, without_nothing(body))
+            await self.client.final(base, task_id, body)
         except MeshRefused as refusal:
             kind = "ResultTooLarge" if refusal.too_large else "ResultRefused"
             failure = broken(kind, f"the gateway refused the result: {refusal.reason}")
-            return await self.failed(envelope, failure, actor=_last_actor(envelope))
+            return await self.failed(envelope, failure, actor=actor)
         return "succeeded"
 
     async def failed(
@@ -61,23 +58,22 @@ class Crew:
             return "dropped"
         task_id = task_of(envelope)
         details = failure.as_dict()
-        body = {
-            "id": task_id,
-            "status": "failed",
-            "timestamp": format_time(datetime.now(UTC)),
-            "error": failure.message,
-            "error_details": {key: details[key] for key in ("message", "type", "mro", "traceback")},
-            "class": failure.error_class,
-            "current_actor_name": actor or None,
-            "attempts": attempts,
-        }
+        said = FinalMessage.saying(
+            id=task_id,
+            status=TaskStatus.FAILED,
+            error=failure.message,
+            error_details={key: details[key] for key in ("message", "type", "mro", "traceback")},
+            error_class=failure.error_class,
+            current_actor_name=actor or None,
+            attempts=attempts,
+        )
         try:
-            await self.client.final(base, task_id, without_nothing(body))
+            await self.client.final(base, task_id, _stamped(said))
         except MeshRefused as refusal:
             log.error("mesh refuses the failure of %s: %s", task_id, refusal)
-            slim = {"id": task_id, "status": "failed", "error": failure.type, "class": failure.error_class}
+            slim = said.model_copy(update={"error": failure.type, "error_details": None, "current_actor_name": None})
             try:
-                await self.client.final(base, task_id, slim)
+                await self.client.final(base, task_id, slim.as_dict())
             except MeshRefused as again:
                 log.critical("mesh refuses every failure of %s: %s", task_id, again)
                 return "refused"
@@ -109,9 +105,8 @@ def task_of(envelope: Envelope) -> str:
     return origin if isinstance(origin, str) and origin else envelope.id
 
 
-def without_nothing(body: dict[str, Any]) -> dict[str, Any]:
-    """The body without what is unknown; a result may be null."""
-    return {key: value for key, value in body.items() if value is not None or key == "result"}
+def _stamped(said: FinalMessage) -> dict[str, Any]:
+    return {**said.as_dict(), "timestamp": format_time(datetime.now(UTC))}
 
 
 def _last_actor(envelope: Envelope) -> str | None:

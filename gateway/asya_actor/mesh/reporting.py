@@ -14,7 +14,9 @@ from asya_actor.mesh.pulse import Pulse, Sign
 from asya_actor.telemetry.tracing import carried
 from asya_crds import jsontext
 from asya_crds.envelope import Envelope, Route
-from asya_crds.incarnations import hop_name, incarnation_of
+from asya_crds.incarnations import incarnation_of
+from asya_crds.mesh_messages import ClaimMessage, ProgressMessage, read_answer
+from asya_crds.status import ClaimAction, HopState
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +37,7 @@ class Claimed:
     """What mesh answered to a claim: go, busy or done; `frames` is what a done hop had still to send on.
     `ours`: it was a mesh that knows claims."""
 
-    action: str
+    action: ClaimAction
     lease: float = DEFAULT_LEASE
     frames: tuple[Mapping[str, Any], ...] = ()
     ours: bool = False
@@ -58,27 +60,24 @@ class HopReports:
     async def received(self, size: int) -> Claimed:
         """Claim the hop; returns only when mesh has answered."""
         if self.base is None:
-            return Claimed("go")
+            return Claimed(ClaimAction.GO)
         size_kb = round(size / 1024, 2)
-        body = {"status": "received", "message": f"Received message ({size_kb} KB)", "message_size_kb": size_kb}
+        body = self._body(HopState.RECEIVED, message=f"Received message ({size_kb} KB)", message_size_kb=size_kb)
         try:
             answer = await self._report(body)
         except MeshRefused as refusal:
             log.error("mesh refuses the report of %s, going on without it: %s", self.envelope.id, refusal)
-            return Claimed("go")
-        action = answer.get("action")
-        left = answer.get("remaining_seconds")
-        if isinstance(left, int | float) and not isinstance(left, bool):
-            self._ends_at = time.monotonic() + left
-        lease = answer.get("lease_seconds")
-        if isinstance(lease, int | float) and lease > 0:
-            self.lease = float(lease)
-        frames = answer.get("frames")
+            return Claimed(ClaimAction.GO)
+        said, frames = read_answer(answer), answer.get("frames")
+        if said.remaining_seconds is not None:
+            self._ends_at = time.monotonic() + said.remaining_seconds
+        if said.lease_seconds is not None and said.lease_seconds > 0:
+            self.lease = float(said.lease_seconds)
         return Claimed(
-            action=action if action in ("busy", "done") else "go",
+            action=said.action or ClaimAction.GO,
             lease=self.lease,
             frames=tuple(frame for frame in frames if isinstance(frame, Mapping)) if isinstance(frames, list) else (),
-            ours=action is not None,
+            ours=answer.get("action") is not None,
         )
 
     def seconds_left(self) -> float | None:
@@ -103,7 +102,7 @@ class HopReports:
             yield
             return
         ending = asyncio.Event()
-        body = self._body({"status": "processing", "message": f"Processing in {actor}"})
+        body = self._body(HopState.PROCESSING, message=f"Processing in {actor}")
         sign = self._sign(self.base, body)
         PULSE.add(sign)
         signs = asyncio.create_task(self._give_signs(body, sign, ending), name=f"alive-{self.envelope.id}")
@@ -133,7 +132,7 @@ class HopReports:
                 answer = await self.client.progress_once(sign.base, self.envelope.id, body)
                 sign.given = time.monotonic()
                 wait, pause = self.lease / SIGNS_PER_LEASE, 0.1
-                if answer.get("action") == "done":
+                if read_answer(answer).action is ClaimAction.DONE:
                     self.lost.set()
             except MeshUnavailable as error:
                 log.debug("no sign of life for %s now: %s", self.envelope.id, error)
@@ -152,23 +151,21 @@ class HopReports:
         """
         if self.base is None:
             return True
-        body = {"status": "processed", "frames": [frame.as_dict() for frame in frames]}
+        body = self._body(HopState.PROCESSED, route) | {"frames": [frame.as_dict() for frame in frames]}
         try:
-            answer = await self._report(body, route)
+            answer = await self._report(body)
         except MeshRefused as refusal:
             log.warning("mesh does not store what %s sends on: %s", self.envelope.id, refusal)
             return True
-        return answer.get("action") != "done"
+        return read_answer(answer).action is not ClaimAction.DONE
 
     async def completed(self, milliseconds: int | None, route: Route) -> None:
         """The hop is done, and what it made was published."""
         if self.base is None:
             return
-        body: dict[str, Any] = {"status": "completed"}
-        if milliseconds is not None:
-            body |= {"message": f"Completed processing in {milliseconds}ms", "duration_ms": milliseconds}
+        message = None if milliseconds is None else f"Completed processing in {milliseconds}ms"
         try:
-            await self._report(body, route)
+            await self._report(self._body(HopState.COMPLETED, route, message=message, duration_ms=milliseconds))
         except MeshRefused as refusal:
             log.error("mesh refuses the report of %s: %s", self.envelope.id, refusal)
 
@@ -178,20 +175,34 @@ class HopReports:
             return
         try:
             async with asyncio.timeout(LONGEST_RELEASE):
-                await self.client.progress_once(self.base, self.envelope.id, self._body({"status": "released"}))
+                await self.client.progress_once(self.base, self.envelope.id, self._body(HopState.RELEASED))
         except (MeshUnavailable, MeshRefused, TimeoutError) as error:
             log.info("the claim on %s is kept until its lease runs out: %s", self.envelope.id, error)
 
-    async def _report(self, body: Mapping[str, Any], route: Route | None = None) -> dict[str, Any]:
+    async def _report(self, body: Mapping[str, Any]) -> dict[str, Any]:
         assert self.base is not None
-        return await self.client.progress(self.base, self.envelope.id, self._body(body, route))
+        return await self.client.progress(self.base, self.envelope.id, body)
 
-    def _body(self, body: Mapping[str, Any], route: Route | None = None) -> dict[str, Any]:
+    def _body(
+        self,
+        state: HopState,
+        route: Route | None = None,
+        *,
+        message: str | None = None,
+        duration_ms: float | None = None,
+        message_size_kb: float | None = None,
+    ) -> dict[str, Any]:
         incarnation = incarnation_of(self.envelope.id, self.envelope.headers)
-        claim = {
-            "hop": hop_name(incarnation, self.envelope.route.hop),
-            "attempt": self.envelope.attempt,
-            "claimant": self.claimant,
-        }
-        named = {"incarnation": incarnation} if incarnation else {}
-        return {**(route or self.envelope.route).as_dict(), **named, **body, "claim": claim}
+        said = ProgressMessage.saying(
+            status=state,
+            message=message,
+            duration_ms=duration_ms,
+            message_size_kb=message_size_kb,
+            incarnation=incarnation.number or None,
+            claim=ClaimMessage.saying(
+                hop=incarnation.hop(self.envelope.route.hop),
+                attempt=self.envelope.attempt,
+                claimant=self.claimant,
+            ),
+        )
+        return {**(route or self.envelope.route).as_dict(), **said.as_dict()}

@@ -8,7 +8,6 @@ from secrets import randbits
 from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn
 
-from asya_crds import jsontext
 from asya_crds.merging import CannotMerge
 from asya_crds.naming import RESUME
 from asya_crds.status import ErrorClass, TaskError, TaskStatus, UpdateKind
@@ -195,32 +194,15 @@ class Tasks:
             envelope=envelope.filled(task_id, {**call.headers, **self._spans.outgoing()}, now, payload),
         )
 
-    async def retry(
-        self,
-        task_id: str,
-        caller: Caller,
-        serve: Callable[[str], ServedFlow],
-        *,
-        surface: str,
-        payload: Any = None,
-        headers: Mapping[str, Any] = MappingProxyType({}),
-        key: str | None = None,
-    ) -> str:
-        """Run a call's task that has ended again, as a new task of its flow as it is served now; its id. `payload`
-        replaces the one that the task was called with, None keeps it.
-
-        Raises TaskNotFound, Conflict, and what `serve` and submit raise.
-        """
+    async def retriable(self, task_id: str, caller: Caller) -> Task:
+        """A call's task that has ended, which may be run again by a Call with its id as `retry_of`. Raises
+        TaskNotFound, Conflict."""
         task = await self.get(task_id, caller)
         if task.parent_id is not None:
             raise Conflict("expected the task of a call; this one is a child of another", field="parent_id")
         if not task.status.terminal:
             raise Conflict(f"expected a task that has ended; it is {task.status}", field="status")
-        if payload is None:
-            payload = None if task.payload is None else jsontext.loads(task.payload, max_depth=2 * jsontext.MAX_DEPTH)
-        served, context = serve(task.flow), task.context_id
-        call = Call(served, payload, caller, surface, context, headers=headers, key=key, retry_of=task.id)
-        return await self.submit(call)
+        return task
 
     async def get(self, task_id: str, caller: Caller | None, *, payload: bool = True) -> Task:
         """The task with result, error, open pause and, where it is asked for, payload: to be rendered and dropped.

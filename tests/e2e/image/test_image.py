@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from servers.databases import execute
+from tests.support.waiting import lasts_blocking
 
 ROOT = Path(__file__).parents[3]
 TAG = "localhost/asya:image-test"
@@ -185,5 +186,5 @@ def answer(process: subprocess.Popen[str], url: str, timeout: float = 60.0) -> i
             pytest.fail(f"the program ended with {process.returncode}: {process.stdout.read()[-3000:]}")
         with suppress(OSError), urllib.request.urlopen(url, timeout=2) as response:
             status = response.status
-        time.sleep(0.1)
+        lasts_blocking(0.1)
     return status

@@ -24,7 +24,7 @@ from asya_transports.rabbitmq.settings import MAX_MESSAGE_BYTES, RabbitSettings
 from servers.proxy import TcpProxy
 from servers.rabbitmq import RabbitNode
 from tests.support.storage import new_task
-from tests.support.waiting import until
+from tests.support.waiting import lasts, until
 
 
 @dataclass
@@ -276,7 +276,7 @@ async def test_with_the_broker_down_calls_are_accepted_and_delivered_when_it_is_
 async def test_no_transaction_is_open_while_a_broker_that_does_not_answer_is_waited_for(
     database_url: str, rabbitmq_vhost_url: str, broker: Transport
 ) -> None:
-    """semantics.md: 'it would pin vacuum for the whole database (ran)'."""
+    """It would pin vacuum for the whole database (ran)."""
     proxy, url = await TcpProxy.before(rabbitmq_vhost_url)
     try:
         async with accepting(database_url, url) as process:
@@ -293,7 +293,7 @@ async def test_no_transaction_is_open_while_a_broker_that_does_not_answer_is_wai
                     " AND pid <> pg_backend_pid() AND now() - xact_start > interval '500 milliseconds'"
                 )
                 assert pinned == 0
-                await asyncio.sleep(0.05)
+                await lasts(0.05)
             proxy.flow()
             assert await until(process_has_no_rows(process), 40)
     finally:

@@ -16,6 +16,7 @@ from asya_gateway.domain.flows import FlowTable, ServedFlow
 from asya_gateway.protocols.http.keys import FLOWS
 from asya_schemas.compiling import compile_schema
 from tests.support.gateway import Gateway, start_gateway
+from tests.support.waiting import lasts
 
 HELD = 0.25
 """Seconds; what was decoded on the loop, or in a thread, held it for half a second and more."""
@@ -39,7 +40,7 @@ async def watched() -> AsyncIterator[Lag]:
     async def watch() -> None:
         while True:
             wall, used = time.monotonic(), time.process_time()
-            await asyncio.sleep(0.005)
+            await lasts(0.005)
             lag.longest = max(lag.longest, min(time.monotonic() - wall, time.process_time() - used))
 
     task = asyncio.create_task(watch())

@@ -1,5 +1,6 @@
 """Idempotency-Key over REST: a repeated request does nothing twice."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -93,6 +94,15 @@ async def test_a_repeated_answer_is_200_whatever_became_of_the_task(gateway: Gat
     assert (status, task["status"]) == (200, "succeeded")
     assert (await gateway.post(path, {"answer": {"ok": False}}, headers=KEY))[0] == 422
     assert (await gateway.post(path, {"answer": {"ok": True}}))[0] == 409
+    assert [entry.actor for entry in gateway.running.handed] == ["first", "x-resume"]
+
+
+async def test_two_answers_of_one_key_at_once_are_one_answer_and_both_200(gateway: Gateway) -> None:
+    task_id = await gateway.submit()
+    await gateway.post(f"/mesh/{task_id}/progress", PAUSE)
+    path, body = f"/tasks/{task_id}/resume", {"answer": {"ok": True}}
+    answers = await asyncio.gather(*(gateway.post(path, body, headers=KEY) for _ in range(5)))
+    assert [status for status, _ in answers] == [200] * 5
     assert [entry.actor for entry in gateway.running.handed] == ["first", "x-resume"]
 
 

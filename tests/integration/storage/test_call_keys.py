@@ -17,6 +17,7 @@ from asya_gateway.domain.reports import ChildAnnouncement, FinalOutcome, FinalRe
 from asya_gateway.storage.tasks.admitting import Admitted, Admitter, Applicant, OverCap, over_cap
 from asya_gateway.storage.tasks.creating import into_outbox, into_queue
 from servers.proxy import TcpProxy
+from tests.support.blocks import counted_blocks
 from tests.support.storage import ROUTE, Running, make_storage, new_task, succeeded
 from tests.support.waiting import until
 
@@ -217,6 +218,21 @@ class TestOutcome:
         assert "not known" in raised.value.message
         assert await running.seqs(new.id) == [1]
 
+    async def test_a_call_repeated_after_an_unknown_outcome_is_the_task_that_was_stored(
+        self, proxy_and_running: tuple[TcpProxy, Running], running: Running
+    ) -> None:
+        proxy, behind = proxy_and_running
+        new = new_task(payload='"only the insert has this"')
+        proxy.lose_answer_to(b"only the insert has this")
+        waiting = asyncio.create_task(behind.tasks.admit(new, keyed("k")))
+        await until(lambda: proxy.lost, what="the lost answer")
+        proxy.refuse()
+        with pytest.raises(Unavailable) as raised:
+            await waiting
+        assert raised.value.outcome == "unknown"
+        assert await running.tasks.admit(new_task(), keyed("k")) == new.id
+        assert await count(running, "tasks") == 1
+
 
 class TestCaps:
     async def test_as_many_tasks_are_open_as_the_cap_allows(self, running: Running) -> None:
@@ -255,6 +271,35 @@ class TestCaps:
         proxy.lose_answer_to(b"only the insert has this")
         assert await behind.tasks.admit(new, Terms(owner_cap=1)) == new.id
         assert proxy.lost == 1
+
+
+MANY = """
+INSERT INTO tasks (id, owner, flow, surface, status, route, created_at, updated_at, finished_at, ended_as)
+SELECT 'old-' || n, 'busy', 'shout', 'rest', 'succeeded', '{}', now() - n * interval '1 second', now(), now(),
+       'succeeded' FROM generate_series(1, 100000) n;
+INSERT INTO tasks (id, owner, flow, surface, status, route, created_at, updated_at)
+SELECT 'open-' || n, 'busy', 'shout', 'rest', 'running', '{}', now(), now() FROM generate_series(1, 50) n;
+INSERT INTO call_keys SELECT 'busy', 'key-' || n, 'old-' || n, 'd' FROM generate_series(1, 100000) n
+"""
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("statistics", ["stale", "fresh"])
+async def test_keys_and_caps_look_at_nothing_of_a_hundred_thousand_ended_tasks(
+    running: Running, monkeypatch: pytest.MonkeyPatch, statistics: str
+) -> None:
+    await running.storage.database.execute("SET statement_timeout = 0;" + MANY)
+    if statistics == "fresh":
+        await running.storage.database.execute("VACUUM ANALYZE tasks")
+        await running.storage.database.execute("VACUUM ANALYZE call_keys")
+    with counted_blocks(monkeypatch) as blocks:
+        await running.tasks.admit(new_task(owner="busy"), Terms("new", b"d", owner_cap=1000, flow_cap=1000))
+        assert await running.tasks.admit(new_task(owner="busy"), Terms("key-7", b"d", flow_cap=1)) == "old-7"
+        with pytest.raises(TooManyTasks):
+            await running.tasks.admit(new_task(owner="busy"), Terms(flow_cap=20))
+        assert await running.tasks.find_call("busy", "key-9", b"d") == "old-9"
+        await running.tasks.cancel(canceled("open-1"), KEY)
+    blocks.check(200)
 
 
 def applicants(*calls: tuple[str, str, int | None, int | None]) -> list[Applicant]:

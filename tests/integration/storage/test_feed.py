@@ -12,7 +12,7 @@ from asya_gateway.domain.errors import TaskNotFound
 from asya_gateway.domain.following import follow
 from asya_gateway.domain.task import FlyEvent, Snapshot, TaskUpdate
 from tests.support.storage import Running, make_storage, progress, succeeded
-from tests.support.waiting import until
+from tests.support.waiting import lasts, until
 
 
 @pytest.fixture
@@ -165,7 +165,7 @@ async def test_a_task_that_rings_all_the_time_does_not_hide_what_another_ones_be
     async def ring() -> None:
         while True:
             other.storage.feed.look_at([loud])
-            await asyncio.sleep(0.05)
+            await lasts(0.05)
 
     ringing = asyncio.create_task(ring())
     # As when the NOTIFY of one commit was lost.

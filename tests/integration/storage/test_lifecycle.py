@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import asyncpg
 import pytest
@@ -14,6 +15,7 @@ from asya_gateway.domain.ports import Answer
 from asya_gateway.domain.reports import CLAIM_LEASE, ChildAnnouncement, Claim, FinalOutcome, FinalReport, PauseReport
 from asya_gateway.storage.tasks import retention as keeping
 from tests.support.storage import ROUTE, Running, failed, make_storage, new_task, progress, succeeded
+from tests.support.waiting import lasts, until
 
 SECOND = Route(("first",), "second", ("third",))
 
@@ -444,7 +446,7 @@ class TestTime:
     async def test_a_paused_task_is_never_overdue(self, running: Running) -> None:
         task_id = await running.create(timeout=0.05)
         await running.tasks.pause(pause_report(task_id))
-        await running.storage.database.execute("SELECT pg_sleep(0.1)")
+        await lasts(0.1)  # longer than its timeout
         assert await running.storage.sweeper.sweep() == 0
         assert (await running.tasks.get(task_id, owner=None)).status is TaskStatus.PAUSED
 
@@ -519,17 +521,15 @@ async def test_a_report_is_hot(running: Running, database_url: str) -> None:
     connection = await asyncpg.connect(database_url)
     try:
         await running.storage.database.execute("SELECT pg_stat_force_next_flush()")
-        async with asyncio.timeout(10):
-            while True:
-                await connection.execute("SELECT pg_stat_clear_snapshot()")
-                row = await connection.fetchrow(
-                    "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'tasks'"
-                )
-                assert row is not None
-                if row["n_tup_upd"] >= 20:
-                    break
-                await running.storage.database.execute("SELECT pg_stat_force_next_flush()")
-                await asyncio.sleep(0.05)
+
+        async def counted() -> Any:
+            await running.storage.database.execute("SELECT pg_stat_force_next_flush()")
+            await connection.execute("SELECT pg_stat_clear_snapshot()")
+            return await connection.fetchrow(
+                "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'tasks' AND n_tup_upd >= 20"
+            )
+
+        row = await until(counted, 10, "twenty updates")
         assert row["n_tup_hot_upd"] == row["n_tup_upd"]
     finally:
         await connection.close()

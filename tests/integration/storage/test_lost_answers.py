@@ -13,7 +13,7 @@ from asya_gateway.domain.reports import ChildAnnouncement, Claim, PauseReport
 from asya_gateway.domain.task import FlyEvent
 from servers.proxy import TcpProxy
 from tests.support.storage import ROUTE, Running, make_storage, new_task, progress, succeeded
-from tests.support.waiting import until
+from tests.support.waiting import lasts, until
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ async def test_a_report_during_a_frozen_connection_is_written_once_when_it_thaws
     task_id = await running.create()
     proxy.stall()
     report = asyncio.create_task(behind.tasks.report(progress(task_id, HopState.PROCESSING)))
-    await asyncio.sleep(0.2)
+    await lasts(0.2)
     proxy.flow()
     await report
     assert await running.seqs(task_id) == [1, 2]

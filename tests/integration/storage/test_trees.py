@@ -1,6 +1,5 @@
 """The end of a task reaches all that hangs below it: at once as far as work goes, and chunk by chunk in the rows."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 
@@ -13,6 +12,7 @@ from asya_gateway.storage import store
 from asya_gateway.storage.tasks import cascading, sweeping
 from tests.support.blocks import counted_blocks
 from tests.support.storage import ROUTE, Running, failed, make_storage, progress, succeeded
+from tests.support.waiting import until
 
 WAIT = 20.0
 
@@ -48,9 +48,8 @@ async def tree(running: Running, *levels: str, ends_itself: bool = True) -> str:
 
 
 async def until_all_ended(running: Running) -> None:
-    async with asyncio.timeout(WAIT):
-        while await running.storage.database.fetchval("SELECT count(*) FROM tasks WHERE finished_at IS NULL"):
-            await asyncio.sleep(0.05)
+    query = "SELECT count(*) = 0 FROM tasks WHERE finished_at IS NULL"
+    await until(lambda: running.storage.database.fetchval(query), WAIT, "the end of every task")
 
 
 class TestFromTheRootsEndOn:

@@ -14,6 +14,7 @@ from asya_actor.telemetry.metrics import LIVE_LOST
 from asya_crds.envelope import Envelope, Route
 from servers.processes import free_port
 from tests.support.mesh_stub import MeshStub, mesh_stub
+from tests.support.waiting import until
 
 ENVELOPE = Envelope("a/b ?", Route(("x",), "y", ("z",)), {}, status={"attempt": 2})
 
@@ -84,7 +85,7 @@ async def test_only_410_says_inactive(stub: MeshStub, client: MeshClient, answer
 
 
 async def test_a_mesh_that_cannot_be_asked_does_not_hold_work_up(stub: MeshStub, client: MeshClient) -> None:
-    """semantics: A worker that cannot reach mesh goes on."""
+    """A worker that cannot reach mesh goes on."""
     assert await HopReports(client, f"http://127.0.0.1:{free_port()}", ENVELOPE).active()
     stub.hold.clear()
     assert await HopReports(client, stub.url, ENVELOPE).active()
@@ -140,9 +141,7 @@ async def test_live_events_are_bundled_while_one_request_is_on_its_way(stub: Mes
     stub.hold.clear()
     line = LiveLine(client, stub.url, "t", "y", bundles=True)
     await line.put({"n": 0})
-    async with asyncio.timeout(5):
-        while not stub.requests:  # nobody tells when
-            await asyncio.sleep(0.01)
+    await until(lambda: stub.requests, 5, "a request")
     for number in range(1, 100):
         await line.put({"n": number})
     stub.hold.set()

@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from asya_gateway.domain.errors import Overloaded, Unavailable
 from asya_gateway.storage.coalescer import Coalescer, Limits
-from tests.support.waiting import until
+from tests.support.waiting import rounds, until
 
 
 class Recorder:
@@ -88,9 +88,9 @@ async def test_what_arrives_during_a_commit_waits_for_the_next() -> None:
     recorder.gate.clear()
     writes = coalescer(recorder, concurrency=1)
     waiters = [asyncio.create_task(writes.submit("a"))]
-    await asyncio.sleep(0.01)
+    await rounds()
     waiters += [asyncio.create_task(writes.submit(name)) for name in "bc"]
-    await asyncio.sleep(0.01)
+    await rounds()
     recorder.gate.set()
     assert await asyncio.gather(*waiters) == ["A", "B", "C"]
     assert recorder.batches == [["a"], ["b", "c"]]
@@ -101,7 +101,7 @@ async def test_one_key_is_never_twice_in_a_batch_nor_in_two_at_once_and_keeps_it
     recorder.gate.clear()
     writes = coalescer(recorder)
     waiters = [asyncio.create_task(writes.submit(name)) for name in ("a-1", "a-2", "b-1", "a-3")]
-    await asyncio.sleep(0.01)
+    await rounds()
     assert recorder.batches == [["a-1", "b-1"]]
     recorder.gate.set()
     await asyncio.gather(*waiters)
@@ -122,9 +122,9 @@ async def test_too_many_waiting_writes_are_refused_and_nothing_of_them_is_writte
     recorder.gate.clear()
     writes = coalescer(recorder, concurrency=1, waiting_rows=2)
     waiters = [asyncio.create_task(writes.submit("a"))]
-    await asyncio.sleep(0.01)
+    await rounds()
     waiters += [asyncio.create_task(writes.submit(name)) for name in "bc"]
-    await asyncio.sleep(0.01)
+    await rounds()
     with pytest.raises(Overloaded):
         await writes.submit("d")
     recorder.gate.set()
@@ -144,7 +144,7 @@ async def test_a_waiter_that_goes_away_neither_stops_its_write_nor_its_neighbour
     writes = coalescer(recorder)
     leaving = asyncio.create_task(writes.submit("a"))
     staying = asyncio.create_task(writes.submit("b"))
-    await asyncio.sleep(0.01)
+    await rounds()
     leaving.cancel()
     await asyncio.gather(leaving, return_exceptions=True)
     recorder.gate.set()
@@ -204,9 +204,9 @@ async def test_closing_writes_what_was_taken_and_refuses_what_comes_later() -> N
     recorder.gate.clear()
     writes = coalescer(recorder)
     waiter = asyncio.create_task(writes.submit("a"))
-    await asyncio.sleep(0.01)
+    await rounds()
     closing = asyncio.create_task(writes.close())
-    await asyncio.sleep(0.01)
+    await rounds()
     recorder.gate.set()
     await closing
     assert await waiter == "A"
@@ -279,9 +279,9 @@ async def test_a_long_line_behind_one_key_keeps_its_order_and_holds_up_no_other(
     recorder.gate.clear()
     writes = coalescer(recorder, concurrency=1, batch_rows=4)
     waiters = [asyncio.create_task(writes.submit(f"a-{number}")) for number in range(500)]
-    await asyncio.sleep(0.01)
+    await rounds()
     waiters.append(asyncio.create_task(writes.submit("b-0")))
-    await asyncio.sleep(0.01)
+    await rounds()
     recorder.gate.set()
     await asyncio.gather(*waiters)
     assert "b-0" in recorder.batches[1]

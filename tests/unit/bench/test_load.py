@@ -15,6 +15,7 @@ from bench.load import NOW, Generator, Outcome, Plan, run_load, whole_length
 from bench.pgbench import rate_of
 from bench.readers import Readers, Reading
 from bench.rows import create_statement, create_transaction, envelope, report_statement, report_transaction
+from tests.support.waiting import lasts
 
 
 @contextmanager
@@ -124,7 +125,7 @@ def test_readers_report_when_they_are_asked_while_streams_are_open() -> None:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         await response.write(b": connected\n\n")
-        await asyncio.sleep(30)
+        await lasts(30)
         return response
 
     with (

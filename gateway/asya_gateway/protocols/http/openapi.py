@@ -8,8 +8,8 @@ from typing import Any
 from aiohttp import web
 
 from asya_crds import jsontext
-from asya_crds.naming import ID_PATTERN
-from asya_crds.status import HopState, TaskStatus
+from asya_crds.mesh_messages import ID_SCHEMA
+from asya_crds.status import ErrorClass, HopState, TaskStatus
 from asya_gateway.domain.task import JsonText
 from asya_gateway.protocols.http.answers import json_response
 
@@ -113,13 +113,7 @@ _TIME: Json = {"type": "string", "format": "date-time"}
 _NULLABLE_TIME: Json = {"type": ["string", "null"], "format": "date-time"}
 
 SCHEMAS: dict[str, Json] = {
-    "Id": {
-        "description": "An opaque identifier or a name: 1 to 255 printable characters.",
-        "type": "string",
-        "minLength": 1,
-        "maxLength": 255,
-        "pattern": ID_PATTERN,
-    },
+    "Id": ID_SCHEMA,
     "Error": {
         "type": "object",
         "required": ["error"],
@@ -168,7 +162,7 @@ SCHEMAS: dict[str, Json] = {
         "properties": {
             "code": {"type": "string"},
             "message": {"type": "string"},
-            "class": {"enum": ["business", "runtime", "canceled", "deadline"]},
+            "class": {"enum": [each.value for each in ErrorClass]},
             "actor": {"type": "string"},
             "attempts": {"type": "integer"},
             "details": {},

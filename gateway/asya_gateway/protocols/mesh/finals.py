@@ -4,20 +4,16 @@ import re
 from typing import Any
 
 from asya_crds.large_json import encode
+from asya_crds.mesh_messages import FINAL_STATUSES, FinalMessage
 from asya_crds.status import ErrorClass, TaskError, TaskStatus
 from asya_gateway.domain.errors import InvalidInput
 from asya_gateway.domain.reports import FinalReport
-from asya_gateway.protocols.http.fields import (
-    Body,
-    optional_identifier,
-    optional_integer,
-    optional_object,
-    optional_text,
-)
+from asya_gateway.protocols.http.fields import Body
 from asya_gateway.protocols.http.rendering import COMPLETED_MESSAGE
 from asya_gateway.protocols.mesh.hops import check_same_id, task_id_of
+from asya_gateway.protocols.mesh.messages import read
 
-ENDS = (TaskStatus.SUCCEEDED, TaskStatus.FAILED)
+ENDS = FINAL_STATUSES
 _CODES = {
     ErrorClass.BUSINESS: "actor_error",
     ErrorClass.RUNTIME: "runtime_error",
@@ -37,20 +33,20 @@ def decode_final(reported: str, body: Body, *, ends: tuple[TaskStatus, ...] = EN
     Raises InvalidInput naming the field.
     """
     check_same_id(body, reported)
-    status = _status(body.get("status"), ends)
+    said = read(FinalMessage, body)
+    status = _status(said.status, ends)
     succeeded = status is TaskStatus.SUCCEEDED
-    # A success may carry these fields, too; they are checked alike, and only a failure keeps them.
-    described = _error(body, status)
-    error = None if succeeded else described
+    # A success may carry an error's fields, too; they are checked alike, and only a failure keeps them.
+    error = None if succeeded else _error(said, status)
     fallback = COMPLETED_MESSAGE if error is None else error.message
     return FinalReport(
         task_id=task_id_of(reported),
         status=status,
-        message=optional_text(body, "message") or fallback,
+        message=said.message or fallback,
         result=encode(body["result"]) if succeeded and "result" in body else None,
         error=error,
-        actor=optional_identifier(body, "current_actor_name"),
-        metadata=optional_object(body, "metadata"),
+        actor=said.current_actor_name,
+        metadata=said.metadata,
     )
 
 
@@ -60,39 +56,31 @@ def _status(value: Any, ends: tuple[TaskStatus, ...]) -> TaskStatus:
     raise InvalidInput(f"expected {' or '.join(ends)}", field="status")
 
 
-def _error(body: Body, status: TaskStatus) -> TaskError:
-    details = optional_object(body, "error_details")
-    error = body.get("error")
-    if isinstance(error, dict):
+def _error(said: FinalMessage, status: TaskStatus) -> TaskError:
+    details, text = said.error_details, said.error
+    if isinstance(text, dict):
         # Newer sidecars send their status.error, which is what older ones call error_details.
-        details = error if details is None else details
-        error = details.get("message")
-    if error is not None and not isinstance(error, str):
-        raise InvalidInput("expected a string, or an object {message, type, mro, traceback}", field="error")
+        details = text if details is None else details
+        text = _text(details, "message")
     # Where there are details the sidecar's error is a bare word, which says only where it went wrong.
-    said = None if error in _BARE_WORDS else error
-    message = said or _text(details, "message") or error or f"Task {status}"
-    error_class = _class(body, status, message, details)
+    own = None if text in _BARE_WORDS else text
+    message = own or _text(details, "message") or text or f"Task {status}"
+    error_class = said.error_class or _class(status, message, details)
     return TaskError(
         code=_code(details) or _CODES[error_class],
         message=message,
         error_class=error_class,
-        actor=optional_identifier(body, "current_actor_name"),
-        attempts=optional_integer(body, "attempts"),
+        actor=said.current_actor_name,
+        attempts=said.attempts,
         details=details,
     )
 
 
-def _class(body: Body, status: TaskStatus, message: str, details: dict[str, Any] | None) -> ErrorClass:
-    """The given class; else the actor's own exception is business, and what it could not say itself is runtime."""
-    said = _text(details, "class")
-    if body.get("class") is None and said in set(ErrorClass):
-        return ErrorClass(said)
-    if body.get("class") is not None:
-        try:
-            return ErrorClass(body["class"])
-        except ValueError:
-            raise InvalidInput(f"expected one of {', '.join(ErrorClass)}", field="class") from None
+def _class(status: TaskStatus, message: str, details: dict[str, Any] | None) -> ErrorClass:
+    """What the details say; else the actor's own exception is business, and what it could not say itself runtime."""
+    named = _text(details, "class")
+    if named in set(ErrorClass):
+        return ErrorClass(named)
     if status is TaskStatus.CANCELED:
         return ErrorClass.CANCELED
     if message == _DEADLINE_TEXT:

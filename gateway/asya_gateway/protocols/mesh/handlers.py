@@ -4,11 +4,11 @@ import asyncio
 import contextlib
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Any
 
 from aiohttp import web
 
 from asya_crds import jsontext
+from asya_crds.mesh_messages import ProgressAnswerMessage
 from asya_crds.status import RUNNABLE, ClaimAction, TaskStatus
 from asya_gateway.domain.budget import Share
 from asya_gateway.domain.errors import TooLarge
@@ -112,13 +112,16 @@ async def take_progress(
 
 def render_answer(report: ProgressReport | PauseReport, answer: ProgressAnswer) -> str:
     """{status, progress_percent}, and for a claim what its worker shall do, and how long it has."""
-    fields: dict[str, Any] = {"status": "ok", "progress_percent": percent(answer.progress)}
+    progress_percent = percent(answer.progress)
     if isinstance(report, PauseReport) or report.claim is None:
-        return jsontext.dumps(fields)
-    fields |= {"action": answer.action.value, "lease_seconds": answer.lease}
-    if answer.remaining is not None:
-        fields["remaining_seconds"] = round(answer.remaining, 3)
+        return jsontext.dumps(ProgressAnswerMessage.saying(progress_percent=progress_percent).as_dict())
+    said = ProgressAnswerMessage.saying(
+        progress_percent=progress_percent,
+        action=answer.action,
+        lease_seconds=answer.lease,
+        remaining_seconds=None if answer.remaining is None else round(answer.remaining, 3),
+    )
     frames: dict[str, JsonText | None] = {}
     if answer.action is ClaimAction.DONE and answer.frames is not None:
         frames["frames"] = answer.frames
-    return with_verbatim(fields, frames)
+    return with_verbatim(said.as_dict(), frames)

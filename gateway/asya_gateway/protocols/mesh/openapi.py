@@ -1,5 +1,13 @@
 """What /openapi.json says of the routes of sidecars, workers and crew."""
 
+from asya_crds.mesh_messages import (
+    FINAL_STATUSES,
+    ChildMessage,
+    FinalMessage,
+    ProgressAnswerMessage,
+    ProgressMessage,
+    schema_of,
+)
 from asya_crds.status import HopState
 from asya_gateway.protocols.http.openapi import (
     LAST_EVENT_ID,
@@ -20,17 +28,16 @@ from asya_gateway.protocols.mesh.registry_openapi import REGISTRY_PATHS
 from asya_gateway.protocols.mesh.unified_events import SILENT_PHASES, UNIFIED_ENDS
 
 _STATUS_OK: Json = {"type": "object", "required": ["status"], "properties": {"status": {"const": "ok"}}}
-_MEASURE: Json = {"type": ["number", "null"], "minimum": 0, "maximum": 1e15}
-_CLAIM: Json = {
-    "type": "object",
-    "description": "A worker's hold on this hop.",
-    "required": ["hop", "attempt", "claimant"],
-    "properties": {
-        "hop": {"anyOf": [ref("Id"), {"type": "integer", "minimum": 0, "maximum": 2**31 - 1}]},
-        "attempt": {"type": "integer", "minimum": 1, "maximum": 2**31 - 1},
-        "claimant": ref("Id"),
-    },
-}
+_REPORT = schema_of(ProgressMessage)
+_CLAIM: Json = _REPORT["properties"]["claim"]
+
+
+def _report(status: Json, **more: Json) -> Json:
+    """A progress report with these statuses, and more fields."""
+    properties = {**_REPORT["properties"], "status": status, **more}
+    return {**_REPORT, "allOf": [ref("RouteFields")], "properties": properties}
+
+
 _PAUSE_FIELD: Json = {
     "type": "object",
     "required": ["name"],
@@ -58,36 +65,17 @@ _PAUSE: Json = {
         "pause_id": NULLABLE_ID,
         "pause_metadata": {"anyOf": [_PAUSE_METADATA, {"type": "null"}]},
         "checkpoint": {"type": ["object", "null"]},
-        "claim": {"anyOf": [_CLAIM, {"type": "null"}]},
+        "claim": _CLAIM,
     },
 }
 _PROGRESS: Json = {
     "description": "A report of one hop, with {prev, curr, next}. One that carries `pause_metadata` is a pause "
     "whatever its status says. In the older dialect the route is {actors, current_actor_idx}.",
     "anyOf": [
+        _report({"enum": [state.value for state in HopState if state is not HopState.PROCESSED]}),
         {
-            "allOf": [ref("RouteFields")],
-            "type": "object",
-            "required": ["status"],
-            "properties": {
-                "status": {"enum": ["received", "processing", "completed", "released"]},
-                "message": NULLABLE_TEXT,
-                "duration_ms": _MEASURE,
-                "message_size_kb": _MEASURE,
-                "claim": {"anyOf": [_CLAIM, {"type": "null"}]},
-            },
-        },
-        {
-            "allOf": [ref("RouteFields")],
+            **_report({"const": "processed"}, frames={"type": ["array", "null"], "items": {"type": "object"}}),
             "description": "The handler has ended; these are the envelopes that it will send on.",
-            "type": "object",
-            "required": ["status"],
-            "properties": {
-                "status": {"const": "processed"},
-                "message": NULLABLE_TEXT,
-                "claim": {"anyOf": [_CLAIM, {"type": "null"}]},
-                "frames": {"type": ["array", "null"], "items": {"type": "object"}},
-            },
         },
         {**_PAUSE, "required": ["status"], "properties": {**_PAUSE["properties"], "status": _WAITING_STATUS}},
         {
@@ -97,43 +85,25 @@ _PROGRESS: Json = {
         },
     ],
 }
+_ANSWER = schema_of(ProgressAnswerMessage)
 _PROGRESS_ANSWER: Json = {
-    "type": "object",
+    **_ANSWER,
     "required": ["status", "progress_percent"],
-    "properties": {
-        "status": {"const": "ok"},
-        "progress_percent": {"type": "number", "minimum": 0, "maximum": 100},
-        "action": {"enum": ["go", "busy", "done"], "description": "Only where a claim was sent."},
-        "lease_seconds": {"type": "number"},
-        "remaining_seconds": {
-            "type": "number",
-            "description": "To the task's deadline, by the database's clock; below zero beyond it.",
-        },
-        "frames": {"type": "array", "items": {"type": "object"}},
-    },
+    "properties": {**_ANSWER["properties"], "frames": {"type": "array", "items": {"type": "object"}}},
 }
+_END = schema_of(FinalMessage)
 _FINAL: Json = {
+    **_END,
     "description": "How the task ended. An `id`, where there is one, must be the path's.",
-    "type": "object",
     "required": ["status"],
     "properties": {
-        "status": {"enum": ["succeeded", "failed"]},
+        # Which id would be right no schema can say.
+        **{name: schema for name, schema in _END["properties"].items() if name != "id"},
+        "status": {"enum": [*FINAL_STATUSES]},
         "result": {},
-        "error": {"type": ["string", "object", "null"]},
-        "error_details": {"type": ["object", "null"]},
-        "current_actor_name": NULLABLE_ID,
-        "attempts": {"type": ["integer", "null"], "minimum": 0, "maximum": 2**31 - 1},
-        "class": {"enum": ["business", "runtime", "canceled", "deadline", None]},
-        "metadata": {"type": ["object", "null"]},
-        "message": NULLABLE_TEXT,
     },
 }
-_CHILD: Json = {
-    "allOf": [ref("RouteFields")],
-    "type": "object",
-    "required": ["id", "parent_id"],
-    "properties": {"id": ref("Id"), "parent_id": ref("Id"), "ends_itself": {"type": "boolean"}},
-}
+_CHILD: Json = {**schema_of(ChildMessage), "allOf": [ref("RouteFields")]}
 _OLDER_CHILD: Json = {
     "description": "`current` is the index of the current actor, 0 where it is absent.",
     "type": "object",

@@ -4,9 +4,10 @@ from typing import Any
 
 from asya_crds import jsontext
 from asya_crds.envelope import Route
-from asya_crds.incarnations import hop_name, resolve
+from asya_crds.incarnations import LARGEST, Reported, hop_name, resolve, resume_id
 from asya_crds.large_json import Encoded, encode
-from asya_crds.naming import HEADER_PAUSE, PAUSE, RESUME
+from asya_crds.mesh_messages import ClaimMessage, ProgressMessage
+from asya_crds.naming import HEADER_PAUSE, MAX_ID_LENGTH, PAUSE, RESUME
 from asya_crds.status import HopState, TaskStatus
 from asya_gateway.domain.errors import InvalidInput
 from asya_gateway.domain.pausing import read_pause
@@ -17,8 +18,6 @@ from asya_gateway.protocols.http.fields import (
     Body,
     checked_id,
     identifier,
-    optional_integer,
-    optional_number,
     optional_object,
     optional_text,
 )
@@ -30,6 +29,7 @@ from asya_gateway.protocols.mesh.hops import (
     read_incarnation,
     read_route,
 )
+from asya_gateway.protocols.mesh.messages import read
 
 _WAITING = {"paused": TaskStatus.PAUSED, "auth_required": TaskStatus.AUTH_REQUIRED}
 _DEFAULT_PAUSE = {"prompt": "Task paused", "fields": []}
@@ -46,19 +46,20 @@ def decode_progress(reported: str, body: Body) -> ProgressReport | PauseReport:
     if is_pause(body):
         return _pause(reported, body)
     named = resolve(reported)
-    state = _state(body.get("status"))
+    said = read(ProgressMessage, body)
+    state = said.status
     route = read_route(body)
-    incarnation = read_incarnation(body, named)
-    claim = _claim(body.get("claim"), incarnation)
+    incarnation = named.incarnation if said.incarnation is None else said.incarnation
+    claim = _claim(said.claim, named)
     return ProgressReport(
         task_id=named.task_id,
         state=state,
         route=route,
         key=report_key(claim, state),
         progress=progress_of(route, state, shifted=is_shifted(body, route, state)),
-        message=optional_text(body, "message"),
-        duration_ms=optional_number(body, "duration_ms"),
-        message_size_kb=optional_number(body, "message_size_kb"),
+        message=said.message,
+        duration_ms=said.duration_ms,
+        message_size_kb=said.message_size_kb,
         claim=claim,
         frames=_frames(body, state),
         incarnation=incarnation,
@@ -71,27 +72,8 @@ def is_pause(body: Body) -> bool:
     return body.get("pause_metadata") is not None or (isinstance(status, str) and status in _WAITING)
 
 
-def _state(value: Any) -> HopState:
-    try:
-        return HopState(value)
-    except ValueError:
-        expected = ", ".join(state.value for state in HopState)
-        raise InvalidInput(f"expected one of {expected}, paused", field="status") from None
-
-
-def _claim(value: Any, incarnation: int | None) -> Claim | None:
-    """{hop, attempt, claimant}; the hop names the step within the task, as text or as a number."""
-    if value is None:
-        return None
-    if not isinstance(value, dict):
-        raise InvalidInput("expected an object {hop, attempt, claimant}", field="claim")
-    hop = value.get("hop")
-    if isinstance(hop, int | float):
-        hop = str(optional_integer(value, "hop"))
-    attempt = optional_integer(value, "attempt", least=1)
-    if attempt is None:
-        raise InvalidInput("expected an integer from 1", field="claim.attempt")
-    return Claim(claimed_hop(checked_id(hop, "claim.hop"), incarnation), attempt, identifier(value, "claimant"))
+def _claim(said: ClaimMessage | None, reported: Reported) -> Claim | None:
+    return None if said is None else Claim(claimed_hop(said.hop, reported), said.attempt, said.claimant)
 
 
 def _frames(body: Body, state: HopState) -> JsonText | None:
@@ -123,9 +105,12 @@ def _pause(reported: str, body: Body) -> PauseReport:
     route = read_route(body)
     checkpoint = _checkpoint(body)
     incarnation = read_incarnation(body, named)
-    _claim(body.get("claim"), incarnation)
+    if body.get("claim") is not None:
+        read(ProgressMessage, {"status": HopState.RECEIVED, "claim": body["claim"]})
     pause = read_pause(metadata, _pause_id(body, metadata, route, incarnation))
     status = _WAITING.get(str(body.get("status")))
+    if len(resume_id(named.task_id, LARGEST)) > MAX_ID_LENGTH:
+        raise InvalidInput("the task's id is too long to be answered under", field="pause_metadata")
     if checkpoint is None and status is None:
         _check_resumable(route)
     return PauseReport(

@@ -7,6 +7,7 @@ from aiohttp import web
 from asya_crds import jsontext
 from asya_gateway.domain.errors import InvalidInput
 from asya_gateway.domain.ports import TaskFilter
+from asya_gateway.domain.tasks import Call
 from asya_gateway.protocols.http.answers import json_response
 from asya_gateway.protocols.http.bodies import as_object, decode_body, read_bytes, read_object
 from asya_gateway.protocols.http.callers import caller_of
@@ -91,16 +92,13 @@ async def retry(request: web.Request) -> web.Response:
     task_id = path_id(request)
     body = await _optional_body(request, request.app[SETTINGS].max_call_bytes)
     only_members(body, "payload")
-    app, caller = request.app, caller_of(request)
-    new_id = await app[TASKS].retry(
-        task_id,
-        caller,
-        app[FLOWS].tool,
-        surface=SURFACE,
-        payload=body.get("payload"),
-        headers=trace_headers(request.headers),
-        key=idempotency_key(request.headers),
-    )
+    app, caller, key = request.app, caller_of(request), idempotency_key(request.headers)
+    task = await app[TASKS].retriable(task_id, caller)
+    payload = body.get("payload")
+    if payload is None:
+        payload = await decode_body(request, (task.payload or "").encode())
+    call = Call(app[FLOWS].tool(task.flow), payload, caller, SURFACE, task.context_id, trace_headers(request.headers))
+    new_id = await app[TASKS].submit(call._replace(key=key, retry_of=task.id))
     location = {"Location": Links(new_id, app[SETTINGS].public_url).status}
     return json_response(task_json(await app[TASKS].get(new_id, caller)), status=HTTPStatus.CREATED, headers=location)
 
