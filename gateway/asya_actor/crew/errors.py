@@ -13,7 +13,7 @@ _DEADLINE_TEXTS = {"SLA deadline expired", "SLA expired"}
 
 
 def failure_of(envelope: Envelope) -> Failure:
-    """`status.error` {message, type, mro, traceback, class?, code?}; older ones say it in the payload, {error, details}.
+    """`status.error` {message, type, mro, traceback, class?, code?}; older ones: {error, details} in the payload.
 
     The class is what the envelope says, else business where the actor raised, runtime for the rest.
     """

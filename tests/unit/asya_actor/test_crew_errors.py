@@ -9,7 +9,7 @@ from asya_crds.envelope import Envelope, Route, format_time
 def failed(status: dict[str, object], payload: object = None) -> Envelope:
     stamp = format_time(datetime.now(UTC))
     times = {"created_at": stamp, "updated_at": stamp}
-    return Envelope("t1", Route(("worker",), "x-sump", ()), {}, {"phase": "failed", **times, **status}, payload)
+    return Envelope("t1", Route(("worker",), "x-sump", ()), payload, {}, {"phase": "failed", **times, **status})
 
 
 def test_a_code_inside_the_details_is_reported_with_them():
