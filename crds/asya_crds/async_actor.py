@@ -10,7 +10,6 @@ from asya_crds.durations import LONGEST_TEXT, parse_duration
 from asya_crds.naming import check_own_actor
 
 VERSION = "asya.sh/v1alpha1"
-PLURAL = "asyncactors"
 HANDLER_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*([.][A-Za-z_][A-Za-z0-9_]*)+$"
 
 Document = dict[str, Any]

@@ -8,7 +8,6 @@ from asya_crds.flows_file import FlowCheck, InvalidFlow, flow_of, no_more
 from asya_crds.mistakes import FieldMistake
 
 VERSION = "asya.sh/v1alpha1"
-PLURAL = "flows"
 
 
 class FlowResourceSpec(FlowSpec):

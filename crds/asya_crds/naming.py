@@ -2,10 +2,8 @@
 
 import re
 
-GROUP = "asya.sh"
 COMPONENT_LABEL = "asya.sh/component"
 ACTOR_LABEL = "asya.sh/actor"
-FLOW_LABEL = "asya.sh/flow"
 FLAVOR_LABEL = "asya.sh/flavor"
 """On an EnvironmentConfig: the name of the flavor that it is."""
 FLOWS_CONFIGMAP = "gateway-flows"
