@@ -2,6 +2,9 @@
 
 import re
 
+GROUP = "asya.sh"
+API_VERSION = f"{GROUP}/v1alpha1"
+"""Of the resources Flow and AsyncActor."""
 COMPONENT_LABEL = "asya.sh/component"
 ACTOR_LABEL = "asya.sh/actor"
 FLAVOR_LABEL = "asya.sh/flavor"

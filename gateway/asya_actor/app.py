@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from asya_actor.assembly import DEAD_LETTERS, Assembly
 from asya_actor.consuming import Consumer, declare
 from asya_actor.handlers.loading import Handler, HandlerNotFound, load_handler
-from asya_actor.hop import Actor
+from asya_actor.hop import ActorRuntime
 from asya_actor.settings import CrewSettings, SettingsError, WorkerSettings
 from asya_actor.state.connector import Connectors
 from asya_actor.state.mounts import parse_mounts
@@ -96,7 +96,7 @@ def keep_state(settings: WorkerSettings) -> Undo:
 async def _consume(
     transport: Transport,
     consumers: Sequence[Consumer],
-    actors: Sequence[Actor],
+    actors: Sequence[ActorRuntime],
     stop: asyncio.Event,
     started: Callable[[], None] | None,
 ) -> int:

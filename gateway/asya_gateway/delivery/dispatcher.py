@@ -10,6 +10,7 @@ from contextvars import Context
 
 from asya_crds.status import ErrorClass, TaskError, TaskStatus
 from asya_gateway.domain.errors import Unavailable
+from asya_gateway.domain.polling import POLL_EVERY
 from asya_gateway.domain.ports import Outbox, OutboxEntry
 from asya_gateway.domain.reports import FinalReport
 from asya_gateway.telemetry.spans import Spans
@@ -30,7 +31,6 @@ LEASE_MARGIN = 2.0
 """Seconds before a row's lease ends from which its envelope is left to whoever takes the row next."""
 SETTLE_EVERY = 0.2
 """Seconds between two removals of confirmed rows: a statement for many costs little more than one for few."""
-POLL_EVERY = 1.0
 POLL_ROWS = 2_000
 POLL_PER_ACTOR = 200
 Finish = Callable[[FinalReport], Awaitable[None]]

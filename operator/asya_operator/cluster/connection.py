@@ -11,8 +11,6 @@ class NoCluster(Exception):
     """Nothing here says which cluster, or with which credentials."""
 
 
-
-
 async def connect(context: str | None = None) -> ApiClient:
     """A client with the credentials of this place; `context` names one of the kubeconfig's.
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asya_actor.contract.message import Message
+from asya_actor.contract.message import HandlerMessage
 from asya_actor.contract.paths import parse_path, show
 from asya_crds.envelope import Envelope, Route
 
@@ -66,8 +66,8 @@ def test_what_is_shown_is_read_back(rest: list[str | int], first: str) -> None:
     assert parse_path(show(steps)) == steps
 
 
-def message() -> Message:
-    return Message(
+def message() -> HandlerMessage:
+    return HandlerMessage(
         Envelope(
             id="task",
             parent_id="parent",

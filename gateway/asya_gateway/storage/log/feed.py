@@ -6,6 +6,7 @@ import logging
 from collections import defaultdict, deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 
+from asya_gateway.domain.polling import POLL_EVERY
 from asya_gateway.domain.task import FlyEvent, TaskUpdate
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.log.bell import Bell
@@ -15,8 +16,6 @@ from asya_gateway.storage.tasks.reading import grown
 log = logging.getLogger(__name__)
 
 CHANNEL = "asya_updates"
-POLL_EVERY = 1.0
-"""Seconds between two polls for what the bell did not announce."""
 UPDATES_KEPT = 1_000
 UPDATES_KEPT_BYTES = 4 * 1024 * 1024
 """Updates that wait for a slow reader; while so many or such large ones wait no more are read for it: the log keeps
