@@ -229,8 +229,9 @@ class Backlog:
 class Outbox(Protocol):
     """Where committed envelopes wait. Every method raises Unavailable while the database is away."""
 
-    async def take(self, limit: int, per_actor: int) -> list[OutboxEntry]:
-        """Rows whose lease ran out, leased again to the caller, a fair share of each actor."""
+    async def take(self, limit: int, per_actor: int, most_bytes: int = 2**26) -> list[OutboxEntry]:
+        """Rows whose lease ran out, leased again to the caller, a fair share of each actor, no more bytes than asked
+        for but for the first."""
 
     async def delivered(self, ids: Sequence[int]) -> None:
         """Remove what was confirmed."""
