@@ -12,12 +12,12 @@ def failed(status: dict[str, object], payload: object = None) -> Envelope:
     return Envelope("t1", Route(("worker",), "x-sump", ()), payload, {}, {"phase": "failed", **times, **status})
 
 
-def test_a_code_inside_the_details_is_reported_with_them():
+def test_a_code_inside_the_details_is_reported_with_them() -> None:
     error = {"message": "out of stock", "type": "shop.OutOfStock", "code": "rejected"}
     assert failure_of(failed({"error": error})).as_dict()["code"] == "rejected"
     payload = {"error": "processing_error", "details": error}
     assert failure_of(failed({}, payload)).as_dict()["code"] == "rejected"
 
 
-def test_an_error_without_a_code_is_reported_without_one():
+def test_an_error_without_a_code_is_reported_without_one() -> None:
     assert "code" not in failure_of(failed({"error": {"message": "no", "type": "ValueError", "code": 7}})).as_dict()
