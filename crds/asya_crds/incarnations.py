@@ -1,8 +1,9 @@
 """The incarnations of a task, and how ids, headers and claims spell them.
 
-Each accepted answer begins one, and the work before the first answer is incarnation 0. A hop is named by its
-incarnation and its place in the route, since the crew that brings an answer back may begin the route anew.
-Incarnation 0 is left out of every name, as in versions that knew none.
+Each accepted answer begins one, and the work before the first answer is incarnation 0. Our x-resume goes on along the
+route that paused; another crew begins a route anew, in which places count from 0 again. A hop is therefore named by the
+incarnation in which its route began, and its place in it. Incarnation 0 is left out of every name, as in versions that
+knew none, so that workers of both meet in one claim and make the same children and pauses.
 """
 
 import re
@@ -13,7 +14,7 @@ from asya_crds.naming import HEADER_INCARNATION, RESUME_PREFIX
 
 LARGEST = 999_999
 _LATER = re.compile(r"resume\.([2-9]|[1-9][0-9]{1,5})-(.+)", re.DOTALL)
-_NUMBER = re.compile(r"[1-9][0-9]{0,5}")
+_HEADER = re.compile(r"([1-9][0-9]{0,5})(?:\.([1-9][0-9]{0,5}))?/(.+)", re.DOTALL)
 
 
 class Reported(NamedTuple):
@@ -21,6 +22,17 @@ class Reported(NamedTuple):
 
     task_id: str
     incarnation: int | None
+
+
+class Incarnation(NamedTuple):
+    """What an envelope belongs to: the `number` of answers before it, and the one in which its route `began`."""
+
+    number: int
+    began: int
+
+    def hop(self, place: int) -> str:
+        """The name of the hop at this place of the route."""
+        return hop_name(self.began, place)
 
 
 def resume_id(task_id: str, incarnation: int) -> str:
@@ -38,22 +50,23 @@ def resolve(reported: str) -> Reported:
     return Reported(task_id, 1) if task_id and task_id != reported else Reported(reported, None)
 
 
-def hop_name(incarnation: int, hop: int | str) -> str:
-    """A hop within its task: `<hop>` in incarnation 0, else `<incarnation>.<hop>`."""
-    return f"{incarnation}.{hop}" if incarnation else str(hop)
+def hop_name(began: int, place: int | str) -> str:
+    """A hop within its task: `<place>` where its route began in incarnation 0, else `<began>.<place>`."""
+    return f"{began}.{place}" if began else str(place)
 
 
-def incarnation_header(task_id: str, incarnation: int) -> dict[str, str]:
-    """The header by which an envelope under the task's own id says its incarnation. It names the task, because the
-    children of a fan-out inherit headers and have incarnations of their own."""
-    return {HEADER_INCARNATION: f"{incarnation}/{task_id}"}
+def incarnation_header(task_id: str, incarnation: Incarnation) -> dict[str, str]:
+    """The header by which an envelope under the task's own id says its incarnation: `<number>/<task>`, or
+    `<number>.<began>/<task>`. It names the task, because the children of a fan-out inherit headers and have
+    incarnations of their own."""
+    began = f".{incarnation.began}" if incarnation.began else ""
+    return {HEADER_INCARNATION: f"{incarnation.number}{began}/{task_id}"}
 
 
-def incarnation_of(envelope_id: str, headers: Mapping[str, Any]) -> int:
+def incarnation_of(envelope_id: str, headers: Mapping[str, Any]) -> Incarnation:
     """The incarnation that an envelope belongs to, by its header or its id."""
     value = headers.get(HEADER_INCARNATION)
-    if isinstance(value, str):
-        number, _, task_id = value.partition("/")
-        if task_id == envelope_id and _NUMBER.fullmatch(number):
-            return int(number)
-    return resolve(envelope_id).incarnation or 0
+    if isinstance(value, str) and (found := _HEADER.fullmatch(value)) and found[3] == envelope_id:
+        return Incarnation(int(found[1]), int(found[2] or 0))
+    number = resolve(envelope_id).incarnation or 0
+    return Incarnation(number, number)

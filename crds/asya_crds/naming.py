@@ -3,9 +3,10 @@
 import re
 
 GROUP = "asya.sh"
+API_VERSION = f"{GROUP}/v1alpha1"
+"""Of the resources Flow and AsyncActor."""
 COMPONENT_LABEL = "asya.sh/component"
 ACTOR_LABEL = "asya.sh/actor"
-FLOW_LABEL = "asya.sh/flow"
 FLAVOR_LABEL = "asya.sh/flavor"
 """On an EnvironmentConfig: the name of the flavor that it is."""
 FLOWS_CONFIGMAP = "gateway-flows"

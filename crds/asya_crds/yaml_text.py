@@ -18,13 +18,6 @@ MAX_VALUES = 500_000
 Path = tuple[str | int, ...]
 
 
-class Mark(Protocol):
-    """Where something stands; `line` counts from 0."""
-
-    @property
-    def line(self) -> int: ...
-
-
 class Node(Protocol):
     """A node as yaml.Node; of a scalar the value is its text, else a list of nodes, or of pairs of nodes."""
 
@@ -70,7 +63,7 @@ class Mistake:
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class YamlDocument:
     """The value, what was wrong in it, and its lines."""
 
     value: Any
@@ -94,7 +87,7 @@ class Document:
         return line
 
 
-def parse(text: str, yaml: Yaml) -> Document:
+def parse(text: str, yaml: Yaml) -> YamlDocument:
     """Read one YAML document. Raises Unreadable for what is no YAML, too large or too deep.
 
     Keys become text as written, dates stay text; repeated keys, NaN and tags beyond JSON are mistakes.
@@ -107,14 +100,14 @@ def parse(text: str, yaml: Yaml) -> Document:
         try:
             root = loader.get_single_node()
             if root is None:
-                return Document(None)
+                return YamlDocument(None)
             builder = _Builder(loader)
             value = builder.build(root, ()).value
         finally:
             loader.dispose()
     except yaml.error as error:
         raise Unreadable(_reason(error), _line(error)) from None
-    return Document(value, tuple(builder.mistakes), root)
+    return YamlDocument(value, tuple(builder.mistakes), root)
 
 
 def _check_depth(loader: Loader) -> None:

@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from asya_actor.assembly import DEAD_LETTERS, Assembly
 from asya_actor.consuming import Consumer, declare
 from asya_actor.handlers.loading import Handler, HandlerNotFound, load_handler
-from asya_actor.hop import Actor
+from asya_actor.hop import ActorRuntime
 from asya_actor.settings import CrewSettings, SettingsError, WorkerSettings
 from asya_actor.state.connector import Connectors
 from asya_actor.state.mounts import parse_mounts
@@ -31,20 +31,6 @@ EXIT_OK, EXIT_STUCK, EXIT_SETTINGS = 0, 1, 2
 
 class NothingToRun(SettingsError):
     """Of no actor there is a handler."""
-
-
-async def run_worker(
-    settings: WorkerSettings, stop: asyncio.Event | None = None, transport: Transport | None = None
-) -> int:
-    """Run one actor until `stop` (by default SIGTERM or SIGINT). See run_many."""
-    return await run_many([settings], stop=stop, transport=transport)
-
-
-async def run_crew(
-    settings: CrewSettings, stop: asyncio.Event | None = None, transport: Transport | None = None
-) -> int:
-    """Run x-sink, x-sump, x-pause, x-resume and the dead letters until `stop`. See run_many."""
-    return await run_many([], crew=settings, stop=stop, transport=transport)
 
 
 async def run_many(
@@ -110,7 +96,7 @@ def keep_state(settings: WorkerSettings) -> Undo:
 async def _consume(
     transport: Transport,
     consumers: Sequence[Consumer],
-    actors: Sequence[Actor],
+    actors: Sequence[ActorRuntime],
     stop: asyncio.Event,
     started: Callable[[], None] | None,
 ) -> int:

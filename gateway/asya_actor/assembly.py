@@ -15,7 +15,7 @@ from asya_actor.crew.sump import sump
 from asya_actor.envelopes import EnvelopeReader
 from asya_actor.handlers.loading import Handler
 from asya_actor.handlers.threads import HandlerThreads
-from asya_actor.hop import Actor, Hop
+from asya_actor.hop import ActorRuntime, Hop
 from asya_actor.mesh.client import MeshClient
 from asya_actor.mesh.urls import GatewayUrls
 from asya_actor.publishing import RetryingPublisher
@@ -44,10 +44,10 @@ class Assembly:
         await self.client.close()
         await self.reader.close()
 
-    def actor(self, settings: WorkerSettings, handler: Handler) -> tuple[Consumer, Actor]:
+    def actor(self, settings: WorkerSettings, handler: Handler) -> tuple[Consumer, ActorRuntime]:
         """The consumer of one actor, which calls this handler."""
         name = settings.actor_name
-        actor = Actor(
+        actor = ActorRuntime(
             name=name,
             handler=handler,
             resiliency=settings.resiliency,

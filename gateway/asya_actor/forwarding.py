@@ -11,7 +11,7 @@ from uuid import UUID, uuid5
 from asya_actor.contract.message import Frame
 from asya_actor.failures import Failure
 from asya_crds.envelope import Envelope, Route, format_time
-from asya_crds.incarnations import hop_name, incarnation_of
+from asya_crds.incarnations import incarnation_of
 
 _CHILDREN = UUID("6f0e4f5c-0d1b-5f0e-9a53-6a6f3d1c7b21")
 """Namespace of the ids of fan-out children (RFC 9562, version 5); any fixed value does."""
@@ -54,7 +54,7 @@ def pause_id(envelope_id: str, hop: int | str) -> str:
 
 def hop_of(envelope: Envelope) -> str:
     """The name of the hop that an envelope is at."""
-    return hop_name(incarnation_of(envelope.id, envelope.headers), envelope.route.hop)
+    return incarnation_of(envelope.id, envelope.headers).hop(envelope.route.hop)
 
 
 def forward(envelope: Envelope, frames: Sequence[Frame], extra: Mapping[str, Any] | None = None) -> list[Envelope]:

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from asya_actor.contract.message import Frame, Message
+from asya_actor.contract.message import Frame, HandlerMessage
 from asya_actor.envelopes import EnvelopeReader
 from asya_actor.failures import Failure, broken, describe, overdue, timed_out
 from asya_actor.forwarding import (
@@ -32,8 +32,7 @@ from asya_actor.mesh.live import LiveLine
 from asya_actor.mesh.reporting import HopReports
 from asya_actor.mesh.urls import GatewayUrls
 from asya_actor.publishing import settle
-from asya_actor.resiliency import Attempts, GiveUp, Resiliency, Retry
-from asya_actor.resiliency import Route as Reroute
+from asya_actor.resiliency import Attempts, GiveUp, Reroute, Resiliency, Retry
 from asya_actor.sending import Onward
 from asya_actor.telemetry.about import working_on
 from asya_actor.telemetry.metrics import HANDLER_SECONDS
@@ -56,9 +55,12 @@ Span = Callable[[Envelope], AbstractContextManager[dict[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Actor:
-    """What is fixed for an actor. Times in seconds: `timeout` of a call, `cancel_timeout` (None: the rest of its time)
-    of a plain function whose task has ended meanwhile."""
+class ActorRuntime:
+    """What the calls of one actor share.
+
+    Times in seconds: `timeout` of a call; `cancel_timeout` of a plain function whose task has ended meanwhile
+    (None: the rest of its time).
+    """
 
     name: str
     handler: Handler
@@ -76,7 +78,7 @@ class Actor:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CallOutcome:
     """What a call of the handler came to: `frames` to send on, or a failure. `milliseconds` it took."""
 
     milliseconds: int
@@ -88,7 +90,7 @@ class Outcome:
 class Hop:
     """One delivery. `run` says what became of it (a word for metrics and logs)."""
 
-    def __init__(self, actor: Actor, delivery: Delivery) -> None:
+    def __init__(self, actor: ActorRuntime, delivery: Delivery) -> None:
         self._actor = actor
         self._delivery = delivery
         self._begun: tuple[Invocation, asyncio.Task[list[Frame]]] | None = None
@@ -149,10 +151,10 @@ class Hop:
             return await self._failed(reports, outcome.failure, outcome.route)
         return await self._send_on(reports, list(outcome.frames), outcome.route, outcome.milliseconds)
 
-    async def _call(self, reports: HopReports, *, bundles: bool) -> Outcome | None:
+    async def _call(self, reports: HopReports, *, bundles: bool) -> CallOutcome | None:
         """Run the handler; None where the hop was taken away meanwhile."""
         actor, envelope = self._actor, reports.envelope
-        message = Message(envelope)
+        message = HandlerMessage(envelope)
         live = LiveLine(actor.client, reports.base, envelope.id, actor.name, bundles=bundles)
         invocation = Invocation(actor.handler, message, live, actor.threads)
         with actor.span(envelope) as trace:
@@ -168,9 +170,9 @@ class Hop:
             if reports.lost.is_set():
                 return None
             if failure is not None:
-                return Outcome(milliseconds, message.route, failure=failure)
+                return CallOutcome(milliseconds, message.route, failure=failure)
             frames = tuple(forward(envelope, invocation.frames, trace))
-            return Outcome(milliseconds, message.route, frames)
+            return CallOutcome(milliseconds, message.route, frames)
 
     async def _bounded(self, invocation: Invocation, reports: HopReports) -> Failure | None:
         """The handler's failure, if any, its timeout among them."""

@@ -6,7 +6,7 @@ from typing import Any
 from asya_actor.forwarding import pause_id
 from asya_crds import jsontext
 from asya_crds.envelope import Envelope, Route
-from asya_crds.incarnations import hop_name, incarnation_of
+from asya_crds.incarnations import incarnation_of
 from asya_crds.naming import HEADER_PAUSE, RESUME
 
 
@@ -47,10 +47,10 @@ def pause_report(onward: Envelope, asked_at: Route, question: Mapping[str, Any])
     incarnation = incarnation_of(onward.id, onward.headers)
     return {
         **asked_at.as_dict(),
-        **({"incarnation": incarnation} if incarnation else {}),
+        **({"incarnation": incarnation.number} if incarnation.number else {}),
         "status": "paused",
         "message": "Paused: waiting for external input",
-        "pause_id": pause_id(onward.id, hop_name(incarnation, asked_at.hop)),
+        "pause_id": pause_id(onward.id, incarnation.hop(asked_at.hop)),
         "pause_metadata": dict(question),
         "checkpoint": checkpoint_of(onward).as_dict(),
     }

@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from asya_actor.retry_pauses import FIRST_PAUSE, LONGEST_PAUSE
 from asya_actor.telemetry.metrics import PUBLISH_RETRIES
 from asya_transports.port import (
     LeaseLost,
@@ -20,9 +21,6 @@ from asya_transports.port import (
 )
 
 log = logging.getLogger(__name__)
-
-FIRST_PAUSE = 0.1
-LONGEST_PAUSE = 5.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,7 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class Reroute:
     """Send the message to these actors instead."""
 
     actors: tuple[str, ...]
@@ -100,7 +100,7 @@ class GiveUp:
     exhausted: bool
 
 
-Decision = Retry | Route | GiveUp
+Decision = Retry | Reroute | GiveUp
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ class Resiliency:
         if _may_go_on(policy, attempts, attempts.now + timedelta(seconds=delay)):
             return Retry(delay)
         if policy.on_exhausted:
-            return Route(policy.on_exhausted)
+            return Reroute(policy.on_exhausted)
         return GiveUp(exhausted=True)
 
 

@@ -11,7 +11,7 @@ import typer
 from asya_cli.options import AsJson
 
 if TYPE_CHECKING:
-    from asya_cli.flows_cluster import FlowsCluster, Standing
+    from asya_cli.flows_cluster import ExposedFlow, FlowsCluster
 
 app = typer.Typer(help="Expose flows and hide them again.", no_args_is_help=True)
 Result = TypeVar("Result")
@@ -216,7 +216,7 @@ def hide(
 def list_flows(namespace: Namespace = None, context: Context = None, as_json: AsJson = False) -> None:
     """List every exposed flow, where it stands, and whether it is served."""
 
-    async def work(cluster: "FlowsCluster") -> "list[Standing]":
+    async def work(cluster: "FlowsCluster") -> "list[ExposedFlow]":
         from asya_cli.flows_cluster import in_configmap, in_resource
 
         found = await cluster.configmap()
@@ -236,7 +236,7 @@ def list_flows(namespace: Namespace = None, context: Context = None, as_json: As
     _print_table(standings)
 
 
-def _print_table(standings: "list[Standing]") -> None:
+def _print_table(standings: "list[ExposedFlow]") -> None:
     from rich.table import Table
 
     from asya_cli.rendering import err, out
@@ -251,7 +251,7 @@ def _print_table(standings: "list[Standing]") -> None:
     out.print(table)
 
 
-def _state(each: "Standing") -> str:
+def _state(each: "ExposedFlow") -> str:
     if each.rejected:
         return f"not served: {each.rejected}"
     return {True: "served", False: each.message or "not served yet", None: "no operator reported"}[each.programmed]
@@ -384,7 +384,7 @@ def _show_diff(before: Mapping[str, Any], after: Mapping[str, Any], title: str) 
         print_line(line)
 
 
-def _show_urls(name: str, standing: "Standing | None", base: str) -> None:
+def _show_urls(name: str, standing: "ExposedFlow | None", base: str) -> None:
     base = base.rstrip("/")
     flow = standing.flow if standing else {}
     typer.echo(f"{name}:", err=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from asya_cli.errors import CliError, ExitCode
 from asya_crds.flows_file import content_hash
-from asya_crds.naming import FLOWS_CONFIGMAP
+from asya_crds.naming import API_VERSION, FLOWS_CONFIGMAP
 from asya_operator.cluster.connection import NoCluster, connect
 from asya_operator.cluster.rest import APPLY_PATCH, Rest
 from asya_operator.domain.errors import Busy, Conflicting, Denied, OutsideError, Unreachable, Vanished
@@ -24,7 +24,7 @@ LOOK_EVERY = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ExposedFlow:
     """What is known of one exposed flow. `programmed` None: nobody has said anything yet."""
 
     name: str
@@ -41,7 +41,7 @@ class FlowsCluster:
     def __init__(self, rest: Rest, namespace: str) -> None:
         self._rest, self.namespace = rest, namespace
         self._maps = f"/api/v1/namespaces/{namespace}/configmaps"
-        self._flows = f"/apis/asya.sh/v1alpha1/namespaces/{namespace}/flows"
+        self._flows = f"/apis/{API_VERSION}/namespaces/{namespace}/flows"
 
     @classmethod
     async def open(cls, namespace: str | None, context: str | None = None) -> "FlowsCluster":
@@ -115,7 +115,7 @@ class FlowsCluster:
 
     async def apply(self, name: str, spec: Mapping[str, Any], *, dry_run: bool) -> dict[str, Any]:
         """Apply a Flow resource under our field manager, so that other people's fields stay theirs."""
-        body = {"apiVersion": "asya.sh/v1alpha1", "kind": "Flow", "metadata": {"name": name}, "spec": spec}
+        body = {"apiVersion": API_VERSION, "kind": "Flow", "metadata": {"name": name}, "spec": spec}
         query = f"?fieldManager={MANAGER}&force=true" + ("&dryRun=All" if dry_run else "")
         applied: dict[str, Any] = await self._ask(
             "PATCH", f"{self._flows}/{name}{query}", body=body, content_type=APPLY_PATCH
@@ -130,7 +130,7 @@ class FlowsCluster:
             return False
         return True
 
-    async def standing(self, name: str) -> Standing | None:
+    async def standing(self, name: str) -> ExposedFlow | None:
         """What is said of a flow now, by the ConfigMap's report or the Flow's conditions."""
         found = await self.configmap()
         for each in (*in_configmap(found), *(in_resource(body) for body in await self.resources())):
@@ -138,7 +138,7 @@ class FlowsCluster:
                 return each
         return None
 
-    async def wait_programmed(self, name: str, timeout: float) -> Standing:
+    async def wait_programmed(self, name: str, timeout: float) -> ExposedFlow:
         """Until every gateway pod serves the flow as it is now. Raises CliError with the reason where it is
         refused, or where nobody says anything for `timeout` seconds."""
         end = time.monotonic() + timeout
@@ -173,7 +173,7 @@ class FlowsCluster:
             raise CliError(str(error)) from None
 
 
-def in_configmap(found: Mapping[str, Any] | None) -> list[Standing]:
+def in_configmap(found: Mapping[str, Any] | None) -> list[ExposedFlow]:
     """Every entry of the ConfigMap with what the report says; a report about another text says nothing."""
     import yaml
 
@@ -195,7 +195,7 @@ def in_configmap(found: Mapping[str, Any] | None) -> list[Standing]:
         said = told.get(each.flow.name, {})
         programmed = said.get("programmed", report.get("programmed")) if current else None
         result.append(
-            Standing(
+            ExposedFlow(
                 each.flow.name,
                 f"ConfigMap {each.source}:{each.line}",
                 each.flow.document(),
@@ -205,7 +205,7 @@ def in_configmap(found: Mapping[str, Any] | None) -> list[Standing]:
             )
         )
     return result + [
-        Standing(each.name or "?", f"ConfigMap {each.source}:{each.line}", {}, None, each.reason)
+        ExposedFlow(each.name or "?", f"ConfigMap {each.source}:{each.line}", {}, None, each.reason)
         for each in read.problems
     ]
 
@@ -219,7 +219,7 @@ def _report(found: Mapping[str, Any]) -> dict[str, Any]:
     return report if isinstance(report, dict) else {}
 
 
-def in_resource(body: Mapping[str, Any]) -> Standing:
+def in_resource(body: Mapping[str, Any]) -> ExposedFlow:
     """A Flow with what its conditions say; conditions about an older spec say nothing."""
     spec, name = body.get("spec") or {}, body["metadata"]["name"]
     generation = body["metadata"].get("generation")
@@ -229,7 +229,7 @@ def in_resource(body: Mapping[str, Any]) -> Standing:
         if item.get("observedGeneration") == generation
     }
     accepted, programmed = conditions.get("Accepted", {}), conditions.get("Programmed")
-    return Standing(
+    return ExposedFlow(
         spec.get("name") or name,
         f"Flow {name}",
         {"name": spec.get("name") or name, **spec},

@@ -25,7 +25,7 @@ class EditRefused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class EntryLocation:
     """Where an entry stands: the key, its node there, and the list around it; None where the key holds this one flow
     alone. `value` is the entry as the gateway reads it."""
 
@@ -69,7 +69,7 @@ def hide(data: Mapping[str, str], name: str) -> dict[str, str]:
     return _checked(data, {**data, place.key: mark + text}, name, place.key, [])
 
 
-def find(data: Mapping[str, str], name: str) -> Place | None:
+def find(data: Mapping[str, str], name: str) -> EntryLocation | None:
     """The entry of this name, in whichever key it stands."""
     for key in sorted(filter(is_flows_key, data)):
         for place in _places(key, data[key]):
@@ -118,12 +118,12 @@ def _others(data: Mapping[str, str], name: str) -> tuple[list[tuple[str, str]], 
     return others, own
 
 
-def _dashed(place: Place) -> None:
+def _dashed(place: EntryLocation) -> None:
     if place.around is not None and place.around.flow_style:
         raise EditRefused(f"{place.key}: {ONE_LINE}")
 
 
-def _places(key: str, text: str) -> list[Place]:
+def _places(key: str, text: str) -> list[EntryLocation]:
     _, text = _without_mark(text)
     node = _compose(text, key)
     if not isinstance(node, yaml.MappingNode):
@@ -131,11 +131,11 @@ def _places(key: str, text: str) -> list[Place]:
     value = _read(text, key)
     flows = splicing.child(node, "flows")
     if flows is None:
-        return [Place(key, node, None, value)] if node.value else []
+        return [EntryLocation(key, node, None, value)] if node.value else []
     if not isinstance(flows, yaml.SequenceNode):
         return []
     return [
-        Place(key, item, flows, entry if isinstance(entry, dict) else {})
+        EntryLocation(key, item, flows, entry if isinstance(entry, dict) else {})
         for item, entry in zip(flows.value, value["flows"], strict=True)
     ]
 
@@ -152,7 +152,7 @@ def _has_list(text: str, key: str) -> bool:
     return splicing.child(_compose(_without_mark(text)[1], key), "flows") is not None
 
 
-def _changed(text: str, place: Place, fields: Mapping[str, Any]) -> str:
+def _changed(text: str, place: EntryLocation, fields: Mapping[str, Any]) -> str:
     if not fields:
         return text
     _dashed(place)

@@ -20,7 +20,7 @@ from asya_transports.postgres.enqueue import (
     payloads,
     ring,
 )
-from asya_transports.postgres.pool import SESSION
+from asya_transports.postgres.pool import QUEUE_SESSION
 from asya_transports.postgres.schema import create_schema
 from asya_transports.postgres.settings import PostgresSettings
 from asya_transports.postgres.transport import PostgresTransport
@@ -37,7 +37,7 @@ async def transport(database_url: str) -> AsyncIterator[PostgresTransport]:
 
 @pytest.fixture
 async def connection(database_url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-    connection = await asyncpg.connect(database_url, server_settings=SESSION)
+    connection = await asyncpg.connect(database_url, server_settings=QUEUE_SESSION)
     yield connection
     await connection.close()
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from asya_actor.contract.message import Message
+from asya_actor.contract.message import HandlerMessage
 from asya_actor.handlers.invoking import Invocation
 from asya_actor.handlers.threads import HandlerThreads
 from asya_actor.settings import worker_settings
@@ -47,7 +47,7 @@ async def test_every_example_does_what_the_page_says(number: int, payload: Any, 
     names: dict[str, Any] = {}
     exec(BLOCKS[number], names)
     found = names.get("process") or names.get("split") or names.get("ask") or names["Summariser"]().run
-    message = Message(Envelope("task", Route((), "here", ("review", "end")), payload))
+    message = HandlerMessage(Envelope("task", Route((), "here", ("review", "end")), payload))
     frames = await Invocation(found, message, Events(), HandlerThreads("page")).run(payload)
     assert [frame.payload for frame in frames] == payloads
     if number == 2:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from asya_operator.domain.conditions import State
+from asya_operator.domain.conditions import ConditionStatus
 from asya_operator.domain.registry import ActorReadiness, Inputs, compute
 from servers.control_plane import ControlPlane
 from servers.operator_process import OperatorProcess, wait_for
@@ -383,7 +383,7 @@ def written(plane: ControlPlane, namespace: str, outcome: Any) -> bool:
                 condition.state.value, condition.reason, condition.message,
             ):  # fmt: skip
                 return False
-        programmed = State.TRUE if verdict.served else State.FALSE
+        programmed = ConditionStatus.TRUE if verdict.served else ConditionStatus.FALSE
         if found.get("Programmed", {}).get("status") != programmed.value:
             return False
     return True

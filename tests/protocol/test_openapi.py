@@ -10,7 +10,7 @@ from tests.support.gateway import start_gateway
 
 CONFIG = """
 [[operations]]
-# API seed: 'Response 410 Gone: { "active": false }' is an answer, not a refusal.
+# 'Response 410 Gone: { "active": false }' is an answer, not a refusal.
 include-name = "GET /mesh/{id}/active"
 checks.positive_data_acceptance.expected-statuses = ["2xx", 410]
 

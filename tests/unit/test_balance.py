@@ -39,12 +39,14 @@ def test_what_takes_longest_begins_first_and_units_come_last() -> None:
         def add_marker(self, marker: pytest.MarkDecorator) -> None:
             self.markers.append(marker)
 
-    items = [Item(name) for name in ("unit/a.py", "docs/b.py", "contract/test_servers.py", "kubernetes/test_actors.py")]
+    items = [
+        Item(name) for name in ("unit/a.py", "protocol/b.py", "contract/test_servers.py", "kubernetes/test_actors.py")
+    ]
     balance(items)  # type: ignore[arg-type]
     assert [item.path.name for item in items] == ["test_actors.py", "test_servers.py", "b.py", "a.py"]
     assert [item.markers[0].args for item in items] == [
         ("control plane 1",),
         ("broker",),
-        ("docs/b.py",),
+        ("protocol/b.py",),
         ("unit/a.py",),
     ]

@@ -26,7 +26,7 @@ class Frame:
     status: dict[str, Any]
 
 
-class Message:
+class HandlerMessage:
     """One handler call's view of its envelope. Not shared between calls; changes show in the frames made after them."""
 
     def __init__(self, envelope: Envelope) -> None:

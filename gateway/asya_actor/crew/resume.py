@@ -7,7 +7,7 @@ from asya_actor.crew.member import Crew
 from asya_actor.failures import broken
 from asya_actor.pausing import BadPause, checkpoint_of, question_of
 from asya_crds.envelope import Envelope, InvalidEnvelope
-from asya_crds.incarnations import incarnation_header, resolve
+from asya_crds.incarnations import Incarnation, incarnation_header, incarnation_of, resolve
 from asya_crds.merging import CannotMerge, merge
 from asya_crds.naming import (
     HEADER_GATEWAY_URL,
@@ -51,7 +51,8 @@ def resumed(envelope: Envelope, *, deep: bool) -> Envelope:
     payload = merge(checkpoint.payload, envelope.payload, fields if isinstance(fields, list) else [], deep=deep)
     fresh = {key: envelope.headers[key] for key in _FRESH if key in envelope.headers}
     task_id = task_id_of(envelope)
-    begun = incarnation_header(task_id, resolve(envelope.id).incarnation or 1)
+    number, began = resolve(envelope.id).incarnation or 1, incarnation_of(checkpoint.id, checkpoint.headers).began
+    begun = incarnation_header(task_id, Incarnation(number, began))
     headers = {key: value for key, value in checkpoint.headers.items() if key not in _OF_THE_ANSWER} | fresh | begun
     return checkpoint.with_(id=task_id, payload=payload, headers=headers, status=_status(checkpoint, envelope))
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from typing import Any, NoReturn, Protocol
 
-from asya_actor.contract.message import Frame, Message
+from asya_actor.contract.message import Frame, HandlerMessage
 from asya_actor.handlers.loading import Handler
 from asya_actor.handlers.threads import HandlerThreads
 
@@ -38,7 +38,7 @@ class HandlerFailed(Exception):
 class Invocation:
     """One call. `frames` is what it made: empty where the handler returned None or yielded nothing."""
 
-    def __init__(self, handler: Handler, message: Message, live: LiveEvents, threads: HandlerThreads) -> None:
+    def __init__(self, handler: Handler, message: HandlerMessage, live: LiveEvents, threads: HandlerThreads) -> None:
         self._handler = handler
         self._message = message
         self._live = live

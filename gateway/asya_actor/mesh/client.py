@@ -13,14 +13,13 @@ from urllib.parse import quote
 
 import aiohttp
 
+from asya_actor.retry_pauses import FIRST_PAUSE, LONGEST_PAUSE
 from asya_actor.telemetry.metrics import REPORT_RETRIES
 from asya_actor.telemetry.tracing import carried
 from asya_crds import jsontext
 
 log = logging.getLogger(__name__)
 
-FIRST_PAUSE = 0.1
-LONGEST_PAUSE = 5.0
 LONGEST_RETRY_AFTER = 30.0
 """Seconds between two tries of one request."""
 

@@ -15,7 +15,7 @@ from asya_crds import jsontext
 log = logging.getLogger(__name__)
 
 LONGEST_EVENT = 1024 * 1024
-"""Bytes of one request that mesh takes (API seed, POST /mesh/{id}/fly)."""
+"""Bytes of one request that mesh takes (docs/protocols/mesh.md)."""
 BUNDLE_BYTES = 256 * 1024
 BUNDLE_EVENTS = 500
 WAITING_BYTES = 4 * 1024 * 1024

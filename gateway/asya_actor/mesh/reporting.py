@@ -14,7 +14,7 @@ from asya_actor.mesh.pulse import Pulse, Sign
 from asya_actor.telemetry.tracing import carried
 from asya_crds import jsontext
 from asya_crds.envelope import Envelope, Route
-from asya_crds.incarnations import hop_name, incarnation_of
+from asya_crds.incarnations import incarnation_of
 from asya_crds.mesh_messages import ClaimMessage, ProgressMessage, read_answer
 from asya_crds.status import ClaimAction, HopState
 
@@ -198,9 +198,9 @@ class HopReports:
             message=message,
             duration_ms=duration_ms,
             message_size_kb=message_size_kb,
-            incarnation=incarnation or None,
+            incarnation=incarnation.number or None,
             claim=ClaimMessage.saying(
-                hop=hop_name(incarnation, self.envelope.route.hop),
+                hop=incarnation.hop(self.envelope.route.hop),
                 attempt=self.envelope.attempt,
                 claimant=self.claimant,
             ),

@@ -14,9 +14,9 @@ from urllib.parse import quote
 
 from typing_extensions import override
 
-from asya_actor.state.mounts import Mount, Place
+from asya_actor.state.mounts import Mount, MountedPath
 from asya_actor.state.refusals import refusal, unreachable
-from asya_actor.state.transfers import PIECE, Reading, Writing
+from asya_actor.state.transfers import PIECE, ContentReader, Writing
 from asya_crds import jsontext
 
 CONNECT_PAUSE = 0.01
@@ -76,18 +76,18 @@ class Connectors:
     largest: int = 256 * 1024 * 1024
     headers: dict[str, str] = field(default_factory=lambda: {"Connection": "close"})
 
-    def read(self, place: Place) -> Reading:
+    def read(self, place: MountedPath) -> ContentReader:
         """GET: the content, to be read and closed."""
         connection, answer = self._ask("GET", place, _key(place))
-        return Reading(place, connection, answer)
+        return ContentReader(place, connection, answer)
 
-    def write(self, place: Place, content: IO[bytes], size: int, *, exclusive: bool = False) -> None:
+    def write(self, place: MountedPath, content: IO[bytes], size: int, *, exclusive: bool = False) -> None:
         """PUT the whole content at once."""
         headers = {"Content-Length": str(size)} | _only_new(exclusive)
         connection, _ = self._ask("PUT", place, _key(place), headers, content)
         connection.close()
 
-    def writing(self, place: Place, *, exclusive: bool = False) -> Writing:
+    def writing(self, place: MountedPath, *, exclusive: bool = False) -> Writing:
         """PUT what will be sent piece by piece."""
         connection = self._connection(place.mount)
         try:
@@ -100,12 +100,12 @@ class Connectors:
             raise unreachable(place, error) from error
         return Writing(place, connection)
 
-    def delete(self, place: Place) -> None:
+    def delete(self, place: MountedPath) -> None:
         """DELETE a key."""
         connection, _ = self._ask("DELETE", place, _key(place))
         connection.close()
 
-    def stat(self, place: Place) -> Stat:
+    def stat(self, place: MountedPath) -> Stat:
         """HEAD. A folder exists where keys begin with its name, and the mount itself always."""
         if not place.key:
             return Stat(0, folder=True)
@@ -123,31 +123,31 @@ class Connectors:
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), place.path)
         return Stat(int(length) if length.isdigit() else 0, folder=not is_file)
 
-    def listing(self, place: Place) -> Listing:
+    def listing(self, place: MountedPath) -> Listing:
         """GET with a prefix: what stands directly below a folder. Empty where nothing does."""
         prefix = f"{place.key}/" if place.key else ""
         answer = self._json("GET", place, f"/keys/?prefix={quote(_encoded(prefix), safe='/')}&delimiter=/")
         return Listing(_names(answer.get("keys"), prefix), _names(answer.get("prefixes"), prefix))
 
-    def attributes(self, place: Place) -> list[str]:
+    def attributes(self, place: MountedPath) -> list[str]:
         """What the store knows of a key beside its content."""
         names = self._json("GET", place, _meta(place)).get("attrs")
         return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
 
-    def attribute(self, place: Place, name: str) -> str:
+    def attribute(self, place: MountedPath, name: str) -> str:
         """The value of one of them. Raises OSError (ENODATA) where there is none of that name."""
         value = self._json("GET", place, _meta(place, name)).get("value")
         if not isinstance(value, str):
             raise OSError(errno.ENODATA, os.strerror(errno.ENODATA), place.path)
         return value
 
-    def set_attribute(self, place: Place, name: str, value: str) -> None:
+    def set_attribute(self, place: MountedPath, name: str, value: str) -> None:
         """Change one. Raises PermissionError for what can only be read."""
         body = jsontext.dumps({"value": value}).encode()
         connection, _ = self._ask("PUT", place, _meta(place, name), {"Content-Type": "application/json"}, body)
         connection.close()
 
-    def _json(self, method: str, place: Place, target: str) -> dict[str, Any]:
+    def _json(self, method: str, place: MountedPath, target: str) -> dict[str, Any]:
         connection, answer = self._ask(method, place, target)
         with closing(connection):
             try:
@@ -167,7 +167,7 @@ class Connectors:
     def _ask(
         self,
         method: str,
-        place: Place,
+        place: MountedPath,
         target: str,
         headers: dict[str, str] | None = None,
         body: bytes | IO[bytes] | None = None,
@@ -190,11 +190,11 @@ class Connectors:
         return _UnixConnection(str(Path(self.folder) / f"{mount.name}.sock"), self.timeout)
 
 
-def _key(place: Place) -> str:
+def _key(place: MountedPath) -> str:
     return f"/keys/{quote(_encoded(place.key), safe=_SAFE)}"
 
 
-def _meta(place: Place, attribute: str | None = None) -> str:
+def _meta(place: MountedPath, attribute: str | None = None) -> str:
     query = "" if attribute is None else f"?attr={quote(attribute, safe='')}"
     return f"/meta/{quote(_encoded(place.key), safe=_SAFE)}{query}"
 

@@ -9,8 +9,8 @@ from typing_extensions import override
 
 from asya_actor.state.connector import Connectors
 from asya_actor.state.modes import Access
-from asya_actor.state.mounts import Place
-from asya_actor.state.transfers import Reading, Writing
+from asya_actor.state.mounts import MountedPath
+from asya_actor.state.transfers import ContentReader, Writing
 
 IN_MEMORY = 4 * 1024 * 1024
 """Bytes of a buffered file that are kept in memory; more of it goes to the temporary folder."""
@@ -19,7 +19,7 @@ IN_MEMORY = 4 * 1024 * 1024
 class _Raw(io.RawIOBase):
     """What all have in common. `name` is the path, as it is of files."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: MountedPath) -> None:
         super().__init__()
         self.name = place.path
         self._place = place
@@ -28,7 +28,7 @@ class _Raw(io.RawIOBase):
 class BufferedFile(_Raw):
     """A whole file in memory or a temporary file. What was written is sent when it is closed, in one request."""
 
-    def __init__(self, place: Place, connectors: Connectors, access: Access) -> None:
+    def __init__(self, place: MountedPath, connectors: Connectors, access: Access) -> None:
         super().__init__(place)
         self._connectors = connectors
         self._access = access
@@ -139,7 +139,7 @@ class BufferedFile(_Raw):
 class StreamedReader(_Raw):
     """Reads a key as it arrives; nothing is kept, so it cannot seek."""
 
-    def __init__(self, place: Place, reading: Reading) -> None:
+    def __init__(self, place: MountedPath, reading: ContentReader) -> None:
         super().__init__(place)
         self._reading = reading
 
@@ -161,7 +161,7 @@ class StreamedReader(_Raw):
 class StreamedWriter(_Raw):
     """Sends a key as it is written; closing it completes it."""
 
-    def __init__(self, place: Place, writing: Writing) -> None:
+    def __init__(self, place: MountedPath, writing: Writing) -> None:
         super().__init__(place)
         self._writing = writing
         self._failed = False

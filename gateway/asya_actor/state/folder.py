@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, NoReturn, Self
 
 from asya_actor.state.connector import Connectors, Stat
-from asya_actor.state.mounts import Place
+from asya_actor.state.mounts import MountedPath
 
 ATTRIBUTES = "user.asya."
 """Names of extended attributes begin with it; the store knows them without."""
@@ -52,11 +52,11 @@ class Folder:
             *((name, ("src", "dst"), _refuse(name)) for name in _REFUSED_FOR_TWO),
         ]
 
-    def stat(self, place: Place, **_: Any) -> os.stat_result:
+    def stat(self, place: MountedPath, **_: Any) -> os.stat_result:
         """Size and kind; times are not known and 0."""
         return _result(self._connectors.stat(place))
 
-    def access(self, place: Place, mode: int, **_: Any) -> bool:
+    def access(self, place: MountedPath, mode: int, **_: Any) -> bool:
         """Whether it exists: what may be done with it only the store knows."""
         try:
             found = self._connectors.stat(place)
@@ -64,28 +64,28 @@ class Folder:
             return False
         return found.folder or not mode & os.X_OK
 
-    def listdir(self, place: Place) -> list[str]:
+    def listdir(self, place: MountedPath) -> list[str]:
         """Names directly below."""
         found = self._connectors.listing(place)
         return [*found.files, *found.folders]
 
-    def scandir(self, place: Place) -> "Entries":
+    def scandir(self, place: MountedPath) -> "Entries":
         """The same as entries."""
         found = self._connectors.listing(place)
         entries = [Entry(self._connectors, place, name, folder=False) for name in found.files]
         return Entries(entries + [Entry(self._connectors, place, name, folder=True) for name in found.folders])
 
-    def unlink(self, place: Place) -> None:
+    def unlink(self, place: MountedPath) -> None:
         """Delete a file."""
         if not place.key or place.folder:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), place.path)
         self._connectors.delete(place)
 
-    def mkdir(self, place: Place, mode: int = 0o777) -> None:
+    def mkdir(self, place: MountedPath, mode: int = 0o777) -> None:
         """Nothing, unless it is there."""
         self.makedirs(place, mode)
 
-    def makedirs(self, place: Place, mode: int = 0o777, exist_ok: bool = False) -> None:
+    def makedirs(self, place: MountedPath, mode: int = 0o777, exist_ok: bool = False) -> None:
         """Nothing, unless a file is there, or a folder is and must not be."""
         try:
             found = self._connectors.stat(place)
@@ -94,11 +94,11 @@ class Folder:
         if not (found.folder and exist_ok):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), place.path)
 
-    def listxattr(self, place: Place, **_: Any) -> list[str]:
+    def listxattr(self, place: MountedPath, **_: Any) -> list[str]:
         """What the store knows of a file, each beginning with `user.asya.`."""
         return [ATTRIBUTES + name for name in self._connectors.attributes(place)]
 
-    def getxattr(self, place: Place, attribute: str | bytes, **_: Any) -> bytes:
+    def getxattr(self, place: MountedPath, attribute: str | bytes, **_: Any) -> bytes:
         """Raises OSError (ENODATA) for one that the store does not know."""
         name = _attribute(attribute)
         if name is None:
@@ -108,7 +108,7 @@ class Folder:
         except OSError as error:
             raise _of_attributes(error) from error
 
-    def setxattr(self, place: Place, attribute: str | bytes, value: bytes, flags: int = 0, **_: Any) -> None:
+    def setxattr(self, place: MountedPath, attribute: str | bytes, value: bytes, flags: int = 0, **_: Any) -> None:
         """Raises OSError (ENOTSUP) for names that do not begin with `user.asya.`, ValueError for a value that is no
         text, PermissionError for what can only be read."""
         name = _attribute(attribute)
@@ -123,11 +123,11 @@ class Folder:
 class Entry:
     """What os.DirEntry is."""
 
-    def __init__(self, connectors: Connectors, parent: Place, name: str, *, folder: bool) -> None:
+    def __init__(self, connectors: Connectors, parent: MountedPath, name: str, *, folder: bool) -> None:
         self.name = name
         self.path = os.path.join(parent.path, name)  # noqa: PTH118 # as os.DirEntry does
         self._connectors = connectors
-        self._place = Place(parent.mount, f"{parent.key}/{name}".lstrip("/"), self.path)
+        self._place = MountedPath(parent.mount, f"{parent.key}/{name}".lstrip("/"), self.path)
         self._folder = folder
 
     def is_dir(self, *, follow_symlinks: bool = True) -> bool:
@@ -194,7 +194,7 @@ def _of_attributes(error: OSError) -> OSError:
 
 
 def _refuse(name: str) -> Ours:
-    def refuse(place: Place, *_: Any, **__: Any) -> NoReturn:
+    def refuse(place: MountedPath, *_: Any, **__: Any) -> NoReturn:
         raise OSError(errno.ENOTSUP, f"os.{name} does not work below a state mount", place.path)
 
     return refuse

@@ -28,7 +28,7 @@ class Mount:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class MountedPath:
     """A path below a mount: its `key` there, empty for the mount itself; `path` as it was given."""
 
     mount: Mount
@@ -66,7 +66,7 @@ def _parse_mount(text: str) -> Mount:
     return Mount(name, "/" + posixpath.normpath(path).lstrip("/"), cast("Write", write))
 
 
-def locate(mounts: Sequence[Mount], path: Any) -> Place | None:
+def locate(mounts: Sequence[Mount], path: Any) -> MountedPath | None:
     """The place of a path, or None for what is no state: other paths, file descriptors, None.
 
     Raises PermissionError for a path that is written below a mount and leads out of it, OSError (ENAMETOOLONG),
@@ -91,7 +91,7 @@ def locate(mounts: Sequence[Mount], path: Any) -> Place | None:
     key = normal[len(mount.path) + 1 :]
     if len(os.fsencode(key)) > LONGEST_KEY:
         raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), text)
-    return Place(mount, key, text, folder=text.endswith(("/", "/.")))
+    return MountedPath(mount, key, text, folder=text.endswith(("/", "/.")))
 
 
 def _within(path: str, mount: Mount) -> bool:

@@ -9,13 +9,13 @@ from typing import IO, Any
 from asya_actor.state.connector import Connectors
 from asya_actor.state.files import BufferedFile, StreamedReader, StreamedWriter
 from asya_actor.state.modes import Access, access_of
-from asya_actor.state.mounts import Place
+from asya_actor.state.mounts import MountedPath
 from asya_actor.state.transfers import PIECE
 
 
 def open_state(
     connectors: Connectors,
-    place: Place,
+    place: MountedPath,
     mode: str = "r",
     buffering: int = -1,
     encoding: str | None = None,
@@ -62,7 +62,7 @@ def _check(access: Access, buffering: int, encoding: str | None, errors: str | N
             raise ValueError(f"binary mode doesn't take an {name} argument")
 
 
-def _open_raw(connectors: Connectors, place: Place, access: Access) -> io.RawIOBase:
+def _open_raw(connectors: Connectors, place: MountedPath, access: Access) -> io.RawIOBase:
     if access.exclusive:
         _must_be_new(connectors, place)
     if place.mount.write == "passthrough":
@@ -84,7 +84,7 @@ def _open_raw(connectors: Connectors, place: Place, access: Access) -> io.RawIOB
     return file
 
 
-def _open_streamed(connectors: Connectors, place: Place, access: Access) -> io.RawIOBase:
+def _open_streamed(connectors: Connectors, place: MountedPath, access: Access) -> io.RawIOBase:
     if access.updates or access.appends:
         raise OSError(errno.ENOTSUP, f"files of {place.mount.path} are streamed: only r, w and x", place.path)
     if access.reads:
@@ -92,7 +92,7 @@ def _open_streamed(connectors: Connectors, place: Place, access: Access) -> io.R
     return StreamedWriter(place, connectors.writing(place, exclusive=access.exclusive))
 
 
-def _must_be_new(connectors: Connectors, place: Place) -> None:
+def _must_be_new(connectors: Connectors, place: MountedPath) -> None:
     """The store is asked once more when the file is written, where it can decide among several writers."""
     try:
         connectors.stat(place)

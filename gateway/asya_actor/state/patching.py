@@ -10,7 +10,7 @@ from typing import Any
 
 from asya_actor.state.connector import Connectors
 from asya_actor.state.folder import Folder
-from asya_actor.state.mounts import Mount, Place, locate
+from asya_actor.state.mounts import Mount, MountedPath, locate
 from asya_actor.state.opening import open_state
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,9 @@ def _hooked(
     return hooked
 
 
-def _place(mounts: Sequence[Mount], paths: Sequence[str], args: Sequence[Any], kwargs: dict[str, Any]) -> Place | None:
+def _place(
+    mounts: Sequence[Mount], paths: Sequence[str], args: Sequence[Any], kwargs: dict[str, Any]
+) -> MountedPath | None:
     """The first of the call's paths (its first parameters, of these names) that is below a mount.
 
     A path that is relative to an open folder is none of ours: folders of the state cannot be opened.

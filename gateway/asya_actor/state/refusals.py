@@ -3,7 +3,7 @@
 import errno
 import http.client
 
-from asya_actor.state.mounts import Place
+from asya_actor.state.mounts import MountedPath
 from asya_crds import jsontext
 
 _LARGEST_MESSAGE = 64 * 1024
@@ -22,7 +22,7 @@ _ERRNO = {
 }
 
 
-def refusal(place: Place, answer: http.client.HTTPResponse) -> OSError:
+def refusal(place: MountedPath, answer: http.client.HTTPResponse) -> OSError:
     """What an answer of 400 or more means to whoever uses a file.
 
     What a file system could not tell is EIO; of these 503 is a ConnectionError and 504 a TimeoutError, as existing
@@ -38,7 +38,7 @@ def refusal(place: Place, answer: http.client.HTTPResponse) -> OSError:
             return OSError(_ERRNO.get(status, errno.EIO), said, place.path)
 
 
-def unreachable(place: Place, error: Exception) -> OSError:
+def unreachable(place: MountedPath, error: Exception) -> OSError:
     """What it means that no answer came. A missing socket must not look like a missing file."""
     said = f"the connector of {place.mount.name}: {str(error) or type(error).__name__}"
     if isinstance(error, TimeoutError):

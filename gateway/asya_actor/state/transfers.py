@@ -5,16 +5,18 @@ import http.client
 from collections.abc import Iterable
 from contextlib import closing
 
-from asya_actor.state.mounts import Place
+from asya_actor.state.mounts import MountedPath
 from asya_actor.state.refusals import refusal, unreachable
 
 PIECE = 64 * 1024
 
 
-class Reading:
+class ContentReader:
     """The content of a key as it arrives."""
 
-    def __init__(self, place: Place, connection: http.client.HTTPConnection, answer: http.client.HTTPResponse) -> None:
+    def __init__(
+        self, place: MountedPath, connection: http.client.HTTPConnection, answer: http.client.HTTPResponse
+    ) -> None:
         self._place = place
         self._connection = connection
         self._answer = answer
@@ -46,7 +48,7 @@ class Reading:
 class Writing:
     """The content of a key as it is sent. One that is never finished is not stored."""
 
-    def __init__(self, place: Place, connection: http.client.HTTPConnection) -> None:
+    def __init__(self, place: MountedPath, connection: http.client.HTTPConnection) -> None:
         self._place = place
         self._connection = connection
 

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from asya_cli.errors import UsageProblem
 from asya_crds.mistakes import FieldMistake, explain
 from asya_crds.naming import CREW, check_own_actor
-from asya_crds.yaml_text import Document, Unreadable, Yaml, parse
+from asya_crds.yaml_text import Unreadable, Yaml, YamlDocument, parse
 
 YAML = Yaml(yaml.CSafeLoader, yaml.YAMLError)
 
@@ -28,7 +28,7 @@ def _check_name(value: str) -> str:
     return value
 
 
-class Actor(BaseModel):
+class ActorEntry(BaseModel):
     """One entry: a handler and the queue it serves. `resiliency` has the words of an AsyncActor's."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,7 +44,7 @@ class ActorsFile(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    actors: list[Actor]
+    actors: list[ActorEntry]
 
     @model_validator(mode="after")
     def _names_once(self) -> "ActorsFile":
@@ -54,7 +54,7 @@ class ActorsFile(BaseModel):
         return self
 
 
-def load_actors(path: Path) -> list[Actor]:
+def load_actors(path: Path) -> list[ActorEntry]:
     """The actors of a file; raises UsageProblem naming file, line, entry and what was expected."""
     try:
         document = parse(path.read_text(encoding="utf-8-sig"), YAML)
@@ -74,7 +74,7 @@ def load_actors(path: Path) -> list[Actor]:
         raise UsageProblem(f"{path}: {'; '.join(complaints)}") from None
 
 
-def _complaint(document: Document, mistake: FieldMistake) -> str:
+def _complaint(document: YamlDocument, mistake: FieldMistake) -> str:
     """One mistake, at its place."""
     path = mistake.path
     reason = mistake.reason if path or isinstance(document.value, dict) else "expected `actors: [{name, handler}]`"
@@ -94,9 +94,9 @@ def _at(line: int | None) -> str:
     return f"line {line}: " if line else ""
 
 
-def grouped_by_environment(actors: list[Actor]) -> list[list[Actor]]:
+def grouped_by_environment(actors: list[ActorEntry]) -> list[list[ActorEntry]]:
     """Actors that may share a process: variables belong to a process, so those with different ones may not."""
-    groups: dict[tuple[tuple[str, str], ...], list[Actor]] = {}
+    groups: dict[tuple[tuple[str, str], ...], list[ActorEntry]] = {}
     for actor in actors:
         groups.setdefault(tuple(sorted(actor.env.items())), []).append(actor)
     return list(groups.values())

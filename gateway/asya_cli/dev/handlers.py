@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from asya_cli.dev import child
-from asya_cli.dev.actors_file import Actor
+from asya_cli.dev.actors_file import ActorEntry
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
 """Seconds before a crashed process is started again; doubled with each crash that follows soon."""
@@ -25,7 +25,7 @@ SLOW = 5.0
 """Seconds after which a handler that is still being loaded is one that others should not wait for."""
 
 
-class State(StrEnum):
+class ProcessState(StrEnum):
     """What a process of handlers does now."""
 
     STARTING = "starting"
@@ -42,7 +42,7 @@ class HandlerProcess:
     def __init__(
         self,
         folder: Path,
-        actors: Sequence[Actor],
+        actors: Sequence[ActorEntry],
         environment: Mapping[str, str],
         say: Callable[[str, str], None],
         *,
@@ -51,7 +51,7 @@ class HandlerProcess:
         """`say(kind, line)` hears what happens: kind `output` for lines of the handlers, `error`, `info`."""
         self.actors = tuple(actors)
         self.crew = crew
-        self.state = State.STARTING
+        self.state = ProcessState.STARTING
         self.crashes = 0
         self.left_out: set[str] = set()
         """Actors whose handler cannot be loaded; the others run."""
@@ -105,7 +105,7 @@ class HandlerProcess:
         await self._end_child()
         if self._task is not None:
             await self._task
-        self.state = State.STOPPED
+        self.state = ProcessState.STOPPED
 
     async def _keep_running(self) -> None:
         pause = FIRST_PAUSE
@@ -117,11 +117,11 @@ class HandlerProcess:
             if time.monotonic() - began > SETTLED:
                 pause = FIRST_PAUSE
             if code == child.BROKEN:
-                self.state = State.BROKEN
+                self.state = ProcessState.BROKEN
                 self._say("error", f"the {self._who} cannot be loaded; waiting for a change")
                 await self._stop.wait()
                 return
-            self.state = State.CRASHED
+            self.state = ProcessState.CRASHED
             self.crashes += 1
             self._say("error", f"the process of the {self._who} {_ended(code)}; starting it again in {pause:g} s")
             with contextlib.suppress(TimeoutError):
@@ -129,7 +129,7 @@ class HandlerProcess:
             pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _run_once(self) -> int:
-        self.state = State.STARTING
+        self.state = ProcessState.STARTING
         self.left_out.clear()
         self._loading, self._told_slow = None, False
         spec = {
@@ -198,7 +198,7 @@ class HandlerProcess:
                 self._loading = None
                 self.left_out.add(name)
             case child.READY:
-                self.state = State.RUNNING
+                self.state = ProcessState.RUNNING
                 self._settled.set()
                 if self.left_out:
                     self._say("error", f"{', '.join(sorted(self.left_out))} cannot be loaded; waiting for a change")

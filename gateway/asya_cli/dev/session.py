@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from asya_cli.client import GatewayClient, connect
-from asya_cli.dev.actors_file import Actor, grouped_by_environment, load_actors
+from asya_cli.dev.actors_file import ActorEntry, grouped_by_environment, load_actors
 from asya_cli.dev.folders import DataFolder, hold_folder, state_folder
 from asya_cli.dev.handlers import HandlerProcess
 from asya_cli.dev.ports import Port, take_port
@@ -74,7 +74,7 @@ class Session:
             os._exit(130)
         self.stop.set()
 
-    async def run(self, data: DataFolder, actors: list[Actor]) -> None:
+    async def run(self, data: DataFolder, actors: list[ActorEntry]) -> None:
         """Run until Ctrl-C or SIGTERM. Raises CliError where something cannot start."""
         from asya_gateway.storage.registry.store import forget_file
 
@@ -138,7 +138,7 @@ class Session:
 
     # The handlers
 
-    async def _start_handlers(self, actors: list[Actor], database_url: str) -> None:
+    async def _start_handlers(self, actors: list[ActorEntry], database_url: str) -> None:
         self._environment = os.environ | {
             "ASYA_TRANSPORT": EMBEDDED.name,
             "ASYA_DATABASE_URL": database_url,
@@ -157,7 +157,7 @@ class Session:
                 if actor.name in self._apart:
                     self._start([actor])
 
-    def _start(self, actors: Sequence[Actor], *, crew: bool = False) -> None:
+    def _start(self, actors: Sequence[ActorEntry], *, crew: bool = False) -> None:
         if actors or crew:
             folder = self.options.folder.resolve()
             process = HandlerProcess(folder, actors, self._environment, self.view.say, crew=crew)
@@ -330,7 +330,7 @@ def run_session(options: Options) -> None:
         port.release()
 
 
-async def _main(session: Session, data: DataFolder, actors: list[Actor]) -> None:
+async def _main(session: Session, data: DataFolder, actors: list[ActorEntry]) -> None:
     if session.port != session.options.port and session.options.port:
         session.view.say("info", f"port {session.options.port} is taken; using {session.port}")
     loop = asyncio.get_running_loop()

@@ -14,17 +14,17 @@ from rich.table import Table
 from rich.text import Text
 
 from asya_cli.client import TERMINAL, WAITING
-from asya_cli.dev.handlers import HandlerProcess, State
+from asya_cli.dev.handlers import HandlerProcess, ProcessState
 from asya_cli.rendering import error_text, problem_text, status_text
 from asya_cli.schema_types import Kinds, kinds_of, properties_of
 
 SHOWN_TASKS = 8
 STATE_STYLES = {
-    State.STARTING: "yellow",
-    State.RUNNING: "green",
-    State.BROKEN: "red",
-    State.CRASHED: "red",
-    State.STOPPED: "dim",
+    ProcessState.STARTING: "yellow",
+    ProcessState.RUNNING: "green",
+    ProcessState.BROKEN: "red",
+    ProcessState.CRASHED: "red",
+    ProcessState.STOPPED: "dim",
 }
 KIND_STYLES = {"error": "red", "info": "cyan", "output": ""}
 
@@ -125,7 +125,7 @@ class View:
         for process in self.picture.processes:
             for name in ["crew"] if process.crew else [actor.name for actor in process.actors]:
                 broken = name in process.left_out
-                line.append(f"{name} ", STATE_STYLES[State.BROKEN if broken else process.state])
+                line.append(f"{name} ", STATE_STYLES[ProcessState.BROKEN if broken else process.state])
             line.append(f"({process.state}) ", "dim")
         return line
 

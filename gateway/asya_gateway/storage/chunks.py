@@ -11,6 +11,8 @@ from asya_gateway.domain.errors import Unavailable
 
 log = logging.getLogger(__name__)
 
+CHUNK = 1_000
+"""Rows that one statement of a long work takes at most."""
 TOO_LONG = (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError, TimeoutError)
 """What says that a statement was too much at once, and that nothing of it was done, or nobody knows."""
 GROWS_AFTER = 8

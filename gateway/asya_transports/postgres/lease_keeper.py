@@ -17,7 +17,7 @@ import asyncpg
 
 from asya_transports.postgres import statements
 from asya_transports.postgres.enqueue import bell_channel
-from asya_transports.postgres.pool import SESSION
+from asya_transports.postgres.pool import QUEUE_SESSION
 from asya_transports.postgres.sessions import Sessions, probe
 from asya_transports.postgres.settings import PostgresSettings
 
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 CHECK_INTERVAL = 5.0
 """Seconds between two questions to the LISTEN connection; one that does not answer within as many is replaced."""
 
-LISTEN_SESSION = SESSION | {"application_name": "asya-queues-bell", "tcp_user_timeout": "5000"}
+LISTEN_SESSION = QUEUE_SESSION | {"application_name": "asya-queues-bell", "tcp_user_timeout": "5000"}
 
 
 class LeaseKeeper:

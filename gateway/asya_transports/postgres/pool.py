@@ -11,7 +11,7 @@ from asya_transports.postgres.schema import Connection
 from asya_transports.postgres.sessions import Sessions, session_of
 from asya_transports.postgres.settings import PostgresSettings
 
-SESSION = {
+QUEUE_SESSION = {
     "application_name": "asya-queues",
     "jit": "off",
     "plan_cache_mode": "force_custom_plan",
@@ -53,7 +53,7 @@ class ConnectionPool:
         async with self._creating:
             if self._pool is None:
                 self._pool = await asyncpg.create_pool(
-                    connect=Sessions(self._settings.url, SESSION).connect,
+                    connect=Sessions(self._settings.url, QUEUE_SESSION).connect,
                     min_size=0,
                     max_size=self._settings.pool_size,
                     timeout=self._settings.publish_timeout,

@@ -9,7 +9,7 @@ from asya_crds.flow_problem import FlowProblem
 from asya_crds.registry_document import Entry, ResourcesPart
 from asya_operator.domain.errors import OutsideError, RequestRefused, Superseded, Unreachable
 from asya_operator.domain.programming import Accepted, MeshState, Pod
-from asya_operator.domain.registry import Document
+from asya_operator.domain.registry import RegistryDocument
 
 TIMEOUT = 15.0
 JSON = {"Content-Type": "application/json"}
@@ -29,7 +29,7 @@ class RegistryClient:
         answer = await self._ask("POST", "/mesh/registry/epoch", {"leader": holder})
         return _number(answer, "epoch")
 
-    async def push(self, epoch: int, document: Document) -> Accepted:
+    async def push(self, epoch: int, document: RegistryDocument) -> Accepted:
         answer = await self._ask("POST", "/mesh/config-reload", self._texts.push(epoch, document))
         return Accepted(
             _number(answer, "generation"), _kept(answer.get("kept") or []), _problems(answer.get("problems") or [])
@@ -77,7 +77,7 @@ class Texts:
     def __init__(self) -> None:
         self._known: dict[int, tuple[Entry, str]] = {}
 
-    def push(self, epoch: int, document: Document) -> str:
+    def push(self, epoch: int, document: RegistryDocument) -> str:
         """The body of POST /mesh/config-reload (a RegistryPush)."""
         before, self._known = self._known, {}
         parts = {"configmap": document.configmap, "resources": document.resources}

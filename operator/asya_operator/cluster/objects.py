@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from asya_crds.naming import ACTOR_LABEL, FLAVOR_LABEL, FLOWS_CONFIGMAP
+from asya_crds.naming import ACTOR_LABEL, API_VERSION, FLAVOR_LABEL, FLOWS_CONFIGMAP
 from asya_operator.cluster.rest import APPLY_PATCH, MERGE_PATCH, Rest, error_of
 from asya_operator.domain.errors import KindMissing, OutsideError
 from asya_operator.domain.ports import Kind, Listing, Notice
+from asya_operator.domain.resources.common import MANAGER
 from asya_operator.domain.views import Body, as_version
 
 log = logging.getLogger(__name__)
-MANAGER = "asya-operator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,8 @@ class Collection:
 
 COLLECTIONS = {
     Kind.CONFIGMAPS: Collection("/api/v1", "v1", "ConfigMap", ("fieldSelector", f"metadata.name={FLOWS_CONFIGMAP}")),
-    Kind.FLOWS: Collection("/apis/asya.sh/v1alpha1", "asya.sh/v1alpha1", "Flow"),
-    Kind.ACTORS: Collection("/apis/asya.sh/v1alpha1", "asya.sh/v1alpha1", "AsyncActor"),
+    Kind.FLOWS: Collection(f"/apis/{API_VERSION}", API_VERSION, "Flow"),
+    Kind.ACTORS: Collection(f"/apis/{API_VERSION}", API_VERSION, "AsyncActor"),
     Kind.DEPLOYMENTS: Collection("/apis/apps/v1", "apps/v1", "Deployment", ("labelSelector", ACTOR_LABEL)),
     Kind.SCALED_OBJECTS: Collection(
         "/apis/keda.sh/v1alpha1", "keda.sh/v1alpha1", "ScaledObject", ("labelSelector", ACTOR_LABEL)

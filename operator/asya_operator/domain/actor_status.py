@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from asya_operator.domain.conditions import Condition, State, state_of
+from asya_operator.domain.conditions import Condition, ConditionStatus, state_of
 from asya_operator.domain.views import Body
 
 
@@ -92,29 +92,31 @@ def conditions_of(found: Found, notes: Sequence[str]) -> list[Condition]:
     """Accepted and Ready of an actor that could be read."""
     work = workload(found)
     message = "The actor is valid." if not notes else "; ".join(notes)
-    accepted = Condition("Accepted", State.TRUE, "Accepted" if not notes else "PartlySupported", message)
+    accepted = Condition("Accepted", ConditionStatus.TRUE, "Accepted" if not notes else "PartlySupported", message)
     named = phase(found, work)
     if named != "Creating":
         good = "Every replica is available." if named == "Ready" else "Scaled to zero; a message wakes it."
-        return [accepted, Condition("Ready", State.TRUE, named, good)]
+        return [accepted, Condition("Ready", ConditionStatus.TRUE, named, good)]
     parts = {"QueueNotReady": found.queue, "WorkloadNotReady": work, "ScalingNotReady": found.keda or Part(True)}
     reason, part = next((reason, part) for reason, part in parts.items() if not part.ready)
-    return [accepted, Condition("Ready", State.FALSE, reason, part.message or "Not ready yet.")]
+    return [accepted, Condition("Ready", ConditionStatus.FALSE, reason, part.message or "Not ready yet.")]
 
 
 def refused(message: str) -> list[Condition]:
     """Conditions of an actor that cannot be run as it is written."""
     return [
-        Condition("Accepted", State.FALSE, "Invalid", message),
-        Condition("Ready", State.FALSE, "Invalid", "Not run, since it is invalid."),
+        Condition("Accepted", ConditionStatus.FALSE, "Invalid", message),
+        Condition("Ready", ConditionStatus.FALSE, "Invalid", "Not run, since it is invalid."),
     ]
 
 
 def waiting_for_flavors(message: str) -> list[Condition]:
     """Conditions of an actor that is run once its flavors can be read."""
     return [
-        Condition("Accepted", State.FALSE, "FlavorNotFound", message),
-        Condition("Ready", State.FALSE, "FlavorNotFound", "Not run as it is written before its flavors are there."),
+        Condition("Accepted", ConditionStatus.FALSE, "FlavorNotFound", message),
+        Condition(
+            "Ready", ConditionStatus.FALSE, "FlavorNotFound", "Not run as it is written before its flavors are there."
+        ),
     ]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 MAX_MESSAGE = 32_768
 
 
-class State(StrEnum):
+class ConditionStatus(StrEnum):
     """The three values of a condition."""
 
     TRUE = "True"
@@ -22,14 +22,14 @@ class Condition:
     """What is to be said: `reason` is one CamelCase word, `message` tells a person what to do."""
 
     type: str
-    state: State
+    state: ConditionStatus
     reason: str
     message: str
 
     @property
     def holds(self) -> bool:
         """Whether the condition is True."""
-        return self.state is State.TRUE
+        return self.state is ConditionStatus.TRUE
 
 
 def merge(

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from asya_operator.domain.programming import Accepted, MeshState
-from asya_operator.domain.registry import Document
+from asya_operator.domain.registry import RegistryDocument
 from asya_operator.domain.views import Body
 
 
@@ -80,7 +80,7 @@ class Mesh(Protocol):
     async def announce(self, holder: str) -> int:
         """A new leader: the epoch that fences everyone before it."""
 
-    async def push(self, epoch: int, document: Document) -> Accepted:
+    async def push(self, epoch: int, document: RegistryDocument) -> Accepted:
         """Hand over the document. Raises Refused where mesh cannot read it."""
 
     async def heartbeat(self, epoch: int) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from asya_crds.flow import Flow
 from asya_crds.flow_problem import FlowProblem
-from asya_operator.domain.conditions import Condition, State
+from asya_operator.domain.conditions import Condition, ConditionStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +78,19 @@ def programmed(flow: Flow | None, ledger: Ledger, mesh: MeshState | None, troubl
     if reason := ledger.left_out.get(flow.name):
         return _no("LeftOut", f"Gateways do not serve it: {reason}")
     if mesh is None:
-        return Condition("Programmed", State.UNKNOWN, "GatewayUnreachable", "The mesh Service does not answer.")
+        return Condition(
+            "Programmed", ConditionStatus.UNKNOWN, "GatewayUnreachable", "The mesh Service does not answer."
+        )
     if not mesh.pods:
         return _no("NoGatewayPods", "No gateway pod is running.")
     behind = sorted(pod.name for pod in mesh.pods if pod.generation < since)
     if behind:
         return _no("Pending", _waiting(behind, len(mesh.pods)))
-    return Condition("Programmed", State.TRUE, "Programmed", "Every gateway pod serves it.")
+    return Condition("Programmed", ConditionStatus.TRUE, "Programmed", "Every gateway pod serves it.")
 
 
 def _no(reason: str, message: str) -> Condition:
-    return Condition("Programmed", State.FALSE, reason, message)
+    return Condition("Programmed", ConditionStatus.FALSE, reason, message)
 
 
 def _waiting(behind: Sequence[str], total: int) -> str:

@@ -19,7 +19,7 @@ from asya_crds.registry_document import (
     bounded,
 )
 from asya_crds.yaml_text import Yaml
-from asya_operator.domain.conditions import Condition, State
+from asya_operator.domain.conditions import Condition, ConditionStatus
 from asya_operator.domain.views import Body, age
 from asya_schemas.flows import check_flow
 
@@ -95,7 +95,7 @@ class EntryVerdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class RegistryDocument:
     """What is pushed, per source. Flows that only a flow of the ConfigMap outranks are in it all the same, so
     that they are served once the ConfigMap lets go of the name while no operator runs."""
 
@@ -113,7 +113,7 @@ class Outcome:
     """The document, the flows that are served by name and where each stands, and a verdict for every Flow (by
     metadata.name) and for every entry of the ConfigMap. `judged` says which text of a Flow its verdict is about."""
 
-    document: Document
+    document: RegistryDocument
     served: Mapping[str, Flow] = field(default_factory=dict)
     places: Mapping[str, Place] = field(default_factory=dict)
     resources: Mapping[str, Verdict] = field(default_factory=dict)
@@ -135,7 +135,7 @@ def compute(inputs: Inputs, readers: Readers | None = None) -> Outcome:
     configmap = building.configmap(text, kept, present=inputs.configmap is not None)
     resources = building.resources(inputs.flows)
     return Outcome(
-        Document(configmap, resources),
+        RegistryDocument(configmap, resources),
         building.served,
         building.places,
         building.verdicts,
@@ -199,7 +199,7 @@ class _Building:
     def _decide(self, flow: Flow, place: Place, where: str) -> Verdict:
         resolved = resolve(flow, self._actors)
         if taken := self._names.claim(flow.name, where):
-            return Verdict(flow.name, Condition("Accepted", State.FALSE, "NameConflict", taken), resolved)
+            return Verdict(flow.name, Condition("Accepted", ConditionStatus.FALSE, "NameConflict", taken), resolved)
         self.served[flow.name] = flow
         self.places[flow.name] = place
         return Verdict(flow.name, _accepted(flow), resolved)
@@ -208,8 +208,8 @@ class _Building:
 def _accepted(flow: Flow) -> Condition:
     if flow.mcp is None and flow.a2a is None:
         message = "Exposed nowhere: write `mcp: {}` or `a2a: {}` to expose it."
-        return Condition("Accepted", State.TRUE, "NotExposed", message)
-    return Condition("Accepted", State.TRUE, "Accepted", "The flow is valid.")
+        return Condition("Accepted", ConditionStatus.TRUE, "NotExposed", message)
+    return Condition("Accepted", ConditionStatus.TRUE, "Accepted", "The flow is valid.")
 
 
 def _refused(problem: FlowProblem, kept: Sequence[str] = ()) -> Verdict:
@@ -224,8 +224,8 @@ def _refused(problem: FlowProblem, kept: Sequence[str] = ()) -> Verdict:
             message = f"{problem.reason}; what this key said before stays in force{named}"
         case _:
             pass
-    unknown = Condition("ResolvedRefs", State.UNKNOWN, "Invalid", "Not looked at, since the flow is invalid.")
-    return Verdict(problem.name, Condition("Accepted", State.FALSE, reason, message), unknown)
+    unknown = Condition("ResolvedRefs", ConditionStatus.UNKNOWN, "Invalid", "Not looked at, since the flow is invalid.")
+    return Verdict(problem.name, Condition("Accepted", ConditionStatus.FALSE, reason, message), unknown)
 
 
 def _at(found: FoundFlow) -> str:
@@ -245,15 +245,17 @@ def resolve(flow: Flow, actors: Mapping[str, ActorReadiness] | None) -> Conditio
     """Whether every actor on the route exists and is ready or napping."""
     if actors is None:
         message = "The cluster has no AsyncActor resources, so that actors are not looked for."
-        return Condition("ResolvedRefs", State.UNKNOWN, "ActorsNotWatched", message)
+        return Condition("ResolvedRefs", ConditionStatus.UNKNOWN, "ActorsNotWatched", message)
     named = [actor for actor in dict.fromkeys(flow.actors) if actor not in CREW]
     missing = [actor for actor in named if actor not in actors]
     if missing:
         message = f"No AsyncActor for {', '.join(missing)}: calls wait in the queue until there is one."
-        return Condition("ResolvedRefs", State.FALSE, "ActorNotFound", message)
+        return Condition("ResolvedRefs", ConditionStatus.FALSE, "ActorNotFound", message)
     unready = [(actor, actors[actor].message) for actor in named if not actors[actor].ready]
     if unready:
         parts = "; ".join(f"{actor}: {message}" if message else actor for actor, message in unready)
         message = f"Not ready: {parts}. Calls wait in the queue until it is."
-        return Condition("ResolvedRefs", State.FALSE, "ActorNotReady", message)
-    return Condition("ResolvedRefs", State.TRUE, "ResolvedRefs", "Every actor exists and is ready or napping.")
+        return Condition("ResolvedRefs", ConditionStatus.FALSE, "ActorNotReady", message)
+    return Condition(
+        "ResolvedRefs", ConditionStatus.TRUE, "ResolvedRefs", "Every actor exists and is ready or napping."
+    )

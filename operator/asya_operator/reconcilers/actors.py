@@ -26,13 +26,13 @@ from asya_operator.domain.drift import contains, owns_replicas
 from asya_operator.domain.errors import Conflicting, Denied, OutsideError, RequestRefused, Vanished
 from asya_operator.domain.flavors import FlavorConflict, named_flavors, with_flavors
 from asya_operator.domain.ports import ActorCluster, Kind, Notice, Queues
-from asya_operator.domain.resources.common import ActorResource, Surroundings
+from asya_operator.domain.resources.common import MANAGER, ActorResource, Surroundings
 from asya_operator.domain.resources.deployment import deployment
 from asya_operator.domain.resources.environments import overruled
 from asya_operator.domain.resources.service_account import service_account
 from asya_operator.domain.views import Body, age
 from asya_operator.reconcilers.flavor_cache import FlavorCache, FlavorsMissing
-from asya_operator.reconcilers.ownership import MANAGER, is_ours
+from asya_operator.reconcilers.ownership import is_ours
 from asya_operator.reconcilers.scaler import Scaler
 from asya_operator.reconcilers.sources import Sources, actor_name, deleting
 

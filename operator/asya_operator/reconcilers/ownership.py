@@ -4,10 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from asya_operator.domain.ports import Cluster
-from asya_operator.domain.resources.common import ActorResource
-
-MANAGER = "asya-operator"
-"""Our field manager, and the label `app.kubernetes.io/managed-by` of what we make."""
+from asya_operator.domain.resources.common import MANAGER, ActorResource
 
 
 async def is_ours(cluster: Cluster, actor: ActorResource, document: Mapping[str, Any]) -> bool:

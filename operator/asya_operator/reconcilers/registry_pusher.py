@@ -13,9 +13,9 @@ from asya_operator.domain.errors import OutsideError, RequestRefused, Superseded
 from asya_operator.domain.memo import Memo
 from asya_operator.domain.ports import Kind, Mesh
 from asya_operator.domain.programming import Ledger, MeshState
-from asya_operator.domain.registry import Document, Outcome, compute
+from asya_operator.domain.registry import Outcome, RegistryDocument, compute
 from asya_operator.reconcilers.sources import Sources
-from asya_operator.reconcilers.statuses import Standing, StatusWriter
+from asya_operator.reconcilers.statuses import StatusInputs, StatusWriter
 
 log = logging.getLogger(__name__)
 HOPELESS = 15.0
@@ -70,7 +70,7 @@ class RegistryPusher:
         self._news = asyncio.Event()
         self._delay, self._computed_at = self._pace.quiet, float("-inf")
         self._outcome: Outcome | None = None
-        self._accepted: tuple[Document, int] | None = None
+        self._accepted: tuple[RegistryDocument, int] | None = None
         self._epoch: int | None = None
         self._state: MeshState | None = None
         self._trouble: str | None = None
@@ -246,7 +246,7 @@ class RegistryPusher:
         told = self._kept_of == outcome.document.configmap.unreadable and self._judged_with == self._kept
         return not told and self._trouble is None
 
-    def _standing(self) -> Standing:
+    def _standing(self) -> StatusInputs:
         """How things are at this moment."""
         assert self._outcome is not None, "asked only after something was computed"
-        return Standing(self._outcome, self._ledger, self._state, self._trouble)
+        return StatusInputs(self._outcome, self._ledger, self._state, self._trouble)

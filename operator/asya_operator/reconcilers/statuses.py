@@ -28,7 +28,7 @@ Conditions = tuple[Condition, Condition, Condition]
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class StatusInputs:
     """All that conditions are made of."""
 
     outcome: Outcome
@@ -68,7 +68,7 @@ class StatusWriter:
         self._cluster, self._sources, self._clock, self._wrote = cluster, sources, clock, wrote
         self._checked: dict[str, tuple[Any, ...]] = {}
 
-    async def write(self, current: Callable[[], Standing]) -> bool:
+    async def write(self, current: Callable[[], StatusInputs]) -> bool:
         """True where everything is written; False where something must be tried again.
 
         Each write says what is so at its own moment: a pass over a thousand flows outlasts the push, and would
@@ -87,7 +87,7 @@ class StatusWriter:
             await self._cluster.post(notice)
         return all(results) and reported
 
-    def _outdated(self, standing: Standing) -> list[str]:
+    def _outdated(self, standing: StatusInputs) -> list[str]:
         """Flows that say something else than they should. Those that were found right and have not changed since
         cost one comparison: of a thousand flows one changes at a time."""
         checked, self._checked = self._checked, {}
@@ -109,7 +109,7 @@ class StatusWriter:
         existing = (body.get("status") or {}).get("conditions") or []
         return merge(existing, conditions, int(body["metadata"].get("generation") or 0), self._clock())
 
-    async def _write_flow(self, name: str, standing: Standing, notices: list[Notice]) -> bool:
+    async def _write_flow(self, name: str, standing: StatusInputs, notices: list[Notice]) -> bool:
         body = self._sources.views[Kind.FLOWS].get(name)
         if body is None or deleting(body) or (verdict := standing.verdict(body)) is None:
             return True
@@ -141,7 +141,7 @@ class StatusWriter:
         if isinstance(error, Denied):
             self._sources.health.denied[what] = str(error)
 
-    async def _write_report(self, standing: Standing) -> bool:
+    async def _write_report(self, standing: StatusInputs) -> bool:
         body = self._sources.configmap
         if body is None or deleting(body):
             return True

@@ -37,7 +37,6 @@ async def task_and(mesh: Mesh, payload: Any, status: dict[str, Any], **changes: 
 async def test_a_failure_is_reported_in_whatever_form_it_comes(
     mesh: Mesh, queue: str, payload: Any, status: dict[str, Any], message: str, error_class: str
 ) -> None:
-    """notes: mesh.md section 3, "Failure message"."""
     task_id, envelope = await task_and(mesh, payload, {"actor": "broken", "attempt": 2, **status})
     await mesh.publish(envelope, queue)
     task = await mesh.ended(task_id)
@@ -65,14 +64,14 @@ async def test_what_ends_nothing_is_swallowed(mesh: Mesh, status: dict[str, Any]
 
 
 async def test_a_merged_message_ends_the_task_that_its_header_names(mesh: Mesh) -> None:
-    """notes: merged message sets `x-asya-origin-id`."""
+    """Merged message sets `x-asya-origin-id`."""
     task_id, envelope = await task_and(mesh, [1, 2], {}, headers={"x-asya-origin-id": "set below"})
     await mesh.publish(envelope.with_(id="a-part", headers={"x-asya-origin-id": task_id}), "x-sink")
     assert (await mesh.ended(task_id))["result"] == [1, 2]
 
 
 async def test_a_null_result_and_odd_text_arrive_as_they_are(mesh: Mesh) -> None:
-    """semantics: jsonb refuses \\u0000 and lone surrogates, which an actor may legally return."""
+    """Jsonb refuses \\u0000 and lone surrogates, which an actor may legally return."""
     payloads: list[Any] = [None, "\0 and \ud800", 2**80, {"": []}]
     for payload in payloads:
         task_id, envelope = await task_and(mesh, payload, {"phase": "succeeded"})
@@ -103,7 +102,6 @@ async def test_the_crew_goes_on_after_what_it_cannot_read(mesh: Mesh) -> None:
 
 
 async def test_hooks_get_every_ended_message_after_its_end(mesh: Mesh) -> None:
-    """notes: mesh.md section 3, `ASYA_SINK_HOOKS`."""
     crew = mesh.crew(sink_hooks="archive, notify")
     hooks = [mesh.worker("archive", "echo"), mesh.worker("notify", "upper")]
     await mesh.run(mesh.worker("good", "exclaim"), mesh.worker("bad", "refuse"), *hooks, crew=crew)

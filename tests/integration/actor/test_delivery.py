@@ -74,7 +74,7 @@ async def test_every_message_delivered_twice_runs_no_finished_hop_again(mesh: Me
 async def test_a_duplicate_of_a_hop_in_work_waits_and_is_dropped_once_that_is_done(
     mesh: Mesh, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """semantics: `busy`: put back with a delay. `done`: ack without running."""
+    """`busy`: put back with a delay. `done`: ack without running."""
     monkeypatch.setattr("asya_actor.hop.BUSY_DELAY", 0.2)
     await mesh.run(mesh.worker("gated", "gated", actor_concurrency=2))
     task_id = await mesh.submit(["unserved"], {})
@@ -167,7 +167,7 @@ async def test_a_message_that_kills_its_workers_ends_as_a_failure_and_not_for_ev
 
 
 async def test_a_dead_letter_fails_its_task_naming_the_actor_and_the_deliveries(mesh: Mesh) -> None:
-    """semantics: a dead letter is reported `failed`, class `runtime`, naming actor and attempts."""
+    """A dead letter is reported `failed`, class `runtime`, naming actor and attempts."""
     task_id = await mesh.submit(["unserved"], {})
     from asya_transports.port import Queue
 
@@ -182,7 +182,7 @@ async def test_a_dead_letter_fails_its_task_naming_the_actor_and_the_deliveries(
 
 
 async def test_mesh_away_for_longer_than_every_delivery_costs_no_attempt(database_url: str) -> None:
-    """semantics: A fault test holds mesh down for longer than the delivery limit times the backoff."""
+    """A fault test holds mesh down for longer than the delivery limit times the backoff."""
     async with start_mesh(database_url, visibility_timeout=0.5) as mesh:
         await mesh.run(mesh.worker("gated", "gated"))
         task_id = await mesh.submit(["gated"], {"a": 1})
@@ -281,7 +281,7 @@ async def test_messages_are_worked_on_side_by_side_up_to_the_concurrency(mesh: M
 async def test_a_hop_that_died_between_storing_and_sending_sends_on_without_running_again(
     mesh: Mesh, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """semantics: `done`: ack without running, and send on what was stored if the hop never reported completed."""
+    """`done`: ack without running, and send on what was stored if the hop never reported completed."""
     held_up, publish = asyncio.Event(), RetryingPublisher.publish
 
     async def hold(self: RetryingPublisher, messages: Sequence[OutboundMessage]) -> list[TransportError | None]:

@@ -19,7 +19,7 @@ def policies(**default: Any) -> str:
 
 
 async def test_an_error_without_a_policy_fails_the_task_at_once_as_business(mesh: Mesh) -> None:
-    """notes: First matching rule -> else policy `default` -> else fail at once."""
+    """First matching rule -> else policy `default` -> else fail at once."""
     await mesh.run(mesh.worker("refuse", "refuse"))
     task = await mesh.ended(await mesh.submit(["refuse"], {}))
     assert task["status"] == "failed"
@@ -114,7 +114,7 @@ async def test_a_generator_over_its_time_ends_at_its_next_yield(mesh: Mesh) -> N
 async def test_a_thread_that_cannot_be_ended_ends_the_program_after_its_report(
     mesh: Mesh, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """notes: sidecar exits 1 on timeout so the pod restarts."""
+    """Sidecar exits 1 on timeout so the pod restarts."""
     monkeypatch.setattr("asya_actor.hop.CANCEL_GRACE", 0.1)
     await mesh.run()
     stuck = await mesh.run(mesh.worker("never", "never_in_a_thread", resiliency_actor_timeout="100ms"), crew=False)

@@ -9,7 +9,7 @@ from tests.support.handlers import CALLS
 
 @pytest.mark.parametrize("handler", ["split", "split_async"])
 async def test_every_yield_is_a_frame_and_the_first_keeps_the_id(mesh: Mesh, handler: str) -> None:
-    """notes: several yields are a fan-out: the first keeps the id, the others get new ids and `parent_id`."""
+    """Several yields are a fan-out: the first keeps the id, the others get new ids and `parent_id`."""
     await mesh.run(mesh.worker("split", handler), mesh.worker("echo", "echo"))
     task_id = await mesh.submit(["split", "echo"], {"parts": 3})
     assert (await mesh.ended(task_id))["result"] == {"part": 0}
@@ -20,7 +20,7 @@ async def test_every_yield_is_a_frame_and_the_first_keeps_the_id(mesh: Mesh, han
 
 
 async def test_children_of_children_belong_to_the_original_task(mesh: Mesh) -> None:
-    """notes: `parent_id` is the original task."""
+    """`parent_id` is the original task."""
     await mesh.run(mesh.worker("one", "split"), mesh.worker("two", "split_again"))
     task_id = await mesh.submit(["one", "two"], {"parts": 2})
     await mesh.ended(task_id)

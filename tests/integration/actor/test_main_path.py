@@ -35,7 +35,7 @@ async def test_a_method_keeps_its_instance_between_messages(mesh: Mesh, handler:
 
 @pytest.mark.parametrize("handler", ["nothing", "no_frames"])
 async def test_none_and_no_frames_end_the_route_early_with_the_payload_that_came_in(mesh: Mesh, handler: str) -> None:
-    """notes: `None` -> x-sink succeeded with the original payload; a generator without a yield likewise."""
+    """`None` -> x-sink succeeded with the original payload; a generator without a yield likewise."""
     await mesh.run(mesh.worker("stop", handler), mesh.worker("echo", "echo"))
     task = await mesh.ended(await mesh.submit(["stop", "echo"], {"as": "it came"}))
     assert (task["status"], task["result"]) == ("succeeded", {"as": "it came"})

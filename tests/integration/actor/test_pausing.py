@@ -35,7 +35,6 @@ async def test_x_pause_asks_and_the_answer_goes_on_under_the_tasks_own_id(mesh: 
 async def test_an_answer_without_named_fields_joins_the_payload_as_deep_as_the_setting_says(
     mesh: Mesh, mode: str, kept: dict[str, Any]
 ) -> None:
-    """notes: mesh.md section 1, `ASYA_RESUME_MERGE_MODE=deep`."""
     await mesh.run(mesh.worker("echo", "echo"), crew=mesh.crew(resume_merge_mode=mode))
     task_id = await mesh.submit(["echo", "x-pause"], {"order": {"id": 7}})
     await mesh.status_is(task_id, "paused")
@@ -44,7 +43,7 @@ async def test_an_answer_without_named_fields_joins_the_payload_as_deep_as_the_s
 
 
 async def test_a_route_that_names_x_resume_goes_on_behind_it(mesh: Mesh) -> None:
-    """notes: x-pause puts `x-resume` first in route.next; written back unfiltered it routes to itself."""
+    """x-pause puts `x-resume` first in route.next; written back unfiltered it routes to itself."""
     await mesh.run(mesh.worker("echo", "echo"))
     task_id = await mesh.submit(["unserved"], {})
     await mesh.publish(envelope_of(task_id, ["x-pause", "x-resume", "echo"], {"a": 1}))
@@ -62,7 +61,7 @@ async def test_x_pause_as_the_last_actor_ends_the_task_with_the_answer_merged(me
 
 
 async def test_any_actor_pauses_by_a_header_and_x_pause_asks_what_the_header_says(mesh: Mesh) -> None:
-    """notes: a sidecar sees `x-asya-pause` in any actor's frame."""
+    """A sidecar sees `x-asya-pause` in any actor's frame."""
     await mesh.run(mesh.worker("asks", "asks"), mesh.worker("echo", "echo"))
     for route in (["asks", "echo"], ["asks", "x-pause", "echo"]):
         CALLS.clear()
@@ -90,7 +89,7 @@ async def test_a_task_pauses_twice(mesh: Mesh) -> None:
 
 
 async def test_a_redelivered_pause_that_was_answered_changes_nothing(mesh: Mesh) -> None:
-    """semantics: a redelivered pause that was already answered changes nothing."""
+    """A redelivered pause that was already answered changes nothing."""
     await mesh.run(mesh.worker("echo", "echo"), mesh.worker("gated", "gated_async"))
     task_id = await mesh.submit(["echo", "x-pause", "gated"], {})
     await mesh.status_is(task_id, "paused")
@@ -109,7 +108,7 @@ async def test_a_redelivered_pause_that_was_answered_changes_nothing(mesh: Mesh)
 
 
 async def test_the_deadline_that_the_answer_brings_replaces_the_frozen_one(mesh: Mesh) -> None:
-    """semantics: x-resume restamps `deadline_at` (frozen time added)."""
+    """x-resume restamps `deadline_at` (frozen time added)."""
     await mesh.run(mesh.worker("before", "tells_its_deadline"), mesh.worker("after", "tells_its_deadline"))
     task_id = await mesh.submit(["before", "x-pause", "after"], {}, timeout="60s")
     await mesh.status_is(task_id, "paused")
@@ -121,7 +120,7 @@ async def test_the_deadline_that_the_answer_brings_replaces_the_frozen_one(mesh:
 
 
 async def test_an_answer_without_its_checkpoint_fails_the_task_with_what_to_do(mesh: Mesh) -> None:
-    """semantics: for foreign crews that checkpoint in their own store it is absent."""
+    """For foreign crews that checkpoint in their own store it is absent."""
     await mesh.run()
     task_id = await mesh.submit(["unserved"], {})
     status, _ = await mesh.post(
@@ -145,8 +144,8 @@ async def test_a_header_that_asks_nothing_fails_the_task(mesh: Mesh, header: Any
 
 
 @pytest.mark.parametrize("carrier", ["our crew", "another crew"])
-async def test_after_an_answer_hops_are_claimed_anew(mesh: Mesh, carrier: str) -> None:
-    """Another crew begins the route anew, so that the place in the route alone was claimed and done before."""
+async def test_the_hops_of_a_route_that_begins_anew_are_claimed_anew(mesh: Mesh, carrier: str) -> None:
+    """Another crew begins one with the answer: the place in it alone was claimed and done before."""
     ours = carrier == "our crew"
     await mesh.run(mesh.worker("echo", "echo"), mesh.worker("later", "echo"), crew=ours)
     task_id = await mesh.submit(["echo", "echo", "x-pause", "later"], {"n": 1})
@@ -162,4 +161,4 @@ async def test_after_an_answer_hops_are_claimed_anew(mesh: Mesh, carrier: str) -
         await mesh.publish(onward.with_(route=Route(("x-resume",), "later", ())))
     await until(lambda: len(CALLS) == 3)
     rows = await mesh.gateway.database.fetch("SELECT hop FROM task_hops WHERE task_id = $1", task_id)
-    assert {row["hop"] for row in rows} == {"0", "1", "1.3" if ours else "1.1"}
+    assert {row["hop"] for row in rows} == {"0", "1", "3" if ours else "1.1"}

@@ -62,7 +62,6 @@ async def test_settings_that_make_no_sense_end_it_with_2_and_their_name(changes:
 
 
 async def test_a_handler_of_a_running_worker_keeps_its_files_in_the_store(mesh: Mesh, tmp_path: Path) -> None:
-    """notes: mesh.md section 7, the state proxy."""
     where = {
         "ASYA_DATABASE_URL": mesh.gateway.settings.database_url,
         "ASYA_GATEWAY_URL": mesh.url,

@@ -67,7 +67,7 @@ def test_what_is_written_is_read_again_as_text_and_as_bytes(meta: Store) -> None
 
 
 def test_a_buffered_file_is_sent_once_when_it_is_closed_and_only_where_it_changed(meta: Store) -> None:
-    """notes: buffered, one PUT on close."""
+    """buffered, one PUT on close."""
     with open("/state/meta/f", "wb") as file:
         for _ in range(10):
             file.write(b"x" * 50_000)
@@ -143,7 +143,7 @@ def test_exclusive_creation_of_a_streamed_file_asks_the_store_as_well(media: Sto
 
 
 def test_a_passthrough_file_is_sent_as_it_is_written_and_read_as_it_arrives(media: Store) -> None:
-    """notes: passthrough, streamed; nothing of it is held, so the limit of buffered files is none of it."""
+    """passthrough, streamed; nothing of it is held, so the limit of buffered files is none of it."""
     block = bytes(range(256)) * 4096
     with open("/state/media/big", "wb") as file:
         for _ in range(4):

@@ -40,7 +40,7 @@ BOTH_BODIES = [
     ids=["empty", "cut", "utf-16", "NaN", "inner NaN", "infinite", "deep", "byte order mark", "two documents"],
 )
 async def test_what_is_no_json_document_is_400_everywhere(gateway: Gateway, body: bytes) -> None:
-    """API seed: '400 — missing name field or invalid JSON'."""
+    """400 — missing name field or invalid JSON."""
     for path in BOTH_BODIES:
         status, answer = await gateway.post(path, body)
         assert (status, answer["error"]["code"]) == (400, "invalid_input"), path
@@ -70,7 +70,7 @@ async def test_a_body_that_must_be_an_object_is_400(gateway: Gateway, body: str)
     ],
 )
 async def test_a_bad_call_is_refused_by_its_field(gateway: Gateway, body: Any, status: int, field: str) -> None:
-    """API seed: '404 — tool not found in registry'."""
+    """404 — tool not found in registry."""
     got, answer = await gateway.post("/tools/call", body)
     assert (got, answer["error"]["field"]) == (status, field)
     assert await gateway.stored() == 0
@@ -215,7 +215,7 @@ async def test_what_is_no_http_is_400_and_no_error_of_ours(gateway: Gateway, cap
 
 
 async def test_unknown_routes_and_methods_say_so_in_the_right_form(gateway: Gateway) -> None:
-    """API seed: 'Plain text body (e.g., Method not allowed, Task not found).'"""
+    """Plain text body (e.g., Method not allowed, Task not found)."""
     json_form = {"Accept": "application/json"}
     assert await gateway.get("/nowhere") == (404, "Not Found")
     assert await gateway.get("/nowhere", headers=json_form) == (

@@ -16,7 +16,13 @@ from tests.support.waiting import until
 
 FAKETIME = Path(f"/usr/lib/{os.uname().machine}-linux-gnu/faketime/libfaketimeMT.so.1")
 FLOWS = "flows:\n- name: short\n  entrypoint: first\n  timeout: 60\n  mcp: {}\n"
-PAUSE = {"prev": ["first"], "curr": "x-pause", "next": [], "pause_metadata": {"prompt": "?", "fields": []}}
+PAUSE = {
+    "prev": ["first", "x-pause"],
+    "curr": "x-resume",
+    "next": [],
+    "status": "completed",
+    "pause_metadata": {"prompt": "?", "fields": []},
+}
 
 
 def seconds(text: str) -> float:

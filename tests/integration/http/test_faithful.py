@@ -17,7 +17,7 @@ ODD: list[Any] = [
 
 @pytest.mark.parametrize("value", ODD)
 async def test_arguments_and_results_survive_the_journey(gateway: Gateway, value: Any) -> None:
-    """semantics.md: 'Payloads and results are kept as JSON text (...). NUL and control characters are refused in
+    """'Payloads and results are kept as JSON text (...). NUL and control characters are refused in
     ids and names only. Integers beyond 64 bits stay exact or are refused, never rounded'."""
     task_id = await gateway.submit("anything", value)
     await gateway.finish(task_id, [value])

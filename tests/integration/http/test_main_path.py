@@ -1,4 +1,4 @@
-"""A call becomes a task, actors report, every reader sees it happen: the seed's routes on the real application."""
+"""A call becomes a task, actors report, every reader sees it happen, over the routes of existing sidecars."""
 
 from typing import Any
 
@@ -24,7 +24,6 @@ async def test_a_call_is_answered_with_the_handle_at_once(gateway: Gateway) -> N
 
 
 async def test_a_task_read_by_the_mesh_has_every_field_of_the_api_document(gateway: Gateway) -> None:
-    """API seed, GET /mesh/{id}."""
     task_id = await gateway.submit("shout", {"text": "hi"})
     report = {
         "prev": ["first"],
@@ -58,7 +57,7 @@ async def test_a_task_read_by_the_mesh_has_every_field_of_the_api_document(gatew
 
 
 async def test_progress_follows_the_formula(gateway: Gateway) -> None:
-    """API seed: '(len(prev) + status_weight) x 100 / total_actors'; seed's own answer: progress_percent 33.3."""
+    """'(len(prev) + status_weight) x 100 / total_actors'; the first of three actors, completed, is 33.3 %."""
     task_id = await gateway.submit("shout", {"text": "hi"})
     body = {"prev": None, "curr": "first", "next": ["second", "third"], "status": "completed"}
     assert (await gateway.post(f"/mesh/{task_id}/progress", body))[1]["progress_percent"] == 33.3
@@ -74,7 +73,7 @@ async def test_the_older_dialect_reports_the_same(gateway: Gateway) -> None:
 
 
 async def test_a_route_that_has_ended_is_a_hundred_percent(gateway: Gateway) -> None:
-    """semantics.md: 'an empty `curr` with an empty `next` is 100 %'."""
+    """An empty `curr` with an empty `next` is 100 %."""
     task_id = await gateway.submit("shout", {"text": "hi"})
     body = {"prev": ["first", "second", "third"], "curr": "", "next": None, "status": "completed"}
     assert (await gateway.post(f"/mesh/{task_id}/progress", body))[1]["progress_percent"] == 100
@@ -101,7 +100,7 @@ async def test_unknown_tasks_are_answered_alike_and_stored_nowhere(gateway: Gate
 
 
 async def test_a_stream_replays_then_goes_on_and_closes_at_the_end(gateway: Gateway) -> None:
-    """API seed: 'Replays historical progress and status updates first, then streams live updates. (...) Closes
+    """'Replays historical progress and status updates first, then streams live updates. (...) Closes
     when task reaches a final status.'"""
     task_id = await gateway.submit("shout", {"text": "hi"})
     report = {"prev": ["first"], "curr": "second", "next": ["third"], "status": "processing"}
@@ -129,7 +128,7 @@ async def test_a_stream_replays_then_goes_on_and_closes_at_the_end(gateway: Gate
 
 
 async def test_a_quiet_stream_is_kept_alive(gateway: Gateway) -> None:
-    """API seed: 'Sends keepalive comments every 15 seconds' (0.2 s here)."""
+    """'Sends keepalive comments every 15 seconds' (0.2 s here)."""
     task_id = await gateway.submit()
     async with gateway.stream(f"/mesh/{task_id}/stream") as reader:
         await reader.next()
@@ -146,14 +145,14 @@ async def test_a_reader_goes_on_where_it_stopped(gateway: Gateway) -> None:
 
 
 async def test_a_reader_that_has_seen_the_end_gets_204(gateway: Gateway) -> None:
-    """semantics.md: 'a reader that already has the terminal one gets 204, which ends EventSource's reconnecting'."""
+    """A reader that already has the terminal one gets 204, which ends EventSource's reconnecting."""
     task_id = await gateway.submit()
     await gateway.finish(task_id)
     assert (await gateway.get(f"/stream/{task_id}", headers={"Last-Event-ID": "2"}))[0] == 204
 
 
 async def test_a_last_event_id_that_is_no_number_of_ours_counts_as_absent(gateway: Gateway) -> None:
-    """semantics.md: 'A `Last-Event-ID` that is no number or beyond the last seq counts as absent'."""
+    """A `Last-Event-ID` that is no number or beyond the last seq counts as absent."""
     task_id = await gateway.submit()
     await gateway.finish(task_id)
     for text in ("abc", "-1", "3", "99999999999999999999999", "1.5", "²", ""):
@@ -162,8 +161,8 @@ async def test_a_last_event_id_that_is_no_number_of_ours_counts_as_absent(gatewa
 
 
 async def test_fly_events_reach_readers_wrapped_or_bare_and_carry_no_id(gateway: Gateway) -> None:
-    """API seed: 'The SSE event type defaults to partial. If the FLY payload contains an A2A-specific key
-    (artifact_update, status_update, or message), the event type matches that key.' mesh.md: real sidecars wrap."""
+    """'The SSE event type defaults to partial. If the FLY payload contains an A2A-specific key
+    (artifact_update, status_update, or message), the event type matches that key.' Existing sidecars wrap it."""
     task_id = await gateway.submit()
     sent = [
         ({"type": "text_delta", "token": "Hello"}, "partial"),
@@ -184,7 +183,7 @@ async def test_fly_events_reach_readers_wrapped_or_bare_and_carry_no_id(gateway:
 
 
 async def test_the_first_end_stands(gateway: Gateway) -> None:
-    """wire.md: 'The first terminal report wins.'"""
+    """The first terminal report wins."""
     task_id = await gateway.submit()
     await gateway.finish(task_id, "first")
     late = {"id": task_id, "status": "failed", "error": "late"}
@@ -194,7 +193,7 @@ async def test_the_first_end_stands(gateway: Gateway) -> None:
 
 
 async def test_a_failure_tells_its_error_as_its_reporter_gave_it(gateway: Gateway) -> None:
-    """semantics.md: 'A failure's error is `error` plus `error_details {message, type, mro[], traceback}`'."""
+    """A failure's error is `error` plus `error_details {message, type, mro[], traceback}`."""
     task_id = await gateway.submit()
     details = {"message": "no", "type": "ValueError", "mro": ["ValueError"], "traceback": "..."}
     body = {"id": task_id, "status": "failed", "error": "no", "error_details": details, "current_actor_name": "first"}
@@ -210,7 +209,7 @@ async def test_a_failure_tells_its_error_as_its_reporter_gave_it(gateway: Gatewa
 
 
 async def test_work_is_active_until_it_waits_or_ends(gateway: Gateway) -> None:
-    """API seed: 200 {"active": true}, 410 {"active": false}; semantics.md: unknown ids are active."""
+    """200 {"active": true}, 410 {"active": false}; unknown ids are active."""
     task_id = await gateway.submit()
     assert await gateway.get(f"/mesh/{task_id}/active") == (200, {"active": True})
     assert await gateway.get("/mesh/nobody/active") == (200, {"active": True})
@@ -227,7 +226,7 @@ async def test_work_is_active_until_it_waits_or_ends(gateway: Gateway) -> None:
 
 
 async def test_a_flow_without_a_timeout_gets_the_default_deadline_and_keeps_it_to_itself(database_url: str) -> None:
-    """semantics.md: 'A flow without `timeout` gets the setting's default deadline'; wire.md: 'deadline_at only where
+    """'A flow without `timeout` gets the setting's default deadline'; 'deadline_at only where
     the flow has a timeout'."""
     async with start_gateway(database_url, default_timeout=3600.0) as gateway:
         task_id = await gateway.submit()
@@ -242,7 +241,7 @@ async def test_a_flow_without_a_timeout_gets_the_default_deadline_and_keeps_it_t
 
 
 async def test_a_child_is_stored_in_both_dialects(gateway: Gateway) -> None:
-    """API seed, POST /mesh: 201 { "status": "created", "id": "task-abc-1" }; seed, POST /tasks."""
+    """POST /mesh and POST /tasks answer 201 { "status": "created", "id": ... }."""
     parent = await gateway.submit()
     child = {"id": "c-1", "parent_id": parent, "prev": ["first"], "curr": "second", "next": []}
     older = {"id": "c-2", "parent_id": parent, "actors": ["prep", "infer"], "current": 1}

@@ -22,7 +22,7 @@ def _application(mode: str) -> aiohttp.web.Application:
 
 
 async def test_a_starting_gateway_is_alive_and_not_ready() -> None:
-    """semantics.md: '`/health` 200 `OK`, always. `/health/ready` fails before start has finished'."""
+    """`/health` 200 `OK`, always. `/health/ready` fails before start has finished."""
     stop, connect = asyncio.Event(), asyncio.Event()
 
     @contextlib.asynccontextmanager

@@ -43,7 +43,7 @@ async def test_a_reader_that_goes_away_gives_its_stream_back(gateway: Gateway) -
 
 
 async def test_a_reader_that_stops_reading_is_cut_off(database_url: str) -> None:
-    """semantics.md: 'a stream write not drained in 30 s aborts the transport (a stopped reader otherwise holds
+    """'a stream write not drained in 30 s aborts the transport (a stopped reader otherwise holds
     its handler for ever (ran))'."""
     async with start_gateway(database_url, stream_write_timeout=0.3) as gateway:
         task_id = await gateway.submit()
@@ -144,7 +144,7 @@ async def test_a_drain_ends_a_stream_after_a_whole_event_and_before_an_end_it_is
 
 
 async def test_a_caller_that_goes_away_leaves_its_task(gateway: Gateway) -> None:
-    """semantics.md: 'Disconnect cancels only where the protocol's revision says so.'"""
+    """Disconnect cancels only where the protocol's revision says so."""
     headers = {"Prefer": "wait=30"}
     waiting = asyncio.create_task(gateway.post("/tools/call", {"name": "anything"}, headers=headers))
     await _until(lambda: bool(gateway.running.handed))

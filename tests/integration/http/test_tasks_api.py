@@ -18,7 +18,7 @@ async def _next_created(gateway: Gateway) -> str:
 
 
 async def test_who_waits_gets_the_finished_task(gateway: Gateway) -> None:
-    """semantics.md: '`Prefer: wait=N` (capped at 60 s): 200 with the finished task, else 202 with the handle.'"""
+    """`Prefer: wait=N` (capped at 60 s): 200 with the finished task, else 202 with the handle."""
     headers = {"Prefer": "wait=30"}
     waiting = asyncio.create_task(gateway.post("/tools/call", {"name": "anything"}, headers=headers))
     await gateway.finish(await _next_created(gateway), {"answer": 42})
@@ -92,7 +92,7 @@ async def test_a_reason_that_is_too_long_is_cut_and_not_refused(gateway: Gateway
 
 
 async def test_a_task_is_canceled_once(gateway: Gateway) -> None:
-    """semantics.md: 'Cancel or resume of a task in the wrong state: 409.'"""
+    """Cancel or resume of a task in the wrong state: 409."""
     task_id = await gateway.submit()
     status, task = await gateway.post(f"/tasks/{task_id}/cancel", {"reason": "changed my mind"})
     assert (status, task["status"], task["error"]["class"]) == (200, "canceled", "canceled")
@@ -113,7 +113,7 @@ PAUSE = {
 
 
 async def test_a_pause_is_shown_answered_once_and_sent_on(gateway: Gateway) -> None:
-    """wire.md, "Pause and resume"; semantics.md: 'the first answer wins (a second gets 409)'."""
+    """The first answer wins (a second gets 409)."""
     task_id = await gateway.submit()
     assert (await gateway.post(f"/mesh/{task_id}/progress", PAUSE))[0] == 200
     _, task = await gateway.get(f"/tasks/{task_id}")
@@ -135,7 +135,7 @@ async def test_a_pause_is_shown_answered_once_and_sent_on(gateway: Gateway) -> N
 
 
 async def test_reports_under_the_resume_id_are_the_tasks(gateway: Gateway) -> None:
-    """wire.md: 'the gateway aliases it to the task on every mesh route'."""
+    """The gateway aliases it to the task on every mesh route."""
     task_id = await gateway.submit()
     alias = f"/mesh/resume-{task_id}"
     report = {"id": f"resume-{task_id}", "status": "received", "curr": "x-resume", "next": []}

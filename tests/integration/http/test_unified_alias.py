@@ -1,4 +1,4 @@
-"""/api/v1/mesh: the words of newer sidecars for the same verbs (wire.md, "Newer sidecars (unified events)")."""
+"""/api/v1/mesh: the words of newer sidecars for the same verbs."""
 
 from asya_crds import jsontext
 from tests.support.gateway import Gateway
@@ -7,7 +7,7 @@ ROOT = "/api/v1/mesh"
 
 
 async def test_one_actor_is_called_with_headers_and_timeout(gateway: Gateway) -> None:
-    """wire.md: `POST /api/v1/mesh/?actor=NAME` `{payload, headers, timeout}` -> 201 `{id}`."""
+    """`POST /api/v1/mesh/?actor=NAME` `{payload, headers, timeout}` -> 201 `{id}`."""
     body = {"payload": {"n": 2**63 + 1}, "headers": {"x-mine": "1"}, "timeout": 30}
     status, answer = await gateway.post(f"{ROOT}/?actor=second", body)
     assert (status, list(answer)) == (201, ["id"])
@@ -22,7 +22,7 @@ async def test_one_actor_is_called_with_headers_and_timeout(gateway: Gateway) ->
 
 
 async def test_events_report_and_end_a_task(gateway: Gateway) -> None:
-    """wire.md: `POST .../events` with `{type: "status", status, data}` or `{type: "fly", data}` -> 204."""
+    """`POST .../events` with `{type: "status", status, data}` or `{type: "fly", data}` -> 204."""
     task_id = await gateway.submit("shout", {"text": "hi"})
     events = f"{ROOT}/{task_id}/events"
     async with gateway.stream(events) as reader:
@@ -48,7 +48,7 @@ async def test_events_report_and_end_a_task(gateway: Gateway) -> None:
 
 
 async def test_a_pause_comes_as_a_status_event(gateway: Gateway) -> None:
-    """mesh.md: 'G3: same inside {type:"status",status:"completed",data:{...}}'."""
+    """G3: same inside {type:"status",status:"completed",data:{...}}."""
     task_id = await gateway.submit()
     data = {"prev": ["first"], "curr": "x-resume", "next": [], "pause_metadata": {"prompt": "ok?", "fields": []}}
     body = {"type": "status", "status": "completed", "data": data}
@@ -67,7 +67,7 @@ async def test_a_failure_comes_with_the_envelopes_error(gateway: Gateway) -> Non
 
 
 async def test_messages_are_listed_by_offset(gateway: Gateway) -> None:
-    """wire.md: `GET /api/v1/mesh/?status=&limit=&offset=` -> `{messages, total}`."""
+    """`GET /api/v1/mesh/?status=&limit=&offset=` -> `{messages, total}`."""
     created = [await gateway.submit() for _ in range(3)]
     _, page = await gateway.get(f"{ROOT}/?limit=2&offset=1")
     assert ([task["id"] for task in page["messages"]], page["total"]) == ([created[1], created[0]], 3)
@@ -76,7 +76,7 @@ async def test_messages_are_listed_by_offset(gateway: Gateway) -> None:
 
 
 async def test_deleting_cancels(gateway: Gateway) -> None:
-    """wire.md: `DELETE /api/v1/mesh/{id}` -> 204."""
+    """`DELETE /api/v1/mesh/{id}` -> 204."""
     task_id, done = await gateway.submit(), await gateway.submit()
     await gateway.finish(done)
     assert await gateway.call("DELETE", f"{ROOT}/{task_id}") == (204, "")

@@ -21,7 +21,7 @@ async def channels(running: Running) -> set[str]:
 
 
 async def test_only_a_process_with_readers_listens_for_live_events(running: Running) -> None:
-    """semantics.md: 'NOTIFY costs once per listener: 14.5k/s with one, 1.2k with fifty (ran)'."""
+    """NOTIFY costs once per listener: 14.5k/s with one, 1.2k with fifty (ran)."""
     await until(lambda: running.storage.bell.connected)
     assert await channels(running) == set()
     task_id = await running.create()
@@ -37,7 +37,7 @@ async def test_only_a_process_with_readers_listens_for_live_events(running: Runn
 async def test_a_listening_connection_that_answers_no_more_is_replaced(
     database_url: str, running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """semantics.md: 'The LISTEN connection answers `SELECT 1` every 5 s or is replaced'."""
+    """The LISTEN connection answers `SELECT 1` every 5 s or is replaced."""
     monkeypatch.setattr(bells, "PROBE_EVERY", 0.2)
     proxy, url = await TcpProxy.before(database_url)
     behind = make_storage(url)
@@ -65,7 +65,7 @@ async def test_a_listening_connection_that_answers_no_more_is_replaced(
 async def test_a_notify_that_fails_fails_no_report_and_hides_nothing(
     running: Running, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """semantics.md: 'a failing NOTIFY never fails a request'."""
+    """A failing NOTIFY never fails a request."""
     monkeypatch.setattr(bells, "_RING", "SELECT 1 / 0, $1::text[], $2::text[]")
     task_id = await running.create()
     async with running.storage.feed.subscribe(task_id, fly=False) as follower:

@@ -70,7 +70,7 @@ async def test_cascades_reports_and_sweeps_of_the_same_tasks_do_not_deadlock(
 
 
 async def test_a_row_that_stays_locked_is_busy_alone(running: Running, database_url: str) -> None:
-    """semantics.md: '`lock_timeout` 1 s, after which its rows run singly'."""
+    """`lock_timeout` 1 s, after which its rows run singly."""
     ids = [await running.create() for _ in range(12)]
     stuck = await asyncpg.connect(database_url)
     try:

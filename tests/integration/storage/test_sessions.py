@@ -15,7 +15,7 @@ from asya_gateway.storage.database import Database
 from asya_gateway.storage.health import VitalsReader
 from asya_gateway.storage.log.bell import Bell
 from asya_transports.port import OutboundMessage, Queue, TransportUnavailable
-from asya_transports.postgres.pool import SESSION, ConnectionPool
+from asya_transports.postgres.pool import QUEUE_SESSION, ConnectionPool
 from asya_transports.postgres.sessions import Sessions
 from asya_transports.postgres.settings import PostgresSettings
 from asya_transports.postgres.transport import PostgresTransport
@@ -175,7 +175,7 @@ async def test_of_several_hosts_the_one_is_found_that_does_what_is_asked_for(pos
         other.start()
         dead = "127.0.0.1:1"
         hosts = f"{dead},127.0.0.1:{other.port},127.0.0.1:{postgres_server.port}"
-        sessions = Sessions(f"postgresql://postgres@{hosts}/postgres?target_session_attrs=read-write", SESSION)
+        sessions = Sessions(f"postgresql://postgres@{hosts}/postgres?target_session_attrs=read-write", QUEUE_SESSION)
         connection = await sessions.connect()
         assert await connection.fetchval("SHOW port") == str(postgres_server.port)
         await connection.close()

@@ -31,7 +31,7 @@ async def test_another_call_under_the_same_key_is_invalid_params(gateway: Gatewa
 
 
 async def test_a_caller_who_leaves_a_keyed_call_finds_it_going_on(gateway: Gateway, actor: Actor) -> None:
-    """semantics.md: 'A disconnect does not cancel a keyed call.'"""
+    """A disconnect does not cancel a keyed call."""
     async with calling(gateway, "anything", {"n": 1}, **KEY):
         task_id, _ = await actor.take()
     async with calling(gateway, "anything", {"n": 1}) as unkeyed:

@@ -42,7 +42,7 @@ def test_policies_and_rules_are_read_from_json(environment: Any) -> None:
 
 
 def test_the_older_variables_make_the_default_policy(environment: Any) -> None:
-    """notes: ASYA_RESILIENCY_RETRY_* (G1): exponential, 3, 1s, 300s, 2.0, true."""
+    """ASYA_RESILIENCY_RETRY_* (G1): exponential, 3, 1s, 300s, 2.0, true."""
     environment(ASYA_RESILIENCY_RETRY_MAX_ATTEMPTS="5")
     assert worker_settings().resiliency == Resiliency(
         {"default": Policy(5, Backoff.EXPONENTIAL, 1.0, 300.0, None, True, (), 2.0)}

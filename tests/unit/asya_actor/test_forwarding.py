@@ -70,7 +70,7 @@ def test_ids_of_children_depend_on_envelope_hop_and_index() -> None:
 
 
 def test_a_failure_keeps_route_and_payload_and_says_what_happened() -> None:
-    """notes: Failure message (mesh.md section 3); ours copies the headers too."""
+    """The message of a failure carries the headers, too."""
     sent = failed(ENVELOPE, FAILURE, "b", reason="PolicyExhausted", most_attempts=3)
     assert sent.route == ENVELOPE.route
     assert sent.headers == {"kept": 1}

@@ -18,7 +18,7 @@ def test_without_a_header_the_configured_one_counts() -> None:
 
 @pytest.mark.parametrize("value", ["off", "OFF"])
 def test_mesh_status_off_reports_nothing(value: str) -> None:
-    """notes: `x-asya-mesh-status: "off"` in an envelope suppresses reporting."""
+    """`x-asya-mesh-status: "off"` in an envelope suppresses reporting."""
     assert GatewayUrls(CONFIGURED, ()).of({"x-asya-mesh-status": value}) is None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from typing_extensions import override
 
-from asya_actor.contract.message import Message
+from asya_actor.contract.message import HandlerMessage
 from asya_actor.handlers.invoking import HandlerFailed, Invocation
 from asya_actor.handlers.loading import HandlerNotFound, load_handler
 from asya_actor.handlers.threads import HandlerThreads
@@ -27,7 +27,7 @@ class Events:
 
 
 def invocation(handler: Any, events: Events | None = None) -> Invocation:
-    message = Message(Envelope("t", Route((), "a", ("b",)), {}))
+    message = HandlerMessage(Envelope("t", Route((), "a", ("b",)), {}))
     return Invocation(handler, message, events or Events(), HandlerThreads("test"))
 
 

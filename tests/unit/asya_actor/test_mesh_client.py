@@ -85,7 +85,7 @@ async def test_only_410_says_inactive(stub: MeshStub, client: MeshClient, answer
 
 
 async def test_a_mesh_that_cannot_be_asked_does_not_hold_work_up(stub: MeshStub, client: MeshClient) -> None:
-    """semantics: A worker that cannot reach mesh goes on."""
+    """A worker that cannot reach mesh goes on."""
     assert await HopReports(client, f"http://127.0.0.1:{free_port()}", ENVELOPE).active()
     stub.hold.clear()
     assert await HopReports(client, stub.url, ENVELOPE).active()

@@ -1,4 +1,4 @@
-"""The path grammar of GET, SET and DEL (notes: mesh.md section 7, "Paths")."""
+"""The path grammar of GET, SET and DEL."""
 
 import json
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asya_actor.contract.message import Message
+from asya_actor.contract.message import HandlerMessage
 from asya_actor.contract.paths import parse_path, show
 from asya_crds.envelope import Envelope, Route
 
@@ -66,8 +66,8 @@ def test_what_is_shown_is_read_back(rest: list[str | int], first: str) -> None:
     assert parse_path(show(steps)) == steps
 
 
-def message() -> Message:
-    return Message(
+def message() -> HandlerMessage:
+    return HandlerMessage(
         Envelope(
             id="task",
             parent_id="parent",
@@ -160,7 +160,7 @@ def test_del_of_a_writable_whole_empties_it() -> None:
     "path", [".id", ".parent_id", ".route", ".route.prev", ".route.prev[0]", ".route.curr", ".payload", '["id"]']
 )
 def test_everything_else_is_read_only(path: str) -> None:
-    """notes: read-only `.id`, `.parent_id`, `.route.prev`, `.route.curr` (PermissionError)."""
+    """read-only `.id`, `.parent_id`, `.route.prev`, `.route.curr` (PermissionError)."""
     changed = message()
     with pytest.raises(PermissionError, match="read-only"):
         changed.set(path, "x")

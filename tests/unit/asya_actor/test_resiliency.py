@@ -1,4 +1,4 @@
-"""Rules, policies and delays (notes: mesh.md section 5, "Newest")."""
+"""Rules, policies and delays."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from typing_extensions import override
 
 from asya_actor.failures import Failure, describe, overdue, timed_out
-from asya_actor.resiliency import Attempts, Backoff, GiveUp, Policy, Resiliency, Retry, Route, Rule
+from asya_actor.resiliency import Attempts, Backoff, GiveUp, Policy, Reroute, Resiliency, Retry, Rule
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -85,7 +85,7 @@ def test_a_delay_is_within_its_jitter_and_its_maximum(
         (Policy(max_attempts=3), at(1), Retry(1.0)),
         (Policy(max_attempts=3), at(2), Retry(2.0)),
         (Policy(max_attempts=3), at(3), GiveUp(exhausted=True)),
-        (Policy(max_attempts=1, on_exhausted=("a", "b")), at(1), Route(("a", "b"))),
+        (Policy(max_attempts=1, on_exhausted=("a", "b")), at(1), Reroute(("a", "b"))),
         (Policy(max_duration=10), at(3, since_first=5), Retry(4.0)),
         (Policy(max_duration=10), at(3, since_first=7), GiveUp(exhausted=True)),
         (Policy(max_attempts=9, max_duration=10), at(3, since_first=7), GiveUp(exhausted=True)),

@@ -17,7 +17,7 @@ MOUNTS = parse_mounts("meta:/state/meta:write=buffered;media:/state/media:write=
 
 
 def test_mounts_are_read_as_operators_write_them() -> None:
-    """notes: mesh.md section 4, `name:path:write=mode;...`."""
+    """`name:path:write=mode;...`."""
     assert sorted(MOUNTS, key=lambda one: one.name) == [INNER, MEDIA, META]
     assert parse_mounts("") == parse_mounts(" ; ") == ()
     assert parse_mounts(" a:/x ") == (Mount("a", "/x"),)

@@ -12,7 +12,15 @@ from asya_actor.mesh.client import MeshClient
 from asya_actor.mesh.reporting import HopReports
 from asya_actor.pausing import pause_report
 from asya_crds.envelope import Envelope, Route
-from asya_crds.incarnations import LARGEST, hop_name, incarnation_header, incarnation_of, resolve, resume_id
+from asya_crds.incarnations import (
+    LARGEST,
+    Incarnation,
+    hop_name,
+    incarnation_header,
+    incarnation_of,
+    resolve,
+    resume_id,
+)
 from asya_crds.merging import merge
 from asya_crds.status import HopState
 
@@ -39,43 +47,49 @@ def test_the_first_answer_comes_under_the_id_that_existing_crews_know() -> None:
 @pytest.mark.parametrize(
     ("envelope_id", "header", "incarnation"),
     [
-        ("t", None, 0),
-        ("t", "3/t", 3),
-        ("a/b", "3/a/b", 3),
-        ("child", "3/t", 0),
-        ("t", "0/t", 0),
-        ("t", "x/t", 0),
-        ("t", 3, 0),
-        ("resume-t", None, 1),
-        ("resume.4-t", "3/t", 4),
+        ("t", None, (0, 0)),
+        ("t", "3/t", (3, 0)),
+        ("t", "3.1/t", (3, 1)),
+        ("a/b", "3/a/b", (3, 0)),
+        ("child", "3/t", (0, 0)),
+        ("t", "0/t", (0, 0)),
+        ("t", "x/t", (0, 0)),
+        ("t", 3, (0, 0)),
+        ("resume-t", None, (1, 1)),
+        ("resume.4-t", "3/t", (4, 4)),
     ],
 )
 def test_an_envelope_says_its_incarnation_by_its_header_or_its_id(
-    envelope_id: str, header: object, incarnation: int
+    envelope_id: str, header: object, incarnation: tuple[int, int]
 ) -> None:
     headers = {} if header is None else {"x-asya-incarnation": header}
     assert incarnation_of(envelope_id, headers) == incarnation
 
 
-def test_incarnation_0_is_spelt_as_before_in_claims_children_and_pauses() -> None:
+@pytest.mark.parametrize("number", [0, 1, 12])
+def test_a_route_that_began_in_incarnation_0_is_spelt_as_before_in_claims_children_and_pauses(number: int) -> None:
     """Workers of this version and of the one before meet in one claim, and make the same children and pauses."""
-    envelope = Envelope("t", AT_B, {})
+    headers = incarnation_header("t", Incarnation(number, 0)) if number else {}
+    envelope = Envelope("t", AT_B, {}, headers=headers)
     assert hop_of(envelope) == "2"
     assert child_id("t", hop_of(envelope), 1) == str(uuid.uuid5(CHILDREN, "t\x002\x001"))
     assert pause_id("t", hop_of(envelope)) == str(uuid.uuid5(CHILDREN, "t\x002\x00pause"))
     body = HopReports(MeshClient(), "http://mesh", envelope)._body(HopState.RECEIVED)
-    assert (body["claim"]["hop"], "incarnation" in body) == ("2", False)
-    assert "incarnation" not in pause_report(envelope, AT_B, {})
+    report = pause_report(envelope, AT_B, {})
+    assert (body["claim"]["hop"], report["pause_id"]) == ("2", pause_id("t", "2"))
+    assert body.get("incarnation", 0) == report.get("incarnation", 0) == number
 
 
-@pytest.mark.parametrize(("envelope_id", "number"), [("t", 2), ("resume.2-t", 2), ("resume-t", 1)])
-def test_a_later_incarnation_has_claims_children_and_pauses_of_its_own(envelope_id: str, number: int) -> None:
-    headers = incarnation_header("t", number) if envelope_id == "t" else {}
+@pytest.mark.parametrize(("envelope_id", "number", "began"), [("t", 3, 2), ("resume.2-t", 2, 2), ("resume-t", 1, 1)])
+def test_a_route_that_began_anew_has_claims_children_and_pauses_of_its_own(
+    envelope_id: str, number: int, began: int
+) -> None:
+    headers = incarnation_header("t", Incarnation(number, began)) if envelope_id == "t" else {}
     envelope = Envelope(envelope_id, AT_B, {}, headers=headers)
     body = HopReports(MeshClient(), "http://mesh", envelope)._body(HopState.RECEIVED)
-    assert (body["claim"]["hop"], body["incarnation"]) == (f"{number}.2", number)
+    assert (body["claim"]["hop"], body["incarnation"]) == (f"{began}.2", number)
     report = pause_report(envelope, AT_B, {})
-    assert (report["incarnation"], report["pause_id"]) == (number, pause_id(envelope_id, hop_name(number, 2)))
+    assert (report["incarnation"], report["pause_id"]) == (number, pause_id(envelope_id, hop_name(began, 2)))
     assert child_id("t", hop_of(envelope), 1) != child_id("t", 2, 1)
 
 
@@ -85,11 +99,13 @@ def answer(reported_as: str, incarnation: int, payload: object = None, **headers
     return Envelope(resume_id("t", incarnation), Route((), "x-resume"), payload, headers=carried)
 
 
-@pytest.mark.parametrize("reported_as", ["t", "resume-t", "resume.2-t"])
-def test_our_x_resume_goes_on_under_the_tasks_own_id_in_the_incarnation_of_the_answer(reported_as: str) -> None:
+@pytest.mark.parametrize(("reported_as", "header"), [("t", "3/t"), ("resume-t", "3.1/t"), ("resume.2-t", "3.2/t")])
+def test_our_x_resume_goes_on_under_the_tasks_own_id_in_the_incarnation_of_the_answer(
+    reported_as: str, header: str
+) -> None:
     onward = resumed(answer(reported_as, 3), deep=False)
     assert (onward.id, onward.payload, onward.route) == ("t", {"n": 1}, AT_B)
-    assert onward.headers == {"x-asya-incarnation": "3/t", "kept": 1}
+    assert onward.headers == {"x-asya-incarnation": header, "kept": 1}
 
 
 def test_our_x_resume_merges_itself_for_a_gateway_of_the_version_before() -> None:

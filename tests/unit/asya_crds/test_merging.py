@@ -1,4 +1,4 @@
-"""How x-resume joins an answer to the payload (notes: mesh.md section 1, x-resume)."""
+"""How x-resume joins an answer to the payload."""
 
 from typing import Any
 

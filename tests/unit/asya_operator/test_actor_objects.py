@@ -166,7 +166,7 @@ def test_a_scaled_object_is_ready_once_keda_says_so(conditions: Any, ready: bool
 
 @pytest.mark.parametrize("name", ["newest.yaml", "foreign-sidecar.yaml"])
 def test_a_connector_listens_where_the_handlers_container_looks_for_it(name: str) -> None:
-    """notes: mesh.md section 7, the state proxy: sockets /var/run/asya/state/<name>.sock."""
+    """The state proxy: sockets /var/run/asya/state/<name>.sock."""
     proxy = {
         "name": "cache",
         "mount": {"path": "/state/cache"},

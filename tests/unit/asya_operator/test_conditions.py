@@ -3,14 +3,14 @@
 from datetime import UTC, datetime
 
 from asya_crds.flow import Flow
-from asya_operator.domain.conditions import Condition, State, merge
+from asya_operator.domain.conditions import Condition, ConditionStatus, merge
 from asya_operator.domain.programming import Ledger, MeshState, Pod, programmed
 
 THEN = datetime(2026, 1, 1, tzinfo=UTC)
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 
-def condition(state: State = State.TRUE, message: str = "m") -> Condition:
+def condition(state: ConditionStatus = ConditionStatus.TRUE, message: str = "m") -> Condition:
     return Condition("Accepted", state, "R", message)
 
 
@@ -26,7 +26,7 @@ def test_the_transition_time_changes_with_the_status_alone() -> None:
     reworded = merge(written, [condition(message="n")], 2, NOW) or []
     assert reworded[0]["lastTransitionTime"] == "2026-01-01T00:00:00Z"
     assert reworded[0]["observedGeneration"] == 2
-    turned = merge(written, [condition(State.FALSE)], 2, NOW) or []
+    turned = merge(written, [condition(ConditionStatus.FALSE)], 2, NOW) or []
     assert turned[0]["lastTransitionTime"] == "2026-01-02T00:00:00Z"
 
 
@@ -43,7 +43,7 @@ def test_programmed_waits_for_the_slowest_pod_and_names_it() -> None:
     ledger = Ledger()
     ledger.pushed({"f": flow()}, 7)
     behind = programmed(flow(), ledger, MeshState(7, (Pod("api-0", 7), Pod("api-1", 6))), None)
-    assert (behind.state, behind.reason) == (State.FALSE, "Pending")
+    assert (behind.state, behind.reason) == (ConditionStatus.FALSE, "Pending")
     assert "1 of 2" in behind.message
     assert "api-1" in behind.message
     assert programmed(flow(), ledger, MeshState(7, (Pod("api-0", 7), Pod("api-1", 8))), None).holds

@@ -7,7 +7,7 @@ from unittest.mock import AsyncMock, MagicMock
 import pytest
 
 from asya_crds.flow_problem import FlowProblem
-from asya_operator.domain.conditions import State
+from asya_operator.domain.conditions import ConditionStatus
 from asya_operator.domain.ports import Kind
 from asya_operator.domain.programming import Accepted, MeshState, Pod
 from asya_operator.domain.registry import Inputs, Outcome, compute
@@ -150,7 +150,7 @@ async def test_a_flow_that_gateways_leave_out_is_not_programmed_until_pods_serve
         await until(lambda: made._accepted)
         made._seen(MeshState(1, (Pod("old", 1),)))
         programmed = made._standing().programmed(verdict)
-        assert (programmed.state, programmed.reason) == (State.FALSE, "LeftOut")
+        assert (programmed.state, programmed.reason) == (ConditionStatus.FALSE, "LeftOut")
         assert "an unknown word" in programmed.message
         made._seen(MeshState(1, (Pod("new", 1),)))
         await until(lambda: mesh.push.await_count == 2)

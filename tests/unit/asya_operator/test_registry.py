@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from asya_crds import registry_document
 from asya_crds.flows_file import read_texts
 from asya_crds.registry_document import ConfigMapPart
-from asya_operator.domain.conditions import Condition, State
+from asya_operator.domain.conditions import Condition, ConditionStatus
 from asya_operator.domain.memo import Memo
 from asya_operator.domain.programming import Ledger
 from asya_operator.domain.registry import YAML, ActorReadiness, Inputs, Outcome, compute
 from asya_operator.domain.report import MAX_REPORT_BYTES, report
-from asya_operator.reconcilers.statuses import Standing
+from asya_operator.reconcilers.statuses import StatusInputs
 
 
 def flow(own: str, created: str = "2026-01-01T00:00:00Z", /, **spec: Any) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def test_unknown_and_unready_actors_leave_the_flow_served() -> None:
 
 
 def test_without_the_actors_crd_references_are_unknown_not_missing() -> None:
-    assert outcome(None, flow("one")).resources["one"].resolved.state is State.UNKNOWN
+    assert outcome(None, flow("one")).resources["one"].resolved.state is ConditionStatus.UNKNOWN
 
 
 def test_no_configmap_and_an_empty_one_are_told_apart() -> None:
@@ -166,7 +166,7 @@ def test_the_report_is_cut_at_32_kib_and_problems_go_last() -> None:
     entries = [{"name": f"flow-{number}", "entrypoint": "a", "mcp": {}} for number in range(2000)]
     bad = [{"name": f"bad-{number}", "entrypoint": "NO"} for number in range(20)]
     found = outcome(configmap(*entries, *bad))
-    text = report(found, lambda _: Condition("Programmed", State.TRUE, "Programmed", ""))
+    text = report(found, lambda _: Condition("Programmed", ConditionStatus.TRUE, "Programmed", ""))
     assert len(text.encode()) <= MAX_REPORT_BYTES
     read = json.loads(text)
     assert len(read["problems"]) == 20
@@ -200,7 +200,7 @@ def test_more_problems_than_a_document_holds_are_cut_and_counted(monkeypatch: py
 
 def test_conditions_are_said_only_of_the_text_that_was_judged() -> None:
     judged = flow("one")
-    standing = Standing(outcome(None, judged), Ledger(), None, None)
+    standing = StatusInputs(outcome(None, judged), Ledger(), None, None)
     assert standing.verdict(judged) is not None
     newer = {**judged, "metadata": {**judged["metadata"], "generation": 2}}
     assert standing.verdict(newer) is None, "what is served is the older text"

@@ -185,7 +185,7 @@ def test_trace_context_is_checked_as_the_recommendation_says(
 
 @pytest.mark.parametrize("status", ["completed", "received", "nonsense", None])
 def test_pause_metadata_makes_a_pause_whatever_the_status_says(status: str | None) -> None:
-    """wire.md: 'it sends a second progress with status `completed` and `pause_metadata` (...): the gateway infers
+    """'it sends a second progress with status `completed` and `pause_metadata` (...): the gateway infers
     the pause from its presence.'"""
     body: dict[str, Any] = {
         "status": status,
@@ -200,13 +200,21 @@ def test_pause_metadata_makes_a_pause_whatever_the_status_says(status: str | Non
 
 
 def test_a_pause_carries_the_id_and_the_checkpoint_that_our_crew_gives_it() -> None:
-    """semantics.md: ours 'says `paused`, and adds `pause_id`, `schema?`, `data?` and the `checkpoint` envelope'."""
+    """Ours 'says `paused`, and adds `pause_id`, `schema?`, `data?` and the `checkpoint` envelope'."""
     metadata = {"prompt": "ok?", "fields": [], "schema": {"type": "boolean"}, "data": {"n": 2**63 + 1}}
     body = {"status": "paused", "pause_id": "p-1", "pause_metadata": metadata, "checkpoint": {"id": "t"}}
     report = decode_progress("t", body)
     assert isinstance(report, PauseReport)
     assert (report.pause.id, report.pause.schema, report.pause.data) == ("p-1", {"type": "boolean"}, {"n": 2**63 + 1})
     assert report.checkpoint == '{"id":"t"}'
+
+
+def test_a_pause_of_a_task_whose_id_leaves_no_room_for_an_answer_is_refused() -> None:
+    """The id of an answer's envelope is made from it, and would be no id."""
+    longest = "t" * (255 - len("resume.999999-"))
+    assert decode_progress(longest, {"status": "paused"}).task_id == longest
+    with pytest.raises(InvalidInput, match="too long"):
+        decode_progress(longest + "t", {"status": "paused"})
 
 
 def test_a_claim_names_the_hop_as_text_or_number() -> None:
@@ -265,7 +273,7 @@ def test_a_bad_report_is_refused_by_its_field(body: dict[str, Any], field: str) 
     ],
 )
 def test_a_failure_is_classified(body: dict[str, Any], error_class: ErrorClass, code: str) -> None:
-    """mesh.md, section 2: the final reports that existing sidecars and the dead-letter worker send."""
+    """The final reports that existing sidecars and the dead-letter worker send."""
     report = decode_final("t", {"status": "failed", **body})
     assert report.error is not None
     assert (report.error.error_class, report.error.code) == (error_class, code)
@@ -274,7 +282,7 @@ def test_a_failure_is_classified(body: dict[str, Any], error_class: ErrorClass, 
 
 @pytest.mark.parametrize("status", ["running", "paused", "canceled", None, 1, []])
 def test_only_an_end_ends_a_task(status: Any) -> None:
-    """mesh.md, section 2: 'Go final: other statuses 400'."""
+    """Go final: other statuses 400."""
     with pytest.raises(InvalidInput, match="succeeded or failed"):
         decode_final("t", {"status": status})
 
@@ -285,7 +293,7 @@ def test_a_result_of_null_is_a_result_and_none_at_all_is_none() -> None:
 
 
 def test_resume_ids_are_the_tasks() -> None:
-    """wire.md: 'later reports carry **that** id, so the gateway aliases it to the task on every mesh route'."""
+    """Later reports carry **that** id, so the gateway aliases it to the task on every mesh route."""
     assert task_id_of("resume-t") == "t"
     assert task_id_of("resume-") == "resume-"
     assert decode_progress("t", {"id": "resume-t", "status": "received"}).task_id == "t"

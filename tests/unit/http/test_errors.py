@@ -31,7 +31,7 @@ def test_no_row_blames_the_gateway_itself() -> None:
 
 
 def test_errors_are_plain_text_by_default() -> None:
-    """API seed, "Standard HTTP errors": 'Plain text body (e.g., Method not allowed, Task not found).'"""
+    """Errors that are no JSON are plain text (Method not allowed, Task not found)."""
     response = http_errors.error_response(make_mocked_request("GET", "/tasks/x"), TaskNotFound("x"))
     assert (response.status, response.content_type) == (404, "text/plain")
     assert response.text == "Task not found: x"

@@ -25,7 +25,7 @@ TASK = Task(
 
 
 def test_bodies_are_put_in_as_they_are() -> None:
-    """semantics.md: 'Integers beyond 64 bits stay exact or are refused, never rounded'."""
+    """Integers beyond 64 bits stay exact or are refused, never rounded."""
     odd = '{"n":9223372036854775809,"s":"\\ud800\\u0000"}'
     text = task_json(replace(TASK, payload=odd, result=odd))
     assert text.count(odd) == 2
@@ -47,7 +47,7 @@ def test_a_finished_task_stands_at_its_last_actor() -> None:
 
 
 def test_an_update_has_both_dialects_words() -> None:
-    """API seed: curr, task_state, message; seed: current_actor_idx, actor_state, actor, actors."""
+    """curr, task_state, message; current_actor_idx, actor_state, actor, actors."""
     detail = {"prev": [], "curr": "prep", "next": ["infer"], "task_state": "received", "message": "m", "duration_ms": 3}
     update = TaskUpdate(
         "t", 2, UpdateKind.PROGRESS, TaskStatus.RUNNING, 5.04, NOW, read_entry(UpdateKind.PROGRESS, detail)

@@ -14,14 +14,14 @@ from asya_gateway.telemetry.observer import Observer
 
 log = logging.getLogger(__name__)
 
-Answer = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
+RequestHandler = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
 UNMATCHED = "unmatched"
 CLIENT_CLOSED = 499
 """The status that is counted where the caller went away before the answer, as proxies of the nginx family write it."""
 
 
-def watching(observer: Observer, answer: Answer) -> Middleware:
+def watching(observer: Observer, answer: RequestHandler) -> Middleware:
     """A middleware that answers with `answer` and tells the observer of it. One line a request is logged at debug
     only."""
 

@@ -9,18 +9,18 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from asya_gateway.domain.errors import GatewayError
+from asya_gateway.domain.errors import GatewayError, Overloaded
 from asya_gateway.domain.task import JsonText
 from asya_gateway.protocols.http.accept import AcceptedForms
 from asya_gateway.protocols.http.answers import NO_STORE, json_response
-from asya_gateway.protocols.http.errors import NotAcceptable, StreamsExhausted
+from asya_gateway.protocols.http.errors import NotAcceptable
 from asya_gateway.protocols.http.holding import Held, hold, stream
 from asya_gateway.protocols.http.jsonrpc import INTERNAL_ERROR, Id, RpcError, error_text, result_text
-from asya_gateway.protocols.http.keys import HELD
+from asya_gateway.protocols.http.keys import BUDGET, HELD
 from asya_gateway.protocols.http.sse import event_bytes
-from asya_gateway.protocols.mcp.asking import Ask
-from asya_gateway.protocols.mcp.errors import Refused, Unanswerable, status_of
+from asya_gateway.protocols.mcp.errors import HttpRefusal, Unanswerable, status_of
 from asya_gateway.protocols.mcp.methods import HOLDING, Method
+from asya_gateway.protocols.mcp.request_context import RequestContext
 from asya_gateway.protocols.mcp.results import Result
 
 log = logging.getLogger(__name__)
@@ -43,21 +43,21 @@ class Settled:
         return cls(error_text(error, id), status_of(error, stateless=stateless), headers)
 
 
-async def settle(ask: Ask, work: Awaitable[Result]) -> Settled:
+async def settle(context: RequestContext, work: Awaitable[Result]) -> Settled:
     """Await a result and make it a message; whatever goes wrong becomes an error message, since a caller that
     gets no answer would have to call again."""
-    settled = await settle_or_hold(ask, work)
+    settled = await settle_or_hold(context, work)
     assert isinstance(settled, Settled)  # a Result is never held
     return settled
 
 
-async def settle_or_hold(ask: Ask, work: Awaitable[Result | Held[Result]]) -> Settled | Held[Result]:
+async def settle_or_hold(context: RequestContext, work: Awaitable[Result | Held[Result]]) -> Settled | Held[Result]:
     """The same for a method that may be answered over time."""
     try:
         outcome = await work
         if not isinstance(outcome, Result):
             return outcome
-        return Settled(result_text(ask.id, outcome.text(ask.revision)))
+        return Settled(result_text(context.id, outcome.text(context.revision)))
     except RpcError as error:
         failure = error
     except GatewayError as error:
@@ -66,37 +66,40 @@ async def settle_or_hold(ask: Ask, work: Awaitable[Result | Held[Result]]) -> Se
         # The client is gone; whoever holds its stream knows what that means.
         raise
     except Exception:
-        log.exception("%s failed", ask.method)
-        failure = Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error", INTERNAL_ERROR)
-    return Settled.failed(failure, ask.id, stateless=ask.revision.stateless)
+        log.exception("%s failed", context.method)
+        failure = HttpRefusal(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error", INTERNAL_ERROR)
+    return Settled.failed(failure, context.id, stateless=context.revision.stateless)
 
 
-async def answer(http: web.Request, ask: Ask, method: Method, accepted: AcceptedForms) -> web.StreamResponse:
+async def answer(
+    http: web.Request, context: RequestContext, method: Method, accepted: AcceptedForms
+) -> web.StreamResponse:
     """Call the method and answer in a form that the client takes. Nothing is sent before the method has checked
     its parameters, so that refusals have their status. Raises Unanswerable."""
-    with held_slot(http, ask):
-        outcome = await settle_or_hold(ask, method(ask))
+    with held_slot(http, context):
+        outcome = await settle_or_hold(context, method(context))
         if isinstance(outcome, Settled):
             return respond(outcome, accepted)
         if outcome.needs_stream and not accepted.stream:
             outcome.abandon()
             raise Unanswerable(NotAcceptable("expected text/event-stream", field="Accept"))
-        ask.drop_arguments()
+        context.drop_arguments()
+        http.app[BUDGET].release()
         if not accepted.stream:
-            return respond(await hold(outcome, partial(settle, ask)), accepted)
-        return await stream(http, outcome, partial(settle, ask), lambda settled: settled.text)
+            return respond(await hold(outcome, partial(settle, context)), accepted)
+        return await stream(http, outcome, partial(settle, context), lambda settled: settled.text)
 
 
 @contextmanager
-def held_slot(http: web.Request, ask: Ask) -> Iterator[None]:
+def held_slot(http: web.Request, context: RequestContext) -> Iterator[None]:
     """Count a request that may be held, before its method stores anything. Raises Unanswerable."""
-    if ask.method not in HOLDING:
+    if context.method not in HOLDING:
         yield
         return
     with ExitStack() as slot:
         try:
             slot.enter_context(http.app[HELD].slot())
-        except StreamsExhausted as error:
+        except Overloaded as error:
             raise Unanswerable(error) from None
         yield
 

@@ -11,9 +11,9 @@ from asya_gateway.protocols.http.holding import hold
 from asya_gateway.protocols.http.idempotency import IDEMPOTENCY_KEY
 from asya_gateway.protocols.http.jsonrpc import InvalidMessage, Request, RpcError, parse_message
 from asya_gateway.protocols.mcp.answering import Settled, batch_text, held_slot, respond, settle, settle_or_hold
-from asya_gateway.protocols.mcp.asking import ask_of
 from asya_gateway.protocols.mcp.errors import MethodNotFound, shown
 from asya_gateway.protocols.mcp.methods import HANDSHAKE_METHODS
+from asya_gateway.protocols.mcp.request_context import context_of
 from asya_gateway.protocols.mcp.versions import Revision
 
 LARGEST_BATCH = 50
@@ -47,15 +47,15 @@ async def _answer_one(http: web.Request, value: Any) -> Settled | None:
         method = HANDSHAKE_METHODS.get(message.method)
         if method is None:
             raise MethodNotFound(shown(message.method))
-        ask = ask_of(http, message, Revision.MARCH_2025)
+        context = context_of(http, message, Revision.MARCH_2025)
     except RpcError as error:
         return Settled.failed(error, message.id, stateless=False)
     try:
-        with held_slot(http, ask):
-            outcome = await settle_or_hold(ask, method(ask))
+        with held_slot(http, context):
+            outcome = await settle_or_hold(context, method(context))
             if isinstance(outcome, Settled):
                 return outcome
-            ask.drop_arguments()
-            return await hold(outcome, partial(settle, ask))
+            context.drop_arguments()
+            return await hold(outcome, partial(settle, context))
     except RpcError as error:
         return Settled.failed(error, message.id, stateless=False)

@@ -12,36 +12,36 @@ from asya_gateway.protocols.http.idempotency import IDEMPOTENCY_KEY, idempotency
 from asya_gateway.protocols.http.task_wait import TaskWait
 from asya_gateway.protocols.http.wait_limit import WaitLimit
 from asya_gateway.protocols.mcp import rendering
-from asya_gateway.protocols.mcp.asking import Ask
 from asya_gateway.protocols.mcp.errors import InvalidParams, shown
 from asya_gateway.protocols.mcp.param_headers import check_param_headers
 from asya_gateway.protocols.mcp.progress import Progress
+from asya_gateway.protocols.mcp.request_context import RequestContext
 from asya_gateway.protocols.mcp.results import Result
 
 SURFACE = "mcp"
 
 
-async def call_tool(ask: Ask) -> "Result | HeldCall":
+async def call_tool(context: RequestContext) -> "Result | HeldCall":
     """Submit the call; what it returns holds until the task ends.
 
     Arguments against the schema are a result with isError. Raises InvalidParams, HeaderMismatch, TooLarge,
     KeyReused, TooManyTasks, Overloaded, Unavailable; nothing is stored then, unless Unavailable is uncertain.
     """
-    _check_params(ask.params)
-    served, arguments = _tool(ask), _arguments(ask.params)
-    if ask.revision.stateless and served.flow.mcp is not None:
-        check_param_headers(served.flow.mcp.input_schema, arguments, ask.headers)
-    call = Call(served, arguments, ask.caller, SURFACE, headers=ask.trace, key=_key(ask))
+    _check_params(context.params)
+    served, arguments = _tool(context), _arguments(context.params)
+    if context.revision.stateless and served.flow.mcp is not None:
+        check_param_headers(served.flow.mcp.input_schema, arguments, context.headers)
+    call = Call(served, arguments, context.caller, SURFACE, headers=context.trace, key=_key(context))
     try:
-        task_id = await _submit(ask, call)
+        task_id = await _submit(context, call)
     except InvalidArguments as error:
         return rendering.refused_arguments(error)
-    return HeldCall(ask, served, task_id)
+    return HeldCall(context, served, task_id)
 
 
-def _key(ask: Ask) -> str | None:
+def _key(context: RequestContext) -> str | None:
     try:
-        return idempotency_key(ask.headers)
+        return idempotency_key(context.headers)
     except InvalidInput as error:
         raise InvalidParams(error.text) from None
 
@@ -57,12 +57,12 @@ def _check_params(params: Mapping[str, Any]) -> None:
             raise InvalidParams(f"params.{shown(name)}: unknown, expected name and arguments")
 
 
-def _tool(ask: Ask) -> ServedFlow:
-    name = ask.params.get("name")
+def _tool(context: RequestContext) -> ServedFlow:
+    name = context.params.get("name")
     if not isinstance(name, str):
         raise InvalidParams("name: expected the name of a tool")
     try:
-        return ask.flows.tool(name)
+        return context.flows.tool(name)
     except FlowNotFound:
         raise InvalidParams(f"Unknown tool: {shown(name)}") from None
 
@@ -76,26 +76,26 @@ def _arguments(params: Mapping[str, Any]) -> dict[str, Any]:
     return arguments
 
 
-async def _submit(ask: Ask, call: Call) -> str:
+async def _submit(context: RequestContext, call: Call) -> str:
     """A client that leaves while its call is being stored leaves a task behind whose id nobody knows yet."""
 
     async def abandoned(task_id: str) -> None:
-        if _leaving_cancels(ask):
-            await abandon(ask, task_id)
+        if _leaving_cancels(context):
+            await abandon(context, task_id)
 
-    return await ask.background.completed(ask.tasks.submit(call), abandoned)
+    return await context.background.completed(context.tasks.submit(call), abandoned)
 
 
-def _leaving_cancels(ask: Ask) -> bool:
+def _leaving_cancels(context: RequestContext) -> bool:
     """Closing the response stream cancels in the stateless revision (patterns/cancellation); after a handshake
     it must not be taken for that (2025-11-25, transports). A pod that ends closes streams too, and nobody meant
     anything by that. Who sent a key means to come back for the same task."""
-    return ask.revision.stateless and not ask.draining() and IDEMPOTENCY_KEY not in ask.headers
+    return context.revision.stateless and not context.draining() and IDEMPOTENCY_KEY not in context.headers
 
 
-async def abandon(ask: Ask, task_id: str) -> None:
+async def abandon(context: RequestContext, task_id: str) -> None:
     """End a task that nobody waits for; one that ended in the meantime is left as it is. Raises Unavailable."""
-    await ask.tasks.abandon(task_id, ask.caller, "The client closed its request")
+    await context.tasks.abandon(task_id, context.caller, "The client closed its request")
 
 
 class HeldCall:
@@ -104,27 +104,27 @@ class HeldCall:
     survives_drain = True
     needs_stream = False
 
-    def __init__(self, ask: Ask, served: ServedFlow, task_id: str) -> None:
-        self._ask = ask
+    def __init__(self, context: RequestContext, served: ServedFlow, task_id: str) -> None:
+        self._context = context
         self._served = served
         self._task_id = task_id
 
     async def run(self, channel: Channel) -> Result:
         """Follow the task to its end, a question, or the wait's limit. Raises TaskFailed."""
-        ask, flow = self._ask, self._served.flow
+        context, flow = self._context, self._served.flow
         progress = None
-        if ask.progress_token is not None and flow.mcp is not None and flow.mcp.progress:
-            progress = Progress(ask.progress_token)
+        if context.progress_token is not None and flow.mcp is not None and flow.mcp.progress:
+            progress = Progress(context.progress_token)
 
         async def tell(item: TaskUpdate | FlyEvent) -> None:
             text = None if progress is None else progress.of(item)
             if text is not None:
                 await channel.notify(text)
 
-        limit = WaitLimit.of(flow, ask.settings, ask.draining)
-        wait = TaskWait(ask.tasks, self._task_id, ask.caller, live=progress is not None, tell=tell)
+        limit = WaitLimit.of(flow, context.settings, context.draining)
+        wait = TaskWait(context.tasks, self._task_id, context.caller, live=progress is not None, tell=tell)
         task = await wait.outcome(channel, limit)
-        revision, public_url = ask.revision, ask.settings.public_url
+        revision, public_url = context.revision, context.settings.public_url
         if task is None:
             return rendering.going_on(self._task_id, flow, revision, public_url, limit.spent)
         if task.status.waiting:
@@ -133,5 +133,5 @@ class HeldCall:
 
     def abandon(self) -> None:
         """Nobody will read the answer."""
-        if _leaving_cancels(self._ask):
-            self._ask.background.start(abandon(self._ask, self._task_id))
+        if _leaving_cancels(self._context):
+            self._context.background.start(abandon(self._context, self._task_id))

@@ -8,47 +8,47 @@ from collections.abc import Mapping
 from typing import Any
 
 from asya_gateway.protocols.http.jsonrpc import INVALID_PARAMS, RpcError
-from asya_gateway.protocols.mcp.asking import Ask
 from asya_gateway.protocols.mcp.errors import RESOURCE_NOT_FOUND_BEFORE_2026, InvalidParams, shown
+from asya_gateway.protocols.mcp.request_context import RequestContext
 from asya_gateway.protocols.mcp.results import Result
 from asya_gateway.protocols.mcp.tools import read_cursor
 
 LONGEST_URI = 2048
 
 
-async def list_prompts(ask: Ask) -> Result:
+async def list_prompts(context: RequestContext) -> Result:
     """No prompts."""
-    read_cursor(ask.params)
+    read_cursor(context.params)
     return Result({"prompts": []}, cacheable=True)
 
 
-async def get_prompt(ask: Ask) -> Result:
+async def get_prompt(context: RequestContext) -> Result:
     """Raises InvalidParams: the specification's answer to a name that no prompt has (server/prompts)."""
-    raise InvalidParams(f"Unknown prompt: {shown(_text(ask.params, 'name'))}")
+    raise InvalidParams(f"Unknown prompt: {shown(_text(context.params, 'name'))}")
 
 
-async def list_resources(ask: Ask) -> Result:
+async def list_resources(context: RequestContext) -> Result:
     """No resources."""
-    read_cursor(ask.params)
+    read_cursor(context.params)
     return Result({"resources": []}, cacheable=True)
 
 
-async def list_resource_templates(ask: Ask) -> Result:
+async def list_resource_templates(context: RequestContext) -> Result:
     """No resource templates."""
-    read_cursor(ask.params)
+    read_cursor(context.params)
     return Result({"resourceTemplates": []}, cacheable=True)
 
 
-async def read_resource(ask: Ask) -> Result:
+async def read_resource(context: RequestContext) -> Result:
     """Raises RpcError with data.uri: -32602 (SEP-2164), before 2026-07-28 -32002."""
-    uri = _text(ask.params, "uri")
-    code = INVALID_PARAMS if ask.revision.stateless else RESOURCE_NOT_FOUND_BEFORE_2026
+    uri = _text(context.params, "uri")
+    code = INVALID_PARAMS if context.revision.stateless else RESOURCE_NOT_FOUND_BEFORE_2026
     raise RpcError(code, "Resource not found", {"uri": shown(uri, LONGEST_URI)})
 
 
-async def complete(ask: Ask) -> Result:
+async def complete(context: RequestContext) -> Result:
     """No suggestions for any argument of any prompt or resource template. Raises InvalidParams."""
-    ref, argument = _object(ask.params, "ref"), _object(ask.params, "argument")
+    ref, argument = _object(context.params, "ref"), _object(context.params, "argument")
     match ref.get("type"):
         case "ref/prompt":
             _text(ref, "name", "ref.name")

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from asya_gateway.protocols.mcp.asking import Ask
 from asya_gateway.protocols.mcp.errors import InvalidParams
+from asya_gateway.protocols.mcp.request_context import RequestContext
 from asya_gateway.protocols.mcp.results import SERVER_INFO, Result
 from asya_gateway.protocols.mcp.versions import STATELESS, negotiate
 
@@ -14,7 +14,7 @@ INSTRUCTIONS = (
 )
 
 
-async def discover(ask: Ask) -> Result:
+async def discover(context: RequestContext) -> Result:
     """Versions without a handshake alone: the others are offered by initialize (2026-07-28, versioning)."""
     fields = {
         "supportedVersions": [str(revision) for revision in STATELESS],
@@ -24,14 +24,14 @@ async def discover(ask: Ask) -> Result:
     return Result(fields, cacheable=True)
 
 
-async def initialize(ask: Ask) -> Result:
+async def initialize(context: RequestContext) -> Result:
     """The handshake. No session is opened: every later request says all that is needed to answer it. Raises
     InvalidParams."""
-    requested = ask.params.get("protocolVersion")
+    requested = context.params.get("protocolVersion")
     if not isinstance(requested, str):
         raise InvalidParams("protocolVersion: expected a string")
     for key in ("capabilities", "clientInfo"):
-        if not isinstance(ask.params.get(key), Mapping):
+        if not isinstance(context.params.get(key), Mapping):
             raise InvalidParams(f"{key}: expected an object")
     revision = negotiate(requested)
     info = {key: value for key, value in SERVER_INFO.items() if key != "title" or revision.structured}
@@ -45,7 +45,7 @@ async def initialize(ask: Ask) -> Result:
     )
 
 
-async def ping(ask: Ask) -> Result:
+async def ping(context: RequestContext) -> Result:
     """An empty object."""
     return Result()
 

@@ -2,6 +2,7 @@
 
 from http import HTTPStatus
 
+from asya_gateway.domain.budget import NoRoom
 from asya_gateway.domain.errors import (
     Conflict,
     FlowNotFound,
@@ -56,6 +57,7 @@ CODE_OF: dict[type[GatewayError], int] = {
     Overloaded: INTERNAL_ERROR,
     StreamsExhausted: INTERNAL_ERROR,
     Starting: INTERNAL_ERROR,
+    NoRoom: INTERNAL_ERROR,
     OriginRefused: INVALID_REQUEST,
     HostRefused: INVALID_REQUEST,
     BodyTimeout: INVALID_REQUEST,
@@ -90,8 +92,8 @@ _TRANSPORT_TELLS = frozenset(
 """Statuses that proxies and clients act upon whatever the body says, so they are kept in every revision."""
 
 
-class Refused(RpcError):
-    """A request that HTTP itself answers with a status of its own, whatever the code would get."""
+class HttpRefusal(RpcError):
+    """An error whose HTTP status is given here and does not follow from its JSON-RPC code."""
 
     def __init__(self, status: HTTPStatus, message: str, code: int = INVALID_REQUEST) -> None:
         super().__init__(code, message)
@@ -145,7 +147,7 @@ def status_of(error: RpcError, *, stateless: bool) -> HTTPStatus:
     Clients that shook hands take a status above 299 for a broken transport, so that errors of the request alone
     are 200 to them.
     """
-    if isinstance(error, Refused):
+    if isinstance(error, HttpRefusal):
         return error.status
     if isinstance(error, Unanswerable) and error.status is not None:
         return error.status

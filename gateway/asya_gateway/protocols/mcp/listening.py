@@ -8,25 +8,24 @@ from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.flows import FlowTable
 from asya_gateway.protocols.http.holding import Channel
 from asya_gateway.protocols.http.jsonrpc import notification_text
-from asya_gateway.protocols.mcp.asking import Ask
-from asya_gateway.protocols.mcp.envelope import SUBSCRIPTION_KEY
+from asya_gateway.protocols.http.wait_limit import TICK
 from asya_gateway.protocols.mcp.errors import InvalidParams
+from asya_gateway.protocols.mcp.request_context import RequestContext
+from asya_gateway.protocols.mcp.request_meta import SUBSCRIPTION_KEY
 from asya_gateway.protocols.mcp.results import Result
 
-TICK = 1.0
 
-
-async def listen(ask: Ask) -> "Listening":
+async def listen(context: RequestContext) -> "Listening":
     """Raises InvalidParams, and Unavailable while this pod drains, so that the client listens elsewhere."""
-    if ask.draining():
+    if context.draining():
         raise Unavailable("the gateway is restarting, listen again")
-    wanted = ask.params.get("notifications")
+    wanted = context.params.get("notifications")
     if not isinstance(wanted, Mapping):
         raise InvalidParams("notifications: expected an object")
     tools = wanted.get("toolsListChanged", False)
     if not isinstance(tools, bool):
         raise InvalidParams("notifications.toolsListChanged: expected a boolean")
-    return Listening(ask, tools=tools)
+    return Listening(context, tools=tools)
 
 
 class Listening:
@@ -36,10 +35,10 @@ class Listening:
     survives_drain = True
     needs_stream = True
 
-    def __init__(self, ask: Ask, *, tools: bool) -> None:
-        self._ask = ask
+    def __init__(self, context: RequestContext, *, tools: bool) -> None:
+        self._context = context
         self._tools = tools
-        self._meta = {SUBSCRIPTION_KEY: ask.id}
+        self._meta = {SUBSCRIPTION_KEY: context.id}
 
     async def run(self, channel: Channel) -> Result:
         """Acknowledge first ("MUST be the first message"), then notify until the pod drains."""
@@ -47,7 +46,7 @@ class Listening:
         forget = self._watch(changed) if self._tools else _nothing
         try:
             await channel.notify(self._message("subscriptions/acknowledged", {"notifications": self._honoured()}))
-            while not self._ask.draining():
+            while not self._context.draining():
                 if await _within(changed, TICK):
                     changed.clear()
                     await channel.notify(self._message("tools/list_changed", {}))
@@ -67,16 +66,16 @@ class Listening:
         return notification_text(f"notifications/{name}", {**params, "_meta": self._meta})
 
     def _watch(self, changed: asyncio.Event) -> Callable[[], None]:
-        shown = self._ask.flows.tools()
+        shown = self._context.flows.tools()
 
         def swapped(_: FlowTable) -> None:
             nonlocal shown
-            tools = self._ask.flows.tools()
+            tools = self._context.flows.tools()
             if tools != shown:
                 shown = tools
                 changed.set()
 
-        return self._ask.flows.watch(swapped)
+        return self._context.flows.watch(swapped)
 
 
 def _nothing() -> None:

@@ -4,10 +4,10 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from asya_gateway.protocols.http.holding import Held
 from asya_gateway.protocols.mcp import calling, catalog, discovery, listening, tools
-from asya_gateway.protocols.mcp.asking import Ask
+from asya_gateway.protocols.mcp.request_context import RequestContext
 from asya_gateway.protocols.mcp.results import Result
 
-Method = Callable[[Ask], Awaitable[Result | Held[Result]]]
+Method = Callable[[RequestContext], Awaitable[Result | Held[Result]]]
 """Answers at once, or returns what will. Raises RpcError and the domain's errors."""
 
 _COMMON: Mapping[str, Method] = {

@@ -8,7 +8,7 @@ from asya_crds.status import TaskStatus, UpdateKind
 from asya_gateway.domain.log import ProgressEntry
 from asya_gateway.domain.task import FlyEvent, JsonText, TaskUpdate
 from asya_gateway.protocols.http.jsonrpc import notification_text
-from asya_gateway.protocols.mcp.envelope import ProgressToken
+from asya_gateway.protocols.mcp.request_meta import ProgressToken
 
 TOTAL = 100
 STEP = 0.001

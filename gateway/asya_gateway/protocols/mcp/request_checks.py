@@ -8,8 +8,8 @@ from collections.abc import Container
 from http import HTTPStatus
 
 from asya_gateway.protocols.http.jsonrpc import Notification, Request
-from asya_gateway.protocols.mcp.envelope import VERSION_KEY, meta_of, read_envelope
-from asya_gateway.protocols.mcp.errors import MethodNotFound, Refused, UnsupportedVersion, shown
+from asya_gateway.protocols.mcp.errors import HttpRefusal, MethodNotFound, UnsupportedVersion, shown
+from asya_gateway.protocols.mcp.request_meta import VERSION_KEY, meta_of, read_request_meta
 from asya_gateway.protocols.mcp.routing import VERSION_HEADER, Headers, check_method, check_name, check_version, single
 from asya_gateway.protocols.mcp.versions import HANDSHAKE, KNOWN_HANDSHAKE, STATELESS, Revision
 
@@ -19,7 +19,7 @@ def is_stateless(message: Request | Notification, headers: Headers) -> bool:
 
     The body decides, so that a client that forgot the header is told so rather than taken for an old one; a
     header that names no handshake version is the stateless era's to refuse. Raises UnsupportedVersion for a
-    handshake version in a stateless envelope, InvalidParams for a `_meta` that is no object.
+    handshake version in a stateless `_meta`, InvalidParams for a `_meta` that is no object.
     """
     header = single(headers, VERSION_HEADER)
     declared = meta_of(message.params).get(VERSION_KEY)
@@ -35,10 +35,10 @@ def check_stateless(request: Request, headers: Headers, methods: Container[str])
 
     Raises InvalidParams (-32602), HeaderMismatch (-32020), UnsupportedVersion (-32022), MethodNotFound (-32601).
     """
-    envelope = read_envelope(request.params)
-    check_version(headers, envelope.version)
+    meta = read_request_meta(request.params)
+    check_version(headers, meta.version)
     check_method(headers, request.method)
-    revision = _served(envelope.version)
+    revision = _served(meta.version)
     if request.method not in methods:
         raise MethodNotFound(shown(request.method))
     check_name(headers, request)
@@ -63,7 +63,7 @@ def _served(version: str) -> Revision:
 
 def handshake_revision(headers: Headers, *, initializing: bool = False) -> Revision:
     """The revision of a message after a handshake: what the header says, else 2025-03-26, which had no header
-    (2025-11-25, transports, "Protocol Version Header"). Raises Refused (400).
+    (2025-11-25, transports, "Protocol Version Header"). Raises HttpRefusal (400).
 
     A client that initializes knows no version yet, so whatever it says then is no mistake.
     """
@@ -74,4 +74,4 @@ def handshake_revision(headers: Headers, *, initializing: bool = False) -> Revis
         if revision == version:
             return revision
     served = ", ".join(HANDSHAKE)
-    raise Refused(HTTPStatus.BAD_REQUEST, f"{VERSION_HEADER}: expected one of {served}, got {shown(version)}")
+    raise HttpRefusal(HTTPStatus.BAD_REQUEST, f"{VERSION_HEADER}: expected one of {served}, got {shown(version)}")

@@ -6,7 +6,7 @@ from typing import Any
 
 from asya_gateway.domain.task import JsonText
 from asya_gateway.protocols.http.rendering import with_verbatim
-from asya_gateway.protocols.mcp.envelope import SERVER_KEY
+from asya_gateway.protocols.mcp.request_meta import SERVER_KEY
 from asya_gateway.protocols.mcp.versions import Revision
 
 SERVER_INFO = {"name": "asya", "title": "Asya gateway", "version": version("asya")}

@@ -22,7 +22,6 @@ from asya_gateway.protocols.http.jsonrpc import (
 )
 from asya_gateway.protocols.http.keys import SETTINGS
 from asya_gateway.protocols.mcp.answering import answer, refuse
-from asya_gateway.protocols.mcp.asking import ask_of
 from asya_gateway.protocols.mcp.batches import answer_batch
 from asya_gateway.protocols.mcp.errors import MethodNotFound, Unanswerable, shown
 from asya_gateway.protocols.mcp.methods import HANDSHAKE_METHODS, STATELESS_METHODS
@@ -32,6 +31,7 @@ from asya_gateway.protocols.mcp.request_checks import (
     handshake_revision,
     is_stateless,
 )
+from asya_gateway.protocols.mcp.request_context import context_of
 from asya_gateway.protocols.mcp.routing import VERSION_HEADER, single
 from asya_gateway.protocols.mcp.versions import KNOWN_HANDSHAKE
 
@@ -109,8 +109,8 @@ async def _dispatch(http: web.Request, message: Message, accepted: AcceptedForms
 
 async def _stateless(http: web.Request, request: Request, accepted: AcceptedForms) -> web.StreamResponse:
     revision = check_stateless(request, http.headers, STATELESS_METHODS)
-    ask = ask_of(http, request, revision)
-    return await answer(http, ask, STATELESS_METHODS[request.method], accepted)
+    context = context_of(http, request, revision)
+    return await answer(http, context, STATELESS_METHODS[request.method], accepted)
 
 
 async def _after_handshake(http: web.Request, request: Request, accepted: AcceptedForms) -> web.StreamResponse:
@@ -118,7 +118,7 @@ async def _after_handshake(http: web.Request, request: Request, accepted: Accept
     method = HANDSHAKE_METHODS.get(request.method)
     if method is None:
         raise MethodNotFound(shown(request.method))
-    return await answer(http, ask_of(http, request, revision), method, accepted)
+    return await answer(http, context_of(http, request, revision), method, accepted)
 
 
 def _take_notification(http: web.Request, notification: Notification, *, stateless: bool) -> web.Response:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from asya_crds.flow import Flow
-from asya_gateway.protocols.mcp.asking import Ask
 from asya_gateway.protocols.mcp.errors import InvalidParams
+from asya_gateway.protocols.mcp.request_context import RequestContext
 from asya_gateway.protocols.mcp.results import Result
 from asya_gateway.protocols.mcp.versions import Revision
 
@@ -16,11 +16,11 @@ PAGE = 500
 LONGEST_CURSOR = 512
 
 
-async def list_tools(ask: Ask) -> Result:
+async def list_tools(context: RequestContext) -> Result:
     """Every tool by name, the same order each time. Raises InvalidParams for a cursor that is none of ours."""
-    after = read_cursor(ask.params)
-    flows = [flow for flow in ask.flows.tools() if flow.name > after]
-    fields: dict[str, Any] = {"tools": [definition(flow, ask.revision) for flow in flows[:PAGE]]}
+    after = read_cursor(context.params)
+    flows = [flow for flow in context.flows.tools() if flow.name > after]
+    fields: dict[str, Any] = {"tools": [definition(flow, context.revision) for flow in flows[:PAGE]]}
     if len(flows) > PAGE:
         fields["nextCursor"] = cursor_after(flows[PAGE - 1].name)
     return Result(fields, cacheable=True)

@@ -26,9 +26,10 @@ def read_incarnation(body: Body, reported: Reported) -> int | None:
     return reported.incarnation if said is None else said
 
 
-def claimed_hop(hop: str, incarnation: int | None) -> str:
-    """The hop of a claim with its incarnation, which a worker of the version before leaves out."""
-    return hop if "." in hop else hop_name(incarnation or 0, hop)
+def claimed_hop(hop: str, reported: Reported) -> str:
+    """The hop of a claim with the incarnation in which its route began, which a worker of the version before leaves
+    out: a route under the id of a resume envelope began with it."""
+    return hop if "." in hop else hop_name(reported.incarnation or 0, hop)
 
 
 def check_same_id(body: Body, reported: str) -> None:

@@ -6,11 +6,11 @@ from asya_crds import jsontext
 from asya_gateway.domain.task import FlyEvent
 
 NAMED = ("artifact_update", "status_update", "message")
-"""Keys of a payload that name its SSE event (API seed, GET /mesh/{id}/stream)."""
+"""Keys of a payload that name its SSE event (docs/protocols/mesh.md)."""
 
 
 def decode_fly(task_id: str, body: Any) -> FlyEvent:
-    """Any JSON value; sidecars really send it wrapped, as {"payload": {...}}, and the seed shows it bare."""
+    """Any JSON value; existing sidecars send it wrapped, as {"payload": {...}}; bare is taken, too."""
     payload = body
     if isinstance(body, dict) and body.keys() == {"payload"} and isinstance(body["payload"], dict):
         payload = body["payload"]

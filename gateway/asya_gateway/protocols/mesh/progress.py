@@ -4,10 +4,10 @@ from typing import Any
 
 from asya_crds import jsontext
 from asya_crds.envelope import Route
-from asya_crds.incarnations import hop_name, resolve
+from asya_crds.incarnations import LARGEST, Reported, hop_name, resolve, resume_id
 from asya_crds.large_json import Encoded, encode
 from asya_crds.mesh_messages import ClaimMessage, ProgressMessage
-from asya_crds.naming import HEADER_PAUSE, PAUSE, RESUME
+from asya_crds.naming import HEADER_PAUSE, MAX_ID_LENGTH, PAUSE, RESUME
 from asya_crds.status import HopState, TaskStatus
 from asya_gateway.domain.errors import InvalidInput
 from asya_gateway.domain.pausing import read_pause
@@ -50,7 +50,7 @@ def decode_progress(reported: str, body: Body) -> ProgressReport | PauseReport:
     state = said.status
     route = read_route(body)
     incarnation = named.incarnation if said.incarnation is None else said.incarnation
-    claim = _claim(said.claim, incarnation)
+    claim = _claim(said.claim, named)
     return ProgressReport(
         task_id=named.task_id,
         state=state,
@@ -72,8 +72,8 @@ def is_pause(body: Body) -> bool:
     return body.get("pause_metadata") is not None or (isinstance(status, str) and status in _WAITING)
 
 
-def _claim(said: ClaimMessage | None, incarnation: int | None) -> Claim | None:
-    return None if said is None else Claim(claimed_hop(said.hop, incarnation), said.attempt, said.claimant)
+def _claim(said: ClaimMessage | None, reported: Reported) -> Claim | None:
+    return None if said is None else Claim(claimed_hop(said.hop, reported), said.attempt, said.claimant)
 
 
 def _frames(body: Body, state: HopState) -> JsonText | None:
@@ -109,6 +109,8 @@ def _pause(reported: str, body: Body) -> PauseReport:
         read(ProgressMessage, {"status": HopState.RECEIVED, "claim": body["claim"]})
     pause = read_pause(metadata, _pause_id(body, metadata, route, incarnation))
     status = _WAITING.get(str(body.get("status")))
+    if len(resume_id(named.task_id, LARGEST)) > MAX_ID_LENGTH:
+        raise InvalidInput("the task's id is too long to be answered under", field="pause_metadata")
     if checkpoint is None and status is None:
         _check_resumable(route)
     return PauseReport(

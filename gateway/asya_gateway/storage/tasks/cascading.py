@@ -17,15 +17,13 @@ from asya_crds.status import ErrorClass, TaskError, TaskStatus
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.log import FinalEntry
 from asya_gateway.domain.reports import FinalReport
-from asya_gateway.storage.chunks import Chunk
+from asya_gateway.storage.chunks import CHUNK, Chunk
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.tasks.guards import ENDED, has_children
 from asya_gateway.telemetry.observer import FAN_OUT
 
 log = logging.getLogger(__name__)
 
-CHUNK = 1_000
-"""Children that one statement ends at most."""
 BETWEEN = 0.01
 """Seconds between two chunks, which leave the database to others."""
 TREES = 10_000

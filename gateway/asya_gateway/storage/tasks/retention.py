@@ -5,14 +5,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from asya_gateway.storage.chunks import CHUNK
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.tasks.beside import ALL, BETWEEN, HOPS, UPDATES, Beside, Remover
 
 RETIRE_EVERY = 300.0
 HOPS_KEPT = 3_600.0
 """Seconds that claims outlive their task, for messages that are still on their way."""
-CHUNK = 1_000
-"""Tasks that are looked at together."""
 PAGES_A_TURN = 20
 """Chunks of each table that one turn looks through for rows whose task is gone; the next one goes on from there."""
 

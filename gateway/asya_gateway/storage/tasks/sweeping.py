@@ -7,6 +7,7 @@ from typing import Any
 
 from asya_crds.status import ErrorClass, TaskError, TaskStatus
 from asya_gateway.domain.reports import FinalOutcome, FinalReport
+from asya_gateway.storage.chunks import CHUNK
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.tasks.cascading import Cascade
 from asya_gateway.storage.tasks.guards import ENDED, ended_above
@@ -16,8 +17,6 @@ ORPHANS_EVERY = 5.0
 ORPHANS_REST = 9.0
 """Times as long as it took that the sweep for orphans rests: it finds next to nothing, and passes over what an old
 snapshot keeps vacuum from clearing again and again."""
-CHUNK = 1_000
-"""Tasks that one statement finds at most."""
 PARENTS = 1_000
 """Parents of open children that one statement looks at."""
 PARENTS_A_TURN = 20_000

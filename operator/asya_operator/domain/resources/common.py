@@ -8,6 +8,8 @@ from asya_crds.async_actor import AsyncActorSpec
 from asya_crds.naming import ACTOR_LABEL, COMPONENT_LABEL, CREW
 from asya_operator.domain.views import Body
 
+MANAGER = "asya-operator"
+"""The operator's field manager, and the label `app.kubernetes.io/managed-by` of what it makes."""
 Document = dict[str, Any]
 NAME_LABEL = "app.kubernetes.io/name"
 _NOT_INHERITED = ("crossplane.io/", "app.kubernetes.io/")
@@ -53,7 +55,7 @@ def labels(actor: ActorResource) -> dict[str, str]:
         **{key: value for key, value in own if not key.startswith(_NOT_INHERITED)},
         NAME_LABEL: actor.name,
         "app.kubernetes.io/component": "actor",
-        "app.kubernetes.io/managed-by": "asya-operator",
+        "app.kubernetes.io/managed-by": MANAGER,
         "app.kubernetes.io/part-of": "asya",
         ACTOR_LABEL: actor.name,
         COMPONENT_LABEL: "crew" if actor.crew else "actor",

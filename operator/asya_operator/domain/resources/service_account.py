@@ -1,6 +1,6 @@
 """The ServiceAccount that actor pods run as; it may do nothing."""
 
-from asya_operator.domain.resources.common import Document, Surroundings
+from asya_operator.domain.resources.common import MANAGER, Document, Surroundings
 
 
 def service_account(around: Surroundings) -> Document:
@@ -11,7 +11,7 @@ def service_account(around: Surroundings) -> Document:
         "metadata": {
             "name": around.service_account,
             "namespace": around.namespace,
-            "labels": {"app.kubernetes.io/managed-by": "asya-operator"},
+            "labels": {"app.kubernetes.io/managed-by": MANAGER},
         },
         "automountServiceAccountToken": False,
     }

@@ -23,7 +23,7 @@ ProgressToken = str | int
 
 
 @dataclass(frozen=True, slots=True)
-class Envelope:
+class RequestMeta:
     """The required part of a stateless request's `_meta` (2026-07-28, basic, "_meta"). Capabilities hold for this
     one request and are never remembered."""
 
@@ -39,7 +39,7 @@ def meta_of(params: Mapping[str, Any]) -> Mapping[str, Any]:
     return meta
 
 
-def read_envelope(params: Mapping[str, Any]) -> Envelope:
+def read_request_meta(params: Mapping[str, Any]) -> RequestMeta:
     """Raises InvalidParams naming the key ("A request missing any required field is malformed")."""
     meta = meta_of(params)
     version, capabilities = meta.get(VERSION_KEY), meta.get(CAPABILITIES_KEY)
@@ -53,7 +53,7 @@ def read_envelope(params: Mapping[str, Any]) -> Envelope:
     level = meta.get(LOG_LEVEL_KEY)
     if level is not None and not (isinstance(level, str) and level in LOG_LEVELS):
         raise InvalidParams(f"params._meta: expected {LOG_LEVEL_KEY} to be one of {', '.join(sorted(LOG_LEVELS))}")
-    return Envelope(version, capabilities)
+    return RequestMeta(version, capabilities)
 
 
 def progress_token(meta: Mapping[str, Any]) -> ProgressToken | None:

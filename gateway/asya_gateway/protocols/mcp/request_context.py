@@ -1,4 +1,4 @@
-"""One request as its method sees it: the same in both eras, with what differs behind `revision`."""
+"""What a method gets of its request: the same in both eras; `revision` tells them apart."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from asya_gateway.protocols.http.background import BACKGROUND, Background
 from asya_gateway.protocols.http.callers import caller_of
 from asya_gateway.protocols.http.jsonrpc import Id, Request
 from asya_gateway.protocols.http.keys import FLOWS, READINESS, SETTINGS, TASKS
-from asya_gateway.protocols.mcp.envelope import ProgressToken, meta_of, progress_token, trace_context
+from asya_gateway.protocols.mcp.request_meta import ProgressToken, meta_of, progress_token, trace_context
 from asya_gateway.protocols.mcp.routing import Headers
 from asya_gateway.protocols.mcp.versions import Revision
 from asya_gateway.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class RequestContext:
     """A request that passed every check of its era, with the parts of the gateway that a method may use."""
 
     id: Id
@@ -38,15 +38,15 @@ class Ask:
     draining: Callable[[], bool]
 
     def drop_arguments(self) -> None:
-        """What was submitted is stored: whoever waits for it keeps nothing of it."""
+        """Free the arguments once the task is stored, so that a held request does not keep them in memory."""
         self.params.pop("arguments", None)
 
 
-def ask_of(http: web.Request, request: Request, revision: Revision) -> Ask:
+def context_of(http: web.Request, request: Request, revision: Revision) -> RequestContext:
     """Raises InvalidParams for a `_meta` that is malformed."""
     app, meta = http.app, meta_of(request.params)
     readiness = app[READINESS]
-    return Ask(
+    return RequestContext(
         id=request.id,
         method=request.method,
         params=request.params,
