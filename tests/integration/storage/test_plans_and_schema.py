@@ -17,7 +17,7 @@ from asya_gateway.storage.database import Database
 from asya_gateway.storage.queues.outbox import PostgresOutbox
 from asya_gateway.storage.tasks.reading import grown
 from asya_transports.postgres import statements
-from asya_transports.postgres.pool import SESSION
+from asya_transports.postgres.pool import QUEUE_SESSION
 from tests.support.blocks import counted_blocks
 from tests.support.storage import ROUTE, Running, failed, make_storage, progress, succeeded
 
@@ -173,7 +173,7 @@ async def test_queues_in_postgres_touch_few_blocks_beside_many_messages(
     database = still.storage.database
     await database.execute(QUEUED)
     for name in ("enable_seqscan", "enable_bitmapscan"):
-        await database.execute(f"SET {name} = {SESSION[name]}")
+        await database.execute(f"SET {name} = {QUEUE_SESSION[name]}")
     lease = timedelta(seconds=15)
     with counted_blocks(monkeypatch) as blocks:
         for retakes in (True, False):
