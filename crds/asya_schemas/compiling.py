@@ -23,6 +23,11 @@ from asya_schemas.searching import Search, describe
 PATTERN_LIMIT = 1024 * 1024
 """Bytes of a compiled pattern."""
 KEPT_CHECKS = 4096
+KEPT_BYTES = 32 * 1024 * 1024
+"""What kept checks may weigh together."""
+CHECK_BYTES = 16 * 1024
+TEXT_WEIGHT = 24
+"""What a compiled check weighs: so much, and so much for each byte of its schema's text."""
 
 _OPTIONS = {
     "offline": True,
@@ -41,22 +46,63 @@ def compile_schema(schema: Mapping[str, Any], *, known_good: bool = False) -> Ar
     """
     text = jsontext.dumps(dict(schema))
     key = hashlib.sha256(text.encode()).digest()
-    with _lock:
-        if key in _kept:
-            _kept.move_to_end(key)
-            return _kept[key]
+    found = _kept.find(key)
+    if found is not None:
+        return found
     if not known_good:
         check_schema(dict(schema))
     check = _compile(dict(schema), text)
-    with _lock:
-        _kept[key] = check
-        while len(_kept) > KEPT_CHECKS:
-            _kept.popitem(last=False)
+    _kept.keep(key, check, CHECK_BYTES + TEXT_WEIGHT * len(text))
     return check
 
 
-_kept: OrderedDict[bytes, ArgumentCheck] = OrderedDict()
-_lock = threading.Lock()
+def keep_at_most(size: int) -> None:
+    """Kept checks may weigh so many bytes together from now on; what was used longest ago is forgotten first."""
+    _kept.bound(size)
+
+
+class _Kept:
+    """Checks by their schema's hash, bounded in number and in bytes."""
+
+    def __init__(self) -> None:
+        self._checks: OrderedDict[bytes, tuple[ArgumentCheck, int]] = OrderedDict()
+        self._lock = threading.Lock()
+        self._limit = KEPT_BYTES
+        self.bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._checks)
+
+    def find(self, key: bytes) -> ArgumentCheck | None:
+        """The check of this hash, if it is kept."""
+        with self._lock:
+            found = self._checks.get(key)
+            if found is None:
+                return None
+            self._checks.move_to_end(key)
+            return found[0]
+
+    def keep(self, key: bytes, check: ArgumentCheck, size: int) -> None:
+        """Keep one more, at the cost of those that were used longest ago."""
+        with self._lock:
+            _, before = self._checks.pop(key, (check, 0))
+            self._checks[key] = check, size
+            self.bytes += size - before
+            self._forget()
+
+    def bound(self, size: int) -> None:
+        """Keep no more than so many bytes."""
+        with self._lock:
+            self._limit = size
+            self._forget()
+
+    def _forget(self) -> None:
+        while self._checks and (len(self._checks) > KEPT_CHECKS or self.bytes > self._limit):
+            _, (_, size) = self._checks.popitem(last=False)
+            self.bytes -= size
+
+
+_kept = _Kept()
 
 
 def _compile(schema: dict[str, Any], text: str) -> ArgumentCheck:

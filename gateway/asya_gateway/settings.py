@@ -124,6 +124,11 @@ class Settings(BaseSettings):
     max_report_bytes: int = Field(1 * MIB, ge=1024, description="Largest body of a progress report.")
     max_final_bytes: int = Field(10 * MIB, ge=1024, description="Largest body of a final report.")
     max_fly_bytes: int = Field(1 * MIB, ge=1024, description="Largest body of a live event.")
+    memory_budget: int = Field(
+        0,
+        ge=0,
+        description="Bytes that a process's bodies and queues may weigh; 0 takes 45 % of the container's memory.",
+    )
     max_streams: int = Field(
         10_000,
         ge=1,

@@ -14,6 +14,7 @@ from asya_crds.flow import Flow
 from asya_crds.offloading import Offload
 from asya_gateway.composition.examining import Examining
 from asya_gateway.composition.web import build_app, serve
+from asya_gateway.domain.budget import Budget
 from asya_gateway.domain.flows import FlowRegistry, FlowTable, ServedFlow
 from asya_gateway.domain.tasks import TaskRules, Tasks
 from asya_gateway.settings import Settings
@@ -153,9 +154,10 @@ def make_settings(**changes: Any) -> Settings:
 
 @contextlib.asynccontextmanager
 async def start_gateway(database_url: str, **changes: Any) -> AsyncGenerator[Gateway]:
-    """Serve the application until the block ends; `changes` are settings."""
+    """Serve the application until the block ends; `changes` are settings, `budget` the memory budget."""
+    budget: Budget | None = changes.pop("budget", None)
     settings = make_settings(database_url=database_url, **changes)
-    running = make_storage(database_url, patience=1.0)
+    running = make_storage(database_url, patience=1.0, budget=budget)
     storage = running.storage
     rules = TaskRules(mesh_url="http://mesh.example", default_timeout=settings.default_timeout)
     rules = replace(rules, owner_cap=settings.max_open_tasks_per_owner or None)
@@ -164,7 +166,7 @@ async def start_gateway(database_url: str, **changes: Any) -> AsyncGenerator[Gat
     tasks = Tasks(
         storage.tasks, storage.feed, storage.fly, rules, compile_schema, examine=Examining(offload), clock=clock
     )
-    app = build_app(settings, tasks, make_flows(), offload=offload)
+    app = build_app(settings, tasks, make_flows(), offload=offload, budget=budget)
     async with serving(app, running) as gateway:
         yield gateway
 

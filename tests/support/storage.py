@@ -7,6 +7,7 @@ from typing import Any
 
 from asya_crds.envelope import Route
 from asya_crds.status import ErrorClass, HopState, TaskError, TaskStatus
+from asya_gateway.domain.budget import Budget
 from asya_gateway.domain.ports import NewTask, OutboxEntry
 from asya_gateway.domain.progress import progress_percent, report_key
 from asya_gateway.domain.reports import Claim, FinalReport, ProgressReport
@@ -109,7 +110,14 @@ def failed(task_id: str, message: str = "it broke", **changes: Any) -> FinalRepo
     return FinalReport(**(values | changes))
 
 
-def make_storage(url: str, *, patience: float = 5.0, statement_timeout: float = 20.0, **limits: Any) -> Running:
+def make_storage(
+    url: str,
+    *,
+    patience: float = 5.0,
+    statement_timeout: float = 20.0,
+    budget: Budget | None = None,
+    **limits: Any,
+) -> Running:
     found: list[OutboxEntry] = []
     database = Database(url, min_size=1, max_size=8, statement_timeout=statement_timeout)
     storage = Storage(
@@ -118,5 +126,6 @@ def make_storage(url: str, *, patience: float = 5.0, statement_timeout: float = 
         limits=Limits(patience=patience, **limits),
         keeping=Keeping(tasks=90 * 86400, updates=30 * 86400),
         longest_statement=statement_timeout,
+        budget=budget,
     )
     return Running(storage, found)

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from importlib.metadata import version
 
 from asya_gateway.delivery.dispatcher import Dispatcher
+from asya_gateway.domain.budget import Budget
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.flows import FlowRegistry
 from asya_gateway.exposition.logs import configure_logs
@@ -56,11 +57,17 @@ class Observing:
         self._dispatcher: Dispatcher | None = None
         self._transport_up: float | None = None
 
-    def watch(self, storage: Storage, flows: FlowRegistry, dispatcher: Dispatcher | None) -> None:
+    def watch(self, storage: Storage, flows: FlowRegistry, dispatcher: Dispatcher | None, budget: Budget) -> None:
         """Read these parts at every scrape from now on; once per process, before `running`."""
         self._reader = VitalsReader(storage.database, None if dispatcher is not None else self._settings.namespace)
         self._bell_lag = BellLag(storage.bell)
-        readings = [*self._of_process(), *_of_storage(storage), *_of_flows(flows), *self._of_database()]
+        readings = [
+            *self._of_process(),
+            *_of_storage(storage),
+            *_of_flows(flows),
+            *self._of_database(),
+            *_of_budget(budget),
+        ]
         readings.append(Reading("asya_streams_open", "Open event streams.", lambda: self.streams()))
         readings.append(Reading("asya_requests_held", "Requests that wait for a task.", lambda: self.held()))
         readings.append(Reading("asya_bell_lag_seconds", "Time from a ring to hearing it.", self._lag))
@@ -175,6 +182,15 @@ def _of_storage(storage: Storage) -> list[Reading]:
         Reading("asya_database_pool_idle", "Connections that nobody uses.", lambda: pool().idle),
         Reading("asya_database_pool_max", "Connections that may be open.", lambda: pool().largest),
         Reading("asya_database_pool_waiting", "Who waits for a connection.", lambda: pool().waiting),
+    ]
+
+
+def _of_budget(budget: Budget) -> list[Reading]:
+    return [
+        Reading("asya_memory_budget_bytes", "Bytes that bodies may weigh together.", lambda: budget.total),
+        Reading("asya_memory_held_bytes", "What bodies weigh now.", budget.held, label="share"),
+        Reading("asya_memory_waiting", "Who waits for room.", budget.waiting, label="share"),
+        Reading("asya_memory_refused", "Refused for want of room.", lambda: budget.refused, "counter"),
     ]
 
 

@@ -7,10 +7,12 @@ from collections.abc import AsyncGenerator, Callable, Iterable
 from aiohttp import web
 
 from asya_crds.offloading import Offload
+from asya_gateway.composition.container import memory_budget
 from asya_gateway.composition.examining import Examining
 from asya_gateway.composition.observing import Observing
 from asya_gateway.composition.web import Routes, build_app, serve, stop_on_signals
 from asya_gateway.delivery.dispatcher import Dispatcher
+from asya_gateway.domain.budget import Budget
 from asya_gateway.domain.flows import FlowRegistry
 from asya_gateway.domain.reports import FinalReport
 from asya_gateway.domain.tasks import TaskRules, Tasks
@@ -27,9 +29,12 @@ from asya_gateway.storage.queues.queue_bell import QueueBell
 from asya_gateway.storage.registry.store import PostgresRegistry
 from asya_gateway.storage.store import Keeping, Storage
 from asya_gateway.storage.tasks.creating import OUTBOX_LEASE, Enqueue, into_outbox, into_queue
-from asya_schemas.compiling import compile_schema
+from asya_schemas.compiling import compile_schema, keep_at_most
 from asya_transports.known import describe
 from asya_transports.opening import open_transport
+
+SCHEMAS_PART = 16
+"""Compiled schemas that are kept may weigh so small a part of the memory budget."""
 
 
 class Gateway:
@@ -41,6 +46,7 @@ class Gateway:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.observing = Observing(settings)
+        self.budget = _budget(settings)
         self.database = Database(
             settings.database_url,
             min_size=settings.db_min_conns,
@@ -58,6 +64,7 @@ class Gateway:
             ended=observer.ended,
             longest_statement=settings.db_statement_timeout,
             claim_lease=settings.claim_lease,
+            budget=self.budget,
             namespace=settings.namespace,
         )
         self.flows = FlowRegistry()
@@ -89,7 +96,7 @@ class Gateway:
             config_path="" if settings.gateway_mode is Mode.MESH else settings.config_path,
             poll_interval=settings.config_poll_interval,
         )
-        self.observing.watch(storage, self.flows, self.dispatcher)
+        self.observing.watch(storage, self.flows, self.dispatcher, self.budget)
 
     def _dispatcher(self) -> Dispatcher | None:
         """None where the queue row is written in the task's own transaction."""
@@ -98,7 +105,7 @@ class Gateway:
         transport = open_transport(self._queues, self.settings.namespace)
         spans = self.observing.metrics.spans
         outbox = PostgresOutbox(self.database)
-        return Dispatcher(outbox, transport, self._finish, lease=OUTBOX_LEASE, spans=spans)
+        return Dispatcher(outbox, transport, self._finish, lease=OUTBOX_LEASE, spans=spans, budget=self.budget)
 
     async def _finish(self, report: FinalReport) -> None:
         await self.storage.tasks.finish(report)
@@ -112,7 +119,9 @@ class Gateway:
     def web(self, more: Iterable[Routes] = ()) -> web.Application:
         """The web application of this process's mode."""
         routes = (*self._registry_routes(), *more)
-        app = build_app(self.settings, self.tasks, self.flows, routes, self.observing.metrics, self.offload)
+        app = build_app(
+            self.settings, self.tasks, self.flows, routes, self.observing.metrics, self.offload, self.budget
+        )
         app[REGISTRY], app[FLOWS_REPORT] = self.registrar, self.watch.report
         self.observing.streams = lambda: len(app[STREAMS])
         self.observing.held = lambda: len(app[HELD])
@@ -147,6 +156,13 @@ async def run(
     """
     gateway = Gateway(settings)
     await serve(gateway.web(), gateway.running(), stop or stop_on_signals(), listening)
+
+
+def _budget(settings: Settings) -> Budget:
+    """The process's budget, after compiled schemas have got their part of it."""
+    total = memory_budget(settings.memory_budget)
+    keep_at_most(total // SCHEMAS_PART)
+    return Budget(total - total // SCHEMAS_PART)
 
 
 def _limits(settings: Settings) -> Limits:

@@ -11,6 +11,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from asya_crds.listening import dual_stack_socket
 from asya_crds.offloading import Offload
+from asya_gateway.domain.budget import Budget
 from asya_gateway.domain.flows import FlowRegistry
 from asya_gateway.domain.tasks import Tasks
 from asya_gateway.protocols.http import front_page, health, openapi
@@ -18,7 +19,7 @@ from asya_gateway.protocols.http.background import BACKGROUND, Background, run_b
 from asya_gateway.protocols.http.edge import edge
 from asya_gateway.protocols.http.guard import Guard
 from asya_gateway.protocols.http.held_requests import HeldRequests
-from asya_gateway.protocols.http.keys import FLOWS, HELD, OFFLOAD, READINESS, SETTINGS, STREAMS, TASKS
+from asya_gateway.protocols.http.keys import BUDGET, FLOWS, HELD, OFFLOAD, READINESS, SETTINGS, STREAMS, TASKS
 from asya_gateway.protocols.http.readiness import Readiness
 from asya_gateway.protocols.http.sse import Streams
 from asya_gateway.protocols.mcp import routes as mcp
@@ -48,15 +49,18 @@ def build_app(
     more: Iterable[Routes] = (),
     observer: Observer = SILENT,
     offload: Offload | None = None,
+    budget: Budget | None = None,
 ) -> web.Application:
     """The web application of this process's mode; `more` adds routes before the ones that are known here.
 
     Its `app[READINESS].started` must be set before anything but /health is answered.
     """
-    readiness, guard = Readiness(), Guard(settings)
-    app = web.Application(middlewares=[edge(guard, readiness, observer)], client_max_size=settings.max_call_bytes)
+    readiness, guard, budget = Readiness(), Guard(settings), budget or Budget.unbounded()
+    app = web.Application(
+        middlewares=[edge(guard, readiness, budget, observer)], client_max_size=settings.max_call_bytes
+    )
     app[SETTINGS], app[TASKS], app[FLOWS], app[READINESS] = settings, tasks, flows, readiness
-    app[HELD] = HeldRequests(settings.max_streams)
+    app[BUDGET], app[HELD] = budget, HeldRequests(settings.max_streams, budget)
     app[STREAMS] = Streams(write_timeout=settings.stream_write_timeout)
     app[OFFLOAD], app[BACKGROUND] = offload or Offload(), Background()
     app.cleanup_ctx.extend((run_background, _watch_streams, _end_offload))

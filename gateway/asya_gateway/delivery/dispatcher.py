@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
 
 from asya_crds.status import ErrorClass, TaskError, TaskStatus
+from asya_gateway.domain.budget import Budget, Share
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.polling import POLL_EVERY
 from asya_gateway.domain.ports import Outbox, OutboxEntry
@@ -19,6 +20,12 @@ from asya_transports.port import MessageRefused, OutboundMessage, Transport, Tra
 log = logging.getLogger(__name__)
 
 BATCH = 256
+BATCH_BYTES = 8 * 1024 * 1024
+"""A batch of more than one envelope has at most so many bytes."""
+POLL_BYTES = 64 * 1024 * 1024
+"""Bytes that one poll takes at most, however much room there is."""
+WEIGHT = 3
+"""What an envelope weighs for each of its bytes on its way: itself, the frames made of it, and the socket's copy."""
 PUBLISHERS = 4
 """Batches that may await their confirmations at the same time."""
 PUBLISH_APART = 0.01
@@ -41,8 +48,16 @@ class Dispatcher:
     """Publishes what this process accepted from memory, and takes over rows whose lease ran out."""
 
     def __init__(
-        self, outbox: Outbox, transport: Transport, finish: Finish, *, lease: float, spans: Spans | None = None
+        self,
+        outbox: Outbox,
+        transport: Transport,
+        finish: Finish,
+        *,
+        lease: float,
+        spans: Spans | None = None,
+        budget: Budget | None = None,
     ) -> None:
+        self._budget = budget or Budget.unbounded()
         self._outbox = outbox
         self._transport = transport
         self._finish = finish
@@ -64,10 +79,12 @@ class Dispatcher:
         self.refused = 0
 
     def hand_over(self, entries: Sequence[OutboxEntry]) -> None:
-        """Take envelopes that were committed just now and are leased to this process. Never blocks."""
+        """Take envelopes that were committed just now and are leased to this process. Never blocks: what has no room
+        stays in its row."""
         expires = time.monotonic() + self._lease - LEASE_MARGIN
-        room = HANDED_KEPT - len(self._handed)
-        self._handed.extend((expires, entry) for entry in entries[:room])
+        for entry in entries[: HANDED_KEPT - len(self._handed)]:
+            if self._budget.try_take(Share.DELIVERIES, WEIGHT * len(entry.body)):
+                self._handed.append((expires, entry))
         if self._handed:
             self._idle.clear()
             self._wake.set()
@@ -114,6 +131,7 @@ class Dispatcher:
 
     async def _publish_guarded(self, batch: Sequence[OutboxEntry]) -> None:
         """Whatever goes wrong, the batch's rows are still there and go out when their lease has run out."""
+        weight = WEIGHT * sum(len(entry.body) for entry in batch)
         try:
             if batch:
                 await self._publish(batch)
@@ -124,6 +142,8 @@ class Dispatcher:
             log.warning("publishing was cut off, its envelopes go out when their lease has run out")
         except Exception:
             log.exception("a batch of envelopes goes out when its lease has run out")
+        finally:
+            self._budget.give_back(Share.DELIVERIES, weight)
 
     def _published(self, task: asyncio.Task[None]) -> None:
         self._publishes.discard(task)
@@ -135,10 +155,17 @@ class Dispatcher:
         """The next envelopes whose lease leaves time to publish them."""
         now = time.monotonic()
         batch: list[OutboxEntry] = []
+        size = 0
         while self._handed and len(batch) < BATCH:
-            expires, entry = self._handed.popleft()
+            expires, entry = self._handed[0]
+            if batch and size + len(entry.body) > BATCH_BYTES:
+                break
+            self._handed.popleft()
             if expires > now:
                 batch.append(entry)
+                size += len(entry.body)
+            else:
+                self._budget.give_back(Share.DELIVERIES, WEIGHT * len(entry.body))
         return batch
 
     async def _publish(self, batch: Sequence[OutboxEntry]) -> None:
@@ -158,7 +185,7 @@ class Dispatcher:
                     self._delivered.append(entry.id)
                     self.published += 1
                 case MessageRefused():
-                    self._impossible.append((entry, str(answer)))
+                    self._impossible.append((entry._replace(body=b""), str(answer)))
                     self.refused += 1
                 case _:
                     self._failed.append((entry.id, str(answer)))
@@ -212,14 +239,21 @@ class Dispatcher:
         """Returns where the queue system can be reached; raises TransportError with the reason where not."""
         await self._transport.check()
 
+    def _room_for_rows(self) -> int:
+        """Bytes of envelopes that may be taken from the database now; 0 where memory is full of them."""
+        room = self._budget.room(Share.DELIVERIES) // WEIGHT
+        if not self._budget.holds(Share.DELIVERIES):
+            return max(room, 1)
+        return min(room, POLL_BYTES) if room > BATCH_BYTES // 8 else 0
+
     async def _poll_for_ever(self) -> None:
         while True:
             await asyncio.sleep(POLL_EVERY)
             try:
-                while len(self._handed) < HANDED_KEPT // 2:
-                    entries = await self._outbox.take(POLL_ROWS, POLL_PER_ACTOR)
+                while len(self._handed) < HANDED_KEPT // 2 and (most := self._room_for_rows()):
+                    entries = await self._outbox.take(POLL_ROWS, POLL_PER_ACTOR, most)
                     self.hand_over(entries)
-                    if len(entries) < POLL_PER_ACTOR:
+                    if len(entries) < POLL_PER_ACTOR and sum(len(entry.body) for entry in entries) < most // 2:
                         break
             except Unavailable:
                 continue

@@ -1,6 +1,6 @@
 """What the domain needs from outside; storage and delivery keep these promises."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -229,8 +229,9 @@ class Backlog:
 class Outbox(Protocol):
     """Where committed envelopes wait. Every method raises Unavailable while the database is away."""
 
-    async def take(self, limit: int, per_actor: int) -> list[OutboxEntry]:
-        """Rows whose lease ran out, leased again to the caller, a fair share of each actor."""
+    async def take(self, limit: int, per_actor: int, most_bytes: int = 2**26) -> list[OutboxEntry]:
+        """Rows whose lease ran out, leased again to the caller, a fair share of each actor, no more bytes than asked
+        for but for the first."""
 
     async def delivered(self, ids: Sequence[int]) -> None:
         """Remove what was confirmed."""
@@ -240,7 +241,3 @@ class Outbox(Protocol):
 
     async def backlog(self) -> Backlog:
         """What waits now."""
-
-
-Following = AsyncIterator[Snapshot | TaskUpdate | FlyEvent | None]
-"""What a reader gets: one Snapshot first, then updates and live events; None when it was quiet for a while."""

@@ -8,6 +8,7 @@ from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from asya_gateway.domain.budget import Budget, Share
 from asya_gateway.domain.errors import Overloaded, Unavailable
 from asya_gateway.storage.database import SERVER_BUSY
 from asya_gateway.storage.retrying import Doubt, until_answered
@@ -71,8 +72,10 @@ class Coalescer(Generic[Item, Reply]):
         size: Callable[[Item], int],
         limits: Limits,
         concurrency: int = 2,
+        budget: Budget | None = None,
     ) -> None:
         self.name = name
+        self._budget = budget or Budget.unbounded()
         self._flush = flush
         self._key = key
         self._size = size
@@ -118,6 +121,8 @@ class Coalescer(Generic[Item, Reply]):
             await asyncio.wait(self._flushes)
 
     def _line_up(self, entry: _Waiting[Item, Reply]) -> None:
+        # Counted beyond the request, whose caller may leave; what is read was given room before.
+        self._budget.charge(Share.WRITES, entry.size)
         self._waiting += 1
         self._waiting_bytes += entry.size
         if entry.key not in self._behind:
@@ -181,6 +186,7 @@ class Coalescer(Generic[Item, Reply]):
         """What stood behind a written key is ready now. (Twenty thousand writes of one key cost no more than
         those of as many keys: nobody looks through them.)"""
         for entry in written:
+            self._budget.give_back(Share.WRITES, entry.size)
             behind = self._behind[entry.key]
             if behind:
                 self._ready.append(behind.popleft())
@@ -216,8 +222,10 @@ class Coalescer(Generic[Item, Reply]):
         for key, behind in self._behind.items():
             self._behind[key] = None
             for entry in behind or ():
+                self._budget.give_back(Share.WRITES, entry.size)
                 _fail(entry, error)
         for entry in ready:
+            self._budget.give_back(Share.WRITES, entry.size)
             del self._behind[entry.key]
             _fail(entry, error)
 

@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
+import sys
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import asyncpg
 
+from asya_gateway.domain.budget import Budget
 from asya_gateway.domain.errors import KeyReused, TooManyTasks, Unavailable
 from asya_gateway.domain.ports import Answer, NewTask, PausePoint, RequestKey, TaskFilter, Terms
 from asya_gateway.domain.reports import (
@@ -81,7 +83,11 @@ class PostgresTasks:
         cascade: Cascade,
         longest: float,
         claim_lease: float,
+        budget: Budget,
     ) -> None:
+        # Reports and ends are never refused for the bytes that wait: they were read when there was room.
+        unrefused = replace(limits, waiting_bytes=sys.maxsize)
+
         def pool() -> asyncpg.Pool:
             return database.pool
 
@@ -91,7 +97,7 @@ class PostgresTasks:
         self._longest = longest
         self._cascade = cascade
         self._patience = limits.patience
-        self._reader = TaskReader(database)
+        self._reader = TaskReader(database, budget)
         self._asking = Asking(pool, written, enqueue)
         self._announcing = Announcing(pool, written)
         self.creates = Coalescer[NewTask, None](
@@ -100,6 +106,7 @@ class PostgresTasks:
             key=lambda new: new.id,
             size=create_size,
             limits=limits,
+            budget=budget,
             concurrency=CREATING_AT_ONCE,
         )
         admitter = Admitter(pool, enqueue)
@@ -110,6 +117,7 @@ class PostgresTasks:
             key=lambda applicant: applicant.order,
             size=applicant_size,
             limits=limits,
+            budget=budget,
             # Two batches at a time would count open tasks at the same time, and both pass a cap.
             concurrency=1,
         )
@@ -118,7 +126,8 @@ class PostgresTasks:
             bounded(ProgressReporter(pool, written, lease=claim_lease).flush),
             key=lambda report: report.task_id,
             size=report_size,
-            limits=limits,
+            limits=unrefused,
+            budget=budget,
         )
         finisher = TaskFinisher(pool, written, ended, cascade)
         self._requests = TaskRequests(pool, finisher)
@@ -127,7 +136,8 @@ class PostgresTasks:
             bounded(finisher.flush),
             key=lambda report: report.task_id,
             size=final_size,
-            limits=limits,
+            limits=unrefused,
+            budget=budget,
         )
 
     async def create(self, new: NewTask) -> None:
@@ -248,19 +258,21 @@ class Storage:
         ended: Ended = SILENT.ended,
         longest_statement: float = 10.0,
         claim_lease: float = CLAIM_LEASE,
+        budget: Budget | None = None,
         namespace: str | None = None,
     ) -> None:
+        budget = budget or Budget.unbounded()
         self._namespace = namespace
         longest = longest_statement + GRACE
         self.database = database
         self.clock = DatabaseClock(database)
         self.bell = Bell(database)
-        self.fly = FlySender(database, longest)
-        self.feed = LogFeed(database, self.bell, FlyReceiver(self.bell))
+        self.fly = FlySender(database, longest, budget)
+        self.feed = LogFeed(database, self.bell, FlyReceiver(self.bell, budget), budget)
         creating = database.with_fixed_plans(CREATING_AT_ONCE)
         self.cascade = Cascade(database, self._written, ended)
         self.tasks = PostgresTasks(
-            database, creating, enqueue, limits, self._written, ended, self.cascade, longest, claim_lease
+            database, creating, enqueue, limits, self._written, ended, self.cascade, longest, claim_lease, budget
         )
         self.sweeper = Sweeper(database, self.tasks.finish, self.cascade, child_grace=keeping.child_grace)
         self.retention = Retention(database, tasks=keeping.tasks, updates=keeping.updates)

@@ -219,6 +219,17 @@ async def test_an_outbox_of_two_actors_is_taken_in_fair_shares(database_url: str
         assert "quiet" not in [entry.actor for entry in await process.outbox.take(300, 300)]
 
 
+async def test_rows_are_taken_by_their_bytes_each_actors_first_before_any_actors_second(
+    database_url: str, rabbitmq_vhost_url: str
+) -> None:
+    async with accepting(database_url, rabbitmq_vhost_url, dispatching=False) as process:
+        await asyncio.gather(*(process.accept(actor) for actor in "aaaaabbbbb"))
+        await process.storage.database.execute("UPDATE outbox SET not_before = now(), body = repeat('x', 1000000)")
+        taken = [[entry.actor for entry in await process.outbox.take(100, 100, most)] for most in (4_500_000, 10)]
+        assert [sorted(actors) for actors in taken] == [["a", "a", "b", "b"], taken[1]]
+        assert len(taken[1]) == 1
+
+
 async def test_ten_actors_with_a_full_share_each_starve_no_eleventh(database_url: str, rabbitmq_vhost_url: str) -> None:
     async with accepting(database_url, rabbitmq_vhost_url, dispatching=False) as process:
         await asyncio.gather(*(process.accept(actor) for actor in [*"abcdefghij" * 200, "z"]))

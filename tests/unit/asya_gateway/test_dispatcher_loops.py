@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from asya_gateway.delivery import dispatcher as dispatching
 from asya_gateway.delivery.dispatcher import PUBLISHERS, Dispatcher
+from asya_gateway.domain.budget import Budget, Share
 from asya_gateway.domain.ports import OutboxEntry
 from asya_gateway.domain.reports import FinalReport
 from asya_transports.port import OutboundMessage, TransportError
@@ -19,7 +21,7 @@ class EmptyOutbox:
     def __init__(self) -> None:
         self.settled: list[int] = []
 
-    async def take(self, limit: int, per_actor: int) -> list[OutboxEntry]:
+    async def take(self, limit: int, per_actor: int, most_bytes: int = 2**26) -> list[OutboxEntry]:
         return []
 
     async def delivered(self, ids: Sequence[int]) -> None:
@@ -76,3 +78,23 @@ async def test_a_dispatcher_that_has_published_everything_stops_at_once() -> Non
     await until(lambda: tested.published == 1)
     async with asyncio.timeout(5):
         await tested.stop(patience=60)
+
+
+async def test_envelopes_without_room_stay_in_their_rows_and_the_others_are_given_back_when_published() -> None:
+    outbox: Any = EmptyOutbox()
+    budget = Budget(100_000)
+    tested = Dispatcher(outbox, Trouble(), no_end, lease=60.0, budget=budget)  # type: ignore[arg-type]
+    tested.hand_over([OutboxEntry(number, "t", "first", b"x" * 3_000) for number in range(10)])
+    assert tested.waiting == budget.ceiling(Share.DELIVERIES) // (3 * 3_000) == 2
+    await tested.start()
+    await until(lambda: outbox.settled == [0, 1])
+    assert budget.holds(Share.DELIVERIES) == 0
+    await tested.stop()
+
+
+async def test_a_batch_has_a_few_megabytes_or_one_envelope(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatching, "BATCH_BYTES", 100)
+    tested = dispatcher(EmptyOutbox())
+    sizes = [40, 40, 40, 500, 60, 60]
+    tested.hand_over([OutboxEntry(number, "t", "first", b"x" * size) for number, size in enumerate(sizes)])
+    assert [[entry.id for entry in tested._take()] for _ in range(5)] == [[0, 1], [2], [3], [4], [5]]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from asya_crds.schema_walk import BrokenSchema, as_pointer
+from asya_schemas import compiling
 from asya_schemas.compiling import compile_schema
 
 
@@ -164,3 +165,17 @@ def test_a_pattern_that_looks_only_at_the_beginning_does_not_bound_a_document_be
     schema = {"properties": {"id": {"pattern": "^[0-9a-f]{8}-[0-9a-f]{4}$"}, "name": {"pattern": "^[a-z-]{1,63}$"}}}
     assert paths(schema, {"id": "0123abcd-0123", "name": "n", "document": "text " * 2_000_000}) == []
     assert paths(schema, {"id": "0123abcd", "document": "text " * 2_000_000}) == ["/id"]
+
+
+def test_compiled_checks_are_kept_by_their_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = compiling._Kept()
+    monkeypatch.setattr(compiling, "_kept", kept)
+    compiling.keep_at_most(1_000_000)
+    wide = [{"enum": [f"{number} {each}" for each in range(500)]} for number in range(50)]
+    for schema in wide:
+        compiling.compile_schema(schema)
+    assert 1 < len(kept) < 20
+    assert kept.bytes <= 1_000_000
+    first, last = compiling.compile_schema(wide[0]), compiling.compile_schema(wide[-1])
+    assert compiling.compile_schema(wide[-1]) is last
+    assert compiling.compile_schema(wide[0]) is first

@@ -7,38 +7,58 @@ from typing import Any
 from aiohttp import web
 
 from asya_crds import jsontext, large_json
-from asya_crds.offloading import Offload, OffloadFailed
+from asya_crds.offloading import OffloadFailed
+from asya_gateway.domain.budget import Share
 from asya_gateway.domain.errors import InvalidInput, Overloaded, TooLarge
 from asya_gateway.protocols.http.errors import BodyTimeout
-from asya_gateway.protocols.http.keys import OFFLOAD
+from asya_gateway.protocols.http.keys import BUDGET, OFFLOAD
 
 BODY_SECONDS = 60.0
 """Longest that a body may take to arrive; a caller that trickles would hold its connection for ever."""
 
 
-async def read_object(request: web.BaseRequest, limit: int, encoded: Sequence[str] = ()) -> dict[str, Any]:
+WEIGHT = 7
+"""What a body's way weighs for each of its bytes: the bytes, their decoded form, payload and envelope as text, and the
+driver's copies of both. Measured at the peak, with bodies of 9.5 MB."""
+VALUE_WEIGHT = 100
+"""What a decoded value weighs, in this process or in the one that decodes documents of many values."""
+
+
+async def read_object(
+    request: web.Request, limit: int, encoded: Sequence[str] = (), *, share: Share = Share.CALLS
+) -> dict[str, Any]:
     """The body as a JSON object. Members that `encoded` names are large_json.Encoded where the body is large.
 
     Raises InvalidInput, TooLarge, BodyTimeout, Overloaded.
     """
-    return as_object(await decode_body(request, await read_bytes(request, limit), encoded=encoded))
+    return as_object(await decode_body(request, await read_bytes(request, limit, share=share), encoded=encoded))
 
 
-async def read_json(request: web.BaseRequest, limit: int) -> Any:
+async def read_json(request: web.Request, limit: int) -> Any:
     """The body as any JSON value, whatever its Content-Type says. Raises as read_object."""
     return await decode_body(request, await read_bytes(request, limit))
 
 
-async def read_bytes(request: web.BaseRequest, limit: int) -> bytes:
-    """The body, decompressed, of at most `limit` bytes. Raises InvalidInput, TooLarge, BodyTimeout."""
-    if request.content_length is not None and request.content_length > limit:
+async def read_bytes(request: web.Request, limit: int, *, share: Share = Share.CALLS) -> bytes:
+    """The body, decompressed, of at most `limit` bytes. It stays unread in its socket until there is room for it.
+
+    Raises InvalidInput, TooLarge, BodyTimeout, and NoRoom where it is no report and the wait is too long.
+    """
+    length, content, budget = request.content_length, request.content, request.app[BUDGET]
+    if length is not None and length > limit:
         raise _too_large(limit)
-    content = request.content
     try:
-        data = content.read_nowait()
-        if not content.at_eof():
+        if not content.at_eof() and not content.is_eof():
+            # What is still on its way is as large as it says, or as large as it may be.
+            known = length if "Content-Encoding" not in request.headers else None
+            await budget.reserve(share, WEIGHT * (limit if known is None else known))
             async with asyncio.timeout(BODY_SECONDS):
+                data = content.read_nowait()
                 data += await _rest(request, limit - len(data))
+            budget.shrink(WEIGHT * len(data))
+        else:
+            data = content.read_nowait()
+            await budget.reserve(share, WEIGHT * len(data))
     except TimeoutError:
         raise BodyTimeout(f"the body took longer than {BODY_SECONDS:.0f} seconds to arrive") from None
     except web.RequestPayloadError as error:
@@ -48,7 +68,7 @@ async def read_bytes(request: web.BaseRequest, limit: int) -> bytes:
     return data
 
 
-async def _rest(request: web.BaseRequest, room: int) -> bytes:
+async def _rest(request: web.Request, room: int) -> bytes:
     parts = []
     while part := await request.content.readany():
         parts.append(part)
@@ -59,7 +79,7 @@ async def _rest(request: web.BaseRequest, room: int) -> bytes:
 
 
 async def decode_body(
-    request: web.BaseRequest,
+    request: web.Request,
     body: bytes,
     *,
     max_depth: int = jsontext.MAX_DEPTH,
@@ -69,9 +89,10 @@ async def decode_body(
     """One JSON document, without holding the event loop. Raises InvalidInput, TooLarge, Overloaded."""
     if large_json.has_few_values(body):
         return decode(body, max_depth=max_depth)
+    request.app[BUDGET].add(Share.CALLS, VALUE_WEIGHT * min(max_values, len(body)))
     try:
         return await large_json.loads(
-            body, _offload_of(request), max_depth=max_depth, max_values=max_values, encoded=encoded
+            body, request.app[OFFLOAD], max_depth=max_depth, max_values=max_values, encoded=encoded
         )
     except jsontext.InvalidJSON as error:
         raise InvalidInput(str(error)) from None
@@ -89,11 +110,6 @@ def decode(body: bytes, *, max_depth: int = jsontext.MAX_DEPTH) -> Any:
         return jsontext.loads(body, max_depth=max_depth)
     except jsontext.InvalidJSON as error:
         raise InvalidInput(str(error)) from None
-
-
-def _offload_of(request: web.BaseRequest) -> Offload:
-    assert isinstance(request, web.Request)
-    return request.app[OFFLOAD]
 
 
 def as_object(value: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from asya_gateway.domain.budget import Budget
 from asya_gateway.domain.errors import GatewayError
 from asya_gateway.protocols.http.errors import Starting, error_response, plain_error
 from asya_gateway.protocols.http.guard import Guard
@@ -17,15 +18,26 @@ from asya_gateway.telemetry.observer import SILENT, Observer
 log = logging.getLogger(__name__)
 
 LINGER_SECONDS = 1.0
+LARGE = 64 * 1024
+SEND_SECONDS = 30.0
+SLOWEST = 64 * 1024
+"""Bytes a second below which the reader of a large answer is cut off, beyond SEND_SECONDS."""
 
 HEALTH_PATHS = frozenset({"/health", "/health/ready"})
 """Answered to anybody, at any time: kubelet probes by the pod's address, before the start has finished."""
 
 
-def edge(guard: Guard, readiness: Readiness, observer: Observer = SILENT) -> Middleware:
+def edge(guard: Guard, readiness: Readiness, budget: Budget, observer: Observer = SILENT) -> Middleware:
     """One middleware for everything that every request needs, since each of them costs every request."""
 
     async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+        with budget.scope() as lease:
+            response = await answer_within(request, handler)
+            if lease.bytes > LARGE and isinstance(response, web.Response):
+                await _send(request, response)
+        return response
+
+    async def answer_within(request: web.Request, handler: Handler) -> web.StreamResponse:
         response: web.StreamResponse
         try:
             if (request.path.rstrip("/") or "/") not in HEALTH_PATHS:
@@ -52,6 +64,21 @@ def edge(guard: Guard, readiness: Readiness, observer: Observer = SILENT) -> Mid
         return response
 
     return watching(observer, answer)
+
+
+async def _send(request: web.Request, response: web.Response) -> None:
+    """Send a large answer here, where its bytes are still counted. A reader that takes next to nothing is cut off."""
+    writer = await response.prepare(request)
+    await response.write_eof()
+    if writer is None:
+        return
+    size = len(response.body) if isinstance(response.body, bytes) else 0
+    try:
+        async with asyncio.timeout(SEND_SECONDS + size / SLOWEST):
+            await writer.drain()
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()
 
 
 async def _leave_unread(request: web.Request, response: web.StreamResponse) -> None:

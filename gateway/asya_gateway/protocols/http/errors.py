@@ -7,6 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from asya_crds import jsontext
+from asya_gateway.domain.budget import NoRoom
 from asya_gateway.domain.errors import (
     Conflict,
     FlowNotFound,
@@ -79,6 +80,7 @@ STATUS_OF: dict[type[GatewayError], HTTPStatus] = {
     Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
     StreamsExhausted: HTTPStatus.SERVICE_UNAVAILABLE,
     Starting: HTTPStatus.SERVICE_UNAVAILABLE,
+    NoRoom: HTTPStatus.SERVICE_UNAVAILABLE,
     OriginRefused: HTTPStatus.FORBIDDEN,
     HostRefused: HTTPStatus.MISDIRECTED_REQUEST,
     BodyTimeout: HTTPStatus.REQUEST_TIMEOUT,

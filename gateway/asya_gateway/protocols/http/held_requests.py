@@ -3,14 +3,19 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from asya_gateway.domain.budget import Budget, Share
 from asya_gateway.protocols.http.errors import StreamsExhausted
+
+WEIGHT = 40 * 1024
+"""Bytes of a held request with its connection and its follower, without what it waits for."""
 
 
 class HeldRequests:
     """One limit for everything that waits for a task."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, budget: Budget) -> None:
         self._limit = limit
+        self._budget = budget
         self._held = 0
 
     def __len__(self) -> int:
@@ -19,11 +24,13 @@ class HeldRequests:
     @contextmanager
     def slot(self) -> Iterator[None]:
         """Count one more request while the block runs. To be entered before a call is stored, so that a refusal
-        leaves no task behind. Raises StreamsExhausted."""
+        leaves no task behind. Raises StreamsExhausted, NoRoom."""
         if self._held >= self._limit:
             raise StreamsExhausted(f"expected at most {self._limit} requests that are held open")
+        self._budget.take(Share.HELD, WEIGHT)
         self._held += 1
         try:
             yield
         finally:
             self._held -= 1
+            self._budget.give_back(Share.HELD, WEIGHT)

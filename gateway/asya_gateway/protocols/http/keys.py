@@ -6,6 +6,7 @@ from typing import Any
 from aiohttp.web import AppKey
 
 from asya_crds.offloading import Offload
+from asya_gateway.domain.budget import Budget
 from asya_gateway.domain.flows import FlowRegistry
 from asya_gateway.domain.registry import RegistryControl
 from asya_gateway.domain.tasks import Tasks
@@ -20,6 +21,7 @@ FLOWS = AppKey("FLOWS", FlowRegistry)
 STREAMS = AppKey("STREAMS", Streams)
 REGISTRY: AppKey[RegistryControl] = AppKey("REGISTRY")
 FLOWS_REPORT: AppKey[Callable[[], dict[str, Any]]] = AppKey("FLOWS_REPORT")
+BUDGET = AppKey("BUDGET", Budget)
 HELD = AppKey("HELD", HeldRequests)
 OFFLOAD = AppKey("OFFLOAD", Offload)
 READINESS = AppKey("READINESS", Readiness)

@@ -8,10 +8,11 @@ from http import HTTPStatus
 
 from aiohttp import web
 
+from asya_gateway.domain.budget import Budget
 from asya_gateway.domain.task import Caller, FlyEvent, JsonText, Snapshot, TaskUpdate
 from asya_gateway.domain.tasks import Tasks
 from asya_gateway.protocols.http.answers import NO_STORE
-from asya_gateway.protocols.http.keys import HELD, SETTINGS, STREAMS, TASKS
+from asya_gateway.protocols.http.keys import BUDGET, HELD, SETTINGS, STREAMS, TASKS
 from asya_gateway.protocols.http.paths import last_event_id
 from asya_gateway.protocols.http.rendering import update_json
 from asya_gateway.protocols.http.sse import EventStream, event_bytes
@@ -40,7 +41,7 @@ async def stream_task(
     """
     app = request.app
     keepalive = app[SETTINGS].keepalive_interval
-    tasks = app[TASKS]
+    tasks, budget = app[TASKS], app[BUDGET]
     groups = tasks.follow_groups(task_id, caller, after=last_event_id(request), keepalive=keepalive)
     with app[HELD].slot():
         async with aclosing(groups):
@@ -52,18 +53,24 @@ async def stream_task(
             # What was written is not kept while the stream waits for more.
             del snapshot
             async with app[STREAMS].open(request) as stream:
-                await _write(stream, tasks, items, names)
+                await _write(stream, tasks, budget, items, names)
                 items = ()
                 async for group in groups:
                     assert not isinstance(group, Snapshot)  # there is one, the first
                     if not group:
                         await stream.keep_alive()
-                    await _write(stream, tasks, group, names)
+                    await _write(stream, tasks, budget, group, names)
                     group = ()
         return stream.response
 
 
-async def _write(stream: EventStream, tasks: Tasks, items: Sequence[TaskUpdate | FlyEvent], names: EventNames) -> None:
+async def _write(
+    stream: EventStream,
+    tasks: Tasks,
+    budget: Budget,
+    items: Sequence[TaskUpdate | FlyEvent],
+    names: EventNames,
+) -> None:
     """Write what came together as one chunk, or as several where it is long. A body that is too large to come with
     its entry is fetched here and dropped at once; where it cannot be, the stream ends before its entry."""
     chunk = b""
@@ -72,7 +79,8 @@ async def _write(stream: EventStream, tasks: Tasks, items: Sequence[TaskUpdate |
             if chunk:
                 await stream.write(chunk)
                 chunk = b""
-            await stream.write(_event(await tasks.whole(item), names))
+            with budget.scope():
+                await stream.write(_event(await tasks.whole(item), names))
             continue
         chunk += _event(item, names)
         if len(chunk) >= CHUNK_BYTES:

@@ -9,14 +9,14 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from asya_gateway.domain.errors import GatewayError
+from asya_gateway.domain.errors import GatewayError, Overloaded
 from asya_gateway.domain.task import JsonText
 from asya_gateway.protocols.http.accept import AcceptedForms
 from asya_gateway.protocols.http.answers import NO_STORE, json_response
-from asya_gateway.protocols.http.errors import NotAcceptable, StreamsExhausted
+from asya_gateway.protocols.http.errors import NotAcceptable
 from asya_gateway.protocols.http.holding import Held, hold, stream
 from asya_gateway.protocols.http.jsonrpc import INTERNAL_ERROR, Id, RpcError, error_text, result_text
-from asya_gateway.protocols.http.keys import HELD
+from asya_gateway.protocols.http.keys import BUDGET, HELD
 from asya_gateway.protocols.http.sse import event_bytes
 from asya_gateway.protocols.mcp.errors import HttpRefusal, Unanswerable, status_of
 from asya_gateway.protocols.mcp.methods import HOLDING, Method
@@ -84,6 +84,7 @@ async def answer(
             outcome.abandon()
             raise Unanswerable(NotAcceptable("expected text/event-stream", field="Accept"))
         context.drop_arguments()
+        http.app[BUDGET].release()
         if not accepted.stream:
             return respond(await hold(outcome, partial(settle, context)), accepted)
         return await stream(http, outcome, partial(settle, context), lambda settled: settled.text)
@@ -98,7 +99,7 @@ def held_slot(http: web.Request, context: RequestContext) -> Iterator[None]:
     with ExitStack() as slot:
         try:
             slot.enter_context(http.app[HELD].slot())
-        except StreamsExhausted as error:
+        except Overloaded as error:
             raise Unanswerable(error) from None
         yield
 

@@ -2,6 +2,7 @@
 
 from http import HTTPStatus
 
+from asya_gateway.domain.budget import NoRoom
 from asya_gateway.domain.errors import (
     Conflict,
     FlowNotFound,
@@ -56,6 +57,7 @@ CODE_OF: dict[type[GatewayError], int] = {
     Overloaded: INTERNAL_ERROR,
     StreamsExhausted: INTERNAL_ERROR,
     Starting: INTERNAL_ERROR,
+    NoRoom: INTERNAL_ERROR,
     OriginRefused: INVALID_REQUEST,
     HostRefused: INVALID_REQUEST,
     BodyTimeout: INVALID_REQUEST,

@@ -10,6 +10,7 @@ from aiohttp import web
 from asya_crds import jsontext
 from asya_crds.mesh_messages import ProgressAnswerMessage
 from asya_crds.status import RUNNABLE, ClaimAction, TaskStatus
+from asya_gateway.domain.budget import Share
 from asya_gateway.domain.errors import TooLarge
 from asya_gateway.domain.reports import PauseReport, ProgressAnswer, ProgressReport
 from asya_gateway.domain.task import JsonText
@@ -33,7 +34,7 @@ _LARGE_PARTS = ("frames", "checkpoint")
 
 async def create_child(request: web.Request) -> web.Response:
     """POST /mesh, and the older POST /tasks: a sidecar announces a child that it sends itself."""
-    body = await read_object(request, request.app[SETTINGS].max_report_bytes)
+    body = await read_object(request, request.app[SETTINGS].max_report_bytes, share=Share.REPORTS)
     child = decode_child(body)
     await request.app[TASKS].announce(child)
     return json_response(jsontext.dumps({"status": "created", "id": body["id"]}), status=HTTPStatus.CREATED)
@@ -64,7 +65,7 @@ async def active(request: web.Request) -> web.Response:
 async def progress(request: web.Request) -> web.Response:
     """POST /mesh/{id}/progress; an id that is not ours gets its 200 too."""
     settings = request.app[SETTINGS]
-    data = await read_bytes(request, max(settings.max_report_bytes, settings.max_final_bytes))
+    data = await read_bytes(request, max(settings.max_report_bytes, settings.max_final_bytes), share=Share.REPORTS)
     body = as_object(await decode_body(request, data, encoded=_LARGE_PARTS))
     report, answer = await take_progress(request, path_id(request), body, size=len(data))
     return json_response(render_answer(report, answer))
@@ -74,7 +75,9 @@ async def final(request: web.Request) -> web.Response:
     """POST /mesh/{id}/final; whatever came first stands."""
     reported = path_id(request)
     async with failing_its_task(request, reported, Lost.RESULT, {}):
-        body = await read_object(request, request.app[SETTINGS].max_final_bytes, encoded=("result",))
+        body = await read_object(
+            request, request.app[SETTINGS].max_final_bytes, encoded=("result",), share=Share.REPORTS
+        )
         report = decode_final(reported, body)
     await request.app[TASKS].finish(report)
     return json_response(_OK)

@@ -11,6 +11,7 @@ from asya_crds import jsontext, large_json
 from asya_crds.mistakes import dotted, explain
 from asya_crds.naming import MAX_ID_LENGTH
 from asya_crds.registry_document import RegistryPush
+from asya_gateway.domain.budget import Share
 from asya_gateway.domain.errors import InvalidInput
 from asya_gateway.domain.registry import PodState, PushReport, RegistryState
 from asya_gateway.domain.text import storable
@@ -34,7 +35,7 @@ _NUMBER = re.compile(r"[0-9]{1,30}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?")
 async def config_reload(request: web.Request) -> web.Response:
     """POST /mesh/config-reload: without a body every api pod reads its mounted file again; with one (a
     RegistryPush) parts of the registry are replaced. 409 for an epoch that does not lead."""
-    body = await read_bytes(request, MAX_PUSH_BYTES)
+    body = await read_bytes(request, MAX_PUSH_BYTES, share=Share.REPORTS)
     push = await _read_push(request, body)
     control = request.app[REGISTRY]
     if push is None:

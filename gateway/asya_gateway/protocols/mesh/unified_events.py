@@ -12,6 +12,7 @@ from asya_crds.durations import parse_duration
 from asya_crds.flow import Flow
 from asya_crds.status import TaskStatus
 from asya_crds.violation import Violation
+from asya_gateway.domain.budget import Share
 from asya_gateway.domain.errors import Conflict, InvalidInput, TooLarge
 from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.domain.ports import TaskFilter
@@ -48,7 +49,7 @@ async def post_event(request: web.Request) -> web.Response:
     reported = path_id(request)
     settings = request.app[SETTINGS]
     try:
-        data = await read_bytes(request, max(settings.max_final_bytes, settings.max_fly_bytes))
+        data = await read_bytes(request, max(settings.max_final_bytes, settings.max_fly_bytes), share=Share.REPORTS)
     except TooLarge:
         if await ends_a_task(request):
             async with failing_its_task(request, reported, Lost.RESULT, {}):

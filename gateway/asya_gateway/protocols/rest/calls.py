@@ -13,7 +13,7 @@ from asya_gateway.protocols.http.callers import caller_of
 from asya_gateway.protocols.http.fields import Body, only_members, optional_object
 from asya_gateway.protocols.http.holding import Silent
 from asya_gateway.protocols.http.idempotency import idempotency_key
-from asya_gateway.protocols.http.keys import FLOWS, HELD, READINESS, SETTINGS, TASKS
+from asya_gateway.protocols.http.keys import BUDGET, FLOWS, HELD, READINESS, SETTINGS, TASKS
 from asya_gateway.protocols.http.links import Links
 from asya_gateway.protocols.http.queries import only_parameters
 from asya_gateway.protocols.http.rendering import task_json
@@ -50,6 +50,7 @@ async def call_tool(request: web.Request) -> web.Response:
         task_id, caller = await app[TASKS].submit(call), call.caller
         # What waits keeps nothing of what was sent.
         del body, call
+        app[BUDGET].release()
         return await _wait(request, task_id, caller, seconds)
 
 

@@ -6,12 +6,13 @@ import logging
 from collections import defaultdict, deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 
+from asya_gateway.domain.budget import Budget, Share
 from asya_gateway.domain.polling import POLL_EVERY
 from asya_gateway.domain.task import FlyEvent, TaskUpdate
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.log.bell import Bell
 from asya_gateway.storage.log.fly import FlyReceiver
-from asya_gateway.storage.tasks.reading import grown
+from asya_gateway.storage.tasks.reading import GROWN_BYTES, grown
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +24,12 @@ them. What is read at last may go beyond it by one page (reading.PAGE, PAGE_BYTE
 FLY_KEPT = 1_000
 FLY_KEPT_BYTES = 4 * 1024 * 1024
 """Live events that wait for a slow reader; the oldest are dropped beyond either, since nothing keeps them."""
+
+
+ITEM_WEIGHT = 3
+"""What an update or event weighs for each of its bytes: itself, the event made of it, and the socket's copy."""
+PAGE_LEFT = 1024 * 1024
+"""Bytes of room below which nothing is read for readers that wait: the log keeps it."""
 
 
 class Follower:
@@ -38,12 +45,14 @@ class Follower:
         self._updates_bytes = 0
         self._fly_waiting = 0
         self._fly_bytes = 0
+        self._weight_waiting = 0
+        self._weight_given = 0
         self._arrived = asyncio.Event()
 
     @property
     def hungry(self) -> bool:
         """Whether updates shall be read for this follower now."""
-        return self.cursor is not None and not self._full
+        return self.cursor is not None and not self._full and self._feed.has_room
 
     @property
     def _full(self) -> bool:
@@ -59,6 +68,9 @@ class Follower:
         assert self.cursor is not None
         for update, size in updates:
             if update.seq == self.cursor + 1:
+                if not self._count(size):
+                    # The log keeps it; a poll reads it when there is room.
+                    break
                 self.cursor = update.seq
                 self._items.append(update)
                 self._updates_waiting += 1
@@ -67,6 +79,9 @@ class Follower:
 
     def take_fly(self, event: FlyEvent) -> None:
         """Queue a live event, at the cost of the oldest ones where too many wait."""
+        if not self._count(len(event.payload)):
+            self._feed.fly_dropped += 1
+            return
         self._items.append(event)
         self._fly_waiting += 1
         self._fly_bytes += len(event.payload)
@@ -75,11 +90,33 @@ class Follower:
             self._items.remove(oldest)
             self._fly_waiting -= 1
             self._fly_bytes -= len(oldest.payload)
+            self._weight_waiting -= ITEM_WEIGHT * len(oldest.payload)
+            self._feed.budget.give_back(Share.WAITING, ITEM_WEIGHT * len(oldest.payload))
             self._feed.fly_dropped += 1
         self._arrived.set()
 
+    def _count(self, size: int) -> bool:
+        """Count what waits for this reader against the budget; False where there is no room for it."""
+        weight = ITEM_WEIGHT * size
+        if not self._feed.budget.try_take(Share.WAITING, weight):
+            return False
+        self._weight_waiting += weight
+        return True
+
+    def _written(self) -> None:
+        """What this follower was given is written or dropped."""
+        self._feed.budget.give_back(Share.WAITING, self._weight_given)
+        self._weight_given = 0
+
+    def leave(self) -> None:
+        """Nobody will take what waits here."""
+        self._drain()
+        self._written()
+
     async def next(self, wait: float) -> Sequence[TaskUpdate | FlyEvent]:
-        """What came, in order; empty when nothing came for `wait` seconds."""
+        """What came, in order; empty when nothing came for `wait` seconds. What was given before has been written
+        by then."""
+        self._written()
         if not self._items:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):
@@ -99,6 +136,8 @@ class Follower:
     def _drain(self) -> list[TaskUpdate | FlyEvent]:
         items = list(self._items)
         self._items.clear()
+        self._weight_given += self._weight_waiting
+        self._weight_waiting = 0
         self._updates_waiting = self._updates_bytes = self._fly_waiting = self._fly_bytes = 0
         self._arrived.clear()
         return items
@@ -107,8 +146,9 @@ class Follower:
 class LogFeed:
     """Reads the log for every follower of this process with one statement at a time."""
 
-    def __init__(self, database: Database, bell: Bell, fly: FlyReceiver) -> None:
+    def __init__(self, database: Database, bell: Bell, fly: FlyReceiver, budget: Budget) -> None:
         self._database = database
+        self.budget = budget
         self._bell = bell
         self._fly = fly
         self._followers: dict[str, set[Follower]] = defaultdict(set)
@@ -150,7 +190,14 @@ class LogFeed:
         finally:
             self._leave(follower)
 
+    @property
+    def has_room(self) -> bool:
+        """Whether there is room for what waits for readers."""
+        left = min(PAGE_LEFT, self.budget.ceiling(Share.WAITING) // 4)
+        return self.budget.room(Share.WAITING) > left or not self.budget.holds(Share.WAITING)
+
     def _leave(self, follower: Follower) -> None:
+        follower.leave()
         if follower.fly:
             self._fly.remove_reader()
         group = self._followers[follower.task_id]
@@ -213,10 +260,10 @@ class LogFeed:
         if not hungry:
             return
         cursors = [(task_id, min(follower.cursor or 0 for follower in group)) for task_id, group in hungry.items()]
-        for (task_id, _), page in zip(cursors, await grown(self._database, cursors), strict=True):
-            if not page.updates:
-                continue
-            for follower in hungry[task_id]:
+        room = max(PAGE_LEFT, self.budget.room(Share.WAITING) // ITEM_WEIGHT)
+        pages = await grown(self._database, cursors, min(2 * GROWN_BYTES, room))
+        for (task_id, _), page in zip(cursors, pages, strict=True):
+            for follower in hungry[task_id] if page.updates else ():
                 follower.take_updates(page.updates)
             if page.more:
                 self.look_at([task_id])

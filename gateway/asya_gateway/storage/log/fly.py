@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from asya_gateway.domain.budget import Budget, Share
 from asya_gateway.domain.errors import Overloaded, Unavailable
 from asya_gateway.domain.task import FlyEvent
 from asya_gateway.storage.database import UNHURRIED, Database
@@ -23,6 +24,8 @@ BUNDLE_FOR = 0.003
 """Seconds that events are collected before they are sent: a NOTIFY costs once per listener, not per event."""
 BUNDLE_BYTES = 2 * 1024 * 1024
 WAITING_BYTES = 32 * 1024 * 1024
+LINE_WEIGHT = 3
+"""What an event weighs for each byte of its line: the line, the pieces of notifications, and the driver's copy."""
 SENDERS_KEPT = 256
 """Senders whose numbers are remembered; beyond it the one that was silent longest is forgotten."""
 
@@ -31,7 +34,8 @@ class FlySender:
     """Collects events of a few milliseconds and sends them in one transaction, in order; a try takes at most
     `longest` seconds."""
 
-    def __init__(self, database: Database, longest: float) -> None:
+    def __init__(self, database: Database, longest: float, budget: Budget) -> None:
+        self._budget = budget
         self._database = database
         self._longest = longest
         self._sender = os.urandom(6).hex()
@@ -57,7 +61,11 @@ class FlySender:
         line = json.dumps([event.task_id, event.name]) + "\t" + _ascii(event.payload)
         if self._waiting_bytes + len(line) > WAITING_BYTES:
             raise Overloaded("too many live events are waiting")
+        weight = LINE_WEIGHT * len(line)
+        # Counted beyond the request, whose caller may leave; its body was given room before.
+        self._budget.charge(Share.WRITES, weight)
         done = asyncio.get_running_loop().create_future()
+        done.add_done_callback(lambda _: self._budget.give_back(Share.WRITES, weight))
         self._waiting.append((line, done))
         self._waiting_bytes += len(line)
         self._wake.set()
@@ -155,8 +163,9 @@ def _settle(future: asyncio.Future[None], error: Exception | None) -> None:
 class FlyReceiver:
     """Listens while this process has readers, and puts split notifications together."""
 
-    def __init__(self, bell: Bell) -> None:
+    def __init__(self, bell: Bell, budget: Budget) -> None:
         self._bell = bell
+        self._budget = budget
         self._readers = 0
         self._unsubscribe: Callable[[], None] | None = None
         self._ready = False
@@ -189,14 +198,23 @@ class FlyReceiver:
         if number <= last:
             return
         if number != last + 1:
-            pieces.clear()
-        pieces.append(piece)
+            self._drop(pieces)
+        if self._budget.try_take(Share.WAITING, len(piece)):
+            pieces.append(piece)
+        else:
+            # Live events are dropped first; the rest of this one lacks its beginning.
+            self._drop(pieces)
         if more == "0":
             text = "".join(pieces)
-            pieces.clear()
+            self._drop(pieces)
             self._deliver(text)
         while len(self._senders) > SENDERS_KEPT:
-            self._senders.popitem(last=False)
+            _, (_, forgotten) = self._senders.popitem(last=False)
+            self._drop(forgotten)
+
+    def _drop(self, pieces: list[str]) -> None:
+        self._budget.give_back(Share.WAITING, sum(map(len, pieces)))
+        pieces.clear()
 
     def _deliver(self, text: str) -> None:
         for line in text.split("\n"):

@@ -58,16 +58,23 @@ WITH waiting AS MATERIALIZED (
            ORDER BY o.not_before LIMIT 1)
     ORDER BY random() LIMIT $1
 ), due AS (
-    SELECT d.id, d.not_before FROM waiting w CROSS JOIN LATERAL (
-        SELECT id, not_before FROM outbox o
+    SELECT d.id, d.not_before, d.bytes, row_number() OVER (PARTITION BY w.actor ORDER BY d.not_before, d.id) AS turn
+    FROM waiting w CROSS JOIN LATERAL (
+        SELECT id, not_before, octet_length(body) AS bytes FROM outbox o
         WHERE o.actor = w.actor AND o.not_before > w.place AND o.not_before <= now()
         ORDER BY o.not_before LIMIT least($2, $1 / (SELECT count(*) FROM waiting)) FOR UPDATE SKIP LOCKED
     ) d
+), fitting AS (
+    -- Each actor's first before any actor's second, as many as the bytes allow, at least one.
+    SELECT id FROM (
+        SELECT id, sum(bytes) OVER (ORDER BY turn, id) AS reached, row_number() OVER (ORDER BY turn, id) AS n FROM due
+    ) s WHERE reached <= $6 OR n = 1
 ), taken AS (
-    UPDATE outbox SET not_before = now() + $3 * interval '1 second' WHERE id = ANY (ARRAY(SELECT id FROM due))
+    UPDATE outbox SET not_before = now() + $3 * interval '1 second' WHERE id = ANY (ARRAY(SELECT id FROM fitting))
     RETURNING id, task_id, actor, body
 )
-SELECT taken.*, due.not_before AS due_at, least($2, $1 / (SELECT count(*) FROM waiting)) AS share
+SELECT taken.*, due.not_before AS due_at, least($2, $1 / (SELECT count(*) FROM waiting)) AS share,
+       (SELECT count(*) FROM due) > (SELECT count(*) FROM fitting) AS cut
 FROM taken JOIN due USING (id)
 """
 
@@ -97,13 +104,13 @@ class PostgresOutbox:
         """The ids up to which rows had been made at the last two polls."""
         self._all_over_at = 0.0
 
-    async def take(self, limit: int, per_actor: int) -> list[OutboxEntry]:
-        """Rows whose lease ran out, leased again to the caller, a fair share of each actor. Within a process, calls
-        follow one another."""
+    async def take(self, limit: int, per_actor: int, most_bytes: int = 2**26) -> list[OutboxEntry]:
+        """Rows whose lease ran out, leased again to the caller, a fair share of each actor, no more bytes than asked
+        for but for the first. Within a process, calls follow one another."""
         now = time.monotonic()
         if now >= self._all_over_at:
             try:
-                return await self._take_all_over(limit, per_actor)
+                return await self._take_all_over(limit, per_actor, most_bytes)
             except Unavailable as error:
                 if not isinstance(error.__cause__, TOO_LONG):
                     raise
@@ -111,24 +118,24 @@ class PostgresOutbox:
             finally:
                 took = time.monotonic() - now
                 self._all_over_at = now + max(ALL_OVER_EVERY, ALL_OVER_RESTS * took)
-        return await self._take_from_places(limit, per_actor)
+        return await self._take_from_places(limit, per_actor, most_bytes)
 
-    async def _take_all_over(self, limit: int, per_actor: int) -> list[OutboxEntry]:
+    async def _take_all_over(self, limit: int, per_actor: int, most_bytes: int) -> list[OutboxEntry]:
         """Forget the places: finds what another process locked and then did not take, and who has rows at all."""
         at, last_id = await self._now()
         actors = [row["actor"] for row in await self._database.fetch(_ACTORS)]
         self._places = dict.fromkeys(actors, _BEGINNING)
         self._seen = (max(0, last_id - NEWEST), last_id)
-        return await self._take_at(at, limit, per_actor)
+        return await self._take_at(at, limit, per_actor, most_bytes)
 
-    async def _take_from_places(self, limit: int, per_actor: int) -> list[OutboxEntry]:
+    async def _take_from_places(self, limit: int, per_actor: int, most_bytes: int) -> list[OutboxEntry]:
         """Learns of new actors, whose first rows cannot be old, from what came since the poll before the last one."""
         at, last_id = await self._now()
         first, second = self._seen or (max(0, last_id - NEWEST), last_id)
         for row in await self._database.fetch(_NEWEST, first, NEWEST):
             self._places.setdefault(row["actor"], at - timedelta(seconds=ALL_OVER_EVERY + MARGIN))
         self._seen = (second, last_id)
-        return await self._take_at(at, limit, per_actor)
+        return await self._take_at(at, limit, per_actor, most_bytes)
 
     async def _now(self) -> tuple[datetime, int]:
         """The database's time, and the last id that was given away."""
@@ -136,10 +143,10 @@ class PostgresOutbox:
         assert row is not None
         return row["at"], row["last_id"]
 
-    async def _take_at(self, at: datetime, limit: int, per_actor: int) -> list[OutboxEntry]:
+    async def _take_at(self, at: datetime, limit: int, per_actor: int, most_bytes: int) -> list[OutboxEntry]:
         actors = list(self._places)
         rows = await self._database.fetch(
-            _TAKE, limit, per_actor, OUTBOX_LEASE, actors, [self._places[actor] for actor in actors]
+            _TAKE, limit, per_actor, OUTBOX_LEASE, actors, [self._places[actor] for actor in actors], most_bytes
         )
         self._move_on(at, rows, all_asked=len(actors) <= limit)
         return [OutboxEntry(row["id"], row["task_id"], row["actor"], row["body"].encode()) for row in rows]
@@ -148,10 +155,13 @@ class PostgresOutbox:
         """Rows are taken in the order of time, so what is below an actor's last one is taken, too, or locked by who
         takes it; and who had less than his share, or nothing though he was asked, has nothing left."""
         taken = Counter(row["actor"] for row in rows)
-        reached = {actor: at for actor in self._places if all_asked and actor not in taken}
+        # Where the bytes were too many, everybody may have more.
+        cut = bool(rows) and rows[0]["cut"]
+        reached = {actor: at for actor in self._places if all_asked and not cut and actor not in taken}
         for row in rows:
             actor = row["actor"]
-            reached[actor] = max(row["due_at"], reached.get(actor, _BEGINNING)) if taken[actor] >= row["share"] else at
+            more = cut or taken[actor] >= row["share"]
+            reached[actor] = max(row["due_at"], reached.get(actor, _BEGINNING)) if more else at
         for actor, until in reached.items():
             self._places[actor] = max(self._places[actor], until - timedelta(seconds=MARGIN))
 

@@ -7,6 +7,7 @@ from typing import Any
 from asya_crds import jsontext
 from asya_crds.envelope import Route
 from asya_crds.status import TERMINAL, TaskError, TaskStatus, UpdateKind
+from asya_gateway.domain.budget import Budget, Share
 from asya_gateway.domain.log import read_entry
 from asya_gateway.domain.pause import Pause
 from asya_gateway.domain.ports import PausePoint, TaskFilter
@@ -60,6 +61,29 @@ _DETAIL = f"CASE WHEN kind = 'progress' THEN detail::text ELSE {_inline('detail'
 
 _MINE = "t.id = $1 AND ($2::text IS NULL OR t.owner = $2)"
 
+_SMALL = ", ".join(
+    f"{_inline(text)} AS {name}, {text} IS NOT NULL AS has_{name}"
+    for name, text in (("payload", "p.body"), ("result", "r.body"), ("error", "e.body"), ("question", "q.question"))
+)
+
+_GET_SMALL = f"""
+SELECT {_COLUMNS}, {_SMALL}, (SELECT retry_of FROM task_retries r WHERE r.task_id = t.id) AS retry_of
+FROM tasks t
+LEFT JOIN task_bodies p ON $3 AND p.task_id = t.id AND p.kind = 'payload'
+LEFT JOIN task_bodies r ON r.task_id = t.id AND r.kind = 'result'
+LEFT JOIN task_bodies e ON e.task_id = t.id AND e.kind = 'error'
+LEFT JOIN task_pauses q ON q.task_id = t.id AND q.pause_id = t.pause_id
+WHERE {_MINE}
+"""
+"""A task whose bodies are small, in one statement; of another one what is large is left out."""
+
+_SIZE = """
+SELECT coalesce(sum(octet_length(body::text)), 0) + coalesce((
+    SELECT octet_length(q.question::text) FROM tasks t
+    JOIN task_pauses q ON q.task_id = t.id AND q.pause_id = t.pause_id WHERE t.id = $1), 0)
+FROM task_bodies WHERE task_id = $1 AND ($2 OR kind <> 'payload')
+"""
+
 _HEAD = f"SELECT {_COLUMNS} FROM tasks t WHERE {_MINE}"
 
 _GET = f"SELECT {_COLUMNS}, {_BODIES} FROM tasks t WHERE {_MINE}"
@@ -71,12 +95,15 @@ _ANSWERS = """greatest(
 )"""
 
 _PAUSE_POINT = f"""
-SELECT {_COLUMNS},
-       (SELECT question::text FROM task_pauses p WHERE p.task_id = t.id AND p.pause_id = t.pause_id) AS question,
-       (SELECT checkpoint::text FROM task_pauses p WHERE p.task_id = t.id AND p.pause_id = t.pause_id) AS checkpoint,
-       (SELECT reported_as FROM task_pauses p WHERE p.task_id = t.id AND p.pause_id = t.pause_id) AS reported_as,
-       {_ANSWERS} + 1 AS incarnation
-FROM tasks t WHERE {_MINE}
+SELECT {_COLUMNS}, p.question::text AS question, p.checkpoint::text AS checkpoint,
+       p.reported_as, {_ANSWERS} + 1 AS incarnation
+FROM tasks t LEFT JOIN task_pauses p ON p.task_id = t.id AND p.pause_id = t.pause_id
+WHERE {_MINE}
+"""
+
+_SIZE_OF_PAUSE = """
+SELECT coalesce(max(octet_length(p.question::text) + coalesce(octet_length(p.checkpoint::text), 0)), 0)
+FROM tasks t JOIN task_pauses p ON p.task_id = t.id AND p.pause_id = t.pause_id WHERE t.id = $1
 """
 
 _ACTIVE = f"""
@@ -135,6 +162,12 @@ SELECT seq, kind, status, progress, detail::text AS detail, at, CASE WHEN kind =
 FROM task_updates WHERE task_id = $1 AND seq = $2
 """
 
+_SIZE_OF_UPDATE = """
+SELECT octet_length(u.detail::text) + CASE WHEN u.kind = 'final' THEN coalesce(
+       (SELECT octet_length(body::text) FROM task_bodies b WHERE b.task_id = $1 AND b.kind = 'result'), 0) ELSE 0 END
+FROM task_updates u WHERE u.task_id = $1 AND u.seq = $2
+"""
+
 _LIST = f"""
 SELECT {_COLUMNS}
 FROM tasks t
@@ -171,11 +204,23 @@ def _listing(query: TaskFilter) -> str:
     return f"SELECT * FROM ({parts}) found ORDER BY created_at DESC, id DESC LIMIT $8"
 
 
+_BODY_NAMES = ("payload", "result", "error", "question")
+WEIGHT = 6
+"""What a body that is read weighs for each of its bytes: the driver's buffer, the text, the answer made of it as text
+and bytes, and the socket's copies."""
+
+
 class TaskReader:
     """Reads never wait for writes, and see what is committed."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, budget: Budget) -> None:
         self._database = database
+        self._budget = budget
+
+    async def _room(self, sizes: str, *of: Any) -> None:
+        """Wait until what is about to be read has room, in the budget's scope around. Raises NoRoom."""
+        size = await self._database.fetchval(sizes, *of)
+        await self._budget.reserve(Share.READERS, WEIGHT * (size or 0))
 
     async def head(self, task_id: str, *, owner: str | None) -> TaskHead | None:
         """The task's row alone."""
@@ -184,7 +229,12 @@ class TaskReader:
 
     async def get(self, task_id: str, *, owner: str | None, payload: bool = True) -> Task | None:
         """The task with result, error, open pause and, where it is asked for, payload."""
-        row = await self._database.fetchrow(_GET, task_id, owner, payload)
+        row = await self._database.fetchrow(_GET_SMALL, task_id, owner, payload)
+        if row is None:
+            return None
+        if any(row[f"has_{name}"] and row[name] is None for name in _BODY_NAMES):
+            await self._room(_SIZE, task_id, payload)
+            row = await self._database.fetchrow(_GET, task_id, owner, payload)
         return None if row is None else task_of(row)
 
     async def active(self, task_id: str) -> bool:
@@ -210,6 +260,7 @@ class TaskReader:
 
     async def update(self, task_id: str, seq: int) -> TaskUpdate | None:
         """One entry with all its bodies; None where it was retired."""
+        await self._room(_SIZE_OF_UPDATE, task_id, seq)
         row = await self._database.fetchrow(_UPDATE, task_id, seq)
         return None if row is None else update_of(task_id, row, row["result"])
 
@@ -231,6 +282,7 @@ class TaskReader:
 
     async def pause_point(self, task_id: str, *, owner: str | None) -> PausePoint | None:
         """The task with its open pause and the checkpoint to go on from, and no other body."""
+        await self._room(_SIZE_OF_PAUSE, task_id)
         row = await self._database.fetchrow(_PAUSE_POINT, task_id, owner)
         if row is None:
             return None
@@ -323,7 +375,9 @@ def update_of(task_id: str, row: Any, result: str | None, *, left_out: bool = Fa
 
 
 _GROWN = f"""
-SELECT f.n, u.seq, u.kind, u.status, u.progress, u.detail, u.at, u.result, u.result_left_out, u.bytes
+SELECT * FROM (
+SELECT f.n, u.seq, u.kind, u.status, u.progress, u.detail, u.at, u.result, u.result_left_out, u.bytes,
+       sum(u.bytes) OVER (ORDER BY f.n, u.seq) AS of_all
 FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS f(id, cursor, n)
 CROSS JOIN LATERAL (
     SELECT w.*, sum(w.bytes) OVER (ORDER BY w.seq) AS reached FROM (
@@ -337,7 +391,8 @@ CROSS JOIN LATERAL (
     ) w
 ) u
 WHERE u.reached - u.bytes < $4
-ORDER BY f.n, u.seq
+) everybody WHERE of_all - bytes < $5
+ORDER BY n, seq
 """
 
 GROWN_BYTES = 32 * 1024 * 1024
@@ -352,14 +407,22 @@ class Grown:
     more: bool
 
 
-async def grown(database: Database, cursors: Sequence[tuple[str, int]]) -> list[Grown]:
+async def grown(
+    database: Database, cursors: Sequence[tuple[str, int]], most_bytes: int = 2 * GROWN_BYTES
+) -> list[Grown]:
     """For each (task id, cursor) the updates beyond it, in order; one statement for all. A page has at most PAGE
-    updates and ends with the one that makes it PAGE_BYTES, or less where many readers share GROWN_BYTES."""
+    updates and ends with the one that makes it PAGE_BYTES, or less where many readers share GROWN_BYTES; with the
+    update that makes all of them `most_bytes` the statement ends, and the readers behind it get nothing."""
     share = min(PAGE_BYTES, GROWN_BYTES // max(1, len(cursors)))
-    rows = await database.fetch(_GROWN, [task for task, _ in cursors], [cursor for _, cursor in cursors], PAGE, share)
+    ids, seqs = [task for task, _ in cursors], [cursor for _, cursor in cursors]
+    rows = await database.fetch(_GROWN, ids, seqs, PAGE, share, most_bytes)
+    reached = rows[-1]["n"] - 1 if rows and rows[-1]["of_all"] >= most_bytes else len(cursors)
     found: list[list[tuple[TaskUpdate, int]]] = [[] for _ in cursors]
     for row in rows:
         index = row["n"] - 1
         update = update_of(cursors[index][0], row, row["result"], left_out=bool(row["result_left_out"]))
         found[index].append((update, row["bytes"]))
-    return [Grown(page, len(page) >= PAGE or sum(size for _, size in page) >= share) for page in found]
+    return [
+        Grown(page, index >= reached or len(page) >= PAGE or sum(size for _, size in page) >= share)
+        for index, page in enumerate(found)
+    ]
