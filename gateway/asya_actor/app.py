@@ -33,20 +33,6 @@ class NothingToRun(SettingsError):
     """Of no actor there is a handler."""
 
 
-async def run_worker(
-    settings: WorkerSettings, stop: asyncio.Event | None = None, transport: Transport | None = None
-) -> int:
-    """Run one actor until `stop` (by default SIGTERM or SIGINT). See run_many."""
-    return await run_many([settings], stop=stop, transport=transport)
-
-
-async def run_crew(
-    settings: CrewSettings, stop: asyncio.Event | None = None, transport: Transport | None = None
-) -> int:
-    """Run x-sink, x-sump, x-pause, x-resume and the dead letters until `stop`. See run_many."""
-    return await run_many([], crew=settings, stop=stop, transport=transport)
-
-
 async def run_many(
     workers: Sequence[WorkerSettings],
     crew: CrewSettings | None = None,
