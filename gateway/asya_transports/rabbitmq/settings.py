@@ -98,12 +98,8 @@ def _checked(url: str) -> str:
     """The URL, if it can be read. What is wrong is told without a piece of it, which might be of the password."""
     if not url.startswith(("amqp://", "amqps://")):
         raise TransportSettingsError("ASYA_RABBITMQ_URL: expected an URL that begins with amqp:// or amqps://")
-    try:
-        parts = urlsplit(url)
-        readable = parts.port != 0 and bool(check_listen_host(parts.hostname or ""))
-    except ValueError:
-        readable = False
-    if not readable or _cut_password(url, parts):
+    parts = _split(url)
+    if parts is None or _cut_password(url, parts):
         raise TransportSettingsError(
             "ASYA_RABBITMQ_URL: expected amqp://user:password@host:port/vhost; special characters of user, password, "
             "virtual host and parameters are percent-encoded ('/' is %2F, '@' is %40, '#' is %23)"
@@ -112,6 +108,16 @@ def _checked(url: str) -> str:
         if name in _WHOLE_SECONDS and not (value.isascii() and value.isdigit() and len(value) <= 5):
             raise TransportSettingsError(f"ASYA_RABBITMQ_URL: the parameter {name}: expected whole seconds")
     return url
+
+
+def _split(url: str) -> SplitResult | None:
+    """Its parts, if its host can be one and its port is one."""
+    try:
+        parts = urlsplit(url)
+        check_listen_host(parts.hostname or "")
+        return None if parts.port == 0 else parts
+    except ValueError:
+        return None
 
 
 def _cut_password(url: str, parts: SplitResult) -> bool:
