@@ -9,7 +9,6 @@ from pydantic.alias_generators import to_camel
 from asya_crds.durations import LONGEST_TEXT, parse_duration
 from asya_crds.naming import check_own_actor
 
-PLURAL = "asyncactors"
 HANDLER_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*([.][A-Za-z_][A-Za-z0-9_]*)+$"
 
 Document = dict[str, Any]

@@ -1,7 +1,7 @@
 """A flow: a named pipeline of actors and how it is exposed, the same words in flows.yaml and in a Flow resource."""
 
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 from pydantic.alias_generators import to_camel
@@ -234,15 +234,3 @@ class Flow(FlowSpec):
     """One entry of flows.yaml."""
 
     name: FlowName
-
-
-class FlowsFile(Contract):
-    """The whole of flows.yaml: `flows: [...]`."""
-
-    flows: list[Flow] = Field(default_factory=list)
-    version: Literal[1] = 1
-
-    @classmethod
-    def of(cls, flows: list[Flow]) -> Self:
-        """A file of these flows."""
-        return cls(flows=flows)

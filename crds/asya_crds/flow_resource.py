@@ -7,8 +7,6 @@ from asya_crds.flow import Flow, FlowName, FlowSpec
 from asya_crds.flows_file import FlowCheck, InvalidFlow, flow_of, no_more
 from asya_crds.mistakes import FieldMistake
 
-PLURAL = "flows"
-
 
 class FlowResourceSpec(FlowSpec):
     """The spec of a Flow resource: a flow whose name may stand in metadata.name instead."""

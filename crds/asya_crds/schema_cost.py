@@ -38,7 +38,6 @@ class _Count:
         self._closures: dict[int, list[Schema] | None] = {}
         self._worst: dict[int, float] = {}
         self._open: set[int] = set()
-        self._branching = False
         self._steps = 0
 
     def worst(self, schema: Schema) -> float:

@@ -18,13 +18,6 @@ MAX_VALUES = 500_000
 Path = tuple[str | int, ...]
 
 
-class Mark(Protocol):
-    """Where something stands; `line` counts from 0."""
-
-    @property
-    def line(self) -> int: ...
-
-
 class Node(Protocol):
     """A node as yaml.Node; of a scalar the value is its text, else a list of nodes, or of pairs of nodes."""
 

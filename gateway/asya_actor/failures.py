@@ -13,22 +13,26 @@ LONGEST_TRACEBACK = 32_000
 @dataclass(frozen=True, slots=True)
 class Failure:
     """An error as data. `type` and `mro` are dotted names, of built-in classes the bare name; `mro` has the base
-    classes in order, without the class itself and `object`. `error_class` is business, runtime or deadline."""
+    classes in order, without the class itself and `object`. `error_class` is business, runtime or deadline. `code` is
+    the word that a foreign actor gave its error, if it gave one."""
 
     message: str
     type: str
     mro: tuple[str, ...] = ()
     traceback: str = ""
     error_class: str = "business"
+    code: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The wire form, `status.error`; `class` is ours, others pass it by."""
+        code = {} if self.code is None else {"code": self.code}
         return {
             "message": self.message,
             "type": self.type,
             "mro": list(self.mro),
             "traceback": self.traceback,
             "class": self.error_class,
+            **code,
         }
 
 

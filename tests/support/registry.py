@@ -38,12 +38,6 @@ class Pod:
         await self.offload.close()
         await self.running.storage.stop()
 
-    async def vanish(self) -> None:
-        """End as a killed process does: without a word."""
-        for task in self.watch._tasks:
-            task.cancel()
-        await self.running.storage.stop()
-
     @property
     def generation(self) -> int:
         return self.flows.table.generation

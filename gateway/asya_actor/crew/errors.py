@@ -13,7 +13,7 @@ _DEADLINE_TEXTS = {"SLA deadline expired", "SLA expired"}
 
 
 def failure_of(envelope: Envelope) -> Failure:
-    """`status.error` {message, type, mro, traceback, class?}; older ones say it in the payload, {error, details}.
+    """`status.error` {message, type, mro, traceback, class?, code?}; older ones: {error, details} in the payload.
 
     The class is what the envelope says, else business where the actor raised, runtime for the rest.
     """
@@ -28,6 +28,7 @@ def failure_of(envelope: Envelope) -> Failure:
         mro=tuple(name for name in mro if isinstance(name, str)) if isinstance(mro, list) else (),
         traceback=_first_text(error.get("traceback")) or "",
         error_class=_class_of(envelope, error, kind, message or ""),
+        code=_first_text(error.get("code")),
     )
 
 

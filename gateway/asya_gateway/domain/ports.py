@@ -1,6 +1,6 @@
 """What the domain needs from outside; storage and delivery keep these promises."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -254,7 +254,3 @@ class Outbox(Protocol):
 
     async def backlog(self) -> Backlog:
         """What waits now."""
-
-
-Following = AsyncIterator[Snapshot | TaskUpdate | FlyEvent | None]
-"""What a reader gets: one Snapshot first, then updates and live events; None when it was quiet for a while."""

@@ -43,6 +43,8 @@ from asya_gateway.domain.reports import (
     ProgressReport,
 )
 from asya_gateway.domain.task import (
+    MESH,
+    Asker,
     Caller,
     FlyEvent,
     JsonText,
@@ -51,6 +53,7 @@ from asya_gateway.domain.task import (
     TaskHead,
     TaskUpdate,
     final_update_of,
+    owner_of,
 )
 from asya_gateway.domain.text import shortened
 from asya_gateway.telemetry.context import about
@@ -214,20 +217,20 @@ class Tasks:
             raise Conflict(f"expected a task that has ended; it is {task.status}", field="status")
         return task
 
-    async def get(self, task_id: str, caller: Caller | None, *, payload: bool = True) -> Task:
+    async def get(self, task_id: str, caller: Asker, *, payload: bool = True) -> Task:
         """The task with result, error, open pause and, where it is asked for, payload: to be rendered and dropped.
-        `caller` None is the mesh, which sees all. Raises TaskNotFound.
+        Raises TaskNotFound.
         """
         about(task_id)
-        task = await self._store.get(task_id, owner=_owner(caller), payload=payload)
+        task = await self._store.get(task_id, owner=owner_of(caller), payload=payload)
         if task is None:
             raise TaskNotFound(task_id)
         return task
 
-    async def head(self, task_id: str, caller: Caller | None) -> TaskHead:
+    async def head(self, task_id: str, caller: Asker) -> TaskHead:
         """The task without its bodies. Raises TaskNotFound."""
         about(task_id)
-        task = await self._store.head(task_id, owner=_owner(caller))
+        task = await self._store.head(task_id, owner=owner_of(caller))
         if task is None:
             raise TaskNotFound(task_id)
         return task
@@ -240,7 +243,7 @@ class Tasks:
         found = await self._store.update(update.task_id, update.seq)
         if found is not None:
             return found
-        task = await self.get(update.task_id, None, payload=False)
+        task = await self.get(update.task_id, MESH, payload=False)
         if update.kind is UpdateKind.FINAL and task.status.terminal:
             return final_update_of(task, result=task.result, error=task.error)
         return replace(update, whole=True)
@@ -250,7 +253,7 @@ class Tasks:
         return await self._store.list(query)
 
     async def cancel(
-        self, task_id: str, caller: Caller | None, reason: str = "Task canceled", *, key: str | None = None
+        self, task_id: str, caller: Asker, reason: str = "Task canceled", *, key: str | None = None
     ) -> TaskHead:
         """End a task that has not ended, and its descendants; of a reason that is too long the beginning is kept. Who
         repeats it under the same key, having lost the first answer, gets the task. Raises TaskNotFound, Conflict,
@@ -265,7 +268,7 @@ class Tasks:
             raise Conflict(f"expected a task that has not ended; it is {task.status}", field="status")
         return task
 
-    async def abandon(self, task_id: str, caller: Caller | None, reason: str) -> None:
+    async def abandon(self, task_id: str, caller: Asker, reason: str) -> None:
         """End a task that nobody waits for any more; one that has ended is left as it is."""
         about(task_id)
         with self._spans.verb("cancel", task_id):
@@ -274,7 +277,7 @@ class Tasks:
     async def answer(
         self,
         task_id: str,
-        caller: Caller | None,
+        caller: Asker,
         answer: Any,
         *,
         pause_id: str | None = None,
@@ -295,13 +298,13 @@ class Tasks:
                     raise
         return await self.head(task_id, caller)
 
-    async def _answered(self, task_id: str, caller: Caller | None, request: RequestKey | None) -> bool:
-        return request is not None and await self._store.find_request(task_id, _owner(caller), request)
+    async def _answered(self, task_id: str, caller: Asker, request: RequestKey | None) -> bool:
+        return request is not None and await self._store.find_request(task_id, owner_of(caller), request)
 
     async def _answer(
-        self, task_id: str, caller: Caller | None, answer: Any, pause_id: str | None, request: RequestKey | None
+        self, task_id: str, caller: Asker, answer: Any, pause_id: str | None, request: RequestKey | None
     ) -> None:
-        point = await self._store.pause_point(task_id, owner=_owner(caller))
+        point = await self._store.pause_point(task_id, owner=owner_of(caller))
         if point is None:
             raise TaskNotFound(task_id)
         pause = point.task.pause
@@ -324,7 +327,7 @@ class Tasks:
             accepted = await self._store.answer(
                 Answer(
                     task_id=point.task.id,
-                    owner=_owner(caller),
+                    owner=owner_of(caller),
                     pause_id=pause.id,
                     answer=text,
                     actor=envelope.route.curr,
@@ -340,7 +343,7 @@ class Tasks:
     def follow_groups(
         self,
         task_id: str,
-        caller: Caller | None,
+        caller: Asker,
         *,
         after: int = 0,
         keepalive: float = 15.0,
@@ -352,7 +355,7 @@ class Tasks:
             self._store,
             self._feed,
             task_id,
-            owner=_owner(caller),
+            owner=owner_of(caller),
             after=after,
             keepalive=keepalive,
             fly=fly,
@@ -361,7 +364,7 @@ class Tasks:
     def follow(
         self,
         task_id: str,
-        caller: Caller | None,
+        caller: Asker,
         *,
         after: int = 0,
         keepalive: float = 15.0,
@@ -434,15 +437,11 @@ def _refuse(error: GatewayError) -> NoReturn:
     raise error
 
 
-def _cancellation(task_id: str, caller: Caller | None, reason: str) -> FinalReport:
+def _cancellation(task_id: str, caller: Asker, reason: str) -> FinalReport:
     return FinalReport(
         task_id=task_id,
         status=TaskStatus.CANCELED,
         message=reason,
         error=TaskError("canceled", reason, ErrorClass.CANCELED),
-        owner=_owner(caller),
+        owner=owner_of(caller),
     )
-
-
-def _owner(caller: Caller | None) -> str | None:
-    return None if caller is None else caller.owner

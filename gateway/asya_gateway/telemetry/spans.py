@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
 
-Attributes = Mapping[str, str | int | float | bool]
 SpanName = Literal["submit", "report", "pause", "final", "announce", "answer", "cancel"]
 
 

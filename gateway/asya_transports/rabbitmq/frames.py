@@ -17,7 +17,7 @@ OVERHEAD = FRAME_HEAD.size + 1
 HEARTBEAT_FRAME = FRAME_HEAD.pack(HEARTBEAT, 0, 0) + FRAME_END
 
 METHOD_ID = Struct(">HH")
-ACK, NACK, RETURN = (60, 80), (60, 120), (60, 50)
+ACK, NACK = (60, 80), (60, 120)
 CONFIRM = Struct(">QB")
 """The arguments of basic.ack and basic.nack: delivery tag, bits (the first is `multiple`)."""
 

@@ -11,9 +11,6 @@ class NoCluster(Exception):
     """Nothing here says which cluster, or with which credentials."""
 
 
-NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
-
-
 async def connect(context: str | None = None) -> ApiClient:
     """A client with the credentials of this place; `context` names one of the kubeconfig's.
 
@@ -37,8 +34,3 @@ def _check_kubeconfig() -> None:
     paths = os.environ.get("KUBECONFIG", str(Path.home() / ".kube" / "config"))
     if not any(path and Path(path).expanduser().exists() for path in paths.split(os.pathsep)):
         raise NoCluster(f"there is no {paths or 'kubeconfig'}; set KUBECONFIG, or run in a pod")
-
-
-def own_namespace() -> str | None:
-    """The namespace of the pod that this runs in."""
-    return NAMESPACE_FILE.read_text().strip() if NAMESPACE_FILE.exists() else None

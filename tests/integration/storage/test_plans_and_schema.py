@@ -1,21 +1,33 @@
 """Session settings, and plans that stay good when empty tables have filled."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
 
+import asyncpg
 import pytest
 
 from asya_crds.status import TaskStatus
 from asya_gateway.domain.errors import Unavailable
-from asya_gateway.domain.ports import TaskFilter
+from asya_gateway.domain.pause import Pause
+from asya_gateway.domain.ports import Answer, TaskFilter
+from asya_gateway.domain.reports import ChildAnnouncement, Claim, PauseReport
+from asya_gateway.storage import store
 from asya_gateway.storage.database import Database
-from tests.support.storage import Running, make_storage, progress, succeeded
+from asya_gateway.storage.queues.outbox import PostgresOutbox
+from asya_gateway.storage.tasks.reading import grown
+from asya_transports.postgres import statements
+from asya_transports.postgres.pool import QUEUE_SESSION
+from tests.support.blocks import counted_blocks
+from tests.support.storage import ROUTE, Running, failed, make_storage, progress, succeeded
 
 FILL = """
 INSERT INTO tasks (id, parent_id, owner, flow, surface, status, route, last_seq, created_at, updated_at,
                    deadline_at, finished_at, ended_as)
 SELECT 'old-' || n, CASE WHEN n % 10 = 0 THEN 'old-' || n - 1 END, 'o' || n % 50, 'shout', 'rest',
        CASE WHEN n % 97 = 0 THEN 'running' ELSE 'succeeded' END, '{}', 3, now() - n * interval '1 second', now(),
-       now() + interval '1 day', CASE WHEN n % 97 <> 0 THEN now() - interval '10 minutes' END,
+       now() + (1000 + n * 7919 % 86400) * interval '1 second',
+       CASE WHEN n % 97 <> 0 THEN now() - interval '10 minutes' END,
        CASE WHEN n % 97 <> 0 THEN 'succeeded' END
 FROM generate_series(1, 200000) n;
 INSERT INTO task_updates (task_id, seq, kind, status, progress, detail, at)
@@ -71,27 +83,133 @@ async def test_statements_that_look_nothing_up_have_a_part_of_the_connections_an
     assert fixed.usage().size == 0
 
 
-@pytest.mark.timeout(120)
-async def test_processes_warmed_on_empty_tables_keep_index_scans_when_the_tables_are_full(running: Running) -> None:
-    warm = await running.create()
+OUTBOX = """;
+INSERT INTO outbox (task_id, actor, body, not_before, created_at)
+SELECT 'old-' || n, 'actor-' || n % 20, 'x', now() + interval '1 hour', now() FROM generate_series(1, 50000) n
+"""
+
+
+async def fill(database_url: str, sql: str) -> None:
+    """Over a connection that waits as long as it takes."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute(sql)
+    finally:
+        await connection.close()
+
+
+ONE_STATEMENT = 400
+"""Blocks that a statement for one task, or for a page of fifty, may touch."""
+ONE_CHUNK = 15_000
+"""Those of one that looks at a thousand tasks."""
+
+
+@pytest.mark.timeout(180)
+async def test_statements_planned_on_empty_tables_touch_few_blocks_when_the_tables_are_full(
+    still: Running, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warm = await still.create()
     for _ in range(10):
-        await running.tasks.report(progress(warm))
-    await running.tasks.snapshot(warm, 0, owner=None)
-    await running.storage.database.execute("SET statement_timeout = 0;" + FILL)
-    before = await seq_scans(running)
-    ids = [await running.create() for _ in range(5)]
-    for task_id in ids:
-        await running.tasks.report(progress(task_id))
-        await running.tasks.snapshot(task_id, 0, owner=None)
-        await running.tasks.get(task_id, owner=None)
-        await running.tasks.finish(succeeded(task_id))
-    await running.storage.sweeper.sweep()
-    await running.storage.sweeper.sweep_orphans()
-    await running.storage.retention.retire()
-    for owner in ("o1", None):
-        await running.tasks.list(TaskFilter(owner=owner, limit=50))
-        await running.tasks.list(TaskFilter(owner=owner, status=TaskStatus.PAUSED, limit=50))
-    assert await seq_scans(running) == before
+        await still.tasks.report(progress(warm))
+    await still.tasks.snapshot(warm, 0, owner=None)
+    await fill(database_url, FILL + OUTBOX)
+    await PostgresOutbox(still.storage.database).take(1, 1)
+    with counted_blocks(monkeypatch) as blocks:
+        await one_life_of_everything(still)
+        for owner in ("o1", None):
+            for status in (None, TaskStatus.SUCCEEDED, TaskStatus.CANCELED):
+                await still.tasks.list(TaskFilter(owner=owner, status=status, limit=50))
+        await still.tasks.list(TaskFilter(owner="o1", status=TaskStatus.PAUSED, limit=50))
+        await still.tasks.list(TaskFilter(owner=None, parent_id="old-9", limit=50))
+        await PostgresOutbox(still.storage.database).take(2_000, 200)
+        await still.storage.sweeper.sweep()
+    blocks.check(ONE_STATEMENT)
+    with counted_blocks(monkeypatch) as chunks:
+        await still.storage.sweeper.sweep_orphans()
+        await still.storage.retention.retire()
+    chunks.check(ONE_CHUNK)
+
+
+async def one_life_of_everything(still: Running) -> None:
+    """All that happens to a task, once."""
+    parent = await still.create()
+    await still.tasks.announce(ChildAnnouncement(f"{parent}-1", parent, ROUTE))
+    for task_id in (parent, f"{parent}-1"):
+        await still.tasks.report(progress(task_id))
+        await still.tasks.report(progress(task_id, claim=Claim("0", 1, "w")))
+        await still.tasks.snapshot(task_id, 0, owner=None)
+        await still.tasks.get(task_id, owner=None)
+        await still.tasks.active(task_id)
+        pause = Pause("p", "?", {}, [])
+        await still.tasks.pause(PauseReport(task_id, pause, TaskStatus.PAUSED, ROUTE, 50.0, "{}"))
+        await still.tasks.pause_point(task_id, owner=None)
+        await still.tasks.answer(Answer(task_id, None, "p", "{}", "x-resume", "{}", 1))
+    await still.tasks.finish(failed(parent))
+    await still.tasks.finish(succeeded(f"{parent}-1"))
+    await grown(still.storage.database, [(parent, 0)])
+
+
+@pytest.fixture
+async def still(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
+    """A storage whose loops do not run, so that each statement is one of the test's."""
+    monkeypatch.setattr(store, "FIRST_CHUNK", 0.0)
+    made = make_storage(database_url)
+    await made.storage.database.open()
+    yield made
+    await made.storage.database.close()
+
+
+QUEUED = """
+INSERT INTO queues (name, namespace, actor) SELECT 'q' || n, 'd', 'a' || n FROM generate_series(1, 50) n;
+INSERT INTO queue_messages (queue, body, ready_at, receipt)
+SELECT 'q' || n % 50 + 1, 'x', now() + (n % 3 - 1) * interval '1 hour', CASE WHEN n % 7 = 0 THEN gen_random_uuid() END
+FROM generate_series(1, 50000) n
+"""
+
+
+async def test_queues_in_postgres_touch_few_blocks_beside_many_messages(
+    still: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = still.storage.database
+    await database.execute(QUEUED)
+    for name in ("enable_seqscan", "enable_bitmapscan"):
+        await database.execute(f"SET {name} = {QUEUE_SESSION[name]}")
+    lease = timedelta(seconds=15)
+    with counted_blocks(monkeypatch) as blocks:
+        for retakes in (True, False):
+            rows = await database.fetch(statements.TAKE, "q7", 10, lease, 5, "q-dlq", "a7", retakes)
+            ids, receipts = [row["id"] for row in rows], [row["receipt"] for row in rows]
+            assert len(ids) == 10
+            await database.fetch(statements.EXTEND, ids, receipts, lease)
+            await database.execute(statements.GIVE_BACK, ids[:3], receipts[:3], [True, True, False])
+            await database.fetchrow(statements.NACK, ids[4], receipts[4], "q7", lease, 5, "q-dlq", "a7")
+            await database.fetch(statements.ACK, ids[5:], receipts[5:])
+        await database.fetch(statements.PUBLISH, ["q7", "q8"], [b"x", b"y"])
+    blocks.check(ONE_STATEMENT)
+
+
+MANY = """
+INSERT INTO tasks (id, parent_id, owner, flow, surface, status, route, created_at, updated_at, finished_at, ended_as)
+SELECT 'many-' || n, CASE WHEN n % 2 = 0 THEN 'fan' END, 'o' || n % 50, 'shout', 'rest', 'running', '{}',
+       now() - n * interval '1 second', now(), NULL, NULL
+FROM generate_series(1, 40000) n;
+ANALYZE tasks
+"""
+
+
+async def test_lists_of_many_open_tasks_are_read_in_the_order_of_an_index(
+    still: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await still.storage.database.execute(MANY)
+    with counted_blocks(monkeypatch) as blocks:
+        assert len(await still.tasks.list(TaskFilter(owner=None, limit=50))) == 50
+        assert len(await still.tasks.list(TaskFilter(owner=None, status=TaskStatus.RUNNING, limit=50))) == 50
+        assert len(await still.tasks.list(TaskFilter(owner="o1", limit=50))) == 50
+        assert len(await still.tasks.list(TaskFilter(owner=None, parent_id="fan", limit=50))) == 50
+        page = await still.tasks.list(TaskFilter(owner=None, limit=50))
+        deep = TaskFilter(owner=None, after=(page[-1].created_at - timedelta(hours=9), "x"), limit=50)
+        assert len(await still.tasks.list(deep)) == 50
+    blocks.check(ONE_STATEMENT)
 
 
 async def seq_scans(running: Running) -> dict[str, int]:

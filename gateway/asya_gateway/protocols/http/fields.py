@@ -76,13 +76,3 @@ def optional_integer(body: Body, key: str, *, least: int = 0, most: int = 2**31 
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise InvalidInput(f"expected an integer from {least} to {most}", field=key)
     return value
-
-
-def optional_number(body: Body, key: str) -> float | None:
-    """A number that is not negative, or None where it is absent or null. Raises InvalidInput."""
-    value = body.get(key)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1e15:
-        raise InvalidInput("expected a number that is not negative", field=key)
-    return value

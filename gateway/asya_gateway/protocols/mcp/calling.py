@@ -28,7 +28,6 @@ async def call_tool(context: RequestContext) -> "Result | HeldCall":
     Arguments against the schema are a result with isError. Raises InvalidParams, HeaderMismatch, TooLarge,
     KeyReused, TooManyTasks, Overloaded, Unavailable; nothing is stored then, unless Unavailable is uncertain.
     """
-    _check_params(context.params)
     served, arguments = _tool(context), _arguments(context.params)
     if context.revision.stateless and served.flow.mcp is not None:
         check_param_headers(served.flow.mcp.input_schema, arguments, context.headers)
@@ -45,17 +44,6 @@ def _key(context: RequestContext) -> str | None:
         return idempotency_key(context.headers)
     except InvalidInput as error:
         raise InvalidParams(error.text) from None
-
-
-_PARAMS = frozenset({"name", "arguments", "task", "inputResponses", "requestState", "_meta"})
-"""What some revision defines, whether it is served or not."""
-
-
-def _check_params(params: Mapping[str, Any]) -> None:
-    """A misspelled `arguments` would otherwise call the tool without any. Raises InvalidParams."""
-    for name in params:
-        if name not in _PARAMS:
-            raise InvalidParams(f"params.{shown(name)}: unknown, expected name and arguments")
 
 
 def _tool(context: RequestContext) -> ServedFlow:

@@ -12,9 +12,6 @@ def _listed(statuses: Iterable[TaskStatus]) -> str:
 ENDED = f"IN {_listed(TERMINAL)}"
 """`status {ENDED}`: nothing may follow."""
 
-OPEN = f"NOT IN {_listed(TERMINAL)}"
-"""`status {OPEN}`: the task may still end."""
-
 MOVING = f"IN {_listed(RUNNABLE)}"
 """`status {MOVING}`: progress counts."""
 

@@ -54,7 +54,7 @@ WITH locked AS MATERIALIZED (
     UPDATE task_pauses p SET answer = $4::json, answer_key = $7, answered_at = clock_timestamp()
     FROM locked l WHERE p.task_id = l.id AND p.pause_id = $3 AND p.answered_at IS NULL
     RETURNING p.task_id, p.checkpoint IS NOT NULL AS ours
-), created AS (
+), resumed AS (
     -- With a checkpoint our x-resume goes on, under the task's own id and along the same route; another crew goes on
     -- under the envelope's id, along a route that begins anew.
     UPDATE tasks t SET
@@ -68,14 +68,14 @@ WITH locked AS MATERIALIZED (
     RETURNING t.id, t.last_seq, t.progress, t.updated_at
 ), kept AS (
     INSERT INTO task_request_keys (task_id, action, key, digest)
-    SELECT id, $8, $9, $10 FROM created WHERE $9::text IS NOT NULL
+    SELECT id, $8, $9, $10 FROM resumed WHERE $9::text IS NOT NULL
     ON CONFLICT DO NOTHING
 ), incoming AS (
-    SELECT id, $5::text AS actor, $6::text AS envelope, updated_at AS created_at FROM created
+    SELECT id, $5::text AS actor, $6::text AS envelope, updated_at AS created_at FROM resumed
 ), logged AS (
     INSERT INTO task_updates (task_id, seq, kind, status, progress, detail, at)
     SELECT id, last_seq, 'resumed', 'running', progress, json_build_object('message', 'Task resumed', 'pause_id', $3),
-           updated_at FROM created
+           updated_at FROM resumed
 ), """
 
 _ANSWERED_BY = "SELECT answer_key = $3 FROM task_pauses WHERE task_id = $1 AND pause_id = $2"
