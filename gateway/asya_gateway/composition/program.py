@@ -8,7 +8,7 @@ from aiohttp import web
 
 from asya_crds.offloading import Offload
 from asya_gateway.composition.container import memory_budget
-from asya_gateway.composition.examining import Examining
+from asya_gateway.composition.examining import Digesting, Examining
 from asya_gateway.composition.observing import Observing
 from asya_gateway.composition.web import Routes, build_app, serve, stop_on_signals
 from asya_gateway.delivery.dispatcher import Dispatcher
@@ -86,13 +86,15 @@ class Gateway:
             compile_schema,
             observer,
             examine=Examining(self.offload),
+            digest=Digesting(self.offload),
             clock=storage.clock,
         )
-        registry = PostgresRegistry(self.database, self.storage.bell)
-        self.registrar = Registrar(registry)
+        registry = PostgresRegistry(self.database, self.storage.bell, self.offload)
+        self.registrar = Registrar(registry, self.offload)
         self.watch = RegistryWatch(
             registry,
             self.flows,
+            self.offload,
             pod=settings.pod_name,
             mode=settings.gateway_mode,
             config_path="" if settings.gateway_mode is Mode.MESH else settings.config_path,
