@@ -191,6 +191,6 @@ async def test_an_answer_to_an_expired_pause_is_409(gateway: Gateway) -> None:
     await gateway.post(f"/mesh/{task_id}/progress", PAUSE)
     await gateway.running.storage.database.execute("UPDATE task_pauses SET expires_at = now()")
     await gateway.running.storage.expiry.expire()
-    status, task = await gateway.get(f"/tasks/{task_id}")
+    _, task = await gateway.get(f"/tasks/{task_id}")
     assert (task["status"], task["error"]["class"], task["error"]["code"]) == ("failed", "deadline", "pause_expired")
     assert (await gateway.post(f"/tasks/{task_id}/resume", {"answer": {"ok": True}}))[0] == 409
