@@ -158,6 +158,10 @@ class Cascade:
             self._trees[task_id] = _Tree(end, [_Place(task_id)])
             self._wake.set()
 
+    def at_work_below(self, task_id: str) -> bool:
+        """Whether the descendants of this task are being ended here already."""
+        return task_id in self._trees
+
     async def begun(self, task_id: str, patience: float) -> None:
         """Wait until the first chunk below a task has ended, if there is one: a small tree has ended by then."""
         tree = self._trees.get(task_id)

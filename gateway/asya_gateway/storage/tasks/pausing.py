@@ -17,13 +17,13 @@ from asya_gateway.storage.tasks.guards import ASKING, MOVING
 from asya_gateway.storage.tasks.incarnations import CURRENT, NEWER, PROGRESS
 
 _PAUSE = f"""
-WITH r AS (
-    SELECT $8::integer AS hop, $9::float8 AS progress, $11::integer AS incarnation
+WITH r AS MATERIALIZED (
+    SELECT $8::integer AS hop, $9::float8 AS progress, $11::integer AS incarnation, clock_timestamp() AS at
 ), locked AS MATERIALIZED (
     SELECT id, status, progress, incarnation, own_incarnation, flow FROM tasks WHERE id = $1 FOR NO KEY UPDATE
 ), asked AS (
     INSERT INTO task_pauses (task_id, pause_id, question, checkpoint, created_at, reported_as, expires_at)
-    SELECT t.id, $2, $3::json, $4::json, clock_timestamp(), $12, clock_timestamp() + coalesce(
+    SELECT t.id, $2, $3::json, $4::json, r.at, $12, r.at + coalesce(
         (SELECT longest FROM unnest($14::text[], $15::float8[]) AS f(flow, longest) WHERE f.flow = t.flow), $13
     ) * interval '1 second'
     FROM locked t CROSS JOIN r

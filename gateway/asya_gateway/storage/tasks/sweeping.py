@@ -110,13 +110,18 @@ class Sweeper:
             rows = await self._database.fetch(_PARENTS, walk.ends_itself, walk.after, PARENTS, self._child_grace)
             for row in rows:
                 if row["ended_by"] is not None:
-                    ended += await self._cascade.below(row["parent_id"], await self._cascade.end_of(row["ended_by"]))
+                    ended += await self._end_below(row["parent_id"], row["ended_by"])
                 elif row["succeeded"] and not walk.ends_itself:
                     ended += await self._end_silent(row["parent_id"])
             walk.after = rows[-1]["parent_id"] if len(rows) == PARENTS else ""
             if not walk.after:
                 break
         return ended
+
+    async def _end_below(self, parent_id: str, ended_by: str) -> int:
+        if self._cascade.at_work_below(ended_by):
+            return 0
+        return await self._cascade.below(parent_id, await self._cascade.end_of(ended_by))
 
     async def _end_silent(self, parent_id: str) -> int:
         ended = 0
