@@ -15,7 +15,9 @@ FEW_VALUES = 20_000
 """Up to so many a document is decoded where it is read: some milliseconds."""
 MAX_VALUES = 1_000_000
 """More are refused."""
-_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+"""A string, also one that never ends: were that no match, each quote in it would be tried as the first of another, and
+a megabyte could take minutes."""
 
 
 class TooManyValues(ValueError):
@@ -68,8 +70,9 @@ async def loads(
     max_depth: int = jsontext.MAX_DEPTH,
     max_values: int = MAX_VALUES,
     encoded: Sequence[str] = (),
+    patient: bool = False,
 ) -> Any:
-    """Decode one document, a large one in the other process.
+    """Decode one document, a large one in the other process (`patient`: see Offload.run).
 
     Members that `encoded` names (dotted: data.result) may be Encoded then.
 
@@ -77,7 +80,8 @@ async def loads(
     """
     if has_few_values(body):
         return jsontext.loads(body, max_depth=max_depth)
-    kind, value, texts = await offload.run(f"{__name__}:decoded", body, max_depth, max_values, tuple(encoded))
+    arguments = (body, max_depth, max_values, tuple(encoded))
+    kind, value, texts = await offload.run(f"{__name__}:decoded", *arguments, patient=patient)
     match kind:
         case "too many":
             raise TooManyValues(max_values)

@@ -19,6 +19,8 @@ IDLE = 60.0
 """Seconds without work after which the process ends, and gives its memory back."""
 WAITING = 32
 """Callers that may wait for their turn."""
+TRIES = 2
+"""How often a function is run whose process ended, or took too long for somebody patient."""
 HEAD = 8
 """Bytes that say how long what follows is."""
 
@@ -32,24 +34,29 @@ class Offload:
 
     def __init__(self, *, seconds: float = SECONDS, idle: float = IDLE, waiting: int = WAITING) -> None:
         self._seconds, self._idle, self._most = seconds, idle, waiting
-        self._turn = asyncio.Lock()
+        self._turn, self._line = asyncio.Lock(), asyncio.Lock()
         self._waiting = 0
         self._process: asyncio.subprocess.Process | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._ending: asyncio.Task[None] | None = None
 
-    async def run(self, function: str, *arguments: Any) -> Any:
+    async def run(self, function: str, *arguments: Any, patient: bool = False) -> Any:
         """What `function` ("package.module:name") returns; arguments and result are plain values, text and bytes.
+
+        Who is `patient` is never turned away for those that wait already, and waits for one of the others at most.
 
         Raises ValueError with its text where the function does, OffloadFailed where the process cannot be had, takes
         too long or breaks.
         """
+        request = marshal.dumps((function, arguments))
+        if patient:
+            return _result(await self._answer(request, patient=True))
         if self._waiting >= self._most:
             raise OffloadFailed("too many large documents wait")
         self._waiting += 1
         try:
-            async with self._turn:
-                return _result(await self._exchange(marshal.dumps((function, arguments))))
+            async with self._line:
+                return _result(await self._answer(request, patient=False))
         finally:
             self._waiting -= 1
 
@@ -60,6 +67,17 @@ class Offload:
             await self._ending
         async with self._turn:
             await self._end()
+
+    async def _answer(self, request: bytes, *, patient: bool) -> bytes:
+        """Tried again where the process ended, as one does that the kernel took for its memory, perhaps while idle."""
+        for left in reversed(range(TRIES)):
+            try:
+                async with self._turn:
+                    return await self._exchange(request)
+            except OffloadFailed as error:
+                if not left or not (patient or isinstance(error.__cause__, OSError | EOFError)):
+                    raise
+        raise AssertionError
 
     async def _exchange(self, request: bytes) -> bytes:
         self._stop_timer()

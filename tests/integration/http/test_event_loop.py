@@ -12,8 +12,9 @@ import pytest
 
 from asya_crds import jsontext
 from asya_crds.flow import Flow
+from asya_crds.large_json import FEW_VALUES
 from asya_gateway.domain.flows import FlowTable, ServedFlow
-from asya_gateway.protocols.http.keys import FLOWS
+from asya_gateway.protocols.http.keys import FLOWS, OFFLOAD
 from asya_schemas.compiling import compile_schema
 from tests.support.gateway import Gateway, start_gateway
 from tests.support.waiting import lasts
@@ -136,3 +137,24 @@ async def test_a_final_report_with_many_values_is_stored_as_it_is_and_holds_noth
         )
         assert result == f"[{numbers(900_000).decode()}]"
     assert lag.longest < HELD
+
+
+async def test_a_report_with_many_values_is_taken_where_a_call_would_be_turned_away(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with start_gateway(database_url) as gateway:
+        monkeypatch.setattr(gateway.app[OFFLOAD], "_most", 0)
+        task_id, other = await gateway.submit(), await gateway.submit()
+        data = numbers(FEW_VALUES + 1)
+        call = wrapped('{"name":"anything","arguments":{"n":', data, "}}")
+        final = wrapped('{"status":"succeeded","result":', data, "}")
+        event = wrapped('{"type":"status","status":"succeeded","data":{"result":', data, "}}")
+        progress = wrapped('{"status":"processed","curr":"first","frames":[{"n":', data, "}]}")
+        bodies = {
+            "/tools/call": call,
+            f"/mesh/{task_id}/progress": progress,
+            f"/mesh/{task_id}/final": final,
+            f"/api/v1/mesh/{other}/events": event,
+        }
+        statuses = [(await send(gateway, path, body))[0] for path, body in bodies.items()]
+        assert statuses == [503, 200, 200, 204]

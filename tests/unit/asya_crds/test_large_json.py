@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import signal
+import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -40,6 +42,13 @@ def test_commas_and_brackets_within_a_string_are_no_values() -> None:
     text = jsontext.dumps({"csv": '1,2,[{\\",' * 50_000, "n": [1, 2]}).encode()
     assert not has_few_values(text)
     count_values(text, 10)
+
+
+def test_counting_takes_no_longer_where_a_string_never_ends() -> None:
+    text = b'"' + b'\\"' * 200_000 + b"," * 200_000
+    began = time.process_time()
+    count_values(text, 100_000)
+    assert time.process_time() - began < 5
 
 
 @pytest.mark.parametrize(
@@ -91,6 +100,38 @@ async def test_a_process_that_ends_in_the_middle_is_told_and_replaced(offload: O
     with pytest.raises(OffloadFailed, match="the process ended"):
         await offload.run("os:_exit", 3)
     assert await offload.run("os:getpid") != os.getpid()
+
+
+async def test_a_process_that_ended_while_nobody_asked_costs_no_document(offload: Offload) -> None:
+    first = await offload.run("os:getpid")
+    os.kill(first, signal.SIGKILL)
+    assert await large_json.loads(many("[]"), offload) == [[]] * (FEW_VALUES + 1)
+
+
+async def test_who_is_patient_is_not_turned_away_and_waits_for_one_of_the_others_at_most() -> None:
+    offload = Offload(waiting=3)
+    ended: list[str] = []
+
+    async def ask(name: str, *, patient: bool) -> None:
+        await offload.run("os:getpid", patient=patient)
+        ended.append(name)
+
+    try:
+        others = [asyncio.create_task(ask(f"other {n}", patient=False)) for n in range(3)]
+        await asyncio.sleep(0)
+        await asyncio.gather(*others, *(ask(f"report {n}", patient=True) for n in range(5)))
+    finally:
+        await offload.close()
+    assert [name.partition(" ")[0] for name in ended] == ["other", *["report"] * 5, "other", "other"]
+
+
+async def test_who_is_patient_gets_another_process_where_one_hangs() -> None:
+    offload = Offload(seconds=5.0)
+    try:
+        os.kill(await offload.run("os:getpid"), signal.SIGSTOP)
+        assert await offload.run("os:getpid", patient=True) > 0
+    finally:
+        await offload.close()
 
 
 async def test_what_takes_too_long_is_ended() -> None:

@@ -31,7 +31,8 @@ async def read_object(
 
     Raises InvalidInput, TooLarge, BodyTimeout, Overloaded.
     """
-    return as_object(await decode_body(request, await read_bytes(request, limit, share=share), encoded=encoded))
+    data = await read_bytes(request, limit, share=share)
+    return as_object(await decode_body(request, data, encoded=encoded, share=share))
 
 
 async def read_json(request: web.Request, limit: int) -> Any:
@@ -85,14 +86,16 @@ async def decode_body(
     max_depth: int = jsontext.MAX_DEPTH,
     max_values: int = large_json.MAX_VALUES,
     encoded: Sequence[str] = (),
+    share: Share = Share.CALLS,
 ) -> Any:
-    """One JSON document, without holding the event loop. Raises InvalidInput, TooLarge, Overloaded."""
+    """One JSON document, without holding the event loop; a report's is not refused for others that wait. Raises InvalidInput, TooLarge, Overloaded."""
     if large_json.has_few_values(body):
         return decode(body, max_depth=max_depth)
-    request.app[BUDGET].add(Share.CALLS, VALUE_WEIGHT * min(max_values, len(body)))
+    request.app[BUDGET].add(share, VALUE_WEIGHT * min(max_values, len(body)))
+    patient = share is Share.REPORTS
     try:
         return await large_json.loads(
-            body, request.app[OFFLOAD], max_depth=max_depth, max_values=max_values, encoded=encoded
+            body, request.app[OFFLOAD], max_depth=max_depth, max_values=max_values, encoded=encoded, patient=patient
         )
     except jsontext.InvalidJSON as error:
         raise InvalidInput(str(error)) from None

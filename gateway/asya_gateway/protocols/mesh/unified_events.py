@@ -55,7 +55,7 @@ async def post_event(request: web.Request) -> web.Response:
             async with failing_its_task(request, reported, Lost.RESULT, {}):
                 raise
         raise
-    body = as_object(await decode_body(request, data, encoded=_LARGE_PARTS))
+    body = as_object(await decode_body(request, data, encoded=_LARGE_PARTS, share=Share.REPORTS))
     match body.get("type"):
         case "status":
             await _take_status(request, reported, body)
