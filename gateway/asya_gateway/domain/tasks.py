@@ -11,17 +11,18 @@ from typing import Any, NamedTuple, NoReturn
 from asya_crds.merging import CannotMerge
 from asya_crds.naming import RESUME
 from asya_crds.status import ErrorClass, TaskError, TaskStatus, UpdateKind
-from asya_crds.violation import ArgumentCheck
+from asya_crds.violation import ArgumentCheck, Violation
 from asya_gateway.domain.clock import Clock, own_time
 from asya_gateway.domain.errors import Conflict, GatewayError, InvalidArguments, InvalidInput, TaskNotFound, TooLarge
 from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.domain.following import follow_groups, one_by_one
 from asya_gateway.domain.fresh import blank
-from asya_gateway.domain.idempotency import digest_of, own_key
+from asya_gateway.domain.idempotency import own_key
 from asya_gateway.domain.ids import new_task_id
 from asya_gateway.domain.pausing import resume_envelope
 from asya_gateway.domain.ports import (
     Answer,
+    Digester,
     Examiner,
     FlyBroadcast,
     NewTask,
@@ -30,6 +31,7 @@ from asya_gateway.domain.ports import (
     TaskStore,
     Terms,
     UpdateFeed,
+    digested_here,
     examined_here,
 )
 from asya_gateway.domain.reports import (
@@ -93,11 +95,12 @@ class Call(NamedTuple):
     key: str | None = None
     retry_of: str | None = None
 
-    async def digest(self) -> bytes:
-        """Of what makes a call the same: the flow and its arguments, and nothing that travels beside them."""
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """What makes a call the same: the flow and its arguments, and nothing that travels beside them."""
         if self.retry_of is not None:
-            return await digest_of("retry", self.retry_of, self.payload)
-        return await digest_of("call", self.served.flow.name, self.payload)
+            return ("retry", self.retry_of, self.payload)
+        return ("call", self.served.flow.name, self.payload)
 
 
 class Tasks:
@@ -113,6 +116,7 @@ class Tasks:
         compile_schema: Callable[[Mapping[str, Any]], ArgumentCheck],
         observer: Observer = SILENT,
         examine: Examiner = examined_here,
+        digest: Digester = digested_here,
         clock: Clock = own_time,
     ) -> None:
         self._now = clock
@@ -122,6 +126,7 @@ class Tasks:
         self._rules = rules
         self._compile_schema = compile_schema
         self._examine = examine
+        self._digest = digest
         self._observer = observer
         self._spans = observer.spans
         self._plain = rules.owner_cap is None and rules.flow_cap is None
@@ -163,7 +168,7 @@ class Tasks:
         return task_id
 
     async def _terms(self, call: Call) -> Terms:
-        digest = None if call.key is None else await call.digest()
+        digest = None if call.key is None else await self._digest(*call.identity)
         return Terms(call.key, digest, call.retry_of, owner_cap=self._rules.owner_cap, flow_cap=self._rules.flow_cap)
 
     async def _repeated(self, call: Call) -> str | None:
@@ -171,7 +176,7 @@ class Tasks:
         between a call and its repetition. Raises KeyReused."""
         if call.key is None:
             return None
-        return await self._store.find_call(call.caller.owner, call.key, await call.digest())
+        return await self._store.find_call(call.caller.owner, call.key, await self._digest(*call.identity))
 
     def _check_size(self, envelope: str, field: str) -> None:
         """Refuse what no queue would take. Raises TooLarge."""
@@ -196,6 +201,11 @@ class Tasks:
             payload=payload,
             envelope=envelope.filled(task_id, {**call.headers, **self._spans.outgoing()}, now, payload),
         )
+
+    async def violations(self, check: ArgumentCheck, value: Any) -> Sequence[Violation]:
+        """Where a value breaks a schema, found without holding the event loop. Raises Overloaded."""
+        violations, _ = await self._examine(check, value)
+        return violations
 
     async def retriable(self, task_id: str, caller: Caller) -> Task:
         """A call's task that has ended, which may be run again by a Call with its id as `retry_of`. Raises
@@ -250,7 +260,7 @@ class Tasks:
         KeyReused."""
         about(task_id)
         report = _cancellation(task_id, caller, shortened(reason))
-        request = RequestKey("cancel", key or own_key(), await digest_of("cancel", reason))
+        request = RequestKey("cancel", key or own_key(), await self._digest("cancel", reason))
         with self._spans.verb("cancel", task_id):
             outcome = await self._store.cancel(report, request)
         task = await self.head(task_id, caller)
@@ -278,7 +288,7 @@ class Tasks:
 
         Raises TaskNotFound, Conflict, InvalidArguments, KeyReused."""
         about(task_id)
-        request = None if key is None else RequestKey("answer", key, await digest_of("answer", answer, pause_id))
+        request = None if key is None else RequestKey("answer", key, await self._digest("answer", answer, pause_id))
         if not await self._answered(task_id, caller, request):
             try:
                 await self._answer(task_id, caller, answer, pause_id, request)
