@@ -88,7 +88,7 @@ def check_dsn(text: str) -> str:
 
 
 def _check_own_name() -> None:
-    """As in libpq, an address without a user means the one who runs the program; in a container they may be nameless."""
+    """As in libpq, an address without a user means whoever runs the program; in a container they may be nameless."""
     try:
         getpass.getuser()
     except (KeyError, OSError, ImportError):
