@@ -9,8 +9,10 @@ its parent is gone. It offers itself to the kernel where memory runs out, so tha
 
 import asyncio
 import contextlib
+import importlib
 import marshal
 import sys
+from collections.abc import Callable
 from typing import Any
 
 SECONDS = 30.0
@@ -19,8 +21,8 @@ IDLE = 60.0
 """Seconds without work after which the process ends, and gives its memory back."""
 WAITING = 32
 """Callers that may wait for their turn."""
-TRIES = 2
-"""How often a function is run whose process ended, or took too long for somebody patient."""
+TRIES = 3
+"""How often `insist` tries what the process did not do."""
 HEAD = 8
 """Bytes that say how long what follows is."""
 
@@ -40,25 +42,41 @@ class Offload:
         self._timer: asyncio.TimerHandle | None = None
         self._ending: asyncio.Task[None] | None = None
 
-    async def run(self, function: str, *arguments: Any, patient: bool = False) -> Any:
+    async def run(self, function: str, *arguments: Any) -> Any:
         """What `function` ("package.module:name") returns; arguments and result are plain values, text and bytes.
-
-        Who is `patient` is never turned away for those that wait already, and waits for one of the others at most.
 
         Raises ValueError with its text where the function does, OffloadFailed where the process cannot be had, takes
         too long or breaks.
         """
-        request = marshal.dumps((function, arguments))
-        if patient:
-            return _result(await self._answer(request, patient=True))
         if self._waiting >= self._most:
             raise OffloadFailed("too many large documents wait")
         self._waiting += 1
         try:
             async with self._line:
-                return _result(await self._answer(request, patient=False))
+                return await self._run(function, arguments)
         finally:
             self._waiting -= 1
+
+    async def _run(self, function: str, arguments: tuple[Any, ...]) -> Any:
+        """Once more where the process ended, perhaps while idle, as one does that the kernel took for its memory."""
+        try:
+            return await self._in_turn(function, arguments)
+        except OffloadFailed as error:
+            if not isinstance(error.__cause__, OSError | EOFError):
+                raise
+        return await self._in_turn(function, arguments)
+
+    async def insist(self, function: str, *arguments: Any) -> Any:
+        """As `run`, for what must not be refused: waits for its turn however many wait, for one of `run` at most, and
+        tries again."""
+        for _ in range(TRIES - 1):
+            with contextlib.suppress(OffloadFailed):
+                return await self._in_turn(function, arguments)
+        return await self._in_turn(function, arguments)
+
+    async def _in_turn(self, function: str, arguments: tuple[Any, ...]) -> Any:
+        async with self._turn:
+            return _result(await self._exchange(marshal.dumps((function, arguments))))
 
     async def close(self) -> None:
         """End the process."""
@@ -67,17 +85,6 @@ class Offload:
             await self._ending
         async with self._turn:
             await self._end()
-
-    async def _answer(self, request: bytes, *, patient: bool) -> bytes:
-        """Tried again where the process ended, as one does that the kernel took for its memory, perhaps while idle."""
-        for left in reversed(range(TRIES)):
-            try:
-                async with self._turn:
-                    return await self._exchange(request)
-            except OffloadFailed as error:
-                if not left or not (patient or isinstance(error.__cause__, OSError | EOFError)):
-                    raise
-        raise AssertionError
 
     async def _exchange(self, request: bytes) -> bytes:
         self._stop_timer()
@@ -136,6 +143,13 @@ class Offload:
         assert process.stdin is not None
         process.stdin.close()
         await process.wait()
+
+
+def function_named(name: str) -> Callable[..., Any]:
+    """The function of "package.module:name"."""
+    module, _, function = name.partition(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(module), function)
+    return found
 
 
 def _result(answer: bytes) -> Any:

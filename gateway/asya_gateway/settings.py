@@ -105,6 +105,11 @@ class Settings(BaseSettings):
         gt=0,
         description="Deadline of a task whose flow has no timeout, so that no task lives for ever.",
     )
+    max_pause: Duration = Field(
+        30 * 86_400.0,
+        gt=0,
+        description="Longest a question waits for its answer where the flow does not say; then the task fails.",
+    )
     child_grace: Duration = Field(
         300.0,
         description="How long a child of an existing sidecar may be silent after its parent's success; "

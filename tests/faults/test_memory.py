@@ -31,6 +31,7 @@ CALLERS = 110
 ACCEPTED = 12
 READERS_EACH = 3
 FINALS = 24
+PATIENCE = aiohttp.ClientTimeout(total=300, sock_connect=None)
 _ID = re.compile(rb"\nid: (\d+)\n")
 
 
@@ -62,7 +63,8 @@ class Contained(World):
         headers = {"Content-Type": "application/json"}
         url = self.processes[process].url + path
         # A view of the same bytes for each request: so many copies would be this test's own outage.
-        async with self.session.post(url, data=io.BytesIO(body), headers=headers) as response:
+        data = io.BytesIO(body)
+        async with self.session.post(url, data=data, headers=headers, timeout=PATIENCE) as response:
             self.statuses[response.status] += 1
             return response.status, await response.read()
 
@@ -114,8 +116,9 @@ async def accepted_while_the_broker_is_away(world: Contained) -> list[str]:
     """Many callers at once with bodies of 9.5 MB; those who are refused come again until enough are accepted."""
     tasks: list[str] = []
 
-    async def caller(number: int) -> None:
-        body = f'{{"name":"work","arguments":{{"n":{1000 + number},"blob":"{BLOB}"}}}}'.encode()
+    body = f'{{"name":"work","arguments":{{"n":1000,"blob":"{BLOB}"}}}}'.encode()
+
+    async def caller() -> None:
         while len(tasks) < ACCEPTED:
             status, answer = await world.send("api", "/tools/call", body)
             if status == 200:
@@ -123,13 +126,7 @@ async def accepted_while_the_broker_is_away(world: Contained) -> list[str]:
                 return
             await asyncio.sleep(1)
 
-    bodies = asyncio.Semaphore(CALLERS)
-
-    async def bounded(number: int) -> None:
-        async with bodies:
-            await caller(number)
-
-    await asyncio.gather(*(bounded(number) for number in range(CALLERS)))
+    await asyncio.gather(*(caller() for _ in range(CALLERS)))
     return tasks
 
 
@@ -144,7 +141,7 @@ async def read_to_the_end(world: Contained, task_id: str) -> None:
     url, last = f"{world.processes['api'].url}/stream/{task_id}", 0
     while True:
         try:
-            async with world.session.get(url, headers={"Last-Event-ID": str(last)}) as response:
+            async with world.session.get(url, headers={"Last-Event-ID": str(last)}, timeout=PATIENCE) as response:
                 world.statuses[response.status] += 1
                 text = b"\n" + await response.read() if response.status == 200 else b""
         except aiohttp.ClientError:
@@ -165,8 +162,9 @@ async def finals_all_at_once(world: Contained) -> None:
         assert status == 200
         ids.append(jsontext.loads(jsontext.loads(answer)["content"][0]["text"])["task_id"])
 
+    body = f'{{"status":"succeeded","result":{{"blob":"{BLOB}"}}}}'.encode()
+
     async def end(task_id: str) -> int:
-        body = f'{{"id":"{task_id}","status":"succeeded","result":{{"blob":"{BLOB}"}}}}'.encode()
         return (await world.send("mesh", f"/mesh/{task_id}/final", body))[0]
 
     assert await asyncio.gather(*map(end, ids)) == [200] * FINALS

@@ -285,7 +285,7 @@ def table() -> dict[tuple[str, str, int], bool]:
 def documented() -> set[tuple[str, str, int]]:
     """The rows of the table in docs/operations.md."""
     text = (ROOT / "docs" / "operations.md").read_text()
-    section = text.split("## Who may reach whom", 1)[1].split("\n## ", 1)[0]
+    section = text.split("## Allowed network connections", 1)[1].split("\n## ", 1)[0]
     rows = re.findall(r"^\| ([^|]+?) \| ([^|]+?) \| (\d+) \|", section, re.MULTILINE)
     return {(source, target, int(port)) for source, target, port in rows}
 

@@ -48,8 +48,7 @@ async def _read_push(request: web.Request, body: bytes) -> RegistryPush | None:
     """None for no body, and for an object without anything in it, which clients of the older route send."""
     if not body.strip():
         return None
-    limits = {"max_depth": PUSH_DEPTH, "max_values": PUSH_VALUES}
-    value = as_object(await decode_body(request, body, **limits, share=Share.REPORTS))
+    value = as_object(await decode_body(request, body, max_depth=PUSH_DEPTH, max_values=PUSH_VALUES))
     return await asyncio.to_thread(_validated, value) if value else None
 
 

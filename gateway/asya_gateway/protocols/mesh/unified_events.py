@@ -1,5 +1,6 @@
 """The unified alias of newer sidecars, /api/v1/mesh: the same verbs in other words (docs/protocols/mesh.md)."""
 
+import contextlib
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
@@ -16,7 +17,7 @@ from asya_gateway.domain.budget import Share
 from asya_gateway.domain.errors import Conflict, InvalidInput, TooLarge
 from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.domain.ports import TaskFilter
-from asya_gateway.domain.task import Caller
+from asya_gateway.domain.task import MESH, Caller
 from asya_gateway.domain.tasks import Call
 from asya_gateway.protocols.http.answers import json_response
 from asya_gateway.protocols.http.bodies import as_object, decode_body, read_bytes, read_object
@@ -31,14 +32,15 @@ from asya_gateway.protocols.mesh.finals import ENDS, decode_final
 from asya_gateway.protocols.mesh.handlers import take_progress
 from asya_gateway.protocols.mesh.hops import task_id_of
 from asya_gateway.protocols.mesh.live import decode_fly
-from asya_gateway.protocols.mesh.refusing import Lost, ends_a_task, failing_its_task
+from asya_gateway.protocols.mesh.refusing import Lost, ends_a_task, failing_its_task, is_end
 
 UNIFIED_ENDS = (*ENDS, TaskStatus.CANCELED)
 SILENT_PHASES = ("pending", "retrying")
 """Phases that these sidecars know and that change nothing here."""
 MAX_OFFSET = 10_000
 
-_LARGE_PARTS = ("data.result", "data.frames", "data.checkpoint")
+_ENCODED = ("data.result", "data.frames", "data.checkpoint", "data.pause_metadata")
+_CUT = ("data.error", "data.error_details", "data.metadata")
 
 
 async def post_event(request: web.Request) -> web.Response:
@@ -55,7 +57,9 @@ async def post_event(request: web.Request) -> web.Response:
             async with failing_its_task(request, reported, Lost.RESULT, {}):
                 raise
         raise
-    body = as_object(await decode_body(request, data, encoded=_LARGE_PARTS, share=Share.REPORTS))
+    refused = failing_its_task(request, reported, Lost.RESULT, {}) if is_end(data) else contextlib.nullcontext()
+    async with refused:
+        body = as_object(await decode_body(request, data, encoded=_ENCODED, cuts=_CUT, share=Share.REPORTS))
     match body.get("type"):
         case "status":
             await _take_status(request, reported, body)
@@ -131,7 +135,7 @@ async def list_tasks(request: web.Request) -> web.Response:
 
 async def events(request: web.Request) -> web.StreamResponse:
     """GET /api/v1/mesh/{id}/events: `status` and `fly` events."""
-    return await stream_task(request, task_id_of(path_id(request)), None, UNIFIED_EVENTS)
+    return await stream_task(request, task_id_of(path_id(request)), MESH, UNIFIED_EVENTS)
 
 
 async def cancel(request: web.Request) -> web.Response:
@@ -139,8 +143,8 @@ async def cancel(request: web.Request) -> web.Response:
     task_id = task_id_of(path_id(request))
     tasks = request.app[TASKS]
     try:
-        await tasks.cancel(task_id, None)
+        await tasks.cancel(task_id, MESH)
     except Conflict:
-        if (await tasks.head(task_id, None)).status is not TaskStatus.CANCELED:
+        if (await tasks.head(task_id, MESH)).status is not TaskStatus.CANCELED:
             raise
     return web.Response(status=HTTPStatus.NO_CONTENT)
