@@ -21,4 +21,4 @@ class Examining:
         try:
             return await self._examiner(check, value)
         except OffloadFailed as error:
-            raise Overloaded(f"large arguments cannot be checked now: {error}") from None
+            raise Overloaded(f"large arguments cannot be checked at the moment: {error}") from None

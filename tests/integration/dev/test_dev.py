@@ -129,7 +129,7 @@ def test_one_actor_that_fails_or_takes_long_to_load_does_not_stop_the_others(pro
     with dev_run(project) as run:
         run.wait_for("broken cannot be loaded; waiting for a change")
         assert "RuntimeError: broken on purpose" in run.text
-        run.wait_for("the handler of slow is still being loaded; calls of it wait")
+        run.wait_for("the handler of slow is still loading; its calls wait")
         code, out, err = call(run)
         assert (code, out) == (0, "worked\n"), err
         (project / "go").touch()

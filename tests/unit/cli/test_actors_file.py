@@ -35,7 +35,7 @@ def test_an_actor_has_a_name_and_a_handler(tmp_path: Path) -> None:
         ("actors:\n  - name: a\n    handlr: h.f", "line 3: actor a.handlr: unknown field (did you mean handler?)"),
         ("actor: []", "actor: unknown field (did you mean actors?)"),
         ("actors: [{name: a, handler: h.f, env: {X: 1}}]", "actor a.env.X: expected text; quote it"),
-        ("actors:\n  - name: a\n    handler: h.f\n    handler: h.g", "line 4: actor a.handler: the key stands twice"),
+        ("actors:\n  - name: a\n    handler: h.f\n    handler: h.g", "line 4: actor a.handler: the key occurs twice"),
         ("actors: [{name: a, handler: h.f}, {name: a, handler: h.g}]", "a: named twice"),
         ("actors:\n  - name: a\n   handler: h.f", "line 3: not YAML: while parsing"),
     ],

@@ -55,7 +55,7 @@ def _cpu_seconds_of_help() -> float:
         (["serve"], {"ASYA_GATEWAY_MODE": "api", "ASYA_MCP_API_KEY": "s"}, 2, "ASYA_MCP_API_KEY: "),
         (["migrate"], {}, 2, "ASYA_DATABASE_URL: expected"),
         (["migrate"], {"ASYA_DATABASE_URL": "postgresql://x@127.0.0.1:1/x"}, 3, "the database cannot be reached"),
-        (["tool", "list"], {"ASYA_URL": "http://127.0.0.1:1"}, 3, "no gateway answers at http://127.0.0.1:1"),
+        (["tool", "list"], {"ASYA_URL": "http://127.0.0.1:1"}, 3, "no gateway responds at http://127.0.0.1:1"),
         (["tool", "call", "x"], {"ASYA_URL": "http://127.0.0.1:1"}, 3, "no gateway answers"),
         (["task", "get", "x"], {"ASYA_URL": "http://127.0.0.1:1"}, 3, "no gateway answers"),
         (["task", "watch", "x"], {"ASYA_URL": "not a url"}, 2, "ASYA_URL"),

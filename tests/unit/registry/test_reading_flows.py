@@ -95,7 +95,7 @@ def test_one_bad_flow_leaves_the_others() -> None:
         ("entrypoint: a\n", "name: required field is missing", 1),
         ("name: f\nentrypoint: a\ntimeout: soon\n", "timeout: expected a duration", 3),
         ("name: f\nentrypoint: a\ntimeout: 0\n", "leave timeout out", 3),
-        ("name: f\nentrypoint: a\ntimeout: 5\ntimeout: 6\n", "timeout: the key stands twice", 4),
+        ("name: f\nentrypoint: a\ntimeout: 5\ntimeout: 6\n", "timeout: the key occurs twice", 4),
         ("name: f\nentrypoint: a\nrouteNext:\n- b\n- x-sink\n", "routeNext.1: x-sink is never named", 5),
         ("name: f\nentrypoint: a\nrouteNext: [x-resume]\n", "x-resume is never named", 3),
         ("name: f\nentrypoint: x-pause\n", "x-pause needs an actor before it", 2),

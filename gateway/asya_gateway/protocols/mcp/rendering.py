@@ -87,7 +87,7 @@ def _broken(promised: ArgumentCheck, text: JsonText, raw: Mapping[str, Any] | No
 def _broken_promise(task: Task, text: JsonText, violations: Sequence[Violation]) -> Result:
     """An error that says what is wrong and, since the work was done, what came of it. Not structured: clients refuse
     a structured result that breaks its schema, and with it everything beside it."""
-    lines = ["The flow's result does not match the tool's output schema:", *_lines(violations), "The result as it is:"]
+    lines = ["The flow's result does not match the tool's output schema:", *_lines(violations), "The result:"]
     blocks = [text_block("\n".join(lines)), text_block(text)]
     return Result({"content": blocks, "isError": True, "_meta": task_meta(task)})
 
