@@ -290,7 +290,7 @@ class Session:
         for flow in flows:
             for actor in dict.fromkeys(flow.get("actors") or []):
                 if actor not in known and actor not in CREW:
-                    reason = f"no actor {actor!r} in actors.yaml; calls will wait for it"
+                    reason = f"no actor {actor!r} in actors.yaml; its calls will wait"
                     self.view.say("error", f"flows.yaml: {flow['name']}: {reason}")
 
     async def _until_ready(self, client: GatewayClient) -> None:

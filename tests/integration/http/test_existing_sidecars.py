@@ -175,7 +175,7 @@ async def test_a_pause_by_the_header_of_an_existing_actor_fails_when_it_pauses(
     await existing.run(envelope)
     _, task = await gateway.get(f"/tasks/{envelope['id']}")
     assert (task["status"], task["error"]["actor"]) == ("failed", "a")
-    assert "a asks by the header x-asya-pause, and its sidecar keeps no checkpoint" in task["error"]["message"]
+    assert "a pauses by the header x-asya-pause, but its sidecar stores no checkpoint" in task["error"]["message"]
 
 
 @pytest.mark.parametrize("path", ["/mesh/{}/final", "/api/v1/mesh/{}/events"])

@@ -31,7 +31,7 @@ def test_an_actor_has_a_name_and_a_handler(tmp_path: Path) -> None:
         ("actors: [{name: a, handler: nodots}]", "actor a.handler: expected module.function"),
         ("actors: [{name: a, handler: a.1b}]", "actor a.handler: expected module.function"),
         ("actors: [{name: A_B, handler: h.f}]", "actor A_B.name: expected an actor name"),
-        ("actors: [{name: x-sink, handler: h.f}]", "actor x-sink.name: x-sink is one of the crew"),
+        ("actors: [{name: x-sink, handler: h.f}]", "actor x-sink.name: x-sink is an actor of the crew"),
         ("actors:\n  - name: a\n    handlr: h.f", "line 3: actor a.handlr: unknown field (did you mean handler?)"),
         ("actor: []", "actor: unknown field (did you mean actors?)"),
         ("actors: [{name: a, handler: h.f, env: {X: 1}}]", "actor a.env.X: expected text; quote it"),
