@@ -8,6 +8,8 @@ begins first, so that no worker is left alone with it at the end.
 from pathlib import Path
 
 import pytest
+from typing_extensions import override
+from xdist.scheduler import LoadScopeScheduling
 
 TESTS = Path(__file__).parent
 GROUPS = {
@@ -50,11 +52,17 @@ def group_of(module: Path) -> str:
     return _GROUP_OF.get(place, place)
 
 
-def balance(items: list[pytest.Item]) -> None:
-    """Sort the tests by group, units last, and mark each with its group for `--dist loadgroup`."""
+def sort(items: list[pytest.Item]) -> None:
+    """What takes longest first, units last: groups begin in the order of their first tests."""
     items.sort(key=lambda item: _rank(item.path))
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group_of(item.path)))
+
+
+class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]
+    """`--dist loadscope` with groups of modules for scopes."""
+
+    @override
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(TESTS.parent / nodeid.partition("::")[0])
 
 
 def _rank(module: Path) -> tuple[int, bool]:

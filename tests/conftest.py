@@ -9,6 +9,7 @@ tests are skipped with the reason, or fail with `ASYA_TEST_REQUIRE_ALL=1`.
 import os
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import hypothesis
 import pytest
@@ -17,7 +18,7 @@ from servers.databases import create_template, execute, with_database
 from servers.postgres import PostgresServer
 from servers.processes import ServerUnavailable
 from servers.rabbitmq import RabbitNode
-from tests.balance import balance
+from tests.balance import GroupScheduling, sort
 from tests.support.missing import missing
 
 # Examples are the same in each run, and none is judged by how long it took on a busy machine.
@@ -112,8 +113,12 @@ def rabbitmq_vhost_url(request: pytest.FixtureRequest, rabbitmq_url: str) -> Ite
     node.delete_vhost(name)
 
 
-@pytest.hookimpl(tryfirst=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupScheduling | None:
+    """How `--dist loadscope` shares the tests out (tests/balance.py)."""
+    return GroupScheduling(config, log) if config.getvalue("dist") == "loadscope" else None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Only where workers share the tests out: alone, the order is that of the files."""
-    if config.getoption("dist", "no") == "loadgroup":
-        balance(items)
+    """Only in workers that share the tests out: alone, the order is that of the files."""
+    if hasattr(config, "workerinput"):
+        sort(items)

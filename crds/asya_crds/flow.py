@@ -47,6 +47,13 @@ def _check_timeout(value: Any) -> float:
     return seconds
 
 
+def _check_max_pause(value: Any) -> float:
+    seconds = parse_duration(value)
+    if seconds == 0:
+        raise ValueError("expected more than 0 seconds; leave it out for the gateway's longest pause")
+    return seconds
+
+
 def _check_scope(scope: str) -> str:
     if not _SCOPE.fullmatch(scope):
         raise ValueError("expected a scope of 1 to 128 printable characters without space, quote and backslash")
@@ -63,6 +70,7 @@ Entrypoint = Annotated[str, AfterValidator(_check_entrypoint)]
 RouteActor = Annotated[str, AfterValidator(_check_route_actor)]
 FlowName = Annotated[str, AfterValidator(check_flow_name)]
 Timeout = Annotated[float, BeforeValidator(_check_timeout)]
+MaxPause = Annotated[float, BeforeValidator(_check_max_pause)]
 Scope = Annotated[str, AfterValidator(_check_scope)]
 """A scope-token of RFC 6749, section 3.3."""
 MediaType = Annotated[str, AfterValidator(_check_media_type)]
@@ -189,6 +197,7 @@ class FlowSpec(Contract):
     route_next: list[RouteActor] = Field(default_factory=list, max_length=MAX_ROUTE)
     description: str = Field(default="", max_length=MAX_DESCRIPTION)
     timeout: Timeout | None = Field(default=None, description="seconds until a call is overdue")
+    max_pause: MaxPause | None = Field(default=None, description="seconds that a question waits for its answer")
     mcp: McpExposure | None = None
     a2a: A2aExposure | None = None
     scopes: list[Scope] = Field(default_factory=list, max_length=MAX_ITEMS)

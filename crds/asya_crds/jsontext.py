@@ -5,7 +5,6 @@ survive, where faster codecs round the former and refuse the latter.
 """
 
 import json
-from collections.abc import Iterator
 from json.encoder import c_make_encoder, encode_basestring  # type: ignore[attr-defined] # the C codec's own parts
 from typing import Any, NoReturn
 
@@ -58,11 +57,10 @@ def dumps(value: Any) -> str:
     return text
 
 
-def canonical(value: Any) -> Iterator[str]:
-    """Pieces of ASCII text that together are the same for equal JSON values: members in the order of their names,
-    numbers as Python writes them (1 and 1.0 differ). The pieces are small, so that who takes them may pause between.
-    Raises as dumps does."""
-    return _CANONICAL.iterencode(value)
+def canonical(value: Any) -> str:
+    """ASCII text that is the same for equal JSON values: members in the order of their names, numbers as Python writes
+    them (1 and 1.0 differ). Raises as dumps does."""
+    return _CANONICAL.encode(value)
 
 
 def _decoded(text: str) -> Any:

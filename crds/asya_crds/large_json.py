@@ -5,11 +5,11 @@ empty lists become 223 MiB); the number of bytes says little.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from asya_crds import jsontext
-from asya_crds.offloading import Offload
+from asya_crds.offloading import Offload, function_named
 
 FEW_VALUES = 20_000
 """Up to so many a document is decoded where it is read: some milliseconds."""
@@ -45,9 +45,27 @@ def encode(value: Any) -> str:
     return str(value) if isinstance(value, Encoded) else jsontext.dumps(value)
 
 
-def has_few_values(body: bytes) -> bool:
+def has_few_values(body: bytes | str) -> bool:
     """Whether decoding costs little. A comma or a bracket within a string counts too, so False may be said in error."""
-    return len(body) <= FEW_VALUES or _marks(body) <= FEW_VALUES
+    if len(body) <= FEW_VALUES:
+        return True
+    marks = _marks(body) if isinstance(body, bytes) else sum(body.count(mark) for mark in ",[{")
+    return marks <= FEW_VALUES
+
+
+def places(value: Any, limit: int) -> int:
+    """How many values there are inside a decoded one, counted only a little beyond the limit."""
+    count, level = 1, [value]
+    while level and count <= limit:
+        inner: list[Any] = []
+        for node in level:
+            if isinstance(node, dict):
+                inner.extend(node.values())
+            elif isinstance(node, list):
+                inner.extend(node)
+        count += len(inner)
+        level = [node for node in inner if isinstance(node, dict | list)]
+    return count
 
 
 def count_values(body: bytes, limit: int) -> None:
@@ -68,16 +86,20 @@ async def loads(
     max_depth: int = jsontext.MAX_DEPTH,
     max_values: int = MAX_VALUES,
     encoded: Sequence[str] = (),
+    then: Callable[[Any], Any] | None = None,
 ) -> Any:
     """Decode one document, a large one in the other process.
 
-    Members that `encoded` names (dotted: data.result) may be Encoded then.
+    Members that `encoded` names (dotted: data.result) may be Encoded then. `then`, a module's function, makes of the
+    document what is returned, in the same process: plain values, text and bytes.
 
     Raises jsontext.InvalidJSON, TooManyValues, OffloadFailed.
     """
     if has_few_values(body):
-        return jsontext.loads(body, max_depth=max_depth)
-    kind, value, texts = await offload.run(f"{__name__}:decoded", body, max_depth, max_values, tuple(encoded))
+        value = jsontext.loads(body, max_depth=max_depth)
+        return value if then is None else then(value)
+    name = None if then is None else f"{then.__module__}:{then.__name__}"
+    kind, value, texts = await offload.run(f"{__name__}:decoded", body, max_depth, max_values, tuple(encoded), name)
     match kind:
         case "too many":
             raise TooManyValues(max_values)
@@ -92,7 +114,7 @@ async def loads(
 
 
 def decoded(
-    body: bytes, max_depth: int, max_values: int, encoded: tuple[str, ...]
+    body: bytes, max_depth: int, max_values: int, encoded: tuple[str, ...], then: str | None = None
 ) -> tuple[str, Any, dict[str, tuple[str, str]]]:
     """What the other process does: the document without the named members, and their text and shape."""
     try:
@@ -109,7 +131,7 @@ def decoded(
         if isinstance(parent.get(last), dict | list):
             part = parent.pop(last)
             texts[name] = (jsontext.dumps(part), shape_of(part))
-    return "decoded", value, texts
+    return "decoded", value if then is None else function_named(then)(value), texts
 
 
 def _parent(value: Any, name: str) -> tuple[dict[str, Any], str]:

@@ -1,8 +1,44 @@
-"""Listening to both families of addresses where somebody asks for `::`."""
+"""Listening: to both families of addresses where somebody asks for `::`, and what it means where it fails."""
 
+import errno
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 EVERY_ADDRESS = "::"
+
+
+class CannotListen(OSError):
+    """The text names the variable at fault, and both where another program listens already. `wrong_value`: another
+    value is needed; otherwise the port is taken now, and may be free later."""
+
+    def __init__(self, text: str, *, wrong_value: bool) -> None:
+        super().__init__(text)
+        self.wrong_value = wrong_value
+
+
+@contextmanager
+def listening(host: tuple[str, str], port: tuple[str, int]) -> Iterator[None]:
+    """Around whatever listens; host and port each with the variable that they come from. Raises CannotListen."""
+    (host_variable, address), (port_variable, number) = host, port
+    try:
+        yield
+    except CannotListen:
+        raise
+    except (OSError, UnicodeError) as error:
+        code = error.errno if isinstance(error, OSError) else None
+        if code == errno.EADDRINUSE:
+            where = f"{port_variable} (at {host_variable})"
+            raise CannotListen(
+                f"{where}: port {number} of {address} is in use by another program", wrong_value=False
+            ) from error
+        if code == errno.EACCES:
+            raise CannotListen(
+                f"{port_variable}: this user may not listen to port {number}", wrong_value=True
+            ) from error
+        raise CannotListen(
+            f"{host_variable}: expected an address of this machine, not {address!r}", wrong_value=True
+        ) from error
 
 
 def dual_stack_socket(host: str, port: int, backlog: int = 128) -> socket.socket | None:

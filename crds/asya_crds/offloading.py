@@ -9,8 +9,10 @@ its parent is gone. It offers itself to the kernel where memory runs out, so tha
 
 import asyncio
 import contextlib
+import importlib
 import marshal
 import sys
+from collections.abc import Callable
 from typing import Any
 
 SECONDS = 30.0
@@ -118,6 +120,13 @@ class Offload:
         assert process.stdin is not None
         process.stdin.close()
         await process.wait()
+
+
+def function_named(name: str) -> Callable[..., Any]:
+    """The function of "package.module:name"."""
+    module, _, function = name.partition(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(module), function)
+    return found
 
 
 def _result(answer: bytes) -> Any:

@@ -1,14 +1,13 @@
 """The other side of offloading.py: reads requests from stdin, answers on stdout, ends with its parent."""
 
 import contextlib
-import importlib
 import marshal
 import os
 import signal
 import sys
 from typing import Any, BinaryIO
 
-from asya_crds.offloading import HEAD
+from asya_crds.offloading import HEAD, function_named
 
 NICENESS = 5
 """The parent's event loop comes first where both want the same core."""
@@ -47,8 +46,7 @@ def _read(requests: BinaryIO) -> bytes | None:
 def _answer(request: bytes) -> tuple[str, Any]:
     try:
         name, arguments = marshal.loads(request)  # noqa: S302 # written by our parent
-        module, _, function = name.partition(":")
-        return "returned", getattr(importlib.import_module(module), function)(*arguments)
+        return "returned", function_named(name)(*arguments)
     except ValueError as error:
         return "refused", str(error)
     except MemoryError:

@@ -6,7 +6,7 @@ Flows stand in it as plain objects, read one by one by whoever serves them: a fi
 costs it that flow, not the whole push.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -81,13 +81,3 @@ class RegistryPush(_Part):
     epoch: int = Field(ge=1, lt=2**63)
     configmap: ConfigMapPart | None = None
     resources: ResourcesPart | None = None
-
-
-def carried_over(new: ConfigMapPart, old: Iterable[Entry]) -> ConfigMapPart:
-    """The new part with the old flows of those sources that could not be read this time.
-
-    A name that the new part has wins over a carried one.
-    """
-    names = {entry.flow.get("name") for entry in new.flows}
-    kept = [entry for entry in old if entry.source in new.unreadable and entry.flow.get("name") not in names]
-    return new.model_copy(update={"flows": [*new.flows, *kept]}) if kept else new

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from asya_crds import jsontext
-from asya_crds.large_json import FEW_VALUES
+from asya_crds.large_json import FEW_VALUES, places
 from asya_crds.offloading import Offload
 from asya_crds.violation import ArgumentCheck, Violation
 from asya_schemas.compiling import compile_schema
-from asya_schemas.searching import Search, places
+from asya_schemas.searching import Search
 
 MANY_MISTAKES = 1_000
 

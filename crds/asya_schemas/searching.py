@@ -11,6 +11,7 @@ from typing import Any
 
 from jsonschema_rs import Draft202012Validator, ValidationError, Validator, ValidatorMap, validator_map_for
 
+from asya_crds.large_json import places
 from asya_crds.schema_walk import Path, Schema, as_pointer
 from asya_crds.violation import Violation
 from asya_schemas.costs import cost_at_one_place
@@ -123,21 +124,6 @@ def describe(message: str) -> str:
     """The library's message, on one line and cut."""
     text = " ".join(message.split())
     return text if len(text) <= MAX_MESSAGE else text[:MAX_MESSAGE] + "…"
-
-
-def places(value: Any, limit: int) -> int:
-    """How many values there are inside, counted only a little beyond the limit."""
-    count, level = 1, [value]
-    while level and count <= limit:
-        inner: list[Any] = []
-        for node in level:
-            if isinstance(node, dict):
-                inner.extend(node.values())
-            elif isinstance(node, list):
-                inner.extend(node)
-        count += len(inner)
-        level = [node for node in inner if isinstance(node, dict | list)]
-    return count
 
 
 def _encodable(value: Any) -> Any:

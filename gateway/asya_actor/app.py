@@ -1,6 +1,7 @@
 """The one file that knows every part of worker and crew and runs them."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -10,6 +11,7 @@ from contextlib import AsyncExitStack
 
 from asya_actor.assembly import DEAD_LETTERS, Assembly
 from asya_actor.consuming import Consumer, declare
+from asya_actor.handlers.ending import ended_by_signals
 from asya_actor.handlers.loading import Handler, HandlerNotFound, load_handler
 from asya_actor.hop import ActorRuntime
 from asya_actor.settings import CrewSettings, SettingsError, WorkerSettings
@@ -19,6 +21,7 @@ from asya_actor.state.patching import Undo, install
 from asya_actor.telemetry.logs import log_to_stderr
 from asya_actor.telemetry.probes import probes
 from asya_actor.telemetry.tracing import TracingUnavailable, export_spans
+from asya_crds.listening import CannotListen
 from asya_transports.description import TransportSettingsError
 from asya_transports.known import transport_settings
 from asya_transports.opening import open_transport
@@ -26,7 +29,7 @@ from asya_transports.port import Transport
 
 log = logging.getLogger(__name__)
 
-EXIT_OK, EXIT_STUCK, EXIT_SETTINGS = 0, 1, 2
+EXIT_OK, EXIT_STUCK, EXIT_FAILED, EXIT_SETTINGS = 0, 1, 1, 2
 
 
 class NothingToRun(SettingsError):
@@ -47,13 +50,14 @@ async def run_many(
     0 after `stop`; 1 where a handler goes on after its time and only the end of the process can end it, so that
     whoever started the process starts it again. A transport that is given is not closed. `started` is called when
     every queue is consumed. `load` finds each actor's handler; an actor for which it has None is left out. Raises
-    HandlerNotFound, SettingsError, TracingUnavailable, and whatever the user's module raises.
+    HandlerNotFound, SettingsError, CannotListen, TracingUnavailable, and whatever the user's module raises.
     """
     load = load or (lambda settings: load_handler(settings.handler))
     every: list[WorkerSettings | CrewSettings] = [*workers, *([] if crew is None else [crew])]
     if not every:
         raise SettingsError("no actor to run")
     first = every[0]
+    loading = contextlib.nullcontext() if stop is not None else ended_by_signals()
     stop = stop or _stop_on_signals()
     async with AsyncExitStack() as stack:
         if first.otel_enabled:
@@ -74,7 +78,8 @@ async def run_many(
             stack.callback(keep_state(settings))
         assembly = Assembly(transport)
         stack.push_async_callback(assembly.close)
-        loaded = [(settings, handler) for settings in workers if (handler := load(settings)) is not None]
+        with loading:
+            loaded = [(settings, handler) for settings in workers if (handler := load(settings)) is not None]
         if not loaded and crew is None:
             raise NothingToRun("no handler could be loaded")
         pairs = [assembly.actor(settings, handler) for settings, handler in loaded]
@@ -153,7 +158,8 @@ def _stop_on_signals() -> asyncio.Event:
 
 
 def main(workers: Sequence[WorkerSettings] = (), crew: CrewSettings | None = None) -> int:
-    """The program behind `asya actor`, in its own process; returns its exit code (0, 1 stuck, 2 bad settings).
+    """The program behind `asya actor`, in its own process; returns its exit code (0, 1 stuck or a port in use,
+    2 bad settings).
 
     Modules of the current folder can be named in ASYA_HANDLER. A handler that cannot be ended would keep the
     interpreter from ending; `os._exit` does not ask it.
@@ -169,6 +175,9 @@ def main(workers: Sequence[WorkerSettings] = (), crew: CrewSettings | None = Non
     except (SettingsError, TransportSettingsError, HandlerNotFound, TracingUnavailable) as error:
         log.error("%s", error)
         return EXIT_SETTINGS
+    except CannotListen as error:
+        log.error("%s", error)
+        return EXIT_SETTINGS if error.wrong_value else EXIT_FAILED
     if code == EXIT_STUCK:
         logging.shutdown()
         os._exit(code)

@@ -1,6 +1,10 @@
 """What a command may end with: one readable line and an exit code."""
 
 from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from asya_crds.listening import CannotListen
 
 
 class ExitCode(IntEnum):
@@ -31,3 +35,8 @@ class UsageProblem(CliError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, ExitCode.USAGE)
+
+
+def cannot_listen(problem: "CannotListen") -> CliError:
+    """How a program ends that cannot listen: a port in use is a failure, a wrong value one of the settings."""
+    return CliError(str(problem), ExitCode.USAGE if problem.wrong_value else ExitCode.FAILED)

@@ -6,7 +6,8 @@ import sys
 
 def operator() -> None:
     """Run the operator: it computes what is exposed, pushes it to the mesh, and runs actors."""
-    from asya_cli.errors import CliError, ExitCode, UsageProblem
+    from asya_cli.errors import CliError, ExitCode, UsageProblem, cannot_listen
+    from asya_crds.listening import CannotListen
 
     try:
         from asya_operator.app import main
@@ -22,6 +23,8 @@ def operator() -> None:
         raise UsageProblem(str(error)) from None
     try:
         code = main(settings)
+    except CannotListen as error:
+        raise cannot_listen(error) from None
     except NoCluster as error:
         raise CliError(f"no cluster: {error}", ExitCode.UNREACHABLE) from None
     sys.stderr.flush()

@@ -11,7 +11,8 @@ def serve() -> None:
 
     import uvloop
 
-    from asya_cli.errors import UsageProblem
+    from asya_cli.errors import UsageProblem, cannot_listen
+    from asya_crds.listening import CannotListen
     from asya_gateway.composition.observing import start_logs
     from asya_gateway.composition.program import run
     from asya_gateway.exposition.otel import TracingUnavailable
@@ -28,6 +29,8 @@ def serve() -> None:
         uvloop.run(run(settings))
     except (TracingUnavailable, NamespaceTaken) as problem:
         raise UsageProblem(str(problem)) from problem
+    except CannotListen as problem:
+        raise cannot_listen(problem) from problem
 
 
 def _collect_rarely() -> None:

@@ -107,6 +107,12 @@ class Settings(BaseSettings):
         gt=0,
         description="Deadline of a task whose flow has no timeout.",
     )
+    max_pause: Duration = Field(
+        30 * 86_400.0,
+        gt=0,
+        description="Longest time that a question waits for its answer, if the flow does not set it; then the "
+        "task fails.",
+    )
     child_grace: Duration = Field(
         300.0,
         description="How long a child of an existing sidecar may send no "

@@ -3,21 +3,22 @@
 from aiohttp import web
 from prometheus_client import generate_latest
 
-from asya_crds.listening import dual_stack_socket
+from asya_crds.listening import dual_stack_socket, listening
 from asya_operator.domain.health import Health
 from asya_operator.metrics import Metrics
 
 
 async def serve_probes(health: Health, metrics: Metrics, bind: str, port: int) -> tuple[web.AppRunner, int]:
-    """Listen; returns what closes it and the port (an own one where `port` is 0)."""
+    """Listen; returns what closes it and the port (an own one where `port` is 0). Raises CannotListen."""
     app = web.Application()
     app.router.add_get("/healthz", _alive)
     app.router.add_get("/readyz", lambda request: _ready(health))
     app.router.add_get("/metrics", lambda request: _metrics(health, metrics))
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    both = dual_stack_socket(bind, port)
-    await (web.TCPSite(runner, bind, port) if both is None else web.SockSite(runner, both)).start()
+    with listening(("ASYA_OPERATOR_BIND", bind), ("ASYA_OPERATOR_PORT", port)):
+        both = dual_stack_socket(bind, port)
+        await (web.TCPSite(runner, bind, port) if both is None else web.SockSite(runner, both)).start()
     return runner, int(runner.addresses[0][1])
 
 

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 from typing_extensions import override
 
 from asya_crds import jsontext
-from asya_crds.registry_document import ConfigMapPart, Entry, carried_over
+from asya_crds.registry_text import kept_from
 
 
 @dataclass
@@ -98,11 +98,11 @@ class RecordingMesh:
         new = parts.get("configmap") or {}
         if not new.get("unreadable"):
             return []
-        old = self.registry.parts.get("configmap", {}).get("flows", [])
-        carried = carried_over(ConfigMapPart.model_validate(new), [Entry.model_validate(entry) for entry in old])
-        added = carried.flows[len(new["flows"]) :]
-        parts["configmap"] = {**new, "flows": [*new["flows"], *(entry.model_dump() for entry in added)]}
-        return [{"name": entry.flow["name"], "source": entry.source} for entry in added]
+        old = jsontext.dumps({"flows": self.registry.parts.get("configmap", {}).get("flows", [])})
+        names = [entry["flow"]["name"] for entry in new["flows"]]
+        added = [jsontext.loads(text) for text in kept_from(old, new["unreadable"], names)]
+        parts["configmap"] = {**new, "flows": [*new["flows"], *added]}
+        return [{"name": entry["flow"]["name"], "source": entry["source"]} for entry in added]
 
     def get(self, path: str, query: dict[str, str]) -> tuple[int, Any]:
         with self.lock:

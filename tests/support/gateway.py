@@ -12,7 +12,7 @@ from aiohttp import web
 from asya_crds import jsontext
 from asya_crds.flow import Flow
 from asya_crds.offloading import Offload
-from asya_gateway.composition.examining import Examining
+from asya_gateway.composition.examining import Digesting, Examining
 from asya_gateway.composition.web import build_app, serve
 from asya_gateway.domain.budget import Budget
 from asya_gateway.domain.flows import FlowRegistry, FlowTable, ServedFlow
@@ -164,7 +164,14 @@ async def start_gateway(database_url: str, **changes: Any) -> AsyncGenerator[Gat
     rules = replace(rules, flow_cap=settings.max_open_tasks_per_flow or None)
     offload, clock = Offload(), storage.clock
     tasks = Tasks(
-        storage.tasks, storage.feed, storage.fly, rules, compile_schema, examine=Examining(offload), clock=clock
+        storage.tasks,
+        storage.feed,
+        storage.fly,
+        rules,
+        compile_schema,
+        examine=Examining(offload),
+        digest=Digesting(offload),
+        clock=clock,
     )
     app = build_app(settings, tasks, make_flows(), offload=offload, budget=budget)
     async with serving(app, running) as gateway:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from asya_crds.offloading import Offload
 from asya_crds.registry_document import ConfigMapPart, RegistryPush, ResourcesPart
 from asya_gateway.domain.flows import FlowRegistry
 from asya_gateway.registry.registrar import Registrar
@@ -18,13 +19,14 @@ class Pod:
     def __init__(self, url: str, name: str, mode: str = "api", path: Path | str = "", **changes: Any) -> None:
         self.running: Running = make_storage(url, patience=1.0)
         storage = self.running.storage
-        self.store = PostgresRegistry(storage.database, storage.bell)
+        self.offload = Offload()
+        self.store = PostgresRegistry(storage.database, storage.bell, self.offload)
         self.flows = FlowRegistry()
         intervals = {"poll_interval": 0.1, "beat_interval": 0.2}
         self.watch = RegistryWatch(
-            self.store, self.flows, pod=name, mode=mode, config_path=str(path), **(intervals | changes)
+            self.store, self.flows, self.offload, pod=name, mode=mode, config_path=str(path), **(intervals | changes)
         )
-        self.registrar = Registrar(self.store)
+        self.registrar = Registrar(self.store, self.offload)
 
     async def start(self) -> "Pod":
         await self.running.storage.start()
@@ -33,6 +35,7 @@ class Pod:
 
     async def stop(self) -> None:
         await self.watch.stop()
+        await self.offload.close()
         await self.running.storage.stop()
 
     @property

@@ -4,8 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
 
-from tests.balance import GROUPS, TESTS, balance, group_of
+from tests.balance import GROUPS, TESTS, group_of, sort
 
 EXPENSIVE = re.compile(
     r"\b(control_plane|rabbitmq_node|rabbitmq_url|rabbitmq_vhost_url): |fixturevalue\(\"(rabbitmq_\w+)"
@@ -34,19 +35,18 @@ def test_what_takes_longest_begins_first_and_units_come_last() -> None:
     class Item:
         def __init__(self, place: str) -> None:
             self.path = TESTS / place
-            self.markers: list[pytest.MarkDecorator] = []
 
-        def add_marker(self, marker: pytest.MarkDecorator) -> None:
-            self.markers.append(marker)
-
-    items = [
-        Item(name) for name in ("unit/a.py", "protocol/b.py", "contract/test_servers.py", "kubernetes/test_actors.py")
-    ]
-    balance(items)  # type: ignore[arg-type]
+    places = ("unit/a.py", "protocol/b.py", "contract/test_servers.py", "kubernetes/test_actors.py")
+    items = [Item(name) for name in places]
+    sort(items)  # type: ignore[arg-type]
     assert [item.path.name for item in items] == ["test_actors.py", "test_servers.py", "b.py", "a.py"]
-    assert [item.markers[0].args for item in items] == [
-        ("control plane 1",),
-        ("broker",),
-        ("protocol/b.py",),
-        ("unit/a.py",),
-    ]
+
+
+def test_workers_get_whole_groups(pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise every test would go to whichever worker is free, and each worker would start every server."""
+    monkeypatch.setattr(pytestconfig.option, "dist", "loadscope")
+    monkeypatch.setattr(pytestconfig.option, "tx", ["popen"], raising=False)
+    scheduler = pytestconfig.hook.pytest_xdist_make_scheduler(config=pytestconfig, log=Producer("test"))
+    nodes = ("tests/kubernetes/test_actors.py::test_a[x::y]", "tests/kubernetes/test_crds.py::test_b")
+    assert {scheduler._split_scope(node) for node in nodes} == {"control plane 1"}
+    assert scheduler._split_scope("tests/unit/test_dsn.py::TestClass::test_c") == "unit/test_dsn.py"

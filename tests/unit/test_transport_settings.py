@@ -1,12 +1,14 @@
 """How the programs' environment variables become a transport's settings."""
 
 import pytest
+from yarl import URL
 
 from asya_crds import naming
 from asya_transports import names
 from asya_transports.description import TransportSettingsError
 from asya_transports.known import transport_settings
 from asya_transports.postgres.settings import PostgresSettings
+from asya_transports.rabbitmq.address import Address
 from asya_transports.rabbitmq.settings import RabbitSettings
 
 
@@ -54,6 +56,42 @@ def test_rabbitmq_is_also_told_by_host_and_credentials_as_sidecars_are() -> None
 def test_a_mistake_names_its_variable(environment: dict[str, str], named: str) -> None:
     with pytest.raises(TransportSettingsError, match=named):
         transport_settings(environment)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "amqp://user:12#34@mq/",
+        "amqp://user:12/34@mq:5672/",
+        "amqp://user:12?34@mq/",
+        "amqp://user:se[cret@mq/",
+        "amqp://user:secret@mq:0/",
+        "amqp://user:secret@mq:99999/",
+        "amqp://user:secret@m%20q/",
+        "amqp://user:secret@/",
+        "amqp://user:secret@mq/?heartbeat=secret",
+        "amqp://user:secret@mq/?timeout=1.5",
+    ],
+)
+def test_a_broker_url_that_could_be_misread_is_refused_without_a_piece_of_it(url: str) -> None:
+    with pytest.raises(TransportSettingsError) as refused:
+        transport_settings({"ASYA_TRANSPORT": "rabbitmq", "ASYA_RABBITMQ_URL": url})
+    assert str(refused.value).startswith("ASYA_RABBITMQ_URL: ")
+    assert not any(piece in str(refused.value) for piece in ("secret", "34", "user:12", "99999"))
+
+
+@pytest.mark.parametrize("password", ["p@ss", "p%zz", "p w", "pä", "p%2Fq"])
+def test_publisher_and_receivers_read_one_password_in_a_broker_url(password: str) -> None:
+    url = f"amqp://user:{password}@mq/"
+    settings = transport_settings({"ASYA_TRANSPORT": "rabbitmq", "ASYA_RABBITMQ_URL": url})
+    assert isinstance(settings, RabbitSettings)
+    assert Address.parse(settings.url).password == URL(settings.url).password
+
+
+def test_no_representation_of_a_broker_shows_its_password() -> None:
+    url = "amqp://user:hunter2@mq/"
+    assert "hunter2" not in repr(RabbitSettings(url))
+    assert "hunter2" not in repr(Address.parse(url))
 
 
 def test_no_actor_may_bear_the_name_that_the_queue_of_dead_letters_has() -> None:

@@ -14,7 +14,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from asya_actor.telemetry.metrics import REGISTRY
-from asya_crds.listening import dual_stack_socket
+from asya_crds.listening import dual_stack_socket, listening
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ TURN_WITHIN = 2.0
 async def probes(
     host: str, port: int, ready: Callable[[], bool], loading: Callable[[], bool] = lambda: False
 ) -> AsyncIterator[int | None]:
-    """Serve while the block runs; yields the port. A port of -1 serves nothing. Raises OSError where it is taken."""
+    """Serve while the block runs; yields the port. A port of -1 serves nothing. Raises CannotListen."""
     if port < 0:
         yield None
         return
@@ -79,8 +79,9 @@ class _Server:
         runner = web.AppRunner(app, access_log=None, handle_signals=False)
         await runner.setup()
         try:
-            both = dual_stack_socket(host, port)
-            await (web.TCPSite(runner, host, port) if both is None else web.SockSite(runner, both)).start()
+            with listening(("ASYA_METRICS_HOST", host), ("ASYA_METRICS_PORT", port)):
+                both = dual_stack_socket(host, port)
+                await (web.TCPSite(runner, host, port) if both is None else web.SockSite(runner, both)).start()
             self.port.set_result(runner.addresses[0][1])
             await self._stopping.wait()
         finally:

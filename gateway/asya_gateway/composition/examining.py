@@ -1,11 +1,13 @@
-"""The schema checker behind the domain's port."""
+"""The schema checker and the digest behind the domain's ports: what takes long is done in another process."""
 
 from collections.abc import Sequence
 from typing import Any
 
+from asya_crds.large_json import FEW_VALUES, places
 from asya_crds.offloading import Offload, OffloadFailed
 from asya_crds.violation import ArgumentCheck, Violation
 from asya_gateway.domain.errors import Overloaded
+from asya_gateway.domain.idempotency import digest_of
 from asya_gateway.domain.task import JsonText
 from asya_schemas.examining import Examiner
 
@@ -22,3 +24,20 @@ class Examining:
             return await self._examiner(check, value)
         except OffloadFailed as error:
             raise Overloaded(f"large arguments cannot be checked at the moment: {error}") from None
+
+
+class Digesting:
+    """ports.Digester: many values are digested in another process."""
+
+    def __init__(self, offload: Offload) -> None:
+        self._offload = offload
+
+    async def __call__(self, *parts: Any) -> bytes:
+        """Raises Overloaded where the other process cannot be had."""
+        if places(list(parts), FEW_VALUES) <= FEW_VALUES:
+            return digest_of(*parts)
+        try:
+            digest: bytes = await self._offload.run(f"{digest_of.__module__}:{digest_of.__name__}", *parts)
+        except OffloadFailed as error:
+            raise Overloaded(f"the key of a large body cannot be checked at the moment: {error}") from None
+        return digest

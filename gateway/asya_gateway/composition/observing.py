@@ -80,7 +80,7 @@ class Observing:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
-        """Serve /metrics and poll; needs no database. Raises OSError where the port is taken."""
+        """Serve /metrics and poll; needs no database. Raises CannotListen."""
         settings = self._settings
         async with metrics_server(self.metrics.registry, settings.gateway_host, settings.metrics_port) as self.port:
             tasks = [

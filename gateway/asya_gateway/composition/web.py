@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from asya_crds.listening import dual_stack_socket
+from asya_crds.listening import dual_stack_socket, listening
 from asya_crds.offloading import Offload
 from asya_gateway.domain.budget import Budget
 from asya_gateway.domain.flows import FlowRegistry
@@ -115,14 +115,14 @@ async def serve(
     app: web.Application,
     parts: AbstractAsyncContextManager[object],
     stop: asyncio.Event,
-    listening: Callable[[int], None] | None = None,
+    on_listening: Callable[[int], None] | None = None,
 ) -> None:
     """Listen, connect `parts` (the database, the queues), serve until `stop`, and drain.
 
-    The port is open before `parts` are connected, so that /health answers from the first moment on; `listening`
+    The port is open before `parts` are connected, so that /health answers from the first moment on; `on_listening`
     hears which port it is. The drain: /health/ready turns 503, requests are accepted for drain_delay more, then
     the port closes, streams end with a comment so that their readers connect elsewhere, and requests in flight
-    have drain_timeout to finish. `parts` are closed last.
+    have drain_timeout to finish. `parts` are closed last. Raises CannotListen.
     """
     settings, readiness = app[SETTINGS], app[READINESS]
     runner = web.AppRunner(
@@ -138,15 +138,11 @@ async def serve(
     logging.getLogger("aiohttp.server").addFilter(_malformed_is_no_error)
     await runner.setup()
     try:
-        both = dual_stack_socket(settings.gateway_host, settings.gateway_port, BACKLOG)
-        if both is not None:
-            await web.SockSite(runner, both, backlog=BACKLOG).start()
-        else:
-            await web.TCPSite(runner, settings.gateway_host, settings.gateway_port, backlog=BACKLOG).start()
+        await _listen(runner, settings.gateway_host, settings.gateway_port)
         port: int = runner.addresses[0][1]
         log.info("listening on %s:%s, mode %s", settings.gateway_host, port, settings.gateway_mode)
-        if listening is not None:
-            listening(port)
+        if on_listening is not None:
+            on_listening(port)
         async with parts:
             readiness.started = True
             try:
@@ -157,6 +153,15 @@ async def serve(
                 await runner.cleanup()
     finally:
         await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
+    with listening(("ASYA_GATEWAY_HOST", host), ("ASYA_GATEWAY_PORT", port)):
+        both = dual_stack_socket(host, port, BACKLOG)
+        if both is not None:
+            await web.SockSite(runner, both, backlog=BACKLOG).start()
+        else:
+            await web.TCPSite(runner, host, port, backlog=BACKLOG).start()
 
 
 def _malformed_is_no_error(record: logging.LogRecord) -> bool:

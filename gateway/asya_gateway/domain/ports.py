@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 from asya_crds.large_json import encode
 from asya_crds.status import TaskStatus
 from asya_crds.violation import ArgumentCheck, Violation
+from asya_gateway.domain.idempotency import digest_of
 from asya_gateway.domain.reports import (
     ChildAnnouncement,
     FinalOutcome,
@@ -116,6 +117,18 @@ async def examined_here(check: ArgumentCheck | None, value: Any) -> tuple[Sequen
     """An Examiner that takes whatever time it takes."""
     violations = () if check is None else check(value)
     return violations, "" if violations else encode(value)
+
+
+class Digester(Protocol):
+    """Digests JSON values (idempotency.digest_of) without holding the event loop."""
+
+    async def __call__(self, *parts: Any) -> bytes:
+        """Raises Overloaded."""
+
+
+async def digested_here(*parts: Any) -> bytes:
+    """A Digester that takes whatever time it takes."""
+    return digest_of(*parts)
 
 
 class TaskStore(Protocol):

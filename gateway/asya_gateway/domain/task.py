@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 
 from asya_crds.envelope import Route
 from asya_crds.status import TaskError, TaskStatus, UpdateKind
@@ -115,3 +116,23 @@ class Caller:
 
     owner: str = ""
     scopes: frozenset[str] = frozenset()
+
+
+class Mesh(Enum):
+    """The side of the actors, whose network alone reaches its routes: no owner's check applies to it."""
+
+    MESH = "mesh"
+
+
+MESH = Mesh.MESH
+Asker = Caller | Mesh
+"""Whoever asks for a task. Nobody sees all because something is missing."""
+
+
+def owner_of(asker: Asker) -> str | None:
+    """The owner that a task must have to be seen; None where it may be anybody's."""
+    match asker:
+        case Caller(owner=owner):
+            return owner
+        case Mesh.MESH:
+            return None

@@ -11,17 +11,18 @@ from typing import Any, NamedTuple, NoReturn
 from asya_crds.merging import CannotMerge
 from asya_crds.naming import RESUME
 from asya_crds.status import ErrorClass, TaskError, TaskStatus, UpdateKind
-from asya_crds.violation import ArgumentCheck
+from asya_crds.violation import ArgumentCheck, Violation
 from asya_gateway.domain.clock import Clock, own_time
 from asya_gateway.domain.errors import Conflict, GatewayError, InvalidArguments, InvalidInput, TaskNotFound, TooLarge
 from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.domain.following import follow_groups, one_by_one
 from asya_gateway.domain.fresh import blank
-from asya_gateway.domain.idempotency import digest_of, own_key
+from asya_gateway.domain.idempotency import own_key
 from asya_gateway.domain.ids import new_task_id
 from asya_gateway.domain.pausing import resume_envelope
 from asya_gateway.domain.ports import (
     Answer,
+    Digester,
     Examiner,
     FlyBroadcast,
     NewTask,
@@ -30,6 +31,7 @@ from asya_gateway.domain.ports import (
     TaskStore,
     Terms,
     UpdateFeed,
+    digested_here,
     examined_here,
 )
 from asya_gateway.domain.reports import (
@@ -41,6 +43,8 @@ from asya_gateway.domain.reports import (
     ProgressReport,
 )
 from asya_gateway.domain.task import (
+    MESH,
+    Asker,
     Caller,
     FlyEvent,
     JsonText,
@@ -49,6 +53,7 @@ from asya_gateway.domain.task import (
     TaskHead,
     TaskUpdate,
     final_update_of,
+    owner_of,
 )
 from asya_gateway.domain.text import shortened
 from asya_gateway.telemetry.context import about
@@ -90,11 +95,12 @@ class Call(NamedTuple):
     key: str | None = None
     retry_of: str | None = None
 
-    async def digest(self) -> bytes:
-        """Of what makes a call the same: the flow and its arguments, and nothing that travels beside them."""
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """What makes a call the same: the flow and its arguments, and nothing that travels beside them."""
         if self.retry_of is not None:
-            return await digest_of("retry", self.retry_of, self.payload)
-        return await digest_of("call", self.served.flow.name, self.payload)
+            return ("retry", self.retry_of, self.payload)
+        return ("call", self.served.flow.name, self.payload)
 
 
 class Tasks:
@@ -110,6 +116,7 @@ class Tasks:
         compile_schema: Callable[[Mapping[str, Any]], ArgumentCheck],
         observer: Observer = SILENT,
         examine: Examiner = examined_here,
+        digest: Digester = digested_here,
         clock: Clock = own_time,
     ) -> None:
         self._now = clock
@@ -119,6 +126,7 @@ class Tasks:
         self._rules = rules
         self._compile_schema = compile_schema
         self._examine = examine
+        self._digest = digest
         self._observer = observer
         self._spans = observer.spans
         self._plain = rules.owner_cap is None and rules.flow_cap is None
@@ -160,7 +168,7 @@ class Tasks:
         return task_id
 
     async def _terms(self, call: Call) -> Terms:
-        digest = None if call.key is None else await call.digest()
+        digest = None if call.key is None else await self._digest(*call.identity)
         return Terms(call.key, digest, call.retry_of, owner_cap=self._rules.owner_cap, flow_cap=self._rules.flow_cap)
 
     async def _repeated(self, call: Call) -> str | None:
@@ -168,7 +176,7 @@ class Tasks:
         between a call and its repetition. Raises KeyReused."""
         if call.key is None:
             return None
-        return await self._store.find_call(call.caller.owner, call.key, await call.digest())
+        return await self._store.find_call(call.caller.owner, call.key, await self._digest(*call.identity))
 
     def _check_size(self, envelope: str, field: str) -> None:
         """Refuse what no queue would take. Raises TooLarge."""
@@ -194,6 +202,11 @@ class Tasks:
             envelope=envelope.filled(task_id, {**call.headers, **self._spans.outgoing()}, now, payload),
         )
 
+    async def violations(self, check: ArgumentCheck, value: Any) -> Sequence[Violation]:
+        """Where a value breaks a schema, found without holding the event loop. Raises Overloaded."""
+        violations, _ = await self._examine(check, value)
+        return violations
+
     async def retriable(self, task_id: str, caller: Caller) -> Task:
         """A call's task that has ended, which may be run again by a Call with its id as `retry_of`. Raises
         TaskNotFound, Conflict."""
@@ -204,20 +217,20 @@ class Tasks:
             raise Conflict(f"expected a task that has ended; it is {task.status}", field="status")
         return task
 
-    async def get(self, task_id: str, caller: Caller | None, *, payload: bool = True) -> Task:
+    async def get(self, task_id: str, caller: Asker, *, payload: bool = True) -> Task:
         """The task with result, error, open pause and, where it is asked for, payload: to be rendered and dropped.
-        `caller` None is the mesh, which sees all. Raises TaskNotFound.
+        Raises TaskNotFound.
         """
         about(task_id)
-        task = await self._store.get(task_id, owner=_owner(caller), payload=payload)
+        task = await self._store.get(task_id, owner=owner_of(caller), payload=payload)
         if task is None:
             raise TaskNotFound(task_id)
         return task
 
-    async def head(self, task_id: str, caller: Caller | None) -> TaskHead:
+    async def head(self, task_id: str, caller: Asker) -> TaskHead:
         """The task without its bodies. Raises TaskNotFound."""
         about(task_id)
-        task = await self._store.head(task_id, owner=_owner(caller))
+        task = await self._store.head(task_id, owner=owner_of(caller))
         if task is None:
             raise TaskNotFound(task_id)
         return task
@@ -230,7 +243,7 @@ class Tasks:
         found = await self._store.update(update.task_id, update.seq)
         if found is not None:
             return found
-        task = await self.get(update.task_id, None, payload=False)
+        task = await self.get(update.task_id, MESH, payload=False)
         if update.kind is UpdateKind.FINAL and task.status.terminal:
             return final_update_of(task, result=task.result, error=task.error)
         return replace(update, whole=True)
@@ -240,14 +253,14 @@ class Tasks:
         return await self._store.list(query)
 
     async def cancel(
-        self, task_id: str, caller: Caller | None, reason: str = "Task canceled", *, key: str | None = None
+        self, task_id: str, caller: Asker, reason: str = "Task canceled", *, key: str | None = None
     ) -> TaskHead:
         """End a task that has not ended, and its descendants; of a reason that is too long the beginning is kept. Who
         repeats it under the same key, having lost the first answer, gets the task. Raises TaskNotFound, Conflict,
         KeyReused."""
         about(task_id)
         report = _cancellation(task_id, caller, shortened(reason))
-        request = RequestKey("cancel", key or own_key(), await digest_of("cancel", reason))
+        request = RequestKey("cancel", key or own_key(), await self._digest("cancel", reason))
         with self._spans.verb("cancel", task_id):
             outcome = await self._store.cancel(report, request)
         task = await self.head(task_id, caller)
@@ -255,7 +268,7 @@ class Tasks:
             raise Conflict(f"expected a task that has not ended; it is {task.status}", field="status")
         return task
 
-    async def abandon(self, task_id: str, caller: Caller | None, reason: str) -> None:
+    async def abandon(self, task_id: str, caller: Asker, reason: str) -> None:
         """End a task that nobody waits for any more; one that has ended is left as it is."""
         about(task_id)
         with self._spans.verb("cancel", task_id):
@@ -264,7 +277,7 @@ class Tasks:
     async def answer(
         self,
         task_id: str,
-        caller: Caller | None,
+        caller: Asker,
         answer: Any,
         *,
         pause_id: str | None = None,
@@ -275,7 +288,7 @@ class Tasks:
 
         Raises TaskNotFound, Conflict, InvalidArguments, KeyReused."""
         about(task_id)
-        request = None if key is None else RequestKey("answer", key, await digest_of("answer", answer, pause_id))
+        request = None if key is None else RequestKey("answer", key, await self._digest("answer", answer, pause_id))
         if not await self._answered(task_id, caller, request):
             try:
                 await self._answer(task_id, caller, answer, pause_id, request)
@@ -285,13 +298,13 @@ class Tasks:
                     raise
         return await self.head(task_id, caller)
 
-    async def _answered(self, task_id: str, caller: Caller | None, request: RequestKey | None) -> bool:
-        return request is not None and await self._store.find_request(task_id, _owner(caller), request)
+    async def _answered(self, task_id: str, caller: Asker, request: RequestKey | None) -> bool:
+        return request is not None and await self._store.find_request(task_id, owner_of(caller), request)
 
     async def _answer(
-        self, task_id: str, caller: Caller | None, answer: Any, pause_id: str | None, request: RequestKey | None
+        self, task_id: str, caller: Asker, answer: Any, pause_id: str | None, request: RequestKey | None
     ) -> None:
-        point = await self._store.pause_point(task_id, owner=_owner(caller))
+        point = await self._store.pause_point(task_id, owner=owner_of(caller))
         if point is None:
             raise TaskNotFound(task_id)
         pause = point.task.pause
@@ -314,7 +327,7 @@ class Tasks:
             accepted = await self._store.answer(
                 Answer(
                     task_id=point.task.id,
-                    owner=_owner(caller),
+                    owner=owner_of(caller),
                     pause_id=pause.id,
                     answer=text,
                     actor=envelope.route.curr,
@@ -330,7 +343,7 @@ class Tasks:
     def follow_groups(
         self,
         task_id: str,
-        caller: Caller | None,
+        caller: Asker,
         *,
         after: int = 0,
         keepalive: float = 15.0,
@@ -342,7 +355,7 @@ class Tasks:
             self._store,
             self._feed,
             task_id,
-            owner=_owner(caller),
+            owner=owner_of(caller),
             after=after,
             keepalive=keepalive,
             fly=fly,
@@ -351,7 +364,7 @@ class Tasks:
     def follow(
         self,
         task_id: str,
-        caller: Caller | None,
+        caller: Asker,
         *,
         after: int = 0,
         keepalive: float = 15.0,
@@ -424,15 +437,11 @@ def _refuse(error: GatewayError) -> NoReturn:
     raise error
 
 
-def _cancellation(task_id: str, caller: Caller | None, reason: str) -> FinalReport:
+def _cancellation(task_id: str, caller: Asker, reason: str) -> FinalReport:
     return FinalReport(
         task_id=task_id,
         status=TaskStatus.CANCELED,
         message=reason,
         error=TaskError("canceled", reason, ErrorClass.CANCELED),
-        owner=_owner(caller),
+        owner=owner_of(caller),
     )
-
-
-def _owner(caller: Caller | None) -> str | None:
-    return None if caller is None else caller.owner

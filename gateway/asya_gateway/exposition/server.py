@@ -8,14 +8,14 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from asya_crds.listening import dual_stack_socket
+from asya_crds.listening import dual_stack_socket, listening
 
 log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
 async def metrics_server(registry: CollectorRegistry, host: str, port: int) -> AsyncGenerator[int]:
-    """Serve the registry at GET /metrics; yields the port, which is a free one for 0. Raises OSError."""
+    """Serve the registry at GET /metrics; yields the port, which is a free one for 0. Raises CannotListen."""
 
     async def metrics(request: web.Request) -> web.Response:
         try:
@@ -29,8 +29,9 @@ async def metrics_server(registry: CollectorRegistry, host: str, port: int) -> A
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        both = dual_stack_socket(host, port)
-        await (web.TCPSite(runner, host, port) if both is None else web.SockSite(runner, both)).start()
+        with listening(("ASYA_GATEWAY_HOST", host), ("ASYA_METRICS_PORT", port)):
+            both = dual_stack_socket(host, port)
+            await (web.TCPSite(runner, host, port) if both is None else web.SockSite(runner, both)).start()
         bound: int = runner.addresses[0][1]
         log.info("metrics on %s:%s", host, bound)
         yield bound

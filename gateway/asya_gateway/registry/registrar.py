@@ -4,9 +4,11 @@ import asyncio
 import time
 from contextlib import suppress
 
+from asya_crds.offloading import Offload
 from asya_crds.registry_document import RegistryPush
 from asya_gateway.domain.flows import FlowTable
 from asya_gateway.domain.registry import KeptFlow, News, PushReport, RegistryState, RegistryStore
+from asya_gateway.registry.row_documents import documents_of
 from asya_gateway.registry.tables import TableBuilder
 
 _NET = 1.0
@@ -16,8 +18,8 @@ _NET = 1.0
 class Registrar:
     """RegistryControl on any RegistryStore."""
 
-    def __init__(self, store: RegistryStore) -> None:
-        self._store = store
+    def __init__(self, store: RegistryStore, offload: Offload) -> None:
+        self._store, self._offload = store, offload
         self._builder = TableBuilder()
         self._building = asyncio.Lock()
 
@@ -28,9 +30,9 @@ class Registrar:
     async def push(self, push: RegistryPush) -> PushReport:
         """Store it, then build the table as every pod will, to say which flows it leaves out."""
         pushed = await self._store.push(push)
-        row = await self._store.read()
+        documents = await documents_of(await self._store.read(), self._offload)
         async with self._building:
-            table = await asyncio.to_thread(self._builder.build, row)
+            table = await asyncio.to_thread(self._builder.build, documents)
         return PushReport(pushed.generation, pushed.changed, len(table.flows), table.problems, _kept(push, table))
 
     async def heartbeat(self, epoch: int) -> int:

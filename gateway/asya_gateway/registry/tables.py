@@ -7,7 +7,7 @@ from asya_crds import jsontext
 from asya_crds.flow_problem import FlowNames, FlowProblem, NameTaken, place
 from asya_crds.flows_file import InvalidFlow, flow_of, readable_name
 from asya_gateway.domain.flows import FlowTable, ServedFlow
-from asya_gateway.domain.registry import RegistryRow
+from asya_gateway.registry.row_documents import RowDocuments
 from asya_schemas.flows import compile_flow
 
 
@@ -17,19 +17,16 @@ class TableBuilder:
     def __init__(self) -> None:
         self._known: dict[str, ServedFlow] = {}
 
-    def build(self, row: RegistryRow) -> FlowTable:
+    def build(self, row: RowDocuments) -> FlowTable:
         """The row's table. A flow that cannot be served is among the problems; never raises for what it holds."""
         names = FlowNames()
         served: list[ServedFlow] = []
         problems: list[FlowProblem] = []
         known: dict[str, ServedFlow] = {}
-        # The ConfigMap's flows come first, and the first of a name is served (docs/protocols/registry.md).
-        for part in (row.configmap, row.resources):
-            document = jsontext.loads(part, max_depth=2 * jsontext.MAX_DEPTH)
-            problems += _problems(document.get("problems", ()))
-            for entry in document.get("flows", ()):
-                key = jsontext.dumps(entry)
-                found = self._known.get(key) or _serve(entry)
+        for entries, told in row.documents:
+            problems += _problems(told)
+            for key in entries:
+                found = self._known.get(key) or _serve(jsontext.loads(key, max_depth=2 * jsontext.MAX_DEPTH))
                 if isinstance(found, FlowProblem):
                     problems.append(found)
                     continue

@@ -7,10 +7,12 @@ from contextlib import suppress
 from typing import Any
 
 from asya_crds.flow_problem import FlowProblem
+from asya_crds.offloading import Offload
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.flows import FlowRegistry
 from asya_gateway.domain.registry import BEAT, News, RegistryStore
 from asya_gateway.registry.file_watch import FileWatch
+from asya_gateway.registry.row_documents import documents_of
 from asya_gateway.registry.tables import TableBuilder
 
 log = logging.getLogger(__name__)
@@ -29,6 +31,7 @@ class RegistryWatch:
         self,
         store: RegistryStore,
         flows: FlowRegistry,
+        offload: Offload,
         *,
         pod: str,
         mode: str,
@@ -38,6 +41,7 @@ class RegistryWatch:
     ) -> None:
         self._store = store
         self._flows = flows
+        self._offload = offload
         self._pod = pod
         self._mode = mode
         self._file = FileWatch(store, config_path) if config_path else None
@@ -112,7 +116,7 @@ class RegistryWatch:
         if current == self._flows.table.generation:
             return
         row = await self._store.read()
-        table = await asyncio.to_thread(self._builder.build, row)
+        table = await asyncio.to_thread(self._builder.build, await documents_of(row, self._offload))
         self._flows.swap(table)
         log.info("serving generation %d: %d flows", table.generation, len(table.flows))
         for problem in table.problems:

@@ -35,8 +35,9 @@ from asya_gateway.storage.tasks.admitting import Admitted, Admitter, Applicant, 
 from asya_gateway.storage.tasks.announcing import Announcing
 from asya_gateway.storage.tasks.cascading import Cascade, Ended
 from asya_gateway.storage.tasks.creating import Enqueue, TaskCreator, create_size
+from asya_gateway.storage.tasks.expiring import EXPIRE_EVERY, PauseExpiry
 from asya_gateway.storage.tasks.finishing import TaskFinisher, final_size
-from asya_gateway.storage.tasks.pausing import Asking
+from asya_gateway.storage.tasks.pausing import Asking, PauseLimits
 from asya_gateway.storage.tasks.reading import TaskReader
 from asya_gateway.storage.tasks.reporting import ProgressReporter, report_size
 from asya_gateway.storage.tasks.requests import TaskRequests
@@ -84,6 +85,7 @@ class PostgresTasks:
         longest: float,
         claim_lease: float,
         budget: Budget,
+        pauses: Callable[[], PauseLimits],
     ) -> None:
         # Reports and ends are never refused for the bytes that wait: they were read when there was room.
         unrefused = replace(limits, waiting_bytes=sys.maxsize)
@@ -98,7 +100,7 @@ class PostgresTasks:
         self._cascade = cascade
         self._patience = limits.patience
         self._reader = TaskReader(database, budget)
-        self._asking = Asking(pool, written, enqueue)
+        self._asking = Asking(pool, written, enqueue, pauses)
         self._announcing = Announcing(pool, written)
         self.creates = Coalescer[NewTask, None](
             "creates",
@@ -244,6 +246,7 @@ class Storage:
         claim_lease: float = CLAIM_LEASE,
         budget: Budget | None = None,
         namespace: str | None = None,
+        pauses: Callable[[], PauseLimits] = PauseLimits,
     ) -> None:
         budget = budget or Budget.unbounded()
         self._namespace = namespace
@@ -256,9 +259,20 @@ class Storage:
         creating = database.with_fixed_plans(CREATING_AT_ONCE)
         self.cascade = Cascade(database, self._written, ended)
         self.tasks = PostgresTasks(
-            database, creating, enqueue, limits, self._written, ended, self.cascade, longest, claim_lease, budget
+            database,
+            creating,
+            enqueue,
+            limits,
+            self._written,
+            ended,
+            self.cascade,
+            longest,
+            claim_lease,
+            budget,
+            pauses,
         )
         self.sweeper = Sweeper(database, self.tasks.finish, self.cascade, child_grace=keeping.child_grace)
+        self.expiry = PauseExpiry(database, self.tasks.finish, longest=pauses().default)
         self.retention = Retention(database, tasks=keeping.tasks, updates=keeping.updates)
         self._loops: list[asyncio.Task[None]] = []
 
@@ -283,6 +297,7 @@ class Storage:
             asyncio.create_task(
                 for_ever(self.sweeper.sweep_orphans, ORPHANS_EVERY, "orphans", rests=ORPHANS_REST), name="orphans"
             ),
+            asyncio.create_task(for_ever(self.expiry.expire, EXPIRE_EVERY, "pauses"), name="pauses"),
             asyncio.create_task(for_ever(self.retention.retire, RETIRE_EVERY, "retention"), name="retention"),
         ]
 

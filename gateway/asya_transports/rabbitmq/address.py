@@ -1,7 +1,7 @@
 """What an AMQP URL says, for the connection that is made without aiormq, and about TLS for both."""
 
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import parse_qs, unquote, urlsplit
 
 
@@ -12,7 +12,7 @@ class Address:
     host: str
     port: int
     user: str
-    password: str
+    password: str = field(repr=False)
     vhost: str
     tls: ssl.SSLContext | None
     mechanism: str

@@ -1,8 +1,8 @@
 """What a RabbitMQ virtual host has to be told. Times are seconds."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from urllib.parse import quote, urlsplit
+from dataclasses import dataclass, field
+from urllib.parse import SplitResult, parse_qsl, quote, urlsplit
 
 from asya_crds.setting_types import check_listen_host
 from asya_transports.description import MEBIBYTE, TransportSettingsError, Variable, whole_number
@@ -18,7 +18,7 @@ CHANNELS = 2
 class RabbitSettings:
     """A RabbitMQ virtual host, 3.10 or newer."""
 
-    url: str
+    url: str = field(repr=False)
     exchange: str = "asya"
     channels: int = CHANNELS
     """Channels that publishes are spread over. Each has any number of publishes outstanding, so a few serve any
@@ -98,13 +98,32 @@ def _checked(url: str) -> str:
     """The URL, if it can be read. What is wrong is told without a piece of it, which might be of the password."""
     if not url.startswith(("amqp://", "amqps://")):
         raise TransportSettingsError("ASYA_RABBITMQ_URL: expected a URL that begins with amqp:// or amqps://")
-    try:
-        host, _ = urlsplit(url).hostname, urlsplit(url).port
-    except ValueError:
-        host = None
-    if not host:
+    parts = _split(url)
+    if parts is None or _cut_password(url, parts):
         raise TransportSettingsError(
-            "ASYA_RABBITMQ_URL: expected amqp://user:password@host:port/vhost; special characters of user, password "
-            "and virtual host are percent-encoded ('/' is %2F, '@' is %40, '#' is %23)"
+            "ASYA_RABBITMQ_URL: expected amqp://user:password@host:port/vhost; special characters of user, password, "
+            "virtual host and parameters are percent-encoded ('/' is %2F, '@' is %40, '#' is %23)"
         )
+    for name, value in parse_qsl(parts.query, keep_blank_values=True):
+        if name in _WHOLE_SECONDS and not (value.isascii() and value.isdigit() and len(value) <= 5):
+            raise TransportSettingsError(f"ASYA_RABBITMQ_URL: the parameter {name}: expected whole seconds")
     return url
+
+
+def _split(url: str) -> SplitResult | None:
+    """Its parts, if its host can be one and its port is one."""
+    try:
+        parts = urlsplit(url)
+        check_listen_host(parts.hostname or "")
+        return None if parts.port == 0 else parts
+    except ValueError:
+        return None
+
+
+def _cut_password(url: str, parts: SplitResult) -> bool:
+    """Whether what reads as host and port may be the beginning of a user and a password that holds '/', '?' or '#'."""
+    return "#" in url or "@" in parts.path or "@" in parts.query
+
+
+_WHOLE_SECONDS = ("heartbeat", "timeout")
+"""Parameters that the driver reads as numbers when it connects."""

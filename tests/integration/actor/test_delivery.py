@@ -14,6 +14,7 @@ import pytest
 from asya_actor.app import EXIT_STUCK
 from asya_actor.publishing import RetryingPublisher
 from asya_actor.telemetry.metrics import MESSAGES, REPORT_RETRIES
+from asya_gateway.domain.task import MESH
 from asya_transports.port import MAX_DELIVERIES, OutboundMessage, TransportError, TransportUnavailable
 from tests.support.actors import Mesh, declare, envelope_of, start_mesh
 from tests.support.handlers import CALLS, GATE
@@ -317,7 +318,7 @@ async def canceled_during_the_work(mesh: Mesh, monkeypatch: pytest.MonkeyPatch, 
     running = await mesh.run(mesh.worker("work", handler), mesh.worker("echo", "echo"))
     task_id = await mesh.submit(["work", "echo"], {})
     await until(lambda: CALLS)
-    await mesh.gateway.tasks.cancel(task_id, None)
+    await mesh.gateway.tasks.cancel(task_id, MESH)
     lost = MESSAGES.labels("work", "lost")
     before = lost._value.get()
     if handler == "gated":
@@ -340,7 +341,7 @@ async def test_a_function_that_outlives_its_canceled_task_ends_the_process_where
         running = await mesh.run(mesh.worker("work", "gated", actor_cancel_timeout="100ms"))
         task_id = await mesh.submit(["work"], {})
         await until(lambda: CALLS)
-        await mesh.gateway.tasks.cancel(task_id, None)
+        await mesh.gateway.tasks.cancel(task_id, MESH)
         assert await asyncio.wait_for(running, 20) == EXIT_STUCK
         GATE.set()
     assert f"task {task_id} was canceled or taken over; its handler, a plain function, goes on" in caplog.text

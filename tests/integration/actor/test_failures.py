@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from asya_crds.envelope import Envelope, format_time
+from asya_gateway.domain.task import MESH
 from asya_transports.port import OutboundMessage
 from tests.support.actors import Mesh, envelope_of
 from tests.support.handlers import CALLS, FAILURES
@@ -178,7 +179,7 @@ async def test_a_worker_takes_what_is_left_from_mesh_and_its_own_clock_ends_noth
 
 async def test_a_canceled_task_is_dropped(mesh: Mesh) -> None:
     task_id = await mesh.submit(["echo"], {})
-    await mesh.gateway.tasks.cancel(task_id, None)
+    await mesh.gateway.tasks.cancel(task_id, MESH)
     await mesh.run(mesh.worker("echo", "echo"))
     other = await mesh.ended(await mesh.submit(["echo"], {"other": 1}))
     assert other["status"] == "succeeded"

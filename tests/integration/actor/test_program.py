@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from tests.support.actors import Mesh
 from tests.support.connector import connector
+from tests.support.waiting import until
 
 PROGRAM = Path(__file__).with_name("worker_process.py")
 SETTINGS = {
@@ -58,6 +60,42 @@ async def test_settings_that_make_no_sense_end_it_with_2_and_their_name(changes:
         _, said = await process.communicate()
     assert process.returncode == 2, said
     assert says in said
+    assert b"Traceback" not in said
+
+
+async def test_sigterm_while_the_handler_is_being_loaded_ends_the_program_at_once(tmp_path: Path) -> None:
+    """Loading may take longer than the grace, and a library in C hears of no signal meanwhile."""
+    reached, held = tmp_path / "reached", tmp_path / "held"
+    os.mkfifo(held)
+    module = f"import ctypes\nopen({str(reached)!r}, 'w').close()\nctypes.CDLL(None).open({str(held)!r}.encode(), 0)\n"
+    (tmp_path / "slow_to_load.py").write_text(module)
+    process = await start(
+        **SETTINGS
+        | {"ASYA_HANDLER": "slow_to_load.run", "ASYA_DATABASE_URL": "postgresql://127.0.0.1:1/x"}
+        | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    )
+    try:
+        await until(reached.exists, seconds=20)
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(10):
+            _, said = await process.communicate()
+        assert process.returncode == 0, said
+        assert b"SIGTERM while the handler was being loaded" in said
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+@pytest.mark.parametrize(("host", "code"), [("127.0.0.1", 1), ("192.0.2.1", 2)])
+async def test_a_port_in_use_ends_it_with_1_and_an_address_of_another_machine_with_2(host: str, code: int) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        where = {"ASYA_METRICS_HOST": host, "ASYA_METRICS_PORT": str(taken.getsockname()[1])}
+        process = await start(**SETTINGS | {"ASYA_DATABASE_URL": "postgresql://127.0.0.1:1/x"} | where)
+        async with asyncio.timeout(20):
+            _, said = await process.communicate()
+    assert process.returncode == code, said
+    assert b"ASYA_METRICS_HOST" in said
     assert b"Traceback" not in said
 
 

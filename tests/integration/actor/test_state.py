@@ -348,7 +348,7 @@ def test_a_connector_that_is_silent_or_missing_is_an_io_error_in_bounded_time(me
 def test_a_listing_that_makes_no_sense_yields_no_odd_names(meta: Store, listing: bytes) -> None:
     meta.listing = listing
     if listing in (b"[]", b"{"):
-        with pytest.raises(OSError, match="response is not (a )?JSON") as raised:
+        with pytest.raises(OSError, match=r"response is not (a )?JSON") as raised:
             os.listdir("/state/meta")
         assert raised.value.errno == errno.EIO
     else:

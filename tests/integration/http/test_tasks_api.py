@@ -184,3 +184,13 @@ async def test_an_answer_that_has_no_place_in_the_payload_fails_the_task(gateway
     assert (status, task["status"], task["error"]["actor"]) == (200, "failed", "x-resume")
     assert task["error"]["message"] == "the payload has no object to put order into"
     assert len(gateway.running.handed) == 1
+
+
+async def test_an_answer_to_an_expired_pause_is_409(gateway: Gateway) -> None:
+    task_id = await gateway.submit()
+    await gateway.post(f"/mesh/{task_id}/progress", PAUSE)
+    await gateway.running.storage.database.execute("UPDATE task_pauses SET expires_at = now()")
+    await gateway.running.storage.expiry.expire()
+    _, task = await gateway.get(f"/tasks/{task_id}")
+    assert (task["status"], task["error"]["class"], task["error"]["code"]) == ("failed", "deadline", "pause_expired")
+    assert (await gateway.post(f"/tasks/{task_id}/resume", {"answer": {"ok": True}}))[0] == 409

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import socket
 import sys
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -126,3 +127,21 @@ async def test_tracing_with_the_sdk_exports_to_the_collector_that_otel_variables
             process.kill()
             await process.wait()
         await runner.cleanup()
+
+
+async def test_a_port_in_use_and_an_address_of_another_machine_are_told_in_a_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        for changes, code in (
+            ({"ASYA_GATEWAY_PORT": port}, 1),
+            ({"ASYA_METRICS_PORT": port}, 1),
+            ({"ASYA_GATEWAY_HOST": "192.0.2.1"}, 2),
+        ):
+            env = environment("postgresql://127.0.0.1:1/x", tmp_path, **changes)
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-c", RUN, env=env, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+            )
+            _, stderr = await asyncio.wait_for(process.communicate(), 30)
+            assert process.returncode == code, stderr.decode()
+            assert next(iter(changes)) in stderr.decode()
+            assert len(stderr.decode().splitlines()) == 1

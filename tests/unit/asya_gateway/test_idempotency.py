@@ -1,11 +1,14 @@
 """What makes two requests the same one."""
 
-import asyncio
-import time
+from typing import Any
 
 import pytest
+from typing_extensions import override
 
 from asya_crds import jsontext
+from asya_crds.large_json import FEW_VALUES
+from asya_crds.offloading import Offload
+from asya_gateway.composition.examining import Digesting
 from asya_gateway.domain.idempotency import digest_of, is_key, own_key
 
 
@@ -19,33 +22,41 @@ from asya_gateway.domain.idempotency import digest_of, is_key, own_key
         ('"\\ud800"', '"\\uD800"'),
     ],
 )
-async def test_equal_values_have_one_digest(one: str, other: str) -> None:
-    assert await digest_of(jsontext.loads(one)) == await digest_of(jsontext.loads(other))
+def test_equal_values_have_one_digest(one: str, other: str) -> None:
+    assert digest_of(jsontext.loads(one)) == digest_of(jsontext.loads(other))
 
 
 @pytest.mark.parametrize(
     ("one", "other"),
     [([1, 2], [2, 1]), ({"a": 1}, {"a": "1"}), ({}, []), (None, False), (["a", "b"], ["ab"]), (1, 1.0)],
 )
-async def test_different_values_have_different_digests(one: object, other: object) -> None:
-    assert await digest_of(one) != await digest_of(other)
+def test_different_values_have_different_digests(one: object, other: object) -> None:
+    assert digest_of(one) != digest_of(other)
 
 
-async def test_a_large_value_lets_the_loop_go_on() -> None:
-    latest, longest = time.perf_counter(), 0.0
+class Recorded(Offload):
+    """Notes what the other process was asked for."""
 
-    async def tick() -> None:
-        nonlocal latest, longest
-        while True:
-            await asyncio.sleep(0)
-            longest, latest = max(longest, time.perf_counter() - latest), time.perf_counter()
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
 
-    ticking = asyncio.create_task(tick())
-    began = time.perf_counter()
-    await digest_of(list(range(300_000)))
-    took = time.perf_counter() - began
-    ticking.cancel()
-    assert longest < took / 4
+    @override
+    async def run(self, function: str, *arguments: Any) -> Any:
+        self.asked.append(function)
+        return await super().run(function, *arguments)
+
+
+async def test_many_values_are_digested_in_another_process_and_alike() -> None:
+    value = [*range(FEW_VALUES), "\ud800", 1e300, {"b": 1, "a": None}]
+    offload = Recorded()
+    try:
+        assert await Digesting(offload)("call", [1]) == digest_of("call", [1])
+        assert offload.asked == []
+        assert await Digesting(offload)("call", "flow", value) == digest_of("call", "flow", value)
+        assert offload.asked == ["asya_gateway.domain.idempotency:digest_of"]
+    finally:
+        await offload.close()
 
 
 def test_keys_of_our_own_are_none_that_a_caller_may_use() -> None:

@@ -25,7 +25,8 @@ from asya_gateway.protocols.http.jsonrpc import (
     result_text,
 )
 from asya_gateway.protocols.http.wait_limit import WaitLimit
-from asya_gateway.protocols.mcp.progress import Progress, live_text
+from asya_gateway.protocols.mcp.live_text import live_text
+from asya_gateway.protocols.mcp.progress import Progress
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),

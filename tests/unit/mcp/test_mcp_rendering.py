@@ -1,6 +1,5 @@
 """Whatever a flow returns, clients of every revision get a result that their schema takes."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -8,10 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asya_crds import jsontext
-from asya_crds.envelope import Route
-from asya_crds.status import ErrorClass, TaskError, TaskStatus
-from asya_gateway.domain.task import Task
-from asya_gateway.protocols.mcp.rendering import business_text, succeeded
+from asya_crds.status import ErrorClass, TaskError
+from asya_gateway.protocols.mcp.rendering import business_text
+from asya_gateway.protocols.mcp.tool_results import Returned, made_elsewhere
 from asya_gateway.protocols.mcp.versions import Revision
 from tests.support.mcp import conforms
 
@@ -30,18 +28,30 @@ results = st.dictionaries(
 )
 
 
-def task_with(result: Any) -> Task:
-    now = datetime.now(UTC)
-    text = jsontext.dumps(result)
-    return Task("t", TaskStatus.SUCCEEDED, "f", "", Route((), "", ()), 100, 3, now, now, result=text)
+@pytest.mark.parametrize("revision", list(Revision))
+@given(value=results | anything)
+def test_any_value_becomes_a_result_of_the_revision(revision: Revision, value: Any) -> None:
+    text = Returned(jsontext.dumps(value), revision).result("t").text(revision)
+    assert made_elsewhere("t", jsontext.dumps(value), revision.value, None) == text
+    result = jsontext.loads(text)
+    conforms(result, "CallToolResult", str(revision))
+    assert result["content"]
 
 
 @pytest.mark.parametrize("revision", list(Revision))
 @given(value=results | anything)
-def test_any_value_becomes_a_result_of_the_revision(revision: Revision, value: Any) -> None:
-    result = jsontext.loads(succeeded(task_with(value), revision, None).text(revision))
-    conforms(result, "CallToolResult", str(revision))
-    assert result["content"]
+def test_the_other_process_holds_a_result_against_its_schema_as_this_one_does(revision: Revision, value: Any) -> None:
+    schema = {"type": "object", "required": ["more"]}
+    returned = Returned(jsontext.dumps(value), revision)
+    promised = returned.promised()
+    kept = promised is None or (isinstance(promised[0], dict) and "more" in promised[0])
+    made = jsontext.loads(made_elsewhere("t", jsontext.dumps(value), revision.value, schema))
+    conforms(made, "CallToolResult", str(revision))
+    if kept:
+        assert made == jsontext.loads(returned.result("t").text(revision))
+    else:
+        assert made["isError"] is True
+        assert "does not match the tool's output schema" in made["content"][0]["text"]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import yaml
 from asya_crds import jsontext
 from asya_crds.flow_resource import flow_from_resource
 from asya_crds.flows_file import InvalidFlow, read_texts
-from asya_gateway.domain.registry import RegistryRow
+from asya_crds.registry_text import split
+from asya_gateway.registry.row_documents import RowDocuments
 from asya_gateway.registry.tables import TableBuilder
 from asya_operator.domain.registry import YAML, Inputs, Outcome, compute
 from asya_schemas.flows import check_flow
@@ -26,8 +27,8 @@ def table_of(found: Outcome) -> dict[str, str]:
     """What a pod serves of the pushed document (by name: the entrypoint)."""
     parts = (found.document.configmap, found.document.resources)
     texts = [jsontext.dumps(part.model_dump(include={"flows", "problems"})) for part in parts]
-    row = RegistryRow(1, 1, None, (), texts[0], texts[1], None)
-    return {name: served.flow.entrypoint for name, served in TableBuilder().build(row).flows.items()}
+    documents = RowDocuments(1, tuple(split(text) for text in texts))
+    return {name: served.flow.entrypoint for name, served in TableBuilder().build(documents).flows.items()}
 
 
 def exposed(schema: dict[str, Any], name: str = "one", entrypoint: str = "a") -> dict[str, Any]:
@@ -96,6 +97,7 @@ def test_a_flow_with_a_broken_schema_takes_no_name_from_a_whole_one() -> None:
         {"entrypoint": "a", "mcp": None},
         {"entrypoint": "a", "routeNext": "b"},
         {"entrypoint": "a", "routeNext": ["x-sink"], "timeout": "soon"},
+        {"entrypoint": "a", "maxPause": "0s"},
         {"entrypoint": "a", "mcp": {"inputSchema": {"type": "string"}}},
         {"entrypoint": "a", "mcp": {"outputSchema": {"pattern": "(?=a)b"}}},
         {},

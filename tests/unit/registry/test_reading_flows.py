@@ -7,9 +7,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asya_crds import jsontext
 from asya_crds.flow import Flow
 from asya_crds.flows_file import FlowsText, content_hash, flow_of, is_flows_key, read_flows, read_texts
-from asya_crds.registry_document import ConfigMapPart, Entry, carried_over
+from asya_crds.registry_text import kept_from
 from asya_crds.yaml_text import Unreadable, Yaml, parse
 
 YAML = Yaml(yaml.CSafeLoader, yaml.YAMLError)
@@ -219,9 +220,10 @@ def test_text_that_is_not_utf8_is_unreadable() -> None:
 
 
 def test_an_unreadable_source_keeps_what_it_said_last() -> None:
-    old = [Entry(source="a.yaml", flow={"name": "kept"}), Entry(source="b.yaml", flow={"name": "gone"})]
-    new = ConfigMapPart(hash="h", unreadable=["a.yaml"], flows=[Entry(source="b.yaml", flow={"name": "new"})])
-    assert [entry.flow["name"] for entry in carried_over(new, old).flows] == ["new", "kept"]
+    entries = [("a.yaml", "kept"), ("a.yaml", "new"), ("b.yaml", "gone")]
+    old = jsontext.dumps({"flows": [{"source": source, "flow": {"name": name}} for source, name in entries]})
+    kept = [jsontext.loads(text)["flow"]["name"] for text in kept_from(old, ["a.yaml"], ["new"])]
+    assert kept == ["kept"]
 
 
 def test_the_hash_tells_names_and_texts_apart_and_ignores_what_is_not_read() -> None:

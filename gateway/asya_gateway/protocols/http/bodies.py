@@ -1,7 +1,7 @@
 """Reading request bodies: bounded in size and time, decoded into JSON without loss."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -34,9 +34,10 @@ async def read_object(
     return as_object(await decode_body(request, await read_bytes(request, limit, share=share), encoded=encoded))
 
 
-async def read_json(request: web.Request, limit: int) -> Any:
-    """The body as any JSON value, whatever its Content-Type says. Raises as read_object."""
-    return await decode_body(request, await read_bytes(request, limit))
+async def read_json(request: web.Request, limit: int, then: Callable[[Any], Any] | None = None) -> Any:
+    """The body as any JSON value, whatever its Content-Type says, or what `then` (large_json.loads) makes of it. Raises
+    as read_object."""
+    return await decode_body(request, await read_bytes(request, limit), then=then)
 
 
 async def read_bytes(request: web.Request, limit: int, *, share: Share = Share.CALLS) -> bytes:
@@ -85,14 +86,16 @@ async def decode_body(
     max_depth: int = jsontext.MAX_DEPTH,
     max_values: int = large_json.MAX_VALUES,
     encoded: Sequence[str] = (),
+    then: Callable[[Any], Any] | None = None,
 ) -> Any:
     """One JSON document, without holding the event loop. Raises InvalidInput, TooLarge, Overloaded."""
     if large_json.has_few_values(body):
-        return decode(body, max_depth=max_depth)
+        value = decode(body, max_depth=max_depth)
+        return value if then is None else then(value)
     request.app[BUDGET].add(Share.CALLS, VALUE_WEIGHT * min(max_values, len(body)))
     try:
         return await large_json.loads(
-            body, request.app[OFFLOAD], max_depth=max_depth, max_values=max_values, encoded=encoded
+            body, request.app[OFFLOAD], max_depth=max_depth, max_values=max_values, encoded=encoded, then=then
         )
     except jsontext.InvalidJSON as error:
         raise InvalidInput(str(error)) from None

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from aiohttp import web
 
 from asya_gateway.domain.budget import Budget
-from asya_gateway.domain.task import Caller, FlyEvent, JsonText, Snapshot, TaskUpdate
+from asya_gateway.domain.task import Asker, FlyEvent, JsonText, Snapshot, TaskUpdate
 from asya_gateway.domain.tasks import Tasks
 from asya_gateway.protocols.http.answers import NO_STORE
 from asya_gateway.protocols.http.keys import BUDGET, HELD, SETTINGS, STREAMS, TASKS
@@ -34,7 +34,7 @@ UNIFIED_EVENTS = EventNames(update="status", fly="fly")
 
 
 async def stream_task(
-    request: web.Request, task_id: str, caller: Caller | None, names: EventNames = TASK_EVENTS
+    request: web.Request, task_id: str, caller: Asker, names: EventNames = TASK_EVENTS
 ) -> web.StreamResponse:
     """Answer with the task's events until its end; 204 to a reader that has seen the end, which stops its
     reconnecting (HTML standard, "Server-sent events", 9.2.3). Raises TaskNotFound, Unavailable, StreamsExhausted.

@@ -13,6 +13,7 @@ from asya_gateway.protocols.http.task_wait import TaskWait
 from asya_gateway.protocols.http.wait_limit import WaitLimit
 from asya_gateway.protocols.mcp import rendering
 from asya_gateway.protocols.mcp.errors import InvalidParams, shown
+from asya_gateway.protocols.mcp.live_text import found_text
 from asya_gateway.protocols.mcp.param_headers import check_param_headers
 from asya_gateway.protocols.mcp.progress import Progress
 from asya_gateway.protocols.mcp.request_context import RequestContext
@@ -105,7 +106,12 @@ class HeldCall:
             progress = Progress(context.progress_token)
 
         async def tell(item: TaskUpdate | FlyEvent) -> None:
-            text = None if progress is None else progress.of(item)
+            if progress is None:
+                return
+            if isinstance(item, FlyEvent):
+                text = progress.live(await found_text(item.payload, context.offload))
+            else:
+                text = progress.of(item)
             if text is not None:
                 await channel.notify(text)
 
@@ -117,7 +123,7 @@ class HeldCall:
             return rendering.going_on(self._task_id, flow, revision, public_url, limit.spent)
         if task.status.waiting:
             return rendering.waiting(task, flow, revision, public_url)
-        return rendering.finished(task, self._served, revision, public_url)
+        return await rendering.finished(context, task, self._served)
 
     def abandon(self) -> None:
         """Nobody will read the answer."""

@@ -1,27 +1,31 @@
 """A task as the answer to tools/call: its result, the actor's error, or where to look for what is not there yet."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from asya_crds import jsontext
 from asya_crds.flow import Flow
+from asya_crds.large_json import has_few_values
+from asya_crds.offloading import OffloadFailed
 from asya_crds.status import ErrorClass, TaskError, TaskStatus
-from asya_crds.violation import ArgumentCheck, Violation
-from asya_gateway.domain.errors import InvalidArguments
+from asya_gateway.domain.errors import InvalidArguments, Overloaded
 from asya_gateway.domain.flows import ServedFlow
-from asya_gateway.domain.task import JsonText, Task
+from asya_gateway.domain.task import Task
 from asya_gateway.protocols.http.jsonrpc import INTERNAL_ERROR, RpcError
 from asya_gateway.protocols.http.links import Links
-from asya_gateway.protocols.mcp.content import tool_result
 from asya_gateway.protocols.mcp.errors import LONGEST_MESSAGE, bounded
+from asya_gateway.protocols.mcp.request_context import RequestContext
 from asya_gateway.protocols.mcp.results import Result
+from asya_gateway.protocols.mcp.tool_results import (
+    NOTHING_STRUCTURED,
+    TASK_KEY,
+    Returned,
+    made_elsewhere,
+    text_block,
+    violation_lines,
+)
 from asya_gateway.protocols.mcp.tools import shows_output_schema
 from asya_gateway.protocols.mcp.versions import Revision
-
-TASK_KEY = "sh.asya/task"
-"""Our key in `_meta`: a reversed domain of ours, as the specification wants (basic, "_meta")."""
-MOST_VIOLATIONS = 100
-LONGEST_VIOLATION = 500
 
 
 class TaskFailed(RpcError):
@@ -36,16 +40,38 @@ class TaskFailed(RpcError):
         super().__init__(INTERNAL_ERROR, bounded(error.message, LONGEST_MESSAGE), data)
 
 
-def finished(task: Task, served: ServedFlow, revision: Revision, public_url: str) -> Result:
+async def finished(context: RequestContext, task: Task, served: ServedFlow) -> Result:
     """The result of a task that has ended. Raises TaskFailed."""
     if task.status is TaskStatus.SUCCEEDED:
-        promised = served.check_result if shows_output_schema(served.flow, revision) else None
-        return succeeded(task, revision, promised)
+        try:
+            return await _succeeded(context, task, served)
+        except (Overloaded, OffloadFailed):
+            return not_shown(task, served.flow, context.revision, context.settings.public_url)
     message = task.message or "The task failed"
     error = task.error or TaskError("unknown", message, ErrorClass.RUNTIME)
     if error.error_class is not ErrorClass.BUSINESS:
-        raise TaskFailed(task, error, Links(task.id, public_url))
-    return Result({"content": [text_block(business_text(error))], "isError": True, "_meta": task_meta(task)})
+        raise TaskFailed(task, error, Links(task.id, context.settings.public_url))
+    meta = {TASK_KEY: {"task_id": task.id, "status": task.status.value}}
+    return Result({"content": [text_block(business_text(error))], "isError": True, "_meta": meta})
+
+
+async def _succeeded(context: RequestContext, task: Task, served: ServedFlow) -> Result:
+    """What the flow returned. A result that breaks the outputSchema which the client was told is none (tools, "Output
+    Schema": "Servers MUST provide structured results that conform to this schema"). Raises Overloaded, OffloadFailed.
+    """
+    revision, text = context.revision, "null" if task.result is None else task.result.strip()
+    check = served.check_result if shows_output_schema(served.flow, revision) else None
+    if not has_few_values(text):
+        schema = served.flow.mcp.output_schema if check is not None and served.flow.mcp is not None else None
+        made = f"{made_elsewhere.__module__}:{made_elsewhere.__name__}"
+        return Result(whole=await context.offload.run(made, task.id, text, revision.value, schema))
+    returned = Returned(text, revision)
+    if check is not None and (promised := returned.promised()) is not None:
+        (value,) = promised
+        violations = NOTHING_STRUCTURED if value is None else await context.tasks.violations(check, value)
+        if violations:
+            return returned.broken(task.id, violations)
+    return returned.result(task.id)
 
 
 def business_text(error: TaskError) -> str:
@@ -55,67 +81,10 @@ def business_text(error: TaskError) -> str:
     return f"{kind.rpartition('.')[2]}: {error.message}" if isinstance(kind, str) and kind else error.message
 
 
-def succeeded(task: Task, revision: Revision, promised: ArgumentCheck | None) -> Result:
-    """What the flow returned: content blocks as they are, anything else as text and, where the revision can carry
-    it, as structuredContent. JSON is put in as it stands, so that no integer is rounded on the way.
-
-    `promised`: the outputSchema that the client was told; a result that breaks it is none (tools, "Output Schema":
-    "Servers MUST provide structured results that conform to this schema")."""
-    text: JsonText = "null" if task.result is None else task.result.strip()
-    raw = tool_result(text, revision)
-    meta = task_meta(task)
-    if promised is not None and (violations := _broken(promised, text, raw)):
-        return _broken_promise(task, text, violations)
-    if raw is not None:
-        own = raw.get("_meta")
-        return Result({**raw, "_meta": {**(own if isinstance(own, Mapping) else {}), **meta}})
-    shown_text = jsontext.loads(text) if text.startswith('"') else text
-    fields: dict[str, Any] = {"content": [text_block(shown_text)], "isError": False, "_meta": meta}
-    return Result(fields, structured(text, revision))
-
-
-def _broken(promised: ArgumentCheck, text: JsonText, raw: Mapping[str, Any] | None) -> Sequence[Violation]:
-    """How the structured result breaks the promise; one that the flow calls an error itself promises nothing."""
-    if raw is not None and raw.get("isError") is True:
-        return []
-    value = jsontext.loads(text, max_depth=2 * jsontext.MAX_DEPTH) if raw is None else raw.get("structuredContent")
-    if value is None:
-        return [Violation("", "there is no structured result")]
-    return promised(value)
-
-
-def _broken_promise(task: Task, text: JsonText, violations: Sequence[Violation]) -> Result:
-    """An error that says what is wrong and, since the work was done, what came of it. Not structured: clients refuse
-    a structured result that breaks its schema, and with it everything beside it."""
-    lines = ["The flow's result does not match the tool's output schema:", *_lines(violations), "The result:"]
-    blocks = [text_block("\n".join(lines)), text_block(text)]
-    return Result({"content": blocks, "isError": True, "_meta": task_meta(task)})
-
-
-def structured(text: JsonText, revision: Revision) -> dict[str, JsonText | None]:
-    """The member structuredContent for a value: an object everywhere, any value since 2026-07-28; revisions
-    between get another value wrapped as {"result": …}. null stays out: it would read as absent."""
-    if not revision.structured or text == "null":
-        return {}
-    if text.startswith("{") or revision.any_structured:
-        return {"structuredContent": text}
-    return {"structuredContent": f'{{"result":{text}}}'}
-
-
 def refused_arguments(error: InvalidArguments) -> Result:
     """Every violation with its path, in a result that a model can read and mend its call by."""
-    text = "\n".join(["The arguments do not match the tool's input schema:", *_lines(error.violations)])
+    text = "\n".join(["The arguments do not match the tool's input schema:", *violation_lines(error.violations)])
     return Result({"content": [text_block(text)], "isError": True})
-
-
-def _lines(violations: Sequence[Violation]) -> list[str]:
-    lines = [_line(violation) for violation in violations[:MOST_VIOLATIONS]]
-    more = len(violations) - len(lines)
-    return [*lines, f"- and {more} more"] if more else lines
-
-
-def _line(violation: Violation) -> str:
-    return f"- {bounded(violation.path or '/', LONGEST_VIOLATION)}: {bounded(violation.message, LONGEST_VIOLATION)}"
 
 
 def going_on(task_id: str, flow: Flow, revision: Revision, public_url: str, seconds: float) -> Result:
@@ -161,11 +130,12 @@ def _unfinished(text: str, details: dict[str, Any], flow: Flow, revision: Revisi
     return Result(fields)
 
 
-def text_block(text: str) -> dict[str, Any]:
-    """A TextContent block."""
-    return {"type": "text", "text": text}
-
-
-def task_meta(task: Task) -> dict[str, Any]:
-    """What every answer says of the task behind it."""
-    return {TASK_KEY: {"task_id": task.id, "status": task.status.value}}
+def not_shown(task: Task, flow: Flow, revision: Revision, public_url: str) -> Result:
+    """The task has succeeded, and its result is too large to be shown while others of the kind wait."""
+    links = Links(task.id, public_url)
+    text = (
+        f"The task {task.id} has succeeded; its result is large and cannot be shown now. "
+        f"Do not call the tool again; read the result at {links.status}"
+    )
+    details = {"task_id": task.id, "status": task.status.value, "status_url": links.status}
+    return _unfinished(text, details, flow, revision)

@@ -6,13 +6,14 @@ from typing import Any
 
 from aiohttp import web
 
+from asya_crds.offloading import Offload
 from asya_gateway.domain.flows import FlowRegistry
 from asya_gateway.domain.task import Caller
 from asya_gateway.domain.tasks import Tasks
 from asya_gateway.protocols.http.background import BACKGROUND, Background
 from asya_gateway.protocols.http.callers import caller_of
 from asya_gateway.protocols.http.jsonrpc import Id, Request
-from asya_gateway.protocols.http.keys import FLOWS, READINESS, SETTINGS, TASKS
+from asya_gateway.protocols.http.keys import FLOWS, OFFLOAD, READINESS, SETTINGS, TASKS
 from asya_gateway.protocols.mcp.request_meta import ProgressToken, meta_of, progress_token, trace_context
 from asya_gateway.protocols.mcp.routing import Headers
 from asya_gateway.protocols.mcp.versions import Revision
@@ -35,6 +36,7 @@ class RequestContext:
     flows: FlowRegistry
     settings: Settings
     background: Background
+    offload: Offload
     draining: Callable[[], bool]
 
     def drop_arguments(self) -> None:
@@ -59,5 +61,6 @@ def context_of(http: web.Request, request: Request, revision: Revision) -> Reque
         flows=app[FLOWS],
         settings=app[SETTINGS],
         background=app[BACKGROUND],
+        offload=app[OFFLOAD],
         draining=lambda: readiness.draining,
     )

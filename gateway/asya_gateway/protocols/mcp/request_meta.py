@@ -8,13 +8,12 @@ from asya_gateway.protocols.http.jsonrpc import LARGEST_ID, LONGEST_ID
 from asya_gateway.protocols.http.tracing import combined_tracestate, is_traceparent, trace_headers
 from asya_gateway.protocols.mcp.errors import InvalidParams
 from asya_gateway.protocols.mcp.routing import Headers
+from asya_gateway.protocols.mcp.versions import PREFIX
 
-PREFIX = "io.modelcontextprotocol/"
 VERSION_KEY = PREFIX + "protocolVersion"
 CAPABILITIES_KEY = PREFIX + "clientCapabilities"
 CLIENT_KEY = PREFIX + "clientInfo"
 LOG_LEVEL_KEY = PREFIX + "logLevel"
-SERVER_KEY = PREFIX + "serverInfo"
 SUBSCRIPTION_KEY = PREFIX + "subscriptionId"
 
 LOG_LEVELS = frozenset({"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"})

@@ -6,9 +6,9 @@ from typing import Any
 
 from asya_gateway.domain.task import JsonText
 from asya_gateway.protocols.http.rendering import with_verbatim
-from asya_gateway.protocols.mcp.request_meta import SERVER_KEY
-from asya_gateway.protocols.mcp.versions import Revision
+from asya_gateway.protocols.mcp.versions import PREFIX, Revision
 
+SERVER_KEY = PREFIX + "serverInfo"
 SERVER_INFO = {"name": "asya", "title": "Asya gateway", "version": version("asya")}
 
 
@@ -17,15 +17,18 @@ class Result:
     """The members of a result object; `verbatim` ones are JSON text already.
 
     `cacheable` results carry the stateless revision's freshness: lists depend on who asks and change the moment a
-    flow does, so they are private and stale at once.
+    flow does, so they are private and stale at once. `whole`: the text, where another process made it.
     """
 
     fields: dict[str, Any] = field(default_factory=dict)
     verbatim: dict[str, JsonText | None] = field(default_factory=dict)
     cacheable: bool = False
+    whole: JsonText | None = None
 
     def text(self, revision: Revision) -> JsonText:
         """The result object's JSON. What only the stateless revision knows is left out before it."""
+        if self.whole is not None:
+            return self.whole
         fields = dict(self.fields)
         if revision.stateless:
             fields.setdefault("resultType", "complete")

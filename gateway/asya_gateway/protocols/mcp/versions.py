@@ -5,6 +5,9 @@ Revisions are dates, so they compare as text: `revision >= Revision.JUNE_2025` r
 
 from enum import StrEnum
 
+PREFIX = "io.modelcontextprotocol/"
+"""Of the keys that the specification puts into `_meta`."""
+
 
 class Revision(StrEnum):
     """A protocol version, under its wire name."""

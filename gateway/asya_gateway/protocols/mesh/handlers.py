@@ -13,7 +13,7 @@ from asya_crds.status import RUNNABLE, ClaimAction, TaskStatus
 from asya_gateway.domain.budget import Share
 from asya_gateway.domain.errors import TooLarge
 from asya_gateway.domain.reports import PauseReport, ProgressAnswer, ProgressReport
-from asya_gateway.domain.task import JsonText
+from asya_gateway.domain.task import MESH, FlyEvent, JsonText
 from asya_gateway.protocols.http.answers import json_response
 from asya_gateway.protocols.http.bodies import as_object, decode_body, read_bytes, read_json, read_object
 from asya_gateway.protocols.http.fields import Body
@@ -24,7 +24,7 @@ from asya_gateway.protocols.http.streaming import stream_task
 from asya_gateway.protocols.mesh.children import decode_child
 from asya_gateway.protocols.mesh.finals import decode_final
 from asya_gateway.protocols.mesh.hops import task_id_of
-from asya_gateway.protocols.mesh.live import decode_flies
+from asya_gateway.protocols.mesh.live import pieces
 from asya_gateway.protocols.mesh.progress import decode_progress, is_pause
 from asya_gateway.protocols.mesh.refusing import Lost, failing_its_task
 
@@ -44,7 +44,7 @@ async def get_task(request: web.Request) -> web.Response:
     """GET /mesh/{id}, which newer sidecars ask before they run a hop: below a task that has ended the answer is
     canceled, though the task's own end may not be stored yet."""
     tasks = request.app[TASKS]
-    task = await tasks.get(task_id_of(path_id(request)), None)
+    task = await tasks.get(task_id_of(path_id(request)), MESH)
     if task.parent_id is not None and task.status in RUNNABLE and await tasks.ends_with_ancestor(task.id):
         task = replace(task, status=TaskStatus.CANCELED)
     return json_response(task_json(task))
@@ -52,7 +52,7 @@ async def get_task(request: web.Request) -> web.Response:
 
 async def stream(request: web.Request) -> web.StreamResponse:
     """GET /mesh/{id}/stream."""
-    return await stream_task(request, task_id_of(path_id(request)), None)
+    return await stream_task(request, task_id_of(path_id(request)), MESH)
 
 
 async def active(request: web.Request) -> web.Response:
@@ -86,7 +86,8 @@ async def final(request: web.Request) -> web.Response:
 async def fly(request: web.Request) -> web.Response:
     """POST /mesh/{id}/fly: an empty 200 once the event (our worker: the events) is on its way to all pods."""
     task_id = task_id_of(path_id(request))
-    events = decode_flies(task_id, await read_json(request, request.app[SETTINGS].max_fly_bytes))
+    found = await read_json(request, request.app[SETTINGS].max_fly_bytes, then=pieces)
+    events = [FlyEvent(task_id, name, text) for name, text in found]
     # Started in order, they are sent in order; together they need one commit instead of one each.
     await asyncio.gather(*(request.app[TASKS].fly(event) for event in events))
     return web.Response()

@@ -14,17 +14,22 @@ def decode_fly(task_id: str, body: Any) -> FlyEvent:
     payload = body
     if isinstance(body, dict) and body.keys() == {"payload"} and isinstance(body["payload"], dict):
         payload = body["payload"]
-    return FlyEvent(task_id, event_name(payload), jsontext.dumps(payload))
+    return FlyEvent(task_id, *_piece(payload))
 
 
-def decode_flies(task_id: str, body: Any) -> list[FlyEvent]:
-    """One event as decode_fly reads it, or the several that our worker sends in one request, in order:
-    {"payloads": [{...}, ...]}, and nothing beside it."""
+def pieces(body: Any) -> list[tuple[str, str]]:
+    """Name and JSON text of one event as decode_fly reads it, or of the several that our worker sends in one request,
+    in order: {"payloads": [{...}, ...]}, and nothing beside it."""
     if isinstance(body, dict) and body.keys() == {"payloads"}:
         payloads = body["payloads"]
         if isinstance(payloads, list) and payloads and all(isinstance(payload, dict) for payload in payloads):
-            return [FlyEvent(task_id, event_name(payload), jsontext.dumps(payload)) for payload in payloads]
-    return [decode_fly(task_id, body)]
+            return [_piece(payload) for payload in payloads]
+    event = decode_fly("", body)
+    return [(event.name, event.payload)]
+
+
+def _piece(payload: Any) -> tuple[str, str]:
+    return event_name(payload), jsontext.dumps(payload)
 
 
 def event_name(payload: Any) -> str:

@@ -16,7 +16,7 @@ from asya_gateway.domain.budget import Share
 from asya_gateway.domain.errors import Conflict, InvalidInput, TooLarge
 from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.domain.ports import TaskFilter
-from asya_gateway.domain.task import Caller
+from asya_gateway.domain.task import MESH, Caller
 from asya_gateway.domain.tasks import Call
 from asya_gateway.protocols.http.answers import json_response
 from asya_gateway.protocols.http.bodies import as_object, decode_body, read_bytes, read_object
@@ -131,7 +131,7 @@ async def list_tasks(request: web.Request) -> web.Response:
 
 async def events(request: web.Request) -> web.StreamResponse:
     """GET /api/v1/mesh/{id}/events: `status` and `fly` events."""
-    return await stream_task(request, task_id_of(path_id(request)), None, UNIFIED_EVENTS)
+    return await stream_task(request, task_id_of(path_id(request)), MESH, UNIFIED_EVENTS)
 
 
 async def cancel(request: web.Request) -> web.Response:
@@ -139,8 +139,8 @@ async def cancel(request: web.Request) -> web.Response:
     task_id = task_id_of(path_id(request))
     tasks = request.app[TASKS]
     try:
-        await tasks.cancel(task_id, None)
+        await tasks.cancel(task_id, MESH)
     except Conflict:
-        if (await tasks.head(task_id, None)).status is not TaskStatus.CANCELED:
+        if (await tasks.head(task_id, MESH)).status is not TaskStatus.CANCELED:
             raise
     return web.Response(status=HTTPStatus.NO_CONTENT)

@@ -1,13 +1,15 @@
 """The registry row and the pods that serve it, in Postgres."""
 
+import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import asyncpg
 
 from asya_crds import jsontext
-from asya_crds.registry_document import ConfigMapPart, Entry, RegistryPush, ResourcesPart, carried_over
-from asya_gateway.domain.errors import Conflict
+from asya_crds.offloading import Offload, OffloadFailed
+from asya_crds.registry_document import ConfigMapPart, RegistryPush, ResourcesPart
+from asya_crds.registry_text import kept_entries
+from asya_gateway.domain.errors import Conflict, Unavailable
 from asya_gateway.domain.registry import (
     POD_PATIENCE,
     FileVerdict,
@@ -92,8 +94,8 @@ async def forget_file(connection: asyncpg.Connection) -> None:
 class PostgresRegistry:
     """RegistryStore on the tables registry and gateway_pods."""
 
-    def __init__(self, database: Database, bell: Bell) -> None:
-        self._database = database
+    def __init__(self, database: Database, bell: Bell, offload: Offload) -> None:
+        self._database, self._offload = database, offload
         self._bell = bell
         self._listeners: list[Callable[[News], None]] = []
         self._unsubscribe: Callable[[], None] | None = None
@@ -115,7 +117,7 @@ class PostgresRegistry:
             row = await _row(connection, f"{_READ} FOR UPDATE")
             _check_epoch(push.epoch, row.epoch)
             await connection.execute(_HEARTBEAT, push.epoch)
-            pushed = await _replace(connection, row, push.configmap, push.resources)
+            pushed = await _replace(connection, row, push.configmap, push.resources, self._offload)
         if pushed.changed:
             self._bell.ring(CHANNEL, [News.CHANGED])
         return pushed
@@ -140,7 +142,7 @@ class PostgresRegistry:
             async with connection.transaction():
                 offer = _judge(part, former, await connection.fetchrow(f"{_HASHES} FOR UPDATE"))
                 if offer.verdict is FileVerdict.TAKEN:
-                    await _replace(connection, await _row(connection, _READ), part, None)
+                    await _replace(connection, await _row(connection, _READ), part, None, self._offload)
         if offer.verdict is FileVerdict.TAKEN:
             self._bell.ring(CHANNEL, [News.CHANGED])
         return offer
@@ -230,39 +232,44 @@ async def _replace(
     row: RegistryRow,
     configmap: ConfigMapPart | None,
     resources: ResourcesPart | None,
+    offload: Offload,
 ) -> Pushed:
     """Write what differs from the locked row; a part that is None stays."""
-    configmap = None if configmap is None else _with_old_flows(configmap, row)
     new_hash = row.configmap_hash if configmap is None else configmap.hash
-    texts = (_dump(configmap) or row.configmap, _dump(resources) or row.resources)
+    kept = [] if configmap is None else await _kept(configmap, row, offload)
+    # In a thread, since each entry is encoded by itself: the event loop gets its turns in between.
+    configmap_text, resources_text = await asyncio.to_thread(lambda: (_dump(configmap, kept), _dump(resources)))
+    texts = (configmap_text or row.configmap, resources_text or row.resources)
     if (new_hash, *texts) == (row.configmap_hash, row.configmap, row.resources):
         return Pushed(row.generation, changed=False)
     replaced = row.configmap_hash if new_hash != row.configmap_hash else None
     generation: int = await connection.fetchval(
-        _WRITE, new_hash, supersede(row.superseded, replaced), *texts, _count(configmap), _count(resources)
+        _WRITE, new_hash, supersede(row.superseded, replaced), *texts, _count(configmap, len(kept)), _count(resources)
     )
     return Pushed(generation, changed=True)
 
 
-def _with_old_flows(part: ConfigMapPart, row: RegistryRow) -> ConfigMapPart:
+async def _kept(part: ConfigMapPart, row: RegistryRow, offload: Offload) -> list[JsonText]:
+    """The entries of the row that stay, since their sources could not be read this time."""
     if not part.unreadable:
-        return part
-    old = jsontext.loads(row.configmap, max_depth=2 * jsontext.MAX_DEPTH)["flows"]
-    return carried_over(part, [Entry.model_validate(entry) for entry in old])
+        return []
+    names = [name for entry in part.flows if isinstance(name := entry.flow.get("name"), str)]
+    try:
+        return await kept_entries(row.configmap, part.unreadable, names, offload)
+    except OffloadFailed as error:
+        raise Unavailable(f"the large registry cannot be read now: {error}") from None
 
 
-def _count(part: ResourcesPart | None) -> int | None:
-    return None if part is None else len(part.flows)
+def _count(part: ResourcesPart | None, kept: int = 0) -> int | None:
+    return None if part is None else len(part.flows) + kept
 
 
-def _dump(part: ResourcesPart | None) -> JsonText | None:
+def _dump(part: ResourcesPart | None, kept: Sequence[JsonText] = ()) -> JsonText | None:
     if part is None:
         return None
-    document: dict[str, Any] = {
-        "flows": [entry.model_dump() for entry in part.flows],
-        "problems": [problem.model_dump() for problem in part.problems],
-    }
-    return jsontext.dumps(document)
+    flows = ",".join([*(jsontext.dumps(entry.model_dump()) for entry in part.flows), *kept])
+    problems = ",".join(jsontext.dumps(problem.model_dump()) for problem in part.problems)
+    return f'{{"flows":[{flows}],"problems":[{problems}]}}'
 
 
 def _check_epoch(given: int, newest: int) -> None:

@@ -54,7 +54,7 @@ _INTO_QUEUE = f"""queued AS (
     INSERT INTO {ENQUEUE_TABLE} ({", ".join(ENQUEUE_COLUMNS)})
     SELECT '{{prefix}}' || actor, convert_to(envelope, 'UTF8') FROM {{fresh}}
 )
-SELECT 0::bigint AS outbox_id, id AS task_id FROM created
+SELECT 0::bigint AS outbox_id, id AS task_id FROM {{fresh}}
 """
 
 Committed = Callable[[Sequence[OutboxEntry]], None]

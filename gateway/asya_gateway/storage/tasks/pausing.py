@@ -1,6 +1,7 @@
 """Questions and answers: a pause stops the clock and stores its question; the first answer sets the task running."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import asyncpg
 
@@ -19,10 +20,13 @@ _PAUSE = f"""
 WITH r AS (
     SELECT $8::integer AS hop, $9::float8 AS progress, $11::integer AS incarnation
 ), locked AS MATERIALIZED (
-    SELECT id, status, progress, incarnation, own_incarnation FROM tasks WHERE id = $1 FOR NO KEY UPDATE
+    SELECT id, status, progress, incarnation, own_incarnation, flow FROM tasks WHERE id = $1 FOR NO KEY UPDATE
 ), asked AS (
-    INSERT INTO task_pauses (task_id, pause_id, question, checkpoint, created_at, reported_as)
-    SELECT t.id, $2, $3::json, $4::json, clock_timestamp(), $12 FROM locked t CROSS JOIN r
+    INSERT INTO task_pauses (task_id, pause_id, question, checkpoint, created_at, reported_as, expires_at)
+    SELECT t.id, $2, $3::json, $4::json, clock_timestamp(), $12, clock_timestamp() + coalesce(
+        (SELECT longest FROM unnest($14::text[], $15::float8[]) AS f(flow, longest) WHERE f.flow = t.flow), $13
+    ) * interval '1 second'
+    FROM locked t CROSS JOIN r
     WHERE t.status {MOVING} AND {CURRENT}
     ON CONFLICT DO NOTHING
     RETURNING task_id
@@ -54,7 +58,7 @@ WITH locked AS MATERIALIZED (
     UPDATE task_pauses p SET answer = $4::json, answer_key = $7, answered_at = clock_timestamp()
     FROM locked l WHERE p.task_id = l.id AND p.pause_id = $3 AND p.answered_at IS NULL
     RETURNING p.task_id, p.checkpoint IS NOT NULL AS ours
-), created AS (
+), resumed AS (
     -- With a checkpoint our x-resume goes on, under the task's own id and along the same route; another crew goes on
     -- under the envelope's id, along a route that begins anew.
     UPDATE tasks t SET
@@ -68,33 +72,46 @@ WITH locked AS MATERIALIZED (
     RETURNING t.id, t.last_seq, t.progress, t.updated_at
 ), kept AS (
     INSERT INTO task_request_keys (task_id, action, key, digest)
-    SELECT id, $8, $9, $10 FROM created WHERE $9::text IS NOT NULL
+    SELECT id, $8, $9, $10 FROM resumed WHERE $9::text IS NOT NULL
     ON CONFLICT DO NOTHING
 ), incoming AS (
-    SELECT id, $5::text AS actor, $6::text AS envelope, updated_at AS created_at FROM created
+    SELECT id, $5::text AS actor, $6::text AS envelope, updated_at AS created_at FROM resumed
 ), logged AS (
     INSERT INTO task_updates (task_id, seq, kind, status, progress, detail, at)
     SELECT id, last_seq, 'resumed', 'running', progress, json_build_object('message', 'Task resumed', 'pause_id', $3),
-           updated_at FROM created
+           updated_at FROM resumed
 ), """
 
 _ANSWERED_BY = "SELECT answer_key = $3 FROM task_pauses WHERE task_id = $1 AND pause_id = $2"
+
+
+@dataclass(frozen=True, slots=True)
+class PauseLimits:
+    """How long a question may wait for its answer, in seconds; `flows` has those flows that say so themselves."""
+
+    default: float = 30 * 86_400.0
+    flows: Mapping[str, float] = field(default_factory=dict)
 
 
 class Asking:
     """Runs singly: questions are rare beside progress."""
 
     def __init__(
-        self, pool: Callable[[], asyncpg.Pool], written: Callable[[Sequence[str]], None], enqueue: Enqueue
+        self,
+        pool: Callable[[], asyncpg.Pool],
+        written: Callable[[Sequence[str]], None],
+        enqueue: Enqueue,
+        limits: Callable[[], PauseLimits],
     ) -> None:
         self._pool = pool
+        self._limits = limits
         self._written = written
         self._enqueue = enqueue
         self._answer_sql = _ANSWER + enqueue.of("incoming", argument=12)
 
     async def pause(self, report: PauseReport) -> ProgressAnswer:
         """Store the question; one that was asked before, or of a task that has ended, changes nothing."""
-        pause = report.pause
+        pause, limits = report.pause, self._limits()
         question = pause.as_dict()
         entry = PausedEntry(
             message=pause.prompt or "Task paused",
@@ -117,6 +134,9 @@ class Asking:
                 entry.to_json(),
                 report.incarnation,
                 None if report.reported_as in ("", report.task_id) else report.reported_as,
+                limits.default,
+                list(limits.flows),
+                list(limits.flows.values()),
             )
         if row is None:
             return ProgressAnswer(known=False, progress=report.progress)

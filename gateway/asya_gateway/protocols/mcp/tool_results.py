@@ -1,0 +1,102 @@
+"""What a flow returned, as the result of a tool: content blocks as they are, anything else as text and, where the
+revision can carry it, as structuredContent. JSON is put in as it stands, so that no integer is rounded on the way.
+
+Nothing of HTTP is imported, since the other process makes the results of many values.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from asya_crds import jsontext
+from asya_crds.violation import Violation
+from asya_gateway.domain.task import JsonText
+from asya_gateway.domain.text import shortened
+from asya_gateway.protocols.mcp.content import tool_result
+from asya_gateway.protocols.mcp.results import Result
+from asya_gateway.protocols.mcp.versions import Revision
+from asya_schemas.compiling import compile_schema
+
+TASK_KEY = "sh.asya/task"
+"""Our key in `_meta`: a reversed domain of ours, as the specification wants (basic, "_meta")."""
+MOST_VIOLATIONS = 100
+LONGEST_VIOLATION = 500
+NOTHING_STRUCTURED = (Violation("", "there is no structured result"),)
+
+
+class Returned:
+    """A stored result, read once. `text` is its JSON."""
+
+    def __init__(self, text: JsonText, revision: Revision) -> None:
+        self.text, self._revision = text, revision
+        self._raw = tool_result(text, revision)
+
+    def promised(self) -> tuple[Any] | None:
+        """The value that the tool's outputSchema speaks of, which is None where there is none. A result that the flow
+        calls an error itself promises nothing: None in place of the tuple."""
+        if self._raw is None:
+            return (jsontext.loads(self.text, max_depth=2 * jsontext.MAX_DEPTH),)
+        return None if self._raw.get("isError") is True else (self._raw.get("structuredContent"),)
+
+    def result(self, task_id: str) -> Result:
+        """The tool's result."""
+        text, raw, meta = self.text, self._raw, succeeded_meta(task_id)
+        if raw is not None:
+            own = raw.get("_meta")
+            return Result({**raw, "_meta": {**(own if isinstance(own, Mapping) else {}), **meta}})
+        shown_text = jsontext.loads(text) if text.startswith('"') else text
+        fields: dict[str, Any] = {"content": [text_block(shown_text)], "isError": False, "_meta": meta}
+        return Result(fields, structured(text, self._revision))
+
+    def broken(self, task_id: str, violations: Sequence[Violation]) -> Result:
+        """An error that says how the result breaks its schema and, since the work was done, what came of it. Not
+        structured: clients refuse a structured result that breaks its schema, and with it everything beside it."""
+        head = "The flow's result does not match the tool's output schema:"
+        blocks = [
+            text_block("\n".join([head, *violation_lines(violations), "The result:"])),
+            text_block(self.text),
+        ]
+        return Result({"content": blocks, "isError": True, "_meta": succeeded_meta(task_id)})
+
+
+def made_elsewhere(task_id: str, text: JsonText, revision: str, schema: dict[str, Any] | None) -> JsonText:
+    """What the other process does: the text of the result object."""
+    known = Revision(revision)
+    returned = Returned(text, known)
+    promised = None if schema is None else returned.promised()
+    violations: Sequence[Violation] = ()
+    if schema is not None and promised is not None:
+        (value,) = promised
+        violations = NOTHING_STRUCTURED if value is None else compile_schema(schema, known_good=True)(value)
+    result = returned.broken(task_id, violations) if violations else returned.result(task_id)
+    return result.text(known)
+
+
+def structured(text: JsonText, revision: Revision) -> dict[str, JsonText | None]:
+    """The member structuredContent for a value: an object everywhere, any value since 2026-07-28; revisions
+    between get another value wrapped as {"result": …}. null stays out: it would read as absent."""
+    if not revision.structured or text == "null":
+        return {}
+    if text.startswith("{") or revision.any_structured:
+        return {"structuredContent": text}
+    return {"structuredContent": f'{{"result":{text}}}'}
+
+
+def violation_lines(violations: Sequence[Violation]) -> list[str]:
+    """Violations for a model to read, each on a line, as many as are of use."""
+    lines = [_line(violation) for violation in violations[:MOST_VIOLATIONS]]
+    more = len(violations) - len(lines)
+    return [*lines, f"- and {more} more"] if more else lines
+
+
+def _line(violation: Violation) -> str:
+    return f"- {shortened(violation.path or '/', LONGEST_VIOLATION)}: {shortened(violation.message, LONGEST_VIOLATION)}"
+
+
+def text_block(text: str) -> dict[str, Any]:
+    """A TextContent block."""
+    return {"type": "text", "text": text}
+
+
+def succeeded_meta(task_id: str) -> dict[str, Any]:
+    """What the answer says of the task behind it."""
+    return {TASK_KEY: {"task_id": task_id, "status": "succeeded"}}
