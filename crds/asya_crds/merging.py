@@ -4,9 +4,18 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from asya_crds import jsontext
+
 
 class CannotMerge(ValueError):
     """Payload and answer do not fit; the text says why."""
+
+
+def filled(checkpoint: str, answer: str, fields: Sequence[Any]) -> str:
+    """A checkpoint's JSON text with the answer in its payload, as merge puts it there. Raises CannotMerge."""
+    found = jsontext.loads(checkpoint, max_depth=2 * jsontext.MAX_DEPTH)
+    found["payload"] = merge(found.get("payload"), jsontext.loads(answer), fields)
+    return jsontext.dumps(found)
 
 
 def merge(payload: Any, answer: Any, fields: Sequence[Any], *, deep: bool = False) -> Any:

@@ -21,6 +21,8 @@ IDLE = 60.0
 """Seconds without work after which the process ends, and gives its memory back."""
 WAITING = 32
 """Callers that may wait for their turn."""
+TRIES = 3
+"""How often `insist` tries what the process did not do."""
 HEAD = 8
 """Bytes that say how long what follows is."""
 
@@ -48,6 +50,16 @@ class Offload:
         """
         if self._waiting >= self._most:
             raise OffloadFailed("too many large documents are waiting")
+        return await self._in_turn(function, arguments)
+
+    async def insist(self, function: str, *arguments: Any) -> Any:
+        """As `run`, for what must not be refused: waits for its turn however many wait, and tries again."""
+        for _ in range(TRIES - 1):
+            with contextlib.suppress(OffloadFailed):
+                return await self._in_turn(function, arguments)
+        return await self._in_turn(function, arguments)
+
+    async def _in_turn(self, function: str, arguments: tuple[Any, ...]) -> Any:
         self._waiting += 1
         try:
             async with self._turn:

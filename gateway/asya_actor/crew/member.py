@@ -62,7 +62,7 @@ class Crew:
             id=task_id,
             status=TaskStatus.FAILED,
             error=failure.message,
-            error_details={key: details[key] for key in ("message", "type", "mro", "traceback")},
+            error_details={key: value for key, value in details.items() if key != "class"},
             error_class=failure.error_class,
             current_actor_name=actor or None,
             attempts=attempts,

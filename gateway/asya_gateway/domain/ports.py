@@ -1,12 +1,13 @@
 """What the domain needs from outside; storage and delivery keep these promises."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 from asya_crds.large_json import encode
+from asya_crds.merging import filled
 from asya_crds.status import TaskStatus
 from asya_crds.violation import ArgumentCheck, Violation
 from asya_gateway.domain.idempotency import digest_of
@@ -117,6 +118,18 @@ async def examined_here(check: ArgumentCheck | None, value: Any) -> tuple[Sequen
     """An Examiner that takes whatever time it takes."""
     violations = () if check is None else check(value)
     return violations, "" if violations else encode(value)
+
+
+class Filler(Protocol):
+    """Puts an answer into the payload of a checkpoint, without holding the event loop."""
+
+    async def __call__(self, checkpoint: JsonText, answer: JsonText, fields: Sequence[Mapping[str, Any]]) -> JsonText:
+        """The checkpoint with the fields that the question names. Raises CannotMerge, Overloaded."""
+
+
+async def filled_here(checkpoint: JsonText, answer: JsonText, fields: Sequence[Mapping[str, Any]]) -> JsonText:
+    """A Filler that takes whatever time it takes."""
+    return filled(checkpoint, answer, fields)
 
 
 class Digester(Protocol):

@@ -172,10 +172,16 @@ class Database:
             )
         if self._min_size:
             # A pool that opens no connection before somebody asks for one has a sister that does.
-            await self._name_what_is_not_in_force(sessions)
+            await self._complain_of_pooler(sessions)
 
-    async def _name_what_is_not_in_force(self, sessions: Sessions) -> None:
+    async def _complain_of_pooler(self, sessions: Sessions) -> None:
         async with self.connection() as connection:
+            if await sessions.pools_statements(connection):
+                log.warning(
+                    "a pooler on the way to PostgreSQL pools transactions or statements: settings of sessions and "
+                    "LISTEN do not hold. It has to pool sessions (docs/operations.md)"
+                )
+                return
             missing = await sessions.not_in_force(connection)
         if missing:
             log.warning(

@@ -85,6 +85,34 @@ async def test_behind_pgbouncer_that_pools_sessions_all_settings_are_in_force(
         assert (await gateway.get(f"/tasks/{task_id}"))[0] == 200
 
 
+@pytest.mark.parametrize("pooler", ["transaction"], indirect=True)
+async def test_pgbouncer_that_pools_transactions_is_told_of_at_the_start(
+    pooler: PgBouncer, database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """While little goes on every statement comes to the same session of the server, where all settings are found."""
+    with caplog.at_level(logging.WARNING):
+        async with opened(pooler.url(urlsplit(database_url).path[1:])):
+            pass
+    assert "pools transactions or statements" in caplog.text
+
+
+@pytest.mark.parametrize("pooler", ["session"], indirect=True)
+async def test_pgbouncer_whose_sessions_are_all_taken_does_not_keep_the_gateway_from_starting(
+    pooler: PgBouncer, database_url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("asya_transports.postgres.sessions.CONNECT_WITHIN", 0.5)
+    url = pooler.url(urlsplit(database_url).path[1:])
+    held = [await asyncpg.connect(url) for _ in range(19)]  # of twenty, PgBouncer's default_pool_size
+    try:
+        async with opened(url) as database:
+            assert await database.fetchval("SELECT 1") == 1
+    finally:
+        for connection in held:
+            await connection.close()
+    assert "not in force" not in caplog.text
+    assert "pools transactions" not in caplog.text
+
+
 async def test_settings_that_a_pooler_forgets_are_named_at_the_start(
     database_url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from asya_crds import jsontext, large_json
-from asya_crds.large_json import FEW_VALUES, Encoded, TooManyValues, count_values, has_few_values
+from asya_crds.large_json import FEW_VALUES, Encoded, TooManyValues, count_values, cut, has_few_values
 from asya_crds.offloading import Offload, OffloadFailed
 from tests.support.waiting import until
 
@@ -131,3 +131,31 @@ async def test_a_process_that_is_not_needed_ends_and_another_comes() -> None:
         assert await offload.run("os:getpid") != first
     finally:
         await offload.close()
+
+
+async def test_what_must_not_be_refused_waits_behind_any_number() -> None:
+    offload = Offload(waiting=0)
+    try:
+        with pytest.raises(OffloadFailed, match="too many"):
+            await large_json.loads(many("1"), offload)
+        assert await large_json.loads(many("1"), offload, insist=True) == jsontext.loads(many("1"))
+    finally:
+        await offload.close()
+
+
+async def test_what_must_not_be_refused_is_tried_again_where_the_process_ends(offload: Offload, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    # Ends the process where the file is missing, after it was made.
+    code = f"open({str(mark)!r}).read() if __import__('os').path.exists({str(mark)!r}) else "
+    code += f"(open({str(mark)!r}, 'w').close(), __import__('os')._exit(3))"
+    assert await offload.insist("builtins:eval", code) == ""
+    with pytest.raises(OffloadFailed, match="the process ended"):
+        await offload.insist("os:_exit", 3)
+
+
+def test_members_of_very_many_values_are_left_out_by_name() -> None:
+    small = {"type": "Bad", "n": [1, 2]}
+    assert cut(small) is small
+    assert cut({"a": [1] * 90, **small, "b": {"c": [1] * 90}}, 100) == {"a": [1] * 90, **small, "left_out": ["b"]}
+    many_names = cut({str(number): number for number in range(1_000)}, 100)
+    assert len(many_names) <= 101
