@@ -165,7 +165,6 @@ def _parent(value: Any, name: str) -> tuple[dict[str, Any], str]:
 
 
 def shape_of(value: Any) -> str:
-    """See Encoded.shape."""
     match value:
         case dict():
             return "object"

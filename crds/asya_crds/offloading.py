@@ -49,7 +49,7 @@ class Offload:
         too long or breaks.
         """
         if self._waiting >= self._most:
-            raise OffloadFailed("too many large documents wait")
+            raise OffloadFailed("too many large documents are waiting")
         self._waiting += 1
         try:
             async with self._line:
