@@ -169,7 +169,7 @@ class Budget:
         """Count the bytes. Raises NoRoom."""
         if not self.try_take(share, size):
             self.refused += 1
-            raise NoRoom("the gateway holds as many bytes as it may, try again")
+            raise NoRoom("the gateway's memory budget is used up, try again")
 
     def scope(self) -> Lease:
         """A context manager: what is reserved within the block, by its task or one that it starts, is given back at
@@ -210,7 +210,7 @@ class Budget:
         line, patient = self._waiting[share], share is Share.REPORTS
         if not patient and len(line) >= MOST_WAITING:
             self.refused += 1
-            raise NoRoom("the gateway holds as many bytes as it may, try again")
+            raise NoRoom("the gateway's memory budget is used up, try again")
         granted = asyncio.get_running_loop().create_future()
         entry = (size, granted)
         line.append(entry)
@@ -226,7 +226,7 @@ class Budget:
                 self._wake()
             if isinstance(error, TimeoutError):
                 self.refused += 1
-                raise NoRoom("the gateway holds as many bytes as it may, try again") from None
+                raise NoRoom("the gateway's memory budget is used up, try again") from None
             raise
 
     def _wake(self) -> None:
