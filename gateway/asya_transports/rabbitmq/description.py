@@ -28,13 +28,17 @@ def trigger(queue: str, length: int, variables: Mapping[str, str]) -> Trigger:
 
 def _check_management_url(value: str) -> None:
     """Raises ValueError, without a piece of the URL, which holds a password."""
+    if not _is_management_url(value):
+        raise ValueError("expected http://user:password@host:15672/vhost, with special characters percent-encoded")
+
+
+def _is_management_url(value: str) -> bool:
     try:
         parts = urlsplit(value)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        place = bool(parts.hostname) and parts.port != 0
     except ValueError:
-        good = False
-    if not good or "#" in value or "@" in parts.path + parts.query:
-        raise ValueError("expected http://user:password@host:15672/vhost, with special characters percent-encoded")
+        return False
+    return place and parts.scheme in ("http", "https") and "#" not in value and "@" not in parts.path + parts.query
 
 
 DESCRIPTION = TransportDescription(
