@@ -232,6 +232,10 @@ class PostgresTasks:
         """See TaskStore."""
         return await within(self._longest, self._reader.list(query))
 
+    async def count(self, query: TaskFilter) -> int:
+        """See TaskStore."""
+        return await within(self._longest, self._reader.count(query))
+
     async def pause_point(self, task_id: str, *, owner: str | None) -> PausePoint | None:
         """See TaskStore."""
         return await within(self._longest, self._reader.pause_point(task_id, owner=owner))
