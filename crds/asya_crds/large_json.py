@@ -18,7 +18,9 @@ MAX_VALUES = 1_000_000
 """More are refused."""
 NAMED = 20
 """Members that are named where they were left out."""
-_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+"""A string, also one that never ends: were that no match, each quote in it would be tried as the first of another, and
+a megabyte could take minutes."""
 
 
 class TooManyValues(ValueError):
@@ -163,7 +165,6 @@ def _parent(value: Any, name: str) -> tuple[dict[str, Any], str]:
 
 
 def shape_of(value: Any) -> str:
-    """See Encoded.shape."""
     match value:
         case dict():
             return "object"

@@ -98,7 +98,7 @@ async def _lead(
         log.error("%s", superseded[0])
         return LOST
     if not stop.is_set():
-        log.error("the lease belongs to somebody else now")
+        log.error("the lease is held by another process now")
         return LOST
     return 0
 

@@ -24,7 +24,7 @@ class Examining:
         try:
             return await self._examiner(check, value)
         except OffloadFailed as error:
-            raise Overloaded(f"large arguments cannot be checked now: {error}") from None
+            raise Overloaded(f"large arguments cannot be checked at the moment: {error}") from None
 
 
 class Digesting:
@@ -40,7 +40,7 @@ class Digesting:
         try:
             digest: bytes = await self._offload.run(f"{digest_of.__module__}:{digest_of.__name__}", *parts)
         except OffloadFailed as error:
-            raise Overloaded(f"the key of a large body cannot be checked now: {error}") from None
+            raise Overloaded(f"the key of a large body cannot be checked at the moment: {error}") from None
         return digest
 
 

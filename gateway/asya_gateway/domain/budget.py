@@ -178,7 +178,7 @@ class Budget:
         """Count the bytes. Raises NoRoom."""
         if not self.try_take(share, size):
             self.refused += 1
-            raise NoRoom("the gateway holds as many bytes as it may, try again")
+            raise NoRoom("the gateway's memory budget is used up, try again")
 
     def scope(self) -> Lease:
         """A context manager: what is reserved within the block, by its task or one that it starts, is given back at
@@ -223,7 +223,7 @@ class Budget:
         line, patient = self._waiting[share], share is Share.REPORTS
         if not patient and len(line) >= MOST_WAITING:
             self.refused += 1
-            raise NoRoom("the gateway holds as many bytes as it may, try again")
+            raise NoRoom("the gateway's memory budget is used up, try again")
         loop = asyncio.get_running_loop()
         granted = loop.create_future()
         entry = _Waiting(size, granted, loop.time())
@@ -240,7 +240,7 @@ class Budget:
                 self._wake()
             if isinstance(error, TimeoutError):
                 self.refused += 1
-                raise NoRoom("the gateway holds as many bytes as it may, try again") from None
+                raise NoRoom("the gateway's memory budget is used up, try again") from None
             raise
 
     def _wake(self) -> None:

@@ -108,7 +108,7 @@ class Unavailable(GatewayError):
     retry_after = 1
 
     def __init__(self, message: str, *, field: str | None = None, uncertain: bool = False) -> None:
-        super().__init__(f"{message}; whether this was stored is not known" if uncertain else message, field=field)
+        super().__init__(f"{message}; it is not known whether this was stored" if uncertain else message, field=field)
         self.reason = message
         self.uncertain = uncertain
 

@@ -384,7 +384,7 @@ class Tasks:
         keepalive: float = 15.0,
         fly: bool = True,
     ) -> AsyncGenerator[Snapshot | Sequence[TaskUpdate | FlyEvent]]:
-        """See following.follow_groups: a Snapshot, then groups of updates and live events to the end."""
+        """Yields a Snapshot, then groups of updates and live events to the end."""
         about(task_id)
         return follow_groups(
             self._store,

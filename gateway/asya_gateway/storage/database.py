@@ -185,8 +185,8 @@ class Database:
             missing = await sessions.not_in_force(connection)
         if missing:
             log.warning(
-                "these settings of the sessions are not in force: %s. A pooler on the way to PostgreSQL forgets them; "
-                "it has to pool sessions, not transactions or statements (docs/operations.md)",
+                "these session settings are not in force: %s. A connection pooler "
+                "drops them; it must pool sessions, not transactions or statements (docs/operations.md)",
                 ", ".join(missing),
             )
 

@@ -140,7 +140,7 @@ async def session_of(pool: Any, timeout: float = CONNECT_WITHIN) -> AsyncIterato
 async def probe(connection: Any) -> None:
     """Ask a session whether it still serves. Raises ReadOnlySQLTransactionError where it can only read."""
     if await connection.fetchval(PROBE) is None:
-        raise asyncpg.ReadOnlySQLTransactionError("the server takes no writes here")
+        raise asyncpg.ReadOnlySQLTransactionError("the server accepts no writes")
 
 
 def keep_alive(connection: Any, wanted: KeepAlive) -> None:

@@ -36,14 +36,15 @@ DESCRIPTION = TransportDescription(
         Variable(
             AUTHENTICATION,
             "",
-            "TriggerAuthentication of the installation's own for KEDA's rabbitmq trigger, with an AMQP URL as `host`; "
-            "one per actor is made where empty.",
+            "Name of an existing TriggerAuthentication for KEDA's rabbitmq trigger, with an "
+            "AMQP URL as `host`; if empty, one is created for each actor.",
         ),
         Variable(
             MANAGEMENT,
             "",
-            "Management API for KEDA: http://user:password@host:15672/vhost (the virtual host `/` is `%2F`). With it "
-            "actors are scaled by what workers hold, too; the key stands in the actors' Secret.",
+            "Management API for KEDA: http://user:password@host:15672/vhost (the virtual host `/` is `%2F`). "
+            "With it, scaling also counts messages that workers "
+            "hold; the key is in the actors' Secret.",
             secret=True,
         ),
     ),

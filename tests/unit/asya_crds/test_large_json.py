@@ -2,8 +2,11 @@
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator
+import signal
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -40,6 +43,13 @@ def test_commas_and_brackets_within_a_string_are_no_values() -> None:
     text = jsontext.dumps({"csv": '1,2,[{\\",' * 50_000, "n": [1, 2]}).encode()
     assert not has_few_values(text)
     count_values(text, 10)
+
+
+def test_counting_takes_no_longer_where_a_string_never_ends() -> None:
+    text = b'"' + b'\\"' * 200_000 + b"," * 200_000
+    began = time.process_time()
+    count_values(text, 100_000)
+    assert time.process_time() - began < 5
 
 
 @pytest.mark.parametrize(
@@ -91,6 +101,28 @@ async def test_a_process_that_ends_in_the_middle_is_told_and_replaced(offload: O
     with pytest.raises(OffloadFailed, match="the process ended"):
         await offload.run("os:_exit", 3)
     assert await offload.run("os:getpid") != os.getpid()
+
+
+async def test_a_process_that_ended_while_nobody_asked_costs_no_document(offload: Offload) -> None:
+    os.kill(await offload.run("os:getpid"), signal.SIGKILL)
+    assert await large_json.loads(many("[]"), offload) == [[]] * (FEW_VALUES + 1)
+
+
+async def test_who_insists_waits_for_one_of_the_others_at_most() -> None:
+    offload = Offload()
+    ended: list[str] = []
+
+    async def ask(name: str, run: Callable[[str], Awaitable[Any]]) -> None:
+        await run("os:getpid")
+        ended.append(name)
+
+    try:
+        calls = [asyncio.create_task(ask("call", offload.run)) for _ in range(3)]
+        await asyncio.sleep(0)
+        await asyncio.gather(*calls, *(ask("report", offload.insist) for _ in range(5)))
+    finally:
+        await offload.close()
+    assert ended == ["call", *["report"] * 5, "call", "call"]
 
 
 async def test_what_takes_too_long_is_ended() -> None:

@@ -70,7 +70,7 @@ async def read_bytes(request: web.Request, limit: int, *, share: Share = Share.C
     except TimeoutError:
         raise BodyTimeout(f"the body took longer than {BODY_SECONDS:.0f} seconds to arrive") from None
     except web.RequestPayloadError as error:
-        raise InvalidInput(f"the body cannot be read: {error}") from None
+        raise InvalidInput(f"the body cannot be decoded: {error}") from None
     if len(data) > limit:
         raise _too_large(limit)
     return data
@@ -119,7 +119,7 @@ async def decode_body(
     except large_json.TooManyValues as error:
         raise TooLarge(str(error)) from None
     except OffloadFailed as error:
-        raise Overloaded(f"a large body cannot be read now: {error}") from None
+        raise Overloaded(f"a large body cannot be decoded at the moment: {error}") from None
 
 
 def decode(body: bytes, *, max_depth: int = jsontext.MAX_DEPTH) -> Any:

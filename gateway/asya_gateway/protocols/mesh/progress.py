@@ -110,7 +110,7 @@ def _pause(reported: str, body: Body) -> PauseReport:
     pause = read_pause(metadata, _pause_id(body, metadata, route, incarnation))
     status = _WAITING.get(str(body.get("status")))
     if len(resume_id(named.task_id, LARGEST)) > MAX_ID_LENGTH:
-        raise InvalidInput("the task's id is too long to be answered under", field="pause_metadata")
+        raise InvalidInput("the task's id is too long for the id of a resume envelope", field="pause_metadata")
     if checkpoint is None and status is None:
         _check_resumable(route)
     return PauseReport(
@@ -149,8 +149,8 @@ def _check_resumable(route: Route) -> None:
     if not route.says_nothing and not stored:
         actor = route.prev[-1] if route.prev else route.curr
         raise InvalidInput(
-            f"{actor} asks by the header {HEADER_PAUSE}, and its sidecar keeps no checkpoint to go on from: route to "
-            f"{PAUSE} instead",
+            f"{actor} pauses by the header {HEADER_PAUSE}, but its sidecar "
+            f"stores no checkpoint to resume from: route to {PAUSE} instead",
             field="pause_metadata",
         )
 

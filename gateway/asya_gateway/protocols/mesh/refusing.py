@@ -63,7 +63,7 @@ def _cut_off(request: web.Request) -> bool:
 
 def _failure(reported: str, lost: Lost, body: Body, error: GatewayError) -> FinalReport:
     reason = {
-        Lost.RESULT: f"the gateway refused the result: {error.text}",
+        Lost.RESULT: f"the gateway rejected the result: {error.text}",
         Lost.PAUSE: f"the task cannot pause: {error.text}",
     }[lost]
     kind = "BadPause"

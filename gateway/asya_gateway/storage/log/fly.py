@@ -86,7 +86,7 @@ class FlySender:
                 futures += self._give_up_waiting()
             except Exception as error:  # noqa: BLE001 # e.g. a full notification queue: the sender may try again
                 log.warning("fly: cannot send: %s", error)
-                outcome = Unavailable("live events cannot be sent now")
+                outcome = Unavailable("live events cannot be sent at the moment")
             self.sent += len(lines) if outcome is None else 0
             for future in futures:
                 _settle(future, outcome)
