@@ -84,7 +84,8 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class TaskFilter:
-    """Which tasks to list; `after` is the (created_at, id) of the last one seen, newest first."""
+    """Which tasks to list; `after` is the (created_at, id) of the last one seen, newest first, `skip` how many are left
+    out before the first."""
 
     owner: str | None
     status: TaskStatus | None = None
@@ -93,6 +94,7 @@ class TaskFilter:
     parent_id: str | None = None
     after: tuple[datetime, str] | None = None
     limit: int = 50
+    skip: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +205,9 @@ class TaskStore(Protocol):
 
     async def list(self, query: TaskFilter) -> list[TaskHead]:
         """Tasks without their bodies, newest first."""
+
+    async def count(self, query: TaskFilter) -> int:
+        """How many tasks there are up to the end of a list's page."""
 
     async def pause_point(self, task_id: str, *, owner: str | None) -> PausePoint | None:
         """The task with its open pause and checkpoint; None where no such task is known."""

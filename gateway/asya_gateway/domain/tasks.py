@@ -191,6 +191,13 @@ class Tasks:
             return None
         return await self._store.find_call(call.caller.owner, call.key, await self._digest(*call.identity))
 
+    async def earlier(self, caller: Caller, key: str | None, flow: str, payload: Any) -> str | None:
+        """The task of a call of a flow that is not served any more, where it was accepted under this key while it was.
+        Raises KeyReused."""
+        if key is None:
+            return None
+        return await self._store.find_call(caller.owner, key, await self._digest("call", flow, payload))
+
     def _check_size(self, envelope: str, field: str) -> None:
         """Refuse what no queue would take. Raises TooLarge."""
         most = self._rules.max_envelope
@@ -264,6 +271,10 @@ class Tasks:
     async def list(self, query: TaskFilter) -> list[TaskHead]:
         """Tasks without bodies, newest first."""
         return await self._store.list(query)
+
+    async def count(self, query: TaskFilter) -> int:
+        """How many tasks there are up to the end of a list's page."""
+        return await self._store.count(query)
 
     async def cancel(
         self, task_id: str, caller: Asker, reason: str = "Task canceled", *, key: str | None = None

@@ -217,6 +217,10 @@ class PostgresTasks:
     async def list(self, query: TaskFilter) -> list[TaskHead]:
         return await within(self._longest, self._reader.list(query))
 
+    async def count(self, query: TaskFilter) -> int:
+        """See TaskStore."""
+        return await within(self._longest, self._reader.count(query))
+
     async def pause_point(self, task_id: str, *, owner: str | None) -> PausePoint | None:
         return await within(self._longest, self._reader.pause_point(task_id, owner=owner))
 

@@ -127,10 +127,11 @@ async def list_tasks(request: web.Request) -> web.Response:
     """
     limit = bounded_integer(request, "limit", default=50, least=1, most=200)
     offset = bounded_integer(request, "offset", default=0, least=0, most=MAX_OFFSET)
-    query = TaskFilter(owner=None, status=optional_status(request), limit=offset + limit + 1)
+    query = TaskFilter(owner=None, status=optional_status(request), limit=limit + 1, skip=offset)
     found = await request.app[TASKS].list(query)
-    messages = [task_fields(task) for task in found[offset : offset + limit]]
-    return json_response(jsontext.dumps({"messages": messages, "total": len(found)}))
+    total = offset + len(found) if found or not offset else await request.app[TASKS].count(query)
+    messages = [task_fields(task) for task in found[:limit]]
+    return json_response(jsontext.dumps({"messages": messages, "total": total}))
 
 
 async def events(request: web.Request) -> web.StreamResponse:

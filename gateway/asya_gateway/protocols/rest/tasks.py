@@ -61,7 +61,7 @@ async def cancel(request: web.Request) -> web.Response:
     """POST /tasks/{id}/cancel with nothing, or {reason?}: the canceled task; 409 where it had ended."""
     only_parameters(request)
     task_id = path_id(request)
-    body = await _optional_body(request, request.app[SETTINGS].max_report_bytes)
+    body = await _optional_body(request, request.app[SETTINGS].max_call_bytes)
     only_members(body, "reason")
     reason = optional_text(body, "reason") or DEFAULT_REASON
     key = idempotency_key(request.headers)
