@@ -7,7 +7,6 @@ from typing import Any
 
 from asya_crds import jsontext
 
-
 _INDEX = re.compile("[0-9]{1,9}")
 
 
