@@ -9,12 +9,14 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+from typing_extensions import override
 
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.health import VitalsReader
 from asya_gateway.storage.log.bell import Bell
 from asya_transports.port import OutboundMessage, Queue, TransportUnavailable
+from asya_transports.postgres.lease_keeper import LeaseKeeper
 from asya_transports.postgres.pool import QUEUE_SESSION, ConnectionPool
 from asya_transports.postgres.sessions import Sessions
 from asya_transports.postgres.settings import PostgresSettings
@@ -195,6 +197,33 @@ async def test_a_workers_sessions_that_became_read_only_are_dropped_too(database
                 await connection.execute("DELETE FROM queue_messages")
     finally:
         await link.close()
+
+
+async def test_the_session_that_keeps_a_workers_leases_is_left_when_it_became_read_only(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened_here: list[asyncpg.Connection] = []
+
+    class Noted(Sessions):
+        @override
+        async def connect(self, *_: object, timeout: float = 5, **options: object) -> asyncpg.Connection:
+            connection = await super().connect(timeout=timeout, **options)
+            opened_here.append(connection)
+            if len(opened_here) == 1:
+                await connection.execute("SET default_transaction_read_only = on")
+            return connection
+
+    monkeypatch.setattr("asya_transports.postgres.lease_keeper.Sessions", Noted)
+    monkeypatch.setattr("asya_transports.postgres.lease_keeper.CHECK_INTERVAL", 0.1)
+    told: list[list[str] | None] = []
+    keeper = LeaseKeeper(PostgresSettings(database_url), "ns", told.append)
+    keeper.start()
+    try:
+        await until(lambda: len(told) == 2)  # the second session listens
+        assert opened_here[0].is_closed()
+        assert not opened_here[1].is_closed()
+    finally:
+        await keeper.stop()
 
 
 async def test_of_several_hosts_the_one_is_found_that_does_what_is_asked_for(postgres_server: PostgresServer) -> None:
