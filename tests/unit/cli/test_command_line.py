@@ -60,7 +60,12 @@ def _cpu_seconds_of_help() -> float:
         (["task", "get", "x"], {"ASYA_URL": "http://127.0.0.1:1"}, 3, "no gateway responds"),
         (["task", "watch", "x"], {"ASYA_URL": "not a url"}, 2, "ASYA_URL"),
         (["tool", "list", "--url", "127.0.0.1:8080"], {}, 2, "--url or ASYA_URL: expected http://host:port"),
-        (["flow", "list"], {"KUBECONFIG": "/nonexistent"}, 3, "no cluster: there is no /nonexistent; set KUBECONFIG"),
+        (
+            ["flow", "list"],
+            {"KUBECONFIG": "/no/such/kubeconfig"},
+            3,
+            "no cluster: there is no /no/such/kubeconfig; set KUBECONFIG",
+        ),
         (["dev", "/nowhere/at/all"], {}, 2, "/nowhere/at/all: no such folder"),
         (["dev", "/"], {}, 2, "/flows.yaml: no such file"),
     ],
@@ -101,7 +106,7 @@ def test_a_database_url_never_shows_its_password(url: str, said: str) -> None:
 
 
 def test_an_operator_without_a_cluster_says_so_and_how_to_name_one() -> None:
-    done = asya("operator", KUBECONFIG="/nonexistent", KUBERNETES_SERVICE_HOST="", ASYA_OPERATOR_PORT="0")
+    done = asya("operator", KUBECONFIG="/no/such/kubeconfig", KUBERNETES_SERVICE_HOST="", ASYA_OPERATOR_PORT="0")
     assert done.returncode == 3
     last = done.stderr.splitlines()[-1]
     assert last.startswith("error: no cluster: ")
