@@ -196,11 +196,12 @@ WRONG_OF_TRANSPORTS = {
     "ASYA_RABBITMQ_URL": ["http://secret", "amqp://", "amqp://u:secret/x@mq", "nonsense"],
     "ASYA_RABBITMQ_HOST": ["two words", "http://mq", "mq:5672"],
     "ASYA_RABBITMQ_PORT": ["x", "0", "70000"],
+    "ASYA_RABBITMQ_EXCHANGE": ["x" * 256, "a\nb"],
     "ASYA_RABBITMQ_POOL_SIZE": ["x", "0"],
     "ASYA_RABBITMQ_PREFETCH": ["x", "0"],
     "ASYA_RABBITMQ_MAX_MESSAGE_BYTES": ["x", "0"],
 }
-ANY_TEXT = {"ASYA_RABBITMQ_USERNAME", "ASYA_RABBITMQ_PASSWORD", "ASYA_RABBITMQ_EXCHANGE"}
+ANY_TEXT = {"ASYA_RABBITMQ_USERNAME", "ASYA_RABBITMQ_PASSWORD"}
 VARIABLES = [(name, each.name) for name, found in DESCRIPTIONS.items() for each in found.variables]
 
 

@@ -14,6 +14,10 @@ CHANNELS = 2
 """Channels that publishes are spread over at most; more do no better (docs/decisions.md)."""
 
 
+LONGEST_NAME = 255
+"""Bytes of an AMQP name."""
+
+
 @dataclass(frozen=True, slots=True)
 class RabbitSettings:
     """A RabbitMQ virtual host, 3.10 or newer."""
@@ -64,11 +68,20 @@ def read_settings(environment: Mapping[str, str]) -> RabbitSettings:
     """The settings from the environment. Raises TransportSettingsError."""
     return RabbitSettings(
         url=_url(environment),
-        exchange=environment.get("ASYA_RABBITMQ_EXCHANGE") or "asya",
+        exchange=_exchange(environment),
         channels=min(whole_number(environment, "ASYA_RABBITMQ_POOL_SIZE", 20), CHANNELS),
         prefetch=whole_number(environment, "ASYA_RABBITMQ_PREFETCH", 1),
         max_message_bytes=whole_number(environment, "ASYA_RABBITMQ_MAX_MESSAGE_BYTES", MAX_MESSAGE_BYTES),
     )
+
+
+def _exchange(environment: Mapping[str, str]) -> str:
+    name = environment.get("ASYA_RABBITMQ_EXCHANGE") or "asya"
+    if not name.isprintable() or len(name.encode()) > LONGEST_NAME:
+        raise TransportSettingsError(
+            f"ASYA_RABBITMQ_EXCHANGE: expected at most {LONGEST_NAME} printable characters, not {name[:40]!r}"
+        )
+    return name
 
 
 def _url(environment: Mapping[str, str]) -> str:
