@@ -19,9 +19,9 @@ MAX_DESCRIPTION = 4096
 MAX_ITEMS = 64
 
 _RESERVED = {
-    SINK: "is reached at the end of every route by itself",
-    SUMP: "is reached after a failure by itself",
-    RESUME: "is reached with the answer to a pause and by nothing else",
+    SINK: "gets every message at the end of its route automatically",
+    SUMP: "gets every failed message automatically",
+    RESUME: "gets only the answers to pauses",
 }
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,128}")
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+*-]{1,127}/[A-Za-z0-9!#$&^_.+*-]{1,127}(\s*;.{0,200})?")
@@ -30,13 +30,13 @@ _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+*-]{1,127}/[A-Za-z0-9!#$&^_.+*-]{1,
 def _check_route_actor(name: str) -> str:
     check_own_actor(name)
     if name in _RESERVED:
-        raise ValueError(f"{name} is never named in a flow: it {_RESERVED[name]}")
+        raise ValueError(f"{name} must not be named in a flow: it {_RESERVED[name]}")
     return name
 
 
 def _check_entrypoint(name: str) -> str:
     if name == PAUSE:
-        raise ValueError(f"{PAUSE} needs an actor before it, whose question it carries")
+        raise ValueError(f"{PAUSE} needs an actor before it that asks the question")
     return _check_route_actor(name)
 
 

@@ -1,7 +1,9 @@
 """What existing sidecars, autoscalers and consoles see of our queues in RabbitMQ."""
 
 import asyncio
+import logging
 import time
+import traceback
 import urllib.parse
 from collections.abc import AsyncIterator
 from typing import Any
@@ -151,16 +153,22 @@ async def test_an_exchange_that_vanishes_comes_back_with_its_bindings(
         await delivery.ack()
 
 
-async def test_wrong_credentials_are_said_and_not_waited_for(rabbitmq_vhost_url: str) -> None:
+async def test_wrong_credentials_are_said_without_the_password_and_not_waited_for(
+    rabbitmq_vhost_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
     parts = urllib.parse.urlsplit(rabbitmq_vhost_url)
-    url = urllib.parse.urlunsplit(parts._replace(netloc=f"guest:wrong@{parts.hostname}:{parts.port}"))
+    url = urllib.parse.urlunsplit(parts._replace(netloc=f"guest:hunter2@{parts.hostname}:{parts.port}"))
     transport = RabbitTransport(RabbitSettings(url), "ns")
     [answer] = await transport.publish([message("x")])
     assert isinstance(answer, TransportUnavailable)
     assert "403" in str(answer)
-    with pytest.raises(TransportUnavailable):
+    with pytest.raises(TransportUnavailable) as refused:
         await transport.declare(Queue("worker"))
     await transport.close()
+    told = caplog.text + "".join(traceback.format_exception(answer) + traceback.format_exception(refused.value))
+    assert "RabbitMQ is not available" in told
+    assert "hunter2" not in told
 
 
 async def test_a_message_over_the_brokers_own_limit_is_refused_alone(rabbitmq_node: RabbitNode) -> None:

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from asya_crds.offloading import Offload
 from asya_gateway.composition.container import memory_budget
-from asya_gateway.composition.examining import Digesting, Examining
+from asya_gateway.composition.examining import Digesting, Examining, Filling
 from asya_gateway.composition.observing import Observing
 from asya_gateway.composition.web import Routes, build_app, serve, stop_on_signals
 from asya_gateway.delivery.dispatcher import Dispatcher
@@ -86,6 +86,7 @@ class Gateway:
             compile_schema,
             observer,
             examine=Examining(self.offload),
+            fill=Filling(self.offload),
             digest=Digesting(self.offload),
             clock=storage.clock,
         )

@@ -4,11 +4,14 @@ import re
 
 HIDDEN = "***"
 
-_IN_URL = re.compile(r"(\b[a-z][a-z0-9+.\-]*://[^\s:/@'\"]*:)[^\s/'\"]+(?=@)", re.IGNORECASE)
+_IN_URL = re.compile(r"(\b[a-z][a-z0-9+.\-]{0,63}://[^\s:/@'\"]*:)[^\s/'\"]+(?=@)", re.IGNORECASE)
 """`scheme://user:password@`; to the last @ before the path, since drivers read passwords that hold one so."""
 _NAMED = re.compile(
-    r"((?:\b|_)(?:password|passwd|pwd|secret|api[_-]?key)\b['\"]?\s*[=:]\s*)(['\"]?)[^\s&;,'\"]+", re.IGNORECASE
+    r"((?:\b|_|pg)(?:password|passwd|pwd|secret|api[_-]?key)\b['\"]?\s*[=:]\s*)"
+    r"(?:(['\"])(?:(?!\2)[^\\\n]|\\.)++(?:\2|$|(?=\n))|[^\s&;,'\"]+)",
+    re.IGNORECASE,
 )
+"""A quoted value is hidden to its closing quote, blanks included; one that is never closed to the end of its line."""
 _AUTHORIZATION = re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=\-]{6,}")
 
 
@@ -16,5 +19,5 @@ def masked(text: str) -> str:
     """The text without passwords in URLs, values of `password=` and its like, and Authorization credentials."""
     if "://" in text:
         text = _IN_URL.sub(rf"\1{HIDDEN}", text)
-    text = _NAMED.sub(rf"\1\2{HIDDEN}", text)
+    text = _NAMED.sub(lambda found: f"{found[1]}{found[2] or ''}{HIDDEN}{found[2] or ''}", text)
     return _AUTHORIZATION.sub(rf"\1 {HIDDEN}", text)

@@ -14,6 +14,10 @@ CHANNELS = 2
 """Channels that publishes are spread over at most; more do no better (docs/decisions.md)."""
 
 
+LONGEST_NAME = 255
+"""Bytes of an AMQP name."""
+
+
 @dataclass(frozen=True, slots=True)
 class RabbitSettings:
     """A RabbitMQ virtual host, 3.10 or newer."""
@@ -41,21 +45,21 @@ VARIABLES = (
         "AMQP URL, `amqps://` for TLS (docs/delivery.md has its parameters). Required, or `ASYA_RABBITMQ_HOST`.",
         secret=True,
     ),
-    Variable("ASYA_RABBITMQ_HOST", "", "Host of the broker, where there is no URL, as sidecars are given it."),
-    Variable("ASYA_RABBITMQ_PORT", "5672", "Port, with the host."),
-    Variable("ASYA_RABBITMQ_USERNAME", "guest", "User, with the host."),
-    Variable("ASYA_RABBITMQ_PASSWORD", "guest", "Password, with the host.", secret=True),
+    Variable("ASYA_RABBITMQ_HOST", "", "Host of the broker, if there is no URL; sidecars use the same variable."),
+    Variable("ASYA_RABBITMQ_PORT", "5672", "Port of the broker, used with the host."),
+    Variable("ASYA_RABBITMQ_USERNAME", "guest", "User, used with the host."),
+    Variable("ASYA_RABBITMQ_PASSWORD", "guest", "Password, used with the host.", secret=True),
     Variable("ASYA_RABBITMQ_EXCHANGE", "asya", "Durable topic exchange that envelopes are published to."),
     Variable("ASYA_RABBITMQ_POOL_SIZE", "20", "Largest number of channels for publishing."),
     Variable(
         "ASYA_RABBITMQ_PREFETCH",
         "1",
-        "Messages that are held at the same time where a program does not say so itself.",
+        "Number of messages that are taken at the same time, if the program does not set it.",
     ),
     Variable(
         "ASYA_RABBITMQ_MAX_MESSAGE_BYTES",
         str(MAX_MESSAGE_BYTES),
-        "The broker's `max_message_size`; a larger call is refused before it is stored.",
+        "The broker's `max_message_size`; a larger call is rejected before it is stored.",
     ),
 )
 
@@ -64,11 +68,20 @@ def read_settings(environment: Mapping[str, str]) -> RabbitSettings:
     """The settings from the environment. Raises TransportSettingsError."""
     return RabbitSettings(
         url=_url(environment),
-        exchange=environment.get("ASYA_RABBITMQ_EXCHANGE") or "asya",
+        exchange=_exchange(environment),
         channels=min(whole_number(environment, "ASYA_RABBITMQ_POOL_SIZE", 20), CHANNELS),
         prefetch=whole_number(environment, "ASYA_RABBITMQ_PREFETCH", 1),
         max_message_bytes=whole_number(environment, "ASYA_RABBITMQ_MAX_MESSAGE_BYTES", MAX_MESSAGE_BYTES),
     )
+
+
+def _exchange(environment: Mapping[str, str]) -> str:
+    name = environment.get("ASYA_RABBITMQ_EXCHANGE") or "asya"
+    if not name.isprintable() or len(name.encode()) > LONGEST_NAME:
+        raise TransportSettingsError(
+            f"ASYA_RABBITMQ_EXCHANGE: expected at most {LONGEST_NAME} printable characters, not {name[:40]!r}"
+        )
+    return name
 
 
 def _url(environment: Mapping[str, str]) -> str:
@@ -97,7 +110,7 @@ def _url(environment: Mapping[str, str]) -> str:
 def _checked(url: str) -> str:
     """The URL, if it can be read. What is wrong is told without a piece of it, which might be of the password."""
     if not url.startswith(("amqp://", "amqps://")):
-        raise TransportSettingsError("ASYA_RABBITMQ_URL: expected an URL that begins with amqp:// or amqps://")
+        raise TransportSettingsError("ASYA_RABBITMQ_URL: expected a URL that begins with amqp:// or amqps://")
     parts = _split(url)
     if parts is None or _cut_password(url, parts):
         raise TransportSettingsError(

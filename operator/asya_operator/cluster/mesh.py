@@ -44,7 +44,7 @@ class RegistryClient:
         try:
             pods = [Pod(str(pod["name"]), int(pod["generation"])) for pod in answer["pods"] if pod["mode"] in SERVING]
         except (KeyError, TypeError, ValueError) as error:
-            raise Unreachable(f"mesh answered something else than generation and pods: {error!r}") from None
+            raise Unreachable(f"mesh responded without valid generation and pods: {error!r}") from None
         return MeshState(_number(answer, "generation"), tuple(sorted(pods, key=lambda pod: pod.name)))
 
     async def close(self) -> None:
@@ -67,7 +67,7 @@ class RegistryClient:
                 if response.status < 300:
                     return await response.json(content_type=None)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            raise Unreachable(f"mesh at {self._url} does not answer: {str(error) or type(error).__name__}") from error
+            raise Unreachable(f"mesh at {self._url} does not respond: {str(error) or type(error).__name__}") from error
         raise _error(response.status, text, f"{method} {path}")
 
 
@@ -105,7 +105,7 @@ def _encode(body: Any) -> bytes | None:
 
 
 def _error(status: int, text: str, what: str) -> OutsideError | Superseded:
-    said = f"mesh answered {what} with {status}: {text.strip()[:500]}"
+    said = f"mesh responded to {what} with {status}: {text.strip()[:500]}"
     if status == 409:
         return Superseded(said)
     return RequestRefused(said) if 400 <= status < 500 and status not in (404, 408, 425, 429) else Unreachable(said)
@@ -116,7 +116,7 @@ def _kept(entries: Any) -> dict[str, tuple[str, ...]]:
     try:
         found = sorted((str(entry["source"]), str(entry["name"])) for entry in entries)
     except (KeyError, TypeError) as error:
-        raise Unreachable(f"mesh answered something else than what it keeps: {error!r}") from None
+        raise Unreachable(f"mesh responded without valid kept flows: {error!r}") from None
     return {source: tuple(name for each, name in found if each == source) for source in dict(found)}
 
 
@@ -124,11 +124,11 @@ def _problems(entries: Any) -> tuple[FlowProblem, ...]:
     try:
         return tuple(FlowProblem.model_validate(entry) for entry in entries)
     except (TypeError, ValueError) as error:
-        raise Unreachable(f"mesh answered something else than problems: {error!r}") from None
+        raise Unreachable(f"mesh responded without valid problems: {error!r}") from None
 
 
 def _number(answer: Any, field: str) -> int:
     value = answer.get(field) if isinstance(answer, dict) else None
     if not isinstance(value, int):
-        raise Unreachable(f"mesh answered without {field}")
+        raise Unreachable(f"mesh responded without {field}")
     return value

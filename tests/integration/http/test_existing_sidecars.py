@@ -1,5 +1,6 @@
 """What existing sidecars and their crew send, in the forms in which they really send it (docs/protocols/mesh.md)."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -175,7 +176,7 @@ async def test_a_pause_by_the_header_of_an_existing_actor_fails_when_it_pauses(
     await existing.run(envelope)
     _, task = await gateway.get(f"/tasks/{envelope['id']}")
     assert (task["status"], task["error"]["actor"]) == ("failed", "a")
-    assert "a asks by the header x-asya-pause, and its sidecar keeps no checkpoint" in task["error"]["message"]
+    assert "a pauses by the header x-asya-pause, but its sidecar stores no checkpoint" in task["error"]["message"]
 
 
 @pytest.mark.parametrize("path", ["/mesh/{}/final", "/api/v1/mesh/{}/events"])
@@ -189,7 +190,7 @@ async def test_a_final_that_is_too_large_ends_its_task_with_the_reason(database_
         _, task = await gateway.get(f"/tasks/{task_id}")
         error = task["error"]
         assert (task["status"], error["class"], error["details"]["type"]) == ("failed", "runtime", "ResultTooLarge")
-        assert error["message"] == "the gateway refused the result: expected a body of at most 3000 bytes"
+        assert error["message"] == "the gateway rejected the result: expected a body of at most 3000 bytes"
         for live in (f"/mesh/{bystander}/fly", f"/api/v1/mesh/{bystander}/events"):
             assert (await gateway.post(live, {"type": "fly", "data": {"token": "x" * 3000}}))[0] == 413
         assert (await gateway.get(f"/tasks/{bystander}"))[1]["status"] == "pending"
@@ -208,6 +209,24 @@ async def test_a_final_that_cannot_be_kept_is_an_end_where_it_says_so(gateway: G
     task_id = await gateway.submit()
     assert (await gateway.post(f"/mesh/{task_id}/final", end))[0] == 400
     assert (await gateway.get(f"/tasks/{task_id}"))[1]["status"] == status
+
+
+@pytest.mark.parametrize("path", ["/mesh/{}/final", "/mesh/{}/progress"])
+async def test_a_report_that_is_cut_on_its_way_ends_nothing_since_it_may_come_again(
+    gateway: Gateway, path: str
+) -> None:
+    task_id = await gateway.submit()
+    host, port = gateway.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    head = f"POST {path.format(task_id)} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 1000\r\n\r\n"
+    writer.write(head.encode() + b'{"status": "succeeded", "pause_metadata": {"prompt": "')
+    writer.write_eof()
+    async with asyncio.timeout(20):
+        assert await reader.read() == b""
+    writer.close()
+    assert (await gateway.get(f"/tasks/{task_id}"))[1]["status"] == "pending"
+    await gateway.finish(task_id, 1)
+    assert (await gateway.get(f"/tasks/{task_id}"))[1]["result"] == 1
 
 
 async def test_a_failed_handler_is_told_by_its_details(gateway: Gateway) -> None:

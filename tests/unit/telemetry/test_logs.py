@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -146,6 +147,10 @@ def test_a_request_that_is_no_http_leaves_no_traceback(configured: Configure) ->
         ("host=db password=s3cret dbname=asya", "host=db password=*** dbname=asya"),
         ('{"password": "s3cret"}', '{"password": "***"}'),
         ("ASYA_MCP_API_KEY=s3cret", "ASYA_MCP_API_KEY=***"),
+        ("PGPASSWORD=s3cret", "PGPASSWORD=***"),
+        (r"host=db password='a b\'c' dbname=asya", "host=db password='***' dbname=asya"),
+        ("password='never closed\nnext line", "password='***'\nnext line"),
+        ("password='' user=a", "password='' user=a"),
         ("Authorization: Bearer abc.def-ghi", "Authorization: Bearer ***"),
         ("http://127.0.0.1:8080/tasks/a@b", "http://127.0.0.1:8080/tasks/a@b"),
         ("listening on 0.0.0.0:8080, mode api", "listening on 0.0.0.0:8080, mode api"),
@@ -154,3 +159,10 @@ def test_a_request_that_is_no_http_leaves_no_traceback(configured: Configure) ->
 )
 def test_credentials_are_hidden_and_nothing_else_is(text: str, shown: str) -> None:
     assert masked(text) == shown
+
+
+def test_a_long_text_is_searched_in_a_moment() -> None:
+    text = "x://" + "a." * 200_000
+    began = time.process_time()
+    assert masked(text) == text
+    assert time.process_time() - began < 5

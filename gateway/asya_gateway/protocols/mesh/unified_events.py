@@ -1,5 +1,6 @@
 """The unified alias of newer sidecars, /api/v1/mesh: the same verbs in other words (docs/protocols/mesh.md)."""
 
+import contextlib
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
@@ -31,14 +32,15 @@ from asya_gateway.protocols.mesh.finals import ENDS, decode_final
 from asya_gateway.protocols.mesh.handlers import take_progress
 from asya_gateway.protocols.mesh.hops import task_id_of
 from asya_gateway.protocols.mesh.live import decode_fly
-from asya_gateway.protocols.mesh.refusing import Lost, ends_a_task, failing_its_task
+from asya_gateway.protocols.mesh.refusing import Lost, ends_a_task, failing_its_task, is_end
 
 UNIFIED_ENDS = (*ENDS, TaskStatus.CANCELED)
 SILENT_PHASES = ("pending", "retrying")
 """Phases that these sidecars know and that change nothing here."""
 MAX_OFFSET = 10_000
 
-_LARGE_PARTS = ("data.result", "data.frames", "data.checkpoint")
+_ENCODED = ("data.result", "data.frames", "data.checkpoint", "data.pause_metadata")
+_CUT = ("data.error", "data.error_details", "data.metadata")
 
 
 async def post_event(request: web.Request) -> web.Response:
@@ -55,7 +57,9 @@ async def post_event(request: web.Request) -> web.Response:
             async with failing_its_task(request, reported, Lost.RESULT, {}):
                 raise
         raise
-    body = as_object(await decode_body(request, data, encoded=_LARGE_PARTS))
+    refused = failing_its_task(request, reported, Lost.RESULT, {}) if is_end(data) else contextlib.nullcontext()
+    async with refused:
+        body = as_object(await decode_body(request, data, encoded=_ENCODED, cuts=_CUT, share=Share.REPORTS))
     match body.get("type"):
         case "status":
             await _take_status(request, reported, body)
@@ -123,10 +127,11 @@ async def list_tasks(request: web.Request) -> web.Response:
     """
     limit = bounded_integer(request, "limit", default=50, least=1, most=200)
     offset = bounded_integer(request, "offset", default=0, least=0, most=MAX_OFFSET)
-    query = TaskFilter(owner=None, status=optional_status(request), limit=offset + limit + 1)
+    query = TaskFilter(owner=None, status=optional_status(request), limit=limit + 1, skip=offset)
     found = await request.app[TASKS].list(query)
-    messages = [task_fields(task) for task in found[offset : offset + limit]]
-    return json_response(jsontext.dumps({"messages": messages, "total": len(found)}))
+    total = offset + len(found) if found or not offset else await request.app[TASKS].count(query)
+    messages = [task_fields(task) for task in found[:limit]]
+    return json_response(jsontext.dumps({"messages": messages, "total": total}))
 
 
 async def events(request: web.Request) -> web.StreamResponse:
