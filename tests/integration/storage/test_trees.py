@@ -178,9 +178,18 @@ async def test_what_a_process_left_undone_another_one_ends(still: Running, datab
         await other.storage.database.close()
 
 
+async def test_the_sweep_leaves_a_tree_alone_that_this_process_is_ending(still: Running) -> None:
+    root = await tree(still, "child")
+    await still.tasks.finish(cancel(root))
+    assert still.storage.cascade.at_work_below(root)
+    assert await still.storage.sweeper.sweep_orphans() == 0
+
+
 async def test_the_sweep_for_orphans_goes_on_where_it_came_to(still: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweeping, "PARENTS", 2)
     monkeypatch.setattr(sweeping, "PARENTS_A_TURN", 4)
+    # As in a process that is not the one that ended the task.
+    monkeypatch.setattr(still.storage.cascade, "take", lambda *_: None)
     roots = [await still.create(f"root-{number}") for number in range(9)]
     for root in roots:
         await still.storage.database.execute(CHILDREN, root, 3)
