@@ -13,6 +13,7 @@ from asya_crds.mesh_messages import (
     answer_schema,
     schema_of,
 )
+from asya_crds.naming import RESUME
 from asya_crds.pause_messages import QuestionMessage
 from asya_crds.status import HopState
 from asya_crds.unified_messages import WAITING_STATUSES, EventMessage, IdAnswer, ListAnswer, OneActorMessage
@@ -43,8 +44,8 @@ def _report(status: Json, **more: Json) -> Json:
     return {**_REPORT, "allOf": [ref("RouteFields")], "properties": properties}
 
 
-def _pause(required: str, **more: Json) -> Json:
-    """A pause with the envelope to go on from; `required` is what makes it one."""
+def _pause(*required: str, **more: Json) -> Json:
+    """A pause with the envelope to go on from; what is `required` makes it one that can be answered."""
     fields: Json = {
         "status": NULLABLE_TEXT,
         "pause_id": NULLABLE_ID,
@@ -56,7 +57,7 @@ def _pause(required: str, **more: Json) -> Json:
         "allOf": [ref("RouteFields")],
         "description": "A pause, with the envelope to go on from.",
         "type": "object",
-        "required": [required],
+        "required": [*required],
         "properties": {**fields, **more},
     }
 
@@ -71,7 +72,11 @@ _PROGRESS: Json = {
             "description": "The handler has ended; these are the envelopes that it will send on.",
         },
         _pause("status", status={"enum": [*WAITING_STATUSES]}),
-        _pause("pause_metadata", pause_metadata=_QUESTION),
+        _pause("pause_metadata", "checkpoint", pause_metadata=_QUESTION, checkpoint={"type": "object"}),
+        {
+            **_pause("pause_metadata", "curr", pause_metadata=_QUESTION, curr={"const": RESUME}),
+            "description": "A pause of x-pause, which has stored the envelope itself.",
+        },
     ],
 }
 _ANSWER = schema_of(ProgressAnswerMessage)
