@@ -89,7 +89,7 @@ class Scaling(Part):
     max_replica_count: int = Field(default=10, ge=1)
     polling_interval: int = Field(default=30, ge=1, description="seconds")
     cooldown_period: int = Field(default=300, ge=0, description="seconds")
-    queue_length: int = Field(default=5, ge=1, description="messages that one replica is thought to cope with")
+    queue_length: int = Field(default=5, ge=1, description="messages that one replica is expected to handle")
     advanced: Advanced | None = None
     additional_triggers: list[Document] = Field(default_factory=list)
 

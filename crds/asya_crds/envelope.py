@@ -120,11 +120,17 @@ class Envelope:
             "status": dict(self.status),
         }
 
-    def to_json(self, payload: str | None = None) -> str:
-        """JSON text of the wire form; `payload` is the payload's own text, where it was made before."""
-        if payload is None:
+    def to_json(self, payload: str | None = None, headers: Mapping[str, str] | None = None) -> str:
+        """JSON text of the wire form; `payload` is the payload's own text, where it was made before, and `headers` are
+        further ones of which the same is true."""
+        if payload is None and not headers:
             return jsontext.dumps(self.as_dict())
-        return f'{jsontext.dumps(self._head())[:-1]},"payload":{payload}}}'
+        head = jsontext.dumps(self._head())[:-1]
+        if headers:
+            own = f'"headers":{jsontext.dumps(dict(self.headers))}'
+            more = ",".join(f"{jsontext.dumps(name)}:{text}" for name, text in headers.items())
+            head = head.replace(own, f"{own[:-1]}{',' if self.headers else ''}{more}}}", 1)
+        return f'{head},"payload":{jsontext.dumps(self.payload) if payload is None else payload}}}'
 
     @classmethod
     def from_json(cls, body: bytes | str) -> Self:

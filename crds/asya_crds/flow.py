@@ -19,9 +19,9 @@ MAX_DESCRIPTION = 4096
 MAX_ITEMS = 64
 
 _RESERVED = {
-    SINK: "is reached at the end of every route by itself",
-    SUMP: "is reached after a failure by itself",
-    RESUME: "is reached with the answer to a pause and by nothing else",
+    SINK: "gets every message at the end of its route automatically",
+    SUMP: "gets every failed message automatically",
+    RESUME: "gets only the answers to pauses",
 }
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,128}")
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+*-]{1,127}/[A-Za-z0-9!#$&^_.+*-]{1,127}(\s*;.{0,200})?")
@@ -30,13 +30,13 @@ _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+*-]{1,127}/[A-Za-z0-9!#$&^_.+*-]{1,
 def _check_route_actor(name: str) -> str:
     check_own_actor(name)
     if name in _RESERVED:
-        raise ValueError(f"{name} is never named in a flow: it {_RESERVED[name]}")
+        raise ValueError(f"{name} must not be named in a flow: it {_RESERVED[name]}")
     return name
 
 
 def _check_entrypoint(name: str) -> str:
     if name == PAUSE:
-        raise ValueError(f"{PAUSE} needs an actor before it, whose question it carries")
+        raise ValueError(f"{PAUSE} needs an actor before it that asks the question")
     return _check_route_actor(name)
 
 
@@ -44,6 +44,13 @@ def _check_timeout(value: Any) -> float:
     seconds = parse_duration(value)
     if seconds == 0:
         raise ValueError("expected more than 0 seconds; leave timeout out for the gateway's default deadline")
+    return seconds
+
+
+def _check_max_pause(value: Any) -> float:
+    seconds = parse_duration(value)
+    if seconds == 0:
+        raise ValueError("expected more than 0 seconds; leave it out for the gateway's longest pause")
     return seconds
 
 
@@ -63,6 +70,7 @@ Entrypoint = Annotated[str, AfterValidator(_check_entrypoint)]
 RouteActor = Annotated[str, AfterValidator(_check_route_actor)]
 FlowName = Annotated[str, AfterValidator(check_flow_name)]
 Timeout = Annotated[float, BeforeValidator(_check_timeout)]
+MaxPause = Annotated[float, BeforeValidator(_check_max_pause)]
 Scope = Annotated[str, AfterValidator(_check_scope)]
 """A scope-token of RFC 6749, section 3.3."""
 MediaType = Annotated[str, AfterValidator(_check_media_type)]
@@ -189,6 +197,7 @@ class FlowSpec(Contract):
     route_next: list[RouteActor] = Field(default_factory=list, max_length=MAX_ROUTE)
     description: str = Field(default="", max_length=MAX_DESCRIPTION)
     timeout: Timeout | None = Field(default=None, description="seconds until a call is overdue")
+    max_pause: MaxPause | None = Field(default=None, description="seconds that a question waits for its answer")
     mcp: McpExposure | None = None
     a2a: A2aExposure | None = None
     scopes: list[Scope] = Field(default_factory=list, max_length=MAX_ITEMS)

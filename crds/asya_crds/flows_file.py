@@ -132,11 +132,11 @@ def _entries(document: Any, source: str, line_of: LineOf) -> tuple[list[tuple[Pa
     if document is None:
         return [], []
     if not isinstance(document, dict):
-        return wrong("expected `flows:` with a list, or one flow by itself")
+        return wrong("expected `flows:` with a list, or a single flow")
     if "flows" not in document:
         if "entrypoint" in document or "name" in document:
             return [((), document)], []
-        return wrong("expected `flows:` with a list, or one flow with name and entrypoint")
+        return wrong("expected `flows:` with a list, or a single flow with name and entrypoint")
     flows = document["flows"]
     if flows is None:
         return [], []

@@ -85,7 +85,7 @@ def _finite(digits: str) -> float:
 
 
 def _inexpressible(value: object) -> NoReturn:
-    raise TypeError(f"{type(value).__name__} is no JSON value")
+    raise TypeError(f"{type(value).__name__} is not a JSON value")
 
 
 def deeper_than(value: Any, limit: int) -> bool:

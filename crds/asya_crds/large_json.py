@@ -6,6 +6,7 @@ empty lists become 223 MiB); the number of bytes says little.
 
 import re
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any
 
 from asya_crds import jsontext
@@ -15,7 +16,11 @@ FEW_VALUES = 20_000
 """Up to so many a document is decoded where it is read: some milliseconds."""
 MAX_VALUES = 1_000_000
 """More are refused."""
-_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+NAMED = 20
+"""Members that are named where they were left out."""
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+"""A string, also one that never ends: were that no match, each quote in it would be tried as the first of another, and
+a megabyte could take minutes."""
 
 
 class TooManyValues(ValueError):
@@ -86,12 +91,15 @@ async def loads(
     max_depth: int = jsontext.MAX_DEPTH,
     max_values: int = MAX_VALUES,
     encoded: Sequence[str] = (),
+    cuts: Sequence[str] = (),
+    insist: bool = False,
     then: Callable[[Any], Any] | None = None,
 ) -> Any:
     """Decode one document, a large one in the other process.
 
-    Members that `encoded` names (dotted: data.result) may be Encoded then. `then`, a module's function, makes of the
-    document what is returned, in the same process: plain values, text and bytes.
+    Members that `encoded` names (dotted: data.result) may be Encoded then, and of those that `cuts` names ("" is the
+    whole document), one after the other, what `cut` leaves out is missing. `then`, a module's function, makes of the
+    document what is returned, in the same process: plain values, text and bytes. `insist`: see Offload.
 
     Raises jsontext.InvalidJSON, TooManyValues, OffloadFailed.
     """
@@ -99,7 +107,9 @@ async def loads(
         value = jsontext.loads(body, max_depth=max_depth)
         return value if then is None else then(value)
     name = None if then is None else f"{then.__module__}:{then.__name__}"
-    kind, value, texts = await offload.run(f"{__name__}:decoded", body, max_depth, max_values, tuple(encoded), name)
+    run = offload.insist if insist else offload.run
+    asked = (body, max_depth, max_values, tuple(encoded), tuple(cuts), name)
+    kind, value, texts = await run(f"{__name__}:decoded", *asked)
     match kind:
         case "too many":
             raise TooManyValues(max_values)
@@ -114,9 +124,15 @@ async def loads(
 
 
 def decoded(
-    body: bytes, max_depth: int, max_values: int, encoded: tuple[str, ...], then: str | None = None
+    body: bytes,
+    max_depth: int,
+    max_values: int,
+    encoded: tuple[str, ...],
+    cuts: tuple[str, ...] = (),
+    then: str | None = None,
 ) -> tuple[str, Any, dict[str, tuple[str, str]]]:
-    """What the other process does: the document without the named members, and their text and shape."""
+    """What the other process does: the document without the named members, and their text and shape. What comes back is
+    read on the event loop."""
     try:
         count_values(body, max_values)
         value = jsontext.loads(body, max_depth=max_depth)
@@ -131,6 +147,12 @@ def decoded(
         if isinstance(parent.get(last), dict | list):
             part = parent.pop(last)
             texts[name] = (jsontext.dumps(part), shape_of(part))
+    around = {"": value}
+    for name in cuts:
+        parent, last = _parent(value, name) if name else (around, name)
+        if isinstance(parent.get(last), dict):
+            parent[last] = cut(parent[last])
+    value = around[""]
     return "decoded", value if then is None else function_named(then)(value), texts
 
 
@@ -143,7 +165,6 @@ def _parent(value: Any, name: str) -> tuple[dict[str, Any], str]:
 
 
 def shape_of(value: Any) -> str:
-    """See Encoded.shape."""
     match value:
         case dict():
             return "object"
@@ -151,3 +172,18 @@ def shape_of(value: Any) -> str:
             return "objects" if all(isinstance(each, dict) for each in value) else "list"
         case _:
             return "other"
+
+
+def cut(value: dict[str, Any], limit: int = FEW_VALUES) -> dict[str, Any]:
+    """The object without those members whose values would make it hold more than so many; `left_out` names the first
+    ones of them."""
+    if places(value, limit) <= limit:
+        return value
+    kept, left_out, room = {}, [], limit
+    for name, member in islice(value.items(), limit):
+        if (count := places(member, room)) <= room:
+            kept[name] = member
+            room -= count
+        else:
+            left_out.append(name)
+    return {**kept, "left_out": left_out[:NAMED]}

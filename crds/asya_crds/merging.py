@@ -1,12 +1,24 @@
 """Joins an answer to the payload that waits for it. Pure."""
 
 import copy
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from asya_crds import jsontext
+
+_INDEX = re.compile("[0-9]{1,9}")
 
 
 class CannotMerge(ValueError):
     """Payload and answer do not fit; the text says why."""
+
+
+def filled(checkpoint: str, answer: str, fields: Sequence[Any]) -> str:
+    """A checkpoint's JSON text with the answer in its payload, as merge puts it there. Raises CannotMerge."""
+    found = jsontext.loads(checkpoint, max_depth=2 * jsontext.MAX_DEPTH)
+    found["payload"] = merge(found.get("payload"), jsontext.loads(answer), fields)
+    return jsontext.dumps(found)
 
 
 def merge(payload: Any, answer: Any, fields: Sequence[Any], *, deep: bool = False) -> Any:
@@ -47,7 +59,11 @@ def _by_fields(payload: Any, answer: Mapping[str, Any], fields: Sequence[Mapping
             continue
         key = field.get("payload_key")
         path = key if isinstance(key, str) and key.strip("/") else f"/{name}"
-        merged = _put(merged, [part for part in path.split("/") if part], value)
+        parts = [part for part in path.split("/") if part]
+        if len(parts) > jsontext.MAX_DEPTH or jsontext.deeper_than(value, jsontext.MAX_DEPTH - len(parts)):
+            # No actor would take it.
+            raise CannotMerge(f"the payload would be nested deeper than {jsontext.MAX_DEPTH} levels")
+        merged = _put(merged, parts, value)
     return merged
 
 
@@ -57,7 +73,7 @@ def _put(target: Any, path: Sequence[str], value: Any) -> Any:
         return value
     head, rest = path[0], path[1:]
     if isinstance(target, list):
-        if not head.isdigit() or int(head) >= len(target):
+        if not _INDEX.fullmatch(head) or int(head) >= len(target):
             raise CannotMerge(f"the payload's list has no item {head}")
         target[int(head)] = _put(target[int(head)], rest, value)
         return target

@@ -83,7 +83,7 @@ def _suggestion(path: Path, model: type[BaseModel]) -> str:
     known = [field.alias or name for name, field in fields.items()]
     if written not in known and written in fields:
         alias = fields[written].alias
-        return f": it stands beside {alias}, which is the same field"
+        return f": given together with {alias}, which is the same field"
     near = difflib.get_close_matches(written, known, n=1, cutoff=0.6)
     return f" (did you mean {near[0]}?)" if near else ""
 

@@ -21,6 +21,8 @@ IDLE = 60.0
 """Seconds without work after which the process ends, and gives its memory back."""
 WAITING = 32
 """Callers that may wait for their turn."""
+TRIES = 3
+"""How often `insist` tries what the process did not do."""
 HEAD = 8
 """Bytes that say how long what follows is."""
 
@@ -34,7 +36,7 @@ class Offload:
 
     def __init__(self, *, seconds: float = SECONDS, idle: float = IDLE, waiting: int = WAITING) -> None:
         self._seconds, self._idle, self._most = seconds, idle, waiting
-        self._turn = asyncio.Lock()
+        self._turn, self._line = asyncio.Lock(), asyncio.Lock()
         self._waiting = 0
         self._process: asyncio.subprocess.Process | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -47,13 +49,34 @@ class Offload:
         too long or breaks.
         """
         if self._waiting >= self._most:
-            raise OffloadFailed("too many large documents wait")
+            raise OffloadFailed("too many large documents are waiting")
         self._waiting += 1
         try:
-            async with self._turn:
-                return _result(await self._exchange(marshal.dumps((function, arguments))))
+            async with self._line:
+                return await self._run(function, arguments)
         finally:
             self._waiting -= 1
+
+    async def _run(self, function: str, arguments: tuple[Any, ...]) -> Any:
+        """Once more where the process ended, perhaps while idle, as one does that the kernel took for its memory."""
+        try:
+            return await self._in_turn(function, arguments)
+        except OffloadFailed as error:
+            if not isinstance(error.__cause__, OSError | EOFError):
+                raise
+        return await self._in_turn(function, arguments)
+
+    async def insist(self, function: str, *arguments: Any) -> Any:
+        """As `run`, for what must not be refused: waits for its turn however many wait, for one of `run` at most, and
+        tries again."""
+        for _ in range(TRIES - 1):
+            with contextlib.suppress(OffloadFailed):
+                return await self._in_turn(function, arguments)
+        return await self._in_turn(function, arguments)
+
+    async def _in_turn(self, function: str, arguments: tuple[Any, ...]) -> Any:
+        async with self._turn:
+            return _result(await self._exchange(marshal.dumps((function, arguments))))
 
     async def close(self) -> None:
         """End the process."""

@@ -72,7 +72,7 @@ def modernise(spec: Mapping[str, Any], name: str) -> tuple[dict[str, Any], list[
 
 def _from_workload(modern: dict[str, Any], workload: Mapping[str, Any], notes: list[str]) -> None:
     if workload.get("kind", "Deployment") != "Deployment":
-        notes.append(f"spec.workload.kind: {workload['kind']} is run as a Deployment")
+        notes.append(f"spec.workload.kind: {workload['kind']} is replaced by a Deployment")
     for key in ("replicas", "pythonExecutable"):
         if key in workload:
             modern.setdefault(key, workload[key])

@@ -25,6 +25,11 @@ def _list(expected: str) -> Callable[[Any], Any]:
     return check
 
 
+def _options(value: Any) -> Any:
+    """Whatever is empty means none, as it always did."""
+    return _list("a list")(value or None)
+
+
 def _schema(value: Any) -> Any:
     if value is not None and not isinstance(value, dict):
         raise ValueError("expected a JSON Schema object")  # as above
@@ -32,12 +37,12 @@ def _schema(value: Any) -> Any:
 
 
 _NAME_SCHEMA = {"type": "string", "minLength": 1}
-_LIST_SCHEMA = {"type": ["array", "null"]}
+_OPTIONS_SCHEMA = {"anyOf": [{"type": ["array", "null"]}, {"enum": [False, 0, "", {}]}]}
 _SCHEMA_SCHEMA = {"type": ["object", "null"]}
 
 FieldName = Annotated[Any, WithJsonSchema(_NAME_SCHEMA)]
 FieldType = Annotated[str, PlainValidator(_type), WithJsonSchema({"enum": [*TYPES]})]
-Options = Annotated[list[Any], PlainValidator(_list("a list")), WithJsonSchema(_LIST_SCHEMA)]
+Options = Annotated[list[Any], PlainValidator(_options), WithJsonSchema(_OPTIONS_SCHEMA)]
 AnswerSchema = Annotated[dict[str, Any] | None, PlainValidator(_schema), WithJsonSchema(_SCHEMA_SCHEMA)]
 
 

@@ -38,7 +38,7 @@ def check_schema(schema: dict[str, Any]) -> None:
         raise problem
     if (count := evaluations(schema, text)) > MAX_EVALUATIONS:
         raise BrokenSchema(
-            f"expected that one value is held against at most {MAX_EVALUATIONS} subschemas, but anyOf, oneOf, "
+            f"expected that one value is checked against at most {MAX_EVALUATIONS} subschemas, but anyOf, oneOf, "
             f"allOf and $ref multiply to {'more than can be counted' if count == float('inf') else int(count)}"
         )
 

@@ -180,7 +180,7 @@ class _Builder:
             if key_node.tag == "tag:yaml.org,2002:merge":
                 merged = {**self._merge(value_node, path), **merged}
             elif key in parts:
-                self._wrong(key_node, (*path, key), "the key stands twice")
+                self._wrong(key_node, (*path, key), "the key occurs twice")
             else:
                 parts[key] = self.build(value_node, (*path, key))
         together = {**merged, **parts}
@@ -213,7 +213,7 @@ class _Builder:
                 except ValueError:
                     return self._wrong(node, path, f"expected a {node.tag.rpartition(':')[2]}")
                 if isinstance(value, float) and not math.isfinite(value):
-                    return self._wrong(node, path, "NaN and infinity are no JSON numbers")
+                    return self._wrong(node, path, "NaN and infinity are not JSON numbers")
                 return value
             case _:
                 return self._wrong(node, path, f"unknown tag {node.tag}")

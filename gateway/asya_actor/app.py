@@ -55,7 +55,7 @@ async def run_many(
     load = load or (lambda settings: load_handler(settings.handler))
     every: list[WorkerSettings | CrewSettings] = [*workers, *([] if crew is None else [crew])]
     if not every:
-        raise SettingsError("there is no actor to run")
+        raise SettingsError("no actor to run")
     first = every[0]
     loading = contextlib.nullcontext() if stop is not None else ended_by_signals()
     stop = stop or _stop_on_signals()

@@ -83,10 +83,10 @@ class Consumer:
     async def _drain(self) -> None:
         if not self._running:
             return
-        log.info("%s: waiting for %d messages in work", self.name, len(self._running))
+        log.info("%s: waiting for %d messages that are being processed", self.name, len(self._running))
         _, late = await asyncio.wait(self._running, timeout=self.grace)
         if late:
-            log.warning("%s: giving back %d messages that are still in work", self.name, len(late))
+            log.warning("%s: returning %d messages that are still being processed", self.name, len(late))
             await _cancelled(*late)
 
 
@@ -114,4 +114,4 @@ async def _cancelled(*tasks: asyncio.Task[object] | asyncio.Task[None] | asyncio
         task.cancel()
     for result in await asyncio.gather(*tasks, return_exceptions=True):
         if isinstance(result, Exception):
-            log.error("while ending: %r", result)
+            log.error("while shutting down: %r", result)

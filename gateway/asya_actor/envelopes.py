@@ -27,7 +27,7 @@ class EnvelopeReader:
         except jsontext.InvalidJSON as error:
             raise InvalidEnvelope(str(error)) from None
         except OffloadFailed as error:
-            log.warning("a large message is read on the event loop: %s", error)
+            log.warning("a large message is decoded on the event loop: %s", error)
             return Envelope.from_json(body)
         return Envelope.from_dict(value)
 

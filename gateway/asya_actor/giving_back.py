@@ -56,13 +56,13 @@ class Answering:
         try:
             envelope = Envelope.from_json(body)
         except InvalidEnvelope:
-            what = "a message that is no envelope"
+            what = "a message that is not an envelope"
         else:
             what = f"task {envelope.id}, given back {given_back_before(envelope) + 1} times so far"
             body = given_back(envelope, redeliveries_of(envelope) + deliveries - 1).to_json().encode()
         try:
             async with asyncio.timeout(PATIENCE):
-                if await settle(lambda: self._delivery.requeue(body), f"giving back {what}"):
-                    log.warning("%s: this worker ends before its handler and gives back %s", self.actor, what)
+                if await settle(lambda: self._delivery.requeue(body), f"returning {what}"):
+                    log.warning("%s: this worker ends before its handler and returns %s", self.actor, what)
         except (TimeoutError, TransportError) as error:
-            log.warning("%s: not given back in time: %s: %s", self.actor, what, str(error) or "no answer")
+            log.warning("%s: not returned in time: %s: %s", self.actor, what, str(error) or "no answer")

@@ -109,7 +109,7 @@ class Hop:
         reports = HopReports(actor.client, actor.urls.of(envelope.headers), envelope)
         if envelope.route.curr != actor.name:
             where = envelope.route.curr or "nowhere"
-            failure = broken("RouteMismatch", f"{actor.name} got a message whose route says {where}")
+            failure = broken("RouteMismatch", f"{actor.name} got a message whose current actor is {where}")
             return await self._fail(reports, failure, "RouteMismatch", claimed=False)
         deaths = redeliveries_of(envelope) + self._delivery.deliveries - 1
         if deaths >= MAX_DELIVERIES:
@@ -218,7 +218,7 @@ class Hop:
         await asyncio.wait([call], timeout=CANCEL_GRACE)
         if not call.done() or not await self._actor.threads.quiet(CANCEL_GRACE):
             log.error(
-                "the handler of %s goes on after its time; this process ends and is started anew", self._actor.name
+                "the handler of %s still runs after its timeout; this process ends to be restarted", self._actor.name
             )
             self._actor.stuck.set()
 
@@ -289,7 +289,7 @@ class Hop:
         return "lost"
 
     async def _unreadable(self, error: InvalidEnvelope) -> str:
-        log.error("the queue of %s had a message that is no envelope: %s", self._actor.name, error)
+        log.error("the queue of %s had a message that is not an envelope: %s", self._actor.name, error)
         envelope = salvage(self._delivery.body)
         await self._actor.onward.fail(envelope, broken("ParseError", str(error)), self._actor.name, "ParseError")
         await self._settle(self._delivery.ack)

@@ -79,7 +79,7 @@ class Onward:
         try:
             await self.client.announce(base, body)
         except MeshRefused as refusal:
-            log.error("mesh refuses the child %s, sending it unannounced: %s", child.id, refusal)
+            log.error("mesh rejects the child %s, sending it unannounced: %s", child.id, refusal)
 
     async def _publish(self, frames: Sequence[Envelope]) -> None:
         if not frames:
@@ -97,7 +97,7 @@ class Onward:
             slim = frame.with_(payload={"error": "runtime_error"}, headers=_plain(frame))
             answers = await self.publisher.publish([self._message(slim)])
             if answers[0] is not None:
-                log.critical("%s is lost, not even its failure can be sent: %s", frame.id, answers[0])
+                log.critical("%s is lost, its failure cannot be sent either: %s", frame.id, answers[0])
             return
         kind = {Unroutable: "Unroutable", MessageRefused: "TooLarge"}.get(type(error), "DeliveryFailed")
         await self.fail(frame, broken(kind, f"{actor} cannot be sent to: {error}"), actor)

@@ -58,16 +58,19 @@ class _Common(BaseSettings):
 
     namespace: Namespace = Field("default", description="Namespace in the names of queues: asya-{namespace}-{actor}.")
     gateway_url: WebUrl = Field(
-        "", description="Base URL of the mesh routes, for reports, claims and live events; empty means none of them."
+        "", description="Base URL of the mesh routes, for reports, claims and live events; empty disables all of them."
     )
     gateway_url_allowed: Urls = Field(
         default_factory=list,
-        description="More origins (comma separated, `*` for any) that an envelope may name in x-asya-gateway-url.",
+        description="Additional origins (comma separated, `*` for any) that an envelope may name in "
+        "x-asya-gateway-url.",
     )
-    actor_sink: OwnActor = Field("x-sink", description="Actor that gets every message that has come to its end.")
+    actor_sink: OwnActor = Field(
+        "x-sink", description="Actor that gets every message that has reached the end of its route."
+    )
     actor_sump: OwnActor = Field("x-sump", description="Actor that gets every message that failed for good.")
     actor_shutdown_timeout: Duration = Field(
-        25.0, description="How long messages in work may go on after SIGTERM; then they are given back."
+        25.0, description="How long messages may be processed after SIGTERM; then they are returned to the queue."
     )
     unroutable_timeout: Duration = Field(
         30.0, description="How long a message waits for the next actor's queue to exist before the task fails."
@@ -79,8 +82,8 @@ class _Common(BaseSettings):
     metrics_port: int = Field(
         9090, ge=-1, le=65535, description="Port of /metrics, /health and /health/ready; 0 takes a free one, -1 none."
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
-    log_format: Literal["json", "text"] = Field("json", description="json for machines, text for a terminal.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
+    log_format: Literal["json", "text"] = Field("json", description="json, or text for a terminal.")
     otel_enabled: Switch = Field(
         False, description="Send a span for every handler call by OTLP (extra `telemetry`; OTEL_* variables apply)."
     )
@@ -124,18 +127,20 @@ class _RuleText(BaseModel):
 class WorkerSettings(_Common):
     """One actor: its queue, its handler and what happens when that fails (docs/settings.md)."""
 
-    actor_name: OwnActor = Field(description="The actor, which names the queue. Required.")
+    actor_name: OwnActor = Field(description="The actor's name, which is part of the queue's name. Required.")
     handler: Annotated[str, AfterValidator(check_handler)] = Field(
-        description="What runs: module.function or module.Class.method. Required."
+        description="The handler: module.function or module.Class.method. Required."
     )
-    actor_concurrency: int = Field(1, ge=1, le=1000, description="Messages that are worked on at the same time.")
+    actor_concurrency: int = Field(
+        1, ge=1, le=1000, description="Number of messages that are processed at the same time."
+    )
     resiliency_actor_timeout: Duration = Field(
-        300.0, gt=0, description="Longest that one call of the handler may take; then it counts as a TimeoutError."
+        300.0, gt=0, description="Longest time that one call of the handler may take; then it fails with TimeoutError."
     )
     actor_cancel_timeout: Duration | None = Field(
         None,
-        description="How long a plain function, which nothing can interrupt, may go on after its task was canceled; "
-        "then the process ends, to be started anew. Without it the actor waits for the rest of the function's time.",
+        description="How long a plain function, which cannot be interrupted, may continue after its task was canceled; "
+        "then the process ends, to be restarted. Without it the actor waits until the function's timeout.",
     )
     resiliency_policies: JsonValue = Field(
         default_factory=dict,
@@ -143,33 +148,35 @@ class WorkerSettings(_Common):
         "onExhausted}.",
     )
     resiliency_rules: JsonValue = Field(
-        default_factory=list, description="JSON array of {errors: [pattern], policy: name}; the first match counts."
+        default_factory=list, description="JSON array of {errors: [pattern], policy: name}; the first match applies."
     )
     resiliency_retry_policy: Literal["", "constant", "linear", "exponential"] = Field(
-        "", description="Older form, used where there are no policies: how the delay grows (exponential)."
+        "", description="Older form, used if there are no policies: how the delay grows (exponential)."
     )
     resiliency_retry_max_attempts: int | None = Field(
-        None, ge=1, description="Older form: most attempts, the first included (3)."
+        None, ge=1, description="Older form: largest number of attempts, including the first (3)."
     )
     resiliency_retry_initial_interval: Duration | None = Field(None, description="Older form: first delay (1s).")
     resiliency_retry_max_interval: Duration | None = Field(None, description="Older form: longest delay (300s).")
     resiliency_retry_backoff_coefficient: float | None = Field(
-        None, ge=1, le=1000, description="Older form: factor between two delays (2.0)."
+        None, ge=1, le=1000, description="Older form: factor between successive delays (2.0)."
     )
     resiliency_retry_jitter: Switch | None = Field(None, description="Older form: vary the delays (true).")
     state_proxy_mounts: str = Field(
-        "", description="Folders that live in a store: name:path:write=buffered or passthrough, joined by semicolons."
+        "",
+        description="Folders that are kept in a store: name:path:write=buffered or passthrough, separated by "
+        "semicolons.",
     )
     state_proxy_folder: str = Field(
-        "/var/run/asya/state", description="Where the connectors' Unix sockets are: {folder}/{name}.sock."
+        "/var/run/asya/state", description="Folder of the connectors' Unix sockets: {folder}/{name}.sock."
     )
     state_proxy_timeout: Duration = Field(
-        30.0, gt=0, description="How long a connector may be silent; then the handler gets a TimeoutError."
+        30.0, gt=0, description="How long a connector may take to respond; then the handler gets a TimeoutError."
     )
     state_proxy_max_bytes: int = Field(
         268435456,
         ge=1,
-        description="Largest file of a buffered mount, which is held whole; streamed ones have no limit.",
+        description="Largest file of a buffered mount, which is kept in full; passthrough mounts have no limit.",
     )
 
     @field_validator("state_proxy_folder")
@@ -247,20 +254,22 @@ class WorkerSettings(_Common):
 class CrewSettings(_Common):
     """The crew: x-sink, x-sump, x-pause, x-resume and the dead letters in one program (docs/settings.md)."""
 
-    crew_concurrency: int = Field(16, ge=1, le=1000, description="Messages of each queue worked on at the same time.")
+    crew_concurrency: int = Field(
+        16, ge=1, le=1000, description="Number of messages of each queue that are processed at the same time."
+    )
     pause_metadata: JsonValue = Field(
         default_factory=lambda: {"prompt": "Task paused", "fields": []},
-        description="JSON {prompt, fields[]}: what x-pause asks where the envelope does not say.",
+        description="JSON {prompt, fields[]}: the question of x-pause if the envelope has none.",
     )
     resume_merge_mode: Literal["shallow", "deep"] = Field(
-        "shallow", description="How x-resume joins an answer without named fields to the payload."
+        "shallow", description="How x-resume merges an answer without named fields into the payload."
     )
 
     sink_hooks: Actors = Field(
         default_factory=list,
         description="Actors that get a copy of every message that ended, comma separated, after its end was reported.",
     )
-    sink_fanout_hooks: Switch = Field(False, description="Give the hooks the children of a fan-out as well.")
+    sink_fanout_hooks: Switch = Field(False, description="Send children of a fan-out to the hooks too.")
 
     @field_validator("sink_hooks", mode="before")
     @classmethod

@@ -1,4 +1,4 @@
-"""What can be saved of a message that is no envelope, so that somebody hears of it."""
+"""What can be saved of a message that is not an envelope, so that somebody hears of it."""
 
 import hashlib
 

@@ -112,7 +112,7 @@ class GatewayClient:
                 pass
             misses += 1
             await asyncio.sleep(min(0.1 * 2**misses, 2.0))
-        raise CliError(f"the stream of {task_id} was cut and could not be opened again", ExitCode.UNREACHABLE)
+        raise CliError(f"the stream of {task_id} was interrupted and could not be opened again", ExitCode.UNREACHABLE)
 
     async def _stream(self, task_id: str, last: str) -> AsyncGenerator[Event]:
         headers = {"Accept": "text/event-stream", **({"Last-Event-ID": last} if last else {})}
@@ -171,7 +171,7 @@ class GatewayClient:
         except (aiohttp.ClientConnectionError, TimeoutError) as error:
             raise unreachable(self._url) from error
         except ValueError as error:
-            raise CliError(f"{url} did not answer as an asya gateway does; is ASYA_URL right?") from error
+            raise CliError(f"{url} is not an asya gateway; check ASYA_URL") from error
 
 
 class _StreamOver(Exception):
@@ -189,7 +189,7 @@ async def connect(url: str) -> AsyncGenerator[GatewayClient]:
 def unreachable(url: str) -> CliError:
     """The error for a gateway that does not answer."""
     return CliError(
-        f"no gateway answers at {url.rstrip('/')}; start one with `asya dev`, or set ASYA_URL", ExitCode.UNREACHABLE
+        f"no gateway responds at {url.rstrip('/')}; start one with `asya dev`, or set ASYA_URL", ExitCode.UNREACHABLE
     )
 
 

@@ -24,8 +24,8 @@ def read_settings(environment: Mapping[str, str] = os.environ, **given: Any) -> 
     promised = [name for name in UNHONOURED if _promises(name, environment.get(name))]
     if promised:
         raise UsageProblem(
-            f"{', '.join(promised)}: this version does not check credentials yet and refuses to run open while it is "
-            "told to; unset what is set and keep the gateway behind something that does"
+            f"{', '.join(promised)}: this version does not authenticate callers yet, so it refuses to start "
+            "with these settings; unset them and put the gateway behind a proxy that authenticates"
         )
     modes = ", ".join(Mode)
     mode = given.get("gateway_mode", environment.get("ASYA_GATEWAY_MODE"))

@@ -30,12 +30,13 @@ Namespace = Annotated[
     str | None, typer.Option("--namespace", "-n", envvar="ASYA_NAMESPACE", help="Namespace; the context's by default.")
 ]
 Context = Annotated[str | None, typer.Option("--context", help="Context of the kubeconfig.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")]
-NoWait = Annotated[bool, typer.Option("--no-wait", help="Return once it is written, before it is served.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the change without making it.")]
+NoWait = Annotated[bool, typer.Option("--no-wait", help="Return once it is stored, before it is served.")]
 WaitTimeout = Annotated[float, typer.Option("--wait-timeout", min=0, help="Seconds to wait until it is served.")]
-In = Annotated[Where, typer.Option("--in", help="Where it is written.")]
+In = Annotated[Where, typer.Option("--in", help="Where it is stored.")]
 PublicUrl = Annotated[
-    str | None, typer.Option("--url", envvar="ASYA_PUBLIC_URL", help="Where callers reach the gateway, for the links.")
+    str | None,
+    typer.Option("--url", envvar="ASYA_PUBLIC_URL", help="URL at which callers reach the gateway, for links."),
 ]
 
 
@@ -52,14 +53,14 @@ def expose(
     entrypoint: Annotated[str | None, typer.Option("--entrypoint", help="First actor; TARGET by default.")] = None,
     route: Annotated[str | None, typer.Option("--route", metavar="A,B", help="Actors after the first one.")] = None,
     timeout: Annotated[str | None, typer.Option("--timeout", "-t", help="Such as 10s, 5m, or seconds.")] = None,
-    mcp: Annotated[bool, typer.Option("--mcp", help="As MCP tool (the default where --a2a is not given).")] = False,
+    mcp: Annotated[bool, typer.Option("--mcp", help="As MCP tool (the default without --a2a).")] = False,
     input_schema: Annotated[
         str | None, typer.Option("--input-schema", metavar="JSON", help="Of the arguments.")
     ] = None,
     input_schema_file: Annotated[
         Path | None, typer.Option("--input-schema-file", metavar="FILE", help="The same from a file, JSON or YAML.")
     ] = None,
-    a2a: Annotated[bool, typer.Option("--a2a", help="As A2A skill (kept; this version serves none yet).")] = False,
+    a2a: Annotated[bool, typer.Option("--a2a", help="As A2A skill (stored; not served by this version).")] = False,
     tags: Annotated[str | None, typer.Option("--tags", metavar="A,B", help="Tags of the skill.")] = None,
     examples: Annotated[list[str] | None, typer.Option("--examples", help="Example of the skill; repeat it.")] = None,
     input_modes: Annotated[str | None, typer.Option("--input-modes", metavar="A,B", help="Media types.")] = None,
@@ -143,7 +144,7 @@ async def _write(cluster: "FlowsCluster", name: str, flow: dict[str, Any], where
     before, after = await cluster.edit(change, dry_run=dry_run)
     _show_text_diff(before, after)
     if before == after:
-        typer.echo(f"{name} is exposed like this already", err=True)
+        typer.echo(f"{name} is already exposed like this", err=True)
     return True
 
 
@@ -156,7 +157,7 @@ def _complete(name: str, flow: dict[str, Any], existing: Mapping[str, Any] | Non
         merged = {key: _merged(existing.get(key), value) for key, value in flow.items()}
         return {key: value for key, value in merged.items() if not same(value, existing.get(key, ...))}
     if not flow.get("description"):
-        raise UsageProblem("--description: required for a new flow, callers choose by it")
+        raise UsageProblem("--description: required for a new flow, since callers choose by it")
     complete = {"entrypoint": name, **flow}
     if "mcp" not in complete and "a2a" not in complete:
         complete["mcp"] = {}
@@ -265,7 +266,7 @@ def _print_table(standings: "list[ExposedFlow]") -> None:
     from asya_cli.rendering import err, out
 
     if not standings:
-        err.print("no flow is exposed; `asya flow expose NAME -d TEXT` exposes one")
+        err.print("no flow is exposed; expose one with `asya flow expose NAME -d TEXT`")
         return
     table = Table("Name", "Route", "Source", "State", box=None, pad_edge=False)
     for each in standings:
@@ -277,7 +278,7 @@ def _print_table(standings: "list[ExposedFlow]") -> None:
 def _state(each: "ExposedFlow") -> str:
     if each.rejected:
         return f"not served: {each.rejected}"
-    return {True: "served", False: each.message or "not served yet", None: "no operator reported"}[each.programmed]
+    return {True: "served", False: each.message or "not served yet", None: "no operator status"}[each.programmed]
 
 
 @app.command("diff")
@@ -415,4 +416,4 @@ def _show_urls(name: str, standing: "ExposedFlow | None", base: str) -> None:
         typer.echo(f"  MCP   {base}/mcp")
         typer.echo(f"  REST  {base}/tools/call")
     if "a2a" in flow:
-        typer.echo("  A2A   kept; this version does not serve it yet")
+        typer.echo("  A2A   stored; this version does not serve it yet")

@@ -98,7 +98,7 @@ class FlowsCluster:
                 await asyncio.sleep(0.05)
                 continue
             return before, after
-        raise CliError("the ConfigMap is being written without pause by somebody else; nothing was done")
+        raise CliError("the ConfigMap is changed continuously by others; nothing was done")
 
     async def _write(self, found: dict[str, Any] | None, data: dict[str, str]) -> None:
         if found is None:
@@ -149,7 +149,7 @@ class FlowsCluster:
             if standing is not None and standing.rejected:
                 raise CliError(f"{name} is not served: {standing.rejected}")
             if time.monotonic() > end:
-                said = standing.message if standing and standing.message else "no operator reported on it"
+                said = standing.message if standing and standing.message else "no operator has reported its status"
                 raise CliError(f"{name} is stored, but not served after {timeout:g} s: {said}")
             await asyncio.sleep(LOOK_EVERY)
 

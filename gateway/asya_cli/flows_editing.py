@@ -17,7 +17,7 @@ from asya_crds.flows_file import is_flows_key
 from asya_crds.yaml_text import Unreadable, Yaml, parse
 
 DEFAULT_KEY = "flows.yaml"
-ONE_LINE = "`flows: [...]` is written on one line; write it as a list with dashes first"
+ONE_LINE = "`flows: [...]` is on one line; rewrite it as a list with dashes first"
 
 
 class EditRefused(Exception):
@@ -95,14 +95,14 @@ def _checked(
     try:
         left, own = _others(after, name)
     except EditRefused as error:
-        reason = f"{name} cannot be written so that it is read again ({error})"
+        reason = f"{name} cannot be written as YAML ({error})"
         raise EditRefused(f"{key}: {reason}; edit it by hand") from None
     others, former = _others(before, name)
     if left != others:
         raise EditRefused(f"{key}: other flows depend on how {name} is written (anchors, aliases); edit it by hand")
     # A second entry of the same name is not served, and not ours to change.
     if own != [*map(_canonical, expected), *former[1:]]:
-        raise EditRefused(f"{key}: {name} would not be read as what was asked for; edit it by hand")
+        raise EditRefused(f"{key}: the edited {name} would be read differently from the request; edit it by hand")
     return after
 
 
@@ -180,7 +180,7 @@ def _appended(text: str, flow: Mapping[str, Any], key: str) -> str:
     found = splicing.pair(node, "flows")
     if found is None:
         if node.value:
-            raise EditRefused(f"{key} holds one flow by itself; put the new one under another key")
+            raise EditRefused(f"{key} contains a single flow; put the new one under another key")
         return mark + splicing.replaced(text, node, {"flows": [flow]})
     flows = found[1]
     if isinstance(flows, yaml.SequenceNode) and flows.value:
@@ -224,7 +224,7 @@ def _read(text: str, key: str) -> Any:
         return parse(text, Yaml(splicing.LOADER, yaml.YAMLError)).value
     except Unreadable as error:
         where = f" (line {error.line})" if error.line else ""
-        raise EditRefused(f"{key} cannot be read, mend it first: {error.reason}{where}") from None
+        raise EditRefused(f"{key} cannot be read, fix it first: {error.reason}{where}") from None
 
 
 def _compose(text: str, key: str) -> Any:
@@ -232,4 +232,4 @@ def _compose(text: str, key: str) -> Any:
     try:
         return splicing.compose(text)
     except yaml.YAMLError as error:
-        raise EditRefused(f"{key} is no YAML, mend it first: {error}") from None
+        raise EditRefused(f"{key} is not valid YAML, fix it first: {error}") from None

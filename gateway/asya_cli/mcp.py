@@ -5,7 +5,7 @@ import typer
 from asya_cli import task, tool
 
 app = typer.Typer(
-    help="Other names of `asya tool`, `asya task` and `asya flow`: list, show, call, status, stream, expose.",
+    help="Aliases of `asya tool`, `asya task` and `asya flow`: list, show, call, status, stream, expose.",
     no_args_is_help=True,
 )
 app.command("list")(tool.list_tools)

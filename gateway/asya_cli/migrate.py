@@ -79,6 +79,6 @@ async def apply_and_hand_over(
             await then(connection)
         return applied, before
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise CliError(f"the schema could not be brought up to date: {error}") from error
+        raise CliError(f"the schema could not be updated: {error}") from error
     finally:
         await connection.close()

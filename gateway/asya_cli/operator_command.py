@@ -8,6 +8,7 @@ def operator() -> None:
     """Run the operator: it computes what is exposed, pushes it to the mesh, and runs actors."""
     from asya_cli.errors import CliError, ExitCode, UsageProblem, cannot_listen
     from asya_crds.listening import CannotListen
+    from asya_transports.description import TransportSettingsError
 
     try:
         from asya_operator.app import main
@@ -23,6 +24,8 @@ def operator() -> None:
         raise UsageProblem(str(error)) from None
     try:
         code = main(settings)
+    except TransportSettingsError as error:
+        raise UsageProblem(str(error)) from None
     except CannotListen as error:
         raise cannot_listen(error) from None
     except NoCluster as error:

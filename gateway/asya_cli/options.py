@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 
-Url = Annotated[str, typer.Option("--url", envvar="ASYA_URL", metavar="URL", help="Where the gateway answers.")]
+Url = Annotated[str, typer.Option("--url", envvar="ASYA_URL", metavar="URL", help="URL of the gateway.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 TaskId = Annotated[str, typer.Argument(metavar="ID", help="The task's id.")]
 

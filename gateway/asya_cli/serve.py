@@ -20,8 +20,8 @@ def serve() -> None:
 
     start_logs(settings)
     logging.getLogger(__name__).warning(
-        "no credentials are checked: whoever reaches port %d may call every flow and read every task, so keep it "
-        "behind something that checks them",
+        "callers are not authenticated: every client that reaches port %d may call every "
+        "flow and read every task; put the gateway behind a proxy that authenticates",
         settings.gateway_port,
     )
     _collect_rarely()

@@ -28,7 +28,7 @@ def list_tasks(
     flow: Annotated[str | None, typer.Option(metavar="NAME", help="Only tasks of this flow.")] = None,
     parent: Annotated[str | None, typer.Option(metavar="ID", help="Only children of this task.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many.")] = 20,
-    cursor: Annotated[str | None, typer.Option(help="Where the page before this one ended.")] = None,
+    cursor: Annotated[str | None, typer.Option(help="Cursor that the previous page printed.")] = None,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
@@ -76,7 +76,7 @@ def answer_task(
     text: Annotated[
         str | None, typer.Option("--json", metavar="JSON", help="The answer as a JSON object; @FILE and @- work too.")
     ] = None,
-    no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not watch what becomes of the task.")] = False,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for the task.")] = False,
     url: Url = DEFAULT_URL,
 ) -> None:
     """Answer the question that a task waits on, and watch it go on; exit codes as `asya tool call`."""
@@ -87,7 +87,7 @@ def answer_task(
     async def work(client: "GatewayClient") -> "ExitCode":
         task = await client.task(task_id)
         if not task.get("pause"):
-            raise CliError(f"task {task_id} waits for no answer; it is {task['status']}")
+            raise CliError(f"task {task_id} does not wait for an answer; it is {task['status']}")
         await client.answer(task_id, read_arguments(words or [], text, task["pause"].get("schema") or {}))
         return ExitCode.OK if no_wait else await watch(client, task_id)
 
@@ -99,9 +99,9 @@ def retry_task(
     task_id: TaskId,
     payload: Annotated[
         str | None,
-        typer.Option("--payload", metavar="JSON", help="Another payload than the task had; @FILE and @- work too."),
+        typer.Option("--payload", metavar="JSON", help="Payload to use instead of the task's; @FILE and @- work too."),
     ] = None,
-    no_wait: Annotated[bool, typer.Option("--no-wait", help="Print the new task's id and do not watch it.")] = False,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Print the new task's id and do not wait for it.")] = False,
     url: Url = DEFAULT_URL,
 ) -> None:
     """Run a task that has ended again, as a new task, and watch it; exit codes as `asya tool call`."""
@@ -117,7 +117,7 @@ def retry_task(
         if no_wait:
             typer.echo(task["id"])
             return ExitCode.OK
-        err.print(f"task {task['id']} runs {task_id} again", markup=False)
+        err.print(f"task {task['id']} repeats {task_id}", markup=False)
         return await watch(client, task["id"])
 
     raise typer.Exit(run_with_client(url, work))

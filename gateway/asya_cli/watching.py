@@ -123,11 +123,16 @@ def live_text(payload: Any) -> str:
             if isinstance(payload.get(key), str):
                 found: str = payload[key]
                 return found
-        holder = (
-            payload.get("artifact_update", {}).get("artifact")
-            if "artifact_update" in payload
-            else payload.get("message")
-        )
-        if isinstance(holder, dict) and isinstance(holder.get("parts"), list):
-            return "".join(part["text"] for part in holder["parts"] if isinstance(part.get("text"), str))
+        if (text := _text_of_parts(payload)) is not None:
+            return text
     return json.dumps(payload, ensure_ascii=False) + "\n"
+
+
+def _text_of_parts(payload: dict[str, Any]) -> str | None:
+    """The text of an A2A artifact's or message's parts; None of anything else, since a handler may send any JSON."""
+    update = payload.get("artifact_update")
+    holder = update.get("artifact") if isinstance(update, dict) else payload.get("message")
+    parts = holder.get("parts") if isinstance(holder, dict) else None
+    if not isinstance(parts, list):
+        return None
+    return "".join(part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str))

@@ -58,9 +58,11 @@ class Settings(BaseSettings):
         description="Address to listen on.",
     )
     gateway_port: int = Field(8080, ge=0, le=65535, description="Port of the routes; 0 takes a free one.")
-    metrics_port: int = Field(9090, ge=0, le=65535, description="Port of /metrics, apart from what callers reach.")
-    log_level: LogLevel = Field(LogLevel.INFO, description="Least level that is logged.")
-    log_format: Literal["json", "text"] = Field("json", description="json for machines, text for a terminal.")
+    metrics_port: int = Field(
+        9090, ge=0, le=65535, description="Port of /metrics, separate from the routes for callers."
+    )
+    log_level: LogLevel = Field(LogLevel.INFO, description="Lowest level that is logged.")
+    log_format: Literal["json", "text"] = Field("json", description="json, or text for a terminal.")
     pod_name: VisibleName = Field(
         default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}",
         description="Name of this process in gateway_pods and logs; a Deployment sets it from metadata.name.",
@@ -73,11 +75,11 @@ class Settings(BaseSettings):
     db_statement_timeout: Duration = Field(
         10.0,
         gt=0,
-        description="Longest a statement may run; callers of a database that hangs are answered soon after.",
+        description="Longest time that a statement may run; if the database hangs, callers get 503 soon after.",
     )
 
     config_path: str = Field("", description="flows.yaml, or a folder of *.yaml: the mounted ConfigMap gateway-flows.")
-    config_poll_interval: Duration = Field(10.0, gt=0, description="How often the mounted file is looked at.")
+    config_poll_interval: Duration = Field(10.0, gt=0, description="How often the mounted file is checked.")
 
     transport: str = Field(
         EMBEDDED.name, description="Queue system that carries envelopes; postgres is the embedded default."
@@ -85,41 +87,50 @@ class Settings(BaseSettings):
     claim_lease: Duration = Field(
         15.0,
         ge=1,
-        description="How long a worker holds a hop without a sign of life (it gives one three times in that time); "
-        "then another may run it.",
+        description="How long a claim is valid without renewal (a worker renews it "
+        "three times in that time); then another worker may run the hop.",
     )
 
-    mesh_url: WebUrl = Field("", description="Base URL where actors reach the mesh routes; stamped into envelopes.")
-    public_url: WebUrl = Field("", description="Base URL where callers reach the api routes; used in links.")
+    mesh_url: WebUrl = Field("", description="Base URL at which actors reach the mesh routes; written into envelopes.")
+    public_url: WebUrl = Field("", description="Base URL at which callers reach the api routes; used in links.")
     allowed_origins: Origins = Field(
         default_factory=list,
-        description="Origins of web pages that may call, comma separated; loopback pages may on loopback addresses.",
+        description="Allowed origins of web pages, comma separated; loopback pages are allowed on loopback addresses.",
     )
     allowed_hosts: Hosts = Field(
         default_factory=list,
-        description="Host headers to accept besides loopback, public and pod names; '*' accepts every one.",
+        description="Host headers to accept besides loopback, public and pod names; '*' accepts all.",
     )
 
     default_timeout: Duration = Field(
         86_400.0,
         gt=0,
-        description="Deadline of a task whose flow has no timeout, so that no task lives for ever.",
+        description="Deadline of a task whose flow has no timeout.",
+    )
+    max_pause: Duration = Field(
+        30 * 86_400.0,
+        gt=0,
+        description="Longest time that a question waits for its answer, if the flow does not set it; then the "
+        "task fails.",
     )
     child_grace: Duration = Field(
         300.0,
-        description="How long a child of an existing sidecar may be silent after its parent's success; "
-        "then it is canceled, saying that nobody reported its end.",
+        description="How long a child of an existing sidecar may send no "
+        "report after its parent's success; then it is canceled with code end_not_reported.",
     )
     max_open_tasks_per_owner: int = Field(
-        0, ge=0, description="Most calls of one owner whose tasks are open; one more gets 429. 0 means no cap."
+        0, ge=0, description="Largest number of open calls of one owner; a further call gets 429. 0 means no cap."
     )
     max_open_tasks_per_flow: int = Field(
-        0, ge=0, description="Most calls of one flow whose tasks are open; one more gets 429. 0 means no cap."
+        0, ge=0, description="Largest number of open calls of one flow; a further call gets 429. 0 means no cap."
     )
     mcp_max_wait: Duration = Field(
-        300.0, gt=0, description="Longest a blocking MCP call waits; then it answers that the task goes on."
+        300.0,
+        gt=0,
+        description="Longest time that a blocking MCP call waits; then its response says that the task is "
+        "still running.",
     )
-    rest_max_wait: Duration = Field(60.0, ge=0, description="Cap of `Prefer: wait=N`.")
+    rest_max_wait: Duration = Field(60.0, ge=0, description="Upper limit of `Prefer: wait=N`.")
     max_call_bytes: int = Field(10 * MIB, ge=1024, description="Largest body of a call or an answer.")
     max_report_bytes: int = Field(1 * MIB, ge=1024, description="Largest body of a progress report.")
     max_final_bytes: int = Field(10 * MIB, ge=1024, description="Largest body of a final report.")
@@ -127,30 +138,35 @@ class Settings(BaseSettings):
     memory_budget: int = Field(
         0,
         ge=0,
-        description="Bytes that a process's bodies and queues may weigh; 0 takes 45 % of the container's memory.",
+        description="Bytes of memory for a process's bodies and queues; 0 means 45 % of the container's memory.",
     )
     max_streams: int = Field(
         10_000,
         ge=1,
-        description="Requests held open by one process (streams, blocking calls, `Prefer: wait`); one more gets 503.",
+        description="Largest number of requests held open by one process (streams, blocking calls, `Prefer: "
+        "wait`); a further one gets 503.",
     )
-    keepalive_interval: Duration = Field(15.0, gt=0, description="A quiet stream gets a comment this often.")
+    keepalive_interval: Duration = Field(15.0, gt=0, description="How often an idle stream gets a comment.")
     stream_write_timeout: Duration = Field(
         30.0,
         gt=0,
-        description="A reader that takes nothing for so long is cut off, or it would hold its stream for ever.",
+        description="How long a reader may accept no data; then it is disconnected.",
     )
-    drain_timeout: Duration = Field(25.0, ge=0, description="How long open requests may go on after SIGTERM.")
+    drain_timeout: Duration = Field(25.0, ge=0, description="How long open requests may continue after SIGTERM.")
     drain_delay: Duration = Field(
         0.0,
         ge=0,
-        description="How long to go on accepting after SIGTERM, until endpoints have forgotten this pod.",
+        description="How long requests are accepted after SIGTERM, until the pod is removed from the endpoints.",
     )
 
-    batch_rows: int = Field(256, ge=1, le=10_000, description="Most writes that are committed together.")
-    batch_bytes: int = Field(4 * MIB, ge=1024, description="Most bytes that are committed together.")
-    waiting_rows: int = Field(20_000, ge=1, description="Writes that may wait; beyond it callers get 503.")
-    waiting_bytes: int = Field(256 * MIB, ge=1024, description="Bytes of writes that may wait; beyond it 503.")
+    batch_rows: int = Field(256, ge=1, le=10_000, description="Largest number of writes that are committed together.")
+    batch_bytes: int = Field(4 * MIB, ge=1024, description="Largest number of bytes that are committed together.")
+    waiting_rows: int = Field(
+        20_000, ge=1, description="Largest number of writes that may wait; beyond it callers get 503."
+    )
+    waiting_bytes: int = Field(
+        256 * MIB, ge=1024, description="Largest number of bytes of writes that may wait; beyond it callers get 503."
+    )
 
     retention_tasks: Duration = Field(90 * 86_400.0, description="How long finished tasks are kept.")
     retention_updates: Duration = Field(30 * 86_400.0, description="How long updates of finished tasks are kept.")

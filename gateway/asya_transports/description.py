@@ -37,6 +37,9 @@ class Variable:
     default: str
     description: str
     secret: bool = False
+    check: Callable[[str], object] | None = None
+    """Raises ValueError with what was expected, and no piece of a secret; of what only the operator reads, since the
+    rest is for `read` to check."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,20 @@ class TransportDescription:
     shared: tuple[str, ...] = ()
     """Variables that all programs of a namespace must agree on, and that hold no secret: the operator hands its own
     on to the actors."""
+
+    def check_operator(self, environment: Mapping[str, str]) -> None:
+        """Check what only the operator reads. Raises TransportSettingsError, naming the variable."""
+        for each in self.operator_variables:
+            value = environment.get(each.name)
+            if value and each.check is not None:
+                try:
+                    each.check(value)
+                except ValueError as error:
+                    raise TransportSettingsError(f"{each.name}: {error}") from None
+
+    def names_a_place(self, environment: Mapping[str, str]) -> bool:
+        """Whether the environment says where the queues are."""
+        return any(environment.get(each.name) for each in self.variables if each.secret)
 
     def visible(self, environment: Mapping[str, str]) -> dict[str, str]:
         """The variables of this transport that are set. Of a secret one only that it is set, not its value."""

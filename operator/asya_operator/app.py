@@ -32,7 +32,7 @@ from asya_operator.reconcilers.registry_pusher import Pace, RegistryPusher
 from asya_operator.reconcilers.sources import Sources
 from asya_operator.reconcilers.statuses import StatusWriter
 from asya_operator.settings import OperatorSettings
-from asya_transports.description import TransportSettingsError
+from asya_transports.description import TransportSettings
 from asya_transports.known import describe, transport_settings
 from asya_transports.opening import open_transport
 from asya_transports.port import Transport
@@ -49,8 +49,10 @@ class _ReadableLines(logging.Formatter):
 
 
 def main(settings: OperatorSettings | None = None) -> int:
-    """Run until SIGTERM; the exit code of the process (3 where the lease was lost). Raises NoCluster."""
+    """Run until SIGTERM; the exit code of the process (3 where the lease was lost). Raises NoCluster,
+    TransportSettingsError, CannotListen."""
     settings = settings or OperatorSettings()
+    queues_settings(settings)  # a wrong variable ends a standby, too, and not the one that comes to lead
     output = logging.StreamHandler(sys.stderr)
     output.setFormatter(_ReadableLines("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.basicConfig(level=settings.log_level.upper(), handlers=[output])
@@ -98,7 +100,7 @@ async def _lead(
         log.error("%s", superseded[0])
         return LOST
     if not stop.is_set():
-        log.error("the lease belongs to somebody else now")
+        log.error("the lease is held by another process now")
         return LOST
     return 0
 
@@ -158,18 +160,21 @@ async def _work(
         await queues.close()
 
 
-def _transport(settings: OperatorSettings) -> Transport | None:
-    """The transport to declare queues on; none where queues come into being by themselves, in a database which we
-    were not given."""
+def queues_settings(settings: OperatorSettings) -> TransportSettings | None:
+    """Where to declare queues; None where queues come into being by themselves, in a database which we were not given.
+    Raises TransportSettingsError."""
+    description = describe(settings.transport)
     if not settings.run_actors:
         return None
-    try:
-        found = transport_settings({**os.environ, "ASYA_TRANSPORT": settings.transport})
-    except TransportSettingsError:
-        if describe(settings.transport).in_database:
-            return None
-        raise
-    return open_transport(found, settings.namespace)
+    description.check_operator(os.environ)
+    if description.in_database and not description.names_a_place(os.environ):
+        return None
+    return transport_settings({**os.environ, "ASYA_TRANSPORT": settings.transport})
+
+
+def _transport(settings: OperatorSettings) -> Transport | None:
+    found = queues_settings(settings)
+    return None if found is None else open_transport(found, settings.namespace)
 
 
 def _surroundings(settings: OperatorSettings) -> Surroundings:

@@ -14,7 +14,7 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         here = self.registry
-        self.leading = Gauge("asya_operator_leading", "1 in the process that leads.", registry=here)
+        self.leading = Gauge("asya_operator_leading", "1 in the leading process.", registry=here)
         self.reconciles = Counter(
             "asya_operator_reconciles", "Computations and repairs.", ["of", "outcome"], registry=here
         )
@@ -24,15 +24,17 @@ class Metrics:
         self.push_seconds = Histogram(
             "asya_operator_push_seconds", "Time until mesh accepted a push.", buckets=SECONDS, registry=here
         )
-        self.pushes = Counter("asya_operator_pushes", "Pushes by what became of them.", ["outcome"], registry=here)
-        self.flows = Gauge("asya_operator_flows", "Flows by whether they are served.", ["served"], registry=here)
-        self.generation = Gauge("asya_operator_registry_generation", "Generation accepted last.", registry=here)
+        self.pushes = Counter("asya_operator_pushes", "Pushes by outcome.", ["outcome"], registry=here)
+        self.flows = Gauge("asya_operator_flows", "Flows, served and not served.", ["served"], registry=here)
+        self.generation = Gauge(
+            "asya_operator_registry_generation", "Generation accepted most recently.", registry=here
+        )
         self.pod_generation = Gauge(
             "asya_operator_pod_generation", "Generation that each live gateway pod serves.", ["pod"], registry=here
         )
-        self.mesh_up = Gauge("asya_operator_mesh_up", "1 while mesh answers.", registry=here)
+        self.mesh_up = Gauge("asya_operator_mesh_up", "1 while mesh responds.", registry=here)
         self.status_writes = Counter("asya_operator_status_writes", "Statuses written.", ["of"], registry=here)
-        self.denied = Gauge("asya_operator_denied", "1 where RBAC denies.", ["resource"], registry=here)
+        self.denied = Gauge("asya_operator_denied", "1 if RBAC denies the request.", ["resource"], registry=here)
 
     def computed(self, outcome: Outcome, seconds: float) -> None:
         self.reconciles.labels("registry", "ok").inc()

@@ -27,41 +27,45 @@ class OperatorSettings(BaseSettings):
         default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}",
         description="Holder of the lease, unique among processes; a Deployment sets it from metadata.name.",
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
     operator_bind: ListenHost = Field("0.0.0.0", description="Address of probes and metrics.")  # noqa: S104  (pods are reached from outside themselves)
     operator_port: int = Field(
         9090, ge=0, le=65535, description="Port of probes and metrics: /healthz /readyz /metrics."
     )
 
-    lease_name: ObjectName = Field("asya-operator", description="Lease that decides who leads.")
-    lease_duration: Duration = Field(15.0, gt=0, description="A lease not renewed for so long may be taken over.")
-    lease_renew_deadline: Duration = Field(
-        10.0, gt=0, description="A leader that could not renew for so long ends itself."
+    lease_name: ObjectName = Field("asya-operator", description="Name of the Lease by which the leader is elected.")
+    lease_duration: Duration = Field(
+        15.0, gt=0, description="How long a lease is valid without renewal; then it may be taken over."
     )
-    lease_retry_period: Duration = Field(2.0, gt=0, description="How often the lease is renewed or tried for.")
+    lease_renew_deadline: Duration = Field(
+        10.0, gt=0, description="How long a leader tries to renew the lease; then it ends."
+    )
+    lease_retry_period: Duration = Field(
+        2.0, gt=0, description="How often the lease is renewed, or acquiring it is tried."
+    )
 
-    resync_interval: Duration = Field(60.0, gt=0, description="How often everything is listed anew.")
-    push_quiet: Duration = Field(0.05, gt=0, description="How long after a change others are waited for.")
-    push_longest: Duration = Field(2.0, gt=0, description="What that grows to while changes keep coming.")
+    resync_interval: Duration = Field(60.0, gt=0, description="How often all objects are listed again.")
+    push_quiet: Duration = Field(0.05, gt=0, description="How long to wait for further changes after a change.")
+    push_longest: Duration = Field(2.0, gt=0, description="Upper limit of that wait while changes continue.")
     push_heartbeat: Duration = Field(
-        8.0, gt=0, le=20.0, description="How often gateways are told that an operator is there (they wait for 30 s)."
+        8.0, gt=0, le=20.0, description="How often a heartbeat is sent to the gateways (they wait for 30 s)."
     )
 
     transport: str = Field(EMBEDDED.name, description="Queue system of the actors.")
     run_actors: Switch = Field(
-        True, description="Make Deployments of AsyncActors; false where Crossplane or another controller does."
+        True, description="Create Deployments for AsyncActors; false if Crossplane or another controller does."
     )
     delete_queues: Switch = Field(
-        False, description="Delete an actor's queue with the actor, and with it calls that wait there."
+        False, description="Delete an actor's queue, including waiting calls, when the actor is deleted."
     )
     actor_worker_secret: ObjectName = Field(
-        "asya-transport", description="Secret whose keys are the actors' environment: how they reach the queues."
+        "asya-transport", description="Secret whose keys are environment variables of actors, for access to the queues."
     )
     actor_service_account: ObjectName = Field("asya-actors", description="ServiceAccount of actor pods.")
     actor_run_as_user: int | None = Field(
-        None, ge=1, description="User id of actor containers, for images that say none and would run as root."
+        None, ge=1, description="User id of actor containers, for images that set none and would run as root."
     )
-    actor_mesh_url: WebUrl = Field("", description="Where actors report; ASYA_MESH_URL where empty.")
+    actor_mesh_url: WebUrl = Field("", description="Base URL of the mesh routes for actors; empty means ASYA_MESH_URL.")
     actor_runtime_configmap: ObjectName = Field(
         "asya-runtime", description="ConfigMap with asya_runtime.py, for actors with a foreign sidecar."
     )

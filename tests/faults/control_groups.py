@@ -2,11 +2,11 @@
 
 import contextlib
 import os
-import time
 import uuid
 from pathlib import Path
 
 from servers.processes import ServerUnavailable
+from tests.support.waiting import lasts_blocking
 
 ROOT = Path("/sys/fs/cgroup")
 
@@ -57,4 +57,4 @@ class ControlGroup:
             with contextlib.suppress(OSError):
                 self.folder.rmdir()
                 return
-            time.sleep(0.05)  # the kernel lets a group go a moment after its last process
+            lasts_blocking(0.05)  # the kernel lets a group go a moment after its last process

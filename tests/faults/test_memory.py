@@ -19,7 +19,7 @@ from servers.rabbitmq import RabbitNode
 from tests.faults.control_groups import ControlGroup, NoControlGroups
 from tests.faults.world import FLOWS, Process, World
 from tests.support.missing import missing
-from tests.support.waiting import until
+from tests.support.waiting import lasts, until
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -57,7 +57,7 @@ class Contained(World):
         while True:
             for name, group in self.groups.items():
                 self.most[name] = max(self.most[name], group.held())
-            await asyncio.sleep(0.02)
+            await lasts(0.02)
 
     async def send(self, process: str, path: str, body: bytes) -> tuple[int, bytes]:
         headers = {"Content-Type": "application/json"}
@@ -124,7 +124,7 @@ async def accepted_while_the_broker_is_away(world: Contained) -> list[str]:
             if status == 200:
                 tasks.append(jsontext.loads(jsontext.loads(answer)["content"][0]["text"])["task_id"])
                 return
-            await asyncio.sleep(1)
+            await lasts(1)
 
     await asyncio.gather(*(caller() for _ in range(CALLERS)))
     return tasks
@@ -151,7 +151,7 @@ async def read_to_the_end(world: Contained, task_id: str) -> None:
             assert len(whole) > len(BLOB)
             return
         last = max([last, *(int(seq) for seq in _ID.findall(whole))])
-        await asyncio.sleep(0.5)
+        await lasts(0.5)
 
 
 async def finals_all_at_once(world: Contained) -> None:
@@ -181,7 +181,7 @@ async def everything_is_read(world: Contained, tasks: list[str]) -> None:
             if response.status == 200:
                 assert size > 2 * len(BLOB)
                 return
-            await asyncio.sleep(0.5)
+            await lasts(0.5)
 
     async with asyncio.timeout(200):
         await asyncio.gather(*(read(task_id) for task_id in tasks))

@@ -201,7 +201,7 @@ def test_the_status_says_of_keda_what_keda_says_and_a_changed_scaled_object_is_p
         cluster.apply(actor(scaling={"enabled": True, "maxReplicaCount": 7}))
         wait_for(cluster.scaled_object, "the ScaledObject")
         cluster.pretend_available()
-        wait_for(lambda: "has not said yet" in cluster.keda_part().get("message", ""), "KEDA's silence in the status")
+        wait_for(lambda: "has not reported" in cluster.keda_part().get("message", ""), "KEDA's silence in the status")
         wait_for(lambda: cluster.condition("Ready").get("reason") == "ScalingNotReady", "the condition")
         cluster.pretend_keda_says("True")
         wait_for(lambda: cluster.status().get("phase") == "Ready", "the phase Ready")
@@ -399,7 +399,7 @@ def test_a_deployment_of_somebody_else_is_not_taken_over(
     cluster.apply(actor())
     refusal = wait_for(lambda: cluster.condition("Accepted").get("status") == "False", "the refusal")
     assert refusal
-    assert "is not this operator's" in cluster.condition("Accepted")["message"]
+    assert "does not belong to this operator" in cluster.condition("Accepted")["message"]
     live = cluster.wait_deployment()
     assert [container["image"] for container in live["spec"]["template"]["spec"]["containers"]] == ["own:1"]
     assert "ownerReferences" not in live["metadata"]

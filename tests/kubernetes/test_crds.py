@@ -91,6 +91,7 @@ def test_there_are_examples_of_every_public_shape() -> None:
         ({"name": "two words"}, "expected a flow name"),
         ({"timeout": "soon"}, "expected a duration above 0 such as 10s, 5m, 1h30m"),
         ({"timeout": 0}, "expected a duration above 0 such as 10s, 5m, 1h30m"),
+        ({"maxPause": 0}, "expected a duration above 0 such as 10s, 5m, 1h30m"),
         ({"mcp": True}, "spec.mcp"),
         ({"description": "x" * 4097}, "spec.description"),
     ],
@@ -104,7 +105,7 @@ def test_an_invalid_flow_is_refused_with_our_message(
 
 @pytest.mark.parametrize("timeout", ["10s", "1h30m", "250ms", "1.5h", "90", 120, 1])
 def test_every_spelling_of_a_timeout_is_accepted(timeout: Any, control_plane: ControlPlane, namespace: str) -> None:
-    control_plane.apply(flow(timeout=timeout), namespace=namespace)
+    control_plane.apply(flow(timeout=timeout, maxPause=timeout), namespace=namespace)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from aiohttp import web
 from asya_crds import jsontext
 from asya_crds.flow import Flow
 from asya_crds.offloading import Offload
-from asya_gateway.composition.examining import Digesting, Examining
+from asya_gateway.composition.examining import Digesting, Examining, Filling
 from asya_gateway.composition.web import build_app, serve
 from asya_gateway.domain.budget import Budget
 from asya_gateway.domain.flows import FlowRegistry, FlowTable, ServedFlow
@@ -170,6 +170,7 @@ async def start_gateway(database_url: str, **changes: Any) -> AsyncGenerator[Gat
         rules,
         compile_schema,
         examine=Examining(offload),
+        fill=Filling(offload),
         digest=Digesting(offload),
         clock=clock,
     )

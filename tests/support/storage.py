@@ -1,6 +1,7 @@
 """A Storage for tests, and short words for what they do with it."""
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -15,6 +16,7 @@ from asya_gateway.storage.coalescer import Limits
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.store import Keeping, Storage
 from asya_gateway.storage.tasks.creating import into_outbox
+from asya_gateway.storage.tasks.pausing import PauseLimits
 
 ROUTE = Route((), "first", ("second", "third"))
 
@@ -116,6 +118,7 @@ def make_storage(
     patience: float = 5.0,
     statement_timeout: float = 20.0,
     budget: Budget | None = None,
+    pauses: Callable[[], PauseLimits] = PauseLimits,
     **limits: Any,
 ) -> Running:
     found: list[OutboxEntry] = []
@@ -127,5 +130,6 @@ def make_storage(
         keeping=Keeping(tasks=90 * 86400, updates=30 * 86400),
         longest_statement=statement_timeout,
         budget=budget,
+        pauses=pauses,
     )
     return Running(storage, found)

@@ -10,7 +10,7 @@ from asyncpg import connect_utils
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asya_transports.postgres.dsn import InvalidDsn, parse_dsn
+from asya_transports.postgres.dsn import InvalidDsn, check_dsn, parse_dsn
 from asya_transports.postgres.sessions import Sessions
 
 ARGUMENTS = (
@@ -179,3 +179,20 @@ async def test_hosts_are_tried_in_their_order_and_each_leaves_time_for_the_next(
     ]
     assert tried[0][2] == pytest.approx(2, abs=0.5)
     assert parse_dsn("postgresql://a,b,c:6000/d").hosts() == [("a", "5432"), ("b", "5432"), ("c", "6000")]
+
+
+def test_without_a_user_and_without_a_name_of_ones_own_it_is_said_what_to_write(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for variable in ("LOGNAME", "USER", "LNAME", "USERNAME", "PGUSER"):
+        monkeypatch.delenv(variable, raising=False)
+
+    def nobody(uid: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    with pytest.raises(InvalidDsn, match="expected a user in the database's URL"):
+        check_dsn("postgresql://db/asya")
+    assert check_dsn("postgresql://asya@db/asya")
+    monkeypatch.setenv("PGUSER", "asya")
+    assert check_dsn("postgresql://db/asya")

@@ -29,6 +29,7 @@ from asya_crds.setting_types import (
     parse_switch,
 )
 from asya_gateway.settings import Settings
+from asya_operator.app import queues_settings
 from asya_operator.settings import OperatorSettings, operator_settings
 from asya_operator.settings import SettingsError as OperatorSettingsError
 from asya_transports.description import TransportSettingsError
@@ -213,6 +214,41 @@ def test_a_wrong_variable_of_a_transport_is_told_without_its_secret(transport: s
         assert "secret" not in str(refused.value)
 
 
+WRONG_OF_OPERATORS = {
+    "ASYA_KEDA_RABBITMQ_AUTH": ["two words", "UPPER"],
+    "ASYA_RABBITMQ_MANAGEMENT_URL": [
+        "mq:15672",
+        "amqp://u:secret@mq",
+        "http://",
+        "http://u:secret/x@mq",
+        "http://u:secret#x@mq",
+        "http://u:secret@mq:0",
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("transport", "variable"),
+    [(name, each.name) for name, found in DESCRIPTIONS.items() for each in found.operator_variables],
+)
+def test_a_wrong_variable_that_only_the_operator_reads_is_told_without_its_secret(
+    monkeypatch: pytest.MonkeyPatch, transport: str, variable: str
+) -> None:
+    for name, value in TRANSPORT_NEEDS[transport].items():
+        monkeypatch.setenv(name, value)
+    for wrong in WRONG_OF_OPERATORS[variable]:
+        monkeypatch.setenv(variable, wrong)
+        with pytest.raises(TransportSettingsError, match=variable) as refused:
+            queues_settings(OperatorSettings(transport=transport))
+        assert "secret" not in str(refused.value)
+
+
+def test_an_operator_needs_no_address_of_queues_in_a_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert queues_settings(OperatorSettings()) is None
+    monkeypatch.setenv("ASYA_DATABASE_URL", DATABASE)
+    assert queues_settings(OperatorSettings()) == transport_settings({"ASYA_DATABASE_URL": DATABASE})
+
+
 @pytest.mark.parametrize(
     ("words", "variables"),
     [
@@ -227,6 +263,8 @@ def test_a_wrong_variable_of_a_transport_is_told_without_its_secret(transport: s
         (["actor"], {"ASYA_ACTOR_NAME": "dlq", "ASYA_HANDLER": "a.b"}),
         (["actor", "--crew"], {"ASYA_NAMESPACE": "two words"}),
         (["operator"], {"ASYA_NAMESPACE": "two words"}),
+        (["operator"], {"ASYA_TRANSPORT": "rabbitmq", "ASYA_RABBITMQ_URL": "amqp://u:secret/x@mq"}),
+        (["operator"], {"ASYA_DATABASE_URL": "mysql://x:secret@y/z"}),
     ],
 )
 def test_every_command_refuses_a_wrong_variable(words: list[str], variables: dict[str, str]) -> None:

@@ -16,6 +16,7 @@ from asya_operator.settings import OperatorSettings
 from asya_transports import known
 from asya_transports.description import TransportDescription, TransportSettingsError, Trigger, TriggerSecret
 from asya_transports.known import DESCRIPTIONS, describe
+from asya_transports.rabbitmq.settings import RabbitSettings
 from tests.unit.asya_operator.test_actor_objects import AROUND, actor
 
 
@@ -53,7 +54,7 @@ def test_the_gateway_reads_the_brokers_address_as_workers_do(monkeypatch: pytest
         monkeypatch.setenv(f"ASYA_RABBITMQ_{name}", value)
     settings = Settings(gateway_mode="api", database_url="postgresql://db/asya", transport="rabbitmq")
     assert settings.queues == describe("rabbitmq").read({f"ASYA_RABBITMQ_{name}": each for name, each in given.items()})
-    assert "amqp://asya:p%40ss@mq:5673/" in repr(settings.queues)
+    assert settings.queues == RabbitSettings("amqp://asya:p%40ss@mq:5673/")
 
 
 def test_what_the_operator_sees_of_secrets_is_that_they_are_set() -> None:

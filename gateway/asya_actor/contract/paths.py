@@ -59,7 +59,7 @@ def read(root: Any, steps: Sequence[Step]) -> Any:
     """What stands at the path. Raises KeyError, IndexError, TypeError, and ValueError for a slice."""
     for number, step in enumerate(steps):
         if isinstance(step, slice):
-            raise ValueError(f"{show(steps)}: slices are for SET only")
+            raise ValueError(f"{show(steps)}: slices are supported by SET only")
         root = _enter(root, step, steps[: number + 1])
     return root
 
@@ -70,7 +70,7 @@ def write(root: Any, steps: Sequence[Step], value: Any) -> None:
     match last:
         case slice():
             if not isinstance(holder, list):
-                raise TypeError(f"{show(steps)}: a slice needs a list, there is {_kind(holder)}")
+                raise TypeError(f"{show(steps)}: a slice needs a list, got {_kind(holder)}")
             if not isinstance(value, list):
                 raise TypeError(f"{show(steps)}: a slice is set to a list, not to {_kind(value)}")
             holder[last] = value
@@ -79,7 +79,7 @@ def write(root: Any, steps: Sequence[Step], value: Any) -> None:
             holder[last] = value
         case str():
             if not isinstance(holder, dict):
-                raise TypeError(f"{show(steps)}: expected an object, there is {_kind(holder)}")
+                raise TypeError(f"{show(steps)}: expected an object, got {_kind(holder)}")
             holder[last] = value
 
 
@@ -87,7 +87,7 @@ def delete(root: Any, steps: Sequence[Step]) -> None:
     """Remove what stands there. Raises KeyError, IndexError, TypeError, and ValueError for a slice."""
     holder, last = read(root, steps[:-1]), steps[-1]
     if isinstance(last, slice):
-        raise ValueError(f"{show(steps)}: slices are for SET only")
+        raise ValueError(f"{show(steps)}: slices are supported by SET only")
     _enter(holder, last, steps)
     del holder[last]
 
@@ -111,12 +111,12 @@ def _show(step: Step) -> str:
 def _enter(holder: Any, step: str | int, so_far: Sequence[Step]) -> Any:
     if isinstance(step, str):
         if not isinstance(holder, dict):
-            raise TypeError(f"{show(so_far)}: expected an object, there is {_kind(holder)}")
+            raise TypeError(f"{show(so_far)}: expected an object, got {_kind(holder)}")
         if step not in holder:
-            raise KeyError(f"{show(so_far)}: there is no such key")
+            raise KeyError(f"{show(so_far)}: no such key")
         return holder[step]
     if not isinstance(holder, list):
-        raise TypeError(f"{show(so_far)}: expected a list, there is {_kind(holder)}")
+        raise TypeError(f"{show(so_far)}: expected a list, got {_kind(holder)}")
     if not -len(holder) <= step < len(holder):
         raise IndexError(f"{show(so_far)}: the list has {len(holder)} items")
     return holder[step]

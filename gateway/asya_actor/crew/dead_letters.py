@@ -20,7 +20,7 @@ async def dead_letter(crew: Crew, delivery: Delivery, reader: EnvelopeReader) ->
         envelope = await reader.read(delivery.body)
     except InvalidEnvelope as error:
         envelope = salvage(delivery.body)
-        log.error("a dead letter of %s is no envelope: %s", delivery.actor, error)
+        log.error("a dead letter of %s is not an envelope: %s", delivery.actor, error)
     times = delivery.deliveries
     message = f"{delivery.actor} could not finish the message; it was delivered {times} time{'s' if times != 1 else ''}"
     log.error("dead letter %s: %s", envelope.id, message)

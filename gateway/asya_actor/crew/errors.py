@@ -23,7 +23,7 @@ def failure_of(envelope: Envelope) -> Failure:
     kind = _first_text(error.get("type")) or ""
     mro = error.get("mro")
     return Failure(
-        message=message or "the actor failed and did not say why",
+        message=message or "the actor failed without a reason",
         type=kind,
         mro=tuple(name for name in mro if isinstance(name, str)) if isinstance(mro, list) else (),
         traceback=_first_text(error.get("traceback")) or "",

@@ -44,7 +44,7 @@ async def ended(hooks: Hooks, envelope: Envelope, report: Callable[[], Awaitable
     hook = envelope.headers.get(HEADER_HOOK)
     if hook is not None:
         if envelope.status.get("phase") == "failed":
-            log.error("the hook %s failed with the end of %s: %s", hook, envelope.id, failure_of(envelope).message)
+            log.error("the hook %s failed on the end of %s: %s", hook, envelope.id, failure_of(envelope).message)
         return "hooked"
     outcome = await report()
     if outcome in _ENDS:

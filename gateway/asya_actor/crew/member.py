@@ -45,7 +45,7 @@ class Crew:
             await self.client.final(base, task_id, body)
         except MeshRefused as refusal:
             kind = "ResultTooLarge" if refusal.too_large else "ResultRefused"
-            failure = broken(kind, f"the gateway refused the result: {refusal.reason}")
+            failure = broken(kind, f"the gateway rejected the result: {refusal.reason}")
             return await self.failed(envelope, failure, actor=actor)
         return "succeeded"
 
@@ -62,7 +62,7 @@ class Crew:
             id=task_id,
             status=TaskStatus.FAILED,
             error=failure.message,
-            error_details={key: details[key] for key in ("message", "type", "mro", "traceback")},
+            error_details={key: value for key, value in details.items() if key != "class"},
             error_class=failure.error_class,
             current_actor_name=actor or None,
             attempts=attempts,
@@ -70,12 +70,12 @@ class Crew:
         try:
             await self.client.final(base, task_id, _stamped(said))
         except MeshRefused as refusal:
-            log.error("mesh refuses the failure of %s: %s", task_id, refusal)
+            log.error("mesh rejects the failure of %s: %s", task_id, refusal)
             slim = said.model_copy(update={"error": failure.type, "error_details": None, "current_actor_name": None})
             try:
                 await self.client.final(base, task_id, slim.as_dict())
             except MeshRefused as again:
-                log.critical("mesh refuses every failure of %s: %s", task_id, again)
+                log.critical("mesh rejects every failure of %s: %s", task_id, again)
                 return "refused"
         return "failed"
 
@@ -88,7 +88,9 @@ def reading(work: Callable[[Envelope], Awaitable[str]], reader: EnvelopeReader) 
         try:
             envelope = await reader.read(delivery.body)
         except InvalidEnvelope as error:
-            log.error("dropping what %s got, it is no envelope: %s: %.500r", delivery.actor, error, delivery.body)
+            log.error(
+                "%s: dropping a message that is not an envelope: %s: %.500r", delivery.actor, error, delivery.body
+            )
             outcome = "dropped"
         else:
             with working_on(envelope):

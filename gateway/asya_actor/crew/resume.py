@@ -42,8 +42,8 @@ def resumed(envelope: Envelope, *, deep: bool) -> Envelope:
     found = envelope.headers.get(HEADER_RESUME_CHECKPOINT)
     if not isinstance(found, Mapping):
         raise CannotMerge(
-            "the resume envelope carries no checkpoint: the pause was made by a crew that keeps its own, "
-            "whose x-resume must read it"
+            "the resume envelope has no checkpoint: the pause was made by a "
+            "crew that stores its own checkpoints; only its x-resume can read them"
         )
     checkpoint = checkpoint_of(Envelope.from_dict(found))
     question = question_of(envelope) or {}

@@ -158,8 +158,8 @@ def _refuse(yielded: tuple[Any, ...]) -> NoReturn:
     if isinstance(verb, str) and verb in _ARITY:
         raise RuntimeError(f'expected `yield "{verb}", …` with {_ARITY[verb][1]}, got {len(yielded) - 1} values')
     raise RuntimeError(
-        f"unknown verb {verb!r}: a yielded tuple is a verb, GET, SET, DEL or FLY; a payload that is a tuple "
-        "must be made a list"
+        f"unknown verb {verb!r}: a yielded tuple is a verb (GET, SET, DEL or "
+        "FLY); convert a payload that is a tuple to a list"
     )
 
 

@@ -38,7 +38,7 @@ def load_handler(name: str) -> Handler:
             owner = ".".join(parts[: len(parts) - len(rest) + number])
             raise HandlerNotFound(name, f", and {owner} has no {part}") from None
     if inspect.isclass(found):
-        raise HandlerNotFound(name, ", a class; name its method as well")
+        raise HandlerNotFound(name, ", a class; name its method too")
     if not callable(found):
         raise HandlerNotFound(name, ", which cannot be called")
     handler: Handler = found

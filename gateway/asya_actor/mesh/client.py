@@ -136,7 +136,7 @@ class MeshClient:
                 tries += 1
                 REPORT_RETRIES.inc()
                 level = logging.WARNING if tries in (1, 5) or tries % 50 == 0 else logging.DEBUG
-                log.log(level, "mesh cannot take %s of %s now (%s), trying again", path, task_id, error)
+                log.log(level, "mesh does not accept %s of %s now (%s), trying again", path, task_id, error)
                 wait = max(getattr(error, "retry_after", 0.0), pause * random.uniform(0.5, 1.0))  # noqa: S311 # not a secret
                 await asyncio.sleep(wait)
                 pause = min(pause * 2, LONGEST_PAUSE)

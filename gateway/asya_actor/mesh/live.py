@@ -77,7 +77,7 @@ class LiveLine:
             self._wake.set()
             _, late = await asyncio.wait([self._sender], timeout=within)
             if late:
-                self._lose(len(self._waiting), "it is still busy")
+                self._lose(len(self._waiting), "the previous request is still running")
         await self.abandon()
 
     async def abandon(self) -> None:
@@ -102,7 +102,7 @@ class LiveLine:
                 self._waiting.append(data)
                 self._bytes += len(data)
                 return len(self._waiting) == 1
-        self._lose(1, "too many wait already")
+        self._lose(1, "too many events are waiting")
         return False
 
     def _awaken(self) -> None:

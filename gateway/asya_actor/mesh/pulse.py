@@ -89,13 +89,13 @@ def _give(sign: Sign) -> None:
         answer = connection.getresponse()
         text = answer.read()
         if answer.status != http.client.OK:
-            log.debug("no sign of life for %s now: HTTP %d", sign.task_id, answer.status)
+            log.debug("claim of %s not renewed: HTTP %d", sign.task_id, answer.status)
             return
         sign.given = time.monotonic()
         found = jsontext.loads(text)
         if isinstance(found, dict) and found.get("action") == "done":
             sign.lost()
     except (OSError, http.client.HTTPException, jsontext.InvalidJSON) as error:
-        log.debug("no sign of life for %s now: %s", sign.task_id, error)
+        log.debug("claim of %s not renewed: %s", sign.task_id, error)
     finally:
         connection.close()

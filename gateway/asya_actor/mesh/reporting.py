@@ -66,7 +66,7 @@ class HopReports:
         try:
             answer = await self._report(body)
         except MeshRefused as refusal:
-            log.error("mesh refuses the report of %s, going on without it: %s", self.envelope.id, refusal)
+            log.error("mesh rejects the report of %s, continuing without it: %s", self.envelope.id, refusal)
             return Claimed(ClaimAction.GO)
         said, frames = read_answer(answer), answer.get("frames")
         if said.remaining_seconds is not None:
@@ -92,7 +92,7 @@ class HopReports:
         try:
             return await self.client.active(self.base, self.envelope.id)
         except MeshUnavailable as error:
-            log.info("mesh does not say whether %s is active, going on: %s", self.envelope.id, error)
+            log.info("mesh does not report whether %s is active, continuing: %s", self.envelope.id, error)
             return True
 
     @contextlib.asynccontextmanager
@@ -135,10 +135,10 @@ class HopReports:
                 if read_answer(answer).action is ClaimAction.DONE:
                     self.lost.set()
             except MeshUnavailable as error:
-                log.debug("no sign of life for %s now: %s", self.envelope.id, error)
+                log.debug("claim of %s not renewed: %s", self.envelope.id, error)
                 wait = pause = min(pause * 2, self.lease / SIGNS_PER_LEASE, 5.0)
             except MeshRefused as refusal:
-                log.error("mesh refuses the report of %s: %s", self.envelope.id, refusal)
+                log.error("mesh rejects the report of %s: %s", self.envelope.id, refusal)
                 return
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):
@@ -155,7 +155,7 @@ class HopReports:
         try:
             answer = await self._report(body)
         except MeshRefused as refusal:
-            log.warning("mesh does not store what %s sends on: %s", self.envelope.id, refusal)
+            log.warning("mesh does not store the frames of %s: %s", self.envelope.id, refusal)
             return True
         return read_answer(answer).action is not ClaimAction.DONE
 
@@ -167,7 +167,7 @@ class HopReports:
         try:
             await self._report(self._body(HopState.COMPLETED, route, message=message, duration_ms=milliseconds))
         except MeshRefused as refusal:
-            log.error("mesh refuses the report of %s: %s", self.envelope.id, refusal)
+            log.error("mesh rejects the report of %s: %s", self.envelope.id, refusal)
 
     async def released(self) -> None:
         """Give the claim back, tried once: the next delivery of this hop may go at once."""
@@ -177,7 +177,7 @@ class HopReports:
             async with asyncio.timeout(LONGEST_RELEASE):
                 await self.client.progress_once(self.base, self.envelope.id, self._body(HopState.RELEASED))
         except (MeshUnavailable, MeshRefused, TimeoutError) as error:
-            log.info("the claim on %s is kept until its lease runs out: %s", self.envelope.id, error)
+            log.info("the claim on %s stays until its lease expires: %s", self.envelope.id, error)
 
     async def _report(self, body: Mapping[str, Any]) -> dict[str, Any]:
         assert self.base is not None

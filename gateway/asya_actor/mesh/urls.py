@@ -49,7 +49,7 @@ class GatewayUrls:
     def _warn(self, named: str) -> None:
         if named not in self._warned and len(self._warned) < _REMEMBERED:
             self._warned.add(named)
-            log.warning("not following x-asya-gateway-url %.200r: allow its origin in ASYA_GATEWAY_URL_ALLOWED", named)
+            log.warning("ignored x-asya-gateway-url %.200r: allow its origin in ASYA_GATEWAY_URL_ALLOWED", named)
 
 
 Origin = tuple[str, str, int]

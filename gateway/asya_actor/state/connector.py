@@ -59,7 +59,7 @@ class _UnixConnection(http.client.HTTPConnection):
             except BlockingIOError:
                 # So many wait to be accepted that one more has no place; with a timeout the kernel does not wait.
                 if time.monotonic() >= give_up:
-                    raise TimeoutError("it accepts no connection") from None
+                    raise TimeoutError("it does not accept connections") from None
                 time.sleep(CONNECT_PAUSE)
 
 
@@ -155,13 +155,13 @@ class Connectors:
             except (OSError, http.client.HTTPException) as error:
                 raise unreachable(place, error) from error
         if len(text) > LARGEST_LIST:
-            raise OSError(errno.EFBIG, f"the connector answered with more than {LARGEST_LIST} bytes", place.path)
+            raise OSError(errno.EFBIG, f"the connector's response has more than {LARGEST_LIST} bytes", place.path)
         try:
             value = jsontext.loads(text)
         except jsontext.InvalidJSON as error:
-            raise OSError(errno.EIO, f"the connector's answer is no JSON: {error}", place.path) from None
+            raise OSError(errno.EIO, f"the connector's response is not JSON: {error}", place.path) from None
         if not isinstance(value, dict):
-            raise OSError(errno.EIO, "the connector's answer is no JSON object", place.path)
+            raise OSError(errno.EIO, "the connector's response is not a JSON object", place.path)
         return value
 
     def _ask(

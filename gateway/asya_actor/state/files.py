@@ -129,7 +129,7 @@ class BufferedFile(_Raw):
 
     def _within(self, size: int) -> None:
         if size > self._connectors.largest:
-            raise OSError(errno.EFBIG, f"a buffered file holds at most {self._connectors.largest} bytes", self.name)
+            raise OSError(errno.EFBIG, f"a buffered file has at most {self._connectors.largest} bytes", self.name)
 
     def _check_open(self) -> None:
         if self.closed:

@@ -195,6 +195,6 @@ def _of_attributes(error: OSError) -> OSError:
 
 def _refuse(name: str) -> Ours:
     def refuse(place: MountedPath, *_: Any, **__: Any) -> NoReturn:
-        raise OSError(errno.ENOTSUP, f"os.{name} does not work below a state mount", place.path)
+        raise OSError(errno.ENOTSUP, f"os.{name} is not supported below a state mount", place.path)
 
     return refuse

@@ -48,7 +48,7 @@ def unreachable(place: MountedPath, error: Exception) -> OSError:
 
 def _message(answer: http.client.HTTPResponse) -> str:
     """`{"error", "message"?}`, as connectors say it, or the status."""
-    plain = f"the connector answered {answer.status} {answer.reason}"
+    plain = f"the connector responded {answer.status} {answer.reason}"
     try:
         value = jsontext.loads(answer.read(_LARGEST_MESSAGE))
     except (OSError, http.client.HTTPException, jsontext.InvalidJSON):

@@ -30,7 +30,7 @@ class ContentReader:
         if count == 0 and self._answer.length:
             # The library takes a connection that was cut for the end of the content.
             raise OSError(
-                errno.EIO, f"the content was cut {self._answer.length} bytes before its end", self._place.path
+                errno.EIO, f"the content was truncated {self._answer.length} bytes before its end", self._place.path
             )
         return count
 

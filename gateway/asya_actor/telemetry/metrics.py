@@ -6,29 +6,30 @@ REGISTRY = CollectorRegistry()
 
 MESSAGES = Counter(
     "asya_actor_messages",
-    "Messages by what became of them: completed, ended, retried, rerouted, failed, repeated, busy, dropped, paused,"
-    " given_back.",
+    "Messages by outcome: completed, ended, retried, rerouted, failed, repeated, busy, dropped, paused, given_back.",
     ["actor", "outcome"],
     registry=REGISTRY,
 )
 HANDLER_SECONDS = Histogram(
     "asya_actor_handler_seconds",
-    "How long a call of the handler took.",
+    "Duration of a call of the handler.",
     ["actor"],
     buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 900),
     registry=REGISTRY,
 )
-IN_WORK = Gauge("asya_actor_in_work", "Messages that are worked on now.", ["actor"], registry=REGISTRY)
+IN_WORK = Gauge("asya_actor_in_work", "Messages that are being processed.", ["actor"], registry=REGISTRY)
 REPORT_RETRIES = Counter(
-    "asya_actor_report_retries", "Requests that mesh could not take at the first try.", registry=REGISTRY
+    "asya_actor_report_retries", "Requests that mesh did not accept at the first attempt.", registry=REGISTRY
 )
 PUBLISH_RETRIES = Counter(
-    "asya_actor_publish_retries", "Publishes that the queue system could not take at the first try.", registry=REGISTRY
+    "asya_actor_publish_retries",
+    "Publishes that the queue system did not accept at the first attempt.",
+    registry=REGISTRY,
 )
-LIVE_SENT = Counter("asya_actor_live_events", "FLY events that mesh took.", ["actor"], registry=REGISTRY)
+LIVE_SENT = Counter("asya_actor_live_events", "FLY events that mesh accepted.", ["actor"], registry=REGISTRY)
 LIVE_LOST = Counter(
     "asya_actor_live_events_lost",
-    "FLY events dropped because mesh could not take them in time.",
+    "FLY events dropped because mesh did not accept them in time.",
     ["actor"],
     registry=REGISTRY,
 )

@@ -97,7 +97,7 @@ class _Server:
             return web.Response(status=503 if starting else 200, text="loading the handler")
         if await self._turns():
             return web.Response(text="OK")
-        return web.Response(status=503, text=f"the event loop was held up for {TURN_WITHIN:g} s")
+        return web.Response(status=503, text=f"the event loop was blocked for {TURN_WITHIN:g} s")
 
     async def _turns(self) -> bool:
         turned: concurrent.futures.Future[None] = concurrent.futures.Future()

@@ -24,7 +24,7 @@ def _check_handler(value: str) -> str:
 
 def _check_name(value: str) -> str:
     if check_own_actor(value) in CREW:
-        raise ValueError(f"{value} is one of the crew, which runs by itself")
+        raise ValueError(f"{value} is an actor of the crew, which runs automatically")
     return value
 
 

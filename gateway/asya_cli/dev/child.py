@@ -125,7 +125,7 @@ def _worker(actor: dict[str, Any]) -> "WorkerSettings":
     if "actorTimeout" in resiliency:
         values["resiliency_actor_timeout"] = resiliency.pop("actorTimeout")
     if resiliency:
-        raise SettingsError(f"actor {actor['name']}: resiliency: unknown words: {', '.join(resiliency)}")
+        raise SettingsError(f"actor {actor['name']}: resiliency: unknown fields: {', '.join(resiliency)}")
     try:
         return worker_settings(values)
     except SettingsError as error:

@@ -9,15 +9,15 @@ import typer
 
 def dev(
     folder: Annotated[
-        Path, typer.Argument(metavar="[FOLDER]", help="Where flows.yaml, actors.yaml and the handlers are.")
+        Path, typer.Argument(metavar="[FOLDER]", help="Folder of flows.yaml, actors.yaml and the handlers.")
     ] = Path(),
     port: Annotated[
-        int, typer.Option(min=0, max=65_535, help="Port on 127.0.0.1; the next free one if it is taken.")
+        int, typer.Option(min=0, max=65_535, help="Port on 127.0.0.1; if it is taken, the next free one.")
     ] = 8080,
     ephemeral: Annotated[
-        bool, typer.Option("--ephemeral", help="Keep nothing: a database that is gone at the end.")
+        bool, typer.Option("--ephemeral", help="Use a temporary database, deleted at the end.")
     ] = False,
-    reset: Annotated[bool, typer.Option("--reset", help="Forget the tasks of earlier runs first.")] = False,
+    reset: Annotated[bool, typer.Option("--reset", help="Delete the tasks of earlier runs first.")] = False,
 ) -> None:
     """Run a folder of flows and handlers: gateway, actors and an embedded PostgreSQL, until Ctrl-C.
 

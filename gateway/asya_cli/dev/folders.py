@@ -31,10 +31,10 @@ def state_folder() -> Path:
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)
     except OSError as error:
         raise CliError(
-            f"{folder}: cannot keep databases there: {error.strerror}; set XDG_STATE_HOME to a folder of yours"
+            f"{folder}: cannot store databases there: {error.strerror}; set XDG_STATE_HOME to one of your folders"
         ) from error
     if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
-        raise CliError(f"{folder}: belongs to another user, so no database is kept in it")
+        raise CliError(f"{folder}: belongs to another user; databases cannot be stored there")
     return folder
 
 

@@ -93,7 +93,7 @@ class HandlerProcess:
         """Say once that calls of the slow actor wait for it; its end is said, too."""
         if self._loading is not None and not self._told_slow:
             self._told_slow = True
-            self._say("info", f"the handler of {self.slow} is still being loaded; calls of it wait")
+            self._say("info", f"the handler of {self.slow} is still loading; its calls wait")
 
     def start(self) -> None:
         """Start the child and keep it running until `stop`."""

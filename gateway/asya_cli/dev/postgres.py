@@ -112,7 +112,7 @@ class EmbeddedPostgres:
     def _check_version(self) -> None:
         file = self.data / "PG_VERSION"
         if file.exists() and (found := file.read_text().strip()) != VERSION:
-            raise CliError(f"{self.data} was made by PostgreSQL {found}, this is {VERSION}; `--reset` starts it anew")
+            raise CliError(f"{self.data} was made by PostgreSQL {found}, this is {VERSION}; use `--reset` to delete it")
 
     def _create(self) -> None:
         """initdb beside the place, then renamed, so that an interrupted one is not taken for a database."""
@@ -194,7 +194,7 @@ def _require_passwd_entry() -> None:
         pwd.getpwuid(user)
     except KeyError:
         raise CliError(
-            f"the user id {user} has no entry in /etc/passwd, without which PostgreSQL makes no database: add one "
+            f"the user id {user} has no entry in /etc/passwd, which PostgreSQL needs: add one "
             f"(`asya:x:{user}:{os.getegid()}::/tmp:/bin/sh`), or run as a user that has one"
         ) from None
 

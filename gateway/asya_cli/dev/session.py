@@ -116,7 +116,7 @@ class Session:
             try:
                 await task
             except OSError as error:
-                raise CliError(f"the gateway cannot listen to port {self.port}: {error.strerror}") from error
+                raise CliError(f"the gateway cannot listen on port {self.port}: {error.strerror}") from error
 
     def _settings(self, database_url: str) -> "Settings":
         return read_settings(
@@ -178,7 +178,7 @@ class Session:
                         await self._set_apart(process, name)
 
     async def _set_apart(self, process: HandlerProcess, name: str) -> None:
-        self.view.say("info", f"the handler of {name} is loaded in a process of its own; the others go on without it")
+        self.view.say("info", f"the handler of {name} is loaded in a separate process; the others continue")
         self._apart.add(name)
         others = [actor for actor in process.actors if actor.name != name]
         alone = [actor for actor in process.actors if actor.name == name]
@@ -197,7 +197,7 @@ class Session:
         try:
             actors = load_actors(self.options.folder / "actors.yaml")
         except UsageProblem as problem:
-            self.view.say("error", f"{problem.message}; what runs goes on")
+            self.view.say("error", f"{problem.message}; the running handlers continue")
             return
         self.view.say("info", f"{why}: restarting the handlers")
         async with self._changing:
@@ -290,7 +290,7 @@ class Session:
         for flow in flows:
             for actor in dict.fromkeys(flow.get("actors") or []):
                 if actor not in known and actor not in CREW:
-                    reason = f"no actor {actor!r} in actors.yaml; calls will wait for it"
+                    reason = f"no actor {actor!r} in actors.yaml; its calls will wait"
                     self.view.say("error", f"flows.yaml: {flow['name']}: {reason}")
 
     async def _until_ready(self, client: GatewayClient) -> None:
@@ -313,14 +313,14 @@ def run_session(options: Options) -> None:
     console = ReadableConsole()
     folder = options.folder
     if not (folder / "flows.yaml").is_file():
-        raise UsageProblem(f"{folder / 'flows.yaml'}: no such file; it names the flows (docs/examples has some)")
+        raise UsageProblem(f"{folder / 'flows.yaml'}: no such file; it lists the flows (see docs/examples)")
     actors = load_actors(folder / "actors.yaml")
     _log_to(console, options.debug)
     port = take_port(options.port, state_folder() / "ports")
     data, own = hold_folder(folder, ephemeral=options.ephemeral)
     try:
         if not own:
-            told = f"another `asya dev` runs {folder}; this one's tasks are gone when it ends"
+            told = f"another `asya dev` runs {folder}; the tasks of this run are deleted when it ends"
             console.print(told, style="yellow", soft_wrap=True)
         if options.reset:
             shutil.rmtree(data.path / "data", ignore_errors=True)

@@ -116,7 +116,7 @@ class View:
     def _draw(self) -> RenderableType:
         picture = self.picture
         head = Text.assemble(
-            (picture.title, "bold"), ("  ", ""), (picture.url, "underline"), ("  Ctrl-C ends it", "dim")
+            (picture.title, "bold"), ("  ", ""), (picture.url, "underline"), ("  Ctrl-C to stop", "dim")
         )
         return Group(Text(""), head, self._actors(), self._flows(), self._tasks())
 

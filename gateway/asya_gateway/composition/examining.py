@@ -1,9 +1,10 @@
-"""The schema checker and the digest behind the domain's ports: what takes long is done in another process."""
+"""What takes long with large values, behind the domain's ports: done in another process."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from asya_crds.large_json import FEW_VALUES, places
+from asya_crds.large_json import FEW_VALUES, has_few_values, places
+from asya_crds.merging import CannotMerge, filled
 from asya_crds.offloading import Offload, OffloadFailed
 from asya_crds.violation import ArgumentCheck, Violation
 from asya_gateway.domain.errors import Overloaded
@@ -23,7 +24,7 @@ class Examining:
         try:
             return await self._examiner(check, value)
         except OffloadFailed as error:
-            raise Overloaded(f"large arguments cannot be checked now: {error}") from None
+            raise Overloaded(f"large arguments cannot be checked at the moment: {error}") from None
 
 
 class Digesting:
@@ -39,5 +40,24 @@ class Digesting:
         try:
             digest: bytes = await self._offload.run(f"{digest_of.__module__}:{digest_of.__name__}", *parts)
         except OffloadFailed as error:
-            raise Overloaded(f"the key of a large body cannot be checked now: {error}") from None
+            raise Overloaded(f"the key of a large body cannot be checked at the moment: {error}") from None
         return digest
+
+
+class Filling:
+    """ports.Filler: a checkpoint of many values is decoded, filled and encoded in another process."""
+
+    def __init__(self, offload: Offload) -> None:
+        self._offload = offload
+
+    async def __call__(self, checkpoint: JsonText, answer: JsonText, fields: Sequence[Mapping[str, Any]]) -> JsonText:
+        """Raises CannotMerge, and Overloaded where the other process cannot be had."""
+        if has_few_values(checkpoint) and has_few_values(answer):
+            return filled(checkpoint, answer, fields)
+        try:
+            text: str = await self._offload.run("asya_crds.merging:filled", checkpoint, answer, list(fields))
+        except OffloadFailed as error:
+            raise Overloaded(f"a large answer cannot be taken now: {error}") from None
+        except ValueError as error:
+            raise CannotMerge(str(error)) from None
+        return text

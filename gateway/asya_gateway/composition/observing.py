@@ -128,7 +128,7 @@ class Observing:
             except TransportError:
                 self._transport_up = 0.0
             except Exception:
-                log.exception("the queue system cannot be looked at")
+                log.exception("the queue system cannot be reached")
                 self._transport_up = 0.0
             await asyncio.sleep(self.poll_every)
 
@@ -177,20 +177,25 @@ def _of_storage(storage: Storage) -> list[Reading]:
         Reading("asya_fly_sent", "Live events sent.", lambda: fly.sent, "counter"),
         Reading("asya_fly_dropped", "Live events dropped.", lambda: feed.fly_dropped, "counter"),
         Reading("asya_bell_connected", "1 while listening.", lambda: float(bell.connected)),
-        Reading("asya_bell_connects", "Connects of the listener.", lambda: bell.connects, "counter"),
+        Reading("asya_bell_connects", "Number of connects of the listener.", lambda: bell.connects, "counter"),
         Reading("asya_database_pool_size", "Open connections.", lambda: pool().size),
-        Reading("asya_database_pool_idle", "Connections that nobody uses.", lambda: pool().idle),
+        Reading("asya_database_pool_idle", "Idle connections.", lambda: pool().idle),
         Reading("asya_database_pool_max", "Connections that may be open.", lambda: pool().largest),
-        Reading("asya_database_pool_waiting", "Who waits for a connection.", lambda: pool().waiting),
+        Reading("asya_database_pool_waiting", "Waiters for a connection.", lambda: pool().waiting),
     ]
 
 
 def _of_budget(budget: Budget) -> list[Reading]:
     return [
-        Reading("asya_memory_budget_bytes", "Bytes that bodies may weigh together.", lambda: budget.total),
-        Reading("asya_memory_held_bytes", "What bodies weigh now.", budget.held, label="share"),
-        Reading("asya_memory_waiting", "Who waits for room.", budget.waiting, label="share"),
-        Reading("asya_memory_refused", "Refused for want of room.", lambda: budget.refused, "counter"),
+        Reading("asya_memory_budget_bytes", "Limit of the bytes of all bodies.", lambda: budget.total),
+        Reading("asya_memory_held_bytes", "Bytes of all bodies now.", budget.held, label="share"),
+        Reading("asya_memory_waiting", "Waiters for bytes.", budget.waiting, label="share"),
+        Reading(
+            "asya_memory_refused",
+            "Requests rejected because the budget was used up.",
+            lambda: budget.refused,
+            "counter",
+        ),
     ]
 
 

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from asya_crds.offloading import Offload
 from asya_gateway.composition.container import memory_budget
-from asya_gateway.composition.examining import Digesting, Examining
+from asya_gateway.composition.examining import Digesting, Examining, Filling
 from asya_gateway.composition.observing import Observing
 from asya_gateway.composition.web import Routes, build_app, serve, stop_on_signals
 from asya_gateway.delivery.dispatcher import Dispatcher
@@ -29,6 +29,7 @@ from asya_gateway.storage.queues.queue_bell import QueueBell
 from asya_gateway.storage.registry.store import PostgresRegistry
 from asya_gateway.storage.store import Keeping, Storage
 from asya_gateway.storage.tasks.creating import OUTBOX_LEASE, Enqueue, into_outbox, into_queue
+from asya_gateway.storage.tasks.pausing import PauseLimits
 from asya_schemas.compiling import compile_schema, keep_at_most
 from asya_transports.known import describe
 from asya_transports.opening import open_transport
@@ -56,6 +57,7 @@ class Gateway:
         self._queues = settings.queues
         self.dispatcher = self._dispatcher()
         observer = self.observing.metrics
+        self.flows = FlowRegistry()
         self.storage = Storage(
             self.database,
             self._enqueue(),
@@ -66,8 +68,8 @@ class Gateway:
             claim_lease=settings.claim_lease,
             budget=self.budget,
             namespace=settings.namespace,
+            pauses=self._pause_limits,
         )
-        self.flows = FlowRegistry()
         rules = TaskRules(
             mesh_url=settings.mesh_url or f"http://127.0.0.1:{settings.gateway_port}",
             default_timeout=settings.default_timeout,
@@ -84,6 +86,7 @@ class Gateway:
             compile_schema,
             observer,
             examine=Examining(self.offload),
+            fill=Filling(self.offload),
             digest=Digesting(self.offload),
             clock=storage.clock,
         )
@@ -99,6 +102,11 @@ class Gateway:
             poll_interval=settings.config_poll_interval,
         )
         self.observing.watch(storage, self.flows, self.dispatcher, self.budget)
+
+    def _pause_limits(self) -> PauseLimits:
+        flows = self.flows.table.flows.values()
+        own = {each.flow.name: each.flow.max_pause for each in flows if each.flow.max_pause is not None}
+        return PauseLimits(self.settings.max_pause, own)
 
     def _dispatcher(self) -> Dispatcher | None:
         """None where the queue row is written in the task's own transaction."""

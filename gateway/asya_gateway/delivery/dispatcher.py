@@ -139,9 +139,9 @@ class Dispatcher:
             # A transport's own cancelled future is no order to end.
             if (current := asyncio.current_task()) is not None and current.cancelling():
                 raise
-            log.warning("publishing was cut off, its envelopes go out when their lease has run out")
+            log.warning("publishing was interrupted; its envelopes are sent when their lease has expired")
         except Exception:
-            log.exception("a batch of envelopes goes out when its lease has run out")
+            log.exception("a batch of envelopes is sent when its lease has expired")
         finally:
             self._budget.give_back(Share.DELIVERIES, weight)
 
@@ -218,7 +218,9 @@ class Dispatcher:
                     await self._outbox.delivered(delivered)
                     delivered = []
                 if failed:
-                    log.warning("%d envelopes were not taken by the queue system, e.g.: %s", len(failed), failed[0][1])
+                    log.warning(
+                        "%d envelopes were not accepted by the queue system, for example: %s", len(failed), failed[0][1]
+                    )
                     await self._outbox.failed(failed)
                     failed = []
             finally:
@@ -230,7 +232,7 @@ class Dispatcher:
         crash is refused once more, and its task has ended already."""
         while self._impossible:
             entry, reason = self._impossible[0]
-            log.warning("task %s fails, since the queue system refuses its envelope: %s", entry.task_id, reason)
+            log.warning("task %s fails, since the queue system rejects its envelope: %s", entry.task_id, reason)
             await self._finish(_refused(entry, reason))
             self._impossible.pop(0)
             self._delivered.append(entry.id)

@@ -9,7 +9,7 @@ import contextlib
 from collections import deque
 from contextvars import ContextVar, Token
 from enum import StrEnum
-from typing import Self
+from typing import NamedTuple, Self
 
 from asya_gateway.domain.errors import Overloaded
 
@@ -19,6 +19,8 @@ MOST_WAITING = 256
 """Calls and readers that wait for room at the same time; more are refused at once, since each holds a connection."""
 SMALL = 64 * 1024
 """Bytes that need not stand in line behind larger ones."""
+GIVE_WAY = 2.0
+"""Seconds after which small ones stand in line, too, or a stream of them would keep a large one out for ever."""
 
 
 class NoRoom(Overloaded):
@@ -96,8 +98,15 @@ class Lease:
 _scope: ContextVar[Lease | None] = ContextVar("budget", default=None)
 
 
+class _Waiting(NamedTuple):
+    size: int
+    granted: asyncio.Future[None]
+    since: float
+
+
 class Budget:
-    """`total` bytes. One body, however large, always fits: a size is capped by what its share may hold at most."""
+    """`total` bytes. One body, however large, always fits: at the latest when its share is empty, and it does become
+    empty, since small ones give way."""
 
     def __init__(self, total: int) -> None:
         self.total = total
@@ -105,7 +114,7 @@ class Budget:
         self.refused = 0
         self._held = dict.fromkeys(Share, 0)
         self._used = 0
-        self._waiting: dict[Share, deque[tuple[int, asyncio.Future[None]]]] = {
+        self._waiting: dict[Share, deque[_Waiting]] = {
             # In the order in which room is given.
             share: deque()
             for share in (Share.REPORTS, Share.READERS, Share.CALLS)
@@ -169,7 +178,7 @@ class Budget:
         """Count the bytes. Raises NoRoom."""
         if not self.try_take(share, size):
             self.refused += 1
-            raise NoRoom("the gateway holds as many bytes as it may, try again")
+            raise NoRoom("the gateway's memory budget is used up, try again")
 
     def scope(self) -> Lease:
         """A context manager: what is reserved within the block, by its task or one that it starts, is given back at
@@ -182,7 +191,7 @@ class Budget:
         lease = _scope.get()
         if lease is None:
             return
-        if (self._waiting[share] and size > SMALL) or not self.try_take(share, size):
+        if self._stands_behind(share, size) or not self.try_take(share, size):
             await self._wait(share, size)
         lease.hold(share, size)
 
@@ -206,13 +215,18 @@ class Budget:
         if lease is not None:
             lease.release()
 
+    def _stands_behind(self, share: Share, size: int) -> bool:
+        line = self._waiting[share]
+        return bool(line) and (size > SMALL or asyncio.get_running_loop().time() >= line[0].since + GIVE_WAY)
+
     async def _wait(self, share: Share, size: int) -> None:
         line, patient = self._waiting[share], share is Share.REPORTS
         if not patient and len(line) >= MOST_WAITING:
             self.refused += 1
-            raise NoRoom("the gateway holds as many bytes as it may, try again")
-        granted = asyncio.get_running_loop().create_future()
-        entry = (size, granted)
+            raise NoRoom("the gateway's memory budget is used up, try again")
+        loop = asyncio.get_running_loop()
+        granted = loop.create_future()
+        entry = _Waiting(size, granted, loop.time())
         line.append(entry)
         try:
             async with asyncio.timeout(None if patient else PATIENCE):
@@ -226,14 +240,14 @@ class Budget:
                 self._wake()
             if isinstance(error, TimeoutError):
                 self.refused += 1
-                raise NoRoom("the gateway holds as many bytes as it may, try again") from None
+                raise NoRoom("the gateway's memory budget is used up, try again") from None
             raise
 
     def _wake(self) -> None:
         """Serve who waits, reports first, each line in its order."""
         for share, line in self._waiting.items():
-            while line and self._fits(share, line[0][0]):
-                size, granted = line.popleft()
+            while line and self._fits(share, line[0].size):
+                size, granted, _ = line.popleft()
                 if granted.cancelled():
                     continue
                 self.charge(share, size)

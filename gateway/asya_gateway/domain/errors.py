@@ -1,6 +1,7 @@
 """What can go wrong, as a small tree. Each protocol has one table from these to its own form."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from asya_crds.violation import Violation
@@ -107,7 +108,7 @@ class Unavailable(GatewayError):
     retry_after = 1
 
     def __init__(self, message: str, *, field: str | None = None, uncertain: bool = False) -> None:
-        super().__init__(f"{message}; whether this was stored is not known" if uncertain else message, field=field)
+        super().__init__(f"{message}; it is not known whether this was stored" if uncertain else message, field=field)
         self.reason = message
         self.uncertain = uncertain
 
@@ -115,6 +116,16 @@ class Unavailable(GatewayError):
     def outcome(self) -> str:
         """What became of the request, in the word that callers get."""
         return "unknown" if self.uncertain else "not_done"
+
+
+@contextlib.contextmanager
+def after_a_write() -> Iterator[None]:
+    """Around what is read for the answer to a write that was done: what is not available now must not be taken for a
+    write that was not done. Raises Unavailable, uncertain."""
+    try:
+        yield
+    except Unavailable as error:
+        raise Unavailable(error.reason, uncertain=True) from error
 
 
 class Overloaded(Unavailable):

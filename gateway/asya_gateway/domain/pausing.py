@@ -4,17 +4,14 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from asya_crds import jsontext
 from asya_crds.envelope import Envelope, Route, format_time
 from asya_crds.incarnations import resume_id
-from asya_crds.merging import merge
 from asya_crds.mesh_messages import InvalidMessage, read
 from asya_crds.naming import (
     HEADER_A2A_CONTEXT,
     HEADER_A2A_TASK,
     HEADER_GATEWAY_URL,
     HEADER_PAUSE_ID,
-    HEADER_RESUME_CHECKPOINT,
     HEADER_RESUME_TASK,
     RESUME,
 )
@@ -62,14 +59,11 @@ def thawed_deadline(task: TaskHead, now: datetime) -> datetime | None:
     return None if task.remaining is None else now + timedelta(seconds=task.remaining)
 
 
-def resume_envelope(point: PausePoint, answer: Any, mesh_url: str, now: datetime) -> Envelope:
-    """The envelope that brings an answer to x-resume (docs/protocols/mesh.md, "Pause and resume").
+def resume_envelope(point: PausePoint, mesh_url: str, now: datetime) -> Envelope:
+    """The envelope that brings an answer to x-resume (docs/protocols/mesh.md, "Pause and resume"), without what is
+    perhaps large and stays text: the payload, which is the answer, and the header with the checkpoint for our x-resume.
 
-    Where the pause has a checkpoint, it travels along in a header for our x-resume, with the fields that the question
-    names filled in already; the payload is then null. Otherwise the payload is the answer, for a crew that keeps its
-    checkpoints itself. The question does not travel: a sidecar takes it, in any envelope, for a new pause.
-
-    Raises CannotMerge where the payload of the checkpoint has no place for a field.
+    The question does not travel: a sidecar takes it, in any envelope, for a new pause.
     """
     task, pause = point.task, point.task.pause
     assert pause is not None
@@ -81,19 +75,13 @@ def resume_envelope(point: PausePoint, answer: Any, mesh_url: str, now: datetime
     }
     if task.context_id is not None:
         headers[HEADER_A2A_CONTEXT] = task.context_id
-    if point.checkpoint is not None:
-        checkpoint = jsontext.loads(point.checkpoint, max_depth=2 * jsontext.MAX_DEPTH)
-        if pause.fields:
-            checkpoint["payload"] = merge(checkpoint.get("payload"), answer, pause.fields)
-            answer = None
-        headers[HEADER_RESUME_CHECKPOINT] = checkpoint
     deadline = thawed_deadline(task, now)
     return Envelope(
         id=resume_id(task.id, point.incarnation),
         route=Route((), RESUME, ()),
         headers=headers,
         status=initial_status(RESUME, now, deadline),
-        payload=answer,
+        payload=None,
     )
 
 

@@ -1,12 +1,13 @@
 """What the domain needs from outside; storage and delivery keep these promises."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 from asya_crds.large_json import encode
+from asya_crds.merging import filled
 from asya_crds.status import TaskStatus
 from asya_crds.violation import ArgumentCheck, Violation
 from asya_gateway.domain.idempotency import digest_of
@@ -83,7 +84,8 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class TaskFilter:
-    """Which tasks to list; `after` is the (created_at, id) of the last one seen, newest first."""
+    """Which tasks to list; `after` is the (created_at, id) of the last one seen, newest first, `skip` how many are left
+    out before the first."""
 
     owner: str | None
     status: TaskStatus | None = None
@@ -92,6 +94,7 @@ class TaskFilter:
     parent_id: str | None = None
     after: tuple[datetime, str] | None = None
     limit: int = 50
+    skip: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,18 @@ async def examined_here(check: ArgumentCheck | None, value: Any) -> tuple[Sequen
     """An Examiner that takes whatever time it takes."""
     violations = () if check is None else check(value)
     return violations, "" if violations else encode(value)
+
+
+class Filler(Protocol):
+    """Puts an answer into the payload of a checkpoint, without holding the event loop."""
+
+    async def __call__(self, checkpoint: JsonText, answer: JsonText, fields: Sequence[Mapping[str, Any]]) -> JsonText:
+        """The checkpoint with the fields that the question names. Raises CannotMerge, Overloaded."""
+
+
+async def filled_here(checkpoint: JsonText, answer: JsonText, fields: Sequence[Mapping[str, Any]]) -> JsonText:
+    """A Filler that takes whatever time it takes."""
+    return filled(checkpoint, answer, fields)
 
 
 class Digester(Protocol):
@@ -190,6 +205,9 @@ class TaskStore(Protocol):
 
     async def list(self, query: TaskFilter) -> list[TaskHead]:
         """Tasks without their bodies, newest first."""
+
+    async def count(self, query: TaskFilter) -> int:
+        """How many tasks there are up to the end of a list's page."""
 
     async def pause_point(self, task_id: str, *, owner: str | None) -> PausePoint | None:
         """The task with its open pause and checkpoint; None where no such task is known."""

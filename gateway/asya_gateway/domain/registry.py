@@ -188,13 +188,13 @@ class RegistryControl(Protocol):
     """The registry's verbs, as the mesh routes call them."""
 
     async def announce(self, leader: str) -> int:
-        """See RegistryStore.announce."""
+        """A new epoch for an operator that becomes the leader."""
 
     async def push(self, push: RegistryPush) -> PushReport:
         """Replace parts of the registry and say which flows cannot be served."""
 
     async def heartbeat(self, epoch: int) -> int:
-        """See RegistryStore.heartbeat."""
+        """Store the operator's heartbeat; returns the generation. Raises Conflict as push does."""
 
     async def reload(self) -> None:
         """Have every api pod read its mounted file at once."""

@@ -61,7 +61,7 @@ class ProgressAnswer:
 @dataclass(frozen=True, slots=True)
 class FinalReport:
     """How a task ends. `owner` restricts it to that owner's task, `overdue_only` to one past its deadline,
-    `in_time_only` to one that is not."""
+    `in_time_only` to one that is not, `only_pause` to one that waits for the answer to this pause."""
 
     task_id: str
     status: TaskStatus
@@ -73,6 +73,7 @@ class FinalReport:
     owner: str | None = None
     overdue_only: bool = False
     in_time_only: bool = False
+    only_pause: str | None = None
 
 
 class FinalOutcome(StrEnum):
@@ -81,7 +82,7 @@ class FinalOutcome(StrEnum):
     APPLIED = "applied"
     ENDED_BEFORE = "ended_before"
     UNTIMELY = "untimely"
-    """What the report asks of the task's deadline (`overdue_only`, `in_time_only`) does not hold."""
+    """What the report asks of the task's time or pause (`overdue_only`, `in_time_only`, `only_pause`) does not hold."""
     UNKNOWN = "unknown"
 
 

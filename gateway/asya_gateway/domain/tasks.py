@@ -9,11 +9,19 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn
 
 from asya_crds.merging import CannotMerge
-from asya_crds.naming import RESUME
+from asya_crds.naming import HEADER_RESUME_CHECKPOINT, RESUME
 from asya_crds.status import ErrorClass, TaskError, TaskStatus, UpdateKind
 from asya_crds.violation import ArgumentCheck, Violation
 from asya_gateway.domain.clock import Clock, own_time
-from asya_gateway.domain.errors import Conflict, GatewayError, InvalidArguments, InvalidInput, TaskNotFound, TooLarge
+from asya_gateway.domain.errors import (
+    Conflict,
+    GatewayError,
+    InvalidArguments,
+    InvalidInput,
+    TaskNotFound,
+    TooLarge,
+    after_a_write,
+)
 from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.domain.following import follow_groups, one_by_one
 from asya_gateway.domain.fresh import blank
@@ -24,8 +32,10 @@ from asya_gateway.domain.ports import (
     Answer,
     Digester,
     Examiner,
+    Filler,
     FlyBroadcast,
     NewTask,
+    PausePoint,
     RequestKey,
     TaskFilter,
     TaskStore,
@@ -33,6 +43,7 @@ from asya_gateway.domain.ports import (
     UpdateFeed,
     digested_here,
     examined_here,
+    filled_here,
 )
 from asya_gateway.domain.reports import (
     ChildAnnouncement,
@@ -116,6 +127,7 @@ class Tasks:
         compile_schema: Callable[[Mapping[str, Any]], ArgumentCheck],
         observer: Observer = SILENT,
         examine: Examiner = examined_here,
+        fill: Filler = filled_here,
         digest: Digester = digested_here,
         clock: Clock = own_time,
     ) -> None:
@@ -126,6 +138,7 @@ class Tasks:
         self._rules = rules
         self._compile_schema = compile_schema
         self._examine = examine
+        self._fill = fill
         self._digest = digest
         self._observer = observer
         self._spans = observer.spans
@@ -177,6 +190,13 @@ class Tasks:
         if call.key is None:
             return None
         return await self._store.find_call(call.caller.owner, call.key, await self._digest(*call.identity))
+
+    async def earlier(self, caller: Caller, key: str | None, flow: str, payload: Any) -> str | None:
+        """The task of a call of a flow that is not served any more, where it was accepted under this key while it was.
+        Raises KeyReused."""
+        if key is None:
+            return None
+        return await self._store.find_call(caller.owner, key, await self._digest("call", flow, payload))
 
     def _check_size(self, envelope: str, field: str) -> None:
         """Refuse what no queue would take. Raises TooLarge."""
@@ -252,6 +272,10 @@ class Tasks:
         """Tasks without bodies, newest first."""
         return await self._store.list(query)
 
+    async def count(self, query: TaskFilter) -> int:
+        """How many tasks there are up to the end of a list's page."""
+        return await self._store.count(query)
+
     async def cancel(
         self, task_id: str, caller: Asker, reason: str = "Task canceled", *, key: str | None = None
     ) -> TaskHead:
@@ -263,10 +287,11 @@ class Tasks:
         request = RequestKey("cancel", key or own_key(), await self._digest("cancel", reason))
         with self._spans.verb("cancel", task_id):
             outcome = await self._store.cancel(report, request)
+        if outcome is FinalOutcome.APPLIED:
+            with after_a_write():
+                return await self.head(task_id, caller)
         task = await self.head(task_id, caller)
-        if outcome is not FinalOutcome.APPLIED:
-            raise Conflict(f"expected a task that has not ended; it is {task.status}", field="status")
-        return task
+        raise Conflict(f"expected a task that has not ended; it is {task.status}", field="status")
 
     async def abandon(self, task_id: str, caller: Asker, reason: str) -> None:
         """End a task that nobody waits for any more; one that has ended is left as it is."""
@@ -296,7 +321,8 @@ class Tasks:
                 # Two of the same key may have come together.
                 if not await self._answered(task_id, caller, request):
                     raise
-        return await self.head(task_id, caller)
+        with after_a_write():
+            return await self.head(task_id, caller)
 
     async def _answered(self, task_id: str, caller: Asker, request: RequestKey | None) -> bool:
         return request is not None and await self._store.find_request(task_id, owner_of(caller), request)
@@ -317,12 +343,13 @@ class Tasks:
             raise InvalidArguments(violations, field="answer")
         with self._spans.verb("answer", task_id, point.task.flow):
             try:
-                envelope = resume_envelope(point, answer, self._rules.mesh_url, self._now())
+                checkpoint, payload = await self._checkpoint(point, text)
             except CannotMerge as error:
                 await self._store.finish(_cannot_resume(task_id, str(error)))
                 return
+            envelope = resume_envelope(point, self._rules.mesh_url, self._now())
             envelope = envelope.with_(headers={**envelope.headers, **self._spans.outgoing()})
-            body = envelope.to_json(text if envelope.payload is answer else None)
+            body = envelope.to_json(payload, {HEADER_RESUME_CHECKPOINT: checkpoint} if checkpoint else {})
             self._check_size(body, "answer")
             accepted = await self._store.answer(
                 Answer(
@@ -340,6 +367,14 @@ class Tasks:
         if not accepted:
             raise Conflict("the task was answered or ended in the meantime", field="status")
 
+    async def _checkpoint(self, point: PausePoint, answer: JsonText) -> tuple[JsonText | None, JsonText]:
+        """The checkpoint of an answer's envelope, and its payload. Where the question names fields, the answer
+        stands in the checkpoint's payload already. Raises CannotMerge, Overloaded."""
+        fields = [] if point.task.pause is None else point.task.pause.fields
+        if point.checkpoint is None or not fields:
+            return point.checkpoint, answer
+        return await self._fill(point.checkpoint, answer, fields), "null"
+
     def follow_groups(
         self,
         task_id: str,
@@ -349,7 +384,7 @@ class Tasks:
         keepalive: float = 15.0,
         fly: bool = True,
     ) -> AsyncGenerator[Snapshot | Sequence[TaskUpdate | FlyEvent]]:
-        """See following.follow_groups: a Snapshot, then groups of updates and live events to the end."""
+        """Yields a Snapshot, then groups of updates and live events to the end."""
         about(task_id)
         return follow_groups(
             self._store,

@@ -50,11 +50,10 @@ class Metrics(Observer):
 
     def info(self, about: Mapping[str, str]) -> None:
         """What kind of process this is, as labels of a metric that is always 1."""
-        self.registry.register(Fixed("asya_build_info", "What runs here.", about))
+        self.registry.register(Fixed("asya_build_info", "Version, mode and transport.", about))
 
     @override
     def accepted(self, flow: str, surface: str, took: float) -> None:
-        """See Observer."""
         found = self._accepted.get((flow, surface))
         if found is None:
             found = self._first_accepted(flow, surface)
@@ -63,7 +62,7 @@ class Metrics(Observer):
 
     @override
     def ended(self, flow: str, surface: str, status: str, took: float) -> None:
-        """See Observer. The clocks of two pods may differ, so a time may come out below zero."""
+        """The clocks of two pods may differ, so a time may come out below zero."""
         flow = self._flow(flow)
         self._ended_total.labels(flow, self._surface(surface), status).inc()
         if surface != FAN_OUT:
@@ -71,7 +70,7 @@ class Metrics(Observer):
 
     @override
     def answered(self, route: str, method: str, status: int, took: float | None) -> None:
-        """See Observer. Routes are templates, so there are as many as the program has."""
+        """Routes are templates, so there are as many as the program has."""
         found = self._answered.get((route, method, status))
         if found is None:
             found = self._first_answer(route, method, status)

@@ -39,7 +39,7 @@ _STATES = {
     FileVerdict.SAME: (SERVED, "it is what is served"),
     FileVerdict.TAKEN: (SERVED, "it is what is served"),
     FileVerdict.OPERATOR: ("operator", "the operator is alive and reads the ConfigMap itself"),
-    FileVerdict.SUPERSEDED: ("superseded", "it holds an older text than what is served"),
+    FileVerdict.SUPERSEDED: ("superseded", "it has an older text than the one that is served"),
 }
 
 
@@ -59,7 +59,7 @@ class FileWatch:
         try:
             mounted = await asyncio.to_thread(read_mounted, self._path, self._hash)
         except NothingMounted as error:
-            self._note(FileState(str(self._path), MISSING, None, f"{error}; the last good flows stay"))
+            self._note(FileState(str(self._path), MISSING, None, f"{error}; the last valid flows stay"))
             return False
         if self._part is None or mounted.hash != self._hash:
             self._part = await asyncio.to_thread(_read, mounted)

@@ -72,9 +72,7 @@ def _read(path: Path) -> Mounted:
     elif path.is_dir():
         names = sorted(entry.name for entry in path.iterdir() if is_flows_key(entry.name) and entry.is_file())
         if not names:
-            raise NothingMounted(
-                f"{path}: no *.yaml in this folder; `flows: []` in one of them says that there are none"
-            )
+            raise NothingMounted(f"{path}: no *.yaml in this folder; write `flows: []` into one to expose no flows")
         if len(names) > MAX_FILES:
             raise NothingMounted(f"{path}: expected at most {MAX_FILES} files")
         texts = {name: _text(path / name) for name in names}

@@ -46,4 +46,4 @@ class Chunk:
     def halve(self) -> None:
         """Take on half as much from now, at least one."""
         self.size, self.in_time = max(1, self.size // 2), 0
-        log.info("a statement took too long, the next one takes on %d", self.size)
+        log.info("a statement took too long, the next one is limited to %d", self.size)

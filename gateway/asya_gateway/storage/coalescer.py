@@ -236,7 +236,7 @@ class Coalescer(Generic[Item, Reply]):
             busy.__cause__ = error
             _fail(batch[0], busy if isinstance(error, SERVER_BUSY) else error)
             return None
-        log.warning("%s: a batch of %d was refused (%s), writing row by row", self.name, len(batch), error)
+        log.warning("%s: a batch of %d was rejected (%s), writing row by row", self.name, len(batch), error)
         away: Unavailable | None = None
         for entry in batch:
             if away is None:

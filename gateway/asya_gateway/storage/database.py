@@ -172,15 +172,21 @@ class Database:
             )
         if self._min_size:
             # A pool that opens no connection before somebody asks for one has a sister that does.
-            await self._name_what_is_not_in_force(sessions)
+            await self._complain_of_pooler(sessions)
 
-    async def _name_what_is_not_in_force(self, sessions: Sessions) -> None:
+    async def _complain_of_pooler(self, sessions: Sessions) -> None:
         async with self.connection() as connection:
+            if await sessions.pools_statements(connection):
+                log.warning(
+                    "a pooler on the way to PostgreSQL pools transactions or statements: settings of sessions and "
+                    "LISTEN do not hold. It has to pool sessions (docs/operations.md)"
+                )
+                return
             missing = await sessions.not_in_force(connection)
         if missing:
             log.warning(
-                "these settings of the sessions are not in force: %s. A pooler on the way to PostgreSQL forgets them; "
-                "it has to pool sessions, not transactions or statements (docs/operations.md)",
+                "these session settings are not in force: %s. A connection pooler "
+                "drops them; it must pool sessions, not transactions or statements (docs/operations.md)",
                 ", ".join(missing),
             )
 

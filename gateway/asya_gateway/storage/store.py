@@ -35,8 +35,9 @@ from asya_gateway.storage.tasks.admitting import Admitted, Admitter, Applicant, 
 from asya_gateway.storage.tasks.announcing import Announcing
 from asya_gateway.storage.tasks.cascading import Cascade, Ended
 from asya_gateway.storage.tasks.creating import Enqueue, TaskCreator, create_size
+from asya_gateway.storage.tasks.expiring import EXPIRE_EVERY, PauseExpiry
 from asya_gateway.storage.tasks.finishing import TaskFinisher, final_size
-from asya_gateway.storage.tasks.pausing import Asking
+from asya_gateway.storage.tasks.pausing import Asking, PauseLimits
 from asya_gateway.storage.tasks.reading import TaskReader
 from asya_gateway.storage.tasks.reporting import ProgressReporter, report_size
 from asya_gateway.storage.tasks.requests import TaskRequests
@@ -84,6 +85,7 @@ class PostgresTasks:
         longest: float,
         claim_lease: float,
         budget: Budget,
+        pauses: Callable[[], PauseLimits],
     ) -> None:
         # Reports and ends are never refused for the bytes that wait: they were read when there was room.
         unrefused = replace(limits, waiting_bytes=sys.maxsize)
@@ -98,7 +100,7 @@ class PostgresTasks:
         self._cascade = cascade
         self._patience = limits.patience
         self._reader = TaskReader(database, budget)
-        self._asking = Asking(pool, written, enqueue)
+        self._asking = Asking(pool, written, enqueue, pauses)
         self._announcing = Announcing(pool, written)
         self.creates = Coalescer[NewTask, None](
             "creates",
@@ -141,29 +143,27 @@ class PostgresTasks:
         )
 
     async def create(self, new: NewTask) -> None:
-        """See TaskStore."""
         await self.creates.submit(new)
 
     async def admit(self, new: NewTask, terms: Terms) -> str:
-        """See TaskStore."""
         verdict = await self.admissions.submit(Applicant(new, terms))
         if isinstance(verdict, OverCap):
             whose = "this caller" if verdict.of == "owner" else f"the flow {new.flow}"
-            raise TooManyTasks(f"expected fewer than {verdict.cap} open tasks of {whose}: try again once some ended")
+            raise TooManyTasks(
+                f"expected fewer than {verdict.cap} open tasks of {whose}: try again when some have ended"
+            )
         return _task_of(verdict, terms.digest)
 
     async def find_call(self, owner: str, key: str, digest: bytes) -> str | None:
-        """See TaskStore."""
         with translated():
             found = await within(self._longest, self._find_call(owner, key))
         return None if found is None else _task_of(found, digest)
 
     async def report(self, report: ProgressReport) -> ProgressAnswer:
-        """See TaskStore."""
         return await self.reports.submit(report)
 
     async def finish(self, report: FinalReport) -> FinalOutcome:
-        """See TaskStore. A small tree has ended when this returns, a large one goes on ending."""
+        """A small tree has ended when this returns, a large one goes on ending."""
         return await self._spread(report, await self.finals.submit(report))
 
     async def _spread(self, report: FinalReport, outcome: FinalOutcome) -> FinalOutcome:
@@ -172,25 +172,20 @@ class PostgresTasks:
         return outcome
 
     async def cancel(self, report: FinalReport, key: RequestKey) -> FinalOutcome:
-        """See TaskStore."""
         outcome = await self._singly(lambda: self._requests.cancel(report, key), "cancel")
         return await self._spread(report, outcome)
 
     async def find_request(self, task_id: str, owner: str | None, key: RequestKey) -> bool:
-        """See TaskStore."""
         with translated():
             return await within(self._longest, self._requests.find(task_id, owner, key))
 
     async def pause(self, report: PauseReport) -> ProgressAnswer:
-        """See TaskStore."""
         return await self._singly(lambda: self._asking.pause(report), "pause")
 
     async def answer(self, answer: Answer) -> bool:
-        """See TaskStore."""
         return await self._singly(lambda: self._asking.answer(answer), "answer")
 
     async def announce(self, child: ChildAnnouncement) -> None:
-        """See TaskStore."""
         await self._singly(lambda: self._announcing.announce(child), "announce")
 
     async def _singly(self, write: Callable[[], Coroutine[Any, Any, Result]], what: str) -> Result:
@@ -199,39 +194,34 @@ class PostgresTasks:
         return await asyncio.shield(asyncio.ensure_future(work))
 
     async def head(self, task_id: str, *, owner: str | None) -> TaskHead | None:
-        """See TaskStore."""
         return await within(self._longest, self._reader.head(task_id, owner=owner))
 
     async def get(self, task_id: str, *, owner: str | None, payload: bool = True) -> Task | None:
-        """See TaskStore."""
         return await within(self._longest, self._reader.get(task_id, owner=owner, payload=payload))
 
     async def active(self, task_id: str) -> bool:
-        """See TaskStore."""
         return await within(self._longest, self._reader.active(task_id))
 
     async def ends_with_ancestor(self, task_id: str) -> bool:
-        """See TaskStore."""
         return await within(self._longest, self._reader.ends_with_ancestor(task_id))
 
     async def snapshot(self, task_id: str, after: int, *, owner: str | None) -> Snapshot | None:
-        """See TaskStore."""
         return await within(self._longest, self._reader.snapshot(task_id, after, owner=owner))
 
     async def updates(self, task_id: str, after: int) -> Sequence[TaskUpdate]:
-        """See TaskStore."""
         return await within(self._longest, self._reader.updates(task_id, after))
 
     async def update(self, task_id: str, seq: int) -> TaskUpdate | None:
-        """See TaskStore."""
         return await within(self._longest, self._reader.update(task_id, seq))
 
     async def list(self, query: TaskFilter) -> list[TaskHead]:
-        """See TaskStore."""
         return await within(self._longest, self._reader.list(query))
 
-    async def pause_point(self, task_id: str, *, owner: str | None) -> PausePoint | None:
+    async def count(self, query: TaskFilter) -> int:
         """See TaskStore."""
+        return await within(self._longest, self._reader.count(query))
+
+    async def pause_point(self, task_id: str, *, owner: str | None) -> PausePoint | None:
         return await within(self._longest, self._reader.pause_point(task_id, owner=owner))
 
     async def close(self) -> None:
@@ -260,6 +250,7 @@ class Storage:
         claim_lease: float = CLAIM_LEASE,
         budget: Budget | None = None,
         namespace: str | None = None,
+        pauses: Callable[[], PauseLimits] = PauseLimits,
     ) -> None:
         budget = budget or Budget.unbounded()
         self._namespace = namespace
@@ -272,9 +263,20 @@ class Storage:
         creating = database.with_fixed_plans(CREATING_AT_ONCE)
         self.cascade = Cascade(database, self._written, ended)
         self.tasks = PostgresTasks(
-            database, creating, enqueue, limits, self._written, ended, self.cascade, longest, claim_lease, budget
+            database,
+            creating,
+            enqueue,
+            limits,
+            self._written,
+            ended,
+            self.cascade,
+            longest,
+            claim_lease,
+            budget,
+            pauses,
         )
         self.sweeper = Sweeper(database, self.tasks.finish, self.cascade, child_grace=keeping.child_grace)
+        self.expiry = PauseExpiry(database, self.tasks.finish, longest=pauses().default)
         self.retention = Retention(database, tasks=keeping.tasks, updates=keeping.updates)
         self._loops: list[asyncio.Task[None]] = []
 
@@ -299,6 +301,7 @@ class Storage:
             asyncio.create_task(
                 for_ever(self.sweeper.sweep_orphans, ORPHANS_EVERY, "orphans", rests=ORPHANS_REST), name="orphans"
             ),
+            asyncio.create_task(for_ever(self.expiry.expire, EXPIRE_EVERY, "pauses"), name="pauses"),
             asyncio.create_task(for_ever(self.retention.retire, RETIRE_EVERY, "retention"), name="retention"),
         ]
 

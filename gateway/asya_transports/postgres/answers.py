@@ -37,7 +37,7 @@ class Acknowledgements:
             try:
                 lost = await self._delete(batch)
                 errors: dict[int, TransportError] = {
-                    message: LeaseLost("the lease ran out and the message was delivered again") for message in lost
+                    message: LeaseLost("the lease expired and the message was delivered again") for message in lost
                 }
             except TransportError as error:
                 errors = {message: error for message, _, _ in batch}

@@ -5,6 +5,8 @@ characters that nobody escaped. Here every parameter is used, or refused by its 
 password. This module imports no driver.
 """
 
+import getpass
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -79,9 +81,21 @@ def parse_dsn(text: str) -> Dsn:
 
 
 def check_dsn(text: str) -> str:
-    """The text, if `parse_dsn` takes it; raises InvalidDsn."""
-    parse_dsn(text)
+    """The text, if `parse_dsn` takes it and it is known who connects; raises InvalidDsn."""
+    if parse_dsn(text).user is None and not os.environ.get("PGUSER"):
+        _check_own_name()
     return text
+
+
+def _check_own_name() -> None:
+    """As in libpq, an address without a user means whoever runs the program; in a container they may be nameless."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        raise InvalidDsn(
+            f"expected a user in the database's URL, postgresql://user@…, since the user id {os.geteuid()} that runs "
+            "this program has no name here"
+        ) from None
 
 
 _ALIASES = {"dbname": "database", "ssl": "sslmode"}

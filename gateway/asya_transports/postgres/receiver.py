@@ -27,7 +27,7 @@ PATIENCE = 1 / 3
 
 
 class PostgresDelivery:
-    """A row that was taken. See port.Delivery."""
+    """A row that was taken, as a Delivery."""
 
     def __init__(
         self, owner: "PostgresReceiver", message: int, receipt: UUID, actor: str, deliveries: int, body: bytes
@@ -178,7 +178,7 @@ class PostgresReceiver:
                     [untouched] * len(held),
                 )
         except TransportUnavailable as error:
-            logger.warning("giving back %d messages of %s: %s", len(held), self._queue, error)
+            logger.warning("returning %d messages of %s: %s", len(held), self._queue, error)
         self._ring([self._actor])
 
     def answered(self, delivery: PostgresDelivery) -> None:
@@ -224,12 +224,12 @@ class PostgresReceiver:
         async with self._pool.connection() as connection:
             rows = await connection.fetch(statements.EXTEND, [delivery.message], [delivery.receipt], self._visibility)
         if not rows:
-            raise LeaseLost("the lease ran out and the message was delivered again")
+            raise LeaseLost("the lease expired and the message was delivered again")
 
     def _done(self, delivery: PostgresDelivery, *, found: bool) -> None:
         self.answered(delivery)
         if not found:
-            raise LeaseLost("the lease ran out and the message was delivered again")
+            raise LeaseLost("the lease expired and the message was delivered again")
 
     async def _take(self) -> None:
         # A task of its own: a reader that is cancelled in mid-take must not lose the rows to their leases.

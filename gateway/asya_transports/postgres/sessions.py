@@ -22,6 +22,8 @@ READ_ONLY = (asyncpg.ReadOnlySQLTransactionError,)
 """What a server says that is in recovery, or that was made read-only, to whoever wants to write or listen."""
 PROBE = "SELECT 1 WHERE current_setting('transaction_read_only') = 'off'"
 """Answers nothing for these; a session that only reads or listens would not find out otherwise."""
+_PREPARED_ELSEWHERE = (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError)
+"""What a session's own statements meet where they come to another session of the server."""
 _NEXT_HOST = (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.TargetServerAttributeNotMatched)
 
 
@@ -92,6 +94,29 @@ class Sessions:
         found = {row["name"]: row["setting"] for row in rows}
         return [name for name, value in self.settings.items() if found.get(name.lower()) != value]
 
+    async def pools_statements(self, connection: Any) -> bool:
+        """Whether a pooler hands the session's statements or transactions to whichever session of the server is free,
+        so that settings and LISTEN hold by luck. False where nobody can tell."""
+        try:
+            async with asyncio.timeout(CONNECT_WITHIN):
+                return await self._moves(connection)
+        except _PREPARED_ELSEWHERE:
+            return True
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
+            return False
+
+    async def _moves(self, connection: Any) -> bool:
+        """Whether the session goes on in another of the server's while its last one is taken by a transaction."""
+        process = await connection.fetchval("SELECT pg_backend_pid()")
+        if process == connection.get_server_pid():
+            return False  # no pooler between
+        other = await self.connect()
+        try:
+            await other.execute("BEGIN; SELECT 1")
+            return bool(await connection.execute(f"SELECT 1 WHERE pg_backend_pid() = {process:d}") == "SELECT 0")
+        finally:
+            other.terminate()
+
 
 @contextlib.asynccontextmanager
 async def dropping_read_only(pool: Any, connection: Any) -> AsyncIterator[None]:
@@ -115,7 +140,7 @@ async def session_of(pool: Any, timeout: float = CONNECT_WITHIN) -> AsyncIterato
 async def probe(connection: Any) -> None:
     """Ask a session whether it still serves. Raises ReadOnlySQLTransactionError where it can only read."""
     if await connection.fetchval(PROBE) is None:
-        raise asyncpg.ReadOnlySQLTransactionError("the server takes no writes here")
+        raise asyncpg.ReadOnlySQLTransactionError("the server accepts no writes")
 
 
 def keep_alive(connection: Any, wanted: KeepAlive) -> None:

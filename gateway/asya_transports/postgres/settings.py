@@ -37,10 +37,12 @@ VARIABLES = (
     Variable(
         "ASYA_QUEUE_VISIBILITY_TIMEOUT",
         "15s",
-        "Lease of a taken message, which a thread renews three times in that time; a dead worker's messages come back "
-        "after it.",
+        "Lease of a taken message, which a thread renews three times "
+        "in that time; a dead worker's messages are delivered again after it.",
     ),
-    Variable("ASYA_PREFETCH", "1", "Messages that are held at the same time where a program does not say so itself."),
+    Variable(
+        "ASYA_PREFETCH", "1", "Number of messages that are taken at the same time, if the program does not set it."
+    ),
 )
 
 

@@ -29,7 +29,7 @@ DELETE_SLICE = 5000
 
 
 class PostgresTransport:
-    """See port.Transport. Not connected until its first use; belongs to the event loop of that use."""
+    """Not connected until its first use; belongs to the event loop of that use."""
 
     name = "postgres"
 

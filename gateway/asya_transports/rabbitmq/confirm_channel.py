@@ -124,7 +124,7 @@ class ConfirmChannel:
         if correlation_id is not None and correlation_id.isdigit():
             batch = self._batch_of(int(correlation_id))
             if batch is not None:
-                error = Unroutable(f"no queue takes messages for {self.returning}")
+                error = Unroutable(f"no queue accepts messages for {self.returning}")
                 batch.returned(int(correlation_id), error)
 
     def fail(self, reason: str, closed: ChannelClosed | None = None) -> None:

@@ -1,7 +1,9 @@
 """RabbitMQ, as programs know it before they connect."""
 
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
+from asya_crds.setting_types import check_object_name
 from asya_transports.description import TransportDescription, Trigger, TriggerSecret, Variable
 from asya_transports.rabbitmq.settings import VARIABLES, read_settings
 
@@ -24,6 +26,21 @@ def trigger(queue: str, length: int, variables: Mapping[str, str]) -> Trigger:
     return Trigger("rabbitmq", counted, (TriggerSecret("host", MANAGEMENT),))
 
 
+def _check_management_url(value: str) -> None:
+    """Raises ValueError, without a piece of the URL, which holds a password."""
+    if not _is_management_url(value):
+        raise ValueError("expected http://user:password@host:15672/vhost, with special characters percent-encoded")
+
+
+def _is_management_url(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        place = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return place and parts.scheme in ("http", "https") and "#" not in value and "@" not in parts.path + parts.query
+
+
 DESCRIPTION = TransportDescription(
     name="rabbitmq",
     variables=VARIABLES,
@@ -36,15 +53,18 @@ DESCRIPTION = TransportDescription(
         Variable(
             AUTHENTICATION,
             "",
-            "TriggerAuthentication of the installation's own for KEDA's rabbitmq trigger, with an AMQP URL as `host`; "
-            "one per actor is made where empty.",
+            "Name of an existing TriggerAuthentication for KEDA's rabbitmq trigger, with an "
+            "AMQP URL as `host`; if empty, one is created for each actor.",
+            check=check_object_name,
         ),
         Variable(
             MANAGEMENT,
             "",
-            "Management API for KEDA: http://user:password@host:15672/vhost (the virtual host `/` is `%2F`). With it "
-            "actors are scaled by what workers hold, too; the key stands in the actors' Secret.",
+            "Management API for KEDA: http://user:password@host:15672/vhost (the virtual host `/` is `%2F`). "
+            "With it, scaling also counts messages that workers "
+            "hold; the key is in the actors' Secret.",
             secret=True,
+            check=_check_management_url,
         ),
     ),
     shared=("ASYA_RABBITMQ_EXCHANGE",),

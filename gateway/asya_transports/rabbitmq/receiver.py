@@ -41,7 +41,7 @@ VERIFY_SECONDS = 30.0
 
 
 class RabbitDelivery:
-    """A message that the broker holds for our channel. See port.Delivery."""
+    """A message that the broker holds for our channel, as a Delivery."""
 
     def __init__(self, owner: "RabbitReceiver", channel: AbstractChannel, message: DeliveredMessage) -> None:
         self._owner = owner
@@ -63,7 +63,7 @@ class RabbitDelivery:
 
     @property
     def deliveries(self) -> int:
-        """See port.Delivery. The broker counts in quorum queues only; elsewhere it says no more than "again"."""
+        """The broker counts in quorum queues only; elsewhere it says no more than "again"."""
         if self._owner.dead_letters and DIED_IN in self.headers:
             return number(self.headers.get(DELIVERIES))
         before = number(self.headers.get(DELIVERIES))
@@ -74,12 +74,12 @@ class RabbitDelivery:
 
     async def ack(self) -> None:
         if self._channel.is_closed:
-            raise LeaseLost("the channel that it came by is gone, the broker delivers it again")
+            raise LeaseLost("its channel is closed, the broker delivers it again")
         try:
             with port_errors():
                 await self._channel.basic_ack(self.tag)
         except (TransportUnavailable, AMQPChannelError) as error:
-            raise LeaseLost(f"the channel that it came by is gone: {error}") from error
+            raise LeaseLost(f"its channel is closed: {error}") from error
         finally:
             self._owner.answered(self)
 
@@ -95,9 +95,9 @@ class RabbitDelivery:
         await self._replace(body, delay, {})
 
     async def extend(self) -> None:
-        """See port.Delivery: the broker holds it as long as the channel lives."""
+        """The broker holds it as long as the channel lives."""
         if self._channel.is_closed:
-            raise LeaseLost("the channel that it came by is gone, the broker delivers it again")
+            raise LeaseLost("its channel is closed, the broker delivers it again")
 
     async def bury(self) -> None:
         """To the dead letters, with origin and count, and gone from here once that is confirmed."""
@@ -138,7 +138,7 @@ class RabbitDelivery:
             with port_errors():
                 await self._channel.basic_nack(self.tag, requeue=True)
         except (TransportUnavailable, AMQPChannelError) as error:
-            raise LeaseLost(f"the channel that it came by is gone: {error}") from error
+            raise LeaseLost(f"its channel is closed: {error}") from error
         finally:
             self._owner.answered(self)
 

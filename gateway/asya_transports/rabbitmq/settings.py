@@ -41,21 +41,21 @@ VARIABLES = (
         "AMQP URL, `amqps://` for TLS (docs/delivery.md has its parameters). Required, or `ASYA_RABBITMQ_HOST`.",
         secret=True,
     ),
-    Variable("ASYA_RABBITMQ_HOST", "", "Host of the broker, where there is no URL, as sidecars are given it."),
-    Variable("ASYA_RABBITMQ_PORT", "5672", "Port, with the host."),
-    Variable("ASYA_RABBITMQ_USERNAME", "guest", "User, with the host."),
-    Variable("ASYA_RABBITMQ_PASSWORD", "guest", "Password, with the host.", secret=True),
+    Variable("ASYA_RABBITMQ_HOST", "", "Host of the broker, if there is no URL; sidecars use the same variable."),
+    Variable("ASYA_RABBITMQ_PORT", "5672", "Port of the broker, used with the host."),
+    Variable("ASYA_RABBITMQ_USERNAME", "guest", "User, used with the host."),
+    Variable("ASYA_RABBITMQ_PASSWORD", "guest", "Password, used with the host.", secret=True),
     Variable("ASYA_RABBITMQ_EXCHANGE", "asya", "Durable topic exchange that envelopes are published to."),
     Variable("ASYA_RABBITMQ_POOL_SIZE", "20", "Largest number of channels for publishing."),
     Variable(
         "ASYA_RABBITMQ_PREFETCH",
         "1",
-        "Messages that are held at the same time where a program does not say so itself.",
+        "Number of messages that are taken at the same time, if the program does not set it.",
     ),
     Variable(
         "ASYA_RABBITMQ_MAX_MESSAGE_BYTES",
         str(MAX_MESSAGE_BYTES),
-        "The broker's `max_message_size`; a larger call is refused before it is stored.",
+        "The broker's `max_message_size`; a larger call is rejected before it is stored.",
     ),
 )
 
@@ -97,7 +97,7 @@ def _url(environment: Mapping[str, str]) -> str:
 def _checked(url: str) -> str:
     """The URL, if it can be read. What is wrong is told without a piece of it, which might be of the password."""
     if not url.startswith(("amqp://", "amqps://")):
-        raise TransportSettingsError("ASYA_RABBITMQ_URL: expected an URL that begins with amqp:// or amqps://")
+        raise TransportSettingsError("ASYA_RABBITMQ_URL: expected a URL that begins with amqp:// or amqps://")
     parts = _split(url)
     if parts is None or _cut_password(url, parts):
         raise TransportSettingsError(

@@ -17,7 +17,7 @@ BATCH_BYTES = 4 * 1024 * 1024
 
 
 class RabbitTransport:
-    """See port.Transport. Not connected until its first use; belongs to the event loop of that use."""
+    """Not connected until its first use; belongs to the event loop of that use."""
 
     name = "rabbitmq"
 
@@ -88,7 +88,7 @@ class RabbitTransport:
         try:
             message.actor.encode()
         except UnicodeEncodeError:
-            return MessageRefused(f"the actor's name {message.actor[:40]!r} is no text that can be sent")
+            return MessageRefused(f"the actor's name {message.actor[:40]!r} is not text that can be sent")
         if len(message.actor) > 63 and len(message.actor.encode()) > 255:
             return MessageRefused(f"the actor's name {message.actor[:40]!r}… has more than 255 bytes")
         return None

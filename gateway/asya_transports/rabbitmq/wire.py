@@ -162,7 +162,7 @@ class Wire(asyncio.Protocol):
             method = frames.METHOD_ID.unpack_from(received, content)
             if method in (frames.ACK, frames.NACK):
                 tag, bits = frames.CONFIRM.unpack_from(received, content + 4)
-                error = None if method == frames.ACK else NotTaken("the broker could not take the message")
+                error = None if method == frames.ACK else NotTaken("the broker could not accept the message")
                 self.channels[channel].confirmed(tag, multiple=bool(bits & 1), error=error)
                 return
         elif kind in (frames.BODY, frames.HEARTBEAT):
@@ -170,7 +170,7 @@ class Wire(asyncio.Protocol):
         try:
             _, _, unmarshalled = pamqp.frame.unmarshal(bytes(received[start:end]))
         except Exception as error:  # noqa: BLE001 - whatever it is, the stream cannot be followed any further
-            self.abort(f"the broker sent what is no AMQP ({error})")
+            self.abort(f"the broker sent invalid AMQP ({error})")
             return
         self._handle(channel, cast("Frame", unmarshalled))
 
@@ -185,7 +185,7 @@ class Wire(asyncio.Protocol):
                 logger.warning("the broker blocks publishers: %s", self.blocked)
             case commands.Connection.Unblocked():
                 self.blocked = None
-                logger.warning("the broker takes messages again")
+                logger.warning("the broker accepts messages again")
             case commands.Connection.Close():
                 self._send(0, commands.Connection.CloseOk())
                 self._flush()

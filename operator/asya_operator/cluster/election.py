@@ -53,7 +53,7 @@ class Election:
             if await self._attempt():
                 break
             await asyncio.sleep(self._times.retry_period)
-        log.info("the lease %s is ours", self._name)
+        log.info("acquired the lease %s", self._name)
         self._health.leading = True
         threading.Thread(target=self._guard, name="lease guard", daemon=True).start()
 
@@ -97,7 +97,7 @@ class Election:
             self._health.lease = str(error)
             log.warning("%s", error)
         except (OutsideError, TimeoutError) as error:
-            self._health.lease = str(error) or "the API server does not answer"
+            self._health.lease = str(error) or "the API server does not respond"
             log.warning("lease %s: %s", self._name, self._health.lease)
         return False
 

@@ -74,7 +74,7 @@ class RegistryClient:
                 if response.status < 300:
                     return await response.json(content_type=None)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            raise Unreachable(f"mesh at {self._url} does not answer: {str(error) or type(error).__name__}") from error
+            raise Unreachable(f"mesh at {self._url} does not respond: {str(error) or type(error).__name__}") from error
         raise _error(response.status, text, f"{method} {path}")
 
 
@@ -112,7 +112,7 @@ def _encode(body: Any) -> bytes | None:
 
 
 def _error(status: int, text: str, what: str) -> OutsideError | Superseded:
-    said = f"mesh answered {what} with {status}: {text.strip()[:500]}"
+    said = f"mesh responded to {what} with {status}: {text.strip()[:500]}"
     if status == 409:
         return Superseded(said)
     return RequestRefused(said) if 400 <= status < 500 and status not in (404, 408, 425, 429) else Unreachable(said)
@@ -129,4 +129,4 @@ def _read(model: type[M], answer: Any) -> M:
     try:
         return read(model, answer)
     except InvalidMessage as error:
-        raise Unreachable(f"mesh answered something else, {error.field or 'the body'}: {error}") from None
+        raise Unreachable(f"mesh responded without a valid {error.field or 'body'}: {error}") from None

@@ -54,7 +54,7 @@ class Rest:
             async with response:
                 text = await response.read()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise Unreachable(f"the API server does not answer: {str(error) or type(error).__name__}") from error
+            raise Unreachable(f"the API server does not respond: {str(error) or type(error).__name__}") from error
         return ApiResponse(response.status, _decode(text))
 
     async def ask(self, method: str, path: str, **options: Any) -> Any:

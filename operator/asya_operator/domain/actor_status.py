@@ -37,7 +37,7 @@ def scaling(live: Body) -> Part:
         case "False":
             return Part(False, f"KEDA: {ready.get('message') or 'not ready'}")
         case _:
-            return Part(False, "KEDA has not said yet that the ScaledObject is ready.")
+            return Part(False, "KEDA has not reported the ScaledObject as ready yet.")
 
 
 def workload(found: Found) -> Part:
@@ -106,7 +106,7 @@ def refused(message: str) -> list[Condition]:
     """Conditions of an actor that cannot be run as it is written."""
     return [
         Condition("Accepted", ConditionStatus.FALSE, "Invalid", message),
-        Condition("Ready", ConditionStatus.FALSE, "Invalid", "Not run, since it is invalid."),
+        Condition("Ready", ConditionStatus.FALSE, "Invalid", "Not run, because it is invalid."),
     ]
 
 
@@ -114,9 +114,7 @@ def waiting_for_flavors(message: str) -> list[Condition]:
     """Conditions of an actor that is run once its flavors can be read."""
     return [
         Condition("Accepted", ConditionStatus.FALSE, "FlavorNotFound", message),
-        Condition(
-            "Ready", ConditionStatus.FALSE, "FlavorNotFound", "Not run as it is written before its flavors are there."
-        ),
+        Condition("Ready", ConditionStatus.FALSE, "FlavorNotFound", "Not updated until its flavors can be read."),
     ]
 
 

@@ -8,7 +8,7 @@ class Health:
     """Collected from every part of the process. A standby is ready; a leader is once it has listed everything."""
 
     leading: bool = False
-    lease: str = "waiting for the first answer of the API server"
+    lease: str = "waiting for the first response of the API server"
     denied: dict[str, str] = field(default_factory=dict)
     unlisted: set[str] = field(default_factory=set)
     stopping: bool = False

@@ -69,17 +69,17 @@ class Ledger:
 def programmed(flow: Flow | None, ledger: Ledger, mesh: MeshState | None, trouble: str | None) -> Condition:
     """The condition of one flow; `flow` None where it was not accepted, `trouble` why mesh took no push."""
     if flow is None:
-        return _no("NotAccepted", "Not served, since it is not accepted.")
+        return _no("NotAccepted", "Not served, because it is not accepted.")
     since = ledger.since(flow)
     if since is None:
         if trouble:
-            return _no("PushFailed", f"The gateway has not taken it yet: {trouble}")
+            return _no("PushFailed", f"The gateway has not accepted it yet: {trouble}")
         return _no("Pending", "Not pushed to the gateway yet.")
     if reason := ledger.left_out.get(flow.name):
         return _no("LeftOut", f"Gateways do not serve it: {reason}")
     if mesh is None:
         return Condition(
-            "Programmed", ConditionStatus.UNKNOWN, "GatewayUnreachable", "The mesh Service does not answer."
+            "Programmed", ConditionStatus.UNKNOWN, "GatewayUnreachable", "The mesh Service does not respond."
         )
     if not mesh.pods:
         return _no("NoGatewayPods", "No gateway pod is running.")

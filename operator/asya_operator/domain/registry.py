@@ -168,7 +168,7 @@ class _Building:
             flows.append(self._readers.entry(found.flow, found.source, found.line))
         for source, names in kept.items():
             for name in names:
-                self._names.claim(name, f"ConfigMap {FLOWS_CONFIGMAP}, {source} as it was before it broke")
+                self._names.claim(name, f"ConfigMap {FLOWS_CONFIGMAP}, {source} (previous version)")
         if not present:
             return ConfigMapPart(hash=None)
         unreadable = list(text.unreadable)[:MAX_UNREADABLE]
@@ -207,7 +207,7 @@ class _Building:
 
 def _accepted(flow: Flow) -> Condition:
     if flow.mcp is None and flow.a2a is None:
-        message = "Exposed nowhere: write `mcp: {}` or `a2a: {}` to expose it."
+        message = "Not exposed: write `mcp: {}` or `a2a: {}` to expose it."
         return Condition("Accepted", ConditionStatus.TRUE, "NotExposed", message)
     return Condition("Accepted", ConditionStatus.TRUE, "Accepted", "The flow is valid.")
 
@@ -221,10 +221,10 @@ def _refused(problem: FlowProblem, kept: Sequence[str] = ()) -> Verdict:
         case UnreadableSource():
             named = f" ({', '.join(kept[:20])}{' and more' if len(kept) > 20 else ''})" if kept else ""
             reason = "Unreadable"
-            message = f"{problem.reason}; what this key said before stays in force{named}"
+            message = f"{problem.reason}; the previous flows of this key stay in force{named}"
         case _:
             pass
-    unknown = Condition("ResolvedRefs", ConditionStatus.UNKNOWN, "Invalid", "Not looked at, since the flow is invalid.")
+    unknown = Condition("ResolvedRefs", ConditionStatus.UNKNOWN, "Invalid", "Not checked, because the flow is invalid.")
     return Verdict(problem.name, Condition("Accepted", ConditionStatus.FALSE, reason, message), unknown)
 
 
@@ -244,12 +244,12 @@ def text_of(body: Body) -> TextOf:
 def resolve(flow: Flow, actors: Mapping[str, ActorReadiness] | None) -> Condition:
     """Whether every actor on the route exists and is ready or napping."""
     if actors is None:
-        message = "The cluster has no AsyncActor resources, so that actors are not looked for."
+        message = "The cluster has no AsyncActor resources, so actors are not checked."
         return Condition("ResolvedRefs", ConditionStatus.UNKNOWN, "ActorsNotWatched", message)
     named = [actor for actor in dict.fromkeys(flow.actors) if actor not in CREW]
     missing = [actor for actor in named if actor not in actors]
     if missing:
-        message = f"No AsyncActor for {', '.join(missing)}: calls wait in the queue until there is one."
+        message = f"No AsyncActor for {', '.join(missing)}: calls wait in the queue until it exists."
         return Condition("ResolvedRefs", ConditionStatus.FALSE, "ActorNotFound", message)
     unready = [(actor, actors[actor].message) for actor in named if not actors[actor].ready]
     if unready:

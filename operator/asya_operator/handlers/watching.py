@@ -83,7 +83,7 @@ class Watch:
                     loop=asyncio.new_event_loop(),
                 )
             except Exception:
-                log.exception("the watches ended; they are started again")
+                log.exception("the watches ended; starting them again")
             if not self._ended:
                 time.sleep(1.0)
 

@@ -169,9 +169,7 @@ class Actors:
         body = self._sources.views[Kind.ACTORS].objects.get(name)
         if body is not None:
             with contextlib.suppress(OutsideError):
-                await self._say(
-                    body, {"phase": "Creating"}, refused(f"the API server refuses what it asks for: {error}")
-                )
+                await self._say(body, {"phase": "Creating"}, refused(f"the API server rejects the resource: {error}"))
 
     def _later(self, name: str, delay: float) -> None:
         """Look again after so long. One timer a name: what brought us here may have been something else."""
@@ -195,7 +193,7 @@ class Actors:
         actor = ActorResource(spec, body)
         if (rival := self._rival(actor)) is not None:
             await self._say(
-                body, {"phase": "Creating"}, refused(f"actor: AsyncActor {rival} runs {actor.name} already")
+                body, {"phase": "Creating"}, refused(f"actor: AsyncActor {rival} already runs {actor.name}")
             )
             return True
         if (stranger := await self._stranger(actor)) is not None:
@@ -238,7 +236,7 @@ class Actors:
         metadata = {"name": actor.name, "namespace": self._around.namespace}
         if await is_ours(self._cluster, actor, {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata}):
             return None
-        return f"actor: the Deployment {actor.name} is not this operator's; choose another name, or delete it"
+        return f"actor: the Deployment {actor.name} does not belong to this operator; choose another name, or delete it"
 
     async def _gone(self, name: str) -> bool:
         """Kubernetes removes what the actor owned; the queue is ours to remove, where that is wanted."""

@@ -101,8 +101,8 @@ class RegistryPusher:
                 outcome = await asyncio.to_thread(compute, inputs, self._memo.readers)
             except Exception as error:
                 # Whatever somebody wrote, what is served goes on, and the next change may mend it.
-                log.exception("what is exposed cannot be computed")
-                self._failed(f"what is exposed cannot be computed: {type(error).__name__}")
+                log.exception("the registry cannot be computed")
+                self._failed(f"the registry cannot be computed: {type(error).__name__}")
                 continue
             self._memo.forget_all_but(inputs.flows)
             self._watchers.computed(outcome, time.perf_counter() - began)
@@ -136,7 +136,7 @@ class RegistryPusher:
                 foreseen = isinstance(error, OutsideError)
                 if not foreseen:
                     log.exception("the registry cannot be pushed")
-                self._failed(str(error) if foreseen else f"it cannot be written: {type(error).__name__}")
+                self._failed(str(error) if foreseen else f"writing failed: {type(error).__name__}")
                 self._push_wanted.set()
                 helps = foreseen and not isinstance(error, RequestRefused)
                 await asyncio.sleep(backoff.failed() if helps else HOPELESS)
@@ -148,7 +148,7 @@ class RegistryPusher:
             self._epoch = await self._mesh.announce(self._holder)
             log.info("leading with epoch %d", self._epoch)
         if not self._may_write():
-            raise Superseded("the lease is not ours any more")
+            raise Superseded("the lease was lost")
         began = time.perf_counter()
         accepted = await self._mesh.push(self._epoch, outcome.document)
         generation = accepted.generation
@@ -157,7 +157,7 @@ class RegistryPusher:
         self._accepted = (outcome.document, generation)
         left_out = outcome.left_out(accepted.problems)
         for name in left_out.keys() - self._ledger.left_out.keys():
-            log.warning("gateways do not serve flow %s: %s", name, left_out[name])
+            log.warning("gateways do not serve the flow %s: %s", name, left_out[name])
         self._ledger.pushed(outcome.served, generation, left_out)
         if accepted.kept != self._kept:
             self._dirty.set()
@@ -182,7 +182,7 @@ class RegistryPusher:
                 state = await self._ask_mesh(asked_after[1] if asked_after else None)
             except OutsideError as error:
                 if self._state is not None:
-                    log.warning("mesh does not answer: %s", error)
+                    log.warning("mesh does not respond: %s", error)
                 self._seen(None)
                 await asyncio.sleep(backoff.failed())
                 continue

@@ -46,7 +46,9 @@ class Scaler:
         authentication = trigger_authentication(actor, self._around, actor.spec.scaling)
         for document in (authentication, wanted):
             if document is not None and not await is_ours(self._cluster, actor, document):
-                return Part(False, f"{document['kind']} {document['metadata']['name']} is not this operator's")
+                return Part(
+                    False, f"{document['kind']} {document['metadata']['name']} does not belong to this operator"
+                )
         if authentication is not None:
             await self._cluster.apply(authentication)
         live = await self._cluster.apply(wanted)

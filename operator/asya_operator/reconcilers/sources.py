@@ -193,4 +193,6 @@ def actor_state(body: Body) -> ActorReadiness:
     messages = [
         str(part["message"]) for part in infrastructure.values() if isinstance(part, Mapping) and part.get("message")
     ]
-    return ActorReadiness(False, "; ".join(messages) or (f"phase {phase}" if phase else "no controller reported on it"))
+    return ActorReadiness(
+        False, "; ".join(messages) or (f"phase {phase}" if phase else "no controller has reported its status")
+    )

@@ -31,7 +31,7 @@ async def task_and(mesh: Mesh, payload: Any, status: dict[str, Any], **changes: 
         ("x-sink", {}, {"phase": "failed", "reason": "Timeout", "error": {"message": "slow"}}, "slow", "runtime"),
         ("x-sump", {}, {"error": {**ERROR, "class": "deadline"}}, "it broke", "deadline"),
         ("x-sink", {"error": "SLA deadline expired"}, {"phase": "failed"}, "SLA deadline expired", "deadline"),
-        ("x-sump", "no object", {}, "the actor failed and did not say why", "runtime"),
+        ("x-sump", "no object", {}, "the actor failed without a reason", "runtime"),
     ],
 )  # fmt: skip
 async def test_a_failure_is_reported_in_whatever_form_it_comes(

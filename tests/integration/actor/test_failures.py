@@ -218,4 +218,4 @@ async def test_a_result_that_mesh_refuses_fails_the_task_with_the_reason(mesh: M
     await mesh.run(mesh.worker("large", "tests.support.handlers.eleven_mebibytes"))
     task = await mesh.ended(await mesh.submit(["large"], {}), 30)
     assert (task["status"], task["error"]["class"]) == ("failed", "runtime")
-    assert "refused the result" in task["error"]["message"]
+    assert "rejected the result" in task["error"]["message"]

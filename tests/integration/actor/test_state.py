@@ -170,12 +170,12 @@ def test_a_passthrough_file_is_sent_as_it_is_written_and_read_as_it_arrives(medi
 
 def test_a_content_that_is_cut_is_an_error_and_never_a_short_file(meta: Store, sockets: Path) -> None:
     meta.keys["c"], meta.cut = b"x" * 100_000, 10
-    with pytest.raises(OSError, match="cut 10 bytes before its end") as raised:
+    with pytest.raises(OSError, match="truncated 10 bytes before its end") as raised:
         open("/state/meta/c", "rb")
     assert raised.value.errno == errno.EIO
     with connector(sockets, "media") as media:
         media.keys["c"], media.cut = b"x" * 100_000, 10
-        with open("/state/media/c", "rb") as file, pytest.raises(OSError, match="cut 10 bytes"):
+        with open("/state/media/c", "rb") as file, pytest.raises(OSError, match="truncated 10 bytes"):
             file.read()
 
 
@@ -238,13 +238,13 @@ def test_what_a_store_cannot_do_says_so_instead_of_looking_like_a_missing_file(m
         lambda: os.chmod("/state/meta/a", 0o600),
         lambda: os.removexattr("/state/meta/a", "user.asya.x"),
     ):
-        with pytest.raises(OSError, match="does not work below a state mount") as raised:
+        with pytest.raises(OSError, match="is not supported below a state mount") as raised:
             refused()
         assert raised.value.errno == errno.ENOTSUP
     outside = tmp_path / "outside"
     outside.touch()
     for move in (os.rename, os.replace):
-        with pytest.raises(OSError, match="does not work below a state mount"):
+        with pytest.raises(OSError, match="is not supported below a state mount"):
             move(outside, "/state/meta/moved")
     with open("/state/meta/a") as file, pytest.raises(io.UnsupportedOperation):
         file.fileno()
@@ -348,7 +348,7 @@ def test_a_connector_that_is_silent_or_missing_is_an_io_error_in_bounded_time(me
 def test_a_listing_that_makes_no_sense_yields_no_odd_names(meta: Store, listing: bytes) -> None:
     meta.listing = listing
     if listing in (b"[]", b"{"):
-        with pytest.raises(OSError, match="no JSON") as raised:
+        with pytest.raises(OSError, match=r"response is not (a )?JSON") as raised:
             os.listdir("/state/meta")
         assert raised.value.errno == errno.EIO
     else:

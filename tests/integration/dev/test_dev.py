@@ -129,7 +129,7 @@ def test_one_actor_that_fails_or_takes_long_to_load_does_not_stop_the_others(pro
     with dev_run(project) as run:
         run.wait_for("broken cannot be loaded; waiting for a change")
         assert "RuntimeError: broken on purpose" in run.text
-        run.wait_for("the handler of slow is still being loaded; calls of it wait")
+        run.wait_for("the handler of slow is still loading; its calls wait")
         code, out, err = call(run)
         assert (code, out) == (0, "worked\n"), err
         (project / "go").touch()
@@ -175,7 +175,7 @@ def test_a_file_that_cannot_be_imported_waits_for_the_next_change(project: Path)
 def test_a_mistake_in_actors_yaml_leaves_the_handlers_running(project: Path) -> None:
     with dev_run(project) as run:
         (project / "actors.yaml").write_text("actors: [{name: worker}]\n")
-        run.wait_for("line 1: actor worker.handler: required field is missing; what runs goes on")
+        run.wait_for("line 1: actor worker.handler: required field is missing; the running handlers continue")
         assert call(run)[0] == 0
         assert "restarting" not in run.text
 
@@ -190,7 +190,7 @@ def test_an_actor_that_is_added_together_with_its_flow_is_not_missed(project: Pa
     with dev_run(project) as run:
         (project / "actors.yaml").write_text(ACTORS + "  - {name: other, handler: handlers.work}\n")
         (project / "flows.yaml").write_text(FLOWS + "  - {name: more, entrypoint: other, routeNext: [gone, gone]}\n")
-        run.wait_for("flows.yaml: more: no actor 'gone' in actors.yaml; calls will wait for it")
+        run.wait_for("flows.yaml: more: no actor 'gone' in actors.yaml; its calls will wait")
         assert "no actor 'other'" not in run.text
 
 

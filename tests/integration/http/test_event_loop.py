@@ -227,3 +227,58 @@ async def test_a_registry_of_many_values_is_taken_and_served_and_holds_nothing(d
     finally:
         await pod.stop()
     assert not held(lag)
+
+
+async def test_a_failure_with_many_values_says_what_it_can_and_holds_nothing(database_url: str) -> None:
+    async with start_gateway(database_url) as gateway:
+        task_id = await gateway.submit()
+        details = '{"type":"Bad","message":"no","rows":'
+        body = wrapped(f'{{"status":"failed","error":"runtime_error","error_details":{details}', lists(1_350_000), "}}")
+        async with watched() as lag:
+            status, _ = await send(gateway, f"/mesh/{task_id}/final", body)
+            assert status == 200
+            _, task = await gateway.get(f"/tasks/{task_id}")
+        assert task["error"]["message"] == "no"
+        assert task["error"]["details"] == {"type": "Bad", "message": "no", "left_out": ["rows"]}
+    assert not held(lag)
+
+
+@pytest.mark.parametrize("quoted", [False, True], ids=["object", "text"])
+async def test_a_question_with_many_values_fails_its_task_and_holds_nothing(database_url: str, quoted: bool) -> None:
+    async with start_gateway(database_url) as gateway:
+        task_id = await gateway.submit()
+        question = wrapped('{"prompt":"?","data":', lists(900_000), "}").decode()
+        metadata = jsontext.dumps(question) if quoted else question
+        body = f'{{"status":"paused","prev":[],"curr":"first","next":[],"pause_metadata":{metadata}}}'.encode()
+        async with watched() as lag:
+            status, _ = await send(gateway, f"/mesh/{task_id}/progress", body)
+        assert status == 400
+        _, task = await gateway.get(f"/tasks/{task_id}")
+        assert (task["status"], task["error"]["details"]["type"]) == ("failed", "BadPause")
+        assert "at most 20000 values" in task["error"]["message"]
+    assert not held(lag)
+
+
+async def test_an_answer_to_a_checkpoint_with_many_values_is_put_into_it_and_holds_nothing(database_url: str) -> None:
+    async with start_gateway(database_url) as gateway:
+        task_id = await gateway.submit()
+        fields = '{"prompt":"?","fields":[{"name":"ok","type":"boolean"}]}'
+        checkpoint = f'{{"id":"{task_id}","route":{{"prev":["first"],"curr":"second","next":[]}},"payload":{{"rows":'
+        body = f'{{"status":"paused","prev":["first"],"curr":"second","next":[],"pause_metadata":{fields},'
+        paused = wrapped(f'{body}"checkpoint":{checkpoint}', lists(1_350_000), "}}}")
+        assert (await send(gateway, f"/mesh/{task_id}/progress", paused))[0] == 200
+        async with watched() as lag:
+            status, task = await send(gateway, f"/tasks/{task_id}/resume", b'{"answer":{"ok":true}}')
+        assert (status, task["status"]) == (200, "running")
+        filled = jsontext.loads(gateway.running.handed[-1].body)["headers"]["x-asya-resume-checkpoint"]["payload"]
+        assert (len(filled["rows"]), filled["ok"]) == (450_000, True)
+    assert not held(lag)
+
+
+async def test_a_unified_end_with_too_many_values_fails_its_task(database_url: str) -> None:
+    async with start_gateway(database_url) as gateway:
+        task_id = await gateway.submit()
+        body = wrapped('{"type":"status","status":"succeeded","data":{"result":', lists(4_000_000), "}}")
+        assert (await send(gateway, f"/api/v1/mesh/{task_id}/events", body))[0] == 413
+        _, task = await gateway.get(f"/tasks/{task_id}")
+        assert (task["status"], task["error"]["details"]["type"]) == ("failed", "ResultTooLarge")

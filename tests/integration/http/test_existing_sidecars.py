@@ -175,7 +175,7 @@ async def test_a_pause_by_the_header_of_an_existing_actor_fails_when_it_pauses(
     await existing.run(envelope)
     _, task = await gateway.get(f"/tasks/{envelope['id']}")
     assert (task["status"], task["error"]["actor"]) == ("failed", "a")
-    assert "a asks by the header x-asya-pause, and its sidecar keeps no checkpoint" in task["error"]["message"]
+    assert "a pauses by the header x-asya-pause, but its sidecar stores no checkpoint" in task["error"]["message"]
 
 
 @pytest.mark.parametrize("path", ["/mesh/{}/final", "/api/v1/mesh/{}/events"])
@@ -189,7 +189,7 @@ async def test_a_final_that_is_too_large_ends_its_task_with_the_reason(database_
         _, task = await gateway.get(f"/tasks/{task_id}")
         error = task["error"]
         assert (task["status"], error["class"], error["details"]["type"]) == ("failed", "runtime", "ResultTooLarge")
-        assert error["message"] == "the gateway refused the result: expected a body of at most 3000 bytes"
+        assert error["message"] == "the gateway rejected the result: expected a body of at most 3000 bytes"
         for live in (f"/mesh/{bystander}/fly", f"/api/v1/mesh/{bystander}/events"):
             assert (await gateway.post(live, {"type": "fly", "data": {"token": "x" * 3000}}))[0] == 413
         assert (await gateway.get(f"/tasks/{bystander}"))[1]["status"] == "pending"

@@ -59,6 +59,16 @@ async def test_a_repeated_call_is_answered_though_the_flow_would_refuse_it_now(g
     assert (status, answer["error"]["code"]) == (400, "invalid_arguments")
 
 
+async def test_a_repeated_call_is_answered_though_its_flow_is_not_served_now(gateway: Gateway) -> None:
+    _, first = await gateway.post("/tools/call", CALL, headers=KEY)
+    gateway.app[FLOWS].swap(make_flows([]).table)
+    assert await gateway.post("/tools/call", CALL, headers=KEY) == (200, first)
+    other = {**CALL, "arguments": {}}
+    assert (await gateway.post("/tools/call", other, headers=KEY))[0] == 422
+    assert (await gateway.post("/tools/call", CALL, headers={"Idempotency-Key": "another"}))[0] == 404
+    assert (await gateway.post("/tools/call", CALL))[0] == 404
+
+
 @pytest.mark.parametrize("key", ["", "a b", "k" * 256, "naïve"], ids=["empty", "blank", "long", "not-ascii"])
 @pytest.mark.parametrize("path", ["/tools/call", "/tasks/x/cancel", "/tasks/x/resume"])
 async def test_what_is_no_key_is_refused_naming_the_header(gateway: Gateway, path: str, key: str) -> None:

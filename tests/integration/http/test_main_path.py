@@ -13,7 +13,7 @@ def _handle(answer: Any) -> Any:
 
 
 async def test_a_call_is_answered_with_the_handle_at_once(gateway: Gateway) -> None:
-    """Seed, "Call Tool": text is {task_id, message: "Task created successfully", status_url, stream_url}."""
+    """Existing clients read the text as {task_id, message: "Task created successfully", status_url, stream_url}."""
     status, answer = await gateway.post("/tools/call", {"name": "shout", "arguments": {"text": "hi"}})
     handle = _handle(answer)
     assert (status, answer["isError"], handle["message"]) == (200, False, "Task created successfully")
@@ -64,7 +64,7 @@ async def test_progress_follows_the_formula(gateway: Gateway) -> None:
 
 
 async def test_the_older_dialect_reports_the_same(gateway: Gateway) -> None:
-    """Seed, "Report Progress": {actors, current_actor_idx, status} -> {"status": "ok", "progress_percent": 33.3}."""
+    """The older dialect: {actors, current_actor_idx, status} -> {"status": "ok", "progress_percent": 33.3}."""
     task_id = await gateway.submit("shout", {"text": "hi"})
     body = {"actors": ["prep", "infer", "post"], "current_actor_idx": 0, "status": "completed"}
     assert await gateway.post(f"/mesh/{task_id}/progress", body) == (200, {"status": "ok", "progress_percent": 33.3})
@@ -89,7 +89,7 @@ async def test_a_report_without_a_route_leaves_route_and_progress_alone(gateway:
 
 
 async def test_unknown_tasks_are_answered_alike_and_stored_nowhere(gateway: Gateway) -> None:
-    """Seed: 'Progress updates for tasks not found in the store are silently accepted (200 OK).'"""
+    """Reports of unknown tasks are accepted with 200 and ignored (docs/protocols/mesh.md)."""
     progress = {"prev": [], "curr": "a", "next": ["b"], "status": "processing"}
     assert await gateway.post("/mesh/nobody/progress", progress) == (200, {"status": "ok", "progress_percent": 25.0})
     assert await gateway.post("/mesh/nobody/final", {"status": "succeeded"}) == (200, {"status": "ok"})
@@ -268,6 +268,6 @@ async def test_below_an_ended_task_a_sidecar_is_told_to_drop_its_hop_before_the_
 
 
 async def test_liveness_and_readiness_are_plain(gateway: Gateway) -> None:
-    """Seed: 'GET /health Response: OK'."""
+    """Existing probes expect the text OK."""
     assert await gateway.get("/health") == (200, "OK")
     assert await gateway.get("/health/ready") == (200, "OK")

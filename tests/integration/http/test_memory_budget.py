@@ -119,3 +119,12 @@ async def test_too_many_held_requests_for_the_budget_are_refused(database_url: s
         async with gateway.stream(f"/stream/{task_id}"), gateway.stream(f"/stream/{task_id}"):
             status, answer = await gateway.get(f"/stream/{task_id}", headers={"Accept": "application/json"})
             assert (status, answer["error"]["code"]) == (503, "no_memory")
+
+
+async def test_what_was_done_before_there_was_no_room_to_tell_of_it_is_not_said_to_be_undone(small: Gateway) -> None:
+    task_id = await small.submit("anything", {"text": LARGE})
+    fill(small, Share.READERS)
+    small.app[BUDGET].charge(Share.READERS, 1)
+    status, answer = await small.post(f"/tasks/{task_id}/cancel", {"reason": "enough"})
+    assert (status, answer["error"]["outcome"]) == (503, "unknown")
+    assert await small.running.storage.database.fetchval("SELECT status FROM tasks") == "canceled"

@@ -70,7 +70,7 @@ def _routes(mode: Mode) -> set[tuple[str, str]]:
 
 
 def test_each_mode_serves_its_own_routes() -> None:
-    """Seed, "Deployment": api is external-facing, mesh internal-only, testing has all routes."""
+    """docs/architecture.md, "Processes": api is external-facing, mesh internal-only, testing has all routes."""
     api, mesh, both = _routes(Mode.API), _routes(Mode.MESH), _routes(Mode.TESTING)
     assert ("POST", "/tools/call") in api - mesh
     assert ("POST", "/mesh/{id}/progress") in mesh - api

@@ -1,6 +1,7 @@
 """Waiting, listing, canceling and answering over REST."""
 
 import asyncio
+import io
 from typing import Any
 
 import pytest
@@ -184,3 +185,23 @@ async def test_an_answer_that_has_no_place_in_the_payload_fails_the_task(gateway
     assert (status, task["status"], task["error"]["actor"]) == (200, "failed", "x-resume")
     assert task["error"]["message"] == "the payload has no object to put order into"
     assert len(gateway.running.handed) == 1
+
+
+async def test_an_answer_to_an_expired_pause_is_409(gateway: Gateway) -> None:
+    task_id = await gateway.submit()
+    await gateway.post(f"/mesh/{task_id}/progress", PAUSE)
+    await gateway.running.storage.database.execute("UPDATE task_pauses SET expires_at = now()")
+    await gateway.running.storage.expiry.expire()
+    _, task = await gateway.get(f"/tasks/{task_id}")
+    assert (task["status"], task["error"]["class"], task["error"]["code"]) == ("failed", "deadline", "pause_expired")
+    assert (await gateway.post(f"/tasks/{task_id}/resume", {"answer": {"ok": True}}))[0] == 409
+
+
+async def test_a_reason_that_is_too_long_is_cut_and_never_refused(gateway: Gateway) -> None:
+    task_id = await gateway.submit()
+    body = io.BytesIO(jsontext.dumps({"reason": "because " * 300_000}).encode())
+    headers = {"Content-Type": "application/json"}
+    async with gateway.session.post(f"{gateway.url}/tasks/{task_id}/cancel", data=body, headers=headers) as response:
+        task = await response.json()
+        assert (response.status, task["status"]) == (200, "canceled")
+    assert len(task["error"]["message"]) == len(task["message"]) == 4096

@@ -71,6 +71,8 @@ async def test_messages_are_listed_by_offset(gateway: Gateway) -> None:
     created = [await gateway.submit() for _ in range(3)]
     _, page = await gateway.get(f"{ROOT}/?limit=2&offset=1")
     assert ([task["id"] for task in page["messages"]], page["total"]) == ([created[1], created[0]], 3)
+    assert (await gateway.get(f"{ROOT}/?limit=1&offset=0"))[1]["total"] == 2
+    assert (await gateway.get(f"{ROOT}/?limit=2&offset=7"))[1] == {"messages": [], "total": 3}
     _, none = await gateway.get(f"{ROOT}?status=failed")
     assert none == {"messages": [], "total": 0}
 

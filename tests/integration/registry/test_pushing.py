@@ -58,11 +58,11 @@ async def test_an_older_epoch_is_refused(start_pod: StartPod) -> None:
     old = await pod.registrar.announce("a")
     new = await pod.registrar.announce("b")
     assert new == old + 1
-    with pytest.raises(Conflict, match="does not lead"):
+    with pytest.raises(Conflict, match="is not the leader's"):
         await pod.registrar.push(push(old, entry("late")))
-    with pytest.raises(Conflict, match="does not lead"):
+    with pytest.raises(Conflict, match="is not the leader's"):
         await pod.registrar.heartbeat(old)
-    with pytest.raises(Conflict, match="does not lead"):
+    with pytest.raises(Conflict, match="is not the leader's"):
         await pod.registrar.push(push(new + 1, entry("never issued")))
     assert (await pod.store.read()).generation == 0
     await pod.registrar.heartbeat(new)

@@ -98,7 +98,7 @@ async def test_a_migration_whose_connection_is_cut_says_so_in_a_line_and_can_be_
         waiting = "SELECT max(pid) FROM pg_locks WHERE NOT granted AND relation = 'tasks'::regclass"
         pid = await until(lambda: older.fetchval(waiting))
         await older.execute("SELECT pg_terminate_backend($1)", pid)
-        with pytest.raises(CliError, match="could not be brought up to date"):
+        with pytest.raises(CliError, match="could not be updated"):
             await running
     await apply_migrations(empty_database_url)
     assert await schema_version(older) == LATEST

@@ -9,12 +9,14 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+from typing_extensions import override
 
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.health import VitalsReader
 from asya_gateway.storage.log.bell import Bell
 from asya_transports.port import OutboundMessage, Queue, TransportUnavailable
+from asya_transports.postgres.lease_keeper import LeaseKeeper
 from asya_transports.postgres.pool import QUEUE_SESSION, ConnectionPool
 from asya_transports.postgres.sessions import Sessions
 from asya_transports.postgres.settings import PostgresSettings
@@ -83,6 +85,34 @@ async def test_behind_pgbouncer_that_pools_sessions_all_settings_are_in_force(
     async with start_gateway(url) as gateway:
         task_id = await gateway.submit()
         assert (await gateway.get(f"/tasks/{task_id}"))[0] == 200
+
+
+@pytest.mark.parametrize("pooler", ["transaction"], indirect=True)
+async def test_pgbouncer_that_pools_transactions_is_told_of_at_the_start(
+    pooler: PgBouncer, database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """While little goes on every statement comes to the same session of the server, where all settings are found."""
+    with caplog.at_level(logging.WARNING):
+        async with opened(pooler.url(urlsplit(database_url).path[1:])):
+            pass
+    assert "pools transactions or statements" in caplog.text
+
+
+@pytest.mark.parametrize("pooler", ["session"], indirect=True)
+async def test_pgbouncer_whose_sessions_are_all_taken_does_not_keep_the_gateway_from_starting(
+    pooler: PgBouncer, database_url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("asya_transports.postgres.sessions.CONNECT_WITHIN", 0.5)
+    url = pooler.url(urlsplit(database_url).path[1:])
+    held = [await asyncpg.connect(url) for _ in range(19)]  # of twenty, PgBouncer's default_pool_size
+    try:
+        async with opened(url) as database:
+            assert await database.fetchval("SELECT 1") == 1
+    finally:
+        for connection in held:
+            await connection.close()
+    assert "not in force" not in caplog.text
+    assert "pools transactions" not in caplog.text
 
 
 async def test_settings_that_a_pooler_forgets_are_named_at_the_start(
@@ -167,6 +197,33 @@ async def test_a_workers_sessions_that_became_read_only_are_dropped_too(database
                 await connection.execute("DELETE FROM queue_messages")
     finally:
         await link.close()
+
+
+async def test_the_session_that_keeps_a_workers_leases_is_left_when_it_became_read_only(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened_here: list[asyncpg.Connection] = []
+
+    class Noted(Sessions):
+        @override
+        async def connect(self, *_: object, timeout: float = 5, **options: object) -> asyncpg.Connection:
+            connection = await super().connect(timeout=timeout, **options)
+            opened_here.append(connection)
+            if len(opened_here) == 1:
+                await connection.execute("SET default_transaction_read_only = on")
+            return connection
+
+    monkeypatch.setattr("asya_transports.postgres.lease_keeper.Sessions", Noted)
+    monkeypatch.setattr("asya_transports.postgres.lease_keeper.CHECK_INTERVAL", 0.1)
+    told: list[list[str] | None] = []
+    keeper = LeaseKeeper(PostgresSettings(database_url), "ns", told.append)
+    keeper.start()
+    try:
+        await until(lambda: len(told) == 2)  # the second session listens
+        assert opened_here[0].is_closed()
+        assert not opened_here[1].is_closed()
+    finally:
+        await keeper.stop()
 
 
 async def test_of_several_hosts_the_one_is_found_that_does_what_is_asked_for(postgres_server: PostgresServer) -> None:

@@ -67,7 +67,7 @@ async def test_stdout_is_json_from_the_first_line_to_the_last_and_metrics_answer
     assert len(found) >= 3
     assert {line["pod"] for line in found} == {"pod-7"}
     assert any(line["message"] == "SIGTERM: draining" for line in found)
-    [warning] = [line for line in found if line["message"].startswith("no credentials are checked")]
+    [warning] = [line for line in found if line["message"].startswith("callers are not authenticated")]
     assert warning["level"] == "warning"
     assert b"hunter2" not in stdout
 

@@ -1,9 +1,18 @@
 """What the crew reports of the error that a failed envelope carries."""
 
 from datetime import UTC, datetime
+from typing import Any, cast
+
+import pytest
 
 from asya_actor.crew.errors import failure_of
+from asya_actor.crew.member import Crew
+from asya_actor.mesh.client import MeshClient
+from asya_actor.mesh.urls import GatewayUrls
+from asya_actor.sending import Onward
 from asya_crds.envelope import Envelope, Route, format_time
+from asya_crds.status import ErrorClass, TaskError
+from asya_gateway.protocols.mesh.finals import decode_final
 
 
 def failed(status: dict[str, object], payload: object = None) -> Envelope:
@@ -21,3 +30,26 @@ def test_a_code_inside_the_details_is_reported_with_them() -> None:
 
 def test_an_error_without_a_code_is_reported_without_one() -> None:
     assert "code" not in failure_of(failed({"error": {"message": "no", "type": "ValueError", "code": 7}})).as_dict()
+
+
+class Client:
+    """Takes note of the final report."""
+
+    def __init__(self) -> None:
+        self.reported: dict[str, Any] = {}
+
+    async def final(self, base: str, task_id: str, body: dict[str, Any]) -> None:
+        self.reported = body
+
+
+@pytest.mark.parametrize("code", ["rejected", None])
+async def test_a_final_report_carries_all_that_the_actor_said_of_its_error(code: str | None) -> None:
+    error = {"message": "out of stock", "type": "shop.OutOfStock", "mro": ["Exception"], "traceback": "…", "code": code}
+    envelope, client = failed({"error": error}), Client()
+    crew = Crew(cast("MeshClient", client), GatewayUrls("http://mesh", []), cast("Onward", None))
+    assert await crew.failed(envelope, failure_of(envelope), actor="worker") == "failed"
+    assert client.reported["error_details"] == {key: value for key, value in error.items() if value is not None}
+    assert client.reported["class"] == "business"
+    assert decode_final("t1", client.reported).error == TaskError(
+        code or "actor_error", "out of stock", ErrorClass.BUSINESS, "worker", details=client.reported["error_details"]
+    )

@@ -2,14 +2,17 @@
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator
+import signal
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from asya_crds import jsontext, large_json
-from asya_crds.large_json import FEW_VALUES, Encoded, TooManyValues, count_values, has_few_values
+from asya_crds.large_json import FEW_VALUES, Encoded, TooManyValues, count_values, cut, has_few_values
 from asya_crds.offloading import Offload, OffloadFailed
 from tests.support.waiting import until
 
@@ -40,6 +43,13 @@ def test_commas_and_brackets_within_a_string_are_no_values() -> None:
     text = jsontext.dumps({"csv": '1,2,[{\\",' * 50_000, "n": [1, 2]}).encode()
     assert not has_few_values(text)
     count_values(text, 10)
+
+
+def test_counting_takes_no_longer_where_a_string_never_ends() -> None:
+    text = b'"' + b'\\"' * 200_000 + b"," * 200_000
+    began = time.process_time()
+    count_values(text, 100_000)
+    assert time.process_time() - began < 5
 
 
 @pytest.mark.parametrize(
@@ -93,6 +103,28 @@ async def test_a_process_that_ends_in_the_middle_is_told_and_replaced(offload: O
     assert await offload.run("os:getpid") != os.getpid()
 
 
+async def test_a_process_that_ended_while_nobody_asked_costs_no_document(offload: Offload) -> None:
+    os.kill(await offload.run("os:getpid"), signal.SIGKILL)
+    assert await large_json.loads(many("[]"), offload) == [[]] * (FEW_VALUES + 1)
+
+
+async def test_who_insists_waits_for_one_of_the_others_at_most() -> None:
+    offload = Offload()
+    ended: list[str] = []
+
+    async def ask(name: str, run: Callable[[str], Awaitable[Any]]) -> None:
+        await run("os:getpid")
+        ended.append(name)
+
+    try:
+        calls = [asyncio.create_task(ask("call", offload.run)) for _ in range(3)]
+        await asyncio.sleep(0)
+        await asyncio.gather(*calls, *(ask("report", offload.insist) for _ in range(5)))
+    finally:
+        await offload.close()
+    assert ended == ["call", *["report"] * 5, "call", "call"]
+
+
 async def test_what_takes_too_long_is_ended() -> None:
     offload = Offload(seconds=0.5)
     try:
@@ -131,3 +163,31 @@ async def test_a_process_that_is_not_needed_ends_and_another_comes() -> None:
         assert await offload.run("os:getpid") != first
     finally:
         await offload.close()
+
+
+async def test_what_must_not_be_refused_waits_behind_any_number() -> None:
+    offload = Offload(waiting=0)
+    try:
+        with pytest.raises(OffloadFailed, match="too many"):
+            await large_json.loads(many("1"), offload)
+        assert await large_json.loads(many("1"), offload, insist=True) == jsontext.loads(many("1"))
+    finally:
+        await offload.close()
+
+
+async def test_what_must_not_be_refused_is_tried_again_where_the_process_ends(offload: Offload, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    # Ends the process where the file is missing, after it was made.
+    code = f"open({str(mark)!r}).read() if __import__('os').path.exists({str(mark)!r}) else "
+    code += f"(open({str(mark)!r}, 'w').close(), __import__('os')._exit(3))"
+    assert await offload.insist("builtins:eval", code) == ""
+    with pytest.raises(OffloadFailed, match="the process ended"):
+        await offload.insist("os:_exit", 3)
+
+
+def test_members_of_very_many_values_are_left_out_by_name() -> None:
+    small = {"type": "Bad", "n": [1, 2]}
+    assert cut(small) is small
+    assert cut({"a": [1] * 90, **small, "b": {"c": [1] * 90}}, 100) == {"a": [1] * 90, **small, "left_out": ["b"]}
+    many_names = cut({str(number): number for number in range(1_000)}, 100)
+    assert len(many_names) <= 101

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from asya_crds import jsontext
 from asya_crds.merging import CannotMerge, merge
 
 
@@ -49,3 +50,24 @@ def test_deep_joins_level_by_level() -> None:
 def test_what_does_not_fit_says_so(payload: Any, answer: Any, fields: list[Any]) -> None:
     with pytest.raises(CannotMerge):
         merge(payload, answer, fields)
+
+
+@pytest.mark.parametrize(
+    ("key", "answer", "reason"),
+    [
+        ("/a" * 101, "yes", "deeper than 100 levels"),
+        ("/a" * 100_000, "yes", "deeper than 100 levels"),
+        ("/a" * 100, [["yes"]], "deeper than 100 levels"),
+        ("/items/²", "yes", "no item ²"),
+        ("/items/" + "1" * 5_000, "yes", "no item 1"),
+    ],
+    ids=["too deep", "much too deep", "too deep with its answer", "no ASCII digit", "a very large number"],
+)
+def test_a_place_that_no_payload_can_have_is_refused(key: str, answer: Any, reason: str) -> None:
+    with pytest.raises(CannotMerge, match=reason):
+        merge({"items": [1]}, {"ok": answer}, [{"name": "ok", "payload_key": key}])
+
+
+def test_a_place_as_deep_as_a_payload_may_be_is_filled() -> None:
+    merged = merge({}, {"ok": "yes"}, [{"name": "ok", "payload_key": "/a" * 100}])
+    assert jsontext.loads(jsontext.dumps(merged)) == merged

@@ -84,6 +84,29 @@ async def test_what_waits_is_served_in_its_order_and_reports_first() -> None:
     assert order == ["report", "late report", "call"]
 
 
+async def test_small_ones_pass_a_large_one_for_a_while_and_then_give_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    budget, first, let_go = Budget(134), asyncio.Event(), asyncio.Event()
+    holding = asyncio.create_task(hold(budget, Share.REPORTS, 5, first))
+    await settled()
+    large = asyncio.create_task(hold(budget, Share.REPORTS, MIB, let_go))
+    await settled()
+    passing = asyncio.create_task(hold(budget, Share.REPORTS, 5, first))
+    await settled()
+    assert (budget.holds(Share.REPORTS), budget.waiting()["reports"]) == (10, 1)
+    monkeypatch.setattr(budgets, "GIVE_WAY", 0.0)
+    behind = asyncio.create_task(hold(budget, Share.REPORTS, 5, let_go))
+    await settled()
+    assert budget.waiting()["reports"] == 2
+    first.set()
+    await settled()
+    assert budget.holds(Share.REPORTS) == MIB
+    let_go.set()
+    await asyncio.gather(holding, large, passing, behind)
+    assert budget.holds(Share.REPORTS) == 0
+
+
 async def test_one_who_leaves_while_waiting_holds_nothing_and_lets_the_next_pass() -> None:
     budget, full, let_go = Budget(134), asyncio.Event(), asyncio.Event()
     first = asyncio.create_task(hold(budget, Share.REPORTS, 90, full))

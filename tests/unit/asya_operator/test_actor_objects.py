@@ -152,8 +152,8 @@ def test_no_variable_stands_twice_ours_win_and_the_note_names_them(name: str) ->
 @pytest.mark.parametrize(
     ("conditions", "ready", "message"),
     [
-        (None, False, "KEDA has not said yet"),
-        ([{"type": "Ready", "status": "Unknown"}], False, "KEDA has not said yet"),
+        (None, False, "KEDA has not reported"),
+        ([{"type": "Ready", "status": "Unknown"}], False, "KEDA has not reported"),
         ([{"type": "Ready", "status": "False", "message": "no such secret"}], False, "KEDA: no such secret"),
         ([{"type": "Ready", "status": "True"}], True, ""),
     ],

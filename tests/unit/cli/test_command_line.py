@@ -55,12 +55,17 @@ def _cpu_seconds_of_help() -> float:
         (["serve"], {"ASYA_GATEWAY_MODE": "api", "ASYA_MCP_API_KEY": "s"}, 2, "ASYA_MCP_API_KEY: "),
         (["migrate"], {}, 2, "ASYA_DATABASE_URL: expected"),
         (["migrate"], {"ASYA_DATABASE_URL": "postgresql://x@127.0.0.1:1/x"}, 3, "the database cannot be reached"),
-        (["tool", "list"], {"ASYA_URL": "http://127.0.0.1:1"}, 3, "no gateway answers at http://127.0.0.1:1"),
-        (["tool", "call", "x"], {"ASYA_URL": "http://127.0.0.1:1"}, 3, "no gateway answers"),
-        (["task", "get", "x"], {"ASYA_URL": "http://127.0.0.1:1"}, 3, "no gateway answers"),
+        (["tool", "list"], {"ASYA_URL": "http://127.0.0.1:1"}, 3, "no gateway responds at http://127.0.0.1:1"),
+        (["tool", "call", "x"], {"ASYA_URL": "http://127.0.0.1:1"}, 3, "no gateway responds"),
+        (["task", "get", "x"], {"ASYA_URL": "http://127.0.0.1:1"}, 3, "no gateway responds"),
         (["task", "watch", "x"], {"ASYA_URL": "not a url"}, 2, "ASYA_URL"),
         (["tool", "list", "--url", "127.0.0.1:8080"], {}, 2, "--url or ASYA_URL: expected http://host:port"),
-        (["flow", "list"], {"KUBECONFIG": "/nonexistent"}, 3, "no cluster: there is no /nonexistent; set KUBECONFIG"),
+        (
+            ["flow", "list"],
+            {"KUBECONFIG": "/no/such/kubeconfig"},
+            3,
+            "no cluster: there is no /no/such/kubeconfig; set KUBECONFIG",
+        ),
         (["dev", "/nowhere/at/all"], {}, 2, "/nowhere/at/all: no such folder"),
         (["dev", "/"], {}, 2, "/flows.yaml: no such file"),
     ],
@@ -80,7 +85,7 @@ def test_debug_shows_where_it_failed() -> None:
     done = asya("--debug", "tool", "list", ASYA_URL="http://127.0.0.1:1")
     assert done.returncode == 3
     assert "Traceback (most recent call last)" in done.stderr
-    assert done.stderr.strip().splitlines()[-1].startswith("error: no gateway answers")
+    assert done.stderr.strip().splitlines()[-1].startswith("error: no gateway responds")
 
 
 @pytest.mark.parametrize(
@@ -101,7 +106,7 @@ def test_a_database_url_never_shows_its_password(url: str, said: str) -> None:
 
 
 def test_an_operator_without_a_cluster_says_so_and_how_to_name_one() -> None:
-    done = asya("operator", KUBECONFIG="/nonexistent", KUBERNETES_SERVICE_HOST="", ASYA_OPERATOR_PORT="0")
+    done = asya("operator", KUBECONFIG="/no/such/kubeconfig", KUBERNETES_SERVICE_HOST="", ASYA_OPERATOR_PORT="0")
     assert done.returncode == 3
     last = done.stderr.splitlines()[-1]
     assert last.startswith("error: no cluster: ")

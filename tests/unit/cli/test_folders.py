@@ -94,7 +94,7 @@ def _no_home() -> Path:
 def test_a_state_folder_that_cannot_be_made_is_told_with_the_variable_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 54321)
     monkeypatch.setenv("XDG_STATE_HOME", "/proc/nowhere")
-    with pytest.raises(CliError, match="set XDG_STATE_HOME to a folder of yours"):
+    with pytest.raises(CliError, match="set XDG_STATE_HOME to one of your folders"):
         state_folder()
 
 

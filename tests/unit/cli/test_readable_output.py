@@ -19,7 +19,7 @@ from asya_actor.telemetry.logs import TextLines
 from asya_cli.dev.view import Picture, View
 from asya_cli.rendering import err, out, print_json, print_result
 from asya_cli.terminal import ReadableConsole
-from asya_cli.watching import watch
+from asya_cli.watching import live_text, watch
 from asya_crds.readable import json_escaped, readable
 from asya_gateway.exposition.logs import TextLines as GatewayLines
 from asya_operator.app import _ReadableLines
@@ -176,3 +176,19 @@ async def test_tokens_that_stream_are_not_obeyed_either(monkeypatch: pytest.Monk
     monkeypatch.setattr(out, "_file", StringIO())
     await watch(Client(), "t-1")  # type: ignore[arg-type]
     assert written.getvalue() == "\\x1b]0;owned\\x07\n"
+
+
+@pytest.mark.parametrize(
+    ("payload", "text"),
+    [
+        ({"artifact_update": {"artifact": {"parts": [{"text": "a"}, {"text": "b"}]}}}, "ab"),
+        ({"message": {"parts": [{"text": "a"}, "b", None, {"text": 7}, {"data": {}}]}}, "a"),
+        ({"artifact_update": None}, '{"artifact_update": null}\n'),
+        ({"artifact_update": "soon", "message": {"parts": [{"text": "a"}]}}, "a"),
+        ({"artifact_update": {"artifact": [1]}}, '{"artifact_update": {"artifact": [1]}}\n'),
+        ({"message": {"parts": "a"}}, '{"message": {"parts": "a"}}\n'),
+        (None, "null\n"),
+    ],
+)
+def test_a_live_event_of_any_shape_prints_something(payload: Any, text: str) -> None:
+    assert live_text(payload) == text

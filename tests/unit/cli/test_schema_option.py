@@ -26,8 +26,8 @@ def test_a_schema_is_read_from_json_and_yaml(text: str, schema: object, tmp_path
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("const: .nan", "line 1: NaN and infinity are no JSON numbers"),
-        ("a: 1\na: 2", "line 2: the key stands twice"),
+        ("const: .nan", "line 1: NaN and infinity are not JSON numbers"),
+        ("a: 1\na: 2", "line 2: the key occurs twice"),
         ("[1]", "expected an object"),
         ("{", "neither JSON nor YAML"),
         ("{" * 2000, "neither JSON nor YAML"),

@@ -26,7 +26,7 @@ def test_every_domain_error_has_its_own_row(kind: type[GatewayError]) -> None:
 
 
 def test_no_row_blames_the_gateway_itself() -> None:
-    """Seed: 'Infrastructure errors still return 500'; ours are 503, which say that trying again helps."""
+    """Infrastructure errors are 503 and not 500, since a request can succeed when it is repeated."""
     assert 500 not in {int(status) for status in http_errors.STATUS_OF.values()}
 
 

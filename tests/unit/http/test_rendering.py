@@ -39,7 +39,7 @@ def test_verbatim_members_join_an_object_of_any_size() -> None:
 
 
 def test_a_finished_task_stands_at_its_last_actor() -> None:
-    """Seed, GET /tasks/{id}: current_actor_idx 2, current_actor_name postprocess, actors_completed 3 of 3."""
+    """Existing clients read current_actor_idx 2, current_actor_name postprocess, actors_completed 3 of 3."""
     fields = jsontext.loads(task_json(TASK))
     assert fields["current_actor_idx"] == 2
     assert fields["current_actor_name"] == "post"

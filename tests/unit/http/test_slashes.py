@@ -50,6 +50,15 @@ async def test_what_is_no_route_stays_none_and_a_wrong_method_is_told() -> None:
     assert statuses == {"/nothing/": 503, "//": 503, "/tasks//": 503, "/health/": 200}
 
 
+async def test_an_identifier_is_read_from_a_path_with_a_last_slash() -> None:
+    app = application()
+    async with TestClient(TestServer(app)) as client:
+        app[READINESS].started = True
+        for path in ("/tasks/%00/", "/stream/%00/", "/mesh/%00/active/", "/api/v1/mesh/%00/"):
+            answer = await client.get(path)
+            assert (answer.status, (await answer.text()).partition(":")[0]) == (400, "id"), path
+
+
 async def test_a_browser_is_told_in_three_lines_what_this_is() -> None:
     app = application("api")
     async with TestClient(TestServer(app)) as client:

@@ -97,6 +97,7 @@ def test_a_flow_with_a_broken_schema_takes_no_name_from_a_whole_one() -> None:
         {"entrypoint": "a", "mcp": None},
         {"entrypoint": "a", "routeNext": "b"},
         {"entrypoint": "a", "routeNext": ["x-sink"], "timeout": "soon"},
+        {"entrypoint": "a", "maxPause": "0s"},
         {"entrypoint": "a", "mcp": {"inputSchema": {"type": "string"}}},
         {"entrypoint": "a", "mcp": {"outputSchema": {"pattern": "(?=a)b"}}},
         {},

@@ -42,12 +42,10 @@ class PlainJson(web.Response):
     @property
     @override
     def keep_alive(self) -> bool | None:
-        """See web.Response."""
         return True if self._written_by is not None else super().keep_alive
 
     @override
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        """See web.Response."""
         transport = request.transport
         if transport is None or not self._is_plain(request, transport):
             return await super().prepare(request)
@@ -59,7 +57,6 @@ class PlainJson(web.Response):
 
     @override
     async def write_eof(self, data: bytes = b"") -> None:
-        """See web.Response."""
         if self._written_by is None:
             await super().write_eof(data)
 

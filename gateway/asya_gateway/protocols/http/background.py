@@ -56,7 +56,7 @@ async def _logged(work: Coroutine[Any, Any, object]) -> None:
     try:
         await work
     except GatewayError as error:
-        log.warning("after its caller had gone: %s", error.message)
+        log.warning("after its caller had disconnected: %s", error.message)
 
 
 BACKGROUND = AppKey("BACKGROUND", Background)

@@ -25,13 +25,20 @@ VALUE_WEIGHT = 100
 
 
 async def read_object(
-    request: web.Request, limit: int, encoded: Sequence[str] = (), *, share: Share = Share.CALLS
+    request: web.Request,
+    limit: int,
+    encoded: Sequence[str] = (),
+    *,
+    cuts: Sequence[str] = (),
+    share: Share = Share.CALLS,
 ) -> dict[str, Any]:
-    """The body as a JSON object. Members that `encoded` names are large_json.Encoded where the body is large.
+    """The body as a JSON object. Where it is large, members that `encoded` names are large_json.Encoded, and those that
+    `cuts` names are cut.
 
     Raises InvalidInput, TooLarge, BodyTimeout, Overloaded.
     """
-    return as_object(await decode_body(request, await read_bytes(request, limit, share=share), encoded=encoded))
+    data = await read_bytes(request, limit, share=share)
+    return as_object(await decode_body(request, data, encoded=encoded, cuts=cuts, share=share))
 
 
 async def read_json(request: web.Request, limit: int, then: Callable[[Any], Any] | None = None) -> Any:
@@ -63,7 +70,7 @@ async def read_bytes(request: web.Request, limit: int, *, share: Share = Share.C
     except TimeoutError:
         raise BodyTimeout(f"the body took longer than {BODY_SECONDS:.0f} seconds to arrive") from None
     except web.RequestPayloadError as error:
-        raise InvalidInput(f"the body cannot be read: {error}") from None
+        raise InvalidInput(f"the body cannot be decoded: {error}") from None
     if len(data) > limit:
         raise _too_large(limit)
     return data
@@ -86,23 +93,33 @@ async def decode_body(
     max_depth: int = jsontext.MAX_DEPTH,
     max_values: int = large_json.MAX_VALUES,
     encoded: Sequence[str] = (),
+    cuts: Sequence[str] = (),
+    share: Share = Share.CALLS,
     then: Callable[[Any], Any] | None = None,
 ) -> Any:
-    """One JSON document, without holding the event loop. Raises InvalidInput, TooLarge, Overloaded."""
+    """One JSON document, without holding the event loop. A report's waits for its turn and is tried again, since it is
+    sent once. Raises InvalidInput, TooLarge, Overloaded."""
     if large_json.has_few_values(body):
         value = decode(body, max_depth=max_depth)
         return value if then is None else then(value)
-    request.app[BUDGET].add(Share.CALLS, VALUE_WEIGHT * min(max_values, len(body)))
+    request.app[BUDGET].add(share, VALUE_WEIGHT * min(max_values, len(body)))
     try:
         return await large_json.loads(
-            body, request.app[OFFLOAD], max_depth=max_depth, max_values=max_values, encoded=encoded, then=then
+            body,
+            request.app[OFFLOAD],
+            max_depth=max_depth,
+            max_values=max_values,
+            encoded=encoded,
+            cuts=cuts,
+            insist=share is Share.REPORTS,
+            then=then,
         )
     except jsontext.InvalidJSON as error:
         raise InvalidInput(str(error)) from None
     except large_json.TooManyValues as error:
         raise TooLarge(str(error)) from None
     except OffloadFailed as error:
-        raise Overloaded(f"a large body cannot be read now: {error}") from None
+        raise Overloaded(f"a large body cannot be decoded at the moment: {error}") from None
 
 
 def decode(body: bytes, *, max_depth: int = jsontext.MAX_DEPTH) -> Any:

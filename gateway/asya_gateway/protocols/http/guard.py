@@ -36,10 +36,10 @@ class Guard:
         """Raises HostRefused or OriginRefused."""
         host = request.headers.get("Host", "").lower()
         if not self._any_host and (len(host) > LONGEST_HOST or not self.knows_host(host)):
-            raise HostRefused("this gateway does not answer to that host; ASYA_ALLOWED_HOSTS names more", field="Host")
+            raise HostRefused("this gateway does not serve that host; add it to ASYA_ALLOWED_HOSTS", field="Host")
         origin = request.headers.get("Origin")
         if origin is not None and not self.knows_origin(origin, host):
-            raise OriginRefused("pages of this origin may not call; ASYA_ALLOWED_ORIGINS names more", field="Origin")
+            raise OriginRefused("pages of this origin may not call; add it to ASYA_ALLOWED_ORIGINS", field="Origin")
 
     def _knows_host(self, host: str) -> bool:
         """Whether a Host header (lower case, with or without a port) names this gateway.

@@ -69,11 +69,11 @@ PATH_ID: Json = {
     "schema": ref("Id"),
 }
 LAST_EVENT_ID = header(
-    "Last-Event-ID", "The seq of the last update that the reader has; what is no number counts as absent."
+    "Last-Event-ID", "The seq of the last update that the reader has; a value that is not a number counts as absent."
 )
 IDEMPOTENCY_KEY = header(
     "Idempotency-Key",
-    "1 to 255 visible characters: a repeated request under it does nothing twice.",
+    "1 to 255 visible characters: a repeated request with the same key has no further effect.",
     {"type": "string", "pattern": "^[!-~]{1,255}$"},
 )
 STREAM = {
@@ -91,19 +91,19 @@ STREAM = {
         },
         media="text/event-stream",
     ),
-    "204": answer("The reader has the terminal update already."),
+    "204": answer("The reader already has the terminal update."),
 }
 
 _ERRORS = {
-    400: "The request cannot be understood, or breaks a schema; the field is named.",
+    400: "The request is invalid or violates a schema; the field is named.",
     403: "Pages of this origin may not call.",
     404: "Not found.",
     409: "The task is not in a state that allows this.",
     413: "The body is too large.",
     422: "The Idempotency-Key was used for another request.",
-    429: "As many tasks are open as may be; nothing was stored.",
-    421: "The Host header names no host of this gateway.",
-    503: "Too much is waiting, or the database is away; `outcome` says whether a write may have been done.",
+    429: "The cap on open tasks is reached; nothing was stored.",
+    421: "The Host header is not a host of this gateway.",
+    503: "Too many requests wait, or the database is unavailable; `outcome` says whether a write may have been done.",
 }
 
 NULLABLE_ID: Json = {"anyOf": [ref("Id"), {"type": "null"}]}
@@ -201,7 +201,7 @@ SCHEMAS: dict[str, Json] = {
             ref("TaskSummary"),
             {"type": "object", "required": ["payload", "result"], "properties": {"retry_of": NULLABLE_TEXT}},
         ],
-        "description": "A task with its payload and result, any JSON values as they came.",
+        "description": "A task with its payload and result, any JSON values, unchanged.",
     },
 }
 
@@ -243,21 +243,21 @@ HEALTH_PATHS: Paths = {
     "/": {
         "get": {
             "operationId": "front_page",
-            "summary": "Three lines for somebody with a browser: what this is, and where it is described.",
+            "summary": "Three lines of text for browsers: what this service is, and where it is documented.",
             "responses": {"200": text_answer("The lines."), **errors()},
         }
     },
     "/health": {
         "get": {
             "operationId": "health",
-            "summary": "Whether the process lives; it never asks the database.",
+            "summary": "Whether the process is alive; independent of the database.",
             "responses": {"200": text_answer("It lives.")},
         }
     },
     "/health/ready": {
         "get": {
             "operationId": "ready",
-            "summary": "Whether the process wants requests.",
+            "summary": "Whether the process accepts requests.",
             "responses": {"200": text_answer("It does."), "503": text_answer("It is starting or draining.")},
         }
     },

@@ -8,7 +8,6 @@ from aiohttp.typedefs import Handler
 
 async def without_last_slash(request: web.Request, handler: Handler) -> Handler:
     """What answers the request: of a path that is no route, what answers the same path without its last slash."""
-    # Not `match_info`, which the request would remember.
     refusal = request._match_info.http_exception if request._match_info is not None else None
     path = request.rel_url.raw_path
     if refusal is None or refusal.status != HTTPStatus.NOT_FOUND or len(path) == 1 or not path.endswith("/"):
@@ -20,4 +19,6 @@ async def without_last_slash(request: web.Request, handler: Handler) -> Handler:
     found.add_app(request.app)
     found.freeze()
     request._match_info = found
+    # aiohttp has looked at `match_info` before any middleware of ours, and the request remembers what it saw.
+    request._cache.pop("match_info", None)
     return found.handler

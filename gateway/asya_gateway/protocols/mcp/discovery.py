@@ -9,8 +9,9 @@ from asya_gateway.protocols.mcp.results import SERVER_INFO, Result
 from asya_gateway.protocols.mcp.versions import STATELESS, negotiate
 
 INSTRUCTIONS = (
-    "Each tool runs a pipeline of asynchronous actors. A call that takes longer than its connection may be held, or "
-    "that waits for a person, is answered with a task id and a URL where its result will be; do not call again then."
+    "Each tool runs a pipeline of asynchronous actors. A call that takes longer than its connection may be "
+    "held, or that waits for a "
+    "person, returns a task id and the URL of its result; do not repeat such a call."
 )
 
 

@@ -135,6 +135,6 @@ def _take_response(http: web.Request) -> web.Response:
     """After a handshake 202, since a client may answer late what it was never asked; the stateless revision
     knows no requests by servers. Raises InvalidMessage."""
     if _looks_stateless(http):
-        raise InvalidMessage("expected a request or a notification: this server asks nothing")
+        raise InvalidMessage("expected a request or a notification: this server sends no requests")
     handshake_revision(http.headers)
     return web.Response(status=HTTPStatus.ACCEPTED)

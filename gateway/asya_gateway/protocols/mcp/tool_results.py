@@ -52,7 +52,7 @@ class Returned:
         structured: clients refuse a structured result that breaks its schema, and with it everything beside it."""
         head = "The flow's result does not match the tool's output schema:"
         blocks = [
-            text_block("\n".join([head, *violation_lines(violations), "The result as it is:"])),
+            text_block("\n".join([head, *violation_lines(violations), "The result:"])),
             text_block(self.text),
         ]
         return Result({"content": blocks, "isError": True, "_meta": succeeded_meta(task_id)})

@@ -31,6 +31,9 @@ from asya_gateway.protocols.mesh.refusing import Lost, failing_its_task
 _OK = jsontext.dumps(OkAnswer().whole())
 _ACTIVE, _INACTIVE = (jsontext.dumps(ActiveAnswer(active=active).whole()) for active in (True, False))
 _LARGE_PARTS = ("frames", "checkpoint")
+_ENCODED = (*_LARGE_PARTS, "pause_metadata")
+_CUT = ("error", "error_details", "metadata", "")
+"""Parts of a final report, and at last the whole, that keep what is small."""
 
 
 async def create_child(request: web.Request) -> web.Response:
@@ -67,7 +70,7 @@ async def progress(request: web.Request) -> web.Response:
     """POST /mesh/{id}/progress; an id that is not ours gets its 200 too."""
     settings = request.app[SETTINGS]
     data = await read_bytes(request, max(settings.max_report_bytes, settings.max_final_bytes), share=Share.REPORTS)
-    body = as_object(await decode_body(request, data, encoded=_LARGE_PARTS))
+    body = as_object(await decode_body(request, data, encoded=_ENCODED, cuts=("",), share=Share.REPORTS))
     report, answer = await take_progress(request, path_id(request), body, size=len(data))
     return json_response(render_answer(report, answer))
 
@@ -77,7 +80,7 @@ async def final(request: web.Request) -> web.Response:
     reported = path_id(request)
     async with failing_its_task(request, reported, Lost.RESULT, {}):
         body = await read_object(
-            request, request.app[SETTINGS].max_final_bytes, encoded=("result",), share=Share.REPORTS
+            request, request.app[SETTINGS].max_final_bytes, encoded=("result",), cuts=_CUT, share=Share.REPORTS
         )
         report = decode_final(reported, body)
     await request.app[TASKS].finish(report)

@@ -55,7 +55,7 @@ def _pause(*required: str, **more: Json) -> Json:
     }
     return {
         "allOf": [ref("RouteFields")],
-        "description": "A pause, with the envelope to go on from.",
+        "description": "A pause, with the envelope to continue from.",
         "type": "object",
         "required": [*required],
         "properties": {**fields, **more},
@@ -63,8 +63,9 @@ def _pause(*required: str, **more: Json) -> Json:
 
 
 _PROGRESS: Json = {
-    "description": "A report of one hop, with {prev, curr, next}. One that carries `pause_metadata` is a pause "
-    "whatever its status says. In the older dialect the route is {actors, current_actor_idx}.",
+    "description": "A report of one hop, with {prev, curr, next}. A "
+    "report with `pause_metadata` is a pause, whatever its status is. In the older dialect the route is "
+    "{actors, current_actor_idx}.",
     "anyOf": [
         _report({"enum": [state.value for state in HopState if state is not HopState.PROCESSED]}),
         {
@@ -150,7 +151,9 @@ def _unified(suffix: str) -> Json:
             "parameters": [
                 query("status", ref("Status"), "Tasks of this status."),
                 query(
-                    "limit", {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}, "Most tasks of a page."
+                    "limit",
+                    {"type": "integer", "minimum": 1, "maximum": 200, "default": 50},
+                    "Largest number of tasks in a page.",
                 ),
                 query("offset", {"type": "integer", "minimum": 0, "maximum": 10_000, "default": 0}, "Tasks to skip."),
             ],
@@ -169,7 +172,7 @@ def _unified(suffix: str) -> Json:
 def _report_progress(suffix: str) -> Json:
     return {
         "operationId": f"reportProgress{suffix}",
-        "summary": "A hop's report, also a pause; unknown ids are answered alike.",
+        "summary": "A report of a hop, or a pause; unknown ids are ignored with the same response.",
         "requestBody": json_body(_PROGRESS),
         "responses": {"200": answer("Taken.", _PROGRESS_ANSWER), **errors(413)},
     }
@@ -178,7 +181,7 @@ def _report_progress(suffix: str) -> Json:
 def _report_final(suffix: str) -> Json:
     return {
         "operationId": f"reportFinal{suffix}",
-        "summary": "How a task ends; the first report wins.",
+        "summary": "Ends a task; the first report wins.",
         "requestBody": json_body(_FINAL),
         "responses": {"200": answer("Taken.", answer_schema(OkAnswer)), **errors(413)},
     }
@@ -187,9 +190,9 @@ def _report_final(suffix: str) -> Json:
 def _send_live_event(suffix: str) -> Json:
     return {
         "operationId": f"sendLiveEvent{suffix}",
-        "summary": "A live event to whoever reads now: any JSON, bare or as {payload: {...}}.",
+        "summary": "A live event for open streams: any JSON, bare or as {payload: {...}}.",
         "requestBody": json_body({}),
-        "responses": {"200": answer("On its way."), **errors(413)},
+        "responses": {"200": answer("Accepted."), **errors(413)},
     }
 
 
@@ -197,7 +200,9 @@ _OLDER = "InOlderWords"
 
 PATHS: Paths = {
     **REGISTRY_PATHS,
-    "/mesh": {"post": _child("announceChild", _CHILD, "Announce a fan-out's child, which the caller sends itself.")},
+    "/mesh": {
+        "post": _child("announceChild", _CHILD, "Announce a child of a fan-out, which the caller publishes itself.")
+    },
     "/mesh/{id}": {
         "parameters": [PATH_ID],
         "get": {
@@ -219,10 +224,10 @@ PATHS: Paths = {
         "parameters": [PATH_ID],
         "get": {
             "operationId": "isActive",
-            "summary": "Whether work on the task makes sense; unknown ids count as active.",
+            "summary": "Whether the task is still open; unknown ids count as active.",
             "responses": {
                 "200": answer("It does.", answer_schema(ActiveAnswer)),
-                "410": answer("It is paused, has ended, or is overdue.", answer_schema(ActiveAnswer)),
+                "410": answer("The task is paused, ended or overdue.", answer_schema(ActiveAnswer)),
                 **errors(),
             },
         },
@@ -260,7 +265,7 @@ PATHS: Paths = {
         },
         "post": {
             "operationId": "reportEvent",
-            "summary": "A report or a live event; unknown ids are answered alike.",
+            "summary": "A report or a live event; unknown ids are ignored with the same response.",
             "requestBody": json_body(_EVENT),
             "responses": {"204": answer("Taken."), **errors(413)},
         },

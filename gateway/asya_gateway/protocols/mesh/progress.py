@@ -5,7 +5,7 @@ from typing import Any
 from asya_crds import jsontext
 from asya_crds.envelope import Route
 from asya_crds.incarnations import LARGEST, Reported, hop_name, resolve, resume_id
-from asya_crds.large_json import Encoded, encode
+from asya_crds.large_json import FEW_VALUES, Encoded, TooManyValues, count_values, encode
 from asya_crds.mesh_messages import ClaimMessage, ProgressMessage
 from asya_crds.naming import HEADER_PAUSE, MAX_ID_LENGTH, PAUSE, RESUME
 from asya_crds.status import HopState, TaskStatus
@@ -110,7 +110,7 @@ def _pause(reported: str, body: Body) -> PauseReport:
     pause = read_pause(metadata, _pause_id(body, metadata, route, incarnation))
     status = _WAITING.get(str(body.get("status")))
     if len(resume_id(named.task_id, LARGEST)) > MAX_ID_LENGTH:
-        raise InvalidInput("the task's id is too long to be answered under", field="pause_metadata")
+        raise InvalidInput("the task's id is too long for the id of a resume envelope", field="pause_metadata")
     if checkpoint is None and status is None:
         _check_resumable(route)
     return PauseReport(
@@ -127,15 +127,19 @@ def _pause(reported: str, body: Body) -> PauseReport:
 
 
 def _metadata(value: Any) -> Any:
-    """The question; a handler may have set the header to its JSON text. Raises InvalidInput."""
+    """The question; a handler may have set the header to its JSON text. One of very many values is refused: it would
+    be decoded for each of its readers. Raises InvalidInput."""
     if value is None:
         return _DEFAULT_PAUSE
-    if not isinstance(value, str):
-        return value
     try:
-        return jsontext.loads(value)
+        if isinstance(value, str):
+            count_values(value.encode("utf-8", "surrogatepass"), FEW_VALUES)
+            return jsontext.loads(value)
+    except TooManyValues as error:
+        raise InvalidInput(str(error), field="pause_metadata") from None
     except jsontext.InvalidJSON as error:
         raise InvalidInput(f"expected an object or its JSON text: {error}", field="pause_metadata") from None
+    return value
 
 
 def _check_resumable(route: Route) -> None:
@@ -145,8 +149,8 @@ def _check_resumable(route: Route) -> None:
     if not route.says_nothing and not stored:
         actor = route.prev[-1] if route.prev else route.curr
         raise InvalidInput(
-            f"{actor} asks by the header {HEADER_PAUSE}, and its sidecar keeps no checkpoint to go on from: route to "
-            f"{PAUSE} instead",
+            f"{actor} pauses by the header {HEADER_PAUSE}, but its sidecar "
+            f"stores no checkpoint to resume from: route to {PAUSE} instead",
             field="pause_metadata",
         )
 

@@ -48,7 +48,12 @@ async def ends_a_task(request: web.Request) -> bool:
     with contextlib.suppress(web.RequestPayloadError, TimeoutError):
         async with asyncio.timeout(_HEAD_SECONDS):
             head = await request.content.read(_HEAD)
-    return _UNIFIED_END.match(head) is not None
+    return is_end(head)
+
+
+def is_end(event: bytes) -> bool:
+    """Whether a unified event that cannot be decoded reports an end, by its beginning as sidecars write it."""
+    return _UNIFIED_END.match(event) is not None
 
 
 def _cut_off(request: web.Request) -> bool:
@@ -58,7 +63,7 @@ def _cut_off(request: web.Request) -> bool:
 
 def _failure(reported: str, lost: Lost, body: Body, error: GatewayError) -> FinalReport:
     reason = {
-        Lost.RESULT: f"the gateway refused the result: {error.text}",
+        Lost.RESULT: f"the gateway rejected the result: {error.text}",
         Lost.PAUSE: f"the task cannot pause: {error.text}",
     }[lost]
     kind = "BadPause"

@@ -31,8 +31,10 @@ REGISTRY_PATHS: Paths = {
             "operationId": "getRegistry",
             "summary": "Which pods serve which generation; with `wait`, once all of them serve it.",
             "parameters": [
-                query("generation", {"type": "integer", "minimum": 0, "maximum": 999_999_999}, "The one to wait for."),
-                query("wait", {"type": "number", "minimum": 0}, "Seconds, of which 60 count."),
+                query(
+                    "generation", {"type": "integer", "minimum": 0, "maximum": 999_999_999}, "Generation to wait for."
+                ),
+                query("wait", {"type": "number", "minimum": 0}, "Seconds, at most 60."),
             ],
             "responses": {"200": answer("The state.", answer_schema(RegistryAnswer)), **errors()},
         }
@@ -40,7 +42,7 @@ REGISTRY_PATHS: Paths = {
     "/mesh/registry/epoch": {
         "post": {
             "operationId": "announceLeader",
-            "summary": "A new epoch for an operator that begins to lead.",
+            "summary": "A new epoch for an operator that becomes the leader.",
             "requestBody": json_body(schema_of(AnnounceMessage), required=False),
             "responses": {
                 "200": answer("Issued.", answer_schema(AnnounceAnswer)),

@@ -1,5 +1,6 @@
 """The unified alias of newer sidecars, /api/v1/mesh: the same verbs in other words (docs/protocols/mesh.md)."""
 
+import contextlib
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
@@ -32,11 +33,12 @@ from asya_gateway.protocols.mesh.handlers import take_progress
 from asya_gateway.protocols.mesh.hops import task_id_of
 from asya_gateway.protocols.mesh.live import decode_fly
 from asya_gateway.protocols.mesh.messages import read
-from asya_gateway.protocols.mesh.refusing import Lost, ends_a_task, failing_its_task
+from asya_gateway.protocols.mesh.refusing import Lost, ends_a_task, failing_its_task, is_end
 
 MAX_OFFSET = 10_000
 
-_LARGE_PARTS = ("data.result", "data.frames", "data.checkpoint")
+_ENCODED = ("data.result", "data.frames", "data.checkpoint", "data.pause_metadata")
+_CUT = ("data.error", "data.error_details", "data.metadata")
 
 
 async def post_event(request: web.Request) -> web.Response:
@@ -53,7 +55,10 @@ async def post_event(request: web.Request) -> web.Response:
             async with failing_its_task(request, reported, Lost.RESULT, {}):
                 raise
         raise
-    said = read(EventMessage, as_object(await decode_body(request, data, encoded=_LARGE_PARTS)))
+    refused = failing_its_task(request, reported, Lost.RESULT, {}) if is_end(data) else contextlib.nullcontext()
+    async with refused:
+        body = as_object(await decode_body(request, data, encoded=_ENCODED, cuts=_CUT, share=Share.REPORTS))
+    said = read(EventMessage, body)
     if said.type == "status":
         await _take_status(request, reported, said)
     elif len(data) > settings.max_fly_bytes:
@@ -114,10 +119,11 @@ async def list_tasks(request: web.Request) -> web.Response:
     """
     limit = bounded_integer(request, "limit", default=50, least=1, most=200)
     offset = bounded_integer(request, "offset", default=0, least=0, most=MAX_OFFSET)
-    query = TaskFilter(owner=None, status=optional_status(request), limit=offset + limit + 1)
+    query = TaskFilter(owner=None, status=optional_status(request), limit=limit + 1, skip=offset)
     found = await request.app[TASKS].list(query)
-    messages = [task_fields(task) for task in found[offset : offset + limit]]
-    return json_response(jsontext.dumps(ListAnswer.saying(messages=messages, total=len(found)).whole()))
+    total = offset + len(found) if found or not offset else await request.app[TASKS].count(query)
+    messages = [task_fields(task) for task in found[:limit]]
+    return json_response(jsontext.dumps(ListAnswer.saying(messages=messages, total=total).whole()))
 
 
 async def events(request: web.Request) -> web.StreamResponse:

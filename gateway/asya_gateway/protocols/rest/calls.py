@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from asya_gateway.domain.errors import InvalidInput
+from asya_gateway.domain.errors import FlowNotFound, InvalidInput
 from asya_gateway.domain.task import Caller
 from asya_gateway.domain.tasks import Call
 from asya_gateway.protocols.http.answers import json_response
@@ -34,24 +34,32 @@ async def call_tool(request: web.Request) -> web.Response:
     only_parameters(request)
     body = await read_object(request, app[SETTINGS].max_call_bytes)
     only_members(body, "name", "arguments")
-    call = Call(
-        served=app[FLOWS].tool(tool_name(body)),
-        payload=optional_object(body, "arguments") or {},
-        caller=caller_of(request),
-        surface=SURFACE,
-        headers=trace_headers(request.headers),
-        key=idempotency_key(request.headers),
-    )
     seconds = wait_seconds(request.headers, app[SETTINGS].rest_max_wait)
     if seconds is None:
-        task_id = await app[TASKS].submit(call)
+        task_id = await _submitted(request, body)
         return json_response(handle_json(task_id, app[SETTINGS].public_url))
     with app[HELD].slot():
-        task_id, caller = await app[TASKS].submit(call), call.caller
+        task_id = await _submitted(request, body)
         # What waits keeps nothing of what was sent.
-        del body, call
+        del body
         app[BUDGET].release()
-        return await _wait(request, task_id, caller, seconds)
+        return await _wait(request, task_id, caller_of(request), seconds)
+
+
+async def _submitted(request: web.Request, body: Body) -> str:
+    app, name, payload = request.app, tool_name(body), optional_object(body, "arguments") or {}
+    caller, key = caller_of(request), idempotency_key(request.headers)
+    try:
+        served = app[FLOWS].tool(name)
+    except FlowNotFound:
+        # The flow may have been hidden between a call and its repetition.
+        task_id = await app[TASKS].earlier(caller, key, name, payload)
+        if task_id is None:
+            raise
+        return task_id
+    return await app[TASKS].submit(
+        Call(served, payload, caller, SURFACE, None, trace_headers(request.headers), key=key)
+    )
 
 
 async def _wait(request: web.Request, task_id: str, caller: Caller, seconds: float) -> web.Response:

@@ -38,7 +38,7 @@ _CALL: Json = {
     "required": ["name"],
     "properties": {
         "name": {"type": "string", "minLength": 1, "description": "A flow with an `mcp` block."},
-        "arguments": {"type": ["object", "null"], "description": "Held against the flow's inputSchema."},
+        "arguments": {"type": ["object", "null"], "description": "Checked against the flow's inputSchema."},
     },
 }
 _ANSWER: Json = {
@@ -46,10 +46,10 @@ _ANSWER: Json = {
     "additionalProperties": False,
     "required": ["answer"],
     "properties": {
-        "answer": {"description": "Held against the pause's schema."},
+        "answer": {"description": "Checked against the pause's schema."},
         "pause_id": {
             **NULLABLE_ID,
-            "description": "Refuses the answer if another pause is open.",
+            "description": "Rejects the answer if another pause is open.",
         },
     },
 }
@@ -61,9 +61,7 @@ _REASON: Json = {
 _RETRY: Json = {
     "type": "object",
     "additionalProperties": False,
-    "properties": {
-        "payload": {"description": "Instead of the payload that the task had; held against the flow's schema."}
-    },
+    "properties": {"payload": {"description": "Replaces the task's payload; checked against the flow's schema."}},
 }
 _PAGE: Json = {
     "type": "object",
@@ -79,7 +77,7 @@ PATHS: Paths = {
     "/tools/call": {
         "post": {
             "operationId": "callTool",
-            "summary": "Call a flow: a handle at once, or the finished task to who waits.",
+            "summary": "Call a flow: returns a handle at once, or the finished task with `Prefer: wait=N`.",
             "parameters": [header("Prefer", "`wait=N` waits up to N seconds, at most 60 (RFC 7240)."), IDEMPOTENCY_KEY],
             "requestBody": json_body(_CALL),
             "responses": {
@@ -103,9 +101,13 @@ PATHS: Paths = {
                 query("context_id", ref("Id"), "Tasks of this conversation."),
                 query("parent_id", ref("Id"), "Children of this task."),
                 query(
-                    "limit", {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}, "Most tasks of a page."
+                    "limit",
+                    {"type": "integer", "minimum": 1, "maximum": 200, "default": 50},
+                    "Largest number of tasks in a page.",
                 ),
-                query("cursor", {"type": "string", "pattern": "^[A-Za-z0-9_-]+$"}, "`next_cursor` of the page before."),
+                query(
+                    "cursor", {"type": "string", "pattern": "^[A-Za-z0-9_-]+$"}, "`next_cursor` of the previous page."
+                ),
             ],
             "responses": {"200": answer("A page.", _PAGE), **errors()},
         }
@@ -132,7 +134,7 @@ PATHS: Paths = {
         "parameters": [PATH_ID],
         "post": {
             "operationId": "resumeTask",
-            "summary": "Answer what a paused task asks; the first answer wins.",
+            "summary": "Answer the question of a paused task; the first answer wins.",
             "parameters": [IDEMPOTENCY_KEY],
             "requestBody": json_body(_ANSWER),
             "responses": {"200": answer("The task, running again.", ref("Task")), **errors(404, 409, 413, 422)},

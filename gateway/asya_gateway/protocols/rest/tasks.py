@@ -5,7 +5,7 @@ from http import HTTPStatus
 from aiohttp import web
 
 from asya_crds import jsontext
-from asya_gateway.domain.errors import InvalidInput
+from asya_gateway.domain.errors import InvalidInput, after_a_write
 from asya_gateway.domain.ports import TaskFilter
 from asya_gateway.domain.tasks import Call
 from asya_gateway.protocols.http.answers import json_response
@@ -61,13 +61,14 @@ async def cancel(request: web.Request) -> web.Response:
     """POST /tasks/{id}/cancel with nothing, or {reason?}: the canceled task; 409 where it had ended."""
     only_parameters(request)
     task_id = path_id(request)
-    body = await _optional_body(request, request.app[SETTINGS].max_report_bytes)
+    body = await _optional_body(request, request.app[SETTINGS].max_call_bytes)
     only_members(body, "reason")
     reason = optional_text(body, "reason") or DEFAULT_REASON
     key = idempotency_key(request.headers)
     tasks, caller = request.app[TASKS], caller_of(request)
     await tasks.cancel(task_id, caller, reason, key=key)
-    return json_response(task_json(await tasks.get(task_id, caller)))
+    with after_a_write():
+        return json_response(task_json(await tasks.get(task_id, caller)))
 
 
 async def resume(request: web.Request) -> web.Response:
@@ -82,7 +83,8 @@ async def resume(request: web.Request) -> web.Response:
     key = idempotency_key(request.headers)
     tasks, caller = request.app[TASKS], caller_of(request)
     await tasks.answer(task_id, caller, body["answer"], pause_id=pause_id, key=key)
-    return json_response(task_json(await tasks.get(task_id, caller)))
+    with after_a_write():
+        return json_response(task_json(await tasks.get(task_id, caller)))
 
 
 async def retry(request: web.Request) -> web.Response:
@@ -100,7 +102,9 @@ async def retry(request: web.Request) -> web.Response:
     call = Call(app[FLOWS].tool(task.flow), payload, caller, SURFACE, task.context_id, trace_headers(request.headers))
     new_id = await app[TASKS].submit(call._replace(key=key, retry_of=task.id))
     location = {"Location": Links(new_id, app[SETTINGS].public_url).status}
-    return json_response(task_json(await app[TASKS].get(new_id, caller)), status=HTTPStatus.CREATED, headers=location)
+    with after_a_write():
+        task = await app[TASKS].get(new_id, caller)
+    return json_response(task_json(task), status=HTTPStatus.CREATED, headers=location)
 
 
 async def _optional_body(request: web.Request, limit: int) -> Body:

@@ -8,6 +8,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial
+from json.encoder import encode_basestring_ascii
 
 from asya_gateway.domain.budget import Budget, Share
 from asya_gateway.domain.errors import Overloaded, Unavailable
@@ -58,7 +59,7 @@ class FlySender:
 
     async def send(self, event: FlyEvent) -> None:
         """Returns after the notification was committed. Raises Overloaded, Unavailable."""
-        line = json.dumps([event.task_id, event.name]) + "\t" + _ascii(event.payload)
+        line = json.dumps([event.task_id, event.name]) + "\t" + one_byte_a_character(event.payload)
         if self._waiting_bytes + len(line) > WAITING_BYTES:
             raise Overloaded("too many live events are waiting")
         weight = LINE_WEIGHT * len(line)
@@ -85,7 +86,7 @@ class FlySender:
                 futures += self._give_up_waiting()
             except Exception as error:  # noqa: BLE001 # e.g. a full notification queue: the sender may try again
                 log.warning("fly: cannot send: %s", error)
-                outcome = Unavailable("live events cannot be sent now")
+                outcome = Unavailable("live events cannot be sent at the moment")
             self.sent += len(lines) if outcome is None else 0
             for future in futures:
                 _settle(future, outcome)
@@ -132,9 +133,13 @@ SELECT {UNHURRIED}, pg_notify($1, part) FROM unnest($2::text[]) WITH ORDINALITY 
 """
 
 
-def _ascii(payload: str) -> str:
-    """One byte a character, so that a payload may be cut anywhere."""
-    return payload if payload.isascii() else json.dumps(json.loads(payload), separators=(",", ":"))
+def one_byte_a_character(payload: str) -> str:
+    """JSON text with one byte a character, so that it may be cut anywhere. Nothing is decoded for it: a payload may
+    hold hundreds of thousands of values."""
+    if payload.isascii():
+        return payload
+    # As the inside of a string of which the backslashes and quotes, escaped once more, become themselves again.
+    return encode_basestring_ascii(payload)[1:-1].replace("\\\\", "\\").replace('\\"', '"')
 
 
 def _bundled(lines: Sequence[str]) -> list[str]:

@@ -114,7 +114,7 @@ class PostgresOutbox:
             except Unavailable as error:
                 if not isinstance(error.__cause__, TOO_LONG):
                     raise
-                log.warning("the outbox could not be looked through, old rows wait: %s", error.__cause__)
+                log.warning("the outbox could not be searched, old rows wait: %s", error.__cause__)
             finally:
                 took = time.monotonic() - now
                 self._all_over_at = now + max(ALL_OVER_EVERY, ALL_OVER_RESTS * took)

@@ -276,5 +276,6 @@ def _check_epoch(given: int, newest: int) -> None:
     """A higher epoch than the newest was issued by a database that is gone: its owner must announce itself too."""
     if given != newest:
         raise Conflict(
-            f"epoch {given} does not lead, the newest is {newest}; POST /mesh/registry/epoch issues one", field="epoch"
+            f"epoch {given} is not the leader's, the newest is {newest}; POST /mesh/registry/epoch issues a new one",
+            field="epoch",
         )

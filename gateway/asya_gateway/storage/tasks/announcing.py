@@ -40,7 +40,7 @@ FROM created
 
 
 class Announcing:
-    """Runs singly; a child of a parent that this gateway does not know is none of our business."""
+    """Runs singly. A child whose parent this gateway does not know is ignored."""
 
     def __init__(self, pool: Callable[[], asyncpg.Pool], written: Callable[[Sequence[str]], None]) -> None:
         self._pool = pool

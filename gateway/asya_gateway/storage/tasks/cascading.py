@@ -198,7 +198,7 @@ class Cascade:
                 await asyncio.sleep(0.5)
                 continue
             except Exception:
-                log.exception("the descendants of a task are left to the sweep", extra={"task_id": task_id})
+                log.exception("the descendants of a task are left to the sweeper", extra={"task_id": task_id})
                 tree.places.clear()
             if not tree.places:
                 del self._trees[task_id]

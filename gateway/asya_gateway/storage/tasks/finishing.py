@@ -24,14 +24,15 @@ _FINISH = f"""
 WITH incoming AS (
     SELECT * FROM unnest(
         $1::text[], $2::text[], $3::text[], $4::text[], $5::json[], $6::json[], $7::json[], $8::text[], $9::boolean[],
-        $10::boolean[])
-    AS r(id, status, message, actor, result, error, detail, owner, overdue_only, in_time_only)
+        $10::boolean[], $11::text[])
+    AS r(id, status, message, actor, result, error, detail, owner, overdue_only, in_time_only, only_pause)
 ), locked AS MATERIALIZED (
-    SELECT t.id, t.parent_id, t.status, t.owner, t.deadline_at
+    SELECT t.id, t.parent_id, t.status, t.owner, t.deadline_at, t.pause_id
     FROM tasks t WHERE t.id = ANY ($1) ORDER BY t.id FOR NO KEY UPDATE
 ), judged AS MATERIALIZED (
     SELECT r.*, l.parent_id, l.status AS stored,
-           NOT l.status {ENDED} AND (NOT r.overdue_only OR l.deadline_at <= clock_timestamp())
+           NOT l.status {ENDED} AND (NOT r.overdue_only OR coalesce(l.deadline_at <= clock_timestamp(), false))
+           AND (r.only_pause IS NULL OR l.pause_id IS NOT DISTINCT FROM r.only_pause)
            AND NOT (r.in_time_only AND coalesce(l.deadline_at <= clock_timestamp(), false)) AS ends,
            CASE WHEN l.parent_id IS NOT NULL AND NOT l.status {ENDED} THEN
                {ended_above("l.parent_id")} END AS above
@@ -130,6 +131,7 @@ def _columns(batch: Sequence[FinalReport]) -> tuple[list[Any], ...]:
         [report.owner for report in batch],
         [report.overdue_only for report in batch],
         [report.in_time_only for report in batch],
+        [report.only_pause for report in batch],
     )
 
 

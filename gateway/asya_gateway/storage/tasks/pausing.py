@@ -1,6 +1,7 @@
 """Questions and answers: a pause stops the clock and stores its question; the first answer sets the task running."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import asyncpg
 
@@ -19,10 +20,13 @@ _PAUSE = f"""
 WITH r AS (
     SELECT $8::integer AS hop, $9::float8 AS progress, $11::integer AS incarnation
 ), locked AS MATERIALIZED (
-    SELECT id, status, progress, incarnation, own_incarnation FROM tasks WHERE id = $1 FOR NO KEY UPDATE
+    SELECT id, status, progress, incarnation, own_incarnation, flow FROM tasks WHERE id = $1 FOR NO KEY UPDATE
 ), asked AS (
-    INSERT INTO task_pauses (task_id, pause_id, question, checkpoint, created_at, reported_as)
-    SELECT t.id, $2, $3::json, $4::json, clock_timestamp(), $12 FROM locked t CROSS JOIN r
+    INSERT INTO task_pauses (task_id, pause_id, question, checkpoint, created_at, reported_as, expires_at)
+    SELECT t.id, $2, $3::json, $4::json, clock_timestamp(), $12, clock_timestamp() + coalesce(
+        (SELECT longest FROM unnest($14::text[], $15::float8[]) AS f(flow, longest) WHERE f.flow = t.flow), $13
+    ) * interval '1 second'
+    FROM locked t CROSS JOIN r
     WHERE t.status {MOVING} AND {CURRENT}
     ON CONFLICT DO NOTHING
     RETURNING task_id
@@ -80,20 +84,33 @@ WITH locked AS MATERIALIZED (
 _ANSWERED_BY = "SELECT answer_key = $3 FROM task_pauses WHERE task_id = $1 AND pause_id = $2"
 
 
+@dataclass(frozen=True, slots=True)
+class PauseLimits:
+    """How long a question may wait for its answer, in seconds; `flows` has those flows that say so themselves."""
+
+    default: float = 30 * 86_400.0
+    flows: Mapping[str, float] = field(default_factory=dict)
+
+
 class Asking:
     """Runs singly: questions are rare beside progress."""
 
     def __init__(
-        self, pool: Callable[[], asyncpg.Pool], written: Callable[[Sequence[str]], None], enqueue: Enqueue
+        self,
+        pool: Callable[[], asyncpg.Pool],
+        written: Callable[[Sequence[str]], None],
+        enqueue: Enqueue,
+        limits: Callable[[], PauseLimits],
     ) -> None:
         self._pool = pool
+        self._limits = limits
         self._written = written
         self._enqueue = enqueue
         self._answer_sql = _ANSWER + enqueue.of("incoming", argument=13)
 
     async def pause(self, report: PauseReport) -> ProgressAnswer:
         """Store the question; one that was asked before, or of a task that has ended, changes nothing."""
-        pause = report.pause
+        pause, limits = report.pause, self._limits()
         question = pause.as_dict()
         entry = PausedEntry(
             message=pause.prompt or "Task paused",
@@ -116,6 +133,9 @@ class Asking:
                 entry.to_json(),
                 report.incarnation,
                 None if report.reported_as in ("", report.task_id) else report.reported_as,
+                limits.default,
+                list(limits.flows),
+                list(limits.flows.values()),
             )
         if row is None:
             return ProgressAnswer(known=False, progress=report.progress)

@@ -1,7 +1,7 @@
 """Reads tasks: one with everything that hangs on it, a follower's snapshot, or a page of many."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from asya_crds import jsontext
@@ -213,7 +213,13 @@ def _listing(query: TaskFilter) -> str:
     else:
         parts = [_part(state) for state in _states(query)]
     together = " UNION ALL ".join(f"({part})" for part in parts)
-    return f"SELECT * FROM ({together}) found ORDER BY created_at DESC, id DESC LIMIT $8"
+    return f"SELECT * FROM ({together}) found ORDER BY created_at DESC, id DESC LIMIT $8 - $9 OFFSET $9"
+
+
+def _arguments(query: TaskFilter) -> tuple[Any, ...]:
+    created_at, last_id = query.after or (None, None)
+    of_whom = (query.owner, query.status, query.flow, query.context_id, query.parent_id)
+    return (*of_whom, created_at, last_id, query.skip + query.limit, query.skip)
 
 
 _BODY_NAMES = ("payload", "result", "error", "question")
@@ -278,19 +284,14 @@ class TaskReader:
 
     async def list(self, query: TaskFilter) -> list[TaskHead]:
         """Tasks without bodies, newest first."""
-        created_at, last_id = query.after or (None, None)
-        rows = await self._database.fetch(
-            _listing(query),
-            query.owner,
-            query.status,
-            query.flow,
-            query.context_id,
-            query.parent_id,
-            created_at,
-            last_id,
-            query.limit,
-        )
+        rows = await self._database.fetch(_listing(query), *_arguments(query))
         return [TaskHead(**_columns_of(row)) for row in rows]
+
+    async def count(self, query: TaskFilter) -> int:
+        """How many tasks there are up to the end of a list's page."""
+        query = replace(query, limit=query.skip + query.limit, skip=0)
+        found: int = await self._database.fetchval(f"SELECT count(*) FROM ({_listing(query)}) n", *_arguments(query))
+        return found
 
     async def pause_point(self, task_id: str, *, owner: str | None) -> PausePoint | None:
         """The task with its open pause and the checkpoint to go on from, and no other body."""

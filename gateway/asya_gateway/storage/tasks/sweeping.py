@@ -142,6 +142,6 @@ def _overdue_report(task_id: str, allowed: float) -> FinalReport:
 
 def _silent_report(task_id: str, grace: float) -> FinalReport:
     """Nobody knows how it ended, and what may have failed must not read as a success."""
-    message = f"Its parent has succeeded, and nobody reported on it for {grace:g} s"
+    message = f"Its parent has succeeded, and no report arrived for {grace:g} s"
     error = TaskError("end_not_reported", message, ErrorClass.CANCELED)
     return FinalReport(task_id=task_id, status=TaskStatus.CANCELED, message=message, error=error)

@@ -1,0 +1,75 @@
+"""Ends tasks whose question nobody has answered for as long as their flow allows."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from asya_crds.status import ErrorClass, TaskError, TaskStatus
+from asya_gateway.domain.reports import FinalOutcome, FinalReport
+from asya_gateway.storage.database import Database
+from asya_gateway.storage.tasks.guards import ASKING
+
+EXPIRE_EVERY = 5.0
+CHUNK = 1_000
+"""Pauses that one statement looks at."""
+
+CODE = "pause_expired"
+
+# What a process of the version before has stored.
+_ADOPT = """
+UPDATE task_pauses SET expires_at = created_at + $2 * interval '1 second'
+WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM task_pauses WHERE answered_at IS NULL AND expires_at IS NULL LIMIT $1 FOR UPDATE SKIP LOCKED
+))
+"""
+
+_EXPIRED = f"""
+SELECT p.task_id, p.pause_id, extract(epoch FROM p.expires_at - p.created_at)::float8 AS allowed,
+       (SELECT t.status {ASKING} AND t.pause_id = p.pause_id FROM tasks t WHERE t.id = p.task_id) AS open
+FROM (
+    SELECT task_id, pause_id, expires_at, created_at FROM task_pauses
+    WHERE answered_at IS NULL AND expires_at <= now() ORDER BY expires_at LIMIT $1
+) p
+"""
+
+_LOOKED_AT = """
+UPDATE task_pauses p SET expires_at = 'infinity'
+FROM unnest($1::text[], $2::text[]) AS r(task_id, pause_id)
+WHERE p.task_id = r.task_id AND p.pause_id = r.pause_id AND p.answered_at IS NULL
+"""
+
+
+class PauseExpiry:
+    """Every process runs one. `longest`: seconds for pauses that were stored without an end."""
+
+    def __init__(
+        self, database: Database, finish: Callable[[FinalReport], Awaitable[FinalOutcome]], *, longest: float
+    ) -> None:
+        self._database = database
+        self._finish = finish
+        self._longest = longest
+
+    async def expire(self) -> int:
+        """Fail tasks whose pause has lasted too long, all there are; returns how many this call ended."""
+        await self._database.execute(_ADOPT, CHUNK, self._longest)
+        ended = 0
+        while rows := await self._database.fetch(_EXPIRED, CHUNK):
+            outcomes = await asyncio.gather(*(self._finish(_report(row)) for row in rows if row["open"]))
+            ended += sum(outcome is FinalOutcome.APPLIED for outcome in outcomes)
+            # In the order of ids, as everywhere, so that two processes at it do not wait for one another in a circle.
+            keys = sorted((row["task_id"], row["pause_id"]) for row in rows)
+            await self._database.execute(_LOOKED_AT, [key[0] for key in keys], [key[1] for key in keys])
+            if len(rows) < CHUNK:
+                break
+        return ended
+
+
+def _report(row: Any) -> FinalReport:
+    message = f"Nobody answered within {row['allowed']:.10g} s"
+    return FinalReport(
+        task_id=row["task_id"],
+        status=TaskStatus.FAILED,
+        message=message,
+        error=TaskError(CODE, message, ErrorClass.DEADLINE),
+        only_pause=row["pause_id"],
+    )
