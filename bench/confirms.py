@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import aio_pika
 import uvloop
 
-from asya_transports.names import queue_name
+from asya_crds.naming import queue_name
 from asya_transports.port import Queue
 from asya_transports.rabbitmq.settings import RabbitSettings
 from asya_transports.rabbitmq.transport import RabbitTransport

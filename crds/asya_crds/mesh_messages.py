@@ -17,10 +17,12 @@ from pydantic import (
     ValidationError,
     WithJsonSchema,
 )
+from pydantic.json_schema import JsonSchemaMode
 
 from asya_crds.incarnations import LARGEST
-from asya_crds.mistakes import dotted, explain
+from asya_crds.mistakes import explain
 from asya_crds.naming import ID_PATTERN, MAX_ID_LENGTH, check_id
+from asya_crds.schema_walk import Path
 from asya_crds.status import ClaimAction, ErrorClass, HopState, TaskStatus
 
 LARGEST_INTEGER = 2**31 - 1
@@ -31,6 +33,7 @@ ID_SCHEMA: dict[str, Any] = {
     "minLength": 1,
     "maxLength": MAX_ID_LENGTH,
     "pattern": ID_PATTERN,
+    "not": {"enum": [".", ".."]},
 }
 
 
@@ -42,7 +45,9 @@ class InvalidMessage(ValueError):
         self.field = field
 
 
-def _integer(least: int, most: int) -> Callable[[Any], int]:
+def integer(least: int, most: int) -> Callable[[Any], int]:
+    """A check of an integer within bounds."""
+
     def check(value: Any) -> int:
         # 1.0 is an integer (JSON Schema 2020-12, section 6.1.1).
         if isinstance(value, float) and value.is_integer():
@@ -74,7 +79,7 @@ def _error(value: Any) -> str | dict[str, Any]:
 
 def _hop(value: Any) -> str:
     """The step within the task, as text or as a number."""
-    return str(_integer(0, LARGEST_INTEGER)(value)) if isinstance(value, int | float) else check_id(value)
+    return str(integer(0, LARGEST_INTEGER)(value)) if isinstance(value, int | float) else check_id(value)
 
 
 def _word(words: type[HopState | ErrorClass], *more: str) -> Callable[[Any], Any]:
@@ -101,9 +106,9 @@ Text = Annotated[InstanceOf[str], WithJsonSchema({"type": "string"})]
 Object = Annotated[InstanceOf[dict[str, Any]], WithJsonSchema({"type": "object"})]
 Flag = Annotated[bool, PlainValidator(_flag), WithJsonSchema({"type": "boolean"})]
 Measure = Annotated[float, PlainValidator(_number), WithJsonSchema(_MEASURE_SCHEMA)]
-Count = Annotated[int, PlainValidator(_integer(0, LARGEST_INTEGER)), WithJsonSchema(_bounded(0))]
-Attempt = Annotated[int, PlainValidator(_integer(1, LARGEST_INTEGER)), WithJsonSchema(_bounded(1))]
-Incarnation = Annotated[int, PlainValidator(_integer(0, LARGEST)), WithJsonSchema(_bounded(0, LARGEST))]
+Count = Annotated[int, PlainValidator(integer(0, LARGEST_INTEGER)), WithJsonSchema(_bounded(0))]
+Attempt = Annotated[int, PlainValidator(integer(1, LARGEST_INTEGER)), WithJsonSchema(_bounded(1))]
+Incarnation = Annotated[int, PlainValidator(integer(0, LARGEST)), WithJsonSchema(_bounded(0, LARGEST))]
 HopName = Annotated[str, PlainValidator(_hop), WithJsonSchema(_HOP_SCHEMA)]
 Error = Annotated[str | dict[str, Any], PlainValidator(_error), WithJsonSchema(_ERROR_SCHEMA)]
 State = Annotated[
@@ -112,6 +117,30 @@ State = Annotated[
 Class = Annotated[
     ErrorClass, PlainValidator(_word(ErrorClass)), WithJsonSchema({"enum": [each.value for each in ErrorClass]})
 ]
+
+
+MAX_ACTORS = 1024
+"""Longest route that is read: a report of a longer one is a loop that went wrong."""
+
+
+def _names(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise ValueError("expected a list of actor names")  # as above
+    if len(value) > MAX_ACTORS:
+        raise ValueError(f"expected at most {MAX_ACTORS} actors")
+    return value
+
+
+def _current(value: Any) -> str:
+    return "" if value is None or value == "" else check_id(value)
+
+
+_NAMES_SCHEMA = {"type": ["array", "null"], "items": ID_SCHEMA, "maxItems": MAX_ACTORS}
+_CURRENT_SCHEMA = {"anyOf": [ID_SCHEMA, {"const": ""}, {"type": "null"}]}
+Names = Annotated[tuple[Id, ...], BeforeValidator(_names), WithJsonSchema(_NAMES_SCHEMA)]
+CurrentActor = Annotated[str, PlainValidator(_current), WithJsonSchema(_CURRENT_SCHEMA)]
 
 
 class Message(BaseModel):
@@ -128,6 +157,24 @@ class Message(BaseModel):
     def as_dict(self) -> dict[str, Any]:
         """The wire form, without what is unknown."""
         return self.model_dump(by_alias=True, exclude_none=True, warnings=False)
+
+    def whole(self) -> dict[str, Any]:
+        """The wire form with every field, null where it is unknown."""
+        return self.model_dump(by_alias=True, warnings=False)
+
+
+class RouteMessage(Message):
+    """Where a hop stands. What is null or missing names nobody; an empty `curr` is past the last actor."""
+
+    prev: Names = ()
+    curr: CurrentActor = ""
+    next: Names = ()
+
+
+class OlderRouteMessage(Message):
+    """The route of the older dialect, beside the index of the current actor (`current_actor_idx` or `current`)."""
+
+    actors: Names = ()
 
 
 class ClaimMessage(Message):
@@ -182,6 +229,25 @@ def _ok(_value: Any) -> str:
     return "ok"
 
 
+class OkAnswer(Message):
+    """Taken."""
+
+    status: Literal["ok"] = "ok"
+
+
+class CreatedAnswer(Message):
+    """Stored, or stored before."""
+
+    status: Literal["created"] = "created"
+    id: Text
+
+
+class ActiveAnswer(Message):
+    """Whether work on the task makes sense."""
+
+    active: bool
+
+
 def _known_action(value: Any) -> Any:
     return value if isinstance(value, str) and value in {*ClaimAction} else None
 
@@ -226,7 +292,13 @@ def read(model: type[M], body: Mapping[str, Any]) -> M:
 def mistake_in(error: ValidationError, model: type[Message]) -> InvalidMessage:
     """The first mistake that validation found."""
     first = explain(error, model)[0]
-    return InvalidMessage(first.reason, dotted(first.path))
+    return InvalidMessage(first.reason, spelled(first.path))
+
+
+def spelled(path: Path) -> str:
+    """A place in a message (`fields[0].type`); parts that somebody made up are cut."""
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part[:80]}" for part in path)
+    return "".join(parts).removeprefix(".")
 
 
 def read_answer(body: Mapping[str, Any]) -> ProgressAnswerMessage:
@@ -234,9 +306,14 @@ def read_answer(body: Mapping[str, Any]) -> ProgressAnswerMessage:
     return ProgressAnswerMessage.model_validate(body)
 
 
-def schema_of(model: type[Message]) -> dict[str, Any]:
+def answer_schema(model: type[Message]) -> dict[str, Any]:
+    """The JSON Schema of an answer that is sent whole (Message.whole)."""
+    return schema_of(model, "serialization")
+
+
+def schema_of(model: type[BaseModel], mode: JsonSchemaMode = "validation") -> dict[str, Any]:
     """The JSON Schema (2020-12) of a message, in one piece."""
-    document = model.model_json_schema(by_alias=True)
+    document = model.model_json_schema(by_alias=True, mode=mode)
     found = _tidy(document, document.get("$defs", {}))
     assert isinstance(found, dict)
     return found

@@ -40,6 +40,11 @@ _ACTOR = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _FLOW = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,62}[A-Za-z0-9])?")
 
 
+def queue_name(namespace: str, actor: str) -> str:
+    """`asya-{namespace}-{actor}`, which existing sidecars, autoscalers and consoles expect to the letter."""
+    return f"asya-{namespace}-{actor}"
+
+
 def check_actor_name(name: str) -> str:
     """A DNS label of at most 63 characters (RFC 1123); raises ValueError saying so."""
     if not _ACTOR.fullmatch(name):

@@ -12,6 +12,7 @@ from asya_cli.options import AsJson
 
 if TYPE_CHECKING:
     from asya_cli.flows_cluster import ExposedFlow, FlowsCluster
+    from asya_crds.flow import Flow
 
 app = typer.Typer(help="Expose flows and hide them again.", no_args_is_help=True)
 Result = TypeVar("Result")
@@ -37,6 +38,12 @@ PublicUrl = Annotated[
     str | None,
     typer.Option("--url", envvar="ASYA_PUBLIC_URL", help="URL at which callers reach the gateway, for links."),
 ]
+
+
+UNCHECKED = (
+    "note: patterns and references of the schemas are checked by the operator"
+    " (here, too, where asya[gateway] or asya[operator] is installed)"
+)
 
 
 @app.command("expose")
@@ -173,9 +180,25 @@ def _check(flow: Mapping[str, Any]) -> None:
 
     plain = {key: value for key, value in flow.items() if not (key == "routeNext" and "route_next" in flow)}
     try:
-        flow_of(plain)
+        check = _schema_checker()
+        read = flow_of(plain)
+        if check is not None:
+            check(read)
     except InvalidFlow as error:
         raise UsageProblem(str(error)) from None
+    if check is None and read.mcp is not None and read.mcp.model_fields_set & {"input_schema", "output_schema"}:
+        typer.echo(UNCHECKED, err=True)
+
+
+def _schema_checker() -> "Callable[[Flow], None] | None":
+    """The operator's check of schemas; None where the schema engine is not installed, as in the base install."""
+    try:
+        from asya_schemas.flows import check_flow
+    except ModuleNotFoundError as error:
+        if error.name != "jsonschema_rs":
+            raise
+        return None
+    return check_flow
 
 
 @app.command("hide")

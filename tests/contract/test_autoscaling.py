@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable, Iterator
 import asyncpg
 import pytest
 
+from asya_crds.naming import queue_name
 from asya_transports.known import describe
-from asya_transports.names import queue_name
 from asya_transports.port import Transport
 from asya_transports.postgres.settings import PostgresSettings
 from asya_transports.rabbitmq.settings import RabbitSettings

@@ -9,7 +9,7 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from asya_transports.names import queue_name
+from asya_crds.naming import queue_name
 from asya_transports.port import Queue, TransportUnavailable
 from asya_transports.postgres import statements
 from asya_transports.postgres.enqueue import (

@@ -4,7 +4,6 @@ import pytest
 from yarl import URL
 
 from asya_crds import naming
-from asya_transports import names
 from asya_transports.description import TransportSettingsError
 from asya_transports.known import transport_settings
 from asya_transports.postgres.settings import PostgresSettings
@@ -95,5 +94,6 @@ def test_no_representation_of_a_broker_shows_its_password() -> None:
 
 
 def test_no_actor_may_bear_the_name_that_the_queue_of_dead_letters_has() -> None:
-    """The two packages import nothing of one another, so each holds the name."""
-    assert naming.DEAD_LETTERS == names.DEAD_LETTERS
+    assert naming.queue_name("ns", naming.DEAD_LETTERS) == "asya-ns-dlq"
+    with pytest.raises(ValueError, match="the queue of dead letters"):
+        naming.check_own_actor(naming.DEAD_LETTERS)

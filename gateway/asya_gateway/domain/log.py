@@ -13,6 +13,8 @@ from asya_crds.envelope import InvalidEnvelope, Route
 from asya_crds.status import TaskError, UpdateKind
 from asya_gateway.domain.pause import Pause
 
+TASK_CREATED = "Task created"
+TASK_RESUMED = "Task resumed"
 PAUSED_HOP = "paused"
 """What the log calls the state of a hop that asked; no sidecar reports it as a state of its own."""
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from asya_crds.envelope import Envelope, Route, format_time
 from asya_crds.incarnations import resume_id
+from asya_crds.mesh_messages import InvalidMessage, read
 from asya_crds.naming import (
     HEADER_A2A_CONTEXT,
     HEADER_A2A_TASK,
@@ -14,12 +15,11 @@ from asya_crds.naming import (
     HEADER_RESUME_TASK,
     RESUME,
 )
+from asya_crds.pause_messages import QuestionMessage
 from asya_gateway.domain.errors import InvalidInput
 from asya_gateway.domain.pause import Pause
 from asya_gateway.domain.ports import PausePoint
 from asya_gateway.domain.task import TaskHead
-
-_TYPES = ("string", "boolean", "number", "integer", "array", "object")
 
 
 def read_pause(metadata: Any, pause_id: str) -> Pause:
@@ -30,27 +30,12 @@ def read_pause(metadata: Any, pause_id: str) -> Pause:
     """
     if not isinstance(metadata, Mapping):
         raise InvalidInput("expected an object {prompt, fields}", field="pause_metadata")
-    prompt = metadata.get("prompt", "")
-    fields = [] if metadata.get("fields") is None else metadata["fields"]
-    if not isinstance(prompt, str):
-        raise InvalidInput("expected a string", field="pause_metadata.prompt")
-    if not isinstance(fields, list):
-        raise InvalidInput("expected a list of {name, type}", field="pause_metadata.fields")
-    for index, field in enumerate(fields):
-        _check_field(field, f"pause_metadata.fields[{index}]")
-    schema = metadata.get("schema")
-    if schema is not None and not isinstance(schema, dict):
-        raise InvalidInput("expected a JSON Schema object", field="pause_metadata.schema")
-    return Pause(pause_id, prompt, schema or schema_of(fields), fields, metadata.get("data"))
-
-
-def _check_field(field: Any, where: str) -> None:
-    if not isinstance(field, dict) or not isinstance(field.get("name"), str) or not field["name"]:
-        raise InvalidInput("expected an object with a name", field=where)
-    if field.get("type", "string") not in _TYPES:
-        raise InvalidInput(f"expected one of {', '.join(_TYPES)}", field=f"{where}.type")
-    if not isinstance(field.get("options") or [], list):
-        raise InvalidInput("expected a list", field=f"{where}.options")
+    try:
+        said = read(QuestionMessage, metadata)
+    except InvalidMessage as error:
+        raise InvalidInput(str(error), field=f"pause_metadata.{error.field}") from None
+    fields = metadata.get("fields") or []
+    return Pause(pause_id, said.prompt, said.answer_schema or schema_of(fields), fields, said.data)
 
 
 def schema_of(fields: list[dict[str, Any]]) -> dict[str, Any]:

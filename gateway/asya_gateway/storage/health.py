@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from asya_crds import jsontext
+from asya_crds.naming import queue_name
 from asya_gateway.storage.database import Database
-from asya_transports.names import queue_name
 from asya_transports.postgres.enqueue import ENQUEUE_TABLE
 from asya_transports.postgres.sessions import probe
 

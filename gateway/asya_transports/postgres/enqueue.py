@@ -4,7 +4,7 @@ The contract, for any statement on the same database:
 
     INSERT INTO queue_messages (queue, body) SELECT …
 
-`queue` is `asya_transports.names.queue_name(namespace, actor)`, `body` the envelope's JSON as UTF-8 (`bytea`). Every
+`queue` is `asya_crds.naming.queue_name(namespace, actor)`, `body` the envelope's JSON as UTF-8 (`bytea`). Every
 other column has the default that a fresh message needs; `ready_at` may be given to delay the first delivery. Nothing
 is checked: a message for an actor that nobody has declared stays, and is delivered once somebody receives for it.
 After the commit call `ring`; without it the message is found by the next safety poll (a second by default).

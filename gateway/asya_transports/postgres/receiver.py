@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from asya_transports.names import DEAD_LETTERS
+from asya_crds.naming import DEAD_LETTERS
 from asya_transports.port import LeaseLost, TransportUnavailable
 from asya_transports.postgres import statements
 from asya_transports.postgres.answers import Acknowledgements

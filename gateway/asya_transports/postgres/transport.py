@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 
-from asya_transports.names import DEAD_LETTERS, queue_name
+from asya_crds.naming import DEAD_LETTERS, queue_name
 from asya_transports.port import (
     MAX_DELIVERIES,
     Delivery,

@@ -13,7 +13,7 @@ from aiormq.abc import AbstractChannel, DeliveredMessage
 from aiormq.exceptions import AMQPChannelError
 from pamqp.common import FieldTable
 
-from asya_transports.names import DEAD_LETTERS, queue_name
+from asya_crds.naming import DEAD_LETTERS, queue_name
 from asya_transports.port import LeaseLost, TransportError, TransportUnavailable, Unroutable
 from asya_transports.rabbitmq.connection import BrokerConnection, close_quietly, port_errors
 from asya_transports.rabbitmq.delays import Wait

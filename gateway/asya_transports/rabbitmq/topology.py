@@ -7,7 +7,7 @@ import time
 from aiormq.exceptions import AMQPChannelError, ChannelNotFoundEntity, ChannelPreconditionFailed
 from pamqp.common import FieldTable
 
-from asya_transports.names import DEAD_LETTERS, queue_name
+from asya_crds.naming import DEAD_LETTERS, queue_name
 from asya_transports.port import MAX_DELIVERIES, Forbidden, Queue
 from asya_transports.rabbitmq.connection import BrokerConnection
 from asya_transports.rabbitmq.settings import RabbitSettings

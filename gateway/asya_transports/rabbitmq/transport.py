@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 
-from asya_transports.names import DEAD_LETTERS
+from asya_crds.naming import DEAD_LETTERS
 from asya_transports.port import Delivery, MessageRefused, OutboundMessage, Queue, TransportError
 from asya_transports.rabbitmq.connection import BrokerConnection
 from asya_transports.rabbitmq.frames import Publication

@@ -1,16 +1,26 @@
 """The mesh Service of the gateway over HTTP (docs/protocols/registry.md)."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 import aiohttp
 
 from asya_crds import jsontext
-from asya_crds.flow_problem import FlowProblem
+from asya_crds.mesh_messages import InvalidMessage, Message, read
 from asya_crds.registry_document import Entry, ResourcesPart
+from asya_crds.registry_messages import (
+    AnnounceAnswer,
+    AnnounceMessage,
+    HeartbeatMessage,
+    KeptFlow,
+    PushAnswer,
+    RegistryAnswer,
+)
 from asya_operator.domain.errors import OutsideError, RequestRefused, Superseded, Unreachable
 from asya_operator.domain.programming import Accepted, MeshState, Pod
 from asya_operator.domain.registry import RegistryDocument
 
+M = TypeVar("M", bound=Message)
 TIMEOUT = 15.0
 JSON = {"Content-Type": "application/json"}
 SERVING = ("api", "testing")
@@ -26,26 +36,23 @@ class RegistryClient:
         self._texts = Texts()
 
     async def announce(self, holder: str) -> int:
-        answer = await self._ask("POST", "/mesh/registry/epoch", {"leader": holder})
-        return _number(answer, "epoch")
+        answer = await self._ask("POST", "/mesh/registry/epoch", AnnounceMessage.saying(leader=holder).as_dict())
+        return _read(AnnounceAnswer, answer).epoch
 
     async def push(self, epoch: int, document: RegistryDocument) -> Accepted:
         answer = await self._ask("POST", "/mesh/config-reload", self._texts.push(epoch, document))
-        return Accepted(
-            _number(answer, "generation"), _kept(answer.get("kept") or []), _problems(answer.get("problems") or [])
-        )
+        said = _read(PushAnswer, answer)
+        return Accepted(said.generation, _kept(said.kept), tuple(said.problems))
 
     async def heartbeat(self, epoch: int) -> None:
-        await self._ask("POST", "/mesh/registry/heartbeat", {"epoch": epoch})
+        await self._ask("POST", "/mesh/registry/heartbeat", HeartbeatMessage.saying(epoch=epoch).as_dict())
 
     async def state(self, generation: int | None, wait: float) -> MeshState:
         query = f"?wait={wait:g}" + ("" if generation is None else f"&generation={generation}")
         answer = await self._ask("GET", f"/mesh/registry{query}", timeout=wait + TIMEOUT)
-        try:
-            pods = [Pod(str(pod["name"]), int(pod["generation"])) for pod in answer["pods"] if pod["mode"] in SERVING]
-        except (KeyError, TypeError, ValueError) as error:
-            raise Unreachable(f"mesh responded without valid generation and pods: {error!r}") from None
-        return MeshState(_number(answer, "generation"), tuple(sorted(pods, key=lambda pod: pod.name)))
+        said = _read(RegistryAnswer, answer)
+        pods = [Pod(pod.name, pod.generation) for pod in said.pods if pod.mode in SERVING]
+        return MeshState(said.generation, tuple(sorted(pods, key=lambda pod: pod.name)))
 
     async def close(self) -> None:
         """Disconnect."""
@@ -111,24 +118,15 @@ def _error(status: int, text: str, what: str) -> OutsideError | Superseded:
     return RequestRefused(said) if 400 <= status < 500 and status not in (404, 408, 425, 429) else Unreachable(said)
 
 
-def _kept(entries: Any) -> dict[str, tuple[str, ...]]:
-    """Names by source; a mesh of an older version says nothing of them."""
-    try:
-        found = sorted((str(entry["source"]), str(entry["name"])) for entry in entries)
-    except (KeyError, TypeError) as error:
-        raise Unreachable(f"mesh responded without valid kept flows: {error!r}") from None
+def _kept(flows: Sequence[KeptFlow]) -> dict[str, tuple[str, ...]]:
+    """Names by source."""
+    found = sorted((flow.source, flow.name) for flow in flows)
     return {source: tuple(name for each, name in found if each == source) for source in dict(found)}
 
 
-def _problems(entries: Any) -> tuple[FlowProblem, ...]:
+def _read(model: type[M], answer: Any) -> M:
+    """The message of an answer. Raises Unreachable: whatever answered so is no mesh, or none that leads."""
     try:
-        return tuple(FlowProblem.model_validate(entry) for entry in entries)
-    except (TypeError, ValueError) as error:
-        raise Unreachable(f"mesh responded without valid problems: {error!r}") from None
-
-
-def _number(answer: Any, field: str) -> int:
-    value = answer.get(field) if isinstance(answer, dict) else None
-    if not isinstance(value, int):
-        raise Unreachable(f"mesh responded without {field}")
-    return value
+        return read(model, answer)
+    except InvalidMessage as error:
+        raise Unreachable(f"mesh responded without a valid {error.field or 'body'}: {error}") from None

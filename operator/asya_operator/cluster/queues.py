@@ -2,9 +2,9 @@
 
 import contextlib
 
+from asya_crds.naming import queue_name
 from asya_operator.domain.errors import Unreachable
 from asya_transports import port
-from asya_transports.names import queue_name
 from asya_transports.port import Queue, Transport
 
 

@@ -16,13 +16,18 @@ from asya_crds.mesh_messages import (
     FinalMessage,
     InvalidMessage,
     Message,
+    OlderRouteMessage,
     ProgressAnswerMessage,
     ProgressMessage,
+    RouteMessage,
     read,
     read_answer,
     schema_of,
 )
+from asya_crds.pause_messages import QuestionField, QuestionMessage
+from asya_crds.registry_messages import AnnounceMessage, HeartbeatMessage, KeptFlow, PodMessage
 from asya_crds.status import ClaimAction, HopState
+from asya_crds.unified_messages import OneActorMessage
 from asya_gateway.domain.reports import ProgressReport
 from asya_gateway.protocols.mesh.finals import decode_final
 from asya_gateway.protocols.mesh.progress import decode_progress
@@ -119,7 +124,21 @@ SCALARS: st.SearchStrategy[Any] = st.sampled_from(
     ]
 )
 CLAIMS = st.dictionaries(st.sampled_from(["hop", "attempt", "claimant", "x"]), SCALARS, max_size=4)
-MODELS = [ProgressMessage, FinalMessage, ChildMessage]
+PARTS = st.lists(SCALARS | st.fixed_dictionaries({"name": SCALARS}, optional={"type": SCALARS}), max_size=3)
+MODELS = [
+    ProgressMessage,
+    FinalMessage,
+    ChildMessage,
+    RouteMessage,
+    OlderRouteMessage,
+    QuestionMessage,
+    QuestionField,
+    OneActorMessage,
+    AnnounceMessage,
+    HeartbeatMessage,
+    KeptFlow,
+    PodMessage,
+]
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -127,7 +146,7 @@ MODELS = [ProgressMessage, FinalMessage, ChildMessage]
 @settings(max_examples=300)
 def test_the_description_takes_what_the_model_takes(model: type[Message], data: st.DataObject) -> None:
     names = [field.alias or name for name, field in model.model_fields.items()]
-    body = data.draw(st.dictionaries(st.sampled_from([*names, "x"]), SCALARS | CLAIMS, max_size=6))
+    body = data.draw(st.dictionaries(st.sampled_from([*names, "x"]), SCALARS | CLAIMS | PARTS, max_size=6))
     described = Draft202012Validator(schema_of(model)).is_valid(body)
     try:
         read(model, body)

@@ -11,6 +11,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from asya_crds import jsontext
 from asya_crds.status import ErrorClass, TaskStatus
+from asya_crds.unified_messages import UNIFIED_ENDS
 from asya_gateway.domain.errors import GatewayError, InvalidInput
 from asya_gateway.domain.reports import PauseReport, ProgressReport
 from asya_gateway.protocols.http.bodies import as_object, decode
@@ -20,7 +21,6 @@ from asya_gateway.protocols.mesh.finals import decode_final
 from asya_gateway.protocols.mesh.hops import read_route, task_id_of
 from asya_gateway.protocols.mesh.live import decode_fly
 from asya_gateway.protocols.mesh.progress import decode_progress
-from asya_gateway.protocols.mesh.unified_events import UNIFIED_ENDS
 from asya_gateway.protocols.rest.calls import tool_name
 from asya_gateway.protocols.rest.cursors import read_cursor
 from asya_gateway.protocols.rest.preferences import wait_seconds

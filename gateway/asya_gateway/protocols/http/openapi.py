@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from asya_crds import jsontext
-from asya_crds.mesh_messages import ID_SCHEMA
+from asya_crds.mesh_messages import ID_SCHEMA, RouteMessage, schema_of
 from asya_crds.status import ErrorClass, HopState, TaskStatus
 from asya_gateway.domain.task import JsonText
 from asya_gateway.protocols.http.answers import json_response
@@ -106,7 +106,6 @@ _ERRORS = {
     503: "Too many requests wait, or the database is unavailable; `outcome` says whether a write may have been done.",
 }
 
-NAMES: Json = {"type": ["array", "null"], "items": ref("Id"), "maxItems": 1024}
 NULLABLE_ID: Json = {"anyOf": [ref("Id"), {"type": "null"}]}
 NULLABLE_TEXT: Json = {"type": ["string", "null"]}
 _TIME: Json = {"type": "string", "format": "date-time"}
@@ -147,15 +146,7 @@ SCHEMAS: dict[str, Json] = {
             "next": {"type": "array", "items": {"type": "string"}},
         },
     },
-    "RouteFields": {
-        "description": "Where a hop stands: prev, curr, next; in the older dialect actors and an index.",
-        "type": "object",
-        "properties": {
-            "prev": NAMES,
-            "curr": {"anyOf": [ref("Id"), {"const": ""}, {"type": "null"}]},
-            "next": NAMES,
-        },
-    },
+    "RouteFields": schema_of(RouteMessage),
     "TaskError": {
         "type": "object",
         "required": ["code", "message", "class"],

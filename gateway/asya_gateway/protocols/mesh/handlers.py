@@ -8,7 +8,7 @@ from http import HTTPStatus
 from aiohttp import web
 
 from asya_crds import jsontext
-from asya_crds.mesh_messages import ProgressAnswerMessage
+from asya_crds.mesh_messages import ActiveAnswer, CreatedAnswer, OkAnswer, ProgressAnswerMessage
 from asya_crds.status import RUNNABLE, ClaimAction, TaskStatus
 from asya_gateway.domain.budget import Share
 from asya_gateway.domain.errors import TooLarge
@@ -28,7 +28,8 @@ from asya_gateway.protocols.mesh.live import pieces
 from asya_gateway.protocols.mesh.progress import decode_progress, is_pause
 from asya_gateway.protocols.mesh.refusing import Lost, failing_its_task
 
-_OK = '{"status":"ok"}'
+_OK = jsontext.dumps(OkAnswer().whole())
+_ACTIVE, _INACTIVE = (jsontext.dumps(ActiveAnswer(active=active).whole()) for active in (True, False))
 _LARGE_PARTS = ("frames", "checkpoint")
 _ENCODED = (*_LARGE_PARTS, "pause_metadata")
 _CUT = ("error", "error_details", "metadata", "")
@@ -40,7 +41,7 @@ async def create_child(request: web.Request) -> web.Response:
     body = await read_object(request, request.app[SETTINGS].max_report_bytes, share=Share.REPORTS)
     child = decode_child(body)
     await request.app[TASKS].announce(child)
-    return json_response(jsontext.dumps({"status": "created", "id": body["id"]}), status=HTTPStatus.CREATED)
+    return json_response(jsontext.dumps(CreatedAnswer.saying(id=body["id"]).whole()), status=HTTPStatus.CREATED)
 
 
 async def get_task(request: web.Request) -> web.Response:
@@ -61,8 +62,8 @@ async def stream(request: web.Request) -> web.StreamResponse:
 async def active(request: web.Request) -> web.Response:
     """GET /mesh/{id}/active: 410 where work on the task makes no sense any more."""
     if await request.app[TASKS].active(task_id_of(path_id(request))):
-        return json_response('{"active":true}')
-    return json_response('{"active":false}', status=HTTPStatus.GONE)
+        return json_response(_ACTIVE)
+    return json_response(_INACTIVE, status=HTTPStatus.GONE)
 
 
 async def progress(request: web.Request) -> web.Response:

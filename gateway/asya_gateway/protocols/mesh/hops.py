@@ -1,17 +1,14 @@
 """Ids and routes as actors write them, in both dialects."""
 
-from typing import Any
-
 from asya_crds.envelope import Route
 from asya_crds.incarnations import LARGEST, Reported, hop_name, resolve
+from asya_crds.mesh_messages import OlderRouteMessage, RouteMessage
 from asya_crds.naming import RESUME
 from asya_crds.status import HopState
 from asya_gateway.domain.errors import InvalidInput
 from asya_gateway.domain.progress import progress_percent
 from asya_gateway.protocols.http.fields import Body, checked_id, optional_integer
-
-MAX_ACTORS = 1024
-"""Longest route that is read: a report of a longer one is a loop that went wrong."""
+from asya_gateway.protocols.mesh.messages import read
 
 
 def task_id_of(reported: str) -> str:
@@ -46,10 +43,8 @@ def read_route(body: Body) -> Route:
     """
     if body.get("actors") is not None:
         return _older_route(body)
-    curr = body.get("curr")
-    if curr is not None and curr != "":
-        curr = checked_id(curr, "curr")
-    return Route(_names(body.get("prev"), "prev"), curr or "", _names(body.get("next"), "next"))
+    said = read(RouteMessage, body)
+    return Route(said.prev, said.curr, said.next)
 
 
 def progress_of(route: Route, state: HopState, *, shifted: bool = False) -> float:
@@ -68,20 +63,10 @@ def is_shifted(body: Body, route: Route, state: HopState) -> bool:
 
 
 def _older_route(body: Body) -> Route:
-    actors = _names(body["actors"], "actors")
+    actors = read(OlderRouteMessage, body).actors
     key = "current_actor_idx" if body.get("current_actor_idx") is not None else "current"
     index = body.get(key, 0)
     if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index <= len(actors):
         raise InvalidInput(f"expected an index from 0 to {len(actors)}", field=key)
     curr = actors[index] if index < len(actors) else ""
     return Route(actors[:index], curr, actors[index + 1 :])
-
-
-def _names(value: Any, field: str) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    if not isinstance(value, list):
-        raise InvalidInput("expected a list of actor names", field=field)
-    if len(value) > MAX_ACTORS:
-        raise InvalidInput(f"expected at most {MAX_ACTORS} actors", field=field)
-    return tuple(checked_id(name, f"{field}[{index}]") for index, name in enumerate(value))

@@ -2,16 +2,23 @@
 
 from asya_crds.mesh_messages import (
     FINAL_STATUSES,
+    ActiveAnswer,
     ChildMessage,
+    CreatedAnswer,
     FinalMessage,
+    OkAnswer,
+    OlderRouteMessage,
     ProgressAnswerMessage,
     ProgressMessage,
+    answer_schema,
     schema_of,
 )
+from asya_crds.naming import RESUME
+from asya_crds.pause_messages import QuestionMessage
 from asya_crds.status import HopState
+from asya_crds.unified_messages import WAITING_STATUSES, EventMessage, IdAnswer, ListAnswer, OneActorMessage
 from asya_gateway.protocols.http.openapi import (
     LAST_EVENT_ID,
-    NAMES,
     NULLABLE_ID,
     NULLABLE_TEXT,
     PATH_ID,
@@ -25,11 +32,10 @@ from asya_gateway.protocols.http.openapi import (
     ref,
 )
 from asya_gateway.protocols.mesh.registry_openapi import REGISTRY_PATHS
-from asya_gateway.protocols.mesh.unified_events import SILENT_PHASES, UNIFIED_ENDS
 
-_STATUS_OK: Json = {"type": "object", "required": ["status"], "properties": {"status": {"const": "ok"}}}
 _REPORT = schema_of(ProgressMessage)
 _CLAIM: Json = _REPORT["properties"]["claim"]
+_QUESTION = schema_of(QuestionMessage)
 
 
 def _report(status: Json, **more: Json) -> Json:
@@ -38,36 +44,24 @@ def _report(status: Json, **more: Json) -> Json:
     return {**_REPORT, "allOf": [ref("RouteFields")], "properties": properties}
 
 
-_PAUSE_FIELD: Json = {
-    "type": "object",
-    "required": ["name"],
-    "properties": {
-        "name": {"type": "string", "minLength": 1},
-        "type": {"enum": ["string", "boolean", "number", "integer", "array", "object"]},
-    },
-}
-_PAUSE_METADATA: Json = {
-    "type": "object",
-    "properties": {
-        "prompt": {"type": "string"},
-        "fields": {"type": ["array", "null"], "items": _PAUSE_FIELD},
-        "pause_id": NULLABLE_ID,
-        "data": {},
-    },
-}
-_WAITING_STATUS: Json = {"enum": ["paused", "auth_required"]}
-_PAUSE: Json = {
-    "allOf": [ref("RouteFields")],
-    "description": "A pause, with the envelope to continue from.",
-    "type": "object",
-    "properties": {
+def _pause(*required: str, **more: Json) -> Json:
+    """A pause with the envelope to go on from; what is `required` makes it one that can be answered."""
+    fields: Json = {
         "status": NULLABLE_TEXT,
         "pause_id": NULLABLE_ID,
-        "pause_metadata": {"anyOf": [_PAUSE_METADATA, {"type": "null"}]},
+        "pause_metadata": {"anyOf": [_QUESTION, {"type": "null"}]},
         "checkpoint": {"type": ["object", "null"]},
         "claim": _CLAIM,
-    },
-}
+    }
+    return {
+        "allOf": [ref("RouteFields")],
+        "description": "A pause, with the envelope to continue from.",
+        "type": "object",
+        "required": [*required],
+        "properties": {**fields, **more},
+    }
+
+
 _PROGRESS: Json = {
     "description": "A report of one hop, with {prev, curr, next}. A "
     "report with `pause_metadata` is a pause, whatever its status is. In the older dialect the route is "
@@ -78,11 +72,11 @@ _PROGRESS: Json = {
             **_report({"const": "processed"}, frames={"type": ["array", "null"], "items": {"type": "object"}}),
             "description": "The handler has ended; these are the envelopes that it will send on.",
         },
-        {**_PAUSE, "required": ["status"], "properties": {**_PAUSE["properties"], "status": _WAITING_STATUS}},
+        _pause("status", status={"enum": [*WAITING_STATUSES]}),
+        _pause("pause_metadata", "checkpoint", pause_metadata=_QUESTION, checkpoint={"type": "object"}),
         {
-            **_PAUSE,
-            "required": ["pause_metadata"],
-            "properties": {**_PAUSE["properties"], "pause_metadata": _PAUSE_METADATA},
+            **_pause("pause_metadata", "curr", pause_metadata=_QUESTION, curr={"const": RESUME}),
+            "description": "A pause of x-pause, which has stored the envelope itself.",
         },
     ],
 }
@@ -106,71 +100,31 @@ _FINAL: Json = {
 }
 _CHILD: Json = {**schema_of(ChildMessage), "allOf": [ref("RouteFields")]}
 _OLDER_CHILD: Json = {
+    **schema_of(ChildMessage),
     "description": "`current` is the index of the current actor, 0 where it is absent.",
-    "type": "object",
-    "required": ["id", "parent_id"],
-    "properties": {
-        "id": ref("Id"),
-        "parent_id": ref("Id"),
-        "actors": NAMES,
-    },
+    "allOf": [schema_of(OlderRouteMessage)],
 }
-_CREATED: Json = {
-    "type": "object",
-    "required": ["status", "id"],
-    "properties": {"status": {"const": "created"}, "id": {"type": "string"}},
-}
-_ACTIVE: Json = {"type": "object", "required": ["active"], "properties": {"active": {"type": "boolean"}}}
+_SAID = schema_of(EventMessage)
 _EVENT: Json = {
     "anyOf": [
         {
-            "type": "object",
+            **_SAID,
             "required": ["type", "status"],
             "properties": {
+                **_SAID["properties"],
                 "type": {"const": "status"},
-                "status": {
-                    "enum": [
-                        *(state.value for state in HopState),
-                        "paused",
-                        "auth_required",
-                        *UNIFIED_ENDS,
-                        *SILENT_PHASES,
-                    ]
-                },
                 "data": {"type": ["object", "null"], "description": "The rest of a progress or a final report."},
             },
         },
-        {
-            "type": "object",
-            "required": ["type"],
-            "properties": {"type": {"const": "fly"}, "data": {"description": "The live event."}},
-        },
+        {**_SAID, "properties": {"type": {"const": "fly"}, "data": {"description": "The live event."}}},
     ]
 }
-_ONE_ACTOR: Json = {
-    "type": "object",
-    "properties": {
-        "payload": {},
-        "headers": {"type": ["object", "null"]},
-        "timeout": {
-            "description": "Seconds, or a text such as 10s, 5m.",
-            "anyOf": [
-                {"type": "null"},
-                {"type": "number", "minimum": 0, "maximum": 10 * 365 * 86400},
-                {"type": "string", "pattern": "^[0-9]{1,4}(ms|s|m|h)$"},
-            ],
-        },
-    },
-}
+_LISTED = answer_schema(ListAnswer)
 _LIST: Json = {
-    "type": "object",
-    "required": ["messages", "total"],
-    "properties": {
-        "messages": {"type": "array", "items": ref("TaskSummary")},
-        "total": {"type": "integer", "description": "Tasks up to the end of this page, and one more if there is one."},
-    },
+    **_LISTED,
+    "properties": {**_LISTED["properties"], "messages": {"type": "array", "items": ref("TaskSummary")}},
 }
-_ID_ANSWER: Json = {"type": "object", "required": ["id"], "properties": {"id": {"type": "string"}}}
+
 _ACTOR: Json = {
     "name": "actor",
     "in": "query",
@@ -185,7 +139,7 @@ def _child(operation_id: str, body: Json, summary: str) -> Json:
         "operationId": operation_id,
         "summary": summary,
         "requestBody": json_body(body),
-        "responses": {"201": answer("Stored, or stored before.", _CREATED), **errors(409, 413)},
+        "responses": {"201": answer("Stored, or stored before.", answer_schema(CreatedAnswer)), **errors(409, 413)},
     }
 
 
@@ -209,8 +163,8 @@ def _unified(suffix: str) -> Json:
             "operationId": f"createMessage{suffix}",
             "summary": "A task for one actor, with its envelope.",
             "parameters": [_ACTOR],
-            "requestBody": json_body(_ONE_ACTOR),
-            "responses": {"201": answer("Accepted.", _ID_ANSWER), **errors(413)},
+            "requestBody": json_body(schema_of(OneActorMessage)),
+            "responses": {"201": answer("Accepted.", answer_schema(IdAnswer)), **errors(413)},
         },
     }
 
@@ -229,7 +183,7 @@ def _report_final(suffix: str) -> Json:
         "operationId": f"reportFinal{suffix}",
         "summary": "Ends a task; the first report wins.",
         "requestBody": json_body(_FINAL),
-        "responses": {"200": answer("Taken.", _STATUS_OK), **errors(413)},
+        "responses": {"200": answer("Taken.", answer_schema(OkAnswer)), **errors(413)},
     }
 
 
@@ -272,8 +226,8 @@ PATHS: Paths = {
             "operationId": "isActive",
             "summary": "Whether the task is still open; unknown ids count as active.",
             "responses": {
-                "200": answer("It does.", _ACTIVE),
-                "410": answer("The task is paused, ended or overdue.", _ACTIVE),
+                "200": answer("It does.", answer_schema(ActiveAnswer)),
+                "410": answer("The task is paused, ended or overdue.", answer_schema(ActiveAnswer)),
                 **errors(),
             },
         },

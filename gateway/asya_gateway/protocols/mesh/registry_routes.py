@@ -8,18 +8,29 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from asya_crds import jsontext, large_json
+from asya_crds.mesh_messages import Message, OkAnswer
 from asya_crds.mistakes import dotted, explain
 from asya_crds.naming import MAX_ID_LENGTH
 from asya_crds.registry_document import RegistryPush
+from asya_crds.registry_messages import (
+    AnnounceAnswer,
+    AnnounceMessage,
+    HeartbeatAnswer,
+    HeartbeatMessage,
+    KeptFlow,
+    PodMessage,
+    PushAnswer,
+    RegistryAnswer,
+)
 from asya_gateway.domain.budget import Share
 from asya_gateway.domain.errors import InvalidInput
 from asya_gateway.domain.registry import PodState, PushReport, RegistryState
 from asya_gateway.domain.text import storable
 from asya_gateway.protocols.http.answers import json_response
 from asya_gateway.protocols.http.bodies import as_object, decode_body, read_bytes, read_object
-from asya_gateway.protocols.http.fields import optional_integer, optional_text
 from asya_gateway.protocols.http.keys import REGISTRY
 from asya_gateway.protocols.http.queries import bounded_integer
+from asya_gateway.protocols.mesh.messages import read
 
 MAX_PUSH_BYTES = 64 * 1024 * 1024
 MAX_SMALL_BYTES = 64 * 1024
@@ -28,7 +39,6 @@ MAX_WAIT = 60.0
 PUSH_DEPTH = 2 * jsontext.MAX_DEPTH
 PUSH_VALUES = 8 * large_json.MAX_VALUES
 """The operator alone pushes, and twenty thousand flows have many values."""
-_EPOCHS = 2**63 - 1
 _NUMBER = re.compile(r"[0-9]{1,30}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?")
 
 
@@ -40,8 +50,8 @@ async def config_reload(request: web.Request) -> web.Response:
     control = request.app[REGISTRY]
     if push is None:
         await control.reload()
-        return json_response('{"status":"ok"}')
-    return json_response(jsontext.dumps(_pushed(await control.push(push))))
+        return _answer(OkAnswer())
+    return _answer(_pushed(await control.push(push)))
 
 
 async def _read_push(request: web.Request, body: bytes) -> RegistryPush | None:
@@ -60,33 +70,27 @@ def _validated(value: dict[str, Any]) -> RegistryPush:
         raise InvalidInput(first.reason, field=dotted(first.path)) from None
 
 
-def _pushed(report: PushReport) -> dict[str, Any]:
-    return {
-        "status": "ok",
-        "generation": report.generation,
-        "changed": report.changed,
-        "flows": report.flows,
-        "problems": [each.model_dump() for each in report.problems],
-        "kept": [{"name": each.name, "source": each.source} for each in report.kept],
-    }
+def _pushed(report: PushReport) -> PushAnswer:
+    return PushAnswer.saying(
+        generation=report.generation,
+        changed=report.changed,
+        flows=report.flows,
+        problems=list(report.problems),
+        kept=[KeptFlow.saying(name=each.name, source=each.source) for each in report.kept],
+    )
 
 
 async def announce(request: web.Request) -> web.Response:
     """POST /mesh/registry/epoch {leader?}: a new epoch for an operator that begins to lead."""
-    body = await _optional_object(request)
-    leader = storable(optional_text(body, "leader"), MAX_ID_LENGTH)
-    epoch = await request.app[REGISTRY].announce(leader or "")
-    return json_response(jsontext.dumps({"epoch": epoch}))
+    said = read(AnnounceMessage, await _optional_object(request))
+    epoch = await request.app[REGISTRY].announce(storable(said.leader, MAX_ID_LENGTH) or "")
+    return _answer(AnnounceAnswer.saying(epoch=epoch))
 
 
 async def heartbeat(request: web.Request) -> web.Response:
     """POST /mesh/registry/heartbeat {epoch}: the operator is alive. 409 for an epoch that does not lead."""
-    body = await read_object(request, MAX_SMALL_BYTES)
-    epoch = optional_integer(body, "epoch", least=1, most=_EPOCHS)
-    if epoch is None:
-        raise InvalidInput("expected the epoch that POST /mesh/registry/epoch issued", field="epoch")
-    generation = await request.app[REGISTRY].heartbeat(epoch)
-    return json_response(jsontext.dumps({"epoch": epoch, "generation": generation}))
+    epoch = read(HeartbeatMessage, await read_object(request, MAX_SMALL_BYTES)).epoch
+    return _answer(HeartbeatAnswer.saying(epoch=epoch, generation=await request.app[REGISTRY].heartbeat(epoch)))
 
 
 async def state(request: web.Request) -> web.Response:
@@ -94,27 +98,27 @@ async def state(request: web.Request) -> web.Response:
     left out) or `wait` seconds are over."""
     asked = bounded_generation(request)
     found = await request.app[REGISTRY].served(asked, wait_seconds(request))
-    return json_response(jsontext.dumps(_state(found, found.generation if asked is None else asked)))
+    return _answer(_state(found, found.generation if asked is None else asked))
 
 
-def _state(found: RegistryState, generation: int) -> dict[str, Any]:
-    return {
-        "generation": found.generation,
-        "epoch": found.epoch,
-        "flows": found.flows,
-        "operator_age": found.operator_age,
-        "programmed": found.served_everywhere(generation),
-        "pods": [_pod(pod) for pod in found.pods],
-    }
+def _state(found: RegistryState, generation: int) -> RegistryAnswer:
+    return RegistryAnswer.saying(
+        generation=found.generation,
+        epoch=found.epoch,
+        flows=found.flows,
+        operator_age=found.operator_age,
+        programmed=found.served_everywhere(generation),
+        pods=[_pod(pod) for pod in found.pods],
+    )
 
 
-def _pod(pod: PodState) -> dict[str, Any]:
-    return {
-        "name": pod.name,
-        "mode": pod.mode,
-        "generation": pod.generation,
-        "heartbeat_age": round(pod.heartbeat_age, 3),
-    }
+def _pod(pod: PodState) -> PodMessage:
+    age = round(pod.heartbeat_age, 3)
+    return PodMessage.saying(name=pod.name, mode=pod.mode, generation=pod.generation, heartbeat_age=age)
+
+
+def _answer(said: Message) -> web.Response:
+    return json_response(jsontext.dumps(said.whole()))
 
 
 def bounded_generation(request: web.Request) -> int | None:

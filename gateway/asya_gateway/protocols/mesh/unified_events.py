@@ -9,9 +9,9 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from asya_crds import jsontext
-from asya_crds.durations import parse_duration
 from asya_crds.flow import Flow
 from asya_crds.status import TaskStatus
+from asya_crds.unified_messages import SILENT_PHASES, UNIFIED_ENDS, EventMessage, IdAnswer, ListAnswer, OneActorMessage
 from asya_crds.violation import Violation
 from asya_gateway.domain.budget import Share
 from asya_gateway.domain.errors import Conflict, InvalidInput, TooLarge
@@ -21,22 +21,20 @@ from asya_gateway.domain.task import MESH, Caller
 from asya_gateway.domain.tasks import Call
 from asya_gateway.protocols.http.answers import json_response
 from asya_gateway.protocols.http.bodies import as_object, decode_body, read_bytes, read_object
-from asya_gateway.protocols.http.fields import Body, optional_object
+from asya_gateway.protocols.http.fields import optional_object
 from asya_gateway.protocols.http.keys import SETTINGS, TASKS
 from asya_gateway.protocols.http.paths import path_id
 from asya_gateway.protocols.http.queries import bounded_integer, optional_status
 from asya_gateway.protocols.http.rendering import task_fields
 from asya_gateway.protocols.http.streaming import UNIFIED_EVENTS, stream_task
 from asya_gateway.protocols.http.tracing import trace_headers
-from asya_gateway.protocols.mesh.finals import ENDS, decode_final
+from asya_gateway.protocols.mesh.finals import decode_final
 from asya_gateway.protocols.mesh.handlers import take_progress
 from asya_gateway.protocols.mesh.hops import task_id_of
 from asya_gateway.protocols.mesh.live import decode_fly
+from asya_gateway.protocols.mesh.messages import read
 from asya_gateway.protocols.mesh.refusing import Lost, ends_a_task, failing_its_task, is_end
 
-UNIFIED_ENDS = (*ENDS, TaskStatus.CANCELED)
-SILENT_PHASES = ("pending", "retrying")
-"""Phases that these sidecars know and that change nothing here."""
 MAX_OFFSET = 10_000
 
 _ENCODED = ("data.result", "data.frames", "data.checkpoint", "data.pause_metadata")
@@ -60,23 +58,21 @@ async def post_event(request: web.Request) -> web.Response:
     refused = failing_its_task(request, reported, Lost.RESULT, {}) if is_end(data) else contextlib.nullcontext()
     async with refused:
         body = as_object(await decode_body(request, data, encoded=_ENCODED, cuts=_CUT, share=Share.REPORTS))
-    match body.get("type"):
-        case "status":
-            await _take_status(request, reported, body)
-        case "fly":
-            if len(data) > settings.max_fly_bytes:
-                raise TooLarge(f"expected a body of at most {settings.max_fly_bytes} bytes")
-            await request.app[TASKS].fly(decode_fly(task_id_of(reported), body.get("data")))
-        case _:
-            raise InvalidInput("expected status or fly", field="type")
+    said = read(EventMessage, body)
+    if said.type == "status":
+        await _take_status(request, reported, said)
+    elif len(data) > settings.max_fly_bytes:
+        raise TooLarge(f"expected a body of at most {settings.max_fly_bytes} bytes")
+    else:
+        await request.app[TASKS].fly(decode_fly(task_id_of(reported), said.data))
     return web.Response(status=HTTPStatus.NO_CONTENT)
 
 
-async def _take_status(request: web.Request, reported: str, body: Body) -> None:
-    status = body.get("status")
+async def _take_status(request: web.Request, reported: str, said: EventMessage) -> None:
+    status = said.status
     if not isinstance(status, str):
         raise InvalidInput("expected a string", field="status")
-    report = {**(optional_object(body, "data") or {}), "status": status}
+    report = {**(optional_object({"data": said.data}, "data") or {}), "status": status}
     if status in SILENT_PHASES:
         return
     if status in UNIFIED_ENDS and report.get("pause_metadata") is None:
@@ -89,31 +85,27 @@ async def _take_status(request: web.Request, reported: str, body: Body) -> None:
 
 async def create(request: web.Request) -> web.Response:
     """POST /api/v1/mesh/?actor=NAME with {payload, headers, timeout}: a task for one actor; 201 {id}."""
-    body = await read_object(request, request.app[SETTINGS].max_call_bytes)
+    said = read(OneActorMessage, await read_object(request, request.app[SETTINGS].max_call_bytes))
     call = Call(
-        served=ServedFlow(_flow_of(request.query.get("actor"), body), _no_check),
-        payload=body.get("payload"),
+        served=ServedFlow(_flow_of(request.query.get("actor"), said.timeout), _no_check),
+        payload=said.payload,
         caller=Caller(""),
         surface="mesh",
-        headers={**trace_headers(request.headers), **(optional_object(body, "headers") or {})},
+        headers={**trace_headers(request.headers), **(said.headers or {})},
         check=False,
     )
     task_id = await request.app[TASKS].submit(call)
-    return json_response(jsontext.dumps({"id": task_id}), status=HTTPStatus.CREATED)
+    return json_response(jsontext.dumps(IdAnswer.saying(id=task_id).whole()), status=HTTPStatus.CREATED)
 
 
 def _no_check(_arguments: Any) -> Sequence[Violation]:
     return ()
 
 
-def _flow_of(actor: str | None, body: Body) -> Flow:
+def _flow_of(actor: str | None, timeout: float | None) -> Flow:
     """A flow of this one actor, made for this one call."""
     if not actor:
         raise InvalidInput("expected the name of an actor", field="actor")
-    try:
-        timeout = None if body.get("timeout") is None else parse_duration(body["timeout"])
-    except ValueError as error:
-        raise InvalidInput(str(error), field="timeout") from None
     try:
         return Flow(name=actor, entrypoint=actor, timeout=timeout or None)
     except ValidationError as error:
@@ -131,7 +123,7 @@ async def list_tasks(request: web.Request) -> web.Response:
     found = await request.app[TASKS].list(query)
     total = offset + len(found) if found or not offset else await request.app[TASKS].count(query)
     messages = [task_fields(task) for task in found[:limit]]
-    return json_response(jsontext.dumps({"messages": messages, "total": total}))
+    return json_response(jsontext.dumps(ListAnswer.saying(messages=messages, total=total).whole()))
 
 
 async def events(request: web.Request) -> web.StreamResponse:

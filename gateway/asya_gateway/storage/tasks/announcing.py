@@ -4,10 +4,12 @@ from collections.abc import Callable, Sequence
 
 import asyncpg
 
+from asya_gateway.domain.log import TASK_CREATED, CreatedEntry, FinalEntry
 from asya_gateway.domain.reports import ChildAnnouncement
 from asya_gateway.storage.tasks.guards import ENDED, ended_above
 from asya_transports.postgres.sessions import session_of
 
+_TOO_LATE = "Announced after its parent had ended"
 _ANNOUNCE = f"""
 WITH parent AS MATERIALIZED (
     SELECT id, owner, flow, surface, context_id, deadline_at, remaining, status, parent_id
@@ -23,7 +25,7 @@ WITH parent AS MATERIALIZED (
     SELECT $1, $2, context_id, owner, flow, surface,
            CASE WHEN ended THEN 'canceled' ELSE 'pending' END, $3::json, $4, $5,
            coalesce(deadline_at, clock_timestamp() + remaining),
-           CASE WHEN ended THEN 'Announced after its parent had ended' END,
+           CASE WHEN ended THEN $7::json ->> 'message' END,
            clock_timestamp(), clock_timestamp(), CASE WHEN ended THEN clock_timestamp() END,
            CASE WHEN ended THEN 'canceled' END
     FROM judged
@@ -32,7 +34,7 @@ WITH parent AS MATERIALIZED (
 )
 INSERT INTO task_updates (task_id, seq, kind, status, progress, detail, at)
 SELECT id, 1, CASE status WHEN 'canceled' THEN 'final' ELSE 'created' END, status, 0,
-       json_build_object('message', coalesce(message, 'Task created'), 'parent_id', $2::text), created_at
+       CASE status WHEN 'canceled' THEN $7::json ELSE $6::json END, created_at
 FROM created
 """
 
@@ -55,6 +57,8 @@ class Announcing:
                 child.route.to_json(),
                 child.route.hop,
                 child.ends_itself,
+                CreatedEntry(message=TASK_CREATED, parent_id=child.parent_id).to_json(),
+                FinalEntry(message=_TOO_LATE, more={"parent_id": child.parent_id}).to_json(),
             )
         if not tag.endswith(" 0"):
             self._written([child.task_id])

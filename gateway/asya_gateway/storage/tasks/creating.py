@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from asya_crds.naming import check_actor_name
+from asya_crds.naming import check_actor_name, queue_name
+from asya_gateway.domain.log import TASK_CREATED, CreatedEntry
 from asya_gateway.domain.ports import NewTask, OutboxEntry
 from asya_gateway.storage.retrying import acquired
-from asya_transports.names import queue_name
 from asya_transports.postgres.enqueue import ENQUEUE_COLUMNS, ENQUEUE_TABLE
 
 OUTBOX_LEASE = 5.0
@@ -34,12 +34,15 @@ TASKS = """created AS (
     {unless_known} RETURNING id
 ), """
 
+# It says the same of every task, so that it is no argument. (JSON has no apostrophe.)
+_CREATED = CreatedEntry(message=TASK_CREATED).to_json()
+
 BODIES = """bodies AS (
     INSERT INTO task_bodies (task_id, kind, body) SELECT id, 'payload', payload FROM {fresh}
 ), logged AS (
     INSERT INTO task_updates (task_id, seq, kind, status, progress, detail, at)
-    SELECT id, 1, 'created', 'pending', 0, '{"message":"Task created"}', created_at FROM {fresh}
-), """
+    SELECT id, 1, 'created', 'pending', 0, '{created}', created_at FROM {fresh}
+), """.replace("{created}", _CREATED)
 
 _INTO_OUTBOX = """queued AS (
     INSERT INTO outbox (task_id, actor, body, not_before, created_at)

@@ -7,7 +7,7 @@ import asyncpg
 
 from asya_crds import jsontext
 from asya_crds.status import TaskStatus
-from asya_gateway.domain.log import PAUSED_HOP, PausedEntry
+from asya_gateway.domain.log import PAUSED_HOP, TASK_RESUMED, PausedEntry, ResumedEntry
 from asya_gateway.domain.ports import Answer, OutboxEntry, RequestKey
 from asya_gateway.domain.reports import PauseReport, ProgressAnswer
 from asya_gateway.domain.text import storable
@@ -63,7 +63,7 @@ WITH locked AS MATERIALIZED (
     -- under the envelope's id, along a route that begins anew.
     UPDATE tasks t SET
         status = 'running', deadline_at = clock_timestamp() + t.remaining, remaining = NULL,
-        pause_id = NULL, message = 'Task resumed',
+        pause_id = NULL, message = $12::json ->> 'message',
         incarnation = $11, own_incarnation = CASE WHEN a.ours THEN $11 ELSE t.own_incarnation END,
         hop = CASE WHEN a.ours THEN t.hop ELSE 0 END,
         answered_progress = CASE WHEN a.ours THEN t.answered_progress ELSE t.progress END,
@@ -78,8 +78,7 @@ WITH locked AS MATERIALIZED (
     SELECT id, $5::text AS actor, $6::text AS envelope, updated_at AS created_at FROM resumed
 ), logged AS (
     INSERT INTO task_updates (task_id, seq, kind, status, progress, detail, at)
-    SELECT id, last_seq, 'resumed', 'running', progress, json_build_object('message', 'Task resumed', 'pause_id', $3),
-           updated_at FROM resumed
+    SELECT id, last_seq, 'resumed', 'running', progress, $12::json, updated_at FROM resumed
 ), """
 
 _ANSWERED_BY = "SELECT answer_key = $3 FROM task_pauses WHERE task_id = $1 AND pause_id = $2"
@@ -107,7 +106,7 @@ class Asking:
         self._limits = limits
         self._written = written
         self._enqueue = enqueue
-        self._answer_sql = _ANSWER + enqueue.of("incoming", argument=12)
+        self._answer_sql = _ANSWER + enqueue.of("incoming", argument=13)
 
     async def pause(self, report: PauseReport) -> ProgressAnswer:
         """Store the question; one that was asked before, or of a task that has ended, changes nothing."""
@@ -159,6 +158,7 @@ class Asking:
                 answer.key,
                 *_request(answer.request),
                 answer.incarnation,
+                ResumedEntry(message=TASK_RESUMED, pause_id=answer.pause_id).to_json(),
                 *self._enqueue.arguments,
             )
             if row is None:

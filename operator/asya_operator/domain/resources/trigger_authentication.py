@@ -1,10 +1,10 @@
 """KEDA's TriggerAuthentication: how the autoscaler may look into the actor's queue."""
 
 from asya_crds.async_actor import Scaling
+from asya_crds.naming import queue_name
 from asya_operator.domain.resources.common import ActorResource, Document, Surroundings, metadata
 from asya_transports.description import Trigger
 from asya_transports.known import describe
-from asya_transports.names import queue_name
 
 
 def trigger_of(actor: ActorResource, around: Surroundings, scaling: Scaling) -> Trigger:

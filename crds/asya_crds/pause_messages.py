@@ -1,0 +1,75 @@
+"""What an actor asks when it pauses, as it travels in `pause_metadata` (docs/protocols/mesh.md)."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, model_validator
+
+from asya_crds.mesh_messages import Id, Message, Text
+
+TYPES = ("string", "boolean", "number", "integer", "array", "object")
+
+
+def _type(value: Any) -> Any:
+    if value not in TYPES:
+        raise ValueError(f"expected one of {', '.join(TYPES)}")
+    return value
+
+
+def _list(expected: str) -> Callable[[Any], Any]:
+    def check(value: Any) -> Any:
+        if value is not None and not isinstance(value, list):
+            raise ValueError(f"expected {expected}")  # a mistake of the value, like the one above
+        return value or []
+
+    return check
+
+
+def _options(value: Any) -> Any:
+    """Whatever is empty means none, as it always did."""
+    return _list("a list")(value or None)
+
+
+def _schema(value: Any) -> Any:
+    if value is not None and not isinstance(value, dict):
+        raise ValueError("expected a JSON Schema object")  # as above
+    return value
+
+
+_NAME_SCHEMA = {"type": "string", "minLength": 1}
+_OPTIONS_SCHEMA = {"anyOf": [{"type": ["array", "null"]}, {"enum": [False, 0, "", {}]}]}
+_SCHEMA_SCHEMA = {"type": ["object", "null"]}
+
+FieldName = Annotated[Any, WithJsonSchema(_NAME_SCHEMA)]
+FieldType = Annotated[str, PlainValidator(_type), WithJsonSchema({"enum": [*TYPES]})]
+Options = Annotated[list[Any], PlainValidator(_options), WithJsonSchema(_OPTIONS_SCHEMA)]
+AnswerSchema = Annotated[dict[str, Any] | None, PlainValidator(_schema), WithJsonSchema(_SCHEMA_SCHEMA)]
+
+
+class QuestionField(Message):
+    """One part of the answer. `prompt`, `payload_key`, `required` and `default` are taken as they come."""
+
+    name: FieldName
+    type: FieldType = "string"
+    options: Options = Field(default_factory=list)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        if isinstance(value, dict) and isinstance(name := value.get("name"), str) and name:
+            return value
+        raise ValueError("expected an object with a name")
+
+
+Fields = Annotated[list[QuestionField], BeforeValidator(_list("a list of {name, type}"))]
+
+
+class QuestionMessage(Message):
+    """`pause_metadata`: what is asked. `schema` is the answer's JSON Schema where the actor has one of its own, else it
+    is made of `fields`; `data` is what the caller sees beside the question."""
+
+    prompt: Text = ""
+    fields_: Fields | None = Field(default=None, alias="fields")
+    answer_schema: AnswerSchema = Field(default=None, alias="schema")
+    data: Any = None
+    pause_id: Id | None = None

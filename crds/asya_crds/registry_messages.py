@@ -1,0 +1,83 @@
+"""What the operator and mesh tell each other beside the push (registry_document.py): docs/protocols/registry.md."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, InstanceOf, PlainValidator, WithJsonSchema
+
+from asya_crds.flow_problem import FlowProblem
+from asya_crds.mesh_messages import Count, Message, Text, integer
+
+LARGEST_EPOCH = 2**63 - 1
+_EPOCH_SCHEMA = {"type": "integer", "minimum": 1, "maximum": LARGEST_EPOCH}
+Number = Annotated[int, PlainValidator(integer(0, 2**63 - 1)), WithJsonSchema({"type": "integer", "minimum": 0})]
+Epoch = Annotated[int, PlainValidator(integer(1, LARGEST_EPOCH)), WithJsonSchema(_EPOCH_SCHEMA)]
+Seconds = Annotated[InstanceOf[float] | InstanceOf[int], WithJsonSchema({"type": "number"})]
+
+
+def _listed(value: Any) -> Any:
+    return [] if value is None else value
+
+
+class AnnounceMessage(Message):
+    """POST /mesh/registry/epoch."""
+
+    leader: Text | None = None
+
+
+class AnnounceAnswer(Message):
+    """The epoch under which this operator leads."""
+
+    epoch: Epoch
+
+
+class HeartbeatMessage(Message):
+    """POST /mesh/registry/heartbeat: the operator is alive."""
+
+    epoch: Epoch
+
+
+class HeartbeatAnswer(Message):
+    """The row's generation."""
+
+    epoch: Epoch
+    generation: Number
+
+
+class KeptFlow(Message):
+    """A flow of a source that the push could not read: what the row held of it stays in force."""
+
+    name: Text
+    source: Text
+
+
+class PushAnswer(Message):
+    """What became of a push: the generation, the flows that gateways of this version serve, those that they leave out
+    and why. A mesh of an older version says nothing of `problems` and `kept`."""
+
+    status: Literal["ok"] = "ok"
+    generation: Number
+    changed: bool = False
+    flows: Count = 0
+    problems: Annotated[list[FlowProblem], BeforeValidator(_listed)] = Field(default_factory=list)
+    kept: Annotated[list[KeptFlow], BeforeValidator(_listed)] = Field(default_factory=list)
+
+
+class PodMessage(Message):
+    """A live pod; `heartbeat_age` in seconds by the database's clock."""
+
+    name: Text
+    mode: Text
+    generation: Number
+    heartbeat_age: Seconds = 0.0
+
+
+class RegistryAnswer(Message):
+    """GET /mesh/registry. `operator_age`: seconds since the operator's last sign of life, null where there was none;
+    `programmed`: whether every live serving pod serves the generation."""
+
+    generation: Number
+    epoch: Number = 0
+    flows: Count = 0
+    operator_age: Seconds | None = None
+    programmed: bool = False
+    pods: list[PodMessage]

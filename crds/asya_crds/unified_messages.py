@@ -1,0 +1,69 @@
+"""The messages of the unified routes that newer sidecars use (`/api/v1/mesh`)."""
+
+from typing import Annotated, Any
+
+from pydantic import Field, PlainValidator, WithJsonSchema
+
+from asya_crds.durations import parse_duration
+from asya_crds.mesh_messages import FINAL_STATUSES, Message, Object
+from asya_crds.status import HopState, TaskStatus
+
+SILENT_PHASES = ("pending", "retrying")
+"""Phases that these sidecars know and that change nothing here."""
+UNIFIED_ENDS = (*FINAL_STATUSES, TaskStatus.CANCELED)
+WAITING_STATUSES = (TaskStatus.PAUSED, TaskStatus.AUTH_REQUIRED)
+EVENT_STATUSES = tuple(str(word) for word in (*HopState, *WAITING_STATUSES, *UNIFIED_ENDS, *SILENT_PHASES))
+
+
+def _type(value: Any) -> Any:
+    if value not in ("status", "fly"):
+        raise ValueError("expected status or fly")
+    return value
+
+
+def _timeout(value: Any) -> float | None:
+    return None if value is None else parse_duration(value)
+
+
+_TIMEOUT_SCHEMA = {
+    "description": "Seconds, or a text such as 10s, 5m.",
+    "anyOf": [
+        {"type": "null"},
+        {"type": "number", "minimum": 0, "maximum": 10 * 365 * 86400},
+        {"type": "string", "pattern": "^[0-9]{1,4}(ms|s|m|h)$"},
+    ],
+}
+
+EventType = Annotated[str, PlainValidator(_type), WithJsonSchema({"enum": ["status", "fly"]})]
+EventStatus = Annotated[Any, WithJsonSchema({"enum": [*EVENT_STATUSES]})]
+Timeout = Annotated[float | None, PlainValidator(_timeout), WithJsonSchema(_TIMEOUT_SCHEMA)]
+
+
+class EventMessage(Message):
+    """POST /api/v1/mesh/{id}/events: `data` of a status is the rest of a progress or a final report, that of a live
+    event any value."""
+
+    type: EventType
+    status: EventStatus = None
+    data: Any = None
+
+
+class OneActorMessage(Message):
+    """POST /api/v1/mesh: a task for the one actor that the query names."""
+
+    payload: Any = None
+    headers: Object | None = None
+    timeout: Timeout = Field(default=None)
+
+
+class IdAnswer(Message):
+    """The new task's id."""
+
+    id: str
+
+
+class ListAnswer(Message):
+    """A page of tasks; `total` is what exists up to this page's end and one further."""
+
+    messages: list[dict[str, Any]]
+    total: int
