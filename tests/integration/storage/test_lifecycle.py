@@ -373,7 +373,7 @@ class TestChildren:
         assert await running.storage.sweeper.sweep_orphans() == 1
         child = await running.tasks.get("silent", owner=None)
         assert (child.status, child.error.code) == (TaskStatus.CANCELED, "end_not_reported")
-        assert child.message == "Its parent has succeeded, and nobody reported on it for 300 s"
+        assert child.message == "Its parent has succeeded, and no report arrived for 300 s"
         for name in ("ours", "busy"):
             assert not (await running.tasks.get(name, owner=None)).status.terminal
 
