@@ -53,6 +53,7 @@ async def test_a_task_read_by_the_mesh_has_every_field_of_the_api_document(gatew
         "pause": None,
         "payload": {"text": "hi"},
         "result": None,
+        "retry_of": None,
     }
 
 
