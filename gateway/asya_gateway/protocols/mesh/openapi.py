@@ -40,7 +40,8 @@ _QUESTION = schema_of(QuestionMessage)
 
 def _report(status: Json, **more: Json) -> Json:
     """A progress report with these statuses, and more fields."""
-    properties = {**_REPORT["properties"], "status": status, **more}
+    nothing: Json = {"type": "null"}
+    properties = {**_REPORT["properties"], "frames": nothing, "pause_metadata": nothing, "status": status, **more}
     return {**_REPORT, "allOf": [ref("RouteFields")], "properties": properties}
 
 
@@ -52,6 +53,7 @@ def _pause(*required: str, **more: Json) -> Json:
         "pause_metadata": {"anyOf": [_QUESTION, {"type": "null"}]},
         "checkpoint": {"type": ["object", "null"]},
         "claim": _CLAIM,
+        "incarnation": _REPORT["properties"]["incarnation"],
     }
     return {
         "allOf": [ref("RouteFields")],
@@ -62,6 +64,8 @@ def _pause(*required: str, **more: Json) -> Json:
     }
 
 
+_NOBODY: Json = {"type": ["array", "null"], "maxItems": 0}
+_NO_ROUTE: Json = {"prev": _NOBODY, "curr": {"enum": ["", None]}, "next": _NOBODY, "actors": _NOBODY}
 _PROGRESS: Json = {
     "description": "A report of one hop, with {prev, curr, next}. A "
     "report with `pause_metadata` is a pause, whatever its status is. In the older dialect the route is "
@@ -77,6 +81,10 @@ _PROGRESS: Json = {
         {
             **_pause("pause_metadata", "curr", pause_metadata=_QUESTION, curr={"const": RESUME}),
             "description": "A pause of x-pause, which has stored the envelope itself.",
+        },
+        {
+            **_pause("pause_metadata", pause_metadata=_QUESTION, **_NO_ROUTE),
+            "description": "A pause whose report has no route.",
         },
     ],
 }
