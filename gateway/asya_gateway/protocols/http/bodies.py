@@ -19,7 +19,7 @@ BODY_SECONDS = 60.0
 
 WEIGHT = 7
 """What a body's way weighs for each of its bytes: the bytes, their decoded form, payload and envelope as text, and the
-driver's copies of both. Measured at the peak, with bodies of 9.5 MB."""
+driver's copies of both. An estimate; the memory test holds all of them against a container's limit."""
 VALUE_WEIGHT = 100
 """What a decoded value weighs, in this process or in the one that decodes documents of many values."""
 
