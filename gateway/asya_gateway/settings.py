@@ -138,7 +138,7 @@ class Settings(BaseSettings):
     memory_budget: int = Field(
         0,
         ge=0,
-        description="Bytes of memory for a process's bodies and queues; 0 means 45 % of the container's memory.",
+        description="Bytes of memory for a process's bodies and queues; 0 means 33 % of the container's memory.",
     )
     max_streams: int = Field(
         10_000,

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-FOR_BUDGET = 0.45
+FOR_BUDGET = 0.33
 """The part of a container's memory that bodies may weigh: the rest is the program itself, the allocator's gaps, and
 what no weight foresees."""
 UNLIMITED_FOR_BUDGET = 0.25
