@@ -360,7 +360,7 @@ def test_an_actor_that_another_one_runs_already_is_refused(
     second["metadata"]["name"] = "shout-again"
     cluster.apply(second)
     wait_for(lambda: cluster.condition("Accepted", "shout-again").get("status") == "False", "the refusal")
-    assert "AsyncActor shout runs shout already" in cluster.condition("Accepted", "shout-again")["message"]
+    assert "AsyncActor shout already runs shout" in cluster.condition("Accepted", "shout-again")["message"]
 
 
 def test_with_actors_off_nothing_is_made(
@@ -419,7 +419,9 @@ def test_one_bad_actor_neither_ends_the_operator_nor_holds_up_another(
     )
     cluster.wait_deployment("good")
     wait_for(lambda: "older manifests" in cluster.condition("Accepted", "older").get("message", ""), "its condition")
-    wait_for(lambda: "refuses" in cluster.condition("Accepted", "mounts").get("message", ""), "its condition")
+    wait_for(
+        lambda: "API server rejects" in cluster.condition("Accepted", "mounts").get("message", ""), "its condition"
+    )
     assert operator.process.poll() is None
 
 

@@ -135,7 +135,7 @@ def test_without_an_operator_the_command_says_that_nobody_reported(
     code, _, err = ended(asya("flow", "expose", "shout", "-d", "x", "--wait-timeout", "0.5"))
     assert code == 1
     assert "stored, but not served" in err
-    assert "no operator status" in err
+    assert "no operator has reported its status" in err
 
 
 def test_diff_shows_what_a_file_would_change(

@@ -89,7 +89,7 @@ def test_a_flow_of_a_name_that_a_broken_configmap_keeps_is_not_called_accepted(
     cluster.apply(configmap(f"flows:\n- {entry}\n"))
     wait_for(lambda: system.apis[0].call("shout")[0] == 400, "the ConfigMap's flow, which wants a text")
     cluster.apply(configmap("flows: [\n"))
-    wait_for(lambda: "stays in force (shout)" in str(cluster.report().get("problems")), "the report")
+    wait_for(lambda: "stay in force (shout)" in str(cluster.report().get("problems")), "the report")
     cluster.apply(flow("shout"))
     cluster.wait_condition("shout", "Accepted", "False", "NameConflict")
     assert system.apis[0].call("shout")[0] == 400, "callers get the ConfigMap's"
