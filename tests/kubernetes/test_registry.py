@@ -180,7 +180,7 @@ def test_while_the_configmap_cannot_be_read_its_names_stay_taken_also_for_a_new_
     cluster.wait_condition("one", "Accepted", "False", "NameConflict")
     transition = cluster.conditions("one")["Accepted"]["lastTransitionTime"]
     cluster.apply(configmap("flows: [\n"))
-    wait_for(lambda: "stays in force (one)" in str(cluster.report().get("problems")), "the report")
+    wait_for(lambda: "stay in force (one)" in str(cluster.report().get("problems")), "the report")
     assert (mesh.flow("one") or {})["entrypoint"] == "map"
     operator.stop()
     second = start_operator()
