@@ -49,8 +49,12 @@ class Sources:
             self._tell(kind, name)
 
     def written(self, kind: Kind, body: Body) -> None:
-        """We wrote the object and this is what it is now; nobody needs to be told."""
-        self.views[kind].seen(body)
+        """We wrote the object, and this is what it is now. Nobody needs to be told of our own change; but the answer
+        also carries what somebody else changed just before, and the event of that change is then no news any more."""
+        view = self.views[kind]
+        before = view.get(body["metadata"]["name"])
+        if view.seen(body) and before is not None and wish(kind, before) != wish(kind, body):
+            self._tell(kind, body["metadata"]["name"])
 
     def retell(self, kind: Kind) -> None:
         """We wrote something that others compute with."""
@@ -169,6 +173,18 @@ def essence(kind: Kind, body: Body) -> Any:
             ready = state_of(body, "Ready") or {}
             said = ready.get("status"), ready.get("message")
             return *common, metadata.get("generation"), metadata.get("labels"), metadata.get("ownerReferences"), said
+
+
+def wish(kind: Kind, body: Body) -> Any:
+    """What of an object people write and we never do; nothing for the kinds that we make."""
+    metadata = body["metadata"]
+    match kind:
+        case Kind.CONFIGMAPS:
+            return metadata.get("uid"), deleting(body), body.get("data")
+        case Kind.FLOWS | Kind.ACTORS:
+            return metadata.get("uid"), deleting(body), metadata.get("generation"), metadata.get("labels")
+        case Kind.DEPLOYMENTS | Kind.SCALED_OBJECTS:
+            return None
 
 
 def deleting(body: Body) -> bool:

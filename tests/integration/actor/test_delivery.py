@@ -235,7 +235,7 @@ async def test_stops_of_its_workers_are_no_deaths_and_the_log_says_how_many(
         await mesh.run(mesh.worker("gated", "gated_async", actor_shutdown_timeout=0.05), crew=number == 0)
         await until(lambda: len(CALLS) == number + 1)  # noqa: B023 # waited for in this turn
         await mesh.stop()
-    told = [record.getMessage() for record in caplog.records if "gives back task" in record.getMessage()]
+    told = [record.getMessage() for record in caplog.records if "returns task" in record.getMessage()]
     assert [f"{number} times" in line for number, line in enumerate(told, 1)] == [True] * stops
     GATE.set()
     await mesh.run(mesh.worker("gated", "gated_async"))
