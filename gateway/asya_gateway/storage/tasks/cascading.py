@@ -141,21 +141,23 @@ class Cascade:
         tree.at_work += 1
         try:
             with self._chunk.judged():
-                taken, rest = await self._descendants.cut(taken, self._chunk.size)
+                size = self._chunk.size
+                taken, rest = await self._descendants.cut(taken, size)
                 if rest is not None:
                     self._leave(tree, rest)
-                return await self._end(tree, taken)
+                # Children that were announced in between are among the newest.
+                return await self._end(tree, taken, 2 * size)
         except Unavailable:
             self._leave(tree, taken)
             raise
         finally:
             tree.at_work -= 1
 
-    async def _end(self, tree: _Tree, taken: Range) -> int:
+    async def _end(self, tree: _Tree, taken: Range, most: int) -> int:
         if taken.held:
-            return await self._descendants.end_held(taken, tree.end)
+            return await self._descendants.end_held(taken, tree.end, most)
         # Nobody tells when a slot is free in the database.
-        while (ended := await self._descendants.end_range(taken, tree.end)) is None:  # noqa: ASYNC110
+        while (ended := await self._descendants.end_range(taken, tree.end, most)) is None:  # noqa: ASYNC110
             await asyncio.sleep(SLOT_ASKED_EVERY)
         if ended.missed:
             tree.ranges.insert(0, replace(taken, held=True))

@@ -31,7 +31,9 @@ _ORDER = "ORDER BY created_at DESC, id DESC"
 
 _CUT = f"SELECT created_at, id FROM tasks WHERE {_WITHIN} {_ORDER} OFFSET $6 LIMIT 1"
 
-_WAITING = f"SELECT id FROM tasks WHERE {_WITHIN} AND NOT status {ENDED} {_ORDER}"
+_WAITING = f"""
+SELECT id FROM (SELECT id, status FROM tasks WHERE {_WITHIN} {_ORDER} LIMIT $6) page WHERE NOT status {ENDED}
+"""
 
 _ASKED = " ".join(f"WHEN pg_try_advisory_xact_lock({_SLOT_CLASS}, {number}) THEN true" for number in range(SLOTS))
 
@@ -56,13 +58,15 @@ def _applied(joined: str, status: str, message: str, error: str, detail: str) ->
 
 
 # Each row is looked up once, in the order of an index, and is then known by its place in the table: nothing depends on
-# how many rows the planner expects. The statement waits for no row. What somebody else holds, or has changed since the
+# how many rows the planner expects. (Without a limit it expects a fourth of a tree between two edges in its middle, and
+# reads the whole table.) The statement waits for no row. What somebody else holds, or has changed since the
 # statement began, is neither applied nor ended when it returns. Without a slot it touches nothing.
 _END_RANGE = f"""
 WITH slot AS MATERIALIZED (
     SELECT CASE {_ASKED} ELSE false END AS had
 ), page AS MATERIALIZED (
-    SELECT id, ctid AS place, NOT status {ENDED} AS open FROM tasks WHERE (SELECT had FROM slot) AND {_WITHIN} {_ORDER}
+    SELECT id, ctid AS place, NOT status {ENDED} AS open FROM tasks WHERE (SELECT had FROM slot) AND {_WITHIN}
+    {_ORDER} LIMIT $10
 ), locked AS MATERIALIZED (
     SELECT ctid AS place FROM tasks
     WHERE ctid = ANY (ARRAY(SELECT place FROM page WHERE open)) AND NOT status {ENDED} FOR NO KEY UPDATE SKIP LOCKED
@@ -175,11 +179,10 @@ class Descendants:
         row = await self._database.fetchrow(_CUT, *range_.arguments(), size - 1)
         return (range_, None) if row is None else range_.parted((row["created_at"], row["id"]))
 
-    async def end_range(self, range_: Range, end: End) -> RangeEnded | None:
-        """End a range's children, waiting for none that somebody else holds; None where all slots are taken.
-
-        Raises Unavailable."""
-        told, *rows = await self._database.fetch(_END_RANGE, *range_.arguments(), *end.columns())
+    async def end_range(self, range_: Range, end: End, most: int) -> RangeEnded | None:
+        """End the first so many children of a range, waiting for none that somebody else holds; None where all slots
+        are taken. Raises Unavailable."""
+        told, *rows = await self._database.fetch(_END_RANGE, *range_.arguments(), *end.columns(), most)
         if not told["had"]:
             return None
         applied = [row for row in rows if row["flow"] is not None]
@@ -187,11 +190,10 @@ class Descendants:
         parents = [row["id"] for row in rows if row["has_children"]]
         return RangeEnded(len(applied), any(row["missed"] for row in rows), parents)
 
-    async def end_held(self, range_: Range, end: End) -> int:
-        """End those of a range's children that are open still, waiting for each; returns how many this call ended.
-
-        Raises Unavailable."""
-        rows = await self._database.fetch(_WAITING, *range_.arguments())
+    async def end_held(self, range_: Range, end: End, most: int) -> int:
+        """End those of its first so many children that are open still, waiting for each; returns how many this call
+        ended. Raises Unavailable."""
+        rows = await self._database.fetch(_WAITING, *range_.arguments(), most)
         return await self.end_each([row["id"] for row in rows], end)
 
     async def end_each(self, ids: Sequence[str], end: End) -> int:
