@@ -31,7 +31,8 @@ async def connect(context: str | None = None) -> ApiClient:
 
 
 def _kubeconfig() -> str:
-    """Where it stands. A file that is missing is named here: the client's own words are about keys in it, after a line of its log."""
+    """The path, or several. A file that is missing is named here: the client's own words are about keys in it, after a
+    line of its log."""
     paths = os.environ.get("KUBECONFIG", str(Path.home() / ".kube" / "config"))
     if not any(path and Path(path).expanduser().exists() for path in paths.split(os.pathsep)):
         raise NoCluster(f"there is no {paths or 'kubeconfig'}; set KUBECONFIG, or run in a pod")
