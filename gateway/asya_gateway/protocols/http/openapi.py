@@ -8,7 +8,9 @@ from typing import Any
 from aiohttp import web
 
 from asya_crds import jsontext
-from asya_crds.mesh_messages import ID_SCHEMA, RouteMessage, schema_of
+from asya_crds.mesh_messages import RouteMessage
+from asya_crds.message import schema_of
+from asya_crds.message_fields import ID_SCHEMA
 from asya_crds.status import ErrorClass, HopState, TaskStatus
 from asya_gateway.domain.task import JsonText
 from asya_gateway.protocols.http.answers import json_response

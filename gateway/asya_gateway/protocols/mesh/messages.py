@@ -4,7 +4,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from asya_crds.mesh_messages import Message, mistake_in
+from asya_crds.message import Message, mistake_in
 from asya_gateway.domain.errors import InvalidInput
 from asya_gateway.protocols.http.fields import Body
 

@@ -10,9 +10,8 @@ from asya_crds.mesh_messages import (
     OlderRouteMessage,
     ProgressAnswerMessage,
     ProgressMessage,
-    answer_schema,
-    schema_of,
 )
+from asya_crds.message import answer_schema, schema_of
 from asya_crds.naming import RESUME
 from asya_crds.pause_messages import QuestionMessage
 from asya_crds.status import HopState

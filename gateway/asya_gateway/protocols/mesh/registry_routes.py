@@ -8,7 +8,8 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from asya_crds import jsontext, large_json
-from asya_crds.mesh_messages import Message, OkAnswer
+from asya_crds.mesh_messages import OkAnswer
+from asya_crds.message import Message
 from asya_crds.mistakes import dotted, explain
 from asya_crds.naming import MAX_ID_LENGTH
 from asya_crds.registry_document import RegistryPush
