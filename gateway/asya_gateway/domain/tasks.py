@@ -429,6 +429,11 @@ class Tasks:
                 outcome = await self._store.finish(replace(report, error=late))
             return outcome
 
+    async def expect_final(self, task_id: str) -> None:
+        """Let a task wait only a while longer for its final report, which arrived incompletely."""
+        about(task_id)
+        await self._store.expect_final(task_id)
+
     async def pause(self, report: PauseReport) -> ProgressAnswer:
         """Take a question; the clock stops. Raises InvalidInput."""
         about(report.task_id)

@@ -34,7 +34,7 @@ from asya_gateway.protocols.mesh.finals import decode_final
 from asya_gateway.protocols.mesh.handlers import take_progress
 from asya_gateway.protocols.mesh.hops import task_id_of
 from asya_gateway.protocols.mesh.live import decode_fly
-from asya_gateway.protocols.mesh.refusing import Lost, ends_a_task, failing_its_task, is_end
+from asya_gateway.protocols.mesh.refusing import Lost, ends_a_task, failing_its_task, incomplete_final, is_end
 
 MAX_OFFSET = 10_000
 
@@ -49,8 +49,10 @@ async def post_event(request: web.Request) -> web.Response:
     """
     reported = path_id(request)
     settings = request.app[SETTINGS]
+    most, head = max(settings.max_final_bytes, settings.max_fly_bytes), bytearray()
     try:
-        data = await read_bytes(request, max(settings.max_final_bytes, settings.max_fly_bytes), share=Share.REPORTS)
+        with incomplete_final(request, reported, lambda: is_end(head)):
+            data = await read_bytes(request, most, share=Share.REPORTS, head=head)
     except TooLarge:
         if await ends_a_task(request):
             async with failing_its_task(request, reported, Lost.RESULT, {}):
@@ -58,7 +60,8 @@ async def post_event(request: web.Request) -> web.Response:
         raise
     refused = failing_its_task(request, reported, Lost.RESULT, {}) if is_end(data) else contextlib.nullcontext()
     async with refused:
-        body = as_object(await decode_body(request, data, encoded=_ENCODED, cuts=_CUT, share=Share.REPORTS))
+        with incomplete_final(request, reported, lambda: is_end(data)):
+            body = as_object(await decode_body(request, data, encoded=_ENCODED, cuts=_CUT, share=Share.REPORTS))
     said = read(EventMessage, body)
     if said.type == "status":
         await _take_status(request, reported, said)
