@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from asya_crds import jsontext
-from asya_crds.status import ErrorClass, TaskError, TaskStatus
+from asya_crds.status import ErrorClass, TaskStatus
+from asya_crds.task_error import TaskError
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.log import FinalEntry
 from asya_gateway.domain.reports import FinalReport
