@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from asya_crds import jsontext
-from asya_crds.status import ClaimAction, ErrorClass, HopState, TaskError, TaskStatus
+from asya_crds.status import ClaimAction, ErrorClass, HopState, TaskStatus
+from asya_crds.task_error import TaskError
 from asya_gateway.domain.reports import ChildAnnouncement, Claim, FinalOutcome, FinalReport
 from asya_gateway.storage import store
 from asya_gateway.storage.tasks import descendants, sweeping

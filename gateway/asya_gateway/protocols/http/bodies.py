@@ -17,6 +17,9 @@ BODY_SECONDS = 60.0
 """Longest that a body may take to arrive; a caller that trickles would hold its connection for ever."""
 
 
+HEAD_BYTES = 1024
+"""The beginning of a body that is known where the rest is not."""
+
 WEIGHT = 7
 """What a body's way weighs for each of its bytes: the bytes, their decoded form, payload and envelope as text, and the
 driver's copies of both. An estimate; the memory test holds all of them against a container's limit."""
@@ -47,8 +50,11 @@ async def read_json(request: web.Request, limit: int, then: Callable[[Any], Any]
     return await decode_body(request, await read_bytes(request, limit), then=then)
 
 
-async def read_bytes(request: web.Request, limit: int, *, share: Share = Share.CALLS) -> bytes:
+async def read_bytes(
+    request: web.Request, limit: int, *, share: Share = Share.CALLS, head: bytearray | None = None
+) -> bytes:
     """The body, decompressed, of at most `limit` bytes. It stays unread in its socket until there is room for it.
+    `head` is given its beginning, which is known even where the rest never arrives.
 
     Raises InvalidInput, TooLarge, BodyTimeout, and NoRoom where it is no report and the wait is too long.
     """
@@ -62,7 +68,8 @@ async def read_bytes(request: web.Request, limit: int, *, share: Share = Share.C
             await budget.reserve(share, WEIGHT * (limit if known is None else known))
             async with asyncio.timeout(BODY_SECONDS):
                 data = content.read_nowait()
-                data += await _rest(request, limit - len(data))
+                _note(head, data)
+                data += await _rest(request, limit - len(data), head)
             budget.shrink(WEIGHT * len(data))
         else:
             data = content.read_nowait()
@@ -76,14 +83,20 @@ async def read_bytes(request: web.Request, limit: int, *, share: Share = Share.C
     return data
 
 
-async def _rest(request: web.Request, room: int) -> bytes:
+async def _rest(request: web.Request, room: int, head: bytearray | None) -> bytes:
     parts = []
     while part := await request.content.readany():
         parts.append(part)
+        _note(head, part)
         room -= len(part)
         if room < 0:
             break
     return b"".join(parts)
+
+
+def _note(head: bytearray | None, part: bytes) -> None:
+    if head is not None and len(head) < HEAD_BYTES:
+        head += part[: HEAD_BYTES - len(head)]
 
 
 async def decode_body(

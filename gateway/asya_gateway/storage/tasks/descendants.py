@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from asya_crds import jsontext
-from asya_crds.status import ErrorClass, TaskError, TaskStatus
+from asya_crds.status import ErrorClass, TaskStatus
+from asya_crds.task_error import TaskError
 from asya_gateway.domain.log import FinalEntry
 from asya_gateway.domain.reports import FinalReport
 from asya_gateway.storage.database import Database
