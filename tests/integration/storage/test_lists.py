@@ -1,5 +1,6 @@
 """Pages of tasks: newest first, whatever they are, each once."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from asya_crds.status import TaskStatus
 from asya_gateway.domain.ports import TaskFilter
 from asya_gateway.domain.reports import FinalReport
+from asya_gateway.storage.tasks import listing
 from tests.support.storage import Running, failed, progress, succeeded
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -50,12 +52,18 @@ FILTERS = [
     TaskFilter(owner="mine", flow="whisper", status=TaskStatus.CANCELED),
     TaskFilter(owner="mine", context_id="talk"),
     TaskFilter(owner="mine", context_id="talk", status=TaskStatus.SUCCEEDED),
+    TaskFilter(owner="mine", context_id="talk", flow="whisper"),
+    TaskFilter(owner="other", context_id="talk", status=TaskStatus.RUNNING),
+    TaskFilter(owner=None, status=TaskStatus.RUNNING),
+    TaskFilter(owner=None, flow="shout"),
+    TaskFilter(owner=None, flow="whisper", status=TaskStatus.FAILED),
+    TaskFilter(owner="mine", flow="shout", status=TaskStatus.PENDING),
 ]
 
 
 @pytest.mark.parametrize("query", FILTERS, ids=str)
 async def test_pages_have_each_task_that_the_filter_names_once_and_newest_first(
-    mixed: Running, query: TaskFilter
+    mixed: Running, query: TaskFilter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     everything = await mixed.storage.database.fetch("SELECT * FROM tasks ORDER BY created_at DESC, id DESC")
     wanted = [
@@ -71,14 +79,23 @@ async def test_pages_have_each_task_that_the_filter_names_once_and_newest_first(
             )
         )
     ]
+    skipped = await mixed.tasks.page(replace(query, skip=2, limit=3))
+    assert [task.id for task in skipped.tasks] == wanted[2:5]
+    assert await mixed.tasks.count(replace(query, limit=100)) == len(wanted)
+    for looks in (listing.LOOKS, (1, 2)):
+        monkeypatch.setattr(listing, "LOOKS", looks)
+        assert await all_pages(mixed, replace(query, limit=2)) == wanted
+
+
+async def all_pages(running: Running, query: TaskFilter) -> list[str]:
+    """The ids of page after page, each of which may end before it is full."""
     found: list[str] = []
-    after = None
-    while page := await mixed.tasks.list(
-        TaskFilter(query.owner, query.status, query.flow, query.context_id, after=after, limit=2)
-    ):
-        found += [task.id for task in page]
-        after = (page[-1].created_at, page[-1].id)
-    assert found == wanted
+    page = await running.tasks.page(query)
+    while page.tasks or page.reached:
+        found += [task.id for task in page.tasks]
+        after = page.reached or (page.tasks[-1].created_at, page.tasks[-1].id)
+        page = await running.tasks.page(replace(query, after=after))
+    return found
 
 
 async def test_each_end_is_marked_in_its_row(mixed: Running) -> None:

@@ -140,7 +140,7 @@ async def test_nobody_waits_for_a_frozen_database_longer_than_for_the_longest_st
         async with asyncio.timeout(6):
             outcomes = await asyncio.gather(
                 tasks.get(task_id, owner=None),
-                tasks.list(TaskFilter(owner="")),
+                tasks.page(TaskFilter(owner="")),
                 tasks.snapshot(task_id, 0, owner=None),
                 tasks.create(new_task()),
                 tasks.report(progress(task_id)),
