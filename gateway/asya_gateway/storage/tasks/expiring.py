@@ -6,6 +6,7 @@ from typing import Any
 
 from asya_crds.status import ErrorClass, TaskStatus
 from asya_crds.task_error import TaskError
+from asya_gateway.domain.owners import EVERY_OWNER
 from asya_gateway.domain.reports import FinalOutcome, FinalReport
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.tasks.guards import ASKING
@@ -70,6 +71,7 @@ def _report(row: Any) -> FinalReport:
     return FinalReport(
         task_id=row["task_id"],
         status=TaskStatus.FAILED,
+        owner=EVERY_OWNER,
         message=message,
         error=TaskError(CODE, message, ErrorClass.DEADLINE),
         only_pause=row["pause_id"],
