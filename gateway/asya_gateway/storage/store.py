@@ -287,7 +287,7 @@ class Storage:
         )
         self.incomplete = incomplete
         self.sweeper = Sweeper(database, self.tasks.finish, self.cascade, child_grace=keeping.child_grace)
-        self.expiry = PauseExpiry(database, self.tasks.finish, longest=pauses().default)
+        self.expiry = PauseExpiry(database, self.tasks.finish, limits=pauses)
         self.retention = Retention(database, tasks=keeping.tasks, updates=keeping.updates)
         self._loops: list[asyncio.Task[None]] = []
 

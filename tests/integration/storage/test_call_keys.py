@@ -168,7 +168,7 @@ class TestWhatIsDoneToATask:
         for digest in (b"same", b"guessed"):
             key = RequestKey("cancel", "k", digest)
             assert await running.tasks.cancel(canceled(task_id, owner=OwnedBy("bob")), key) is FinalOutcome.UNKNOWN
-            assert not await running.tasks.find_request(task_id, "bob", key)
+            assert not await running.tasks.find_request(task_id, OwnedBy("bob"), key)
 
     async def test_a_cancel_whose_answer_was_lost_is_told_to_have_been_done(
         self, proxy_and_running: tuple[TcpProxy, Running], running: Running
@@ -186,10 +186,10 @@ class TestWhatIsDoneToATask:
             PauseReport(task_id, Pause("p1", "?", {"type": "object"}, []), TaskStatus.PAUSED, ROUTE, 1.0)
         )
         key = RequestKey("answer", "k", b"same")
-        assert not await running.tasks.find_request(task_id, "", key)
+        assert not await running.tasks.find_request(task_id, OwnedBy(""), key)
         assert await running.tasks.answer(Answer(task_id, EVERY_OWNER, "p1", "{}", "x-resume", "{}", 5, key))
-        assert await running.tasks.find_request(task_id, "", key)
-        assert not await running.tasks.find_request(task_id, "", RequestKey("cancel", "k", b"same"))
+        assert await running.tasks.find_request(task_id, OwnedBy(""), key)
+        assert not await running.tasks.find_request(task_id, OwnedBy(""), RequestKey("cancel", "k", b"same"))
 
 
 class TestOutcome:

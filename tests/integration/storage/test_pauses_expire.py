@@ -81,10 +81,14 @@ async def test_pauses_of_tasks_that_ended_otherwise_are_looked_at_once(
     assert await still.storage.database.fetchval(due) == 0
 
 
-async def test_a_pause_that_the_version_before_stored_gets_the_settings_limit(still: Running) -> None:
+async def test_a_pause_that_the_version_before_stored_gets_its_flows_limit_or_the_settings(still: Running) -> None:
     await paused(still, "old", ago=3_601)
     await paused(still, "new", ago=10)
+    await paused(still, "patient", flow="slow", ago=7_100)
+    await paused(still, "over", flow="slow", ago=7_201)
     await still.storage.database.execute("UPDATE task_pauses SET expires_at = NULL")
-    assert await still.storage.expiry.expire() == 1
+    assert await still.storage.expiry.expire() == 2
+    assert (await still.tasks.get("patient", owner=EVERY_OWNER)).status is TaskStatus.PAUSED
+    assert (await still.tasks.get("over", owner=EVERY_OWNER)).message == "Nobody answered within 7200 s"
     assert (await still.tasks.get("old", owner=EVERY_OWNER)).error.code == "pause_expired"
     assert (await still.tasks.get("new", owner=EVERY_OWNER)).status is TaskStatus.PAUSED
