@@ -16,6 +16,7 @@ from asya_crds import jsontext
 from asya_crds.message_fields import ID_SCHEMA, Id
 from asya_crds.mistakes import explain
 from asya_crds.naming import check_id
+from asya_crds.task_json import RouteJson
 
 MAX_DEPTH = jsontext.MAX_DEPTH + 10
 """Levels of nesting: those of a payload, and those around it."""
@@ -89,7 +90,7 @@ class Route:
         head, rest = (self.next[0], self.next[1:]) if self.next else ("", ())
         return Route((*self.prev, self.curr), head, rest)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> RouteJson:
         """The wire form: {prev, curr, next}."""
         return {"prev": list(self.prev), "curr": self.curr, "next": list(self.next)}
 

@@ -1,6 +1,6 @@
 """What a message between our programs is: a model that reads what jsontext decoded, and its JSON Schema."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Self, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
@@ -49,7 +49,7 @@ def read(model: type[M], body: Mapping[str, Any]) -> M:
         raise mistake_in(error, model) from None
 
 
-def mistake_in(error: ValidationError, model: type[Message]) -> InvalidMessage:
+def mistake_in(error: ValidationError, model: type[Any]) -> InvalidMessage:
     """The first mistake that validation found."""
     first = explain(error, model)[0]
     return InvalidMessage(first.reason, spelled(first.path))
@@ -74,13 +74,29 @@ def schema_of(model: Any, mode: JsonSchemaMode = "validation") -> dict[str, Any]
     return found
 
 
-def _tidy(node: Any, definitions: Mapping[str, Any]) -> Any:
-    """Without references, titles and defaults, which say nothing to a caller."""
+def named_schemas(models: Iterable[Any], place: str) -> dict[str, Any]:
+    """The JSON Schemas of what is sent, by name; they refer to each other at `place` (`#/components/schemas/`)."""
+    wanted: list[tuple[int, JsonSchemaMode, TypeAdapter[Any]]] = [
+        (number, "serialization", TypeAdapter(model)) for number, model in enumerate(models)
+    ]
+    _, document = TypeAdapter.json_schemas(wanted, ref_template=place + "{model}")
+    return {_shown(name): _tidy(schema, None) for name, schema in document["$defs"].items()}
+
+
+def _shown(name: str) -> str:
+    """The name of a schema, or a reference to it: TaskJson is the Task of a caller."""
+    return name.removesuffix("Json")
+
+
+def _tidy(node: Any, definitions: Mapping[str, Any] | None) -> Any:
+    """Without titles and defaults, which say nothing to a caller; with `definitions` without references, too."""
     if isinstance(node, list):
         return [_tidy(each, definitions) for each in node]
     if not isinstance(node, dict):
         return node
     if "$ref" in node:
+        if definitions is None:
+            return {**node, "$ref": _shown(node["$ref"])}
         return _tidy(definitions[node["$ref"].rpartition("/")[2]], definitions)
     kept = {key: value for key, value in node.items() if key not in ("$defs", "default")}
     if isinstance(kept.get("title"), str):

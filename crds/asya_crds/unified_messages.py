@@ -62,10 +62,3 @@ class IdAnswer(Message):
     """The new task's id."""
 
     id: str
-
-
-class ListAnswer(Message):
-    """A page of tasks; `total` is what exists up to this page's end and one further."""
-
-    messages: list[dict[str, Any]]
-    total: int

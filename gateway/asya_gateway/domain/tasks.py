@@ -10,7 +10,8 @@ from typing import Any, NamedTuple, NoReturn
 
 from asya_crds.merging import CannotMerge
 from asya_crds.naming import HEADER_RESUME_CHECKPOINT, RESUME
-from asya_crds.status import ErrorClass, TaskError, TaskStatus, UpdateKind
+from asya_crds.status import ErrorClass, TaskStatus, UpdateKind
+from asya_crds.task_error import TaskError
 from asya_crds.violation import ArgumentCheck, Violation
 from asya_gateway.domain.clock import Clock, own_time
 from asya_gateway.domain.errors import (

@@ -33,8 +33,9 @@ from asya_gateway.storage.namespace import claim
 from asya_gateway.storage.retrying import Result, for_ever, within, written_singly
 from asya_gateway.storage.tasks.admitting import Admitted, Admitter, Applicant, OverCap, Verdict, applicant_size
 from asya_gateway.storage.tasks.announcing import Announcing
-from asya_gateway.storage.tasks.cascading import Cascade, Ended
+from asya_gateway.storage.tasks.cascading import Cascade
 from asya_gateway.storage.tasks.creating import Enqueue, TaskCreator, create_size
+from asya_gateway.storage.tasks.descendants import Ended
 from asya_gateway.storage.tasks.expiring import EXPIRE_EVERY, PauseExpiry
 from asya_gateway.storage.tasks.finishing import TaskFinisher, final_size
 from asya_gateway.storage.tasks.incomplete import LOOK_EVERY, IncompleteFinals

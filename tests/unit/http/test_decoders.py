@@ -10,18 +10,19 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from asya_crds import jsontext
+from asya_crds.call_messages import AnswerJson, CallJson, CancelJson, RetryJson
 from asya_crds.status import ErrorClass, TaskStatus
 from asya_crds.unified_messages import UNIFIED_ENDS
 from asya_gateway.domain.errors import GatewayError, InvalidInput
 from asya_gateway.domain.reports import PauseReport, ProgressReport
 from asya_gateway.protocols.http.bodies import as_object, decode
+from asya_gateway.protocols.http.messages import read_closed
 from asya_gateway.protocols.http.tracing import trace_headers
 from asya_gateway.protocols.mesh.children import decode_child
 from asya_gateway.protocols.mesh.finals import decode_final
 from asya_gateway.protocols.mesh.hops import read_route, task_id_of
 from asya_gateway.protocols.mesh.live import decode_fly
 from asya_gateway.protocols.mesh.progress import decode_progress
-from asya_gateway.protocols.rest.calls import tool_name
 from asya_gateway.protocols.rest.cursors import read_cursor
 from asya_gateway.protocols.rest.preferences import wait_seconds
 
@@ -86,7 +87,10 @@ DECODERS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "unified final": lambda body: decode_final("task", body, ends=UNIFIED_ENDS),
     "child": decode_child,
     "fly": lambda body: decode_fly("task", body),
-    "tool name": tool_name,
+    "call": lambda body: read_closed(CallJson, body),
+    "answer": lambda body: read_closed(AnswerJson, body),
+    "cancel": lambda body: read_closed(CancelJson, body),
+    "retry": lambda body: read_closed(RetryJson, body),
 }
 
 

@@ -16,7 +16,7 @@ from asya_crds.message import answer_schema, schema_of
 from asya_crds.naming import RESUME
 from asya_crds.pause_messages import QuestionMessage
 from asya_crds.status import HopState
-from asya_crds.unified_messages import WAITING_STATUSES, EventMessage, IdAnswer, ListAnswer, OneActorMessage
+from asya_crds.unified_messages import WAITING_STATUSES, EventMessage, IdAnswer, OneActorMessage
 from asya_gateway.protocols.http.openapi import (
     LAST_EVENT_ID,
     NULLABLE_ID,
@@ -128,11 +128,6 @@ _EVENT: Json = {
         {**_SAID, "properties": {"type": {"const": "fly"}, "data": {"description": "The live event."}}},
     ]
 }
-_LISTED = answer_schema(ListAnswer)
-_LIST: Json = {
-    **_LISTED,
-    "properties": {**_LISTED["properties"], "messages": {"type": "array", "items": ref("TaskSummary")}},
-}
 
 _ACTOR: Json = {
     "name": "actor",
@@ -166,7 +161,7 @@ def _unified(suffix: str) -> Json:
                 ),
                 query("offset", {"type": "integer", "minimum": 0, "maximum": 10_000, "default": 0}, "Tasks to skip."),
             ],
-            "responses": {"200": answer("A page.", _LIST), **errors()},
+            "responses": {"200": answer("A page.", ref("MessageList")), **errors()},
         },
         "post": {
             "operationId": f"createMessage{suffix}",

@@ -23,6 +23,7 @@ from asya_gateway.protocols.http.fields import (
     optional_object,
     optional_text,
 )
+from asya_gateway.protocols.http.messages import read
 from asya_gateway.protocols.mesh.hops import (
     check_same_id,
     claimed_hop,
@@ -31,7 +32,6 @@ from asya_gateway.protocols.mesh.hops import (
     read_incarnation,
     read_route,
 )
-from asya_gateway.protocols.mesh.messages import read
 
 _WAITING = {"paused": TaskStatus.PAUSED, "auth_required": TaskStatus.AUTH_REQUIRED}
 _DEFAULT_PAUSE = {"prompt": "Task paused", "fields": []}

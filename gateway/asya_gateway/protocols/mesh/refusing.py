@@ -11,7 +11,8 @@ from enum import StrEnum
 
 from aiohttp import web
 
-from asya_crds.status import ErrorClass, TaskError, TaskStatus
+from asya_crds.status import ErrorClass, TaskStatus
+from asya_crds.task_error import TaskError
 from asya_gateway.domain.errors import GatewayError, InvalidInput, Overloaded, TooLarge
 from asya_gateway.domain.reports import FinalReport
 from asya_gateway.protocols.http.background import BACKGROUND

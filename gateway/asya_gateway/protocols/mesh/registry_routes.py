@@ -30,8 +30,8 @@ from asya_gateway.domain.text import storable
 from asya_gateway.protocols.http.answers import json_response
 from asya_gateway.protocols.http.bodies import as_object, decode_body, read_bytes, read_object
 from asya_gateway.protocols.http.keys import REGISTRY
+from asya_gateway.protocols.http.messages import read
 from asya_gateway.protocols.http.queries import bounded_integer
-from asya_gateway.protocols.mesh.messages import read
 
 MAX_PUSH_BYTES = 64 * 1024 * 1024
 MAX_SMALL_BYTES = 64 * 1024
