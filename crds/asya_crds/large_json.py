@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any
 
 from asya_crds import jsontext
+from asya_crds.envelope import is_envelope
 from asya_crds.offloading import Offload, function_named
 
 FEW_VALUES = 20_000
@@ -37,7 +38,7 @@ class Encoded(str):
 
     __slots__ = ("shape",)
     shape: str
-    """`object`, `objects` (a list of them), `list` or `other`."""
+    """`envelope`, `object`, `objects` (a list of them), `list` or `other`."""
 
     @classmethod
     def of(cls, text: str, shape: str) -> "Encoded":
@@ -182,7 +183,7 @@ def _parent(value: Any, name: str) -> tuple[dict[str, Any], str]:
 def shape_of(value: Any) -> str:
     match value:
         case dict():
-            return "object"
+            return "envelope" if is_envelope(value) else "object"
         case list():
             return "objects" if all(isinstance(each, dict) for each in value) else "list"
         case _:
