@@ -10,6 +10,7 @@ from asya_crds.envelope import Route
 from asya_crds.status import ErrorClass, HopState, TaskStatus
 from asya_crds.task_error import TaskError
 from asya_gateway.domain.budget import Budget
+from asya_gateway.domain.owners import EVERY_OWNER
 from asya_gateway.domain.ports import NewTask, OutboxEntry, TaskFilter, TaskPage
 from asya_gateway.domain.progress import progress_percent, report_key
 from asya_gateway.domain.reports import Claim, FinalReport, ProgressReport
@@ -105,6 +106,17 @@ def succeeded(task_id: str, result: str = '{"done":true}', **changes: Any) -> Fi
         "status": TaskStatus.SUCCEEDED,
         "message": "Task completed successfully",
         "result": result,
+        "owner": EVERY_OWNER,
+    }
+    return FinalReport(**(values | changes))
+
+
+def canceled(task_id: str, message: str = "not wanted", **changes: Any) -> FinalReport:
+    values: dict[str, Any] = {
+        "task_id": task_id,
+        "status": TaskStatus.CANCELED,
+        "message": message,
+        "owner": EVERY_OWNER,
     }
     return FinalReport(**(values | changes))
 
@@ -115,6 +127,7 @@ def failed(task_id: str, message: str = "it broke", **changes: Any) -> FinalRepo
         "status": TaskStatus.FAILED,
         "message": message,
         "error": TaskError("processing_error", message, ErrorClass.BUSINESS),
+        "owner": EVERY_OWNER,
     }
     return FinalReport(**(values | changes))
 

@@ -28,6 +28,7 @@ from asya_gateway.domain.following import follow_groups, one_by_one
 from asya_gateway.domain.fresh import blank
 from asya_gateway.domain.idempotency import own_key
 from asya_gateway.domain.ids import new_task_id
+from asya_gateway.domain.owners import EVERY_OWNER
 from asya_gateway.domain.pausing import resume_envelope
 from asya_gateway.domain.ports import (
     Answer,
@@ -472,7 +473,7 @@ class Tasks:
 
 def _cannot_resume(task_id: str, reason: str) -> FinalReport:
     error = TaskError("runtime_error", reason, ErrorClass.RUNTIME, actor=RESUME, details={"type": "CannotResume"})
-    return FinalReport(task_id, TaskStatus.FAILED, reason, error=error)
+    return FinalReport(task_id, TaskStatus.FAILED, reason, error=error, owner=EVERY_OWNER)
 
 
 def _refuse(error: GatewayError) -> NoReturn:

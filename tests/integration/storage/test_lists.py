@@ -6,16 +6,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from asya_crds.status import TaskStatus
+from asya_gateway.domain.owners import EVERY_OWNER, OwnedBy
 from asya_gateway.domain.ports import TaskFilter
-from asya_gateway.domain.reports import FinalReport
 from asya_gateway.storage.tasks import listing
-from tests.support.storage import Running, failed, progress, succeeded
+from asya_gateway.storage.tasks.owners import owner_parameter
+from tests.support.storage import Running, canceled, failed, progress, succeeded
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-def canceled(task_id: str) -> FinalReport:
-    return FinalReport(task_id=task_id, status=TaskStatus.CANCELED, message="not wanted")
 
 
 @pytest.fixture
@@ -44,20 +41,20 @@ async def mixed(running: Running) -> Running:
 
 
 FILTERS = [
-    TaskFilter(owner="mine"),
-    TaskFilter(owner=None),
-    *(TaskFilter(owner="mine", status=status) for status in TaskStatus),
-    TaskFilter(owner=None, status=TaskStatus.FAILED),
-    TaskFilter(owner="mine", flow="shout"),
-    TaskFilter(owner="mine", flow="whisper", status=TaskStatus.CANCELED),
-    TaskFilter(owner="mine", context_id="talk"),
-    TaskFilter(owner="mine", context_id="talk", status=TaskStatus.SUCCEEDED),
-    TaskFilter(owner="mine", context_id="talk", flow="whisper"),
-    TaskFilter(owner="other", context_id="talk", status=TaskStatus.RUNNING),
-    TaskFilter(owner=None, status=TaskStatus.RUNNING),
-    TaskFilter(owner=None, flow="shout"),
-    TaskFilter(owner=None, flow="whisper", status=TaskStatus.FAILED),
-    TaskFilter(owner="mine", flow="shout", status=TaskStatus.PENDING),
+    TaskFilter(owner=OwnedBy("mine")),
+    TaskFilter(owner=EVERY_OWNER),
+    *(TaskFilter(owner=OwnedBy("mine"), status=status) for status in TaskStatus),
+    TaskFilter(owner=EVERY_OWNER, status=TaskStatus.FAILED),
+    TaskFilter(owner=OwnedBy("mine"), flow="shout"),
+    TaskFilter(owner=OwnedBy("mine"), flow="whisper", status=TaskStatus.CANCELED),
+    TaskFilter(owner=OwnedBy("mine"), context_id="talk"),
+    TaskFilter(owner=OwnedBy("mine"), context_id="talk", status=TaskStatus.SUCCEEDED),
+    TaskFilter(owner=OwnedBy("mine"), context_id="talk", flow="whisper"),
+    TaskFilter(owner=OwnedBy("other"), context_id="talk", status=TaskStatus.RUNNING),
+    TaskFilter(owner=EVERY_OWNER, status=TaskStatus.RUNNING),
+    TaskFilter(owner=EVERY_OWNER, flow="shout"),
+    TaskFilter(owner=EVERY_OWNER, flow="whisper", status=TaskStatus.FAILED),
+    TaskFilter(owner=OwnedBy("mine"), flow="shout", status=TaskStatus.PENDING),
 ]
 
 
@@ -72,7 +69,7 @@ async def test_pages_have_each_task_that_the_filter_names_once_and_newest_first(
         if all(
             value is None or row[name] == value
             for name, value in (
-                ("owner", query.owner),
+                ("owner", owner_parameter(query.owner)),
                 ("status", query.status),
                 ("flow", query.flow),
                 ("context_id", query.context_id),

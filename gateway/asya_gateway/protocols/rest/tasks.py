@@ -9,6 +9,7 @@ from asya_crds.call_messages import AnswerJson, CancelJson, RetryJson
 from asya_crds.task_json import TaskPageJson
 from asya_gateway.domain.errors import after_a_write
 from asya_gateway.domain.ports import TaskFilter
+from asya_gateway.domain.task import owner_of
 from asya_gateway.domain.tasks import Call
 from asya_gateway.protocols.http.answers import json_response
 from asya_gateway.protocols.http.bodies import as_object, decode_body, read_bytes, read_object
@@ -47,7 +48,7 @@ async def list_tasks(request: web.Request) -> web.Response:
     limit = bounded_integer(request, "limit", default=50, least=1, most=LARGEST_PAGE)
     cursor = request.query.get("cursor")
     query = TaskFilter(
-        owner=caller_of(request).owner,
+        owner=owner_of(caller_of(request)),
         status=optional_status(request),
         flow=optional_id(request, "flow"),
         context_id=optional_id(request, "context_id"),

@@ -15,6 +15,7 @@ from asya_gateway.domain.ports import TaskFilter, TaskPage
 from asya_gateway.domain.task import TaskHead
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.tasks.heads import COLUMNS, columns_of
+from asya_gateway.storage.tasks.owners import owner_parameter
 
 LOOKS = (2_000, 8_000, 40_000)
 """Rows that a page's statements look at in turn, of each part, while the page is not full: what is frequent is found by
@@ -112,7 +113,7 @@ def _known(query: TaskFilter, state: str) -> set[str]:
         return {"parent_id" if query.parent_id is not None else "context_id"}
     if state not in _ENDED_AS.values():
         return set()
-    return {"status", "flow"} if query.owner is not None else {"status"}
+    return {"status", "flow"} if owner_parameter(query.owner) is not None else {"status"}
 
 
 def _sieved(query: TaskFilter, state: str) -> bool:
@@ -137,5 +138,5 @@ def _part(query: TaskFilter, state: str) -> str:
 
 
 def _arguments(query: TaskFilter, edge: Edge | None) -> tuple[Any, ...]:
-    of_whom = (query.owner, query.status, query.flow, query.context_id, query.parent_id)
+    of_whom = (owner_parameter(query.owner), query.status, query.flow, query.context_id, query.parent_id)
     return (*of_whom, *(query.after or (None, None)), *(edge or (None, None)))

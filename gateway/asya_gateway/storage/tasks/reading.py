@@ -8,6 +8,7 @@ from asya_crds.status import TaskStatus, UpdateKind
 from asya_crds.task_error import TaskError
 from asya_gateway.domain.budget import Budget, Share
 from asya_gateway.domain.log import read_entry
+from asya_gateway.domain.owners import OwnerScope
 from asya_gateway.domain.pause import Pause
 from asya_gateway.domain.ports import PausePoint, TaskFilter, TaskPage
 from asya_gateway.domain.task import (
@@ -22,6 +23,7 @@ from asya_gateway.storage.database import Database
 from asya_gateway.storage.tasks import listing
 from asya_gateway.storage.tasks.guards import ASKING, ENDED, ended_above
 from asya_gateway.storage.tasks.heads import COLUMNS, columns_of, loads
+from asya_gateway.storage.tasks.owners import owner_parameter
 
 _BODIES = """
 CASE WHEN $3 THEN (SELECT body::text FROM task_bodies b WHERE b.task_id = t.id AND b.kind = 'payload') END AS payload,
@@ -181,19 +183,19 @@ class TaskReader:
         size = await self._database.fetchval(sizes, *of)
         await self._budget.reserve(Share.READERS, WEIGHT * (size or 0))
 
-    async def head(self, task_id: str, *, owner: str | None) -> TaskHead | None:
+    async def head(self, task_id: str, *, owner: OwnerScope) -> TaskHead | None:
         """The task's row alone."""
-        row = await self._database.fetchrow(_HEAD, task_id, owner)
+        row = await self._database.fetchrow(_HEAD, task_id, owner_parameter(owner))
         return None if row is None else TaskHead(**columns_of(row))
 
-    async def get(self, task_id: str, *, owner: str | None, payload: bool = True) -> Task | None:
+    async def get(self, task_id: str, *, owner: OwnerScope, payload: bool = True) -> Task | None:
         """The task with result, error, open pause and, where it is asked for, payload."""
-        row = await self._database.fetchrow(_GET_SMALL, task_id, owner, payload)
+        row = await self._database.fetchrow(_GET_SMALL, task_id, owner_parameter(owner), payload)
         if row is None:
             return None
         if any(row[f"has_{name}"] and row[name] is None for name in _BODY_NAMES):
             await self._room(_SIZE, task_id, payload)
-            row = await self._database.fetchrow(_GET, task_id, owner, payload)
+            row = await self._database.fetchrow(_GET, task_id, owner_parameter(owner), payload)
         return None if row is None else task_of(row)
 
     async def active(self, task_id: str) -> bool:
@@ -204,9 +206,9 @@ class TaskReader:
         """Whether an open task has an ancestor whose end is its own, too."""
         return await self._database.fetchval(_ENDS_WITH_ANCESTOR, task_id) is True
 
-    async def snapshot(self, task_id: str, after: int, *, owner: str | None) -> Snapshot | None:
+    async def snapshot(self, task_id: str, after: int, *, owner: OwnerScope) -> Snapshot | None:
         """The task and the first page of its updates beyond `after`, read in one statement, hence of one moment."""
-        row = await self._database.fetchrow(_FIRST_PAGE, task_id, owner, after)
+        row = await self._database.fetchrow(_FIRST_PAGE, task_id, owner_parameter(owner), after)
         if row is None:
             return None
         task = TaskHead(**columns_of(row))
@@ -231,10 +233,10 @@ class TaskReader:
         """How many tasks there are up to the end of a page."""
         return await listing.count(self._database, query)
 
-    async def pause_point(self, task_id: str, *, owner: str | None) -> PausePoint | None:
+    async def pause_point(self, task_id: str, *, owner: OwnerScope) -> PausePoint | None:
         """The task with its open pause and the checkpoint to go on from, and no other body."""
         await self._room(_SIZE_OF_PAUSE, task_id)
-        row = await self._database.fetchrow(_PAUSE_POINT, task_id, owner)
+        row = await self._database.fetchrow(_PAUSE_POINT, task_id, owner_parameter(owner))
         if row is None:
             return None
         task = TaskHead(**columns_of(row), pause=_pause_of(row))
