@@ -184,6 +184,15 @@ class Envelope:
             raise _mistake_in(error) from None
 
 
+def is_envelope(value: Any) -> bool:
+    """Whether this is the wire form of one."""
+    try:
+        Envelope.from_dict(value)
+    except InvalidEnvelope:
+        return False
+    return True
+
+
 _read_route: Callable[[Any], Route] = TypeAdapter(Route).validator.validate_python
 _read_envelope: Callable[[Any], Envelope] = TypeAdapter(Envelope).validator.validate_python
 

@@ -35,13 +35,13 @@ async def read_object(
     cuts: Sequence[str] = (),
     share: Share = Share.CALLS,
 ) -> dict[str, Any]:
-    """The body as a JSON object. Where it is large, members that `encoded` names are large_json.Encoded, and those that
+    """The body as a JSON object. Members that `encoded` names may be large_json.Encoded; where it is large, those that
     `cuts` names are cut.
 
     Raises InvalidInput, TooLarge, BodyTimeout, Overloaded.
     """
     data = await read_bytes(request, limit, share=share)
-    return as_object(await decode_body(request, data, encoded=encoded, cuts=cuts, share=share))
+    return as_object(await decode_body(request, data, encoded=encoded, texts=encoded, cuts=cuts, share=share))
 
 
 async def read_json(request: web.Request, limit: int, then: Callable[[Any], Any] | None = None) -> Any:
@@ -106,14 +106,16 @@ async def decode_body(
     max_depth: int = jsontext.MAX_DEPTH,
     max_values: int = large_json.MAX_VALUES,
     encoded: Sequence[str] = (),
+    texts: Sequence[str] = (),
     cuts: Sequence[str] = (),
     share: Share = Share.CALLS,
     then: Callable[[Any], Any] | None = None,
 ) -> Any:
     """One JSON document, without holding the event loop. A report's waits for its turn and is tried again, since it is
-    sent once. Raises InvalidInput, TooLarge, Overloaded."""
+    sent once. Members that `encoded` names may be large_json.Encoded where it is decoded elsewhere, those that `texts`
+    names where it is decoded here. Raises InvalidInput, TooLarge, Overloaded."""
     if large_json.has_few_values(body):
-        value = decode(body, max_depth=max_depth)
+        value = decode(body, max_depth=max_depth, texts=texts)
         return value if then is None else then(value)
     request.app[BUDGET].add(share, VALUE_WEIGHT * min(max_values, len(body)))
     try:
@@ -135,12 +137,12 @@ async def decode_body(
         raise Overloaded(f"a large body cannot be decoded at the moment: {error}") from None
 
 
-def decode(body: bytes, *, max_depth: int = jsontext.MAX_DEPTH) -> Any:
+def decode(body: bytes, *, max_depth: int = jsontext.MAX_DEPTH, texts: Sequence[str] = ()) -> Any:
     """One JSON document of few values. Raises InvalidInput."""
     if not body:
         raise InvalidInput("expected a JSON body, got an empty one")
     try:
-        return jsontext.loads(body, max_depth=max_depth)
+        return large_json.with_texts(body, texts, max_depth=max_depth)
     except jsontext.InvalidJSON as error:
         raise InvalidInput(str(error)) from None
 

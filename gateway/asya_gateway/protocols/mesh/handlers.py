@@ -70,7 +70,9 @@ async def progress(request: web.Request) -> web.Response:
     """POST /mesh/{id}/progress; an id that is not ours gets its 200 too."""
     settings = request.app[SETTINGS]
     data = await read_bytes(request, max(settings.max_report_bytes, settings.max_final_bytes), share=Share.REPORTS)
-    body = as_object(await decode_body(request, data, encoded=_ENCODED, cuts=("",), share=Share.REPORTS))
+    body = as_object(
+        await decode_body(request, data, encoded=_ENCODED, texts=_LARGE_PARTS, cuts=("",), share=Share.REPORTS)
+    )
     report, answer = await take_progress(request, path_id(request), body, size=len(data))
     return json_response(render_answer(report, answer))
 

@@ -1,5 +1,6 @@
 """What /openapi.json says of the routes of sidecars, workers and crew."""
 
+from asya_crds.envelope import Envelope
 from asya_crds.mesh_messages import (
     FINAL_STATUSES,
     ActiveAnswer,
@@ -35,6 +36,7 @@ from asya_gateway.protocols.mesh.registry_openapi import REGISTRY_PATHS
 _REPORT = schema_of(ProgressMessage)
 _CLAIM: Json = _REPORT["properties"]["claim"]
 _QUESTION = schema_of(QuestionMessage)
+_ENVELOPE = schema_of(Envelope)
 
 
 def _report(status: Json, **more: Json) -> Json:
@@ -50,7 +52,7 @@ def _pause(*required: str, **more: Json) -> Json:
         "status": NULLABLE_TEXT,
         "pause_id": NULLABLE_ID,
         "pause_metadata": {"anyOf": [_QUESTION, {"type": "null"}]},
-        "checkpoint": {"type": ["object", "null"]},
+        "checkpoint": {"anyOf": [_ENVELOPE, {"type": "null"}]},
         "claim": _CLAIM,
         "incarnation": _REPORT["properties"]["incarnation"],
     }
@@ -76,7 +78,7 @@ _PROGRESS: Json = {
             "description": "The handler has ended; these are the envelopes that it will send on.",
         },
         _pause("status", status={"enum": [*WAITING_STATUSES]}),
-        _pause("pause_metadata", "checkpoint", pause_metadata=_QUESTION, checkpoint={"type": "object"}),
+        _pause("pause_metadata", "checkpoint", pause_metadata=_QUESTION, checkpoint=_ENVELOPE),
         {
             **_pause("pause_metadata", "curr", pause_metadata=_QUESTION, curr={"const": RESUME}),
             "description": "A pause of x-pause, which has stored the envelope itself.",
