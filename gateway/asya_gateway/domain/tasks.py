@@ -3,16 +3,16 @@
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from secrets import randbits
-from types import MappingProxyType
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 from asya_crds.merging import CannotMerge
 from asya_crds.naming import HEADER_RESUME_CHECKPOINT, RESUME
 from asya_crds.status import ErrorClass, TaskStatus, UpdateKind
 from asya_crds.task_error import TaskError
 from asya_crds.violation import ArgumentCheck, Violation
+from asya_gateway.domain.calls import Call, TaskRules
 from asya_gateway.domain.clock import Clock, own_time
 from asya_gateway.domain.errors import (
     Conflict,
@@ -23,7 +23,6 @@ from asya_gateway.domain.errors import (
     TooLarge,
     after_a_write,
 )
-from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.domain.following import follow_groups, one_by_one
 from asya_gateway.domain.fresh import blank
 from asya_gateway.domain.idempotency import own_key
@@ -76,44 +75,6 @@ log = logging.getLogger(__name__)
 
 DEADLINE_CODE = "deadline_exceeded"
 _MAY_BE_LATE = (ErrorClass.BUSINESS, ErrorClass.RUNTIME)
-
-
-@dataclass(frozen=True, slots=True)
-class TaskRules:
-    """What the deployment says about tasks; times in seconds, sizes in bytes."""
-
-    mesh_url: str
-    default_timeout: float = 86_400.0
-    max_envelope: int = 128 * 1024 * 1024
-    """The largest message that the queue system takes."""
-    owner_cap: int | None = None
-    """Most tasks that are open at once of one owner; None is no cap."""
-    flow_cap: int | None = None
-
-
-class Call(NamedTuple):
-    """A call of a flow. `payload` is what the first actor gets; `check` holds it against the inputSchema.
-
-    `headers` join the envelope's (traceparent, tracestate, protocol ids). `key` is the caller's idempotency key:
-    it names one task of this owner, whatever becomes of the answers. `retry_of` is the task that is run again.
-    """
-
-    served: ServedFlow
-    payload: Any
-    caller: Caller
-    surface: str
-    context_id: str | None = None
-    headers: Mapping[str, Any] = MappingProxyType({})
-    check: bool = True
-    key: str | None = None
-    retry_of: str | None = None
-
-    @property
-    def identity(self) -> tuple[Any, ...]:
-        """What makes a call the same: the flow and its arguments, and nothing that travels beside them."""
-        if self.retry_of is not None:
-            return ("retry", self.retry_of, self.payload)
-        return ("call", self.served.flow.name, self.payload)
 
 
 class Tasks:
