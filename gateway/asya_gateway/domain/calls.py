@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from asya_gateway.domain.errors import TooLarge
 from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.domain.task import Caller
 
@@ -20,6 +21,13 @@ class TaskRules:
     owner_cap: int | None = None
     """Most tasks that are open at once of one owner; None is no cap."""
     flow_cap: int | None = None
+
+    def check_size(self, envelope: str, field: str) -> None:
+        """Refuse what no queue would take. Raises TooLarge."""
+        most = self.max_envelope
+        # A character is four bytes at most, so that short envelopes are not encoded for their size.
+        if len(envelope) * 4 > most and len(envelope.encode()) > most:
+            raise TooLarge(f"expected an envelope of at most {most} bytes, payload included", field=field)
 
 
 class Call(NamedTuple):
