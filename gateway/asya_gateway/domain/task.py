@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from typing import assert_never
 
 from asya_crds.envelope import Route
 from asya_crds.status import TaskStatus, UpdateKind
 from asya_crds.task_error import TaskError
 from asya_gateway.domain.log import FinalEntry, LogEntry
+from asya_gateway.domain.owners import EVERY_OWNER, OwnedBy, OwnerScope
 from asya_gateway.domain.pause import Pause
 
 JsonText = str
@@ -130,10 +132,12 @@ Asker = Caller | Mesh
 """Whoever asks for a task. Nobody sees all because something is missing."""
 
 
-def owner_of(asker: Asker) -> str | None:
-    """The owner that a task must have to be seen; None where it may be anybody's."""
+def owner_of(asker: Asker) -> OwnerScope:
+    """Whose tasks this asker sees and changes."""
     match asker:
         case Caller(owner=owner):
-            return owner
+            return OwnedBy(owner)
         case Mesh.MESH:
-            return None
+            return EVERY_OWNER
+        case _:
+            assert_never(asker)

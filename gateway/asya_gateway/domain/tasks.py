@@ -28,6 +28,7 @@ from asya_gateway.domain.following import follow_groups, one_by_one
 from asya_gateway.domain.fresh import blank
 from asya_gateway.domain.idempotency import own_key
 from asya_gateway.domain.ids import new_task_id
+from asya_gateway.domain.owners import EVERY_OWNER
 from asya_gateway.domain.pausing import resume_envelope
 from asya_gateway.domain.ports import (
     Answer,
@@ -39,6 +40,7 @@ from asya_gateway.domain.ports import (
     PausePoint,
     RequestKey,
     TaskFilter,
+    TaskPage,
     TaskStore,
     Terms,
     UpdateFeed,
@@ -269,9 +271,9 @@ class Tasks:
             return final_update_of(task, result=task.result, error=task.error)
         return replace(update, whole=True)
 
-    async def list(self, query: TaskFilter) -> list[TaskHead]:
-        """Tasks without bodies, newest first."""
-        return await self._store.list(query)
+    async def page(self, query: TaskFilter) -> TaskPage:
+        """A page of tasks without bodies, newest first."""
+        return await self._store.page(query)
 
     async def count(self, query: TaskFilter) -> int:
         """How many tasks there are up to the end of a list's page."""
@@ -471,7 +473,7 @@ class Tasks:
 
 def _cannot_resume(task_id: str, reason: str) -> FinalReport:
     error = TaskError("runtime_error", reason, ErrorClass.RUNTIME, actor=RESUME, details={"type": "CannotResume"})
-    return FinalReport(task_id, TaskStatus.FAILED, reason, error=error)
+    return FinalReport(task_id, TaskStatus.FAILED, reason, error=error, owner=EVERY_OWNER)
 
 
 def _refuse(error: GatewayError) -> NoReturn:

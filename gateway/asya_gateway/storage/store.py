@@ -11,7 +11,8 @@ import asyncpg
 
 from asya_gateway.domain.budget import Budget
 from asya_gateway.domain.errors import KeyReused, TooManyTasks, Unavailable
-from asya_gateway.domain.ports import Answer, NewTask, PausePoint, RequestKey, TaskFilter, Terms
+from asya_gateway.domain.owners import OwnerScope
+from asya_gateway.domain.ports import Answer, NewTask, PausePoint, RequestKey, TaskFilter, TaskPage, Terms
 from asya_gateway.domain.reports import (
     CLAIM_LEASE,
     ChildAnnouncement,
@@ -183,7 +184,7 @@ class PostgresTasks:
         outcome = await self._singly(lambda: self._requests.cancel(report, key), "cancel")
         return await self._spread(report, outcome)
 
-    async def find_request(self, task_id: str, owner: str | None, key: RequestKey) -> bool:
+    async def find_request(self, task_id: str, owner: OwnerScope, key: RequestKey) -> bool:
         with translated():
             return await within(self._longest, self._requests.find(task_id, owner, key))
 
@@ -201,10 +202,10 @@ class PostgresTasks:
         work = written_singly(lambda: within(self._longest, write(), write=True), self._patience, what)
         return await asyncio.shield(asyncio.ensure_future(work))
 
-    async def head(self, task_id: str, *, owner: str | None) -> TaskHead | None:
+    async def head(self, task_id: str, *, owner: OwnerScope) -> TaskHead | None:
         return await within(self._longest, self._reader.head(task_id, owner=owner))
 
-    async def get(self, task_id: str, *, owner: str | None, payload: bool = True) -> Task | None:
+    async def get(self, task_id: str, *, owner: OwnerScope, payload: bool = True) -> Task | None:
         return await within(self._longest, self._reader.get(task_id, owner=owner, payload=payload))
 
     async def active(self, task_id: str) -> bool:
@@ -213,7 +214,7 @@ class PostgresTasks:
     async def ends_with_ancestor(self, task_id: str) -> bool:
         return await within(self._longest, self._reader.ends_with_ancestor(task_id))
 
-    async def snapshot(self, task_id: str, after: int, *, owner: str | None) -> Snapshot | None:
+    async def snapshot(self, task_id: str, after: int, *, owner: OwnerScope) -> Snapshot | None:
         return await within(self._longest, self._reader.snapshot(task_id, after, owner=owner))
 
     async def updates(self, task_id: str, after: int) -> Sequence[TaskUpdate]:
@@ -222,14 +223,14 @@ class PostgresTasks:
     async def update(self, task_id: str, seq: int) -> TaskUpdate | None:
         return await within(self._longest, self._reader.update(task_id, seq))
 
-    async def list(self, query: TaskFilter) -> list[TaskHead]:
-        return await within(self._longest, self._reader.list(query))
+    async def page(self, query: TaskFilter) -> TaskPage:
+        return await within(self._longest, self._reader.page(query))
 
     async def count(self, query: TaskFilter) -> int:
         """See TaskStore."""
         return await within(self._longest, self._reader.count(query))
 
-    async def pause_point(self, task_id: str, *, owner: str | None) -> PausePoint | None:
+    async def pause_point(self, task_id: str, *, owner: OwnerScope) -> PausePoint | None:
         return await within(self._longest, self._reader.pause_point(task_id, owner=owner))
 
     async def close(self) -> None:
@@ -286,7 +287,7 @@ class Storage:
         )
         self.incomplete = incomplete
         self.sweeper = Sweeper(database, self.tasks.finish, self.cascade, child_grace=keeping.child_grace)
-        self.expiry = PauseExpiry(database, self.tasks.finish, longest=pauses().default)
+        self.expiry = PauseExpiry(database, self.tasks.finish, limits=pauses)
         self.retention = Retention(database, tasks=keeping.tasks, updates=keeping.updates)
         self._loops: list[asyncio.Task[None]] = []
 
