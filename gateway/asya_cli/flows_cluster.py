@@ -10,7 +10,7 @@ from typing import Any
 from asya_cli.errors import CliError, ExitCode
 from asya_crds.flows_file import content_hash
 from asya_crds.naming import API_VERSION, FLOWS_CONFIGMAP
-from asya_operator.cluster.connection import NoCluster, connect
+from asya_operator.cluster.connection import NoCluster, connect, kubeconfig
 from asya_operator.cluster.rest import APPLY_PATCH, Rest
 from asya_operator.domain.errors import Busy, Conflicting, Denied, OutsideError, Unreachable, Vanished
 from asya_operator.domain.report import REPORT_ANNOTATION
@@ -54,9 +54,9 @@ class FlowsCluster:
             raise CliError(f"no cluster: {error}", ExitCode.UNREACHABLE) from None
         if namespace is None:
             try:
-                _, active = list_kube_config_contexts()
+                _, active = list_kube_config_contexts(kubeconfig())
                 namespace = active["context"].get("namespace") if active else None
-            except (ConfigException, OSError, KeyError, TypeError):
+            except (NoCluster, ConfigException, OSError, KeyError, TypeError):
                 namespace = None
         return cls(rest, namespace or "default")
 

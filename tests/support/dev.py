@@ -13,6 +13,8 @@ from pathlib import Path
 
 import psutil
 
+from servers.forking import run
+
 ASYA = Path(sys.executable).parent / "asya"
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 PATIENCE = 90.0
@@ -27,14 +29,7 @@ def environment(**variables: str) -> dict[str, str]:
 
 def run_asya(*words: str, url: str = "", timeout: float = PATIENCE) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
-    return subprocess.run(
-        [str(ASYA), *words],
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-        env=environment(**({"ASYA_URL": url} if url else {})),
-    )
+    return run("asya_cli", *words, env=environment(**({"ASYA_URL": url} if url else {})), timeout=timeout)
 
 
 class DevRun:

@@ -99,6 +99,15 @@ class TaskFilter:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskPage:
+    """Tasks without their bodies, newest first. Fewer than were asked for are all there are, unless `reached` says up
+    to which (created_at, id) the store has looked: the list goes on after it."""
+
+    tasks: "list[TaskHead]"
+    reached: tuple[datetime, str] | None
+
+
+@dataclass(frozen=True, slots=True)
 class PausePoint:
     """What the resume envelope is made of: the task with its open pause, and where it stood. `incarnation` is the one
     that an answer begins, `reported_as` the id under which the pause was reported: the task's own, or a resume
@@ -207,11 +216,12 @@ class TaskStore(Protocol):
     async def update(self, task_id: str, seq: int) -> TaskUpdate | None:
         """One entry of a log with all its bodies; None where it was retired."""
 
-    async def list(self, query: TaskFilter) -> list[TaskHead]:
-        """Tasks without their bodies, newest first."""
+    async def page(self, query: TaskFilter) -> TaskPage:
+        """A page of a list. The store looks at a bounded number of tasks for it, the newest ones where some are to be
+        left out (`skip`)."""
 
     async def count(self, query: TaskFilter) -> int:
-        """How many tasks there are up to the end of a list's page."""
+        """How many tasks there are up to the end of a list's page, among those that are looked at for one."""
 
     async def pause_point(self, task_id: str, *, owner: OwnerScope) -> PausePoint | None:
         """The task with its open pause and checkpoint; None where no such task is known."""

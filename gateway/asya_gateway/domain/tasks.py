@@ -32,6 +32,7 @@ from asya_gateway.domain.ports import (
     NewTask,
     RequestKey,
     TaskFilter,
+    TaskPage,
     TaskStore,
     Terms,
     UpdateFeed,
@@ -217,9 +218,9 @@ class Tasks:
             return final_update_of(task, result=task.result, error=task.error)
         return replace(update, whole=True)
 
-    async def list(self, query: TaskFilter) -> list[TaskHead]:
-        """Tasks without bodies, newest first."""
-        return await self._store.list(query)
+    async def page(self, query: TaskFilter) -> TaskPage:
+        """A page of tasks without bodies, newest first."""
+        return await self._store.page(query)
 
     async def count(self, query: TaskFilter) -> int:
         """How many tasks there are up to the end of a list's page."""

@@ -141,7 +141,7 @@ async def test_nobody_waits_for_a_frozen_database_longer_than_for_the_longest_st
         async with asyncio.timeout(6):
             outcomes = await asyncio.gather(
                 tasks.get(task_id, owner=EVERY_OWNER),
-                tasks.list(TaskFilter(owner=OwnedBy(""))),
+                tasks.page(TaskFilter(owner=OwnedBy(""))),
                 tasks.snapshot(task_id, 0, owner=EVERY_OWNER),
                 tasks.create(new_task()),
                 tasks.report(progress(task_id)),

@@ -134,6 +134,6 @@ async def test_what_ended_before_and_during_the_migration_stands_in_the_lists(
             (TaskFilter(owner=OwnedBy("")), ["during", "open", "before"]),
             (TaskFilter(owner=EVERY_OWNER, flow="shout"), ["during", "open", "before"]),
         ):
-            assert [task.id for task in await made.tasks.list(query)] == expected
+            assert [task.id for task in await made.list(query)] == expected
     finally:
         await made.storage.stop()

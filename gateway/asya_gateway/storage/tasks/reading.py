@@ -1,12 +1,11 @@
 """Reads tasks: one with everything that hangs on it, a follower's snapshot, or a page of many."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 from asya_gateway.domain.budget import Budget, Share
 from asya_gateway.domain.owners import OwnerScope
-from asya_gateway.domain.ports import PausePoint, TaskFilter
+from asya_gateway.domain.ports import PausePoint, TaskFilter, TaskPage
 from asya_gateway.domain.task import (
     Snapshot,
     Task,
@@ -15,15 +14,14 @@ from asya_gateway.domain.task import (
     final_update_of,
 )
 from asya_gateway.storage.database import Database
+from asya_gateway.storage.tasks import listing
 from asya_gateway.storage.tasks.guards import ASKING, ENDED, ended_above
-from asya_gateway.storage.tasks.listing import arguments_of, listing
+from asya_gateway.storage.tasks.heads import COLUMNS, columns_of
 from asya_gateway.storage.tasks.owners import owner_parameter
 from asya_gateway.storage.tasks.rows import (
-    COLUMNS,
     DETAIL,
     PAGE,
     PAGE_BYTES,
-    columns_of,
     error_of,
     inline,
     pause_of,
@@ -205,16 +203,13 @@ class TaskReader:
         row = await self._database.fetchrow(_UPDATE, task_id, seq)
         return None if row is None else update_of(task_id, row, row["result"])
 
-    async def list(self, query: TaskFilter) -> list[TaskHead]:
+    async def page(self, query: TaskFilter) -> TaskPage:
         """Tasks without bodies, newest first."""
-        rows = await self._database.fetch(listing(query), *arguments_of(query))
-        return [TaskHead(**columns_of(row)) for row in rows]
+        return await listing.page(self._database, query)
 
     async def count(self, query: TaskFilter) -> int:
-        """How many tasks there are up to the end of a list's page."""
-        query = replace(query, limit=query.skip + query.limit, skip=0)
-        found: int = await self._database.fetchval(f"SELECT count(*) FROM ({listing(query)}) n", *arguments_of(query))
-        return found
+        """How many tasks there are up to the end of a page."""
+        return await listing.count(self._database, query)
 
     async def pause_point(self, task_id: str, *, owner: OwnerScope) -> PausePoint | None:
         """The task with its open pause and the checkpoint to go on from, and no other body."""

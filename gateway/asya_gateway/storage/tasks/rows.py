@@ -1,20 +1,13 @@
-"""Columns of tasks and of their logs, and what is made of such rows."""
+"""Columns of bodies and of logs, and what is made of rows with them."""
 
 from typing import Any
 
-from asya_crds import jsontext
-from asya_crds.envelope import Route
 from asya_crds.status import TaskStatus, UpdateKind
 from asya_crds.task_error import TaskError
 from asya_gateway.domain.log import read_entry
 from asya_gateway.domain.pause import Pause
 from asya_gateway.domain.task import LARGEST_INLINE, Task, TaskUpdate
-
-COLUMNS = (
-    "t.id, t.parent_id, t.context_id, t.owner, t.flow, t.status, t.route::text AS route, t.progress, t.message, "
-    "t.actor, t.deadline_at, extract(epoch FROM t.remaining)::float8 AS remaining, t.last_seq, t.created_at, "
-    "t.updated_at, t.finished_at"
-)
+from asya_gateway.storage.tasks.heads import columns_of, loads
 
 
 def inline(column: str) -> str:
@@ -44,9 +37,6 @@ PAGE = 200
 PAGE_BYTES = 4 * 1024 * 1024
 """Bytes of their details beyond which a page ends, after at least one."""
 
-_STORED_DEPTH = 3 * jsontext.MAX_DEPTH
-"""Levels of what this gateway wrote: those of what came in, and those around it."""
-
 
 def task_of(row: Any) -> Task:
     """A task from a row of COLUMNS and _BODIES."""
@@ -60,40 +50,14 @@ def task_of(row: Any) -> Task:
     )
 
 
-def columns_of(row: Any) -> dict[str, Any]:
-    """The fields of a TaskHead from a row of COLUMNS."""
-    return {
-        "id": row["id"],
-        "status": TaskStatus.read_of(row["status"], ended=row["finished_at"] is not None),
-        "flow": row["flow"],
-        "owner": row["owner"],
-        "route": Route.from_dict(_loads(row["route"])),
-        "progress": row["progress"],
-        "last_seq": row["last_seq"],
-        "created_at": row["created_at"],
-        "updated_at": row["updated_at"],
-        "parent_id": row["parent_id"],
-        "context_id": row["context_id"],
-        "message": row["message"],
-        "actor": row["actor"],
-        "deadline_at": row["deadline_at"],
-        "remaining": row["remaining"],
-        "finished_at": row["finished_at"],
-    }
-
-
 def error_of(row: Any) -> TaskError | None:
-    return None if row["error"] is None else TaskError.from_dict(_loads(row["error"]))
+    return None if row["error"] is None else TaskError.from_dict(loads(row["error"]))
 
 
 def pause_of(row: Any) -> Pause | None:
     if row["question"] is None:
         return None
-    return Pause.from_dict(_loads(row["question"]))
-
-
-def _loads(text: str) -> Any:
-    return jsontext.loads(text, max_depth=_STORED_DEPTH)
+    return Pause.from_dict(loads(row["question"]))
 
 
 def update_of(task_id: str, row: Any, result: str | None, *, left_out: bool = False) -> TaskUpdate:
@@ -108,7 +72,7 @@ def update_of(task_id: str, row: Any, result: str | None, *, left_out: bool = Fa
         status=TaskStatus.read_of(row["status"], ended=final),
         progress=row["progress"],
         at=row["at"],
-        entry=read_entry(kind, {} if detail is None else _loads(detail)),
+        entry=read_entry(kind, {} if detail is None else loads(detail)),
         result=result if final else None,
         whole=detail is not None and not (final and left_out),
     )

@@ -11,7 +11,7 @@ import asyncpg
 from asya_gateway.domain.budget import Budget
 from asya_gateway.domain.errors import KeyReused, TooManyTasks
 from asya_gateway.domain.owners import OwnerScope
-from asya_gateway.domain.ports import Answer, NewTask, PausePoint, RequestKey, TaskFilter, Terms
+from asya_gateway.domain.ports import Answer, NewTask, PausePoint, RequestKey, TaskFilter, TaskPage, Terms
 from asya_gateway.domain.reports import (
     ChildAnnouncement,
     FinalOutcome,
@@ -196,8 +196,8 @@ class PostgresTasks:
     async def update(self, task_id: str, seq: int) -> TaskUpdate | None:
         return await within(self._longest, self._reader.update(task_id, seq))
 
-    async def list(self, query: TaskFilter) -> list[TaskHead]:
-        return await within(self._longest, self._reader.list(query))
+    async def page(self, query: TaskFilter) -> TaskPage:
+        return await within(self._longest, self._reader.page(query))
 
     async def count(self, query: TaskFilter) -> int:
         """See TaskStore."""
