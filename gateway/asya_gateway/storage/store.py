@@ -53,7 +53,7 @@ log = logging.getLogger(__name__)
 CREATING_AT_ONCE = 2
 """Batches of creates that are written at the same time, each on a connection of its own."""
 FIRST_CHUNK = 2.0
-"""Seconds that whoever ends a task waits for the first chunk of what hangs below it."""
+"""Seconds that the end of a task waits for the first chunk of its descendants."""
 GRACE = 1.0
 """Seconds beyond the longest statement: a server that lives has ended it by then, and said so."""
 Item = TypeVar("Item")
@@ -227,7 +227,7 @@ class PostgresTasks:
         return await within(self._longest, self._reader.page(query))
 
     async def count(self, query: TaskFilter) -> int:
-        """See TaskStore."""
+        """How many tasks there are up to the end of a page."""
         return await within(self._longest, self._reader.count(query))
 
     async def pause_point(self, task_id: str, *, owner: OwnerScope) -> PausePoint | None:
