@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from asya_gateway.domain.calls import Call
 from asya_gateway.domain.errors import FlowNotFound, InvalidArguments, InvalidInput
 from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.domain.task import FlyEvent, TaskUpdate
-from asya_gateway.domain.tasks import Call
 from asya_gateway.protocols.http.holding import Channel
 from asya_gateway.protocols.http.idempotency import IDEMPOTENCY_KEY, idempotency_key
 from asya_gateway.protocols.http.task_wait import TaskWait
