@@ -76,20 +76,6 @@ async def one_by_one(
             group = ()
 
 
-def follow(
-    store: TaskStore,
-    feed: UpdateFeed,
-    task_id: str,
-    *,
-    owner: OwnerScope,
-    after: int = 0,
-    keepalive: float = 15.0,
-    fly: bool = True,
-) -> AsyncGenerator[Snapshot | Item | None]:
-    """follow_groups, item by item; None when it was quiet."""
-    return one_by_one(follow_groups(store, feed, task_id, owner=owner, after=after, keepalive=keepalive, fly=fly))
-
-
 def _ends(item: Item) -> bool:
     return isinstance(item, TaskUpdate) and item.status.terminal
 

@@ -14,7 +14,7 @@ from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.owners import EVERY_OWNER
 from asya_gateway.domain.task import LARGEST_INLINE, TaskUpdate
 from asya_gateway.protocols.http.keys import HELD
-from asya_gateway.storage.store import PostgresTasks
+from asya_gateway.storage.tasks.store import PostgresTasks
 from tests.support.gateway import Gateway, start_gateway
 from tests.support.mcp import post, stateless_body, stateless_headers
 from tests.support.waiting import until

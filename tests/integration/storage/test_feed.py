@@ -9,7 +9,7 @@ import pytest
 
 from asya_crds.status import HopState, TaskStatus
 from asya_gateway.domain.errors import TaskNotFound
-from asya_gateway.domain.following import follow
+from asya_gateway.domain.following import follow_groups, one_by_one
 from asya_gateway.domain.owners import EVERY_OWNER
 from asya_gateway.domain.task import FlyEvent, Snapshot, TaskUpdate
 from tests.support.storage import Running, make_storage, progress, succeeded
@@ -28,7 +28,8 @@ async def other(database_url: str) -> AsyncIterator[Running]:
 async def read_all(reader: Running, task_id: str, after: int = 0, ready: asyncio.Event | None = None) -> list[object]:
     items: list[object] = []
     async with asyncio.timeout(20):
-        stream = follow(reader.storage.tasks, reader.storage.feed, task_id, owner=EVERY_OWNER, after=after)
+        groups = follow_groups(reader.storage.tasks, reader.storage.feed, task_id, owner=EVERY_OWNER, after=after)
+        stream = one_by_one(groups)
         async with aclosing(stream):
             async for item in stream:
                 items.append(item)

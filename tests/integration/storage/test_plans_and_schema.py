@@ -14,11 +14,10 @@ from asya_gateway.domain.owners import EVERY_OWNER, OwnedBy
 from asya_gateway.domain.pause import Pause
 from asya_gateway.domain.ports import Answer, TaskFilter
 from asya_gateway.domain.reports import ChildAnnouncement, Claim, PauseReport
-from asya_gateway.storage import store
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.queues.outbox import PostgresOutbox
-from asya_gateway.storage.tasks import listing
-from asya_gateway.storage.tasks.reading import grown
+from asya_gateway.storage.tasks import listing, store
+from asya_gateway.storage.tasks.growing import grown
 from asya_transports.postgres import statements
 from asya_transports.postgres.pool import QUEUE_SESSION
 from tests.support.blocks import counted_blocks

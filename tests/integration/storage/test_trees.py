@@ -11,8 +11,7 @@ from asya_crds.status import ClaimAction, ErrorClass, HopState, TaskStatus
 from asya_crds.task_error import TaskError
 from asya_gateway.domain.owners import EVERY_OWNER
 from asya_gateway.domain.reports import ChildAnnouncement, Claim, FinalOutcome, FinalReport
-from asya_gateway.storage import store
-from asya_gateway.storage.tasks import descendants, sweeping
+from asya_gateway.storage.tasks import descendants, store, sweeping
 from tests.support.blocks import counted_blocks
 from tests.support.storage import ROUTE, Running, failed, make_storage, progress, succeeded
 from tests.support.waiting import until

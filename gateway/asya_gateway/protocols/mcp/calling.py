@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from asya_gateway.domain.calls import Call
 from asya_gateway.domain.errors import FlowNotFound, InvalidArguments, InvalidInput
 from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.domain.task import FlyEvent, TaskUpdate
-from asya_gateway.domain.tasks import Call
 from asya_gateway.protocols.http.holding import Channel
 from asya_gateway.protocols.http.idempotency import IDEMPOTENCY_KEY, idempotency_key
 from asya_gateway.protocols.http.task_wait import TaskWait
@@ -96,7 +96,7 @@ def _leaving_cancels(context: RequestContext) -> bool:
 
 
 async def abandon(context: RequestContext, task_id: str) -> None:
-    """End a task that nobody waits for; one that ended in the meantime is left as it is. Raises Unavailable."""
+    """End an abandoned task; one that has ended meanwhile is not changed. Raises Unavailable."""
     await context.tasks.abandon(task_id, context.caller, "The client closed its request")
 
 
@@ -139,6 +139,6 @@ class HeldCall:
         return await rendering.finished(context, task, self._served)
 
     def abandon(self) -> None:
-        """Nobody will read the answer."""
+        """The client is gone."""
         if _leaving_cancels(self._context):
             self._context.background.start(abandon(self._context, self._task_id))

@@ -15,11 +15,11 @@ from asya_crds.task_json import MessageListJson
 from asya_crds.unified_messages import SILENT_PHASES, UNIFIED_ENDS, EventMessage, IdAnswer, OneActorMessage
 from asya_crds.violation import Violation
 from asya_gateway.domain.budget import Share
+from asya_gateway.domain.calls import Call
 from asya_gateway.domain.errors import Conflict, InvalidInput, TooLarge
 from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.domain.ports import TaskFilter
 from asya_gateway.domain.task import MESH, Caller, owner_of
-from asya_gateway.domain.tasks import Call
 from asya_gateway.protocols.http.answers import json_response
 from asya_gateway.protocols.http.bodies import as_object, decode_body, read_bytes, read_object
 from asya_gateway.protocols.http.fields import optional_object

@@ -7,10 +7,10 @@ from aiohttp import web
 from asya_crds import jsontext
 from asya_crds.call_messages import AnswerJson, CancelJson, RetryJson
 from asya_crds.task_json import TaskPageJson
+from asya_gateway.domain.calls import Call
 from asya_gateway.domain.errors import after_a_write
 from asya_gateway.domain.ports import TaskFilter
 from asya_gateway.domain.task import owner_of
-from asya_gateway.domain.tasks import Call
 from asya_gateway.protocols.http.answers import json_response
 from asya_gateway.protocols.http.bodies import as_object, decode_body, read_bytes, read_object
 from asya_gateway.protocols.http.callers import caller_of

@@ -1,18 +1,12 @@
-"""Reads tasks: one with everything that hangs on it, a follower's snapshot, or a page of many."""
+"""Reads tasks: one with its bodies and its pause, a follower's snapshot, or a page of many."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from asya_crds.status import TaskStatus, UpdateKind
-from asya_crds.task_error import TaskError
 from asya_gateway.domain.budget import Budget, Share
-from asya_gateway.domain.log import read_entry
 from asya_gateway.domain.owners import OwnerScope
-from asya_gateway.domain.pause import Pause
 from asya_gateway.domain.ports import PausePoint, TaskFilter, TaskPage
 from asya_gateway.domain.task import (
-    LARGEST_INLINE,
     Snapshot,
     Task,
     TaskHead,
@@ -22,8 +16,19 @@ from asya_gateway.domain.task import (
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.tasks import listing
 from asya_gateway.storage.tasks.guards import ASKING, ENDED, ended_above
-from asya_gateway.storage.tasks.heads import COLUMNS, columns_of, loads
+from asya_gateway.storage.tasks.heads import COLUMNS, columns_of
 from asya_gateway.storage.tasks.owners import owner_parameter
+from asya_gateway.storage.tasks.rows import (
+    DETAIL,
+    PAGE,
+    PAGE_BYTES,
+    error_of,
+    inline,
+    pause_of,
+    small_body,
+    task_of,
+    update_of,
+)
 
 _BODIES = """
 CASE WHEN $3 THEN (SELECT body::text FROM task_bodies b WHERE b.task_id = t.id AND b.kind = 'payload') END AS payload,
@@ -34,32 +39,10 @@ CASE WHEN $3 THEN (SELECT body::text FROM task_bodies b WHERE b.task_id = t.id A
 """
 
 
-def _inline(column: str) -> str:
-    """The text of a JSON column where it is small, else null. The stored size, which the server knows without
-    reading the value, is never larger than the text's; it spares it to unpack megabytes that nobody gets."""
-    return (
-        f"CASE WHEN pg_column_size({column}) <= {LARGEST_INLINE} THEN "
-        f"CASE WHEN octet_length({column}::text) <= {LARGEST_INLINE} THEN {column}::text END END"
-    )
-
-
-def _small_body(kind: str, task: str) -> str:
-    """A lateral join: `{kind}` is a task's body of this kind where it is small, `{kind}_left_out` says that there is
-    a larger one."""
-    return f"""LEFT JOIN LATERAL (
-        SELECT found.body AS {kind}, found.body IS NULL AS {kind}_left_out FROM (
-            SELECT {_inline("b.body")} AS body FROM task_bodies b WHERE b.task_id = {task} AND b.kind = '{kind}'
-        ) found
-    )"""
-
-
-_DETAIL = f"CASE WHEN kind = 'progress' THEN detail::text ELSE {_inline('detail')} END AS detail"
-"""A progress report's detail is small by its own limit; that of a question or an end may be as large as a result."""
-
 _MINE = "t.id = $1 AND ($2::text IS NULL OR t.owner = $2)"
 
 _SMALL = ", ".join(
-    f"{_inline(text)} AS {name}, {text} IS NOT NULL AS has_{name}"
+    f"{inline(text)} AS {name}, {text} IS NOT NULL AS has_{name}"
     for name, text in (("payload", "p.body"), ("result", "r.body"), ("error", "e.body"), ("question", "q.question"))
 )
 
@@ -113,17 +96,12 @@ _ENDS_WITH_ANCESTOR = f"""
 SELECT NOT status {ENDED} AND {ended_above("t.parent_id")} IS NOT NULL FROM tasks t WHERE id = $1
 """
 
-PAGE = 200
-"""Most updates that are read at once for one reader."""
-PAGE_BYTES = 4 * 1024 * 1024
-"""Bytes of their details beyond which a page ends, after at least one."""
-
 # One row whatever the log's length: joined row by row, every update would carry the payload with it.
 _SNAPSHOT = f"""
 SELECT {COLUMNS}, r.*, e.*, u.*
 FROM tasks t
-{_small_body("result", "t.id")} r ON t.finished_at IS NOT NULL
-{_small_body("error", "t.id")} e ON t.finished_at IS NOT NULL
+{small_body("result", "t.id")} r ON t.finished_at IS NOT NULL
+{small_body("error", "t.id")} e ON t.finished_at IS NOT NULL
 CROSS JOIN LATERAL (
     SELECT array_agg(seq ORDER BY seq) AS u_seq, array_agg(kind ORDER BY seq) AS u_kind,
            array_agg(status ORDER BY seq) AS u_status, array_agg(progress ORDER BY seq) AS u_progress,
@@ -139,7 +117,7 @@ SELECT * FROM (
            sum(coalesce(octet_length(detail), 0)) OVER (ORDER BY seq) AS bytes,
            row_number() OVER (ORDER BY seq) AS number
     FROM (
-        SELECT seq, kind, status, progress, {_DETAIL}, at FROM task_updates
+        SELECT seq, kind, status, progress, {DETAIL}, at FROM task_updates
         WHERE task_id = {{task}} AND seq > {{after}} {{bound}} ORDER BY seq LIMIT {PAGE}
     ) l
 ) w WHERE number = 1 OR bytes <= {PAGE_BYTES}
@@ -149,7 +127,7 @@ _FIRST_PAGE = _SNAPSHOT.format(page=_PAGE.format(task="t.id", after="$3", bound=
 
 _NEXT_PAGE = f"""
 SELECT p.*, r.* FROM ({_PAGE.format(task="$1", after="$2", bound="")}) p
-{_small_body("result", "$1")} r ON p.kind = 'final'
+{small_body("result", "$1")} r ON p.kind = 'final'
 ORDER BY p.seq
 """
 
@@ -239,30 +217,8 @@ class TaskReader:
         row = await self._database.fetchrow(_PAUSE_POINT, task_id, owner_parameter(owner))
         if row is None:
             return None
-        task = TaskHead(**columns_of(row), pause=_pause_of(row))
+        task = TaskHead(**columns_of(row), pause=pause_of(row))
         return PausePoint(task, row["checkpoint"], row["incarnation"], row["reported_as"] or task.id)
-
-
-def task_of(row: Any) -> Task:
-    """A task from a row of COLUMNS and _BODIES."""
-    return Task(
-        **columns_of(row),
-        payload=row["payload"],
-        result=row["result"],
-        error=_error_of(row),
-        pause=_pause_of(row),
-        retry_of=row["retry_of"],
-    )
-
-
-def _error_of(row: Any) -> TaskError | None:
-    return None if row["error"] is None else TaskError.from_dict(loads(row["error"]))
-
-
-def _pause_of(row: Any) -> Pause | None:
-    if row["question"] is None:
-        return None
-    return Pause.from_dict(loads(row["question"]))
 
 
 def _snapshot_updates(task: TaskHead, row: Any) -> Iterator[TaskUpdate]:
@@ -276,76 +232,4 @@ def _end_of(task: TaskHead, row: Any) -> TaskUpdate | None:
     if not task.status.terminal:
         return None
     whole = not (row["result_left_out"] or row["error_left_out"])
-    return final_update_of(task, result=row["result"], error=_error_of(row), whole=whole)
-
-
-def update_of(task_id: str, row: Any, result: str | None, *, left_out: bool = False) -> TaskUpdate:
-    """An update from a row of seq, kind, status, progress, detail, at; the terminal one carries the result, or says
-    that it was `left_out`."""
-    kind = UpdateKind.read(row["kind"])
-    final, detail = kind is UpdateKind.FINAL, row["detail"]
-    return TaskUpdate(
-        task_id=task_id,
-        seq=row["seq"],
-        kind=kind,
-        status=TaskStatus.read_of(row["status"], ended=final),
-        progress=row["progress"],
-        at=row["at"],
-        entry=read_entry(kind, {} if detail is None else loads(detail)),
-        result=result if final else None,
-        whole=detail is not None and not (final and left_out),
-    )
-
-
-_GROWN = f"""
-SELECT * FROM (
-SELECT f.n, u.seq, u.kind, u.status, u.progress, u.detail, u.at, u.result, u.result_left_out, u.bytes,
-       sum(u.bytes) OVER (ORDER BY f.n, u.seq) AS of_all
-FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS f(id, cursor, n)
-CROSS JOIN LATERAL (
-    SELECT w.*, sum(w.bytes) OVER (ORDER BY w.seq) AS reached FROM (
-        SELECT l.*, r.result, r.result_left_out,
-               coalesce(octet_length(l.detail), 0) + coalesce(octet_length(r.result), 0) AS bytes
-        FROM (
-            SELECT seq, kind, status, progress, {_DETAIL}, at
-            FROM task_updates WHERE task_id = f.id AND seq > f.cursor ORDER BY seq LIMIT $3
-        ) l
-        {_small_body("result", "f.id")} r ON l.kind = 'final'
-    ) w
-) u
-WHERE u.reached - u.bytes < $4
-) everybody WHERE of_all - bytes < $5
-ORDER BY n, seq
-"""
-
-GROWN_BYTES = 32 * 1024 * 1024
-"""Bytes that one statement reads for all readers together, beyond a first update for each."""
-
-
-@dataclass(frozen=True, slots=True)
-class Grown:
-    """A page of what a log grew by: updates with the bytes that each weighs, and whether the log may hold more."""
-
-    updates: Sequence[tuple[TaskUpdate, int]]
-    more: bool
-
-
-async def grown(
-    database: Database, cursors: Sequence[tuple[str, int]], most_bytes: int = 2 * GROWN_BYTES
-) -> list[Grown]:
-    """For each (task id, cursor) the updates beyond it, in order; one statement for all. A page has at most PAGE
-    updates and ends with the one that makes it PAGE_BYTES, or less where many readers share GROWN_BYTES; with the
-    update that makes all of them `most_bytes` the statement ends, and the readers behind it get nothing."""
-    share = min(PAGE_BYTES, GROWN_BYTES // max(1, len(cursors)))
-    ids, seqs = [task for task, _ in cursors], [cursor for _, cursor in cursors]
-    rows = await database.fetch(_GROWN, ids, seqs, PAGE, share, most_bytes)
-    reached = rows[-1]["n"] - 1 if rows and rows[-1]["of_all"] >= most_bytes else len(cursors)
-    found: list[list[tuple[TaskUpdate, int]]] = [[] for _ in cursors]
-    for row in rows:
-        index = row["n"] - 1
-        update = update_of(cursors[index][0], row, row["result"], left_out=bool(row["result_left_out"]))
-        found[index].append((update, row["bytes"]))
-    return [
-        Grown(page, index >= reached or len(page) >= PAGE or sum(size for _, size in page) >= share)
-        for index, page in enumerate(found)
-    ]
+    return final_update_of(task, result=row["result"], error=error_of(row), whole=whole)
