@@ -28,6 +28,7 @@ ROOT = Path(__file__).parents[1]
 _FLOWS = ["asya_cli.main", "asya_cli.flows_cluster", "asya_cli.flows_editing", "asya_cli.rendering"]
 IMPORTS = {
     "asya_cli": ["asya_cli.main", "asya_cli.client", "asya_cli.watching", "asya_cli.environment"],
+    "asya_cli dev": ["asya_cli.main", "asya_cli.dev.session", "asya_gateway.composition.program"],
     "asya_cli serve": ["asya_cli.main", "asya_cli.environment", "uvloop", "asya_gateway.composition.program"],
     "asya_cli flow": _FLOWS,
     "asya_cli expose": _FLOWS,
@@ -120,14 +121,17 @@ def start(
     stdout: int | IO[Any] | None = None,
     stderr: int | IO[Any] | None = None,
     text: bool = False,
+    start_new_session: bool = False,
 ) -> Process:
-    """`python -m module words…` with this environment; `stdout` and `stderr` as subprocess.Popen takes them."""
+    """`python -m module words…` with this environment; all else as subprocess.Popen takes it."""
     special = any(name.startswith(READ_AT_THE_START) and os.environ.get(name) != value for name, value in env.items())
     if special or "COVERAGE_PROCESS_START" in os.environ:
+        command = [sys.executable, "-m", module, *words]
         return subprocess.Popen(
-            [sys.executable, "-m", module, *words], env=env, stdout=stdout, stderr=stderr, text=text
+            command, env=env, stdout=stdout, stderr=stderr, text=text, start_new_session=start_new_session
         )
-    return _the_nursery().start([module, *words], env, stdout, stderr, text)
+    wanted = {"words": [module, *words], "env": env, "cwd": str(Path.cwd()), "session": start_new_session}
+    return _the_nursery().start(wanted, stdout, stderr, text)
 
 
 def run(module: str, *words: str, env: dict[str, str], timeout: float) -> "subprocess.CompletedProcess[str]":
@@ -154,19 +158,14 @@ class _Nursery:
         theirs.close()
 
     def start(
-        self,
-        words: list[str],
-        env: dict[str, str],
-        stdout: int | IO[Any] | None,
-        stderr: int | IO[Any] | None,
-        text: bool,
+        self, wanted: dict[str, Any], stdout: int | IO[Any] | None, stderr: int | IO[Any] | None, text: bool
     ) -> ForkedProcess:
         mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         out, read_out = _end_of(stdout, 1, text)
         err, read_err = _end_of(stderr, 2, text)
         nothing = os.open(os.devnull, os.O_RDONLY)
         files = [theirs.fileno(), nothing, out, out if stderr == subprocess.STDOUT else err]
-        request = json.dumps({"words": words, "env": env, "cwd": str(Path.cwd())}).encode()
+        request = json.dumps(wanted).encode()
         assert len(request) < LARGEST_REQUEST
         self._line.sendmsg([request], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", files))])
         theirs.close()
@@ -263,6 +262,8 @@ def _become(wanted: dict[str, Any], files: list[int]) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.close(files[0])
+    if wanted["session"]:
+        os.setsid()
     for target, number in enumerate(files[1:]):
         os.dup2(number, target)
         os.close(number)

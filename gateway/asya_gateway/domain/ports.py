@@ -263,14 +263,6 @@ class OutboxEntry(NamedTuple):
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Backlog:
-    """How much waits in the outbox: rows, and the age of the oldest in seconds."""
-
-    rows: int
-    age: float
-
-
 class Outbox(Protocol):
     """Where committed envelopes wait. Every method raises Unavailable while the database is away."""
 
@@ -283,6 +275,3 @@ class Outbox(Protocol):
 
     async def failed(self, failures: Sequence[tuple[int, str]]) -> None:
         """Count the try, keep the reason, and wait longer before the next one."""
-
-    async def backlog(self) -> Backlog:
-        """What waits now."""

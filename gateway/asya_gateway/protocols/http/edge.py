@@ -54,7 +54,7 @@ def edge(guard: Guard, readiness: Readiness, budget: Budget, observer: Observer 
                 raise
             response = plain_error(request, error.status)
         except ConnectionError:
-            # The caller went away while it was answered: nobody is left to tell.
+            # The caller disconnected before it was answered.
             raise
         except Exception:
             log.exception("%s %s failed", request.method, request.path)
