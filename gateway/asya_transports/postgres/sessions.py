@@ -125,16 +125,34 @@ async def dropping_read_only(pool: Any, connection: Any) -> AsyncIterator[None]:
     try:
         yield
     except READ_ONLY:
-        connection.terminate()
-        await pool.expire_connections()
+        await _drop(pool, connection)
         raise
 
 
-@contextlib.asynccontextmanager
-async def session_of(pool: Any, timeout: float = CONNECT_WITHIN) -> AsyncIterator[Any]:
+async def _drop(pool: Any, connection: Any) -> None:
+    connection.terminate()
+    await pool.expire_connections()
+
+
+class session_of:  # noqa: N801 # called as a function; a class costs each statement less than a generator
     """One of a pool's sessions, dropped where it turns out read-only; waits so many seconds for one."""
-    async with pool.acquire(timeout=timeout) as connection, dropping_read_only(pool, connection):
-        yield connection
+
+    __slots__ = ("_acquiring", "_pool", "_session")
+
+    def __init__(self, pool: Any, timeout: float = CONNECT_WITHIN) -> None:
+        self._pool = pool
+        self._acquiring = pool.acquire(timeout=timeout)
+
+    async def __aenter__(self) -> Any:
+        self._session = await self._acquiring.__aenter__()
+        return self._session
+
+    async def __aexit__(self, kind: type[BaseException] | None, *error: Any) -> None:
+        try:
+            if kind is not None and issubclass(kind, READ_ONLY):
+                await _drop(self._pool, self._session)
+        finally:
+            await self._acquiring.__aexit__(kind, *error)
 
 
 async def probe(connection: Any) -> None:

@@ -63,7 +63,8 @@ async def read_bytes(request: web.Request, limit: int, *, share: Share = Share.C
             async with asyncio.timeout(BODY_SECONDS):
                 data = content.read_nowait()
                 data += await _rest(request, limit - len(data))
-            budget.shrink(WEIGHT * len(data))
+            if len(data) != known:
+                budget.shrink(WEIGHT * len(data))
         else:
             data = content.read_nowait()
             await budget.reserve(share, WEIGHT * len(data))
