@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from bench import apply, calls, ends, leaks, reports, streams
+from bench import apply, calls, cascade, ends, leaks, reports, streams
 from bench.figures import Figure
 from bench.stage import Stage
 
@@ -17,5 +17,6 @@ BENCHMARKS: dict[str, Benchmark] = {
     "streams": streams.open_streams,
     "fly": streams.fly,
     "memory": leaks.memory,
+    "cascade": cascade.cascade,
     "apply": apply.apply,
 }

@@ -1,9 +1,11 @@
 """Databases of tests: a template that carries the schema, and a copy of it for each test."""
 
 import asyncio
+import contextlib
 import importlib
 import threading
-from collections.abc import Awaitable, Callable, Coroutine
+import uuid
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
@@ -54,6 +56,48 @@ def execute(url: str, *statements: str) -> None:
     run_apart(work)
 
 
+class Databases:
+    """Databases of a server, made and removed on one connection that stays; `url` is of one in which they may be."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection: asyncpg.Connection | None = None
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+
+    @contextlib.contextmanager
+    def one(self, template: str | None = None) -> Iterator[str]:
+        """The URL of a new database, a copy of the template where one is named; removed at the end of the block."""
+        name = f"asya_test_{uuid.uuid4().hex[:12]}"
+        # Copied as files: the pages would otherwise be written to the log one by one, and the cache of the catalogue,
+        # which the first session has to make, would stay behind.
+        self._run(f'CREATE DATABASE "{name}"' + (f' TEMPLATE "{template}" STRATEGY FILE_COPY' if template else ""))
+        try:
+            yield with_database(self._url, name)
+        finally:
+            self._run(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def close(self) -> None:
+        """Close the connection and end the thread that it lives in."""
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def _run(self, statement: str) -> None:
+        asyncio.run_coroutine_threadsafe(self._execute(statement), self._loop).result()
+
+    async def _execute(self, statement: str) -> None:
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await asyncpg.connect(self._url)
+        await self._connection.execute(statement)
+
+    async def _close(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+
+
 def create_template(url: str, name: str) -> None:
     """A new database with the schema of every step that is importable."""
     execute(url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', f'CREATE DATABASE "{name}"')
@@ -67,6 +111,9 @@ def create_template(url: str, name: str) -> None:
                     await function(connection)
         finally:
             await connection.close()
+        # The first session makes the cache of the catalogue, which copies of the files have then, too.
+        connection = await asyncpg.connect(with_database(url, name))
+        await connection.close()
 
     run_apart(work)
 

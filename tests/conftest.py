@@ -14,7 +14,7 @@ from typing import Any
 import hypothesis
 import pytest
 
-from servers.databases import create_template, execute, with_database
+from servers.databases import Databases, create_template, execute
 from servers.postgres import PostgresServer
 from servers.processes import ServerUnavailable
 from servers.rabbitmq import RabbitNode
@@ -59,22 +59,26 @@ def template_database(postgres_url: str) -> Iterator[str]:
     execute(postgres_url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
+@pytest.fixture(scope="session")
+def databases(postgres_url: str) -> Iterator[Databases]:
+    """What makes a database for each test."""
+    found = Databases(postgres_url)
+    yield found
+    found.close()
+
+
 @pytest.fixture
-def database_url(postgres_url: str, template_database: str) -> Iterator[str]:
+def database_url(databases: Databases, template_database: str) -> Iterator[str]:
     """A database of the test's own, with the schema, dropped after it."""
-    name = f"asya_test_{uuid.uuid4().hex[:12]}"
-    execute(postgres_url, f'CREATE DATABASE "{name}" TEMPLATE "{template_database}"')
-    yield with_database(postgres_url, name)
-    execute(postgres_url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+    with databases.one(template_database) as url:
+        yield url
 
 
 @pytest.fixture
-def empty_database_url(postgres_url: str) -> Iterator[str]:
+def empty_database_url(databases: Databases) -> Iterator[str]:
     """A database of the test's own without any table, dropped after it."""
-    name = f"asya_test_{uuid.uuid4().hex[:12]}"
-    execute(postgres_url, f'CREATE DATABASE "{name}"')
-    yield with_database(postgres_url, name)
-    execute(postgres_url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+    with databases.one() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

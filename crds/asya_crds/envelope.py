@@ -1,13 +1,22 @@
-"""The envelope: one JSON object a queue message, which actors receive, change and send on (docs/protocols/mesh.md)."""
+"""The envelope: one JSON object a queue message, which actors receive, change and send on (docs/protocols/mesh.md).
 
-from collections.abc import Mapping
+Envelope and Route are what programs work with and the models that decode and describe them: plain dataclasses, since
+many are made and few decoded, whose fields carry their checks.
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Self
+from typing import Annotated, Any
+
+from pydantic import PlainValidator, TypeAdapter, ValidationError, WithJsonSchema
 
 from asya_crds import jsontext
+from asya_crds.message_fields import ID_SCHEMA, Id
+from asya_crds.mistakes import explain
 from asya_crds.naming import check_id
+from asya_crds.task_json import RouteJson
 
 MAX_DEPTH = jsontext.MAX_DEPTH + 10
 """Levels of nesting: those of a payload, and those around it."""
@@ -17,13 +26,49 @@ class InvalidEnvelope(ValueError):
     """The message is no envelope; the text names the field and what was expected."""
 
 
+def _names(value: Any) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    # Nearly all are of that very type, which is seen at once.
+    if isinstance(value, list) and ({*map(type, value)} <= {str} or all(isinstance(name, str) for name in value)):
+        return tuple(value)
+    raise ValueError("expected a list of actor names")
+
+
+def _current(value: Any) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise ValueError("expected a string")  # as above
+    return value
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise ValueError("expected an object")  # as above
+    return value
+
+
+def _parent(value: Any) -> str | None:
+    return None if value is None else check_id(value)
+
+
+_NAMES_SCHEMA = {"type": ["array", "null"], "items": {"type": "string"}}
+Names = Annotated[tuple[str, ...], PlainValidator(_names), WithJsonSchema(_NAMES_SCHEMA)]
+CurrentActor = Annotated[str, PlainValidator(_current), WithJsonSchema({"type": ["string", "null"]})]
+Object = Annotated[Mapping[str, Any], PlainValidator(_object), WithJsonSchema({"type": ["object", "null"]})]
+ParentId = Annotated[str | None, PlainValidator(_parent), WithJsonSchema({"anyOf": [ID_SCHEMA, {"type": "null"}]})]
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """Where an envelope was, is and goes: `curr` is the actor whose queue it is sent to, "" past the last one."""
 
-    prev: tuple[str, ...] = ()
-    curr: str = ""
-    next: tuple[str, ...] = ()
+    prev: Names = ()
+    curr: CurrentActor = ""
+    next: Names = ()
 
     @property
     def hop(self) -> int:
@@ -45,7 +90,7 @@ class Route:
         head, rest = (self.next[0], self.next[1:]) if self.next else ("", ())
         return Route((*self.prev, self.curr), head, rest)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> RouteJson:
         """The wire form: {prev, curr, next}."""
         return {"prev": list(self.prev), "curr": self.curr, "next": list(self.next)}
 
@@ -53,15 +98,13 @@ class Route:
         """JSON text of the wire form; remembered for routes of ordinary length, since many tasks take the same."""
         return _short_route_json(self) if len(self.prev) + len(self.next) < 32 else jsontext.dumps(self.as_dict())
 
-    @classmethod
-    def from_dict(cls, value: Any) -> Self:
-        """Read {prev, curr, next}; prev and next may be null or missing. Raises InvalidEnvelope."""
-        if not isinstance(value, Mapping):
-            raise InvalidEnvelope("route: expected an object {prev, curr, next}")
-        curr = value.get("curr")
-        if not isinstance(curr, str | None):
-            raise InvalidEnvelope("route.curr: expected a string")
-        return cls(_names(value, "prev"), curr or "", _names(value, "next"))
+    @staticmethod
+    def from_dict(value: Any) -> "Route":
+        """Read {prev, curr, next}; each may be null or missing. Raises InvalidEnvelope."""
+        try:
+            return _read_route(value)
+        except ValidationError as error:
+            raise _mistake_in(error, "route") from None
 
 
 @lru_cache(maxsize=1024)
@@ -69,26 +112,17 @@ def _short_route_json(route: Route) -> str:
     return jsontext.dumps(route.as_dict())
 
 
-def _names(value: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    names = value.get(key)
-    if names is None:
-        return ()
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise InvalidEnvelope(f"route.{key}: expected a list of actor names")
-    return tuple(names)
-
-
 @dataclass(frozen=True, slots=True)
 class Envelope:
     """What goes on a queue. `payload` is any JSON value; `status` is the mesh's own bookkeeping
     ({phase, actor, attempt, max_attempts, created_at, updated_at, deadline_at?, error?}, times RFC 3339)."""
 
-    id: str
+    id: Id
     route: Route
-    payload: Any
-    headers: Mapping[str, Any] = field(default_factory=dict)
-    status: Mapping[str, Any] = field(default_factory=dict)
-    parent_id: str | None = None
+    payload: Any = None
+    headers: Object = field(default_factory=dict)
+    status: Object = field(default_factory=dict)
+    parent_id: ParentId = None
 
     def with_(self, **changes: Any) -> "Envelope":
         """A copy with some fields replaced."""
@@ -132,44 +166,40 @@ class Envelope:
             head = head.replace(own, f"{own[:-1]}{',' if self.headers else ''}{more}}}", 1)
         return f'{head},"payload":{jsontext.dumps(self.payload) if payload is None else payload}}}'
 
-    @classmethod
-    def from_json(cls, body: bytes | str) -> Self:
+    @staticmethod
+    def from_json(body: bytes | str) -> "Envelope":
         """Read a queue message. Raises InvalidEnvelope naming the field."""
         try:
             value = jsontext.loads(body, max_depth=MAX_DEPTH)
         except jsontext.InvalidJSON as error:
             raise InvalidEnvelope(str(error)) from None
-        return cls.from_dict(value)
+        return Envelope.from_dict(value)
 
-    @classmethod
-    def from_dict(cls, value: Any) -> Self:
+    @staticmethod
+    def from_dict(value: Any) -> "Envelope":
         """Read the wire form. Raises InvalidEnvelope naming the field."""
-        if not isinstance(value, Mapping):
-            raise InvalidEnvelope("expected a JSON object")
-        return cls(
-            id=_id(value, "id"),
-            route=Route.from_dict(value.get("route")),
-            payload=value.get("payload"),
-            headers=_object(value, "headers"),
-            status=_object(value, "status"),
-            parent_id=_id(value, "parent_id") if value.get("parent_id") is not None else None,
-        )
+        try:
+            return _read_envelope(value)
+        except ValidationError as error:
+            raise _mistake_in(error) from None
 
 
-def _id(value: Mapping[str, Any], key: str) -> str:
+def is_envelope(value: Any) -> bool:
+    """Whether this is the wire form of one."""
     try:
-        return check_id(value.get(key))
-    except ValueError as error:
-        raise InvalidEnvelope(f"{key}: {error}") from None
+        Envelope.from_dict(value)
+    except InvalidEnvelope:
+        return False
+    return True
 
 
-def _object(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    found = value.get(key)
-    if found is None:
-        return {}
-    if not isinstance(found, Mapping):
-        raise InvalidEnvelope(f"{key}: expected an object")
-    return found
+_read_route: Callable[[Any], Route] = TypeAdapter(Route).validator.validate_python
+_read_envelope: Callable[[Any], Envelope] = TypeAdapter(Envelope).validator.validate_python
+
+
+def _mistake_in(error: ValidationError, *within: str) -> InvalidEnvelope:
+    first = explain(error, Envelope)[0]
+    return InvalidEnvelope(replace(first, path=(*within, *first.path)).text())
 
 
 def format_time(moment: datetime) -> str:

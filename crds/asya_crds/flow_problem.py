@@ -4,6 +4,8 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from asya_crds.flows_json import FlowProblemJson
+
 MAX_NAME, MAX_REASON, MAX_SOURCE = 256, 4096, 1024
 Source = Annotated[str, Field(max_length=MAX_SOURCE)]
 
@@ -23,6 +25,10 @@ class FlowProblem(BaseModel):
     def of(cls, name: str, reason: str, source: str, line: int | None = None) -> Self:
         """With what is too long to travel cut."""
         return cls(name=name[:MAX_NAME], reason=reason[:MAX_REASON], source=source[:MAX_SOURCE], line=line)
+
+    def as_dict(self) -> FlowProblemJson:
+        """The form in which callers see it."""
+        return {"name": self.name, "reason": self.reason, "source": self.source, "line": self.line}
 
     def text(self) -> str:
         """One line for a log."""

@@ -5,6 +5,9 @@ survive, where faster codecs round the former and refuse the latter.
 """
 
 import json
+import re
+from collections.abc import Callable, Collection
+from json.decoder import scanstring  # type: ignore[attr-defined] # the C codec's own part
 from json.encoder import c_make_encoder, encode_basestring  # type: ignore[attr-defined] # the C codec's own parts
 from typing import Any, NoReturn
 
@@ -34,9 +37,20 @@ def loads(text: bytes | str, *, max_depth: int = MAX_DEPTH) -> Any:
         raise InvalidJSON(f"invalid JSON: {error}") from None
     except ValueError as error:
         raise InvalidJSON(str(error)) from None
-    if text.count("[") + text.count("{") > max_depth and deeper_than(value, max_depth):
-        raise InvalidJSON(f"nested deeper than {max_depth} levels")
+    _check_depth(text, value, max_depth)
     return value
+
+
+def loads_parts(body: bytes, names: Collection[str], *, max_depth: int = MAX_DEPTH) -> tuple[Any, dict[str, str]]:
+    """Decode one document as `loads` does; beside it the text of those members of an object that are named, as it
+    stands in the document. Where the object is written unusually there are no texts. Raises InvalidJSON."""
+    try:
+        text = body.decode("utf-8")
+        value, texts = _parts(text, names)
+    except (ValueError, LookupError, StopIteration, RecursionError):
+        return loads(body, max_depth=max_depth), {}
+    _check_depth(text, value, max_depth)
+    return value, texts
 
 
 def dumps(value: Any) -> str:
@@ -71,6 +85,38 @@ def _decoded(text: str) -> Any:
     except StopIteration:
         return _DECODER.decode(text)
     return value if end == len(text) else _DECODER.decode(text)
+
+
+def _parts(text: str, names: Collection[str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Raises ValueError, LookupError, StopIteration where the text is no object, or one that this does not read."""
+    found: dict[str, Any] = {}
+    texts: dict[str, str] = {}
+    end, mark = 0, "{"
+    while text[end] == mark:
+        end = _past_space(text, end + 1)
+        if text[end] != '"':
+            raise ValueError("expected a name")
+        name, end = scanstring(text, end + 1, True)
+        end = _past_space(text, end)
+        if text[end] != ":":
+            raise ValueError("expected a colon")
+        start = _past_space(text, end + 1)
+        found[name], end = _SCAN(text, start)
+        if name in names:
+            texts[name] = text[start:end]
+        end, mark = _past_space(text, end), ","
+    if text[end] != "}" or not found or _SPACE(text, end + 1).end() != len(text):
+        raise ValueError("expected the end")
+    return found, texts
+
+
+def _past_space(text: str, place: int) -> int:
+    return _SPACE(text, place).end() if text[place] in " \t\n\r" else place
+
+
+def _check_depth(text: str, value: Any, max_depth: int) -> None:
+    if text.count("[") + text.count("{") > max_depth and deeper_than(value, max_depth):
+        raise InvalidJSON(f"nested deeper than {max_depth} levels")
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -112,4 +158,5 @@ _CANONICAL = json.JSONEncoder(allow_nan=False, sort_keys=True, separators=(",", 
 # json.loads and JSONEncoder.encode make these anew with every call, which costs more than a small document itself.
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
 _SCAN = _DECODER.scan_once  # type: ignore[attr-defined] # the scanner itself, as raw_decode calls it
+_SPACE: Callable[[str, int], re.Match[str]] = re.compile(r"[ \t\n\r]*").match  # type: ignore[assignment] # it matches nothing, too
 _ENCODE = c_make_encoder(None, _inexpressible, encode_basestring, None, ":", ",", False, False, False)

@@ -5,17 +5,20 @@ empty lists become 223 MiB); the number of bytes says little.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import islice
 from typing import Any
 
 from asya_crds import jsontext
+from asya_crds.envelope import is_envelope
 from asya_crds.offloading import Offload, function_named
 
 FEW_VALUES = 20_000
 """Up to so many a document is decoded where it is read: some milliseconds."""
 MAX_VALUES = 1_000_000
 """More are refused."""
+WORTH_A_TEXT = 2048
+"""Bytes from which a part is cut out of its document; below, to decode and encode it again costs less."""
 NAMED = 20
 """Members that are named where they were left out."""
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
@@ -35,7 +38,7 @@ class Encoded(str):
 
     __slots__ = ("shape",)
     shape: str
-    """`object`, `objects` (a list of them), `list` or `other`."""
+    """`envelope`, `object`, `objects` (a list of them), `list` or `other`."""
 
     @classmethod
     def of(cls, text: str, shape: str) -> "Encoded":
@@ -48,6 +51,19 @@ class Encoded(str):
 def encode(value: Any) -> str:
     """JSON text of a value, which may be Encoded already."""
     return str(value) if isinstance(value, Encoded) else jsontext.dumps(value)
+
+
+def with_texts(body: bytes, names: Collection[str], *, max_depth: int = jsontext.MAX_DEPTH) -> Any:
+    """A document of few values; what stands in the named members of an object is Encoded, in the document's own text,
+    where that is cheaper than to encode it again. Raises jsontext.InvalidJSON."""
+    if len(body) < WORTH_A_TEXT or not names:
+        return jsontext.loads(body, max_depth=max_depth)
+    value, texts = jsontext.loads_parts(body, names, max_depth=max_depth)
+    for name, text in texts.items():
+        # null and the like stay what they are.
+        if (part := value[name]) and isinstance(part, dict | list | str):
+            value[name] = Encoded.of(text, shape_of(part))
+    return value
 
 
 def has_few_values(body: bytes | str) -> bool:
@@ -167,7 +183,7 @@ def _parent(value: Any, name: str) -> tuple[dict[str, Any], str]:
 def shape_of(value: Any) -> str:
     match value:
         case dict():
-            return "object"
+            return "envelope" if is_envelope(value) else "object"
         case list():
             return "objects" if all(isinstance(each, dict) for each in value) else "list"
         case _:

@@ -23,6 +23,7 @@ PLAIN_WORDS = {
     "dict_type": "expected an object",
     "model_type": "expected an object",
     "model_attributes_type": "expected an object",
+    "dataclass_type": "expected an object",
     "list_type": "expected a list",
 }
 """What the validator finds, by its names of mistakes, in words for whoever wrote the document."""
@@ -59,12 +60,12 @@ def worded(path: Path, reason: str) -> str:
     return f"{dotted(path)}: {reason}" if path else reason
 
 
-def explain(error: ValidationError, model: type[BaseModel]) -> list[FieldMistake]:
+def explain(error: ValidationError, model: type[Any]) -> list[FieldMistake]:
     """Every mistake that validation of this model found, in the order of the fields."""
     return [_explained(detail, model) for detail in error.errors(include_url=False, include_input=False)]
 
 
-def _explained(detail: ErrorDetails, model: type[BaseModel]) -> FieldMistake:
+def _explained(detail: ErrorDetails, model: type[Any]) -> FieldMistake:
     path, kind = detail["loc"], detail["type"]
     reason = PLAIN_WORDS.get(kind, detail["msg"].removeprefix("Value error, "))
     if kind == "is_instance_of":
@@ -76,7 +77,7 @@ def _explained(detail: ErrorDetails, model: type[BaseModel]) -> FieldMistake:
     return FieldMistake(path, reason, cause.path if isinstance(cause, BrokenSchema) else ())
 
 
-def _suggestion(path: Path, model: type[BaseModel]) -> str:
+def _suggestion(path: Path, model: type[Any]) -> str:
     """` (did you mean …?)` where a field of that place is spelled nearly so."""
     written = str(path[-1])
     fields = dict(_fields_beside(path, model))
@@ -88,7 +89,7 @@ def _suggestion(path: Path, model: type[BaseModel]) -> str:
     return f" (did you mean {near[0]}?)" if near else ""
 
 
-def _fields_beside(path: Path, model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
+def _fields_beside(path: Path, model: type[Any]) -> Iterator[tuple[str, FieldInfo]]:
     """The fields of the models in which the last part of the path may stand."""
     annotation: Any = model
     for part in path[:-1]:

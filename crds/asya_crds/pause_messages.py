@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
-from asya_crds.mesh_messages import Id, Message, Text
+from asya_crds.message import Message
+from asya_crds.message_fields import Id, Text
 
 TYPES = ("string", "boolean", "number", "integer", "array", "object")
 

@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, InstanceOf, PlainValidator, WithJsonSchema
 
 from asya_crds.flow_problem import FlowProblem
-from asya_crds.mesh_messages import Count, Message, Text, integer
+from asya_crds.message import Message
+from asya_crds.message_fields import Count, Text, integer
 
 LARGEST_EPOCH = 2**63 - 1
 _EPOCH_SCHEMA = {"type": "integer", "minimum": 1, "maximum": LARGEST_EPOCH}

@@ -4,10 +4,8 @@ A process may read what a newer one wrote: `read` passes a word on that it does 
 comes in from outside is checked with the class itself, which refuses such a word.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Self
+from typing import Self
 
 
 class OpenWord(StrEnum):
@@ -130,33 +128,3 @@ class UpdateKind(OpenWord):
     PAUSED = "paused"
     RESUMED = "resumed"
     FINAL = "final"
-
-
-@dataclass(frozen=True, slots=True)
-class TaskError:
-    """Why a task did not succeed: {code, message, class, actor?, attempts?, details?} on every wire."""
-
-    code: str
-    message: str
-    error_class: ErrorClass
-    actor: str | None = None
-    attempts: int | None = None
-    details: Any = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """The wire form, without what is unknown."""
-        optional = {"actor": self.actor, "attempts": self.attempts, "details": self.details}
-        known = {key: value for key, value in optional.items() if value is not None}
-        return {"code": self.code, "message": self.message, "class": self.error_class.value, **known}
-
-    @classmethod
-    def from_dict(cls, value: Mapping[str, Any]) -> "TaskError":
-        """Read what as_dict wrote, in this version or in another."""
-        return cls(
-            code=str(value.get("code", "unknown")),
-            message=str(value.get("message", "")),
-            error_class=ErrorClass.read(str(value.get("class", ErrorClass.RUNTIME))),
-            actor=value.get("actor"),
-            attempts=value.get("attempts"),
-            details=value.get("details"),
-        )

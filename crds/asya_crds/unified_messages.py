@@ -5,7 +5,9 @@ from typing import Annotated, Any
 from pydantic import Field, PlainValidator, WithJsonSchema
 
 from asya_crds.durations import parse_duration
-from asya_crds.mesh_messages import FINAL_STATUSES, Message, Object
+from asya_crds.mesh_messages import FINAL_STATUSES
+from asya_crds.message import Message
+from asya_crds.message_fields import Object
 from asya_crds.status import HopState, TaskStatus
 
 SILENT_PHASES = ("pending", "retrying")
@@ -60,10 +62,3 @@ class IdAnswer(Message):
     """The new task's id."""
 
     id: str
-
-
-class ListAnswer(Message):
-    """A page of tasks; `total` is what exists up to this page's end and one further."""
-
-    messages: list[dict[str, Any]]
-    total: int

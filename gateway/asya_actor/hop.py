@@ -244,9 +244,9 @@ class Hop:
 
     async def _failed(self, reports: HopReports, failure: Failure, route: Route) -> str:
         actor, envelope = self._actor, reports.envelope
-        now = datetime.now(UTC)
-        first_at = _first_attempt(envelope) or now
         left = reports.seconds_left()
+        now = _database_time(envelope, left)
+        first_at = _first_attempt(envelope) or now
         deadline = None if left is None else now + timedelta(seconds=left)
         decision = actor.resiliency.decide(failure, Attempts(envelope.attempt, first_at, now, deadline))
         most = actor.resiliency.most_attempts(failure)
@@ -301,6 +301,14 @@ class Hop:
 
 def _reason_of(failure: Failure) -> str:
     return "Timeout" if failure.type in ("TimeoutError", "DeadlineExceeded") else "RuntimeError"
+
+
+def _database_time(envelope: Envelope, left: float | None) -> datetime:
+    """Now, by the clock by which the gateway stamped the task's deadline: `left` seconds before it, as mesh said. The
+    first attempt may have been another worker's, and two machines' clocks do not agree. Where mesh or the envelope
+    names no deadline, this machine's."""
+    deadline = envelope.deadline_at
+    return datetime.now(UTC) if deadline is None or left is None else deadline - timedelta(seconds=left)
 
 
 def _first_attempt(envelope: Envelope) -> datetime | None:

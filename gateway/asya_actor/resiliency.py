@@ -105,7 +105,7 @@ Decision = Retry | Reroute | GiveUp
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """Where the message stands: which attempt failed, when the first one began, when the task is overdue."""
+    """Where the message stands: which attempt failed, when the first one failed, when the task is overdue."""
 
     attempt: int
     first_at: datetime

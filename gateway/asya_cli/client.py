@@ -6,16 +6,20 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urljoin
 
 import aiohttp
 
 from asya_cli.errors import CliError, ExitCode
+from asya_crds.status import TERMINAL
+
+if TYPE_CHECKING:
+    from asya_crds.call_messages import AnswerJson, CallJson, CallResultJson, HandleJson, RefusalJson, RetryJson
+    from asya_crds.flows_json import FlowsJson
+    from asya_crds.task_json import TaskJson, TaskPageJson
 
 MCP_VERSION = "2026-07-28"
-TERMINAL = frozenset({"succeeded", "failed", "canceled"})
-WAITING = frozenset({"paused", "auth_required"})
 RECONNECTS = 10
 """Times in a row that a stream which brings nothing is opened again."""
 
@@ -48,9 +52,9 @@ class GatewayClient:
             if not cursor:
                 return tools
 
-    async def flows(self) -> dict[str, list[dict[str, Any]]]:
-        """What the gateway serves and what it does not: {flows: [{name, actors, …}], problems: [{name, reason, …}]}."""
-        flows: dict[str, list[dict[str, Any]]] = await self._request("GET", "health/flows")
+    async def flows(self) -> "FlowsJson":
+        """What the gateway serves and what it does not."""
+        flows: FlowsJson = await self._request("GET", "health/flows")
         return flows
 
     async def ready(self) -> bool:
@@ -61,36 +65,38 @@ class GatewayClient:
         except (aiohttp.ClientConnectionError, TimeoutError):
             return False
 
-    async def call(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    async def call(self, name: str, arguments: Mapping[str, Any]) -> "HandleJson":
         """Start a flow: its handle {task_id, message, status_url, stream_url}."""
-        answer = await self._request("POST", "tools/call", {"name": name, "arguments": arguments})
-        handle: dict[str, Any] = json.loads(answer["content"][0]["text"])
+        call: CallJson = {"name": name, "arguments": dict(arguments)}
+        answer: CallResultJson = await self._request("POST", "tools/call", call)
+        handle: HandleJson = json.loads(answer["content"][0]["text"])
         return handle
 
-    async def task(self, task_id: str) -> dict[str, Any]:
+    async def task(self, task_id: str) -> "TaskJson":
         """One task with payload and result."""
-        task: dict[str, Any] = await self._request("GET", _task_path(task_id))
+        task: TaskJson = await self._request("GET", _task_path(task_id))
         return task
 
-    async def tasks(self, **filters: str | int | None) -> dict[str, Any]:
+    async def tasks(self, **filters: str | int | None) -> "TaskPageJson":
         """A page of tasks, newest first: {tasks, next_cursor}."""
         query = {key: str(value) for key, value in filters.items() if value is not None}
-        page: dict[str, Any] = await self._request("GET", "tasks", query=query)
+        page: TaskPageJson = await self._request("GET", "tasks", query=query)
         return page
 
-    async def cancel(self, task_id: str) -> dict[str, Any]:
+    async def cancel(self, task_id: str) -> "TaskJson":
         """End a task; the task as it stands then."""
-        task: dict[str, Any] = await self._request("POST", _task_path(task_id) + "/cancel", {})
+        task: TaskJson = await self._request("POST", _task_path(task_id) + "/cancel", {})
         return task
 
-    async def answer(self, task_id: str, answer: Any) -> dict[str, Any]:
+    async def answer(self, task_id: str, answer: Any) -> "TaskJson":
         """Answer the question that a task waits on; the task as it stands then."""
-        task: dict[str, Any] = await self._request("POST", _task_path(task_id) + "/resume", {"answer": answer})
+        body: AnswerJson = {"answer": answer}
+        task: TaskJson = await self._request("POST", _task_path(task_id) + "/resume", body)
         return task
 
-    async def retry(self, task_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    async def retry(self, task_id: str, body: "RetryJson") -> "TaskJson":
         """Run a task that has ended again, with {payload} of `body` where it has one; the new task."""
-        task: dict[str, Any] = await self._request("POST", _task_path(task_id) + "/retry", body)
+        task: TaskJson = await self._request("POST", _task_path(task_id) + "/retry", body)
         return task
 
     async def follow(self, task_id: str) -> AsyncGenerator[Event]:
@@ -201,7 +207,7 @@ async def _refusal(response: aiohttp.ClientResponse) -> CliError:
     """The gateway's own words; an answer of something else in between is cut to a line."""
     text = await response.text(errors="replace")
     try:
-        error = json.loads(text)["error"]
+        error: RefusalJson = json.loads(text)["error"]
         message = str(error["message"])
         # The messages of these speak of their field by themselves.
         if (field := error.get("field")) and error.get("code") not in ("invalid_arguments", "task_not_found"):

@@ -1,7 +1,7 @@
 """What people see: tables, results and tasks. Results go to stdout, everything that passes by to stderr."""
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.highlighter import JSONHighlighter
 from rich.table import Table
@@ -11,15 +11,20 @@ from asya_cli.schema_types import kinds_of, properties_of
 from asya_cli.streams import writes
 from asya_cli.terminal import ReadableConsole
 from asya_crds.readable import is_readable, json_escaped, readable
+from asya_crds.status import TaskStatus
 
-STATUS_STYLES = {
-    "pending": "dim",
-    "running": "cyan",
-    "paused": "yellow",
-    "auth_required": "yellow",
-    "succeeded": "green",
-    "failed": "red",
-    "canceled": "magenta",
+if TYPE_CHECKING:
+    from asya_crds.flows_json import FlowProblemJson
+    from asya_crds.task_json import TaskErrorJson, TaskJson, TaskSummaryJson
+
+STATUS_STYLES: dict[str, str] = {
+    TaskStatus.PENDING: "dim",
+    TaskStatus.RUNNING: "cyan",
+    TaskStatus.PAUSED: "yellow",
+    TaskStatus.AUTH_REQUIRED: "yellow",
+    TaskStatus.SUCCEEDED: "green",
+    TaskStatus.FAILED: "red",
+    TaskStatus.CANCELED: "magenta",
 }
 
 out = ReadableConsole()
@@ -78,7 +83,7 @@ def arguments_text(schema: dict[str, Any]) -> str:
     return " ".join(words)
 
 
-def tasks_table(tasks: list[dict[str, Any]]) -> Table:
+def tasks_table(tasks: list["TaskSummaryJson"]) -> Table:
     """Tasks, one a line."""
     table = Table(box=None, pad_edge=False)
     for column in ("ID", "FLOW", "STATUS", "PROGRESS", "ACTOR", "CREATED"):
@@ -95,7 +100,7 @@ def tasks_table(tasks: list[dict[str, Any]]) -> Table:
     return table
 
 
-def print_task(task: dict[str, Any]) -> None:
+def print_task(task: "TaskJson") -> None:
     """One task: what stands in it, a line each; result and payload as JSON."""
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="dim")
@@ -111,20 +116,20 @@ def print_task(task: dict[str, Any]) -> None:
         "created": task["created_at"],
         "finished": task.get("finished_at"),
         "deadline": task.get("deadline_at"),
-        "error": error_text(task["error"]) if task.get("error") else None,
+        "error": error_text(error) if (error := task.get("error")) else None,
         "question": pause_text(task) if task.get("pause") else None,
     }
     for name, value in rows.items():
         if value:
             table.add_row(name, Text(value) if isinstance(value, str) else value)
     out.print(table)
-    for name in ("payload", "result"):
-        if task.get(name) is not None:
+    for name, body in (("payload", task.get("payload")), ("result", task.get("result"))):
+        if body is not None:
             out.print(Text(name, "dim"))
-            print_json(task[name])
+            print_json(body)
 
 
-def route_text(task: dict[str, Any]) -> str:
+def route_text(task: "TaskSummaryJson") -> str:
     """`clean ✓ → analyze → report`: where the task was, is and goes."""
     route = task["route"]
     behind = [*route["prev"], *([route["curr"]] if task["status"] == "succeeded" and route["curr"] else [])]
@@ -132,7 +137,7 @@ def route_text(task: dict[str, Any]) -> str:
     return " → ".join([*(f"{name} ✓" for name in behind), *ahead])
 
 
-def error_text(error: dict[str, Any]) -> str:
+def error_text(error: "TaskErrorJson") -> str:
     """A task's error {code, message, class, actor?, attempts?} as one line."""
     where = f" in {error['actor']}" if error.get("actor") else ""
     attempts = f" after {error['attempts']} attempts" if (error.get("attempts") or 0) > 1 else ""
@@ -143,15 +148,17 @@ def error_text(error: dict[str, Any]) -> str:
     return f"{what} ({error.get('class', 'failed')}{where}{attempts})"
 
 
-def problem_text(problem: dict[str, Any]) -> str:
+def problem_text(problem: "FlowProblemJson") -> str:
     """Why a flow is not served."""
     line = f"line {problem['line']}: " if problem.get("line") else ""
     return f"{line}{problem.get('reason', '')}"
 
 
-def pause_text(task: dict[str, Any]) -> str:
+def pause_text(task: "TaskSummaryJson") -> str:
     """The question a task waits on, and the command that answers it; what may be left out stands in brackets."""
     pause = task["pause"]
+    if pause is None:
+        return ""
     required = (pause.get("schema") or {}).get("required") or ()
     words = []
     for field in pause.get("fields") or []:

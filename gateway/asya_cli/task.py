@@ -9,6 +9,7 @@ from asya_cli.options import DEFAULT_URL, AsJson, TaskId, Url, run_with_client
 if TYPE_CHECKING:
     from asya_cli.client import GatewayClient
     from asya_cli.errors import ExitCode
+    from asya_crds.call_messages import RetryJson
 
 app = typer.Typer(help="Read, watch, cancel, answer and retry tasks.", no_args_is_help=True)
 
@@ -86,9 +87,10 @@ def answer_task(
 
     async def work(client: "GatewayClient") -> "ExitCode":
         task = await client.task(task_id)
-        if not task.get("pause"):
+        pause = task.get("pause")
+        if not pause:
             raise CliError(f"task {task_id} does not wait for an answer; it is {task['status']}")
-        await client.answer(task_id, read_arguments(words or [], text, task["pause"].get("schema") or {}))
+        await client.answer(task_id, read_arguments(words or [], text, pause.get("schema") or {}))
         return ExitCode.OK if no_wait else await watch(client, task_id)
 
     raise typer.Exit(run_with_client(url, work))
@@ -110,7 +112,7 @@ def retry_task(
     from asya_cli.rendering import err
     from asya_cli.watching import watch
 
-    body = {} if payload is None else {"payload": read_json("--payload", payload)}
+    body: RetryJson = {} if payload is None else {"payload": read_json("--payload", payload)}
 
     async def work(client: "GatewayClient") -> "ExitCode":
         task = await client.retry(task_id, body)

@@ -8,6 +8,7 @@ from asya_cli.options import DEFAULT_URL, AsJson, Url, run_with_client
 
 if TYPE_CHECKING:
     from asya_cli.client import GatewayClient
+    from asya_crds.flows_json import FlowProblemJson
 
 app = typer.Typer(help="List tools and call them.", no_args_is_help=True)
 
@@ -19,7 +20,7 @@ def list_tools(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """List the tools of the gateway with their arguments."""
     from asya_cli.rendering import err, out, print_json, problem_text, tools_table
 
-    async def work(client: "GatewayClient") -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    async def work(client: "GatewayClient") -> "tuple[list[dict[str, Any]], list[FlowProblemJson]]":
         return await client.tools(), (await client.flows())["problems"]
 
     tools, problems = run_with_client(url, work)

@@ -3,15 +3,19 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from asya_cli.client import TERMINAL, WAITING, Event, GatewayClient
+from asya_cli.client import Event, GatewayClient
 from asya_cli.errors import ExitCode
 from asya_cli.rendering import err, error_text, pause_text, print_result
 from asya_cli.streams import writes
 from asya_crds.readable import readable
+from asya_crds.status import TERMINAL, WAITING
+
+if TYPE_CHECKING:
+    from asya_crds.task_json import TaskJson
 
 
 async def watch(client: GatewayClient, task_id: str) -> ExitCode:
@@ -26,7 +30,7 @@ async def watch(client: GatewayClient, task_id: str) -> ExitCode:
 
 async def _watch(client: GatewayClient, task_id: str) -> ExitCode:
     task = await client.task(task_id)
-    if task["status"] in TERMINAL | WAITING:
+    if task["status"] in (*TERMINAL, *WAITING):
         return tell_end(task)
     async with aclosing(client.follow(task_id)) as events:
         await _show(client, task_id, events)
@@ -48,7 +52,7 @@ async def _show(client: GatewayClient, task_id: str, events: AsyncGenerator[Even
         display.close()
 
 
-def tell_end(task: dict[str, Any]) -> ExitCode:
+def tell_end(task: "TaskJson") -> ExitCode:
     """Print what became of a task."""
     match task["status"]:
         case "succeeded":
@@ -58,7 +62,7 @@ def tell_end(task: dict[str, Any]) -> ExitCode:
             err.print(f"task {task['id']} is {task['status']}: {pause_text(task)}", style="yellow", markup=False)
             return ExitCode.WAITING
         case "failed" | "canceled" as status:
-            reason = error_text(task["error"]) if task.get("error") else task.get("message") or ""
+            reason = error_text(error) if (error := task.get("error")) else task.get("message") or ""
             err.print(f"task {task['id']} {status}: {reason}", style="red", markup=False)
             return ExitCode.FAILED
         case status:

@@ -116,7 +116,8 @@ class Settings(BaseSettings):
     child_grace: Duration = Field(
         300.0,
         description="How long a child of an existing sidecar may send no "
-        "report after its parent's success; then it is canceled with code end_not_reported.",
+        "report after its parent's success; then it is canceled with code end_not_reported. Also how long a task waits "
+        "for another final report after one that arrived incompletely; then it fails with code result_incomplete.",
     )
     max_open_tasks_per_owner: int = Field(
         0, ge=0, description="Largest number of open calls of one owner; a further call gets 429. 0 means no cap."

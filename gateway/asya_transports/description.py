@@ -87,6 +87,8 @@ class TransportDescription:
     dispatched then, and queues come into being with their first message."""
     operator_variables: tuple[Variable, ...] = ()
     """What only the operator reads."""
+    unseen_by_keda: Callable[[Mapping[str, str]], str] = lambda _visible: ""
+    """From what `visible` returned: what KEDA does not see, and how to mend that; empty where it sees everything."""
     shared: tuple[str, ...] = ()
     """Variables that all programs of a namespace must agree on, and that hold no secret: the operator hands its own
     on to the actors."""

@@ -58,6 +58,7 @@ def main(settings: OperatorSettings | None = None) -> int:
     logging.basicConfig(level=settings.log_level.upper(), handlers=[output])
     for name in ("kopf.objects", "kopf._core"):
         logging.getLogger(name).setLevel(logging.WARNING)  # a line for each event of each object
+    warn_of_scaling(settings)
     return asyncio.run(run(settings))
 
 
@@ -170,6 +171,14 @@ def queues_settings(settings: OperatorSettings) -> TransportSettings | None:
     if description.in_database and not description.names_a_place(os.environ):
         return None
     return transport_settings({**os.environ, "ASYA_TRANSPORT": settings.transport})
+
+
+def warn_of_scaling(settings: OperatorSettings) -> None:
+    """Say at the start what KEDA will not see."""
+    description = describe(settings.transport)
+    unseen = description.unseen_by_keda(description.visible(os.environ)) if settings.run_actors else ""
+    if unseen:
+        log.warning("%s (docs/operations.md)", unseen)
 
 
 def _transport(settings: OperatorSettings) -> Transport | None:

@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from asya_crds.envelope import Route
-from asya_crds.status import ErrorClass, HopState, TaskError, TaskStatus
+from asya_crds.status import ErrorClass, HopState, TaskStatus
+from asya_crds.task_error import TaskError
 from asya_gateway.domain.budget import Budget
 from asya_gateway.domain.ports import NewTask, OutboxEntry
 from asya_gateway.domain.progress import progress_percent, report_key

@@ -10,6 +10,7 @@ import pytest
 
 import asya_transports
 from asya_gateway.settings import Settings
+from asya_operator.app import warn_of_scaling
 from asya_operator.domain.resources.scaled_object import scaled_object
 from asya_operator.domain.resources.trigger_authentication import trigger_authentication
 from asya_operator.settings import OperatorSettings
@@ -68,6 +69,35 @@ def test_a_url_that_cannot_be_read_is_refused_without_a_piece_of_the_password(ur
     with pytest.raises(TransportSettingsError, match="percent-encoded") as refused:
         describe("rabbitmq").read({"ASYA_RABBITMQ_URL": url})
     assert not {"pa#ss", "pa/ss", "'pa'", "secret"} & set(str(refused.value).split())
+
+
+AUTHENTICATION, MANAGEMENT = "ASYA_KEDA_RABBITMQ_AUTH", "ASYA_RABBITMQ_MANAGEMENT_URL"
+
+
+@pytest.mark.parametrize(
+    ("given", "cure"),
+    [
+        ({}, f"set {MANAGEMENT}"),
+        ({MANAGEMENT: "http://u:secret@mq:15672/%2F"}, None),
+        ({AUTHENTICATION: "ours"}, f"set {MANAGEMENT} and unset {AUTHENTICATION}"),
+        ({AUTHENTICATION: "ours", MANAGEMENT: "http://u:secret@mq:15672/%2F"}, f"unset {AUTHENTICATION}"),
+    ],
+)
+def test_the_operator_says_at_its_start_when_keda_will_not_see_busy_workers(
+    given: dict[str, str], cure: str | None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    warn_of_scaling(OperatorSettings(transport="rabbitmq"))
+    assert (cure is None) == (not caplog.messages)
+    if cure is not None:
+        assert caplog.messages == [
+            "KEDA counts waiting messages only, so it may stop workers that are busy with the last ones: "
+            f"{cure} (docs/operations.md)"
+        ]
+    warn_of_scaling(OperatorSettings(transport="postgres"))
+    warn_of_scaling(OperatorSettings(transport="rabbitmq", run_actors=False))
+    assert len(caplog.messages) == (cure is not None)
 
 
 def test_a_new_queue_system_is_scaled_by_its_own_trigger(monkeypatch: pytest.MonkeyPatch) -> None:

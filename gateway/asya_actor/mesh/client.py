@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 LONGEST_RETRY_AFTER = 30.0
 """Seconds between two tries of one request."""
 
+USER_AGENT = "asya-actor"
+"""Tells mesh that a report which breaks off will come again."""
+
 STREAMED_BYTES = 256 * 1024
 
 _LATER = {
@@ -170,6 +173,7 @@ class MeshClient:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),
                 cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"User-Agent": USER_AGENT},
             )
         return self._session
 

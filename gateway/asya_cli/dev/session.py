@@ -6,10 +6,10 @@ import logging
 import os
 import shutil
 import signal
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.logging import RichHandler
@@ -31,6 +31,7 @@ from asya_crds.naming import CREW
 from asya_transports.known import EMBEDDED
 
 if TYPE_CHECKING:
+    from asya_crds.flows_json import FlowsJson, ServedFlowJson
     from asya_gateway.settings import Settings
 
 READY_WITHIN = 60.0
@@ -268,9 +269,7 @@ class Session:
                 known = found
                 self.view.picture.flows, self.view.picture.problems = found["flows"], found["problems"]
 
-    def _tell_flows(
-        self, before: dict[str, list[dict[str, object]]] | None, now: dict[str, list[dict[str, object]]]
-    ) -> None:
+    def _tell_flows(self, before: "FlowsJson | None", now: "FlowsJson") -> None:
         if before == now:
             return
         for problem in now["problems"]:
@@ -281,7 +280,7 @@ class Session:
         self.view.say("info", f"flows: {names or 'none'}")
         self._tell_missing_actors(now["flows"])
 
-    def _tell_missing_actors(self, flows: Sequence[Mapping[str, Any]]) -> None:
+    def _tell_missing_actors(self, flows: "Sequence[ServedFlowJson]") -> None:
         """A route that leads to an actor nobody runs is no mistake in a cluster; here it is a slip of the pen."""
         known = self._actors
         # Both files may have been changed at once, and handlers take seconds to restart: what is written counts.

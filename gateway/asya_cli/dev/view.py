@@ -6,17 +6,21 @@ import shlex
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from asya_cli.client import TERMINAL, WAITING
 from asya_cli.dev.handlers import HandlerProcess, ProcessState
 from asya_cli.rendering import error_text, problem_text, status_text
 from asya_cli.schema_types import Kinds, kinds_of, properties_of
+from asya_crds.status import TERMINAL, WAITING, TaskStatus
+
+if TYPE_CHECKING:
+    from asya_crds.flows_json import FlowProblemJson, ServedFlowJson
+    from asya_crds.task_json import TaskJson, TaskSummaryJson
 
 SHOWN_TASKS = 8
 STATE_STYLES = {
@@ -36,9 +40,9 @@ class Picture:
     title: str
     url: str
     processes: list[HandlerProcess] = field(default_factory=list)
-    flows: list[dict[str, Any]] = field(default_factory=list)
-    problems: list[dict[str, Any]] = field(default_factory=list)
-    tasks: list[dict[str, Any]] = field(default_factory=list)
+    flows: "list[ServedFlowJson]" = field(default_factory=list)
+    problems: "list[FlowProblemJson]" = field(default_factory=list)
+    tasks: "list[TaskSummaryJson]" = field(default_factory=list)
 
 
 class View:
@@ -77,7 +81,7 @@ class View:
         for text in (first, *(f"  {each}" for each in more)):
             self.console.print(prefix + Text(text, KIND_STYLES.get(kind, "")), soft_wrap=True)
 
-    def show_tasks(self, tasks: list[dict[str, Any]]) -> list[str]:
+    def show_tasks(self, tasks: "list[TaskSummaryJson]") -> list[str]:
         """The newest tasks, newest first; without a terminal each change is a line. Returns the ids of those that
         failed since."""
         failed = []
@@ -87,26 +91,27 @@ class View:
             if before == task["status"]:
                 continue
             self._remember(task)
-            if task["status"] == "failed":
+            if task["status"] == TaskStatus.FAILED:
                 failed.append(task["id"])
             elif not self.console.is_terminal:
                 self.say("info", task_line(task))
         return failed
 
-    def show_failure(self, task: dict[str, Any], folder: Path) -> None:
+    def show_failure(self, task: "TaskJson", folder: Path) -> None:
         """Why a task failed, and where in the user's own files."""
         self.say("error", task_line(task))
-        details = (task.get("error") or {}).get("details")
+        error = task.get("error")
+        details = error.get("details") if error else None
         for line in user_frames(details.get("traceback") if isinstance(details, dict) else None, folder):
             self.say("error", line)
 
-    def knows(self, tasks: list[dict[str, Any]]) -> None:
+    def knows(self, tasks: "list[TaskSummaryJson]") -> None:
         """Tasks of earlier runs, which are no news."""
         self.picture.tasks = tasks[:SHOWN_TASKS]
         for task in tasks:
             self._remember(task)
 
-    def _remember(self, task: dict[str, Any]) -> None:
+    def _remember(self, task: "TaskSummaryJson") -> None:
         if task["id"] not in self._seen:
             if len(self._order) == self._order.maxlen:
                 self._seen.pop(self._order.popleft(), None)
@@ -170,20 +175,20 @@ def user_frames(traceback: object, folder: Path) -> list[str]:
     return found
 
 
-def route_text(flow: dict[str, Any]) -> str:
+def route_text(flow: "ServedFlowJson") -> str:
     """`clean → analyze` of a flow as /health/flows shows it."""
     return " → ".join(flow.get("actors") or [])
 
 
-def task_line(task: dict[str, Any]) -> str:
+def task_line(task: "TaskSummaryJson") -> str:
     """A task's change as a line of a log."""
     return f"task {task['id']} {task.get('flow') or ''} {task['status']} {task_detail(task)}".rstrip()
 
 
-def task_detail(task: dict[str, Any]) -> str:
+def task_detail(task: "TaskSummaryJson") -> str:
     """The one thing worth knowing besides the status."""
-    if task.get("error"):
-        return error_text(task["error"])
+    if error := task.get("error"):
+        return error_text(error)
     if task["status"] in WAITING:
         return f"asya task answer {task['id']} …"
     return "" if task["status"] in TERMINAL else task.get("current_actor_name") or ""

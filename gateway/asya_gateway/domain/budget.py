@@ -77,7 +77,8 @@ class Lease:
     def __exit__(self, *_: object) -> None:
         assert self._token is not None
         _scope.reset(self._token)
-        self.release()
+        if self._held:
+            self.release()
 
     def hold(self, share: Share, size: int) -> None:
         """Note what the budget has granted."""
@@ -119,6 +120,8 @@ class Budget:
         self.refused = 0
         self._held = dict.fromkeys(Share, 0)
         self._used = 0
+        self._in_line = 0
+        """How many wait, or have gone and are still in their line."""
         self._waiting: dict[Share, deque[_Waiting]] = {
             # In the order in which room is given.
             share: deque()
@@ -169,7 +172,7 @@ class Budget:
         """The bytes are gone."""
         self._held[share] -= size
         self._used -= size
-        if any(self._waiting.values()):
+        if self._in_line:
             self._wake()
 
     def try_take(self, share: Share, size: int) -> bool:
@@ -193,12 +196,22 @@ class Budget:
     async def reserve(self, share: Share, size: int) -> None:
         """Hold bytes until the end of the scope around; wait for room, reports without end. Without a scope nothing
         is counted. Raises NoRoom."""
+        if self.reserve_now(share, size):
+            return
+        await self._wait(share, size)
+        lease = _scope.get()
+        assert lease is not None, "without a scope there is always room"
+        lease.hold(share, size)
+
+    def reserve_now(self, share: Share, size: int) -> bool:
+        """As `reserve` where nothing need wait; False where it must. In one piece, since each request comes by."""
         lease = _scope.get()
         if lease is None:
-            return
-        if (self._waiting[share] and self._stands_behind(share, size)) or not self.try_take(share, size):
-            await self._wait(share, size)
+            return True
+        if (self._in_line and self._stands_behind(share, size)) or not self.try_take(share, size):
+            return False
         lease.hold(share, size)
+        return True
 
     def add(self, share: Share, size: int) -> None:
         """Count bytes that are about to be there until the end of the scope around, whether or not they fit: who
@@ -233,6 +246,7 @@ class Budget:
         granted = loop.create_future()
         entry = _Waiting(size, granted, loop.time())
         line.append(entry)
+        self._in_line += 1
         try:
             async with asyncio.timeout(None if patient else PATIENCE):
                 await granted
@@ -242,6 +256,7 @@ class Budget:
             else:
                 with contextlib.suppress(ValueError):
                     line.remove(entry)
+                    self._in_line -= 1
                 self._wake()
             if isinstance(error, TimeoutError):
                 self.refused += 1
@@ -253,6 +268,7 @@ class Budget:
         for share, line in self._waiting.items():
             while line and self._fits(share, line[0].size):
                 size, granted, _ = line.popleft()
+                self._in_line -= 1
                 if granted.cancelled():
                     continue
                 self.charge(share, size)

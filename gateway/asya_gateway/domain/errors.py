@@ -113,7 +113,7 @@ class Unavailable(GatewayError):
         self.uncertain = uncertain
 
     @property
-    def outcome(self) -> str:
+    def outcome(self) -> Literal["not_done", "unknown"]:
         """What became of the request, in the word that callers get."""
         return "unknown" if self.uncertain else "not_done"
 

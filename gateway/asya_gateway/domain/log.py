@@ -10,7 +10,8 @@ from typing import Any
 
 from asya_crds import jsontext
 from asya_crds.envelope import InvalidEnvelope, Route
-from asya_crds.status import TaskError, UpdateKind
+from asya_crds.status import UpdateKind
+from asya_crds.task_error import TaskError
 from asya_gateway.domain.pause import Pause
 
 TASK_CREATED = "Task created"

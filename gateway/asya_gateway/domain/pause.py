@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from asya_crds.task_json import PauseJson
+
 
 @dataclass(frozen=True, slots=True)
 class Pause:
@@ -16,10 +18,12 @@ class Pause:
     fields: list[dict[str, Any]]
     data: Any = None
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> PauseJson:
         """The wire form."""
-        data = {} if self.data is None else {"data": self.data}
-        return {"id": self.id, "prompt": self.prompt, "schema": self.schema, "fields": self.fields, **data}
+        found: PauseJson = {"id": self.id, "prompt": self.prompt, "schema": self.schema, "fields": self.fields}
+        if self.data is not None:
+            found["data"] = self.data
+        return found
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> "Pause":

@@ -6,7 +6,7 @@ from typing import Any
 
 from asya_crds.envelope import Envelope, Route, format_time
 from asya_crds.incarnations import resume_id
-from asya_crds.mesh_messages import InvalidMessage, read
+from asya_crds.message import InvalidMessage, read
 from asya_crds.naming import (
     HEADER_A2A_CONTEXT,
     HEADER_A2A_TASK,

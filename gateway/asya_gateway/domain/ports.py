@@ -165,6 +165,9 @@ class TaskStore(Protocol):
     async def finish(self, report: FinalReport) -> FinalOutcome:
         """End a task; the first terminal status wins. Those of its descendants that end with it follow, in chunks."""
 
+    async def expect_final(self, task_id: str) -> None:
+        """A final report of this task arrived incompletely: it may come again for a while, then the task fails."""
+
     async def cancel(self, report: FinalReport, key: RequestKey) -> FinalOutcome:
         """End a task as finish does; APPLIED too where this key ended it before. Raises KeyReused."""
 

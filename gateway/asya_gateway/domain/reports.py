@@ -5,7 +5,8 @@ from enum import StrEnum
 from typing import Any
 
 from asya_crds.envelope import Route
-from asya_crds.status import ClaimAction, HopState, TaskError, TaskStatus
+from asya_crds.status import ClaimAction, HopState, TaskStatus
+from asya_crds.task_error import TaskError
 from asya_gateway.domain.pause import Pause
 from asya_gateway.domain.task import JsonText
 

@@ -5,7 +5,8 @@ from datetime import datetime
 from enum import Enum
 
 from asya_crds.envelope import Route
-from asya_crds.status import TaskError, TaskStatus, UpdateKind
+from asya_crds.status import TaskStatus, UpdateKind
+from asya_crds.task_error import TaskError
 from asya_gateway.domain.log import FinalEntry, LogEntry
 from asya_gateway.domain.pause import Pause
 

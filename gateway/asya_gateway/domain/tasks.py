@@ -10,7 +10,8 @@ from typing import Any, NamedTuple, NoReturn
 
 from asya_crds.merging import CannotMerge
 from asya_crds.naming import HEADER_RESUME_CHECKPOINT, RESUME
-from asya_crds.status import ErrorClass, TaskError, TaskStatus, UpdateKind
+from asya_crds.status import ErrorClass, TaskStatus, UpdateKind
+from asya_crds.task_error import TaskError
 from asya_crds.violation import ArgumentCheck, Violation
 from asya_gateway.domain.clock import Clock, own_time
 from asya_gateway.domain.errors import (
@@ -427,6 +428,11 @@ class Tasks:
                 late = replace(report.error, code=DEADLINE_CODE, error_class=ErrorClass.DEADLINE)
                 outcome = await self._store.finish(replace(report, error=late))
             return outcome
+
+    async def expect_final(self, task_id: str) -> None:
+        """Let a task wait only a while longer for its final report, which arrived incompletely."""
+        about(task_id)
+        await self._store.expect_final(task_id)
 
     async def pause(self, report: PauseReport) -> ProgressAnswer:
         """Take a question; the clock stops. Raises InvalidInput."""

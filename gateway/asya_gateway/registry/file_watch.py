@@ -4,11 +4,11 @@ import asyncio
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from asya_crds.flows_file import read_texts
+from asya_crds.flows_json import FlowsFileJson
 from asya_crds.registry_document import ConfigMapPart
 from asya_crds.yaml_text import Yaml
 from asya_gateway.domain.registry import FileVerdict, RegistryStore
@@ -30,7 +30,7 @@ class FileState:
     hash: str | None = None
     reason: str | None = None
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> FlowsFileJson:
         """For GET /health/flows."""
         return {"path": self.path, "state": self.state, "hash": self.hash, "reason": self.reason}
 

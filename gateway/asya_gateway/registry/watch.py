@@ -4,9 +4,9 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
 
 from asya_crds.flow_problem import FlowProblem
+from asya_crds.flows_json import FlowsJson
 from asya_crds.offloading import Offload
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.flows import FlowRegistry
@@ -81,7 +81,7 @@ class RegistryWatch:
             async with asyncio.timeout(_FAREWELL):
                 await self._store.leave(self._pod)
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> FlowsJson:
         """GET /health/flows, from memory: {generation, flows, problems, file}."""
         table = self._flows.table
         return {
@@ -97,7 +97,7 @@ class RegistryWatch:
                 }
                 for served in table.flows.values()
             ],
-            "problems": [each.model_dump() for each in table.problems],
+            "problems": [each.as_dict() for each in table.problems],
             "file": None if self._file is None else self._file.state.as_dict(),
         }
 

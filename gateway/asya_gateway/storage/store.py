@@ -33,10 +33,12 @@ from asya_gateway.storage.namespace import claim
 from asya_gateway.storage.retrying import Result, for_ever, within, written_singly
 from asya_gateway.storage.tasks.admitting import Admitted, Admitter, Applicant, OverCap, Verdict, applicant_size
 from asya_gateway.storage.tasks.announcing import Announcing
-from asya_gateway.storage.tasks.cascading import Cascade, Ended
+from asya_gateway.storage.tasks.cascading import Cascade
 from asya_gateway.storage.tasks.creating import Enqueue, TaskCreator, create_size
+from asya_gateway.storage.tasks.descendants import Ended
 from asya_gateway.storage.tasks.expiring import EXPIRE_EVERY, PauseExpiry
 from asya_gateway.storage.tasks.finishing import TaskFinisher, final_size
+from asya_gateway.storage.tasks.incomplete import LOOK_EVERY, IncompleteFinals
 from asya_gateway.storage.tasks.pausing import Asking, PauseLimits
 from asya_gateway.storage.tasks.reading import TaskReader
 from asya_gateway.storage.tasks.reporting import ProgressReporter, report_size
@@ -60,7 +62,8 @@ Reply = TypeVar("Reply")
 @dataclass(frozen=True, slots=True)
 class Keeping:
     """How long finished tasks and their updates are kept, in seconds; `child_grace`: how long a child
-    whose end perhaps nobody reports may be silent after its parent's success."""
+    whose end perhaps nobody reports may be silent after its parent's success, and a final report that arrived
+    incompletely may take to come again."""
 
     tasks: float
     updates: float
@@ -86,6 +89,7 @@ class PostgresTasks:
         claim_lease: float,
         budget: Budget,
         pauses: Callable[[], PauseLimits],
+        incomplete: IncompleteFinals,
     ) -> None:
         # Reports and ends are never refused for the bytes that wait: they were read when there was room.
         unrefused = replace(limits, waiting_bytes=sys.maxsize)
@@ -98,6 +102,7 @@ class PostgresTasks:
 
         self._longest = longest
         self._cascade = cascade
+        self._incomplete = incomplete
         self._patience = limits.patience
         self._reader = TaskReader(database, budget)
         self._asking = Asking(pool, written, enqueue, pauses)
@@ -165,6 +170,9 @@ class PostgresTasks:
     async def finish(self, report: FinalReport) -> FinalOutcome:
         """A small tree has ended when this returns, a large one goes on ending."""
         return await self._spread(report, await self.finals.submit(report))
+
+    async def expect_final(self, task_id: str) -> None:
+        await self._singly(lambda: self._incomplete.keep(task_id), "incomplete final")
 
     async def _spread(self, report: FinalReport, outcome: FinalOutcome) -> FinalOutcome:
         if outcome is FinalOutcome.APPLIED:
@@ -274,7 +282,9 @@ class Storage:
             claim_lease,
             budget,
             pauses,
+            incomplete := IncompleteFinals(database, grace=keeping.child_grace),
         )
+        self.incomplete = incomplete
         self.sweeper = Sweeper(database, self.tasks.finish, self.cascade, child_grace=keeping.child_grace)
         self.expiry = PauseExpiry(database, self.tasks.finish, longest=pauses().default)
         self.retention = Retention(database, tasks=keeping.tasks, updates=keeping.updates)
@@ -302,6 +312,10 @@ class Storage:
                 for_ever(self.sweeper.sweep_orphans, ORPHANS_EVERY, "orphans", rests=ORPHANS_REST), name="orphans"
             ),
             asyncio.create_task(for_ever(self.expiry.expire, EXPIRE_EVERY, "pauses"), name="pauses"),
+            asyncio.create_task(
+                for_ever(lambda: self.incomplete.expire(self.tasks.finish), LOOK_EVERY, "incomplete finals"),
+                name="incomplete finals",
+            ),
             asyncio.create_task(for_ever(self.retention.retire, RETIRE_EVERY, "retention"), name="retention"),
         ]
 

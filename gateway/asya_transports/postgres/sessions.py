@@ -13,6 +13,7 @@ from typing import Any
 
 import asyncpg
 
+from asya_transports.postgres.builtin_types import BuiltinTypesConnection
 from asya_transports.postgres.dsn import Dsn, KeepAlive, parse_dsn
 
 Connection = asyncpg.Connection
@@ -66,6 +67,7 @@ class Sessions:
     ) -> Connection:
         dsn = self._dsn
         given: dict[str, Any] = {"dsn": dsn.url(host), "timeout": timeout, "target_session_attrs": attributes}
+        given["connection_class"] = BuiltinTypesConnection
         if dsn.password is not None:
             given["password"] = dsn.password
         if dsn.server_settings:

@@ -26,6 +26,16 @@ def trigger(queue: str, length: int, variables: Mapping[str, str]) -> Trigger:
     return Trigger("rabbitmq", counted, (TriggerSecret("host", MANAGEMENT),))
 
 
+def unseen_by_keda(variables: Mapping[str, str]) -> str:
+    """What the trigger over AMQP leaves out."""
+    steps = [f"set {MANAGEMENT}"] if MANAGEMENT not in variables else []
+    steps += [f"unset {AUTHENTICATION}"] if variables.get(AUTHENTICATION) else []
+    if not steps:
+        return ""
+    cure = " and ".join(steps)
+    return f"KEDA counts waiting messages only, so it may stop workers that are busy with the last ones: {cure}"
+
+
 def _check_management_url(value: str) -> None:
     """Raises ValueError, without a piece of the URL, which holds a password."""
     if not _is_management_url(value):
@@ -67,5 +77,6 @@ DESCRIPTION = TransportDescription(
             check=_check_management_url,
         ),
     ),
+    unseen_by_keda=unseen_by_keda,
     shared=("ASYA_RABBITMQ_EXCHANGE",),
 )

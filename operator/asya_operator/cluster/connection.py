@@ -21,16 +21,19 @@ async def connect(context: str | None = None) -> ApiClient:
         if "KUBERNETES_SERVICE_HOST" in os.environ and "KUBECONFIG" not in os.environ:
             load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # upstream has none
         else:
-            _check_kubeconfig()
-            await load_kube_config(context=context, client_configuration=configuration, persist_config=False)
+            await load_kube_config(
+                _kubeconfig(), context=context, client_configuration=configuration, persist_config=False
+            )
     except (ConfigException, TypeError) as error:  # the latter where the file is empty
         raise NoCluster(f"{error}; set KUBECONFIG, or run in a pod") from error
     configuration.connection_pool_maxsize = 32
     return ApiClient(configuration)
 
 
-def _check_kubeconfig() -> None:
-    """A file that is missing is named here: the client's own words are about keys in it, after a line of its log."""
+def _kubeconfig() -> str:
+    """The path, or several. A file that is missing is named here: the client's own words are about keys in it, after a
+    line of its log."""
     paths = os.environ.get("KUBECONFIG", str(Path.home() / ".kube" / "config"))
     if not any(path and Path(path).expanduser().exists() for path in paths.split(os.pathsep)):
         raise NoCluster(f"there is no {paths or 'kubeconfig'}; set KUBECONFIG, or run in a pod")
+    return paths

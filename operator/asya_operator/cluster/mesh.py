@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import aiohttp
 
 from asya_crds import jsontext
-from asya_crds.mesh_messages import InvalidMessage, Message, read
+from asya_crds.message import InvalidMessage, Message, read
 from asya_crds.registry_document import Entry, ResourcesPart
 from asya_crds.registry_messages import (
     AnnounceAnswer,

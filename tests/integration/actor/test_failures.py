@@ -2,11 +2,14 @@
 
 import asyncio
 import json
-from datetime import UTC, datetime, timedelta
+import time
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 import pytest
+from typing_extensions import override
 
+from asya_actor import hop
 from asya_crds.envelope import Envelope, format_time
 from asya_gateway.domain.task import MESH
 from asya_transports.port import OutboundMessage
@@ -175,6 +178,29 @@ async def test_a_worker_takes_what_is_left_from_mesh_and_its_own_clock_ends_noth
     task_id = await mesh.submit(["unserved"], {}, timeout="60s")
     await mesh.publish(stamped(envelope_of(task_id, ["echo"], {"a": 1}), -90))
     assert (await mesh.ended(task_id))["result"] == {"a": 1}
+
+
+@pytest.mark.parametrize(("ago", "status"), [(30, "succeeded"), (90, "failed")])
+@pytest.mark.parametrize("skew", [90, -90])
+async def test_how_long_retries_go_on_does_not_depend_on_the_clocks_of_workers(
+    mesh: Mesh, monkeypatch: pytest.MonkeyPatch, skew: int, ago: int, status: str
+) -> None:
+    """The first attempt was another worker's, 30 s or 90 s ago, and this worker's clock is wrong by 90 s."""
+
+    class Skewed(datetime):
+        @classmethod
+        @override
+        def now(cls, tz: tzinfo | None = None) -> "Skewed":
+            return cls.fromtimestamp(time.time() + skew, tz)
+
+    monkeypatch.setattr(hop, "datetime", Skewed)
+    FAILURES["left"] = 1
+    await mesh.run(mesh.worker("flaky", "flaky", resiliency_policies=policies(maxDuration="60s")))
+    task_id = await mesh.submit(["unserved"], {}, timeout="1h")
+    envelope = envelope_of(task_id, ["flaky"], {})
+    first = format_time(datetime.now(UTC) - timedelta(seconds=ago))
+    await mesh.publish(stamped(envelope.with_(headers={**envelope.headers, "x-asya-first-attempt": first}), 3_600))
+    assert (await mesh.ended(task_id))["status"] == status
 
 
 async def test_a_canceled_task_is_dropped(mesh: Mesh) -> None:

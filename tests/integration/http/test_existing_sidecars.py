@@ -9,6 +9,7 @@ import pytest
 from asya_crds import jsontext
 from tests.support.existing import ExistingActors, Fanout, Handler, Message
 from tests.support.gateway import Gateway, start_gateway
+from tests.support.waiting import until
 
 QUESTION = {"prompt": "Go on?", "fields": [{"name": "ok", "type": "boolean"}]}
 
@@ -31,6 +32,22 @@ async def answered(gateway: Gateway, task_id: str, answer: Any) -> Message:
     envelope: Message = jsontext.loads(gateway.running.handed[-1].body)
     assert envelope["route"] == {"prev": [], "curr": "x-resume", "next": []}
     return envelope
+
+
+async def broken_off(
+    gateway: Gateway, path: str, body: bytes, *, agent: str = "Go-http-client/1.1", half_open: bool = True
+) -> None:
+    """Send the beginning of a report and no more."""
+    host, port = gateway.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {agent}\r\nContent-Length: 1000\r\n\r\n"
+    writer.write(head.encode() + body)
+    await writer.drain()
+    writer.write_eof()
+    if half_open:
+        async with asyncio.timeout(20):
+            assert await reader.read() == b""
+    writer.close()
 
 
 def same(message: Message) -> Any:
@@ -216,17 +233,83 @@ async def test_a_report_that_is_cut_on_its_way_ends_nothing_since_it_may_come_ag
     gateway: Gateway, path: str
 ) -> None:
     task_id = await gateway.submit()
-    host, port = gateway.url.removeprefix("http://").split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    head = f"POST {path.format(task_id)} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 1000\r\n\r\n"
-    writer.write(head.encode() + b'{"status": "succeeded", "pause_metadata": {"prompt": "')
-    writer.write_eof()
-    async with asyncio.timeout(20):
-        assert await reader.read() == b""
-    writer.close()
+    await broken_off(gateway, path.format(task_id), b'{"status": "succeeded", "pause_metadata": {"prompt": "')
     assert (await gateway.get(f"/tasks/{task_id}"))[1]["status"] == "pending"
     await gateway.finish(task_id, 1)
     assert (await gateway.get(f"/tasks/{task_id}"))[1]["result"] == 1
+
+
+FINAL, EVENTS = "/mesh/{}/final", "/api/v1/mesh/{}/events"
+HALF = b'{"type":"status","status":"succeeded","data":{"result":"'
+INCOMPLETE = "SELECT count(*) FROM incomplete_finals"
+
+
+async def incomplete_finals(gateway: Gateway) -> int:
+    """How many tasks wait for another."""
+    return int(await gateway.running.storage.database.fetchval(INCOMPLETE))
+
+
+async def grace_is_over(gateway: Gateway) -> None:
+    """Nobody has repeated what broke off five minutes ago."""
+    storage, ago = gateway.running.storage, "- interval '300 seconds'"
+    await storage.database.execute(f"UPDATE incomplete_finals SET arrived_at = arrived_at {ago}, due_at = due_at {ago}")
+    await storage.incomplete.expire(storage.tasks.finish)
+    await until(lambda: nothing_incomplete(gateway))
+
+
+async def nothing_incomplete(gateway: Gateway) -> bool:
+    return await incomplete_finals(gateway) == 0
+
+
+@pytest.mark.parametrize("half_open", [True, False])
+@pytest.mark.parametrize(("path", "body"), [(FINAL, b'{"id":"'), ("/tasks/{}/final", b"{"), (EVENTS, HALF)])
+async def test_a_final_that_breaks_off_and_is_not_repeated_fails_its_task(
+    gateway: Gateway, path: str, body: bytes, half_open: bool
+) -> None:
+    """An existing sidecar ends its request after five seconds, acknowledges its message and never reports again."""
+    task_id = await gateway.submit()
+    await broken_off(gateway, path.format(task_id), body, half_open=half_open)
+    await until(lambda: incomplete_finals(gateway))
+    await broken_off(gateway, path.format("somebody-elses"), body, half_open=half_open)
+    storage = gateway.running.storage
+    assert await storage.incomplete.expire(storage.tasks.finish) == 0
+    assert (await gateway.get(f"/tasks/{task_id}"))[1]["status"] == "pending"
+    await grace_is_over(gateway)
+    _, task = await gateway.get(f"/tasks/{task_id}")
+    assert (task["status"], task["error"]["class"], task["error"]["code"]) == ("failed", "runtime", "result_incomplete")
+    assert task["message"] == "The final report arrived incompletely and was not repeated within 300 s"
+
+
+async def test_a_final_that_broke_off_and_comes_again_counts(gateway: Gateway) -> None:
+    """As after the sidecar's crash, when its message is delivered again."""
+    task_id = await gateway.submit()
+    await broken_off(gateway, FINAL.format(task_id), b"{")
+    await until(lambda: incomplete_finals(gateway))
+    await gateway.finish(task_id, 1)
+    await grace_is_over(gateway)
+    assert (await gateway.get(f"/tasks/{task_id}"))[1]["result"] == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "agent"),
+    [
+        (FINAL, b"{", "asya-actor"),
+        (FINAL, b"{", "Python/3.11 aiohttp/3.12.0"),
+        ("/mesh/{}/progress", b'{"status":"completed"', "Go-http-client/1.1"),
+        ("/mesh/{}/fly", b"{", "Go-http-client/1.1"),
+        (EVENTS, b'{"type":"status","status":"completed","data":{"', "Go-http-client/1.1"),
+    ],
+)
+async def test_what_is_no_end_or_will_be_repeated_waits_as_long_as_its_task(
+    gateway: Gateway, path: str, body: bytes, agent: str
+) -> None:
+    task_id, ending = await gateway.submit(), await gateway.submit()
+    await broken_off(gateway, path.format(task_id), body, agent=agent)
+    await broken_off(gateway, FINAL.format(ending), b"{", agent="Go-http-client/1.1")
+    await until(lambda: incomplete_finals(gateway))
+    await grace_is_over(gateway)
+    ended, waiting = [(await gateway.get(f"/tasks/{each}"))[1]["status"] for each in (ending, task_id)]
+    assert (ended, waiting) == ("failed", "pending")
 
 
 async def test_a_failed_handler_is_told_by_its_details(gateway: Gateway) -> None:

@@ -159,9 +159,9 @@ async def test_who_waits_hears_that_the_task_asks_something(gateway: Gateway) ->
     assert jsontext.loads(answer["content"][0]["text"])["message"] == "Task waits for an answer"
 
 
-def checkpointed(task_id: str, payload: Any) -> dict[str, Any]:
+def checkpointed(task_id: str, payload: Any, *, required: bool = True) -> dict[str, Any]:
     """A pause as our worker reports it."""
-    fields = [{"name": "ok", "type": "boolean", "payload_key": "/order/ok"}]
+    fields = [{"name": "ok", "type": "boolean", "payload_key": "/order/ok", "required": required}]
     checkpoint = {"id": task_id, "route": {"prev": ["first"], "curr": "second", "next": []}, "payload": payload}
     return PAUSE | {"status": "paused", "pause_metadata": {"prompt": "?", "fields": fields}, "checkpoint": checkpoint}
 
@@ -180,11 +180,21 @@ async def test_an_answer_is_put_into_the_checkpoint_and_the_question_stays_here(
 
 async def test_an_answer_that_has_no_place_in_the_payload_fails_the_task(gateway: Gateway) -> None:
     task_id = await gateway.submit()
-    await gateway.post(f"/mesh/{task_id}/progress", checkpointed(task_id, "text"))
+    await gateway.post(f"/mesh/{task_id}/progress", checkpointed(task_id, "text", required=False))
     status, task = await gateway.post(f"/tasks/{task_id}/resume", {"answer": {"ok": True}})
     assert (status, task["status"], task["error"]["actor"]) == (200, "failed", "x-resume")
     assert task["error"]["message"] == "the payload has no object to put order into"
     assert len(gateway.running.handed) == 1
+
+
+async def test_a_question_whose_answers_all_lack_a_place_in_the_payload_fails_the_task_before_it_is_asked(
+    gateway: Gateway,
+) -> None:
+    task_id = await gateway.submit()
+    assert (await gateway.post(f"/mesh/{task_id}/progress", checkpointed(task_id, "text")))[0] == 400
+    _, task = await gateway.get(f"/tasks/{task_id}")
+    assert (task["status"], task["error"]["details"]["type"]) == ("failed", "BadPause")
+    assert "no answer has a place in the payload" in task["error"]["message"]
 
 
 async def test_an_answer_to_an_expired_pause_is_409(gateway: Gateway) -> None:

@@ -7,15 +7,22 @@ from pathlib import Path
 import pytest
 
 from asya_crds.flows_file import content_hash
+from asya_crds.flows_json import FlowsFileJson
 from asya_crds.registry_document import ConfigMapPart
 from asya_gateway.domain.registry import News
 from tests.integration.registry.conftest import StartPod
-from tests.support.registry import entry, push
+from tests.support.registry import Pod, entry, push
 from tests.support.waiting import until
 
 
 def flows(*names: str) -> str:
     return "flows:\n" + "".join(f"- name: {name}\n  entrypoint: a\n  mcp: {{}}\n" for name in names)
+
+
+def _file(pod: Pod) -> FlowsFileJson:
+    found = pod.watch.report()["file"]
+    assert found is not None
+    return found
 
 
 def swap(folder: Path, generation: str, **texts: str) -> None:
@@ -61,7 +68,7 @@ async def test_a_missing_file_keeps_the_last_good_flows_and_is_logged_once(
     path.write_text(flows("hello"))
     pod = await start_pod(path=path)
     path.unlink()
-    await until(lambda: pod.watch.report()["file"]["state"] == "missing")
+    await until(lambda: _file(pod)["state"] == "missing")
     seen = []
     for _ in range(3):
         await pod.watch._look()
@@ -111,7 +118,7 @@ async def test_the_operator_owns_the_registry_while_it_lives(start_pod: StartPod
     await pod.registrar.push(push(epoch, entry("pushed"), hash="sha256:pushed"))
     await until(lambda: pod.served == ["pushed"])
     path.write_text(flows("newer-file"))
-    await until(lambda: pod.watch.report()["file"]["state"] == "operator")
+    await until(lambda: _file(pod)["state"] == "operator")
     assert pod.served == ["pushed"]
     await pod.silence_operator()
     await until(lambda: pod.served == ["newer-file"])
@@ -138,10 +145,10 @@ async def test_a_lagging_mount_does_not_bring_old_flows_back(start_pod: StartPod
     await first.registrar.push(push(epoch, entry("new"), hash=content_hash({"flows.yaml": flows("new").encode()})))
     await first.silence_operator()
     late = await start_pod("late", path=path)
-    assert late.watch.report()["file"]["state"] == "superseded"
+    assert _file(late)["state"] == "superseded"
     assert late.served == ["new"]
     path.write_text(flows("new"))
-    await until(lambda: late.watch.report()["file"]["state"] == "served")
+    await until(lambda: _file(late)["state"] == "served")
     assert late.generation == 2
 
 
@@ -167,11 +174,11 @@ async def test_a_change_that_was_watched_before_the_operator_moved_on_does_not_c
     await pod.registrar.push(push(epoch, entry("b"), hash=hashes["b"]))
     await pod.registrar.push(push(epoch, entry("c"), hash=hashes["c"]))
     path.write_text(flows("b"))
-    await until(lambda: pod.watch.report()["file"]["hash"] == hashes["b"])
+    await until(lambda: _file(pod)["hash"] == hashes["b"])
     await pod.watch._look()
     await pod.registrar.push(push(epoch, entry("a"), hash=hashes["a"]))
     await pod.silence_operator()
-    await until(lambda: pod.watch.report()["file"]["state"] == "superseded")
+    await until(lambda: _file(pod)["state"] == "superseded")
     assert (await pod.store.read()).configmap_hash == hashes["a"]
 
 

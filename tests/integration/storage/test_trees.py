@@ -1,15 +1,17 @@
 """The end of a task reaches all that hangs below it: at once as far as work goes, and chunk by chunk in the rows."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 
 import pytest
 
 from asya_crds import jsontext
-from asya_crds.status import ClaimAction, ErrorClass, HopState, TaskError, TaskStatus
+from asya_crds.status import ClaimAction, ErrorClass, HopState, TaskStatus
+from asya_crds.task_error import TaskError
 from asya_gateway.domain.reports import ChildAnnouncement, Claim, FinalOutcome, FinalReport
 from asya_gateway.storage import store
-from asya_gateway.storage.tasks import cascading, sweeping
+from asya_gateway.storage.tasks import descendants, sweeping
 from tests.support.blocks import counted_blocks
 from tests.support.storage import ROUTE, Running, failed, make_storage, progress, succeeded
 from tests.support.waiting import until
@@ -211,12 +213,95 @@ async def test_no_statement_touches_more_than_a_chunk_of_a_tree(
         assert await still.tasks.finish(cancel(root)) is FinalOutcome.APPLIED
     marking.check(150)
     with counted_blocks(monkeypatch) as ending:
-        assert await still.storage.cascade.below(root, cascading.End.of(cancel(root))) == 3_000
+        assert await still.storage.cascade.below(root, descendants.End.of(cancel(root))) == 3_000
     ending.check(size * 120)
     await still.storage.database.execute("VACUUM tasks")
     with counted_blocks(monkeypatch) as sweeping_beside:
         assert await still.storage.sweeper.sweep_orphans() == 0
     sweeping_beside.check(100)
+
+
+async def test_ending_a_descendant_touches_no_more_blocks_in_a_larger_tree(
+    still: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    still.storage.cascade._chunk.largest = still.storage.cascade._chunk.size = 50
+    a_descendant = []
+    for number in (500, 8_000):
+        root = await tree(still)
+        await still.storage.database.execute(CHILDREN, root, number)
+        # As children come, one after the other: the planner expects many between two edges in the middle.
+        await still.storage.database.execute(
+            "UPDATE tasks SET created_at = now() - hashtext(id) % 100000 * interval '1 ms' WHERE parent_id = $1", root
+        )
+        await still.storage.database.execute("ANALYZE tasks")
+        await still.tasks.finish(cancel(root))
+        with counted_blocks(monkeypatch) as ending:
+            assert await still.storage.cascade.below(root, descendants.End.of(cancel(root))) == number
+        a_descendant.append(sum(blocks for blocks, _ in ending.statements) / number)
+    assert max(a_descendant) < 75
+    assert a_descendant[1] < 1.25 * a_descendant[0]
+
+
+class TestSeveralAtOneTree:
+    async def test_processes_share_the_work_and_do_none_of_it_twice(self, still: Running, database_url: str) -> None:
+        root = await tree(still, "child")
+        for parent in (root, "child"):
+            await still.storage.database.execute(CHILDREN, parent, 1_000)
+        other = make_storage(database_url)
+        await other.storage.database.open()
+        end = descendants.End.of(cancel(root))
+        try:
+            for each in (still, other):
+                each.storage.cascade._chunk.largest = each.storage.cascade._chunk.size = 20
+            shares = await asyncio.gather(*(each.storage.cascade.below(root, end) for each in (still, other)))
+        finally:
+            await other.storage.database.close()
+        assert sum(shares) == 2_001
+        assert min(shares) > 300
+        finals = await still.storage.database.fetch(
+            "SELECT count(*) AS all, count(DISTINCT task_id) AS tasks FROM task_updates WHERE kind = 'final'"
+        )
+        assert tuple(finals[0]) == (2_001, 2_001)
+
+    async def test_a_child_that_is_held_is_waited_for_after_all_others(
+        self, still: Running, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        root = await tree(still)
+        await still.storage.database.execute(CHILDREN, root, 40)
+        still.storage.cascade._chunk.largest = still.storage.cascade._chunk.size = 10
+        database = still.storage.database
+        async with database.connection() as holder:
+            holding = holder.transaction()
+            await holding.start()
+            await holder.execute("UPDATE tasks SET progress = 7 WHERE id = $1", f"{root}-17")
+            ending = asyncio.create_task(still.storage.cascade.below(root, descendants.End.of(cancel(root))))
+            left = "SELECT count(*) = 1 FROM tasks WHERE parent_id IS NOT NULL AND finished_at IS NULL"
+            await until(lambda: database.fetchval(left), WAIT, "the end of those that nobody holds")
+            assert not ending.done()
+            await holding.commit()
+        assert await ending == 40
+        found = await still.tasks.get(f"{root}-17", owner=None)
+        assert (found.status, found.progress) == (TaskStatus.CANCELED, 7)
+
+    async def test_all_processes_together_end_a_bounded_number_of_chunks_at_a_time(self, still: Running) -> None:
+        root = await tree(still)
+        await still.storage.database.execute(CHILDREN, root, 10)
+        database = still.storage.database
+        async with database.connection() as holder:
+            holding = holder.transaction()
+            await holding.start()
+            for number in range(descendants.SLOTS):
+                await holder.execute("SELECT pg_advisory_xact_lock($1, $2)", descendants._SLOT_CLASS, number)
+            assert (
+                await still.storage.cascade._descendants.end_range(
+                    descendants.Range(root), descendants.End.of(cancel(root)), 10
+                )
+                is None
+            )
+            assert await still.storage.database.fetchval("SELECT count(*) FROM tasks WHERE finished_at IS NULL") == 11
+            ending = asyncio.create_task(still.storage.cascade.below(root, descendants.End.of(cancel(root))))
+            await holding.rollback()
+        assert await ending == 10
 
 
 async def test_the_deadline_of_a_tree_ends_all_of_it(running: Running) -> None:
@@ -233,6 +318,6 @@ async def test_the_deadline_of_a_tree_ends_all_of_it(running: Running) -> None:
 
 
 def test_an_end_is_read_from_a_row_whatever_its_error_says() -> None:
-    end = cascading.End.stored("failed", jsontext.dumps({"code": "c", "message": "\0", "class": "of tomorrow"}))
-    assert end.error().as_dict() == {"code": "c", "message": cascading.MESSAGE, "class": "of tomorrow"}
-    assert cascading.End.stored("canceled", None).error_class == "canceled"
+    end = descendants.End.stored("failed", jsontext.dumps({"code": "c", "message": "\0", "class": "of tomorrow"}))
+    assert end.error().as_dict() == {"code": "c", "message": descendants.MESSAGE, "class": "of tomorrow"}
+    assert descendants.End.stored("canceled", None).error_class == "canceled"

@@ -11,7 +11,8 @@ from asya_actor.mesh.client import MeshClient
 from asya_actor.mesh.urls import GatewayUrls
 from asya_actor.sending import Onward
 from asya_crds.envelope import Envelope, Route, format_time
-from asya_crds.status import ErrorClass, TaskError
+from asya_crds.status import ErrorClass
+from asya_crds.task_error import TaskError
 from asya_gateway.protocols.mesh.finals import decode_final
 
 

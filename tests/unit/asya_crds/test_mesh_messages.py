@@ -14,16 +14,13 @@ from asya_crds.envelope import Envelope, Route
 from asya_crds.mesh_messages import (
     ChildMessage,
     FinalMessage,
-    InvalidMessage,
-    Message,
     OlderRouteMessage,
     ProgressAnswerMessage,
     ProgressMessage,
     RouteMessage,
-    read,
     read_answer,
-    schema_of,
 )
+from asya_crds.message import InvalidMessage, Message, read, schema_of
 from asya_crds.pause_messages import QuestionField, QuestionMessage
 from asya_crds.registry_messages import AnnounceMessage, HeartbeatMessage, KeptFlow, PodMessage
 from asya_crds.status import ClaimAction, HopState

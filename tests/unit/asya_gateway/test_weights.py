@@ -3,7 +3,8 @@
 import pytest
 
 from asya_crds.envelope import Route
-from asya_crds.status import ErrorClass, HopState, TaskError, TaskStatus
+from asya_crds.status import ErrorClass, HopState, TaskStatus
+from asya_crds.task_error import TaskError
 from asya_gateway.domain.reports import FinalReport, ProgressReport
 from asya_gateway.storage.tasks.finishing import final_size
 from asya_gateway.storage.tasks.reporting import report_size

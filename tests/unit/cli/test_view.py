@@ -1,16 +1,18 @@
 """What `asya dev` writes where there is no terminal."""
 
 from io import StringIO
-from typing import Any
+from typing import cast
 
 from rich.console import Console
 
 from asya_cli.dev.view import Picture, View
+from asya_crds.task_json import TaskSummaryJson
 
 
-def task(number: int, status: str) -> dict[str, Any]:
-    """A task as a list shows it."""
-    return {"id": f"task-{number}", "flow": "work", "status": status, "error": None, "current_actor_name": "worker"}
+def task(number: int, status: str) -> TaskSummaryJson:
+    """A task as a list shows it, as far as it is read here."""
+    found = {"id": f"task-{number}", "flow": "work", "status": status, "error": None, "current_actor_name": "worker"}
+    return cast("TaskSummaryJson", found)
 
 
 def test_every_change_is_a_line_also_of_a_task_that_has_ended_when_it_is_seen_first() -> None:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from asya_crds import jsontext
 from asya_crds.envelope import Route
-from asya_crds.status import ErrorClass, HopState, TaskError, TaskStatus, UpdateKind
+from asya_crds.status import ErrorClass, HopState, TaskStatus, UpdateKind
+from asya_crds.task_error import TaskError
 from asya_gateway.domain.log import (
     CreatedEntry,
     FinalEntry,

@@ -10,18 +10,19 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from asya_crds import jsontext
+from asya_crds.call_messages import AnswerJson, CallJson, CancelJson, RetryJson
 from asya_crds.status import ErrorClass, TaskStatus
 from asya_crds.unified_messages import UNIFIED_ENDS
 from asya_gateway.domain.errors import GatewayError, InvalidInput
 from asya_gateway.domain.reports import PauseReport, ProgressReport
 from asya_gateway.protocols.http.bodies import as_object, decode
+from asya_gateway.protocols.http.messages import read_closed
 from asya_gateway.protocols.http.tracing import trace_headers
 from asya_gateway.protocols.mesh.children import decode_child
 from asya_gateway.protocols.mesh.finals import decode_final
 from asya_gateway.protocols.mesh.hops import read_route, task_id_of
 from asya_gateway.protocols.mesh.live import decode_fly
 from asya_gateway.protocols.mesh.progress import decode_progress
-from asya_gateway.protocols.rest.calls import tool_name
 from asya_gateway.protocols.rest.cursors import read_cursor
 from asya_gateway.protocols.rest.preferences import wait_seconds
 
@@ -86,7 +87,10 @@ DECODERS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "unified final": lambda body: decode_final("task", body, ends=UNIFIED_ENDS),
     "child": decode_child,
     "fly": lambda body: decode_fly("task", body),
-    "tool name": tool_name,
+    "call": lambda body: read_closed(CallJson, body),
+    "answer": lambda body: read_closed(AnswerJson, body),
+    "cancel": lambda body: read_closed(CancelJson, body),
+    "retry": lambda body: read_closed(RetryJson, body),
 }
 
 
@@ -202,11 +206,42 @@ def test_pause_metadata_makes_a_pause_whatever_the_status_says(status: str | Non
 def test_a_pause_carries_the_id_and_the_checkpoint_that_our_crew_gives_it() -> None:
     """Ours 'says `paused`, and adds `pause_id`, `schema?`, `data?` and the `checkpoint` envelope'."""
     metadata = {"prompt": "ok?", "fields": [], "schema": {"type": "boolean"}, "data": {"n": 2**63 + 1}}
-    body = {"status": "paused", "pause_id": "p-1", "pause_metadata": metadata, "checkpoint": {"id": "t"}}
+    checkpoint = {"id": "t", "route": {"prev": ["a"], "curr": "", "next": []}, "payload": 1}
+    body = {"status": "paused", "pause_id": "p-1", "pause_metadata": metadata, "checkpoint": checkpoint}
     report = decode_progress("t", body)
     assert isinstance(report, PauseReport)
     assert (report.pause.id, report.pause.schema, report.pause.data) == ("p-1", {"type": "boolean"}, {"n": 2**63 + 1})
-    assert report.checkpoint == '{"id":"t"}'
+    assert report.checkpoint == '{"id":"t","route":{"prev":["a"],"curr":"","next":[]},"payload":1}'
+
+
+FIELDS_OF_AN_ORDER = [{"name": "ok", "payload_key": "/order/ok"}]
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "fields", "field", "says"),
+    [
+        ({"id": "t"}, [], "checkpoint", "route"),
+        ({"route": {}}, [], "checkpoint", "id"),
+        ({"id": "t", "route": {"next": "b"}}, [], "checkpoint", "route.next: expected a list of actor names"),
+        ({"id": "t", "route": {}, "headers": []}, [], "checkpoint", "headers: expected an object"),
+        ({"id": "t", "route": {}, "payload": "x"}, FIELDS_OF_AN_ORDER, "pause_metadata.fields", "to put order into"),
+        ({"id": "t", "route": {}, "payload": []}, FIELDS_OF_AN_ORDER, "pause_metadata.fields", "no item order"),
+    ],
+)
+def test_a_checkpoint_that_no_answer_could_resume_is_refused_before_anybody_is_asked(
+    checkpoint: Any, fields: Any, field: str, says: str
+) -> None:
+    body = {"status": "paused", "pause_metadata": {"prompt": "?", "fields": fields}, "checkpoint": checkpoint}
+    with pytest.raises(InvalidInput, match=says) as refused:
+        decode_progress("t", body)
+    assert refused.value.field == field
+
+
+def test_a_checkpoint_is_taken_where_an_answer_may_leave_out_what_has_no_place() -> None:
+    checkpoint = {"id": "t", "route": {}, "payload": "x"}
+    pause = {"prompt": "?", "fields": [{"name": "ok", "required": False}]}
+    report = decode_progress("t", {"status": "paused", "pause_metadata": pause, "checkpoint": checkpoint})
+    assert isinstance(report, PauseReport)
 
 
 def test_a_pause_of_a_task_whose_id_leaves_no_room_for_an_answer_is_refused() -> None:

@@ -28,7 +28,7 @@ OPTIONAL: dict[str, st.SearchStrategy[Any]] = {
     "next": NAMES,
     "pause_metadata": QUESTION | JUNK,
     "pause_id": JUNK,
-    "checkpoint": JUNK,
+    "checkpoint": JUNK | st.just({"id": "t", "route": {"curr": "a"}, "payload": {"a": 1}}),
     "frames": JUNK | st.just([{}]),
     "claim": JUNK | st.just({"hop": 1, "attempt": 1, "claimant": "c"}),
     "message": JUNK,

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asya_crds import jsontext
-from asya_crds.status import ErrorClass, TaskError
+from asya_crds.status import ErrorClass
+from asya_crds.task_error import TaskError
 from asya_gateway.protocols.mcp.rendering import business_text
 from asya_gateway.protocols.mcp.tool_results import Returned, made_elsewhere
 from asya_gateway.protocols.mcp.versions import Revision

@@ -17,6 +17,9 @@ BODY_SECONDS = 60.0
 """Longest that a body may take to arrive; a caller that trickles would hold its connection for ever."""
 
 
+HEAD_BYTES = 1024
+"""The beginning of a body that is known where the rest is not."""
+
 WEIGHT = 7
 """What a body's way weighs for each of its bytes: the bytes, their decoded form, payload and envelope as text, and the
 driver's copies of both. An estimate; the memory test holds all of them against a container's limit."""
@@ -32,13 +35,13 @@ async def read_object(
     cuts: Sequence[str] = (),
     share: Share = Share.CALLS,
 ) -> dict[str, Any]:
-    """The body as a JSON object. Where it is large, members that `encoded` names are large_json.Encoded, and those that
+    """The body as a JSON object. Members that `encoded` names may be large_json.Encoded; where it is large, those that
     `cuts` names are cut.
 
     Raises InvalidInput, TooLarge, BodyTimeout, Overloaded.
     """
     data = await read_bytes(request, limit, share=share)
-    return as_object(await decode_body(request, data, encoded=encoded, cuts=cuts, share=share))
+    return as_object(await decode_body(request, data, encoded=encoded, texts=encoded, cuts=cuts, share=share))
 
 
 async def read_json(request: web.Request, limit: int, then: Callable[[Any], Any] | None = None) -> Any:
@@ -47,8 +50,11 @@ async def read_json(request: web.Request, limit: int, then: Callable[[Any], Any]
     return await decode_body(request, await read_bytes(request, limit), then=then)
 
 
-async def read_bytes(request: web.Request, limit: int, *, share: Share = Share.CALLS) -> bytes:
+async def read_bytes(
+    request: web.Request, limit: int, *, share: Share = Share.CALLS, head: bytearray | None = None
+) -> bytes:
     """The body, decompressed, of at most `limit` bytes. It stays unread in its socket until there is room for it.
+    `head` is given its beginning, which is known even where the rest never arrives.
 
     Raises InvalidInput, TooLarge, BodyTimeout, and NoRoom where it is no report and the wait is too long.
     """
@@ -62,12 +68,14 @@ async def read_bytes(request: web.Request, limit: int, *, share: Share = Share.C
             await budget.reserve(share, WEIGHT * (limit if known is None else known))
             async with asyncio.timeout(BODY_SECONDS):
                 data = content.read_nowait()
-                data += await _rest(request, limit - len(data))
+                _note(head, data)
+                data += await _rest(request, limit - len(data), head)
             if len(data) != known:
                 budget.shrink(WEIGHT * len(data))
         else:
             data = content.read_nowait()
-            await budget.reserve(share, WEIGHT * len(data))
+            if not budget.reserve_now(share, WEIGHT * len(data)):
+                await budget.reserve(share, WEIGHT * len(data))
     except TimeoutError:
         raise BodyTimeout(f"the body took longer than {BODY_SECONDS:.0f} seconds to arrive") from None
     except web.RequestPayloadError as error:
@@ -77,14 +85,20 @@ async def read_bytes(request: web.Request, limit: int, *, share: Share = Share.C
     return data
 
 
-async def _rest(request: web.Request, room: int) -> bytes:
+async def _rest(request: web.Request, room: int, head: bytearray | None) -> bytes:
     parts = []
     while part := await request.content.readany():
         parts.append(part)
+        _note(head, part)
         room -= len(part)
         if room < 0:
             break
     return b"".join(parts)
+
+
+def _note(head: bytearray | None, part: bytes) -> None:
+    if head is not None and len(head) < HEAD_BYTES:
+        head += part[: HEAD_BYTES - len(head)]
 
 
 async def decode_body(
@@ -94,14 +108,16 @@ async def decode_body(
     max_depth: int = jsontext.MAX_DEPTH,
     max_values: int = large_json.MAX_VALUES,
     encoded: Sequence[str] = (),
+    texts: Sequence[str] = (),
     cuts: Sequence[str] = (),
     share: Share = Share.CALLS,
     then: Callable[[Any], Any] | None = None,
 ) -> Any:
     """One JSON document, without holding the event loop. A report's waits for its turn and is tried again, since it is
-    sent once. Raises InvalidInput, TooLarge, Overloaded."""
+    sent once. Members that `encoded` names may be large_json.Encoded where it is decoded elsewhere, those that `texts`
+    names where it is decoded here. Raises InvalidInput, TooLarge, Overloaded."""
     if large_json.has_few_values(body):
-        value = decode(body, max_depth=max_depth)
+        value = decode(body, max_depth=max_depth, texts=texts)
         return value if then is None else then(value)
     request.app[BUDGET].add(share, VALUE_WEIGHT * min(max_values, len(body)))
     try:
@@ -123,12 +139,12 @@ async def decode_body(
         raise Overloaded(f"a large body cannot be decoded at the moment: {error}") from None
 
 
-def decode(body: bytes, *, max_depth: int = jsontext.MAX_DEPTH) -> Any:
+def decode(body: bytes, *, max_depth: int = jsontext.MAX_DEPTH, texts: Sequence[str] = ()) -> Any:
     """One JSON document of few values. Raises InvalidInput."""
     if not body:
         raise InvalidInput("expected a JSON body, got an empty one")
     try:
-        return jsontext.loads(body, max_depth=max_depth)
+        return large_json.with_texts(body, texts, max_depth=max_depth)
     except jsontext.InvalidJSON as error:
         raise InvalidInput(str(error)) from None
 

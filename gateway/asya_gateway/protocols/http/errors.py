@@ -2,11 +2,11 @@
 
 import logging
 from http import HTTPStatus
-from typing import Any
 
 from aiohttp import web
 
 from asya_crds import jsontext
+from asya_crds.call_messages import ErrorJson, RefusalJson
 from asya_gateway.domain.budget import NoRoom
 from asya_gateway.domain.errors import (
     Conflict,
@@ -90,9 +90,9 @@ STATUS_OF: dict[type[GatewayError], HTTPStatus] = {
 """Each error has its own row (a test walks the tree), so that nobody inherits a status by accident."""
 
 
-def error_dict(error: GatewayError) -> dict[str, Any]:
+def error_dict(error: GatewayError) -> RefusalJson:
     """The JSON form's inside: {code, message, field?, violations?: [{path, message}], outcome?}."""
-    found: dict[str, Any] = {"code": error.code, "message": error.message}
+    found: RefusalJson = {"code": error.code, "message": error.message}
     if error.field is not None:
         found["field"] = error.field
     if isinstance(error, InvalidArguments):
@@ -118,11 +118,12 @@ def plain_error(request: web.BaseRequest, status: int, headers: dict[str, str] |
 
 
 def _response(
-    request: web.BaseRequest, status: int, text: str, inside: dict[str, Any], headers: dict[str, str] | None
+    request: web.BaseRequest, status: int, text: str, inside: RefusalJson, headers: dict[str, str] | None
 ) -> web.Response:
     headers = {"Cache-Control": "no-store", **(headers or {})}
     if speaks_json(request):
-        body, content_type = jsontext.dumps({"error": inside}), "application/json"
+        document: ErrorJson = {"error": inside}
+        body, content_type = jsontext.dumps(document), "application/json"
     else:
         body, content_type = text, "text/plain"
     # A message may quote what the caller sent, and that may hold what UTF-8 cannot carry.

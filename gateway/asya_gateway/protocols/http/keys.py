@@ -1,10 +1,10 @@
 """What a handler finds in the application, by typed key; app.py puts it there."""
 
 from collections.abc import Callable
-from typing import Any
 
 from aiohttp.web import AppKey
 
+from asya_crds.flows_json import FlowsJson
 from asya_crds.offloading import Offload
 from asya_gateway.domain.budget import Budget
 from asya_gateway.domain.flows import FlowRegistry
@@ -20,7 +20,7 @@ TASKS = AppKey("TASKS", Tasks)
 FLOWS = AppKey("FLOWS", FlowRegistry)
 STREAMS = AppKey("STREAMS", Streams)
 REGISTRY: AppKey[RegistryControl] = AppKey("REGISTRY")
-FLOWS_REPORT: AppKey[Callable[[], dict[str, Any]]] = AppKey("FLOWS_REPORT")
+FLOWS_REPORT: AppKey[Callable[[], FlowsJson]] = AppKey("FLOWS_REPORT")
 BUDGET = AppKey("BUDGET", Budget)
 HELD = AppKey("HELD", HeldRequests)
 OFFLOAD = AppKey("OFFLOAD", Offload)

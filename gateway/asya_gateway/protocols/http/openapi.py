@@ -8,8 +8,14 @@ from typing import Any
 from aiohttp import web
 
 from asya_crds import jsontext
-from asya_crds.mesh_messages import ID_SCHEMA, RouteMessage, schema_of
-from asya_crds.status import ErrorClass, HopState, TaskStatus
+from asya_crds.call_messages import CallResultJson, ErrorJson
+from asya_crds.envelope import Envelope
+from asya_crds.flows_json import FlowsJson
+from asya_crds.mesh_messages import RouteMessage
+from asya_crds.message import named_schemas, schema_of
+from asya_crds.message_fields import ID_SCHEMA
+from asya_crds.status import HopState
+from asya_crds.task_json import STATUS_SCHEMA, MessageListJson, TaskJson, TaskPageJson
 from asya_gateway.domain.task import JsonText
 from asya_gateway.protocols.http.answers import json_response
 
@@ -18,9 +24,12 @@ Paths = Mapping[str, Json]
 """Path items by path, as OpenAPI spells both."""
 
 
+REFERENCE = "#/components/schemas/"
+
+
 def ref(name: str) -> Json:
     """A reference to a schema of the description."""
-    return {"$ref": f"#/components/schemas/{name}"}
+    return {"$ref": REFERENCE + name}
 
 
 def json_body(schema: Json, *, required: bool = True) -> Json:
@@ -108,101 +117,14 @@ _ERRORS = {
 
 NULLABLE_ID: Json = {"anyOf": [ref("Id"), {"type": "null"}]}
 NULLABLE_TEXT: Json = {"type": ["string", "null"]}
-_TIME: Json = {"type": "string", "format": "date-time"}
-_NULLABLE_TIME: Json = {"type": ["string", "null"], "format": "date-time"}
 
 SCHEMAS: dict[str, Json] = {
     "Id": ID_SCHEMA,
-    "Error": {
-        "type": "object",
-        "required": ["error"],
-        "properties": {
-            "error": {
-                "type": "object",
-                "required": ["code", "message"],
-                "properties": {
-                    "code": {"type": "string"},
-                    "message": {"type": "string"},
-                    "field": {"type": "string"},
-                    "outcome": {"enum": ["not_done", "unknown"], "description": "Of a 503."},
-                    "violations": {
-                        "type": "array",
-                        "items": {
-                            "type": "object",
-                            "required": ["path", "message"],
-                            "properties": {"path": {"type": "string"}, "message": {"type": "string"}},
-                        },
-                    },
-                },
-            }
-        },
-    },
-    "Route": {
-        "type": "object",
-        "required": ["prev", "curr", "next"],
-        "properties": {
-            "prev": {"type": "array", "items": {"type": "string"}},
-            "curr": {"type": "string"},
-            "next": {"type": "array", "items": {"type": "string"}},
-        },
-    },
-    "RouteFields": schema_of(RouteMessage),
-    "TaskError": {
-        "type": "object",
-        "required": ["code", "message", "class"],
-        "properties": {
-            "code": {"type": "string"},
-            "message": {"type": "string"},
-            "class": {"enum": [each.value for each in ErrorClass]},
-            "actor": {"type": "string"},
-            "attempts": {"type": "integer"},
-            "details": {},
-        },
-    },
-    "Pause": {
-        "type": "object",
-        "required": ["id", "prompt", "schema", "fields"],
-        "properties": {
-            "id": {"type": "string"},
-            "prompt": {"type": "string"},
-            "schema": {"type": "object"},
-            "fields": {"type": "array", "items": {"type": "object"}},
-            "data": {},
-        },
-    },
-    "Status": {"enum": [status.value for status in TaskStatus]},
+    "Status": STATUS_SCHEMA,
     "ActorState": {"enum": [state.value for state in HopState]},
-    "TaskSummary": {
-        "type": "object",
-        "required": ["id", "status", "flow", "route", "progress_percent", "created_at", "updated_at"],
-        "properties": {
-            "id": {"type": "string"},
-            "parent_id": NULLABLE_TEXT,
-            "context_id": NULLABLE_TEXT,
-            "flow": {"type": "string"},
-            "status": ref("Status"),
-            "message": NULLABLE_TEXT,
-            "progress_percent": {"type": "number", "minimum": 0, "maximum": 100},
-            "route": ref("Route"),
-            "current_actor_name": NULLABLE_TEXT,
-            "current_actor_idx": {"type": "integer"},
-            "actors_completed": {"type": "integer"},
-            "total_actors": {"type": "integer"},
-            "created_at": _TIME,
-            "updated_at": _TIME,
-            "finished_at": _NULLABLE_TIME,
-            "deadline_at": _NULLABLE_TIME,
-            "error": {"anyOf": [ref("TaskError"), {"type": "null"}]},
-            "pause": {"anyOf": [ref("Pause"), {"type": "null"}]},
-        },
-    },
-    "Task": {
-        "allOf": [
-            ref("TaskSummary"),
-            {"type": "object", "required": ["payload", "result"], "properties": {"retry_of": NULLABLE_TEXT}},
-        ],
-        "description": "A task with its payload and result, any JSON values, unchanged.",
-    },
+    "RouteFields": schema_of(RouteMessage),
+    "Envelope": schema_of(Envelope),
+    **named_schemas((ErrorJson, TaskJson, TaskPageJson, MessageListJson, CallResultJson, FlowsJson), REFERENCE),
 }
 
 
@@ -230,15 +152,6 @@ def merged(*parts: Paths) -> Paths:
     return found
 
 
-_FLOWS: Json = {
-    "type": "object",
-    "required": ["generation", "flows", "problems"],
-    "properties": {
-        "generation": {"type": "integer"},
-        "flows": {"type": "array", "items": {"type": "object"}},
-        "problems": {"type": "array", "items": {"type": "object"}},
-    },
-}
 HEALTH_PATHS: Paths = {
     "/": {
         "get": {
@@ -265,7 +178,7 @@ HEALTH_PATHS: Paths = {
         "get": {
             "operationId": "flows",
             "summary": "Which flows this process serves, which it leaves out, and why.",
-            "responses": {"200": answer("The flows.", _FLOWS), **errors()},
+            "responses": {"200": answer("The flows.", ref("Flows")), **errors()},
         }
     },
     "/openapi.json": {

@@ -4,11 +4,14 @@ Payloads and results are JSON text that is put in as it is: decoding and encodin
 faster codecs would round large integers and refuse lone surrogates.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from asya_crds import jsontext
 from asya_crds.envelope import Route, format_time
-from asya_crds.status import TaskError, TaskStatus
+from asya_crds.status import TaskStatus
+from asya_crds.task_error import TaskError
+from asya_crds.task_json import TaskSummaryJson
 from asya_gateway.domain.log import FinalEntry, LogEntry, OtherEntry, PausedEntry, ProgressEntry
 from asya_gateway.domain.pause import Pause
 from asya_gateway.domain.task import JsonText, Task, TaskHead, TaskUpdate
@@ -16,7 +19,7 @@ from asya_gateway.domain.task import JsonText, Task, TaskHead, TaskUpdate
 COMPLETED_MESSAGE = "Task completed successfully"
 
 
-def with_verbatim(fields: dict[str, Any], verbatim: dict[str, JsonText | None]) -> JsonText:
+def with_verbatim(fields: Mapping[str, Any], verbatim: dict[str, JsonText | None]) -> JsonText:
     """The JSON object of `fields`, followed by members whose values are JSON text already; None becomes null."""
     text = jsontext.dumps(fields)
     tail = ",".join(f'"{key}":{"null" if value is None else value}' for key, value in verbatim.items())
@@ -31,7 +34,7 @@ def task_json(task: Task) -> JsonText:
     return with_verbatim(fields, {"payload": task.payload, "result": task.result})
 
 
-def task_fields(task: TaskHead) -> dict[str, Any]:
+def task_fields(task: TaskHead) -> TaskSummaryJson:
     """A task without its bodies, as lists show it; both dialects' names stand side by side."""
     route = task.route
     return {

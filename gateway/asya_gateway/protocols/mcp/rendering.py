@@ -7,7 +7,8 @@ from asya_crds import jsontext
 from asya_crds.flow import Flow
 from asya_crds.large_json import has_few_values
 from asya_crds.offloading import OffloadFailed
-from asya_crds.status import ErrorClass, TaskError, TaskStatus
+from asya_crds.status import ErrorClass, TaskStatus
+from asya_crds.task_error import TaskError
 from asya_gateway.domain.errors import InvalidArguments, Overloaded
 from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.domain.task import Task

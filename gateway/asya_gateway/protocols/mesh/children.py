@@ -4,8 +4,8 @@ from asya_crds.mesh_messages import ChildMessage
 from asya_gateway.domain.errors import Conflict
 from asya_gateway.domain.reports import ChildAnnouncement
 from asya_gateway.protocols.http.fields import Body
+from asya_gateway.protocols.http.messages import read
 from asya_gateway.protocols.mesh.hops import read_route, task_id_of
-from asya_gateway.protocols.mesh.messages import read
 
 
 def decode_child(body: Body) -> ChildAnnouncement:

@@ -5,13 +5,14 @@ from typing import Any
 
 from asya_crds.large_json import encode
 from asya_crds.mesh_messages import FINAL_STATUSES, FinalMessage
-from asya_crds.status import ErrorClass, TaskError, TaskStatus
+from asya_crds.status import ErrorClass, TaskStatus
+from asya_crds.task_error import TaskError
 from asya_gateway.domain.errors import InvalidInput
 from asya_gateway.domain.reports import FinalReport
 from asya_gateway.protocols.http.fields import Body
+from asya_gateway.protocols.http.messages import read
 from asya_gateway.protocols.http.rendering import COMPLETED_MESSAGE
 from asya_gateway.protocols.mesh.hops import check_same_id, task_id_of
-from asya_gateway.protocols.mesh.messages import read
 
 ENDS = FINAL_STATUSES
 _CODES = {

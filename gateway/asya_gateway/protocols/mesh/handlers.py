@@ -26,7 +26,7 @@ from asya_gateway.protocols.mesh.finals import decode_final
 from asya_gateway.protocols.mesh.hops import task_id_of
 from asya_gateway.protocols.mesh.live import pieces
 from asya_gateway.protocols.mesh.progress import decode_progress, is_pause
-from asya_gateway.protocols.mesh.refusing import Lost, failing_its_task
+from asya_gateway.protocols.mesh.refusing import Lost, failing_its_task, incomplete_final
 
 _OK = jsontext.dumps(OkAnswer().whole())
 _ACTIVE, _INACTIVE = (jsontext.dumps(ActiveAnswer(active=active).whole()) for active in (True, False))
@@ -70,7 +70,9 @@ async def progress(request: web.Request) -> web.Response:
     """POST /mesh/{id}/progress; an id that is not ours gets its 200 too."""
     settings = request.app[SETTINGS]
     data = await read_bytes(request, max(settings.max_report_bytes, settings.max_final_bytes), share=Share.REPORTS)
-    body = as_object(await decode_body(request, data, encoded=_ENCODED, cuts=("",), share=Share.REPORTS))
+    body = as_object(
+        await decode_body(request, data, encoded=_ENCODED, texts=_LARGE_PARTS, cuts=("",), share=Share.REPORTS)
+    )
     report, answer = await take_progress(request, path_id(request), body, size=len(data))
     return json_response(render_answer(report, answer))
 
@@ -79,9 +81,10 @@ async def final(request: web.Request) -> web.Response:
     """POST /mesh/{id}/final; whatever came first stands."""
     reported = path_id(request)
     async with failing_its_task(request, reported, Lost.RESULT, {}):
-        body = await read_object(
-            request, request.app[SETTINGS].max_final_bytes, encoded=("result",), cuts=_CUT, share=Share.REPORTS
-        )
+        with incomplete_final(request, reported):
+            body = await read_object(
+                request, request.app[SETTINGS].max_final_bytes, encoded=("result",), cuts=_CUT, share=Share.REPORTS
+            )
         report = decode_final(reported, body)
     await request.app[TASKS].finish(report)
     return json_response(_OK)

@@ -8,7 +8,7 @@ from asya_crds.status import HopState
 from asya_gateway.domain.errors import InvalidInput
 from asya_gateway.domain.progress import progress_percent
 from asya_gateway.protocols.http.fields import Body, checked_id, optional_integer
-from asya_gateway.protocols.mesh.messages import read
+from asya_gateway.protocols.http.messages import read
 
 
 def task_id_of(reported: str) -> str:

@@ -1,5 +1,6 @@
 """What /openapi.json says of the routes of sidecars, workers and crew."""
 
+from asya_crds.envelope import Envelope
 from asya_crds.mesh_messages import (
     FINAL_STATUSES,
     ActiveAnswer,
@@ -10,13 +11,12 @@ from asya_crds.mesh_messages import (
     OlderRouteMessage,
     ProgressAnswerMessage,
     ProgressMessage,
-    answer_schema,
-    schema_of,
 )
+from asya_crds.message import answer_schema, schema_of
 from asya_crds.naming import RESUME
 from asya_crds.pause_messages import QuestionMessage
 from asya_crds.status import HopState
-from asya_crds.unified_messages import WAITING_STATUSES, EventMessage, IdAnswer, ListAnswer, OneActorMessage
+from asya_crds.unified_messages import WAITING_STATUSES, EventMessage, IdAnswer, OneActorMessage
 from asya_gateway.protocols.http.openapi import (
     LAST_EVENT_ID,
     NULLABLE_ID,
@@ -36,6 +36,7 @@ from asya_gateway.protocols.mesh.registry_openapi import REGISTRY_PATHS
 _REPORT = schema_of(ProgressMessage)
 _CLAIM: Json = _REPORT["properties"]["claim"]
 _QUESTION = schema_of(QuestionMessage)
+_ENVELOPE = schema_of(Envelope)
 
 
 def _report(status: Json, **more: Json) -> Json:
@@ -51,7 +52,7 @@ def _pause(*required: str, **more: Json) -> Json:
         "status": NULLABLE_TEXT,
         "pause_id": NULLABLE_ID,
         "pause_metadata": {"anyOf": [_QUESTION, {"type": "null"}]},
-        "checkpoint": {"type": ["object", "null"]},
+        "checkpoint": {"anyOf": [_ENVELOPE, {"type": "null"}]},
         "claim": _CLAIM,
         "incarnation": _REPORT["properties"]["incarnation"],
     }
@@ -77,7 +78,7 @@ _PROGRESS: Json = {
             "description": "The handler has ended; these are the envelopes that it will send on.",
         },
         _pause("status", status={"enum": [*WAITING_STATUSES]}),
-        _pause("pause_metadata", "checkpoint", pause_metadata=_QUESTION, checkpoint={"type": "object"}),
+        _pause("pause_metadata", "checkpoint", pause_metadata=_QUESTION, checkpoint=_ENVELOPE),
         {
             **_pause("pause_metadata", "curr", pause_metadata=_QUESTION, curr={"const": RESUME}),
             "description": "A pause of x-pause, which has stored the envelope itself.",
@@ -127,11 +128,6 @@ _EVENT: Json = {
         {**_SAID, "properties": {"type": {"const": "fly"}, "data": {"description": "The live event."}}},
     ]
 }
-_LISTED = answer_schema(ListAnswer)
-_LIST: Json = {
-    **_LISTED,
-    "properties": {**_LISTED["properties"], "messages": {"type": "array", "items": ref("TaskSummary")}},
-}
 
 _ACTOR: Json = {
     "name": "actor",
@@ -165,7 +161,7 @@ def _unified(suffix: str) -> Json:
                 ),
                 query("offset", {"type": "integer", "minimum": 0, "maximum": 10_000, "default": 0}, "Tasks to skip."),
             ],
-            "responses": {"200": answer("A page.", _LIST), **errors()},
+            "responses": {"200": answer("A page.", ref("MessageList")), **errors()},
         },
         "post": {
             "operationId": f"createMessage{suffix}",

@@ -3,13 +3,15 @@
 from typing import Any
 
 from asya_crds import jsontext
-from asya_crds.envelope import Route
+from asya_crds.envelope import Envelope, InvalidEnvelope, Route
 from asya_crds.incarnations import LARGEST, Reported, hop_name, resolve, resume_id
 from asya_crds.large_json import FEW_VALUES, Encoded, TooManyValues, count_values, encode
+from asya_crds.merging import CannotMerge, merge
 from asya_crds.mesh_messages import ClaimMessage, ProgressMessage
 from asya_crds.naming import HEADER_PAUSE, MAX_ID_LENGTH, PAUSE, RESUME
 from asya_crds.status import HopState, TaskStatus
 from asya_gateway.domain.errors import InvalidInput
+from asya_gateway.domain.pause import Pause
 from asya_gateway.domain.pausing import read_pause
 from asya_gateway.domain.progress import report_key
 from asya_gateway.domain.reports import Claim, PauseReport, ProgressReport
@@ -21,6 +23,7 @@ from asya_gateway.protocols.http.fields import (
     optional_object,
     optional_text,
 )
+from asya_gateway.protocols.http.messages import read
 from asya_gateway.protocols.mesh.hops import (
     check_same_id,
     claimed_hop,
@@ -29,7 +32,6 @@ from asya_gateway.protocols.mesh.hops import (
     read_incarnation,
     read_route,
 )
-from asya_gateway.protocols.mesh.messages import read
 
 _WAITING = {"paused": TaskStatus.PAUSED, "auth_required": TaskStatus.AUTH_REQUIRED}
 _DEFAULT_PAUSE = {"prompt": "Task paused", "fields": []}
@@ -91,23 +93,45 @@ def _frames(body: Body, state: HopState) -> JsonText | None:
     return encode(frames)
 
 
-def _checkpoint(body: Body) -> JsonText | None:
+def _checkpoint(body: Body, pause: Pause) -> JsonText | None:
+    """The envelope to go on from. One that x-resume could not read, or whose payload has no place for any answer, is
+    refused before anybody is asked (of a large one, the payload is not looked at). Raises InvalidInput."""
     value = body.get("checkpoint")
-    if isinstance(value, Encoded) and value.shape == "object":
+    if isinstance(value, Encoded):
+        if value.shape != "envelope":
+            raise InvalidInput("expected an envelope {id, route, payload}", field="checkpoint")
         return encode(value)
     checkpoint = optional_object(body, "checkpoint")
-    return None if checkpoint is None else encode(checkpoint)
+    if checkpoint is None:
+        return None
+    try:
+        payload = Envelope.from_dict(checkpoint).payload
+    except InvalidEnvelope as error:
+        raise InvalidInput(f"expected an envelope {{id, route, payload}}: {error}", field="checkpoint") from None
+    _check_place(payload, pause)
+    return encode(checkpoint)
+
+
+def _check_place(payload: Any, pause: Pause) -> None:
+    """Refuse a question of which every answer would fail. Raises InvalidInput."""
+    always = [field for field in pause.fields if field.get("default") is not None or field.get("required", True)]
+    if not always:
+        return
+    try:
+        merge(payload, {field["name"]: field.get("default") for field in always}, always)
+    except CannotMerge as error:
+        raise InvalidInput(f"no answer has a place in the payload: {error}", field="pause_metadata.fields") from None
 
 
 def _pause(reported: str, body: Body) -> PauseReport:
     named = resolve(reported)
     metadata = _metadata(body.get("pause_metadata"))
     route = read_route(body)
-    checkpoint = _checkpoint(body)
     incarnation = read_incarnation(body, named)
     if body.get("claim") is not None:
         read(ProgressMessage, {"status": HopState.RECEIVED, "claim": body["claim"]})
     pause = read_pause(metadata, _pause_id(body, metadata, route, incarnation))
+    checkpoint = _checkpoint(body, pause)
     status = _WAITING.get(str(body.get("status")))
     if len(resume_id(named.task_id, LARGEST)) > MAX_ID_LENGTH:
         raise InvalidInput("the task's id is too long for the id of a resume envelope", field="pause_metadata")

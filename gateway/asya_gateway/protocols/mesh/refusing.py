@@ -1,26 +1,37 @@
 """Reports that end or stop a task and cannot be taken. Whoever sent one has acknowledged its message or is about to, so
-that nothing else would ever be heard of the task: it fails with the reason."""
+that nothing else would ever be heard of the task: it fails with the reason. A final report that arrives incompletely
+may come again, if the message does; its task fails after a grace."""
 
 import asyncio
 import contextlib
+import logging
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from enum import StrEnum
 
 from aiohttp import web
 
-from asya_crds.status import ErrorClass, TaskError, TaskStatus
-from asya_gateway.domain.errors import GatewayError, InvalidInput, TooLarge
+from asya_crds.status import ErrorClass, TaskStatus
+from asya_crds.task_error import TaskError
+from asya_gateway.domain.errors import GatewayError, InvalidInput, Overloaded, TooLarge
 from asya_gateway.domain.reports import FinalReport
+from asya_gateway.protocols.http.background import BACKGROUND
+from asya_gateway.protocols.http.bodies import HEAD_BYTES
+from asya_gateway.protocols.http.errors import BodyTimeout
 from asya_gateway.protocols.http.fields import Body
 from asya_gateway.protocols.http.keys import TASKS
 from asya_gateway.protocols.mesh.hops import task_id_of
+
+log = logging.getLogger(__name__)
 
 _UNSAID = ("id", "status", "type")
 """Fields without which a report says neither of which task it is nor what it is."""
 
 _UNIFIED_END = re.compile(rb'\s*\{\s*"type"\s*:\s*"status"\s*,\s*"status"\s*:\s*"(succeeded|failed)"')
-_HEAD, _HEAD_SECONDS = 1024, 5.0
+_HEAD_SECONDS = 5.0
+_REPEATS = ("asya-actor", "Python/")
+"""How the User-Agent of this project's workers and crew begins (of versions before this one, the second). They send a
+report until mesh takes it, so that nothing is lost with one that breaks off."""
 
 
 class Lost(StrEnum):
@@ -42,16 +53,34 @@ async def failing_its_task(request: web.Request, reported: str, lost: Lost, body
         raise
 
 
+def _always() -> bool:
+    return True
+
+
+@contextlib.contextmanager
+def incomplete_final(request: web.Request, reported: str, is_final: Callable[[], bool] = _always) -> Iterator[None]:
+    """Where the block cannot read the whole of a final report (its sender's own timeout closed the connection, it took
+    too long, this process is ending), its task waits for another only a while longer."""
+    try:
+        yield
+    except (InvalidInput, Overloaded, BodyTimeout, asyncio.CancelledError) as error:
+        unread = _cut_off(request) if isinstance(error, InvalidInput) else True
+        if unread and is_final() and not request.headers.get("User-Agent", "").startswith(_REPEATS):
+            log.warning("a final report arrived incompletely: the task fails unless it comes again")
+            request.app[BACKGROUND].start(request.app[TASKS].expect_final(task_id_of(reported)))
+        raise
+
+
 async def ends_a_task(request: web.Request) -> bool:
     """Whether a unified event that is too large to be read reports an end, by its beginning as sidecars write it."""
     head = b""
     with contextlib.suppress(web.RequestPayloadError, TimeoutError):
         async with asyncio.timeout(_HEAD_SECONDS):
-            head = await request.content.read(_HEAD)
+            head = await request.content.read(HEAD_BYTES)
     return is_end(head)
 
 
-def is_end(event: bytes) -> bool:
+def is_end(event: bytes | bytearray) -> bool:
     """Whether a unified event that cannot be decoded reports an end, by its beginning as sidecars write it."""
     return _UNIFIED_END.match(event) is not None
 

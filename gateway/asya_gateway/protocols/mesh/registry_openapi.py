@@ -1,6 +1,7 @@
 """What /openapi.json says of the operator's routes."""
 
-from asya_crds.mesh_messages import OkAnswer, answer_schema, schema_of
+from asya_crds.mesh_messages import OkAnswer
+from asya_crds.message import answer_schema, schema_of
 from asya_crds.registry_document import RegistryPush
 from asya_crds.registry_messages import (
     AnnounceAnswer,

@@ -8,7 +8,8 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from asya_crds import jsontext, large_json
-from asya_crds.mesh_messages import Message, OkAnswer
+from asya_crds.mesh_messages import OkAnswer
+from asya_crds.message import Message
 from asya_crds.mistakes import dotted, explain
 from asya_crds.naming import MAX_ID_LENGTH
 from asya_crds.registry_document import RegistryPush
@@ -29,8 +30,8 @@ from asya_gateway.domain.text import storable
 from asya_gateway.protocols.http.answers import json_response
 from asya_gateway.protocols.http.bodies import as_object, decode_body, read_bytes, read_object
 from asya_gateway.protocols.http.keys import REGISTRY
+from asya_gateway.protocols.http.messages import read
 from asya_gateway.protocols.http.queries import bounded_integer
-from asya_gateway.protocols.mesh.messages import read
 
 MAX_PUSH_BYTES = 64 * 1024 * 1024
 MAX_SMALL_BYTES = 64 * 1024

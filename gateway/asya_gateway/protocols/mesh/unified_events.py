@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from asya_crds import jsontext
 from asya_crds.flow import Flow
 from asya_crds.status import TaskStatus
-from asya_crds.unified_messages import SILENT_PHASES, UNIFIED_ENDS, EventMessage, IdAnswer, ListAnswer, OneActorMessage
+from asya_crds.task_json import MessageListJson
+from asya_crds.unified_messages import SILENT_PHASES, UNIFIED_ENDS, EventMessage, IdAnswer, OneActorMessage
 from asya_crds.violation import Violation
 from asya_gateway.domain.budget import Share
 from asya_gateway.domain.errors import Conflict, InvalidInput, TooLarge
@@ -23,6 +24,7 @@ from asya_gateway.protocols.http.answers import json_response
 from asya_gateway.protocols.http.bodies import as_object, decode_body, read_bytes, read_object
 from asya_gateway.protocols.http.fields import optional_object
 from asya_gateway.protocols.http.keys import SETTINGS, TASKS
+from asya_gateway.protocols.http.messages import read
 from asya_gateway.protocols.http.paths import path_id
 from asya_gateway.protocols.http.queries import bounded_integer, optional_status
 from asya_gateway.protocols.http.rendering import task_fields
@@ -32,8 +34,7 @@ from asya_gateway.protocols.mesh.finals import decode_final
 from asya_gateway.protocols.mesh.handlers import take_progress
 from asya_gateway.protocols.mesh.hops import task_id_of
 from asya_gateway.protocols.mesh.live import decode_fly
-from asya_gateway.protocols.mesh.messages import read
-from asya_gateway.protocols.mesh.refusing import Lost, ends_a_task, failing_its_task, is_end
+from asya_gateway.protocols.mesh.refusing import Lost, ends_a_task, failing_its_task, incomplete_final, is_end
 
 MAX_OFFSET = 10_000
 
@@ -48,8 +49,10 @@ async def post_event(request: web.Request) -> web.Response:
     """
     reported = path_id(request)
     settings = request.app[SETTINGS]
+    most, head = max(settings.max_final_bytes, settings.max_fly_bytes), bytearray()
     try:
-        data = await read_bytes(request, max(settings.max_final_bytes, settings.max_fly_bytes), share=Share.REPORTS)
+        with incomplete_final(request, reported, lambda: is_end(head)):
+            data = await read_bytes(request, most, share=Share.REPORTS, head=head)
     except TooLarge:
         if await ends_a_task(request):
             async with failing_its_task(request, reported, Lost.RESULT, {}):
@@ -57,7 +60,8 @@ async def post_event(request: web.Request) -> web.Response:
         raise
     refused = failing_its_task(request, reported, Lost.RESULT, {}) if is_end(data) else contextlib.nullcontext()
     async with refused:
-        body = as_object(await decode_body(request, data, encoded=_ENCODED, cuts=_CUT, share=Share.REPORTS))
+        with incomplete_final(request, reported, lambda: is_end(data)):
+            body = as_object(await decode_body(request, data, encoded=_ENCODED, cuts=_CUT, share=Share.REPORTS))
     said = read(EventMessage, body)
     if said.type == "status":
         await _take_status(request, reported, said)
@@ -122,8 +126,8 @@ async def list_tasks(request: web.Request) -> web.Response:
     query = TaskFilter(owner=None, status=optional_status(request), limit=limit + 1, skip=offset)
     found = await request.app[TASKS].list(query)
     total = offset + len(found) if found or not offset else await request.app[TASKS].count(query)
-    messages = [task_fields(task) for task in found[:limit]]
-    return json_response(jsontext.dumps(ListAnswer.saying(messages=messages, total=total).whole()))
+    page: MessageListJson = {"messages": [task_fields(task) for task in found[:limit]], "total": total}
+    return json_response(jsontext.dumps(page))
 
 
 async def events(request: web.Request) -> web.StreamResponse:

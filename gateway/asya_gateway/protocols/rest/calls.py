@@ -4,17 +4,18 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from asya_gateway.domain.errors import FlowNotFound, InvalidInput
+from asya_crds.call_messages import CallJson
+from asya_gateway.domain.errors import FlowNotFound
 from asya_gateway.domain.task import Caller
 from asya_gateway.domain.tasks import Call
 from asya_gateway.protocols.http.answers import json_response
 from asya_gateway.protocols.http.bodies import read_object
 from asya_gateway.protocols.http.callers import caller_of
-from asya_gateway.protocols.http.fields import Body, only_members, optional_object
 from asya_gateway.protocols.http.holding import Silent
 from asya_gateway.protocols.http.idempotency import idempotency_key
 from asya_gateway.protocols.http.keys import BUDGET, FLOWS, HELD, READINESS, SETTINGS, TASKS
 from asya_gateway.protocols.http.links import Links
+from asya_gateway.protocols.http.messages import read_closed
 from asya_gateway.protocols.http.queries import only_parameters
 from asya_gateway.protocols.http.rendering import task_json
 from asya_gateway.protocols.http.task_wait import TaskWait
@@ -32,22 +33,21 @@ async def call_tool(request: web.Request) -> web.Response:
     task. Raises StreamsExhausted before anything is stored."""
     app = request.app
     only_parameters(request)
-    body = await read_object(request, app[SETTINGS].max_call_bytes)
-    only_members(body, "name", "arguments")
+    said = read_closed(CallJson, await read_object(request, app[SETTINGS].max_call_bytes))
     seconds = wait_seconds(request.headers, app[SETTINGS].rest_max_wait)
     if seconds is None:
-        task_id = await _submitted(request, body)
+        task_id = await _submitted(request, said)
         return json_response(handle_json(task_id, app[SETTINGS].public_url))
     with app[HELD].slot():
-        task_id = await _submitted(request, body)
+        task_id = await _submitted(request, said)
         # What waits keeps nothing of what was sent.
-        del body
+        del said
         app[BUDGET].release()
         return await _wait(request, task_id, caller_of(request), seconds)
 
 
-async def _submitted(request: web.Request, body: Body) -> str:
-    app, name, payload = request.app, tool_name(body), optional_object(body, "arguments") or {}
+async def _submitted(request: web.Request, said: CallJson) -> str:
+    app, name, payload = request.app, said["name"], said.get("arguments") or {}
     caller, key = caller_of(request), idempotency_key(request.headers)
     try:
         served = app[FLOWS].tool(name)
@@ -76,11 +76,3 @@ async def _wait(request: web.Request, task_id: str, caller: Caller, seconds: flo
     public_url = app[SETTINGS].public_url
     headers["Location"] = Links(task_id, public_url).status
     return json_response(handle_json(task_id, public_url, message), status=HTTPStatus.ACCEPTED, headers=headers)
-
-
-def tool_name(body: Body) -> str:
-    """The tool's name. Raises InvalidInput; whether there is such a tool is the registry's to say."""
-    name = body.get("name")
-    if not isinstance(name, str) or not name:
-        raise InvalidInput("expected the name of a tool", field="name")
-    return name

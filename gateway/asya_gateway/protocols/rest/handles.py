@@ -4,6 +4,7 @@ import secrets
 from functools import lru_cache
 
 from asya_crds import jsontext
+from asya_crds.call_messages import CallResultJson, HandleJson
 from asya_gateway.domain.task import JsonText
 from asya_gateway.protocols.http.links import Links
 
@@ -28,12 +29,11 @@ def _around(public_url: str, message: str) -> list[str]:
 
 def _handle(task_id: str, public_url: str, message: str) -> JsonText:
     links = Links(task_id, public_url)
-    inner = jsontext.dumps(
-        {
-            "task_id": task_id,
-            "message": message,
-            "status_url": links.status,
-            "stream_url": links.stream,
-        }
-    )
-    return jsontext.dumps({"content": [{"type": "text", "text": inner}], "isError": False})
+    handle: HandleJson = {
+        "task_id": task_id,
+        "message": message,
+        "status_url": links.status,
+        "stream_url": links.stream,
+    }
+    result: CallResultJson = {"content": [{"type": "text", "text": jsontext.dumps(handle)}], "isError": False}
+    return jsontext.dumps(result)

@@ -1,9 +1,10 @@
 """What /openapi.json says of the plain task API."""
 
+from asya_crds.call_messages import AnswerJson, CallJson, CancelJson, RetryJson
+from asya_crds.message import schema_of
 from asya_gateway.protocols.http.openapi import (
     IDEMPOTENCY_KEY,
     LAST_EVENT_ID,
-    NULLABLE_ID,
     PATH_ID,
     STREAM,
     Json,
@@ -16,61 +17,7 @@ from asya_gateway.protocols.http.openapi import (
     ref,
 )
 
-_HANDLE: Json = {
-    "description": "An MCP CallToolResult; its text is the JSON {task_id, message, status_url, stream_url}.",
-    "type": "object",
-    "required": ["content", "isError"],
-    "properties": {
-        "content": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["type", "text"],
-                "properties": {"type": {"const": "text"}, "text": {"type": "string"}},
-            },
-        },
-        "isError": {"type": "boolean"},
-    },
-}
-_CALL: Json = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["name"],
-    "properties": {
-        "name": {"type": "string", "minLength": 1, "description": "A flow with an `mcp` block."},
-        "arguments": {"type": ["object", "null"], "description": "Checked against the flow's inputSchema."},
-    },
-}
-_ANSWER: Json = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["answer"],
-    "properties": {
-        "answer": {"description": "Checked against the pause's schema."},
-        "pause_id": {
-            **NULLABLE_ID,
-            "description": "Rejects the answer if another pause is open.",
-        },
-    },
-}
-_REASON: Json = {
-    "type": "object",
-    "additionalProperties": False,
-    "properties": {"reason": {"type": ["string", "null"]}},
-}
-_RETRY: Json = {
-    "type": "object",
-    "additionalProperties": False,
-    "properties": {"payload": {"description": "Replaces the task's payload; checked against the flow's schema."}},
-}
-_PAGE: Json = {
-    "type": "object",
-    "required": ["tasks", "next_cursor"],
-    "properties": {
-        "tasks": {"type": "array", "items": ref("TaskSummary")},
-        "next_cursor": {"type": ["string", "null"]},
-    },
-}
+_HANDLE = ref("CallResult")
 _APPLIED: Json = {"headers": {"Preference-Applied": {"schema": {"type": "string"}, "required": False}}}
 
 PATHS: Paths = {
@@ -79,7 +26,7 @@ PATHS: Paths = {
             "operationId": "callTool",
             "summary": "Call a flow: returns a handle at once, or the finished task with `Prefer: wait=N`.",
             "parameters": [header("Prefer", "`wait=N` waits up to N seconds, at most 60 (RFC 7240)."), IDEMPOTENCY_KEY],
-            "requestBody": json_body(_CALL),
+            "requestBody": json_body(schema_of(CallJson)),
             "responses": {
                 "200": answer(
                     "The handle; with `Prefer: wait=N` the finished task.",
@@ -109,7 +56,7 @@ PATHS: Paths = {
                     "cursor", {"type": "string", "pattern": "^[A-Za-z0-9_-]+$"}, "`next_cursor` of the previous page."
                 ),
             ],
-            "responses": {"200": answer("A page.", _PAGE), **errors()},
+            "responses": {"200": answer("A page.", ref("TaskPage")), **errors()},
         }
     },
     "/tasks/{id}": {
@@ -126,7 +73,7 @@ PATHS: Paths = {
             "operationId": "cancelTask",
             "summary": "End a task that has not ended, and its children.",
             "parameters": [IDEMPOTENCY_KEY],
-            "requestBody": json_body(_REASON, required=False),
+            "requestBody": json_body(schema_of(CancelJson), required=False),
             "responses": {"200": answer("The canceled task.", ref("Task")), **errors(404, 409, 413, 422)},
         },
     },
@@ -136,7 +83,7 @@ PATHS: Paths = {
             "operationId": "resumeTask",
             "summary": "Answer the question of a paused task; the first answer wins.",
             "parameters": [IDEMPOTENCY_KEY],
-            "requestBody": json_body(_ANSWER),
+            "requestBody": json_body(schema_of(AnswerJson)),
             "responses": {"200": answer("The task, running again.", ref("Task")), **errors(404, 409, 413, 422)},
         },
     },
@@ -146,7 +93,7 @@ PATHS: Paths = {
             "operationId": "retryTask",
             "summary": "Run a task that has ended again, as a new one.",
             "parameters": [IDEMPOTENCY_KEY],
-            "requestBody": json_body(_RETRY, required=False),
+            "requestBody": json_body(schema_of(RetryJson), required=False),
             "responses": {
                 "201": answer(
                     "The new task; its `retry_of` is the old one.",

@@ -5,16 +5,19 @@ from http import HTTPStatus
 from aiohttp import web
 
 from asya_crds import jsontext
-from asya_gateway.domain.errors import InvalidInput, after_a_write
+from asya_crds.call_messages import AnswerJson, CancelJson, RetryJson
+from asya_crds.task_json import TaskPageJson
+from asya_gateway.domain.errors import after_a_write
 from asya_gateway.domain.ports import TaskFilter
 from asya_gateway.domain.tasks import Call
 from asya_gateway.protocols.http.answers import json_response
 from asya_gateway.protocols.http.bodies import as_object, decode_body, read_bytes, read_object
 from asya_gateway.protocols.http.callers import caller_of
-from asya_gateway.protocols.http.fields import Body, only_members, optional_identifier, optional_text
+from asya_gateway.protocols.http.fields import Body
 from asya_gateway.protocols.http.idempotency import idempotency_key
 from asya_gateway.protocols.http.keys import FLOWS, SETTINGS, TASKS
 from asya_gateway.protocols.http.links import Links
+from asya_gateway.protocols.http.messages import read_closed
 from asya_gateway.protocols.http.paths import path_id
 from asya_gateway.protocols.http.queries import bounded_integer, only_parameters, optional_id, optional_status
 from asya_gateway.protocols.http.rendering import task_fields, task_json
@@ -54,7 +57,8 @@ async def list_tasks(request: web.Request) -> web.Response:
     found = await request.app[TASKS].list(query)
     page = found[:limit]
     next_cursor = cursor_of(page[-1]) if len(found) > limit else None
-    return json_response(jsontext.dumps({"tasks": [task_fields(task) for task in page], "next_cursor": next_cursor}))
+    document: TaskPageJson = {"tasks": [task_fields(task) for task in page], "next_cursor": next_cursor}
+    return json_response(jsontext.dumps(document))
 
 
 async def cancel(request: web.Request) -> web.Response:
@@ -62,8 +66,7 @@ async def cancel(request: web.Request) -> web.Response:
     only_parameters(request)
     task_id = path_id(request)
     body = await _optional_body(request, request.app[SETTINGS].max_call_bytes)
-    only_members(body, "reason")
-    reason = optional_text(body, "reason") or DEFAULT_REASON
+    reason = read_closed(CancelJson, body).get("reason") or DEFAULT_REASON
     key = idempotency_key(request.headers)
     tasks, caller = request.app[TASKS], caller_of(request)
     await tasks.cancel(task_id, caller, reason, key=key)
@@ -76,13 +79,10 @@ async def resume(request: web.Request) -> web.Response:
     only_parameters(request)
     task_id = path_id(request)
     body = await read_object(request, request.app[SETTINGS].max_call_bytes)
-    only_members(body, "answer", "pause_id")
-    if "answer" not in body:
-        raise InvalidInput("expected the answer that the task waits for", field="answer")
-    pause_id = optional_identifier(body, "pause_id")
+    said = read_closed(AnswerJson, body)
     key = idempotency_key(request.headers)
     tasks, caller = request.app[TASKS], caller_of(request)
-    await tasks.answer(task_id, caller, body["answer"], pause_id=pause_id, key=key)
+    await tasks.answer(task_id, caller, said["answer"], pause_id=said.get("pause_id"), key=key)
     with after_a_write():
         return json_response(task_json(await tasks.get(task_id, caller)))
 
@@ -93,10 +93,9 @@ async def retry(request: web.Request) -> web.Response:
     only_parameters(request)
     task_id = path_id(request)
     body = await _optional_body(request, request.app[SETTINGS].max_call_bytes)
-    only_members(body, "payload")
+    payload = read_closed(RetryJson, body).get("payload")
     app, caller, key = request.app, caller_of(request), idempotency_key(request.headers)
     task = await app[TASKS].retriable(task_id, caller)
-    payload = body.get("payload")
     if payload is None:
         payload = await decode_body(request, (task.payload or "").encode())
     call = Call(app[FLOWS].tool(task.flow), payload, caller, SURFACE, task.context_id, trace_headers(request.headers))

@@ -33,7 +33,16 @@ PAUSES = Beside(
     "task_pauses",
     "pg_column_size(r.question) + coalesce(pg_column_size(r.checkpoint), 0) + coalesce(pg_column_size(r.answer), 0)",
 )
-ALL = (BODIES, UPDATES, HOPS, PAUSES, Beside("call_keys"), Beside("task_request_keys"), Beside("task_retries"))
+ALL = (
+    BODIES,
+    UPDATES,
+    HOPS,
+    PAUSES,
+    Beside("call_keys"),
+    Beside("task_request_keys"),
+    Beside("task_retries"),
+    Beside("incomplete_finals"),
+)
 """Every such table; a new one is one more entry."""
 
 # Task by task, so that no more rows are found than may go; what another process holds is left to it. The first row goes

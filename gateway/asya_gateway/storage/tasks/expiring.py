@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from asya_crds.status import ErrorClass, TaskError, TaskStatus
+from asya_crds.status import ErrorClass, TaskStatus
+from asya_crds.task_error import TaskError
 from asya_gateway.domain.reports import FinalOutcome, FinalReport
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.tasks.guards import ASKING

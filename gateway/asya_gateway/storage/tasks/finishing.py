@@ -13,7 +13,8 @@ from asya_gateway.domain.log import FinalEntry
 from asya_gateway.domain.reports import FinalOutcome, FinalReport
 from asya_gateway.domain.text import storable
 from asya_gateway.storage.retrying import acquired
-from asya_gateway.storage.tasks.cascading import Cascade, End, Ended
+from asya_gateway.storage.tasks.cascading import Cascade
+from asya_gateway.storage.tasks.descendants import End, Ended
 from asya_gateway.storage.tasks.guards import ENDED, SPREADING, ended_above, has_children
 from asya_gateway.telemetry.observer import FAN_OUT
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from asya_crds import jsontext
 from asya_crds.envelope import Route
-from asya_crds.status import TERMINAL, TaskError, TaskStatus, UpdateKind
+from asya_crds.status import TERMINAL, TaskStatus, UpdateKind
+from asya_crds.task_error import TaskError
 from asya_gateway.domain.budget import Budget, Share
 from asya_gateway.domain.log import read_entry
 from asya_gateway.domain.pause import Pause

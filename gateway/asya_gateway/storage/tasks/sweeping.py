@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from asya_crds.status import ErrorClass, TaskError, TaskStatus
+from asya_crds.status import ErrorClass, TaskStatus
+from asya_crds.task_error import TaskError
 from asya_gateway.domain.reports import FinalOutcome, FinalReport
 from asya_gateway.storage.chunks import CHUNK
 from asya_gateway.storage.database import Database

@@ -1,0 +1,123 @@
+"""What a message between our programs is: a model that reads what jsontext decoded, and its JSON Schema."""
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any, Self, TypeVar, cast
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic.json_schema import JsonSchemaMode
+
+from asya_crds.mistakes import explain
+from asya_crds.schema_walk import Path
+
+
+class InvalidMessage(ValueError):
+    """A message that cannot be understood; `field` names the part (dotted), the text what was expected there."""
+
+    def __init__(self, reason: str, field: str) -> None:
+        super().__init__(reason)
+        self.field = field
+
+
+class Message(BaseModel):
+    """Fields that are not known are passed over: a newer peer may have more."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", validate_by_name=True, validate_by_alias=True)
+
+    @classmethod
+    def saying(cls, **fields: Any) -> Self:
+        """A message that is about to be sent: not checked, since that is for whoever receives it, and a report of ours
+        must not fail on what somebody put into an envelope."""
+        return cast("Self", cls.model_construct(**fields))
+
+    @classmethod
+    def wire(cls, **fields: Any) -> dict[str, Any]:
+        """`saying(**fields).as_dict()`, at a fifth of its cost: what is sent with each report needs no model."""
+        found = _defaults(cls) | fields
+        return {_aliases(cls)[name]: value for name, value in found.items() if value is not None}
+
+    def as_dict(self) -> dict[str, Any]:
+        """The wire form, without what is unknown."""
+        return self.model_dump(by_alias=True, exclude_none=True, warnings=False)
+
+    def whole(self) -> dict[str, Any]:
+        """The wire form with every field, null where it is unknown."""
+        return self.model_dump(by_alias=True, warnings=False)
+
+
+@cache
+def _defaults(model: type[Message]) -> dict[str, Any]:
+    return {name: field.get_default() for name, field in model.model_fields.items() if not field.is_required()}
+
+
+@cache
+def _aliases(model: type[Message]) -> dict[str, str]:
+    return {name: field.alias or name for name, field in model.model_fields.items()}
+
+
+M = TypeVar("M", bound=Message)
+
+
+def read(model: type[M], body: Mapping[str, Any]) -> M:
+    """The message of a decoded body. Raises InvalidMessage for the first field that is wrong."""
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        raise mistake_in(error, model) from None
+
+
+def mistake_in(error: ValidationError, model: type[Any]) -> InvalidMessage:
+    """The first mistake that validation found."""
+    first = explain(error, model)[0]
+    return InvalidMessage(first.reason, spelled(first.path))
+
+
+def spelled(path: Path) -> str:
+    """A place in a message (`fields[0].type`); parts that somebody made up are cut."""
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part[:80]}" for part in path)
+    return "".join(parts).removeprefix(".")
+
+
+def answer_schema(model: type[Message]) -> dict[str, Any]:
+    """The JSON Schema of an answer that is sent whole (Message.whole)."""
+    return schema_of(model, "serialization")
+
+
+def schema_of(model: Any, mode: JsonSchemaMode = "validation") -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a message or of a part of one, in one piece."""
+    document = TypeAdapter(model).json_schema(by_alias=True, mode=mode)
+    found = _tidy(document, document.get("$defs", {}))
+    assert isinstance(found, dict)
+    return found
+
+
+def named_schemas(models: Iterable[Any], place: str) -> dict[str, Any]:
+    """The JSON Schemas of what is sent, by name; they refer to each other at `place` (`#/components/schemas/`)."""
+    wanted: list[tuple[int, JsonSchemaMode, TypeAdapter[Any]]] = [
+        (number, "serialization", TypeAdapter(model)) for number, model in enumerate(models)
+    ]
+    _, document = TypeAdapter.json_schemas(wanted, ref_template=place + "{model}")
+    return {_shown(name): _tidy(schema, None) for name, schema in document["$defs"].items()}
+
+
+def _shown(name: str) -> str:
+    """The name of a schema, or a reference to it: TaskJson is the Task of a caller."""
+    return name.removesuffix("Json")
+
+
+def _tidy(node: Any, definitions: Mapping[str, Any] | None) -> Any:
+    """Without titles and defaults, which say nothing to a caller; with `definitions` without references, too."""
+    if isinstance(node, list):
+        return [_tidy(each, definitions) for each in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        if definitions is None:
+            return {**node, "$ref": _shown(node["$ref"])}
+        return _tidy(definitions[node["$ref"].rpartition("/")[2]], definitions)
+    kept = {key: value for key, value in node.items() if key not in ("$defs", "default")}
+    if isinstance(kept.get("title"), str):
+        del kept["title"]
+    if isinstance(description := kept.get("description"), str):
+        kept["description"] = " ".join(description.partition("\n\n")[0].split())
+    return {key: _tidy(value, definitions) for key, value in kept.items()}

@@ -1,0 +1,42 @@
+"""Bodies as the contract's messages."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, TypeVar, cast
+
+from pydantic import TypeAdapter, ValidationError
+
+from asya_crds.message import Message, mistake_in
+from asya_gateway.domain.errors import InvalidInput
+from asya_gateway.protocols.http.fields import Body, only_members
+
+M = TypeVar("M", bound=Message)
+C = TypeVar("C")
+
+
+def read(model: type[M], body: Body) -> M:
+    """The message of a body. Raises InvalidInput naming the field."""
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        raise _refusal(error, model) from None
+
+
+def read_closed(model: type[C], body: Body) -> C:
+    """The typed dictionary of a body that has no members but those of the model. Raises InvalidInput naming the
+    field."""
+    try:
+        return cast("C", _validator(cast("Any", model))(body))
+    except ValidationError as error:
+        only_members(body, *model.__annotations__)
+        raise _refusal(error, model) from None
+
+
+def _refusal(error: ValidationError, model: type[Any]) -> InvalidInput:
+    mistake = mistake_in(error, model)
+    return InvalidInput(str(mistake), field=mistake.field)
+
+
+@lru_cache(maxsize=64)
+def _validator(model: type[Any]) -> Callable[[Any], Any]:
+    return TypeAdapter(model).validator.validate_python

@@ -1,0 +1,218 @@
+"""Ends descendants of an ended task, a chunk of one parent's children a statement."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from asya_crds import jsontext
+from asya_crds.status import ErrorClass, TaskStatus
+from asya_crds.task_error import TaskError
+from asya_gateway.domain.log import FinalEntry
+from asya_gateway.domain.reports import FinalReport
+from asya_gateway.storage.database import Database
+from asya_gateway.storage.tasks.guards import ENDED, has_children
+from asya_gateway.telemetry.observer import FAN_OUT
+
+SLOTS = 3
+"""Chunks that are ended at the same time in a database, however many processes are at it."""
+_SLOT_CLASS = 0x61737961
+"""First part of the keys of their advisory locks ("asya" in ASCII)."""
+MESSAGE = "Ended with its parent"
+"""What each descendant's log says. The caller's own words stand in the log of the task that was ended, once."""
+
+Ended = Callable[[str, str, str, float], None]
+"""Hears of (flow, surface, status, seconds from acceptance to end); the surface of a child is FAN_OUT."""
+
+# Newest first, in the order of the index: what has ended already is passed over once, and never looked at again.
+_WITHIN = """parent_id = $1
+    AND (created_at, id) < (coalesce($2::timestamptz, 'infinity'), coalesce($3::text, ''))
+    AND (created_at, id) >= (coalesce($4::timestamptz, '-infinity'), coalesce($5::text, ''))"""
+_ORDER = "ORDER BY created_at DESC, id DESC"
+
+_CUT = f"SELECT created_at, id FROM tasks WHERE {_WITHIN} {_ORDER} OFFSET $6 LIMIT 1"
+
+_WAITING = f"""
+SELECT id FROM (SELECT id, status FROM tasks WHERE {_WITHIN} {_ORDER} LIMIT $6) page WHERE NOT status {ENDED}
+"""
+
+_ASKED = " ".join(f"WHEN pg_try_advisory_xact_lock({_SLOT_CLASS}, {number}) THEN true" for number in range(SLOTS))
+
+
+def _applied(joined: str, status: str, message: str, error: str, detail: str) -> str:
+    """SQL for the CTE `applied` and what is written beside it: `locked` rows end."""
+    return f"""applied AS (
+    UPDATE tasks t SET
+        status = {status}, ended_as = {status}, message = {message},
+        last_seq = t.last_seq + 1, remaining = NULL, pause_id = NULL,
+        updated_at = clock_timestamp(), finished_at = clock_timestamp()
+    FROM locked l WHERE {joined}
+    RETURNING t.id, t.last_seq, t.progress, t.updated_at, t.flow,
+              extract(epoch FROM t.updated_at - t.created_at)::float8 AS took
+), bodies AS (
+    INSERT INTO task_bodies (task_id, kind, body) SELECT id, 'error', {error}::json FROM applied
+    ON CONFLICT DO NOTHING
+), logged AS (
+    INSERT INTO task_updates (task_id, seq, kind, status, progress, detail, at)
+    SELECT id, last_seq, 'final', {status}, progress, {detail}::json, updated_at FROM applied
+)"""
+
+
+# Each row is looked up once, in the order of an index, and is then known by its place in the table: nothing depends on
+# how many rows the planner expects. (Without a limit it expects a fourth of a tree between two edges in its middle, and
+# reads the whole table.) The statement waits for no row. What somebody else holds, or has changed since the
+# statement began, is neither applied nor ended when it returns. Without a slot it touches nothing.
+_END_RANGE = f"""
+WITH slot AS MATERIALIZED (
+    SELECT CASE {_ASKED} ELSE false END AS had
+), page AS MATERIALIZED (
+    SELECT id, ctid AS place, NOT status {ENDED} AS open FROM tasks WHERE (SELECT had FROM slot) AND {_WITHIN}
+    {_ORDER} LIMIT $10
+), locked AS MATERIALIZED (
+    SELECT ctid AS place FROM tasks
+    WHERE ctid = ANY (ARRAY(SELECT place FROM page WHERE open)) AND NOT status {ENDED} FOR NO KEY UPDATE SKIP LOCKED
+), {_applied("t.ctid = l.place", "$6", "$7", "$8", "$9")}
+SELECT NULL AS id, NULL AS flow, NULL AS took, NULL AS missed, NULL AS has_children, had FROM slot
+UNION ALL
+SELECT p.id, a.flow, a.took, p.open AND a.id IS NULL, {has_children("p.id")}, true
+FROM page p LEFT JOIN applied a USING (id)
+"""
+
+# In the order of ids, as everybody who waits for several rows.
+_END_EACH = f"""
+WITH locked AS MATERIALIZED (
+    SELECT id FROM tasks WHERE id = ANY ($1) AND NOT status {ENDED} ORDER BY id FOR NO KEY UPDATE
+), {_applied("t.id = l.id", "$2", "$3", "$4", "$5")}
+SELECT id, flow, took FROM applied
+"""
+
+_END_OF = """
+SELECT t.status, (SELECT body::text FROM task_bodies b WHERE b.task_id = t.id AND b.kind = 'error') AS error
+FROM tasks t WHERE t.id = $1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a task ended that did not succeed, as far as its descendants end alike."""
+
+    status: str
+    code: str
+    error_class: str
+
+    @classmethod
+    def of(cls, report: FinalReport) -> "End":
+        """The end that was reported."""
+        if report.error is None:
+            return cls.known(report.status, None, None)
+        return cls.known(report.status, report.error.code, report.error.error_class)
+
+    @classmethod
+    def stored(cls, status: str, error: str | None) -> "End":
+        """The end that a row and its error's JSON text tell of."""
+        found = {} if error is None else jsontext.loads(error, max_depth=2 * jsontext.MAX_DEPTH)
+        return cls.known(status, found.get("code"), found.get("class"))
+
+    @classmethod
+    def known(cls, status: str, code: str | None, error_class: str | None) -> "End":
+        """With what is always said of such an end where nothing was said."""
+        usual = _CANCELED if status == TaskStatus.CANCELED else _FAILED
+        return cls(status, code or usual[0], error_class or usual[1])
+
+    def error(self) -> TaskError:
+        """The error of a descendant."""
+        return TaskError(self.code, MESSAGE, ErrorClass.read(self.error_class))
+
+    def columns(self) -> tuple[str, str, str, str]:
+        """Status, message, error and the log's detail, as the statements take them."""
+        error = self.error()
+        detail = FinalEntry(message=MESSAGE, error=error).to_json()
+        return self.status, MESSAGE, jsontext.dumps(error.as_dict()), detail
+
+
+_CANCELED = ("canceled", ErrorClass.CANCELED.value)
+_FAILED = ("runtime_error", ErrorClass.RUNTIME.value)
+
+Edge = tuple[datetime | None, str | None]
+"""created_at and id of a child, or a pair of None for the edge of all."""
+OUTSIDE: Edge = (None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Children of one task, newest first: those after `above`, down to `last`. `held`: somebody else held some of
+    them, or changed them, so that they are waited for."""
+
+    parent_id: str
+    above: Edge = OUTSIDE
+    last: Edge = OUTSIDE
+    held: bool = False
+
+    def arguments(self) -> tuple[Any, ...]:
+        """As the statements take it."""
+        return (self.parent_id, *self.above, *self.last)
+
+    def parted(self, edge: Edge) -> "tuple[Range, Range]":
+        """The part down to this edge, and the one after it."""
+        return replace(self, last=edge), replace(self, above=edge)
+
+
+@dataclass(frozen=True, slots=True)
+class RangeEnded:
+    """What became of a range: how many children this call ended, whether some that are perhaps open were passed over,
+    and which have children of their own."""
+
+    count: int
+    missed: bool
+    parents: Sequence[str]
+
+
+class Descendants:
+    """The statements. `written` hears of every task whose log grew, `ended` of each end."""
+
+    def __init__(self, database: Database, written: Callable[[Sequence[str]], None], ended: Ended) -> None:
+        self._database = database
+        self._written = written
+        self._ended = ended
+
+    async def cut(self, range_: Range, size: int) -> tuple[Range, Range | None]:
+        """The first so many children, and the rest if there is one. Raises Unavailable."""
+        row = await self._database.fetchrow(_CUT, *range_.arguments(), size - 1)
+        return (range_, None) if row is None else range_.parted((row["created_at"], row["id"]))
+
+    async def end_range(self, range_: Range, end: End, most: int) -> RangeEnded | None:
+        """End the first so many children of a range, waiting for none that somebody else holds; None where all slots
+        are taken. Raises Unavailable."""
+        told, *rows = await self._database.fetch(_END_RANGE, *range_.arguments(), *end.columns(), most)
+        if not told["had"]:
+            return None
+        applied = [row for row in rows if row["flow"] is not None]
+        self._tell(applied, end)
+        parents = [row["id"] for row in rows if row["has_children"]]
+        return RangeEnded(len(applied), any(row["missed"] for row in rows), parents)
+
+    async def end_held(self, range_: Range, end: End, most: int) -> int:
+        """End those of its first so many children that are open still, waiting for each; returns how many this call
+        ended. Raises Unavailable."""
+        rows = await self._database.fetch(_WAITING, *range_.arguments(), most)
+        return await self.end_each([row["id"] for row in rows], end)
+
+    async def end_each(self, ids: Sequence[str], end: End) -> int:
+        """End these tasks, waiting for each; returns how many this call ended. Raises Unavailable."""
+        if not ids:
+            return 0
+        rows = await self._database.fetch(_END_EACH, ids, *end.columns())
+        self._tell(rows, end)
+        return len(rows)
+
+    async def end_of(self, task_id: str) -> End:
+        """How a task has ended. Raises Unavailable."""
+        row = await self._database.fetchrow(_END_OF, task_id)
+        if row is None:
+            return End.known(TaskStatus.CANCELED, None, None)
+        return End.stored(row["status"], row["error"])
+
+    def _tell(self, rows: Sequence[Any], end: End) -> None:
+        self._written([row["id"] for row in rows])
+        for row in rows:
+            self._ended(row["flow"], FAN_OUT, end.status, row["took"])

@@ -1,0 +1,59 @@
+"""Ends tasks whose final report arrived incompletely and was not repeated: existing sidecars send theirs only once."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from asya_crds.status import ErrorClass, TaskStatus
+from asya_crds.task_error import TaskError
+from asya_gateway.domain.reports import FinalOutcome, FinalReport
+from asya_gateway.storage.database import Database
+
+CODE = "result_incomplete"
+LOOK_EVERY = 5.0
+CHUNK = 1_000
+"""Reports that one statement looks at."""
+
+# The first one counts: a sidecar whose report is cut each time would otherwise keep its task open.
+_KEEP = """
+INSERT INTO incomplete_finals (task_id, arrived_at, due_at)
+SELECT id, clock_timestamp(), clock_timestamp() + $2 * interval '1 second'
+FROM tasks WHERE id = $1 AND finished_at IS NULL
+ON CONFLICT DO NOTHING
+"""
+
+_DUE = """
+SELECT task_id, extract(epoch FROM due_at - arrived_at)::float8 AS waited FROM incomplete_finals
+WHERE due_at <= now() ORDER BY due_at LIMIT $1
+"""
+
+_REMOVE = "DELETE FROM incomplete_finals WHERE task_id = ANY ($1) AND due_at <= now()"
+
+
+class IncompleteFinals:
+    """`grace`: seconds in which the report may come again."""
+
+    def __init__(self, database: Database, *, grace: float) -> None:
+        self._database = database
+        self._grace = grace
+
+    async def keep(self, task_id: str) -> None:
+        """Remember that the task's final report arrived incompletely; nothing for ids that are not ours."""
+        await self._database.execute(_KEEP, task_id, self._grace)
+
+    async def expire(self, finish: Callable[[FinalReport], Awaitable[FinalOutcome]]) -> int:
+        """Fail tasks whose report did not come again, all there are; returns how many this call ended."""
+        ended = 0
+        while rows := await self._database.fetch(_DUE, CHUNK):
+            outcomes = await asyncio.gather(*(finish(_report(row)) for row in rows))
+            ended += sum(outcome is FinalOutcome.APPLIED for outcome in outcomes)
+            await self._database.execute(_REMOVE, sorted(row["task_id"] for row in rows))
+            if len(rows) < CHUNK:
+                break
+        return ended
+
+
+def _report(row: Any) -> FinalReport:
+    message = f"The final report arrived incompletely and was not repeated within {row['waited']:.10g} s"
+    error = TaskError(CODE, message, ErrorClass.RUNTIME)
+    return FinalReport(task_id=row["task_id"], status=TaskStatus.FAILED, message=message, error=error)
