@@ -4,11 +4,10 @@ Settings are made after connecting, not as parameters of the start: PgBouncer re
 """
 
 import asyncio
-import contextlib
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import asyncpg
@@ -120,24 +119,9 @@ class Sessions:
             other.terminate()
 
 
-@contextlib.asynccontextmanager
-async def dropping_read_only(pool: Any, connection: Any) -> AsyncIterator[None]:
-    """Around statements of a pool's session: one that turns out read-only, or in recovery, is dropped with all others
-    of its pool. After a fail-over new sessions reach the server that can write, and the old ones never would."""
-    try:
-        yield
-    except READ_ONLY:
-        await _drop(pool, connection)
-        raise
-
-
-async def _drop(pool: Any, connection: Any) -> None:
-    connection.terminate()
-    await pool.expire_connections()
-
-
 class session_of:  # noqa: N801 # called as a function; a class costs each statement less than a generator
-    """One of a pool's sessions, dropped where it turns out read-only; waits so many seconds for one."""
+    """One of a pool's sessions; waits so many seconds for one. One that turns out read-only, or in recovery, is dropped
+    with all others of its pool: after a fail-over new sessions reach the server that can write, the old ones never."""
 
     __slots__ = ("_acquiring", "_pool", "_session")
 
@@ -152,7 +136,8 @@ class session_of:  # noqa: N801 # called as a function; a class costs each state
     async def __aexit__(self, kind: type[BaseException] | None, *error: Any) -> None:
         try:
             if kind is not None and issubclass(kind, READ_ONLY):
-                await _drop(self._pool, self._session)
+                self._session.terminate()
+                await self._pool.expire_connections()
         finally:
             await self._acquiring.__aexit__(kind, *error)
 
