@@ -131,7 +131,7 @@ class Stage:
     @cached_property
     def postgres(self) -> PostgresServer:
         """The server that the gateway and pgbench share."""
-        server = PostgresServer(settings=DURABLE)
+        server = PostgresServer(settings=DURABLE, on_disk=True)
         self._exits.callback(server.close)
         server.start()
         return server
@@ -139,7 +139,7 @@ class Stage:
     @cached_property
     def rabbitmq(self) -> RabbitNode:
         """The broker that the gateway and aio-pika share."""
-        node = RabbitNode()
+        node = RabbitNode(on_disk=True)
         self._exits.callback(node.close)
         node.start()
         return node

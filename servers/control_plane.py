@@ -10,7 +10,6 @@ import shutil
 import signal
 import ssl
 import subprocess
-import tempfile
 import threading
 import time
 import urllib.error
@@ -19,7 +18,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from servers.processes import free_port, spawn
+from servers.processes import data_folder, free_port, spawn
 
 ADMIN_TOKEN = "admin-token"
 MANAGER_TOKEN = "manager-token"
@@ -76,7 +75,7 @@ class ControlPlane:
 
     def __init__(self) -> None:
         self.programs = assets()
-        self.folder = Path(tempfile.mkdtemp(prefix="asya-kube-"))
+        self.folder = data_folder("kube")
         self.etcd_port, self.peer_port, self.port = free_port(), free_port(), free_port()
         self.url = f"https://127.0.0.1:{self.port}"
         self.audit_log = self.folder / "audit.log"

@@ -3,12 +3,12 @@
 import json
 import os
 import subprocess
-import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
 
+from servers.forking import start
 from servers.processes import free_port
 
 
@@ -32,9 +32,7 @@ class GatewayProcess:
             **settings,
         }
         with log.open("ab") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "asya_cli", "serve"], env=environment, stdout=output, stderr=output
-            )
+            self.process = start("asya_cli", "serve", env=environment, stdout=output, stderr=output)
 
     def request(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """Status and answer; 0 while nothing listens."""

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -11,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from servers.forking import start
 from servers.processes import free_port
 
 T = TypeVar("T")
@@ -47,9 +47,7 @@ class OperatorProcess:
             **settings,
         }
         with log.open("ab") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "asya_operator"], env=environment, stdout=output, stderr=output
-            )
+            self.process = start("asya_operator", env=environment, stdout=output, stderr=output)
 
     def get(self, path: str) -> tuple[int, str]:
         """Status and text of a probe; 0 while nothing listens."""

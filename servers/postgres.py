@@ -1,7 +1,7 @@
 """A private PostgreSQL server for tests and benchmarks: the wheel's 18, or the distribution's own.
 
-It listens to 127.0.0.1 and keeps its data in a folder of its own directly under the system's temporary one: a
-server that root starts runs as another user, who must be able to reach the folder.
+It listens to 127.0.0.1 and keeps its data in memory where there is room, all else in a folder of its own directly
+under the system's temporary one: a server that root starts runs as another user, who must be able to reach them.
 """
 
 import contextlib
@@ -20,6 +20,7 @@ from servers.processes import (
     ServerFailed,
     ServerUnavailable,
     command_as,
+    data_folder,
     family,
     free_port,
     kill_family,
@@ -36,7 +37,7 @@ SETTINGS = {
     "synchronous_commit": "on",
     "max_connections": "300",
     "shared_buffers": "128MB",
-    "max_wal_size": "2GB",
+    "max_wal_size": "512MB",
     "timezone": "UTC",
     "log_min_messages": "warning",
 }
@@ -61,17 +62,22 @@ def binaries(version: str = "18") -> Path:
 class PostgresServer:
     """One server with an empty data folder. Starting twice keeps port and data; `close` removes both."""
 
-    def __init__(self, version: str = "18", settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, version: str = "18", settings: Mapping[str, str] | None = None, *, on_disk: bool = False
+    ) -> None:
+        """`on_disk`: the data stand where they would outlive the machine."""
         self.version = version
         self.settings = {**SETTINGS, **(settings or {})}
         self.port = free_port()
         self._user = unprivileged_user()
         self.folder = Path(tempfile.mkdtemp(prefix="asya-postgres-"))
-        self.data = self.folder / "data"
+        self._store = data_folder("postgres", on_disk=on_disk)
+        self.data = self._store / "data"
         self.log = self.folder / "log"
         self._binaries = self._reachable(binaries(version))
         if self._user is not None:
-            os.chown(self.folder, self._user.pw_uid, self._user.pw_gid)
+            for folder in (self.folder, self._store):
+                os.chown(folder, self._user.pw_uid, self._user.pw_gid)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -139,7 +145,8 @@ class PostgresServer:
     def close(self) -> None:
         """Stop and remove everything."""
         self.stop("immediate")
-        shutil.rmtree(self.folder, ignore_errors=True)
+        for folder in (self.folder, self._store):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _ready(self) -> bool:
         if self._process is None or self._process.poll() is not None:

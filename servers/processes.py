@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,9 @@ from typing import Any
 
 import psutil
 
+MEMORY = Path("/dev/shm")
+ROOM = 6 * 2**30
+"""Bytes: several servers share the memory, each with up to one gigabyte."""
 _SPAWNER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="server-spawner")
 
 
@@ -42,6 +46,23 @@ def unprivileged_user() -> pwd.struct_passwd | None:
         with contextlib.suppress(KeyError):
             return pwd.getpwnam(name)
     raise ServerUnavailable("running as root, and there is no user postgres or nobody to run the server as")
+
+
+def data_folder(kind: str, *, on_disk: bool = False) -> Path:
+    """A new folder for what a server stores: in memory, where there is room, since making and removing a database is
+    making and removing hundreds of files. A folder that a killed run left behind there is removed."""
+    place = Path(tempfile.gettempdir()) if on_disk or not _has_room() else MEMORY
+    for left in MEMORY.glob("asya-*-*-*"):
+        pid = left.name.split("-")[2]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"asya-{kind}-{os.getpid()}-", dir=place))
+
+
+def _has_room() -> bool:
+    if not os.access(MEMORY, os.W_OK):
+        return False
+    return min(shutil.disk_usage(MEMORY).free, psutil.virtual_memory().available) > ROOM
 
 
 def command_as(user: pwd.struct_passwd | None, command: list[str], *, dies_with_us: bool = True) -> list[str]:

@@ -12,7 +12,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import urllib.parse
 import urllib.request
 from pathlib import Path
@@ -22,6 +21,7 @@ from servers.certificates import Authority, Identity
 from servers.processes import (
     ServerFailed,
     ServerUnavailable,
+    data_folder,
     family,
     free_port,
     kill_family,
@@ -75,16 +75,18 @@ class RabbitNode:
         beside: "RabbitNode | None" = None,
         *,
         statistics: bool = False,
+        on_disk: bool = False,
     ) -> None:
         """`tls`: whom to trust, and what to show, at a second port (`tls_port`). `beside`: a running node that this
-        one will `join`. `statistics`: the management API tells how many messages queues hold."""
+        one will `join`. `statistics`: the management API tells how many messages queues hold. `on_disk`: the
+        data stand where they would outlive the machine."""
         self._script = server_script()
         if shutil.which("epmd") is None:
             raise ServerUnavailable("there is no epmd (Erlang) on this machine")
         self.port, self.management_port = free_port(), free_port()
         self._epmd_port: int = free_port() if beside is None else beside._epmd_port
         self._distribution_port, self._control_port = free_port(), free_port()
-        self.folder = Path(tempfile.mkdtemp(prefix="asya-rabbitmq-"))
+        self.folder = data_folder("rabbitmq", on_disk=on_disk)
         self.log = self.folder / "output"
         self._process: subprocess.Popen[bytes] | None = None
         self._epmd: subprocess.Popen[bytes] | None = None

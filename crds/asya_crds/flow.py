@@ -1,6 +1,7 @@
 """A flow: a named pipeline of actors and how it is exposed, the same words in flows.yaml and in a Flow resource."""
 
 import re
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
@@ -12,7 +13,7 @@ from asya_crds.naming import PAUSE, RESUME, SINK, SUMP, check_flow_name, check_o
 from asya_crds.schema_rules import check_input_schema, check_schema
 
 MAX_ROUTE = 64
-"""Actors after the entrypoint: beyond it every report of every hop would carry a list that nobody reads."""
+"""Actors after the entrypoint: beyond it every report of every hop would carry a very long list."""
 MAX_HINTS, MAX_HINTS_DEPTH = 16 * 1024, 16
 """Of a tool's annotations, which are passed on as they are: characters of their JSON, and levels."""
 MAX_DESCRIPTION = 4096
@@ -40,18 +41,16 @@ def _check_entrypoint(name: str) -> str:
     return _check_route_actor(name)
 
 
-def _check_timeout(value: Any) -> float:
-    seconds = parse_duration(value)
-    if seconds == 0:
-        raise ValueError("expected more than 0 seconds; leave timeout out for the gateway's default deadline")
-    return seconds
+def _longer_than_none(otherwise: str) -> Callable[[Any], float]:
+    """A check of a duration; `otherwise` is what counts where the field is left out."""
 
+    def check(value: Any) -> float:
+        seconds = parse_duration(value)
+        if seconds == 0:
+            raise ValueError(f"expected more than 0 seconds; {otherwise}")
+        return seconds
 
-def _check_max_pause(value: Any) -> float:
-    seconds = parse_duration(value)
-    if seconds == 0:
-        raise ValueError("expected more than 0 seconds; leave it out for the gateway's longest pause")
-    return seconds
+    return check
 
 
 def _check_scope(scope: str) -> str:
@@ -69,8 +68,8 @@ def _check_media_type(text: str) -> str:
 Entrypoint = Annotated[str, AfterValidator(_check_entrypoint)]
 RouteActor = Annotated[str, AfterValidator(_check_route_actor)]
 FlowName = Annotated[str, AfterValidator(check_flow_name)]
-Timeout = Annotated[float, BeforeValidator(_check_timeout)]
-MaxPause = Annotated[float, BeforeValidator(_check_max_pause)]
+Timeout = Annotated[float, BeforeValidator(_longer_than_none("leave timeout out for the gateway's default deadline"))]
+MaxPause = Annotated[float, BeforeValidator(_longer_than_none("leave it out for the gateway's longest pause"))]
 Scope = Annotated[str, AfterValidator(_check_scope)]
 """A scope-token of RFC 6749, section 3.3."""
 MediaType = Annotated[str, AfterValidator(_check_media_type)]

@@ -87,14 +87,14 @@ class TaskJson(TaskSummaryJson):
 
 
 class TaskPageJson(TypedDict):
-    """GET /tasks: a page, newest first; `next_cursor` is null on the last one."""
+    """GET /tasks: a page, newest first; `next_cursor` is null on the last one alone, another may be short or empty."""
 
     tasks: list[TaskSummaryJson]
     next_cursor: OptionalText
 
 
 class MessageListJson(TypedDict):
-    """GET /api/v1/mesh: a page; `total` is what exists up to this page's end and one further."""
+    """GET /api/v1/mesh: a page; `total` is what is known up to this page's end and one further."""
 
     messages: list[TaskSummaryJson]
     total: int

@@ -10,7 +10,7 @@ from typing import Any
 from asya_cli.errors import CliError, ExitCode
 from asya_crds.flows_file import content_hash
 from asya_crds.naming import API_VERSION, FLOWS_CONFIGMAP
-from asya_operator.cluster.connection import NoCluster, connect
+from asya_operator.cluster.connection import NoCluster, connect, kubeconfig
 from asya_operator.cluster.rest import APPLY_PATCH, Rest
 from asya_operator.domain.errors import Busy, Conflicting, Denied, OutsideError, Unreachable, Vanished
 from asya_operator.domain.report import REPORT_ANNOTATION
@@ -25,7 +25,7 @@ LOOK_EVERY = 0.25
 
 @dataclass(frozen=True, slots=True)
 class ExposedFlow:
-    """What is known of one exposed flow. `programmed` None: nobody has said anything yet."""
+    """What is known of one exposed flow. `programmed` None: nothing has been reported yet."""
 
     name: str
     source: str
@@ -54,9 +54,9 @@ class FlowsCluster:
             raise CliError(f"no cluster: {error}", ExitCode.UNREACHABLE) from None
         if namespace is None:
             try:
-                _, active = list_kube_config_contexts()
+                _, active = list_kube_config_contexts(kubeconfig())
                 namespace = active["context"].get("namespace") if active else None
-            except (ConfigException, OSError, KeyError, TypeError):
+            except (NoCluster, ConfigException, OSError, KeyError, TypeError):
                 namespace = None
         return cls(rest, namespace or "default")
 
@@ -140,7 +140,7 @@ class FlowsCluster:
 
     async def wait_programmed(self, name: str, timeout: float) -> ExposedFlow:
         """Until every gateway pod serves the flow as it is now. Raises CliError with the reason where it is
-        refused, or where nobody says anything for `timeout` seconds."""
+        refused, or if nothing is reported for `timeout` seconds."""
         end = time.monotonic() + timeout
         while True:
             standing = await self.standing(name)

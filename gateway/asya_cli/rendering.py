@@ -9,7 +9,7 @@ from rich.text import Text
 
 from asya_cli.schema_types import kinds_of, properties_of
 from asya_cli.streams import writes
-from asya_cli.terminal import ReadableConsole
+from asya_cli.terminal import ReadableConsole, plain
 from asya_crds.readable import is_readable, json_escaped, readable
 from asya_crds.status import TaskStatus
 
@@ -59,7 +59,7 @@ def print_result(value: Any) -> None:
 
 def status_text(status: str) -> Text:
     """A status in its colour."""
-    return Text(status, style=STATUS_STYLES.get(status, ""))
+    return plain(status, STATUS_STYLES.get(status, ""))
 
 
 def tools_table(tools: list[dict[str, Any]]) -> Table:
@@ -68,8 +68,8 @@ def tools_table(tools: list[dict[str, Any]]) -> Table:
     for column in ("TOOL", "ARGUMENTS", "DESCRIPTION"):
         table.add_column(column, overflow="fold")
     for tool in tools:
-        arguments = Text(arguments_text(tool["inputSchema"]))
-        table.add_row(Text(tool["name"], "bold"), arguments, Text(tool.get("description", "")))
+        arguments = plain(arguments_text(tool["inputSchema"]))
+        table.add_row(plain(tool["name"], "bold"), arguments, plain(tool.get("description", "")))
     return table
 
 
@@ -121,11 +121,11 @@ def print_task(task: "TaskJson") -> None:
     }
     for name, value in rows.items():
         if value:
-            table.add_row(name, Text(value) if isinstance(value, str) else value)
+            table.add_row(name, plain(value) if isinstance(value, str) else value)
     out.print(table)
     for name, body in (("payload", task.get("payload")), ("result", task.get("result"))):
         if body is not None:
-            out.print(Text(name, "dim"))
+            out.print(plain(name, "dim"))
             print_json(body)
 
 

@@ -42,10 +42,12 @@ def list_tasks(
     if as_json:
         print_json(page)
         return
-    if not page["tasks"]:
+    if page["tasks"]:
+        out.print(tasks_table(page["tasks"]))
+    elif not page.get("next_cursor"):
         err.print("no tasks")
-        return
-    out.print(tasks_table(page["tasks"]))
+    else:
+        err.print("no such task among the newest ones")
     if page.get("next_cursor"):
         err.print(f"more: --cursor {page['next_cursor']}", style="dim")
 

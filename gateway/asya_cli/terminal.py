@@ -2,27 +2,39 @@
 
 import sys
 from collections.abc import Iterable
-from typing import IO
+from typing import IO, Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.text import Text
 from typing_extensions import override
 
 from asya_crds.readable import readable
 
 WIDE = 1000
-"""Columns of a table that goes into a file or a pipe, where nobody's terminal ends."""
+"""Columns of a table that goes into a file or a pipe, which have no width of their own."""
+
+
+def plain(text: str, style: str = "") -> Text:
+    """Text of others for a table or a line, in one style."""
+    return Text(readable(text), style)
 
 
 class ReadableConsole(Console):
-    """Rich's console. Text of others reaches it in many places, so it is made readable in the one where all of it is
-    drawn; rich's own control sequences are segments of another kind and pass. No text is read as markup or emoji
-    code: it is data."""
+    """Rich's console. Text is made readable before rich measures it, since an escape is wider than what it stands for
+    and rich drops some characters: a string here, the rest by `plain`. What reaches the console otherwise is made
+    readable where it is drawn; rich's own control sequences are segments of another kind and pass. No text is read as
+    markup or emoji code: it is data."""
 
     def __init__(self, *, stderr: bool = False, file: IO[str] | None = None) -> None:
         stream = file or (sys.stderr if stderr else sys.stdout)
         width = None if stream.isatty() else WIDE
         super().__init__(stderr=stderr, file=file, highlight=False, markup=False, emoji=False, width=width)
+
+    @override
+    def render_str(self, text: str, **options: Any) -> Text:
+        """A string as rich lays it out."""
+        return super().render_str(readable(text), **options)
 
     @override
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:

@@ -95,7 +95,7 @@ class _Display:
         if actor := update.get("actor"):
             text = f"{actor}: {text}" if not text.startswith(f"{actor}:") else text
         if self._bar is not None:
-            self._bar.update(self._row, completed=update["progress_percent"], description=text)
+            self._bar.update(self._row, completed=update["progress_percent"], description=readable(text))
         elif not err.is_terminal and not self._streaming:
             err.print(f"{update['progress_percent']:5.1f} %  {text}", markup=False, soft_wrap=True)
 

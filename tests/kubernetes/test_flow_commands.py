@@ -10,12 +10,13 @@ import pytest
 import yaml
 
 from servers.control_plane import ControlPlane
+from servers.forking import Process, run, start
 from servers.operator_process import wait_for
 from tests.kubernetes.conftest import StartOperator
 from tests.kubernetes.manifests import MANIFESTS
 from tests.kubernetes.recording_mesh import RecordingMesh
 
-Asya = Callable[..., subprocess.Popen[str]]
+Asya = Callable[..., Process]
 
 
 @pytest.fixture
@@ -23,18 +24,15 @@ def asya(control_plane: ControlPlane, namespace: str) -> Asya:
     """Start the command line in the test's namespace."""
     environment = {"PATH": os.environ["PATH"], "KUBECONFIG": str(control_plane.kubeconfig(namespace=namespace))}
 
-    def start(*words: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "asya_cli", *words],
-            env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
+    def begin(*words: str) -> Process:
+        return start("asya_cli", *words, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
-    return start
+    return begin
 
 
-def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+def ended(process: Process) -> tuple[int, str, str]:
     out, err = process.communicate(timeout=90)
-    return process.returncode, out, err
+    return process.wait(), out, err
 
 
 def flows_yaml(plane: ControlPlane, namespace: str) -> str:
@@ -81,11 +79,7 @@ def test_the_exposers_role_is_enough_for_every_command_and_for_nothing_beside(
     start_operator()
 
     def person(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "asya_cli", *words],
-            env={"PATH": os.environ["PATH"], "KUBECONFIG": str(kubeconfig)},
-            capture_output=True, text=True, timeout=90, check=False,
-        )  # fmt: skip
+        return run("asya_cli", *words, env={"PATH": os.environ["PATH"], "KUBECONFIG": str(kubeconfig)}, timeout=90)
 
     for words in (
         ("flow", "expose", "shout", "-d", "Shouts."),

@@ -104,8 +104,8 @@ class Mesh:
         """Create a task whose route is these actors, as a call of a flow does."""
         name = f"flow-{uuid.uuid4().hex[:8]}"
         flow = Flow.model_validate({"name": name, "entrypoint": route[0], "route_next": route[1:], **changes})
+        from asya_gateway.domain.calls import Call
         from asya_gateway.domain.task import Caller
-        from asya_gateway.domain.tasks import Call
 
         call = Call(ServedFlow(flow, lambda _: ()), payload, Caller(""), "rest", check=False)
         return await self.gateway.tasks.submit(call)

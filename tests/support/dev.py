@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,7 +12,8 @@ from pathlib import Path
 
 import psutil
 
-ASYA = Path(sys.executable).parent / "asya"
+from servers.forking import run, start
+
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 PATIENCE = 90.0
 """Seconds; on a machine that does nothing else each thing takes two or three."""
@@ -27,22 +27,18 @@ def environment(**variables: str) -> dict[str, str]:
 
 def run_asya(*words: str, url: str = "", timeout: float = PATIENCE) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
-    return subprocess.run(
-        [str(ASYA), *words],
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-        env=environment(**({"ASYA_URL": url} if url else {})),
-    )
+    return run("asya_cli", *words, env=environment(**({"ASYA_URL": url} if url else {})), timeout=timeout)
 
 
 class DevRun:
     """A running `asya dev`; `lines` is what it has said so far."""
 
     def __init__(self, folder: Path, *options: str, **variables: str) -> None:
-        self.process = subprocess.Popen(
-            [str(ASYA), "dev", str(folder), *options],
+        self.process = start(
+            "asya_cli",
+            "dev",
+            str(folder),
+            *options,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

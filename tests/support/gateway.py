@@ -15,8 +15,9 @@ from asya_crds.offloading import Offload
 from asya_gateway.composition.examining import Digesting, Examining, Filling
 from asya_gateway.composition.web import build_app, serve
 from asya_gateway.domain.budget import Budget
+from asya_gateway.domain.calls import TaskRules
 from asya_gateway.domain.flows import FlowRegistry, FlowTable, ServedFlow
-from asya_gateway.domain.tasks import TaskRules, Tasks
+from asya_gateway.domain.tasks import Tasks
 from asya_gateway.settings import Settings
 from asya_schemas.compiling import compile_schema
 from tests.support.storage import Running, make_storage

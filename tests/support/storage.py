@@ -1,7 +1,7 @@
 """A Storage for tests, and short words for what they do with it."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -10,9 +10,11 @@ from asya_crds.envelope import Route
 from asya_crds.status import ErrorClass, HopState, TaskStatus
 from asya_crds.task_error import TaskError
 from asya_gateway.domain.budget import Budget
-from asya_gateway.domain.ports import NewTask, OutboxEntry
+from asya_gateway.domain.owners import EVERY_OWNER
+from asya_gateway.domain.ports import NewTask, OutboxEntry, TaskFilter, TaskPage
 from asya_gateway.domain.progress import progress_percent, report_key
 from asya_gateway.domain.reports import Claim, FinalReport, ProgressReport
+from asya_gateway.domain.task import TaskHead
 from asya_gateway.storage.coalescer import Limits
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.store import Keeping, Storage
@@ -46,13 +48,18 @@ class Running:
             )
         return new.id
 
-    async def seqs(self, task_id: str) -> list[int]:
+    async def list(self, query: TaskFilter) -> list[TaskHead]:
+        """The tasks of a page."""
+        page: TaskPage = await self.tasks.page(query)
+        return page.tasks
+
+    async def seqs(self, task_id: str) -> Sequence[int]:
         rows = await self.storage.database.fetch(
             "SELECT seq FROM task_updates WHERE task_id = $1 ORDER BY seq", task_id
         )
         return [row["seq"] for row in rows]
 
-    async def kinds(self, task_id: str) -> list[str]:
+    async def kinds(self, task_id: str) -> Sequence[str]:
         rows = await self.storage.database.fetch(
             "SELECT kind FROM task_updates WHERE task_id = $1 ORDER BY seq", task_id
         )
@@ -99,6 +106,17 @@ def succeeded(task_id: str, result: str = '{"done":true}', **changes: Any) -> Fi
         "status": TaskStatus.SUCCEEDED,
         "message": "Task completed successfully",
         "result": result,
+        "owner": EVERY_OWNER,
+    }
+    return FinalReport(**(values | changes))
+
+
+def canceled(task_id: str, message: str = "not wanted", **changes: Any) -> FinalReport:
+    values: dict[str, Any] = {
+        "task_id": task_id,
+        "status": TaskStatus.CANCELED,
+        "message": message,
+        "owner": EVERY_OWNER,
     }
     return FinalReport(**(values | changes))
 
@@ -109,6 +127,7 @@ def failed(task_id: str, message: str = "it broke", **changes: Any) -> FinalRepo
         "status": TaskStatus.FAILED,
         "message": message,
         "error": TaskError("processing_error", message, ErrorClass.BUSINESS),
+        "owner": EVERY_OWNER,
     }
     return FinalReport(**(values | changes))
 

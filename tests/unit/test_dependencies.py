@@ -1,6 +1,7 @@
 """What is imported is declared in pyproject.toml, and what is declared is imported."""
 
 import ast
+import functools
 import re
 import sys
 import tomllib
@@ -49,8 +50,13 @@ def names_of(requirements: Iterable[str]) -> set[str]:
     return {normal(re.split(r"[\[<>=!~ ;]", line)[0]) for line in requirements}
 
 
-def imported(folder: Path) -> Iterator[tuple[str, Path]]:
+@functools.cache
+def imported(folder: Path) -> list[tuple[str, Path]]:
     """Top-level packages that are neither Python's nor ours, and who imports them."""
+    return list(_imported(folder))
+
+
+def _imported(folder: Path) -> Iterator[tuple[str, Path]]:
     for path in sorted(folder.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

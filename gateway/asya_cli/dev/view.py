@@ -16,6 +16,8 @@ from rich.text import Text
 from asya_cli.dev.handlers import HandlerProcess, ProcessState
 from asya_cli.rendering import error_text, problem_text, status_text
 from asya_cli.schema_types import Kinds, kinds_of, properties_of
+from asya_cli.terminal import plain
+from asya_crds.readable import readable
 from asya_crds.status import TERMINAL, WAITING, TaskStatus
 
 if TYPE_CHECKING:
@@ -75,11 +77,11 @@ class View:
 
     def say(self, kind: str, line: str) -> None:
         """A line that scrolls by: `output` of handlers, `info` and `error` of ours."""
-        prefix = Text("handlers │ " if kind == "output" else "asya     │ ", "dim")
+        prefix = plain("handlers │ " if kind == "output" else "asya     │ ", "dim")
         # A line of somebody's text must not pass for one of ours, so that those after the first are indented.
         first, *more = line.split("\n")
         for text in (first, *(f"  {each}" for each in more)):
-            self.console.print(prefix + Text(text, KIND_STYLES.get(kind, "")), soft_wrap=True)
+            self.console.print(prefix + plain(text, KIND_STYLES.get(kind, "")), soft_wrap=True)
 
     def show_tasks(self, tasks: "list[TaskSummaryJson]") -> list[str]:
         """The newest tasks, newest first; without a terminal each change is a line. Returns the ids of those that
@@ -121,12 +123,12 @@ class View:
     def _draw(self) -> RenderableType:
         picture = self.picture
         head = Text.assemble(
-            (picture.title, "bold"), ("  ", ""), (picture.url, "underline"), ("  Ctrl-C to stop", "dim")
+            (readable(picture.title), "bold"), ("  ", ""), (picture.url, "underline"), ("  Ctrl-C to stop", "dim")
         )
         return Group(Text(""), head, self._actors(), self._flows(), self._tasks())
 
     def _actors(self) -> RenderableType:
-        line = Text("actors  ", "dim")
+        line = plain("actors  ", "dim")
         for process in self.picture.processes:
             for name in ["crew"] if process.crew else [actor.name for actor in process.actors]:
                 broken = name in process.left_out
@@ -137,10 +139,10 @@ class View:
     def _flows(self) -> RenderableType:
         table = Table(box=None, pad_edge=False, show_header=False)
         for flow in self.picture.flows:
-            table.add_row(Text("flow", "dim"), Text(flow["name"], "bold"), route_text(flow))
+            table.add_row(plain("flow", "dim"), plain(flow["name"], "bold"), route_text(flow))
         for problem in self.picture.problems:
             table.add_row(
-                Text("flow", "dim"), Text(str(problem.get("name", "")), "red"), Text(problem_text(problem), "red")
+                plain("flow", "dim"), plain(str(problem.get("name", "")), "red"), plain(problem_text(problem), "red")
             )
         return table
 
@@ -148,7 +150,7 @@ class View:
         table = Table(box=None, pad_edge=False, show_header=False)
         for task in self.picture.tasks:
             table.add_row(
-                Text("task", "dim"),
+                plain("task", "dim"),
                 task["id"],
                 task.get("flow") or "",
                 status_text(task["status"]),

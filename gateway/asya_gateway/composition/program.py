@@ -13,9 +13,10 @@ from asya_gateway.composition.observing import Observing
 from asya_gateway.composition.web import Routes, build_app, serve, stop_on_signals
 from asya_gateway.delivery.dispatcher import Dispatcher
 from asya_gateway.domain.budget import Budget
+from asya_gateway.domain.calls import TaskRules
 from asya_gateway.domain.flows import FlowRegistry
 from asya_gateway.domain.reports import FinalReport
-from asya_gateway.domain.tasks import TaskRules, Tasks
+from asya_gateway.domain.tasks import Tasks
 from asya_gateway.protocols.http import flows_health
 from asya_gateway.protocols.http.keys import FLOWS_REPORT, HELD, REGISTRY, STREAMS
 from asya_gateway.protocols.mesh import registry_routes
@@ -25,7 +26,6 @@ from asya_gateway.settings import Mode, Settings
 from asya_gateway.storage.coalescer import Limits
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.queues.outbox import PostgresOutbox
-from asya_gateway.storage.queues.queue_bell import QueueBell
 from asya_gateway.storage.registry.store import PostgresRegistry
 from asya_gateway.storage.store import Keeping, Storage
 from asya_gateway.storage.tasks.creating import OUTBOX_LEASE, Enqueue, into_outbox, into_queue
@@ -33,6 +33,7 @@ from asya_gateway.storage.tasks.pausing import PauseLimits
 from asya_schemas.compiling import compile_schema, keep_at_most
 from asya_transports.known import describe
 from asya_transports.opening import open_transport
+from asya_transports.postgres.notifier import Notifier
 
 SCHEMAS_PART = 16
 """Compiled schemas that are kept may weigh so small a part of the memory budget."""
@@ -123,8 +124,8 @@ class Gateway:
     def _enqueue(self) -> Enqueue:
         if self.dispatcher is not None:
             return into_outbox(self.dispatcher.hand_over)
-        bell = QueueBell(self.database, self.settings.namespace)
-        return into_queue(self.settings.namespace, bell.committed)
+        notifier = Notifier(self.database.connection, self.settings.namespace)
+        return into_queue(self.settings.namespace, lambda entries: notifier.ring(entry.actor for entry in entries))
 
     def web(self, more: Iterable[Routes] = ()) -> web.Application:
         """The web application of this process's mode."""

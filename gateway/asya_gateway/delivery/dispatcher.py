@@ -12,6 +12,7 @@ from asya_crds.status import ErrorClass, TaskStatus
 from asya_crds.task_error import TaskError
 from asya_gateway.domain.budget import Budget, Share
 from asya_gateway.domain.errors import Unavailable
+from asya_gateway.domain.owners import EVERY_OWNER
 from asya_gateway.domain.polling import POLL_EVERY
 from asya_gateway.domain.ports import Outbox, OutboxEntry
 from asya_gateway.domain.reports import FinalReport
@@ -267,4 +268,4 @@ class Dispatcher:
 def _refused(entry: OutboxEntry, reason: str) -> FinalReport:
     message = f"the envelope to {entry.actor} cannot be sent: {reason}"
     error = TaskError("undeliverable", message, ErrorClass.RUNTIME, actor=entry.actor)
-    return FinalReport(task_id=entry.task_id, status=TaskStatus.FAILED, message=message, error=error)
+    return FinalReport(task_id=entry.task_id, status=TaskStatus.FAILED, message=message, error=error, owner=EVERY_OWNER)

@@ -21,6 +21,12 @@ class ServedFlow:
     line: int | None = None
     check_result: ArgumentCheck | None = None
 
+    @classmethod
+    def formerly(cls, name: str) -> "ServedFlow":
+        """A flow that is not served any more, as far as the tasks that it left need it: nothing is known but its
+        name."""
+        return cls(Flow.model_construct(name=name, entrypoint=""), lambda _arguments: ())
+
 
 @dataclass(frozen=True, slots=True)
 class FlowTable:

@@ -5,6 +5,7 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from asya_gateway.domain.errors import TaskNotFound
+from asya_gateway.domain.owners import OwnerScope
 from asya_gateway.domain.ports import TaskStore, UpdateFeed
 from asya_gateway.domain.task import FlyEvent, Snapshot, TaskUpdate
 
@@ -16,7 +17,7 @@ async def follow_groups(
     feed: UpdateFeed,
     task_id: str,
     *,
-    owner: str | None,
+    owner: OwnerScope,
     after: int = 0,
     keepalive: float = 15.0,
     fly: bool = True,
@@ -75,25 +76,11 @@ async def one_by_one(
             group = ()
 
 
-def follow(
-    store: TaskStore,
-    feed: UpdateFeed,
-    task_id: str,
-    *,
-    owner: str | None,
-    after: int = 0,
-    keepalive: float = 15.0,
-    fly: bool = True,
-) -> AsyncGenerator[Snapshot | Item | None]:
-    """follow_groups, item by item; None when it was quiet."""
-    return one_by_one(follow_groups(store, feed, task_id, owner=owner, after=after, keepalive=keepalive, fly=fly))
-
-
 def _ends(item: Item) -> bool:
     return isinstance(item, TaskUpdate) and item.status.terminal
 
 
-async def take_snapshot(store: TaskStore, task_id: str, *, owner: str | None, after: int) -> Snapshot:
+async def take_snapshot(store: TaskStore, task_id: str, *, owner: OwnerScope, after: int) -> Snapshot:
     """The task with the updates beyond `after`; a finished task whose log was retired gets its last entry from
     the row, so that a late reader still sees the end."""
     snapshot = await store.snapshot(task_id, after, owner=owner)

@@ -1,7 +1,7 @@
 """What an entry of a task's log says: one type for each kind, written once here and read once here.
 
 The column `detail` holds a JSON object. What a newer version wrote beside the fields that are known here is kept in
-`more`; an entry of a kind that is not known, or one that cannot be read, is an OtherEntry. Nobody stops for either.
+`more`; an entry of a kind that is not known, or one that cannot be read, is an OtherEntry. No reader stops at either.
 """
 
 from collections.abc import Mapping

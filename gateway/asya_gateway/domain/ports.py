@@ -11,6 +11,7 @@ from asya_crds.merging import filled
 from asya_crds.status import TaskStatus
 from asya_crds.violation import ArgumentCheck, Violation
 from asya_gateway.domain.idempotency import digest_of
+from asya_gateway.domain.owners import OwnerScope
 from asya_gateway.domain.reports import (
     ChildAnnouncement,
     FinalOutcome,
@@ -72,7 +73,7 @@ class Answer:
     connection. `request` is the caller's own key, `incarnation` the number of this answer, from 1."""
 
     task_id: str
-    owner: str | None
+    owner: OwnerScope
     pause_id: str
     answer: JsonText
     actor: str
@@ -87,7 +88,7 @@ class TaskFilter:
     """Which tasks to list; `after` is the (created_at, id) of the last one seen, newest first, `skip` how many are left
     out before the first."""
 
-    owner: str | None
+    owner: OwnerScope
     status: TaskStatus | None = None
     flow: str | None = None
     context_id: str | None = None
@@ -95,6 +96,15 @@ class TaskFilter:
     after: tuple[datetime, str] | None = None
     limit: int = 50
     skip: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPage:
+    """Tasks without their bodies, newest first. Fewer than were asked for are all there are, unless `reached` says up
+    to which (created_at, id) the store has looked: the list goes on after it."""
+
+    tasks: "list[TaskHead]"
+    reached: tuple[datetime, str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +181,7 @@ class TaskStore(Protocol):
     async def cancel(self, report: FinalReport, key: RequestKey) -> FinalOutcome:
         """End a task as finish does; APPLIED too where this key ended it before. Raises KeyReused."""
 
-    async def find_request(self, task_id: str, owner: str | None, key: RequestKey) -> bool:
+    async def find_request(self, task_id: str, owner: OwnerScope, key: RequestKey) -> bool:
         """Whether this was done to the task under the key already. Raises KeyReused."""
 
     async def pause(self, report: PauseReport) -> ProgressAnswer:
@@ -183,10 +193,10 @@ class TaskStore(Protocol):
     async def announce(self, child: ChildAnnouncement) -> None:
         """Store a fan-out's child without an envelope. Idempotent by id."""
 
-    async def head(self, task_id: str, *, owner: str | None) -> TaskHead | None:
-        """The task's row alone; `owner` None asks without an owner check."""
+    async def head(self, task_id: str, *, owner: OwnerScope) -> TaskHead | None:
+        """The task's row alone; None where there is none of this owner."""
 
-    async def get(self, task_id: str, *, owner: str | None, payload: bool = True) -> Task | None:
+    async def get(self, task_id: str, *, owner: OwnerScope, payload: bool = True) -> Task | None:
         """The task with result, error, open pause and, where it is asked for, payload."""
 
     async def active(self, task_id: str) -> bool:
@@ -196,7 +206,7 @@ class TaskStore(Protocol):
     async def ends_with_ancestor(self, task_id: str) -> bool:
         """Whether a task has not ended and has an ancestor whose end is its own, too."""
 
-    async def snapshot(self, task_id: str, after: int, *, owner: str | None) -> Snapshot | None:
+    async def snapshot(self, task_id: str, after: int, *, owner: OwnerScope) -> Snapshot | None:
         """The task and its first updates beyond seq `after`, read in one statement; a page where there are many."""
 
     async def updates(self, task_id: str, after: int) -> Sequence[TaskUpdate]:
@@ -206,13 +216,14 @@ class TaskStore(Protocol):
     async def update(self, task_id: str, seq: int) -> TaskUpdate | None:
         """One entry of a log with all its bodies; None where it was retired."""
 
-    async def list(self, query: TaskFilter) -> list[TaskHead]:
-        """Tasks without their bodies, newest first."""
+    async def page(self, query: TaskFilter) -> TaskPage:
+        """A page of a list. The store looks at a bounded number of tasks for it, the newest ones where some are to be
+        left out (`skip`)."""
 
     async def count(self, query: TaskFilter) -> int:
-        """How many tasks there are up to the end of a list's page."""
+        """How many tasks there are up to the end of a list's page, among those that are looked at for one."""
 
-    async def pause_point(self, task_id: str, *, owner: str | None) -> PausePoint | None:
+    async def pause_point(self, task_id: str, *, owner: OwnerScope) -> PausePoint | None:
         """The task with its open pause and checkpoint; None where no such task is known."""
 
 
@@ -252,14 +263,6 @@ class OutboxEntry(NamedTuple):
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Backlog:
-    """How much waits in the outbox: rows, and the age of the oldest in seconds."""
-
-    rows: int
-    age: float
-
-
 class Outbox(Protocol):
     """Where committed envelopes wait. Every method raises Unavailable while the database is away."""
 
@@ -272,6 +275,3 @@ class Outbox(Protocol):
 
     async def failed(self, failures: Sequence[tuple[int, str]]) -> None:
         """Count the try, keep the reason, and wait longer before the next one."""
-
-    async def backlog(self) -> Backlog:
-        """What waits now."""

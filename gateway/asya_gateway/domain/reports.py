@@ -1,12 +1,13 @@
 """What comes in from actors: progress, an end, a pause, a child. Plain data, already checked."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from asya_crds.envelope import Route
 from asya_crds.status import ClaimAction, HopState, TaskStatus
 from asya_crds.task_error import TaskError
+from asya_gateway.domain.owners import OwnerScope
 from asya_gateway.domain.pause import Pause
 from asya_gateway.domain.task import JsonText
 
@@ -61,7 +62,7 @@ class ProgressAnswer:
 
 @dataclass(frozen=True, slots=True)
 class FinalReport:
-    """How a task ends. `owner` restricts it to that owner's task, `overdue_only` to one past its deadline,
+    """How a task ends. `owner` says whose task it may be, `overdue_only` to one past its deadline,
     `in_time_only` to one that is not, `only_pause` to one that waits for the answer to this pause."""
 
     task_id: str
@@ -71,7 +72,7 @@ class FinalReport:
     error: TaskError | None = None
     actor: str | None = None
     metadata: dict[str, Any] | None = None
-    owner: str | None = None
+    owner: OwnerScope = field(kw_only=True)
     overdue_only: bool = False
     in_time_only: bool = False
     only_pause: str | None = None

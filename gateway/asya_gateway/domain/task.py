@@ -3,15 +3,17 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from typing import assert_never
 
 from asya_crds.envelope import Route
 from asya_crds.status import TaskStatus, UpdateKind
 from asya_crds.task_error import TaskError
 from asya_gateway.domain.log import FinalEntry, LogEntry
+from asya_gateway.domain.owners import EVERY_OWNER, OwnedBy, OwnerScope
 from asya_gateway.domain.pause import Pause
 
 JsonText = str
-"""A JSON document as text, which nobody on the way decodes: integers and surrogates stay as they came."""
+"""A JSON document as text, which is not decoded on its way: integers and surrogates are unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +129,15 @@ class Mesh(Enum):
 
 MESH = Mesh.MESH
 Asker = Caller | Mesh
-"""Whoever asks for a task. Nobody sees all because something is missing."""
+"""Who reads a task. A missing value does not give access to every task."""
 
 
-def owner_of(asker: Asker) -> str | None:
-    """The owner that a task must have to be seen; None where it may be anybody's."""
+def owner_of(asker: Asker) -> OwnerScope:
+    """Whose tasks this asker sees and changes."""
     match asker:
         case Caller(owner=owner):
-            return owner
+            return OwnedBy(owner)
         case Mesh.MESH:
-            return None
+            return EVERY_OWNER
+        case _:
+            assert_never(asker)

@@ -3,42 +3,36 @@
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from secrets import randbits
-from types import MappingProxyType
-from typing import Any, NamedTuple, NoReturn
+from dataclasses import replace
+from typing import Any
 
-from asya_crds.merging import CannotMerge
-from asya_crds.naming import HEADER_RESUME_CHECKPOINT, RESUME
 from asya_crds.status import ErrorClass, TaskStatus, UpdateKind
 from asya_crds.task_error import TaskError
 from asya_crds.violation import ArgumentCheck, Violation
+from asya_gateway.domain.answering import Answering
+from asya_gateway.domain.calls import Call, TaskRules
 from asya_gateway.domain.clock import Clock, own_time
 from asya_gateway.domain.errors import (
     Conflict,
-    GatewayError,
     InvalidArguments,
     InvalidInput,
     TaskNotFound,
     TooLarge,
     after_a_write,
 )
-from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.domain.following import follow_groups, one_by_one
 from asya_gateway.domain.fresh import blank
 from asya_gateway.domain.idempotency import own_key
 from asya_gateway.domain.ids import new_task_id
-from asya_gateway.domain.pausing import resume_envelope
 from asya_gateway.domain.ports import (
-    Answer,
     Digester,
     Examiner,
     Filler,
     FlyBroadcast,
     NewTask,
-    PausePoint,
     RequestKey,
     TaskFilter,
+    TaskPage,
     TaskStore,
     Terms,
     UpdateFeed,
@@ -77,44 +71,6 @@ DEADLINE_CODE = "deadline_exceeded"
 _MAY_BE_LATE = (ErrorClass.BUSINESS, ErrorClass.RUNTIME)
 
 
-@dataclass(frozen=True, slots=True)
-class TaskRules:
-    """What the deployment says about tasks; times in seconds, sizes in bytes."""
-
-    mesh_url: str
-    default_timeout: float = 86_400.0
-    max_envelope: int = 128 * 1024 * 1024
-    """The largest message that the queue system takes."""
-    owner_cap: int | None = None
-    """Most tasks that are open at once of one owner; None is no cap."""
-    flow_cap: int | None = None
-
-
-class Call(NamedTuple):
-    """A call of a flow. `payload` is what the first actor gets; `check` holds it against the inputSchema.
-
-    `headers` join the envelope's (traceparent, tracestate, protocol ids). `key` is the caller's idempotency key:
-    it names one task of this owner, whatever becomes of the answers. `retry_of` is the task that is run again.
-    """
-
-    served: ServedFlow
-    payload: Any
-    caller: Caller
-    surface: str
-    context_id: str | None = None
-    headers: Mapping[str, Any] = MappingProxyType({})
-    check: bool = True
-    key: str | None = None
-    retry_of: str | None = None
-
-    @property
-    def identity(self) -> tuple[Any, ...]:
-        """What makes a call the same: the flow and its arguments, and nothing that travels beside them."""
-        if self.retry_of is not None:
-            return ("retry", self.retry_of, self.payload)
-        return ("call", self.served.flow.name, self.payload)
-
-
 class Tasks:
     """Everything that can be done to a task. Every method raises Unavailable while Postgres is away. `clock` tells
     the database's time, from which the deadlines in envelopes are."""
@@ -139,10 +95,10 @@ class Tasks:
         self._rules = rules
         self._compile_schema = compile_schema
         self._examine = examine
-        self._fill = fill
         self._digest = digest
         self._observer = observer
         self._spans = observer.spans
+        self._answering = Answering(store, rules, compile_schema, examine, fill, observer.spans, clock)
         self._plain = rules.owner_cap is None and rules.flow_cap is None
 
     # What callers do
@@ -165,7 +121,7 @@ class Tasks:
             about(task_id, flow)
             with self._spans.verb("submit", task_id, flow):
                 new = self._new_task(task_id, call, payload)
-                self._check_size(new.envelope, "arguments")
+                self._rules.check_size(new.envelope, "arguments")
                 if self._plain and call.key is None and call.retry_of is None:
                     await self._store.create(new)
                 elif (stored := await self._store.admit(new, await self._terms(call))) != task_id:
@@ -198,13 +154,6 @@ class Tasks:
         if key is None:
             return None
         return await self._store.find_call(caller.owner, key, await self._digest("call", flow, payload))
-
-    def _check_size(self, envelope: str, field: str) -> None:
-        """Refuse what no queue would take. Raises TooLarge."""
-        most = self._rules.max_envelope
-        # A character is four bytes at most, so that short envelopes are not encoded for their size.
-        if len(envelope) * 4 > most and len(envelope.encode()) > most:
-            raise TooLarge(f"expected an envelope of at most {most} bytes, payload included", field=field)
 
     def _new_task(self, task_id: str, call: Call, payload: JsonText) -> NewTask:
         flow = call.served.flow
@@ -269,9 +218,9 @@ class Tasks:
             return final_update_of(task, result=task.result, error=task.error)
         return replace(update, whole=True)
 
-    async def list(self, query: TaskFilter) -> list[TaskHead]:
-        """Tasks without bodies, newest first."""
-        return await self._store.list(query)
+    async def page(self, query: TaskFilter) -> TaskPage:
+        """A page of tasks without bodies, newest first."""
+        return await self._store.page(query)
 
     async def count(self, query: TaskFilter) -> int:
         """How many tasks there are up to the end of a list's page."""
@@ -295,7 +244,7 @@ class Tasks:
         raise Conflict(f"expected a task that has not ended; it is {task.status}", field="status")
 
     async def abandon(self, task_id: str, caller: Asker, reason: str) -> None:
-        """End a task that nobody waits for any more; one that has ended is left as it is."""
+        """End an abandoned task; one that has ended is not changed."""
         about(task_id)
         with self._spans.verb("cancel", task_id):
             await self._store.finish(_cancellation(task_id, caller, reason))
@@ -315,66 +264,15 @@ class Tasks:
         Raises TaskNotFound, Conflict, InvalidArguments, KeyReused."""
         about(task_id)
         request = None if key is None else RequestKey("answer", key, await self._digest("answer", answer, pause_id))
-        if not await self._answered(task_id, caller, request):
+        if not await self._answering.answered(task_id, caller, request):
             try:
-                await self._answer(task_id, caller, answer, pause_id, request)
+                await self._answering.give(task_id, caller, answer, pause_id, request)
             except Conflict:
                 # Two of the same key may have come together.
-                if not await self._answered(task_id, caller, request):
+                if not await self._answering.answered(task_id, caller, request):
                     raise
         with after_a_write():
             return await self.head(task_id, caller)
-
-    async def _answered(self, task_id: str, caller: Asker, request: RequestKey | None) -> bool:
-        return request is not None and await self._store.find_request(task_id, owner_of(caller), request)
-
-    async def _answer(
-        self, task_id: str, caller: Asker, answer: Any, pause_id: str | None, request: RequestKey | None
-    ) -> None:
-        point = await self._store.pause_point(task_id, owner=owner_of(caller))
-        if point is None:
-            raise TaskNotFound(task_id)
-        pause = point.task.pause
-        if pause is None or not point.task.status.waiting:
-            raise Conflict(f"expected a task that waits for an answer; it is {point.task.status}", field="status")
-        if pause_id is not None and pause_id != pause.id:
-            raise Conflict("expected the pause that is open now", field="pause_id")
-        violations, text = await self._examine(self._compile_schema(pause.schema), answer)
-        if violations:
-            raise InvalidArguments(violations, field="answer")
-        with self._spans.verb("answer", task_id, point.task.flow):
-            try:
-                checkpoint, payload = await self._checkpoint(point, text)
-            except CannotMerge as error:
-                await self._store.finish(_cannot_resume(task_id, str(error)))
-                return
-            envelope = resume_envelope(point, self._rules.mesh_url, self._now())
-            envelope = envelope.with_(headers={**envelope.headers, **self._spans.outgoing()})
-            body = envelope.to_json(payload, {HEADER_RESUME_CHECKPOINT: checkpoint} if checkpoint else {})
-            self._check_size(body, "answer")
-            accepted = await self._store.answer(
-                Answer(
-                    task_id=point.task.id,
-                    owner=owner_of(caller),
-                    pause_id=pause.id,
-                    answer=text,
-                    actor=envelope.route.curr,
-                    envelope=body,
-                    key=randbits(63),
-                    incarnation=point.incarnation,
-                    request=request,
-                )
-            )
-        if not accepted:
-            raise Conflict("the task was answered or ended in the meantime", field="status")
-
-    async def _checkpoint(self, point: PausePoint, answer: JsonText) -> tuple[JsonText | None, JsonText]:
-        """The checkpoint of an answer's envelope, and its payload. Where the question names fields, the answer
-        stands in the checkpoint's payload already. Raises CannotMerge, Overloaded."""
-        fields = [] if point.task.pause is None else point.task.pause.fields
-        if point.checkpoint is None or not fields:
-            return point.checkpoint, answer
-        return await self._fill(point.checkpoint, answer, fields), "null"
 
     def follow_groups(
         self,
@@ -455,7 +353,7 @@ class Tasks:
             await self._store.announce(child)
 
     async def fly(self, event: FlyEvent) -> None:
-        """Pass a live event to whoever reads now."""
+        """Pass a live event to the current readers."""
         about(event.task_id)
         await self._fly.send(event)
 
@@ -467,15 +365,6 @@ class Tasks:
     async def ends_with_ancestor(self, task_id: str) -> bool:
         """Whether a task is open and has an ancestor whose end is its own, too."""
         return await self._store.ends_with_ancestor(task_id)
-
-
-def _cannot_resume(task_id: str, reason: str) -> FinalReport:
-    error = TaskError("runtime_error", reason, ErrorClass.RUNTIME, actor=RESUME, details={"type": "CannotResume"})
-    return FinalReport(task_id, TaskStatus.FAILED, reason, error=error)
-
-
-def _refuse(error: GatewayError) -> NoReturn:
-    raise error
 
 
 def _cancellation(task_id: str, caller: Asker, reason: str) -> FinalReport:

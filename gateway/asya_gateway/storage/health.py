@@ -14,6 +14,10 @@ COUNTED_ROWS = 100_000
 """Rows of the outbox that are counted at most; counting a backlog of millions would add to what caused it."""
 COUNTED_MESSAGES = 10_000
 """Messages of one queue that are counted at most, for the same reason."""
+LATE = 10_000
+"""Ids below the oldest row that the next reading begins at: such a row may become visible late."""
+ANEW_EVERY = 100
+"""Readings after which one begins at the first row again."""
 PATIENCE = 5.0
 """Seconds after which the database counts as away."""
 
@@ -21,9 +25,10 @@ PATIENCE = 5.0
 # without pg_read_all_stats, their xmin never is. What a vacuum itself holds does not hold back others.
 _VITALS = f"""
 SELECT
-    (SELECT count(*) FROM (SELECT 1 FROM outbox LIMIT {COUNTED_ROWS}) AS o) AS outbox_rows,
-    coalesce((SELECT extract(epoch FROM clock_timestamp() - created_at) FROM outbox ORDER BY id LIMIT 1), 0)::float8
-        AS outbox_age,
+    (SELECT count(*) FROM (SELECT 1 FROM outbox WHERE id >= oldest.id ORDER BY id LIMIT {COUNTED_ROWS}) AS o)
+        AS outbox_rows,
+    coalesce(extract(epoch FROM clock_timestamp() - oldest.created_at), 0)::float8 AS outbox_age,
+    coalesce(oldest.id, pg_sequence_last_value(pg_get_serial_sequence('outbox', 'id')::regclass), 0) AS outbox_id,
     pg_notification_queue_usage() AS notifications,
     snapshots.seconds, snapshots.transactions, {{queues}} AS queues
 FROM (
@@ -33,19 +38,20 @@ FROM (
     WHERE backend_xmin IS NOT NULL AND pid <> pg_backend_pid()
       AND (datname = current_database() OR datname IS NULL) AND backend_type IS DISTINCT FROM 'autovacuum worker'
 ) AS snapshots
+LEFT JOIN LATERAL (SELECT id, created_at FROM outbox WHERE id >= $1 ORDER BY id LIMIT 1) AS oldest ON true
 """
 
 # Queues are visited by skipping along the index, so that one which nobody declared shows, too.
 _QUEUES = f"""(
     WITH RECURSIVE held AS (
-        (SELECT queue FROM {ENQUEUE_TABLE} WHERE queue >= $1 ORDER BY queue LIMIT 1)
+        (SELECT queue FROM {ENQUEUE_TABLE} WHERE queue >= $2 ORDER BY queue LIMIT 1)
         UNION ALL
         SELECT (SELECT m.queue FROM {ENQUEUE_TABLE} m WHERE m.queue > h.queue ORDER BY m.queue LIMIT 1)
         FROM held h WHERE h.queue IS NOT NULL
     ), known AS (
-        SELECT queue FROM held WHERE starts_with(queue, $1) UNION SELECT name FROM queues WHERE starts_with(name, $1)
+        SELECT queue FROM held WHERE starts_with(queue, $2) UNION SELECT name FROM queues WHERE starts_with(name, $2)
     )
-    SELECT json_object_agg(substr(k.queue, length($1) + 1), (
+    SELECT json_object_agg(substr(k.queue, length($2) + 1), (
         SELECT count(*) FROM (
             SELECT 1 FROM {ENQUEUE_TABLE} m WHERE m.queue = k.queue LIMIT {COUNTED_MESSAGES}
         ) AS found
@@ -73,15 +79,20 @@ class VitalsReader:
         self._database = database
         self._sql = _VITALS.format(queues="NULL::text" if namespace is None else _QUEUES)
         self._arguments = [] if namespace is None else [queue_name(namespace, "")]
+        # What was removed below may be there still for an old snapshot, a million rows that each reading would pass.
+        self._first_id = 0
+        self._readings = 0
 
     async def read(self) -> Vitals:
-        """What stands there now. Raises Unavailable."""
+        """The current values. Raises Unavailable."""
         async with self._database.connection() as connection:
             async with asyncio.timeout(PATIENCE):
                 # A server that only reads answers all of the below, and takes no call.
                 await probe(connection)
-            row = await connection.fetchrow(self._sql, *self._arguments, timeout=PATIENCE)
+            row = await connection.fetchrow(self._sql, self._first_id, *self._arguments, timeout=PATIENCE)
         assert row is not None
+        self._readings += 1
+        self._first_id = max(0, row["outbox_id"] - LATE) if self._readings % ANEW_EVERY else 0
         queues = None if not self._arguments else jsontext.loads(row["queues"] or "{}")
         return Vitals(
             outbox_rows=row["outbox_rows"],

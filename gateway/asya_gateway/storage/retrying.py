@@ -1,4 +1,4 @@
-"""How long a caller waits for the database, and writes that are tried again while nobody knows what became of them."""
+"""How long a caller waits for the database, and how writes with an unknown outcome are tried again."""
 
 import asyncio
 import logging
@@ -19,7 +19,7 @@ LONGEST_REST = 60.0
 """Seconds that a loop rests at most for having worked long."""
 
 _left: set[asyncio.Future[Any]] = set()
-"""What nobody waits for any more and has not ended yet; the event loop itself keeps no task alive."""
+"""Abandoned attempts that have not ended yet; the event loop itself keeps no task alive."""
 
 
 class Doubt:
@@ -101,7 +101,7 @@ async def until_answered(
 
 
 async def written_singly(write: Callable[[], Awaitable[Result]], patience: float, what: str) -> Result:
-    """The same for a write that stands alone: a server that is busy is Unavailable, too."""
+    """The same for a single write: a server that is busy is Unavailable, too."""
     doubt = Doubt()
     try:
         return await until_answered(write, patience, what, doubt)

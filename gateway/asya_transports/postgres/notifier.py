@@ -1,21 +1,23 @@
-"""Rings for whoever receives: one NOTIFY under way at a time, which carries all that gathered meanwhile."""
+"""Wakes receivers: one NOTIFY at a time, which carries everything that has gathered meanwhile."""
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager
+from contextvars import Context
 
-from asya_transports.port import TransportError
 from asya_transports.postgres.enqueue import ring
-from asya_transports.postgres.pool import ConnectionPool
+from asya_transports.postgres.schema import Connection
 
 logger = logging.getLogger(__name__)
 
 
 class Notifier:
-    """A ring that fails is logged and forgotten: the safety poll finds the messages."""
+    """The gateway rings after rows that it wrote in a transaction of its own, the transport after those that it sends.
+    A ring that fails is logged and forgotten: the receivers' poll finds the messages."""
 
-    def __init__(self, pool: ConnectionPool, namespace: str) -> None:
-        self._pool = pool
+    def __init__(self, connection: Callable[[], AbstractAsyncContextManager[Connection]], namespace: str) -> None:
+        self._connection = connection
         self._namespace = namespace
         self._actors: set[str] = set()
         self._ringer: asyncio.Task[None] | None = None
@@ -24,7 +26,8 @@ class Notifier:
         """Ring soon; does not wait."""
         self._actors.update(actors)
         if self._actors and (self._ringer is None or self._ringer.done()):
-            self._ringer = asyncio.create_task(self._run(), name="queue-bell")
+            # It belongs to no request, though one begins it.
+            self._ringer = asyncio.create_task(self._run(), name="queue bell", context=Context())
 
     async def finish(self) -> None:
         """Wait for what is under way."""
@@ -35,7 +38,7 @@ class Notifier:
         while self._actors:
             actors, self._actors = self._actors, set()
             try:
-                async with self._pool.connection() as connection:
+                async with self._connection() as connection:
                     await ring(connection, self._namespace, actors)
-            except TransportError as error:
+            except Exception as error:  # noqa: BLE001 # whatever it is, the poll finds the messages
                 logger.warning("ringing for %d actors: %s", len(actors), error)

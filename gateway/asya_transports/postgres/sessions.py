@@ -17,7 +17,7 @@ from asya_transports.postgres.dsn import Dsn, KeepAlive, parse_dsn
 
 Connection = asyncpg.Connection
 CONNECT_WITHIN = 5.0
-"""Seconds for one session, all hosts together, where nobody says otherwise."""
+"""Seconds for one session, all hosts together, by default."""
 READ_ONLY = (asyncpg.ReadOnlySQLTransactionError,)
 """What a server says that is in recovery, or that was made read-only, to whoever wants to write or listen."""
 PROBE = "SELECT 1 WHERE current_setting('transaction_read_only') = 'off'"

@@ -37,7 +37,7 @@ class PostgresTransport:
         self._settings = settings
         self._namespace = namespace
         self._pool = ConnectionPool(settings)
-        self._notifier = Notifier(self._pool, namespace)
+        self._notifier = Notifier(self._pool.connection, namespace)
         self._acknowledgements = Acknowledgements(self._pool)
         self._keeper = LeaseKeeper(settings, namespace, self._rung)
         self._receivers: dict[str, set[PostgresReceiver]] = {}

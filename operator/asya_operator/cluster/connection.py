@@ -22,7 +22,7 @@ async def connect(context: str | None = None) -> ApiClient:
             load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # upstream has none
         else:
             await load_kube_config(
-                _kubeconfig(), context=context, client_configuration=configuration, persist_config=False
+                kubeconfig(), context=context, client_configuration=configuration, persist_config=False
             )
     except (ConfigException, TypeError) as error:  # the latter where the file is empty
         raise NoCluster(f"{error}; set KUBECONFIG, or run in a pod") from error
@@ -30,9 +30,9 @@ async def connect(context: str | None = None) -> ApiClient:
     return ApiClient(configuration)
 
 
-def _kubeconfig() -> str:
+def kubeconfig() -> str:
     """The path, or several. A file that is missing is named here: the client's own words are about keys in it, after a
-    line of its log."""
+    line of its log. Raises NoCluster."""
     paths = os.environ.get("KUBECONFIG", str(Path.home() / ".kube" / "config"))
     if not any(path and Path(path).expanduser().exists() for path in paths.split(os.pathsep)):
         raise NoCluster(f"there is no {paths or 'kubeconfig'}; set KUBECONFIG, or run in a pod")

@@ -3,7 +3,9 @@
 from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
+from servers.databases import Databases
 from tests.support.gateway import Gateway, start_gateway
 
 
@@ -11,3 +13,12 @@ from tests.support.gateway import Gateway, start_gateway
 async def gateway(database_url: str) -> AsyncIterator[Gateway]:
     async with start_gateway(database_url, keepalive_interval=0.2) as made:
         yield made
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def standing(databases: Databases, template_database: str) -> AsyncIterator[Gateway]:
+    """One gateway for a module whose tests store nothing, or look at nothing that another one stored. Such a module
+    runs in one event loop and says so."""
+    with databases.one(template_database) as url:
+        async with start_gateway(url, keepalive_interval=0.2) as made:
+            yield made

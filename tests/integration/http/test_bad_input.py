@@ -11,6 +11,8 @@ from yarl import URL
 
 from tests.support.gateway import Gateway, start_gateway
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 BOTH_BODIES = [
     "/tools/call",
     "/tasks/t/resume",
@@ -22,6 +24,12 @@ BOTH_BODIES = [
     "/api/v1/mesh/t/events",
     "/api/v1/mesh/?actor=first",
 ]
+
+
+@pytest.fixture
+def gateway(standing: Gateway) -> Gateway:
+    """None of these tests stores anything, but for those that start their own."""
+    return standing
 
 
 @pytest.mark.parametrize(
@@ -244,28 +252,36 @@ async def test_pages_of_other_origins_and_foreign_hosts_are_kept_out(gateway: Ga
     assert await gateway.stored() == 0
 
 
-async def test_a_loopback_page_may_call_and_read_the_answer(gateway: Gateway) -> None:
+async def test_a_loopback_page_may_call_and_read_the_answer(database_url: str) -> None:
     """Fetch standard, "CORS protocol": the answer names the origin that may read it."""
-    origin = {"Origin": "http://localhost:6274"}
-    async with gateway.session.post(gateway.url + "/tools/call", json={"name": "anything"}, headers=origin) as response:
-        assert (response.status, response.headers["Access-Control-Allow-Origin"]) == (200, origin["Origin"])
-    preflight = {**origin, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
-    async with gateway.session.options(gateway.url + "/tools/call", headers=preflight) as response:
-        assert response.status == 204
-        assert response.headers["Access-Control-Allow-Headers"] == "content-type"
-        assert "POST" in response.headers["Access-Control-Allow-Methods"]
+    async with start_gateway(database_url) as gateway:
+        origin = {"Origin": "http://localhost:6274"}
+        async with gateway.session.post(
+            gateway.url + "/tools/call", json={"name": "anything"}, headers=origin
+        ) as response:
+            assert (response.status, response.headers["Access-Control-Allow-Origin"]) == (200, origin["Origin"])
+        preflight = {
+            **origin,
+            "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Headers": "content-type",
+        }
+        async with gateway.session.options(gateway.url + "/tools/call", headers=preflight) as response:
+            assert response.status == 204
+            assert response.headers["Access-Control-Allow-Headers"] == "content-type"
+            assert "POST" in response.headers["Access-Control-Allow-Methods"]
 
 
-async def test_a_database_that_is_away_is_a_503_that_says_when_to_come_back(gateway: Gateway) -> None:
+async def test_a_database_that_is_away_is_a_503_that_says_when_to_come_back(database_url: str) -> None:
     """Issue: 'An infrastructure failure is a 503 with Retry-After, and nothing half done.'"""
-    await gateway.running.storage.database.close()
-    async with gateway.session.get(gateway.url + "/tasks/x") as response:
-        assert (response.status, response.headers["Retry-After"]) == (503, "1")
-    status, answer = await gateway.post("/tools/call", {"name": "anything"})
-    assert (status, answer["error"]["code"]) == (503, "unavailable")
-    assert await gateway.get("/health") == (200, "OK")
-    assert await gateway.get("/health/ready") == (200, "OK")
-    await gateway.running.storage.database.open()
+    async with start_gateway(database_url) as gateway:
+        await gateway.running.storage.database.close()
+        async with gateway.session.get(gateway.url + "/tasks/x") as response:
+            assert (response.status, response.headers["Retry-After"]) == (503, "1")
+        status, answer = await gateway.post("/tools/call", {"name": "anything"})
+        assert (status, answer["error"]["code"]) == (503, "unavailable")
+        assert await gateway.get("/health") == (200, "OK")
+        assert await gateway.get("/health/ready") == (200, "OK")
+        await gateway.running.storage.database.open()
 
 
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])

@@ -11,9 +11,10 @@ import pytest
 
 from asya_crds import jsontext
 from asya_gateway.domain.errors import Unavailable
+from asya_gateway.domain.owners import EVERY_OWNER
 from asya_gateway.domain.task import LARGEST_INLINE, TaskUpdate
 from asya_gateway.protocols.http.keys import HELD
-from asya_gateway.storage.store import PostgresTasks
+from asya_gateway.storage.tasks.store import PostgresTasks
 from tests.support.gateway import Gateway, start_gateway
 from tests.support.mcp import post, stateless_body, stateless_headers
 from tests.support.waiting import until
@@ -125,7 +126,7 @@ async def test_64_kib_come_with_the_entry_in_every_way_of_reading_it(gateway: Ga
         follower.start(1)
         await gateway.finish(task_id, "r" * size)
         [fed] = await follower.next(10)
-    snapshot = await tasks.snapshot(task_id, 0, owner=None)
+    snapshot = await tasks.snapshot(task_id, 0, owner=EVERY_OWNER)
     [paged] = await tasks.updates(task_id, 1)
     found = [fed, snapshot.updates[-1], paged, snapshot.end]
     assert [each.whole for each in found] == [whole] * 4

@@ -6,6 +6,14 @@ import pytest
 
 from tests.support.gateway import Gateway
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.fixture
+def gateway(standing: Gateway) -> Gateway:
+    """None of these tests stores anything."""
+    return standing
+
 
 @pytest.mark.parametrize(
     ("path", "body", "field"),

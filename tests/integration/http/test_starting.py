@@ -8,7 +8,8 @@ import aiohttp
 import pytest
 
 from asya_gateway.composition.web import build_app, serve
-from asya_gateway.domain.tasks import TaskRules, Tasks
+from asya_gateway.domain.calls import TaskRules
+from asya_gateway.domain.tasks import Tasks
 from asya_gateway.settings import Mode
 from asya_schemas.compiling import compile_schema
 from tests.support.gateway import make_flows, make_settings

@@ -9,7 +9,7 @@ import pytest
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.protocols.http.keys import READINESS, STREAMS
 from asya_gateway.storage.log.feed import Follower
-from asya_gateway.storage.store import PostgresTasks
+from asya_gateway.storage.tasks.store import PostgresTasks
 from tests.support.gateway import Gateway, start_gateway
 from tests.support.mcp import post, stateless_body, stateless_headers
 from tests.support.storage import succeeded

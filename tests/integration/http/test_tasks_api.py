@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from asya_crds import jsontext
+from asya_gateway.storage.tasks import listing
 from tests.support.gateway import Gateway, start_gateway
 
 
@@ -70,6 +71,20 @@ async def test_lists_go_page_by_page_newest_first(gateway: Gateway) -> None:
             break
         path = f"/tasks?limit=2&cursor={page['next_cursor']}"
     assert seen == created[::-1]
+
+
+async def test_a_page_that_ends_before_it_is_full_names_where_the_list_goes_on(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "LOOKS", (2,))
+    created = [await gateway.submit() for _ in range(5)]
+    await gateway.running.storage.database.execute("UPDATE tasks SET status = 'paused' WHERE id = $1", created[0])
+    pages, cursor = [], ""
+    while cursor is not None:
+        _, page = await gateway.get(f"/tasks?status=paused{cursor}")
+        pages.append([task["id"] for task in page["tasks"]])
+        cursor = page["next_cursor"] and f"&cursor={page['next_cursor']}"
+    assert pages == [[], [], [created[0]]]
 
 
 async def test_lists_are_filtered(gateway: Gateway) -> None:

@@ -11,7 +11,8 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 from asya_gateway.composition.web import build_app
-from asya_gateway.domain.tasks import TaskRules, Tasks
+from asya_gateway.domain.calls import TaskRules
+from asya_gateway.domain.tasks import Tasks
 from asya_gateway.protocols.http import flows_health
 from asya_gateway.protocols.http.keys import FLOWS_REPORT, REGISTRY
 from asya_gateway.protocols.mesh import registry_routes

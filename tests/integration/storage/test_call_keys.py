@@ -11,14 +11,15 @@ from typing_extensions import override
 
 from asya_crds.status import TaskStatus
 from asya_gateway.domain.errors import KeyReused, TooManyTasks, Unavailable
+from asya_gateway.domain.owners import EVERY_OWNER, OwnedBy
 from asya_gateway.domain.pause import Pause
 from asya_gateway.domain.ports import Answer, RequestKey, Terms
-from asya_gateway.domain.reports import ChildAnnouncement, FinalOutcome, FinalReport, PauseReport
+from asya_gateway.domain.reports import ChildAnnouncement, FinalOutcome, PauseReport
 from asya_gateway.storage.tasks.admitting import Admitted, Admitter, Applicant, OverCap, over_cap
 from asya_gateway.storage.tasks.creating import into_outbox, into_queue
 from servers.proxy import TcpProxy
 from tests.support.blocks import counted_blocks
-from tests.support.storage import ROUTE, Running, make_storage, new_task, succeeded
+from tests.support.storage import ROUTE, Running, canceled, make_storage, new_task, succeeded
 from tests.support.waiting import until
 
 KEY = RequestKey("cancel", "k", b"same")
@@ -26,10 +27,6 @@ KEY = RequestKey("cancel", "k", b"same")
 
 def keyed(key: str, digest: bytes = b"same") -> Terms:
     return Terms(key, digest)
-
-
-def canceled(task_id: str, **changes: Any) -> FinalReport:
-    return FinalReport(task_id, TaskStatus.CANCELED, "not wanted", **changes)
 
 
 async def count(running: Running, table: str) -> int:
@@ -65,7 +62,7 @@ class TestKeys:
 
     async def test_a_keyed_task_is_as_whole_as_a_plain_one(self, running: Running) -> None:
         plain, keyed_id = await running.create(), await running.tasks.admit(new_task(), keyed("k"))
-        found = [await running.tasks.get(task_id, owner=None) for task_id in (plain, keyed_id)]
+        found = [await running.tasks.get(task_id, owner=EVERY_OWNER) for task_id in (plain, keyed_id)]
         assert found[0].payload == found[1].payload
         assert await running.kinds(plain) == await running.kinds(keyed_id)
 
@@ -167,11 +164,11 @@ class TestWhatIsDoneToATask:
 
     async def test_a_key_says_nothing_of_a_foreign_task(self, running: Running) -> None:
         task_id = await running.create(owner="alice")
-        await running.tasks.cancel(canceled(task_id, owner="alice"), KEY)
+        await running.tasks.cancel(canceled(task_id, owner=OwnedBy("alice")), KEY)
         for digest in (b"same", b"guessed"):
             key = RequestKey("cancel", "k", digest)
-            assert await running.tasks.cancel(canceled(task_id, owner="bob"), key) is FinalOutcome.UNKNOWN
-            assert not await running.tasks.find_request(task_id, "bob", key)
+            assert await running.tasks.cancel(canceled(task_id, owner=OwnedBy("bob")), key) is FinalOutcome.UNKNOWN
+            assert not await running.tasks.find_request(task_id, OwnedBy("bob"), key)
 
     async def test_a_cancel_whose_answer_was_lost_is_told_to_have_been_done(
         self, proxy_and_running: tuple[TcpProxy, Running], running: Running
@@ -189,10 +186,10 @@ class TestWhatIsDoneToATask:
             PauseReport(task_id, Pause("p1", "?", {"type": "object"}, []), TaskStatus.PAUSED, ROUTE, 1.0)
         )
         key = RequestKey("answer", "k", b"same")
-        assert not await running.tasks.find_request(task_id, "", key)
-        assert await running.tasks.answer(Answer(task_id, None, "p1", "{}", "x-resume", "{}", 5, key))
-        assert await running.tasks.find_request(task_id, "", key)
-        assert not await running.tasks.find_request(task_id, "", RequestKey("cancel", "k", b"same"))
+        assert not await running.tasks.find_request(task_id, OwnedBy(""), key)
+        assert await running.tasks.answer(Answer(task_id, EVERY_OWNER, "p1", "{}", "x-resume", "{}", 5, key))
+        assert await running.tasks.find_request(task_id, OwnedBy(""), key)
+        assert not await running.tasks.find_request(task_id, OwnedBy(""), RequestKey("cancel", "k", b"same"))
 
 
 class TestOutcome:

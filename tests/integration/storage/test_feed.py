@@ -9,7 +9,8 @@ import pytest
 
 from asya_crds.status import HopState, TaskStatus
 from asya_gateway.domain.errors import TaskNotFound
-from asya_gateway.domain.following import follow
+from asya_gateway.domain.following import follow_groups, one_by_one
+from asya_gateway.domain.owners import EVERY_OWNER
 from asya_gateway.domain.task import FlyEvent, Snapshot, TaskUpdate
 from tests.support.storage import Running, make_storage, progress, succeeded
 from tests.support.waiting import lasts, until
@@ -27,7 +28,8 @@ async def other(database_url: str) -> AsyncIterator[Running]:
 async def read_all(reader: Running, task_id: str, after: int = 0, ready: asyncio.Event | None = None) -> list[object]:
     items: list[object] = []
     async with asyncio.timeout(20):
-        stream = follow(reader.storage.tasks, reader.storage.feed, task_id, owner=None, after=after)
+        groups = follow_groups(reader.storage.tasks, reader.storage.feed, task_id, owner=EVERY_OWNER, after=after)
+        stream = one_by_one(groups)
         async with aclosing(stream):
             async for item in stream:
                 items.append(item)
@@ -109,7 +111,7 @@ async def log_of(running: Running, updates: int, detail: str = '{"message":"m"}'
 
 async def test_a_long_log_is_read_page_by_page(running: Running) -> None:
     task_id = await log_of(running, 1_050)
-    snapshot = await running.tasks.snapshot(task_id, 0, owner=None)
+    snapshot = await running.tasks.snapshot(task_id, 0, owner=EVERY_OWNER)
     assert len(snapshot.updates) == 200
     ready = asyncio.Event()
     reading = asyncio.create_task(read_all(running, task_id, ready=ready))
@@ -123,7 +125,7 @@ async def test_a_long_log_is_read_page_by_page(running: Running) -> None:
 
 async def test_a_page_of_a_log_is_bounded_in_bytes(running: Running) -> None:
     task_id = await log_of(running, 12, f'{{"message":"{"m" * 1_000_000}"}}')
-    snapshot = await running.tasks.snapshot(task_id, 0, owner=None)
+    snapshot = await running.tasks.snapshot(task_id, 0, owner=EVERY_OWNER)
     assert [update.seq for update in snapshot.updates] == [1, 2, 3, 4, 5]
     await running.tasks.finish(succeeded(task_id))
     assert seqs(await read_all(running, task_id)) == list(range(1, 14))

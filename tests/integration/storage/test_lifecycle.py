@@ -10,6 +10,7 @@ import pytest
 
 from asya_crds.envelope import Route
 from asya_crds.status import ClaimAction, HopState, TaskStatus
+from asya_gateway.domain.owners import EVERY_OWNER, OwnedBy
 from asya_gateway.domain.pause import Pause
 from asya_gateway.domain.ports import Answer
 from asya_gateway.domain.reports import CLAIM_LEASE, ChildAnnouncement, Claim, FinalOutcome, FinalReport, PauseReport
@@ -22,7 +23,7 @@ SECOND = Route(("first",), "second", ("third",))
 
 async def test_a_created_task_has_its_first_update_its_payload_and_its_envelope(running: Running) -> None:
     task_id = await running.create()
-    task = await running.tasks.get(task_id, owner="")
+    task = await running.tasks.get(task_id, owner=OwnedBy(""))
     assert (task.status, task.payload, task.last_seq) == (TaskStatus.PENDING, '{"text":"hi"}', 1)
     assert await running.kinds(task_id) == ["created"]
     assert [(entry.task_id, entry.actor) for entry in running.handed] == [(task_id, "first")]
@@ -42,7 +43,7 @@ async def test_reports_move_the_task_and_its_log_without_gaps(running: Running) 
         await running.tasks.report(progress(task_id, state))
     answer = await running.tasks.report(progress(task_id, HopState.RECEIVED, SECOND))
     assert answer.progress == pytest.approx(110 / 3)
-    task = await running.tasks.get(task_id, owner=None)
+    task = await running.tasks.get(task_id, owner=EVERY_OWNER)
     assert (task.status, task.route, task.actor) == (TaskStatus.RUNNING, SECOND, "second")
     assert await running.seqs(task_id) == [1, 2, 3, 4, 5]
 
@@ -51,7 +52,7 @@ async def test_progress_never_decreases_and_an_older_hop_does_not_replace_the_ro
     task_id = await running.create()
     await running.tasks.report(progress(task_id, HopState.RECEIVED, SECOND))
     answer = await running.tasks.report(progress(task_id, HopState.COMPLETED, ROUTE))
-    task = await running.tasks.get(task_id, owner=None)
+    task = await running.tasks.get(task_id, owner=EVERY_OWNER)
     assert answer.progress == task.progress == pytest.approx(110 / 3)
     assert task.route == SECOND
 
@@ -85,7 +86,7 @@ async def test_nothing_follows_a_terminal_status(running: Running) -> None:
     task_id = await running.create()
     await running.tasks.finish(succeeded(task_id))
     answer = await running.tasks.report(progress(task_id, HopState.COMPLETED))
-    task = await running.tasks.get(task_id, owner=None)
+    task = await running.tasks.get(task_id, owner=EVERY_OWNER)
     assert (answer.status, task.status, task.progress, task.result) == (
         TaskStatus.SUCCEEDED,
         TaskStatus.SUCCEEDED,
@@ -97,23 +98,23 @@ async def test_nothing_follows_a_terminal_status(running: Running) -> None:
 
 async def test_only_the_owner_may_cancel(running: Running) -> None:
     task_id = await running.create(owner="alice")
-    cancel = FinalReport(task_id, TaskStatus.CANCELED, "stop", owner="mallory")
+    cancel = FinalReport(task_id, TaskStatus.CANCELED, "stop", owner=OwnedBy("mallory"))
     assert await running.tasks.finish(cancel) is FinalOutcome.UNKNOWN
-    assert await running.tasks.get(task_id, owner="mallory") is None
-    assert (await running.tasks.get(task_id, owner="alice")).status is TaskStatus.PENDING
+    assert await running.tasks.get(task_id, owner=OwnedBy("mallory")) is None
+    assert (await running.tasks.get(task_id, owner=OwnedBy("alice"))).status is TaskStatus.PENDING
 
 
 async def test_results_keep_what_json_may_carry(running: Running) -> None:
     result = '{"nul":"\\u0000","lone":"\\ud800","big":123456789012345678901234567890}'
     task_id = await running.create()
     await running.tasks.finish(succeeded(task_id, result))
-    assert (await running.tasks.get(task_id, owner=None)).result == result
+    assert (await running.tasks.get(task_id, owner=EVERY_OWNER)).result == result
 
 
 async def test_messages_with_nul_or_lone_surrogates_are_kept_readable(running: Running) -> None:
     task_id = await running.create()
     await running.tasks.report(progress(task_id, message="a\0b\ud800c"))
-    assert (await running.tasks.get(task_id, owner=None)).message == "a�b�c"
+    assert (await running.tasks.get(task_id, owner=EVERY_OWNER)).message == "a�b�c"
 
 
 class TestClaims:
@@ -208,20 +209,20 @@ def pause_report(task_id: str, pause_id: str = "p1") -> PauseReport:
 
 
 def answer_to(task_id: str, key: int = 1, pause_id: str = "p1") -> Answer:
-    return Answer(task_id, None, pause_id, '{"yes":true}', "x-resume", '{"id":"resume"}', key)
+    return Answer(task_id, EVERY_OWNER, pause_id, '{"yes":true}', "x-resume", '{"id":"resume"}', key)
 
 
 class TestPauses:
     async def test_a_pause_stops_the_clock_and_an_answer_starts_it(self, running: Running) -> None:
         task_id = await running.create()
         await running.tasks.pause(pause_report(task_id))
-        point = await running.tasks.pause_point(task_id, owner="")
+        point = await running.tasks.pause_point(task_id, owner=OwnedBy(""))
         assert point.task.status is TaskStatus.PAUSED
         assert point.task.deadline_at is None
         assert 3500 < point.task.remaining <= 3600
         assert (point.checkpoint, point.task.pause.prompt) == ('{"id":"checkpoint"}', "Go on?")
         assert await running.tasks.answer(answer_to(task_id))
-        task = await running.tasks.get(task_id, owner=None)
+        task = await running.tasks.get(task_id, owner=EVERY_OWNER)
         assert (task.status, task.pause) == (TaskStatus.RUNNING, None)
         assert await running.kinds(task_id) == ["created", "paused", "resumed"]
         assert [entry.actor for entry in running.handed] == ["first", "x-resume"]
@@ -244,13 +245,13 @@ class TestPauses:
         await running.tasks.pause(pause_report(task_id))
         await running.tasks.answer(answer_to(task_id))
         await running.tasks.pause(pause_report(task_id))
-        assert (await running.tasks.get(task_id, owner=None)).status is TaskStatus.RUNNING
+        assert (await running.tasks.get(task_id, owner=EVERY_OWNER)).status is TaskStatus.RUNNING
 
     async def test_progress_while_paused_is_stale(self, running: Running) -> None:
         task_id = await running.create()
         await running.tasks.pause(pause_report(task_id))
         await running.tasks.report(progress(task_id, HopState.COMPLETED))
-        assert (await running.tasks.get(task_id, owner=None)).status is TaskStatus.PAUSED
+        assert (await running.tasks.get(task_id, owner=EVERY_OWNER)).status is TaskStatus.PAUSED
         assert await running.kinds(task_id) == ["created", "paused"]
 
     async def test_a_second_pause_of_the_same_task_is_a_question_of_its_own(self, running: Running) -> None:
@@ -258,7 +259,7 @@ class TestPauses:
         await running.tasks.pause(pause_report(task_id))
         await running.tasks.answer(answer_to(task_id))
         await running.tasks.pause(pause_report(task_id, "p2"))
-        assert (await running.tasks.get(task_id, owner=None)).pause.id == "p2"
+        assert (await running.tasks.get(task_id, owner=EVERY_OWNER)).pause.id == "p2"
 
     async def test_each_answer_raises_the_counter_and_a_pause_keeps_the_id_it_was_reported_under(
         self, running: Running
@@ -267,7 +268,7 @@ class TestPauses:
         for number, reported_as in enumerate(("", f"resume-{task_id}", f"resume.2-{task_id}"), start=1):
             report = replace(pause_report(task_id, f"p{number}"), reported_as=reported_as, incarnation=number - 1)
             await running.tasks.pause(report)
-            point = await running.tasks.pause_point(task_id, owner=None)
+            point = await running.tasks.pause_point(task_id, owner=EVERY_OWNER)
             assert (point.incarnation, point.reported_as) == (number, reported_as or task_id)
             assert await running.tasks.answer(replace(answer_to(task_id, number, f"p{number}"), incarnation=number))
         assert await running.storage.database.fetchval("SELECT incarnation FROM tasks WHERE id = $1", task_id) == 3
@@ -278,7 +279,7 @@ class TestPauses:
         await running.tasks.answer(answer_to(task_id))
         await running.storage.database.execute("UPDATE tasks SET incarnation = NULL, own_incarnation = NULL")
         await running.tasks.pause(pause_report(task_id, "p2"))
-        assert (await running.tasks.pause_point(task_id, owner=None)).incarnation == 2
+        assert (await running.tasks.pause_point(task_id, owner=EVERY_OWNER)).incarnation == 2
 
     @pytest.mark.parametrize(
         ("carried_by_us", "incarnation", "hop", "counts"),
@@ -303,7 +304,7 @@ class TestPauses:
         await running.tasks.answer(answer_to(task_id))
         route = Route(("x",) * hop, "now", ("later",))
         answer = await running.tasks.report(progress(task_id, route=route, incarnation=incarnation, progress=50.0))
-        found = await running.tasks.get(task_id, owner=None)
+        found = await running.tasks.get(task_id, owner=EVERY_OWNER)
         assert (found.route == route, found.actor == "now") == (counts, counts)
         stale = (incarnation or 0) == 0 and not (carried_by_us and incarnation is None)
         moved = 50 if carried_by_us else 70  # half of what was left
@@ -314,9 +315,9 @@ class TestPauses:
         await running.tasks.pause(replace(pause_report(task_id), checkpoint=None))
         await running.tasks.answer(answer_to(task_id))
         await running.tasks.pause(replace(pause_report(task_id, "p2"), checkpoint=None))
-        assert (await running.tasks.get(task_id, owner=None)).status is TaskStatus.RUNNING
+        assert (await running.tasks.get(task_id, owner=EVERY_OWNER)).status is TaskStatus.RUNNING
         await running.tasks.pause(replace(pause_report(task_id, "p3"), checkpoint=None, incarnation=1))
-        assert (await running.tasks.get(task_id, owner=None)).status is TaskStatus.PAUSED
+        assert (await running.tasks.get(task_id, owner=EVERY_OWNER)).status is TaskStatus.PAUSED
 
 
 class TestChildren:
@@ -325,7 +326,7 @@ class TestChildren:
         child = ChildAnnouncement("child", parent, SECOND, ends_itself=True)
         await running.tasks.announce(child)
         await running.tasks.announce(child)
-        found = await running.tasks.get("child", owner="alice")
+        found = await running.tasks.get("child", owner=OwnedBy("alice"))
         assert (found.parent_id, found.flow, found.status) == (parent, "shout", TaskStatus.PENDING)
         assert await running.seqs("child") == [1]
         assert await running.storage.database.fetchval("SELECT count(*) FROM outbox") == 1
@@ -334,9 +335,9 @@ class TestChildren:
         parent = await running.create()
         for name, itself in (("a", True), ("b", False)):
             await running.tasks.announce(ChildAnnouncement(name, parent, SECOND, itself))
-        await running.tasks.finish(FinalReport(parent, TaskStatus.CANCELED, "stop"))
+        await running.tasks.finish(FinalReport(parent, TaskStatus.CANCELED, "stop", owner=EVERY_OWNER))
         for name in ("a", "b"):
-            assert (await running.tasks.get(name, owner=None)).status is TaskStatus.CANCELED
+            assert (await running.tasks.get(name, owner=EVERY_OWNER)).status is TaskStatus.CANCELED
             assert await running.kinds(name) == ["created", "final"]
 
     @pytest.mark.parametrize("ends_itself", [True, False], ids=["ours", "foreign"])
@@ -345,9 +346,9 @@ class TestChildren:
         await running.tasks.announce(ChildAnnouncement("early", parent, SECOND, ends_itself))
         await running.tasks.finish(succeeded(parent))
         await running.storage.sweeper.sweep_orphans()
-        assert (await running.tasks.get("early", owner=None)).status is TaskStatus.PENDING
+        assert (await running.tasks.get("early", owner=EVERY_OWNER)).status is TaskStatus.PENDING
         await running.tasks.finish(failed("early", "it broke"))
-        child = await running.tasks.get("early", owner=None)
+        child = await running.tasks.get("early", owner=EVERY_OWNER)
         assert (child.status, child.error.message) == (TaskStatus.FAILED, "it broke")
 
     async def test_a_foreign_child_that_is_announced_after_its_parents_success_may_end_by_itself(
@@ -357,7 +358,7 @@ class TestChildren:
         await running.tasks.finish(succeeded(parent))
         await running.tasks.announce(ChildAnnouncement("late", parent, SECOND, ends_itself=False))
         await running.tasks.finish(succeeded("late", "7"))
-        assert (await running.tasks.get("late", owner=None)).result == "7"
+        assert (await running.tasks.get("late", owner=EVERY_OWNER)).result == "7"
 
     async def test_a_foreign_child_of_which_nobody_reports_ends_after_its_grace_and_says_so(
         self, running: Running
@@ -371,30 +372,30 @@ class TestChildren:
         )
         await running.tasks.report(progress("busy"))
         assert await running.storage.sweeper.sweep_orphans() == 1
-        child = await running.tasks.get("silent", owner=None)
+        child = await running.tasks.get("silent", owner=EVERY_OWNER)
         assert (child.status, child.error.code) == (TaskStatus.CANCELED, "end_not_reported")
         assert child.message == "Its parent has succeeded, and no report arrived for 300 s"
         for name in ("ours", "busy"):
-            assert not (await running.tasks.get(name, owner=None)).status.terminal
+            assert not (await running.tasks.get(name, owner=EVERY_OWNER)).status.terminal
 
     async def test_a_child_under_a_terminal_parent_is_stored_as_canceled(self, running: Running) -> None:
         parent = await running.create()
         await running.tasks.finish(succeeded(parent))
         await running.tasks.announce(ChildAnnouncement("late", parent, SECOND, ends_itself=True))
-        found = await running.tasks.get("late", owner=None)
+        found = await running.tasks.get("late", owner=EVERY_OWNER)
         assert (found.status, found.last_seq) == (TaskStatus.CANCELED, 1)
         assert await running.kinds("late") == ["final"]
 
     async def test_a_child_that_slipped_past_its_parents_end_is_swept(self, running: Running) -> None:
         parent = await running.create()
-        await running.tasks.finish(FinalReport(parent, TaskStatus.CANCELED, "stop"))
+        await running.tasks.finish(FinalReport(parent, TaskStatus.CANCELED, "stop", owner=EVERY_OWNER))
         await running.storage.database.execute(
             "INSERT INTO tasks (id, parent_id, owner, flow, surface, status, route, created_at, updated_at)"
             """ VALUES ('orphan', $1, '', 'shout', 'rest', 'running', '{"curr":"second"}', now(), now())""",
             parent,
         )
         assert await running.storage.sweeper.sweep_orphans() == 1
-        assert (await running.tasks.get("orphan", owner=None)).status is TaskStatus.CANCELED
+        assert (await running.tasks.get("orphan", owner=EVERY_OWNER)).status is TaskStatus.CANCELED
 
 
 class TestTime:
@@ -413,9 +414,9 @@ class TestTime:
         overdue = await running.create(timeout=-1)
         fresh = await running.create()
         await running.storage.sweeper.sweep()
-        task = await running.tasks.get(overdue, owner=None)
+        task = await running.tasks.get(overdue, owner=EVERY_OWNER)
         assert (task.status, task.error.error_class) == (TaskStatus.FAILED, "deadline")
-        assert (await running.tasks.get(fresh, owner=None)).status is TaskStatus.PENDING
+        assert (await running.tasks.get(fresh, owner=EVERY_OWNER)).status is TaskStatus.PENDING
 
     @pytest.mark.parametrize(("timeout", "told"), [(4, "4 s"), (0.5, "0.5 s"), (2_592_000, "2592000 s")])
     async def test_an_overdue_task_says_what_time_it_had_not_when_that_was_noticed(
@@ -424,14 +425,14 @@ class TestTime:
         created = datetime.now(UTC) - timedelta(seconds=timeout + 0.9)
         task_id = await running.create(created_at=created, timeout=timeout)
         await running.storage.sweeper.sweep()
-        assert (await running.tasks.get(task_id, owner=None)).message == f"Task timed out after {told}"
+        assert (await running.tasks.get(task_id, owner=EVERY_OWNER)).message == f"Task timed out after {told}"
 
     async def test_a_final_that_counts_in_time_only_ends_no_overdue_task(self, running: Running) -> None:
         late, timely = await running.create(timeout=-1), await running.create()
         assert await running.tasks.finish(failed(late, in_time_only=True)) is FinalOutcome.UNTIMELY
         for outcome in (FinalOutcome.APPLIED, FinalOutcome.ENDED_BEFORE):
             assert await running.tasks.finish(failed(timely, in_time_only=True)) is outcome
-        assert (await running.tasks.get(late, owner=None)).status is TaskStatus.PENDING
+        assert (await running.tasks.get(late, owner=EVERY_OWNER)).status is TaskStatus.PENDING
 
     async def test_a_parents_deadline_reaches_its_children(self, running: Running) -> None:
         parent = await running.create(timeout=3600)
@@ -440,7 +441,7 @@ class TestTime:
         await running.storage.database.execute("UPDATE tasks SET deadline_at = now() WHERE id = $1", parent)
         await running.storage.sweeper.sweep()
         for name in ("ours", "foreign"):
-            task = await running.tasks.get(name, owner=None)
+            task = await running.tasks.get(name, owner=EVERY_OWNER)
             assert (task.status, task.error.error_class) == (TaskStatus.FAILED, "deadline")
 
     async def test_a_paused_task_is_never_overdue(self, running: Running) -> None:
@@ -448,7 +449,7 @@ class TestTime:
         await running.tasks.pause(pause_report(task_id))
         await lasts(0.1)  # longer than its timeout
         assert await running.storage.sweeper.sweep() == 0
-        assert (await running.tasks.get(task_id, owner=None)).status is TaskStatus.PAUSED
+        assert (await running.tasks.get(task_id, owner=EVERY_OWNER)).status is TaskStatus.PAUSED
 
     async def test_retention_removes_old_updates_first_and_old_tasks_later(self, running: Running) -> None:
         task_id = await running.create()
@@ -457,10 +458,10 @@ class TestTime:
         await running.storage.database.execute(age)
         await running.storage.retention.retire()
         assert await running.seqs(task_id) == []
-        assert (await running.tasks.get(task_id, owner=None)).result == '{"done":true}'
+        assert (await running.tasks.get(task_id, owner=EVERY_OWNER)).result == '{"done":true}'
         await running.storage.database.execute(age.replace("40", "91"))
         await running.storage.retention.retire()
-        assert await running.tasks.get(task_id, owner=None) is None
+        assert await running.tasks.get(task_id, owner=EVERY_OWNER) is None
         assert await running.storage.database.fetchval("SELECT count(*) FROM task_bodies") == 0
 
     async def test_retention_goes_on_from_where_it_came_to_and_misses_no_task_that_ended_in_the_same_moment(

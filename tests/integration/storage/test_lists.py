@@ -1,19 +1,18 @@
 """Pages of tasks: newest first, whatever they are, each once."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from asya_crds.status import TaskStatus
+from asya_gateway.domain.owners import EVERY_OWNER, OwnedBy
 from asya_gateway.domain.ports import TaskFilter
-from asya_gateway.domain.reports import FinalReport
-from tests.support.storage import Running, failed, progress, succeeded
+from asya_gateway.storage.tasks import listing
+from asya_gateway.storage.tasks.owners import owner_parameter
+from tests.support.storage import Running, canceled, failed, progress, succeeded
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-def canceled(task_id: str) -> FinalReport:
-    return FinalReport(task_id=task_id, status=TaskStatus.CANCELED, message="not wanted")
 
 
 @pytest.fixture
@@ -26,6 +25,7 @@ async def mixed(running: Running) -> Running:
             flow="shout" if number % 2 else "whisper",
             context_id="talk" if number % 7 == 0 else None,
             created_at=BEGAN + timedelta(seconds=number // 3),
+            timeout=1e9,  # nothing is overdue while the test looks
         )
         match number % 5:
             case 0:
@@ -42,20 +42,26 @@ async def mixed(running: Running) -> Running:
 
 
 FILTERS = [
-    TaskFilter(owner="mine"),
-    TaskFilter(owner=None),
-    *(TaskFilter(owner="mine", status=status) for status in TaskStatus),
-    TaskFilter(owner=None, status=TaskStatus.FAILED),
-    TaskFilter(owner="mine", flow="shout"),
-    TaskFilter(owner="mine", flow="whisper", status=TaskStatus.CANCELED),
-    TaskFilter(owner="mine", context_id="talk"),
-    TaskFilter(owner="mine", context_id="talk", status=TaskStatus.SUCCEEDED),
+    TaskFilter(owner=OwnedBy("mine")),
+    TaskFilter(owner=EVERY_OWNER),
+    *(TaskFilter(owner=OwnedBy("mine"), status=status) for status in TaskStatus),
+    TaskFilter(owner=EVERY_OWNER, status=TaskStatus.FAILED),
+    TaskFilter(owner=OwnedBy("mine"), flow="shout"),
+    TaskFilter(owner=OwnedBy("mine"), flow="whisper", status=TaskStatus.CANCELED),
+    TaskFilter(owner=OwnedBy("mine"), context_id="talk"),
+    TaskFilter(owner=OwnedBy("mine"), context_id="talk", status=TaskStatus.SUCCEEDED),
+    TaskFilter(owner=OwnedBy("mine"), context_id="talk", flow="whisper"),
+    TaskFilter(owner=OwnedBy("other"), context_id="talk", status=TaskStatus.RUNNING),
+    TaskFilter(owner=EVERY_OWNER, status=TaskStatus.RUNNING),
+    TaskFilter(owner=EVERY_OWNER, flow="shout"),
+    TaskFilter(owner=EVERY_OWNER, flow="whisper", status=TaskStatus.FAILED),
+    TaskFilter(owner=OwnedBy("mine"), flow="shout", status=TaskStatus.PENDING),
 ]
 
 
 @pytest.mark.parametrize("query", FILTERS, ids=str)
 async def test_pages_have_each_task_that_the_filter_names_once_and_newest_first(
-    mixed: Running, query: TaskFilter
+    mixed: Running, query: TaskFilter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     everything = await mixed.storage.database.fetch("SELECT * FROM tasks ORDER BY created_at DESC, id DESC")
     wanted = [
@@ -64,21 +70,30 @@ async def test_pages_have_each_task_that_the_filter_names_once_and_newest_first(
         if all(
             value is None or row[name] == value
             for name, value in (
-                ("owner", query.owner),
+                ("owner", owner_parameter(query.owner)),
                 ("status", query.status),
                 ("flow", query.flow),
                 ("context_id", query.context_id),
             )
         )
     ]
+    skipped = await mixed.tasks.page(replace(query, skip=2, limit=3))
+    assert [task.id for task in skipped.tasks] == wanted[2:5]
+    assert await mixed.tasks.count(replace(query, limit=100)) == len(wanted)
+    for looks in (listing.LOOKS, (1, 2)):
+        monkeypatch.setattr(listing, "LOOKS", looks)
+        assert await all_pages(mixed, replace(query, limit=2)) == wanted
+
+
+async def all_pages(running: Running, query: TaskFilter) -> list[str]:
+    """The ids of page after page, each of which may end before it is full."""
     found: list[str] = []
-    after = None
-    while page := await mixed.tasks.list(
-        TaskFilter(query.owner, query.status, query.flow, query.context_id, after=after, limit=2)
-    ):
-        found += [task.id for task in page]
-        after = (page[-1].created_at, page[-1].id)
-    assert found == wanted
+    page = await running.tasks.page(query)
+    while page.tasks or page.reached:
+        found += [task.id for task in page.tasks]
+        after = page.reached or (page.tasks[-1].created_at, page.tasks[-1].id)
+        page = await running.tasks.page(replace(query, after=after))
+    return found
 
 
 async def test_each_end_is_marked_in_its_row(mixed: Running) -> None:

@@ -4,10 +4,9 @@ import asyncio
 
 import asyncpg
 
-from asya_crds.status import TaskStatus
 from asya_gateway.domain.errors import Unavailable
-from asya_gateway.domain.reports import ChildAnnouncement, FinalReport
-from tests.support.storage import ROUTE, Running, make_storage, new_task, progress, succeeded
+from asya_gateway.domain.reports import ChildAnnouncement
+from tests.support.storage import ROUTE, Running, canceled, make_storage, new_task, progress, succeeded
 
 
 async def deadlocks(running: Running) -> int:
@@ -56,7 +55,7 @@ async def test_cascades_reports_and_sweeps_of_the_same_tasks_do_not_deadlock(
                 "UPDATE tasks SET deadline_at = now() WHERE id = ANY ($1)", parents[::2]
             )
             await asyncio.gather(
-                *(running.tasks.finish(FinalReport(parent, TaskStatus.CANCELED, "stop")) for parent in parents),
+                *(running.tasks.finish(canceled(parent)) for parent in parents),
                 *(other.tasks.report(progress(child)) for child in reversed(children)),
                 *(other.tasks.finish(succeeded(child)) for child in children[::3]),
                 other.storage.sweeper.sweep(),

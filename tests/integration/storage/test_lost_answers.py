@@ -7,6 +7,7 @@ import pytest
 
 from asya_crds.status import ClaimAction, HopState, TaskStatus
 from asya_gateway.domain.errors import Unavailable
+from asya_gateway.domain.owners import EVERY_OWNER, OwnedBy
 from asya_gateway.domain.pause import Pause
 from asya_gateway.domain.ports import Answer, TaskFilter
 from asya_gateway.domain.reports import ChildAnnouncement, Claim, PauseReport
@@ -88,7 +89,7 @@ async def test_an_answer_is_taken_once_and_said_to_be(behind: Running, running: 
     pause = Pause("p1", "Go on?", {"type": "object"}, [])
     await running.tasks.pause(PauseReport(task_id, pause, TaskStatus.PAUSED, ROUTE, 10.0))
     proxy.lose_answer_to(b"resume-envelope")
-    answer = Answer(task_id, None, "p1", "{}", "x-resume", '"resume-envelope"', 5)
+    answer = Answer(task_id, EVERY_OWNER, "p1", "{}", "x-resume", '"resume-envelope"', 5)
     assert await behind.tasks.answer(answer)
     assert proxy.lost == 1
     assert await running.kinds(task_id) == ["created", "paused", "resumed"]
@@ -103,13 +104,13 @@ async def test_a_database_that_is_away_is_unavailable_and_back_when_it_is_back(
     with pytest.raises(Unavailable):
         await behind.tasks.create(new)
     with pytest.raises(Unavailable):
-        await behind.tasks.get(new.id, owner=None)
+        await behind.tasks.get(new.id, owner=EVERY_OWNER)
     with pytest.raises(Unavailable):
         await behind.storage.fly.send(FlyEvent(new.id, "partial", "1"))
     proxy.accept()
     again = new_task()
     await behind.tasks.create(again)
-    assert await running.tasks.get(again.id, owner=None) is not None
+    assert await running.tasks.get(again.id, owner=EVERY_OWNER) is not None
     await until(lambda: behind.storage.bell.connected, what="the bell")
 
 
@@ -135,13 +136,13 @@ async def test_nobody_waits_for_a_frozen_database_longer_than_for_the_longest_st
     task_id = await running.create()
     tasks, fly = behind.tasks, behind.storage.fly
     try:
-        await tasks.get(task_id, owner=None)
+        await tasks.get(task_id, owner=EVERY_OWNER)
         proxy.stall()
         async with asyncio.timeout(6):
             outcomes = await asyncio.gather(
-                tasks.get(task_id, owner=None),
-                tasks.list(TaskFilter(owner="")),
-                tasks.snapshot(task_id, 0, owner=None),
+                tasks.get(task_id, owner=EVERY_OWNER),
+                tasks.page(TaskFilter(owner=OwnedBy(""))),
+                tasks.snapshot(task_id, 0, owner=EVERY_OWNER),
                 tasks.create(new_task()),
                 tasks.report(progress(task_id)),
                 tasks.finish(succeeded(task_id)),

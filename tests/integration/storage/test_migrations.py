@@ -9,6 +9,7 @@ import pytest
 from asya_cli.errors import CliError
 from asya_cli.migrate import apply_migrations
 from asya_crds.status import TaskStatus
+from asya_gateway.domain.owners import EVERY_OWNER, OwnedBy
 from asya_gateway.domain.ports import TaskFilter
 from asya_gateway.storage import migrate as migrating
 from asya_gateway.storage.migrate import LATEST, migrate, migrations, schema_version
@@ -129,10 +130,10 @@ async def test_what_ended_before_and_during_the_migration_stands_in_the_lists(
     await made.storage.start()
     try:
         for query, expected in (
-            (TaskFilter(owner="", status=TaskStatus.FAILED), ["during", "before"]),
-            (TaskFilter(owner=""), ["during", "open", "before"]),
-            (TaskFilter(owner=None, flow="shout"), ["during", "open", "before"]),
+            (TaskFilter(owner=OwnedBy(""), status=TaskStatus.FAILED), ["during", "before"]),
+            (TaskFilter(owner=OwnedBy("")), ["during", "open", "before"]),
+            (TaskFilter(owner=EVERY_OWNER, flow="shout"), ["during", "open", "before"]),
         ):
-            assert [task.id for task in await made.tasks.list(query)] == expected
+            assert [task.id for task in await made.list(query)] == expected
     finally:
         await made.storage.stop()

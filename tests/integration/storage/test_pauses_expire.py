@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from asya_crds.status import TaskStatus
+from asya_gateway.domain.owners import EVERY_OWNER
 from asya_gateway.domain.pause import Pause
 from asya_gateway.domain.ports import Answer
 from asya_gateway.domain.reports import FinalReport, PauseReport
@@ -36,17 +37,17 @@ async def paused(running: Running, task_id: str, *, flow: str = "shout", ago: in
 
 
 def answer_to(task_id: str) -> Answer:
-    return Answer(task_id, None, "p", "{}", "x-resume", "{}", 1)
+    return Answer(task_id, EVERY_OWNER, "p", "{}", "x-resume", "{}", 1)
 
 
 async def test_a_pause_beyond_its_limit_fails_its_task_and_says_so(still: Running) -> None:
     await paused(still, "long", ago=3_601)
     await paused(still, "short", ago=3_500)
     assert await still.storage.expiry.expire() == 1
-    task = await still.tasks.get("long", owner=None)
+    task = await still.tasks.get("long", owner=EVERY_OWNER)
     assert (task.status, task.error.code, task.error.error_class) == (TaskStatus.FAILED, "pause_expired", "deadline")
     assert task.message == "Nobody answered within 3600 s"
-    assert (await still.tasks.get("short", owner=None)).status is TaskStatus.PAUSED
+    assert (await still.tasks.get("short", owner=EVERY_OWNER)).status is TaskStatus.PAUSED
     assert not await still.tasks.answer(answer_to("long"))
 
 
@@ -54,17 +55,17 @@ async def test_a_flows_own_limit_counts_for_its_pauses(still: Running) -> None:
     await paused(still, "patient", flow="slow", ago=7_100)
     await paused(still, "over", flow="slow", ago=7_201)
     assert await still.storage.expiry.expire() == 1
-    assert (await still.tasks.get("patient", owner=None)).status is TaskStatus.PAUSED
-    assert (await still.tasks.get("over", owner=None)).message == "Nobody answered within 7200 s"
+    assert (await still.tasks.get("patient", owner=EVERY_OWNER)).status is TaskStatus.PAUSED
+    assert (await still.tasks.get("over", owner=EVERY_OWNER)).message == "Nobody answered within 7200 s"
 
 
 async def test_what_was_answered_in_time_goes_on(still: Running) -> None:
     await paused(still, "answered", ago=3_601)
     assert await still.tasks.answer(answer_to("answered"))
-    late = FinalReport("answered", TaskStatus.FAILED, "late", only_pause="p")
+    late = FinalReport("answered", TaskStatus.FAILED, "late", only_pause="p", owner=EVERY_OWNER)
     assert await still.tasks.finish(late) == "untimely"
     assert await still.storage.expiry.expire() == 0
-    assert (await still.tasks.get("answered", owner=None)).status is TaskStatus.RUNNING
+    assert (await still.tasks.get("answered", owner=EVERY_OWNER)).status is TaskStatus.RUNNING
 
 
 async def test_pauses_of_tasks_that_ended_otherwise_are_looked_at_once(
@@ -73,17 +74,21 @@ async def test_pauses_of_tasks_that_ended_otherwise_are_looked_at_once(
     monkeypatch.setattr(expiring, "CHUNK", 2)
     for number in range(5):
         await paused(still, f"canceled-{number}", ago=3_601)
-        await still.tasks.finish(FinalReport(f"canceled-{number}", TaskStatus.CANCELED, "enough"))
+        await still.tasks.finish(FinalReport(f"canceled-{number}", TaskStatus.CANCELED, "enough", owner=EVERY_OWNER))
     await paused(still, "open", ago=3_600)
     assert await still.storage.expiry.expire() == 1
     due = "SELECT count(*) FROM task_pauses WHERE answered_at IS NULL AND expires_at <= now()"
     assert await still.storage.database.fetchval(due) == 0
 
 
-async def test_a_pause_that_the_version_before_stored_gets_the_settings_limit(still: Running) -> None:
+async def test_a_pause_that_the_version_before_stored_gets_its_flows_limit_or_the_settings(still: Running) -> None:
     await paused(still, "old", ago=3_601)
     await paused(still, "new", ago=10)
+    await paused(still, "patient", flow="slow", ago=7_100)
+    await paused(still, "over", flow="slow", ago=7_201)
     await still.storage.database.execute("UPDATE task_pauses SET expires_at = NULL")
-    assert await still.storage.expiry.expire() == 1
-    assert (await still.tasks.get("old", owner=None)).error.code == "pause_expired"
-    assert (await still.tasks.get("new", owner=None)).status is TaskStatus.PAUSED
+    assert await still.storage.expiry.expire() == 2
+    assert (await still.tasks.get("patient", owner=EVERY_OWNER)).status is TaskStatus.PAUSED
+    assert (await still.tasks.get("over", owner=EVERY_OWNER)).message == "Nobody answered within 7200 s"
+    assert (await still.tasks.get("old", owner=EVERY_OWNER)).error.code == "pause_expired"
+    assert (await still.tasks.get("new", owner=EVERY_OWNER)).status is TaskStatus.PAUSED

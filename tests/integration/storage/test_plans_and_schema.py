@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 
 import asyncpg
@@ -9,13 +10,14 @@ import pytest
 
 from asya_crds.status import TaskStatus
 from asya_gateway.domain.errors import Unavailable
+from asya_gateway.domain.owners import EVERY_OWNER, OwnedBy
 from asya_gateway.domain.pause import Pause
 from asya_gateway.domain.ports import Answer, TaskFilter
 from asya_gateway.domain.reports import ChildAnnouncement, Claim, PauseReport
-from asya_gateway.storage import store
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.queues.outbox import PostgresOutbox
-from asya_gateway.storage.tasks.reading import grown
+from asya_gateway.storage.tasks import listing, store
+from asya_gateway.storage.tasks.growing import grown
 from asya_transports.postgres import statements
 from asya_transports.postgres.pool import QUEUE_SESSION
 from tests.support.blocks import counted_blocks
@@ -111,16 +113,16 @@ async def test_statements_planned_on_empty_tables_touch_few_blocks_when_the_tabl
     warm = await still.create()
     for _ in range(10):
         await still.tasks.report(progress(warm))
-    await still.tasks.snapshot(warm, 0, owner=None)
+    await still.tasks.snapshot(warm, 0, owner=EVERY_OWNER)
     await fill(database_url, FILL + OUTBOX)
     await PostgresOutbox(still.storage.database).take(1, 1)
     with counted_blocks(monkeypatch) as blocks:
         await one_life_of_everything(still)
-        for owner in ("o1", None):
+        for owner in (OwnedBy("o1"), EVERY_OWNER):
             for status in (None, TaskStatus.SUCCEEDED, TaskStatus.CANCELED):
-                await still.tasks.list(TaskFilter(owner=owner, status=status, limit=50))
-        await still.tasks.list(TaskFilter(owner="o1", status=TaskStatus.PAUSED, limit=50))
-        await still.tasks.list(TaskFilter(owner=None, parent_id="old-9", limit=50))
+                await still.list(TaskFilter(owner=owner, status=status, limit=50))
+        await still.list(TaskFilter(owner=OwnedBy("o1"), status=TaskStatus.PAUSED, limit=50))
+        await still.list(TaskFilter(owner=EVERY_OWNER, parent_id="old-9", limit=50))
         await PostgresOutbox(still.storage.database).take(2_000, 200)
         await still.storage.sweeper.sweep()
     blocks.check(ONE_STATEMENT)
@@ -137,13 +139,13 @@ async def one_life_of_everything(still: Running) -> None:
     for task_id in (parent, f"{parent}-1"):
         await still.tasks.report(progress(task_id))
         await still.tasks.report(progress(task_id, claim=Claim("0", 1, "w")))
-        await still.tasks.snapshot(task_id, 0, owner=None)
-        await still.tasks.get(task_id, owner=None)
+        await still.tasks.snapshot(task_id, 0, owner=EVERY_OWNER)
+        await still.tasks.get(task_id, owner=EVERY_OWNER)
         await still.tasks.active(task_id)
         pause = Pause("p", "?", {}, [])
         await still.tasks.pause(PauseReport(task_id, pause, TaskStatus.PAUSED, ROUTE, 50.0, "{}"))
-        await still.tasks.pause_point(task_id, owner=None)
-        await still.tasks.answer(Answer(task_id, None, "p", "{}", "x-resume", "{}", 1))
+        await still.tasks.pause_point(task_id, owner=EVERY_OWNER)
+        await still.tasks.answer(Answer(task_id, EVERY_OWNER, "p", "{}", "x-resume", "{}", 1))
     await still.tasks.finish(failed(parent))
     await still.tasks.finish(succeeded(f"{parent}-1"))
     await grown(still.storage.database, [(parent, 0)])
@@ -202,14 +204,50 @@ async def test_lists_of_many_open_tasks_are_read_in_the_order_of_an_index(
 ) -> None:
     await still.storage.database.execute(MANY)
     with counted_blocks(monkeypatch) as blocks:
-        assert len(await still.tasks.list(TaskFilter(owner=None, limit=50))) == 50
-        assert len(await still.tasks.list(TaskFilter(owner=None, status=TaskStatus.RUNNING, limit=50))) == 50
-        assert len(await still.tasks.list(TaskFilter(owner="o1", limit=50))) == 50
-        assert len(await still.tasks.list(TaskFilter(owner=None, parent_id="fan", limit=50))) == 50
-        page = await still.tasks.list(TaskFilter(owner=None, limit=50))
-        deep = TaskFilter(owner=None, after=(page[-1].created_at - timedelta(hours=9), "x"), limit=50)
-        assert len(await still.tasks.list(deep)) == 50
+        assert len(await still.list(TaskFilter(owner=EVERY_OWNER, limit=50))) == 50
+        assert len(await still.list(TaskFilter(owner=EVERY_OWNER, status=TaskStatus.RUNNING, limit=50))) == 50
+        assert len(await still.list(TaskFilter(owner=OwnedBy("o1"), limit=50))) == 50
+        assert len(await still.list(TaskFilter(owner=EVERY_OWNER, parent_id="fan", limit=50))) == 50
+        page = await still.list(TaskFilter(owner=EVERY_OWNER, limit=50))
+        deep = TaskFilter(owner=EVERY_OWNER, after=(page[-1].created_at - timedelta(hours=9), "x"), limit=50)
+        assert len(await still.list(deep)) == 50
     blocks.check(ONE_STATEMENT)
+
+
+async def test_what_is_rare_among_open_tasks_is_looked_for_in_a_bounded_number_of_them_at_a_time(
+    still: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "LOOKS", (100, 400))
+    await still.storage.database.execute(MANY.replace("40000", "8000"))
+    await still.storage.database.execute(
+        "UPDATE tasks SET status = 'paused', flow = 'rare' WHERE id IN ('many-4', 'many-2004');"
+        "UPDATE tasks SET context_id = 'talk', created_at = now() - hashtext(id) % 50000 * interval '1 s'"
+        " WHERE id LIKE 'many-1%'; UPDATE tasks SET context_id = 'talk' WHERE id IN ('many-4', 'many-2004');"
+        "UPDATE tasks SET owner = 'o4' WHERE parent_id = 'fan' OR context_id = 'talk'"
+    )
+    await still.storage.database.execute("VACUUM ANALYZE tasks")
+    rare = [
+        TaskFilter(EVERY_OWNER, status=TaskStatus.PAUSED),
+        TaskFilter(EVERY_OWNER, flow="rare"),
+        TaskFilter(EVERY_OWNER, flow="rare", status=TaskStatus.PAUSED),
+        TaskFilter(EVERY_OWNER, parent_id="fan", status=TaskStatus.PAUSED),
+        TaskFilter(EVERY_OWNER, parent_id="fan", flow="rare"),
+        TaskFilter(EVERY_OWNER, context_id="talk", flow="rare"),
+    ]
+    for owner in (EVERY_OWNER, OwnedBy("o4")):
+        for asked in rare:
+            query = replace(asked, owner=owner)
+            found: list[str] = []
+            after = None
+            with counted_blocks(monkeypatch) as blocks:
+                for _ in range(100):
+                    page = await still.tasks.page(replace(query, after=after))
+                    found += [task.id for task in page.tasks]
+                    after = page.reached
+                    if after is None:
+                        break
+            assert found == ["many-4", "many-2004"], query
+            blocks.check(2 * (400 + ONE_STATEMENT))
 
 
 async def seq_scans(running: Running) -> dict[str, int]:
@@ -240,17 +278,17 @@ ANALYZE tasks
 async def test_what_is_rare_is_listed_without_looking_at_the_rest_of_an_owners_tasks(running: Running) -> None:
     await running.storage.database.execute("SET statement_timeout = 0;" + ONE_OWNER)
     scans, read = await seq_scans(running), await rows_read(running)
-    for owner in ("busy", None):
-        assert len(await running.tasks.list(TaskFilter(owner=owner, status=TaskStatus.FAILED))) == 8
-        assert await running.tasks.list(TaskFilter(owner=owner, status=TaskStatus.CANCELED)) == []
+    for owner in (OwnedBy("busy"), EVERY_OWNER):
+        assert len(await running.list(TaskFilter(owner=owner, status=TaskStatus.FAILED))) == 8
+        assert await running.list(TaskFilter(owner=owner, status=TaskStatus.CANCELED)) == []
     for flow, found in (("rare", 10), ("none", 0)):
-        assert len(await running.tasks.list(TaskFilter(owner="busy", flow=flow))) == found
-    assert len(await running.tasks.list(TaskFilter(owner="busy", flow="rare", status=TaskStatus.FAILED))) == 2
-    assert len(await running.tasks.list(TaskFilter(owner="busy", context_id="talk"))) == 5
-    talk = TaskFilter(owner="busy", context_id="talk", status=TaskStatus.FAILED)
-    assert len(await running.tasks.list(talk)) == 1
-    assert len(await running.tasks.list(TaskFilter(owner="busy", flow="shout", limit=50))) == 50
-    assert len(await running.tasks.list(TaskFilter(owner="busy", limit=50))) == 50
+        assert len(await running.list(TaskFilter(owner=OwnedBy("busy"), flow=flow))) == found
+    assert len(await running.list(TaskFilter(owner=OwnedBy("busy"), flow="rare", status=TaskStatus.FAILED))) == 2
+    assert len(await running.list(TaskFilter(owner=OwnedBy("busy"), context_id="talk"))) == 5
+    talk = TaskFilter(owner=OwnedBy("busy"), context_id="talk", status=TaskStatus.FAILED)
+    assert len(await running.list(talk)) == 1
+    assert len(await running.list(TaskFilter(owner=OwnedBy("busy"), flow="shout", limit=50))) == 50
+    assert len(await running.list(TaskFilter(owner=OwnedBy("busy"), limit=50))) == 50
     assert await seq_scans(running) == scans
     assert await rows_read(running) - read < 500
 

@@ -8,8 +8,8 @@ import pytest
 from asya_crds.status import HopState
 from asya_gateway.domain.task import FlyEvent, TaskUpdate
 from asya_gateway.storage.log.feed import UPDATES_KEPT_BYTES, Follower
-from asya_gateway.storage.tasks import reading
-from asya_gateway.storage.tasks.reading import PAGE_BYTES
+from asya_gateway.storage.tasks import growing
+from asya_gateway.storage.tasks.rows import PAGE_BYTES
 from tests.support.storage import Running, progress, succeeded
 from tests.support.waiting import until
 
@@ -86,14 +86,14 @@ async def test_a_large_result_waits_in_its_row_and_holds_up_no_smaller_log(runni
 async def test_many_readers_that_lag_share_what_one_statement_reads(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "GROWN_BYTES", 1_000_000)
+    monkeypatch.setattr(growing, "GROWN_BYTES", 1_000_000)
     ids = [await running.create() for _ in range(4)]
     for task_id in ids:
         for _ in range(6):
             await running.tasks.report(progress(task_id, HopState.PROCESSING, message="m" * 100_000))
-    pages = await reading.grown(running.storage.database, [(task_id, 1) for task_id in ids])
+    pages = await growing.grown(running.storage.database, [(task_id, 1) for task_id in ids])
     assert [len(page.updates) for page in pages] == [3] * 4
     assert all(page.more for page in pages)
-    rest = await reading.grown(running.storage.database, [(ids[0], 4)])
+    rest = await growing.grown(running.storage.database, [(ids[0], 4)])
     assert [update.seq for update, _ in rest[0].updates] == [5, 6, 7]
     assert not rest[0].more

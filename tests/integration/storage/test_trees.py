@@ -9,9 +9,9 @@ import pytest
 from asya_crds import jsontext
 from asya_crds.status import ClaimAction, ErrorClass, HopState, TaskStatus
 from asya_crds.task_error import TaskError
+from asya_gateway.domain.owners import EVERY_OWNER
 from asya_gateway.domain.reports import ChildAnnouncement, Claim, FinalOutcome, FinalReport
-from asya_gateway.storage import store
-from asya_gateway.storage.tasks import descendants, sweeping
+from asya_gateway.storage.tasks import descendants, store, sweeping
 from tests.support.blocks import counted_blocks
 from tests.support.storage import ROUTE, Running, failed, make_storage, progress, succeeded
 from tests.support.waiting import until
@@ -27,7 +27,13 @@ FROM generate_series(1, $2) n
 
 
 def cancel(task_id: str, reason: str = "enough") -> FinalReport:
-    return FinalReport(task_id, TaskStatus.CANCELED, reason, error=TaskError("canceled", reason, ErrorClass.CANCELED))
+    return FinalReport(
+        task_id,
+        TaskStatus.CANCELED,
+        reason,
+        error=TaskError("canceled", reason, ErrorClass.CANCELED),
+        owner=EVERY_OWNER,
+    )
 
 
 @pytest.fixture
@@ -87,7 +93,7 @@ class TestFromTheRootsEndOn:
         root = await tree(still, "child", "grandchild")
         await still.tasks.finish(cancel(root))
         await still.tasks.announce(ChildAnnouncement("late", "grandchild", ROUTE, ends_itself=True))
-        late = await still.tasks.get("late", owner=None)
+        late = await still.tasks.get("late", owner=EVERY_OWNER)
         assert (late.status, await still.kinds("late")) == (TaskStatus.CANCELED, ["final"])
 
     @pytest.mark.parametrize("ends_itself", [True, False], ids=["ours", "foreign"])
@@ -98,13 +104,13 @@ class TestFromTheRootsEndOn:
         assert await still.tasks.active("grandchild")
         assert (await still.tasks.report(progress("child", claim=Claim("0", 1, "one")))).action is ClaimAction.GO
         await still.tasks.announce(ChildAnnouncement("late", "child", ROUTE, ends_itself))
-        assert (await still.tasks.get("late", owner=None)).status is TaskStatus.PENDING
+        assert (await still.tasks.get("late", owner=EVERY_OWNER)).status is TaskStatus.PENDING
 
     async def test_a_descendants_own_report_ends_it_as_the_root_ended(self, still: Running) -> None:
         root = await tree(still, "child", "grandchild")
         await still.tasks.finish(failed(root, "no more", error=TaskError("gone", "no more", ErrorClass.RUNTIME)))
         assert await still.tasks.finish(succeeded("grandchild")) is FinalOutcome.ENDED_BEFORE
-        found = await still.tasks.get("grandchild", owner=None)
+        found = await still.tasks.get("grandchild", owner=EVERY_OWNER)
         assert (found.status, found.error.code, found.error.error_class) == (TaskStatus.FAILED, "gone", "runtime")
         assert found.result is None
         assert await still.kinds("grandchild") == ["created", "final"]
@@ -134,18 +140,18 @@ async def test_each_descendant_has_one_end_with_the_roots_class_and_code(
 async def test_a_small_tree_has_ended_when_its_end_is_answered(running: Running) -> None:
     root = await tree(running, "child")
     await running.tasks.finish(cancel(root))
-    assert (await running.tasks.get("child", owner=None)).status is TaskStatus.CANCELED
+    assert (await running.tasks.get("child", owner=EVERY_OWNER)).status is TaskStatus.CANCELED
 
 
 async def test_an_end_reaches_what_is_open_below_a_child_that_had_ended(running: Running) -> None:
     root = await tree(running, "child", "grandchild")
     await running.tasks.finish(succeeded("child"))
-    assert (await running.tasks.get("grandchild", owner=None)).status is TaskStatus.PENDING
+    assert (await running.tasks.get("grandchild", owner=EVERY_OWNER)).status is TaskStatus.PENDING
     await running.tasks.finish(cancel(root))
     await until_all_ended(running)
-    found = await running.tasks.get("grandchild", owner=None)
+    found = await running.tasks.get("grandchild", owner=EVERY_OWNER)
     assert (found.status, found.error.code) == (TaskStatus.CANCELED, "canceled")
-    assert (await running.tasks.get("child", owner=None)).status is TaskStatus.SUCCEEDED
+    assert (await running.tasks.get("child", owner=EVERY_OWNER)).status is TaskStatus.SUCCEEDED
 
 
 async def test_the_callers_words_are_not_copied_to_descendants(running: Running) -> None:
@@ -163,7 +169,7 @@ async def test_an_error_that_postgresql_cannot_look_into_is_passed_on(running: R
     root = await tree(running, "child")
     await running.tasks.finish(failed(root, error=TaskError("c", "nul \0 and \ud800", ErrorClass.RUNTIME)))
     assert (await running.storage.cascade.end_of(root)).code == "c"
-    assert (await running.tasks.get("child", owner=None)).error.code == "c"
+    assert (await running.tasks.get("child", owner=EVERY_OWNER)).error.code == "c"
 
 
 async def test_what_a_process_left_undone_another_one_ends(still: Running, database_url: str) -> None:
@@ -175,7 +181,7 @@ async def test_what_a_process_left_undone_another_one_ends(still: Running, datab
     try:
         assert await other.storage.sweeper.sweep_orphans() == 32
         assert await other.storage.sweeper.sweep_orphans() == 0
-        assert (await other.tasks.get("grandchild-7", owner=None)).error.code == "canceled"
+        assert (await other.tasks.get("grandchild-7", owner=EVERY_OWNER)).error.code == "canceled"
     finally:
         await other.storage.database.close()
 
@@ -280,7 +286,7 @@ class TestSeveralAtOneTree:
             assert not ending.done()
             await holding.commit()
         assert await ending == 40
-        found = await still.tasks.get(f"{root}-17", owner=None)
+        found = await still.tasks.get(f"{root}-17", owner=EVERY_OWNER)
         assert (found.status, found.progress) == (TaskStatus.CANCELED, 7)
 
     async def test_all_processes_together_end_a_bounded_number_of_chunks_at_a_time(self, still: Running) -> None:

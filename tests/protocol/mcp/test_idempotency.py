@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.support.gateway import Gateway
+from asya_gateway.protocols.http.keys import FLOWS
+from tests.support.gateway import Gateway, make_flows
 from tests.support.mcp import BOTH, Actor, ask, calling, message, post
 from tests.support.waiting import until
 
@@ -28,6 +29,29 @@ async def test_another_call_under_the_same_key_is_invalid_params(gateway: Gatewa
     status, answer = await ask(gateway, "tools/call", {"name": "anything", "arguments": {"n": 2}}, **KEY)
     assert (status, answer["error"]["code"]) == (400, -32602)
     assert "Idempotency-Key" in answer["error"]["message"]
+
+
+@pytest.mark.parametrize("version", ["2026-07-28", "2025-11-25"])
+async def test_a_repeated_call_is_answered_though_its_tool_is_gone(
+    gateway: Gateway, actor: Actor, version: str
+) -> None:
+    async with calling(gateway, "anything", {"n": 1}, version=version, **KEY) as call:
+        await actor.serve({"done": 1})
+        _, first = await call
+    gateway.app[FLOWS].swap(make_flows([]).table)
+    async with calling(gateway, "anything", {"n": 1}, version=version, **KEY) as call:
+        _, again = await call
+    assert first[-1].data["result"]["structuredContent"] == again[-1].data["result"]["structuredContent"]
+    assert await gateway.stored() == 1
+    for headers, message_of in (
+        (KEY, "Idempotency-Key"),
+        ({"Idempotency-Key": "another"}, "Unknown tool"),
+        ({}, "Unknown tool"),
+    ):
+        other = {"name": "anything", "arguments": {"n": 2}}
+        _, answer = await ask(gateway, "tools/call", other, **headers)
+        assert answer["error"]["code"] == -32602
+        assert message_of in answer["error"]["message"]
 
 
 async def test_a_caller_who_leaves_a_keyed_call_finds_it_going_on(gateway: Gateway, actor: Actor) -> None:

@@ -55,7 +55,7 @@ async def no_end(report: FinalReport) -> None:
 
 def dispatcher(outbox: EmptyOutbox, *events: BaseException | None) -> Dispatcher:
     transport: Any = Trouble(*events)
-    return Dispatcher(outbox, transport, no_end, lease=60.0)  # type: ignore[arg-type] # what the loops call of an Outbox
+    return Dispatcher(outbox, transport, no_end, lease=60.0)
 
 
 @pytest.mark.parametrize("trouble", [asyncio.CancelledError(), RuntimeError("no")], ids=["cancelled", "broken"])

@@ -5,10 +5,11 @@ import pytest
 from asya_crds.envelope import Route
 from asya_crds.status import ErrorClass, HopState, TaskStatus
 from asya_crds.task_error import TaskError
+from asya_gateway.domain.owners import EVERY_OWNER
 from asya_gateway.domain.reports import FinalReport, ProgressReport
 from asya_gateway.storage.tasks.finishing import final_size
 from asya_gateway.storage.tasks.reporting import report_size
-from tests.support.storage import progress, succeeded
+from tests.support.storage import failed, progress, succeeded
 
 LARGE = "x" * 1_000_000
 LONG = tuple("a" * 250 for _ in range(1_000))
@@ -33,8 +34,8 @@ def test_a_report_weighs_at_least_its_largest_part(report: ProgressReport) -> No
     [
         succeeded("t", LARGE),
         succeeded("t", metadata={"s3_uri": LARGE}),
-        FinalReport("t", TaskStatus.FAILED, LARGE),
-        FinalReport("t", TaskStatus.FAILED, "no", error=TaskError("c", "no", ErrorClass.BUSINESS, details=LARGE)),
+        FinalReport("t", TaskStatus.FAILED, LARGE, owner=EVERY_OWNER),
+        failed("t", error=TaskError("c", "no", ErrorClass.BUSINESS, details=LARGE)),
     ],
     ids=["result", "metadata", "message", "details"],
 )

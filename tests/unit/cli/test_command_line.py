@@ -8,19 +8,24 @@ from pathlib import Path
 
 import pytest
 
+from servers.forking import run
+
 ASYA = Path(sys.executable).parent / "asya"
 
 
 def asya(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run the command as a shell would."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ASYA_")}
-    return subprocess.run(
-        [str(ASYA), *words], capture_output=True, text=True, env=kept | variables, timeout=30, check=False
-    )
+    return run("asya_cli", *words, env=kept | variables, timeout=30)
+
+
+def asya_script(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run the installed script."""
+    return subprocess.run([str(ASYA), *words], capture_output=True, text=True, timeout=30, check=False)
 
 
 def test_help_names_every_command() -> None:
-    done = asya("--help")
+    done = asya_script("--help")
     assert done.returncode == 0
     for command in ("dev", "serve", "actor", "migrate", "tool", "task"):
         assert f"\n  {command} " in done.stdout
@@ -34,7 +39,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 def test_help_answers_at_once() -> None:
-    asya("--help")
+    asya_script("--help")
     best = min(_cpu_seconds_of_help() for _ in range(3))
     # It takes 0.16 s; the bound leaves room for a busy machine, and is far below what one heavy import adds.
     assert best < 0.6
@@ -43,7 +48,7 @@ def test_help_answers_at_once() -> None:
 def _cpu_seconds_of_help() -> float:
     """Of the command's own CPU: what else the machine does is no part of it."""
     began = resource.getrusage(resource.RUSAGE_CHILDREN)
-    asya("--help")
+    asya_script("--help")
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
     return ended.ru_utime + ended.ru_stime - began.ru_utime - began.ru_stime
 
@@ -97,9 +102,7 @@ def test_debug_shows_where_it_failed() -> None:
     ],
 )
 def test_a_database_url_never_shows_its_password(url: str, said: str) -> None:
-    environment = os.environ | {"ASYA_DATABASE_URL": url, "ASYA_DEBUG": "1"}
-    command = [sys.executable, "-m", "asya_cli", "migrate"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = asya("migrate", ASYA_DATABASE_URL=url, ASYA_DEBUG="1")
     assert done.returncode != 0
     assert said in done.stderr
     assert "s3cr" not in done.stdout + done.stderr

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from asya_actor.telemetry.logs import TextLines
 from asya_cli.dev.view import Picture, View
-from asya_cli.rendering import err, out, print_json, print_result
+from asya_cli.rendering import err, out, print_json, print_result, print_task, tasks_table
 from asya_cli.terminal import ReadableConsole
 from asya_cli.watching import live_text, watch
 from asya_crds.readable import json_escaped, readable
@@ -149,6 +149,21 @@ def test_a_command_prints_something_readable_in_every_encoding(encoding: str, wo
     assert not OBEYED.search(said.removeprefix("\ufeff"))
     if "--json" in words:
         assert json.loads(said)["message"] == text
+
+
+def test_escapes_are_shown_whole_in_tables_and_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An escape is wider than its character; and rich drops the bell, backspace and the like by itself."""
+    written, text = StringIO(), f"a\x07\x08\r{TITLE}{HALF_AN_EMOJI}b"
+    monkeypatch.setattr(out, "_file", written)
+    failed = task(text)
+    print_task(failed)  # type: ignore[arg-type]
+    failed["flow"] = text
+    out.print(tasks_table([failed]))  # type: ignore[list-item]
+    out.print(text)
+    line, *rest = [line for line in written.getvalue().splitlines() if line.startswith("error")]
+    assert not rest
+    assert line.endswith(f"ValueError: {readable(text)} (business in worker)")
+    assert written.getvalue().count(readable(text)) == 4
 
 
 @pytest.mark.parametrize("formatter", [TextLines(), GatewayLines(), _ReadableLines("%(message)s")])

@@ -37,7 +37,7 @@ OPTIONAL: dict[str, st.SearchStrategy[Any]] = {
 
 
 @given(body=st.fixed_dictionaries({}, optional=OPTIONAL))
-@settings(max_examples=2000)
+@settings(max_examples=600)
 def test_every_described_report_is_taken(body: dict[str, Any]) -> None:
     if DESCRIBED.is_valid(body):
         decode_progress("task", body)

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from asya_gateway.domain.calls import Call
 from asya_gateway.domain.errors import FlowNotFound, InvalidArguments, InvalidInput
 from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.domain.task import FlyEvent, TaskUpdate
-from asya_gateway.domain.tasks import Call
 from asya_gateway.protocols.http.holding import Channel
 from asya_gateway.protocols.http.idempotency import IDEMPOTENCY_KEY, idempotency_key
 from asya_gateway.protocols.http.task_wait import TaskWait
@@ -28,7 +28,12 @@ async def call_tool(context: RequestContext) -> "Result | HeldCall":
     Arguments against the schema are a result with isError. Raises InvalidParams, HeaderMismatch, TooLarge,
     KeyReused, TooManyTasks, Overloaded, Unavailable; nothing is stored then, unless Unavailable is uncertain.
     """
-    served, arguments = _tool(context), _arguments(context.params)
+    name = _tool_name(context.params)
+    try:
+        served = context.flows.tool(name)
+    except FlowNotFound:
+        return await _repeated(context, name)
+    arguments = _arguments(context.params)
     if context.revision.stateless and served.flow.mcp is not None:
         check_param_headers(served.flow.mcp.input_schema, arguments, context.headers)
     call = Call(served, arguments, context.caller, SURFACE, headers=context.trace, key=_key(context))
@@ -46,14 +51,22 @@ def _key(context: RequestContext) -> str | None:
         raise InvalidParams(error.text) from None
 
 
-def _tool(context: RequestContext) -> ServedFlow:
-    name = context.params.get("name")
+def _tool_name(params: Mapping[str, Any]) -> str:
+    name = params.get("name")
     if not isinstance(name, str):
         raise InvalidParams("name: expected the name of a tool")
-    try:
-        return context.flows.tool(name)
-    except FlowNotFound:
-        raise InvalidParams(f"Unknown tool: {shown(name)}") from None
+    return name
+
+
+async def _repeated(context: RequestContext, name: str) -> "HeldCall":
+    """The call of a tool that is not served now, which was accepted under its key while it was. Raises InvalidParams,
+    KeyReused, Unavailable."""
+    key, task_id = _key(context), None
+    if key is not None:
+        task_id = await context.tasks.earlier(context.caller, key, name, _arguments(context.params))
+    if task_id is None:
+        raise InvalidParams(f"Unknown tool: {shown(name)}")
+    return HeldCall(context, ServedFlow.formerly(name), task_id)
 
 
 def _arguments(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -83,7 +96,7 @@ def _leaving_cancels(context: RequestContext) -> bool:
 
 
 async def abandon(context: RequestContext, task_id: str) -> None:
-    """End a task that nobody waits for; one that ended in the meantime is left as it is. Raises Unavailable."""
+    """End an abandoned task; one that has ended meanwhile is not changed. Raises Unavailable."""
     await context.tasks.abandon(task_id, context.caller, "The client closed its request")
 
 
@@ -126,6 +139,6 @@ class HeldCall:
         return await rendering.finished(context, task, self._served)
 
     def abandon(self) -> None:
-        """Nobody will read the answer."""
+        """The client is gone."""
         if _leaving_cancels(self._context):
             self._context.background.start(abandon(self._context, self._task_id))

@@ -9,6 +9,7 @@ from asya_crds.status import ErrorClass, TaskStatus
 from asya_crds.task_error import TaskError
 from asya_gateway.domain.errors import InvalidInput
 from asya_gateway.domain.reports import FinalReport
+from asya_gateway.domain.task import MESH, owner_of
 from asya_gateway.protocols.http.fields import Body
 from asya_gateway.protocols.http.messages import read
 from asya_gateway.protocols.http.rendering import COMPLETED_MESSAGE
@@ -48,6 +49,7 @@ def decode_final(reported: str, body: Body, *, ends: tuple[TaskStatus, ...] = EN
         error=error,
         actor=said.current_actor_name,
         metadata=said.metadata,
+        owner=owner_of(MESH),
     )
 
 

@@ -15,6 +15,7 @@ from asya_crds.status import ErrorClass, TaskStatus
 from asya_crds.task_error import TaskError
 from asya_gateway.domain.errors import GatewayError, InvalidInput, Overloaded, TooLarge
 from asya_gateway.domain.reports import FinalReport
+from asya_gateway.domain.task import MESH, owner_of
 from asya_gateway.protocols.http.background import BACKGROUND
 from asya_gateway.protocols.http.bodies import HEAD_BYTES
 from asya_gateway.protocols.http.errors import BodyTimeout
@@ -101,7 +102,7 @@ def _failure(reported: str, lost: Lost, body: Body, error: GatewayError) -> Fina
     details = {"message": reason, "type": kind}
     actor = _actor_of(body)
     failed = TaskError("runtime_error", reason, ErrorClass.RUNTIME, actor=actor, details=details)
-    return FinalReport(task_id_of(reported), TaskStatus.FAILED, reason, error=failed, actor=actor)
+    return FinalReport(task_id_of(reported), TaskStatus.FAILED, reason, error=failed, actor=actor, owner=owner_of(MESH))
 
 
 def _actor_of(body: Body) -> str | None:

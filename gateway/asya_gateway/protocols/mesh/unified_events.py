@@ -15,11 +15,11 @@ from asya_crds.task_json import MessageListJson
 from asya_crds.unified_messages import SILENT_PHASES, UNIFIED_ENDS, EventMessage, IdAnswer, OneActorMessage
 from asya_crds.violation import Violation
 from asya_gateway.domain.budget import Share
+from asya_gateway.domain.calls import Call
 from asya_gateway.domain.errors import Conflict, InvalidInput, TooLarge
 from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.domain.ports import TaskFilter
-from asya_gateway.domain.task import MESH, Caller
-from asya_gateway.domain.tasks import Call
+from asya_gateway.domain.task import MESH, Caller, owner_of
 from asya_gateway.protocols.http.answers import json_response
 from asya_gateway.protocols.http.bodies import as_object, decode_body, read_bytes, read_object
 from asya_gateway.protocols.http.fields import optional_object
@@ -119,12 +119,13 @@ def _flow_of(actor: str | None, timeout: float | None) -> Flow:
 async def list_tasks(request: web.Request) -> web.Response:
     """GET /api/v1/mesh/?status=&limit=&offset=: {messages, total}, newest first.
 
-    `total` counts what is known to exist up to this page's end and one further; it is exact on the last page.
+    `total` counts what is known to exist up to this page's end and one further; it is exact on the last page, but for a
+    status of open tasks, which is looked for in a bounded number of the newest ones.
     """
     limit = bounded_integer(request, "limit", default=50, least=1, most=200)
     offset = bounded_integer(request, "offset", default=0, least=0, most=MAX_OFFSET)
-    query = TaskFilter(owner=None, status=optional_status(request), limit=limit + 1, skip=offset)
-    found = await request.app[TASKS].list(query)
+    query = TaskFilter(owner=owner_of(MESH), status=optional_status(request), limit=limit + 1, skip=offset)
+    found = (await request.app[TASKS].page(query)).tasks
     total = offset + len(found) if found or not offset else await request.app[TASKS].count(query)
     page: MessageListJson = {"messages": [task_fields(task) for task in found[:limit]], "total": total}
     return json_response(jsontext.dumps(page))

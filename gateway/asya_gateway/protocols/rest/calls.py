@@ -5,9 +5,9 @@ from http import HTTPStatus
 from aiohttp import web
 
 from asya_crds.call_messages import CallJson
+from asya_gateway.domain.calls import Call
 from asya_gateway.domain.errors import FlowNotFound
 from asya_gateway.domain.task import Caller
-from asya_gateway.domain.tasks import Call
 from asya_gateway.protocols.http.answers import json_response
 from asya_gateway.protocols.http.bodies import read_object
 from asya_gateway.protocols.http.callers import caller_of

@@ -8,14 +8,13 @@ from asya_crds import jsontext
 from asya_crds.envelope import format_time, parse_time
 from asya_crds.naming import check_id
 from asya_gateway.domain.errors import InvalidInput
-from asya_gateway.domain.task import TaskHead
 
 _LONGEST = 2048
 
 
-def cursor_of(task: TaskHead) -> str:
+def cursor_of(created_at: datetime, task_id: str) -> str:
     """The cursor that asks for what comes after this task."""
-    text = jsontext.dumps([format_time(task.created_at), task.id])
+    text = jsontext.dumps([format_time(created_at), task_id])
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 

@@ -7,9 +7,10 @@ from aiohttp import web
 from asya_crds import jsontext
 from asya_crds.call_messages import AnswerJson, CancelJson, RetryJson
 from asya_crds.task_json import TaskPageJson
+from asya_gateway.domain.calls import Call
 from asya_gateway.domain.errors import after_a_write
 from asya_gateway.domain.ports import TaskFilter
-from asya_gateway.domain.tasks import Call
+from asya_gateway.domain.task import owner_of
 from asya_gateway.protocols.http.answers import json_response
 from asya_gateway.protocols.http.bodies import as_object, decode_body, read_bytes, read_object
 from asya_gateway.protocols.http.callers import caller_of
@@ -40,13 +41,14 @@ async def get_task(request: web.Request) -> web.Response:
 async def list_tasks(request: web.Request) -> web.Response:
     """GET /tasks?status=&flow=&context_id=&parent_id=&limit=&cursor=: {tasks, next_cursor}, newest first.
 
-    `next_cursor` is null on the last page.
+    `next_cursor` is null on the last page. Another page may be short, or empty: what is rare among open tasks is looked
+    for in a bounded number of them at a time.
     """
     only_parameters(request, "status", "flow", "context_id", "parent_id", "limit", "cursor")
     limit = bounded_integer(request, "limit", default=50, least=1, most=LARGEST_PAGE)
     cursor = request.query.get("cursor")
     query = TaskFilter(
-        owner=caller_of(request).owner,
+        owner=owner_of(caller_of(request)),
         status=optional_status(request),
         flow=optional_id(request, "flow"),
         context_id=optional_id(request, "context_id"),
@@ -54,9 +56,10 @@ async def list_tasks(request: web.Request) -> web.Response:
         after=None if cursor is None else read_cursor(cursor),
         limit=limit + 1,
     )
-    found = await request.app[TASKS].list(query)
-    page = found[:limit]
-    next_cursor = cursor_of(page[-1]) if len(found) > limit else None
+    found = await request.app[TASKS].page(query)
+    page = found.tasks[:limit]
+    last = (page[-1].created_at, page[-1].id) if len(found.tasks) > limit else found.reached
+    next_cursor = None if last is None else cursor_of(*last)
     document: TaskPageJson = {"tasks": [task_fields(task) for task in page], "next_cursor": next_cursor}
     return json_response(jsontext.dumps(document))
 

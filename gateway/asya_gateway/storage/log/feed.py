@@ -12,7 +12,7 @@ from asya_gateway.domain.task import FlyEvent, TaskUpdate
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.log.bell import Bell
 from asya_gateway.storage.log.fly import FlyReceiver
-from asya_gateway.storage.tasks.reading import GROWN_BYTES, grown
+from asya_gateway.storage.tasks.growing import GROWN_BYTES, grown
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ class Follower:
         self._weight_given = 0
 
     def leave(self) -> None:
-        """Nobody will take what waits here."""
+        """Drop the waiting items: the reader is gone."""
         self._drain()
         self._written()
 

@@ -4,18 +4,16 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from asya_gateway.domain.errors import Unavailable
-from asya_gateway.domain.ports import Backlog, OutboxEntry
+from asya_gateway.domain.ports import OutboxEntry
 from asya_gateway.storage.chunks import TOO_LONG
 from asya_gateway.storage.database import UNHURRIED, Database
 from asya_gateway.storage.tasks.creating import OUTBOX_LEASE
 
 log = logging.getLogger(__name__)
-
-_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 LONGEST_BACKOFF = 60.0
 """Seconds between two tries of an envelope that the queue system keeps refusing."""
@@ -25,25 +23,27 @@ MARGIN = 15.0
 no statement may delay for longer."""
 ALL_OVER_EVERY = 60.0
 """Seconds after which everything is looked through again, whatever the places say."""
-ALL_OVER_RESTS = 100
-"""And at least so many times as long as that took the last time."""
+FORGOTTEN_AFTER = 600.0
+"""Seconds without a row that was due after which an actor is looked for no longer, many times the longest backoff."""
+BLOCKS = 1_000
+"""Of the table (8 kB each) that are looked through at one poll, until it is through."""
+_MOMENT = timedelta(microseconds=1)
 NEWEST = 2_000
 """Of the rows that came since the last poll, so many are looked at for actors that are new."""
 
-# Each actor with rows is visited once by skipping along the index, so a backlog of a million rows costs no more than
-# its number of actors.
-_ACTORS = """
-WITH RECURSIVE actors AS (
-    (SELECT actor FROM outbox ORDER BY actor LIMIT 1)
-    UNION ALL
-    SELECT (SELECT o.actor FROM outbox o WHERE o.actor > a.actor ORDER BY o.actor LIMIT 1)
-    FROM actors a WHERE a.actor IS NOT NULL
-)
-SELECT actor FROM actors WHERE actor IS NOT NULL
+# By block of the table: on the way to the next entry of an index there may be any number of removed rows. Only what a
+# poll from the places does not see is found.
+_PASSED = """
+SELECT o.actor, min(o.not_before) AS oldest
+FROM (SELECT actor, not_before FROM outbox WHERE ctid >= $1::tid AND ctid < $2::tid OFFSET 0) o
+LEFT JOIN unnest($3::text[], $4::timestamptz[]) AS p(actor, place) USING (actor)
+WHERE o.not_before <= now() AND (p.place IS NULL OR o.not_before <= p.place)
+GROUP BY o.actor
 """
 
 _NOW = """
-SELECT now() AS at, coalesce(pg_sequence_last_value(pg_get_serial_sequence('outbox', 'id')::regclass), 0) AS last_id
+SELECT now() AS at, coalesce(pg_sequence_last_value(pg_get_serial_sequence('outbox', 'id')::regclass), 0) AS last_id,
+       pg_relation_size('outbox') / current_setting('block_size')::bigint AS blocks
 """
 
 _NEWEST = "SELECT DISTINCT actor FROM (SELECT actor FROM outbox WHERE id > $1 ORDER BY id DESC LIMIT $2) newest"
@@ -95,53 +95,63 @@ FROM unnest($1::bigint[], $2::text[]) AS f(id, reason) WHERE o.id = f.id
 
 class PostgresOutbox:
     """The rows behind the dispatcher; keeps the Outbox promise of the domain's ports. For each actor it remembers up to
-    when all due rows were taken, and looks from there on."""
+    when all due rows were taken, and looks from there on. Beside, it looks through the table for what is due below
+    these places, a bounded part at each poll."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._places: dict[str, datetime] = {}
+        self._used: dict[str, float] = {}
+        """When each of these actors had rows that were due."""
         self._seen: tuple[int, int] | None = None
         """The ids up to which rows had been made at the last two polls."""
+        self._block = 0
+        """From which block of the table on it is looked through next."""
         self._all_over_at = 0.0
 
     async def take(self, limit: int, per_actor: int, most_bytes: int = 2**26) -> list[OutboxEntry]:
         """Rows whose lease ran out, leased again to the caller, a fair share of each actor, no more bytes than asked
         for but for the first. Within a process, calls follow one another."""
-        now = time.monotonic()
-        if now >= self._all_over_at:
-            try:
-                return await self._take_all_over(limit, per_actor, most_bytes)
-            except Unavailable as error:
-                if not isinstance(error.__cause__, TOO_LONG):
-                    raise
-                log.warning("the outbox could not be searched, old rows wait: %s", error.__cause__)
-            finally:
-                took = time.monotonic() - now
-                self._all_over_at = now + max(ALL_OVER_EVERY, ALL_OVER_RESTS * took)
-        return await self._take_from_places(limit, per_actor, most_bytes)
+        now = await self._database.fetchrow(_NOW)
+        assert now is not None
+        await self._learn_of_new_actors(now["at"], now["last_id"])
+        if time.monotonic() >= self._all_over_at:
+            await self._look_through(now["blocks"])
+        return await self._take_at(now["at"], limit, per_actor, most_bytes)
 
-    async def _take_all_over(self, limit: int, per_actor: int, most_bytes: int) -> list[OutboxEntry]:
-        """Forget the places: finds what another process locked and then did not take, and who has rows at all."""
-        at, last_id = await self._now()
-        actors = [row["actor"] for row in await self._database.fetch(_ACTORS)]
-        self._places = dict.fromkeys(actors, _BEGINNING)
-        self._seen = (max(0, last_id - NEWEST), last_id)
-        return await self._take_at(at, limit, per_actor, most_bytes)
-
-    async def _take_from_places(self, limit: int, per_actor: int, most_bytes: int) -> list[OutboxEntry]:
-        """Learns of new actors, whose first rows cannot be old, from what came since the poll before the last one."""
-        at, last_id = await self._now()
+    async def _learn_of_new_actors(self, at: datetime, last_id: int) -> None:
+        """From what came since the poll before the last one; the first rows of a new actor cannot be old."""
         first, second = self._seen or (max(0, last_id - NEWEST), last_id)
         for row in await self._database.fetch(_NEWEST, first, NEWEST):
             self._places.setdefault(row["actor"], at - timedelta(seconds=ALL_OVER_EVERY + MARGIN))
+            self._used[row["actor"]] = time.monotonic()
         self._seen = (second, last_id)
-        return await self._take_at(at, limit, per_actor, most_bytes)
 
-    async def _now(self) -> tuple[datetime, int]:
-        """The database's time, and the last id that was given away."""
-        row = await self._database.fetchrow(_NOW)
-        assert row is not None
-        return row["at"], row["last_id"]
+    async def _look_through(self, blocks: int) -> None:
+        """A part of the table, for what was due before this process began, and for what another process locked and then
+        did not take: the places go back to it."""
+        until = self._block + BLOCKS
+        try:
+            rows = await self._database.fetch(
+                _PASSED, (self._block, 0), (until, 0), list(self._places), list(self._places.values())
+            )
+        except Unavailable as error:
+            if not isinstance(error.__cause__, TOO_LONG):
+                raise
+            log.warning("a part of the outbox could not be searched, its old rows wait: %s", error.__cause__)
+            rows = []
+        for row in rows:
+            self._places[row["actor"]] = row["oldest"] - _MOMENT
+            self._used[row["actor"]] = time.monotonic()
+        self._block = until
+        if until >= blocks:
+            self._block, self._all_over_at = 0, time.monotonic() + ALL_OVER_EVERY
+            self._forget(time.monotonic() - FORGOTTEN_AFTER)
+
+    def _forget(self, unused_since: float) -> None:
+        """Actors may come and go; one that comes again is learned of again."""
+        for actor in [actor for actor, at in self._used.items() if at < unused_since]:
+            del self._used[actor], self._places[actor]
 
     async def _take_at(self, at: datetime, limit: int, per_actor: int, most_bytes: int) -> list[OutboxEntry]:
         actors = list(self._places)
@@ -161,7 +171,8 @@ class PostgresOutbox:
         for row in rows:
             actor = row["actor"]
             more = cut or taken[actor] >= row["share"]
-            reached[actor] = max(row["due_at"], reached.get(actor, _BEGINNING)) if more else at
+            reached[actor] = max(row["due_at"], reached.get(actor, row["due_at"])) if more else at
+        self._used.update(dict.fromkeys(taken, time.monotonic()))
         for actor, until in reached.items():
             self._places[actor] = max(self._places[actor], until - timedelta(seconds=MARGIN))
 
@@ -174,12 +185,3 @@ class PostgresOutbox:
         ids = [id_ for id_, _ in failures]
         reasons = [reason[:500] for _, reason in failures]
         await self._database.execute(_FAILED, ids, reasons, LONGEST_BACKOFF)
-
-    async def backlog(self) -> Backlog:
-        """What waits now."""
-        row = await self._database.fetchrow(
-            "SELECT count(*) AS rows, coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 AS age"
-            " FROM outbox"
-        )
-        assert row is not None
-        return Backlog(row["rows"], row["age"])

@@ -1,4 +1,4 @@
-"""Ends tasks whose question nobody has answered for as long as their flow allows."""
+"""Ends tasks whose question was not answered within the longest pause of their flow."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -6,9 +6,11 @@ from typing import Any
 
 from asya_crds.status import ErrorClass, TaskStatus
 from asya_crds.task_error import TaskError
+from asya_gateway.domain.owners import EVERY_OWNER
 from asya_gateway.domain.reports import FinalOutcome, FinalReport
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.tasks.guards import ASKING
+from asya_gateway.storage.tasks.pausing import PauseLimits
 
 EXPIRE_EVERY = 5.0
 CHUNK = 1_000
@@ -18,8 +20,10 @@ CODE = "pause_expired"
 
 # What a process of the version before has stored.
 _ADOPT = """
-UPDATE task_pauses SET expires_at = created_at + $2 * interval '1 second'
-WHERE ctid = ANY (ARRAY(
+UPDATE task_pauses p SET expires_at = p.created_at + coalesce(
+    (SELECT f.longest FROM tasks t JOIN unnest($3::text[], $4::float8[]) AS f(flow, longest) USING (flow)
+     WHERE t.id = p.task_id), $2) * interval '1 second'
+WHERE p.ctid = ANY (ARRAY(
     SELECT ctid FROM task_pauses WHERE answered_at IS NULL AND expires_at IS NULL LIMIT $1 FOR UPDATE SKIP LOCKED
 ))
 """
@@ -41,18 +45,23 @@ WHERE p.task_id = r.task_id AND p.pause_id = r.pause_id AND p.answered_at IS NUL
 
 
 class PauseExpiry:
-    """Every process runs one. `longest`: seconds for pauses that were stored without an end."""
+    """Every process runs one. `limits`: for pauses that were stored without an end."""
 
     def __init__(
-        self, database: Database, finish: Callable[[FinalReport], Awaitable[FinalOutcome]], *, longest: float
+        self,
+        database: Database,
+        finish: Callable[[FinalReport], Awaitable[FinalOutcome]],
+        *,
+        limits: Callable[[], PauseLimits],
     ) -> None:
         self._database = database
         self._finish = finish
-        self._longest = longest
+        self._limits = limits
 
     async def expire(self) -> int:
         """Fail tasks whose pause has lasted too long, all there are; returns how many this call ended."""
-        await self._database.execute(_ADOPT, CHUNK, self._longest)
+        limits = self._limits()
+        await self._database.execute(_ADOPT, CHUNK, limits.default, list(limits.flows), list(limits.flows.values()))
         ended = 0
         while rows := await self._database.fetch(_EXPIRED, CHUNK):
             outcomes = await asyncio.gather(*(self._finish(_report(row)) for row in rows if row["open"]))
@@ -70,6 +79,7 @@ def _report(row: Any) -> FinalReport:
     return FinalReport(
         task_id=row["task_id"],
         status=TaskStatus.FAILED,
+        owner=EVERY_OWNER,
         message=message,
         error=TaskError(CODE, message, ErrorClass.DEADLINE),
         only_pause=row["pause_id"],

@@ -1,4 +1,4 @@
-"""Ends tasks: the first terminal status wins. What hangs below them is ended afterwards, in chunks (cascading.py)."""
+"""Ends tasks: the first terminal status wins. Their descendants are ended afterwards, in chunks (cascading.py)."""
 
 import logging
 from collections import defaultdict
@@ -16,6 +16,7 @@ from asya_gateway.storage.retrying import acquired
 from asya_gateway.storage.tasks.cascading import Cascade
 from asya_gateway.storage.tasks.descendants import End, Ended
 from asya_gateway.storage.tasks.guards import ENDED, SPREADING, ended_above, has_children
+from asya_gateway.storage.tasks.owners import owner_parameter
 from asya_gateway.telemetry.observer import FAN_OUT
 
 log = logging.getLogger(__name__)
@@ -129,7 +130,7 @@ def _columns(batch: Sequence[FinalReport]) -> tuple[list[Any], ...]:
         [report.result for report in batch],
         [None if report.error is None else jsontext.dumps(report.error.as_dict()) for report in batch],
         [_entry(report).to_json() for report in batch],
-        [report.owner for report in batch],
+        [owner_parameter(report.owner) for report in batch],
         [report.overdue_only for report in batch],
         [report.in_time_only for report in batch],
         [report.only_pause for report in batch],

@@ -6,6 +6,7 @@ from typing import Any
 
 from asya_crds.status import ErrorClass, TaskStatus
 from asya_crds.task_error import TaskError
+from asya_gateway.domain.owners import EVERY_OWNER
 from asya_gateway.domain.reports import FinalOutcome, FinalReport
 from asya_gateway.storage.database import Database
 
@@ -56,4 +57,6 @@ class IncompleteFinals:
 def _report(row: Any) -> FinalReport:
     message = f"The final report arrived incompletely and was not repeated within {row['waited']:.10g} s"
     error = TaskError(CODE, message, ErrorClass.RUNTIME)
-    return FinalReport(task_id=row["task_id"], status=TaskStatus.FAILED, message=message, error=error)
+    return FinalReport(
+        task_id=row["task_id"], status=TaskStatus.FAILED, message=message, error=error, owner=EVERY_OWNER
+    )

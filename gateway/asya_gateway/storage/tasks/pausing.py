@@ -15,6 +15,7 @@ from asya_gateway.storage.retrying import acquired
 from asya_gateway.storage.tasks.creating import Enqueue
 from asya_gateway.storage.tasks.guards import ASKING, MOVING
 from asya_gateway.storage.tasks.incarnations import CURRENT, NEWER, PROGRESS
+from asya_gateway.storage.tasks.owners import owner_parameter
 
 _PAUSE = f"""
 WITH r AS MATERIALIZED (
@@ -150,7 +151,7 @@ class Asking:
             row = await connection.fetchrow(
                 self._answer_sql,
                 answer.task_id,
-                answer.owner,
+                owner_parameter(answer.owner),
                 answer.pause_id,
                 answer.answer,
                 answer.actor,

@@ -1,4 +1,4 @@
-"""What callers do to a task under a key: done once, and told to whoever repeats it, however the first answer was lost.
+"""What callers do to a task under a key: done once, and answered again to a caller that repeats it.
 
 The key is stored in the transaction that does the work, so that it is known exactly where the work was done.
 """
@@ -8,10 +8,12 @@ from collections.abc import Callable
 import asyncpg
 
 from asya_gateway.domain.errors import KeyReused
+from asya_gateway.domain.owners import OwnerScope
 from asya_gateway.domain.ports import RequestKey
 from asya_gateway.domain.reports import FinalOutcome, FinalReport
 from asya_gateway.storage.retrying import acquired
 from asya_gateway.storage.tasks.finishing import TaskFinisher
+from asya_gateway.storage.tasks.owners import owner_parameter
 
 _TAKE = """
 INSERT INTO task_request_keys (task_id, action, key, digest) VALUES ($1, $2, $3, $4)
@@ -54,16 +56,16 @@ class TaskRequests:
                 await connection.execute(_GIVE_BACK, report.task_id, key.action, key.key)
             return rows
 
-    async def find(self, task_id: str, owner: str | None, key: RequestKey) -> bool:
+    async def find(self, task_id: str, owner: OwnerScope, key: RequestKey) -> bool:
         """Whether this was done under the key already. Raises KeyReused."""
         async with acquired(self._pool()) as connection:
             return await _found(connection, task_id, owner, key)
 
 
 async def _found(
-    connection: asyncpg.pool.PoolConnectionProxy, task_id: str, owner: str | None, key: RequestKey
+    connection: asyncpg.pool.PoolConnectionProxy, task_id: str, owner: OwnerScope, key: RequestKey
 ) -> bool:
-    digest = await connection.fetchval(_FIND, task_id, key.action, key.key, owner)
+    digest = await connection.fetchval(_FIND, task_id, key.action, key.key, owner_parameter(owner))
     if digest is not None and digest != key.digest:
         raise KeyReused
     return digest is not None

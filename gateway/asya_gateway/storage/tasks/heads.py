@@ -1,0 +1,43 @@
+"""A task's row as it is read wherever bodies are not asked for."""
+
+from typing import Any
+
+from asya_crds import jsontext
+from asya_crds.envelope import Route
+from asya_crds.status import TaskStatus
+
+COLUMNS = (
+    "t.id, t.parent_id, t.context_id, t.owner, t.flow, t.status, t.route::text AS route, t.progress, t.message, "
+    "t.actor, t.deadline_at, extract(epoch FROM t.remaining)::float8 AS remaining, t.last_seq, t.created_at, "
+    "t.updated_at, t.finished_at"
+)
+
+_STORED_DEPTH = 3 * jsontext.MAX_DEPTH
+"""Levels of what this gateway wrote: those of what came in, and those around it."""
+
+
+def columns_of(row: Any) -> dict[str, Any]:
+    """The fields of a TaskHead from a row of COLUMNS."""
+    return {
+        "id": row["id"],
+        "status": TaskStatus.read_of(row["status"], ended=row["finished_at"] is not None),
+        "flow": row["flow"],
+        "owner": row["owner"],
+        "route": Route.from_dict(loads(row["route"])),
+        "progress": row["progress"],
+        "last_seq": row["last_seq"],
+        "created_at": row["created_at"],
+        "updated_at": row["updated_at"],
+        "parent_id": row["parent_id"],
+        "context_id": row["context_id"],
+        "message": row["message"],
+        "actor": row["actor"],
+        "deadline_at": row["deadline_at"],
+        "remaining": row["remaining"],
+        "finished_at": row["finished_at"],
+    }
+
+
+def loads(text: str) -> Any:
+    """A JSON value that this gateway wrote."""
+    return jsontext.loads(text, max_depth=_STORED_DEPTH)

@@ -1,0 +1,142 @@
+"""Pages of tasks, newest first, each statement of which looks at a bounded number of rows.
+
+Each part of a list is read in the order of an index. What the index does not know (an open task's status, which must be
+in no index, since reports change it; the flow of open tasks) is sieved out of so many rows; then the look ends at an
+edge, and the next one goes on from there.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from asya_crds.status import TERMINAL
+from asya_gateway.domain.ports import TaskFilter, TaskPage
+from asya_gateway.domain.task import TaskHead
+from asya_gateway.storage.database import Database
+from asya_gateway.storage.tasks.heads import COLUMNS, columns_of
+from asya_gateway.storage.tasks.owners import owner_parameter
+
+LOOKS = (2_000, 8_000, 40_000)
+"""Rows that a page's statements look at in turn, of each part, while the page is not full: what is frequent is found by
+the first."""
+
+_OPEN = "t.finished_at IS NULL"
+_ENDED_AS = {status: f"t.ended_as = '{status.value}'" for status in TERMINAL}
+_ENDED_UNMARKED = "t.finished_at IS NOT NULL AND t.ended_as IS NULL"
+"""What a process of an older version has ended; the status says as what."""
+_ANY = "true"
+
+# The owner is looked at wherever rows are: nothing may tell how many tasks of others there are.
+_OF_WHOM = "($1::text IS NULL OR t.owner = $1)"
+_SIEVES = {
+    "status": "($2::text IS NULL OR t.status = $2)",
+    "flow": "($3::text IS NULL OR t.flow = $3)",
+    "context_id": "($4::text IS NULL OR t.context_id = $4)",
+    "parent_id": "($5::text IS NULL OR t.parent_id = $5)",
+}
+_UNUSED = "($2::text IS NULL OR $3::text IS NULL OR $4::text IS NULL OR $5::text IS NULL OR true)"
+"""So that each parameter has its type in every statement."""
+_BETWEEN = """($6::timestamptz IS NULL OR (t.created_at, t.id) < ($6, $7))
+    AND ($8::timestamptz IS NULL OR (t.created_at, t.id) >= ($8, $9))"""
+_ORDER = "ORDER BY created_at DESC, id DESC"
+
+Edge = tuple[datetime, str]
+
+
+async def page(database: Database, query: TaskFilter) -> TaskPage:
+    """The page, which may end before it is full: `reached` says where it is to be gone on from."""
+    if not any(_sieved(query, state) for state in _states(query)):
+        return TaskPage(await _read(database, query, None), None)
+    if query.skip:
+        # What is left out is not read, so that nobody knows how much a shorter look has left out.
+        return TaskPage(await _read(database, query, await _edge(database, query, sum(LOOKS))), None)
+    found: list[TaskHead] = []
+    after = query.after
+    for look in LOOKS:
+        part = replace(query, after=after, limit=query.limit - len(found))
+        edge = await _edge(database, part, look)
+        found += await _read(database, part, edge)
+        after = edge
+        if edge is None or len(found) >= query.limit:
+            break
+    return TaskPage(found, after if len(found) < query.limit else None)
+
+
+async def count(database: Database, query: TaskFilter) -> int:
+    """How many tasks there are up to the end of a page, among those that are looked at."""
+    sieved = any(_sieved(query, state) for state in _states(query))
+    edge = await _edge(database, query, sum(LOOKS)) if sieved else None
+    found: int = await database.fetchval(
+        f"SELECT count(*) FROM ({_listing(query)}) n", *_arguments(query, edge), query.skip + query.limit, 0
+    )
+    return found
+
+
+async def _read(database: Database, query: TaskFilter, edge: Edge | None) -> list[TaskHead]:
+    rows = await database.fetch(_listing(query), *_arguments(query, edge), query.skip + query.limit, query.skip)
+    return [TaskHead(**columns_of(row)) for row in rows]
+
+
+def _listing(query: TaskFilter) -> str:
+    """One statement; each part of it stops at the page's end."""
+    parts = " UNION ALL ".join(f"({_part(query, state)})" for state in _states(query))
+    return f"SELECT * FROM ({parts}) found {_ORDER} LIMIT $10 - $11 OFFSET $11"
+
+
+async def _edge(database: Database, query: TaskFilter, look: int) -> Edge | None:
+    """Where a look at so many rows ends: of the parts that are sieved, the one whose rows end first."""
+    parts = " UNION ALL ".join(
+        f"(SELECT created_at, id FROM tasks t WHERE {_walked(query, state)} {_ORDER} OFFSET $10 LIMIT 1)"
+        for state in _states(query)
+        if _sieved(query, state)
+    )
+    sql = f"SELECT created_at, id FROM ({parts}) edges {_ORDER} LIMIT 1"
+    row = await database.fetchrow(sql, *_arguments(query, None), look - 1)
+    return None if row is None else (row["created_at"], row["id"])
+
+
+def _states(query: TaskFilter) -> Sequence[str]:
+    """The kinds of tasks that a list is made of, each in the words of the index that holds it in the list's order:
+    what is rare is found among millions without looking at them."""
+    if query.context_id is not None or query.parent_id is not None:
+        # A conversation's tasks, or a fan-out's, have an index of their own, whatever their state.
+        return (_ANY,)
+    if query.status is not None:
+        return (_ENDED_AS[query.status], _ENDED_UNMARKED) if query.status.terminal else (_OPEN,)
+    return (_OPEN, *_ENDED_AS.values(), _ENDED_UNMARKED)
+
+
+def _known(query: TaskFilter, state: str) -> set[str]:
+    """What the index of this part has in its key or its condition, beside the owner."""
+    if state == _ANY:
+        return {"parent_id" if query.parent_id is not None else "context_id"}
+    if state not in _ENDED_AS.values():
+        return set()
+    return {"status", "flow"} if owner_parameter(query.owner) is not None else {"status"}
+
+
+def _sieved(query: TaskFilter, state: str) -> bool:
+    """Whether the filter asks for what the index of this part does not know."""
+    return any(getattr(query, name) is not None for name in _SIEVES.keys() - _known(query, state))
+
+
+def _walked(query: TaskFilter, state: str) -> str:
+    """The rows of this part's index."""
+    known = [_SIEVES[name] for name in _SIEVES if name in _known(query, state) and name != "status"]
+    return " AND ".join((_OF_WHOM, state, *known, _BETWEEN, _UNUSED))
+
+
+def _part(query: TaskFilter, state: str) -> str:
+    """A part of a list, read in the order of its index up to the page's end. What is sieved is looked at outside of the
+    ordered part: a planner that believes it to be rare reads and sorts whatever holds it."""
+    ordered = f"SELECT {COLUMNS} FROM tasks t WHERE {_walked(query, state)} {_ORDER}"
+    if not _sieved(query, state):
+        return f"{ordered} LIMIT $10"
+    sieves = " AND ".join(_SIEVES[name] for name in _SIEVES if name not in _known(query, state))
+    return f"SELECT * FROM ({ordered} OFFSET 0) t WHERE {sieves} LIMIT $10"
+
+
+def _arguments(query: TaskFilter, edge: Edge | None) -> tuple[Any, ...]:
+    of_whom = (owner_parameter(query.owner), query.status, query.flow, query.context_id, query.parent_id)
+    return (*of_whom, *(query.after or (None, None)), *(edge or (None, None)))

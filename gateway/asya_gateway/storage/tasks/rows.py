@@ -1,0 +1,78 @@
+"""Columns of bodies and of logs, and what is made of rows with them."""
+
+from typing import Any
+
+from asya_crds.status import TaskStatus, UpdateKind
+from asya_crds.task_error import TaskError
+from asya_gateway.domain.log import read_entry
+from asya_gateway.domain.pause import Pause
+from asya_gateway.domain.task import LARGEST_INLINE, Task, TaskUpdate
+from asya_gateway.storage.tasks.heads import columns_of, loads
+
+
+def inline(column: str) -> str:
+    """The text of a JSON column where it is small, else null. The stored size, which the server knows without
+    reading the value, is never larger than the text's; it spares it to unpack megabytes that nobody gets."""
+    return (
+        f"CASE WHEN pg_column_size({column}) <= {LARGEST_INLINE} THEN "
+        f"CASE WHEN octet_length({column}::text) <= {LARGEST_INLINE} THEN {column}::text END END"
+    )
+
+
+def small_body(kind: str, task: str) -> str:
+    """A lateral join: `{kind}` is a task's body of this kind where it is small, `{kind}_left_out` says that there is
+    a larger one."""
+    return f"""LEFT JOIN LATERAL (
+        SELECT found.body AS {kind}, found.body IS NULL AS {kind}_left_out FROM (
+            SELECT {inline("b.body")} AS body FROM task_bodies b WHERE b.task_id = {task} AND b.kind = '{kind}'
+        ) found
+    )"""
+
+
+DETAIL = f"CASE WHEN kind = 'progress' THEN detail::text ELSE {inline('detail')} END AS detail"
+"""A progress report's detail is small by its own limit; that of a question or an end may be as large as a result."""
+
+PAGE = 200
+"""Most updates that are read at once for one reader."""
+PAGE_BYTES = 4 * 1024 * 1024
+"""Bytes of their details beyond which a page ends, after at least one."""
+
+
+def task_of(row: Any) -> Task:
+    """A task from a row of COLUMNS and _BODIES."""
+    return Task(
+        **columns_of(row),
+        payload=row["payload"],
+        result=row["result"],
+        error=error_of(row),
+        pause=pause_of(row),
+        retry_of=row["retry_of"],
+    )
+
+
+def error_of(row: Any) -> TaskError | None:
+    return None if row["error"] is None else TaskError.from_dict(loads(row["error"]))
+
+
+def pause_of(row: Any) -> Pause | None:
+    if row["question"] is None:
+        return None
+    return Pause.from_dict(loads(row["question"]))
+
+
+def update_of(task_id: str, row: Any, result: str | None, *, left_out: bool = False) -> TaskUpdate:
+    """An update from a row of seq, kind, status, progress, detail, at; the terminal one carries the result, or says
+    that it was `left_out`."""
+    kind = UpdateKind.read(row["kind"])
+    final, detail = kind is UpdateKind.FINAL, row["detail"]
+    return TaskUpdate(
+        task_id=task_id,
+        seq=row["seq"],
+        kind=kind,
+        status=TaskStatus.read_of(row["status"], ended=final),
+        progress=row["progress"],
+        at=row["at"],
+        entry=read_entry(kind, {} if detail is None else loads(detail)),
+        result=result if final else None,
+        whole=detail is not None and not (final and left_out),
+    )
