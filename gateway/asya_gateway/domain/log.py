@@ -29,8 +29,11 @@ class LogEntry:
 
     def as_dict(self) -> dict[str, Any]:
         """The stored form, without what is unknown."""
-        said = {"message": self.message, **_said(self)}
-        return {**self.more, **{key: value for key, value in said.items() if value is not None}}
+        found = dict(self.more)
+        if self.message is not None:
+            found["message"] = self.message
+        found |= {key: value for key, value in _said(self).items() if value is not None}
+        return found
 
     def to_json(self) -> str:
         """JSON text of the stored form."""

@@ -1,16 +1,15 @@
 """How long a caller waits for the database, and how writes with an unknown outcome are tried again."""
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-import asyncpg
+from typing_extensions import override
 
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.storage.database import SERVER_BUSY, connection_lost
-from asya_transports.postgres.sessions import dropping_read_only
+from asya_transports.postgres.sessions import session_of
 
 log = logging.getLogger(__name__)
 
@@ -36,20 +35,19 @@ class Doubt:
             self.raised = True
 
 
-@contextlib.asynccontextmanager
-async def acquired(pool: asyncpg.Pool) -> AsyncGenerator[asyncpg.pool.PoolConnectionProxy]:
+class acquired(session_of):  # noqa: N801 # called as a function
     """A connection to write on; waits 5 s for it. Raises Unavailable, which is certain: nothing was sent."""
-    try:
-        connection = await pool.acquire(timeout=5)
-    except Exception as error:
-        if connection_lost(error):
-            raise Unavailable("the database is not available") from error
-        raise
-    try:
-        async with dropping_read_only(pool, connection):
-            yield connection
-    finally:
-        await pool.release(connection)
+
+    __slots__ = ()
+
+    @override
+    async def __aenter__(self) -> Any:
+        try:
+            return await super().__aenter__()
+        except Exception as error:
+            if connection_lost(error):
+                raise Unavailable("the database is not available") from error
+            raise
 
 
 async def within(seconds: float, work: Awaitable[Result], *, write: bool = False) -> Result:

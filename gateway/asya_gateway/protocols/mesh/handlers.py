@@ -1,8 +1,8 @@
 """What sidecars, workers and crew call: the routes of the API document."""
 
 import asyncio
-import contextlib
 from dataclasses import replace
+from functools import lru_cache
 from http import HTTPStatus
 
 from aiohttp import web
@@ -113,23 +113,31 @@ async def take_progress(
 
     Its own limit is small; one that carries envelopes may be as large as a final report. Raises InvalidInput, TooLarge.
     """
-    limit = request.app[SETTINGS].max_report_bytes
-    refused = failing_its_task(request, reported, Lost.PAUSE, body) if is_pause(body) else contextlib.nullcontext()
-    async with refused:
-        if size > limit and not any(body.get(part) for part in _LARGE_PARTS):
-            raise TooLarge(f"expected a body of at most {limit} bytes")
-        report = decode_progress(reported, body)
-        if isinstance(report, PauseReport):
-            return report, await request.app[TASKS].pause(report)
-    return report, await request.app[TASKS].report(report)
+    if is_pause(body):
+        async with failing_its_task(request, reported, Lost.PAUSE, body):
+            return await _taken(request, reported, body, size)
+    return await _taken(request, reported, body, size)
+
+
+async def _taken(
+    request: web.Request, reported: str, body: Body, size: int
+) -> tuple[ProgressReport | PauseReport, ProgressAnswer]:
+    app = request.app
+    limit = app[SETTINGS].max_report_bytes
+    if size > limit and not any(body.get(part) for part in _LARGE_PARTS):
+        raise TooLarge(f"expected a body of at most {limit} bytes")
+    report = decode_progress(reported, body)
+    if isinstance(report, PauseReport):
+        return report, await app[TASKS].pause(report)
+    return report, await app[TASKS].report(report)
 
 
 def render_answer(report: ProgressReport | PauseReport, answer: ProgressAnswer) -> str:
     """{status, progress_percent}, and for a claim what its worker shall do, and how long it has."""
     progress_percent = percent(answer.progress)
     if isinstance(report, PauseReport) or report.claim is None:
-        return jsontext.dumps(ProgressAnswerMessage.saying(progress_percent=progress_percent).as_dict())
-    said = ProgressAnswerMessage.saying(
+        return _without_claim(progress_percent)
+    said = ProgressAnswerMessage.wire(
         progress_percent=progress_percent,
         action=answer.action,
         lease_seconds=answer.lease,
@@ -138,4 +146,10 @@ def render_answer(report: ProgressReport | PauseReport, answer: ProgressAnswer) 
     frames: dict[str, JsonText | None] = {}
     if answer.action is ClaimAction.DONE and answer.frames is not None:
         frames["frames"] = answer.frames
-    return with_verbatim(said.as_dict(), frames)
+    return with_verbatim(said, frames)
+
+
+@lru_cache(maxsize=1024)
+def _without_claim(progress_percent: float) -> JsonText:
+    """One of a thousand texts at most, since a percentage has one digit."""
+    return jsontext.dumps(ProgressAnswerMessage.wire(progress_percent=progress_percent))
