@@ -8,6 +8,7 @@ interpreter instead where the environment is one that only a new interpreter rea
 import array
 import atexit
 import contextlib
+import ctypes
 import gc
 import importlib
 import json
@@ -26,13 +27,16 @@ from servers.processes import spawn
 
 ROOT = Path(__file__).parents[1]
 _FLOWS = ["asya_cli.main", "asya_cli.flows_cluster", "asya_cli.flows_editing", "asya_cli.rendering"]
+_TRANSPORTS = ["asya_transports.postgres.transport", "asya_transports.rabbitmq.transport"]
 IMPORTS = {
     "asya_cli": ["asya_cli.main", "asya_cli.client", "asya_cli.watching", "asya_cli.environment"],
+    "asya_cli dev": ["asya_cli.main", "asya_cli.dev.session", "asya_gateway.composition.program"],
     "asya_cli serve": ["asya_cli.main", "asya_cli.environment", "uvloop", "asya_gateway.composition.program"],
     "asya_cli flow": _FLOWS,
     "asya_cli expose": _FLOWS,
     "asya_cli unexpose": _FLOWS,
     "asya_cli mcp": _FLOWS,
+    "asya_cli actor": ["asya_cli.main", "asya_actor.app", *_TRANSPORTS],
     "asya_operator": ["asya_operator.app"],
 }
 """What is imported before a program is forked, by its module or by module and first word."""
@@ -41,6 +45,8 @@ READ_AT_THE_START = (
     "COLUMNS", "LINES", "TERM", "TTY_", "NO_COLOR", "FORCE_",
 )  # fmt: skip
 """Beginnings of the names of variables that an interpreter, a library in C or an import reads once."""
+SET_PARENT_DEATH_SIGNAL = 1
+"""Of Linux's prctl."""
 LARGEST_REQUEST = 160_000
 """Bytes of arguments and environment."""
 
@@ -120,14 +126,17 @@ def start(
     stdout: int | IO[Any] | None = None,
     stderr: int | IO[Any] | None = None,
     text: bool = False,
+    start_new_session: bool = False,
 ) -> Process:
-    """`python -m module words…` with this environment; `stdout` and `stderr` as subprocess.Popen takes them."""
-    special = any(name.startswith(READ_AT_THE_START) and os.environ.get(name) != value for name, value in env.items())
-    if special or "COVERAGE_PROCESS_START" in os.environ:
+    """`python -m module words…` with this environment; all else as subprocess.Popen takes it."""
+    special = {name for name in env if name.startswith(READ_AT_THE_START)} - {"PYTHONPATH"}
+    if any(os.environ.get(name) != env[name] for name in special) or "COVERAGE_PROCESS_START" in os.environ:
+        command = [sys.executable, "-m", module, *words]
         return subprocess.Popen(
-            [sys.executable, "-m", module, *words], env=env, stdout=stdout, stderr=stderr, text=text
+            command, env=env, stdout=stdout, stderr=stderr, text=text, start_new_session=start_new_session
         )
-    return _the_nursery().start([module, *words], env, stdout, stderr, text)
+    wanted = {"words": [module, *words], "env": env, "cwd": str(Path.cwd()), "session": start_new_session}
+    return _the_nursery().start(wanted, stdout, stderr, text)
 
 
 def run(module: str, *words: str, env: dict[str, str], timeout: float) -> "subprocess.CompletedProcess[str]":
@@ -154,19 +163,14 @@ class _Nursery:
         theirs.close()
 
     def start(
-        self,
-        words: list[str],
-        env: dict[str, str],
-        stdout: int | IO[Any] | None,
-        stderr: int | IO[Any] | None,
-        text: bool,
+        self, wanted: dict[str, Any], stdout: int | IO[Any] | None, stderr: int | IO[Any] | None, text: bool
     ) -> ForkedProcess:
         mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         out, read_out = _end_of(stdout, 1, text)
         err, read_err = _end_of(stderr, 2, text)
         nothing = os.open(os.devnull, os.O_RDONLY)
         files = [theirs.fileno(), nothing, out, out if stderr == subprocess.STDOUT else err]
-        request = json.dumps({"words": words, "env": env, "cwd": str(Path.cwd())}).encode()
+        request = json.dumps(wanted).encode()
         assert len(request) < LARGEST_REQUEST
         self._line.sendmsg([request], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", files))])
         theirs.close()
@@ -258,11 +262,15 @@ def _import_for(words: list[str]) -> None:
 
 
 def _become(wanted: dict[str, Any], files: list[int]) -> None:
-    """In the child: what the process would have had from its start."""
+    """In the child: what the process would have had from its start. It ends with the nursery."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.close(files[0])
+    if wanted["session"]:
+        os.setsid()
     for target, number in enumerate(files[1:]):
         os.dup2(number, target)
         os.close(number)
@@ -273,7 +281,9 @@ def _become(wanted: dict[str, Any], files: list[int]) -> None:
     sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)  # noqa: SIM115
     sys.argv = [wanted["words"][0], *wanted["words"][1:]]
-    sys.path[:] = [wanted["cwd"], *(path for path in sys.path[1:])]
+    mine = os.environ.get("PYTHONPATH", "")
+    sys.path[:] = [wanted["cwd"], *mine.split(os.pathsep)[: len(mine)], *sys.path[1:]]
+    importlib.invalidate_caches()
 
 
 if __name__ == "__main__":

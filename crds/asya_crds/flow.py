@@ -13,7 +13,7 @@ from asya_crds.naming import PAUSE, RESUME, SINK, SUMP, check_flow_name, check_o
 from asya_crds.schema_rules import check_input_schema, check_schema
 
 MAX_ROUTE = 64
-"""Actors after the entrypoint: beyond it every report of every hop would carry a list that nobody reads."""
+"""Actors after the entrypoint: beyond it every report of every hop would carry a very long list."""
 MAX_HINTS, MAX_HINTS_DEPTH = 16 * 1024, 16
 """Of a tool's annotations, which are passed on as they are: characters of their JSON, and levels."""
 MAX_DESCRIPTION = 4096

@@ -30,4 +30,18 @@ def flow_from_resource(body: Mapping[str, Any], check: FlowCheck = no_more) -> F
     spec = body.get("spec")
     if not isinstance(spec, Mapping):
         raise InvalidFlow([FieldMistake(("spec",), "expected an object")])
-    return flow_of({**spec, "name": resource_flow_name(body)}, check)
+    emptied: dict[str, Any] = {
+        name: {} for name in ("mcp", "a2a") if name in spec and spec[name] is None and _is_applied(body, name)
+    }
+    return flow_of({**spec, **emptied, "name": resource_flow_name(body)}, check)
+
+
+def _is_applied(body: Mapping[str, Any], block: str) -> bool:
+    """Whether somebody applies this block (server-side apply). `mcp: {}` where fields stood before is then stored as
+    null, and nothing tells it from a null that was written; who does not want the block leaves it out."""
+    metadata = body.get("metadata")
+    managers = metadata.get("managedFields") if isinstance(metadata, Mapping) else None
+    return any(
+        entry.get("operation") == "Apply" and f"f:{block}" in ((entry.get("fieldsV1") or {}).get("f:spec") or {})
+        for entry in managers or ()
+    )

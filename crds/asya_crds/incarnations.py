@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from asya_crds.naming import HEADER_INCARNATION, RESUME_PREFIX
 
 LARGEST = 999_999
+_RESUME = "resume"
 _LATER = re.compile(r"resume\.([2-9]|[1-9][0-9]{1,5})-(.+)", re.DOTALL)
 _HEADER = re.compile(r"([1-9][0-9]{0,5})(?:\.([1-9][0-9]{0,5}))?/(.+)", re.DOTALL)
 
@@ -44,6 +45,8 @@ def resume_id(task_id: str, incarnation: int) -> str:
 
 def resolve(reported: str) -> Reported:
     """The task that an id names, its own or one made by resume_id."""
+    if not reported.startswith(_RESUME):
+        return Reported(reported, None)
     if found := _LATER.fullmatch(reported):
         return Reported(found[2], int(found[1]))
     task_id = reported.removeprefix(RESUME_PREFIX)

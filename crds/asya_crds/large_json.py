@@ -34,7 +34,7 @@ class TooManyValues(ValueError):
 
 
 class Encoded(str):
-    """JSON text in the place of the value that it encodes: a part of a large document that nobody decodes here."""
+    """JSON text in the place of the value that it encodes: a part of a large document that is not decoded here."""
 
     __slots__ = ("shape",)
     shape: str

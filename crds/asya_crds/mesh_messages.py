@@ -29,7 +29,7 @@ from asya_crds.status import ClaimAction, TaskStatus
 
 
 class RouteMessage(Message):
-    """Where a hop stands. What is null or missing names nobody; an empty `curr` is past the last actor."""
+    """Where a hop stands. What is null or missing names no actor; an empty `curr` is past the last actor."""
 
     prev: Names = ()
     curr: CurrentActor = ""

@@ -26,7 +26,7 @@ PLAIN_WORDS = {
     "dataclass_type": "expected an object",
     "list_type": "expected a list",
 }
-"""What the validator finds, by its names of mistakes, in words for whoever wrote the document."""
+"""What the validator finds, by its names of mistakes, in words for the author of the document."""
 
 
 @dataclass(frozen=True, slots=True)

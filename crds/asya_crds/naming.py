@@ -34,7 +34,7 @@ RESUME_PREFIX = "resume-"
 """A resume envelope's id is this and the task's id; its reports belong to the task."""
 
 DEAD_LETTERS = "dlq"
-"""Last part of the name of the queue where messages end that nobody could handle."""
+"""Last part of the name of the dead-letter queue."""
 MAX_ID_LENGTH = 255
 _ACTOR = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _FLOW = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,62}[A-Za-z0-9])?")

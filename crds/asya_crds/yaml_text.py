@@ -55,7 +55,7 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """A place that is YAML, but no JSON value; null stands there instead."""
+    """A place with valid YAML that is no JSON value; it is read as null."""
 
     path: Path
     reason: str
@@ -219,7 +219,7 @@ class _Builder:
                 return self._wrong(node, path, f"unknown tag {node.tag}")
 
     def _wrong(self, node: Node, path: Path, reason: str) -> Any:
-        """Note the mistake; null is what stands there."""
+        """Note the mistake; the value is read as null."""
         self.mistakes.append(Mistake(path, reason, node.start_mark.line + 1))
         return None
 

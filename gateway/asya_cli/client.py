@@ -35,7 +35,7 @@ class Event:
 
 class GatewayClient:
     """Calls one gateway. Every method raises CliError: with the gateway's own words where it refuses, with
-    ExitCode.UNREACHABLE where nobody answers."""
+    ExitCode.UNREACHABLE if there is no response."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
         self._session = session

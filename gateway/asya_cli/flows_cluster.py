@@ -25,7 +25,7 @@ LOOK_EVERY = 0.25
 
 @dataclass(frozen=True, slots=True)
 class ExposedFlow:
-    """What is known of one exposed flow. `programmed` None: nobody has said anything yet."""
+    """What is known of one exposed flow. `programmed` None: nothing has been reported yet."""
 
     name: str
     source: str
@@ -140,7 +140,7 @@ class FlowsCluster:
 
     async def wait_programmed(self, name: str, timeout: float) -> ExposedFlow:
         """Until every gateway pod serves the flow as it is now. Raises CliError with the reason where it is
-        refused, or where nobody says anything for `timeout` seconds."""
+        refused, or if nothing is reported for `timeout` seconds."""
         end = time.monotonic() + timeout
         while True:
             standing = await self.standing(name)

@@ -10,6 +10,8 @@ from functools import reduce
 from typing import Any
 from urllib.parse import unquote
 
+from asya_crds import jsontext
+
 EVERY = frozenset({"null", "boolean", "integer", "number", "string", "array", "object"})
 """An integer is a number, too: `number` never stands here without `integer`."""
 DEEPEST = 32
@@ -35,8 +37,8 @@ class Kinds:
 
     def or_(self, other: "Kinds") -> "Kinds":
         """What one of them allows. Values beside a type that has none are kept: they say how words are meant."""
-        both = [*(self.values or ()), *(other.values or ())]
-        return Kinds(self.types | other.types, tuple(both) or None, self.items or other.items)
+        both = {jsontext.canonical(value): value for value in (*(self.values or ()), *(other.values or ()))}
+        return Kinds(self.types | other.types, tuple(both.values()) or None, self.items or other.items)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -55,22 +57,22 @@ def contains(values: tuple[Any, ...], value: Any) -> bool:
 
 def kinds_of(schema: Mapping[str, Any], key: str) -> Kinds:
     """What the schema of an object allows for a property."""
-    found = [_kinds(part, schema, DEEPEST) for part in _parts(schema, key, schema, DEEPEST)]
-    return reduce(Kinds.and_, found, Kinds())
+    reader = _Reader(schema)
+    return reduce(Kinds.and_, [reader.kinds(part, DEEPEST) for part in _parts(schema, key)], Kinds())
 
 
 def properties_of(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Every property that the schema of an object names, its parts included, with the schema that it has there."""
     found: dict[str, Any] = {}
-    for part in _flattened(schema, schema, DEEPEST):
+    for part in _flattened(schema):
         properties = part.get("properties")
         for key, value in (properties if isinstance(properties, Mapping) else {}).items():
             found.setdefault(key, value)
     return found
 
 
-def _parts(schema: Any, key: str, root: Mapping[str, Any], depth: int) -> Iterator[Any]:
-    for part in _flattened(schema, root, depth):
+def _parts(schema: Mapping[str, Any], key: str) -> Iterator[Any]:
+    for part in _flattened(schema):
         named = False
         properties, patterns = part.get("properties"), part.get("patternProperties")
         if isinstance(properties, Mapping) and key in properties:
@@ -91,36 +93,54 @@ def _matches(pattern: str, key: str) -> bool:
         return False
 
 
-def _flattened(schema: Any, root: Mapping[str, Any], depth: int) -> Iterator[Mapping[str, Any]]:
-    """A schema and those that hold together with it."""
-    if not isinstance(schema, Mapping) or depth == 0:
-        return
-    yield schema
-    if "$ref" in schema:
-        yield from _flattened(_resolved(schema["$ref"], root), root, depth - 1)
-    for part in _list(schema, "allOf"):
-        yield from _flattened(part, root, depth - 1)
+def _flattened(root: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """A schema and those that hold together with it, each once."""
+    seen: set[int] = set()
+    waiting: list[Any] = [root]
+    while waiting:
+        schema = waiting.pop()
+        if not isinstance(schema, Mapping) or id(schema) in seen:
+            continue
+        seen.add(id(schema))
+        yield schema
+        referred = [_resolved(schema["$ref"], root)] if "$ref" in schema else []
+        waiting += [*reversed(_list(schema, "allOf")), *referred]
 
 
-def _kinds(schema: Any, root: Mapping[str, Any], depth: int) -> Kinds:
-    if schema is False:
-        return Kinds(frozenset())
-    if not isinstance(schema, Mapping) or depth == 0:
-        return Kinds()
-    items = _kinds(schema["items"], root, depth - 1) if "items" in schema else None
-    found = Kinds(_declared(schema.get("type")), items=items)
-    for values in (schema.get("enum"), [schema["const"]] if "const" in schema else None):
-        if isinstance(values, list):
-            types = frozenset[str]().union(*(_types_of_value(value) for value in values))
-            found = found.and_(Kinds(types, tuple(values)))
-    if "$ref" in schema:
-        found = found.and_(_kinds(_resolved(schema["$ref"], root), root, depth - 1))
-    for part in _list(schema, "allOf"):
-        found = found.and_(_kinds(part, root, depth - 1))
-    for word in ("anyOf", "oneOf"):
-        if options := _list(schema, word):
-            found = found.and_(reduce(Kinds.or_, (_kinds(option, root, depth - 1) for option in options)))
-    return found
+class _Reader:
+    """Reads the schemas of one document, each once at each depth: parts that name each other are as many as there are
+    ways through them."""
+
+    def __init__(self, root: Mapping[str, Any]) -> None:
+        self._root = root
+        self._known: dict[tuple[int, int], Kinds] = {}
+
+    def kinds(self, schema: Any, depth: int) -> Kinds:
+        """What a schema allows."""
+        if schema is False:
+            return Kinds(frozenset())
+        if not isinstance(schema, Mapping) or depth == 0:
+            return Kinds()
+        key = (id(schema), depth)
+        if key not in self._known:
+            self._known[key] = self._read(schema, depth - 1)
+        return self._known[key]
+
+    def _read(self, schema: Mapping[str, Any], depth: int) -> Kinds:
+        items = self.kinds(schema["items"], depth) if "items" in schema else None
+        found = Kinds(_declared(schema.get("type")), items=items)
+        for values in (schema.get("enum"), [schema["const"]] if "const" in schema else None):
+            if isinstance(values, list):
+                types = frozenset[str]().union(*(_types_of_value(value) for value in values))
+                found = found.and_(Kinds(types, tuple(values)))
+        if "$ref" in schema:
+            found = found.and_(self.kinds(_resolved(schema["$ref"], self._root), depth))
+        for part in _list(schema, "allOf"):
+            found = found.and_(self.kinds(part, depth))
+        for word in ("anyOf", "oneOf"):
+            if options := _list(schema, word):
+                found = found.and_(reduce(Kinds.or_, (self.kinds(option, depth) for option in options)))
+        return found
 
 
 def _declared(types: Any) -> frozenset[str]:

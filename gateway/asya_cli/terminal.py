@@ -12,7 +12,7 @@ from typing_extensions import override
 from asya_crds.readable import readable
 
 WIDE = 1000
-"""Columns of a table that goes into a file or a pipe, where nobody's terminal ends."""
+"""Columns of a table that goes into a file or a pipe, which have no width of their own."""
 
 
 def plain(text: str, style: str = "") -> Text:

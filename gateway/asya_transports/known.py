@@ -9,7 +9,7 @@ from asya_transports.rabbitmq.description import DESCRIPTION as RABBITMQ
 
 DESCRIPTIONS: Mapping[str, TransportDescription] = {each.name: each for each in (POSTGRES, RABBITMQ)}
 EMBEDDED = POSTGRES
-"""What is used where nobody says otherwise: it needs nothing beside the gateway's own database."""
+"""The default, which needs only the gateway's own database."""
 
 
 def describe(name: str) -> TransportDescription:

@@ -153,6 +153,19 @@ def test_null_exposure_is_named_in_the_condition(
     assert "shout" not in mesh.names()
 
 
+def test_an_exposure_that_server_side_apply_empties_exposes_with_defaults(
+    control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
+) -> None:
+    """The API server stores null where the last field of a block is given up."""
+    start_operator()
+    for exposure in ({"title": "Shout"}, {}):
+        text = json.dumps(flow("shout", mcp=exposure))
+        control_plane.kubectl("apply", "--server-side", "-f", "-", stdin=text, namespace=namespace)
+        wait_for(lambda exposure=exposure: (mesh.flow("shout") or {}).get("mcp") == exposure, f"the push of {exposure}")  # type: ignore[misc]
+    assert control_plane.get("flow", "shout", namespace=namespace)["spec"]["mcp"] is None
+    Cluster(control_plane, namespace).wait_condition("shout", "Accepted", "True")
+
+
 def test_conditions_are_written_only_when_they_change(
     control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
 ) -> None:

@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,9 +12,8 @@ from pathlib import Path
 
 import psutil
 
-from servers.forking import run
+from servers.forking import run, start
 
-ASYA = Path(sys.executable).parent / "asya"
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 PATIENCE = 90.0
 """Seconds; on a machine that does nothing else each thing takes two or three."""
@@ -36,8 +34,11 @@ class DevRun:
     """A running `asya dev`; `lines` is what it has said so far."""
 
     def __init__(self, folder: Path, *options: str, **variables: str) -> None:
-        self.process = subprocess.Popen(
-            [str(ASYA), "dev", str(folder), *options],
+        self.process = start(
+            "asya_cli",
+            "dev",
+            str(folder),
+            *options,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

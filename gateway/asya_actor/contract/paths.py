@@ -84,7 +84,7 @@ def write(root: Any, steps: Sequence[Step], value: Any) -> None:
 
 
 def delete(root: Any, steps: Sequence[Step]) -> None:
-    """Remove what stands there. Raises KeyError, IndexError, TypeError, and ValueError for a slice."""
+    """Remove the value at the path. Raises KeyError, IndexError, TypeError, and ValueError for a slice."""
     holder, last = read(root, steps[:-1]), steps[-1]
     if isinstance(last, slice):
         raise ValueError(f"{show(steps)}: slices are supported by SET only")

@@ -193,16 +193,16 @@ class HopReports:
         message_size_kb: float | None = None,
     ) -> dict[str, Any]:
         incarnation = incarnation_of(self.envelope.id, self.envelope.headers)
-        said = ProgressMessage.saying(
+        said = ProgressMessage.wire(
             status=state,
             message=message,
             duration_ms=duration_ms,
             message_size_kb=message_size_kb,
             incarnation=incarnation.number or None,
-            claim=ClaimMessage.saying(
+            claim=ClaimMessage.wire(
                 hop=incarnation.hop(self.envelope.route.hop),
                 attempt=self.envelope.attempt,
                 claimant=self.claimant,
             ),
         )
-        return {**(route or self.envelope.route).as_dict(), **said.as_dict()}
+        return {**(route or self.envelope.route).as_dict(), **said}

@@ -1,4 +1,4 @@
-"""What a connector's answers, and its silence, mean to whoever uses a file."""
+"""Which error of a file operation a connector's response, or a missing one, becomes."""
 
 import errno
 import http.client
@@ -23,7 +23,7 @@ _ERRNO = {
 
 
 def refusal(place: MountedPath, answer: http.client.HTTPResponse) -> OSError:
-    """What an answer of 400 or more means to whoever uses a file.
+    """The error of a file operation for a response of 400 or more.
 
     What a file system could not tell is EIO; of these 503 is a ConnectionError and 504 a TimeoutError, as existing
     runtimes raise them, so that rules of resiliency match.

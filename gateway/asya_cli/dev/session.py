@@ -281,7 +281,7 @@ class Session:
         self._tell_missing_actors(now["flows"])
 
     def _tell_missing_actors(self, flows: "Sequence[ServedFlowJson]") -> None:
-        """A route that leads to an actor nobody runs is no mistake in a cluster; here it is a slip of the pen."""
+        """A route that leads to an actor nobody runs is no mistake in a cluster; here it probably is."""
         known = self._actors
         # Both files may have been changed at once, and handlers take seconds to restart: what is written counts.
         with contextlib.suppress(UsageProblem):

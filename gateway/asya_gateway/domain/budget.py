@@ -48,6 +48,9 @@ class Share(StrEnum):
     DELIVERIES = "deliveries"
     """Envelopes between commit and confirmation; what does not fit stays in its row."""
 
+    # An Enum's own is written in Python, and each request looks into several tables of shares.
+    __hash__ = str.__hash__
+
 
 _CEILINGS = {Share.REPORTS: 1.0, Share.CALLS: 0.5, Share.WRITES: 1.0} | dict.fromkeys(
     (Share.HELD, Share.WAITING, Share.READERS, Share.DELIVERIES), 0.25
@@ -58,12 +61,14 @@ KEPT_FOR_REPORTS = 0.25
 class Lease:
     """Bytes that are held for one purpose until they are released. Not for use by several tasks at once."""
 
-    __slots__ = ("_budget", "_held", "_token")
+    __slots__ = ("_budget", "_held", "_token", "bytes")
 
     def __init__(self, budget: "Budget") -> None:
         self._budget = budget
         self._held: list[tuple[Share, int]] = []
         self._token: Token[Lease | None] | None = None
+        self.bytes = 0
+        """What is held."""
 
     def __enter__(self) -> Self:
         self._token = _scope.set(self)
@@ -72,27 +77,26 @@ class Lease:
     def __exit__(self, *_: object) -> None:
         assert self._token is not None
         _scope.reset(self._token)
-        self.release()
-
-    @property
-    def bytes(self) -> int:
-        """What is held."""
-        return sum(size for _, size in self._held)
+        if self._held:
+            self.release()
 
     def hold(self, share: Share, size: int) -> None:
         """Note what the budget has granted."""
         self._held.append((share, size))
+        self.bytes += size
 
     def shrink(self, size: int) -> None:
         """Keep only so many bytes of what was granted last."""
         share, granted = self._held.pop()
         self._budget.give_back(share, granted - size)
         self._held.append((share, size))
+        self.bytes += size - granted
 
     def release(self) -> None:
         """Give everything back; may be repeated."""
         while self._held:
             self._budget.give_back(*self._held.pop())
+        self.bytes = 0
 
 
 _scope: ContextVar[Lease | None] = ContextVar("budget", default=None)
@@ -111,9 +115,13 @@ class Budget:
     def __init__(self, total: int) -> None:
         self.total = total
         self.kept = int(total * KEPT_FOR_REPORTS)
+        self._ceilings = {share: int(total * part) for share, part in _CEILINGS.items()}
+        self._beside_held = total - self._ceilings[Share.HELD]
         self.refused = 0
         self._held = dict.fromkeys(Share, 0)
         self._used = 0
+        self._in_line = 0
+        """How many wait, or have gone and are still in their line."""
         self._waiting: dict[Share, deque[_Waiting]] = {
             # In the order in which room is given.
             share: deque()
@@ -139,16 +147,16 @@ class Budget:
 
     def ceiling(self, share: Share) -> int:
         """The most that a share may hold."""
-        return int(self.total * _CEILINGS[share])
+        return self._ceilings[share]
 
     def room(self, share: Share) -> int:
         """How many bytes of this share would be granted now."""
-        left = self.ceiling(share) - self._held[share]
+        left = self._ceilings[share] - self._held[share]
         if share is Share.HELD:
             # Small and many: they have their part to themselves, so that no call that is to be held is refused for
             # its own body.
             return max(0, left)
-        free = self.total - self.ceiling(Share.HELD) - self._used + self._held[Share.HELD]
+        free = self._beside_held - self._used + self._held[Share.HELD]
         return max(0, min(left, free if share is Share.REPORTS else free - self.kept))
 
     def _fits(self, share: Share, size: int) -> bool:
@@ -164,7 +172,7 @@ class Budget:
         """The bytes are gone."""
         self._held[share] -= size
         self._used -= size
-        if any(self._waiting.values()):
+        if self._in_line:
             self._wake()
 
     def try_take(self, share: Share, size: int) -> bool:
@@ -188,12 +196,22 @@ class Budget:
     async def reserve(self, share: Share, size: int) -> None:
         """Hold bytes until the end of the scope around; wait for room, reports without end. Without a scope nothing
         is counted. Raises NoRoom."""
+        if self.reserve_now(share, size):
+            return
+        await self._wait(share, size)
+        lease = _scope.get()
+        assert lease is not None, "without a scope there is always room"
+        lease.hold(share, size)
+
+    def reserve_now(self, share: Share, size: int) -> bool:
+        """As `reserve` where nothing need wait; False where it must. In one piece, since each request comes by."""
         lease = _scope.get()
         if lease is None:
-            return
-        if self._stands_behind(share, size) or not self.try_take(share, size):
-            await self._wait(share, size)
+            return True
+        if (self._in_line and self._stands_behind(share, size)) or not self.try_take(share, size):
+            return False
         lease.hold(share, size)
+        return True
 
     def add(self, share: Share, size: int) -> None:
         """Count bytes that are about to be there until the end of the scope around, whether or not they fit: who
@@ -228,6 +246,7 @@ class Budget:
         granted = loop.create_future()
         entry = _Waiting(size, granted, loop.time())
         line.append(entry)
+        self._in_line += 1
         try:
             async with asyncio.timeout(None if patient else PATIENCE):
                 await granted
@@ -237,6 +256,7 @@ class Budget:
             else:
                 with contextlib.suppress(ValueError):
                     line.remove(entry)
+                    self._in_line -= 1
                 self._wake()
             if isinstance(error, TimeoutError):
                 self.refused += 1
@@ -248,6 +268,7 @@ class Budget:
         for share, line in self._waiting.items():
             while line and self._fits(share, line[0].size):
                 size, granted, _ = line.popleft()
+                self._in_line -= 1
                 if granted.cancelled():
                     continue
                 self.charge(share, size)

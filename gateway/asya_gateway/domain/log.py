@@ -1,7 +1,7 @@
 """What an entry of a task's log says: one type for each kind, written once here and read once here.
 
 The column `detail` holds a JSON object. What a newer version wrote beside the fields that are known here is kept in
-`more`; an entry of a kind that is not known, or one that cannot be read, is an OtherEntry. Nobody stops for either.
+`more`; an entry of a kind that is not known, or one that cannot be read, is an OtherEntry. No reader stops at either.
 """
 
 from collections.abc import Mapping
@@ -29,8 +29,11 @@ class LogEntry:
 
     def as_dict(self) -> dict[str, Any]:
         """The stored form, without what is unknown."""
-        said = {"message": self.message, **_said(self)}
-        return {**self.more, **{key: value for key, value in said.items() if value is not None}}
+        found = dict(self.more)
+        if self.message is not None:
+            found["message"] = self.message
+        found |= {key: value for key, value in _said(self).items() if value is not None}
+        return found
 
     def to_json(self) -> str:
         """JSON text of the stored form."""

@@ -13,7 +13,7 @@ from asya_gateway.domain.owners import EVERY_OWNER, OwnedBy, OwnerScope
 from asya_gateway.domain.pause import Pause
 
 JsonText = str
-"""A JSON document as text, which nobody on the way decodes: integers and surrogates stay as they came."""
+"""A JSON document as text, which is not decoded on its way: integers and surrogates are unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ class Mesh(Enum):
 
 MESH = Mesh.MESH
 Asker = Caller | Mesh
-"""Whoever asks for a task. Nobody sees all because something is missing."""
+"""Who reads a task. A missing value does not give access to every task."""
 
 
 def owner_of(asker: Asker) -> OwnerScope:

@@ -244,7 +244,7 @@ class Tasks:
         raise Conflict(f"expected a task that has not ended; it is {task.status}", field="status")
 
     async def abandon(self, task_id: str, caller: Asker, reason: str) -> None:
-        """End a task that nobody waits for any more; one that has ended is left as it is."""
+        """End an abandoned task; one that has ended is not changed."""
         about(task_id)
         with self._spans.verb("cancel", task_id):
             await self._store.finish(_cancellation(task_id, caller, reason))
@@ -353,7 +353,7 @@ class Tasks:
             await self._store.announce(child)
 
     async def fly(self, event: FlyEvent) -> None:
-        """Pass a live event to whoever reads now."""
+        """Pass a live event to the current readers."""
         about(event.task_id)
         await self._fly.send(event)
 

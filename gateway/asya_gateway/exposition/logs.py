@@ -15,7 +15,7 @@ from asya_gateway.exposition.masking import masked
 from asya_gateway.telemetry.context import current
 
 CHATTY = ("aio_pika", "aiormq", "asyncio", "opentelemetry", "urllib3")
-"""Loggers of libraries, whose debug lines nobody asked for."""
+"""Loggers of libraries; their debug lines are not logged."""
 
 _PLAIN = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"})
 

@@ -1,4 +1,4 @@
-"""/metrics on a port of its own, so that whoever may call the gateway need not see its numbers."""
+"""/metrics on a port of its own, so that callers of the gateway cannot read its metrics."""
 
 import logging
 from collections.abc import AsyncGenerator

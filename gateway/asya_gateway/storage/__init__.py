@@ -1,1 +1,1 @@
-"""Postgres: everything that outlives a request. SQL stands beside the function that runs it."""
+"""Postgres: everything that outlives a request. SQL is in the same file as the function that runs it."""

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 CHUNK = 1_000
 """Rows that one statement of a long work takes at most."""
 TOO_LONG = (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError, TimeoutError)
-"""What says that a statement was too much at once, and that nothing of it was done, or nobody knows."""
+"""Errors of a statement that was too large. It had no effect, or its effect is unknown."""
 GROWS_AFTER = 8
 """Statements in time after which the next one is twice as large."""
 

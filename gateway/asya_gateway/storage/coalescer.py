@@ -220,8 +220,8 @@ class Coalescer(Generic[Item, Reply]):
     def _let_next(self, written: list[_Waiting[Item, Reply]]) -> None:
         """What stood behind a written key is ready now. (Twenty thousand writes of one key cost no more than
         those of as many keys: nobody looks through them.)"""
+        self._budget.give_back(Share.WRITES, sum(entry.size for entry in written))
         for entry in written:
-            self._budget.give_back(Share.WRITES, entry.size)
             behind = self._behind[entry.key]
             if behind:
                 self._ready.append(behind.popleft())

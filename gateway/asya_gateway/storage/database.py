@@ -43,7 +43,7 @@ CONNECTION_LOST = (
     asyncpg.CannotConnectNowError,
     asyncpg.IdleInTransactionSessionTimeoutError,
 )
-"""After one of these nobody knows whether a commit happened."""
+"""After one of these it is unknown whether the commit happened."""
 
 SERVER_BUSY = (
     asyncpg.TooManyConnectionsError,

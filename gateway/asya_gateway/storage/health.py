@@ -84,7 +84,7 @@ class VitalsReader:
         self._readings = 0
 
     async def read(self) -> Vitals:
-        """What stands there now. Raises Unavailable."""
+        """The current values. Raises Unavailable."""
         async with self._database.connection() as connection:
             async with asyncio.timeout(PATIENCE):
                 # A server that only reads answers all of the below, and takes no call.

@@ -100,7 +100,7 @@ async def _apply(connection: asyncpg.Connection, migration: Migration) -> bool:
 
 
 async def _concurrently(connection: asyncpg.Connection, migration: Migration) -> None:
-    """Nobody waits behind these statements, so they may take, and wait, as long as they must."""
+    """These statements block no others, so they have no timeouts."""
     await connection.execute("SET lock_timeout = 0; SET statement_timeout = 0")
     try:
         for statement in migration.statements:

@@ -25,7 +25,7 @@ class NamespaceTaken(Exception):
 
 
 async def claim(connection: Connection, namespace: str) -> None:
-    """Make the database this namespace's where it is nobody's yet. Raises NamespaceTaken."""
+    """Claim the database for this namespace if it has none yet. Raises NamespaceTaken."""
     await connection.execute(_CLAIM, namespace)
     owner: str = await connection.fetchval(_OWNER)
     if owner != namespace:

@@ -1,16 +1,15 @@
-"""How long a caller waits for the database, and writes that are tried again while nobody knows what became of them."""
+"""How long a caller waits for the database, and how writes with an unknown outcome are tried again."""
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-import asyncpg
+from typing_extensions import override
 
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.storage.database import SERVER_BUSY, connection_lost
-from asya_transports.postgres.sessions import dropping_read_only
+from asya_transports.postgres.sessions import session_of
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +19,7 @@ LONGEST_REST = 60.0
 """Seconds that a loop rests at most for having worked long."""
 
 _left: set[asyncio.Future[Any]] = set()
-"""What nobody waits for any more and has not ended yet; the event loop itself keeps no task alive."""
+"""Abandoned attempts that have not ended yet; the event loop itself keeps no task alive."""
 
 
 class Doubt:
@@ -36,20 +35,19 @@ class Doubt:
             self.raised = True
 
 
-@contextlib.asynccontextmanager
-async def acquired(pool: asyncpg.Pool) -> AsyncGenerator[asyncpg.pool.PoolConnectionProxy]:
+class acquired(session_of):  # noqa: N801 # called as a function
     """A connection to write on; waits 5 s for it. Raises Unavailable, which is certain: nothing was sent."""
-    try:
-        connection = await pool.acquire(timeout=5)
-    except Exception as error:
-        if connection_lost(error):
-            raise Unavailable("the database is not available") from error
-        raise
-    try:
-        async with dropping_read_only(pool, connection):
-            yield connection
-    finally:
-        await pool.release(connection)
+
+    __slots__ = ()
+
+    @override
+    async def __aenter__(self) -> Any:
+        try:
+            return await super().__aenter__()
+        except Exception as error:
+            if connection_lost(error):
+                raise Unavailable("the database is not available") from error
+            raise
 
 
 async def within(seconds: float, work: Awaitable[Result], *, write: bool = False) -> Result:
@@ -103,7 +101,7 @@ async def until_answered(
 
 
 async def written_singly(write: Callable[[], Awaitable[Result]], patience: float, what: str) -> Result:
-    """The same for a write that stands alone: a server that is busy is Unavailable, too."""
+    """The same for a single write: a server that is busy is Unavailable, too."""
     doubt = Doubt()
     try:
         return await until_answered(write, patience, what, doubt)

@@ -1,4 +1,4 @@
-"""Rings for whoever receives: one NOTIFY under way at a time, which carries all that gathered meanwhile."""
+"""Wakes receivers: one NOTIFY at a time, which carries everything that has gathered meanwhile."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""The tables of the queues, created by whoever comes first."""
+"""The tables of the queues, created by the first process that needs them."""
 
 from importlib.resources import files
 from typing import TypeAlias

@@ -4,11 +4,10 @@ Settings are made after connecting, not as parameters of the start: PgBouncer re
 """
 
 import asyncio
-import contextlib
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import asyncpg
@@ -18,7 +17,7 @@ from asya_transports.postgres.dsn import Dsn, KeepAlive, parse_dsn
 
 Connection = asyncpg.Connection
 CONNECT_WITHIN = 5.0
-"""Seconds for one session, all hosts together, where nobody says otherwise."""
+"""Seconds for one session, all hosts together, by default."""
 READ_ONLY = (asyncpg.ReadOnlySQLTransactionError,)
 """What a server says that is in recovery, or that was made read-only, to whoever wants to write or listen."""
 PROBE = "SELECT 1 WHERE current_setting('transaction_read_only') = 'off'"
@@ -120,23 +119,27 @@ class Sessions:
             other.terminate()
 
 
-@contextlib.asynccontextmanager
-async def dropping_read_only(pool: Any, connection: Any) -> AsyncIterator[None]:
-    """Around statements of a pool's session: one that turns out read-only, or in recovery, is dropped with all others
-    of its pool. After a fail-over new sessions reach the server that can write, and the old ones never would."""
-    try:
-        yield
-    except READ_ONLY:
-        connection.terminate()
-        await pool.expire_connections()
-        raise
+class session_of:  # noqa: N801 # called as a function; a class costs each statement less than a generator
+    """One of a pool's sessions; waits so many seconds for one. One that turns out read-only, or in recovery, is dropped
+    with all others of its pool: after a fail-over new sessions reach the server that can write, the old ones never."""
 
+    __slots__ = ("_acquiring", "_pool", "_session")
 
-@contextlib.asynccontextmanager
-async def session_of(pool: Any, timeout: float = CONNECT_WITHIN) -> AsyncIterator[Any]:
-    """One of a pool's sessions, dropped where it turns out read-only; waits so many seconds for one."""
-    async with pool.acquire(timeout=timeout) as connection, dropping_read_only(pool, connection):
-        yield connection
+    def __init__(self, pool: Any, timeout: float = CONNECT_WITHIN) -> None:
+        self._pool = pool
+        self._acquiring = pool.acquire(timeout=timeout)
+
+    async def __aenter__(self) -> Any:
+        self._session = await self._acquiring.__aenter__()
+        return self._session
+
+    async def __aexit__(self, kind: type[BaseException] | None, *error: Any) -> None:
+        try:
+            if kind is not None and issubclass(kind, READ_ONLY):
+                self._session.terminate()
+                await self._pool.expire_connections()
+        finally:
+            await self._acquiring.__aexit__(kind, *error)
 
 
 async def probe(connection: Any) -> None:

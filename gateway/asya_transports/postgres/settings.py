@@ -16,7 +16,7 @@ class PostgresSettings:
 
     url: str = field(repr=False)
     pool_size: int = 4
-    """Connections for takes, answers and publishes together; one more is opened by whoever receives."""
+    """Connections for takes, answers and publishes together; a receiver opens one more."""
     visibility_timeout: float = 15.0
     """How long a dead consumer keeps its messages. A living one renews three times in that time, from a thread,
     so it needs not cover the longest handler."""

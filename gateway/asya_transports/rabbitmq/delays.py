@@ -24,7 +24,7 @@ class Wait:
 
     @classmethod
     def read(cls, value: object) -> "Wait | None":
-        """From a message's header; None where nothing is left, or the value is none of ours."""
+        """From a message's header; None where nothing is left, or the value has another form."""
         parts = value.split(",") if isinstance(value, str) else []
         if len(parts) != 2 or not all(part.isascii() and part.isdigit() and len(part) < 16 for part in parts):
             return None

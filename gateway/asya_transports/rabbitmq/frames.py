@@ -50,7 +50,7 @@ def short_string(text: str) -> bytes:
 
 
 def frame(kind: int, channel: int, payload: bytes) -> bytes:
-    """One frame."""
+    """A frame of this type on this channel: its head, the payload and the end mark."""
     return FRAME_HEAD.pack(kind, channel, len(payload)) + payload + FRAME_END
 
 

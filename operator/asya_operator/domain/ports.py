@@ -61,7 +61,7 @@ class Cluster(Protocol):
         """Delete the object if it belongs to this owner; one that does not exist is no error."""
 
     async def post(self, notice: Notice) -> None:
-        """Post an Event; what goes wrong is logged only, since nothing depends on it."""
+        """Post an Event; errors are only logged, since nothing depends on it."""
 
 
 class ActorCluster(Cluster, Protocol):

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from asya_crds.async_actor import AsyncActorSpec
+from asya_crds.flow import McpExposure
 from asya_crds.flow_resource import flow_from_resource
 from asya_crds.flows_file import InvalidFlow
 from asya_crds.older_shapes import InvalidActor, actor_from_resource
@@ -81,6 +82,21 @@ def test_a_flow_resource_is_named_by_its_metadata_unless_its_spec_says_otherwise
     assert flow_from_resource(flow()).name == "shout"
     assert flow_from_resource(flow(name="x")).name == "x"
     assert flow_from_resource({"metadata": {"name": "x"}, "spec": {"entrypoint": "a", "name": "a_b"}}).name == "a_b"
+
+
+def _managed(operation: str) -> dict[str, Any]:
+    fields: dict[str, Any] = {"f:spec": {"f:entrypoint": {}, "f:mcp": {}}}
+    return {"manager": "kubectl", "operation": operation, "fieldsV1": fields}
+
+
+def test_a_block_that_server_side_apply_has_emptied_to_null_is_an_empty_one() -> None:
+    body = flow(mcp=None)
+    body["metadata"]["managedFields"] = [_managed("Apply")]
+    assert flow_from_resource(body).mcp == McpExposure()
+    for managers in ([_managed("Update")], [{"operation": "Apply", "fieldsV1": {"f:status": {}}}], None):
+        body["metadata"]["managedFields"] = managers
+        with pytest.raises(InvalidFlow, match=r"write `mcp: \{\}`"):
+            flow_from_resource(body)
 
 
 def test_every_mistake_of_a_flow_resource_is_named_by_its_path() -> None:

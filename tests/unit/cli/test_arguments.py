@@ -11,6 +11,7 @@ from asya_cli.arguments import read_arguments
 from asya_cli.dev.view import example_arguments
 from asya_cli.errors import ExitCode, UsageProblem
 from asya_cli.rendering import arguments_text
+from asya_cli.schema_types import kinds_of, properties_of
 
 SCHEMA = {
     "type": "object",
@@ -146,6 +147,23 @@ def test_properties_that_the_whole_schema_takes_from_elsewhere_are_known_too() -
     schema = {"$ref": "#/$defs/Base", "$defs": {"Base": base}, "properties": {"text": {"type": "string"}}}
     assert read_arguments(["loud=true", "top=5", "text=6"], None, schema) == {"loud": True, "top": "5", "text": "6"}
     assert arguments_text(schema) == "[text=string] [loud=boolean] [top=string]"
+
+
+def test_schemas_that_name_each_other_are_read_in_bounded_time() -> None:
+    """Each way through these would be one of 3^32."""
+    again = {"$ref": "#/$defs/tree"}
+    tree = {"anyOf": [again, again, again, {"enum": ["leaf", None]}], "allOf": [again, again, again]}
+    deep = {f"d{n}": {"oneOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 3} for n in range(12)}
+    schema = {
+        "properties": {"tree": again, "trees": {"items": again}, "deep": {"$ref": "#/$defs/d0"}},
+        "allOf": [{"$ref": "#"}, {"$ref": "#"}, {"properties": {"more": {"type": "integer"}}}],
+        "$defs": {"tree": tree, **deep, "d12": {"enum": ["a", "b"]}},
+    }
+    assert list(properties_of(schema)) == ["tree", "trees", "deep", "more"]
+    assert set(kinds_of(schema, "tree").values or ()) == {"leaf", None}
+    assert kinds_of(schema, "trees").items is not None
+    assert kinds_of(schema, "deep").values == ("a", "b")
+    assert kinds_of(schema, "more").names == ("integer",)
 
 
 def test_what_pydantic_writes_for_an_optional_enum_is_read_as_one() -> None:

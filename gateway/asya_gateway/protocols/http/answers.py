@@ -13,7 +13,7 @@ from typing_extensions import override
 from asya_gateway.domain.task import JsonText
 
 NO_STORE = {"Cache-Control": "no-store"}
-"""A task changes at any moment and belongs to one caller, so nobody on the way may keep it."""
+"""A task changes at any moment and belongs to one caller, so no cache may store it."""
 JSON_HEADERS = {"Content-Type": "application/json", **NO_STORE}
 AT_ONCE = 64 * 1024
 """Bytes of a body that may be written without waiting for the connection to take them."""

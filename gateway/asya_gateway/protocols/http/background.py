@@ -1,4 +1,4 @@
-"""Work that outlives the request that caused it, such as canceling what nobody waits for any more."""
+"""Work that outlives the request that caused it, such as canceling an abandoned task."""
 
 import asyncio
 import logging
@@ -17,13 +17,13 @@ Result = TypeVar("Result")
 
 
 class Background:
-    """Runs coroutines to their end whatever becomes of their request, and waits for them at shutdown."""
+    """Runs coroutines to their end even if their request ends earlier, and waits for them at shutdown."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, work: Coroutine[Any, Any, object]) -> None:
-        """Begin now. A domain error is logged: there is nobody left to tell."""
+        """Begin now. A domain error is logged, since the caller is gone."""
         task = asyncio.create_task(_logged(work), name="background work")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -70,10 +70,12 @@ async def read_bytes(
                 data = content.read_nowait()
                 _note(head, data)
                 data += await _rest(request, limit - len(data), head)
-            budget.shrink(WEIGHT * len(data))
+            if len(data) != known:
+                budget.shrink(WEIGHT * len(data))
         else:
             data = content.read_nowait()
-            await budget.reserve(share, WEIGHT * len(data))
+            if not budget.reserve_now(share, WEIGHT * len(data)):
+                await budget.reserve(share, WEIGHT * len(data))
     except TimeoutError:
         raise BodyTimeout(f"the body took longer than {BODY_SECONDS:.0f} seconds to arrive") from None
     except web.RequestPayloadError as error:

@@ -31,39 +31,40 @@ def edge(guard: Guard, readiness: Readiness, budget: Budget, observer: Observer 
     """One middleware for everything that every request needs, since each of them costs every request."""
 
     async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+        response: web.StreamResponse
         with budget.scope() as lease:
-            response = await answer_within(request, handler)
-            if lease.bytes > LARGE and isinstance(response, web.Response):
+            try:
+                if (request.path.rstrip("/") or "/") not in HEALTH_PATHS:
+                    guard.check(request)
+                    if not readiness.started:
+                        raise Starting("the gateway is starting")
+                response = await handler(request)
+            except Exception as error:  # noqa: BLE001 # whoever asked gets an answer, whatever failed
+                response = _told(request, error, guard)
+            if "Content-Encoding" in request.headers and not request.content.is_eof():
+                await _leave_unread(request, response)
+            elif lease.bytes > LARGE and isinstance(response, web.Response):
                 await _send(request, response)
         return response
 
-    async def answer_within(request: web.Request, handler: Handler) -> web.StreamResponse:
-        response: web.StreamResponse
-        try:
-            if (request.path.rstrip("/") or "/") not in HEALTH_PATHS:
-                guard.check(request)
-                if not readiness.started:
-                    raise Starting("the gateway is starting")
-            response = await handler(request)
-        except GatewayError as error:
-            response = error_response(request, error)
-        except web.HTTPMethodNotAllowed as error:
-            response = _wrong_method(request, error, guard)
-        except web.HTTPException as error:
-            if error.status < HTTPStatus.BAD_REQUEST:
-                raise
-            response = plain_error(request, error.status)
-        except ConnectionError:
-            # The caller went away while it was answered: nobody is left to tell.
-            raise
-        except Exception:
-            log.exception("%s %s failed", request.method, request.path)
-            response = plain_error(request, HTTPStatus.INTERNAL_SERVER_ERROR)
-        if "Content-Encoding" in request.headers and not request.content.is_eof():
-            await _leave_unread(request, response)
-        return response
-
     return watching(observer, answer)
+
+
+def _told(request: web.Request, error: Exception, guard: Guard) -> web.Response:
+    """The answer that says what went wrong. Raises the error itself where nobody is left to tell, or where it is an
+    answer of its own."""
+    match error:
+        case GatewayError():
+            return error_response(request, error)
+        case web.HTTPMethodNotAllowed():
+            return _wrong_method(request, error, guard)
+        case web.HTTPException() if error.status >= HTTPStatus.BAD_REQUEST:
+            return plain_error(request, error.status)
+        case web.HTTPException() | ConnectionError():
+            raise error
+        case _:
+            log.error("%s %s failed", request.method, request.path, exc_info=error)
+            return plain_error(request, HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
 async def _send(request: web.Request, response: web.Response) -> None:

@@ -87,7 +87,7 @@ STATUS_OF: dict[type[GatewayError], HTTPStatus] = {
     NotAcceptable: HTTPStatus.NOT_ACCEPTABLE,
     UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
 }
-"""Each error has its own row (a test walks the tree), so that nobody inherits a status by accident."""
+"""Each error has its own row (a test walks the tree), so that no error inherits a status by accident."""
 
 
 def error_dict(error: GatewayError) -> RefusalJson:

@@ -70,7 +70,7 @@ class Guard:
         return {"Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": EXPOSED, "Vary": "Origin"}
 
     def preflight(self, request: web.BaseRequest, methods: str) -> dict[str, str]:
-        """The answer's headers to a preflight; none where nobody asked for one."""
+        """The answer's headers to a preflight; empty if the request is no preflight."""
         if "Access-Control-Request-Method" not in request.headers:
             return {}
         wanted = request.headers.get("Access-Control-Request-Headers")

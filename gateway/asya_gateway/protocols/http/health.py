@@ -8,7 +8,7 @@ from asya_gateway.protocols.http.keys import READINESS
 
 
 async def health(_request: web.Request) -> web.Response:
-    """Always 200 with the text OK: sidecars wait for it, and a database that is away must restart nobody."""
+    """Always 200 with the text OK: sidecars wait for it, and an outage of the database must not restart the pods."""
     return web.Response(text="OK")
 
 

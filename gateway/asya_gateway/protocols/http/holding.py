@@ -76,7 +76,7 @@ class Streamed:
 
 
 Settle = Callable[[Awaitable[Result]], Awaitable[Message]]
-"""Awaits a held request's result and makes it the protocol's message; what goes wrong becomes a message, too."""
+"""Awaits a held request's result and makes it the protocol's message; an error becomes a message, too."""
 
 
 async def hold(held: Held[Result], settle: Settle[Result, Message]) -> Message:

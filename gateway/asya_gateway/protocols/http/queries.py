@@ -8,7 +8,7 @@ from asya_gateway.protocols.http.fields import checked_id, unknown
 
 
 def only_parameters(request: web.BaseRequest, *known: str) -> None:
-    """Refuse a parameter that nobody reads, and one that came twice. Raises InvalidInput naming it."""
+    """Refuse an unknown parameter, and one that occurs twice. Raises InvalidInput naming it."""
     if not request.query_string:
         return
     for name in request.query:

@@ -65,7 +65,7 @@ class EventStream:
             self.writing_since = None
 
     def abort(self) -> None:
-        """Cut the connection; whoever writes to it gets a ConnectionError."""
+        """Cut the connection; further writes raise ConnectionError."""
         transport = self._request.transport
         if transport is not None:
             transport.abort()

@@ -39,7 +39,7 @@ class WaitLimit:
 
     @property
     def tick(self) -> float:
-        """Seconds after which whoever waits shall look at `over` again."""
+        """Seconds after which `over` is to be checked again."""
         return min(TICK, max(0.02, self._drain_seconds / 4), max(0.01, self._until - time.monotonic()))
 
     @property

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from asya_gateway.protocols.http.slashes import without_last_slash
+from asya_gateway.protocols.http.slashes import has_needless_slash, without_last_slash
 from asya_gateway.protocols.http.tracing import trace_headers
 from asya_gateway.telemetry.context import begin
 from asya_gateway.telemetry.observer import Observer
@@ -30,7 +30,8 @@ def watching(observer: Observer, answer: RequestHandler) -> Middleware:
         started = time.perf_counter()
         headers = trace_headers(request.headers)
         begin(headers.get("traceparent"))
-        handler = await without_last_slash(request, handler)
+        if has_needless_slash(request):
+            handler = await without_last_slash(request, handler)
         route, method = route_of(request), request.method
         status, stream = CLIENT_CLOSED, False
         with observer.spans.request(method, route, headers) as span:

@@ -96,7 +96,7 @@ def _leaving_cancels(context: RequestContext) -> bool:
 
 
 async def abandon(context: RequestContext, task_id: str) -> None:
-    """End a task that nobody waits for; one that ended in the meantime is left as it is. Raises Unavailable."""
+    """End an abandoned task; one that has ended meanwhile is not changed. Raises Unavailable."""
     await context.tasks.abandon(task_id, context.caller, "The client closed its request")
 
 
@@ -139,6 +139,6 @@ class HeldCall:
         return await rendering.finished(context, task, self._served)
 
     def abandon(self) -> None:
-        """Nobody will read the answer."""
+        """The client is gone."""
         if _leaving_cancels(self._context):
             self._context.background.start(abandon(self._context, self._task_id))

@@ -17,7 +17,7 @@ LONGEST_CURSOR = 512
 
 
 async def list_tools(context: RequestContext) -> Result:
-    """Every tool by name, the same order each time. Raises InvalidParams for a cursor that is none of ours."""
+    """Every tool by name, always in the same order. Raises InvalidParams for a cursor that is not ours."""
     after = read_cursor(context.params)
     flows = [flow for flow in context.flows.tools() if flow.name > after]
     fields: dict[str, Any] = {"tools": [definition(flow, context.revision) for flow in flows[:PAGE]]}

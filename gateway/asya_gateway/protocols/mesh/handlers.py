@@ -1,8 +1,8 @@
 """What sidecars, workers and crew call: the routes of the API document."""
 
 import asyncio
-import contextlib
 from dataclasses import replace
+from functools import lru_cache
 from http import HTTPStatus
 
 from aiohttp import web
@@ -11,7 +11,7 @@ from asya_crds import jsontext
 from asya_crds.mesh_messages import ActiveAnswer, CreatedAnswer, OkAnswer, ProgressAnswerMessage
 from asya_crds.status import RUNNABLE, ClaimAction, TaskStatus
 from asya_gateway.domain.budget import Share
-from asya_gateway.domain.errors import TooLarge
+from asya_gateway.domain.errors import InvalidInput, TooLarge
 from asya_gateway.domain.reports import PauseReport, ProgressAnswer, ProgressReport
 from asya_gateway.domain.task import MESH, FlyEvent, JsonText
 from asya_gateway.protocols.http.answers import json_response
@@ -26,7 +26,7 @@ from asya_gateway.protocols.mesh.finals import decode_final
 from asya_gateway.protocols.mesh.hops import task_id_of
 from asya_gateway.protocols.mesh.live import pieces
 from asya_gateway.protocols.mesh.progress import decode_progress, is_pause
-from asya_gateway.protocols.mesh.refusing import Lost, failing_its_task, incomplete_final
+from asya_gateway.protocols.mesh.refusing import Lost, failing_its_task, incomplete_final, mentions_pause
 
 _OK = jsontext.dumps(OkAnswer().whole())
 _ACTIVE, _INACTIVE = (jsontext.dumps(ActiveAnswer(active=active).whole()) for active in (True, False))
@@ -70,9 +70,15 @@ async def progress(request: web.Request) -> web.Response:
     """POST /mesh/{id}/progress; an id that is not ours gets its 200 too."""
     settings = request.app[SETTINGS]
     data = await read_bytes(request, max(settings.max_report_bytes, settings.max_final_bytes), share=Share.REPORTS)
-    body = as_object(
-        await decode_body(request, data, encoded=_ENCODED, texts=_LARGE_PARTS, cuts=("",), share=Share.REPORTS)
-    )
+    try:
+        body = as_object(
+            await decode_body(request, data, encoded=_ENCODED, texts=_LARGE_PARTS, cuts=("",), share=Share.REPORTS)
+        )
+    except (InvalidInput, TooLarge):
+        if not mentions_pause(data):
+            raise
+        async with failing_its_task(request, path_id(request), Lost.PAUSE, {}):
+            raise
     report, answer = await take_progress(request, path_id(request), body, size=len(data))
     return json_response(render_answer(report, answer))
 
@@ -107,23 +113,31 @@ async def take_progress(
 
     Its own limit is small; one that carries envelopes may be as large as a final report. Raises InvalidInput, TooLarge.
     """
-    limit = request.app[SETTINGS].max_report_bytes
-    refused = failing_its_task(request, reported, Lost.PAUSE, body) if is_pause(body) else contextlib.nullcontext()
-    async with refused:
-        if size > limit and not any(body.get(part) for part in _LARGE_PARTS):
-            raise TooLarge(f"expected a body of at most {limit} bytes")
-        report = decode_progress(reported, body)
-        if isinstance(report, PauseReport):
-            return report, await request.app[TASKS].pause(report)
-    return report, await request.app[TASKS].report(report)
+    if is_pause(body):
+        async with failing_its_task(request, reported, Lost.PAUSE, body):
+            return await _taken(request, reported, body, size)
+    return await _taken(request, reported, body, size)
+
+
+async def _taken(
+    request: web.Request, reported: str, body: Body, size: int
+) -> tuple[ProgressReport | PauseReport, ProgressAnswer]:
+    app = request.app
+    limit = app[SETTINGS].max_report_bytes
+    if size > limit and not any(body.get(part) for part in _LARGE_PARTS):
+        raise TooLarge(f"expected a body of at most {limit} bytes")
+    report = decode_progress(reported, body)
+    if isinstance(report, PauseReport):
+        return report, await app[TASKS].pause(report)
+    return report, await app[TASKS].report(report)
 
 
 def render_answer(report: ProgressReport | PauseReport, answer: ProgressAnswer) -> str:
     """{status, progress_percent}, and for a claim what its worker shall do, and how long it has."""
     progress_percent = percent(answer.progress)
     if isinstance(report, PauseReport) or report.claim is None:
-        return jsontext.dumps(ProgressAnswerMessage.saying(progress_percent=progress_percent).as_dict())
-    said = ProgressAnswerMessage.saying(
+        return _without_claim(progress_percent)
+    said = ProgressAnswerMessage.wire(
         progress_percent=progress_percent,
         action=answer.action,
         lease_seconds=answer.lease,
@@ -132,4 +146,10 @@ def render_answer(report: ProgressReport | PauseReport, answer: ProgressAnswer) 
     frames: dict[str, JsonText | None] = {}
     if answer.action is ClaimAction.DONE and answer.frames is not None:
         frames["frames"] = answer.frames
-    return with_verbatim(said.as_dict(), frames)
+    return with_verbatim(said, frames)
+
+
+@lru_cache(maxsize=1024)
+def _without_claim(progress_percent: float) -> JsonText:
+    """One of a thousand texts at most, since a percentage has one digit."""
+    return jsontext.dumps(ProgressAnswerMessage.wire(progress_percent=progress_percent))

@@ -1,5 +1,7 @@
 """Ids and routes as actors write them, in both dialects."""
 
+from functools import lru_cache
+
 from asya_crds.envelope import Route
 from asya_crds.incarnations import LARGEST, Reported, hop_name, resolve
 from asya_crds.mesh_messages import OlderRouteMessage, RouteMessage
@@ -9,6 +11,9 @@ from asya_gateway.domain.errors import InvalidInput
 from asya_gateway.domain.progress import progress_percent
 from asya_gateway.protocols.http.fields import Body, checked_id, optional_integer
 from asya_gateway.protocols.http.messages import read
+
+ORDINARY = 16
+"""Actors of a route that is remembered."""
 
 
 def task_id_of(reported: str) -> str:
@@ -43,6 +48,25 @@ def read_route(body: Body) -> Route:
     """
     if body.get("actors") is not None:
         return _older_route(body)
+    prev, curr, rest = body.get("prev"), body.get("curr"), body.get("next")
+    if not (isinstance(prev, list) and isinstance(curr, str) and isinstance(rest, list)):
+        return _any_route(body)
+    if len(prev) + len(rest) > ORDINARY:
+        return _any_route(body)
+    try:
+        return _ordinary_route(tuple(prev), curr, tuple(rest))
+    except TypeError:
+        # A name that is a list, say, is no key; the model says what is wrong with it.
+        return _any_route(body)
+
+
+@lru_cache(maxsize=1024)
+def _ordinary_route(prev: tuple[str, ...], curr: str, rest: tuple[str, ...]) -> Route:
+    """Remembered, since the tasks of a flow report the same few routes over and over."""
+    return _any_route({"prev": list(prev), "curr": curr, "next": list(rest)})
+
+
+def _any_route(body: Body) -> Route:
     said = read(RouteMessage, body)
     return Route(said.prev, said.curr, said.next)
 

@@ -35,7 +35,7 @@ from asya_gateway.protocols.mesh.hops import (
 
 _WAITING = {"paused": TaskStatus.PAUSED, "auth_required": TaskStatus.AUTH_REQUIRED}
 _DEFAULT_PAUSE = {"prompt": "Task paused", "fields": []}
-"""What x-pause asks where nobody configured a question."""
+"""What x-pause asks if no question is configured."""
 
 
 def decode_progress(reported: str, body: Body) -> ProgressReport | PauseReport:

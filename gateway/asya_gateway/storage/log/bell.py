@@ -36,7 +36,7 @@ Callback = Callable[[str], None]
 
 
 class Bell:
-    """Listens and rings. A failing bell never fails a request: whoever waits also polls."""
+    """Listens and rings. A failing bell never fails a request: every waiting reader also polls."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -109,7 +109,7 @@ class Follower:
         self._weight_given = 0
 
     def leave(self) -> None:
-        """Nobody will take what waits here."""
+        """Drop the waiting items: the reader is gone."""
         self._drain()
         self._written()
 

@@ -1,4 +1,4 @@
-"""Stores a fan-out's child: a task without an envelope, since whoever announces it sends it."""
+"""Stores a fan-out's child: a task without an envelope, since the sidecar that announces it sends it."""
 
 from collections.abc import Callable, Sequence
 

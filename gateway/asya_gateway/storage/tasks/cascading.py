@@ -1,4 +1,4 @@
-"""Ends what hangs below an ended task, a chunk a statement (descendants.py), several at a time.
+"""Ends the descendants of an ended task, a chunk a statement (descendants.py), several at a time.
 
 The task's own end is committed before. From then on every statement that lets work begin looks up the tree
 (guards.ended_above), so it does not matter to anybody how long the rest takes.

@@ -1,4 +1,4 @@
-"""Ends tasks whose question nobody has answered for as long as their flow allows."""
+"""Ends tasks whose question was not answered within the longest pause of their flow."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

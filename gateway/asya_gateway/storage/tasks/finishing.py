@@ -1,4 +1,4 @@
-"""Ends tasks: the first terminal status wins. What hangs below them is ended afterwards, in chunks (cascading.py)."""
+"""Ends tasks: the first terminal status wins. Their descendants are ended afterwards, in chunks (cascading.py)."""
 
 import logging
 from collections import defaultdict

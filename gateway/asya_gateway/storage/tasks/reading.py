@@ -1,4 +1,4 @@
-"""Reads tasks: one with everything that hangs on it, a follower's snapshot, or a page of many."""
+"""Reads tasks: one with its bodies and its pause, a follower's snapshot, or a page of many."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any

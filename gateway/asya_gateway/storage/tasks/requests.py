@@ -1,4 +1,4 @@
-"""What callers do to a task under a key: done once, and told to whoever repeats it, however the first answer was lost.
+"""What callers do to a task under a key: done once, and answered again to a caller that repeats it.
 
 The key is stored in the transaction that does the work, so that it is known exactly where the work was done.
 """

@@ -1,4 +1,4 @@
-"""Removes what is old: claims, updates, and at last whole tasks with all that stands beside them."""
+"""Removes what is old: claims, updates, and finally whole tasks with their rows in other tables."""
 
 import asyncio
 from collections.abc import Sequence
@@ -74,7 +74,7 @@ class Retention:
         return removed
 
     async def _whole_tasks(self) -> int:
-        """What stands beside a task goes before the task itself, so that an interrupted turn leaves nothing behind."""
+        """Rows of other tables are removed before the task itself, so an interrupted turn leaves none behind."""
         removed = 0
         place: Place = BEGINNING
         while page := await self._ended(self._tasks, place):

@@ -1,4 +1,4 @@
-"""Ends what nobody ends otherwise: tasks past their deadlines, and descendants that their ancestor's end missed."""
+"""Ends tasks that no report ends: those past their deadlines, and descendants that their ancestor's end missed."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -149,7 +149,7 @@ def _overdue_report(task_id: str, allowed: float) -> FinalReport:
 
 
 def _silent_report(task_id: str, grace: float) -> FinalReport:
-    """Nobody knows how it ended, and what may have failed must not read as a success."""
+    """Its end is unknown, and a possible failure must not be shown as a success."""
     message = f"Its parent has succeeded, and no report arrived for {grace:g} s"
     error = TaskError("end_not_reported", message, ErrorClass.CANCELED)
     return FinalReport(task_id=task_id, status=TaskStatus.CANCELED, message=message, error=error, owner=EVERY_OWNER)
