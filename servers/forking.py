@@ -8,6 +8,7 @@ interpreter instead where the environment is one that only a new interpreter rea
 import array
 import atexit
 import contextlib
+import ctypes
 import gc
 import importlib
 import json
@@ -26,6 +27,7 @@ from servers.processes import spawn
 
 ROOT = Path(__file__).parents[1]
 _FLOWS = ["asya_cli.main", "asya_cli.flows_cluster", "asya_cli.flows_editing", "asya_cli.rendering"]
+_TRANSPORTS = ["asya_transports.postgres.transport", "asya_transports.rabbitmq.transport"]
 IMPORTS = {
     "asya_cli": ["asya_cli.main", "asya_cli.client", "asya_cli.watching", "asya_cli.environment"],
     "asya_cli dev": ["asya_cli.main", "asya_cli.dev.session", "asya_gateway.composition.program"],
@@ -34,6 +36,7 @@ IMPORTS = {
     "asya_cli expose": _FLOWS,
     "asya_cli unexpose": _FLOWS,
     "asya_cli mcp": _FLOWS,
+    "asya_cli actor": ["asya_cli.main", "asya_actor.app", *_TRANSPORTS],
     "asya_operator": ["asya_operator.app"],
 }
 """What is imported before a program is forked, by its module or by module and first word."""
@@ -42,6 +45,8 @@ READ_AT_THE_START = (
     "COLUMNS", "LINES", "TERM", "TTY_", "NO_COLOR", "FORCE_",
 )  # fmt: skip
 """Beginnings of the names of variables that an interpreter, a library in C or an import reads once."""
+SET_PARENT_DEATH_SIGNAL = 1
+"""Of Linux's prctl."""
 LARGEST_REQUEST = 160_000
 """Bytes of arguments and environment."""
 
@@ -124,8 +129,8 @@ def start(
     start_new_session: bool = False,
 ) -> Process:
     """`python -m module words…` with this environment; all else as subprocess.Popen takes it."""
-    special = any(name.startswith(READ_AT_THE_START) and os.environ.get(name) != value for name, value in env.items())
-    if special or "COVERAGE_PROCESS_START" in os.environ:
+    special = {name for name in env if name.startswith(READ_AT_THE_START)} - {"PYTHONPATH"}
+    if any(os.environ.get(name) != env[name] for name in special) or "COVERAGE_PROCESS_START" in os.environ:
         command = [sys.executable, "-m", module, *words]
         return subprocess.Popen(
             command, env=env, stdout=stdout, stderr=stderr, text=text, start_new_session=start_new_session
@@ -257,7 +262,9 @@ def _import_for(words: list[str]) -> None:
 
 
 def _become(wanted: dict[str, Any], files: list[int]) -> None:
-    """In the child: what the process would have had from its start."""
+    """In the child: what the process would have had from its start. It ends with the nursery."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -274,7 +281,9 @@ def _become(wanted: dict[str, Any], files: list[int]) -> None:
     sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)  # noqa: SIM115
     sys.argv = [wanted["words"][0], *wanted["words"][1:]]
-    sys.path[:] = [wanted["cwd"], *(path for path in sys.path[1:])]
+    mine = os.environ.get("PYTHONPATH", "")
+    sys.path[:] = [wanted["cwd"], *mine.split(os.pathsep)[: len(mine)], *sys.path[1:]]
+    importlib.invalidate_caches()
 
 
 if __name__ == "__main__":

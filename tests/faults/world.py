@@ -18,6 +18,7 @@ import aio_pika
 import aiohttp
 import asyncpg
 
+from servers import forking
 from servers.postgres import PostgresServer
 from servers.processes import free_port, spawn
 from servers.rabbitmq import RabbitNode
@@ -34,6 +35,9 @@ flows:
 """
 
 
+PROGRAM = [sys.executable, "-m", "asya_cli"]
+
+
 @dataclass
 class Process:
     """One of ours, which a test may kill, stop, and start again with the same settings."""
@@ -44,10 +48,14 @@ class Process:
     log: Path
     url: str = ""
     folder: Path = ROOT
-    running: "subprocess.Popen[bytes] | None" = None
+    running: forking.Process | None = None
 
     def start(self) -> None:
+        python, program = self.command[:3], self.command[3:]
         with self.log.open("ab") as log:
+            if python == PROGRAM and self.folder == ROOT:
+                self.running = forking.start("asya_cli", *program, env=self.environment, stdout=log, stderr=log)
+                return
             self.running = spawn(self.command, env=self.environment, stdout=log, stderr=log, cwd=str(self.folder))
 
     def signal(self, number: signal.Signals) -> None:
@@ -159,7 +167,7 @@ class World:
         return self._begin(name, ["actor", "--crew"], environment)
 
     def _begin(self, name: str, arguments: list[str], environment: dict[str, str], url: str = "") -> Process:
-        command = [sys.executable, "-m", "asya_cli", *arguments]
+        command = [*PROGRAM, *arguments]
         process = Process(name, command, environment, self.folder / f"{name}.log", url)
         self.place(process)
         self.processes[name] = process

@@ -312,6 +312,38 @@ async def test_what_is_no_end_or_will_be_repeated_waits_as_long_as_its_task(
     assert (ended, waiting) == ("failed", "pending")
 
 
+DEEP = f'{{"prompt":"?","data":{"[" * 600}{"]" * 600}}}'
+
+
+@pytest.mark.parametrize(
+    ("path", "report"),
+    [
+        ("/mesh/{}/progress", f'{{"status":"completed","pause_metadata":{DEEP}}}'),
+        ("/tasks/{}/progress", '{"status":"completed","pause_metadata":{"prompt":NaN}}'),
+        (EVENTS, f'{{"type":"status","status":"completed","data":{{"pause_metadata":{DEEP}}}}}'),
+    ],
+)
+async def test_a_pause_that_cannot_be_decoded_fails_its_task(gateway: Gateway, path: str, report: str) -> None:
+    task_id = await gateway.submit()
+    assert (await gateway.post(path.format(task_id), report))[0] == 400
+    _, task = await gateway.get(f"/tasks/{task_id}")
+    assert (task["status"], task["error"]["details"]["type"]) == ("failed", "BadPause")
+
+
+@pytest.mark.parametrize(
+    ("path", "report"),
+    [
+        ("/mesh/{}/progress", '{"status":"completed","message":NaN}'),
+        ("/mesh/{}/fly", f'{{"pause_metadata":{DEEP}}}'),
+        (EVENTS, f'{{"type":"fly","data":{{"pause_metadata":{DEEP}}}}}'),
+    ],
+)
+async def test_another_report_that_cannot_be_decoded_ends_nothing(gateway: Gateway, path: str, report: str) -> None:
+    task_id = await gateway.submit()
+    assert (await gateway.post(path.format(task_id), report))[0] == 400
+    assert (await gateway.get(f"/tasks/{task_id}"))[1]["status"] == "pending"
+
+
 async def test_a_failed_handler_is_told_by_its_details(gateway: Gateway) -> None:
     """`error` is then the bare word processing_error."""
 

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 _UNSAID = ("id", "status", "type")
 """Fields without which a report says neither of which task it is nor what it is."""
 
+_UNIFIED_STATUS = re.compile(rb'\s*\{\s*"type"\s*:\s*"status"\s*,')
 _UNIFIED_END = re.compile(rb'\s*\{\s*"type"\s*:\s*"status"\s*,\s*"status"\s*:\s*"(succeeded|failed)"')
 _HEAD_SECONDS = 5.0
 _REPEATS = ("asya-actor", "Python/")
@@ -84,6 +85,17 @@ async def ends_a_task(request: web.Request) -> bool:
 def is_end(event: bytes | bytearray) -> bool:
     """Whether a unified event that cannot be decoded reports an end, by its beginning as sidecars write it."""
     return _UNIFIED_END.match(event) is not None
+
+
+def mentions_pause(report: bytes) -> bool:
+    """Whether a report that cannot be decoded (nested too deeply, say) is perhaps a pause. Its sender drops the
+    message, so its task would go nowhere."""
+    return b'"pause_metadata"' in report
+
+
+def is_pause_event(event: bytes) -> bool:
+    """The same of a unified event; live events may hold any text."""
+    return _UNIFIED_STATUS.match(event) is not None and mentions_pause(event)
 
 
 def _cut_off(request: web.Request) -> bool:

@@ -34,7 +34,14 @@ from asya_gateway.protocols.mesh.finals import decode_final
 from asya_gateway.protocols.mesh.handlers import take_progress
 from asya_gateway.protocols.mesh.hops import task_id_of
 from asya_gateway.protocols.mesh.live import decode_fly
-from asya_gateway.protocols.mesh.refusing import Lost, ends_a_task, failing_its_task, incomplete_final, is_end
+from asya_gateway.protocols.mesh.refusing import (
+    Lost,
+    ends_a_task,
+    failing_its_task,
+    incomplete_final,
+    is_end,
+    is_pause_event,
+)
 
 MAX_OFFSET = 10_000
 
@@ -58,8 +65,8 @@ async def post_event(request: web.Request) -> web.Response:
             async with failing_its_task(request, reported, Lost.RESULT, {}):
                 raise
         raise
-    refused = failing_its_task(request, reported, Lost.RESULT, {}) if is_end(data) else contextlib.nullcontext()
-    async with refused:
+    lost = Lost.RESULT if is_end(data) else Lost.PAUSE if is_pause_event(data) else None
+    async with contextlib.nullcontext() if lost is None else failing_its_task(request, reported, lost, {}):
         with incomplete_final(request, reported, lambda: is_end(data)):
             body = as_object(await decode_body(request, data, encoded=_ENCODED, cuts=_CUT, share=Share.REPORTS))
     said = read(EventMessage, body)

@@ -39,7 +39,7 @@ from asya_gateway.storage.tasks.requests import TaskRequests
 CREATING_AT_ONCE = 2
 """Batches of creates that are written at the same time, each on a connection of its own."""
 FIRST_CHUNK = 2.0
-"""Seconds that whoever ends a task waits for the first chunk of what hangs below it."""
+"""Seconds that the end of a task waits for the first chunk of its descendants."""
 Item = TypeVar("Item")
 Reply = TypeVar("Reply")
 
@@ -65,8 +65,9 @@ class PostgresTasks:
         pauses: Callable[[], PauseLimits],
         incomplete: IncompleteFinals,
     ) -> None:
-        # Reports and ends are never refused for the bytes that wait: they were read when there was room.
-        unrefused = replace(limits, waiting_bytes=sys.maxsize)
+        # Reports and ends are never refused for what waits, since existing sidecars send them once. They were read when
+        # there was room, and beyond the rows that may wait they hold that room until their turn.
+        unrefused = replace(limits, waiting_bytes=sys.maxsize, refuses=False)
 
         def pool() -> asyncpg.Pool:
             return database.pool
@@ -200,7 +201,7 @@ class PostgresTasks:
         return await within(self._longest, self._reader.page(query))
 
     async def count(self, query: TaskFilter) -> int:
-        """See TaskStore."""
+        """How many tasks there are up to the end of a page."""
         return await within(self._longest, self._reader.count(query))
 
     async def pause_point(self, task_id: str, *, owner: OwnerScope) -> PausePoint | None:
