@@ -65,8 +65,9 @@ class PostgresTasks:
         pauses: Callable[[], PauseLimits],
         incomplete: IncompleteFinals,
     ) -> None:
-        # Reports and ends are never refused for the bytes that wait: they were read when there was room.
-        unrefused = replace(limits, waiting_bytes=sys.maxsize)
+        # Reports and ends are never refused for what waits, since existing sidecars send them once. They were read when
+        # there was room, and beyond the rows that may wait they hold that room until their turn.
+        unrefused = replace(limits, waiting_bytes=sys.maxsize, refuses=False)
 
         def pool() -> asyncpg.Pool:
             return database.pool
