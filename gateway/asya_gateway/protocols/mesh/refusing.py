@@ -16,8 +16,8 @@ from asya_crds.task_error import TaskError
 from asya_gateway.domain.errors import GatewayError, InvalidInput, Overloaded, TooLarge
 from asya_gateway.domain.reports import FinalReport
 from asya_gateway.domain.task import MESH, owner_of
+from asya_gateway.protocols.http.arriving import HEAD_BYTES
 from asya_gateway.protocols.http.background import BACKGROUND
-from asya_gateway.protocols.http.bodies import HEAD_BYTES
 from asya_gateway.protocols.http.errors import BodyTimeout
 from asya_gateway.protocols.http.fields import Body
 from asya_gateway.protocols.http.keys import TASKS
