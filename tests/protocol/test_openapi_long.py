@@ -1,0 +1,52 @@
+"""schemathesis, which was not written here, holds the real application against its own description."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.gateway import start_gateway
+
+CONFIG = """
+[[operations]]
+# 'Response 410 Gone: { "active": false }' is an answer, not a refusal.
+include-name = "GET /mesh/{id}/active"
+checks.positive_data_acceptance.expected-statuses = ["2xx", 410]
+
+[[operations]]
+# A cursor is opaque: no schema can tell one that was given out from one that was made up.
+include-name = "GET /tasks"
+checks.positive_data_acceptance.expected-statuses = ["2xx", 400]
+
+# No schema of a body can tell that the path's id is too long for the answer to a pause. What a body may be is held
+# against the decoder in tests/unit/http/test_progress_description.py.
+[[operations]]
+include-name = ["POST /mesh/{id}/progress", "POST /tasks/{id}/progress"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", 400]
+
+# No schema can tell a key that was used for another request.
+[[operations]]
+include-name = ["POST /tools/call", "POST /tasks/{id}/cancel", "POST /tasks/{id}/resume", "POST /tasks/{id}/retry"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", 404, 409, 422]
+"""
+
+
+@pytest.mark.timeout(560)
+async def test_the_application_keeps_what_it_describes(database_url: str, tmp_path: Path) -> None:
+    """No 5xx, statuses, content types, headers and bodies as described, bad data refused, good data accepted,
+    and other methods answered with 405 and Allow (schemathesis' default checks)."""
+    config = tmp_path / "schemathesis.toml"
+    config.write_text(CONFIG)
+    # Tasks that nobody works on end soon, so that their streams do.
+    async with start_gateway(database_url, default_timeout=0.2) as gateway:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(config), "run"),
+            *(gateway.url + "/openapi.json", "--phases", "examples,coverage,fuzzing", "--max-examples", "8"),
+            *("--request-timeout", "1", "--generation-database", "none", "--seed", "7", "--no-color"),
+            cwd=tmp_path,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        output, _ = await process.communicate()
+        assert process.returncode == 0, output.decode()[-8000:]
