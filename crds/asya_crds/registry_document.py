@@ -9,8 +9,9 @@ costs it that flow, not the whole push.
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
+from asya_crds import jsontext
 from asya_crds.flow import Flow
 from asya_crds.flow_problem import FlowProblem, Source
 from asya_crds.flows_file import FlowsText, FoundFlow
@@ -29,6 +30,15 @@ class Entry(_Part):
     source: Source
     flow: dict[str, Any]
     line: int | None = None
+    _text: str | None = PrivateAttr(None)
+
+    def known_as(self, text: str) -> None:
+        """Keep the JSON text of the whole entry, of whose flow the name alone is here (registry_text.without_flows)."""
+        self._text = text
+
+    def as_text(self) -> str:
+        """JSON text of the whole entry."""
+        return jsontext.dumps(self.model_dump()) if self._text is None else self._text
 
     @classmethod
     def of(cls, flow: Flow, source: str, line: int | None = None) -> "Entry":

@@ -5,8 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from asya_crds import jsontext
-from asya_crds.large_json import has_few_values
+from asya_crds.large_json import has_few_values, places
 from asya_crds.offloading import Offload
+
+PARTS = ("configmap", "resources")
+LEFT_VALUES = 500_000
+"""Values of a push beside its flows: what twenty thousand entries and as many problems have."""
 
 Parts = tuple[list[str], list[dict[str, Any]]]
 """The JSON text of each Entry, so that those which stayed as they were need not be decoded; and the FlowProblems."""
@@ -43,3 +47,31 @@ def kept_from(text: str, unreadable: Sequence[str], names: Sequence[str]) -> lis
         for entry in document["flows"]
         if entry["source"] in unreadable and entry["flow"].get("name") not in taken
     ]
+
+
+def without_flows(push: Any) -> dict[str, Any]:
+    """A push as the event loop may hold it: {value, texts}, where of each entry's flow the name alone is left in
+    `value`, and `texts` has the JSON text of each whole entry, by part, None for what is no entry. {too_many} where the
+    rest holds more than LEFT_VALUES."""
+    if not isinstance(push, dict):
+        return {"value": None, "texts": {}}
+    texts = {name: _take_flows(part) for name in PARTS if isinstance(part := push.get(name), dict)}
+    value = {name: push[name] for name in ("epoch", *PARTS) if name in push}
+    if places(value, LEFT_VALUES) > LEFT_VALUES:
+        return {"too_many": LEFT_VALUES}
+    return {"value": value, "texts": texts}
+
+
+def _take_flows(part: dict[str, Any]) -> list[str | None]:
+    entries = part.get("flows")
+    return [_take_flow(entry) for entry in entries] if isinstance(entries, list) else []
+
+
+def _take_flow(entry: Any) -> str | None:
+    if not isinstance(entry, dict) or not isinstance(flow := entry.get("flow"), dict):
+        return None
+    # In the order in which the model dumps it, so that a push which says nothing new has the row's text.
+    text = jsontext.dumps({"source": entry.get("source"), "flow": flow, "line": entry.get("line")})
+    name = flow.get("name")
+    entry["flow"] = {"name": name} if isinstance(name, str) else {}
+    return text

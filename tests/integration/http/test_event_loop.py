@@ -1,11 +1,8 @@
 """The event loop is never held: how late it wakes while large bodies arrive on every surface."""
 
 import asyncio
-import contextlib
 import io
 import time
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -16,41 +13,15 @@ from asya_crds.registry_document import RegistryPush
 from asya_gateway.domain.flows import FlowTable, ServedFlow
 from asya_gateway.protocols.http.keys import FLOWS
 from asya_schemas.compiling import compile_schema
+from tests.support.event_loop import Lag, watched
 from tests.support.gateway import Gateway, Reader, start_gateway
 from tests.support.registry import Pod
-from tests.support.waiting import lasts, until
+from tests.support.waiting import until
 
 HELD = 0.25
 """Seconds; what was decoded on the loop, or in a thread, held it for half a second and more."""
 MEBIBYTES = 9 * 1024 * 1024
 NUMBERS = {"type": "object", "properties": {"n": {"type": "array", "items": {"type": "integer"}}}}
-
-
-@dataclass
-class Lag:
-    """The longest that the loop was held, in seconds."""
-
-    longest: float = 0.0
-
-
-@contextlib.asynccontextmanager
-async def watched() -> AsyncIterator[Lag]:
-    """Wake again and again, and note how late. Time in which this process had no core does not count: it says how busy
-    the machine is."""
-    lag = Lag()
-
-    async def watch() -> None:
-        while True:
-            wall, used = time.monotonic(), time.process_time()
-            await lasts(0.005)
-            lag.longest = max(lag.longest, min(time.monotonic() - wall, time.process_time() - used))
-
-    task = asyncio.create_task(watch())
-    try:
-        yield lag
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 def held(lag: Lag) -> bool:

@@ -1,6 +1,7 @@
 """The registry over HTTP: what the operator and people with curl send."""
 
 import contextlib
+import io
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
+from asya_crds import jsontext
 from asya_gateway.composition.web import build_app
 from asya_gateway.domain.calls import TaskRules
 from asya_gateway.domain.tasks import Tasks
@@ -204,3 +206,48 @@ async def test_a_push_of_many_values_is_read_beside_the_event_loop_and_answered_
     assert (status, answer["flows"]) == (200, 1)
     status, answer = await served.gateway.post("/mesh/config-reload", {**body, "epoch": "x" + "," * 30_000})
     assert (status, answer["error"]["field"]) == (400, "epoch")
+
+
+JSON = {"Content-Type": "application/json"}
+
+
+async def test_a_push_of_many_values_is_stored_as_it_is(served: Served) -> None:
+    rows = "[" + "[]," * 500 + "7]"
+    entries = [
+        f'{{"source":"flows.yaml","line":{number},"flow":{{"name":"flow-{number}","entrypoint":"a","later":{rows}}}}}'
+        for number in range(1, 101)
+    ]
+    body = (
+        f'{{"epoch":{await served.epoch()},"configmap":{{"hash":"one","flows":[{",".join(entries)}],"later":{rows}}}}}'
+    )
+    url = served.gateway.url + "/mesh/config-reload"
+    answers = []
+    for _ in range(2):
+        async with served.gateway.session.post(url, data=body, headers=JSON) as response:
+            assert response.status == 200
+            answers.append(await response.json())
+    assert [(answer["generation"], answer["changed"], len(answer["problems"])) for answer in answers] == [
+        (1, True, 100),
+        (1, False, 100),
+    ]
+    row = await served.pod.store.read()
+    assert jsontext.loads(row.configmap)["flows"] == [jsontext.loads(entry) for entry in entries]
+
+
+async def test_an_entry_that_is_none_is_named_among_many(served: Served) -> None:
+    rows = "[" + "[]," * 30_000 + "7]"
+    flows = f'{{"source":"s","flow":{{"name":"a","later":{rows}}}}},{{"source":"s","flow":7}}'
+    body = f'{{"epoch":{await served.epoch()},"configmap":{{"hash":"one","flows":[{flows}]}}}}'
+    url = served.gateway.url + "/mesh/config-reload"
+    async with served.gateway.session.post(url, data=body, headers=JSON) as response:
+        assert response.status == 400
+        assert (await response.json())["error"]["field"] == "configmap.flows.1.flow"
+
+
+async def test_a_push_of_many_values_beside_its_flows_is_refused(served: Served) -> None:
+    values = "[" + "[]," * 600_000 + "7]"
+    body = f'{{"epoch":{await served.epoch()},"configmap":{{"hash":"one","problems":{values}}}}}'
+    url = served.gateway.url + "/mesh/config-reload"
+    async with served.gateway.session.post(url, data=io.BytesIO(body.encode()), headers=JSON) as response:
+        assert response.status == 413
+        assert "at most 500000 values beside the flows" in (await response.json())["error"]["message"]

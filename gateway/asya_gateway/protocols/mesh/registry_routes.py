@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -23,8 +24,9 @@ from asya_crds.registry_messages import (
     PushAnswer,
     RegistryAnswer,
 )
+from asya_crds.registry_text import without_flows
 from asya_gateway.domain.budget import Share
-from asya_gateway.domain.errors import InvalidInput
+from asya_gateway.domain.errors import InvalidInput, TooLarge
 from asya_gateway.domain.registry import PodState, PushReport, RegistryState
 from asya_gateway.domain.text import storable
 from asya_gateway.protocols.http.answers import json_response
@@ -59,16 +61,24 @@ async def _read_push(request: web.Request, body: bytes) -> RegistryPush | None:
     """None for no body, and for an object without anything in it, which clients of the older route send."""
     if not body.strip():
         return None
-    value = as_object(await decode_body(request, body, max_depth=PUSH_DEPTH, max_values=PUSH_VALUES))
-    return await asyncio.to_thread(_validated, value) if value else None
+    # The flows come back as text: decoded, they would hold the event loop.
+    found = await decode_body(request, body, max_depth=PUSH_DEPTH, max_values=PUSH_VALUES, then=without_flows)
+    if "too_many" in found:
+        raise TooLarge(f"expected at most {found['too_many']} values beside the flows")
+    value = as_object(found["value"])
+    return await asyncio.to_thread(_validated, value, found["texts"]) if value else None
 
 
-def _validated(value: dict[str, Any]) -> RegistryPush:
+def _validated(value: dict[str, Any], texts: Mapping[str, Sequence[str]]) -> RegistryPush:
     try:
-        return RegistryPush.model_validate(value)
+        push = RegistryPush.model_validate(value)
     except ValidationError as error:
         first = explain(error, RegistryPush)[0]
         raise InvalidInput(first.reason, field=dotted(first.path)) from None
+    for name, part in ((name, getattr(push, name)) for name in texts):
+        for entry, text in zip(part.flows, texts[name], strict=True):
+            entry.known_as(text)
+    return push
 
 
 def _pushed(report: PushReport) -> PushAnswer:

@@ -267,7 +267,7 @@ def _count(part: ResourcesPart | None, kept: int = 0) -> int | None:
 def _dump(part: ResourcesPart | None, kept: Sequence[JsonText] = ()) -> JsonText | None:
     if part is None:
         return None
-    flows = ",".join([*(jsontext.dumps(entry.model_dump()) for entry in part.flows), *kept])
+    flows = ",".join([*(entry.as_text() for entry in part.flows), *kept])
     problems = ",".join(jsontext.dumps(problem.model_dump()) for problem in part.problems)
     return f'{{"flows":[{flows}],"problems":[{problems}]}}'
 

@@ -1,0 +1,49 @@
+"""A push as the event loop may hold it: its flows are text."""
+
+from typing import Any
+
+import pytest
+
+from asya_crds import jsontext
+from asya_crds.large_json import places
+from asya_crds.registry_document import Entry, RegistryPush
+from asya_crds.registry_text import LEFT_VALUES, without_flows
+
+ROWS: list[Any] = [[] for _ in range(50_000)]
+
+
+def push(**part: Any) -> dict[str, Any]:
+    return {"epoch": 1, "configmap": {"hash": "one", **part}}
+
+
+def test_what_comes_back_of_a_push_of_a_million_values_has_few() -> None:
+    entries = [{"source": "s", "line": n, "flow": {"name": f"f{n}", "later": ROWS}} for n in range(20)]
+    found = without_flows({**push(flows=entries), "later": ROWS, "resources": {"flows": entries[:0]}})
+    assert places(found, 1_000) < 200
+    assert [jsontext.loads(text)["flow"]["later"] == ROWS for text in found["texts"]["configmap"]] == [True] * 20
+    assert RegistryPush.model_validate(found["value"]).configmap is not None
+
+
+@pytest.mark.parametrize("line", [None, 3])
+def test_an_entrys_text_is_the_one_that_its_model_has(line: int | None) -> None:
+    entry: dict[str, Any] = {"flow": {"name": "f", "é": "\ud800"}, "source": "s", "line": line, "later": 1}
+    known, plain = Entry.model_validate(entry), Entry.model_validate(entry)
+    known.known_as(without_flows(push(flows=[entry]))["texts"]["configmap"][0])
+    assert known.as_text() == plain.as_text()
+
+
+@pytest.mark.parametrize("wrong", [7, "x", [], {"flows": 7}, {"flows": [7, None, {"flow": []}]}])
+def test_what_is_no_part_is_left_to_the_model(wrong: Any) -> None:
+    found = without_flows({"epoch": 1, "configmap": wrong})
+    assert found["value"]["configmap"] == wrong
+    assert [text for texts in found["texts"].values() for text in texts if text] == []
+
+
+@pytest.mark.parametrize("document", [7, "x", [], None])
+def test_what_is_no_object_is_left_to_the_reader(document: Any) -> None:
+    assert without_flows(document) == {"value": None, "texts": {}}
+
+
+@pytest.mark.parametrize("part", [{"problems": [[]] * LEFT_VALUES}, {"flows": [{"source": [[]] * LEFT_VALUES}]}])
+def test_many_values_beside_the_flows_are_too_many(part: Any) -> None:
+    assert without_flows(push(**part)) == {"too_many": LEFT_VALUES}
