@@ -26,7 +26,7 @@ from asya_gateway.protocols.mesh.finals import decode_final
 from asya_gateway.protocols.mesh.hops import task_id_of
 from asya_gateway.protocols.mesh.live import pieces
 from asya_gateway.protocols.mesh.progress import decode_progress, is_pause
-from asya_gateway.protocols.mesh.refusing import Lost, failing_its_task, incomplete_final, mentions_pause
+from asya_gateway.protocols.mesh.refusing import Lost, failing_its_task, incomplete_final, lost_unread, mentions_pause
 
 _OK = jsontext.dumps(OkAnswer().whole())
 _ACTIVE, _INACTIVE = (jsontext.dumps(ActiveAnswer(active=active).whole()) for active in (True, False))
@@ -69,7 +69,14 @@ async def active(request: web.Request) -> web.Response:
 async def progress(request: web.Request) -> web.Response:
     """POST /mesh/{id}/progress; an id that is not ours gets its 200 too."""
     settings = request.app[SETTINGS]
-    data = await read_bytes(request, max(settings.max_report_bytes, settings.max_final_bytes), share=Share.REPORTS)
+    most, head = max(settings.max_report_bytes, settings.max_final_bytes), bytearray()
+    try:
+        data = await read_bytes(request, most, share=Share.REPORTS, head=head)
+    except TooLarge:
+        if await lost_unread(request, head) is Lost.PAUSE:
+            async with failing_its_task(request, path_id(request), Lost.PAUSE, {}):
+                raise
+        raise
     try:
         body = as_object(
             await decode_body(request, data, encoded=_ENCODED, texts=_LARGE_PARTS, cuts=("",), share=Share.REPORTS)

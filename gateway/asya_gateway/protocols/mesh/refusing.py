@@ -16,7 +16,6 @@ from asya_crds.task_error import TaskError
 from asya_gateway.domain.errors import GatewayError, InvalidInput, Overloaded, TooLarge
 from asya_gateway.domain.reports import FinalReport
 from asya_gateway.domain.task import MESH, owner_of
-from asya_gateway.protocols.http.arriving import HEAD_BYTES
 from asya_gateway.protocols.http.background import BACKGROUND
 from asya_gateway.protocols.http.errors import BodyTimeout
 from asya_gateway.protocols.http.fields import Body
@@ -30,6 +29,11 @@ _UNSAID = ("id", "status", "type")
 
 _UNIFIED_STATUS = re.compile(rb'\s*\{\s*"type"\s*:\s*"status"\s*,')
 _UNIFIED_END = re.compile(rb'\s*\{\s*"type"\s*:\s*"status"\s*,\s*"status"\s*:\s*"(succeeded|failed)"')
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]:,]', re.DOTALL)
+_METADATA = b'"pause_metadata"'
+_PAUSED = (b'"paused"', b'"auth_required"')
+LONG_HEAD = 64 * 1024
+"""Bytes of an unread report that are looked at: before what is large stand its route and its question."""
 _HEAD_SECONDS = 5.0
 _REPEATS = ("asya-actor", "Python/")
 """How the User-Agent of this project's workers and crew begins (of versions before this one, the second). They send a
@@ -73,13 +77,42 @@ def incomplete_final(request: web.Request, reported: str, is_final: Callable[[],
         raise
 
 
-async def ends_a_task(request: web.Request) -> bool:
-    """Whether a unified event that is too large to be read reports an end, by its beginning as sidecars write it."""
-    head = b""
+async def lost_unread(request: web.Request, head: bytes | bytearray, *, unified: bool = False) -> Lost | None:
+    """What is lost with a report that is too large to be read, by its beginning as sidecars and crews write it. `head`
+    is what was read of it, if anything was."""
+    beginning = bytes(head)
     with contextlib.suppress(web.RequestPayloadError, TimeoutError):
         async with asyncio.timeout(_HEAD_SECONDS):
-            head = await request.content.read(HEAD_BYTES)
-    return is_end(head)
+            while len(beginning) < LONG_HEAD and (part := await request.content.read(LONG_HEAD - len(beginning))):
+                beginning += part
+    if unified and _UNIFIED_STATUS.match(beginning) is None:
+        return None
+    if unified and is_end(beginning):
+        return Lost.RESULT
+    return Lost.PAUSE if begins_as_pause(beginning, level=2 if unified else 1) else None
+
+
+def begins_as_pause(head: bytes, *, level: int = 1) -> bool:
+    """Whether the beginning of a document says that it is a pause, in the members at this level: what a payload or a
+    frame further inside says counts for nothing."""
+    depth, key, last = 0, b"", b""
+    for token in _TOKEN.findall(head):
+        match token:
+            case b"{" | b"[":
+                if depth == level and key == _METADATA:
+                    return True
+                depth += 1
+            case b"}" | b"]":
+                depth -= 1
+            case b":" if depth == level:
+                key = last
+            case b"," if depth == level:
+                key = b""
+            case _:
+                if depth == level and (key == _METADATA or (key == b'"status"' and token in _PAUSED)):
+                    return True
+                last = token
+    return False
 
 
 def is_end(event: bytes | bytearray) -> bool:

@@ -36,11 +36,11 @@ from asya_gateway.protocols.mesh.hops import task_id_of
 from asya_gateway.protocols.mesh.live import decode_fly
 from asya_gateway.protocols.mesh.refusing import (
     Lost,
-    ends_a_task,
     failing_its_task,
     incomplete_final,
     is_end,
     is_pause_event,
+    lost_unread,
 )
 
 MAX_OFFSET = 10_000
@@ -61,8 +61,9 @@ async def post_event(request: web.Request) -> web.Response:
         with incomplete_final(request, reported, lambda: is_end(head)):
             data = await read_bytes(request, most, share=Share.REPORTS, head=head)
     except TooLarge:
-        if await ends_a_task(request):
-            async with failing_its_task(request, reported, Lost.RESULT, {}):
+        lost = await lost_unread(request, head, unified=True)
+        if lost is not None:
+            async with failing_its_task(request, reported, lost, {}):
                 raise
         raise
     lost = Lost.RESULT if is_end(data) else Lost.PAUSE if is_pause_event(data) else None
