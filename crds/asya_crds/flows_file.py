@@ -146,7 +146,8 @@ def _entries(document: Any, source: str, line_of: LineOf) -> tuple[list[tuple[Pa
         return wrong(f"flows: expected at most {MAX_FLOWS}", ("flows",))
     problems = [
         FlowProblem.of("", f"{key}: unknown field beside flows", source, line_of((key,)))
-        for key in document.keys() - {"flows", "version"}
+        for key in document
+        if key not in ("flows", "version")
     ]
     return [(("flows", index), entry) for index, entry in enumerate(flows)], problems
 

@@ -22,6 +22,7 @@ from asya_crds.message_fields import (
     Measure,
     Names,
     Object,
+    OwnId,
     State,
     Text,
 )
@@ -82,7 +83,7 @@ class FinalMessage(Message):
 class ChildMessage(Message):
     """POST /mesh: a fan-out's child, beside its route. `ends_itself`: its own crew will report its end."""
 
-    id: Id
+    id: OwnId
     parent_id: Id
     ends_itself: Flag = False
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, InstanceOf, PlainValidator, WithJsonSchema
 
 from asya_crds.incarnations import LARGEST
-from asya_crds.naming import ID_PATTERN, MAX_ID_LENGTH, check_id
+from asya_crds.naming import ID_PATTERN, MAX_ID_LENGTH, WORDS_FOR_IDS, check_id, check_own_id
 from asya_crds.status import ErrorClass, HopState
 
 LARGEST_INTEGER = 2**31 - 1
@@ -82,6 +82,11 @@ _ERROR_SCHEMA = {"type": ["string", "object"]}
 _MEASURE_SCHEMA = {"type": "number", "minimum": 0, "maximum": LARGEST_MEASURE}
 
 Id = Annotated[str, PlainValidator(check_id), WithJsonSchema(ID_SCHEMA)]
+OwnId = Annotated[
+    str,
+    PlainValidator(check_own_id),
+    WithJsonSchema({**ID_SCHEMA, "not": {"enum": [*ID_SCHEMA["not"]["enum"], *WORDS_FOR_IDS]}}),
+]
 Text = Annotated[InstanceOf[str], WithJsonSchema({"type": "string"})]
 Object = Annotated[InstanceOf[dict[str, Any]], WithJsonSchema({"type": "object"})]
 Flag = Annotated[bool, PlainValidator(_flag), WithJsonSchema({"type": "boolean"})]

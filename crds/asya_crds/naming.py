@@ -36,6 +36,8 @@ RESUME_PREFIX = "resume-"
 DEAD_LETTERS = "dlq"
 """Last part of the name of the dead-letter queue."""
 MAX_ID_LENGTH = 255
+WORDS_FOR_IDS = ("config-reload", "registry")
+"""Words that stand in routes where others have a task's id, so that no task may be called so."""
 _ACTOR = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _FLOW = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,62}[A-Za-z0-9])?")
 
@@ -90,3 +92,11 @@ def check_id(value: object, *, longest: int = MAX_ID_LENGTH) -> str:
         # Clients resolve these in a path before they send it (RFC 3986, section 5.2.4): no URL can name them.
         raise ValueError("expected more than dots")
     return value
+
+
+def check_own_id(value: object) -> str:
+    """An id that somebody chooses for a task; raises ValueError."""
+    found = check_id(value)
+    if found in WORDS_FOR_IDS:
+        raise ValueError(f"expected another id: {found} is a word of mesh's routes")
+    return found

@@ -15,8 +15,13 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from asya_crds.standstill import Standstill
+
 SECONDS = 30.0
-"""Longest that one function may take; then the process is ended."""
+"""Longest that one function may take; then the process is ended. Decoding takes a second of a core at most, a check of
+a million values may take many."""
+STILL = 2.0
+"""Seconds that the process may stand still meanwhile; then it is ended, and the function is tried again."""
 IDLE = 60.0
 """Seconds without work after which the process ends, and gives its memory back."""
 WAITING = 32
@@ -34,8 +39,10 @@ class OffloadFailed(Exception):
 class Offload:
     """One other process. `run` may be called by many at once; they take turns."""
 
-    def __init__(self, *, seconds: float = SECONDS, idle: float = IDLE, waiting: int = WAITING) -> None:
-        self._seconds, self._idle, self._most = seconds, idle, waiting
+    def __init__(
+        self, *, seconds: float = SECONDS, still: float = STILL, idle: float = IDLE, waiting: int = WAITING
+    ) -> None:
+        self._seconds, self._still, self._idle, self._most = seconds, still, idle, waiting
         self._turn, self._line = asyncio.Lock(), asyncio.Lock()
         self._waiting = 0
         self._process: asyncio.subprocess.Process | None = None
@@ -90,13 +97,7 @@ class Offload:
         self._stop_timer()
         try:
             async with asyncio.timeout(self._seconds):
-                process = await self._started()
-                assert process.stdin is not None
-                assert process.stdout is not None
-                process.stdin.write(len(request).to_bytes(HEAD))
-                process.stdin.write(request)
-                await process.stdin.drain()
-                answer = await process.stdout.readexactly(int.from_bytes(await process.stdout.readexactly(HEAD)))
+                answer = await self._asked(await self._started(), request)
         except BaseException as error:
             # Whatever it was, also a caller that left: an answer that nobody read would be the next caller's.
             await self._end()
@@ -109,6 +110,18 @@ class Offload:
                     raise
         self._timer = asyncio.get_running_loop().call_later(self._idle, self._no_longer_needed)
         return answer
+
+    async def _asked(self, process: asyncio.subprocess.Process, request: bytes) -> bytes:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        standstill = Standstill(process.pid, self._still, lambda: _kill(process))
+        try:
+            process.stdin.write(len(request).to_bytes(HEAD))
+            process.stdin.write(request)
+            await process.stdin.drain()
+            return await process.stdout.readexactly(int.from_bytes(await process.stdout.readexactly(HEAD)))
+        finally:
+            standstill.stop()
 
     async def _started(self) -> asyncio.subprocess.Process:
         if self._process is None:
@@ -138,11 +151,15 @@ class Offload:
         process, self._process = self._process, None
         if process is None:
             return
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
+        _kill(process)
         assert process.stdin is not None
         process.stdin.close()
         await process.wait()
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
 
 
 def function_named(name: str) -> Callable[..., Any]:

@@ -111,21 +111,32 @@ def explained(error: ValidationError, model: type[BaseModel]) -> str:
 
 def _explain(item: Mapping[str, Any], model: type[BaseModel]) -> str:
     where = [str(part) for part in item["loc"]]
-    message = str(item["msg"]).removeprefix("Value error, ")
+    words = _WORDS.get(item["type"])
+    message = str(item["msg"]).removeprefix("Value error, ") if words is None else words.format(**item.get("ctx", {}))
     if not where:
         return message
     variable = PREFIX + where[0].upper()
     if item["type"] == "missing" and len(where) == 1:
         return f"{variable} is required"
-    for words in ("Input should be ", "Input should "):
-        message = message.removeprefix(words)
+    for beginning in ("Input should be ", "Input should "):
+        message = message.removeprefix(beginning)
     message = message if message.startswith("expected") else f"expected {message}"
     path = "".join(f".{part}" for part in where[1:] if where[0] not in _LISTS or not part.isdecimal())
     field = model.model_fields.get(where[0])
-    given = "" if field is not None and not field.repr else _shown(item["input"])
+    given = "" if (field is not None and not field.repr) or ", got " in message else _shown(item["input"])
     return f"{variable}{path}: {message}{given}"
 
 
+_WORDS = {
+    "int_parsing": "expected a whole number",
+    "int_from_float": "expected a whole number",
+    "float_parsing": "expected a number",
+    "greater_than": "expected more than {gt:g}",
+    "greater_than_equal": "expected at least {ge:g}",
+    "less_than": "expected less than {lt:g}",
+    "less_than_equal": "expected at most {le:g}",
+}
+"""What pydantic finds, by its names of mistakes, in the words of the other messages."""
 _LISTS = frozenset({"allowed_origins", "allowed_hosts", "gateway_url_allowed", "sink_hooks"})
 
 

@@ -86,6 +86,30 @@ class TaskJson(TaskSummaryJson):
     retry_of: OptionalText
 
 
+class UpdateJson(TypedDict):
+    """The data of an `update` event: an entry of a task's log. The names of both dialects stand side by side; of a kind
+    of entry that the gateway does not know its own members stand beside these."""
+
+    id: str
+    status: StatusWord
+    progress_percent: PercentDone
+    timestamp: Time
+    message: NotRequired[str]
+    prev: NotRequired[list[str]]
+    curr: NotRequired[str]
+    next: NotRequired[list[str]]
+    actor: NotRequired[OptionalText]
+    actors: NotRequired[list[str]]
+    current_actor_idx: NotRequired[int]
+    task_state: NotRequired[str]
+    actor_state: NotRequired[str]
+    duration_ms: NotRequired[float]
+    message_size_kb: NotRequired[float]
+    pause: NotRequired[PauseJson]
+    error: NotRequired[TaskErrorJson]
+    result: NotRequired[Any]
+
+
 class TaskPageJson(TypedDict):
     """GET /tasks: a page, newest first; `next_cursor` is null on the last one alone, another may be short or empty."""
 

@@ -83,8 +83,10 @@ class _Kept:
             return found[0]
 
     def keep(self, key: bytes, check: ArgumentCheck, size: int) -> None:
-        """Keep one more, at the cost of those that were used longest ago."""
+        """Keep one more, at the cost of those that were used longest ago; not one that would leave room for none."""
         with self._lock:
+            if size > self._limit:
+                return
             _, before = self._checks.pop(key, (check, 0))
             self._checks[key] = check, size
             self.bytes += size - before

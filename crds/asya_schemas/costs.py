@@ -6,8 +6,7 @@ from typing import Any
 
 from asya_crds.schema_walk import Schema, subschemas
 
-UNIT = 50e-9
-"""Seconds, about, of one plain evaluation on a slow core."""
+# All in units of one plain evaluation, about 50 ns on a slow core.
 _NAME, _NAME_REQUIRED, _NODE = 1 / 3, 1 / 2, 3 / 4
 _RATIONAL = 500
 """Units of a multipleOf that is no integer: numbers such as 1e308 are divided exactly."""

@@ -24,15 +24,16 @@ class Examiner:
 
     async def __call__(self, check: ArgumentCheck | None, value: Any) -> Examined:
         """Raises OffloadFailed, and ValueError or TypeError where the value is not JSON."""
-        count = places(value, FEW_VALUES)
-        if not _takes_long(check, value, count):
+        if not takes_long(check, value):
             return examined(check, value)
         schema = check.schema if isinstance(check, Search) else None
         violations, text = await self._offload.run(f"{__name__}:elsewhere", schema, value)
         return [Violation(*each) for each in violations], text
 
 
-def _takes_long(check: ArgumentCheck | None, value: Any, count: int) -> bool:
+def takes_long(check: ArgumentCheck | None, value: Any) -> bool:
+    """Whether the event loop should not wait for this value to be checked and encoded."""
+    count = places(value, FEW_VALUES)
     if count > FEW_VALUES:
         return True
     if not isinstance(check, Search):

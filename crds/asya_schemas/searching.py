@@ -36,7 +36,8 @@ class Search:
         self._options = options
         self._weight = weight
         self._cost = cost_at_one_place(schema, weight)
-        self._text = TextLimit(schema, weight)
+        text = TextLimit(schema, weight)
+        self._text = text if text.characters is not None else None
         self._root = Draft202012Validator(schema, **options)
         self._inside: ValidatorMap | None = None
 
@@ -44,7 +45,7 @@ class Search:
         """Violations of the value, at most 50."""
         if self._weight > 4 and places(value, limit := CHECK_BUDGET // self._weight) > limit:
             return (Violation("", f"expected at most {limit} values, which this schema's alternatives allow"),)
-        if self._text.exceeded_by(value):
+        if self._text is not None and self._text.exceeded_by(value):
             most = self._text.characters
             return (Violation("", f"expected at most {most} characters of text, which this schema's patterns allow"),)
         if self.matches(value):
@@ -57,7 +58,7 @@ class Search:
 
     def takes_long(self, value: Any, count: int) -> bool:
         """Whether checking a value with so many places is too much for the event loop to wait for."""
-        return count * self._cost > UNITS_AT_ONCE or self._text.takes_long(value)
+        return count * self._cost > UNITS_AT_ONCE or (self._text is not None and self._text.takes_long(value))
 
     def matches(self, value: Any) -> bool:
         """Whether the value keeps the schema, which is said much sooner than what is wrong."""

@@ -1,28 +1,22 @@
 """`asya flow expose | hide | list | diff`: what is exposed, in the ConfigMap gateway-flows or as Flow resources."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from enum import StrEnum
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from asya_cli.flow_options import check_option, read_schema, text_of, words
+from asya_cli.flow_output import print_table, show_text_diff, show_urls
+from asya_cli.flow_writing import Where, write
 from asya_cli.options import AsJson
 
 if TYPE_CHECKING:
     from asya_cli.flows_cluster import ExposedFlow, FlowsCluster
-    from asya_crds.flow import Flow
 
 app = typer.Typer(help="Expose flows and hide them again.", no_args_is_help=True)
 Result = TypeVar("Result")
-
-
-class Where(StrEnum):
-    """Where a flow is written."""
-
-    CONFIGMAP = "configmap"
-    RESOURCE = "resource"
 
 
 Target = Annotated[str, typer.Argument(metavar="TARGET", help="The flow's name, which callers see.")]
@@ -38,12 +32,6 @@ PublicUrl = Annotated[
     str | None,
     typer.Option("--url", envvar="ASYA_PUBLIC_URL", help="URL at which callers reach the gateway, for links."),
 ]
-
-
-UNCHECKED = (
-    "note: patterns and references of the schemas are checked by the operator"
-    " (here, too, where asya[gateway] or asya[operator] is installed)"
-)
 
 
 @app.command("expose")
@@ -81,18 +69,18 @@ def expose(
     if url:
         from asya_crds.setting_types import check_web_url
 
-        _check_option("--url or ASYA_PUBLIC_URL", check_web_url, url)
-    schema = _schema(input_schema, input_schema_file)
+        check_option("--url or ASYA_PUBLIC_URL", check_web_url, url)
+    schema = read_schema(input_schema, input_schema_file)
     skill = {
-        "tags": _words(tags),
+        "tags": words(tags),
         "examples": examples or None,
-        "inputModes": _words(input_modes),
-        "outputModes": _words(output_modes),
+        "inputModes": words(input_modes),
+        "outputModes": words(output_modes),
     }
     skill = {key: value for key, value in skill.items() if value is not None}
     wanted: dict[str, Any] = {
         "entrypoint": entrypoint,
-        "routeNext": _words(route),
+        "routeNext": words(route),
         "description": description,
         "timeout": int(timeout) if timeout is not None and timeout.isdecimal() else timeout,
         "mcp": {} if schema is None else {"inputSchema": schema},
@@ -105,7 +93,7 @@ def expose(
     flow = {key: value for key, value in wanted.items() if value is not None}
 
     async def work(cluster: "FlowsCluster") -> None:
-        written = await _write(cluster, target, flow, where, dry_run=dry_run)
+        written = await write(cluster, target, flow, where, dry_run=dry_run)
         if dry_run or not written:
             return
         if not no_wait:
@@ -115,90 +103,9 @@ def expose(
                 err=True,
             )
             await cluster.wait_programmed(target, wait_timeout)
-        _show_urls(target, await cluster.standing(target), url or f"http://asya-gateway-api.{cluster.namespace}:8080")
+        show_urls(target, await cluster.standing(target), url or f"http://asya-gateway-api.{cluster.namespace}:8080")
 
     _run(namespace, context, work)
-
-
-async def _write(cluster: "FlowsCluster", name: str, flow: dict[str, Any], where: Where, *, dry_run: bool) -> bool:
-    """Whether there is anything to wait for."""
-    from asya_cli.flows_editing import expose as expose_in
-    from asya_cli.flows_editing import find
-
-    if where is Where.RESOURCE:
-        existing = next((body for body in await cluster.resources() if body["metadata"]["name"] == name), None)
-        standing = (existing or {}).get("spec")
-        # Applied as a whole: what an apply leaves out, its field manager gives up.
-        spec = {**(standing or {}), **_complete(name, flow, standing)}
-        _check({**spec, "name": name})
-        applied = await cluster.apply(name, spec, dry_run=dry_run)
-        _show_diff((existing or {}).get("spec") or {}, applied["spec"], f"Flow {name}")
-        return True
-
-    def change(data: dict[str, str]) -> dict[str, str]:
-        place = find(data, name)
-        complete = {"name": name, **_complete(name, flow, place.value if place else None)}
-        _check({**(place.value if place else {}), **complete})
-        return expose_in(data, complete)
-
-    before, after = await cluster.edit(change, dry_run=dry_run)
-    _show_text_diff(before, after)
-    if before == after:
-        typer.echo(f"{name} is already exposed like this", err=True)
-    return True
-
-
-def _complete(name: str, flow: dict[str, Any], existing: Mapping[str, Any] | None) -> dict[str, Any]:
-    """A new flow gets its defaults; of one that exists only what was named changes."""
-    from asya_cli.errors import UsageProblem
-    from asya_cli.flows_editing import same
-
-    if existing is not None:
-        merged = {key: _merged(existing.get(key), value) for key, value in flow.items()}
-        return {key: value for key, value in merged.items() if not same(value, existing.get(key, ...))}
-    if not flow.get("description"):
-        raise UsageProblem("--description: required for a new flow, since callers choose by it")
-    complete = {"entrypoint": name, **flow}
-    if "mcp" not in complete and "a2a" not in complete:
-        complete["mcp"] = {}
-    return complete
-
-
-def _merged(existing: Any, named: Any) -> Any:
-    """Of `mcp` and `a2a`, too, only what was named changes."""
-    from pydantic.alias_generators import to_camel
-
-    if not (isinstance(existing, Mapping) and isinstance(named, Mapping)):
-        return named
-    return {key: value for key, value in existing.items() if to_camel(key) not in named} | dict(named)
-
-
-def _check(flow: Mapping[str, Any]) -> None:
-    """Refuse here what the operator would refuse."""
-    from asya_cli.errors import UsageProblem
-    from asya_crds.flows_file import InvalidFlow, flow_of
-
-    plain = {key: value for key, value in flow.items() if not (key == "routeNext" and "route_next" in flow)}
-    try:
-        check = _schema_checker()
-        read = flow_of(plain)
-        if check is not None:
-            check(read)
-    except InvalidFlow as error:
-        raise UsageProblem(str(error)) from None
-    if check is None and read.mcp is not None and read.mcp.model_fields_set & {"input_schema", "output_schema"}:
-        typer.echo(UNCHECKED, err=True)
-
-
-def _schema_checker() -> "Callable[[Flow], None] | None":
-    """The operator's check of schemas; None where the schema engine is not installed, as in the base install."""
-    try:
-        from asya_schemas.flows import check_flow
-    except ModuleNotFoundError as error:
-        if error.name != "jsonschema_rs":
-            raise
-        return None
-    return check_flow
 
 
 @app.command("hide")
@@ -220,7 +127,7 @@ def hide(
             before, after = await cluster.edit(
                 lambda data: hide_in(data, target) if find(data, target) else data, dry_run=dry_run
             )
-            _show_text_diff(before, after)
+            show_text_diff(before, after)
             return
         names = [
             body["metadata"]["name"]
@@ -257,28 +164,7 @@ def list_flows(namespace: Namespace = None, context: Context = None, as_json: As
             ]
         )
         return
-    _print_table(standings)
-
-
-def _print_table(standings: "list[ExposedFlow]") -> None:
-    from rich.table import Table
-
-    from asya_cli.rendering import err, out
-
-    if not standings:
-        err.print("no flow is exposed; expose one with `asya flow expose NAME -d TEXT`")
-        return
-    table = Table("Name", "Route", "Source", "State", box=None, pad_edge=False)
-    for each in standings:
-        names = [each.flow.get("entrypoint", ""), *(each.flow.get("routeNext") or each.flow.get("route_next") or [])]
-        table.add_row(each.name, " → ".join(filter(None, names)), each.source, _state(each))
-    out.print(table)
-
-
-def _state(each: "ExposedFlow") -> str:
-    if each.rejected:
-        return f"not served: {each.rejected}"
-    return {True: "served", False: each.message or "not served yet", None: "no operator status"}[each.programmed]
+    print_table(standings)
 
 
 @app.command("diff")
@@ -293,9 +179,9 @@ def diff(
         return dict(((await cluster.configmap()) or {}).get("data") or {})
 
     before = _run(namespace, context, work)
-    text = _text_of(file)
+    text = text_of(file)
     after = {**before, file.name if file.name in before else "flows.yaml": text}
-    _show_text_diff(before, after)
+    show_text_diff(before, after)
     if before != after:
         raise typer.Exit(1)
 
@@ -308,7 +194,7 @@ def _run(namespace: str | None, context: str | None, work: "Callable[[FlowsClust
     if namespace is not None:
         from asya_crds.setting_types import check_namespace
 
-        _check_option("--namespace or ASYA_NAMESPACE", check_namespace, namespace)
+        check_option("--namespace or ASYA_NAMESPACE", check_namespace, namespace)
 
     async def main() -> Result:
         cluster = await FlowsCluster.open(namespace, context)
@@ -320,100 +206,3 @@ def _run(namespace: str | None, context: str | None, work: "Callable[[FlowsClust
             await cluster.close()
 
     return asyncio.run(main())
-
-
-def _check_option(option: str, check: Callable[[str], str], value: str) -> None:
-    from asya_cli.errors import UsageProblem
-
-    try:
-        check(value)
-    except ValueError as error:
-        raise UsageProblem(f"{option}: {error}, not {value!r}") from None
-
-
-def _words(text: str | None) -> list[str] | None:
-    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
-
-
-def _text_of(file: Path) -> str:
-    """The text of a file with its own line ends. Raises UsageProblem."""
-    from asya_cli.errors import UsageProblem
-
-    try:
-        return file.read_bytes().decode()
-    except OSError as error:
-        raise UsageProblem(f"{file}: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise UsageProblem(f"{file}: not UTF-8 at byte {error.start}") from None
-
-
-def _schema(text: str | None, file: Path | None) -> dict[str, Any] | None:
-    import yaml
-
-    from asya_cli.errors import UsageProblem
-    from asya_crds import jsontext
-    from asya_crds.yaml_text import Unreadable, Yaml, parse
-
-    if text is not None and file is not None:
-        raise UsageProblem("--input-schema and --input-schema-file exclude each other")
-    if file is not None:
-        if not file.exists():
-            raise UsageProblem(f"--input-schema-file: {file} does not exist")
-        text = _text_of(file)
-    if text is None:
-        return None
-    text = text.removeprefix("\ufeff")
-    try:
-        schema = jsontext.loads(text)
-    except jsontext.InvalidJSON:
-        # YAML is read as flows.yaml is: dates stay text, and what JSON cannot say is a mistake.
-        try:
-            document = parse(text, Yaml(getattr(yaml, "CSafeLoader", yaml.SafeLoader), yaml.YAMLError))
-        except Unreadable as error:
-            raise UsageProblem(f"--input-schema: neither JSON nor YAML: {error.reason}") from None
-        if document.mistakes:
-            first = document.mistakes[0]
-            raise UsageProblem(f"--input-schema: line {first.line}: {first.reason}") from None
-        schema = document.value
-    if not isinstance(schema, dict):
-        raise UsageProblem("--input-schema: expected an object")
-    return schema
-
-
-def _show_text_diff(before: Mapping[str, str], after: Mapping[str, str]) -> None:
-    import difflib
-
-    from asya_cli.rendering import print_line
-
-    for key in sorted(before.keys() | after.keys()):
-        lines = difflib.unified_diff(
-            before.get(key, "").splitlines(keepends=True),
-            after.get(key, "").splitlines(keepends=True),
-            f"gateway-flows/{key}",
-            f"gateway-flows/{key}",
-        )
-        for line in lines:
-            print_line(line.rstrip("\n"))
-
-
-def _show_diff(before: Mapping[str, Any], after: Mapping[str, Any], title: str) -> None:
-    import difflib
-
-    import yaml
-
-    from asya_cli.rendering import print_line
-
-    old, new = (yaml.safe_dump(dict(each), sort_keys=True).splitlines() if each else [] for each in (before, after))
-    for line in difflib.unified_diff(old, new, title, title, lineterm=""):
-        print_line(line)
-
-
-def _show_urls(name: str, standing: "ExposedFlow | None", base: str) -> None:
-    base = base.rstrip("/")
-    flow = standing.flow if standing else {}
-    typer.echo(f"{name}:", err=True)
-    if "mcp" in flow:
-        typer.echo(f"  MCP   {base}/mcp")
-        typer.echo(f"  REST  {base}/tools/call")
-    if "a2a" in flow:
-        typer.echo("  A2A   stored; this version does not serve it yet")

@@ -7,6 +7,7 @@ Modules of commands import typer alone at their top; what they work with they im
 import os
 import sys
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -64,6 +65,7 @@ def options(
 def main() -> None:
     """The console script: errors become one line on stderr, never a traceback unless it is asked for."""
     take_every_character()
+    _have_a_home()
     try:
         app()
     except CliError as error:
@@ -83,6 +85,15 @@ def main() -> None:
 
         _complain(error, f"{type(error).__name__}: {text_of(error)} (run `asya --debug …` to see where)")
         sys.exit(1)
+
+
+def _have_a_home() -> None:
+    """A user id without an entry in /etc/passwd has no home folder unless HOME names one, and Kubernetes' client cannot
+    be imported then. Container runtimes set it to the root folder in that case."""
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = "/"
 
 
 def _complain(error: Exception, message: str) -> None:

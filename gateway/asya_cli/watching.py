@@ -15,7 +15,7 @@ from asya_crds.readable import readable
 from asya_crds.status import TERMINAL, WAITING
 
 if TYPE_CHECKING:
-    from asya_crds.task_json import TaskJson
+    from asya_crds.task_json import TaskJson, UpdateJson
 
 
 async def watch(client: GatewayClient, task_id: str) -> ExitCode:
@@ -89,7 +89,7 @@ class _Display:
             self._row = self._bar.add_task("waiting", total=100)
             self._bar.start()
 
-    def update(self, update: dict[str, Any]) -> None:
+    def update(self, update: "UpdateJson") -> None:
         """An update of the task's log."""
         text = update.get("message") or update["status"]
         if actor := update.get("actor"):

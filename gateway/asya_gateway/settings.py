@@ -163,10 +163,16 @@ class Settings(BaseSettings):
     batch_rows: int = Field(256, ge=1, le=10_000, description="Largest number of writes that are committed together.")
     batch_bytes: int = Field(4 * MIB, ge=1024, description="Largest number of bytes that are committed together.")
     waiting_rows: int = Field(
-        20_000, ge=1, description="Largest number of writes that may wait; beyond it callers get 503."
+        20_000,
+        ge=1,
+        description="Largest number of writes that may wait; beyond it callers get 503, and reports of workers and "
+        "sidecars wait until there are fewer.",
     )
     waiting_bytes: int = Field(
-        256 * MIB, ge=1024, description="Largest number of bytes of writes that may wait; beyond it callers get 503."
+        256 * MIB,
+        ge=1024,
+        description="Largest number of bytes of calls that may wait; beyond it callers get 503. Reports wait for room "
+        "in the memory budget instead.",
     )
 
     retention_tasks: Duration = Field(90 * 86_400.0, description="How long finished tasks are kept.")

@@ -10,7 +10,6 @@ from asya_crds import jsontext
 from asya_crds.envelope import Envelope, Route
 
 _WRITABLE = (("route", "next"), ("headers",), ("status",))
-_READABLE = ("id", "parent_id", "route", "headers", "status")
 
 
 @dataclass(frozen=True, slots=True)

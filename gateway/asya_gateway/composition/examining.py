@@ -10,7 +10,7 @@ from asya_crds.violation import ArgumentCheck, Violation
 from asya_gateway.domain.errors import Overloaded
 from asya_gateway.domain.idempotency import digest_of
 from asya_gateway.domain.task import JsonText
-from asya_schemas.examining import Examiner
+from asya_schemas.examining import Examiner, examined, takes_long
 
 
 class Examining:
@@ -21,6 +21,8 @@ class Examining:
 
     async def __call__(self, check: ArgumentCheck | None, value: Any) -> tuple[Sequence[Violation], JsonText]:
         """Raises Overloaded where the other process cannot be had."""
+        if not takes_long(check, value):
+            return examined(check, value)
         try:
             return await self._examiner(check, value)
         except OffloadFailed as error:

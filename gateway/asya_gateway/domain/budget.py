@@ -92,6 +92,16 @@ class Lease:
         self._held.append((share, size))
         self.bytes += size - granted
 
+    def last(self) -> tuple[Share, int]:
+        """What was granted last."""
+        return self._held[-1]
+
+    def grow(self, size: int) -> None:
+        """Note that the budget has granted so many bytes more."""
+        share, granted = self._held.pop()
+        self._held.append((share, granted + size))
+        self.bytes += size
+
     def release(self) -> None:
         """Give everything back; may be repeated."""
         while self._held:
@@ -106,6 +116,8 @@ class _Waiting(NamedTuple):
     size: int
     granted: asyncio.Future[None]
     since: float
+    own: int
+    """Bytes of the share that it holds already."""
 
 
 class Budget:
@@ -159,9 +171,10 @@ class Budget:
         free = self._beside_held - self._used + self._held[Share.HELD]
         return max(0, min(left, free if share is Share.REPORTS else free - self.kept))
 
-    def _fits(self, share: Share, size: int) -> bool:
-        # Whoever finds its share empty is served: the ceilings of the others leave it what it needs, near enough.
-        return size <= self.room(share) or not self._held[share]
+    def _fits(self, share: Share, size: int, own: int = 0) -> bool:
+        # Whoever finds its share empty but for himself is served: the ceilings of the others leave it what it needs,
+        # near enough.
+        return size <= self.room(share) or self._held[share] <= own
 
     def charge(self, share: Share, size: int) -> None:
         """Count bytes that are there already, whether or not they fit."""
@@ -213,6 +226,19 @@ class Budget:
         lease.hold(share, size)
         return True
 
+    async def grow(self, size: int) -> None:
+        """Hold so many bytes more of what the scope around reserved last. Nobody who waits goes before: the sooner it
+        has all that it needs, the sooner it is gone. Of two that wait for each other one is refused. Raises NoRoom."""
+        lease = _scope.get()
+        if lease is None:
+            return
+        share, own = lease.last()
+        if self._fits(share, size, own):
+            self.charge(share, size)
+        else:
+            await self._wait(share, size, own)
+        lease.grow(size)
+
     def add(self, share: Share, size: int) -> None:
         """Count bytes that are about to be there until the end of the scope around, whether or not they fit: who
         holds a body must not wait for more, or two would wait for each other."""
@@ -237,14 +263,14 @@ class Budget:
         line = self._waiting[share]
         return bool(line) and (size > SMALL or asyncio.get_running_loop().time() >= line[0].since + GIVE_WAY)
 
-    async def _wait(self, share: Share, size: int) -> None:
+    async def _wait(self, share: Share, size: int, own: int = 0) -> None:
         line, patient = self._waiting[share], share is Share.REPORTS
         if not patient and len(line) >= MOST_WAITING:
             self.refused += 1
             raise NoRoom("the gateway's memory budget is used up, try again")
         loop = asyncio.get_running_loop()
         granted = loop.create_future()
-        entry = _Waiting(size, granted, loop.time())
+        entry = _Waiting(size, granted, loop.time(), own)
         line.append(entry)
         self._in_line += 1
         try:
@@ -266,8 +292,8 @@ class Budget:
     def _wake(self) -> None:
         """Serve who waits, reports first, each line in its order."""
         for share, line in self._waiting.items():
-            while line and self._fits(share, line[0].size):
-                size, granted, _ = line.popleft()
+            while line and self._fits(share, line[0].size, line[0].own):
+                size, granted, _, _ = line.popleft()
                 self._in_line -= 1
                 if granted.cancelled():
                     continue

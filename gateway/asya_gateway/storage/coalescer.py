@@ -28,13 +28,15 @@ Reply = TypeVar("Reply")
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How much is committed together, and how much may wait. Rows and bytes; `patience` is the seconds after
-    which a write that finds no database is given up."""
+    which a write that finds no database is given up. `refuses`: whether what finds too many rows waiting is refused, or
+    waits until there are fewer."""
 
     batch_rows: int = 256
     batch_bytes: int = 4 * 1024 * 1024
     waiting_rows: int = 20_000
     waiting_bytes: int = 256 * 1024 * 1024
     patience: float = 5.0
+    refuses: bool = True
 
 
 @dataclass(slots=True, eq=False)
@@ -86,6 +88,10 @@ class Coalescer(Generic[Item, Reply]):
         self._behind: dict[Hashable, deque[_Waiting[Item, Reply]] | None] = {}
         self._waiting = 0
         self._waiting_bytes = 0
+        self._outside: deque[asyncio.Future[None]] = deque()
+        """Who waits for fewer to wait, where nobody is refused; in the order in which they came."""
+        self._admitted = 0
+        """Those of them who may come in and have not yet."""
         self._flushes: set[asyncio.Task[None]] = set()
         self._flushing = 0
         self._alone_until = 0.0
@@ -99,14 +105,16 @@ class Coalescer(Generic[Item, Reply]):
     async def submit(self, item: Item) -> Reply:
         """Write the item with others; returns after the commit.
 
-        Raises Overloaded when too much waits already, Unavailable while the database is away, and whatever the
-        database answered to this very item.
+        Raises Overloaded when too much waits already (of rows, where that is refused), Unavailable while the database
+        is away, and whatever the database answered to this very item.
         """
         size = self._size(item)
         limits = self._limits
         if self._closed:
             raise Unavailable("shutting down")
-        if self._waiting >= limits.waiting_rows or self._waiting_bytes + size > limits.waiting_bytes:
+        if self._waiting + self._admitted >= limits.waiting_rows:
+            await self._come_in()
+        if self._waiting_bytes + size > limits.waiting_bytes:
             raise Overloaded("too many writes are waiting")
         reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._line_up(_Waiting(item, self._key(item), size, reply))
@@ -115,10 +123,35 @@ class Coalescer(Generic[Item, Reply]):
         return await reply
 
     async def close(self) -> None:
-        """Take nothing more, and wait until what was taken is written or given up."""
+        """Take nothing more, and wait until what was taken is written or given up, and what waits outside."""
         self._closed = True
-        while self._flushes:
-            await asyncio.wait(self._flushes)
+        while self._flushes or self._outside or self._admitted:
+            if self._flushes:
+                await asyncio.wait(self._flushes)
+            else:
+                await asyncio.sleep(0)
+
+    async def _come_in(self) -> None:
+        """Wait until so few wait that one more may. Raises Overloaded, Unavailable where the database is away."""
+        if self._limits.refuses:
+            raise Overloaded("too many writes are waiting")
+        may_come_in: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._outside.append(may_come_in)
+        try:
+            await may_come_in
+        except asyncio.CancelledError:
+            if not may_come_in.cancelled() and may_come_in.exception() is None:
+                self._admitted -= 1
+                self._let_in()
+            raise
+        self._admitted -= 1
+
+    def _let_in(self) -> None:
+        while self._outside and self._waiting + self._admitted < self._limits.waiting_rows:
+            may_come_in = self._outside.popleft()
+            if not may_come_in.done():
+                self._admitted += 1
+                may_come_in.set_result(None)
 
     def _line_up(self, entry: _Waiting[Item, Reply]) -> None:
         # Counted beyond the request, whose caller may leave; what is read was given room before.
@@ -180,6 +213,8 @@ class Coalescer(Generic[Item, Reply]):
             size += entry.size
         self._waiting -= len(batch)
         self._waiting_bytes -= size
+        if self._outside:
+            self._let_in()
         return batch
 
     def _let_next(self, written: list[_Waiting[Item, Reply]]) -> None:
@@ -219,6 +254,10 @@ class Coalescer(Generic[Item, Reply]):
         thousands, tried batch after batch, would otherwise be told minutes later."""
         ready, self._ready = self._ready, deque()
         self._waiting = self._waiting_bytes = 0
+        outside, self._outside = self._outside, deque()
+        for may_come_in in outside:
+            if not may_come_in.done():
+                may_come_in.set_exception(_told_of(error, uncertain=False))
         for key, behind in self._behind.items():
             self._behind[key] = None
             for entry in behind or ():
@@ -263,6 +302,10 @@ def _fail(entry: _Waiting[Item, Reply], error: Exception) -> None:
 
 
 def _told(entry: _Waiting[Item, Reply], error: Unavailable) -> Unavailable:
-    told = Unavailable(error.reason, uncertain=entry.doubtful)
+    return _told_of(error, uncertain=entry.doubtful)
+
+
+def _told_of(error: Unavailable, *, uncertain: bool) -> Unavailable:
+    told = Unavailable(error.reason, uncertain=uncertain)
     told.__cause__ = error.__cause__ or error
     return told

@@ -17,20 +17,12 @@ from asya_crds.naming import DEAD_LETTERS, queue_name
 from asya_transports.port import LeaseLost, TransportError, TransportUnavailable, Unroutable
 from asya_transports.rabbitmq.connection import BrokerConnection, close_quietly, port_errors
 from asya_transports.rabbitmq.delays import Wait
+from asya_transports.rabbitmq.delivery import DELAY_LEFT, RabbitDelivery
 from asya_transports.rabbitmq.frames import Publication
 from asya_transports.rabbitmq.publisher import Publisher
 from asya_transports.rabbitmq.topology import Topology
 
 logger = logging.getLogger(__name__)
-
-DELIVERIES = "x-asya-deliveries"
-"""Header of a copy of ours: how often the message was delivered before. The broker's count begins anew with it."""
-
-DELAY_LEFT = "x-asya-delay-left"
-"""Header of a message that has passed one delay queue and has to wait on (delays.Wait)."""
-
-DIED_IN = "x-asya-died-in"
-"""Header of a dead letter of ours: the actor in whose queue it died."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 QUEUE_PAUSE = 1.0
@@ -38,124 +30,6 @@ QUEUE_PAUSE = 1.0
 such a pause, in which a worker whose actor is being deleted hears that it shall end."""
 VERIFY_SECONDS = 30.0
 """Seconds between two looks whether exchange and bindings are still there."""
-
-
-class RabbitDelivery:
-    """A message that the broker holds for our channel, as a Delivery."""
-
-    def __init__(self, owner: "RabbitReceiver", channel: AbstractChannel, message: DeliveredMessage) -> None:
-        self._owner = owner
-        self._channel = channel
-        self._message = message
-        self.headers: FieldTable = message.header.properties.headers or {}
-        self.counted = "x-delivery-count" in self.headers or not message.redelivered
-
-    @property
-    def actor(self) -> str:
-        if not self._owner.dead_letters:
-            return self._owner.actor
-        died_in = self.headers.get(DIED_IN)
-        return str(died_in) if died_in is not None else self._owner.origin(self._death("queue"))
-
-    @property
-    def body(self) -> bytes:
-        return self._message.body
-
-    @property
-    def deliveries(self) -> int:
-        """The broker counts in quorum queues only; elsewhere it says no more than "again"."""
-        if self._owner.dead_letters and DIED_IN in self.headers:
-            return number(self.headers.get(DELIVERIES))
-        before = number(self.headers.get(DELIVERIES))
-        if self._owner.dead_letters:
-            return before + self._owner.deaths(self.actor, str(self._death("reason")))
-        again = 1 if self._message.redelivered else 0
-        return before + max(number(self.headers.get("x-delivery-count")), again) + 1
-
-    async def ack(self) -> None:
-        if self._channel.is_closed:
-            raise LeaseLost("its channel is closed, the broker delivers it again")
-        try:
-            with port_errors():
-                await self._channel.basic_ack(self.tag)
-        except (TransportUnavailable, AMQPChannelError) as error:
-            raise LeaseLost(f"its channel is closed: {error}") from error
-        finally:
-            self._owner.answered(self)
-
-    async def nack(self, delay: float = 0.0) -> None:
-        if not self._owner.dead_letters and self.deliveries >= self._owner.limit:
-            await self.bury()
-        elif delay > 0 or not self.counted:
-            await self._replace(self.body, delay, {DELIVERIES: self.deliveries})
-        else:
-            await self._reject()
-
-    async def requeue(self, body: bytes, delay: float = 0.0) -> None:
-        await self._replace(body, delay, {})
-
-    async def extend(self) -> None:
-        """The broker holds it as long as the channel lives."""
-        if self._channel.is_closed:
-            raise LeaseLost("its channel is closed, the broker delivers it again")
-
-    async def bury(self) -> None:
-        """To the dead letters, with origin and count, and gone from here once that is confirmed."""
-        marks: FieldTable = {DIED_IN: self._owner.actor, DELIVERIES: self.deliveries}
-        await self._owner.publish_dead(self._copy(self.body, marks))
-        await self.ack()
-
-    async def return_unseen(self) -> None:
-        """Put back what no handler saw; the broker would count it as delivered."""
-        marks: FieldTable = {DELIVERIES: self.deliveries - 1}
-        if DELAY_LEFT in self.headers:
-            marks[DELAY_LEFT] = self.headers[DELAY_LEFT]
-        if self._owner.dead_letters:
-            await self._reject()
-        else:
-            await self._replace(self.body, 0.0, marks)
-
-    async def wait_on(self, wait: Wait) -> None:
-        """Into the next delay queue: it came out of one before its time, and nobody has seen it."""
-        marks: FieldTable = {DELIVERIES: self.deliveries - 1}
-        await self._owner.publish_delayed(self._copy(self.body, marks), wait)
-        await self.ack()
-
-    @property
-    def tag(self) -> int:
-        """The broker's number of it, on its channel."""
-        tag = self._message.delivery_tag
-        if tag is None:
-            raise LeaseLost("the delivery has no tag")
-        return int(tag)
-
-    async def _replace(self, body: bytes, delay: float, marks: FieldTable) -> None:
-        await self._owner.publish_copy(self._copy(body, marks), delay)
-        await self.ack()
-
-    async def _reject(self) -> None:
-        try:
-            with port_errors():
-                await self._channel.basic_nack(self.tag, requeue=True)
-        except (TransportUnavailable, AMQPChannelError) as error:
-            raise LeaseLost(f"its channel is closed: {error}") from error
-        finally:
-            self._owner.answered(self)
-
-    def _copy(self, body: bytes, marks: FieldTable) -> Publication:
-        ours = {DELIVERIES, DELAY_LEFT, DIED_IN, "x-delivery-count", "x-death"}
-        kept = {
-            name: value
-            for name, value in self.headers.items()
-            if name not in ours and not name.startswith(("x-first-death-", "x-last-death-"))
-        }
-        message_id = self._message.header.properties.message_id or ""
-        return Publication("", "", body, message_id, {**kept, **marks})
-
-    def _death(self, key: str) -> object:
-        deaths = self.headers.get("x-death")
-        latest = deaths[0] if isinstance(deaths, list) and deaths else {}
-        return latest.get(key, "") if isinstance(latest, dict) else ""
 
 
 class RabbitReceiver:
@@ -196,9 +70,6 @@ class RabbitReceiver:
     def deaths(self, actor: str, reason: str) -> int:
         """Deliveries of a message that the broker itself dead-lettered: it does not pass its count on."""
         return self._topology.limit(actor) if reason == "delivery_limit" else 1
-
-    def answered(self, delivery: RabbitDelivery) -> None:
-        """Nothing to do: the broker counts what is unanswered."""
 
     async def stream(self) -> AsyncGenerator[RabbitDelivery]:
         """The deliveries, until it is closed: then nothing more is taken, and what nobody has seen goes back."""
@@ -375,8 +246,3 @@ class RabbitReceiver:
 
     def _close_later(self, channel: AbstractChannel) -> None:
         self._closing = asyncio.create_task(close_quietly(channel))
-
-
-def number(value: object) -> int:
-    """A header's count, or 0 for what is none."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0

@@ -1,9 +1,13 @@
 """What existing sidecars and their crew send, in the forms in which they really send it (docs/protocols/mesh.md)."""
 
 import asyncio
+import contextlib
+import io
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
+import aiohttp
 import pytest
 
 from asya_crds import jsontext
@@ -310,6 +314,91 @@ async def test_what_is_no_end_or_will_be_repeated_waits_as_long_as_its_task(
     await grace_is_over(gateway)
     ended, waiting = [(await gateway.get(f"/tasks/{each}"))[1]["status"] for each in (ending, task_id)]
     assert (ended, waiting) == ("failed", "pending")
+
+
+DEEP = f'{{"prompt":"?","data":{"[" * 600}{"]" * 600}}}'
+
+
+@pytest.mark.parametrize(
+    ("path", "report"),
+    [
+        ("/mesh/{}/progress", f'{{"status":"completed","pause_metadata":{DEEP}}}'),
+        ("/tasks/{}/progress", '{"status":"completed","pause_metadata":{"prompt":NaN}}'),
+        (EVENTS, f'{{"type":"status","status":"completed","data":{{"pause_metadata":{DEEP}}}}}'),
+    ],
+)
+async def test_a_pause_that_cannot_be_decoded_fails_its_task(gateway: Gateway, path: str, report: str) -> None:
+    task_id = await gateway.submit()
+    assert (await gateway.post(path.format(task_id), report))[0] == 400
+    _, task = await gateway.get(f"/tasks/{task_id}")
+    assert (task["status"], task["error"]["details"]["type"]) == ("failed", "BadPause")
+
+
+HUGE = f'{{"payload":"{"x" * 10_500_000}"}}'
+ROUTED = '"prev":["a"],"curr":"x-resume","next":[]'
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["sized", "chunked"])
+@pytest.mark.parametrize(
+    ("path", "report", "ends"),
+    [
+        ("/mesh/{}/progress", f'{{"status":"paused",{ROUTED},"checkpoint":{HUGE}}}', True),
+        ("/tasks/{}/progress", f'{{"status":"completed",{ROUTED},"pause_metadata":{HUGE}}}', True),
+        ("/mesh/{}/progress", f'{{{ROUTED},"pause_metadata":{{}},"checkpoint":{HUGE}}}', True),
+        (EVENTS, f'{{"type":"status","status":"completed","data":{{"pause_metadata":{HUGE}}}}}', True),
+        ("/mesh/{}/progress", f'{{"status":"processed","frames":[{{"pause_metadata":{{}},"payload":{HUGE}}}]}}', False),
+        (EVENTS, f'{{"type":"fly","data":{{"pause_metadata":{HUGE}}}}}', False),
+    ],
+    ids=["status", "question", "checkpoint", "unified", "frames", "live event"],
+)
+async def test_a_pause_that_is_too_large_to_be_read_fails_its_task_and_nothing_else_does(
+    gateway: Gateway, path: str, report: str, ends: bool, chunked: bool
+) -> None:
+    task_id = await gateway.submit()
+    body = report.encode()
+
+    async def parts() -> AsyncIterator[bytes]:
+        for start in range(0, len(body), 1_000_000):
+            yield body[start : start + 1_000_000]
+
+    # The answer comes before the body has been sent, so that the client may see its connection closed.
+    with contextlib.suppress(aiohttp.ClientError):
+        data: Any = parts() if chunked else io.BytesIO(body)
+        headers = {"Content-Type": "application/json"}
+        async with gateway.session.post(gateway.url + path.format(task_id), data=data, headers=headers) as response:
+            assert response.status == 413
+    _, task = await gateway.get(f"/tasks/{task_id}")
+    assert task["status"] == ("failed" if ends else "pending")
+    if ends:
+        assert task["error"]["details"]["type"] == "BadPause"
+        assert "expected a body of at most" in task["error"]["message"]
+
+
+async def test_a_checkpoint_with_too_many_values_fails_its_task(gateway: Gateway) -> None:
+    task_id = await gateway.submit()
+    values = "[" + "[]," * 1_100_000 + "[]]"
+    report = f'{{"status":"paused",{ROUTED},"pause_metadata":{{}},"checkpoint":{{"payload":{values}}}}}'
+    async with gateway.session.post(
+        f"{gateway.url}/mesh/{task_id}/progress", data=io.BytesIO(report.encode())
+    ) as response:
+        assert response.status == 413
+    _, task = await gateway.get(f"/tasks/{task_id}")
+    assert (task["status"], task["error"]["details"]["type"]) == ("failed", "BadPause")
+    assert "at most 1000000 values" in task["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "report"),
+    [
+        ("/mesh/{}/progress", '{"status":"completed","message":NaN}'),
+        ("/mesh/{}/fly", f'{{"pause_metadata":{DEEP}}}'),
+        (EVENTS, f'{{"type":"fly","data":{{"pause_metadata":{DEEP}}}}}'),
+    ],
+)
+async def test_another_report_that_cannot_be_decoded_ends_nothing(gateway: Gateway, path: str, report: str) -> None:
+    task_id = await gateway.submit()
+    assert (await gateway.post(path.format(task_id), report))[0] == 400
+    assert (await gateway.get(f"/tasks/{task_id}"))[1]["status"] == "pending"
 
 
 async def test_a_failed_handler_is_told_by_its_details(gateway: Gateway) -> None:

@@ -1,12 +1,16 @@
 """The memory budget at the edge: calls without room are refused, reports wait unread, streams leave it in the log."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
+from asya_crds import jsontext
 from asya_gateway.domain import budget as budgets
 from asya_gateway.domain.budget import Budget, Share
+from asya_gateway.protocols.http import arriving
 from asya_gateway.protocols.http.bodies import WEIGHT
 from asya_gateway.protocols.http.keys import BUDGET
 from tests.support.gateway import Gateway, start_gateway
@@ -128,3 +132,85 @@ async def test_what_was_done_before_there_was_no_room_to_tell_of_it_is_not_said_
     status, answer = await small.post(f"/tasks/{task_id}/cancel", {"reason": "enough"})
     assert (status, answer["error"]["outcome"]) == (503, "unknown")
     assert await small.running.storage.database.fetchval("SELECT status FROM tasks") == "canceled"
+
+
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@asynccontextmanager
+async def trickled(gateway: Gateway, size: int, arrived: int) -> AsyncIterator[Connection]:
+    """A call whose body begins and does not go on."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(gateway.url.rsplit(":", 1)[1]))
+    head = f"POST /tools/call HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {size}\r\n"
+    head += "Content-Type: application/json\r\n\r\n"
+    body = '{"name": "anything", "arguments": {"text": "' + "x" * arrived
+    writer.write(head.encode() + body.encode())
+    await writer.drain()
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+class TestABodyThatDoesNotArrive:
+    async def test_holds_room_for_what_has_arrived_alone(self, small: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(arriving, "SLOW_AFTER", 0.05)
+        budget = small.app[BUDGET]
+        size = 900_000
+        assert WEIGHT * size > budget.ceiling(Share.CALLS)
+        async with trickled(small, size, 1_000):
+            await until(lambda: 0 < budget.holds(Share.CALLS) < WEIGHT * 2_000, what="room that was given back")
+            await small.submit("anything", {"text": "y" * 200_000})
+        await until(lambda: budget.holds(Share.CALLS) == 0, what="room that the closed one held")
+
+    async def test_goes_on_when_it_does_with_the_room_of_each_part(
+        self, small: Gateway, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Alone it may grow beyond its share, as one that arrives at once."""
+        monkeypatch.setattr(arriving, "SLOW_AFTER", 0.02)
+        budget = small.app[BUDGET]
+        text = "x" * 900_000
+        body = jsontext.dumps({"name": "anything", "arguments": {"text": text}}).encode()
+
+        async def slowly() -> AsyncIterator[bytes]:
+            yield body[:1_000]
+            await until(lambda: budget.holds(Share.CALLS) == WEIGHT * 1_000, what="a slow body")
+            for start in range(1_000, len(body), 100_000):
+                yield body[start : start + 100_000]
+
+        headers = {"Content-Length": str(len(body)), "Content-Type": "application/json"}
+        async with small.session.post(small.url + "/tools/call", data=slowly(), headers=headers) as response:
+            assert response.status == 200
+        assert budget.holds(Share.CALLS) == 0
+
+    async def test_two_that_wait_for_each_other_are_parted(
+        self, small: Gateway, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(arriving, "SLOW_AFTER", 0.02)
+        budget = small.app[BUDGET]
+        size = budget.ceiling(Share.CALLS) * 6 // 10 // WEIGHT
+        async with trickled(small, size, 70_000) as first, trickled(small, size, 70_000) as second:
+            await until(lambda: WEIGHT * 140_000 < budget.holds(Share.CALLS) < WEIGHT * 144_000, what="two slow bodies")
+            for _, writer in (first, second):
+                writer.write(b"x" * (size - 71_000))
+            answers = [await reader.readline() for reader, _ in (first, second)]
+            assert any(b"503" in line for line in answers), answers
+        await until(lambda: budget.holds(Share.CALLS) == 0, what="room that both held")
+
+    async def test_is_given_up_after_a_time_that_its_size_sets(
+        self, small: Gateway, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(arriving, "SHORTEST_LIMIT", 0.1)
+        monkeypatch.setattr(arriving, "LEAST_RATE", 10_000_000)
+        async with trickled(small, 100_000, 1_000) as (reader, _):
+            assert b"408" in await reader.readline()
+
+
+def test_a_body_has_time_by_its_size() -> None:
+    assert arriving.seconds_for(Share.CALLS, 1_000) == pytest.approx(10, abs=0.1)
+    assert 40 < arriving.seconds_for(Share.CALLS, 9_500_000) < arriving.BODY_SECONDS
+    assert arriving.seconds_for(Share.CALLS, 10**9) == arriving.BODY_SECONDS
+    assert arriving.seconds_for(Share.CALLS, None) == arriving.BODY_SECONDS
+    assert arriving.seconds_for(Share.REPORTS, 1_000) == arriving.BODY_SECONDS

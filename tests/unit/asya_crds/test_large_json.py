@@ -14,6 +14,7 @@ import pytest_asyncio
 from asya_crds import jsontext, large_json
 from asya_crds.large_json import FEW_VALUES, Encoded, TooManyValues, count_values, cut, has_few_values
 from asya_crds.offloading import Offload, OffloadFailed
+from asya_crds.standstill import EVERY
 from tests.support.waiting import until
 
 
@@ -130,6 +131,31 @@ async def test_what_takes_too_long_is_ended() -> None:
     try:
         with pytest.raises(OffloadFailed, match=r"longer than 0\.5 s"):
             await offload.run("time:sleep", 60)
+    finally:
+        await offload.close()
+
+
+async def test_a_process_that_stands_still_is_replaced_and_costs_no_document() -> None:
+    offload = Offload(still=0.5)
+    try:
+        stopped = await offload.run("os:getpid")
+        os.kill(stopped, signal.SIGSTOP)
+        async with asyncio.timeout(20):
+            assert await large_json.loads(many("[]"), offload) == [[]] * (FEW_VALUES + 1)
+        assert not alive(stopped)
+        with pytest.raises(OffloadFailed, match="the process ended"):
+            await offload.insist("time:sleep", 60)
+    finally:
+        await offload.close()
+
+
+async def test_a_process_that_works_is_left_alone() -> None:
+    offload = Offload(still=EVERY)
+    try:
+        began = await offload.run("os:getpid")
+        digits = await offload.run("builtins:pow", 3, 5_000_000)
+        assert digits % 3 == 0
+        assert await offload.run("os:getpid") == began
     finally:
         await offload.close()
 

@@ -86,6 +86,7 @@ def test_an_answer_of_another_version_is_read_as_far_as_it_is_understood(
         (ProgressMessage, {"status": "received", "claim": 5}, "claim", "expected an object"),
         (FinalMessage, {"status": "failed", "class": "bad"}, "class", "expected one of business"),
         (FinalMessage, {"status": "failed", "error": 5}, "error", "expected a string, or an object"),
+        (ChildMessage, {"id": "registry", "parent_id": "b"}, "id", "expected another id: registry is a word"),
         (ChildMessage, {"id": "a", "parent_id": "\n"}, "parent_id", "printable"),
         (ChildMessage, {"id": "a", "parent_id": "b", "ends_itself": 1}, "ends_itself", "expected true or false"),
     ],

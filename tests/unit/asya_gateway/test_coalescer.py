@@ -132,6 +132,68 @@ async def test_too_many_waiting_writes_are_refused_and_nothing_of_them_is_writte
     assert ["d"] not in recorder.batches
 
 
+class TestWhereNobodyIsRefused:
+    async def test_what_finds_too_many_waiting_waits_and_keeps_its_order(self) -> None:
+        recorder = Recorder()
+        recorder.gate.clear()
+        writes = coalescer(recorder, concurrency=1, waiting_rows=2, batch_rows=2, refuses=False)
+        waiters = [asyncio.create_task(writes.submit(name)) for name in ("a-1", "b", "a-2", "c", "a-3", "d", "a-4")]
+        await rounds()
+        assert writes.waiting <= 2
+        recorder.gate.set()
+        assert await asyncio.gather(*waiters) == ["A-1", "B", "A-2", "C", "A-3", "D", "A-4"]
+        written = [item for batch in recorder.batches for item in batch]
+        assert [item for item in written if item.startswith("a")] == ["a-1", "a-2", "a-3", "a-4"]
+        assert len(written) == 7
+
+    async def test_a_caller_that_leaves_meanwhile_keeps_nobody_out(self) -> None:
+        recorder = Recorder()
+        recorder.gate.clear()
+        writes = coalescer(recorder, concurrency=1, waiting_rows=1, batch_rows=1, refuses=False)
+        waiters = [asyncio.create_task(writes.submit(name)) for name in "abcdef"]
+        await rounds()
+        for leaving in waiters[3:5]:
+            leaving.cancel()
+        recorder.gate.set()
+        await rounds()
+        waiters[2].cancel()
+        answers = await asyncio.gather(*waiters, return_exceptions=True)
+        assert answers[:2] == ["A", "B"]
+        assert answers[5] == "F"
+        assert await writes.submit("g") == "G"
+        assert (writes.waiting, writes._admitted, len(writes._outside)) == (0, 0, 0)
+
+    async def test_twenty_thousand_beyond_the_limit_are_all_written(self) -> None:
+        recorder = Recorder()
+        writes = coalescer(recorder, waiting_rows=500, refuses=False)
+        names = [str(number) for number in range(20_500)]
+        assert await asyncio.gather(*(writes.submit(name) for name in names)) == names
+
+    async def test_without_a_database_they_hear_of_it_with_those_that_wait_inside(self) -> None:
+        recorder = Recorder()
+        recorder.failures = [asyncpg.ConnectionDoesNotExistError("away") for _ in range(1_000)]
+        writes = coalescer(recorder, patience=0.1, concurrency=1, waiting_rows=1, batch_rows=1, refuses=False)
+        async with asyncio.timeout(5):
+            answers = await asyncio.gather(*(writes.submit(name) for name in "abcdef"), return_exceptions=True)
+        assert all(isinstance(answer, Unavailable) for answer in answers)
+        recorder.failures = []
+        assert await writes.submit("g") == "G"
+
+    async def test_closing_writes_what_waits_outside(self) -> None:
+        recorder = Recorder()
+        recorder.gate.clear()
+        writes = coalescer(recorder, concurrency=1, waiting_rows=1, batch_rows=1, refuses=False)
+        waiters = [asyncio.create_task(writes.submit(name)) for name in "abcd"]
+        await rounds()
+        closing = asyncio.create_task(writes.close())
+        await rounds()
+        with pytest.raises(Unavailable):
+            await writes.submit("e")
+        recorder.gate.set()
+        await closing
+        assert await asyncio.gather(*waiters) == ["A", "B", "C", "D"]
+
+
 async def test_too_many_waiting_bytes_are_refused() -> None:
     writes = coalescer(Recorder(), waiting_bytes=10)
     with pytest.raises(Overloaded):

@@ -115,3 +115,22 @@ def test_an_operator_without_a_cluster_says_so_and_how_to_name_one() -> None:
     assert last.startswith("error: no cluster: ")
     assert "KUBECONFIG" in last
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [["flow", "list"], ["operator"]])
+def test_a_user_id_without_a_name_and_without_a_home_is_told_what_to_set(words: list[str]) -> None:
+    """As any id in a container is, where nothing sets HOME."""
+    code = (
+        "import pwd, sys\n"
+        "def nobody(uid): raise KeyError(uid)\n"
+        f"pwd.getpwuid = nobody; sys.argv = ['asya', *{words!r}]\n"
+        "from asya_cli.main import main; main()"
+    )
+    kept = {name: value for name, value in os.environ.items() if name not in ("HOME", "KUBECONFIG")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=kept, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 3
+    assert (
+        done.stderr.splitlines()[-1] == "error: no cluster: there is no /.kube/config; set KUBECONFIG, or run in a pod"
+    )

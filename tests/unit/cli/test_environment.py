@@ -50,9 +50,10 @@ def test_a_variable_that_promises_authentication_stops_the_start(monkeypatch: py
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
-        ("ASYA_GATEWAY_PORT", "abc", "valid integer"),
-        ("ASYA_GATEWAY_PORT", "70000", "less than or equal to 65535"),
-        ("ASYA_DB_MAX_CONNS", "0", "greater than or equal to 2"),
+        ("ASYA_GATEWAY_PORT", "abc", "expected a whole number, not 'abc'"),
+        ("ASYA_CHILD_GRACE", "{x}", "such as 10s, 5m, 1h30m, got '{x}'"),
+        ("ASYA_GATEWAY_PORT", "70000", "expected at most 65535"),
+        ("ASYA_DB_MAX_CONNS", "0", "expected at least 2"),
         ("ASYA_TRANSPORT", "pigeon", "'postgres' or 'rabbitmq'"),
         ("ASYA_DEFAULT_TIMEOUT", "soon", "a duration such as 10s"),
         ("ASYA_LOG_FORMAT", "xml", "'json' or 'text'"),
@@ -64,7 +65,7 @@ def test_a_wrong_value_is_told_with_what_was_expected(
     message = refused(monkeypatch, ASYA_GATEWAY_MODE="api", ASYA_DATABASE_URL=DATABASE, **{name: value})
     assert message.startswith(f"{name}: expected ")
     assert expected in message
-    assert repr(value) in message
+    assert message.count(repr(value)) == 1
 
 
 def test_every_wrong_variable_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

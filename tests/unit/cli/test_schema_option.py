@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from asya_cli.errors import UsageProblem
-from asya_cli.flow_commands import _schema
+from asya_cli.flow_options import read_schema
 
 
 @pytest.mark.parametrize(
@@ -18,9 +18,9 @@ from asya_cli.flow_commands import _schema
     ],
 )
 def test_a_schema_is_read_from_json_and_yaml(text: str, schema: object, tmp_path: Path) -> None:
-    assert _schema(text, None) == schema
+    assert read_schema(text, None) == schema
     (tmp_path / "schema.yaml").write_bytes(text.encode())
-    assert _schema(None, tmp_path / "schema.yaml") == schema
+    assert read_schema(None, tmp_path / "schema.yaml") == schema
 
 
 @pytest.mark.parametrize(
@@ -35,11 +35,11 @@ def test_a_schema_is_read_from_json_and_yaml(text: str, schema: object, tmp_path
 )
 def test_what_is_no_schema_is_refused_with_the_reason(text: str, reason: str) -> None:
     with pytest.raises(UsageProblem) as refused:
-        _schema(text, None)
+        read_schema(text, None)
     assert reason in refused.value.message
 
 
 def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "schema.json").write_bytes(b"\xff\xfe")
     with pytest.raises(UsageProblem, match=r"schema\.json: not UTF-8 at byte 0"):
-        _schema(None, tmp_path / "schema.json")
+        read_schema(None, tmp_path / "schema.json")

@@ -13,15 +13,24 @@ from asya_crds import jsontext
 from asya_crds.envelope import Route
 from asya_crds.flow_problem import FlowProblem
 from asya_crds.flows_json import FlowsJson
-from asya_crds.status import ErrorClass, TaskStatus
+from asya_crds.status import ErrorClass, TaskStatus, UpdateKind
 from asya_crds.task_error import TaskError
 from asya_crds.violation import Violation
 from asya_gateway.domain.errors import GatewayError, InvalidArguments, InvalidInput, Unavailable
+from asya_gateway.domain.log import (
+    CreatedEntry,
+    FinalEntry,
+    LogEntry,
+    OtherEntry,
+    PausedEntry,
+    ProgressEntry,
+    ResumedEntry,
+)
 from asya_gateway.domain.pause import Pause
-from asya_gateway.domain.task import Task
+from asya_gateway.domain.task import Task, TaskUpdate
 from asya_gateway.protocols.http.errors import error_dict
 from asya_gateway.protocols.http.openapi import SCHEMAS
-from asya_gateway.protocols.http.rendering import task_fields, task_json
+from asya_gateway.protocols.http.rendering import task_fields, task_json, update_json
 from asya_gateway.protocols.rest.handles import handle_json
 
 NOW = datetime(2026, 3, 8, 10, 0, 5, tzinfo=UTC)
@@ -81,6 +90,33 @@ def test_every_task_is_rendered_as_described(task: Task) -> None:
     _fits("TaskSummary", task_fields(task))
     _fits("TaskPage", {"tasks": [task_fields(task)], "next_cursor": None})
     _fits("MessageList", {"messages": [task_fields(task)], "total": 1})
+
+
+HOP = {"route": Route(("a",), "b", ("c",)), "state": "processing"}
+ENTRIES = [
+    CreatedEntry(message="m", parent_id="p"),
+    ProgressEntry(),
+    ProgressEntry(message="m", **HOP, duration_ms=1.5, message_size_kb=2),  # type: ignore[arg-type]
+    PausedEntry(message="m", pause=PAUSE, **HOP),  # type: ignore[arg-type]
+    ResumedEntry(message="m", pause_id="p"),
+    FinalEntry(message="m"),
+    FinalEntry(error=ERROR, metadata={"a": 1}),
+    OtherEntry(message="m"),
+]
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: type(entry).__name__)
+@pytest.mark.parametrize("result", [None, "[1]"])
+def test_every_update_is_rendered_as_described(entry: LogEntry, result: str | None) -> None:
+    update = TaskUpdate("t", 3, UpdateKind.PROGRESS, TaskStatus.RUNNING, 12.34, NOW, entry, result)
+    _fits("Update", jsontext.loads(update_json(update)))
+
+
+def test_what_a_newer_version_wrote_stands_beside_what_is_described() -> None:
+    entry = OtherEntry(message="m", more={"news": 1, "status": "odd"})
+    update = TaskUpdate("t", 3, UpdateKind.PROGRESS, TaskStatus.RUNNING, 12.34, NOW, entry)
+    shown = jsontext.loads(update_json(update))
+    assert (shown["news"], shown["status"], shown["message"]) == (1, "running", "m")
 
 
 @pytest.mark.parametrize(

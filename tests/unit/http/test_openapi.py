@@ -5,8 +5,11 @@ import re
 import pytest
 from aiohttp import web
 
+from asya_crds.naming import WORDS_FOR_IDS
 from asya_gateway.composition.program import Gateway
+from asya_gateway.domain.errors import InvalidInput
 from asya_gateway.protocols.http.openapi import HEALTH_PATHS, merged, routed
+from asya_gateway.protocols.mesh.children import decode_child
 from asya_gateway.protocols.mesh.openapi import PATHS as MESH_PATHS
 from asya_gateway.protocols.rest.openapi import PATHS as REST_PATHS
 from tests.support.gateway import make_settings
@@ -49,3 +52,25 @@ def test_operations_have_names_of_their_own() -> None:
     items = merged(HEALTH_PATHS, PATHS["testing"]).values()
     names = [operation["operationId"] for item in items for method, operation in item.items() if method in METHODS]
     assert len(names) == len(set(names))
+
+
+def test_words_in_the_place_of_a_tasks_id_are_refused_as_ids() -> None:
+    routes = [
+        resource.canonical.split("/") for resource in _application("testing").router.resources() if resource.canonical
+    ]
+    ids = {tuple(route[:place]) for route in routes for place, part in enumerate(route) if part.startswith("{id")}
+    words = {
+        part
+        for route in routes
+        for place, part in enumerate(route)
+        if part and not part.startswith("{") and tuple(route[:place]) in ids
+    }
+    assert words == set(WORDS_FOR_IDS)
+
+
+@pytest.mark.parametrize("word", WORDS_FOR_IDS)
+@pytest.mark.parametrize("alias", ["", "resume-", "resume.2-"])
+def test_no_child_is_called_like_a_route(word: str, alias: str) -> None:
+    with pytest.raises(InvalidInput, match="expected another id") as raised:
+        decode_child({"id": alias + word, "parent_id": "p", "curr": "a"})
+    assert raised.value.field == "id"

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from asya_crds import jsontext
 from asya_crds.schema_walk import BrokenSchema, as_pointer
 from asya_schemas import compiling
 from asya_schemas.compiling import compile_schema
@@ -179,3 +180,33 @@ def test_compiled_checks_are_kept_by_their_bytes(monkeypatch: pytest.MonkeyPatch
     first, last = compiling.compile_schema(wide[0]), compiling.compile_schema(wide[-1])
     assert compiling.compile_schema(wide[-1]) is last
     assert compiling.compile_schema(wide[0]) is first
+
+
+def test_of_kept_checks_those_go_first_that_were_used_longest_ago_and_no_more_than_must(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept = compiling._Kept()
+    monkeypatch.setattr(compiling, "_kept", kept)
+    schemas: list[dict[str, Any]] = [{"const": f"{number}" * 1_000} for number in range(4)]
+    weight = compiling.CHECK_BYTES + compiling.TEXT_WEIGHT * len(jsontext.dumps(schemas[0]))
+    compiling.keep_at_most(3 * weight)
+    first, second, third = (compiling.compile_schema(schema) for schema in schemas[:3])
+    assert (len(kept), kept.bytes) == (3, 3 * weight)
+    assert compiling.compile_schema(schemas[0]) is first
+    compiling.compile_schema(schemas[3])
+    assert (len(kept), kept.bytes) == (3, 3 * weight)
+    assert compiling.compile_schema(schemas[0]) is first
+    assert compiling.compile_schema(schemas[2]) is third
+    assert compiling.compile_schema(schemas[1]) is not second
+    compiling.keep_at_most(weight)
+    assert (len(kept), kept.bytes) == (1, weight)
+
+
+def test_a_check_that_outweighs_all_that_may_be_kept_drives_no_other_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = compiling._Kept()
+    monkeypatch.setattr(compiling, "_kept", kept)
+    compiling.keep_at_most(100_000)
+    small = compiling.compile_schema({"type": "string"})
+    compiling.compile_schema({"enum": [f"{number}" for number in range(5_000)]})
+    assert compiling.compile_schema({"type": "string"}) is small
+    assert len(kept) == 1

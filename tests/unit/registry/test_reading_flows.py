@@ -26,6 +26,13 @@ def only_problem(text: str) -> tuple[str, int | None]:
     return found.problems[0].reason, found.problems[0].line
 
 
+def test_unknown_fields_are_told_in_the_order_of_the_document_so_that_every_process_tells_the_same() -> None:
+    names = [f"field{number}" for number in range(12)]
+    found = read("".join(f"{name}: 1\n" for name in names) + "flows: []\n")
+    assert [problem.reason for problem in found.problems] == [f"{name}: unknown field beside flows" for name in names]
+    assert [problem.line for problem in found.problems] == list(range(1, 13))
+
+
 def test_reads_the_flow_of_the_document() -> None:
     found = read(
         """

@@ -10,15 +10,9 @@ from asya_crds import jsontext, large_json
 from asya_crds.offloading import OffloadFailed
 from asya_gateway.domain.budget import Share
 from asya_gateway.domain.errors import InvalidInput, Overloaded, TooLarge
+from asya_gateway.protocols.http.arriving import BODY_SECONDS, Arriving, seconds_for
 from asya_gateway.protocols.http.errors import BodyTimeout
 from asya_gateway.protocols.http.keys import BUDGET, OFFLOAD
-
-BODY_SECONDS = 60.0
-"""Longest that a body may take to arrive; a caller that trickles would hold its connection for ever."""
-
-
-HEAD_BYTES = 1024
-"""The beginning of a body that is known where the rest is not."""
 
 WEIGHT = 7
 """What a body's way weighs for each of its bytes: the bytes, their decoded form, payload and envelope as text, and the
@@ -59,17 +53,17 @@ async def read_bytes(
     Raises InvalidInput, TooLarge, BodyTimeout, and NoRoom where it is no report and the wait is too long.
     """
     length, content, budget = request.content_length, request.content, request.app[BUDGET]
+    seconds = BODY_SECONDS
     if length is not None and length > limit:
         raise _too_large(limit)
     try:
         if not content.at_eof() and not content.is_eof():
             # What is still on its way is as large as it says, or as large as it may be.
             known = length if "Content-Encoding" not in request.headers else None
-            await budget.reserve(share, WEIGHT * (limit if known is None else known))
-            async with asyncio.timeout(BODY_SECONDS):
-                data = content.read_nowait()
-                _note(head, data)
-                data += await _rest(request, limit - len(data), head)
+            declared = limit if known is None else known
+            await budget.reserve(share, WEIGHT * declared)
+            async with asyncio.timeout(seconds := seconds_for(share, known)):
+                data = await Arriving(request, share, declared, WEIGHT).all(limit, head)
             if len(data) != known:
                 budget.shrink(WEIGHT * len(data))
         else:
@@ -77,28 +71,12 @@ async def read_bytes(
             if not budget.reserve_now(share, WEIGHT * len(data)):
                 await budget.reserve(share, WEIGHT * len(data))
     except TimeoutError:
-        raise BodyTimeout(f"the body took longer than {BODY_SECONDS:.0f} seconds to arrive") from None
+        raise BodyTimeout(f"the body took longer than {seconds:.0f} seconds to arrive") from None
     except web.RequestPayloadError as error:
         raise InvalidInput(f"the body cannot be decoded: {error}") from None
     if len(data) > limit:
         raise _too_large(limit)
     return data
-
-
-async def _rest(request: web.Request, room: int, head: bytearray | None) -> bytes:
-    parts = []
-    while part := await request.content.readany():
-        parts.append(part)
-        _note(head, part)
-        room -= len(part)
-        if room < 0:
-            break
-    return b"".join(parts)
-
-
-def _note(head: bytearray | None, part: bytes) -> None:
-    if head is not None and len(head) < HEAD_BYTES:
-        head += part[: HEAD_BYTES - len(head)]
 
 
 async def decode_body(

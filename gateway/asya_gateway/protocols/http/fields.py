@@ -33,11 +33,6 @@ def identifier(body: Body, key: str) -> str:
     return checked_id(body.get(key), key)
 
 
-def optional_identifier(body: Body, key: str) -> str | None:
-    """An identifier, or None where it is absent or null. Raises InvalidInput."""
-    return None if body.get(key) is None else checked_id(body[key], key)
-
-
 def checked_id(value: object, field: str) -> str:
     """`value` as an identifier. Raises InvalidInput naming `field`."""
     try:

@@ -15,7 +15,7 @@ from asya_crds.mesh_messages import RouteMessage
 from asya_crds.message import named_schemas, schema_of
 from asya_crds.message_fields import ID_SCHEMA
 from asya_crds.status import HopState
-from asya_crds.task_json import STATUS_SCHEMA, MessageListJson, TaskJson, TaskPageJson
+from asya_crds.task_json import STATUS_SCHEMA, MessageListJson, TaskJson, TaskPageJson, UpdateJson
 from asya_gateway.domain.task import JsonText
 from asya_gateway.protocols.http.answers import json_response
 
@@ -95,7 +95,7 @@ STREAM = {
             "properties": {
                 "event": {"type": "string"},
                 "id": {"type": "string"},
-                "data": {"type": "string", "description": "JSON."},
+                "data": {"type": "string", "description": "JSON; of an `update` event an Update."},
             },
         },
         media="text/event-stream",
@@ -118,13 +118,16 @@ _ERRORS = {
 NULLABLE_ID: Json = {"anyOf": [ref("Id"), {"type": "null"}]}
 NULLABLE_TEXT: Json = {"type": ["string", "null"]}
 
+_SENT = (ErrorJson, TaskJson, TaskPageJson, MessageListJson, UpdateJson, CallResultJson, FlowsJson)
 SCHEMAS: dict[str, Json] = {
     "Id": ID_SCHEMA,
     "Status": STATUS_SCHEMA,
     "ActorState": {"enum": [state.value for state in HopState]},
     "RouteFields": schema_of(RouteMessage),
     "Envelope": schema_of(Envelope),
-    **named_schemas((ErrorJson, TaskJson, TaskPageJson, MessageListJson, CallResultJson, FlowsJson), REFERENCE),
+    **named_schemas(
+        (ErrorJson, TaskJson, TaskPageJson, MessageListJson, UpdateJson, CallResultJson, FlowsJson), REFERENCE
+    ),
 }
 
 

@@ -10,10 +10,8 @@ from typing import Any
 from asya_crds import jsontext
 from asya_crds.envelope import Route, format_time
 from asya_crds.status import TaskStatus
-from asya_crds.task_error import TaskError
-from asya_crds.task_json import TaskSummaryJson
+from asya_crds.task_json import TaskSummaryJson, UpdateJson
 from asya_gateway.domain.log import FinalEntry, LogEntry, OtherEntry, PausedEntry, ProgressEntry
-from asya_gateway.domain.pause import Pause
 from asya_gateway.domain.task import JsonText, Task, TaskHead, TaskUpdate
 
 COMPLETED_MESSAGE = "Task completed successfully"
@@ -62,47 +60,47 @@ def task_fields(task: TaskHead) -> TaskSummaryJson:
 def update_json(update: TaskUpdate) -> JsonText:
     """The data of an `update` event: the API document's fields, then those of the older dialect."""
     entry = update.entry
-    fields: dict[str, Any] = {
+    fields: UpdateJson = {
         "id": update.task_id,
         "status": update.status.value,
         "progress_percent": percent(update.progress),
+        "timestamp": format_time(update.at),
     }
-    if isinstance(entry, OtherEntry):
-        fields = {**entry.more, **fields}
-    if isinstance(entry, ProgressEntry):
-        fields |= _whereabouts(entry)
     if entry.message is not None:
         fields["message"] = entry.message
-    fields |= _said(entry)
-    fields["timestamp"] = format_time(update.at)
-    return with_verbatim(fields, {} if update.result is None else {"result": update.result})
+    _say(entry, fields)
+    document = {**entry.more, **fields} if isinstance(entry, OtherEntry) else fields
+    return with_verbatim(document, {} if update.result is None else {"result": update.result})
 
 
-def _said(entry: LogEntry) -> dict[str, Any]:
+def _say(entry: LogEntry, fields: UpdateJson) -> None:
+    """Add what an entry of its kind says."""
     match entry:
-        case PausedEntry(pause=Pause() as pause):
-            return {"pause": pause.as_dict()}
+        case PausedEntry():
+            _say_where(entry, fields)
+            if entry.pause is not None:
+                fields["pause"] = entry.pause.as_dict()
         case ProgressEntry():
-            measures = {"duration_ms": entry.duration_ms, "message_size_kb": entry.message_size_kb}
-            return {key: value for key, value in measures.items() if value is not None}
-        case FinalEntry(error=TaskError() as error):
-            return {"error": error.as_dict()}
+            _say_where(entry, fields)
+            if entry.duration_ms is not None:
+                fields["duration_ms"] = entry.duration_ms
+            if entry.message_size_kb is not None:
+                fields["message_size_kb"] = entry.message_size_kb
+        case FinalEntry() if entry.error is not None:
+            fields["error"] = entry.error.as_dict()
         case _:
-            return {}
+            pass
 
 
-def _whereabouts(entry: ProgressEntry) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
+def _say_where(entry: ProgressEntry, fields: UpdateJson) -> None:
     if (route := entry.route) is not None:
-        fields = {
-            **route.as_dict(),
-            "actor": route.curr or (route.prev[-1] if route.prev else None),
-            "actors": [*route.prev, *([route.curr] if route.curr else []), *route.next],
-            "current_actor_idx": current_index(route),
-        }
+        shown = route.as_dict()
+        fields["prev"], fields["curr"], fields["next"] = shown["prev"], shown["curr"], shown["next"]
+        fields["actor"] = route.curr or (route.prev[-1] if route.prev else None)
+        fields["actors"] = [*route.prev, *([route.curr] if route.curr else []), *route.next]
+        fields["current_actor_idx"] = current_index(route)
     if entry.state is not None:
-        fields |= {"task_state": entry.state, "actor_state": entry.state}
-    return fields
+        fields["task_state"] = fields["actor_state"] = entry.state
 
 
 def percent(progress: float) -> float:

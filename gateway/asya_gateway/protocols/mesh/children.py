@@ -1,7 +1,8 @@
 """Decoding announcements of a fan-out's children."""
 
 from asya_crds.mesh_messages import ChildMessage
-from asya_gateway.domain.errors import Conflict
+from asya_crds.naming import check_own_id
+from asya_gateway.domain.errors import Conflict, InvalidInput
 from asya_gateway.domain.reports import ChildAnnouncement
 from asya_gateway.protocols.http.fields import Body
 from asya_gateway.protocols.http.messages import read
@@ -14,7 +15,14 @@ def decode_child(body: Body) -> ChildAnnouncement:
     Raises InvalidInput naming the field, Conflict for a child of itself.
     """
     said = read(ChildMessage, body)
-    child, parent = task_id_of(said.id), task_id_of(said.parent_id)
+    child, parent = _own_id(task_id_of(said.id)), task_id_of(said.parent_id)
     if child == parent:
         raise Conflict("expected another id than the child's own", field="parent_id")
     return ChildAnnouncement(child, parent, read_route(body), said.ends_itself)
+
+
+def _own_id(child: str) -> str:
+    try:
+        return check_own_id(child)
+    except ValueError as error:
+        raise InvalidInput(str(error), field="id") from None

@@ -11,7 +11,7 @@ from asya_crds import jsontext
 from asya_crds.mesh_messages import ActiveAnswer, CreatedAnswer, OkAnswer, ProgressAnswerMessage
 from asya_crds.status import RUNNABLE, ClaimAction, TaskStatus
 from asya_gateway.domain.budget import Share
-from asya_gateway.domain.errors import TooLarge
+from asya_gateway.domain.errors import InvalidInput, TooLarge
 from asya_gateway.domain.reports import PauseReport, ProgressAnswer, ProgressReport
 from asya_gateway.domain.task import MESH, FlyEvent, JsonText
 from asya_gateway.protocols.http.answers import json_response
@@ -26,7 +26,7 @@ from asya_gateway.protocols.mesh.finals import decode_final
 from asya_gateway.protocols.mesh.hops import task_id_of
 from asya_gateway.protocols.mesh.live import pieces
 from asya_gateway.protocols.mesh.progress import decode_progress, is_pause
-from asya_gateway.protocols.mesh.refusing import Lost, failing_its_task, incomplete_final
+from asya_gateway.protocols.mesh.refusing import Lost, failing_its_task, incomplete_final, lost_unread, mentions_pause
 
 _OK = jsontext.dumps(OkAnswer().whole())
 _ACTIVE, _INACTIVE = (jsontext.dumps(ActiveAnswer(active=active).whole()) for active in (True, False))
@@ -69,10 +69,23 @@ async def active(request: web.Request) -> web.Response:
 async def progress(request: web.Request) -> web.Response:
     """POST /mesh/{id}/progress; an id that is not ours gets its 200 too."""
     settings = request.app[SETTINGS]
-    data = await read_bytes(request, max(settings.max_report_bytes, settings.max_final_bytes), share=Share.REPORTS)
-    body = as_object(
-        await decode_body(request, data, encoded=_ENCODED, texts=_LARGE_PARTS, cuts=("",), share=Share.REPORTS)
-    )
+    most, head = max(settings.max_report_bytes, settings.max_final_bytes), bytearray()
+    try:
+        data = await read_bytes(request, most, share=Share.REPORTS, head=head)
+    except TooLarge:
+        if await lost_unread(request, head) is Lost.PAUSE:
+            async with failing_its_task(request, path_id(request), Lost.PAUSE, {}):
+                raise
+        raise
+    try:
+        body = as_object(
+            await decode_body(request, data, encoded=_ENCODED, texts=_LARGE_PARTS, cuts=("",), share=Share.REPORTS)
+        )
+    except (InvalidInput, TooLarge):
+        if not mentions_pause(data):
+            raise
+        async with failing_its_task(request, path_id(request), Lost.PAUSE, {}):
+            raise
     report, answer = await take_progress(request, path_id(request), body, size=len(data))
     return json_response(render_answer(report, answer))
 

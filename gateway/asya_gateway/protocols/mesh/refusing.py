@@ -17,7 +17,6 @@ from asya_gateway.domain.errors import GatewayError, InvalidInput, Overloaded, T
 from asya_gateway.domain.reports import FinalReport
 from asya_gateway.domain.task import MESH, owner_of
 from asya_gateway.protocols.http.background import BACKGROUND
-from asya_gateway.protocols.http.bodies import HEAD_BYTES
 from asya_gateway.protocols.http.errors import BodyTimeout
 from asya_gateway.protocols.http.fields import Body
 from asya_gateway.protocols.http.keys import TASKS
@@ -28,7 +27,13 @@ log = logging.getLogger(__name__)
 _UNSAID = ("id", "status", "type")
 """Fields without which a report says neither of which task it is nor what it is."""
 
+_UNIFIED_STATUS = re.compile(rb'\s*\{\s*"type"\s*:\s*"status"\s*,')
 _UNIFIED_END = re.compile(rb'\s*\{\s*"type"\s*:\s*"status"\s*,\s*"status"\s*:\s*"(succeeded|failed)"')
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]:,]', re.DOTALL)
+_METADATA = b'"pause_metadata"'
+_PAUSED = (b'"paused"', b'"auth_required"')
+LONG_HEAD = 64 * 1024
+"""Bytes of an unread report that are looked at: before what is large stand its route and its question."""
 _HEAD_SECONDS = 5.0
 _REPEATS = ("asya-actor", "Python/")
 """How the User-Agent of this project's workers and crew begins (of versions before this one, the second). They send a
@@ -72,18 +77,58 @@ def incomplete_final(request: web.Request, reported: str, is_final: Callable[[],
         raise
 
 
-async def ends_a_task(request: web.Request) -> bool:
-    """Whether a unified event that is too large to be read reports an end, by its beginning as sidecars write it."""
-    head = b""
+async def lost_unread(request: web.Request, head: bytes | bytearray, *, unified: bool = False) -> Lost | None:
+    """What is lost with a report that is too large to be read, by its beginning as sidecars and crews write it. `head`
+    is what was read of it, if anything was."""
+    beginning = bytes(head)
     with contextlib.suppress(web.RequestPayloadError, TimeoutError):
         async with asyncio.timeout(_HEAD_SECONDS):
-            head = await request.content.read(HEAD_BYTES)
-    return is_end(head)
+            while len(beginning) < LONG_HEAD and (part := await request.content.read(LONG_HEAD - len(beginning))):
+                beginning += part
+    if unified and _UNIFIED_STATUS.match(beginning) is None:
+        return None
+    if unified and is_end(beginning):
+        return Lost.RESULT
+    return Lost.PAUSE if begins_as_pause(beginning, level=2 if unified else 1) else None
+
+
+def begins_as_pause(head: bytes, *, level: int = 1) -> bool:
+    """Whether the beginning of a document says that it is a pause, in the members at this level: what a payload or a
+    frame further inside says counts for nothing."""
+    depth, key, last = 0, b"", b""
+    for token in _TOKEN.findall(head):
+        match token:
+            case b"{" | b"[":
+                if depth == level and key == _METADATA:
+                    return True
+                depth += 1
+            case b"}" | b"]":
+                depth -= 1
+            case b":" if depth == level:
+                key = last
+            case b"," if depth == level:
+                key = b""
+            case _:
+                if depth == level and (key == _METADATA or (key == b'"status"' and token in _PAUSED)):
+                    return True
+                last = token
+    return False
 
 
 def is_end(event: bytes | bytearray) -> bool:
     """Whether a unified event that cannot be decoded reports an end, by its beginning as sidecars write it."""
     return _UNIFIED_END.match(event) is not None
+
+
+def mentions_pause(report: bytes) -> bool:
+    """Whether a report that cannot be decoded (nested too deeply, say) is perhaps a pause. Its sender drops the
+    message, so its task would go nowhere."""
+    return b'"pause_metadata"' in report
+
+
+def is_pause_event(event: bytes) -> bool:
+    """The same of a unified event; live events may hold any text."""
+    return _UNIFIED_STATUS.match(event) is not None and mentions_pause(event)
 
 
 def _cut_off(request: web.Request) -> bool:

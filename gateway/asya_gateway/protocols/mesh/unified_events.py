@@ -34,7 +34,14 @@ from asya_gateway.protocols.mesh.finals import decode_final
 from asya_gateway.protocols.mesh.handlers import take_progress
 from asya_gateway.protocols.mesh.hops import task_id_of
 from asya_gateway.protocols.mesh.live import decode_fly
-from asya_gateway.protocols.mesh.refusing import Lost, ends_a_task, failing_its_task, incomplete_final, is_end
+from asya_gateway.protocols.mesh.refusing import (
+    Lost,
+    failing_its_task,
+    incomplete_final,
+    is_end,
+    is_pause_event,
+    lost_unread,
+)
 
 MAX_OFFSET = 10_000
 
@@ -54,12 +61,13 @@ async def post_event(request: web.Request) -> web.Response:
         with incomplete_final(request, reported, lambda: is_end(head)):
             data = await read_bytes(request, most, share=Share.REPORTS, head=head)
     except TooLarge:
-        if await ends_a_task(request):
-            async with failing_its_task(request, reported, Lost.RESULT, {}):
+        lost = await lost_unread(request, head, unified=True)
+        if lost is not None:
+            async with failing_its_task(request, reported, lost, {}):
                 raise
         raise
-    refused = failing_its_task(request, reported, Lost.RESULT, {}) if is_end(data) else contextlib.nullcontext()
-    async with refused:
+    lost = Lost.RESULT if is_end(data) else Lost.PAUSE if is_pause_event(data) else None
+    async with contextlib.nullcontext() if lost is None else failing_its_task(request, reported, lost, {}):
         with incomplete_final(request, reported, lambda: is_end(data)):
             body = as_object(await decode_body(request, data, encoded=_ENCODED, cuts=_CUT, share=Share.REPORTS))
     said = read(EventMessage, body)

@@ -18,8 +18,8 @@ CHUNK = 1_000
 # The first one counts: a sidecar whose report is cut each time would otherwise keep its task open.
 _KEEP = """
 INSERT INTO incomplete_finals (task_id, arrived_at, due_at)
-SELECT id, clock_timestamp(), clock_timestamp() + $2 * interval '1 second'
-FROM tasks WHERE id = $1 AND finished_at IS NULL
+SELECT t.id, c.at, c.at + $2 * interval '1 second' FROM tasks t CROSS JOIN clock_timestamp() AS c(at)
+WHERE t.id = $1 AND t.finished_at IS NULL
 ON CONFLICT DO NOTHING
 """
 

@@ -1,0 +1,106 @@
+"""Writing a flow where it is exposed, once it is complete and checked as the operator would check it."""
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from asya_cli.flow_output import show_diff, show_text_diff
+
+if TYPE_CHECKING:
+    from asya_cli.flows_cluster import FlowsCluster
+    from asya_crds.flow import Flow
+
+UNCHECKED = (
+    "note: patterns and references of the schemas are checked by the operator"
+    " (here, too, where asya[gateway] or asya[operator] is installed)"
+)
+
+
+class Where(StrEnum):
+    """Where a flow is written."""
+
+    CONFIGMAP = "configmap"
+    RESOURCE = "resource"
+
+
+async def write(cluster: "FlowsCluster", name: str, flow: dict[str, Any], where: Where, *, dry_run: bool) -> bool:
+    """Whether there is anything to wait for."""
+    from asya_cli.flows_editing import expose as expose_in
+    from asya_cli.flows_editing import find
+
+    if where is Where.RESOURCE:
+        existing = next((body for body in await cluster.resources() if body["metadata"]["name"] == name), None)
+        standing = (existing or {}).get("spec")
+        # Applied as a whole: what an apply leaves out, its field manager gives up.
+        spec = {**(standing or {}), **_complete(name, flow, standing)}
+        check({**spec, "name": name})
+        applied = await cluster.apply(name, spec, dry_run=dry_run)
+        show_diff((existing or {}).get("spec") or {}, applied["spec"], f"Flow {name}")
+        return True
+
+    def change(data: dict[str, str]) -> dict[str, str]:
+        place = find(data, name)
+        complete = {"name": name, **_complete(name, flow, place.value if place else None)}
+        check({**(place.value if place else {}), **complete})
+        return expose_in(data, complete)
+
+    before, after = await cluster.edit(change, dry_run=dry_run)
+    show_text_diff(before, after)
+    if before == after:
+        typer.echo(f"{name} is already exposed like this", err=True)
+    return True
+
+
+def _complete(name: str, flow: dict[str, Any], existing: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A new flow gets its defaults; of one that exists only what was named changes."""
+    from asya_cli.errors import UsageProblem
+    from asya_cli.flows_editing import same
+
+    if existing is not None:
+        merged = {key: _merged(existing.get(key), value) for key, value in flow.items()}
+        return {key: value for key, value in merged.items() if not same(value, existing.get(key, ...))}
+    if not flow.get("description"):
+        raise UsageProblem("--description: required for a new flow, since callers choose by it")
+    complete = {"entrypoint": name, **flow}
+    if "mcp" not in complete and "a2a" not in complete:
+        complete["mcp"] = {}
+    return complete
+
+
+def _merged(existing: Any, named: Any) -> Any:
+    """Of `mcp` and `a2a`, too, only what was named changes."""
+    from pydantic.alias_generators import to_camel
+
+    if not (isinstance(existing, Mapping) and isinstance(named, Mapping)):
+        return named
+    return {key: value for key, value in existing.items() if to_camel(key) not in named} | dict(named)
+
+
+def check(flow: Mapping[str, Any]) -> None:
+    """Refuse here what the operator would refuse."""
+    from asya_cli.errors import UsageProblem
+    from asya_crds.flows_file import InvalidFlow, flow_of
+
+    plain = {key: value for key, value in flow.items() if not (key == "routeNext" and "route_next" in flow)}
+    try:
+        check = _schema_checker()
+        read = flow_of(plain)
+        if check is not None:
+            check(read)
+    except InvalidFlow as error:
+        raise UsageProblem(str(error)) from None
+    if check is None and read.mcp is not None and read.mcp.model_fields_set & {"input_schema", "output_schema"}:
+        typer.echo(UNCHECKED, err=True)
+
+
+def _schema_checker() -> "Callable[[Flow], None] | None":
+    """The operator's check of schemas; None where the schema engine is not installed, as in the base install."""
+    try:
+        from asya_schemas.flows import check_flow
+    except ModuleNotFoundError as error:
+        if error.name != "jsonschema_rs":
+            raise
+        return None
+    return check_flow
