@@ -16,6 +16,8 @@ from typing import Any
 
 import psutil
 
+from asya_gateway.composition.container import container_limit
+
 MEMORY = Path("/dev/shm")
 ROOM = 6 * 2**30
 """Bytes: several servers share the memory, each with up to one gigabyte."""
@@ -62,7 +64,8 @@ def data_folder(kind: str, *, on_disk: bool = False) -> Path:
 def _has_room() -> bool:
     if not os.access(MEMORY, os.W_OK):
         return False
-    return min(shutil.disk_usage(MEMORY).free, psutil.virtual_memory().available) > ROOM
+    free = min(shutil.disk_usage(MEMORY).free, psutil.virtual_memory().available)
+    return free > ROOM and (container_limit() or free) > ROOM
 
 
 def command_as(user: pwd.struct_passwd | None, command: list[str], *, dies_with_us: bool = True) -> list[str]:

@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from asya_cli.flow_options import check_option, read_schema, text_of, words
+from asya_cli.flow_options import check_option, read_schema, text_of, timeout_of, wanted_flow, words
 from asya_cli.flow_output import print_table, show_text_diff, show_urls
 from asya_cli.flow_writing import Where, write
 from asya_cli.options import AsJson
@@ -70,27 +70,19 @@ def expose(
         from asya_crds.setting_types import check_web_url
 
         check_option("--url or ASYA_PUBLIC_URL", check_web_url, url)
-    schema = read_schema(input_schema, input_schema_file)
+    plain = {
+        "entrypoint": entrypoint,
+        "routeNext": words(route),
+        "description": description,
+        "timeout": timeout_of(timeout),
+    }
     skill = {
         "tags": words(tags),
         "examples": examples or None,
         "inputModes": words(input_modes),
         "outputModes": words(output_modes),
     }
-    skill = {key: value for key, value in skill.items() if value is not None}
-    wanted: dict[str, Any] = {
-        "entrypoint": entrypoint,
-        "routeNext": words(route),
-        "description": description,
-        "timeout": int(timeout) if timeout is not None and timeout.isdecimal() else timeout,
-        "mcp": {} if schema is None else {"inputSchema": schema},
-        "a2a": skill,
-    }
-    if not (mcp or schema is not None):
-        del wanted["mcp"]
-    if not (a2a or skill):
-        del wanted["a2a"]
-    flow = {key: value for key, value in wanted.items() if value is not None}
+    flow = wanted_flow(plain, read_schema(input_schema, input_schema_file), skill, mcp=mcp, a2a=a2a)
 
     async def work(cluster: "FlowsCluster") -> None:
         written = await write(cluster, target, flow, where, dry_run=dry_run)

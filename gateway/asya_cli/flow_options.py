@@ -1,6 +1,6 @@
 """Options of `asya flow` that need more than their type: lists, files, schemas."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,3 +61,25 @@ def read_schema(text: str | None, file: Path | None) -> dict[str, Any] | None:
     if not isinstance(schema, dict):
         raise UsageProblem("--input-schema: expected an object")
     return schema
+
+
+def timeout_of(text: str | None) -> int | str | None:
+    """A timeout as it is written: a number of seconds as a number."""
+    return int(text) if text is not None and text.isdecimal() else text
+
+
+def wanted_flow(
+    plain: Mapping[str, Any], schema: dict[str, Any] | None, skill: Mapping[str, Any], *, mcp: bool, a2a: bool
+) -> dict[str, Any]:
+    """The parts of a flow that the options name, and no others. `mcp` and `a2a` ask for an exposure by themselves; a
+    schema asks for the first, and a part of a skill for the second."""
+    named_skill = {key: value for key, value in skill.items() if value is not None}
+    exposures = {
+        "mcp": {} if schema is None else {"inputSchema": schema},
+        "a2a": named_skill,
+    }
+    asked = {"mcp": mcp or schema is not None, "a2a": a2a or bool(named_skill)}
+    return {
+        **{key: value for key, value in plain.items() if value is not None},
+        **{name: exposure for name, exposure in exposures.items() if asked[name]},
+    }

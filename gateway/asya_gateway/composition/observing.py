@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from importlib.metadata import version
 
 from asya_gateway.delivery.dispatcher import Dispatcher
@@ -165,11 +165,7 @@ class Observing:
 
 
 def _of_storage(storage: Storage) -> list[Reading]:
-    writes = storage.tasks
-
-    def waiting() -> Mapping[str, float]:
-        return {each.name: each.waiting for each in (writes.creates, writes.admissions, writes.reports, writes.finals)}
-
+    waiting = storage.tasks.batches.waiting
     bell, feed, fly, pool = storage.bell, storage.feed, storage.fly, storage.database.usage
     return [
         Reading("asya_writes_waiting", "Writes that wait for a batch.", waiting, label="kind"),

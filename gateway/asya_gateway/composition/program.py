@@ -107,7 +107,7 @@ class Gateway:
     def _pause_limits(self) -> PauseLimits:
         flows = self.flows.table.flows.values()
         own = {each.flow.name: each.flow.max_pause for each in flows if each.flow.max_pause is not None}
-        return PauseLimits(self.settings.max_pause, own)
+        return PauseLimits(self.settings.max_pause, own, known=self.watch.caught_up)
 
     def _dispatcher(self) -> Dispatcher | None:
         """None where the queue row is written in the task's own transaction."""

@@ -54,6 +54,8 @@ class RegistryWatch:
         self._leave: Callable[[], None] | None = None
         self._away = False
         self._left_out: frozenset[FlowProblem] = frozenset()
+        self.caught_up = False
+        """Whether what the row holds was served once."""
 
     async def start(self) -> None:
         """Serve what the row holds, offer the file, and go on doing so. Returns also while the database is away."""
@@ -114,10 +116,12 @@ class RegistryWatch:
         """Tell which generation is served, and serve the row's where it is another one."""
         current = await self._store.beat(self._pod, self._mode, self._flows.table.generation)
         if current == self._flows.table.generation:
+            self.caught_up = True
             return
         row = await self._store.read()
         table = await asyncio.to_thread(self._builder.build, await documents_of(row, self._offload))
         self._flows.swap(table)
+        self.caught_up = True
         log.info("serving generation %d: %d flows", table.generation, len(table.flows))
         for problem in table.problems:
             if problem not in self._left_out:

@@ -19,6 +19,7 @@ from asya_gateway.storage.log.fly import FlyReceiver, FlySender
 from asya_gateway.storage.migrate import LATEST, schema_version
 from asya_gateway.storage.namespace import claim
 from asya_gateway.storage.retrying import for_ever
+from asya_gateway.storage.tasks.batches import CREATING_AT_ONCE
 from asya_gateway.storage.tasks.cascading import Cascade
 from asya_gateway.storage.tasks.creating import Enqueue
 from asya_gateway.storage.tasks.descendants import Ended
@@ -26,7 +27,7 @@ from asya_gateway.storage.tasks.expiring import EXPIRE_EVERY, PauseExpiry
 from asya_gateway.storage.tasks.incomplete import LOOK_EVERY, IncompleteFinals
 from asya_gateway.storage.tasks.pausing import PauseLimits
 from asya_gateway.storage.tasks.retention import RETIRE_EVERY, Retention
-from asya_gateway.storage.tasks.store import CREATING_AT_ONCE, PostgresTasks
+from asya_gateway.storage.tasks.store import PostgresTasks
 from asya_gateway.storage.tasks.sweeping import ORPHANS_EVERY, ORPHANS_REST, SWEEP_EVERY, Sweeper
 from asya_gateway.telemetry.observer import SILENT
 

@@ -81,6 +81,23 @@ async def test_pauses_of_tasks_that_ended_otherwise_are_looked_at_once(
     assert await still.storage.database.fetchval(due) == 0
 
 
+async def test_a_pause_that_the_version_before_stored_waits_until_the_flows_are_known(database_url: str) -> None:
+    limits = PauseLimits(3_600.0, known=False)
+    running = make_storage(database_url, pauses=lambda: limits)
+    await running.storage.database.open()
+    try:
+        await paused(running, "patient", flow="slow", ago=3_601)
+        await running.storage.database.execute("UPDATE task_pauses SET expires_at = NULL")
+        assert await running.storage.expiry.expire() == 0
+        limits = PauseLimits(3_600.0, {"slow": 7_200.0})
+        assert await running.storage.expiry.expire() == 0
+        limits = PauseLimits(3_600.0)
+        assert await running.storage.expiry.expire() == 0
+        assert (await running.tasks.get("patient", owner=EVERY_OWNER)).status is TaskStatus.PAUSED
+    finally:
+        await running.storage.database.close()
+
+
 async def test_a_pause_that_the_version_before_stored_gets_its_flows_limit_or_the_settings(still: Running) -> None:
     await paused(still, "old", ago=3_601)
     await paused(still, "new", ago=10)

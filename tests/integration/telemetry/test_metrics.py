@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from asya_gateway.storage.log.bell_lag import BellLag
-from asya_gateway.storage.tasks.store import CREATING_AT_ONCE
+from asya_gateway.storage.tasks.batches import CREATING_AT_ONCE
 from servers.proxy import TcpProxy
 from tests.support.telemetry import Watched, ready, start_watched
 from tests.support.waiting import until

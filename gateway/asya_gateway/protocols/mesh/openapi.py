@@ -65,6 +65,7 @@ def _pause(*required: str, **more: Json) -> Json:
     }
 
 
+_FRAME: Json = {"type": "object", "description": "An Envelope; mesh keeps it as it came."}
 _NOBODY: Json = {"type": ["array", "null"], "maxItems": 0}
 _NO_ROUTE: Json = {"prev": _NOBODY, "curr": {"enum": ["", None]}, "next": _NOBODY, "actors": _NOBODY}
 _PROGRESS: Json = {
@@ -74,7 +75,7 @@ _PROGRESS: Json = {
     "anyOf": [
         _report({"enum": [state.value for state in HopState if state is not HopState.PROCESSED]}),
         {
-            **_report({"const": "processed"}, frames={"type": ["array", "null"], "items": {"type": "object"}}),
+            **_report({"const": "processed"}, frames={"type": ["array", "null"], "items": _FRAME}),
             "description": "The handler has ended; these are the envelopes that it will send on.",
         },
         _pause("status", status={"enum": [*WAITING_STATUSES]}),
@@ -93,7 +94,7 @@ _ANSWER = schema_of(ProgressAnswerMessage)
 _PROGRESS_ANSWER: Json = {
     **_ANSWER,
     "required": ["status", "progress_percent"],
-    "properties": {**_ANSWER["properties"], "frames": {"type": "array", "items": {"type": "object"}}},
+    "properties": {**_ANSWER["properties"], "frames": {"type": "array", "items": _FRAME}},
 }
 _END = schema_of(FinalMessage)
 _FINAL: Json = {

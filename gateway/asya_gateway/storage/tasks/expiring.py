@@ -59,9 +59,11 @@ class PauseExpiry:
         self._limits = limits
 
     async def expire(self) -> int:
-        """Fail tasks whose pause has lasted too long, all there are; returns how many this call ended."""
+        """Fail tasks whose pause has lasted too long, all there are; returns how many this call ended. What a process
+        of the version before has stored waits until this one knows its flows."""
         limits = self._limits()
-        await self._database.execute(_ADOPT, CHUNK, limits.default, list(limits.flows), list(limits.flows.values()))
+        if limits.known:
+            await self._database.execute(_ADOPT, CHUNK, limits.default, list(limits.flows), list(limits.flows.values()))
         ended = 0
         while rows := await self._database.fetch(_EXPIRED, CHUNK):
             outcomes = await asyncio.gather(*(self._finish(_report(row)) for row in rows if row["open"]))

@@ -87,10 +87,12 @@ _ANSWERED_BY = "SELECT answer_key = $3 FROM task_pauses WHERE task_id = $1 AND p
 
 @dataclass(frozen=True, slots=True)
 class PauseLimits:
-    """How long a question may wait for its answer, in seconds; `flows` has those flows that say so themselves."""
+    """How long a question may wait for its answer, in seconds; `flows` has those flows that say so themselves, `known`
+    says whether they have been read."""
 
     default: float = 30 * 86_400.0
     flows: Mapping[str, float] = field(default_factory=dict)
+    known: bool = True
 
 
 class Asking:

@@ -1,10 +1,8 @@
 """The store of tasks: each verb of the domain as one statement or a batch of them."""
 
 import asyncio
-import sys
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 import asyncpg
 
@@ -21,27 +19,24 @@ from asya_gateway.domain.reports import (
     ProgressReport,
 )
 from asya_gateway.domain.task import Snapshot, Task, TaskHead, TaskUpdate
-from asya_gateway.storage.coalescer import Coalescer, Flush, Limits
+from asya_gateway.storage.coalescer import Limits
 from asya_gateway.storage.database import Database, translated
 from asya_gateway.storage.retrying import Result, within, written_singly
-from asya_gateway.storage.tasks.admitting import Admitted, Admitter, Applicant, OverCap, Verdict, applicant_size
+from asya_gateway.storage.tasks.admitting import Admitted, Admitter, Applicant, OverCap
 from asya_gateway.storage.tasks.announcing import Announcing
+from asya_gateway.storage.tasks.batches import Batches
 from asya_gateway.storage.tasks.cascading import Cascade
-from asya_gateway.storage.tasks.creating import Enqueue, TaskCreator, create_size
+from asya_gateway.storage.tasks.creating import Enqueue, TaskCreator
 from asya_gateway.storage.tasks.descendants import Ended
-from asya_gateway.storage.tasks.finishing import TaskFinisher, final_size
+from asya_gateway.storage.tasks.finishing import TaskFinisher
 from asya_gateway.storage.tasks.incomplete import IncompleteFinals
 from asya_gateway.storage.tasks.pausing import Asking, PauseLimits
 from asya_gateway.storage.tasks.reading import TaskReader
-from asya_gateway.storage.tasks.reporting import ProgressReporter, report_size
+from asya_gateway.storage.tasks.reporting import ProgressReporter
 from asya_gateway.storage.tasks.requests import TaskRequests
 
-CREATING_AT_ONCE = 2
-"""Batches of creates that are written at the same time, each on a connection of its own."""
 FIRST_CHUNK = 2.0
 """Seconds that the end of a task waits for the first chunk of its descendants."""
-Item = TypeVar("Item")
-Reply = TypeVar("Reply")
 
 
 class PostgresTasks:
@@ -65,15 +60,8 @@ class PostgresTasks:
         pauses: Callable[[], PauseLimits],
         incomplete: IncompleteFinals,
     ) -> None:
-        # Reports and ends are never refused for what waits, since existing sidecars send them once. They were read when
-        # there was room, and beyond the rows that may wait they hold that room until their turn.
-        unrefused = replace(limits, waiting_bytes=sys.maxsize, refuses=False)
-
         def pool() -> asyncpg.Pool:
             return database.pool
-
-        def bounded(flush: Flush[Item, Reply]) -> Flush[Item, Reply]:
-            return lambda batch: within(longest, flush(batch), write=True)
 
         self._longest = longest
         self._cascade = cascade
@@ -82,51 +70,24 @@ class PostgresTasks:
         self._reader = TaskReader(database, budget)
         self._asking = Asking(pool, written, enqueue, pauses)
         self._announcing = Announcing(pool, written)
-        self.creates = Coalescer[NewTask, None](
-            "creates",
-            bounded(TaskCreator(lambda: creating.pool, enqueue).flush),
-            key=lambda new: new.id,
-            size=create_size,
-            limits=limits,
-            budget=budget,
-            concurrency=CREATING_AT_ONCE,
-        )
-        admitter = Admitter(pool, enqueue)
+        admitter, finisher = Admitter(pool, enqueue), TaskFinisher(pool, written, ended, cascade)
         self._find_call = admitter.find
-        self.admissions = Coalescer[Applicant, Verdict](
-            "admissions",
-            bounded(admitter.flush),
-            key=lambda applicant: applicant.order,
-            size=applicant_size,
+        self._requests = TaskRequests(pool, finisher)
+        self.batches = Batches(
+            TaskCreator(lambda: creating.pool, enqueue),
+            admitter,
+            ProgressReporter(pool, written, lease=claim_lease),
+            finisher,
             limits=limits,
             budget=budget,
-            # Two batches at a time would count open tasks at the same time, and both pass a cap.
-            concurrency=1,
-        )
-        self.reports = Coalescer[ProgressReport, ProgressAnswer](
-            "reports",
-            bounded(ProgressReporter(pool, written, lease=claim_lease).flush),
-            key=lambda report: report.task_id,
-            size=report_size,
-            limits=unrefused,
-            budget=budget,
-        )
-        finisher = TaskFinisher(pool, written, ended, cascade)
-        self._requests = TaskRequests(pool, finisher)
-        self.finals = Coalescer[FinalReport, FinalOutcome](
-            "finals",
-            bounded(finisher.flush),
-            key=lambda report: report.task_id,
-            size=final_size,
-            limits=unrefused,
-            budget=budget,
+            longest=longest,
         )
 
     async def create(self, new: NewTask) -> None:
-        await self.creates.submit(new)
+        await self.batches.creates.submit(new)
 
     async def admit(self, new: NewTask, terms: Terms) -> str:
-        verdict = await self.admissions.submit(Applicant(new, terms))
+        verdict = await self.batches.admissions.submit(Applicant(new, terms))
         if isinstance(verdict, OverCap):
             whose = "this caller" if verdict.of == "owner" else f"the flow {new.flow}"
             raise TooManyTasks(
@@ -140,11 +101,11 @@ class PostgresTasks:
         return None if found is None else _task_of(found, digest)
 
     async def report(self, report: ProgressReport) -> ProgressAnswer:
-        return await self.reports.submit(report)
+        return await self.batches.reports.submit(report)
 
     async def finish(self, report: FinalReport) -> FinalOutcome:
         """A small tree has ended when this returns, a large one goes on ending."""
-        return await self._spread(report, await self.finals.submit(report))
+        return await self._spread(report, await self.batches.finals.submit(report))
 
     async def expect_final(self, task_id: str) -> None:
         await self._singly(lambda: self._incomplete.keep(task_id), "incomplete final")
@@ -209,7 +170,7 @@ class PostgresTasks:
 
     async def close(self) -> None:
         """Write what was taken."""
-        await asyncio.gather(*(each.close() for each in (self.creates, self.admissions, self.reports, self.finals)))
+        await self.batches.close()
 
 
 def _task_of(admitted: Admitted, digest: bytes | None) -> str:

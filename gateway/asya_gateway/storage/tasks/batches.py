@@ -1,0 +1,87 @@
+"""The writes that are made in batches, each kind with its limits."""
+
+import asyncio
+import sys
+from dataclasses import replace
+from typing import TypeVar
+
+from asya_gateway.domain.budget import Budget
+from asya_gateway.domain.ports import NewTask
+from asya_gateway.domain.reports import FinalOutcome, FinalReport, ProgressAnswer, ProgressReport
+from asya_gateway.storage.coalescer import Coalescer, Flush, Limits
+from asya_gateway.storage.retrying import within
+from asya_gateway.storage.tasks.admitting import Admitter, Applicant, Verdict, applicant_size
+from asya_gateway.storage.tasks.creating import TaskCreator, create_size
+from asya_gateway.storage.tasks.finishing import TaskFinisher, final_size
+from asya_gateway.storage.tasks.reporting import ProgressReporter, report_size
+
+CREATING_AT_ONCE = 2
+"""Batches of creates that are written at the same time, each on a connection of its own."""
+Item = TypeVar("Item")
+Reply = TypeVar("Reply")
+
+
+class Batches:
+    """Each try of a batch is given up after `longest` seconds."""
+
+    def __init__(
+        self,
+        creator: TaskCreator,
+        admitter: Admitter,
+        reporter: ProgressReporter,
+        finisher: TaskFinisher,
+        *,
+        limits: Limits,
+        budget: Budget,
+        longest: float,
+    ) -> None:
+        # Reports and ends are never refused for what waits, since existing sidecars send them once. They were read when
+        # there was room, and beyond the rows that may wait they hold that room until their turn.
+        unrefused = replace(limits, waiting_bytes=sys.maxsize, refuses=False)
+
+        def bounded(flush: Flush[Item, Reply]) -> Flush[Item, Reply]:
+            return lambda batch: within(longest, flush(batch), write=True)
+
+        self.creates = Coalescer[NewTask, None](
+            "creates",
+            bounded(creator.flush),
+            key=lambda new: new.id,
+            size=create_size,
+            limits=limits,
+            budget=budget,
+            concurrency=CREATING_AT_ONCE,
+        )
+        self.admissions = Coalescer[Applicant, Verdict](
+            "admissions",
+            bounded(admitter.flush),
+            key=lambda applicant: applicant.order,
+            size=applicant_size,
+            limits=limits,
+            budget=budget,
+            # Two batches at a time would count open tasks at the same time, and both pass a cap.
+            concurrency=1,
+        )
+        self.reports = Coalescer[ProgressReport, ProgressAnswer](
+            "reports",
+            bounded(reporter.flush),
+            key=lambda report: report.task_id,
+            size=report_size,
+            limits=unrefused,
+            budget=budget,
+        )
+        self.finals = Coalescer[FinalReport, FinalOutcome](
+            "finals",
+            bounded(finisher.flush),
+            key=lambda report: report.task_id,
+            size=final_size,
+            limits=unrefused,
+            budget=budget,
+        )
+
+    def waiting(self) -> dict[str, int]:
+        """How many writes of each kind wait for their batch."""
+        return {each.name: each.waiting for each in (self.creates, self.admissions, self.reports, self.finals)}
+
+    async def close(self) -> None:
+        """Write what was taken."""
+        await asyncio.gather(*(each.close() for each in (self.creates, self.admissions, self.reports, self.finals)))
