@@ -46,7 +46,10 @@ SELECT now() AS at, coalesce(pg_sequence_last_value(pg_get_serial_sequence('outb
        pg_relation_size('outbox') / current_setting('block_size')::bigint AS blocks
 """
 
-_NEWEST = "SELECT DISTINCT actor FROM (SELECT actor FROM outbox WHERE id > $1 ORDER BY id DESC LIMIT $2) newest"
+# A range of ids with two ends is looked up in the index on stale statistics, too; one with one end reads the table.
+_NEWEST = """
+SELECT DISTINCT actor FROM (SELECT actor FROM outbox WHERE id > $1 AND id <= $3 ORDER BY id DESC LIMIT $2) newest
+"""
 
 # Actors with due rows share what is taken, so that dead queues, however many, starve nobody; where there are more of
 # them than rows may be taken, chance decides who comes first. An actor's rows are looked for from its place on: what is
@@ -122,7 +125,7 @@ class PostgresOutbox:
     async def _learn_of_new_actors(self, at: datetime, last_id: int) -> None:
         """From what came since the poll before the last one; the first rows of a new actor cannot be old."""
         first, second = self._seen or (max(0, last_id - NEWEST), last_id)
-        for row in await self._database.fetch(_NEWEST, first, NEWEST):
+        for row in await self._database.fetch(_NEWEST, first, NEWEST, last_id):
             self._places.setdefault(row["actor"], at - timedelta(seconds=ALL_OVER_EVERY + MARGIN))
             self._used[row["actor"]] = time.monotonic()
         self._seen = (second, last_id)
