@@ -3,11 +3,11 @@
 import os
 import signal
 import subprocess
-import sys
 
 import pytest
 
 from asya_cli.options import base_of
+from servers.forking import start
 from tests.support.answers import answering
 
 TASK = {"id": "t-2", "flow": "work", "status": "succeeded", "result": "two\nlines", "payload": {"a": 1, "b": 2}}
@@ -22,12 +22,8 @@ def test_any_address_of_a_gateway_names_it(base: str, route: str) -> None:
 def test_ctrl_c_prints_the_tasks_id_and_how_to_go_on() -> None:
     running = TASK | {"status": "running", "result": None}
     with answering({"/tasks/t-2": running, "/stream/t-2": None}) as url:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "asya_cli", "task", "watch", "t-2"],
-            env=os.environ | {"ASYA_URL": url},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        environment = os.environ | {"ASYA_URL": url}
+        process = start("asya_cli", "task", "watch", "t-2", env=environment, stderr=subprocess.PIPE, text=True)
         assert process.stderr is not None
         assert process.stderr.readline().startswith("  0.0 %")
         process.send_signal(signal.SIGINT)
