@@ -32,7 +32,7 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", 404, 409, 422]
 """
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(300)
 async def test_the_application_keeps_what_it_describes(database_url: str, tmp_path: Path) -> None:
     """No 5xx, statuses, content types, headers and bodies as described, bad data refused, good data accepted,
     and other methods answered with 405 and Allow (schemathesis' default checks)."""

@@ -22,7 +22,7 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", 409]
 """
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(300)
 async def test_the_registry_routes_keep_what_they_describe(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -56,6 +56,7 @@ async def test_stops_of_its_workers_are_no_deaths(mesh: Mesh) -> None:
     assert (await mesh.ended(task_id))["result"] == {"a": 1}
 
 
+@pytest.mark.timeout(150)
 async def test_after_every_queue_vanished_calls_go_through_again(
     mesh: Mesh, rabbitmq_node: RabbitNode, rabbitmq_vhost_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

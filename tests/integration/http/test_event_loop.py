@@ -18,6 +18,8 @@ from tests.support.gateway import Gateway, Reader, start_gateway
 from tests.support.registry import Pod
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.timeout(180)
+
 HELD = 0.25
 """Seconds; what was decoded on the loop, or in a thread, held it for half a second and more."""
 MEBIBYTES = 9 * 1024 * 1024

@@ -15,7 +15,7 @@ from asya_gateway.domain.pause import Pause
 from asya_gateway.domain.ports import Answer, TaskFilter
 from asya_gateway.domain.reports import ChildAnnouncement, Claim, PauseReport
 from asya_gateway.storage.database import Database
-from asya_gateway.storage.queues.outbox import PostgresOutbox
+from asya_gateway.storage.queues.outbox import BLOCKS, PostgresOutbox
 from asya_gateway.storage.tasks import listing, store
 from asya_gateway.storage.tasks.growing import grown
 from asya_transports.postgres import statements
@@ -115,7 +115,10 @@ async def test_statements_planned_on_empty_tables_touch_few_blocks_when_the_tabl
         await still.tasks.report(progress(warm))
     await still.tasks.snapshot(warm, 0, owner=EVERY_OWNER)
     await fill(database_url, FILL + OUTBOX)
-    await PostgresOutbox(still.storage.database).take(1, 1)
+    outbox = PostgresOutbox(still.storage.database)
+    with counted_blocks(monkeypatch) as first_poll:
+        await outbox.take(1, 1)
+    first_poll.check(BLOCKS)
     with counted_blocks(monkeypatch) as blocks:
         await one_life_of_everything(still)
         for owner in (OwnedBy("o1"), EVERY_OWNER):
@@ -123,7 +126,7 @@ async def test_statements_planned_on_empty_tables_touch_few_blocks_when_the_tabl
                 await still.list(TaskFilter(owner=owner, status=status, limit=50))
         await still.list(TaskFilter(owner=OwnedBy("o1"), status=TaskStatus.PAUSED, limit=50))
         await still.list(TaskFilter(owner=EVERY_OWNER, parent_id="old-9", limit=50))
-        await PostgresOutbox(still.storage.database).take(2_000, 200)
+        await outbox.take(2_000, 200)
         await still.storage.sweeper.sweep()
     blocks.check(ONE_STATEMENT)
     with counted_blocks(monkeypatch) as chunks:

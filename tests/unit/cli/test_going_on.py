@@ -31,6 +31,6 @@ def test_ctrl_c_prints_the_tasks_id_and_how_to_go_on() -> None:
         assert process.stderr is not None
         assert process.stderr.readline().startswith("  0.0 %")
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=20)
+        _, said = process.communicate(timeout=50)
     assert process.returncode == 130
     assert "task t-2 goes on: asya task watch t-2, or asya task cancel t-2" in said

@@ -25,7 +25,7 @@ ALL_OVER_EVERY = 60.0
 """Seconds after which everything is looked through again, whatever the places say."""
 FORGOTTEN_AFTER = 600.0
 """Seconds without a row that was due after which an actor is looked for no longer, many times the longest backoff."""
-BLOCKS = 300
+BLOCKS = 1_000
 """Of the table (8 kB each) that are looked through at one poll, until it is through."""
 _MOMENT = timedelta(microseconds=1)
 NEWEST = 2_000
@@ -46,9 +46,9 @@ SELECT now() AS at, coalesce(pg_sequence_last_value(pg_get_serial_sequence('outb
        pg_relation_size('outbox') / current_setting('block_size')::bigint AS blocks
 """
 
-# Bounded on both sides, or a planner without statistics expects a third of the table, and reads all of it.
+# A range of ids with two ends is looked up in the index on stale statistics, too; one with one end reads the table.
 _NEWEST = """
-SELECT DISTINCT actor FROM (SELECT actor FROM outbox WHERE id > $1 AND id <= $2 ORDER BY id DESC LIMIT $3) newest
+SELECT DISTINCT actor FROM (SELECT actor FROM outbox WHERE id > $1 AND id <= $3 ORDER BY id DESC LIMIT $2) newest
 """
 
 # Actors with due rows share what is taken, so that dead queues, however many, starve nobody; where there are more of
@@ -124,8 +124,8 @@ class PostgresOutbox:
 
     async def _learn_of_new_actors(self, at: datetime, last_id: int) -> None:
         """From what came since the poll before the last one; the first rows of a new actor cannot be old."""
-        first, second = self._seen or (max(0, last_id - NEWEST // 2), last_id)
-        for row in await self._database.fetch(_NEWEST, first, last_id, NEWEST):
+        first, second = self._seen or (max(0, last_id - NEWEST), last_id)
+        for row in await self._database.fetch(_NEWEST, first, NEWEST, last_id):
             self._places.setdefault(row["actor"], at - timedelta(seconds=ALL_OVER_EVERY + MARGIN))
             self._used[row["actor"]] = time.monotonic()
         self._seen = (second, last_id)
