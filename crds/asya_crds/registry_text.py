@@ -56,7 +56,8 @@ def without_flows(push: Any) -> dict[str, Any]:
     if not isinstance(push, dict):
         return {"value": None, "texts": {}}
     texts = {name: _take_flows(part) for name in PARTS if isinstance(part := push.get(name), dict)}
-    value = {name: push[name] for name in ("epoch", *PARTS) if name in push}
+    # What nobody reads is left out; but an object that holds nothing else is not an empty one.
+    value = {name: push[name] for name in ("epoch", *PARTS) if name in push} or dict.fromkeys([*push][:1])
     if places(value, LEFT_VALUES) > LEFT_VALUES:
         return {"too_many": LEFT_VALUES}
     return {"value": value, "texts": texts}

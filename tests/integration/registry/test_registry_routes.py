@@ -76,6 +76,11 @@ async def test_from_push_to_a_call(served: Served) -> None:
     assert await served.gateway.submit("hello")
 
 
+async def test_a_push_of_nothing_that_is_known_is_no_call_to_read_the_file_again(served: Served) -> None:
+    status, answer = await served.gateway.post("/mesh/config-reload", {"configMap": {"hash": "x"}})
+    assert (status, answer["error"]["field"]) == (400, "epoch")
+
+
 async def test_without_a_body_the_file_is_read_again(served: Served, tmp_path: Path) -> None:
     (tmp_path / "flows.yaml").write_text("name: f\nentrypoint: a\nmcp: {}\n")
     for body in (None, "", "{}"):
