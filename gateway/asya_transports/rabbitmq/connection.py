@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 
 import aiormq
 from aiormq.abc import AbstractChannel, AbstractConnection
@@ -58,9 +58,17 @@ class BrokerConnection:
 
 async def close_quietly(what: AbstractChannel | AbstractConnection) -> None:
     """Close a channel or connection, whatever state it is in; at most two seconds."""
-    with suppress(OSError, TimeoutError, RuntimeError, AMQPError, asyncio.CancelledError):
+    task = asyncio.current_task()
+    asked = task.cancelling() if task is not None else 0
+    try:
         async with asyncio.timeout(2):
             await what.close()
+    except (OSError, TimeoutError, RuntimeError, AMQPError):
+        pass
+    except asyncio.CancelledError:
+        # The driver cancels what waits for a connection that ends. Who is canceled meanwhile must end, too.
+        if task is not None and task.cancelling() > asked:
+            raise
 
 
 @contextmanager
