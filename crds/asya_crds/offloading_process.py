@@ -7,6 +7,7 @@ import signal
 import sys
 from typing import Any, BinaryIO
 
+from asya_crds.allocator import return_large_blocks
 from asya_crds.offloading import HEAD, function_named
 
 NICENESS = 5
@@ -18,6 +19,7 @@ def main() -> None:
     # Ctrl-C reaches the whole group; this process ends when its parent closes the pipe.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _step_back()
+    return_large_blocks()
     # What a library prints must not come between the answers.
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)

@@ -12,6 +12,7 @@ def serve() -> None:
     import uvloop
 
     from asya_cli.errors import UsageProblem, cannot_listen
+    from asya_crds.allocator import return_large_blocks
     from asya_crds.listening import CannotListen
     from asya_gateway.composition.observing import start_logs
     from asya_gateway.composition.program import run
@@ -25,6 +26,7 @@ def serve() -> None:
         settings.gateway_port,
     )
     _collect_rarely()
+    return_large_blocks()
     try:
         uvloop.run(run(settings))
     except (TracingUnavailable, NamespaceTaken) as problem:
