@@ -68,13 +68,13 @@ class Process:
         assert self.running is not None
         self.running.wait(10)
 
-    def end(self) -> None:
+    def end(self, patience: float = 45) -> None:
         if self.running is None or self.running.poll() is not None:
             return
         self.signal(signal.SIGCONT)
         self.signal(signal.SIGTERM)
         try:
-            self.running.wait(45)
+            self.running.wait(patience)
         except subprocess.TimeoutExpired:
             self.kill()
 
@@ -400,8 +400,8 @@ class World:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.session.close()
-        for process in self.processes.values():
-            await asyncio.to_thread(process.end)
+        # A worker whose handler never ends would take the whole of its grace period.
+        await asyncio.gather(*(asyncio.to_thread(process.end, 10) for process in self.processes.values()))
 
     def logs(self) -> str:
         return "\n".join(
