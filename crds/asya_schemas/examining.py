@@ -24,8 +24,10 @@ class Examiner:
 
     async def __call__(self, check: ArgumentCheck | None, value: Any) -> Examined:
         """Raises OffloadFailed, and ValueError or TypeError where the value is not JSON."""
-        if not takes_long(check, value):
-            return examined(check, value)
+        return await self.offloaded(check, value) if takes_long(check, value) else examined(check, value)
+
+    async def offloaded(self, check: ArgumentCheck | None, value: Any) -> Examined:
+        """In the other process. Raises as a call does."""
         schema = check.schema if isinstance(check, Search) else None
         violations, text = await self._offload.run(f"{__name__}:elsewhere", schema, value)
         return [Violation(*each) for each in violations], text

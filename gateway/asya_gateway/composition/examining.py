@@ -3,28 +3,26 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from typing_extensions import override
+
 from asya_crds.large_json import FEW_VALUES, has_few_values, places
 from asya_crds.merging import CannotMerge, filled
 from asya_crds.offloading import Offload, OffloadFailed
-from asya_crds.violation import ArgumentCheck, Violation
+from asya_crds.violation import ArgumentCheck
 from asya_gateway.domain.errors import Overloaded
 from asya_gateway.domain.idempotency import digest_of
 from asya_gateway.domain.task import JsonText
-from asya_schemas.examining import Examiner, examined, takes_long
+from asya_schemas.examining import Examined, Examiner
 
 
-class Examining:
+class Examining(Examiner):
     """ports.Examiner: values that take long are held against their schema in another process."""
 
-    def __init__(self, offload: Offload) -> None:
-        self._examiner = Examiner(offload)
-
-    async def __call__(self, check: ArgumentCheck | None, value: Any) -> tuple[Sequence[Violation], JsonText]:
+    @override
+    async def offloaded(self, check: ArgumentCheck | None, value: Any) -> Examined:
         """Raises Overloaded where the other process cannot be had."""
-        if not takes_long(check, value):
-            return examined(check, value)
         try:
-            return await self._examiner(check, value)
+            return await super().offloaded(check, value)
         except OffloadFailed as error:
             raise Overloaded(f"large arguments cannot be checked at the moment: {error}") from None
 
