@@ -133,7 +133,7 @@ class Budget:
         self._held = dict.fromkeys(Share, 0)
         self._used = 0
         self._in_line = 0
-        """How many wait, or have gone and are still in their line."""
+        """Entries of all lines together, so that a request need not look through each."""
         self._waiting: dict[Share, deque[_Waiting]] = {
             # In the order in which room is given.
             share: deque()
@@ -209,22 +209,12 @@ class Budget:
     async def reserve(self, share: Share, size: int) -> None:
         """Hold bytes until the end of the scope around; wait for room, reports without end. Without a scope nothing
         is counted. Raises NoRoom."""
-        if self.reserve_now(share, size):
-            return
-        await self._wait(share, size)
-        lease = _scope.get()
-        assert lease is not None, "without a scope there is always room"
-        lease.hold(share, size)
-
-    def reserve_now(self, share: Share, size: int) -> bool:
-        """As `reserve` where nothing need wait; False where it must. In one piece, since each request comes by."""
         lease = _scope.get()
         if lease is None:
-            return True
+            return
         if (self._in_line and self._stands_behind(share, size)) or not self.try_take(share, size):
-            return False
+            await self._wait(share, size)
         lease.hold(share, size)
-        return True
 
     async def grow(self, size: int) -> None:
         """Hold so many bytes more of what the scope around reserved last. Nobody who waits goes before: the sooner it

@@ -68,8 +68,7 @@ async def read_bytes(
                 budget.shrink(WEIGHT * len(data))
         else:
             data = content.read_nowait()
-            if not budget.reserve_now(share, WEIGHT * len(data)):
-                await budget.reserve(share, WEIGHT * len(data))
+            await budget.reserve(share, WEIGHT * len(data))
     except TimeoutError:
         raise BodyTimeout(f"the body took longer than {seconds:.0f} seconds to arrive") from None
     except web.RequestPayloadError as error:
