@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any
 
 import kopf
@@ -119,17 +119,7 @@ async def _work(
     pace = Pace(settings.push_quiet, settings.push_longest, heartbeat=settings.push_heartbeat)
     publisher = RegistryPusher(sources, mesh, statuses, metrics, settings.pod_name, lambda: election.leads, pace)
     watch = Watch(settings.namespace, settings.pod_name, lambda: _login(rest), sources.event, kinds)
-    missing = set(sources.missing)
-
-    def kinds_changed(kind: Kind, name: str | None) -> None:
-        # Kopf looks once at which kinds there are; one that appeared or vanished needs new watches.
-        nonlocal missing
-        if sources.missing != missing:
-            missing = set(sources.missing)
-            watch.restart()
-
-    sources.watch(kinds_changed)
-
+    _restart_on_new_kinds(watch, sources)
     queues = TransportQueues(_transport(settings), settings.namespace)
     actors = Actors(
         sources,
@@ -140,16 +130,11 @@ async def _work(
         delete_queues=settings.delete_queues,
         reconciled=metrics.reconciled,
     )
-
-    async def work() -> None:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(sources.run(), name="sources")
-            group.create_task(publisher.run(), name="publisher")
-            if settings.run_actors:
-                group.create_task(actors.run(), name="actors")
-
+    loops = {"sources": sources.run, "publisher": publisher.run}
+    if settings.run_actors:
+        loops["actors"] = actors.run
     watch.start()
-    task = asyncio.create_task(work(), name="work")
+    task = asyncio.create_task(_run_together(loops), name="work")
     try:
         yield task
     finally:
@@ -159,6 +144,25 @@ async def _work(
             await task
         await mesh.close()
         await queues.close()
+
+
+def _restart_on_new_kinds(watch: Watch, sources: Sources) -> None:
+    """Kopf looks once at which kinds there are. A kind that appears or vanishes later needs new watches."""
+    missing = set(sources.missing)
+
+    def kinds_changed(kind: Kind, name: str | None) -> None:
+        nonlocal missing
+        if sources.missing != missing:
+            missing = set(sources.missing)
+            watch.restart()
+
+    sources.watch(kinds_changed)
+
+
+async def _run_together(loops: Mapping[str, Callable[[], Coroutine[Any, Any, None]]]) -> None:
+    async with asyncio.TaskGroup() as group:
+        for name, loop in loops.items():
+            group.create_task(loop(), name=name)
 
 
 def queues_settings(settings: OperatorSettings) -> TransportSettings | None:
