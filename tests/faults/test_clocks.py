@@ -4,6 +4,7 @@ import json
 import os
 import uuid
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ async def test_with_every_clock_wrong_by_90_s_tasks_have_their_time_and_claims_t
     world = skewed
     async with world.doubling():
         briefs = [
-            await until(lambda name=name: world.call(name, "brief", first_waits_for=str(world.gate)), 20, "a call")
+            await until(partial(world.call, name, "brief", first_waits_for=str(world.gate)), 20, "a call")
             for name in ("api", "api2")
         ]
         held = await world.call("api", "work", first_waits_for=str(world.gate))
@@ -95,7 +96,7 @@ async def test_with_every_clock_wrong_by_90_s_tasks_have_their_time_and_claims_t
         ordinary = [await world.call(name) for name in ("api", "api2") for _ in range(10)]
         assert await keyed(world, "api", "one") == await keyed(world, "api2", "one")
         for task_id in briefs:
-            await until(lambda task_id=task_id: failed(world, task_id), 30, "the end by the deadline")
+            await until(partial(failed, world, task_id), 30, "the end by the deadline")
             row = await row_of(world, task_id)
             assert abs(row["given"] - 6) < 0.01
             assert 6 <= row["took"] < 16
