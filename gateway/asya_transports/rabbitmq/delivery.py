@@ -1,4 +1,4 @@
-"""One message that the broker holds for a channel of ours, and the ways in which it is given back or passed on."""
+"""One message that the broker holds for our channel, and the ways to return it or pass it on."""
 
 from typing import Protocol
 
@@ -12,18 +12,18 @@ from asya_transports.rabbitmq.delays import Wait
 from asya_transports.rabbitmq.frames import Publication
 
 DELIVERIES = "x-asya-deliveries"
-"""Header of a copy of ours: how often the message was delivered before. The broker's count begins anew with it."""
+"""Header of our copy of a message: how often the message was delivered before. The broker's count restarts with the
+copy."""
 
 DELAY_LEFT = "x-asya-delay-left"
-"""Header of a message that has passed one delay queue and has to wait on (delays.Wait)."""
+"""Header of a message that has passed one delay queue and must wait longer (delays.Wait)."""
 
 DIED_IN = "x-asya-died-in"
-"""Header of a dead letter of ours: the actor in whose queue it died."""
+"""Header of our dead letters: the actor in whose queue the message died."""
 
 
 class Holder(Protocol):
-    """The consumer that a message came to: what a delivery needs of it. Publishing raises TransportUnavailable,
-    MessageRefused."""
+    """What a delivery needs from its consumer. Publishing raises TransportUnavailable, MessageRefused."""
 
     actor: str
     dead_letters: bool
@@ -33,19 +33,19 @@ class Holder(Protocol):
         """Deliveries before a message is dead-lettered."""
 
     def origin(self, queue: object) -> str:
-        """The actor of a queue's name."""
+        """The actor for a queue's name."""
 
     def deaths(self, actor: str, reason: str) -> int:
         """Deliveries of a message that the broker itself dead-lettered."""
 
     async def publish_copy(self, copy: Publication, delay: float) -> None:
-        """Into this queue, now or later."""
+        """Publish to this queue, now or later."""
 
     async def publish_delayed(self, copy: Publication, wait: Wait) -> None:
-        """Into the next delay queue of its wait."""
+        """Publish to the next delay queue of its wait."""
 
     async def publish_dead(self, copy: Publication) -> None:
-        """To the dead letters."""
+        """Publish to the dead letters."""
 
 
 class RabbitDelivery:
@@ -71,7 +71,7 @@ class RabbitDelivery:
 
     @property
     def deliveries(self) -> int:
-        """The broker counts in quorum queues only; elsewhere it says no more than "again"."""
+        """The broker counts only in quorum queues; in others it only marks a redelivery."""
         if self._owner.dead_letters and DIED_IN in self.headers:
             return number(self.headers.get(DELIVERIES))
         before = number(self.headers.get(DELIVERIES))
@@ -101,18 +101,18 @@ class RabbitDelivery:
         await self._replace(body, delay, {})
 
     async def extend(self) -> None:
-        """The broker holds it as long as the channel lives."""
+        """The broker holds the message as long as the channel is open."""
         if self._channel.is_closed:
             raise LeaseLost("its channel is closed, the broker delivers it again")
 
     async def bury(self) -> None:
-        """To the dead letters, with origin and count, and gone from here once that is confirmed."""
+        """Move it to the dead letters with origin and count; it is removed here once that is confirmed."""
         marks: FieldTable = {DIED_IN: self._owner.actor, DELIVERIES: self.deliveries}
         await self._owner.publish_dead(self._copy(self.body, marks))
         await self.ack()
 
     async def return_unseen(self) -> None:
-        """Put back what no handler saw; the broker would count it as delivered."""
+        """Return a message that no handler has seen, without the broker counting a delivery."""
         marks: FieldTable = {DELIVERIES: self.deliveries - 1}
         if DELAY_LEFT in self.headers:
             marks[DELAY_LEFT] = self.headers[DELAY_LEFT]
@@ -122,14 +122,14 @@ class RabbitDelivery:
             await self._replace(self.body, 0.0, marks)
 
     async def wait_on(self, wait: Wait) -> None:
-        """Into the next delay queue: it came out of one before its time, and nobody has seen it."""
+        """Move it to the next delay queue: it left one before its time, and no handler has seen it."""
         marks: FieldTable = {DELIVERIES: self.deliveries - 1}
         await self._owner.publish_delayed(self._copy(self.body, marks), wait)
         await self.ack()
 
     @property
     def tag(self) -> int:
-        """The broker's number of it, on its channel."""
+        """The delivery tag on its channel."""
         tag = self._message.delivery_tag
         if tag is None:
             raise LeaseLost("the delivery has no tag")
@@ -163,5 +163,5 @@ class RabbitDelivery:
 
 
 def number(value: object) -> int:
-    """A header's count, or 0 for what is none."""
+    """The count in a header, or 0 if it is not a count."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
