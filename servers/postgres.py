@@ -16,13 +16,13 @@ from pathlib import Path
 
 import psutil
 
+from servers.ports import free_port
 from servers.processes import (
     ServerFailed,
     ServerUnavailable,
     command_as,
     data_folder,
     family,
-    free_port,
     kill_family,
     log_tail,
     spawn,

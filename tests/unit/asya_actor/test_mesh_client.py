@@ -12,7 +12,7 @@ from asya_actor.mesh.live import LiveLine
 from asya_actor.mesh.reporting import HopReports
 from asya_actor.telemetry.metrics import LIVE_LOST
 from asya_crds.envelope import Envelope, Route
-from servers.processes import free_port
+from servers.ports import free_port
 from tests.support.mesh_stub import MeshStub, mesh_stub
 from tests.support.waiting import until
 
