@@ -18,8 +18,8 @@ FLOW_VALUES = 200_000
 requests are served."""
 
 Parts = tuple[list[str], list[dict[str, Any]]]
-"""The JSON text of each Entry, so that unchanged entries need not be decoded; and the FlowProblems, with those of entries
-that are too large."""
+"""The JSON text of each Entry, so that unchanged entries need not be decoded; and the FlowProblems, with those of
+entries that are too large."""
 
 
 async def parts_of(text: str, offload: Offload) -> Parts:
