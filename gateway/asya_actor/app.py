@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 from asya_actor.assembly import DEAD_LETTERS, Assembly
 from asya_actor.consuming import Consumer, declare
@@ -52,7 +52,6 @@ async def run_many(
     every queue is consumed. `load` finds each actor's handler; an actor for which it has None is left out. Raises
     HandlerNotFound, SettingsError, CannotListen, TracingUnavailable, and whatever the user's module raises.
     """
-    load = load or (lambda settings: load_handler(settings.handler))
     every: list[WorkerSettings | CrewSettings] = [*workers, *([] if crew is None else [crew])]
     if not every:
         raise SettingsError("no actor to run")
@@ -66,25 +65,39 @@ async def run_many(
             transport = open_transport(transport_settings(), first.namespace)
             stack.push_async_callback(transport.close)
         consumers: list[Consumer] = []
-        await stack.enter_async_context(
-            probes(
-                first.metrics_host,
-                first.metrics_port,
-                ready=lambda: all(one.consuming.is_set() for one in consumers),
-                loading=lambda: not consumers,
-            )
-        )
+        await stack.enter_async_context(_probes(first, consumers))
         for settings in workers[:1]:  # all share the process's environment, and its `open`
             stack.callback(keep_state(settings))
         assembly = Assembly(transport)
         stack.push_async_callback(assembly.close)
         with loading:
-            loaded = [(settings, handler) for settings in workers if (handler := load(settings)) is not None]
-        if not loaded and crew is None:
+            pairs = _actors(assembly, workers, load)
+        if not pairs and crew is None:
             raise NothingToRun("no handler could be loaded")
-        pairs = [assembly.actor(settings, handler) for settings, handler in loaded]
         consumers += [consumer for consumer, _ in pairs] + ([] if crew is None else assembly.crew(crew))
         return await _consume(transport, consumers, [actor for _, actor in pairs], stop, started)
+
+
+def _probes(
+    settings: WorkerSettings | CrewSettings, consumers: Sequence[Consumer]
+) -> AbstractAsyncContextManager[object]:
+    """The process is loading until `consumers` is filled, and ready while all of them consume."""
+    return probes(
+        settings.metrics_host,
+        settings.metrics_port,
+        ready=lambda: all(one.consuming.is_set() for one in consumers),
+        loading=lambda: not consumers,
+    )
+
+
+def _actors(
+    assembly: Assembly,
+    workers: Sequence[WorkerSettings],
+    load: Callable[[WorkerSettings], Handler | None] | None,
+) -> list[tuple[Consumer, ActorRuntime]]:
+    load = load or (lambda settings: load_handler(settings.handler))
+    loaded = [(settings, handler) for settings in workers if (handler := load(settings)) is not None]
+    return [assembly.actor(settings, handler) for settings, handler in loaded]
 
 
 def keep_state(settings: WorkerSettings) -> Undo:

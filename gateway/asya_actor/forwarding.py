@@ -12,6 +12,7 @@ from asya_actor.contract.message import Frame
 from asya_actor.failures import Failure
 from asya_crds.envelope import Envelope, Route, format_time
 from asya_crds.incarnations import incarnation_of
+from asya_crds.naming import HEADER_INCARNATION
 
 _CHILDREN = UUID("6f0e4f5c-0d1b-5f0e-9a53-6a6f3d1c7b21")
 """Namespace of the ids of fan-out children (RFC 9562, version 5); any fixed value does."""
@@ -77,7 +78,7 @@ def _forwarded(envelope: Envelope, index: int, frame: Frame, extra: Mapping[str,
         id=child_id(envelope.id, hop_of(envelope), index),
         parent_id=parent,
         route=route,
-        headers=_headers(frame.headers, extra),
+        headers=_headers(_with_incarnation(frame.headers, envelope), extra),
         status=own | _status(envelope, phase, route.curr or envelope.route.curr, reason=reason),
         payload=frame.payload,
     )
@@ -155,6 +156,14 @@ def destination(envelope: Envelope, sink: str, sump: str) -> str:
             return sink
         case _:
             return envelope.route.curr or sink
+
+
+def _with_incarnation(headers: Mapping[str, Any], envelope: Envelope) -> dict[str, Any]:
+    """A handler's headers, with the incarnation of the envelope that came in: with an older one the next pause would be
+    ignored, and the task would wait until its deadline."""
+    kept = {key: value for key, value in headers.items() if key != HEADER_INCARNATION}
+    came = envelope.headers.get(HEADER_INCARNATION)
+    return kept if came is None else kept | {HEADER_INCARNATION: came}
 
 
 def _headers(headers: Mapping[str, Any], extra: Mapping[str, Any] | None) -> dict[str, Any]:

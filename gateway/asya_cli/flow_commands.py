@@ -86,18 +86,21 @@ def expose(
 
     async def work(cluster: "FlowsCluster") -> None:
         written = await write(cluster, target, flow, where, dry_run=dry_run)
-        if dry_run or not written:
-            return
-        if not no_wait:
-            typer.echo(
-                f"stored in namespace {cluster.namespace}; waiting up to {wait_timeout:g} s"
-                " until every gateway serves it",
-                err=True,
-            )
-            await cluster.wait_programmed(target, wait_timeout)
-        show_urls(target, await cluster.standing(target), url or f"http://asya-gateway-api.{cluster.namespace}:8080")
+        if written and not dry_run:
+            await _await_served(cluster, target, None if no_wait else wait_timeout, url)
 
     _run(namespace, context, work)
+
+
+async def _await_served(cluster: "FlowsCluster", target: str, timeout: float | None, url: str | None) -> None:
+    """Wait until every gateway serves the flow (not at all where `timeout` is None), then print its URLs."""
+    if timeout is not None:
+        typer.echo(
+            f"stored in namespace {cluster.namespace}; waiting up to {timeout:g} s until every gateway serves it",
+            err=True,
+        )
+        await cluster.wait_programmed(target, timeout)
+    show_urls(target, await cluster.standing(target), url or f"http://asya-gateway-api.{cluster.namespace}:8080")
 
 
 @app.command("hide")

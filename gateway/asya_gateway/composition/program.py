@@ -57,43 +57,47 @@ class Gateway:
         )
         self._queues = settings.queues
         self.dispatcher = self._dispatcher()
-        observer = self.observing.metrics
         self.flows = FlowRegistry()
-        self.storage = Storage(
+        self.storage = self._storage()
+        self.offload = Offload()
+        self.tasks = self._tasks()
+        registry = PostgresRegistry(self.database, self.storage.bell, self.offload)
+        self.registrar = Registrar(registry, self.offload)
+        self.watch = self._watch(registry)
+        self.observing.watch(self.storage, self.flows, self.dispatcher, self.budget)
+
+    def _storage(self) -> Storage:
+        settings = self.settings
+        return Storage(
             self.database,
             self._enqueue(),
             limits=_limits(settings),
             keeping=_keeping(settings),
-            ended=observer.ended,
+            ended=self.observing.metrics.ended,
             longest_statement=settings.db_statement_timeout,
             claim_lease=settings.claim_lease,
             budget=self.budget,
             namespace=settings.namespace,
             pauses=self._pause_limits,
         )
-        rules = TaskRules(
-            mesh_url=settings.mesh_url or f"http://127.0.0.1:{settings.gateway_port}",
-            default_timeout=settings.default_timeout,
-            max_envelope=self._queues.max_message_bytes,
-            owner_cap=settings.max_open_tasks_per_owner or None,
-            flow_cap=settings.max_open_tasks_per_flow or None,
-        )
-        storage, self.offload = self.storage, Offload()
-        self.tasks = Tasks(
-            storage.tasks,
-            storage.feed,
-            storage.fly,
-            rules,
+
+    def _tasks(self) -> Tasks:
+        return Tasks(
+            self.storage.tasks,
+            self.storage.feed,
+            self.storage.fly,
+            _rules(self.settings, self._queues.max_message_bytes),
             compile_schema,
-            observer,
+            self.observing.metrics,
             examine=Examining(self.offload),
             fill=Filling(self.offload),
             digest=Digesting(self.offload),
-            clock=storage.clock,
+            clock=self.storage.clock,
         )
-        registry = PostgresRegistry(self.database, self.storage.bell, self.offload)
-        self.registrar = Registrar(registry, self.offload)
-        self.watch = RegistryWatch(
+
+    def _watch(self, registry: PostgresRegistry) -> RegistryWatch:
+        settings = self.settings
+        return RegistryWatch(
             registry,
             self.flows,
             self.offload,
@@ -102,7 +106,6 @@ class Gateway:
             config_path="" if settings.gateway_mode is Mode.MESH else settings.config_path,
             poll_interval=settings.config_poll_interval,
         )
-        self.observing.watch(storage, self.flows, self.dispatcher, self.budget)
 
     def _pause_limits(self) -> PauseLimits:
         flows = self.flows.table.flows.values()
@@ -174,6 +177,16 @@ def _budget(settings: Settings) -> Budget:
     total = memory_budget(settings.memory_budget)
     keep_at_most(total // SCHEMAS_PART)
     return Budget(total - total // SCHEMAS_PART)
+
+
+def _rules(settings: Settings, max_envelope: int) -> TaskRules:
+    return TaskRules(
+        mesh_url=settings.mesh_url or f"http://127.0.0.1:{settings.gateway_port}",
+        default_timeout=settings.default_timeout,
+        max_envelope=max_envelope,
+        owner_cap=settings.max_open_tasks_per_owner or None,
+        flow_cap=settings.max_open_tasks_per_flow or None,
+    )
 
 
 def _limits(settings: Settings) -> Limits:

@@ -125,16 +125,7 @@ async def serve(
     have drain_timeout to finish. `parts` are closed last. Raises CannotListen.
     """
     settings, readiness = app[SETTINGS], app[READINESS]
-    runner = web.AppRunner(
-        app,
-        handler_cancellation=True,
-        access_log=None,
-        keepalive_timeout=KEEPALIVE_SECONDS,
-        max_line_size=MAX_HEADER_BYTES,
-        max_field_size=MAX_HEADER_BYTES,
-        # aiohttp waits this long for the handler, and as long again before it cancels it.
-        shutdown_timeout=settings.drain_timeout / 2,
-    )
+    runner = _runner(app, settings.drain_timeout)
     logging.getLogger("aiohttp.server").addFilter(_malformed_is_no_error)
     await runner.setup()
     try:
@@ -153,6 +144,19 @@ async def serve(
                 await runner.cleanup()
     finally:
         await runner.cleanup()
+
+
+def _runner(app: web.Application, drain_timeout: float) -> web.AppRunner:
+    return web.AppRunner(
+        app,
+        handler_cancellation=True,
+        access_log=None,
+        keepalive_timeout=KEEPALIVE_SECONDS,
+        max_line_size=MAX_HEADER_BYTES,
+        max_field_size=MAX_HEADER_BYTES,
+        # aiohttp waits this long for the handler, and as long again before it cancels it.
+        shutdown_timeout=drain_timeout / 2,
+    )
 
 
 async def _listen(runner: web.AppRunner, host: str, port: int) -> None:

@@ -85,7 +85,8 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class TaskFilter:
-    """Which tasks to list; `after` is the (created_at, id) of the last one seen, newest first, `skip` how many are left
+    """Which tasks to list; `after` is the (created_at, id) of the last one seen, newest first. `whole`: the page is
+    full where there are enough tasks, however long these are looked for; `skip`, of such a page, is how many are left
     out before the first."""
 
     owner: OwnerScope
@@ -96,6 +97,7 @@ class TaskFilter:
     after: tuple[datetime, str] | None = None
     limit: int = 50
     skip: int = 0
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from asya_gateway.domain.budget import Budget
 from asya_gateway.domain.errors import Unavailable
-from asya_gateway.domain.reports import (
-    CLAIM_LEASE,
-)
+from asya_gateway.domain.reports import CLAIM_LEASE
 from asya_gateway.storage.clock import MEASURE_EVERY, DatabaseClock
 from asya_gateway.storage.coalescer import Limits
 from asya_gateway.storage.database import Database
@@ -75,6 +74,7 @@ class Storage:
         self.feed = LogFeed(database, self.bell, FlyReceiver(self.bell, budget), budget)
         creating = database.with_fixed_plans(CREATING_AT_ONCE)
         self.cascade = Cascade(database, self._written, ended)
+        self.incomplete = IncompleteFinals(database, grace=keeping.child_grace)
         self.tasks = PostgresTasks(
             database,
             creating,
@@ -87,9 +87,8 @@ class Storage:
             claim_lease,
             budget,
             pauses,
-            incomplete := IncompleteFinals(database, grace=keeping.child_grace),
+            self.incomplete,
         )
-        self.incomplete = incomplete
         self.sweeper = Sweeper(database, self.tasks.finish, self.cascade, child_grace=keeping.child_grace)
         self.expiry = PauseExpiry(database, self.tasks.finish, limits=pauses)
         self.retention = Retention(database, tasks=keeping.tasks, updates=keeping.updates)
@@ -110,19 +109,20 @@ class Storage:
         await self.feed.start()
         await self.fly.start()
         await self.cascade.start()
-        self._loops = [
-            asyncio.create_task(for_ever(self.clock.measure, MEASURE_EVERY, "clock"), name="clock"),
-            asyncio.create_task(for_ever(self.sweeper.sweep, SWEEP_EVERY, "sweeper"), name="sweeper"),
-            asyncio.create_task(
-                for_ever(self.sweeper.sweep_orphans, ORPHANS_EVERY, "orphans", rests=ORPHANS_REST), name="orphans"
+        self._loops = [asyncio.create_task(loop, name=name) for name, loop in self._keepers().items()]
+
+    def _keepers(self) -> dict[str, Coroutine[Any, Any, None]]:
+        """The work that repeats for as long as the process runs, by name."""
+        return {
+            "clock": for_ever(self.clock.measure, MEASURE_EVERY, "clock"),
+            "sweeper": for_ever(self.sweeper.sweep, SWEEP_EVERY, "sweeper"),
+            "orphans": for_ever(self.sweeper.sweep_orphans, ORPHANS_EVERY, "orphans", rests=ORPHANS_REST),
+            "pauses": for_ever(self.expiry.expire, EXPIRE_EVERY, "pauses"),
+            "incomplete finals": for_ever(
+                lambda: self.incomplete.expire(self.tasks.finish), LOOK_EVERY, "incomplete finals"
             ),
-            asyncio.create_task(for_ever(self.expiry.expire, EXPIRE_EVERY, "pauses"), name="pauses"),
-            asyncio.create_task(
-                for_ever(lambda: self.incomplete.expire(self.tasks.finish), LOOK_EVERY, "incomplete finals"),
-                name="incomplete finals",
-            ),
-            asyncio.create_task(for_ever(self.retention.retire, RETIRE_EVERY, "retention"), name="retention"),
-        ]
+            "retention": for_ever(self.retention.retire, RETIRE_EVERY, "retention"),
+        }
 
     async def _wait_for_schema(self, patience: float) -> None:
         until = asyncio.get_running_loop().time() + patience

@@ -48,7 +48,8 @@ async def read_bytes(
     request: web.Request, limit: int, *, share: Share = Share.CALLS, head: bytearray | None = None
 ) -> bytes:
     """The body, decompressed, of at most `limit` bytes. It stays unread in its socket until there is room for it.
-    `head` is given its beginning, which is known even where the rest never arrives.
+    `head` is given its beginning, which is known even where the rest never arrives, and all that was read of one that
+    turned out to be too large.
 
     Raises InvalidInput, TooLarge, BodyTimeout, and NoRoom where it is no report and the wait is too long.
     """
@@ -76,6 +77,8 @@ async def read_bytes(
     except web.RequestPayloadError as error:
         raise InvalidInput(f"the body cannot be decoded: {error}") from None
     if len(data) > limit:
+        if head is not None:
+            head[:] = data
         raise _too_large(limit)
     return data
 
