@@ -239,6 +239,13 @@ class Budget:
             await self._wait(share, size, own)
         lease.grow(size)
 
+    def grow_at_once(self, size: int) -> None:
+        """As `grow`, whether or not they fit."""
+        lease = _scope.get()
+        if lease is not None:
+            self.charge(lease.last()[0], size)
+            lease.grow(size)
+
     def add(self, share: Share, size: int) -> None:
         """Count bytes that are about to be there until the end of the scope around, whether or not they fit: who
         holds a body must not wait for more, or two would wait for each other."""

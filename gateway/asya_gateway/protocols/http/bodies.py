@@ -63,8 +63,8 @@ async def read_bytes(
             known = length if "Content-Encoding" not in request.headers else None
             declared = limit if known is None else known
             await budget.reserve(share, WEIGHT * declared)
-            async with asyncio.timeout(seconds := seconds_for(share, known)):
-                data = await Arriving(request, share, declared, WEIGHT).all(limit, head)
+            async with asyncio.timeout(seconds := seconds_for(share, known)) as clock:
+                data = await Arriving(request, share, declared, WEIGHT, clock).all(limit, head)
             if len(data) != known:
                 budget.shrink(WEIGHT * len(data))
         else:
