@@ -19,7 +19,17 @@ from asya_gateway.protocols.http.background import BACKGROUND, Background, run_b
 from asya_gateway.protocols.http.edge import edge
 from asya_gateway.protocols.http.guard import Guard
 from asya_gateway.protocols.http.held_requests import HeldRequests
-from asya_gateway.protocols.http.keys import BUDGET, FLOWS, HELD, OFFLOAD, READINESS, SETTINGS, STREAMS, TASKS
+from asya_gateway.protocols.http.keys import (
+    BUDGET,
+    FLOWS,
+    HELD,
+    OFFLOAD,
+    READINESS,
+    SETTINGS,
+    SLOW_REPORTS,
+    STREAMS,
+    TASKS,
+)
 from asya_gateway.protocols.http.readiness import Readiness
 from asya_gateway.protocols.http.sse import Streams
 from asya_gateway.protocols.mcp import routes as mcp
@@ -61,6 +71,7 @@ def build_app(
     )
     app[SETTINGS], app[TASKS], app[FLOWS], app[READINESS] = settings, tasks, flows, readiness
     app[BUDGET], app[HELD] = budget, HeldRequests(settings.max_streams, budget)
+    app[SLOW_REPORTS] = []
     app[STREAMS] = Streams(write_timeout=settings.stream_write_timeout)
     app[OFFLOAD], app[BACKGROUND] = offload or Offload(), Background()
     app.cleanup_ctx.extend((run_background, _watch_streams, _end_offload))

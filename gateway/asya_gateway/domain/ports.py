@@ -85,8 +85,8 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class TaskFilter:
-    """Which tasks to list, newest first. `after` is the (created_at, id) of the last task seen; `skip` is how many
-    tasks to skip."""
+    """Which tasks to list, newest first. `after` is the (created_at, id) of the last task seen. `whole`: the page is
+    full if there are enough tasks, however long the search takes; `skip` is how many tasks to skip in such a page."""
 
     owner: OwnerScope
     status: TaskStatus | None = None
@@ -96,6 +96,7 @@ class TaskFilter:
     after: tuple[datetime, str] | None = None
     limit: int = 50
     skip: int = 0
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from asya_crds.envelope import Route
 from asya_crds.status import ClaimAction, HopState, TaskStatus
@@ -25,11 +25,11 @@ class Claim:
     claimant: str
 
 
-@dataclass(frozen=True, slots=True)
-class ProgressReport:
+class ProgressReport(NamedTuple):
     """A report of a hop: three for each hop, from our worker up to five. `key` makes repeated reports count once.
     `incarnation` is None if the report names none (asya_crds.incarnations). `frames` is the JSON list of envelopes that
-    the hop will send; only with the state `processed`."""
+    the hop will send; only with the state `processed`. (A named tuple, like its answer, because one is created for
+    every report.)"""
 
     task_id: str
     state: HopState
@@ -44,8 +44,7 @@ class ProgressReport:
     incarnation: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ProgressAnswer:
+class ProgressAnswer(NamedTuple):
     """The result of a report. `known` is False for unknown ids; `frames` is set only with DONE. `lease`: seconds that
     the claim holds from now. `remaining`: seconds to the task's deadline by the database's clock, negative after it;
     None without a claim or a deadline."""

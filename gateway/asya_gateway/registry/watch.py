@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 from asya_crds.flow_problem import FlowProblem
@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 _FAREWELL = 3.0
 """Most seconds that a process spends on deleting its row when it ends."""
+_TOLD = 50
+"""Most problems of a generation that are logged. Thousands of lines at once would block the event loop."""
 
 
 class RegistryWatch:
@@ -123,10 +125,12 @@ class RegistryWatch:
         self._flows.swap(table)
         self.caught_up = True
         log.info("serving generation %d: %d flows", table.generation, len(table.flows))
-        for problem in table.problems:
-            if problem not in self._left_out:
-                log.warning("flow left out: %s", problem.text())
-        self._left_out = frozenset(table.problems)
+        # In a thread, since there may be tens of thousands.
+        fresh, self._left_out = await asyncio.to_thread(_fresh_problems, table.problems, self._left_out)
+        for problem in fresh[:_TOLD]:
+            log.warning("flow left out: %s", problem.text())
+        if len(fresh) > _TOLD:
+            log.warning("and %d more flows left out; GET /health/flows names them", len(fresh) - _TOLD)
         await self._store.beat(self._pod, self._mode, table.generation)
         with suppress(Unavailable):
             await self._store.ring(News.SERVED)
@@ -155,3 +159,10 @@ class RegistryWatch:
             log.exception("registry: %s failed", work.__name__)
         else:
             self._away = False
+
+
+def _fresh_problems(
+    problems: Sequence[FlowProblem], known: frozenset[FlowProblem]
+) -> tuple[list[FlowProblem], frozenset[FlowProblem]]:
+    """Those that the generation before did not have, and all of them."""
+    return [each for each in problems if each not in known], frozenset(problems)

@@ -94,16 +94,21 @@ class ConfirmChannel:
 
     def encode(self, publications: Sequence[Publication], frame_max: int) -> tuple[Batch, bytes]:
         """Number the messages and write their frames; the caller sends them before anything else is encoded."""
-        batch = Batch(self._next, len(publications))
         parts: list[bytes] = []
         number = self.number
-        self._outstanding.append(batch)
         for tag, publication in enumerate(publications, self._next):
+            header = content_header(number, tag, publication)
+            if len(header) > frame_max:
+                # It must be one frame, and a longer one ends the connection.
+                header = content_header(number, tag, publication.with_our_headers())
             parts += (
                 self._method(publication.exchange, publication.routing_key),
-                content_header(number, tag, publication),
+                header,
                 *body_frames(number, publication.body, frame_max),
             )
+        # Only now, since the broker counts what is sent: what cannot be written must have no number.
+        batch = Batch(self._next, len(publications))
+        self._outstanding.append(batch)
         self._next += len(publications)
         return batch, b"".join(parts)
 

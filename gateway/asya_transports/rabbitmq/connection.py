@@ -10,6 +10,7 @@ from aiormq.exceptions import AMQPChannelError, AMQPError
 
 from asya_transports.port import TransportError, TransportUnavailable
 from asya_transports.rabbitmq.address import Address
+from asya_transports.rabbitmq.reading import TolerantTransport
 from asya_transports.rabbitmq.settings import RabbitSettings
 
 
@@ -28,7 +29,9 @@ class BrokerConnection:
                 with port_errors():
                     async with asyncio.timeout(self._settings.connect_timeout):
                         tls = Address.parse(self._settings.url).tls
-                        self._connection = await aiormq.connect(self._settings.url, context=tls)
+                        self._connection = await aiormq.connect(
+                            self._settings.url, context=tls, transport_factory=TolerantTransport()
+                        )
             return self._connection
 
     async def channel(self) -> AbstractChannel:

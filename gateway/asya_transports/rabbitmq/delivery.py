@@ -10,16 +10,7 @@ from asya_transports.port import LeaseLost, TransportUnavailable
 from asya_transports.rabbitmq.connection import port_errors
 from asya_transports.rabbitmq.delays import Wait
 from asya_transports.rabbitmq.frames import Publication
-
-DELIVERIES = "x-asya-deliveries"
-"""Header of our copy of a message: how often the message was delivered before. The broker's count restarts with the
-copy."""
-
-DELAY_LEFT = "x-asya-delay-left"
-"""Header of a message that has passed one delay queue and must wait longer (delays.Wait)."""
-
-DIED_IN = "x-asya-died-in"
-"""Header of our dead letters: the actor in whose queue the message died."""
+from asya_transports.rabbitmq.headers import DELAY_LEFT, DELIVERIES, DIED_IN, copied, count
 
 
 class Holder(Protocol):
@@ -73,12 +64,12 @@ class RabbitDelivery:
     def deliveries(self) -> int:
         """The broker counts only in quorum queues; in others it only marks a redelivery."""
         if self._owner.dead_letters and DIED_IN in self.headers:
-            return number(self.headers.get(DELIVERIES))
-        before = number(self.headers.get(DELIVERIES))
+            return count(self.headers.get(DELIVERIES))
+        before = count(self.headers.get(DELIVERIES))
         if self._owner.dead_letters:
             return before + self._owner.deaths(self.actor, str(self._death("reason")))
         again = 1 if self._message.redelivered else 0
-        return before + max(number(self.headers.get("x-delivery-count")), again) + 1
+        return before + max(count(self.headers.get("x-delivery-count")), again) + 1
 
     async def ack(self) -> None:
         if self._channel.is_closed:
@@ -114,8 +105,8 @@ class RabbitDelivery:
     async def return_unseen(self) -> None:
         """Return a message that no handler has seen, without the broker counting a delivery."""
         marks: FieldTable = {DELIVERIES: self.deliveries - 1}
-        if DELAY_LEFT in self.headers:
-            marks[DELAY_LEFT] = self.headers[DELAY_LEFT]
+        if (wait := Wait.read(self.headers.get(DELAY_LEFT))) is not None:
+            marks[DELAY_LEFT] = wait.write()
         if self._owner.dead_letters:
             await self._reject()
         else:
@@ -147,21 +138,10 @@ class RabbitDelivery:
             raise LeaseLost(f"its channel is closed: {error}") from error
 
     def _copy(self, body: bytes, marks: FieldTable) -> Publication:
-        ours = {DELIVERIES, DELAY_LEFT, DIED_IN, "x-delivery-count", "x-death"}
-        kept = {
-            name: value
-            for name, value in self.headers.items()
-            if name not in ours and not name.startswith(("x-first-death-", "x-last-death-"))
-        }
         message_id = self._message.header.properties.message_id or ""
-        return Publication("", "", body, message_id, {**kept, **marks})
+        return Publication("", "", body, message_id, {**copied(self.headers), **marks})
 
     def _death(self, key: str) -> object:
         deaths = self.headers.get("x-death")
         latest = deaths[0] if isinstance(deaths, list) and deaths else {}
         return latest.get(key, "") if isinstance(latest, dict) else ""
-
-
-def number(value: object) -> int:
-    """The count in a header, or 0 if it is not a count."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0

@@ -10,6 +10,8 @@ from typing import NamedTuple
 from pamqp import encode
 from pamqp.common import FieldTable
 
+from asya_transports.rabbitmq.headers import OURS
+
 METHOD, HEADER, BODY, HEARTBEAT = 1, 2, 3, 8
 FRAME_END = b"\xce"
 FRAME_HEAD = Struct(">BHI")
@@ -39,6 +41,10 @@ class Publication(NamedTuple):
     body: bytes
     message_id: str = ""
     headers: FieldTable | None = None
+
+    def with_our_headers(self) -> "Publication":
+        """The same without headers of others."""
+        return self._replace(headers={name: value for name, value in (self.headers or {}).items() if name in OURS})
 
 
 def short_string(text: str) -> bytes:

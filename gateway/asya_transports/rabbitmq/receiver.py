@@ -17,8 +17,9 @@ from asya_crds.naming import DEAD_LETTERS, queue_name
 from asya_transports.port import LeaseLost, TransportError, TransportUnavailable, Unroutable
 from asya_transports.rabbitmq.connection import BrokerConnection, close_quietly, port_errors
 from asya_transports.rabbitmq.delays import Wait
-from asya_transports.rabbitmq.delivery import DELAY_LEFT, RabbitDelivery
+from asya_transports.rabbitmq.delivery import RabbitDelivery
 from asya_transports.rabbitmq.frames import Publication
+from asya_transports.rabbitmq.headers import DELAY_LEFT
 from asya_transports.rabbitmq.publisher import Publisher
 from asya_transports.rabbitmq.topology import Topology
 

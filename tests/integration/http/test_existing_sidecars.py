@@ -345,11 +345,17 @@ ROUTED = '"prev":["a"],"curr":"x-resume","next":[]'
         ("/mesh/{}/progress", f'{{"status":"paused",{ROUTED},"checkpoint":{HUGE}}}', True),
         ("/tasks/{}/progress", f'{{"status":"completed",{ROUTED},"pause_metadata":{HUGE}}}', True),
         ("/mesh/{}/progress", f'{{{ROUTED},"pause_metadata":{{}},"checkpoint":{HUGE}}}', True),
+        ("/mesh/{}/progress", f'{{{ROUTED},"checkpoint":{HUGE},"pause_metadata":{{}},"status":"completed"}}', True),
         (EVENTS, f'{{"type":"status","status":"completed","data":{{"pause_metadata":{HUGE}}}}}', True),
+        (
+            EVENTS,
+            f'{{"type":"status","status":"completed","data":{{"checkpoint":{HUGE},"pause_metadata":{{}}}}}}',
+            True,
+        ),
         ("/mesh/{}/progress", f'{{"status":"processed","frames":[{{"pause_metadata":{{}},"payload":{HUGE}}}]}}', False),
         (EVENTS, f'{{"type":"fly","data":{{"pause_metadata":{HUGE}}}}}', False),
     ],
-    ids=["status", "question", "checkpoint", "unified", "frames", "live event"],
+    ids=["status", "question", "checkpoint", "behind", "unified", "unified, behind", "frames", "live event"],
 )
 async def test_a_pause_that_is_too_large_to_be_read_fails_its_task_and_nothing_else_does(
     gateway: Gateway, path: str, report: str, ends: bool, chunked: bool

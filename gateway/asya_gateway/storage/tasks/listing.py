@@ -5,9 +5,10 @@ number of rows. (Such columns are an open task's status, which reports change an
 and the flow of open tasks.) The search then ends at an edge, and the next one continues from there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain, repeat
 from typing import Any
 
 from asya_crds.status import TERMINAL
@@ -26,6 +27,11 @@ _ENDED_AS = {status: f"t.ended_as = '{status.value}'" for status in TERMINAL}
 _ENDED_UNMARKED = "t.finished_at IS NOT NULL AND t.ended_as IS NULL"
 """Tasks ended by a process of an older version. Their status says how they ended."""
 _ANY = "true"
+_FAMILY = """($1::text IS NULL OR $1 = (
+    SELECT child.owner FROM tasks child WHERE child.parent_id = $5 ORDER BY child.created_at DESC, child.id DESC LIMIT 1
+))"""
+"""All children have their parent's owner, so one child shows whose they are: no caller makes us read another owner's
+fan-out."""
 
 # The owner is checked wherever rows are read, so that nothing reveals how many tasks others have.
 _OF_WHOM = "($1::text IS NULL OR t.owner = $1)"
@@ -48,9 +54,8 @@ async def page(database: Database, query: TaskFilter) -> TaskPage:
     """The page. It may end before it is full; `reached` then says where to continue."""
     if not any(_sieved(query, state) for state in _states(query)):
         return TaskPage(await _read(database, query, None), None)
-    if query.skip:
-        # Skipped tasks are not read, so it would be unknown how many a shorter search has skipped.
-        return TaskPage(await _read(database, query, await _edge(database, query, sum(LOOKS))), None)
+    if query.whole or query.skip:
+        return TaskPage(await _whole(database, query), None)
     found: list[TaskHead] = []
     after = query.after
     for look in LOOKS:
@@ -63,13 +68,45 @@ async def page(database: Database, query: TaskFilter) -> TaskPage:
     return TaskPage(found, after if len(found) < query.limit else None)
 
 
+async def _whole(database: Database, query: TaskFilter) -> list[TaskHead]:
+    """The page, full if there are enough tasks, however many must be searched, in bounded steps."""
+    found: list[TaskHead] = []
+    after, skip = query.after, query.skip
+    for look in _looks():
+        part = replace(query, after=after, skip=skip, limit=query.limit - len(found))
+        edge = await _edge(database, part, look)
+        rows = await _read(database, part, edge)
+        found += rows
+        if edge is None or len(found) >= query.limit:
+            break
+        if skip:
+            # Skipped tasks are not read, so they are counted if no row came after them.
+            skip = 0 if rows else skip - await _count(database, part, edge, skip)
+        after = edge
+    return found
+
+
 async def count(database: Database, query: TaskFilter) -> int:
-    """The number of tasks up to the end of a page, among those that are searched."""
+    """The number of tasks up to the end of a page."""
+    most, found, after = query.skip + query.limit, 0, query.after
     sieved = any(_sieved(query, state) for state in _states(query))
-    edge = await _edge(database, query, sum(LOOKS)) if sieved else None
-    found: int = await database.fetchval(
-        f"SELECT count(*) FROM ({_listing(query)}) n", *_arguments(query, edge), query.skip + query.limit, 0
-    )
+    for look in _looks():
+        part = replace(query, after=after)
+        edge = await _edge(database, part, look) if sieved else None
+        found += await _count(database, part, edge, most - found)
+        if edge is None or found >= most:
+            break
+        after = edge
+    return found
+
+
+def _looks() -> Iterator[int]:
+    return chain(LOOKS, repeat(LOOKS[-1]))
+
+
+async def _count(database: Database, query: TaskFilter, edge: Edge | None, most: int) -> int:
+    sql = f"SELECT count(*) FROM ({_listing(query)}) n"
+    found: int = await database.fetchval(sql, *_arguments(query, edge), most, 0)
     return found
 
 
@@ -99,8 +136,8 @@ async def _edge(database: Database, query: TaskFilter, look: int) -> Edge | None
 def _states(query: TaskFilter) -> Sequence[str]:
     """The parts of a list, each as the condition of the index that has it in the list's order. So rare tasks are found
     among millions without reading the others."""
-    if query.context_id is not None or query.parent_id is not None:
-        # The tasks of a conversation or a fan-out have their own index, whatever their state.
+    if query.parent_id is not None or (query.context_id is not None and owner_parameter(query.owner) is not None):
+        # One owner's tasks of a conversation, and the tasks of a fan-out, have their own index, whatever their state.
         return (_ANY,)
     if query.status is not None:
         return (_ENDED_AS[query.status], _ENDED_UNMARKED) if query.status.terminal else (_OPEN,)
@@ -124,7 +161,8 @@ def _sieved(query: TaskFilter, state: str) -> bool:
 def _walked(query: TaskFilter, state: str) -> str:
     """SQL for the rows of this part's index."""
     known = [_SIEVES[name] for name in _SIEVES if name in _known(query, state) and name != "status"]
-    return " AND ".join((_OF_WHOM, state, *known, _BETWEEN, _UNUSED))
+    family = [_FAMILY] if query.parent_id is not None else []
+    return " AND ".join((_OF_WHOM, state, *known, *family, _BETWEEN, _UNUSED))
 
 
 def _part(query: TaskFilter, state: str) -> str:
