@@ -78,6 +78,11 @@ class FinalReport:
     only_pause: str | None = None
 
 
+END_NOT_REPORTED = "end_not_reported"
+"""The error code of a child whose end nobody reported within its grace. Its own end, should it come, takes the place of
+this one."""
+
+
 class FinalOutcome(StrEnum):
     """What became of a final report."""
 
