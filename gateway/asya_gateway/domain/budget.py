@@ -206,14 +206,24 @@ class Budget:
         its end."""
         return Lease(self)
 
+    def reserve_now(self, share: Share, size: int) -> bool:
+        """`reserve` where that needs no waiting; False where it does, and nothing is held then."""
+        lease = _scope.get()
+        if lease is None:
+            return True
+        if (self._in_line and self._stands_behind(share, size)) or not self.try_take(share, size):
+            return False
+        lease.hold(share, size)
+        return True
+
     async def reserve(self, share: Share, size: int) -> None:
         """Hold bytes until the end of the scope around; wait for room, reports without end. Without a scope nothing
         is counted. Raises NoRoom."""
-        lease = _scope.get()
-        if lease is None:
+        if self.reserve_now(share, size):
             return
-        if (self._in_line and self._stands_behind(share, size)) or not self.try_take(share, size):
-            await self._wait(share, size)
+        await self._wait(share, size)
+        lease = _scope.get()
+        assert lease is not None
         lease.hold(share, size)
 
     async def grow(self, size: int) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from typing_extensions import override
+
 from asya_crds import jsontext
 from asya_crds.envelope import InvalidEnvelope, Route
 from asya_crds.status import UpdateKind
@@ -57,12 +59,26 @@ class ProgressEntry(LogEntry):
     duration_ms: float | None = None
     message_size_kb: float | None = None
 
+    @override
+    def to_json(self) -> str:
+        # The text of a route is known already, and to encode it again is most of what a report's entry costs.
+        if self.route is None:
+            return jsontext.dumps(self.as_dict())
+        beside = {**self.more, "message": self.message, **_measures(self)}
+        text = jsontext.dumps({key: value for key, value in beside.items() if value is not None})
+        route = self.route.to_json()
+        return route if text == "{}" else f"{route[:-1]},{text[1:]}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PausedEntry(ProgressEntry):
     """An actor asked; the question stands in `pause`."""
 
     pause: Pause | None = None
+
+    @override
+    def to_json(self) -> str:
+        return jsontext.dumps(self.as_dict())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +118,11 @@ def _said(entry: LogEntry) -> dict[str, Any]:
 
 
 def _said_of_hop(entry: ProgressEntry) -> dict[str, Any]:
+    return {**({} if entry.route is None else entry.route.as_dict()), **_measures(entry)}
+
+
+def _measures(entry: ProgressEntry) -> dict[str, Any]:
     return {
-        **({} if entry.route is None else entry.route.as_dict()),
         "task_state": entry.state,
         "duration_ms": entry.duration_ms,
         "message_size_kb": entry.message_size_kb,

@@ -1,7 +1,7 @@
 """How far a task is, from the route and state of its latest report."""
 
 from hashlib import blake2b
-from secrets import randbits
+from random import getrandbits
 
 from asya_crds.envelope import Route
 from asya_crds.status import HopState
@@ -26,6 +26,6 @@ def report_key(claim: Claim | None, state: HopState) -> int:
     one, which guards the gateway's own retries after a lost connection.
     """
     if claim is None:
-        return randbits(63)
+        return getrandbits(63)
     digest = blake2b(f"{claim.hop}\0{claim.attempt}\0{claim.claimant}\0{state}".encode(), digest_size=8)
     return int.from_bytes(digest.digest(), "big") >> 1

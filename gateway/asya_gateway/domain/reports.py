@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from asya_crds.envelope import Route
 from asya_crds.status import ClaimAction, HopState, TaskStatus
@@ -26,11 +26,11 @@ class Claim:
     claimant: str
 
 
-@dataclass(frozen=True, slots=True)
-class ProgressReport:
+class ProgressReport(NamedTuple):
     """One of the three (for our worker four) reports of a hop. `key` makes it count once however often it comes;
     `incarnation` is None where the report names none (asya_crds.incarnations);
-    `frames` is the JSON list of envelopes that the hop will send on, only with the state `processed`."""
+    `frames` is the JSON list of envelopes that the hop will send on, only with the state `processed`.
+    (A named tuple, as its answer: frozen like the others, and made for every report.)"""
 
     task_id: str
     state: HopState
@@ -45,8 +45,7 @@ class ProgressReport:
     incarnation: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ProgressAnswer:
+class ProgressAnswer(NamedTuple):
     """What became of a report. `known` is False for ids that are not ours; `frames` only with DONE. `lease`: seconds
     that the claim holds from now. `remaining`: seconds to the task's deadline by the database's clock, below zero
     beyond it; None without a claim or a deadline."""

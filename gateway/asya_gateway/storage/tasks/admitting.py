@@ -22,6 +22,7 @@ from asya_gateway.storage.tasks.creating import (
     Enqueue,
     create_size,
     entry_of,
+    task_columns,
 )
 
 TRIES = 5
@@ -162,7 +163,7 @@ class Admitter:
     async def _insert(self, connection: asyncpg.pool.PoolConnectionProxy, batch: Sequence[Applicant]) -> None:
         if not batch:
             return
-        columns = zip(*(each.new for each in batch), strict=True)
+        columns = task_columns([each.new for each in batch])
         terms = ([each.terms.key for each in batch], [each.terms.digest for each in batch])
         retries = [each.terms.retry_of for each in batch]
         rows = await connection.fetch(self._insert_sql, *columns, *terms, retries, *self._enqueue.arguments)

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import asyncpg
 
 from asya_crds.naming import check_actor_name, queue_name
 from asya_gateway.domain.log import TASK_CREATED, CreatedEntry
 from asya_gateway.domain.ports import NewTask, OutboxEntry
+from asya_gateway.storage.columns import joined, split
 from asya_gateway.storage.retrying import acquired
 from asya_transports.postgres.enqueue import ENQUEUE_COLUMNS, ENQUEUE_TABLE
 
@@ -15,10 +17,10 @@ OUTBOX_LEASE = 5.0
 """Seconds that a fresh outbox row belongs to the process that accepted it."""
 
 TASK_ARRAYS = (
-    "$1::text[], $2::text[], $3::text[], $4::text[], $5::json[], $6::text[], $7::text[], "
-    "$8::float8[], $9::json[], $10::text[]"
+    f"{split(1)}, {split(2)}, $3::text[], {split(4)}, {split(5, 'json')}, {split(6)}, $7::text[], "
+    f"{split(8, 'float8')}, $9::json[], $10::text[]"
 )
-"""The fields of NewTask, an array for each."""
+"""The fields of NewTask, an array for each, of which task_columns makes arguments."""
 TASK_FIELDS = "id, flow, owner, surface, route, actor, context_id, timeout, payload, envelope"
 
 _INCOMING = f"""
@@ -117,7 +119,7 @@ class TaskCreator:
         """Insert the batch. A task that exists already was stored by an earlier try of ours and is left alone;
         its envelope, if it is still in the outbox, is taken from there when its lease has run out."""
         lease = self._enqueue.arguments
-        columns = tuple(zip(*batch, strict=True))
+        columns = task_columns(batch)
         async with acquired(self._pool()) as connection:
             try:
                 rows = await connection.fetch(self._first, *columns, *lease)
@@ -128,6 +130,23 @@ class TaskCreator:
         by_id = {new.id: new for new in batch}
         self._enqueue.committed([entry_of(row["outbox_id"], by_id[row["task_id"]]) for row in rows])
         return [None] * len(batch)
+
+
+def task_columns(batch: Sequence[NewTask]) -> tuple[Any, ...]:
+    """The first arguments of a statement with TASK_ARRAYS."""
+    ids, flows, owners, surfaces, routes, actors, contexts, timeouts, payloads, envelopes = zip(*batch, strict=True)
+    return (
+        joined(ids),
+        joined(flows),
+        owners,
+        joined(surfaces),
+        joined(routes),
+        joined(actors),
+        contexts,
+        joined([*map(repr, timeouts)]),
+        payloads,
+        envelopes,
+    )
 
 
 def entry_of(outbox_id: int, new: NewTask) -> OutboxEntry:

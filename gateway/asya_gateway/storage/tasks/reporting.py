@@ -9,6 +9,7 @@ from asya_crds.status import ClaimAction, HopState, TaskStatus
 from asya_gateway.domain.log import ProgressEntry
 from asya_gateway.domain.reports import ProgressAnswer, ProgressReport
 from asya_gateway.domain.text import storable
+from asya_gateway.storage.columns import NULL, joined, split
 from asya_gateway.storage.tasks.guards import ENDED, MOVING, ended_above
 from asya_gateway.storage.tasks.incarnations import NEWER, PROGRESS
 from asya_transports.postgres.sessions import session_of
@@ -20,11 +21,17 @@ later is held off by its claim."""
 _SILENT = f"('{HopState.PROCESSED.value}', '{HopState.RELEASED.value}')"
 """States that concern the claim alone and change nothing of the task."""
 
-_LOCKED = """
+_ARRAYS = (
+    f"{split(1)}, {split(2, 'bigint')}, {split(3)}, {split(4, 'json')}, {split(5, 'integer')}, {split(6, 'float8')}, "
+    f"$7::text[], {split(8)}, {split(9, 'json')}, {split(10, 'integer')}"
+)
+_CLAIM_ARRAYS = f"{split(11)}, {split(12, 'integer')}, {split(13)}, $14::json[]"
+
+_LOCKED = f"""
 ), locked AS MATERIALIZED (
     -- Locking in id order, whatever order the reports came in, is what keeps batches from deadlocking.
     SELECT t.id, t.status, t.progress, t.deadline_at, t.parent_id
-    FROM tasks t WHERE t.id = ANY($1) ORDER BY t.id FOR NO KEY UPDATE
+    FROM tasks t WHERE t.id = ANY({split(1)}) ORDER BY t.id FOR NO KEY UPDATE
 """
 
 _TAKES = """(h.state = 'claimed' AND (h.claimant = excluded.claimant OR h.attempt < excluded.attempt
@@ -97,8 +104,7 @@ SELECT l.id, coalesce(a.status, l.status) AS status, coalesce(a.progress, l.prog
 _REPORT = f"""
 WITH incoming AS (
     SELECT * FROM unnest(
-        $1::text[], $2::bigint[], $3::text[], $4::json[], $5::integer[], $6::float8[], $7::text[], $8::text[],
-        $9::json[], $10::integer[])
+{_ARRAYS})
     AS r(id, key, state, route, hop, progress, message, actor, detail, incarnation)
 {_LOCKED}{_APPLIED.format(judged="locked", goes="")}'go' AS action, NULL AS frames, NULL AS remaining
 FROM locked l LEFT JOIN applied a USING (id)
@@ -109,8 +115,7 @@ the time of the other."""
 _REPORT_WITH_CLAIMS = f"""
 WITH incoming AS (
     SELECT * FROM unnest(
-        $1::text[], $2::bigint[], $3::text[], $4::json[], $5::integer[], $6::float8[], $7::text[], $8::text[],
-        $9::json[], $10::integer[], $11::text[], $12::integer[], $13::text[], $14::json[])
+{_ARRAYS}, {_CLAIM_ARRAYS})
     AS r(id, key, state, route, hop, progress, message, actor, detail, incarnation,
          claim_hop, attempt, claimant, frames)
 {_LOCKED}{_CLAIMS}{_APPLIED.format(judged="verdict", goes="AND v.action = 'go'")}v.action, v.frames::text AS frames,
@@ -158,26 +163,28 @@ def _answer(report: ProgressReport, row: Any, lease: float) -> ProgressAnswer:
     )
 
 
-def _columns(batch: Sequence[ProgressReport]) -> tuple[list[Any], ...]:
+def _columns(batch: Sequence[ProgressReport]) -> tuple[Any, ...]:
+    routes = [report.route for report in batch]
     return (
-        [report.task_id for report in batch],
-        [report.key for report in batch],
-        [report.state.value for report in batch],
-        [None if report.route.says_nothing else report.route.to_json() for report in batch],
-        [report.route.hop for report in batch],
-        [report.progress for report in batch],
+        joined([report.task_id for report in batch]),
+        joined([str(report.key) for report in batch]),
+        joined([report.state.value for report in batch]),
+        joined([NULL if route.says_nothing else route.to_json() for route in routes]),
+        joined([str(len(route.prev)) for route in routes]),
+        joined([repr(report.progress) for report in batch]),
         [storable(report.message) for report in batch],
-        [storable(report.route.curr or None) for report in batch],
-        [entry_of(report).to_json() for report in batch],
-        [report.incarnation for report in batch],
+        joined([route.curr or NULL for route in routes]),
+        joined([entry_of(report).to_json() for report in batch]),
+        joined([NULL if report.incarnation is None else str(report.incarnation) for report in batch]),
     )
 
 
-def _claim_columns(batch: Sequence[ProgressReport]) -> tuple[list[Any], ...]:
+def _claim_columns(batch: Sequence[ProgressReport]) -> tuple[Any, ...]:
+    claims = [report.claim for report in batch]
     return (
-        [report.claim.hop if report.claim else None for report in batch],
-        [report.claim.attempt if report.claim else None for report in batch],
-        [report.claim.claimant if report.claim else None for report in batch],
+        joined([claim.hop if claim else NULL for claim in claims]),
+        joined([str(claim.attempt) if claim else NULL for claim in claims]),
+        joined([claim.claimant if claim else NULL for claim in claims]),
         [report.frames for report in batch],
     )
 

@@ -85,8 +85,9 @@ class PostgresTasks:
             longest=longest,
         )
 
-    async def create(self, new: NewTask) -> None:
-        await self.batches.creates.submit(new)
+    def create(self, new: NewTask) -> Coroutine[Any, Any, None]:
+        # No coroutine of its own, which every call would pay for.
+        return self.batches.creates.submit(new)
 
     async def admit(self, new: NewTask, terms: Terms) -> str:
         verdict = await self.batches.admissions.submit(Applicant(new, terms))
@@ -102,8 +103,8 @@ class PostgresTasks:
             found = await within(self._longest, self._find_call(owner, key))
         return None if found is None else _task_of(found, digest)
 
-    async def report(self, report: ProgressReport) -> ProgressAnswer:
-        return await self.batches.reports.submit(report)
+    def report(self, report: ProgressReport) -> Coroutine[Any, Any, ProgressAnswer]:
+        return self.batches.reports.submit(report)
 
     async def finish(self, report: FinalReport) -> FinalOutcome:
         """A small tree has ended when this returns, a large one goes on ending."""
