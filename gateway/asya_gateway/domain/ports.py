@@ -176,6 +176,10 @@ class TaskStore(Protocol):
     async def finish(self, report: FinalReport) -> FinalOutcome:
         """End a task; the first terminal status wins. Descendants that end with it are ended afterwards, in chunks."""
 
+    async def replace_unreported(self, report: FinalReport, if_late: FinalReport) -> bool:
+        """Where a child was ended because nobody had reported its end (END_NOT_REPORTED), this one takes its place, in
+        row and log: `if_late` where its deadline is over, else `report`. False where it ended otherwise."""
+
     async def expect_final(self, task_id: str) -> None:
         """The task's final report arrived incomplete. If it does not come again in time, the task fails."""
 

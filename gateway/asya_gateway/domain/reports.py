@@ -76,6 +76,11 @@ class FinalReport:
     only_pause: str | None = None
 
 
+END_NOT_REPORTED = "end_not_reported"
+"""The error code of a child whose end nobody reported within its grace. Its own end, should it come, takes the place of
+this one."""
+
+
 class FinalOutcome(StrEnum):
     """The result of a final report."""
 

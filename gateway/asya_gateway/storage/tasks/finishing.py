@@ -130,7 +130,7 @@ def _columns(batch: Sequence[FinalReport]) -> tuple[list[Any], ...]:
         [storable(report.actor) for report in batch],
         [report.result for report in batch],
         [None if report.error is None else jsontext.dumps(report.error.as_dict()) for report in batch],
-        [_entry(report).to_json() for report in batch],
+        [final_entry(report).to_json() for report in batch],
         [owner_parameter(report.owner) for report in batch],
         [report.overdue_only for report in batch],
         [report.in_time_only for report in batch],
@@ -145,7 +145,7 @@ def _outcome(row: Any) -> FinalOutcome:
     return FinalOutcome.ENDED_BEFORE if ended else FinalOutcome.UNTIMELY
 
 
-def _entry(report: FinalReport) -> FinalEntry:
+def final_entry(report: FinalReport) -> FinalEntry:
     """The log entry of a final report, without the result, which is joined from task_bodies when read."""
     return FinalEntry(message=report.message, error=report.error, metadata=report.metadata)
 

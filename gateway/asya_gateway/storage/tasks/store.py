@@ -32,6 +32,7 @@ from asya_gateway.storage.tasks.finishing import TaskFinisher
 from asya_gateway.storage.tasks.incomplete import IncompleteFinals
 from asya_gateway.storage.tasks.pausing import Asking, PauseLimits
 from asya_gateway.storage.tasks.reading import TaskReader
+from asya_gateway.storage.tasks.replacing import Replacing
 from asya_gateway.storage.tasks.reporting import ProgressReporter
 from asya_gateway.storage.tasks.requests import TaskRequests
 
@@ -70,6 +71,7 @@ class PostgresTasks:
         self._reader = TaskReader(database, budget)
         self._asking = Asking(pool, written, enqueue, pauses)
         self._announcing = Announcing(pool, written)
+        self._replacing = Replacing(pool)
         admitter, finisher = Admitter(pool, enqueue), TaskFinisher(pool, written, ended, cascade)
         self._find_call = admitter.find
         self._requests = TaskRequests(pool, finisher)
@@ -108,6 +110,9 @@ class PostgresTasks:
         """End a task. When this returns, a small tree has ended; the descendants in a large one are still being
         ended."""
         return await self._spread(report, await self.batches.finals.submit(report))
+
+    async def replace_unreported(self, report: FinalReport, if_late: FinalReport) -> bool:
+        return await self._singly(lambda: self._replacing.replace(report, if_late), "end of a child")
 
     async def expect_final(self, task_id: str) -> None:
         await self._singly(lambda: self._incomplete.keep(task_id), "incomplete final")

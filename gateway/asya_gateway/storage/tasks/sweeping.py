@@ -8,7 +8,7 @@ from typing import Any
 from asya_crds.status import ErrorClass, TaskStatus
 from asya_crds.task_error import TaskError
 from asya_gateway.domain.owners import EVERY_OWNER
-from asya_gateway.domain.reports import FinalOutcome, FinalReport
+from asya_gateway.domain.reports import END_NOT_REPORTED, FinalOutcome, FinalReport
 from asya_gateway.storage.chunks import CHUNK
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.tasks.cascading import Cascade
@@ -152,5 +152,5 @@ def _overdue_report(task_id: str, allowed: float) -> FinalReport:
 def _silent_report(task_id: str, grace: float) -> FinalReport:
     """The end of a child without reports. It is unknown, and a possible failure must not be shown as a success."""
     message = f"Its parent has succeeded, and no report arrived for {grace:g} s"
-    error = TaskError("end_not_reported", message, ErrorClass.CANCELED)
+    error = TaskError(END_NOT_REPORTED, message, ErrorClass.CANCELED)
     return FinalReport(task_id=task_id, status=TaskStatus.CANCELED, message=message, error=error, owner=EVERY_OWNER)
