@@ -5,15 +5,21 @@ from collections.abc import Sequence
 from typing import Any
 
 from asya_crds import jsontext
+from asya_crds.flow_problem import FlowProblem
+from asya_crds.flows_file import readable_name
 from asya_crds.large_json import has_few_values, places
 from asya_crds.offloading import Offload
 
 PARTS = ("configmap", "resources")
 LEFT_VALUES = 500_000
 """Most values of a push outside its flows: enough for twenty thousand entries and as many problems."""
+FLOW_VALUES = 200_000
+"""More values than any flow that can be served has: a schema has at most 128 KiB. One with more is never decoded where
+requests are served."""
 
 Parts = tuple[list[str], list[dict[str, Any]]]
-"""The JSON text of each Entry, so that unchanged entries need not be decoded; and the FlowProblems."""
+"""The JSON text of each Entry, so that unchanged entries need not be decoded; and the FlowProblems, with those of
+entries that are too large."""
 
 
 async def parts_of(text: str, offload: Offload) -> Parts:
@@ -27,7 +33,19 @@ async def parts_of(text: str, offload: Offload) -> Parts:
 def split(text: str) -> Parts:
     """Split the text in this process."""
     document = jsontext.loads(text, max_depth=2 * jsontext.MAX_DEPTH)
-    return [jsontext.dumps(entry) for entry in document.get("flows", ())], list(document.get("problems", ()))
+    entries, problems = [], list(document.get("problems", ()))
+    for entry in document.get("flows", ()):
+        if places(entry, FLOW_VALUES) > FLOW_VALUES:
+            problems.append(_too_large(entry))
+        else:
+            entries.append(jsontext.dumps(entry))
+    return entries, problems
+
+
+def _too_large(entry: dict[str, Any]) -> dict[str, Any]:
+    reason = f"expected a flow of at most {FLOW_VALUES} values"
+    problem = FlowProblem.of(readable_name(entry.get("flow")), reason, entry.get("source", ""), entry.get("line"))
+    return dict(problem.as_dict())
 
 
 async def kept_entries(text: str, unreadable: Sequence[str], names: Sequence[str], offload: Offload) -> list[str]:

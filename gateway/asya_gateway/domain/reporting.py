@@ -46,16 +46,20 @@ class TaskReporting:
             return await self._store.report(report)
 
     async def finish(self, report: FinalReport) -> FinalOutcome:
-        """Take a final report; the first one wins. A failure reported after the task's deadline is recorded as the
-        deadline's."""
+        """Take a final report; the first one wins, and one that is reported over one that the gateway assumed because
+        none had been. A failure reported after the task's deadline is recorded as the deadline's."""
         about(report.task_id)
         with self._spans.verb("final", report.task_id):
             if report.error is None or report.error.error_class not in _MAY_BE_LATE:
-                return await self._store.finish(report)
-            outcome = await self._store.finish(replace(report, in_time_only=True))
-            if outcome is FinalOutcome.UNTIMELY:
-                late = replace(report.error, code=DEADLINE_CODE, error_class=ErrorClass.DEADLINE)
-                outcome = await self._store.finish(replace(report, error=late))
+                late, outcome = report, await self._store.finish(report)
+            else:
+                error = replace(report.error, code=DEADLINE_CODE, error_class=ErrorClass.DEADLINE)
+                late = replace(report, error=error)
+                outcome = await self._store.finish(replace(report, in_time_only=True))
+                if outcome is FinalOutcome.UNTIMELY:
+                    outcome = await self._store.finish(late)
+            if outcome is FinalOutcome.ENDED_BEFORE and await self._store.replace_unreported(report, late):
+                return FinalOutcome.APPLIED
             return outcome
 
     async def expect_final(self, task_id: str) -> None:
