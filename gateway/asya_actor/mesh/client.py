@@ -158,7 +158,8 @@ class MeshClient:
                 method, url, data=_streamed(data), headers=headers, timeout=timeout, allow_redirects=False
             ) as response:
                 text = await response.read()
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError) as error:
+            # UnicodeError: a host's name that cannot be looked up, such as one with a label of 64 characters.
             raise MeshUnavailable(f"{type(error).__name__}: {error}".rstrip(": ")) from error
         status = response.status
         if status < HTTPStatus.MULTIPLE_CHOICES:

@@ -95,7 +95,8 @@ def _give(sign: Sign) -> None:
         found = jsontext.loads(text)
         if isinstance(found, dict) and found.get("action") == "done":
             sign.lost()
-    except (OSError, http.client.HTTPException, jsontext.InvalidJSON) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        # ValueError: an answer that is no JSON, a name that cannot be looked up. The thread must outlive all of them.
         log.debug("claim of %s not renewed: %s", sign.task_id, error)
     finally:
         connection.close()

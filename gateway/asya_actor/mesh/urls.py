@@ -8,6 +8,7 @@ cluster (a name without dots, or one that ends in .svc or .svc.cluster.local), n
 
 import ipaddress
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +19,8 @@ log = logging.getLogger(__name__)
 
 _PORTS = {"http": 80, "https": 443}
 _REMEMBERED = 1000
+LONGEST_HOST = 253
+_HOST = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?")
 
 
 class GatewayUrls:
@@ -36,11 +39,15 @@ class GatewayUrls:
         named = headers.get(HEADER_GATEWAY_URL)
         if isinstance(named, str) and named:
             origin = origin_of(named)
-            if origin is not None and (self._any or self._allows(origin)):
+            if origin is not None and self._may_follow(origin):
                 # Scheme, host and port only, unless it is the configured URL itself.
                 return self._configured if origin == origin_of(self._configured) else _text(origin)
             self._warn(named)
         return self._configured or None
+
+    def _may_follow(self, origin: "Origin") -> bool:
+        # Requests to what can be no host fail in ways of their own, and for as long as the message exists.
+        return (origin in self._origins or _is_host(origin[1])) and (self._any or self._allows(origin))
 
     def _allows(self, origin: "Origin") -> bool:
         return origin in self._origins if self._origins else _is_service(origin[1])
@@ -70,12 +77,21 @@ def _text(origin: Origin) -> str:
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def _is_service(host: str) -> bool:
+def _is_address(host: str) -> bool:
     try:
         ipaddress.ip_address(host)
     except ValueError:
-        pass
-    else:
+        return False
+    return True
+
+
+def _is_host(host: str) -> bool:
+    """An address, or a name that DNS could know (RFC 1123; underscores occur)."""
+    return _is_address(host) or (len(host) <= LONGEST_HOST and _HOST.fullmatch(host) is not None)
+
+
+def _is_service(host: str) -> bool:
+    if _is_address(host):
         return False
     labels = host.rstrip(".").split(".")
     # Some resolvers treat 2130706433 and 0x7f000001 as addresses.

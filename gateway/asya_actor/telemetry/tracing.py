@@ -69,7 +69,8 @@ def spans(actor: str, provider: "TracerProvider | None" = None) -> Span:
 
     @contextmanager
     def span(envelope: Envelope) -> Iterator[dict[str, str]]:
-        texts = {key: value for key, value in envelope.headers.items() if isinstance(value, str)}
+        # A propagator cannot write again every text that it reads (a lone surrogate in baggage, say).
+        texts = {key: value for key, value in envelope.headers.items() if isinstance(value, str) and value.isascii()}
         attributes: dict[str, str | int] = {
             "messaging.system": "asya",
             "messaging.operation.name": "process",
