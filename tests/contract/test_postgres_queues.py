@@ -61,7 +61,7 @@ async def test_without_the_schema_a_publish_is_unavailable_and_says_what_to_do(e
     await transport.close()
 
 
-async def test_who_has_just_connected_leaves_the_living_the_time_to_renew_their_leases(
+async def test_a_new_receiver_gives_live_consumers_time_to_renew_their_leases(
     transport: PostgresTransport, connection: "asyncpg.Connection[asyncpg.Record]", database_url: str
 ) -> None:
     """After an absence of the database every lease has run out, and nobody must take the messages of who lives."""
@@ -101,7 +101,7 @@ async def test_a_row_of_the_gateways_own_transaction_is_delivered_after_the_bell
         assert [json.loads(delivery.body)["id"] for delivery in (first, second)] == ["1", "2"]
 
 
-async def test_a_row_for_an_undeclared_actor_waits_until_somebody_receives(
+async def test_a_row_for_an_undeclared_actor_waits_until_a_consumer_receives(
     transport: PostgresTransport, connection: "asyncpg.Connection[asyncpg.Record]"
 ) -> None:
     await connection.execute(

@@ -372,7 +372,7 @@ async def test_a_queue_that_vanishes_under_its_consumer_is_declared_again(harnes
 
 
 @pytest.mark.usefixtures("looking_often")
-async def test_who_ends_declares_nothing_again(harness: Harness) -> None:
+async def test_a_draining_worker_declares_nothing_again(harness: Harness) -> None:
     """A worker that drains iterates no more: the queue of a deleted actor stays deleted."""
     ending, going_on, other = await harness.declared("ending"), await harness.declared("worker"), harness.open()
     await publish(other, "in work", actor="ending")

@@ -42,7 +42,7 @@ def test_what_is_opened_keeps_the_ports_promise(description: TransportDescriptio
     assert kept.name == description.name
 
 
-def test_a_transport_that_nobody_knows_is_named_with_those_that_are_known() -> None:
+def test_an_unknown_transport_is_named_with_the_known_ones() -> None:
     with pytest.raises(TransportSettingsError, match="postgres, rabbitmq"):
         describe("pigeon")
     with pytest.raises(ValueError, match="'postgres' or 'rabbitmq'"):

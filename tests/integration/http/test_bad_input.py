@@ -47,7 +47,7 @@ def gateway(standing: Gateway) -> Gateway:
     ],
     ids=["empty", "cut", "utf-16", "NaN", "inner NaN", "infinite", "deep", "byte order mark", "two documents"],
 )
-async def test_what_is_no_json_document_is_400_everywhere(gateway: Gateway, body: bytes) -> None:
+async def test_a_body_that_is_not_json_is_400_everywhere(gateway: Gateway, body: bytes) -> None:
     """400 — missing name field or invalid JSON."""
     for path in BOTH_BODIES:
         status, answer = await gateway.post(path, body)
@@ -212,7 +212,9 @@ async def test_a_body_compressed_wrongly_is_400(gateway: Gateway) -> None:
         assert response.status == 400
 
 
-async def test_what_is_no_http_is_400_and_no_error_of_ours(gateway: Gateway, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_request_that_is_not_http_is_400_and_not_logged_as_an_error(
+    gateway: Gateway, caplog: pytest.LogCaptureFixture
+) -> None:
     host, port = gateway.url.removeprefix("http://").split(":")
     for request in (b"GET / HTTP/1.1\r\nHost: x\r\nX: \0\r\n\r\n", b"\x16\x03\x01 nonsense\r\n\r\n"):
         reader, writer = await asyncio.open_connection(host, int(port))

@@ -126,7 +126,7 @@ async def test_a_report_during_a_frozen_connection_is_written_once_when_it_thaws
     assert await running.seqs(task_id) == [1, 2]
 
 
-async def test_nobody_waits_for_a_frozen_database_longer_than_for_the_longest_statement(
+async def test_a_wait_for_a_frozen_database_is_bounded_by_the_longest_statement(
     through: tuple[TcpProxy, str], running: Running
 ) -> None:
     """Nor for the driver's farewell to it, which takes five seconds more."""
