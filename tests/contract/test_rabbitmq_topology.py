@@ -1,4 +1,4 @@
-"""What existing sidecars, autoscalers and consoles see of our queues in RabbitMQ."""
+"""Our queues in RabbitMQ as existing sidecars, autoscalers and consoles see them."""
 
 import asyncio
 import logging
@@ -138,7 +138,7 @@ async def test_without_the_exchange_a_publish_is_unroutable_until_it_is_declared
 async def test_an_exchange_that_vanishes_comes_back_with_its_bindings(
     transport: RabbitTransport, peer: aio_pika.abc.AbstractChannel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The consumer notices nothing of it: it looks by itself."""
+    """The consumer is not notified; it checks by itself."""
     monkeypatch.setattr(receiver, "VERIFY_SECONDS", 0.5)
     await transport.declare(Queue("worker"))
     async with transport.receive("worker") as stream:

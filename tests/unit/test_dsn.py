@@ -1,4 +1,5 @@
-"""PostgreSQL's address as people have it: a parameter is used, or refused by its name; no message holds a secret."""
+"""PostgreSQL addresses in all usual forms: each parameter is used or refused by name, and no message contains a
+secret."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""Tests wait for conditions (tests/support/waiting.py); none sleeps in the hope that something has happened by then."""
+"""Tests wait for conditions (tests/support/waiting.py) and never sleep for a fixed time."""
 
 import ast
 from pathlib import Path

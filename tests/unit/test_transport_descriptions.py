@@ -1,4 +1,4 @@
-"""What programs know of queue systems without speaking to them."""
+"""The descriptions of queue systems, without connecting to them."""
 
 import subprocess
 import sys
@@ -101,7 +101,7 @@ def test_the_operator_says_at_its_start_when_keda_will_not_see_busy_workers(
 
 
 def test_a_new_queue_system_is_scaled_by_its_own_trigger(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that nobody has thought of yet, made of a description alone."""
+    """A future queue system, defined only by its description."""
     pigeons = replace(
         known.EMBEDDED,
         name="pigeons",

@@ -1,4 +1,4 @@
-"""The crew as foreign workers and sidecars use it: their forms of an end, and messages that end nothing."""
+"""The crew with third-party workers and sidecars: their forms of an end, and messages that end nothing."""
 
 from typing import Any
 

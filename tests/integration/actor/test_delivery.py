@@ -1,4 +1,4 @@
-"""At least once on the queue, once in the handler: duplicates, crashes, mesh and queues that are away."""
+"""At least once on the queue, once in the handler: duplicates, crashes, outages of mesh and queues."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""What becomes of errors: business and runtime, retried, rerouted, given up."""
+"""Handling of errors: business and runtime, retried, rerouted, given up."""
 
 import asyncio
 import json

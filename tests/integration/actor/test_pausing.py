@@ -1,4 +1,4 @@
-"""A task that asks somebody, and goes on with the answer."""
+"""A task that asks a question, and continues with the answer."""
 
 from datetime import datetime, timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""Bad input gets a clear 4xx that names the field, and nothing is stored (issue: "Bad input")."""
+"""Bad input gets a clear 4xx that names the field, and nothing is stored."""
 
 import asyncio
 import base64
@@ -171,7 +171,7 @@ async def test_bad_filters_are_refused_by_name(gateway: Gateway, query: str, fie
 
 
 async def test_bodies_over_their_limits_are_413(database_url: str) -> None:
-    """Issue: 'body over the limit (413; 1 MiB default for FLY, 10 MiB for calls)'; small limits here."""
+    """A body over the limit is 413 (by default 1 MiB for FLY, 10 MiB for calls; small limits here)."""
     limits = {"max_call_bytes": 4096, "max_report_bytes": 1024, "max_final_bytes": 3072, "max_fly_bytes": 2048}
     async with start_gateway(database_url, **limits) as gateway:
         for path, limit, body in [
@@ -274,7 +274,7 @@ async def test_a_loopback_page_may_call_and_read_the_answer(database_url: str) -
 
 
 async def test_a_database_that_is_away_is_a_503_that_says_when_to_come_back(database_url: str) -> None:
-    """Issue: 'An infrastructure failure is a 503 with Retry-After, and nothing half done.'"""
+    """An infrastructure failure is a 503 with Retry-After, and nothing is half done."""
     async with start_gateway(database_url) as gateway:
         await gateway.running.storage.database.close()
         async with gateway.session.get(gateway.url + "/tasks/x") as response:

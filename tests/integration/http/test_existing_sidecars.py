@@ -1,4 +1,4 @@
-"""What existing sidecars and their crew send, in the forms in which they really send it (docs/protocols/mesh.md)."""
+"""Requests of existing sidecars and their crew, in their actual forms (docs/protocols/mesh.md)."""
 
 import asyncio
 import contextlib
@@ -254,7 +254,7 @@ async def incomplete_finals(gateway: Gateway) -> int:
 
 
 async def grace_is_over(gateway: Gateway) -> None:
-    """Nobody has repeated what broke off five minutes ago."""
+    """Move the incomplete reports five minutes into the past."""
     storage, ago = gateway.running.storage, "- interval '300 seconds'"
     await storage.database.execute(f"UPDATE incomplete_finals SET arrived_at = arrived_at {ago}, due_at = due_at {ago}")
     await storage.incomplete.expire(storage.tasks.finish)

@@ -1,4 +1,4 @@
-"""Open streams: bounded, given up when nobody reads, ended by a drain so that readers connect elsewhere."""
+"""Open streams: limited, closed if not read, ended by a drain so that readers connect elsewhere."""
 
 import asyncio
 from collections.abc import Callable

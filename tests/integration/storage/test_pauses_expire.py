@@ -1,4 +1,4 @@
-"""A question that nobody answers ends its task, by a time that stands in the pause."""
+"""A question without an answer fails its task at the time stored in the pause."""
 
 from collections.abc import AsyncIterator
 

@@ -1,4 +1,4 @@
-"""The end of a task reaches all that hangs below it: at once as far as work goes, and chunk by chunk in the rows."""
+"""The end of a task ends all its descendants: for workers at once, in the rows chunk by chunk."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Coalescing: what may share a batch, who is answered when, and what a failure does to whom."""
+"""Coalescing: which writes share a batch, when callers are answered, and which callers a failure affects."""
 
 import asyncio
 from collections.abc import Sequence

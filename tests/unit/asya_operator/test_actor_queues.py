@@ -1,4 +1,4 @@
-"""Queues of actors as the operator keeps them: declared again and again, deleted when nobody declares them any more."""
+"""The operator's queues of actors: declared periodically, and deleted once no worker declares them any more."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

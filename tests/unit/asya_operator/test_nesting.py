@@ -1,4 +1,4 @@
-"""One object that is nested without end holds up no other."""
+"""One deeply nested object does not affect the others."""
 
 import asyncio
 import json

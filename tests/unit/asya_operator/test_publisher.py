@@ -1,4 +1,4 @@
-"""The publisher outlives whatever somebody wrote."""
+"""The publisher survives any content of the sources."""
 
 import asyncio
 from typing import Any

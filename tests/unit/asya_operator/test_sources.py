@@ -1,4 +1,4 @@
-"""What an answer to our own write carries of other people's changes."""
+"""Changes of other writers that come with the answer to our own write."""
 
 import itertools
 from typing import Any

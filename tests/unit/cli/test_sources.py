@@ -1,4 +1,4 @@
-"""A change of a folder's handlers is noticed; what is no source of them is not."""
+"""A change of a folder's handlers is noticed; changes of other files are not."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Whatever arrives, the decoders answer with a value or with one of the domain's errors, never with another."""
+"""For any input, the decoders return a value or raise one of the domain's errors, never another one."""
 
 import json
 from collections.abc import Callable
