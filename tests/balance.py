@@ -31,6 +31,7 @@ GROUPS = {
     "broker": [
         "contract/test_transports.py",
         "contract/test_rabbitmq_topology.py",
+        "contract/test_rabbitmq_properties.py",
         "contract/test_rabbitmq_tls.py",
         "contract/test_servers.py",
         "integration/delivery/test_dispatcher.py",

@@ -1,4 +1,4 @@
-"""Puts consumers together: one for an actor, five for the crew, all over one transport and one HTTP session."""
+"""Builds the consumers: one for each actor, five for the crew, all with one transport and one HTTP session."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -33,14 +33,14 @@ DEAD_LETTERS = "dead-letters"
 
 @dataclass
 class Assembly:
-    """One process's shared parts."""
+    """The parts shared by the consumers of one process."""
 
     transport: Transport
     client: MeshClient = field(default_factory=MeshClient)
     reader: EnvelopeReader = field(default_factory=EnvelopeReader)
 
     async def close(self) -> None:
-        """Disconnect from mesh, and end the process that reads large messages."""
+        """Close the HTTP session, and end the process that decodes large messages."""
         await self.client.close()
         await self.reader.close()
 
@@ -75,7 +75,7 @@ class Assembly:
         crew = Crew(
             self.client, GatewayUrls(settings.gateway_url, settings.gateway_url_allowed), self._onward(settings)
         )
-        # A hook whose queue is missing or full is not waited for: meanwhile the end of other tasks would wait, too.
+        # Do not wait for a hook whose queue is missing or full, because the end of other tasks would wait too.
         publisher = RetryingPublisher(self.transport, 0.0, frozenset(), hurried=True)
         hooks = Hooks(tuple(settings.sink_hooks), publisher, children=settings.sink_fanout_hooks)
         count, grace = settings.crew_concurrency, settings.actor_shutdown_timeout
@@ -127,7 +127,7 @@ def _works(
 
 
 def about(name: str, work: Callable[[Delivery], Awaitable[str]]) -> Callable[[Delivery], Awaitable[str]]:
-    """The work with the actor's name in every log line; whoever reads the envelope adds task and trace."""
+    """The work with the actor's name in every log line. The code that reads the envelope adds task and trace."""
 
     async def handle(delivery: Delivery) -> str:
         with logging_about(actor=name):

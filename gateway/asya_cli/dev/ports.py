@@ -11,24 +11,24 @@ from asya_cli.errors import CliError
 
 TRIES = 50
 ANY = range(10_000, 32_768)
-"""Below the ports that systems give to outgoing connections, which might take the port before the gateway listens."""
+"""Below the ephemeral ports, because an outgoing connection could take such a port before the gateway listens."""
 
 
 class Port:
-    """A port of 127.0.0.1 that no other run of this user takes before `release`, and nobody listened to just now."""
+    """A port of 127.0.0.1 that was free just now and that no other run of this user takes before `release`."""
 
     def __init__(self, number: int, lock: IO[bytes]) -> None:
         self.number = number
         self._lock = lock
 
     def release(self) -> None:
-        """Let others have it."""
+        """Release the lock on the port."""
         self._lock.close()
 
 
 def take_port(wanted: int, locks: Path) -> Port:
-    """`wanted` if it is free, else the next that is; 0 takes any. Two runs that start together are kept apart by
-    locks in the folder `locks`. Raises CliError."""
+    """`wanted` if it is free, else the next free one; 0 takes any. Locks in the folder `locks` keep two runs that start
+    at the same time from taking the same port. Raises CliError."""
     numbers: Iterable[int] = range(wanted, min(wanted + TRIES, 65_536)) if wanted else random.sample(ANY, TRIES)
     for number in numbers:
         if _is_free(number) and (port := _lock(number, locks)):

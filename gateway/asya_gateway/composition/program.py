@@ -1,4 +1,4 @@
-"""Assembles the gateway from its settings and runs it until it is told to stop."""
+"""Assembles the gateway from its settings and runs it until it is stopped."""
 
 import asyncio
 import contextlib
@@ -36,13 +36,13 @@ from asya_transports.opening import open_transport
 from asya_transports.postgres.notifier import Notifier
 
 SCHEMAS_PART = 16
-"""Compiled schemas that are kept may weigh so small a part of the memory budget."""
+"""Compiled schemas may use one part in so many of the memory budget."""
 
 
 class Gateway:
-    """The parts of one process, made from settings and connected to one another.
+    """The parts of one process, created from settings and connected.
 
-    Raises TracingUnavailable where traces are asked for and OpenTelemetry's SDK is missing.
+    Raises TracingUnavailable if traces are enabled and OpenTelemetry's SDK is not installed.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -113,7 +113,7 @@ class Gateway:
         return PauseLimits(self.settings.max_pause, own, known=self.watch.caught_up)
 
     def _dispatcher(self) -> Dispatcher | None:
-        """None where the queue row is written in the task's own transaction."""
+        """None if the queue row is written in the task's own transaction."""
         if describe(self.settings.transport).in_database:
             return None
         transport = open_transport(self._queues, self.settings.namespace)
@@ -147,7 +147,7 @@ class Gateway:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
-        """Everything beside the web application, from connected to closed."""
+        """Runs everything except the web application, from connecting to closing."""
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(self.observing.running())
             stack.push_async_callback(self.storage.stop)
@@ -163,17 +163,17 @@ class Gateway:
 async def run(
     settings: Settings, *, stop: asyncio.Event | None = None, listening: Callable[[int], None] | None = None
 ) -> None:
-    """Serve until SIGTERM, SIGINT or `stop`; `listening` hears the port once it is open.
+    """Serve until SIGTERM, SIGINT or `stop`. `listening` is called with the port once it is open.
 
-    Where the log goes is left to the caller (observing.start_logs). Raises TracingUnavailable where traces are asked
-    for and OpenTelemetry's SDK is missing.
+    The caller configures logging (observing.start_logs). Raises TracingUnavailable if traces are enabled and
+    OpenTelemetry's SDK is not installed.
     """
     gateway = Gateway(settings)
     await serve(gateway.web(), gateway.running(), stop or stop_on_signals(), listening)
 
 
 def _budget(settings: Settings) -> Budget:
-    """The process's budget, after compiled schemas have got their part of it."""
+    """The process's budget, without the part for compiled schemas."""
     total = memory_budget(settings.memory_budget)
     keep_at_most(total // SCHEMAS_PART)
     return Budget(total - total // SCHEMAS_PART)

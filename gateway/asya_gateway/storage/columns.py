@@ -1,7 +1,7 @@
-"""A batch's column as one text, for values that hold no control characters: ids, names, numbers and JSON.
+"""A batch's column as one text, for values without control characters: ids, names, numbers and JSON.
 
-asyncpg looks at each element of an array twice through the abstract base classes, which costs more than all else that
-it does for an ordinary row (docs/performance.md). A text is one value, and PostgreSQL takes it apart as fast as an
+asyncpg checks each element of an array twice against abstract base classes, which costs more than everything else that
+it does for an ordinary row (docs/performance.md). A text is one value, and PostgreSQL splits it as fast as it reads an
 array.
 """
 
@@ -9,15 +9,15 @@ from collections.abc import Sequence
 
 SEPARATOR = "\x1f"
 NULL = "\x1e"
-"""Where a value is NULL."""
+"""Stands for NULL."""
 
 
 def joined(values: Sequence[str]) -> str:
-    """The argument for `split`; NULL stands for a value that is not there.
+    """The argument for `split`; NULL stands for a missing value.
 
-    Raises ValueError for a value that the text could not tell apart.
+    Raises ValueError for a value with a control character.
     """
-    # Begins with a separator, since PostgreSQL splits an empty text into nothing, and not into one empty text.
+    # Begins with a separator, because PostgreSQL splits an empty text into no values instead of one empty value.
     text = SEPARATOR + SEPARATOR.join(values)
     if text.count(SEPARATOR) != len(values):
         raise ValueError("expected values without control characters")
@@ -25,6 +25,6 @@ def joined(values: Sequence[str]) -> str:
 
 
 def split(argument: int, kind: str = "text") -> str:
-    """SQL of the array of `kind` that argument number `argument` stands for."""
+    """SQL for the array of type `kind` in argument number `argument`."""
     array = f"(string_to_array(${argument}, E'\\x1f', E'\\x1e'))[2:]"
     return array if kind == "text" else f"{array}::{kind}[]"

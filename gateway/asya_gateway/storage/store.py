@@ -1,4 +1,4 @@
-"""Everything Postgres keeps, opened and closed together."""
+"""Everything stored in Postgres, opened and closed together."""
 
 import asyncio
 import logging
@@ -33,14 +33,14 @@ from asya_gateway.telemetry.observer import SILENT
 log = logging.getLogger(__name__)
 
 GRACE = 1.0
-"""Seconds beyond the longest statement: a server that lives has ended it by then, and said so."""
+"""Seconds beyond the longest statement. A live server has ended the statement and answered by then."""
 
 
 @dataclass(frozen=True, slots=True)
 class Keeping:
-    """How long finished tasks and their updates are kept, in seconds; `child_grace`: how long a child
-    whose end perhaps nobody reports may be silent after its parent's success, and a final report that arrived
-    incompletely may take to come again."""
+    """How long finished tasks and their updates are kept, in seconds. `child_grace`: how long a child whose end may
+    never be reported may be silent after its parent's success, and how long an incomplete final report may take to be
+    repeated."""
 
     tasks: float
     updates: float
@@ -48,7 +48,7 @@ class Keeping:
 
 
 class Storage:
-    """The database with everything that runs beside it in one process. `namespace` is whose the database must be."""
+    """The database, and everything in this process that works on it. The database must belong to `namespace`."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class Storage:
     async def start(self, patience: float = 60.0) -> None:
         """Connect, wait until the schema is new enough, then start the bell, the feed and the keepers.
 
-        Raises Unavailable after `patience` seconds, NamespaceTaken where the database belongs to another namespace.
+        Raises Unavailable after `patience` seconds, NamespaceTaken if the database belongs to another namespace.
         """
         await self._wait_for_schema(patience)
         await self.bell.start()
@@ -146,7 +146,7 @@ class Storage:
             await asyncio.sleep(1.0)
 
     async def stop(self) -> None:
-        """Write what was taken, then disconnect."""
+        """Complete the accepted writes, then disconnect."""
         for loop in self._loops:
             loop.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)

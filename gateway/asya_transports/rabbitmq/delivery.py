@@ -1,4 +1,4 @@
-"""One message that the broker holds for a channel of ours, and the ways in which it is given back or passed on."""
+"""One message that the broker holds for our channel, and the ways to return it or pass it on."""
 
 from typing import Protocol
 
@@ -14,8 +14,7 @@ from asya_transports.rabbitmq.headers import DELAY_LEFT, DELIVERIES, DIED_IN, co
 
 
 class Holder(Protocol):
-    """The consumer that a message came to: what a delivery needs of it. Publishing raises TransportUnavailable,
-    MessageRefused."""
+    """What a delivery needs from its consumer. Publishing raises TransportUnavailable, MessageRefused."""
 
     actor: str
     dead_letters: bool
@@ -25,19 +24,19 @@ class Holder(Protocol):
         """Deliveries before a message is dead-lettered."""
 
     def origin(self, queue: object) -> str:
-        """The actor of a queue's name."""
+        """The actor for a queue's name."""
 
     def deaths(self, actor: str, reason: str) -> int:
         """Deliveries of a message that the broker itself dead-lettered."""
 
     async def publish_copy(self, copy: Publication, delay: float) -> None:
-        """Into this queue, now or later."""
+        """Publish to this queue, now or later."""
 
     async def publish_delayed(self, copy: Publication, wait: Wait) -> None:
-        """Into the next delay queue of its wait."""
+        """Publish to the next delay queue of its wait."""
 
     async def publish_dead(self, copy: Publication) -> None:
-        """To the dead letters."""
+        """Publish to the dead letters."""
 
 
 class RabbitDelivery:
@@ -63,7 +62,7 @@ class RabbitDelivery:
 
     @property
     def deliveries(self) -> int:
-        """The broker counts in quorum queues only; elsewhere it says no more than "again"."""
+        """The broker counts only in quorum queues; in others it only marks a redelivery."""
         if self._owner.dead_letters and DIED_IN in self.headers:
             return count(self.headers.get(DELIVERIES))
         before = count(self.headers.get(DELIVERIES))
@@ -93,18 +92,18 @@ class RabbitDelivery:
         await self._replace(body, delay, {})
 
     async def extend(self) -> None:
-        """The broker holds it as long as the channel lives."""
+        """The broker holds the message as long as the channel is open."""
         if self._channel.is_closed:
             raise LeaseLost("its channel is closed, the broker delivers it again")
 
     async def bury(self) -> None:
-        """To the dead letters, with origin and count, and gone from here once that is confirmed."""
+        """Move it to the dead letters with origin and count; it is removed here once that is confirmed."""
         marks: FieldTable = {DIED_IN: self._owner.actor, DELIVERIES: self.deliveries}
         await self._owner.publish_dead(self._copy(self.body, marks))
         await self.ack()
 
     async def return_unseen(self) -> None:
-        """Put back what no handler saw; the broker would count it as delivered."""
+        """Return a message that no handler has seen, without the broker counting a delivery."""
         marks: FieldTable = {DELIVERIES: self.deliveries - 1}
         if (wait := Wait.read(self.headers.get(DELAY_LEFT))) is not None:
             marks[DELAY_LEFT] = wait.write()
@@ -114,14 +113,14 @@ class RabbitDelivery:
             await self._replace(self.body, 0.0, marks)
 
     async def wait_on(self, wait: Wait) -> None:
-        """Into the next delay queue: it came out of one before its time, and nobody has seen it."""
+        """Move it to the next delay queue: it left one before its time, and no handler has seen it."""
         marks: FieldTable = {DELIVERIES: self.deliveries - 1}
         await self._owner.publish_delayed(self._copy(self.body, marks), wait)
         await self.ack()
 
     @property
     def tag(self) -> int:
-        """The broker's number of it, on its channel."""
+        """The delivery tag on its channel."""
         tag = self._message.delivery_tag
         if tag is None:
             raise LeaseLost("the delivery has no tag")

@@ -1,30 +1,31 @@
-"""Headers of messages in RabbitMQ: those of ours, and which of others' a copy keeps. Anybody who may publish chooses
-them."""
+"""Headers of messages in RabbitMQ: our own, and those of others that a copy keeps. Headers are untrusted: every
+publisher chooses them."""
 
 from pamqp import encode
 from pamqp.common import FieldTable
 
 DELIVERIES = "x-asya-deliveries"
-"""Header of a copy of ours: how often the message was delivered before. The broker's count begins anew with it."""
+"""Header of our copy of a message: how often the message was delivered before. The broker's count restarts with the
+copy."""
 
 DELAY_LEFT = "x-asya-delay-left"
-"""Header of a message that has passed one delay queue and has to wait on (delays.Wait)."""
+"""Header of a message that has passed one delay queue and must wait longer (delays.Wait)."""
 
 DIED_IN = "x-asya-died-in"
-"""Header of a dead letter of ours: the actor in whose queue it died."""
+"""Header of our dead letters: the actor in whose queue the message died."""
 
 OURS = frozenset({DELIVERIES, DELAY_LEFT, DIED_IN})
 LARGEST = 64 * 1024
-"""Bytes of others' headers that a copy keeps."""
+"""Most bytes of other headers that a copy keeps."""
 LARGEST_COUNT = 1_000_000
 
 _OF_THE_BROKER = frozenset({"x-delivery-count", "x-death", "CC", "BCC"})
-"""Its counts, and the queues that it would send a copy to as well."""
+"""The broker's counts, and the additional queues to which it would send a copy."""
 
 
 def copied(headers: FieldTable) -> FieldTable:
-    """What a copy keeps of a message's headers beside ours. What cannot be written again is left out: a message that
-    can neither be put back nor dead-lettered would come back to its worker for ever."""
+    """The headers, other than ours, that a copy keeps. Headers that cannot be encoded again are left out. Otherwise a
+    message could be neither returned nor dead-lettered, and would come back to its worker forever."""
     kept: FieldTable = {}
     size = 0
     for name, value in headers.items():

@@ -91,6 +91,13 @@ async def test_a_mesh_that_cannot_be_asked_does_not_hold_work_up(stub: MeshStub,
     assert await HopReports(client, stub.url, ENVELOPE).active()
 
 
+async def test_a_name_that_cannot_be_looked_up_is_a_mesh_that_is_away(client: MeshClient) -> None:
+    base = f"http://{'a' * 64}:80"
+    with pytest.raises(MeshUnavailable):
+        await client.progress_once(base, "t", {})
+    assert await HopReports(client, base, ENVELOPE).active()
+
+
 async def test_a_claim_names_hop_attempt_and_this_delivery(stub: MeshStub, client: MeshClient) -> None:
     stub.answers.append((200, '{"status":"ok","action":"busy","lease_seconds":30}'))
     reports = HopReports(client, stub.url, ENVELOPE)

@@ -1,4 +1,4 @@
-"""GET /health/flows: which flows this process serves, which it leaves out, and why. It never asks the database."""
+"""GET /health/flows: which flows this process serves, which it leaves out, and why. It does not use the database."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""What a handler finds in the application, by typed key; app.py puts it there."""
+"""Typed keys of the objects in the application. The composition root sets them."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Bodies as the contract's messages."""
+"""Decodes bodies into the contract's messages."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -23,8 +23,7 @@ def read(model: type[M], body: Body) -> M:
 
 
 def read_closed(model: type[C], body: Body) -> C:
-    """The typed dictionary of a body that has no members but those of the model. Raises InvalidInput naming the
-    field."""
+    """The typed dictionary of a body without unknown members. Raises InvalidInput naming the field."""
     try:
         return cast("C", _validator(cast("Any", model))(body))
     except ValidationError as error:

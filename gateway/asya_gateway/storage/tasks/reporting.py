@@ -1,4 +1,4 @@
-"""Takes progress reports: guard, claim, update and append in one statement for a whole batch."""
+"""Takes progress reports: check, claim, update and append in one statement for a whole batch."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,11 +15,11 @@ from asya_gateway.storage.tasks.incarnations import NEWER, PROGRESS
 from asya_transports.postgres.sessions import session_of
 
 KEYS_KEPT = 8
-"""Keys of the latest reports that a row remembers: repetitions follow one another closely, and whatever comes
-later is held off by its claim."""
+"""How many keys of the latest reports a row remembers. Repetitions follow closely; later ones are stopped by their
+claim."""
 
 _SILENT = f"('{HopState.PROCESSED.value}', '{HopState.RELEASED.value}')"
-"""States that concern the claim alone and change nothing of the task."""
+"""States that concern only the claim and do not change the task."""
 
 _ARRAYS = (
     f"{split(1)}, {split(2, 'bigint')}, {split(3)}, {split(4, 'json')}, {split(5, 'integer')}, {split(6, 'float8')}, "
@@ -109,8 +109,8 @@ WITH incoming AS (
 {_LOCKED}{_APPLIED.format(judged="locked", goes="")}'go' AS action, NULL AS frames, NULL AS remaining
 FROM locked l LEFT JOIN applied a USING (id)
 """
-"""Without claims, as existing sidecars report: every statement is planned anew, and this one is planned in half
-the time of the other."""
+"""For reports without claims, from existing sidecars. Every statement is planned for each execution, and this one is
+planned in half the time of the other."""
 
 _REPORT_WITH_CLAIMS = f"""
 WITH incoming AS (
@@ -125,8 +125,8 @@ FROM locked l JOIN verdict v USING (id) LEFT JOIN applied a USING (id)
 
 
 class ProgressReporter:
-    """The flush of the report coalescer; `written` hears of every task whose log grew. `lease`: seconds that a claim
-    holds without a sign of life."""
+    """The coalescer's flush for reports. `written` is called with every task whose log grew. `lease`: seconds that a
+    claim holds without renewal."""
 
     def __init__(
         self, pool: Callable[[], asyncpg.Pool], written: Callable[[Sequence[str]], None], *, lease: float
@@ -136,7 +136,7 @@ class ProgressReporter:
         self._lease = lease
 
     async def flush(self, batch: Sequence[ProgressReport]) -> Sequence[ProgressAnswer]:
-        """Apply the batch, at most one report a task; answers in its order."""
+        """Apply the batch, with at most one report for each task; returns answers in its order."""
         async with session_of(self._pool()) as connection:
             if any(report.claim is not None for report in batch):
                 rows = await connection.fetch(
@@ -190,7 +190,7 @@ def _claim_columns(batch: Sequence[ProgressReport]) -> tuple[Any, ...]:
 
 
 def entry_of(report: ProgressReport) -> ProgressEntry:
-    """What the log keeps of a report."""
+    """The log entry of a report."""
     return ProgressEntry(
         message=report.message,
         route=None if report.route.says_nothing else report.route,
@@ -201,6 +201,6 @@ def entry_of(report: ProgressReport) -> ProgressEntry:
 
 
 def report_size(report: ProgressReport) -> int:
-    """Bytes that a report weighs in its batch."""
+    """The size of a report in its batch, in bytes."""
     route = sum(map(len, report.route.prev)) + sum(map(len, report.route.next))
     return 512 + len(report.frames or "") + len(report.message or "") + 2 * route

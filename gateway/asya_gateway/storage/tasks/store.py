@@ -41,9 +41,9 @@ FIRST_CHUNK = 2.0
 
 
 class PostgresTasks:
-    """Keeps the TaskStore promise: writes go through coalescers or run singly, reads go straight to the pool.
+    """Implements TaskStore: writes go through coalescers or run without batching, reads go directly to the pool.
 
-    Each try of a write, and each read, is given up after `longest` seconds.
+    Each attempt at a write, and each read, is given up after `longest` seconds.
     """
 
     def __init__(
@@ -107,7 +107,8 @@ class PostgresTasks:
         return self.batches.reports.submit(report)
 
     async def finish(self, report: FinalReport) -> FinalOutcome:
-        """A small tree has ended when this returns, a large one goes on ending."""
+        """End a task. When this returns, a small tree has ended; the descendants in a large one are still being
+        ended."""
         return await self._spread(report, await self.batches.finals.submit(report))
 
     async def replace_unreported(self, report: FinalReport, if_late: FinalReport) -> bool:
@@ -139,7 +140,7 @@ class PostgresTasks:
         await self._singly(lambda: self._announcing.announce(child), "announce")
 
     async def _singly(self, write: Callable[[], Coroutine[Any, Any, Result]], what: str) -> Result:
-        """In a task of its own, so that a caller who goes away cannot tear the write."""
+        """Run a write in a separate task, so that a caller that leaves cannot interrupt it."""
         work = written_singly(lambda: within(self._longest, write(), write=True), self._patience, what)
         return await asyncio.shield(asyncio.ensure_future(work))
 
@@ -168,14 +169,14 @@ class PostgresTasks:
         return await within(self._longest, self._reader.page(query))
 
     async def count(self, query: TaskFilter) -> int:
-        """How many tasks there are up to the end of a page."""
+        """The number of tasks up to the end of a page."""
         return await within(self._longest, self._reader.count(query))
 
     async def pause_point(self, task_id: str, *, owner: OwnerScope) -> PausePoint | None:
         return await within(self._longest, self._reader.pause_point(task_id, owner=owner))
 
     async def close(self) -> None:
-        """Write what was taken."""
+        """Complete the accepted writes."""
         await self.batches.close()
 
 
