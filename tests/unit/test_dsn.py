@@ -136,6 +136,7 @@ def test_one_that_cannot_be_used_is_refused_by_its_name(parameters: str, named: 
     "text",
     [
         "", "nonsense", "mysql://u:s3cret@h/d", "postgresql://u:s3cret@h:port:1/d d", "postgresql://u:s3cret@h h/d",
+        f"postgresql://u:s3cret@{'a' * 64}/d", "postgresql://u:s3cret@h,a..b/d", "host=a..b password=s3cret",
         "host=h password='s3cret", "postgresql://u:s3cret@h/d?=x", "postgresql://u:s3cret@h/d?novalue",
     ],
 )  # fmt: skip
