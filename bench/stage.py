@@ -21,8 +21,9 @@ import psutil
 from bench import pgbench
 from servers.commits import ROOT, import_path
 from servers.databases import execute
+from servers.ports import free_port
 from servers.postgres import PostgresServer
-from servers.processes import family, free_port, spawn, stop_process, wait_until
+from servers.processes import family, spawn, stop_process, wait_until
 from servers.rabbitmq import RabbitNode
 
 DURABLE = {

@@ -18,7 +18,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from servers.processes import data_folder, free_port, spawn
+from servers.ports import free_port
+from servers.processes import data_folder, spawn
 
 ADMIN_TOKEN = "admin-token"
 MANAGER_TOKEN = "manager-token"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from servers.forking import start
-from servers.processes import free_port
+from servers.ports import free_port
 
 
 class GatewayProcess:

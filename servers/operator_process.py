@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from servers.forking import start
-from servers.processes import free_port
+from servers.ports import free_port
 
 T = TypeVar("T")
 

@@ -7,10 +7,10 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from servers.ports import free_port
 from servers.processes import (
     ServerFailed,
     ServerUnavailable,
-    free_port,
     log_tail,
     spawn,
     stop_process,

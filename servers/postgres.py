@@ -16,13 +16,13 @@ from pathlib import Path
 
 import psutil
 
+from servers.ports import free_port
 from servers.processes import (
     ServerFailed,
     ServerUnavailable,
     command_as,
     data_folder,
     family,
-    free_port,
     kill_family,
     log_tail,
     spawn,
@@ -142,6 +142,15 @@ class PostgresServer:
         self.stop(mode)
         self.start()
 
+    def stand_by(self) -> None:
+        """Restart in recovery, as a server does that another one took over from: it serves readers alone."""
+        self.stop()
+        signal_file = self.data / "standby.signal"
+        signal_file.touch()
+        if self._user is not None:
+            os.chown(signal_file, self._user.pw_uid, self._user.pw_gid)
+        self.start()
+
     def close(self) -> None:
         """Stop and remove everything."""
         self.stop("immediate")
@@ -154,7 +163,7 @@ class PostgresServer:
         state = self.data / "postmaster.pid"
         lines = state.read_text().splitlines() if state.exists() else []
         # A file left by a killed server says "ready" too, under another pid.
-        return len(lines) >= 8 and lines[0] == str(self._process.pid) and lines[7].strip() == "ready"
+        return len(lines) >= 8 and lines[0] == str(self._process.pid) and lines[7].strip() in ("ready", "standby")
 
     def _create(self) -> None:
         command = [str(self._binaries / "initdb"), "-D", str(self.data), "-U", "postgres", "-A", "trust"]

@@ -1,11 +1,10 @@
-"""What the servers of the tests have in common: ports, users, starting and ending a process."""
+"""What the servers of the tests have in common: users, starting and ending a process."""
 
 import contextlib
 import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -30,14 +29,6 @@ class ServerUnavailable(Exception):
 
 class ServerFailed(Exception):
     """The server is installed and did not start or stop; the text carries the end of its log."""
-
-
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens to now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def unprivileged_user() -> pwd.struct_passwd | None:

@@ -38,11 +38,13 @@ class TcpProxy:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
-    def lead_to(self, url: str) -> None:
-        """From now on connect to another server, as a Service does whose endpoint has gone; what stands is cut."""
+    def lead_to(self, url: str, *, cut: bool = True) -> None:
+        """From now on connect to another server, as a Service does whose endpoint has gone; what stands is `cut`, or
+        goes on where it is."""
         parts = urlsplit(url)
         self._target = (str(parts.hostname), int(parts.port or 0))
-        self.cut()
+        if cut:
+            self.cut()
 
     def cut(self) -> None:
         """Abort every connection; new ones are taken."""

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from servers.certificates import Authority, Identity
+from servers.ports import free_port
 from servers.processes import (
     ServerFailed,
     ServerUnavailable,
     data_folder,
     family,
-    free_port,
     kill_family,
     log_tail,
     spawn,

@@ -12,7 +12,7 @@ from asya_crds.naming import check_own_actor
 HANDLER_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*([.][A-Za-z_][A-Za-z0-9_]*)+$"
 
 Document = dict[str, Any]
-"""A piece of the pod specification, handed on to Kubernetes as it is."""
+"""A piece of the pod specification, passed to Kubernetes unchanged."""
 
 
 def _check_duration(text: str) -> str:
@@ -22,7 +22,7 @@ def _check_duration(text: str) -> str:
 
 ActorName = Annotated[str, AfterValidator(check_own_actor)]
 DurationText = Annotated[str, Field(max_length=LONGEST_TEXT), AfterValidator(_check_duration)]
-"""A duration that stays text, since actors read it themselves."""
+"""A duration kept as text, because actors parse it themselves."""
 
 
 class PullPolicy(StrEnum):
@@ -34,7 +34,7 @@ class PullPolicy(StrEnum):
 
 
 class Part(BaseModel):
-    """Shared habits: camelCase outside, fields of other versions are kept and never an error."""
+    """Shared configuration: camelCase on the wire; fields of other versions are kept and are never an error."""
 
     model_config = ConfigDict(
         frozen=True, extra="allow", alias_generator=to_camel, validate_by_name=True, validate_by_alias=True
@@ -50,7 +50,7 @@ class EnvVar(Part):
 
 
 class SidecarImage(Part):
-    """An image as its parts."""
+    """An image given in parts."""
 
     repository: str = Field(min_length=1)
     tag: str | None = None
@@ -58,12 +58,12 @@ class SidecarImage(Part):
 
     @property
     def reference(self) -> str:
-        """What the container's `image` says."""
+        """The value of the container's `image`."""
         return f"{self.repository}:{self.tag}" if self.tag else self.repository
 
 
 class Sidecar(Part):
-    """A sidecar of another make, which speaks to the queue in place of our worker."""
+    """A third-party sidecar that consumes the queue in place of our worker."""
 
     image: SidecarImage | str | None = None
     image_pull_policy: PullPolicy | None = None
@@ -72,7 +72,7 @@ class Sidecar(Part):
 
 
 class Advanced(Part):
-    """Finer knobs of the autoscaler."""
+    """Advanced settings of the autoscaler."""
 
     restore_to_original_replica_count: bool | None = None
     formula: str | None = None
@@ -95,7 +95,7 @@ class Scaling(Part):
 
 
 class Policy(Part):
-    """How often and how fast a failed message is tried again."""
+    """How often and how fast a failed message is retried."""
 
     max_attempts: int | None = Field(default=None, ge=1)
     backoff: str | None = None
@@ -107,14 +107,14 @@ class Policy(Part):
 
 
 class Rule(Part):
-    """Which policy holds for which errors; the first match wins."""
+    """Which policy applies to which errors; the first match wins."""
 
     errors: list[str] = Field(min_length=1)
     policy: str = Field(min_length=1)
 
 
 class Resiliency(Part):
-    """What happens when the handler fails; without it one attempt."""
+    """What happens when the handler fails. Without it there is one attempt."""
 
     actor_timeout: DurationText | None = None
     policies: dict[str, Policy] = Field(default_factory=dict)
@@ -136,13 +136,13 @@ class SecretRef(Part):
 
 
 class Mount(Part):
-    """Where the handler sees a state proxy's files."""
+    """Where a state proxy's files appear to the handler."""
 
     path: str = Field(pattern=r"^/")
 
 
 class Connector(Part):
-    """The container that keeps a state proxy's files."""
+    """The container that stores a state proxy's files."""
 
     image: str = Field(min_length=1)
     image_pull_policy: PullPolicy | None = None
@@ -151,7 +151,7 @@ class Connector(Part):
 
 
 class StateProxy(Part):
-    """State of an actor, kept by a connector behind a path."""
+    """An actor's state, stored by a connector and mounted at a path."""
 
     name: str = Field(min_length=1, max_length=40)
     mount: Mount
@@ -160,13 +160,13 @@ class StateProxy(Part):
 
 
 class Tracing(Part):
-    """Where traces of the actor go."""
+    """Where the actor sends its traces."""
 
     endpoint: str | None = None
 
 
 class AsyncActorSpec(Part):
-    """The newest public shape, every field of it. Older ones are turned into it by older_shapes.modernise."""
+    """Every field of the newest public shape. older_shapes.modernise converts older shapes to it."""
 
     actor: ActorName
     image: str = Field(min_length=1, max_length=1024)

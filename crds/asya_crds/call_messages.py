@@ -1,7 +1,6 @@
-"""What callers of the plain task API send, and what it answers beside tasks (docs/protocols/rest.md).
+"""The requests of the REST task API, and its responses other than tasks (docs/protocols/rest.md).
 
-A body is closed: a member that is not known is refused, since a misspelled one would change nothing, and its sender
-would not hear of it.
+Bodies are closed: an unknown member is refused. Otherwise a misspelled member would be ignored without notice.
 """
 
 from typing import Annotated, Any, Literal, NotRequired
@@ -25,7 +24,7 @@ ToolName = Annotated[str, PlainValidator(_tool_name), WithJsonSchema(_TOOL_SCHEM
 
 @with_config(_CLOSED)
 class CallJson(TypedDict):
-    """POST /tools/call; `arguments` are held against the flow's inputSchema."""
+    """POST /tools/call; `arguments` are checked against the flow's inputSchema."""
 
     name: ToolName
     arguments: NotRequired[Object | None]
@@ -33,8 +32,8 @@ class CallJson(TypedDict):
 
 @with_config(_CLOSED)
 class AnswerJson(TypedDict):
-    """POST /tasks/{id}/resume: `answer` is held against the pause's schema; with `pause_id` it is rejected if another
-    pause is open."""
+    """POST /tasks/{id}/resume: `answer` is checked against the pause's schema. With `pause_id`, it is rejected if
+    another pause is open."""
 
     answer: Any
     pause_id: NotRequired[Id | None]
@@ -49,13 +48,13 @@ class CancelJson(TypedDict):
 
 @with_config(_CLOSED)
 class RetryJson(TypedDict):
-    """POST /tasks/{id}/retry: a `payload` replaces the task's, and is held against the flow's schema."""
+    """POST /tasks/{id}/retry: a `payload` replaces the task's own and is checked against the flow's schema."""
 
     payload: NotRequired[Any]
 
 
 class HandleJson(TypedDict):
-    """What stands in the text of the answer to a call: the task's id, and where to read and stream it."""
+    """The text of the answer to a call: the task's id, and where to read and stream it."""
 
     task_id: str
     message: str
@@ -85,7 +84,7 @@ class ViolationJson(TypedDict):
 
 
 class RefusalJson(TypedDict):
-    """Why a request was refused; `outcome` of a 503 says whether a write may have been done."""
+    """Why a request was refused. With a 503, `outcome` says whether a write may have been done."""
 
     code: str
     message: str
@@ -95,6 +94,6 @@ class RefusalJson(TypedDict):
 
 
 class ErrorJson(TypedDict):
-    """The body of every error, for a caller that speaks JSON."""
+    """The body of every error response in JSON."""
 
     error: RefusalJson

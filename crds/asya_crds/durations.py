@@ -9,17 +9,17 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s|us|µs|ns)")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 LONGEST_TEXT = 64
 _LONGEST = 10 * 365 * 86400.0
-"""Ten years in seconds: beyond it a duration is a typing mistake, and arithmetic on times would overflow."""
+"""Ten years in seconds. A longer duration is a typing mistake, and arithmetic on times could overflow."""
 
 
 def parse_duration(value: Any) -> float:
     """Seconds of a Go-style duration string or a number.
 
-    Raises ValueError with what was expected; negative, infinite and absurdly long ones are refused.
+    Raises ValueError with what was expected, also for negative, infinite and absurdly long durations.
     """
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ValueError("expected a duration such as 10s, 5m, 1h30m, or a number of seconds")
-    # Compared before it is converted: an integer may be too large for a float.
+    # Compared before the conversion: an integer may be too large for a float.
     seconds = _parse_text(value.strip()) if isinstance(value, str) else value
     if not 0 <= seconds <= _LONGEST:
         raise ValueError(f"expected a duration between 0 and {_LONGEST:.0f} seconds, got {_quoted(value)}")
@@ -27,7 +27,7 @@ def parse_duration(value: Any) -> float:
 
 
 def write_duration(seconds: float) -> str:
-    """The same as users write it, in the largest units that say it exactly: `2160h`, `1h30m`, `50ms`."""
+    """A duration as users write it, in the largest units that express it exactly: `2160h`, `1h30m`, `50ms`."""
     rest = round(seconds * 1000)
     if not rest:
         return "0s"
@@ -54,7 +54,7 @@ def _parse_text(text: str) -> float:
 
 
 def _quoted(value: str | int | float) -> str:
-    """What was given, cut: it may be of any length."""
+    """The given value, shortened, because it may be of any length."""
     if isinstance(value, int) and value.bit_length() > 64:
         return "an integer beyond 64 bits"
     text = repr(value)

@@ -1,7 +1,7 @@
-"""The envelope: one JSON object a queue message, which actors receive, change and send on (docs/protocols/mesh.md).
+"""The envelope: the JSON object in a queue message, which actors receive, change and forward (docs/protocols/mesh.md).
 
-Envelope and Route are what programs work with and the models that decode and describe them: plain dataclasses, since
-many are made and few decoded, whose fields carry their checks.
+Envelope and Route are also the models that decode and describe the wire form. They are plain dataclasses whose fields
+carry their checks, because many are created and few are decoded.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,17 +19,17 @@ from asya_crds.naming import check_id
 from asya_crds.task_json import RouteJson
 
 MAX_DEPTH = jsontext.MAX_DEPTH + 10
-"""Levels of nesting: those of a payload, and those around it."""
+"""Levels of nesting: those of a payload and of the envelope around it."""
 
 
 class InvalidEnvelope(ValueError):
-    """The message is no envelope; the text names the field and what was expected."""
+    """The message is not an envelope. The text names the field and what was expected."""
 
 
 def _names(value: Any) -> tuple[str, ...]:
     if value is None:
         return ()
-    # Nearly all are of that very type, which is seen at once.
+    # Nearly all items are exactly `str`, which this checks fastest.
     if isinstance(value, list) and ({*map(type, value)} <= {str} or all(isinstance(name, str) for name in value)):
         return tuple(value)
     raise ValueError("expected a list of actor names")
@@ -64,7 +64,8 @@ ParentId = Annotated[str | None, PlainValidator(_parent), WithJsonSchema({"anyOf
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where an envelope was, is and goes: `curr` is the actor whose queue it is sent to, "" past the last one."""
+    """The past, present and future actors of an envelope. `curr` is the actor whose queue it is sent to, "" past the
+    last one."""
 
     prev: Names = ()
     curr: CurrentActor = ""
@@ -72,21 +73,21 @@ class Route:
 
     @property
     def hop(self) -> int:
-        """How many actors came before: the number of this hop, from 0."""
+        """The number of this hop, from 0: how many actors came before it."""
         return len(self.prev)
 
     @property
     def total(self) -> int:
-        """Number of actors on the whole route as it stands now, at least 1."""
+        """Number of actors on the whole current route, at least 1."""
         return max(1, len(self.prev) + (1 if self.curr else 0) + len(self.next))
 
     @property
     def says_nothing(self) -> bool:
-        """Whether this names no actor at all: what sidecars send that report without a route."""
+        """Whether this names no actor at all, as from sidecars that report without a route."""
         return not (self.prev or self.curr or self.next)
 
     def shifted(self) -> "Route":
-        """The route after `curr` has done its work."""
+        """The route after `curr` has finished."""
         head, rest = (self.next[0], self.next[1:]) if self.next else ("", ())
         return Route((*self.prev, self.curr), head, rest)
 
@@ -95,7 +96,7 @@ class Route:
         return {"prev": list(self.prev), "curr": self.curr, "next": list(self.next)}
 
     def to_json(self) -> str:
-        """JSON text of the wire form; remembered for routes of ordinary length, since many tasks take the same."""
+        """JSON text of the wire form. Cached for routes of ordinary length, because many tasks take the same route."""
         return _short_route_json(self) if len(self.prev) + len(self.next) < 32 else jsontext.dumps(self.as_dict())
 
     @staticmethod
@@ -114,8 +115,8 @@ def _short_route_json(route: Route) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What goes on a queue. `payload` is any JSON value; `status` is the mesh's own bookkeeping
-    ({phase, actor, attempt, max_attempts, created_at, updated_at, deadline_at?, error?}, times RFC 3339)."""
+    """The content of a queue message. `payload` is any JSON value; `status` is mesh's own bookkeeping ({phase, actor,
+    attempt, max_attempts, created_at, updated_at, deadline_at?, error?}, times RFC 3339)."""
 
     id: Id
     route: Route
@@ -136,7 +137,7 @@ class Envelope:
 
     @property
     def deadline_at(self) -> datetime | None:
-        """When the task is overdue, where the envelope says so."""
+        """When the task becomes overdue; None if the envelope does not say."""
         text = self.status.get("deadline_at")
         return parse_time(text) if isinstance(text, str) else None
 
@@ -155,8 +156,8 @@ class Envelope:
         }
 
     def to_json(self, payload: str | None = None, headers: Mapping[str, str] | None = None) -> str:
-        """JSON text of the wire form; `payload` is the payload's own text, where it was made before, and `headers` are
-        further ones of which the same is true."""
+        """JSON text of the wire form. `payload` is the payload's text if it is already encoded; `headers` are further
+        headers, already encoded."""
         if payload is None and not headers:
             return jsontext.dumps(self.as_dict())
         head = jsontext.dumps(self._head())[:-1]
@@ -185,7 +186,7 @@ class Envelope:
 
 
 def is_envelope(value: Any) -> bool:
-    """Whether this is the wire form of one."""
+    """Whether the value is the wire form of an envelope."""
     try:
         Envelope.from_dict(value)
     except InvalidEnvelope:
@@ -210,10 +211,10 @@ def format_time(moment: datetime) -> str:
 
 
 def parse_time(text: str) -> datetime | None:
-    """A moment from RFC 3339 text, in UTC; None where it is no time. A time without zone counts as UTC."""
+    """A time from RFC 3339 text, in UTC; None if the text is not a time. A time without a zone is taken as UTC."""
     try:
         moment = datetime.fromisoformat(text)
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
-        # Overflow: the zone's offset leads out of the years 1 to 9999.
+        # Overflow: the zone's offset leads outside the years 1 to 9999.
         return None

@@ -1,4 +1,4 @@
-"""A flow: a named pipeline of actors and how it is exposed, the same words in flows.yaml and in a Flow resource."""
+"""A flow: a named pipeline of actors and how it is exposed. flows.yaml and Flow resources use the same fields."""
 
 import re
 from collections.abc import Callable
@@ -13,9 +13,9 @@ from asya_crds.naming import PAUSE, RESUME, SINK, SUMP, check_flow_name, check_o
 from asya_crds.schema_rules import check_input_schema, check_schema
 
 MAX_ROUTE = 64
-"""Actors after the entrypoint: beyond it every report of every hop would carry a very long list."""
+"""Most actors after the entrypoint. Every report of every hop carries the route, so it must stay short."""
 MAX_HINTS, MAX_HINTS_DEPTH = 16 * 1024, 16
-"""Of a tool's annotations, which are passed on as they are: characters of their JSON, and levels."""
+"""Limits of a tool's annotations, which are passed on unchanged: characters of JSON, and levels of nesting."""
 MAX_DESCRIPTION = 4096
 MAX_ITEMS = 64
 
@@ -42,7 +42,7 @@ def _check_entrypoint(name: str) -> str:
 
 
 def _longer_than_none(otherwise: str) -> Callable[[Any], float]:
-    """A check of a duration; `otherwise` is what counts where the field is left out."""
+    """A check that a duration is above zero; `otherwise` says what applies when the field is left out."""
 
     def check(value: Any) -> float:
         seconds = parse_duration(value)
@@ -77,12 +77,13 @@ Tag = Annotated[str, Field(min_length=1, max_length=64)]
 
 
 def camel(name: str) -> str:
-    """The name as it is written in YAML: route_next is routeNext, and a2a stays what it is."""
+    """The name as it is written in YAML: route_next becomes routeNext, and a2a stays a2a."""
     return to_camel(name) if "_" in name else name
 
 
 class Contract(BaseModel):
-    """Shared habits of everything users write: both spellings are read, camelCase is written, typos are refused."""
+    """Shared configuration of what users write: both spellings are read, camelCase is written, unknown fields are
+    refused."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", alias_generator=camel, validate_by_name=True, validate_by_alias=True
@@ -90,7 +91,7 @@ class Contract(BaseModel):
 
 
 class ToolAnnotations(BaseModel):
-    """Hints for clients (MCP, schema ToolAnnotations); hints that are not known yet are passed on."""
+    """Hints for clients (MCP, schema ToolAnnotations). Unknown hints are passed on."""
 
     model_config = ConfigDict(
         frozen=True, extra="allow", strict=True, alias_generator=camel, validate_by_name=True, validate_by_alias=True
@@ -115,9 +116,9 @@ class McpExposure(Contract):
     @field_validator("input_schema", mode="before")
     @classmethod
     def _accept_shorthands(cls, value: Any) -> Any:
-        """Older files write `{param: {type, required: true}}`; they are read as the object schema they mean.
+        """Older files write `{param: {type, required: true}}`, which is read as the object schema it means.
 
-        A schema without `type` gets the one that arguments have anyway.
+        A schema without `type` gets `object`, the type that arguments always have.
         """
         if value is None:
             return {"type": "object"}
@@ -153,8 +154,8 @@ class McpExposure(Contract):
 
 
 def _is_flat(value: dict[str, Any]) -> bool:
-    """Whether this is a map of parameters: each one an object with a type, and no word of JSON Schema among them
-    that would make sense there."""
+    """Whether this is a map of parameters: each one an object with a type, and none of them readable as a JSON Schema
+    keyword."""
     if not value or "$schema" in value or isinstance(value.get("type"), str | list):
         return False
     if _SCHEMA_WORDS & value.keys():
@@ -190,7 +191,7 @@ class A2aExposure(Contract):
 
 
 class FlowSpec(Contract):
-    """What a flow is, without its name: the spec of a Flow resource, and the rest of an entry in flows.yaml."""
+    """A flow without its name: the spec of a Flow resource, and the rest of an entry in flows.yaml."""
 
     entrypoint: Entrypoint
     route_next: list[RouteActor] = Field(default_factory=list, max_length=MAX_ROUTE)
@@ -204,7 +205,7 @@ class FlowSpec(Contract):
     @field_validator("mcp", "a2a", mode="before")
     @classmethod
     def _null_is_a_mistake(cls, value: Any, info: Any) -> Any:
-        """In YAML `mcp:` with nothing after it is null: somebody meant to expose the flow and would not."""
+        """In YAML, `mcp:` with nothing after it is null. Its author meant to expose the flow, but null would not."""
         if value is None:
             raise ValueError(
                 f"expected an object; write `{info.field_name}: {{}}` to expose the flow with defaults, "
@@ -228,7 +229,7 @@ class FlowSpec(Contract):
         return (self.entrypoint, *self.route_next)
 
     def document(self) -> dict[str, Any]:
-        """As plain JSON in camelCase, without what was not set: what travels to pods, and reads back equal."""
+        """As plain JSON in camelCase, without unset fields. This form is sent to pods and reads back equal."""
         return {
             key: value.model_dump(by_alias=True, exclude_unset=True) if isinstance(value, Contract) else value
             for key, value in (

@@ -1,4 +1,4 @@
-"""Why a flow is not served, in one form from the file that is read to the condition that is written."""
+"""Why a flow is not served: one form for files, log lines, responses and conditions."""
 
 from typing import Annotated, Self
 
@@ -11,8 +11,8 @@ Source = Annotated[str, Field(max_length=MAX_SOURCE)]
 
 
 class FlowProblem(BaseModel):
-    """A flow, or a whole source, that is not served, and why. `name` is empty where the flow has none that can be
-    read; lines count from 1."""
+    """A flow, or a whole source, that is not served, and why. `name` is empty if the flow has no readable name; lines
+    count from 1."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
@@ -23,7 +23,7 @@ class FlowProblem(BaseModel):
 
     @classmethod
     def of(cls, name: str, reason: str, source: str, line: int | None = None) -> Self:
-        """With what is too long to travel cut."""
+        """A problem with its texts cut to the lengths that messages allow."""
         return cls(name=name[:MAX_NAME], reason=reason[:MAX_REASON], source=source[:MAX_SOURCE], line=line)
 
     def as_dict(self) -> FlowProblemJson:
@@ -36,11 +36,12 @@ class FlowProblem(BaseModel):
 
 
 class NameTaken(FlowProblem):
-    """The flow is valid, but one before it has its name. (Travels as any other problem.)"""
+    """The flow is valid, but an earlier one has its name. (On the wire it is like any other problem.)"""
 
 
 class UnreadableSource(FlowProblem):
-    """A whole source that is no YAML; what it said before stays in force. (Travels as any other problem.)"""
+    """A whole source that is not YAML; its last readable content stays in force. (On the wire it is like any other
+    problem.)"""
 
 
 def place(source: str, line: int | None) -> str:
@@ -49,20 +50,20 @@ def place(source: str, line: int | None) -> str:
 
 
 class FlowNames:
-    """Whose each name is: of flows with one name the first that claims it is served (docs/protocols/registry.md).
+    """Who owns each name. Of several flows with one name, the first to claim it is served (docs/protocols/registry.md).
 
-    Only a flow that can be served may claim, so that a broken one takes no name from a whole one.
+    Only a flow that can be served may claim a name, so that an invalid flow cannot take it from a valid one.
     """
 
     def __init__(self) -> None:
         self._places: dict[str, str] = {}
 
     def taken(self) -> frozenset[str]:
-        """The names that somebody has now."""
+        """The names claimed so far."""
         return frozenset(self._places)
 
     def claim(self, name: str, where: str) -> str | None:
-        """None where the name belongs to this flow from now on; else the reason why it does not."""
+        """None if the name now belongs to this flow, else the reason why it does not."""
         if name in self._places:
             return f"the name is taken by {self._places[name]}"
         self._places[name] = where

@@ -1,4 +1,4 @@
-"""A Flow resource (crds/flow.yaml): the words of flows.yaml as a Kubernetes object."""
+"""A Flow resource (crds/flow.yaml): an entry of flows.yaml as a Kubernetes object."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from asya_crds.mistakes import FieldMistake
 
 
 class FlowResourceSpec(FlowSpec):
-    """The spec of a Flow resource: a flow whose name may stand in metadata.name instead."""
+    """The spec of a Flow resource: a flow whose name may be given by metadata.name instead."""
 
     name: FlowName | None = None
 
@@ -24,8 +24,8 @@ def resource_flow_name(body: Mapping[str, Any]) -> str:
 def flow_from_resource(body: Mapping[str, Any], check: FlowCheck = no_more) -> Flow:
     """The flow that a Flow resource describes. Raises InvalidFlow naming every field that is wrong.
 
-    The API server has checked the schema already; what it cannot express (the root of an input schema, typing
-    mistakes inside a block that it pruned, ...) is checked here with the same models that read flows.yaml.
+    The API server has already checked the CRD's schema. What that cannot express (the root of an input schema,
+    misspelled fields in a pruned block, ...) is checked here by the models that read flows.yaml.
     """
     spec = body.get("spec")
     if not isinstance(spec, Mapping):
@@ -37,8 +37,8 @@ def flow_from_resource(body: Mapping[str, Any], check: FlowCheck = no_more) -> F
 
 
 def _is_applied(body: Mapping[str, Any], block: str) -> bool:
-    """Whether somebody applies this block (server-side apply). `mcp: {}` where fields stood before is then stored as
-    null, and nothing tells it from a null that was written; who does not want the block leaves it out."""
+    """Whether a field manager owns this block (server-side apply). Applying `mcp: {}` over earlier fields stores null,
+    which cannot be told from a null that was written. To remove the block, leave it out."""
     metadata = body.get("metadata")
     managers = metadata.get("managedFields") if isinstance(metadata, Mapping) else None
     return any(

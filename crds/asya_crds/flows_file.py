@@ -1,4 +1,4 @@
-"""Reading flows: from one document, and from all keys of a ConfigMap. One bad flow does not take the others along."""
+"""Reading flows: from one document, and from all keys of a ConfigMap. An invalid flow does not affect the others."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
@@ -17,20 +17,20 @@ SUFFIXES = (".yaml", ".yml")
 
 LineOf = Callable[[Path], int | None]
 FlowCheck = Callable[[Flow], None]
-"""What a reader asks of a flow beyond its own rules (asya_schemas.flows.check_flow); raises InvalidFlow."""
+"""A further check of a flow, beyond its model's own rules (asya_schemas.flows.check_flow). Raises InvalidFlow."""
 
 
 class InvalidFlow(InvalidDocument):
-    """What was written is no flow that can be served."""
+    """The document is not a flow that can be served."""
 
 
 def no_more(_flow: Flow) -> None:
-    """Nothing is asked of a flow beyond its own rules: for readers without a schema engine."""
+    """No further check, for readers without a schema engine."""
 
 
 @dataclass(frozen=True, slots=True)
 class FoundFlow:
-    """A flow and where it stands; lines count from 1."""
+    """A flow and its location; lines count from 1."""
 
     flow: Flow
     source: str
@@ -39,22 +39,23 @@ class FoundFlow:
 
 @dataclass(frozen=True, slots=True)
 class FlowsText:
-    """What all keys of a ConfigMap (all files of the folder it is mounted to) say together."""
+    """The merged content of all keys of a ConfigMap, or of all files in the folder it is mounted to."""
 
     hash: str
     flows: tuple[FoundFlow, ...] = ()
     problems: tuple[FlowProblem, ...] = ()
     unreadable: tuple[str, ...] = field(default=())
-    """Sources that are no YAML (half-written, say): what they said last stays in force."""
+    """Sources that are not YAML (half-written, for example). Their last readable content stays in force."""
 
 
 def is_flows_key(name: str) -> bool:
-    """Whether a key of the ConfigMap, or a file of the folder, is read: *.yaml and *.yml, no hidden ones."""
+    """Whether a key of the ConfigMap, or a file of the folder, is read: *.yaml and *.yml, except hidden files."""
     return name.endswith(SUFFIXES) and not name.startswith(".")
 
 
 def content_hash(texts: Mapping[str, bytes]) -> str:
-    """`sha256:…` of the keys that are read, with their names; the same for a ConfigMap and the folder it fills."""
+    """`sha256:…` of the names and contents of the keys that are read. A ConfigMap and its mounted folder have the same
+    hash."""
     digest = hashlib.sha256()
     for name in sorted(filter(is_flows_key, texts)):
         for part in (name.encode("utf-8", "surrogatepass"), texts[name]):
@@ -64,9 +65,9 @@ def content_hash(texts: Mapping[str, bytes]) -> str:
 
 
 def read_texts(texts: Mapping[str, bytes], yaml: Yaml, check: FlowCheck = no_more) -> FlowsText:
-    """Read and merge every key, in the order of their names; of flows with one name the first is served.
+    """Read and merge every key, in the order of their names. Of several flows with one name, the first is served.
 
-    Never raises: what cannot be read is among the problems.
+    Never raises: mistakes are returned as problems.
     """
     flows: list[FoundFlow] = []
     problems: list[FlowProblem] = []
@@ -87,7 +88,7 @@ def read_texts(texts: Mapping[str, bytes], yaml: Yaml, check: FlowCheck = no_mor
 def read_text(
     text: bytes, source: str, yaml: Yaml, check: FlowCheck = no_more
 ) -> tuple[list[FoundFlow], list[FlowProblem]]:
-    """Read one text. Raises Unreadable where it is no YAML."""
+    """Read one text. Raises Unreadable if it is not YAML."""
     try:
         document = parse(text.decode("utf-8-sig"), yaml)
     except UnicodeDecodeError as error:
@@ -183,13 +184,13 @@ def flow_of(entry: Any, check: FlowCheck = no_more) -> Flow:
 
 
 def readable_name(entry: Any) -> str:
-    """The name that an entry gives itself, cut short; empty where it has none."""
+    """The entry's own name, shortened; empty if it has none."""
     name = entry.get("name") if isinstance(entry, dict) else None
     return name[:64] if isinstance(name, str) else ""
 
 
 def without_repetitions(flows: Iterable[FoundFlow]) -> tuple[list[FoundFlow], list[FlowProblem]]:
-    """The first flow of each name, and a problem for each one after it."""
+    """The first flow of each name, and a problem for each later one."""
     names = FlowNames()
     kept: list[FoundFlow] = []
     problems: list[FlowProblem] = []

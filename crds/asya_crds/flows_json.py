@@ -1,4 +1,4 @@
-"""Which flows a process serves, as GET /health/flows says it and the command line reads it."""
+"""Which flows a process serves: the response of GET /health/flows, which the command line reads."""
 
 from typing_extensions import TypedDict
 
@@ -24,7 +24,7 @@ class FlowProblemJson(TypedDict):
 
 
 class FlowsFileJson(TypedDict):
-    """How the mounted file stands (`state`: served, operator, superseded or missing), and what that means."""
+    """The state of the mounted file (served, operator, superseded or missing), and what it means."""
 
     path: str
     state: str
@@ -33,8 +33,8 @@ class FlowsFileJson(TypedDict):
 
 
 class FlowsJson(TypedDict):
-    """GET /health/flows: which flows this process serves and which it leaves out. `file`: how its own file was read,
-    null where it has none."""
+    """GET /health/flows: which flows this process serves and which it leaves out. `file`: how its own file was read;
+    null if it has none."""
 
     generation: int
     flows: list[ServedFlowJson]

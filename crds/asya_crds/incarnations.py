@@ -1,9 +1,10 @@
-"""The incarnations of a task, and how ids, headers and claims spell them.
+"""The incarnations of a task, and how ids, headers and claims write them.
 
-Each accepted answer begins one, and the work before the first answer is incarnation 0. Our x-resume goes on along the
-route that paused; another crew begins a route anew, in which places count from 0 again. A hop is therefore named by the
-incarnation in which its route began, and its place in it. Incarnation 0 is left out of every name, as in versions that
-knew none, so that workers of both meet in one claim and make the same children and pauses.
+The work before the first answer is incarnation 0, and each accepted answer begins the next. Our x-resume continues
+along the route that paused. Another crew starts a new route, in which places count from 0 again. A hop is therefore
+named by the incarnation in which its route began and by its place in that route. Incarnation 0 is left out of every
+name, as in versions without incarnations, so that workers of both versions meet in one claim and create the same
+children and pauses.
 """
 
 import re
@@ -19,27 +20,28 @@ _HEADER = re.compile(r"([1-9][0-9]{0,5})(?:\.([1-9][0-9]{0,5}))?/(.+)", re.DOTAL
 
 
 class Reported(NamedTuple):
-    """What an id in a report names; `incarnation` is None where it is the task's own id, which names none."""
+    """What an id in a report names. `incarnation` is None for the task's own id."""
 
     task_id: str
     incarnation: int | None
 
 
 class Incarnation(NamedTuple):
-    """What an envelope belongs to: the `number` of answers before it, and the one in which its route `began`."""
+    """The incarnation of an envelope: the `number` of answers before it, and the incarnation in which its route
+    `began`."""
 
     number: int
     began: int
 
     def hop(self, place: int) -> str:
-        """The name of the hop at this place of the route."""
+        """The name of the hop at this place in the route."""
         return hop_name(self.began, place)
 
 
 def resume_id(task_id: str, incarnation: int) -> str:
-    """The id of the envelope that brings the answer which began this incarnation (from 1): `resume-<task>` for the
-    first, as existing crews know it, `resume.<n>-<task>` for later ones. The crew that goes on under it reports
-    under it."""
+    """The id of the envelope that carries the answer which began this incarnation (from 1): `resume-<task>` for the
+    first, as existing crews expect, and `resume.<n>-<task>` for later ones. The crew that takes it reports under this
+    id."""
     return f"{RESUME_PREFIX}{task_id}" if incarnation == 1 else f"resume.{incarnation}-{task_id}"
 
 
@@ -59,15 +61,15 @@ def hop_name(began: int, place: int | str) -> str:
 
 
 def incarnation_header(task_id: str, incarnation: Incarnation) -> dict[str, str]:
-    """The header by which an envelope under the task's own id says its incarnation: `<number>/<task>`, or
-    `<number>.<began>/<task>`. It names the task, because the children of a fan-out inherit headers and have
-    incarnations of their own."""
+    """The header that gives the incarnation of an envelope under the task's own id: `<number>/<task>`, or
+    `<number>.<began>/<task>`. It names the task because children of a fan-out inherit headers but have their own
+    incarnations."""
     began = f".{incarnation.began}" if incarnation.began else ""
     return {HEADER_INCARNATION: f"{incarnation.number}{began}/{task_id}"}
 
 
 def incarnation_of(envelope_id: str, headers: Mapping[str, Any]) -> Incarnation:
-    """The incarnation that an envelope belongs to, by its header or its id."""
+    """The incarnation of an envelope, from its header or its id."""
     value = headers.get(HEADER_INCARNATION)
     if isinstance(value, str) and (found := _HEADER.fullmatch(value)) and found[3] == envelope_id:
         return Incarnation(int(found[1]), int(found[2] or 0))

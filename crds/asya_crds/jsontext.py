@@ -1,22 +1,22 @@
-"""JSON as text that survives the journey: decoding with limits, encoding without loss.
+"""Lossless JSON: decoding with limits, encoding without loss.
 
-The standard library's codec is used on purpose: integers stay exact whatever their size and lone surrogates
-survive, where faster codecs round the former and refuse the latter.
+The standard library's codec is used on purpose. It keeps integers of any size exact and accepts lone surrogates; faster
+codecs round the former and refuse the latter.
 """
 
 import json
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from json.decoder import scanstring  # type: ignore[attr-defined] # the C codec's own part
 from json.encoder import c_make_encoder, encode_basestring  # type: ignore[attr-defined] # the C codec's own parts
 from typing import Any, NoReturn
 
 MAX_DEPTH = 100
-"""Nesting beyond this is refused: no caller needs it, and a deeper document could exhaust the stack."""
+"""Deeper nesting is refused: no caller needs it, and it could exhaust the stack."""
 
 
 class InvalidJSON(ValueError):
-    """The text is no JSON document that may enter; the message says why, for the caller to read."""
+    """The text is not an acceptable JSON document. The message says why, for the caller to read."""
 
 
 def loads(text: bytes | str, *, max_depth: int = MAX_DEPTH) -> Any:
@@ -42,8 +42,8 @@ def loads(text: bytes | str, *, max_depth: int = MAX_DEPTH) -> Any:
 
 
 def loads_parts(body: bytes, names: Collection[str], *, max_depth: int = MAX_DEPTH) -> tuple[Any, dict[str, str]]:
-    """Decode one document as `loads` does; beside it the text of those members of an object that are named, as it
-    stands in the document. Where the object is written unusually there are no texts. Raises InvalidJSON."""
+    """Decode one document as `loads` does; also returns the original text of the named members of an object. There are
+    no texts if the object is written in an unusual way. Raises InvalidJSON."""
     try:
         text = body.decode("utf-8")
         value, texts = _parts(text, names)
@@ -54,9 +54,10 @@ def loads_parts(body: bytes, names: Collection[str], *, max_depth: int = MAX_DEP
 
 
 def dumps(value: Any) -> str:
-    """Encode to compact JSON text that UTF-8 can carry; lone surrogates and NUL leave as escapes.
+    """Encode to compact JSON text that UTF-8 can carry; lone surrogates and NUL are written as escapes.
 
-    Raises ValueError for NaN, Infinity and what contains itself, TypeError for what JSON cannot express.
+    Raises ValueError for NaN, Infinity and values that contain themselves, TypeError for values that JSON cannot
+    express.
     """
     try:
         text = "".join(_ENCODE(value, 0))
@@ -71,15 +72,25 @@ def dumps(value: Any) -> str:
     return text
 
 
+def dumps_by_parts(document: Mapping[str, Any]) -> str:
+    """As `dumps`, but each member, and each item of a list in one, is encoded by itself: in a thread other threads get
+    their turns in between, which the encoder of the whole document would not let them."""
+    return "{" + ",".join(f"{dumps(name)}:{_by_items(value)}" for name, value in document.items()) + "}"
+
+
+def _by_items(value: Any) -> str:
+    return "[" + ",".join(map(dumps, value)) + "]" if isinstance(value, list) else dumps(value)
+
+
 def canonical(value: Any) -> str:
-    """ASCII text that is the same for equal JSON values: members in the order of their names, numbers as Python writes
-    them (1 and 1.0 differ). Raises as dumps does."""
+    """ASCII text that is the same for equal JSON values: members sorted by name, numbers as Python writes them (1 and
+    1.0 differ). Raises what dumps raises."""
     return _CANONICAL.encode(value)
 
 
 def _decoded(text: str) -> Any:
-    """The document, by the scanner alone where nothing stands around it; else by the decoder, which says what is
-    wrong, and where."""
+    """The document. The scanner alone is enough if nothing surrounds the value; otherwise the decoder says what is
+    wrong and where."""
     try:
         value, end = _SCAN(text, 0)
     except StopIteration:
@@ -88,7 +99,7 @@ def _decoded(text: str) -> Any:
 
 
 def _parts(text: str, names: Collection[str]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Raises ValueError, LookupError, StopIteration where the text is no object, or one that this does not read."""
+    """Raises ValueError, LookupError or StopIteration if the text is not an object, or not one that this can read."""
     found: dict[str, Any] = {}
     texts: dict[str, str] = {}
     end, mark = 0, "{"
@@ -135,7 +146,8 @@ def _inexpressible(value: object) -> NoReturn:
 
 
 def deeper_than(value: Any, limit: int) -> bool:
-    """Whether objects and lists are nested deeper. Walks level by level, so that it cannot run out of stack."""
+    """Whether objects and lists are nested deeper than the limit. Walks level by level, so it cannot exhaust the
+    stack."""
     level = [value]
     for _ in range(limit + 1):
         level = [child for node in level for child in _children(node)]
@@ -155,7 +167,7 @@ def _children(node: Any) -> list[Any]:
 
 
 _CANONICAL = json.JSONEncoder(allow_nan=False, sort_keys=True, separators=(",", ":"))
-# json.loads and JSONEncoder.encode make these anew with every call, which costs more than a small document itself.
+# json.loads and JSONEncoder.encode create these on every call, which costs more than a small document itself.
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
 _SCAN = _DECODER.scan_once  # type: ignore[attr-defined] # the scanner itself, as raw_decode calls it
 _SPACE: Callable[[str, int], re.Match[str]] = re.compile(r"[ \t\n\r]*").match  # type: ignore[assignment] # it matches nothing, too

@@ -1,7 +1,8 @@
-"""Documents with so many values that decoding them would hold the event loop: counted first, decoded elsewhere.
+"""Documents with so many values that decoding would block the event loop. They are counted first, then decoded in
+another process.
 
-The number of values is what decoding, checking and encoding cost, and what the decoded form takes in memory (9 MiB of
-empty lists become 223 MiB); the number of bytes says little.
+The number of values decides what decoding, checking and encoding cost, and how much memory the decoded form takes (9
+MiB of empty lists become 223 MiB). The number of bytes says little.
 """
 
 import re
@@ -14,27 +15,28 @@ from asya_crds.envelope import is_envelope
 from asya_crds.offloading import Offload, function_named
 
 FEW_VALUES = 20_000
-"""Up to so many a document is decoded where it is read: some milliseconds."""
+"""A document of at most this many values is decoded in place, which takes some milliseconds."""
 MAX_VALUES = 1_000_000
-"""More are refused."""
+"""A document of more values is refused."""
 WORTH_A_TEXT = 2048
-"""Bytes from which a part is cut out of its document; below, to decode and encode it again costs less."""
+"""A part of at least this many bytes is cut out of its document. Decoding and encoding a smaller one again costs
+less."""
 NAMED = 20
-"""Members that are named where they were left out."""
+"""How many omitted members are listed by name."""
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
-"""A string, also one that never ends: were that no match, each quote in it would be tried as the first of another, and
-a megabyte could take minutes."""
+"""A string, also an unterminated one. If that did not match, each quote in it would be tried as the start of another
+string, and a megabyte could take minutes."""
 
 
 class TooManyValues(ValueError):
-    """The document holds more values than are taken."""
+    """The document holds more values than are accepted."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"expected at most {limit} values in the document")
 
 
 class Encoded(str):
-    """JSON text in the place of the value that it encodes: a part of a large document that is not decoded here."""
+    """JSON text in place of the value it encodes: a part of a large document that is not decoded here."""
 
     __slots__ = ("shape",)
     shape: str
@@ -54,20 +56,20 @@ def encode(value: Any) -> str:
 
 
 def with_texts(body: bytes, names: Collection[str], *, max_depth: int = jsontext.MAX_DEPTH) -> Any:
-    """A document of few values; what stands in the named members of an object is Encoded, in the document's own text,
-    where that is cheaper than to encode it again. Raises jsontext.InvalidJSON."""
+    """A document of few values. The named members of an object are Encoded (the document's own text) where that is
+    cheaper than encoding them again. Raises jsontext.InvalidJSON."""
     if len(body) < WORTH_A_TEXT or not names:
         return jsontext.loads(body, max_depth=max_depth)
     value, texts = jsontext.loads_parts(body, names, max_depth=max_depth)
     for name, text in texts.items():
-        # null and the like stay what they are.
+        # null, numbers and booleans stay decoded.
         if (part := value[name]) and isinstance(part, dict | list | str):
             value[name] = Encoded.of(text, shape_of(part))
     return value
 
 
 def has_few_values(body: bytes | str) -> bool:
-    """Whether decoding costs little. A comma or a bracket within a string counts too, so False may be said in error."""
+    """Whether decoding is cheap. Commas and brackets inside strings count too, so the answer may be False in error."""
     if len(body) <= FEW_VALUES:
         return True
     marks = _marks(body) if isinstance(body, bytes) else sum(body.count(mark) for mark in ",[{")
@@ -75,7 +77,7 @@ def has_few_values(body: bytes | str) -> bool:
 
 
 def places(value: Any, limit: int) -> int:
-    """How many values there are inside a decoded one, counted only a little beyond the limit."""
+    """The number of values inside a decoded one. Counting stops shortly after the limit."""
     count, level = 1, [value]
     while level and count <= limit:
         inner: list[Any] = []
@@ -90,13 +92,13 @@ def places(value: Any, limit: int) -> int:
 
 
 def count_values(body: bytes, limit: int) -> None:
-    """Raises TooManyValues; what is no JSON may pass."""
+    """Raises TooManyValues. Invalid JSON may pass."""
     if _marks(body) > limit and _marks(_STRING.sub(b"", body)) > limit:
         raise TooManyValues(limit)
 
 
 def _marks(body: bytes) -> int:
-    """As many as there are values in the document, or more: each but the first follows a comma or a bracket."""
+    """An upper bound on the number of values: each one but the first follows a comma or a bracket."""
     return body.count(b",") + body.count(b"[") + body.count(b"{")
 
 
@@ -111,11 +113,11 @@ async def loads(
     insist: bool = False,
     then: Callable[[Any], Any] | None = None,
 ) -> Any:
-    """Decode one document, a large one in the other process.
+    """Decode one document; a large one is decoded in the other process.
 
-    Members that `encoded` names (dotted: data.result) may be Encoded then, and of those that `cuts` names ("" is the
-    whole document), one after the other, what `cut` leaves out is missing. `then`, a module's function, makes of the
-    document what is returned, in the same process: plain values, text and bytes. `insist`: see Offload.
+    Of a large document, the members named by `encoded` (dotted: data.result) may be Encoded, and `cut` is applied in
+    turn to the members named by `cuts` ("" is the whole document). `then`, a function of a module, turns the document
+    into the result in the same process; the result consists of plain values, text and bytes. `insist`: see Offload.
 
     Raises jsontext.InvalidJSON, TooManyValues, OffloadFailed.
     """
@@ -147,8 +149,8 @@ def decoded(
     cuts: tuple[str, ...] = (),
     then: str | None = None,
 ) -> tuple[str, Any, dict[str, tuple[str, str]]]:
-    """What the other process does: the document without the named members, and their text and shape. What comes back is
-    read on the event loop."""
+    """Runs in the other process: returns the document without the named members, and their text and shape. The event
+    loop reads the result."""
     try:
         count_values(body, max_values)
         value = jsontext.loads(body, max_depth=max_depth)
@@ -159,7 +161,7 @@ def decoded(
     texts = {}
     for name in encoded:
         parent, last = _parent(value, name)
-        # Only objects and lists, so that null and the like stay what they are.
+        # Only objects and lists, so that null, numbers and booleans stay decoded.
         if isinstance(parent.get(last), dict | list):
             part = parent.pop(last)
             texts[name] = (jsontext.dumps(part), shape_of(part))
@@ -173,7 +175,8 @@ def decoded(
 
 
 def _parent(value: Any, name: str) -> tuple[dict[str, Any], str]:
-    """The object that holds the member of this dotted name (an empty one where there is none), and its last part."""
+    """The object that holds the member with this dotted name (an empty one if there is none), and the name's last
+    part."""
     *path, last = name.split(".")
     for part in path:
         value = value.get(part) if isinstance(value, dict) else None
@@ -191,8 +194,8 @@ def shape_of(value: Any) -> str:
 
 
 def cut(value: dict[str, Any], limit: int = FEW_VALUES) -> dict[str, Any]:
-    """The object without those members whose values would make it hold more than so many; `left_out` names the first
-    ones of them."""
+    """The object without the members that would take it beyond `limit` values. Its member `left_out` lists the first
+    omitted ones."""
     if places(value, limit) <= limit:
         return value
     kept, left_out, room = {}, [], limit

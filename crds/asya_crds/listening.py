@@ -1,4 +1,4 @@
-"""Listening: to both families of addresses where somebody asks for `::`, and what it means where it fails."""
+"""Listening on a port: on both address families for `::`, and with clear errors when it fails."""
 
 import errno
 import socket
@@ -9,8 +9,8 @@ EVERY_ADDRESS = "::"
 
 
 class CannotListen(OSError):
-    """The text names the variable at fault, and both where another program listens already. `wrong_value`: another
-    value is needed; otherwise the port is taken now, and may be free later."""
+    """The text names the variable at fault, or both if another program already listens there. `wrong_value`: another
+    value is needed; otherwise the port is in use now and may become free."""
 
     def __init__(self, text: str, *, wrong_value: bool) -> None:
         super().__init__(text)
@@ -19,7 +19,7 @@ class CannotListen(OSError):
 
 @contextmanager
 def listening(host: tuple[str, str], port: tuple[str, int]) -> Iterator[None]:
-    """Around whatever listens; host and port each with the variable that they come from. Raises CannotListen."""
+    """Wraps the code that listens. Host and port each come with the name of their variable. Raises CannotListen."""
     (host_variable, address), (port_variable, number) = host, port
     try:
         yield
@@ -42,8 +42,8 @@ def listening(host: tuple[str, str], port: tuple[str, int]) -> Iterator[None]:
 
 
 def dual_stack_socket(host: str, port: int, backlog: int = 128) -> socket.socket | None:
-    """A socket that takes IPv6 and IPv4, for the host `::` alone; None for every other host, and where the system has
-    no such sockets. By itself an event loop would take IPv6 alone. Raises OSError where the port is taken."""
+    """A socket that accepts IPv6 and IPv4, for the host `::`. None for every other host, and if the system has no such
+    sockets. An event loop by itself would accept only IPv6. Raises OSError if the port is in use."""
     if host != EVERY_ADDRESS or not socket.has_dualstack_ipv6():
         return None
     return socket.create_server((host, port), family=socket.AF_INET6, backlog=backlog, dualstack_ipv6=True)

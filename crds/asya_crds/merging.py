@@ -1,4 +1,4 @@
-"""Joins an answer to the payload that waits for it. Pure."""
+"""Merges an answer into the payload that waits for it. Pure."""
 
 import copy
 import re
@@ -11,23 +11,23 @@ _INDEX = re.compile("[0-9]{1,9}")
 
 
 class CannotMerge(ValueError):
-    """Payload and answer do not fit; the text says why."""
+    """The answer cannot be merged into the payload. The text says why."""
 
 
 def filled(checkpoint: str, answer: str, fields: Sequence[Any]) -> str:
-    """A checkpoint's JSON text with the answer in its payload, as merge puts it there. Raises CannotMerge."""
+    """A checkpoint's JSON text with the answer merged into its payload. Raises CannotMerge."""
     found = jsontext.loads(checkpoint, max_depth=2 * jsontext.MAX_DEPTH)
     found["payload"] = merge(found.get("payload"), jsontext.loads(answer), fields)
     return jsontext.dumps(found)
 
 
 def merge(payload: Any, answer: Any, fields: Sequence[Any], *, deep: bool = False) -> Any:
-    """The payload with the answer in it.
+    """The payload with the answer merged in.
 
-    With `fields` ([{name, payload_key?, default?, …}]) each named part of the answer goes to its `payload_key`, a
-    path such as /order/approved (by default /<name>), and nothing else is taken; a field that was not answered gets
-    its default, if it has one. Without fields the answer's keys replace the payload's, or join them level by level
-    where `deep`. Raises CannotMerge.
+    With `fields` ([{name, payload_key?, default?, …}]), each named part of the answer goes to its `payload_key`, a path
+    such as /order/approved (by default /<name>); other parts are ignored. A field without an answer gets its default,
+    if it has one. Without `fields`, the answer's keys replace the payload's; with `deep`, they are merged level by
+    level. Raises CannotMerge.
     """
     named = [field for field in fields if isinstance(field, Mapping) and isinstance(field.get("name"), str)]
     if named:
@@ -61,14 +61,15 @@ def _by_fields(payload: Any, answer: Mapping[str, Any], fields: Sequence[Mapping
         path = key if isinstance(key, str) and key.strip("/") else f"/{name}"
         parts = [part for part in path.split("/") if part]
         if len(parts) > jsontext.MAX_DEPTH or jsontext.deeper_than(value, jsontext.MAX_DEPTH - len(parts)):
-            # No actor would take it.
+            # No actor would accept it.
             raise CannotMerge(f"the payload would be nested deeper than {jsontext.MAX_DEPTH} levels")
         merged = _put(merged, parts, value)
     return merged
 
 
 def _put(target: Any, path: Sequence[str], value: Any) -> Any:
-    """The target with the value at the path; objects on the way are made, list items are entered by number."""
+    """The target with the value at the path. Missing objects on the way are created; list items are addressed by
+    number."""
     if not path:
         return value
     head, rest = path[0], path[1:]

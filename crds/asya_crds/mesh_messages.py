@@ -1,6 +1,6 @@
-"""What workers and crew tell mesh, and what it answers: both ends and the OpenAPI description are made from these.
+"""What workers and crew report to mesh, and its answers. Both ends and the OpenAPI description are made from these.
 
-A result, frames and a checkpoint are no fields here: they stay text.
+Results, frames and checkpoints are not fields here, because they stay text.
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ from asya_crds.status import ClaimAction, TaskStatus
 
 
 class RouteMessage(Message):
-    """Where a hop stands. What is null or missing names no actor; an empty `curr` is past the last actor."""
+    """The route of a hop. A null or missing member names no actor; an empty `curr` is past the last actor."""
 
     prev: Names = ()
     curr: CurrentActor = ""
@@ -38,14 +38,15 @@ class RouteMessage(Message):
 
 
 class OlderRouteMessage(Message):
-    """The route of the older dialect, beside the index of the current actor (`current_actor_idx` or `current`)."""
+    """The route of the older dialect, which comes with the index of the current actor (`current_actor_idx` or
+    `current`)."""
 
     actors: Names = ()
 
 
 class ClaimMessage(Message):
-    """A worker's hold on this hop: the hop's name within the task, the attempt from 1, the worker's own token for
-    this one delivery."""
+    """A worker's claim on this hop: the hop's name within the task, the attempt from 1, and the worker's token for this
+    one delivery."""
 
     hop: HopName
     attempt: Attempt
@@ -53,8 +54,8 @@ class ClaimMessage(Message):
 
 
 class ProgressMessage(Message):
-    """POST /mesh/{id}/progress: a report of one hop, beside its route. `incarnation` counts the answers that the task
-    got before."""
+    """POST /mesh/{id}/progress: a report of one hop, without its route. `incarnation` counts the answers that the task
+    had before."""
 
     status: State
     message: Text | None = None
@@ -65,12 +66,12 @@ class ProgressMessage(Message):
 
 
 class FinalMessage(Message):
-    """POST /mesh/{id}/final: how the task ended, beside its result. Newer sidecars send in `error` what older ones
+    """POST /mesh/{id}/final: how the task ended, without its result. Newer sidecars send as `error` what older ones
     call `error_details`."""
 
     id: Id | None = None
     status: Any = None
-    """One of FINAL_STATUSES; the newest sidecars may also cancel, on routes of their own."""
+    """One of FINAL_STATUSES. The newest sidecars may also cancel, on their own routes."""
     error: Error | None = None
     error_details: Object | None = None
     current_actor_name: Id | None = None
@@ -81,7 +82,7 @@ class FinalMessage(Message):
 
 
 class ChildMessage(Message):
-    """POST /mesh: a fan-out's child, beside its route. `ends_itself`: its own crew will report its end."""
+    """POST /mesh: a child of a fan-out, without its route. `ends_itself`: its own crew will report its end."""
 
     id: OwnId
     parent_id: Id
@@ -96,13 +97,13 @@ def _ok(_value: Any) -> str:
 
 
 class OkAnswer(Message):
-    """Taken."""
+    """The request was accepted."""
 
     status: Literal["ok"] = "ok"
 
 
 class CreatedAnswer(Message):
-    """Stored, or stored before."""
+    """The object is stored, now or by an earlier request."""
 
     status: Literal["created"] = "created"
     id: Text
@@ -131,10 +132,11 @@ Percent = Annotated[float, PlainValidator(_percent), WithJsonSchema({"type": "nu
 
 
 class ProgressAnswerMessage(Message):
-    """The answer to a progress report. `action` and `lease_seconds` (how long the claim holds from now) only where a
-    claim was sent; `remaining_seconds` to the task's deadline by the database's clock, below zero beyond it.
+    """The answer to a progress report. `action` and `lease_seconds` (how long the claim holds from now) are present
+    only if a claim was sent. `remaining_seconds` counts to the task's deadline by the database's clock and is negative
+    after it.
 
-    A worker reads what a mesh of another version says: what it does not understand counts as not said.
+    A worker may read the answer of another version of mesh: fields that it does not understand are treated as absent.
     """
 
     status: Annotated[Literal["ok"], BeforeValidator(_ok)] = "ok"
@@ -145,5 +147,5 @@ class ProgressAnswerMessage(Message):
 
 
 def read_answer(body: Mapping[str, Any]) -> ProgressAnswerMessage:
-    """What mesh answered to a progress report; never raises."""
+    """Decode mesh's answer to a progress report. Never raises."""
     return ProgressAnswerMessage.model_validate(body)

@@ -1,4 +1,4 @@
-"""What a message between our programs is: a model that reads what jsontext decoded, and its JSON Schema."""
+"""Messages between our programs: models that read what jsontext decoded, and their JSON Schemas."""
 
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -12,7 +12,7 @@ from asya_crds.schema_walk import Path
 
 
 class InvalidMessage(ValueError):
-    """A message that cannot be understood; `field` names the part (dotted), the text what was expected there."""
+    """A message that cannot be understood. `field` names the part (dotted), the text says what was expected there."""
 
     def __init__(self, reason: str, field: str) -> None:
         super().__init__(reason)
@@ -20,28 +20,28 @@ class InvalidMessage(ValueError):
 
 
 class Message(BaseModel):
-    """Fields that are not known are passed over: a newer peer may have more."""
+    """Unknown fields are ignored, because a newer peer may send more."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", validate_by_name=True, validate_by_alias=True)
 
     @classmethod
     def saying(cls, **fields: Any) -> Self:
-        """A message that is about to be sent: not checked, since that is for whoever receives it, and a report of ours
-        must not fail on what somebody put into an envelope."""
+        """A message to be sent. It is not checked: the receiver does that, and our report must not fail on what an
+        envelope contains."""
         return cast("Self", cls.model_construct(**fields))
 
     @classmethod
     def wire(cls, **fields: Any) -> dict[str, Any]:
-        """`saying(**fields).as_dict()`, at a fifth of its cost: what is sent with each report needs no model."""
+        """`saying(**fields).as_dict()`, at a fifth of the cost, for what every report sends."""
         found = _defaults(cls) | fields
         return {_aliases(cls)[name]: value for name, value in found.items() if value is not None}
 
     def as_dict(self) -> dict[str, Any]:
-        """The wire form, without what is unknown."""
+        """The wire form, without fields that are None."""
         return self.model_dump(by_alias=True, exclude_none=True, warnings=False)
 
     def whole(self) -> dict[str, Any]:
-        """The wire form with every field, null where it is unknown."""
+        """The wire form with every field, null where it is None."""
         return self.model_dump(by_alias=True, warnings=False)
 
 
@@ -59,7 +59,7 @@ M = TypeVar("M", bound=Message)
 
 
 def read(model: type[M], body: Mapping[str, Any]) -> M:
-    """The message of a decoded body. Raises InvalidMessage for the first field that is wrong."""
+    """Read a message from a decoded body. Raises InvalidMessage for the first wrong field."""
     try:
         return model.model_validate(body)
     except ValidationError as error:
@@ -73,18 +73,18 @@ def mistake_in(error: ValidationError, model: type[Any]) -> InvalidMessage:
 
 
 def spelled(path: Path) -> str:
-    """A place in a message (`fields[0].type`); parts that somebody made up are cut."""
+    """A place in a message (`fields[0].type`). Parts from input are shortened."""
     parts = (f"[{part}]" if isinstance(part, int) else f".{part[:80]}" for part in path)
     return "".join(parts).removeprefix(".")
 
 
 def answer_schema(model: type[Message]) -> dict[str, Any]:
-    """The JSON Schema of an answer that is sent whole (Message.whole)."""
+    """The JSON Schema of an answer that is sent with every field (Message.whole)."""
     return schema_of(model, "serialization")
 
 
 def schema_of(model: Any, mode: JsonSchemaMode = "validation") -> dict[str, Any]:
-    """The JSON Schema (2020-12) of a message or of a part of one, in one piece."""
+    """The JSON Schema (2020-12) of a message or of a part of one, without references."""
     document = TypeAdapter(model).json_schema(by_alias=True, mode=mode)
     found = _tidy(document, document.get("$defs", {}))
     assert isinstance(found, dict)
@@ -92,7 +92,8 @@ def schema_of(model: Any, mode: JsonSchemaMode = "validation") -> dict[str, Any]
 
 
 def named_schemas(models: Iterable[Any], place: str) -> dict[str, Any]:
-    """The JSON Schemas of what is sent, by name; they refer to each other at `place` (`#/components/schemas/`)."""
+    """The JSON Schemas of the messages that are sent, by name. They refer to each other at `place`
+    (`#/components/schemas/`)."""
     wanted: list[tuple[int, JsonSchemaMode, TypeAdapter[Any]]] = [
         (number, "serialization", TypeAdapter(model)) for number, model in enumerate(models)
     ]
@@ -101,12 +102,13 @@ def named_schemas(models: Iterable[Any], place: str) -> dict[str, Any]:
 
 
 def _shown(name: str) -> str:
-    """The name of a schema, or a reference to it: TaskJson is the Task of a caller."""
+    """The public name of a schema, or of a reference to it: TaskJson is called Task."""
     return name.removesuffix("Json")
 
 
 def _tidy(node: Any, definitions: Mapping[str, Any] | None) -> Any:
-    """Without titles and defaults, which say nothing to a caller; with `definitions` without references, too."""
+    """The schema without titles and defaults, which tell a caller nothing; with `definitions`, references are also
+    resolved."""
     if isinstance(node, list):
         return [_tidy(each, definitions) for each in node]
     if not isinstance(node, dict):

@@ -1,6 +1,6 @@
-"""The fields of the contract's messages, each with the check of its value and the schema that describes it.
+"""The field types of the contract's messages, each with its check and its schema.
 
-The checks are our own: pydantic's refuse lone surrogates, and integers that are written 1.0. They take what jsontext
+The checks are our own, because pydantic's refuse lone surrogates and integers written as 1.0. They take what jsontext
 decoded.
 """
 
@@ -105,7 +105,7 @@ Class = Annotated[
 
 
 MAX_ACTORS = 1024
-"""Longest route that is read: a report of a longer one is a loop that went wrong."""
+"""Longest accepted route. A longer one comes from a runaway loop."""
 
 
 def _names(value: Any) -> list[Any]:

@@ -1,7 +1,7 @@
-"""What is wrong with a document that somebody wrote: the path of the field, and what was expected there.
+"""Mistakes in documents that users write: the path of the field, and what was expected there.
 
-flows.yaml, Flow and AsyncActor resources, actors.yaml and the registry push are all explained here, so that a mistake
-reads the same wherever it was written.
+Mistakes in flows.yaml, Flow and AsyncActor resources, actors.yaml and the registry push are all worded here, so that
+the same mistake reads the same everywhere.
 """
 
 import difflib
@@ -26,12 +26,12 @@ PLAIN_WORDS = {
     "dataclass_type": "expected an object",
     "list_type": "expected a list",
 }
-"""What the validator finds, by its names of mistakes, in words for the author of the document."""
+"""The validator's error types, in words for the author of the document."""
 
 
 @dataclass(frozen=True, slots=True)
 class FieldMistake:
-    """One mistake; `path` leads to the field, `inside` further into its value (a place in a schema)."""
+    """One mistake. `path` leads to the field, `inside` further into its value (a place in a schema)."""
 
     path: Path
     reason: str
@@ -43,7 +43,7 @@ class FieldMistake:
 
 
 class InvalidDocument(ValueError):
-    """A document with mistakes; the text names each field and what was expected there."""
+    """A document with mistakes. The text names each field and what was expected there."""
 
     def __init__(self, mistakes: Iterable[FieldMistake]) -> None:
         self.mistakes = tuple(mistakes)
@@ -51,7 +51,7 @@ class InvalidDocument(ValueError):
 
 
 def dotted(path: Path) -> str:
-    """`field.path`; parts that somebody made up are cut."""
+    """`field.path`. Parts from input are shortened."""
     return ".".join(str(part)[:80] for part in path)
 
 
@@ -61,7 +61,7 @@ def worded(path: Path, reason: str) -> str:
 
 
 def explain(error: ValidationError, model: type[Any]) -> list[FieldMistake]:
-    """Every mistake that validation of this model found, in the order of the fields."""
+    """Every mistake found when validating this model, in the order of the fields."""
     return [_explained(detail, model) for detail in error.errors(include_url=False, include_input=False)]
 
 
@@ -78,7 +78,7 @@ def _explained(detail: ErrorDetails, model: type[Any]) -> FieldMistake:
 
 
 def _suggestion(path: Path, model: type[Any]) -> str:
-    """` (did you mean …?)` where a field of that place is spelled nearly so."""
+    """` (did you mean …?)` if a field at that place has a similar name."""
     written = str(path[-1])
     fields = dict(_fields_beside(path, model))
     known = [field.alias or name for name, field in fields.items()]
@@ -90,7 +90,7 @@ def _suggestion(path: Path, model: type[Any]) -> str:
 
 
 def _fields_beside(path: Path, model: type[Any]) -> Iterator[tuple[str, FieldInfo]]:
-    """The fields of the models in which the last part of the path may stand."""
+    """The fields of the models that may contain the last part of the path."""
     annotation: Any = model
     for part in path[:-1]:
         fields = (pair for each in _models(annotation) for pair in each.model_fields.items())
@@ -100,7 +100,7 @@ def _fields_beside(path: Path, model: type[Any]) -> Iterator[tuple[str, FieldInf
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    """The models in an annotation: of a list, a map or a union those of its parts."""
+    """The models in an annotation, including those inside a list, a map or a union."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for part in get_args(annotation):

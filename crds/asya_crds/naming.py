@@ -1,14 +1,14 @@
-"""Names that several programs must spell alike: labels, annotations, headers, crew actors, identifiers."""
+"""Names shared by several programs: labels, annotations, headers, crew actors, identifiers."""
 
 import re
 
 GROUP = "asya.sh"
 API_VERSION = f"{GROUP}/v1alpha1"
-"""Of the resources Flow and AsyncActor."""
+"""The API version of Flow and AsyncActor."""
 COMPONENT_LABEL = "asya.sh/component"
 ACTOR_LABEL = "asya.sh/actor"
 FLAVOR_LABEL = "asya.sh/flavor"
-"""On an EnvironmentConfig: the name of the flavor that it is."""
+"""On an EnvironmentConfig: the name of the flavor."""
 FLOWS_CONFIGMAP = "gateway-flows"
 
 SINK = "x-sink"
@@ -34,16 +34,16 @@ RESUME_PREFIX = "resume-"
 """A resume envelope's id is this and the task's id; its reports belong to the task."""
 
 DEAD_LETTERS = "dlq"
-"""Last part of the name of the dead-letter queue."""
+"""The last part of the dead-letter queue's name."""
 MAX_ID_LENGTH = 255
 WORDS_FOR_IDS = ("config-reload", "registry")
-"""Words that stand in routes where others have a task's id, so that no task may be called so."""
+"""Words used in routes in the place of a task's id. No task may have them as its id."""
 _ACTOR = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _FLOW = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,62}[A-Za-z0-9])?")
 
 
 def queue_name(namespace: str, actor: str) -> str:
-    """`asya-{namespace}-{actor}`, which existing sidecars, autoscalers and consoles expect to the letter."""
+    """`asya-{namespace}-{actor}`, exactly as existing sidecars, autoscalers and consoles expect it."""
     return f"asya-{namespace}-{actor}"
 
 
@@ -55,14 +55,14 @@ def check_actor_name(name: str) -> str:
 
 
 def check_own_actor(name: str) -> str:
-    """The name of an actor that somebody may run or route to; raises ValueError."""
+    """The name of an actor that users may run or route to; raises ValueError."""
     if name == DEAD_LETTERS:
         raise ValueError(f"expected another name: {DEAD_LETTERS} is the queue of dead letters")
     return check_actor_name(name)
 
 
 def check_flow_name(name: str) -> str:
-    """1 to 64 of letters, digits, '_', '.', '-', which every protocol takes as a tool name; raises ValueError."""
+    """1 to 64 of letters, digits, '_', '.', '-', which every protocol accepts as a tool name; raises ValueError."""
     if not _FLOW.fullmatch(name):
         raise ValueError(
             "expected a flow name: letters, digits, '_', '.' and '-', beginning and ending with a letter or "
@@ -72,8 +72,8 @@ def check_flow_name(name: str) -> str:
 
 
 ID_PATTERN = r"^[^\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+$"
-"""What an identifier is made of, as a regular expression of both Python and ECMA 262: whatever is neither a
-control character nor an invisible or reordering one, which would make two ids look alike in a log."""
+"""The characters of an identifier, as a regular expression valid in Python and ECMA 262. It excludes control
+characters, and invisible or reordering ones, which would make two ids look alike in a log."""
 _ID = re.compile(ID_PATTERN.removesuffix("]+$").removeprefix("^") + r"\ud800-\udfff]+")
 
 
@@ -95,7 +95,7 @@ def check_id(value: object, *, longest: int = MAX_ID_LENGTH) -> str:
 
 
 def check_own_id(value: object) -> str:
-    """An id that somebody chooses for a task; raises ValueError."""
+    """An id that a caller chooses for a task; raises ValueError."""
     found = check_id(value)
     if found in WORDS_FOR_IDS:
         raise ValueError(f"expected another id: {found} is a word of mesh's routes")

@@ -1,10 +1,11 @@
-"""Work that would hold the event loop, done by another process of ours.
+"""Runs work that would block the event loop in another process.
 
-Decoding, encoding and checking JSON is C and Rust that keeps the interpreter's lock, so that a thread does not help:
-the loop would stand still all the same. What comes back is `marshal`'s form, which is read ten times as fast as JSON.
+Decoding, encoding and checking JSON is C and Rust code that holds the interpreter's lock, so a thread would not help:
+the event loop would be blocked all the same. Results are sent in `marshal` format, which is read ten times as fast as
+JSON.
 
-The process starts when it is first needed, runs one function at a time, and ends when it was not needed for a while or
-its parent is gone. It offers itself to the kernel where memory runs out, so that its parent is spared.
+The process starts when it is first needed, runs one function at a time, and ends after some time without work or when
+its parent is gone. It raises its own OOM score, so that the kernel kills it before its parent when memory runs out.
 """
 
 import asyncio
@@ -18,26 +19,26 @@ from typing import Any
 from asya_crds.standstill import Standstill
 
 SECONDS = 30.0
-"""Longest that one function may take; then the process is ended. Decoding takes a second of a core at most, a check of
-a million values may take many."""
+"""Time limit of one function, after which the process is ended. Decoding takes at most a second of a core; checking a
+million values may take many."""
 STILL = 2.0
-"""Seconds that the process may stand still meanwhile; then it is ended, and the function is tried again."""
+"""Seconds that the process may make no progress, after which it is ended and the function is tried again."""
 IDLE = 60.0
-"""Seconds without work after which the process ends, and gives its memory back."""
+"""Seconds without work after which the process ends and returns its memory."""
 WAITING = 32
-"""Callers that may wait for their turn."""
+"""Most callers that may wait for their turn."""
 TRIES = 3
-"""How often `insist` tries what the process did not do."""
+"""How often `insist` tries before it gives up."""
 HEAD = 8
-"""Bytes that say how long what follows is."""
+"""Bytes of the length prefix."""
 
 
 class OffloadFailed(Exception):
-    """The other process could not do it now; the text says why. Trying again may help."""
+    """The other process could not run the function now. The text says why; trying again may help."""
 
 
 class Offload:
-    """One other process. `run` may be called by many at once; they take turns."""
+    """One other process. Concurrent calls of `run` take turns."""
 
     def __init__(
         self, *, seconds: float = SECONDS, still: float = STILL, idle: float = IDLE, waiting: int = WAITING
@@ -52,8 +53,8 @@ class Offload:
     async def run(self, function: str, *arguments: Any) -> Any:
         """What `function` ("package.module:name") returns; arguments and result are plain values, text and bytes.
 
-        Raises ValueError with its text where the function does, OffloadFailed where the process cannot be had, takes
-        too long or breaks.
+        Raises ValueError with the function's text if the function raises it, OffloadFailed if the process cannot be
+        started, takes too long or fails.
         """
         if self._waiting >= self._most:
             raise OffloadFailed("too many large documents are waiting")
@@ -65,7 +66,8 @@ class Offload:
             self._waiting -= 1
 
     async def _run(self, function: str, arguments: tuple[Any, ...]) -> Any:
-        """Once more where the process ended, perhaps while idle, as one does that the kernel took for its memory."""
+        """Tries once more if the process ended, perhaps while idle, for example because the kernel killed it for its
+        memory."""
         try:
             return await self._in_turn(function, arguments)
         except OffloadFailed as error:
@@ -74,8 +76,8 @@ class Offload:
         return await self._in_turn(function, arguments)
 
     async def insist(self, function: str, *arguments: Any) -> Any:
-        """As `run`, for what must not be refused: waits for its turn however many wait, for one of `run` at most, and
-        tries again."""
+        """Like `run`, for work that must not be refused: it waits for its turn however many callers wait, behind at
+        most one call of `run`, and tries again."""
         for _ in range(TRIES - 1):
             with contextlib.suppress(OffloadFailed):
                 return await self._in_turn(function, arguments)
@@ -99,7 +101,7 @@ class Offload:
             async with asyncio.timeout(self._seconds):
                 answer = await self._asked(await self._started(), request)
         except BaseException as error:
-            # Whatever it was, also a caller that left: an answer that nobody read would be the next caller's.
+            # Whatever the error, even a caller that left: an unread answer would go to the next caller.
             await self._end()
             match error:
                 case TimeoutError():
@@ -135,7 +137,7 @@ class Offload:
     def _no_longer_needed(self) -> None:
         async def end() -> None:
             async with self._turn:
-                # Somebody who came in the meantime has set another timer.
+                # A caller that came in the meantime may have set another timer.
                 if self._timer is None:
                     await self._end()
 

@@ -11,16 +11,16 @@ from asya_crds.allocator import return_large_blocks
 from asya_crds.offloading import HEAD, function_named
 
 NICENESS = 5
-"""The parent's event loop comes first where both want the same core."""
+"""The parent's event loop goes first when both need the same core."""
 
 
 def main() -> None:
-    """Until stdin ends."""
+    """Serve requests until stdin ends."""
     # Ctrl-C reaches the whole group; this process ends when its parent closes the pipe.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _step_back()
     return_large_blocks()
-    # What a library prints must not come between the answers.
+    # A library's print must not corrupt the answers.
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     while (request := _read(requests)) is not None:

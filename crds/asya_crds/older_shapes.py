@@ -1,4 +1,4 @@
-"""AsyncActor manifests of older generations, read as the newest shape they mean."""
+"""AsyncActor manifests of older shapes, converted to the newest one."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,12 +10,12 @@ from asya_crds.async_actor import AsyncActorSpec
 from asya_crds.mistakes import FieldMistake, InvalidDocument, explain
 
 _CARRIED = ("volumes", "tolerations", "nodeSelector", "initContainers", "terminationGracePeriodSeconds")
-"""Fields of a pod that an actor has, too."""
+"""Pod fields that an actor also has."""
 RUNTIME_CONTAINER = "asya-runtime"
 
 
 class InvalidActor(InvalidDocument):
-    """The object is no actor that can be run."""
+    """The object is not an actor that can be run."""
 
 
 def actor_from_resource(body: Mapping[str, Any]) -> tuple[AsyncActorSpec, list[str]]:
@@ -31,7 +31,7 @@ def actor_from_resource(body: Mapping[str, Any]) -> tuple[AsyncActorSpec, list[s
     try:
         modern, notes = modernise(spec, str(body["metadata"]["name"]))
     except (AttributeError, TypeError, ValueError) as error:
-        # The API server keeps older fields without looking at them, so anything may stand there.
+        # The API server stores older fields unchecked, so they may contain anything.
         reason = (
             "expected objects and lists in workload, scaling, resiliency and timeout as older manifests have"
             f" them ({error})"
@@ -46,7 +46,7 @@ def actor_from_resource(body: Mapping[str, Any]) -> tuple[AsyncActorSpec, list[s
 
 
 def modernise(spec: Mapping[str, Any], name: str) -> tuple[dict[str, Any], list[str]]:
-    """Rewrite fields of older shapes; the notes name what cannot be carried over.
+    """Rewrite fields of older shapes. The notes name what cannot be carried over.
 
     Older: `workload.template` (a pod template with a container `asya-runtime`), `transport`, `timeout`,
     `scaling.minReplicas/maxReplicas`, `resiliency.retry` and `nonRetryableErrors`, an image given as one string.
@@ -103,7 +103,7 @@ def _scaling(scaling: Mapping[str, Any], *, older: bool) -> dict[str, Any]:
     renamed = {"minReplicas": "minReplicaCount", "maxReplicas": "maxReplicaCount"}
     result = {renamed.get(key, key): value for key, value in scaling.items()}
     if older:
-        # The first operator scaled only where asked to, and up to fifty.
+        # The first operator scaled only on request, and to at most fifty replicas.
         result = {"enabled": False, "maxReplicaCount": 50, **result}
     return result
 

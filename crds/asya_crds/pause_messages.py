@@ -1,4 +1,4 @@
-"""What an actor asks when it pauses, as it travels in `pause_metadata` (docs/protocols/mesh.md)."""
+"""The question of an actor that pauses: `pause_metadata` (docs/protocols/mesh.md)."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -27,7 +27,7 @@ def _list(expected: str) -> Callable[[Any], Any]:
 
 
 def _options(value: Any) -> Any:
-    """Whatever is empty means none, as it always did."""
+    """Any empty value means no options, as in earlier versions."""
     return _list("a list")(value or None)
 
 
@@ -48,7 +48,7 @@ AnswerSchema = Annotated[dict[str, Any] | None, PlainValidator(_schema), WithJso
 
 
 class QuestionField(Message):
-    """One part of the answer. `prompt`, `payload_key`, `required` and `default` are taken as they come."""
+    """One part of the answer. `prompt`, `payload_key`, `required` and `default` are accepted unchecked."""
 
     name: FieldName
     type: FieldType = "string"
@@ -66,8 +66,8 @@ Fields = Annotated[list[QuestionField], BeforeValidator(_list("a list of {name, 
 
 
 class QuestionMessage(Message):
-    """`pause_metadata`: what is asked. `schema` is the answer's JSON Schema where the actor has one of its own, else it
-    is made of `fields`; `data` is what the caller sees beside the question."""
+    """`pause_metadata`: what is asked. `schema` is the answer's JSON Schema if the actor gives one; otherwise it is
+    built from `fields`. `data` is shown to the caller with the question."""
 
     prompt: Text = ""
     fields_: Fields | None = Field(default=None, alias="fields")

@@ -1,21 +1,21 @@
-"""Text of others, made fit for a terminal, a log and a pipe.
+"""Makes untrusted text safe for a terminal, a log and a pipe.
 
-Whoever calls a flow chooses the text of payloads, errors and names. A terminal obeys control sequences in it: they set
-the window's title, move the cursor, hide lines. And no encoding can write a lone surrogate.
+Callers choose the text of payloads, errors and names. A terminal obeys control sequences in it: they set the window's
+title, move the cursor, hide lines. In addition, no encoding can write a lone surrogate.
 """
 
 import re
 
 UNREADABLE = "\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
-"""Characters of a regular expression's class: controls except tab and line feed, what reorders or breaks a line
-invisibly, and lone surrogates."""
+"""The content of a regular expression's character class: controls except tab and line feed, characters that invisibly
+reorder or break a line, and lone surrogates."""
 _UNREADABLE = re.compile(f"[{UNREADABLE}]")
 
 
 def readable(text: str) -> str:
     r"""The text with every unreadable character as its escape (`\x1b`, `\u202e`, `\ud83d`); line feeds and tabs stay.
 
-    What is returned has none left, so a second call changes nothing.
+    A second call changes nothing.
     """
     if text.isascii() and text.isprintable():
         return text

@@ -1,9 +1,8 @@
-"""The registry as it travels: what the operator pushes to mesh, and what the registry row holds.
+"""The registry document: what the operator pushes to mesh, and what the registry row holds
+(docs/protocols/registry.md).
 
-docs/protocols/registry.md shows it.
-
-Flows stand in it as plain objects, read one by one by whoever serves them: a field that an older pod does not know
-costs it that flow, not the whole push.
+Flows in it are plain objects, and each pod reads them one by one. A field that an older pod does not know costs it that
+flow, not the whole push.
 """
 
 from collections.abc import Sequence
@@ -33,7 +32,7 @@ class Entry(_Part):
     _text: str | None = PrivateAttr(None)
 
     def known_as(self, text: str) -> None:
-        """Keep the JSON text of the whole entry, of whose flow the name alone is here (registry_text.without_flows)."""
+        """Keep the JSON text of the whole entry, whose flow here has only its name (registry_text.without_flows)."""
         self._text = text
 
     def as_text(self) -> str:
@@ -42,12 +41,12 @@ class Entry(_Part):
 
     @classmethod
     def of(cls, flow: Flow, source: str, line: int | None = None) -> "Entry":
-        """The entry of a flow that was read."""
+        """The entry for a flow that was read."""
         return cls(source=source, line=line, flow=flow.document())
 
 
 def bounded(problems: Sequence[FlowProblem]) -> list[FlowProblem]:
-    """As many as a document may hold; the last one says how many more there are."""
+    """The problems, cut to as many as a document may hold; the last one says how many more there are."""
     if len(problems) <= MAX_ENTRIES:
         return list(problems)
     more = len(problems) - MAX_ENTRIES + 1
@@ -55,16 +54,16 @@ def bounded(problems: Sequence[FlowProblem]) -> list[FlowProblem]:
 
 
 class ResourcesPart(_Part):
-    """What the Flow resources say: every accepted one, also those whose name a ConfigMap's flow has."""
+    """The flows of Flow resources: every accepted one, including those whose name is taken by a ConfigMap's flow."""
 
     flows: list[Entry] = Field(default_factory=list, max_length=MAX_ENTRIES)
     problems: list[FlowProblem] = Field(default_factory=list, max_length=MAX_ENTRIES)
 
 
 class ConfigMapPart(ResourcesPart):
-    """What the ConfigMap says. `hash` is None where there is no ConfigMap.
+    """The flows of the ConfigMap. `hash` is None if there is no ConfigMap.
 
-    `unreadable` names sources that are no YAML: what the row holds of them stays.
+    `unreadable` names sources that are not YAML. Their flows in the row stay.
     """
 
     hash: str | None = Field(default=None, max_length=128, pattern=r"^[!-~]+$")
@@ -72,7 +71,7 @@ class ConfigMapPart(ResourcesPart):
 
     @classmethod
     def of(cls, text: FlowsText) -> "ConfigMapPart":
-        """The part that a ConfigMap's text makes."""
+        """The part for a ConfigMap's text."""
         return cls(
             hash=text.hash,
             flows=[_entry(found) for found in text.flows[:MAX_ENTRIES]],

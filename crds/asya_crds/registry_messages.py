@@ -1,4 +1,4 @@
-"""What the operator and mesh tell each other beside the push (registry_document.py): docs/protocols/registry.md."""
+"""Messages between operator and mesh other than the push (registry_document.py): docs/protocols/registry.md."""
 
 from typing import Annotated, Any, Literal
 
@@ -45,15 +45,15 @@ class HeartbeatAnswer(Message):
 
 
 class KeptFlow(Message):
-    """A flow of a source that the push could not read: what the row held of it stays in force."""
+    """A flow of a source that the operator could not read. The row's earlier flow stays in force."""
 
     name: Text
     source: Text
 
 
 class PushAnswer(Message):
-    """What became of a push: the generation, the flows that gateways of this version serve, those that they leave out
-    and why. A mesh of an older version says nothing of `problems` and `kept`."""
+    """The result of a push: the generation, the flows that gateways of this version serve, those that they leave out,
+    and why. An older mesh does not send `problems` and `kept`."""
 
     status: Literal["ok"] = "ok"
     generation: Number
@@ -73,7 +73,7 @@ class PodMessage(Message):
 
 
 class RegistryAnswer(Message):
-    """GET /mesh/registry. `operator_age`: seconds since the operator's last sign of life, null where there was none;
+    """GET /mesh/registry. `operator_age`: seconds since the operator's last heartbeat, null if there was none;
     `programmed`: whether every live serving pod serves the generation."""
 
     generation: Number

@@ -1,23 +1,29 @@
-"""A document of the registry row ({flows: [Entry], problems: [FlowProblem]}) as JSON text, taken apart where that costs
-little, else in the other process: it may hold twenty thousand flows."""
+"""The registry row's document ({flows: [Entry], problems: [FlowProblem]}) as JSON text. It is split in place if that is
+cheap, else in the other process: it may hold twenty thousand flows."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from asya_crds import jsontext
+from asya_crds.flow_problem import FlowProblem
+from asya_crds.flows_file import readable_name
 from asya_crds.large_json import has_few_values, places
 from asya_crds.offloading import Offload
 
 PARTS = ("configmap", "resources")
 LEFT_VALUES = 500_000
-"""Values of a push beside its flows: what twenty thousand entries and as many problems have."""
+"""Most values of a push outside its flows: enough for twenty thousand entries and as many problems."""
+FLOW_VALUES = 200_000
+"""More values than any flow that can be served has: a schema has at most 128 KiB. One with more is never decoded where
+requests are served."""
 
 Parts = tuple[list[str], list[dict[str, Any]]]
-"""The JSON text of each Entry, so that those which stayed as they were need not be decoded; and the FlowProblems."""
+"""The JSON text of each Entry, so that unchanged entries need not be decoded; and the FlowProblems, with those of
+entries that are too large."""
 
 
 async def parts_of(text: str, offload: Offload) -> Parts:
-    """Raises OffloadFailed."""
+    """Split the text, in the other process if it is large. Raises OffloadFailed."""
     if has_few_values(text):
         return split(text)
     parts: Parts = await offload.run(f"{__name__}:{split.__name__}", text)
@@ -25,14 +31,26 @@ async def parts_of(text: str, offload: Offload) -> Parts:
 
 
 def split(text: str) -> Parts:
-    """In this process."""
+    """Split the text in this process."""
     document = jsontext.loads(text, max_depth=2 * jsontext.MAX_DEPTH)
-    return [jsontext.dumps(entry) for entry in document.get("flows", ())], list(document.get("problems", ()))
+    entries, problems = [], list(document.get("problems", ()))
+    for entry in document.get("flows", ()):
+        if places(entry, FLOW_VALUES) > FLOW_VALUES:
+            problems.append(_too_large(entry))
+        else:
+            entries.append(jsontext.dumps(entry))
+    return entries, problems
+
+
+def _too_large(entry: dict[str, Any]) -> dict[str, Any]:
+    reason = f"expected a flow of at most {FLOW_VALUES} values"
+    problem = FlowProblem.of(readable_name(entry.get("flow")), reason, entry.get("source", ""), entry.get("line"))
+    return dict(problem.as_dict())
 
 
 async def kept_entries(text: str, unreadable: Sequence[str], names: Sequence[str], offload: Offload) -> list[str]:
-    """The text of the old entries that stay beside a new part: those of unreadable sources, whose names the new part
-    does not have. Raises OffloadFailed."""
+    """The text of the old entries to keep with a new part: those of unreadable sources whose names the new part does
+    not contain. Raises OffloadFailed."""
     if has_few_values(text):
         return kept_from(text, unreadable, names)
     entries: list[str] = await offload.run(f"{__name__}:{kept_from.__name__}", text, list(unreadable), list(names))
@@ -40,7 +58,7 @@ async def kept_entries(text: str, unreadable: Sequence[str], names: Sequence[str
 
 
 def kept_from(text: str, unreadable: Sequence[str], names: Sequence[str]) -> list[str]:
-    """In this process."""
+    """The same in this process."""
     document, taken = jsontext.loads(text, max_depth=2 * jsontext.MAX_DEPTH), set(names)
     return [
         jsontext.dumps(entry)
@@ -50,13 +68,13 @@ def kept_from(text: str, unreadable: Sequence[str], names: Sequence[str]) -> lis
 
 
 def without_flows(push: Any) -> dict[str, Any]:
-    """A push as the event loop may hold it: {value, texts}, where of each entry's flow the name alone is left in
-    `value`, and `texts` has the JSON text of each whole entry, by part, None for what is no entry. {too_many} where the
-    rest holds more than LEFT_VALUES."""
+    """A push reduced for the event loop: {value, texts}. In `value`, each entry's flow has only its name. `texts` has
+    the JSON text of each whole entry, by part, and None for items that are not entries. {too_many} if the rest holds
+    more than LEFT_VALUES."""
     if not isinstance(push, dict):
         return {"value": None, "texts": {}}
     texts = {name: _take_flows(part) for name in PARTS if isinstance(part := push.get(name), dict)}
-    # What nobody reads is left out; but an object that holds nothing else is not an empty one.
+    # Members that are not read are left out, but an object with only such members must not become empty.
     value = {name: push[name] for name in ("epoch", *PARTS) if name in push} or dict.fromkeys([*push][:1])
     if places(value, LEFT_VALUES) > LEFT_VALUES:
         return {"too_many": LEFT_VALUES}
@@ -71,7 +89,7 @@ def _take_flows(part: dict[str, Any]) -> list[str | None]:
 def _take_flow(entry: Any) -> str | None:
     if not isinstance(entry, dict) or not isinstance(flow := entry.get("flow"), dict):
         return None
-    # In the order in which the model dumps it, so that a push which says nothing new has the row's text.
+    # In the order in which the model dumps it, so that an unchanged push has the same text as the row.
     text = jsontext.dumps({"source": entry.get("source"), "flow": flow, "line": entry.get("line")})
     name = flow.get("name")
     entry["flow"] = {"name": name} if isinstance(name, str) else {}

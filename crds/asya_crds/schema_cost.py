@@ -1,7 +1,7 @@
-"""How often one value may be held against subschemas: the bound on the time that a check can take.
+"""How often one value may be checked against subschemas. This bounds the time that a check can take.
 
-Two references to one definition inside an anyOf, twenty definitions deep, make a million evaluations of a single
-string. Counted here for the worst value: evaluations of one place of the value, maximised over the places.
+Two references to one definition inside an anyOf, twenty definitions deep, cause a million evaluations of a single
+string. The count here is for the worst value: the evaluations of one place in it, maximised over the places.
 """
 
 import re
@@ -13,8 +13,8 @@ from asya_crds.schema_walk import SAME_VALUE, SAME_VALUE_MAPS, SAME_VALUE_ONE, S
 MAX_EVALUATIONS = 256
 _TOO_MANY = float("inf")
 MAX_STEPS = 100_000
-"""Subschemas that are looked at to find what leads back where. Whoever needs more has a schema that nobody
-understands; counting on would take a minute."""
+"""Most subschemas that are visited to find cycles. A schema that needs more is refused, because counting further could
+take a minute."""
 
 
 _MULTIPLYING = re.compile(
@@ -24,10 +24,10 @@ _MULTIPLYING = re.compile(
 
 
 def evaluations(schema: Schema, text: str) -> float:
-    """Most evaluations of a single place; infinity for a reference that leads back to its own value, and for
-    recursion that branches (its cost doubles with each level of the value).
+    """Most evaluations of a single place. Infinity for a reference that leads back to its own value, and for branching
+    recursion, whose cost doubles with each level of the value.
 
-    `text` is the schema's JSON: most schemas have no word in it that multiplies, and need no counting.
+    `text` is the schema's JSON. Most schemas contain no keyword that multiplies evaluations and need no counting.
     """
     return _Count(schema).worst(schema) if _MULTIPLYING.search(text) else 1
 
@@ -53,7 +53,7 @@ class _Count:
         self._open.add(key)
         counts = [float(len(closure))]
         for children in _groups(closure):
-            # Where two of them lead back to here, each level of the value multiplies by two.
+            # If two of them lead back here, the cost doubles with each level of the value.
             if len(children) > 1 and sum(self._leads_back(child, key) for child in children) > 1:
                 counts.append(_TOO_MANY)
             counts.append(sum(self.worst(child) for child in children))
@@ -62,7 +62,7 @@ class _Count:
         return self._worst[key]
 
     def _leads_back(self, schema: Schema, target: int) -> bool:
-        """Whether values inside this one's value may come to the target again."""
+        """Whether a value inside this one may reach the target again."""
         seen: set[int] = set()
         waiting = [schema]
         while waiting:
@@ -82,7 +82,7 @@ class _Count:
         return False
 
     def _closure(self, schema: Schema) -> list[Schema] | None:
-        """Every subschema for the same value, one entry for each way to it; None where there are too many."""
+        """Every subschema for the same value, one entry for each way to reach it; None if there are too many."""
         key = id(schema)
         if key not in self._closures:
             self._closures[key] = None
@@ -111,7 +111,7 @@ class _Count:
         return [part for part in parts if isinstance(part, dict)]
 
     def _target(self, reference: str) -> Any:
-        """What a local reference names; None where it names nothing, which compiling finds."""
+        """The target of a local reference; None if it has none, which compilation reports."""
         if reference == "#":
             return self._root
         if not reference.startswith("#/"):
@@ -141,7 +141,7 @@ class _Count:
 
 
 def _groups(closure: list[Schema]) -> list[list[Schema]]:
-    """Subschemas that may meet at one child of the value, for each child that the schema tells apart."""
+    """Subschemas that may apply to one child of the value, for each child that the schema distinguishes."""
     keys = {key for schema in closure for key in _map(schema, "properties")}
     indexes = range(max((len(_list(schema, "prefixItems")) for schema in closure), default=0))
     members = [_each(closure, _of_member, key) for key in (*keys, None)]
@@ -155,7 +155,7 @@ def _each(closure: list[Schema], choose: Callable[[Schema, Any], list[Any]], lab
 
 
 def _of_member(schema: Schema, key: str | None) -> list[Any]:
-    """What applies to a member of this name, None for one that `properties` does not name."""
+    """The subschemas for a member with this name; None stands for a member that `properties` does not name."""
     patterns = [*_map(schema, "patternProperties").values()]
     if key is not None and key in _map(schema, "properties"):
         return [schema["properties"][key], *patterns]

@@ -1,8 +1,8 @@
 """`x-mcp-header` in an inputSchema: an argument that clients repeat in an HTTP header.
 
 MCP 2026-07-28, Streamable HTTP, "Custom Headers from Tool Parameters": legal only on integer, string and boolean
-properties that are reached by a pure chain of `properties`, an RFC 9110 token, unique without regard to case.
-Clients drop a tool that breaks this, so it is found here.
+properties that are reached by a pure chain of `properties`, an RFC 9110 token, unique without regard to case. Clients
+drop a tool that breaks these rules, so they are checked here.
 """
 
 import re

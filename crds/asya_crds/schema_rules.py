@@ -1,7 +1,7 @@
-"""What a schema of ours must keep beyond JSON Schema 2020-12 itself, so that checking arguments stays bounded.
+"""Rules for schemas beyond JSON Schema 2020-12 itself, which keep the cost of checks bounded.
 
-Pure, so that the operator and the CLI say the same as the gateway. Whether the schema's words are used rightly
-is found by compiling it, which the gateway does.
+Pure, so that operator, CLI and gateway decide alike. Whether keywords are used correctly is found by compiling the
+schema (asya_schemas).
 """
 
 import json
@@ -57,7 +57,7 @@ def _problems(schema: dict[str, Any]) -> Iterator[BrokenSchema]:
 
 
 def _depth(value: Any) -> int:
-    """Levels of nesting, counted level by level and only a little beyond the limit."""
+    """Levels of nesting. Counting stops shortly after the limit."""
     level, depth = [value], 0
     while level and depth <= MAX_SCHEMA_DEPTH:
         level = [child for node in level for child in _children(node)]

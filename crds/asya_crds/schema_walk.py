@@ -1,4 +1,4 @@
-"""Walking JSON Schema 2020-12: which words hold subschemas, and how a place is written."""
+"""Walking JSON Schema 2020-12: which keywords hold subschemas, and how a location is written."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,19 +15,19 @@ CHILD_ONE = (
     "propertyNames",
     "contentSchema",
 )
-"""One schema for parts of the value that have no name of their own."""
+"""Keywords with one schema for parts of the value that have no name."""
 CHILD_LISTS = ("prefixItems",)
 CHILD_MAPS = ("properties", "patternProperties")
 SAME_VALUE_MAPS = ("dependentSchemas",)
 HOMES = ("$defs", "definitions")
-"""Where schemas wait to be referred to."""
+"""Keywords that hold definitions for references."""
 
 Path = tuple[str | int, ...]
 Schema = dict[str, Any]
 
 
 class BrokenSchema(ValueError):
-    """A schema that cannot be used; `path` leads to the place, the message begins with it as a JSON Pointer."""
+    """A schema that cannot be used. `path` leads to the place; the message begins with it as a JSON Pointer."""
 
     def __init__(self, reason: str, path: Path = ()) -> None:
         super().__init__(f"{as_pointer(path)}: {reason}" if path else reason)
@@ -40,7 +40,7 @@ def as_pointer(path: Path) -> str:
 
 
 def subschemas(schema: Any, path: Path = ()) -> Iterator[tuple[Path, Schema]]:
-    """The schema and every one inside it, where a schema may stand; what stands in enum or default is data."""
+    """The schema and every subschema inside it. Values of enum and default are data, not schemas."""
     if not isinstance(schema, dict):
         return
     yield path, schema

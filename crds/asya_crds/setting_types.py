@@ -1,6 +1,6 @@
-"""Kinds of settings that several programs read from the environment, and how a wrong value is told.
+"""Types of settings that several programs read from the environment, and the wording of wrong values.
 
-Each kind accepts the text of a variable and raises ValueError with what was expected.
+Each type accepts the text of a variable and raises ValueError with what was expected.
 """
 
 import ipaddress
@@ -22,7 +22,7 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 
 
 def parse_switch(value: Any) -> bool:
-    """True or false as people write them; an empty text is false."""
+    """True or false in the usual spellings; an empty text is false."""
     if isinstance(value, bool):
         return value
     text = str(value).strip().lower()
@@ -32,14 +32,14 @@ def parse_switch(value: Any) -> bool:
 
 
 def check_web_url(value: str) -> str:
-    """A base URL, `http://host[:port][/path]` or https, without its last slash; an empty text stays one."""
+    """A base URL, `http://host[:port][/path]` or https, without a trailing slash; an empty text stays empty."""
     if value and not _is_web_url(value):
         raise ValueError("expected http://host[:port] or https://host[:port], without user, query and fragment")
     return value.rstrip("/")
 
 
 def check_origin(value: str) -> str:
-    """An origin of a web page, `https://host[:port]`, or `*` for every one."""
+    """An origin of a web page, `https://host[:port]`, or `*` for every origin."""
     if value == "*":
         return value
     scheme, separator, rest = value.partition("://")
@@ -49,7 +49,7 @@ def check_origin(value: str) -> str:
 
 
 def check_allowed_host(value: str) -> str:
-    """A Host header, `name[:port]`; `*.name` stands for every name below, `*` for every one."""
+    """A Host header, `name[:port]`; `*.name` stands for every subdomain, `*` for every host."""
     if value != "*" and not _is_host_with_port(value.removeprefix("*.")):
         raise ValueError("expected hosts such as asya.example.com, *.example.com or localhost:8080, without a scheme")
     return value
@@ -64,7 +64,7 @@ def check_listen_host(value: str) -> str:
 
 
 def check_namespace(value: str) -> str:
-    """A Kubernetes namespace, which is a part of queues' names."""
+    """A Kubernetes namespace, which is part of queue names."""
     try:
         return check_actor_name(value)
     except ValueError:
@@ -79,14 +79,14 @@ def check_object_name(value: str) -> str:
 
 
 def check_visible(value: str) -> str:
-    """A name that shows: 1 to 253 characters, none of them a control character."""
+    """A visible name: 1 to 253 characters, none of them a control character."""
     if not 1 <= len(value) <= 253 or not value.isprintable():
         raise ValueError("expected 1 to 253 printable characters")
     return value
 
 
 def split_commas(value: Any) -> Any:
-    """The parts of a comma-separated text, without blanks around them and empty ones."""
+    """The non-empty parts of a comma-separated text, stripped of blanks."""
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
@@ -104,7 +104,7 @@ OwnActor = Annotated[str, AfterValidator(check_own_actor)]
 def explained(error: ValidationError, model: type[BaseModel]) -> str:
     """Every wrong variable with what was expected, on one line: `ASYA_X: expected …, not '…'`.
 
-    Of a field that is not for showing (`repr=False`) the value is left out, and of any that might hold credentials.
+    The value is left out for a field that must not be shown (`repr=False`) and for any that might hold credentials.
     """
     return "; ".join(_explain(dict(item), model) for item in error.errors(include_url=False))
 
@@ -136,7 +136,7 @@ _WORDS = {
     "less_than": "expected less than {lt:g}",
     "less_than_equal": "expected at most {le:g}",
 }
-"""What pydantic finds, by its names of mistakes, in the words of the other messages."""
+"""Pydantic's error types, worded like the other messages."""
 _LISTS = frozenset({"allowed_origins", "allowed_hosts", "gateway_url_allowed", "sink_hooks"})
 
 

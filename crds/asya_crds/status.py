@@ -1,7 +1,7 @@
-"""The words of tasks, hops, claims, errors and the log, as they stand on every wire and in every table.
+"""The enumerations of tasks, hops, claims, errors and the log. Every wire and every table uses these values.
 
-A process may read what a newer one wrote: `read` passes a word on that it does not know, and nobody stops for it. What
-comes in from outside is checked with the class itself, which refuses such a word.
+A process may read what a newer version wrote: `read` passes an unknown value on instead of failing. Input from outside
+is checked with the class itself, which refuses unknown values.
 """
 
 from enum import StrEnum
@@ -9,11 +9,11 @@ from typing import Self
 
 
 class OpenWord(StrEnum):
-    """A word that a newer version may have more of."""
+    """An enumeration that a newer version may extend."""
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """The member, or a word that equals no member and whose value is the text."""
+        """The member with this value, or a new object with this value that equals no member."""
         try:
             return cls(text)
         except ValueError:
@@ -35,12 +35,13 @@ class TaskStatus(OpenWord):
 
     @property
     def order(self) -> int:
-        """A report of a lower order than the task's is stale and changes nothing."""
+        """The order of statuses. A report with a lower order than the task's is stale and changes nothing."""
         return _ORDER.get(self, RUNNING_ORDER) if self._name_ != "ENDED" else TERMINAL_ORDER
 
     @classmethod
     def read_of(cls, text: str, *, ended: bool) -> Self:
-        """Read a stored status; one that is not known is terminal where the task has ended, else like running."""
+        """Read a stored status. An unknown one is terminal if the task has ended; otherwise it is treated like
+        running."""
         status = cls.read(text)
         if ended and status._name_ == "UNKNOWN":
             status._name_ = "ENDED"
@@ -48,12 +49,12 @@ class TaskStatus(OpenWord):
 
     @property
     def terminal(self) -> bool:
-        """Nothing may follow."""
+        """Whether the task has ended; no other status may follow."""
         return self.order == TERMINAL_ORDER
 
     @property
     def waiting(self) -> bool:
-        """The task waits for somebody's answer, and its deadline stands still."""
+        """Whether the task waits for an answer; its deadline is suspended meanwhile."""
         return self.order == WAITING_ORDER
 
 
@@ -76,19 +77,21 @@ RUNNABLE = tuple(status for status in TaskStatus if status.order < WAITING_ORDER
 
 
 class HopState(StrEnum):
-    """What a worker or sidecar says of one hop."""
+    """The state of one hop, as a worker or sidecar reports it."""
 
     RECEIVED = "received"
     PROCESSING = "processing"
     PROCESSED = "processed"
-    """Only our worker says this: the handler has ended, here is what it will send on. It appends no update."""
+    """Only our worker reports this: the handler has ended, and the report contains what it will send on. It appends no
+    update."""
     COMPLETED = "completed"
     RELEASED = "released"
-    """Only our worker says this: it ends before its handler, and gives the claim back. It appends no update."""
+    """Only our worker reports this: it stops before its handler has ended, and releases the claim. It appends no
+    update."""
 
     @property
     def weight(self) -> float:
-        """How much of the hop is done (docs/protocols/mesh.md, "Progress")."""
+        """The part of the hop that is done, from 0 to 1 (docs/protocols/mesh.md, "Progress")."""
         return _WEIGHT[self]
 
 
@@ -102,7 +105,7 @@ _WEIGHT = {
 
 
 class ErrorClass(OpenWord):
-    """Whose fault a failure is, which decides how each protocol renders it."""
+    """The cause of a failure, which decides how each protocol renders it."""
 
     BUSINESS = "business"
     RUNTIME = "runtime"
@@ -111,17 +114,17 @@ class ErrorClass(OpenWord):
 
 
 class ClaimAction(StrEnum):
-    """What the worker shall do with the message it holds."""
+    """What the worker must do with its message."""
 
     GO = "go"
     BUSY = "busy"
-    """Another worker holds the claim: look again later."""
+    """Another worker holds the claim: try again later."""
     DONE = "done"
     """The hop is done, or the task has ended: do not run the handler."""
 
 
 class UpdateKind(OpenWord):
-    """What an entry of the log says."""
+    """The kind of an entry in the log."""
 
     CREATED = "created"
     PROGRESS = "progress"

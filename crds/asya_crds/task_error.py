@@ -1,4 +1,4 @@
-"""Why a task failed, as programs hold it."""
+"""The error of a failed task, as programs hold it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class TaskError:
     details: Any = None
 
     def as_dict(self) -> TaskErrorJson:
-        """The wire form, without what is unknown."""
+        """The wire form, without fields that are None."""
         found: TaskErrorJson = {"code": self.code, "message": self.message, "class": self.error_class.value}
         if self.actor is not None:
             found["actor"] = self.actor
@@ -32,7 +32,7 @@ class TaskError:
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> "TaskError":
-        """Read what as_dict wrote, in this version or in another."""
+        """Read what as_dict wrote, in this or another version."""
         return cls(
             code=str(value.get("code", "unknown")),
             message=str(value.get("message", "")),

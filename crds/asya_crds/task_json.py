@@ -1,7 +1,7 @@
-"""A task as callers see it: what the gateway writes, what the command line reads, what /openapi.json describes.
+"""A task as callers see it: written by the gateway, read by the command line, described in /openapi.json.
 
-These are dictionaries with a type, so that one that is written costs nothing beyond itself; mypy holds both ends to the
-names. Who reads one may meet a word that it does not know, of a newer gateway.
+These are typed dictionaries, so that writing one costs nothing extra, while mypy checks the names at both ends. A
+reader may meet values of a newer gateway that it does not know.
 """
 
 from typing import Annotated, Any, NotRequired
@@ -22,14 +22,14 @@ PercentDone = Annotated[float, WithJsonSchema({"type": "number", "minimum": 0, "
 
 
 class RouteJson(TypedDict):
-    """Where a task was, is and goes: `curr` is the actor that has it, "" past the last one."""
+    """The past, present and future actors of a task. `curr` is the actor that has it, "" past the last one."""
 
     prev: list[str]
     curr: str
     next: list[str]
 
 
-# `class` is no name in Python.
+# `class` is not a valid name in Python.
 TaskErrorJson = TypedDict(
     "TaskErrorJson",
     {
@@ -45,8 +45,8 @@ TaskErrorJson.__doc__ = "Why a task did not succeed, without what is unknown."
 
 
 class PauseJson(TypedDict):
-    """What a task waits for: `schema` is the answer's JSON Schema, `fields` what the actor asked,
-    [{name, type, prompt?, payload_key?, required?, default?, options?}]."""
+    """The question that a task waits on: `schema` is the answer's JSON Schema, `fields` what the actor asked, [{name,
+    type, prompt?, payload_key?, required?, default?, options?}]."""
 
     id: str
     prompt: str
@@ -56,7 +56,7 @@ class PauseJson(TypedDict):
 
 
 class TaskSummaryJson(TypedDict):
-    """A task without its payload and result, as lists show it; the names of both dialects stand side by side."""
+    """A task without its payload and result, as in lists. It has the member names of both dialects."""
 
     id: str
     parent_id: OptionalText
@@ -79,7 +79,7 @@ class TaskSummaryJson(TypedDict):
 
 
 class TaskJson(TaskSummaryJson):
-    """A task with its payload and result, any JSON values, unchanged."""
+    """A task with its payload and result, which are any JSON values and unchanged."""
 
     payload: Any
     result: Any
@@ -87,8 +87,8 @@ class TaskJson(TaskSummaryJson):
 
 
 class UpdateJson(TypedDict):
-    """The data of an `update` event: an entry of a task's log. The names of both dialects stand side by side; of a kind
-    of entry that the gateway does not know its own members stand beside these."""
+    """The data of an `update` event: an entry of a task's log. It has the member names of both dialects. An entry of a
+    kind that the gateway does not know also has its own members."""
 
     id: str
     status: StatusWord
@@ -111,14 +111,15 @@ class UpdateJson(TypedDict):
 
 
 class TaskPageJson(TypedDict):
-    """GET /tasks: a page, newest first; `next_cursor` is null on the last one alone, another may be short or empty."""
+    """GET /tasks: a page, newest first. `next_cursor` is null only on the last page; any other page may be short or
+    empty."""
 
     tasks: list[TaskSummaryJson]
     next_cursor: OptionalText
 
 
 class MessageListJson(TypedDict):
-    """GET /api/v1/mesh: a page; `total` is what is known up to this page's end and one further."""
+    """GET /api/v1/mesh: a page. `total` counts the tasks up to the end of this page, and one more if there are more."""
 
     messages: list[TaskSummaryJson]
     total: int

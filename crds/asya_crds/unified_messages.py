@@ -11,7 +11,7 @@ from asya_crds.message_fields import Object
 from asya_crds.status import HopState, TaskStatus
 
 SILENT_PHASES = ("pending", "retrying")
-"""Phases that these sidecars know and that change nothing here."""
+"""Phases that these sidecars report and that change nothing here."""
 UNIFIED_ENDS = (*FINAL_STATUSES, TaskStatus.CANCELED)
 WAITING_STATUSES = (TaskStatus.PAUSED, TaskStatus.AUTH_REQUIRED)
 EVENT_STATUSES = tuple(str(word) for word in (*HopState, *WAITING_STATUSES, *UNIFIED_ENDS, *SILENT_PHASES))
@@ -42,8 +42,8 @@ Timeout = Annotated[float | None, PlainValidator(_timeout), WithJsonSchema(_TIME
 
 
 class EventMessage(Message):
-    """POST /api/v1/mesh/{id}/events: `data` of a status is the rest of a progress or a final report, that of a live
-    event any value."""
+    """POST /api/v1/mesh/{id}/events: With a status, `data` is the rest of a progress or final report; with a live
+    event, it is any value."""
 
     type: EventType
     status: EventStatus = None
@@ -51,7 +51,7 @@ class EventMessage(Message):
 
 
 class OneActorMessage(Message):
-    """POST /api/v1/mesh: a task for the one actor that the query names."""
+    """POST /api/v1/mesh: a task for the single actor that the query names."""
 
     payload: Any = None
     headers: Object | None = None

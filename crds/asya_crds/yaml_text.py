@@ -1,7 +1,7 @@
-"""YAML as plain JSON values that remember their lines.
+"""YAML read as plain JSON values with their line numbers.
 
-PyYAML is handed in by the program (`Yaml(CSafeLoader, YAMLError)`), so that this package needs pydantic alone and
-the gateway, the operator and the CLI still read flows.yaml by one piece of code.
+The program passes PyYAML in (`Yaml(CSafeLoader, YAMLError)`). So this package depends on pydantic only, and gateway,
+operator and CLI still read flows.yaml with the same code.
 """
 
 import math
@@ -13,13 +13,14 @@ MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 60
 """libyaml's binding composes recursively and crashes the process on deep nesting, so the depth is counted first."""
 MAX_VALUES = 500_000
-"""Values after aliases are followed: a few lines of aliases of aliases would otherwise fill the memory."""
+"""Most values after aliases are expanded. Otherwise a few lines of nested aliases could fill the memory."""
 
 Path = tuple[str | int, ...]
 
 
 class Node(Protocol):
-    """A node as yaml.Node; of a scalar the value is its text, else a list of nodes, or of pairs of nodes."""
+    """A node, as yaml.Node. The value of a scalar is its text; otherwise it is a list of nodes, or of pairs of
+    nodes."""
 
     tag: str
     value: Any
@@ -27,7 +28,7 @@ class Node(Protocol):
 
 
 class Loader(Protocol):
-    """What yaml.SafeLoader and yaml.CSafeLoader can do."""
+    """The methods of yaml.SafeLoader and yaml.CSafeLoader that are used here."""
 
     def check_event(self) -> bool: ...
     def get_event(self) -> Any: ...
@@ -45,7 +46,7 @@ class Yaml:
 
 
 class Unreadable(Exception):
-    """The text is no YAML that can be used at all; `line` counts from 1."""
+    """The text is not usable YAML; `line` counts from 1."""
 
     def __init__(self, reason: str, line: int | None = None) -> None:
         super().__init__(reason)
@@ -55,7 +56,7 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """A place with valid YAML that is no JSON value; it is read as null."""
+    """A place with valid YAML that is not a JSON value. It is read as null."""
 
     path: Path
     reason: str
@@ -64,7 +65,7 @@ class Mistake:
 
 @dataclass(frozen=True, slots=True)
 class YamlDocument:
-    """The value, what was wrong in it, and its lines."""
+    """The value, the mistakes in it, and its line numbers."""
 
     value: Any
     mistakes: tuple[Mistake, ...] = ()
@@ -73,7 +74,7 @@ class YamlDocument:
     def line(self, path: Path) -> int | None:
         """Line (from 1) of the value at the path, or of the last part of the path that exists.
 
-        A key is also found in its other spelling: input_schema for inputSchema.
+        A key is also found under its other spelling: input_schema for inputSchema.
         """
         node, line = self.root, None
         if node is None:
@@ -88,9 +89,9 @@ class YamlDocument:
 
 
 def parse(text: str, yaml: Yaml) -> YamlDocument:
-    """Read one YAML document. Raises Unreadable for what is no YAML, too large or too deep.
+    """Read one YAML document. Raises Unreadable if it is not YAML, too large or too deep.
 
-    Keys become text as written, dates stay text; repeated keys, NaN and tags beyond JSON are mistakes.
+    Keys become text as written, and dates stay text. Repeated keys, NaN and tags outside JSON are mistakes.
     """
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         raise Unreadable(f"expected at most {MAX_BYTES} bytes")
@@ -192,7 +193,7 @@ class _Builder:
         merged: dict[str, _Built] = {}
         for source in sources:
             built = self.build(source, path)
-            # The same mapping merged a thousand times makes no larger value, and a thousand times the work.
+            # Merging the same mapping a thousand times gives no larger value but a thousand times the work.
             self._merged_values += built.size
             if self._merged_values > MAX_VALUES:
                 raise Unreadable(f"expected at most {MAX_VALUES} merged values", source.start_mark.line + 1)
@@ -219,7 +220,7 @@ class _Builder:
                 return self._wrong(node, path, f"unknown tag {node.tag}")
 
     def _wrong(self, node: Node, path: Path, reason: str) -> Any:
-        """Note the mistake; the value is read as null."""
+        """Record the mistake; the value is read as null."""
         self.mistakes.append(Mistake(path, reason, node.start_mark.line + 1))
         return None
 
@@ -230,7 +231,7 @@ def _collected(value: Any, parts: Any) -> _Built:
 
 
 def _step(node: Node, part: str | int) -> tuple[Node, int] | None:
-    """The child and the line where it begins: of a member the line of its key."""
+    """The child and the line where it begins; for a member, the line of its key."""
     if not isinstance(node.value, list):
         return None
     if node.tag == "tag:yaml.org,2002:seq":

@@ -1,8 +1,8 @@
-"""Checks of values against JSON Schema 2020-12, bounded in time and in what they say.
+"""Checks of values against JSON Schema 2020-12, bounded in time and in the size of their messages.
 
-What bounds them: schemas are limited in size, depth and multiplication (asya_crds.schema_rules), patterns run on an
-engine without backtracking, and nothing is ever fetched. `format` is an annotation, as JSON Schema 2020-12
-(Validation, section 7.2.1) has it by default.
+Schemas are limited in size, depth and multiplication (asya_crds.schema_rules), patterns run on an engine without
+backtracking, and nothing is ever fetched. `format` is an annotation, the default of JSON Schema 2020-12 (Validation,
+section 7.2.1).
 """
 
 import hashlib
@@ -21,28 +21,28 @@ from asya_crds.violation import ArgumentCheck
 from asya_schemas.searching import Search, describe
 
 PATTERN_LIMIT = 1024 * 1024
-"""Bytes of a compiled pattern."""
+"""Most bytes of a compiled pattern."""
 KEPT_CHECKS = 4096
 KEPT_BYTES = 32 * 1024 * 1024
-"""What kept checks may weigh together."""
+"""Total weight of cached checks."""
 CHECK_BYTES = 16 * 1024
 TEXT_WEIGHT = 24
-"""What a compiled check weighs: so much, and so much for each byte of its schema's text."""
+"""Weight of a compiled check: a fixed part, and this many bytes for each byte of its schema's text."""
 
 _OPTIONS = {
     "offline": True,
-    # Stands in messages where the value would, which may be large or secret.
+    # Replaces the value in messages, because it may be large or secret.
     "mask": "value",
     "pattern_options": RegexOptions(size_limit=PATTERN_LIMIT, dfa_size_limit=PATTERN_LIMIT),
 }
 
 
 def compile_schema(schema: Mapping[str, Any], *, known_good: bool = False) -> ArgumentCheck:
-    """A check that returns every violation with its JSON Pointer, at most 50. Kept by the schema's hash.
+    """A check that returns at most 50 violations, each with its JSON Pointer. Cached by the schema's hash.
 
-    `known_good` says that asya_crds.schema_rules was asked already, as it is for every Flow.
+    `known_good` means that asya_crds.schema_rules has already been applied, as for every Flow.
 
-    Raises BrokenSchema (a ValueError) for what is no schema that can be used.
+    Raises BrokenSchema (a ValueError) for a schema that cannot be used.
     """
     text = jsontext.dumps(dict(schema))
     key = hashlib.sha256(text.encode()).digest()
@@ -57,12 +57,12 @@ def compile_schema(schema: Mapping[str, Any], *, known_good: bool = False) -> Ar
 
 
 def keep_at_most(size: int) -> None:
-    """Kept checks may weigh so many bytes together from now on; what was used longest ago is forgotten first."""
+    """Limit the total weight of cached checks, in bytes. The least recently used are dropped first."""
     _kept.bound(size)
 
 
 class _Kept:
-    """Checks by their schema's hash, bounded in number and in bytes."""
+    """A cache of checks by their schema's hash, bounded in number and bytes."""
 
     def __init__(self) -> None:
         self._checks: OrderedDict[bytes, tuple[ArgumentCheck, int]] = OrderedDict()
@@ -74,7 +74,7 @@ class _Kept:
         return len(self._checks)
 
     def find(self, key: bytes) -> ArgumentCheck | None:
-        """The check of this hash, if it is kept."""
+        """The check with this hash, if it is cached."""
         with self._lock:
             found = self._checks.get(key)
             if found is None:
@@ -83,7 +83,8 @@ class _Kept:
             return found[0]
 
     def keep(self, key: bytes, check: ArgumentCheck, size: int) -> None:
-        """Keep one more, at the cost of those that were used longest ago; not one that would leave room for none."""
+        """Add a check, dropping the least recently used ones. A check that would leave room for no other is not
+        added."""
         with self._lock:
             if size > self._limit:
                 return
@@ -93,7 +94,7 @@ class _Kept:
             self._forget()
 
     def bound(self, size: int) -> None:
-        """Keep no more than so many bytes."""
+        """Change the limit in bytes."""
         with self._lock:
             self._limit = size
             self._forget()

@@ -1,5 +1,5 @@
-"""What a schema's words cost at one place of a value, beyond the evaluation that every word is: some look up each name
-of a long list, or compare with each entry."""
+"""What a schema's keywords cost at one place of a value beyond one evaluation each: some look up each name in a long
+list, or compare with each entry."""
 
 import math
 from typing import Any
@@ -9,11 +9,11 @@ from asya_crds.schema_walk import Schema, subschemas
 # All in units of one plain evaluation, about 50 ns on a slow core.
 _NAME, _NAME_REQUIRED, _NODE = 1 / 3, 1 / 2, 3 / 4
 _RATIONAL = 500
-"""Units of a multipleOf that is no integer: numbers such as 1e308 are divided exactly."""
+"""Units of a multipleOf that is not an integer, because numbers such as 1e308 are divided exactly."""
 
 
 def cost_at_one_place(schema: Schema, weight: int) -> int:
-    """Units that one place of the value costs at most; `weight` is how many subschemas meet there."""
+    """Most units that one place of the value can cost; `weight` is the number of subschemas that apply there."""
     return weight * max((math.ceil(_own(part)) for _, part in subschemas(schema)), default=1)
 
 
@@ -25,7 +25,7 @@ def _own(schema: Schema) -> float:
     if isinstance(required := schema.get("required"), list):
         units += len(required) * _NAME_REQUIRED
     if isinstance(entries := schema.get("enum"), list):
-        # Plain entries are looked up at once; lists and objects are compared one by one.
+        # Scalar entries are found by one lookup; lists and objects are compared one by one.
         units += sum(_nodes(entry) for entry in entries if isinstance(entry, dict | list)) * _NODE
     if isinstance(constant := schema.get("const"), dict | list):
         units += _nodes(constant) * _NODE

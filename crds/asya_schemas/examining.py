@@ -1,4 +1,4 @@
-"""A value held against its schema, and its JSON text: here where that costs little, else in the other process."""
+"""Checks a value against its schema and encodes it: in place if that is cheap, else in the other process."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,34 +23,34 @@ class Examiner:
         self._offload = offload
 
     async def __call__(self, check: ArgumentCheck | None, value: Any) -> Examined:
-        """Raises OffloadFailed, and ValueError or TypeError where the value is not JSON."""
+        """Check and encode. Raises OffloadFailed, and ValueError or TypeError if the value is not JSON."""
         return await self.offloaded(check, value) if takes_long(check, value) else examined(check, value)
 
     async def offloaded(self, check: ArgumentCheck | None, value: Any) -> Examined:
-        """In the other process. Raises as a call does."""
+        """Check and encode in the other process. Raises what a call raises."""
         schema = check.schema if isinstance(check, Search) else None
         violations, text = await self._offload.run(f"{__name__}:elsewhere", schema, value)
         return [Violation(*each) for each in violations], text
 
 
 def takes_long(check: ArgumentCheck | None, value: Any) -> bool:
-    """Whether the event loop should not wait for this value to be checked and encoded."""
+    """Whether checking and encoding this value would block the event loop too long."""
     count = places(value, FEW_VALUES)
     if count > FEW_VALUES:
         return True
     if not isinstance(check, Search):
         return False
-    # A mistake in each of a thousand places takes some hundredths of a second to tell.
+    # Reporting a mistake in each of a thousand places takes some hundredths of a second.
     return check.takes_long(value, count) or (count > MANY_MISTAKES and not check.matches(value))
 
 
 def examined(check: ArgumentCheck | None, value: Any) -> Examined:
-    """In this process."""
+    """Check and encode in this process."""
     violations = () if check is None else check(value)
     return violations, "" if violations else jsontext.dumps(value)
 
 
 def elsewhere(schema: dict[str, Any] | None, value: Any) -> tuple[list[tuple[str, str]], str]:
-    """What the other process does, as plain values."""
+    """Runs in the other process; returns plain values."""
     violations, text = examined(None if schema is None else compile_schema(schema, known_good=True), value)
     return [(each.path, each.message) for each in violations], text

@@ -1,4 +1,4 @@
-"""The schemas of a flow: whether they can be used, and the checks that they become."""
+"""The schemas of a flow: whether they can be used, and their compiled checks."""
 
 from typing import Any
 
@@ -18,9 +18,9 @@ def check_flow(flow: Flow) -> None:
 
 
 def compile_flow(flow: Flow) -> tuple[ArgumentCheck, ArgumentCheck | None]:
-    """Checks of arguments (inputSchema) and of results (outputSchema; None where it has none).
+    """Checks of arguments (inputSchema) and of results (outputSchema; None if the flow has none).
 
-    Raises InvalidFlow as check_flow does: what one accepts the other can serve.
+    Raises InvalidFlow exactly when check_flow does, so that every accepted flow can be served.
     """
     if flow.mcp is None:
         return compile_schema(ANYTHING, known_good=True), None

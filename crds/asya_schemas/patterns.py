@@ -1,5 +1,5 @@
-"""What a schema's patterns cost: an engine without backtracking needs linear time, but for each character it may
-look at every place of the pattern where a match could stand, and `[ab]{500}` has five hundred of them."""
+"""What a schema's patterns cost. An engine without backtracking needs linear time, but for each character it may visit
+every position of the pattern where a match could be, and `[ab]{500}` has five hundred of them."""
 
 import re
 from collections.abc import Iterator
@@ -8,30 +8,30 @@ from typing import Any
 from asya_crds.schema_walk import Schema, subschemas
 
 TEXT_BUDGET = 200_000_000
-"""Characters times places of patterns beyond which a value is refused unseen: some seconds in the worst case."""
+"""Characters times pattern positions beyond which a value is refused unchecked: some seconds in the worst case."""
 TEXT_AT_ONCE = TEXT_BUDGET // 100
-"""Up to which the event loop may wait for it: some hundredths of a second."""
+"""The budget up to which the event loop may wait: some hundredths of a second."""
 
 _TOKENS = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]|\{\s*(\d+)\s*(,?)\s*(\d*)\s*\}|\(\?:|.", re.DOTALL)
 
 
 class TextLimit:
-    """How much text a value may hold under this schema, whose places are evaluated `weight` times at most."""
+    """How much text a value may hold under this schema. Each place of the value is evaluated at most `weight` times."""
 
     def __init__(self, schema: Schema, weight: int) -> None:
         costs = [_cost(pattern) for pattern in _patterns(schema)]
         heaviest = max((places for places, _ in costs), default=0)
         self.characters = TEXT_BUDGET // (heaviest * weight) if heaviest else None
         self._at_once = TEXT_AT_ONCE // (heaviest * weight) if heaviest else None
-        # A pattern that begins with ^ and repeats nothing without end is done with a string when it is as long.
+        # A pattern that begins with ^ and has no unbounded repetition reads at most its own length of a string.
         self._looked_at = heaviest if all(bounded for _, bounded in costs) else None
 
     def exceeded_by(self, value: Any) -> bool:
-        """Whether the strings and names in the value are too much for the patterns."""
+        """Whether the value holds too much text for the patterns."""
         return self._more_than(self.characters, value)
 
     def takes_long(self, value: Any) -> bool:
-        """Whether they are too much for the event loop to wait for."""
+        """Whether checking the text would block the event loop too long."""
         return self._more_than(self._at_once, value)
 
     def _more_than(self, characters: int | None, value: Any) -> bool:
@@ -51,13 +51,13 @@ def _patterns(schema: Schema) -> Iterator[str]:
             yield part["pattern"]
         named = part.get("patternProperties")
         if isinstance(named, dict) and named:
-            # Every name meets each of them, as if they were one.
+            # Every name is matched against each of them, as if they were one pattern.
             yield "|".join(named)
 
 
 def _cost(pattern: str) -> tuple[int, bool]:
-    """(places with repetitions written out, whether it looks only at the beginning of a string)."""
-    groups: list[list[int]] = [[0, 0]]  # of each open group: places before its latest part, and those of that part
+    """(positions with repetitions expanded, whether it reads only the beginning of a string)."""
+    groups: list[list[int]] = [[0, 0]]  # for each open group: positions before its latest part, and those of that part
     bounded = pattern.startswith("^")
     for token in _TOKENS.finditer(pattern):
         text, here = token[0], groups[-1]
@@ -71,7 +71,7 @@ def _cost(pattern: str) -> tuple[int, bool]:
         elif text not in "*+?^$|":
             groups[-1] = [sum(here), 1]
         endless = text in "*+" or (token[2] == "," and not token[3])
-        # Another alternative need not begin with ^, and (?m) gives it another meaning.
+        # Another alternative may not begin with ^, and (?m) changes its meaning.
         bounded = bounded and not endless and text != "|" and not (text == "(" and pattern[token.end() :][:1] == "?")
     return max(1, sum(map(sum, groups))), bounded
 

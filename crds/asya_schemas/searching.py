@@ -1,8 +1,8 @@
-"""Where a value breaks its schema: every place of an ordinary value, the first ones of a huge one.
+"""Finds where a value breaks its schema: every place in an ordinary value, the first ones in a huge one.
 
-The library collects all errors before it hands over the first (a million wrong items took 15 s), so it is asked for
-them only where the value is small. In a large value the wrong members and items are looked up one by one, which
-costs a fast yes-or-no each, until they are small or their place is as exact as it gets.
+The library collects all errors before it returns the first (a million wrong items took 15 s), so it is asked for errors
+only if the value is small. In a large value, each member and item gets a fast yes-or-no check, and the wrong ones are
+searched until they are small or their place cannot be narrowed further.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,9 +23,9 @@ MAX_POINTER = 500
 DETAIL_BUDGET = 20_000
 """Evaluations (places of the value times the schema's weight) up to which every error is collected."""
 CHECK_BUDGET = 20_000_000
-"""Evaluations beyond which a value is refused unseen: with a schema that multiplies, about a second."""
+"""Evaluations beyond which a value is refused unchecked: about a second with a schema that multiplies."""
 UNITS_AT_ONCE = 400_000
-"""Units (costs.py) that the event loop may wait for: some hundredths of a second."""
+"""Most units (costs.py) that the event loop may wait for: some hundredths of a second."""
 
 
 class Search:
@@ -53,15 +53,15 @@ class Search:
         try:
             return self._violations(value)
         except UnicodeEncodeError:
-            # The validator takes lone surrogates in strings, its errors do not.
+            # The validator accepts lone surrogates in strings, but its errors do not.
             return self._violations(_encodable(value)) or (Violation("", "does not match the schema"),)
 
     def takes_long(self, value: Any, count: int) -> bool:
-        """Whether checking a value with so many places is too much for the event loop to wait for."""
+        """Whether checking a value with `count` places would block the event loop too long."""
         return count * self._cost > UNITS_AT_ONCE or (self._text is not None and self._text.takes_long(value))
 
     def matches(self, value: Any) -> bool:
-        """Whether the value keeps the schema, which is said much sooner than what is wrong."""
+        """Whether the value matches the schema. This is much faster than finding what is wrong."""
         try:
             return self._root.is_valid(value)
         except UnicodeEncodeError:
@@ -89,14 +89,14 @@ class Search:
             yield Violation(_pointer(path), "does not match the schema of this place")
 
     def _validator(self, path: Path) -> Validator | None:
-        """The validator of a subschema; compiled all at once when a large value is first found wrong."""
+        """The validator of a subschema. All are compiled together when a large value is first found wrong."""
         if self._inside is None:
             self._inside = validator_map_for(self.schema, **self._options)
         return self._inside.get(f"#{as_pointer(path)}")
 
 
 def _parts(schema: Schema, value: Any) -> Iterator[tuple[str | int, Any, Path, Schema]]:
-    """Parts of the value that one plain word of the schema speaks of, with the way to that subschema."""
+    """Parts of the value that a simple keyword of the schema applies to, with the path to that subschema."""
     if isinstance(value, dict):
         named = schema.get("properties") or {}
         rest = None if schema.get("patternProperties") else schema.get("additionalProperties")
@@ -122,13 +122,13 @@ def _pointer(path: Path) -> str:
 
 
 def describe(message: str) -> str:
-    """The library's message, on one line and cut."""
+    """The library's message, shortened to one line."""
     text = " ".join(message.split())
     return text if len(text) <= MAX_MESSAGE else text[:MAX_MESSAGE] + "…"
 
 
 def _encodable(value: Any) -> Any:
-    """The value with its lone surrogates replaced, which the library cannot take."""
+    """The value with lone surrogates replaced, because the library does not accept them."""
     if isinstance(value, str):
         return value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, dict):

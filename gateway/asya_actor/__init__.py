@@ -1,1 +1,1 @@
-"""The worker: runs one Python handler behind its queue; and the crew that ends, pauses and resumes tasks."""
+"""The worker, which runs one Python handler behind its queue, and the crew, which ends, pauses and resumes tasks."""

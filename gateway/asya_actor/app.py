@@ -1,4 +1,4 @@
-"""The one file that knows every part of worker and crew and runs them."""
+"""Connects and runs all parts of worker and crew."""
 
 import asyncio
 import contextlib
@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 from asya_actor.assembly import DEAD_LETTERS, Assembly
 from asya_actor.consuming import Consumer, declare
@@ -33,7 +33,7 @@ EXIT_OK, EXIT_STUCK, EXIT_FAILED, EXIT_SETTINGS = 0, 1, 1, 2
 
 
 class NothingToRun(SettingsError):
-    """Of no actor there is a handler."""
+    """No actor has a handler that could be loaded."""
 
 
 async def run_many(
@@ -45,14 +45,13 @@ async def run_many(
     started: Callable[[], None] | None = None,
     load: Callable[[WorkerSettings], Handler | None] | None = None,
 ) -> int:
-    """Run any number of actors, and the crew, in this process; returns the program's exit code.
+    """Run any number of actors, and optionally the crew, in this process; returns the program's exit code.
 
-    0 after `stop`; 1 where a handler goes on after its time and only the end of the process can end it, so that
-    whoever started the process starts it again. A transport that is given is not closed. `started` is called when
-    every queue is consumed. `load` finds each actor's handler; an actor for which it has None is left out. Raises
-    HandlerNotFound, SettingsError, CannotListen, TracingUnavailable, and whatever the user's module raises.
+    0 after `stop`; 1 if a handler continues after its time and only the end of the process can stop it, so that a
+    supervisor restarts the process. A given transport is not closed. `started` is called when every queue is consumed.
+    `load` finds each actor's handler; an actor for which it returns None is left out. Raises HandlerNotFound,
+    SettingsError, CannotListen, TracingUnavailable, and whatever the user's module raises.
     """
-    load = load or (lambda settings: load_handler(settings.handler))
     every: list[WorkerSettings | CrewSettings] = [*workers, *([] if crew is None else [crew])]
     if not every:
         raise SettingsError("no actor to run")
@@ -66,29 +65,44 @@ async def run_many(
             transport = open_transport(transport_settings(), first.namespace)
             stack.push_async_callback(transport.close)
         consumers: list[Consumer] = []
-        await stack.enter_async_context(
-            probes(
-                first.metrics_host,
-                first.metrics_port,
-                ready=lambda: all(one.consuming.is_set() for one in consumers),
-                loading=lambda: not consumers,
-            )
-        )
-        for settings in workers[:1]:  # all share the process's environment, and its `open`
+        await stack.enter_async_context(_probes(first, consumers))
+        for settings in workers[:1]:  # all share the process's environment and its `open`
             stack.callback(keep_state(settings))
         assembly = Assembly(transport)
         stack.push_async_callback(assembly.close)
         with loading:
-            loaded = [(settings, handler) for settings in workers if (handler := load(settings)) is not None]
-        if not loaded and crew is None:
+            pairs = _actors(assembly, workers, load)
+        if not pairs and crew is None:
             raise NothingToRun("no handler could be loaded")
-        pairs = [assembly.actor(settings, handler) for settings, handler in loaded]
         consumers += [consumer for consumer, _ in pairs] + ([] if crew is None else assembly.crew(crew))
         return await _consume(transport, consumers, [actor for _, actor in pairs], stop, started)
 
 
+def _probes(
+    settings: WorkerSettings | CrewSettings, consumers: Sequence[Consumer]
+) -> AbstractAsyncContextManager[object]:
+    """The process is loading until `consumers` is filled, and ready while all of them consume."""
+    return probes(
+        settings.metrics_host,
+        settings.metrics_port,
+        ready=lambda: all(one.consuming.is_set() for one in consumers),
+        loading=lambda: not consumers,
+    )
+
+
+def _actors(
+    assembly: Assembly,
+    workers: Sequence[WorkerSettings],
+    load: Callable[[WorkerSettings], Handler | None] | None,
+) -> list[tuple[Consumer, ActorRuntime]]:
+    load = load or (lambda settings: load_handler(settings.handler))
+    loaded = [(settings, handler) for settings in workers if (handler := load(settings)) is not None]
+    return [assembly.actor(settings, handler) for settings, handler in loaded]
+
+
 def keep_state(settings: WorkerSettings) -> Undo:
-    """Let handlers that are imported from now on find the mounts of the settings; returns what takes it back."""
+    """Make the mounts of the settings available to handlers that are imported from now on. Returns a function that
+    undoes it."""
     mounts = parse_mounts(settings.state_proxy_mounts)
     if not mounts:
         return lambda: None
@@ -158,11 +172,11 @@ def _stop_on_signals() -> asyncio.Event:
 
 
 def main(workers: Sequence[WorkerSettings] = (), crew: CrewSettings | None = None) -> int:
-    """The program behind `asya actor`, in its own process; returns its exit code (0, 1 stuck or a port in use,
-    2 bad settings).
+    """The program behind `asya actor`, in its own process; returns its exit code (0; 1 if stuck or a port is in use; 2
+    for invalid settings).
 
-    Modules of the current folder can be named in ASYA_HANDLER. A handler that cannot be ended would keep the
-    interpreter from ending; `os._exit` does not ask it.
+    ASYA_HANDLER may name modules of the current folder. A handler that cannot be stopped would keep the interpreter
+    from exiting, so `os._exit` is used then.
     """
     every: list[WorkerSettings | CrewSettings] = [*workers, *([] if crew is None else [crew])]
     if every:

@@ -1,6 +1,6 @@
-"""Puts consumers together: one for an actor, five for the crew, all over one transport and one HTTP session."""
+"""Builds the consumers: one for each actor, five for the crew, all with one transport and one HTTP session."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
@@ -33,14 +33,14 @@ DEAD_LETTERS = "dead-letters"
 
 @dataclass
 class Assembly:
-    """One process's shared parts."""
+    """The parts shared by the consumers of one process."""
 
     transport: Transport
     client: MeshClient = field(default_factory=MeshClient)
     reader: EnvelopeReader = field(default_factory=EnvelopeReader)
 
     async def close(self) -> None:
-        """Disconnect from mesh, and end the process that reads large messages."""
+        """Close the HTTP session, and end the process that decodes large messages."""
         await self.client.close()
         await self.reader.close()
 
@@ -75,41 +75,23 @@ class Assembly:
         crew = Crew(
             self.client, GatewayUrls(settings.gateway_url, settings.gateway_url_allowed), self._onward(settings)
         )
-        deep = settings.resume_merge_mode == "deep"
-        # A hook whose queue is missing or full is not waited for: meanwhile the end of other tasks would wait, too.
+        # Do not wait for a hook whose queue is missing or full, because the end of other tasks would wait too.
         publisher = RetryingPublisher(self.transport, 0.0, frozenset(), hurried=True)
         hooks = Hooks(tuple(settings.sink_hooks), publisher, children=settings.sink_fanout_hooks)
-
-        async def to_sink(envelope: Envelope) -> str:
-            return await ended(hooks, envelope, lambda: sink(crew, envelope))
-
-        async def to_sump(envelope: Envelope) -> str:
-            return await ended(hooks, envelope, lambda: sump(crew, envelope))
-
-        async def to_pause(envelope: Envelope) -> str:
-            return await pause(crew, envelope, settings.pause_metadata)
-
-        async def to_resume(envelope: Envelope) -> str:
-            return await resume(crew, envelope, deep=deep)
+        count, grace = settings.crew_concurrency, settings.actor_shutdown_timeout
+        works = _works(crew, hooks, settings)
+        members = [
+            Consumer(name, self._queue(name, count), about(name, reading(work, self.reader)), count, grace)
+            for name, work in works
+        ]
 
         async def to_dead_letters(delivery: Delivery) -> str:
             return await dead_letter(crew, delivery, self.reader)
 
-        count = settings.crew_concurrency
-        members = [
-            (name, self._queue(name, count), about(name, reading(work, self.reader)))
-            for name, work in (
-                (settings.actor_sink, to_sink),
-                (settings.actor_sump, to_sump),
-                (PAUSE, to_pause),
-                (RESUME, to_resume),
-            )
-        ]
-        members.append((DEAD_LETTERS, self._dead_letters(count), about(DEAD_LETTERS, to_dead_letters)))
-        grace = settings.actor_shutdown_timeout
+        work = about(DEAD_LETTERS, to_dead_letters)
         return [
-            Consumer(name, source, work, count, grace, gives_back=name != DEAD_LETTERS)
-            for name, source, work in members
+            *members,
+            Consumer(DEAD_LETTERS, self._dead_letters(count), work, count, grace, gives_back=False),
         ]
 
     def _onward(self, settings: WorkerSettings | CrewSettings) -> Onward:
@@ -124,8 +106,28 @@ class Assembly:
         return lambda: self.transport.receive_dead_letters(prefetch=prefetch)
 
 
+def _works(
+    crew: Crew, hooks: Hooks, settings: CrewSettings
+) -> Sequence[tuple[str, Callable[[Envelope], Awaitable[str]]]]:
+    """Each member of the crew: the name of its queue, and what it does with an envelope."""
+
+    async def to_sink(envelope: Envelope) -> str:
+        return await ended(hooks, envelope, lambda: sink(crew, envelope))
+
+    async def to_sump(envelope: Envelope) -> str:
+        return await ended(hooks, envelope, lambda: sump(crew, envelope))
+
+    async def to_pause(envelope: Envelope) -> str:
+        return await pause(crew, envelope, settings.pause_metadata)
+
+    async def to_resume(envelope: Envelope) -> str:
+        return await resume(crew, envelope, deep=settings.resume_merge_mode == "deep")
+
+    return ((settings.actor_sink, to_sink), (settings.actor_sump, to_sump), (PAUSE, to_pause), (RESUME, to_resume))
+
+
 def about(name: str, work: Callable[[Delivery], Awaitable[str]]) -> Callable[[Delivery], Awaitable[str]]:
-    """The work with the actor's name in every log line; whoever reads the envelope adds task and trace."""
+    """The work with the actor's name in every log line. The code that reads the envelope adds task and trace."""
 
     async def handle(delivery: Delivery) -> str:
         with logging_about(actor=name):

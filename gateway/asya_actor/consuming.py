@@ -1,4 +1,4 @@
-"""Takes deliveries from one queue, works on a bounded number at a time, and ends in good order."""
+"""Takes deliveries from one queue, works on a bounded number at a time, and shuts down in order."""
 
 import asyncio
 import contextlib
@@ -15,18 +15,19 @@ from asya_transports.port import Delivery, Forbidden, Queue, Transport, Transpor
 log = logging.getLogger(__name__)
 
 BROKEN_DELAY = 5.0
-"""Seconds until a message is tried again on which the worker itself (not the handler) failed; each such try is
-a delivery, so that it ends among the dead letters."""
+"""Seconds until a message is retried after the worker itself (not the handler) failed on it. Each retry counts as a
+delivery, so the message finally becomes a dead letter."""
 DECLARE_PAUSE = 1.0
 
 Work = Callable[[Delivery], Awaitable[str]]
-"""Answers the delivery and says in a word what became of it."""
+"""Answers the delivery; returns its outcome as one word."""
 Source = Callable[[], AbstractAsyncContextManager[AsyncGenerator[Delivery]]]
 
 
 @dataclass
 class Consumer:
-    """One queue. `grace`: seconds that messages in work have after `stop`; then they are given back."""
+    """The consumer of one queue. `grace`: seconds that running messages may continue after `stop`; then they are
+    returned."""
 
     name: str
     source: Source
@@ -34,12 +35,13 @@ class Consumer:
     concurrency: int
     grace: float
     gives_back: bool = True
-    """Whether what is not finished in time is put back uncounted; where nothing counts, leaving does the same."""
+    """Whether unfinished messages are returned without counting a delivery. Where deliveries are not counted, closing
+    the stream is enough."""
     consuming: asyncio.Event = field(default_factory=asyncio.Event)
     _running: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Returns after `stop`, when nothing is in work any more."""
+        """Consume until `stop`; returns when no message is being processed any more."""
         async with self.source() as stream:
             feeding = asyncio.create_task(self._feed(stream), name=f"consume-{self.name}")
             stopped = asyncio.create_task(stop.wait())
@@ -47,7 +49,7 @@ class Consumer:
             try:
                 await asyncio.wait([feeding, stopped], return_when=asyncio.FIRST_COMPLETED)
                 await _cancelled(feeding)
-                await stream.aclose()  # what waits here for its turn is for others, and so is what is given back
+                await stream.aclose()  # waiting messages, and those that are returned, go to other consumers
                 await self._drain()
             finally:
                 self.consuming.clear()
@@ -91,13 +93,13 @@ class Consumer:
 
 
 async def declare(transport: Transport, actor: str) -> None:
-    """Make the queue exist, waiting for the queue system as long as it takes."""
+    """Declare the queue, waiting for the queue system as long as necessary."""
     waiting = False
     while True:
         try:
             await transport.declare(Queue(actor))
         except Forbidden as error:
-            # It may exist and be ours to read, with nothing else allowed; receiving shows.
+            # The queue may exist with only reading allowed; receiving will show it.
             log.error("the queue of %s cannot be declared: %s", actor, error)
             return
         except TransportUnavailable as error:

@@ -1,4 +1,4 @@
-"""Reading envelopes from a queue: a large one is decoded in another process, so that signs of life go on."""
+"""Reading envelopes from a queue. Large ones are decoded in another process, so that claims are renewed meanwhile."""
 
 import logging
 
@@ -9,11 +9,11 @@ from asya_crds.offloading import Offload, OffloadFailed
 log = logging.getLogger(__name__)
 
 ANY_NUMBER = 2**31
-"""What came through the queue is taken, whatever number of values it has: the door has counted them."""
+"""A message from the queue is accepted whatever its number of values, because the gateway has already checked it."""
 
 
 class EnvelopeReader:
-    """One other process for all actors of this one."""
+    """Decodes with one other process for all actors of this process."""
 
     def __init__(self) -> None:
         self._offload = Offload()
@@ -32,5 +32,5 @@ class EnvelopeReader:
         return Envelope.from_dict(value)
 
     async def close(self) -> None:
-        """End the other process."""
+        """End the decoding process."""
         await self._offload.close()

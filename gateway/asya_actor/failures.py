@@ -1,4 +1,4 @@
-"""What is told of an error: {message, type, mro, traceback}, as existing runtimes tell it."""
+"""The description of an error: {message, type, mro, traceback}, in the form of existing runtimes."""
 
 import traceback
 from collections.abc import Callable
@@ -7,14 +7,14 @@ from typing import Any
 
 LONGEST_MESSAGE = 8_000
 LONGEST_TRACEBACK = 32_000
-"""Characters; the end of a traceback is what matters, so its beginning is cut."""
+"""Most characters of a traceback. Its end is the important part, so the beginning is cut."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An error as data. `type` and `mro` are dotted names, of built-in classes the bare name; `mro` has the base
+    """An error as data. `type` and `mro` are dotted names, or the bare name of a built-in class. `mro` has the base
     classes in order, without the class itself and `object`. `error_class` is business, runtime or deadline. `code` is
-    the word that a foreign actor gave its error, if it gave one."""
+    the code from a third-party actor, if any."""
 
     message: str
     type: str
@@ -24,7 +24,7 @@ class Failure:
     code: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """The wire form, `status.error`; `class` is ours, others pass it by."""
+        """The wire form, `status.error`. The member `class` is our own; other programs ignore it."""
         code = {} if self.code is None else {"code": self.code}
         return {
             "message": self.message,
@@ -37,8 +37,8 @@ class Failure:
 
 
 def describe(error: BaseException, *, error_class: str = "business") -> Failure:
-    """What the handler raised, as data. Never raises: whatever of the exception cannot be had is left out, and one
-    without a text is described by its type."""
+    """The handler's exception as data. Never raises: parts of the exception that cannot be read are left out, and one
+    without a message is described by its type."""
     cls = type(error)
     return Failure(
         message=text_of(error)[:LONGEST_MESSAGE],
@@ -50,24 +50,24 @@ def describe(error: BaseException, *, error_class: str = "business") -> Failure:
 
 
 def text_of(error: BaseException) -> str:
-    """The exception's own words; its class's name where it has none, or where asking for them raises."""
+    """The exception's message; its class name if it has none, or if reading it raises."""
     return _or(lambda: str(error), "") or str(_of_type(type(error), "__name__"))
 
 
 def full_name(cls: type) -> str:
-    """`package.module.Class`; of a built-in class `Class`."""
+    """`package.module.Class`; `Class` for a built-in class."""
     module = _or(lambda: cls.__module__, "")
     name = str(_of_type(cls, "__qualname__"))
     return name if module in ("builtins", "") else f"{module}.{name}"
 
 
 def _of_type(cls: type, attribute: str) -> Any:
-    """What the interpreter itself knows of a class, whatever its metaclass says."""
+    """A class attribute read past the metaclass."""
     return type.__dict__[attribute].__get__(cls)
 
 
 def _or(ask: Callable[[], object], otherwise: str) -> str:
-    """The answer as plain text; `otherwise` where the user's code, which may do anything, raises or answers no text."""
+    """The result as plain text; `otherwise` if the user's code raises or does not return text."""
     try:
         answer = ask()
     except BaseException:  # noqa: BLE001 # SystemExit and CancelledError too: a description is no place for them
@@ -79,7 +79,7 @@ TIMEOUT_MRO = ("OSError", "Exception", "BaseException")
 
 
 def timed_out(actor: str, seconds: float) -> Failure:
-    """The handler took longer than it may; rules match it as the built-in TimeoutError."""
+    """The handler exceeded its timeout. Rules match it as the built-in TimeoutError."""
     message = f"{actor} did not end within {seconds:g} s"
     return Failure(message=message, type="TimeoutError", mro=TIMEOUT_MRO, error_class="runtime")
 
@@ -91,5 +91,5 @@ def overdue(actor: str, *, started: bool) -> Failure:
 
 
 def broken(kind: str, message: str) -> Failure:
-    """Something other than the handler went wrong: ParseError, RouteMismatch, Unroutable, TooLarge, WorkerDied."""
+    """A failure outside the handler: ParseError, RouteMismatch, Unroutable, TooLarge, WorkerDied."""
     return Failure(message=message, type=kind, error_class="runtime")

@@ -1,6 +1,6 @@
-"""What a hop sends on: envelopes made of the handler's frames or of its failure, and where each goes. Pure.
+"""The envelopes that a hop sends, made from the handler's frames or its failure, and their destinations. Pure.
 
-Everything is derived from the envelope that came in, so that a hop which is done twice makes the same envelopes.
+Everything is derived from the incoming envelope, so that a repeated hop creates the same envelopes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,16 +12,17 @@ from asya_actor.contract.message import Frame
 from asya_actor.failures import Failure
 from asya_crds.envelope import Envelope, Route, format_time
 from asya_crds.incarnations import incarnation_of
+from asya_crds.naming import HEADER_INCARNATION
 
 _CHILDREN = UUID("6f0e4f5c-0d1b-5f0e-9a53-6a6f3d1c7b21")
-"""Namespace of the ids of fan-out children (RFC 9562, version 5); any fixed value does."""
+"""Namespace of the ids of fan-out children (RFC 9562, version 5): an arbitrary constant."""
 
 HEADER_FIRST_ATTEMPT = "x-asya-first-attempt"
 REDELIVERIES = "redeliveries"
-"""`status` key: how often a worker died with this message, carried over where the queue's own count begins anew."""
+"""`status` key: how often a worker died with this message. It is kept when the queue's own count restarts."""
 
 GIVEN_BACK = "given_back"
-"""`status` key: how often a worker that had to end gave this message back before its handler had ended."""
+"""`status` key: how often a worker that was stopping returned this message before its handler had ended."""
 
 _OF_THE_MESH = (
     "phase",
@@ -36,14 +37,14 @@ _OF_THE_MESH = (
     REDELIVERIES,
     GIVEN_BACK,
 )
-"""Keys of `status` that are made anew for every hop; what else a handler sets travels on."""
+"""Keys of `status` that are set for every hop. Other keys set by a handler are passed on."""
 
 FAILED, SUCCEEDED, PENDING, RETRYING = "failed", "succeeded", "pending", "retrying"
 
 
 def child_id(envelope_id: str, hop: int | str, index: int) -> str:
-    """The id of a frame of the hop with this name: the first keeps the envelope's, the others have one derived from
-    it."""
+    """The id of a frame of the hop with this name. The first frame keeps the envelope's id; the others have ids derived
+    from it."""
     return envelope_id if index == 0 else str(uuid5(_CHILDREN, f"{envelope_id}\0{hop}\0{index}"))
 
 
@@ -53,14 +54,14 @@ def pause_id(envelope_id: str, hop: int | str) -> str:
 
 
 def hop_of(envelope: Envelope) -> str:
-    """The name of the hop that an envelope is at."""
+    """The name of the envelope's current hop."""
     return incarnation_of(envelope.id, envelope.headers).hop(envelope.route.hop)
 
 
 def forward(envelope: Envelope, frames: Sequence[Frame], extra: Mapping[str, Any] | None = None) -> list[Envelope]:
-    """The envelopes of a handler's frames, or the end with the original payload where it made none.
+    """The envelopes for a handler's frames; if it created none, an envelope at its end with the original payload.
 
-    `extra` are headers that go before the frame's own (the trace context).
+    `extra` are headers that override the frame's own (the trace context).
     """
     if not frames:
         status = _status(envelope, SUCCEEDED, envelope.route.curr, reason="Completed")
@@ -77,14 +78,14 @@ def _forwarded(envelope: Envelope, index: int, frame: Frame, extra: Mapping[str,
         id=child_id(envelope.id, hop_of(envelope), index),
         parent_id=parent,
         route=route,
-        headers=_headers(frame.headers, extra),
+        headers=_headers(_with_incarnation(frame.headers, envelope), extra),
         status=own | _status(envelope, phase, route.curr or envelope.route.curr, reason=reason),
         payload=frame.payload,
     )
 
 
 def failed(envelope: Envelope, failure: Failure, actor: str, *, reason: str, most_attempts: int = 1) -> Envelope:
-    """What x-sump gets: the route as it was, the error in `status.error`, the payload below `original_payload`."""
+    """The envelope for x-sump: the unchanged route, the error in `status.error`, the payload as `original_payload`."""
     status = _status(envelope, FAILED, actor, reason=reason) | {
         "attempt": envelope.attempt,
         "max_attempts": max(most_attempts, envelope.attempt),
@@ -99,15 +100,15 @@ def failed(envelope: Envelope, failure: Failure, actor: str, *, reason: str, mos
 
 
 def rerouted(envelope: Envelope, failure: Failure, actors: Sequence[str]) -> Envelope:
-    """What a policy's `onExhausted` actors get: the payload as it was, the error in `status.error`, and these
-    actors in the place of what was left of the route."""
+    """The envelope for a policy's `onExhausted` actors: the unchanged payload, the error in `status.error`, and these
+    actors instead of the rest of the route."""
     route = Route((*envelope.route.prev, envelope.route.curr), actors[0], tuple(actors[1:]))
     status = _status(envelope, PENDING, actors[0], reason="PolicyRouted") | {"error": failure.as_dict()}
     return envelope.with_(route=route, status=status, headers=_headers(envelope.headers, None))
 
 
 def retried(envelope: Envelope, first_at: datetime, most_attempts: int) -> Envelope:
-    """The same message for one more attempt of the same hop."""
+    """The same message for another attempt at the same hop."""
     status = dict(envelope.status) | {
         "phase": RETRYING,
         "attempt": envelope.attempt + 1,
@@ -121,23 +122,24 @@ def retried(envelope: Envelope, first_at: datetime, most_attempts: int) -> Envel
 
 
 def put_off(envelope: Envelope, redeliveries: int) -> Envelope:
-    """The same message for later, with the deaths that its queue would forget."""
+    """The same message for later, with the count of worker deaths, which its queue would lose."""
     return envelope.with_(status=dict(envelope.status) | {REDELIVERIES: redeliveries})
 
 
 def given_back(envelope: Envelope, redeliveries: int) -> Envelope:
-    """The same message for another worker, since this one has to end. That is no death: only the former ones count."""
+    """The same message for another worker, because this one is stopping. This is not a death: only the earlier deaths
+    count."""
     counts = {REDELIVERIES: redeliveries, GIVEN_BACK: given_back_before(envelope) + 1}
     return envelope.with_(status=dict(envelope.status) | counts)
 
 
 def redeliveries_of(envelope: Envelope) -> int:
-    """How often a worker died with this message before its queue's count began anew."""
+    """How often a worker died with this message before its queue's count restarted."""
     return _count(envelope, REDELIVERIES)
 
 
 def given_back_before(envelope: Envelope) -> int:
-    """How often the message was given back by workers that had to end."""
+    """How often the message was returned by workers that were stopping."""
     return _count(envelope, GIVEN_BACK)
 
 
@@ -147,7 +149,7 @@ def _count(envelope: Envelope, key: str) -> int:
 
 
 def destination(envelope: Envelope, sink: str, sump: str) -> str:
-    """The actor whose queue an outgoing envelope belongs into."""
+    """The actor to whose queue an outgoing envelope goes."""
     match envelope.status.get("phase"):
         case "failed":
             return sump
@@ -155,6 +157,14 @@ def destination(envelope: Envelope, sink: str, sump: str) -> str:
             return sink
         case _:
             return envelope.route.curr or sink
+
+
+def _with_incarnation(headers: Mapping[str, Any], envelope: Envelope) -> dict[str, Any]:
+    """A handler's headers with the incarnation of the incoming envelope. With an older one, the next pause would be
+    ignored, and the task would wait until its deadline."""
+    kept = {key: value for key, value in headers.items() if key != HEADER_INCARNATION}
+    came = envelope.headers.get(HEADER_INCARNATION)
+    return kept if came is None else kept | {HEADER_INCARNATION: came}
 
 
 def _headers(headers: Mapping[str, Any], extra: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Giving back a message whose handler outlived the time that its worker had to end."""
+"""Returning a message whose handler did not end within its worker's shutdown time."""
 
 import asyncio
 import logging
@@ -11,11 +11,12 @@ from asya_transports.port import Delivery, TransportError
 log = logging.getLogger(__name__)
 
 PATIENCE = 5.0
-"""Seconds; what cannot be given back by then returns by itself when the worker is gone, and is counted."""
+"""Seconds. A message that cannot be returned by then is redelivered when the worker is gone, and that counts as a
+delivery."""
 
 
 class Answering:
-    """A delivery that knows whether its answer has begun: then there is nothing to give back."""
+    """A delivery that records whether its answer has begun; after that there is nothing to return."""
 
     def __init__(self, delivery: Delivery) -> None:
         self._delivery = delivery
@@ -49,7 +50,8 @@ class Answering:
         await self._delivery.extend()
 
     async def give_back(self) -> None:
-        """To another worker at once, uncounted: an orderly end is no death of the message's worker."""
+        """Return the message to another worker at once, without counting a delivery, because an orderly shutdown is not
+        a worker's death."""
         if self.begun:
             return
         body, deliveries = self._delivery.body, self._delivery.deliveries

@@ -1,7 +1,7 @@
-"""One delivery from receipt to acknowledgement: the order in which claim, handler, reports and messages happen.
+"""One delivery from receipt to acknowledgement: the order of claim, handler, reports and messages.
 
-received (the claim) → processing → the handler → processed, with what will be sent on → publish → completed → ack.
-A crash between any two of them leaves either the message in the queue, or what was to be sent on in mesh.
+received (the claim) → processing → the handler → processed, with the frames → publish → completed → ack. A crash
+between any two steps leaves either the message in the queue, or the frames in mesh.
 """
 
 import asyncio
@@ -43,23 +43,23 @@ from asya_transports.port import MAX_DELIVERIES, Delivery, MessageRefused
 log = logging.getLogger(__name__)
 
 BUSY_DELAY = 5.0
-"""Seconds until a message is looked at again whose hop another worker holds."""
+"""Seconds until a message is retried whose hop is claimed by another worker."""
 LOST_DELAY = 1.0
 CANCEL_GRACE = 5.0
-"""Seconds that a handler has to end after it was told to."""
+"""Seconds that a handler has to end after its cancellation."""
 RELEASE_GRACE = 1.0
-"""The same, where the worker itself ends and only its claim depends on it."""
+"""The same when the worker itself is stopping and only its claim depends on it."""
 
 Span = Callable[[Envelope], AbstractContextManager[dict[str, str]]]
-"""A span around a handler call; yields the headers by which the next hop continues the trace."""
+"""A span around a handler call; yields the headers with which the next hop continues the trace."""
 
 
 @dataclass(frozen=True, slots=True)
 class ActorRuntime:
-    """What the calls of one actor share.
+    """The parts shared by the calls of one actor.
 
-    Times in seconds: `timeout` of a call; `cancel_timeout` of a plain function whose task has ended meanwhile
-    (None: the rest of its time).
+    Times are in seconds: `timeout` of a call; `cancel_timeout` of a plain function whose task has ended meanwhile
+    (None: the rest of its timeout).
     """
 
     name: str
@@ -74,12 +74,12 @@ class ActorRuntime:
     span: Span
     cancel_timeout: float | None = None
     stuck: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when a handler goes on after its time: nothing can end it but the end of the process."""
+    """Set when a handler continues after its time, so that only the end of the process can stop it."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallOutcome:
-    """What a call of the handler came to: `frames` to send on, or a failure. `milliseconds` it took."""
+    """The outcome of a handler call: `frames` to send, or a failure; and its duration in `milliseconds`."""
 
     milliseconds: int
     route: Route
@@ -88,7 +88,7 @@ class CallOutcome:
 
 
 class Hop:
-    """One delivery. `run` says what became of it (a word for metrics and logs)."""
+    """One delivery. `run` returns its outcome (a word for metrics and logs)."""
 
     def __init__(self, actor: ActorRuntime, delivery: Delivery) -> None:
         self._actor = actor
@@ -96,7 +96,8 @@ class Hop:
         self._begun: tuple[Invocation, asyncio.Task[list[Frame]]] | None = None
 
     async def run(self) -> str:
-        """Returns when the delivery was answered. It may be cancelled at any point: the message stays in its queue."""
+        """Process the delivery; returns when it is answered. It may be cancelled at any point: the message then stays
+        in its queue."""
         try:
             envelope = await self._actor.reader.read(self._delivery.body)
         except InvalidEnvelope as error:
@@ -135,8 +136,9 @@ class Hop:
             raise
 
     async def _handler_ended(self) -> bool:
-        """Whether the handler of a hop that is cancelled works no more. A plain function goes on in its thread until
-        the process ends, as does who does not let itself be cancelled: their claim is left to run out."""
+        """Whether the handler of a cancelled hop has stopped. A plain function continues in its thread until the
+        process ends, and so does a handler that ignores its cancellation. In these cases the claim is left to
+        expire."""
         if self._begun is None:
             return True
         invocation, call = self._begun
@@ -152,7 +154,7 @@ class Hop:
         return await self._send_on(reports, list(outcome.frames), outcome.route, outcome.milliseconds)
 
     async def _call(self, reports: HopReports, *, bundles: bool) -> CallOutcome | None:
-        """Run the handler; None where the hop was taken away meanwhile."""
+        """Run the handler; None if another worker took the hop over meanwhile, or the task ended."""
         actor, envelope = self._actor, reports.envelope
         message = HandlerMessage(envelope)
         live = LiveLine(actor.client, reports.base, envelope.id, actor.name, bundles=bundles)
@@ -175,7 +177,7 @@ class Hop:
             return CallOutcome(milliseconds, message.route, frames)
 
     async def _bounded(self, invocation: Invocation, reports: HopReports) -> Failure | None:
-        """The handler's failure, if any, its timeout among them."""
+        """The handler's failure, if any, including its timeout."""
         envelope, lost = reports.envelope, reports.lost
         allowed, left = self._actor.timeout, reports.seconds_left()
         until = time.monotonic() + (allowed if left is None else max(0.0, min(allowed, left)))
@@ -200,7 +202,7 @@ class Hop:
         return None
 
     async def _outlast(self, call: asyncio.Task[list[Frame]], envelope: Envelope, until: float) -> None:
-        """Wait for a thread, which cannot be stopped, though its outcome will not be used."""
+        """Wait for a thread, which cannot be stopped, although its outcome will not be used."""
         left, longest = max(0.0, until - time.monotonic()), self._actor.cancel_timeout
         left = left if longest is None else min(left, longest)
         log.warning(
@@ -213,7 +215,7 @@ class Hop:
         await asyncio.wait([call], timeout=left)
 
     async def _stop(self, call: asyncio.Task[list[Frame]]) -> None:
-        """End a handler that is over its time, or find that it cannot be ended."""
+        """Stop a handler that exceeded its time, or find that it cannot be stopped."""
         call.cancel()
         await asyncio.wait([call], timeout=CANCEL_GRACE)
         if not call.done() or not await self._actor.threads.quiet(CANCEL_GRACE):
@@ -234,7 +236,8 @@ class Hop:
         return "ended" if all(frame.status["phase"] == "succeeded" for frame in frames) else "completed"
 
     async def _repeat(self, reports: HopReports, frames: list[Envelope]) -> str:
-        """The hop was done before: send on what it had stored and perhaps not sent, and run nothing."""
+        """The hop was already done: send its stored frames, which may not have been sent, without running the
+        handler."""
         if frames:
             await self._actor.onward.send(reports.base, reports.envelope.id, reports.envelope.route, frames)
             if not any(frame.status.get("phase") == "failed" for frame in frames):
@@ -272,7 +275,7 @@ class Hop:
     async def _fail(
         self, reports: HopReports, failure: Failure, reason: str, most_attempts: int = 1, *, claimed: bool = True
     ) -> str:
-        """To x-sump, whose report ends the task."""
+        """Send the failure to x-sump, whose report ends the task."""
         envelope = reports.envelope
         frame = failed(envelope, failure, self._actor.name, reason=reason, most_attempts=most_attempts)
         if claimed and not await reports.processed([frame], envelope.route):
@@ -282,8 +285,8 @@ class Hop:
         return "failed"
 
     async def _give_up_claim(self, envelope: Envelope) -> str:
-        """The task has ended, or another worker took over: what this one made is not sent. The message goes back,
-        since only the next claim can tell whether it is still needed."""
+        """The task has ended, or another worker took over: the frames are not sent. The message is returned, because
+        only the next claim can tell whether it is still needed."""
         body = envelope.to_json().encode()
         await self._settle(lambda: self._delivery.requeue(body, LOST_DELAY))
         return "lost"
@@ -304,9 +307,9 @@ def _reason_of(failure: Failure) -> str:
 
 
 def _database_time(envelope: Envelope, left: float | None) -> datetime:
-    """Now, by the clock by which the gateway stamped the task's deadline: `left` seconds before it, as mesh said. The
-    first attempt may have been another worker's, and two machines' clocks do not agree. Where mesh or the envelope
-    names no deadline, this machine's."""
+    """The current time by the clock that set the task's deadline: `left` seconds before it, as mesh reported. The first
+    attempt may have been another worker's, and the clocks of two machines differ. If mesh or the envelope has no
+    deadline, it is this machine's time."""
     deadline = envelope.deadline_at
     return datetime.now(UTC) if deadline is None or left is None else deadline - timedelta(seconds=left)
 

@@ -1,4 +1,4 @@
-"""A pause: what is asked, where it goes on, and the report of both."""
+"""A pause: the question, the checkpoint, and the report of both."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,11 +11,11 @@ from asya_crds.naming import HEADER_PAUSE, RESUME
 
 
 class BadPause(ValueError):
-    """The header x-asya-pause holds no question."""
+    """The header x-asya-pause is not a question."""
 
 
 def question_of(envelope: Envelope) -> Mapping[str, Any] | None:
-    """What the header x-asya-pause asks ({prompt, fields[]}, an object or its JSON text); None where it is absent.
+    """The question in the header x-asya-pause ({prompt, fields[]}, an object or its JSON text); None if it is absent.
 
     Raises BadPause.
     """
@@ -33,7 +33,7 @@ def question_of(envelope: Envelope) -> Mapping[str, Any] | None:
 
 
 def checkpoint_of(onward: Envelope) -> Envelope:
-    """The envelope to go on with: without the question, and without x-resume, where the answer arrives."""
+    """The envelope to continue from, without the question, and without x-resume, which receives the answer."""
     headers = {key: value for key, value in onward.headers.items() if key != HEADER_PAUSE}
     route = onward.route
     if route.curr == RESUME:
@@ -43,7 +43,8 @@ def checkpoint_of(onward: Envelope) -> Envelope:
 
 
 def pause_report(onward: Envelope, asked_at: Route, question: Mapping[str, Any]) -> dict[str, Any]:
-    """The body of the report for a pause at the hop `asked_at` (unshifted); `onward` is what would be sent on."""
+    """The body of the report for a pause at the hop `asked_at` (unshifted); `onward` is the envelope that would be
+    sent."""
     incarnation = incarnation_of(onward.id, onward.headers)
     return {
         **asked_at.as_dict(),

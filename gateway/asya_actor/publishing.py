@@ -1,4 +1,4 @@
-"""Publishing that does not give up while the queue system is away, and settling what was received."""
+"""Publishing that retries while the queue system is unavailable, and answering deliveries."""
 
 import asyncio
 import logging
@@ -25,8 +25,8 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RetryingPublisher:
-    """`patient` actors (x-sink, x-sump) are waited for as long as it takes: without them no task ends. `hurried`: a
-    queue that takes nothing now (it is full) is not waited for."""
+    """Publishes to `patient` actors (x-sink, x-sump) are retried without limit, because no task ends without them.
+    `hurried`: do not wait for a queue that accepts nothing now (because it is full)."""
 
     transport: Transport
     unroutable_timeout: float
@@ -34,8 +34,8 @@ class RetryingPublisher:
     hurried: bool = False
 
     async def publish(self, messages: Sequence[OutboundMessage]) -> list[TransportError | None]:
-        """Returns when each message was confirmed, or refused for good (MessageRefused, Unroutable past the timeout,
-        or NotTaken by one who is in a hurry)."""
+        """Publish; returns when each message was confirmed or permanently refused (MessageRefused, Unroutable after the
+        timeout, or NotTaken if `hurried`)."""
         answers: list[TransportError | None] = [None] * len(messages)
         left = list(range(len(messages)))
         pause, give_up = FIRST_PAUSE, time.monotonic() + self.unroutable_timeout
@@ -67,8 +67,8 @@ class RetryingPublisher:
 
 
 async def settle(answer: Callable[[], Awaitable[None]], what: str) -> bool:
-    """Ack, put back or replace a delivery, however long the queue system is away; False where it has become
-    somebody else's. Raises MessageRefused for a body that a queue system does not take."""
+    """Acknowledge, return or replace a delivery, retrying while the queue system is unavailable. Returns False if the
+    delivery is no longer ours. Raises MessageRefused for a body that the queue system does not accept."""
     pause = FIRST_PAUSE
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Decides what becomes of a failure: again after a while, to another actor, or to x-sump. Pure computation."""
+"""Decides on a failure: retry after a delay, another actor, or x-sump. Pure computation."""
 
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -23,8 +23,8 @@ class Backoff(StrEnum):
 class Policy:
     """What to do with a failure. Times in seconds.
 
-    `max_attempts` counts the first one too. Without it, attempts go on while `max_duration` allows; without both
-    there is one attempt. `on_exhausted` are the actors that get the message then, in order; none means x-sump.
+    `max_attempts` includes the first one. Without it, attempts continue while `max_duration` allows; without both there
+    is one attempt. `on_exhausted` are the actors that then get the message, in order; none means x-sump.
     """
 
     max_attempts: int | None = None
@@ -38,20 +38,21 @@ class Policy:
 
     @property
     def attempts(self) -> int | None:
-        """Most attempts; None where only the duration bounds them."""
+        """Most attempts; None if only the duration limits them."""
         if self.max_attempts is not None:
             return self.max_attempts
         return 1 if self.max_duration is None else None
 
     def delay(self, attempt: int, chance: Callable[[], float] = random.random) -> float:
-        """Seconds between this failed attempt (from 1) and the next; jitter is x[0.5, 1.5), never over the maximum."""
+        """Seconds between this failed attempt (from 1) and the next. Jitter multiplies by [0.5, 1.5), never above the
+        maximum."""
         match self.backoff:
             case Backoff.CONSTANT:
                 delay = self.initial_delay
             case Backoff.LINEAR:
                 delay = self.initial_delay * attempt
             case Backoff.EXPONENTIAL:
-                # Beyond 64 doublings every delay is longer than any maximum, and floats would overflow later.
+                # After 64 doublings every delay exceeds any maximum; more could overflow a float.
                 delay = self.initial_delay * self.coefficient ** min(attempt - 1, 64)
         most = LONGEST_DELAY if self.max_interval is None else min(self.max_interval, LONGEST_DELAY)
         delay = min(delay, most)
@@ -65,7 +66,7 @@ LONGEST_DELAY = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """The policy for these errors: a pattern with a dot is a full name, one without is a name's last part."""
+    """The policy for these errors. A pattern with a dot is a full name; one without is the last part of a name."""
 
     errors: tuple[str, ...]
     policy: str
@@ -81,7 +82,7 @@ def _matches(pattern: str, name: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Put it back, to be delivered again after `delay` seconds."""
+    """Return the message, to be delivered again after `delay` seconds."""
 
     delay: float
 
@@ -95,7 +96,7 @@ class Reroute:
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """To x-sump. `exhausted`: a policy's attempts were used up."""
+    """Send the message to x-sump. `exhausted`: a policy's attempts were used up."""
 
     exhausted: bool
 
@@ -105,7 +106,7 @@ Decision = Retry | Reroute | GiveUp
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """Where the message stands: which attempt failed, when the first one failed, when the task is overdue."""
+    """The state of the attempts: which one failed, when the first one failed, when the task becomes overdue."""
 
     attempt: int
     first_at: datetime
@@ -115,27 +116,27 @@ class Attempts:
 
 @dataclass(frozen=True, slots=True)
 class Resiliency:
-    """An actor's rules and policies. The first rule that matches names the policy, else it is `default`, and
-    without one a failure is final."""
+    """An actor's rules and policies. The first matching rule names the policy; otherwise it is `default`. Without a
+    policy a failure is final."""
 
     policies: Mapping[str, Policy]
     rules: Sequence[Rule] = ()
 
     def policy_for(self, failure: Failure) -> Policy | None:
-        """The policy, or None where there is none for this failure."""
+        """The policy for this failure, or None."""
         for rule in self.rules:
             if rule.matches(failure):
                 return self.policies.get(rule.policy)
         return self.policies.get(DEFAULT_POLICY)
 
     def most_attempts(self, failure: Failure | None = None) -> int:
-        """What `status.max_attempts` says: of the policy for this failure, or of the default one; at least 1."""
+        """The value of `status.max_attempts`: from the policy for this failure, or from the default one; at least 1."""
         policy = self.policies.get(DEFAULT_POLICY) if failure is None else self.policy_for(failure)
         return 1 if policy is None else policy.attempts or 1
 
     def decide(self, failure: Failure, attempts: Attempts, chance: Callable[[], float] = random.random) -> Decision:
-        """What becomes of this failure. One past the deadline, or whose next attempt would begin past it, is not
-        retried: its own error says more than the deadline's."""
+        """The decision on this failure. After the deadline, or if the next attempt would begin after it, there is no
+        retry: the failure's own error says more than the deadline's."""
         if failure.error_class == "deadline":
             return GiveUp(exhausted=False)
         policy = self.policy_for(failure)

@@ -1,4 +1,4 @@
-"""How long a worker waits before it asks mesh or the queue system again: each pause is twice the one before."""
+"""The pauses before a worker retries a request to mesh or the queue system: each is twice the one before."""
 
 FIRST_PAUSE = 0.1
 """Seconds."""

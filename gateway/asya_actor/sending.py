@@ -1,4 +1,4 @@
-"""Sends on what a hop made: announces children, publishes, pauses. Doing it twice does no harm."""
+"""Sends a hop's frames: announces children, publishes, pauses. Repeating it is harmless."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ ANNOUNCED_AT_ONCE = 16
 
 @dataclass(frozen=True, slots=True)
 class Onward:
-    """Where outgoing envelopes leave a process."""
+    """Sends a process's outgoing envelopes."""
 
     client: MeshClient
     publisher: RetryingPublisher
@@ -29,10 +29,10 @@ class Onward:
     sump: str
 
     async def send(self, base: str | None, task_id: str, asked_at: Route, frames: Sequence[Envelope]) -> bool:
-        """Send all frames of the hop `asked_at` of the task; True where one of them paused instead.
+        """Send all frames of the task's hop `asked_at`; returns True if one of them paused instead.
 
-        Children go first and are announced before they are sent, and what pauses or ends the task itself goes last:
-        the redelivery of a hop that died in the middle is dropped once its task has ended or waits.
+        Children are sent first, and announced before. The frame that pauses or ends the task itself is sent last,
+        because the redelivery of a hop that died in between is dropped once its task has ended or waits.
         """
         children = [frame for frame in frames if frame.id != task_id]
         if base is not None:
@@ -47,7 +47,7 @@ class Onward:
         return bool(asking)
 
     async def pause(self, base: str | None, frame: Envelope, asked_at: Route) -> None:
-        """Report the pause that the frame asks for; one that cannot be reported fails the task."""
+        """Report the frame's pause. If it cannot be reported, the task fails."""
         try:
             question = question_of(frame)
             if base is None:
@@ -64,11 +64,11 @@ class Onward:
 
     def _question(self, frame: Envelope) -> object | None:
         if frame.status.get("phase") == FAILED or frame.route.curr == PAUSE:
-            return None  # x-pause itself asks what the header says
+            return None  # x-pause itself asks the question in the header
         try:
             return question_of(frame)
         except BadPause as error:
-            return error  # told by `pause`
+            return error  # reported by `pause`
 
     async def _announce(self, base: str, children: Sequence[Envelope]) -> None:
         for start in range(0, len(children), ANNOUNCED_AT_ONCE):
@@ -90,7 +90,8 @@ class Onward:
                 await self._undeliverable(frame, error)
 
     async def _undeliverable(self, frame: Envelope, error: TransportError) -> None:
-        """A message that no queue takes fails its task; a failure that none takes travels without its payload."""
+        """A message that no queue accepts fails its task. A failure that no queue accepts is sent without its
+        payload."""
         actor = destination(frame, self.sink, self.sump)
         log.error("%s cannot be sent to %s: %s", frame.id, actor, error)
         if frame.status.get("phase") == FAILED:
@@ -108,5 +109,5 @@ class Onward:
 
 
 def _plain(frame: Envelope) -> dict[str, str]:
-    """The headers that are short texts."""
+    """The headers whose values are short texts."""
     return {key: value for key, value in frame.headers.items() if isinstance(value, str) and len(value) < 1024}

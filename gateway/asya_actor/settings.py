@@ -1,4 +1,4 @@
-"""Every setting of worker and crew: its variable, its default, and why. Read once at the start, passed down."""
+"""Every setting of worker and crew: its variable, default and reason. Read once at start and passed down."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
@@ -50,7 +50,7 @@ JsonValue = Annotated[Any, NoDecode]
 
 
 class SettingsError(ValueError):
-    """A variable is missing or makes no sense; the text names each."""
+    """Variables are missing or invalid; the text names each of them."""
 
 
 class _Common(BaseSettings):
@@ -95,7 +95,7 @@ class _Common(BaseSettings):
 
 
 class _PolicyText(BaseModel):
-    """A policy as AsyncActor's `resiliency.policies` writes it."""
+    """A policy in the form of AsyncActor's `resiliency.policies`."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
@@ -116,7 +116,7 @@ _POLICIES = TypeAdapter(dict[str, _PolicyText])
 
 
 class _RuleText(BaseModel):
-    """A rule as AsyncActor's `resiliency.rules` writes it."""
+    """A rule in the form of AsyncActor's `resiliency.rules`."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -203,7 +203,7 @@ class WorkerSettings(_Common):
         if not isinstance({} if value is None else value, dict):
             raise ValueError("expected a JSON object of policies")
         given: dict[str, Any] = {str(name): policy for name, policy in (value or {}).items()}
-        # All at once, so that a mistake is told with the policy's name.
+        # Validated together, so that an error contains the policy's name.
         texts = _POLICIES.validate_python({name: each for name, each in given.items() if not isinstance(each, Policy)})
         return given | {name: text.policy() for name, text in texts.items()}
 
@@ -224,7 +224,7 @@ class WorkerSettings(_Common):
 
     @property
     def resiliency(self) -> Resiliency:
-        """Policies and rules of either generation; the newer one where both are set."""
+        """Policies and rules from the newer or the older variables; the newer ones if both are set."""
         if self.resiliency_policies or self.resiliency_rules:
             return Resiliency(self.resiliency_policies, self.resiliency_rules)
         given = (
@@ -286,12 +286,13 @@ class CrewSettings(_Common):
 
 
 def worker_settings(values: Mapping[str, Any] | None = None) -> WorkerSettings:
-    """From the environment, `values` going first (`asya dev` names each actor's). Raises SettingsError."""
+    """Read the settings from the environment; `values` override it (`asya dev` passes those of each actor). Raises
+    SettingsError."""
     return _read(WorkerSettings, values)
 
 
 def crew_settings(values: Mapping[str, Any] | None = None) -> CrewSettings:
-    """As worker_settings, for the crew."""
+    """Like worker_settings, for the crew."""
     return _read(CrewSettings, values)
 
 

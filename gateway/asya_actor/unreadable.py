@@ -1,4 +1,4 @@
-"""What can be saved of a message that is not an envelope, so that somebody hears of it."""
+"""Salvages parts of a message that is not an envelope, so that it can be reported."""
 
 import hashlib
 
@@ -10,7 +10,8 @@ LONGEST_EXCERPT = 4096
 
 
 def salvage(body: bytes) -> Envelope:
-    """An envelope with the message's id where it has one, else one derived from its bytes, and its text's beginning."""
+    """An envelope with the message's id if it has one, else an id derived from its bytes, and the beginning of its
+    text."""
     try:
         value = jsontext.loads(body)
     except jsontext.InvalidJSON:

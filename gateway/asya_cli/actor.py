@@ -21,7 +21,7 @@ def actor(
     ] = False,
 ) -> None:
     """Run one actor behind its queue, or the crew, until SIGTERM. Settings come from ASYA_* variables
-    (docs/settings.md); options beat them.
+    (docs/settings.md); options override them.
     """
     from asya_actor.app import main
     from asya_actor.settings import SettingsError, crew_settings, worker_settings

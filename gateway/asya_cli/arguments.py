@@ -1,4 +1,4 @@
-"""Arguments of a tool from words of a command line: `key=value`, typed by the tool's inputSchema."""
+"""A tool's arguments from the command line: `key=value`, typed by the tool's inputSchema."""
 
 import json
 import sys
@@ -13,10 +13,10 @@ _BOOLEANS = {"true": True, "false": False}
 
 
 def read_arguments(words: Iterable[str], text: str | None, schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments: the object in `text` (JSON, or `@FILE`, `@-` is stdin), then each `key=value` over it.
+    """The arguments: the object in `text` (JSON, `@FILE`, or `@-` for stdin), overridden by each `key=value`.
 
-    A value is read as the type that `schema` (JSON Schema of an object) gives its key; a key given several times
-    fills an array; `key=@FILE` reads the value from a file. Raises UsageProblem naming the key.
+    A value is read with the type that `schema` (the JSON Schema of an object) gives its key. A repeated key fills an
+    array. `key=@FILE` reads the value from a file. Raises UsageProblem naming the key.
     """
     arguments = _object(text) if text is not None else {}
     seen: set[str] = set()
@@ -38,7 +38,7 @@ def read_arguments(words: Iterable[str], text: str | None, schema: Mapping[str, 
 
 
 def read_json(option: str, text: str) -> Any:
-    """A JSON value as an option gives it: the text itself, or `@FILE`, `@-` is stdin. Raises UsageProblem."""
+    """A JSON value from an option: the text itself, `@FILE`, or `@-` for stdin. Raises UsageProblem."""
     try:
         return json.loads(_content(option, text))
     except ValueError as error:
@@ -53,7 +53,7 @@ def _object(text: str) -> dict[str, Any]:
 
 
 def _content(key: str, value: str) -> str:
-    """The value itself, or the text of the file that `@FILE` names; `@@` begins a value with one @."""
+    """The value itself, or the text of the file named by `@FILE`. `@@` stands for a value that begins with @."""
     if value.startswith("@@"):
         return value[1:]
     if not value.startswith("@"):
@@ -65,8 +65,8 @@ def _content(key: str, value: str) -> str:
 
 
 def _read(key: str, text: str, kinds: Kinds) -> Any:
-    """The value of a word. Where the schema allows text and more, what reads as one of the others is that, unless it
-    allows some values alone and the text is one of them."""
+    """The value of an argument. If the schema allows text and other types, a text that is valid for another type
+    becomes that type, unless the schema lists allowed values and the text is one of them."""
     types = kinds.types
     if types == {"string"}:
         return text
@@ -80,7 +80,7 @@ def _read(key: str, text: str, kinds: Kinds) -> Any:
     if "string" in types:
         return text
     if "array" in types:
-        # `tags=a` is the array of one that was meant.
+        # `tags=a` means an array with one item.
         return [_read(key, text, kinds.items or Kinds())]
     raise UsageProblem(f"{key}: expected {' or '.join(kinds.names) or 'nothing'}, not {text!r}")
 

@@ -1,4 +1,4 @@
-"""The gateway as its callers see it: tools, tasks and streams over HTTP."""
+"""The client for the gateway's callers: tools, tasks and streams over HTTP."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MCP_VERSION = "2026-07-28"
 RECONNECTS = 10
-"""Times in a row that a stream which brings nothing is opened again."""
+"""How often in a row a stream without any event is reopened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Event:
 
 
 class GatewayClient:
-    """Calls one gateway. Every method raises CliError: with the gateway's own words where it refuses, with
+    """Calls one gateway. Every method raises CliError: with the gateway's message if it refuses, with
     ExitCode.UNREACHABLE if there is no response."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
@@ -42,7 +42,7 @@ class GatewayClient:
         self._url = url.rstrip("/") + "/"
 
     async def tools(self) -> list[dict[str, Any]]:
-        """Every tool as MCP lists it: {name, description?, inputSchema, outputSchema?} (MCP 2026-07-28, tools/list)."""
+        """Every tool in MCP's form: {name, description?, inputSchema, outputSchema?} (MCP 2026-07-28, tools/list)."""
         tools: list[dict[str, Any]] = []
         cursor: str | None = None
         while True:
@@ -53,7 +53,7 @@ class GatewayClient:
                 return tools
 
     async def flows(self) -> "FlowsJson":
-        """What the gateway serves and what it does not."""
+        """The flows that the gateway serves and those that it leaves out."""
         flows: FlowsJson = await self._request("GET", "health/flows")
         return flows
 
@@ -66,7 +66,7 @@ class GatewayClient:
             return False
 
     async def call(self, name: str, arguments: Mapping[str, Any]) -> "HandleJson":
-        """Start a flow: its handle {task_id, message, status_url, stream_url}."""
+        """Start a flow; returns its handle {task_id, message, status_url, stream_url}."""
         call: CallJson = {"name": name, "arguments": dict(arguments)}
         answer: CallResultJson = await self._request("POST", "tools/call", call)
         handle: HandleJson = json.loads(answer["content"][0]["text"])
@@ -84,23 +84,24 @@ class GatewayClient:
         return page
 
     async def cancel(self, task_id: str) -> "TaskJson":
-        """End a task; the task as it stands then."""
+        """Cancel a task; returns the task."""
         task: TaskJson = await self._request("POST", _task_path(task_id) + "/cancel", {})
         return task
 
     async def answer(self, task_id: str, answer: Any) -> "TaskJson":
-        """Answer the question that a task waits on; the task as it stands then."""
+        """Answer the question that a task waits on; returns the task."""
         body: AnswerJson = {"answer": answer}
         task: TaskJson = await self._request("POST", _task_path(task_id) + "/resume", body)
         return task
 
     async def retry(self, task_id: str, body: "RetryJson") -> "TaskJson":
-        """Run a task that has ended again, with {payload} of `body` where it has one; the new task."""
+        """Run an ended task again, with the payload in `body` if it has one; returns the new task."""
         task: TaskJson = await self._request("POST", _task_path(task_id) + "/retry", body)
         return task
 
     async def follow(self, task_id: str) -> AsyncGenerator[Event]:
-        """The task's updates from the first one and its live events, to the end; reconnects where it left off."""
+        """The task's updates from the first one, and its live events, until the end. Reconnects and continues after the
+        last update."""
         last, misses = "", 0
         while misses <= RECONNECTS:
             ended = False
@@ -181,7 +182,7 @@ class GatewayClient:
 
 
 class _StreamOver(Exception):
-    """The stream has nothing that we have not seen (204)."""
+    """The stream has no further events (204)."""
 
 
 @asynccontextmanager
@@ -204,12 +205,12 @@ def _task_path(task_id: str) -> str:
 
 
 async def _refusal(response: aiohttp.ClientResponse) -> CliError:
-    """The gateway's own words; an answer of something else in between is cut to a line."""
+    """An error with the gateway's message. A response from something in between is cut to one line."""
     text = await response.text(errors="replace")
     try:
         error: RefusalJson = json.loads(text)["error"]
         message = str(error["message"])
-        # The messages of these speak of their field by themselves.
+        # The messages of these errors already name their field.
         if (field := error.get("field")) and error.get("code") not in ("invalid_arguments", "task_not_found"):
             message = f"{field}: {message}"
     except (ValueError, TypeError, LookupError):
@@ -242,7 +243,7 @@ async def _events(content: aiohttp.StreamReader) -> AsyncGenerator[Event]:
 
 
 async def _lines(content: aiohttp.StreamReader) -> AsyncGenerator[str]:
-    """Lines of any length: a result of several MiB stands in one, which readline() would refuse."""
+    """Lines of any length: a result of several MiB is a single line, which readline() would refuse."""
     rest = b""
     async for chunk in content.iter_any():
         *whole, rest = (rest + chunk).split(b"\n")

@@ -1,4 +1,4 @@
-"""The gateway's settings from the environment, with mistakes told in the words of the environment."""
+"""The gateway's settings from the environment, with errors that name the variables."""
 
 import os
 from collections.abc import Mapping
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 def read_settings(environment: Mapping[str, str] = os.environ, **given: Any) -> "Settings":
-    """The settings; `given` ones beat the environment.
+    """The settings; `given` ones override the environment.
 
-    Raises UsageProblem naming every variable that is wrong and what was expected.
+    Raises UsageProblem naming every wrong variable and what was expected.
     """
     from pydantic import ValidationError
 
@@ -46,7 +46,7 @@ def read_settings(environment: Mapping[str, str] = os.environ, **given: Any) -> 
 
 
 def _promises(name: str, value: str | None) -> bool:
-    """Whether the variable asks for authentication: a switch that is off does not. Raises UsageProblem."""
+    """Whether the variable enables authentication; a switch that is off does not. Raises UsageProblem."""
     if not value or not name.endswith("_ENABLED"):
         return bool(value)
     try:

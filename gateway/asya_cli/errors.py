@@ -1,4 +1,4 @@
-"""What a command may end with: one readable line and an exit code."""
+"""How a command may end: one readable line and an exit code."""
 
 from enum import IntEnum
 from typing import TYPE_CHECKING
@@ -14,15 +14,15 @@ class ExitCode(IntEnum):
     FAILED = 1
     """The task failed, or the gateway refused the request."""
     USAGE = 2
-    """The command line or the settings make no sense; nothing was done."""
+    """The command line or the settings are invalid; nothing was done."""
     UNREACHABLE = 3
     """No gateway answered."""
     WAITING = 4
-    """The task waits for somebody's answer."""
+    """The task waits for an answer."""
 
 
 class CliError(Exception):
-    """Ends the command; the text is all that the user sees."""
+    """Ends the command; the user sees only the text."""
 
     def __init__(self, message: str, code: ExitCode = ExitCode.FAILED) -> None:
         super().__init__(message)
@@ -31,12 +31,13 @@ class CliError(Exception):
 
 
 class UsageProblem(CliError):
-    """The command line or a setting makes no sense."""
+    """The command line or a setting is invalid."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, ExitCode.USAGE)
 
 
 def cannot_listen(problem: "CannotListen") -> CliError:
-    """How a program ends that cannot listen: a port in use is a failure, a wrong value one of the settings."""
+    """The error of a program that cannot listen: a failure if the port is in use, a usage problem if a value is
+    wrong."""
     return CliError(str(problem), ExitCode.USAGE if problem.wrong_value else ExitCode.FAILED)

@@ -1,4 +1,4 @@
-"""`asya flow expose | hide | list | diff`: what is exposed, in the ConfigMap gateway-flows or as Flow resources."""
+"""`asya flow expose | hide | list | diff`: exposed flows in the ConfigMap gateway-flows or as Flow resources."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -61,7 +61,7 @@ def expose(
     wait_timeout: WaitTimeout = 60.0,
     url: PublicUrl = None,
 ) -> None:
-    """Expose a flow, or change what is exposed; what is not named stays as it is.
+    """Expose a flow, or change an exposed one; fields without an option stay unchanged.
 
     Exit codes: 0 it is served (or written, with --no-wait), 1 refused or not served in time, 2 wrong command line,
     3 no cluster.
@@ -86,18 +86,21 @@ def expose(
 
     async def work(cluster: "FlowsCluster") -> None:
         written = await write(cluster, target, flow, where, dry_run=dry_run)
-        if dry_run or not written:
-            return
-        if not no_wait:
-            typer.echo(
-                f"stored in namespace {cluster.namespace}; waiting up to {wait_timeout:g} s"
-                " until every gateway serves it",
-                err=True,
-            )
-            await cluster.wait_programmed(target, wait_timeout)
-        show_urls(target, await cluster.standing(target), url or f"http://asya-gateway-api.{cluster.namespace}:8080")
+        if written and not dry_run:
+            await _await_served(cluster, target, None if no_wait else wait_timeout, url)
 
     _run(namespace, context, work)
+
+
+async def _await_served(cluster: "FlowsCluster", target: str, timeout: float | None, url: str | None) -> None:
+    """Wait until every gateway serves the flow (not at all if `timeout` is None), then print its URLs."""
+    if timeout is not None:
+        typer.echo(
+            f"stored in namespace {cluster.namespace}; waiting up to {timeout:g} s until every gateway serves it",
+            err=True,
+        )
+        await cluster.wait_programmed(target, timeout)
+    show_urls(target, await cluster.standing(target), url or f"http://asya-gateway-api.{cluster.namespace}:8080")
 
 
 @app.command("hide")
@@ -107,7 +110,7 @@ def hide(
     context: Context = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Stop exposing a flow; calls that were accepted go on."""
+    """Stop exposing a flow; accepted calls continue."""
 
     async def work(cluster: "FlowsCluster") -> None:
         from asya_cli.errors import CliError
@@ -137,7 +140,7 @@ def hide(
 
 @app.command("list")
 def list_flows(namespace: Namespace = None, context: Context = None, as_json: AsJson = False) -> None:
-    """List every exposed flow, where it stands, and whether it is served."""
+    """List every exposed flow, where it is stored, and whether it is served."""
 
     async def work(cluster: "FlowsCluster") -> "list[ExposedFlow]":
         from asya_cli.flows_cluster import in_configmap, in_resource
@@ -165,7 +168,7 @@ def diff(
     namespace: Namespace = None,
     context: Context = None,
 ) -> None:
-    """Show what a file would change in the ConfigMap. Exit code 1 where there is a difference, like diff."""
+    """Show what a file would change in the ConfigMap. Exit code 1 if there is a difference, like diff."""
 
     async def work(cluster: "FlowsCluster") -> dict[str, str]:
         return dict(((await cluster.configmap()) or {}).get("data") or {})

@@ -19,7 +19,7 @@ def words(text: str | None) -> list[str] | None:
 
 
 def text_of(file: Path) -> str:
-    """The text of a file with its own line ends. Raises UsageProblem."""
+    """The text of a file with unchanged line ends. Raises UsageProblem."""
     from asya_cli.errors import UsageProblem
 
     try:
@@ -49,7 +49,7 @@ def read_schema(text: str | None, file: Path | None) -> dict[str, Any] | None:
     try:
         schema = jsontext.loads(text)
     except jsontext.InvalidJSON:
-        # YAML is read as flows.yaml is: dates stay text, and what JSON cannot say is a mistake.
+        # YAML is read like flows.yaml: dates stay text, and values outside JSON are mistakes.
         try:
             document = parse(text, Yaml(getattr(yaml, "CSafeLoader", yaml.SafeLoader), yaml.YAMLError))
         except Unreadable as error:
@@ -64,15 +64,15 @@ def read_schema(text: str | None, file: Path | None) -> dict[str, Any] | None:
 
 
 def timeout_of(text: str | None) -> int | str | None:
-    """A timeout as it is written: a number of seconds as a number."""
+    """A timeout as text, or as a number if it is a number of seconds."""
     return int(text) if text is not None and text.isdecimal() else text
 
 
 def wanted_flow(
     plain: Mapping[str, Any], schema: dict[str, Any] | None, skill: Mapping[str, Any], *, mcp: bool, a2a: bool
 ) -> dict[str, Any]:
-    """The parts of a flow that the options name, and no others. `mcp` and `a2a` ask for an exposure by themselves; a
-    schema asks for the first, and a part of a skill for the second."""
+    """The parts of a flow given by options, and no others. `mcp` and `a2a` request an exposure; a schema also requests
+    the first, and a part of a skill the second."""
     named_skill = {key: value for key, value in skill.items() if value is not None}
     exposures = {
         "mcp": {} if schema is None else {"inputSchema": schema},

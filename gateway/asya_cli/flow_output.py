@@ -1,4 +1,4 @@
-"""What `asya flow` prints: changes, where a flow is called, and which flows there are."""
+"""The output of `asya flow`: changes, the URLs of a flow, and the list of flows."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""Writing a flow where it is exposed, once it is complete and checked as the operator would check it."""
+"""Writes a flow to the ConfigMap or a Flow resource, after completing it and checking it like the operator."""
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
@@ -26,14 +26,14 @@ class Where(StrEnum):
 
 
 async def write(cluster: "FlowsCluster", name: str, flow: dict[str, Any], where: Where, *, dry_run: bool) -> bool:
-    """Whether there is anything to wait for."""
+    """Write the flow; returns whether there is anything to wait for."""
     from asya_cli.flows_editing import expose as expose_in
     from asya_cli.flows_editing import find
 
     if where is Where.RESOURCE:
         existing = next((body for body in await cluster.resources() if body["metadata"]["name"] == name), None)
         standing = (existing or {}).get("spec")
-        # Applied as a whole: what an apply leaves out, its field manager gives up.
+        # Applied as a whole, because fields that an apply leaves out are removed from its field manager.
         spec = {**(standing or {}), **_complete(name, flow, standing)}
         check({**spec, "name": name})
         applied = await cluster.apply(name, spec, dry_run=dry_run)
@@ -54,7 +54,7 @@ async def write(cluster: "FlowsCluster", name: str, flow: dict[str, Any], where:
 
 
 def _complete(name: str, flow: dict[str, Any], existing: Mapping[str, Any] | None) -> dict[str, Any]:
-    """A new flow gets its defaults; of one that exists only what was named changes."""
+    """The fields to write: a new flow gets its defaults; in an existing one only the given fields change."""
     from asya_cli.errors import UsageProblem
     from asya_cli.flows_editing import same
 
@@ -70,7 +70,7 @@ def _complete(name: str, flow: dict[str, Any], existing: Mapping[str, Any] | Non
 
 
 def _merged(existing: Any, named: Any) -> Any:
-    """Of `mcp` and `a2a`, too, only what was named changes."""
+    """Inside `mcp` and `a2a`, too, only the given fields change."""
     from pydantic.alias_generators import to_camel
 
     if not (isinstance(existing, Mapping) and isinstance(named, Mapping)):
@@ -79,7 +79,7 @@ def _merged(existing: Any, named: Any) -> Any:
 
 
 def check(flow: Mapping[str, Any]) -> None:
-    """Refuse here what the operator would refuse."""
+    """Refuse a flow that the operator would refuse."""
     from asya_cli.errors import UsageProblem
     from asya_crds.flows_file import InvalidFlow, flow_of
 
@@ -96,7 +96,7 @@ def check(flow: Mapping[str, Any]) -> None:
 
 
 def _schema_checker() -> "Callable[[Flow], None] | None":
-    """The operator's check of schemas; None where the schema engine is not installed, as in the base install."""
+    """The operator's check of schemas; None if the schema engine is not installed, as in the base install."""
     try:
         from asya_schemas.flows import check_flow
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""Flows as the cluster holds them: the ConfigMap, Flow resources, and what the operator says about both."""
+"""Flows in the cluster: the ConfigMap, Flow resources, and what the operator reports about both."""
 
 import asyncio
 import json
@@ -18,14 +18,15 @@ from asya_operator.domain.report import REPORT_ANNOTATION
 MANAGER = "asya-cli"
 TRIES = 20
 BUSY_PATIENCE = 15.0
-"""Seconds that an API server which asks to be asked again is asked: it does so while a fresh CRD is set up."""
+"""Seconds for which a request is repeated while the API server asks to retry, as it does while a new CRD is being set
+up."""
 LOOK_EVERY = 0.25
-"""Seconds between two looks at what the operator says."""
+"""Seconds between two reads of the operator's report."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExposedFlow:
-    """What is known of one exposed flow. `programmed` None: nothing has been reported yet."""
+    """The state of one exposed flow. `programmed` is None if nothing has been reported yet."""
 
     name: str
     source: str
@@ -45,7 +46,7 @@ class FlowsCluster:
 
     @classmethod
     async def open(cls, namespace: str | None, context: str | None = None) -> "FlowsCluster":
-        """Connect by KUBECONFIG. Raises CliError where there is no cluster to speak to."""
+        """Connect with KUBECONFIG. Raises CliError if there is no cluster."""
         from kubernetes_asyncio.config import ConfigException, list_kube_config_contexts
 
         try:
@@ -61,11 +62,11 @@ class FlowsCluster:
         return cls(rest, namespace or "default")
 
     async def close(self) -> None:
-        """Disconnect."""
+        """Close the client."""
         await self._rest.close()
 
     async def configmap(self) -> dict[str, Any] | None:
-        """The ConfigMap gateway-flows; None where there is none."""
+        """The ConfigMap gateway-flows; None if there is none."""
         try:
             found: dict[str, Any] = await self._ask("GET", f"{self._maps}/{FLOWS_CONFIGMAP}")
         except Vanished:
@@ -73,7 +74,7 @@ class FlowsCluster:
         return found
 
     async def resources(self) -> list[dict[str, Any]]:
-        """Every Flow of the namespace; none where the CRD is not installed."""
+        """Every Flow in the namespace; empty if the CRD is not installed."""
         try:
             listed = await self._ask("GET", self._flows)
         except Vanished:
@@ -84,8 +85,8 @@ class FlowsCluster:
     async def edit(
         self, change: Callable[[dict[str, str]], dict[str, str]], *, dry_run: bool
     ) -> tuple[dict[str, str], dict[str, str]]:
-        """Read, change and write the ConfigMap, again while somebody else writes it in between: nobody's edit is
-        lost. Returns the data before and after; what `change` raises goes on to the caller."""
+        """Read, change and write the ConfigMap, and repeat if another writer changed it in between, so that no edit is
+        lost. Returns the data before and after. Errors of `change` are passed on."""
         for _ in range(TRIES):
             found = await self.configmap()
             before: dict[str, str] = dict((found or {}).get("data") or {})
@@ -114,7 +115,7 @@ class FlowsCluster:
         await self._ask("PUT", f"{self._maps}/{FLOWS_CONFIGMAP}?fieldManager={MANAGER}", body=body)
 
     async def apply(self, name: str, spec: Mapping[str, Any], *, dry_run: bool) -> dict[str, Any]:
-        """Apply a Flow resource under our field manager, so that other people's fields stay theirs."""
+        """Apply a Flow resource under our field manager, so that fields of other managers stay theirs."""
         body = {"apiVersion": API_VERSION, "kind": "Flow", "metadata": {"name": name}, "spec": spec}
         query = f"?fieldManager={MANAGER}&force=true" + ("&dryRun=All" if dry_run else "")
         applied: dict[str, Any] = await self._ask(
@@ -123,7 +124,7 @@ class FlowsCluster:
         return applied
 
     async def delete(self, name: str, *, dry_run: bool) -> bool:
-        """Delete a Flow resource; False where there is none."""
+        """Delete a Flow resource; False if there is none."""
         try:
             await self._ask("DELETE", f"{self._flows}/{name}" + ("?dryRun=All" if dry_run else ""))
         except Vanished:
@@ -131,7 +132,7 @@ class FlowsCluster:
         return True
 
     async def standing(self, name: str) -> ExposedFlow | None:
-        """What is said of a flow now, by the ConfigMap's report or the Flow's conditions."""
+        """The current state of a flow, from the ConfigMap's report or the Flow's conditions."""
         found = await self.configmap()
         for each in (*in_configmap(found), *(in_resource(body) for body in await self.resources())):
             if each.name == name:
@@ -139,8 +140,8 @@ class FlowsCluster:
         return None
 
     async def wait_programmed(self, name: str, timeout: float) -> ExposedFlow:
-        """Until every gateway pod serves the flow as it is now. Raises CliError with the reason where it is
-        refused, or if nothing is reported for `timeout` seconds."""
+        """Wait until every gateway pod serves the current flow. Raises CliError with the reason if it is refused, or if
+        nothing is reported for `timeout` seconds."""
         end = time.monotonic() + timeout
         while True:
             standing = await self.standing(name)
@@ -174,7 +175,7 @@ class FlowsCluster:
 
 
 def in_configmap(found: Mapping[str, Any] | None) -> list[ExposedFlow]:
-    """Every entry of the ConfigMap with what the report says; a report about another text says nothing."""
+    """Every entry of the ConfigMap with its state from the report. A report about another text is ignored."""
     import yaml
 
     from asya_crds.flows_file import read_texts
@@ -220,7 +221,7 @@ def _report(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def in_resource(body: Mapping[str, Any]) -> ExposedFlow:
-    """A Flow with what its conditions say; conditions about an older spec say nothing."""
+    """A Flow with the state from its conditions. Conditions of an older spec are ignored."""
     spec, name = body.get("spec") or {}, body["metadata"]["name"]
     generation = body["metadata"].get("generation")
     conditions = {

@@ -1,8 +1,8 @@
 """Edits of flows.yaml as text: one entry changes, every other byte stays (pure).
 
-The ConfigMap's text belongs to many people: comments, order and spelling of what is not touched are theirs. So an
-entry's lines are found by YAML's own marks and spliced, and the whole is read again, as the gateway reads it, before
-anybody sends it: what was asked for stands there, and everything else says what it said.
+The ConfigMap's text has many authors, so comments, order and formatting of other entries must stay unchanged. An
+entry's lines are located by YAML's marks and replaced. Then the whole text is read again, like the gateway reads it,
+before it is sent: it must contain the requested change, and every other entry must be unchanged.
 """
 
 import json
@@ -21,13 +21,13 @@ ONE_LINE = "`flows: [...]` is on one line; rewrite it as a list with dashes firs
 
 
 class EditRefused(Exception):
-    """The text cannot be edited safely; the message says what to do by hand."""
+    """The text cannot be edited safely. The message says what to do by hand."""
 
 
 @dataclass(frozen=True, slots=True)
 class EntryLocation:
-    """Where an entry stands: the key, its node there, and the list around it; None where the key holds this one flow
-    alone. `value` is the entry as the gateway reads it."""
+    """The location of an entry: the key, its node, and the list around it (None if the key contains only this flow).
+    `value` is the entry as the gateway reads it."""
 
     key: str
     node: Any
@@ -36,9 +36,8 @@ class EntryLocation:
 
 
 def expose(data: Mapping[str, str], flow: Mapping[str, Any]) -> dict[str, str]:
-    """The ConfigMap's data with this flow in it: fields that `flow` names are set, others of an entry of that name
-    stay. `flow` needs `name`. Raises EditRefused where a key is no YAML or is written in a way that must not be
-    rewritten."""
+    """The ConfigMap's data with this flow: the fields in `flow` are set, other fields of an existing entry stay. `flow`
+    needs `name`. Raises EditRefused if a key is not YAML, or is written in a form that must not be rewritten."""
     name = str(flow["name"])
     place = find(data, name)
     if place is None:
@@ -54,7 +53,7 @@ def expose(data: Mapping[str, str], flow: Mapping[str, Any]) -> dict[str, str]:
 
 
 def hide(data: Mapping[str, str], name: str) -> dict[str, str]:
-    """The data without this flow. Raises KeyError where there is none, EditRefused as expose does."""
+    """The data without this flow. Raises KeyError if there is none, EditRefused like expose."""
     place = find(data, name)
     if place is None:
         raise KeyError(name)
@@ -70,7 +69,7 @@ def hide(data: Mapping[str, str], name: str) -> dict[str, str]:
 
 
 def find(data: Mapping[str, str], name: str) -> EntryLocation | None:
-    """The entry of this name, in whichever key it stands."""
+    """The entry with this name, in any key."""
     for key in sorted(filter(is_flows_key, data)):
         for place in _places(key, data[key]):
             if place.value.get("name") == name:
@@ -90,8 +89,8 @@ def _canonical(value: Any) -> str:
 def _checked(
     before: Mapping[str, str], after: dict[str, str], name: str, key: str, expected: list[dict[str, Any]]
 ) -> dict[str, str]:
-    """`after`, where it says what it should: the flow as it was asked for, or not at all, and every other one as it
-    was, since an edit of text cannot see anchors and aliases."""
+    """`after`, if it is correct: the flow is as requested (or gone), and every other flow is unchanged. This is checked
+    because a text edit does not see anchors and aliases."""
     try:
         left, own = _others(after, name)
     except EditRefused as error:
@@ -100,14 +99,14 @@ def _checked(
     others, former = _others(before, name)
     if left != others:
         raise EditRefused(f"{key}: other flows depend on how {name} is written (anchors, aliases); edit it by hand")
-    # A second entry of the same name is not served, and not ours to change.
+    # A second entry with the same name is not served and must not be changed.
     if own != [*map(_canonical, expected), *former[1:]]:
         raise EditRefused(f"{key}: the edited {name} would be read differently from the request; edit it by hand")
     return after
 
 
 def _others(data: Mapping[str, str], name: str) -> tuple[list[tuple[str, str]], list[str]]:
-    """What every other entry says, and what those of this name say."""
+    """The content of every other entry, and of the entries with this name."""
     others, own = [], []
     for key in sorted(filter(is_flows_key, data)):
         for place in _places(key, data[key]):
@@ -141,7 +140,7 @@ def _places(key: str, text: str) -> list[EntryLocation]:
 
 
 def _key_for_new(data: Mapping[str, str]) -> str:
-    """flows.yaml where it is there or nothing is; else the first key that holds a list."""
+    """flows.yaml if it exists or there is no key; else the first key with a list."""
     if DEFAULT_KEY in data or not data:
         return DEFAULT_KEY
     lists = [key for key in sorted(filter(is_flows_key, data)) if _has_list(data[key], key)]
@@ -163,7 +162,7 @@ def _changed(text: str, place: EntryLocation, fields: Mapping[str, Any]) -> str:
 
 
 def _spelled(entry: Mapping[str, Any], field: str) -> str:
-    """The spelling of the field that the entry uses already (`routeNext` or `route_next`)."""
+    """The spelling of the field that the entry already uses (`routeNext` or `route_next`)."""
     other = {"routeNext": "route_next", "route_next": "routeNext"}.get(field, field)
     return other if other in entry and field not in entry else field
 
@@ -196,7 +195,7 @@ def _appended(text: str, flow: Mapping[str, Any], key: str) -> str:
 
 
 def _with_empty_list(text: str, key: str) -> str:
-    """After the last entry went, `flows:` says nothing: write the empty list that it means."""
+    """After the last entry is removed, `flows:` is null: write the empty list instead."""
     node = _compose(text, key)
     found = splicing.pair(node, "flows")
     if found is None or not _is_null(found[1]):
@@ -213,7 +212,7 @@ def _is_null(node: Any) -> bool:
 
 
 def _without_mark(text: str) -> tuple[str, str]:
-    """The byte order mark, if there is one, and the text behind it."""
+    """The byte order mark, if there is one, and the text after it."""
     found = text.startswith(splicing.BYTE_ORDER_MARK)
     return (splicing.BYTE_ORDER_MARK, text[1:]) if found else ("", text)
 

@@ -1,7 +1,7 @@
-"""The `asya` command: its verbs, and how every one of them ends.
+"""The `asya` command: its subcommands, and their error handling.
 
-Modules of commands import typer alone at their top; what they work with they import when they run, so that
-`asya --help` answers at once.
+Command modules import only typer at module level, and everything else when they run, so that `asya --help` answers at
+once.
 """
 
 import os
@@ -57,13 +57,13 @@ def options(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """What holds for every command."""
+    """Options of every command."""
     if debug:
         os.environ[DEBUG_VARIABLE] = "1"
 
 
 def main() -> None:
-    """The console script: errors become one line on stderr, never a traceback unless it is asked for."""
+    """The console script. Errors become one line on stderr; a traceback is shown only on request."""
     take_every_character()
     _have_a_home()
     try:
@@ -74,7 +74,7 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
-        # Whoever read the output has seen enough (`asya task list | head`); the flush at exit would fail again.
+        # The reader has closed the pipe (`asya task list | head`). The flush at exit would fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except ModuleNotFoundError as error:
@@ -88,8 +88,8 @@ def main() -> None:
 
 
 def _have_a_home() -> None:
-    """A user id without an entry in /etc/passwd has no home folder unless HOME names one, and Kubernetes' client cannot
-    be imported then. Container runtimes set it to the root folder in that case."""
+    """Set HOME if the user id has no entry in /etc/passwd and HOME is not set, because the Kubernetes client cannot be
+    imported then. Like container runtimes, this uses the root folder."""
     try:
         Path.home()
     except RuntimeError:
@@ -101,5 +101,5 @@ def _complain(error: Exception, message: str) -> None:
         import traceback
 
         traceback.print_exception(error)
-    # Of several lines one is made: scripts read the last line of stderr.
+    # Several lines are joined into one, because scripts read the last line of stderr.
     typer.echo(f"error: {readable(' '.join(line.strip() for line in message.splitlines()))}", err=True)

@@ -1,4 +1,4 @@
-"""`asya mcp`: the names under which users of asya-lab know these commands."""
+"""`asya mcp`: the names of these commands in asya-lab."""
 
 import typer
 

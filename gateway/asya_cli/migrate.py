@@ -1,4 +1,4 @@
-"""`asya migrate`: the schema, brought up to date before new pods start."""
+"""`asya migrate`: updates the schema before new pods start."""
 
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated
@@ -47,15 +47,15 @@ def migrate(
 
 
 async def apply_migrations(database_url: str) -> list[str]:
-    """Apply what the database lacks; the names of what was applied. Raises CliError where it cannot be reached."""
+    """Apply the missing migrations; returns their names. Raises CliError if the database cannot be reached."""
     return (await apply_and_hand_over(database_url, ""))[0]
 
 
 async def apply_and_hand_over(
     database_url: str, namespace: str, then: "Callable[[Connection], Awaitable[None]] | None" = None
 ) -> tuple[list[str], str | None]:
-    """The same, and then make the database this namespace's, unless that is empty; also returns whose it was. `then`
-    is done over the same session."""
+    """The same, and then assign the database to this namespace, unless it is empty; also returns the previous one.
+    `then` runs in the same session."""
     import asyncpg
 
     from asya_cli.errors import CliError, ExitCode

@@ -1,11 +1,11 @@
-"""`asya operator`: the operator, which settings from the environment describe (docs/settings.md)."""
+"""`asya operator`: runs the operator with settings from the environment (docs/settings.md)."""
 
 import os
 import sys
 
 
 def operator() -> None:
-    """Run the operator: it computes what is exposed, pushes it to the mesh, and runs actors."""
+    """Run the operator: it computes which flows are exposed, pushes them to mesh, and runs actors."""
     from asya_cli.errors import CliError, ExitCode, UsageProblem, cannot_listen
     from asya_crds.listening import CannotListen
     from asya_transports.description import TransportSettingsError
@@ -31,5 +31,5 @@ def operator() -> None:
     except NoCluster as error:
         raise CliError(f"no cluster: {error}", ExitCode.UNREACHABLE) from None
     sys.stderr.flush()
-    # A watch may still be open in kopf's thread; the lease is released, so nothing is lost by not waiting for it.
+    # A watch may still be open in kopf's thread. The lease is already released, so nothing is lost by not waiting.
     os._exit(code)

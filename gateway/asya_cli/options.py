@@ -19,11 +19,11 @@ Result = TypeVar("Result")
 
 
 PRINTED_ROUTES = ("/mcp", "/tools/call", "/openapi.json", "/health", "/health/ready", "/health/flows")
-"""Routes that `asya dev`, pages and people name, whose URL is taken for that of the gateway."""
+"""Routes whose URLs users copy from `asya dev` and the docs. Such a URL is accepted as the gateway's."""
 
 
 def base_of(url: str) -> str:
-    """The gateway's URL of any URL of one of its routes."""
+    """The gateway's URL, from the URL of one of its routes."""
     url = url.rstrip("/")
     for route in sorted(PRINTED_ROUTES, key=len, reverse=True):
         if url.endswith(route):
@@ -32,7 +32,7 @@ def base_of(url: str) -> str:
 
 
 def run_with_client(url: str, work: "Callable[[GatewayClient], Awaitable[Result]]") -> Result:
-    """Run a coroutine that talks to the gateway at `url`. Raises UsageProblem where that is no URL."""
+    """Run a coroutine with a client of the gateway at `url`. Raises UsageProblem if that is not a URL."""
     from asya_cli.client import connect
     from asya_cli.errors import UsageProblem
     from asya_crds.setting_types import check_web_url

@@ -1,4 +1,4 @@
-"""What people see: tables, results and tasks. Results go to stdout, everything that passes by to stderr."""
+"""The output for users: tables, results and tasks. Results go to stdout, progress and messages to stderr."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -32,8 +32,8 @@ err = ReadableConsole(stderr=True)
 
 
 def print_json(value: Any) -> None:
-    """JSON, coloured on a terminal; integers of any size and every character survive, as an escape where a terminal
-    would obey it or the output's encoding has no room for it."""
+    """Print JSON, coloured on a terminal. Integers of any size and all characters are preserved; control characters,
+    and characters outside the output's encoding, are written as escapes."""
     text = json_escaped(json.dumps(value, indent=2, ensure_ascii=False))
     if not writes(text, out.encoding):
         text = json.dumps(value, indent=2)
@@ -44,13 +44,13 @@ def print_json(value: Any) -> None:
 
 
 def print_line(text: str) -> None:
-    """A line of somebody's file, as it is but for what a terminal would obey."""
+    """Print a line of a file, with control characters escaped."""
     out.file.write(readable(text) + "\n")
 
 
 def print_result(value: Any) -> None:
-    """A result: text of any number of lines as text, all else as JSON; so is text that holds what must not reach a
-    terminal, whose escapes say which characters they are."""
+    """Print a result: text as text, everything else as JSON. Text with control characters is also printed as JSON,
+    whose escapes show them."""
     if isinstance(value, str) and is_readable(value) and writes(value, out.encoding):
         out.file.write(value + "\n")
     else:
@@ -58,12 +58,12 @@ def print_result(value: Any) -> None:
 
 
 def status_text(status: str) -> Text:
-    """A status in its colour."""
+    """A status with its colour."""
     return plain(status, STATUS_STYLES.get(status, ""))
 
 
 def tools_table(tools: list[dict[str, Any]]) -> Table:
-    """Tools with their arguments; required ones stand without brackets."""
+    """Tools with their arguments; optional ones are in brackets."""
     table = Table(box=None, pad_edge=False)
     for column in ("TOOL", "ARGUMENTS", "DESCRIPTION"):
         table.add_column(column, overflow="fold")
@@ -74,7 +74,7 @@ def tools_table(tools: list[dict[str, Any]]) -> Table:
 
 
 def arguments_text(schema: dict[str, Any]) -> str:
-    """`text=string [limit=integer]` of an object's schema."""
+    """`text=string [limit=integer]` for an object's schema."""
     required = set(schema.get("required") or ())
     words = []
     for name in properties_of(schema):
@@ -84,7 +84,7 @@ def arguments_text(schema: dict[str, Any]) -> str:
 
 
 def tasks_table(tasks: list["TaskSummaryJson"]) -> Table:
-    """Tasks, one a line."""
+    """Tasks, one on each line."""
     table = Table(box=None, pad_edge=False)
     for column in ("ID", "FLOW", "STATUS", "PROGRESS", "ACTOR", "CREATED"):
         table.add_column(column, no_wrap=column in ("ID", "STATUS"))
@@ -101,7 +101,7 @@ def tasks_table(tasks: list["TaskSummaryJson"]) -> Table:
 
 
 def print_task(task: "TaskJson") -> None:
-    """One task: what stands in it, a line each; result and payload as JSON."""
+    """Print one task: one line for each field, result and payload as JSON."""
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="dim")
     table.add_column(overflow="fold")
@@ -130,7 +130,7 @@ def print_task(task: "TaskJson") -> None:
 
 
 def route_text(task: "TaskSummaryJson") -> str:
-    """`clean ✓ → analyze → report`: where the task was, is and goes."""
+    """`clean ✓ → analyze → report`: the task's past, present and future actors."""
     route = task["route"]
     behind = [*route["prev"], *([route["curr"]] if task["status"] == "succeeded" and route["curr"] else [])]
     ahead = [name for name in (route["curr"], *route["next"]) if name][len(behind) - len(route["prev"]) :]
@@ -143,7 +143,7 @@ def error_text(error: "TaskErrorJson") -> str:
     attempts = f" after {error['attempts']} attempts" if (error.get("attempts") or 0) > 1 else ""
     details = error.get("details")
     kind = details.get("type") if isinstance(details, dict) else None
-    # Words of an exception may say nothing without its type: those of KeyError are the key alone.
+    # An exception's message may be meaningless without its type: that of KeyError is only the key.
     what = ": ".join(str(part) for part in (kind, error.get("message") or error.get("code")) if part)
     return f"{what} ({error.get('class', 'failed')}{where}{attempts})"
 
@@ -155,7 +155,7 @@ def problem_text(problem: "FlowProblemJson") -> str:
 
 
 def pause_text(task: "TaskSummaryJson") -> str:
-    """The question a task waits on, and the command that answers it; what may be left out stands in brackets."""
+    """The question a task waits on, and the command that answers it; optional parts are in brackets."""
     pause = task["pause"]
     if pause is None:
         return ""

@@ -1,6 +1,7 @@
 """Which JSON types a schema allows for a key: through `$ref`, `allOf`, `anyOf`, `oneOf`, `enum` and `const`.
 
-Only what a command line needs to read a word by: the gateway holds the value against the whole schema.
+Only as far as the command line needs it to interpret an argument. The gateway checks the value against the whole
+schema.
 """
 
 import re
@@ -13,22 +14,23 @@ from urllib.parse import unquote
 from asya_crds import jsontext
 
 EVERY = frozenset({"null", "boolean", "integer", "number", "string", "array", "object"})
-"""An integer is a number, too: `number` never stands here without `integer`."""
+"""An integer is also a number, so `number` never occurs here without `integer`."""
 DEEPEST = 32
-"""References and combinations that are followed; a schema that goes deeper may allow everything."""
+"""Depth to which references and combinations are followed. Deeper parts of a schema are treated as allowing
+everything."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kinds:
-    """Types that are allowed, and the values where only some are (`enum`, `const`); None where any may be."""
+    """The allowed types, and the allowed values if they are restricted (`enum`, `const`); None if they are not."""
 
     types: frozenset[str] = EVERY
     values: tuple[Any, ...] | None = None
     items: "Kinds | None" = None
-    """Of the items, where an array is allowed and its schema says so."""
+    """The types of the items, if an array is allowed and its schema defines them."""
 
     def and_(self, other: "Kinds") -> "Kinds":
-        """What both allow."""
+        """The types that both allow."""
         if self.values is None or other.values is None:
             values = self.values if other.values is None else other.values
         else:
@@ -36,13 +38,14 @@ class Kinds:
         return Kinds(self.types & other.types, values, self.items or other.items)
 
     def or_(self, other: "Kinds") -> "Kinds":
-        """What one of them allows. Values beside a type that has none are kept: they say how words are meant."""
+        """The types that one of them allows. Values beside a type without values are kept, because they show how an
+        argument is meant."""
         both = {jsontext.canonical(value): value for value in (*(self.values or ()), *(other.values or ()))}
         return Kinds(self.types | other.types, tuple(both.values()) or None, self.items or other.items)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The types in the order in which people name them, without the integer in `number`; () where all are."""
+        """The types in their usual order, without `integer` if there is `number`; () if all are allowed."""
         if self.types == EVERY:
             return ()
         order = ("string", "integer", "number", "boolean", "array", "object", "null")
@@ -56,13 +59,13 @@ def contains(values: tuple[Any, ...], value: Any) -> bool:
 
 
 def kinds_of(schema: Mapping[str, Any], key: str) -> Kinds:
-    """What the schema of an object allows for a property."""
+    """The types that an object's schema allows for a property."""
     reader = _Reader(schema)
     return reduce(Kinds.and_, [reader.kinds(part, DEEPEST) for part in _parts(schema, key)], Kinds())
 
 
 def properties_of(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Every property that the schema of an object names, its parts included, with the schema that it has there."""
+    """Every property in an object's schema, including its parts, with its schema."""
     found: dict[str, Any] = {}
     for part in _flattened(schema):
         properties = part.get("properties")
@@ -94,7 +97,7 @@ def _matches(pattern: str, key: str) -> bool:
 
 
 def _flattened(root: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """A schema and those that hold together with it, each once."""
+    """A schema and those that apply together with it, each once."""
     seen: set[int] = set()
     waiting: list[Any] = [root]
     while waiting:
@@ -108,15 +111,15 @@ def _flattened(root: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 class _Reader:
-    """Reads the schemas of one document, each once at each depth: parts that name each other are as many as there are
-    ways through them."""
+    """Reads the schemas of one document, each once at each depth, because parts that refer to each other can be reached
+    in very many ways."""
 
     def __init__(self, root: Mapping[str, Any]) -> None:
         self._root = root
         self._known: dict[tuple[int, int], Kinds] = {}
 
     def kinds(self, schema: Any, depth: int) -> Kinds:
-        """What a schema allows."""
+        """The types that a schema allows."""
         if schema is False:
             return Kinds(frozenset())
         if not isinstance(schema, Mapping) or depth == 0:
@@ -171,7 +174,7 @@ def _list(schema: Mapping[str, Any], word: str) -> list[Any]:
 
 
 def _resolved(reference: Any, root: Mapping[str, Any]) -> Any:
-    """What a JSON pointer of this document leads to; True, which allows everything, where it leads elsewhere."""
+    """The target of a JSON pointer in this document; True, which allows everything, if the target is elsewhere."""
     if not isinstance(reference, str) or not (reference == "#" or reference.startswith("#/")):
         return True
     found: Any = root

@@ -36,9 +36,9 @@ def serve() -> None:
 
 
 def _collect_rarely() -> None:
-    """Look for garbage among 20,000 fresh objects instead of 700. Hundreds of requests that are under way hold some
-    thousands, so the default walks through what is alive, over and over, for 4 % of the CPU; what reference counting
-    cannot free is a few megabytes later at most."""
+    """Run the garbage collector after 20,000 new objects instead of 700. Hundreds of concurrent requests hold some
+    thousands of objects, so the default would walk live objects again and again, for 4 % of the CPU. Cyclic garbage
+    then amounts to a few megabytes at most."""
     import gc
 
     gc.collect()

@@ -1,16 +1,16 @@
-"""Standard output and error that take every character, whatever their encoding."""
+"""Makes standard output and error accept every character, whatever their encoding."""
 
 import codecs
 import sys
 from io import TextIOWrapper
 
 _IN_ASCII = {"→": "->", "✓": "+", "│": "|", "…": "..."}
-"""What our own words use beyond ASCII, for an output that cannot write it."""
+"""Replacements for our own non-ASCII characters, for outputs that cannot write them."""
 _ERRORS = "asya.readable"
 
 
 def take_every_character() -> None:
-    """Let stdout and stderr write whatever text comes, in whatever encoding they have."""
+    """Make stdout and stderr accept any text in their encoding."""
     codecs.register_error(_ERRORS, _replace)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
@@ -25,7 +25,7 @@ def _replace(error: UnicodeError) -> tuple[str, int]:
 
 
 def writes(text: str, encoding: str | None) -> bool:
-    """Whether an output of this encoding can write the text as it is."""
+    """Whether an output with this encoding can write the text unchanged."""
     try:
         text.encode(encoding or "utf-8")
     except (UnicodeEncodeError, LookupError):

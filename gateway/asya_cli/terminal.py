@@ -1,4 +1,4 @@
-"""The console of the command, which shows no control sequence of others."""
+"""The command's console, which never prints control sequences from foreign text."""
 
 import sys
 from collections.abc import Iterable
@@ -12,19 +12,19 @@ from typing_extensions import override
 from asya_crds.readable import readable
 
 WIDE = 1000
-"""Columns of a table that goes into a file or a pipe, which have no width of their own."""
+"""Columns of a table in a file or a pipe, which have no width."""
 
 
 def plain(text: str, style: str = "") -> Text:
-    """Text of others for a table or a line, in one style."""
+    """Foreign text for a table or a line, in one style."""
     return Text(readable(text), style)
 
 
 class ReadableConsole(Console):
-    """Rich's console. Text is made readable before rich measures it, since an escape is wider than what it stands for
-    and rich drops some characters: a string here, the rest by `plain`. What reaches the console otherwise is made
-    readable where it is drawn; rich's own control sequences are segments of another kind and pass. No text is read as
-    markup or emoji code: it is data."""
+    """Rich's console with control characters escaped. Text is escaped before rich measures it, because an escape is
+    wider than its character and rich drops some characters: strings here, other text with `plain`. Everything else is
+    escaped when it is drawn; rich's own control sequences are segments of another kind and are not changed. Text is
+    data, so markup and emoji codes are not interpreted."""
 
     def __init__(self, *, stderr: bool = False, file: IO[str] | None = None) -> None:
         stream = file or (sys.stderr if stderr else sys.stdout)
@@ -33,7 +33,7 @@ class ReadableConsole(Console):
 
     @override
     def render_str(self, text: str, **options: Any) -> Text:
-        """A string as rich lays it out."""
+        """Render a string, with control characters escaped."""
         return super().render_str(readable(text), **options)
 
     @override

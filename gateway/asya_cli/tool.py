@@ -1,4 +1,4 @@
-"""`asya tool`: what can be called, and calling it."""
+"""`asya tool`: lists and calls tools."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,7 +32,7 @@ def list_tools(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     elif not problems:
         err.print("no tools: no flow of this gateway has an `mcp` block", markup=False)
     for problem in problems:
-        # Without a name it is the file that cannot be read: the flows that it named last are still served.
+        # A problem without a name means that the file cannot be read; its last valid flows are still served.
         what = f"{problem['name']} is not served" if problem.get("name") else problem.get("source") or "flows"
         err.print(f"{what}: {problem_text(problem)}", style="red", markup=False, soft_wrap=True)
 
@@ -84,7 +84,7 @@ def call_tool(
 
 
 async def find_tool(client: "GatewayClient", name: str) -> dict[str, Any]:
-    """The tool as MCP lists it; raises CliError with the names that are nearest."""
+    """The tool in MCP's form; raises CliError with similar names."""
     import difflib
 
     from asya_cli.errors import CliError

@@ -1,4 +1,4 @@
-"""Watching a task to its end: a progress bar on a terminal, lines elsewhere, streamed tokens as they come."""
+"""Watches a task until its end: a progress bar on a terminal, lines elsewhere, streamed tokens as they arrive."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 async def watch(client: GatewayClient, task_id: str) -> ExitCode:
-    """Follow a task until it ends or waits; then print its result, its error or its question. Who stops watching
-    (Ctrl-C) is told how to go on: the task does."""
+    """Follow a task until it ends or waits; then print its result, its error or its question. On Ctrl-C, print how to
+    continue, because the task itself continues."""
     try:
         return await _watch(client, task_id)
     except asyncio.CancelledError:
@@ -43,7 +43,7 @@ async def _show(client: GatewayClient, task_id: str, events: AsyncGenerator[Even
         async for event in events:
             if event.name == "update":
                 display.update(event.data)
-                # The log begins with the past, so a question in it may have been answered long ago.
+                # The log begins with old entries, so a question in it may already have been answered.
                 if event.data["status"] in WAITING and (await client.task(task_id))["status"] in WAITING:
                     return
             else:
@@ -53,7 +53,7 @@ async def _show(client: GatewayClient, task_id: str, events: AsyncGenerator[Even
 
 
 def tell_end(task: "TaskJson") -> ExitCode:
-    """Print what became of a task."""
+    """Print the outcome of a task."""
     match task["status"]:
         case "succeeded":
             print_result(task["result"])
@@ -71,7 +71,7 @@ def tell_end(task: "TaskJson") -> ExitCode:
 
 
 class _Display:
-    """The bar until the first token, since text that streams and a bar that redraws itself cannot share a line."""
+    """The progress bar until the first token, because streamed text and a redrawn bar cannot share a line."""
 
     def __init__(self) -> None:
         self._bar: Progress | None = None
@@ -90,7 +90,7 @@ class _Display:
             self._bar.start()
 
     def update(self, update: "UpdateJson") -> None:
-        """An update of the task's log."""
+        """Show an update of the task's log."""
         text = update.get("message") or update["status"]
         if actor := update.get("actor"):
             text = f"{actor}: {text}" if not text.startswith(f"{actor}:") else text
@@ -100,7 +100,7 @@ class _Display:
             err.print(f"{update['progress_percent']:5.1f} %  {text}", markup=False, soft_wrap=True)
 
     def live(self, payload: Any) -> None:
-        """A live event."""
+        """Show a live event."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
@@ -109,7 +109,7 @@ class _Display:
         err.file.flush()
 
     def close(self) -> None:
-        """Leave the terminal as it was."""
+        """Restore the terminal."""
         if self._bar is not None:
             self._bar.stop()
         if self._streaming:
@@ -117,7 +117,8 @@ class _Display:
 
 
 def live_text(payload: Any) -> str:
-    """The text of a live event: of a token, of an A2A artifact's or message's parts; another one is a line of JSON."""
+    """The text of a live event: of a token, or of the parts of an A2A artifact or message; any other event as a line of
+    JSON."""
     import json
 
     if isinstance(payload, str):
@@ -133,7 +134,8 @@ def live_text(payload: Any) -> str:
 
 
 def _text_of_parts(payload: dict[str, Any]) -> str | None:
-    """The text of an A2A artifact's or message's parts; None of anything else, since a handler may send any JSON."""
+    """The text of the parts of an A2A artifact or message; None for anything else, because a handler may send any
+    JSON."""
     update = payload.get("artifact_update")
     holder = update.get("artifact") if isinstance(update, dict) else payload.get("message")
     parts = holder.get("parts") if isinstance(holder, dict) else None

@@ -1,7 +1,7 @@
-"""Pieces of a YAML text by its own marks: lines as YAML counts them, where nodes stand, values written as YAML (pure).
+"""Editing YAML text by its marks: lines as YAML counts them, positions of nodes, values written as YAML (pure).
 
-PyYAML writes what is new because PyYAML reads it, here and in every gateway: a text that its reader would take for
-something else (`on`, `no`, `1:30`, `2024-01-01`, `1_000`) is quoted.
+New values are written with PyYAML, because PyYAML reads them here and in every gateway: a text that it would read as
+another type (`on`, `no`, `1:30`, `2024-01-01`, `1_000`) is quoted.
 """
 
 import re
@@ -16,11 +16,11 @@ LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 BYTE_ORDER_MARK = "\ufeff"
 _LINE = re.compile("[^\r\n\x85\u2028\u2029]*(?:\r\n|[\r\n\x85\u2028\u2029]|$)")
 _NUMBER_OF_YAML_1_2 = re.compile(r"[-+]?(?:0o[0-7]+|(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?)")
-"""Readers of the newer YAML, with which others may look at the file, take these for numbers."""
+"""Text that YAML 1.2 readers, which others may use for the file, read as numbers."""
 
 
 class _Dumper(yaml.SafeDumper):
-    """Every value on as few lines as it can, without anchors."""
+    """Writes every value on as few lines as possible, without anchors."""
 
     @override
     def ignore_aliases(self, data: Any) -> bool:
@@ -44,19 +44,19 @@ def written(value: Any) -> list[str]:
 
 
 def split_lines(text: str) -> list[str]:
-    """The lines with their ends, as YAML's marks count them: CR, NEL, LS and PS end one, too."""
+    """The lines with their ends, as YAML's marks count them: CR, NEL, LS and PS also end a line."""
     return [line for line in _LINE.findall(text) if line]
 
 
 def line_end(text: str) -> str:
-    """What ends the first line: new ones end alike."""
+    """The end of the first line, which new lines use too."""
     first = _LINE.match(text)
     end = first[0][len(first[0].rstrip("\r\n")) :] if first else ""
     return end or "\n"
 
 
 def compose(text: str) -> Any:
-    """The root node, or None of an empty text. Raises yaml.YAMLError."""
+    """The root node, or None for an empty text. Raises yaml.YAMLError."""
     return yaml.compose(text, Loader=LOADER)
 
 
@@ -67,7 +67,7 @@ def child(node: Any, name: str) -> Any:
 
 
 def pair(node: Any, name: str) -> tuple[Any, Any] | None:
-    """A mapping's key and value of this name, or None."""
+    """The key and value nodes with this name in a mapping, or None."""
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             if isinstance(key, yaml.ScalarNode) and key.value == name:
@@ -76,7 +76,7 @@ def pair(node: Any, name: str) -> tuple[Any, Any] | None:
 
 
 def last_line(node: Any) -> int:
-    """The last line with content of a node: comments that follow belong to what comes next."""
+    """A node's last line with content. Comments after it belong to the next node."""
     if isinstance(node, yaml.MappingNode) and not node.flow_style and node.value:
         return max(last_line(part) for each in node.value for part in each)
     if isinstance(node, yaml.SequenceNode) and not node.flow_style and node.value:
@@ -86,7 +86,7 @@ def last_line(node: Any) -> int:
 
 
 def replaced(text: str, node: Any, value: Any) -> str:
-    """The text with another value where the node stands; what follows it on its last line stays."""
+    """The text with another value in place of the node. The rest of its last line stays."""
     lines = split_lines(text)
     start, end = node.start_mark, node.end_mark
     rest = lines[end.line][end.column :] if end.line < len(lines) else ""
@@ -100,8 +100,8 @@ def replaced(text: str, node: Any, value: Any) -> str:
 
 
 def with_fields(text: str, node: yaml.MappingNode, fields: Mapping[str, Any]) -> str:
-    """The text with these fields of a block mapping set: the lines of one that is there are replaced (a comment
-    behind its value stays), new ones follow the last. No other line changes."""
+    """The text with these fields of a block mapping set. The lines of an existing field are replaced (a comment after
+    its value stays); new fields follow the last one. No other line changes."""
     lines, end = split_lines(text), line_end(text)
     edits = []
     after = last_line(node) + 1
@@ -119,7 +119,7 @@ def with_fields(text: str, node: yaml.MappingNode, fields: Mapping[str, Any]) ->
             edits.append((first, last + 1, laid))
     if after <= len(lines) and not _ended(lines[after - 1]):
         lines[after - 1] += end
-    # From the end on, so that the places of those before stay; of several at one place the first comes first.
+    # Applied from the end, so that earlier positions stay valid; several at the same position stay in order.
     edits.sort(key=lambda edit: edit[0])
     for first, behind, new in reversed(edits):
         lines[first:behind] = new
@@ -127,7 +127,7 @@ def with_fields(text: str, node: yaml.MappingNode, fields: Mapping[str, Any]) ->
 
 
 def _laid_out(new: list[str], prefix: str, rest: str, end: str) -> list[str]:
-    """New lines at a column: `prefix` stands before the first one, `rest` follows the last one."""
+    """New lines at a column: `prefix` goes before the first one, `rest` after the last one."""
     pad = " " * len(prefix)
     placed = [prefix + new[0], *(pad + line for line in new[1:])]
     return [*(line + end for line in placed[:-1]), placed[-1] + (rest if rest.strip() else end)]
@@ -143,7 +143,7 @@ def _ended(line: str) -> bool:
 
 
 def appended(text: str, at: int, value: Any, column: int) -> str:
-    """The text with a value as lines of their own before line `at`."""
+    """The text with a value inserted as separate lines before line `at`."""
     lines, end = split_lines(text), line_end(text)
     if lines[at - 1 : at] and not _ended(lines[at - 1]):
         lines[at - 1] += end

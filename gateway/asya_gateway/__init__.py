@@ -1,1 +1,1 @@
-"""The gateway: protocols at the edge, one door and one log in the middle, Postgres and queues behind."""
+"""The gateway: protocols at the edge, tasks and their log in the middle, Postgres and queues behind them."""

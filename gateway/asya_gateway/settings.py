@@ -1,4 +1,4 @@
-"""Every setting of the gateway: its variable, its default, and why. Read once at the start, passed down."""
+"""Every setting of the gateway: its variable, default and reason. Read once at start and passed down."""
 
 import os
 import socket
@@ -47,9 +47,11 @@ MIB = 1024 * 1024
 
 
 class Settings(BaseSettings):
-    """The gateway's settings, from variables that begin with ASYA_ (docs/settings.md is held against this class)."""
+    """The gateway's settings, read from variables that begin with ASYA_ (a test compares docs/settings.md with this
+    class)."""
 
-    # Variables of a transport may be given by keyword, too; they are no fields, since they are the transport's.
+    # Variables of a transport may also be given by keyword. They are not fields here, because they belong to the
+    # transport.
     model_config = SettingsConfigDict(env_prefix="ASYA_", extra="allow", frozen=True)
 
     gateway_mode: Mode = Field(description="Which routes to serve: api, mesh or testing (both). Required.")
@@ -194,7 +196,7 @@ class Settings(BaseSettings):
 
     @property
     def queues(self) -> TransportSettings:
-        """How the queue system is reached, from the same variables that workers read. Raises SettingsError."""
+        """How to reach the queue system, from the same variables that workers read. Raises SettingsError."""
         given = {f"ASYA_{name.upper()}": str(value) for name, value in (self.model_extra or {}).items()}
         known = {"ASYA_TRANSPORT": self.transport, "ASYA_DATABASE_URL": self.database_url}
         return transport_settings({**os.environ, **given, **known})
@@ -217,5 +219,5 @@ UNHONOURED = (
     "ASYA_MCP_OAUTH_TOKEN_TTL",
     "ASYA_MCP_OAUTH_REGISTRATION_TOKEN",
 )
-"""Variables that promise authentication. Until it is built, one that is set stops the start, so that nobody
-runs open by mistake."""
+"""Variables that promise authentication. It is not built yet, so a set variable stops the start: otherwise a gateway
+would be open by mistake."""

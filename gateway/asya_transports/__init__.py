@@ -1,5 +1,5 @@
-"""Queues: publish with confirmation, receive, acknowledge, declare. A leaf: it imports none of the programs.
+"""Queues: publish with confirmation, receive, acknowledge, declare. This package imports none of the programs.
 
-`port.py` states the promise, each folder or module beside it keeps it for one queue system, and
-tests/contract/test_transports.py holds every one of them to the same sentences.
+`port.py` defines the interface, each folder implements it for one queue system, and tests/contract/test_transports.py
+tests all of them in the same way.
 """

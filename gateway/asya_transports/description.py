@@ -1,7 +1,7 @@
-"""What programs know of a queue system before they speak to it: its settings, its limits, how it is scaled by.
+"""The description of a queue system, without connecting to it: its settings, its limits, its autoscaling trigger.
 
-Every folder beside this file has one DESCRIPTION. Descriptions import no driver, so that the operator's decisions and
-programs without the extra can read them.
+Every folder beside this file has one DESCRIPTION. Descriptions import no driver, so that the operator's domain and
+programs without the extra can use them.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,11 +14,11 @@ MEBIBYTE = 1024 * 1024
 
 
 class TransportSettingsError(ValueError):
-    """A variable is missing or makes no sense; the text names it and holds no part of a secret value."""
+    """A variable is missing or invalid. The text names it and contains no part of a secret value."""
 
 
 class TransportSettings(Protocol):
-    """What a folder's `read` returns: frozen, and complete enough to connect. Sizes are bytes."""
+    """The result of a folder's `read`: frozen, and complete enough to connect. Sizes are in bytes."""
 
     @property
     def name(self) -> str:
@@ -26,20 +26,20 @@ class TransportSettings(Protocol):
 
     @property
     def max_message_bytes(self) -> int:
-        """Size of the largest message that this queue system takes."""
+        """Size of the largest message that this queue system accepts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """One environment variable, as docs/settings.md lists it. A `secret` one belongs into a Secret and no log."""
+    """One environment variable, as in docs/settings.md. A `secret` one belongs in a Secret and never in a log."""
 
     name: str
     default: str
     description: str
     secret: bool = False
     check: Callable[[str], object] | None = None
-    """Raises ValueError with what was expected, and no piece of a secret; of what only the operator reads, since the
-    rest is for `read` to check."""
+    """Raises ValueError with what was expected, without any part of a secret. Only for variables of the operator,
+    because `read` checks the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,8 @@ class TriggerSecret:
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """KEDA's trigger for one queue. `authentication` names a TriggerAuthentication that the installation brings
-    itself; where it is empty one is made of `secrets`."""
+    """KEDA's trigger for one queue. `authentication` names a TriggerAuthentication that the installation provides; if
+    it is empty, one is created from `secrets`."""
 
     type: str
     metadata: Mapping[str, str]
@@ -62,7 +62,7 @@ class Trigger:
 
 
 TriggerOf = Callable[[str, int, Mapping[str, str]], Trigger]
-"""From the queue's name, the messages that one replica copes with, and what `visible` returned."""
+"""Takes the queue's name, the number of messages for one replica, and the result of `visible`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,31 +70,31 @@ class TransportDescription:
     """One queue system."""
 
     name: str
-    """Its name in `ASYA_TRANSPORT`, and its folder's."""
+    """The name in `ASYA_TRANSPORT`, which is also the folder's."""
     variables: tuple[Variable, ...]
-    """All that `read` looks at."""
+    """All variables that `read` uses."""
     read: Callable[[Mapping[str, str]], TransportSettings]
-    """Its settings from the environment. Raises TransportSettingsError."""
+    """Reads its settings from the environment. Raises TransportSettingsError."""
     transport: str
-    """`module:Class` of what keeps the promise of port.Transport, made of settings and namespace."""
+    """`module:Class` of its port.Transport, which is created from settings and namespace."""
     trigger: TriggerOf
     drivers: tuple[str, ...] = ()
-    """Modules that the extra brings; without them the transport cannot be opened."""
+    """Modules installed by the extra. Without them the transport cannot be opened."""
     extra: str = ""
-    """The extra of the distribution `asya` with the drivers; empty where every installation has them."""
+    """The extra of the distribution `asya` with the drivers; empty if every installation has them."""
     in_database: bool = False
-    """Whether a message is a row of the gateway's own database, written in the task's own transaction. Nothing is
-    dispatched then, and queues come into being with their first message."""
+    """Whether a message is a row in the gateway's own database, written in the task's own transaction. There is then no
+    dispatcher, and queues exist from their first message on."""
     operator_variables: tuple[Variable, ...] = ()
-    """What only the operator reads."""
+    """Variables that only the operator reads."""
     unseen_by_keda: Callable[[Mapping[str, str]], str] = lambda _visible: ""
-    """From what `visible` returned: what KEDA does not see, and how to mend that; empty where it sees everything."""
+    """From the result of `visible`: what KEDA does not see and how to fix that; empty if it sees everything."""
     shared: tuple[str, ...] = ()
-    """Variables that all programs of a namespace must agree on, and that hold no secret: the operator hands its own
-    on to the actors."""
+    """Variables without secrets that must be equal in all programs of a namespace: the operator passes its own to the
+    actors."""
 
     def check_operator(self, environment: Mapping[str, str]) -> None:
-        """Check what only the operator reads. Raises TransportSettingsError, naming the variable."""
+        """Check the operator's variables. Raises TransportSettingsError naming the variable."""
         for each in self.operator_variables:
             value = environment.get(each.name)
             if value and each.check is not None:
@@ -104,11 +104,12 @@ class TransportDescription:
                     raise TransportSettingsError(f"{each.name}: {error}") from None
 
     def names_a_place(self, environment: Mapping[str, str]) -> bool:
-        """Whether the environment says where the queues are."""
+        """Whether the environment contains the address of the queues."""
         return any(environment.get(each.name) for each in self.variables if each.secret)
 
     def visible(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """The variables of this transport that are set. Of a secret one only that it is set, not its value."""
+        """The variables of this transport that are set. For a secret one, only the fact that it is set, not its
+        value."""
         every = (*self.variables, *self.operator_variables)
         given = {each.name: "(set)" if each.secret else environment.get(each.name, "") for each in every}
         return {name: value for name, value in given.items() if environment.get(name)}

@@ -1,4 +1,4 @@
-"""The queue systems that this version knows: one line for each folder."""
+"""The known queue systems: one line for each folder."""
 
 import os
 from collections.abc import Mapping
@@ -21,15 +21,14 @@ def describe(name: str) -> TransportDescription:
 
 
 def check_transport_name(name: str) -> str:
-    """The name of a transport that this version knows; raises ValueError."""
+    """The name of a known transport; raises ValueError."""
     if name not in DESCRIPTIONS:
         raise ValueError(f"expected {' or '.join(map(repr, DESCRIPTIONS))}")
     return name
 
 
 def transport_settings(environment: Mapping[str, str] = os.environ) -> TransportSettings:
-    """Read `ASYA_TRANSPORT` and the variables of the transport that it names (docs/settings.md).
-
-    Raises TransportSettingsError, naming the variable.
+    """Read `ASYA_TRANSPORT` and the variables of that transport (docs/settings.md). Raises TransportSettingsError
+    naming the variable.
     """
     return describe(environment.get("ASYA_TRANSPORT") or EMBEDDED.name).read(environment)

@@ -1,4 +1,4 @@
-"""One function that makes the transport which the settings describe, importing only that one."""
+"""Creates the transport for given settings, importing only that one."""
 
 from importlib import import_module
 
@@ -8,9 +8,9 @@ from asya_transports.port import Transport
 
 
 def open_transport(settings: TransportSettings, namespace: str) -> Transport:
-    """The transport, not yet connected: it connects with its first use and reconnects by itself.
+    """The transport, not yet connected: it connects at its first use and reconnects by itself.
 
-    Raises TransportSettingsError where the driver is not installed.
+    Raises TransportSettingsError if the driver is not installed.
     """
     description = describe(settings.name)
     _require_drivers(description)

@@ -1,4 +1,4 @@
-"""The promise every queue system keeps: what gateway, worker and operator may expect of a transport."""
+"""The transport interface: what gateway, worker and operator may expect of every queue system."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 MAX_DELIVERIES = 5
-"""Deliveries of one message before it is dead-lettered, where a queue does not say otherwise."""
+"""Default number of deliveries of one message before it is dead-lettered."""
 
 
 class TransportError(Exception):
@@ -14,33 +14,32 @@ class TransportError(Exception):
 
 
 class TransportUnavailable(TransportError):
-    """The queue system cannot be reached, or does not do it now: it is away, blocked, or forbids it. The text says
-    why; the same call may go through later."""
+    """The queue system cannot be reached, is blocked, or forbids the operation. The text says why; the same call may
+    succeed later."""
 
 
 class Forbidden(TransportUnavailable):
-    """The queue system answers, and does not let us declare this: permissions, or its own limits."""
+    """The queue system answers but does not allow this declaration: permissions, or its own limits."""
 
 
 class NotTaken(TransportUnavailable):
-    """The queue system answers, and its queue for this actor takes nothing now: it is full, say."""
+    """The queue system answers but the actor's queue accepts nothing now, for example because it is full."""
 
 
 class LeaseLost(TransportUnavailable):
-    """The message is no longer ours: its lease ran out, or the connection that it came by is gone.
-
-    The queue system delivers it again, to us or to somebody else. Repeating the answer is no help.
+    """The message is no longer ours: its lease has expired, or its connection is gone. The queue system delivers it
+    again, to us or to another consumer. Repeating the answer does not help.
     """
 
 
 class Unroutable(TransportError):
-    """No queue takes messages for this actor; it must be declared before the same call can succeed."""
+    """No queue accepts messages for this actor. It must be declared before the same call can succeed."""
 
 
 class MessageRefused(TransportError):
-    """The message itself is at fault (its size, its characters, the actor's name); trying it again is no help.
+    """The message itself is at fault (its size, its characters, the actor's name). Retrying does not help.
 
-    Whatever concerns more than this one message is TransportUnavailable.
+    Errors that concern more than this message are TransportUnavailable.
     """
 
 
@@ -54,8 +53,8 @@ class OutboundMessage(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """A queue to declare. `foreign` ones are consumed by somebody else's sidecar, which checks that its queue
-    is there and declares none: they are plain durable ones. Ours count deliveries and dead-letter after
+    """A queue to declare. A `foreign` queue is consumed by a third-party sidecar, which checks that its queue exists
+    but does not declare it; it is a plain durable queue. Our queues count deliveries and dead-letter after
     `max_deliveries`."""
 
     actor: str
@@ -64,11 +63,11 @@ class Queue:
 
 
 class Delivery(Protocol):
-    """A received message that is ours until it is acknowledged, given back, or its lease runs out."""
+    """A received message. It is ours until it is acknowledged or returned, or its lease expires."""
 
     @property
     def actor(self) -> str:
-        """The actor whose queue it came from; of a dead letter, the queue it died in."""
+        """The actor whose queue it came from; for a dead letter, the queue in which it died."""
 
     @property
     def body(self) -> bytes:
@@ -76,28 +75,27 @@ class Delivery(Protocol):
 
     @property
     def deliveries(self) -> int:
-        """How often the message was delivered, this time included; at least 1. Of a dead letter, how often it
-        was delivered in the queue it died in."""
+        """How often the message was delivered, including this time; at least 1. For a dead letter, how often it was
+        delivered in the queue in which it died."""
 
     async def ack(self) -> None:
-        """Done: the message is gone for good. Raises TransportUnavailable where that could not be made sure, LeaseLost
-        where it has become somebody else's."""
+        """Acknowledge: the message is deleted. Raises TransportUnavailable if that could not be confirmed, LeaseLost if
+        it is no longer ours."""
 
     async def nack(self, delay: float = 0.0) -> None:
-        """Put it back, to be delivered again after `delay` seconds (by default at once).
+        """Return it to the queue, to be delivered again after `delay` seconds (by default at once).
 
-        A message that has used up its deliveries goes to the dead letters instead. Raises as `ack`.
+        A message that has used up its deliveries goes to the dead letters instead. Raises what `ack` raises.
         """
 
     async def requeue(self, body: bytes, delay: float = 0.0) -> None:
-        """Replace it by a message with this body, delivered after `delay` seconds, as a fresh message
-        (its count of deliveries starts anew). The old one is gone only once the new one is confirmed.
-        Raises as `ack`, and MessageRefused for a body that the queue system does not take."""
+        """Replace it by a new message with this body, delivered after `delay` seconds; its count of deliveries
+        restarts. The old one is deleted only after the new one is confirmed. Raises what `ack` raises, and
+        MessageRefused for a body that the queue system does not accept."""
 
     async def extend(self) -> None:
-        """Renew the lease by a full visibility timeout; a transport without leases does nothing.
-
-        Nobody has to call it: leases are renewed while the message is held. Raises as `ack`.
+        """Renew the lease by a full visibility timeout; without leases it does nothing. Calling it is optional, because
+        leases are renewed while the message is held. Raises what `ack` raises.
         """
 
 
@@ -110,40 +108,37 @@ class Transport(Protocol):
     name: str
 
     async def check(self) -> None:
-        """Returns where the queue system can be reached now; raises TransportUnavailable with the reason where not."""
+        """Return if the queue system can be reached now; raises TransportUnavailable with the reason if not."""
 
     async def declare(self, queue: Queue) -> None:
-        """Make the actor's queue exist, with its dead-letter queue. What exists is used as it is.
+        """Declare the actor's queue and its dead-letter queue. Existing queues are used unchanged.
 
-        A queue that vanishes later is declared again by whoever has declared it here and takes deliveries from it;
-        a stream that nobody iterates, as while a program ends, declares nothing.
-
-        Raises TransportUnavailable, Forbidden.
+        A queue that vanishes later is declared again by a process that declared it and receives from it. A stream that
+        is not iterated, as during a shutdown, declares nothing. Raises TransportUnavailable, Forbidden.
         """
 
     async def delete(self, actor: str) -> None:
-        """Remove the actor's queue and what is in it; one that does not exist is no error."""
+        """Delete the actor's queue and its messages. A missing queue is not an error."""
 
     async def publish(self, messages: Sequence[OutboundMessage]) -> list[TransportError | None]:
-        """Publish, and return only when the queue system has confirmed each message or said why not.
-
-        The answers stand in the order of the messages; None is a confirmed one. Nothing is raised for a
-        message's own failure, so that one bad queue does not hide what became of the others.
+        """Publish; returns when the queue system has confirmed each message or refused it with a reason. The answers
+        are in the order of the messages; None means confirmed. A message's own failure is not raised, so that one bad
+        queue does not hide the results of the others.
         """
 
     def receive(self, actor: str, *, prefetch: int = 1) -> AbstractAsyncContextManager[AsyncGenerator[Delivery]]:
         """A never-ending stream of deliveries, at most `prefetch` of them unanswered at a time.
 
-        It waits, and does not end or raise, while the queue system is away or the queue does not exist yet.
-        Closing the stream stops taking, and what nobody has seen goes back at once; leaving the context gives back
-        what else was not answered.
+        While the queue system is unavailable or the queue does not exist yet, it waits without ending or raising.
+        Closing the stream stops receiving, and messages that were not yielded are returned at once. Leaving the context
+        returns all others that were not answered.
         """
 
     def receive_dead_letters(self, *, prefetch: int = 1) -> AbstractAsyncContextManager[AsyncGenerator[Delivery]]:
-        """The same for the namespace's dead letters; `Delivery.actor` is the queue it died in."""
+        """The same for the namespace's dead letters; `Delivery.actor` is the queue in which the message died."""
 
     async def depth(self, actor: str) -> int:
-        """How many messages wait in the actor's queue (0 where there is none)."""
+        """How many messages wait in the actor's queue (0 if there is no queue)."""
 
     async def close(self) -> None:
-        """Give back what was taken and disconnect."""
+        """Return unanswered messages and disconnect."""

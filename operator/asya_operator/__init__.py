@@ -1,1 +1,1 @@
-"""The operator: computes what is exposed, pushes it to the mesh, and runs actors (docs/operations.md)."""
+"""The operator: computes which flows are exposed, pushes them to mesh, and runs actors (docs/operations.md)."""

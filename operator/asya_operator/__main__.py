@@ -7,5 +7,5 @@ from asya_operator.app import main
 
 code = main()
 sys.stderr.flush()
-# Kopf's thread may hold a watch open; the lease is released, so nothing is lost by not waiting for it.
+# Kopf's thread may hold a watch open. The lease is already released, so nothing is lost by not waiting for the thread.
 os._exit(code)

@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any
 
 import kopf
@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 
 class _ReadableLines(logging.Formatter):
-    """Names and messages of others come as they were written; none of them is obeyed by a terminal."""
+    """Escapes control characters in names and messages from outside, so that a terminal does not obey them."""
 
     @override
     def format(self, record: logging.LogRecord) -> str:
@@ -49,21 +49,21 @@ class _ReadableLines(logging.Formatter):
 
 
 def main(settings: OperatorSettings | None = None) -> int:
-    """Run until SIGTERM; the exit code of the process (3 where the lease was lost). Raises NoCluster,
+    """Run until SIGTERM; returns the exit code of the process (3 if the lease was lost). Raises NoCluster,
     TransportSettingsError, CannotListen."""
     settings = settings or OperatorSettings()
-    queues_settings(settings)  # a wrong variable ends a standby, too, and not the one that comes to lead
+    queues_settings(settings)  # a wrong variable must end a standby at start, not when it becomes leader
     output = logging.StreamHandler(sys.stderr)
     output.setFormatter(_ReadableLines("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.basicConfig(level=settings.log_level.upper(), handlers=[output])
     for name in ("kopf.objects", "kopf._core"):
-        logging.getLogger(name).setLevel(logging.WARNING)  # a line for each event of each object
+        logging.getLogger(name).setLevel(logging.WARNING)  # these log a line for each event of each object
     warn_of_scaling(settings)
     return asyncio.run(run(settings))
 
 
 async def run(settings: OperatorSettings) -> int:
-    """Probes first, then the election, then the work. Raises NoCluster."""
+    """Serve probes, win the election, then work. Raises NoCluster."""
     health, metrics = Health(), Metrics()
     rest = Rest(await connect())
     runner, _ = await serve_probes(health, metrics, settings.operator_bind, settings.operator_port)
@@ -119,17 +119,7 @@ async def _work(
     pace = Pace(settings.push_quiet, settings.push_longest, heartbeat=settings.push_heartbeat)
     publisher = RegistryPusher(sources, mesh, statuses, metrics, settings.pod_name, lambda: election.leads, pace)
     watch = Watch(settings.namespace, settings.pod_name, lambda: _login(rest), sources.event, kinds)
-    missing = set(sources.missing)
-
-    def kinds_changed(kind: Kind, name: str | None) -> None:
-        # Kopf looks once at which kinds there are; one that appeared or vanished needs new watches.
-        nonlocal missing
-        if sources.missing != missing:
-            missing = set(sources.missing)
-            watch.restart()
-
-    sources.watch(kinds_changed)
-
+    _restart_on_new_kinds(watch, sources)
     queues = TransportQueues(_transport(settings), settings.namespace)
     actors = Actors(
         sources,
@@ -140,16 +130,11 @@ async def _work(
         delete_queues=settings.delete_queues,
         reconciled=metrics.reconciled,
     )
-
-    async def work() -> None:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(sources.run(), name="sources")
-            group.create_task(publisher.run(), name="publisher")
-            if settings.run_actors:
-                group.create_task(actors.run(), name="actors")
-
+    loops = {"sources": sources.run, "publisher": publisher.run}
+    if settings.run_actors:
+        loops["actors"] = actors.run
     watch.start()
-    task = asyncio.create_task(work(), name="work")
+    task = asyncio.create_task(_run_together(loops), name="work")
     try:
         yield task
     finally:
@@ -161,8 +146,27 @@ async def _work(
         await queues.close()
 
 
+def _restart_on_new_kinds(watch: Watch, sources: Sources) -> None:
+    """Kopf discovers the kinds once, at its start. A kind that appears or vanishes later needs new watches."""
+    missing = set(sources.missing)
+
+    def kinds_changed(kind: Kind, name: str | None) -> None:
+        nonlocal missing
+        if sources.missing != missing:
+            missing = set(sources.missing)
+            watch.restart()
+
+    sources.watch(kinds_changed)
+
+
+async def _run_together(loops: Mapping[str, Callable[[], Coroutine[Any, Any, None]]]) -> None:
+    async with asyncio.TaskGroup() as group:
+        for name, loop in loops.items():
+            group.create_task(loop(), name=name)
+
+
 def queues_settings(settings: OperatorSettings) -> TransportSettings | None:
-    """Where to declare queues; None where queues come into being by themselves, in a database which we were not given.
+    """Where to declare queues. None if queues need no declaration and the operator has no access to their database.
     Raises TransportSettingsError."""
     description = describe(settings.transport)
     if not settings.run_actors:
@@ -174,7 +178,7 @@ def queues_settings(settings: OperatorSettings) -> TransportSettings | None:
 
 
 def warn_of_scaling(settings: OperatorSettings) -> None:
-    """Say at the start what KEDA will not see."""
+    """Warn at start about what KEDA will not see."""
     description = describe(settings.transport)
     unseen = description.unseen_by_keda(description.visible(os.environ)) if settings.run_actors else ""
     if unseen:
@@ -200,7 +204,7 @@ def _surroundings(settings: OperatorSettings) -> Surroundings:
 
 
 def _login(rest: Rest) -> kopf.ConnectionInfo:
-    """Kopf's credentials, from the same place as ours; asked for again after each 401."""
+    """Kopf's credentials, from the same source as ours. Kopf asks for them again after each 401."""
     return kopf.ConnectionInfo(
         server=rest.configuration.host or "",
         ca_path=rest.configuration.ssl_ca_cert,

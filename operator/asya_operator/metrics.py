@@ -1,4 +1,4 @@
-"""What the operator counts, for Prometheus."""
+"""The operator's Prometheus metrics."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -9,7 +9,7 @@ SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 class Metrics:
-    """Keeps the promise of reconcilers/registry_pusher.Watchers."""
+    """Implements reconcilers/registry_pusher.Watchers."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -59,9 +59,9 @@ class Metrics:
             self.pod_generation.labels(pod.name).set(pod.generation)
 
     def wrote(self, of: str) -> None:
-        """A status or report was written."""
+        """Count a written status or report."""
         self.status_writes.labels(of).inc()
 
     def reconciled(self, outcome: str) -> None:
-        """An actor was reconciled."""
+        """Count a reconciled actor."""
         self.reconciles.labels("actor", outcome).inc()

@@ -1,4 +1,4 @@
-"""Probes and metrics, served from the start of the process, by standbys too."""
+"""Probes and metrics, served from the start of the process, also by standbys."""
 
 from aiohttp import web
 from prometheus_client import generate_latest
@@ -9,7 +9,7 @@ from asya_operator.metrics import Metrics
 
 
 async def serve_probes(health: Health, metrics: Metrics, bind: str, port: int) -> tuple[web.AppRunner, int]:
-    """Listen; returns what closes it and the port (an own one where `port` is 0). Raises CannotListen."""
+    """Listen; returns the runner to close and the port (a free one if `port` is 0). Raises CannotListen."""
     app = web.Application()
     app.router.add_get("/healthz", _alive)
     app.router.add_get("/readyz", lambda request: _ready(health))
@@ -23,7 +23,7 @@ async def serve_probes(health: Health, metrics: Metrics, bind: str, port: int) -
 
 
 async def _alive(request: web.Request) -> web.Response:
-    """The loop turns; nothing else belongs in a liveness probe."""
+    """The event loop responds. A liveness probe must not check more."""
     return web.Response(text="OK\n")
 
 

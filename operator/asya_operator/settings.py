@@ -1,4 +1,4 @@
-"""Every setting of the operator: its variable, its default, and why. Read once at the start, passed down."""
+"""Every setting of the operator: its variable, default and reason. Read once at start and passed down."""
 
 import os
 import socket
@@ -13,11 +13,11 @@ from asya_transports.known import EMBEDDED, check_transport_name
 
 
 class SettingsError(ValueError):
-    """A variable makes no sense; the text names each."""
+    """Invalid variables; the text names each of them."""
 
 
 class OperatorSettings(BaseSettings):
-    """From variables that begin with ASYA_ (docs/settings.md is held against this class)."""
+    """Read from variables that begin with ASYA_ (a test compares docs/settings.md with this class)."""
 
     model_config = SettingsConfigDict(env_prefix="ASYA_", extra="ignore", frozen=True)
 
@@ -93,12 +93,12 @@ class OperatorSettings(BaseSettings):
 
     @property
     def worker_mesh_url(self) -> str:
-        """Where actors report."""
+        """The base URL to which actors report."""
         return self.actor_mesh_url or self.mesh_url
 
 
 def operator_settings() -> OperatorSettings:
-    """From the environment. Raises SettingsError."""
+    """Read the settings from the environment. Raises SettingsError."""
     try:
         return OperatorSettings()
     except ValidationError as error:

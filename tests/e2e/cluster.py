@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from servers.ports import free_port
 from servers.processes import wait_until
 from tests.support.waiting import until
 
@@ -149,7 +150,7 @@ class Door:
         self.direct = _reached(address, port)
         self._forward: subprocess.Popen[bytes] | None = None
         if not self.direct:
-            address, port = "127.0.0.1", _free_port()
+            address, port = "127.0.0.1", free_port()
             words = ("--namespace", NAMESPACE, "port-forward", "service/asya-gateway-api", f"{port}:8080")
             self._forward = subprocess.Popen([kubectl_path(), *words], stdout=subprocess.DEVNULL)
             _wait_until_reached(address, port)
@@ -169,10 +170,3 @@ def _reached(address: str, port: int) -> bool:
 
 def _wait_until_reached(address: str, port: int) -> None:
     wait_until(lambda: _reached(address, port), 20, "the port-forward did not answer")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        found: int = probe.getsockname()[1]
-        return found

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -38,3 +39,11 @@ def blocking(payload: dict[str, Any]) -> dict[str, Any]:
     time.sleep(float(payload.get("takes", 0)))
     _note("blocking", payload, "ended")
     return payload
+
+
+async def stamped(payload: dict[str, Any]) -> AsyncIterator[Any]:
+    """Passes on what its envelope says of time."""
+    _note("stamped", payload, "begun")
+    status = yield "GET", ".status"
+    _note("stamped", payload, "ended")
+    yield {**payload, "status": status}

@@ -10,7 +10,7 @@ import aiohttp
 import psutil
 import pytest
 
-from servers.processes import free_port
+from servers.ports import free_port
 from tests.faults.world import World
 from tests.support.waiting import lasts, until
 

@@ -19,8 +19,9 @@ import aiohttp
 import asyncpg
 
 from servers import forking
+from servers.ports import free_port
 from servers.postgres import PostgresServer
-from servers.processes import free_port, spawn
+from servers.processes import spawn
 from servers.rabbitmq import RabbitNode
 from tests.support.waiting import lasts, until
 

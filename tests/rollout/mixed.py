@@ -10,8 +10,8 @@ import aiohttp
 from typing_extensions import override
 
 from servers.commits import ROOT, import_path
+from servers.ports import free_port
 from servers.postgres import PostgresServer
-from servers.processes import free_port
 from servers.rabbitmq import RabbitNode
 from tests.faults.world import Process, World
 from tests.support.waiting import lasts

@@ -22,7 +22,7 @@ from asya_transports.opening import open_transport
 from asya_transports.port import OutboundMessage, Queue, Transport
 from asya_transports.postgres.settings import PostgresSettings
 from asya_transports.rabbitmq.settings import RabbitSettings
-from servers.processes import free_port
+from servers.ports import free_port
 from tests.support.waiting import until
 
 HANDLERS = "tests.support.handlers"

@@ -56,6 +56,27 @@ def outbound(count: int) -> tuple[ConfirmChannel, list[list[TransportError | Non
     return channel, [batch.answers for batch in batches], [batch.done for batch in batches]
 
 
+async def test_a_message_that_cannot_be_written_takes_no_number() -> None:
+    channel = ConfirmChannel(1)
+    channel.opened()
+    with pytest.raises(TypeError):
+        channel.encode([Publication("asya", "a", b"{}", headers={"x-user": b"bytes"})], 131072)
+    batch, _ = channel.encode([Publication("asya", "a", b"{}")], 131072)
+    channel.confirmed(1, multiple=False)
+    assert batch.done.done()
+
+
+async def test_headers_that_fit_into_no_frame_are_left_out_but_for_ours() -> None:
+    channel = ConfirmChannel(1)
+    headers = {"x-note": "x" * 5000, "x-asya-deliveries": 2}
+    _, data = channel.encode([Publication("asya", "a", b"{}", headers=headers)], 4096)  # type: ignore[arg-type]
+    consumed, _, _ = pamqp.frame.unmarshal(data)
+    size, _, content = pamqp.frame.unmarshal(data[consumed:])
+    assert size <= 4096
+    assert isinstance(content, ContentHeader)
+    assert content.properties.headers == {"x-asya-deliveries": 2}
+
+
 async def test_confirmations_may_come_in_any_order_and_for_many_at_once() -> None:
     channel, answers, done = outbound(9)
     channel.confirmed(5, multiple=False)

@@ -1,1 +1,1 @@
-"""What a handler may do to its message: the verbs of the handler contract (docs/how-to/handlers.md)."""
+"""The verbs of the handler contract: what a handler may do with its message (docs/how-to/handlers.md)."""

@@ -1,4 +1,4 @@
-"""The message as a handler sees it: id, parent_id, route, headers, status; and the verbs that read and change it."""
+"""The message as a handler sees it (id, parent_id, route, headers, status), and the verbs that read and change it."""
 
 import copy
 from collections.abc import Sequence
@@ -14,9 +14,9 @@ _WRITABLE = (("route", "next"), ("headers",), ("status",))
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One payload that a handler sends on, with route, headers and status as they were when it did.
+    """One payload that a handler sends, with route, headers and status at that time.
 
-    The route is not shifted yet: `curr` is the actor that made the frame.
+    The route is not shifted yet: `curr` is the actor that created the frame.
     """
 
     payload: Any
@@ -26,7 +26,8 @@ class Frame:
 
 
 class HandlerMessage:
-    """One handler call's view of its envelope. Not shared between calls; changes show in the frames made after them."""
+    """One handler call's view of its envelope. It is not shared between calls. Changes affect the frames created
+    afterwards."""
 
     def __init__(self, envelope: Envelope) -> None:
         self._data: dict[str, Any] = {
@@ -38,13 +39,13 @@ class HandlerMessage:
         }
 
     def get(self, path: object) -> Any:
-        """A deep copy of what stands at the path. Raises KeyError, IndexError, TypeError, ValueError."""
+        """A deep copy of the value at the path. Raises KeyError, IndexError, TypeError, ValueError."""
         return copy.deepcopy(paths.read(self._data, paths.parse_path(path)))
 
     def set(self, path: object, value: object) -> None:
         """Change `.route.next`, `.headers` or `.status`, whole or in part.
 
-        Raises PermissionError for everything else, TypeError or ValueError for what JSON or a route cannot hold.
+        Raises PermissionError for other paths, TypeError or ValueError for values that JSON or a route cannot contain.
         """
         steps = paths.parse_path(path)
         _require_writable(steps)
@@ -54,9 +55,9 @@ class HandlerMessage:
         self._data = changed
 
     def delete(self, path: object) -> None:
-        """Remove a part of `.route.next`, `.headers` or `.status`; one of these three themselves is emptied.
+        """Remove a part of `.route.next`, `.headers` or `.status`; each of these three itself is emptied.
 
-        Raises as `set`, and KeyError or IndexError where nothing stands there.
+        Raises what `set` raises, and KeyError or IndexError if there is no value at the path.
         """
         steps = paths.parse_path(path)
         _require_writable(steps)
@@ -67,13 +68,12 @@ class HandlerMessage:
 
     @property
     def route(self) -> Route:
-        """As the handler has left it so far."""
+        """The route with the handler's changes so far."""
         return Route.from_dict(self._data["route"])
 
     def frame(self, payload: Any) -> Frame:
-        """The payload, decoupled from what the handler goes on to do with it, and the message as it stands now.
-
-        Raises TypeError or ValueError where the payload is not JSON.
+        """A frame with a copy of the payload, independent of later changes by the handler, and the current message.
+        Raises TypeError or ValueError if the payload is not JSON.
         """
         return Frame(
             payload=jsontext.loads(jsontext.dumps(payload)),

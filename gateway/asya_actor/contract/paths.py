@@ -1,7 +1,7 @@
 """The paths of the verbs GET, SET and DEL: `.route.next`, `.headers["x-key"]`, `.status.list[0]`, `.route.next[:0]`.
 
-A path is one or more steps: `.name`, `["name"]`, `[index]` (negative ones count from the end), and, for SET and
-as the last step alone, a slice `[start:stop]`, which replaces that part of a list: `[:0]` prepends, `[999:]` appends.
+A path is one or more steps: `.name`, `["name"]`, `[index]` (negative ones count from the end). With SET, the last step
+may be a slice `[start:stop]`, which replaces that part of a list: `[:0]` prepends, `[999:]` appends.
 """
 
 import json
@@ -23,7 +23,7 @@ _STEP = re.compile(
 
 
 def parse_path(path: object) -> tuple[Step, ...]:
-    """The steps of a path; at least one, the first a name. Raises TypeError or ValueError saying what is wrong."""
+    """The steps of a path: at least one, the first a name. Raises TypeError or ValueError with the problem."""
     if not isinstance(path, str):
         raise TypeError(f"expected a path such as .route.next, got {type(path).__name__}")
     steps: list[Step] = []
@@ -56,7 +56,7 @@ def _step(match: re.Match[str], path: str) -> Step:
 
 
 def read(root: Any, steps: Sequence[Step]) -> Any:
-    """What stands at the path. Raises KeyError, IndexError, TypeError, and ValueError for a slice."""
+    """The value at the path. Raises KeyError, IndexError, TypeError, and ValueError for a slice."""
     for number, step in enumerate(steps):
         if isinstance(step, slice):
             raise ValueError(f"{show(steps)}: slices are supported by SET only")
@@ -65,7 +65,7 @@ def read(root: Any, steps: Sequence[Step]) -> Any:
 
 
 def write(root: Any, steps: Sequence[Step], value: Any) -> None:
-    """Put a value there; its parent must exist. Raises KeyError, IndexError, TypeError."""
+    """Set the value at the path; its parent must exist. Raises KeyError, IndexError, TypeError."""
     holder, last = read(root, steps[:-1]), steps[-1]
     match last:
         case slice():

@@ -1,1 +1,1 @@
-"""The four actors at a flow's ends and pauses, and the keeper of dead letters: the programs that end tasks."""
+"""The crew: the four actors that end, pause and resume tasks, and the consumer of dead letters."""

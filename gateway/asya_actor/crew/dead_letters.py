@@ -1,4 +1,4 @@
-"""Dead letters: messages whose workers died or could not answer, as often as their queue allows."""
+"""Dead letters: messages whose workers died or could not answer as often as their queue allows."""
 
 import logging
 
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 async def dead_letter(crew: Crew, delivery: Delivery, reader: EnvelopeReader) -> str:
-    """Report the task failed, class runtime, naming the actor and how often its message was delivered."""
+    """Report the task as failed with class runtime, the actor, and how often its message was delivered."""
     try:
         envelope = await reader.read(delivery.body)
     except InvalidEnvelope as error:

@@ -1,4 +1,4 @@
-"""The error that a failed envelope carries, in any of the forms that workers and sidecars have written it."""
+"""The error in a failed envelope, in any of the forms of workers and sidecars."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ _DEADLINE_TEXTS = {"SLA deadline expired", "SLA expired"}
 def failure_of(envelope: Envelope) -> Failure:
     """`status.error` {message, type, mro, traceback, class?, code?}; older ones: {error, details} in the payload.
 
-    The class is what the envelope says, else business where the actor raised, runtime for the rest.
+    The class is the envelope's if it has one; otherwise business if the actor raised, else runtime.
     """
     payload = envelope.payload if isinstance(envelope.payload, Mapping) else {}
     error = _first_object(envelope.status.get("error"), payload.get("details"), payload.get("error"))
@@ -40,7 +40,7 @@ def _class_of(envelope: Envelope, error: Mapping[str, Any], kind: str, message: 
         return "deadline"
     if envelope.status.get("reason") in _RUNTIME_REASONS or kind in _RUNTIME_TYPES:
         return "runtime"
-    # An exception of the handler has a type; what a sidecar says by itself (a timeout, a crash) has none.
+    # An exception of the handler has a type; a sidecar's own error (a timeout, a crash) has none.
     return "business" if kind else "runtime"
 
 

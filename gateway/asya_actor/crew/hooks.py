@@ -1,4 +1,4 @@
-"""Hooks: actors that get every ended message, once its end was reported. Nothing they do changes that end."""
+"""Hooks: actors that get every ended message after its end was reported. They cannot change that end."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -13,19 +13,19 @@ from asya_transports.port import OutboundMessage
 log = logging.getLogger(__name__)
 
 _ENDS = ("succeeded", "failed", "dropped")
-"""Outcomes after which a message is at its end; `dropped` is one that no gateway wants to hear of."""
+"""Outcomes that end a message; `dropped` ones are not reported to any gateway."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """`actors` each get a copy. `children`: those of a fan-out that ended by themselves are sent on, too."""
+    """Each of `actors` gets a copy. `children`: whether children of a fan-out are also sent."""
 
     actors: tuple[str, ...]
     publisher: RetryingPublisher
     children: bool = False
 
     async def send(self, envelope: Envelope) -> None:
-        """Send the message to each; one that no queue takes is logged and left."""
+        """Send the message to each hook. A copy that no queue accepts is logged and dropped."""
         if HEADER_FAN_IN in envelope.headers or (envelope.parent_id and not self.children):
             return
         copies = [_copy(envelope, actor) for actor in self.actors]
@@ -40,7 +40,7 @@ class Hooks:
 
 
 async def ended(hooks: Hooks, envelope: Envelope, report: Callable[[], Awaitable[str]]) -> str:
-    """Report an end, then send the message to the hooks; what a hook itself sends on or fails with ends nothing."""
+    """Report an end, then send the message to the hooks. Messages that a hook sends or fails with end no task."""
     hook = envelope.headers.get(HEADER_HOOK)
     if hook is not None:
         if envelope.status.get("phase") == "failed":
@@ -53,8 +53,8 @@ async def ended(hooks: Hooks, envelope: Envelope, report: Callable[[], Awaitable
 
 
 def _copy(envelope: Envelope, actor: str) -> Envelope:
-    """The message as it ended, at the hook. It reports nothing: to mesh the task has ended, and its worker would be
-    told not to run. The deadline was the task's, and a hook begins after its end."""
+    """The ended message, routed to the hook. It has no gateway URL: for mesh the task has ended, so the hook's worker
+    would be told not to run. It has no deadline, because that was the task's, and a hook starts after its end."""
     route = envelope.route
     prev = (*route.prev, route.curr) if route.curr else route.prev
     status = {key: value for key, value in envelope.status.items() if key != "deadline_at"} | {"attempt": 1}

@@ -1,4 +1,4 @@
-"""What the crew's actors share: reading, reporting an end, and waiting until mesh has taken the report."""
+"""The shared parts of the crew's actors: reading envelopes, and reporting an end until mesh has accepted it."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -21,19 +21,19 @@ from asya_transports.port import Delivery
 log = logging.getLogger(__name__)
 
 HEADER_ORIGIN = "x-asya-origin-id"
-"""A message that a fan-in merged says here which task it is the result of."""
+"""In a message merged by a fan-in: the task that it is the result of."""
 
 
 @dataclass(frozen=True, slots=True)
 class Crew:
-    """What every member works with."""
+    """The parts that every member uses."""
 
     client: MeshClient
     urls: GatewayUrls
     onward: Onward
 
     async def succeeded(self, envelope: Envelope) -> str:
-        """Report the payload as the result; a result that mesh refuses fails the task with the reason."""
+        """Report the payload as the result. If mesh refuses it, the task fails with the reason."""
         base = self.urls.of(envelope.headers)
         if base is None:
             return "dropped"
@@ -52,7 +52,7 @@ class Crew:
     async def failed(
         self, envelope: Envelope, failure: Failure, *, actor: str | None, attempts: int | None = None
     ) -> str:
-        """Report how the task failed; returns when mesh has answered."""
+        """Report the failure of a task; returns when mesh has answered."""
         base = self.urls.of(envelope.headers)
         if base is None:
             return "dropped"
@@ -81,8 +81,8 @@ class Crew:
 
 
 def reading(work: Callable[[Envelope], Awaitable[str]], reader: EnvelopeReader) -> Callable[[Delivery], Awaitable[str]]:
-    """A member's work on envelopes as work on deliveries: acknowledged when it is done. What is no envelope names
-    no task whose end could be reported: it is logged and dropped."""
+    """Turn a member's work on envelopes into work on deliveries, which are acknowledged afterwards. A message that is
+    not an envelope names no task, so it is logged and dropped."""
 
     async def handle(delivery: Delivery) -> str:
         try:
@@ -102,7 +102,7 @@ def reading(work: Callable[[Envelope], Awaitable[str]], reader: EnvelopeReader) 
 
 
 def task_of(envelope: Envelope) -> str:
-    """The task whose end an envelope is."""
+    """The task that the envelope ends."""
     origin = envelope.headers.get(HEADER_ORIGIN)
     return origin if isinstance(origin, str) and origin else envelope.id
 

@@ -1,4 +1,4 @@
-"""x-pause: asks somebody, and sends nothing on; the answer comes to x-resume."""
+"""x-pause: asks a question and sends nothing; the answer goes to x-resume."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from asya_crds.naming import HEADER_PAUSE
 
 
 async def pause(crew: Crew, envelope: Envelope, default_question: Mapping[str, Any]) -> str:
-    """Report the question of the header x-asya-pause, or the configured one, with the envelope to go on with."""
+    """Report the question in the header x-asya-pause, or the configured one, with the envelope to continue from."""
     asked = envelope.headers.get(HEADER_PAUSE)
     question = jsontext.dumps(default_question) if asked is None else asked
     onward = envelope.with_(

@@ -1,4 +1,4 @@
-"""x-resume: brings an answer to the message that waits for it, and sends it on its way again."""
+"""x-resume: merges an answer into the message that waits for it, and sends the message on."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,12 +18,12 @@ from asya_crds.naming import (
 )
 
 _FRESH = (HEADER_GATEWAY_URL, "traceparent", "tracestate")
-"""Headers that the answer knows better than the checkpoint."""
+"""Headers that are taken from the answer, not from the checkpoint."""
 _OF_THE_ANSWER = (HEADER_PAUSE_ID, HEADER_RESUME_TASK, HEADER_RESUME_CHECKPOINT)
 
 
 async def resume(crew: Crew, envelope: Envelope, *, deep: bool) -> str:
-    """Send the checkpoint on, with the answer in its payload and the new deadline, under the task's own id."""
+    """Send the checkpoint with the answer in its payload and the new deadline, under the task's own id."""
     try:
         onward = resumed(envelope, deep=deep)
     except (CannotMerge, BadPause, InvalidEnvelope) as error:
@@ -34,8 +34,8 @@ async def resume(crew: Crew, envelope: Envelope, *, deep: bool) -> str:
 
 
 def resumed(envelope: Envelope, *, deep: bool) -> Envelope:
-    """The envelope that goes on, in the incarnation that the answer began. Fields that the question names are merged
-    here only where the gateway, one of the version before, has left that to us and sent the question along.
+    """The resumed envelope, in the incarnation that the answer began. Named fields are merged here only if the gateway
+    is of the previous version, which sends the question with the answer instead of merging.
 
     Raises CannotMerge, BadPause, InvalidEnvelope.
     """
@@ -58,14 +58,14 @@ def resumed(envelope: Envelope, *, deep: bool) -> Envelope:
 
 
 def task_id_of(envelope: Envelope) -> str:
-    """The task that is answered. The header names the id under which the pause was reported, perhaps that of an
+    """The task that is answered. The header has the id under which the pause was reported, which may be that of an
     earlier answer's envelope."""
     named = envelope.headers.get(HEADER_RESUME_TASK)
     return resolve(named if isinstance(named, str) and named else envelope.id).task_id
 
 
 def _status(checkpoint: Envelope, envelope: Envelope) -> dict[str, Any]:
-    """The checkpoint's, for a first attempt, with the deadline that the answer brought."""
+    """The checkpoint's status, reset to a first attempt, with the deadline from the answer."""
     phase = "pending" if checkpoint.route.curr else "succeeded"
     status = dict(checkpoint.status) | {"phase": phase, "attempt": 1}
     if checkpoint.route.curr:

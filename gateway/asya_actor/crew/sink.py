@@ -1,4 +1,4 @@
-"""x-sink: every message that has come to its end."""
+"""x-sink: gets every message that has reached its end."""
 
 from asya_actor.crew.errors import failure_of
 from asya_actor.crew.member import Crew
@@ -7,10 +7,10 @@ from asya_crds.naming import HEADER_FAN_IN
 
 
 async def sink(crew: Crew, envelope: Envelope) -> str:
-    """Report the end that the envelope's phase tells: succeeded unless it says otherwise.
+    """Report the end given by the envelope's phase: succeeded unless it says otherwise.
 
-    Parts that a fan-in has merged end nothing. Newer sidecars send failures here too, and messages that they
-    dropped because their task was canceled or waits, of which mesh knows already.
+    Parts that a fan-in has merged end no task. Newer sidecars also send failures here, and messages that they dropped
+    because the task was canceled or waits; mesh already knows about these.
     """
     if HEADER_FAN_IN in envelope.headers:
         return "part"

@@ -1,4 +1,4 @@
-"""x-sump: every message that failed for good."""
+"""x-sump: gets every message that failed permanently."""
 
 import logging
 
@@ -10,7 +10,7 @@ log = logging.getLogger(__name__)
 
 
 async def sump(crew: Crew, envelope: Envelope) -> str:
-    """Report the failure that the envelope carries. A part of a fan-in too: what waits for it would wait for ever."""
+    """Report the failure in the envelope, also for a part of a fan-in, because the fan-in would wait for it forever."""
     failure = failure_of(envelope)
     actor = envelope.status.get("actor")
     named = actor if isinstance(actor, str) and actor else envelope.route.curr

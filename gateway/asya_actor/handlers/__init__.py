@@ -1,1 +1,1 @@
-"""Finding the user's handler and calling it, whichever of its shapes it has."""
+"""Finding the user's handler and calling it, in any of its shapes."""

@@ -1,4 +1,4 @@
-"""SIGTERM while handlers are loaded: there is nothing to finish yet, and loading may take longer than the grace."""
+"""SIGTERM while handlers are loaded: there is nothing to finish, and loading may take longer than the grace period."""
 
 import contextlib
 import logging
@@ -15,11 +15,12 @@ ENDING = (signal.SIGTERM, signal.SIGINT)
 
 @contextlib.contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """SIGTERM and SIGINT end the process with 0 while the block runs. Only for the main thread, whose event loop
-    handles these signals otherwise.
+    """SIGTERM and SIGINT end the process with exit code 0 while the block runs. Only for the main thread, whose event
+    loop otherwise handles these signals.
 
-    While a module is imported the event loop does not turn, and in a call of C code no handler in Python runs. The
-    interpreter tells a socket of each signal at once, and a thread reads it (unless that code keeps the lock).
+    During an import the event loop does not run, and during a call into C code no Python signal handler runs. But the
+    interpreter writes each signal to a socket at once, and a thread reads it (unless the C code holds the interpreter's
+    lock).
     """
     reader, writer = socket.socketpair()
     with reader, writer:

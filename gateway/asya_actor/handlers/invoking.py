@@ -1,4 +1,4 @@
-"""Calls a handler, whichever shape it has, and collects what it sends on."""
+"""Calls a handler of any shape and collects the frames that it sends."""
 
 import asyncio
 import inspect
@@ -13,30 +13,30 @@ from asya_actor.handlers.threads import HandlerThreads
 _ARITY = {"GET": (2, "a path"), "SET": (3, "a path and a value"), "DEL": (2, "a path"), "FLY": (2, "a dict")}
 
 _FOR_THE_HANDLER = (PermissionError, LookupError, TypeError, ValueError, RuntimeError)
-"""Errors of a verb, thrown into the generator where it stands at its `yield`."""
+"""Errors of a verb that are thrown into the generator at its `yield`."""
 
 
 class LiveEvents(Protocol):
-    """Where FLY goes. Raises TypeError or ValueError for what cannot be sent."""
+    """The destination of FLY events. Raises TypeError or ValueError for values that cannot be sent."""
 
     async def put(self, event: dict[str, Any]) -> None:
-        """From the event loop."""
+        """Send an event from the event loop."""
 
     def put_from_thread(self, event: dict[str, Any]) -> None:
-        """From a handler's thread; may wait a little."""
+        """Send an event from a handler's thread; may block briefly."""
 
 
 class HandlerFailed(Exception):
-    """The handler raised; `error` is what."""
+    """The handler raised `error`."""
 
     def __init__(self, error: BaseException) -> None:
-        # Without its words: asking for them is the user's code, which may raise (failures.describe copes with it).
+        # Without the message: reading it runs the user's code, which may raise (failures.describe handles that).
         super().__init__(type(error))
         self.error = error
 
 
 class Invocation:
-    """One call. `frames` is what it made: empty where the handler returned None or yielded nothing."""
+    """One call. `frames` are its frames: empty if the handler returned None or yielded nothing."""
 
     def __init__(self, handler: Handler, message: HandlerMessage, live: LiveEvents, threads: HandlerThreads) -> None:
         self._handler = handler
@@ -45,12 +45,12 @@ class Invocation:
         self._threads = threads
         self._given_up = threading.Event()
         self.in_thread = False
-        """Whether the handler runs in a thread now, which nothing can stop."""
+        """Whether the handler is running in a thread, which cannot be stopped."""
         self.frames: list[Frame] = []
 
     async def run(self, payload: Any) -> list[Frame]:
-        """The frames. Raises HandlerFailed; when cancelled, async handlers are cancelled with it, and a sync
-        generator ends at its next yield, but a plain function in its thread goes on."""
+        """Run the call; returns the frames. Raises HandlerFailed. On cancellation, async handlers are cancelled too,
+        and a sync generator ends at its next yield, but a plain function continues in its thread."""
         try:
             await self._run(payload)
         except asyncio.CancelledError as error:
@@ -58,9 +58,9 @@ class Invocation:
             current = asyncio.current_task()
             if current is not None and current.cancelling():
                 raise
-            raise HandlerFailed(error) from error  # the handler's own doing
+            raise HandlerFailed(error) from error  # raised by the handler itself
         except BaseException as error:
-            # SystemExit and KeyboardInterrupt too: a handler does not end the worker by an exception.
+            # Also SystemExit and KeyboardInterrupt: a handler must not end the worker with an exception.
             raise HandlerFailed(error) from error
         return self.frames
 
@@ -77,7 +77,8 @@ class Invocation:
             self._returned(await _result(outcome))
 
     def _call(self, payload: Any) -> Any:
-        """In a thread: call, and iterate a generator there. Returns what has to go on in the event loop."""
+        """Runs in a thread: calls the handler and iterates a generator. Returns an awaitable or async generator that
+        must continue in the event loop."""
         outcome = self._handler(payload)
         if inspect.isgenerator(outcome):
             self._drive(outcome)
@@ -131,7 +132,8 @@ class Invocation:
             await generator.aclose()
 
     def _take(self, yielded: Any, fly: Callable[[dict[str, Any]], None]) -> Any:
-        """Do what was yielded: a verb (a tuple), a payload, or nothing. Returns what `yield` evaluates to."""
+        """Process a yielded value: a verb (a tuple), a payload, or nothing. Returns the value of the `yield`
+        expression."""
         if yielded is None:
             return None
         if not isinstance(yielded, tuple):

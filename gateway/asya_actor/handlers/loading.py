@@ -1,4 +1,4 @@
-"""Finds the handler that ASYA_HANDLER names: `module.function` or `module.Class.method`."""
+"""Finds the handler named by ASYA_HANDLER: `module.function` or `module.Class.method`."""
 
 import importlib
 import inspect
@@ -10,7 +10,7 @@ Handler = Callable[[Any], Any]
 
 
 class HandlerNotFound(ValueError):
-    """ASYA_HANDLER names nothing that can be called; `complaint` says which part is missing."""
+    """ASYA_HANDLER does not name a callable; `complaint` says which part is missing."""
 
     def __init__(self, handler: str, complaint: str) -> None:
         super().__init__(f"ASYA_HANDLER is {handler!r}{complaint}")
@@ -19,10 +19,10 @@ class HandlerNotFound(ValueError):
 
 
 def load_handler(name: str) -> Handler:
-    """Import the module, and make the instance where the name goes through a class.
+    """Import the module, and create the instance if the name contains a class.
 
-    The class is made without arguments, so each of its own needs a default. Raises HandlerNotFound; errors of the
-    user's module or constructor pass as they are.
+    The class is instantiated without arguments, so each of its parameters needs a default. Raises HandlerNotFound;
+    errors of the user's module or constructor are passed on unchanged.
     """
     parts = name.split(".")
     if len(parts) < 2 or not all(part.isidentifier() for part in parts):
@@ -46,13 +46,13 @@ def load_handler(name: str) -> Handler:
 
 
 def _import_longest(parts: list[str]) -> tuple[Any, list[str]]:
-    """The longest prefix that is a module, and the names behind it."""
+    """The longest prefix that is a module, and the remaining names."""
     for length in range(len(parts) - 1, 0, -1):
         module = ".".join(parts[:length])
         try:
             return importlib.import_module(module), parts[length:]
         except ModuleNotFoundError as error:
-            # A module that is missing inside the user's own is the user's error, to be seen as it is.
+            # A module missing inside the user's module is the user's error and is raised unchanged.
             if error.name is None or not (module + ".").startswith(error.name + "."):
                 raise
     raise HandlerNotFound(".".join(parts), f", and there is no module {parts[0]}")
@@ -67,5 +67,5 @@ def _instance(cls: type, name: str) -> Any:
         complaint = f", and {cls.__name__} needs arguments ({error}); give each a default"
         raise HandlerNotFound(name, complaint) from None
     except ValueError:
-        pass  # a class of an extension module that does not tell its signature
+        pass  # a class of an extension module without a signature
     return cls()

@@ -1,4 +1,4 @@
-"""Threads for handlers that are plain functions: few, kept, and never waited for at the program's end."""
+"""Threads for handlers that are plain functions. They are reused, and not awaited at the program's end."""
 
 import asyncio
 import contextlib
@@ -13,10 +13,10 @@ Work = Callable[[], None]
 
 
 class HandlerThreads:
-    """As many threads as calls ran at once. Idle ones are taken last in, first out, so that with a concurrency of
-    one every call runs in the same thread, which is what many clients and models ask for.
+    """As many threads as there were concurrent calls. Idle threads are taken last in, first out, so that with a
+    concurrency of one every call runs in the same thread, which many clients and models require.
 
-    A thread cannot be killed: `lost` counts those whose caller has stopped waiting and which still run.
+    A thread cannot be killed. `lost` counts running threads whose caller has stopped waiting.
     """
 
     def __init__(self, name: str) -> None:
@@ -28,9 +28,8 @@ class HandlerThreads:
         self._quiet.set()
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Call it in a thread and return what it returns, or raise what it raises.
-
-        When the waiting is cancelled the thread goes on.
+        """Call `work` in a thread; returns its result or raises its exception. If the caller is cancelled, the thread
+        continues.
         """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
@@ -44,7 +43,7 @@ class HandlerThreads:
                 results.append(context.run(work))
             except BaseException as error:  # noqa: BLE001 # raised again in the caller
                 errors.append(error)
-            with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
+            with contextlib.suppress(RuntimeError):  # the loop was closed, so there is no waiter any more
                 loop.call_soon_threadsafe(ended)
 
         def ended() -> None:
@@ -66,7 +65,7 @@ class HandlerThreads:
         return results[0]
 
     async def quiet(self, within: float) -> bool:
-        """Whether no lost thread runs any more, after at most `within` seconds."""
+        """Wait up to `within` seconds; returns whether no lost thread is running any more."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within):
                 await self._quiet.wait()

@@ -1,1 +1,1 @@
-"""Speaking with the gateway's mesh routes: reports that arrive however long it takes, claims, live events."""
+"""The client side of the gateway's mesh routes: reports that are repeated until accepted, claims, live events."""

@@ -1,5 +1,5 @@
-"""Requests to the mesh routes. A request that mesh cannot take now is made again until it can; only an answer that
-repeating cannot change is told to the caller. Nothing here counts as an attempt of the handler."""
+"""Requests to the mesh routes. A request that mesh cannot accept now is repeated until it can. The caller gets only
+answers that a repetition cannot change. Nothing here counts as an attempt of the handler."""
 
 import asyncio
 import io
@@ -21,10 +21,10 @@ from asya_crds import jsontext
 log = logging.getLogger(__name__)
 
 LONGEST_RETRY_AFTER = 30.0
-"""Seconds between two tries of one request."""
+"""Most seconds between two attempts of one request."""
 
 USER_AGENT = "asya-actor"
-"""Tells mesh that a report which breaks off will come again."""
+"""Tells mesh that an incomplete report will be repeated."""
 
 STREAMED_BYTES = 256 * 1024
 
@@ -40,12 +40,12 @@ _NOT_MESH = {
     HTTPStatus.METHOD_NOT_ALLOWED,
     HTTPStatus.MISDIRECTED_REQUEST,
 }
-"""What says nothing of a report: who answers so is not mesh but something before it (a proxy, a policy, a Host that
-is not allowed). Once that is mended the report is still wanted, and a result that was dropped would be lost."""
+"""Statuses that do not come from mesh but from something in front of it (a proxy, a policy, a refused Host). Once that
+is fixed, the report is still needed, and a dropped result would be lost."""
 
 
 class MeshUnavailable(Exception):
-    """Mesh could not take the request now; raised only by what is asked once. `retry_after` in seconds."""
+    """Mesh could not accept the request now. Raised only by requests that are tried once. `retry_after` in seconds."""
 
     def __init__(self, reason: str, retry_after: float = 0.0) -> None:
         super().__init__(reason)
@@ -53,7 +53,7 @@ class MeshUnavailable(Exception):
 
 
 class MeshRefused(Exception):
-    """Mesh will never take this request; the text is its reason."""
+    """Mesh will never accept this request. The text is its reason."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(f"{status}: {reason}")
@@ -62,8 +62,8 @@ class MeshRefused(Exception):
 
     @property
     def elsewhere(self) -> bool:
-        """Whether something other than mesh answered. Mesh's 404 says which thing it does not know ("Task not
-        found"); one that says nothing but "not found" comes from a server without these routes, the api service say."""
+        """Whether something other than mesh answered. Mesh's 404 says what was not found ("Task not found"). A bare
+        "not found" comes from a server without these routes, such as the api service."""
         return self.status in _NOT_MESH or (self.status == HTTPStatus.NOT_FOUND and "task" not in self.reason.lower())
 
     @property
@@ -74,7 +74,7 @@ class MeshRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds for one try."""
+    """Seconds for one attempt."""
 
     connect: float = 5.0
     total: float = 30.0
@@ -98,7 +98,7 @@ class MeshClient:
         return await self._until_taken(base, f"/mesh/{_quoted(task_id)}/progress", body, task_id)
 
     async def progress_once(self, base: str, task_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """The same, tried once. Raises MeshUnavailable, MeshRefused."""
+        """The same with a single attempt. Raises MeshUnavailable, MeshRefused."""
         data = jsontext.dumps(body).encode()
         url = f"{base}/mesh/{_quoted(task_id)}/progress"
         return _object(await self._once("POST", url, data, total=self._timeouts.total))
@@ -117,7 +117,7 @@ class MeshClient:
         await self._once("POST", url, body, total=wait)
 
     async def active(self, base: str, task_id: str) -> bool:
-        """GET /mesh/{id}/active, once: False only where mesh says 410. Raises MeshUnavailable."""
+        """GET /mesh/{id}/active, once: False only if mesh answers 410. Raises MeshUnavailable."""
         try:
             await self._once("GET", f"{base}/mesh/{_quoted(task_id)}/active", None, total=self._timeouts.active)
         except MeshRefused as refusal:
@@ -127,7 +127,7 @@ class MeshClient:
     async def _until_taken(
         self, base: str, path: str, body: Mapping[str, Any], task_id: str, *, by_mesh: bool = True
     ) -> dict[str, Any]:
-        """`by_mesh`: an answer that mesh would never give counts as none."""
+        """Repeat a request until it is accepted. `by_mesh`: answers that mesh would never give are ignored."""
         data = jsontext.dumps(body).encode()
         pause, tries = FIRST_PAUSE, 0
         while True:
@@ -153,12 +153,13 @@ class MeshClient:
         if data is not None:
             headers["Content-Type"] = "application/json"
         try:
-            # Redirects are not followed: they would lead past the check of the gateway's origin.
+            # Redirects are not followed, because they would bypass the check of the gateway's origin.
             async with session.request(
                 method, url, data=_streamed(data), headers=headers, timeout=timeout, allow_redirects=False
             ) as response:
                 text = await response.read()
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError) as error:
+            # UnicodeError: a host's name that cannot be looked up, such as one with a label of 64 characters.
             raise MeshUnavailable(f"{type(error).__name__}: {error}".rstrip(": ")) from error
         status = response.status
         if status < HTTPStatus.MULTIPLE_CHOICES:
@@ -179,7 +180,7 @@ class MeshClient:
 
 
 def _streamed(data: bytes | None) -> bytes | io.BytesIO | None:
-    """A large body is written piece by piece, so that it does not hold up the event loop."""
+    """A large body is written in pieces, so that it does not block the event loop."""
     return io.BytesIO(data) if data is not None and len(data) > STREAMED_BYTES else data
 
 
@@ -195,7 +196,7 @@ def _object(text: bytes) -> dict[str, Any]:
     try:
         value = jsontext.loads(text, max_depth=3 * jsontext.MAX_DEPTH)
     except jsontext.InvalidJSON:
-        return {}  # a gateway of another make may say nothing
+        return {}  # another gateway implementation may answer without a body
     return value if isinstance(value, dict) else {}
 
 

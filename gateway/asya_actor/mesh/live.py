@@ -1,4 +1,4 @@
-"""FLY: live events on their way to mesh, in order, in bundles, and never at the price of a handler that waits long."""
+"""FLY: sends live events to mesh in order and in bundles, without making a handler wait long."""
 
 import asyncio
 import contextlib
@@ -15,24 +15,24 @@ from asya_crds import jsontext
 log = logging.getLogger(__name__)
 
 LONGEST_EVENT = 1024 * 1024
-"""Bytes of one request that mesh takes (docs/protocols/mesh.md)."""
+"""Most bytes of a request that mesh accepts (docs/protocols/mesh.md)."""
 BUNDLE_BYTES = 256 * 1024
 BUNDLE_EVENTS = 500
 WAITING_BYTES = 4 * 1024 * 1024
 PATIENCE = 1.0
 """Seconds that a handler waits for room before its event is dropped."""
 TRIES_FOR = 2.0
-"""Seconds that one bundle is tried for before it is dropped: live events are worth nothing when they are late."""
+"""Seconds for which one bundle is tried before it is dropped: late live events are useless."""
 REQUEST_TIMEOUT = 5.0
 
 _WRAPPER = len('{"payload":}')
 
 
 class LiveLine:
-    """The live events of one handler call. `base` None swallows them, after the same checks.
+    """The live events of one handler call. With `base` None they are checked and dropped.
 
-    `bundles`: whether this mesh takes several events in one request, {"payloads": [...]}, which ours does; others
-    get one request an event.
+    `bundles`: whether this mesh accepts several events in one request, {"payloads": [...]}, as ours does. Others get
+    one request for each event.
     """
 
     def __init__(self, client: MeshClient, base: str | None, task_id: str, actor: str, *, bundles: bool) -> None:
@@ -51,7 +51,7 @@ class LiveLine:
         self._warned = False
 
     async def put(self, event: dict[str, Any]) -> None:
-        """Take an event. Raises TypeError or ValueError where it is not JSON or over LONGEST_EVENT."""
+        """Queue an event. Raises TypeError or ValueError if it is not JSON or larger than LONGEST_EVENT."""
         data = _encoded(event)
         if self._base is not None:
             if self._full(data):
@@ -60,7 +60,7 @@ class LiveLine:
             self._awaken()
 
     def put_from_thread(self, event: dict[str, Any]) -> None:
-        """As put, from a handler's thread."""
+        """Like put, from a handler's thread."""
         data = _encoded(event)
         if self._base is None:
             return
@@ -71,7 +71,7 @@ class LiveLine:
             self._loop.call_soon_threadsafe(self._awaken)
 
     async def finish(self, within: float = REQUEST_TIMEOUT) -> None:
-        """Return when everything was sent, or dropped, so that no event comes after the report that ends the hop."""
+        """Return when all events were sent or dropped, so that no event follows the report that ends the hop."""
         self._ending = True
         if self._sender is not None:
             self._wake.set()
@@ -81,7 +81,7 @@ class LiveLine:
         await self.abandon()
 
     async def abandon(self) -> None:
-        """Send no more."""
+        """Stop sending."""
         if self._sender is not None:
             self._sender.cancel()
             await asyncio.gather(self._sender, return_exceptions=True)
@@ -96,7 +96,7 @@ class LiveLine:
                 await self._room.wait()
 
     def _append(self, data: bytes) -> bool:
-        """Whether it is the first that waits, so that the sender has to be woken."""
+        """Append an event; returns whether it is the first in the queue, so that the sender must be woken."""
         with self._lock:
             if not self._full(data):
                 self._waiting.append(data)

@@ -1,7 +1,7 @@
-"""Signs of life from a thread, for hops whose event loop is too busy to give them.
+"""Renews claims from a thread, for hops whose event loop is too busy to do so.
 
-An async handler that blocks the loop stops everything in it, the reports that renew its claim among them; another
-worker would then run the hop at the same time. The thread speaks only where the loop has been silent for too long.
+An async handler that blocks the event loop also stops the reports that renew its claim; another worker would then run
+the hop at the same time. The thread reports only if the loop has not done so for too long.
 """
 
 import http.client
@@ -17,17 +17,17 @@ from asya_crds import jsontext
 log = logging.getLogger(__name__)
 
 SILENCE = 0.5
-"""Share of a lease after which the loop counts as busy; it gives signs after a third."""
+"""Share of a lease after which the loop is considered busy; it renews after a third."""
 CHECKS_PER_LEASE = 10
 TIMEOUT = 5.0
 
 
 @dataclass(eq=False)
 class Sign:
-    """What is said for one hop: the body of a `processing` report for `base`, every `lease` seconds at the latest.
+    """The renewal for one hop: the body of a `processing` report for `base`, sent at least every `lease` seconds.
 
-    `lost` is called in the thread where mesh answers that the hop is not ours any more. `given`: when mesh last took
-    a sign (monotonic); whoever gives one writes it.
+    `lost` is called in the thread when mesh answers that the hop is no longer ours. `given`: when mesh last accepted a
+    report (monotonic); every sender of a report sets it.
     """
 
     base: str
@@ -40,7 +40,7 @@ class Sign:
 
 
 class Pulse:
-    """One daemon thread for all hops of a process, started with the first, asleep while there is none."""
+    """One daemon thread for all hops of a process, started with the first hop, and asleep while there is none."""
 
     def __init__(self) -> None:
         self._signs: set[Sign] = set()
@@ -48,7 +48,7 @@ class Pulse:
         self._started = False
 
     def add(self, sign: Sign) -> None:
-        """Look after this hop."""
+        """Renew the claim of this hop."""
         with self._changed:
             self._signs.add(sign)
             if not self._started:
@@ -58,7 +58,7 @@ class Pulse:
                 self._changed.notify()
 
     def remove(self, sign: Sign) -> None:
-        """It has ended."""
+        """Stop renewing the claim of this hop."""
         with self._changed:
             self._signs.discard(sign)
 
@@ -69,7 +69,7 @@ class Pulse:
                     _give(sign)
 
     def _wait(self) -> list[Sign]:
-        """The hops there are now, a moment after the last time."""
+        """Wait a moment, or until there are hops; returns the current ones."""
         with self._changed:
             while not self._signs:
                 self._changed.wait()
@@ -95,7 +95,8 @@ def _give(sign: Sign) -> None:
         found = jsontext.loads(text)
         if isinstance(found, dict) and found.get("action") == "done":
             sign.lost()
-    except (OSError, http.client.HTTPException, jsontext.InvalidJSON) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        # ValueError: an answer that is no JSON, a name that cannot be looked up. The thread must outlive all of them.
         log.debug("claim of %s not renewed: %s", sign.task_id, error)
     finally:
         connection.close()

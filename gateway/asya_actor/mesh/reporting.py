@@ -1,4 +1,4 @@
-"""One delivery's reports to mesh: its claim, the signs of life that renew it, and what the hop came to."""
+"""One delivery's reports to mesh: its claim, the reports that renew it, and the hop's outcome."""
 
 import asyncio
 import contextlib
@@ -21,21 +21,21 @@ from asya_crds.status import ClaimAction, HopState
 log = logging.getLogger(__name__)
 
 DEFAULT_LEASE = 60.0
-"""Seconds; of a mesh that does not say how long a claim holds."""
+"""Seconds, for a mesh that does not say how long a claim holds."""
 PULSE = Pulse()
-"""One thread for the whole process, whatever number of actors it runs."""
+"""One thread for the whole process, whatever its number of actors."""
 
 SIGNS_PER_LEASE = 3
 LONGEST_RELEASE = 2.0
-"""Seconds that a worker's end waits for mesh to take back a claim, whose lease runs out anyway."""
+"""Seconds for which a worker's shutdown waits for mesh to release a claim. Its lease expires anyway."""
 LONGEST_WAIT_FOR_SIGN = 2.0
-"""Seconds that a handler's end waits for a `processing` report in flight, so that the log stays in order."""
+"""Seconds for which the end of a handler waits for a `processing` report in flight, so that the log stays in order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """What mesh answered to a claim: go, busy or done; `frames` is what a done hop had still to send on.
-    `ours`: it was a mesh that knows claims."""
+    """Mesh's answer to a claim: go, busy or done. `frames` are those that a done hop still had to send. `ours`: this
+    mesh supports claims."""
 
     action: ClaimAction
     lease: float = DEFAULT_LEASE
@@ -45,7 +45,7 @@ class Claimed:
 
 @dataclass
 class HopReports:
-    """`base` None reports nothing and is told to go. Every report carries the unshifted route."""
+    """With `base` None nothing is reported, and the claim's answer is go. Every report has the unshifted route."""
 
     client: MeshClient
     base: str | None
@@ -53,12 +53,12 @@ class HopReports:
     claimant: str = field(default_factory=lambda: uuid4().hex)
     lease: float = DEFAULT_LEASE
     _ends_at: float | None = None
-    """The task's deadline by the monotonic clock, as mesh answered to the claim."""
+    """The task's deadline by the monotonic clock, from mesh's answer to the claim."""
     lost: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when mesh says that the hop is not ours any more: the task has ended, or another worker took over."""
+    """Set when mesh answers that the hop is no longer ours: the task has ended, or another worker took over."""
 
     async def received(self, size: int) -> Claimed:
-        """Claim the hop; returns only when mesh has answered."""
+        """Claim the hop; returns when mesh has answered."""
         if self.base is None:
             return Claimed(ClaimAction.GO)
         size_kb = round(size / 1024, 2)
@@ -81,12 +81,12 @@ class HopReports:
         )
 
     def seconds_left(self) -> float | None:
-        """Until the task's deadline, None where mesh has not said it. The envelope's own stamp ends nothing: it is read
-        with this machine's clock, and mesh ends the task at its deadline anyway."""
+        """Seconds until the task's deadline, None if mesh did not report it. The deadline in the envelope is not used:
+        it would be compared with this machine's clock, and mesh ends the task at its deadline anyway."""
         return None if self._ends_at is None else self._ends_at - time.monotonic()
 
     async def active(self) -> bool:
-        """Whether work on the task makes sense; a mesh that cannot be reached now does not hold it up."""
+        """Whether work on the task makes sense. If mesh cannot be reached now, the work continues."""
         if self.base is None:
             return True
         try:
@@ -97,7 +97,7 @@ class HopReports:
 
     @contextlib.asynccontextmanager
     async def alive(self, actor: str) -> AsyncIterator[None]:
-        """Report `processing`, again and again, while the block runs."""
+        """Report `processing` repeatedly while the block runs."""
         if self.base is None:
             yield
             return
@@ -119,7 +119,7 @@ class HopReports:
         loop = asyncio.get_running_loop()
 
         def lost() -> None:
-            with contextlib.suppress(RuntimeError):  # the loop was closed: nobody works any more
+            with contextlib.suppress(RuntimeError):  # the loop was closed, so no handler is running
                 loop.call_soon_threadsafe(self.lost.set)
 
         headers = {"Content-Type": "application/json", "Accept": "application/json", **carried()}
@@ -145,9 +145,9 @@ class HopReports:
                     await ending.wait()
 
     async def processed(self, frames: Sequence[Envelope], route: Route) -> bool:
-        """Store what the hop will send on, before it is sent; False where the hop is not ours any more.
+        """Store the frames in mesh before they are sent; False if the hop is no longer ours.
 
-        What is too large to be stored is sent without: after a crash the handler would run once more.
+        Frames that are too large to be stored are sent without it; after a crash the handler would then run again.
         """
         if self.base is None:
             return True
@@ -160,7 +160,7 @@ class HopReports:
         return read_answer(answer).action is not ClaimAction.DONE
 
     async def completed(self, milliseconds: int | None, route: Route) -> None:
-        """The hop is done, and what it made was published."""
+        """Report that the hop is done and its frames are published."""
         if self.base is None:
             return
         message = None if milliseconds is None else f"Completed processing in {milliseconds}ms"
@@ -170,7 +170,7 @@ class HopReports:
             log.error("mesh rejects the report of %s: %s", self.envelope.id, refusal)
 
     async def released(self) -> None:
-        """Give the claim back, tried once: the next delivery of this hop may go at once."""
+        """Release the claim, with a single attempt, so that the next delivery of this hop may start at once."""
         if self.base is None:
             return
         try:

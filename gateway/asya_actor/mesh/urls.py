@@ -1,14 +1,14 @@
-"""Which gateway an envelope's reports go to.
+"""Selects the gateway for an envelope's reports.
 
-The header x-asya-gateway-url names the gateway that made the envelope. Whoever can put a message into a queue can
-write that header, so following it blindly would let them make this pod send requests anywhere (SSRF). It is
-followed where it names the origin of ASYA_GATEWAY_URL or one of ASYA_GATEWAY_URL_ALLOWED; where neither is set, it
-may name a Service of the cluster (a name without dots, or one that ends in .svc or .svc.cluster.local), never an
-address.
+The header x-asya-gateway-url names the gateway that created the envelope. Anyone who can publish to a queue can set
+that header, so following it unchecked would let them make this pod send requests anywhere (SSRF). It is followed if it
+has the origin of ASYA_GATEWAY_URL or one of ASYA_GATEWAY_URL_ALLOWED. If neither is set, it may name a Service of the
+cluster (a name without dots, or one that ends in .svc or .svc.cluster.local), never an address.
 """
 
 import ipaddress
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,10 +19,12 @@ log = logging.getLogger(__name__)
 
 _PORTS = {"http": 80, "https": 443}
 _REMEMBERED = 1000
+LONGEST_HOST = 253
+_HOST = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?")
 
 
 class GatewayUrls:
-    """Answers with the base URL, or None where nothing shall be reported."""
+    """Returns the base URL, or None if nothing must be reported."""
 
     def __init__(self, configured: str, allowed: Sequence[str]) -> None:
         self._configured = configured
@@ -31,17 +33,21 @@ class GatewayUrls:
         self._warned: set[str] = set()
 
     def of(self, headers: Mapping[str, Any]) -> str | None:
-        """By the envelope's headers; a header that may not be followed counts as absent and is logged once."""
+        """The base URL for an envelope's headers. A header that must not be followed is ignored and logged once."""
         if str(headers.get(HEADER_MESH_STATUS, "")).lower() == "off":
             return None
         named = headers.get(HEADER_GATEWAY_URL)
         if isinstance(named, str) and named:
             origin = origin_of(named)
-            if origin is not None and (self._any or self._allows(origin)):
+            if origin is not None and self._may_follow(origin):
                 # Scheme, host and port only, unless it is the configured URL itself.
                 return self._configured if origin == origin_of(self._configured) else _text(origin)
             self._warn(named)
         return self._configured or None
+
+    def _may_follow(self, origin: "Origin") -> bool:
+        # Requests to what can be no host fail in ways of their own, and for as long as the message exists.
+        return (origin in self._origins or _is_host(origin[1])) and (self._any or self._allows(origin))
 
     def _allows(self, origin: "Origin") -> bool:
         return origin in self._origins if self._origins else _is_service(origin[1])
@@ -56,7 +62,7 @@ Origin = tuple[str, str, int]
 
 
 def origin_of(url: str) -> Origin | None:
-    """Scheme, host and port of an http URL; None where it is none, or carries a user name."""
+    """Scheme, host and port of an http URL; None if it is not one, or has a user name."""
     try:
         parts = urlsplit(url)
         if parts.scheme not in _PORTS or not parts.hostname or "@" in parts.netloc:
@@ -71,15 +77,24 @@ def _text(origin: Origin) -> str:
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def _is_service(host: str) -> bool:
+def _is_address(host: str) -> bool:
     try:
         ipaddress.ip_address(host)
     except ValueError:
-        pass
-    else:
+        return False
+    return True
+
+
+def _is_host(host: str) -> bool:
+    """An address, or a name that DNS could know (RFC 1123; underscores occur)."""
+    return _is_address(host) or (len(host) <= LONGEST_HOST and _HOST.fullmatch(host) is not None)
+
+
+def _is_service(host: str) -> bool:
+    if _is_address(host):
         return False
     labels = host.rstrip(".").split(".")
-    # 2130706433 and 0x7f000001 are addresses to some resolvers.
+    # Some resolvers treat 2130706433 and 0x7f000001 as addresses.
     if not labels[-1] or labels[-1][0].isdigit() or "localhost" in labels:
         return False
     return len(labels) == 1 or labels[-1] == "svc" or labels[-3:] == ["svc", "cluster", "local"]

@@ -1,1 +1,1 @@
-"""Files of a handler that live in a store: paths below a mount go to a connector beside the worker, over HTTP."""
+"""A handler's files that are kept in a store: paths below a mount go over HTTP to a connector beside the worker."""

@@ -1,4 +1,4 @@
-"""HTTP with the connector of a mount."""
+"""The HTTP client for the connector of a mount."""
 
 import contextlib
 import errno
@@ -24,12 +24,12 @@ LARGEST_LIST = 16 * 1024 * 1024
 """Bytes of an answer that lists keys."""
 
 _SAFE = "/!$&'()*+,;=:@~"
-"""What RFC 3986 allows in a path as it is; existing connectors do not decode it."""
+"""Characters that RFC 3986 allows unescaped in a path; existing connectors do not decode them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stat:
-    """`size` in bytes."""
+    """The metadata of a key; `size` in bytes."""
 
     size: int
     folder: bool
@@ -57,7 +57,7 @@ class _UnixConnection(http.client.HTTPConnection):
             try:
                 return self.sock.connect(self._path)
             except BlockingIOError:
-                # So many wait to be accepted that one more has no place; with a timeout the kernel does not wait.
+                # The backlog of connections to accept is full, and with a timeout the kernel does not wait.
                 if time.monotonic() >= give_up:
                     raise TimeoutError("it does not accept connections") from None
                 time.sleep(CONNECT_PAUSE)
@@ -67,8 +67,8 @@ class _UnixConnection(http.client.HTTPConnection):
 class Connectors:
     """The connectors of all mounts; each listens on `{folder}/{name}.sock`.
 
-    `timeout`: seconds that a connector may be silent. `largest`: bytes of a buffered file. Every method raises
-    OSError, made in refusals.py. Each call has a connection of its own, so any thread may call.
+    `timeout`: seconds that a connector may be silent. `largest`: most bytes of a buffered file. Every method raises
+    OSError, built in refusals.py. Each call uses its own connection, so any thread may call.
     """
 
     folder: str
@@ -88,7 +88,7 @@ class Connectors:
         connection.close()
 
     def writing(self, place: MountedPath, *, exclusive: bool = False) -> Writing:
-        """PUT what will be sent piece by piece."""
+        """PUT content that is sent in pieces."""
         connection = self._connection(place.mount)
         try:
             connection.putrequest("PUT", _key(place))
@@ -106,7 +106,7 @@ class Connectors:
         connection.close()
 
     def stat(self, place: MountedPath) -> Stat:
-        """HEAD. A folder exists where keys begin with its name, and the mount itself always."""
+        """HEAD. A folder exists if keys begin with its name; the mount itself always exists."""
         if not place.key:
             return Stat(0, folder=True)
         try:
@@ -124,25 +124,25 @@ class Connectors:
         return Stat(int(length) if length.isdigit() else 0, folder=not is_file)
 
     def listing(self, place: MountedPath) -> Listing:
-        """GET with a prefix: what stands directly below a folder. Empty where nothing does."""
+        """GET with a prefix: the names directly below a folder; may be empty."""
         prefix = f"{place.key}/" if place.key else ""
         answer = self._json("GET", place, f"/keys/?prefix={quote(_encoded(prefix), safe='/')}&delimiter=/")
         return Listing(_names(answer.get("keys"), prefix), _names(answer.get("prefixes"), prefix))
 
     def attributes(self, place: MountedPath) -> list[str]:
-        """What the store knows of a key beside its content."""
+        """The names of a key's attributes."""
         names = self._json("GET", place, _meta(place)).get("attrs")
         return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
 
     def attribute(self, place: MountedPath, name: str) -> str:
-        """The value of one of them. Raises OSError (ENODATA) where there is none of that name."""
+        """The value of an attribute. Raises OSError (ENODATA) if the key has none with this name."""
         value = self._json("GET", place, _meta(place, name)).get("value")
         if not isinstance(value, str):
             raise OSError(errno.ENODATA, os.strerror(errno.ENODATA), place.path)
         return value
 
     def set_attribute(self, place: MountedPath, name: str, value: str) -> None:
-        """Change one. Raises PermissionError for what can only be read."""
+        """Set an attribute. Raises PermissionError for a read-only one."""
         body = jsontext.dumps({"value": value}).encode()
         connection, _ = self._ask("PUT", place, _meta(place, name), {"Content-Type": "application/json"}, body)
         connection.close()
@@ -174,7 +174,7 @@ class Connectors:
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
         connection = self._connection(place.mount)
         try:
-            # Who refuses a body need not read it to its end: the answer says why.
+            # A connector that refuses a body need not read it to its end; its response has the reason.
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 connection.request(method, target, body=body, headers=self.headers | (headers or {}))
             answer = connection.getresponse()
@@ -208,8 +208,8 @@ def _only_new(exclusive: bool) -> dict[str, str]:
 
 
 def _names(values: Any, prefix: str) -> tuple[str, ...]:
-    """Names below the prefix, of keys that are given with it or without."""
+    """Names below the prefix, of keys given with or without the prefix."""
     texts = [value for value in values if isinstance(value, str)] if isinstance(values, list) else []
     names = [text.removeprefix(prefix).strip("/") for text in texts]
-    # What a store holds under such a name could not be reached by a path that is put together from it.
+    # A path built from such a name could not reach the key.
     return tuple(name for name in names if name and "/" not in name and "\0" not in name and name not in (".", ".."))

@@ -1,4 +1,4 @@
-"""Open files of a mount: raw streams, which the standard library's buffers and decoders are put around."""
+"""Open files of a mount: raw streams for the standard library's buffers and decoders."""
 
 import errno
 import io
@@ -13,11 +13,11 @@ from asya_actor.state.mounts import MountedPath
 from asya_actor.state.transfers import ContentReader, Writing
 
 IN_MEMORY = 4 * 1024 * 1024
-"""Bytes of a buffered file that are kept in memory; more of it goes to the temporary folder."""
+"""Most bytes of a buffered file in memory; a larger one goes to the temporary folder."""
 
 
 class _Raw(io.RawIOBase):
-    """What all have in common. `name` is the path, as it is of files."""
+    """The common base. `name` is the path, as for ordinary files."""
 
     def __init__(self, place: MountedPath) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class _Raw(io.RawIOBase):
 
 
 class BufferedFile(_Raw):
-    """A whole file in memory or a temporary file. What was written is sent when it is closed, in one request."""
+    """A whole file in memory or a temporary file. Changes are sent in one request when it is closed."""
 
     def __init__(self, place: MountedPath, connectors: Connectors, access: Access) -> None:
         super().__init__(place)
@@ -36,7 +36,7 @@ class BufferedFile(_Raw):
         self._changed = access.writes and access.begins_empty
 
     def load(self) -> None:
-        """Fetch what is there. Raises OSError (EFBIG) past the limit."""
+        """Fetch the existing content. Raises OSError (EFBIG) above the limit."""
         reading = self._connectors.read(self._place)
         try:
             for piece in reading.pieces():
@@ -47,7 +47,7 @@ class BufferedFile(_Raw):
         self._content.seek(0)
 
     def create(self) -> None:
-        """Nothing is there yet; closing the file makes it, though nothing be written."""
+        """Begin a new file. Closing it creates it, even if nothing was written."""
         self._changed = True
 
     def discard(self) -> None:
@@ -137,7 +137,7 @@ class BufferedFile(_Raw):
 
 
 class StreamedReader(_Raw):
-    """Reads a key as it arrives; nothing is kept, so it cannot seek."""
+    """Reads a key as it arrives. Nothing is kept, so it cannot seek."""
 
     def __init__(self, place: MountedPath, reading: ContentReader) -> None:
         super().__init__(place)

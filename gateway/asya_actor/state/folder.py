@@ -1,4 +1,4 @@
-"""What the functions of `os` do with a path below a mount."""
+"""The functions of `os` for paths below a mount."""
 
 import errno
 import os
@@ -11,27 +11,27 @@ from asya_actor.state.connector import Connectors, Stat
 from asya_actor.state.mounts import MountedPath
 
 ATTRIBUTES = "user.asya."
-"""Names of extended attributes begin with it; the store knows them without."""
+"""Prefix of the names of extended attributes; the store has them without it."""
 
 _FILE, _FOLDER = stat.S_IFREG | 0o644, stat.S_IFDIR | 0o755
 
 _REFUSED = ("chmod", "chown", "open", "readlink", "removexattr", "rmdir", "truncate", "utime")
 _REFUSED_FOR_TWO = ("link", "rename", "replace", "symlink")
-"""What no store of keys can do, or not at once; the latter have two paths, `src` and `dst`. Without a word of ours
-they would fail as if the file were missing."""
+"""Functions that a key store cannot do, or not atomically; the second group has two paths, `src` and `dst`. Without an
+explicit error they would fail as if the file were missing."""
 
 Ours = Callable[..., Any]
 
 
 class Folder:
-    """A mount's files and folders. Folders exist in the names of keys alone: making one does nothing, and one that
-    nothing is in is empty rather than missing."""
+    """A mount's files and folders. Folders exist only in the names of keys: creating one does nothing, and a folder
+    without keys is empty, not missing."""
 
     def __init__(self, connectors: Connectors) -> None:
         self._connectors = connectors
 
     def functions(self) -> list[tuple[str, tuple[str, ...], Ours]]:
-        """(name in `os`, its parameters that are paths, what is called where one of them is below a mount)."""
+        """(name in `os`, its path parameters, the function to call if one of them is below a mount)."""
         ours: dict[str, Ours] = {
             "stat": self.stat,
             "lstat": self.stat,
@@ -53,11 +53,11 @@ class Folder:
         ]
 
     def stat(self, place: MountedPath, **_: Any) -> os.stat_result:
-        """Size and kind; times are not known and 0."""
+        """Size and type; times are unknown and 0."""
         return _result(self._connectors.stat(place))
 
     def access(self, place: MountedPath, mode: int, **_: Any) -> bool:
-        """Whether it exists: what may be done with it only the store knows."""
+        """Whether it exists. Only the store knows the permissions."""
         try:
             found = self._connectors.stat(place)
         except OSError:
@@ -82,11 +82,11 @@ class Folder:
         self._connectors.delete(place)
 
     def mkdir(self, place: MountedPath, mode: int = 0o777) -> None:
-        """Nothing, unless it is there."""
+        """Does nothing, unless it exists already."""
         self.makedirs(place, mode)
 
     def makedirs(self, place: MountedPath, mode: int = 0o777, exist_ok: bool = False) -> None:
-        """Nothing, unless a file is there, or a folder is and must not be."""
+        """Does nothing, unless a file exists there, or a folder that must not exist."""
         try:
             found = self._connectors.stat(place)
         except FileNotFoundError:
@@ -95,11 +95,11 @@ class Folder:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), place.path)
 
     def listxattr(self, place: MountedPath, **_: Any) -> list[str]:
-        """What the store knows of a file, each beginning with `user.asya.`."""
+        """The names of a file's attributes, each beginning with `user.asya.`."""
         return [ATTRIBUTES + name for name in self._connectors.attributes(place)]
 
     def getxattr(self, place: MountedPath, attribute: str | bytes, **_: Any) -> bytes:
-        """Raises OSError (ENODATA) for one that the store does not know."""
+        """Raises OSError (ENODATA) for an unknown attribute."""
         name = _attribute(attribute)
         if name is None:
             raise OSError(errno.ENODATA, os.strerror(errno.ENODATA), place.path)
@@ -109,8 +109,8 @@ class Folder:
             raise _of_attributes(error) from error
 
     def setxattr(self, place: MountedPath, attribute: str | bytes, value: bytes, flags: int = 0, **_: Any) -> None:
-        """Raises OSError (ENOTSUP) for names that do not begin with `user.asya.`, ValueError for a value that is no
-        text, PermissionError for what can only be read."""
+        """Raises OSError (ENOTSUP) for names that do not begin with `user.asya.`, ValueError for a value that is not
+        text, PermissionError for a read-only attribute."""
         name = _attribute(attribute)
         if name is None or flags:
             raise OSError(errno.ENOTSUP, f"only attributes {ATTRIBUTES}*, without flags", place.path)
@@ -121,7 +121,7 @@ class Folder:
 
 
 class Entry:
-    """What os.DirEntry is."""
+    """The counterpart of os.DirEntry."""
 
     def __init__(self, connectors: Connectors, parent: MountedPath, name: str, *, folder: bool) -> None:
         self.name = name
@@ -153,7 +153,7 @@ class Entry:
 
 
 class Entries:
-    """What os.scandir returns: an iterator, and a context."""
+    """The counterpart of os.scandir's result: an iterator and a context manager."""
 
     def __init__(self, entries: list[Entry]) -> None:
         self._entries = iter(entries)
@@ -187,7 +187,7 @@ def _attribute(name: str | bytes) -> str | None:
 
 
 def _of_attributes(error: OSError) -> OSError:
-    """A connector answers 400 to an attribute that it does not know, which to a file system is missing data."""
+    """A connector answers 400 for an unknown attribute; for a file system that is ENODATA."""
     if error.errno == errno.EINVAL:
         return OSError(errno.ENODATA, os.strerror(errno.ENODATA), error.filename)
     return error

@@ -1,11 +1,11 @@
-"""The modes of `open`, as the built-in one reads them. Pure."""
+"""The modes of `open`, with the rules of the built-in function. Pure."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What a mode allows. `kind`: r, w, a or x; `updates`: both ways."""
+    """What a mode allows. `kind`: r, w, a or x; `updates`: reading and writing."""
 
     kind: str
     updates: bool
@@ -33,7 +33,7 @@ class Access:
 
 
 def access_of(mode: str) -> Access:
-    """Raises ValueError for a mode that is none."""
+    """Raises ValueError for an invalid mode."""
     kinds = [letter for letter in mode if letter in "rwax"]
     flags = {letter for letter in mode if letter in "+bt"}
     if len(kinds) != 1 or len(kinds) + len(flags) != len(mode):

@@ -1,4 +1,4 @@
-"""Which paths are state: the mounts of ASYA_STATE_PROXY_MOUNTS, and the key that a path stands for. Pure."""
+"""The mounts of ASYA_STATE_PROXY_MOUNTS, and the mapping of paths to keys. Pure."""
 
 import errno
 import os
@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 LONGEST_KEY = 1024
-"""Bytes, which is what S3 allows and what every connector can hold."""
+"""Most bytes of a key: S3's limit, which every connector supports."""
 
 Write = Literal["buffered", "passthrough"]
 
 
 class InvalidMounts(ValueError):
-    """ASYA_STATE_PROXY_MOUNTS makes no sense; the text says which part."""
+    """ASYA_STATE_PROXY_MOUNTS is invalid. The text says which part."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """`path`: absolute, without a slash at its end. `name` names the connector's socket. `write`: buffered files are
-    sent whole when they are closed, passthrough ones piece by piece."""
+    """`path`: absolute, without a trailing slash. `name`: of the connector's socket. `write`: buffered files are sent
+    as a whole when they are closed, passthrough ones in pieces."""
 
     name: str
     path: str
@@ -29,17 +29,17 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class MountedPath:
-    """A path below a mount: its `key` there, empty for the mount itself; `path` as it was given."""
+    """A path below a mount. `key` is empty for the mount itself; `path` is unchanged."""
 
     mount: Mount
     key: str
     path: str
     folder: bool = False
-    """Whether the path ends with a slash, so that only a folder can be meant."""
+    """Whether the path ends with a slash, so that it can only be a folder."""
 
 
 def parse_mounts(text: str) -> tuple[Mount, ...]:
-    """`name:path:write=buffered|passthrough`, joined by semicolons; without the last part it is buffered.
+    """`name:path:write=buffered|passthrough`, separated by semicolons. Without the last part it is buffered.
 
     Raises InvalidMounts.
     """
@@ -48,7 +48,7 @@ def parse_mounts(text: str) -> tuple[Mount, ...]:
         twice = next((value for value in values if values.count(value) > 1), None)
         if twice is not None:
             raise InvalidMounts(f"the {what} {twice} is given twice")
-    # The longest path comes first, so that a mount within another is found before it.
+    # The longest path comes first, so that a mount inside another is found first.
     return tuple(sorted(mounts, key=lambda mount: -len(mount.path)))
 
 
@@ -67,10 +67,10 @@ def _parse_mount(text: str) -> Mount:
 
 
 def locate(mounts: Sequence[Mount], path: Any) -> MountedPath | None:
-    """The place of a path, or None for what is no state: other paths, file descriptors, None.
+    """The mounted path, or None for anything else: other paths, file descriptors, None.
 
-    Raises PermissionError for a path that is written below a mount and leads out of it, OSError (ENAMETOOLONG),
-    ValueError for a path with NUL.
+    Raises PermissionError for a path that begins below a mount but leads out of it, OSError (ENAMETOOLONG), ValueError
+    for a path with NUL.
     """
     if isinstance(path, int) or not isinstance(path, str | bytes | os.PathLike):
         return None

@@ -1,4 +1,4 @@
-"""`open` for a path below a mount: the standard library's buffers and text around our raw files."""
+"""`open` for a path below a mount: our raw files wrapped in the standard library's buffers and text layers."""
 
 import codecs
 import errno
@@ -24,10 +24,10 @@ def open_state(
     closefd: bool = True,
     opener: Any = None,
 ) -> IO[Any]:
-    """A file of the state, as the built-in `open` returns one. Text is UTF-8 where no encoding is given: what one pod
-    writes another reads, whatever its locale.
+    """A file object like that of the built-in `open`. The default encoding is UTF-8, so that a pod can read what
+    another wrote, whatever their locales.
 
-    Raises what the built-in raises (ValueError for parameters that do not go together, OSError).
+    Raises what the built-in raises (ValueError for incompatible parameters, OSError).
     """
     access = access_of(mode)
     encoding = "utf-8" if access.text and encoding in (None, "locale") else encoding
@@ -48,7 +48,7 @@ def open_state(
 
 
 def _check(access: Access, buffering: int, encoding: str | None, errors: str | None, newline: str | None) -> None:
-    """Before anything is opened: what fails later would leave a file behind."""
+    """Check the parameters before anything is opened, because a later error would leave a file behind."""
     if access.text:
         if buffering == 0:
             raise ValueError("can't have unbuffered text I/O")
@@ -93,7 +93,8 @@ def _open_streamed(connectors: Connectors, place: MountedPath, access: Access) -
 
 
 def _must_be_new(connectors: Connectors, place: MountedPath) -> None:
-    """The store is asked once more when the file is written, where it can decide among several writers."""
+    """Check that the key does not exist. The store checks again when the file is written, because only it can decide
+    between several writers."""
     try:
         connectors.stat(place)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Puts the state in the place of `open` and of functions of `os`, for paths below a mount and for these alone."""
+"""Replaces `open` and functions of `os` for paths below a mount, and only for these."""
 
 import builtins
 import functools
@@ -16,20 +16,20 @@ from asya_actor.state.opening import open_state
 log = logging.getLogger(__name__)
 
 _SUPPORTS = ("supports_dir_fd", "supports_fd", "supports_follow_symlinks", "supports_effective_ids")
-"""Sets of functions of `os` in which the standard library looks up what it may pass them."""
+"""Sets in `os` from which the standard library learns which arguments a function supports."""
 
 Undo = Callable[[], None]
 
 
 def install(mounts: Sequence[Mount], connectors: Connectors) -> Undo:
-    """From now on, in every thread: the handlers' modules must be imported afterwards, since `from os import stat`
-    keeps what it found. Returns what takes it back."""
+    """Replace the functions in all threads. Import the handlers' modules afterwards, because `from os import stat`
+    keeps the function it found. Returns a function that undoes it."""
     folder = Folder(connectors)
     undo: list[Undo] = []
-    for module in (builtins, io):  # the same function; pathlib takes the latter
+    for module in (builtins, io):  # the same function; pathlib uses io.open
         _replace(undo, mounts, module, "open", ("file",), functools.partial(open_state, connectors))
     for name, paths, ours in folder.functions():
-        if hasattr(os, name):  # some are Linux's alone
+        if hasattr(os, name):  # some exist on Linux only
             _replace(undo, mounts, os, name, paths, ours)
     log.info("state: %s", ", ".join(f"{mount.path} ({mount.name}, {mount.write})" for mount in mounts))
 
@@ -71,9 +71,9 @@ def _hooked(
 def _place(
     mounts: Sequence[Mount], paths: Sequence[str], args: Sequence[Any], kwargs: dict[str, Any]
 ) -> MountedPath | None:
-    """The first of the call's paths (its first parameters, of these names) that is below a mount.
+    """The first path of the call (its first parameters, with these names) that is below a mount.
 
-    A path that is relative to an open folder is none of ours: folders of the state cannot be opened.
+    A path relative to an open folder is never below a mount, because folders of a mount cannot be opened.
     """
     if any(kwargs.get(key) is not None for key in ("dir_fd", "src_dir_fd", "dst_dir_fd")):
         return None

@@ -1,4 +1,4 @@
-"""Which error of a file operation a connector's response, or a missing one, becomes."""
+"""Maps a connector's response, or a missing one, to the error of a file operation."""
 
 import errno
 import http.client
@@ -25,8 +25,8 @@ _ERRNO = {
 def refusal(place: MountedPath, answer: http.client.HTTPResponse) -> OSError:
     """The error of a file operation for a response of 400 or more.
 
-    What a file system could not tell is EIO; of these 503 is a ConnectionError and 504 a TimeoutError, as existing
-    runtimes raise them, so that rules of resiliency match.
+    Errors that file systems do not have become EIO. Of these, 503 becomes a ConnectionError and 504 a TimeoutError, as
+    in existing runtimes, so that resiliency rules match.
     """
     said = _message(answer)
     match answer.status:
@@ -39,7 +39,7 @@ def refusal(place: MountedPath, answer: http.client.HTTPResponse) -> OSError:
 
 
 def unreachable(place: MountedPath, error: Exception) -> OSError:
-    """What it means that no answer came. A missing socket must not look like a missing file."""
+    """The error if no response came. A missing socket must not look like a missing file."""
     said = f"the connector of {place.mount.name}: {str(error) or type(error).__name__}"
     if isinstance(error, TimeoutError):
         return TimeoutError(errno.EIO, said, place.path)
@@ -47,7 +47,7 @@ def unreachable(place: MountedPath, error: Exception) -> OSError:
 
 
 def _message(answer: http.client.HTTPResponse) -> str:
-    """`{"error", "message"?}`, as connectors say it, or the status."""
+    """The text of `{"error", "message"?}`, as connectors send it, or the status."""
     plain = f"the connector responded {answer.status} {answer.reason}"
     try:
         value = jsontext.loads(answer.read(_LARGEST_MESSAGE))

@@ -1,4 +1,4 @@
-"""The content of one key on its way, piece by piece."""
+"""Transfers the content of one key in pieces."""
 
 import errno
 import http.client
@@ -28,20 +28,20 @@ class ContentReader:
         except (OSError, http.client.HTTPException) as error:
             raise unreachable(self._place, error) from error
         if count == 0 and self._answer.length:
-            # The library takes a connection that was cut for the end of the content.
+            # The library treats a lost connection as the end of the content.
             raise OSError(
                 errno.EIO, f"the content was truncated {self._answer.length} bytes before its end", self._place.path
             )
         return count
 
     def pieces(self) -> Iterable[memoryview]:
-        """All of it; each piece is good until the next."""
+        """All of the content; each piece is valid until the next one."""
         buffer = memoryview(bytearray(PIECE))
         while count := self.into(buffer):
             yield buffer[:count]
 
     def close(self) -> None:
-        """Read no further."""
+        """Stop reading."""
         self._connection.close()
 
 
@@ -53,18 +53,18 @@ class Writing:
         self._connection = connection
 
     def send(self, piece: bytes | memoryview) -> None:
-        """One chunk; nothing for an empty piece, which would end the content."""
+        """Send one chunk. An empty piece sends nothing, because it would end the content."""
         if len(piece):
             self._send(b"".join((b"%x\r\n" % len(piece), piece, b"\r\n")))
 
     def finish(self) -> None:
-        """Say that it is complete; returns when it is stored."""
+        """Complete the content; returns when it is stored."""
         with closing(self._connection):
             self._send(b"0\r\n\r\n")
             self._check()
 
     def abandon(self) -> None:
-        """Cut the connection, so that nothing is stored."""
+        """Close the connection, so that nothing is stored."""
         self._connection.close()
 
     def _send(self, data: bytes) -> None:

@@ -1,1 +1,1 @@
-"""What an operator sees of worker and crew: metrics, logs, traces, probes."""
+"""Metrics, logs, traces and probes of worker and crew."""

@@ -1,4 +1,4 @@
-"""What everything done for one envelope carries: its task, flow and trace in the logs, its trace in the reports."""
+"""The context of work on one envelope: its task, flow and trace in the logs, its trace in the reports."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from asya_crds.naming import HEADER_FLOW
 
 @contextmanager
 def working_on(envelope: Envelope) -> Iterator[None]:
-    """Until the block ends, in the handler's thread too."""
+    """Set the context until the block ends, also in the handler's thread."""
     flow = envelope.headers.get(HEADER_FLOW)
     where = {
         "task_id": envelope.id,

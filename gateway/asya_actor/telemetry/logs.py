@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line, with the task, the actor and the trace that the line belongs to."""
+"""Logs: one JSON object for each line, with the task, the actor and the trace."""
 
 import json
 import logging
@@ -18,7 +18,7 @@ _WHERE: ContextVar[dict[str, str] | None] = ContextVar("asya_actor_where", defau
 
 @contextmanager
 def logging_about(**where: str | None) -> Iterator[None]:
-    """Every line written inside, in the handler's thread too, carries these."""
+    """Add these fields to every line written inside the block, also in the handler's thread."""
     known = {key: value for key, value in where.items() if value}
     token = _WHERE.set({**(_WHERE.get() or {}), **known})
     try:
@@ -28,11 +28,11 @@ def logging_about(**where: str | None) -> Iterator[None]:
 
 
 class _Context(logging.Filter):
-    """Keeps what is true when the line is written, whatever thread formats it later."""
+    """Captures the context when the line is written, because another thread may format it later."""
 
     @override
     def filter(self, record: logging.LogRecord) -> bool:
-        """Never refuses a line."""
+        """Always True."""
         record.where = _WHERE.get() or {}
         return True
 
@@ -56,11 +56,11 @@ class JsonLines(logging.Formatter):
 
 
 class TextLines(logging.Formatter):
-    """For people: time, level, actor, task, message."""
+    """For a terminal: time, level, actor, task, message."""
 
     @override
     def format(self, record: logging.LogRecord) -> str:
-        """One line, and a traceback below it where there is one."""
+        """One line, with a traceback below it if there is one."""
         where = getattr(record, "where", {})
         about = " ".join(where[key] for key in ("actor", "task_id") if key in where)
         moment = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S")
@@ -69,7 +69,7 @@ class TextLines(logging.Formatter):
 
 
 def log_to_stderr(level: str, style: Literal["json", "text"]) -> None:
-    """Make this the process's logging; the handler's own loggers write through it too."""
+    """Configure the process's logging. The handler's own loggers use it too."""
     output = logging.StreamHandler(sys.stderr)
     output.setFormatter(JsonLines() if style == "json" else TextLines())
     output.addFilter(_Context())

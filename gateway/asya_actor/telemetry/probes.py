@@ -1,6 +1,6 @@
-"""/metrics for Prometheus, /health and /health/ready for probes, on a port of their own.
+"""/metrics for Prometheus, /health and /health/ready for probes, on a separate port.
 
-They are served from a thread: while a handler is being loaded nothing else runs in the program's own event loop.
+They are served from a thread, because nothing else runs in the program's event loop while a handler is loaded.
 """
 
 import asyncio
@@ -19,14 +19,14 @@ from asya_crds.listening import dual_stack_socket, listening
 log = logging.getLogger(__name__)
 
 TURN_WITHIN = 2.0
-"""Seconds within which the program's event loop must turn to count as alive; probes wait for three."""
+"""Seconds within which the program's event loop must respond to be alive; probes wait for three."""
 
 
 @asynccontextmanager
 async def probes(
     host: str, port: int, ready: Callable[[], bool], loading: Callable[[], bool] = lambda: False
 ) -> AsyncIterator[int | None]:
-    """Serve while the block runs; yields the port. A port of -1 serves nothing. Raises CannotListen."""
+    """Serve while the block runs; yields the port. With port -1 nothing is served. Raises CannotListen."""
     if port < 0:
         yield None
         return
@@ -43,7 +43,7 @@ async def probes(
 
 
 class _Server:
-    """The probes of the program whose event loop is `loop`, in a loop of its own."""
+    """Serves the probes in a separate event loop; `loop` is the program's event loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, ready: Callable[[], bool], loading: Callable[[], bool]) -> None:
         self.port: concurrent.futures.Future[int] = concurrent.futures.Future()
@@ -62,7 +62,7 @@ class _Server:
                 log.error("probes: %s", error)
 
     def stop(self) -> None:
-        """End the thread soon; may be called from another one."""
+        """Make the thread end soon; may be called from another thread."""
         if self._own is not None and self._stopping is not None and not self._own.is_closed():
             self._own.call_soon_threadsafe(self._stopping.set)
 

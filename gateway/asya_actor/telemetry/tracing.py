@@ -1,4 +1,4 @@
-"""Trace context (W3C): passed along as it came, or with a span of ours for every handler call."""
+"""Trace context (W3C): passed on unchanged, or with a span for every handler call."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -33,7 +33,7 @@ _CARRIED: ContextVar[dict[str, str] | None] = ContextVar("asya_actor_trace", def
 
 @contextmanager
 def carrying(headers: Mapping[str, Any]) -> Iterator[None]:
-    """Requests that are made inside carry the trace context of these headers of an envelope."""
+    """Requests made inside the block have the trace context of these envelope headers."""
     known = {}
     if trace_id_of(headers) is not None:
         known = {name: headers[name] for name in ("traceparent", "tracestate") if _sendable(headers.get(name))}
@@ -45,31 +45,32 @@ def carrying(headers: Mapping[str, Any]) -> Iterator[None]:
 
 
 def carried() -> dict[str, str]:
-    """The trace context for a request that is made now."""
+    """The trace context for a request made now."""
     return _CARRIED.get() or {}
 
 
 def _sendable(value: object) -> bool:
-    """Whether HTTP can carry it: an actor may have written anything into its envelope's headers."""
+    """Whether HTTP can send the value. An actor may have written anything into its envelope's headers."""
     return isinstance(value, str) and value.isascii() and value.isprintable() and len(value) <= MAX_HEADER
 
 
 @contextmanager
 def no_span(_envelope: Envelope) -> Iterator[dict[str, str]]:
-    """Tracing is off: the headers of the envelope are the trace context."""
+    """While tracing is off, the headers of the envelope are the trace context."""
     yield {}
 
 
 def spans(actor: str, provider: "TracerProvider | None" = None) -> Span:
-    """A span `process <actor>` around every call, child of the envelope's trace context; the next hop's context
-    is this span. `provider` is the process's, which `export_spans` sets, unless another one is given."""
+    """A span `process <actor>` around every call, as a child of the envelope's trace context; the next hop's parent is
+    this span. By default `provider` is the process's, which `export_spans` sets."""
     from opentelemetry import propagate, trace
 
     tracer = trace.get_tracer("asya_actor", tracer_provider=provider)
 
     @contextmanager
     def span(envelope: Envelope) -> Iterator[dict[str, str]]:
-        texts = {key: value for key, value in envelope.headers.items() if isinstance(value, str)}
+        # A propagator cannot write again every text that it reads (a lone surrogate in baggage, say).
+        texts = {key: value for key, value in envelope.headers.items() if isinstance(value, str) and value.isascii()}
         attributes: dict[str, str | int] = {
             "messaging.system": "asya",
             "messaging.operation.name": "process",
@@ -89,7 +90,7 @@ def spans(actor: str, provider: "TracerProvider | None" = None) -> Span:
 
 
 def export_spans() -> Callable[[], None]:
-    """Send spans by OTLP over HTTP as the OTEL_* variables say; returns what flushes and ends it.
+    """Export spans by OTLP over HTTP, configured by the OTEL_* variables. Returns a function that flushes and ends it.
 
     Raises TracingUnavailable.
     """

@@ -1,4 +1,4 @@
-"""actors.yaml: which handlers run behind the flows of a folder (docs/dev.md)."""
+"""actors.yaml: the handlers behind a folder's flows (docs/dev.md)."""
 
 import contextlib
 from collections import Counter
@@ -29,7 +29,7 @@ def _check_name(value: str) -> str:
 
 
 class ActorEntry(BaseModel):
-    """One entry: a handler and the queue it serves. `resiliency` has the words of an AsyncActor's."""
+    """One entry: a handler and the queue it serves. `resiliency` has the fields of an AsyncActor's."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -75,14 +75,14 @@ def load_actors(path: Path) -> list[ActorEntry]:
 
 
 def _complaint(document: YamlDocument, mistake: FieldMistake) -> str:
-    """One mistake, at its place."""
+    """The text of one mistake with its location."""
     path = mistake.path
     reason = mistake.reason if path or isinstance(document.value, dict) else "expected `actors: [{name, handler}]`"
     return f"{_at(document.line(path) if path else None)}{_place(document.value, path)}{reason}"
 
 
 def _place(value: Any, path: tuple[int | str, ...]) -> str:
-    """Where a mistake is: an actor is told by its name where it has one."""
+    """The location of a mistake. An actor is identified by its name if it has one."""
     where = ".".join(str(part) for part in path)
     if len(path) > 1 and path[0] == "actors" and isinstance(path[1], int):
         with contextlib.suppress(LookupError, TypeError):
@@ -95,7 +95,8 @@ def _at(line: int | None) -> str:
 
 
 def grouped_by_environment(actors: list[ActorEntry]) -> list[list[ActorEntry]]:
-    """Actors that may share a process: variables belong to a process, so those with different ones may not."""
+    """Groups of actors that may share a process. Environment variables belong to a process, so actors with different
+    ones may not share it."""
     groups: dict[tuple[tuple[str, str], ...], list[ActorEntry]] = {}
     for actor in actors:
         groups.setdefault(tuple(sorted(actor.env.items())), []).append(actor)

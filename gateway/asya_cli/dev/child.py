@@ -1,7 +1,7 @@
 """The child process of `asya dev`: a folder's handlers, or the crew. Started as `python -m asya_cli.dev.child SPEC`.
 
-SPEC is JSON {folder, actors: [{name, handler, resiliency}], crew}. It ends with its parent, whose end it sees as
-the end of what was its standard input. One handler that cannot be loaded leaves the others running.
+SPEC is JSON {folder, actors: [{name, handler, resiliency}], crew}. It ends with its parent, which it notices by the end
+of its original standard input. A handler that cannot be loaded does not affect the others.
 """
 
 import asyncio
@@ -20,14 +20,13 @@ if TYPE_CHECKING:
     from asya_actor.settings import CrewSettings, WorkerSettings
 
 CONTROL = "\x1e"
-"""Begins a line of stdout that is meant for the parent, not for the user: a word, and an actor's name where it is
-about one."""
+"""Begins a line of stdout for the parent, not for the user: a word, and the name of an actor if it concerns one."""
 READY, LOADING, LOADED, LEFT_OUT = "ready", "loading", "loaded", "left-out"
 BROKEN = 78
-"""Exit code (EX_CONFIG of sysexits.h) for handlers that cannot be loaded: only a change helps."""
+"""Exit code (EX_CONFIG of sysexits.h) if no handler can be loaded: only a change of the files helps."""
 GRACE = 5.0
 CANCEL_TIMEOUT = 10.0
-"""Seconds that a plain function may go on after its task was canceled: here a process is started anew at once."""
+"""Seconds that a plain function may continue after its task was canceled. Here the process is restarted at once."""
 
 
 def main() -> int:
@@ -48,15 +47,15 @@ def main() -> int:
             return BROKEN
         return asyncio.run(run_many(workers, crew, started=lambda: _tell(READY), load=loader.load))
     except NothingToRun:
-        return BROKEN  # why was said of each
+        return BROKEN  # each reason has been shown
     except SettingsError as error:
         print(error, flush=True)
         return BROKEN
 
 
 def _taken_from_stdin() -> int:
-    """The parent's pipe, out of the way: a handler, or a program that it starts, that reads its standard input finds
-    its end at once instead of waiting for ever."""
+    """Replaces standard input, which is the parent's pipe, by an empty one. A handler or its subprocess that reads
+    standard input gets end of file instead of waiting forever."""
     parent = os.dup(0)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -69,14 +68,14 @@ def _tell(word: str, name: str = "") -> None:
 
 
 class _Loader:
-    """Loads handlers one after the other, in the main thread as `asya actor` does, and goes on after one that fails."""
+    """Loads handlers one after the other, in the main thread like `asya actor`, and continues after one that fails."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._shown: set[str] = set()
 
     def load(self, settings: "WorkerSettings") -> "Handler | None":
-        """The handler, or None after what is wrong with it was shown: once where several share a module."""
+        """The handler, or None after its error was shown (once if several handlers share a module)."""
         from asya_actor.handlers.loading import HandlerNotFound, load_handler
 
         name = settings.actor_name
@@ -109,7 +108,7 @@ def _settings_of(actor: dict[str, Any]) -> "WorkerSettings | None":
 
 
 def _worker(actor: dict[str, Any]) -> "WorkerSettings":
-    """The settings of one entry of actors.yaml; `resiliency` has the words of an AsyncActor's."""
+    """The settings of one entry of actors.yaml; `resiliency` has the fields of an AsyncActor's."""
     from asya_actor.settings import SettingsError, worker_settings
 
     resiliency = dict(actor["resiliency"] or {})
@@ -139,7 +138,7 @@ def _crew() -> "CrewSettings":
 
 
 def _traceback_of(error: BaseException, folder: Path) -> str:
-    """The traceback from the user's own files on: how they came to be imported says nothing."""
+    """The traceback from the user's own files on, without the import machinery above them."""
     frames = error.__traceback__
     while frames is not None and not Path(frames.tb_frame.f_code.co_filename).is_relative_to(folder):
         frames = frames.tb_next

@@ -21,7 +21,7 @@ def dev(
 ) -> None:
     """Run a folder of flows and handlers: gateway, actors and an embedded PostgreSQL, until Ctrl-C.
 
-    Handlers are restarted when their files change; flows.yaml is read again as it is.
+    Handlers are restarted when their files change; a changed flows.yaml is read again.
     """
     from asya_cli.dev.session import Options, run_session
     from asya_cli.errors import UsageProblem

@@ -1,4 +1,4 @@
-"""Where `asya dev` keeps its databases, and who may use one: a folder each, held by a lock while it is in use."""
+"""The databases of `asya dev`: a folder for each, locked while it is in use."""
 
 import contextlib
 import fcntl
@@ -14,15 +14,16 @@ from typing import IO
 from asya_cli.errors import CliError
 
 SHARED_STATE = Path("/var/tmp")  # noqa: S108 # the folder below is checked to be the user's own
-"""As root the database runs as another user, who cannot look into root's home; others may have none."""
+"""If `asya dev` runs as root, the database runs as another user, who has no access to root's home. Other users may have
+no home."""
 EPHEMERAL = "ephemeral-"
 
 
 def state_folder() -> Path:
-    """The folder of all databases, made if it is missing: below $XDG_STATE_HOME (XDG Base Directory specification),
-    else below the home folder, else in /var/tmp, where somebody without one has a folder by the user's id.
+    """The folder of all databases, created if it is missing: below $XDG_STATE_HOME (XDG Base Directory specification),
+    else below the home folder, else in /var/tmp in a folder named after the user id.
 
-    Raises CliError where it cannot be made or belongs to somebody else.
+    Raises CliError if it cannot be created or belongs to another user.
     """
     shared = SHARED_STATE / f"asya-dev-{'root' if os.geteuid() == 0 else os.geteuid()}"
     base = Path(os.environ.get("XDG_STATE_HOME") or "")
@@ -39,7 +40,7 @@ def state_folder() -> Path:
 
 
 def _below_home() -> Path | None:
-    """The usual place, or None for a user without a home folder to write to (an arbitrary id in a container)."""
+    """The usual place, or None for a user without a writable home folder (such as an arbitrary id in a container)."""
     try:
         folder = Path.home() / ".local" / "state" / "asya" / "dev"
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -50,23 +51,23 @@ def _below_home() -> Path | None:
 
 @dataclass
 class DataFolder:
-    """A folder that this process holds alone until `release`."""
+    """A folder that this process has locked until `release`."""
 
     path: Path
     ephemeral: bool
     _lock: IO[bytes] = field(repr=False)
 
     def release(self) -> None:
-        """Let others have it; an ephemeral one is removed."""
+        """Release the lock; an ephemeral folder is removed."""
         if self.ephemeral:
             shutil.rmtree(self.path, ignore_errors=True)
         self._lock.close()
 
 
 def hold_folder(project: Path, *, ephemeral: bool) -> tuple[DataFolder, bool]:
-    """The project's data folder, and whether it was to be had.
+    """The project's data folder, and whether it was available.
 
-    Where another process holds it, an ephemeral one comes instead and the second value is False.
+    If another process uses it, an ephemeral folder is returned instead, and the second value is False.
     """
     base = state_folder()
     _remove_abandoned(base)
@@ -75,14 +76,14 @@ def hold_folder(project: Path, *, ephemeral: bool) -> tuple[DataFolder, bool]:
         if held is not None:
             return held, True
     while True:
-        # Whoever cleans up may be faster with the lock of a folder that was only just made.
+        # A process that cleans up may lock a new folder first.
         fresh = _hold(Path(tempfile.mkdtemp(prefix=EPHEMERAL, dir=base)), ephemeral=True)
         if fresh is not None:
             return fresh, ephemeral
 
 
 def folder_of(project: Path) -> Path:
-    """The folder of a project's database, by a name that can be read and differs for every path."""
+    """The folder of a project's database, with a readable name that is unique for every path."""
     path = project.resolve()
     readable = re.sub(r"[^A-Za-z0-9_-]+", "-", path.name)[:32] or "root"
     return state_folder() / f"{readable}-{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
@@ -101,9 +102,9 @@ def _hold(folder: Path, *, ephemeral: bool) -> DataFolder | None:
 
 
 def _remove_abandoned(base: Path) -> None:
-    """Ephemeral folders of processes that were killed."""
+    """Remove ephemeral folders of processes that were killed."""
     for folder in base.glob(f"{EPHEMERAL}*"):
-        # Without a lock file its owner has only just made it.
+        # Without a lock file, its owner has just created it.
         if not (folder / "lock").exists():
             continue
         with contextlib.suppress(OSError):

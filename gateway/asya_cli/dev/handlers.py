@@ -1,4 +1,4 @@
-"""The processes that run a folder's handlers: started, watched, restarted, ended."""
+"""Starts, watches, restarts and stops the processes that run a folder's handlers."""
 
 import asyncio
 import contextlib
@@ -15,29 +15,29 @@ from asya_cli.dev import child
 from asya_cli.dev.actors_file import ActorEntry
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
-"""Seconds before a crashed process is started again; doubled with each crash that follows soon."""
+"""Seconds before a crashed process is restarted, doubled with each further crash that follows soon."""
 SETTLED = 10.0
-"""A process that lived so long begins with the first pause again."""
+"""Seconds after which a running process resets the pause."""
 GRACE = 5.0
 """Seconds that handlers have to finish before their process is killed."""
 LONGEST_LINE = 64 * 1024
 SLOW = 5.0
-"""Seconds after which a handler that is still being loaded is one that others should not wait for."""
+"""Seconds after which other handlers no longer wait for one that is still loading."""
 
 
 class ProcessState(StrEnum):
-    """What a process of handlers does now."""
+    """The state of a process with handlers."""
 
     STARTING = "starting"
     RUNNING = "running"
     BROKEN = "broken"
-    """Its handlers cannot be imported; it waits for a change."""
+    """No handler can be loaded; it waits for a change."""
     CRASHED = "crashed"
     STOPPED = "stopped"
 
 
 class HandlerProcess:
-    """One child process with some actors, and with the crew in one of them."""
+    """One child process with some actors, or with the crew."""
 
     def __init__(
         self,
@@ -48,7 +48,8 @@ class HandlerProcess:
         *,
         crew: bool,
     ) -> None:
-        """`say(kind, line)` hears what happens: kind `output` for lines of the handlers, `error`, `info`."""
+        """`say(kind, line)` is called with messages; the kind is `output` for lines of the handlers, `error` or
+        `info`."""
         self.actors = tuple(actors)
         self.crew = crew
         self.state = ProcessState.STARTING
@@ -74,23 +75,23 @@ class HandlerProcess:
 
     @property
     def settled(self) -> bool:
-        """Whether the child runs its handlers, or has shown that it cannot."""
+        """Whether the child runs its handlers, or has failed to load them."""
         return self._settled.is_set()
 
     @property
     def told_slow(self) -> bool:
-        """Whether it was said that this process takes long to load, so that nobody waits for it."""
+        """Whether the user was told that this process loads slowly, so that nothing waits for it."""
         return self._told_slow
 
     @property
     def slow(self) -> str | None:
-        """The actor whose handler has been loading for a long time now, or that ended the process while it was."""
+        """The actor whose handler has been loading for a long time, or that ended the process during loading."""
         if self._loading is None or time.monotonic() - self._loading[1] < SLOW:
             return self._fatal
         return self._loading[0]
 
     def tell_slow(self) -> None:
-        """Say once that calls of the slow actor wait for it; its end is said, too."""
+        """Report once that calls of the slow actor wait. The end of loading is also reported."""
         if self._loading is not None and not self._told_slow:
             self._told_slow = True
             self._say("info", f"the handler of {self.slow} is still loading; its calls wait")
@@ -137,8 +138,8 @@ class HandlerProcess:
             "actors": [actor.model_dump(include={"name", "handler", "resiliency"}) for actor in self.actors],
             "crew": self.crew,
         }
-        # In a session of its own, so that Ctrl-C reaches us alone and the child ends in its turn. Its stdin is a
-        # pipe that closes with us, however we end.
+        # In a separate session, so that Ctrl-C reaches only us and the child is ended in order. Its stdin is a pipe
+        # that closes when we end, in whatever way.
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -160,7 +161,7 @@ class HandlerProcess:
             code = await process.wait()
             self._fatal = self._loading[0] if self._loading else None
             with contextlib.suppress(ProcessLookupError):
-                # What a handler started does not outlive it, or it would keep the output open for ever.
+                # Kill what a handler has started, because it would keep the output open.
                 os.killpg(process.pid, signal.SIGKILL)
             await reading
             return code
@@ -174,7 +175,7 @@ class HandlerProcess:
             try:
                 line = await process.stdout.readline()
             except ValueError:
-                # A line beyond the limit was thrown away; what follows it is read on.
+                # A line beyond the limit was dropped; reading continues after it.
                 self._say("output", "(a line that was too long to show)")
                 continue
             if not line:
@@ -186,7 +187,7 @@ class HandlerProcess:
                 self._say("output", text)
 
     def _control(self, word: str, name: str) -> None:
-        """What the child says of itself."""
+        """Process a control line of the child."""
         match word:
             case child.LOADING:
                 self._loading = name, time.monotonic()
@@ -210,7 +211,7 @@ class HandlerProcess:
         if process is None:
             return
         with contextlib.suppress(ProcessLookupError):
-            # One that is still loading has nothing to finish, and would not hear.
+            # A process that is still loading has nothing to finish, and might not react to SIGTERM.
             process.terminate() if self._loading is None else process.kill()
         try:
             await asyncio.wait_for(process.wait(), GRACE)

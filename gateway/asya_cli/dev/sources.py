@@ -1,11 +1,11 @@
-"""What a folder's handlers are made of, and noticing that it changed."""
+"""The source files of a folder's handlers, and the detection of changes."""
 
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
 POLL = 0.4
-"""Seconds between two looks; a few hundred files cost about a millisecond."""
+"""Seconds between two checks; a few hundred files cost about a millisecond."""
 SKIPPED = frozenset({"__pycache__", "node_modules"})
 
 Fingerprint = dict[Path, tuple[int, int]]
@@ -24,7 +24,7 @@ def fingerprint(folder: Path) -> Fingerprint:
 
 
 def _python_files(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
-    """`seen` holds the folders that were walked: links may lead back to one."""
+    """`seen` has the folders already visited, because links may lead back to one."""
     try:
         status = folder.stat()
         entries = sorted(folder.iterdir())
@@ -41,8 +41,8 @@ def _python_files(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
 
 
 def _is_source_folder(entry: Path) -> bool:
-    """Hidden folders and virtual environments are no source of this folder's handlers. A link is one where it leads to
-    Python files: what it leads to else may be a disk full of data."""
+    """Whether a folder may contain sources. Hidden folders and virtual environments do not. A link counts only if it
+    leads to Python files; other targets may be large data folders."""
     try:
         if entry.name.startswith(".") or entry.name in SKIPPED or not entry.is_dir():
             return False
@@ -54,13 +54,13 @@ def _is_source_folder(entry: Path) -> bool:
 
 
 async def changed(folder: Path, known: Fingerprint) -> tuple[Fingerprint, list[Path]]:
-    """Wait for a change and for it to settle: the new fingerprint, and the files that differ."""
+    """Wait for a change and until it has settled; returns the new fingerprint and the changed files."""
     while True:
         await asyncio.sleep(POLL)
         found = fingerprint(folder)
         if found == known:
             continue
-        # An editor that writes several files is waited for, so that it costs one restart.
+        # Wait for an editor that writes several files, so that they cause one restart.
         while True:
             await asyncio.sleep(POLL / 2)
             settled = fingerprint(folder)

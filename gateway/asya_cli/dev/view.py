@@ -1,4 +1,4 @@
-"""What `asya dev` shows: a live picture of flows and tasks on a terminal, lines elsewhere."""
+"""The output of `asya dev`: a live view of flows and tasks on a terminal, lines elsewhere."""
 
 import json
 import re
@@ -37,7 +37,7 @@ KIND_STYLES = {"error": "red", "info": "cyan", "output": ""}
 
 @dataclass
 class Picture:
-    """What is shown; the session keeps it up to date."""
+    """The content of the live view; the session keeps it up to date."""
 
     title: str
     url: str
@@ -48,7 +48,7 @@ class Picture:
 
 
 class View:
-    """Lines that scroll, and on a terminal the picture beneath them."""
+    """Scrolling lines, and on a terminal the live view below them."""
 
     def __init__(self, picture: Picture, console: Console) -> None:
         self.picture = picture
@@ -58,7 +58,7 @@ class View:
         self._order: deque[str] = deque(maxlen=1000)
 
     def start(self) -> None:
-        """Begin to draw, on a terminal."""
+        """Start the live view, if the output is a terminal."""
         if self.console.is_terminal:
             self._live = Live(
                 get_renderable=self._draw,
@@ -70,22 +70,22 @@ class View:
             self._live.start()
 
     def stop(self) -> None:
-        """Leave the last picture where it is, and the terminal as it was."""
+        """Stop the live view, and restore the terminal."""
         if self._live is not None:
             self._live.stop()
             self._live = None
 
     def say(self, kind: str, line: str) -> None:
-        """A line that scrolls by: `output` of handlers, `info` and `error` of ours."""
+        """Print a line: `output` of handlers, `info` or `error` of our own."""
         prefix = plain("handlers │ " if kind == "output" else "asya     │ ", "dim")
-        # A line of somebody's text must not pass for one of ours, so that those after the first are indented.
+        # Lines after the first are indented, so that foreign text cannot imitate our own lines.
         first, *more = line.split("\n")
         for text in (first, *(f"  {each}" for each in more)):
             self.console.print(prefix + plain(text, KIND_STYLES.get(kind, "")), soft_wrap=True)
 
     def show_tasks(self, tasks: "list[TaskSummaryJson]") -> list[str]:
-        """The newest tasks, newest first; without a terminal each change is a line. Returns the ids of those that
-        failed since."""
+        """Show the newest tasks, newest first; without a terminal, each change is a line. Returns the ids of newly
+        failed tasks."""
         failed = []
         self.picture.tasks = tasks[:SHOWN_TASKS]
         for task in reversed(tasks):
@@ -100,7 +100,7 @@ class View:
         return failed
 
     def show_failure(self, task: "TaskJson", folder: Path) -> None:
-        """Why a task failed, and where in the user's own files."""
+        """Show why a task failed, and where in the user's files."""
         self.say("error", task_line(task))
         error = task.get("error")
         details = error.get("details") if error else None
@@ -108,7 +108,7 @@ class View:
             self.say("error", line)
 
     def knows(self, tasks: "list[TaskSummaryJson]") -> None:
-        """Tasks of earlier runs, which are no news."""
+        """Mark tasks of earlier runs as known."""
         self.picture.tasks = tasks[:SHOWN_TASKS]
         for task in tasks:
             self._remember(task)
@@ -161,7 +161,7 @@ class View:
 
 
 def user_frames(traceback: object, folder: Path) -> list[str]:
-    """The lines of a traceback that stand in the user's folder; those of the worker around them say nothing."""
+    """The lines of a traceback in the user's folder, without those of the worker."""
     found: list[str] = []
     inside = False
     for line in traceback.splitlines() if isinstance(traceback, str) else ():
@@ -183,12 +183,12 @@ def route_text(flow: "ServedFlowJson") -> str:
 
 
 def task_line(task: "TaskSummaryJson") -> str:
-    """A task's change as a line of a log."""
+    """A task's change as a line."""
     return f"task {task['id']} {task.get('flow') or ''} {task['status']} {task_detail(task)}".rstrip()
 
 
 def task_detail(task: "TaskSummaryJson") -> str:
-    """The one thing worth knowing besides the status."""
+    """The most important detail besides the status."""
     if error := task.get("error"):
         return error_text(error)
     if task["status"] in WAITING:
@@ -197,7 +197,7 @@ def task_detail(task: "TaskSummaryJson") -> str:
 
 
 def connection_lines(url: str, tools: list[dict[str, Any]]) -> list[str]:
-    """What to paste where: MCP clients, the CLI, curl."""
+    """How to connect: MCP clients, the CLI, curl."""
     snippet = json.dumps({"mcpServers": {"asya": {"url": f"{url}/mcp"}}})
     lines = [
         f"MCP endpoint     {url}/mcp",
@@ -221,7 +221,7 @@ def connection_lines(url: str, tools: list[dict[str, Any]]) -> list[str]:
 
 
 def example_arguments(schema: dict[str, Any]) -> dict[str, Any]:
-    """Arguments that a tool would take: of each required property the first example, the default, or a guess."""
+    """Example arguments of a tool: for each required property its first example, its default, or a guess."""
     properties = properties_of(schema)
     required = schema.get("required") or list(properties)[:1]
     return {key: _example(properties.get(key), kinds_of(schema, key)) for key in required}

@@ -1,1 +1,1 @@
-"""The composition root: the one room that knows every part of the gateway and connects them."""
+"""The composition root: the only package that knows every part of the gateway. It connects them."""

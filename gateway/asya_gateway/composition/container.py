@@ -1,18 +1,18 @@
-"""How much memory this process may use: the limit of its container, by either version of Linux control groups."""
+"""How much memory this process may use: the limit of its container, with either version of Linux control groups."""
 
 import os
 from pathlib import Path
 
 FOR_BUDGET = 0.33
-"""The part of a container's memory that bodies may weigh: the rest is the program itself, the allocator's gaps, and
-what no weight foresees."""
+"""The part of a container's memory for bodies. The rest is for the program itself, allocator fragmentation, and memory
+that the weights do not cover."""
 UNLIMITED_FOR_BUDGET = 0.25
-"""The part of a machine's memory, where no container bounds the process."""
+"""The part of the machine's memory, if no container limits the process."""
 _V1_UNLIMITED = 1 << 60
 
 
 def memory_budget(setting: int, root: Path = Path("/")) -> int:
-    """Bytes of the budget: the setting, where it is not 0, else a part of the container's or the machine's memory."""
+    """Bytes of the budget: the setting if it is not 0, else a part of the container's or the machine's memory."""
     if setting:
         return setting
     limit = container_limit(root)
@@ -22,14 +22,14 @@ def memory_budget(setting: int, root: Path = Path("/")) -> int:
 
 
 def container_limit(root: Path = Path("/")) -> int | None:
-    """The least memory limit of the control groups around this process; None where there is none."""
+    """The lowest memory limit of the control groups around this process; None if there is none."""
     found = [limit for folder, name in _folders(root) if (limit := _limit(folder / name)) is not None]
     return min(found, default=None)
 
 
 def _folders(root: Path) -> list[tuple[Path, str]]:
-    """Where the limits may stand. Within a container the own group is mounted at the top; outside, and where the
-    host's tree is mounted, /proc/self/cgroup names it, and each group above bounds it, too."""
+    """Where the limits may be found. Inside a container, the process's own group is mounted at the top. Outside, or if
+    the host's tree is mounted, /proc/self/cgroup names the group, and each group above limits it too."""
     mounted = root / "sys/fs/cgroup"
     places = [(mounted, "memory.max"), (mounted / "memory", "memory.limit_in_bytes")]
     for line in _text(root / "proc/self/cgroup").splitlines():

@@ -1,4 +1,4 @@
-"""What takes long with large values, behind the domain's ports: done in another process."""
+"""Implements the domain's ports for work that is slow with large values: it is done in another process."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,11 +16,11 @@ from asya_schemas.examining import Examined, Examiner
 
 
 class Examining(Examiner):
-    """ports.Examiner: values that take long are held against their schema in another process."""
+    """ports.Examiner: large values are checked against their schema in another process."""
 
     @override
     async def offloaded(self, check: ArgumentCheck | None, value: Any) -> Examined:
-        """Raises Overloaded where the other process cannot be had."""
+        """Raises Overloaded if the other process is not available."""
         try:
             return await super().offloaded(check, value)
         except OffloadFailed as error:
@@ -28,13 +28,13 @@ class Examining(Examiner):
 
 
 class Digesting:
-    """ports.Digester: many values are digested in another process."""
+    """ports.Digester: large values are digested in another process."""
 
     def __init__(self, offload: Offload) -> None:
         self._offload = offload
 
     async def __call__(self, *parts: Any) -> bytes:
-        """Raises Overloaded where the other process cannot be had."""
+        """Raises Overloaded if the other process is not available."""
         if places(list(parts), FEW_VALUES) <= FEW_VALUES:
             return digest_of(*parts)
         try:
@@ -45,13 +45,13 @@ class Digesting:
 
 
 class Filling:
-    """ports.Filler: a checkpoint of many values is decoded, filled and encoded in another process."""
+    """ports.Filler: a large checkpoint is decoded, filled and encoded in another process."""
 
     def __init__(self, offload: Offload) -> None:
         self._offload = offload
 
     async def __call__(self, checkpoint: JsonText, answer: JsonText, fields: Sequence[Mapping[str, Any]]) -> JsonText:
-        """Raises CannotMerge, and Overloaded where the other process cannot be had."""
+        """Raises CannotMerge, and Overloaded if the other process is not available."""
         if has_few_values(checkpoint) and has_few_values(answer):
             return filled(checkpoint, answer, fields)
         try:

@@ -1,4 +1,4 @@
-"""What this process tells of itself: which number is read from which part, and who polls the database for the rest."""
+"""The process's telemetry: which metric is read from which part, and the polling of the database for the rest."""
 
 import asyncio
 import contextlib
@@ -26,20 +26,20 @@ from asya_transports.port import TransportError
 log = logging.getLogger(__name__)
 
 POLL_EVERY = 5.0
-"""Seconds between two looks at the database, the bell and the loop."""
+"""Seconds between two polls of the database, the bell and the event loop."""
 LOOP_EVERY = 0.5
-"""Seconds between two looks at how late the event loop wakes."""
+"""Seconds between two measurements of how late the event loop wakes."""
 
 
 def start_logs(settings: Settings) -> None:
-    """Log as the settings say, from here on."""
+    """Configure logging from the settings."""
     configure_logs(settings.log_format, settings.log_level, settings.pod_name)
 
 
 class Observing:
-    """The telemetry of one process. `metrics` is the observer that the parts are given.
+    """The telemetry of one process. `metrics` is the observer that is passed to the parts.
 
-    Raises TracingUnavailable where traces are asked for and OpenTelemetry's SDK is missing.
+    Raises TracingUnavailable if traces are enabled and OpenTelemetry's SDK is not installed.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -47,9 +47,9 @@ class Observing:
         self.metrics = Metrics(spans)
         self.port: int | None = None
         self.streams: Callable[[], int] = lambda: 0
-        """How many event streams are open; whoever makes the web application puts it here, as the next one."""
+        """The number of open event streams. The web application's builder sets this and the next one."""
         self.held: Callable[[], int] = lambda: 0
-        """How many requests are held open."""
+        """The number of requests held open."""
         self._settings = settings
         self.poll_every = POLL_EVERY
         self._vitals: Vitals | None = None
@@ -58,7 +58,7 @@ class Observing:
         self._transport_up: float | None = None
 
     def watch(self, storage: Storage, flows: FlowRegistry, dispatcher: Dispatcher | None, budget: Budget) -> None:
-        """Read these parts at every scrape from now on; once per process, before `running`."""
+        """Read these parts at every scrape from now on. Call it once, before `running`."""
         self._reader = VitalsReader(storage.database, None if dispatcher is not None else self._settings.namespace)
         self._bell_lag = BellLag(storage.bell)
         readings = [
@@ -80,7 +80,7 @@ class Observing:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
-        """Serve /metrics and poll; needs no database. Raises CannotListen."""
+        """Serve /metrics and poll. It does not need the database. Raises CannotListen."""
         settings = self._settings
         async with metrics_server(self.metrics.registry, settings.gateway_host, settings.metrics_port) as self.port:
             tasks = [

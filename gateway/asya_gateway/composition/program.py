@@ -1,4 +1,4 @@
-"""Assembles the gateway from its settings and runs it until it is told to stop."""
+"""Assembles the gateway from its settings and runs it until it is stopped."""
 
 import asyncio
 import contextlib
@@ -36,13 +36,13 @@ from asya_transports.opening import open_transport
 from asya_transports.postgres.notifier import Notifier
 
 SCHEMAS_PART = 16
-"""Compiled schemas that are kept may weigh so small a part of the memory budget."""
+"""Compiled schemas may use one part in so many of the memory budget."""
 
 
 class Gateway:
-    """The parts of one process, made from settings and connected to one another.
+    """The parts of one process, created from settings and connected.
 
-    Raises TracingUnavailable where traces are asked for and OpenTelemetry's SDK is missing.
+    Raises TracingUnavailable if traces are enabled and OpenTelemetry's SDK is not installed.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -57,43 +57,47 @@ class Gateway:
         )
         self._queues = settings.queues
         self.dispatcher = self._dispatcher()
-        observer = self.observing.metrics
         self.flows = FlowRegistry()
-        self.storage = Storage(
+        self.storage = self._storage()
+        self.offload = Offload()
+        self.tasks = self._tasks()
+        registry = PostgresRegistry(self.database, self.storage.bell, self.offload)
+        self.registrar = Registrar(registry, self.offload)
+        self.watch = self._watch(registry)
+        self.observing.watch(self.storage, self.flows, self.dispatcher, self.budget)
+
+    def _storage(self) -> Storage:
+        settings = self.settings
+        return Storage(
             self.database,
             self._enqueue(),
             limits=_limits(settings),
             keeping=_keeping(settings),
-            ended=observer.ended,
+            ended=self.observing.metrics.ended,
             longest_statement=settings.db_statement_timeout,
             claim_lease=settings.claim_lease,
             budget=self.budget,
             namespace=settings.namespace,
             pauses=self._pause_limits,
         )
-        rules = TaskRules(
-            mesh_url=settings.mesh_url or f"http://127.0.0.1:{settings.gateway_port}",
-            default_timeout=settings.default_timeout,
-            max_envelope=self._queues.max_message_bytes,
-            owner_cap=settings.max_open_tasks_per_owner or None,
-            flow_cap=settings.max_open_tasks_per_flow or None,
-        )
-        storage, self.offload = self.storage, Offload()
-        self.tasks = Tasks(
-            storage.tasks,
-            storage.feed,
-            storage.fly,
-            rules,
+
+    def _tasks(self) -> Tasks:
+        return Tasks(
+            self.storage.tasks,
+            self.storage.feed,
+            self.storage.fly,
+            _rules(self.settings, self._queues.max_message_bytes),
             compile_schema,
-            observer,
+            self.observing.metrics,
             examine=Examining(self.offload),
             fill=Filling(self.offload),
             digest=Digesting(self.offload),
-            clock=storage.clock,
+            clock=self.storage.clock,
         )
-        registry = PostgresRegistry(self.database, self.storage.bell, self.offload)
-        self.registrar = Registrar(registry, self.offload)
-        self.watch = RegistryWatch(
+
+    def _watch(self, registry: PostgresRegistry) -> RegistryWatch:
+        settings = self.settings
+        return RegistryWatch(
             registry,
             self.flows,
             self.offload,
@@ -102,7 +106,6 @@ class Gateway:
             config_path="" if settings.gateway_mode is Mode.MESH else settings.config_path,
             poll_interval=settings.config_poll_interval,
         )
-        self.observing.watch(storage, self.flows, self.dispatcher, self.budget)
 
     def _pause_limits(self) -> PauseLimits:
         flows = self.flows.table.flows.values()
@@ -110,7 +113,7 @@ class Gateway:
         return PauseLimits(self.settings.max_pause, own, known=self.watch.caught_up)
 
     def _dispatcher(self) -> Dispatcher | None:
-        """None where the queue row is written in the task's own transaction."""
+        """None if the queue row is written in the task's own transaction."""
         if describe(self.settings.transport).in_database:
             return None
         transport = open_transport(self._queues, self.settings.namespace)
@@ -144,7 +147,7 @@ class Gateway:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
-        """Everything beside the web application, from connected to closed."""
+        """Runs everything except the web application, from connecting to closing."""
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(self.observing.running())
             stack.push_async_callback(self.storage.stop)
@@ -160,20 +163,30 @@ class Gateway:
 async def run(
     settings: Settings, *, stop: asyncio.Event | None = None, listening: Callable[[int], None] | None = None
 ) -> None:
-    """Serve until SIGTERM, SIGINT or `stop`; `listening` hears the port once it is open.
+    """Serve until SIGTERM, SIGINT or `stop`. `listening` is called with the port once it is open.
 
-    Where the log goes is left to the caller (observing.start_logs). Raises TracingUnavailable where traces are asked
-    for and OpenTelemetry's SDK is missing.
+    The caller configures logging (observing.start_logs). Raises TracingUnavailable if traces are enabled and
+    OpenTelemetry's SDK is not installed.
     """
     gateway = Gateway(settings)
     await serve(gateway.web(), gateway.running(), stop or stop_on_signals(), listening)
 
 
 def _budget(settings: Settings) -> Budget:
-    """The process's budget, after compiled schemas have got their part of it."""
+    """The process's budget, without the part for compiled schemas."""
     total = memory_budget(settings.memory_budget)
     keep_at_most(total // SCHEMAS_PART)
     return Budget(total - total // SCHEMAS_PART)
+
+
+def _rules(settings: Settings, max_envelope: int) -> TaskRules:
+    return TaskRules(
+        mesh_url=settings.mesh_url or f"http://127.0.0.1:{settings.gateway_port}",
+        default_timeout=settings.default_timeout,
+        max_envelope=max_envelope,
+        owner_cap=settings.max_open_tasks_per_owner or None,
+        flow_cap=settings.max_open_tasks_per_flow or None,
+    )
 
 
 def _limits(settings: Settings) -> Limits:

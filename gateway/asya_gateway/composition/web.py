@@ -1,4 +1,4 @@
-"""The one file that knows every part of the gateway and connects them."""
+"""Builds the web application from every protocol's routes, and serves it."""
 
 import asyncio
 import logging
@@ -19,7 +19,17 @@ from asya_gateway.protocols.http.background import BACKGROUND, Background, run_b
 from asya_gateway.protocols.http.edge import edge
 from asya_gateway.protocols.http.guard import Guard
 from asya_gateway.protocols.http.held_requests import HeldRequests
-from asya_gateway.protocols.http.keys import BUDGET, FLOWS, HELD, OFFLOAD, READINESS, SETTINGS, STREAMS, TASKS
+from asya_gateway.protocols.http.keys import (
+    BUDGET,
+    FLOWS,
+    HELD,
+    OFFLOAD,
+    READINESS,
+    SETTINGS,
+    SLOW_REPORTS,
+    STREAMS,
+    TASKS,
+)
 from asya_gateway.protocols.http.readiness import Readiness
 from asya_gateway.protocols.http.sse import Streams
 from asya_gateway.protocols.mcp import routes as mcp
@@ -33,13 +43,13 @@ from asya_gateway.telemetry.observer import SILENT, Observer
 log = logging.getLogger(__name__)
 
 KEEPALIVE_SECONDS = 75.0
-"""Idle connections are closed after this; longer than the usual minute of load balancers, so that it is they
-who close and no request meets a connection that is just going away."""
+"""Idle connections are closed after this time. It is longer than the usual minute of load balancers, so that they close
+first and no request is sent on a connection that is just being closed."""
 BACKLOG = 1024
 MAX_HEADER_BYTES = 16 * 1024
 
 Routes = Callable[[web.Application], None]
-"""Something that adds routes, and the keys they need, to the application."""
+"""A function that adds routes, and the keys they need, to the application."""
 
 
 def build_app(
@@ -51,7 +61,7 @@ def build_app(
     offload: Offload | None = None,
     budget: Budget | None = None,
 ) -> web.Application:
-    """The web application of this process's mode; `more` adds routes before the ones that are known here.
+    """The web application of this process's mode. `more` adds routes before the ones listed here.
 
     Its `app[READINESS].started` must be set before anything but /health is answered.
     """
@@ -61,6 +71,7 @@ def build_app(
     )
     app[SETTINGS], app[TASKS], app[FLOWS], app[READINESS] = settings, tasks, flows, readiness
     app[BUDGET], app[HELD] = budget, HeldRequests(settings.max_streams, budget)
+    app[SLOW_REPORTS] = []
     app[STREAMS] = Streams(write_timeout=settings.stream_write_timeout)
     app[OFFLOAD], app[BACKGROUND] = offload or Offload(), Background()
     app.cleanup_ctx.extend((run_background, _watch_streams, _end_offload))
@@ -119,22 +130,13 @@ async def serve(
 ) -> None:
     """Listen, connect `parts` (the database, the queues), serve until `stop`, and drain.
 
-    The port is open before `parts` are connected, so that /health answers from the first moment on; `on_listening`
-    hears which port it is. The drain: /health/ready turns 503, requests are accepted for drain_delay more, then
-    the port closes, streams end with a comment so that their readers connect elsewhere, and requests in flight
-    have drain_timeout to finish. `parts` are closed last. Raises CannotListen.
+    The port is open before `parts` are connected, so that /health answers from the start. `on_listening` is called with
+    the port. Draining: /health/ready answers 503, requests are accepted for drain_delay more, then the port closes,
+    streams end with a comment so that their readers connect elsewhere, and requests in flight have drain_timeout to
+    finish. `parts` are closed last. Raises CannotListen.
     """
     settings, readiness = app[SETTINGS], app[READINESS]
-    runner = web.AppRunner(
-        app,
-        handler_cancellation=True,
-        access_log=None,
-        keepalive_timeout=KEEPALIVE_SECONDS,
-        max_line_size=MAX_HEADER_BYTES,
-        max_field_size=MAX_HEADER_BYTES,
-        # aiohttp waits this long for the handler, and as long again before it cancels it.
-        shutdown_timeout=settings.drain_timeout / 2,
-    )
+    runner = _runner(app, settings.drain_timeout)
     logging.getLogger("aiohttp.server").addFilter(_malformed_is_no_error)
     await runner.setup()
     try:
@@ -155,6 +157,19 @@ async def serve(
         await runner.cleanup()
 
 
+def _runner(app: web.Application, drain_timeout: float) -> web.AppRunner:
+    return web.AppRunner(
+        app,
+        handler_cancellation=True,
+        access_log=None,
+        keepalive_timeout=KEEPALIVE_SECONDS,
+        max_line_size=MAX_HEADER_BYTES,
+        max_field_size=MAX_HEADER_BYTES,
+        # aiohttp waits this long for the handler, and the same time again before it cancels it.
+        shutdown_timeout=drain_timeout / 2,
+    )
+
+
 async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
     with listening(("ASYA_GATEWAY_HOST", host), ("ASYA_GATEWAY_PORT", port)):
         both = dual_stack_socket(host, port, BACKLOG)
@@ -165,7 +180,7 @@ async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
 
 
 def _malformed_is_no_error(record: logging.LogRecord) -> bool:
-    """Keep aiohttp from logging a traceback for every request that is no HTTP; its sender was told 400."""
+    """Keep aiohttp from logging a traceback for every request that is not HTTP. Its sender got 400."""
     if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
         log.debug("malformed request: %s", record.exc_info[1].message)
         return False
@@ -173,7 +188,7 @@ def _malformed_is_no_error(record: logging.LogRecord) -> bool:
 
 
 def stop_on_signals() -> asyncio.Event:
-    """An event that SIGTERM and SIGINT set; a second signal ends the process the hard way."""
+    """An event that SIGTERM and SIGINT set; a second signal ends the process at once."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 

@@ -1,1 +1,2 @@
-"""From the outbox to the queue system, confirmed; and back into the outbox what could not go out."""
+"""Delivery from the outbox to the queue system, with confirmation. Envelopes that could not be sent return to the
+outbox."""

@@ -1,4 +1,4 @@
-"""Publishes committed envelopes until the queue system has confirmed each, and forgets none."""
+"""Publishes committed envelopes until the queue system has confirmed each of them."""
 
 import asyncio
 import contextlib
@@ -23,23 +23,24 @@ log = logging.getLogger(__name__)
 
 BATCH = 256
 BATCH_BYTES = 8 * 1024 * 1024
-"""A batch of more than one envelope has at most so many bytes."""
+"""Most bytes of a batch with more than one envelope."""
 POLL_BYTES = 64 * 1024 * 1024
-"""Bytes that one poll takes at most, however much room there is."""
+"""Most bytes that one poll takes, however much room there is."""
 WEIGHT = 3
-"""What an envelope weighs for each of its bytes on its way: itself, the frames made of it, and the socket's copy."""
+"""Weight of an envelope per byte: the envelope, the frames made of it, and the socket's copy."""
 PUBLISHERS = 4
 """Batches that may await their confirmations at the same time."""
 PUBLISH_APART = 0.01
-"""Seconds between the beginnings of two batches: a quiet dispatcher publishes at once, a busy one takes what came
-meanwhile along. A message in a batch of 64 costs the broker two thirds of what it costs in one of 16."""
+"""Least seconds between the starts of two batches. A quiet dispatcher publishes at once; a busy one collects larger
+batches. A message in a batch of 64 costs the broker two thirds of what it costs in one of 16."""
 HANDED_KEPT = 20_000
-"""Envelopes held in memory between commit and confirmation. What comes beyond stays in its row, where a poll
-finds it when its lease has run out."""
+"""Most envelopes in memory between commit and confirmation. The others stay in their rows, where a poll finds them when
+their lease has run out."""
 LEASE_MARGIN = 2.0
-"""Seconds before a row's lease ends from which its envelope is left to whoever takes the row next."""
+"""Seconds before the end of a row's lease, from which on its envelope is left to the next process that takes the
+row."""
 SETTLE_EVERY = 0.2
-"""Seconds between two removals of confirmed rows: a statement for many costs little more than one for few."""
+"""Seconds between two removals of confirmed rows. A statement for many rows costs little more than one for few."""
 POLL_ROWS = 2_000
 POLL_PER_ACTOR = 200
 Finish = Callable[[FinalReport], Awaitable[None]]
@@ -47,7 +48,7 @@ Finish = Callable[[FinalReport], Awaitable[None]]
 
 
 class Dispatcher:
-    """Publishes what this process accepted from memory, and takes over rows whose lease ran out."""
+    """Publishes envelopes accepted by this process from memory, and takes over rows whose lease has run out."""
 
     def __init__(
         self,
@@ -81,8 +82,8 @@ class Dispatcher:
         self.refused = 0
 
     def hand_over(self, entries: Sequence[OutboxEntry]) -> None:
-        """Take envelopes that were committed just now and are leased to this process. Never blocks: what has no room
-        stays in its row."""
+        """Take envelopes that were just committed and are leased to this process. Never blocks: an envelope without
+        room stays in its row."""
         expires = time.monotonic() + self._lease - LEASE_MARGIN
         for entry in entries[: HANDED_KEPT - len(self._handed)]:
             if self._budget.try_take(Share.DELIVERIES, WEIGHT * len(entry.body)):
@@ -93,11 +94,11 @@ class Dispatcher:
 
     @property
     def waiting(self) -> int:
-        """Envelopes in memory that no publish has begun for."""
+        """Envelopes in memory whose publish has not begun."""
         return len(self._handed)
 
     async def start(self) -> None:
-        """Begin to publish, settle and poll."""
+        """Start publishing, settling and polling."""
         self._tasks = [
             asyncio.create_task(self._publish_for_ever(), name="outbox publish"),
             asyncio.create_task(self._settle_for_ever(), name="outbox settle"),
@@ -105,7 +106,8 @@ class Dispatcher:
         ]
 
     async def stop(self, patience: float = 3.0) -> None:
-        """Publish what is in memory, at most for `patience` seconds; rows keep what is left. Closes the transport."""
+        """Publish the envelopes in memory for at most `patience` seconds; the others stay in their rows. Closes the
+        transport."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(patience):
                 await self._idle.wait()
@@ -132,13 +134,13 @@ class Dispatcher:
                 self._wake.clear()
 
     async def _publish_guarded(self, batch: Sequence[OutboxEntry]) -> None:
-        """Whatever goes wrong, the batch's rows are still there and go out when their lease has run out."""
+        """Publish a batch. After any error the rows still exist, and are sent when their lease has run out."""
         weight = WEIGHT * sum(len(entry.body) for entry in batch)
         try:
             if batch:
                 await self._publish(batch)
         except asyncio.CancelledError:
-            # A transport's own cancelled future is no order to end.
+            # A cancelled future inside the transport does not mean that this task is cancelled.
             if (current := asyncio.current_task()) is not None and current.cancelling():
                 raise
             log.warning("publishing was interrupted; its envelopes are sent when their lease has expired")
@@ -154,7 +156,7 @@ class Dispatcher:
             self._idle.set()
 
     def _take(self) -> list[OutboxEntry]:
-        """The next envelopes whose lease leaves time to publish them."""
+        """The next envelopes whose lease leaves enough time to publish them."""
         now = time.monotonic()
         batch: list[OutboxEntry] = []
         size = 0
@@ -195,8 +197,8 @@ class Dispatcher:
         self._settle.set()
 
     async def _settle_for_ever(self) -> None:
-        """Remove confirmed rows in batches. A row whose removal fails is published once more, later: delivery
-        is at least once, and the worker's claim makes the work happen once."""
+        """Remove confirmed rows in batches. A row whose removal fails is published again later: delivery is at least
+        once, and the worker's claim ensures that the work is done once."""
         while True:
             await self._settle.wait()
             await asyncio.sleep(SETTLE_EVERY)
@@ -230,8 +232,8 @@ class Dispatcher:
                 self._failed += failed
 
     async def _end_impossible(self) -> None:
-        """End the tasks of envelopes that no try would deliver, then remove their rows: a row that is left after a
-        crash is refused once more, and its task has ended already."""
+        """End the tasks of envelopes that cannot be delivered, then remove their rows. A row left by a crash is refused
+        again; its task has already ended."""
         while self._impossible:
             entry, reason = self._impossible[0]
             log.warning("task %s fails, since the queue system rejects its envelope: %s", entry.task_id, reason)
@@ -240,11 +242,11 @@ class Dispatcher:
             self._delivered.append(entry.id)
 
     async def check(self) -> None:
-        """Returns where the queue system can be reached; raises TransportError with the reason where not."""
+        """Return if the queue system can be reached; raises TransportError with the reason if not."""
         await self._transport.check()
 
     def _room_for_rows(self) -> int:
-        """Bytes of envelopes that may be taken from the database now; 0 where memory is full of them."""
+        """Bytes of envelopes that may be taken from the database now; 0 if memory is full."""
         room = self._budget.room(Share.DELIVERIES) // WEIGHT
         if not self._budget.holds(Share.DELIVERIES):
             return max(room, 1)

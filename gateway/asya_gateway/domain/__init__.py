@@ -1,1 +1,1 @@
-"""What a task is and what may happen to it. Decides; imports no web framework, no driver, no queue system."""
+"""What a task is and what may happen to it. No web framework, driver or queue system is imported here."""

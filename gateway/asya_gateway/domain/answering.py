@@ -1,4 +1,4 @@
-"""The answer to a waiting task's question: checked, put into the envelope that goes on, stored."""
+"""The answer to a waiting task's question: checked, put into the resume envelope, and stored."""
 
 from collections.abc import Callable, Mapping
 from secrets import randbits
@@ -21,7 +21,7 @@ from asya_gateway.telemetry.spans import Spans
 
 
 class Answering:
-    """Keeps nothing of a task; the first answer wins in the store."""
+    """Accepts answers. It has no state of its own: the store lets the first answer win."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Answering:
     async def give(
         self, task_id: str, caller: Asker, answer: Any, pause_id: str | None, request: RequestKey | None
     ) -> None:
-        """Set the task running with this answer. Raises TaskNotFound, Conflict, InvalidArguments, TooLarge."""
+        """Resume the task with this answer. Raises TaskNotFound, Conflict, InvalidArguments, TooLarge."""
         point = await self._store.pause_point(task_id, owner=owner_of(caller))
         if point is None:
             raise TaskNotFound(task_id)
@@ -87,8 +87,8 @@ class Answering:
             raise Conflict("the task was answered or ended in the meantime", field="status")
 
     async def _checkpoint(self, point: PausePoint, answer: JsonText) -> tuple[JsonText | None, JsonText]:
-        """The checkpoint of an answer's envelope, and its payload. Where the question names fields, the answer
-        stands in the checkpoint's payload already. Raises CannotMerge, Overloaded."""
+        """The checkpoint and the payload of an answer's envelope. If the question names fields, the answer is already
+        merged into the checkpoint's payload. Raises CannotMerge, Overloaded."""
         fields = [] if point.task.pause is None else point.task.pause.fields
         if point.checkpoint is None or not fields:
             return point.checkpoint, answer

@@ -206,14 +206,24 @@ class Budget:
         its end."""
         return Lease(self)
 
+    def reserve_now(self, share: Share, size: int) -> bool:
+        """`reserve` where that needs no waiting; False where it does, and nothing is held then."""
+        lease = _scope.get()
+        if lease is None:
+            return True
+        if (self._in_line and self._stands_behind(share, size)) or not self.try_take(share, size):
+            return False
+        lease.hold(share, size)
+        return True
+
     async def reserve(self, share: Share, size: int) -> None:
         """Hold bytes until the end of the scope around; wait for room, reports without end. Without a scope nothing
         is counted. Raises NoRoom."""
-        lease = _scope.get()
-        if lease is None:
+        if self.reserve_now(share, size):
             return
-        if (self._in_line and self._stands_behind(share, size)) or not self.try_take(share, size):
-            await self._wait(share, size)
+        await self._wait(share, size)
+        lease = _scope.get()
+        assert lease is not None
         lease.hold(share, size)
 
     async def grow(self, size: int) -> None:
@@ -228,6 +238,13 @@ class Budget:
         else:
             await self._wait(share, size, own)
         lease.grow(size)
+
+    def grow_at_once(self, size: int) -> None:
+        """As `grow`, whether or not they fit."""
+        lease = _scope.get()
+        if lease is not None:
+            self.charge(lease.last()[0], size)
+            lease.grow(size)
 
     def add(self, share: Share, size: int) -> None:
         """Count bytes that are about to be there until the end of the scope around, whether or not they fit: who

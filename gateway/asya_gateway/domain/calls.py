@@ -1,4 +1,4 @@
-"""A call of a flow, and what the deployment says about the task that it becomes."""
+"""A call of a flow, and the deployment's rules for its task."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,29 +12,29 @@ from asya_gateway.domain.task import Caller
 
 @dataclass(frozen=True, slots=True)
 class TaskRules:
-    """What the deployment says about tasks; times in seconds, sizes in bytes."""
+    """The deployment's rules for tasks; times in seconds, sizes in bytes."""
 
     mesh_url: str
     default_timeout: float = 86_400.0
     max_envelope: int = 128 * 1024 * 1024
-    """The largest message that the queue system takes."""
+    """The largest message that the queue system accepts."""
     owner_cap: int | None = None
-    """Most tasks that are open at once of one owner; None is no cap."""
+    """Most open tasks of one owner; None means no cap."""
     flow_cap: int | None = None
 
     def check_size(self, envelope: str, field: str) -> None:
-        """Refuse what no queue would take. Raises TooLarge."""
+        """Refuse an envelope that no queue would accept. Raises TooLarge."""
         most = self.max_envelope
-        # A character is four bytes at most, so that short envelopes are not encoded for their size.
+        # A character has at most four bytes, so short envelopes need not be encoded to know their size.
         if len(envelope) * 4 > most and len(envelope.encode()) > most:
             raise TooLarge(f"expected an envelope of at most {most} bytes, payload included", field=field)
 
 
 class Call(NamedTuple):
-    """A call of a flow. `payload` is what the first actor gets; `check` holds it against the inputSchema.
+    """A call of a flow. `payload` is what the first actor gets; `check` checks it against the inputSchema.
 
-    `headers` join the envelope's (traceparent, tracestate, protocol ids). `key` is the caller's idempotency key:
-    it names one task of this owner, whatever becomes of the answers. `retry_of` is the task that is run again.
+    `headers` are added to the envelope's (traceparent, tracestate, protocol ids). `key` is the caller's idempotency
+    key: it names one task of this owner, even if an answer is lost. `retry_of` is the task that is run again.
     """
 
     served: ServedFlow
@@ -49,7 +49,7 @@ class Call(NamedTuple):
 
     @property
     def identity(self) -> tuple[Any, ...]:
-        """What makes a call the same: the flow and its arguments, and nothing that travels beside them."""
+        """What makes two calls the same: the flow and its arguments, without anything sent beside them."""
         if self.retry_of is not None:
             return ("retry", self.retry_of, self.payload)
         return ("call", self.served.flow.name, self.payload)

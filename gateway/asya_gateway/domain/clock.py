@@ -1,4 +1,4 @@
-"""Whose time counts: deadlines are the database's, and a process knows that time by a measured offset."""
+"""The clock of deadlines: the database's time, which each process knows by a measured offset."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""What can go wrong, as a small tree. Each protocol has one table from these to its own form."""
+"""The domain's errors. Each protocol has one table that maps them to its own form."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -8,13 +8,13 @@ from asya_crds.violation import Violation
 
 
 class GatewayError(Exception):
-    """Root of everything that a caller may be told about."""
+    """Base of all errors that callers may see."""
 
     code = "error"
     names_its_field = False
-    """Whether the message speaks of the field by itself."""
+    """Whether the message itself names the field."""
     retry_after: int | None = None
-    """Seconds after which the same call may go through; None where trying again does not help."""
+    """Seconds after which the same call may succeed; None if retrying does not help."""
 
     def __init__(self, message: str, *, field: str | None = None) -> None:
         super().__init__(message)
@@ -23,12 +23,12 @@ class GatewayError(Exception):
 
     @property
     def text(self) -> str:
-        """The message as a sentence that stands alone, the field before it where there is one."""
+        """The message as a self-contained sentence, with the field before it if there is one."""
         return self.message if self.field is None or self.names_its_field else f"{self.field}: {self.message}"
 
 
 class InvalidInput(GatewayError):
-    """The request cannot be understood; `field` names the part and the message what was expected."""
+    """The request cannot be understood. `field` names the part, the message says what was expected."""
 
     code = "invalid_input"
 
@@ -40,7 +40,8 @@ class TooLarge(GatewayError):
 
 
 class InvalidArguments(GatewayError):
-    """The arguments break the flow's inputSchema, or the `answer` the question's; every violation is listed."""
+    """The arguments break the flow's inputSchema, or the answer breaks the question's schema. Every violation is
+    listed."""
 
     code = "invalid_arguments"
     names_its_field = True
@@ -56,13 +57,13 @@ class InvalidArguments(GatewayError):
 
 
 class FlowNotFound(GatewayError):
-    """No flow of that name is exposed to this caller on this surface."""
+    """No flow with this name is exposed to this caller on this surface."""
 
     code = "flow_not_found"
 
 
 class TaskNotFound(GatewayError):
-    """No task of that id belongs to the caller; a foreign one and a missing one look the same."""
+    """The caller has no task with this id. Another owner's task and a missing one look the same."""
 
     code = "task_not_found"
     names_its_field = True
@@ -91,17 +92,16 @@ class KeyReused(GatewayError):
 
 
 class TooManyTasks(GatewayError):
-    """As many tasks are open as may be; nothing was stored, and the call may go through once some have ended."""
+    """The cap on open tasks is reached. Nothing was stored; the call may succeed once some tasks have ended."""
 
     code = "too_many_tasks"
     retry_after = 5
 
 
 class Unavailable(GatewayError):
-    """Postgres or the queue system is away, and the same call may go through later.
+    """Postgres or the queue system is not available. The same call may succeed later.
 
-    `uncertain`: a write was sent and its answer never came, so that nobody knows whether it was done. Otherwise
-    nothing was done.
+    `uncertain`: a write was sent and not answered, so it is unknown whether it was done. Otherwise nothing was done.
     """
 
     code = "unavailable"
@@ -114,14 +114,14 @@ class Unavailable(GatewayError):
 
     @property
     def outcome(self) -> Literal["not_done", "unknown"]:
-        """What became of the request, in the word that callers get."""
+        """The outcome of the request, as callers see it."""
         return "unknown" if self.uncertain else "not_done"
 
 
 @contextlib.contextmanager
 def after_a_write() -> Iterator[None]:
-    """Around what is read for the answer to a write that was done: what is not available now must not be taken for a
-    write that was not done. Raises Unavailable, uncertain."""
+    """For reads that build the answer to a completed write: if they fail, the caller must not conclude that the write
+    was not done. Turns Unavailable into an uncertain one."""
     try:
         yield
     except Unavailable as error:
@@ -129,6 +129,6 @@ def after_a_write() -> Iterator[None]:
 
 
 class Overloaded(Unavailable):
-    """Too much is waiting already; nothing was done."""
+    """Too much is already waiting. Nothing was done."""
 
     code = "overloaded"

@@ -1,4 +1,4 @@
-"""The flows that this pod serves, swapped as a whole, so that a reader never sees half a change."""
+"""The flows that this pod serves. They are swapped as a whole, so that a reader never sees half a change."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -12,8 +12,8 @@ from asya_gateway.domain.errors import FlowNotFound
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ServedFlow:
-    """A flow with its compiled checks, and where it was written. `check_result` holds results against the
-    outputSchema; None where it has none. Equal to itself alone: each generation of the registry makes its own."""
+    """A flow with its compiled checks and its source. `check_result` checks results against the outputSchema; None if
+    the flow has none. Compared by identity, because each generation of the registry creates its own."""
 
     flow: Flow
     check: ArgumentCheck
@@ -23,8 +23,7 @@ class ServedFlow:
 
     @classmethod
     def formerly(cls, name: str) -> "ServedFlow":
-        """A flow that is not served any more, as far as the tasks that it left need it: nothing is known but its
-        name."""
+        """A flow that is no longer served but still has tasks. Only its name is known."""
         return cls(Flow.model_construct(name=name, entrypoint=""), lambda _arguments: ())
 
 
@@ -38,13 +37,13 @@ class FlowTable:
 
     @classmethod
     def of(cls, generation: int, flows: Iterable[ServedFlow], problems: Iterable[FlowProblem] = ()) -> "FlowTable":
-        """A table ordered by flow name, since listings must be deterministic (MCP 2026-07-28, tools/list)."""
+        """A table ordered by flow name, because listings must be deterministic (MCP 2026-07-28, tools/list)."""
         ordered = sorted(flows, key=lambda served: served.flow.name)
         return cls(generation, {served.flow.name: served for served in ordered}, tuple(problems))
 
 
 class FlowRegistry:
-    """Holds the current table. `swap` is atomic; readers keep the table they took."""
+    """Holds the current table. `swap` is atomic; readers keep the table that they have read."""
 
     def __init__(self) -> None:
         self._table = FlowTable()
@@ -52,17 +51,17 @@ class FlowRegistry:
 
     @property
     def table(self) -> FlowTable:
-        """The generation served now."""
+        """The current table."""
         return self._table
 
     def swap(self, table: FlowTable) -> None:
-        """Serve another generation from now on, and tell those who watch."""
+        """Replace the table, and call the watchers."""
         self._table = table
         for watcher in tuple(self._watchers):
             watcher(table)
 
     def watch(self, watcher: Callable[[FlowTable], None]) -> Callable[[], None]:
-        """Call `watcher` after each swap; the returned function ends that."""
+        """Call `watcher` after each swap; the returned function unsubscribes it."""
         self._watchers.append(watcher)
         return lambda: self._watchers.remove(watcher)
 

@@ -1,4 +1,4 @@
-"""Reading the log of a task from any point to its end, without a gap and without a repetition."""
+"""Reading a task's log from any point to its end, without gaps and repetitions."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -22,17 +22,17 @@ async def follow_groups(
     keepalive: float = 15.0,
     fly: bool = True,
 ) -> AsyncGenerator[Snapshot | Sequence[Item]]:
-    """One Snapshot, then every update beyond it exactly once and in order, with live events between them, in groups
-    of what came together.
+    """One Snapshot, then every later update exactly once and in order, with live events between them. Items that arrive
+    together are yielded as one group.
 
-    Yields an empty group when nothing came for `keepalive` seconds. Ends after the terminal update. An `after`
-    beyond the task's last seq counts as absent. Raises TaskNotFound before the first item.
+    Yields an empty group if nothing came for `keepalive` seconds. Ends after the terminal update. An `after` beyond the
+    task's last seq is treated as 0. Raises TaskNotFound before the first item.
     """
     async with feed.subscribe(task_id, fly=fly) as subscription:
         snapshot = await take_snapshot(store, task_id, owner=owner, after=after)
         yield snapshot
         seen, last, end = snapshot.reached(after), snapshot.task.last_seq, snapshot.end
-        # What a reader has taken is not kept here while it waits for more, here and below.
+        # Yielded items are not kept in memory while the reader waits for more, here and below.
         del snapshot
         async for page in _stored(store, task_id, seen, last, end):
             seen, ends = page[-1].seq, _ends(page[-1])
@@ -40,7 +40,7 @@ async def follow_groups(
                 yield page
                 del page
                 continue
-            # Live events that were sent before the end come before it, here as below.
+            # Live events that were sent before the end are yielded before it, here and below.
             yield [*page[:-1], *await subscription.last_words(), page[-1]]
             return
         if end is not None:
@@ -61,7 +61,7 @@ async def follow_groups(
 async def one_by_one(
     groups: AsyncGenerator[Snapshot | Sequence[Item]],
 ) -> AsyncGenerator[Snapshot | Item | None]:
-    """The same items singly; None for an empty group."""
+    """The same items one at a time; None for an empty group."""
     async with aclosing(groups):
         async for group in groups:
             if isinstance(group, Snapshot):
@@ -81,8 +81,8 @@ def _ends(item: Item) -> bool:
 
 
 async def take_snapshot(store: TaskStore, task_id: str, *, owner: OwnerScope, after: int) -> Snapshot:
-    """The task with the updates beyond `after`; a finished task whose log was retired gets its last entry from
-    the row, so that a late reader still sees the end."""
+    """The task with the updates beyond `after`. If the log of a finished task was removed by retention, the last entry
+    is made from the row, so that a late reader still sees the end."""
     snapshot = await store.snapshot(task_id, after, owner=owner)
     if snapshot is None:
         raise TaskNotFound(task_id)
@@ -97,8 +97,8 @@ async def take_snapshot(store: TaskStore, task_id: str, *, owner: OwnerScope, af
 async def _stored(
     store: TaskStore, task_id: str, seen: int, last: int, end: TaskUpdate | None
 ) -> AsyncGenerator[Sequence[TaskUpdate]]:
-    """What the log holds beyond the snapshot's page, page by page, read as fast as the reader takes it: nobody's
-    memory holds a whole log. Of a finished task whose log is being retired the last entry comes from the row."""
+    """The log beyond the snapshot's page, page by page, read only as fast as the reader takes it, so that no whole log
+    is in memory. If the log of a finished task is being removed by retention, the last entry is made from the row."""
     while seen < last:
         page = await store.updates(task_id, seen)
         if not page:

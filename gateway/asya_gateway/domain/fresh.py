@@ -1,4 +1,4 @@
-"""The envelope of a fresh call, as text: what is the same for every call of a flow is encoded once."""
+"""The first envelope of a call, as text. The parts that are the same for every call of a flow are encoded once."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from asya_gateway.domain.task import JsonText
 
 @dataclass(frozen=True, slots=True)
 class Blank:
-    """A flow's envelope with its changing parts left open; `timeout` is None where the flow has none."""
+    """A flow's envelope without its variable parts; `timeout` is None if the flow has none."""
 
     timeout: timedelta | None
     headers: dict[str, str]
@@ -24,7 +24,7 @@ class Blank:
     actor_json: JsonText
 
     def filled(self, task_id: str, headers: Mapping[str, Any], now: datetime, payload: JsonText) -> JsonText:
-        """The whole envelope (asya_crds.envelope.Envelope). `task_id` is one of ours, which needs no escaping."""
+        """The complete envelope (asya_crds.envelope.Envelope). `task_id` is one of ours and needs no escaping."""
         stamp = format_time(now)
         ending = "" if self.timeout is None else f',"deadline_at":"{format_time(now + self.timeout)}"'
         headers_json = jsontext.dumps({**headers, **self.headers}) if headers else self.headers_json
@@ -37,7 +37,7 @@ class Blank:
 
 @lru_cache(maxsize=2048)
 def blank(served: ServedFlow, mesh_url: str) -> Blank:
-    """The blank of a flow's envelopes."""
+    """The template of a flow's envelopes."""
     flow = served.flow
     route = Route((), flow.entrypoint, tuple(flow.route_next))
     timeout = None if flow.timeout is None else timedelta(seconds=flow.timeout)

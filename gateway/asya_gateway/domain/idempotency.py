@@ -1,4 +1,4 @@
-"""What makes two requests the same one: a caller's key, and a digest of what was asked."""
+"""What makes two requests the same: the caller's key, and a digest of the request."""
 
 import hashlib
 import uuid
@@ -10,16 +10,16 @@ LONGEST_KEY = 255
 
 
 def is_key(text: str) -> bool:
-    """Whether a caller may use this as a key: 1 to 255 visible characters of ASCII."""
+    """Whether a caller may use this as a key: 1 to 255 visible ASCII characters."""
     return 1 <= len(text) <= LONGEST_KEY and all("!" <= character <= "~" for character in text)
 
 
 def own_key() -> str:
-    """A key for a request whose caller gave none, so that a write knows itself again after a lost answer. It begins
-    with a blank, which no caller's holds."""
+    """A key for a request without one, so that a write recognises itself after a lost answer. It begins with a blank,
+    which callers' keys cannot contain."""
     return f" {uuid.uuid4().hex}"
 
 
 def digest_of(*parts: Any) -> bytes:
-    """SHA-256 over JSON values. Equal values have one digest, in whatever order their members came."""
+    """SHA-256 over JSON values. Equal values have the same digest, whatever the order of their members."""
     return hashlib.sha256(jsontext.canonical(parts).encode("ascii")).digest()

@@ -4,10 +4,10 @@ import os
 import time
 
 _AT_ONCE = 256
-"""Ids whose random part is asked of the system together: on a busy machine each of its calls costs more than all
-the rest of an id."""
+"""Ids whose random parts are read from the system together. On a busy machine, each such call costs more than the rest
+of an id."""
 _RANDOM_BYTES = 10
-"""Of one id: 74 bits are random, and two choose the digit that carries the variant."""
+"""Random bytes for one id: 74 random bits, and two that select the digit with the variant."""
 
 _chances: list[str] = []
 
@@ -21,7 +21,7 @@ def new_task_id() -> str:
 
 
 def _random_digits() -> str:
-    """Twenty hexadecimal digits that no other id gets, in whichever thread."""
+    """Twenty hexadecimal digits that no other id gets, in any thread."""
     try:
         return _chances.pop()
     except IndexError:
@@ -31,5 +31,5 @@ def _random_digits() -> str:
         return digits[:width]
 
 
-# A forked process must not hand out the digits that its parent will.
+# A forked process must not use the same digits as its parent.
 os.register_at_fork(after_in_child=_chances.clear)

@@ -1,12 +1,14 @@
-"""What an entry of a task's log says: one type for each kind, written once here and read once here.
+"""The entries of a task's log: one type for each kind, encoded and decoded only here.
 
-The column `detail` holds a JSON object. What a newer version wrote beside the fields that are known here is kept in
-`more`; an entry of a kind that is not known, or one that cannot be read, is an OtherEntry. No reader stops at either.
+The column `detail` holds a JSON object. Unknown fields, written by a newer version, are kept in `more`. An entry of an
+unknown kind, or one that cannot be read, becomes an OtherEntry. Neither makes a reader fail.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from typing_extensions import override
 
 from asya_crds import jsontext
 from asya_crds.envelope import InvalidEnvelope, Route
@@ -17,18 +19,18 @@ from asya_gateway.domain.pause import Pause
 TASK_CREATED = "Task created"
 TASK_RESUMED = "Task resumed"
 PAUSED_HOP = "paused"
-"""What the log calls the state of a hop that asked; no sidecar reports it as a state of its own."""
+"""The state of a hop that paused, in the log. Sidecars do not report it as a separate state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogEntry:
-    """What every kind may say."""
+    """The fields of every kind."""
 
     message: str | None = None
     more: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def as_dict(self) -> dict[str, Any]:
-        """The stored form, without what is unknown."""
+        """The stored form, without fields that are None."""
         found = dict(self.more)
         if self.message is not None:
             found["message"] = self.message
@@ -49,7 +51,7 @@ class CreatedEntry(LogEntry):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgressEntry(LogEntry):
-    """A report of one hop. `state` is a HopState, or a word of a newer version; `route` None where the report had
+    """A report of one hop. `state` is a HopState, or a value of a newer version. `route` is None if the report had
     none."""
 
     route: Route | None = None
@@ -57,24 +59,38 @@ class ProgressEntry(LogEntry):
     duration_ms: float | None = None
     message_size_kb: float | None = None
 
+    @override
+    def to_json(self) -> str:
+        # The text of a route is known already, and to encode it again is most of what a report's entry costs.
+        if self.route is None:
+            return jsontext.dumps(self.as_dict())
+        beside = {**self.more, "message": self.message, **_measures(self)}
+        text = jsontext.dumps({key: value for key, value in beside.items() if value is not None})
+        route = self.route.to_json()
+        return route if text == "{}" else f"{route[:-1]},{text[1:]}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PausedEntry(ProgressEntry):
-    """An actor asked; the question stands in `pause`."""
+    """An actor asked a question, which is in `pause`."""
 
     pause: Pause | None = None
+
+    @override
+    def to_json(self) -> str:
+        return jsontext.dumps(self.as_dict())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResumedEntry(LogEntry):
-    """Somebody answered."""
+    """The question was answered."""
 
     pause_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinalEntry(LogEntry):
-    """The end. The result is a row of its own."""
+    """The task ended. Its result is stored in a separate row."""
 
     error: TaskError | None = None
     metadata: Mapping[str, Any] | None = None
@@ -82,7 +98,7 @@ class FinalEntry(LogEntry):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherEntry(LogEntry):
-    """What a version wrote that knows more; all of it but the message stands in `more`."""
+    """An entry written by a newer version. Everything except the message is in `more`."""
 
 
 def _said(entry: LogEntry) -> dict[str, Any]:
@@ -102,8 +118,11 @@ def _said(entry: LogEntry) -> dict[str, Any]:
 
 
 def _said_of_hop(entry: ProgressEntry) -> dict[str, Any]:
+    return {**({} if entry.route is None else entry.route.as_dict()), **_measures(entry)}
+
+
+def _measures(entry: ProgressEntry) -> dict[str, Any]:
     return {
-        **({} if entry.route is None else entry.route.as_dict()),
         "task_state": entry.state,
         "duration_ms": entry.duration_ms,
         "message_size_kb": entry.message_size_kb,

@@ -1,4 +1,4 @@
-"""Whose tasks somebody may see and change."""
+"""Whose tasks a caller may see and change."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -6,17 +6,17 @@ from enum import Enum
 
 @dataclass(frozen=True, slots=True)
 class OwnedBy:
-    """The tasks of this owner alone. "" is the anonymous caller of an open gateway, an owner like any other."""
+    """Only the tasks of this owner. "" is the anonymous caller of an open gateway, an owner like any other."""
 
     owner: str
 
 
 class EveryOwner(Enum):
-    """The tasks of all owners: what the gateway does by itself, and what mesh asks (task.owner_of)."""
+    """The tasks of all owners, for the gateway's own work and for mesh (task.owner_of)."""
 
     EVERY_OWNER = "every owner"
 
 
 EVERY_OWNER = EveryOwner.EVERY_OWNER
 OwnerScope = OwnedBy | EveryOwner
-"""No value of it comes about because something is missing, and no parameter has it for a default."""
+"""A missing value never means EveryOwner, and no parameter has it as a default."""

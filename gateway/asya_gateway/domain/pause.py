@@ -1,4 +1,4 @@
-"""What a waiting task asks for."""
+"""The question of a waiting task."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from asya_crds.task_json import PauseJson
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """What a waiting task asks for. `fields` is what the actor sent ([{name, type, prompt?, payload_key?,
-    required?, default?, options?}]), `schema` the JSON Schema that callers see."""
+    """The question of a waiting task. `fields` is what the actor sent ([{name, type, prompt?, payload_key?, required?,
+    default?, options?}]), `schema` the JSON Schema that callers see."""
 
     id: str
     prompt: str

@@ -25,8 +25,8 @@ from asya_gateway.domain.task import TaskHead
 def read_pause(metadata: Any, pause_id: str) -> Pause:
     """The pause that an actor's `pause_metadata` describes: {prompt, fields[], pause_id?, schema?, data?}.
 
-    `fields[]` ({name, type, prompt?, payload_key?, required?, default?, options?}) becomes the JSON Schema that
-    callers see, unless the actor sends a schema of its own. Raises InvalidInput naming the field.
+    `fields[]` ({name, type, prompt?, payload_key?, required?, default?, options?}) becomes the JSON Schema that callers
+    see, unless the actor sends a schema. Raises InvalidInput naming the field.
     """
     if not isinstance(metadata, Mapping):
         raise InvalidInput("expected an object {prompt, fields}", field="pause_metadata")
@@ -55,15 +55,16 @@ def schema_of(fields: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def thawed_deadline(task: TaskHead, now: datetime) -> datetime | None:
-    """The deadline after the pause: what was left when the clock stopped, from now on."""
+    """The deadline after the pause: now plus the time that was left when the clock stopped."""
     return None if task.remaining is None else now + timedelta(seconds=task.remaining)
 
 
 def resume_envelope(point: PausePoint, mesh_url: str, now: datetime) -> Envelope:
-    """The envelope that brings an answer to x-resume (docs/protocols/mesh.md, "Pause and resume"), without what is
-    perhaps large and stays text: the payload, which is the answer, and the header with the checkpoint for our x-resume.
+    """The envelope that carries an answer to x-resume (docs/protocols/mesh.md, "Pause and resume"), without the parts
+    that may be large and stay text: the payload, which is the answer, and the header with the checkpoint for our
+    x-resume.
 
-    The question does not travel: a sidecar takes it, in any envelope, for a new pause.
+    It does not contain the question, because a sidecar treats a question in any envelope as a new pause.
     """
     task, pause = point.task, point.task.pause
     assert pause is not None
@@ -86,7 +87,7 @@ def resume_envelope(point: PausePoint, mesh_url: str, now: datetime) -> Envelope
 
 
 def initial_status(actor: str, now: datetime, deadline: datetime | None) -> dict[str, Any]:
-    """The bookkeeping that the gateway stamps on a fresh envelope."""
+    """The initial `status` of an envelope."""
     stamp = format_time(now)
     status: dict[str, Any] = {
         "phase": "pending",

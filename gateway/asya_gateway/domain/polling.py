@@ -1,4 +1,4 @@
-"""How often a process looks for what a notification should have announced."""
+"""How often a process polls for changes that a notification should have announced."""
 
 POLL_EVERY = 1.0
-"""Seconds between two polls: what a lost notification announced is found that much later."""
+"""Seconds between two polls: the longest delay after a lost notification."""

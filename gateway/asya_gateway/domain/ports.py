@@ -1,4 +1,4 @@
-"""What the domain needs from outside; storage and delivery keep these promises."""
+"""The domain's interfaces to the outside. Storage and delivery implement them."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -24,9 +24,9 @@ from asya_gateway.domain.task import FlyEvent, JsonText, Snapshot, Task, TaskHea
 
 
 class NewTask(NamedTuple):
-    """A task to be stored with its first update and its envelope, in one transaction. `route` is the JSON text of
-    the envelope's, `actor` the first on it; the deadline is `timeout` seconds from when the database stores it.
-    (A named tuple: frozen like the others, and made for every call.)"""
+    """A task to be stored with its first update and its envelope, in one transaction. `route` is the JSON text of the
+    envelope's route, `actor` the first actor on it. The deadline is `timeout` seconds after the database stores the
+    task. (A named tuple, because one is created for every call.)"""
 
     id: str
     flow: str
@@ -41,9 +41,9 @@ class NewTask(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """On what a task that is no plain call is stored. `key` is the caller's, `digest` of what was asked; `retry_of`
-    the task that this one runs again; the caps are the most open tasks of its owner and of its flow. None where
-    there is none."""
+    """The conditions for storing a call that is not plain. `key` is the caller's key, `digest` that of its request,
+    `retry_of` the task that is run again. The caps limit the open tasks of its owner and of its flow. Each is None if
+    it does not apply."""
 
     key: str | None = None
     digest: bytes | None = None
@@ -59,7 +59,7 @@ class Terms(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RequestKey:
-    """A caller's key for what is done to one task: `action` is cancel or answer."""
+    """A caller's key for an action on one task; `action` is cancel or answer."""
 
     action: str
     key: str
@@ -68,9 +68,9 @@ class RequestKey:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Somebody's answer to a pause, with the envelope that carries it to `actor`. The deadline goes on from where it
-    stood, by the database's clock. `key` is random: by it the store knows its own answer again after a lost
-    connection. `request` is the caller's own key, `incarnation` the number of this answer, from 1."""
+    """An answer to a pause, with the envelope that carries it to `actor`. The deadline resumes with the time that was
+    left, by the database's clock. `key` is random: the store recognises its own answer by it after a lost connection.
+    `request` is the caller's key, `incarnation` the number of this answer, from 1."""
 
     task_id: str
     owner: OwnerScope
@@ -85,8 +85,8 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class TaskFilter:
-    """Which tasks to list; `after` is the (created_at, id) of the last one seen, newest first, `skip` how many are left
-    out before the first."""
+    """Which tasks to list, newest first. `after` is the (created_at, id) of the last task seen. `whole`: the page is
+    full if there are enough tasks, however long the search takes; `skip` is how many tasks to skip in such a page."""
 
     owner: OwnerScope
     status: TaskStatus | None = None
@@ -96,12 +96,13 @@ class TaskFilter:
     after: tuple[datetime, str] | None = None
     limit: int = 50
     skip: int = 0
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class TaskPage:
-    """Tasks without their bodies, newest first. Fewer than were asked for are all there are, unless `reached` says up
-    to which (created_at, id) the store has looked: the list goes on after it."""
+    """Tasks without their bodies, newest first. If there are fewer than requested, the list ends, unless `reached` is
+    set: it is the (created_at, id) up to which the store has searched, and the list continues after it."""
 
     tasks: "list[TaskHead]"
     reached: tuple[datetime, str] | None
@@ -109,8 +110,8 @@ class TaskPage:
 
 @dataclass(frozen=True, slots=True)
 class PausePoint:
-    """What the resume envelope is made of: the task with its open pause, and where it stood. `incarnation` is the one
-    that an answer begins, `reported_as` the id under which the pause was reported: the task's own, or a resume
+    """The data for the resume envelope: the task with its open pause and the checkpoint. `incarnation` is the one that
+    the answer will begin. `reported_as` is the id under which the pause was reported: the task's own, or a resume
     envelope's."""
 
     task: TaskHead
@@ -120,39 +121,39 @@ class PausePoint:
 
 
 class Examiner(Protocol):
-    """Holds a value against its schema and encodes it, without holding the event loop."""
+    """Checks a value against its schema and encodes it, without blocking the event loop."""
 
     async def __call__(self, check: ArgumentCheck | None, value: Any) -> tuple[Sequence[Violation], JsonText]:
-        """The violations, and the JSON text where there are none. Raises Overloaded."""
+        """The violations, and the JSON text if there are none. Raises Overloaded."""
 
 
 async def examined_here(check: ArgumentCheck | None, value: Any) -> tuple[Sequence[Violation], JsonText]:
-    """An Examiner that takes whatever time it takes."""
+    """An Examiner that works on the event loop."""
     violations = () if check is None else check(value)
     return violations, "" if violations else encode(value)
 
 
 class Filler(Protocol):
-    """Puts an answer into the payload of a checkpoint, without holding the event loop."""
+    """Merges an answer into the payload of a checkpoint, without blocking the event loop."""
 
     async def __call__(self, checkpoint: JsonText, answer: JsonText, fields: Sequence[Mapping[str, Any]]) -> JsonText:
-        """The checkpoint with the fields that the question names. Raises CannotMerge, Overloaded."""
+        """The checkpoint with the answer's values of the named fields. Raises CannotMerge, Overloaded."""
 
 
 async def filled_here(checkpoint: JsonText, answer: JsonText, fields: Sequence[Mapping[str, Any]]) -> JsonText:
-    """A Filler that takes whatever time it takes."""
+    """A Filler that works on the event loop."""
     return filled(checkpoint, answer, fields)
 
 
 class Digester(Protocol):
-    """Digests JSON values (idempotency.digest_of) without holding the event loop."""
+    """Digests JSON values (idempotency.digest_of) without blocking the event loop."""
 
     async def __call__(self, *parts: Any) -> bytes:
         """Raises Overloaded."""
 
 
 async def digested_here(*parts: Any) -> bytes:
-    """A Digester that takes whatever time it takes."""
+    """A Digester that works on the event loop."""
     return digest_of(*parts)
 
 
@@ -163,95 +164,98 @@ class TaskStore(Protocol):
         """Store the task, its first update and its envelope; returns after the commit. Idempotent by id."""
 
     async def admit(self, new: NewTask, terms: Terms) -> str:
-        """Store it as create does, unless its key names a task already; the id of the task that is the call's.
-        Raises TooManyTasks, KeyReused."""
+        """Store the task like create, unless its key already names one. Returns the id of the call's task. Raises
+        TooManyTasks, KeyReused."""
 
     async def find_call(self, owner: str, key: str, digest: bytes) -> str | None:
-        """The id of the task that a caller's key names. Raises KeyReused."""
+        """The id of the task that a caller's key names; None if there is none. Raises KeyReused."""
 
     async def report(self, report: ProgressReport) -> ProgressAnswer:
-        """Guard, update and append in one statement; returns after the commit."""
+        """Check, update and append in one statement; returns after the commit."""
 
     async def finish(self, report: FinalReport) -> FinalOutcome:
-        """End a task; the first terminal status wins. Those of its descendants that end with it follow, in chunks."""
+        """End a task; the first terminal status wins. Descendants that end with it are ended afterwards, in chunks."""
+
+    async def replace_unreported(self, report: FinalReport, if_late: FinalReport) -> bool:
+        """Where a child was ended because nobody had reported its end (END_NOT_REPORTED), this one takes its place, in
+        row and log: `if_late` where its deadline is over, else `report`. False where it ended otherwise."""
 
     async def expect_final(self, task_id: str) -> None:
-        """A final report of this task arrived incompletely: it may come again for a while, then the task fails."""
+        """The task's final report arrived incomplete. If it does not come again in time, the task fails."""
 
     async def cancel(self, report: FinalReport, key: RequestKey) -> FinalOutcome:
-        """End a task as finish does; APPLIED too where this key ended it before. Raises KeyReused."""
+        """End a task like finish. APPLIED also if this key ended it before. Raises KeyReused."""
 
     async def find_request(self, task_id: str, owner: OwnerScope, key: RequestKey) -> bool:
-        """Whether this was done to the task under the key already. Raises KeyReused."""
+        """Whether this action was already done to the task under the key. Raises KeyReused."""
 
     async def pause(self, report: PauseReport) -> ProgressAnswer:
-        """Store the question and stop the clock; a pause that was answered already changes nothing."""
+        """Store the question and stop the clock. A pause that was already answered changes nothing."""
 
     async def answer(self, answer: Answer) -> bool:
-        """Set the task running and queue the resume envelope; False where another answer came first."""
+        """Set the task to running and queue the resume envelope; False if another answer came first."""
 
     async def announce(self, child: ChildAnnouncement) -> None:
         """Store a fan-out's child without an envelope. Idempotent by id."""
 
     async def head(self, task_id: str, *, owner: OwnerScope) -> TaskHead | None:
-        """The task's row alone; None where there is none of this owner."""
+        """Only the task's row; None if this owner has no such task."""
 
     async def get(self, task_id: str, *, owner: OwnerScope, payload: bool = True) -> Task | None:
-        """The task with result, error, open pause and, where it is asked for, payload."""
+        """The task with result, error, open pause and, on request, payload."""
 
     async def active(self, task_id: str) -> bool:
-        """Whether work on this id makes sense: not of one that has ended, waits for an answer, is overdue, or has an
-        ancestor whose end is its own. Unknown ids are active."""
+        """Whether work on this task makes sense: not if it has ended, waits for an answer, is overdue, or has an
+        ancestor whose end also ends it. Unknown ids are active."""
 
     async def ends_with_ancestor(self, task_id: str) -> bool:
-        """Whether a task has not ended and has an ancestor whose end is its own, too."""
+        """Whether the task is open and has an ancestor whose end also ends it."""
 
     async def snapshot(self, task_id: str, after: int, *, owner: OwnerScope) -> Snapshot | None:
-        """The task and its first updates beyond seq `after`, read in one statement; a page where there are many."""
+        """The task and its first updates beyond seq `after` (at most a page), read in one statement."""
 
     async def updates(self, task_id: str, after: int) -> Sequence[TaskUpdate]:
-        """The next page of a task's updates beyond seq `after`; empty at the log's end. Here as in a snapshot
-        and in the feed, bodies beyond LARGEST_INLINE are left out of an entry, which says so (`whole`)."""
+        """The next page of a task's updates beyond seq `after`; empty at the log's end. As in a snapshot and in the
+        feed, bodies larger than LARGEST_INLINE are left out of an entry, and its `whole` is false."""
 
     async def update(self, task_id: str, seq: int) -> TaskUpdate | None:
-        """One entry of a log with all its bodies; None where it was retired."""
+        """One entry of a log with all its bodies; None if retention has removed it."""
 
     async def page(self, query: TaskFilter) -> TaskPage:
-        """A page of a list. The store looks at a bounded number of tasks for it, the newest ones where some are to be
-        left out (`skip`)."""
+        """A page of a list. The store searches a bounded number of tasks for it; with `skip`, only the newest ones."""
 
     async def count(self, query: TaskFilter) -> int:
-        """How many tasks there are up to the end of a list's page, among those that are looked at for one."""
+        """The number of tasks up to the end of a list's page, among those that are searched for one."""
 
     async def pause_point(self, task_id: str, *, owner: OwnerScope) -> PausePoint | None:
-        """The task with its open pause and checkpoint; None where no such task is known."""
+        """The task with its open pause and checkpoint; None if there is no such task."""
 
 
 class Subscription(Protocol):
-    """One follower's view of what comes after its snapshot."""
+    """The updates and events of one task after a follower's snapshot."""
 
     def start(self, cursor: int) -> None:
         """From now on deliver updates beyond this seq."""
 
     async def next(self, wait: float) -> Sequence[TaskUpdate | FlyEvent]:
-        """What came, in order; empty when nothing came for `wait` seconds."""
+        """New items in order; empty if nothing came for `wait` seconds."""
 
     async def last_words(self) -> Sequence[FlyEvent]:
-        """FLY events that were sent before the terminal update was read but had not arrived yet."""
+        """FLY events that were sent before the terminal update was read but had not yet arrived."""
 
 
 class UpdateFeed(Protocol):
-    """The log as it grows, from whichever pod writes it."""
+    """New log entries, whichever pod writes them."""
 
     def subscribe(self, task_id: str, *, fly: bool = True) -> AbstractAsyncContextManager[Subscription]:
-        """Hear of this task from now on; subscribe first, then take the snapshot."""
+        """Subscribe to a task. Subscribe first, then take the snapshot."""
 
 
 class FlyBroadcast(Protocol):
-    """Live events to every pod that has readers."""
+    """Sends live events to every pod that has readers."""
 
     async def send(self, event: FlyEvent) -> None:
-        """Returns after the notification was committed; raises Unavailable while the database is away."""
+        """Send an event; returns after the notification is committed. Raises Unavailable while the database is away."""
 
 
 class OutboxEntry(NamedTuple):
@@ -267,11 +271,11 @@ class Outbox(Protocol):
     """Where committed envelopes wait. Every method raises Unavailable while the database is away."""
 
     async def take(self, limit: int, per_actor: int, most_bytes: int = 2**26) -> list[OutboxEntry]:
-        """Rows whose lease ran out, leased again to the caller, a fair share of each actor, no more bytes than asked
-        for but for the first."""
+        """Lease rows whose lease has run out: a fair share of each actor, at most `most_bytes` except that the first
+        row is always taken."""
 
     async def delivered(self, ids: Sequence[int]) -> None:
-        """Remove what was confirmed."""
+        """Remove confirmed rows."""
 
     async def failed(self, failures: Sequence[tuple[int, str]]) -> None:
-        """Count the try, keep the reason, and wait longer before the next one."""
+        """Record the attempt and the reason, and wait longer before the next attempt."""

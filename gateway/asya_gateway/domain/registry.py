@@ -1,4 +1,4 @@
-"""What is exposed, as one row that all pods share: who may change it, and which pods serve it already."""
+"""The registry of exposed flows, a row shared by all pods: who may change it, and which pods already serve it."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -14,24 +14,25 @@ OPERATOR_PATIENCE = 30.0
 POD_PATIENCE = 10.0
 """Seconds after its last heartbeat in which a pod counts as alive."""
 BEAT = 2.0
-"""Seconds between two heartbeats of a pod, which also bring it a generation whose bell it missed."""
+"""Seconds between two heartbeats of a pod. A heartbeat also shows it a generation whose notification it missed."""
 REMEMBERED_HASHES = 50
 
 SERVING_MODES = ("api", "testing")
-"""Modes of pods that callers reach: a flow is programmed once all of these serve it. Mesh pods serve no flow."""
+"""Modes of pods that callers reach. A flow is programmed once all of these serve it. Pods in mode mesh serve no
+flows."""
 
 
 class FileVerdict(StrEnum):
-    """What becomes of a mounted file that a pod offers."""
+    """The verdict on a mounted file that a pod offers."""
 
     SAME = "same"
-    """It is what the row holds."""
+    """The row already has this text."""
     TAKEN = "taken"
-    """The row holds it from now on."""
+    """The row takes this text over."""
     OPERATOR = "operator"
     """The operator is alive and reads the ConfigMap itself."""
     SUPERSEDED = "superseded"
-    """An older text, which a lagging mount still shows."""
+    """An older text, from a mount that lags behind."""
 
 
 def judge_file(
@@ -42,11 +43,11 @@ def judge_file(
     superseded: Collection[str],
     operator_age: float | None,
 ) -> FileVerdict:
-    """Whether a mounted file counts (TAKEN), by the row's state; `former` is the text that this pod watched it
-    replace, None where the pod has seen no change.
+    """Whether a mounted file is taken over, judged by the row's state. `former` is the hash of the text that this pod
+    saw it replace, None if the pod has seen no change.
 
-    A text that the row never held is new. One that it held before is either a lagging mount or a deliberate step
-    back; only a pod that saw the row's own text change into it knows that it is the latter.
+    A text that the row never had is new. A text that it had before comes from a lagging mount or from a deliberate
+    rollback. Only a pod that saw the row's current text change into it knows that it is a rollback.
     """
     if file_hash == current:
         return FileVerdict.SAME
@@ -58,7 +59,7 @@ def judge_file(
 
 
 def supersede(superseded: Sequence[str], replaced: str | None) -> list[str]:
-    """The remembered hashes after `replaced` went out of force: the newest last, at most 50."""
+    """The hashes of earlier texts after `replaced` was superseded: the newest last, at most 50."""
     if replaced is None:
         return list(superseded)
     return [*(each for each in superseded if each != replaced), replaced][-REMEMBERED_HASHES:]
@@ -66,8 +67,8 @@ def supersede(superseded: Sequence[str], replaced: str | None) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class RegistryRow:
-    """The row. `configmap` and `resources` are JSON of {flows: [Entry], problems: [FlowProblem]}; `operator_age` is
-    the seconds since the operator's last sign of life by the database's clock, None where there was none."""
+    """The row. `configmap` and `resources` are JSON of {flows: [Entry], problems: [FlowProblem]}; `operator_age` is the
+    seconds since the operator's last heartbeat by the database's clock, None if there was none."""
 
     generation: int
     epoch: int
@@ -80,7 +81,7 @@ class RegistryRow:
 
 @dataclass(frozen=True, slots=True)
 class PodState:
-    """One pod and what it serves; `heartbeat_age` in seconds by the database's clock."""
+    """One pod and the generation it serves; `heartbeat_age` in seconds by the database's clock."""
 
     name: str
     mode: str
@@ -90,7 +91,7 @@ class PodState:
 
 @dataclass(frozen=True, slots=True)
 class RegistryState:
-    """The registry's heading and the live pods."""
+    """The registry's generation and epoch, and the live pods."""
 
     generation: int
     epoch: int
@@ -99,14 +100,14 @@ class RegistryState:
     pods: tuple[PodState, ...]
 
     def served_everywhere(self, generation: int) -> bool:
-        """Whether there is a live serving pod and each of them serves this generation or a later one."""
+        """Whether there is at least one live serving pod and all of them serve this generation or a later one."""
         serving = [pod for pod in self.pods if pod.mode in SERVING_MODES]
         return bool(serving) and all(pod.generation >= generation for pod in serving)
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What became of a mounted file; `current` is the hash that the row held before."""
+    """The result of offering a mounted file; `current` is the hash that the row had before."""
 
     verdict: FileVerdict
     current: str | None
@@ -114,7 +115,7 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """What became of a push."""
+    """The result of a push, from the store."""
 
     generation: int
     changed: bool
@@ -122,7 +123,7 @@ class Pushed:
 
 @dataclass(frozen=True, slots=True)
 class KeptFlow:
-    """A flow of a source that the push could not read: what the row held of it stays in force."""
+    """A flow of a source that the operator could not read. The row's earlier flow stays in force."""
 
     name: str
     source: str
@@ -130,7 +131,7 @@ class KeptFlow:
 
 @dataclass(frozen=True, slots=True)
 class PushReport:
-    """The answer to a push, with every flow that is not served and why, and those that only the row knows."""
+    """The answer to a push, with every flow that is not served and why, and those kept from the row."""
 
     generation: int
     changed: bool
@@ -140,14 +141,14 @@ class PushReport:
 
 
 class News(StrEnum):
-    """What the registry's bell says."""
+    """Notifications of the registry."""
 
     CHANGED = "changed"
     """The row has another generation."""
     RELOAD = "reload"
-    """Somebody asked every pod to read its mounted file again."""
+    """Every pod must read its mounted file again."""
     SERVED = "served"
-    """A pod serves another generation than before, or left."""
+    """A pod serves another generation, or has left."""
 
 
 class RegistryStore(Protocol):
@@ -157,35 +158,36 @@ class RegistryStore(Protocol):
         """The whole row."""
 
     async def announce(self, leader: str) -> int:
-        """A new epoch for an operator that begins to lead; pushes of older ones are refused from now on."""
+        """A new epoch for an operator that begins to lead. Pushes with older epochs are refused from now on."""
 
     async def push(self, push: RegistryPush) -> Pushed:
-        """Replace the parts that the push has. Raises Conflict for an epoch that is not the newest."""
+        """Replace the parts contained in the push. Raises Conflict for an epoch that is not the newest."""
 
     async def heartbeat(self, epoch: int) -> int:
-        """The operator is alive; returns the generation. Raises Conflict as push does."""
+        """Record the operator's heartbeat; returns the generation. Raises Conflict like push."""
 
     async def offer_file(self, part: ConfigMapPart, former: str | None) -> Offer:
-        """Compare and set: replace the ConfigMap's part where judge_file lets this text count."""
+        """Compare and set: replace the ConfigMap's part if judge_file says so."""
 
     async def beat(self, pod: str, mode: str, generation: int) -> int:
-        """The pod is alive and serves this generation; returns the row's."""
+        """Record a pod's heartbeat and the generation it serves; returns the row's generation."""
 
     async def leave(self, pod: str) -> None:
-        """The pod ends."""
+        """Record that the pod has ended."""
 
     async def state(self) -> RegistryState:
-        """The heading and the live pods."""
+        """The generation, the epoch and the live pods."""
 
     async def ring(self, news: News) -> None:
-        """Tell every process; raises Unavailable, since somebody asked for it."""
+        """Notify every process. Unlike other notifications it raises Unavailable, because a caller asked for it."""
 
     def listen(self, heard: Callable[[News], None]) -> Callable[[], None]:
-        """Hear news from now on (after a reconnect everything may be new); the returned function ends that."""
+        """Call `heard` for each notification (after a reconnect, anything may have changed); the returned function
+        unsubscribes it."""
 
 
 class RegistryControl(Protocol):
-    """The registry's verbs, as the mesh routes call them."""
+    """The registry's operations for the mesh routes."""
 
     async def announce(self, leader: str) -> int:
         """A new epoch for an operator that becomes the leader."""
@@ -194,11 +196,11 @@ class RegistryControl(Protocol):
         """Replace parts of the registry and say which flows cannot be served."""
 
     async def heartbeat(self, epoch: int) -> int:
-        """Store the operator's heartbeat; returns the generation. Raises Conflict as push does."""
+        """Store the operator's heartbeat; returns the generation. Raises Conflict like push."""
 
     async def reload(self) -> None:
         """Have every api pod read its mounted file at once."""
 
     async def served(self, generation: int | None, wait: float) -> RegistryState:
-        """The state once every live serving pod serves the generation (None: the row's), at the latest after
-        `wait` seconds."""
+        """Wait until every live serving pod serves the generation (None: the row's), at most `wait` seconds; returns
+        the state."""

@@ -1,8 +1,8 @@
-"""What comes in from actors: progress, an end, a pause, a child. Plain data, already checked."""
+"""Reports of actors: progress, end, pause, child. Plain data, already checked."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from asya_crds.envelope import Route
 from asya_crds.status import ClaimAction, HopState, TaskStatus
@@ -12,25 +12,24 @@ from asya_gateway.domain.pause import Pause
 from asya_gateway.domain.task import JsonText
 
 CLAIM_LEASE = 15.0
-"""Seconds that a claim holds without a sign of life where no setting says otherwise; a worker renews it by repeating
-`processing`."""
+"""Default seconds that a claim holds without renewal. A worker renews it by repeating `processing`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A worker's hold on one hop. `hop` names it within the task (the number of actors before it), `claimant`
-    is the worker's token for this one delivery, `attempt` counts from 1."""
+    """A worker's claim on one hop. `hop` names it within the task (the number of actors before it), `claimant` is the
+    worker's token for this delivery, `attempt` counts from 1."""
 
     hop: str
     attempt: int
     claimant: str
 
 
-@dataclass(frozen=True, slots=True)
-class ProgressReport:
-    """One of the three (for our worker four) reports of a hop. `key` makes it count once however often it comes;
-    `incarnation` is None where the report names none (asya_crds.incarnations);
-    `frames` is the JSON list of envelopes that the hop will send on, only with the state `processed`."""
+class ProgressReport(NamedTuple):
+    """A report of a hop: three for each hop, from our worker up to five. `key` makes repeated reports count once.
+    `incarnation` is None if the report names none (asya_crds.incarnations). `frames` is the JSON list of envelopes that
+    the hop will send; only with the state `processed`. (A named tuple, like its answer, because one is created for
+    every report.)"""
 
     task_id: str
     state: HopState
@@ -45,11 +44,10 @@ class ProgressReport:
     incarnation: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ProgressAnswer:
-    """What became of a report. `known` is False for ids that are not ours; `frames` only with DONE. `lease`: seconds
-    that the claim holds from now. `remaining`: seconds to the task's deadline by the database's clock, below zero
-    beyond it; None without a claim or a deadline."""
+class ProgressAnswer(NamedTuple):
+    """The result of a report. `known` is False for unknown ids; `frames` is set only with DONE. `lease`: seconds that
+    the claim holds from now. `remaining`: seconds to the task's deadline by the database's clock, negative after it;
+    None without a claim or a deadline."""
 
     known: bool
     progress: float
@@ -62,8 +60,8 @@ class ProgressAnswer:
 
 @dataclass(frozen=True, slots=True)
 class FinalReport:
-    """How a task ends. `owner` says whose task it may be, `overdue_only` to one past its deadline,
-    `in_time_only` to one that is not, `only_pause` to one that waits for the answer to this pause."""
+    """How a task ends. It applies only to tasks of `owner`; with `overdue_only` only to one past its deadline, with
+    `in_time_only` only to one that is not, with `only_pause` only to one that waits for the answer to this pause."""
 
     task_id: str
     status: TaskStatus
@@ -78,21 +76,26 @@ class FinalReport:
     only_pause: str | None = None
 
 
+END_NOT_REPORTED = "end_not_reported"
+"""The error code of a child whose end nobody reported within its grace. Its own end, should it come, takes the place of
+this one."""
+
+
 class FinalOutcome(StrEnum):
-    """What became of a final report."""
+    """The result of a final report."""
 
     APPLIED = "applied"
     ENDED_BEFORE = "ended_before"
     UNTIMELY = "untimely"
-    """What the report asks of the task's time or pause (`overdue_only`, `in_time_only`, `only_pause`) does not hold."""
+    """The report's condition (`overdue_only`, `in_time_only` or `only_pause`) is not met."""
     UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class PauseReport:
-    """An actor asks somebody something. `status` is paused or auth_required; `checkpoint` is the envelope to go
-    on from, kept for the answer; None where the crew that reported keeps it itself. `reported_as`: the id that the
-    report came under, by which such a crew finds it again; "" is the task's own."""
+    """An actor asks a question. `status` is paused or auth_required. `checkpoint` is the envelope to continue from,
+    stored until the answer; None if the crew that reported stores it itself. `reported_as` is the id in the report, by
+    which such a crew finds its checkpoint; "" is the task's own."""
 
     task_id: str
     pause: Pause
@@ -106,8 +109,8 @@ class PauseReport:
 
 @dataclass(frozen=True, slots=True)
 class ChildAnnouncement:
-    """A fan-out's child. `ends_itself`: its own crew will report its end, so that its parent's success leaves
-    it running; the end of an existing sidecar's child is perhaps never reported, and has a grace after that."""
+    """A child of a fan-out. `ends_itself`: its own crew will report its end, so it keeps running after its parent's
+    success. The end of an existing sidecar's child may never be reported, so it is canceled some time after that."""
 
     task_id: str
     parent_id: str

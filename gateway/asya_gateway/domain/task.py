@@ -1,4 +1,4 @@
-"""The task and its log, as they are read."""
+"""The task and its log, as read from storage."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,13 +13,13 @@ from asya_gateway.domain.owners import EVERY_OWNER, OwnedBy, OwnerScope
 from asya_gateway.domain.pause import Pause
 
 JsonText = str
-"""A JSON document as text, which is not decoded on its way: integers and surrogates are unchanged."""
+"""A JSON document as text. It is never decoded, so integers and surrogates stay unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaskHead:
-    """One row, without its bodies: what follows, lists, waits and decisions need. `error` and `pause` are None where
-    absent or not asked for."""
+    """A task's row without its bodies, for followers, lists, waits and decisions. `error` and `pause` are None if
+    absent or not requested."""
 
     id: str
     status: TaskStatus
@@ -43,8 +43,8 @@ class TaskHead:
 
 @dataclass(frozen=True, slots=True)
 class Task(TaskHead):
-    """A row with its bodies, to be rendered and dropped. Payload and result are JSON text, None where absent or not
-    asked for."""
+    """A row with its bodies, to be rendered and dropped. Payload and result are JSON text, None if absent or not
+    requested."""
 
     payload: JsonText | None = None
     result: JsonText | None = None
@@ -53,13 +53,13 @@ class Task(TaskHead):
 
 
 LARGEST_INLINE = 64 * 1024
-"""Bytes of a result, or of the detail of an entry that is no progress, up to which it comes with the entry. A larger
-one is fetched when the entry is rendered, and dropped: no reader holds it while it waits."""
+"""Largest result in bytes that comes with its entry; also the largest detail of an entry other than progress. A larger
+one is fetched when the entry is rendered and then dropped, so that waiting readers do not hold it."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaskUpdate:
-    """One entry of a task's log; `seq` counts from 1 without gaps. `entry` is what it says."""
+    """One entry of a task's log. `seq` counts from 1 without gaps; `entry` is the content."""
 
     task_id: str
     seq: int
@@ -70,12 +70,12 @@ class TaskUpdate:
     entry: LogEntry
     result: JsonText | None = None
     whole: bool = True
-    """False where detail and result are larger than an entry carries (LARGEST_INLINE); Tasks.whole fetches them."""
+    """False if detail or result were left out because of their size (LARGEST_INLINE); Tasks.whole fetches them."""
 
 
 @dataclass(frozen=True, slots=True)
 class FlyEvent:
-    """A live event of an actor, never stored; `payload` is JSON text, `name` the SSE event it becomes."""
+    """A live event of an actor, never stored. `payload` is JSON text, `name` the name of its SSE event."""
 
     task_id: str
     name: str
@@ -84,22 +84,22 @@ class FlyEvent:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Where a follower begins: the task, and the updates that it has not seen, or the first page of many. `end` is
-    the last entry of a task that has ended, as its row remembers it."""
+    """The start of a follower: the task, and the first page of updates that it has not seen. `end` is the last entry of
+    a task that has ended, made from its row."""
 
     task: TaskHead
     updates: tuple[TaskUpdate, ...]
     end: TaskUpdate | None = None
 
     def reached(self, after: int) -> int:
-        """The seq of the last update here, for a follower that had seen those up to `after`."""
+        """The seq of the last update in the snapshot, or `after` if it has none."""
         return self.updates[-1].seq if self.updates else min(after, self.task.last_seq)
 
 
 def final_update_of(
     task: TaskHead, *, result: JsonText | None, error: TaskError | None, whole: bool = True
 ) -> TaskUpdate:
-    """The terminal entry of a task's log, as the row remembers it."""
+    """The terminal entry of a task's log, made from the row."""
     return TaskUpdate(
         task_id=task.id,
         seq=task.last_seq,
@@ -115,25 +115,25 @@ def final_update_of(
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks. `owner` is what tasks are bound to; "" is the anonymous caller of an open gateway."""
+    """The caller of a request. Tasks belong to `owner`; "" is the anonymous caller of an open gateway."""
 
     owner: str = ""
     scopes: frozenset[str] = frozenset()
 
 
 class Mesh(Enum):
-    """The side of the actors, whose network alone reaches its routes: no owner's check applies to it."""
+    """The mesh, whose routes only the actors' network reaches. Owner checks do not apply to it."""
 
     MESH = "mesh"
 
 
 MESH = Mesh.MESH
 Asker = Caller | Mesh
-"""Who reads a task. A missing value does not give access to every task."""
+"""Who makes a request. A missing value does not give access to every task."""
 
 
 def owner_of(asker: Asker) -> OwnerScope:
-    """Whose tasks this asker sees and changes."""
+    """Whose tasks this asker may see and change."""
     match asker:
         case Caller(owner=owner):
             return OwnedBy(owner)

@@ -1,13 +1,13 @@
-"""Text that people and actors write, made fit to be kept: a column of type text takes no NUL and no surrogates."""
+"""Makes text of callers and actors storable: a column of type text accepts no NUL and no surrogates."""
 
 from typing import overload
 
 LONGEST = 4096
-"""Characters of a message that are kept in a task's row; the log keeps it whole."""
+"""Most characters of a message in a task's row. The log keeps the whole message."""
 
 
 def shortened(text: str, longest: int = LONGEST) -> str:
-    """The text, its end replaced by an ellipsis where it has more than `longest` characters."""
+    """The text, cut with an ellipsis if it has more than `longest` characters."""
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 

@@ -1,1 +1,1 @@
-"""Metrics, logs and traces as an operator of the gateway sees them."""
+"""The gateway's metrics, logs and traces."""

@@ -1,10 +1,10 @@
-"""Bounds on the values of metric labels: what callers may invent must not become a series each."""
+"""Bounds on the values of metric labels, so that values invented by callers do not each create a series."""
 
 OTHER = "other"
 
 
 class Bounded:
-    """Lets the first `limit` values through and calls every later one `other`."""
+    """Passes the first `limit` values and replaces later ones by `other`."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit

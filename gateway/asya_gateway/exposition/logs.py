@@ -1,4 +1,4 @@
-"""The log: one line a record on stdout, JSON for machines or text for a terminal, without credentials."""
+"""The log on stdout: one line for each record, as JSON for machines or text for a terminal, without credentials."""
 
 import json
 import logging
@@ -23,8 +23,8 @@ _PLAIN = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "tas
 class JsonLines(logging.Formatter):
     """{time, level, logger, message, pod, task_id?, flow?, trace_id?, span_id?, error?, …}.
 
-    `time` is RFC 3339 in UTC; `error` is the whole traceback as one string; what a call gave as `extra` follows
-    under its own name, and beats an identifier of the context.
+    `time` is RFC 3339 in UTC; `error` is the whole traceback as one string. Members of `extra` follow under their own
+    names and override identifiers of the context.
     """
 
     def __init__(self, pod: str) -> None:
@@ -33,7 +33,7 @@ class JsonLines(logging.Formatter):
 
     @override
     def format(self, record: logging.LogRecord) -> str:
-        """One line, whatever the record holds."""
+        """The record as one line, whatever it contains."""
         fields: dict[str, Any] = {
             "time": _time(record),
             "level": record.levelname.lower(),
@@ -53,7 +53,7 @@ class TextLines(logging.Formatter):
 
     @override
     def format(self, record: logging.LogRecord) -> str:
-        """The record as somebody at a terminal wants it."""
+        """The record for a terminal."""
         said = {**_ids(), **_extra(record)}
         notes = " ".join(f"{key}={value}" for key, value in said.items() if key not in ("trace_id", "span_id"))
         line = f"{_time(record)} {record.levelname.lower():7} {record.name}: {record.getMessage()}"
@@ -65,12 +65,12 @@ class TextLines(logging.Formatter):
 
 
 class BrokenRequests(logging.Filter):
-    """Leaves out what aiohttp's parser says of requests that are no HTTP: they were answered with 400, and any
-    scanner could fill the log with their tracebacks."""
+    """Drops records of aiohttp's parser about requests that are not HTTP. They were answered with 400, and any scanner
+    could fill the log with tracebacks."""
 
     @override
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the record stays; all do at debug."""
+        """Whether the record is kept; at debug all are."""
         error = record.exc_info[1] if record.exc_info else None
         theirs = isinstance(error, HttpProcessingError) and error.code < HTTPStatus.INTERNAL_SERVER_ERROR
         return not theirs or logging.getLogger().level <= logging.DEBUG
@@ -79,7 +79,7 @@ class BrokenRequests(logging.Filter):
 def configure_logs(form: str, level: str, pod: str, stream: TextIO | None = None) -> logging.Handler:
     """Send every record of this process to stdout. `form` is json or text, `level` one of logging's names.
 
-    Replaces what was configured before; Python's warnings come as records, too.
+    Replaces the previous configuration. Python's warnings also become records.
     """
     handler = logging.StreamHandler(stream or sys.stdout)
     handler.setFormatter(TextLines() if form == "text" else JsonLines(pod))

@@ -5,13 +5,14 @@ import re
 HIDDEN = "***"
 
 _IN_URL = re.compile(r"(\b[a-z][a-z0-9+.\-]{0,63}://[^\s:/@'\"]*:)[^\s/'\"]+(?=@)", re.IGNORECASE)
-"""`scheme://user:password@`; to the last @ before the path, since drivers read passwords that hold one so."""
+"""`scheme://user:password@`, up to the last @ before the path, because drivers accept passwords that contain one."""
 _NAMED = re.compile(
     r"((?:\b|_|pg)(?:password|passwd|pwd|secret|api[_-]?key)\b['\"]?\s*[=:]\s*)"
     r"(?:(['\"])(?:(?!\2)[^\\\n]|\\.)++(?:\2|$|(?=\n))|[^\s&;,'\"]+)",
     re.IGNORECASE,
 )
-"""A quoted value is hidden to its closing quote, blanks included; one that is never closed to the end of its line."""
+"""A quoted value is hidden up to its closing quote, including blanks; without a closing quote, up to the end of its
+line."""
 _AUTHORIZATION = re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=\-]{6,}")
 
 

@@ -1,4 +1,4 @@
-"""What happens, counted, in a registry of its own."""
+"""The observer that counts, with its own Prometheus registry."""
 
 from collections.abc import Mapping
 
@@ -12,18 +12,18 @@ from asya_gateway.telemetry.observer import FAN_OUT, Observer
 from asya_gateway.telemetry.spans import Spans
 
 MAX_FLOWS = 200
-"""Flows with series of their own; actors called by name through /api/v1/mesh count as flows, too."""
+"""Most flows with their own series. Actors called by name through /api/v1/mesh also count as flows."""
 MAX_SURFACES = 16
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
 
 QUICK = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
-"""Bounds for what a caller waits for, in seconds."""
+"""Bucket bounds for the time that a caller waits, in seconds."""
 LONG = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 21_600.0, 86_400.0)
-"""Bounds for how long a task lives, in seconds."""
+"""Bucket bounds for the duration of a task, in seconds."""
 
 
 class Metrics(Observer):
-    """Counts what it is told, with one look-up for each thing told."""
+    """Counts events, with one lookup for each event."""
 
     def __init__(self, spans: Spans | None = None) -> None:
         if spans is not None:
@@ -49,7 +49,7 @@ class Metrics(Observer):
         self._answered: dict[tuple[str, str, int], tuple[Count, Spread]] = {}
 
     def info(self, about: Mapping[str, str]) -> None:
-        """What kind of process this is, as labels of a metric that is always 1."""
+        """Describe this process in the labels of a metric that is always 1."""
         self.registry.register(Fixed("asya_build_info", "Version, mode and transport.", about))
 
     @override
@@ -62,7 +62,7 @@ class Metrics(Observer):
 
     @override
     def ended(self, flow: str, surface: str, status: str, took: float) -> None:
-        """The clocks of two pods may differ, so a time may come out below zero."""
+        """Count an ended task. The clocks of two pods may differ, so a time may be negative."""
         flow = self._flow(flow)
         self._ended_total.labels(flow, self._surface(surface), status).inc()
         if surface != FAN_OUT:
@@ -70,7 +70,7 @@ class Metrics(Observer):
 
     @override
     def answered(self, route: str, method: str, status: int, took: float | None) -> None:
-        """Routes are templates, so there are as many as the program has."""
+        """Count a request. Routes are templates, so their number is bounded."""
         found = self._answered.get((route, method, status))
         if found is None:
             found = self._first_answer(route, method, status)
@@ -81,7 +81,8 @@ class Metrics(Observer):
     def _first_accepted(self, flow: str, surface: str) -> tuple[Count, Spread]:
         shown, shown_surface = self._flow(flow), self._surface(surface)
         found = self._accepted_total.labels(shown, shown_surface), self._accept_seconds.labels(shown_surface)
-        # Names that share a series would grow the table without end: callers of the mesh choose them.
+        # Names that share a series are not cached, because callers of mesh choose them and the table would grow without
+        # bound.
         if shown == flow and shown_surface == surface:
             self._accepted[flow, surface] = found
         return found
@@ -89,7 +90,7 @@ class Metrics(Observer):
     def _first_answer(self, route: str, method: str, status: int) -> tuple[Count, Spread]:
         shown = method if method in METHODS else "other"
         found = self._requests_total.labels(route, shown, str(status)), self._request_seconds.labels(route, shown)
-        # Only methods that are known may grow the table.
+        # Only known methods are cached.
         if shown == method:
             self._answered[route, method, status] = found
         return found

@@ -1,4 +1,4 @@
-"""Spans by OpenTelemetry, with a provider of this process's own. Imports the SDK only when tracing is switched on."""
+"""OpenTelemetry spans, with a separate tracer provider. The SDK is imported only if tracing is enabled."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,11 +25,11 @@ _PARENT = re.compile(rb'"traceparent":\s*"([0-9a-f-]{55})"')
 _STATE = re.compile(rb'"tracestate":\s*"([^"\\]*)"')
 _PAYLOAD = b'"payload":'
 _HEAD = 16 * 1024
-"""Bytes of an envelope in which its headers stand: the gateway writes the payload last."""
+"""Leading bytes of an envelope that contain its headers: the gateway writes the payload last."""
 
 
 class TracingUnavailable(Exception):
-    """Traces were asked for and cannot be made; the text says what to install."""
+    """Traces are enabled but not possible. The text says what to install."""
 
 
 def open_tracing(pod: str) -> Spans:
@@ -66,7 +66,7 @@ class OpenTelemetrySpans(Spans):
     @contextmanager
     @override
     def request(self, method: str, route: str, headers: Mapping[str, str]) -> Iterator[RequestSpan]:
-        """A server span under the caller's; log lines carry its ids from here on."""
+        """A server span under the caller's span. From here on, log lines contain its ids."""
         with self._tracer.start_as_current_span(
             f"{method} {route}",
             context=self._wire.extract(dict(headers)),
@@ -88,14 +88,14 @@ class OpenTelemetrySpans(Spans):
 
     @override
     def outgoing(self) -> dict[str, str]:
-        """The headers that make the current span the parent of what the actors do."""
+        """The headers that make the current span the parent of the actors' spans."""
         carrier: dict[str, str] = {}
         self._wire.inject(carrier)
         return carrier
 
     @override
     def publish(self, messages: Iterable[tuple[str, str, bytes]]) -> Callable[[Sequence[object]], None]:
-        """A producer span for each message, under the span that its envelope names."""
+        """A producer span for each message, under the span named in its envelope."""
         spans = [self._publish_span(actor, task_id, body) for actor, task_id, body in messages]
 
         def answered(answers: Sequence[object]) -> None:
@@ -119,14 +119,14 @@ class OpenTelemetrySpans(Spans):
         )
 
     def _context_in(self, body: bytes) -> "Context":
-        """The trace context in an envelope's headers, found without decoding a payload that may be large."""
+        """The trace context in an envelope's headers, read without decoding the payload, which may be large."""
         head = body[:_HEAD].partition(_PAYLOAD)[0]
         found = ((name, pattern.search(head)) for name, pattern in (("traceparent", _PARENT), ("tracestate", _STATE)))
         return self._wire.extract({name: match[1].decode() for name, match in found if match is not None})
 
     @override
     def close(self) -> None:
-        """Send what has not been sent. Blocks for at most the exporter's timeout."""
+        """Export the remaining spans. Blocks for at most the exporter's timeout."""
         self._provider.shutdown()
 
 

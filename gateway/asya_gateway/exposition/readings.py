@@ -1,4 +1,4 @@
-"""Metrics that are read when they are asked for, from counters and properties that the parts keep anyway."""
+"""Metrics that are read at each scrape, from counters and properties that the parts keep anyway."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,12 +12,12 @@ from typing_extensions import override
 log = logging.getLogger(__name__)
 
 Value = float | Mapping[str, float] | None
-"""One number, one for each value of the label, or None where nothing is known now (no sample is served then)."""
+"""One number, one for each value of the label, or None if unknown (then there is no sample)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One metric. `read` must be quick: it runs within the scrape."""
+    """One metric. `read` must be fast, because it runs during the scrape."""
 
     name: str
     help: str
@@ -27,19 +27,19 @@ class Reading:
 
 
 class Readings(Collector):
-    """Reads them all, and leaves out what cannot be read, since a scrape must not fail for one number."""
+    """Reads all metrics. One that cannot be read is left out, because a scrape must not fail for one number."""
 
     def __init__(self, readings: Iterable[Reading]) -> None:
         self._readings = tuple(readings)
 
     def describe(self) -> Iterator[Metric]:
-        """The families without their samples: registering must not read what is not connected yet."""
+        """The families without samples, because registering must not read parts that are not connected yet."""
         for reading in self._readings:
             yield _family(reading, None)
 
     @override
     def collect(self) -> Iterator[Metric]:
-        """The families with what is known now."""
+        """The families with their current samples."""
         for reading in self._readings:
             try:
                 value = reading.read()
@@ -50,14 +50,14 @@ class Readings(Collector):
 
 
 class Fixed(Collector):
-    """Labels worth knowing, on a gauge that is always 1."""
+    """A gauge that is always 1, with informative labels."""
 
     def __init__(self, name: str, help_: str, labels: Mapping[str, str]) -> None:
         self._name, self._help, self._labels = name, help_, labels
 
     @override
     def collect(self) -> Iterator[Metric]:
-        """The one sample."""
+        """The single sample."""
         family = GaugeMetricFamily(self._name, self._help, labels=list(self._labels))
         family.add_metric(list(self._labels.values()), 1)
         yield family

@@ -1,4 +1,4 @@
-"""/metrics on a port of its own, so that callers of the gateway cannot read its metrics."""
+"""/metrics on a separate port, so that callers of the gateway cannot read its metrics."""
 
 import logging
 from collections.abc import AsyncGenerator
@@ -15,12 +15,12 @@ log = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def metrics_server(registry: CollectorRegistry, host: str, port: int) -> AsyncGenerator[int]:
-    """Serve the registry at GET /metrics; yields the port, which is a free one for 0. Raises CannotListen."""
+    """Serve the registry at GET /metrics; yields the port (a free one if `port` is 0). Raises CannotListen."""
 
     async def metrics(request: web.Request) -> web.Response:
         try:
             encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        except (ValueError, TypeError):  # a version in Accept that is no version
+        except (ValueError, TypeError):  # an invalid version in the Accept header
             encode, content_type = choose_encoder("")
         return web.Response(body=encode(registry), headers={"Content-Type": content_type})
 

@@ -1,7 +1,7 @@
-"""Counters and histograms of the event loop's thread.
+"""Counters and histograms for use from the event loop's thread only.
 
-The client library's own take a lock and walk their buckets for every value, some microseconds each, which at
-thousands of requests a second is a good part of what a request may cost; these are only written by one thread.
+The client library's own ones take a lock and walk their buckets for every value. At thousands of requests a second,
+these microseconds are a large part of the cost of a request. The ones here are written by one thread only.
 """
 
 from bisect import bisect_left
@@ -15,7 +15,7 @@ from typing_extensions import override
 
 
 class Count:
-    """One counter of a label set."""
+    """A counter for one set of labels."""
 
     __slots__ = ("value",)
 
@@ -23,12 +23,12 @@ class Count:
         self.value = 0
 
     def inc(self) -> None:
-        """One more."""
+        """Add one."""
         self.value += 1
 
 
 class Spread:
-    """One histogram of a label set."""
+    """A histogram for one set of labels."""
 
     __slots__ = ("bounds", "counts", "total")
 
@@ -38,7 +38,7 @@ class Spread:
         self.total = 0.0
 
     def observe(self, value: float) -> None:
-        """One more value; one that equals a bound belongs below it, as the format wants."""
+        """Add a value. A value equal to a bound belongs to the bucket below it, as the format requires."""
         self.counts[bisect_left(self.bounds, value)] += 1
         self.total += value
 
@@ -51,7 +51,7 @@ class Counts(Collector):
         self._of: dict[tuple[str, ...], Count] = {}
 
     def labels(self, *values: str) -> Count:
-        """The counter of these values, made where there is none."""
+        """The counter for these values, created if necessary."""
         found = self._of.get(values)
         if found is None:
             found = self._of[values] = Count()
@@ -67,7 +67,7 @@ class Counts(Collector):
 
 
 class Spreads(Collector):
-    """A histogram with labels; `bounds` ascend, and the last bucket has none."""
+    """A histogram with labels. `bounds` are ascending; the last bucket is unbounded."""
 
     def __init__(self, name: str, help_: str, labels: Sequence[str], bounds: Sequence[float]) -> None:
         self._name, self._help, self._labels, self._bounds = name, help_, labels, bounds
@@ -75,7 +75,7 @@ class Spreads(Collector):
         self._of: dict[tuple[str, ...], Spread] = {}
 
     def labels(self, *values: str) -> Spread:
-        """The histogram of these values, made where there is none."""
+        """The histogram for these values, created if necessary."""
         found = self._of.get(values)
         if found is None:
             found = self._of[values] = Spread(self._bounds)

@@ -1,1 +1,1 @@
-"""The HTTP edge: each folder parses one protocol, calls the domain, renders its answer."""
+"""The HTTP edge. Each folder decodes one protocol, calls the domain and renders its answer."""

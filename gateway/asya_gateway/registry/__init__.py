@@ -1,1 +1,1 @@
-"""What this pod serves: the registry row, the mounted file's offer to it, and argument checks."""
+"""The flows that this pod serves: the registry row, the mounted file that is offered to it, and argument checks."""

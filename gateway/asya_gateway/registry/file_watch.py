@@ -1,4 +1,4 @@
-"""The mounted file's part in the registry: looked at now and then, offered to the row, never served directly."""
+"""The mounted file: checked periodically and offered to the registry row, never served directly."""
 
 import asyncio
 import logging
@@ -23,7 +23,7 @@ MISSING, SERVED = "missing", "served"
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """How the mounted file stands: served, operator, superseded or missing, and what that means."""
+    """The state of the mounted file: served, operator, superseded or missing, and what that means."""
 
     path: str
     state: str
@@ -44,7 +44,7 @@ _STATES = {
 
 
 class FileWatch:
-    """One mounted file or folder. Raises Unavailable from `look` while the database is away."""
+    """One mounted file or folder. `look` raises Unavailable while the database is away."""
 
     def __init__(self, store: RegistryStore, path: str) -> None:
         self._store = store
@@ -55,7 +55,7 @@ class FileWatch:
         self.state = FileState(path, MISSING, reason="not looked at yet")
 
     async def look(self) -> bool:
-        """Read it and offer it to the row; True where the row took it."""
+        """Read the file and offer it to the row; returns whether the row took it."""
         try:
             mounted = await asyncio.to_thread(read_mounted, self._path, self._hash)
         except NothingMounted as error:
@@ -66,15 +66,15 @@ class FileWatch:
             self._former, self._hash = self._hash, mounted.hash
         offer = await self._store.offer_file(self._part, self._former)
         if offer.current != self._former:
-            # Another text is in force than the one that this file was seen to replace, so the change that was
-            # watched says nothing any more.
+            # The text in force is not the one that this file was seen to replace, so the observed change no longer
+            # means anything.
             self._former = None
         state, reason = _STATES[offer.verdict]
         self._note(FileState(str(self._path), state, self._hash, reason))
         return offer.verdict is FileVerdict.TAKEN
 
     def _note(self, state: FileState) -> None:
-        """Say it once for each change."""
+        """Log each change of state once."""
         if state == self.state:
             return
         self.state = state

@@ -1,4 +1,4 @@
-"""The mounted file or folder of flows, read as it stands at one moment."""
+"""Reads the mounted file or folder of flows consistently."""
 
 import time
 from dataclasses import dataclass
@@ -10,34 +10,34 @@ from asya_crds.yaml_text import MAX_BYTES
 MAX_FILES = 1000
 _TRIES = 5
 _SETTLE = 0.1
-"""Seconds between two readings of a file that somebody may be writing just now."""
+"""Seconds between two readings of a file that may just be written."""
 
 
 class NothingMounted(Exception):
-    """There is no such file or folder, or nothing in it; the message says which."""
+    """There is no such file or folder, or it is empty. The message says which."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mounted:
-    """The text of every file that counts, by name, and their common hash."""
+    """The text of every file that is read, by name, and their common hash."""
 
     texts: dict[str, bytes]
     hash: str
 
 
 def read_mounted(path: Path, known: str | None = None) -> Mounted:
-    """What is there now; blocks, so call it in a thread. Raises NothingMounted.
+    """Read the current content. It blocks, so call it in a thread. Raises NothingMounted.
 
-    `known` is the hash that the caller has: a text that differs is read twice and taken only once both readings
-    agree, since an editor may be half-way through it. kubelet needs no such care: it swaps the whole folder by one
-    symbolic link, which is followed once.
+    `known` is the hash that the caller has. A different text is read again until two readings agree, because an editor
+    may just be writing it. kubelet needs no such check: it swaps the whole folder by one symbolic link, which is
+    followed once.
     """
     for _ in range(_TRIES):
         base = _generation_of(path)
         try:
             found = _read(base or path)
         except FileNotFoundError:
-            # The folder was swapped while it was read, and its old generation deleted.
+            # The folder was swapped during the read, and its old generation was deleted.
             time.sleep(_SETTLE)
             continue
         except OSError as error:
@@ -56,7 +56,7 @@ def _settled(path: Path, found: Mounted) -> bool:
 
 
 def _generation_of(path: Path) -> Path | None:
-    """The folder behind kubelet's `..data`, which holds one generation of a ConfigMap."""
+    """The folder behind kubelet's `..data`, which contains one generation of a ConfigMap."""
     link = path / "..data"
     try:
         return link.resolve(strict=True) if link.is_symlink() else None
@@ -66,7 +66,7 @@ def _generation_of(path: Path) -> Path | None:
 
 def _read(path: Path) -> Mounted:
     if path.is_file():
-        # The name counts as the ConfigMap's key, whatever the file's ending.
+        # The name is used as the ConfigMap's key, whatever the file's extension.
         name = path.name if is_flows_key(path.name) else f"{path.name.lstrip('.')}.yaml"
         texts = {name: _text(path)}
     elif path.is_dir():
@@ -82,6 +82,6 @@ def _read(path: Path) -> Mounted:
 
 
 def _text(path: Path) -> bytes:
-    """At most one byte more than is allowed: reading refuses it with the reason."""
+    """Read at most one byte more than allowed; decoding then refuses it with the reason."""
     with path.open("rb") as file:
         return file.read(MAX_BYTES + 1)

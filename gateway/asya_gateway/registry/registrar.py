@@ -1,4 +1,4 @@
-"""The registry's verbs on a mesh pod: the operator pushes here, and asks who serves what."""
+"""The registry's operations on a mesh pod: the operator pushes here, and asks which pods serve which generation."""
 
 import asyncio
 import time
@@ -12,11 +12,11 @@ from asya_gateway.registry.row_documents import documents_of
 from asya_gateway.registry.tables import TableBuilder
 
 _NET = 1.0
-"""Seconds between two looks at the pods while somebody waits: what the bell did not bring, this does."""
+"""Seconds between two checks of the pods while a request waits, in case a notification is lost."""
 
 
 class Registrar:
-    """RegistryControl on any RegistryStore."""
+    """Implements RegistryControl on any RegistryStore."""
 
     def __init__(self, store: RegistryStore, offload: Offload) -> None:
         self._store, self._offload = store, offload
@@ -28,7 +28,7 @@ class Registrar:
         return await self._store.announce(leader)
 
     async def push(self, push: RegistryPush) -> PushReport:
-        """Store it, then build the table as every pod will, to say which flows it leaves out."""
+        """Store the push, then build the table as every pod will, to report which flows it leaves out."""
         pushed = await self._store.push(push)
         documents = await documents_of(await self._store.read(), self._offload)
         async with self._building:
@@ -36,7 +36,7 @@ class Registrar:
         return PushReport(pushed.generation, pushed.changed, len(table.flows), table.problems, _kept(push, table))
 
     async def heartbeat(self, epoch: int) -> int:
-        """The operator is alive; returns the generation."""
+        """Record the operator's heartbeat; returns the generation."""
         return await self._store.heartbeat(epoch)
 
     async def reload(self) -> None:
@@ -44,7 +44,7 @@ class Registrar:
         await self._store.ring(News.RELOAD)
 
     async def served(self, generation: int | None, wait: float) -> RegistryState:
-        """The state once the generation is served everywhere, at the latest after `wait` seconds."""
+        """Wait until the generation is served everywhere, at most `wait` seconds; returns the state."""
         until = time.monotonic() + wait
         news = asyncio.Event()
         leave = self._store.listen(lambda _: news.set())
@@ -63,7 +63,7 @@ class Registrar:
 
 
 def _kept(push: RegistryPush, table: FlowTable) -> tuple[KeptFlow, ...]:
-    """What is served of the sources that the push names as unreadable."""
+    """The served flows of the sources that the push names as unreadable."""
     unreadable = set(push.configmap.unreadable) if push.configmap is not None else set()
     found = table.flows.values() if unreadable else ()
     return tuple(KeptFlow(each.flow.name, each.source) for each in found if each.source in unreadable)

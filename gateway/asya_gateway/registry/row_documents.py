@@ -1,4 +1,4 @@
-"""A generation's documents, read without holding the event loop."""
+"""A generation's documents, read without blocking the event loop."""
 
 from dataclasses import dataclass
 
@@ -10,14 +10,14 @@ from asya_gateway.domain.registry import RegistryRow
 
 @dataclass(frozen=True, slots=True)
 class RowDocuments:
-    """The ConfigMap's come first, and the first of a name is served (docs/protocols/registry.md)."""
+    """The ConfigMap's flows come first, and the first flow with a name is served (docs/protocols/registry.md)."""
 
     generation: int
     documents: tuple[Parts, ...]
 
 
 async def documents_of(row: RegistryRow, offload: Offload) -> RowDocuments:
-    """Raises Unavailable where a large row cannot be read now."""
+    """Raises Unavailable if a large row cannot be read now."""
     try:
         parts = (await parts_of(row.configmap, offload), await parts_of(row.resources, offload))
     except OffloadFailed as error:

@@ -1,4 +1,4 @@
-"""From the registry row to the table that is served: flows read one by one, conflicts settled, checks compiled."""
+"""Builds the served table from the registry row: reads the flows one by one, resolves conflicts, compiles checks."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -12,13 +12,13 @@ from asya_schemas.flows import compile_flow
 
 
 class TableBuilder:
-    """Makes tables; what did not change since the last one is taken from there. Runs in a thread, one at a time."""
+    """Builds tables. Unchanged flows are taken from the previous table. It runs in a thread, one build at a time."""
 
     def __init__(self) -> None:
         self._known: dict[str, ServedFlow] = {}
 
     def build(self, row: RowDocuments) -> FlowTable:
-        """The row's table. A flow that cannot be served is among the problems; never raises for what it holds."""
+        """The row's table. Flows that cannot be served become problems; the content never makes it raise."""
         names = FlowNames()
         served: list[ServedFlow] = []
         problems: list[FlowProblem] = []

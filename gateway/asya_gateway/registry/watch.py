@@ -1,8 +1,8 @@
-"""Keeps a process on the registry row: heartbeats, news, the mounted file, and the swap of what is served."""
+"""Keeps a process up to date with the registry row: heartbeats, notifications, the mounted file, swaps of the table."""
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 from asya_crds.flow_problem import FlowProblem
@@ -18,11 +18,13 @@ from asya_gateway.registry.tables import TableBuilder
 log = logging.getLogger(__name__)
 
 _FAREWELL = 3.0
-"""Seconds that a process gives itself to delete its row when it ends."""
+"""Most seconds that a process spends on deleting its row when it ends."""
+_TOLD = 50
+"""Most problems of a generation that are logged. Thousands of lines at once would block the event loop."""
 
 
 class RegistryWatch:
-    """Runs in every pod from start to stop; a mesh pod is given no file and only shows what is served.
+    """Runs in every pod from start to stop. A mesh pod has no file and only reports what is served.
 
     While the database is away the last generation stays served, and the log says so once.
     """
@@ -55,10 +57,10 @@ class RegistryWatch:
         self._away = False
         self._left_out: frozenset[FlowProblem] = frozenset()
         self.caught_up = False
-        """Whether what the row holds was served once."""
+        """Whether the row's flows have been served at least once."""
 
     async def start(self) -> None:
-        """Serve what the row holds, offer the file, and go on doing so. Returns also while the database is away."""
+        """Serve the row's flows, offer the file, and keep both up to date. Returns even while the database is away."""
         self._leave = self._store.listen(self._heard)
         await self._once(self._catch_up)
         await self._once(self._look)
@@ -71,7 +73,7 @@ class RegistryWatch:
             self._tasks.append(asyncio.create_task(watch, name="flows file"))
 
     async def stop(self) -> None:
-        """End, and take this pod off the list of those that serve. May be called twice."""
+        """Stop, and delete this pod's row. May be called twice."""
         tasks, self._tasks = self._tasks, []
         for task in tasks:
             task.cancel()
@@ -113,7 +115,7 @@ class RegistryWatch:
                 pass
 
     async def _catch_up(self) -> None:
-        """Tell which generation is served, and serve the row's where it is another one."""
+        """Report the served generation, and serve the row's if it is another one."""
         current = await self._store.beat(self._pod, self._mode, self._flows.table.generation)
         if current == self._flows.table.generation:
             self.caught_up = True
@@ -123,10 +125,12 @@ class RegistryWatch:
         self._flows.swap(table)
         self.caught_up = True
         log.info("serving generation %d: %d flows", table.generation, len(table.flows))
-        for problem in table.problems:
-            if problem not in self._left_out:
-                log.warning("flow left out: %s", problem.text())
-        self._left_out = frozenset(table.problems)
+        # In a thread, since there may be tens of thousands.
+        fresh, self._left_out = await asyncio.to_thread(_fresh_problems, table.problems, self._left_out)
+        for problem in fresh[:_TOLD]:
+            log.warning("flow left out: %s", problem.text())
+        if len(fresh) > _TOLD:
+            log.warning("and %d more flows left out; GET /health/flows names them", len(fresh) - _TOLD)
         await self._store.beat(self._pod, self._mode, table.generation)
         with suppress(Unavailable):
             await self._store.ring(News.SERVED)
@@ -151,7 +155,14 @@ class RegistryWatch:
                 self._away = True
                 log.warning("registry: %s; generation %d stays served", error.message, self._flows.table.generation)
         except Exception:
-            # Whatever it was, the flows that are served must not freeze for the rest of the process's life.
+            # No error may stop the updates for the rest of the process's life.
             log.exception("registry: %s failed", work.__name__)
         else:
             self._away = False
+
+
+def _fresh_problems(
+    problems: Sequence[FlowProblem], known: frozenset[FlowProblem]
+) -> tuple[list[FlowProblem], frozenset[FlowProblem]]:
+    """Those that the generation before did not have, and all of them."""
+    return [each for each in problems if each not in known], frozenset(problems)

@@ -1,1 +1,1 @@
-"""Postgres: everything that outlives a request. SQL is in the same file as the function that runs it."""
+"""Postgres: everything that outlives a request. SQL statements are in the same file as the functions that run them."""

@@ -1,4 +1,4 @@
-"""How much one statement of a long work takes on: half as much after one that took too long."""
+"""The size of each statement of a long operation: halved after a statement that took too long."""
 
 import contextlib
 import logging
@@ -12,16 +12,17 @@ from asya_gateway.domain.errors import Unavailable
 log = logging.getLogger(__name__)
 
 CHUNK = 1_000
-"""Rows that one statement of a long work takes at most."""
+"""Most rows of one statement of a long operation."""
 TOO_LONG = (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError, TimeoutError)
 """Errors of a statement that was too large. It had no effect, or its effect is unknown."""
 GROWS_AFTER = 8
-"""Statements in time after which the next one is twice as large."""
+"""Number of statements in time, after which the size doubles."""
 
 
 @dataclass
 class Chunk:
-    """The rows, or another measure, of the next statement: at most `largest`, halved after each that took too long."""
+    """The rows (or another measure) of the next statement: at most `largest`, halved after each statement that took too
+    long."""
 
     largest: int
     size: int = 0
@@ -32,7 +33,7 @@ class Chunk:
 
     @contextlib.contextmanager
     def judged(self) -> Iterator[None]:
-        """Around one statement of that size; its errors are passed on."""
+        """Wraps one statement of that size. Its errors are passed on."""
         try:
             yield
         except Unavailable as error:
@@ -44,6 +45,6 @@ class Chunk:
             self.size, self.in_time = min(self.largest, self.size * 2), 0
 
     def halve(self) -> None:
-        """Take on half as much from now, at least one."""
+        """Halve the size; it stays at least one."""
         self.size, self.in_time = max(1, self.size // 2), 0
         log.info("a statement took too long, the next one is limited to %d", self.size)

@@ -1,4 +1,4 @@
-"""The database's time, known without asking for it each time: the monotonic clock, and a measured offset."""
+"""The database's time without a query for each use: the monotonic clock plus a measured offset."""
 
 import time
 from collections.abc import Callable
@@ -11,25 +11,25 @@ from asya_gateway.storage.database import Database
 MEASURE_EVERY = 10.0
 """Seconds between two measurements."""
 DRIFT = 1e-4
-"""Seconds that two clocks may part in a second (100 ppm, twice what common crystals do)."""
+"""Assumed drift between two clocks, in seconds per second (100 ppm, twice that of common crystals)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Offset:
-    """The database's time minus the monotonic clock's, measured `at`; it may be wrong by `error`. Seconds."""
+    """The database's time minus the monotonic clock's in seconds, measured at time `at`. It may be wrong by `error`."""
 
     seconds: float
     error: float
     at: float
 
     def error_at(self, moment: float) -> float:
-        """By how much it may be wrong later."""
+        """The possible error at a later time."""
         return self.error + DRIFT * (moment - self.at)
 
 
 class DatabaseClock:
-    """Nothing that anybody does to this machine's clock changes it. The machine's own time before the first
-    measurement."""
+    """The database's clock. Changes of this machine's clock do not affect it. Before the first measurement, it is the
+    machine's own time."""
 
     def __init__(self, database: Database, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._database = database
@@ -51,8 +51,8 @@ class DatabaseClock:
         self.take(Offset(told - (asked + heard) / 2, (heard - asked) / 2, heard))
 
     def take(self, measured: Offset) -> None:
-        """Believe a measurement that is better than what is believed now, or says that the database's clock was set
-        (another server has taken over): then both cannot be right."""
+        """Use a measurement if it is more exact than the current one, or if it contradicts it. In that case the
+        database's clock was set, for example because another server has taken over."""
         believed = self._offset
         if believed is not None:
             error = believed.error_at(measured.at)

@@ -24,19 +24,20 @@ SESSION = {
 }
 """In the server's base units.
 
-A plan made on empty tables scans full ones, so every execution is planned for its own values; a statement
-that waits for a lock longer than a second gives up, and its rows are tried one by one."""
+A plan made for empty tables would scan full ones, so every execution is planned for its own values. A statement that
+waits for a lock longer than a second fails, and its rows are tried one by one.
+"""
 
 UNHURRIED = "set_config('synchronous_commit', 'off', true)"
-"""In the SELECT list of a statement whose loss in a crash of the server costs nothing: its commit need not wait for
-the disk. (Notifications, which a crash forgets anyway, have a commit record since NOTIFY takes a transaction id.)"""
+"""For the SELECT list of a statement that may be lost in a crash of the server: its commit need not wait for the disk.
+(Notifications are lost in a crash anyway, but have a commit record because NOTIFY takes a transaction id.)"""
 
 CONNECTION_LOST = (
     OSError,
     TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
-    # What the driver says where the server's farewell came between two statements of a connection.
+    # Raised by the driver if the server closed the connection between two statements.
     asyncpg.InternalClientError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
@@ -55,18 +56,18 @@ SERVER_BUSY = (
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.UndefinedTableError,
 )
-"""The server answered that it did nothing and may do it later (a schema that is still missing among them)."""
+"""The server answered that it did nothing, and a retry may succeed (this includes a missing schema)."""
 
 
 def connection_lost(error: BaseException) -> bool:
-    """Whether this error leaves open what became of the statement. (The driver's complaint about an argument is
-    an InterfaceError as well, but a ValueError too: nothing was sent then.)"""
+    """Whether the outcome of the statement is unknown after this error. (An invalid argument is also an InterfaceError
+    in the driver, but it is a ValueError too, and nothing was sent.)"""
     return isinstance(error, (*CONNECTION_LOST, Unavailable)) and not isinstance(error, ValueError)
 
 
 @contextlib.contextmanager
 def translated() -> Iterator[None]:
-    """Turn the driver's infrastructure errors into Unavailable, the cause chained."""
+    """Turn the driver's infrastructure errors into Unavailable, with the cause chained."""
     try:
         yield
     except Unavailable:
@@ -79,7 +80,7 @@ def translated() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class PoolUsage:
-    """Connections: open ones, idle ones, the most there may be, and how many callers wait for one."""
+    """Numbers of connections: open, idle, the maximum, and callers that wait for one."""
 
     size: int
     idle: int
@@ -87,7 +88,7 @@ class PoolUsage:
     waiting: int
 
     def plus(self, other: "PoolUsage") -> "PoolUsage":
-        """Both together."""
+        """The sum of both."""
         return PoolUsage(
             self.size + other.size,
             self.idle + other.idle,
@@ -118,9 +119,9 @@ class Database:
         return self._pool
 
     def with_fixed_plans(self, connections: int) -> "Database":
-        """A pool of at most so many connections, taken from what this one may open, for statements that look
-        nothing up: their plan is the same whatever the tables hold, so each connection plans them once. To be
-        called before this one is opened, which opens and closes both."""
+        """A second pool of at most so many connections, taken from this pool's maximum, for statements without lookups.
+        Their plan does not depend on the tables' content, so each connection plans them once. Call it before this pool
+        is opened. Opening and closing this pool also opens and closes the second."""
         connections = min(connections, self._max_size // 2)
         self._max_size -= connections
         beside = Database(
@@ -134,12 +135,12 @@ class Database:
         return beside
 
     def server_settings(self) -> dict[str, str]:
-        """What every session of ours sets."""
+        """The settings of every session."""
         timeout = str(round(self._statement_timeout * 1000))
         return {**SESSION, "plan_cache_mode": self._plans, "statement_timeout": timeout}
 
     def usage(self) -> PoolUsage:
-        """How the pools are used now; all zeros but the largest size while there are none."""
+        """The current use of the pools. While there are none, everything except the maximum is zero."""
         used = self._own_usage()
         for beside in self._beside:
             used = used.plus(beside.usage())
@@ -149,7 +150,7 @@ class Database:
         pool = self._pool
         if pool is None:
             return PoolUsage(0, 0, self._max_size, 0)
-        # The driver says how many connections it has, and not how many wait for one.
+        # The driver does not report how many callers wait for a connection.
         waiting = len(pool._queue._getters)  # type: ignore[attr-defined]
         return PoolUsage(pool.get_size(), pool.get_idle_size(), self._max_size, waiting)
 
@@ -171,7 +172,7 @@ class Database:
                 reset=_leave_as_it_is,
             )
         if self._min_size:
-            # A pool that opens no connection before somebody asks for one has a sister that does.
+            # A pool without initial connections is checked through its second pool, which has some.
             await self._complain_of_pooler(sessions)
 
     async def _complain_of_pooler(self, sessions: Sessions) -> None:
@@ -191,11 +192,11 @@ class Database:
             )
 
     def sessions(self, **more: str) -> Sessions:
-        """What opens sessions here; `more` settings beat the pool's."""
+        """A factory for sessions. Settings in `more` override the pool's."""
         return Sessions(self.url, self.server_settings() | more)
 
     async def close(self) -> None:
-        """Give every connection back; cut those that do not come home in five seconds."""
+        """Close all connections. Those still in use after five seconds are terminated."""
         for beside in self._beside:
             await beside.close()
         if self._pool is None:
@@ -236,5 +237,5 @@ class Database:
 
 
 async def _leave_as_it_is(_connection: asyncpg.Connection) -> None:
-    """No statement of ours leaves anything behind in its session, so that the driver's reset, a round trip of
-    its own for every statement, is spared. (A transaction left open would be noticed by the pool.)"""
+    """Skips the driver's reset, which costs an extra round trip for every statement. Our statements leave nothing
+    behind in a session. (The pool would notice an open transaction.)"""

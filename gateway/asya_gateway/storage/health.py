@@ -1,4 +1,4 @@
-"""What the database knows of the gateway's health, asked with one statement every few seconds."""
+"""Health values from the database, read with one statement every few seconds."""
 
 import asyncio
 from collections.abc import Mapping
@@ -11,18 +11,18 @@ from asya_transports.postgres.enqueue import ENQUEUE_TABLE
 from asya_transports.postgres.sessions import probe
 
 COUNTED_ROWS = 100_000
-"""Rows of the outbox that are counted at most; counting a backlog of millions would add to what caused it."""
+"""Most rows of the outbox that are counted. Counting a backlog of millions would make the overload worse."""
 COUNTED_MESSAGES = 10_000
-"""Messages of one queue that are counted at most, for the same reason."""
+"""Most messages of one queue that are counted, for the same reason."""
 LATE = 10_000
-"""Ids below the oldest row that the next reading begins at: such a row may become visible late."""
+"""How far below the oldest row's id the next reading begins, because a row with a lower id may become visible late."""
 ANEW_EVERY = 100
-"""Readings after which one begins at the first row again."""
+"""Number of readings after which one begins at the first row again."""
 PATIENCE = 5.0
-"""Seconds after which the database counts as away."""
+"""Seconds after which the database is considered unavailable."""
 
-# Whose snapshot is old keeps vacuum from removing dead rows. Times of other users' sessions are hidden from a role
-# without pg_read_all_stats, their xmin never is. What a vacuum itself holds does not hold back others.
+# A session with an old snapshot keeps vacuum from removing dead rows. A role without pg_read_all_stats cannot see the #
+# times of other users' sessions, but it can see their xmin. A vacuum's own snapshot does not hold back others.
 _VITALS = f"""
 SELECT
     (SELECT count(*) FROM (SELECT 1 FROM outbox WHERE id >= oldest.id ORDER BY id LIMIT {COUNTED_ROWS}) AS o)
@@ -41,7 +41,7 @@ FROM (
 LEFT JOIN LATERAL (SELECT id, created_at FROM outbox WHERE id >= $1 ORDER BY id LIMIT 1) AS oldest ON true
 """
 
-# Queues are visited by skipping along the index, so that one which nobody declared shows, too.
+# Queues are found by skipping along the index, so that an undeclared one is included.
 _QUEUES = f"""(
     WITH RECURSIVE held AS (
         (SELECT queue FROM {ENQUEUE_TABLE} WHERE queue >= $2 ORDER BY queue LIMIT 1)
@@ -61,8 +61,8 @@ _QUEUES = f"""(
 
 @dataclass(frozen=True, slots=True)
 class Vitals:
-    """Ages in seconds. `notifications` is the used share of the notification queue, 0 to 1; `queues` how many
-    messages each actor's queue of the postgres transport holds, None with another transport."""
+    """Ages in seconds. `notifications` is the used share of the notification queue, 0 to 1. `queues` is the number of
+    messages in each actor's queue of the postgres transport, None with another transport."""
 
     outbox_rows: int
     outbox_age: float
@@ -73,13 +73,14 @@ class Vitals:
 
 
 class VitalsReader:
-    """Asks once; `namespace` is None where the queues are elsewhere."""
+    """Reads the values. `namespace` is None if the queues are not in this database."""
 
     def __init__(self, database: Database, namespace: str | None) -> None:
         self._database = database
         self._sql = _VITALS.format(queues="NULL::text" if namespace is None else _QUEUES)
         self._arguments = [] if namespace is None else [queue_name(namespace, "")]
-        # What was removed below may be there still for an old snapshot, a million rows that each reading would pass.
+        # Removed rows below this id may still exist for an old snapshot. Without it, each reading might pass a million
+        # of them.
         self._first_id = 0
         self._readings = 0
 
@@ -87,7 +88,7 @@ class VitalsReader:
         """The current values. Raises Unavailable."""
         async with self._database.connection() as connection:
             async with asyncio.timeout(PATIENCE):
-                # A server that only reads answers all of the below, and takes no call.
+                # A read-only server would answer the statement below, but could store no call.
                 await probe(connection)
             row = await connection.fetchrow(self._sql, self._first_id, *self._arguments, timeout=PATIENCE)
         assert row is not None

@@ -17,12 +17,12 @@ _LOCK = 0x61737961
 """Key of the advisory lock ("asya" in ASCII): concurrent migrations of one database wait for one another."""
 _NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 _CONCURRENTLY = "-- concurrently\n"
-"""How a file begins that runs outside a transaction, its statements parted by empty lines."""
+"""First line of a file that runs outside a transaction. Its statements are separated by empty lines."""
 
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One numbered file; a file that was released is never changed, a change is a new file."""
+    """One numbered file. A released file is never changed; each change is a new file."""
 
     number: int
     name: str
@@ -30,12 +30,12 @@ class Migration:
 
     @property
     def concurrent(self) -> bool:
-        """Whether its statements must stand outside a transaction."""
+        """Whether its statements must run outside a transaction."""
         return self.sql.startswith(_CONCURRENTLY)
 
     @property
     def statements(self) -> list[str]:
-        """The statements of a concurrent one, without what is comment alone."""
+        """The statements of a concurrent migration, without those that consist only of comments."""
         parts = (part.strip() for part in self.sql.split("\n\n"))
         return [part for part in parts if not all(line.startswith("--") for line in part.splitlines())]
 
@@ -52,15 +52,16 @@ def migrations() -> list[Migration]:
 
 
 LATEST = max(migration.number for migration in migrations())
-"""The schema that this code needs at least; newer ones are welcome, since pods of two versions meet."""
+"""The oldest schema that this code accepts. Newer ones are accepted too, because pods of two versions share a
+database."""
 
 
 async def migrate(connection: asyncpg.Connection) -> list[str]:
-    """Apply what is missing; returns the names of what was applied.
+    """Apply the missing migrations; returns their names.
 
-    Each file runs in a transaction of its own with a short lock_timeout, so that a migration waits for busy
-    tables rather than making everybody wait behind it. Indexes of large tables are built outside a transaction,
-    beside those who write.
+    Each file runs in its own transaction with a short lock_timeout, so that a migration gives up on a busy table
+    instead of making all others wait behind it. Indexes of large tables are built outside a transaction, concurrently
+    with writes.
     """
     await _lock(connection)
     try:
@@ -71,15 +72,15 @@ async def migrate(connection: asyncpg.Connection) -> list[str]:
         applied = [migration for migration in migrations() if await _apply(connection, migration)]
         await create_schema(connection)
     finally:
-        # A session that is gone holds no lock, and what it was cut off with is the error to be told.
+        # A lost session holds no lock, and the error that ended it is the one to report.
         with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
     return [f"{migration.number:04d}_{migration.name}" for migration in applied]
 
 
 async def _lock(connection: asyncpg.Connection) -> None:
-    """By asking again and again: a session that waits for the lock has a snapshot, which an index that is built
-    concurrently waits for, so each would wait for the other."""
+    """Poll for the lock. A session waiting for it would have a snapshot, and a concurrent index build waits for all
+    snapshots, so the two would deadlock."""
     while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):  # noqa: ASYNC110 # nobody tells us
         await asyncio.sleep(0.1)
 
@@ -100,7 +101,7 @@ async def _apply(connection: asyncpg.Connection, migration: Migration) -> bool:
 
 
 async def _concurrently(connection: asyncpg.Connection, migration: Migration) -> None:
-    """These statements block no others, so they have no timeouts."""
+    """Run concurrent statements. They block no others, so they have no timeouts."""
     await connection.execute("SET lock_timeout = 0; SET statement_timeout = 0")
     try:
         for statement in migration.statements:
@@ -117,7 +118,7 @@ async def _note(connection: asyncpg.Connection, migration: Migration) -> None:
 
 
 async def schema_version(connection: asyncpg.Connection) -> int:
-    """The newest migration that the database has; 0 where it has none."""
+    """The newest migration of the database; 0 if it has none."""
     exists = await connection.fetchval("SELECT to_regclass('schema_migrations')")
     if exists is None:
         return 0

@@ -1,4 +1,5 @@
-"""A database belongs to one namespace: a gateway of another one would publish its envelopes and serve its flows."""
+"""A database belongs to one namespace. A gateway of another namespace would publish its envelopes and serve its
+flows."""
 
 import asyncpg
 
@@ -15,7 +16,7 @@ Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
 
 
 class NamespaceTaken(Exception):
-    """The database belongs to another namespace; the message names both and the command that hands it over."""
+    """The database belongs to another namespace. The message names both and the command that reassigns it."""
 
     def __init__(self, own: str, owner: str) -> None:
         super().__init__(
@@ -33,6 +34,6 @@ async def claim(connection: Connection, namespace: str) -> None:
 
 
 async def hand_over(connection: Connection, namespace: str) -> str | None:
-    """Make the database this namespace's, whose ever it was; returns whose it was."""
+    """Assign the database to this namespace; returns the previous one."""
     owner: str | None = await connection.fetchval(_HAND_OVER, namespace)
     return owner

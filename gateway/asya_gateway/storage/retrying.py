@@ -1,4 +1,4 @@
-"""How long a caller waits for the database, and how writes with an unknown outcome are tried again."""
+"""How long a caller waits for the database, and how writes with an unknown outcome are retried."""
 
 import asyncio
 import logging
@@ -16,27 +16,27 @@ log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 LONGEST_REST = 60.0
-"""Seconds that a loop rests at most for having worked long."""
+"""Most seconds that a loop rests after a long run."""
 
 _left: set[asyncio.Future[Any]] = set()
-"""Abandoned attempts that have not ended yet; the event loop itself keeps no task alive."""
+"""Abandoned attempts that have not ended yet. The event loop itself does not keep a reference to tasks."""
 
 
 class Doubt:
-    """Whether a try of a write ended without the server's answer. It stays: whatever a later try is told, the earlier
-    one may have been committed."""
+    """Whether an attempt at a write ended without the server's answer. It is never reset: whatever a later attempt
+    returns, the earlier one may have been committed."""
 
     def __init__(self) -> None:
         self.raised = False
 
     def note(self, error: Exception) -> None:
-        """Take account of how a try ended."""
+        """Record how an attempt ended."""
         if connection_lost(error) and not (isinstance(error, Unavailable) and not error.uncertain):
             self.raised = True
 
 
 class acquired(session_of):  # noqa: N801 # called as a function
-    """A connection to write on; waits 5 s for it. Raises Unavailable, which is certain: nothing was sent."""
+    """A connection for a write; waits 5 s for one. Raises Unavailable (not uncertain: nothing was sent)."""
 
     __slots__ = ()
 
@@ -51,10 +51,10 @@ class acquired(session_of):  # noqa: N801 # called as a function
 
 
 async def within(seconds: float, work: Awaitable[Result], *, write: bool = False) -> Result:
-    """What a read or a write returns. Raises Unavailable after so many seconds, of a `write` an uncertain one.
+    """The result of a read or write. Raises Unavailable after so many seconds; for a `write` it is uncertain.
 
-    The work is ended and not waited for: to a connection of a frozen server the driver first says goodbye, for
-    seconds, which no caller needs to hear.
+    The work is cancelled but not awaited. With a frozen server, the driver spends seconds on closing the connection,
+    and the caller need not wait for that.
     """
     task = asyncio.ensure_future(work)
     try:
@@ -78,9 +78,9 @@ def _forget(task: asyncio.Future[Any]) -> None:
 async def until_answered(
     write: Callable[[], Awaitable[Result]], patience: float, what: str, doubt: Doubt | None = None
 ) -> Result:
-    """Run a write that is idempotent by key until the server answers it, or `patience` seconds have passed.
+    """Run a write that is idempotent by key until the server answers, or until `patience` seconds have passed.
 
-    Raises Unavailable in the latter case, and whatever else the server answered. `doubt` hears of every try.
+    Raises Unavailable in the latter case, and the server's own errors. `doubt` records every attempt.
     """
     doubt = doubt or Doubt()
     loop = asyncio.get_running_loop()
@@ -101,7 +101,7 @@ async def until_answered(
 
 
 async def written_singly(write: Callable[[], Awaitable[Result]], patience: float, what: str) -> Result:
-    """The same for a single write: a server that is busy is Unavailable, too."""
+    """The same for a single write. A busy server also raises Unavailable."""
     doubt = Doubt()
     try:
         return await until_answered(write, patience, what, doubt)
@@ -110,8 +110,8 @@ async def written_singly(write: Callable[[], Awaitable[Result]], patience: float
 
 
 async def for_ever(work: Callable[[], Awaitable[object]], every: float, name: str, *, rests: float = 0) -> None:
-    """Run `work` each `every` seconds, or after `rests` times as long as it took, at most a minute, where that is more.
-    A failure is logged and the next turn tries again."""
+    """Run `work` every `every` seconds, or after `rests` times as long as it took (at most a minute) if that is longer.
+    A failure is logged, and the next turn tries again."""
     loop = asyncio.get_running_loop()
     while True:
         began = loop.time()

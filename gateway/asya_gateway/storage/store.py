@@ -1,15 +1,14 @@
-"""Everything Postgres keeps, opened and closed together."""
+"""Everything stored in Postgres, opened and closed together."""
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from asya_gateway.domain.budget import Budget
 from asya_gateway.domain.errors import Unavailable
-from asya_gateway.domain.reports import (
-    CLAIM_LEASE,
-)
+from asya_gateway.domain.reports import CLAIM_LEASE
 from asya_gateway.storage.clock import MEASURE_EVERY, DatabaseClock
 from asya_gateway.storage.coalescer import Limits
 from asya_gateway.storage.database import Database
@@ -34,14 +33,14 @@ from asya_gateway.telemetry.observer import SILENT
 log = logging.getLogger(__name__)
 
 GRACE = 1.0
-"""Seconds beyond the longest statement: a server that lives has ended it by then, and said so."""
+"""Seconds beyond the longest statement. A live server has ended the statement and answered by then."""
 
 
 @dataclass(frozen=True, slots=True)
 class Keeping:
-    """How long finished tasks and their updates are kept, in seconds; `child_grace`: how long a child
-    whose end perhaps nobody reports may be silent after its parent's success, and a final report that arrived
-    incompletely may take to come again."""
+    """How long finished tasks and their updates are kept, in seconds. `child_grace`: how long a child whose end may
+    never be reported may be silent after its parent's success, and how long an incomplete final report may take to be
+    repeated."""
 
     tasks: float
     updates: float
@@ -49,7 +48,7 @@ class Keeping:
 
 
 class Storage:
-    """The database with everything that runs beside it in one process. `namespace` is whose the database must be."""
+    """The database, and everything in this process that works on it. The database must belong to `namespace`."""
 
     def __init__(
         self,
@@ -75,6 +74,7 @@ class Storage:
         self.feed = LogFeed(database, self.bell, FlyReceiver(self.bell, budget), budget)
         creating = database.with_fixed_plans(CREATING_AT_ONCE)
         self.cascade = Cascade(database, self._written, ended)
+        self.incomplete = IncompleteFinals(database, grace=keeping.child_grace)
         self.tasks = PostgresTasks(
             database,
             creating,
@@ -87,9 +87,8 @@ class Storage:
             claim_lease,
             budget,
             pauses,
-            incomplete := IncompleteFinals(database, grace=keeping.child_grace),
+            self.incomplete,
         )
-        self.incomplete = incomplete
         self.sweeper = Sweeper(database, self.tasks.finish, self.cascade, child_grace=keeping.child_grace)
         self.expiry = PauseExpiry(database, self.tasks.finish, limits=pauses)
         self.retention = Retention(database, tasks=keeping.tasks, updates=keeping.updates)
@@ -103,26 +102,27 @@ class Storage:
     async def start(self, patience: float = 60.0) -> None:
         """Connect, wait until the schema is new enough, then start the bell, the feed and the keepers.
 
-        Raises Unavailable after `patience` seconds, NamespaceTaken where the database belongs to another namespace.
+        Raises Unavailable after `patience` seconds, NamespaceTaken if the database belongs to another namespace.
         """
         await self._wait_for_schema(patience)
         await self.bell.start()
         await self.feed.start()
         await self.fly.start()
         await self.cascade.start()
-        self._loops = [
-            asyncio.create_task(for_ever(self.clock.measure, MEASURE_EVERY, "clock"), name="clock"),
-            asyncio.create_task(for_ever(self.sweeper.sweep, SWEEP_EVERY, "sweeper"), name="sweeper"),
-            asyncio.create_task(
-                for_ever(self.sweeper.sweep_orphans, ORPHANS_EVERY, "orphans", rests=ORPHANS_REST), name="orphans"
+        self._loops = [asyncio.create_task(loop, name=name) for name, loop in self._keepers().items()]
+
+    def _keepers(self) -> dict[str, Coroutine[Any, Any, None]]:
+        """The work that repeats for as long as the process runs, by name."""
+        return {
+            "clock": for_ever(self.clock.measure, MEASURE_EVERY, "clock"),
+            "sweeper": for_ever(self.sweeper.sweep, SWEEP_EVERY, "sweeper"),
+            "orphans": for_ever(self.sweeper.sweep_orphans, ORPHANS_EVERY, "orphans", rests=ORPHANS_REST),
+            "pauses": for_ever(self.expiry.expire, EXPIRE_EVERY, "pauses"),
+            "incomplete finals": for_ever(
+                lambda: self.incomplete.expire(self.tasks.finish), LOOK_EVERY, "incomplete finals"
             ),
-            asyncio.create_task(for_ever(self.expiry.expire, EXPIRE_EVERY, "pauses"), name="pauses"),
-            asyncio.create_task(
-                for_ever(lambda: self.incomplete.expire(self.tasks.finish), LOOK_EVERY, "incomplete finals"),
-                name="incomplete finals",
-            ),
-            asyncio.create_task(for_ever(self.retention.retire, RETIRE_EVERY, "retention"), name="retention"),
-        ]
+            "retention": for_ever(self.retention.retire, RETIRE_EVERY, "retention"),
+        }
 
     async def _wait_for_schema(self, patience: float) -> None:
         until = asyncio.get_running_loop().time() + patience
@@ -146,7 +146,7 @@ class Storage:
             await asyncio.sleep(1.0)
 
     async def stop(self) -> None:
-        """Write what was taken, then disconnect."""
+        """Complete the accepted writes, then disconnect."""
         for loop in self._loops:
             loop.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)

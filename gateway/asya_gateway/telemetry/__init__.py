@@ -1,1 +1,1 @@
-"""What the layers tell of what they do: the words, and nothing that shows them. Standard library only."""
+"""The interface for telemetry, without implementations. Standard library only."""

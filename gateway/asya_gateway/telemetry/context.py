@@ -1,4 +1,4 @@
-"""What the log lines of one request say of it: task, flow, trace. Standard library only; the domain sets them."""
+"""The identifiers in a request's log lines: task, flow, trace. Standard library only, because the domain sets them."""
 
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Ids:
-    """The identifiers of what is being done now; None where there is none, or none is known yet."""
+    """The identifiers of the current work; each is None if unknown."""
 
     task_id: str | None = None
     flow: str | None = None
@@ -18,14 +18,14 @@ _CURRENT: ContextVar[Ids | None] = ContextVar("asya_ids", default=None)
 
 
 def current() -> Ids | None:
-    """The identifiers of what is being done now."""
+    """The identifiers of the current work."""
     return _CURRENT.get()
 
 
 def begin(traceparent: str | None = None) -> Ids:
-    """Forget what was done before and take the trace of a valid `traceparent` (W3C Trace Context, 3.2).
+    """Reset the identifiers and take the trace of a valid `traceparent` (W3C Trace Context, 3.2).
 
-    Every request begins anew, since all requests of one connection share a context.
+    Every request does this, because all requests of one connection share a context.
     """
     ids = Ids()
     if traceparent is not None:
@@ -35,7 +35,7 @@ def begin(traceparent: str | None = None) -> Ids:
 
 
 def about(task_id: str | None = None, flow: str | None = None) -> None:
-    """From here on this is about that task; what is not given stays."""
+    """Set the task and flow of the current work. None leaves a value unchanged."""
     ids = _CURRENT.get() or begin()
     if task_id is not None:
         ids.task_id = task_id

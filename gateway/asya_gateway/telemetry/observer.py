@@ -1,13 +1,13 @@
-"""What the layers tell of what they do. Standard library only, since the domain tells, too."""
+"""Events that the layers report. Standard library only, because the domain reports too."""
 
 from asya_gateway.telemetry.spans import Spans
 
 FAN_OUT = "fan-out"
-"""The surface of children: they come from an actor, not from a caller."""
+"""The surface of children, which come from an actor, not from a caller."""
 
 
 class Observer:
-    """Hears and forgets; Metrics is the one that counts. Times in seconds."""
+    """Ignores all events; the subclass Metrics counts them. Times are in seconds."""
 
     spans: Spans = Spans()
 
@@ -18,7 +18,7 @@ class Observer:
         """A task has ended; `took` from its acceptance."""
 
     def answered(self, route: str, method: str, status: int, took: float | None) -> None:
-        """A request was answered; `took` is None for streams, whose length says nothing."""
+        """A request was answered; `took` is None for streams, whose duration is meaningless."""
 
 
 SILENT = Observer()

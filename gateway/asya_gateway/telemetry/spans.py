@@ -1,4 +1,4 @@
-"""What the layers say of traces. This half is what runs while tracing is off; otel.py is the other half."""
+"""The interface for traces, and its implementation while tracing is off. otel.py has the other one."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -8,10 +8,10 @@ SpanName = Literal["submit", "report", "pause", "final", "announce", "answer", "
 
 
 class RequestSpan:
-    """The span of a request that is being answered."""
+    """The span of a request."""
 
     def answered(self, status: int) -> None:
-        """The status is known now."""
+        """Record the response's status."""
 
 
 _REQUEST: AbstractContextManager[RequestSpan] = nullcontext(RequestSpan())
@@ -19,14 +19,14 @@ _NOTHING: AbstractContextManager[None] = nullcontext()
 
 
 class Spans:
-    """Traces nothing; a caller's trace context still travels in the envelope as it came."""
+    """Traces nothing. A caller's trace context is still passed on in the envelope unchanged."""
 
     def request(self, method: str, route: str, headers: Mapping[str, str]) -> AbstractContextManager[RequestSpan]:
-        """Around the answer to a request. `headers` are the valid ones of traceparent and tracestate."""
+        """Wraps the handling of a request. `headers` are traceparent and tracestate if valid."""
         return _REQUEST
 
     def verb(self, name: SpanName, task_id: str | None = None, flow: str | None = None) -> AbstractContextManager[None]:
-        """Around what the domain does for a request."""
+        """Wraps a domain operation."""
         return _NOTHING
 
     def outgoing(self) -> dict[str, str]:
@@ -34,12 +34,12 @@ class Spans:
         return {}
 
     def publish(self, messages: Iterable[tuple[str, str, bytes]]) -> Callable[[Sequence[object]], None]:
-        """A publish of (actor, task id, envelope) begins; the returned function hears its answers (None is a
-        confirmed one) in their order."""
+        """A publish of (actor, task id, envelope) begins. Call the returned function with its answers (None is a
+        confirmation) in the same order."""
         return _forget
 
     def close(self) -> None:
-        """Send what has not been sent. Blocks; never raises."""
+        """Export the remaining spans. Blocks; never raises."""
 
 
 def _forget(_answers: Sequence[object]) -> None:

@@ -1,4 +1,4 @@
-"""Acknowledgements of many messages as one statement and one commit, each answered after it."""
+"""Acknowledges many messages with one statement and one commit."""
 
 import asyncio
 from uuid import UUID
@@ -11,7 +11,7 @@ BATCH = 256
 
 
 class Acknowledgements:
-    """While one batch is being committed the next one gathers; a lone message is not delayed."""
+    """While one batch is being committed, the next one is collected; a single message is not delayed."""
 
     def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
@@ -27,7 +27,7 @@ class Acknowledgements:
         await answer
 
     async def finish(self) -> None:
-        """Wait for what is under way."""
+        """Wait for the batches in progress."""
         if self._flusher is not None:
             await self._flusher
 
@@ -54,7 +54,7 @@ class Acknowledgements:
         try:
             return await self._run(messages, receipts)
         except TransportUnavailable:
-            # A pooled connection that died unnoticed fails its first statement; the delete may be repeated.
+            # A pooled connection that was lost unnoticed fails at its first statement. The delete may be repeated.
             return await self._run(messages, receipts)
 
     async def _run(self, messages: list[int], receipts: list[UUID]) -> set[int]:

@@ -1,7 +1,7 @@
-"""Connections that ask for PostgreSQL's own types once a process.
+"""Connections that look up PostgreSQL's own types once in each process.
 
-The driver knows few array types, and asks each new session what the others are, with a statement that costs more than
-all that the session is opened for. What PostgreSQL brings along has the same number in every database.
+The driver knows few array types, and looks up the others in each new session with a statement that costs more than the
+actual work of the session. PostgreSQL's own types have the same numbers in every database.
 """
 
 from collections.abc import Iterable
@@ -11,18 +11,18 @@ from typing import Any
 import asyncpg
 
 FIRST_OF_A_DATABASE = 10_000
-"""Numbers below are assigned by hand in PostgreSQL's source, and never change their meaning."""
+"""Lower numbers are assigned in PostgreSQL's source and never change their meaning."""
 
 BASE_TYPE = b"b"
 
 _known: dict[int, Any] = {}
-"""An array type's number to the row that describes it."""
+"""Maps an array type's number to the row that describes it."""
 _NOTHING_SENT = SimpleNamespace(name="none")
-"""In the place of the statement that asked: the driver prepares its own again where this one was anonymous."""
+"""Replaces the statement of the lookup. The driver prepares its own statement again if this one was anonymous."""
 
 
 class BuiltinTypesConnection(asyncpg.Connection):
-    """A connection of the driver's. A driver without the method that is replaced here asks as it did."""
+    """A driver connection. A driver version without the method overridden here does its lookups as before."""
 
     async def _introspect_types(self, typeoids: Iterable[int], timeout: float | None) -> tuple[list[Any], Any]:
         wanted = sorted(typeoids)

@@ -1,4 +1,4 @@
-"""The queues in PostgreSQL, as programs know them before they connect."""
+"""The description of the queues in PostgreSQL."""
 
 from collections.abc import Mapping
 
@@ -6,11 +6,11 @@ from asya_transports.description import TransportDescription, Trigger, TriggerSe
 from asya_transports.postgres.settings import VARIABLES, read_settings
 
 COUNT = "SELECT count(*) FROM queue_messages WHERE queue = '{queue}'"
-"""Waiting, delayed and taken messages: a row stays until it is acknowledged, so a busy worker is seen."""
+"""Counts waiting, delayed and taken messages: a row stays until it is acknowledged, so a busy worker is counted."""
 
 
 def trigger(queue: str, length: int, variables: Mapping[str, str]) -> Trigger:
-    """KEDA's postgresql trigger. The queue's name holds no quote: namespace and actor are DNS labels."""
+    """KEDA's postgresql trigger. The queue's name contains no quote, because namespace and actor are DNS labels."""
     metadata = {"query": COUNT.format(queue=queue), "targetQueryValue": str(length)}
     return Trigger("postgresql", metadata, (TriggerSecret("connection", "ASYA_DATABASE_URL"),))
 

@@ -1,8 +1,8 @@
-"""PostgreSQL's address as people have it: read here once, for every program, and handed to the driver spelt its way.
+"""Parses PostgreSQL addresses in all their usual forms, for every program, and converts them for the driver.
 
-The driver sends parameters that it does not know to the server, which refuses the session, and splits a password at
-characters that nobody escaped. Here every parameter is used, or refused by its name; no message holds a piece of a
-password. This module imports no driver.
+The driver sends unknown parameters to the server, which then refuses the session, and it splits a password at unescaped
+characters. Here every parameter is used, or refused by name, and no message contains any part of a password. This
+module imports no driver.
 """
 
 import getpass
@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote
 
 EXPECTED = "expected a PostgreSQL URL, postgresql://user:password@host:5432/name"
 _SCHEME = re.compile(r"(?:postgresql|postgres)(?:\+[a-z0-9_]+)?://", re.IGNORECASE)
-"""Of `postgresql+asyncpg://` and its like, as SQLAlchemy has them, the driver's name says nothing to us."""
+"""The driver's name in URLs such as `postgresql+asyncpg://`, from SQLAlchemy, is ignored."""
 _HOSTS = re.compile(r"[A-Za-z0-9_.,:%~-]*(?:\[[0-9A-Fa-f:.%a-z]*\][0-9:,A-Za-z_.-]*)*")
 _KEYWORD = re.compile(r"\s*([a-z_]+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|((?:[^\s'\\]|\\.)*))(?=\s|$)", re.DOTALL)
 
@@ -23,13 +23,13 @@ SESSION_ATTRIBUTES = ("any", "primary", "standby", "read-write", "read-only", "p
 
 
 class InvalidDsn(ValueError):
-    """The address makes no sense, or asks for what is not there; the text names the parameter and no value."""
+    """The address is invalid or unsupported. The text names the parameter and contains no value."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeepAlive:
-    """What a socket does to notice a dead peer; times in seconds. Where the address says nothing it is within half a
-    minute, since the system's two hours are no help."""
+    """TCP keepalive settings, in seconds. By default a dead peer is noticed within half a minute, because the system's
+    default of two hours is too long."""
 
     enabled: bool = True
     idle: int = 5
@@ -40,8 +40,7 @@ class KeepAlive:
 
 @dataclass(frozen=True, slots=True)
 class Dsn:
-    """One address. `driver` are the parameters as the driver knows them; `connect_timeout` in seconds, None where the
-    address does not say."""
+    """One address. `driver` has the driver's parameters; `connect_timeout` is in seconds, None if not given."""
 
     user: str | None = None
     password: str | None = field(default=None, repr=False)
@@ -51,17 +50,16 @@ class Dsn:
     connect_timeout: float | None = None
     keepalive: KeepAlive = KeepAlive()
     system_certificates: bool = False
-    """`sslrootcert=system`: the server's certificate is verified against those of the operating system."""
+    """`sslrootcert=system`: the server's certificate is verified against the operating system's certificates."""
 
     def hosts(self) -> list[tuple[str, str] | None]:
-        """Host and port of each server in their order; [None] where the address names none, and the driver looks in
-        its usual places."""
+        """Host and port of each server in order; [None] if the address has none, and the driver uses its defaults."""
         names = [name for name in self.driver.get("host", "").split(",") if name]
         ports = self.driver.get("port", "").split(",")
         return [(name, ports[index % len(ports)]) for index, name in enumerate(names)] or [None]
 
     def url(self, host: tuple[str, str] | None = None) -> str:
-        """The address of one host as the driver reads it, every part percent-encoded. It holds no password."""
+        """The address of one host for the driver, with every part percent-encoded and without the password."""
         login = "" if self.user is None else quote(self.user, safe="")
         name = "" if self.database is None else quote(self.database, safe="")
         driver = dict(self.driver) | ({"host": host[0], "port": host[1]} if host else {})
@@ -81,14 +79,15 @@ def parse_dsn(text: str) -> Dsn:
 
 
 def check_dsn(text: str) -> str:
-    """The text, if `parse_dsn` takes it and it is known who connects; raises InvalidDsn."""
+    """The text, if `parse_dsn` accepts it and the user is known; raises InvalidDsn."""
     if parse_dsn(text).user is None and not os.environ.get("PGUSER"):
         _check_own_name()
     return text
 
 
 def _check_own_name() -> None:
-    """As in libpq, an address without a user means whoever runs the program; in a container they may be nameless."""
+    """As in libpq, an address without a user means the user that runs the program. In a container this user may have no
+    name."""
     try:
         getpass.getuser()
     except (KeyError, OSError, ImportError):
@@ -127,8 +126,8 @@ def _read_url(text: str) -> dict[str, str]:
 
 
 def _split_login(rest: str) -> tuple[str | None, str]:
-    """`user:password` and what follows the @ behind it. A password may hold any character that nobody escaped, an @,
-    a slash and a question mark among them, so the @ is the last one before which, and behind which, all fits."""
+    """Splits off `user:password` before the @. A password may contain any unescaped character, including @, slash and
+    question mark, so the last @ is used with which both sides are valid."""
     places = [index for index, character in enumerate(rest) if character == "@"]
     for at in reversed(places):
         login, tail = rest[:at], rest[at + 1 :]
@@ -136,7 +135,7 @@ def _split_login(rest: str) -> tuple[str | None, str]:
         hosts = authority.partition("/")[0]
         if not _HOSTS.fullmatch(hosts) or (query and not all("=" in part for part in query.split("&"))):
             continue
-        # An @ in the value of a parameter is none of a login.
+        # An @ in a parameter's value does not end a login.
         before, question, parameters = login.partition("?")
         if question and "=" in parameters and ("/" in before or "@" in before or ":" not in before):
             continue
@@ -176,7 +175,7 @@ def _read_keywords(text: str) -> dict[str, str]:
 
 
 class _Reader:
-    """Takes the parameters, each by its own rule."""
+    """Collects the parameters, each by its own rule."""
 
     def __init__(self, given: Mapping[str, str]) -> None:
         self._given = given
@@ -185,7 +184,7 @@ class _Reader:
         self._system = given.get("sslrootcert") == "system"
 
     def take(self, name: str, value: str) -> None:
-        """One parameter. Raises InvalidDsn."""
+        """Take one parameter. Raises InvalidDsn."""
         if name in ("user", "password", "database") or name in _NUMBERS or name in _IGNORED:
             check = _NUMBERS.get(name)
             if check is not None:
@@ -208,10 +207,10 @@ class _Reader:
             raise InvalidDsn(f"the parameter {name[:40]} of the database's URL is not known here; {hint}")
 
     def dsn(self) -> Dsn:
-        """All of it."""
+        """The complete address."""
         given, driver = self._given, self._driver
         if self._system:
-            # The driver would look for a file of that name. As in libpq, less than verify-full makes no sense here.
+            # The driver would look for a file with that name. As in libpq, only verify-full is useful here.
             if given.get("sslmode", "verify-full") != "verify-full":
                 raise InvalidDsn(
                     "the parameter sslmode of the database's URL: expected verify-full with sslrootcert=system"
@@ -233,7 +232,7 @@ class _Reader:
 
 
 def _bracketed(hosts: str) -> str:
-    """Addresses of IPv6 as the driver expects them in a list."""
+    """IPv6 addresses in the form that the driver expects in a list."""
     names = (name.strip("[]") for name in hosts.split(","))
     return ",".join(f"[{name}]" if ":" in name and not name.startswith("/") else name for name in names)
 
@@ -255,7 +254,7 @@ def _ports(value: str) -> str:
 
 
 def _seconds(given: Mapping[str, str], name: str) -> float | None:
-    """libpq's: 0 and less mean no bound, and less than two seconds are taken for two."""
+    """Seconds by libpq's rules: 0 and less mean no limit, and less than two seconds mean two."""
     value = int(given.get(name, "0"))
     return None if value <= 0 else float(max(2, value))
 
@@ -286,7 +285,8 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "gsslib": ("gssapi", "sspi"),
 }
 _HARMLESS: Mapping[str, tuple[str, ...]] = {
-    # The driver has neither channel binding nor encryption by GSSAPI: what does not insist on them is what it does.
+    # The driver supports neither channel binding nor GSSAPI encryption, so only values that do not require them are
+    # accepted.
     "channel_binding": ("prefer", "disable"),
     "gssencmode": ("prefer", "disable"),
     "load_balance_hosts": ("disable",),

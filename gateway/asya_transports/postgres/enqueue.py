@@ -1,13 +1,13 @@
-"""How the gateway's storage puts messages into queues inside a transaction of its own, and rings afterwards.
+"""How the gateway's storage inserts messages into queues within its own transaction, and rings afterwards.
 
 The contract, for any statement on the same database:
 
     INSERT INTO queue_messages (queue, body) SELECT …
 
-`queue` is `asya_crds.naming.queue_name(namespace, actor)`, `body` the envelope's JSON as UTF-8 (`bytea`). Every
-other column has the default that a fresh message needs; `ready_at` may be given to delay the first delivery. Nothing
-is checked: a message for an actor that nobody has declared stays, and is delivered once somebody receives for it.
-After the commit call `ring`; without it the message is found by the next safety poll (a second by default).
+`queue` is `asya_crds.naming.queue_name(namespace, actor)`, `body` the envelope's JSON as UTF-8 (`bytea`). Every other
+column has the right default for a new message; `ready_at` may be given to delay the first delivery. Nothing is checked:
+a message for an undeclared actor stays, and is delivered once a consumer receives for it. Call `ring` after the commit;
+without it the next safety poll finds the message (after a second by default).
 """
 
 import hashlib
@@ -17,14 +17,14 @@ from asya_transports.postgres.schema import Connection
 
 ENQUEUE_TABLE = "queue_messages"
 ENQUEUE_COLUMNS = ("queue", "body")
-"""The columns that an insert of the gateway's own has to fill: text and bytea."""
+"""The columns that the gateway's insert must fill: text and bytea."""
 
 PAYLOAD_BYTES = 7900
 """PostgreSQL refuses a NOTIFY payload of 8,000 bytes or more."""
 
 
 def bell_channel(namespace: str) -> str:
-    """The LISTEN channel of a namespace: `asya_queues_{namespace}`, hashed where an identifier cannot hold it."""
+    """The LISTEN channel of a namespace: `asya_queues_{namespace}`, hashed if it is too long for an identifier."""
     channel = f"asya_queues_{namespace}"
     if len(channel.encode()) < 64:
         return channel
@@ -43,9 +43,9 @@ def payloads(actors: Iterable[str]) -> list[str]:
 
 
 async def ring(connection: Connection, namespace: str, actors: Iterable[str]) -> None:
-    """Wake whoever receives for these actors. Call it outside the transaction that wrote the messages, since a
-    NOTIFY inside it makes all commits of the database wait for one another. Raises asyncpg's errors, which a
-    caller may ignore: the safety poll finds the messages."""
+    """Wake the receivers for these actors. Call it outside the transaction that wrote the messages, because a NOTIFY
+    inside it makes all commits of the database wait for one another. Raises asyncpg's errors, which a caller may
+    ignore, because the safety poll finds the messages."""
     texts = payloads(actors)
     if texts:
         await connection.execute(

@@ -1,7 +1,7 @@
-"""A thread with a connection of its own that renews leases and hears the bell.
+"""A thread with its own connection that renews leases and listens for the bell.
 
-Both must go on while a handler blocks the event loop: a lease that is not renewed is a message delivered twice, and
-a listener that does not read fills the notification queue of the whole server.
+Both must continue while a handler blocks the event loop. Without renewal a message is delivered twice, and a listener
+that does not read fills the notification queue of the whole server.
 """
 
 import asyncio
@@ -24,13 +24,14 @@ from asya_transports.postgres.settings import PostgresSettings
 logger = logging.getLogger(__name__)
 
 CHECK_INTERVAL = 5.0
-"""Seconds between two questions to the LISTEN connection; one that does not answer within as many is replaced."""
+"""Seconds between two checks of the LISTEN connection. A connection that does not answer within the same time is
+replaced."""
 
 LISTEN_SESSION = QUEUE_SESSION | {"application_name": "asya-queues-bell", "tcp_user_timeout": "5000"}
 
 
 class LeaseKeeper:
-    """Holds leases for its owner, and calls `on_bell` in the owner's loop: with actors, or None for "look at all"."""
+    """Renews leases for its owner, and calls `on_bell` in the owner's loop: with actors, or None for all of them."""
 
     def __init__(self, settings: PostgresSettings, namespace: str, on_bell: Callable[[list[str] | None], None]) -> None:
         self._settings = settings
@@ -45,14 +46,14 @@ class LeaseKeeper:
         self._wake: asyncio.Event | None = None
 
     def start(self) -> None:
-        """Start the thread, once. It is a daemon: a program that ends without closing lets its leases run out."""
+        """Start the thread, once. It is a daemon thread: if a program ends without closing, its leases expire."""
         if self._thread is None:
             self._owner = asyncio.get_running_loop()
             self._thread = threading.Thread(target=self._main, name="asya-queue-leases", daemon=True)
             self._thread.start()
 
     async def stop(self) -> None:
-        """End the thread and its connection; at most a few seconds."""
+        """End the thread and its connection; takes at most a few seconds."""
         thread, self._thread = self._thread, None
         if thread is None:
             return
@@ -68,7 +69,7 @@ class LeaseKeeper:
             self._leases[message] = receipt
 
     def release(self, message: int, receipt: UUID) -> None:
-        """Renew it no longer."""
+        """Stop renewing this lease."""
         with self._lock:
             if self._leases.get(message) == receipt:
                 del self._leases[message]
@@ -97,14 +98,14 @@ class LeaseKeeper:
                 self._loop = self._wake = None
 
     async def _keep(self, wake: asyncio.Event) -> None:
-        """One connection's life. Returns when told to stop or when the connection was cut."""
+        """Use one connection. Returns when stopped or when the connection is lost."""
         connection = await Sessions(self._settings.url, LISTEN_SESSION).connect(command_timeout=CHECK_INTERVAL)
         try:
             connection.add_termination_listener(lambda _: wake.set())
             await connection.add_listener(self._channel, self._heard)
             self._tell(None)
             every = self._settings.visibility_timeout / 3
-            due = 0.0  # renewed at once: the last connection may have been gone for a while
+            due = 0.0  # renew at once, because the last connection may have been lost some time ago
             while not self._stopping.is_set() and not connection.is_closed():
                 if time.monotonic() >= due:
                     due = time.monotonic() + every

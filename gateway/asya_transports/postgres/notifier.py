@@ -1,4 +1,4 @@
-"""Wakes receivers: one NOTIFY at a time, which carries everything that has gathered meanwhile."""
+"""Wakes receivers: one NOTIFY at a time, with everything collected in the meantime."""
 
 import asyncio
 import logging
@@ -13,8 +13,8 @@ logger = logging.getLogger(__name__)
 
 
 class Notifier:
-    """The gateway rings after rows that it wrote in a transaction of its own, the transport after those that it sends.
-    A ring that fails is logged and forgotten: the receivers' poll finds the messages."""
+    """The gateway rings after writing rows in its own transaction, the transport after publishing. A failed ring is
+    only logged, because the receivers' poll finds the messages."""
 
     def __init__(self, connection: Callable[[], AbstractAsyncContextManager[Connection]], namespace: str) -> None:
         self._connection = connection
@@ -23,14 +23,14 @@ class Notifier:
         self._ringer: asyncio.Task[None] | None = None
 
     def ring(self, actors: Iterable[str]) -> None:
-        """Ring soon; does not wait."""
+        """Ring soon, without waiting."""
         self._actors.update(actors)
         if self._actors and (self._ringer is None or self._ringer.done()):
-            # It belongs to no request, though one begins it.
+            # The task does not belong to the request that starts it.
             self._ringer = asyncio.create_task(self._run(), name="queue bell", context=Context())
 
     async def finish(self) -> None:
-        """Wait for what is under way."""
+        """Wait for the ring in progress."""
         if self._ringer is not None:
             await self._ringer
 

@@ -1,4 +1,4 @@
-"""Connections to the database, and what its errors mean to a transport."""
+"""Connections to the database, and the translation of its errors."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -15,8 +15,8 @@ QUEUE_SESSION = {
     "application_name": "asya-queues",
     "jit": "off",
     "plan_cache_mode": "force_custom_plan",
-    # Every statement here goes by an index; a planner whose statistics are from a time when the table was empty
-    # would read 200,000 waiting rows to sort them.
+    # Every statement here uses an index. With statistics from a time when the table was empty, the planner would read
+    # and sort 200,000 waiting rows.
     "enable_seqscan": "off",
     "enable_bitmapscan": "off",
     "lock_timeout": "3000",
@@ -30,11 +30,11 @@ _REFUSALS = (
     asyncpg.ProgramLimitExceededError,
     UnicodeEncodeError,
 )
-"""What a statement with a message in it causes where the message is at fault."""
+"""Errors of a statement with a message that are caused by the message."""
 
 
 class ConnectionPool:
-    """A pool that connects with its first use. Its errors are the port's."""
+    """A pool that connects at its first use. It raises the port's errors."""
 
     def __init__(self, settings: PostgresSettings) -> None:
         self._settings = settings
@@ -43,7 +43,7 @@ class ConnectionPool:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A connection of the pool; raises TransportUnavailable where none can be had within the publish timeout."""
+        """A connection from the pool; raises TransportUnavailable if there is none within the publish timeout."""
         with port_errors():
             pool = self._pool or await self._create()
             async with session_of(pool, self._settings.publish_timeout) as connection:
@@ -63,7 +63,7 @@ class ConnectionPool:
             return self._pool
 
     async def close(self) -> None:
-        """Disconnect; what is under way has two seconds to end."""
+        """Disconnect; running statements have two seconds to end."""
         pool, self._pool = self._pool, None
         if pool is None:
             return
@@ -97,7 +97,7 @@ def port_errors() -> Iterator[None]:
 
 @contextmanager
 def message_errors() -> Iterator[None]:
-    """Around a statement that carries a message: MessageRefused for what the message itself causes."""
+    """Wraps a statement with a message: errors caused by the message become MessageRefused."""
     try:
         yield
     except _REFUSALS as error:
@@ -105,4 +105,4 @@ def message_errors() -> Iterator[None]:
 
 
 async def _keep_session(_: object) -> None:
-    """Instead of the driver's reset, a round trip for every statement: nothing here changes a session."""
+    """Replaces the driver's reset, which costs a round trip for every statement. Nothing here changes a session."""

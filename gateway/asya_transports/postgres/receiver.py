@@ -1,4 +1,4 @@
-"""One stream of deliveries: takes batches, waits for the bell, gives back what was not answered."""
+"""One stream of deliveries: takes batches, waits for the bell, returns unanswered messages."""
 
 import asyncio
 import contextlib
@@ -19,15 +19,15 @@ from asya_transports.postgres.pool import ConnectionPool, message_errors
 logger = logging.getLogger(__name__)
 
 MAX_TAKE = 64
-"""Messages of one take; their bodies are in memory at once."""
+"""Most messages of one take; their bodies are in memory at the same time."""
 DECLARE_EVERY = 5.0
-"""Seconds between two declarations of a queue that is received from, in case that somebody deleted it."""
+"""Seconds between two declarations of a queue with a consumer, in case it was deleted."""
 PATIENCE = 1 / 3
-"""Share of the visibility timeout for which a receiver that was just connected leaves the messages of others alone."""
+"""Share of the visibility timeout for which a newly connected receiver does not take messages that others had taken."""
 
 
 class PostgresDelivery:
-    """A row that was taken, as a Delivery."""
+    """A taken row, as a Delivery."""
 
     def __init__(
         self, owner: "PostgresReceiver", message: int, receipt: UUID, actor: str, deliveries: int, body: bytes
@@ -70,7 +70,7 @@ class PostgresDelivery:
 
 
 class PostgresReceiver:
-    """The consumer of one queue. `limit` is the number of deliveries where the queue is not declared (None: any)."""
+    """The consumer of one queue. `limit` is the number of deliveries if the queue is not declared (None: unlimited)."""
 
     def __init__(
         self,
@@ -109,11 +109,12 @@ class PostgresReceiver:
         self._patient_until = 0.0
 
     def rung(self) -> None:
-        """There may be something to take."""
+        """Try to take messages now."""
         self._look.set()
 
     async def stream(self) -> AsyncGenerator[PostgresDelivery]:
-        """The deliveries, until it is closed: then nothing more is taken, and what nobody has seen goes back."""
+        """The deliveries, until it is closed. Then nothing more is taken, and messages that were not yielded are
+        returned."""
         pause = 0.1
         self._be_patient()
         try:
@@ -140,18 +141,18 @@ class PostgresReceiver:
             await self._stop_taking()
 
     async def _declare_again(self) -> None:
-        """Messages are taken from undeclared queues, too, but nobody may publish into one."""
+        """Messages are also taken from undeclared queues, but publishing to them is refused."""
         if time.monotonic() >= self._declare_at:
             self._declare_at = time.monotonic() + DECLARE_EVERY
             await self._declare()
 
     def _be_patient(self) -> None:
-        """Leave alone for a while what others had taken. After an absence of the database every lease has run out,
-        and who lives must have the time to renew its own, which it does as soon as it is connected again."""
+        """For a while, do not take messages that others had taken. After a database outage every lease has expired, and
+        live consumers need time to renew theirs, which they do as soon as they are connected again."""
         self._patient_until = time.monotonic() + self._visibility.total_seconds() * PATIENCE
 
     async def leave(self) -> None:
-        """Give back what was not answered; what cannot be given back now returns when its lease runs out."""
+        """Return unanswered messages. Those that cannot be returned now are redelivered when their lease expires."""
         await self._stop_taking()
         await self._give_back(list(self._held.values()), untouched=False)
 
@@ -182,7 +183,7 @@ class PostgresReceiver:
         self._ring([self._actor])
 
     def answered(self, delivery: PostgresDelivery) -> None:
-        """It is ours no longer; there is room for another."""
+        """The delivery is no longer ours, so there is room for another."""
         self._keeper.release(delivery.message, delivery.receipt)
         current = self._held.get(delivery.message)
         if current is delivery:
@@ -190,7 +191,7 @@ class PostgresReceiver:
             self._look.set()
 
     async def put_back(self, delivery: PostgresDelivery, delay: float) -> None:
-        """Back into the queue, or to the dead letters where it was delivered often enough."""
+        """Return it to the queue, or move it to the dead letters if its deliveries are used up."""
         async with self._pool.connection() as connection:
             row = await connection.fetchrow(
                 statements.NACK,
@@ -209,7 +210,7 @@ class PostgresReceiver:
             self._ring([self._actor])
 
     async def replace(self, delivery: PostgresDelivery, body: bytes, delay: float) -> None:
-        """The same row with another body, as fresh as a new one."""
+        """Replace the body of the row and reset it like a new message."""
         async with self._pool.connection() as connection:
             with message_errors():
                 row = await connection.fetchrow(
@@ -220,7 +221,7 @@ class PostgresReceiver:
             self._ring([self._actor])
 
     async def extend(self, delivery: PostgresDelivery) -> None:
-        """A full visibility timeout from now."""
+        """Extend the lease to a full visibility timeout from now."""
         async with self._pool.connection() as connection:
             rows = await connection.fetch(statements.EXTEND, [delivery.message], [delivery.receipt], self._visibility)
         if not rows:
@@ -232,7 +233,7 @@ class PostgresReceiver:
             raise LeaseLost("the lease expired and the message was delivered again")
 
     async def _take(self) -> None:
-        # A task of its own: a reader that is cancelled in mid-take must not lose the rows to their leases.
+        # A separate task: a reader that is cancelled during a take must not leave the rows to their leases.
         self._taking = asyncio.create_task(self._take_batch(), name=f"take-{self._queue}")
         await asyncio.shield(self._taking)
         self._taking = None

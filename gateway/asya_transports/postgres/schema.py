@@ -7,18 +7,18 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
-"""A connection of its own or one from a pool."""
+"""A direct connection or one from a pool."""
 
 CURRENT = "asya queues, schema 1"
-"""The table's comment, by which a later call sees that there is nothing to do. schema.sql sets it."""
+"""The table's comment, set by schema.sql. A later call recognises by it that there is nothing to do."""
 
 _LOCK = 0x61737961_71756575  # "asya" "queu"
 
 
 async def create_schema(connection: Connection) -> None:
-    """Create the tables, or do nothing where they are current: one short query then.
+    """Create the tables. If they are current, this is only one short query.
 
-    Safe while other programs do the same, or use the tables. Raises asyncpg's errors.
+    Safe while other programs do the same or use the tables. Raises asyncpg's errors.
     """
     if await _current(connection):
         return

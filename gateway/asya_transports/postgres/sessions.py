@@ -1,6 +1,6 @@
-"""Sessions at one address, each with its settings in force: what the gateway's and the worker's pools are made of.
+"""Sessions at one address, each with its settings in force, for the pools of gateway and worker.
 
-Settings are made after connecting, not as parameters of the start: PgBouncer refuses those that it does not know.
+Settings are made after connecting, not as startup parameters, because PgBouncer refuses unknown ones.
 """
 
 import asyncio
@@ -17,18 +17,18 @@ from asya_transports.postgres.dsn import Dsn, KeepAlive, parse_dsn
 
 Connection = asyncpg.Connection
 CONNECT_WITHIN = 5.0
-"""Seconds for one session, all hosts together, by default."""
+"""Default seconds for connecting one session, for all hosts together."""
 READ_ONLY = (asyncpg.ReadOnlySQLTransactionError,)
-"""What a server says that is in recovery, or that was made read-only, to whoever wants to write or listen."""
+"""Errors of writes and LISTEN on a server that is in recovery or read-only."""
 PROBE = "SELECT 1 WHERE current_setting('transaction_read_only') = 'off'"
-"""Answers nothing for these; a session that only reads or listens would not find out otherwise."""
+"""Returns no row on such a server; a session that only reads or listens would not notice otherwise."""
 _PREPARED_ELSEWHERE = (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError)
-"""What a session's own statements meet where they come to another session of the server."""
+"""Errors of prepared statements that reach another server session."""
 _NEXT_HOST = (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.TargetServerAttributeNotMatched)
 
 
 class Sessions:
-    """Opens sessions. `settings` are SET in each, in the server's base units (`statement_timeout` in ms)."""
+    """Opens sessions. `settings` are set in each, in the server's base units (`statement_timeout` in ms)."""
 
     def __init__(self, url: str, settings: Mapping[str, str]) -> None:
         """Raises InvalidDsn."""
@@ -36,15 +36,15 @@ class Sessions:
         self.settings = {**settings, **self._kept(settings)}
 
     def _kept(self, settings: Mapping[str, str]) -> dict[str, str]:
-        """A name for the session that the address gives beats ours."""
+        """An application name in the address overrides ours."""
         name = self._dsn.server_settings.get("application_name")
         return {"application_name": name} if name and "application_name" in settings else {}
 
     async def connect(self, *_: object, timeout: float = CONNECT_WITHIN, **options: Any) -> Connection:
-        """One session, at the first host that answers and is what `target_session_attrs` asks for.
+        """One session, at the first host that answers and matches `target_session_attrs`.
 
-        A host that does not answer leaves time for the others. Takes what asyncpg.connect takes beside an address, as
-        a pool calls it. Raises what the driver raises.
+        A host that does not answer leaves time for the others. Takes the options of asyncpg.connect, as a pool passes
+        them. Raises the driver's errors.
         """
         until = time.monotonic() + max(timeout, self._dsn.connect_timeout or 0.0)
         hosts = self._dsn.hosts()
@@ -86,8 +86,8 @@ class Sessions:
         return connection
 
     async def not_in_force(self, connection: Any) -> list[str]:
-        """The settings that the session does not have after all: a pooler that hands one session's statements to
-        several of the server's forgets them."""
+        """The settings that are not in force in the session. A pooler that distributes one session's statements over
+        several server sessions loses them."""
         rows = await connection.fetch(
             "SELECT lower(name) AS name, setting FROM pg_settings WHERE lower(name) = ANY($1)",
             [name.lower() for name in self.settings],
@@ -96,8 +96,8 @@ class Sessions:
         return [name for name, value in self.settings.items() if found.get(name.lower()) != value]
 
     async def pools_statements(self, connection: Any) -> bool:
-        """Whether a pooler hands the session's statements or transactions to whichever session of the server is free,
-        so that settings and LISTEN hold by luck. False where nobody can tell."""
+        """Whether a pooler distributes the session's statements or transactions over server sessions, so that settings
+        and LISTEN are not reliable. False if unknown."""
         try:
             async with asyncio.timeout(CONNECT_WITHIN):
                 return await self._moves(connection)
@@ -107,7 +107,7 @@ class Sessions:
             return False
 
     async def _moves(self, connection: Any) -> bool:
-        """Whether the session goes on in another of the server's while its last one is taken by a transaction."""
+        """Whether the session continues in another server session while its last one is occupied by a transaction."""
         process = await connection.fetchval("SELECT pg_backend_pid()")
         if process == connection.get_server_pid():
             return False  # no pooler between
@@ -120,8 +120,8 @@ class Sessions:
 
 
 class session_of:  # noqa: N801 # called as a function; a class costs each statement less than a generator
-    """One of a pool's sessions; waits so many seconds for one. One that turns out read-only, or in recovery, is dropped
-    with all others of its pool: after a fail-over new sessions reach the server that can write, the old ones never."""
+    """A session from a pool; waits so many seconds for one. If it is read-only or in recovery, all sessions of the pool
+    are dropped: after a failover, new sessions reach the writable server, old ones never do."""
 
     __slots__ = ("_acquiring", "_pool", "_session")
 
@@ -143,13 +143,13 @@ class session_of:  # noqa: N801 # called as a function; a class costs each state
 
 
 async def probe(connection: Any) -> None:
-    """Ask a session whether it still serves. Raises ReadOnlySQLTransactionError where it can only read."""
+    """Check that a session can write. Raises ReadOnlySQLTransactionError if it cannot."""
     if await connection.fetchval(PROBE) is None:
         raise asyncpg.ReadOnlySQLTransactionError("the server accepts no writes")
 
 
 def keep_alive(connection: Any, wanted: KeepAlive) -> None:
-    """Notice a dead peer within seconds even where its host vanished without a word."""
+    """Configure TCP keepalive, so that a dead peer is noticed even if its host vanished."""
     transport = connection._transport  # no public way to the socket
     found = transport.get_extra_info("socket") if transport is not None else None
     if found is None or found.family not in (socket.AF_INET, socket.AF_INET6):

@@ -1,4 +1,4 @@
-"""What the queues in PostgreSQL have to be told. Times are seconds."""
+"""Settings of the queues in PostgreSQL. Times are in seconds."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from asya_transports.description import MEBIBYTE, TransportSettingsError, Variab
 from asya_transports.postgres.dsn import InvalidDsn, check_dsn
 
 MAX_MESSAGE_BYTES = 128 * MEBIBYTE
-"""Far below what a value of a column may have (1 GiB): a message is in memory several times on its way."""
+"""Far below the limit of a column value (1 GiB), because a message is in memory several times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,12 +16,12 @@ class PostgresSettings:
 
     url: str = field(repr=False)
     pool_size: int = 4
-    """Connections for takes, answers and publishes together; a receiver opens one more."""
+    """Connections for takes, answers and publishes; a receiver opens one more."""
     visibility_timeout: float = 15.0
-    """How long a dead consumer keeps its messages. A living one renews three times in that time, from a thread,
-    so it needs not cover the longest handler."""
+    """How long a dead consumer keeps its messages. A live one renews three times in that time from a thread, so it need
+    not cover the longest handler."""
     poll_interval: float = 1.0
-    """The safety poll under the bell, which is also how punctual a delayed message is."""
+    """Interval of the safety poll, which is also the precision of delayed messages."""
     publish_timeout: float = 5.0
     prefetch: int = 1
     max_message_bytes: int = MAX_MESSAGE_BYTES

@@ -1,7 +1,7 @@
-"""Every SQL statement of the queues. Statements that touch several messages lock them in the order of their ids,
-and takes and renewals skip what is locked, so that none of them waits for another in a circle."""
+"""The SQL statements of the queues. Statements on several messages lock them in the order of their ids, and takes and
+renewals skip locked ones, so that they cannot deadlock."""
 
-# The text of statements below, not a value: nothing from outside comes near it.
+# A part of the statements below, not a value. It contains no input.
 _DEAD = "message.deliveries >= (SELECT deliveries FROM enough)"
 
 DECLARE = """
@@ -28,9 +28,8 @@ WITH known AS MATERIALIZED (SELECT name FROM queues WHERE name = ANY($1::text[])
 SELECT name FROM known
 """
 
-# $7: whether messages that somebody took and whose lease ran out are taken, too (receiver.py).
-# A message that was delivered too often (its consumers died, none of them put it back) is moved to the dead
-# letters by the very statement that would have delivered it once more.
+# $7: whether messages whose lease has expired are taken too (receiver.py). A message that was delivered too often (its
+# consumers died without returning it) is moved to the dead letters by the statement that would have delivered it again.
 TAKE = f"""
 WITH ready AS MATERIALIZED (
     SELECT id FROM queue_messages WHERE queue = $1 AND ready_at <= now() AND ($7 OR receipt IS NULL)
@@ -49,8 +48,8 @@ WHERE message.id = ANY (ARRAY(SELECT id FROM ready))
 RETURNING message.id, message.receipt, message.deliveries, message.died_in, message.died_after, message.body
 """
 
-# Returns what is somebody else's now. A message that is not there at all counts as answered: either an earlier
-# try of this statement was committed although its answer was lost, or somebody else has finished it.
+# Returns messages that are no longer ours. A missing message counts as acknowledged: either an earlier attempt of this
+# statement was committed although its answer was lost, or another consumer has finished the message.
 ACK = """
 WITH held AS MATERIALIZED (
     SELECT message.id FROM unnest($1::bigint[], $2::uuid[]) AS answer (id, receipt)
@@ -91,7 +90,7 @@ WITH held AS MATERIALIZED (
 UPDATE queue_messages SET ready_at = now() + $3::interval WHERE id = ANY (ARRAY(SELECT id FROM held)) RETURNING id
 """
 
-# What was handed to nobody ($3) was not delivered, so the delivery does not count.
+# A message that was not yielded ($3) was not delivered, so the delivery does not count.
 GIVE_BACK = """
 WITH held AS MATERIALIZED (
     SELECT message.id, lease.untouched FROM unnest($1::bigint[], $2::uuid[], $3::boolean[])

@@ -1,4 +1,4 @@
-"""Queues as rows of PostgreSQL: the embedded default. See docs/delivery.md for what it promises."""
+"""Queues as rows of PostgreSQL: the embedded default. docs/delivery.md has its guarantees."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -23,13 +23,13 @@ from asya_transports.postgres.settings import PostgresSettings
 
 BATCH_ROWS = 256
 BATCH_BYTES = 4 * 1024 * 1024
-"""Messages of one INSERT; a larger one goes alone."""
+"""Most bytes of one INSERT; a larger message is inserted alone."""
 
 DELETE_SLICE = 5000
 
 
 class PostgresTransport:
-    """Not connected until its first use; belongs to the event loop of that use."""
+    """Connects at its first use, and belongs to the event loop of that use."""
 
     name = "postgres"
 
@@ -48,7 +48,7 @@ class PostgresTransport:
             await connection.execute("SELECT 1")
 
     async def declare(self, queue: Queue) -> None:
-        """See port.Transport. `foreign` makes no difference: no sidecar reads these queues."""
+        """Declare the queue. `foreign` makes no difference, because no sidecar reads these queues."""
         self._declared[queue.actor] = queue
         await self._declare(queue)
         self._notifier.ring([queue.actor])
@@ -136,7 +136,7 @@ class PostgresTransport:
     def _batches(
         self, messages: Sequence[OutboundMessage], answers: list[TransportError | None]
     ) -> Iterator[list[int]]:
-        """Indexes of the messages of each INSERT; what is too large is answered here."""
+        """Indexes of the messages of each INSERT. Messages that are too large are answered here."""
         batch: list[int] = []
         size = 0
         for index, message in enumerate(messages):
@@ -163,7 +163,7 @@ class PostgresTransport:
                 with message_errors():
                     known = {row["name"] for row in await connection.fetch(statements.PUBLISH, queues, bodies)}
         except MessageRefused as error:
-            if len(batch) > 1:  # one of them is at fault: each is tried alone
+            if len(batch) > 1:  # one of them is at fault, so each is tried alone
                 for index in batch:
                     await self._insert(messages, [index], answers)
                 return

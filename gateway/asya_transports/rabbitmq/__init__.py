@@ -1,1 +1,1 @@
-"""RabbitMQ: publishes on a connection of its own making (wire.py), everything else by aiormq."""
+"""RabbitMQ: publishes on our own connection (wire.py), everything else through aiormq."""

@@ -1,4 +1,4 @@
-"""What an AMQP URL says, for the connection that is made without aiormq, and about TLS for both."""
+"""The parts of an AMQP URL, for the connection without aiormq, and the TLS settings for both connections."""
 
 import ssl
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ class Address:
     def parse(cls, url: str) -> "Address":
         """Read `amqp[s]://user:password@host:port/vhost?cafile=&capath=&certfile=&keyfile=&no_verify_ssl=&auth=`.
 
-        Raises OSError, naming the files, where certificates cannot be read.
+        Raises OSError naming the files if certificates cannot be read.
         """
         parts = urlsplit(url)
         query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
@@ -48,7 +48,7 @@ def _context(query: dict[str, str]) -> ssl.SSLContext:
         if "certfile" in named:
             context.load_cert_chain(named["certfile"], named.get("keyfile"))
     except OSError as error:
-        # The library names no file, neither a missing one nor one that holds something else.
+        # The library's errors do not name the file, neither for a missing nor for an invalid one.
         files = ", ".join(f"{name}={path}" for name, path in named.items())
         raise OSError(f"cannot read the certificates of the broker's URL ({files}): {error}") from error
     if query.get("no_verify_ssl", "0") != "0":

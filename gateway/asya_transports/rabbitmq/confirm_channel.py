@@ -1,4 +1,4 @@
-"""One channel in confirm mode: many publishes outstanding, each answered by its delivery tag."""
+"""One channel in confirm mode: many outstanding publishes, each answered by its delivery tag."""
 
 import asyncio
 from collections import deque
@@ -18,7 +18,7 @@ class ChannelClosed(Exception):
 
 
 class Batch:
-    """Publishes that were sent together; `done` is resolved when each has its answer."""
+    """Publishes that were sent together. `done` is resolved when each has its answer."""
 
     __slots__ = ("_left", "answers", "closed", "confirmed", "done", "first")
 
@@ -40,7 +40,7 @@ class Batch:
         return self.first <= tag < self.first + len(self.answers)
 
     def answer(self, tag: int, error: TransportError | None) -> None:
-        """The broker's word on one of them. An earlier one (it was returned) stands."""
+        """The broker's answer to one of them. An earlier answer (the message was returned) is kept."""
         index = tag - self.first
         if self.confirmed[index]:
             return
@@ -50,7 +50,7 @@ class Batch:
         self._settle(1)
 
     def answer_through(self, tag: int, error: TransportError | None) -> None:
-        """The broker's word on all of them up to this tag."""
+        """The broker's answer to all of them up to this tag."""
         end = min(tag - self.first + 1, len(self.answers))
         if error is not None:
             for index in range(end):
@@ -61,11 +61,11 @@ class Batch:
         self._settle(fresh)
 
     def returned(self, tag: int, error: TransportError) -> None:
-        """No queue took it; the confirmation follows."""
+        """No queue accepted the message; its confirmation follows."""
         self.answers[tag - self.first] = error
 
     def give_up(self, error: TransportError, closed: ChannelClosed | None = None) -> None:
-        """Answer all that the broker has not answered."""
+        """Answer all messages that the broker has not answered."""
         self.closed = closed
         self.answer_through(self.first + len(self.answers) - 1, error)
 
@@ -88,27 +88,32 @@ class ConfirmChannel:
         self._methods: dict[tuple[str, str], bytes] = {}
 
     def opened(self) -> None:
-        """Confirm mode begins: the broker counts from 1."""
+        """Confirm mode begins: the broker counts tags from 1."""
         self._next = 1
         self.ready = True
 
     def encode(self, publications: Sequence[Publication], frame_max: int) -> tuple[Batch, bytes]:
         """Number the messages and write their frames; the caller sends them before anything else is encoded."""
-        batch = Batch(self._next, len(publications))
         parts: list[bytes] = []
         number = self.number
-        self._outstanding.append(batch)
         for tag, publication in enumerate(publications, self._next):
+            header = content_header(number, tag, publication)
+            if len(header) > frame_max:
+                # It must be one frame, and a longer one ends the connection.
+                header = content_header(number, tag, publication.with_our_headers())
             parts += (
                 self._method(publication.exchange, publication.routing_key),
-                content_header(number, tag, publication),
+                header,
                 *body_frames(number, publication.body, frame_max),
             )
+        # Only now, since the broker counts what is sent: what cannot be written must have no number.
+        batch = Batch(self._next, len(publications))
+        self._outstanding.append(batch)
         self._next += len(publications)
         return batch, b"".join(parts)
 
     def confirmed(self, tag: int, *, multiple: bool, error: TransportError | None = None) -> None:
-        """basic.ack, or basic.nack with its error. With `multiple` it speaks for all up to the tag."""
+        """basic.ack, or basic.nack with its error. With `multiple` it applies to all up to the tag."""
         if multiple:
             for batch in self._outstanding:
                 if batch.first > tag:
@@ -120,7 +125,7 @@ class ConfirmChannel:
             self._outstanding.popleft()
 
     def returned(self, correlation_id: str | None) -> None:
-        """The content of a basic.return, of the message with this correlation id."""
+        """The content of a basic.return: the message with this correlation id."""
         if correlation_id is not None and correlation_id.isdigit():
             batch = self._batch_of(int(correlation_id))
             if batch is not None:
@@ -128,7 +133,7 @@ class ConfirmChannel:
                 batch.returned(int(correlation_id), error)
 
     def fail(self, reason: str, closed: ChannelClosed | None = None) -> None:
-        """The channel or its connection is gone: what was not confirmed is unknown."""
+        """The channel or its connection is gone: the outcome of unconfirmed messages is unknown."""
         self.ready = False
         outstanding, self._outstanding = self._outstanding, deque()
         error = TransportUnavailable(reason)

@@ -10,11 +10,12 @@ from aiormq.exceptions import AMQPChannelError, AMQPError
 
 from asya_transports.port import TransportError, TransportUnavailable
 from asya_transports.rabbitmq.address import Address
+from asya_transports.rabbitmq.reading import TolerantTransport
 from asya_transports.rabbitmq.settings import RabbitSettings
 
 
 class BrokerConnection:
-    """Connects with its first use, and again with the first use after a loss."""
+    """Connects at its first use, and again at the first use after a loss."""
 
     def __init__(self, settings: RabbitSettings) -> None:
         self._settings = settings
@@ -28,11 +29,13 @@ class BrokerConnection:
                 with port_errors():
                     async with asyncio.timeout(self._settings.connect_timeout):
                         tls = Address.parse(self._settings.url).tls
-                        self._connection = await aiormq.connect(self._settings.url, context=tls)
+                        self._connection = await aiormq.connect(
+                            self._settings.url, context=tls, transport_factory=TolerantTransport()
+                        )
             return self._connection
 
     async def channel(self) -> AbstractChannel:
-        """A channel of the caller's own. Raises TransportUnavailable within the connect timeout."""
+        """A new channel for the caller. Raises TransportUnavailable within the connect timeout."""
         connection = await self.connection()
         with port_errors():
             async with asyncio.timeout(self._settings.connect_timeout):
@@ -40,8 +43,8 @@ class BrokerConnection:
 
     @asynccontextmanager
     async def short_channel(self) -> AsyncIterator[AbstractChannel]:
-        """A channel for a few commands. The broker closes it with every error (404, 406): one for each attempt.
-        Raises TransportUnavailable, and AMQPChannelError as it is."""
+        """A channel for a few commands. The broker closes a channel on every error (404, 406), so each attempt uses its
+        own. Raises TransportUnavailable, and AMQPChannelError unchanged."""
         channel = await self.channel()
         try:
             with port_errors():
@@ -51,13 +54,13 @@ class BrokerConnection:
             await close_quietly(channel)
 
     async def close(self) -> None:
-        """Disconnect; at most two seconds."""
+        """Disconnect; takes at most two seconds."""
         if self._connection is not None:
             await close_quietly(self._connection)
 
 
 async def close_quietly(what: AbstractChannel | AbstractConnection) -> None:
-    """Close a channel or connection, whatever state it is in; at most two seconds."""
+    """Close a channel or connection in any state; takes at most two seconds."""
     task = asyncio.current_task()
     asked = task.cancelling() if task is not None else 0
     try:
@@ -66,14 +69,15 @@ async def close_quietly(what: AbstractChannel | AbstractConnection) -> None:
     except (OSError, TimeoutError, RuntimeError, AMQPError):
         pass
     except asyncio.CancelledError:
-        # The driver cancels what waits for a connection that ends. Who is canceled meanwhile must end, too.
+        # The driver cancels waiters of a closing connection. But if this task itself was cancelled meanwhile, it must
+        # end.
         if task is not None and task.cancelling() > asked:
             raise
 
 
 @contextmanager
 def port_errors() -> Iterator[None]:
-    """Turn aiormq's errors into TransportUnavailable; the broker's word on one channel stays what it is."""
+    """Turn aiormq's errors into TransportUnavailable. Channel errors of the broker are passed on unchanged."""
     try:
         yield
     except (TransportError, AMQPChannelError):

@@ -1,30 +1,30 @@
-"""Which delay queues a message passes through, one after the other.
+"""The delay queues that a message passes through, one after the other.
 
-RabbitMQ lets messages expire at a queue's head only, so messages of one queue must wait equally long. A queue for each
-delay that somebody asks for would be as many queues as there are retries; here twelve serve any delay.
+RabbitMQ expires messages only at the head of a queue, so all messages of one queue must wait equally long. A queue for
+each requested delay would mean as many queues as retries; here twelve queues serve any delay.
 """
 
 from dataclasses import dataclass
 
 RUNGS = (125, 250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 256_000, 1_024_000)
-"""Milliseconds; each is the one delay of one queue of an actor."""
+"""Milliseconds: the delay of each delay queue of an actor."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """What a message still has to wait, in milliseconds, and how much longer it may."""
+    """How long a message must still wait, in milliseconds, and how much longer it may."""
 
     left: int
     slack: int
 
     @classmethod
     def of(cls, milliseconds: int) -> "Wait":
-        """The whole of a delay. A third more is allowed, and for the shortest delays the shortest rung."""
+        """The wait for a whole delay. A third more is allowed; for the shortest delays, the shortest rung."""
         return cls(milliseconds, max(milliseconds // 3, RUNGS[0]))
 
     @classmethod
     def read(cls, value: object) -> "Wait | None":
-        """From a message's header; None where nothing is left, or the value has another form."""
+        """Read from a message's header; None if nothing is left, or if the value is invalid."""
         parts = value.split(",") if isinstance(value, str) else []
         if len(parts) != 2 or not all(part.isascii() and part.isdigit() and len(part) < 16 for part in parts):
             return None
@@ -32,12 +32,12 @@ class Wait:
         return cls(left, slack) if left > 0 else None
 
     def write(self) -> str:
-        """As a header's value."""
+        """The header value."""
         return f"{self.left},{self.slack}"
 
     @property
     def rung(self) -> int:
-        """The next delay queue: one that ends the wait if there is any, else the longest that does not exceed it.
+        """The next delay queue: one that ends the wait if possible, else the longest that does not exceed it.
 
         Most delays end with the first rung, those up to two minutes with the second.
         """
@@ -46,6 +46,6 @@ class Wait:
 
     @property
     def after(self) -> "Wait | None":
-        """What is left when the rung is passed."""
+        """The rest of the wait after the rung."""
         left = self.left - self.rung
         return Wait(left, self.slack) if left > 0 else None

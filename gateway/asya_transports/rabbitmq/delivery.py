@@ -1,4 +1,4 @@
-"""One message that the broker holds for a channel of ours, and the ways in which it is given back or passed on."""
+"""One message that the broker holds for our channel, and the ways to return it or pass it on."""
 
 from typing import Protocol
 
@@ -10,20 +10,11 @@ from asya_transports.port import LeaseLost, TransportUnavailable
 from asya_transports.rabbitmq.connection import port_errors
 from asya_transports.rabbitmq.delays import Wait
 from asya_transports.rabbitmq.frames import Publication
-
-DELIVERIES = "x-asya-deliveries"
-"""Header of a copy of ours: how often the message was delivered before. The broker's count begins anew with it."""
-
-DELAY_LEFT = "x-asya-delay-left"
-"""Header of a message that has passed one delay queue and has to wait on (delays.Wait)."""
-
-DIED_IN = "x-asya-died-in"
-"""Header of a dead letter of ours: the actor in whose queue it died."""
+from asya_transports.rabbitmq.headers import DELAY_LEFT, DELIVERIES, DIED_IN, copied, count
 
 
 class Holder(Protocol):
-    """The consumer that a message came to: what a delivery needs of it. Publishing raises TransportUnavailable,
-    MessageRefused."""
+    """What a delivery needs from its consumer. Publishing raises TransportUnavailable, MessageRefused."""
 
     actor: str
     dead_letters: bool
@@ -33,19 +24,19 @@ class Holder(Protocol):
         """Deliveries before a message is dead-lettered."""
 
     def origin(self, queue: object) -> str:
-        """The actor of a queue's name."""
+        """The actor for a queue's name."""
 
     def deaths(self, actor: str, reason: str) -> int:
         """Deliveries of a message that the broker itself dead-lettered."""
 
     async def publish_copy(self, copy: Publication, delay: float) -> None:
-        """Into this queue, now or later."""
+        """Publish to this queue, now or later."""
 
     async def publish_delayed(self, copy: Publication, wait: Wait) -> None:
-        """Into the next delay queue of its wait."""
+        """Publish to the next delay queue of its wait."""
 
     async def publish_dead(self, copy: Publication) -> None:
-        """To the dead letters."""
+        """Publish to the dead letters."""
 
 
 class RabbitDelivery:
@@ -71,14 +62,14 @@ class RabbitDelivery:
 
     @property
     def deliveries(self) -> int:
-        """The broker counts in quorum queues only; elsewhere it says no more than "again"."""
+        """The broker counts only in quorum queues; in others it only marks a redelivery."""
         if self._owner.dead_letters and DIED_IN in self.headers:
-            return number(self.headers.get(DELIVERIES))
-        before = number(self.headers.get(DELIVERIES))
+            return count(self.headers.get(DELIVERIES))
+        before = count(self.headers.get(DELIVERIES))
         if self._owner.dead_letters:
             return before + self._owner.deaths(self.actor, str(self._death("reason")))
         again = 1 if self._message.redelivered else 0
-        return before + max(number(self.headers.get("x-delivery-count")), again) + 1
+        return before + max(count(self.headers.get("x-delivery-count")), again) + 1
 
     async def ack(self) -> None:
         if self._channel.is_closed:
@@ -101,35 +92,35 @@ class RabbitDelivery:
         await self._replace(body, delay, {})
 
     async def extend(self) -> None:
-        """The broker holds it as long as the channel lives."""
+        """The broker holds the message as long as the channel is open."""
         if self._channel.is_closed:
             raise LeaseLost("its channel is closed, the broker delivers it again")
 
     async def bury(self) -> None:
-        """To the dead letters, with origin and count, and gone from here once that is confirmed."""
+        """Move it to the dead letters with origin and count; it is removed here once that is confirmed."""
         marks: FieldTable = {DIED_IN: self._owner.actor, DELIVERIES: self.deliveries}
         await self._owner.publish_dead(self._copy(self.body, marks))
         await self.ack()
 
     async def return_unseen(self) -> None:
-        """Put back what no handler saw; the broker would count it as delivered."""
+        """Return a message that no handler has seen, without the broker counting a delivery."""
         marks: FieldTable = {DELIVERIES: self.deliveries - 1}
-        if DELAY_LEFT in self.headers:
-            marks[DELAY_LEFT] = self.headers[DELAY_LEFT]
+        if (wait := Wait.read(self.headers.get(DELAY_LEFT))) is not None:
+            marks[DELAY_LEFT] = wait.write()
         if self._owner.dead_letters:
             await self._reject()
         else:
             await self._replace(self.body, 0.0, marks)
 
     async def wait_on(self, wait: Wait) -> None:
-        """Into the next delay queue: it came out of one before its time, and nobody has seen it."""
+        """Move it to the next delay queue: it left one before its time, and no handler has seen it."""
         marks: FieldTable = {DELIVERIES: self.deliveries - 1}
         await self._owner.publish_delayed(self._copy(self.body, marks), wait)
         await self.ack()
 
     @property
     def tag(self) -> int:
-        """The broker's number of it, on its channel."""
+        """The delivery tag on its channel."""
         tag = self._message.delivery_tag
         if tag is None:
             raise LeaseLost("the delivery has no tag")
@@ -147,21 +138,10 @@ class RabbitDelivery:
             raise LeaseLost(f"its channel is closed: {error}") from error
 
     def _copy(self, body: bytes, marks: FieldTable) -> Publication:
-        ours = {DELIVERIES, DELAY_LEFT, DIED_IN, "x-delivery-count", "x-death"}
-        kept = {
-            name: value
-            for name, value in self.headers.items()
-            if name not in ours and not name.startswith(("x-first-death-", "x-last-death-"))
-        }
         message_id = self._message.header.properties.message_id or ""
-        return Publication("", "", body, message_id, {**kept, **marks})
+        return Publication("", "", body, message_id, {**copied(self.headers), **marks})
 
     def _death(self, key: str) -> object:
         deaths = self.headers.get("x-death")
         latest = deaths[0] if isinstance(deaths, list) and deaths else {}
         return latest.get(key, "") if isinstance(latest, dict) else ""
-
-
-def number(value: object) -> int:
-    """A header's count, or 0 for what is none."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0

@@ -1,4 +1,4 @@
-"""RabbitMQ, as programs know it before they connect."""
+"""The description of RabbitMQ."""
 
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -12,11 +12,11 @@ MANAGEMENT = "ASYA_RABBITMQ_MANAGEMENT_URL"
 
 
 def trigger(queue: str, length: int, variables: Mapping[str, str]) -> Trigger:
-    """KEDA's rabbitmq trigger: by the management API where the installation says how to reach it.
+    """KEDA's rabbitmq trigger, with the management API if its address is configured.
 
-    That API counts what a worker holds without having answered it. AMQP tells of waiting messages alone, by which a
-    busy worker with an empty queue looks idle; an installation that brings a TriggerAuthentication of its own, or no
-    address of the management API, keeps that trigger.
+    That API includes unacknowledged messages. AMQP reports only waiting ones, so that a busy worker with an empty queue
+    looks idle. An installation with its own TriggerAuthentication, or without an address of the management API, keeps
+    the AMQP trigger.
     """
     metadata = {"queueName": queue, "mode": "QueueLength", "value": str(length)}
     own = variables.get(AUTHENTICATION, "")
@@ -27,7 +27,7 @@ def trigger(queue: str, length: int, variables: Mapping[str, str]) -> Trigger:
 
 
 def unseen_by_keda(variables: Mapping[str, str]) -> str:
-    """What the trigger over AMQP leaves out."""
+    """What the AMQP trigger does not count."""
     steps = [f"set {MANAGEMENT}"] if MANAGEMENT not in variables else []
     steps += [f"unset {AUTHENTICATION}"] if variables.get(AUTHENTICATION) else []
     if not steps:
@@ -37,7 +37,7 @@ def unseen_by_keda(variables: Mapping[str, str]) -> str:
 
 
 def _check_management_url(value: str) -> None:
-    """Raises ValueError, without a piece of the URL, which holds a password."""
+    """Raises ValueError without any part of the URL, because it contains a password."""
     if not _is_management_url(value):
         raise ValueError("expected http://user:password@host:15672/vhost, with special characters percent-encoded")
 

@@ -1,7 +1,7 @@
 """The frames of one published message, as bytes (AMQP 0-9-1, sections 2.3 and 4.2).
 
-Written here rather than by pamqp since publishing is the hot path: the parts that repeat are made once, the rest is
-a handful of `struct.pack` calls. tests/unit/test_rabbitmq_frames.py compares the result with pamqp's.
+Written here rather than with pamqp, because publishing is the hot path: repeated parts are built once, the rest is a
+few `struct.pack` calls. tests/unit/test_rabbitmq_frames.py compares the result with pamqp's.
 """
 
 from struct import Struct
@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from pamqp import encode
 from pamqp.common import FieldTable
+
+from asya_transports.rabbitmq.headers import OURS
 
 METHOD, HEADER, BODY, HEARTBEAT = 1, 2, 3, 8
 FRAME_END = b"\xce"
@@ -32,13 +34,17 @@ _PERSISTENT = b"\x02"
 
 
 class Publication(NamedTuple):
-    """One message on its way: `exchange` and `routing_key` are at most 255 bytes of UTF-8."""
+    """One message to publish. `exchange` and `routing_key` have at most 255 bytes of UTF-8."""
 
     exchange: str
     routing_key: str
     body: bytes
     message_id: str = ""
     headers: FieldTable | None = None
+
+    def with_our_headers(self) -> "Publication":
+        """The same without headers of others."""
+        return self._replace(headers={name: value for name, value in (self.headers or {}).items() if name in OURS})
 
 
 def short_string(text: str) -> bytes:
@@ -55,13 +61,13 @@ def frame(kind: int, channel: int, payload: bytes) -> bytes:
 
 
 def publish_method(channel: int, exchange: str, routing_key: str) -> bytes:
-    """The frame of basic.publish with `mandatory`, which repeats for every message of a queue."""
+    """The frame of basic.publish with `mandatory`, which is the same for every message of a queue."""
     return frame(METHOD, channel, _PUBLISH + short_string(exchange) + short_string(routing_key) + _MANDATORY)
 
 
 def content_header(channel: int, tag: int, publication: Publication) -> bytes:
-    """The frame of the properties: JSON, persistent, and the delivery tag as correlation id, by which a returned
-    message (basic.return names no tag) is told from the others."""
+    """The frame of the properties: JSON, persistent, and the delivery tag as correlation id, which identifies a
+    returned message (basic.return has no tag)."""
     flags = _CONTENT_TYPE | _DELIVERY_MODE | _CORRELATION_ID
     headers = b""
     if publication.headers:
@@ -79,7 +85,7 @@ def content_header(channel: int, tag: int, publication: Publication) -> bytes:
 
 
 def body_frames(channel: int, body: bytes, frame_max: int) -> list[bytes]:
-    """The body, in as many frames as the negotiated size asks for, in pieces ready to join."""
+    """The body in as many frames as the negotiated size requires, as pieces to join."""
     room = frame_max - OVERHEAD
     if len(body) <= room:
         return [FRAME_HEAD.pack(BODY, channel, len(body)), body, FRAME_END] if body else []

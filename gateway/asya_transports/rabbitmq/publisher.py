@@ -1,4 +1,4 @@
-"""Confirmed publishes: a connection that comes back by itself, and what its failures mean to each message."""
+"""Confirmed publishes: a connection that reconnects by itself, and the effect of its failures on each message."""
 
 import asyncio
 import contextlib
@@ -45,7 +45,7 @@ class Publisher:
         return await self._after_close(publications, batch, batch.closed)
 
     async def check(self) -> None:
-        """Returns where there is a connection that takes messages. Raises TransportUnavailable."""
+        """Return if there is a connection that accepts messages. Raises TransportUnavailable."""
         try:
             async with asyncio.timeout(self._settings.publish_timeout):
                 await self._connected()
@@ -87,8 +87,8 @@ class Publisher:
     async def _after_close(
         self, publications: Sequence[Publication], batch: Batch, closed: ChannelClosed
     ) -> list[TransportError | None]:
-        """What the end of the channel means to each. Where one message caused it, it is found by sending the
-        unanswered ones one by one; a broker that forbids, say, means all of them."""
+        """The answers after the channel was closed. If one message caused it, that one is found by sending the
+        unanswered ones one by one. Other reasons, such as a missing permission, apply to all of them."""
         answers = batch.answers
         reason = _meaning(closed)
         unknown = [index for index, answer in enumerate(answers) if isinstance(answer, TransportUnavailable)]
@@ -101,7 +101,7 @@ class Publisher:
         return answers
 
     async def _connected(self) -> Wire:
-        """The connection, or the reason why there is none: at once while the last attempt has failed."""
+        """The connection, or an error with the reason. If the last attempt has failed, it raises at once."""
         if self._wire is None or self._wire.lost.done():
             if self._connecting is None or self._connecting.done():
                 self._attempted.clear()
@@ -158,7 +158,7 @@ class Publisher:
         return wire
 
     async def _ensure_exchange(self, wire: Wire, channel: int) -> None:
-        """What exists is used as it is; a missing exchange is created as sidecars would create it."""
+        """An existing exchange is used unchanged; a missing one is created as sidecars would create it."""
         exchange = self._settings.exchange
         try:
             await wire.call(channel, commands.Exchange.Declare(exchange=exchange, passive=True))
@@ -170,7 +170,7 @@ class Publisher:
 
 
 def _meaning(closed: ChannelClosed) -> TransportError:
-    """What the broker's reason for closing a channel says of a message that it did not answer."""
+    """The error for an unanswered message, from the broker's reason for closing the channel."""
     too_large = closed.code == PRECONDITION_FAILED and "message size" in closed.text
     if too_large or closed.code == CONTENT_TOO_LARGE:
         return MessageRefused(closed.text)

@@ -1,4 +1,4 @@
-"""One stream of deliveries: a channel of its own, opened again whenever it is lost."""
+"""One stream of deliveries, on its own channel, which is reopened whenever it is lost."""
 
 import asyncio
 import logging
@@ -17,8 +17,9 @@ from asya_crds.naming import DEAD_LETTERS, queue_name
 from asya_transports.port import LeaseLost, TransportError, TransportUnavailable, Unroutable
 from asya_transports.rabbitmq.connection import BrokerConnection, close_quietly, port_errors
 from asya_transports.rabbitmq.delays import Wait
-from asya_transports.rabbitmq.delivery import DELAY_LEFT, RabbitDelivery
+from asya_transports.rabbitmq.delivery import RabbitDelivery
 from asya_transports.rabbitmq.frames import Publication
+from asya_transports.rabbitmq.headers import DELAY_LEFT
 from asya_transports.rabbitmq.publisher import Publisher
 from asya_transports.rabbitmq.topology import Topology
 
@@ -26,10 +27,10 @@ logger = logging.getLogger(__name__)
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 QUEUE_PAUSE = 1.0
-"""Seconds between two looks for a queue that does not exist. One that this program declared is declared again after
-such a pause, in which a worker whose actor is being deleted hears that it shall end."""
+"""Seconds between two checks for a missing queue. A queue that this program declared is declared again after this
+pause, in which a worker whose actor is being deleted gets its signal to end."""
 VERIFY_SECONDS = 30.0
-"""Seconds between two looks whether exchange and bindings are still there."""
+"""Seconds between two checks that exchange and bindings still exist."""
 
 
 class RabbitReceiver:
@@ -64,15 +65,16 @@ class RabbitReceiver:
         return self._topology.limit(self.actor)
 
     def origin(self, queue: object) -> str:
-        """The actor of a queue's name."""
+        """The actor for a queue's name."""
         return str(queue).removeprefix(queue_name(self._namespace, ""))
 
     def deaths(self, actor: str, reason: str) -> int:
-        """Deliveries of a message that the broker itself dead-lettered: it does not pass its count on."""
+        """Deliveries of a message that the broker itself dead-lettered, which does not include its count."""
         return self._topology.limit(actor) if reason == "delivery_limit" else 1
 
     async def stream(self) -> AsyncGenerator[RabbitDelivery]:
-        """The deliveries, until it is closed: then nothing more is taken, and what nobody has seen goes back."""
+        """The deliveries, until it is closed. Then nothing more is taken, and messages that were not yielded are
+        returned."""
         pause = FIRST_PAUSE
         try:
             while True:
@@ -106,8 +108,8 @@ class RabbitReceiver:
             await self._stop_taking()
 
     async def _declare_again(self) -> None:
-        """Queue, exchange and bindings, where this program has made them: they may have been deleted, or the broker
-        may have come back without its data. Only the loss of the queue itself ends a consumer."""
+        """Declare queue, exchange and bindings again if this program declared them. They may have been deleted, or the
+        broker may have restarted without its data. Only the loss of the queue itself ends a consumer."""
         self._verify_at = time.monotonic() + VERIFY_SECONDS
         try:
             await self._topology.declare_again(self.actor)
@@ -115,10 +117,10 @@ class RabbitReceiver:
             logger.warning("declaring %s again: %s", self._queue, error)
 
     async def leave(self) -> None:
-        """Give back what was not answered: closing the channel does it for all that a handler has seen.
+        """Return unanswered messages. Closing the channel returns all that a handler has seen.
 
-        A quorum queue that hands out a message in the very moment of the cancellation never sends it, and counts
-        it as delivered; nothing a client can do prevents that.
+        A quorum queue that delivers a message at the moment of the cancellation never sends it but counts it as
+        delivered. A client cannot prevent that.
         """
         await self._stop_taking()
         channel, self._channel = self._channel, None
@@ -140,7 +142,7 @@ class RabbitReceiver:
             logger.warning("leaving %s: %s", self._queue, error)
 
     async def publish_copy(self, copy: Publication, delay: float) -> None:
-        """Into this queue, now or later. Raises TransportUnavailable, MessageRefused."""
+        """Publish to this queue, now or later. Raises TransportUnavailable, MessageRefused."""
         if delay > 0:
             await self.publish_delayed(copy, Wait.of(math.ceil(delay * 1000)))
             return
@@ -149,7 +151,7 @@ class RabbitReceiver:
             raise answer
 
     async def publish_delayed(self, copy: Publication, wait: Wait) -> None:
-        """Into the next delay queue of its wait. Raises TransportUnavailable, MessageRefused."""
+        """Publish to the next delay queue of its wait. Raises TransportUnavailable, MessageRefused."""
         after = wait.after
         left: FieldTable = {} if after is None else {DELAY_LEFT: after.write()}
         copy = copy._replace(headers={**(copy.headers or {}), **left})
@@ -161,7 +163,7 @@ class RabbitReceiver:
             raise answer
 
     async def publish_dead(self, copy: Publication) -> None:
-        """To the dead letters. Raises TransportUnavailable, MessageRefused."""
+        """Publish to the dead letters. Raises TransportUnavailable, MessageRefused."""
         answer = await self._publish(copy, self._topology.dead_letters)
         if isinstance(answer, Unroutable):
             await self._topology.ensure_dead_letters()
@@ -175,15 +177,15 @@ class RabbitReceiver:
         return answer
 
     async def _waits_on(self, delivery: RabbitDelivery) -> bool:
-        """Put what has not waited long enough into its next delay queue. What cannot be put there now stays held,
-        and is tried again."""
+        """Move a message that has not waited long enough to its next delay queue. If that is not possible now, it is
+        held and retried."""
         wait = None if self.dead_letters else Wait.read(delivery.headers.get(DELAY_LEFT))
         pause = FIRST_PAUSE
         while wait is not None:
             try:
                 await delivery.wait_on(wait)
             except asyncio.CancelledError:
-                self._unseen.appendleft(delivery)  # to be given back by `leave`
+                self._unseen.appendleft(delivery)  # `leave` will return it
                 raise
             except LeaseLost:
                 break  # the broker delivers it again
@@ -196,8 +198,8 @@ class RabbitReceiver:
         return wait is not None
 
     async def _exhausted(self, delivery: RabbitDelivery) -> bool:
-        """Bury what was delivered too often: the broker counts only what happened in this queue since the last
-        delay, and a queue that somebody else declared may have no limit."""
+        """Dead-letter a message that was delivered too often. The broker counts only deliveries in this queue since the
+        last delay, and a queue declared by others may have no limit."""
         if self.dead_letters or delivery.deliveries <= self.limit:
             return False
         try:
@@ -208,7 +210,7 @@ class RabbitReceiver:
 
     async def _open(self) -> None:
         """A channel that consumes. Raises TransportUnavailable, Unroutable."""
-        self._unseen.clear()  # of the lost channel: the broker delivers them again
+        self._unseen.clear()  # these belong to the lost channel; the broker delivers them again
         if self.dead_letters:
             await self._topology.ensure_dead_letters()
         channel = await self._connection.channel()
@@ -234,11 +236,11 @@ class RabbitReceiver:
 
     def _lost(self, closing: "asyncio.Future[object]") -> None:
         if not closing.cancelled():
-            closing.exception()  # looked at, so that nobody complains
+            closing.exception()  # retrieved, so that asyncio logs no error
         self._news.set()
 
     async def _canceled(self, _: object) -> None:
-        """The broker ended the consumer: its queue was deleted, or its node left."""
+        """The broker cancelled the consumer: its queue was deleted, or its node left."""
         channel, self._channel = self._channel, None
         if channel is not None:
             asyncio.get_running_loop().call_soon(self._close_later, channel)

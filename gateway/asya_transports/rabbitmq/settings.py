@@ -1,4 +1,4 @@
-"""What a RabbitMQ virtual host has to be told. Times are seconds."""
+"""Settings of RabbitMQ. Times are in seconds."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,14 +8,14 @@ from asya_crds.setting_types import check_listen_host
 from asya_transports.description import MEBIBYTE, TransportSettingsError, Variable, whole_number
 
 MAX_MESSAGE_BYTES = 128 * MEBIBYTE
-"""The default of RabbitMQ 3; RabbitMQ 4 takes 16 MiB unless its `max_message_size` says more."""
+"""The default of RabbitMQ 3. RabbitMQ 4 accepts 16 MiB unless its `max_message_size` is larger."""
 
 CHANNELS = 2
-"""Channels that publishes are spread over at most; more do no better (docs/decisions.md)."""
+"""Most channels for publishing; more are not faster (docs/decisions.md)."""
 
 
 LONGEST_NAME = 255
-"""Bytes of an AMQP name."""
+"""Most bytes of an AMQP name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,8 @@ class RabbitSettings:
     url: str = field(repr=False)
     exchange: str = "asya"
     channels: int = CHANNELS
-    """Channels that publishes are spread over. Each has any number of publishes outstanding, so a few serve any
-    load; the variable's default of 20 belongs to clients that wait for each confirm."""
+    """Channels for publishing. Each can have any number of outstanding publishes, so a few serve any load. The
+    variable's default of 20 suits clients that wait for each confirmation."""
     publish_timeout: float = 5.0
     connect_timeout: float = 5.0
     prefetch: int = 1
@@ -85,7 +85,7 @@ def _exchange(environment: Mapping[str, str]) -> str:
 
 
 def _url(environment: Mapping[str, str]) -> str:
-    """The URL, or one made of the parts that existing sidecars are given."""
+    """The URL, or one built from the variables of existing sidecars."""
     url = environment.get("ASYA_RABBITMQ_URL")
     if url:
         return _checked(url)
@@ -108,7 +108,7 @@ def _url(environment: Mapping[str, str]) -> str:
 
 
 def _checked(url: str) -> str:
-    """The URL, if it can be read. What is wrong is told without a piece of it, which might be of the password."""
+    """The URL, if it is valid. Errors contain no part of it, because that might be a part of the password."""
     if not url.startswith(("amqp://", "amqps://")):
         raise TransportSettingsError("ASYA_RABBITMQ_URL: expected a URL that begins with amqp:// or amqps://")
     parts = _split(url)
@@ -124,7 +124,7 @@ def _checked(url: str) -> str:
 
 
 def _split(url: str) -> SplitResult | None:
-    """Its parts, if its host can be one and its port is one."""
+    """The parts of the URL, if host and port are valid."""
     try:
         parts = urlsplit(url)
         check_listen_host(parts.hostname or "")
@@ -134,7 +134,7 @@ def _split(url: str) -> SplitResult | None:
 
 
 def _cut_password(url: str, parts: SplitResult) -> bool:
-    """Whether what reads as host and port may be the beginning of a user and a password that holds '/', '?' or '#'."""
+    """Whether the parsed host and port may be the beginning of a user and a password that contains '/', '?' or '#'."""
     return "#" in url or "@" in parts.path or "@" in parts.query
 
 

@@ -1,5 +1,5 @@
-"""Exchange, queues and bindings, named and made as existing sidecars expect them (notes on the wire in
-docs/delivery.md). What exists is used as it is, so that two programs with other arguments never fight."""
+"""Exchange, queues and bindings, as existing sidecars expect them (docs/delivery.md describes them). Existing ones are
+used unchanged, so that two programs with different arguments do not conflict."""
 
 import math
 import time
@@ -13,11 +13,11 @@ from asya_transports.rabbitmq.connection import BrokerConnection
 from asya_transports.rabbitmq.settings import RabbitSettings
 
 UNUSED_EXPIRY_MS = 10 * 60 * 1000
-"""How long a delay queue outlives its last message."""
+"""How long an unused delay queue is kept, in milliseconds."""
 
 REFRESH_SECONDS = 60.0
-"""A delay queue is declared again before a publish when the last time is longer ago: an unused queue expires with
-what is in it, and only a declaration counts as use."""
+"""A delay queue is declared again before a publish if its last declaration is older: an unused queue expires with its
+messages, and only a declaration counts as use."""
 
 
 class Topology:
@@ -36,12 +36,12 @@ class Topology:
         return queue_name(self._namespace, DEAD_LETTERS)
 
     def limit(self, actor: str) -> int:
-        """Deliveries of a message of this actor, as far as this program has declared its queue."""
+        """Most deliveries of this actor's messages, if this program has declared its queue."""
         declared = self._declared.get(actor)
         return MAX_DELIVERIES if declared is None else declared.max_deliveries
 
     async def declare(self, queue: Queue) -> None:
-        """Exchange, dead letters, queue, both bindings. Raises TransportUnavailable, Forbidden."""
+        """Declare exchange, dead letters, queue and both bindings. Raises TransportUnavailable, Forbidden."""
         self._declared[queue.actor] = queue
         name = queue_name(self._namespace, queue.actor)
         try:
@@ -55,14 +55,15 @@ class Topology:
             raise Forbidden(f"RabbitMQ does not let us declare the queue {name}: {error}") from error
 
     async def declare_again(self, actor: str) -> bool:
-        """The same as this program declared it; False where it never did. Raises TransportUnavailable, Forbidden."""
+        """Declare the queue again as this program did before; False if it never did. Raises TransportUnavailable,
+        Forbidden."""
         declared = self._declared.get(actor)
         if declared is not None:
             await self.declare(declared)
         return declared is not None
 
     async def ensure_dead_letters(self) -> None:
-        """The dead-letter queue, without a limit of its own."""
+        """Declare the dead-letter queue, which has no delivery limit."""
         await self._ensure_queue(self.dead_letters, {"x-queue-type": "quorum"})
 
     async def delay_queue(self, target: str, milliseconds: int) -> str:
@@ -90,17 +91,17 @@ class Topology:
         return name
 
     def forget_delays(self) -> None:
-        """A delay queue was missing: declare each again before its next use."""
+        """Declare each delay queue again before its next use, because one was missing."""
         self._delays.clear()
 
     async def delete(self, actor: str) -> None:
-        """Remove the queue; deleting what does not exist is no error for RabbitMQ either."""
+        """Delete the queue. For RabbitMQ, too, a missing queue is not an error."""
         self._declared.pop(actor, None)
         async with self._connection.short_channel() as channel:
             await channel.queue_delete(queue_name(self._namespace, actor))
 
     async def depth(self, actor: str) -> int:
-        """Messages that are ready in the queue."""
+        """The number of ready messages in the queue."""
         try:
             async with self._connection.short_channel() as channel:
                 declared = await channel.queue_declare(queue_name(self._namespace, actor), passive=True)
@@ -111,7 +112,7 @@ class Topology:
     def _arguments(self, queue: Queue) -> FieldTable:
         return {
             "x-queue-type": "quorum",
-            # The broker counts returns: the message dies with the one that goes beyond the limit.
+            # The broker counts returns; the one that exceeds the limit dead-letters the message.
             "x-delivery-limit": queue.max_deliveries - 1,
             "x-dead-letter-exchange": "",
             "x-dead-letter-routing-key": self.dead_letters,
@@ -128,7 +129,7 @@ class Topology:
                 async with self._connection.short_channel() as channel:
                     await channel.queue_declare(name, durable=True, arguments=arguments)
             except ChannelPreconditionFailed:
-                pass  # somebody else created it in this moment, in another way
+                pass  # another program has just created it with other arguments
 
     async def _ensure_exchange(self) -> None:
         try:

@@ -1,4 +1,4 @@
-"""RabbitMQ, with the names and bindings of existing sidecars. See docs/delivery.md for what it promises."""
+"""RabbitMQ, with the names and bindings of existing sidecars. docs/delivery.md has its guarantees."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -13,11 +13,12 @@ from asya_transports.rabbitmq.settings import RabbitSettings
 from asya_transports.rabbitmq.topology import Topology
 
 BATCH_BYTES = 4 * 1024 * 1024
-"""Bytes that are written at once and must be confirmed within one publish timeout; a larger message goes alone."""
+"""Most bytes that are written together and must be confirmed within one publish timeout; a larger message is written
+alone."""
 
 
 class RabbitTransport:
-    """Not connected until its first use; belongs to the event loop of that use."""
+    """Connects at its first use, and belongs to the event loop of that use."""
 
     name = "rabbitmq"
 

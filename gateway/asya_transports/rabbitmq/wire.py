@@ -1,7 +1,7 @@
-"""A connection that only publishes: frames of a whole batch in one write, confirmations read without a task each.
+"""A connection that only publishes: one write for the frames of a whole batch, and no task for each confirmation.
 
-aiormq spends several times more on a publish (a future, a lock, a queue and a drain each) and on every frame that
-it reads than the broker does; docs/decisions.md has the figures.
+aiormq spends several times more than the broker on each publish (a future, a lock, a queue and a drain) and on each
+frame that it reads; docs/decisions.md has the figures.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 HEARTBEAT = 20
-"""Seconds; the broker's own if that is shorter."""
+"""Seconds between heartbeats; the broker's value if that is shorter."""
 
 
 class Wire(asyncio.Protocol):
@@ -80,7 +80,7 @@ class Wire(asyncio.Protocol):
             await self.open_channel(number)
 
     async def open_channel(self, number: int) -> None:
-        """Open it, or open it again after the broker closed it. Raises TransportUnavailable, ChannelClosed."""
+        """Open a channel, also after the broker closed it. Raises TransportUnavailable, ChannelClosed."""
         await self.call(number, commands.Channel.Open())
         await self.call(number, commands.Confirm.Select())
         self.channels[number].opened()
@@ -92,19 +92,19 @@ class Wire(asyncio.Protocol):
         return await reply
 
     def write(self, data: bytes) -> None:
-        """Send with whatever else is sent in this turn of the event loop, as one write."""
+        """Send the data in one write with everything else from this turn of the event loop."""
         if not self._out:
             self._loop.call_soon(self._flush)
         self._out.append(data)
 
     def abort(self, reason: str) -> None:
-        """Cut the connection."""
+        """Close the connection at once."""
         self._reason = reason
         if self._transport is not None:
             self._transport.abort()
 
     async def close(self) -> None:
-        """Say goodbye; at most two seconds."""
+        """Close the connection in order; takes at most two seconds."""
         if self._transport is None or self.lost.done():
             return
         try:

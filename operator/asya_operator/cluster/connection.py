@@ -1,4 +1,4 @@
-"""How to reach the API server: from inside a pod by its ServiceAccount, elsewhere by KUBECONFIG."""
+"""Connecting to the API server: with the ServiceAccount inside a pod, with KUBECONFIG elsewhere."""
 
 import os
 from pathlib import Path
@@ -8,13 +8,13 @@ from kubernetes_asyncio.config import ConfigException, load_incluster_config, lo
 
 
 class NoCluster(Exception):
-    """Nothing here says which cluster, or with which credentials."""
+    """No cluster or credentials are configured."""
 
 
 async def connect(context: str | None = None) -> ApiClient:
-    """A client with the credentials of this place; `context` names one of the kubeconfig's.
+    """A client with the credentials of this environment. `context` names one of the kubeconfig's contexts.
 
-    Raises NoCluster where there are none.
+    Raises NoCluster if there are none.
     """
     configuration = Configuration()
     try:
@@ -24,15 +24,15 @@ async def connect(context: str | None = None) -> ApiClient:
             await load_kube_config(
                 kubeconfig(), context=context, client_configuration=configuration, persist_config=False
             )
-    except (ConfigException, TypeError) as error:  # the latter where the file is empty
+    except (ConfigException, TypeError) as error:  # TypeError if the file is empty
         raise NoCluster(f"{error}; set KUBECONFIG, or run in a pod") from error
     configuration.connection_pool_maxsize = 32
     return ApiClient(configuration)
 
 
 def kubeconfig() -> str:
-    """The path, or several. A file that is missing is named here: the client's own words are about keys in it, after a
-    line of its log. Raises NoCluster."""
+    """The path, or several paths. A missing file is reported here, because the client's own message does not name it.
+    Raises NoCluster."""
     paths = os.environ.get("KUBECONFIG", str(Path.home() / ".kube" / "config"))
     if not any(path and Path(path).expanduser().exists() for path in paths.split(os.pathsep)):
         raise NoCluster(f"there is no {paths or 'kubeconfig'}; set KUBECONFIG, or run in a pod")

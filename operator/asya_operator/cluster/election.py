@@ -1,4 +1,4 @@
-"""Leader election with a Lease, small and strict: a leader that cannot renew ends its process, hanging or not."""
+"""Leader election with a Lease. A leader that cannot renew it ends its process, even if it hangs."""
 
 import asyncio
 import contextlib
@@ -44,11 +44,11 @@ class Election:
 
     @property
     def leads(self) -> bool:
-        """Whether the lease is ours at this moment, by the monotonic clock."""
+        """Whether we hold the lease now, by the monotonic clock."""
         return time.monotonic() < self._held_until
 
     async def win(self) -> None:
-        """Return once the lease is ours; from then on a thread ends the process should it run out."""
+        """Return once we hold the lease. From then on a thread ends the process if the lease runs out."""
         while True:
             if await self._attempt():
                 break
@@ -58,14 +58,14 @@ class Election:
         threading.Thread(target=self._guard, name="lease guard", daemon=True).start()
 
     async def keep(self) -> None:
-        """Renew until cancelled. Returns where somebody else holds the lease now."""
+        """Renew until cancelled. Returns if another process holds the lease."""
         while True:
             await asyncio.sleep(self._times.retry_period)
             if not await self._attempt() and self._held_until == 0.0:
                 return
 
     async def release(self) -> None:
-        """Give the lease back, so that the next candidate need not wait."""
+        """Release the lease, so that the next candidate need not wait."""
         self._finished.set()
         if not self.leads:
             return
@@ -78,7 +78,8 @@ class Election:
         self._held_until = 0.0
 
     def _guard(self) -> None:
-        """Runs in a thread: neither a hanging request nor a blocked loop may keep a lost lease's leader alive."""
+        """Runs in a thread, so that neither a hanging request nor a blocked event loop can keep a leader alive after it
+        lost the lease."""
         while not self._finished.wait(min(0.1, self._times.retry_period / 10)):
             if not self.leads:
                 log.critical("the lease %s could not be renewed in time; ending at once", self._name)
@@ -110,7 +111,7 @@ class Election:
             self._held_until = 0.0
             return False
         await self._write(found, taken(spec, self._identity, self._times, datetime.now(UTC)))
-        # Counted from before the request: the API server may have stored it at any moment since.
+        # Counted from before the request, because the API server may have stored it at any time since.
         self._held_until = began + self._times.renew_deadline
         return True
 

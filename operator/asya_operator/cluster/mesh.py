@@ -24,11 +24,11 @@ M = TypeVar("M", bound=Message)
 TIMEOUT = 15.0
 JSON = {"Content-Type": "application/json"}
 SERVING = ("api", "testing")
-"""Modes of pods that callers reach; mesh pods serve no flow."""
+"""Modes of pods that callers reach. Pods in mode mesh serve no flows."""
 
 
 class RegistryClient:
-    """Keeps the promise of domain/ports.Mesh."""
+    """Implements domain/ports.Mesh."""
 
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
@@ -55,7 +55,7 @@ class RegistryClient:
         return MeshState(said.generation, tuple(sorted(pods, key=lambda pod: pod.name)))
 
     async def close(self) -> None:
-        """Disconnect."""
+        """Close the HTTP session."""
         if self._session is not None:
             await self._session.close()
 
@@ -79,7 +79,7 @@ class RegistryClient:
 
 
 class Texts:
-    """The JSON of a push, for which only entries that are new are encoded: of a thousand one changes at a time."""
+    """The JSON of a push. Only new entries are encoded, because usually one of a thousand changes at a time."""
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[Entry, str]] = {}
@@ -92,7 +92,7 @@ class Texts:
         return f'{{"epoch":{epoch},{",".join(texts)}}}'
 
     def _part(self, part: ResourcesPart, before: dict[int, tuple[Entry, str]]) -> str:
-        # `hash` of the ConfigMap is null where there is none, and says so.
+        # If there is no ConfigMap, its `hash` is sent as null.
         rest = part.model_dump_json(exclude={"flows"})
         entries = ",".join(self._entry(entry, before) for entry in part.flows)
         return f'{{"flows":[{entries}],{rest[1:]}'
@@ -119,13 +119,14 @@ def _error(status: int, text: str, what: str) -> OutsideError | Superseded:
 
 
 def _kept(flows: Sequence[KeptFlow]) -> dict[str, tuple[str, ...]]:
-    """Names by source."""
+    """The names of kept flows by source."""
     found = sorted((flow.source, flow.name) for flow in flows)
     return {source: tuple(name for each, name in found if each == source) for source in dict(found)}
 
 
 def _read(model: type[M], answer: Any) -> M:
-    """The message of an answer. Raises Unreachable: whatever answered so is no mesh, or none that leads."""
+    """The message of an answer. Raises Unreachable: a server that answers otherwise is not mesh, or not a working
+    one."""
     try:
         return read(model, answer)
     except InvalidMessage as error:

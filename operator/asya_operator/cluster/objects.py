@@ -1,4 +1,4 @@
-"""The Kubernetes API as the domain needs it: one namespace, a handful of kinds."""
+"""The part of the Kubernetes API that the domain needs: one namespace, a few kinds."""
 
 import contextlib
 import logging
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """Where the objects of a kind stand in the API."""
+    """The API path of a kind's objects."""
 
     api: str
     api_version: str
@@ -47,7 +47,7 @@ PLURALS = {
 
 
 class KubernetesCluster:
-    """Keeps the promise of domain/ports.Cluster."""
+    """Implements domain/ports.Cluster."""
 
     def __init__(self, rest: Rest, namespace: str, pod: str) -> None:
         self._rest, self._namespace, self._pod = rest, namespace, pod
@@ -60,7 +60,7 @@ class KubernetesCluster:
             raise KindMissing(f"{kind.value}: not installed")
         if answer.status >= 300:
             raise error_of(answer, f"list {kind.value}")
-        # Items of a list lack what the list says for all of them.
+        # Items of a list lack apiVersion and kind, which the list gives for all of them.
         types = {"apiVersion": collection.api_version, "kind": collection.kind}
         bodies = [{**types, **item} for item in answer.body.get("items") or []]
         return Listing(bodies, as_version(answer.body["metadata"].get("resourceVersion")))

@@ -1,4 +1,4 @@
-"""The queue system as an operator needs it, through the same transports as everyone else."""
+"""The part of the queue system that the operator needs, through the same transports as all programs."""
 
 import contextlib
 
@@ -9,8 +9,8 @@ from asya_transports.port import Queue, Transport
 
 
 class TransportQueues:
-    """Keeps the promise of domain/ports.Queues; `transport` None where queues come into being by themselves
-    (the postgres transport, whose database the operator does not need to reach)."""
+    """Implements domain/ports.Queues. `transport` is None if queues need no declaration (the postgres transport, whose
+    database the operator need not reach)."""
 
     def __init__(self, transport: Transport | None, namespace: str) -> None:
         self._transport, self._namespace = transport, namespace
@@ -35,7 +35,7 @@ class TransportQueues:
         return queue_name(self._namespace, actor)
 
     async def close(self) -> None:
-        """Disconnect."""
+        """Close the transport."""
         if self._transport is not None:
             with contextlib.suppress(port.TransportError):
                 await self._transport.close()

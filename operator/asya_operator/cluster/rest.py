@@ -1,4 +1,4 @@
-"""One request to the API server, and its errors as the domain's."""
+"""Requests to the API server, with its errors translated to the domain's."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Rest:
         content_type: str = "application/json",
         timeout: float = TIMEOUT,
     ) -> ApiResponse:
-        """The answer, whatever its status. Raises Unreachable where there is none within `timeout` seconds."""
+        """The answer, whatever its status. Raises Unreachable if there is none within `timeout` seconds."""
         try:
             response: aiohttp.ClientResponse = await self._client.call_api(
                 path,
@@ -58,7 +58,7 @@ class Rest:
         return ApiResponse(response.status, _decode(text))
 
     async def ask(self, method: str, path: str, **options: Any) -> Any:
-        """The body of a successful answer; everything else is raised as an error of the domain."""
+        """The body of a successful answer. Any other answer is raised as an error of the domain."""
         answer = await self.call(method, path, **options)
         if answer.status < 300:
             return answer.body
@@ -71,17 +71,17 @@ class Rest:
 
     @property
     def token(self) -> str | None:
-        """The bearer token as it is now, without its scheme."""
+        """The current bearer token, without its scheme."""
         token = self.configuration.api_key.get("BearerToken")
         return token.split(" ", 1)[-1] if token else None
 
     async def close(self) -> None:
-        """Disconnect."""
+        """Close the client."""
         await self._client.close()
 
 
 def error_of(answer: ApiResponse, what: str) -> OutsideError:
-    """The error that an answer means; its text is the API server's own message."""
+    """The domain's error for an answer. Its text is the API server's message."""
     message = answer.body.get("message") if isinstance(answer.body, dict) else None
     text = str(message or f"{what}: HTTP {answer.status}")
     match answer.status:

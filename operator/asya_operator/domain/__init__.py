@@ -1,1 +1,1 @@
-"""Decides; it imports no kopf, no Kubernetes client, no HTTP library."""
+"""The operator's decisions, without kopf, a Kubernetes client or an HTTP library."""

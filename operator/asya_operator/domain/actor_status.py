@@ -1,4 +1,4 @@
-"""status of an AsyncActor: phase, infrastructure.* and conditions, from what the cluster says (pure)."""
+"""The status of an AsyncActor: phase, infrastructure.* and conditions, computed from the cluster's objects (pure)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from asya_operator.domain.views import Body
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of the infrastructure; the message says why it is not ready."""
+    """One part of the infrastructure. The message says why it is not ready."""
 
     ready: bool
     message: str = ""
@@ -18,7 +18,8 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a reconcile found. `keda` None where nothing scales the actor; `complaint` is what its containers say."""
+    """What a reconcile found. `keda` is None if nothing scales the actor; `complaint` is the problem that its
+    containers report."""
 
     queue: Part
     queue_identifier: str
@@ -29,7 +30,8 @@ class Found:
 
 
 def scaling(live: Body) -> Part:
-    """What KEDA says of a ScaledObject. Silence is no consent: KEDA may not run, or not have looked yet."""
+    """What KEDA reports about a ScaledObject. No report means not ready: KEDA may not run, or may not have looked
+    yet."""
     ready = state_of(live, "Ready") or {}
     match ready.get("status"):
         case "True":
@@ -41,7 +43,7 @@ def scaling(live: Body) -> Part:
 
 
 def workload(found: Found) -> Part:
-    """Whether the Deployment runs what it should."""
+    """Whether the Deployment runs what it should, with enough replicas."""
     live = found.deployment
     if live is None:
         return Part(False, "The Deployment does not exist yet.")
@@ -57,13 +59,13 @@ def workload(found: Found) -> Part:
 
 
 def refused_pods(live: Body) -> str:
-    """Why the API server lets a Deployment make no pods; "" where it does."""
+    """Why the API server refuses a Deployment's pods; "" if it does not."""
     failure = state_of(live, "ReplicaFailure") or {}
     return str(failure.get("message", "")) if failure.get("status") == "True" else ""
 
 
 def phase(found: Found, work: Part) -> str:
-    """Creating until everything is ready; Napping with no replicas, which the queue wakes."""
+    """Creating until everything is ready; Napping with no replicas, until a message wakes the actor."""
     ready = work.ready and found.queue.ready and (found.keda is None or found.keda.ready)
     if not ready:
         return "Creating"
@@ -89,7 +91,7 @@ def status_of(found: Found) -> dict[str, Any]:
 
 
 def conditions_of(found: Found, notes: Sequence[str]) -> list[Condition]:
-    """Accepted and Ready of an actor that could be read."""
+    """Accepted and Ready for an actor that could be read."""
     work = workload(found)
     message = "The actor is valid." if not notes else "; ".join(notes)
     accepted = Condition("Accepted", ConditionStatus.TRUE, "Accepted" if not notes else "PartlySupported", message)
@@ -103,7 +105,7 @@ def conditions_of(found: Found, notes: Sequence[str]) -> list[Condition]:
 
 
 def refused(message: str) -> list[Condition]:
-    """Conditions of an actor that cannot be run as it is written."""
+    """Conditions of an invalid actor."""
     return [
         Condition("Accepted", ConditionStatus.FALSE, "Invalid", message),
         Condition("Ready", ConditionStatus.FALSE, "Invalid", "Not run, because it is invalid."),
@@ -111,7 +113,7 @@ def refused(message: str) -> list[Condition]:
 
 
 def waiting_for_flavors(message: str) -> list[Condition]:
-    """Conditions of an actor that is run once its flavors can be read."""
+    """Conditions of an actor that waits until its flavors can be read."""
     return [
         Condition("Accepted", ConditionStatus.FALSE, "FlavorNotFound", message),
         Condition("Ready", ConditionStatus.FALSE, "FlavorNotFound", "Not updated until its flavors can be read."),
@@ -119,7 +121,7 @@ def waiting_for_flavors(message: str) -> list[Condition]:
 
 
 def complaint(pods: Sequence[Body]) -> str:
-    """What keeps containers from starting, in words a person can act on; "" where nothing does."""
+    """What keeps containers from starting, in words that a user can act on; "" if nothing does."""
     for pod in pods:
         status = pod.get("status") or {}
         for container in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:

@@ -1,4 +1,4 @@
-"""Waiting longer after each failure in a row, with jitter, so that many do not return at once."""
+"""Exponential backoff with jitter, so that many clients do not retry at once."""
 
 import random
 
@@ -10,11 +10,11 @@ class Backoff:
         self._first, self._longest, self._failures = first, longest, 0
 
     def failed(self) -> float:
-        """How many seconds to wait after this failure."""
+        """Count a failure; returns how many seconds to wait."""
         delay = min(self._longest, self._first * 2.0 ** min(self._failures, 30))
         self._failures += 1
         return delay * random.uniform(0.5, 1.0)  # noqa: S311  (spreading load needs no secrecy)
 
     def succeeded(self) -> None:
-        """Start from the first delay again."""
+        """Reset the delay."""
         self._failures = 0

@@ -19,7 +19,7 @@ class ConditionStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What is to be said: `reason` is one CamelCase word, `message` tells a person what to do."""
+    """A condition to report. `reason` is one CamelCase word; `message` tells a user what to do."""
 
     type: str
     state: ConditionStatus
@@ -35,7 +35,7 @@ class Condition:
 def merge(
     existing: Sequence[Mapping[str, Any]], wanted: Iterable[Condition], generation: int, now: datetime
 ) -> list[dict[str, Any]] | None:
-    """The conditions to write, or None where every one is written already.
+    """The conditions to write, or None if all of them are already written.
 
     `lastTransitionTime` changes only with the status; conditions of other writers stay as they are.
     """
@@ -69,7 +69,7 @@ def _render(condition: Condition, before: Mapping[str, Any] | None, generation: 
 
 
 def state_of(body: Mapping[str, Any], type_: str) -> Mapping[str, Any] | None:
-    """The condition of this type that an object carries now."""
+    """The object's current condition of this type."""
     for item in (body.get("status") or {}).get("conditions") or []:
         if isinstance(item, Mapping) and item.get("type") == type_:
             return item

@@ -1,4 +1,4 @@
-"""Whether a live object still says what we applied, and who owns the number of its replicas."""
+"""Whether a live object still matches what we applied, and who owns its number of replicas."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,10 +7,10 @@ from asya_operator.domain.views import Body
 
 
 def contains(live: Any, wanted: Any) -> bool:
-    """Whether everything of `wanted` is in `live`, which may say more (defaults, other managers' fields).
+    """Whether `live` contains everything in `wanted`. It may contain more (defaults, other managers' fields).
 
-    Lists of named things are compared by name, since admission may add to them; quantities that the API server
-    spells differently look like a difference, which costs an apply that changes nothing.
+    Lists of named items are compared by name, because admission may add items. A quantity that the API server writes in
+    another form looks like a difference; that costs one apply that changes nothing.
     """
     if isinstance(wanted, Mapping):
         return isinstance(live, Mapping) and all(contains(live.get(key), value) for key, value in wanted.items())

@@ -1,20 +1,20 @@
-"""What can go wrong outside, and whether trying again helps."""
+"""Errors of outside systems, and whether retrying helps."""
 
 
 class OutsideError(Exception):
-    """Root of everything that cluster, mesh and queue system may answer; the text is shown to people."""
+    """Base of all errors from cluster, mesh and queue system. The text is shown to users."""
 
 
 class Unreachable(OutsideError):
-    """It cannot be reached or refuses for now; the same call may go through later."""
+    """The system cannot be reached or refuses for now. The same call may succeed later."""
 
 
 class Busy(Unreachable):
-    """The API server asks to be asked again in a moment (429): it did nothing."""
+    """The API server asks to retry soon (429). It did nothing."""
 
 
 class Denied(OutsideError):
-    """The API server forbids this to our ServiceAccount (403); the text says which verb on which resource."""
+    """The API server denies our ServiceAccount the request (403). The text says which verb on which resource."""
 
 
 class KindMissing(OutsideError):
@@ -22,16 +22,16 @@ class KindMissing(OutsideError):
 
 
 class Vanished(OutsideError):
-    """The object is gone."""
+    """The object no longer exists."""
 
 
 class Conflicting(OutsideError):
-    """Somebody else wrote the object since it was read (409)."""
+    """Another writer changed the object after it was read (409)."""
 
 
 class RequestRefused(OutsideError):
-    """The API server or mesh will not take this as it is; trying again is no help."""
+    """The API server or mesh refuses the content. Retrying does not help."""
 
 
 class Superseded(Exception):
-    """A newer leader has announced itself, or the lease is lost: this process must not write any more."""
+    """A newer leader has announced itself, or the lease is lost: this process must no longer write."""

@@ -1,7 +1,7 @@
 """Flavors: partial specs that several actors share, kept in EnvironmentConfigs (Crossplane's kind).
 
-Merging is pure. Between flavors lists are appended, maps merged, and nothing may be said twice; what the actor says
-itself wins over them, its lists coming after theirs.
+Merging is pure. Between flavors, lists are appended, maps are merged, and no other field may be set twice. The actor's
+own fields take precedence, and its list items come after those of the flavors.
 """
 
 import copy
@@ -14,22 +14,23 @@ from asya_operator.domain.views import Body, age
 Spec = Mapping[str, Any]
 Path = tuple[str, ...]
 NOT_SHARED = ("actor", "transport", "flavors")
-"""Fields that make an actor this one; a flavor that has them does not hand them on."""
+"""Fields that identify an actor. They are ignored in a flavor."""
 
 
 class FlavorConflict(ValueError):
-    """Two flavors of an actor say different things; the text names both and the field."""
+    """Two flavors of an actor set the same field. The text names both and the field."""
 
 
 def named_flavors(body: Body) -> list[str]:
-    """The flavors that an AsyncActor asks for, in order; [] where the field holds something else."""
+    """The flavors that an AsyncActor names, in order; [] if the field has another type."""
     spec: Any = body.get("spec")
     names = spec.get("flavors") if isinstance(spec, Mapping) else None
     return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
 
 
 def by_name(configs: Sequence[Body]) -> dict[str, Spec]:
-    """The data of each flavor. Of two with one label the one that is named like it counts, then the older."""
+    """The data of each flavor. Of two objects with the same label, the one whose name equals the label wins, then the
+    older one."""
 
     def rank(config: Body) -> tuple[bool, tuple[str, str]]:
         return config["metadata"]["name"] != _label(config), age(config)
@@ -46,7 +47,7 @@ def _label(config: Body) -> str:
 
 
 def with_flavors(spec: Spec, flavors: Sequence[tuple[str, Spec]]) -> dict[str, Any]:
-    """The actor's spec with what its flavors add. Raises FlavorConflict."""
+    """The actor's spec merged with its flavors. Raises FlavorConflict."""
     merged: dict[str, Any] = {}
     owners: dict[Path, str] = {}
     for name, data in flavors:
@@ -71,7 +72,7 @@ def _merge(into: dict[str, Any], data: Spec, flavor: str, path: Path, owners: di
 
 
 def _owner(owners: Mapping[Path, str], path: Path) -> str:
-    """Who set this field: the flavor that brought it, or a map around it."""
+    """The flavor that set this field or an enclosing map."""
     return next(owners[path[:length]] for length in range(len(path), 0, -1) if path[:length] in owners)
 
 

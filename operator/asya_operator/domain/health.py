@@ -1,11 +1,11 @@
-"""What the probes answer: why this process is not ready, in words a person can act on."""
+"""The answers of the probes: why this process is not ready, in words that a user can act on."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
 class Health:
-    """Collected from every part of the process. A standby is ready; a leader is once it has listed everything."""
+    """Collected from every part of the process. A standby is ready; a leader is ready once it has listed everything."""
 
     leading: bool = False
     lease: str = "waiting for the first response of the API server"
@@ -14,7 +14,7 @@ class Health:
     stopping: bool = False
 
     def reasons(self) -> list[str]:
-        """Why the process is not ready; none where it is."""
+        """Why the process is not ready; empty if it is."""
         reasons = [f"denied: {message}" for _, message in sorted(self.denied.items())]
         if self.stopping:
             reasons.append("stopping")

@@ -1,7 +1,7 @@
-"""Who leads: decisions about a coordination.k8s.io/v1 Lease, by this process's own monotonic clock alone.
+"""Who leads: decisions about a coordination.k8s.io/v1 Lease, by this process's monotonic clock only.
 
-Times inside the Lease are written for people; whether it is still held is measured by when this process last saw
-it change, so that clocks that differ or jump mislead nobody.
+The times inside the Lease are informative. Whether it is still held is decided by when this process last saw it change,
+so clocks that differ or jump do no harm.
 """
 
 from collections.abc import Mapping
@@ -12,8 +12,8 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class LeaseTimes:
-    """Seconds. A holder that could not renew for `renew_deadline` ends itself; after `duration` without a change
-    others may take over; `retry_period` lies between two attempts."""
+    """Times in seconds. A holder that could not renew for `renew_deadline` ends itself. Others may take over after
+    `duration` without a change. `retry_period` is the time between two attempts."""
 
     duration: float = 15.0
     renew_deadline: float = 10.0
@@ -21,7 +21,7 @@ class LeaseTimes:
 
     @property
     def request_timeout(self) -> float:
-        """Below the retry period, so that a hanging request never costs more than one attempt."""
+        """Shorter than the retry period, so that a hanging request costs at most one attempt."""
         return self.retry_period * 0.75
 
 
@@ -34,7 +34,7 @@ class Observer:
         self._since = 0.0
 
     def may_take(self, spec: Mapping[str, Any], now: float) -> bool:
-        """Whether the lease is ours, free, or was not renewed for its duration while we watched."""
+        """Whether the lease is ours, is free, or has not changed for its duration while we watched."""
         record = (spec.get("holderIdentity"), spec.get("renewTime"), spec.get("leaseTransitions"))
         if record != self._seen:
             self._seen, self._since = record, now
@@ -46,7 +46,7 @@ class Observer:
 
 
 def taken(spec: Mapping[str, Any], identity: str, times: LeaseTimes, now: datetime) -> dict[str, Any]:
-    """The Lease's spec once we hold it; a change of holder counts as a transition."""
+    """The Lease's spec with us as the holder. A change of holder counts as a transition."""
     stamp = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     ours = spec.get("holderIdentity") == identity
     transitions = int(spec.get("leaseTransitions") or 0)
@@ -60,5 +60,5 @@ def taken(spec: Mapping[str, Any], identity: str, times: LeaseTimes, now: dateti
 
 
 def released(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """The Lease's spec after a clean end: free at once for whoever asks next."""
+    """The Lease's spec after an orderly end: free at once for the next candidate."""
     return {**spec, "holderIdentity": "", "leaseDurationSeconds": 1}

@@ -1,4 +1,4 @@
-"""Remembers what was read before, so that a change of one flow does not read a thousand again."""
+"""Caches what was read, so that a change of one flow does not cause a thousand to be read again."""
 
 from collections.abc import Sequence
 
@@ -22,14 +22,14 @@ class Memo:
         self.readers = Readers(self.text, self.flow, self.entry)
 
     def text(self, data: Texts) -> FlowsText:
-        """read_configmap, run again only when the bytes changed."""
+        """read_configmap, run again only if the bytes changed."""
         if self._data != data:
             self._text = read_configmap(data)
             self._data = dict(data)
         return self._text
 
     def flow(self, body: Body) -> Flow:
-        """read_resource, run again only when the spec changed."""
+        """read_resource, run again only if the spec changed."""
         key = _key(body)
         if key not in self._flows:
             self._flows[key] = _read(body)
@@ -39,7 +39,7 @@ class Memo:
         return found
 
     def entry(self, flow: Flow, source: str, line: int | None) -> Entry:
-        """Entry.of, made again only for another flow object."""
+        """Entry.of, called again only for another flow object."""
         known = self._entries.get(id(flow))
         if known is None or known[0] is not flow or (known[1].source, known[1].line) != (source, line):
             known = (flow, Entry.of(flow, source, line))
@@ -47,7 +47,7 @@ class Memo:
         return known[1]
 
     def forget_all_but(self, bodies: Sequence[Body]) -> None:
-        """Drop what belongs to none of these Flows as they are now, nor to the ConfigMap."""
+        """Drop everything except what belongs to these Flows in their current form and to the ConfigMap."""
         kept = {_key(body) for body in bodies}
         self._flows = {key: flow for key, flow in self._flows.items() if key in kept}
         alive = {id(flow) for flow in self._flows.values()} | {id(found.flow) for found in self._text.flows}

@@ -1,8 +1,8 @@
-"""JSON of the API server, whatever somebody nested in one of its objects.
+"""Decodes JSON of the API server that may be nested too deeply.
 
-The API server takes 10,000 levels; Python's decoder takes about a thousand and then fails for the whole list, so that
-one object would hold up all others. What is nested deeper than anything that we accept is read as null: the object
-itself is then judged too deep, since what is left of it still is.
+The API server accepts 10,000 levels. Python's decoder accepts about a thousand and then fails for the whole list, so
+one object would block all others. Values nested deeper than anything that we accept are read as null. The object is
+still refused as too deep, because the rest of it is.
 """
 
 import json
@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 MAX_LEVELS = 200
-"""Twice what flows and actors may have, so that nothing that counts is cut."""
+"""Twice the depth that flows and actors may have, so that no valid object is cut."""
 _OTHERS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[{]|[\]}]', re.DOTALL)
 
@@ -41,8 +41,8 @@ def cut(text: bytes) -> bytes:
 
 
 def _is_shallow(text: bytes) -> bool:
-    """A quick look, five times as fast as decoding: take away innermost brackets, level by level. A bracket inside a
-    string may stay over; then the closer look is needed, and False is the answer."""
+    """A quick check, five times as fast as decoding: remove innermost brackets, level by level. A bracket inside a
+    string may remain; the answer is then False, and the full check is needed."""
     brackets = text.translate(None, _OTHERS)
     for _ in range(MAX_LEVELS):
         fewer = brackets.replace(b"{}", b"").replace(b"[]", b"")

@@ -1,4 +1,4 @@
-"""What the domain needs from outside; the cluster package keeps these promises."""
+"""The domain's interfaces to the outside. The cluster package implements them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from asya_operator.domain.views import Body
 
 
 class Kind(StrEnum):
-    """The kinds that are watched, by the names of their collections."""
+    """The watched kinds, by the plural names of their collections."""
 
     CONFIGMAPS = "configmaps"
     FLOWS = "flows"
@@ -22,7 +22,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Every object of a kind as of a resourceVersion."""
+    """Every object of a kind at a resourceVersion."""
 
     bodies: Sequence[Body]
     version: int
@@ -40,65 +40,66 @@ class Notice:
 
 
 class Cluster(Protocol):
-    """The Kubernetes API, one namespace of it. Every method raises the errors of errors.py."""
+    """One namespace of the Kubernetes API. Every method raises the errors of errors.py."""
 
     async def list(self, kind: Kind) -> Listing:
         """Every object of the kind (of ConfigMaps only gateway-flows). Raises KindMissing, Denied, Unavailable."""
 
     async def patch_status(self, kind: Kind, body: Body, status: Mapping[str, Any]) -> Body:
-        """Merge into the status, provided that nobody wrote the object since. Raises Conflicting, Vanished."""
+        """Merge into the status if the object has not changed since it was read. Raises Conflicting, Vanished."""
 
     async def annotate(self, kind: Kind, body: Body, annotations: Mapping[str, str]) -> Body:
         """Set annotations. Raises Vanished."""
 
     async def apply(self, document: Mapping[str, Any], *, manager: str | None = None) -> Body:
-        """Server-side apply under our field manager (or the one named), taking the fields over by force."""
+        """Server-side apply under our field manager (or the named one), with force: conflicting fields are taken
+        over."""
 
     async def get(self, document: Mapping[str, Any]) -> Body | None:
-        """The object of this kind and name as it is; None where there is none."""
+        """The live object of this kind and name; None if there is none."""
 
     async def delete(self, document: Mapping[str, Any], *, owner_uid: str) -> None:
-        """Delete the object if it belongs to this owner; one that does not exist is no error."""
+        """Delete the object if it belongs to this owner. A missing object is not an error."""
 
     async def post(self, notice: Notice) -> None:
-        """Post an Event; errors are only logged, since nothing depends on it."""
+        """Post an Event. Errors are only logged, because nothing depends on Events."""
 
 
 class ActorCluster(Cluster, Protocol):
-    """What running actors needs beside."""
+    """What running actors needs in addition."""
 
     async def flavors(self) -> Sequence[Body]:
         """Every EnvironmentConfig that is a flavor. Raises KindMissing, Denied, Unavailable."""
 
     async def pods_of(self, actor: str) -> Sequence[Body]:
-        """The pods of an actor as they are now."""
+        """The current pods of an actor."""
 
 
 class Mesh(Protocol):
     """The mesh Service of the gateway. Every method raises Unavailable, and Superseded for an older epoch."""
 
     async def announce(self, holder: str) -> int:
-        """A new leader: the epoch that fences everyone before it."""
+        """Announce a new leader; returns the epoch that fences all earlier ones."""
 
     async def push(self, epoch: int, document: RegistryDocument) -> Accepted:
-        """Hand over the document. Raises Refused where mesh cannot read it."""
+        """Push the document. Raises RequestRefused if mesh cannot read it."""
 
     async def heartbeat(self, epoch: int) -> None:
-        """Say that a leader is there, so that gateways leave their mounted files alone."""
+        """Report that there is a leader, so that gateways do not read their mounted files."""
 
     async def state(self, generation: int | None, wait: float) -> MeshState:
-        """The newest generation and the live pods that serve callers. Answers once every one of them serves
-        `generation`, at the latest after `wait` seconds."""
+        """The newest generation and the live pods that serve callers. Returns once all of them serve `generation`, at
+        the latest after `wait` seconds."""
 
 
 class Queues(Protocol):
     """The queue system, as far as an operator needs it."""
 
     async def declare(self, actor: str, *, foreign: bool) -> None:
-        """Make the actor's queue exist. Raises Unavailable."""
+        """Create the actor's queue if it does not exist. Raises Unavailable."""
 
     async def delete(self, actor: str) -> None:
-        """Remove the actor's queue with what is in it."""
+        """Delete the actor's queue and its messages."""
 
     def identifier(self, actor: str) -> str:
-        """How people and consoles call the actor's queue."""
+        """The name of the actor's queue, as shown to users."""

@@ -1,4 +1,4 @@
-"""Whether what was accepted is being served: the condition Programmed."""
+"""Whether an accepted flow is being served: the condition Programmed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ class Pod:
 
 @dataclass(frozen=True, slots=True)
 class MeshState:
-    """What mesh says: the newest generation and the pods with a young heartbeat."""
+    """Mesh's state: the newest generation and the pods with a recent heartbeat."""
 
     generation: int
     pods: tuple[Pod, ...] = ()
@@ -29,14 +29,14 @@ class MeshState:
         return frozenset(pod.name for pod in self.pods)
 
     def served_everywhere(self, generation: int) -> bool:
-        """Whether there is a pod and each one serves this generation or a later one."""
+        """Whether there is at least one pod and all pods serve this generation or a later one."""
         return bool(self.pods) and all(pod.generation >= generation for pod in self.pods)
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """Mesh's answer to a push: the generation that carries it, by key of the ConfigMap the names that stay in force
-    although the key cannot be read, and which flows gateways do not serve, and why."""
+    """Mesh's answer to a push: the generation that contains it; for each unreadable key of the ConfigMap, the names
+    that stay in force; and the flows that gateways do not serve, with the reason."""
 
     generation: int
     kept: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -45,11 +45,12 @@ class Accepted:
 
 @dataclass(slots=True)
 class Ledger:
-    """Which generation first carried each flow as it is now, so that another flow's change takes nobody back."""
+    """The generation that first contained each flow in its current form. So the change of one flow does not make the
+    others count as unserved."""
 
     _carried: dict[str, tuple[Flow, int]] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
-    """Flows that mesh took and gateways do not serve, with the reason."""
+    """Flows that mesh accepted but gateways do not serve, with the reason."""
 
     def pushed(self, served: Mapping[str, Flow], generation: int, left_out: Mapping[str, str] | None = None) -> None:
         """Mesh accepted these flows under this generation."""
@@ -61,13 +62,13 @@ class Ledger:
             self._carried[name] = known if known is not None and unchanged else (flow, generation)
 
     def since(self, flow: Flow) -> int | None:
-        """The generation that first carried the flow as it is now; None where none does yet."""
+        """The generation that first contained the flow in its current form; None if there is none yet."""
         known = self._carried.get(flow.name)
         return known[1] if known is not None and (known[0] is flow or known[0] == flow) else None
 
 
 def programmed(flow: Flow | None, ledger: Ledger, mesh: MeshState | None, trouble: str | None) -> Condition:
-    """The condition of one flow; `flow` None where it was not accepted, `trouble` why mesh took no push."""
+    """The condition of one flow. `flow` is None if it was not accepted; `trouble` says why mesh accepted no push."""
     if flow is None:
         return _no("NotAccepted", "Not served, because it is not accepted.")
     since = ledger.since(flow)

@@ -1,4 +1,5 @@
-"""What is exposed: a pure function from the ConfigMap, the Flows and the AsyncActors to a document and verdicts."""
+"""Which flows are exposed: a pure function from the ConfigMap, the Flows and the AsyncActors to a document and
+verdicts."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from asya_operator.domain.views import Body, age
 from asya_schemas.flows import check_flow
 
 YAML = Yaml(getattr(yaml, "CSafeLoader", yaml.SafeLoader), yaml.YAMLError)
-"""libyaml's parser where it is there: five times as fast."""
+"""libyaml's parser if it is installed: five times as fast."""
 
 Texts = Mapping[str, str]
 TextReader = Callable[[Texts], FlowsText]
@@ -33,18 +34,18 @@ EntryMaker = Callable[[Flow, str, int | None], Entry]
 
 
 def read_configmap(data: Texts) -> FlowsText:
-    """Every flow and every mistake of the ConfigMap's text."""
+    """Every flow and every mistake in the ConfigMap's text."""
     return read_texts({key: text.encode("utf-8", "surrogatepass") for key, text in data.items()}, YAML, check_flow)
 
 
 def read_resource(body: Body) -> Flow:
-    """The flow of a Flow resource, with schemas that every gateway can use. Raises InvalidFlow."""
+    """The flow of a Flow resource, whose schemas every gateway can use. Raises InvalidFlow."""
     return flow_from_resource(body, check_flow)
 
 
 @dataclass(frozen=True, slots=True)
 class Readers:
-    """How the sources are read; replaced by ones that remember (memo.py) and answer the same."""
+    """How the sources are read. memo.py has caching ones with the same results."""
 
     text: TextReader = read_configmap
     flow: FlowReader = read_resource
@@ -53,7 +54,8 @@ class Readers:
 
 @dataclass(frozen=True, slots=True)
 class ActorReadiness:
-    """An actor as flows see it. `ready` also holds while it naps: its queue exists and wakes it."""
+    """The state of an actor that matters to flows. `ready` is also true while it naps, because its queue exists and
+    wakes it."""
 
     ready: bool
     message: str = ""
@@ -61,9 +63,9 @@ class ActorReadiness:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """The three sources. `configmap` is the data of gateway-flows, None where there is no such ConfigMap;
-    `actors` None where the cluster has no AsyncActor. `kept` are names that gateways serve of keys of the ConfigMap
-    as they were when they could last be read; they count only while a key cannot."""
+    """The three sources. `configmap` is the data of gateway-flows, None if there is no such ConfigMap. `actors` is None
+    if the cluster does not have the kind AsyncActor. `kept` has, for each key of the ConfigMap, the names that gateways
+    serve from its last readable version; it is used only while the key is unreadable."""
 
     configmap: Texts | None
     flows: Sequence[Body]
@@ -73,7 +75,7 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is said of one flow, wherever it stands."""
+    """The conditions of one flow, from either source."""
 
     name: str
     accepted: Condition
@@ -81,7 +83,7 @@ class Verdict:
 
     @property
     def served(self) -> bool:
-        """Only Accepted=False takes a flow out of service."""
+        """Whether the flow is served: everything except Accepted=False."""
         return self.accepted.holds
 
 
@@ -96,8 +98,8 @@ class EntryVerdict:
 
 @dataclass(frozen=True, slots=True)
 class RegistryDocument:
-    """What is pushed, per source. Flows that only a flow of the ConfigMap outranks are in it all the same, so
-    that they are served once the ConfigMap lets go of the name while no operator runs."""
+    """What is pushed, per source. It includes Flows whose name is taken by a flow of the ConfigMap, so that they are
+    served if the ConfigMap releases the name while no operator runs."""
 
     configmap: ConfigMapPart
     resources: ResourcesPart
@@ -110,8 +112,8 @@ Place = tuple[str, int | None]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The document, the flows that are served by name and where each stands, and a verdict for every Flow (by
-    metadata.name) and for every entry of the ConfigMap. `judged` says which text of a Flow its verdict is about."""
+    """The document, the served flows by name and the location of each, and a verdict for every Flow (by metadata.name)
+    and every entry of the ConfigMap. `judged` says which version of a Flow its verdict is about."""
 
     document: RegistryDocument
     served: Mapping[str, Flow] = field(default_factory=dict)
@@ -121,13 +123,13 @@ class Outcome:
     judged: Mapping[str, TextOf] = field(default_factory=dict)
 
     def left_out(self, problems: Iterable[FlowProblem]) -> dict[str, str]:
-        """Of the flows that are served by this decision those that gateways do not serve, and why. (They read what is
-        pushed by their own version of the contract; what this decision refuses is among their problems, too.)"""
+        """The flows that this decision serves but gateways do not, with the reason. (Gateways read the push with their
+        own version of the contract. Their problems also include flows that this decision refuses.)"""
         return {each.name: each.reason for each in problems if self.places.get(each.name) == (each.source, each.line)}
 
 
 def compute(inputs: Inputs, readers: Readers | None = None) -> Outcome:
-    """Decide what is served. The same inputs give the same outcome, whatever order the flows come in."""
+    """Decide which flows are served. The outcome does not depend on the order of the flows."""
     readers = readers or Readers()
     building = _Building(inputs.actors, readers)
     text = readers.text(inputs.configmap or {})
@@ -145,7 +147,7 @@ def compute(inputs: Inputs, readers: Readers | None = None) -> Outcome:
 
 
 class _Building:
-    """Decides on one flow after the other, the ConfigMap's first, then Flows from the oldest on."""
+    """Decides on the flows one by one: those of the ConfigMap first, then the Flows from the oldest to the newest."""
 
     def __init__(self, actors: Mapping[str, ActorReadiness] | None, readers: Readers) -> None:
         self._actors, self._readers = actors, readers
@@ -162,7 +164,7 @@ class _Building:
             verdict = _refused(problem, kept.get(problem.source, ()))
             self.entries.append(EntryVerdict(verdict, problem.source, problem.line))
         for found in text.flows:
-            # The reader has settled which of the ConfigMap's flows has a name.
+            # The reader has already decided which of the ConfigMap's flows owns a name.
             verdict = self._decide(found.flow, (found.source, found.line), f"ConfigMap {FLOWS_CONFIGMAP}, {_at(found)}")
             self.entries.append(EntryVerdict(verdict, found.source, found.line))
             flows.append(self._readers.entry(found.flow, found.source, found.line))
@@ -213,7 +215,7 @@ def _accepted(flow: Flow) -> Condition:
 
 
 def _refused(problem: FlowProblem, kept: Sequence[str] = ()) -> Verdict:
-    """What a problem means for Accepted; `kept` are the names that gateways serve of a source that is unreadable."""
+    """The verdict for a problem. `kept` are the names that gateways still serve from an unreadable source."""
     reason, message = "Invalid", problem.reason
     match problem:
         case NameTaken():
@@ -237,7 +239,7 @@ def _source(body: Body) -> str:
 
 
 def text_of(body: Body) -> TextOf:
-    """What changes with every edit of an object's spec, and with the object: (uid, generation)."""
+    """Identifies an object and the version of its spec: (uid, generation)."""
     return str(body["metadata"].get("uid") or ""), int(body["metadata"].get("generation") or 0)
 
 

@@ -1,4 +1,4 @@
-"""What is said about the ConfigMap, which has no status: an annotation with a report."""
+"""The report on the ConfigMap, written as an annotation because a ConfigMap has no status."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ ProgrammedOf = Callable[[EntryVerdict], Condition]
 def report(outcome: Outcome, programmed: ProgrammedOf) -> str:
     """The annotation's JSON: `{hash, served, programmed, flows[], problems[], omitted?}`.
 
-    `hash` says which text it is about. Cut at 32 KiB: flows without anything to say go first, then problems.
+    `hash` identifies the text it is about. Cut at 32 KiB: flows without problems are left out first, then problems.
     """
     flows, problems = [], []
     for item in outcome.entries:

@@ -1,7 +1,7 @@
-"""What the cluster holds of one kind, kept true by lists although watches lose things.
+"""The objects of one kind in the cluster, kept correct by lists because watches lose events.
 
-A watch tells of changes one by one, but nothing of what vanished while it was cut. So each list is the truth
-about everything older than itself, and each event about its own object from its resourceVersion on. Resource
+A watch reports changes one by one, but not what vanished while it was disconnected. So a list is authoritative for
+everything older than itself, and an event is authoritative for its object from its resourceVersion on. Resource
 versions of one kind are compared as numbers (Kubernetes API concepts, "Resource versions").
 """
 
@@ -12,17 +12,18 @@ Body = Mapping[str, Any]
 
 
 def version_of(body: Body) -> int:
-    """The object's resourceVersion as a number, 0 where it has none."""
+    """The object's resourceVersion as a number, 0 if it has none."""
     return as_version(body.get("metadata", {}).get("resourceVersion"))
 
 
 def as_version(text: Any) -> int:
-    """A resourceVersion as a number, 0 where it is none."""
+    """A resourceVersion as a number, 0 if it is not one."""
     return int(text) if isinstance(text, str) and text.isdecimal() else 0
 
 
 def age(body: Body) -> tuple[str, str]:
-    """A key that sorts the oldest object first; creation has a resolution of a second, then the name decides."""
+    """A key that sorts the oldest object first. Creation times have a resolution of a second, so the name decides
+    between equal ones."""
     return str(body["metadata"].get("creationTimestamp") or ""), body["metadata"]["name"]
 
 
@@ -36,20 +37,20 @@ class KindView:
 
     @property
     def known(self) -> bool:
-        """Whether a list has been seen: before that, what is missing here may exist all the same."""
+        """Whether a list has been seen. Before that, an object that is missing here may exist."""
         return self._listed_at >= 0
 
     @property
     def objects(self) -> dict[str, Body]:
-        """A copy, by name."""
+        """A copy of the objects, by name."""
         return dict(self._objects)
 
     def get(self, name: str) -> Body | None:
-        """One object; None where there is none."""
+        """One object; None if there is none."""
         return self._objects.get(name)
 
     def seen(self, body: Body) -> bool:
-        """An event told of this object. True where that is news."""
+        """Process an event about this object. Returns True if it is news."""
         name, version = body["metadata"]["name"], version_of(body)
         if version <= self._gone.get(name, -1) or (name not in self._objects and version <= self._listed_at):
             return False
@@ -61,7 +62,7 @@ class KindView:
         return True
 
     def deleted(self, body: Body) -> bool:
-        """An event told that this object is gone. True where that is news."""
+        """Process the deletion of this object. Returns True if it is news."""
         name, version = body["metadata"]["name"], version_of(body)
         before = self._objects.get(name)
         if before is not None and version_of(before) > version:
@@ -70,7 +71,8 @@ class KindView:
         return self._objects.pop(name, None) is not None
 
     def listed(self, bodies: Iterable[Body], version: int) -> bool:
-        """A list as of `version`: what it lacks is gone, unless it came later. True where anything changed."""
+        """Process a list at `version`: objects that it lacks are gone, unless they are newer. Returns True if anything
+        changed."""
         if version < self._listed_at:
             return False
         was_known, before = self.known, self._objects

@@ -1,1 +1,1 @@
-"""The edge to kopf: what it hears is handed to the domain as it is."""
+"""The edge to kopf, which passes its events on unchanged."""

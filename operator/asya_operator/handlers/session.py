@@ -1,4 +1,4 @@
-"""Kopf's HTTP session, which reads whatever is nested in an object (domain/nesting.py)."""
+"""An HTTP session for kopf that can read objects nested too deeply (domain/nesting.py)."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -10,7 +10,7 @@ from asya_operator.domain.nesting import cut, loads
 
 
 class Response(aiohttp.ClientResponse):
-    """An answer whose JSON cannot be too deep: kopf decodes lists by `json`, and watches line by line."""
+    """A response whose JSON cannot be too deep. Kopf decodes lists with `json`, and watches line by line."""
 
     @override
     async def start(self, connection: Any) -> "Response":
@@ -24,7 +24,8 @@ class Response(aiohttp.ClientResponse):
 
 
 class Lines:
-    """A stream whose chunks are whole lines of JSON, each of them cut; otherwise the stream itself."""
+    """A stream whose chunks are whole lines of JSON, each cut to the depth limit. Everything else is passed to the
+    stream."""
 
     def __init__(self, content: aiohttp.StreamReader) -> None:
         self._content = content
@@ -33,7 +34,7 @@ class Lines:
         return getattr(self._content, name)
 
     async def iter_chunked(self, size: int) -> AsyncIterator[bytes]:
-        """Lines with their ends, as they come; the rest of a line that was broken off last."""
+        """Lines with their line ends, as they arrive; at the end, the rest of an incomplete line."""
         begun: list[bytes] = []
         async for chunk in self._content.iter_chunked(size):
             *ended, rest = chunk.split(b"\n")
@@ -46,7 +47,7 @@ class Lines:
 
 
 def session(*, token: str | None, ssl: Any) -> aiohttp.ClientSession:
-    """A session for the loop that runs; `ssl` is a context or False."""
+    """A session for the running event loop. `ssl` is a context or False."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     connector = aiohttp.TCPConnector(limit=0, ssl=ssl)
     return aiohttp.ClientSession(connector=connector, headers=headers, response_class=Response)

@@ -1,8 +1,8 @@
-"""Watches the kinds with kopf, in a thread of its own, and hands each event on as it is.
+"""Watches the kinds with kopf, in a separate thread, and passes each event on unchanged.
 
-A thread, because kopf cancels every task of its loop when it ends, and so that it can be started anew (a kind
-appeared or vanished) while pushes and the lease go on. Events only: nothing is written on watched objects, there
-are no finalizers, and what a cut watch missed is found by lists (reconcilers/sources.py).
+It is a thread because kopf cancels every task of its loop when it ends, and because it must be restarted when a kind
+appears or vanishes, while pushes and lease renewal continue. Kopf only delivers events: nothing is written to watched
+objects, there are no finalizers, and lists find what a disconnected watch missed (reconcilers/sources.py).
 """
 
 import asyncio
@@ -33,20 +33,20 @@ GROUPS = {
 
 
 class EndlessBackoffs:
-    """Kopf ends the operator when its retries of a denied request are used up; these never are."""
+    """Endless retry delays. Kopf ends the operator when its retries of a denied request are used up."""
 
     def __iter__(self) -> Iterator[float]:
         return itertools.chain((0.5, 1, 2, 3, 5, 8, 13), itertools.repeat(20.0))
 
 
 class Watch:
-    """Kopf's watches over one namespace. Events arrive on the loop that made this object."""
+    """Kopf's watches on one namespace. Events arrive on the event loop that created this object."""
 
     def __init__(
         self, namespace: str, identity: str, login: Login, listener: Listener, kinds: Collection[Kind]
     ) -> None:
         self._namespace, self._login, self._listener = namespace, login, listener
-        # Kopf would make one from the user's name, and in a container the user's number has none.
+        # Kopf would build an identity from the user's name, but in a container the user id may have none.
         self._identity: Any = identity
         self._kinds = kinds
         self._loop = asyncio.get_running_loop()
@@ -55,17 +55,17 @@ class Watch:
         self._ended = False
 
     def start(self) -> None:
-        """Watch until close()."""
+        """Start watching."""
         self._thread = threading.Thread(target=self._keep_running, name="kopf", daemon=True)
         self._thread.start()
 
     def restart(self) -> None:
-        """Look anew at which kinds there are."""
+        """Start again with the kinds that exist now."""
         if self._stop is not None:
             self._stop.set()
 
     def close(self) -> None:
-        """End the watches; the thread ends soon after."""
+        """Stop the watches. The thread ends soon after."""
         self._ended = True
         self.restart()
 
@@ -103,8 +103,8 @@ class Watch:
 
     def _registry(self) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()
-        # A session for each token, once: what the API server refused must look like the same again, or kopf would
-        # try it without end.
+        # One session for each token: a refused credential must be recognised as the same, or kopf would retry it
+        # endlessly.
         sessions: dict[str | None, kopf.AiohttpSession] = {}
 
         @kopf.on.login(registry=registry, id="login", errors=kopf.ErrorsMode.PERMANENT)

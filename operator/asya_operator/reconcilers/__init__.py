@@ -1,1 +1,1 @@
-"""What acts on the cluster: compares what is with what `domain` decides there should be, and brings it there."""
+"""Acts on the cluster: compares its state with the one that `domain` decides on, and applies the difference."""

@@ -1,4 +1,4 @@
-"""Runs actors: makes the cluster hold what an AsyncActor asks for, and says in its status how far that is."""
+"""Runs actors: creates the objects that an AsyncActor asks for, and reports progress in its status."""
 
 import asyncio
 import contextlib
@@ -39,18 +39,18 @@ from asya_operator.reconcilers.sources import Sources, actor_name, deleting
 log = logging.getLogger(__name__)
 WORKERS = 4
 HANDOVER = "asya-operator-replicas"
-"""Field manager that holds the number of replicas from the moment an actor starts to scale: were the number
-dropped by everyone at once, Kubernetes would set it to 1."""
+"""Field manager that owns the number of replicas from the moment an actor starts to scale. If no manager owned the
+number, Kubernetes would set it to 1."""
 LOOK_AGAIN = 5.0
-"""Seconds until an actor that is not ready is looked at again: its pods are not watched."""
+"""Seconds until an actor that is not ready is reconciled again, because its pods are not watched."""
 DECLARE_EVERY = 60.0
 """Seconds between two declarations of the queues."""
 LOOK_AT_FLAVORS = 60.0
-"""Seconds until an actor with flavors is looked at again: they are not watched."""
+"""Seconds until an actor with flavors is reconciled again, because flavors are not watched."""
 
 
 class Actors:
-    """A queue of names to look at, worked off by a few tasks; equal names are one piece of work."""
+    """A queue of names to reconcile, processed by a few tasks. Equal names are processed once."""
 
     def __init__(
         self,
@@ -80,11 +80,11 @@ class Actors:
 
     @property
     def _keda(self) -> bool | None:
-        """Whether KEDA's kinds are installed; None while that is not known."""
+        """Whether KEDA's kinds are installed; None while this is unknown."""
         return self._sources.has(Kind.SCALED_OBJECTS)
 
     def _changed(self, kind: Kind, name: str | None) -> None:
-        if name == "":  # our own write, which flows are told of and actors know already
+        if name == "":  # our own write: of interest to flows, but already known here
             return
         if kind is Kind.ACTORS:
             everyone = self._known.keys() | self._sources.views[kind].objects.keys()
@@ -97,7 +97,7 @@ class Actors:
             self.look_at(each)
 
     def _running(self, made: str | None) -> set[str]:
-        """The AsyncActors whose Deployment and ScaledObject are called so (None: any)."""
+        """The AsyncActors whose Deployment and ScaledObject have this name (None: any name)."""
         actors = self._sources.views[Kind.ACTORS]
         if made is not None and (namesake := actors.get(made)) and actor_name(namesake) == made:
             return {made}
@@ -112,7 +112,7 @@ class Actors:
             self._waiting.put_nowait(name)
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Reconcile until cancelled."""
         async with asyncio.TaskGroup() as group:
             for number in range(WORKERS):
                 group.create_task(self._work(), name=f"actors {number}")
@@ -150,7 +150,7 @@ class Actors:
                 await self._tell_refused(name, error)
             self._later(name, backoff.failed())
         except Exception:
-            # Whatever one actor holds, the others and the flows go on.
+            # One actor's failure must not stop the others and the flows.
             self._reconciled("failed")
             log.exception("actor %s: not reconciled", name)
             self._later(name, backoff.failed())
@@ -172,13 +172,14 @@ class Actors:
                 await self._say(body, {"phase": "Creating"}, refused(f"the API server rejects the resource: {error}"))
 
     def _later(self, name: str, delay: float) -> None:
-        """Look again after so long. One timer a name: what brought us here may have been something else."""
+        """Reconcile again after `delay` seconds. One timer for each name, because another event may have caused this
+        run."""
         if (known := self._timers.pop(name, None)) is not None:
             known.cancel()
         self._timers[name] = asyncio.get_running_loop().call_later(delay, self.look_at, name)
 
     async def _reconcile(self, name: str) -> bool:
-        """Whether there is nothing to come back for."""
+        """Reconcile one actor; returns whether it needs no further run."""
         body = self._sources.views[Kind.ACTORS].objects.get(name)
         if body is None or deleting(body):
             return await self._gone(name)
@@ -213,13 +214,13 @@ class Actors:
         return bool(status_of(found)["phase"] != "Creating")
 
     async def _read(self, body: Body) -> tuple[AsyncActorSpec, list[str]]:
-        """The actor with what its flavors add, and notes. Raises InvalidActor, FlavorConflict, FlavorsMissing."""
+        """The actor merged with its flavors, and notes. Raises InvalidActor, FlavorConflict, FlavorsMissing."""
         if names := named_flavors(body):
             body = {**body, "spec": with_flavors(body["spec"], await self._flavors.take(names))}
         return actor_from_resource(body)
 
     def _rival(self, actor: ActorResource) -> str | None:
-        """An older AsyncActor that runs an actor of the same name: two would fight over one Deployment."""
+        """An older AsyncActor with the same actor name. The two would fight over one Deployment."""
         mine = age(actor.body)
         rivals = [
             other
@@ -229,8 +230,8 @@ class Actors:
         return min(rivals, key=age)["metadata"]["name"] if rivals else None
 
     async def _stranger(self, actor: ActorResource) -> str | None:
-        """What is wrong with a Deployment of the actor's name that is not ours: to apply over it would put the
-        actor's container into somebody else's pods, and remove them with the actor."""
+        """The problem if a Deployment with the actor's name is not ours. Applying over it would add the actor's
+        container to foreign pods, and delete them with the actor."""
         if actor.name in self._applied:
             return None
         metadata = {"name": actor.name, "namespace": self._around.namespace}
@@ -239,7 +240,8 @@ class Actors:
         return f"actor: the Deployment {actor.name} does not belong to this operator; choose another name, or delete it"
 
     async def _gone(self, name: str) -> bool:
-        """Kubernetes removes what the actor owned; the queue is ours to remove, where that is wanted."""
+        """Clean up after a deleted actor. Kubernetes removes the objects that it owned; we delete the queue if
+        configured."""
         actor = self._known.pop(name, None)
         self._backoffs.pop(name, None)
         if actor is None:
@@ -250,7 +252,7 @@ class Actors:
         still_run = any(actor_name(other) == actor for other in self._sources.views[Kind.ACTORS].objects.values())
         if self._delete_queues and not still_run:
             if await self._cluster.pods_of(actor):
-                # A worker that still runs would declare its queue again.
+                # A worker that is still running would declare its queue again.
                 self._known[name] = actor
                 return False
             await self._queues.delete(actor)
@@ -267,14 +269,15 @@ class Actors:
         return Part(True)
 
     async def _declare_for_ever(self) -> None:
-        """Queues may vanish: somebody deletes them, or the broker comes back without its data."""
+        """Declare queues periodically. They may vanish: a user deletes them, or the broker restarts without its
+        data."""
         while True:
             await asyncio.sleep(DECLARE_EVERY)
             if self._may_write():
                 await self.declare_again()
 
     async def declare_again(self) -> None:
-        """Declare the queue of every actor that runs. One that cannot be declared shows in its actor's condition."""
+        """Declare the queue of every running actor. A failure is shown in the actor's condition."""
         for key in sorted(self._declared):
             name, foreign = key
             if key not in self._declared:  # deleted meanwhile
@@ -288,13 +291,13 @@ class Actors:
                     self.look_at(resource)
 
     async def _deploy(self, actor: ActorResource, *, scaled: bool) -> Body | None:
-        """Apply the Deployment where it is not there, was changed by somebody, or is wanted otherwise."""
+        """Apply the Deployment if it is missing, was changed by others, or must change."""
         live = self._sources.views[Kind.DEPLOYMENTS].objects.get(actor.name)
         wanted = deployment(actor, self._around, replicas=None if scaled else _replicas(actor))
         text = json.dumps(wanted, sort_keys=True)
         if live is not None and self._applied.get(actor.name) == text and contains(live, wanted):
             if refused_pods(live):
-                # Perhaps for want of the account that they run as, which nobody watches.
+                # The reason may be a missing ServiceAccount, which is not watched.
                 await self._cluster.apply(service_account(self._around))
             return live
         await self._cluster.apply(service_account(self._around))
@@ -334,7 +337,7 @@ class Actors:
 
 
 def _replicas(actor: ActorResource) -> int:
-    """Replicas of an actor that nothing scales: without KEDA, at least one, or it would never wake."""
+    """Replicas of an actor without autoscaling. Without KEDA at least one, or the actor would never wake."""
     scaling = actor.spec.scaling
     if scaling is not None and scaling.enabled:
         return max(1, scaling.min_replica_count)

@@ -1,4 +1,4 @@
-"""Reads flavors, all at once and not more often than needed: many actors share few of them."""
+"""Reads all flavors at once and caches them, because many actors share few flavors."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -9,15 +9,15 @@ from asya_operator.domain.flavors import Spec, by_name
 from asya_operator.domain.ports import ActorCluster
 
 FRESH = 5.0
-"""Seconds for which what was read is taken as it is."""
+"""Seconds for which cached flavors are used."""
 
 
 class FlavorsMissing(Exception):
-    """What an actor needs cannot be read yet; the text names it and what to do."""
+    """An actor's flavors cannot be read yet. The text names them and what to do."""
 
 
 class FlavorCache:
-    """The flavors of the cluster as they were a moment ago."""
+    """A short-lived cache of the cluster's flavors."""
 
     def __init__(self, cluster: ActorCluster) -> None:
         self._cluster = cluster

@@ -1,4 +1,4 @@
-"""Whose an object is: the operator never writes over what somebody else made."""
+"""Ownership of objects: the operator never overwrites objects that it did not create."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from asya_operator.domain.resources.common import MANAGER, ActorResource
 
 
 async def is_ours(cluster: Cluster, actor: ActorResource, document: Mapping[str, Any]) -> bool:
-    """Whether the object is the actor's, was made by this operator, or is not there."""
+    """Whether the object belongs to the actor, was created by this operator, or does not exist."""
     there = await cluster.get(document)
     if there is None:
         return True

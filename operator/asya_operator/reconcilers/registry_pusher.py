@@ -1,4 +1,4 @@
-"""Keeps the mesh's registry equal to what the cluster says: compute, push until accepted, follow, report."""
+"""Keeps mesh's registry equal to the cluster's flows: compute, push until accepted, follow, report."""
 
 import asyncio
 import contextlib
@@ -19,11 +19,11 @@ from asya_operator.reconcilers.statuses import StatusInputs, StatusWriter
 
 log = logging.getLogger(__name__)
 HOPELESS = 15.0
-"""Seconds until a push is tried again that trying again does not help, as far as anybody knows."""
+"""Seconds until a refused push is retried, although retrying is unlikely to help."""
 
 
 class Watchers(Protocol):
-    """Who counts what happens (metrics)."""
+    """Receives events to count (metrics)."""
 
     def computed(self, outcome: Outcome, seconds: float) -> None:
         """The registry was computed."""
@@ -35,14 +35,14 @@ class Watchers(Protocol):
         """Mesh did not accept a document."""
 
     def followed(self, state: MeshState | None) -> None:
-        """Mesh said which generations its pods serve, or did not answer."""
+        """Mesh reported which generations its pods serve, or did not answer (None)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Seconds. A change is acted on after `quiet`; while changes keep coming that doubles, up to `longest`, so that a
-    thousand of them are a handful of pushes. Mesh is looked at every `look`; `heartbeat` keeps gateways from reading
-    their mounted files (they do after 30)."""
+    """Times in seconds. A change is processed after `quiet`. While more changes arrive, that wait doubles up to
+    `longest`, so that a thousand changes cause few pushes. Mesh's state is read every `look`. The `heartbeat` keeps
+    gateways from reading their mounted files, which they do after 30 without one."""
 
     quiet: float = 0.05
     longest: float = 2.0
@@ -51,7 +51,7 @@ class Pace:
 
 
 class RegistryPusher:
-    """The one writer of the registry while this process leads. `may_write` is asked before every push."""
+    """The only writer of the registry while this process leads. `may_write` is checked before every push."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class RegistryPusher:
             self._dirty.set()
 
     async def run(self) -> None:
-        """Until cancelled. Raises Superseded once a newer leader has announced itself."""
+        """Push until cancelled. Raises Superseded once a newer leader has announced itself."""
         async with asyncio.TaskGroup() as group:
             for part in (self._reconcile, self._push, self._follow, self._beat, self._write_statuses):
                 group.create_task(part(), name=part.__name__)
@@ -100,7 +100,7 @@ class RegistryPusher:
             try:
                 outcome = await asyncio.to_thread(compute, inputs, self._memo.readers)
             except Exception as error:
-                # Whatever somebody wrote, what is served goes on, and the next change may mend it.
+                # Flows that are served stay served, and the next change may fix the cause.
                 log.exception("the registry cannot be computed")
                 self._failed(f"the registry cannot be computed: {type(error).__name__}")
                 continue
@@ -111,7 +111,7 @@ class RegistryPusher:
             self._unwritten.set()
 
     async def _burst(self) -> None:
-        """Wait for a change, and a moment for those that come with it; the longer a burst lasts, the longer."""
+        """Wait for a change, and then for those that come with it. The wait grows with the length of the burst."""
         await self._dirty.wait()
         now = time.monotonic()
         lasting = now - self._computed_at < 2 * self._delay
@@ -190,8 +190,9 @@ class RegistryPusher:
             if state is None:
                 continue
             self._seen(state)
-            # A restored database has lost our push; a newer generation came from a pod's file while our heartbeat
-            # was stale. Either way what we computed counts, and pushing the same content again changes nothing.
+            # An older generation: a restored database has lost our push. A newer one: a pod read its file while our
+            # heartbeat was stale. Our registry takes precedence in both cases, and pushing the same content again is
+            # harmless.
             if asked_after is not None and asked_after is self._accepted and state.generation != asked_after[1]:
                 self._accepted = None
                 self._push_wanted.set()
@@ -200,7 +201,7 @@ class RegistryPusher:
                     await asyncio.wait_for(self._news.wait(), self._pace.look)
 
     async def _ask_mesh(self, generation: int | None) -> MeshState | None:
-        """What mesh says, or None where a push went through meanwhile and the question is out of date."""
+        """Mesh's state; None if a push succeeded meanwhile and made the question obsolete."""
         question = asyncio.create_task(self._mesh.state(generation, self._pace.look))
         news = asyncio.create_task(self._news.wait())
         try:
@@ -212,7 +213,7 @@ class RegistryPusher:
 
     def _seen(self, state: MeshState | None) -> None:
         if self._ledger.left_out and state is not None and self._state is not None and state.names != self._state.names:
-            # Other pods may be of another version, which serves what these leave out: only a push tells.
+            # Other pods may have another version, which serves flows that these leave out. Only a push shows it.
             self._accepted = None
             self._push_wanted.set()
         if state != self._state:
@@ -241,12 +242,12 @@ class RegistryPusher:
                 await asyncio.sleep(backoff.failed())
 
     def _waits_for_kept(self, outcome: Outcome) -> bool:
-        """Whether names are taken that only mesh knows and has not told yet: the answer to the push does. Where that
-        fails, what is known is said: that nothing could be pushed matters more."""
+        """Whether names are in force that only mesh knows, which its answer to the push will report. If the push fails,
+        conditions are written without them, because the failed push is more important."""
         told = self._kept_of == outcome.document.configmap.unreadable and self._judged_with == self._kept
         return not told and self._trouble is None
 
     def _standing(self) -> StatusInputs:
-        """How things are at this moment."""
+        """The current state."""
         assert self._outcome is not None, "asked only after something was computed"
         return StatusInputs(self._outcome, self._ledger, self._state, self._trouble)

@@ -1,4 +1,4 @@
-"""Keeps an actor's ScaledObject as it should be, and says what KEDA makes of it."""
+"""Applies an actor's ScaledObject, and reports its state in KEDA."""
 
 import json
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from asya_operator.reconcilers.sources import Sources
 
 
 class Scaler:
-    """Remembers what it applied last, so that an actor that is as it should be costs no request."""
+    """Remembers what it last applied, so that an unchanged actor costs no request."""
 
     def __init__(self, sources: Sources, cluster: Cluster, around: Surroundings) -> None:
         self._sources, self._cluster, self._around = sources, cluster, around
@@ -26,7 +26,7 @@ class Scaler:
         self._applied.pop(actor, None)
 
     async def scale(self, actor: ActorResource, *, scaled: bool) -> Part | None:
-        """Make the ScaledObject exist or vanish; None where nothing scales the actor."""
+        """Create or delete the ScaledObject; returns None if nothing scales the actor."""
         live = self._sources.views[Kind.SCALED_OBJECTS].get(actor.name)
         if not scaled or actor.spec.scaling is None:
             self.forget(actor.name)
@@ -41,7 +41,7 @@ class Scaler:
         return await self._apply(actor, wanted)
 
     async def _apply(self, actor: ActorResource, wanted: Mapping[str, Any]) -> Part:
-        """Apply what KEDA needs; also while it is not ready, since nobody watches the TriggerAuthentication."""
+        """Apply KEDA's objects, also while they are not ready, because the TriggerAuthentication is not watched."""
         assert actor.spec.scaling is not None, "only called where something scales the actor"
         authentication = trigger_authentication(actor, self._around, actor.spec.scaling)
         for document in (authentication, wanted):

@@ -1,4 +1,4 @@
-"""The three sources as they are in the cluster now, and how they become the inputs of the registry."""
+"""The current state of the three sources in the cluster, and the registry inputs made from it."""
 
 import asyncio
 import logging
@@ -16,11 +16,11 @@ from asya_operator.domain.views import Body, KindView, age
 
 log = logging.getLogger(__name__)
 Listener = Callable[[Kind, str | None], None]
-"""Told which kind changed, and which object; None where anything may have."""
+"""Called with the kind and the name of a changed object; None if any object may have changed."""
 
 
 class Sources:
-    """A view a kind, fed by events and by lists."""
+    """One view for each kind, fed by events and lists."""
 
     def __init__(self, cluster: Cluster, health: Health, kinds: tuple[Kind, ...], resync: float = 60.0) -> None:
         self.views = {kind: KindView() for kind in kinds}
@@ -31,12 +31,12 @@ class Sources:
         health.unlisted.update(kind.value for kind in kinds)
 
     def watch(self, listener: Listener) -> None:
-        """Call this after each change."""
+        """Call the listener after each change."""
         self._listeners.append(listener)
 
     def event(self, kind: Kind, type_: str | None, body: Body) -> None:
-        """A watch tells of an object. `type_` None marks a list that follows a cut: what vanished meanwhile
-        is told by nobody, so everything is listed again."""
+        """Process a watch event. `type_` None marks a list after a disconnect. Deletions in between are not reported,
+        so everything is listed again."""
         view = self.views.get(kind)
         if view is None:
             return
@@ -49,15 +49,15 @@ class Sources:
             self._tell(kind, name)
 
     def written(self, kind: Kind, body: Body) -> None:
-        """We wrote the object, and this is what it is now. Nobody needs to be told of our own change; but the answer
-        also carries what somebody else changed just before, and the event of that change is then no news any more."""
+        """Record the result of our own write. Our change needs no notification. But the result may also contain a
+        change that another writer made just before, and that change's event will no longer be news."""
         view = self.views[kind]
         before = view.get(body["metadata"]["name"])
         if view.seen(body) and before is not None and wish(kind, before) != wish(kind, body):
             self._tell(kind, body["metadata"]["name"])
 
     def retell(self, kind: Kind) -> None:
-        """We wrote something that others compute with."""
+        """Notify listeners of our own write, whose content others use."""
         for listener in self._listeners:
             listener(kind, "")
 
@@ -89,7 +89,7 @@ class Sources:
                 pass
 
     async def list_now(self, kind: Kind) -> None:
-        """List one kind. A kind whose CRD is absent counts as listed and empty."""
+        """List one kind. A kind whose CRD is not installed counts as listed and empty."""
         try:
             listing = await self._cluster.list(kind)
         except KindMissing:
@@ -117,12 +117,12 @@ class Sources:
             listener(kind, name)
 
     def has(self, kind: Kind) -> bool | None:
-        """Whether the cluster has this kind; None while that is not known."""
+        """Whether the cluster has this kind; None while this is unknown."""
         return kind not in self.missing if self._listed(kind) else None
 
     @property
     def complete(self) -> bool:
-        """Whether every source of flows was listed: before that, what is missing here may exist all the same."""
+        """Whether every source of flows was listed. Before that, an object that is missing here may exist."""
         return all(self._listed(kind) for kind in (Kind.CONFIGMAPS, Kind.FLOWS))
 
     def _listed(self, kind: Kind) -> bool:
@@ -130,7 +130,7 @@ class Sources:
 
     @property
     def configmap(self) -> Body | None:
-        """The ConfigMap gateway-flows as it is now."""
+        """The current ConfigMap gateway-flows."""
         return self.views[Kind.CONFIGMAPS].objects.get(FLOWS_CONFIGMAP)
 
     def flows(self) -> list[Body]:
@@ -138,7 +138,7 @@ class Sources:
         return [body for body in self.views[Kind.FLOWS].objects.values() if not deleting(body)]
 
     def inputs(self) -> Inputs:
-        """What registry.compute takes."""
+        """The inputs of registry.compute."""
         configmap = self.configmap
         return Inputs(
             configmap=None if configmap is None or deleting(configmap) else dict(configmap.get("data") or {}),
@@ -150,13 +150,14 @@ class Sources:
         if Kind.ACTORS in self.missing or not self.views[Kind.ACTORS].known:
             return None
         alive = [body for body in self.views[Kind.ACTORS].objects.values() if not deleting(body)]
-        # Of two for one actor the older runs it (actors.py), so its state counts: it is written last.
+        # Of two AsyncActors for one actor, the older one runs it (actors.py). It is written last, so that its state
+        # counts.
         alive.sort(key=age, reverse=True)
         return {actor_name(body): actor_state(body) for body in alive}
 
 
 def essence(kind: Kind, body: Body) -> Any:
-    """What of an object anything is computed from: the echo of our own writes is no change."""
+    """The parts of an object that computations use, so that the echo of our own writes does not count as a change."""
     metadata = body["metadata"]
     common = (metadata.get("uid"), deleting(body))
     match kind:
@@ -169,14 +170,14 @@ def essence(kind: Kind, body: Body) -> Any:
         case Kind.DEPLOYMENTS:
             return metadata.get("resourceVersion")
         case Kind.SCALED_OBJECTS:
-            # KEDA notes in its status whenever it looked at a queue.
+            # KEDA updates its status each time it checks a queue.
             ready = state_of(body, "Ready") or {}
             said = ready.get("status"), ready.get("message")
             return *common, metadata.get("generation"), metadata.get("labels"), metadata.get("ownerReferences"), said
 
 
 def wish(kind: Kind, body: Body) -> Any:
-    """What of an object people write and we never do; nothing for the kinds that we make."""
+    """The parts of an object that users write and we never do; None for the kinds that we create."""
     metadata = body["metadata"]
     match kind:
         case Kind.CONFIGMAPS:
@@ -188,19 +189,19 @@ def wish(kind: Kind, body: Body) -> Any:
 
 
 def deleting(body: Body) -> bool:
-    """Whether the object is on its way out."""
+    """Whether the object is being deleted."""
     return body["metadata"].get("deletionTimestamp") is not None
 
 
 def actor_name(body: Body) -> str:
-    """The actor that an AsyncActor runs; oldest manifests name it by their metadata."""
+    """The actor that an AsyncActor runs. The oldest manifests give its name in their metadata only."""
     spec: Any = body.get("spec")
     name = spec.get("actor") if isinstance(spec, Mapping) else None
     return name if isinstance(name, str) and name else str(body["metadata"]["name"])
 
 
 def actor_state(body: Body) -> ActorReadiness:
-    """What an AsyncActor's status says to flows, whichever controller wrote it."""
+    """The state of an AsyncActor that matters to flows, whichever controller wrote it."""
     status: Any = body.get("status") or {}
     phase = status.get("phase")
     if phase in ("Ready", "Napping", "Running"):

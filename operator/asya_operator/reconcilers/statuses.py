@@ -1,4 +1,4 @@
-"""Writes what was decided: conditions on Flows, the report on the ConfigMap, Events; only where it changed."""
+"""Writes conditions on Flows, the report on the ConfigMap, and Events, each only if it changed."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ from asya_operator.reconcilers.sources import Sources, deleting
 
 log = logging.getLogger(__name__)
 PARALLEL = 16
-"""Writes in flight: enough to hide the API server's latency, few enough to leave it to others."""
+"""Concurrent writes: enough to hide the API server's latency, few enough to leave capacity for others."""
 
 
 Conditions = tuple[Condition, Condition, Condition]
@@ -29,7 +29,7 @@ Conditions = tuple[Condition, Condition, Condition]
 
 @dataclass(frozen=True, slots=True)
 class StatusInputs:
-    """All that conditions are made of."""
+    """The inputs of the conditions."""
 
     outcome: Outcome
     ledger: Ledger
@@ -37,8 +37,8 @@ class StatusInputs:
     trouble: str | None
 
     def verdict(self, body: Body) -> Verdict | None:
-        """Of a Flow as it is written now; None while only an older text was judged. (Said of the newer text, it
-        would promise that this one is served.)"""
+        """The verdict on a Flow's current version; None if only an older version was judged. (Written to the newer
+        version, that verdict would promise that the newer one is served.)"""
         name = body["metadata"]["name"]
         return self.outcome.resources.get(name) if self.outcome.judged.get(name) == text_of(body) else None
 
@@ -47,16 +47,16 @@ class StatusInputs:
         return programmed(self.flow(verdict), self.ledger, self.mesh, self.trouble)
 
     def conditions(self, verdict: Verdict) -> Conditions:
-        """All three of one flow."""
+        """All three conditions of one flow."""
         return verdict.accepted, verdict.resolved, self.programmed(verdict)
 
     def flow(self, verdict: Verdict) -> Flow | None:
-        """The flow as it is served; None where it is not."""
+        """The served flow; None if it is not served."""
         return self.outcome.served.get(verdict.name) if verdict.served else None
 
 
 class StatusWriter:
-    """One pass over everything that carries a status. Failures are counted and tried again by the next pass."""
+    """One pass over every object with a status. Failures are counted and retried in the next pass."""
 
     def __init__(
         self,
@@ -69,10 +69,10 @@ class StatusWriter:
         self._checked: dict[str, tuple[Any, ...]] = {}
 
     async def write(self, current: Callable[[], StatusInputs]) -> bool:
-        """True where everything is written; False where something must be tried again.
+        """Returns True if everything is written, False if something must be retried.
 
-        Each write says what is so at its own moment: a pass over a thousand flows outlasts the push, and would
-        otherwise write every one of them twice. Events are posted after the conditions, which matter more.
+        Each write uses the state at its own time. A pass over a thousand flows outlasts the push and would otherwise
+        write each of them twice. Events are posted after the conditions, which are more important.
         """
         gate = asyncio.Semaphore(PARALLEL)
         notices: list[Notice] = []
@@ -88,8 +88,8 @@ class StatusWriter:
         return all(results) and reported
 
     def _outdated(self, standing: StatusInputs) -> list[str]:
-        """Flows that say something else than they should. Those that were found right and have not changed since
-        cost one comparison: of a thousand flows one changes at a time."""
+        """Flows whose conditions are outdated. A flow that was up to date and has not changed costs one comparison,
+        because usually one of a thousand changes at a time."""
         checked, self._checked = self._checked, {}
         outdated = []
         for body in self._sources.flows():
@@ -168,7 +168,7 @@ class StatusWriter:
 
 
 def _notice(body: Body, condition: Condition) -> Notice | None:
-    """An Event when a condition turned bad, changed its reason, or was mended."""
+    """An Event if a condition became false, changed its reason, or became true again."""
     before = state_of(body, condition.type)
     was_good = before is None or before.get("status") == "True"
     if condition.state == "False" and (was_good or (before or {}).get("message") != condition.message):

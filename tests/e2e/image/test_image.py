@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 import urllib.request
@@ -19,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from servers.databases import execute
+from servers.ports import free_port
 from tests.support.waiting import lasts_blocking
 
 ROOT = Path(__file__).parents[3]
@@ -167,14 +167,6 @@ def test_every_program_of_a_deployment_starts(image: Image, empty_database_url: 
         metrics = free_port()
         with image.running("actor", *words, **common, ASYA_METRICS_PORT=str(metrics)) as process:
             assert answer(process, f"http://127.0.0.1:{metrics}/health/ready") == 200
-
-
-def free_port() -> int:
-    """A port that nobody listens to now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        found: int = probe.getsockname()[1]
-        return found
 
 
 def answer(process: subprocess.Popen[str], url: str, timeout: float = 60.0) -> int:

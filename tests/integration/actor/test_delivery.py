@@ -242,6 +242,20 @@ async def test_stops_of_its_workers_are_no_deaths_and_the_log_says_how_many(
     assert (await mesh.ended(task_id))["result"] == {"a": 1}
 
 
+async def test_a_handler_that_outlives_each_of_its_workers_ends_by_its_deadline(mesh: Mesh) -> None:
+    task_id = await mesh.submit(["gated"], {"a": 1}, timeout=2)
+    for number in range(2):
+        await mesh.run(mesh.worker("gated", "gated_async", actor_shutdown_timeout=0.05), crew=False)
+        await until(lambda: len(CALLS) == number + 1)  # noqa: B023 # waited for in this turn
+        await mesh.stop()
+    error = (await mesh.ended(task_id, 15))["error"]
+    assert (error["code"], error["class"]) == ("deadline_exceeded", "deadline")
+    await mesh.run(mesh.worker("gated", "gated_async"), crew=False)
+    queued = "SELECT count(*) FROM queue_messages"
+    await until(lambda: mesh.gateway.database.fetchval(f"SELECT ({queued}) = 0"), what="the message that is dropped")
+    assert len(CALLS) == 2
+
+
 async def test_the_claim_of_a_function_that_goes_on_in_its_thread_is_kept(mesh: Mesh) -> None:
     await mesh.run(mesh.worker("gated", "gated", actor_shutdown_timeout=0.1))
     await mesh.submit(["gated"], {"a": 1})

@@ -1,8 +1,6 @@
 """The event loop is never held: how late it wakes while large bodies arrive on every surface."""
 
 import asyncio
-import io
-import time
 from typing import Any
 
 import pytest
@@ -13,35 +11,14 @@ from asya_crds.registry_document import RegistryPush
 from asya_gateway.domain.flows import FlowTable, ServedFlow
 from asya_gateway.protocols.http.keys import FLOWS
 from asya_schemas.compiling import compile_schema
-from tests.support.event_loop import Lag, watched
-from tests.support.gateway import Gateway, Reader, start_gateway
+from tests.support.event_loop import held, lists, watched
+from tests.support.gateway import Gateway, Reader, send, start_gateway
 from tests.support.registry import Pod
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(180)
 
-HELD = 0.25
-"""Seconds; what was decoded on the loop, or in a thread, held it for half a second and more."""
-MEBIBYTES = 9 * 1024 * 1024
 NUMBERS = {"type": "object", "properties": {"n": {"type": "array", "items": {"type": "integer"}}}}
-
-
-def held(lag: Lag) -> bool:
-    """Whether somebody held the loop. A busy machine slows down everything, so that a long time is compared with what
-    decoding such a body here takes now: who decodes one on the loop holds it so long at least. A tenth of a body tells,
-    since decoding is linear."""
-    if lag.longest < HELD:
-        return False
-    began = time.process_time()
-    jsontext.loads(b"[" + lists(MEBIBYTES // 10) + b"]")
-    return lag.longest > (time.process_time() - began) * 10 / 2
-
-
-async def send(gateway: Gateway, path: str, body: bytes, **headers: str) -> tuple[int, Any]:
-    """As a stream: a body in one piece would hold the client's side of this loop."""
-    headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream", **headers}
-    async with gateway.session.post(gateway.url + path, data=io.BytesIO(body), headers=headers) as response:
-        return response.status, jsontext.loads(await response.text() or "null")
 
 
 async def text_of_call(gateway: Gateway, body: bytes) -> str:
@@ -53,10 +30,6 @@ async def text_of_call(gateway: Gateway, body: bytes) -> str:
 
 def wrapped(before: str, values: bytes, after: str) -> bytes:
     return before.encode() + b"[" + values + b"]" + after.encode()
-
-
-def lists(size: int = MEBIBYTES) -> bytes:
-    return b",".join([b"[]"] * (size // 3))
 
 
 def numbers(count: int, last: bytes = b"7") -> bytes:

@@ -349,11 +349,17 @@ ROUTED = '"prev":["a"],"curr":"x-resume","next":[]'
         ("/mesh/{}/progress", f'{{"status":"paused",{ROUTED},"checkpoint":{HUGE}}}', True),
         ("/tasks/{}/progress", f'{{"status":"completed",{ROUTED},"pause_metadata":{HUGE}}}', True),
         ("/mesh/{}/progress", f'{{{ROUTED},"pause_metadata":{{}},"checkpoint":{HUGE}}}', True),
+        ("/mesh/{}/progress", f'{{{ROUTED},"checkpoint":{HUGE},"pause_metadata":{{}},"status":"completed"}}', True),
         (EVENTS, f'{{"type":"status","status":"completed","data":{{"pause_metadata":{HUGE}}}}}', True),
+        (
+            EVENTS,
+            f'{{"type":"status","status":"completed","data":{{"checkpoint":{HUGE},"pause_metadata":{{}}}}}}',
+            True,
+        ),
         ("/mesh/{}/progress", f'{{"status":"processed","frames":[{{"pause_metadata":{{}},"payload":{HUGE}}}]}}', False),
         (EVENTS, f'{{"type":"fly","data":{{"pause_metadata":{HUGE}}}}}', False),
     ],
-    ids=["status", "question", "checkpoint", "unified", "frames", "live event"],
+    ids=["status", "question", "checkpoint", "behind", "unified", "unified, behind", "frames", "live event"],
 )
 async def test_a_pause_that_is_too_large_to_be_read_fails_its_task_and_nothing_else_does(
     gateway: Gateway, path: str, report: str, ends: bool, chunked: bool
@@ -467,3 +473,69 @@ async def test_sidecars_of_the_older_dialect_report_below_tasks(gateway: Gateway
     assert {event.name for event in events} == {"update", "partial"}
     assert events[-1].data["result"] == 7
     assert (await gateway.post("/tasks/nobody/final", {"status": "succeeded"}))[0] == 200
+
+
+class TestTheEndOfAChildThatComesAfterItsGrace:
+    """Its parent has succeeded, nobody reported its end in time, and the gateway has assumed one."""
+
+    @pytest.fixture
+    async def child(self, gateway: Gateway) -> str:
+        parent = await gateway.submit()
+        await gateway.post("/mesh", {"id": "c", "parent_id": parent, "prev": ["first"], "curr": "second"})
+        await gateway.finish(parent)
+        database = gateway.running.storage.database
+        await database.execute(
+            "UPDATE tasks SET finished_at = finished_at - interval '1 h', updated_at = updated_at - interval '1 h'"
+        )
+        assert await gateway.running.storage.sweeper.sweep_orphans() == 1
+        _, task = await gateway.get("/tasks/c")
+        assert (task["status"], task["error"]["code"]) == ("canceled", "end_not_reported")
+        return "c"
+
+    async def log_of(self, gateway: Gateway, task_id: str) -> list[tuple[str, str]]:
+        assert await gateway.running.seqs(task_id) == [1, 2]
+        async with gateway.stream(f"/stream/{task_id}") as reader:
+            return [(event.name, event.data["status"]) for event in await reader.all()]
+
+    async def test_a_success_is_the_childs_end_once(self, gateway: Gateway, child: str) -> None:
+        for result in (7, 8):
+            final = {"id": child, "status": "succeeded", "result": result}
+            assert await gateway.post(f"/mesh/{child}/final", final) == (200, {"status": "ok"})
+        assert (await gateway.post(f"/mesh/{child}/final", {"status": "failed", "error": "no"}))[0] == 200
+        _, task = await gateway.get(f"/tasks/{child}")
+        assert (task["status"], task["result"], task["error"]) == ("succeeded", 7, None)
+        assert task["progress_percent"] == 100
+        assert [status for _, status in await self.log_of(gateway, child)][-1] == "succeeded"
+        for status, ids in (("succeeded", [child]), ("canceled", [])):
+            _, page = await gateway.get(f"/tasks?status={status}&parent_id={task['parent_id']}")
+            assert [each["id"] for each in page["tasks"]] == ids
+
+    async def test_a_failure_is_the_childs_end_with_its_own_reason(self, gateway: Gateway, child: str) -> None:
+        details = {"message": "it broke", "type": "ValueError", "nul": "\0"}
+        failure = {"status": "failed", "error": "processing_error", "error_details": details}
+        assert (await gateway.post(f"/mesh/{child}/final", failure))[0] == 200
+        _, task = await gateway.get(f"/tasks/{child}")
+        assert (task["status"], task["error"]["message"], task["error"]["class"]) == ("failed", "it broke", "business")
+        assert [status for _, status in await self.log_of(gateway, child)][-1] == "failed"
+        assert (await gateway.post(f"/mesh/{child}/final", {"status": "succeeded"}))[0] == 200
+        assert (await gateway.get(f"/tasks/{child}"))[1]["status"] == "failed"
+
+    async def test_a_failure_after_the_deadline_is_the_deadlines(self, gateway: Gateway, child: str) -> None:
+        await gateway.running.storage.database.execute("UPDATE tasks SET deadline_at = now() WHERE id = $1", child)
+        assert (await gateway.post(f"/mesh/{child}/final", {"status": "failed", "error": "no"}))[0] == 200
+        assert (await gateway.get(f"/tasks/{child}"))[1]["error"]["class"] == "deadline"
+
+    async def test_two_at_once_give_it_one_end(self, gateway: Gateway, child: str) -> None:
+        ends = ({"status": "succeeded", "result": 1}, {"status": "failed", "error": "no"})
+        answers = await asyncio.gather(*(gateway.post(f"/mesh/{child}/final", end) for end in ends * 3))
+        assert [status for status, _ in answers] == [200] * 6
+        _, task = await gateway.get(f"/tasks/{child}")
+        assert (task["status"] == "succeeded") is (task["error"] is None)
+        assert [status for _, status in await self.log_of(gateway, child)] == ["pending", task["status"]]
+
+    async def test_a_child_that_somebody_canceled_stays_canceled(self, gateway: Gateway) -> None:
+        parent = await gateway.submit()
+        await gateway.post("/mesh", {"id": "c", "parent_id": parent, "prev": ["first"], "curr": "second"})
+        assert (await gateway.post("/tasks/c/cancel"))[0] == 200
+        assert (await gateway.post("/mesh/c/final", {"status": "succeeded", "result": 1}))[0] == 200
+        assert (await gateway.get("/tasks/c"))[1]["status"] == "canceled"

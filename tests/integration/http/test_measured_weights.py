@@ -17,7 +17,8 @@ import pytest
 
 from asya_gateway.protocols.http.bodies import VALUE_WEIGHT, WEIGHT
 from asya_gateway.storage.tasks import reading
-from servers.processes import family, free_port, spawn, stop_process, wait_until
+from servers.ports import free_port
+from servers.processes import family, spawn, stop_process, wait_until
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="peaks of memory are read from /proc"),

@@ -137,14 +137,19 @@ async def test_what_was_done_before_there_was_no_room_to_tell_of_it_is_not_said_
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
+CALL = '{"name": "anything", "arguments": {"text": "'
+FINAL = '{"status": "succeeded", "result": "'
+
+
 @asynccontextmanager
-async def trickled(gateway: Gateway, size: int, arrived: int) -> AsyncIterator[Connection]:
+async def trickled(
+    gateway: Gateway, size: int, arrived: int, path: str = "/tools/call", begins: str = CALL
+) -> AsyncIterator[Connection]:
     """A call whose body begins and does not go on."""
     reader, writer = await asyncio.open_connection("127.0.0.1", int(gateway.url.rsplit(":", 1)[1]))
-    head = f"POST /tools/call HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {size}\r\n"
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {size}\r\n"
     head += "Content-Type: application/json\r\n\r\n"
-    body = '{"name": "anything", "arguments": {"text": "' + "x" * arrived
-    writer.write(head.encode() + body.encode())
+    writer.write(f"{head}{begins}{'x' * arrived}".encode())
     await writer.drain()
     try:
         yield reader, writer
@@ -206,6 +211,59 @@ class TestABodyThatDoesNotArrive:
         monkeypatch.setattr(arriving, "LEAST_RATE", 10_000_000)
         async with trickled(small, 100_000, 1_000) as (reader, _):
             assert b"408" in await reader.readline()
+
+
+class TestAReportThatDoesNotArrive:
+    @pytest.fixture(autouse=True)
+    def soon_slow(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(arriving, "SLOW_AFTER", 0.05)
+
+    async def test_holds_room_for_what_has_arrived_alone(self, small: Gateway) -> None:
+        task_id, size = await small.submit(), 900_000
+        budget = small.app[BUDGET]
+        assert WEIGHT * size > TOTAL
+        async with trickled(small, size, 1_000, f"/mesh/{task_id}/final", FINAL):
+            await until(lambda: 0 < budget.holds(Share.REPORTS) < WEIGHT * 2_000, what="room that was given back")
+            await small.finish(await small.submit("anything", {"text": LARGE[:200_000]}), LARGE[:200_000])
+        await until(lambda: budget.holds(Share.REPORTS) == 0, what="room that the closed one held")
+
+    async def test_is_taken_where_two_would_wait_for_each_other(self, small: Gateway) -> None:
+        budget, size = small.app[BUDGET], 350_000
+        assert WEIGHT * 2 * size > TOTAL
+        paths = [f"/mesh/{await small.submit()}/final" for _ in range(2)]
+        async with (
+            trickled(small, size, 70_000, paths[0], FINAL) as first,
+            trickled(small, size, 70_000, paths[1], FINAL) as second,
+        ):
+            arrived = 2 * (70_000 + len(FINAL))
+            await until(lambda: budget.holds(Share.REPORTS) == WEIGHT * arrived, what="two slow reports")
+            # Beside them there is room for neither.
+            taken = fill(small, Share.REPORTS)
+            for _, writer in (first, second):
+                writer.write(b"x" * (size - 70_000 - len(FINAL) - 2) + b'"}')
+            for reader, _ in (first, second):
+                async with asyncio.timeout(20):
+                    assert b" 200 " in await reader.readline()
+        budget.give_back(Share.REPORTS, taken)
+        await until(lambda: not any(budget.held().values()), what="an empty budget")
+
+    async def test_has_no_less_time_because_it_waited_for_room(
+        self, small: Gateway, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        budget, size = small.app[BUDGET], 350_000
+        monkeypatch.setattr(arriving, "BODY_SECONDS", 1.0)
+        monkeypatch.setattr(arriving, "TURN_ASKED_EVERY", 0.8)
+        first_id, second_id = await small.submit(), await small.submit()
+        async with trickled(small, size, 70_000, f"/mesh/{first_id}/final", FINAL) as (stuck, _):
+            await until(lambda: 0 < budget.holds(Share.REPORTS) < WEIGHT * size, what="the first slow report")
+            async with trickled(small, size, 70_000, f"/mesh/{second_id}/final", FINAL) as (reader, writer):
+                arrived = 2 * (70_000 + len(FINAL))
+                await until(lambda: budget.holds(Share.REPORTS) == WEIGHT * arrived, what="the second slow report")
+                budget.charge(Share.CALLS, TOTAL)
+                writer.write(b"x" * (size - 70_000 - len(FINAL) - 2) + b'"}')
+                async with asyncio.timeout(20):
+                    assert b" 408 " in await stuck.readline()
+                    assert b" 200 " in await reader.readline()
 
 
 def test_a_body_has_time_by_its_size() -> None:

@@ -9,7 +9,7 @@ from asya_operator.domain.errors import Unreachable
 from asya_transports.opening import open_transport
 from asya_transports.port import OutboundMessage, Unroutable
 from asya_transports.rabbitmq.settings import RabbitSettings
-from servers.processes import free_port
+from servers.ports import free_port
 
 
 @pytest.mark.parametrize("foreign", [False, True])

@@ -52,6 +52,7 @@ FILTERS = [
     TaskFilter(owner=OwnedBy("mine"), context_id="talk", status=TaskStatus.SUCCEEDED),
     TaskFilter(owner=OwnedBy("mine"), context_id="talk", flow="whisper"),
     TaskFilter(owner=OwnedBy("other"), context_id="talk", status=TaskStatus.RUNNING),
+    TaskFilter(owner=EVERY_OWNER, context_id="talk"),
     TaskFilter(owner=EVERY_OWNER, status=TaskStatus.RUNNING),
     TaskFilter(owner=EVERY_OWNER, flow="shout"),
     TaskFilter(owner=EVERY_OWNER, flow="whisper", status=TaskStatus.FAILED),
@@ -77,11 +78,15 @@ async def test_pages_have_each_task_that_the_filter_names_once_and_newest_first(
             )
         )
     ]
-    skipped = await mixed.tasks.page(replace(query, skip=2, limit=3))
-    assert [task.id for task in skipped.tasks] == wanted[2:5]
-    assert await mixed.tasks.count(replace(query, limit=100)) == len(wanted)
     for looks in (listing.LOOKS, (1, 2)):
         monkeypatch.setattr(listing, "LOOKS", looks)
+        for skip in (0, 2):
+            page = await mixed.tasks.page(replace(query, skip=skip, limit=3, whole=True))
+            assert [task.id for task in page.tasks] == wanted[skip : skip + 3]
+            assert page.reached is None
+            for limit in (1, 100):
+                counted = await mixed.tasks.count(replace(query, skip=skip, limit=limit))
+                assert counted == min(skip + limit, len(wanted))
         assert await all_pages(mixed, replace(query, limit=2)) == wanted
 
 

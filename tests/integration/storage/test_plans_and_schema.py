@@ -12,7 +12,7 @@ from asya_crds.status import TaskStatus
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.owners import EVERY_OWNER, OwnedBy
 from asya_gateway.domain.pause import Pause
-from asya_gateway.domain.ports import Answer, TaskFilter
+from asya_gateway.domain.ports import Answer, TaskFilter, TaskPage
 from asya_gateway.domain.reports import ChildAnnouncement, Claim, PauseReport
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.queues.outbox import BLOCKS, PostgresOutbox
@@ -251,6 +251,51 @@ async def test_what_is_rare_among_open_tasks_is_looked_for_in_a_bounded_number_o
                         break
             assert found == ["many-4", "many-2004"], query
             blocks.check(2 * (400 + ONE_STATEMENT))
+
+
+OTHERS = """
+INSERT INTO tasks (id, parent_id, context_id, owner, flow, surface, status, route, created_at, updated_at)
+SELECT 'other-' || n, CASE WHEN n % 2 = 0 THEN 'fan' END, 'talk', 'other', 'shout', 'rest', 'running', '{}',
+       now() - n * interval '1 second', now()
+FROM generate_series(1, 20000) n;
+INSERT INTO tasks (id, context_id, owner, flow, surface, status, route, created_at, updated_at)
+SELECT 'mine-' || n, 'talk', 'mine', 'shout', 'rest', 'running', '{}', now() - n * interval '6 hours', now()
+FROM generate_series(1, 2) n;
+ANALYZE tasks
+"""
+
+
+async def test_what_others_have_in_a_conversation_or_a_fan_out_is_not_looked_at(
+    still: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await still.storage.database.execute(OTHERS)
+    with counted_blocks(monkeypatch) as blocks:
+        for flow, status in ((None, None), ("shout", None), (None, TaskStatus.RUNNING)):
+            talk = TaskFilter(owner=OwnedBy("mine"), context_id="talk", flow=flow, status=status)
+            assert [task.id for task in await still.list(talk)] == ["mine-1", "mine-2"]
+            assert (await still.tasks.page(replace(talk, flow="none"))) == TaskPage([], None)
+            fan = TaskFilter(owner=OwnedBy("mine"), parent_id="fan", flow=flow, status=status)
+            assert await still.tasks.page(fan) == TaskPage([], None)
+        assert len(await still.list(TaskFilter(owner=OwnedBy("other"), parent_id="fan", limit=50))) == 50
+        assert len(await still.list(TaskFilter(owner=OwnedBy("other"), context_id="talk", limit=50))) == 50
+    blocks.check(ONE_STATEMENT)
+
+
+async def test_a_whole_page_of_what_is_rare_among_open_tasks_is_found_by_statements_that_each_look_at_some(
+    still: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "LOOKS", (100, 400))
+    await still.storage.database.execute(MANY.replace("40000", "8000"))
+    await still.storage.database.execute(
+        "UPDATE tasks SET status = 'paused' WHERE id IN ('many-4', 'many-2004', 'many-7900')"
+    )
+    await still.storage.database.execute("VACUUM ANALYZE tasks")
+    paused = TaskFilter(EVERY_OWNER, status=TaskStatus.PAUSED, whole=True)
+    with counted_blocks(monkeypatch) as blocks:
+        assert [task.id for task in (await still.tasks.page(paused)).tasks] == ["many-4", "many-2004", "many-7900"]
+        assert [task.id for task in (await still.tasks.page(replace(paused, skip=2))).tasks] == ["many-7900"]
+        assert await still.tasks.count(paused) == 3
+    blocks.check(2 * (400 + ONE_STATEMENT))
 
 
 async def seq_scans(running: Running) -> dict[str, int]:

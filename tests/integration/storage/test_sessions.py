@@ -15,6 +15,7 @@ from asya_gateway.domain.errors import Unavailable
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.health import VitalsReader
 from asya_gateway.storage.log.bell import Bell
+from asya_gateway.storage.migrate import migrate
 from asya_transports.port import OutboundMessage, Queue, TransportUnavailable
 from asya_transports.postgres.lease_keeper import LeaseKeeper
 from asya_transports.postgres.pool import QUEUE_SESSION, ConnectionPool
@@ -25,6 +26,7 @@ from servers.databases import execute
 from servers.pgbouncer import PgBouncer
 from servers.postgres import PostgresServer
 from servers.processes import ServerUnavailable
+from servers.proxy import TcpProxy
 from tests.support.gateway import start_gateway
 from tests.support.missing import missing
 from tests.support.waiting import until
@@ -167,6 +169,70 @@ async def test_a_database_that_takes_no_writes_counts_as_away_and_is_found_again
             await vitals.read()
         execute(database_url, "SET default_transaction_read_only = off", f'ALTER DATABASE "{name}" RESET ALL')
         assert (await vitals.read()).outbox_rows == 0
+
+
+@pytest.fixture
+async def behind(database_url: str) -> AsyncIterator[tuple[TcpProxy, str, str]]:
+    """A proxy before the test's database, the URL through it, and that of a server in recovery with the same schema."""
+    former, name = PostgresServer(settings={"max_connections": "30"}), urlsplit(database_url).path[1:]
+    proxy, url = await TcpProxy.before(database_url)
+    try:
+        former.start()
+        execute(former.url, f'CREATE DATABASE "{name}"')
+        connection = await asyncpg.connect(former.database(name))
+        await migrate(connection)
+        await connection.close()
+        former.stand_by()
+        yield proxy, url, former.url
+    finally:
+        await proxy.close()
+        former.close()
+
+
+async def test_a_gateway_leaves_a_server_in_recovery_once_another_takes_writes(
+    behind: tuple[TcpProxy, str, str], database_url: str
+) -> None:
+    proxy, url, former = behind
+    call = {"name": "anything", "arguments": {}}
+    async with start_gateway(url, db_statement_timeout=2) as gateway:
+        await gateway.submit()
+        proxy.lead_to(former)
+        vitals = VitalsReader(gateway.running.storage.database, None)
+        await until(lambda: is_in_recovery(gateway.running.storage.database), what="sessions with the former server")
+        with pytest.raises(Unavailable):
+            await vitals.read()
+        assert (await gateway.post("/tools/call", call))[0] == 503
+        # A session that stands stays where it is: only what the server says tells that it is the wrong one.
+        proxy.lead_to(database_url, cut=False)
+
+        async def is_taken() -> bool:
+            return (await gateway.post("/tools/call", call))[0] == 200
+
+        await until(is_taken, seconds=15, what="a call that is stored")
+        assert (await vitals.read()).outbox_rows >= 0
+
+
+async def is_in_recovery(database: Database) -> bool:
+    try:
+        return await database.fetchval("SELECT pg_is_in_recovery()") is True
+    except Unavailable:
+        return False
+
+
+async def test_a_worker_leaves_a_server_in_recovery_once_another_takes_writes(
+    behind: tuple[TcpProxy, str, str], database_url: str
+) -> None:
+    proxy, url, former = behind
+    proxy.lead_to(former)
+    transport = PostgresTransport(PostgresSettings(url, pool_size=2), "ns")
+    try:
+        with pytest.raises(TransportUnavailable):
+            await transport.declare(Queue("echo"))
+        proxy.lead_to(database_url, cut=False)
+        await transport.declare(Queue("echo"))
+        assert await transport.publish([OutboundMessage("echo", b"{}")]) == [None]
+    finally:
+        await transport.close()
 
 
 async def test_the_bell_leaves_a_server_that_became_read_only(

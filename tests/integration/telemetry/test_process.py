@@ -10,7 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
 
-from servers.processes import free_port
+from servers.ports import free_port
 from tests.support.gateway import FLOWS
 from tests.support.waiting import until
 

@@ -44,6 +44,14 @@ def test_a_frame_goes_on_with_shifted_route_fresh_attempts_and_the_deadline() ->
     assert destination(sent, "x-sink", "x-sump") == "c"
 
 
+@pytest.mark.parametrize("came", [{}, {"x-asya-incarnation": "2.1/task"}])
+@pytest.mark.parametrize("made", [{}, {"x-asya-incarnation": "1/task"}])
+def test_a_handler_changes_no_incarnation(came: dict[str, str], made: dict[str, str]) -> None:
+    frames = [Frame(1, Route(("a",), "b", ("c",)), {"kept": 2, **made}, {})] * 2
+    for sent in forward(ENVELOPE.with_(headers=came), frames):
+        assert sent.headers == {"kept": 2, **came}
+
+
 def test_the_last_frame_goes_to_the_sink_as_succeeded() -> None:
     (sent,) = forward(ENVELOPE, [frame(following=())])
     assert (sent.route, sent.status["phase"]) == (Route(("a", "b"), "", ()), "succeeded")

@@ -55,3 +55,18 @@ def test_the_same_origin_is_the_configured_url_and_an_allowed_one_is_followed_by
 )
 def test_with_nothing_configured_only_services_of_the_cluster_are_followed(header: str, followed: str | None) -> None:
     assert of(header, configured="") == followed
+
+
+@pytest.mark.parametrize("allowed", [(), ("*",)])
+@pytest.mark.parametrize(
+    "host",
+    ["a" * 64, "a..b.svc", ".svc", "\u2024.svc", "a b", "a\x00b", "a%2fb", "\ud800", "a\u200bb", "a\\b", "*",
+     "\u24dbocalhost", ".".join(["a" * 60] * 5) + ".svc"],
+)  # fmt: skip
+def test_what_can_be_no_host_is_not_followed(host: str, allowed: tuple[str, ...]) -> None:
+    """Some become another name in the resolver (the circled l is `localhost`), at others it fails in its own way."""
+    assert of(f"http://{host}", configured="", allowed=allowed) is None
+
+
+def test_a_configured_host_that_is_no_ascii_is_followed() -> None:
+    assert of("http://b\u00fccher.example", configured="http://b\u00fccher.example/x") == "http://b\u00fccher.example/x"

@@ -12,7 +12,7 @@ from asya_actor.mesh.live import LiveLine
 from asya_actor.mesh.reporting import HopReports
 from asya_actor.telemetry.metrics import LIVE_LOST
 from asya_crds.envelope import Envelope, Route
-from servers.processes import free_port
+from servers.ports import free_port
 from tests.support.mesh_stub import MeshStub, mesh_stub
 from tests.support.waiting import until
 
@@ -89,6 +89,13 @@ async def test_a_mesh_that_cannot_be_asked_does_not_hold_work_up(stub: MeshStub,
     assert await HopReports(client, f"http://127.0.0.1:{free_port()}", ENVELOPE).active()
     stub.hold.clear()
     assert await HopReports(client, stub.url, ENVELOPE).active()
+
+
+async def test_a_name_that_cannot_be_looked_up_is_a_mesh_that_is_away(client: MeshClient) -> None:
+    base = f"http://{'a' * 64}:80"
+    with pytest.raises(MeshUnavailable):
+        await client.progress_once(base, "t", {})
+    assert await HopReports(client, base, ENVELOPE).active()
 
 
 async def test_a_claim_names_hop_attempt_and_this_delivery(stub: MeshStub, client: MeshClient) -> None:

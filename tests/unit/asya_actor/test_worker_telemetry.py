@@ -154,3 +154,11 @@ def test_a_span_continues_the_envelopes_trace() -> None:
     assert context is not None
     assert onward["traceparent"] == f"00-0af7651916cd43dd8448eb211c80319c-{context.span_id:016x}-01"
     provider.shutdown()
+
+
+@pytest.mark.parametrize("baggage", ["a=\ud800", "\ud800=1", "a=%ff"])
+def test_whatever_a_message_has_for_a_trace_context_its_handler_runs(baggage: str) -> None:
+    from opentelemetry.sdk.trace import TracerProvider
+
+    with spans("shout", TracerProvider())(ENVELOPE.with_(headers={"baggage": baggage})) as onward:
+        assert "traceparent" in onward

@@ -3,11 +3,13 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from asya_crds import jsontext
 from asya_crds.large_json import places
 from asya_crds.registry_document import Entry, RegistryPush
-from asya_crds.registry_text import LEFT_VALUES, without_flows
+from asya_crds.registry_text import LEFT_VALUES, split, without_flows
 
 ROWS: list[Any] = [[] for _ in range(50_000)]
 
@@ -47,3 +49,18 @@ def test_what_is_no_object_is_left_to_the_reader(document: Any) -> None:
 @pytest.mark.parametrize("part", [{"problems": [[]] * LEFT_VALUES}, {"flows": [{"source": [[]] * LEFT_VALUES}]}])
 def test_many_values_beside_the_flows_are_too_many(part: Any) -> None:
     assert without_flows(push(**part)) == {"too_many": LEFT_VALUES}
+
+
+def test_a_flow_of_more_values_than_any_valid_one_has_becomes_a_problem() -> None:
+    large = {"source": "flows.yaml", "line": 7, "flow": {"name": "large", "later": [[]] * 200_001}}
+    small = {"source": "flows.yaml", "line": 8, "flow": {"name": "small"}}
+    told = {"name": "other", "reason": "no", "source": "", "line": None}
+    entries, problems = split(jsontext.dumps({"flows": [large, small], "problems": [told]}))
+    assert [jsontext.loads(text) for text in entries] == [small]
+    reason = "expected a flow of at most 200000 values"
+    assert problems == [told, {"name": "large", "reason": reason, "source": "flows.yaml", "line": 7}]
+
+
+@given(st.dictionaries(st.text(), st.lists(st.integers() | st.text()) | st.text() | st.none()))
+def test_a_document_encoded_by_parts_is_the_one_encoded_at_once(document: dict[str, Any]) -> None:
+    assert jsontext.dumps_by_parts(document) == jsontext.dumps(document)

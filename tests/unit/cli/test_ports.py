@@ -7,6 +7,7 @@ import pytest
 
 from asya_cli.dev import ports
 from asya_cli.errors import CliError
+from servers.ports import free_port
 
 
 def test_a_taken_port_gives_way_to_the_next_free_one(tmp_path: Path) -> None:
@@ -20,14 +21,14 @@ def test_a_taken_port_gives_way_to_the_next_free_one(tmp_path: Path) -> None:
 
 
 def test_a_free_port_is_taken_as_it_is(tmp_path: Path) -> None:
-    wanted = unused_port()
+    wanted = free_port()
     port = ports.take_port(wanted, tmp_path)
     port.release()
     assert port.number == wanted
 
 
 def test_two_runs_that_start_together_take_different_ports(tmp_path: Path) -> None:
-    wanted = unused_port()
+    wanted = free_port()
     first, second = ports.take_port(wanted, tmp_path), ports.take_port(wanted, tmp_path)
     assert first.number == wanted
     assert second.number != wanted
@@ -47,9 +48,9 @@ def test_no_free_port_among_the_tries_is_an_error(tmp_path: Path, monkeypatch: p
             ports.take_port(taken.getsockname()[1], tmp_path)
 
 
-def unused_port() -> int:
-    """A port that nobody listens to now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        found: int = probe.getsockname()[1]
-        return found
+def test_any_port_is_none_that_an_outgoing_connection_could_take_before_the_gateway_listens(tmp_path: Path) -> None:
+    first, second = ports.take_port(0, tmp_path), ports.take_port(0, tmp_path)
+    assert first.number != second.number
+    for port in (first, second):
+        assert 10_000 <= port.number < 32_768
+        port.release()

@@ -1,1 +1,1 @@
-"""What every protocol shares of HTTP: keys, limits, errors, event streams, Origin and Host checks."""
+"""HTTP parts shared by all protocols: keys, limits, errors, event streams, Origin and Host checks."""

@@ -1,4 +1,4 @@
-"""What a client takes: the Accept header (RFC 9110, section 12.5.1), as far as two content types need it."""
+"""The Accept header (RFC 9110, section 12.5.1), as far as needed for two content types."""
 
 from dataclasses import dataclass
 
@@ -8,20 +8,20 @@ from asya_gateway.protocols.http.errors import NotAcceptable, UnsupportedMediaTy
 
 JSON_RANGES = frozenset({"application/json", "application/*", "*/*"})
 STREAM_RANGES = frozenset({"text/event-stream", "text/*"})
-"""`*/*` alone means no wish at all, and who has none gets JSON, which every tool can show."""
+"""`*/*` is not included: it expresses no preference, and the answer is then JSON, which every tool can show."""
 
 
 @dataclass(frozen=True, slots=True)
 class AcceptedForms:
-    """The forms in which an answer may come. MCP and A2A ask clients to take both; one that takes JSON alone is
-    served too, without progress."""
+    """The forms of an answer that a client accepts. MCP and A2A require clients to accept both. A client that accepts
+    only JSON is also served, without progress."""
 
     json: bool
     stream: bool
 
 
 def read_accept(request: web.BaseRequest) -> AcceptedForms:
-    """Raises NotAcceptable where the client takes neither."""
+    """Raises NotAcceptable if the client accepts neither."""
     values = request.headers.getall("Accept", [])
     ranges = {_range(part) for value in values for part in value.split(",")}
     accepted = AcceptedForms(json=not values or bool(ranges & JSON_RANGES), stream=bool(ranges & STREAM_RANGES))
@@ -31,7 +31,7 @@ def read_accept(request: web.BaseRequest) -> AcceptedForms:
 
 
 def _range(part: str) -> str:
-    """A media range in lower case, "" where its weight says that it is not wanted."""
+    """A media range in lower case; "" if its weight is 0."""
     name, *parameters = (piece.strip().lower() for piece in part.split(";"))
     refused = any(_weight(parameter) == 0 for parameter in parameters)
     return "" if refused else name
@@ -46,7 +46,7 @@ def _weight(parameter: str) -> float | None:
 
 
 def check_content_type(request: web.BaseRequest) -> None:
-    """A body that calls itself anything but JSON is refused, so that no HTML form can be a call (CSRF). Raises
+    """Refuse a body with a content type other than JSON, so that an HTML form cannot make calls (CSRF). Raises
     UnsupportedMediaType."""
     if "Content-Type" in request.headers and request.content_type != "application/json":
         raise UnsupportedMediaType("expected application/json", field="Content-Type")

@@ -17,13 +17,13 @@ Result = TypeVar("Result")
 
 
 class Background:
-    """Runs coroutines to their end even if their request ends earlier, and waits for them at shutdown."""
+    """Runs coroutines to completion even if their request ends earlier, and waits for them at shutdown."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, work: Coroutine[Any, Any, object]) -> None:
-        """Begin now. A domain error is logged, since the caller is gone."""
+        """Start now. A domain error is logged, because the caller is gone."""
         task = asyncio.create_task(_logged(work), name="background work")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -31,8 +31,8 @@ class Background:
     async def completed(
         self, work: Coroutine[Any, Any, Result], abandoned: Callable[[Result], Awaitable[object]]
     ) -> Result:
-        """The result of `work`, which is done to its end even where its caller leaves before; then `abandoned` is
-        told of the result instead."""
+        """The result of `work`, which is completed even if its caller leaves. In that case `abandoned` is called with
+        the result."""
         running = asyncio.create_task(work)
         try:
             return await asyncio.shield(running)
@@ -41,7 +41,7 @@ class Background:
             raise
 
     async def finish(self, seconds: float) -> None:
-        """Wait for everything, at most this long, then cancel what is left."""
+        """Wait for all work for at most this long, then cancel the rest."""
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=seconds)
             for task in late:

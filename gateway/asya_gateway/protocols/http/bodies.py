@@ -48,7 +48,8 @@ async def read_bytes(
     request: web.Request, limit: int, *, share: Share = Share.CALLS, head: bytearray | None = None
 ) -> bytes:
     """The body, decompressed, of at most `limit` bytes. It stays unread in its socket until there is room for it.
-    `head` is given its beginning, which is known even where the rest never arrives.
+    `head` is given its beginning, which is known even where the rest never arrives, and all that was read of one that
+    turned out to be too large.
 
     Raises InvalidInput, TooLarge, BodyTimeout, and NoRoom where it is no report and the wait is too long.
     """
@@ -62,18 +63,22 @@ async def read_bytes(
             known = length if "Content-Encoding" not in request.headers else None
             declared = limit if known is None else known
             await budget.reserve(share, WEIGHT * declared)
-            async with asyncio.timeout(seconds := seconds_for(share, known)):
-                data = await Arriving(request, share, declared, WEIGHT).all(limit, head)
+            async with asyncio.timeout(seconds := seconds_for(share, known)) as clock:
+                data = await Arriving(request, share, declared, WEIGHT, clock).all(limit, head)
             if len(data) != known:
                 budget.shrink(WEIGHT * len(data))
         else:
             data = content.read_nowait()
-            await budget.reserve(share, WEIGHT * len(data))
+            # Of the many bodies that find room at once none pays for a coroutine.
+            if not budget.reserve_now(share, WEIGHT * len(data)):
+                await budget.reserve(share, WEIGHT * len(data))
     except TimeoutError:
         raise BodyTimeout(f"the body took longer than {seconds:.0f} seconds to arrive") from None
     except web.RequestPayloadError as error:
         raise InvalidInput(f"the body cannot be decoded: {error}") from None
     if len(data) > limit:
+        if head is not None:
+            head[:] = data
         raise _too_large(limit)
     return data
 

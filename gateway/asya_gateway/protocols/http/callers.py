@@ -1,4 +1,4 @@
-"""Who calls. Until identity is built everybody is the anonymous caller of an open gateway."""
+"""The caller of a request. Until identity is implemented, it is always the anonymous caller of an open gateway."""
 
 from aiohttp import web
 
@@ -10,7 +10,7 @@ ANONYMOUS = Caller("")
 def caller_of(request: web.BaseRequest) -> Caller:
     """The caller of a request on the API routes.
 
-    Every handler asks here and nowhere else, so that identity has one place to come in. Mesh routes do not ask:
-    actors see every task.
+    Every handler gets its caller here, so that identity can be added in one place. Mesh routes do not use it: actors
+    see every task.
     """
     return ANONYMOUS

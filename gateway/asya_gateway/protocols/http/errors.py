@@ -1,4 +1,4 @@
-"""The one table from the domain's errors to HTTP, and the two forms in which callers read them."""
+"""The table from the domain's errors to HTTP, and the two forms in which callers get them."""
 
 import logging
 from http import HTTPStatus
@@ -26,13 +26,13 @@ log = logging.getLogger(__name__)
 
 
 class OriginRefused(GatewayError):
-    """The page that sent this request is not one that may call (Origin header)."""
+    """The web page that sent this request may not call (Origin header)."""
 
     code = "origin_refused"
 
 
 class HostRefused(GatewayError):
-    """The Host header names no host of this gateway: a misrouted request, or DNS rebinding."""
+    """The Host header is not a host of this gateway: a misrouted request, or DNS rebinding."""
 
     code = "host_refused"
 
@@ -44,25 +44,25 @@ class BodyTimeout(GatewayError):
 
 
 class StreamsExhausted(Overloaded):
-    """This process holds as many requests open as it may: streams, blocking calls and waiting ones."""
+    """The limit of requests held open is reached: streams, blocking calls and waiting ones."""
 
     code = "too_many_streams"
 
 
 class NotAcceptable(GatewayError):
-    """The client takes no form in which there is an answer (Accept header)."""
+    """The client accepts no available form of the answer (Accept header)."""
 
     code = "not_acceptable"
 
 
 class UnsupportedMediaType(GatewayError):
-    """The body calls itself something else than what is read here (Content-Type header)."""
+    """The body's content type is not one that is read here (Content-Type header)."""
 
     code = "unsupported_media_type"
 
 
 class Starting(Unavailable):
-    """The process listens already, but is not connected to everything yet."""
+    """The process listens, but is not connected to everything yet."""
 
     code = "starting"
 
@@ -87,11 +87,11 @@ STATUS_OF: dict[type[GatewayError], HTTPStatus] = {
     NotAcceptable: HTTPStatus.NOT_ACCEPTABLE,
     UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
 }
-"""Each error has its own row (a test walks the tree), so that no error inherits a status by accident."""
+"""Each error class has its own row (a test checks all of them), so that no error inherits a status by accident."""
 
 
 def error_dict(error: GatewayError) -> RefusalJson:
-    """The JSON form's inside: {code, message, field?, violations?: [{path, message}], outcome?}."""
+    """The error object of the JSON form: {code, message, field?, violations?: [{path, message}], outcome?}."""
     found: RefusalJson = {"code": error.code, "message": error.message}
     if error.field is not None:
         found["field"] = error.field
@@ -103,7 +103,7 @@ def error_dict(error: GatewayError) -> RefusalJson:
 
 
 def error_response(request: web.BaseRequest, error: GatewayError) -> web.Response:
-    """The answer for a domain error: plain text, or JSON for a caller that speaks JSON."""
+    """The response for a domain error: JSON for a caller that uses JSON, else plain text."""
     status = STATUS_OF.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.warning("%s %s: %s", request.method, request.path, error.message)
@@ -112,7 +112,7 @@ def error_response(request: web.BaseRequest, error: GatewayError) -> web.Respons
 
 
 def plain_error(request: web.BaseRequest, status: int, headers: dict[str, str] | None = None) -> web.Response:
-    """The answer for an error that HTTP itself knows: no such route, method not allowed."""
+    """The response for an error of HTTP itself: no such route, method not allowed."""
     phrase = HTTPStatus(status).phrase
     return _response(request, status, phrase, {"code": phrase.lower().replace(" ", "_"), "message": phrase}, headers)
 
@@ -126,7 +126,7 @@ def _response(
         body, content_type = jsontext.dumps(document), "application/json"
     else:
         body, content_type = text, "text/plain"
-    # A message may quote what the caller sent, and that may hold what UTF-8 cannot carry.
+    # A message may quote input of the caller that UTF-8 cannot encode.
     encoded = body.encode("utf-8", "backslashreplace")
     return web.Response(status=status, body=encoded, content_type=content_type, charset="utf-8", headers=headers)
 

@@ -1,4 +1,4 @@
-"""Taking fields out of a decoded JSON object: each names itself in what it refuses."""
+"""Reading fields of a decoded JSON object. Each error names its field."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,19 +10,19 @@ Body = Mapping[str, Any]
 
 
 LONGEST_NAME = 64
-"""Characters of a name that a caller made up, as an error quotes it."""
+"""Most characters of a caller's name that an error quotes."""
 
 
 def only_members(body: Body, *known: str) -> None:
-    """Refuse a member that nobody reads: a misspelled one would change nothing, and its sender would not hear of it.
-    Raises InvalidInput naming it."""
+    """Refuse unknown members, because a misspelled one would be ignored without notice. Raises InvalidInput naming the
+    member."""
     for name in body:
         if name not in known:
             raise unknown("member", name, known)
 
 
 def unknown(what: str, name: str, known: Sequence[str]) -> InvalidInput:
-    """The error for a member or parameter that is none of the `known` ones."""
+    """The error for an unknown member or parameter."""
     quoted = "".join(each if each.isprintable() else "\ufffd" for each in name[:LONGEST_NAME])
     expected = f"expected {', '.join(known)}" if known else "expected none"
     return InvalidInput(f"unknown {what}, {expected}", field=quoted)
@@ -42,9 +42,9 @@ def checked_id(value: object, field: str) -> str:
 
 
 def optional_text(body: Body, key: str) -> str | None:
-    """A text for people to read, None where it is absent or null. Raises InvalidInput.
+    """A text for users, None if it is absent or null. Raises InvalidInput.
 
-    NUL and lone surrogates may stay: storage makes texts fit to be kept, since no report must be lost over one.
+    NUL and lone surrogates are accepted, so that no report is lost because of them. Storage replaces them.
     """
     value = body.get(key)
     if value is None or isinstance(value, str):
@@ -53,7 +53,7 @@ def optional_text(body: Body, key: str) -> str | None:
 
 
 def optional_object(body: Body, key: str) -> dict[str, Any] | None:
-    """A JSON object, or None where it is absent or null. Raises InvalidInput."""
+    """A JSON object, or None if it is absent or null. Raises InvalidInput."""
     value = body.get(key)
     if value is None or isinstance(value, dict):
         return value
@@ -61,7 +61,7 @@ def optional_object(body: Body, key: str) -> dict[str, Any] | None:
 
 
 def optional_integer(body: Body, key: str, *, least: int = 0, most: int = 2**31 - 1) -> int | None:
-    """An integer within bounds, or None where it is absent or null; 1.0 is one (JSON Schema 2020-12, section
+    """An integer within bounds, or None if it is absent or null. 1.0 is an integer (JSON Schema 2020-12, section
     6.1.1). Raises InvalidInput."""
     value = body.get(key)
     if value is None:

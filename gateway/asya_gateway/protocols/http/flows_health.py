@@ -1,4 +1,6 @@
-"""GET /health/flows: which flows this process serves, which it leaves out, and why. It never asks the database."""
+"""GET /health/flows: which flows this process serves, which it leaves out, and why. It does not use the database."""
+
+import asyncio
 
 from aiohttp import web
 
@@ -9,7 +11,9 @@ from asya_gateway.protocols.http.keys import FLOWS_REPORT
 
 async def flows(request: web.Request) -> web.Response:
     """{generation, flows: [{name, actors, mcp, a2a, source, line}], problems: [{name, reason, source, line}], file}."""
-    return json_response(jsontext.dumps(request.app[FLOWS_REPORT]()))
+    report = request.app[FLOWS_REPORT]
+    # In a thread, part by part: tens of thousands of flows would hold the event loop.
+    return json_response(await asyncio.to_thread(lambda: jsontext.dumps_by_parts(report())))
 
 
 def register(app: web.Application) -> None:

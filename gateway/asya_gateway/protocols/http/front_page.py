@@ -1,4 +1,4 @@
-"""What a browser sees that is pointed at the gateway: what this is, and where it is described."""
+"""GET /: tells a browser what this service is, and where it is documented."""
 
 from aiohttp import web
 
@@ -10,7 +10,7 @@ TEXT = (
 
 
 async def front_page(_request: web.Request) -> web.Response:
-    """Three lines of text, which every browser shows."""
+    """Three lines of plain text."""
     return web.Response(text=TEXT)
 
 

@@ -1,4 +1,4 @@
-"""Origin and Host checks, so that no web page can call a gateway that it should not reach (DNS rebinding, CSRF)."""
+"""Origin and Host checks against web pages that must not call this gateway (DNS rebinding, CSRF)."""
 
 import ipaddress
 import socket
@@ -17,7 +17,7 @@ PREFLIGHT_SECONDS = "600"
 
 
 class Guard:
-    """Decides by Host and Origin; holds the sets that it needs, made once from the settings."""
+    """Checks Host and Origin against sets that are built once from the settings."""
 
     def __init__(self, settings: Settings) -> None:
         allowed = {entry.lower() for entry in settings.allowed_hosts}
@@ -28,8 +28,8 @@ class Guard:
         self._origins = {origin.lower().rstrip("/") for origin in settings.allowed_origins}
         if settings.public_url:
             self._origins.add(origin_of(settings.public_url))
-        # Callers send a few spellings of the same hosts, over and over; parsing one as an address costs more than
-        # all the rest of this class.
+        # Callers send the same few hosts again and again, and parsing one as an address costs more than the rest of
+        # this class.
         self.knows_host = lru_cache(maxsize=256)(self._knows_host)
 
     def check(self, request: web.BaseRequest) -> None:
@@ -44,8 +44,7 @@ class Guard:
     def _knows_host(self, host: str) -> bool:
         """Whether a Host header (lower case, with or without a port) names this gateway.
 
-        Addresses always do: rebinding needs a name, and a page served from an address is served by whoever
-        listens there, which is us.
+        Addresses are always accepted: rebinding needs a name, and a page served from our address was served by us.
         """
         if host in self._hosts:
             return True
@@ -53,7 +52,7 @@ class Guard:
         return name in self._hosts or is_address(name) or (bool(self._suffixes) and name.endswith(self._suffixes))
 
     def knows_origin(self, origin: str, host: str) -> bool:
-        """Whether pages of `origin` may call; loopback pages may where the request came to a loopback host."""
+        """Whether pages of `origin` may call. Loopback pages may if the request was sent to a loopback host."""
         origin = origin.lower().rstrip("/")
         if self._any_origin or origin in self._origins:
             return True
@@ -63,14 +62,14 @@ class Guard:
         return is_loopback(parts.hostname or "") and is_loopback(host_name(host))
 
     def cors(self, request: web.BaseRequest) -> dict[str, str]:
-        """What lets a page of an allowed origin read the answer (Fetch standard, "CORS protocol")."""
+        """The headers that let a page of an allowed origin read the response (Fetch standard, "CORS protocol")."""
         origin = request.headers.get("Origin")
         if origin is None or not self.knows_origin(origin, request.headers.get("Host", "").lower()):
             return {}
         return {"Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": EXPOSED, "Vary": "Origin"}
 
     def preflight(self, request: web.BaseRequest, methods: str) -> dict[str, str]:
-        """The answer's headers to a preflight; empty if the request is no preflight."""
+        """The response headers for a preflight; empty if the request is not a preflight."""
         if "Access-Control-Request-Method" not in request.headers:
             return {}
         wanted = request.headers.get("Access-Control-Request-Headers")
@@ -83,7 +82,7 @@ class Guard:
 
 
 def own_names(settings: Settings) -> set[str]:
-    """Names under which this pod and its Services are reached."""
+    """The names of this pod and its Services."""
     hosts = {"localhost", socket.gethostname().lower(), settings.pod_name.lower()}
     for service in ("asya-gateway-api", "asya-gateway-mesh"):
         scoped = f"{service}.{settings.namespace}"
@@ -96,13 +95,13 @@ def own_names(settings: Settings) -> set[str]:
 
 
 def origin_of(url: str) -> str:
-    """Scheme, host and port of a URL, as browsers write an origin."""
+    """Scheme, host and port of a URL, in the form of an Origin header."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}".lower()
 
 
 def split(url: str) -> SplitResult | None:
-    """The parts of a URL; None where it is none at all."""
+    """The parts of a URL; None if it is not a URL."""
     try:
         parts = urlsplit(url)
         parts.hostname  # noqa: B018 # it is this property that finds a malformed host
@@ -112,14 +111,14 @@ def split(url: str) -> SplitResult | None:
 
 
 def host_name(host: str) -> str:
-    """A Host header without its port, and an IPv6 address without its brackets."""
+    """The name in a Host header, without the port and without the brackets of an IPv6 address."""
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host.partition(":")[0]
 
 
 def is_address(name: str) -> bool:
-    """Whether this is an IP address that somebody can listen on."""
+    """Whether this is an IP address that a server can listen on."""
     try:
         return not ipaddress.ip_address(name).is_unspecified
     except ValueError:

@@ -1,4 +1,5 @@
-"""/health and /health/ready: whether the process lives, and whether it wants requests. Neither asks the database."""
+"""/health and /health/ready: whether the process is alive, and whether it accepts requests. Neither uses the
+database."""
 
 from http import HTTPStatus
 
@@ -8,7 +9,7 @@ from asya_gateway.protocols.http.keys import READINESS
 
 
 async def health(_request: web.Request) -> web.Response:
-    """Always 200 with the text OK: sidecars wait for it, and an outage of the database must not restart the pods."""
+    """Always 200 with the text OK. Sidecars wait for it, and a database outage must not restart the pods."""
     return web.Response(text="OK")
 
 

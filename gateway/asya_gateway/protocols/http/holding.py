@@ -1,6 +1,6 @@
-"""Requests that are answered over time: the promise they keep, and the two ways in which their client hears.
+"""Requests that are held open until they are answered: their interface, and the two forms of response.
 
-A protocol gives a Held, whose `run` returns the answer in whatever form the protocol has, and renders that answer.
+A protocol provides a Held, whose `run` returns the answer in the protocol's own form, and renders that answer.
 """
 
 import asyncio
@@ -19,43 +19,44 @@ Message = TypeVar("Message")
 
 
 class Channel(Protocol):
-    """The way to the client while its request is open."""
+    """The connection to the client while its request is open."""
 
     async def notify(self, text: JsonText) -> None:
         """Send a notification that belongs to the request. Raises ConnectionError once the client is gone."""
 
     async def quiet(self) -> None:
-        """Nothing happened for a moment: keep the connection alive where it has been silent for too long."""
+        """Called when nothing has happened for a moment. Keeps the connection alive if it has been silent for too
+        long."""
 
 
 class Held(Protocol[Result_co]):
-    """A request that is answered later."""
+    """A request that will be answered later."""
 
     survives_drain: bool
-    """Whether a drain lets it go on: it carries the only answer to a call."""
+    """Whether it continues during a drain, because it carries the only answer to a call."""
 
     needs_stream: bool
-    """Whether its notifications are all there is to it, so that one JSON document is no answer."""
+    """Whether it consists of notifications only, so that a single JSON document cannot answer it."""
 
     async def run(self, channel: Channel) -> Result_co:
-        """Notify of what happens, and return the result in the end. Raises the protocol's and the domain's errors."""
+        """Send notifications, and return the result at the end. Raises the protocol's and the domain's errors."""
 
     def abandon(self) -> None:
-        """The client is gone before the result was there."""
+        """Called if the client leaves before the result."""
 
 
 class Silent:
-    """A client that takes one JSON document hears nothing before it."""
+    """The channel of a client that accepts one JSON document only."""
 
     async def notify(self, text: JsonText) -> None:
-        """Dropped."""
+        """Drop the notification."""
 
     async def quiet(self) -> None:
-        """Nothing to keep alive with."""
+        """Do nothing: there is no way to keep this connection alive."""
 
 
 class Streamed:
-    """An event stream; a comment every `interval` seconds of silence."""
+    """An event stream, with a comment after every `interval` seconds of silence."""
 
     def __init__(self, stream: EventStream, interval: float) -> None:
         self._stream = stream
@@ -69,18 +70,18 @@ class Streamed:
         self._last = self._loop.time()
 
     async def quiet(self) -> None:
-        """Send a comment if it is time."""
+        """Send a comment if it is due."""
         if self._loop.time() - self._last >= self._interval:
             await self._stream.keep_alive()
             self._last = self._loop.time()
 
 
 Settle = Callable[[Awaitable[Result]], Awaitable[Message]]
-"""Awaits a held request's result and makes it the protocol's message; an error becomes a message, too."""
+"""Awaits a held request's result and turns it into the protocol's message. Errors also become messages."""
 
 
 async def hold(held: Held[Result], settle: Settle[Result, Message]) -> Message:
-    """The answer of a request whose client hears nothing before it."""
+    """The answer of a request without notifications."""
     settled = False
     try:
         message = await settle(held.run(Silent()))
@@ -96,7 +97,7 @@ async def stream(
 ) -> web.StreamResponse:
     """An event stream of the request's notifications that ends with its answer, as `text` renders it.
 
-    Raises ConnectionError where the client was gone before the stream was open; the request is abandoned then.
+    Raises ConnectionError if the client left before the stream was open. The request is then abandoned.
     """
     settled = False
     interval = http.app[SETTINGS].keepalive_interval

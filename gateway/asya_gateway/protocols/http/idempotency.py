@@ -1,4 +1,4 @@
-"""The header by which a caller repeats a request without doing it twice."""
+"""The header with which a caller can repeat a request safely."""
 
 from multidict import CIMultiDictProxy
 

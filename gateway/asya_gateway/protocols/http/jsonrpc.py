@@ -1,4 +1,4 @@
-"""JSON-RPC 2.0 as MCP and A2A use it: one message in, one message out, results as JSON text that nobody re-encodes."""
+"""JSON-RPC 2.0 as MCP and A2A use it: one message in, one message out. Results are JSON text and are not re-encoded."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from asya_crds import jsontext
 from asya_gateway.domain.task import JsonText
 
 Id = str | int
-"""MCP forbids null and fractions (base protocol, "Requests"); JSON-RPC 2.0 merely discourages them."""
+"""MCP forbids null and fractions (base protocol, "Requests"); JSON-RPC 2.0 only discourages them."""
 
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
@@ -19,7 +19,7 @@ INTERNAL_ERROR = -32603
 LONGEST_ID = 255
 LONGEST_METHOD = 128
 LARGEST_ID = 2**63
-"""Ids come back in every answer, so a caller may not make us carry megabytes of them."""
+"""Ids are repeated in every answer, so their size is limited."""
 
 
 class RpcError(Exception):
@@ -33,7 +33,7 @@ class RpcError(Exception):
 
 
 class InvalidMessage(RpcError):
-    """The value is no JSON-RPC message; `id` is the request's where it could be read."""
+    """The value is not a JSON-RPC message. `id` is the request's, if it could be read."""
 
     def __init__(self, message: str, id: Id | None = None) -> None:
         super().__init__(INVALID_REQUEST, message)
@@ -42,7 +42,7 @@ class InvalidMessage(RpcError):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Somebody asks and waits for the answer with this id."""
+    """A request; its sender expects a response with this id."""
 
     id: Id
     method: str
@@ -51,7 +51,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """Somebody tells; no answer."""
+    """A message without a response."""
 
     method: str
     params: dict[str, Any] = field(default_factory=dict)
@@ -59,7 +59,7 @@ class Notification:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """Somebody answers a request of ours."""
+    """The response to a request of ours."""
 
     id: Id | None
 
@@ -81,7 +81,7 @@ def parse_message(value: Any) -> Message:
 
 
 def read_id(value: Mapping[str, Any]) -> Id | None:
-    """The message's id; None where there is none, or null in a response. Raises InvalidMessage."""
+    """The message's id; None if there is none, or if it is null in a response. Raises InvalidMessage."""
     id = value.get("id")
     match id:
         case None if "id" not in value or "method" not in value:
@@ -114,12 +114,13 @@ def _params(value: Mapping[str, Any], id: Id | None) -> dict[str, Any]:
 
 
 def result_text(id: Id, result: JsonText) -> JsonText:
-    """The answer to a request that succeeded; `result` is the result object's JSON."""
+    """The response to a successful request; `result` is the JSON of the result object."""
     return f'{{"jsonrpc":"2.0","id":{jsontext.dumps(id)},"result":{result}}}'
 
 
 def error_text(error: RpcError, id: Id | None) -> JsonText:
-    """The answer to a request that failed; without an id where none could be read (MCP wants it absent, not null)."""
+    """The response to a failed request. Without an id if none could be read (MCP requires it to be absent, not
+    null)."""
     inside: dict[str, Any] = {"code": error.code, "message": error.message}
     if error.data is not None:
         inside["data"] = error.data
@@ -128,5 +129,5 @@ def error_text(error: RpcError, id: Id | None) -> JsonText:
 
 
 def notification_text(method: str, params: Mapping[str, Any]) -> JsonText:
-    """A message that asks for no answer."""
+    """A notification: a message without a response."""
     return jsontext.dumps({"jsonrpc": "2.0", "method": method, "params": params})

@@ -1,4 +1,4 @@
-"""What a handler finds in the application, by typed key; app.py puts it there."""
+"""Typed keys of the objects in the application. The composition root sets them."""
 
 from collections.abc import Callable
 
@@ -22,6 +22,8 @@ STREAMS = AppKey("STREAMS", Streams)
 REGISTRY: AppKey[RegistryControl] = AppKey("REGISTRY")
 FLOWS_REPORT: AppKey[Callable[[], FlowsJson]] = AppKey("FLOWS_REPORT")
 BUDGET = AppKey("BUDGET", Budget)
+SLOW_REPORTS: AppKey[list[object]] = AppKey("SLOW_REPORTS")
+"""Reports whose bodies arrive slowly, the one that has been slow for longest first (arriving.py)."""
 HELD = AppKey("HELD", HeldRequests)
 OFFLOAD = AppKey("OFFLOAD", Offload)
 READINESS = AppKey("READINESS", Readiness)

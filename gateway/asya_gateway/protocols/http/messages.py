@@ -1,4 +1,4 @@
-"""Bodies as the contract's messages."""
+"""Decodes bodies into the contract's messages."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -17,14 +17,13 @@ C = TypeVar("C")
 def read(model: type[M], body: Body) -> M:
     """The message of a body. Raises InvalidInput naming the field."""
     try:
-        return model.model_validate(body)
+        return cast("M", _validator(model)(body))
     except ValidationError as error:
         raise _refusal(error, model) from None
 
 
 def read_closed(model: type[C], body: Body) -> C:
-    """The typed dictionary of a body that has no members but those of the model. Raises InvalidInput naming the
-    field."""
+    """The typed dictionary of a body without unknown members. Raises InvalidInput naming the field."""
     try:
         return cast("C", _validator(cast("Any", model))(body))
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""GET /openapi.json: an OpenAPI 3.1 description, put together from what each protocol folder says of its routes."""
+"""GET /openapi.json: an OpenAPI 3.1 description, assembled from each protocol folder's description of its routes."""
 
 import re
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from asya_gateway.protocols.http.answers import json_response
 
 Json = dict[str, Any]
 Paths = Mapping[str, Json]
-"""Path items by path, as OpenAPI spells both."""
+"""OpenAPI path items by path."""
 
 
 REFERENCE = "#/components/schemas/"
@@ -44,7 +44,7 @@ def answer(description: str, schema: Json | None = None, *, media: str = "applic
 
 
 def errors(*statuses: int) -> Json:
-    """Responses of these error statuses, in both forms, and the ones that every route can give."""
+    """Responses for these error statuses and those of every route, in both forms."""
     described = {}
     for status in sorted({*statuses, 400, 403, 421, 503}):
         described[str(status)] = {
@@ -147,7 +147,7 @@ def description(paths: Paths) -> Json:
 
 
 def merged(*parts: Paths) -> Paths:
-    """Path items of several folders; where two describe one path, its operations stand side by side."""
+    """Path items of several folders. If two describe one path, their operations are combined."""
     found: dict[str, Json] = {}
     for part in parts:
         for path, item in part.items():
@@ -195,7 +195,7 @@ HEALTH_PATHS: Paths = {
 
 
 def register(app: web.Application, paths: Paths) -> None:
-    """Serve the description of those paths that this process routes; called once all routes are known."""
+    """Serve the description of the paths that this process routes. Call it after all routes are added."""
     document: list[JsonText] = []
 
     async def openapi(_request: web.Request) -> web.Response:

@@ -1,11 +1,11 @@
-"""Identifiers in paths, and what a stream's reader says of where it stopped."""
+"""Identifiers in paths, and a stream reader's position."""
 
 from aiohttp import web
 
 from asya_gateway.protocols.http.fields import checked_id
 
 ID = "{id:[^/]+}"
-"""A path segment that holds an identifier; ids are opaque, so it takes whatever is not a slash."""
+"""A path segment with an identifier. Ids are opaque, so everything except a slash is accepted."""
 
 LARGEST_SEQ = 2**63 - 1
 
@@ -16,7 +16,7 @@ def path_id(request: web.Request) -> str:
 
 
 def last_event_id(request: web.BaseRequest) -> int:
-    """The seq after which a reader wants to go on; 0 where the header is absent or no number of ours."""
+    """The seq after which a reader continues; 0 if the header is absent or not a valid number."""
     text = request.headers.get("Last-Event-ID", "").strip()
     if not text.isascii() or not text.isdigit() or len(text) > 19:
         return 0

@@ -1,4 +1,4 @@
-"""Query parameters, each naming itself in what it refuses."""
+"""Reading query parameters. Each error names its parameter."""
 
 from aiohttp import web
 
@@ -19,7 +19,7 @@ def only_parameters(request: web.BaseRequest, *known: str) -> None:
 
 
 def bounded_integer(request: web.BaseRequest, name: str, *, default: int, least: int, most: int) -> int:
-    """An integer within bounds, `default` where it is absent. Raises InvalidInput."""
+    """An integer within bounds, `default` if it is absent. Raises InvalidInput."""
     text = request.query.get(name)
     if text is None:
         return default

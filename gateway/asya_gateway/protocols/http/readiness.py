@@ -1,4 +1,4 @@
-"""Whether this process should get requests: the one fact that /health/ready and the drain share."""
+"""Whether this process should get requests, as /health/ready and the drain see it."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 class Readiness:
     """`started` once everything is connected, `draining` from SIGTERM on.
 
-    A database that goes away later is not in here: every pod would leave the Service at once, and callers would
-    get a refused connection where they now get a 503 that says why and when to come back.
+    A database outage after the start is not included. Otherwise every pod would leave the Service at once, and callers
+    would get a refused connection instead of a 503 with the reason and a Retry-After.
     """
 
     started: bool = False

@@ -1,6 +1,6 @@
-"""Tasks and updates as JSON, in the words of both dialects (docs/protocols/mesh.md).
+"""Tasks and updates as JSON, with the member names of both dialects (docs/protocols/mesh.md).
 
-Payloads and results are JSON text that is put in as it is: decoding and encoding them again would cost time, and
+Payloads and results are JSON text that is inserted unchanged. Decoding and encoding them again would cost time, and
 faster codecs would round large integers and refuse lone surrogates.
 """
 
@@ -18,7 +18,7 @@ COMPLETED_MESSAGE = "Task completed successfully"
 
 
 def with_verbatim(fields: Mapping[str, Any], verbatim: dict[str, JsonText | None]) -> JsonText:
-    """The JSON object of `fields`, followed by members whose values are JSON text already; None becomes null."""
+    """The JSON object of `fields`, followed by members whose values are already JSON text; None becomes null."""
     text = jsontext.dumps(fields)
     tail = ",".join(f'"{key}":{"null" if value is None else value}' for key, value in verbatim.items())
     if not tail:
@@ -33,7 +33,7 @@ def task_json(task: Task) -> JsonText:
 
 
 def task_fields(task: TaskHead) -> TaskSummaryJson:
-    """A task without its bodies, as lists show it; both dialects' names stand side by side."""
+    """A task without its bodies, as in lists, with the member names of both dialects."""
     route = task.route
     return {
         "id": task.id,
@@ -74,7 +74,7 @@ def update_json(update: TaskUpdate) -> JsonText:
 
 
 def _say(entry: LogEntry, fields: UpdateJson) -> None:
-    """Add what an entry of its kind says."""
+    """Add the members specific to the entry's kind."""
     match entry:
         case PausedEntry():
             _say_where(entry, fields)
@@ -104,15 +104,15 @@ def _say_where(entry: ProgressEntry, fields: UpdateJson) -> None:
 
 
 def percent(progress: float) -> float:
-    """Progress with one digit, as the API document shows it."""
+    """Progress with one decimal digit, as in the API document."""
     return round(progress, 1)
 
 
 def current_index(route: Route) -> int:
-    """The older dialect's index of the current actor; past the end it stays at the last one."""
+    """The older dialect's index of the current actor; past the end, that of the last actor."""
     return min(len(route.prev), route.total - 1)
 
 
 def current_actor(task: TaskHead) -> str | None:
-    """The actor that has the task, past the end the last one that had it."""
+    """The actor that has the task; past the end, the last one that had it."""
     return task.route.curr or (task.route.prev[-1] if task.route.prev else task.actor)

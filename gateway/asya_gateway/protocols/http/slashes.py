@@ -1,4 +1,4 @@
-"""Each route answers with and without a last slash: clients, and people who copy addresses, add one."""
+"""Lets each route answer with and without a trailing slash, because clients and users often add one."""
 
 from http import HTTPStatus
 
@@ -7,7 +7,7 @@ from aiohttp.typedefs import Handler
 
 
 def has_needless_slash(request: web.Request) -> bool:
-    """Whether the path is no route, and ends with a slash that may be too many."""
+    """Whether the path is not a route and ends with a slash that may be superfluous."""
     refusal = request._match_info.http_exception if request._match_info is not None else None
     if refusal is None or refusal.status != HTTPStatus.NOT_FOUND:
         return False
@@ -16,7 +16,7 @@ def has_needless_slash(request: web.Request) -> bool:
 
 
 async def without_last_slash(request: web.Request, handler: Handler) -> Handler:
-    """What answers the same path without its last slash; `handler` where that is no route either."""
+    """The handler of the same path without its trailing slash; `handler` if that is not a route either."""
     path = request.rel_url.raw_path
     url = request.rel_url.with_path(path[:-1], encoded=True, keep_query=True)
     found = await request.app.router.resolve(request.clone(rel_url=url))
@@ -25,6 +25,6 @@ async def without_last_slash(request: web.Request, handler: Handler) -> Handler:
     found.add_app(request.app)
     found.freeze()
     request._match_info = found
-    # aiohttp has looked at `match_info` before any middleware of ours, and the request remembers what it saw.
+    # aiohttp has read `match_info` before our middleware, and the request caches it.
     request._cache.pop("match_info", None)
     return found.handler

@@ -1,4 +1,4 @@
-"""Event streams (HTML standard, "Server-sent events"): bounded in number, cut off when unread, ended by a drain."""
+"""Event streams (HTML standard, "Server-sent events"): limited in number, closed if not read, ended by a drain."""
 
 import asyncio
 import logging
@@ -13,7 +13,7 @@ from asya_gateway.domain.errors import GatewayError
 HEADERS = {
     "Content-Type": "text/event-stream",
     "Cache-Control": "no-store",
-    # Proxies of the nginx family would otherwise collect events until their buffer is full.
+    # nginx and similar proxies would otherwise buffer events until their buffer is full.
     "X-Accel-Buffering": "no",
 }
 OPENING = b": connected\n\n"
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 def event_bytes(data: str, *, event: str | None = None, id: str | int | None = None) -> bytes:
-    """One event. `data` may hold line breaks; `event` and `id` must not."""
+    """One event. `data` may contain line breaks; `event` and `id` must not."""
     head = "" if event is None else f"event: {event}\n"
     if id is not None:
         head += f"id: {id}\n"
@@ -45,19 +45,18 @@ class EventStream:
         self.task = asyncio.current_task()
         self.ended_by_drain = False
         self.writing_since: float | None = None
-        """When the write began that has not ended yet; the watchdog looks at it, which costs less than a timer
-        for every write."""
+        """When the current write began. A watchdog checks it, which costs less than a timer for every write."""
 
     async def send(self, data: str, *, event: str | None = None, id: str | int | None = None) -> None:
         """Write one event."""
         await self.write(event_bytes(data, event=event, id=id))
 
     async def keep_alive(self) -> None:
-        """Write a comment, which readers ignore and proxies count as traffic."""
+        """Write a comment, which readers ignore but proxies count as traffic."""
         await self.write(KEEPALIVE)
 
     async def write(self, chunk: bytes) -> None:
-        """Write what event_bytes made, several of them joined if there are several at once."""
+        """Write the output of event_bytes, or several of them joined."""
         self.writing_since = self._loop.time()
         try:
             await self.response.write(chunk)
@@ -65,13 +64,13 @@ class EventStream:
             self.writing_since = None
 
     def abort(self) -> None:
-        """Cut the connection; further writes raise ConnectionError."""
+        """Close the connection at once; further writes raise ConnectionError."""
         transport = self._request.transport
         if transport is not None:
             transport.abort()
 
     def end(self) -> None:
-        """Make the handler leave its stream, whatever it waits for."""
+        """Make the handler leave its stream, whatever it is waiting for."""
         if self.task is not None and not self.ended_by_drain:
             self.ended_by_drain = True
             self.task.cancel()
@@ -90,7 +89,7 @@ class Streams:
         return len(self._open)
 
     async def __aenter__(self) -> Self:
-        """Watch over the streams from now on."""
+        """Start the watchdog."""
         self._watchdog = asyncio.create_task(self._watch(), name="stream watchdog")
         return self
 
@@ -103,12 +102,12 @@ class Streams:
     async def open(
         self, request: web.BaseRequest, *, headers: dict[str, str] | None = None, survives_drain: bool = False
     ) -> AsyncGenerator[EventStream]:
-        """A prepared stream for this request; the handler returns `stream.response` after leaving it.
+        """A prepared stream for this request. The handler returns `stream.response` after leaving it.
 
-        Its status is 200 from here on, so look up what may fail first. A domain error raised inside ends the
-        stream with a comment, and a reader that is gone ends it in silence. A drain ends a stream at once (its
-        reader connects again and goes on); one that `survives_drain`, since it carries the only answer to a call, may
-        go on until drain_timeout. Raises ConnectionError where the reader was gone before.
+        Its status is 200 from here on, so do everything that may fail before. A domain error raised inside ends the
+        stream with a comment; a reader that left ends it silently. A drain ends a stream at once, and its reader
+        connects again and continues. A stream that `survives_drain`, because it carries the only answer to a call, may
+        continue until drain_timeout. Raises ConnectionError if the reader left before.
         """
         response = web.StreamResponse(headers={**HEADERS, **(headers or {})})
         stream = EventStream(response, request, survives_drain=survives_drain)
@@ -116,8 +115,8 @@ class Streams:
         opened = False
         try:
             await response.prepare(request)
-            # The headers travel with the first bytes of the body, and a reader must not wait for its first event
-            # to learn that it is connected.
+            # The headers are sent with the first bytes of the body, and a reader must not wait for its first event to
+            # learn that it is connected.
             await stream.write(OPENING)
             if self._draining and not survives_drain:
                 stream.end()
@@ -133,14 +132,14 @@ class Streams:
             with suppress(ConnectionError):
                 await stream.write(BROKEN_OFF)
         except ConnectionError:
-            # The reader is gone, which is how most streams end; before there was a stream the caller must know.
+            # The reader has left, which is how most streams end. Before the stream is open, the caller must know of it.
             if not opened:
                 raise
         finally:
             self._open.discard(stream)
 
     def drain(self) -> None:
-        """End every stream whose reader can connect again elsewhere."""
+        """End every stream whose reader can connect to another pod."""
         self._draining = True
         for stream in tuple(self._open):
             if not stream.survives_drain:

@@ -1,4 +1,4 @@
-"""A task's log as an event stream: stored updates first, then updates and live events as they come."""
+"""A task's log as an event stream: stored updates first, then updates and live events as they arrive."""
 
 from collections.abc import Sequence
 from contextlib import aclosing
@@ -18,12 +18,12 @@ from asya_gateway.protocols.http.rendering import update_json
 from asya_gateway.protocols.http.sse import EventStream, event_bytes
 
 CHUNK_BYTES = 64 * 1024
-"""What came together is written together up to about this size."""
+"""Items that arrive together are written together, up to about this many bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventNames:
-    """What events are called: `update` names updates; `fly` names live events, None leaves them their own name."""
+    """The names of events: `update` for updates, `fly` for live events (None keeps each event's own name)."""
 
     update: str = "update"
     fly: str | None = None
@@ -36,8 +36,8 @@ UNIFIED_EVENTS = EventNames(update="status", fly="fly")
 async def stream_task(
     request: web.Request, task_id: str, caller: Asker, names: EventNames = TASK_EVENTS
 ) -> web.StreamResponse:
-    """Answer with the task's events until its end; 204 to a reader that has seen the end, which stops its
-    reconnecting (HTML standard, "Server-sent events", 9.2.3). Raises TaskNotFound, Unavailable, StreamsExhausted.
+    """Stream the task's events until its end. A reader that has seen the end gets 204, which makes it stop reconnecting
+    (HTML standard, "Server-sent events", 9.2.3). Raises TaskNotFound, Unavailable, StreamsExhausted.
     """
     app = request.app
     keepalive = app[SETTINGS].keepalive_interval
@@ -50,7 +50,7 @@ async def stream_task(
             if snapshot.task.status.terminal and not snapshot.updates:
                 return web.Response(status=HTTPStatus.NO_CONTENT, headers=NO_STORE)
             items: Sequence[TaskUpdate | FlyEvent] = snapshot.updates
-            # What was written is not kept while the stream waits for more.
+            # Written items are not kept in memory while the stream waits for more.
             del snapshot
             async with app[STREAMS].open(request) as stream:
                 await _write(stream, tasks, budget, items, names)
@@ -71,8 +71,8 @@ async def _write(
     items: Sequence[TaskUpdate | FlyEvent],
     names: EventNames,
 ) -> None:
-    """Write what came together as one chunk, or as several where it is long. A body that is too large to come with
-    its entry is fetched here and dropped at once; where it cannot be, the stream ends before its entry."""
+    """Write items that arrived together as one chunk, or several if they are long. A body too large to come with its
+    entry is fetched here and dropped at once. If it cannot be fetched, the stream ends before its entry."""
     chunk = b""
     for item in items:
         if isinstance(item, TaskUpdate) and not item.whole:
@@ -91,7 +91,7 @@ async def _write(
 
 
 def _event(item: TaskUpdate | FlyEvent, names: EventNames) -> bytes:
-    """One event. Only updates carry an id: live events cannot be asked for again."""
+    """One event. Only updates have an id, because live events cannot be requested again."""
     if isinstance(item, TaskUpdate):
         return event_bytes(update_json(item), event=names.update, id=item.seq)
     name = names.fly or item.name
@@ -102,5 +102,5 @@ def _event(item: TaskUpdate | FlyEvent, names: EventNames) -> bytes:
 
 @lru_cache(maxsize=16)
 def _live_event(payload: JsonText, name: str) -> bytes:
-    """Remembered, since all readers of a task get the same ones one after the other."""
+    """Cached, because all readers of a task get the same events one after the other."""
     return event_bytes(payload, event=name)

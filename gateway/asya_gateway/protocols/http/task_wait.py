@@ -1,4 +1,4 @@
-"""Waiting for a task on behalf of a held request: its log is told as it grows, until it ends or asks something."""
+"""Waits for a task on behalf of a held request, and passes its log entries on until it ends or asks a question."""
 
 import asyncio
 import logging
@@ -15,15 +15,15 @@ from asya_gateway.protocols.http.wait_limit import WaitLimit
 log = logging.getLogger(__name__)
 
 RETRY = 0.5
-"""Seconds until the log is read again after the database was away."""
+"""Seconds until the log is read again after the database was unavailable."""
 
 Tell = Callable[[TaskUpdate | FlyEvent], Awaitable[None]]
-"""Hears of each entry and live event once, in order."""
+"""Called with each entry and live event once, in order."""
 
 
 class TaskWait:
-    """One wait for one task. `live`: whether live events are wanted, too; `payload`: whether a task that has ended is
-    read with its payload. No body is read before the end."""
+    """One wait for one task. `live`: whether live events are included; `payload`: whether an ended task is read with
+    its payload. No body is read before the end."""
 
     def __init__(
         self,
@@ -44,9 +44,10 @@ class TaskWait:
         self._seen = 0
 
     async def outcome(self, channel: Channel, limit: WaitLimit) -> Task | None:
-        """The task once it has ended or asks something; None where the limit came first.
+        """The task once it has ended or asks a question; None if the limit is reached first.
 
-        The task is safe while the database is away, so the wait goes on rather than make the client call again.
+        The task is not lost while the database is unavailable, so the wait continues instead of making the client call
+        again.
         """
         while not limit.over:
             try:

@@ -1,4 +1,4 @@
-"""The caller's trace context, carried into the envelope (W3C Trace Context, sections 3.2 and 3.3)."""
+"""The caller's trace context for the envelope (W3C Trace Context, sections 3.2 and 3.3)."""
 
 import re
 
@@ -11,13 +11,13 @@ _MEMBER = re.compile(
 )
 MAX_MEMBERS = 32
 MAX_TRACESTATE = 512
-"""Characters that every vendor must propagate; longer ones are dropped rather than cut in the middle."""
+"""Characters that every vendor must propagate. A longer tracestate is dropped rather than cut."""
 
 
 def trace_headers(headers: CIMultiDictProxy[str]) -> dict[str, str]:
-    """`traceparent` and, beside a valid one, `tracestate`, as they are stamped into an envelope's headers.
+    """`traceparent` and, only with a valid one, `tracestate`, for an envelope's headers.
 
-    Invalid ones are dropped in silence, as the recommendation demands; they never fail a request.
+    Invalid ones are dropped silently, as the recommendation requires; they never fail a request.
     """
     if "traceparent" not in headers:
         return {}
@@ -29,7 +29,7 @@ def trace_headers(headers: CIMultiDictProxy[str]) -> dict[str, str]:
 
 
 def is_traceparent(value: str) -> bool:
-    """Whether this is a traceparent of version 00, or of a later one as far as 00 can read it."""
+    """Whether this is a traceparent of version 00, or of a later version in the parts that version 00 defines."""
     match = _TRACEPARENT.fullmatch(value)
     if match is None:
         return False
@@ -40,7 +40,7 @@ def is_traceparent(value: str) -> bool:
 
 
 def combined_tracestate(values: list[str]) -> str | None:
-    """The members of all tracestate headers in order, or None where any of them breaks the rules."""
+    """The members of all tracestate headers in order, or None if any of them is invalid."""
     members = [member for value in values for part in value.split(",") if (member := part.strip(" \t"))]
     keys = {member.partition("=")[0] for member in members}
     text = ",".join(members)

@@ -8,14 +8,14 @@ from asya_crds.flow import Flow
 from asya_gateway.settings import Settings
 
 SWEEP_GRACE = 5.0
-"""Seconds beyond a flow's timeout: the sweeper needs a moment to end the task, and then the caller hears why."""
+"""Seconds beyond a flow's timeout, in which the sweeper ends the task, so that the caller gets the reason."""
 TICK = 1.0
-"""Seconds between two looks at the clock while nothing happens; shorter where a drain leaves less time."""
+"""Seconds between two checks of the limit while nothing happens; shorter if a drain leaves less time."""
 
 
 class WaitLimit:
-    """Some seconds from now, cut short when the pod is told to end, so that the caller gets an answer rather than a
-    broken connection. `draining` says whether it was told; from then on the wait lasts `drain_seconds` at most."""
+    """A time limit that becomes shorter when the pod drains, so that the caller gets an answer instead of a broken
+    connection. `draining` says whether it drains; from then on the wait lasts at most `drain_seconds`."""
 
     def __init__(self, seconds: float, *, drain_seconds: float, draining: Callable[[], bool]) -> None:
         self._began = time.monotonic()
@@ -26,30 +26,30 @@ class WaitLimit:
 
     @classmethod
     def within(cls, seconds: float, settings: Settings, draining: Callable[[], bool]) -> Self:
-        """At most so many seconds, and no longer than a drain leaves time for."""
+        """At most so many seconds, and at most as long as a drain allows."""
         # The server waits half of drain_timeout for its handlers before it cancels them.
         handlers = settings.drain_timeout / 2
         return cls(seconds, drain_seconds=handlers - min(2.0, handlers / 2), draining=draining)
 
     @classmethod
     def of(cls, flow: Flow, settings: Settings, draining: Callable[[], bool]) -> Self:
-        """For a call that blocks until its task has ended: the flow's timeout, mcp_max_wait where it has none."""
+        """For a call that blocks until its task has ended: the flow's timeout, or mcp_max_wait if it has none."""
         seconds = settings.mcp_max_wait if flow.timeout is None else flow.timeout + SWEEP_GRACE
         return cls.within(seconds, settings, draining)
 
     @property
     def tick(self) -> float:
-        """Seconds after which `over` is to be checked again."""
+        """Seconds after which to check `over` again."""
         return min(TICK, max(0.02, self._drain_seconds / 4), max(0.01, self._until - time.monotonic()))
 
     @property
     def spent(self) -> int:
-        """Whole seconds since it began."""
+        """Whole seconds since the wait began."""
         return int(time.monotonic() - self._began)
 
     @property
     def over(self) -> bool:
-        """Whether the request is to be answered now."""
+        """Whether the request must be answered now."""
         now = time.monotonic()
         if not self._hurrying and self._draining():
             self._hurrying = True

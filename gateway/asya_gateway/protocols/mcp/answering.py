@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A response message, and what HTTP says beside it where no stream has begun."""
+    """A response message, with its HTTP status and headers for the case that no stream has begun."""
 
     text: JsonText
     status: HTTPStatus = HTTPStatus.OK
@@ -36,7 +36,7 @@ class Settled:
 
     @classmethod
     def failed(cls, error: RpcError, id: Id | None, *, stateless: bool) -> "Settled":
-        """The answer that is an error."""
+        """An error response."""
         headers: dict[str, str] = {}
         if isinstance(error, Unanswerable) and error.retry_after is not None:
             headers["Retry-After"] = str(error.retry_after)
@@ -44,15 +44,15 @@ class Settled:
 
 
 async def settle(context: RequestContext, work: Awaitable[Result]) -> Settled:
-    """Await a result and make it a message; whatever goes wrong becomes an error message, since a caller that
-    gets no answer would have to call again."""
+    """Await a result and make it a message. Any error becomes an error message, because a caller without an answer
+    would have to call again."""
     settled = await settle_or_hold(context, work)
     assert isinstance(settled, Settled)  # a Result is never held
     return settled
 
 
 async def settle_or_hold(context: RequestContext, work: Awaitable[Result | Held[Result]]) -> Settled | Held[Result]:
-    """The same for a method that may be answered over time."""
+    """The same for a method that may return a held request."""
     try:
         outcome = await work
         if not isinstance(outcome, Result):
@@ -63,7 +63,7 @@ async def settle_or_hold(context: RequestContext, work: Awaitable[Result | Held[
     except GatewayError as error:
         failure = Unanswerable(error)
     except ConnectionError:
-        # The client is gone; whoever holds its stream knows what that means.
+        # The client has left; the code that holds its stream handles this.
         raise
     except Exception:
         log.exception("%s failed", context.method)
@@ -74,8 +74,8 @@ async def settle_or_hold(context: RequestContext, work: Awaitable[Result | Held[
 async def answer(
     http: web.Request, context: RequestContext, method: Method, accepted: AcceptedForms
 ) -> web.StreamResponse:
-    """Call the method and answer in a form that the client takes. Nothing is sent before the method has checked
-    its parameters, so that refusals have their status. Raises Unanswerable."""
+    """Call the method and answer in a form that the client accepts. Nothing is sent before the method has checked its
+    parameters, so that refusals keep their HTTP status. Raises Unanswerable."""
     with held_slot(http, context):
         outcome = await settle_or_hold(context, method(context))
         if isinstance(outcome, Settled):
@@ -92,7 +92,7 @@ async def answer(
 
 @contextmanager
 def held_slot(http: web.Request, context: RequestContext) -> Iterator[None]:
-    """Count a request that may be held, before its method stores anything. Raises Unanswerable."""
+    """Count a request that may be held before its method stores anything. Raises Unanswerable."""
     if context.method not in HOLDING:
         yield
         return
@@ -105,7 +105,7 @@ def held_slot(http: web.Request, context: RequestContext) -> Iterator[None]:
 
 
 def respond(settled: Settled, accepted: AcceptedForms) -> web.Response:
-    """One message as a whole response."""
+    """A response with a single message."""
     if accepted.json or settled.status >= HTTPStatus.MULTIPLE_CHOICES:
         return json_response(settled.text, status=settled.status, headers=settled.headers)
     headers = {**NO_STORE, **settled.headers, "Content-Type": "text/event-stream"}
@@ -113,10 +113,10 @@ def respond(settled: Settled, accepted: AcceptedForms) -> web.Response:
 
 
 def refuse(error: RpcError, id: Id | None, *, stateless: bool) -> web.Response:
-    """The answer to what never became a request."""
+    """The response to a message that is not a valid request."""
     return respond(Settled.failed(error, id, stateless=stateless), AcceptedForms(json=True, stream=False))
 
 
 def batch_text(messages: list[Settled]) -> JsonText:
-    """The answers of a batch, in its order."""
+    """The responses of a batch, in its order."""
     return f"[{','.join(message.text for message in messages)}]"

@@ -1,4 +1,4 @@
-"""Batches, which 2025-03-26 alone has ("Batching": receiving them MUST be supported)."""
+"""Batches, which only 2025-03-26 has ("Batching": receiving them MUST be supported)."""
 
 import asyncio
 from functools import partial
@@ -17,12 +17,12 @@ from asya_gateway.protocols.mcp.request_context import context_of
 from asya_gateway.protocols.mcp.versions import Revision
 
 LARGEST_BATCH = 50
-"""Messages; each may hold a task of its own, so their number is bounded like everything that a caller sends."""
+"""Most messages of a batch. The number is limited because each message may create a task."""
 
 
 async def answer_batch(http: web.Request, batch: list[Any], accepted: AcceptedForms) -> web.Response:
-    """Every message on its own, at the same time; 202 where none of them asks for an answer. Raises
-    InvalidMessage for an empty or oversized batch, and for a key, which would be that of several calls."""
+    """Answer every message separately and concurrently; 202 if none of them needs a response. Raises InvalidMessage for
+    an empty or oversized batch, and for a key, which would apply to several calls."""
     if not 1 <= len(batch) <= LARGEST_BATCH:
         raise InvalidMessage(f"expected a batch of 1 to {LARGEST_BATCH} messages")
     if IDEMPOTENCY_KEY in http.headers:

@@ -1,4 +1,4 @@
-"""tools/call: a task is submitted, its log becomes progress, its end the result."""
+"""tools/call: submits a task, turns its log into progress notifications and its end into the result."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,9 +23,9 @@ SURFACE = "mcp"
 
 
 async def call_tool(context: RequestContext) -> "Result | HeldCall":
-    """Submit the call; what it returns holds until the task ends.
+    """Submit the call; the returned request is held until the task ends.
 
-    Arguments against the schema are a result with isError. Raises InvalidParams, HeaderMismatch, TooLarge,
+    Arguments that break the schema give a result with isError. Raises InvalidParams, HeaderMismatch, TooLarge,
     KeyReused, TooManyTasks, Overloaded, Unavailable; nothing is stored then, unless Unavailable is uncertain.
     """
     name = _tool_name(context.params)
@@ -59,8 +59,8 @@ def _tool_name(params: Mapping[str, Any]) -> str:
 
 
 async def _repeated(context: RequestContext, name: str) -> "HeldCall":
-    """The call of a tool that is not served now, which was accepted under its key while it was. Raises InvalidParams,
-    KeyReused, Unavailable."""
+    """A repeated call of a tool that is no longer served, but was when the call was accepted under its key. Raises
+    InvalidParams, KeyReused, Unavailable."""
     key, task_id = _key(context), None
     if key is not None:
         task_id = await context.tasks.earlier(context.caller, key, name, _arguments(context.params))
@@ -79,7 +79,8 @@ def _arguments(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def _submit(context: RequestContext, call: Call) -> str:
-    """A client that leaves while its call is being stored leaves a task behind whose id nobody knows yet."""
+    """Store the call. If the client leaves meanwhile, the task must be ended afterwards, because its id is not known
+    before."""
 
     async def abandoned(task_id: str) -> None:
         if _leaving_cancels(context):
@@ -89,19 +90,19 @@ async def _submit(context: RequestContext, call: Call) -> str:
 
 
 def _leaving_cancels(context: RequestContext) -> bool:
-    """Closing the response stream cancels in the stateless revision (patterns/cancellation); after a handshake
-    it must not be taken for that (2025-11-25, transports). A pod that ends closes streams too, and nobody meant
-    anything by that. Who sent a key means to come back for the same task."""
+    """Closing the response stream means cancellation in the stateless revision (patterns/cancellation). After a
+    handshake it must not be treated as such (2025-11-25, transports). A pod that drains also closes streams, which is
+    not a cancellation. A client with a key may come back for the same task."""
     return context.revision.stateless and not context.draining() and IDEMPOTENCY_KEY not in context.headers
 
 
 async def abandon(context: RequestContext, task_id: str) -> None:
-    """End an abandoned task; one that has ended meanwhile is not changed. Raises Unavailable."""
+    """End an abandoned task. A task that has already ended is not changed. Raises Unavailable."""
     await context.tasks.abandon(task_id, context.caller, "The client closed its request")
 
 
 class HeldCall:
-    """A tools/call whose task is running. Keeps the Held promise."""
+    """A tools/call whose task is running. Implements Held."""
 
     survives_drain = True
     needs_stream = False
@@ -139,6 +140,6 @@ class HeldCall:
         return await rendering.finished(context, task, self._served)
 
     def abandon(self) -> None:
-        """The client is gone."""
+        """Called if the client leaves."""
         if _leaving_cancels(self._context):
             self._context.background.start(abandon(self._context, self._task_id))

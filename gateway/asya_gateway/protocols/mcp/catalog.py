@@ -1,7 +1,7 @@
-"""Methods about what the gateway has none of yet: prompts, resources, and values to suggest.
+"""Methods for features without content: prompts, resources and completions.
 
-A tools-only server declares prompts and resources all the same and lists none, since clients and the conformance
-suite ask for the lists of whatever they can render.
+A tools-only server declares prompts and resources but lists none, because clients and the conformance suite request
+these lists anyway.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ async def list_prompts(context: RequestContext) -> Result:
 
 
 async def get_prompt(context: RequestContext) -> Result:
-    """Raises InvalidParams: the specification's answer to a name that no prompt has (server/prompts)."""
+    """Raises InvalidParams, which the specification requires for an unknown prompt (server/prompts)."""
     raise InvalidParams(f"Unknown prompt: {shown(_text(context.params, 'name'))}")
 
 

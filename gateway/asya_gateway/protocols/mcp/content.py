@@ -1,8 +1,8 @@
-"""Flows that speak MCP themselves: a result that is a tool's result already.
+"""Flows that return MCP content: results that already are CallToolResults.
 
-An object with a list `content` of valid content blocks, and no member that a CallToolResult lacks, goes out as it
-is: images, audio, embedded resources and `isError` are the flow's to choose. Anything else is plain data, so that a
-flow whose data merely has a member called `content` is not torn apart.
+An object with a list `content` of valid content blocks, and no member unknown to CallToolResult, is passed on
+unchanged, so a flow can return images, audio, embedded resources and `isError`. Anything else is plain data, so that
+data with an unrelated member `content` stays intact.
 """
 
 from collections.abc import Mapping
@@ -20,11 +20,11 @@ _REQUIRED: dict[str, tuple[str, ...]] = {
     "audio": ("data", "mimeType"),
     "resource_link": ("uri", "name"),
 }
-"""Members of each block type that must be there, strings all of them; embedded resources have a rule of their own."""
+"""Required members of each block type, all of them strings. Embedded resources have a separate rule."""
 
 
 def tool_result(text: JsonText, revision: Revision) -> dict[str, Any] | None:
-    """The members of a tool's result where the flow made one that this revision can carry, else None."""
+    """The members of the CallToolResult that the flow returned, if this revision can carry it; else None."""
     if not text.startswith("{") or '"content"' not in text:
         return None
     value = jsontext.loads(text, max_depth=2 * jsontext.MAX_DEPTH)

@@ -1,4 +1,4 @@
-"""Who the gateway is: server/discover without a handshake, initialize and ping with one."""
+"""Describes the gateway: server/discover without a handshake, initialize and ping with one."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +16,7 @@ INSTRUCTIONS = (
 
 
 async def discover(context: RequestContext) -> Result:
-    """Versions without a handshake alone: the others are offered by initialize (2026-07-28, versioning)."""
+    """Only versions without a handshake: the others are offered by initialize (2026-07-28, versioning)."""
     fields = {
         "supportedVersions": [str(revision) for revision in STATELESS],
         "capabilities": capabilities(tools_change=True),
@@ -26,7 +26,7 @@ async def discover(context: RequestContext) -> Result:
 
 
 async def initialize(context: RequestContext) -> Result:
-    """The handshake. No session is opened: every later request says all that is needed to answer it. Raises
+    """The handshake. No session is opened, because every later request contains all that is needed to answer it. Raises
     InvalidParams."""
     requested = context.params.get("protocolVersion")
     if not isinstance(requested, str):
@@ -52,6 +52,6 @@ async def ping(context: RequestContext) -> Result:
 
 
 def capabilities(*, tools_change: bool) -> dict[str, Any]:
-    """What works, and nothing else. Changes of the tool list are told on subscriptions/listen; without a session
-    there is no stream to tell them on."""
+    """The supported capabilities only. Changes of the tool list are announced on subscriptions/listen; after a
+    handshake without a session there is no stream for them."""
     return {"tools": {"listChanged": tools_change}, "prompts": {}, "resources": {}, "completions": {}}

@@ -1,4 +1,4 @@
-"""What can go wrong in MCP's own words, and the one table from the domain's errors to them."""
+"""The errors of MCP, and the table from the domain's errors to them."""
 
 from http import HTTPStatus
 
@@ -64,8 +64,9 @@ CODE_OF: dict[type[GatewayError], int] = {
     NotAcceptable: INVALID_REQUEST,
     UnsupportedMediaType: INVALID_REQUEST,
 }
-"""Each error has its own row (a test walks the tree). Arguments against a tool's schema do not come here: the
-specification wants them in the tool's result, so that a model can correct itself (server/tools, "Error Handling")."""
+"""Each error class has its own row (a test checks all of them). Arguments that break a tool's schema are not here: the
+specification requires them in the tool's result, so that a model can correct itself (server/tools, "Error
+Handling")."""
 
 _HTTP_OF = {
     PARSE_ERROR: HTTPStatus.BAD_REQUEST,
@@ -75,7 +76,7 @@ _HTTP_OF = {
     HEADER_MISMATCH: HTTPStatus.BAD_REQUEST,
     UNSUPPORTED_VERSION: HTTPStatus.BAD_REQUEST,
 }
-"""Statuses of the stateless revision (basic, "Error Codes"); what it leaves open is 200, an answer like any other."""
+"""Statuses of the stateless revision (basic, "Error Codes"). Where it defines none, the status is 200."""
 
 _TRANSPORT_TELLS = frozenset(
     {
@@ -89,11 +90,11 @@ _TRANSPORT_TELLS = frozenset(
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     }
 )
-"""Statuses that proxies and clients act upon whatever the body says, so they are kept in every revision."""
+"""Statuses that proxies and clients act on regardless of the body, so they are kept in every revision."""
 
 
 class HttpRefusal(RpcError):
-    """An error whose HTTP status is given here and does not follow from its JSON-RPC code."""
+    """An error with an explicit HTTP status, not derived from its JSON-RPC code."""
 
     def __init__(self, status: HTTPStatus, message: str, code: int = INVALID_REQUEST) -> None:
         super().__init__(code, message)
@@ -108,21 +109,21 @@ class MethodNotFound(RpcError):
 
 
 class InvalidParams(RpcError):
-    """The method's parameters are not what it takes."""
+    """The method's parameters are invalid."""
 
     def __init__(self, message: str) -> None:
         super().__init__(INVALID_PARAMS, message)
 
 
 class HeaderMismatch(RpcError):
-    """A header says something else than the body, or is missing (streamable HTTP, "Server Validation")."""
+    """A header contradicts the body or is missing (streamable HTTP, "Server Validation")."""
 
     def __init__(self, message: str) -> None:
         super().__init__(HEADER_MISMATCH, message)
 
 
 class UnsupportedVersion(RpcError):
-    """No revision of this name is served without a handshake."""
+    """No revision with this name is served without a handshake."""
 
     def __init__(self, requested: str) -> None:
         data = {"supported": [str(revision) for revision in STATELESS], "requested": shown(requested)}
@@ -130,7 +131,7 @@ class UnsupportedVersion(RpcError):
 
 
 class Unanswerable(RpcError):
-    """A domain error in MCP's words. `status` is what HTTP says where that matters to proxies and clients."""
+    """A domain error in MCP's form. `status` is the HTTP status, if it matters to proxies and clients."""
 
     def __init__(self, error: GatewayError) -> None:
         code = CODE_OF.get(type(error), INTERNAL_ERROR)
@@ -142,10 +143,9 @@ class Unanswerable(RpcError):
 
 
 def status_of(error: RpcError, *, stateless: bool) -> HTTPStatus:
-    """The HTTP status of an answer that is this error, where no stream has begun.
+    """The HTTP status of a response with this error, if no stream has begun.
 
-    Clients that shook hands take a status above 299 for a broken transport, so that errors of the request alone
-    are 200 to them.
+    Clients with a handshake treat a status above 299 as a broken transport, so for them errors of the request are 200.
     """
     if isinstance(error, HttpRefusal):
         return error.status
@@ -159,10 +159,10 @@ def status_of(error: RpcError, *, stateless: bool) -> HTTPStatus:
 
 
 def shown(text: str, longest: int = 64) -> str:
-    """What a caller sent, as an error may quote it: cut, and without what a terminal would obey."""
+    """Caller input for use in an error: shortened, and without control characters."""
     return "".join(character if character.isprintable() else "\ufffd" for character in bounded(text, longest))
 
 
 def bounded(text: str, longest: int) -> str:
-    """A text of our own or an actor's, cut."""
+    """A text of ours or of an actor, shortened."""
     return text if len(text) <= longest else text[: longest - 1] + "…"

@@ -1,4 +1,5 @@
-"""subscriptions/listen (2026-07-28, patterns/subscriptions): one stream that says when the tools have changed."""
+"""subscriptions/listen (2026-07-28, patterns/subscriptions): a stream with a notification whenever the tools have
+changed."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -16,7 +17,7 @@ from asya_gateway.protocols.mcp.results import Result
 
 
 async def listen(context: RequestContext) -> "Listening":
-    """Raises InvalidParams, and Unavailable while this pod drains, so that the client listens elsewhere."""
+    """Raises InvalidParams, and Unavailable while this pod drains, so that the client connects to another pod."""
     if context.draining():
         raise Unavailable("the gateway is restarting, listen again")
     wanted = context.params.get("notifications")
@@ -29,8 +30,8 @@ async def listen(context: RequestContext) -> "Listening":
 
 
 class Listening:
-    """An open subscription. Keeps the Held promise. It sees a drain by itself, and ends with its result rather
-    than a torn stream ("Graceful Closure")."""
+    """An open subscription. Implements Held. It notices a drain itself and ends with its result instead of a broken
+    stream ("Graceful Closure")."""
 
     survives_drain = True
     needs_stream = True
@@ -57,7 +58,7 @@ class Listening:
         return Result({"_meta": self._meta})
 
     def abandon(self) -> None:
-        """Nothing is left behind."""
+        """Nothing to clean up."""
 
     def _honoured(self) -> dict[str, bool]:
         return {"toolsListChanged": True} if self._tools else {}
@@ -79,7 +80,7 @@ class Listening:
 
 
 def _nothing() -> None:
-    """There is no watch to end."""
+    """Stands for the unsubscribe function if there is no subscription."""
 
 
 async def _within(event: asyncio.Event, seconds: float) -> bool:

@@ -1,4 +1,4 @@
-"""The text in a live event; events of many values are read by the other process, so that little is imported here."""
+"""The text in a live event. Events of many values are read in the other process, so this module imports little."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,8 +10,8 @@ from asya_gateway.domain.task import JsonText
 
 
 async def found_text(payload: JsonText, offload: Offload) -> str | None:
-    """The text in a live event, looked for without holding the event loop; None also while the other process is busy:
-    a live event may be lost."""
+    """The text in a live event, found without blocking the event loop. Also None while the other process is busy,
+    because live events may be lost."""
     if has_few_values(payload):
         return live_text(payload)
     try:
@@ -22,8 +22,8 @@ async def found_text(payload: JsonText, offload: Offload) -> str | None:
 
 
 def live_text(payload: JsonText) -> str | None:
-    """The text in a live event, in any of the shapes that actors use; None where there is none: a token
-    ({token}, {text}, {delta}, {content}), a status or message of A2A, or the parts of an artifact."""
+    """The text in a live event, in any of the shapes that actors use: a token ({token}, {text}, {delta}, {content}), a
+    status or message of A2A, or the parts of an artifact. None if there is no text."""
     try:
         value = jsontext.loads(payload, max_depth=2 * jsontext.MAX_DEPTH)
     except jsontext.InvalidJSON:

@@ -8,7 +8,7 @@ from asya_gateway.protocols.mcp.request_context import RequestContext
 from asya_gateway.protocols.mcp.results import Result
 
 Method = Callable[[RequestContext], Awaitable[Result | Held[Result]]]
-"""Answers at once, or returns what will. Raises RpcError and the domain's errors."""
+"""Returns a result, or a held request that will. Raises RpcError and the domain's errors."""
 
 _COMMON: Mapping[str, Method] = {
     "tools/list": tools.list_tools,
@@ -28,7 +28,7 @@ STATELESS_METHODS: Mapping[str, Method] = {
 }
 
 HOLDING = frozenset({"tools/call", "subscriptions/listen"})
-"""Methods that may be answered over time, and so count against the limit of held requests."""
+"""Methods that may be held, and so count against the limit of held requests."""
 
 HANDSHAKE_METHODS: Mapping[str, Method] = {
     **_COMMON,

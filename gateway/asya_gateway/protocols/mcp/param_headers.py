@@ -1,4 +1,4 @@
-"""Arguments that travel as headers too: `x-mcp-header` in a tool's inputSchema, `Mcp-Param-…` on the call.
+"""Arguments that are also sent as headers: `x-mcp-header` in a tool's inputSchema, `Mcp-Param-…` on the call.
 
 Streamable HTTP (2026-07-28), "Custom Headers from Tool Parameters".
 """
@@ -20,7 +20,7 @@ _TYPES = ("string", "integer", "boolean")
 
 @dataclass(frozen=True, slots=True)
 class ParamHeader:
-    """One annotated property: where it stands in the arguments, and its header."""
+    """One annotated property: its path in the arguments, and its header."""
 
     path: tuple[str, ...]
     header: str
@@ -28,11 +28,11 @@ class ParamHeader:
 
 
 def param_headers(schema: Mapping[str, Any]) -> list[ParamHeader]:
-    """The annotated properties of an inputSchema, as far as they follow the rules: on a string, integer or
-    boolean, reached by `properties` alone, named by a token (RFC 9110), each once.
+    """The annotated properties of an inputSchema that follow the rules: of type string, integer or boolean, reached
+    through `properties` only, named by a token (RFC 9110), each name once.
 
-    A tool that breaks a rule has no parameter headers at all: clients must not use such a tool, and one that
-    does cannot know which headers to send.
+    A tool that breaks a rule has no parameter headers at all. Clients must not use such a tool, and one that does
+    cannot know which headers to send.
     """
     found = list(_annotated(schema, ()))
     valid = [each for each in found if each.type in _TYPES and _TOKEN.fullmatch(each.header.removeprefix(PREFIX))]
@@ -56,8 +56,8 @@ def _annotated(schema: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[Par
 
 
 def check_param_headers(schema: Mapping[str, Any], arguments: Mapping[str, Any], headers: Headers) -> None:
-    """Each annotated argument and its header must both be there and agree, or both be absent (null counts as
-    absent). Raises HeaderMismatch."""
+    """Check that each annotated argument and its header are equal, or both absent (null counts as absent). Raises
+    HeaderMismatch."""
     for each in param_headers(schema):
         raw = single(headers, each.header)
         value = _value_at(arguments, each.path)
@@ -80,7 +80,7 @@ def _value_at(arguments: Mapping[str, Any], path: tuple[str, ...]) -> Any:
 
 
 def _agree(type: str, value: Any, text: str) -> bool:
-    """Integers compare as numbers, since 42 and 42.0 are one JSON number; everything else as text."""
+    """Integers are compared as numbers, because 42 and 42.0 are the same JSON number; everything else as text."""
     match value:
         case bool():
             return text == ("true" if value else "false")

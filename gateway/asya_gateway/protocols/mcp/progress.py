@@ -1,4 +1,4 @@
-"""A task's log as notifications/progress: strictly increasing, whatever the log says."""
+"""A task's log as notifications/progress: strictly increasing, whatever the log contains."""
 
 from asya_crds.status import TaskStatus, UpdateKind
 from asya_gateway.domain.log import ProgressEntry
@@ -9,22 +9,22 @@ from asya_gateway.protocols.mcp.request_meta import ProgressToken
 
 TOTAL = 100
 STEP = 0.001
-"""What an event adds that brings a text and no progress: the specification wants every notification to be above
-the last (patterns/progress), and a stream of a thousand tokens must not look like a finished task."""
+"""What an event with a text but no progress adds. The specification requires every notification to be above the last
+(patterns/progress), and a stream of a thousand tokens must not look like a finished task."""
 
 
 class Progress:
-    """Makes the notifications of one request."""
+    """Creates the notifications of one request."""
 
     def __init__(self, token: ProgressToken) -> None:
         self._token = token
         self._last = -STEP
 
     def of(self, item: TaskUpdate | FlyEvent) -> JsonText | None:
-        """The notification for an entry of the log or a live event; None where it says nothing to the caller."""
+        """The notification for a log entry or a live event; None if it has nothing for the caller."""
         match item:
             case TaskUpdate(kind=UpdateKind.FINAL, status=TaskStatus.SUCCEEDED):
-                # The end may overtake the last actor's own word that it is done.
+                # The end may arrive before the last actor's report that it has completed.
                 return self._next(TOTAL, None)
             case TaskUpdate(kind=UpdateKind.FINAL):
                 return None
@@ -48,7 +48,7 @@ class Progress:
 
 
 def update_message(update: TaskUpdate) -> str | None:
-    """What an entry of the log says: the report's own message, else which actor does what."""
+    """The text of a log entry: the report's own message, else the actor and its state."""
     entry = update.entry
     if entry.message:
         return entry.message

@@ -1,4 +1,4 @@
-"""A task as the answer to tools/call: its result, the actor's error, or where to look for what is not there yet."""
+"""A task as the answer to tools/call: its result, the actor's error, or where to find the result later."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -30,7 +30,7 @@ from asya_gateway.protocols.mcp.versions import Revision
 
 
 class TaskFailed(RpcError):
-    """The task failed for a reason that no argument of the caller can mend; `data` says which task and why.
+    """The task failed for a reason that other arguments would not fix. `data` has the task and the reason.
 
     The traceback stays with the task, where its owner can read it.
     """
@@ -57,8 +57,9 @@ async def finished(context: RequestContext, task: Task, served: ServedFlow) -> R
 
 
 async def _succeeded(context: RequestContext, task: Task, served: ServedFlow) -> Result:
-    """What the flow returned. A result that breaks the outputSchema which the client was told is none (tools, "Output
-    Schema": "Servers MUST provide structured results that conform to this schema"). Raises Overloaded, OffloadFailed.
+    """The flow's result. It must match the outputSchema that the client was shown (tools, "Output Schema": "Servers
+    MUST provide structured results that conform to this schema"); otherwise the answer is an error. Raises Overloaded,
+    OffloadFailed.
     """
     revision, text = context.revision, "null" if task.result is None else task.result.strip()
     check = served.check_result if shows_output_schema(served.flow, revision) else None
@@ -76,20 +77,20 @@ async def _succeeded(context: RequestContext, task: Task, served: ServedFlow) ->
 
 
 def business_text(error: TaskError) -> str:
-    """The actor's own words, after the kind of its error where that is known: `'count'` alone says little, and
-    `KeyError: 'count'` what to do."""
+    """The actor's message, after the type of its error if that is known: `'count'` alone says little, `KeyError:
+    'count'` says what is wrong."""
     kind = error.details.get("type") if isinstance(error.details, Mapping) else None
     return f"{kind.rpartition('.')[2]}: {error.message}" if isinstance(kind, str) and kind else error.message
 
 
 def refused_arguments(error: InvalidArguments) -> Result:
-    """Every violation with its path, in a result that a model can read and mend its call by."""
+    """Every violation with its path, in a result from which a model can correct its call."""
     text = "\n".join(["The arguments do not match the tool's input schema:", *violation_lines(error.violations)])
     return Result({"content": [text_block(text)], "isError": True})
 
 
 def going_on(task_id: str, flow: Flow, revision: Revision, public_url: str, seconds: float) -> Result:
-    """The wait is over and the task is not: the caller learns where to look, and not to call again."""
+    """The wait is over but the task is not: the caller is told where to look, and not to call again."""
     links = Links(task_id, public_url)
     text = (
         f"The task {task_id} is still running after {seconds:g} seconds and goes on. "
@@ -100,7 +101,7 @@ def going_on(task_id: str, flow: Flow, revision: Revision, public_url: str, seco
 
 
 def waiting(task: Task, flow: Flow, revision: Revision, public_url: str) -> Result:
-    """The task asks somebody something; the caller learns what, and where the answer goes."""
+    """The task asks a question: the caller is told the question and where to send the answer."""
     links = Links(task.id, public_url)
     pause = task.pause
     prompt = f": {pause.prompt}" if pause is not None and pause.prompt else ""
@@ -122,8 +123,8 @@ def waiting(task: Task, flow: Flow, revision: Revision, public_url: str) -> Resu
 
 
 def _unfinished(text: str, details: dict[str, Any], flow: Flow, revision: Revision) -> Result:
-    """A tool that promises an outputSchema cannot keep it here, and clients refuse a result that breaks it unless
-    it says isError."""
+    """A result for an unfinished task. It cannot match the tool's outputSchema, and clients refuse such a result unless
+    it has isError."""
     promised = shows_output_schema(flow, revision)
     fields: dict[str, Any] = {"content": [text_block(text)], "isError": promised, "_meta": {TASK_KEY: details}}
     if revision.structured and not promised:
@@ -132,7 +133,7 @@ def _unfinished(text: str, details: dict[str, Any], flow: Flow, revision: Revisi
 
 
 def not_shown(task: Task, flow: Flow, revision: Revision, public_url: str) -> Result:
-    """The task has succeeded, and its result is too large to be shown while others of the kind wait."""
+    """The task has succeeded, but its large result cannot be checked now, because too many others wait."""
     links = Links(task.id, public_url)
     text = (
         f"The task {task.id} has succeeded; its result is large and cannot be shown now. "

@@ -1,7 +1,7 @@
-"""Which era a request belongs to, and the checks that a stateless request passes before any work is done.
+"""Which era a request belongs to, and the checks of a stateless request before any work is done.
 
-The order is the specification's where it has one, else the one in which a client learns most: that it disagrees
-with itself before that its version is not served, and that before anything of its method.
+The order is the specification's if it defines one. Otherwise it is the most informative one for a client:
+contradictions inside the request first, then an unsupported version, then errors of the method.
 """
 
 from collections.abc import Container
@@ -17,9 +17,9 @@ from asya_gateway.protocols.mcp.versions import HANDSHAKE, KNOWN_HANDSHAKE, STAT
 def is_stateless(message: Request | Notification, headers: Headers) -> bool:
     """Whether a message belongs to the stateless era (2026-07-28, versioning, "Backward Compatibility").
 
-    The body decides, so that a client that forgot the header is told so rather than taken for an old one; a
-    header that names no handshake version is the stateless era's to refuse. Raises UnsupportedVersion for a
-    handshake version in a stateless `_meta`, InvalidParams for a `_meta` that is no object.
+    The body decides, so that a client without the header gets an error instead of being treated as an old one. A header
+    with an unknown version also belongs to the stateless era, which refuses it. Raises UnsupportedVersion for a
+    handshake version in a stateless `_meta`, InvalidParams for a `_meta` that is not an object.
     """
     header = single(headers, VERSION_HEADER)
     declared = meta_of(message.params).get(VERSION_KEY)
@@ -31,7 +31,7 @@ def is_stateless(message: Request | Notification, headers: Headers) -> bool:
 
 
 def check_stateless(request: Request, headers: Headers, methods: Container[str]) -> Revision:
-    """The whole ladder of a stateless request; the revision to answer in.
+    """All checks of a stateless request; returns the revision to answer in.
 
     Raises InvalidParams (-32602), HeaderMismatch (-32020), UnsupportedVersion (-32022), MethodNotFound (-32601).
     """
@@ -46,8 +46,8 @@ def check_stateless(request: Request, headers: Headers, methods: Container[str])
 
 
 def check_notification(notification: Notification, headers: Headers) -> None:
-    """Stateless clients have nothing to notify of over HTTP; what comes is dropped, unless its version is not
-    served. Raises UnsupportedVersion, HeaderMismatch."""
+    """Check a notification. Stateless clients have no notifications over HTTP, so it is dropped; but its version must
+    be served. Raises UnsupportedVersion, HeaderMismatch."""
     declared = meta_of(notification.params).get(VERSION_KEY)
     version = declared if isinstance(declared, str) else single(headers, VERSION_HEADER)
     if version is not None:
@@ -62,10 +62,10 @@ def _served(version: str) -> Revision:
 
 
 def handshake_revision(headers: Headers, *, initializing: bool = False) -> Revision:
-    """The revision of a message after a handshake: what the header says, else 2025-03-26, which had no header
+    """The revision of a message after a handshake: that of the header, else 2025-03-26, which had no header
     (2025-11-25, transports, "Protocol Version Header"). Raises HttpRefusal (400).
 
-    A client that initializes knows no version yet, so whatever it says then is no mistake.
+    A client that initializes does not know the version yet, so any header is accepted then.
     """
     version = single(headers, VERSION_HEADER)
     if version is None or initializing:

@@ -1,4 +1,4 @@
-"""What a method gets of its request: the same in both eras; `revision` tells them apart."""
+"""The context of a request, the same in both eras; `revision` tells them apart."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from asya_gateway.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """A request that passed every check of its era, with the parts of the gateway that a method may use."""
+    """A request that has passed every check of its era, with the parts of the gateway that a method may use."""
 
     id: Id
     method: str
@@ -45,7 +45,7 @@ class RequestContext:
 
 
 def context_of(http: web.Request, request: Request, revision: Revision) -> RequestContext:
-    """Raises InvalidParams for a `_meta` that is malformed."""
+    """Raises InvalidParams for a malformed `_meta`."""
     app, meta = http.app, meta_of(request.params)
     readiness = app[READINESS]
     return RequestContext(

@@ -1,4 +1,4 @@
-"""What a request says of itself in `params._meta`: version and capabilities, progress token, trace context."""
+"""The metadata of a request in `params._meta`: version and capabilities, progress token, trace context."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,15 +23,15 @@ ProgressToken = str | int
 
 @dataclass(frozen=True, slots=True)
 class RequestMeta:
-    """The required part of a stateless request's `_meta` (2026-07-28, basic, "_meta"). Capabilities hold for this
-    one request and are never remembered."""
+    """The required part of a stateless request's `_meta` (2026-07-28, basic, "_meta"). Capabilities apply to this
+    request only and are not remembered."""
 
     version: str
     capabilities: Mapping[str, Any]
 
 
 def meta_of(params: Mapping[str, Any]) -> Mapping[str, Any]:
-    """`params._meta`, empty where it is absent. Raises InvalidParams."""
+    """`params._meta`, empty if it is absent. Raises InvalidParams."""
     meta = params.get("_meta", {})
     if not isinstance(meta, Mapping):
         raise InvalidParams("params._meta: expected an object")
@@ -56,7 +56,7 @@ def read_request_meta(params: Mapping[str, Any]) -> RequestMeta:
 
 
 def progress_token(meta: Mapping[str, Any]) -> ProgressToken | None:
-    """The token under which the caller wants to hear of progress. Raises InvalidParams."""
+    """The token for progress notifications; None if the caller wants none. Raises InvalidParams."""
     token = meta.get("progressToken")
     match token:
         case None:

@@ -1,4 +1,4 @@
-"""A method's result, before it is dressed for a revision."""
+"""A method's result, independent of the revision."""
 
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -14,10 +14,10 @@ SERVER_INFO = {"name": "asya", "title": "Asya gateway", "version": version("asya
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The members of a result object; `verbatim` ones are JSON text already.
+    """The members of a result object; `verbatim` ones are already JSON text.
 
-    `cacheable` results carry the stateless revision's freshness: lists depend on who asks and change the moment a
-    flow does, so they are private and stale at once. `whole`: the text, where another process made it.
+    `cacheable` results have the stateless revision's cache members. Lists depend on the caller and change as soon as a
+    flow does, so they are private and stale at once. `whole`: the complete text, if another process made it.
     """
 
     fields: dict[str, Any] = field(default_factory=dict)
@@ -26,7 +26,7 @@ class Result:
     whole: JsonText | None = None
 
     def text(self, revision: Revision) -> JsonText:
-        """The result object's JSON. What only the stateless revision knows is left out before it."""
+        """The result object's JSON. Members of the stateless revision are left out in earlier ones."""
         if self.whole is not None:
             return self.whole
         fields = dict(self.fields)

@@ -1,6 +1,6 @@
-"""POST /mcp: Streamable HTTP for clients of both eras, told apart message by message, with no session between.
+"""POST /mcp: Streamable HTTP for clients of both eras, which are told apart for each message. There are no sessions.
 
-GET and DELETE are not routes, so they are 405 with `Allow`: there is no stream to open and no session to end.
+GET and DELETE are not routes, so they get 405 with `Allow`: there is no stream to open and no session to end.
 """
 
 from http import HTTPStatus
@@ -77,7 +77,7 @@ async def _read(http: web.Request) -> object:
 
 
 def _looks_stateless(http: web.Request) -> bool:
-    """The era of a body that could not be read, which its header alone tells."""
+    """Whether an unreadable body belongs to the stateless era, judged by its header."""
     values = http.headers.getall(VERSION_HEADER, [])
     return bool(values) and not KNOWN_HANDSHAKE.issuperset(values)
 
@@ -122,8 +122,8 @@ async def _after_handshake(http: web.Request, request: Request, accepted: Accept
 
 
 def _take_notification(http: web.Request, notification: Notification, *, stateless: bool) -> web.Response:
-    """202 without a body. `notifications/cancelled` changes nothing: over stateless HTTP it has no meaning, and
-    after a handshake a request id belongs to a session, without which one client could cancel another's call."""
+    """202 without a body. `notifications/cancelled` is ignored: over stateless HTTP it has no meaning, and after a
+    handshake request ids belong to a session; without sessions, one client could cancel another's call."""
     if stateless:
         check_notification(notification, http.headers)
     else:
@@ -132,8 +132,8 @@ def _take_notification(http: web.Request, notification: Notification, *, statele
 
 
 def _take_response(http: web.Request) -> web.Response:
-    """After a handshake 202, since a client may answer late what it was never asked; the stateless revision
-    knows no requests by servers. Raises InvalidMessage."""
+    """After a handshake 202, because a client may send a late response to a request that this server does not know. The
+    stateless revision has no server requests. Raises InvalidMessage."""
     if _looks_stateless(http):
         raise InvalidMessage("expected a request or a notification: this server sends no requests")
     handshake_revision(http.headers)

@@ -1,7 +1,7 @@
-"""Routing headers of the stateless revision: what they may say, and that they agree with the body.
+"""Routing headers of the stateless revision: their format, and that they match the body.
 
-Streamable HTTP (2026-07-28), "Request Metadata" and "Server Validation": proxies route by these headers, so one that
-differs from the body would be a way around them.
+Streamable HTTP (2026-07-28), "Request Metadata" and "Server Validation": proxies route by these headers, so a header
+that differs from the body could bypass their rules.
 """
 
 import base64
@@ -17,7 +17,7 @@ METHOD_HEADER = "Mcp-Method"
 NAME_HEADER = "Mcp-Name"
 
 NAMED_BY = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
-"""Methods that carry Mcp-Name, and the parameter that it repeats."""
+"""Methods with the header Mcp-Name, and the parameter that it repeats."""
 
 _SENTINEL = re.compile(r"=\?base64\?(.*)\?=")
 _SAFE = re.compile(r"[\t\x20-\x7e]*")
@@ -26,8 +26,8 @@ Headers = CIMultiDictProxy[str]
 
 
 def single(headers: Headers, name: str) -> str | None:
-    """A header's value, None where it is absent. Raises HeaderMismatch where it came more than once, since two
-    readers could then take different ones."""
+    """A header's value, None if it is absent. Raises HeaderMismatch if it occurs more than once, because two readers
+    could use different ones."""
     values = headers.getall(name, [])
     if len(values) > 1:
         raise HeaderMismatch(f"{name}: expected the header once")
@@ -35,8 +35,9 @@ def single(headers: Headers, name: str) -> str | None:
 
 
 def decoded(value: str, name: str) -> str:
-    """A header's value with the sentinel `=?base64?…?=` undone ("Value Encoding"); without both its ends a value
-    is literal. Raises HeaderMismatch for characters that no header may hold, and base64 or UTF-8 that is none."""
+    """A header's value with the sentinel `=?base64?…?=` decoded ("Value Encoding"). A value without both ends of the
+    sentinel is literal. Raises HeaderMismatch for characters that a header must not contain, and for invalid base64 or
+    UTF-8."""
     if not _SAFE.fullmatch(value):
         raise HeaderMismatch(f"{name}: expected visible ASCII, or the sentinel with base64")
     match = _SENTINEL.fullmatch(value)
@@ -44,7 +45,8 @@ def decoded(value: str, name: str) -> str:
         return value
     try:
         data = base64.b64decode(match[1], validate=True)
-        # Base64 has several spellings of some values; only the canonical one compares alike for everybody.
+        # Some values have several base64 forms. Only the canonical one is accepted, so that all readers compare the
+        # same.
         if base64.b64encode(data).decode() != match[1]:
             raise ValueError
         return data.decode("utf-8")
@@ -53,19 +55,19 @@ def decoded(value: str, name: str) -> str:
 
 
 def check_version(headers: Headers, declared: str) -> None:
-    """MCP-Protocol-Version must say what `_meta` says. Raises HeaderMismatch."""
+    """MCP-Protocol-Version must match `_meta`. Raises HeaderMismatch."""
     _check(VERSION_HEADER, single(headers, VERSION_HEADER), declared, "the protocol version in _meta")
 
 
 def check_method(headers: Headers, method: str) -> None:
-    """Mcp-Method must say what the body says. Raises HeaderMismatch."""
+    """Mcp-Method must match the body. Raises HeaderMismatch."""
     _check(METHOD_HEADER, single(headers, METHOD_HEADER), method, "the body's method")
 
 
 def check_name(headers: Headers, request: Request) -> None:
-    """Mcp-Name must say what the body's name or uri says. Raises HeaderMismatch.
+    """Mcp-Name must match the body's name or uri. Raises HeaderMismatch.
 
-    A name that is absent or no string is left to the method, which says so better.
+    A name that is absent or not a string is left to the method, which has the better error.
     """
     key = NAMED_BY.get(request.method)
     name = request.params.get(key) if key else None

@@ -1,7 +1,7 @@
-"""What a flow returned, as the result of a tool: content blocks as they are, anything else as text and, where the
-revision can carry it, as structuredContent. JSON is put in as it stands, so that no integer is rounded on the way.
+"""A flow's result as a tool's result: content blocks unchanged, anything else as text and, if the revision allows, as
+structuredContent. JSON is inserted unchanged, so that no integer is rounded.
 
-Nothing of HTTP is imported, since the other process makes the results of many values.
+Nothing of HTTP is imported, because the other process renders results of many values.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,22 +17,22 @@ from asya_gateway.protocols.mcp.versions import Revision
 from asya_schemas.compiling import compile_schema
 
 TASK_KEY = "sh.asya/task"
-"""Our key in `_meta`: a reversed domain of ours, as the specification wants (basic, "_meta")."""
+"""Our key in `_meta`, with our reversed domain as the specification requires (basic, "_meta")."""
 MOST_VIOLATIONS = 100
 LONGEST_VIOLATION = 500
 NOTHING_STRUCTURED = (Violation("", "there is no structured result"),)
 
 
 class Returned:
-    """A stored result, read once. `text` is its JSON."""
+    """A stored result. `text` is its JSON."""
 
     def __init__(self, text: JsonText, revision: Revision) -> None:
         self.text, self._revision = text, revision
         self._raw = tool_result(text, revision)
 
     def promised(self) -> tuple[Any] | None:
-        """The value that the tool's outputSchema speaks of, which is None where there is none. A result that the flow
-        calls an error itself promises nothing: None in place of the tuple."""
+        """The value to check against the tool's outputSchema, in a tuple; the value is None if there is none. The
+        result is None instead of a tuple if the flow itself returned an error, which is not checked."""
         if self._raw is None:
             return (jsontext.loads(self.text, max_depth=2 * jsontext.MAX_DEPTH),)
         return None if self._raw.get("isError") is True else (self._raw.get("structuredContent"),)
@@ -48,8 +48,8 @@ class Returned:
         return Result(fields, structured(text, self._revision))
 
     def broken(self, task_id: str, violations: Sequence[Violation]) -> Result:
-        """An error that says how the result breaks its schema and, since the work was done, what came of it. Not
-        structured: clients refuse a structured result that breaks its schema, and with it everything beside it."""
+        """An error with the violations and, because the work was done, the result itself. It is not structured, because
+        clients refuse a structured result that breaks its schema, together with everything beside it."""
         head = "The flow's result does not match the tool's output schema:"
         blocks = [
             text_block("\n".join([head, *violation_lines(violations), "The result:"])),
@@ -59,7 +59,7 @@ class Returned:
 
 
 def made_elsewhere(task_id: str, text: JsonText, revision: str, schema: dict[str, Any] | None) -> JsonText:
-    """What the other process does: the text of the result object."""
+    """Runs in the other process: the text of the result object."""
     known = Revision(revision)
     returned = Returned(text, known)
     promised = None if schema is None else returned.promised()
@@ -72,8 +72,8 @@ def made_elsewhere(task_id: str, text: JsonText, revision: str, schema: dict[str
 
 
 def structured(text: JsonText, revision: Revision) -> dict[str, JsonText | None]:
-    """The member structuredContent for a value: an object everywhere, any value since 2026-07-28; revisions
-    between get another value wrapped as {"result": …}. null stays out: it would read as absent."""
+    """The member structuredContent for a value: an object in every revision that has it, any value since 2026-07-28.
+    Revisions before get other values wrapped as {"result": …}. null is left out, because it would be read as absent."""
     if not revision.structured or text == "null":
         return {}
     if text.startswith("{") or revision.any_structured:
@@ -82,7 +82,7 @@ def structured(text: JsonText, revision: Revision) -> dict[str, JsonText | None]
 
 
 def violation_lines(violations: Sequence[Violation]) -> list[str]:
-    """Violations for a model to read, each on a line, as many as are of use."""
+    """Violations for a model, one on each line, limited to a useful number."""
     lines = [_line(violation) for violation in violations[:MOST_VIOLATIONS]]
     more = len(violations) - len(lines)
     return [*lines, f"- and {more} more"] if more else lines
@@ -98,5 +98,5 @@ def text_block(text: str) -> dict[str, Any]:
 
 
 def succeeded_meta(task_id: str) -> dict[str, Any]:
-    """What the answer says of the task behind it."""
+    """The metadata about the task of an answer."""
     return {TASK_KEY: {"task_id": task_id, "status": "succeeded"}}

@@ -1,4 +1,4 @@
-"""tools/list: the flows that are exposed as tools, in the words of each revision."""
+"""tools/list: the flows that are exposed as tools, in the form of each revision."""
 
 import base64
 import binascii
@@ -12,12 +12,12 @@ from asya_gateway.protocols.mcp.results import Result
 from asya_gateway.protocols.mcp.versions import Revision
 
 PAGE = 500
-"""Tools of one page; a listing goes on with its cursor."""
+"""Tools on one page; a listing continues with its cursor."""
 LONGEST_CURSOR = 512
 
 
 async def list_tools(context: RequestContext) -> Result:
-    """Every tool by name, always in the same order. Raises InvalidParams for a cursor that is not ours."""
+    """Every tool by name, always in the same order. Raises InvalidParams for an invalid cursor."""
     after = read_cursor(context.params)
     flows = [flow for flow in context.flows.tools() if flow.name > after]
     fields: dict[str, Any] = {"tools": [definition(flow, context.revision) for flow in flows[:PAGE]]}
@@ -27,7 +27,7 @@ async def list_tools(context: RequestContext) -> Result:
 
 
 def definition(flow: Flow, revision: Revision) -> dict[str, Any]:
-    """A Tool object. The inputSchema goes out as it was written; clients want a description that is not empty."""
+    """A Tool object. The inputSchema is sent as it was written; clients need a non-empty description."""
     exposure = flow.mcp
     assert exposure is not None  # the registry lists exposed flows only
     tool: dict[str, Any] = {
@@ -46,7 +46,7 @@ def definition(flow: Flow, revision: Revision) -> dict[str, Any]:
 
 
 def shows_output_schema(flow: Flow, revision: Revision) -> bool:
-    """Whether this revision's clients are told, and so hold results against, the flow's outputSchema: before
+    """Whether clients of this revision are shown the flow's outputSchema, and so check results against it. Before
     2026-07-28 its root must be an object."""
     schema = flow.mcp.output_schema if flow.mcp is not None else None
     if schema is None or not revision.structured:
@@ -55,12 +55,12 @@ def shows_output_schema(flow: Flow, revision: Revision) -> bool:
 
 
 def cursor_after(name: str) -> str:
-    """The opaque cursor of the page that begins after this tool; it names the tool, so any replica can go on."""
+    """The opaque cursor of the page that begins after this tool. It contains the name, so any replica can continue."""
     return base64.urlsafe_b64encode(name.encode()).decode()
 
 
 def read_cursor(params: Mapping[str, Any]) -> str:
-    """The name that a cursor_after wrote down, "" without a cursor. Raises InvalidParams."""
+    """The name in a cursor of cursor_after, "" without a cursor. Raises InvalidParams."""
     cursor = params.get("cursor")
     if cursor is None:
         return ""

@@ -1,9 +1,11 @@
 """What sidecars, workers and crew call: the routes of the API document."""
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import replace
 from functools import lru_cache
 from http import HTTPStatus
+from typing import Any
 
 from aiohttp import web
 
@@ -113,17 +115,21 @@ async def fly(request: web.Request) -> web.Response:
     return web.Response()
 
 
-async def take_progress(
+def take_progress(
     request: web.Request, reported: str, body: Body, *, size: int = 0
-) -> tuple[ProgressReport | PauseReport, ProgressAnswer]:
+) -> Coroutine[Any, Any, tuple[ProgressReport | PauseReport, ProgressAnswer]]:
     """Decode a report of `size` bytes and hand it to the domain; a pause that cannot be taken fails its task.
 
     Its own limit is small; one that carries envelopes may be as large as a final report. Raises InvalidInput, TooLarge.
     """
-    if is_pause(body):
-        async with failing_its_task(request, reported, Lost.PAUSE, body):
-            return await _taken(request, reported, body, size)
-    return await _taken(request, reported, body, size)
+    return (_pause_taken if is_pause(body) else _taken)(request, reported, body, size)
+
+
+async def _pause_taken(
+    request: web.Request, reported: str, body: Body, size: int
+) -> tuple[ProgressReport | PauseReport, ProgressAnswer]:
+    async with failing_its_task(request, reported, Lost.PAUSE, body):
+        return await _taken(request, reported, body, size)
 
 
 async def _taken(

@@ -16,11 +16,13 @@ from asya_crds.task_error import TaskError
 from asya_gateway.domain.errors import GatewayError, InvalidInput, Overloaded, TooLarge
 from asya_gateway.domain.reports import FinalReport
 from asya_gateway.domain.task import MESH, owner_of
+from asya_gateway.protocols.http.arriving import HEAD_BYTES
 from asya_gateway.protocols.http.background import BACKGROUND
 from asya_gateway.protocols.http.errors import BodyTimeout
 from asya_gateway.protocols.http.fields import Body
 from asya_gateway.protocols.http.keys import TASKS
 from asya_gateway.protocols.mesh.hops import task_id_of
+from asya_gateway.protocols.mesh.pause_search import PauseSearch
 
 log = logging.getLogger(__name__)
 
@@ -29,12 +31,10 @@ _UNSAID = ("id", "status", "type")
 
 _UNIFIED_STATUS = re.compile(rb'\s*\{\s*"type"\s*:\s*"status"\s*,')
 _UNIFIED_END = re.compile(rb'\s*\{\s*"type"\s*:\s*"status"\s*,\s*"status"\s*:\s*"(succeeded|failed)"')
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]:,]', re.DOTALL)
-_METADATA = b'"pause_metadata"'
-_PAUSED = (b'"paused"', b'"auth_required"')
-LONG_HEAD = 64 * 1024
-"""Bytes of an unread report that are looked at: before what is large stand its route and its question."""
-_HEAD_SECONDS = 5.0
+_PART = 64 * 1024
+"""Bytes of an unread report that are looked at in one step: some milliseconds."""
+_LOOK_SECONDS = 5.0
+"""How long an unread report is looked at; its sender gives up then, too."""
 _REPEATS = ("asya-actor", "Python/")
 """How the User-Agent of this project's workers and crew begins (of versions before this one, the second). They send a
 report until mesh takes it, so that nothing is lost with one that breaks off."""
@@ -78,41 +78,34 @@ def incomplete_final(request: web.Request, reported: str, is_final: Callable[[],
 
 
 async def lost_unread(request: web.Request, head: bytes | bytearray, *, unified: bool = False) -> Lost | None:
-    """What is lost with a report that is too large to be read, by its beginning as sidecars and crews write it. `head`
-    is what was read of it, if anything was."""
-    beginning = bytes(head)
+    """What is lost with a report that is too large to be read: its members are looked for as it arrives, and it is not
+    kept. `head` is what was read of it, if anything was."""
+    search, beginning = PauseSearch(level=2 if unified else 1), bytearray()
     with contextlib.suppress(web.RequestPayloadError, TimeoutError):
-        async with asyncio.timeout(_HEAD_SECONDS):
-            while len(beginning) < LONG_HEAD and (part := await request.content.read(LONG_HEAD - len(beginning))):
-                beginning += part
-    if unified and _UNIFIED_STATUS.match(beginning) is None:
-        return None
-    if unified and is_end(beginning):
-        return Lost.RESULT
-    return Lost.PAUSE if begins_as_pause(beginning, level=2 if unified else 1) else None
+        async with asyncio.timeout(_LOOK_SECONDS):
+            async for part in _parts(request, head):
+                if unified and len(beginning) < HEAD_BYTES:
+                    beginning += part
+                    if len(beginning) < HEAD_BYTES and not request.content.at_eof():
+                        continue
+                    if is_end(beginning):
+                        return Lost.RESULT
+                    if _UNIFIED_STATUS.match(beginning) is None:
+                        return None
+                    part = bytes(beginning)
+                if search.finds(part):
+                    return Lost.PAUSE
+    return None
 
 
-def begins_as_pause(head: bytes, *, level: int = 1) -> bool:
-    """Whether the beginning of a document says that it is a pause, in the members at this level: what a payload or a
-    frame further inside says counts for nothing."""
-    depth, key, last = 0, b"", b""
-    for token in _TOKEN.findall(head):
-        match token:
-            case b"{" | b"[":
-                if depth == level and key == _METADATA:
-                    return True
-                depth += 1
-            case b"}" | b"]":
-                depth -= 1
-            case b":" if depth == level:
-                key = last
-            case b"," if depth == level:
-                key = b""
-            case _:
-                if depth == level and (key == _METADATA or (key == b'"status"' and token in _PAUSED)):
-                    return True
-                last = token
-    return False
+async def _parts(request: web.Request, head: bytes | bytearray) -> AsyncIterator[bytes]:
+    """What was read of the body, and what is still to come, in small parts that let others have their turns."""
+    for start in range(0, len(head), _PART):
+        yield bytes(head[start : start + _PART])
+        await asyncio.sleep(0)
+    while part := await request.content.read(_PART):
+        yield part
+        await asyncio.sleep(0)
 
 
 def is_end(event: bytes | bytearray) -> bool:

@@ -28,6 +28,7 @@ from asya_crds.registry_text import without_flows
 from asya_gateway.domain.budget import Share
 from asya_gateway.domain.errors import InvalidInput, TooLarge
 from asya_gateway.domain.registry import PodState, PushReport, RegistryState
+from asya_gateway.domain.task import JsonText
 from asya_gateway.domain.text import storable
 from asya_gateway.protocols.http.answers import json_response
 from asya_gateway.protocols.http.bodies import as_object, decode_body, read_bytes, read_object
@@ -54,7 +55,8 @@ async def config_reload(request: web.Request) -> web.Response:
     if push is None:
         await control.reload()
         return _answer(OkAnswer())
-    return _answer(_pushed(await control.push(push)))
+    # In a thread, part by part: tens of thousands of problems would hold the event loop.
+    return json_response(await asyncio.to_thread(_pushed, await control.push(push)))
 
 
 async def _read_push(request: web.Request, body: bytes) -> RegistryPush | None:
@@ -81,14 +83,15 @@ def _validated(value: dict[str, Any], texts: Mapping[str, Sequence[str]]) -> Reg
     return push
 
 
-def _pushed(report: PushReport) -> PushAnswer:
-    return PushAnswer.saying(
+def _pushed(report: PushReport) -> JsonText:
+    answer = PushAnswer.saying(
         generation=report.generation,
         changed=report.changed,
         flows=report.flows,
         problems=list(report.problems),
         kept=[KeptFlow.saying(name=each.name, source=each.source) for each in report.kept],
     )
+    return jsontext.dumps_by_parts(answer.whole())
 
 
 async def announce(request: web.Request) -> web.Response:

@@ -127,12 +127,13 @@ def _flow_of(actor: str | None, timeout: float | None) -> Flow:
 async def list_tasks(request: web.Request) -> web.Response:
     """GET /api/v1/mesh/?status=&limit=&offset=: {messages, total}, newest first.
 
-    `total` counts what is known to exist up to this page's end and one further; it is exact on the last page, but for a
-    status of open tasks, which is looked for in a bounded number of the newest ones.
+    `total` counts what is known to exist up to this page's end and one further; it is exact on the last page.
     """
     limit = bounded_integer(request, "limit", default=50, least=1, most=200)
     offset = bounded_integer(request, "offset", default=0, least=0, most=MAX_OFFSET)
-    query = TaskFilter(owner=owner_of(MESH), status=optional_status(request), limit=limit + 1, skip=offset)
+    status = optional_status(request)
+    # Without a cursor, a page that ends before it is full would look like the last one.
+    query = TaskFilter(owner=owner_of(MESH), status=status, limit=limit + 1, skip=offset, whole=True)
     found = (await request.app[TASKS].page(query)).tasks
     total = offset + len(found) if found or not offset else await request.app[TASKS].count(query)
     page: MessageListJson = {"messages": [task_fields(task) for task in found[:limit]], "total": total}

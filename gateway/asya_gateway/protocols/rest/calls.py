@@ -1,4 +1,4 @@
-"""POST /tools/call: a call of a flow, answered with a handle, or with the finished task to who waits."""
+"""POST /tools/call: a call of a flow, answered with a handle, or with the finished task if the caller waits."""
 
 from http import HTTPStatus
 
@@ -28,9 +28,9 @@ SURFACE = "rest"
 
 
 async def call_tool(request: web.Request) -> web.Response:
-    """200 with the handle at once. With `Prefer: wait=N`: 200 with the finished task, else 202 with the handle,
-    also where this pod is told to end meanwhile. Repeated under the same Idempotency-Key it answers with the same
-    task. Raises StreamsExhausted before anything is stored."""
+    """200 with the handle at once. With `Prefer: wait=N`: 200 with the finished task, else 202 with the handle, also if
+    this pod drains meanwhile. Repeated under the same Idempotency-Key, it answers with the same task. Raises
+    StreamsExhausted before anything is stored."""
     app = request.app
     only_parameters(request)
     said = read_closed(CallJson, await read_object(request, app[SETTINGS].max_call_bytes))
@@ -40,7 +40,7 @@ async def call_tool(request: web.Request) -> web.Response:
         return json_response(handle_json(task_id, app[SETTINGS].public_url))
     with app[HELD].slot():
         task_id = await _submitted(request, said)
-        # What waits keeps nothing of what was sent.
+        # A waiting request does not keep its body in memory.
         del said
         app[BUDGET].release()
         return await _wait(request, task_id, caller_of(request), seconds)

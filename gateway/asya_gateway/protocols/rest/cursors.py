@@ -1,4 +1,4 @@
-"""The opaque cursor of task lists: where the last page ended."""
+"""The opaque cursor of task lists: the end of the last page."""
 
 import base64
 import binascii
@@ -13,13 +13,13 @@ _LONGEST = 2048
 
 
 def cursor_of(created_at: datetime, task_id: str) -> str:
-    """The cursor that asks for what comes after this task."""
+    """The cursor of the page after this task."""
     text = jsontext.dumps([format_time(created_at), task_id])
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def read_cursor(text: str) -> tuple[datetime, str]:
-    """The (created_at, id) that cursor_of wrote down. Raises InvalidInput."""
+    """The (created_at, id) in a cursor of cursor_of. Raises InvalidInput."""
     try:
         if len(text) > _LONGEST:
             raise ValueError

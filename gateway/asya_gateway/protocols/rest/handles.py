@@ -1,4 +1,4 @@
-"""What a caller gets at once: the task's id and where to read and stream it."""
+"""The handle that a caller gets at once: the task's id, and where to read and stream it."""
 
 import secrets
 from functools import lru_cache
@@ -13,8 +13,8 @@ WAITING_MESSAGE = "Task waits for an answer"
 
 
 def handle_json(task_id: str, public_url: str, message: str = CREATED_MESSAGE) -> JsonText:
-    """An MCP CallToolResult whose text is the JSON {task_id, message, status_url, stream_url}; the URLs are
-    absolute where the gateway knows its public one."""
+    """An MCP CallToolResult whose text is the JSON {task_id, message, status_url, stream_url}; the URLs are absolute if
+    the gateway knows its public one."""
     if task_id.isascii() and task_id.replace("-", "").isalnum():
         return task_id.join(_around(public_url, message))
     return _handle(task_id, public_url, message)
@@ -22,7 +22,7 @@ def handle_json(task_id: str, public_url: str, message: str = CREATED_MESSAGE) -
 
 @lru_cache(maxsize=16)
 def _around(public_url: str, message: str) -> list[str]:
-    """The pieces of a handle around an id that needs no quoting, which all of ours are."""
+    """The parts of a handle before and after the id. Our ids need no escaping."""
     stand_in = secrets.token_hex(16)
     return _handle(stand_in, public_url, message).split(stand_in)
 

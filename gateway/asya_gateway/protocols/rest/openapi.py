@@ -1,4 +1,4 @@
-"""What /openapi.json says of the plain task API."""
+"""The task API's part of /openapi.json."""
 
 from asya_crds.call_messages import AnswerJson, CallJson, CancelJson, RetryJson
 from asya_crds.message import schema_of

@@ -1,4 +1,4 @@
-"""The Prefer header (RFC 7240), as far as it says how long a caller will wait."""
+"""The Prefer header (RFC 7240): how long a caller will wait."""
 
 import re
 
@@ -8,8 +8,8 @@ _WAIT = re.compile(r'\s*wait\s*=\s*(?:(\d{1,9})|"(\d{1,9})")\s*(?:;.*)?', re.IGN
 
 
 def wait_seconds(headers: CIMultiDictProxy[str], cap: float) -> float | None:
-    """Seconds of `wait=N`, at most `cap`; None where the caller did not say. The first one counts, and what
-    cannot be understood is ignored (RFC 7240, section 2)."""
+    """Seconds of `wait=N`, at most `cap`; None without it. The first one counts, and invalid preferences are ignored
+    (RFC 7240, section 2)."""
     if "Prefer" not in headers:
         return None
     for value in headers.getall("Prefer"):

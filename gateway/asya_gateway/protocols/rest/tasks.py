@@ -41,8 +41,8 @@ async def get_task(request: web.Request) -> web.Response:
 async def list_tasks(request: web.Request) -> web.Response:
     """GET /tasks?status=&flow=&context_id=&parent_id=&limit=&cursor=: {tasks, next_cursor}, newest first.
 
-    `next_cursor` is null on the last page. Another page may be short, or empty: what is rare among open tasks is looked
-    for in a bounded number of them at a time.
+    `next_cursor` is null on the last page only. Any other page may be short or empty, because open tasks are searched
+    in bounded steps.
     """
     only_parameters(request, "status", "flow", "context_id", "parent_id", "limit", "cursor")
     limit = bounded_integer(request, "limit", default=50, least=1, most=LARGEST_PAGE)
@@ -65,7 +65,7 @@ async def list_tasks(request: web.Request) -> web.Response:
 
 
 async def cancel(request: web.Request) -> web.Response:
-    """POST /tasks/{id}/cancel with nothing, or {reason?}: the canceled task; 409 where it had ended."""
+    """POST /tasks/{id}/cancel without a body, or with {reason?}: the canceled task; 409 if it has ended."""
     only_parameters(request)
     task_id = path_id(request)
     body = await _optional_body(request, request.app[SETTINGS].max_call_bytes)
@@ -78,7 +78,7 @@ async def cancel(request: web.Request) -> web.Response:
 
 
 async def resume(request: web.Request) -> web.Response:
-    """POST /tasks/{id}/resume with {answer, pause_id?}: the task, running again; 409 where it does not wait."""
+    """POST /tasks/{id}/resume with {answer, pause_id?}: the task, running again; 409 if it does not wait."""
     only_parameters(request)
     task_id = path_id(request)
     body = await read_object(request, request.app[SETTINGS].max_call_bytes)
@@ -91,8 +91,8 @@ async def resume(request: web.Request) -> web.Response:
 
 
 async def retry(request: web.Request) -> web.Response:
-    """POST /tasks/{id}/retry with nothing, or {payload?}: 201 with a new task of the same flow, which names this one;
-    409 where this one has not ended, or is a child."""
+    """POST /tasks/{id}/retry without a body, or with {payload?}: 201 with a new task of the same flow, which names this
+    one; 409 if this one has not ended, or is a child."""
     only_parameters(request)
     task_id = path_id(request)
     body = await _optional_body(request, request.app[SETTINGS].max_call_bytes)
@@ -110,7 +110,7 @@ async def retry(request: web.Request) -> web.Response:
 
 
 async def _optional_body(request: web.Request, limit: int) -> Body:
-    """The body's object; an empty one where there is no body."""
+    """The body's object; an empty one if there is no body."""
     data = await read_bytes(request, limit)
     return as_object(await decode_body(request, data)) if data else {}
 

@@ -1,1 +1,1 @@
-"""The log as it grows, and how its readers hear of it."""
+"""New log entries, and how readers are notified of them."""

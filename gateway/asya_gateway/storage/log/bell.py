@@ -1,4 +1,4 @@
-"""The doorbell between processes: LISTEN/NOTIFY on a connection of its own. What it says is also polled."""
+"""The bell between processes: LISTEN/NOTIFY on a dedicated connection. Everything it announces is also polled."""
 
 import asyncio
 import contextlib
@@ -16,15 +16,15 @@ from asya_transports.postgres.sessions import probe
 log = logging.getLogger(__name__)
 
 LONGEST_PAYLOAD = 7900
-"""Bytes of one notification; PostgreSQL refuses 8,000."""
+"""Most bytes of one notification; PostgreSQL refuses 8,000."""
 
 PROBE_EVERY = 5.0
-"""Seconds between two probes of the listening connection. A listener that stopped reading lets the queue of the
-whole server fill up, so a connection that does not answer is replaced."""
+"""Seconds between two probes of the listening connection. A listener that no longer reads lets the notification queue
+of the whole server fill up, so a connection that does not answer is replaced."""
 
 RING_APART = 0.005
-"""Seconds between two rings: a quiet bell rings at once, a busy one for more updates at a time, since each ring
-costs this server a statement and every listener a read of the log."""
+"""Least seconds between two rings. A quiet bell rings at once; a busy one combines updates, because each ring costs a
+statement and makes every listener read the log."""
 
 _RING = f"""
 SELECT {UNHURRIED}, count(pg_notify(channel, payload)) FROM unnest($1::text[], $2::text[]) AS n(channel, payload)
@@ -52,11 +52,11 @@ class Bell:
 
     @property
     def connected(self) -> bool:
-        """Whether the listening connection stands."""
+        """Whether the listening connection is open."""
         return self._connection is not None and not self._connection.is_closed()
 
     async def start(self) -> None:
-        """Begin to listen and to ring; returns at once, whether or not the database is there."""
+        """Begin to listen and to ring. Returns at once, even if the database is not available."""
         self._loops = [
             asyncio.create_task(self._listen_for_ever(), name="bell listen"),
             asyncio.create_task(self._ring_for_ever(), name="bell ring"),
@@ -70,9 +70,9 @@ class Bell:
         self._drop()
 
     def subscribe(self, channel: str, callback: Callback) -> Callable[[], None]:
-        """Call back with the payload of every notification; the returned function ends that.
+        """Call back with the payload of every notification; the returned function unsubscribes.
 
-        The first subscriber of a channel makes this process listen to it; the last one's leaving ends that.
+        This process listens to a channel as long as it has subscribers.
         """
         self._callbacks[channel].append(callback)
         if len(self._callbacks[channel]) == 1:
@@ -86,16 +86,16 @@ class Bell:
             self._errand(self._attend(channel))
 
     def on_connect(self, callback: Callable[[], None]) -> None:
-        """Call back after each connect, when everything must be read once."""
+        """Call back after each connect: notifications may have been missed, so everything must be read once."""
         self._on_connect.append(callback)
 
     def ring(self, channel: str, ids: Iterable[str]) -> None:
-        """Tell every process that listens; coalesced, and never an error for the caller."""
+        """Notify every listening process. Rings are combined, and errors never reach the caller."""
         self._rung[channel].update(dict.fromkeys(ids))
         self._ringing.set()
 
     async def attended(self, channel: str, wait: float = 2.0) -> bool:
-        """After this the process listens to a channel that has subscribers; False where it cannot now."""
+        """Wait until the process listens to a channel that has subscribers; False if it cannot now."""
         try:
             async with asyncio.timeout(wait):
                 await self._attend(channel)
@@ -104,8 +104,8 @@ class Bell:
         return self.connected
 
     async def round_trip(self, wait: float = 2.0) -> bool:
-        """After this, every notification committed before it began has reached its callbacks; False where the
-        connection did not answer in time."""
+        """Wait until every notification committed before this call has reached its callbacks; False if the connection
+        did not answer in time."""
         try:
             async with asyncio.timeout(wait), self._lock:
                 if self._connection is None:
@@ -113,7 +113,7 @@ class Bell:
                 await probe(self._connection)
         except _TROUBLE:
             return False
-        # The driver hands notifications to the loop before it hands over the answer.
+        # The driver schedules notifications on the event loop before the answer.
         await asyncio.sleep(0)
         return True
 
@@ -123,7 +123,7 @@ class Bell:
         task.add_done_callback(self._errands.discard)
 
     async def _attend(self, channel: str) -> None:
-        """Listen to the channel if it has subscribers now, else no longer."""
+        """Listen to the channel if it has subscribers, else stop listening."""
         with contextlib.suppress(*_TROUBLE):
             async with self._lock:
                 connection = self._connection
@@ -153,7 +153,7 @@ class Bell:
             pause = min(pause * 2, 2.0)
 
     async def _connect(self) -> asyncio.Event:
-        """Connect, listen to every channel that has subscribers, then have everything read once."""
+        """Connect, listen to every channel with subscribers, then have everything read once."""
         sessions = self._database.sessions(application_name="asya bell")
         connection = await sessions.connect(command_timeout=PROBE_EVERY)
         lost = asyncio.Event()

@@ -1,4 +1,4 @@
-"""How long the bell takes: this process rings itself and listens for it."""
+"""The bell's latency: this process rings and waits until it hears the ring."""
 
 import asyncio
 import contextlib
@@ -8,12 +8,12 @@ import time
 from asya_gateway.storage.log.bell import Bell
 
 PATIENCE = 5.0
-"""Seconds that one ring is waited for."""
+"""Seconds to wait for one ring."""
 
 
 class BellLag:
-    """Measures now and then. It listens only while it measures: every listener makes every NOTIFY of the database
-    dearer, and a process without followers otherwise listens to nothing."""
+    """Measures periodically. It listens only while it measures, because every listener makes every NOTIFY in the
+    database more expensive, and a process without followers otherwise does not listen."""
 
     def __init__(self, bell: Bell) -> None:
         self._bell = bell
@@ -24,13 +24,14 @@ class BellLag:
 
     @property
     def seconds(self) -> float | None:
-        """From the last ring to hearing it; how long nothing was heard where that is so; None before the first."""
+        """Seconds from the last ring to hearing it; if it was not heard, the time since then; None before the first
+        measurement."""
         if self._unheard_since is not None:
             return time.monotonic() - self._unheard_since
         return self._last
 
     async def measure(self) -> None:
-        """Ring, and wait until it is heard or patience ends; never raises."""
+        """Ring, and wait until it is heard or PATIENCE is over. Never raises."""
         self._number += 1
         mine, heard = str(self._number), asyncio.Event()
 

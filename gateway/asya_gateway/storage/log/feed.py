@@ -1,4 +1,4 @@
-"""The log as it grows: one reader per process for all its followers, woken by the bell, and by the clock."""
+"""New log entries: one reader per process for all its followers, woken by the bell and by a timer."""
 
 import asyncio
 import contextlib
@@ -19,21 +19,22 @@ log = logging.getLogger(__name__)
 CHANNEL = "asya_updates"
 UPDATES_KEPT = 1_000
 UPDATES_KEPT_BYTES = 4 * 1024 * 1024
-"""Updates that wait for a slow reader; while so many or such large ones wait no more are read for it: the log keeps
-them. What is read at last may go beyond it by one page (reading.PAGE, PAGE_BYTES)."""
+"""Limit of the updates that wait for a slow reader. Beyond it, no more are read for this reader, and they stay in the
+log. The last read may exceed the limit by one page (reading.PAGE, PAGE_BYTES)."""
 FLY_KEPT = 1_000
 FLY_KEPT_BYTES = 4 * 1024 * 1024
-"""Live events that wait for a slow reader; the oldest are dropped beyond either, since nothing keeps them."""
+"""Limit of the live events that wait for a slow reader. Beyond either limit the oldest are dropped, because they are
+not stored."""
 
 
 ITEM_WEIGHT = 3
-"""What an update or event weighs for each of its bytes: itself, the event made of it, and the socket's copy."""
+"""Weight of an update or event per byte: the item, the SSE event made of it, and the socket's copy."""
 PAGE_LEFT = 1024 * 1024
-"""Bytes of room below which nothing is read for readers that wait: the log keeps it."""
+"""With less room than this, in bytes, nothing is read for waiting readers; it stays in the log."""
 
 
 class Follower:
-    """One reader of one task. Keeps the Subscription promise of the domain's ports."""
+    """One reader of one task. Implements the domain's Subscription."""
 
     def __init__(self, feed: "LogFeed", task_id: str, fly: bool) -> None:
         self.task_id = task_id
@@ -51,7 +52,7 @@ class Follower:
 
     @property
     def hungry(self) -> bool:
-        """Whether updates shall be read for this follower now."""
+        """Whether updates should be read for this follower now."""
         return self.cursor is not None and not self._full and self._feed.has_room
 
     @property
@@ -59,17 +60,17 @@ class Follower:
         return self._updates_waiting >= UPDATES_KEPT or self._updates_bytes >= UPDATES_KEPT_BYTES
 
     def start(self, cursor: int) -> None:
-        """From now on deliver updates beyond this seq."""
+        """Deliver updates beyond this seq from now on."""
         self.cursor = cursor
         self._feed.look_at([self.task_id])
 
     def take_updates(self, updates: Sequence[tuple[TaskUpdate, int]]) -> None:
-        """Queue what the reader found, each with its weight in bytes, without what this follower has."""
+        """Queue the updates that this follower does not have, each given with its size in bytes."""
         assert self.cursor is not None
         for update, size in updates:
             if update.seq == self.cursor + 1:
                 if not self._count(size):
-                    # The log keeps it; a poll reads it when there is room.
+                    # It stays in the log; a poll reads it when there is room.
                     break
                 self.cursor = update.seq
                 self._items.append(update)
@@ -78,7 +79,7 @@ class Follower:
         self._arrived.set()
 
     def take_fly(self, event: FlyEvent) -> None:
-        """Queue a live event, at the cost of the oldest ones where too many wait."""
+        """Queue a live event, dropping the oldest ones if too many wait."""
         if not self._count(len(event.payload)):
             self._feed.fly_dropped += 1
             return
@@ -96,7 +97,7 @@ class Follower:
         self._arrived.set()
 
     def _count(self, size: int) -> bool:
-        """Count what waits for this reader against the budget; False where there is no room for it."""
+        """Charge an item that waits for this reader to the budget; False if there is no room."""
         weight = ITEM_WEIGHT * size
         if not self._feed.budget.try_take(Share.WAITING, weight):
             return False
@@ -104,18 +105,18 @@ class Follower:
         return True
 
     def _written(self) -> None:
-        """What this follower was given is written or dropped."""
+        """The items last given to this follower have been written or dropped."""
         self._feed.budget.give_back(Share.WAITING, self._weight_given)
         self._weight_given = 0
 
     def leave(self) -> None:
-        """Drop the waiting items: the reader is gone."""
+        """Drop the waiting items when the reader has gone."""
         self._drain()
         self._written()
 
     async def next(self, wait: float) -> Sequence[TaskUpdate | FlyEvent]:
-        """What came, in order; empty when nothing came for `wait` seconds. What was given before has been written
-        by then."""
+        """New items in order; empty if nothing came for `wait` seconds. The caller has written the items given
+        before."""
         self._written()
         if not self._items:
             with contextlib.suppress(TimeoutError):
@@ -128,7 +129,7 @@ class Follower:
         return items
 
     async def last_words(self) -> Sequence[FlyEvent]:
-        """FLY events that were committed before the terminal update but had not arrived when it was read."""
+        """FLY events that were committed before the terminal update but had not arrived when that was read."""
         if self.fly:
             await self._feed.fly_barrier()
         return [item for item in self._drain() if isinstance(item, FlyEvent)]
@@ -163,7 +164,7 @@ class LogFeed:
 
     @property
     def followers(self) -> int:
-        """How many readers follow a task here."""
+        """The number of readers in this process that follow a task."""
         return sum(len(group) for group in self._followers.values())
 
     async def start(self) -> None:
@@ -171,14 +172,14 @@ class LogFeed:
         self._task = asyncio.create_task(self._run(), name="log feed")
 
     async def stop(self) -> None:
-        """Read no more; followers time out on their own."""
+        """Stop reading. Followers time out by themselves."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
     @contextlib.asynccontextmanager
     async def subscribe(self, task_id: str, *, fly: bool = True) -> AsyncGenerator[Follower]:
-        """Hear of this task from now on. Only processes with followers listen to the bell's channels."""
+        """Follow a task. Only processes with followers listen to the bell's channels."""
         if self._unsubscribe is None:
             self._unsubscribe = self._bell.subscribe(CHANNEL, self._rung)
         follower = Follower(self, task_id, fly)
@@ -192,7 +193,7 @@ class LogFeed:
 
     @property
     def has_room(self) -> bool:
-        """Whether there is room for what waits for readers."""
+        """Whether the budget has room for items that wait for readers."""
         left = min(PAGE_LEFT, self.budget.ceiling(Share.WAITING) // 4)
         return self.budget.room(Share.WAITING) > left or not self.budget.holds(Share.WAITING)
 
@@ -206,19 +207,19 @@ class LogFeed:
             del self._followers[follower.task_id]
 
     def look_at(self, task_ids: Iterable[str]) -> None:
-        """Something may have been written for these tasks."""
+        """Read the logs of these tasks soon."""
         followed = [task_id for task_id in task_ids if task_id in self._followers]
         if followed:
             self._dirty.update(followed)
             self._wake.set()
 
     def look_at_all(self) -> None:
-        """Something may have been written for any task."""
+        """Read the logs of all followed tasks soon."""
         self._all_dirty = True
         self._wake.set()
 
     async def fly_barrier(self) -> None:
-        """After this, every live event committed so far has been delivered."""
+        """Wait until every live event committed so far has been delivered."""
         await self._bell.round_trip()
 
     def _rung(self, payload: str) -> None:
@@ -236,8 +237,8 @@ class LogFeed:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(next_poll):
                     await self._wake.wait()
-            # By the clock and not by silence: where one task rings all the time, another's lost bell would
-            # never be noticed.
+            # By time, not by silence: if one task rings all the time, a lost ring for another task would never be
+            # noticed.
             everything = self._all_dirty or loop.time() >= next_poll
             if everything:
                 next_poll = loop.time() + POLL_EVERY
@@ -251,7 +252,8 @@ class LogFeed:
                 await asyncio.sleep(0.2)
 
     async def _read(self, task_ids: Sequence[str]) -> None:
-        """Read beyond the slowest hungry follower of each task, and give each what it lacks."""
+        """Read beyond the slowest hungry follower of each task, and give each follower the updates that it does not
+        have."""
         hungry = {
             task_id: waiting
             for task_id in task_ids

@@ -1,4 +1,4 @@
-"""Live events: bundled into notifications, numbered, split where long, put together again. Nothing is stored."""
+"""Live events: bundled into numbered notifications, split if long, and reassembled. Nothing is stored."""
 
 import asyncio
 import contextlib
@@ -22,17 +22,17 @@ log = logging.getLogger(__name__)
 
 CHANNEL = "asya_fly"
 BUNDLE_FOR = 0.003
-"""Seconds that events are collected before they are sent: a NOTIFY costs once per listener, not per event."""
+"""Seconds for which events are collected before they are sent. A NOTIFY costs per listener, not per event."""
 BUNDLE_BYTES = 2 * 1024 * 1024
 WAITING_BYTES = 32 * 1024 * 1024
 LINE_WEIGHT = 3
-"""What an event weighs for each byte of its line: the line, the pieces of notifications, and the driver's copy."""
+"""Weight of an event per byte of its line: the line, the parts of notifications, and the driver's copy."""
 SENDERS_KEPT = 256
-"""Senders whose numbers are remembered; beyond it the one that was silent longest is forgotten."""
+"""Most senders whose numbers are remembered. Beyond it, the one silent for longest is forgotten."""
 
 
 class FlySender:
-    """Collects events of a few milliseconds and sends them in one transaction, in order; a try takes at most
+    """Collects events for a few milliseconds and sends them in one transaction, in order. An attempt takes at most
     `longest` seconds."""
 
     def __init__(self, database: Database, longest: float, budget: Budget) -> None:
@@ -48,22 +48,22 @@ class FlySender:
         self.sent = 0
 
     async def start(self) -> None:
-        """Begin to send."""
+        """Start sending."""
         self._task = asyncio.create_task(self._run(), name="fly sender")
 
     async def stop(self) -> None:
-        """Send no more."""
+        """Stop sending."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def send(self, event: FlyEvent) -> None:
-        """Returns after the notification was committed. Raises Overloaded, Unavailable."""
+        """Send an event; returns after the notification is committed. Raises Overloaded, Unavailable."""
         line = json.dumps([event.task_id, event.name]) + "\t" + one_byte_a_character(event.payload)
         if self._waiting_bytes + len(line) > WAITING_BYTES:
             raise Overloaded("too many live events are waiting")
         weight = LINE_WEIGHT * len(line)
-        # Counted beyond the request, whose caller may leave; its body was given room before.
+        # Charged beyond the request, whose caller may leave. Room for its body was granted before.
         self._budget.charge(Share.WRITES, weight)
         done = asyncio.get_running_loop().create_future()
         done.add_done_callback(lambda _: self._budget.give_back(Share.WRITES, weight))
@@ -82,7 +82,7 @@ class FlySender:
                 outcome: Exception | None = None
             except Unavailable as error:
                 outcome = error
-                # The database was away for the whole patience of a bundle: so it is for what waits behind it.
+                # The database was unavailable for the whole patience of a bundle, so the events behind it fail too.
                 futures += self._give_up_waiting()
             except Exception as error:  # noqa: BLE001 # e.g. a full notification queue: the sender may try again
                 log.warning("fly: cannot send: %s", error)
@@ -110,7 +110,8 @@ class FlySender:
         return [line for line, _ in taken], [future for _, future in taken]
 
     def _parts(self, lines: Sequence[str]) -> list[str]:
-        """The notifications of a bundle: `sender number more text`, numbered because PostgreSQL folds equal ones."""
+        """The notifications of a bundle: `sender number more text`. They are numbered because PostgreSQL merges equal
+        ones."""
         parts: list[str] = []
         for text in _bundled(lines):
             pieces = [text[start : start + _ROOM] for start in range(0, len(text), _ROOM)]
@@ -134,16 +135,16 @@ SELECT {UNHURRIED}, pg_notify($1, part) FROM unnest($2::text[]) WITH ORDINALITY 
 
 
 def one_byte_a_character(payload: str) -> str:
-    """JSON text with one byte a character, so that it may be cut anywhere. Nothing is decoded for it: a payload may
-    hold hundreds of thousands of values."""
+    """JSON text with one byte for each character, so that it can be split anywhere. The text is not decoded, because a
+    payload may hold hundreds of thousands of values."""
     if payload.isascii():
         return payload
-    # As the inside of a string of which the backslashes and quotes, escaped once more, become themselves again.
+    # Encoded like the content of a string; the additional escapes of backslashes and quotes are then removed.
     return encode_basestring_ascii(payload)[1:-1].replace("\\\\", "\\").replace('\\"', '"')
 
 
 def _bundled(lines: Sequence[str]) -> list[str]:
-    """Lines joined as long as they fit into one notification; a longer one stands alone and is split."""
+    """Lines joined as long as they fit into one notification. A longer line is not joined, and is split later."""
     bundles: list[str] = []
     current = ""
     for line in lines:
@@ -166,7 +167,7 @@ def _settle(future: asyncio.Future[None], error: Exception | None) -> None:
 
 
 class FlyReceiver:
-    """Listens while this process has readers, and puts split notifications together."""
+    """Listens while this process has readers, and reassembles split notifications."""
 
     def __init__(self, bell: Bell, budget: Budget) -> None:
         self._bell = bell
@@ -194,8 +195,8 @@ class FlyReceiver:
             self._ready = False
 
     def _heard(self, notification: str) -> None:
-        """Take the next part of a sender. A part heard before (its sender did not know whether it was committed)
-        is dropped, and so is a message of which a part is missing."""
+        """Take the next part of a sender. A repeated part (the sender did not know whether it was committed) is
+        dropped, and so is a message with a missing part."""
         sender, number_text, more, piece = notification.split(" ", 3)
         number = int(number_text)
         last, pieces = self._senders.pop(sender, (number - 1, []))
@@ -207,7 +208,7 @@ class FlyReceiver:
         if self._budget.try_take(Share.WAITING, len(piece)):
             pieces.append(piece)
         else:
-            # Live events are dropped first; the rest of this one lacks its beginning.
+            # Live events are the first to be dropped. The rest of this one is incomplete.
             self._drop(pieces)
         if more == "0":
             text = "".join(pieces)
@@ -224,7 +225,7 @@ class FlyReceiver:
     def _deliver(self, text: str) -> None:
         for line in text.split("\n"):
             head, _, payload = line.partition("\t")
-            # What is left of a message whose beginning was lost may be any text, even JSON of another shape.
+            # The rest of a message whose beginning was lost may be any text, even JSON of another shape.
             with contextlib.suppress(ValueError, TypeError):
                 task_id, name = json.loads(head)
                 self.deliver(FlyEvent(task_id, name, payload))

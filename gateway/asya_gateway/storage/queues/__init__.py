@@ -1,1 +1,1 @@
-"""What waits for a queue system."""
+"""Envelopes that wait for the queue system."""

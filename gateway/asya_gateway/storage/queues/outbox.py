@@ -1,4 +1,4 @@
-"""Envelopes that wait for the queue system's confirmation. No transaction is open while the broker is spoken to."""
+"""Envelopes that wait for the queue system's confirmation. No transaction is open during requests to the broker."""
 
 import logging
 import time
@@ -16,23 +16,23 @@ from asya_gateway.storage.tasks.creating import OUTBOX_LEASE
 log = logging.getLogger(__name__)
 
 LONGEST_BACKOFF = 60.0
-"""Seconds between two tries of an envelope that the queue system keeps refusing."""
+"""Most seconds between two attempts for an envelope that the queue system keeps refusing."""
 
 MARGIN = 15.0
-"""Seconds that a place stays behind the rows that it has passed: a row becomes visible when its transaction ends, which
+"""Seconds that a place stays behind the rows that it has passed. A row becomes visible when its transaction ends, which
 no statement may delay for longer."""
 ALL_OVER_EVERY = 60.0
-"""Seconds after which everything is looked through again, whatever the places say."""
+"""Seconds after which the whole table is searched again, regardless of the places."""
 FORGOTTEN_AFTER = 600.0
-"""Seconds without a row that was due after which an actor is looked for no longer, many times the longest backoff."""
+"""Seconds without a due row after which an actor is forgotten: many times the longest backoff."""
 BLOCKS = 1_000
-"""Of the table (8 kB each) that are looked through at one poll, until it is through."""
+"""Blocks of the table (8 kB each) that one poll searches, until the whole table has been searched."""
 _MOMENT = timedelta(microseconds=1)
 NEWEST = 2_000
-"""Of the rows that came since the last poll, so many are looked at for actors that are new."""
+"""Most rows since the last poll that are searched for new actors."""
 
-# By block of the table: on the way to the next entry of an index there may be any number of removed rows. Only what a
-# poll from the places does not see is found.
+# By block of the table, because an index may have any number of removed rows before the next live entry. It finds only
+# # rows that a poll from the places does not see.
 _PASSED = """
 SELECT o.actor, min(o.not_before) AS oldest
 FROM (SELECT actor, not_before FROM outbox WHERE ctid >= $1::tid AND ctid < $2::tid OFFSET 0) o
@@ -46,14 +46,14 @@ SELECT now() AS at, coalesce(pg_sequence_last_value(pg_get_serial_sequence('outb
        pg_relation_size('outbox') / current_setting('block_size')::bigint AS blocks
 """
 
-# A range of ids with two ends is looked up in the index on stale statistics, too; one with one end reads the table.
+# With stale statistics, a range of ids with two ends still uses the index; one with a single end reads the table.
 _NEWEST = """
 SELECT DISTINCT actor FROM (SELECT actor FROM outbox WHERE id > $1 AND id <= $3 ORDER BY id DESC LIMIT $2) newest
 """
 
-# Actors with due rows share what is taken, so that dead queues, however many, starve nobody; where there are more of
-# them than rows may be taken, chance decides who comes first. An actor's rows are looked for from its place on: what is
-# below was removed, and where an old snapshot keeps vacuum from clearing it, a million such rows take a second.
+# Actors with due rows share the rows that are taken, so that dead queues, however many, do not starve the others. If #
+# there are more actors than rows to take, the choice is random. An actor's rows are searched from its place on: rows #
+# below were removed, and if an old snapshot keeps vacuum from clearing them, a million of them take a second.
 _TAKE = """
 WITH waiting AS MATERIALIZED (
     SELECT a.actor, a.place FROM unnest($4::text[], $5::timestamptz[]) AS a(actor, place)
@@ -81,7 +81,7 @@ SELECT taken.*, due.not_before AS due_at, least($2, $1 / (SELECT count(*) FROM w
 FROM taken JOIN due USING (id)
 """
 
-# A server that crashes may forget a removal; then the envelope is published once more, as after a crash of ours.
+# A server that crashes may lose a removal. The envelope is then published again, as after a crash of a gateway.
 _DELIVERED = f"""
 WITH unhurried AS MATERIALIZED (SELECT {UNHURRIED})
 DELETE FROM outbox USING unhurried WHERE id = ANY ($1::bigint[])
@@ -97,24 +97,24 @@ FROM unnest($1::bigint[], $2::text[]) AS f(id, reason) WHERE o.id = f.id
 
 
 class PostgresOutbox:
-    """The rows behind the dispatcher; keeps the Outbox promise of the domain's ports. For each actor it remembers up to
-    when all due rows were taken, and looks from there on. Beside, it looks through the table for what is due below
-    these places, a bounded part at each poll."""
+    """The rows behind the dispatcher; implements the domain's Outbox. For each actor it remembers a place: the time up
+    to which all due rows were taken. A poll searches from there on. In addition, each poll searches a bounded part of
+    the table for due rows below the places."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._places: dict[str, datetime] = {}
         self._used: dict[str, float] = {}
-        """When each of these actors had rows that were due."""
+        """When each of these actors last had due rows."""
         self._seen: tuple[int, int] | None = None
-        """The ids up to which rows had been made at the last two polls."""
+        """The highest ids of rows at the last two polls."""
         self._block = 0
-        """From which block of the table on it is looked through next."""
+        """The block of the table at which the next search begins."""
         self._all_over_at = 0.0
 
     async def take(self, limit: int, per_actor: int, most_bytes: int = 2**26) -> list[OutboxEntry]:
-        """Rows whose lease ran out, leased again to the caller, a fair share of each actor, no more bytes than asked
-        for but for the first. Within a process, calls follow one another."""
+        """Lease rows whose lease has run out: a fair share of each actor, at most `most_bytes` except that the first
+        row is always taken. Calls must not overlap within a process."""
         now = await self._database.fetchrow(_NOW)
         assert now is not None
         await self._learn_of_new_actors(now["at"], now["last_id"])
@@ -123,7 +123,8 @@ class PostgresOutbox:
         return await self._take_at(now["at"], limit, per_actor, most_bytes)
 
     async def _learn_of_new_actors(self, at: datetime, last_id: int) -> None:
-        """From what came since the poll before the last one; the first rows of a new actor cannot be old."""
+        """Find new actors among the rows since the poll before the last one. The first rows of a new actor cannot be
+        old."""
         first, second = self._seen or (max(0, last_id - NEWEST), last_id)
         for row in await self._database.fetch(_NEWEST, first, NEWEST, last_id):
             self._places.setdefault(row["actor"], at - timedelta(seconds=ALL_OVER_EVERY + MARGIN))
@@ -131,8 +132,8 @@ class PostgresOutbox:
         self._seen = (second, last_id)
 
     async def _look_through(self, blocks: int) -> None:
-        """A part of the table, for what was due before this process began, and for what another process locked and then
-        did not take: the places go back to it."""
+        """Search a part of the table for rows that were due before this process began, or that another process locked
+        but did not take. The places move back to them."""
         until = self._block + BLOCKS
         try:
             rows = await self._database.fetch(
@@ -152,7 +153,7 @@ class PostgresOutbox:
             self._forget(time.monotonic() - FORGOTTEN_AFTER)
 
     def _forget(self, unused_since: float) -> None:
-        """Actors may come and go; one that comes again is learned of again."""
+        """Forget actors without due rows. An actor that returns is found again."""
         for actor in [actor for actor, at in self._used.items() if at < unused_since]:
             del self._used[actor], self._places[actor]
 
@@ -165,10 +166,11 @@ class PostgresOutbox:
         return [OutboxEntry(row["id"], row["task_id"], row["actor"], row["body"].encode()) for row in rows]
 
     def _move_on(self, at: datetime, rows: Sequence[Any], *, all_asked: bool) -> None:
-        """Rows are taken in the order of time, so what is below an actor's last one is taken, too, or locked by who
-        takes it; and who had less than his share, or nothing though he was asked, has nothing left."""
+        """Advance the places. Rows are taken in the order of time, so all rows below an actor's last one are taken too,
+        or are locked by the process that takes them. An actor with fewer rows than its share, or with none although it
+        was searched, has no due rows left."""
         taken = Counter(row["actor"] for row in rows)
-        # Where the bytes were too many, everybody may have more.
+        # If the limit of bytes was reached, every actor may have more.
         cut = bool(rows) and rows[0]["cut"]
         reached = {actor: at for actor in self._places if all_asked and not cut and actor not in taken}
         for row in rows:
@@ -180,11 +182,11 @@ class PostgresOutbox:
             self._places[actor] = max(self._places[actor], until - timedelta(seconds=MARGIN))
 
     async def delivered(self, ids: Sequence[int]) -> None:
-        """Remove what was confirmed."""
+        """Remove confirmed rows."""
         await self._database.execute(_DELIVERED, ids)
 
     async def failed(self, failures: Sequence[tuple[int, str]]) -> None:
-        """Count the try, keep the reason, and wait longer before the next one."""
+        """Record the attempt and the reason, and wait longer before the next attempt."""
         ids = [id_ for id_, _ in failures]
         reasons = [reason[:500] for _, reason in failures]
         await self._database.execute(_FAILED, ids, reasons, LONGEST_BACKOFF)

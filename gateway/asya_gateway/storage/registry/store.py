@@ -86,8 +86,8 @@ ORDER BY name
 
 
 async def forget_file(connection: asyncpg.Connection) -> None:
-    """Make the registry forget the flows file of earlier runs: it does not take a text again that was replaced, which
-    is right for a lagging mount in a cluster and wrong for a file that was edited while nothing ran."""
+    """Make the registry forget the flows file of earlier runs. It refuses a text that was replaced before. That is
+    right for a lagging mount in a cluster, but wrong for a file that was edited while nothing ran."""
     await connection.execute(_FORGET_FILE)
 
 
@@ -107,12 +107,12 @@ class PostgresRegistry:
             return await _row(connection, _READ)
 
     async def announce(self, leader: str) -> int:
-        """A new epoch, issued by the database, so that no two leaders have one."""
+        """A new epoch, issued by the database, so that no two leaders have the same one."""
         epoch: int = await self._database.fetchval(_ANNOUNCE, leader)
         return epoch
 
     async def push(self, push: RegistryPush) -> Pushed:
-        """Replace the parts that the push has; one that says nothing new makes no generation."""
+        """Replace the parts contained in the push. An unchanged push creates no generation."""
         async with self._database.connection() as connection, connection.transaction():
             row = await _row(connection, f"{_READ} FOR UPDATE")
             _check_epoch(push.epoch, row.epoch)
@@ -123,7 +123,7 @@ class PostgresRegistry:
         return pushed
 
     async def heartbeat(self, epoch: int) -> int:
-        """The operator is alive."""
+        """Record the operator's heartbeat."""
         generation = await self._database.fetchval(_HEARTBEAT, epoch)
         if generation is None:
             _check_epoch(epoch, await self._database.fetchval("SELECT epoch FROM registry"))
@@ -131,9 +131,10 @@ class PostgresRegistry:
         return int(generation)
 
     async def offer_file(self, part: ConfigMapPart, former: str | None) -> Offer:
-        """Judge and write under the row's lock, so that of two pods with one text the second finds it there.
+        """Judge and write under the row's lock, so that the second of two pods with the same text finds it stored.
 
-        Most offers are refused, every few seconds by every pod, so the lock is taken only where one may count.
+        Every pod offers every few seconds and most offers are refused, so the lock is taken only if the offer may be
+        accepted.
         """
         async with self._database.connection() as connection:
             offer = _judge(part, former, await connection.fetchrow(_HASHES))
@@ -148,18 +149,18 @@ class PostgresRegistry:
         return offer
 
     async def beat(self, pod: str, mode: str, generation: int) -> int:
-        """One statement for the pod's sign of life and for what it should serve."""
+        """Record the pod's heartbeat and return the generation it should serve, in one statement."""
         current: int = await self._database.fetchval(_BEAT, pod, mode, generation)
         return current
 
     async def leave(self, pod: str) -> None:
-        """Delete the pod's row, and those that killed pods left behind long ago."""
+        """Delete the pod's row, and old rows of killed pods."""
         await self._database.execute("DELETE FROM gateway_pods WHERE name = $1", pod)
         await self._database.execute(_FORGET)
         self._bell.ring(CHANNEL, [News.SERVED])
 
     async def state(self) -> RegistryState:
-        """The heading and the live pods."""
+        """The generation, the epoch and the live pods."""
         async with self._database.connection() as connection:
             head = await connection.fetchrow(_STATE)
             assert head is not None
@@ -173,11 +174,11 @@ class PostgresRegistry:
         )
 
     async def ring(self, news: News) -> None:
-        """Notify at once and with the database's word for it."""
+        """Notify at once, and return after the database has confirmed it."""
         await self._database.execute("SELECT pg_notify($1, $2)", CHANNEL, news.value)
 
     def listen(self, heard: Callable[[News], None]) -> Callable[[], None]:
-        """Subscribe; the first listener makes this process listen to the channel, the last one's leaving ends it."""
+        """Subscribe. The process listens to the channel as long as it has subscribers."""
         self._listeners.append(heard)
         if self._unsubscribe is None:
             self._unsubscribe = self._bell.subscribe(CHANNEL, self._heard)
@@ -234,10 +235,10 @@ async def _replace(
     resources: ResourcesPart | None,
     offload: Offload,
 ) -> Pushed:
-    """Write what differs from the locked row; a part that is None stays."""
+    """Write the parts that differ from the locked row; a part that is None stays."""
     new_hash = row.configmap_hash if configmap is None else configmap.hash
     kept = [] if configmap is None else await _kept(configmap, row, offload)
-    # In a thread, since each entry is encoded by itself: the event loop gets its turns in between.
+    # In a thread: each entry is encoded separately, so the event loop can run in between.
     configmap_text, resources_text = await asyncio.to_thread(lambda: (_dump(configmap, kept), _dump(resources)))
     texts = (configmap_text or row.configmap, resources_text or row.resources)
     if (new_hash, *texts) == (row.configmap_hash, row.configmap, row.resources):
@@ -250,7 +251,7 @@ async def _replace(
 
 
 async def _kept(part: ConfigMapPart, row: RegistryRow, offload: Offload) -> list[JsonText]:
-    """The entries of the row that stay, since their sources could not be read this time."""
+    """The entries of the row that stay because their sources could not be read this time."""
     if not part.unreadable:
         return []
     names = [name for entry in part.flows if isinstance(name := entry.flow.get("name"), str)]
@@ -273,7 +274,7 @@ def _dump(part: ResourcesPart | None, kept: Sequence[JsonText] = ()) -> JsonText
 
 
 def _check_epoch(given: int, newest: int) -> None:
-    """A higher epoch than the newest was issued by a database that is gone: its owner must announce itself too."""
+    """A higher epoch than the newest was issued by a database that is gone. Its owner must announce itself again."""
     if given != newest:
         raise Conflict(
             f"epoch {given} is not the leader's, the newest is {newest}; POST /mesh/registry/epoch issues a new one",

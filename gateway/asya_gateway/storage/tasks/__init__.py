@@ -1,1 +1,1 @@
-"""Tasks in Postgres: one file for each statement that writes, and those that read."""
+"""Tasks in Postgres: one file for each kind of write, and the files that read."""

@@ -1,8 +1,8 @@
-"""Stores calls that carry a key or are counted against a cap: a statement of its own beside that of plain calls.
+"""Stores calls that have a key or count against a cap, with a statement separate from that of plain calls.
 
-A key is taken by inserting its row, always in the order (owner, key), so that no two batches wait for one another. Who
-finds a key taken waits for the other's commit, does nothing, and reads the winner's task in a second statement: a row
-that was committed meanwhile is invisible to the first.
+A key is taken by inserting its row, always in the order (owner, key), so that two batches cannot deadlock. A batch that
+finds a key taken waits for the other's commit, inserts nothing, and reads the winner's task in a second statement,
+because a row committed meanwhile is invisible to the first.
 """
 
 from collections import Counter
@@ -22,10 +22,11 @@ from asya_gateway.storage.tasks.creating import (
     Enqueue,
     create_size,
     entry_of,
+    task_columns,
 )
 
 TRIES = 5
-"""How often a key is tried whose task was removed a moment before."""
+"""How often a key is tried if its task was just removed."""
 
 _FRESH = "fresh JOIN created USING (id)"
 
@@ -54,7 +55,7 @@ SELECT k.owner, k.key, k.task_id, k.digest, EXISTS (SELECT FROM tasks t WHERE t.
 FROM unnest($1::text[], $2::text[]) AS r(owner, key) JOIN call_keys k ON k.owner = r.owner AND k.key = r.key
 """
 
-# Keys whose task was removed by a process of an older version, which knows nothing of keys.
+# Removes keys whose task was removed by an older version, which does not know keys.
 _FORGET = """
 WITH dead AS MATERIALIZED (
     SELECT k.owner, k.key FROM unnest($1::text[], $2::text[]) AS r(owner, key)
@@ -65,15 +66,15 @@ WITH dead AS MATERIALIZED (
 DELETE FROM call_keys k USING dead d WHERE k.owner = d.owner AND k.key = d.key
 """
 
-# What was stored already asks for no admission: by its key, or by an earlier try of ours whose answer was lost.
+# A task that is already stored needs no admission: it is found by its key, or by its id if our earlier answer was lost.
 _STORED = """
 SELECT r.id FROM unnest($1::text[], $2::text[], $3::text[]) AS r(id, owner, key)
 WHERE EXISTS (SELECT FROM tasks t WHERE t.id = r.id)
    OR EXISTS (SELECT FROM call_keys k WHERE k.owner = r.owner AND k.key = r.key)
 """
 
-# Children belong to the call that made them. Each count stops at its cap; the order of the second is that of the
-# index of open tasks, lest the planner look for them among millions of finished ones.
+# Children count with the call that created them. Each count stops at its cap. The second one is in the order of the #
+# index of open tasks, or the planner might search millions of finished ones.
 _OPEN_OF_OWNERS = """
 SELECT o.name, (SELECT count(*) FROM (
     SELECT FROM tasks t WHERE t.owner = o.name AND t.finished_at IS NULL AND t.parent_id IS NULL
@@ -89,26 +90,26 @@ FROM unnest($1::text[], $2::integer[]) AS o(name, cap)
 
 
 class Applicant(NamedTuple):
-    """A call that asks to be stored on these terms."""
+    """A call to be stored on these terms."""
 
     new: NewTask
     terms: Terms
 
     @property
     def order(self) -> tuple[str, ...]:
-        """By what the coalescer keeps two writes apart: one at a time for a key."""
+        """The coalescer's key: one write at a time for each idempotency key."""
         return (self.new.id,) if self.terms.key is None else (self.new.owner, self.terms.key)
 
 
 class Admitted(NamedTuple):
-    """The task of a call, stored now or earlier, with the digest that its key was first used with."""
+    """The task of a call, stored now or earlier, with the digest of the first request under its key."""
 
     task_id: str
     digest: bytes | None
 
 
 class OverCap(NamedTuple):
-    """Refused: as many tasks of this `owner` or `flow` (`of`) are open as may be (`cap`)."""
+    """Refused: the number of open tasks of this `owner` or `flow` (`of`) has reached `cap`."""
 
     of: str
     cap: int
@@ -118,7 +119,7 @@ Verdict = Admitted | OverCap
 
 
 class Admitter:
-    """The flush of the coalescer of calls that are not plain."""
+    """The coalescer's flush for calls that are not plain."""
 
     def __init__(self, pool: Callable[[], asyncpg.Pool], enqueue: Enqueue) -> None:
         self._pool = pool
@@ -126,7 +127,7 @@ class Admitter:
         self._insert_sql = _INSERT + enqueue.of(_FRESH, argument=14)
 
     async def flush(self, batch: Sequence[Applicant]) -> Sequence[Verdict]:
-        """Store what may be stored, and say of every call which task is its."""
+        """Store the calls that may be stored; returns the task of every call."""
         async with acquired(self._pool()) as connection:
             verdicts: dict[str, Verdict] = dict(await self._over_cap(connection, batch))
             left = [each for each in batch if each.new.id not in verdicts]
@@ -162,7 +163,7 @@ class Admitter:
     async def _insert(self, connection: asyncpg.pool.PoolConnectionProxy, batch: Sequence[Applicant]) -> None:
         if not batch:
             return
-        columns = zip(*(each.new for each in batch), strict=True)
+        columns = task_columns([each.new for each in batch])
         terms = ([each.terms.key for each in batch], [each.terms.digest for each in batch])
         retries = [each.terms.retry_of for each in batch]
         rows = await connection.fetch(self._insert_sql, *columns, *terms, retries, *self._enqueue.arguments)
@@ -173,7 +174,7 @@ class Admitter:
     async def _settled(
         self, connection: asyncpg.pool.PoolConnectionProxy, batch: Sequence[Applicant]
     ) -> dict[str, Verdict]:
-        """Whose task is which now; nothing of a key whose task is gone, which is forgotten."""
+        """The verdicts so far. A key whose task is gone is removed and has no verdict."""
         found: dict[str, Verdict] = {each.new.id: Admitted(each.new.id, None) for each in batch if not each.terms.key}
         keyed = {(each.new.owner, each.terms.key): each.new.id for each in batch if each.terms.key}
         if not keyed:
@@ -211,8 +212,8 @@ async def _counted(
 
 
 def over_cap(batch: Sequence[Applicant], of_owners: Counter[str], of_flows: Counter[str]) -> dict[str, OverCap]:
-    """Which calls find a cap reached, by task id, given how many tasks are open. In the batch's order; a call that is
-    refused takes no place from the next one."""
+    """The calls that reach a cap, by task id, given the numbers of open tasks. Calls are judged in the batch's order,
+    and a refused call does not count for the next ones."""
     refused: dict[str, OverCap] = {}
     for new, terms in batch:
         if terms.owner_cap is not None and of_owners[new.owner] >= terms.owner_cap:
@@ -226,5 +227,5 @@ def over_cap(batch: Sequence[Applicant], of_owners: Counter[str], of_flows: Coun
 
 
 def applicant_size(applicant: Applicant) -> int:
-    """Bytes that a call weighs in its batch."""
+    """The size of a call in its batch, in bytes."""
     return create_size(applicant.new) + len(applicant.terms.key or "")

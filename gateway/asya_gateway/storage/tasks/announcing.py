@@ -1,4 +1,4 @@
-"""Stores a fan-out's child: a task without an envelope, since the sidecar that announces it sends it."""
+"""Stores a fan-out's child: a task without an envelope, because the sidecar that announces it sends the envelope."""
 
 from collections.abc import Callable, Sequence
 
@@ -40,15 +40,16 @@ FROM created
 
 
 class Announcing:
-    """Runs singly. A child whose parent this gateway does not know is ignored."""
+    """Runs without batching. A child with an unknown parent is ignored."""
 
     def __init__(self, pool: Callable[[], asyncpg.Pool], written: Callable[[Sequence[str]], None]) -> None:
         self._pool = pool
         self._written = written
 
     async def announce(self, child: ChildAnnouncement) -> None:
-        """Insert the child with its parent's owner, flow and deadline; canceled where the parent has ended, unless
-        the parent has succeeded and nobody may report the child's end, or where an ancestor's end is the parent's."""
+        """Insert the child with its parent's owner, flow and deadline. It is stored as canceled if an ancestor's end
+        also ends it, or if the parent has ended; except if the parent has succeeded and the child's end may never be
+        reported."""
         async with session_of(self._pool()) as connection:
             tag = await connection.execute(
                 _ANNOUNCE,

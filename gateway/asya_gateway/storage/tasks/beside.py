@@ -1,4 +1,5 @@
-"""The tables that hold rows beside a task, and how they are emptied: so many rows and bytes a statement."""
+"""The tables with rows for a task, and how these rows are removed, with a limit of rows and bytes for each
+statement."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,18 +10,19 @@ from asya_gateway.storage.chunks import TOO_LONG, Chunk
 from asya_gateway.storage.database import Database
 
 ROWS = 5_000
-"""Rows that one statement removes at most."""
+"""Most rows that one statement removes."""
 BYTES_A_ROW = 6_400
-"""Bytes that one statement removes at most, for each of its rows: 32 MB in all. What is large lies in pieces of 2 kB,
-each of which is removed by itself."""
+"""Most bytes that one statement removes, per row of its limit: 32 MB in all. Large values are stored in pieces of 2 kB,
+each of which is removed separately."""
 BETWEEN = 0.05
-"""Seconds between two statements, which leave the database to others."""
+"""Seconds between two statements, so that others can use the database."""
 
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """A table whose rows live as long as the task that `task_id` names, with an index that begins with it. `size`: SQL
-    for the bytes of what may be large in a row `r`, as it is stored (nothing is unpacked to be measured)."""
+    """A table whose rows live as long as the task in their column `task_id`, with an index that begins with this
+    column. `size`: SQL for the stored bytes of the columns of a row `r` that may be large (values are not decompressed
+    to measure them)."""
 
     table: str
     size: str = "0"
@@ -43,10 +45,10 @@ ALL = (
     Beside("task_retries"),
     Beside("incomplete_finals"),
 )
-"""Every such table; a new one is one more entry."""
+"""All such tables. Add new ones here."""
 
-# Task by task, so that no more rows are found than may go; what another process holds is left to it. The first row goes
-# whatever it weighs.
+# Task by task, so that no more rows are read than may be removed. Rows locked by another process are skipped. The first
+# # row is removed whatever its size.
 _REMOVE = """
 WITH held AS MATERIALIZED (
     SELECT h.* FROM unnest($1::text[]) AS t(id) CROSS JOIN LATERAL (
@@ -61,7 +63,7 @@ WITH held AS MATERIALIZED (
 SELECT (SELECT count(*) FROM held) AS held, (SELECT count(*) FROM removed) AS removed
 """
 
-# From task to task by skipping along the index, however many rows each has.
+# Skips along the index from task to task, however many rows each has.
 _LEFT_BEHIND = """
 WITH RECURSIVE ids AS (
     (SELECT task_id, 1 AS number FROM {table} WHERE task_id > $1 ORDER BY task_id LIMIT 1)
@@ -75,7 +77,7 @@ FROM ids i WHERE task_id IS NOT NULL ORDER BY task_id
 
 
 class Remover:
-    """Removes rows beside tasks; a statement that takes too long is tried again with half as much."""
+    """Removes the rows of tasks. A statement that takes too long is retried with half the rows."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -101,7 +103,7 @@ class Remover:
             await asyncio.sleep(BETWEEN)
 
     async def left_behind(self, beside: Beside, after: str, limit: int) -> tuple[str, list[str]]:
-        """Of the next so many tasks behind the id `after`, those that are gone; with the id to go on from, "" at the
+        """Of the next `limit` task ids after `after`, those whose task is gone; with the id to continue from, "" at the
         end. Raises Unavailable."""
         rows = await self._database.fetch(_LEFT_BEHIND.format(table=beside.table), after, limit)
         gone = [row["task_id"] for row in rows if row["left_behind"]]

@@ -1,7 +1,7 @@
-"""Ends the descendants of an ended task, a chunk a statement (descendants.py), several at a time.
+"""Ends the descendants of an ended task in chunks (descendants.py), several chunks at a time.
 
-The task's own end is committed before. From then on every statement that lets work begin looks up the tree
-(guards.ended_above), so it does not matter to anybody how long the rest takes.
+The task's own end is committed before. From then on, every statement that lets work begin checks the ancestors
+(guards.ended_above), so it does not matter how long the rest takes.
 """
 
 import asyncio
@@ -19,24 +19,25 @@ from asya_gateway.storage.tasks.descendants import SLOTS, Descendants, End, Ende
 log = logging.getLogger(__name__)
 
 WALKERS = SLOTS
-"""Chunks that a process ends at the same time, each on a connection of its own."""
+"""Chunks that a process ends at the same time, each on its own connection."""
 BETWEEN = 0.01
-"""Seconds between two chunks of a walker, which leave the database to others."""
+"""Seconds between two chunks of a walker, so that others can use the database."""
 SLOT_ASKED_EVERY = 0.1
-"""Seconds between two tries of a walker that has no slot."""
+"""Seconds between two attempts of a walker to get a slot."""
 TREES = 10_000
-"""Ended tasks whose children wait for their end in this process. What is beyond is found by the orphans' sweep."""
+"""Most ended tasks whose children wait to be ended in this process. The orphan sweep finds the others."""
 
 
 @dataclass(slots=True, eq=False)
 class _Tree:
-    """A task that has ended, and the ranges below it that are left, the deepest last: in this order there are never
-    many more of them than a chunk for each level. Ranges with children that somebody held come first, so last."""
+    """A task that has ended, and the remaining ranges below it, the deepest last. In this order there are never many
+    more ranges than one chunk for each level. Ranges with children that were locked by others come first, so they are
+    processed last."""
 
     end: End
     ranges: list[Range]
     at_work: int = 0
-    """Walkers that have taken a range and may bring back others."""
+    """Walkers that have taken a range and may add others."""
     begun: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -45,10 +46,11 @@ class _Tree:
 
 
 class Cascade:
-    """Ends the descendants of ended tasks, tree by tree in turn. Each of several walkers takes a chunk at a time, of
-    the same tree where there is one alone. Other processes may be at the same tree: they pass over what is being ended.
+    """Ends the descendants of ended tasks, taking turns between trees. Each of several walkers takes a chunk at a time,
+    all from one tree if there is only one. Other processes may work on the same tree: they skip rows that are being
+    ended.
 
-    Trees are kept in memory alone. What a process leaves undone when it ends is found by the orphans' sweep of any.
+    Trees are kept in memory only. What a process leaves unfinished is found by the orphan sweep of any process.
     """
 
     def __init__(self, database: Database, written: Callable[[Sequence[str]], None], ended: Ended) -> None:
@@ -59,13 +61,13 @@ class Cascade:
         self._walkers: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Begin to end what was taken, or will be."""
+        """Start the walkers."""
         self._walkers = [
             asyncio.create_task(self._walk_for_ever(), name=f"cascade {number}") for number in range(WALKERS)
         ]
 
     async def stop(self) -> None:
-        """End no further chunk."""
+        """Stop the walkers."""
         for walker in self._walkers:
             walker.cancel()
         await asyncio.gather(*self._walkers, return_exceptions=True)
@@ -73,17 +75,17 @@ class Cascade:
             tree.begun.set()
 
     def take(self, task_id: str, end: End) -> None:
-        """End the descendants of a task that has ended. Returns at once."""
+        """Queue the descendants of an ended task. Returns at once."""
         if task_id not in self._trees and len(self._trees) < TREES:
             self._trees[task_id] = _Tree(end, [Range(task_id)])
             self._wake.set()
 
     def at_work_below(self, task_id: str) -> bool:
-        """Whether the descendants of this task are being ended here already."""
+        """Whether this process is already ending the descendants of this task."""
         return task_id in self._trees
 
     async def begun(self, task_id: str, patience: float) -> None:
-        """Wait until the first chunk below a task has ended, if there is one: a small tree has ended by then."""
+        """Wait until the first chunk below a task, if any, has ended. A small tree has then ended completely."""
         tree = self._trees.get(task_id)
         if tree is not None:
             with contextlib.suppress(TimeoutError):
@@ -102,7 +104,7 @@ class Cascade:
         return await self._descendants.end_each(ids, await self.end_of(ancestor))
 
     async def end_of(self, task_id: str) -> End:
-        """How a task has ended. Raises Unavailable."""
+        """How the task ended. Raises Unavailable."""
         return await self._descendants.end_of(task_id)
 
     async def _walk_for_ever(self) -> None:
@@ -128,7 +130,7 @@ class Cascade:
             await asyncio.sleep(BETWEEN if self._trees else 0)
 
     def _next(self) -> tuple[str, _Tree] | None:
-        """The tree whose turn it is among those of which a range is left."""
+        """The next tree in turn that has a remaining range."""
         for task_id, tree in self._trees.items():
             if tree.ranges:
                 self._trees.move_to_end(task_id)
@@ -136,7 +138,7 @@ class Cascade:
         return None
 
     async def _step(self, tree: _Tree) -> int:
-        """End one chunk of the deepest children that are left. What it did not do is left in the tree."""
+        """End one chunk of the deepest remaining children. Unfinished parts stay in the tree."""
         taken = tree.ranges.pop()
         tree.at_work += 1
         try:
@@ -145,7 +147,7 @@ class Cascade:
                 taken, rest = await self._descendants.cut(taken, size)
                 if rest is not None:
                     self._leave(tree, rest)
-                # Children that were announced in between are among the newest.
+                # Children announced in between are among the newest.
                 return await self._end(tree, taken, 2 * size)
         except Unavailable:
             self._leave(tree, taken)
@@ -156,12 +158,12 @@ class Cascade:
     async def _end(self, tree: _Tree, taken: Range, most: int) -> int:
         if taken.held:
             return await self._descendants.end_held(taken, tree.end, most)
-        # Nobody tells when a slot is free in the database.
+        # There is no notification for a free slot, so this polls.
         while (ended := await self._descendants.end_range(taken, tree.end, most)) is None:  # noqa: ASYNC110
             await asyncio.sleep(SLOT_ASKED_EVERY)
         if ended.missed:
             tree.ranges.insert(0, replace(taken, held=True))
-        # What is open below a child that had ended before ends, too.
+        # Open tasks below a child that had already ended are ended too.
         for parent_id in ended.parents:
             self._leave(tree, Range(parent_id))
         return ended.count

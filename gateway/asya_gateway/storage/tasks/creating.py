@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import asyncpg
 
 from asya_crds.naming import check_actor_name, queue_name
 from asya_gateway.domain.log import TASK_CREATED, CreatedEntry
 from asya_gateway.domain.ports import NewTask, OutboxEntry
+from asya_gateway.storage.columns import joined, split
 from asya_gateway.storage.retrying import acquired
 from asya_transports.postgres.enqueue import ENQUEUE_COLUMNS, ENQUEUE_TABLE
 
@@ -15,10 +17,10 @@ OUTBOX_LEASE = 5.0
 """Seconds that a fresh outbox row belongs to the process that accepted it."""
 
 TASK_ARRAYS = (
-    "$1::text[], $2::text[], $3::text[], $4::text[], $5::json[], $6::text[], $7::text[], "
-    "$8::float8[], $9::json[], $10::text[]"
+    f"{split(1)}, {split(2)}, $3::text[], {split(4)}, {split(5, 'json')}, {split(6)}, $7::text[], "
+    f"{split(8, 'float8')}, $9::json[], $10::text[]"
 )
-"""The fields of NewTask, an array for each."""
+"""The fields of NewTask, one array for each. task_columns creates the arguments."""
 TASK_FIELDS = "id, flow, owner, surface, route, actor, context_id, timeout, payload, envelope"
 
 _INCOMING = f"""
@@ -34,7 +36,7 @@ TASKS = """created AS (
     {unless_known} RETURNING id
 ), """
 
-# It says the same of every task, so that it is no argument. (JSON has no apostrophe.)
+# The entry is the same for every task, so it is not an argument. (The JSON text contains no apostrophe.)
 _CREATED = CreatedEntry(message=TASK_CREATED).to_json()
 
 BODIES = """bodies AS (
@@ -65,10 +67,10 @@ Committed = Callable[[Sequence[OutboxEntry]], None]
 
 @dataclass(frozen=True, slots=True)
 class Enqueue:
-    """SQL that puts a batch's envelopes where they are delivered from, as the last CTE of the statement.
+    """SQL that inserts a batch's envelopes into the outbox or the queue, as the last CTE of the statement.
 
-    `cte` reads (id, actor, envelope, created_at) from `{fresh}`; `committed` is told afterwards. `lease`: whether the
-    statement takes the outbox lease, as its last argument `{lease}`.
+    `cte` reads (id, actor, envelope, created_at) from `{fresh}`; `committed` is called after the commit. `lease`:
+    whether the statement takes the outbox lease as its last argument `{lease}`.
     """
 
     cte: str
@@ -81,31 +83,32 @@ class Enqueue:
 
     @property
     def arguments(self) -> list[float]:
-        """What the statement takes beyond its own arguments."""
+        """The additional arguments of the statement."""
         return [OUTBOX_LEASE] if self.lease else []
 
 
 def into_outbox(committed: Committed) -> Enqueue:
-    """Envelopes go to the outbox; the dispatcher of this process is handed them after the commit."""
+    """Envelopes go to the outbox, and to this process's dispatcher after the commit."""
     return Enqueue(_INTO_OUTBOX, True, committed)
 
 
 def into_queue(namespace: str, committed: Committed) -> Enqueue:
-    """Envelopes go straight into the `postgres` transport's table, in the task's own transaction; `committed`
-    rings its bell. Raises ValueError for a namespace that is no DNS label, since it becomes part of the SQL."""
+    """Envelopes go directly into the `postgres` transport's table, in the task's own transaction; `committed` rings its
+    bell. Raises ValueError for a namespace that is not a DNS label, because it becomes part of the SQL."""
     prefix = queue_name(check_actor_name(namespace), "")
     return Enqueue(_INTO_QUEUE.replace("{prefix}", prefix), False, committed)
 
 
 def _statement(enqueue: Enqueue, *, unless_known: bool) -> str:
-    """The whole statement. One that must leave known tasks alone joins each table's rows with those of new ones."""
+    """The whole statement. With `unless_known`, existing tasks are skipped: each table's rows are joined with the new
+    tasks."""
     fresh = "incoming JOIN created USING (id)" if unless_known else "incoming"
     tasks = TASKS.format(source="incoming", unless_known="ON CONFLICT (id) DO NOTHING" if unless_known else "")
     return _INCOMING + tasks + BODIES.replace("{fresh}", fresh) + enqueue.of(fresh, argument=11)
 
 
 class TaskCreator:
-    """The flush of the create coalescer."""
+    """The coalescer's flush for creates."""
 
     def __init__(self, pool: Callable[[], asyncpg.Pool], enqueue: Enqueue) -> None:
         self._pool = pool
@@ -114,15 +117,15 @@ class TaskCreator:
         self._again = _statement(enqueue, unless_known=True)
 
     async def flush(self, batch: Sequence[NewTask]) -> Sequence[None]:
-        """Insert the batch. A task that exists already was stored by an earlier try of ours and is left alone;
-        its envelope, if it is still in the outbox, is taken from there when its lease has run out."""
+        """Insert the batch. A task that already exists was stored by our earlier attempt and is skipped. If its
+        envelope is still in the outbox, it is taken from there when its lease has run out."""
         lease = self._enqueue.arguments
-        columns = tuple(zip(*batch, strict=True))
+        columns = task_columns(batch)
         async with acquired(self._pool()) as connection:
             try:
                 rows = await connection.fetch(self._first, *columns, *lease)
             except asyncpg.UniqueViolationError:
-                # Ids are fresh, so this is our own earlier try, whose answer was lost. (To look for it every time
+                # Ids are unique, so this is our own earlier attempt, whose answer was lost. (Checking for it every time
                 # would cost the server a fifth of its work.)
                 rows = await connection.fetch(self._again, *columns, *lease)
         by_id = {new.id: new for new in batch}
@@ -130,11 +133,28 @@ class TaskCreator:
         return [None] * len(batch)
 
 
+def task_columns(batch: Sequence[NewTask]) -> tuple[Any, ...]:
+    """The first arguments of a statement with TASK_ARRAYS."""
+    ids, flows, owners, surfaces, routes, actors, contexts, timeouts, payloads, envelopes = zip(*batch, strict=True)
+    return (
+        joined(ids),
+        joined(flows),
+        owners,
+        joined(surfaces),
+        joined(routes),
+        joined(actors),
+        contexts,
+        joined([*map(repr, timeouts)]),
+        payloads,
+        envelopes,
+    )
+
+
 def entry_of(outbox_id: int, new: NewTask) -> OutboxEntry:
-    """The envelope of a task that was stored just now, for who delivers it."""
+    """The outbox entry of a task that was just stored."""
     return OutboxEntry(outbox_id, new.id, new.actor, new.envelope.encode())
 
 
 def create_size(new: NewTask) -> int:
-    """Bytes that a create weighs in its batch."""
+    """The size of a create in its batch, in bytes."""
     return len(new.payload) + len(new.envelope) + 512

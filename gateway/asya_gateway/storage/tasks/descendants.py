@@ -1,4 +1,4 @@
-"""Ends descendants of an ended task, a chunk of one parent's children a statement."""
+"""Ends descendants of an ended task: each statement ends a chunk of one parent's children."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -15,16 +15,16 @@ from asya_gateway.storage.tasks.guards import ENDED, has_children
 from asya_gateway.telemetry.observer import FAN_OUT
 
 SLOTS = 3
-"""Chunks that are ended at the same time in a database, however many processes are at it."""
+"""Chunks that are ended at the same time in a database, whatever the number of processes."""
 _SLOT_CLASS = 0x61737961
 """First part of the keys of their advisory locks ("asya" in ASCII)."""
 MESSAGE = "Ended with its parent"
-"""What each descendant's log says. The caller's own words stand in the log of the task that was ended, once."""
+"""The message in each descendant's log. The caller's own reason is only in the log of the task that was ended."""
 
 Ended = Callable[[str, str, str, float], None]
-"""Hears of (flow, surface, status, seconds from acceptance to end); the surface of a child is FAN_OUT."""
+"""Called with (flow, surface, status, seconds from acceptance to end). The surface of a child is FAN_OUT."""
 
-# Newest first, in the order of the index: what has ended already is passed over once, and never looked at again.
+# Newest first, in the order of the index: tasks that have already ended are passed once and never read again.
 _WITHIN = """parent_id = $1
     AND (created_at, id) < (coalesce($2::timestamptz, 'infinity'), coalesce($3::text, ''))
     AND (created_at, id) >= (coalesce($4::timestamptz, '-infinity'), coalesce($5::text, ''))"""
@@ -40,7 +40,7 @@ _ASKED = " ".join(f"WHEN pg_try_advisory_xact_lock({_SLOT_CLASS}, {number}) THEN
 
 
 def _applied(joined: str, status: str, message: str, error: str, detail: str) -> str:
-    """SQL for the CTE `applied` and what is written beside it: `locked` rows end."""
+    """SQL for the CTE `applied`, which ends the `locked` rows, and for the writes that go with it."""
     return f"""applied AS (
     UPDATE tasks t SET
         status = {status}, ended_as = {status}, message = {message},
@@ -58,10 +58,10 @@ def _applied(joined: str, status: str, message: str, error: str, detail: str) ->
 )"""
 
 
-# Each row is looked up once, in the order of an index, and is then known by its place in the table: nothing depends on
-# how many rows the planner expects. (Without a limit it expects a fourth of a tree between two edges in its middle, and
-# reads the whole table.) The statement waits for no row. What somebody else holds, or has changed since the
-# statement began, is neither applied nor ended when it returns. Without a slot it touches nothing.
+# Each row is looked up once, in the order of an index, and is then addressed by its place in the table, so nothing #
+# depends on how many rows the planner expects. (Without a limit it expects a quarter of a tree between two edges in its
+# # middle, and reads the whole table.) The statement waits for no row. A row that is locked by others, or was changed #
+# since the statement began, is neither applied nor ended when it returns. Without a slot it touches nothing.
 _END_RANGE = f"""
 WITH slot AS MATERIALIZED (
     SELECT CASE {_ASKED} ELSE false END AS had
@@ -78,7 +78,7 @@ SELECT p.id, a.flow, a.took, p.open AND a.id IS NULL, {has_children("p.id")}, tr
 FROM page p LEFT JOIN applied a USING (id)
 """
 
-# In the order of ids, as everybody who waits for several rows.
+# In the order of ids, like every statement that waits for several rows.
 _END_EACH = f"""
 WITH locked AS MATERIALIZED (
     SELECT id FROM tasks WHERE id = ANY ($1) AND NOT status {ENDED} ORDER BY id FOR NO KEY UPDATE
@@ -94,7 +94,7 @@ FROM tasks t WHERE t.id = $1
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How a task ended that did not succeed, as far as its descendants end alike."""
+    """How an unsuccessful task ended, in the parts that its descendants share."""
 
     status: str
     code: str
@@ -102,20 +102,20 @@ class End:
 
     @classmethod
     def of(cls, report: FinalReport) -> "End":
-        """The end that was reported."""
+        """The end in a final report."""
         if report.error is None:
             return cls.known(report.status, None, None)
         return cls.known(report.status, report.error.code, report.error.error_class)
 
     @classmethod
     def stored(cls, status: str, error: str | None) -> "End":
-        """The end that a row and its error's JSON text tell of."""
+        """The end stored in a row and its error's JSON text."""
         found = {} if error is None else jsontext.loads(error, max_depth=2 * jsontext.MAX_DEPTH)
         return cls.known(status, found.get("code"), found.get("class"))
 
     @classmethod
     def known(cls, status: str, code: str | None, error_class: str | None) -> "End":
-        """With what is always said of such an end where nothing was said."""
+        """The end, with default code and class if they are unknown."""
         usual = _CANCELED if status == TaskStatus.CANCELED else _FAILED
         return cls(status, code or usual[0], error_class or usual[1])
 
@@ -124,7 +124,7 @@ class End:
         return TaskError(self.code, MESSAGE, ErrorClass.read(self.error_class))
 
     def columns(self) -> tuple[str, str, str, str]:
-        """Status, message, error and the log's detail, as the statements take them."""
+        """Status, message, error and the log's detail, as statement arguments."""
         error = self.error()
         detail = FinalEntry(message=MESSAGE, error=error).to_json()
         return self.status, MESSAGE, jsontext.dumps(error.as_dict()), detail
@@ -134,14 +134,14 @@ _CANCELED = ("canceled", ErrorClass.CANCELED.value)
 _FAILED = ("runtime_error", ErrorClass.RUNTIME.value)
 
 Edge = tuple[datetime | None, str | None]
-"""created_at and id of a child, or a pair of None for the edge of all."""
+"""created_at and id of a child, or a pair of None for the outermost edge."""
 OUTSIDE: Edge = (None, None)
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Children of one task, newest first: those after `above`, down to `last`. `held`: somebody else held some of
-    them, or changed them, so that they are waited for."""
+    """Children of one task, newest first: those after `above`, down to `last`. `held`: some of them were locked or
+    changed by others, so the next statement waits for them."""
 
     parent_id: str
     above: Edge = OUTSIDE
@@ -149,7 +149,7 @@ class Range:
     held: bool = False
 
     def arguments(self) -> tuple[Any, ...]:
-        """As the statements take it."""
+        """The range as statement arguments."""
         return (self.parent_id, *self.above, *self.last)
 
     def parted(self, edge: Edge) -> "tuple[Range, Range]":
@@ -159,8 +159,8 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class RangeEnded:
-    """What became of a range: how many children this call ended, whether some that are perhaps open were passed over,
-    and which have children of their own."""
+    """The result for a range: how many children this call ended, whether possibly open ones were skipped, and which of
+    them have children."""
 
     count: int
     missed: bool
@@ -168,7 +168,7 @@ class RangeEnded:
 
 
 class Descendants:
-    """The statements. `written` hears of every task whose log grew, `ended` of each end."""
+    """Runs the statements. `written` is called with every task whose log grew, `ended` with each end."""
 
     def __init__(self, database: Database, written: Callable[[Sequence[str]], None], ended: Ended) -> None:
         self._database = database
@@ -176,13 +176,13 @@ class Descendants:
         self._ended = ended
 
     async def cut(self, range_: Range, size: int) -> tuple[Range, Range | None]:
-        """The first so many children, and the rest if there is one. Raises Unavailable."""
+        """Splits off the first `size` children; returns them and the rest, if any. Raises Unavailable."""
         row = await self._database.fetchrow(_CUT, *range_.arguments(), size - 1)
         return (range_, None) if row is None else range_.parted((row["created_at"], row["id"]))
 
     async def end_range(self, range_: Range, end: End, most: int) -> RangeEnded | None:
-        """End the first so many children of a range, waiting for none that somebody else holds; None where all slots
-        are taken. Raises Unavailable."""
+        """End the first `most` children of a range, without waiting for locked ones; None if all slots are taken.
+        Raises Unavailable."""
         told, *rows = await self._database.fetch(_END_RANGE, *range_.arguments(), *end.columns(), most)
         if not told["had"]:
             return None
@@ -192,7 +192,7 @@ class Descendants:
         return RangeEnded(len(applied), any(row["missed"] for row in rows), parents)
 
     async def end_held(self, range_: Range, end: End, most: int) -> int:
-        """End those of its first so many children that are open still, waiting for each; returns how many this call
+        """End those of the first `most` children that are still open, waiting for each; returns how many this call
         ended. Raises Unavailable."""
         rows = await self._database.fetch(_WAITING, *range_.arguments(), most)
         return await self.end_each([row["id"] for row in rows], end)
@@ -206,7 +206,7 @@ class Descendants:
         return len(rows)
 
     async def end_of(self, task_id: str) -> End:
-        """How a task has ended. Raises Unavailable."""
+        """How the task ended. Raises Unavailable."""
         row = await self._database.fetchrow(_END_OF, task_id)
         if row is None:
             return End.known(TaskStatus.CANCELED, None, None)

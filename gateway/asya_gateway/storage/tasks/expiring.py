@@ -1,4 +1,4 @@
-"""Ends tasks whose question was not answered within the longest pause of their flow."""
+"""Fails tasks whose question was not answered within their flow's longest pause."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,11 +14,11 @@ from asya_gateway.storage.tasks.pausing import PauseLimits
 
 EXPIRE_EVERY = 5.0
 CHUNK = 1_000
-"""Pauses that one statement looks at."""
+"""Most pauses that one statement reads."""
 
 CODE = "pause_expired"
 
-# What a process of the version before has stored.
+# Pauses stored by a process of the previous version, without an end.
 _ADOPT = """
 UPDATE task_pauses p SET expires_at = p.created_at + coalesce(
     (SELECT f.longest FROM tasks t JOIN unnest($3::text[], $4::float8[]) AS f(flow, longest) USING (flow)
@@ -45,7 +45,7 @@ WHERE p.task_id = r.task_id AND p.pause_id = r.pause_id AND p.answered_at IS NUL
 
 
 class PauseExpiry:
-    """Every process runs one. `limits`: for pauses that were stored without an end."""
+    """Every process runs one. `limits` is for pauses that were stored without an end."""
 
     def __init__(
         self,
@@ -59,8 +59,8 @@ class PauseExpiry:
         self._limits = limits
 
     async def expire(self) -> int:
-        """Fail tasks whose pause has lasted too long, all there are; returns how many this call ended. What a process
-        of the version before has stored waits until this one knows its flows."""
+        """Fail all tasks whose pause has lasted too long; returns how many this call ended. Pauses stored by a process
+        of the previous version wait until this process knows its flows."""
         limits = self._limits()
         if limits.known:
             await self._database.execute(_ADOPT, CHUNK, limits.default, list(limits.flows), list(limits.flows.values()))
@@ -68,7 +68,7 @@ class PauseExpiry:
         while rows := await self._database.fetch(_EXPIRED, CHUNK):
             outcomes = await asyncio.gather(*(self._finish(_report(row)) for row in rows if row["open"]))
             ended += sum(outcome is FinalOutcome.APPLIED for outcome in outcomes)
-            # In the order of ids, as everywhere, so that two processes at it do not wait for one another in a circle.
+            # In the order of ids, as everywhere, so that two processes cannot deadlock.
             keys = sorted((row["task_id"], row["pause_id"]) for row in rows)
             await self._database.execute(_LOOKED_AT, [key[0] for key in keys], [key[1] for key in keys])
             if len(rows) < CHUNK:

@@ -21,7 +21,7 @@ from asya_gateway.telemetry.observer import FAN_OUT
 
 log = logging.getLogger(__name__)
 
-# A task below one that has ended ends as that one did, whatever is reported of it (`above`).
+# If an ancestor's end also ends the task (`above`), it ends like the ancestor, whatever the report says.
 _FINISH = f"""
 WITH incoming AS (
     SELECT * FROM unnest(
@@ -70,8 +70,9 @@ SELECT id, stored, NULL, NULL, NULL, false, above, NULL FROM judged WHERE NOT en
 
 
 class TaskFinisher:
-    """The flush of the final coalescer. `written` hears of every task whose log grew; `ended` of (flow, surface,
-    status, seconds from acceptance to end) for the metrics; `cascade` of every task whose end spreads to children."""
+    """The coalescer's flush for final reports. `written` is called with every task whose log grew; `ended` with (flow,
+    surface, status, seconds from acceptance to end) for the metrics. `cascade` takes every task whose end spreads to
+    children."""
 
     def __init__(
         self,
@@ -86,7 +87,7 @@ class TaskFinisher:
         self._cascade = cascade
 
     async def flush(self, batch: Sequence[FinalReport]) -> Sequence[FinalOutcome]:
-        """End the batch's tasks, at most one report a task; outcomes in its order."""
+        """End the batch's tasks, with at most one report for each; returns outcomes in its order."""
         async with acquired(self._pool()) as connection:
             rows = await self.end(connection, batch)
         return await self.tell(batch, rows)
@@ -94,11 +95,11 @@ class TaskFinisher:
     async def end(
         self, connection: asyncpg.pool.PoolConnectionProxy, batch: Sequence[FinalReport]
     ) -> list[asyncpg.Record]:
-        """End the batch's tasks on this connection; what it returns is told after the commit."""
+        """End the batch's tasks on this connection. Pass the returned rows to `tell` after the commit."""
         return await connection.fetch(_FINISH, *_columns(batch))
 
     async def tell(self, batch: Sequence[FinalReport], rows: Sequence[asyncpg.Record]) -> list[FinalOutcome]:
-        """Let readers, metrics and the cascade know what was committed; outcomes in the batch's order."""
+        """Notify readers, metrics and the cascade of what was committed; returns outcomes in the batch's order."""
         applied = [row for row in rows if row["applied"]]
         self._written([row["id"] for row in applied])
         reports = {report.task_id: report for report in batch}
@@ -112,7 +113,7 @@ class TaskFinisher:
         return [outcomes.get(report.task_id, FinalOutcome.UNKNOWN) for report in batch]
 
     async def _end_with_ancestors(self, rows: Sequence[asyncpg.Record]) -> None:
-        """Reports came of these tasks, so they end at once, as their ancestors did."""
+        """End reported tasks whose ancestors have ended at once, like the ancestors."""
         below = defaultdict(list)
         for row in rows:
             if row["above"] is not None:
@@ -129,7 +130,7 @@ def _columns(batch: Sequence[FinalReport]) -> tuple[list[Any], ...]:
         [storable(report.actor) for report in batch],
         [report.result for report in batch],
         [None if report.error is None else jsontext.dumps(report.error.as_dict()) for report in batch],
-        [_entry(report).to_json() for report in batch],
+        [final_entry(report).to_json() for report in batch],
         [owner_parameter(report.owner) for report in batch],
         [report.overdue_only for report in batch],
         [report.in_time_only for report in batch],
@@ -144,13 +145,13 @@ def _outcome(row: Any) -> FinalOutcome:
     return FinalOutcome.ENDED_BEFORE if ended else FinalOutcome.UNTIMELY
 
 
-def _entry(report: FinalReport) -> FinalEntry:
-    """What the log keeps beside the result, which is joined from task_bodies when it is read."""
+def final_entry(report: FinalReport) -> FinalEntry:
+    """The log entry of a final report, without the result, which is joined from task_bodies when read."""
     return FinalEntry(message=report.message, error=report.error, metadata=report.metadata)
 
 
 def final_size(report: FinalReport) -> int:
-    """Bytes that a final report weighs in its batch. An error is written twice: by itself, and in the log."""
+    """The size of a final report in its batch, in bytes. An error is written twice: as a body, and in the log."""
     weight = 1024 + len(report.result or "") + len(report.message)
     if report.error is not None:
         weight += 2 * len(jsontext.dumps(report.error.as_dict()))

@@ -1,4 +1,4 @@
-"""What many logs grew by, read in one statement for all their readers."""
+"""New entries of many logs, read in one statement for all their readers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,12 +29,12 @@ ORDER BY n, seq
 """
 
 GROWN_BYTES = 32 * 1024 * 1024
-"""Bytes that one statement reads for all readers together, beyond a first update for each."""
+"""Most bytes that one statement reads for all readers together, apart from a first update for each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grown:
-    """A page of what a log grew by: updates with the bytes that each weighs, and whether the log may hold more."""
+    """A page of a log's new entries: updates with their sizes in bytes, and whether there may be more."""
 
     updates: Sequence[tuple[TaskUpdate, int]]
     more: bool
@@ -43,9 +43,9 @@ class Grown:
 async def grown(
     database: Database, cursors: Sequence[tuple[str, int]], most_bytes: int = 2 * GROWN_BYTES
 ) -> list[Grown]:
-    """For each (task id, cursor) the updates beyond it, in order; one statement for all. A page has at most PAGE
-    updates and ends with the one that makes it PAGE_BYTES, or less where many readers share GROWN_BYTES; with the
-    update that makes all of them `most_bytes` the statement ends, and the readers behind it get nothing."""
+    """For each (task id, cursor), the updates beyond the cursor in order; one statement for all. A page has at most
+    PAGE updates and ends with the one that reaches PAGE_BYTES, or earlier if many readers share GROWN_BYTES. The
+    statement ends with the update that reaches `most_bytes` in total; later readers get nothing."""
     share = min(PAGE_BYTES, GROWN_BYTES // max(1, len(cursors)))
     ids, seqs = [task for task, _ in cursors], [cursor for _, cursor in cursors]
     rows = await database.fetch(_GROWN, ids, seqs, PAGE, share, most_bytes)

@@ -1,4 +1,4 @@
-"""Pieces of SQL made from the domain's order of statuses, so that the order has one home."""
+"""SQL fragments made from the domain's order of statuses, so that the order is defined in one place."""
 
 from collections.abc import Iterable
 
@@ -10,24 +10,25 @@ def _listed(statuses: Iterable[TaskStatus]) -> str:
 
 
 ENDED = f"IN {_listed(TERMINAL)}"
-"""`status {ENDED}`: nothing may follow."""
+"""`status {ENDED}`: the task has ended."""
 
 MOVING = f"IN {_listed(RUNNABLE)}"
-"""`status {MOVING}`: progress counts."""
+"""`status {MOVING}`: progress is accepted."""
 
 ASKING = f"IN {_listed(WAITING)}"
 """`status {ASKING}`: the task waits for an answer."""
 
 SPREADING = f"IN {_listed(status for status in TERMINAL if status is not TaskStatus.SUCCEEDED)}"
-"""`status {SPREADING}`: an end that is the end of all descendants, too."""
+"""`status {SPREADING}`: an end that also ends all descendants."""
 
 LEVELS_LOOKED_UP = 256
-"""How many ancestors a statement looks at. The ends of what is further up reach a task level by level."""
+"""Most ancestors that a statement checks. The end of an ancestor further up reaches a task level by level."""
 
 
 def ended_above(parent_id: str) -> str:
-    """SQL for the id of the nearest ancestor whose end is a task's end, too, or null. One look into the primary key
-    for each level. `parent_id` is the SQL of the task's own column, of no table named `up`, `above` or `further`."""
+    """SQL for the id of the nearest ancestor whose end also ends the task, or null. It needs one primary key lookup for
+    each level. `parent_id` is the SQL of the task's own column; its table must not be named `up`, `above` or
+    `further`."""
     seen = f"SELECT up.id, up.parent_id, up.status {SPREADING} AS ends"
     return f"""(
     WITH RECURSIVE above AS (
@@ -41,8 +42,8 @@ def ended_above(parent_id: str) -> str:
 
 
 def has_children(task_id: str) -> str:
-    """SQL for whether a task has children, ended ones too, else null: the first entry of an index answers. (Without
-    an order, a task with many children makes the planner believe that any part of the table holds one of each.)"""
+    """SQL: true if a task has children, ended or not, else null. It reads one index entry. (Without the order, a task
+    with many children makes the planner believe that any part of the table contains some child.)"""
     return (
         f"(SELECT true FROM tasks child WHERE child.parent_id = {task_id}"
         " ORDER BY child.created_at DESC, child.id DESC LIMIT 1)"

@@ -1,4 +1,4 @@
-"""A task's row as it is read wherever bodies are not asked for."""
+"""A task's row, as read by statements without bodies."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ COLUMNS = (
 )
 
 _STORED_DEPTH = 3 * jsontext.MAX_DEPTH
-"""Levels of what this gateway wrote: those of what came in, and those around it."""
+"""Levels of nesting of stored JSON: those of the input, and those added around it."""
 
 
 def columns_of(row: Any) -> dict[str, Any]:
@@ -39,5 +39,5 @@ def columns_of(row: Any) -> dict[str, Any]:
 
 
 def loads(text: str) -> Any:
-    """A JSON value that this gateway wrote."""
+    """Decode a JSON value written by a gateway."""
     return jsontext.loads(text, max_depth=_STORED_DEPTH)

@@ -1,4 +1,4 @@
-"""Ends tasks whose final report arrived incompletely and was not repeated: existing sidecars send theirs only once."""
+"""Fails tasks whose final report arrived incomplete and was not repeated. Existing sidecars send it only once."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,9 +13,9 @@ from asya_gateway.storage.database import Database
 CODE = "result_incomplete"
 LOOK_EVERY = 5.0
 CHUNK = 1_000
-"""Reports that one statement looks at."""
+"""Most reports that one statement reads."""
 
-# The first one counts: a sidecar whose report is cut each time would otherwise keep its task open.
+# Only the first arrival sets the time. Otherwise a sidecar whose report is cut each time would keep its task open.
 _KEEP = """
 INSERT INTO incomplete_finals (task_id, arrived_at, due_at)
 SELECT t.id, c.at, c.at + $2 * interval '1 second' FROM tasks t CROSS JOIN clock_timestamp() AS c(at)
@@ -32,18 +32,18 @@ _REMOVE = "DELETE FROM incomplete_finals WHERE task_id = ANY ($1) AND due_at <= 
 
 
 class IncompleteFinals:
-    """`grace`: seconds in which the report may come again."""
+    """`grace`: seconds in which the report may be repeated."""
 
     def __init__(self, database: Database, *, grace: float) -> None:
         self._database = database
         self._grace = grace
 
     async def keep(self, task_id: str) -> None:
-        """Remember that the task's final report arrived incompletely; nothing for ids that are not ours."""
+        """Record that the task's final report arrived incomplete. Unknown ids are ignored."""
         await self._database.execute(_KEEP, task_id, self._grace)
 
     async def expire(self, finish: Callable[[FinalReport], Awaitable[FinalOutcome]]) -> int:
-        """Fail tasks whose report did not come again, all there are; returns how many this call ended."""
+        """Fail all tasks whose report was not repeated; returns how many this call ended."""
         ended = 0
         while rows := await self._database.fetch(_DUE, CHUNK):
             outcomes = await asyncio.gather(*(finish(_report(row)) for row in rows))

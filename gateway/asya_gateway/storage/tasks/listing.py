@@ -1,13 +1,14 @@
-"""Pages of tasks, newest first, each statement of which looks at a bounded number of rows.
+"""Pages of tasks, newest first. Each statement reads a bounded number of rows.
 
-Each part of a list is read in the order of an index. What the index does not know (an open task's status, which must be
-in no index, since reports change it; the flow of open tasks) is sieved out of so many rows; then the look ends at an
-edge, and the next one goes on from there.
+Each part of a list is read in the order of an index. Conditions on columns outside the index are applied to a bounded
+number of rows. (Such columns are an open task's status, which reports change and which therefore must not be indexed,
+and the flow of open tasks.) The search then ends at an edge, and the next one continues from there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain, repeat
 from typing import Any
 
 from asya_crds.status import TERMINAL
@@ -18,16 +19,21 @@ from asya_gateway.storage.tasks.heads import COLUMNS, columns_of
 from asya_gateway.storage.tasks.owners import owner_parameter
 
 LOOKS = (2_000, 8_000, 40_000)
-"""Rows that a page's statements look at in turn, of each part, while the page is not full: what is frequent is found by
+"""Rows that a page's statements read in turn, for each part, while the page is not full. Frequent matches are found by
 the first."""
 
 _OPEN = "t.finished_at IS NULL"
 _ENDED_AS = {status: f"t.ended_as = '{status.value}'" for status in TERMINAL}
 _ENDED_UNMARKED = "t.finished_at IS NOT NULL AND t.ended_as IS NULL"
-"""What a process of an older version has ended; the status says as what."""
+"""Tasks ended by a process of an older version. Their status says how they ended."""
 _ANY = "true"
+_FAMILY = """($1::text IS NULL OR $1 = (
+    SELECT child.owner FROM tasks child WHERE child.parent_id = $5 ORDER BY child.created_at DESC, child.id DESC LIMIT 1
+))"""
+"""All children have their parent's owner, so one child shows whose they are: no caller makes us read another owner's
+fan-out."""
 
-# The owner is looked at wherever rows are: nothing may tell how many tasks of others there are.
+# The owner is checked wherever rows are read, so that nothing reveals how many tasks others have.
 _OF_WHOM = "($1::text IS NULL OR t.owner = $1)"
 _SIEVES = {
     "status": "($2::text IS NULL OR t.status = $2)",
@@ -36,7 +42,7 @@ _SIEVES = {
     "parent_id": "($5::text IS NULL OR t.parent_id = $5)",
 }
 _UNUSED = "($2::text IS NULL OR $3::text IS NULL OR $4::text IS NULL OR $5::text IS NULL OR true)"
-"""So that each parameter has its type in every statement."""
+"""Gives each parameter its type in every statement."""
 _BETWEEN = """($6::timestamptz IS NULL OR (t.created_at, t.id) < ($6, $7))
     AND ($8::timestamptz IS NULL OR (t.created_at, t.id) >= ($8, $9))"""
 _ORDER = "ORDER BY created_at DESC, id DESC"
@@ -45,12 +51,11 @@ Edge = tuple[datetime, str]
 
 
 async def page(database: Database, query: TaskFilter) -> TaskPage:
-    """The page, which may end before it is full: `reached` says where it is to be gone on from."""
+    """The page. It may end before it is full; `reached` then says where to continue."""
     if not any(_sieved(query, state) for state in _states(query)):
         return TaskPage(await _read(database, query, None), None)
-    if query.skip:
-        # What is left out is not read, so that nobody knows how much a shorter look has left out.
-        return TaskPage(await _read(database, query, await _edge(database, query, sum(LOOKS))), None)
+    if query.whole or query.skip:
+        return TaskPage(await _whole(database, query), None)
     found: list[TaskHead] = []
     after = query.after
     for look in LOOKS:
@@ -63,13 +68,45 @@ async def page(database: Database, query: TaskFilter) -> TaskPage:
     return TaskPage(found, after if len(found) < query.limit else None)
 
 
+async def _whole(database: Database, query: TaskFilter) -> list[TaskHead]:
+    """The page, full if there are enough tasks, however many must be searched, in bounded steps."""
+    found: list[TaskHead] = []
+    after, skip = query.after, query.skip
+    for look in _looks():
+        part = replace(query, after=after, skip=skip, limit=query.limit - len(found))
+        edge = await _edge(database, part, look)
+        rows = await _read(database, part, edge)
+        found += rows
+        if edge is None or len(found) >= query.limit:
+            break
+        if skip:
+            # Skipped tasks are not read, so they are counted if no row came after them.
+            skip = 0 if rows else skip - await _count(database, part, edge, skip)
+        after = edge
+    return found
+
+
 async def count(database: Database, query: TaskFilter) -> int:
-    """How many tasks there are up to the end of a page, among those that are looked at."""
+    """The number of tasks up to the end of a page."""
+    most, found, after = query.skip + query.limit, 0, query.after
     sieved = any(_sieved(query, state) for state in _states(query))
-    edge = await _edge(database, query, sum(LOOKS)) if sieved else None
-    found: int = await database.fetchval(
-        f"SELECT count(*) FROM ({_listing(query)}) n", *_arguments(query, edge), query.skip + query.limit, 0
-    )
+    for look in _looks():
+        part = replace(query, after=after)
+        edge = await _edge(database, part, look) if sieved else None
+        found += await _count(database, part, edge, most - found)
+        if edge is None or found >= most:
+            break
+        after = edge
+    return found
+
+
+def _looks() -> Iterator[int]:
+    return chain(LOOKS, repeat(LOOKS[-1]))
+
+
+async def _count(database: Database, query: TaskFilter, edge: Edge | None, most: int) -> int:
+    sql = f"SELECT count(*) FROM ({_listing(query)}) n"
+    found: int = await database.fetchval(sql, *_arguments(query, edge), most, 0)
     return found
 
 
@@ -79,13 +116,13 @@ async def _read(database: Database, query: TaskFilter, edge: Edge | None) -> lis
 
 
 def _listing(query: TaskFilter) -> str:
-    """One statement; each part of it stops at the page's end."""
+    """SQL for the list. Each part stops at the page's end."""
     parts = " UNION ALL ".join(f"({_part(query, state)})" for state in _states(query))
     return f"SELECT * FROM ({parts}) found {_ORDER} LIMIT $10 - $11 OFFSET $11"
 
 
 async def _edge(database: Database, query: TaskFilter, look: int) -> Edge | None:
-    """Where a look at so many rows ends: of the parts that are sieved, the one whose rows end first."""
+    """Where a search of `look` rows ends: the first edge among the filtered parts."""
     parts = " UNION ALL ".join(
         f"(SELECT created_at, id FROM tasks t WHERE {_walked(query, state)} {_ORDER} OFFSET $10 LIMIT 1)"
         for state in _states(query)
@@ -97,10 +134,10 @@ async def _edge(database: Database, query: TaskFilter, look: int) -> Edge | None
 
 
 def _states(query: TaskFilter) -> Sequence[str]:
-    """The kinds of tasks that a list is made of, each in the words of the index that holds it in the list's order:
-    what is rare is found among millions without looking at them."""
-    if query.context_id is not None or query.parent_id is not None:
-        # A conversation's tasks, or a fan-out's, have an index of their own, whatever their state.
+    """The parts of a list, each as the condition of the index that has it in the list's order. So rare tasks are found
+    among millions without reading the others."""
+    if query.parent_id is not None or (query.context_id is not None and owner_parameter(query.owner) is not None):
+        # One owner's tasks of a conversation, and the tasks of a fan-out, have their own index, whatever their state.
         return (_ANY,)
     if query.status is not None:
         return (_ENDED_AS[query.status], _ENDED_UNMARKED) if query.status.terminal else (_OPEN,)
@@ -108,7 +145,7 @@ def _states(query: TaskFilter) -> Sequence[str]:
 
 
 def _known(query: TaskFilter, state: str) -> set[str]:
-    """What the index of this part has in its key or its condition, beside the owner."""
+    """The columns that this part's index covers, apart from the owner."""
     if state == _ANY:
         return {"parent_id" if query.parent_id is not None else "context_id"}
     if state not in _ENDED_AS.values():
@@ -117,19 +154,20 @@ def _known(query: TaskFilter, state: str) -> set[str]:
 
 
 def _sieved(query: TaskFilter, state: str) -> bool:
-    """Whether the filter asks for what the index of this part does not know."""
+    """Whether the filter uses columns that this part's index does not cover."""
     return any(getattr(query, name) is not None for name in _SIEVES.keys() - _known(query, state))
 
 
 def _walked(query: TaskFilter, state: str) -> str:
-    """The rows of this part's index."""
+    """SQL for the rows of this part's index."""
     known = [_SIEVES[name] for name in _SIEVES if name in _known(query, state) and name != "status"]
-    return " AND ".join((_OF_WHOM, state, *known, _BETWEEN, _UNUSED))
+    family = [_FAMILY] if query.parent_id is not None else []
+    return " AND ".join((_OF_WHOM, state, *known, *family, _BETWEEN, _UNUSED))
 
 
 def _part(query: TaskFilter, state: str) -> str:
-    """A part of a list, read in the order of its index up to the page's end. What is sieved is looked at outside of the
-    ordered part: a planner that believes it to be rare reads and sorts whatever holds it."""
+    """SQL for a part of a list, read in the order of its index up to the page's end. Filters are applied outside the
+    ordered part. Otherwise a planner that expects few matches might read and sort all of them."""
     ordered = f"SELECT {COLUMNS} FROM tasks t WHERE {_walked(query, state)} {_ORDER}"
     if not _sieved(query, state):
         return f"{ordered} LIMIT $10"

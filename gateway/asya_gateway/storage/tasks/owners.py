@@ -1,4 +1,4 @@
-"""Whose tasks a statement may touch, as its parameter."""
+"""The owner as a parameter of a statement."""
 
 from typing import assert_never
 
@@ -6,7 +6,7 @@ from asya_gateway.domain.owners import EveryOwner, OwnedBy, OwnerScope
 
 
 def owner_parameter(owner: OwnerScope) -> str | None:
-    """The owner whose tasks they must be; null in a statement where any will do."""
+    """The owner that the tasks must have; null for any owner."""
     match owner:
         case OwnedBy(owner=name):
             return name

@@ -1,4 +1,4 @@
-"""Questions and answers: a pause stops the clock and stores its question; the first answer sets the task running."""
+"""Questions and answers: a pause stops the clock and stores its question; the first answer resumes the task."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -87,8 +87,8 @@ _ANSWERED_BY = "SELECT answer_key = $3 FROM task_pauses WHERE task_id = $1 AND p
 
 @dataclass(frozen=True, slots=True)
 class PauseLimits:
-    """How long a question may wait for its answer, in seconds; `flows` has those flows that say so themselves, `known`
-    says whether they have been read."""
+    """How long a question may wait for its answer, in seconds. `flows` has the flows with their own limit; `known` says
+    whether the flows have been read."""
 
     default: float = 30 * 86_400.0
     flows: Mapping[str, float] = field(default_factory=dict)
@@ -96,7 +96,7 @@ class PauseLimits:
 
 
 class Asking:
-    """Runs singly: questions are rare beside progress."""
+    """Runs without batching, because questions are rare compared with progress."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class Asking:
         self._answer_sql = _ANSWER + enqueue.of("incoming", argument=13)
 
     async def pause(self, report: PauseReport) -> ProgressAnswer:
-        """Store the question; one that was asked before, or of a task that has ended, changes nothing."""
+        """Store the question. A repeated question, or one for a task that has ended, changes nothing."""
         pause, limits = report.pause, self._limits()
         question = pause.as_dict()
         entry = PausedEntry(
@@ -147,8 +147,8 @@ class Asking:
         return ProgressAnswer(known=True, progress=row["progress"], status=TaskStatus.read(row["status"]))
 
     async def answer(self, answer: Answer) -> bool:
-        """The first answer wins; its envelope is committed with it. A try after a lost connection knows by its
-        key that the pause was answered by itself."""
+        """Store the answer if it is the first, together with its envelope. A retry after a lost connection recognises
+        by its key that it has answered the pause itself."""
         async with acquired(self._pool()) as connection:
             row = await connection.fetchrow(
                 self._answer_sql,

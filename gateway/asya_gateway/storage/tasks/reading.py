@@ -55,7 +55,7 @@ LEFT JOIN task_bodies e ON e.task_id = t.id AND e.kind = 'error'
 LEFT JOIN task_pauses q ON q.task_id = t.id AND q.pause_id = t.pause_id
 WHERE {_MINE}
 """
-"""A task whose bodies are small, in one statement; of another one what is large is left out."""
+"""Reads a task with small bodies in one statement. Large bodies are left out."""
 
 _SIZE = """
 SELECT coalesce(sum(octet_length(body::text)), 0) + coalesce((
@@ -68,7 +68,7 @@ _HEAD = f"SELECT {COLUMNS} FROM tasks t WHERE {_MINE}"
 
 _GET = f"SELECT {COLUMNS}, {_BODIES} FROM tasks t WHERE {_MINE}"
 
-# A gateway of the version before counts no answers in the row.
+# A gateway of the previous version does not count answers in the row.
 _ANSWERS = """greatest(
     coalesce(t.incarnation, 0),
     (SELECT count(*) FROM task_pauses p WHERE p.task_id = t.id AND p.answered_at IS NOT NULL)::integer
@@ -96,7 +96,7 @@ _ENDS_WITH_ANCESTOR = f"""
 SELECT NOT status {ENDED} AND {ended_above("t.parent_id")} IS NOT NULL FROM tasks t WHERE id = $1
 """
 
-# One row whatever the log's length: joined row by row, every update would carry the payload with it.
+# One row for the whole log: if the log were joined row by row, every update would repeat the payload.
 _SNAPSHOT = f"""
 SELECT {COLUMNS}, r.*, e.*, u.*
 FROM tasks t
@@ -145,29 +145,29 @@ FROM task_updates u WHERE u.task_id = $1 AND u.seq = $2
 
 _BODY_NAMES = ("payload", "result", "error", "question")
 WEIGHT = 6
-"""What a body that is read weighs for each of its bytes: the driver's buffer, the text, the answer made of it as text
-and bytes, and the socket's copies."""
+"""Weight of a body that is read, per byte: the driver's buffer, the text, the response as text and bytes, and the
+socket's copies."""
 
 
 class TaskReader:
-    """Reads never wait for writes, and see what is committed."""
+    """Reads tasks. Reads never wait for writes, and see committed data."""
 
     def __init__(self, database: Database, budget: Budget) -> None:
         self._database = database
         self._budget = budget
 
     async def _room(self, sizes: str, *of: Any) -> None:
-        """Wait until what is about to be read has room, in the budget's scope around. Raises NoRoom."""
+        """Wait until there is room for the bodies to be read, in the enclosing scope of the budget. Raises NoRoom."""
         size = await self._database.fetchval(sizes, *of)
         await self._budget.reserve(Share.READERS, WEIGHT * (size or 0))
 
     async def head(self, task_id: str, *, owner: OwnerScope) -> TaskHead | None:
-        """The task's row alone."""
+        """Only the task's row."""
         row = await self._database.fetchrow(_HEAD, task_id, owner_parameter(owner))
         return None if row is None else TaskHead(**columns_of(row))
 
     async def get(self, task_id: str, *, owner: OwnerScope, payload: bool = True) -> Task | None:
-        """The task with result, error, open pause and, where it is asked for, payload."""
+        """The task with result, error, open pause and, on request, payload."""
         row = await self._database.fetchrow(_GET_SMALL, task_id, owner_parameter(owner), payload)
         if row is None:
             return None
@@ -177,15 +177,15 @@ class TaskReader:
         return None if row is None else task_of(row)
 
     async def active(self, task_id: str) -> bool:
-        """Whether work on the task makes sense now, by the database's clock."""
+        """Whether work on the task makes sense now. The deadline is checked by the database's clock."""
         return await self._database.fetchval(_ACTIVE, task_id) is not False
 
     async def ends_with_ancestor(self, task_id: str) -> bool:
-        """Whether an open task has an ancestor whose end is its own, too."""
+        """Whether an open task has an ancestor whose end also ends it."""
         return await self._database.fetchval(_ENDS_WITH_ANCESTOR, task_id) is True
 
     async def snapshot(self, task_id: str, after: int, *, owner: OwnerScope) -> Snapshot | None:
-        """The task and the first page of its updates beyond `after`, read in one statement, hence of one moment."""
+        """The task and the first page of its updates beyond `after`, read in one statement and so consistent."""
         row = await self._database.fetchrow(_FIRST_PAGE, task_id, owner_parameter(owner), after)
         if row is None:
             return None
@@ -198,7 +198,7 @@ class TaskReader:
         return [update_of(task_id, row, row["result"], left_out=bool(row["result_left_out"])) for row in rows]
 
     async def update(self, task_id: str, seq: int) -> TaskUpdate | None:
-        """One entry with all its bodies; None where it was retired."""
+        """One entry with all its bodies; None if retention has removed it."""
         await self._room(_SIZE_OF_UPDATE, task_id, seq)
         row = await self._database.fetchrow(_UPDATE, task_id, seq)
         return None if row is None else update_of(task_id, row, row["result"])
@@ -208,11 +208,11 @@ class TaskReader:
         return await listing.page(self._database, query)
 
     async def count(self, query: TaskFilter) -> int:
-        """How many tasks there are up to the end of a page."""
+        """The number of tasks up to the end of a page."""
         return await listing.count(self._database, query)
 
     async def pause_point(self, task_id: str, *, owner: OwnerScope) -> PausePoint | None:
-        """The task with its open pause and the checkpoint to go on from, and no other body."""
+        """The task with its open pause and the checkpoint, and no other body."""
         await self._room(_SIZE_OF_PAUSE, task_id)
         row = await self._database.fetchrow(_PAUSE_POINT, task_id, owner_parameter(owner))
         if row is None:

@@ -1,4 +1,4 @@
-"""Takes progress reports: guard, claim, update and append in one statement for a whole batch."""
+"""Takes progress reports: check, claim, update and append in one statement for a whole batch."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,22 +9,29 @@ from asya_crds.status import ClaimAction, HopState, TaskStatus
 from asya_gateway.domain.log import ProgressEntry
 from asya_gateway.domain.reports import ProgressAnswer, ProgressReport
 from asya_gateway.domain.text import storable
+from asya_gateway.storage.columns import NULL, joined, split
 from asya_gateway.storage.tasks.guards import ENDED, MOVING, ended_above
 from asya_gateway.storage.tasks.incarnations import NEWER, PROGRESS
 from asya_transports.postgres.sessions import session_of
 
 KEYS_KEPT = 8
-"""Keys of the latest reports that a row remembers: repetitions follow one another closely, and whatever comes
-later is held off by its claim."""
+"""How many keys of the latest reports a row remembers. Repetitions follow closely; later ones are stopped by their
+claim."""
 
 _SILENT = f"('{HopState.PROCESSED.value}', '{HopState.RELEASED.value}')"
-"""States that concern the claim alone and change nothing of the task."""
+"""States that concern only the claim and do not change the task."""
 
-_LOCKED = """
+_ARRAYS = (
+    f"{split(1)}, {split(2, 'bigint')}, {split(3)}, {split(4, 'json')}, {split(5, 'integer')}, {split(6, 'float8')}, "
+    f"$7::text[], {split(8)}, {split(9, 'json')}, {split(10, 'integer')}"
+)
+_CLAIM_ARRAYS = f"{split(11)}, {split(12, 'integer')}, {split(13)}, $14::json[]"
+
+_LOCKED = f"""
 ), locked AS MATERIALIZED (
     -- Locking in id order, whatever order the reports came in, is what keeps batches from deadlocking.
     SELECT t.id, t.status, t.progress, t.deadline_at, t.parent_id
-    FROM tasks t WHERE t.id = ANY($1) ORDER BY t.id FOR NO KEY UPDATE
+    FROM tasks t WHERE t.id = ANY({split(1)}) ORDER BY t.id FOR NO KEY UPDATE
 """
 
 _TAKES = """(h.state = 'claimed' AND (h.claimant = excluded.claimant OR h.attempt < excluded.attempt
@@ -97,20 +104,18 @@ SELECT l.id, coalesce(a.status, l.status) AS status, coalesce(a.progress, l.prog
 _REPORT = f"""
 WITH incoming AS (
     SELECT * FROM unnest(
-        $1::text[], $2::bigint[], $3::text[], $4::json[], $5::integer[], $6::float8[], $7::text[], $8::text[],
-        $9::json[], $10::integer[])
+{_ARRAYS})
     AS r(id, key, state, route, hop, progress, message, actor, detail, incarnation)
 {_LOCKED}{_APPLIED.format(judged="locked", goes="")}'go' AS action, NULL AS frames, NULL AS remaining
 FROM locked l LEFT JOIN applied a USING (id)
 """
-"""Without claims, as existing sidecars report: every statement is planned anew, and this one is planned in half
-the time of the other."""
+"""For reports without claims, from existing sidecars. Every statement is planned for each execution, and this one is
+planned in half the time of the other."""
 
 _REPORT_WITH_CLAIMS = f"""
 WITH incoming AS (
     SELECT * FROM unnest(
-        $1::text[], $2::bigint[], $3::text[], $4::json[], $5::integer[], $6::float8[], $7::text[], $8::text[],
-        $9::json[], $10::integer[], $11::text[], $12::integer[], $13::text[], $14::json[])
+{_ARRAYS}, {_CLAIM_ARRAYS})
     AS r(id, key, state, route, hop, progress, message, actor, detail, incarnation,
          claim_hop, attempt, claimant, frames)
 {_LOCKED}{_CLAIMS}{_APPLIED.format(judged="verdict", goes="AND v.action = 'go'")}v.action, v.frames::text AS frames,
@@ -120,8 +125,8 @@ FROM locked l JOIN verdict v USING (id) LEFT JOIN applied a USING (id)
 
 
 class ProgressReporter:
-    """The flush of the report coalescer; `written` hears of every task whose log grew. `lease`: seconds that a claim
-    holds without a sign of life."""
+    """The coalescer's flush for reports. `written` is called with every task whose log grew. `lease`: seconds that a
+    claim holds without renewal."""
 
     def __init__(
         self, pool: Callable[[], asyncpg.Pool], written: Callable[[Sequence[str]], None], *, lease: float
@@ -131,7 +136,7 @@ class ProgressReporter:
         self._lease = lease
 
     async def flush(self, batch: Sequence[ProgressReport]) -> Sequence[ProgressAnswer]:
-        """Apply the batch, at most one report a task; answers in its order."""
+        """Apply the batch, with at most one report for each task; returns answers in its order."""
         async with session_of(self._pool()) as connection:
             if any(report.claim is not None for report in batch):
                 rows = await connection.fetch(
@@ -158,32 +163,34 @@ def _answer(report: ProgressReport, row: Any, lease: float) -> ProgressAnswer:
     )
 
 
-def _columns(batch: Sequence[ProgressReport]) -> tuple[list[Any], ...]:
+def _columns(batch: Sequence[ProgressReport]) -> tuple[Any, ...]:
+    routes = [report.route for report in batch]
     return (
-        [report.task_id for report in batch],
-        [report.key for report in batch],
-        [report.state.value for report in batch],
-        [None if report.route.says_nothing else report.route.to_json() for report in batch],
-        [report.route.hop for report in batch],
-        [report.progress for report in batch],
+        joined([report.task_id for report in batch]),
+        joined([str(report.key) for report in batch]),
+        joined([report.state.value for report in batch]),
+        joined([NULL if route.says_nothing else route.to_json() for route in routes]),
+        joined([str(len(route.prev)) for route in routes]),
+        joined([repr(report.progress) for report in batch]),
         [storable(report.message) for report in batch],
-        [storable(report.route.curr or None) for report in batch],
-        [entry_of(report).to_json() for report in batch],
-        [report.incarnation for report in batch],
+        joined([route.curr or NULL for route in routes]),
+        joined([entry_of(report).to_json() for report in batch]),
+        joined([NULL if report.incarnation is None else str(report.incarnation) for report in batch]),
     )
 
 
-def _claim_columns(batch: Sequence[ProgressReport]) -> tuple[list[Any], ...]:
+def _claim_columns(batch: Sequence[ProgressReport]) -> tuple[Any, ...]:
+    claims = [report.claim for report in batch]
     return (
-        [report.claim.hop if report.claim else None for report in batch],
-        [report.claim.attempt if report.claim else None for report in batch],
-        [report.claim.claimant if report.claim else None for report in batch],
+        joined([claim.hop if claim else NULL for claim in claims]),
+        joined([str(claim.attempt) if claim else NULL for claim in claims]),
+        joined([claim.claimant if claim else NULL for claim in claims]),
         [report.frames for report in batch],
     )
 
 
 def entry_of(report: ProgressReport) -> ProgressEntry:
-    """What the log keeps of a report."""
+    """The log entry of a report."""
     return ProgressEntry(
         message=report.message,
         route=None if report.route.says_nothing else report.route,
@@ -194,6 +201,6 @@ def entry_of(report: ProgressReport) -> ProgressEntry:
 
 
 def report_size(report: ProgressReport) -> int:
-    """Bytes that a report weighs in its batch."""
+    """The size of a report in its batch, in bytes."""
     route = sum(map(len, report.route.prev)) + sum(map(len, report.route.next))
     return 512 + len(report.frames or "") + len(report.message or "") + 2 * route

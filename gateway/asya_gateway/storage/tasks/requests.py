@@ -1,6 +1,6 @@
-"""What callers do to a task under a key: done once, and answered again to a caller that repeats it.
+"""Actions of callers on a task under a key: each is done once, and a caller that repeats it gets the same answer.
 
-The key is stored in the transaction that does the work, so that it is known exactly where the work was done.
+The key is stored in the transaction that does the work, so the key exists exactly if the work was done.
 """
 
 from collections.abc import Callable
@@ -29,14 +29,14 @@ WHERE k.task_id = $1 AND k.action = $2 AND k.key = $3 AND ($4::text IS NULL OR t
 
 
 class TaskRequests:
-    """Runs singly, in a transaction: what people ask for is rare beside what actors report."""
+    """Runs without batching, in a transaction, because callers' requests are rare compared with actors' reports."""
 
     def __init__(self, pool: Callable[[], asyncpg.Pool], finisher: TaskFinisher) -> None:
         self._pool = pool
         self._finisher = finisher
 
     async def cancel(self, report: FinalReport, key: RequestKey) -> FinalOutcome:
-        """End the task; APPLIED too where this key ended it before. Raises KeyReused."""
+        """End the task. APPLIED also if this key ended it before. Raises KeyReused."""
         async with acquired(self._pool()) as connection:
             rows = await self._end(connection, report, key)
             if rows is None:
@@ -47,7 +47,7 @@ class TaskRequests:
     async def _end(
         self, connection: asyncpg.pool.PoolConnectionProxy, report: FinalReport, key: RequestKey
     ) -> list[asyncpg.Record] | None:
-        """None where the key is taken: by a transaction that has been committed, for which this one waited."""
+        """None if the key is taken, by a committed transaction that this one waited for."""
         async with connection.transaction():
             if not await connection.fetchval(_TAKE, report.task_id, key.action, key.key, key.digest):
                 return None
@@ -57,7 +57,7 @@ class TaskRequests:
             return rows
 
     async def find(self, task_id: str, owner: OwnerScope, key: RequestKey) -> bool:
-        """Whether this was done under the key already. Raises KeyReused."""
+        """Whether this action was already done under the key. Raises KeyReused."""
         async with acquired(self._pool()) as connection:
             return await _found(connection, task_id, owner, key)
 

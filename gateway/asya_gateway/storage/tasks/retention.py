@@ -1,4 +1,4 @@
-"""Removes what is old: claims, updates, and finally whole tasks with their rows in other tables."""
+"""Removes old data: claims, updates, and finally whole tasks with their rows in other tables."""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,12 +11,12 @@ from asya_gateway.storage.tasks.beside import ALL, BETWEEN, HOPS, UPDATES, Besid
 
 RETIRE_EVERY = 300.0
 HOPS_KEPT = 3_600.0
-"""Seconds that claims outlive their task, for messages that are still on their way."""
+"""Seconds that claims are kept after their task has ended, for messages that are still in transit."""
 PAGES_A_TURN = 20
-"""Chunks of each table that one turn looks through for rows whose task is gone; the next one goes on from there."""
+"""Chunks of each table that one turn searches for rows whose task is gone. The next turn continues from there."""
 
-# In the order of the one index that holds ended tasks by time. In the order of ids, for one, the planner may walk the
-# primary key past every task that stays, when its statistics are of yesterday.
+# In the order of the index that has ended tasks by time. In the order of ids, with stale statistics, the planner might
+# # walk the primary key past every task that stays.
 _ENDED = """
 SELECT id, finished_at FROM tasks
 WHERE finished_at IS NOT NULL AND finished_at < now() - $1 * interval '1 second' AND (finished_at, id) > ($2, $3)
@@ -42,8 +42,8 @@ BEGINNING: Place = (datetime(1970, 1, 1, tzinfo=UTC), "")
 
 
 class Retention:
-    """Removes what is old, in chunks, so that no statement holds many rows for long. Several processes may be at it at
-    the same time: what one of them holds the others leave alone."""
+    """Removes old data in chunks, so that no statement locks many rows for long. Several processes may do this at the
+    same time; each skips rows that another has locked."""
 
     def __init__(self, database: Database, *, tasks: float, updates: float) -> None:
         self._database = database
@@ -52,7 +52,7 @@ class Retention:
         self._remover = Remover(database)
 
     async def retire(self) -> int:
-        """Remove old claims, updates and tasks; returns how many rows of those three kinds went."""
+        """Remove old claims, updates and tasks; returns how many rows of these three kinds were removed."""
         removed = await self._of_tasks("hops", HOPS, HOPS_KEPT)
         removed += await self._of_tasks("updates", UPDATES, self._updates)
         removed += await self._whole_tasks()
@@ -61,7 +61,7 @@ class Retention:
         return removed
 
     async def _of_tasks(self, kind: str, beside: Beside, age: float) -> int:
-        """Remove the rows of tasks that ended more than `age` seconds ago, from where it was left."""
+        """Remove the rows of tasks that ended more than `age` seconds ago, continuing from the stored position."""
         removed = 0
         place = await self._place(kind)
         while page := await self._ended(age, place):
@@ -74,7 +74,7 @@ class Retention:
         return removed
 
     async def _whole_tasks(self) -> int:
-        """Rows of other tables are removed before the task itself, so an interrupted turn leaves none behind."""
+        """Remove whole tasks. Rows in other tables are removed first, so an interrupted turn leaves none behind."""
         removed = 0
         place: Place = BEGINNING
         while page := await self._ended(self._tasks, place):
@@ -90,8 +90,8 @@ class Retention:
         return removed
 
     async def _left_behind(self, beside: Beside) -> None:
-        """Remove rows whose task is gone: processes of an older version do not know of each table. A turn looks through
-        a part of the table, and the next one, of whichever process, goes on."""
+        """Remove rows whose task is gone, because processes of an older version do not know every table. A turn
+        searches a part of the table; the next one, in any process, continues."""
         kind = f"gone {beside.table}"
         after = (await self._place(kind))[1]
         for _ in range(PAGES_A_TURN):

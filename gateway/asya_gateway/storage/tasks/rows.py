@@ -1,4 +1,4 @@
-"""Columns of bodies and of logs, and what is made of rows with them."""
+"""Columns of bodies and logs, and the objects made from such rows."""
 
 from typing import Any
 
@@ -11,8 +11,9 @@ from asya_gateway.storage.tasks.heads import columns_of, loads
 
 
 def inline(column: str) -> str:
-    """The text of a JSON column where it is small, else null. The stored size, which the server knows without
-    reading the value, is never larger than the text's; it spares it to unpack megabytes that nobody gets."""
+    """SQL: the text of a JSON column if it is small, else null. The server knows the stored size without reading the
+    value, and it is never larger than the text. Checking it first avoids decompressing megabytes that would be left
+    out."""
     return (
         f"CASE WHEN pg_column_size({column}) <= {LARGEST_INLINE} THEN "
         f"CASE WHEN octet_length({column}::text) <= {LARGEST_INLINE} THEN {column}::text END END"
@@ -20,8 +21,8 @@ def inline(column: str) -> str:
 
 
 def small_body(kind: str, task: str) -> str:
-    """A lateral join: `{kind}` is a task's body of this kind where it is small, `{kind}_left_out` says that there is
-    a larger one."""
+    """A lateral join: `{kind}` is a task's body of this kind if it is small; `{kind}_left_out` is true if there is a
+    larger one."""
     return f"""LEFT JOIN LATERAL (
         SELECT found.body AS {kind}, found.body IS NULL AS {kind}_left_out FROM (
             SELECT {inline("b.body")} AS body FROM task_bodies b WHERE b.task_id = {task} AND b.kind = '{kind}'
@@ -30,12 +31,12 @@ def small_body(kind: str, task: str) -> str:
 
 
 DETAIL = f"CASE WHEN kind = 'progress' THEN detail::text ELSE {inline('detail')} END AS detail"
-"""A progress report's detail is small by its own limit; that of a question or an end may be as large as a result."""
+"""A progress report's detail is small by its own limit. That of a question or an end may be as large as a result."""
 
 PAGE = 200
-"""Most updates that are read at once for one reader."""
+"""Most updates in one read for one reader."""
 PAGE_BYTES = 4 * 1024 * 1024
-"""Bytes of their details beyond which a page ends, after at least one."""
+"""A page ends once its details have this many bytes, after at least one update."""
 
 
 def task_of(row: Any) -> Task:
@@ -61,8 +62,8 @@ def pause_of(row: Any) -> Pause | None:
 
 
 def update_of(task_id: str, row: Any, result: str | None, *, left_out: bool = False) -> TaskUpdate:
-    """An update from a row of seq, kind, status, progress, detail, at; the terminal one carries the result, or says
-    that it was `left_out`."""
+    """An update from a row of seq, kind, status, progress, detail, at. The terminal one has the result, or `left_out`
+    is true."""
     kind = UpdateKind.read(row["kind"])
     final, detail = kind is UpdateKind.FINAL, row["detail"]
     return TaskUpdate(

@@ -32,6 +32,7 @@ from asya_gateway.storage.tasks.finishing import TaskFinisher
 from asya_gateway.storage.tasks.incomplete import IncompleteFinals
 from asya_gateway.storage.tasks.pausing import Asking, PauseLimits
 from asya_gateway.storage.tasks.reading import TaskReader
+from asya_gateway.storage.tasks.replacing import Replacing
 from asya_gateway.storage.tasks.reporting import ProgressReporter
 from asya_gateway.storage.tasks.requests import TaskRequests
 
@@ -40,9 +41,9 @@ FIRST_CHUNK = 2.0
 
 
 class PostgresTasks:
-    """Keeps the TaskStore promise: writes go through coalescers or run singly, reads go straight to the pool.
+    """Implements TaskStore: writes go through coalescers or run without batching, reads go directly to the pool.
 
-    Each try of a write, and each read, is given up after `longest` seconds.
+    Each attempt at a write, and each read, is given up after `longest` seconds.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class PostgresTasks:
         self._reader = TaskReader(database, budget)
         self._asking = Asking(pool, written, enqueue, pauses)
         self._announcing = Announcing(pool, written)
+        self._replacing = Replacing(pool)
         admitter, finisher = Admitter(pool, enqueue), TaskFinisher(pool, written, ended, cascade)
         self._find_call = admitter.find
         self._requests = TaskRequests(pool, finisher)
@@ -83,8 +85,9 @@ class PostgresTasks:
             longest=longest,
         )
 
-    async def create(self, new: NewTask) -> None:
-        await self.batches.creates.submit(new)
+    def create(self, new: NewTask) -> Coroutine[Any, Any, None]:
+        # No coroutine of its own, which every call would pay for.
+        return self.batches.creates.submit(new)
 
     async def admit(self, new: NewTask, terms: Terms) -> str:
         verdict = await self.batches.admissions.submit(Applicant(new, terms))
@@ -100,12 +103,16 @@ class PostgresTasks:
             found = await within(self._longest, self._find_call(owner, key))
         return None if found is None else _task_of(found, digest)
 
-    async def report(self, report: ProgressReport) -> ProgressAnswer:
-        return await self.batches.reports.submit(report)
+    def report(self, report: ProgressReport) -> Coroutine[Any, Any, ProgressAnswer]:
+        return self.batches.reports.submit(report)
 
     async def finish(self, report: FinalReport) -> FinalOutcome:
-        """A small tree has ended when this returns, a large one goes on ending."""
+        """End a task. When this returns, a small tree has ended; the descendants in a large one are still being
+        ended."""
         return await self._spread(report, await self.batches.finals.submit(report))
+
+    async def replace_unreported(self, report: FinalReport, if_late: FinalReport) -> bool:
+        return await self._singly(lambda: self._replacing.replace(report, if_late), "end of a child")
 
     async def expect_final(self, task_id: str) -> None:
         await self._singly(lambda: self._incomplete.keep(task_id), "incomplete final")
@@ -133,7 +140,7 @@ class PostgresTasks:
         await self._singly(lambda: self._announcing.announce(child), "announce")
 
     async def _singly(self, write: Callable[[], Coroutine[Any, Any, Result]], what: str) -> Result:
-        """In a task of its own, so that a caller who goes away cannot tear the write."""
+        """Run a write in a separate task, so that a caller that leaves cannot interrupt it."""
         work = written_singly(lambda: within(self._longest, write(), write=True), self._patience, what)
         return await asyncio.shield(asyncio.ensure_future(work))
 
@@ -162,14 +169,14 @@ class PostgresTasks:
         return await within(self._longest, self._reader.page(query))
 
     async def count(self, query: TaskFilter) -> int:
-        """How many tasks there are up to the end of a page."""
+        """The number of tasks up to the end of a page."""
         return await within(self._longest, self._reader.count(query))
 
     async def pause_point(self, task_id: str, *, owner: OwnerScope) -> PausePoint | None:
         return await within(self._longest, self._reader.pause_point(task_id, owner=owner))
 
     async def close(self) -> None:
-        """Write what was taken."""
+        """Complete the accepted writes."""
         await self.batches.close()
 
 

@@ -1,4 +1,4 @@
-"""Ends tasks that no report ends: those past their deadlines, and descendants that their ancestor's end missed."""
+"""Ends tasks that no report ends: those past their deadlines, and descendants missed when their ancestor ended."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 from asya_crds.status import ErrorClass, TaskStatus
 from asya_crds.task_error import TaskError
 from asya_gateway.domain.owners import EVERY_OWNER
-from asya_gateway.domain.reports import FinalOutcome, FinalReport
+from asya_gateway.domain.reports import END_NOT_REPORTED, FinalOutcome, FinalReport
 from asya_gateway.storage.chunks import CHUNK
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.tasks.cascading import Cascade
@@ -17,21 +17,21 @@ from asya_gateway.storage.tasks.guards import ENDED, ended_above
 SWEEP_EVERY = 1.0
 ORPHANS_EVERY = 5.0
 ORPHANS_REST = 9.0
-"""Times as long as it took that the sweep for orphans rests: it finds next to nothing, and passes over what an old
-snapshot keeps vacuum from clearing again and again."""
+"""The orphan sweep rests this many times as long as it took. It finds almost nothing, and each time it passes removed
+rows that an old snapshot keeps vacuum from clearing."""
 PARENTS = 1_000
-"""Parents of open children that one statement looks at."""
+"""Most parents of open children that one statement reads."""
 PARENTS_A_TURN = 20_000
-"""How many one turn looks at; the next one goes on from there."""
+"""Most parents that one turn reads. The next turn continues from there."""
 
 _OVERDUE = """
 SELECT id, extract(epoch FROM deadline_at - created_at)::float8 AS allowed FROM tasks
 WHERE finished_at IS NULL AND deadline_at <= now() ORDER BY deadline_at LIMIT $1
 """
 
-# From parent to parent by skipping along the index, however many open children each has. `ended_by` is for what was
-# missed: a child that was announced while its parent ended, and what a process that ended had not come to. `succeeded`
-# is for children of existing sidecars, whose end perhaps nobody reports.
+# Skips along the index from parent to parent, however many open children each has. `ended_by` is for missed ones: a #
+# child that was announced while its parent ended, and those that a process left unfinished when it ended. `succeeded` #
+# is for children of existing sidecars, whose end may never be reported.
 _PARENTS = f"""
 WITH RECURSIVE parents AS (
     (SELECT parent_id, 1 AS number FROM tasks
@@ -58,15 +58,15 @@ ORDER BY created_at DESC, id DESC LIMIT $5
 
 @dataclass(slots=True)
 class _Walk:
-    """Where the sweep for orphans of one kind goes on."""
+    """Where the orphan sweep of one kind continues."""
 
     ends_itself: bool
     after: str = ""
 
 
 class Sweeper:
-    """Every process runs one, and SQL lets only one of them end a task. `child_grace`: seconds of silence after its
-    parent's success that end a child of an existing sidecar."""
+    """Every process runs one; SQL ensures that only one of them ends a task. `child_grace`: seconds without a report
+    after its parent's success, after which a child of an existing sidecar is canceled."""
 
     def __init__(
         self,
@@ -83,18 +83,19 @@ class Sweeper:
         self._walks = (_Walk(ends_itself=True), _Walk(ends_itself=False))
 
     async def sweep(self) -> int:
-        """End overdue tasks, all there are; returns how many this call ended."""
+        """End all overdue tasks; returns how many this call ended."""
         ended = 0
         while True:
             overdue = await self._overdue()
             applied = await self._end(overdue)
             ended += applied
-            # Without progress the rest waits for the next turn: another process may be at work on the same ones.
+            # Without progress the rest waits for the next turn, because another process may be working on the same
+            # tasks.
             if len(overdue) < CHUNK or not applied:
                 return ended
 
     async def sweep_orphans(self) -> int:
-        """End open tasks whose ancestors' end is theirs, too, and those that have been silent for their grace; returns
+        """End open tasks whose ancestor's end also ends them, and those without a report for the grace period; returns
         how many this call ended."""
         return sum([await self._walk_on(walk) for walk in self._walks])
 
@@ -149,7 +150,7 @@ def _overdue_report(task_id: str, allowed: float) -> FinalReport:
 
 
 def _silent_report(task_id: str, grace: float) -> FinalReport:
-    """Its end is unknown, and a possible failure must not be shown as a success."""
+    """The end of a child without reports. It is unknown, and a possible failure must not be shown as a success."""
     message = f"Its parent has succeeded, and no report arrived for {grace:g} s"
-    error = TaskError("end_not_reported", message, ErrorClass.CANCELED)
+    error = TaskError(END_NOT_REPORTED, message, ErrorClass.CANCELED)
     return FinalReport(task_id=task_id, status=TaskStatus.CANCELED, message=message, error=error, owner=EVERY_OWNER)

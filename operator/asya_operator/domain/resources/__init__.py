@@ -1,1 +1,1 @@
-"""The objects that an actor needs, one pure function a kind."""
+"""The objects that an actor needs, one pure function for each kind."""

@@ -1,4 +1,4 @@
-"""What the objects of an actor have in common: names, labels, owner, and how its containers are held."""
+"""What the objects of an actor have in common: names, labels, owner and security context."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from asya_crds.naming import ACTOR_LABEL, COMPONENT_LABEL, CREW
 from asya_operator.domain.views import Body
 
 MANAGER = "asya-operator"
-"""The operator's field manager, and the label `app.kubernetes.io/managed-by` of what it makes."""
+"""The operator's field manager, and the label `app.kubernetes.io/managed-by` of its objects."""
 Document = dict[str, Any]
 NAME_LABEL = "app.kubernetes.io/name"
 _NOT_INHERITED = ("crossplane.io/", "app.kubernetes.io/")
@@ -17,7 +17,7 @@ _NOT_INHERITED = ("crossplane.io/", "app.kubernetes.io/")
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """Settings of the operator that show in what it builds."""
+    """Settings of the operator that affect the objects it builds."""
 
     namespace: str
     transport: str
@@ -27,29 +27,29 @@ class Surroundings:
     runtime_configmap: str
     run_as_user: int | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
-    """The transport's variables as the operator was given them, without secrets (TransportDescription.visible)."""
+    """The operator's own variables for the transport, without secrets (TransportDescription.visible)."""
 
 
 @dataclass(frozen=True, slots=True)
 class ActorResource:
-    """An AsyncActor that was read, with the object it came from."""
+    """A decoded AsyncActor with its object."""
 
     spec: AsyncActorSpec
     body: Body
 
     @property
     def name(self) -> str:
-        """Names the queue, the Deployment and the ScaledObject."""
+        """The name of the queue, the Deployment and the ScaledObject."""
         return self.spec.actor
 
     @property
     def crew(self) -> bool:
-        """Whether this is one of the four actors that every route ends in."""
+        """Whether this is one of the four crew actors."""
         return self.spec.actor in CREW
 
 
 def labels(actor: ActorResource) -> dict[str, str]:
-    """Labels of the Deployment and its pods: the user's own beside those that others look for."""
+    """Labels of the Deployment and its pods: the user's, and those that other programs look for."""
     own = (actor.body["metadata"].get("labels") or {}).items()
     return {
         **{key: value for key, value in own if not key.startswith(_NOT_INHERITED)},
@@ -63,7 +63,7 @@ def labels(actor: ActorResource) -> dict[str, str]:
 
 
 def owned_by(body: Body) -> list[Document]:
-    """Owner references, so that Kubernetes removes what belongs to the actor with it."""
+    """Owner references, so that Kubernetes removes the actor's objects together with it."""
     return [
         {
             "apiVersion": "asya.sh/v1alpha1",
@@ -77,7 +77,7 @@ def owned_by(body: Body) -> list[Document]:
 
 
 def metadata(actor: ActorResource, around: Surroundings) -> Document:
-    """The metadata of everything that belongs to an actor."""
+    """The metadata of an actor's objects."""
     return {
         "name": actor.name,
         "namespace": around.namespace,
@@ -99,5 +99,5 @@ def restricted(run_as_user: int | None) -> Document:
 
 
 def without_nothing(document: Mapping[str, Any]) -> Document:
-    """The same without fields that say nothing, which server-side apply would otherwise take over."""
+    """The document without empty fields. Server-side apply would otherwise take ownership of them."""
     return {key: value for key, value in document.items() if value not in (None, [], {}, "")}

@@ -25,19 +25,19 @@ from asya_operator.domain.resources.environments import (
 )
 
 STATE_MOUNT = {"name": "asya-state", "mountPath": STATE_FOLDER}
-"""A volume of its own, since a connector makes its socket but not the folder that holds it."""
+"""A separate volume, because a connector creates its socket but not the folder that contains it."""
 RUNTIME_SCRIPT = "/opt/asya/asya_runtime.py"
 METRICS_PORT = 9090
 GRACE_PERIOD = 60
-"""Seconds where the actor says nothing: the worker gives its messages 25 of them to end, then gives them back."""
+"""Default in seconds. The worker lets its messages run for 25 of them, then returns them to the queue."""
 STARTUP_TIMEOUT = 120.0
-"""Seconds that loading a handler may take where the actor says nothing."""
+"""Default in seconds for loading a handler."""
 STARTUP_PERIOD = 2
-"""Seconds between two looks of the startup probe."""
+"""Seconds between two checks of the startup probe."""
 
 
 def deployment(actor: ActorResource, around: Surroundings, *, replicas: int | None) -> Document:
-    """The Deployment to apply; `replicas` None leaves their number to whoever scales it."""
+    """The Deployment to apply. With `replicas` None, the autoscaler owns their number."""
     spec: Document = {
         "selector": {"matchLabels": {NAME_LABEL: actor.name}},
         "template": {"metadata": {"labels": labels(actor)}, "spec": _pod(actor, around)},
@@ -91,7 +91,7 @@ def _worker(actor: ActorResource, around: Surroundings) -> Document:
 
 
 def _runtime(actor: ActorResource, around: Surroundings) -> Document:
-    """The handler behind a Unix socket, for a sidecar that speaks to the queue."""
+    """The handler behind a Unix socket, for a sidecar that consumes the queue."""
     spec = actor.spec
     script = {"name": "asya-runtime", "mountPath": RUNTIME_SCRIPT, "subPath": "asya_runtime.py", "readOnly": True}
     return without_nothing(
@@ -114,7 +114,7 @@ def _runtime(actor: ActorResource, around: Surroundings) -> Document:
 
 
 def _sidecar(actor: ActorResource, around: Surroundings) -> Document:
-    """The sidecar of another make, with the environment that every generation of it reads."""
+    """The third-party sidecar, with the environment that all its versions read."""
     sidecar = actor.spec.sidecar
     assert sidecar is not None, "only called where there is one"
     policy = sidecar.image.pull_policy if isinstance(sidecar.image, SidecarImage) else sidecar.image_pull_policy
@@ -134,7 +134,7 @@ def _sidecar(actor: ActorResource, around: Surroundings) -> Document:
 
 
 def _state_proxy(proxy: StateProxy, around: Surroundings) -> Document:
-    """The connector of a mount, which listens where CONNECTOR_SOCKET says."""
+    """The connector of a mount, which listens at CONNECTOR_SOCKET."""
     connector = proxy.connector
     policy = connector.image_pull_policy
     return without_nothing(
@@ -168,8 +168,8 @@ def _transport_secret(around: Surroundings) -> list[Document]:
 
 
 def _startup_probe(timeout: str | None) -> Document:
-    """Loading has a probe of its own. The path is one that a worker of an older version answers, too: the image is
-    the actor's, and holds whatever version it was built with."""
+    """A separate probe for loading. Its path must also exist in older workers, because the actor's image contains the
+    version that it was built with."""
     seconds = STARTUP_TIMEOUT if timeout is None else parse_duration(timeout)
     return _probe("/health?probe=startup", period=STARTUP_PERIOD, failures=max(1, math.ceil(seconds / STARTUP_PERIOD)))
 
@@ -184,5 +184,5 @@ def _probe(path: str, *, period: int, failures: int) -> Document:
 
 
 def _held(container: Any, around: Surroundings) -> Document:
-    """A container of the user's own, held to the same standard where it says nothing itself."""
+    """A user's container, restricted in the same way where it sets nothing itself."""
     return {"securityContext": restricted(around.run_as_user), **container}

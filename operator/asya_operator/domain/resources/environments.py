@@ -1,4 +1,4 @@
-"""Environment variables of an actor's containers: the contract's, the user's, and who wins."""
+"""Environment variables of an actor's containers: the operator's, the user's, and which take precedence."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,33 +10,33 @@ from asya_transports.known import describe
 
 SOCKET_FOLDER = "/var/run/asya"
 SHUTDOWN_MARGIN = 15
-"""Seconds of a grace period that a worker has for giving back what it could not finish."""
+"""Seconds of a grace period in which a worker returns messages that it could not finish."""
 STATE_FOLDER = "/var/run/asya/state"
-"""Sockets of the state proxies, `<name>.sock`."""
+"""Folder of the state proxies' sockets, `<name>.sock`."""
 
 
 def worker_environment(actor: ActorResource, around: Surroundings) -> list[Document]:
-    """Of our worker."""
+    """The environment of our worker."""
     return _one_a_name(_users(actor), _workers(actor, around))
 
 
 def runtime_environment(actor: ActorResource) -> list[Document]:
-    """Of the runtime script, which a foreign sidecar calls."""
+    """The environment of the runtime script, which a foreign sidecar calls."""
     return _one_a_name(_users(actor), _runtimes(actor))
 
 
 def sidecar_environment(actor: ActorResource, around: Surroundings) -> list[Document]:
-    """Of a foreign sidecar, with the variables that every generation of it reads."""
+    """The environment of a foreign sidecar, with the variables that all its versions read."""
     return _one_a_name(_sidecars_own(actor), _sidecars(actor, around))
 
 
 def proxy_environment(proxy: StateProxy) -> list[Document]:
-    """Of a state proxy's connector."""
+    """The environment of a state proxy's connector."""
     return _one_a_name(_plain(proxy.connector.env), _proxys(proxy))
 
 
 def overruled(actor: ActorResource, around: Surroundings) -> list[str]:
-    """Notes on variables that the user sets and that are the operator's to set."""
+    """Notes on variables that the user sets but the operator overrides."""
     foreign = actor.spec.foreign_sidecar is not None
     pairs = [("spec.env and spec.secretRefs", _users(actor), _runtimes(actor) if foreign else _workers(actor, around))]
     if foreign:
@@ -49,8 +49,8 @@ def overruled(actor: ActorResource, around: Surroundings) -> list[str]:
 
 
 def _one_a_name(theirs: Sequence[Document], ours: Sequence[Document]) -> list[Document]:
-    """Ours win over the user's, and of the user's the later over the earlier. The API server refuses a name that
-    stands there twice."""
+    """Each name once, because the API server refuses duplicates. Ours override the user's; of the user's, the later one
+    wins."""
     last = {item["name"]: item for item in theirs}
     return [*(item for name, item in last.items() if name not in _names(ours)), *ours]
 
@@ -94,7 +94,7 @@ def _workers(actor: ActorResource, around: Surroundings) -> list[Document]:
 
 
 def _shutdown_timeout(spec: AsyncActorSpec) -> str | None:
-    """How long messages in work may go on; the rest of the grace period is for giving them back."""
+    """How long running messages may continue. The rest of the grace period is for returning them."""
     grace = spec.termination_grace_period_seconds
     return None if grace is None else f"{grace - min(SHUTDOWN_MARGIN, grace / 2):g}s"
 
@@ -143,7 +143,7 @@ def _state_mounts(spec: AsyncActorSpec) -> dict[str, str | None]:
 
 
 def _resiliency(spec: AsyncActorSpec) -> dict[str, str | None]:
-    """What worker and sidecars read of the resiliency block."""
+    """The variables for the resiliency block, as worker and sidecars read them."""
     block = spec.resiliency
     if block is None:
         return {}
@@ -157,7 +157,7 @@ def _resiliency(spec: AsyncActorSpec) -> dict[str, str | None]:
 
 
 def _retries(spec: AsyncActorSpec) -> dict[str, str | None]:
-    """The policy `default` in the words of sidecars that know no policies yet."""
+    """The policy `default` in the variables of older sidecars, which have no policies."""
     policy = spec.resiliency.policies.get("default") if spec.resiliency else None
     if policy is None:
         return {}

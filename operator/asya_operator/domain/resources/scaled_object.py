@@ -1,4 +1,4 @@
-"""KEDA's ScaledObject: how many replicas the messages in the queue ask for."""
+"""KEDA's ScaledObject: scales an actor by the messages in its queue."""
 
 from asya_crds.async_actor import Scaling
 from asya_operator.domain.resources.common import ActorResource, Document, Surroundings, metadata, without_nothing
@@ -8,7 +8,7 @@ API_VERSION = "keda.sh/v1alpha1"
 
 
 def scaled_object(actor: ActorResource, around: Surroundings, scaling: Scaling) -> Document:
-    """The ScaledObject to apply. It scales the Deployment of the same name down to zero where it may."""
+    """The ScaledObject to apply. It scales the Deployment of the same name, down to zero if allowed."""
     modifiers, behaviour = _advanced(scaling)
     spec = {
         "scaleTargetRef": {"name": actor.name},
@@ -25,7 +25,7 @@ def scaled_object(actor: ActorResource, around: Surroundings, scaling: Scaling) 
 
 
 def scaled_object_reference(actor: ActorResource, around: Surroundings) -> Document:
-    """Just enough to find or delete it."""
+    """The identity of a ScaledObject, enough to find or delete it."""
     return {
         "apiVersion": API_VERSION,
         "kind": "ScaledObject",

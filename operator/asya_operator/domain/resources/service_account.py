@@ -1,10 +1,10 @@
-"""The ServiceAccount that actor pods run as; it may do nothing."""
+"""The ServiceAccount that actor pods run as. It has no permissions."""
 
 from asya_operator.domain.resources.common import MANAGER, Document, Surroundings
 
 
 def service_account(around: Surroundings) -> Document:
-    """Shared by all actors of the namespace, so that it belongs to none of them."""
+    """Shared by all actors of the namespace, so no actor owns it."""
     return {
         "apiVersion": "v1",
         "kind": "ServiceAccount",

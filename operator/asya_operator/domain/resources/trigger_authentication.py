@@ -1,4 +1,4 @@
-"""KEDA's TriggerAuthentication: how the autoscaler may look into the actor's queue."""
+"""KEDA's TriggerAuthentication: the autoscaler's access to the actor's queue."""
 
 from asya_crds.async_actor import Scaling
 from asya_crds.naming import queue_name
@@ -14,12 +14,12 @@ def trigger_of(actor: ActorResource, around: Surroundings, scaling: Scaling) -> 
 
 
 def authentication_name(actor: ActorResource, trigger: Trigger) -> str:
-    """The one that the installation brings, else the actor's own."""
+    """The name of the installation's TriggerAuthentication if it has one, else of the actor's own."""
     return trigger.authentication or f"{actor.name}-trigger-auth"
 
 
 def trigger_authentication(actor: ActorResource, around: Surroundings, scaling: Scaling) -> Document | None:
-    """The TriggerAuthentication to apply; None where the installation brings one that exists."""
+    """The TriggerAuthentication to apply; None if the installation provides one."""
     trigger = trigger_of(actor, around, scaling)
     if trigger.authentication or not around.secret:
         return None

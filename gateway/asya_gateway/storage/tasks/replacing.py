@@ -1,0 +1,70 @@
+"""Puts the reported end of a child in the place of the one that it was given because nobody reported any."""
+
+from collections.abc import Callable
+
+import asyncpg
+
+from asya_crds import jsontext
+from asya_crds.status import TaskStatus
+from asya_gateway.domain.reports import END_NOT_REPORTED, FinalReport
+from asya_gateway.domain.text import storable
+from asya_gateway.storage.retrying import acquired
+from asya_gateway.storage.tasks.finishing import final_entry
+
+# Roots and what ended otherwise are recognized without a look at any body.
+_LOCK = f"""
+SELECT coalesce(deadline_at <= clock_timestamp(), false) AS late FROM tasks
+WHERE id = $1 AND parent_id IS NOT NULL AND status = '{TaskStatus.CANCELED.value}' FOR NO KEY UPDATE
+"""
+
+# As text: PostgreSQL reads no field of JSON that contains an escaped NUL. The code is written first.
+_FORGET = f"""
+DELETE FROM task_bodies
+WHERE task_id = $1 AND kind = 'error' AND body::text LIKE '{{"code":"{END_NOT_REPORTED.replace("_", chr(92) + "_")}"%'
+RETURNING true
+"""
+
+_REPLACE = """
+WITH applied AS (
+    UPDATE tasks SET
+        status = $2, ended_as = $2, message = $3, actor = coalesce($4, actor),
+        progress = CASE WHEN $2 = 'succeeded' THEN 100 ELSE progress END,
+        updated_at = clock_timestamp(), finished_at = clock_timestamp()
+    WHERE id = $1
+    RETURNING id, last_seq, status, progress, updated_at
+), bodies AS (
+    INSERT INTO task_bodies (task_id, kind, body)
+    SELECT id, kind, body FROM applied
+    CROSS JOIN (VALUES ('result', $5::json), ('error', $6::json)) AS b(kind, body) WHERE body IS NOT NULL
+    ON CONFLICT DO NOTHING
+)
+UPDATE task_updates u SET status = a.status, progress = a.progress, detail = $7::json, at = a.updated_at
+FROM applied a WHERE u.task_id = a.id AND u.seq = a.last_seq AND u.kind = 'final'
+"""
+
+
+class Replacing:
+    """Runs singly: most children report in time, and a task that has ended is reported of again only seldom."""
+
+    def __init__(self, pool: Callable[[], asyncpg.Pool]) -> None:
+        self._pool = pool
+
+    async def replace(self, report: FinalReport, if_late: FinalReport) -> bool:
+        """Whether the report's end is the task's now; `if_late` counts where the task's deadline is over. The entry in
+        the log is changed in its place: there is one end, whoever reads it."""
+        async with acquired(self._pool()) as connection, connection.transaction():
+            row = await connection.fetchrow(_LOCK, report.task_id)
+            if row is None or not await connection.fetchval(_FORGET, report.task_id):
+                return False
+            end = if_late if row["late"] else report
+            await connection.execute(
+                _REPLACE,
+                end.task_id,
+                end.status.value,
+                storable(end.message),
+                storable(end.actor),
+                end.result,
+                None if end.error is None else jsontext.dumps(end.error.as_dict()),
+                final_entry(end).to_json(),
+            )
+            return True

@@ -1,0 +1,58 @@
+"""Ports for servers that are started a while after their port was chosen."""
+
+import collections
+import contextlib
+import random
+import socket
+from pathlib import Path
+
+LOWEST = 10_000
+KEPT = 200
+"""Reservations of one process at a time; by then the servers of older ones have started."""
+_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_reserved: collections.deque[socket.socket] = collections.deque(maxlen=KEPT)
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nothing listens to and that no other process of the tests gets.
+
+    It is never one of the ports that the system gives to outgoing connections and to servers that ask for any
+    port: such a port may be taken again between this call and the start of the server that it is for.
+    """
+    highest = _first_of_the_system()
+    while True:
+        port = random.randrange(LOWEST, highest)
+        if _reserve(port) and _is_free(port):
+            return port
+
+
+def _first_of_the_system() -> int:
+    with contextlib.suppress(OSError, ValueError):
+        first = int(_RANGE.read_text().split()[0])
+        if first > LOWEST + 10 * KEPT:
+            return first
+    return 32_768
+
+
+def _reserve(port: int) -> bool:
+    """Whether no process of this machine holds the port's name; an abstract name goes with its process (Linux)."""
+    name = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        name.bind(f"\0asya-test-port-{port}")
+    except OSError:
+        name.close()
+        return False
+    if len(_reserved) == KEPT:
+        _reserved.popleft().close()
+    _reserved.append(name)
+    return True
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
