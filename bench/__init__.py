@@ -1,1 +1,1 @@
-"""The benchmark: what the gateway does, beside what the machine's own programs do in the same minute."""
+"""Benchmarks: the gateway compared with the machine's own programs in the same run."""

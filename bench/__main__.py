@@ -1,6 +1,6 @@
-"""`python -m bench [NAME …] [--json FILE] [--quick]`: one table; exit status 1 where a target is missed.
+"""`python -m bench [NAME …] [--json FILE] [--quick]`: prints one table; exit status 1 if a target is missed.
 
-`python -m bench compare REVISION [NAME …]`: the working tree beside a commit; exit status 1 where it is slower.
+`python -m bench compare REVISION [NAME …]`: compares the working tree with a commit; exit status 1 if it is slower.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from servers.commits import previous_commit
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run what was asked for; returns the exit status."""
+    """Run the requested benchmarks; returns the exit status."""
     if arguments[:1] == ["compare"]:
         return _compare(arguments[1:])
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure the gateway beside its peers.")
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
             stage.say(f"{name} …")
             figures += BENCHMARKS[name](stage)
     finally:
-        # What was measured before a failure is worth showing, too.
+        # Figures measured before a failure are also shown.
         stage.close()
         print(render(figures))
         if options.json:
@@ -87,6 +87,6 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 
 if __name__ == "__main__":
-    # So that whoever cuts it short still gets the figures so far, and no server stays behind.
+    # So that an interrupted run still prints the figures so far and stops its servers.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sys.exit(main(sys.argv[1:]))

@@ -1,4 +1,5 @@
-"""Figure: from `kubectl apply` of a flow to the first successful call on every api process; the operator's own cost."""
+"""Time from `kubectl apply` of a flow to the first successful call on every api process, and the operator's own
+cost."""
 
 import contextlib
 import http.client
@@ -53,7 +54,7 @@ def _measure(stage: Stage, plane: ControlPlane, size: int) -> list[Figure]:
         operator = exits.enter_context(_operator(stage, plane, namespace, mesh))
         for api in apis:
             wait_for(lambda api=api: _served(api, f"flow-{size - 1}"), "every flow", 120)  # type: ignore[misc]
-        # The statuses of a thousand new flows are work of their own, which a single edit does not meet.
+        # Writing the statuses of a thousand new flows is separate work that a single edit does not include.
         wait_for(lambda: _programmed(plane, namespace) == size, "every condition", 300)
         process = psutil.Process(operator.process.pid)
         before = process.cpu_times()
@@ -79,7 +80,7 @@ def _measure(stage: Stage, plane: ControlPlane, size: int) -> list[Figure]:
 
 
 def _programmed(plane: ControlPlane, namespace: str) -> int:
-    """How many flows are programmed by their conditions."""
+    """How many flows have a true condition Programmed."""
     flows = plane.request("GET", f"/apis/asya.sh/v1alpha1/namespaces/{namespace}/flows")["items"]
     states = [item for flow in flows for item in flow.get("status", {}).get("conditions", [])]
     time.sleep(0.5)  # listing a thousand flows without pause would be a load of its own
@@ -87,7 +88,7 @@ def _programmed(plane: ControlPlane, namespace: str) -> int:
 
 
 def _edit(plane: ControlPlane, namespace: str, apis: list[GatewayProcess], number: int) -> float:
-    """Milliseconds. The edit renames what callers see, so that a call by the new name tells when it is served."""
+    """Milliseconds of one edit. It renames the flow, so that a call by the new name shows when it is served."""
     name = f"edited-{number}"
     document = {**_flow("edited"), "spec": {"entrypoint": "a", "name": name, "mcp": {}}}
     done: list[float] = []
@@ -156,7 +157,7 @@ def _operator(stage: Stage, plane: ControlPlane, namespace: str, mesh: GatewayPr
 
 
 def _fill(plane: ControlPlane, namespace: str, size: int) -> None:
-    """So many flows and actors, by plain requests: kubectl would take a minute."""
+    """Create `size` flows and actors with plain requests, because kubectl would take a minute."""
     base = f"/apis/asya.sh/v1alpha1/namespaces/{namespace}"
     for number in range(size):
         plane.request("POST", f"{base}/flows", _flow(f"flow-{number}"))

@@ -1,4 +1,4 @@
-"""Figures 1 and 2: calls accepted per second, in a burst and for as long as one likes."""
+"""Figures 1 and 2: calls accepted per second, in a burst and sustained."""
 
 import time
 from collections.abc import Callable
@@ -14,18 +14,18 @@ from bench.stage import CONNECTIONS, ENTRYPOINT, GatewayProcess, Stage
 from servers.databases import query
 
 AGE_LIMIT = 1.0
-"""Seconds: the oldest outbox row at the end of a run that counts as sustained."""
+"""Most seconds of age of the oldest outbox row at the end of a sustained run."""
 
 
 def burst(stage: Stage) -> list[Figure]:
-    """Accepted means committed with its outbox row; the broker takes the envelopes meanwhile."""
+    """Accepted means committed with its outbox row. The broker takes the envelopes at the same time."""
     runs = Runs()
     mine, *peers = stage.interleaved(lambda: _with_rabbitmq(stage, runs, sustained=False), *_pgbench(stage, True))
     return [written("burst", runs, mine, *peers)]
 
 
 def sustained(stage: Stage) -> list[Figure]:
-    """The same rate, held: everything confirmed, the outbox no older than a second at the end."""
+    """The same, sustained: everything is confirmed, and the outbox is no older than a second at the end."""
     runs = Runs()
     broker = Broker(stage)
     mine, others = stage.interleaved(lambda: _with_rabbitmq(stage, runs, sustained=True), broker.confirmed_per_second)
@@ -33,7 +33,7 @@ def sustained(stage: Stage) -> list[Figure]:
 
 
 def sustained_postgres(stage: Stage) -> list[Figure]:
-    """With the postgres transport an accepted call is enqueued already."""
+    """With the postgres transport, an accepted call is already enqueued."""
     runs = Runs()
     mine, *peers = stage.interleaved(lambda: _with_postgres(stage, runs), *_pgbench(stage, False))
     return [written("sustained, postgres", runs, mine, *peers)]

@@ -1,4 +1,4 @@
-"""How fast the descendants of an ended task end, and how long a call takes meanwhile."""
+"""How fast the descendants of an ended task are ended, and how long a call takes meanwhile."""
 
 import json
 import time
@@ -11,11 +11,11 @@ from servers.databases import execute, query
 
 DESCENDANTS, QUICK_DESCENDANTS = 300_000, 20_000
 SECONDS = 120.0
-"""What the end of DESCENDANTS may take."""
+"""Most seconds for the end of DESCENDANTS."""
 CALL_EVERY = 0.05
 """Seconds between two calls meanwhile."""
 
-# Children as mesh announces them: ids in no order, a moment after one another.
+# Children as announced to mesh: unordered ids, created shortly after one another.
 _CHILDREN = (
     """INSERT INTO tasks (id, parent_id, owner, flow, surface, status, route, deadline_at, created_at, updated_at)
     SELECT gen_random_uuid()::text, '{root}', '', 'echo', 'rest', 'running', '{{"prev":[],"curr":"a","next":[]}}',
@@ -32,7 +32,7 @@ _FINALS = "SELECT count(*) FROM task_updates WHERE kind = 'final' AND task_id <>
 
 
 def cascade(stage: Stage) -> list[Figure]:
-    """One task with many children is canceled; calls come all the while, one after the other."""
+    """One task with many children is canceled while calls are made one after the other."""
     count = QUICK_DESCENDANTS if stage.effort.quick else DESCENDANTS
     with stage.database() as url, stage.gateway("api", url) as api, closing(Client(api)) as client:
         root = client.submit()

@@ -1,4 +1,4 @@
-"""The working tree beside another commit: the same figures of both, in turn, in one run."""
+"""Compares the working tree with another commit: the same figures of both, alternating in one run."""
 
 import json
 import math
@@ -13,7 +13,7 @@ from bench.table import amount, grid
 from servers.commits import ROOT, unpacked
 
 TOLERANCE = 0.05
-"""A median of paired ratios within so much of 1 is the machine's noise."""
+"""A median of paired ratios this close to 1 is noise."""
 HEADER = ("figure", "before", "now", "ratio", "of each pair", "")
 
 
@@ -26,18 +26,18 @@ class Pair:
     before: list[float] = field(default_factory=list)
     now: list[float] = field(default_factory=list)
     limit: float | None = None
-    """Of a figure whose values are noise around zero, so that no ratio says anything: what it may be at most."""
+    """The largest allowed value of a figure whose values are noise around zero, so that ratios are meaningless."""
     problems: list[str] = field(default_factory=list)
 
     @property
     def gains(self) -> list[float]:
-        """The ratio of each round; of a rate now to before, of a time or a size before to now."""
+        """The ratio of each round: now to before for a rate, before to now for a time or a size."""
         rate = self.unit.endswith("/s")
         return [_ratio(new, old) if rate else _ratio(old, new) for old, new in zip(self.before, self.now, strict=True)]
 
     @property
     def gain(self) -> float:
-        """The median of the rounds' ratios; NaN where one could not be measured."""
+        """The median of the rounds' ratios; NaN if one could not be measured."""
         gains = self.gains
         return math.nan if any(math.isnan(gain) for gain in gains) else median(gains)
 
@@ -56,7 +56,7 @@ def _ratio(value: float, other: float) -> float:
 
 
 def compare(stage: Stage, revision: str, names: Sequence[str]) -> list[Pair]:
-    """Run each benchmark for the commit and for the working tree, A B A B, as many rounds as the effort says."""
+    """Run each benchmark for the commit and for the working tree, A B A B, for the effort's number of rounds."""
     trees = {"before": unpacked(revision), "now": ROOT}
     pairs: dict[str, Pair] = {}
     for name in names:
@@ -85,7 +85,7 @@ def _append(pair: Pair, side: str, value: float) -> None:
 
 
 def render(pairs: Sequence[Pair], revision: str) -> str:
-    """A Markdown table, and below it what does not count."""
+    """A Markdown table, followed by the invalid measurements."""
     rows = [HEADER, *(_row(pair) for pair in pairs)]
     notes = [f"- {pair.name}: does not count: {problem}" for pair in pairs for problem in pair.problems]
     return "\n".join([f"Before is {revision}. A ratio above 1 is better than before.", "", *grid(rows), *notes])

@@ -1,4 +1,4 @@
-"""The broker's side: queues for the runs, and the peer that publishes with aio-pika as its documentation shows."""
+"""The broker: queues for the runs, and the peer, which publishes with aio-pika as its documentation shows."""
 
 import asyncio
 import contextlib
@@ -28,7 +28,7 @@ class Broker:
 
     @contextlib.contextmanager
     def queue(self) -> Iterator[str]:
-        """The URL of a virtual host of its own, removed afterwards with its messages."""
+        """The URL of a new virtual host, which is removed afterwards with its messages."""
         name = f"bench-{uuid.uuid4().hex[:12]}"
         url = self._stage.rabbitmq.create_vhost(name)
         try:
@@ -38,7 +38,7 @@ class Broker:
             self._stage.rabbitmq.delete_vhost(name)
 
     def depth(self, url: str, actor: str) -> int:
-        """How many messages stand in the actor's queue."""
+        """How many messages are in the actor's queue."""
         return asyncio.run(_depth(url, actor))
 
     def confirmed_per_second(self) -> float:

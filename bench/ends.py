@@ -18,12 +18,12 @@ from bench.stories import Client, submit_many
 
 TRIALS, QUICK_TRIALS = 400, 100
 WARM_UP = 20
-"""Ends that do not count: the first ones meet connections and plans that are new."""
+"""Ends that are not counted, because the first ones use new connections and plans."""
 CHANNEL = "bench_bell"
 
 
 def terminal(stage: Stage) -> list[Figure]:
-    """Ends and bare notifications in turn, blocks of ten, so that both meet the same machine."""
+    """Ends and bare notifications alternate in blocks of ten, so that both run under the same conditions."""
     trials = QUICK_TRIALS if stage.effort.quick else TRIALS
     with stage.database() as url, stage.gateway("api", url) as api, stage.gateway("mesh", url) as mesh:
         ids = submit_many(api, WARM_UP + trials)
@@ -67,8 +67,8 @@ def _end(client: Client, task_id: str) -> None:
 
 
 class Bells:
-    """The peer: this process notifies, another hears and notifies back; half of the way there and back is what one
-    notification takes. `measure` gives the whole round trip, as the target words it."""
+    """The peer: this process notifies another, which notifies back. Half of the round trip is the time of one
+    notification. `measure` returns the whole round trip, as in the target."""
 
     def __init__(self, url: str) -> None:
         self._echo = subprocess.Popen([sys.executable, "-m", "bench.ends", url], stdout=subprocess.PIPE, text=True)

@@ -1,4 +1,4 @@
-"""A measured figure beside its peer, and the arithmetic that decides whether a target is met."""
+"""A measured figure with its peer, and the arithmetic that decides whether a target is met."""
 
 import math
 import statistics
@@ -11,13 +11,13 @@ from typing_extensions import override
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A bound on the ratio, or on the value itself where there is no peer. `most`: at most, else at least."""
+    """A bound on the ratio, or on the value itself if there is no peer. `most`: at most, else at least."""
 
     bound: float
     most: bool = False
 
     def met(self, number: float) -> bool:
-        """Whether a number keeps the bound; what could not be measured (NaN) does not."""
+        """Whether a number is within the bound; NaN (not measured) is not."""
         return number <= self.bound if self.most else number >= self.bound
 
     @override
@@ -27,9 +27,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One row of the table. `peer` says what `peer_value` is, in the same unit; `notes` stand below the table.
+    """One row of the table. `peer` describes `peer_value`, which has the same unit; `notes` are printed below the
+    table.
 
-    `broken` says why the measurement does not count, whatever its numbers are.
+    `broken` says why the measurement is invalid, whatever its numbers are.
     """
 
     name: str
@@ -45,7 +46,7 @@ class Figure:
 
     @property
     def met(self) -> bool:
-        """Whether the row may stand: measured, and within its target if it has one."""
+        """Whether the row is valid: measured, and within its target if it has one."""
         if self.broken:
             return False
         if self.target is None:
@@ -54,12 +55,12 @@ class Figure:
 
 
 def median(values: Sequence[float]) -> float:
-    """The middle value; NaN of none."""
+    """The middle value; NaN if there are no values."""
     return statistics.median(values) if values else math.nan
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that at least `share` (0 to 1) of all do not exceed; NaN of none."""
+    """The smallest value that at least `share` (0 to 1) of all values do not exceed; NaN if there are none."""
     if not values:
         return math.nan
     ordered = sorted(values)
@@ -67,7 +68,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def paired_ratio(subject: Sequence[float], peer: Sequence[float]) -> float:
-    """The median of the ratios of neighbouring runs: a machine that slows down slows both of a pair."""
+    """The median of the ratios of adjacent runs, because a machine that slows down affects both runs of a pair."""
     return median([mine / other if other else math.nan for mine, other in zip(subject, peer, strict=True)])
 
 

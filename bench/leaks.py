@@ -1,4 +1,4 @@
-"""Memory over many calls: whether the processes grow with what they have done."""
+"""Memory over many calls: whether the processes grow with the work done."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -12,8 +12,8 @@ from servers.databases import execute
 CALLS, QUICK_CALLS = 200_000, 10_000
 SAMPLES = 8
 NOISE = 2_000_000.0
-"""Bytes that a process may have more at the end of any run: its allocator takes and gives back as much in steps, with
-nothing kept. Over 200,000 calls it is 10 bytes a call; what leaks less than that shows in longer runs alone."""
+"""Allowed growth of a process in bytes at the end of any run, because its allocator takes and returns memory in steps
+of this size. Over 200,000 calls it is 10 bytes a call; a smaller leak shows only in longer runs."""
 
 
 def memory(stage: Stage) -> list[Figure]:
@@ -48,7 +48,8 @@ def _grown(what: str, stage: Stage, gateway: GatewayProcess, requests: Sequence[
 
 
 def sample(work: Callable[[int], int], measure: Callable[[], int], step: int) -> tuple[list[tuple[float, float]], str]:
-    """(calls done, bytes) after each step, the first step being a warm-up; and why it does not count, or ""."""
+    """(calls done, bytes) after each step, the first step being a warm-up; and why the measurement is invalid, or
+    ""."""
     samples: list[tuple[float, float]] = []
     for number in range(SAMPLES + 1):
         done = work(step)

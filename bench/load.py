@@ -1,7 +1,9 @@
-"""A load generator of its own process: keep-alive connections on one epoll, as little CPU as Python can do with.
+"""A load generator in a separate process: keep-alive connections on one epoll, with as little CPU as possible in
+Python.
 
-It shares the machine's cores with what it measures, so it parses no more of an answer than tells that it is whole:
-status, Content-Length. `python -m bench.load` reads a Plan as JSON from standard input and prints the Outcome.
+It shares the machine's cores with the measured program, so it parses only the parts of a response that show when it is
+complete: status and Content-Length. `python -m bench.load` reads a Plan as JSON from standard input and prints the
+Outcome.
 """
 
 import contextlib
@@ -19,7 +21,7 @@ from dataclasses import asdict, dataclass, field
 from bench.figures import median, percentile
 
 NOW = "#" * 20
-"""Stands in a body for the moment of sending: 20 digits of CLOCK_MONOTONIC in ns, which all processes share."""
+"""Placeholder in a body for the time of sending: 20 digits of CLOCK_MONOTONIC in ns, which all processes share."""
 
 _LENGTH = re.compile(rb"\r\ncontent-length: (\d+)", re.IGNORECASE)
 _HEAD_END = b"\r\n\r\n"
@@ -27,8 +29,8 @@ _HEAD_END = b"\r\n\r\n"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to send: (path, body) in turn, round and round. `seconds` count after `warm_up`; `rate` a second in
-    all, 0 for as fast as answers come; `total` ends it after that many requests instead."""
+    """What to send: each (path, body) in turn, repeatedly. `seconds` begin after `warm_up`. `rate` is the total per
+    second, 0 for as fast as responses arrive. `total` ends the run after that many requests instead."""
 
     port: int
     requests: Sequence[tuple[str, str]]
@@ -41,7 +43,7 @@ class Plan:
 
 @dataclass(slots=True)
 class Outcome:
-    """What came back after the warm-up. `statuses` counts all that were not 200, in the warm-up too."""
+    """The responses after the warm-up. `statuses` counts all that were not 200, also during the warm-up."""
 
     ok: int = 0
     seconds: float = 0.0
@@ -50,16 +52,16 @@ class Outcome:
     cpu_seconds: float = 0.0
     statuses: dict[str, int] = field(default_factory=dict)
     accepted: int = 0
-    """All 200s, with those of the warm-up."""
+    """All 200s, including those of the warm-up."""
 
     @property
     def per_second(self) -> float:
-        """Answers of 200 a second."""
+        """Responses with 200 per second."""
         return self.ok / self.seconds if self.seconds else 0.0
 
     @property
     def problem(self) -> str:
-        """Why the run does not count; "" where it does."""
+        """Why the run is invalid; "" if it is valid."""
         return f"answers other than 200: {self.statuses}" if self.statuses else ""
 
 
@@ -87,7 +89,7 @@ class Generator:
         self._accepted = 0
 
     def run(self) -> Outcome:
-        """Send, count, and return what came back."""
+        """Send, count, and return the outcome."""
         with contextlib.ExitStack() as stack:
             connections = [_Connection(self._plan.port) for _ in range(self._plan.connections)]
             for connection in connections:
@@ -149,7 +151,7 @@ class Generator:
         connection.socket.sendall(request)
 
     def _receive(self, connection: _Connection) -> bool:
-        """Whether the answer is whole now."""
+        """Whether the response is complete."""
         data = connection.socket.recv(65536)
         if not data:
             raise ConnectionError("the server closed a connection")
@@ -185,14 +187,14 @@ class Generator:
 
 
 def request_bytes(path: str, body: str) -> bytes:
-    """A POST of JSON over a connection that is kept."""
+    """A POST of JSON over a keep-alive connection."""
     data = body.encode()
     head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {len(data)}"
     return f"{head}\r\n\r\n".encode() + data
 
 
 def whole_length(data: bytes) -> int | None:
-    """Bytes of the answer that begins here, once its head is complete and says so."""
+    """Length of the response that begins here; None until its head is complete."""
     end = data.find(_HEAD_END)
     if end < 0:
         return None
@@ -201,7 +203,7 @@ def whole_length(data: bytes) -> int | None:
 
 
 def start_load(plan: Plan) -> "subprocess.Popen[str]":
-    """Begin a plan in a process of its own; finish_load waits for it."""
+    """Start a plan in a separate process; finish_load waits for it."""
     command = [sys.executable, "-m", "bench.load"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin is not None
@@ -211,7 +213,7 @@ def start_load(plan: Plan) -> "subprocess.Popen[str]":
 
 
 def finish_load(process: "subprocess.Popen[str]") -> Outcome:
-    """Wait for the outcome. Raises RuntimeError where the generator failed."""
+    """Wait for the outcome. Raises RuntimeError if the generator failed."""
     assert process.stdout is not None
     with process.stdout:
         text = process.stdout.read()
@@ -221,7 +223,7 @@ def finish_load(process: "subprocess.Popen[str]") -> Outcome:
 
 
 def run_load(plan: Plan) -> Outcome:
-    """Run a plan in a process of its own, to its end."""
+    """Run a plan in a separate process, to its end."""
     return finish_load(start_load(plan))
 
 

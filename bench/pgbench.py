@@ -25,7 +25,7 @@ class Script:
 
 
 def binary() -> str:
-    """pgbench of the distribution. Raises ServerUnavailable."""
+    """The distribution's pgbench. Raises ServerUnavailable."""
     found = [
         shutil.which("pgbench"),
         *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin/pgbench"), reverse=True)),
@@ -37,12 +37,12 @@ def binary() -> str:
 
 
 def version() -> str:
-    """Its own words about itself."""
+    """The version that pgbench reports."""
     return subprocess.run([binary(), "--version"], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def run_pgbench(url: str, script: Script, *, seconds: float, clients: int = 64) -> float:
-    """Transactions a second. Raises RuntimeError where one failed."""
+    """Transactions per second. Raises RuntimeError if one failed."""
     parts = urlsplit(url)
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
         file.write(script.sql)
@@ -55,7 +55,7 @@ def run_pgbench(url: str, script: Script, *, seconds: float, clients: int = 64) 
 
 
 def rate_of(output: str, errors: str = "") -> float:
-    """The rate in pgbench's report. Raises RuntimeError where it failed, or a transaction did."""
+    """The rate in pgbench's report. Raises RuntimeError if it failed, or if a transaction did."""
     found = _RATE.search(output)
     if found is None or _FAILED.search(output):
         raise RuntimeError(f"pgbench failed: {errors.strip()[-500:] or output[-500:]}")

@@ -1,4 +1,4 @@
-"""Readers of event streams in a process of their own: many connections on one epoll, events counted, delays measured.
+"""Readers of event streams in a separate process: many connections on one epoll, which count events and measure delays.
 
 `python -m bench.readers` reads a Reading as JSON from the first line of standard input, prints "ready" when all
 streams are open, and at the next line (or when every stream has ended) prints a Report.
@@ -16,9 +16,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Self
 
 STAMP = re.compile(rb"@(\d{20})@")
-"""The moment of sending within an event: CLOCK_MONOTONIC in ns, which all processes of a machine share."""
+"""The time of sending in an event: CLOCK_MONOTONIC in ns, which all processes of a machine share."""
 _CARRY = 64
-"""Bytes kept of the last read: longer than a stamp or an event's name, so that none is lost between two reads."""
+"""Bytes kept from the last read: longer than a timestamp or an event's name, so that none is missed between two
+reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Reading:
 
 @dataclass(slots=True)
 class Report:
-    """Events counted over all streams, how many each got at least and at most, and how late stamped ones were."""
+    """Events counted over all streams, the least and most of one stream, and the delays of those with a timestamp."""
 
     events: int = 0
     fewest: int = 0
@@ -82,7 +83,7 @@ class Reader:
         self._take(stream, head)
 
     def run(self) -> Report:
-        """Read until a line comes on standard input, or every stream has ended."""
+        """Read until a line arrives on standard input, or every stream has ended."""
         self._poll.register(sys.stdin.fileno(), select.EPOLLIN)
         while self._ended < len(self._streams):
             for number, _ in self._poll.poll():
@@ -102,7 +103,7 @@ class Reader:
     def _take(self, stream: _Stream, data: bytes) -> None:
         now = time.monotonic_ns()
         text = stream.carry + data
-        # Whatever ends within the carry was counted with the last read.
+        # Matches that end within the carry were counted with the last read.
         seen = len(stream.carry)
         found = sum(1 for match in re.finditer(self._word, text) if match.end() > seen)
         for match in STAMP.finditer(text):
@@ -147,12 +148,12 @@ class Readers:
                 pipe.close()
 
     def report(self) -> Report:
-        """What was read until now; the readers end with it."""
+        """The report so far; this ends the readers."""
         self._tell("report")
         return Report(**json.loads(self._hear()))
 
     def wait(self) -> Report:
-        """What was read once every stream has ended."""
+        """The report after every stream has ended."""
         return Report(**json.loads(self._hear()))
 
     def _tell(self, text: str) -> None:
@@ -166,7 +167,7 @@ class Readers:
 
 
 if __name__ == "__main__":
-    # Unbuffered: a line that waits in Python's own buffer would never wake the poll.
+    # Unbuffered, because a line in Python's own buffer would never wake the poll.
     with open(0, "rb", buffering=0, closefd=False) as standard_input:
         reader = Reader(Reading(**json.loads(standard_input.readline())))
     print("ready", flush=True)

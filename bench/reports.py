@@ -1,4 +1,4 @@
-"""Figure 3: progress reports taken per second."""
+"""Figure 3: progress reports accepted per second."""
 
 from functools import partial
 
@@ -12,7 +12,7 @@ from servers.databases import execute, query
 
 
 def progress(stage: Stage) -> list[Figure]:
-    """Reports of sidecars for tasks that run; each changes its task and appends an update."""
+    """Sidecars' reports for running tasks; each changes its task and appends an update."""
     runs = Runs()
     peers = [partial(_transactions, stage, script) for script in (report_transaction(), report_statement())]
     mine, *others = stage.interleaved(lambda: _reports(stage, runs), *peers)

@@ -1,4 +1,4 @@
-"""What pgbench writes: the same rows, of the same bytes, in one transaction."""
+"""The data for pgbench: the same rows with the same bytes, in one transaction."""
 
 import json
 
@@ -6,7 +6,7 @@ from bench.pgbench import Script
 
 ARGUMENTS = {"text": "The quick brown fox jumps over the lazy dog. " * 4, "count": 7}
 CALL = json.dumps({"name": "echo", "arguments": ARGUMENTS})
-"""The body of a call: some 250 bytes, as a prompt has."""
+"""The body of a call: some 250 bytes, like a prompt."""
 
 _ID = "00000000-0000-7000-8000-000000000000"
 _STAMP = "2026-01-01T00:00:00.000000Z"
@@ -42,11 +42,11 @@ _CREATED = "1, 'created', 'pending', 0, '{\"message\":\"Task created\"}'"
 _TASK_COLUMNS = "id, flow, owner, surface, status, route, created_at, updated_at, deadline_at"
 _UPDATE_COLUMNS = "task_id, seq, kind, status, progress, detail, at"
 _SORTED_ID = "lpad((:turn)::text, 20, '0') || '-' || lpad((:client_id)::text, 15, '0')"
-"""Ids as long as ours that grow with time, as ours do: random ones would scatter over the indexes."""
+"""Ids with the same length as ours that also grow with time. Random ones would be scattered over the indexes."""
 
 
 def create_transaction(*, outbox: bool) -> Script:
-    """A call's four rows in one transaction, an INSERT for each, as a driver writes them."""
+    """A call's four rows in one transaction, with one INSERT for each, as with a driver."""
     queued = (
         f"INSERT INTO outbox (task_id, actor, body, not_before, created_at) "
         f"VALUES ({_SORTED_ID}, 'bench-first', '{envelope()}', now() + interval '5 seconds', now());"
@@ -70,7 +70,7 @@ COMMIT;
 
 
 def create_statement(*, outbox: bool) -> Script:
-    """The same rows as one statement: one round trip, the most that a client without batching can do."""
+    """The same rows in one statement: one round trip, the best that a client without batching can do."""
     queued = (
         f"INSERT INTO outbox (task_id, actor, body, not_before, created_at) "
         f"SELECT id, 'bench-first', '{envelope()}', at + interval '5 seconds', at FROM fresh RETURNING id"
@@ -107,11 +107,11 @@ FILL = (
     SELECT id, 1, 'created', 'pending', 0, '{"message":"Task created"}', now() FROM tasks""",
     "ANALYZE",
 )
-"""Tasks that reports are sent for, before either side begins."""
+"""Creates the tasks for the reports, before either side begins."""
 
 
 def report_path(number: int) -> str:
-    """Where reports of a task go."""
+    """The path for a task's reports."""
     return f"/mesh/task-{number:08d}/progress"
 
 

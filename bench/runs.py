@@ -1,4 +1,4 @@
-"""What several runs of the gateway left behind, and the figure that they make beside their peer."""
+"""The results of several runs of the gateway, and the figure made from them and their peer."""
 
 import contextlib
 from collections import defaultdict
@@ -21,7 +21,7 @@ class Watched:
 
 @dataclass(slots=True)
 class Runs:
-    """Latencies in ms and CPU in microseconds a request, one value for each run."""
+    """Latencies in ms and CPU in microseconds per request, one value for each run."""
 
     p50: list[float] = field(default_factory=list)
     p99: list[float] = field(default_factory=list)
@@ -49,7 +49,7 @@ class Runs:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Latency and CPU, for whoever asks what limits the figure."""
+        """Latency and CPU, which show what limits the figure."""
         parts = {"gateway": self.gateway_cpu, **self.servers_cpu, "load generator": self.load_cpu}
         shares = ", ".join(f"{name} {median(values):.0f} us" for name, values in parts.items())
         return (f"latency p50 {median(self.p50):.1f} ms, p99 {median(self.p99):.1f} ms; CPU a request: {shares}",)
@@ -58,7 +58,7 @@ class Runs:
 def compared(
     name: str, runs: Runs, mine: Sequence[float], peer: str, others: Sequence[float], notes: Sequence[str] = ()
 ) -> Figure:
-    """Requests a second beside a peer's, at least 0.8x of it."""
+    """Requests per second compared with a peer; the target is at least 0.8x."""
     return Figure(
         name=name,
         value=median(mine),
@@ -76,7 +76,7 @@ def compared(
 def written(
     name: str, runs: Runs, mine: Sequence[float], transactions: Sequence[float], statements: Sequence[float]
 ) -> Figure:
-    """Beside pgbench with the same rows in one transaction; what it does with one statement stands in the notes."""
+    """Compared with pgbench with the same rows in one transaction; its rate with one statement is in the notes."""
     note = (
         f"{paired_ratio(mine, statements):.2f}x of pgbench's {median(statements):,.0f}/s with all rows in one "
         f"statement, a single round trip"

@@ -1,4 +1,4 @@
-"""What a benchmark stands on: servers with their durability on, databases, gateway processes, timing."""
+"""The environment of a benchmark: servers with durability enabled, databases, gateway processes, timing."""
 
 import contextlib
 import math
@@ -27,7 +27,7 @@ from servers.processes import family, spawn, stop_process, wait_until
 from servers.rabbitmq import RabbitNode
 
 DURABLE = {
-    # The figures are worth nothing without it: accepted means that a crash of the machine forgets nothing.
+    # Without it the figures are meaningless: accepted means that a crash of the machine loses nothing.
     "fsync": "on",
     "synchronous_commit": "on",
     "full_page_writes": "on",
@@ -55,7 +55,7 @@ flows:
 ENTRYPOINT = "bench-first"
 SERVERS = {"postgres": "PostgreSQL", "rabbitmq": "RabbitMQ"}
 CONNECTIONS = 64
-"""Of callers and of pgbench alike."""
+"""Connections of the callers, and of pgbench."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +82,12 @@ class GatewayProcess:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """Its base URL."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def memory(self) -> int:
-        """Bytes that belong to it alone (USS), so that shared libraries do not blur the difference."""
+        """Its unique memory in bytes (USS), so that shared libraries do not affect the difference."""
         return int(psutil.Process(self.process.pid).memory_full_info().uss)
 
     @property
@@ -98,7 +98,7 @@ class GatewayProcess:
 
 
 class Stage:
-    """Servers start with their first use and end with the stage."""
+    """Servers start at their first use and end with the stage."""
 
     def __init__(self, effort: Effort, say: Callable[[str], None]) -> None:
         self.effort = effort
@@ -107,13 +107,13 @@ class Stage:
         self.folder = Path(self._exits.enter_context(tempfile.TemporaryDirectory(prefix="asya-bench-")))
         (self.folder / "flows.yaml").write_text(FLOWS)
         self.tree = ROOT
-        """Whose programs run: the working tree's, or those of another commit."""
+        """The tree whose programs run: the working tree, or that of another commit."""
         self._peers = True
         self._templates: dict[Path, str] = {}
 
     @contextlib.contextmanager
     def alone(self, tree: Path) -> Iterator[None]:
-        """Meanwhile the programs are this tree's, and no peer runs."""
+        """During the block, this tree's programs run, and no peer."""
         self.tree, self._peers = tree, False
         try:
             yield
@@ -147,7 +147,7 @@ class Stage:
 
     @property
     def _template(self) -> str:
-        """A database with the schema of the tree, made by its own code."""
+        """A database with the schema of the tree, created by its own code."""
         if self.tree not in self._templates:
             name = f"bench_template_{len(self._templates)}"
             code = f"from servers.databases import create_template; create_template({self.postgres.url!r}, {name!r})"
@@ -158,7 +158,8 @@ class Stage:
 
     @contextlib.contextmanager
     def database(self) -> Iterator[str]:
-        """An empty database with the schema; what was written before is on disk, so that no run pays for another's."""
+        """An empty database with the schema. Earlier writes are flushed to disk first, so that no run pays for
+        another."""
         name = f"bench_{uuid.uuid4().hex[:12]}"
         execute(self.postgres.url, f'CREATE DATABASE "{name}" TEMPLATE "{self._template}"', "CHECKPOINT")
         try:
@@ -201,8 +202,8 @@ class Stage:
             self.say(f"  gateway said: {line[:200]}")
 
     def interleaved(self, *sides: Callable[[], float]) -> list[list[float]]:
-        """Runs of each side in turn (A B A B …), as often as the effort says; a list of rates for each side. Alone it
-        is one run of the first side, and no number for the others."""
+        """Runs of each side in turn (A B A B …), for the effort's number of rounds; returns a list of rates for each
+        side. With `alone` it is one run of the first side, and none of the others."""
         if not self._peers:
             return [[sides[0]()], *([math.nan] for _ in sides[1:])]
         found: list[list[float]] = [[] for _ in sides]
@@ -213,7 +214,7 @@ class Stage:
         return found
 
     def servers_cpu(self) -> dict[str, float]:
-        """CPU seconds that each server which runs has used so far, those of ended backends among them."""
+        """CPU seconds used so far by each running server, including those of ended backends."""
         started = {title: self.__dict__[name] for name, title in SERVERS.items() if name in self.__dict__}
         return {title: _cpu_of_family(server.pid) for title, server in started.items()}
 
@@ -238,7 +239,7 @@ def _ready(gateway: GatewayProcess) -> bool:
 
 
 def machine() -> dict[str, str]:
-    """What the figures were measured on."""
+    """A description of the machine."""
     model = next(
         (line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), ""
     )

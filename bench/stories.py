@@ -1,4 +1,4 @@
-"""Short words for driving a gateway from the benchmark's own process."""
+"""Helpers that drive a gateway from the benchmark's own process."""
 
 import http.client
 import json
@@ -19,7 +19,7 @@ class Client:
         self._connection.close()
 
     def post(self, path: str, body: str) -> str:
-        """The answer's text. Raises RuntimeError where it is no 200."""
+        """The response's text. Raises RuntimeError if the status is not 200."""
         self._connection.request("POST", path, body, {"Content-Type": "application/json"})
         answer = self._connection.getresponse()
         text = answer.read().decode()

@@ -13,18 +13,18 @@ from bench.stories import submit_many
 STREAMS, QUICK_STREAMS = 2_000, 200
 EVENTS_PER_SECOND = 200.0
 MEMORY_LIMIT_KB = 34.0
-"""What the Go gateway takes for a stream."""
+"""Memory of a stream in the Go gateway."""
 TOKEN = json.dumps({"payload": {"type": "text_delta", "text": "and so "}})
 FLY_CONNECTIONS = 32
 
 
 def open_streams(stage: Stage) -> list[Figure]:
-    """Memory of each stream, and how late events are while all are open."""
+    """Memory of each stream, and the delay of events while all are open."""
     count = QUICK_STREAMS if stage.effort.quick else STREAMS
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     with stage.database() as url, stage.gateway("api", url) as api, stage.gateway("mesh", url) as mesh:
         ids = submit_many(api, count)
-        # What the process allocates once (pools, caches, code) is no stream's.
+        # Memory that the process allocates once (pools, caches, code) must not count for the streams.
         with Readers(Reading(api.port, [f"/stream/{task_id}" for task_id in ids[:50]], "update")):
             pass
         time.sleep(1.0)
@@ -61,7 +61,7 @@ def open_streams(stage: Stage) -> list[Figure]:
 
 
 def fly(stage: Stage) -> list[Figure]:
-    """Live events posted to the mesh process as fast as it takes them, read from the api process."""
+    """Live events posted to the mesh process as fast as it accepts them, and read from the api process."""
     with stage.database() as url, stage.gateway("api", url) as api, stage.gateway("mesh", url) as mesh:
         return [_fly(stage, api, mesh, 1), _fly(stage, api, mesh, 100)]
 

@@ -1,4 +1,4 @@
-"""The figures as a table for people and as JSON for programs."""
+"""The figures as a table and as JSON."""
 
 import math
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ HEADER = ("figure", "measured", "peer or limit", "ratio", "target", "")
 
 
 def render(figures: Sequence[Figure]) -> str:
-    """A Markdown table, and below it what each figure has to add."""
+    """A Markdown table, followed by the notes of each figure."""
     lines = grid([HEADER, *(_row(figure) for figure in figures)])
     notes = [f"- {figure.name}: {note}" for figure in figures for note in _notes(figure)]
     return "\n".join([*lines, *(["", *notes] if notes else [])])
 
 
 def grid(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The lines of a Markdown table whose first row is its head."""
+    """The lines of a Markdown table; the first row is its head."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [_line(row, widths) for row in rows]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
@@ -26,7 +26,7 @@ def grid(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def as_json(figures: Sequence[Figure], machine: dict[str, str]) -> dict[str, Any]:
-    """{machine, figures}; a target as its text, so that the file explains itself."""
+    """{machine, figures}; targets are written as text, so that the file is self-explanatory."""
     return {
         "machine": machine,
         "figures": [
@@ -45,7 +45,7 @@ def _row(figure: Figure) -> tuple[str, ...]:
 
 
 def amount(value: float, unit: str) -> str:
-    """A number with three or four digits that matter, and its unit."""
+    """A number with three or four significant digits, and its unit."""
     if math.isnan(value):
         return "-"
     text = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

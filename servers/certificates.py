@@ -1,4 +1,4 @@
-"""Certificates of tests: an authority of their own, and what it signs for 127.0.0.1."""
+"""Certificates for tests: a separate authority, and certificates for 127.0.0.1 signed by it."""
 
 import ipaddress
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Another commit of this repository, run beside the working tree.
+"""Runs another commit of this repository beside the working tree.
 
 Its files come from `git archive` into a cache folder named after the commit, once. Its programs run in the working
 tree's environment, so a dependency that they need stays in the test group until PREVIOUS_COMMIT moves on.
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 CACHE = Path(".cache", "commits")
 """Within the repository, and not under version control."""
 PACKAGES = ("crds", "operator", "gateway")
-"""The folders that hold importable packages, as in the working tree's own installation."""
+"""The folders with importable packages, as in the working tree's own installation."""
 
 
 def previous_commit() -> str:
@@ -27,7 +27,8 @@ def previous_commit() -> str:
 
 
 def resolved(revision: str, repository: Path = ROOT) -> str:
-    """The commit that a revision names, as 40 hexadecimal digits. Raises ServerUnavailable where it is not here."""
+    """The commit of a revision, as 40 hexadecimal digits. Raises ServerUnavailable if the repository does not have
+    it."""
     done = _git(repository, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
     if done.returncode == 0:
         return done.stdout.decode().strip()
@@ -40,7 +41,7 @@ def resolved(revision: str, repository: Path = ROOT) -> str:
 
 
 def unpacked(revision: str, repository: Path = ROOT) -> Path:
-    """The folder with this commit's files. Raises ServerUnavailable where the repository lacks it."""
+    """The folder with this commit's files. Raises ServerUnavailable if the repository does not have it."""
     commit = resolved(revision, repository)
     cache = repository / CACHE
     folder = cache / commit
@@ -55,7 +56,7 @@ def unpacked(revision: str, repository: Path = ROOT) -> Path:
         subprocess.run(["tar", "-x", "-C", str(half)], input=archive.stdout, check=True)
         half.rename(folder)
     except OSError:
-        # Whoever unpacked it at the same time was faster, and has the same files.
+        # Another process that unpacked it at the same time was faster, with the same files.
         if not folder.exists():
             raise
     finally:
@@ -69,7 +70,7 @@ def import_path(tree: Path, *more: Path) -> str:
 
 
 def imported_from(tree: Path, package: str) -> Path:
-    """Where a program of this tree takes a package from."""
+    """The folder from which a program of this tree imports a package."""
     code = f"import {package}; print({package}.__file__)"
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": import_path(tree)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, cwd=tree, capture_output=True, check=True)
@@ -77,7 +78,7 @@ def imported_from(tree: Path, package: str) -> Path:
 
 
 def _git(repository: Path, *words: str) -> "subprocess.CompletedProcess[bytes]":
-    # The folder may belong to another user than the one who tests, which git refuses unless it is told.
+    # The folder may belong to another user than the tests', which git refuses unless configured.
     command: Sequence[str] = ["git", "-c", f"safe.directory={repository}", "-C", str(repository), *words]
     try:
         return subprocess.run(command, capture_output=True, check=False)

@@ -1,4 +1,4 @@
-"""A real control plane for tests: etcd, kube-apiserver and, where asked for, kube-controller-manager.
+"""A real control plane for tests: etcd, kube-apiserver and, on request, kube-controller-manager.
 
 The programs are taken from the folder KUBEBUILDER_ASSETS (envtest's layout, as `setup-envtest` unpacks it).
 """
@@ -30,7 +30,7 @@ AUDIT_POLICY = {
     "omitStages": ["RequestReceived"],
     "rules": [{"level": "Metadata", "userGroups": ["system:serviceaccounts"]}, {"level": "None"}],
 }
-"""What ServiceAccounts asked for: whether their Roles are the least is read from it."""
+"""Audits the requests of ServiceAccounts, to check that their Roles are minimal."""
 
 
 KINDS = {
@@ -50,11 +50,11 @@ KINDS = {
     "scaledobject": ("/apis/keda.sh/v1alpha1", "scaledobjects", True),
     "triggerauthentication": ("/apis/keda.sh/v1alpha1", "triggerauthentications", True),
 }
-"""Where objects of a kind stand: the API's path, their plural, whether they belong to a namespace."""
+"""For each kind: the API's path, the plural name, whether it is namespaced."""
 
 
 class ControlPlaneUnavailable(Exception):
-    """The programs are not here; the text says what to set."""
+    """The programs are not installed. The text says what to set."""
 
 
 def assets() -> Path:
@@ -72,7 +72,7 @@ def assets() -> Path:
 
 
 class ControlPlane:
-    """One etcd and one API server with RBAC, PodSecurity and CEL, reachable on loopback alone."""
+    """One etcd and one API server with RBAC, PodSecurity and CEL, reachable only on loopback."""
 
     def __init__(self) -> None:
         self.programs = assets()
@@ -83,7 +83,7 @@ class ControlPlane:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._applied: dict[str, dict[str, Any]] = {}
         self._local = threading.local()
-        """A connection for each thread that asks."""
+        """One connection for each thread."""
         self._make_keys()
         (self.folder / "audit-policy.json").write_text(json.dumps(AUDIT_POLICY))
         (self.folder / "tokens.csv").write_text(
@@ -108,7 +108,7 @@ class ControlPlane:
         )
 
     def start(self) -> None:
-        """Start etcd and the API server, and return when the API server says it is ready."""
+        """Start etcd and the API server; returns when the API server is ready."""
         self.start_etcd()
         self.start_api_server()
 
@@ -166,7 +166,7 @@ class ControlPlane:
             process.wait(20)
 
     def close(self) -> None:
-        """End everything and remove what it left."""
+        """End everything and remove its files."""
         if (kept := getattr(self._local, "connection", None)) is not None:
             kept.close()
         for name in ("kube-controller-manager", "kube-apiserver", "etcd"):
@@ -176,7 +176,7 @@ class ControlPlane:
     def kubeconfig(
         self, token: str = ADMIN_TOKEN, name: str = "admin", namespace: str = "default", port: int | None = None
     ) -> Path:
-        """A kubeconfig file for the bearer of this token; `port` goes by another way (a proxy's)."""
+        """A kubeconfig file with this token; `port` selects another way (a proxy's)."""
         path = self.folder / f"{name}-{namespace}-{port or self.port}.kubeconfig"
         url = f"https://127.0.0.1:{port or self.port}"
         text = json.dumps(
@@ -189,7 +189,7 @@ class ControlPlane:
                 "current-context": "c",
             }
         )
-        # Written once: an operator may be reading it when the next kubectl asks for it.
+        # Written only on change, because an operator may be reading it.
         if not path.exists() or path.read_text() != text:
             path.write_text(text)
         return path
@@ -214,17 +214,18 @@ class ControlPlane:
         return done
 
     def path(self, kind: str, name: str = "", namespace: str = "default") -> str:
-        """The address of an object, or of all of its kind (one of KINDS, in any case)."""
+        """The path of an object, or of all objects of a kind (one of KINDS, in upper or lower case)."""
         base, plural, namespaced = KINDS[kind.lower()]
         parts = [base, *(("namespaces", namespace) if namespaced else ()), plural, *((name,) if name else ())]
         return "/".join(parts)
 
     def get(self, kind: str, name: str = "", namespace: str = "default") -> Any:
-        """An object, or the list of all. Raises urllib.error.HTTPError. Much faster than kubectl, as all of these."""
+        """An object, or the list of all. Raises urllib.error.HTTPError. Like the methods below, much faster than
+        kubectl."""
         return self.request("GET", self.path(kind, name, namespace))
 
     def find(self, kind: str, name: str, namespace: str = "default") -> Any:
-        """An object; None where there is none."""
+        """An object; None if there is none."""
         try:
             return self.get(kind, name, namespace)
         except urllib.error.HTTPError as error:
@@ -233,8 +234,8 @@ class ControlPlane:
             return None
 
     def apply(self, *documents: dict[str, Any], namespace: str = "default") -> None:
-        """What `kubectl apply` asks of the API server; kubectl itself where a kind is none of KINDS. Raises
-        AssertionError with the answer."""
+        """The same requests as `kubectl apply`; kubectl itself for kinds outside KINDS. Raises AssertionError with the
+        response."""
         for document in documents:
             if document["kind"].lower() not in KINDS:
                 self.kubectl("apply", "-f", "-", stdin=json.dumps(document), namespace=namespace)
@@ -247,7 +248,7 @@ class ControlPlane:
         self.request("POST", self.path(document["kind"], namespace=namespace), document)
 
     def refusal(self, document: dict[str, Any], namespace: str = "default") -> str:
-        """Why the API server does not take an object; "" where it did."""
+        """Why the API server refuses an object; "" if it accepted it."""
         place = self.path(document["kind"], document["metadata"]["name"], namespace)
         try:
             self._apply(document, place)
@@ -267,7 +268,7 @@ class ControlPlane:
             self.request("POST", place.rpartition("/")[0] + query, document)
 
     def delete(self, kind: str, name: str, namespace: str = "default") -> None:
-        """Delete an object, and what belongs to it in the background. Raises urllib.error.HTTPError."""
+        """Delete an object, and its dependents in the background. Raises urllib.error.HTTPError."""
         self.request("DELETE", self.path(kind, name, namespace), {"propagationPolicy": "Background"})
 
     def patch(self, kind: str, name: str, change: Any, namespace: str = "default", *, subresource: str = "") -> None:
@@ -276,7 +277,7 @@ class ControlPlane:
         self.request("PATCH", place, change, "application/merge-patch+json")
 
     def compact(self) -> None:
-        """Have etcd forget every revision but the newest, so that watches from older ones get 410."""
+        """Make etcd drop every revision except the newest, so that watches from older ones get 410."""
         base = f"http://127.0.0.1:{self.etcd_port}/v3/kv"
         head = self._etcd(f"{base}/range", {"key": "AA=="})
         self._etcd(f"{base}/compaction", {"revision": head["header"]["revision"], "physical": True})
@@ -290,10 +291,10 @@ class ControlPlane:
         return json.loads(self.send(method, path, None if body is None else json.dumps(body).encode(), content_type))
 
     def send(self, method: str, path: str, body: bytes | None = None, content_type: str = "application/json") -> bytes:
-        """The same with texts, for objects that no decoder takes."""
+        """The same with raw bytes, for objects that decoders refuse."""
         headers = {"Authorization": f"Bearer {ADMIN_TOKEN}", "Content-Type": content_type}
         kept: http.client.HTTPSConnection | None = getattr(self._local, "connection", None)
-        # A connection that stands may have been closed by a server that was restarted: then a new one is made.
+        # A kept connection may have been closed by a restart of the server; then a new one is opened.
         for connection in (kept, None) if kept is not None else (None,):
             line = connection or http.client.HTTPSConnection(
                 "127.0.0.1", self.port, timeout=10, context=ssl.create_default_context(cafile=self._ca)
@@ -339,7 +340,7 @@ class ControlPlane:
 
 
 def _change(old: Any, new: Any) -> Any:
-    """The merge patch that makes what was applied into what is applied now; what others wrote stays."""
+    """The merge patch from the previously applied object to the new one; fields of other writers stay."""
     if not isinstance(old, dict) or not isinstance(new, dict):
         return new
     return {**dict.fromkeys(old.keys() - new.keys()), **{key: _change(old.get(key), new[key]) for key in new}}

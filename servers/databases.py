@@ -1,4 +1,4 @@
-"""Databases of tests: a template that carries the schema, and a copy of it for each test."""
+"""Databases for tests: a template with the schema, and a copy of it for each test."""
 
 import asyncio
 import contextlib
@@ -14,12 +14,12 @@ import asyncpg
 Result = TypeVar("Result")
 
 SCHEMA_STEPS = ["asya_transports.postgres.schema:create_schema", "asya_gateway.storage.migrate:migrate"]
-"""What makes a template, in this order: `module:function`, an async function of one connection. A module that
-does not exist is left out, so that the tests of one package run without the other."""
+"""The steps that create a template, in this order: `module:function`, an async function of one connection. A missing
+module is left out, so that the tests of one package run without the other."""
 
 
 def run_apart(work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
-    """Run a coroutine to its end in a thread of its own: fixtures serve tests with and without a loop."""
+    """Run a coroutine to its end in a separate thread, because fixtures serve tests with and without an event loop."""
     results: list[Result] = []
     errors: list[BaseException] = []
 
@@ -43,7 +43,7 @@ def with_database(url: str, name: str) -> str:
 
 
 def execute(url: str, *statements: str) -> None:
-    """Run statements one by one on a connection of their own."""
+    """Run statements one by one on a new connection."""
 
     async def work() -> None:
         connection = await asyncpg.connect(url)
@@ -57,7 +57,8 @@ def execute(url: str, *statements: str) -> None:
 
 
 class Databases:
-    """Databases of a server, made and removed on one connection that stays; `url` is of one in which they may be."""
+    """Databases of a server, created and dropped on one persistent connection. `url` is of a database in which this is
+    allowed."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -68,10 +69,10 @@ class Databases:
 
     @contextlib.contextmanager
     def one(self, template: str | None = None) -> Iterator[str]:
-        """The URL of a new database, a copy of the template where one is named; removed at the end of the block."""
+        """The URL of a new database, a copy of the template if one is given; dropped at the end of the block."""
         name = f"asya_test_{uuid.uuid4().hex[:12]}"
-        # Copied as files: the pages would otherwise be written to the log one by one, and the cache of the catalogue,
-        # which the first session has to make, would stay behind.
+        # Copied as files. Otherwise every page would be written to the WAL, and the catalogue cache files, which the
+        # first session creates, would not be copied.
         self._run(f'CREATE DATABASE "{name}"' + (f' TEMPLATE "{template}" STRATEGY FILE_COPY' if template else ""))
         try:
             yield with_database(self._url, name)
@@ -79,7 +80,7 @@ class Databases:
             self._run(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
     def close(self) -> None:
-        """Close the connection and end the thread that it lives in."""
+        """Close the connection and end its thread."""
         asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -99,7 +100,7 @@ class Databases:
 
 
 def create_template(url: str, name: str) -> None:
-    """A new database with the schema of every step that is importable."""
+    """Create a database with the schema of every importable step."""
     execute(url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', f'CREATE DATABASE "{name}"')
 
     async def work() -> None:
@@ -111,7 +112,7 @@ def create_template(url: str, name: str) -> None:
                     await function(connection)
         finally:
             await connection.close()
-        # The first session makes the cache of the catalogue, which copies of the files have then, too.
+        # The first session creates the catalogue cache files, which are then copied too.
         connection = await asyncpg.connect(with_database(url, name))
         await connection.close()
 
@@ -119,7 +120,7 @@ def create_template(url: str, name: str) -> None:
 
 
 def find_step(step: str) -> Callable[[Any], Awaitable[object]] | None:
-    """The function, or None where its module does not exist; an error inside the module is raised."""
+    """The function, or None if its module does not exist. Errors inside the module are raised."""
     module_name, _, function = step.partition(":")
     try:
         module = importlib.import_module(module_name)
@@ -132,7 +133,7 @@ def find_step(step: str) -> Callable[[Any], Awaitable[object]] | None:
 
 
 def query(url: str, statement: str) -> Any:
-    """The first column of the first row of a statement, on a connection of its own."""
+    """The first column of the first row of a statement, on a new connection."""
 
     async def work() -> Any:
         connection = await asyncpg.connect(url)

@@ -1,8 +1,9 @@
-"""Programs of ours as processes that begin with their imports done: importing takes longer than most of them run.
+"""Starts our programs by forking from a process with the imports done, because importing takes longer than most of them
+run.
 
-A nursery, one process for each pytest process, imports what a program imports and forks for each start. What is
-forked has the environment, the arguments, the files and the exit code of a process of its own. `start` begins an
-interpreter instead where the environment is one that only a new interpreter reads, and under coverage.
+A nursery, one process for each pytest process, imports the programs' modules and forks for each start. The forked
+process has its own environment, arguments, files and exit code. `start` uses a new interpreter instead if the
+environment has variables that only a new interpreter reads, and under coverage.
 """
 
 import array
@@ -39,20 +40,20 @@ IMPORTS = {
     "asya_cli actor": ["asya_cli.main", "asya_actor.app", *_TRANSPORTS],
     "asya_operator": ["asya_operator.app"],
 }
-"""What is imported before a program is forked, by its module or by module and first word."""
+"""The modules imported before a program is forked, by its module, or by its module and first argument."""
 READ_AT_THE_START = (
     "LD_", "PYTHON", "COVERAGE_", "LC_", "LANG", "TZ", "MALLOC_",
     "COLUMNS", "LINES", "TERM", "TTY_", "NO_COLOR", "FORCE_",
 )  # fmt: skip
-"""Beginnings of the names of variables that an interpreter, a library in C or an import reads once."""
+"""Prefixes of variables that an interpreter, a C library or an import reads only once."""
 SET_PARENT_DEATH_SIGNAL = 1
-"""Of Linux's prctl."""
+"""An option of Linux's prctl."""
 LARGEST_REQUEST = 160_000
-"""Bytes of arguments and environment."""
+"""Most bytes of arguments and environment."""
 
 
 class ForkedProcess:
-    """What tests use of subprocess.Popen, of a process that the nursery started."""
+    """The parts of subprocess.Popen that tests use, for a process started by the nursery."""
 
     def __init__(self, line: socket.socket, stdout: IO[Any] | None, stderr: IO[Any] | None) -> None:
         self._line = line
@@ -72,7 +73,7 @@ class ForkedProcess:
         return code
 
     def communicate(self, timeout: float | None = None) -> tuple[Any, Any]:
-        """What it writes to its pipes until it ends. Raises subprocess.TimeoutExpired."""
+        """Read its pipes until it ends. Raises subprocess.TimeoutExpired."""
         said: dict[str, Any] = {}
 
         def read(name: str, pipe: IO[Any]) -> None:
@@ -90,7 +91,7 @@ class ForkedProcess:
         return said.get("stdout"), said.get("stderr")
 
     def send_signal(self, number: int) -> None:
-        """Nothing where it has ended."""
+        """Send a signal; does nothing if it has ended."""
         if self.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
@@ -128,7 +129,7 @@ def start(
     text: bool = False,
     start_new_session: bool = False,
 ) -> Process:
-    """`python -m module words…` with this environment; all else as subprocess.Popen takes it."""
+    """`python -m module words…` with this environment; the other arguments are those of subprocess.Popen."""
     special = {name for name in env if name.startswith(READ_AT_THE_START)} - {"PYTHONPATH"}
     if any(os.environ.get(name) != env[name] for name in special) or "COVERAGE_PROCESS_START" in os.environ:
         command = [sys.executable, "-m", module, *words]
@@ -140,7 +141,7 @@ def start(
 
 
 def run(module: str, *words: str, env: dict[str, str], timeout: float) -> "subprocess.CompletedProcess[str]":
-    """The same to its end, with what it wrote. Raises subprocess.TimeoutExpired."""
+    """Run it to its end; returns its output. Raises subprocess.TimeoutExpired."""
     process = start(module, *words, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         out, err = process.communicate(timeout=timeout)
@@ -184,7 +185,7 @@ class _Nursery:
 
 
 def _end_of(wanted: int | IO[Any] | None, usual: int, text: bool) -> tuple[int, IO[Any] | None]:
-    """A file descriptor for the process, and the file that its pipe is read from."""
+    """A file descriptor for the process, and the file for reading its pipe."""
     if wanted == subprocess.PIPE:
         reading, writing = os.pipe()
         return writing, os.fdopen(reading, "r" if text else "rb")
@@ -206,7 +207,7 @@ def _the_nursery() -> _Nursery:
 
 
 def _serve(line: socket.socket) -> list[str] | None:
-    """Fork for each request; returns in the child, its words, and in the nursery at the end of the tests."""
+    """Fork for each request. Returns the arguments in the child, and None in the nursery at the end of the tests."""
     running: dict[int, socket.socket] = {}
     awake, wake = socket.socketpair()
     awake.setblocking(False)
@@ -244,7 +245,7 @@ def _serve(line: socket.socket) -> list[str] | None:
 
 
 def _report(running: dict[int, socket.socket]) -> None:
-    """Say of those that ended how they did."""
+    """Report the exit codes of ended processes."""
     while running:
         child, status = os.waitpid(-1, os.WNOHANG)
         if not child:
@@ -258,11 +259,11 @@ def _report(running: dict[int, socket.socket]) -> None:
 def _import_for(words: list[str]) -> None:
     for name in IMPORTS.get(" ".join(words[:2]), IMPORTS.get(words[0], [])):
         importlib.import_module(name)
-    gc.freeze()  # what stands now is shared with every child, and no collection needs to touch it
+    gc.freeze()  # all current objects are shared with every child, and no collection needs to touch them
 
 
 def _become(wanted: dict[str, Any], files: list[int]) -> None:
-    """In the child: what the process would have had from its start. It ends with the nursery."""
+    """In the child: set up what a new process would have. It ends with the nursery."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
     signal.set_wakeup_fd(-1)

@@ -1,4 +1,4 @@
-"""The gateway as processes of their own, as it runs in pods."""
+"""The gateway as separate processes, as in pods."""
 
 import json
 import os
@@ -35,7 +35,7 @@ class GatewayProcess:
             self.process = start("asya_cli", "serve", env=environment, stdout=output, stderr=output)
 
     def request(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        """Status and answer; 0 while nothing listens."""
+        """Status and decoded response; status 0 while nothing listens."""
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         request = urllib.request.Request(self.url + path, method=method, data=data, headers=headers)

@@ -1,4 +1,4 @@
-"""The operator as a process of its own, as it runs in a pod."""
+"""The operator as a separate process, as in a pod."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 def wait_for(probe: Callable[[], T | None], what: str, timeout: float = 60.0) -> T:
-    """Poll until the probe gives something truthy; fails naming what did not come."""
+    """Poll until the probe returns something truthy; on timeout it fails with `what`."""
     deadline = time.monotonic() + timeout
     while True:
         found = probe()
@@ -69,12 +69,12 @@ class OperatorProcess:
         self.process.send_signal(number)
 
     def kill(self) -> None:
-        """As a node that dies: no release, no goodbye."""
+        """Kill it like a dying node, without releasing the lease."""
         self.process.kill()
         self.process.wait(10)
 
     def stop(self) -> int:
-        """As kubelet ends a pod."""
+        """Stop it like kubelet stops a pod."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGCONT)
             self.process.terminate()

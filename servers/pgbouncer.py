@@ -1,4 +1,4 @@
-"""A private PgBouncer in front of a PostgreSQL server, as Debian's package has it."""
+"""A private PgBouncer from Debian's package, in front of a PostgreSQL server."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ from servers.processes import (
 
 
 class PgBouncer:
-    """Listens to 127.0.0.1 and hands every database on to the server's port. `mode` is session or transaction."""
+    """Listens on 127.0.0.1 and forwards every database to the server's port. `mode` is session or transaction."""
 
     def __init__(self, server_port: int, mode: str = "session", **settings: str) -> None:
         found = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
@@ -40,11 +40,11 @@ class PgBouncer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def url(self, database: str) -> str:
-        """Of a database of the server, through here."""
+        """The URL of a database of the server, through PgBouncer."""
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
 
     def start(self) -> None:
-        """Start, and return when it takes connections."""
+        """Start; returns when it accepts connections."""
         with self.log.open("ab") as log:
             command = [self._command, str(self.folder / "pgbouncer.ini")]
             self._process = spawn(command, self._user, stdout=log, stderr=log, cwd="/")

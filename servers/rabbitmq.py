@@ -1,8 +1,7 @@
-"""A private RabbitMQ node for tests and benchmarks, of the rabbitmq-server that the machine has.
+"""A private RabbitMQ node for tests and benchmarks, with the machine's rabbitmq-server.
 
-It has its own name, port mapper, ports and folders, so any number of them run side by side and beside the
-system's own; it listens to 127.0.0.1 alone. The management plugin is there for virtual hosts, without its
-statistics unless they are asked for.
+It has its own name, port mapper, ports and folders, so several nodes can run beside each other and beside the system's
+own. It listens only on 127.0.0.1. The management plugin is enabled for virtual hosts, with statistics only on request.
 """
 
 import base64
@@ -55,11 +54,11 @@ ssl_options.keyfile = {key}
 ssl_options.verify = verify_peer
 ssl_options.fail_if_no_peer_cert = true
 """
-"""Clients need a certificate as well, as where brokers are locked up well."""
+"""Clients also need a certificate."""
 
 
 def server_script() -> Path:
-    """rabbitmq-server itself, not the distribution's wrapper, which insists on a user of its own."""
+    """rabbitmq-server itself, not the distribution's wrapper, which requires a certain user."""
     candidates = sorted(Path("/usr/lib/rabbitmq/lib").glob("rabbitmq_server-*/sbin/rabbitmq-server"))
     if candidates:
         return candidates[-1]
@@ -80,9 +79,9 @@ class RabbitNode:
         statistics: bool = False,
         on_disk: bool = False,
     ) -> None:
-        """`tls`: whom to trust, and what to show, at a second port (`tls_port`). `beside`: a running node that this
-        one will `join`. `statistics`: the management API tells how many messages queues hold. `on_disk`: the
-        data stand where they would outlive the machine."""
+        """`tls`: the trusted authority and the own certificate for a second port (`tls_port`). `beside`: a running node
+        that this one will `join`. `statistics`: the management API reports numbers of messages. `on_disk`: the data is
+        stored on disk, not in memory."""
         self._script = server_script()
         if shutil.which("epmd") is None:
             raise ServerUnavailable("there is no epmd (Erlang) on this machine")
@@ -110,7 +109,7 @@ class RabbitNode:
 
     @property
     def url(self) -> str:
-        """Of the virtual host `/`."""
+        """The URL of the virtual host `/`."""
         return self.vhost_url("/")
 
     def vhost_url(self, vhost: str) -> str:
@@ -119,30 +118,30 @@ class RabbitNode:
 
     @property
     def name(self) -> str:
-        """Of the node, as others of its cluster call it."""
+        """The node's name in its cluster."""
         return f"asya-{self.port}@localhost"
 
     @property
     def pid(self) -> int:
-        """Of the Erlang machine."""
+        """The pid of the Erlang VM."""
         if self._process is None:
             raise ServerFailed("RabbitMQ is not running")
         return self._process.pid
 
     def start(self, timeout: float = 90.0) -> None:
-        """Start, and return when it takes connections and requests."""
+        """Start; returns when it accepts connections and requests."""
         environment = self._environment()
         with self.log.open("ab") as log:
             options: dict[str, Any] = {"env": environment, "stdout": log, "stderr": log}
             if self._epmd is None and self._beside is None:
-                # Started here, since the node would leave a daemon behind that nobody ends.
+                # Started here, because the node would leave a daemon running.
                 epmd = ["epmd", "-port", str(self._epmd_port), "-address", "127.0.0.1"]
                 self._epmd = spawn(epmd, **options)
             self._process = spawn([str(self._script)], **options)
         wait_until(self._ready, timeout, "RabbitMQ was not ready", self.log)
 
     def join(self) -> None:
-        """Become a member of the cluster of the node that this one was made beside."""
+        """Join the cluster of the node given as `beside`."""
         assert self._beside is not None
         for words in (["stop_app"], ["join_cluster", self._beside.name], ["start_app"]):
             self._control(*words)
@@ -156,13 +155,13 @@ class RabbitNode:
             raise ServerFailed(f"rabbitmqctl {' '.join(words)}: {(done.stdout + done.stderr).decode()[-2000:]}")
 
     def stop(self, timeout: float = 30.0) -> None:
-        """An orderly stop: connections are closed, queues are written."""
+        """Stop in order: connections are closed, queues are written."""
         if self._process is not None:
             stop_process(self._process, signal.SIGTERM, timeout)
             self._process = None
 
     def kill(self) -> None:
-        """SIGKILL, as a failing machine would."""
+        """SIGKILL, like a machine failure."""
         if self._process is not None:
             kill_family(family(self._process.pid))
             self._process.wait(10)
@@ -182,7 +181,7 @@ class RabbitNode:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def request(self, method: str, path: str, body: object = None) -> Any:
-        """A call of the management API; None for an empty answer. Raises urllib.error.HTTPError."""
+        """A request to the management API; None for an empty response. Raises urllib.error.HTTPError."""
         call = urllib.request.Request(
             f"http://127.0.0.1:{self.management_port}/api{path}",
             method=method,
@@ -221,7 +220,7 @@ class RabbitNode:
     def _environment(self) -> dict[str, str]:
         kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
         return kept | {
-            "HOME": str(self.folder),  # the cookie stands there
+            "HOME": str(self.folder),  # the cookie file is there
             "RUNNING_UNDER_SYSTEMD": "true",  # the script becomes the Erlang machine: one pid to signal
             "ERL_EPMD_PORT": str(self._epmd_port),
             "ERL_EPMD_ADDRESS": "127.0.0.1",

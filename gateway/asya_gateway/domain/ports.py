@@ -177,8 +177,8 @@ class TaskStore(Protocol):
         """End a task; the first terminal status wins. Descendants that end with it are ended afterwards, in chunks."""
 
     async def replace_unreported(self, report: FinalReport, if_late: FinalReport) -> bool:
-        """Where a child was ended because nobody had reported its end (END_NOT_REPORTED), this one takes its place, in
-        row and log: `if_late` where its deadline is over, else `report`. False where it ended otherwise."""
+        """Replace the end of a child that was ended because no end was reported (END_NOT_REPORTED), in row and log: by
+        `if_late` if its deadline is over, else by `report`. False if it ended in another way."""
 
     async def expect_final(self, task_id: str) -> None:
         """The task's final report arrived incomplete. If it does not come again in time, the task fails."""

@@ -77,8 +77,8 @@ class FinalReport:
 
 
 END_NOT_REPORTED = "end_not_reported"
-"""The error code of a child whose end nobody reported within its grace. Its own end, should it come, takes the place of
-this one."""
+"""The error code of a child whose end was not reported within its grace period. If its own end is reported later, that
+replaces this one."""
 
 
 class FinalOutcome(StrEnum):

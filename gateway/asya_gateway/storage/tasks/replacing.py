@@ -1,4 +1,4 @@
-"""Puts the reported end of a child in the place of the one that it was given because nobody reported any."""
+"""Replaces the assumed end of a child, whose end was not reported in time, by its late reported end."""
 
 from collections.abc import Callable
 
@@ -11,13 +11,13 @@ from asya_gateway.domain.text import storable
 from asya_gateway.storage.retrying import acquired
 from asya_gateway.storage.tasks.finishing import final_entry
 
-# Roots and what ended otherwise are recognized without a look at any body.
+# Roots, and tasks that ended in other ways, are recognised without reading a body.
 _LOCK = f"""
 SELECT coalesce(deadline_at <= clock_timestamp(), false) AS late FROM tasks
 WHERE id = $1 AND parent_id IS NOT NULL AND status = '{TaskStatus.CANCELED.value}' FOR NO KEY UPDATE
 """
 
-# As text: PostgreSQL reads no field of JSON that contains an escaped NUL. The code is written first.
+# As text, because PostgreSQL reads no field of JSON that contains an escaped NUL. The code is written first.
 _FORGET = f"""
 DELETE FROM task_bodies
 WHERE task_id = $1 AND kind = 'error' AND body::text LIKE '{{"code":"{END_NOT_REPORTED.replace("_", chr(92) + "_")}"%'
@@ -44,14 +44,14 @@ FROM applied a WHERE u.task_id = a.id AND u.seq = a.last_seq AND u.kind = 'final
 
 
 class Replacing:
-    """Runs singly: most children report in time, and a task that has ended is reported of again only seldom."""
+    """Runs without batching: most children report in time, and reports for ended tasks are rare."""
 
     def __init__(self, pool: Callable[[], asyncpg.Pool]) -> None:
         self._pool = pool
 
     async def replace(self, report: FinalReport, if_late: FinalReport) -> bool:
-        """Whether the report's end is the task's now; `if_late` counts where the task's deadline is over. The entry in
-        the log is changed in its place: there is one end, whoever reads it."""
+        """Replace the end; returns whether the report's end is now the task's. `if_late` is used if the task's deadline
+        is over. The log entry is changed in place, so that there is only one end."""
         async with acquired(self._pool()) as connection, connection.transaction():
             row = await connection.fetchrow(_LOCK, report.task_id)
             if row is None or not await connection.fetchval(_FORGET, report.task_id):
