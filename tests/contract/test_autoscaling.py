@@ -1,4 +1,4 @@
-"""What KEDA is told of a queue while a worker is busy: the very question that its scalers ask."""
+"""What KEDA sees of a queue while a worker is busy, with exactly the queries of its scalers."""
 
 import asyncio
 import json
@@ -50,7 +50,7 @@ def broker() -> Iterator[RabbitNode]:
 
 
 async def one_is_in_work(transport: Transport) -> None:
-    """The queue looks empty to whoever counts waiting messages."""
+    """Wait until the queue has no waiting messages."""
 
     async def none_waits() -> bool:
         return await transport.depth("worker") == 0

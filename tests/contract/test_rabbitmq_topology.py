@@ -1,4 +1,4 @@
-"""What existing sidecars, autoscalers and consoles see of our queues in RabbitMQ."""
+"""Our queues in RabbitMQ as existing sidecars, autoscalers and consoles see them."""
 
 import asyncio
 import logging
@@ -101,7 +101,7 @@ async def test_many_delays_make_no_more_than_twelve_queues(
         assert 3 <= len(delays) <= 12
 
 
-async def test_a_delay_that_a_leaving_consumer_did_not_see_to_its_end_goes_on(
+async def test_an_unfinished_delay_continues_after_its_consumer_left(
     transport: RabbitTransport, peer: aio_pika.abc.AbstractChannel
 ) -> None:
     await transport.declare(Queue("worker"))
@@ -123,7 +123,7 @@ async def test_a_delay_that_a_leaving_consumer_did_not_see_to_its_end_goes_on(
     assert bodies[b"delayed"][1] == 1
 
 
-async def test_without_the_exchange_a_publish_is_unroutable_until_somebody_declares_it(
+async def test_without_the_exchange_a_publish_is_unroutable_until_it_is_declared(
     transport: RabbitTransport, peer: aio_pika.abc.AbstractChannel
 ) -> None:
     await transport.declare(Queue("worker"))
@@ -138,7 +138,7 @@ async def test_without_the_exchange_a_publish_is_unroutable_until_somebody_decla
 async def test_an_exchange_that_vanishes_comes_back_with_its_bindings(
     transport: RabbitTransport, peer: aio_pika.abc.AbstractChannel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The consumer notices nothing of it: it looks by itself."""
+    """The consumer is not notified; it checks by itself."""
     monkeypatch.setattr(receiver, "VERIFY_SECONDS", 0.5)
     await transport.declare(Queue("worker"))
     async with transport.receive("worker") as stream:

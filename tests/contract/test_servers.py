@@ -1,4 +1,4 @@
-"""The servers of the tests themselves: what every other test stands on."""
+"""Tests of the test servers themselves."""
 
 import asyncpg
 import pytest

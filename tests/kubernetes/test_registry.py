@@ -1,4 +1,4 @@
-"""From `kubectl apply` to the mesh: what is pushed, and what is said about it."""
+"""From `kubectl apply` to mesh: what is pushed, and which conditions are written."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""What existing sidecars and their crew send, in the forms in which they really send it (docs/protocols/mesh.md)."""
+"""Requests of existing sidecars and their crew, in their actual forms (docs/protocols/mesh.md)."""
 
 import asyncio
 import contextlib
@@ -254,7 +254,7 @@ async def incomplete_finals(gateway: Gateway) -> int:
 
 
 async def grace_is_over(gateway: Gateway) -> None:
-    """Nobody has repeated what broke off five minutes ago."""
+    """Move the incomplete reports five minutes into the past."""
     storage, ago = gateway.running.storage, "- interval '300 seconds'"
     await storage.database.execute(f"UPDATE incomplete_finals SET arrived_at = arrived_at {ago}, due_at = due_at {ago}")
     await storage.incomplete.expire(storage.tasks.finish)
@@ -304,7 +304,7 @@ async def test_a_final_that_broke_off_and_comes_again_counts(gateway: Gateway) -
         (EVENTS, b'{"type":"status","status":"completed","data":{"', "Go-http-client/1.1"),
     ],
 )
-async def test_what_is_no_end_or_will_be_repeated_waits_as_long_as_its_task(
+async def test_a_report_that_is_not_an_end_or_will_be_repeated_waits_as_long_as_its_task(
     gateway: Gateway, path: str, body: bytes, agent: str
 ) -> None:
     task_id, ending = await gateway.submit(), await gateway.submit()
@@ -529,7 +529,7 @@ class TestTheEndOfAChildThatComesAfterItsGrace:
         assert (task["status"] == "succeeded") is (task["error"] is None)
         assert [status for _, status in await self.log_of(gateway, child)] == ["pending", task["status"]]
 
-    async def test_a_child_that_somebody_canceled_stays_canceled(self, gateway: Gateway) -> None:
+    async def test_a_canceled_child_stays_canceled(self, gateway: Gateway) -> None:
         parent = await gateway.submit()
         await gateway.post("/mesh", {"id": "c", "parent_id": parent, "prev": ["first"], "curr": "second"})
         assert (await gateway.post("/tasks/c/cancel"))[0] == 200

@@ -255,7 +255,7 @@ async def test_a_push_of_many_values_is_stored_as_it_is(served: Served) -> None:
     assert jsontext.loads(row.configmap)["flows"] == [jsontext.loads(entry) for entry in entries]
 
 
-async def test_an_entry_that_is_none_is_named_among_many(served: Served) -> None:
+async def test_an_invalid_entry_is_named_among_many(served: Served) -> None:
     rows = "[" + "[]," * 30_000 + "7]"
     flows = f'{{"source":"s","flow":{{"name":"a","later":{rows}}}}},{{"source":"s","flow":7}}'
     body = f'{{"epoch":{await served.epoch()},"configmap":{{"hash":"one","flows":[{flows}]}}}}'

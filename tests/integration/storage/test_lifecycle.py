@@ -66,7 +66,7 @@ async def test_a_report_with_a_key_seen_before_counts_once(running: Running) -> 
     assert await running.seqs(task_id) == [1, 2]
 
 
-async def test_an_unknown_id_is_none_of_our_business(running: Running) -> None:
+async def test_an_unknown_id_is_ignored(running: Running) -> None:
     answer = await running.tasks.report(progress("nobody"))
     assert not answer.known
     assert await running.tasks.finish(succeeded("nobody")) is FinalOutcome.UNKNOWN
@@ -360,7 +360,7 @@ class TestChildren:
         await running.tasks.finish(succeeded("late", "7"))
         assert (await running.tasks.get("late", owner=EVERY_OWNER)).result == "7"
 
-    async def test_a_foreign_child_of_which_nobody_reports_ends_after_its_grace_and_says_so(
+    async def test_a_foreign_child_without_reports_ends_after_its_grace_period_and_says_so(
         self, running: Running
     ) -> None:
         parent = await running.create()
@@ -479,7 +479,7 @@ class TestTime:
         assert await running.tasks.get(task_id, owner=EVERY_OWNER) is None
         assert await running.storage.database.fetchval("SELECT count(*) FROM task_bodies") == 0
 
-    async def test_retention_goes_on_from_where_it_came_to_and_misses_no_task_that_ended_in_the_same_moment(
+    async def test_retention_continues_from_its_position_and_misses_no_task_that_ended_at_the_same_time(
         self, running: Running, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(keeping, "CHUNK", 2)

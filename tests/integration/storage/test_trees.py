@@ -1,4 +1,4 @@
-"""The end of a task reaches all that hangs below it: at once as far as work goes, and chunk by chunk in the rows."""
+"""The end of a task ends all its descendants: for workers at once, in the rows chunk by chunk."""
 
 import asyncio
 import json
@@ -97,7 +97,7 @@ class TestFromTheRootsEndOn:
         assert (late.status, await still.kinds("late")) == (TaskStatus.CANCELED, ["final"])
 
     @pytest.mark.parametrize("ends_itself", [True, False], ids=["ours", "foreign"])
-    async def test_a_success_holds_up_nobody(self, still: Running, ends_itself: bool) -> None:
+    async def test_a_success_delays_no_others(self, still: Running, ends_itself: bool) -> None:
         root = await tree(still, "child", "grandchild", ends_itself=ends_itself)
         await still.tasks.finish(succeeded(root))
         assert await still.tasks.active("child")
@@ -193,7 +193,7 @@ async def test_the_sweep_leaves_a_tree_alone_that_this_process_is_ending(still: 
     assert await still.storage.sweeper.sweep_orphans() == 0
 
 
-async def test_the_sweep_for_orphans_goes_on_where_it_came_to(still: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_orphan_sweep_continues_from_its_position(still: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweeping, "PARENTS", 2)
     monkeypatch.setattr(sweeping, "PARENTS_A_TURN", 4)
     # As in a process that is not the one that ended the task.

@@ -89,7 +89,7 @@ async def test_a_list_of_large_tools_waits_for_room_and_is_refused_without_any(
 
 @pytest.mark.parametrize("cursor", [7, "%%%", "x" * 600, "/w=="])
 @pytest.mark.parametrize("method", ["tools/list", "prompts/list", "resources/list", "resources/templates/list"])
-async def test_a_cursor_that_is_none_of_ours_is_invalid(idle: Gateway, method: str, cursor: Any) -> None:
+async def test_a_foreign_cursor_is_invalid(idle: Gateway, method: str, cursor: Any) -> None:
     """server/utilities/pagination: 'Invalid cursors SHOULD result in an error with code -32602'."""
     status, answer = await ask(idle, method, {"cursor": cursor})
     assert (status, answer["error"]["code"]) == (400, -32602)

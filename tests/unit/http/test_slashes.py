@@ -46,7 +46,7 @@ async def test_every_route_is_found_with_a_last_slash_too(mode: str) -> None:
         assert request.match_info.route is route
 
 
-async def test_what_is_no_route_stays_none_and_a_wrong_method_is_told() -> None:
+async def test_an_unknown_route_stays_unknown_and_a_wrong_method_is_reported() -> None:
     async with TestClient(TestServer(application())) as client:
         statuses = {
             path: (await client.request(method, path)).status
