@@ -74,7 +74,8 @@ def serve_tools(gateway: Gateway, tools: list[dict[str, Any]], generation: int =
 def _served(flow: Flow) -> ServedFlow:
     promised = flow.mcp.output_schema if flow.mcp else None
     check_result = None if promised is None else compile_schema(promised)
-    return ServedFlow(flow, compile_schema(flow.mcp.input_schema if flow.mcp else {}), check_result=check_result)
+    check = compile_schema(flow.mcp.input_schema if flow.mcp else {})
+    return ServedFlow(flow, check, check_result=check_result, size=len(jsontext.dumps(flow.document())))
 
 
 @contextlib.asynccontextmanager
