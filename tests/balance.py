@@ -33,7 +33,7 @@ GROUPS = {
         "contract/test_rabbitmq_topology.py",
         "contract/test_rabbitmq_properties.py",
         "contract/test_rabbitmq_tls.py",
-        "contract/test_servers.py",
+        "contract/test_autoscaling.py",
         "integration/delivery/test_dispatcher.py",
         "integration/actor/test_on_rabbitmq.py",
         "integration/operator/test_queues.py",

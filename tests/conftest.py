@@ -14,6 +14,7 @@ from typing import Any
 import hypothesis
 import pytest
 
+from servers.certificates import Authority
 from servers.databases import Databases, create_template, execute
 from servers.postgres import PostgresServer
 from servers.processes import ServerUnavailable
@@ -82,10 +83,17 @@ def empty_database_url(databases: Databases) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def rabbitmq_node() -> Iterator[RabbitNode]:
-    """The private node of this pytest process. A test that stops it starts it again before it ends."""
+def rabbitmq_authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Who signed the certificate of `rabbitmq_node`, and signs those of its clients."""
+    return Authority(tmp_path_factory.mktemp("certificates"), "authority")
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_node(rabbitmq_authority: Authority) -> Iterator[RabbitNode]:
+    """The private node of this pytest process, with TLS and statistics, since starting another one takes seconds of a
+    core. A test that stops it starts it again before it ends."""
     try:
-        node = RabbitNode()
+        node = RabbitNode((rabbitmq_authority, rabbitmq_authority.issue("broker")), statistics=True)
     except ServerUnavailable as reason:
         missing(reason)
     try:

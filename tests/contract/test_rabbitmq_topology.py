@@ -17,7 +17,7 @@ from asya_transports.rabbitmq.frames import Publication
 from asya_transports.rabbitmq.publisher import Publisher
 from asya_transports.rabbitmq.settings import RabbitSettings
 from asya_transports.rabbitmq.transport import RabbitTransport
-from servers.rabbitmq import RabbitNode
+from servers.rabbitmq import LARGEST_MESSAGE, RabbitNode
 from tests.contract.transport_harness import eventually_empty, eventually_publishes, message, next_of, publish
 
 
@@ -175,10 +175,11 @@ async def test_a_message_over_the_brokers_own_limit_is_refused_alone(rabbitmq_no
     """The broker closes the channel for it (406), which also loses the confirmations of the messages beside it."""
     vhost = rabbitmq_node.create_vhost("limited")
     try:
-        settings = RabbitSettings(vhost)
+        # Sent twice, among others and alone: a busy machine needs more than a publish's usual five seconds.
+        settings = RabbitSettings(vhost, publish_timeout=30)
         transport, publisher = RabbitTransport(settings, "ns"), Publisher(settings)
         await transport.declare(Queue("worker"))
-        bodies = [b"small", bytes(134217728 + 1), b"other"]
+        bodies = [b"small", bytes(LARGEST_MESSAGE + 1), b"other"]
         answers = await publisher.publish([Publication("asya", "worker", body) for body in bodies])
         assert [type(answer) for answer in answers] == [type(None), MessageRefused, type(None)]
         await publisher.close()

@@ -466,6 +466,7 @@ async def test_an_answer_that_comes_after_the_lease_says_so(harness: Harness) ->
 async def test_after_a_restart_of_the_server_publish_and_receive_go_on(
     harness: Harness, request: pytest.FixtureRequest
 ) -> None:
+    """The broker's virtual host, too, is there after it."""
     if harness.settings.name == "postgres":
         restart = _restart_of(request, "ASYA_TEST_POSTGRES_URL", "postgres_server")
     else:

@@ -43,12 +43,13 @@ async def watched() -> AsyncIterator[Lag]:
 
 def held(lag: Lag) -> bool:
     """Whether the event loop was blocked. A busy machine slows everything down, so a long delay is compared with the
-    time that decoding such a body takes now: decoding on the loop would block it at least that long."""
+    time that decoding such a body takes now: decoding on the loop would block it at least that long. A tenth of a body
+    is decoded for this, since decoding is linear."""
     if lag.longest < HELD:
         return False
     began = time.process_time()
-    jsontext.loads(b"[" + lists() + b"]")
-    return lag.longest > (time.process_time() - began) / 2
+    jsontext.loads(b"[" + lists(MEBIBYTES // 10) + b"]")
+    return lag.longest > (time.process_time() - began) * 10 / 2
 
 
 def lists(size: int = MEBIBYTES) -> bytes:

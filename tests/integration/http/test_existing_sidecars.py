@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from asya_crds import jsontext
+from asya_gateway.protocols.http.keys import BUDGET
 from tests.support.existing import ExistingActors, Fanout, Handler, Message
 from tests.support.gateway import Gateway, start_gateway
 from tests.support.waiting import until
@@ -41,12 +42,15 @@ async def answered(gateway: Gateway, task_id: str, answer: Any) -> Message:
 async def broken_off(
     gateway: Gateway, path: str, body: bytes, *, agent: str = "Go-http-client/1.1", half_open: bool = True
 ) -> None:
-    """Send the beginning of a report and no more."""
+    """Send the beginning of a report, and no more once it is being read: what breaks off sooner is as if never sent."""
+    budget = gateway.app[BUDGET]
+    await until(lambda: not any(budget.held().values()))
     host, port = gateway.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {agent}\r\nContent-Length: 1000\r\n\r\n"
     writer.write(head.encode() + body)
     await writer.drain()
+    await until(lambda: any(budget.held().values()))
     writer.write_eof()
     if half_open:
         async with asyncio.timeout(20):
