@@ -16,7 +16,8 @@ from asya_crds.naming import check_actor_name, check_own_actor
 PREFIX = "ASYA_"
 LONGEST_SHOWN = 80
 _ON, _OFF = frozenset({"true", "1", "yes", "on", "t", "y"}), frozenset({"", "false", "0", "no", "off", "f", "n"})
-_HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?\.?")
+LONGEST_HOST = 253
+_HOST_NAME = re.compile(r"(?=[A-Za-z0-9_])[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*(?<=[A-Za-z0-9_])\.?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 
@@ -58,9 +59,14 @@ def check_allowed_host(value: str) -> str:
 def check_listen_host(value: str) -> str:
     """An address or name to listen on; an IPv6 address with or without brackets."""
     text = value[1:-1] if value.startswith("[") and value.endswith("]") else value
-    if not _is_address(text) and not _HOST_NAME.fullmatch(text):
+    if not is_host(text):
         raise ValueError("expected an address to listen on, such as 0.0.0.0, 127.0.0.1 or ::")
     return text
+
+
+def is_host(text: str) -> bool:
+    """Whether this is an address, or a name that can be looked up (RFC 1123, and underscores)."""
+    return _is_address(text) or _is_host_name(text)
 
 
 def check_namespace(value: str) -> str:
@@ -165,7 +171,11 @@ def _is_host_with_port(text: str) -> bool:
         return False
     if host.startswith("[") and host.endswith("]"):
         return _is_address(host[1:-1])
-    return _HOST_NAME.fullmatch(host) is not None
+    return _is_host_name(host)
+
+
+def _is_host_name(text: str) -> bool:
+    return len(text) <= LONGEST_HOST and _HOST_NAME.fullmatch(text) is not None
 
 
 def _is_address(text: str) -> bool:

@@ -78,7 +78,7 @@ WRONG_BY_CHECK: dict[Any, list[str]] = {
     check_web_url: NOT_URLS,
     check_origin: ["asya.example.com", "https://", "https://a b", "https://a/path", "https://a:port"],
     check_allowed_host: ["https://asya.example.com", "a b", "a/b", "a:port"],
-    check_listen_host: ["", "a b", "http://a", "1.2.3.4:80"],
+    check_listen_host: ["", "a b", "http://a", "1.2.3.4:80", "a..b", "a" * 64],
     check_namespace: ["", "two words", "UPPER", "a_b", "-a", "x" * 64],
     check_object_name: ["", "two words", "UPPER", "-a"],
     check_visible: ["", "a\nb", "x" * 300],

@@ -70,6 +70,10 @@ def test_a_mistake_names_its_variable(environment: dict[str, str], named: str) -
         "amqp://user:secret@/",
         "amqp://user:secret@mq/?heartbeat=secret",
         "amqp://user:secret@mq/?timeout=1.5",
+        "amqp://user:secret@mq/?auth=secret",
+        f"amqp://user:secret@mq/{chr(0xFC) * 128}",
+        f"amqp://user:secret@{chr(97) * 64}/",
+        "amqp://user:secret@mq..example/",
     ],
 )
 def test_a_broker_url_that_could_be_misread_is_refused_without_a_piece_of_it(url: str) -> None:

@@ -8,19 +8,17 @@ cluster (a name without dots, or one that ends in .svc or .svc.cluster.local), n
 
 import ipaddress
 import logging
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 from asya_crds.naming import HEADER_GATEWAY_URL, HEADER_MESH_STATUS
+from asya_crds.setting_types import is_host
 
 log = logging.getLogger(__name__)
 
 _PORTS = {"http": 80, "https": 443}
 _REMEMBERED = 1000
-LONGEST_HOST = 253
-_HOST = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?")
 
 
 class GatewayUrls:
@@ -47,7 +45,7 @@ class GatewayUrls:
 
     def _may_follow(self, origin: "Origin") -> bool:
         # Requests to what can be no host fail in ways of their own, and for as long as the message exists.
-        return (origin in self._origins or _is_host(origin[1])) and (self._any or self._allows(origin))
+        return (origin in self._origins or is_host(origin[1])) and (self._any or self._allows(origin))
 
     def _allows(self, origin: "Origin") -> bool:
         return origin in self._origins if self._origins else _is_service(origin[1])
@@ -83,11 +81,6 @@ def _is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _is_host(host: str) -> bool:
-    """An address, or a name that DNS could know (RFC 1123; underscores occur)."""
-    return _is_address(host) or (len(host) <= LONGEST_HOST and _HOST.fullmatch(host) is not None)
 
 
 def _is_service(host: str) -> bool:

@@ -233,8 +233,20 @@ class _Reader:
 
 def _bracketed(hosts: str) -> str:
     """IPv6 addresses in the form that the driver expects in a list."""
-    names = (name.strip("[]") for name in hosts.split(","))
+    names = [name.strip("[]") for name in hosts.split(",")]
+    for name in names:
+        _check_host(name)
     return ",".join(f"[{name}]" if ":" in name and not name.startswith("/") else name for name in names)
+
+
+def _check_host(name: str) -> None:
+    """Refuse a name that the resolver cannot be asked for: one with a label of 64 characters, say."""
+    if name.startswith(("/", "@")) or ":" in name:
+        return
+    try:
+        name.encode("idna")
+    except UnicodeError:
+        raise InvalidDsn("the host of the database's URL: expected a name, an address or a socket's folder") from None
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, parse_qsl, quote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote_to_bytes, urlsplit
 
 from asya_crds.setting_types import check_listen_host
 from asya_transports.description import MEBIBYTE, TransportSettingsError, Variable, whole_number
@@ -120,6 +120,10 @@ def _checked(url: str) -> str:
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
         if name in _WHOLE_SECONDS and not (value.isascii() and value.isdigit() and len(value) <= 5):
             raise TransportSettingsError(f"ASYA_RABBITMQ_URL: the parameter {name}: expected whole seconds")
+        if name == "auth" and value.lower() not in _MECHANISMS:
+            raise TransportSettingsError(f"ASYA_RABBITMQ_URL: the parameter auth: expected {' or '.join(_MECHANISMS)}")
+    if len(unquote_to_bytes(parts.path[1:])) > LONGEST_NAME:
+        raise TransportSettingsError(f"ASYA_RABBITMQ_URL: expected a virtual host of at most {LONGEST_NAME} bytes")
     return url
 
 
@@ -140,3 +144,5 @@ def _cut_password(url: str, parts: SplitResult) -> bool:
 
 _WHOLE_SECONDS = ("heartbeat", "timeout")
 """Parameters that the driver reads as numbers when it connects."""
+
+_MECHANISMS = ("plain", "external")

@@ -28,9 +28,7 @@ def test_it_is_the_machines_own_time_before_anything_was_measured(clock: Databas
     assert abs(clock() - own_time()) < 5
 
 
-def test_it_goes_on_from_the_measured_moment_with_the_monotonic_clock(
-    clock: DatabaseClock, monotonic: Monotonic
-) -> None:
+def test_it_advances_from_the_measurement_with_the_monotonic_clock(clock: DatabaseClock, monotonic: Monotonic) -> None:
     clock.take(Offset(500.0, 0.001, 1000.0))
     monotonic.now += 60
     assert clock() == pytest.approx(1560)
