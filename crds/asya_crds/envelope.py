@@ -211,7 +211,7 @@ def format_time(moment: datetime) -> str:
 
 
 def format_seconds(seconds: float) -> str:
-    """The same of POSIX seconds, at a third of its cost: many envelopes are stamped within one second."""
+    """The same for POSIX seconds, at a third of the cost, because many envelopes are stamped within one second."""
     second = int(seconds)
     return f"{_second(second)}.{int((seconds - second) * 1e6):06d}Z"
 

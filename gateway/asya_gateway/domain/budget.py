@@ -150,7 +150,7 @@ class Budget:
 
     @staticmethod
     def around() -> "Budget":
-        """The budget of the scope around; without a scope one that has no bounds."""
+        """The budget of the enclosing scope; without a scope, one without a limit."""
         lease = _scope.get()
         return _UNBOUNDED if lease is None else lease.budget
 
