@@ -242,6 +242,11 @@ class ControlPlane:
             elif refusal := self.refusal(document, namespace):
                 raise AssertionError(f"{document['kind']} {document['metadata']['name']}: {refusal}")
 
+    def create(self, document: dict[str, Any], namespace: str = "default") -> None:
+        """What `kubectl create` asks of the API server; `apply` asks it twice for an object that is not there. Raises
+        urllib.error.HTTPError."""
+        self.request("POST", self.path(document["kind"], namespace=namespace), document)
+
     def refusal(self, document: dict[str, Any], namespace: str = "default") -> str:
         """Why the API server refuses an object; "" if it accepted it."""
         place = self.path(document["kind"], document["metadata"]["name"], namespace)

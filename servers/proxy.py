@@ -39,8 +39,8 @@ class TcpProxy:
         self.port = self._server.sockets[0].getsockname()[1]
 
     def lead_to(self, url: str, *, cut: bool = True) -> None:
-        """From now on connect to another server, as a Service does whose endpoint has gone; what stands is `cut`, or
-        goes on where it is."""
+        """Connect to another server from now on, like a Service whose endpoint has changed. Open connections are `cut`,
+        or stay with the old server."""
         parts = urlsplit(url)
         self._target = (str(parts.hostname), int(parts.port or 0))
         if cut:

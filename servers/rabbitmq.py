@@ -40,7 +40,10 @@ log.file.level = warning
 vm_memory_high_watermark.absolute = 2GB
 disk_free_limit.absolute = 50MB
 raft.wal_max_size_bytes = 67108864
+max_message_size = 16777216
 """
+LARGEST_MESSAGE = 16 * 1024 * 1024
+"""Bytes that the nodes take in one message, as RabbitMQ 4 does where nothing else is said."""
 
 
 TLS = """\

@@ -1,8 +1,8 @@
 """Which tests run in one worker, and in which order, where several workers share the machine (scripts/test).
 
 The tests of a module stay together, because they share what the module set up. Modules that start an expensive server
-share a group, so that there are two control planes and one broker however many workers there are. What takes longest
-begins first, so that no worker is left alone with it at the end.
+share a group, so that there are two control planes and one broker however many workers there are. The longest groups
+begin first, so that no worker is left alone with one at the end.
 """
 
 from pathlib import Path
@@ -33,7 +33,7 @@ GROUPS = {
         "contract/test_rabbitmq_topology.py",
         "contract/test_rabbitmq_properties.py",
         "contract/test_rabbitmq_tls.py",
-        "contract/test_servers.py",
+        "contract/test_autoscaling.py",
         "integration/delivery/test_dispatcher.py",
         "integration/actor/test_on_rabbitmq.py",
         "integration/operator/test_queues.py",
@@ -54,12 +54,12 @@ def group_of(module: Path) -> str:
 
 
 def sort(items: list[pytest.Item]) -> None:
-    """What takes longest first, units last: groups begin in the order of their first tests."""
+    """Sort the longest groups first and unit tests last: groups begin in the order of their first tests."""
     items.sort(key=lambda item: _rank(item.path))
 
 
 class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]
-    """`--dist loadscope` with groups of modules for scopes."""
+    """`--dist loadscope` with groups of modules as scopes."""
 
     @override
     def _split_scope(self, nodeid: str) -> str:

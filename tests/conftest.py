@@ -1,9 +1,9 @@
 """Fixtures that every kind of test shares: real servers, a database or a virtual host for each test.
 
-`ASYA_TEST_POSTGRES_URL` (a database in which databases may be created) and `ASYA_TEST_RABBITMQ_URL` name
-servers that run already; otherwise private ones are started, one of each for every pytest process that asks.
-`ASYA_TEST_POSTGRES=15` takes the distribution's PostgreSQL of that version. Where a server cannot be had its
-tests are skipped with the reason, or fail with `ASYA_TEST_REQUIRE_ALL=1`.
+`ASYA_TEST_POSTGRES_URL` (a database whose user may create databases) and `ASYA_TEST_RABBITMQ_URL` select running
+servers; otherwise private ones are started, one of each for every pytest process that needs them.
+`ASYA_TEST_POSTGRES=15` selects the distribution's PostgreSQL of that version. If a server is not available, its tests
+are skipped with the reason, or fail with `ASYA_TEST_REQUIRE_ALL=1`.
 """
 
 import os
@@ -14,6 +14,7 @@ from typing import Any
 import hypothesis
 import pytest
 
+from servers.certificates import Authority
 from servers.databases import Databases, create_template, execute
 from servers.postgres import PostgresServer
 from servers.processes import ServerUnavailable
@@ -21,7 +22,7 @@ from servers.rabbitmq import RabbitNode
 from tests.balance import GroupScheduling, sort
 from tests.support.missing import missing
 
-# Examples are the same in each run, and none is judged by how long it took on a busy machine.
+# Examples are the same in each run and have no deadline, because the machine may be busy.
 hypothesis.settings.register_profile("asya", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("asya")
 
@@ -61,7 +62,7 @@ def template_database(postgres_url: str) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def databases(postgres_url: str) -> Iterator[Databases]:
-    """What makes a database for each test."""
+    """Creates a database for each test."""
     found = Databases(postgres_url)
     yield found
     found.close()
@@ -69,23 +70,30 @@ def databases(postgres_url: str) -> Iterator[Databases]:
 
 @pytest.fixture
 def database_url(databases: Databases, template_database: str) -> Iterator[str]:
-    """A database of the test's own, with the schema, dropped after it."""
+    """A separate database with the schema, dropped after the test."""
     with databases.one(template_database) as url:
         yield url
 
 
 @pytest.fixture
 def empty_database_url(databases: Databases) -> Iterator[str]:
-    """A database of the test's own without any table, dropped after it."""
+    """A separate database without tables, dropped after the test."""
     with databases.one() as url:
         yield url
 
 
 @pytest.fixture(scope="session")
-def rabbitmq_node() -> Iterator[RabbitNode]:
-    """The private node of this pytest process. A test that stops it starts it again before it ends."""
+def rabbitmq_authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Who signed the certificate of `rabbitmq_node`, and signs those of its clients."""
+    return Authority(tmp_path_factory.mktemp("certificates"), "authority")
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_node(rabbitmq_authority: Authority) -> Iterator[RabbitNode]:
+    """The private node of this pytest process, with TLS and statistics, since starting another one takes seconds of a
+    core. A test that stops it starts it again before it ends."""
     try:
-        node = RabbitNode()
+        node = RabbitNode((rabbitmq_authority, rabbitmq_authority.issue("broker")), statistics=True)
     except ServerUnavailable as reason:
         missing(reason)
     try:
@@ -107,7 +115,7 @@ def rabbitmq_url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def rabbitmq_vhost_url(request: pytest.FixtureRequest, rabbitmq_url: str) -> Iterator[str]:
-    """A virtual host of the test's own, removed after it; of a given broker its one virtual host, shared."""
+    """A separate virtual host, removed after the test; with a given broker, its virtual host, shared."""
     if os.environ.get("ASYA_TEST_RABBITMQ_URL"):
         yield rabbitmq_url
         return
@@ -118,11 +126,11 @@ def rabbitmq_vhost_url(request: pytest.FixtureRequest, rabbitmq_url: str) -> Ite
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupScheduling | None:
-    """How `--dist loadscope` shares the tests out (tests/balance.py)."""
+    """Distributes the tests with `--dist loadscope` (tests/balance.py)."""
     return GroupScheduling(config, log) if config.getvalue("dist") == "loadscope" else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Only in workers that share the tests out: alone, the order is that of the files."""
+    """Sort only with several workers; otherwise the order is that of the files."""
     if hasattr(config, "workerinput"):
         sort(items)

@@ -11,9 +11,15 @@ from asya_operator.metrics import Metrics
 async def serve_probes(health: Health, metrics: Metrics, bind: str, port: int) -> tuple[web.AppRunner, int]:
     """Listen; returns the runner to close and the port (a free one if `port` is 0). Raises CannotListen."""
     app = web.Application()
-    app.router.add_get("/healthz", _alive)
-    app.router.add_get("/readyz", lambda request: _ready(health))
-    app.router.add_get("/metrics", lambda request: _metrics(health, metrics))
+
+    async def ready(_request: web.Request) -> web.Response:
+        return _ready(health)
+
+    async def measured(_request: web.Request) -> web.Response:
+        return _metrics(health, metrics)
+
+    for path, handler in (("/healthz", _alive), ("/readyz", ready), ("/metrics", measured)):
+        app.add_routes([web.get(path, handler), web.get(f"{path}/", handler)])
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     with listening(("ASYA_OPERATOR_BIND", bind), ("ASYA_OPERATOR_PORT", port)):
@@ -22,19 +28,19 @@ async def serve_probes(health: Health, metrics: Metrics, bind: str, port: int) -
     return runner, int(runner.addresses[0][1])
 
 
-async def _alive(request: web.Request) -> web.Response:
+async def _alive(_request: web.Request) -> web.Response:
     """The event loop responds. A liveness probe must not check more."""
     return web.Response(text="OK\n")
 
 
-async def _ready(health: Health) -> web.Response:
+def _ready(health: Health) -> web.Response:
     reasons = health.reasons()
     if reasons:
         return web.Response(status=503, text="\n".join(reasons) + "\n")
     return web.Response(text="leading\n" if health.leading else "standing by\n")
 
 
-async def _metrics(health: Health, metrics: Metrics) -> web.Response:
+def _metrics(health: Health, metrics: Metrics) -> web.Response:
     metrics.leading.set(1 if health.leading else 0)
     metrics.denied.clear()
     for resource in health.denied:

@@ -1,24 +1,21 @@
-"""What KEDA is told of a queue while a worker is busy: the very question that its scalers ask."""
+"""What KEDA sees of a queue while a worker is busy, with exactly the queries of its scalers."""
 
 import asyncio
 import json
 import urllib.parse
 import urllib.request
 from base64 import b64encode
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 
 import asyncpg
-import pytest
 
 from asya_crds.naming import queue_name
 from asya_transports.known import describe
 from asya_transports.port import Transport
 from asya_transports.postgres.settings import PostgresSettings
 from asya_transports.rabbitmq.settings import RabbitSettings
-from servers.processes import ServerUnavailable
 from servers.rabbitmq import RabbitNode
 from tests.contract.transport_harness import Harness, next_of, publish
-from tests.support.missing import missing
 from tests.support.waiting import until
 
 
@@ -35,22 +32,8 @@ def by_management_api(host: str, queue: str) -> int:
         return int(json.load(answer).get("messages", 0))  # a fresh queue has no figures yet
 
 
-@pytest.fixture
-def broker() -> Iterator[RabbitNode]:
-    """One whose management API has figures."""
-    try:
-        node = RabbitNode(statistics=True)
-    except ServerUnavailable as error:
-        missing(error)
-    try:
-        node.start()
-        yield node
-    finally:
-        node.close()
-
-
 async def one_is_in_work(transport: Transport) -> None:
-    """The queue looks empty to whoever counts waiting messages."""
+    """Wait until the queue has no waiting messages."""
 
     async def none_waits() -> bool:
         return await transport.depth("worker") == 0
@@ -74,17 +57,20 @@ async def busy_and_idle(harness: Harness, asked: Callable[[], Awaitable[int]]) -
         await until(lambda: is_told(0), 30, "none")
 
 
-async def test_keda_sees_a_busy_worker_by_its_question_to_the_broker(broker: RabbitNode) -> None:
-    harness = Harness(RabbitSettings(broker.url))
+async def test_keda_sees_a_busy_worker_by_its_question_to_the_broker(rabbitmq_node: RabbitNode) -> None:
+    vhost = "counted"
+    rabbitmq_node.create_vhost(vhost)
+    harness = Harness(RabbitSettings(rabbitmq_node.vhost_url(vhost)))
     queue = queue_name(harness.namespace, "worker")
     trigger = describe("rabbitmq").trigger(queue, 5, {"ASYA_RABBITMQ_MANAGEMENT_URL": "(set)"})
     assert (trigger.metadata["protocol"], trigger.metadata["excludeUnacknowledged"]) == ("http", "false")
-    host = f"http://guest:guest@127.0.0.1:{broker.management_port}/%2F"
+    host = f"http://guest:guest@127.0.0.1:{rabbitmq_node.management_port}/{vhost}"
     name = trigger.metadata["queueName"]
     try:
         await busy_and_idle(harness, lambda: asyncio.to_thread(by_management_api, host, name))
     finally:
         await harness.close()
+        rabbitmq_node.delete_vhost(vhost)
 
 
 async def test_keda_sees_a_busy_worker_by_its_query_of_postgres(database_url: str) -> None:

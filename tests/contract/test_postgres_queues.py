@@ -1,4 +1,4 @@
-"""What only the queues in PostgreSQL promise: the schema, the gateway's own inserts, plans under load."""
+"""Guarantees of the queues in PostgreSQL only: the schema, the gateway's own inserts, plans under load."""
 
 import asyncio
 import json
@@ -61,10 +61,10 @@ async def test_without_the_schema_a_publish_is_unavailable_and_says_what_to_do(e
     await transport.close()
 
 
-async def test_who_has_just_connected_leaves_the_living_the_time_to_renew_their_leases(
+async def test_a_new_receiver_gives_live_consumers_time_to_renew_their_leases(
     transport: PostgresTransport, connection: "asyncpg.Connection[asyncpg.Record]", database_url: str
 ) -> None:
-    """After an absence of the database every lease has run out, and nobody must take the messages of who lives."""
+    """After a database outage every lease has expired, but messages of live consumers must not be taken."""
     newcomer = PostgresTransport(PostgresSettings(database_url, visibility_timeout=9, poll_interval=0.1), "ns")
     await transport.declare(Queue("worker"))
     await publish(transport, "held")
@@ -101,7 +101,7 @@ async def test_a_row_of_the_gateways_own_transaction_is_delivered_after_the_bell
         assert [json.loads(delivery.body)["id"] for delivery in (first, second)] == ["1", "2"]
 
 
-async def test_a_row_for_an_undeclared_actor_waits_until_somebody_receives(
+async def test_a_row_for_an_undeclared_actor_waits_until_a_consumer_receives(
     transport: PostgresTransport, connection: "asyncpg.Connection[asyncpg.Record]"
 ) -> None:
     await connection.execute(
@@ -140,7 +140,7 @@ async def test_a_cut_bell_rings_again_by_itself(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                 "WHERE application_name = 'asya-queues-bell' AND datname = current_database()"
             )
-            # What comes while nobody listens is found by the look around after the reconnect.
+            # Messages that arrive while nothing listens are found by the poll after the reconnect.
             await connection.execute(
                 "INSERT INTO queue_messages (queue, body) VALUES ($1, 'unheard')", queue_name("ns", "worker")
             )

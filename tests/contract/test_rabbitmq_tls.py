@@ -10,10 +10,8 @@ from asya_transports.port import Queue, TransportUnavailable
 from asya_transports.rabbitmq.settings import RabbitSettings
 from asya_transports.rabbitmq.transport import RabbitTransport
 from servers.certificates import Authority, Identity
-from servers.processes import ServerUnavailable
 from servers.rabbitmq import RabbitNode
 from tests.contract.transport_harness import message, publish, take_one
-from tests.support.missing import missing
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -31,22 +29,17 @@ class Broker:
         """An URL with everything that is needed, or with what the test wants instead; None leaves out."""
         parameters = {**self._trusted, **self._shown, **changes}
         query = urlencode({name: value for name, value in parameters.items() if value is not None})
-        return f"amqps://guest:guest@127.0.0.1:{self.node.tls_port}/%2F?{query}"
+        return f"amqps://guest:guest@127.0.0.1:{self.node.tls_port}/tls?{query}"
 
 
 @pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    folder = tmp_path_factory.mktemp("certificates")
-    authority, stranger = Authority(folder, "authority"), Authority(folder, "stranger")
-    try:
-        node = RabbitNode((authority, authority.issue("broker")))
-    except ServerUnavailable as reason:
-        missing(reason)
-    try:
-        node.start()
-        yield Broker(node, authority, authority.issue("client"), stranger)
-    finally:
-        node.close()
+def broker(
+    rabbitmq_node: RabbitNode, rabbitmq_authority: Authority, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Broker]:
+    stranger = Authority(tmp_path_factory.mktemp("strange"), "stranger")
+    rabbitmq_node.create_vhost("tls")
+    yield Broker(rabbitmq_node, rabbitmq_authority, rabbitmq_authority.issue("client"), stranger)
+    rabbitmq_node.delete_vhost("tls")
 
 
 @pytest.fixture

@@ -1,11 +1,10 @@
-"""The servers of the tests themselves: what every other test stands on."""
+"""Tests of the test servers themselves."""
 
 import asyncpg
 import pytest
 
 from servers.postgres import PostgresServer
 from servers.processes import ServerUnavailable
-from servers.rabbitmq import RabbitNode
 
 
 async def test_each_test_has_a_database_of_its_own(database_url: str, empty_database_url: str) -> None:
@@ -37,10 +36,3 @@ async def test_a_killed_postgres_starts_again_with_its_data(version: str) -> Non
         await connection.close()
     finally:
         server.close()
-
-
-def test_a_stopped_broker_starts_again_with_its_virtual_hosts(rabbitmq_node: RabbitNode) -> None:
-    rabbitmq_node.create_vhost("kept")
-    rabbitmq_node.restart()
-    assert "kept" in {vhost["name"] for vhost in rabbitmq_node.request("GET", "/vhosts")}
-    rabbitmq_node.delete_vhost("kept")

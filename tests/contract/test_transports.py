@@ -1,4 +1,4 @@
-"""What port.py promises, asked of every queue system."""
+"""The contract of port.py, tested with every queue system."""
 
 import asyncio
 import os
@@ -352,7 +352,7 @@ async def test_a_receiver_may_come_before_its_queue(harness: Harness) -> None:
 
 @pytest.fixture
 def looking_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Consumers look after their queues sooner than they do otherwise."""
+    """Consumers check their queues more often than usual."""
     monkeypatch.setattr(postgres_receiver, "DECLARE_EVERY", 0.2)
     monkeypatch.setattr(rabbitmq_receiver, "QUEUE_PAUSE", 0.2)
 
@@ -372,8 +372,8 @@ async def test_a_queue_that_vanishes_under_its_consumer_is_declared_again(harnes
 
 
 @pytest.mark.usefixtures("looking_often")
-async def test_who_ends_declares_nothing_again(harness: Harness) -> None:
-    """A worker that drains iterates no more: the queue of a deleted actor stays deleted."""
+async def test_a_draining_worker_declares_nothing_again(harness: Harness) -> None:
+    """A draining worker no longer iterates, so the queue of a deleted actor stays deleted."""
     ending, going_on, other = await harness.declared("ending"), await harness.declared("worker"), harness.open()
     await publish(other, "in work", actor="ending")
     async with ending.receive("ending") as stream, going_on.receive("worker") as awake:
@@ -466,6 +466,7 @@ async def test_an_answer_that_comes_after_the_lease_says_so(harness: Harness) ->
 async def test_after_a_restart_of_the_server_publish_and_receive_go_on(
     harness: Harness, request: pytest.FixtureRequest
 ) -> None:
+    """The broker's virtual host, too, is there after it."""
     if harness.settings.name == "postgres":
         restart = _restart_of(request, "ASYA_TEST_POSTGRES_URL", "postgres_server")
     else:

@@ -1,4 +1,4 @@
-"""What the contract suite needs of each queue system beside the transport itself: consumers that die, cut lines."""
+"""What the contract tests need from each queue system besides the transport: dying consumers, broken connections."""
 
 import asyncio
 import contextlib
@@ -40,7 +40,7 @@ class Harness:
         return transport
 
     async def open_through_proxy(self) -> tuple[Transport, TcpProxy]:
-        """A transport whose line can be cut."""
+        """A transport whose connection can be cut."""
         proxy, url = await TcpProxy.before(self.settings.url)
         self._proxies.append(proxy)
         return self.open(dataclasses.replace(self.settings, url=url)), proxy

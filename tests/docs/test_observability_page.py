@@ -34,7 +34,7 @@ def page() -> dict[str, tuple[str, set[str]]]:
     return documented()
 
 
-async def test_every_metric_with_its_type_and_labels_stands_on_the_page_and_the_reverse(
+async def test_every_metric_is_on_the_page_with_type_and_labels_and_the_reverse(
     page: dict[str, tuple[str, set[str]]], database_url: str, tmp_path: Path
 ) -> None:
     served: dict[str, tuple[str, set[str]]] = {}
@@ -49,6 +49,6 @@ async def test_every_metric_with_its_type_and_labels_stands_on_the_page_and_the_
     assert served == page
 
 
-def test_a_name_stands_on_the_page_once() -> None:
+def test_a_name_is_on_the_page_once() -> None:
     names = [row[0] for row in ROW.findall(PAGE.read_text())]
     assert len(names) == len(set(names)) > 30

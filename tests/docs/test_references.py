@@ -1,4 +1,4 @@
-"""Pages and comments cite only what is in the repository."""
+"""Pages and comments refer only to files in the repository."""
 
 import re
 import subprocess

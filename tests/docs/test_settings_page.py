@@ -1,4 +1,4 @@
-"""docs/settings.md says what the settings classes say, neither more nor less."""
+"""docs/settings.md matches the settings classes exactly."""
 
 import json
 import re
@@ -80,7 +80,7 @@ def test_the_page_tells_a_settings_default_and_reason(heading: str, variable: st
 
 @pytest.mark.parametrize("name", sorted(Settings.model_fields))
 def test_every_setting_of_the_gateway_is_read(name: str) -> None:
-    """One that is read nowhere promises what nothing keeps."""
+    """A setting that is not read would have no effect."""
     sources = [path for path in (ROOT / "gateway").rglob("*.py") if path.name != "settings.py"]
     assert any(re.search(rf"\.{name}\b", source.read_text()) for source in sources)
 

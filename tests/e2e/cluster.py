@@ -1,4 +1,4 @@
-"""The cluster that KUBECONFIG names, spoken to with kubectl, as a platform team does."""
+"""The cluster of KUBECONFIG, used through kubectl like a platform team does."""
 
 import asyncio
 import json
@@ -123,7 +123,7 @@ class Cluster:
         return done
 
     def describe(self) -> str:
-        """What helps where something went wrong."""
+        """Diagnostics for a failed test."""
         parts = [self.kubectl("get", "pods,flows,asyncactors", "-o", "wide", check=False)]
         parts.append(self.kubectl("get", "events", "--sort-by=.lastTimestamp", check=False)[-4000:])
         for component in ("gateway-api", "gateway-mesh", "operator", "crew", "actor"):

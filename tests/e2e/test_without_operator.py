@@ -1,4 +1,4 @@
-"""Without any operator, what kubelet mounts is what counts."""
+"""Without an operator, the mounted ConfigMap is served."""
 
 import json
 from collections.abc import AsyncIterator

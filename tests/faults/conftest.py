@@ -1,4 +1,4 @@
-"""A world for each test: databases and brokers of its own, since the tests stop and kill them."""
+"""A world for each test, with separate databases and brokers, because the tests stop and kill them."""
 
 import os
 import uuid
@@ -28,7 +28,7 @@ def own_postgres() -> Iterator[PostgresServer]:
 
 @pytest.fixture(scope="session")
 def own_rabbit() -> Iterator[RabbitNode]:
-    """One broker for all tests, each in a virtual host of its own; whoever stops it starts it again."""
+    """One broker for all tests, with a virtual host for each. A test that stops it starts it again."""
     try:
         node = RabbitNode()
     except ServerUnavailable as reason:

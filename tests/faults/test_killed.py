@@ -91,7 +91,7 @@ async def test_kill_9_of_the_crew_ends_every_task_once(world: World) -> None:
     await world.audit()
 
 
-async def test_a_listener_stopped_with_sigstop_holds_nobody_up_and_catches_up(world: World) -> None:
+async def test_a_listener_stopped_with_sigstop_delays_no_others_and_catches_up(world: World) -> None:
     stopped = world.processes["api2"]
 
     async def fault() -> None:

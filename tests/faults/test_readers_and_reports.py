@@ -81,7 +81,7 @@ async def test_readers_that_connect_while_the_task_ends_see_the_end(world: World
     assert len(world.readers) == 1_600
 
 
-async def test_a_reader_that_stops_reading_is_cut_off_and_holds_nobody_up(embedded: World) -> None:
+async def test_a_reader_that_stops_reading_is_disconnected_and_delays_no_others(embedded: World) -> None:
     embedded.processes["api2"].end()
     metrics_port = free_port()
     more = {"ASYA_STREAM_WRITE_TIMEOUT": "2s", "ASYA_METRICS_PORT": str(metrics_port)}

@@ -41,7 +41,7 @@ PROGRAM = [sys.executable, "-m", "asya_cli"]
 
 @dataclass
 class Process:
-    """One of ours, which a test may kill, stop, and start again with the same settings."""
+    """One of our programs, which a test may kill, stop and restart with the same settings."""
 
     name: str
     command: list[str]
@@ -294,7 +294,7 @@ class World:
 
     @contextlib.asynccontextmanager
     async def doubling(self) -> AsyncIterator[list[int]]:
-        """Every message comes twice meanwhile; yields a list of one number, how many were doubled so far."""
+        """Duplicate every message during the block; yields a list with the number of duplicates so far."""
         doubled = [0]
         if self.rabbit is None:
             await self.query(

@@ -1,4 +1,4 @@
-"""The scripts that people start by hand."""
+"""The scripts that are started by hand."""
 
 import os
 import subprocess

@@ -143,7 +143,7 @@ def test_a_flow_whose_actor_is_ready_has_its_references_resolved(
     wait_for(lambda: resolved() == "ResolvedRefs", "ResolvedRefs")
 
 
-def test_what_somebody_changed_by_hand_is_put_back(
+def test_manual_changes_are_reverted(
     control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
 ) -> None:
     cluster = Actors(control_plane, namespace)
@@ -381,7 +381,7 @@ def test_with_actors_off_nothing_is_made(
     assert cluster.status() == {}
 
 
-def test_a_deployment_of_somebody_else_is_not_taken_over(
+def test_a_foreign_deployment_is_not_taken_over(
     control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
 ) -> None:
     cluster = Actors(control_plane, namespace)

@@ -66,7 +66,7 @@ def test_a_flow_resource_is_exposed_the_same_way(
     assert control_plane.get("Flow", namespace=namespace)["items"] == []
 
 
-def test_the_exposers_role_is_enough_for_every_command_and_for_nothing_beside(
+def test_the_exposers_role_is_sufficient_for_every_command_and_allows_nothing_else(
     control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
 ) -> None:
     control_plane.kubectl("create", "serviceaccount", "person", namespace=namespace)
@@ -123,7 +123,7 @@ def test_what_cannot_be_served_is_refused_before_it_is_written(
     assert (code, "--description" in err) == (2, True)
 
 
-def test_without_an_operator_the_command_says_that_nobody_reported(
+def test_without_an_operator_the_command_says_that_no_status_was_reported(
     control_plane: ControlPlane, namespace: str, asya: Asya
 ) -> None:
     code, _, err = ended(asya("flow", "expose", "shout", "-d", "x", "--wait-timeout", "0.5"))

@@ -1,4 +1,5 @@
-"""Two operators, one of which leads: whatever happens to it, two never push, and the other goes on."""
+"""Two operators, one of which leads: whatever happens to it, the two never push at the same time, and the other takes
+over."""
 
 import os
 import signal

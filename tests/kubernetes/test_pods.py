@@ -1,4 +1,4 @@
-"""How the pods of the manifests live: where they are put, when they count as ready, how they end, who looks at them."""
+"""The pods of the manifests: their placement, readiness, termination and monitoring."""
 
 from pathlib import Path
 from typing import Any

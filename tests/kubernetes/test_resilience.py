@@ -1,4 +1,4 @@
-"""What goes away comes back: watches, the API server, the mesh, permissions, the operator itself."""
+"""Recovery after outages: of watches, the API server, mesh, permissions, and the operator itself."""
 
 import contextlib
 import json

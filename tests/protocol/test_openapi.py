@@ -29,7 +29,18 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", 400]
 [[operations]]
 include-name = ["POST /tools/call", "POST /tasks/{id}/cancel", "POST /tasks/{id}/resume", "POST /tasks/{id}/retry"]
 checks.positive_data_acceptance.expected-statuses = ["2xx", 404, 409, 422]
+
+# Handlers and descriptions are those of the newer words, whose every case is sent (the test below).
+[[operations]]
+include-name-regex = "^POST /tasks/[{]id[}]/(progress|final|partial|upstream)$"
+phases.coverage.enabled = false
 """
+OLDER_WORDS = {
+    "/tasks/{id}/progress": "/mesh/{id}/progress",
+    "/tasks/{id}/final": "/mesh/{id}/final",
+    "/tasks/{id}/partial": "/mesh/{id}/fly",
+    "/tasks/{id}/upstream": "/mesh/{id}/fly",
+}
 
 
 @pytest.mark.timeout(300)
@@ -50,3 +61,18 @@ async def test_the_application_keeps_what_it_describes(database_url: str, tmp_pa
         )
         output, _ = await process.communicate()
         assert process.returncode == 0, output.decode()[-8000:]
+
+
+async def test_the_older_words_of_the_mesh_are_the_newer_ones(database_url: str) -> None:
+    async with start_gateway(database_url) as gateway:
+        _, description = await gateway.get("/openapi.json")
+        handlers = {(r.method, r.resource.canonical): r.handler for r in gateway.app.router.routes() if r.resource}
+        for older, newer in OLDER_WORDS.items():
+            said = [description["paths"][path] for path in (older, newer)]
+            said = [{**path, "post": path["post"] | {"operationId": ""}} for path in said]
+            assert said[0] == said[1], older
+            assert handlers["POST", older] == handlers["POST", newer], older
+            for method in ("GET", "PUT", "PATCH", "DELETE", "TRACE", "QUERY"):
+                url = gateway.url + older.replace("{id}", "some-id")
+                async with gateway.session.request(method, url) as response:
+                    assert (response.status, response.headers["Allow"]) == (405, "OPTIONS, POST"), (method, older)

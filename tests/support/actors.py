@@ -1,4 +1,4 @@
-"""A whole mesh in one process: the real gateway, the real queues, workers whose handlers the test names."""
+"""A whole mesh in one process: the real gateway, real queues, and workers with the test's handlers."""
 
 import asyncio
 import contextlib
@@ -30,7 +30,7 @@ HANDLERS = "tests.support.handlers"
 
 @dataclass
 class Mesh:
-    """The gateway in mode testing at `url`, and a transport of the test's own."""
+    """The gateway in mode testing at `url`, and a transport for the test."""
 
     url: str
     gateway: Gateway
@@ -70,7 +70,7 @@ class Mesh:
         return running
 
     async def stop_serving(self) -> None:
-        """The gateway goes away; nobody listens on its port."""
+        """Stop the gateway; nothing listens on its port."""
         assert self.serving is not None
         stop, served = self.serving
         stop.set()

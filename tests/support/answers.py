@@ -1,4 +1,4 @@
-"""A server that gives fixed answers, for commands that are run as processes of their own."""
+"""A server with fixed answers, for commands that run as separate processes."""
 
 import json
 import threading
@@ -47,7 +47,7 @@ def answering(answers: Mapping[str, Any], seen: list[tuple[str, Any]] | None = N
 
         @override
         def log_message(self, format: str, *args: object) -> None:
-            """Says nothing."""
+            """Logs nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))

@@ -1,4 +1,4 @@
-"""How many blocks of the database each statement touches: what a plan is worth, whatever its nodes are called."""
+"""How many database blocks each statement reads: the cost of a plan, whatever its nodes are."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ _EXPLAINABLE = ("SELECT", "WITH", "INSERT", "UPDATE", "DELETE")
 
 @dataclass
 class Blocks:
-    """The statements that were run, each with its blocks (8 kB each, hits of the cache included)."""
+    """The executed statements with their blocks (8 kB each, including cache hits)."""
 
     statements: list[tuple[int, str]] = field(default_factory=list)
 
@@ -29,14 +29,14 @@ class Blocks:
         return max(self.statements, default=(0, ""))[1]
 
     def check(self, limit: int) -> None:
-        """Fail with the statement that touched more, or where there was none at all."""
+        """Fail with the statement that read more, or if there was no statement."""
         assert self.statements
         assert self.most <= limit, f"{self.most} blocks: {self.worst}"
 
 
 @contextmanager
 def counted_blocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Blocks]:
-    """Explain each statement of the driver with its own arguments before it runs, and roll that back."""
+    """Explain each statement with its arguments before it runs, and roll that back."""
     found = Blocks()
     execute = asyncpg.Connection._execute  # type: ignore[attr-defined] # no public place sees every statement
 

@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -31,7 +31,7 @@ def run_asya(*words: str, url: str = "", timeout: float = PATIENCE) -> subproces
 
 
 class DevRun:
-    """A running `asya dev`; `lines` is what it has said so far."""
+    """A running `asya dev`; `lines` is all that it has said so far."""
 
     def __init__(self, folder: Path, *options: str, **variables: str) -> None:
         self.process = start(
@@ -47,21 +47,26 @@ class DevRun:
             start_new_session=True,
         )
         self.lines: list[str] = []
+        self._forgotten = 0
         self._heard = threading.Condition()
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
 
     @property
     def text(self) -> str:
-        """Everything it has said."""
-        return "\n".join(self.lines)
+        """Everything it has said since it was last forgotten."""
+        return "\n".join(self.lines[self._forgotten :])
 
     @property
     def url(self) -> str:
         """Where its gateway answers."""
-        match = READY.search(self.text)
+        match = READY.search("\n".join(self.lines))
         assert match, self.text
         return match[1]
+
+    def forget(self) -> None:
+        """From now on `text` and `wait_for` begin with what it says next."""
+        self._forgotten = len(self.lines)
 
     def wait_for(self, pattern: str, *, count: int = 1, timeout: float = PATIENCE) -> None:
         """Wait until it has said this (a regular expression) so many times."""
@@ -76,8 +81,12 @@ class DevRun:
 
     def children(self, word: str = "") -> list[psutil.Process]:
         """The processes that descend from it and have this word in their command line."""
-        relatives = psutil.Process(self.process.pid).children(recursive=True)
-        return [relative for relative in relatives if any(word in part for part in relative.cmdline())]
+        found = []
+        for relative in psutil.Process(self.process.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                if any(word in part for part in relative.cmdline()):
+                    found.append(relative)
+        return found
 
     def interrupt(self, timeout: float = 20.0) -> int:
         """Ctrl-C: SIGINT to the whole foreground group; returns the exit code."""

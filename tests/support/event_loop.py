@@ -10,7 +10,7 @@ from asya_crds import jsontext
 from tests.support.waiting import lasts
 
 HELD = 0.25
-"""Seconds; what was decoded on the loop, or in a thread, held it for half a second and more."""
+"""Seconds. Decoding on the event loop, or in a thread, blocked it for half a second and more."""
 MEBIBYTES = 9 * 1024 * 1024
 
 
@@ -23,8 +23,8 @@ class Lag:
 
 @contextlib.asynccontextmanager
 async def watched() -> AsyncIterator[Lag]:
-    """Wake again and again, and note how late. Time in which this process had no core does not count: it says how busy
-    the machine is."""
+    """Wake repeatedly and record the delay. Time without a core is not counted, because it only shows how busy the
+    machine is."""
     lag = Lag()
 
     async def watch() -> None:
@@ -42,13 +42,14 @@ async def watched() -> AsyncIterator[Lag]:
 
 
 def held(lag: Lag) -> bool:
-    """Whether somebody held the loop. A busy machine slows down everything, so that a long time is compared with what
-    decoding such a body here takes now: who decodes one on the loop holds it so long at least."""
+    """Whether the event loop was blocked. A busy machine slows everything down, so a long delay is compared with the
+    time that decoding such a body takes now: decoding on the loop would block it at least that long. A tenth of a body
+    is decoded for this, since decoding is linear."""
     if lag.longest < HELD:
         return False
     began = time.process_time()
-    jsontext.loads(b"[" + lists() + b"]")
-    return lag.longest > (time.process_time() - began) / 2
+    jsontext.loads(b"[" + lists(MEBIBYTES // 10) + b"]")
+    return lag.longest > (time.process_time() - began) * 10 / 2
 
 
 def lists(size: int = MEBIBYTES) -> bytes:

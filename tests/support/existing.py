@@ -1,5 +1,5 @@
-"""A stand-in for existing sidecars and their crew, written from what they send (docs/protocols/mesh.md): the Go sidecar
-of spring 2026 with its runtime, x-sink, x-sump, x-pause and x-resume. Messages pass from actor to actor in memory."""
+"""A simulation of existing sidecars and their crew, based on what they send (docs/protocols/mesh.md): the Go sidecar of
+spring 2026 with its runtime, x-sink, x-sump, x-pause and x-resume. Messages pass from actor to actor in memory."""
 
 import copy
 import uuid

@@ -1,4 +1,4 @@
-"""The real web application on a port of its own, over a real Storage, and short words for talking to it."""
+"""The real web application on its own port with a real Storage, and helpers for requests to it."""
 
 import asyncio
 import contextlib
@@ -92,7 +92,7 @@ class Gateway:
 
 
 async def send(gateway: Gateway, path: str, body: bytes, **headers: str) -> tuple[int, Any]:
-    """Post as a stream: a body in one piece would hold the client's side of this loop."""
+    """Post as a stream, because a body in one piece would block the client's side of this event loop."""
     headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream", **headers}
     async with gateway.session.post(gateway.url + path, data=io.BytesIO(body), headers=headers) as response:
         return response.status, jsontext.loads(await response.text() or "null")

@@ -1,4 +1,4 @@
-"""Handlers that tests run, as users would write them; `CALLS` and the gates belong to the tests of one process."""
+"""Handlers for tests, as users would write them. `CALLS` and the gates belong to the tests of one process."""
 
 import asyncio
 import threading
@@ -9,7 +9,7 @@ from typing_extensions import override
 
 CALLS: list[tuple[str, Any]] = []
 GATE = threading.Event()
-"""Closed by tests that hold a handler up."""
+"""Closed by tests that block a handler."""
 FAILURES = {"left": 0}
 
 
@@ -53,7 +53,7 @@ def refuse(payload: Any) -> Any:
 
 
 class Unspeakable(ValueError):
-    """Raises when it is asked what it says."""
+    """Raises when its message is read."""
 
     @override
     def __str__(self) -> str:

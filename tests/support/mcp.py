@@ -1,4 +1,4 @@
-"""Raw MCP over HTTP, an actor that does as it is told, and the protocol's own schemas to hold answers against."""
+"""Raw MCP over HTTP, a scripted actor, and the protocol's own schemas for checking answers."""
 
 import asyncio
 import contextlib
@@ -74,7 +74,8 @@ def serve_tools(gateway: Gateway, tools: list[dict[str, Any]], generation: int =
 def _served(flow: Flow) -> ServedFlow:
     promised = flow.mcp.output_schema if flow.mcp else None
     check_result = None if promised is None else compile_schema(promised)
-    return ServedFlow(flow, compile_schema(flow.mcp.input_schema if flow.mcp else {}), check_result=check_result)
+    check = compile_schema(flow.mcp.input_schema if flow.mcp else {})
+    return ServedFlow(flow, check, check_result=check_result, size=len(jsontext.dumps(flow.document())))
 
 
 @contextlib.asynccontextmanager
@@ -86,7 +87,7 @@ async def start_mcp(database_url: str, **changes: Any) -> AsyncIterator[Gateway]
 
 
 class Actor:
-    """Takes envelopes as the gateway hands them over, and reports through the mesh routes."""
+    """Takes envelopes from the gateway, and reports through the mesh routes."""
 
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
@@ -131,7 +132,7 @@ def message(method: str, params: Mapping[str, Any] | None = None, id: Any = 1) -
 
 
 def stateless_body(method: str, params: Mapping[str, Any] | None = None, *, id: Any = 1, **meta: Any) -> dict[str, Any]:
-    """A request with the envelope of 2026-07-28; `meta` overrides, a None takes away."""
+    """A request with the `_meta` of 2026-07-28; `meta` overrides members, None removes them."""
     values = {
         "io.modelcontextprotocol/protocolVersion": LATEST,
         "io.modelcontextprotocol/clientCapabilities": {},
@@ -225,7 +226,7 @@ def validator(version: str, definition: str) -> Any:
 
 
 def conforms(value: Any, definition: str, version: str = LATEST) -> None:
-    """Fail where the value breaks the protocol's own schema."""
+    """Fail if the value breaks the protocol's own schema."""
     errors = [
         f"{list(error.instance_path)}: {error.message}" for error in validator(version, definition).iter_errors(value)
     ]

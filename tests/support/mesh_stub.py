@@ -1,4 +1,4 @@
-"""A mesh that misbehaves on purpose: it answers each request as it is told and keeps what it got."""
+"""A mesh that misbehaves on purpose: it gives scripted answers and records the requests."""
 
 import asyncio
 import contextlib

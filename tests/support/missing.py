@@ -1,4 +1,4 @@
-"""What a test does where a server cannot be had."""
+"""What a test does if a server is not available."""
 
 import os
 from typing import NoReturn

@@ -14,7 +14,7 @@ from tests.support.storage import Running, make_storage
 
 
 class Pod:
-    """One gateway process's part in the registry, over connections of its own."""
+    """One gateway process's part in the registry, with its own connections."""
 
     def __init__(self, url: str, name: str, mode: str = "api", path: Path | str = "", **changes: Any) -> None:
         self.running: Running = make_storage(url, patience=1.0)
@@ -51,7 +51,7 @@ class Pod:
         return [problem.name for problem in self.flows.table.problems]
 
     async def silence_operator(self, seconds: float = 60.0) -> None:
-        """Let the operator's last sign of life be so long ago."""
+        """Move the operator's last heartbeat into the past."""
         await self.running.storage.database.execute(
             "UPDATE registry SET operator_seen_at = clock_timestamp() - make_interval(secs => $1)", seconds
         )

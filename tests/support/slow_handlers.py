@@ -1,4 +1,4 @@
-"""A handler for workers in processes of their own: what it did stands in a file."""
+"""A handler for workers in separate processes, which records its calls in a file."""
 
 import os
 import time
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def append(payload: Any) -> Any:
-    """One line a call; waits while the file beside it holds it up."""
+    """Write one line for each call; wait while a file beside it exists."""
     log = Path(os.environ["TEST_LOG"])
     with log.open("a") as file:
         file.write("call\n")

@@ -1,4 +1,4 @@
-"""A Storage for tests, and short words for what they do with it."""
+"""A Storage for tests, with helpers."""
 
 import uuid
 from collections.abc import Callable, Sequence

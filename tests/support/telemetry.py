@@ -1,4 +1,4 @@
-"""A whole gateway in this process, and what its /metrics says."""
+"""A whole gateway in this process, and its /metrics."""
 
 import asyncio
 import contextlib

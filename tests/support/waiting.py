@@ -1,4 +1,4 @@
-"""How tests wait: for a condition, with a bound. The words at the end are for what is no waiting."""
+"""How tests wait: for a condition, with a time limit. The functions at the end are not for waiting."""
 
 import asyncio
 import inspect
@@ -8,7 +8,7 @@ from typing import Any
 
 
 async def until(condition: Callable[[], Any | Awaitable[Any]], seconds: float = 20.0, what: str = "") -> Any:
-    """Return the condition's first true value; fail where it has none within `seconds`."""
+    """Return the condition's first true value; fail if there is none within `seconds`."""
     last: Any = None
     try:
         async with asyncio.timeout(seconds):
@@ -24,17 +24,17 @@ async def until(condition: Callable[[], Any | Awaitable[Any]], seconds: float = 
 
 
 async def rounds(count: int = 20) -> None:
-    """Let every task that is ready take its next steps, where nothing outside of this event loop is waited for."""
+    """Let every ready task take its next steps, if nothing outside this event loop is awaited."""
     for _ in range(count):
         await asyncio.sleep(0)
 
 
 async def lasts(seconds: float) -> None:
-    """What the test itself does takes so long: a fault, a handler, the pause between two acts of a caller. It is never
-    there to give the program time; that is what `until` is for."""
+    """The duration of something in the test itself: a fault, a handler, the pause between two actions of a caller.
+    Never use it to give the program time; use `until` for that."""
     await asyncio.sleep(seconds)
 
 
 def lasts_blocking(seconds: float) -> None:
-    """The same where nothing is asynchronous, or where blocking is what is tested."""
+    """The same for synchronous code, or if blocking itself is tested."""
     time.sleep(seconds)

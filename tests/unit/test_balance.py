@@ -36,10 +36,10 @@ def test_what_takes_longest_begins_first_and_units_come_last() -> None:
         def __init__(self, place: str) -> None:
             self.path = TESTS / place
 
-    places = ("unit/a.py", "protocol/b.py", "contract/test_servers.py", "kubernetes/test_actors.py")
+    places = ("unit/a.py", "protocol/b.py", "contract/test_transports.py", "kubernetes/test_actors.py")
     items = [Item(name) for name in places]
     sort(items)  # type: ignore[arg-type]
-    assert [item.path.name for item in items] == ["test_actors.py", "test_servers.py", "b.py", "a.py"]
+    assert [item.path.name for item in items] == ["test_actors.py", "test_transports.py", "b.py", "a.py"]
 
 
 def test_workers_get_whole_groups(pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch) -> None:

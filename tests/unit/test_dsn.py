@@ -1,4 +1,5 @@
-"""PostgreSQL's address as people have it: a parameter is used, or refused by its name; no message holds a secret."""
+"""PostgreSQL addresses in all usual forms: each parameter is used or refused by name, and no message contains a
+secret."""
 
 import asyncio
 from typing import Any
@@ -139,7 +140,7 @@ def test_one_that_cannot_be_used_is_refused_by_its_name(parameters: str, named: 
         "host=h password='s3cret", "postgresql://u:s3cret@h/d?=x", "postgresql://u:s3cret@h/d?novalue",
     ],
 )  # fmt: skip
-def test_what_is_no_address_is_told_without_a_piece_of_it(text: str) -> None:
+def test_an_invalid_address_is_reported_without_any_part_of_it(text: str) -> None:
     with pytest.raises(InvalidDsn) as refused:
         parse_dsn(text)
     assert "s3cret" not in str(refused.value)

@@ -24,7 +24,7 @@ def test_it_has_the_environment_and_the_exit_code_of_its_own(tmp_path: Path, mon
     assert (folder, read) == (str(tmp_path), "")
 
 
-def test_an_error_that_nobody_catches_ends_it_with_1_and_a_traceback() -> None:
+def test_an_uncaught_error_ends_it_with_1_and_a_traceback() -> None:
     done = run("timeit", "-n", "1", "raise ValueError('no')", env=dict(os.environ), timeout=20)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == "ValueError: no"

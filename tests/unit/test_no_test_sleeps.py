@@ -1,4 +1,4 @@
-"""Tests wait for conditions (tests/support/waiting.py); none sleeps in the hope that something has happened by then."""
+"""Tests wait for conditions (tests/support/waiting.py) and never sleep for a fixed time."""
 
 import ast
 from pathlib import Path
@@ -31,5 +31,5 @@ def test_no_test_sleeps(path: Path) -> None:
     assert not lines, f"{path.name} sleeps in line {lines}: wait for a condition with tests.support.waiting.until"
 
 
-def test_a_sleep_is_found_and_a_yield_is_none() -> None:
+def test_a_sleep_is_found_and_a_yield_is_ignored() -> None:
     assert sleeps_in("await asyncio.sleep(0)\nawait asyncio.sleep(0.1)\ntime.sleep(n)\nuntil(sleep)") == [2, 3]

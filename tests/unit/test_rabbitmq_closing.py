@@ -17,8 +17,8 @@ def closing(work: asyncio.Event | BaseException) -> MagicMock:
     return MagicMock(close=close)
 
 
-async def test_who_is_canceled_while_a_channel_is_closed_ends() -> None:
-    """A worker that stops while it declares its queue again would consume for ever otherwise."""
+async def test_a_task_that_is_cancelled_while_a_channel_is_closed_ends() -> None:
+    """Otherwise a worker that stops while it declares its queue again would consume forever."""
     task = asyncio.create_task(close_quietly(closing(asyncio.Event())))
     await asyncio.sleep(0)
     task.cancel()

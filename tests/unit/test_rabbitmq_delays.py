@@ -40,5 +40,5 @@ def test_usual_delays_pass_one_queue_or_two(seconds: int, rungs: list[int]) -> N
 
 
 @pytest.mark.parametrize("value", [None, 7, "", "5", "5,x", "0,5", "-1,5", "5,5,5", "9" * 20 + ",1"])
-def test_a_header_that_is_none_of_ours_delays_nothing(value: object) -> None:
+def test_a_foreign_delay_header_delays_nothing(value: object) -> None:
     assert Wait.read(value) is None

@@ -1,4 +1,4 @@
-"""What programs know of queue systems without speaking to them."""
+"""The descriptions of queue systems, without connecting to them."""
 
 import subprocess
 import sys
@@ -42,7 +42,7 @@ def test_what_is_opened_keeps_the_ports_promise(description: TransportDescriptio
     assert kept.name == description.name
 
 
-def test_a_transport_that_nobody_knows_is_named_with_those_that_are_known() -> None:
+def test_an_unknown_transport_is_named_with_the_known_ones() -> None:
     with pytest.raises(TransportSettingsError, match="postgres, rabbitmq"):
         describe("pigeon")
     with pytest.raises(ValueError, match="'postgres' or 'rabbitmq'"):
@@ -101,7 +101,7 @@ def test_the_operator_says_at_its_start_when_keda_will_not_see_busy_workers(
 
 
 def test_a_new_queue_system_is_scaled_by_its_own_trigger(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that nobody has thought of yet, made of a description alone."""
+    """A future queue system, defined only by its description."""
     pigeons = replace(
         known.EMBEDDED,
         name="pigeons",

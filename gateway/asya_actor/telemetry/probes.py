@@ -69,13 +69,9 @@ class _Server:
     async def _serve(self, host: str, port: int) -> None:
         self._own, self._stopping = asyncio.get_running_loop(), asyncio.Event()
         app = web.Application()
-        app.add_routes(
-            [
-                web.get("/metrics", self._metrics),
-                web.get("/health", self._health),
-                web.get("/health/ready", self._health_ready),
-            ]
-        )
+        handlers = {"/metrics": self._metrics, "/health": self._health, "/health/ready": self._health_ready}
+        for path, handler in handlers.items():
+            app.add_routes([web.get(path, handler), web.get(f"{path}/", handler)])
         runner = web.AppRunner(app, access_log=None, handle_signals=False)
         await runner.setup()
         try:

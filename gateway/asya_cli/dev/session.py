@@ -93,7 +93,7 @@ class Session:
                 finally:
                     self.view.stop()
                     self.view.say("info", "ending")
-                    await self._stop_handlers()
+                    await self._stop_handlers(crew=True)
         finally:
             database.stop()
 
@@ -150,8 +150,10 @@ class Session:
             "PYTHONIOENCODING": "utf-8:backslashreplace",
         }
         self._actors = frozenset(actor.name for actor in actors)
-        # The crew has its own process, so that a crashing handler does not affect the end of other tasks.
-        self._start((), crew=True)
+        # The crew has its own process, so that a crashing handler does not affect the end of other tasks. No file of
+        # the folder changes it: it continues when the handlers are restarted.
+        if not any(process.crew for process in self._processes):
+            self._start((), crew=True)
         for group in grouped_by_environment(actors):
             self._start([actor for actor in group if actor.name not in self._apart])
             for actor in group:
@@ -189,9 +191,10 @@ class Session:
         self._processes.remove(process)
         await process.stop()
 
-    async def _stop_handlers(self) -> None:
-        await asyncio.gather(*(process.stop() for process in self._processes))
-        self._processes.clear()
+    async def _stop_handlers(self, *, crew: bool) -> None:
+        ending = [process for process in self._processes if crew or not process.crew]
+        await asyncio.gather(*(process.stop() for process in ending))
+        self._processes[:] = [process for process in self._processes if process not in ending]
 
     async def _reload(self, database_url: str, why: str) -> None:
         """Apply the changed files. While actors.yaml has a mistake, the running handlers continue."""
@@ -202,7 +205,7 @@ class Session:
             return
         self.view.say("info", f"{why}: restarting the handlers")
         async with self._changing:
-            await self._stop_handlers()
+            await self._stop_handlers(crew=False)
             await self._start_handlers(actors, database_url)
         self._tell_missing_actors(self.view.picture.flows)
 

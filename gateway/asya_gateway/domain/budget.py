@@ -61,10 +61,10 @@ KEPT_FOR_REPORTS = 0.25
 class Lease:
     """Bytes that are held for one purpose until they are released. Not for use by several tasks at once."""
 
-    __slots__ = ("_budget", "_held", "_token", "bytes")
+    __slots__ = ("_held", "_token", "budget", "bytes")
 
     def __init__(self, budget: "Budget") -> None:
-        self._budget = budget
+        self.budget = budget
         self._held: list[tuple[Share, int]] = []
         self._token: Token[Lease | None] | None = None
         self.bytes = 0
@@ -88,7 +88,7 @@ class Lease:
     def shrink(self, size: int) -> None:
         """Keep only so many bytes of what was granted last."""
         share, granted = self._held.pop()
-        self._budget.give_back(share, granted - size)
+        self.budget.give_back(share, granted - size)
         self._held.append((share, size))
         self.bytes += size - granted
 
@@ -105,7 +105,7 @@ class Lease:
     def release(self) -> None:
         """Give everything back; may be repeated."""
         while self._held:
-            self._budget.give_back(*self._held.pop())
+            self.budget.give_back(*self._held.pop())
         self.bytes = 0
 
 
@@ -144,6 +144,12 @@ class Budget:
     def unbounded(cls) -> Self:
         """A budget that nobody fills, for programs that bound themselves."""
         return cls(1 << 50)
+
+    @staticmethod
+    def around() -> "Budget":
+        """The budget of the scope around; without a scope one that has no bounds."""
+        lease = _scope.get()
+        return _UNBOUNDED if lease is None else lease.budget
 
     def held(self) -> dict[str, float]:
         """Bytes held, by share."""
@@ -306,3 +312,6 @@ class Budget:
                     continue
                 self.charge(share, size)
                 granted.set_result(None)
+
+
+_UNBOUNDED = Budget.unbounded()

@@ -20,6 +20,7 @@ class ServedFlow:
     source: str = ""
     line: int | None = None
     check_result: ArgumentCheck | None = None
+    size: int = 0
 
     @classmethod
     def formerly(cls, name: str) -> "ServedFlow":
@@ -47,6 +48,9 @@ class FlowRegistry:
 
     def __init__(self) -> None:
         self._table = FlowTable()
+        self.tool_lists = 1
+        """How many lists of tools there have been. Who watches compares numbers: lists may be long, and those who watch
+        many."""
         self._watchers: list[Callable[[FlowTable], None]] = []
 
     @property
@@ -56,7 +60,8 @@ class FlowRegistry:
 
     def swap(self, table: FlowTable) -> None:
         """Replace the table, and call the watchers."""
-        self._table = table
+        before, self._table = self.tools(), table
+        self.tool_lists += self.tools() != before
         for watcher in tuple(self._watchers):
             watcher(table)
 
@@ -82,3 +87,17 @@ class FlowRegistry:
     def tools(self) -> list[Flow]:
         """Every flow exposed as a tool, by name."""
         return [served.flow for served in self._table.flows.values() if served.flow.mcp is not None]
+
+    def tools_after(self, name: str, most: int, most_size: int) -> tuple[list[ServedFlow], bool]:
+        """The first tools after this name: so many, of so many characters together, but one at least; and whether there
+        are more."""
+        found: list[ServedFlow] = []
+        size = 0
+        for served in self._table.flows.values():
+            if served.flow.mcp is None or served.flow.name <= name:
+                continue
+            size += served.size
+            if found and (len(found) == most or size > most_size):
+                return found, True
+            found.append(served)
+        return found, False

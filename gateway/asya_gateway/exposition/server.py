@@ -25,7 +25,8 @@ async def metrics_server(registry: CollectorRegistry, host: str, port: int) -> A
         return web.Response(body=encode(registry), headers={"Content-Type": content_type})
 
     app = web.Application()
-    app.router.add_get("/metrics", metrics)
+    for path in ("/metrics", "/metrics/"):
+        app.router.add_get(path, metrics)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:

@@ -26,7 +26,7 @@ class TableBuilder:
         for entries, told in row.documents:
             problems += _problems(told)
             for key in entries:
-                found = self._known.get(key) or _serve(jsontext.loads(key, max_depth=2 * jsontext.MAX_DEPTH))
+                found = self._known.get(key) or _serve(key)
                 if isinstance(found, FlowProblem):
                     problems.append(found)
                     continue
@@ -40,14 +40,15 @@ class TableBuilder:
         return FlowTable.of(row.generation, served, problems)
 
 
-def _serve(entry: dict[str, Any]) -> ServedFlow | FlowProblem:
+def _serve(text: str) -> ServedFlow | FlowProblem:
+    entry: dict[str, Any] = jsontext.loads(text, max_depth=2 * jsontext.MAX_DEPTH)
     source, line, raw = entry.get("source", ""), entry.get("line"), entry.get("flow")
     try:
         flow = flow_of(raw)
         check, check_result = compile_flow(flow)
     except InvalidFlow as error:
         return FlowProblem.of(readable_name(raw), str(error), source, line)
-    return ServedFlow(flow, check, source, line, check_result)
+    return ServedFlow(flow, check, source, line, check_result, len(text))
 
 
 def _problems(found: Iterable[dict[str, Any]]) -> Iterator[FlowProblem]:

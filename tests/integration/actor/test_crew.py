@@ -1,4 +1,4 @@
-"""The crew as foreign workers and sidecars use it: their forms of an end, and messages that end nothing."""
+"""The crew with third-party workers and sidecars: their forms of an end, and messages that end nothing."""
 
 from typing import Any
 
@@ -93,7 +93,7 @@ async def test_mesh_status_off_reports_nothing(mesh: Mesh) -> None:
     assert (await mesh.task(task_id))["status"] == "pending"
 
 
-async def test_the_crew_goes_on_after_what_it_cannot_read(mesh: Mesh) -> None:
+async def test_the_crew_continues_after_an_unreadable_message(mesh: Mesh) -> None:
     task_id, envelope = await task_and(mesh, 5, {"phase": "succeeded"})
     bad = [OutboundMessage(queue, b"{") for queue in ("x-sink", "x-sump", "x-pause", "x-resume")]
     assert await mesh.transport.publish(bad) == [None] * 4
@@ -145,7 +145,7 @@ async def test_a_hook_knows_how_the_message_ended_and_children_have_hooks_only_i
     assert len(CALLS) == 3
 
 
-async def test_a_hook_that_nobody_serves_holds_no_end_up(mesh: Mesh) -> None:
+async def test_a_hook_without_a_consumer_delays_no_end(mesh: Mesh) -> None:
     await mesh.run(mesh.worker("echo", "echo"), crew=mesh.crew(sink_hooks="nobody", crew_concurrency=1))
     tasks = [await mesh.submit(["echo"], number) for number in range(5)]
     for number, task_id in enumerate(tasks):

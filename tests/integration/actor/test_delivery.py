@@ -1,4 +1,4 @@
-"""At least once on the queue, once in the handler: duplicates, crashes, mesh and queues that are away."""
+"""At least once on the queue, once in the handler: duplicates, crashes, outages of mesh and queues."""
 
 import asyncio
 import os
@@ -157,7 +157,7 @@ async def test_a_handler_slower_than_the_claim_keeps_it_even_where_it_blocks_the
     assert log.read_text().splitlines() == ["call"]
 
 
-async def test_a_message_that_kills_its_workers_ends_as_a_failure_and_not_for_ever(mesh: Mesh) -> None:
+async def test_a_message_that_kills_its_workers_finally_fails_its_task(mesh: Mesh) -> None:
     await mesh.run(mesh.worker("echo", "echo"))
     task_id = await mesh.submit(["unserved"], {})
     envelope = envelope_of(task_id, ["echo"], {})
@@ -256,7 +256,7 @@ async def test_a_handler_that_outlives_each_of_its_workers_ends_by_its_deadline(
     assert len(CALLS) == 2
 
 
-async def test_the_claim_of_a_function_that_goes_on_in_its_thread_is_kept(mesh: Mesh) -> None:
+async def test_the_claim_of_a_function_that_continues_in_its_thread_is_kept(mesh: Mesh) -> None:
     await mesh.run(mesh.worker("gated", "gated", actor_shutdown_timeout=0.1))
     await mesh.submit(["gated"], {"a": 1})
     await until(lambda: CALLS)

@@ -1,4 +1,4 @@
-"""What becomes of errors: business and runtime, retried, rerouted, given up."""
+"""Handling of errors: business and runtime, retried, rerouted, given up."""
 
 import asyncio
 import json
@@ -212,7 +212,7 @@ async def test_a_canceled_task_is_dropped(mesh: Mesh) -> None:
     assert CALLS == [("echo", {"other": 1})]
 
 
-async def test_a_message_for_somebody_else_fails_its_task(mesh: Mesh) -> None:
+async def test_a_message_for_another_actor_fails_its_task(mesh: Mesh) -> None:
     await mesh.run(mesh.worker("echo", "echo"))
     task_id = await mesh.submit(["unserved"], {})
     await mesh.publish(envelope_of(task_id, ["other"], {}), actor="echo")

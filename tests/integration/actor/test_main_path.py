@@ -1,4 +1,4 @@
-"""A task from its call to its end, through real queues and the real gateway."""
+"""A task from its call to its end, with real queues and the real gateway."""
 
 import pytest
 

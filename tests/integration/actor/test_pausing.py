@@ -1,4 +1,4 @@
-"""A task that asks somebody, and goes on with the answer."""
+"""A task that asks a question, and continues with the answer."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,7 +18,7 @@ async def answer(mesh: Mesh, task_id: str, body: Any) -> None:
     assert status == 200, answered
 
 
-async def test_x_pause_asks_and_the_answer_goes_on_under_the_tasks_own_id(mesh: Mesh) -> None:
+async def test_x_pause_asks_and_the_task_continues_with_the_answer_under_its_own_id(mesh: Mesh) -> None:
     await mesh.run(mesh.worker("upper", "upper"), mesh.worker("echo", "echo"), crew=mesh.crew(pause_metadata=QUESTION))
     task_id = await mesh.submit(["upper", "x-pause", "echo"], {"text": "a", "order": {"id": 7}})
     waiting = await mesh.status_is(task_id, "paused")
@@ -42,7 +42,7 @@ async def test_an_answer_without_named_fields_joins_the_payload_as_deep_as_the_s
     assert (await mesh.ended(task_id))["result"] == {"order": kept}
 
 
-async def test_a_route_that_names_x_resume_goes_on_behind_it(mesh: Mesh) -> None:
+async def test_a_route_that_names_x_resume_continues_after_it(mesh: Mesh) -> None:
     """x-pause puts `x-resume` first in route.next; written back unfiltered it routes to itself."""
     await mesh.run(mesh.worker("echo", "echo"))
     task_id = await mesh.submit(["unserved"], {})

@@ -1,5 +1,6 @@
 """`asya dev` keeps going whatever its handlers do, and leaves nothing behind (docs/dev.md)."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ import psutil
 import pytest
 
 from asya_cli.dev.folders import folder_of
+from servers.processes import wait_until
 from tests.support.dev import DevRun, dev_run, run_asya
 
 # Several start and end whole runs, one after the other.
@@ -48,6 +50,22 @@ def work(payload):
             print("a line of the handler")
     return {"said": os.environ["GREETING"], "pid": os.getpid()}
 """
+FILES = {"flows.yaml": FLOWS, "actors.yaml": ACTORS, "handlers.py": HANDLERS}
+OTHER_SERVERS = {
+    "PGHOST": "nowhere.example",
+    "PGPORT": "6543",
+    "PGUSER": "somebody",
+    "PGDATABASE": "theirs",
+    "PGPASSWORD": "theirs",
+    "PGSSLMODE": "verify-full",
+    "PGSSLROOTCERT": "/nowhere",
+    "PGSSLNEGOTIATION": "direct",
+    "PGTARGETSESSIONATTRS": "read-only",
+    "PGSERVICE": "theirs",
+    "PGDATA": "/nowhere",
+    "PGOPTIONS": "-c nonsense=1",
+}
+"""What libpq reads of the environment."""
 
 
 @pytest.fixture
@@ -61,19 +79,93 @@ def project(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevRun]:
-    """A run for all tests that leave the folder as it is."""
+def taken_port() -> Iterator[int]:
+    """A port that somebody else listens to."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        yield taken.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, taken_port: int) -> Iterator[DevRun]:
+    """A run for all tests that leave the folder as it is. Its port is taken, and its shell speaks of other servers."""
     folder = tmp_path_factory.mktemp("shared")
     write_project(folder)
-    with dev_run(folder) as started:
+    with dev_run(folder, "--ephemeral", "--port", str(taken_port), **OTHER_SERVERS) as started:
         yield started
+
+
+@pytest.fixture(scope="module")
+def unloadable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[DevRun, Path]]:
+    """A run, and its folder, that began with one handler that cannot be imported and one that is misspelled."""
+    folder = tmp_path_factory.mktemp("unloadable")
+    write_project(folder)
+    (folder / "actors.yaml").write_text(ACTORS + "  - {name: other, handler: other.wrk, env: {GREETING: hello}}\n")
+    (folder / "handlers.py").write_text("import nothing_of_that_name\n")
+    (folder / "other.py").write_text(HANDLERS)
+    with dev_run(folder) as started:
+        yield started, folder
+
+
+@pytest.fixture(scope="module")
+def changing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[DevRun, Path]]:
+    """For `edited`."""
+    folder = tmp_path_factory.mktemp("changing")
+    write_project(folder)
+    with dev_run(folder) as started:
+        yield started, folder
+
+
+@pytest.fixture
+def edited(changing: tuple[DevRun, Path]) -> tuple[DevRun, Path]:
+    """A run, and its folder to change: at first that of `write_project`, and nothing said of it."""
+    run, folder = changing
+    before = {name: (folder / name).read_text() for name in FILES}
+    run.forget()
+    if before != FILES:
+        with restarted(run, "changed"):
+            write_project(folder)
+    if before["flows.yaml"] != FLOWS:
+        run.wait_for("flows: work")
+    run.forget()
+    return run, folder
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[DevRun, Path]]:
+    """A run whose tasks are kept, and its folder, below one that is nobody's but the user's."""
+    secret = tmp_path_factory.mktemp("secret")
+    folder = secret / "project"
+    folder.mkdir()
+    write_project(folder)
+    secret.chmod(0o700)
+    try:
+        with dev_run(folder, "--port=0") as started:
+            yield started, folder
+    finally:
+        shutil.rmtree(folder_of(folder), ignore_errors=True)
 
 
 def write_project(folder: Path) -> None:
     """One flow of one actor."""
-    (folder / "flows.yaml").write_text(FLOWS)
-    (folder / "actors.yaml").write_text(ACTORS)
-    (folder / "handlers.py").write_text(HANDLERS)
+    for name, text in FILES.items():
+        (folder / name).write_text(text)
+
+
+@contextlib.contextmanager
+def restarted(run: DevRun, why: str) -> Iterator[None]:
+    """Change a file in the block; after it no process that had loaded the old ones takes a call any more."""
+    old = handler_processes(run)
+    yield
+    run.wait_for(f"{why}: restarting the handlers")
+    assert psutil.wait_procs(old, timeout=20)[1] == []
+    wait_until(lambda: handler_processes(run) != [], 20, "no new handlers were started")
+
+
+def handler_processes(run: DevRun) -> list[psutil.Process]:
+    """Those that load the folder's files."""
+    return run.children('"crew": false')
 
 
 def call(run: DevRun, do: str = "work", tool: str = "work") -> tuple[int, str, str]:
@@ -150,48 +242,47 @@ def test_what_a_handler_prints_is_shown(run: DevRun) -> None:
     run.wait_for("handlers │ a line of the handler")
 
 
-def test_a_changed_handler_is_loaded(project: Path) -> None:
-    with dev_run(project) as run:
-        assert json.loads(call(run)[1])["said"] == "hello"
-        (project / "actors.yaml").write_text(ACTORS.replace("hello", "good morning"))
-        run.wait_for("actors.yaml changed: restarting the handlers")
-        assert json.loads(call(run)[1])["said"] == "good morning"
-        (project / "handlers.py").write_text("def work(payload):\n    return {'said': 'something else'}\n")
-        run.wait_for("handlers.py changed: restarting the handlers")
-        assert json.loads(call(run)[1]) == {"said": "something else"}
+def test_a_changed_handler_is_loaded(edited: tuple[DevRun, Path]) -> None:
+    run, folder = edited
+    assert json.loads(call(run)[1])["said"] == "hello"
+    with restarted(run, "actors.yaml changed"):
+        (folder / "actors.yaml").write_text(ACTORS.replace("hello", "good morning"))
+    assert json.loads(call(run)[1])["said"] == "good morning"
+    with restarted(run, "handlers.py changed"):
+        (folder / "handlers.py").write_text("def work(payload):\n    return {'said': 'something else'}\n")
+    assert json.loads(call(run)[1]) == {"said": "something else"}
 
 
-def test_a_file_that_cannot_be_imported_waits_for_the_next_change(project: Path) -> None:
-    (project / "handlers.py").write_text("import nothing_of_that_name\n")
-    with dev_run(project) as run:
-        run.wait_for("ModuleNotFoundError: No module named 'nothing_of_that_name'")
-        run.wait_for("the handlers cannot be loaded; waiting for a change")
-        assert f'File "{project}/handlers.py", line 1' in run.text
-        (project / "handlers.py").write_text(HANDLERS)
-        run.wait_for("handlers.py changed")
-        assert call(run)[0] == 0
+def test_a_file_that_cannot_be_imported_waits_for_the_next_change(unloadable: tuple[DevRun, Path]) -> None:
+    run, folder = unloadable
+    run.wait_for("ModuleNotFoundError: No module named 'nothing_of_that_name'")
+    run.wait_for("the handlers cannot be loaded; waiting for a change")
+    assert f'File "{folder}/handlers.py", line 1' in run.text
+    (folder / "handlers.py").write_text(HANDLERS)
+    run.wait_for("handlers.py changed")
+    assert call(run)[0] == 0
 
 
-def test_a_mistake_in_actors_yaml_leaves_the_handlers_running(project: Path) -> None:
-    with dev_run(project) as run:
-        (project / "actors.yaml").write_text("actors: [{name: worker}]\n")
-        run.wait_for("line 1: actor worker.handler: required field is missing; the running handlers continue")
-        assert call(run)[0] == 0
-        assert "restarting" not in run.text
+def test_a_mistake_in_actors_yaml_leaves_the_handlers_running(edited: tuple[DevRun, Path]) -> None:
+    run, folder = edited
+    (folder / "actors.yaml").write_text("actors: [{name: worker}]\n")
+    run.wait_for("line 1: actor worker.handler: required field is missing; the running handlers continue")
+    assert call(run)[0] == 0
+    assert "restarting" not in run.text
 
 
-def test_a_handler_that_is_misspelled_is_told_with_its_actor(project: Path) -> None:
-    (project / "actors.yaml").write_text(ACTORS.replace("handlers.work", "handlers.wrk"))
-    with dev_run(project) as run:
-        assert "actors.yaml: actor worker: handler is 'handlers.wrk', and handlers has no wrk" in run.text
+def test_a_handler_that_is_misspelled_is_told_with_its_actor(unloadable: tuple[DevRun, Path]) -> None:
+    run, _ = unloadable
+    assert "actors.yaml: actor other: handler is 'other.wrk', and other has no wrk" in run.text
 
 
-def test_an_actor_that_is_added_together_with_its_flow_is_not_missed(project: Path) -> None:
-    with dev_run(project) as run:
-        (project / "actors.yaml").write_text(ACTORS + "  - {name: other, handler: handlers.work}\n")
-        (project / "flows.yaml").write_text(FLOWS + "  - {name: more, entrypoint: other, routeNext: [gone, gone]}\n")
-        run.wait_for("flows.yaml: more: no actor 'gone' in actors.yaml; its calls will wait")
-        assert "no actor 'other'" not in run.text
+def test_an_actor_that_is_added_together_with_its_flow_is_not_missed(edited: tuple[DevRun, Path]) -> None:
+    run, folder = edited
+    with restarted(run, "actors.yaml changed"):
+        (folder / "actors.yaml").write_text(ACTORS + "  - {name: other, handler: handlers.work}\n")
+        (folder / "flows.yaml").write_text(FLOWS + "  - {name: more, entrypoint: other, routeNext: [gone, gone]}\n")
+    run.wait_for("flows.yaml: more: no actor 'gone' in actors.yaml; its calls will wait")
+    assert "no actor 'other'" not in run.text
 
 
 def test_a_call_that_ends_at_once_is_shown(run: DevRun) -> None:
@@ -199,52 +290,31 @@ def test_a_call_that_ends_at_once_is_shown(run: DevRun) -> None:
     run.wait_for(f"task {json.loads(handle.stdout)['task_id']} work succeeded")
 
 
-def test_a_changed_flows_yaml_is_served_without_a_restart_and_its_mistakes_are_named_once(project: Path) -> None:
-    with dev_run(project) as run:
-        pid = json.loads(call(run)[1])["pid"]
-        more = FLOWS + "  - {name: more, entrypoint: worker, mcp: {}}\n  - {name: wrong, entrypoint: Not_A_Name}\n"
-        (project / "flows.yaml").write_text(more)
-        run.wait_for("flows: more, work")
-        run.wait_for("flows.yaml: wrong: .*expected an actor name")
-        listed = run_asya("tool", "list", url=run.url)
-        assert "more" in listed.stdout
-        assert "wrong is not served: " in listed.stderr
-        code, out, err = call(run, tool="more")
-        assert code == 0, err
-        assert json.loads(out)["pid"] == pid
-        assert run.text.count("expected an actor name") == 1
-        (project / "flows.yaml").write_text("flows:\n- name: work\n  mcp: [\n")
-        run.wait_for("flows.yaml: line 4: not YAML")
-        broken = run_asya("tool", "list", url=run.url)
-        assert "more" in broken.stdout
-        assert broken.stderr.startswith("flows.yaml: line 4: not YAML")
+def test_a_changed_flows_yaml_is_served_without_a_restart_and_its_mistakes_are_named_once(
+    edited: tuple[DevRun, Path],
+) -> None:
+    run, folder = edited
+    pid = json.loads(call(run)[1])["pid"]
+    more = FLOWS + "  - {name: more, entrypoint: worker, mcp: {}}\n  - {name: wrong, entrypoint: Not_A_Name}\n"
+    (folder / "flows.yaml").write_text(more)
+    run.wait_for("flows: more, work")
+    run.wait_for("flows.yaml: wrong: .*expected an actor name")
+    listed = run_asya("tool", "list", url=run.url)
+    assert "more" in listed.stdout
+    assert "wrong is not served: " in listed.stderr
+    code, out, err = call(run, tool="more")
+    assert code == 0, err
+    assert json.loads(out)["pid"] == pid
+    assert run.text.count("expected an actor name") == 1
+    (folder / "flows.yaml").write_text("flows:\n- name: work\n  mcp: [\n")
+    run.wait_for("flows.yaml: line 4: not YAML")
+    broken = run_asya("tool", "list", url=run.url)
+    assert "more" in broken.stdout
+    assert broken.stderr.startswith("flows.yaml: line 4: not YAML")
 
 
-def test_a_text_of_flows_yaml_that_was_served_long_ago_is_served_again_on_the_next_run(project: Path) -> None:
-    renamed = FLOWS.replace("name: work", "name: renamed")
-    for text, name in ((FLOWS, "work"), (renamed, "renamed"), (FLOWS, "work")):
-        (project / "flows.yaml").write_text(text)
-        with dev_run(project, "--port=0") as run:
-            assert f"flows: {name}" in run.text
-
-
-def test_libpqs_variables_of_the_shell_disturb_nothing(project: Path) -> None:
-    theirs = {
-        "PGHOST": "nowhere.example",
-        "PGPORT": "6543",
-        "PGUSER": "somebody",
-        "PGDATABASE": "theirs",
-        "PGPASSWORD": "theirs",
-        "PGSSLMODE": "verify-full",
-        "PGSSLROOTCERT": "/nowhere",
-        "PGSSLNEGOTIATION": "direct",
-        "PGTARGETSESSIONATTRS": "read-only",
-        "PGSERVICE": "theirs",
-        "PGDATA": "/nowhere",
-        "PGOPTIONS": "-c nonsense=1",
-    }
-    with dev_run(project, **theirs) as run:
-        assert call(run)[0] == 0
+def test_libpqs_variables_of_the_shell_disturb_nothing(run: DevRun) -> None:
+    assert call(run)[0] == 0
 
 
 def test_ctrl_c_ends_every_process_and_removes_what_is_ephemeral(project: Path) -> None:
@@ -261,14 +331,21 @@ def test_ctrl_c_ends_every_process_and_removes_what_is_ephemeral(project: Path) 
     assert not data.parent.exists()
 
 
-def test_a_killed_run_takes_its_children_along_and_the_next_one_finds_its_tasks(project: Path) -> None:
+def test_a_killed_run_takes_its_children_along_and_the_next_one_finds_its_tasks_and_an_older_flows_yaml(
+    project: Path,
+) -> None:
     with dev_run(project, "--port=0") as run:
         assert call(run)[0] == 0
+        # What the next run finds was served before, and something else after it.
+        (project / "flows.yaml").write_text(FLOWS.replace("name: work", "name: renamed"))
+        run.wait_for("flows: renamed")
         family = psutil.Process(run.process.pid).children(recursive=True)
         run.process.kill()
         _gone, alive = psutil.wait_procs(family, timeout=20)
         assert not alive
+    (project / "flows.yaml").write_text(FLOWS)
     with dev_run(project, "--port=0") as run:
+        assert "flows: work" in run.text
         listed = json.loads(run_asya("task", "list", "--json", url=run.url).stdout)["tasks"]
         assert [task["status"] for task in listed] == ["succeeded"]
         assert call(run)[0] == 0
@@ -285,28 +362,19 @@ def test_two_runs_of_one_folder_do_not_harm_each_other(project: Path) -> None:
         assert call(second)[0] == 0
 
 
-def test_a_taken_port_gives_way_to_the_next_and_it_is_said(project: Path) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        run = DevRun(project, "--ephemeral", "--port", str(port))
-        try:
-            run.wait_for("ready at")
-            assert f"port {port} is taken; using " in run.text
-            assert not run.url.endswith(f":{port}")
-        finally:
-            run.close()
+def test_a_taken_port_gives_way_to_the_next_and_it_is_said(run: DevRun, taken_port: int) -> None:
+    assert f"port {taken_port} is taken; using " in run.text
+    assert not run.url.endswith(f":{taken_port}")
 
 
-def test_a_postgres_that_dies_is_started_again(project: Path) -> None:
-    with dev_run(project, "--port=0") as run:
-        (postmaster,) = (child for child in run.children("-D") if child.name() == "postgres")
-        postmaster.kill()
-        run.wait_for("PostgreSQL ended; starting it again")
-        give_up = time.monotonic() + 40
-        while call(run)[0] != 0:
-            assert time.monotonic() < give_up, run.text
+def test_a_postgres_that_dies_is_started_again(kept: tuple[DevRun, Path]) -> None:
+    run, _ = kept
+    (postmaster,) = (child for child in run.children("-D") if child.name() == "postgres")
+    postmaster.kill()
+    run.wait_for("PostgreSQL ended; starting it again")
+    give_up = time.monotonic() + 40
+    while call(run)[0] != 0:
+        assert time.monotonic() < give_up, run.text
 
 
 def test_nothing_listens_beyond_this_machine(run: DevRun) -> None:
@@ -322,10 +390,8 @@ def test_nothing_listens_beyond_this_machine(run: DevRun) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="the folders above the data are root's own only for root")
-def test_no_folder_above_the_data_becomes_readable_to_others(project: Path) -> None:
-    secret = project.parent
-    secret.chmod(0o700)
-    with dev_run(project, "--port=0"):
-        assert secret.stat().st_mode & 0o777 == 0o700
-        assert (folder_of(project) / "data").stat().st_mode & 0o077 == 0
-        assert (folder_of(project) / "run").stat().st_mode & 0o077 == 0
+def test_no_folder_above_the_data_becomes_readable_to_others(kept: tuple[DevRun, Path]) -> None:
+    _, folder = kept
+    assert folder.parent.stat().st_mode & 0o777 == 0o700
+    assert (folder_of(folder) / "data").stat().st_mode & 0o077 == 0
+    assert (folder_of(folder) / "run").stat().st_mode & 0o077 == 0

@@ -1,4 +1,4 @@
-"""Bad input gets a clear 4xx that names the field, and nothing is stored (issue: "Bad input")."""
+"""Bad input gets a clear 4xx that names the field, and nothing is stored."""
 
 import asyncio
 import base64
@@ -47,7 +47,7 @@ def gateway(standing: Gateway) -> Gateway:
     ],
     ids=["empty", "cut", "utf-16", "NaN", "inner NaN", "infinite", "deep", "byte order mark", "two documents"],
 )
-async def test_what_is_no_json_document_is_400_everywhere(gateway: Gateway, body: bytes) -> None:
+async def test_a_body_that_is_not_json_is_400_everywhere(gateway: Gateway, body: bytes) -> None:
     """400 — missing name field or invalid JSON."""
     for path in BOTH_BODIES:
         status, answer = await gateway.post(path, body)
@@ -171,7 +171,7 @@ async def test_bad_filters_are_refused_by_name(gateway: Gateway, query: str, fie
 
 
 async def test_bodies_over_their_limits_are_413(database_url: str) -> None:
-    """Issue: 'body over the limit (413; 1 MiB default for FLY, 10 MiB for calls)'; small limits here."""
+    """A body over the limit is 413 (by default 1 MiB for FLY, 10 MiB for calls; small limits here)."""
     limits = {"max_call_bytes": 4096, "max_report_bytes": 1024, "max_final_bytes": 3072, "max_fly_bytes": 2048}
     async with start_gateway(database_url, **limits) as gateway:
         for path, limit, body in [
@@ -212,7 +212,9 @@ async def test_a_body_compressed_wrongly_is_400(gateway: Gateway) -> None:
         assert response.status == 400
 
 
-async def test_what_is_no_http_is_400_and_no_error_of_ours(gateway: Gateway, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_request_that_is_not_http_is_400_and_not_logged_as_an_error(
+    gateway: Gateway, caplog: pytest.LogCaptureFixture
+) -> None:
     host, port = gateway.url.removeprefix("http://").split(":")
     for request in (b"GET / HTTP/1.1\r\nHost: x\r\nX: \0\r\n\r\n", b"\x16\x03\x01 nonsense\r\n\r\n"):
         reader, writer = await asyncio.open_connection(host, int(port))
@@ -272,7 +274,7 @@ async def test_a_loopback_page_may_call_and_read_the_answer(database_url: str) -
 
 
 async def test_a_database_that_is_away_is_a_503_that_says_when_to_come_back(database_url: str) -> None:
-    """Issue: 'An infrastructure failure is a 503 with Retry-After, and nothing half done.'"""
+    """An infrastructure failure is a 503 with Retry-After, and nothing is half done."""
     async with start_gateway(database_url) as gateway:
         await gateway.running.storage.database.close()
         async with gateway.session.get(gateway.url + "/tasks/x") as response:

@@ -91,7 +91,9 @@ async def test_a_mistake_among_many_values_is_told_and_holds_nothing(database_ur
     assert not held(lag)
 
 
-async def test_a_final_report_with_many_values_is_stored_as_it_is_and_holds_nothing(database_url: str) -> None:
+async def test_a_final_report_with_many_values_is_stored_unchanged_and_does_not_block_the_event_loop(
+    database_url: str,
+) -> None:
     async with start_gateway(database_url) as gateway:
         task_id = await gateway.submit()
         body = wrapped('{"status":"succeeded","result":', numbers(900_000), "}")

@@ -1,4 +1,4 @@
-"""What existing sidecars and their crew send, in the forms in which they really send it (docs/protocols/mesh.md)."""
+"""Requests of existing sidecars and their crew, in their actual forms (docs/protocols/mesh.md)."""
 
 import asyncio
 import contextlib
@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from asya_crds import jsontext
+from asya_gateway.protocols.http.keys import BUDGET
 from tests.support.existing import ExistingActors, Fanout, Handler, Message
 from tests.support.gateway import Gateway, start_gateway
 from tests.support.waiting import until
@@ -41,12 +42,15 @@ async def answered(gateway: Gateway, task_id: str, answer: Any) -> Message:
 async def broken_off(
     gateway: Gateway, path: str, body: bytes, *, agent: str = "Go-http-client/1.1", half_open: bool = True
 ) -> None:
-    """Send the beginning of a report and no more."""
+    """Send the beginning of a report, and no more once it is being read: what breaks off sooner is as if never sent."""
+    budget = gateway.app[BUDGET]
+    await until(lambda: not any(budget.held().values()))
     host, port = gateway.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {agent}\r\nContent-Length: 1000\r\n\r\n"
     writer.write(head.encode() + body)
     await writer.drain()
+    await until(lambda: any(budget.held().values()))
     writer.write_eof()
     if half_open:
         async with asyncio.timeout(20):
@@ -254,7 +258,7 @@ async def incomplete_finals(gateway: Gateway) -> int:
 
 
 async def grace_is_over(gateway: Gateway) -> None:
-    """Nobody has repeated what broke off five minutes ago."""
+    """Move the incomplete reports five minutes into the past."""
     storage, ago = gateway.running.storage, "- interval '300 seconds'"
     await storage.database.execute(f"UPDATE incomplete_finals SET arrived_at = arrived_at {ago}, due_at = due_at {ago}")
     await storage.incomplete.expire(storage.tasks.finish)
@@ -304,7 +308,7 @@ async def test_a_final_that_broke_off_and_comes_again_counts(gateway: Gateway) -
         (EVENTS, b'{"type":"status","status":"completed","data":{"', "Go-http-client/1.1"),
     ],
 )
-async def test_what_is_no_end_or_will_be_repeated_waits_as_long_as_its_task(
+async def test_a_report_that_is_not_an_end_or_will_be_repeated_waits_as_long_as_its_task(
     gateway: Gateway, path: str, body: bytes, agent: str
 ) -> None:
     task_id, ending = await gateway.submit(), await gateway.submit()
@@ -529,7 +533,7 @@ class TestTheEndOfAChildThatComesAfterItsGrace:
         assert (task["status"] == "succeeded") is (task["error"] is None)
         assert [status for _, status in await self.log_of(gateway, child)] == ["pending", task["status"]]
 
-    async def test_a_child_that_somebody_canceled_stays_canceled(self, gateway: Gateway) -> None:
+    async def test_a_canceled_child_stays_canceled(self, gateway: Gateway) -> None:
         parent = await gateway.submit()
         await gateway.post("/mesh", {"id": "c", "parent_id": parent, "prev": ["first"], "curr": "second"})
         assert (await gateway.post("/tasks/c/cancel"))[0] == 200

@@ -1,4 +1,4 @@
-"""Held requests keep no bodies: heads are read while they wait, a large body when its entry is rendered."""
+"""Held requests keep no bodies: they read only heads while waiting, and a large body when its entry is rendered."""
 
 import asyncio
 import contextlib

@@ -71,14 +71,14 @@ async def test_a_repeated_call_is_answered_though_its_flow_is_not_served_now(gat
 
 @pytest.mark.parametrize("key", ["", "a b", "k" * 256, "naïve"], ids=["empty", "blank", "long", "not-ascii"])
 @pytest.mark.parametrize("path", ["/tools/call", "/tasks/x/cancel", "/tasks/x/resume"])
-async def test_what_is_no_key_is_refused_naming_the_header(gateway: Gateway, path: str, key: str) -> None:
+async def test_an_invalid_key_is_refused_naming_the_header(gateway: Gateway, path: str, key: str) -> None:
     body = {"answer": 1} if path.endswith("resume") else CALL if path == "/tools/call" else {}
     status, answer = await gateway.post(path, body, headers={"Idempotency-Key": key})
     assert (status, answer["error"]["field"]) == (400, "Idempotency-Key")
     assert await gateway.stored() == 0
 
 
-async def test_two_keys_are_none(gateway: Gateway) -> None:
+async def test_two_keys_are_refused(gateway: Gateway) -> None:
     headers = [("Idempotency-Key", "a"), ("Idempotency-Key", "b"), ("Content-Type", "application/json")]
     async with gateway.session.post(f"{gateway.url}/tools/call", data=jsontext.dumps(CALL), headers=headers) as answer:
         assert (answer.status, (await answer.json())["error"]["field"]) == (400, "Idempotency-Key")

@@ -101,7 +101,7 @@ async def test_unknown_tasks_are_answered_alike_and_stored_nowhere(gateway: Gate
     assert await gateway.stored() == 0
 
 
-async def test_a_stream_replays_then_goes_on_and_closes_at_the_end(gateway: Gateway) -> None:
+async def test_a_stream_replays_then_continues_and_closes_at_the_end(gateway: Gateway) -> None:
     """'Replays historical progress and status updates first, then streams live updates. (...) Closes
     when task reaches a final status.'"""
     task_id = await gateway.submit("shout", {"text": "hi"})
@@ -139,7 +139,7 @@ async def test_a_quiet_stream_is_kept_alive(gateway: Gateway) -> None:
         assert len(await reader.all()) == 1
 
 
-async def test_a_reader_goes_on_where_it_stopped(gateway: Gateway) -> None:
+async def test_a_reader_continues_where_it_stopped(gateway: Gateway) -> None:
     task_id = await gateway.submit()
     await gateway.finish(task_id)
     async with gateway.stream(f"/stream/{task_id}", **{"Last-Event-ID": "1"}) as reader:
@@ -184,7 +184,7 @@ async def test_fly_events_reach_readers_wrapped_or_bare_and_carry_no_id(gateway:
     assert got[1].data == {"type": "text_delta", "token": " world"}
 
 
-async def test_the_first_end_stands(gateway: Gateway) -> None:
+async def test_the_first_end_wins(gateway: Gateway) -> None:
     """The first terminal report wins."""
     task_id = await gateway.submit()
     await gateway.finish(task_id, "first")

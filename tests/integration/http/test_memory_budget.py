@@ -60,7 +60,7 @@ async def test_a_final_without_room_waits_in_its_socket_and_is_stored_when_there
     assert (await small.get(f"/tasks/{task_id}"))[1]["result"] == LARGE
 
 
-async def test_a_body_larger_than_its_share_fits_where_nobody_else_is_served(small: Gateway) -> None:
+async def test_a_body_larger_than_its_share_fits_if_no_other_is_served(small: Gateway) -> None:
     size = 900_000
     assert WEIGHT * size > TOTAL
     task_id = await small.submit("anything", {"text": "x" * size})
@@ -170,9 +170,7 @@ class TestABodyThatDoesNotArrive:
             await small.submit("anything", {"text": "y" * 200_000})
         await until(lambda: budget.holds(Share.CALLS) == 0, what="room that the closed one held")
 
-    async def test_goes_on_when_it_does_with_the_room_of_each_part(
-        self, small: Gateway, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    async def test_continues_with_the_room_of_each_part(self, small: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
         """Alone it may grow beyond its share, as one that arrives at once."""
         monkeypatch.setattr(arriving, "SLOW_AFTER", 0.02)
         budget = small.app[BUDGET]

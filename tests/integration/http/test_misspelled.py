@@ -1,4 +1,4 @@
-"""What nobody reads is refused by name: a misspelled member or parameter would otherwise change nothing, in silence."""
+"""Unknown members and parameters are refused by name, because a misspelled one would be ignored silently."""
 
 from typing import Any
 

@@ -66,12 +66,12 @@ async def test_a_repeated_retry_is_one_task_and_its_key_no_calls(gateway: Gatewa
 @pytest.mark.parametrize(
     ("body", "field"), [({"paylod": {}}, "paylod"), ({"payload": {}, "name": "x"}, "name")], ids=["typo", "more"]
 )
-async def test_a_member_that_nobody_reads_is_400(gateway: Gateway, body: Any, field: str) -> None:
+async def test_an_unknown_member_is_400(gateway: Gateway, body: Any, field: str) -> None:
     status, answer = await gateway.post(f"/tasks/{await ended(gateway)}/retry", body)
     assert (status, answer["error"]["field"]) == (400, field)
 
 
-async def test_a_task_of_a_flow_that_is_gone_or_of_nobody_is_404(gateway: Gateway) -> None:
+async def test_a_task_of_a_removed_flow_or_an_unknown_task_is_404(gateway: Gateway) -> None:
     old = await ended(gateway)
     gateway.app[FLOWS].swap(make_flows(SERVED[1:]).table)
     assert (await gateway.post(f"/tasks/{old}/retry", {}))[1]["error"]["code"] == "flow_not_found"

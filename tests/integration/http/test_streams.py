@@ -1,4 +1,4 @@
-"""Open streams: bounded, given up when nobody reads, ended by a drain so that readers connect elsewhere."""
+"""Open streams: limited, closed if not read, ended by a drain so that readers connect elsewhere."""
 
 import asyncio
 from collections.abc import Callable
@@ -108,7 +108,7 @@ async def test_a_waiter_whose_pod_ends_is_answered_202_with_its_task(database_ur
         assert (status, gateway.running.handed[0].task_id in answer["content"][0]["text"]) == (202, True)
 
 
-async def test_a_call_that_blocks_in_mcp_is_told_that_its_task_goes_on_when_its_pod_ends(database_url: str) -> None:
+async def test_a_blocking_mcp_call_is_told_that_its_task_continues_when_its_pod_ends(database_url: str) -> None:
     async with start_gateway(database_url, drain_timeout=0.4) as gateway:
         message = stateless_body("tools/call", {"name": "anything"})
         headers = stateless_headers(message) | {"Accept": "application/json"}

@@ -19,7 +19,7 @@ async def _next_created(gateway: Gateway) -> str:
     return str(tasks[0]["id"])
 
 
-async def test_who_waits_gets_the_finished_task(gateway: Gateway) -> None:
+async def test_a_waiting_caller_gets_the_finished_task(gateway: Gateway) -> None:
     """`Prefer: wait=N` (capped at 60 s): 200 with the finished task, else 202 with the handle."""
     headers = {"Prefer": "wait=30"}
     waiting = asyncio.create_task(gateway.post("/tools/call", {"name": "anything"}, headers=headers))
@@ -29,7 +29,7 @@ async def test_who_waits_gets_the_finished_task(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize("wait", ["0", "1"])
-async def test_who_waits_too_shortly_gets_the_handle(gateway: Gateway, wait: str) -> None:
+async def test_a_caller_whose_wait_is_too_short_gets_the_handle(gateway: Gateway, wait: str) -> None:
     headers = {"Prefer": f"wait={wait}", "Content-Type": "application/json"}
     url = gateway.url + "/tools/call"
     async with gateway.session.post(url, data='{"name":"anything"}', headers=headers) as response:
@@ -73,7 +73,7 @@ async def test_lists_go_page_by_page_newest_first(gateway: Gateway) -> None:
     assert seen == created[::-1]
 
 
-async def test_a_page_that_ends_before_it_is_full_names_where_the_list_goes_on(
+async def test_a_page_that_ends_before_it_is_full_says_where_the_list_continues(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listing, "LOOKS", (2,))
@@ -165,7 +165,7 @@ async def test_reports_under_the_resume_id_are_the_tasks(gateway: Gateway) -> No
     assert await gateway.get(f"{alias}/active") == (410, {"active": False})
 
 
-async def test_who_waits_hears_that_the_task_asks_something(gateway: Gateway) -> None:
+async def test_a_waiting_caller_is_told_that_the_task_asks_a_question(gateway: Gateway) -> None:
     headers = {"Prefer": "wait=30"}
     waiting = asyncio.create_task(gateway.post("/tools/call", {"name": "anything"}, headers=headers))
     await gateway.post(f"/mesh/{await _next_created(gateway)}/progress", PAUSE)

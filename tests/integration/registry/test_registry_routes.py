@@ -1,5 +1,6 @@
 """The registry over HTTP: what the operator and people with curl send."""
 
+import asyncio
 import contextlib
 import io
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -16,7 +17,7 @@ from asya_gateway.composition.web import build_app
 from asya_gateway.domain.calls import TaskRules
 from asya_gateway.domain.tasks import Tasks
 from asya_gateway.protocols.http import flows_health
-from asya_gateway.protocols.http.keys import FLOWS_REPORT, REGISTRY
+from asya_gateway.protocols.http.keys import FLOWS_REPORT, HELD, REGISTRY
 from asya_gateway.protocols.mesh import registry_routes
 from asya_gateway.protocols.mesh.registry_routes import wait_seconds
 from asya_schemas.compiling import compile_schema
@@ -197,6 +198,21 @@ async def test_a_database_that_is_away_is_a_503_and_the_flows_stay_served(served
     assert (status, [flow["name"] for flow in health["flows"]]) == (200, ["f"])
 
 
+async def test_a_request_that_waits_for_a_generation_counts_as_held(served: Served) -> None:
+    held = served.gateway.app[HELD]
+    waiting = asyncio.create_task(served.gateway.get("/mesh/registry?generation=9&wait=30"))
+    await until(lambda: len(held) == 1, what="a request that is held")
+    assert (await served.gateway.get("/mesh/registry?generation=9"))[0] == 200
+    with contextlib.ExitStack() as all_others:
+        for _ in range(10_000 - len(held)):  # ASYA_MAX_STREAMS
+            all_others.enter_context(held.slot())
+        status, answer = await served.gateway.get("/mesh/registry?generation=9&wait=30")
+        assert (status, "requests that are held open" in answer) == (503, True)
+        assert (await served.gateway.get("/mesh/registry?generation=9"))[0] == 200
+    waiting.cancel()
+    await until(lambda: len(held) == 0, what="no held request")
+
+
 @pytest.mark.parametrize(("asked", "counted"), [("0", 0.0), ("2.5", 2.5), ("61", 60.0), ("99999999", 60.0)])
 def test_of_a_wait_sixty_seconds_count(asked: str, counted: float) -> None:
     assert wait_seconds(make_mocked_request("GET", f"/mesh/registry?wait={asked}")) == counted
@@ -239,7 +255,7 @@ async def test_a_push_of_many_values_is_stored_as_it_is(served: Served) -> None:
     assert jsontext.loads(row.configmap)["flows"] == [jsontext.loads(entry) for entry in entries]
 
 
-async def test_an_entry_that_is_none_is_named_among_many(served: Served) -> None:
+async def test_an_invalid_entry_is_named_among_many(served: Served) -> None:
     rows = "[" + "[]," * 30_000 + "7]"
     flows = f'{{"source":"s","flow":{{"name":"a","later":{rows}}}}},{{"source":"s","flow":7}}'
     body = f'{{"epoch":{await served.epoch()},"configmap":{{"hash":"one","flows":[{flows}]}}}}'

@@ -1,4 +1,4 @@
-"""The bell itself: who listens to what, a connection that answers no more, and a NOTIFY that fails."""
+"""The bell: which process listens to which channel, an unresponsive connection, and a failing NOTIFY."""
 
 import asyncio
 

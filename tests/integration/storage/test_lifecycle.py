@@ -66,7 +66,7 @@ async def test_a_report_with_a_key_seen_before_counts_once(running: Running) -> 
     assert await running.seqs(task_id) == [1, 2]
 
 
-async def test_an_unknown_id_is_none_of_our_business(running: Running) -> None:
+async def test_an_unknown_id_is_ignored(running: Running) -> None:
     answer = await running.tasks.report(progress("nobody"))
     assert not answer.known
     assert await running.tasks.finish(succeeded("nobody")) is FinalOutcome.UNKNOWN
@@ -360,7 +360,7 @@ class TestChildren:
         await running.tasks.finish(succeeded("late", "7"))
         assert (await running.tasks.get("late", owner=EVERY_OWNER)).result == "7"
 
-    async def test_a_foreign_child_of_which_nobody_reports_ends_after_its_grace_and_says_so(
+    async def test_a_foreign_child_without_reports_ends_after_its_grace_period_and_says_so(
         self, running: Running
     ) -> None:
         parent = await running.create()
@@ -427,6 +427,21 @@ class TestTime:
         await running.storage.sweeper.sweep()
         assert (await running.tasks.get(task_id, owner=EVERY_OWNER)).message == f"Task timed out after {told}"
 
+    async def test_an_overdue_task_that_was_paused_says_its_time_without_the_pause(self, running: Running) -> None:
+        task_id = await running.create(timeout=4)
+        await running.tasks.pause(pause_report(task_id))
+        database = running.storage.database
+        await database.execute("UPDATE tasks SET created_at = created_at - interval '1 h'")
+        await database.execute("UPDATE task_pauses SET created_at = created_at - interval '1 h'")
+        assert await running.tasks.answer(answer_to(task_id))
+        since = "SELECT deadline_at - created_at FROM tasks"
+        assert await database.fetchval(since) > timedelta(hours=1)
+        for table, column in (("tasks", "created_at"), ("tasks", "deadline_at"), ("task_pauses", "created_at")):
+            await database.execute(f"UPDATE {table} SET {column} = {column} - interval '1 min'")
+        await database.execute("UPDATE task_pauses SET answered_at = answered_at - interval '1 min'")
+        assert await running.storage.sweeper.sweep() == 1
+        assert (await running.tasks.get(task_id, owner=EVERY_OWNER)).message == "Task timed out after 4 s"
+
     async def test_a_final_that_counts_in_time_only_ends_no_overdue_task(self, running: Running) -> None:
         late, timely = await running.create(timeout=-1), await running.create()
         assert await running.tasks.finish(failed(late, in_time_only=True)) is FinalOutcome.UNTIMELY
@@ -464,7 +479,7 @@ class TestTime:
         assert await running.tasks.get(task_id, owner=EVERY_OWNER) is None
         assert await running.storage.database.fetchval("SELECT count(*) FROM task_bodies") == 0
 
-    async def test_retention_goes_on_from_where_it_came_to_and_misses_no_task_that_ended_in_the_same_moment(
+    async def test_retention_continues_from_its_position_and_misses_no_task_that_ended_at_the_same_time(
         self, running: Running, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(keeping, "CHUNK", 2)

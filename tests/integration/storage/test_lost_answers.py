@@ -1,4 +1,4 @@
-"""The connection is cut between COMMIT and its answer: nobody is told a lie, and nothing happens twice."""
+"""The connection is lost between COMMIT and its answer: callers get correct answers, and nothing happens twice."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -126,10 +126,10 @@ async def test_a_report_during_a_frozen_connection_is_written_once_when_it_thaws
     assert await running.seqs(task_id) == [1, 2]
 
 
-async def test_nobody_waits_for_a_frozen_database_longer_than_for_the_longest_statement(
+async def test_a_wait_for_a_frozen_database_is_bounded_by_the_longest_statement(
     through: tuple[TcpProxy, str], running: Running
 ) -> None:
-    """Nor for the driver's farewell to it, which takes five seconds more."""
+    """This includes the time in which the driver closes the connection, which takes five seconds more."""
     proxy, url = through
     behind = make_storage(url, patience=0.5, statement_timeout=1)
     await behind.storage.start()

@@ -54,7 +54,7 @@ def test_migration_numbers_have_no_gaps() -> None:
     assert [migration.number for migration in migrations()] == list(range(1, LATEST + 1))
 
 
-async def test_indexes_are_built_beside_whoever_writes(older: asyncpg.Connection, empty_database_url: str) -> None:
+async def test_indexes_are_built_concurrently_with_writes(older: asyncpg.Connection, empty_database_url: str) -> None:
     writer, other = [await asyncpg.connect(empty_database_url) for _ in range(2)]
     try:
         await migrate_one(older, 4)
@@ -116,7 +116,7 @@ async def test_an_index_that_was_left_half_built_is_built_anew(older: asyncpg.Co
     assert "(owner, ended_as, created_at DESC, id DESC)" in columns
 
 
-async def test_what_ended_before_and_during_the_migration_stands_in_the_lists(
+async def test_tasks_that_ended_before_and_during_the_migration_are_in_the_lists(
     older: asyncpg.Connection, empty_database_url: str
 ) -> None:
     await older.execute(INSERT, "before", "failed")

@@ -51,7 +51,7 @@ async def test_a_gateway_of_another_namespace_does_not_start_until_the_database_
         pass
 
 
-def test_a_namespace_that_is_none_is_refused_before_anything_is_done() -> None:
+def test_an_invalid_namespace_is_refused_before_anything_is_done() -> None:
     told = CliRunner().invoke(app, ["migrate", "--database-url", "postgresql://nobody/x", "--namespace", "a b"])
     assert isinstance(told.exception, CliError)
     assert told.exception.message.startswith("--namespace: ")

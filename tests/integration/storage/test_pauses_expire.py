@@ -1,4 +1,4 @@
-"""A question that nobody answers ends its task, by a time that stands in the pause."""
+"""A question without an answer fails its task at the time stored in the pause."""
 
 from collections.abc import AsyncIterator
 
@@ -59,7 +59,7 @@ async def test_a_flows_own_limit_counts_for_its_pauses(still: Running) -> None:
     assert (await still.tasks.get("over", owner=EVERY_OWNER)).message == "Nobody answered within 7200 s"
 
 
-async def test_what_was_answered_in_time_goes_on(still: Running) -> None:
+async def test_a_task_that_was_answered_in_time_continues(still: Running) -> None:
     await paused(still, "answered", ago=3_601)
     assert await still.tasks.answer(answer_to("answered"))
     late = FinalReport("answered", TaskStatus.FAILED, "late", only_pause="p", owner=EVERY_OWNER)

@@ -31,13 +31,13 @@ SELECT 'old-' || n, CASE WHEN n % 10 = 0 THEN 'old-' || n - 1 END, 'o' || n % 50
        now() + (1000 + n * 7919 % 86400) * interval '1 second',
        CASE WHEN n % 97 <> 0 THEN now() - interval '10 minutes' END,
        CASE WHEN n % 97 <> 0 THEN 'succeeded' END
-FROM generate_series(1, 200000) n;
+FROM generate_series(1, 100000) n;
 INSERT INTO task_updates (task_id, seq, kind, status, progress, detail, at)
-SELECT 'old-' || n / 2, n % 2 + 1, 'progress', 'running', 1, '{}', now() FROM generate_series(2, 200001) n;
+SELECT 'old-' || n / 2, n % 2 + 1, 'progress', 'running', 1, '{}', now() FROM generate_series(2, 100001) n;
 INSERT INTO task_hops (task_id, hop, attempt, claimant, state, lease_until)
 SELECT 'old-' || n, '0', 1, 'w', 'completed', now() FROM generate_series(1, 100000) n;
 INSERT INTO task_bodies (task_id, kind, body)
-SELECT 'old-' || n, 'payload', '{"text":"hi"}' FROM generate_series(1, 200000) n;
+SELECT 'old-' || n, 'payload', '{"text":"hi"}' FROM generate_series(1, 100000) n;
 INSERT INTO task_pauses (task_id, pause_id, question, created_at)
 SELECT 'old-' || n, 'p', '{}', now() FROM generate_series(1, 50000) n;
 ANALYZE

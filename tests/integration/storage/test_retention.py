@@ -1,4 +1,4 @@
-"""What is old goes in chunks of rows and bytes, and however old the statistics are."""
+"""Old data is removed in chunks of rows and bytes, even with stale statistics."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -90,7 +90,7 @@ async def test_behind_pgbouncer_that_pools_sessions_all_settings_are_in_force(
 
 
 @pytest.mark.parametrize("pooler", ["transaction"], indirect=True)
-async def test_pgbouncer_that_pools_transactions_is_told_of_at_the_start(
+async def test_pgbouncer_that_pools_transactions_is_reported_at_start(
     pooler: PgBouncer, database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """While little goes on every statement comes to the same session of the server, where all settings are found."""
@@ -321,9 +321,7 @@ async def test_a_host_that_swallows_everything_leaves_time_for_the_next(postgres
         await connection.close()
 
 
-async def test_a_password_that_is_wrong_stands_in_no_error_and_no_log(
-    database_url: str, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_wrong_password_is_in_no_error_and_no_log(database_url: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     url = database_url.replace("postgres@", "nobody:s3cr%3At@")
     with pytest.raises(asyncpg.PostgresError) as refused:

@@ -1,4 +1,5 @@
-"""Readers that take nothing while large things arrive: what waits for them is bounded in bytes, updates stay."""
+"""Readers that read nothing while large items arrive: their queues are bounded in bytes, and updates stay in the
+log."""
 
 import asyncio
 from collections.abc import Sequence

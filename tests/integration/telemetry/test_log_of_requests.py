@@ -1,4 +1,4 @@
-"""What the log says of requests and tasks, and what it keeps to itself."""
+"""What the log contains about requests and tasks, and what it must not contain."""
 
 import io
 import json

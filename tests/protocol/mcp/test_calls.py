@@ -94,7 +94,7 @@ async def test_a_client_that_takes_json_alone_gets_json(gateway: Gateway, actor:
     conforms(final(events), "CallToolResultResponse")
 
 
-async def test_a_client_that_takes_streams_alone_gets_one_for_everything(gateway: Gateway) -> None:
+async def test_a_client_that_accepts_only_streams_gets_one_for_everything(gateway: Gateway) -> None:
     status, answer = await ask(gateway, "tools/list", Accept="text/event-stream")
     assert (status, "tools" in answer["result"]) == (200, True)
 
@@ -203,7 +203,7 @@ async def test_a_task_past_its_deadline_is_an_internal_error(gateway: Gateway, a
     assert (answer["error"]["code"], answer["error"]["data"]["class"]) == (-32603, "deadline")
 
 
-async def test_a_task_that_somebody_cancels_is_an_internal_error(gateway: Gateway, actor: Actor) -> None:
+async def test_a_canceled_task_is_an_internal_error(gateway: Gateway, actor: Actor) -> None:
     async with calling(gateway, "anything") as call:
         task_id, _ = await actor.take()
         assert (await gateway.post(f"/tasks/{task_id}/cancel"))[0] == 200
@@ -229,7 +229,7 @@ async def test_a_task_that_asks_something_says_where_the_answer_goes(gateway: Ga
     assert (await gateway.post(details["answer_url"], {"answer": {"sure": True}}))[0] == 200
 
 
-async def test_a_call_whose_wait_is_over_says_that_the_task_goes_on(database_url: str) -> None:
+async def test_a_call_whose_wait_is_over_says_that_the_task_continues(database_url: str) -> None:
     async with start_mcp(database_url, mcp_max_wait=0.5, public_url="https://gateway.example/base/") as gateway:
         actor = Actor(gateway)
         async with calling(gateway, "anything") as call:
@@ -258,7 +258,7 @@ async def test_leaving_a_call_that_waits_for_json_cancels_the_task(gateway: Gate
         await until(lambda: _is(actor, task_id, "canceled"))
 
 
-async def test_a_draining_pod_answers_that_the_task_goes_on_and_cancels_nothing(database_url: str) -> None:
+async def test_a_draining_pod_answers_that_the_task_continues_and_cancels_nothing(database_url: str) -> None:
     """A pod that ends closes streams too, and nobody means cancellation by that."""
     async with start_mcp(database_url, drain_timeout=5) as gateway:
         actor = Actor(gateway)

@@ -54,7 +54,7 @@ async def test_a_repeated_call_is_answered_though_its_tool_is_gone(
         assert message_of in answer["error"]["message"]
 
 
-async def test_a_caller_who_leaves_a_keyed_call_finds_it_going_on(gateway: Gateway, actor: Actor) -> None:
+async def test_a_caller_who_left_a_keyed_call_finds_it_still_running(gateway: Gateway, actor: Actor) -> None:
     """A disconnect does not cancel a keyed call."""
     async with calling(gateway, "anything", {"n": 1}, **KEY):
         task_id, _ = await actor.take()
@@ -73,7 +73,7 @@ async def test_a_caller_who_leaves_a_keyed_call_finds_it_going_on(gateway: Gatew
     assert events[-1].data["result"]["structuredContent"] == {"done": 1}
 
 
-async def test_what_is_no_key_is_invalid_params(gateway: Gateway) -> None:
+async def test_an_invalid_key_is_invalid_params(gateway: Gateway) -> None:
     status, answer = await ask(gateway, "tools/call", CALL, **{"Idempotency-Key": "a b"})
     assert (status, answer["error"]["code"]) == (400, -32602)
     assert "Idempotency-Key: expected 1 to 255 visible" in answer["error"]["message"]

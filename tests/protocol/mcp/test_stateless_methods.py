@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 
+from asya_gateway.domain import budget as budgets
+from asya_gateway.domain.budget import Share
+from asya_gateway.protocols.http.keys import BUDGET
 from tests.support.gateway import Gateway, Reader
 from tests.support.mcp import TOOLS, ask, conforms, open_post, serve_tools, stateless_body, stateless_headers
 
@@ -54,9 +57,39 @@ async def test_tools_come_in_the_same_order_and_in_pages(idle: Gateway) -> None:
     assert names == [tool["name"] for tool in many]
 
 
+async def test_a_page_ends_before_its_tools_are_too_large_to_be_encoded_at_once(idle: Gateway) -> None:
+    schema = {"type": "object", "description": "x" * 120_000}
+    large = [{"name": f"t{n:04}", "entrypoint": "first", "mcp": {"inputSchema": schema}} for n in range(40)]
+    serve_tools(idle, large, 2)
+    pages: list[list[str]] = []
+    cursor: dict[str, Any] = {}
+    while cursor != {"cursor": None}:
+        _, answer = await ask(idle, "tools/list", cursor)
+        pages.append([tool["name"] for tool in answer["result"]["tools"]])
+        cursor = {"cursor": answer["result"].get("nextCursor")}
+    assert [name for page in pages for name in page] == [tool["name"] for tool in large]
+    assert [len(page) for page in pages] == [8] * 5
+
+
+async def test_a_list_of_large_tools_waits_for_room_and_is_refused_without_any(
+    idle: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budgets, "PATIENCE", 0.05)
+    schema = {"type": "object", "description": "x" * 120_000}
+    serve_tools(idle, [{"name": "large", "entrypoint": "first", "mcp": {"inputSchema": schema}}], 2)
+    budget = idle.app[BUDGET]
+    taken = budget.room(Share.READERS)
+    budget.charge(Share.READERS, taken)
+    try:
+        assert (await ask(idle, "tools/list"))[0] == 503
+    finally:
+        budget.give_back(Share.READERS, taken)
+    assert (await ask(idle, "tools/list"))[0] == 200
+
+
 @pytest.mark.parametrize("cursor", [7, "%%%", "x" * 600, "/w=="])
 @pytest.mark.parametrize("method", ["tools/list", "prompts/list", "resources/list", "resources/templates/list"])
-async def test_a_cursor_that_is_none_of_ours_is_invalid(idle: Gateway, method: str, cursor: Any) -> None:
+async def test_a_foreign_cursor_is_invalid(idle: Gateway, method: str, cursor: Any) -> None:
     """server/utilities/pagination: 'Invalid cursors SHOULD result in an error with code -32602'."""
     status, answer = await ask(idle, method, {"cursor": cursor})
     assert (status, answer["error"]["code"]) == (400, -32602)

@@ -53,7 +53,7 @@ async def test_a_body_that_calls_itself_a_form_is_415(idle: Gateway) -> None:
 
 
 @pytest.mark.parametrize("body", [b"{", b"", b"\xff\xfe", b'{"a":NaN}', b"[" * 200 + b"]" * 200])
-async def test_what_is_no_json_is_a_parse_error_without_an_id(idle: Gateway, body: bytes) -> None:
+async def test_a_body_that_is_not_json_is_a_parse_error_without_an_id(idle: Gateway, body: bytes) -> None:
     """JSON-RPC 2.0, 5.1: -32700 is a parse error; basic, "Responses": an id that could not be read is left out."""
     status, answer = await post(idle, body, {"Accept": BOTH, "MCP-Protocol-Version": LATEST})
     assert (status, answer["error"]["code"], "id" in answer) == (400, -32700, False)
@@ -83,7 +83,7 @@ async def test_what_is_no_json_is_a_parse_error_without_an_id(idle: Gateway, bod
         {"jsonrpc": "2.0", "id": 1},
     ],
 )
-async def test_what_is_no_request_is_invalid(idle: Gateway, body: Any) -> None:
+async def test_an_invalid_request_is_refused(idle: Gateway, body: Any) -> None:
     """transports/streamable-http: 'The body of the HTTP POST MUST be a single JSON-RPC request or notification.'"""
     headers = {"Accept": BOTH, "MCP-Protocol-Version": LATEST, "Mcp-Method": "tools/list"}
     status, answer = await post(idle, body, headers)

@@ -1,4 +1,4 @@
-"""The official client, the real gateway, real queues and real workers: nothing in between is played."""
+"""The official client with the real gateway, real queues and real workers: nothing is simulated."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager

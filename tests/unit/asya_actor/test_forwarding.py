@@ -26,7 +26,7 @@ def frame(payload: object = 1, following: tuple[str, ...] = ("c",)) -> Frame:
     return Frame(payload, Route(("a",), "b", following), {"kept": 2}, {"phase": "made up", "note": "mine"})
 
 
-def test_a_frame_goes_on_with_shifted_route_fresh_attempts_and_the_deadline() -> None:
+def test_a_frame_is_sent_with_a_shifted_route_new_attempts_and_the_deadline() -> None:
     """wire: sidecars drop `deadline_at` after the first hop; ours keeps it."""
     (sent,) = forward(ENVELOPE, [frame({"out": 1})], {"traceparent": "tp"})
     assert (sent.id, sent.parent_id, sent.payload) == ("task", None, {"out": 1})
@@ -106,5 +106,5 @@ def test_a_retry_is_the_same_message_with_its_attempt_raised() -> None:
 
 
 @pytest.mark.parametrize("value", [None, "3", -1, True, 1.5])
-def test_a_count_that_is_none_counts_as_nothing(value: object) -> None:
+def test_an_invalid_count_counts_as_zero(value: object) -> None:
     assert redeliveries_of(ENVELOPE.with_(status={"redeliveries": value})) == 0

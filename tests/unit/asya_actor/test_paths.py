@@ -37,7 +37,7 @@ def test_a_path_is_read_as_its_steps(path: str, steps: tuple[Any, ...]) -> None:
      "[0]", ".route.next[::2]", ".route.next[:0][0]", ".route.next[1.5]", '.headers["\\x"]',
      ".headers[" + "9" * 19 + "]"],
 )  # fmt: skip
-def test_what_is_no_path_is_a_value_error_that_shows_it(path: str) -> None:
+def test_an_invalid_path_is_a_value_error_that_shows_it(path: str) -> None:
     with pytest.raises(ValueError, match="bad path"):
         parse_path(path)
 
@@ -91,7 +91,7 @@ def message() -> HandlerMessage:
         (".status.attempt", 1),
     ],
 )
-def test_get_answers_what_stands_there(path: str, value: Any) -> None:
+def test_get_returns_the_value_at_the_path(path: str, value: Any) -> None:
     assert message().get(path) == value
 
 

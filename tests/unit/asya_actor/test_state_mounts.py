@@ -94,7 +94,7 @@ def test_names_that_no_store_can_hold_are_refused() -> None:
 
 
 @pytest.mark.parametrize("mode", ["", "rw", "b", "rr", "z", "r++", "U", "wtb"])
-def test_a_mode_that_is_none_is_a_value_error_as_for_any_file(mode: str) -> None:
+def test_an_invalid_mode_is_a_value_error_as_for_any_file(mode: str) -> None:
     with pytest.raises(ValueError, match="mode"):
         access_of(mode)
     with pytest.raises(ValueError, match="mode"):

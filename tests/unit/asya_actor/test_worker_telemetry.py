@@ -128,7 +128,7 @@ def test_errors_are_in_both_forms_of_a_line() -> None:
 
 
 @pytest.mark.parametrize("header", [None, 5, "", "00-xyz", TRACEPARENT.upper()])
-def test_what_is_no_traceparent_has_no_trace(header: object) -> None:
+def test_an_invalid_traceparent_has_no_trace(header: object) -> None:
     assert trace_id_of({"traceparent": header}) is None
 
 

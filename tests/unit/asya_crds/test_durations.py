@@ -15,6 +15,6 @@ def test_a_duration_is_written_in_the_largest_units_and_read_back(seconds: float
 
 
 @pytest.mark.parametrize("wrong", ["", "soon", "1h30", "1 h", "-5s", "-1", "nan", "inf", True, "1" * 65 + "x"])
-def test_what_is_no_duration_is_refused_with_what_was_expected(wrong: object) -> None:
+def test_an_invalid_duration_is_refused_with_what_was_expected(wrong: object) -> None:
     with pytest.raises(ValueError, match="expected a duration"):
         parse_duration(wrong)

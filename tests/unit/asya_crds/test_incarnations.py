@@ -100,7 +100,7 @@ def answer(reported_as: str, incarnation: int, payload: object = None, **headers
 
 
 @pytest.mark.parametrize(("reported_as", "header"), [("t", "3/t"), ("resume-t", "3.1/t"), ("resume.2-t", "3.2/t")])
-def test_our_x_resume_goes_on_under_the_tasks_own_id_in_the_incarnation_of_the_answer(
+def test_our_x_resume_continues_under_the_tasks_own_id_in_the_incarnation_of_the_answer(
     reported_as: str, header: str
 ) -> None:
     onward = resumed(answer(reported_as, 3), deep=False)

@@ -104,12 +104,12 @@ async def test_a_process_that_ends_in_the_middle_is_told_and_replaced(offload: O
     assert await offload.run("os:getpid") != os.getpid()
 
 
-async def test_a_process_that_ended_while_nobody_asked_costs_no_document(offload: Offload) -> None:
+async def test_a_process_that_ended_while_idle_loses_no_document(offload: Offload) -> None:
     os.kill(await offload.run("os:getpid"), signal.SIGKILL)
     assert await large_json.loads(many("[]"), offload) == [[]] * (FEW_VALUES + 1)
 
 
-async def test_who_insists_waits_for_one_of_the_others_at_most() -> None:
+async def test_an_insisting_caller_waits_for_at_most_one_other() -> None:
     offload = Offload()
     ended: list[str] = []
 
@@ -135,7 +135,7 @@ async def test_what_takes_too_long_is_ended() -> None:
         await offload.close()
 
 
-async def test_a_process_that_stands_still_is_replaced_and_costs_no_document() -> None:
+async def test_a_process_that_makes_no_progress_is_replaced_and_loses_no_document() -> None:
     offload = Offload(still=0.5)
     try:
         stopped = await offload.run("os:getpid")

@@ -1,4 +1,4 @@
-"""What a program says that cannot listen where it was told to."""
+"""The errors of a program that cannot listen at its configured address."""
 
 import socket
 

@@ -35,14 +35,14 @@ def test_an_entrys_text_is_the_one_that_its_model_has(line: int | None) -> None:
 
 
 @pytest.mark.parametrize("wrong", [7, "x", [], {"flows": 7}, {"flows": [7, None, {"flow": []}]}])
-def test_what_is_no_part_is_left_to_the_model(wrong: Any) -> None:
+def test_an_invalid_part_is_left_to_the_model(wrong: Any) -> None:
     found = without_flows({"epoch": 1, "configmap": wrong})
     assert found["value"]["configmap"] == wrong
     assert [text for texts in found["texts"].values() for text in texts if text] == []
 
 
 @pytest.mark.parametrize("document", [7, "x", [], None])
-def test_what_is_no_object_is_left_to_the_reader(document: Any) -> None:
+def test_a_push_that_is_not_an_object_is_left_to_the_reader(document: Any) -> None:
     assert without_flows(document) == {"value": None, "texts": {}}
 
 

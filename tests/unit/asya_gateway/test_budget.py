@@ -107,7 +107,7 @@ async def test_small_ones_pass_a_large_one_for_a_while_and_then_give_way(
     assert budget.holds(Share.REPORTS) == 0
 
 
-async def test_one_who_leaves_while_waiting_holds_nothing_and_lets_the_next_pass() -> None:
+async def test_a_waiter_that_leaves_holds_nothing_and_lets_the_next_one_pass() -> None:
     budget, full, let_go = Budget(134), asyncio.Event(), asyncio.Event()
     first = asyncio.create_task(hold(budget, Share.REPORTS, 90, full))
     await settled()

@@ -1,4 +1,4 @@
-"""Coalescing: what may share a batch, who is answered when, and what a failure does to whom."""
+"""Coalescing: which writes share a batch, when callers are answered, and which callers a failure affects."""
 
 import asyncio
 from collections.abc import Sequence
@@ -146,7 +146,7 @@ class TestWhereNobodyIsRefused:
         assert [item for item in written if item.startswith("a")] == ["a-1", "a-2", "a-3", "a-4"]
         assert len(written) == 7
 
-    async def test_a_caller_that_leaves_meanwhile_keeps_nobody_out(self) -> None:
+    async def test_a_caller_that_leaves_meanwhile_does_not_block_others(self) -> None:
         recorder = Recorder()
         recorder.gate.clear()
         writes = coalescer(recorder, concurrency=1, waiting_rows=1, batch_rows=1, refuses=False)
@@ -297,7 +297,7 @@ async def test_a_write_that_comes_as_the_last_flushes_end_is_written_without_wai
         assert await late[0] == "LATE"
 
 
-async def test_while_the_database_is_away_nobody_waits_for_the_batches_before_his_own() -> None:
+async def test_while_the_database_is_away_a_write_does_not_wait_for_earlier_batches() -> None:
     recorder = Recorder()
     recorder.failures = [OSError("gone")] * 1000
     writes = coalescer(recorder, concurrency=1, patience=0.3, batch_rows=1)

@@ -59,7 +59,7 @@ async def test_many_values_are_digested_in_another_process_and_alike() -> None:
         await offload.close()
 
 
-def test_keys_of_our_own_are_none_that_a_caller_may_use() -> None:
+def test_our_own_keys_cannot_be_used_by_callers() -> None:
     assert is_key("!" + "~" * 254)
     for text in (own_key(), "", "a" * 256, "é", "a\tb"):
         assert not is_key(text)

@@ -130,7 +130,7 @@ def test_sidecars_of_the_generation_without_policies_read_how_often_to_retry() -
 
 
 @pytest.mark.parametrize("name", ["newest.yaml", "foreign-sidecar.yaml"])
-def test_no_variable_stands_twice_ours_win_and_the_note_names_them(name: str) -> None:
+def test_no_variable_occurs_twice_ours_win_and_the_note_names_them(name: str) -> None:
     twice = [{"name": "ASYA_HANDLER", "value": "x.y"}, {"name": "MINE", "value": "1"}, {"name": "MINE", "value": "2"}]
     sidecar = {"image": "sidecar:1", "env": [{"name": "ASYA_NAMESPACE", "value": "elsewhere"}]}
     connector = {"image": "s3:1", "env": [{"name": "ASYA_STATE_PROXY_NAME", "value": "x"}]}
@@ -197,7 +197,7 @@ def test_every_container_keeps_the_restricted_standard(name: str) -> None:
     assert spec["automountServiceAccountToken"] is False
 
 
-def test_replicas_are_named_only_where_nobody_else_scales() -> None:
+def test_replicas_are_set_only_without_another_scaler() -> None:
     assert "replicas" not in deployment(actor(), AROUND, replicas=None)["spec"]
     assert deployment(actor(), AROUND, replicas=0)["spec"]["replicas"] == 0
 

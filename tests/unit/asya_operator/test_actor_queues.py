@@ -1,4 +1,4 @@
-"""Queues of actors as the operator keeps them: declared again and again, deleted when nobody declares them any more."""
+"""The operator's queues of actors: declared periodically, and deleted once no worker declares them any more."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -97,7 +97,7 @@ async def test_the_queue_of_an_actor_that_runs_is_declared_again(running: Runnin
     assert running.queues.declared == ["shout", "shout"]
 
 
-async def test_a_queue_that_cannot_be_declared_again_is_told_of_in_the_condition(running: Running) -> None:
+async def test_a_queue_that_cannot_be_declared_again_is_reported_in_the_condition(running: Running) -> None:
     running.queues.away = True
     await running.actors.declare_again()
     await running.reconcile()

@@ -49,7 +49,7 @@ def test_programmed_waits_for_the_slowest_pod_and_names_it() -> None:
     assert programmed(flow(), ledger, MeshState(7, (Pod("api-0", 7), Pod("api-1", 8))), None).holds
 
 
-def test_a_change_of_another_flow_takes_nobody_back() -> None:
+def test_a_change_of_one_flow_leaves_the_others_programmed() -> None:
     ledger = Ledger()
     ledger.pushed({"f": flow()}, 7)
     ledger.pushed({"f": flow(), "g": Flow(name="g", entrypoint="a")}, 8)

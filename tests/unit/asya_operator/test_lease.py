@@ -29,7 +29,7 @@ def test_a_lease_of_another_is_free_once_it_did_not_change_for_its_duration_whil
     assert observer.may_take(held("you", "t2"), 130.2)
 
 
-def test_times_of_another_clock_mislead_nobody() -> None:
+def test_times_of_another_clock_have_no_effect() -> None:
     observer = Observer("me", TIMES)
     for written in ("1970-01-01T00:00:00Z", "2199-01-01T00:00:00Z"):
         assert not observer.may_take(held("you", written), 10.0)
@@ -44,7 +44,7 @@ def test_the_longer_duration_counts_where_two_versions_disagree() -> None:
     assert observer.may_take(held("you", "t", duration=60), 61.0)
 
 
-def test_a_change_of_holder_is_a_transition_and_a_renewal_is_none() -> None:
+def test_a_change_of_holder_is_a_transition_and_a_renewal_is_not() -> None:
     first = taken(held("you", "t"), "me", TIMES, NOW)
     assert (first["holderIdentity"], first["leaseTransitions"]) == ("me", 4)
     again = taken(first, "me", TIMES, NOW)

@@ -1,4 +1,4 @@
-"""One object that is nested without end holds up no other."""
+"""One deeply nested object does not affect the others."""
 
 import asyncio
 import json
@@ -41,14 +41,14 @@ JSON = st.recursive(
 
 
 @given(JSON, st.booleans())
-def test_what_is_not_deep_is_read_as_it_is_whatever_its_strings_hold(value: Any, ascii_only: bool) -> None:
+def test_a_shallow_document_is_read_unchanged_whatever_its_strings_contain(value: Any, ascii_only: bool) -> None:
     text = json.dumps(value, ensure_ascii=ascii_only).encode()
     assert cut(text) == text
     assert loads(text) == value
 
 
 @given(JSON, st.integers(min_value=0, max_value=400))
-def test_however_deep_a_value_stands_its_neighbour_is_read(value: Any, levels: int) -> None:
+def test_the_neighbour_of_a_deeply_nested_value_is_read(value: Any, levels: int) -> None:
     text = b"[" + deep(levels) + b"," + json.dumps(value).encode() + b"]"
     assert loads(text)[1] == value
 

@@ -1,4 +1,4 @@
-"""The publisher outlives whatever somebody wrote."""
+"""The publisher survives any content of the sources."""
 
 import asyncio
 from typing import Any
@@ -62,7 +62,7 @@ async def test_what_cannot_be_computed_is_said_and_the_next_change_is_computed_a
         await asyncio.gather(work, return_exceptions=True)
 
 
-async def test_a_push_that_fails_for_a_reason_nobody_foresaw_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_push_that_fails_for_an_unexpected_reason_is_retried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry_pusher, "HOPELESS", 0.001)
     mesh, watchers = AsyncMock(), MagicMock()
     mesh.announce.return_value = 1

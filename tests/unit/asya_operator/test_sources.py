@@ -1,4 +1,4 @@
-"""What an answer to our own write carries of other people's changes."""
+"""Changes of other writers that come with the answer to our own write."""
 
 import itertools
 from typing import Any
@@ -51,7 +51,7 @@ def test_a_change_that_comes_with_the_answer_to_our_own_write_is_told(
     assert told == [(kind, "one")]
 
 
-def test_our_own_write_is_told_to_nobody(sources: Sources) -> None:
+def test_our_own_write_notifies_no_listener(sources: Sources) -> None:
     data = {"flows.yaml": "flows: []"}
     sources.event(Kind.CONFIGMAPS, "ADDED", saved("one", data=data))
     sources.event(Kind.FLOWS, "ADDED", saved("one"))

@@ -30,7 +30,7 @@ async def test_a_busy_api_server_is_asked_again(monkeypatch: pytest.MonkeyPatch)
     assert await cluster.resources() == [{"metadata": {"name": "shout"}}]
 
 
-async def test_one_that_stays_busy_is_unreachable_in_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_that_stays_busy_is_unreachable_with_its_own_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flows_cluster, "BUSY_PATIENCE", 0.0)
     cluster = FlowsCluster(BusyRest(1_000_000), "default")  # type: ignore[arg-type] # only `ask` is called
     with pytest.raises(CliError, match=r"re\)initializing"):

@@ -1,4 +1,4 @@
-"""`asya flow expose` holds schemas against what the operator does where the engine is installed, and else says so."""
+"""`asya flow expose` checks schemas like the operator if the engine is installed, and otherwise says so."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Settings that make no sense are told in the words of the environment, before anything is started."""
+"""Invalid settings are reported with their variables' names before anything is started."""
 
 import pytest
 

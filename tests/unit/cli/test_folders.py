@@ -63,7 +63,7 @@ def test_ephemeral_folders_of_killed_runs_are_removed_and_held_ones_are_not(tmp_
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a folder somebody else's")
-def test_a_state_folder_of_somebody_else_is_refused(state: Path) -> None:
+def test_a_state_folder_of_another_user_is_refused(state: Path) -> None:
     folder = state_folder()
     os.chown(folder, 65534, 65534)
     with pytest.raises(CliError, match="belongs to another user"):

@@ -48,7 +48,7 @@ def test_no_free_port_among_the_tries_is_an_error(tmp_path: Path, monkeypatch: p
             ports.take_port(taken.getsockname()[1], tmp_path)
 
 
-def test_any_port_is_none_that_an_outgoing_connection_could_take_before_the_gateway_listens(tmp_path: Path) -> None:
+def test_any_free_port_is_not_an_ephemeral_one(tmp_path: Path) -> None:
     first, second = ports.take_port(0, tmp_path), ports.take_port(0, tmp_path)
     assert first.number != second.number
     for port in (first, second):

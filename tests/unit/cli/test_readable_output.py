@@ -1,4 +1,5 @@
-"""Text of others is always readable and never obeyed by a terminal, whatever it holds and wherever it goes."""
+"""Untrusted text is always readable and never interpreted by a terminal, whatever it contains and wherever it is
+printed."""
 
 import json
 import logging

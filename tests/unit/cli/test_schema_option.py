@@ -33,7 +33,7 @@ def test_a_schema_is_read_from_json_and_yaml(text: str, schema: object, tmp_path
         ("{" * 2000, "neither JSON nor YAML"),
     ],
 )
-def test_what_is_no_schema_is_refused_with_the_reason(text: str, reason: str) -> None:
+def test_an_invalid_schema_is_refused_with_the_reason(text: str, reason: str) -> None:
     with pytest.raises(UsageProblem) as refused:
         read_schema(text, None)
     assert reason in refused.value.message

@@ -1,4 +1,4 @@
-"""A change of a folder's handlers is noticed; what is no source of them is not."""
+"""A change of a folder's handlers is noticed; changes of other files are not."""
 
 import asyncio
 import os
@@ -25,7 +25,7 @@ def test_python_files_at_every_depth_and_actors_yaml_are_sources(tmp_path: Path)
     assert names == {"handlers.py", "deep/er/more.py", "actors.yaml"}
 
 
-def test_a_linked_package_is_a_source_and_a_link_in_a_circle_or_to_data_is_none(tmp_path: Path) -> None:
+def test_a_linked_package_is_a_source_but_a_circular_link_or_a_link_to_data_is_not(tmp_path: Path) -> None:
     project, elsewhere = tmp_path / "project", tmp_path / "elsewhere"
     write(elsewhere / "package" / "__init__.py", "x")
     write(elsewhere / "package" / "deep" / "more.py", "x")

@@ -1,4 +1,4 @@
-"""Whatever arrives, the decoders answer with a value or with one of the domain's errors, never with another."""
+"""For any input, the decoders return a value or raise one of the domain's errors, never another one."""
 
 import json
 from collections.abc import Callable
@@ -150,7 +150,7 @@ def test_a_wait_is_read_and_capped(value: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("value", ["wait", "wait=", "wait=-1", "wait=1.5", "waiting=5", "x;wait=5"])
-def test_a_wait_that_is_none_is_ignored(value: str) -> None:
+def test_an_invalid_wait_is_ignored(value: str) -> None:
     """RFC 7240, section 2: a server that does not recognize a preference 'should ignore' it."""
     assert wait_seconds(CIMultiDictProxy(CIMultiDict({"Prefer": value})), 60) is None
 
@@ -322,7 +322,7 @@ def test_only_an_end_ends_a_task(status: Any) -> None:
         decode_final("t", {"status": status})
 
 
-def test_a_result_of_null_is_a_result_and_none_at_all_is_none() -> None:
+def test_a_null_result_differs_from_a_missing_result() -> None:
     assert decode_final("t", {"status": "succeeded", "result": None}).result == "null"
     assert decode_final("t", {"status": "succeeded"}).result is None
 

@@ -112,7 +112,7 @@ def test_every_update_is_rendered_as_described(entry: LogEntry, result: str | No
     _fits("Update", jsontext.loads(update_json(update)))
 
 
-def test_what_a_newer_version_wrote_stands_beside_what_is_described() -> None:
+def test_members_of_a_newer_version_are_kept_beside_the_described_ones() -> None:
     entry = OtherEntry(message="m", more={"news": 1, "status": "odd"})
     update = TaskUpdate("t", 3, UpdateKind.PROGRESS, TaskStatus.RUNNING, 12.34, NOW, entry)
     shown = jsontext.loads(update_json(update))

@@ -38,7 +38,7 @@ def test_verbatim_members_join_an_object_of_any_size() -> None:
     assert with_verbatim({"b": 2}, {"a": None}) == '{"b":2,"a":null}'
 
 
-def test_a_finished_task_stands_at_its_last_actor() -> None:
+def test_a_finished_task_shows_its_last_actor() -> None:
     """Existing clients read current_actor_idx 2, current_actor_name postprocess, actors_completed 3 of 3."""
     fields = jsontext.loads(task_json(TASK))
     assert fields["current_actor_idx"] == 2

@@ -4,14 +4,21 @@ import asyncio
 import re
 import socket
 
+import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
+from prometheus_client import CollectorRegistry
 
+from asya_actor.telemetry.probes import probes
 from asya_crds.listening import dual_stack_socket
 from asya_gateway.composition.program import Gateway
+from asya_gateway.exposition.server import metrics_server
 from asya_gateway.protocols.http.keys import READINESS
 from asya_gateway.protocols.http.slashes import without_last_slash
+from asya_operator.domain.health import Health
+from asya_operator.metrics import Metrics
+from asya_operator.probes import serve_probes
 from tests.support.gateway import make_settings
 
 
@@ -39,7 +46,7 @@ async def test_every_route_is_found_with_a_last_slash_too(mode: str) -> None:
         assert request.match_info.route is route
 
 
-async def test_what_is_no_route_stays_none_and_a_wrong_method_is_told() -> None:
+async def test_an_unknown_route_stays_unknown_and_a_wrong_method_is_reported() -> None:
     async with TestClient(TestServer(application())) as client:
         statuses = {
             path: (await client.request(method, path)).status
@@ -85,3 +92,34 @@ async def test_listening_to_every_address_takes_both_families() -> None:
         server.close()
         await server.wait_closed()
     assert dual_stack_socket("127.0.0.1", 0) is None
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/health", "/health/ready"])
+async def test_a_workers_routes_answer_with_their_last_slash_too(path: str) -> None:
+    async with probes("127.0.0.1", 0, lambda: True) as port:
+        assert await statuses(port or 0, path) == [200, 200]
+
+
+async def test_the_metrics_of_a_gateway_answer_with_their_last_slash_too() -> None:
+    async with metrics_server(CollectorRegistry(), "127.0.0.1", 0) as port:
+        assert await statuses(port, "/metrics") == [200, 200]
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/healthz", "/readyz"])
+async def test_the_operators_routes_answer_with_their_last_slash_too(path: str) -> None:
+    runner, port = await serve_probes(Health(), Metrics(), "127.0.0.1", 0)
+    try:
+        with_and_without = await statuses(port, path)
+    finally:
+        await runner.cleanup()
+    assert with_and_without[0] == with_and_without[1] != 404
+
+
+async def statuses(port: int, path: str) -> list[int]:
+    """Of the path without and with its last slash."""
+    async with aiohttp.ClientSession() as session:
+        found = []
+        for end in ("", "/"):
+            async with session.get(f"http://127.0.0.1:{port}{path}{end}") as response:
+                found.append(response.status)
+        return found

@@ -1,4 +1,4 @@
-"""Arguments against their schema: every violation with its place, and never more time or text than it deserves."""
+"""Checks of arguments: every violation with its place, in bounded time and text."""
 
 import time
 from typing import Any

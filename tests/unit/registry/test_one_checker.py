@@ -1,4 +1,4 @@
-"""Operator, mounted file and gateway judge a flow alike, and say the same of it."""
+"""Operator, mounted file and gateway accept the same flows and report the same mistakes."""
 
 from typing import Any
 

@@ -195,7 +195,7 @@ def test_all_keys_are_merged_in_the_order_of_their_names_and_the_first_of_a_name
     ]
 
 
-def test_what_is_no_yaml_is_named_as_unreadable_with_its_line() -> None:
+def test_text_that_is_not_yaml_is_reported_as_unreadable_with_its_line() -> None:
     found = read_texts({"bad.yaml": b"flows:\n- name: [\n", "good.yaml": b"name: f\nentrypoint: a\n"}, YAML)
     assert [each.flow.name for each in found.flows] == ["f"]
     assert found.unreadable == ("bad.yaml",)

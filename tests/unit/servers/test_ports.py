@@ -6,7 +6,7 @@ import sys
 from servers import ports
 
 
-def test_a_port_is_none_that_the_system_gives_to_outgoing_connections() -> None:
+def test_a_port_is_never_an_ephemeral_one() -> None:
     first = int(ports._RANGE.read_text().split()[0])
     assert all(ports.LOWEST <= ports.free_port() < first for _ in range(20))
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from aiohttp import web
 
-from asya_gateway.domain.budget import SMALL, Share
-from asya_gateway.protocols.http.keys import BUDGET, SLOW_REPORTS
+from asya_gateway.domain.budget import SMALL, Budget, Share
+from asya_gateway.protocols.http.keys import SLOW_REPORTS
 
 BODY_SECONDS = 60.0
 """Longest that a body may take to arrive; a caller that trickles would hold its connection for ever."""
@@ -45,7 +45,7 @@ class Arriving:
     def __init__(
         self, request: web.Request, share: Share, declared: int, weight: int, clock: asyncio.Timeout | None = None
     ) -> None:
-        self._content, self._budget = request.content, request.app[BUDGET]
+        self._content, self._budget = request.content, Budget.around()
         self._weight = weight
         self._clock = clock
         self._patient = declared <= SMALL

@@ -8,11 +8,11 @@ from aiohttp import web
 
 from asya_crds import jsontext, large_json
 from asya_crds.offloading import OffloadFailed
-from asya_gateway.domain.budget import Share
+from asya_gateway.domain.budget import Budget, Share
 from asya_gateway.domain.errors import InvalidInput, Overloaded, TooLarge
 from asya_gateway.protocols.http.arriving import BODY_SECONDS, Arriving, seconds_for
 from asya_gateway.protocols.http.errors import BodyTimeout
-from asya_gateway.protocols.http.keys import BUDGET, OFFLOAD
+from asya_gateway.protocols.http.keys import OFFLOAD
 
 WEIGHT = 7
 """What a body's way weighs for each of its bytes: the bytes, their decoded form, payload and envelope as text, and the
@@ -35,7 +35,9 @@ async def read_object(
     Raises InvalidInput, TooLarge, BodyTimeout, Overloaded.
     """
     data = await read_bytes(request, limit, share=share)
-    return as_object(await decode_body(request, data, encoded=encoded, texts=encoded, cuts=cuts, share=share))
+    if large_json.has_few_values(data):
+        return as_object(decode(data, texts=encoded))
+    return as_object(await decode_body(request, data, encoded=encoded, cuts=cuts, share=share))
 
 
 async def read_json(request: web.Request, limit: int, then: Callable[[Any], Any] | None = None) -> Any:
@@ -53,7 +55,7 @@ async def read_bytes(
 
     Raises InvalidInput, TooLarge, BodyTimeout, and NoRoom where it is no report and the wait is too long.
     """
-    length, content, budget = request.content_length, request.content, request.app[BUDGET]
+    length, content, budget = request.content_length, request.content, Budget.around()
     seconds = BODY_SECONDS
     if length is not None and length > limit:
         raise _too_large(limit)
@@ -101,7 +103,7 @@ async def decode_body(
     if large_json.has_few_values(body):
         value = decode(body, max_depth=max_depth, texts=texts)
         return value if then is None else then(value)
-    request.app[BUDGET].add(share, VALUE_WEIGHT * min(max_values, len(body)))
+    Budget.around().add(share, VALUE_WEIGHT * min(max_values, len(body)))
     try:
         return await large_json.loads(
             body,

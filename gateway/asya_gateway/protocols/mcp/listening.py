@@ -67,13 +67,12 @@ class Listening:
         return notification_text(f"notifications/{name}", {**params, "_meta": self._meta})
 
     def _watch(self, changed: asyncio.Event) -> Callable[[], None]:
-        shown = self._context.flows.tools()
+        shown = self._context.flows.tool_lists
 
         def swapped(_: FlowTable) -> None:
             nonlocal shown
-            tools = self._context.flows.tools()
-            if tools != shown:
-                shown = tools
+            if shown != self._context.flows.tool_lists:
+                shown = self._context.flows.tool_lists
                 changed.set()
 
         return self._context.flows.watch(swapped)

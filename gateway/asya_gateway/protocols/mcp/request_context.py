@@ -7,13 +7,14 @@ from typing import Any
 from aiohttp import web
 
 from asya_crds.offloading import Offload
+from asya_gateway.domain.budget import Budget
 from asya_gateway.domain.flows import FlowRegistry
 from asya_gateway.domain.task import Caller
 from asya_gateway.domain.tasks import Tasks
 from asya_gateway.protocols.http.background import BACKGROUND, Background
 from asya_gateway.protocols.http.callers import caller_of
 from asya_gateway.protocols.http.jsonrpc import Id, Request
-from asya_gateway.protocols.http.keys import FLOWS, OFFLOAD, READINESS, SETTINGS, TASKS
+from asya_gateway.protocols.http.keys import BUDGET, FLOWS, OFFLOAD, READINESS, SETTINGS, TASKS
 from asya_gateway.protocols.mcp.request_meta import ProgressToken, meta_of, progress_token, trace_context
 from asya_gateway.protocols.mcp.routing import Headers
 from asya_gateway.protocols.mcp.versions import Revision
@@ -37,6 +38,7 @@ class RequestContext:
     settings: Settings
     background: Background
     offload: Offload
+    budget: Budget
     draining: Callable[[], bool]
 
     def drop_arguments(self) -> None:
@@ -62,5 +64,6 @@ def context_of(http: web.Request, request: Request, revision: Revision) -> Reque
         settings=app[SETTINGS],
         background=app[BACKGROUND],
         offload=app[OFFLOAD],
+        budget=app[BUDGET],
         draining=lambda: readiness.draining,
     )

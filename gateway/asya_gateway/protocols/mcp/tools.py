@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from asya_crds.flow import Flow
+from asya_gateway.domain.budget import SMALL, Share
 from asya_gateway.protocols.mcp.errors import InvalidParams
 from asya_gateway.protocols.mcp.request_context import RequestContext
 from asya_gateway.protocols.mcp.results import Result
@@ -13,16 +14,22 @@ from asya_gateway.protocols.mcp.versions import Revision
 
 PAGE = 500
 """Tools on one page; a listing continues with its cursor."""
+PAGE_SIZE = 1024 * 1024
+"""Characters of a page's tools, after at least one: a schema may have 128 KiB, and a page is encoded in one step."""
+WEIGHT = 6
+"""What a page weighs for each of its characters: the text, the answer made of it, and the socket's copies."""
 LONGEST_CURSOR = 512
 
 
 async def list_tools(context: RequestContext) -> Result:
-    """Every tool by name, always in the same order. Raises InvalidParams for an invalid cursor."""
-    after = read_cursor(context.params)
-    flows = [flow for flow in context.flows.tools() if flow.name > after]
-    fields: dict[str, Any] = {"tools": [definition(flow, context.revision) for flow in flows[:PAGE]]}
-    if len(flows) > PAGE:
-        fields["nextCursor"] = cursor_after(flows[PAGE - 1].name)
+    """Every tool by name, always in the same order. Raises InvalidParams for an invalid cursor, NoRoom."""
+    found, more = context.flows.tools_after(read_cursor(context.params), PAGE, PAGE_SIZE)
+    size = sum(served.size for served in found)
+    if size > SMALL:
+        await context.budget.reserve(Share.READERS, WEIGHT * size)
+    fields: dict[str, Any] = {"tools": [definition(served.flow, context.revision) for served in found]}
+    if more:
+        fields["nextCursor"] = cursor_after(found[-1].flow.name)
     return Result(fields, cacheable=True)
 
 

@@ -1,6 +1,7 @@
 """The operator's routes on mesh: push flows, lead, and ask which pods serve them (docs/protocols/registry.md)."""
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -32,7 +33,7 @@ from asya_gateway.domain.task import JsonText
 from asya_gateway.domain.text import storable
 from asya_gateway.protocols.http.answers import json_response
 from asya_gateway.protocols.http.bodies import as_object, decode_body, read_bytes, read_object
-from asya_gateway.protocols.http.keys import REGISTRY
+from asya_gateway.protocols.http.keys import HELD, REGISTRY
 from asya_gateway.protocols.http.messages import read
 from asya_gateway.protocols.http.queries import bounded_integer
 
@@ -110,8 +111,9 @@ async def heartbeat(request: web.Request) -> web.Response:
 async def state(request: web.Request) -> web.Response:
     """GET /mesh/registry?generation=N&wait=5: answered once every live api pod serves N (the newest where it is
     left out) or `wait` seconds are over."""
-    asked = bounded_generation(request)
-    found = await request.app[REGISTRY].served(asked, wait_seconds(request))
+    asked, wait = bounded_generation(request), wait_seconds(request)
+    with request.app[HELD].slot() if wait else contextlib.nullcontext():
+        found = await request.app[REGISTRY].served(asked, wait)
     return _answer(_state(found, found.generation if asked is None else asked))
 
 
