@@ -18,7 +18,7 @@ from typing import Self
 STAMP = re.compile(rb"@(\d{20})@")
 """The time of sending in an event: CLOCK_MONOTONIC in ns, which all processes of a machine share."""
 _CARRY = 64
-"""Bytes kept from the last read: longer than a timestamp or an event's name, so that none is missed between two
+"""Bytes kept from the last read: longer than a timestamp or an event's name, so that neither is missed between two
 reads."""
 
 

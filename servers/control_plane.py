@@ -243,8 +243,7 @@ class ControlPlane:
                 raise AssertionError(f"{document['kind']} {document['metadata']['name']}: {refusal}")
 
     def create(self, document: dict[str, Any], namespace: str = "default") -> None:
-        """What `kubectl create` asks of the API server; `apply` asks it twice for an object that is not there. Raises
-        urllib.error.HTTPError."""
+        """Send the request of `kubectl create`; `apply` sends two for a new object. Raises urllib.error.HTTPError."""
         self.request("POST", self.path(document["kind"], namespace=namespace), document)
 
     def refusal(self, document: dict[str, Any], namespace: str = "default") -> str:

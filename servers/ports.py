@@ -1,5 +1,6 @@
 """Ports for servers that start some time after their port is chosen."""
 
+import atexit
 import collections
 import contextlib
 import random
@@ -11,6 +12,12 @@ KEPT = 200
 """Most reservations of one process at a time. The servers of older ones have started by then."""
 _RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _reserved: collections.deque[socket.socket] = collections.deque(maxlen=KEPT)
+
+
+@atexit.register
+def _give_back() -> None:
+    while _reserved:
+        _reserved.popleft().close()
 
 
 def free_port() -> int:

@@ -123,7 +123,7 @@ class PostgresServer(ServerProcess):
         self.start()
 
     def stand_by(self) -> None:
-        """Restart in recovery, as a server does that another one took over from: it serves readers alone."""
+        """Restart in recovery, like a primary that was demoted: it serves only readers."""
         self.stop()
         signal_file = self.data / "standby.signal"
         signal_file.touch()

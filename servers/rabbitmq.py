@@ -35,7 +35,7 @@ raft.wal_max_size_bytes = 67108864
 max_message_size = 16777216
 """
 LARGEST_MESSAGE = 16 * 1024 * 1024
-"""Bytes that the nodes take in one message, as RabbitMQ 4 does where nothing else is said."""
+"""Largest message that the nodes accept, in bytes: the default of RabbitMQ 4."""
 
 
 TLS = """\

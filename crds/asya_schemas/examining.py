@@ -13,7 +13,7 @@ from asya_schemas.searching import Search
 MANY_MISTAKES = 1_000
 
 Examined = tuple[Sequence[Violation], str]
-"""The violations, and the value's JSON text ("" where there are violations)."""
+"""The violations, and the value's JSON text ("" if there are violations)."""
 
 
 class Examiner:

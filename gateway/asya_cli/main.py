@@ -80,7 +80,7 @@ def main() -> None:
     except ModuleNotFoundError as error:
         _complain(error, f"{error.name} is not installed; `pip install 'asya[all]'` has everything")
         sys.exit(1)
-    except Exception as error:  # noqa: BLE001 # the last resort: nobody should have to read a traceback
+    except Exception as error:  # noqa: BLE001 # the last resort: users get a message, no traceback
         from asya_actor.failures import text_of
 
         _complain(error, f"{type(error).__name__}: {text_of(error)} (run `asya --debug …` to see where)")

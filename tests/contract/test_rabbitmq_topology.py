@@ -11,7 +11,14 @@ from typing import Any
 import aio_pika
 import pytest
 
-from asya_transports.port import MessageRefused, OutboundMessage, Queue, TransportUnavailable, Unroutable
+from asya_transports.port import (
+    MessageRefused,
+    OutboundMessage,
+    Queue,
+    TransportError,
+    TransportUnavailable,
+    Unroutable,
+)
 from asya_transports.rabbitmq import receiver
 from asya_transports.rabbitmq.frames import Publication
 from asya_transports.rabbitmq.publisher import Publisher
@@ -85,6 +92,57 @@ async def test_a_queue_that_a_sidecar_made_is_used_as_it_is_and_still_counts(
         assert (dead.actor, dead.body, dead.deliveries) == ("worker", b"bad", 3)
         await dead.ack()
     assert counts == [1, 2, 3]
+
+
+@pytest.mark.parametrize("header", [{"x-asya-deliveries": 99}, {"x-asya-delay-left": "125,125"}])
+async def test_a_message_that_cannot_be_passed_on_now_does_not_keep_its_place(
+    transport: RabbitTransport,
+    peer: aio_pika.abc.AbstractChannel,
+    monkeypatch: pytest.MonkeyPatch,
+    header: dict[str, Any],
+) -> None:
+    """A dead letter, or a message that has to wait longer, while the broker takes no messages."""
+    publish_now, tries = receiver.RabbitReceiver._publish, 0
+
+    async def publish_later(self: receiver.RabbitReceiver, copy: Publication, queue: str) -> TransportError | None:
+        nonlocal tries
+        tries += 1
+        return TransportUnavailable("blocked") if tries < 3 else await publish_now(self, copy, queue)
+
+    monkeypatch.setattr(receiver.RabbitReceiver, "_publish", publish_later)
+    await transport.declare(Queue("worker"))
+    await peer.default_exchange.publish(aio_pika.Message(b"held", headers=header), "asya-ns-worker")
+    await publish(transport, "next")
+    async with transport.receive("worker", prefetch=1) as stream:
+        delivery = await next_of(stream)
+        assert delivery.body == b"next"
+        await delivery.ack()
+    assert tries == 3
+
+
+async def test_a_message_that_cannot_be_passed_on_is_returned_when_its_consumer_leaves(
+    transport: RabbitTransport, peer: aio_pika.abc.AbstractChannel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> TransportError:
+        return TransportUnavailable("blocked")
+
+    await transport.declare(Queue("worker"))
+    held = aio_pika.Message(b"held", headers={"x-asya-deliveries": 99})
+    await peer.default_exchange.publish(held, "asya-ns-worker")
+    await publish(transport, "next")
+    with monkeypatch.context() as patch:
+        patch.setattr(receiver.RabbitReceiver, "_publish", away)
+        async with transport.receive("worker", prefetch=2) as stream:
+            delivery = await next_of(stream)
+            assert delivery.body == b"next"
+            await delivery.ack()
+    async with transport.receive("worker") as stream, transport.receive_dead_letters() as dead_letters:
+        receiving = asyncio.create_task(anext(stream))
+        dead = await next_of(dead_letters)
+        assert (dead.body, dead.actor) == (b"held", "worker")
+        await dead.ack()
+        receiving.cancel()
+        await asyncio.wait([receiving])
 
 
 async def test_many_delays_make_no_more_than_twelve_queues(

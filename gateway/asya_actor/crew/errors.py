@@ -38,7 +38,8 @@ def _class_of(envelope: Envelope, error: Mapping[str, Any], kind: str, message: 
         return given
     if message in _DEADLINE_TEXTS:
         return "deadline"
-    if envelope.status.get("reason") in _RUNTIME_REASONS or kind in _RUNTIME_TYPES:
+    reason = envelope.status.get("reason")
+    if (isinstance(reason, str) and reason in _RUNTIME_REASONS) or kind in _RUNTIME_TYPES:
         return "runtime"
     # An exception of the handler has a type; a sidecar's own error (a timeout, a crash) has none.
     return "business" if kind else "runtime"

@@ -15,6 +15,7 @@ from asya_actor.sending import Onward
 from asya_actor.telemetry.about import working_on
 from asya_crds.envelope import Envelope, InvalidEnvelope, format_time
 from asya_crds.mesh_messages import FinalMessage
+from asya_crds.naming import check_id
 from asya_crds.status import TaskStatus
 from asya_transports.port import Delivery
 
@@ -103,8 +104,16 @@ def reading(work: Callable[[Envelope], Awaitable[str]], reader: EnvelopeReader) 
 
 def task_of(envelope: Envelope) -> str:
     """The task that the envelope ends."""
-    origin = envelope.headers.get(HEADER_ORIGIN)
-    return origin if isinstance(origin, str) and origin else envelope.id
+    return named_by(HEADER_ORIGIN, envelope)
+
+
+def named_by(header: str, envelope: Envelope) -> str:
+    """The id in this header, or the envelope's own id if the header has none."""
+    named = envelope.headers.get(header)
+    try:
+        return envelope.id if named is None else check_id(named)
+    except ValueError:
+        return envelope.id
 
 
 def _stamped(said: FinalMessage) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from asya_actor.crew.member import Crew
+from asya_actor.crew.member import Crew, named_by
 from asya_actor.failures import broken
 from asya_actor.pausing import BadPause, checkpoint_of, question_of
 from asya_crds.envelope import Envelope, InvalidEnvelope
@@ -60,8 +60,7 @@ def resumed(envelope: Envelope, *, deep: bool) -> Envelope:
 def task_id_of(envelope: Envelope) -> str:
     """The task that is answered. The header has the id under which the pause was reported, which may be that of an
     earlier answer's envelope."""
-    named = envelope.headers.get(HEADER_RESUME_TASK)
-    return resolve(named if isinstance(named, str) and named else envelope.id).task_id
+    return resolve(named_by(HEADER_RESUME_TASK, envelope)).task_id
 
 
 def _status(checkpoint: Envelope, envelope: Envelope) -> dict[str, Any]:

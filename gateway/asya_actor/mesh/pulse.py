@@ -96,7 +96,7 @@ def _give(sign: Sign) -> None:
         if isinstance(found, dict) and found.get("action") == "done":
             sign.lost()
     except (OSError, ValueError, http.client.HTTPException) as error:
-        # ValueError: an answer that is no JSON, a name that cannot be looked up. The thread must outlive all of them.
+        # ValueError: an answer that is not JSON, or an invalid host name. The thread must outlive all of them.
         log.debug("claim of %s not renewed: %s", sign.task_id, error)
     finally:
         connection.close()

@@ -44,7 +44,7 @@ class GatewayUrls:
         return self._configured or None
 
     def _may_follow(self, origin: "Origin") -> bool:
-        # Requests to what can be no host fail in ways of their own, and for as long as the message exists.
+        # Requests to an invalid host name fail with other errors, and would fail as long as the message exists.
         return (origin in self._origins or is_host(origin[1])) and (self._any or self._allows(origin))
 
     def _allows(self, origin: "Origin") -> bool:

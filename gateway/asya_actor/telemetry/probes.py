@@ -55,7 +55,7 @@ class _Server:
         """The thread."""
         try:
             asyncio.run(self._serve(host, port))
-        except Exception as error:  # noqa: BLE001 # whoever waits for the port is told
+        except Exception as error:  # noqa: BLE001 # passed on to the waiting thread
             if not self.port.done():
                 self.port.set_exception(error)
             else:

@@ -1,6 +1,7 @@
 """The answer to a waiting task's question: checked, put into the resume envelope, and stored."""
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from secrets import randbits
 from typing import Any
 
@@ -66,7 +67,7 @@ class Answering:
             except CannotMerge as error:
                 await self._store.finish(_cannot_resume(task_id, str(error)))
                 return
-            envelope = resume_envelope(point, self._rules.mesh_url, self._now())
+            envelope = resume_envelope(point, self._rules.mesh_url, datetime.fromtimestamp(self._now(), UTC))
             envelope = envelope.with_(headers={**envelope.headers, **self._spans.outgoing()})
             body = envelope.to_json(payload, {HEADER_RESUME_CHECKPOINT: checkpoint} if checkpoint else {})
             self._rules.check_size(body, "answer")

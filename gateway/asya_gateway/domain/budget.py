@@ -1,7 +1,7 @@
-"""How many bytes this process may hold at once: one budget, from which everything that others can make large draws.
+"""The bytes that this process may hold at once: one budget, charged for everything whose size outsiders can control.
 
-What does not fit waits where it costs nothing (in its row, or unread in its socket) or is refused with 503. The numbers
-are weights: what a body takes at the worst moment of its way, copies and decoded form included.
+Data that does not fit waits where it costs nothing (in its row, or unread in its socket), or is refused with 503. The
+numbers are weights: the peak cost of a body, including copies and its decoded form.
 """
 
 import asyncio
@@ -16,39 +16,42 @@ from asya_gateway.domain.errors import Overloaded
 PATIENCE = 5.0
 """Seconds that a call or a reader waits for room before it is refused."""
 MOST_WAITING = 256
-"""Calls and readers that wait for room at the same time; more are refused at once, since each holds a connection."""
+"""Most calls and readers that wait for room at the same time. More are refused at once, because each holds a
+connection."""
 SMALL = 64 * 1024
-"""Bytes that need not stand in line behind larger ones."""
+"""Requests of at most this many bytes need not wait in line behind larger ones."""
 GIVE_WAY = 2.0
-"""Seconds after which small ones stand in line, too, or a stream of them would keep a large one out for ever."""
+"""Seconds after which small requests wait in line too. Otherwise a steady stream of them could block a large one
+forever."""
 
 
 class NoRoom(Overloaded):
-    """This process holds as many bytes as it may; nothing was done."""
+    """The budget is used up. Nothing was done."""
 
     code = "no_memory"
 
 
 class Share(StrEnum):
-    """Who draws. Each share has a ceiling, so that no other can take all of the budget."""
+    """The uses of the budget. Each share has a ceiling, so that no share can take all of it."""
 
     REPORTS = "reports"
-    """Bodies of reports and finals: never refused, they wait unread. They may use whatever is free, and a part of the
-    budget is theirs alone."""
+    """Bodies of reports and finals. They are never refused but wait unread. They may use all free room, and a part of
+    the budget is reserved for them."""
     CALLS = "calls"
     """Bodies of calls, answers and live events."""
     HELD = "held"
-    """Held requests, without what waits for their readers."""
+    """Held requests, without the items queued for their readers."""
     WAITING = "waiting"
-    """Updates and live events that wait for their readers. What does not fit stays in the log, or is dropped."""
+    """Updates and live events that wait for their readers. Updates that do not fit stay in the log; events are
+    dropped."""
     READERS = "readers"
-    """Bodies on their way to a reader."""
+    """Bodies being sent to a reader."""
     WRITES = "writes"
-    """What waits to be committed, also when its caller has left."""
+    """Writes that wait to be committed, even if their callers have left."""
     DELIVERIES = "deliveries"
-    """Envelopes between commit and confirmation; what does not fit stays in its row."""
+    """Envelopes between commit and confirmation. Those that do not fit stay in their rows."""
 
-    # An Enum's own is written in Python, and each request looks into several tables of shares.
+    # Enum's own hash is written in Python, and each request uses several tables keyed by share.
     __hash__ = str.__hash__
 
 
@@ -59,16 +62,16 @@ KEPT_FOR_REPORTS = 0.25
 
 
 class Lease:
-    """Bytes that are held for one purpose until they are released. Not for use by several tasks at once."""
+    """Bytes held for one purpose until they are released. Not for concurrent use by several tasks."""
 
-    __slots__ = ("_budget", "_held", "_token", "bytes")
+    __slots__ = ("_held", "_token", "budget", "bytes")
 
     def __init__(self, budget: "Budget") -> None:
-        self._budget = budget
+        self.budget = budget
         self._held: list[tuple[Share, int]] = []
         self._token: Token[Lease | None] | None = None
         self.bytes = 0
-        """What is held."""
+        """The bytes held."""
 
     def __enter__(self) -> Self:
         self._token = _scope.set(self)
@@ -81,31 +84,31 @@ class Lease:
             self.release()
 
     def hold(self, share: Share, size: int) -> None:
-        """Note what the budget has granted."""
+        """Record bytes granted by the budget."""
         self._held.append((share, size))
         self.bytes += size
 
     def shrink(self, size: int) -> None:
-        """Keep only so many bytes of what was granted last."""
+        """Keep only `size` bytes of the last grant."""
         share, granted = self._held.pop()
-        self._budget.give_back(share, granted - size)
+        self.budget.give_back(share, granted - size)
         self._held.append((share, size))
         self.bytes += size - granted
 
     def last(self) -> tuple[Share, int]:
-        """What was granted last."""
+        """The last grant."""
         return self._held[-1]
 
     def grow(self, size: int) -> None:
-        """Note that the budget has granted so many bytes more."""
+        """Record an increase of the last grant."""
         share, granted = self._held.pop()
         self._held.append((share, granted + size))
         self.bytes += size
 
     def release(self) -> None:
-        """Give everything back; may be repeated."""
+        """Return everything; may be called again."""
         while self._held:
-            self._budget.give_back(*self._held.pop())
+            self.budget.give_back(*self._held.pop())
         self.bytes = 0
 
 
@@ -117,12 +120,12 @@ class _Waiting(NamedTuple):
     granted: asyncio.Future[None]
     since: float
     own: int
-    """Bytes of the share that it holds already."""
+    """Bytes of the share that the waiter already holds."""
 
 
 class Budget:
-    """`total` bytes. One body, however large, always fits: at the latest when its share is empty, and it does become
-    empty, since small ones give way."""
+    """A budget of `total` bytes. One body of any size always fits, at the latest when its share is empty; small ones
+    give way, so it does become empty."""
 
     def __init__(self, total: int) -> None:
         self.total = total
@@ -133,28 +136,34 @@ class Budget:
         self._held = dict.fromkeys(Share, 0)
         self._used = 0
         self._in_line = 0
-        """Entries of all lines together, so that a request need not look through each."""
+        """The number of entries in all lines, so that a request need not check each line."""
         self._waiting: dict[Share, deque[_Waiting]] = {
-            # In the order in which room is given.
+            # In the order in which room is granted.
             share: deque()
             for share in (Share.REPORTS, Share.READERS, Share.CALLS)
         }
 
     @classmethod
     def unbounded(cls) -> Self:
-        """A budget that nobody fills, for programs that bound themselves."""
+        """A budget without a limit, for programs with other limits."""
         return cls(1 << 50)
+
+    @staticmethod
+    def around() -> "Budget":
+        """The budget of the enclosing scope; without a scope, one without a limit."""
+        lease = _scope.get()
+        return _UNBOUNDED if lease is None else lease.budget
 
     def held(self) -> dict[str, float]:
         """Bytes held, by share."""
         return {share.value: float(size) for share, size in self._held.items()}
 
     def waiting(self) -> dict[str, float]:
-        """How many wait for room, by share."""
+        """The number of waiters, by share."""
         return {share.value: float(len(line)) for share, line in self._waiting.items()}
 
     def holds(self, share: Share) -> int:
-        """Bytes that a share holds."""
+        """Bytes held by a share."""
         return self._held[share]
 
     def ceiling(self, share: Share) -> int:
@@ -162,52 +171,52 @@ class Budget:
         return self._ceilings[share]
 
     def room(self, share: Share) -> int:
-        """How many bytes of this share would be granted now."""
+        """Bytes that this share would be granted now."""
         left = self._ceilings[share] - self._held[share]
         if share is Share.HELD:
-            # Small and many: they have their part to themselves, so that no call that is to be held is refused for
-            # its own body.
+            # Held requests are small and many. They have a separate part, so that a call that will be held is not
+            # refused because of its own body.
             return max(0, left)
         free = self._beside_held - self._used + self._held[Share.HELD]
         return max(0, min(left, free if share is Share.REPORTS else free - self.kept))
 
     def _fits(self, share: Share, size: int, own: int = 0) -> bool:
-        # Whoever finds its share empty but for himself is served: the ceilings of the others leave it what it needs,
-        # near enough.
+        # A request is granted if its share is otherwise empty: the ceilings of the other shares leave it roughly what
+        # it needs.
         return size <= self.room(share) or self._held[share] <= own
 
     def charge(self, share: Share, size: int) -> None:
-        """Count bytes that are there already, whether or not they fit."""
+        """Charge bytes that are already in memory, even if they do not fit."""
         self._held[share] += size
         self._used += size
 
     def give_back(self, share: Share, size: int) -> None:
-        """The bytes are gone."""
+        """Return bytes that are no longer in memory."""
         self._held[share] -= size
         self._used -= size
         if self._in_line:
             self._wake()
 
     def try_take(self, share: Share, size: int) -> bool:
-        """Count the bytes if they fit."""
+        """Charge the bytes if they fit; returns whether they do."""
         if not self._fits(share, size):
             return False
         self.charge(share, size)
         return True
 
     def take(self, share: Share, size: int) -> None:
-        """Count the bytes. Raises NoRoom."""
+        """Charge the bytes. Raises NoRoom."""
         if not self.try_take(share, size):
             self.refused += 1
             raise NoRoom("the gateway's memory budget is used up, try again")
 
     def scope(self) -> Lease:
-        """A context manager: what is reserved within the block, by its task or one that it starts, is given back at
-        its end."""
+        """A context manager: bytes reserved within the block, by its task or one that it starts, are returned at its
+        end."""
         return Lease(self)
 
     def reserve_now(self, share: Share, size: int) -> bool:
-        """`reserve` where that needs no waiting; False where it does, and nothing is held then."""
+        """`reserve` if it needs no waiting; otherwise returns False and holds nothing."""
         lease = _scope.get()
         if lease is None:
             return True
@@ -217,8 +226,8 @@ class Budget:
         return True
 
     async def reserve(self, share: Share, size: int) -> None:
-        """Hold bytes until the end of the scope around; wait for room, reports without end. Without a scope nothing
-        is counted. Raises NoRoom."""
+        """Hold bytes until the end of the enclosing scope. It waits for room, for reports without a time limit. Without
+        a scope nothing is charged. Raises NoRoom."""
         if self.reserve_now(share, size):
             return
         await self._wait(share, size)
@@ -227,8 +236,8 @@ class Budget:
         lease.hold(share, size)
 
     async def grow(self, size: int) -> None:
-        """Hold so many bytes more of what the scope around reserved last. Nobody who waits goes before: the sooner it
-        has all that it needs, the sooner it is gone. Of two that wait for each other one is refused. Raises NoRoom."""
+        """Increase the last reservation of the enclosing scope. It goes before all waiters: the sooner it has all that
+        it needs, the sooner it ends. Of two that wait for each other, one is refused. Raises NoRoom."""
         lease = _scope.get()
         if lease is None:
             return
@@ -240,28 +249,28 @@ class Budget:
         lease.grow(size)
 
     def grow_at_once(self, size: int) -> None:
-        """As `grow`, whether or not they fit."""
+        """Like `grow`, even if the bytes do not fit."""
         lease = _scope.get()
         if lease is not None:
             self.charge(lease.last()[0], size)
             lease.grow(size)
 
     def add(self, share: Share, size: int) -> None:
-        """Count bytes that are about to be there until the end of the scope around, whether or not they fit: who
-        holds a body must not wait for more, or two would wait for each other."""
+        """Charge bytes that will be in memory until the end of the enclosing scope, even if they do not fit. A request
+        that holds a body must not wait for more, or two could wait for each other."""
         lease = _scope.get()
         if lease is not None:
             self.charge(share, size)
             lease.hold(share, size)
 
     def shrink(self, size: int) -> None:
-        """Of what the scope around reserved last, so many bytes were enough."""
+        """Reduce the last reservation of the enclosing scope to `size` bytes."""
         lease = _scope.get()
         if lease is not None:
             lease.shrink(size)
 
     def release(self) -> None:
-        """Give back what the scope around holds so far: it was stored, or sent."""
+        """Return what the enclosing scope holds so far, because it was stored or sent."""
         lease = _scope.get()
         if lease is not None:
             lease.release()
@@ -297,7 +306,7 @@ class Budget:
             raise
 
     def _wake(self) -> None:
-        """Serve who waits, reports first, each line in its order."""
+        """Serve the waiters: reports first, each line in its order."""
         for share, line in self._waiting.items():
             while line and self._fits(share, line[0].size, line[0].own):
                 size, granted, _, _ = line.popleft()
@@ -306,3 +315,6 @@ class Budget:
                     continue
                 self.charge(share, size)
                 granted.set_result(None)
+
+
+_UNBOUNDED = Budget.unbounded()

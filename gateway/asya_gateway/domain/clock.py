@@ -1,12 +1,12 @@
 """The clock of deadlines: the database's time, which each process knows by a measured offset."""
 
+import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 
-Clock = Callable[[], datetime]
-"""The time now, UTC."""
+Clock = Callable[[], float]
+"""The time now, in POSIX seconds."""
 
 
-def own_time() -> datetime:
+def own_time() -> float:
     """The time of this machine."""
-    return datetime.now(UTC)
+    return time.time()

@@ -49,8 +49,8 @@ class FlowRegistry:
     def __init__(self) -> None:
         self._table = FlowTable()
         self.tool_lists = 1
-        """How many lists of tools there have been. Who watches compares numbers: lists may be long, and those who watch
-        many."""
+        """The number of the current list of tools. Watchers compare this number, because lists may be long and watchers
+        may be many."""
         self._watchers: list[Callable[[FlowTable], None]] = []
 
     @property
@@ -89,8 +89,8 @@ class FlowRegistry:
         return [served.flow for served in self._table.flows.values() if served.flow.mcp is not None]
 
     def tools_after(self, name: str, most: int, most_size: int) -> tuple[list[ServedFlow], bool]:
-        """The first tools after this name: so many, of so many characters together, but one at least; and whether there
-        are more."""
+        """The first tools after this name, and whether there are more: up to `most` tools with up to `most_size`
+        characters together, but at least one."""
         found: list[ServedFlow] = []
         size = 0
         for served in self._table.flows.values():

@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
 from asya_crds import jsontext
-from asya_crds.envelope import Route, format_time
+from asya_crds.envelope import Route, format_seconds
 from asya_crds.naming import HEADER_FLOW, HEADER_GATEWAY_URL
 from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.domain.task import JsonText
@@ -17,16 +16,16 @@ from asya_gateway.domain.task import JsonText
 class Blank:
     """A flow's envelope without its variable parts; `timeout` is None if the flow has none."""
 
-    timeout: timedelta | None
+    timeout: float | None
     headers: dict[str, str]
     route_json: JsonText
     headers_json: JsonText
     actor_json: JsonText
 
-    def filled(self, task_id: str, headers: Mapping[str, Any], now: datetime, payload: JsonText) -> JsonText:
+    def filled(self, task_id: str, headers: Mapping[str, Any], now: float, payload: JsonText) -> JsonText:
         """The complete envelope (asya_crds.envelope.Envelope). `task_id` is one of ours and needs no escaping."""
-        stamp = format_time(now)
-        ending = "" if self.timeout is None else f',"deadline_at":"{format_time(now + self.timeout)}"'
+        stamp = format_seconds(now)
+        ending = "" if self.timeout is None else f',"deadline_at":"{format_seconds(now + self.timeout)}"'
         headers_json = jsontext.dumps({**headers, **self.headers}) if headers else self.headers_json
         return (
             f'{{"id":"{task_id}","route":{self.route_json},"headers":{headers_json},'
@@ -40,6 +39,5 @@ def blank(served: ServedFlow, mesh_url: str) -> Blank:
     """The template of a flow's envelopes."""
     flow = served.flow
     route = Route((), flow.entrypoint, tuple(flow.route_next))
-    timeout = None if flow.timeout is None else timedelta(seconds=flow.timeout)
     headers = {HEADER_GATEWAY_URL: mesh_url, HEADER_FLOW: flow.name}
-    return Blank(timeout, headers, route.to_json(), jsontext.dumps(headers), jsontext.dumps(route.curr))
+    return Blank(flow.timeout, headers, route.to_json(), jsontext.dumps(headers), jsontext.dumps(route.curr))

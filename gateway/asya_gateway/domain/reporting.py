@@ -46,8 +46,8 @@ class TaskReporting:
             return await self._store.report(report)
 
     async def finish(self, report: FinalReport) -> FinalOutcome:
-        """Take a final report; the first one wins, and one that is reported over one that the gateway assumed because
-        none had been. A failure reported after the task's deadline is recorded as the deadline's."""
+        """Take a final report. The first one wins, but a reported end replaces an end that the gateway assumed because
+        none was reported. A failure reported after the task's deadline is recorded as the deadline's."""
         about(report.task_id)
         with self._spans.verb("final", report.task_id):
             if report.error is None or report.error.error_class not in _MAY_BE_LATE:

@@ -1,6 +1,6 @@
 """The one entry to tasks: the verbs that every protocol calls. Nothing here knows a protocol."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from asya_crds.status import ErrorClass, TaskStatus
@@ -60,14 +60,15 @@ class Tasks(TaskReading, TaskReporting):
         self._submitting = Submitting(store, rules, examine, digest, observer, clock)
         self._answering = Answering(store, rules, compile_schema, examine, fill, observer.spans, clock)
 
-    async def submit(self, call: Call) -> str:
+    def submit(self, call: Call) -> Coroutine[Any, Any, str]:
         """Accept a call and return its task's id: the task is committed and will be delivered at least once. A call
         under a key that already names a task gets that task.
 
         Raises InvalidArguments, TooLarge, KeyReused, TooManyTasks, Overloaded, Unavailable. Nothing is stored then,
         unless Unavailable is uncertain.
         """
-        return await self._submitting.submit(call)
+        # No coroutine of its own, which every call would pay for.
+        return self._submitting.submit(call)
 
     async def earlier(self, caller: Caller, key: str | None, flow: str, payload: Any) -> str | None:
         """The task that was accepted under this key for a flow that is no longer served; None if there is none.

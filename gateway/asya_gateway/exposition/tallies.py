@@ -59,7 +59,7 @@ class Counts(Collector):
 
     @override
     def collect(self) -> Iterator[Metric]:
-        """The family as it stands."""
+        """The current family."""
         family = CounterMetricFamily(self._name, self._help, labels=self._labels)
         for values, count in self._of.items():
             family.add_metric(values, count.value)
@@ -83,7 +83,7 @@ class Spreads(Collector):
 
     @override
     def collect(self) -> Iterator[Metric]:
-        """The family as it stands."""
+        """The current family."""
         family = HistogramMetricFamily(self._name, self._help, labels=self._labels)
         for values, spread in self._of.items():
             buckets = list(zip(self._bound_texts, accumulate(spread.counts), strict=True))

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from asya_gateway.domain.clock import own_time
 from asya_gateway.storage.database import Database
@@ -36,11 +35,11 @@ class DatabaseClock:
         self._monotonic = monotonic
         self._offset: Offset | None = None
 
-    def __call__(self) -> datetime:
-        """The database's time now."""
+    def __call__(self) -> float:
+        """The database's time now, in POSIX seconds."""
         if self._offset is None:
             return own_time()
-        return datetime.fromtimestamp(self._monotonic() + self._offset.seconds, UTC)
+        return self._monotonic() + self._offset.seconds
 
     async def measure(self) -> None:
         """Ask the database once. Raises Unavailable."""

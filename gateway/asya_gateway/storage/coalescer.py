@@ -1,4 +1,4 @@
-"""Many waiting writes become one statement, committed once; every caller is answered after the commit."""
+"""Combines many waiting writes into one statement and one commit. Every caller is answered after the commit."""
 
 import asyncio
 import logging
@@ -16,10 +16,11 @@ from asya_gateway.storage.retrying import Doubt, until_answered
 log = logging.getLogger(__name__)
 
 ALONE_FOR = 0.002
-"""Seconds that a flush has the database to itself. One that takes longer (a slow disk, a locked row) gets company:
-commits that wait together share a write to the disk, and one row's lock must not hold up everybody."""
+"""Seconds that a flush runs alone. If it takes longer (a slow disk, a locked row), another one starts: commits that
+wait together share a disk write, and the lock of one row must not delay all others."""
 LEAST = 32
-"""Rows that are never split: below it, what a statement costs besides its rows outweighs the rest."""
+"""Batches of at most this many rows are not split, because the fixed cost of a statement then outweighs that of its
+rows."""
 
 Item = TypeVar("Item")
 Reply = TypeVar("Reply")
@@ -27,8 +28,8 @@ Reply = TypeVar("Reply")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much is committed together, and how much may wait. Rows and bytes; `patience` is the seconds after
-    which a write that finds no database is given up. `refuses`: whether what finds too many rows waiting is refused, or
+    """Limits of what is committed together and of what may wait, in rows and bytes. `patience`: seconds after which a
+    write is given up while the database is unavailable. `refuses`: whether a write is refused if too many rows wait, or
     waits until there are fewer."""
 
     batch_rows: int = 256
@@ -46,7 +47,7 @@ class _Waiting(Generic[Item, Reply]):
     size: int
     reply: asyncio.Future[Reply] = field(repr=False)
     doubtful: bool = False
-    """Whether a try ended without the server's answer, so that the write may have been done."""
+    """Whether an attempt ended without the server's answer, so that the write may have been done."""
 
 
 Flush = Callable[[Sequence[Item]], Awaitable[Sequence[Reply]]]
@@ -56,13 +57,13 @@ Flush = Callable[[Sequence[Item]], Awaitable[Sequence[Reply]]]
 class Coalescer(Generic[Item, Reply]):
     """Collects writes while earlier ones are being committed.
 
-    A flush takes half of what is ready, where that is many. If it took everything, all callers would wait for the
-    database at the same time and be answered at the same time, and the two would work in turn instead of side by
-    side (docs/performance.md).
+    If many writes are ready, a flush takes half of them. If it took everything, all callers would wait for the database
+    at the same time and be answered at the same time, so that database and event loop would alternate instead of
+    working in parallel (docs/performance.md).
 
-    At most one item of a key is in a batch or on its way, and items of one key keep their order: a statement
-    that meets a row twice would apply one change and drop the other. A waiter that goes away leaves its write
-    to be done. Flushing belongs to tasks of its own, which no waiter's cancellation reaches.
+    At most one item of a key is in a batch or in flight, and items of one key keep their order: a statement with the
+    same row twice would apply one change and drop the other. If a waiter leaves, its write is still done. Flushes run
+    in separate tasks, which a waiter's cancellation does not reach.
     """
 
     def __init__(
@@ -84,14 +85,14 @@ class Coalescer(Generic[Item, Reply]):
         self._limits = limits
         self._concurrency = concurrency
         self._ready: deque[_Waiting[Item, Reply]] = deque()
-        # A key is here while a write of it is ready or on its way; later ones of the key stand behind it.
+        # A key is here while one of its writes is ready or in flight; later writes of the key wait behind it.
         self._behind: dict[Hashable, deque[_Waiting[Item, Reply]] | None] = {}
         self._waiting = 0
         self._waiting_bytes = 0
         self._outside: deque[asyncio.Future[None]] = deque()
-        """Who waits for fewer to wait, where nobody is refused; in the order in which they came."""
+        """Callers that wait until fewer writes wait, if `refuses` is false; in the order of their arrival."""
         self._admitted = 0
-        """Those of them who may come in and have not yet."""
+        """How many of them have been admitted but have not continued yet."""
         self._flushes: set[asyncio.Task[None]] = set()
         self._flushing = 0
         self._alone_until = 0.0
@@ -99,14 +100,14 @@ class Coalescer(Generic[Item, Reply]):
 
     @property
     def waiting(self) -> int:
-        """How many writes wait for their turn."""
+        """The number of waiting writes."""
         return self._waiting
 
     async def submit(self, item: Item) -> Reply:
         """Write the item with others; returns after the commit.
 
-        Raises Overloaded when too much waits already (of rows, where that is refused), Unavailable while the database
-        is away, and whatever the database answered to this very item.
+        Raises Overloaded if too much waits already (for rows, only if `refuses`), Unavailable while the database is
+        unavailable, and the database's own error for this item.
         """
         size = self._size(item)
         limits = self._limits
@@ -119,11 +120,12 @@ class Coalescer(Generic[Item, Reply]):
         reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._line_up(_Waiting(item, self._key(item), size, reply))
         self._start_flush()
-        # A waiter that is cancelled cancels this future and nothing else; the write goes on.
+        # A cancelled waiter cancels only this future; the write continues.
         return await reply
 
     async def close(self) -> None:
-        """Take nothing more, and wait until what was taken is written or given up, and what waits outside."""
+        """Accept nothing more, and wait until all accepted writes, and those that wait for admission, are written or
+        given up."""
         self._closed = True
         while self._flushes or self._outside or self._admitted:
             if self._flushes:
@@ -132,7 +134,7 @@ class Coalescer(Generic[Item, Reply]):
                 await asyncio.sleep(0)
 
     async def _come_in(self) -> None:
-        """Wait until so few wait that one more may. Raises Overloaded, Unavailable where the database is away."""
+        """Wait until another write may wait. Raises Overloaded, or Unavailable if the database is unavailable."""
         if self._limits.refuses:
             raise Overloaded("too many writes are waiting")
         may_come_in: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -154,7 +156,7 @@ class Coalescer(Generic[Item, Reply]):
                 may_come_in.set_result(None)
 
     def _line_up(self, entry: _Waiting[Item, Reply]) -> None:
-        # Counted beyond the request, whose caller may leave; what is read was given room before.
+        # Charged beyond the request, whose caller may leave. Room for its body was granted before.
         self._budget.charge(Share.WRITES, entry.size)
         self._waiting += 1
         self._waiting_bytes += entry.size
@@ -175,13 +177,13 @@ class Coalescer(Generic[Item, Reply]):
         if self._flushing >= self._concurrency or not self._ready:
             return
         self._flushing += 1
-        # A flush serves many requests, so it must not log and trace in the name of the one that started it.
+        # A flush serves many requests, so it must not log and trace with the context of the one that started it.
         task = asyncio.create_task(self._run(), name=f"flush {self.name}", context=Context())
         self._flushes.add(task)
         task.add_done_callback(self._flushes.discard)
 
     async def _run(self) -> None:
-        # A turn of the loop lets requests that arrived together join one batch.
+        # One turn of the event loop lets requests that arrived together join one batch.
         loop = asyncio.get_running_loop()
         try:
             await asyncio.sleep(0)
@@ -195,8 +197,8 @@ class Coalescer(Generic[Item, Reply]):
                     company.cancel()
                     self._let_next(batch)
         finally:
-            # Counted here and not by the task's end, which others hear of a turn later: a write that came in
-            # between would find two flushes that take nothing more, and wait for the next write.
+            # Counted here, not at the task's end, which becomes visible a turn later. A write in between would find two
+            # flushes that take nothing more, and would wait for the next write.
             self._flushing -= 1
 
     def _take(self) -> list[_Waiting[Item, Reply]]:
@@ -218,8 +220,8 @@ class Coalescer(Generic[Item, Reply]):
         return batch
 
     def _let_next(self, written: list[_Waiting[Item, Reply]]) -> None:
-        """What stood behind a written key is ready now. (Twenty thousand writes of one key cost no more than
-        those of as many keys: nobody looks through them.)"""
+        """Make the next writes of the written keys ready. (Twenty thousand writes of one key cost no more than those of
+        as many keys, because they are not searched.)"""
         self._budget.give_back(Share.WRITES, sum(entry.size for entry in written))
         for entry in written:
             behind = self._behind[entry.key]
@@ -229,8 +231,8 @@ class Coalescer(Generic[Item, Reply]):
                 del self._behind[entry.key]
 
     async def _write(self, batch: list[_Waiting[Item, Reply]]) -> Unavailable | None:
-        """Write the batch and answer its waiters; returns what was wrong with the database, if it was away."""
-        # After a lost connection nobody knows whether the commit happened; items are idempotent by key.
+        """Write the batch and answer its waiters; returns the error if the database was unavailable."""
+        # After a lost connection it is unknown whether the commit happened; items are idempotent by key.
         items = [entry.item for entry in batch]
         doubt = Doubt()
         try:
@@ -250,8 +252,8 @@ class Coalescer(Generic[Item, Reply]):
         return None
 
     def _give_up_waiting(self, error: Unavailable) -> None:
-        """The database was away for the whole patience of a batch, so it is away for whoever waits behind it:
-        thousands, tried batch after batch, would otherwise be told minutes later."""
+        """Fail all waiting writes. The database was unavailable for the whole patience of a batch, and thousands of
+        writes, tried batch after batch, would otherwise fail only minutes later."""
         ready, self._ready = self._ready, deque()
         self._waiting = self._waiting_bytes = 0
         outside, self._outside = self._outside, deque()
@@ -269,7 +271,7 @@ class Coalescer(Generic[Item, Reply]):
             _fail(entry, error)
 
     async def _write_singly(self, batch: list[_Waiting[Item, Reply]], error: Exception) -> Unavailable | None:
-        """The server refused the batch, so nothing of it was written: find out which row it refused."""
+        """The server refused the batch, so nothing was written: write row by row to find the refused one."""
         if len(batch) == 1:
             busy = Unavailable("the database is busy")
             busy.__cause__ = error
@@ -294,10 +296,11 @@ def _doubt(batch: Sequence[_Waiting[Item, Reply]], doubt: Doubt) -> None:
 def _fail(entry: _Waiting[Item, Reply], error: Exception) -> None:
     if not entry.reply.done():
         if isinstance(error, Unavailable):
-            # The error tells of the batch, or of one that others waited behind; the outcome is this write's own.
+            # The error is about the batch, or about one that this write waited behind; the outcome must be this write's
+            # own.
             error = _told(entry, error)
         entry.reply.set_exception(error)
-        # A waiter that went away never asks for the answer; that is no error of its own.
+        # A waiter that left never reads the answer; asyncio must not log that as an error.
         entry.reply.exception()
 
 

@@ -21,7 +21,7 @@ ANEW_EVERY = 100
 PATIENCE = 5.0
 """Seconds after which the database is considered unavailable."""
 
-# A session with an old snapshot keeps vacuum from removing dead rows. A role without pg_read_all_stats cannot see the #
+# A session with an old snapshot keeps vacuum from removing dead rows. A role without pg_read_all_stats cannot see the
 # times of other users' sessions, but it can see their xmin. A vacuum's own snapshot does not hold back others.
 _VITALS = f"""
 SELECT

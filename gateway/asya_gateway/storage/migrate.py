@@ -81,7 +81,7 @@ async def migrate(connection: asyncpg.Connection) -> list[str]:
 async def _lock(connection: asyncpg.Connection) -> None:
     """Poll for the lock. A session waiting for it would have a snapshot, and a concurrent index build waits for all
     snapshots, so the two would deadlock."""
-    while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):  # noqa: ASYNC110 # nobody tells us
+    while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):  # noqa: ASYNC110 # there is no notification
         await asyncio.sleep(0.1)
 
 

@@ -240,7 +240,7 @@ def _bracketed(hosts: str) -> str:
 
 
 def _check_host(name: str) -> None:
-    """Refuse a name that the resolver cannot be asked for: one with a label of 64 characters, say."""
+    """Refuse a name that the resolver does not accept, for example one with a label of 64 characters."""
     if name.startswith(("/", "@")) or ":" in name:
         return
     try:

@@ -40,7 +40,7 @@ def copied(headers: FieldTable) -> FieldTable:
 
 
 def count(value: object) -> int:
-    """A count in a header, or 0 where it is none."""
+    """A count in a header, or 0 if it is not a count."""
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
         return min(value, LARGEST_COUNT)
     return 0

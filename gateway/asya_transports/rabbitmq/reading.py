@@ -37,7 +37,7 @@ class FrameReader:
         return not self._checked and self._reader.at_eof()
 
     async def read(self, count: int = -1) -> bytes:
-        """As StreamReader.read; the driver asks for the rest of what is no frame."""
+        """Like StreamReader.read; the driver uses it to read the rest after an invalid frame."""
         return await self._reader.read(count)
 
     async def readexactly(self, count: int) -> bytes:

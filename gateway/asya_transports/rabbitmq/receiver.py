@@ -6,7 +6,7 @@ import math
 import random
 import time
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
 
 from aiormq.abc import AbstractChannel, DeliveredMessage
@@ -14,7 +14,7 @@ from aiormq.exceptions import AMQPChannelError
 from pamqp.common import FieldTable
 
 from asya_crds.naming import DEAD_LETTERS, queue_name
-from asya_transports.port import LeaseLost, TransportError, TransportUnavailable, Unroutable
+from asya_transports.port import LeaseLost, MessageRefused, TransportError, TransportUnavailable, Unroutable
 from asya_transports.rabbitmq.connection import BrokerConnection, close_quietly, port_errors
 from asya_transports.rabbitmq.delays import Wait
 from asya_transports.rabbitmq.delivery import RabbitDelivery
@@ -56,6 +56,7 @@ class RabbitReceiver:
         self._channel: AbstractChannel | None = None
         self._consumer = ""
         self._unseen: deque[RabbitDelivery] = deque()
+        self._passing: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()
         self._verify_at = time.monotonic() + VERIFY_SECONDS
 
@@ -128,6 +129,9 @@ class RabbitReceiver:
             await close_quietly(channel)
 
     async def _stop_taking(self) -> None:
+        for passing in tuple(self._passing):
+            passing.cancel()
+        await asyncio.gather(*self._passing, return_exceptions=True)
         consumer, self._consumer = self._consumer, ""
         channel = self._channel
         if not consumer or channel is None or channel.is_closed:
@@ -177,35 +181,59 @@ class RabbitReceiver:
         return answer
 
     async def _waits_on(self, delivery: RabbitDelivery) -> bool:
-        """Move a message that has not waited long enough to its next delay queue. If that is not possible now, it is
-        held and retried."""
+        """Move a message that has not waited long enough to its next delay queue."""
         wait = None if self.dead_letters else Wait.read(delivery.headers.get(DELAY_LEFT))
-        pause = FIRST_PAUSE
-        while wait is not None:
-            try:
-                await delivery.wait_on(wait)
-            except asyncio.CancelledError:
-                self._unseen.appendleft(delivery)  # `leave` will return it
-                raise
-            except LeaseLost:
-                break  # the broker delivers it again
-            except TransportError as error:
-                logger.warning("a delayed message of %s, trying again in %.1f s: %s", self._queue, pause, error)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, LONGEST_PAUSE)
-            else:
-                break
-        return wait is not None
+        if wait is None:
+            return False
+        await self._passed_on(delivery, lambda: delivery.wait_on(wait), "a delayed message")
+        return True
 
     async def _exhausted(self, delivery: RabbitDelivery) -> bool:
         """Dead-letter a message that was delivered too often. The broker counts only deliveries in this queue since the
         last delay, and a queue declared by others may have no limit."""
         if self.dead_letters or delivery.deliveries <= self.limit:
             return False
+        await self._passed_on(delivery, delivery.bury, "a dead letter")
+        return True
+
+    async def _passed_on(self, delivery: RabbitDelivery, pass_on: Callable[[], Awaitable[None]], what: str) -> None:
+        """Send a message that no handler will get to another queue. If that is not possible now, it is retried in the
+        background. Without retries, the message would take one of the consumer's places until the channel closes."""
         try:
-            await delivery.bury()
+            if await self._may_pass(delivery, pass_on, what):
+                return
+        except asyncio.CancelledError:
+            self._unseen.appendleft(delivery)  # `_stop_taking` returns it
+            raise
+        passing = asyncio.create_task(self._pass_on_later(delivery, pass_on, what), name=f"pass-on-{self._queue}")
+        self._passing.add(passing)
+        passing.add_done_callback(self._passing.discard)
+
+    async def _pass_on_later(self, delivery: RabbitDelivery, pass_on: Callable[[], Awaitable[None]], what: str) -> None:
+        pause = FIRST_PAUSE
+        try:
+            while True:
+                await asyncio.sleep(pause)
+                if await self._may_pass(delivery, pass_on, what):
+                    return
+                pause = min(pause * 2, LONGEST_PAUSE)
+        except asyncio.CancelledError:
+            self._unseen.appendleft(delivery)
+            raise
+
+    async def _may_pass(self, delivery: RabbitDelivery, pass_on: Callable[[], Awaitable[None]], what: str) -> bool:
+        """Try once; True if there is nothing more to try."""
+        try:
+            await delivery.extend()
+            await pass_on()
+        except LeaseLost:
+            return True  # the broker delivers it again
+        except MessageRefused as error:
+            logger.error("%s of %s stays where it is: %s", what, self._queue, error)
+            return True
         except TransportError as error:
-            logger.warning("dead-lettering from %s: %s", self._queue, error)
+            logger.warning("%s of %s, trying again: %s", what, self._queue, error)
+            return False
         return True
 
     async def _open(self) -> None:

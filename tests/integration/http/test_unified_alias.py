@@ -1,6 +1,9 @@
 """/api/v1/mesh: the words of newer sidecars for the same verbs."""
 
+import pytest
+
 from asya_crds import jsontext
+from asya_gateway.storage.tasks import listing
 from tests.support.gateway import Gateway
 
 ROOT = "/api/v1/mesh"
@@ -75,6 +78,20 @@ async def test_messages_are_listed_by_offset(gateway: Gateway) -> None:
     assert (await gateway.get(f"{ROOT}/?limit=2&offset=7"))[1] == {"messages": [], "total": 3}
     _, none = await gateway.get(f"{ROOT}?status=failed")
     assert none == {"messages": [], "total": 0}
+
+
+async def test_a_rare_status_is_listed_however_many_open_tasks_are_newer(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "LOOKS", (1, 2))
+    created = [await gateway.submit() for _ in range(9)]
+    for task_id in created[:2]:
+        paused = {"status": "paused", "prev": ["first"], "curr": "x-resume", "next": []}
+        assert (await gateway.post(f"/mesh/{task_id}/progress", paused))[0] == 200
+    for offset, expected in ((0, created[1]), (1, created[0])):
+        _, page = await gateway.get(f"{ROOT}/?status=paused&limit=1&offset={offset}")
+        assert ([task["id"] for task in page["messages"]], page["total"]) == ([expected], 2)
+    assert (await gateway.get(f"{ROOT}/?status=paused&offset=5"))[1] == {"messages": [], "total": 2}
 
 
 async def test_deleting_cancels(gateway: Gateway) -> None:

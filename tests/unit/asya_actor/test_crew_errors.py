@@ -7,6 +7,7 @@ import pytest
 
 from asya_actor.crew.errors import failure_of
 from asya_actor.crew.member import Crew
+from asya_actor.crew.sump import sump
 from asya_actor.mesh.client import MeshClient
 from asya_actor.mesh.urls import GatewayUrls
 from asya_actor.sending import Onward
@@ -33,14 +34,21 @@ def test_an_error_without_a_code_is_reported_without_one() -> None:
     assert "code" not in failure_of(failed({"error": {"message": "no", "type": "ValueError", "code": 7}})).as_dict()
 
 
+@pytest.mark.parametrize("reason", [[], {}, 5, None, "Timeout"])
+def test_a_reason_that_is_not_text_is_ignored(reason: object) -> None:
+    found = failure_of(failed({"reason": reason, "error": {"message": "no", "type": "ValueError"}}))
+    assert (found.message, found.error_class) == ("no", "runtime" if reason == "Timeout" else "business")
+
+
 class Client:
     """Takes note of the final report."""
 
     def __init__(self) -> None:
         self.reported: dict[str, Any] = {}
+        self.task_id = ""
 
     async def final(self, base: str, task_id: str, body: dict[str, Any]) -> None:
-        self.reported = body
+        self.task_id, self.reported = task_id, body
 
 
 @pytest.mark.parametrize("code", ["rejected", None])
@@ -54,3 +62,18 @@ async def test_a_final_report_carries_all_that_the_actor_said_of_its_error(code:
     assert decode_final("t1", client.reported).error == TaskError(
         code or "actor_error", "out of stock", ErrorClass.BUSINESS, "worker", details=client.reported["error_details"]
     )
+
+
+@pytest.mark.parametrize("origin", ["", "\x00", "\u202e", "a" * 300, "..", 5, [], None])
+@pytest.mark.parametrize("attempt", [3, 2**31, 10**40, 0, -1, 1.5, "3", True])
+async def test_the_end_of_a_message_is_reported_whatever_its_headers_and_attempt(
+    origin: object, attempt: object
+) -> None:
+    envelope, client = failed({"error": {"message": "no"}, "attempt": attempt}), Client()
+    envelope = envelope.with_(headers={"x-asya-origin-id": origin})
+    crew = Crew(cast("MeshClient", client), GatewayUrls("http://mesh", []), cast("Onward", None))
+    assert await sump(crew, envelope) == "failed"
+    assert client.task_id == "t1"
+    error = decode_final(client.task_id, client.reported).error
+    assert error is not None
+    assert error.message == "no"

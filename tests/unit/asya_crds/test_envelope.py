@@ -1,5 +1,6 @@
 """The envelope is decoded and described by one model."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from jsonschema_rs import Draft202012Validator
 
 from asya_crds import jsontext
-from asya_crds.envelope import Envelope, InvalidEnvelope, Route
+from asya_crds.envelope import Envelope, InvalidEnvelope, Route, format_seconds, format_time
 from asya_crds.message import schema_of
 
 DESCRIBED = Draft202012Validator(schema_of(Envelope))
@@ -73,3 +74,9 @@ def test_lone_surrogates_and_large_integers_stay_as_they_came() -> None:
     document = {"id": "t", "route": {"prev": ["\ud83d"]}, "payload": {"n": 2**80}, "headers": {"h": "\ud83d"}}
     found = Envelope.from_json(jsontext.dumps(document))
     assert (found.route.prev, found.payload, found.headers) == (("\ud83d",), {"n": 2**80}, {"h": "\ud83d"})
+
+
+@pytest.mark.parametrize("seconds", [0, 1_790_000_000, 1_790_000_000.25, 1_790_000_000.999999, 4_102_444_799.5])
+def test_posix_seconds_are_written_as_a_moment_is(seconds: float) -> None:
+    moment = datetime.fromtimestamp(int(seconds), UTC) + timedelta(microseconds=int((seconds % 1) * 1e6))
+    assert format_seconds(seconds) == format_time(moment)

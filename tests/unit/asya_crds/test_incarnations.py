@@ -119,3 +119,10 @@ def test_an_x_resume_of_the_version_before_has_nothing_left_to_merge() -> None:
     """It merges payload and checkpoint without fields, since it is sent no question."""
     for payload in ({"n": 1}, [1], "text"):
         assert merge(payload, None, []) == payload
+
+
+@pytest.mark.parametrize("named", ["", "\x00", "a" * 300, 5, ["t"], None])
+def test_an_answer_with_an_invalid_task_header_belongs_to_the_task_of_its_id(named: object) -> None:
+    envelope = answer("t", 1)
+    onward = resumed(envelope.with_(headers={**envelope.headers, "x-asya-resume-task": named}), deep=False)
+    assert onward.id == "t"

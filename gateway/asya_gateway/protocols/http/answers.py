@@ -1,4 +1,4 @@
-"""Answers that succeed: JSON text as a response."""
+"""Successful responses with JSON text."""
 
 import asyncio
 import time
@@ -16,22 +16,22 @@ NO_STORE = {"Cache-Control": "no-store"}
 """A task changes at any moment and belongs to one caller, so no cache may store it."""
 JSON_HEADERS = {"Content-Type": "application/json", **NO_STORE}
 AT_ONCE = 64 * 1024
-"""Bytes of a body that may be written without waiting for the connection to take them."""
+"""Most bytes of a body that are written without waiting for the connection."""
 
 
 def json_response(text: JsonText, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    """A response whose body is JSON text already (jsontext.dumps made sure that UTF-8 can carry it)."""
+    """A response whose body is already JSON text (jsontext.dumps ensures that UTF-8 can encode it)."""
     if status == 200 and headers is None:
         return PlainJson(text.encode())
     return web.Response(status=status, body=text.encode(), headers={**JSON_HEADERS, **(headers or {})})
 
 
 class PlainJson(web.Response):
-    """A 200 with the usual headers, written in one piece where the request asks for nothing special.
+    """A 200 with the usual headers, written in one piece if the request needs nothing special.
 
-    For each response aiohttp puts a table of headers together, completes and encodes it, a tenth of what an
-    accepted call costs; this head is the same for all answers of a second but for the length. Whatever differs
-    (HTTP/1.0, HEAD, a page of another origin, a connection that ends or does not keep up) goes aiohttp's way.
+    For each response, aiohttp builds, completes and encodes a table of headers, which is a tenth of the cost of an
+    accepted call. This head is the same for all responses within a second, except for the length. Other cases
+    (HTTP/1.0, HEAD, a page of another origin, a connection that ends or is too slow) are left to aiohttp.
     """
 
     _written_by: asyncio.Transport | None = None

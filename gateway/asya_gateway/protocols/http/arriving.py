@@ -1,4 +1,4 @@
-"""A body that is on its way: how long it may take, and for how much of it room is held."""
+"""A body that is arriving: how long it may take, and how much room is held for it."""
 
 import asyncio
 import contextlib
@@ -7,45 +7,45 @@ from collections.abc import Iterator
 
 from aiohttp import web
 
-from asya_gateway.domain.budget import SMALL, Share
-from asya_gateway.protocols.http.keys import BUDGET, SLOW_REPORTS
+from asya_gateway.domain.budget import SMALL, Budget, Share
+from asya_gateway.protocols.http.keys import SLOW_REPORTS
 
 BODY_SECONDS = 60.0
-"""Longest that a body may take to arrive; a caller that trickles would hold its connection for ever."""
+"""Longest time for a body to arrive. Otherwise a very slow caller could hold its connection forever."""
 SHORTEST_LIMIT = 10.0
 LEAST_RATE = 256 * 1024
-"""A call's body of a known size has so many seconds, and one more for each so many bytes."""
+"""A call's body of a known size has this many seconds, and one more for each LEAST_RATE bytes."""
 SLOW_AFTER = 1.0
 SLOW = 1024 * 1024
-"""A body of which nothing came for so many seconds, or less than so many bytes a second, is slow: from then on it holds
-room for what has arrived instead of all that it said would come."""
+"""A body that delivers nothing for SLOW_AFTER seconds, or less than SLOW bytes per second, is slow: from then on it
+holds room only for what has arrived, not for its announced size."""
 TURN_ASKED_EVERY = 0.5
-"""Seconds after which a slow report that waits for room looks whether it has been slow for longest."""
+"""Seconds after which a slow report that waits for room checks whether it has been slow for longest."""
 HEAD_BYTES = 1024
-"""The beginning of a body that is known where the rest is not."""
+"""Bytes of a body's beginning that are kept even if the rest is not read."""
 
 
 def seconds_for(share: Share, size: int | None) -> float:
-    """How long a body may take to arrive; of a report, and of a body of unknown size, whatever that is."""
+    """How long a body may take to arrive; for reports and bodies of unknown size, regardless of the size."""
     if share is Share.REPORTS or size is None:
         return BODY_SECONDS
     return min(BODY_SECONDS, SHORTEST_LIMIT + size / LEAST_RATE)
 
 
 class Arriving:
-    """The parts of a body whose room was reserved (`weight` for each of `declared` bytes). What is slow gives back the
-    room of what has not come, so that others find it, and takes room part by part. A small one holds its room however
-    slow it is.
+    """Reads a body whose room was reserved (`weight` for each of `declared` bytes). A slow body returns the room for
+    the part that has not arrived, so that others can use it, and then takes room part by part. A small body keeps its
+    room, however slow it is.
 
-    A slow call without room is refused; a slow report waits, with what follows unread in its socket, and `clock`, the
-    time that it has, stands still meanwhile. The one that has been slow for longest takes its room whether or not it is
-    there, so that two never wait for each other.
+    A slow call without room is refused. A slow report waits, with the rest unread in its socket, and its time limit,
+    `clock`, is suspended meanwhile. The report that has been slow for longest takes its room even if there is none, so
+    that two never wait for each other.
     """
 
     def __init__(
         self, request: web.Request, share: Share, declared: int, weight: int, clock: asyncio.Timeout | None = None
     ) -> None:
-        self._content, self._budget = request.content, request.app[BUDGET]
+        self._content, self._budget = request.content, Budget.around()
         self._weight = weight
         self._clock = clock
         self._patient = declared <= SMALL
@@ -56,8 +56,8 @@ class Arriving:
         self._bytes = 0
 
     async def all(self, most: int, head: bytearray | None) -> bytes:
-        """The body, or its beginning where it has more than `most` bytes; `head` is given its first ones. Raises NoRoom
-        where it is no report, slow, and there is no room."""
+        """The body, or its beginning if it has more than `most` bytes; `head` gets its first ones. Raises NoRoom if it
+        is not a report, is slow, and there is no room."""
         try:
             return await self._all(most, head)
         finally:

@@ -8,17 +8,17 @@ from aiohttp import web
 
 from asya_crds import jsontext, large_json
 from asya_crds.offloading import OffloadFailed
-from asya_gateway.domain.budget import Share
+from asya_gateway.domain.budget import Budget, Share
 from asya_gateway.domain.errors import InvalidInput, Overloaded, TooLarge
 from asya_gateway.protocols.http.arriving import BODY_SECONDS, Arriving, seconds_for
 from asya_gateway.protocols.http.errors import BodyTimeout
-from asya_gateway.protocols.http.keys import BUDGET, OFFLOAD
+from asya_gateway.protocols.http.keys import OFFLOAD
 
 WEIGHT = 7
-"""What a body's way weighs for each of its bytes: the bytes, their decoded form, payload and envelope as text, and the
-driver's copies of both. An estimate; the memory test holds all of them against a container's limit."""
+"""Weight of a body per byte: the bytes, their decoded form, payload and envelope as text, and the driver's copies of
+both. An estimate; the memory test checks all weights against a container's limit."""
 VALUE_WEIGHT = 100
-"""What a decoded value weighs, in this process or in the one that decodes documents of many values."""
+"""Weight of a decoded value, in this process or in the one that decodes documents of many values."""
 
 
 async def read_object(
@@ -29,18 +29,20 @@ async def read_object(
     cuts: Sequence[str] = (),
     share: Share = Share.CALLS,
 ) -> dict[str, Any]:
-    """The body as a JSON object. Members that `encoded` names may be large_json.Encoded; where it is large, those that
-    `cuts` names are cut.
+    """The body as a JSON object. Members named by `encoded` may be large_json.Encoded; in a large body, members named
+    by `cuts` are cut.
 
     Raises InvalidInput, TooLarge, BodyTimeout, Overloaded.
     """
     data = await read_bytes(request, limit, share=share)
-    return as_object(await decode_body(request, data, encoded=encoded, texts=encoded, cuts=cuts, share=share))
+    if large_json.has_few_values(data):
+        return as_object(decode(data, texts=encoded))
+    return as_object(await decode_body(request, data, encoded=encoded, cuts=cuts, share=share))
 
 
 async def read_json(request: web.Request, limit: int, then: Callable[[Any], Any] | None = None) -> Any:
-    """The body as any JSON value, whatever its Content-Type says, or what `then` (large_json.loads) makes of it. Raises
-    as read_object."""
+    """The body as any JSON value, whatever its Content-Type, or the result of `then` (large_json.loads). Raises what
+    read_object raises."""
     return await decode_body(request, await read_bytes(request, limit), then=then)
 
 
@@ -48,18 +50,17 @@ async def read_bytes(
     request: web.Request, limit: int, *, share: Share = Share.CALLS, head: bytearray | None = None
 ) -> bytes:
     """The body, decompressed, of at most `limit` bytes. It stays unread in its socket until there is room for it.
-    `head` is given its beginning, which is known even where the rest never arrives, and all that was read of one that
-    turned out to be too large.
+    `head` gets its beginning, even if the rest never arrives, and everything that was read of a body that is too large.
 
-    Raises InvalidInput, TooLarge, BodyTimeout, and NoRoom where it is no report and the wait is too long.
+    Raises InvalidInput, TooLarge, BodyTimeout, and NoRoom if it is not a report and the wait is too long.
     """
-    length, content, budget = request.content_length, request.content, request.app[BUDGET]
+    length, content, budget = request.content_length, request.content, Budget.around()
     seconds = BODY_SECONDS
     if length is not None and length > limit:
         raise _too_large(limit)
     try:
         if not content.at_eof() and not content.is_eof():
-            # What is still on its way is as large as it says, or as large as it may be.
+            # A body that is still arriving has its announced size, or else the largest allowed size.
             known = length if "Content-Encoding" not in request.headers else None
             declared = limit if known is None else known
             await budget.reserve(share, WEIGHT * declared)
@@ -69,7 +70,7 @@ async def read_bytes(
                 budget.shrink(WEIGHT * len(data))
         else:
             data = content.read_nowait()
-            # Of the many bodies that find room at once none pays for a coroutine.
+            # Most bodies find room at once and need no coroutine.
             if not budget.reserve_now(share, WEIGHT * len(data)):
                 await budget.reserve(share, WEIGHT * len(data))
     except TimeoutError:
@@ -95,13 +96,13 @@ async def decode_body(
     share: Share = Share.CALLS,
     then: Callable[[Any], Any] | None = None,
 ) -> Any:
-    """One JSON document, without holding the event loop. A report's waits for its turn and is tried again, since it is
-    sent once. Members that `encoded` names may be large_json.Encoded where it is decoded elsewhere, those that `texts`
-    names where it is decoded here. Raises InvalidInput, TooLarge, Overloaded."""
+    """One JSON document, decoded without blocking the event loop. A report waits for its turn and is retried, because
+    it is sent only once. Members named by `encoded` may be large_json.Encoded if it is decoded in the other process,
+    those named by `texts` if it is decoded here. Raises InvalidInput, TooLarge, Overloaded."""
     if large_json.has_few_values(body):
         value = decode(body, max_depth=max_depth, texts=texts)
         return value if then is None else then(value)
-    request.app[BUDGET].add(share, VALUE_WEIGHT * min(max_values, len(body)))
+    Budget.around().add(share, VALUE_WEIGHT * min(max_values, len(body)))
     try:
         return await large_json.loads(
             body,

@@ -1,4 +1,4 @@
-"""The one middleware: who may call at all, and errors turned into answers."""
+"""The middleware of all routes: access checks, and errors turned into responses."""
 
 import asyncio
 import logging
@@ -21,14 +21,15 @@ LINGER_SECONDS = 1.0
 LARGE = 64 * 1024
 SEND_SECONDS = 30.0
 SLOWEST = 64 * 1024
-"""Bytes a second below which the reader of a large answer is cut off, beyond SEND_SECONDS."""
+"""After SEND_SECONDS, a reader of a large response that takes fewer bytes per second than this is disconnected."""
 
 HEALTH_PATHS = frozenset({"/health", "/health/ready"})
-"""Answered to anybody, at any time: kubelet probes by the pod's address, before the start has finished."""
+"""Always answered, to every client: kubelet probes with the pod's address, before the start has finished."""
 
 
 def edge(guard: Guard, readiness: Readiness, budget: Budget, observer: Observer = SILENT) -> Middleware:
-    """One middleware for everything that every request needs, since each of them costs every request."""
+    """A single middleware for everything that all requests need, because each further middleware costs every
+    request."""
 
     async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         response: web.StreamResponse
@@ -51,8 +52,7 @@ def edge(guard: Guard, readiness: Readiness, budget: Budget, observer: Observer 
 
 
 def _told(request: web.Request, error: Exception, guard: Guard) -> web.Response:
-    """The answer that says what went wrong. Raises the error itself where nobody is left to tell, or where it is an
-    answer of its own."""
+    """The error response. Raises the error itself if the client has left, or if the error is a response."""
     match error:
         case GatewayError():
             return error_response(request, error)
@@ -68,7 +68,8 @@ def _told(request: web.Request, error: Exception, guard: Guard) -> web.Response:
 
 
 async def _send(request: web.Request, response: web.Response) -> None:
-    """Send a large answer here, where its bytes are still counted. A reader that takes next to nothing is cut off."""
+    """Send a large response here, where its bytes are still charged to the budget. A reader that takes almost nothing
+    is disconnected."""
     writer = await response.prepare(request)
     await response.write_eof()
     if writer is None:
@@ -83,17 +84,16 @@ async def _send(request: web.Request, response: web.Response) -> None:
 
 
 async def _leave_unread(request: web.Request, response: web.StreamResponse) -> None:
-    """Inflate nothing more of a body that nobody reads: aiohttp would read it to its end before it takes the
-    connection's next request, and three megabytes that inflate to three gigabytes held the process for ten
-    seconds. The connection ends with the answer instead, and a moment after it: a client that still sends would
-    be cut off before it has read why."""
+    """Stop inflating an unread body. aiohttp would read it to its end before it takes the connection's next request,
+    and three megabytes that inflate to three gigabytes blocked the process for ten seconds. Instead, the connection is
+    closed shortly after the response, so that a client that is still sending can read it."""
     response.force_close()
     request.protocol.close()
     request.content.feed_eof()
     await response.prepare(request)
     await response.write_eof()
     if request.transport is not None:
-        # What comes now is dropped as it is.
+        # Data that arrives now is dropped without inflating it.
         request.transport.resume_reading()
         await asyncio.sleep(LINGER_SECONDS)
 

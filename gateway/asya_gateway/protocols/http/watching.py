@@ -1,4 +1,4 @@
-"""What is told of every request: its count, its time, its span, and the identifiers of its log lines."""
+"""Telemetry of every request: its count, its duration, its span, and the identifiers of its log lines."""
 
 import logging
 import time
@@ -18,11 +18,11 @@ RequestHandler = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
 UNMATCHED = "unmatched"
 CLIENT_CLOSED = 499
-"""The status that is counted where the caller went away before the answer, as proxies of the nginx family write it."""
+"""The status counted if the caller left before the response, as in nginx."""
 
 
 def watching(observer: Observer, answer: RequestHandler) -> Middleware:
-    """A middleware that answers with `answer` and tells the observer of it. One line a request is logged at debug
+    """A middleware that answers with `answer` and reports to the observer. A line for each request is logged at debug
     only."""
 
     @web.middleware

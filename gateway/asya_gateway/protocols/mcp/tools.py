@@ -15,14 +15,15 @@ from asya_gateway.protocols.mcp.versions import Revision
 PAGE = 500
 """Tools on one page; a listing continues with its cursor."""
 PAGE_SIZE = 1024 * 1024
-"""Characters of a page's tools, after at least one: a schema may have 128 KiB, and a page is encoded in one step."""
+"""Most characters of a page's tools, except that a page has at least one tool. A schema may have 128 KiB, and a page is
+encoded in one step."""
 WEIGHT = 6
-"""What a page weighs for each of its characters: the text, the answer made of it, and the socket's copies."""
+"""Weight of a page per character: the text, the response made from it, and the socket's copies."""
 LONGEST_CURSOR = 512
 
 
 async def list_tools(context: RequestContext) -> Result:
-    """Every tool by name, always in the same order. Raises InvalidParams for an invalid cursor, NoRoom."""
+    """Every tool by name, always in the same order. Raises NoRoom, and InvalidParams for an invalid cursor."""
     found, more = context.flows.tools_after(read_cursor(context.params), PAGE, PAGE_SIZE)
     size = sum(served.size for served in found)
     if size > SMALL:

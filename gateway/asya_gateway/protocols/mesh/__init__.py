@@ -1,1 +1,1 @@
-"""The routes of sidecars, workers and crew: reports come in here (docs/protocols/mesh.md)."""
+"""The routes for reports of sidecars, workers and crew (docs/protocols/mesh.md)."""

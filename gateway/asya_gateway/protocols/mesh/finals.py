@@ -23,10 +23,10 @@ _CODES = {
     ErrorClass.DEADLINE: "deadline_exceeded",
 }
 _BARE_WORDS = ("processing_error", "runtime_error", "msg_parsing_error")
-"""What runtimes and workers write as the error of a payload whose details say more."""
+"""Errors that runtimes and workers write if the details contain the actual message."""
 _WORD = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _DEADLINE_TEXT = "SLA deadline expired"
-"""What existing sidecars report of an envelope past its deadline."""
+"""The error that existing sidecars report for an envelope past its deadline."""
 
 
 def decode_final(reported: str, body: Body, *, ends: tuple[TaskStatus, ...] = ENDS) -> FinalReport:
@@ -38,7 +38,7 @@ def decode_final(reported: str, body: Body, *, ends: tuple[TaskStatus, ...] = EN
     said = read(FinalMessage, body)
     status = _status(said.status, ends)
     succeeded = status is TaskStatus.SUCCEEDED
-    # A success may carry an error's fields, too; they are checked alike, and only a failure keeps them.
+    # A success may also have an error's fields. They are checked in the same way, but only a failure keeps them.
     error = None if succeeded else _error(said, status)
     fallback = COMPLETED_MESSAGE if error is None else error.message
     return FinalReport(
@@ -62,10 +62,10 @@ def _status(value: Any, ends: tuple[TaskStatus, ...]) -> TaskStatus:
 def _error(said: FinalMessage, status: TaskStatus) -> TaskError:
     details, text = said.error_details, said.error
     if isinstance(text, dict):
-        # Newer sidecars send their status.error, which is what older ones call error_details.
+        # Newer sidecars send status.error, which older ones call error_details.
         details = text if details is None else details
         text = _text(details, "message")
-    # Where there are details the sidecar's error is a bare word, which says only where it went wrong.
+    # If there are details, the sidecar's error is a bare word that only says where it failed.
     own = None if text in _BARE_WORDS else text
     message = own or _text(details, "message") or text or f"Task {status}"
     error_class = said.error_class or _class(status, message, details)
@@ -80,7 +80,7 @@ def _error(said: FinalMessage, status: TaskStatus) -> TaskError:
 
 
 def _class(status: TaskStatus, message: str, details: dict[str, Any] | None) -> ErrorClass:
-    """What the details say; else the actor's own exception is business, and what it could not say itself runtime."""
+    """The class in the details; otherwise business for the actor's own exception, else runtime."""
     named = _text(details, "class")
     if named in set(ErrorClass):
         return ErrorClass(named)
@@ -92,7 +92,7 @@ def _class(status: TaskStatus, message: str, details: dict[str, Any] | None) -> 
 
 
 def _code(details: dict[str, Any] | None) -> str | None:
-    """The code that the actor gave its error, where it is a word."""
+    """The code that the actor gave its error, if it is a word."""
     code = _text(details, "code")
     return code if code is not None and _WORD.fullmatch(code) else None
 

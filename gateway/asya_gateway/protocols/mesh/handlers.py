@@ -1,4 +1,4 @@
-"""What sidecars, workers and crew call: the routes of the API document."""
+"""The handlers of the API document's routes, for sidecars, workers and crew."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -35,7 +35,7 @@ _ACTIVE, _INACTIVE = (jsontext.dumps(ActiveAnswer(active=active).whole()) for ac
 _LARGE_PARTS = ("frames", "checkpoint")
 _ENCODED = (*_LARGE_PARTS, "pause_metadata")
 _CUT = ("error", "error_details", "metadata", "")
-"""Parts of a final report, and at last the whole, that keep what is small."""
+"""Parts of a final report, and finally the whole, of which only small members are kept."""
 
 
 async def create_child(request: web.Request) -> web.Response:
@@ -47,8 +47,8 @@ async def create_child(request: web.Request) -> web.Response:
 
 
 async def get_task(request: web.Request) -> web.Response:
-    """GET /mesh/{id}, which newer sidecars ask before they run a hop: below a task that has ended the answer is
-    canceled, though the task's own end may not be stored yet."""
+    """GET /mesh/{id}, which newer sidecars request before they run a hop. Below an ended task the answer is canceled,
+    even if the task's own end is not stored yet."""
     tasks = request.app[TASKS]
     task = await tasks.get(task_id_of(path_id(request)), MESH)
     if task.parent_id is not None and task.status in RUNNABLE and await tasks.ends_with_ancestor(task.id):
@@ -62,14 +62,14 @@ async def stream(request: web.Request) -> web.StreamResponse:
 
 
 async def active(request: web.Request) -> web.Response:
-    """GET /mesh/{id}/active: 410 where work on the task makes no sense any more."""
+    """GET /mesh/{id}/active: 410 if work on the task no longer makes sense."""
     if await request.app[TASKS].active(task_id_of(path_id(request))):
         return json_response(_ACTIVE)
     return json_response(_INACTIVE, status=HTTPStatus.GONE)
 
 
 async def progress(request: web.Request) -> web.Response:
-    """POST /mesh/{id}/progress; an id that is not ours gets its 200 too."""
+    """POST /mesh/{id}/progress; an unknown id also gets 200."""
     settings = request.app[SETTINGS]
     most, head = max(settings.max_report_bytes, settings.max_final_bytes), bytearray()
     try:
@@ -93,7 +93,7 @@ async def progress(request: web.Request) -> web.Response:
 
 
 async def final(request: web.Request) -> web.Response:
-    """POST /mesh/{id}/final; whatever came first stands."""
+    """POST /mesh/{id}/final; the first final report wins."""
     reported = path_id(request)
     async with failing_its_task(request, reported, Lost.RESULT, {}):
         with incomplete_final(request, reported):
@@ -106,7 +106,7 @@ async def final(request: web.Request) -> web.Response:
 
 
 async def fly(request: web.Request) -> web.Response:
-    """POST /mesh/{id}/fly: an empty 200 once the event (our worker: the events) is on its way to all pods."""
+    """POST /mesh/{id}/fly: an empty 200 once the event (from our worker: the events) is on its way to all pods."""
     task_id = task_id_of(path_id(request))
     found = await read_json(request, request.app[SETTINGS].max_fly_bytes, then=pieces)
     events = [FlyEvent(task_id, name, text) for name, text in found]
@@ -118,9 +118,10 @@ async def fly(request: web.Request) -> web.Response:
 def take_progress(
     request: web.Request, reported: str, body: Body, *, size: int = 0
 ) -> Coroutine[Any, Any, tuple[ProgressReport | PauseReport, ProgressAnswer]]:
-    """Decode a report of `size` bytes and hand it to the domain; a pause that cannot be taken fails its task.
+    """Decode a report of `size` bytes and pass it to the domain. A pause that cannot be accepted fails its task.
 
-    Its own limit is small; one that carries envelopes may be as large as a final report. Raises InvalidInput, TooLarge.
+    The limit of reports is small; one that contains envelopes may be as large as a final report. Raises InvalidInput,
+    TooLarge.
     """
     return (_pause_taken if is_pause(body) else _taken)(request, reported, body, size)
 
@@ -146,7 +147,7 @@ async def _taken(
 
 
 def render_answer(report: ProgressReport | PauseReport, answer: ProgressAnswer) -> str:
-    """{status, progress_percent}, and for a claim what its worker shall do, and how long it has."""
+    """{status, progress_percent}, and for a claim the worker's action and its remaining time."""
     progress_percent = percent(answer.progress)
     if isinstance(report, PauseReport) or report.claim is None:
         return _without_claim(progress_percent)
@@ -164,5 +165,5 @@ def render_answer(report: ProgressReport | PauseReport, answer: ProgressAnswer) 
 
 @lru_cache(maxsize=1024)
 def _without_claim(progress_percent: float) -> JsonText:
-    """One of a thousand texts at most, since a percentage has one digit."""
+    """Cached: there are at most a thousand texts, because a percentage has one decimal digit."""
     return jsontext.dumps(ProgressAnswerMessage.wire(progress_percent=progress_percent))

@@ -13,24 +13,24 @@ from asya_gateway.protocols.http.fields import Body, checked_id, optional_intege
 from asya_gateway.protocols.http.messages import read
 
 ORDINARY = 16
-"""Actors of a route that is remembered."""
+"""Most actors of a route that is cached."""
 
 
 def task_id_of(reported: str) -> str:
-    """The task that a report is about: it may come under the id of a resume envelope."""
+    """The task of a report, which may have the id of a resume envelope."""
     return resolve(reported).task_id
 
 
 def read_incarnation(body: Body, reported: Reported) -> int | None:
-    """The incarnation that a report belongs to: what it says, as our worker does, else what its id names; None where
-    neither does. Raises InvalidInput."""
+    """The incarnation of a report: the one it contains (from our worker), else that of its id; None if there is
+    neither. Raises InvalidInput."""
     said = optional_integer(body, "incarnation", most=LARGEST)
     return reported.incarnation if said is None else said
 
 
 def claimed_hop(hop: str, reported: Reported) -> str:
-    """The hop of a claim with the incarnation in which its route began, which a worker of the version before leaves
-    out: a route under the id of a resume envelope began with it."""
+    """The hop of a claim with the incarnation in which its route began. A worker of the previous version leaves it out:
+    a route under the id of a resume envelope began with that answer."""
     return hop if "." in hop else hop_name(reported.incarnation or 0, hop)
 
 
@@ -43,8 +43,8 @@ def check_same_id(body: Body, reported: str) -> None:
 def read_route(body: Body) -> Route:
     """{prev, curr, next}, or the older {actors, current_actor_idx | current}.
 
-    prev and next may be null or missing, curr too: an empty one is a route that has ended. Raises InvalidInput
-    naming the field.
+    prev, curr and next may be null or missing. An empty curr is a route that has ended. Raises InvalidInput naming the
+    field.
     """
     if body.get("actors") is not None:
         return _older_route(body)
@@ -56,13 +56,13 @@ def read_route(body: Body) -> Route:
     try:
         return _ordinary_route(tuple(prev), curr, tuple(rest))
     except TypeError:
-        # A name that is a list, say, is no key; the model says what is wrong with it.
+        # A name of another type (a list, for example) cannot be a key; the model reports the mistake.
         return _any_route(body)
 
 
 @lru_cache(maxsize=1024)
 def _ordinary_route(prev: tuple[str, ...], curr: str, rest: tuple[str, ...]) -> Route:
-    """Remembered, since the tasks of a flow report the same few routes over and over."""
+    """Cached, because the tasks of a flow report the same few routes again and again."""
     return _any_route({"prev": list(prev), "curr": curr, "next": list(rest)})
 
 
@@ -72,16 +72,16 @@ def _any_route(body: Body) -> Route:
 
 
 def progress_of(route: Route, state: HopState, *, shifted: bool = False) -> float:
-    """How far the task is by this report; one that names no actor says nothing of it, nor does the crew's when it
-    brings an answer, whose own route ends with it."""
+    """The task's progress by this report. A report without actors has none, nor does the crew's report of an answer,
+    whose own route ends with it."""
     if route.says_nothing or (route.curr == RESUME and not route.prev):
         return 0.0
     return progress_percent(route, state, shifted=shifted)
 
 
 def is_shifted(body: Body, route: Route, state: HopState) -> bool:
-    """Whether a report of a finished hop carries the route that goes on, as existing sidecars do, and not the one that
-    came in, as our worker (with a claim) and the older dialect do."""
+    """Whether a report of a finished hop has the outgoing route, as from existing sidecars, instead of the incoming
+    one, as from our worker (with a claim) and in the older dialect."""
     ours = body.get("claim") is not None
     return state is HopState.COMPLETED and not ours and body.get("actors") is None and bool(route.prev)
 

@@ -10,7 +10,7 @@ NAMED = ("artifact_update", "status_update", "message")
 
 
 def decode_fly(task_id: str, body: Any) -> FlyEvent:
-    """Any JSON value; existing sidecars send it wrapped, as {"payload": {...}}; bare is taken, too."""
+    """Any JSON value, bare or wrapped as {"payload": {...}}, as existing sidecars send it."""
     payload = body
     if isinstance(body, dict) and body.keys() == {"payload"} and isinstance(body["payload"], dict):
         payload = body["payload"]
@@ -18,8 +18,8 @@ def decode_fly(task_id: str, body: Any) -> FlyEvent:
 
 
 def pieces(body: Any) -> list[tuple[str, str]]:
-    """Name and JSON text of one event as decode_fly reads it, or of the several that our worker sends in one request,
-    in order: {"payloads": [{...}, ...]}, and nothing beside it."""
+    """Name and JSON text of one event as in decode_fly, or of several from our worker in one request, in order:
+    {"payloads": [{...}, ...]} without other members."""
     if isinstance(body, dict) and body.keys() == {"payloads"}:
         payloads = body["payloads"]
         if isinstance(payloads, list) and payloads and all(isinstance(payload, dict) for payload in payloads):
@@ -33,7 +33,7 @@ def _piece(payload: Any) -> tuple[str, str]:
 
 
 def event_name(payload: Any) -> str:
-    """The SSE event that a payload becomes; its `type` field does not name it."""
+    """The name of a payload's SSE event; the field `type` does not define it."""
     if isinstance(payload, dict):
         for name in NAMED:
             if name in payload:

@@ -1,4 +1,4 @@
-"""What /openapi.json says of the routes of sidecars, workers and crew."""
+"""The part of /openapi.json with the routes of sidecars, workers and crew."""
 
 from asya_crds.envelope import Envelope
 from asya_crds.mesh_messages import (
@@ -47,7 +47,7 @@ def _report(status: Json, **more: Json) -> Json:
 
 
 def _pause(*required: str, **more: Json) -> Json:
-    """A pause with the envelope to go on from; what is `required` makes it one that can be answered."""
+    """A pause with the envelope to continue from; with `required` it is one that can be answered."""
     fields: Json = {
         "status": NULLABLE_TEXT,
         "pause_id": NULLABLE_ID,
@@ -102,7 +102,7 @@ _FINAL: Json = {
     "description": "How the task ended. An `id`, where there is one, must be the path's.",
     "required": ["status"],
     "properties": {
-        # Which id would be right no schema can say.
+        # A schema cannot express which id is right.
         **{name: schema for name, schema in _END["properties"].items() if name != "id"},
         "status": {"enum": [*FINAL_STATUSES]},
         "result": {},

@@ -1,4 +1,4 @@
-"""Whether a document that is too large to be read says that it is a pause: looked for in its text, part by part."""
+"""Detects a pause in a document that is too large, by searching its text part by part."""
 
 import re
 from itertools import accumulate, zip_longest
@@ -6,10 +6,10 @@ from itertools import accumulate, zip_longest
 _METADATA = b"pause_metadata"
 _PAUSED = (b"paused", b"auth_required")
 _LONGEST = 64
-"""Bytes of a string that are kept: more than the names and values looked for have."""
+"""Bytes of a string that are kept: more than the searched names and values have."""
 _STRING = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)("?)', re.DOTALL)
-"""A string, also one whose end is not there yet: were that no match, each quote in it would be tried as the first of
-another, and a megabyte could take minutes."""
+"""A string, also an incomplete one. If that did not match, each quote in it would be tried as the start of another
+string, and a megabyte could take minutes."""
 _INSIDE = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _STEPS = {ord("{"): 1, ord("["): 1, ord("}"): -1, ord("]"): -1}
 _ALL = set(range(256))
@@ -18,20 +18,20 @@ _NO_MARKS = bytes(_ALL - _STEPS.keys() - set(b":,"))
 
 
 class PauseSearch:
-    """Reads a document's parts, and keeps none of them. Only the members at `level` count (1: those of the document):
-    what a payload or a frame further inside says is not the report's."""
+    """Reads a document's parts without keeping them. Only members at `level` count (1: those of the document), because
+    a payload or a frame further inside is not the report itself."""
 
     def __init__(self, level: int = 1) -> None:
         self._level = level
         self._depth = 0
         self._key = self._last = b""
         self._open: bytes | None = None
-        """The beginning of a string whose end has not come yet."""
+        """The beginning of an incomplete string."""
         self._cut = b""
-        """A backslash at the end of a part: what it escapes comes with the next one."""
+        """A backslash at the end of a part; the escaped character is in the next one."""
 
     def finds(self, part: bytes) -> bool:
-        """Whether the document says that it is a pause, as far as this next part of it goes."""
+        """Read the next part; returns whether the document is a pause."""
         part, self._cut = self._cut + part, b""
         if self._open is None:
             return self._finds_in(part)
@@ -46,7 +46,7 @@ class PauseSearch:
         return self._is_pause_by(text) or self._finds_in(part[end + 1 :])
 
     def _finds_in(self, part: bytes) -> bool:
-        """In a part that begins outside of strings."""
+        """The same for a part that begins outside strings."""
         pieces = _STRING.split(part)
         between, strings = pieces[::3], pieces[1::3]
         if strings and not pieces[-2]:
@@ -57,7 +57,7 @@ class PauseSearch:
     def _finds_between(self, between: list[bytes], strings: list[bytes]) -> bool:
         steps = list(accumulate(map(_STEPS.__getitem__, b"".join(between).translate(None, _NO_BRACKETS))))
         if steps and self._depth + min(0, min(steps)) > self._level:
-            # Somewhere within a large member, as most parts are.
+            # Inside a large member, like most parts.
             self._depth += steps[-1]
             return False
         if not steps and self._depth > self._level:

@@ -1,4 +1,4 @@
-"""Decoding progress reports, pauses among them."""
+"""Decoding progress reports, including pauses."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ _DEFAULT_PAUSE = {"prompt": "Task paused", "fields": []}
 def decode_progress(reported: str, body: Body) -> ProgressReport | PauseReport:
     """A report of one hop, under the task's id or a resume envelope's. Raises InvalidInput naming the field.
 
-    A report that carries `pause_metadata` is a pause whatever its status says: existing sidecars say `completed`.
+    A report with `pause_metadata` is a pause, whatever its status: existing sidecars send `completed`.
     """
     check_same_id(body, reported)
     optional_text(body, "status")
@@ -94,8 +94,8 @@ def _frames(body: Body, state: HopState) -> JsonText | None:
 
 
 def _checkpoint(body: Body, pause: Pause) -> JsonText | None:
-    """The envelope to go on from. One that x-resume could not read, or whose payload has no place for any answer, is
-    refused before anybody is asked (of a large one, the payload is not looked at). Raises InvalidInput."""
+    """The envelope to continue from. One that x-resume could not read, or whose payload has no place for any answer, is
+    refused before the question is asked (the payload of a large one is not checked). Raises InvalidInput."""
     value = body.get("checkpoint")
     if isinstance(value, Encoded):
         if value.shape != "envelope":
@@ -113,7 +113,7 @@ def _checkpoint(body: Body, pause: Pause) -> JsonText | None:
 
 
 def _check_place(payload: Any, pause: Pause) -> None:
-    """Refuse a question of which every answer would fail. Raises InvalidInput."""
+    """Refuse a question if every answer to it would fail. Raises InvalidInput."""
     always = [field for field in pause.fields if field.get("default") is not None or field.get("required", True)]
     if not always:
         return
@@ -142,7 +142,7 @@ def _pause(reported: str, body: Body) -> PauseReport:
         pause=pause,
         status=status or TaskStatus.PAUSED,
         route=route,
-        # The hop that asked has reported its own completion before; here it only waits.
+        # The hop that asked has already reported its completion; here it only waits.
         progress=progress_of(route, HopState.RECEIVED),
         checkpoint=checkpoint,
         incarnation=incarnation,
@@ -151,8 +151,8 @@ def _pause(reported: str, body: Body) -> PauseReport:
 
 
 def _metadata(value: Any) -> Any:
-    """The question; a handler may have set the header to its JSON text. One of very many values is refused: it would
-    be decoded for each of its readers. Raises InvalidInput."""
+    """The question; a handler may have set the header to its JSON text. One with very many values is refused, because
+    it would be decoded for each of its readers. Raises InvalidInput."""
     if value is None:
         return _DEFAULT_PAUSE
     try:
@@ -167,8 +167,8 @@ def _metadata(value: Any) -> Any:
 
 
 def _check_resumable(route: Route) -> None:
-    """Refuse a pause after which nobody can go on: a sidecar forgets the message of any actor that sets the header, and
-    only x-pause, which sends to x-resume, has stored it before. Raises InvalidInput."""
+    """Refuse a pause that cannot be resumed: if an actor sets the header, its sidecar drops the message. Only x-pause,
+    whose route continues to x-resume, has stored it. Raises InvalidInput."""
     stored = route.curr == RESUME or route.prev[-1:] == (PAUSE,)
     if not route.says_nothing and not stored:
         actor = route.prev[-1] if route.prev else route.curr

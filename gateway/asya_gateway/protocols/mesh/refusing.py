@@ -1,6 +1,6 @@
-"""Reports that end or stop a task and cannot be taken. Whoever sent one has acknowledged its message or is about to, so
-that nothing else would ever be heard of the task: it fails with the reason. A final report that arrives incompletely
-may come again, if the message does; its task fails after a grace."""
+"""Reports that end or pause a task but cannot be accepted. Their sender acknowledges the message, so no other report of
+the task would follow: the task fails with the reason. An incomplete final report may be repeated if the message is
+redelivered; its task fails after a grace period."""
 
 import asyncio
 import contextlib
@@ -27,21 +27,21 @@ from asya_gateway.protocols.mesh.pause_search import PauseSearch
 log = logging.getLogger(__name__)
 
 _UNSAID = ("id", "status", "type")
-"""Fields without which a report says neither of which task it is nor what it is."""
+"""Fields that say which task a report is about and what it is."""
 
 _UNIFIED_STATUS = re.compile(rb'\s*\{\s*"type"\s*:\s*"status"\s*,')
 _UNIFIED_END = re.compile(rb'\s*\{\s*"type"\s*:\s*"status"\s*,\s*"status"\s*:\s*"(succeeded|failed)"')
 _PART = 64 * 1024
-"""Bytes of an unread report that are looked at in one step: some milliseconds."""
+"""Bytes of an unread report that are searched in one step, which takes some milliseconds."""
 _LOOK_SECONDS = 5.0
-"""How long an unread report is looked at; its sender gives up then, too."""
+"""How long an unread report is searched. Its sender also gives up after this time."""
 _REPEATS = ("asya-actor", "Python/")
-"""How the User-Agent of this project's workers and crew begins (of versions before this one, the second). They send a
-report until mesh takes it, so that nothing is lost with one that breaks off."""
+"""Prefixes of the User-Agent of this project's workers and crew (the second one for earlier versions). They repeat a
+report until mesh accepts it, so an incomplete one loses nothing."""
 
 
 class Lost(StrEnum):
-    """What a refusal takes from its task, in the words of the failure."""
+    """What a task loses by a refusal, which decides the wording of its failure."""
 
     RESULT = "result"
     PAUSE = "pause"
@@ -49,8 +49,8 @@ class Lost(StrEnum):
 
 @contextlib.asynccontextmanager
 async def failing_its_task(request: web.Request, reported: str, lost: Lost, body: Body) -> AsyncIterator[None]:
-    """Fail the task where the block refuses its report (InvalidInput, TooLarge), which the caller is told as always.
-    `body` is what is known of the report."""
+    """Fail the task if the block refuses its report (InvalidInput, TooLarge); the error is raised as usual. `body` is
+    the known part of the report."""
     try:
         yield
     except (InvalidInput, TooLarge) as error:
@@ -65,8 +65,8 @@ def _always() -> bool:
 
 @contextlib.contextmanager
 def incomplete_final(request: web.Request, reported: str, is_final: Callable[[], bool] = _always) -> Iterator[None]:
-    """Where the block cannot read the whole of a final report (its sender's own timeout closed the connection, it took
-    too long, this process is ending), its task waits for another only a while longer."""
+    """If the block cannot read a complete final report (its sender's timeout closed the connection, it took too long,
+    or this process is ending), the task waits only a limited time for another one."""
     try:
         yield
     except (InvalidInput, Overloaded, BodyTimeout, asyncio.CancelledError) as error:
@@ -78,8 +78,8 @@ def incomplete_final(request: web.Request, reported: str, is_final: Callable[[],
 
 
 async def lost_unread(request: web.Request, head: bytes | bytearray, *, unified: bool = False) -> Lost | None:
-    """What is lost with a report that is too large to be read: its members are looked for as it arrives, and it is not
-    kept. `head` is what was read of it, if anything was."""
+    """What is lost with a report that is too large. Its members are searched as it arrives, without keeping it. `head`
+    is the part already read."""
     search, beginning = PauseSearch(level=2 if unified else 1), bytearray()
     with contextlib.suppress(web.RequestPayloadError, TimeoutError):
         async with asyncio.timeout(_LOOK_SECONDS):
@@ -99,7 +99,7 @@ async def lost_unread(request: web.Request, head: bytes | bytearray, *, unified:
 
 
 async def _parts(request: web.Request, head: bytes | bytearray) -> AsyncIterator[bytes]:
-    """What was read of the body, and what is still to come, in small parts that let others have their turns."""
+    """The part of the body already read, and the rest, in small parts, so that other requests can run in between."""
     for start in range(0, len(head), _PART):
         yield bytes(head[start : start + _PART])
         await asyncio.sleep(0)
@@ -109,23 +109,23 @@ async def _parts(request: web.Request, head: bytes | bytearray) -> AsyncIterator
 
 
 def is_end(event: bytes | bytearray) -> bool:
-    """Whether a unified event that cannot be decoded reports an end, by its beginning as sidecars write it."""
+    """Whether a unified event that cannot be decoded reports an end, judged by its beginning as sidecars write it."""
     return _UNIFIED_END.match(event) is not None
 
 
 def mentions_pause(report: bytes) -> bool:
-    """Whether a report that cannot be decoded (nested too deeply, say) is perhaps a pause. Its sender drops the
-    message, so its task would go nowhere."""
+    """Whether a report that cannot be decoded (for example because it is nested too deeply) may be a pause. Its sender
+    drops the message, so the task could not continue."""
     return b'"pause_metadata"' in report
 
 
 def is_pause_event(event: bytes) -> bool:
-    """The same of a unified event; live events may hold any text."""
+    """The same for a unified event; live events may contain any text."""
     return _UNIFIED_STATUS.match(event) is not None and mentions_pause(event)
 
 
 def _cut_off(request: web.Request) -> bool:
-    """Whether the caller is gone, so that the report may come again."""
+    """Whether the caller has left, so that the report may be repeated."""
     return request.transport is None or request.transport.is_closing()
 
 
@@ -144,7 +144,7 @@ def _failure(reported: str, lost: Lost, body: Body, error: GatewayError) -> Fina
 
 
 def _actor_of(body: Body) -> str | None:
-    """The actor that a report comes from: the last one before where its message would go."""
+    """The actor that sent a report: the last one before the message's next actor."""
     prev = body.get("prev")
     found = prev[-1] if isinstance(prev, list) and prev else body.get("current_actor_name") or body.get("curr")
     return found if isinstance(found, str) and 0 < len(found) <= 255 else None

@@ -1,4 +1,4 @@
-"""What /openapi.json says of the operator's routes."""
+"""The part of /openapi.json with the operator's routes."""
 
 from asya_crds.mesh_messages import OkAnswer
 from asya_crds.message import answer_schema, schema_of

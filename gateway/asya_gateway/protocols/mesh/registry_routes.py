@@ -40,10 +40,10 @@ from asya_gateway.protocols.http.queries import bounded_integer
 MAX_PUSH_BYTES = 64 * 1024 * 1024
 MAX_SMALL_BYTES = 64 * 1024
 MAX_WAIT = 60.0
-"""Seconds."""
+"""Most seconds of `wait`."""
 PUSH_DEPTH = 2 * jsontext.MAX_DEPTH
 PUSH_VALUES = 8 * large_json.MAX_VALUES
-"""The operator alone pushes, and twenty thousand flows have many values."""
+"""Only the operator pushes, and twenty thousand flows have many values."""
 _NUMBER = re.compile(r"[0-9]{1,30}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?")
 
 
@@ -56,15 +56,15 @@ async def config_reload(request: web.Request) -> web.Response:
     if push is None:
         await control.reload()
         return _answer(OkAnswer())
-    # In a thread, part by part: tens of thousands of problems would hold the event loop.
+    # In a thread, part by part, because tens of thousands of problems would block the event loop.
     return json_response(await asyncio.to_thread(_pushed, await control.push(push)))
 
 
 async def _read_push(request: web.Request, body: bytes) -> RegistryPush | None:
-    """None for no body, and for an object without anything in it, which clients of the older route send."""
+    """None without a body, and for an empty object, which clients of the older route send."""
     if not body.strip():
         return None
-    # The flows come back as text: decoded, they would hold the event loop.
+    # The flows are returned as text, because decoded ones would block the event loop.
     found = await decode_body(request, body, max_depth=PUSH_DEPTH, max_values=PUSH_VALUES, then=without_flows)
     if "too_many" in found:
         raise TooLarge(f"expected at most {found['too_many']} values beside the flows")
@@ -109,8 +109,8 @@ async def heartbeat(request: web.Request) -> web.Response:
 
 
 async def state(request: web.Request) -> web.Response:
-    """GET /mesh/registry?generation=N&wait=5: answered once every live api pod serves N (the newest where it is
-    left out) or `wait` seconds are over."""
+    """GET /mesh/registry?generation=N&wait=5: answers once every live api pod serves N (by default the newest), or
+    after `wait` seconds."""
     asked, wait = bounded_generation(request), wait_seconds(request)
     with request.app[HELD].slot() if wait else contextlib.nullcontext():
         found = await request.app[REGISTRY].served(asked, wait)
@@ -138,14 +138,14 @@ def _answer(said: Message) -> web.Response:
 
 
 def bounded_generation(request: web.Request) -> int | None:
-    """The query's `generation`, None where it is absent. Raises InvalidInput."""
+    """The query's `generation`, None if it is absent. Raises InvalidInput."""
     if "generation" not in request.query:
         return None
     return bounded_integer(request, "generation", default=0, least=0, most=999_999_999)
 
 
 def wait_seconds(request: web.Request) -> float:
-    """The query's `wait` in seconds, capped; 0 where it is absent. Raises InvalidInput."""
+    """The query's `wait` in seconds, capped; 0 if it is absent. Raises InvalidInput."""
     text = request.query.get("wait", "0")
     if not _NUMBER.fullmatch(text):
         raise InvalidInput("expected a number of seconds", field="wait")
@@ -163,12 +163,12 @@ async def _optional_object(request: web.Request) -> dict[str, Any]:
 
 
 async def post_only(request: web.Request) -> web.Response:
-    """405, since the routes below would take the fixed word for an id."""
+    """405, because the routes below would take the fixed word for an id."""
     raise web.HTTPMethodNotAllowed(request.method, ["POST"])
 
 
 def register(app: web.Application) -> None:
-    """Add the routes; before /mesh/{id}, whose place their fixed words take."""
+    """Add the routes. Call this before /mesh/{id} is added, which would match their fixed words."""
     app.router.add_post("/mesh/config-reload", config_reload)
     app.router.add_route("*", "/mesh/config-reload", post_only)
     app.router.add_get("/mesh/registry", state)

@@ -9,18 +9,18 @@ from asya_gateway.protocols.mesh import handlers, unified_events
 def register(app: web.Application) -> None:
     """Add the routes of the API document, the older dialect and the unified alias.
 
-    Routes with a fixed word in the place of an id (/mesh/config-reload, /mesh/registry) are registered by
-    whoever owns them, before these.
+    Routes with a fixed word in place of an id (/mesh/config-reload, /mesh/registry) are registered elsewhere, before
+    these.
     """
     router = app.router
     router.add_post("/mesh", handlers.create_child)
     router.add_post("/tasks", handlers.create_child)
-    # The router tries them one by one: what is called most often comes first.
+    # The router tries them one by one, so the most frequent ones come first.
     router.add_post(f"/mesh/{ID}/progress", handlers.progress)
     router.add_post(f"/mesh/{ID}/fly", handlers.fly)
     router.add_get(f"/mesh/{ID}/active", handlers.active)
     router.add_post(f"/mesh/{ID}/final", handlers.final)
-    # Sidecars of the older dialect say the same below /tasks.
+    # The same routes below /tasks, for sidecars of the older dialect.
     router.add_post(f"/tasks/{ID}/progress", handlers.progress)
     router.add_post(f"/tasks/{ID}/final", handlers.final)
     router.add_post(f"/tasks/{ID}/partial", handlers.fly)

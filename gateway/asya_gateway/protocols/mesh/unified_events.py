@@ -1,4 +1,4 @@
-"""The unified alias of newer sidecars, /api/v1/mesh: the same verbs in other words (docs/protocols/mesh.md)."""
+"""The unified alias of newer sidecars, /api/v1/mesh: the same operations in another form (docs/protocols/mesh.md)."""
 
 import contextlib
 from collections.abc import Sequence
@@ -52,7 +52,7 @@ _CUT = ("data.error", "data.error_details", "data.metadata")
 async def post_event(request: web.Request) -> web.Response:
     """POST /api/v1/mesh/{id}/events: {type: "status", status, data} or {type: "fly", data}.
 
-    204 also for an id that is not ours: a 404 would send these sidecars back to the older routes.
+    204 also for an unknown id: a 404 would make these sidecars fall back to the older routes.
     """
     reported = path_id(request)
     settings = request.app[SETTINGS]
@@ -115,7 +115,7 @@ def _no_check(_arguments: Any) -> Sequence[Violation]:
 
 
 def _flow_of(actor: str | None, timeout: float | None) -> Flow:
-    """A flow of this one actor, made for this one call."""
+    """A flow with this one actor, created for a single call."""
     if not actor:
         raise InvalidInput("expected the name of an actor", field="actor")
     try:
@@ -127,7 +127,7 @@ def _flow_of(actor: str | None, timeout: float | None) -> Flow:
 async def list_tasks(request: web.Request) -> web.Response:
     """GET /api/v1/mesh/?status=&limit=&offset=: {messages, total}, newest first.
 
-    `total` counts what is known to exist up to this page's end and one further; it is exact on the last page.
+    `total` counts the tasks up to this page's end, and one more if there are more; it is exact on the last page.
     """
     limit = bounded_integer(request, "limit", default=50, least=1, most=200)
     offset = bounded_integer(request, "offset", default=0, least=0, most=MAX_OFFSET)
@@ -146,7 +146,7 @@ async def events(request: web.Request) -> web.StreamResponse:
 
 
 async def cancel(request: web.Request) -> web.Response:
-    """DELETE /api/v1/mesh/{id}: 204, also where it was canceled before; 409 where it ended otherwise."""
+    """DELETE /api/v1/mesh/{id}: 204, also if it is already canceled; 409 if it ended in another way."""
     task_id = task_id_of(path_id(request))
     tasks = request.app[TASKS]
     try:

@@ -32,7 +32,7 @@ NEWEST = 2_000
 """Most rows since the last poll that are searched for new actors."""
 
 # By block of the table, because an index may have any number of removed rows before the next live entry. It finds only
-# # rows that a poll from the places does not see.
+# rows that a poll from the places does not see.
 _PASSED = """
 SELECT o.actor, min(o.not_before) AS oldest
 FROM (SELECT actor, not_before FROM outbox WHERE ctid >= $1::tid AND ctid < $2::tid OFFSET 0) o
@@ -51,8 +51,8 @@ _NEWEST = """
 SELECT DISTINCT actor FROM (SELECT actor FROM outbox WHERE id > $1 AND id <= $3 ORDER BY id DESC LIMIT $2) newest
 """
 
-# Actors with due rows share the rows that are taken, so that dead queues, however many, do not starve the others. If #
-# there are more actors than rows to take, the choice is random. An actor's rows are searched from its place on: rows #
+# Actors with due rows share the rows that are taken, so that dead queues, however many, do not starve the others. If
+# there are more actors than rows to take, the choice is random. An actor's rows are searched from its place on: rows
 # below were removed, and if an old snapshot keeps vacuum from clearing them, a million of them take a second.
 _TAKE = """
 WITH waiting AS MATERIALIZED (

@@ -73,7 +73,7 @@ WHERE EXISTS (SELECT FROM tasks t WHERE t.id = r.id)
    OR EXISTS (SELECT FROM call_keys k WHERE k.owner = r.owner AND k.key = r.key)
 """
 
-# Children count with the call that created them. Each count stops at its cap. The second one is in the order of the #
+# Children count with the call that created them. Each count stops at its cap. The second one is in the order of the
 # index of open tasks, or the planner might search millions of finished ones.
 _OPEN_OF_OWNERS = """
 SELECT o.name, (SELECT count(*) FROM (

@@ -1,4 +1,4 @@
-"""The writes that are made in batches, each kind with its limits."""
+"""The batched writes, each kind with its limits."""
 
 import asyncio
 import sys
@@ -16,13 +16,13 @@ from asya_gateway.storage.tasks.finishing import TaskFinisher, final_size
 from asya_gateway.storage.tasks.reporting import ProgressReporter, report_size
 
 CREATING_AT_ONCE = 2
-"""Batches of creates that are written at the same time, each on a connection of its own."""
+"""Batches of creates that are written at the same time, each on its own connection."""
 Item = TypeVar("Item")
 Reply = TypeVar("Reply")
 
 
 class Batches:
-    """Each try of a batch is given up after `longest` seconds."""
+    """Each attempt at a batch is given up after `longest` seconds."""
 
     def __init__(
         self,
@@ -35,8 +35,8 @@ class Batches:
         budget: Budget,
         longest: float,
     ) -> None:
-        # Reports and ends are never refused for what waits, since existing sidecars send them once. They were read when
-        # there was room, and beyond the rows that may wait they hold that room until their turn.
+        # Reports and ends are never refused because too much waits, because existing sidecars send them only once. They
+        # were read when there was room, and beyond the limit of waiting rows they hold that room until their turn.
         unrefused = replace(limits, waiting_bytes=sys.maxsize, refuses=False)
 
         def bounded(flush: Flush[Item, Reply]) -> Flush[Item, Reply]:
@@ -58,7 +58,7 @@ class Batches:
             size=applicant_size,
             limits=limits,
             budget=budget,
-            # Two batches at a time would count open tasks at the same time, and both pass a cap.
+            # Two concurrent batches would count open tasks at the same time, and both could exceed a cap.
             concurrency=1,
         )
         self.reports = Coalescer[ProgressReport, ProgressAnswer](
@@ -79,9 +79,9 @@ class Batches:
         )
 
     def waiting(self) -> dict[str, int]:
-        """How many writes of each kind wait for their batch."""
+        """The number of writes of each kind that wait for a batch."""
         return {each.name: each.waiting for each in (self.creates, self.admissions, self.reports, self.finals)}
 
     async def close(self) -> None:
-        """Write what was taken."""
+        """Complete the accepted writes."""
         await asyncio.gather(*(each.close() for each in (self.creates, self.admissions, self.reports, self.finals)))

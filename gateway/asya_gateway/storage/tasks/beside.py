@@ -48,7 +48,7 @@ ALL = (
 """All such tables. Add new ones here."""
 
 # Task by task, so that no more rows are read than may be removed. Rows locked by another process are skipped. The first
-# # row is removed whatever its size.
+# row is removed whatever its size.
 _REMOVE = """
 WITH held AS MATERIALIZED (
     SELECT h.* FROM unnest($1::text[]) AS t(id) CROSS JOIN LATERAL (

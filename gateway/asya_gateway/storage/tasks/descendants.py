@@ -58,9 +58,9 @@ def _applied(joined: str, status: str, message: str, error: str, detail: str) ->
 )"""
 
 
-# Each row is looked up once, in the order of an index, and is then addressed by its place in the table, so nothing #
+# Each row is looked up once, in the order of an index, and is then addressed by its place in the table, so nothing
 # depends on how many rows the planner expects. (Without a limit it expects a quarter of a tree between two edges in its
-# # middle, and reads the whole table.) The statement waits for no row. A row that is locked by others, or was changed #
+# middle, and reads the whole table.) The statement waits for no row. A row that is locked by others, or was changed
 # since the statement began, is neither applied nor ended when it returns. Without a slot it touches nothing.
 _END_RANGE = f"""
 WITH slot AS MATERIALIZED (

@@ -16,7 +16,7 @@ PAGES_A_TURN = 20
 """Chunks of each table that one turn searches for rows whose task is gone. The next turn continues from there."""
 
 # In the order of the index that has ended tasks by time. In the order of ids, with stale statistics, the planner might
-# # walk the primary key past every task that stays.
+# walk the primary key past every task that stays.
 _ENDED = """
 SELECT id, finished_at FROM tasks
 WHERE finished_at IS NOT NULL AND finished_at < now() - $1 * interval '1 second' AND (finished_at, id) > ($2, $3)

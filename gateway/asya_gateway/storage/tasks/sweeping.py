@@ -24,7 +24,7 @@ PARENTS = 1_000
 PARENTS_A_TURN = 20_000
 """Most parents that one turn reads. The next turn continues from there."""
 
-# The time that a task had: its clock stood still while its questions waited for their answers.
+# `allowed`: the seconds that a task had. Its clock was stopped while its questions waited for answers.
 _OVERDUE = """
 SELECT id, extract(epoch FROM deadline_at - created_at - (
     SELECT coalesce(sum(p.answered_at - p.created_at), interval '0') FROM task_pauses p WHERE p.task_id = t.id
@@ -32,8 +32,8 @@ SELECT id, extract(epoch FROM deadline_at - created_at - (
 FROM tasks t WHERE finished_at IS NULL AND deadline_at <= now() ORDER BY deadline_at LIMIT $1
 """
 
-# Skips along the index from parent to parent, however many open children each has. `ended_by` is for missed ones: a #
-# child that was announced while its parent ended, and those that a process left unfinished when it ended. `succeeded` #
+# Skips along the index from parent to parent, however many open children each has. `ended_by` is for missed ones: a
+# child that was announced while its parent ended, and those that a process left unfinished when it ended. `succeeded`
 # is for children of existing sidecars, whose end may never be reported.
 _PARENTS = f"""
 WITH RECURSIVE parents AS (
