@@ -2,25 +2,21 @@
 
 import os
 import shutil
+import signal
 import socket
-import subprocess
 import tempfile
 from pathlib import Path
 
+from typing_extensions import override
+
 from servers.ports import free_port
-from servers.processes import (
-    ServerFailed,
-    ServerUnavailable,
-    log_tail,
-    spawn,
-    stop_process,
-    unprivileged_user,
-    wait_until,
-)
+from servers.processes import ServerProcess, ServerUnavailable, unprivileged_user
 
 
-class PgBouncer:
+class PgBouncer(ServerProcess):
     """Listens on 127.0.0.1 and forwards every database to the server's port. `mode` is session or transaction."""
+
+    program = "PgBouncer"
 
     def __init__(self, server_port: int, mode: str = "session", **settings: str) -> None:
         found = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
@@ -29,7 +25,7 @@ class PgBouncer:
         self._command, self._user = found, unprivileged_user()
         self.port = free_port()
         self.folder = Path(tempfile.mkdtemp(prefix="asya-pgbouncer-"))
-        self.log = self.folder / "log"
+        super().__init__(self.folder / "log")
         pool = {"pool_mode": mode, "auth_type": "any", "listen_addr": "127.0.0.1", "listen_port": str(self.port)}
         pool["unix_socket_dir"] = ""
         lines = ["[databases]", f"* = host=127.0.0.1 port={server_port} user=postgres", "[pgbouncer]"]
@@ -37,7 +33,6 @@ class PgBouncer:
         (self.folder / "pgbouncer.ini").write_text("\n".join(lines) + "\n")
         if self._user is not None:
             os.chown(self.folder, self._user.pw_uid, self._user.pw_gid)
-        self._process: subprocess.Popen[bytes] | None = None
 
     def url(self, database: str) -> str:
         """The URL of a database of the server, through PgBouncer."""
@@ -45,19 +40,14 @@ class PgBouncer:
 
     def start(self) -> None:
         """Start; returns when it accepts connections."""
-        with self.log.open("ab") as log:
-            command = [self._command, str(self.folder / "pgbouncer.ini")]
-            self._process = spawn(command, self._user, stdout=log, stderr=log, cwd="/")
-        wait_until(self._ready, 20, "PgBouncer was not ready", self.log)
+        self._launch([self._command, str(self.folder / "pgbouncer.ini")], 20, self._user, cwd="/")
 
     def close(self) -> None:
         """Stop and remove everything."""
-        if self._process is not None:
-            stop_process(self._process, 2, 10)
+        self._end(signal.SIGINT, 10)
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    @override
     def _ready(self) -> bool:
-        if self._process is None or self._process.poll() is not None:
-            raise ServerFailed(f"PgBouncer ended while it started{log_tail(self.log)}")
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0

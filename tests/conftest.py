@@ -17,10 +17,9 @@ import pytest
 from servers.certificates import Authority
 from servers.databases import Databases, create_template, execute
 from servers.postgres import PostgresServer
-from servers.processes import ServerUnavailable
 from servers.rabbitmq import RabbitNode
 from tests.balance import GroupScheduling, sort
-from tests.support.missing import missing
+from tests.support.servers import running
 
 # Examples are the same in each run and have no deadline, because the machine may be busy.
 hypothesis.settings.register_profile("asya", deadline=None, derandomize=True)
@@ -30,15 +29,8 @@ hypothesis.settings.load_profile("asya")
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """The private server of this pytest process. Tests that stop or kill one start their own instead."""
-    try:
-        server = PostgresServer(os.environ.get("ASYA_TEST_POSTGRES", "18"))
-    except ServerUnavailable as reason:
-        missing(reason)
-    try:
-        server.start()
+    with running(lambda: PostgresServer(os.environ.get("ASYA_TEST_POSTGRES", "18"))) as server:
         yield server
-    finally:
-        server.close()
 
 
 @pytest.fixture(scope="session")
@@ -92,15 +84,9 @@ def rabbitmq_authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 def rabbitmq_node(rabbitmq_authority: Authority) -> Iterator[RabbitNode]:
     """The private node of this pytest process, with TLS and statistics, since starting another one takes seconds of a
     core. A test that stops it starts it again before it ends."""
-    try:
-        node = RabbitNode((rabbitmq_authority, rabbitmq_authority.issue("broker")), statistics=True)
-    except ServerUnavailable as reason:
-        missing(reason)
-    try:
-        node.start()
+    shown = rabbitmq_authority.issue("broker")
+    with running(lambda: RabbitNode((rabbitmq_authority, shown), statistics=True)) as node:
         yield node
-    finally:
-        node.close()
 
 
 @pytest.fixture(scope="session")

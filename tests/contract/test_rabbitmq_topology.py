@@ -95,7 +95,7 @@ async def test_a_queue_that_a_sidecar_made_is_used_as_it_is_and_still_counts(
 
 
 @pytest.mark.parametrize("header", [{"x-asya-deliveries": 99}, {"x-asya-delay-left": "125,125"}])
-async def test_what_cannot_be_passed_on_now_takes_no_place_for_ever(
+async def test_a_message_that_cannot_be_passed_on_now_does_not_keep_its_place(
     transport: RabbitTransport,
     peer: aio_pika.abc.AbstractChannel,
     monkeypatch: pytest.MonkeyPatch,
@@ -120,7 +120,7 @@ async def test_what_cannot_be_passed_on_now_takes_no_place_for_ever(
     assert tries == 3
 
 
-async def test_what_cannot_be_passed_on_goes_back_with_its_consumer(
+async def test_a_message_that_cannot_be_passed_on_is_returned_when_its_consumer_leaves(
     transport: RabbitTransport, peer: aio_pika.abc.AbstractChannel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def away(*_: object) -> TransportError:

@@ -9,35 +9,23 @@ import pytest
 
 from servers.databases import execute
 from servers.postgres import PostgresServer
-from servers.processes import ServerUnavailable
 from servers.rabbitmq import RabbitNode
 from tests.faults.world import World
-from tests.support.missing import missing
+from tests.support.servers import running
 
 
 @pytest.fixture
 def own_postgres() -> Iterator[PostgresServer]:
-    server = PostgresServer(os.environ.get("ASYA_TEST_POSTGRES", "18"))
-    try:
-        server.start()
+    with running(lambda: PostgresServer(os.environ.get("ASYA_TEST_POSTGRES", "18"))) as server:
         execute(server.url, "CREATE DATABASE faults")
         yield server
-    finally:
-        server.close()
 
 
 @pytest.fixture(scope="session")
 def own_rabbit() -> Iterator[RabbitNode]:
     """One broker for all tests, with a virtual host for each. A test that stops it starts it again."""
-    try:
-        node = RabbitNode()
-    except ServerUnavailable as reason:
-        missing(reason)
-    try:
-        node.start()
+    with running(RabbitNode) as node:
         yield node
-    finally:
-        node.close()
 
 
 @pytest.fixture

@@ -171,7 +171,8 @@ async def start_gateway(database_url: str, **changes: Any) -> AsyncGenerator[Gat
     rules = TaskRules(mesh_url="http://mesh.example", default_timeout=settings.default_timeout)
     rules = replace(rules, owner_cap=settings.max_open_tasks_per_owner or None)
     rules = replace(rules, flow_cap=settings.max_open_tasks_per_flow or None)
-    offload, clock = Offload(), storage.clock
+    # On a busy machine a check of a million values takes longer than a program would wait for it.
+    offload, clock = Offload(seconds=120), storage.clock
     tasks = Tasks(
         storage.tasks,
         storage.feed,

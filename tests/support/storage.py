@@ -142,7 +142,9 @@ def make_storage(
     **limits: Any,
 ) -> Running:
     found: list[OutboxEntry] = []
-    database = Database(url, min_size=1, max_size=8, statement_timeout=statement_timeout)
+    # Every loop of a storage begins with a statement, so that it opens as many connections as it may: each costs the
+    # server more than a small test does.
+    database = Database(url, min_size=1, max_size=4, statement_timeout=statement_timeout)
     storage = Storage(
         database,
         into_outbox(found.extend),

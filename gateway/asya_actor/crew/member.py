@@ -103,12 +103,12 @@ def reading(work: Callable[[Envelope], Awaitable[str]], reader: EnvelopeReader) 
 
 
 def task_of(envelope: Envelope) -> str:
-    """The task whose end an envelope is."""
+    """The task that the envelope ends."""
     return named_by(HEADER_ORIGIN, envelope)
 
 
 def named_by(header: str, envelope: Envelope) -> str:
-    """The id in this header, or the envelope's own where there is none."""
+    """The id in this header, or the envelope's own id if the header has none."""
     named = envelope.headers.get(header)
     try:
         return envelope.id if named is None else check_id(named)

@@ -181,7 +181,7 @@ class RabbitReceiver:
         return answer
 
     async def _waits_on(self, delivery: RabbitDelivery) -> bool:
-        """Put what has not waited long enough into its next delay queue."""
+        """Move a message that has not waited long enough to its next delay queue."""
         wait = None if self.dead_letters else Wait.read(delivery.headers.get(DELAY_LEFT))
         if wait is None:
             return False
@@ -189,16 +189,16 @@ class RabbitReceiver:
         return True
 
     async def _exhausted(self, delivery: RabbitDelivery) -> bool:
-        """Bury what was delivered too often: the broker counts only what happened in this queue since the last
-        delay, and a queue that somebody else declared may have no limit."""
+        """Dead-letter a message that was delivered too often. The broker counts only deliveries in this queue since the
+        last delay, and a queue declared by others may have no limit."""
         if self.dead_letters or delivery.deliveries <= self.limit:
             return False
         await self._passed_on(delivery, delivery.bury, "a dead letter")
         return True
 
     async def _passed_on(self, delivery: RabbitDelivery, pass_on: Callable[[], Awaitable[None]], what: str) -> None:
-        """Send a message that no handler will see to another queue. If that is not possible now, it is tried again
-        beside the others: given up, the message would take one of the consumer's places until the channel closes."""
+        """Send a message that no handler will get to another queue. If that is not possible now, it is retried in the
+        background. Without retries, the message would take one of the consumer's places until the channel closes."""
         try:
             if await self._may_pass(delivery, pass_on, what):
                 return

@@ -90,6 +90,27 @@ async def test_pages_have_each_task_that_the_filter_names_once_and_newest_first(
         assert await all_pages(mixed, replace(query, limit=2)) == wanted
 
 
+async def test_a_page_ends_before_its_routes_are_too_large_together(running: Running) -> None:
+    ids = [
+        await running.create(f"t{number:02d}", created_at=BEGAN + timedelta(seconds=number), timeout=1e9)
+        for number in range(30)
+    ]
+    await running.storage.database.execute(
+        """UPDATE tasks SET route = json_build_object(
+            'prev', '[]'::json, 'curr', 'a', 'next', array_fill(repeat('a', 250), ARRAY[1000]))"""
+    )
+    mine = TaskFilter(owner=OwnedBy(""))
+    for query in (mine, replace(mine, status=TaskStatus.PENDING), replace(mine, context_id="talk", flow="shout")):
+        if query.context_id is not None:
+            await running.storage.database.execute("UPDATE tasks SET context_id = 'talk'")
+        page = await running.tasks.page(query)
+        assert [task.id for task in page.tasks] == ids[:-5:-1]
+        assert page.reached == (page.tasks[-1].created_at, page.tasks[-1].id)
+        assert await all_pages(running, query) == ids[::-1]
+    whole = await running.tasks.page(replace(mine, whole=True))
+    assert [task.id for task in whole.tasks] == ids[::-1]
+
+
 async def all_pages(running: Running, query: TaskFilter) -> list[str]:
     """The ids of page after page, each of which may end before it is full."""
     found: list[str] = []

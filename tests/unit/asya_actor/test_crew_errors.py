@@ -35,7 +35,7 @@ def test_an_error_without_a_code_is_reported_without_one() -> None:
 
 
 @pytest.mark.parametrize("reason", [[], {}, 5, None, "Timeout"])
-def test_a_reason_that_is_no_text_says_nothing(reason: object) -> None:
+def test_a_reason_that_is_not_text_is_ignored(reason: object) -> None:
     found = failure_of(failed({"reason": reason, "error": {"message": "no", "type": "ValueError"}}))
     assert (found.message, found.error_class) == ("no", "runtime" if reason == "Timeout" else "business")
 
@@ -66,7 +66,9 @@ async def test_a_final_report_carries_all_that_the_actor_said_of_its_error(code:
 
 @pytest.mark.parametrize("origin", ["", "\x00", "\u202e", "a" * 300, "..", 5, [], None])
 @pytest.mark.parametrize("attempt", [3, 2**31, 10**40, 0, -1, 1.5, "3", True])
-async def test_whatever_a_message_says_of_itself_its_end_is_reported(origin: object, attempt: object) -> None:
+async def test_the_end_of_a_message_is_reported_whatever_its_headers_and_attempt(
+    origin: object, attempt: object
+) -> None:
     envelope, client = failed({"error": {"message": "no"}, "attempt": attempt}), Client()
     envelope = envelope.with_(headers={"x-asya-origin-id": origin})
     crew = Crew(cast("MeshClient", client), GatewayUrls("http://mesh", []), cast("Onward", None))

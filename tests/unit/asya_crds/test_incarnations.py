@@ -122,7 +122,7 @@ def test_an_x_resume_of_the_version_before_has_nothing_left_to_merge() -> None:
 
 
 @pytest.mark.parametrize("named", ["", "\x00", "a" * 300, 5, ["t"], None])
-def test_an_answer_whose_header_names_no_task_belongs_to_that_of_its_id(named: object) -> None:
+def test_an_answer_with_an_invalid_task_header_belongs_to_the_task_of_its_id(named: object) -> None:
     envelope = answer("t", 1)
     onward = resumed(envelope.with_(headers={**envelope.headers, "x-asya-resume-task": named}), deep=False)
     assert onward.id == "t"

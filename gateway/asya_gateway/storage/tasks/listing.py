@@ -47,21 +47,34 @@ _BETWEEN = """($6::timestamptz IS NULL OR (t.created_at, t.id) < ($6, $7))
     AND ($8::timestamptz IS NULL OR (t.created_at, t.id) >= ($8, $9))"""
 _ORDER = "ORDER BY created_at DESC, id DESC"
 
+PAGE_BYTES = 1024 * 1024
+"""Bytes of routes and messages beyond which a page ends, after at least one task. A usual page of 200 has a tenth; a
+route may have a thousand actors."""
+_BY_SIZE = f"""
+SELECT * FROM (
+    SELECT *, count(*) OVER () AS of, row_number() OVER ({_ORDER}) AS number,
+           sum(octet_length(route) + coalesce(octet_length(message), 0)) OVER ({_ORDER}) AS bytes
+    FROM ({{listing}}) page
+) sized WHERE number = 1 OR bytes <= {PAGE_BYTES} {_ORDER}
+"""
+
 Edge = tuple[datetime, str]
 
 
 async def page(database: Database, query: TaskFilter) -> TaskPage:
     """The page. It may end before it is full; `reached` then says where to continue."""
-    if not any(_sieved(query, state) for state in _states(query)):
-        return TaskPage(await _read(database, query, None), None)
+    sieved = any(_sieved(query, state) for state in _states(query))
     if query.whole or query.skip:
-        return TaskPage(await _whole(database, query), None)
+        return TaskPage(await (_whole(database, query) if sieved else _read(database, query, None)), None)
     found: list[TaskHead] = []
     after = query.after
     for look in LOOKS:
         part = replace(query, after=after, limit=query.limit - len(found))
-        edge = await _edge(database, part, look)
-        found += await _read(database, part, edge)
+        edge = await _edge(database, part, look) if sieved else None
+        rows, is_cut = await _read_by_size(database, part, edge)
+        found += rows
+        if is_cut:
+            return TaskPage(found, (found[-1].created_at, found[-1].id))
         after = edge
         if edge is None or len(found) >= query.limit:
             break
@@ -113,6 +126,13 @@ async def _count(database: Database, query: TaskFilter, edge: Edge | None, most:
 async def _read(database: Database, query: TaskFilter, edge: Edge | None) -> list[TaskHead]:
     rows = await database.fetch(_listing(query), *_arguments(query, edge), query.skip + query.limit, query.skip)
     return [TaskHead(**columns_of(row)) for row in rows]
+
+
+async def _read_by_size(database: Database, query: TaskFilter, edge: Edge | None) -> tuple[list[TaskHead], bool]:
+    """The rows up to PAGE_BYTES, and whether there were more."""
+    sql = _BY_SIZE.format(listing=_listing(query))
+    rows = await database.fetch(sql, *_arguments(query, edge), query.limit, 0)
+    return [TaskHead(**columns_of(row)) for row in rows], bool(rows) and rows[0]["of"] > len(rows)
 
 
 def _listing(query: TaskFilter) -> str:
