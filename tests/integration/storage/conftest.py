@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from asya_gateway.storage.tasks import store
 from tests.support.storage import Running, make_storage
 
 
@@ -13,3 +14,13 @@ async def running(database_url: str) -> AsyncIterator[Running]:
     await made.storage.start()
     yield made
     await made.storage.stop()
+
+
+@pytest.fixture
+async def still(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
+    """A storage whose loops do not run: every statement is one of the test's."""
+    monkeypatch.setattr(store, "FIRST_CHUNK", 0.0)
+    made = make_storage(database_url)
+    await made.storage.database.open()
+    yield made
+    await made.storage.database.close()

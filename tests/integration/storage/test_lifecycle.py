@@ -427,27 +427,27 @@ class TestTime:
         await running.storage.sweeper.sweep()
         assert (await running.tasks.get(task_id, owner=EVERY_OWNER)).message == f"Task timed out after {told}"
 
-    async def test_an_overdue_task_that_was_paused_says_its_time_without_the_pause(self, running: Running) -> None:
-        task_id = await running.create(timeout=4)
-        await running.tasks.pause(pause_report(task_id))
-        database = running.storage.database
+    async def test_an_overdue_task_that_was_paused_says_its_time_without_the_pause(self, still: Running) -> None:
+        task_id = await still.create(timeout=4)
+        await still.tasks.pause(pause_report(task_id))
+        database = still.storage.database
         await database.execute("UPDATE tasks SET created_at = created_at - interval '1 h'")
         await database.execute("UPDATE task_pauses SET created_at = created_at - interval '1 h'")
-        assert await running.tasks.answer(answer_to(task_id))
+        assert await still.tasks.answer(answer_to(task_id))
         since = "SELECT deadline_at - created_at FROM tasks"
         assert await database.fetchval(since) > timedelta(hours=1)
         for table, column in (("tasks", "created_at"), ("tasks", "deadline_at"), ("task_pauses", "created_at")):
             await database.execute(f"UPDATE {table} SET {column} = {column} - interval '1 min'")
         await database.execute("UPDATE task_pauses SET answered_at = answered_at - interval '1 min'")
-        assert await running.storage.sweeper.sweep() == 1
-        assert (await running.tasks.get(task_id, owner=EVERY_OWNER)).message == "Task timed out after 4 s"
+        assert await still.storage.sweeper.sweep() == 1
+        assert (await still.tasks.get(task_id, owner=EVERY_OWNER)).message == "Task timed out after 4 s"
 
-    async def test_a_final_that_counts_in_time_only_ends_no_overdue_task(self, running: Running) -> None:
-        late, timely = await running.create(timeout=-1), await running.create()
-        assert await running.tasks.finish(failed(late, in_time_only=True)) is FinalOutcome.UNTIMELY
+    async def test_a_final_that_counts_in_time_only_ends_no_overdue_task(self, still: Running) -> None:
+        late, timely = await still.create(timeout=-1), await still.create()
+        assert await still.tasks.finish(failed(late, in_time_only=True)) is FinalOutcome.UNTIMELY
         for outcome in (FinalOutcome.APPLIED, FinalOutcome.ENDED_BEFORE):
-            assert await running.tasks.finish(failed(timely, in_time_only=True)) is outcome
-        assert (await running.tasks.get(late, owner=EVERY_OWNER)).status is TaskStatus.PENDING
+            assert await still.tasks.finish(failed(timely, in_time_only=True)) is outcome
+        assert (await still.tasks.get(late, owner=EVERY_OWNER)).status is TaskStatus.PENDING
 
     async def test_a_parents_deadline_reaches_its_children(self, running: Running) -> None:
         parent = await running.create(timeout=3600)

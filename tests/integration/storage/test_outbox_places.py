@@ -3,7 +3,6 @@
 import math
 import random
 from collections import Counter
-from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
@@ -12,7 +11,7 @@ from asya_gateway.storage.health import VitalsReader
 from asya_gateway.storage.queues import outbox as polling
 from asya_gateway.storage.queues.outbox import PostgresOutbox
 from tests.support.blocks import counted_blocks
-from tests.support.storage import Running, make_storage
+from tests.support.storage import Running
 
 FILL = """
 INSERT INTO outbox (task_id, actor, body, not_before, created_at)
@@ -20,15 +19,6 @@ SELECT 'old-' || n, 'actor-' || n % 3, 'x', now() - interval '1 hour', now() - i
 FROM generate_series(1, $1) n
 """
 DUE = "INSERT INTO outbox (task_id, actor, body, not_before, created_at) VALUES ($1, $2, 'x', now(), now())"
-
-
-@pytest.fixture
-async def still(database_url: str) -> AsyncIterator[Running]:
-    """A storage whose loops do not run."""
-    made = make_storage(database_url)
-    await made.storage.database.open()
-    yield made
-    await made.storage.database.close()
 
 
 async def test_polls_pass_removed_rows_that_an_old_snapshot_keeps(

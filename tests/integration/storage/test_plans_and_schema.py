@@ -1,7 +1,6 @@
 """Session settings, and plans that stay good when empty tables have filled."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -16,7 +15,7 @@ from asya_gateway.domain.ports import Answer, TaskFilter, TaskPage
 from asya_gateway.domain.reports import ChildAnnouncement, Claim, PauseReport
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.queues.outbox import BLOCKS, PostgresOutbox
-from asya_gateway.storage.tasks import listing, store
+from asya_gateway.storage.tasks import listing
 from asya_gateway.storage.tasks.growing import grown
 from asya_transports.postgres import statements
 from asya_transports.postgres.pool import QUEUE_SESSION
@@ -152,16 +151,6 @@ async def one_life_of_everything(still: Running) -> None:
     await still.tasks.finish(failed(parent))
     await still.tasks.finish(succeeded(f"{parent}-1"))
     await grown(still.storage.database, [(parent, 0)])
-
-
-@pytest.fixture
-async def still(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
-    """A storage whose loops do not run, so that each statement is one of the test's."""
-    monkeypatch.setattr(store, "FIRST_CHUNK", 0.0)
-    made = make_storage(database_url)
-    await made.storage.database.open()
-    yield made
-    await made.storage.database.close()
 
 
 QUEUED = """

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from asya_crds.status import ClaimAction, ErrorClass, HopState, TaskStatus
 from asya_crds.task_error import TaskError
 from asya_gateway.domain.owners import EVERY_OWNER
 from asya_gateway.domain.reports import ChildAnnouncement, Claim, FinalOutcome, FinalReport
-from asya_gateway.storage.tasks import descendants, store, sweeping
+from asya_gateway.storage.tasks import descendants, sweeping
 from tests.support.blocks import counted_blocks
 from tests.support.storage import ROUTE, Running, failed, make_storage, progress, succeeded
 from tests.support.waiting import until
@@ -35,16 +34,6 @@ def cancel(task_id: str, reason: str = "enough") -> FinalReport:
         error=TaskError("canceled", reason, ErrorClass.CANCELED),
         owner=EVERY_OWNER,
     )
-
-
-@pytest.fixture
-async def still(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
-    """A storage whose loops do not run: what is ended is what a statement ended."""
-    monkeypatch.setattr(store, "FIRST_CHUNK", 0.0)
-    made = make_storage(database_url)
-    await made.storage.database.open()
-    yield made
-    await made.storage.database.close()
 
 
 async def tree(running: Running, *levels: str, ends_itself: bool = True) -> str:

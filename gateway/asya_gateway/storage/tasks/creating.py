@@ -18,7 +18,7 @@ OUTBOX_LEASE = 5.0
 
 TASK_ARRAYS = (
     f"{split(1)}, {split(2)}, $3::text[], {split(4)}, {split(5, 'json')}, {split(6)}, {split(7)}, "
-    f"{split(8, 'float8')}, {split(9, 'json')}, {split(10)}"
+    f"{split(8, 'float8')}, $9::json[], $10::text[]"
 )
 """The fields of NewTask, one array for each. task_columns creates the arguments."""
 TASK_FIELDS = "id, flow, owner, surface, route, actor, context_id, timeout, payload, envelope"
@@ -145,8 +145,9 @@ def task_columns(batch: Sequence[NewTask]) -> tuple[Any, ...]:
         joined(actors),
         joined([NULL if context is None else context for context in contexts]),
         joined([*map(repr, timeouts)]),
-        joined(payloads),
-        joined(envelopes),
+        # One copy fewer of what may be large.
+        payloads,
+        envelopes,
     )
 
 
