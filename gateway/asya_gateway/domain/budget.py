@@ -64,11 +64,11 @@ KEPT_FOR_REPORTS = 0.25
 class Lease:
     """Bytes held for one purpose until they are released. Not for concurrent use by several tasks."""
 
-    __slots__ = ("_held", "_token", "budget", "bytes")
+    __slots__ = ("_token", "budget", "bytes", "held")
 
     def __init__(self, budget: "Budget") -> None:
         self.budget = budget
-        self._held: list[tuple[Share, int]] = []
+        self.held: list[tuple[Share, int]] = []
         self._token: Token[Lease | None] | None = None
         self.bytes = 0
         """The bytes held."""
@@ -80,35 +80,35 @@ class Lease:
     def __exit__(self, *_: object) -> None:
         assert self._token is not None
         _scope.reset(self._token)
-        if self._held:
+        if self.held:
             self.release()
 
     def hold(self, share: Share, size: int) -> None:
         """Record bytes granted by the budget."""
-        self._held.append((share, size))
+        self.held.append((share, size))
         self.bytes += size
 
     def shrink(self, size: int) -> None:
         """Keep only `size` bytes of the last grant."""
-        share, granted = self._held.pop()
+        share, granted = self.held.pop()
         self.budget.give_back(share, granted - size)
-        self._held.append((share, size))
+        self.held.append((share, size))
         self.bytes += size - granted
 
     def last(self) -> tuple[Share, int]:
         """The last grant."""
-        return self._held[-1]
+        return self.held[-1]
 
     def grow(self, size: int) -> None:
         """Record an increase of the last grant."""
-        share, granted = self._held.pop()
-        self._held.append((share, granted + size))
+        share, granted = self.held.pop()
+        self.held.append((share, granted + size))
         self.bytes += size
 
     def release(self) -> None:
         """Return everything; may be called again."""
-        while self._held:
-            self.budget.give_back(*self._held.pop())
+        while self.held:
+            self.budget.give_back(*self.held.pop())
         self.bytes = 0
 
 
@@ -219,6 +219,13 @@ class Budget:
         """`reserve` if it needs no waiting; otherwise returns False and holds nothing."""
         lease = _scope.get()
         if lease is None:
+            return True
+        if not self._in_line and size <= self.room(share):
+            # What `charge` and `hold` do, written out: every request comes this way.
+            self._held[share] += size
+            self._used += size
+            lease.held.append((share, size))
+            lease.bytes += size
             return True
         if (self._in_line and self._stands_behind(share, size)) or not self.try_take(share, size):
             return False

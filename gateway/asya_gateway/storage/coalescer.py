@@ -222,7 +222,7 @@ class Coalescer(Generic[Item, Reply]):
     def _let_next(self, written: list[_Waiting[Item, Reply]]) -> None:
         """Make the next writes of the written keys ready. (Twenty thousand writes of one key cost no more than those of
         as many keys, because they are not searched.)"""
-        self._budget.give_back(Share.WRITES, sum(entry.size for entry in written))
+        self._budget.give_back(Share.WRITES, sum([entry.size for entry in written]))
         for entry in written:
             behind = self._behind[entry.key]
             if behind:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -17,18 +17,20 @@ C = TypeVar("C")
 def read(model: type[M], body: Body) -> M:
     """The message of a body. Raises InvalidInput naming the field."""
     try:
-        return cast("M", _validator(model)(body))
+        found: M = _validator(model)(body)
     except ValidationError as error:
         raise _refusal(error, model) from None
+    return found
 
 
 def read_closed(model: type[C], body: Body) -> C:
     """The typed dictionary of a body without unknown members. Raises InvalidInput naming the field."""
     try:
-        return cast("C", _validator(cast("Any", model))(body))
+        found: C = _validator(model)(body)
     except ValidationError as error:
         only_members(body, *model.__annotations__)
         raise _refusal(error, model) from None
+    return found
 
 
 def _refusal(error: ValidationError, model: type[Any]) -> InvalidInput:
@@ -36,6 +38,8 @@ def _refusal(error: ValidationError, model: type[Any]) -> InvalidInput:
     return InvalidInput(str(mistake), field=mistake.field)
 
 
-@lru_cache(maxsize=64)
-def _validator(model: type[Any]) -> Callable[[Any], Any]:
+def _validator_of(model: Any) -> Callable[[Any], Any]:
     return TypeAdapter(model).validator.validate_python
+
+
+_validator: Callable[[Any], Callable[[Any], Any]] = lru_cache(maxsize=64)(_validator_of)

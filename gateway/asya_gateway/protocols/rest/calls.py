@@ -1,6 +1,8 @@
 """POST /tools/call: a call of a flow, answered with a handle, or with the finished task if the caller waits."""
 
+from collections.abc import Coroutine
 from http import HTTPStatus
+from typing import Any
 
 from aiohttp import web
 
@@ -8,6 +10,7 @@ from asya_crds.call_messages import CallJson
 from asya_gateway.domain.calls import Call
 from asya_gateway.domain.errors import FlowNotFound
 from asya_gateway.domain.task import Caller
+from asya_gateway.domain.tasks import Tasks
 from asya_gateway.protocols.http.answers import json_response
 from asya_gateway.protocols.http.bodies import read_object
 from asya_gateway.protocols.http.callers import caller_of
@@ -46,20 +49,25 @@ async def call_tool(request: web.Request) -> web.Response:
         return await _wait(request, task_id, caller_of(request), seconds)
 
 
-async def _submitted(request: web.Request, said: CallJson) -> str:
+def _submitted(request: web.Request, said: CallJson) -> Coroutine[Any, Any, str]:
     app, name, payload = request.app, said["name"], said.get("arguments") or {}
     caller, key = caller_of(request), idempotency_key(request.headers)
     try:
         served = app[FLOWS].tool(name)
-    except FlowNotFound:
-        # The flow may have been hidden between a call and its repetition.
-        task_id = await app[TASKS].earlier(caller, key, name, payload)
-        if task_id is None:
-            raise
-        return task_id
-    return await app[TASKS].submit(
-        Call(served, payload, caller, SURFACE, None, trace_headers(request.headers), key=key)
-    )
+    except FlowNotFound as unknown:
+        return _earlier(app[TASKS], caller, key, name, payload, unknown)
+    return app[TASKS].submit(Call(served, payload, caller, SURFACE, None, trace_headers(request.headers), key=key))
+
+
+async def _earlier(
+    tasks: Tasks, caller: Caller, key: str | None, name: str, payload: Any, unknown: FlowNotFound
+) -> str:
+    """The task of an earlier call, if this one repeats it: the flow may have been hidden in between. Raises `unknown`
+    otherwise."""
+    task_id = await tasks.earlier(caller, key, name, payload)
+    if task_id is None:
+        raise unknown
+    return task_id
 
 
 async def _wait(request: web.Request, task_id: str, caller: Caller, seconds: float) -> web.Response:

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from dataclasses import replace
+from operator import attrgetter
 from typing import TypeVar
 
 from asya_gateway.domain.budget import Budget
@@ -45,7 +46,7 @@ class Batches:
         self.creates = Coalescer[NewTask, None](
             "creates",
             bounded(creator.flush),
-            key=lambda new: new.id,
+            key=attrgetter("id"),
             size=create_size,
             limits=limits,
             budget=budget,
@@ -54,7 +55,7 @@ class Batches:
         self.admissions = Coalescer[Applicant, Verdict](
             "admissions",
             bounded(admitter.flush),
-            key=lambda applicant: applicant.order,
+            key=attrgetter("order"),
             size=applicant_size,
             limits=limits,
             budget=budget,
@@ -64,7 +65,7 @@ class Batches:
         self.reports = Coalescer[ProgressReport, ProgressAnswer](
             "reports",
             bounded(reporter.flush),
-            key=lambda report: report.task_id,
+            key=attrgetter("task_id"),
             size=report_size,
             limits=unrefused,
             budget=budget,
@@ -72,7 +73,7 @@ class Batches:
         self.finals = Coalescer[FinalReport, FinalOutcome](
             "finals",
             bounded(finisher.flush),
-            key=lambda report: report.task_id,
+            key=attrgetter("task_id"),
             size=final_size,
             limits=unrefused,
             budget=budget,

@@ -9,7 +9,7 @@ import asyncpg
 from asya_crds.naming import check_actor_name, queue_name
 from asya_gateway.domain.log import TASK_CREATED, CreatedEntry
 from asya_gateway.domain.ports import NewTask, OutboxEntry
-from asya_gateway.storage.columns import joined, split
+from asya_gateway.storage.columns import NULL, joined, split
 from asya_gateway.storage.retrying import acquired
 from asya_transports.postgres.enqueue import ENQUEUE_COLUMNS, ENQUEUE_TABLE
 
@@ -17,8 +17,8 @@ OUTBOX_LEASE = 5.0
 """Seconds that a fresh outbox row belongs to the process that accepted it."""
 
 TASK_ARRAYS = (
-    f"{split(1)}, {split(2)}, $3::text[], {split(4)}, {split(5, 'json')}, {split(6)}, $7::text[], "
-    f"{split(8, 'float8')}, $9::json[], $10::text[]"
+    f"{split(1)}, {split(2)}, $3::text[], {split(4)}, {split(5, 'json')}, {split(6)}, {split(7)}, "
+    f"{split(8, 'float8')}, {split(9, 'json')}, {split(10)}"
 )
 """The fields of NewTask, one array for each. task_columns creates the arguments."""
 TASK_FIELDS = "id, flow, owner, surface, route, actor, context_id, timeout, payload, envelope"
@@ -143,10 +143,10 @@ def task_columns(batch: Sequence[NewTask]) -> tuple[Any, ...]:
         joined(surfaces),
         joined(routes),
         joined(actors),
-        contexts,
+        joined([NULL if context is None else context for context in contexts]),
         joined([*map(repr, timeouts)]),
-        payloads,
-        envelopes,
+        joined(payloads),
+        joined(envelopes),
     )
 
 
