@@ -38,6 +38,8 @@ GROUPS = {
         "integration/actor/test_on_rabbitmq.py",
         "integration/operator/test_queues.py",
     ],
+    "held loops": ["integration/http/test_event_loop.py"],
+    "many values": ["integration/registry/test_many_values.py"],
     "descriptions": ["protocol/test_openapi.py", "protocol/test_registry_openapi.py"],
 }
 """The groups that take longest, in the order in which they begin; every other module is a group of its own."""

@@ -11,6 +11,7 @@ from asya_crds.status import ClaimAction, ErrorClass, HopState, TaskStatus
 from asya_crds.task_error import TaskError
 from asya_gateway.domain.owners import EVERY_OWNER
 from asya_gateway.domain.reports import ChildAnnouncement, Claim, FinalOutcome, FinalReport
+from asya_gateway.storage.database import SESSION
 from asya_gateway.storage.tasks import descendants, sweeping
 from tests.support.blocks import counted_blocks
 from tests.support.storage import ROUTE, Running, failed, make_storage, progress, succeeded
@@ -278,22 +279,27 @@ class TestSeveralAtOneTree:
         assert tuple(finals[0]) == (2_001, 2_001)
 
     async def test_a_child_that_is_held_is_waited_for_after_all_others(
-        self, still: Running, monkeypatch: pytest.MonkeyPatch
+        self, still: Running, database_url: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         root = await tree(still)
         await still.storage.database.execute(CHILDREN, root, 40)
-        still.storage.cascade._chunk.largest = still.storage.cascade._chunk.size = 10
+        # Longer than a busy machine needs to see that all others have ended.
+        monkeypatch.setitem(SESSION, "lock_timeout", "20000")
+        patient = make_storage(database_url)
+        await patient.storage.database.open()
+        patient.storage.cascade._chunk.largest = patient.storage.cascade._chunk.size = 10
         database = still.storage.database
         async with database.connection() as holder:
             holding = holder.transaction()
             await holding.start()
             await holder.execute("UPDATE tasks SET progress = 7 WHERE id = $1", f"{root}-17")
-            ending = asyncio.create_task(still.storage.cascade.below(root, descendants.End.of(cancel(root))))
+            ending = asyncio.create_task(patient.storage.cascade.below(root, descendants.End.of(cancel(root))))
             left = "SELECT count(*) = 1 FROM tasks WHERE parent_id IS NOT NULL AND finished_at IS NULL"
             await until(lambda: database.fetchval(left), WAIT, "the end of those that nobody holds")
             assert not ending.done()
             await holding.commit()
         assert await ending == 40
+        await patient.storage.database.close()
         found = await still.tasks.get(f"{root}-17", owner=EVERY_OWNER)
         assert (found.status, found.progress) == (TaskStatus.CANCELED, 7)
 
