@@ -37,7 +37,7 @@ class PlainJson(web.Response):
     _written_by: asyncio.Transport | None = None
 
     def __init__(self, body: bytes) -> None:
-        super().__init__(body=body, headers=JSON_HEADERS)
+        super().__init__(body=body)
 
     @property
     @override
@@ -46,12 +46,11 @@ class PlainJson(web.Response):
 
     @override
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        transport = request.transport
-        if transport is None or not self._is_plain(request, transport):
+        transport, body = request.transport, self.body
+        if transport is None or not isinstance(body, bytes) or not self._is_plain(request, transport, len(body)):
+            self.headers.update(JSON_HEADERS)
             return await super().prepare(request)
         self._written_by = transport
-        body = self.body
-        assert isinstance(body, bytes)
         transport.write(b"%b%d\r\n\r\n%b" % (_head(int(time.time())), len(body), body))
         return None
 
@@ -60,15 +59,14 @@ class PlainJson(web.Response):
         if self._written_by is None:
             await super().write_eof(data)
 
-    def _is_plain(self, request: web.BaseRequest, transport: asyncio.Transport) -> bool:
+    def _is_plain(self, request: web.BaseRequest, transport: asyncio.Transport, size: int) -> bool:
         return (
-            self.keep_alive is None
+            0 < size <= AT_ONCE
+            and self.keep_alive is None
             and request.keep_alive
             and request.version == HttpVersion11
             and request.method != "HEAD"
             and "Origin" not in request.headers
-            and isinstance(self.body, bytes)
-            and 0 < len(self.body) <= AT_ONCE
             and not transport.is_closing()
             and not transport.get_write_buffer_size()
         )
