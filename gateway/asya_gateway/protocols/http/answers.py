@@ -17,6 +17,8 @@ NO_STORE = {"Cache-Control": "no-store"}
 JSON_HEADERS = {"Content-Type": "application/json", **NO_STORE}
 AT_ONCE = 64 * 1024
 """Most bytes of a body that are written without waiting for the connection."""
+KEPT = 4096
+"""Bytes of a body that may stay with its connection: aiohttp refers to the last response until the next request."""
 
 
 def json_response(text: JsonText, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
@@ -52,6 +54,8 @@ class PlainJson(web.Response):
             return await super().prepare(request)
         self._written_by = transport
         transport.write(b"%b%d\r\n\r\n%b" % (_head(int(time.time())), len(body), body))
+        if len(body) > KEPT:
+            self.body = None
         return None
 
     @override

@@ -44,7 +44,7 @@ def edge(guard: Guard, readiness: Readiness, budget: Budget, observer: Observer 
                 response = _told(request, error, guard)
             if "Content-Encoding" in request.headers and not request.content.is_eof():
                 await _leave_unread(request, response)
-            elif lease.bytes > LARGE and isinstance(response, web.Response):
+            elif isinstance(response, web.Response) and (lease.bytes > LARGE or _size(response) > LARGE):
                 await _send(request, response)
         return response
 
@@ -67,14 +67,20 @@ def _told(request: web.Request, error: Exception, guard: Guard) -> web.Response:
             return plain_error(request, HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
+def _size(response: web.Response) -> int:
+    return len(response.body) if isinstance(response.body, bytes) else 0
+
+
 async def _send(request: web.Request, response: web.Response) -> None:
     """Send a large response here, where its bytes are still charged to the budget. A reader that takes almost nothing
     is disconnected."""
+    size = _size(response)
     writer = await response.prepare(request)
     await response.write_eof()
+    # aiohttp refers to a connection's last response until its next request, however long that takes.
+    response.body = None
     if writer is None:
         return
-    size = len(response.body) if isinstance(response.body, bytes) else 0
     try:
         async with asyncio.timeout(SEND_SECONDS + size / SLOWEST):
             await writer.drain()
