@@ -63,8 +63,9 @@ async def test_a_body_that_was_sent_does_not_stay_with_its_connection(
             await until(lambda: answers.kept() <= KEPT, 5, "the end of the body")
 
 
-async def test_each_request_of_a_connection_gets_its_own_body(answers: Answers) -> None:
+@pytest.mark.parametrize("counted", [0, 6 * MEGABYTE])
+async def test_each_request_of_a_connection_gets_its_own_body(answers: Answers, counted: int) -> None:
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1)) as session:
         for size in (10, 100_000, 10, 5_000, MEGABYTE, 10):
-            async with session.get(answers.url, params={"size": size, "counted": 0}) as response:
+            async with session.get(answers.url, params={"size": size, "counted": counted}) as response:
                 assert len(await response.read()) == size + 2

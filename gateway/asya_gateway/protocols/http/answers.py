@@ -48,6 +48,9 @@ class PlainJson(web.Response):
 
     @override
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        if self._written_by is not None:
+            # The edge has sent it; aiohttp asks once more of every response.
+            return None
         transport, body = request.transport, self.body
         if transport is None or not isinstance(body, bytes) or not self._is_plain(request, transport, len(body)):
             self.headers.update(JSON_HEADERS)
