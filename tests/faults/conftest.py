@@ -1,7 +1,6 @@
 """A world for each test, with separate databases and brokers, because the tests stop and kill them."""
 
 import os
-import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 from servers.databases import execute
 from servers.postgres import PostgresServer
 from servers.rabbitmq import RabbitNode
-from tests.faults.world import World
+from tests.faults.world import World, over_rabbitmq
 from tests.support.servers import running
 
 
@@ -31,15 +30,8 @@ def own_rabbit() -> Iterator[RabbitNode]:
 @pytest.fixture
 async def world(tmp_path: Path, own_postgres: PostgresServer, own_rabbit: RabbitNode) -> AsyncIterator[World]:
     """Everything over RabbitMQ."""
-    vhost = f"faults-{uuid.uuid4().hex[:8]}"
-    made = World(tmp_path, own_postgres, own_rabbit, own_rabbit.create_vhost(vhost))
-    try:
-        await made.up()
+    async with over_rabbitmq(World, tmp_path, own_postgres, own_rabbit) as made:
         yield made
-    finally:
-        await made.close()
-        own_rabbit.delete_vhost(vhost)
-        print(made.logs())
 
 
 @pytest.fixture

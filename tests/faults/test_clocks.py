@@ -2,7 +2,6 @@
 
 import json
 import os
-import uuid
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
@@ -15,7 +14,7 @@ from asya_crds.envelope import parse_time
 from servers.postgres import PostgresServer
 from servers.processes import ServerUnavailable
 from servers.rabbitmq import RabbitNode
-from tests.faults.world import Process, World
+from tests.faults.world import Process, World, over_rabbitmq
 from tests.support.missing import missing
 from tests.support.waiting import until
 
@@ -52,15 +51,8 @@ class SkewedWorld(World):
 async def skewed(tmp_path: Path, own_postgres: PostgresServer, own_rabbit: RabbitNode) -> AsyncIterator[SkewedWorld]:
     if not FAKETIME.exists():
         missing(ServerUnavailable(f"{FAKETIME} is missing (Debian: faketime)"))
-    vhost = f"faults-{uuid.uuid4().hex[:8]}"
-    made = SkewedWorld(tmp_path, own_postgres, own_rabbit, own_rabbit.create_vhost(vhost))
-    try:
-        await made.up()
+    async with over_rabbitmq(SkewedWorld, tmp_path, own_postgres, own_rabbit) as made:
         yield made
-    finally:
-        await made.close()
-        own_rabbit.delete_vhost(vhost)
-        print(made.logs())
 
 
 async def keyed(world: World, process: str, key: str) -> str:

@@ -8,11 +8,12 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aio_pika
 import aiohttp
@@ -409,6 +410,23 @@ class World:
             f"--- {process.name}\n{process.log.read_text(errors='replace')[-1500:]}"
             for process in self.processes.values()
         )
+
+
+W = TypeVar("W", bound=World)
+
+
+@contextlib.asynccontextmanager
+async def over_rabbitmq(kind: type[W], folder: Path, postgres: PostgresServer, rabbit: RabbitNode) -> AsyncIterator[W]:
+    """A world of this kind that is up, with a virtual host of its own."""
+    vhost = f"faults-{uuid.uuid4().hex[:8]}"
+    made = kind(folder, postgres, rabbit, rabbit.create_vhost(vhost))
+    try:
+        await made.up()
+        yield made
+    finally:
+        await made.close()
+        rabbit.delete_vhost(vhost)
+        print(made.logs())
 
 
 async def events(response: aiohttp.ClientResponse) -> AsyncIterator[tuple[str, int | None, Any]]:
