@@ -13,7 +13,7 @@ from pathlib import Path
 from bench.compare import Pair, compare, write_json
 from bench.compare import render as render_pairs
 from bench.figures import Figure
-from bench.registry import BENCHMARKS
+from bench.registry import BENCHMARKS, named
 from bench.stage import FULL, QUICK, Effort, Stage, machine
 from bench.table import as_json, render
 from servers.commits import previous_commit
@@ -68,8 +68,10 @@ def _stage(options: argparse.Namespace) -> Stage:
 
 def _parsed(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
     options = parser.parse_args(arguments)
-    if unknown := set(options.names) - set(BENCHMARKS):
-        parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
+    try:
+        options.names = named(options.names)
+    except ValueError as error:
+        parser.error(str(error))
     return options
 
 
@@ -78,7 +80,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "names",
         nargs="*",
         metavar="NAME",
-        help=f"of {', '.join(BENCHMARKS)}; all by default",
+        help=f"of {', '.join(BENCHMARKS)}; all by default; `work` stands for all that begin with `work-`",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     parser.add_argument("--quick", action="store_true", help="short runs that only report, for CI")

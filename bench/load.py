@@ -7,7 +7,9 @@ Outcome.
 """
 
 import contextlib
+import itertools
 import json
+import math
 import re
 import select
 import socket
@@ -25,12 +27,14 @@ NOW = "#" * 20
 
 _LENGTH = re.compile(rb"\r\ncontent-length: (\d+)", re.IGNORECASE)
 _HEAD_END = b"\r\n\r\n"
+_LAST_CHUNK = b"\r\n0\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What to send: each (path, body) in turn, repeatedly. `seconds` begin after `warm_up`. `rate` is the total per
-    second, 0 for as fast as responses arrive. `total` ends the run after that many requests instead."""
+    second, 0 for as fast as responses arrive. `total` ends the run after that many requests instead. `headers`: one
+    more line of the head, of each request in turn."""
 
     port: int
     requests: Sequence[tuple[str, str]]
@@ -39,6 +43,7 @@ class Plan:
     warm_up: float = 2.0
     rate: float = 0.0
     total: int = 0
+    headers: Sequence[str] = ()
 
 
 @dataclass(slots=True)
@@ -80,7 +85,11 @@ class Generator:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._requests = [request_bytes(path, body) for path, body in plan.requests]
+        headers = plan.headers or [""]
+        count = math.lcm(len(plan.requests), len(headers))
+        lines = itertools.islice(itertools.cycle(headers), count)
+        requests = itertools.islice(itertools.cycle(plan.requests), count)
+        self._requests = [request_bytes(*request, header) for request, header in zip(requests, lines, strict=True)]
         self._stamps = [request.find(NOW.encode()) for request in self._requests]
         self._next = 0
         self._usual_length = 0
@@ -158,6 +167,7 @@ class Generator:
         if connection.received:
             data = connection.received + data
         if len(data) != self._usual_length or not data.startswith(b"HTTP/1.1 200"):
+            # A stream's length differs each time.
             length = whole_length(data)
             if length is None or len(data) < length:
                 connection.received = data
@@ -167,7 +177,7 @@ class Generator:
                 connection.received = b""
                 self._statuses[status] += 1
                 return True
-            self._usual_length = length
+            self._usual_length = length if _LENGTH.search(data) else 0
         connection.received = b""
         self._accepted += 1
         self._latencies.append(time.monotonic_ns() - connection.sent_at)
@@ -186,10 +196,11 @@ class Generator:
         )
 
 
-def request_bytes(path: str, body: str) -> bytes:
+def request_bytes(path: str, body: str, header: str = "") -> bytes:
     """A POST of JSON over a keep-alive connection."""
     data = body.encode()
     head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {len(data)}"
+    head += f"\r\n{header}" if header else ""
     return f"{head}\r\n\r\n".encode() + data
 
 
@@ -199,7 +210,10 @@ def whole_length(data: bytes) -> int | None:
     if end < 0:
         return None
     found = _LENGTH.search(data, 0, end)
-    return None if found is None else end + len(_HEAD_END) + int(found[1])
+    if found is not None:
+        return end + len(_HEAD_END) + int(found[1])
+    # A stream of events: chunked, and the generator waits for its end.
+    return len(data) if data.endswith(_LAST_CHUNK) else None
 
 
 def start_load(plan: Plan) -> "subprocess.Popen[str]":

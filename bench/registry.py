@@ -1,8 +1,8 @@
 """Every benchmark by name. A benchmark is a function of the stage that returns its figures."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from bench import apply, calls, cascade, ends, leaks, reports, streams
+from bench import apply, auth, calls, cascade, ends, leaks, mcp, reports, streams, work
 from bench.figures import Figure
 from bench.stage import Stage
 
@@ -19,4 +19,22 @@ BENCHMARKS: dict[str, Benchmark] = {
     "memory": leaks.memory,
     "cascade": cascade.cascade,
     "apply": apply.apply,
+    "auth": auth.auth,
+    "mcp-lists": mcp.lists,
+    "mcp-calls": mcp.calls,
+    "mcp-sessions": mcp.sessions,
+    "mcp-memory": mcp.memory,
+    "work-blocking": work.blocking,
+    **{name: work.measured(story) for name, story in work.STORIES.items()},
 }
+
+
+def named(words: Sequence[str]) -> list[str]:
+    """The benchmarks of these names; a name also stands for all that begin with it and `-`. Raises ValueError."""
+    found: list[str] = []
+    for word in words:
+        group = [word] if word in BENCHMARKS else [name for name in BENCHMARKS if name.startswith(f"{word}-")]
+        if not group:
+            raise ValueError(f"no benchmark {word}; there are {', '.join(BENCHMARKS)}")
+        found += group
+    return found

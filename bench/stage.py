@@ -170,13 +170,10 @@ class Stage:
     @contextlib.contextmanager
     def gateway(self, mode: str, database_url: str, **variables: str) -> Iterator[GatewayProcess]:
         """A gateway process as a pod would run it, ready."""
-        port = free_port()
-        environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "VIRTUAL_ENV") if name in os.environ}
-        environment |= {
-            "PYTHONPATH": os.pathsep.join([self.import_path, *filter(None, sys.path)]),
+        port = int(variables.setdefault("ASYA_GATEWAY_PORT", str(free_port())))
+        environment = self.environment() | {
             "ASYA_GATEWAY_MODE": mode,
             "ASYA_GATEWAY_HOST": "127.0.0.1",
-            "ASYA_GATEWAY_PORT": str(port),
             "ASYA_METRICS_PORT": "0",
             "ASYA_DATABASE_URL": database_url,
             "ASYA_CONFIG_PATH": str(self.folder / "flows.yaml"),
@@ -194,12 +191,18 @@ class Stage:
             yield gateway
         finally:
             stop_process(process, 15, 15)
-            self._show(log_path)
+            self.show(log_path)
 
-    def _show(self, log: Path) -> None:
+    def environment(self, *more: Path) -> dict[str, str]:
+        """The environment of a program of the tree, which can also import from these folders."""
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "VIRTUAL_ENV") if name in os.environ}
+        return kept | {"PYTHONPATH": os.pathsep.join([self.import_path, *map(str, more), *filter(None, sys.path)])}
+
+    def show(self, log: Path, who: str = "gateway") -> None:
+        """Tell the beginning of a program's log, which is empty if all went well."""
         lines = log.read_text(errors="replace").splitlines()
         for line in lines[:5]:
-            self.say(f"  gateway said: {line[:200]}")
+            self.say(f"  {who} said: {line[:200]}")
 
     def interleaved(self, *sides: Callable[[], float]) -> list[list[float]]:
         """Runs of each side in turn (A B A B …), for the effort's number of rounds; returns a list of rates for each
@@ -216,10 +219,11 @@ class Stage:
     def servers_cpu(self) -> dict[str, float]:
         """CPU seconds used so far by each running server, including those of ended backends."""
         started = {title: self.__dict__[name] for name, title in SERVERS.items() if name in self.__dict__}
-        return {title: _cpu_of_family(server.pid) for title, server in started.items()}
+        return {title: cpu_of_family(server.pid) for title, server in started.items()}
 
 
-def _cpu_of_family(pid: int) -> float:
+def cpu_of_family(pid: int) -> float:
+    """CPU seconds used so far by a process and its children, also by those that have ended."""
     total = 0.0
     for process in family(pid):
         with contextlib.suppress(psutil.NoSuchProcess):

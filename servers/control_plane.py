@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from servers.ports import free_port
-from servers.processes import data_folder, spawn
+from servers.processes import ServerUnavailable, data_folder, spawn
 
 ADMIN_TOKEN = "admin-token"
 MANAGER_TOKEN = "manager-token"
@@ -53,7 +53,7 @@ KINDS = {
 """For each kind: the API's path, the plural name, whether it is namespaced."""
 
 
-class ControlPlaneUnavailable(Exception):
+class ControlPlaneUnavailable(ServerUnavailable):
     """The programs are not installed. The text says what to set."""
 
 

@@ -33,6 +33,7 @@ IMPORTS = {
     "asya_cli": ["asya_cli.main", "asya_cli.client", "asya_cli.watching", "asya_cli.environment"],
     "asya_cli dev": ["asya_cli.main", "asya_cli.dev.session", "asya_gateway.composition.program"],
     "asya_cli serve": ["asya_cli.main", "asya_cli.environment", "uvloop", "asya_gateway.composition.program"],
+    "asya_cli auth": ["asya_cli.main", "asya_cli.auth.keys", "asya_cli.auth.rendering"],
     "asya_cli flow": _FLOWS,
     "asya_cli expose": _FLOWS,
     "asya_cli unexpose": _FLOWS,
@@ -42,7 +43,7 @@ IMPORTS = {
 }
 """The modules imported before a program is forked, by its module, or by its module and first argument."""
 READ_AT_THE_START = (
-    "LD_", "PYTHON", "COVERAGE_", "LC_", "LANG", "TZ", "MALLOC_",
+    "LD_", "PYTHON", "COVERAGE_", "LC_", "LANG", "TZ", "MALLOC_", "SSL_CERT_",
     "COLUMNS", "LINES", "TERM", "TTY_", "NO_COLOR", "FORCE_",
 )  # fmt: skip
 """Prefixes of variables that an interpreter, a C library or an import reads only once."""

@@ -18,7 +18,11 @@ class TcpProxy:
         self._flowing.set()
         self._refusing = False
         self._marker: bytes | None = None
+        self._then_refuse = False
+        self._unwanted: bytes | None = None
         self.lost = 0
+        self.swallowed = asyncio.Event()
+        """Set when a request was swallowed."""
         self.port = 0
 
     @classmethod
@@ -68,9 +72,15 @@ class TcpProxy:
         """Forward again."""
         self._flowing.set()
 
-    def lose_answer_to(self, marker: bytes) -> None:
-        """Forward the next request with these bytes, and abort its connection when the answer arrives."""
-        self._marker = marker
+    def lose_answer_to(self, marker: bytes, *, then_refuse: bool = False) -> None:
+        """Forward the next request with these bytes, and abort its connection when the answer arrives; `then_refuse`
+        all connections until `accept`."""
+        self._marker, self._then_refuse = marker, then_refuse
+
+    def swallow(self, marker: bytes) -> None:
+        """Do not forward the next request with these bytes, nor anything else on its connection, which stays open."""
+        self._unwanted = marker
+        self.swallowed.clear()
 
     async def close(self) -> None:
         """Stop listening and abort every connection."""
@@ -117,6 +127,10 @@ class TcpProxy:
             if self._marker is not None and self._marker in data:
                 self._marker = None
                 losing.set()
+            if self._unwanted is not None and self._unwanted in data:
+                self._unwanted = None
+                self.swallowed.set()
+                await asyncio.Event().wait()
             await _pass_on(data, writer)
 
     async def _copy_answers(
@@ -125,6 +139,8 @@ class TcpProxy:
         async for data in self._chunks(reader):
             if losing.is_set():
                 self.lost += 1
+                if self._then_refuse:
+                    self.refuse()
                 return
             await _pass_on(data, writer)
 

@@ -36,6 +36,7 @@ GROUPS = {
         "contract/test_autoscaling.py",
         "integration/delivery/test_dispatcher.py",
         "integration/actor/test_on_rabbitmq.py",
+        "integration/actor/test_latency_timers.py",
         "integration/operator/test_queues.py",
     ],
     "held loops": ["integration/http/test_event_loop.py"],

@@ -6,8 +6,10 @@ Bodies are closed: an unknown member is refused. Otherwise a misspelled member w
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import ConfigDict, PlainValidator, WithJsonSchema, with_config
+from pydantic.config import JsonDict
 from typing_extensions import TypedDict
 
+from asya_crds.answers import GIVEN, AnswerAction
 from asya_crds.message_fields import Id, Object, Text
 
 
@@ -17,9 +19,16 @@ def _tool_name(value: Any) -> str:
     return value
 
 
+def _given(value: Any) -> AnswerAction:
+    if isinstance(value, str) and value in GIVEN:
+        return AnswerAction(value)
+    raise ValueError(f"expected one of {', '.join(GIVEN)}")
+
+
 _CLOSED = ConfigDict(extra="forbid")
 _TOOL_SCHEMA = {"type": "string", "minLength": 1, "description": "A flow with an `mcp` block."}
 ToolName = Annotated[str, PlainValidator(_tool_name), WithJsonSchema(_TOOL_SCHEMA)]
+Given = Annotated[AnswerAction, PlainValidator(_given), WithJsonSchema({"enum": [each.value for each in GIVEN]})]
 
 
 @with_config(_CLOSED)
@@ -30,12 +39,22 @@ class CallJson(TypedDict):
     arguments: NotRequired[Object | None]
 
 
-@with_config(_CLOSED)
-class AnswerJson(TypedDict):
-    """POST /tasks/{id}/resume: `answer` is checked against the pause's schema. With `pause_id`, it is rejected if
-    another pause is open."""
+_DECLINES: JsonDict = {"enum": [AnswerAction.DECLINE.value, AnswerAction.CANCEL.value]}
+_SAYS_SOMETHING: JsonDict = {
+    "anyOf": [{"required": ["answer"]}, {"required": ["action"]}],
+    "if": {"properties": {"action": _DECLINES}, "required": ["action"]},
+    "then": {"properties": {"answer": {"type": "null"}}},
+}
 
-    answer: Any
+
+@with_config(ConfigDict(extra="forbid", json_schema_extra=_SAYS_SOMETHING))
+class AnswerJson(TypedDict):
+    """POST /tasks/{id}/resume: `answer` is checked against the schema of the input; a decline has none. Without `key`,
+    it is for the only open input. With `pause_id`, it is rejected if another pause is open."""
+
+    answer: NotRequired[Any]
+    key: NotRequired[Id | None]
+    action: NotRequired[Given]
     pause_id: NotRequired[Id | None]
 
 
@@ -84,13 +103,15 @@ class ViolationJson(TypedDict):
 
 
 class RefusalJson(TypedDict):
-    """Why a request was refused. With a 503, `outcome` says whether a write may have been done."""
+    """Why a request was refused. With a 503, `outcome` says whether a write may have been done. `data` is for programs:
+    with a 403 `required_scopes` and `user_scopes`."""
 
     code: str
     message: str
     field: NotRequired[str]
     outcome: NotRequired[Literal["not_done", "unknown"]]
     violations: NotRequired[list[ViolationJson]]
+    data: NotRequired[dict[str, Any]]
 
 
 class ErrorJson(TypedDict):

@@ -157,6 +157,11 @@ class Envelope:
             "status": dict(self.status),
         }
 
+    def to_texts(self, payload: str | None = None) -> tuple[str, str]:
+        """Two JSON texts: the envelope without its payload, and the payload. (`{head[:-1]},"payload":{payload}}` is
+        the wire form.) `payload` is the payload's text if it is already encoded."""
+        return jsontext.dumps(self._head()), jsontext.dumps(self.payload) if payload is None else payload
+
     def to_json(self, payload: str | None = None, headers: Mapping[str, str] | None = None) -> str:
         """JSON text of the wire form. `payload` is the payload's text if it is already encoded; `headers` are further
         headers, already encoded."""

@@ -2,22 +2,29 @@
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from asya_crds import jsontext
+from asya_crds.contract import Contract, camel
 from asya_crds.durations import parse_duration
+from asya_crds.flow_sets import SetName
+from asya_crds.mcp_offers import (
+    MAX_DESCRIPTION,
+    MAX_ICONS,
+    MAX_ITEMS,
+    Icon,
+    McpPrompt,
+    McpResource,
+    MediaType,
+    check_passed_on,
+)
 from asya_crds.naming import PAUSE, RESUME, SINK, SUMP, check_flow_name, check_own_actor
+from asya_crds.rounds.asked import MOST_ROUNDS, InputKey, Round, check_rounds
 from asya_crds.schema_rules import check_input_schema, check_schema
 
 MAX_ROUTE = 64
 """Most actors after the entrypoint. Every report of every hop carries the route, so it must stay short."""
-MAX_HINTS, MAX_HINTS_DEPTH = 16 * 1024, 16
-"""Limits of a tool's annotations, which are passed on unchanged: characters of JSON, and levels of nesting."""
-MAX_DESCRIPTION = 4096
-MAX_ITEMS = 64
 
 _RESERVED = {
     SINK: "gets every message at the end of its route automatically",
@@ -25,7 +32,6 @@ _RESERVED = {
     RESUME: "gets only the answers to pauses",
 }
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,128}")
-_MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+*-]{1,127}/[A-Za-z0-9!#$&^_.+*-]{1,127}(\s*;.{0,200})?")
 
 
 def _check_route_actor(name: str) -> str:
@@ -59,12 +65,6 @@ def _check_scope(scope: str) -> str:
     return scope
 
 
-def _check_media_type(text: str) -> str:
-    if not _MEDIA_TYPE.fullmatch(text):
-        raise ValueError("expected a media type such as text/plain")
-    return text
-
-
 Entrypoint = Annotated[str, AfterValidator(_check_entrypoint)]
 RouteActor = Annotated[str, AfterValidator(_check_route_actor)]
 FlowName = Annotated[str, AfterValidator(check_flow_name)]
@@ -72,22 +72,9 @@ Timeout = Annotated[float, BeforeValidator(_longer_than_none("leave timeout out 
 MaxPause = Annotated[float, BeforeValidator(_longer_than_none("leave it out for the gateway's longest pause"))]
 Scope = Annotated[str, AfterValidator(_check_scope)]
 """A scope-token of RFC 6749, section 3.3."""
-MediaType = Annotated[str, AfterValidator(_check_media_type)]
 Tag = Annotated[str, Field(min_length=1, max_length=64)]
-
-
-def camel(name: str) -> str:
-    """The name as it is written in YAML: route_next becomes routeNext, and a2a stays a2a."""
-    return to_camel(name) if "_" in name else name
-
-
-class Contract(BaseModel):
-    """Shared configuration of what users write: both spellings are read, camelCase is written, unknown fields are
-    refused."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", alias_generator=camel, validate_by_name=True, validate_by_alias=True
-    )
+TaskMode = Literal["auto", "never", "required"]
+"""Whether MCP clients get a task for a call: if it takes longer than a moment and they can poll, never, or always."""
 
 
 class ToolAnnotations(BaseModel):
@@ -105,13 +92,29 @@ class ToolAnnotations(BaseModel):
 
 
 class McpExposure(Contract):
-    """Present: the flow is an MCP tool (and callable over REST)."""
+    """Present: the flow is an MCP tool (and callable over REST), unless `tool` is false; with `prompt` or `resource` it
+    is one of these, too. Title, icons and `_meta` are those of each."""
 
     input_schema: dict[str, Any] = Field(default_factory=lambda: {"type": "object"})
     output_schema: dict[str, Any] | None = None
     progress: bool = True
+    task: TaskMode = "auto"
     annotations: dict[str, Any] | None = None
     title: str | None = Field(default=None, max_length=256)
+    input: list[Round] = Field(default_factory=list, max_length=MOST_ROUNDS)
+    input_key: InputKey = "input"
+    icons: list[Icon] | None = Field(default=None, max_length=MAX_ICONS)
+    meta: dict[str, Any] | None = Field(default=None, alias="_meta")
+    tool: bool = True
+    prompt: McpPrompt | None = None
+    resource: McpResource | None = None
+
+    @field_validator("prompt", mode="before")
+    @classmethod
+    def _null_is_no_prompt(cls, value: Any) -> Any:
+        if value is None:
+            raise ValueError("expected an object; write `prompt: {}` for a prompt with defaults, or leave the line out")
+        return value
 
     @field_validator("input_schema", mode="before")
     @classmethod
@@ -146,11 +149,21 @@ class McpExposure(Contract):
     def _hints_have_their_types(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
         if value is None:
             return None
-        text = jsontext.dumps(value)
-        if len(text) > MAX_HINTS:
-            raise ValueError(f"expected at most {MAX_HINTS} characters of JSON, got {len(text)}")
-        jsontext.loads(text, max_depth=MAX_HINTS_DEPTH)
+        check_passed_on(value)
         return ToolAnnotations.model_validate(value).model_dump(by_alias=True, exclude_none=True)
+
+    @model_validator(mode="after")
+    def _rounds_fit_the_arguments(self) -> Self:
+        if self.input:
+            check_rounds(self.input, self.input_schema, self.input_key)
+        return self
+
+    @field_validator("meta")
+    @classmethod
+    def _meta_is_bounded(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        if value is not None:
+            check_passed_on(value)
+        return value
 
 
 def _is_flat(value: dict[str, Any]) -> bool:
@@ -201,6 +214,7 @@ class FlowSpec(Contract):
     mcp: McpExposure | None = None
     a2a: A2aExposure | None = None
     scopes: list[Scope] = Field(default_factory=list, max_length=MAX_ITEMS)
+    tags: list[SetName] = Field(default_factory=list, max_length=MAX_ITEMS)
 
     @field_validator("mcp", "a2a", mode="before")
     @classmethod
@@ -213,7 +227,7 @@ class FlowSpec(Contract):
             )
         return value
 
-    @field_validator("route_next", "scopes", mode="before")
+    @field_validator("route_next", "scopes", "tags", mode="before")
     @classmethod
     def _nothing_is_an_empty_list(cls, value: Any) -> Any:
         return [] if value is None else value
@@ -227,6 +241,17 @@ class FlowSpec(Contract):
     def actors(self) -> tuple[str, ...]:
         """The whole route, first actor first."""
         return (self.entrypoint, *self.route_next)
+
+    @property
+    def is_tool(self) -> bool:
+        """Whether it is an MCP tool, callable over REST too."""
+        return self.mcp is not None and self.mcp.tool
+
+    @property
+    def exposed(self) -> bool:
+        """Whether some protocol offers it in some form."""
+        mcp = self.mcp
+        return self.a2a is not None or (mcp is not None and (mcp.tool or bool(mcp.prompt) or bool(mcp.resource)))
 
     def document(self) -> dict[str, Any]:
         """As plain JSON in camelCase, without unset fields. This form is sent to pods and reads back equal."""
@@ -243,3 +268,16 @@ class Flow(FlowSpec):
     """One entry of flows.yaml."""
 
     name: FlowName
+
+    @property
+    def prompt_name(self) -> str | None:
+        """The name of its prompt; None if it is none."""
+        return None if self.mcp is None or self.mcp.prompt is None else self.mcp.prompt.name or self.name
+
+    @property
+    def offers(self) -> tuple[str, ...]:
+        """What it offers under names of its own, in words: no other flow may offer the same."""
+        resource = None if self.mcp is None else self.mcp.resource
+        prompt = self.prompt_name
+        named = () if prompt is None else (f"prompt {prompt}",)
+        return named if resource is None else (*named, f"resource {resource.address}")

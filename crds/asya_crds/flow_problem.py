@@ -1,5 +1,6 @@
 """Why a flow is not served: one form for files, log lines, responses and conditions."""
 
+from collections.abc import Sequence
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -50,21 +51,28 @@ def place(source: str, line: int | None) -> str:
 
 
 class FlowNames:
-    """Who owns each name. Of several flows with one name, the first to claim it is served (docs/protocols/registry.md).
+    """Who owns each name. Of several flows with one name, the first to claim it is served (docs/protocols/registry.md);
+    so it is with the names of prompts and the URIs of resources.
 
     Only a flow that can be served may claim a name, so that an invalid flow cannot take it from a valid one.
     """
 
     def __init__(self) -> None:
         self._places: dict[str, str] = {}
+        self._offers: dict[str, str] = {}
 
     def taken(self) -> frozenset[str]:
         """The names claimed so far."""
         return frozenset(self._places)
 
-    def claim(self, name: str, where: str) -> str | None:
-        """None if the name now belongs to this flow, else the reason why it does not."""
+    def claim(self, name: str, where: str, offers: Sequence[str] = ()) -> str | None:
+        """None if the name now belongs to this flow, with everything that it offers under names of its own
+        (Flow.offers); else the reason why it does not."""
         if name in self._places:
             return f"the name is taken by {self._places[name]}"
+        for offer in offers:
+            if offer in self._offers:
+                return f"the {offer} is taken by {self._offers[offer]}"
         self._places[name] = where
+        self._offers |= dict.fromkeys(offers, where)
         return None

@@ -9,11 +9,14 @@ from pydantic import ValidationError
 
 from asya_crds.flow import Flow
 from asya_crds.flow_problem import FlowNames, FlowProblem, NameTaken, UnreadableSource, place
+from asya_crds.flow_sets import FlowSet, read_sets, without_repeated_sets
 from asya_crds.mistakes import FieldMistake, InvalidDocument, explain, worded
 from asya_crds.yaml_text import Mistake, Path, Unreadable, Yaml, parse
 
 MAX_FLOWS = 10_000
 SUFFIXES = (".yaml", ".yml")
+SETS = "sets"
+"""Tool sets, beside the flows. A version that does not know them serves the flows and reports the field."""
 
 LineOf = Callable[[Path], int | None]
 FlowCheck = Callable[[Flow], None]
@@ -46,6 +49,7 @@ class FlowsText:
     problems: tuple[FlowProblem, ...] = ()
     unreadable: tuple[str, ...] = field(default=())
     """Sources that are not YAML (half-written, for example). Their last readable content stays in force."""
+    sets: tuple[FlowSet, ...] = ()
 
 
 def is_flows_key(name: str) -> bool:
@@ -70,30 +74,37 @@ def read_texts(texts: Mapping[str, bytes], yaml: Yaml, check: FlowCheck = no_mor
     Never raises: mistakes are returned as problems.
     """
     flows: list[FoundFlow] = []
+    sets: list[FlowSet] = []
     problems: list[FlowProblem] = []
     unreadable: list[str] = []
     for source in sorted(filter(is_flows_key, texts)):
         try:
-            found, mistakes = read_text(texts[source], source, yaml, check)
+            found, own_sets, mistakes = read_text(texts[source], source, yaml, check)
         except Unreadable as error:
             problems.append(UnreadableSource.of("", error.reason, source, error.line))
             unreadable.append(source)
             continue
         flows += found
+        sets += own_sets
         problems += mistakes
     kept, repeated = without_repetitions(flows)
-    return FlowsText(content_hash(texts), tuple(kept), (*problems, *repeated), tuple(unreadable))
+    kept_sets, repeated_sets = without_repeated_sets(sets)
+    problems += [*repeated, *repeated_sets]
+    return FlowsText(content_hash(texts), tuple(kept), tuple(problems), tuple(unreadable), tuple(kept_sets))
 
 
 def read_text(
     text: bytes, source: str, yaml: Yaml, check: FlowCheck = no_more
-) -> tuple[list[FoundFlow], list[FlowProblem]]:
+) -> tuple[list[FoundFlow], list[FlowSet], list[FlowProblem]]:
     """Read one text. Raises Unreadable if it is not YAML."""
     try:
         document = parse(text.decode("utf-8-sig"), yaml)
     except UnicodeDecodeError as error:
         raise Unreadable(f"not UTF-8 at byte {error.start}") from None
-    return read_flows(document.value, source, line_of=document.line, mistakes=document.mistakes, check=check)
+    flows, problems = read_flows(document.value, source, line_of=document.line, mistakes=document.mistakes, check=check)
+    written = document.value.get(SETS) if isinstance(document.value, dict) else None
+    sets, wrong = read_sets(written, source, document.line)
+    return flows, sets, [*problems, *wrong]
 
 
 def read_flows(
@@ -137,6 +148,8 @@ def _entries(document: Any, source: str, line_of: LineOf) -> tuple[list[tuple[Pa
     if "flows" not in document:
         if "entrypoint" in document or "name" in document:
             return [((), document)], []
+        if document.keys() == {SETS}:
+            return [], []
         return wrong("expected `flows:` with a list, or a single flow with name and entrypoint")
     flows = document["flows"]
     if flows is None:
@@ -148,7 +161,7 @@ def _entries(document: Any, source: str, line_of: LineOf) -> tuple[list[tuple[Pa
     problems = [
         FlowProblem.of("", f"{key}: unknown field beside flows", source, line_of((key,)))
         for key in document
-        if key not in ("flows", "version")
+        if key not in ("flows", "version", SETS)
     ]
     return [(("flows", index), entry) for index, entry in enumerate(flows)], problems
 
@@ -195,7 +208,7 @@ def without_repetitions(flows: Iterable[FoundFlow]) -> tuple[list[FoundFlow], li
     kept: list[FoundFlow] = []
     problems: list[FlowProblem] = []
     for found in flows:
-        if reason := names.claim(found.flow.name, place(found.source, found.line)):
+        if reason := names.claim(found.flow.name, place(found.source, found.line), found.flow.offers):
             problems.append(NameTaken.of(found.flow.name, reason, found.source, found.line))
         else:
             kept.append(found)

@@ -1,4 +1,7 @@
-"""Which flows a process serves: the response of GET /health/flows, which the command line reads."""
+"""Which flows a process serves (GET /health/flows, which the command line reads), and which a caller may see (GET
+/flows)."""
+
+from typing import Any
 
 from typing_extensions import TypedDict
 
@@ -24,7 +27,7 @@ class FlowProblemJson(TypedDict):
 
 
 class FlowsFileJson(TypedDict):
-    """The state of the mounted file (served, operator, superseded or missing), and what it means."""
+    """The state of the mounted file (served, unreadable, operator, superseded or missing), and what it means."""
 
     path: str
     state: str
@@ -40,3 +43,22 @@ class FlowsJson(TypedDict):
     flows: list[ServedFlowJson]
     problems: list[FlowProblemJson]
     file: FlowsFileJson | None
+
+
+class FlowSummaryJson(TypedDict):
+    """A flow as its callers see it. `mcp` and `a2a`: which protocol offers it; `input_schema` is null if it is no tool;
+    `callable`: whether this caller may call it."""
+
+    name: str
+    description: str
+    input_schema: dict[str, Any] | None
+    mcp: bool
+    a2a: bool
+    callable: bool
+
+
+class FlowPageJson(TypedDict):
+    """GET /flows: the flows that the caller may see, by name. `next_cursor` is null on the last page."""
+
+    flows: list[FlowSummaryJson]
+    next_cursor: str | None

@@ -68,9 +68,14 @@ def incarnation_header(task_id: str, incarnation: Incarnation) -> dict[str, str]
     return {HEADER_INCARNATION: f"{incarnation.number}{began}/{task_id}"}
 
 
+_FIRST = Incarnation(0, 0)
+
+
 def incarnation_of(envelope_id: str, headers: Mapping[str, Any]) -> Incarnation:
     """The incarnation of an envelope, from its header or its id."""
     value = headers.get(HEADER_INCARNATION)
+    if value is None and not envelope_id.startswith(_RESUME):
+        return _FIRST
     if isinstance(value, str) and (found := _HEADER.fullmatch(value)) and found[3] == envelope_id:
         return Incarnation(int(found[1]), int(found[2] or 0))
     number = resolve(envelope_id).incarnation or 0

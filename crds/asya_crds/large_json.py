@@ -23,6 +23,7 @@ WORTH_A_TEXT = 2048
 less."""
 NAMED = 20
 """How many omitted members are listed by name."""
+_CONTAINERS = (dict, list)
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 """A string, also an unterminated one. If that did not match, each quote in it would be tried as the start of another
 string, and a megabyte could take minutes."""
@@ -78,16 +79,20 @@ def has_few_values(body: bytes | str) -> bool:
 
 def places(value: Any, limit: int) -> int:
     """The number of values inside a decoded one. Counting stops shortly after the limit."""
-    count, level = 1, [value]
+    if isinstance(value, dict):
+        # Most arguments are flat, and need no lists of levels.
+        for child in value.values():
+            if isinstance(child, _CONTAINERS):
+                break
+        else:
+            return 1 + len(value)
+    count, level = 1, [value] if isinstance(value, _CONTAINERS) else []
     while level and count <= limit:
         inner: list[Any] = []
         for node in level:
-            if isinstance(node, dict):
-                inner.extend(node.values())
-            elif isinstance(node, list):
-                inner.extend(node)
+            inner += node.values() if isinstance(node, dict) else node
         count += len(inner)
-        level = [node for node in inner if isinstance(node, dict | list)]
+        level = [node for node in inner if isinstance(node, _CONTAINERS)]
     return count
 
 
@@ -112,8 +117,9 @@ async def loads(
     cuts: Sequence[str] = (),
     insist: bool = False,
     then: Callable[[Any], Any] | None = None,
+    elsewhere: bool = False,
 ) -> Any:
-    """Decode one document; a large one is decoded in the other process.
+    """Decode one document; a large one, and with `elsewhere` any one, is decoded in the other process.
 
     Of a large document, the members named by `encoded` (dotted: data.result) may be Encoded, and `cut` is applied in
     turn to the members named by `cuts` ("" is the whole document). `then`, a function of a module, turns the document
@@ -121,7 +127,7 @@ async def loads(
 
     Raises jsontext.InvalidJSON, TooManyValues, OffloadFailed.
     """
-    if has_few_values(body):
+    if not elsewhere and has_few_values(body):
         value = jsontext.loads(body, max_depth=max_depth)
         return value if then is None else then(value)
     name = None if then is None else f"{then.__module__}:{then.__name__}"

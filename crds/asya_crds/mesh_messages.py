@@ -131,10 +131,29 @@ def _percent(value: Any) -> float:
 Percent = Annotated[float, PlainValidator(_percent), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 100})]
 
 
+def _positive(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+
+
+class BatchOffer(Message):
+    """This mesh takes the reports of hops together (hop_reports.py), at most so many rows and bytes in a request. A
+    report counts as one row, and one for each envelope."""
+
+    rows: Annotated[int | None, BeforeValidator(_positive)] = None
+    bytes: Annotated[int | None, BeforeValidator(_positive)] = None
+
+
+def _offer(value: Any) -> Any:
+    """None unless both limits can be understood."""
+    if not isinstance(value, Mapping) or _positive(value.get("rows")) is None or _positive(value.get("bytes")) is None:
+        return None
+    return value
+
+
 class ProgressAnswerMessage(Message):
     """The answer to a progress report. `action` and `lease_seconds` (how long the claim holds from now) are present
     only if a claim was sent. `remaining_seconds` counts to the task's deadline by the database's clock and is negative
-    after it.
+    after it. `batch` is present only in answers to `received` with a claim.
 
     A worker may read the answer of another version of mesh: fields that it does not understand are treated as absent.
     """
@@ -144,6 +163,7 @@ class ProgressAnswerMessage(Message):
     action: Annotated[ClaimAction | None, BeforeValidator(_known_action)] = None
     lease_seconds: Annotated[float | None, BeforeValidator(_any_number)] = None
     remaining_seconds: Annotated[float | None, BeforeValidator(_any_number)] = None
+    batch: Annotated[BatchOffer | None, BeforeValidator(_offer)] = None
 
 
 def read_answer(body: Mapping[str, Any]) -> ProgressAnswerMessage:

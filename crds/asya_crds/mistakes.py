@@ -5,7 +5,7 @@ the same mistake reads the same everywhere.
 """
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -25,8 +25,21 @@ PLAIN_WORDS = {
     "model_attributes_type": "expected an object",
     "dataclass_type": "expected an object",
     "list_type": "expected a list",
+    "int_type": "expected a whole number",
+    "int_parsing": "expected a whole number",
+    "int_from_float": "expected a whole number",
+    "float_type": "expected a number",
+    "float_parsing": "expected a number",
+    "greater_than": "expected more than {gt:g}",
+    "greater_than_equal": "expected at least {ge:g}",
+    "less_than": "expected less than {lt:g}",
+    "less_than_equal": "expected at most {le:g}",
+    "enum": "expected {expected}",
+    "literal_error": "expected {expected}",
+    "union_tag_invalid": "expected {discriminator} to be one of {expected_tags}",
+    "union_tag_not_found": "{discriminator} is missing",
 }
-"""The validator's error types, in words for the author of the document."""
+"""The validator's error types, in words for the author of the document or the setting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +80,27 @@ def explain(error: ValidationError, model: type[Any]) -> list[FieldMistake]:
 
 def _explained(detail: ErrorDetails, model: type[Any]) -> FieldMistake:
     path, kind = detail["loc"], detail["type"]
-    reason = PLAIN_WORDS.get(kind, detail["msg"].removeprefix("Value error, "))
+    reason = plain_words(detail)
     if kind == "is_instance_of":
         wanted = detail.get("ctx", {}).get("class")
         reason = {"str": "expected a string", "dict": "expected an object"}.get(str(wanted), reason)
     elif kind == "extra_forbidden":
-        reason = f"unknown field{_suggestion(path, model)}"
+        reason = unknown_field(path, model)
     cause = detail.get("ctx", {}).get("error")
     return FieldMistake(path, reason, cause.path if isinstance(cause, BrokenSchema) else ())
+
+
+def plain_words(detail: Mapping[str, Any]) -> str:
+    """What was expected, for one of the validator's errors."""
+    words = PLAIN_WORDS.get(detail["type"])
+    if words is None:
+        return str(detail["msg"]).removeprefix("Value error, ")
+    return words.format(**detail.get("ctx", {}))
+
+
+def unknown_field(path: Path, model: type[Any]) -> str:
+    """`unknown field (did you mean …?)`: the last part of the path is no field of the model there."""
+    return f"unknown field{_suggestion(path, model)}"
 
 
 def _suggestion(path: Path, model: type[Any]) -> str:

@@ -95,7 +95,7 @@ class Offload:
         async with self._turn:
             await self._end()
 
-    async def _exchange(self, request: bytes) -> bytes:
+    async def _exchange(self, request: bytes) -> bytes | bytearray:
         self._stop_timer()
         try:
             async with asyncio.timeout(self._seconds):
@@ -113,15 +113,27 @@ class Offload:
         self._timer = asyncio.get_running_loop().call_later(self._idle, self._no_longer_needed)
         return answer
 
-    async def _asked(self, process: asyncio.subprocess.Process, request: bytes) -> bytes:
+    async def _asked(self, process: asyncio.subprocess.Process, request: bytes) -> bytearray:
         assert process.stdin is not None
         assert process.stdout is not None
-        standstill = Standstill(process.pid, self._still, lambda: _kill(process))
+        sending, answer = process.stdin.transport, bytearray()
+        standstill = Standstill(
+            process.pid,
+            self._still,
+            lambda: _kill(process),
+            lambda: (sending.get_write_buffer_size(), len(answer)),
+        )
         try:
             process.stdin.write(len(request).to_bytes(HEAD))
             process.stdin.write(request)
             await process.stdin.drain()
-            return await process.stdout.readexactly(int.from_bytes(await process.stdout.readexactly(HEAD)))
+            size = int.from_bytes(await process.stdout.readexactly(HEAD))
+            while len(answer) < size:
+                part = await process.stdout.read(size - len(answer))
+                if not part:
+                    raise EOFError
+                answer += part
+            return answer
         finally:
             standstill.stop()
 
@@ -171,8 +183,8 @@ def function_named(name: str) -> Callable[..., Any]:
     return found
 
 
-def _result(answer: bytes) -> Any:
-    kind, value = marshal.loads(answer)  # noqa: S302 # written by our own process
+def _result(answer: bytes | bytearray) -> Any:
+    kind, value = marshal.loads(answer)  # noqa: S302 # nosec B302 # written by our own process
     match kind:
         case "returned":
             return value

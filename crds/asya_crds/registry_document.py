@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 from asya_crds import jsontext
 from asya_crds.flow import Flow
 from asya_crds.flow_problem import FlowProblem, Source
+from asya_crds.flow_sets import MAX_SETS, FlowSet
 from asya_crds.flows_file import FlowsText, FoundFlow
 
 MAX_ENTRIES = 20_000
@@ -63,11 +64,12 @@ class ResourcesPart(_Part):
 class ConfigMapPart(ResourcesPart):
     """The flows of the ConfigMap. `hash` is None if there is no ConfigMap.
 
-    `unreadable` names sources that are not YAML. Their flows in the row stay.
+    `unreadable` names sources that are not YAML. Their flows and sets in the row stay.
     """
 
     hash: str | None = Field(default=None, max_length=128, pattern=r"^[!-~]+$")
     unreadable: list[Source] = Field(default_factory=list, max_length=MAX_UNREADABLE)
+    sets: list[FlowSet] = Field(default_factory=list, max_length=MAX_SETS)
 
     @classmethod
     def of(cls, text: FlowsText) -> "ConfigMapPart":
@@ -77,6 +79,7 @@ class ConfigMapPart(ResourcesPart):
             flows=[_entry(found) for found in text.flows[:MAX_ENTRIES]],
             problems=bounded(text.problems),
             unreadable=list(text.unreadable)[:MAX_UNREADABLE],
+            sets=list(text.sets)[:MAX_SETS],
         )
 
 

@@ -1,5 +1,5 @@
-"""The registry row's document ({flows: [Entry], problems: [FlowProblem]}) as JSON text. It is split in place if that is
-cheap, else in the other process: it may hold twenty thousand flows."""
+"""The registry row's document ({flows: [Entry], problems: [FlowProblem], sets?: [FlowSet]}) as JSON text. It is split
+in place if that is cheap, else in the other process: it may hold twenty thousand flows."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,9 +17,9 @@ FLOW_VALUES = 200_000
 """More values than any flow that can be served has: a schema has at most 128 KiB. One with more is never decoded where
 requests are served."""
 
-Parts = tuple[list[str], list[dict[str, Any]]]
-"""The JSON text of each Entry, so that unchanged entries need not be decoded; and the FlowProblems, with those of
-entries that are too large."""
+Parts = tuple[list[str], list[dict[str, Any]], list[dict[str, Any]]]
+"""The JSON text of each Entry, so that unchanged entries need not be decoded; the FlowProblems, with those of entries
+that are too large; and the FlowSets."""
 
 
 async def parts_of(text: str, offload: Offload) -> Parts:
@@ -39,7 +39,7 @@ def split(text: str) -> Parts:
             problems.append(_too_large(entry))
         else:
             entries.append(jsontext.dumps(entry))
-    return entries, problems
+    return entries, problems, list(document.get("sets", ()))
 
 
 def _too_large(entry: dict[str, Any]) -> dict[str, Any]:
@@ -48,23 +48,32 @@ def _too_large(entry: dict[str, Any]) -> dict[str, Any]:
     return dict(problem.as_dict())
 
 
-async def kept_entries(text: str, unreadable: Sequence[str], names: Sequence[str], offload: Offload) -> list[str]:
-    """The text of the old entries to keep with a new part: those of unreadable sources whose names the new part does
-    not contain. Raises OffloadFailed."""
+Kept = tuple[list[str], list[dict[str, Any]]]
+"""The JSON text of entries, and sets."""
+
+
+async def kept_entries(
+    text: str, unreadable: Sequence[str], names: Sequence[str], sets: Sequence[str], offload: Offload
+) -> Kept:
+    """What to keep of the old text with a new part: the entries and sets of unreadable sources whose names are not
+    among `names` and `sets`, those of the new part. Raises OffloadFailed."""
     if has_few_values(text):
-        return kept_from(text, unreadable, names)
-    entries: list[str] = await offload.run(f"{__name__}:{kept_from.__name__}", text, list(unreadable), list(names))
-    return entries
+        return kept_from(text, unreadable, names, sets)
+    arguments = (text, list(unreadable), list(names), list(sets))
+    kept: Kept = await offload.run(f"{__name__}:{kept_from.__name__}", *arguments)
+    return kept
 
 
-def kept_from(text: str, unreadable: Sequence[str], names: Sequence[str]) -> list[str]:
+def kept_from(text: str, unreadable: Sequence[str], names: Sequence[str], sets: Sequence[str]) -> Kept:
     """The same in this process."""
     document, taken = jsontext.loads(text, max_depth=2 * jsontext.MAX_DEPTH), set(names)
-    return [
+    entries = [
         jsontext.dumps(entry)
         for entry in document["flows"]
         if entry["source"] in unreadable and entry["flow"].get("name") not in taken
     ]
+    old_sets = document.get("sets", ())
+    return entries, [each for each in old_sets if each["source"] in unreadable and each["name"] not in sets]
 
 
 def without_flows(push: Any) -> dict[str, Any]:

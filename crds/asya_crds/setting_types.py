@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ValidationError
 
+from asya_crds.mistakes import plain_words, unknown_field
 from asya_crds.naming import check_actor_name, check_own_actor
 
 PREFIX = "ASYA_"
@@ -117,33 +118,38 @@ def explained(error: ValidationError, model: type[BaseModel]) -> str:
 
 def _explain(item: Mapping[str, Any], model: type[BaseModel]) -> str:
     where = [str(part) for part in item["loc"]]
-    words = _WORDS.get(item["type"])
-    message = str(item["msg"]).removeprefix("Value error, ") if words is None else words.format(**item.get("ctx", {}))
+    message = plain_words(item)
     if not where:
         return message
     variable = PREFIX + where[0].upper()
     if item["type"] == "missing" and len(where) == 1:
         return f"{variable} is required"
+    path = "".join(f".{part}" for part in where[1:] if where[0] not in _LISTS or not part.isdecimal())
+    if item["type"] == "extra_forbidden":
+        return f"{variable}{path}: {unknown_field(item['loc'], model)}"
+    if item["type"] == "missing":
+        return f"{variable}{path}: {message}"
     for beginning in ("Input should be ", "Input should "):
         message = message.removeprefix(beginning)
     message = message if message.startswith("expected") else f"expected {message}"
-    path = "".join(f".{part}" for part in where[1:] if where[0] not in _LISTS or not part.isdecimal())
     field = model.model_fields.get(where[0])
     given = "" if (field is not None and not field.repr) or ", got " in message else _shown(item["input"])
     return f"{variable}{path}: {message}{given}"
 
 
-_WORDS = {
-    "int_parsing": "expected a whole number",
-    "int_from_float": "expected a whole number",
-    "float_parsing": "expected a number",
-    "greater_than": "expected more than {gt:g}",
-    "greater_than_equal": "expected at least {ge:g}",
-    "less_than": "expected less than {lt:g}",
-    "less_than_equal": "expected at most {le:g}",
-}
-"""Pydantic's error types, worded like the other messages."""
-_LISTS = frozenset({"allowed_origins", "allowed_hosts", "gateway_url_allowed", "sink_hooks"})
+_LISTS = frozenset(
+    {
+        "allowed_origins",
+        "allowed_hosts",
+        "gateway_url_allowed",
+        "open_surfaces",
+        "outbound_allow",
+        "sink_hooks",
+        "trusted_proxies",
+        "mcp_oauth_redirect_schemes",
+        "mcp_oauth_client_hosts",
+    }
+)
 
 
 def _shown(value: Any) -> str:

@@ -14,14 +14,16 @@ _STANDING = frozenset("STt")
 
 
 class Standstill:
-    """Calls `found` once the process has used no CPU time for the given number of seconds and was asleep or stopped at
-    each check. If the event loop is late, so are the checks: answers that the loop has not read yet do not count
-    against the process."""
+    """Calls `found` once the process has used no CPU time for the given number of seconds, was asleep or stopped at
+    each check, and `passed` has not changed: the bytes that went to and from the process, which waits for its reader
+    while that one is late, and needs less than a tick of the clock for what fits into a pipe. If the event loop is
+    late, so are the checks: answers that the loop has not read yet do not count against the process."""
 
-    def __init__(self, pid: int, seconds: float, found: Callable[[], None]) -> None:
+    def __init__(self, pid: int, seconds: float, found: Callable[[], None], passed: Callable[[], object]) -> None:
         self._stat = Path(f"/proc/{pid}/stat")
-        self._seconds, self._found = seconds, found
-        self._used, self._still = -1, 0.0
+        self._seconds, self._found, self._passed = seconds, found, passed
+        self._progress: object = None
+        self._still = 0.0
         self._timer = asyncio.get_running_loop().call_later(EVERY, self._look)
 
     def stop(self) -> None:
@@ -34,9 +36,9 @@ class Standstill:
         except OSError:
             # The process has ended, or this system has no such file.
             return
-        used = int(fields[11]) + int(fields[12])
-        self._still = self._still + EVERY if used == self._used and fields[0] in _STANDING else 0.0
-        self._used = used
+        progress = (fields[11], fields[12], self._passed())
+        self._still = self._still + EVERY if progress == self._progress and fields[0] in _STANDING else 0.0
+        self._progress = progress
         if self._still >= self._seconds:
             self._found()
         else:

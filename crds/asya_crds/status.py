@@ -129,5 +129,7 @@ class UpdateKind(OpenWord):
     CREATED = "created"
     PROGRESS = "progress"
     PAUSED = "paused"
+    ANSWERED = "answered"
+    """An answer after which the task still waits: to one of several inputs, or a decline."""
     RESUMED = "resumed"
     FINAL = "final"

@@ -9,12 +9,16 @@ from typing import Annotated, Any, NotRequired
 from pydantic import WithJsonSchema
 from typing_extensions import TypedDict
 
+from asya_crds.answers import AnswerAction, InputMethod, OnDecline
 from asya_crds.status import ErrorClass, TaskStatus
 
 STATUS_SCHEMA = {"enum": [status.value for status in TaskStatus]}
 
 StatusWord = Annotated[str, WithJsonSchema(STATUS_SCHEMA)]
 ClassWord = Annotated[str, WithJsonSchema({"enum": [each.value for each in ErrorClass]})]
+MethodWord = Annotated[str, WithJsonSchema({"enum": [each.value for each in InputMethod]})]
+DeclinedWord = Annotated[str, WithJsonSchema({"enum": [each.value for each in OnDecline]})]
+ActionWord = Annotated[str, WithJsonSchema({"enum": [each.value for each in AnswerAction]})]
 Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 OptionalTime = Annotated[str | None, WithJsonSchema({"type": ["string", "null"], "format": "date-time"})]
 OptionalText = Annotated[str | None, WithJsonSchema({"type": ["string", "null"]})]
@@ -44,21 +48,35 @@ TaskErrorJson = TypedDict(
 TaskErrorJson.__doc__ = "Why a task did not succeed, without what is unknown."
 
 
+class InputJson(TypedDict):
+    """An input that waits for its answer: `params` are those of the method in MCP."""
+
+    method: MethodWord
+    params: dict[str, Any]
+    payload_key: NotRequired[str]
+
+
 class PauseJson(TypedDict):
     """The question that a task waits on: `schema` is the answer's JSON Schema, `fields` what the actor asked, [{name,
-    type, prompt?, payload_key?, required?, default?, options?}]."""
+    type, prompt?, payload_key?, required?, default?, options?}]. `inputs` are the open ones by key, each of which is
+    answered alone; `schema` is then that of all their answers. `url` is where the person answers or authorizes."""
 
     id: str
     prompt: str
     schema: dict[str, Any]
     fields: list[dict[str, Any]]
     data: NotRequired[Any]
+    inputs: NotRequired[dict[str, InputJson]]
+    url: NotRequired[str]
+    on_decline: NotRequired[DeclinedWord]
 
 
 class TaskSummaryJson(TypedDict):
-    """A task without its payload and result, as in lists. It has the member names of both dialects."""
+    """A task without its payload and result, as in lists. It has the member names of both dialects. `owner` is there if
+    the task belongs to somebody else than the caller who reads it."""
 
     id: str
+    owner: NotRequired[str]
     parent_id: OptionalText
     context_id: OptionalText
     flow: str
@@ -106,6 +124,9 @@ class UpdateJson(TypedDict):
     duration_ms: NotRequired[float]
     message_size_kb: NotRequired[float]
     pause: NotRequired[PauseJson]
+    pause_id: NotRequired[str]
+    key: NotRequired[str]
+    action: NotRequired[ActionWord]
     error: NotRequired[TaskErrorJson]
     result: NotRequired[Any]
 

@@ -9,11 +9,14 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
+from asya_actor import loops
 from asya_actor.assembly import DEAD_LETTERS, Assembly
 from asya_actor.consuming import Consumer, declare
+from asya_actor.crew.announcing import Announcement
 from asya_actor.handlers.ending import ended_by_signals
 from asya_actor.handlers.loading import Handler, HandlerNotFound, load_handler
-from asya_actor.hop import ActorRuntime
+from asya_actor.mesh.client import MeshClient
+from asya_actor.runtime import ActorRuntime
 from asya_actor.settings import CrewSettings, SettingsError, WorkerSettings
 from asya_actor.state.connector import Connectors
 from asya_actor.state.mounts import parse_mounts
@@ -22,12 +25,19 @@ from asya_actor.telemetry.logs import log_to_stderr
 from asya_actor.telemetry.probes import probes
 from asya_actor.telemetry.tracing import TracingUnavailable, export_spans
 from asya_crds.listening import CannotListen
+from asya_transports.bounded import stopped
 from asya_transports.description import TransportSettingsError
 from asya_transports.known import transport_settings
 from asya_transports.opening import open_transport
 from asya_transports.port import Transport
 
 log = logging.getLogger(__name__)
+
+AFTER_GRACE = 14.0
+"""Seconds after the handlers' time in which a consumer returns its messages and leaves its queue. It is less than what
+a pod has between the end of the handlers' time and its own (asya_operator, SHUTDOWN_MARGIN)."""
+STOP_WITHIN = 10.0
+"""The same for consumers that are cancelled. What goes on even then can be ended only with the process."""
 
 EXIT_OK, EXIT_STUCK, EXIT_FAILED, EXIT_SETTINGS = 0, 1, 1, 2
 
@@ -42,15 +52,18 @@ async def run_many(
     *,
     stop: asyncio.Event | None = None,
     transport: Transport | None = None,
+    place: str = "",
+    client: MeshClient | None = None,
     started: Callable[[], None] | None = None,
     load: Callable[[WorkerSettings], Handler | None] | None = None,
 ) -> int:
     """Run any number of actors, and optionally the crew, in this process; returns the program's exit code.
 
-    0 after `stop`; 1 if a handler continues after its time and only the end of the process can stop it, so that a
-    supervisor restarts the process. A given transport is not closed. `started` is called when every queue is consumed.
-    `load` finds each actor's handler; an actor for which it returns None is left out. Raises HandlerNotFound,
-    SettingsError, CannotListen, TracingUnavailable, and whatever the user's module raises.
+    0 after `stop`; 1 if a handler or a consumer continues after its time and only the end of the process can stop it,
+    so that a supervisor restarts the process. A given transport, whose queues are at `place`, is not closed. `client`
+    sends the requests to mesh. `started` is called when every queue is consumed. `load` finds each actor's handler; an
+    actor for which it returns None is left out. Raises HandlerNotFound, SettingsError, CannotListen,
+    TracingUnavailable, and whatever the user's module raises.
     """
     every: list[WorkerSettings | CrewSettings] = [*workers, *([] if crew is None else [crew])]
     if not every:
@@ -62,20 +75,25 @@ async def run_many(
         if first.otel_enabled:
             stack.callback(export_spans())
         if transport is None:
-            transport = open_transport(transport_settings(), first.namespace)
+            found = transport_settings()
+            transport, place = open_transport(found, first.namespace), found.place
             stack.push_async_callback(transport.close)
         consumers: list[Consumer] = []
         await stack.enter_async_context(_probes(first, consumers))
         for settings in workers[:1]:  # all share the process's environment and its `open`
             stack.callback(keep_state(settings))
-        assembly = Assembly(transport)
+        assembly = Assembly(transport, place, client or MeshClient())
         stack.push_async_callback(assembly.close)
         with loading:
             pairs = _actors(assembly, workers, load)
         if not pairs and crew is None:
             raise NothingToRun("no handler could be loaded")
         consumers += [consumer for consumer, _ in pairs] + ([] if crew is None else assembly.crew(crew))
-        return await _consume(transport, consumers, [actor for _, actor in pairs], stop, started)
+        announcement = None if crew is None else assembly.announcement(crew)
+        if announcement is not None:
+            stack.push_async_callback(announcement.leave)
+            await announcement.begin()
+        return await _consume(transport, consumers, [actor for _, actor in pairs], stop, started, announcement)
 
 
 def _probes(
@@ -118,6 +136,7 @@ async def _consume(
     actors: Sequence[ActorRuntime],
     stop: asyncio.Event,
     started: Callable[[], None] | None,
+    announcement: Announcement | None,
 ) -> int:
     ending = asyncio.Event()
     running = [asyncio.create_task(_one(transport, consumer, ending), name=consumer.name) for consumer in consumers]
@@ -125,15 +144,20 @@ async def _consume(
     telling = asyncio.create_task(_tell(consumers, started))
     try:
         await asyncio.wait([*running, *reasons], return_when=asyncio.FIRST_COMPLETED)
+        if announcement is not None:
+            await announcement.leave()  # before the crew stops consuming
         ending.set()
-        await asyncio.gather(*running)
+        longest = max(consumer.grace for consumer in consumers) + AFTER_GRACE
+        done, _ = await asyncio.wait(running, timeout=longest, return_when=asyncio.FIRST_EXCEPTION)
+        for ended in done:
+            ended.result()
     finally:
         ending.set()
-        rest = [*reasons, telling, *running]
-        for task in rest:
-            task.cancel()
-        await asyncio.gather(*rest, return_exceptions=True)
-    return EXIT_STUCK if any(actor.stuck.is_set() for actor in actors) else EXIT_OK
+        late = await stopped([*reasons, telling, *running], STOP_WITHIN)
+    for task in late:
+        log.error("%s does not end", task.get_name())
+    stuck = late or any(consumer.stuck for consumer in consumers) or any(actor.stuck.is_set() for actor in actors)
+    return EXIT_STUCK if stuck else EXIT_OK
 
 
 async def _one(transport: Transport, consumer: Consumer, ending: asyncio.Event) -> None:
@@ -171,12 +195,17 @@ def _stop_on_signals() -> asyncio.Event:
     return stop
 
 
-def main(workers: Sequence[WorkerSettings] = (), crew: CrewSettings | None = None) -> int:
+def main(
+    workers: Sequence[WorkerSettings] = (),
+    crew: CrewSettings | None = None,
+    *,
+    started: Callable[[], None] | None = None,
+) -> int:
     """The program behind `asya actor`, in its own process; returns its exit code (0; 1 if stuck or a port is in use; 2
     for invalid settings).
 
-    ASYA_HANDLER may name modules of the current folder. A handler that cannot be stopped would keep the interpreter
-    from exiting, so `os._exit` is used then.
+    ASYA_HANDLER may name modules of the current folder. A handler or a consumer that cannot be stopped would keep the
+    interpreter from exiting, so `os._exit` is used then.
     """
     every: list[WorkerSettings | CrewSettings] = [*workers, *([] if crew is None else [crew])]
     if every:
@@ -185,14 +214,19 @@ def main(workers: Sequence[WorkerSettings] = (), crew: CrewSettings | None = Non
     if folder not in sys.path:
         sys.path.insert(0, folder)
     try:
-        code = asyncio.run(run_many(workers, crew))
+        return loops.run(_run(workers, crew, started))
     except (SettingsError, TransportSettingsError, HandlerNotFound, TracingUnavailable) as error:
         log.error("%s", error)
         return EXIT_SETTINGS
     except CannotListen as error:
         log.error("%s", error)
         return EXIT_SETTINGS if error.wrong_value else EXIT_FAILED
+
+
+async def _run(workers: Sequence[WorkerSettings], crew: CrewSettings | None, started: Callable[[], None] | None) -> int:
+    code = await run_many(workers, crew, started=started)
     if code == EXIT_STUCK:
+        # From here, because the end of the event loop waits for its tasks, and that of the interpreter for its threads.
         logging.shutdown()
         os._exit(code)
     return code

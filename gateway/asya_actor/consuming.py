@@ -1,4 +1,7 @@
-"""Takes deliveries from one queue, works on a bounded number at a time, and shuts down in order."""
+"""Takes deliveries from one queue, works on a bounded number at a time, and shuts down in order.
+
+The next message is begun when a handler's place is free, not when the end before it is stored.
+"""
 
 import asyncio
 import contextlib
@@ -6,11 +9,18 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from prometheus_client import Counter, Gauge
 
 from asya_actor.giving_back import Answering
+from asya_actor.pacing import Pace
 from asya_actor.publishing import settle
+from asya_actor.slots import Slot, Slots
 from asya_actor.telemetry.metrics import IN_WORK, MESSAGES
-from asya_transports.port import Delivery, Forbidden, Queue, Transport, TransportError, TransportUnavailable
+from asya_transports.bounded import stopped
+from asya_transports.port import Delivery, Forbidden, Prefetch, Queue, Transport, TransportError, TransportUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -19,9 +29,16 @@ BROKEN_DELAY = 5.0
 delivery, so the message finally becomes a dead letter."""
 DECLARE_PAUSE = 1.0
 
-Work = Callable[[Delivery], Awaitable[str]]
-"""Answers the delivery; returns its outcome as one word."""
-Source = Callable[[], AbstractAsyncContextManager[AsyncGenerator[Delivery]]]
+ENDING_GRACE = 1.0
+"""Seconds that ends which are being stored have when the time of their consumer is over. Their handlers have ended, so
+they are worth more than another run."""
+ENDS_WITHIN = 8.0
+"""Seconds in which a cancelled task of a consumer ends. Returning its message takes up to PATIENCE of them, and
+leaving the queue about as long. The rest of the shutdown does not wait longer for it."""
+
+Work = Callable[[Delivery, Slot], Awaitable[str]]
+"""Answers the delivery; returns its outcome as one word. It may free its place before."""
+Source = Callable[[Prefetch], AbstractAsyncContextManager[AsyncGenerator[Delivery]]]
 
 
 @dataclass
@@ -38,49 +55,82 @@ class Consumer:
     """Whether unfinished messages are returned without counting a delivery. Where deliveries are not counted, closing
     the stream is enough."""
     consuming: asyncio.Event = field(default_factory=asyncio.Event)
-    _running: set[asyncio.Task[None]] = field(default_factory=set)
+    stuck: bool = False
+    """Whether something of it goes on after `run`, which only the end of the process can stop."""
+    _running: dict[asyncio.Task[None], Slot] = field(default_factory=dict)
+    _outcomes: dict[str, Counter] = field(default_factory=dict)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Consume until `stop`; returns when no message is being processed any more."""
-        async with self.source() as stream:
-            feeding = asyncio.create_task(self._feed(stream), name=f"consume-{self.name}")
-            stopped = asyncio.create_task(stop.wait())
+        """Consume until `stop`; returns when no message is being processed any more, or `stuck`."""
+        try:
+            await self._run(stop)
+        except RuntimeError as error:
+            if not self.stuck:
+                raise
+            log.error("while shutting down: %r", error)  # a generator that still runs cannot be closed
+
+    async def _run(self, stop: asyncio.Event) -> None:
+        slots = Slots(self.concurrency)
+        pace = Pace(slots)
+        async with self.source(pace.prefetch) as stream:
+            feeding = asyncio.create_task(self._feed(stream, slots, pace), name=f"consume-{self.name}")
+            stopping = asyncio.create_task(stop.wait())
             self.consuming.set()
             try:
-                await asyncio.wait([feeding, stopped], return_when=asyncio.FIRST_COMPLETED)
-                await _cancelled(feeding)
-                await stream.aclose()  # waiting messages, and those that are returned, go to other consumers
+                await asyncio.wait([feeding, stopping], return_when=asyncio.FIRST_COMPLETED)
+                pace.stop()
+                if await self._cancelled(feeding):
+                    await stream.aclose()  # waiting messages, and those that are returned, go to other consumers
                 await self._drain()
             finally:
                 self.consuming.clear()
-                await _cancelled(stopped, feeding, *self._running)
+                pace.stop()
+                await self._cancelled(stopping, feeding, *self._running)
 
-    async def _feed(self, stream: AsyncGenerator[Delivery]) -> None:
-        room = asyncio.Semaphore(self.concurrency)
-        async for delivery in stream:
-            await room.acquire()
-            task = asyncio.create_task(self._one(delivery), name=f"message-{self.name}")
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
-            task.add_done_callback(lambda _: room.release())
+    async def _feed(self, stream: AsyncGenerator[Delivery], slots: Slots, pace: Pace) -> None:
+        while True:
+            # The place first: a message that was yielded counts as seen by a handler.
+            slot = await slots.take()
+            try:
+                delivery = await anext(stream)
+            except StopAsyncIteration:
+                return
+            pace.begun(len(delivery.body))
+            task = asyncio.create_task(self._one(delivery, slot), name=f"message-{self.name}")
+            self._running[task] = slot
+            task.add_done_callback(self._answered)
 
-    async def _one(self, taken: Delivery) -> None:
+    def _answered(self, task: asyncio.Task[None]) -> None:
+        self._running.pop(task).close()
+
+    async def _one(self, taken: Delivery, slot: Slot) -> None:
         outcome = "broken"
         delivery = Answering(taken)
-        with IN_WORK.labels(self.name).track_inprogress():
-            try:
-                outcome = await self.work(delivery)
-            except asyncio.CancelledError:
-                outcome = "given_back"
-                if self.gives_back:
-                    await delivery.give_back()
-                raise
-            except Exception:
-                log.exception("working on a message of %s", self.name)
-                with contextlib.suppress(TransportError):
-                    await settle(lambda: delivery.nack(BROKEN_DELAY), f"putting back a message of {self.name}")
-            finally:
-                MESSAGES.labels(self.name, outcome).inc()
+        self._in_work.inc()
+        try:
+            outcome = await self.work(delivery, slot)
+        except asyncio.CancelledError:
+            outcome = "given_back"
+            if self.gives_back:
+                await delivery.give_back()
+            raise
+        except Exception:
+            log.exception("working on a message of %s", self.name)
+            with contextlib.suppress(TransportError):
+                await settle(lambda: delivery.nack(BROKEN_DELAY), f"putting back a message of {self.name}")
+        finally:
+            self._in_work.dec()
+            self._count(outcome)
+
+    @cached_property
+    def _in_work(self) -> Gauge:
+        return IN_WORK.labels(self.name)
+
+    def _count(self, outcome: str) -> None:
+        counter = self._outcomes.get(outcome)
+        if counter is None:
+            counter = self._outcomes[outcome] = MESSAGES.labels(self.name, outcome)
+        counter.inc()
 
     async def _drain(self) -> None:
         if not self._running:
@@ -89,7 +139,22 @@ class Consumer:
         _, late = await asyncio.wait(self._running, timeout=self.grace)
         if late:
             log.warning("%s: returning %d messages that are still being processed", self.name, len(late))
-            await _cancelled(*late)
+            ending = [task for task in late if self._running[task].ending]
+            await self._cancelled(*late.difference(ending))
+            if ending:
+                await asyncio.wait(ending, timeout=ENDING_GRACE)
+                await self._cancelled(*ending)
+
+    async def _cancelled(self, *tasks: asyncio.Task[Any]) -> bool:
+        """Cancel the tasks; whether all of them have ended."""
+        late = await stopped(tasks, ENDS_WITHIN)
+        for task in tasks:
+            if task in late:
+                log.error("while shutting down: %s does not end", task.get_name())
+            elif not task.cancelled() and (error := task.exception()) is not None:
+                log.error("while shutting down: %r", error)
+        self.stuck = self.stuck or bool(late)
+        return not late
 
 
 async def declare(transport: Transport, actor: str) -> None:
@@ -109,11 +174,3 @@ async def declare(transport: Transport, actor: str) -> None:
             await asyncio.sleep(DECLARE_PAUSE)
         else:
             return
-
-
-async def _cancelled(*tasks: asyncio.Task[object] | asyncio.Task[None] | asyncio.Task[bool]) -> None:
-    for task in tasks:
-        task.cancel()
-    for result in await asyncio.gather(*tasks, return_exceptions=True):
-        if isinstance(result, Exception):
-            log.error("while shutting down: %r", result)

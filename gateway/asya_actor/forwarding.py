@@ -10,14 +10,17 @@ from uuid import UUID, uuid5
 
 from asya_actor.contract.message import Frame
 from asya_actor.failures import Failure
+from asya_crds import failed_envelope
 from asya_crds.envelope import Envelope, Route, format_time
+from asya_crds.failed_envelope import FAILED as FAILED
+from asya_crds.failed_envelope import HEADER_FIRST_ATTEMPT as HEADER_FIRST_ATTEMPT
+from asya_crds.failed_envelope import hop_headers, hop_status
 from asya_crds.incarnations import incarnation_of
 from asya_crds.naming import HEADER_INCARNATION
 
 _CHILDREN = UUID("6f0e4f5c-0d1b-5f0e-9a53-6a6f3d1c7b21")
 """Namespace of the ids of fan-out children (RFC 9562, version 5): an arbitrary constant."""
 
-HEADER_FIRST_ATTEMPT = "x-asya-first-attempt"
 REDELIVERIES = "redeliveries"
 """`status` key: how often a worker died with this message. It is kept when the queue's own count restarts."""
 
@@ -39,7 +42,7 @@ _OF_THE_MESH = (
 )
 """Keys of `status` that are set for every hop. Other keys set by a handler are passed on."""
 
-FAILED, SUCCEEDED, PENDING, RETRYING = "failed", "succeeded", "pending", "retrying"
+SUCCEEDED, PENDING, RETRYING = "succeeded", "pending", "retrying"
 
 
 def child_id(envelope_id: str, hop: int | str, index: int) -> str:
@@ -64,8 +67,8 @@ def forward(envelope: Envelope, frames: Sequence[Frame], extra: Mapping[str, Any
     `extra` are headers that override the frame's own (the trace context).
     """
     if not frames:
-        status = _status(envelope, SUCCEEDED, envelope.route.curr, reason="Completed")
-        return [envelope.with_(headers=_headers(envelope.headers, extra), status=status)]
+        status = hop_status(envelope, SUCCEEDED, envelope.route.curr, reason="Completed")
+        return [envelope.with_(headers=hop_headers(envelope.headers, extra), status=status)]
     return [_forwarded(envelope, index, frame, extra) for index, frame in enumerate(frames)]
 
 
@@ -75,36 +78,26 @@ def _forwarded(envelope: Envelope, index: int, frame: Frame, extra: Mapping[str,
     parent = envelope.parent_id if index == 0 else envelope.parent_id or envelope.id
     own = {key: value for key, value in frame.status.items() if key not in _OF_THE_MESH}
     return Envelope(
-        id=child_id(envelope.id, hop_of(envelope), index),
+        id=envelope.id if index == 0 else child_id(envelope.id, hop_of(envelope), index),
         parent_id=parent,
         route=route,
-        headers=_headers(_with_incarnation(frame.headers, envelope), extra),
-        status=own | _status(envelope, phase, route.curr or envelope.route.curr, reason=reason),
+        headers=hop_headers(_with_incarnation(frame.headers, envelope), extra),
+        status=own | hop_status(envelope, phase, route.curr or envelope.route.curr, reason=reason),
         payload=frame.payload,
     )
 
 
 def failed(envelope: Envelope, failure: Failure, actor: str, *, reason: str, most_attempts: int = 1) -> Envelope:
-    """The envelope for x-sump: the unchanged route, the error in `status.error`, the payload as `original_payload`."""
-    status = _status(envelope, FAILED, actor, reason=reason) | {
-        "attempt": envelope.attempt,
-        "max_attempts": max(most_attempts, envelope.attempt),
-        "error": failure.as_dict(),
-    }
-    payload = {
-        "error": "processing_error" if failure.error_class == "business" else "runtime_error",
-        "details": failure.as_dict(),
-        "original_payload": envelope.payload,
-    }
-    return envelope.with_(payload=payload, status=status, headers=_headers(envelope.headers, None))
+    """The envelope for x-sump (asya_crds.failed_envelope)."""
+    return failed_envelope.failed(envelope, failure.as_dict(), actor, reason=reason, most_attempts=most_attempts)
 
 
 def rerouted(envelope: Envelope, failure: Failure, actors: Sequence[str]) -> Envelope:
     """The envelope for a policy's `onExhausted` actors: the unchanged payload, the error in `status.error`, and these
     actors instead of the rest of the route."""
     route = Route((*envelope.route.prev, envelope.route.curr), actors[0], tuple(actors[1:]))
-    status = _status(envelope, PENDING, actors[0], reason="PolicyRouted") | {"error": failure.as_dict()}
-    return envelope.with_(route=route, status=status, headers=_headers(envelope.headers, None))
+    status = hop_status(envelope, PENDING, actors[0], reason="PolicyRouted") | {"error": failure.as_dict()}
+    return envelope.with_(route=route, status=status, headers=hop_headers(envelope.headers))
 
 
 def retried(envelope: Envelope, first_at: datetime, most_attempts: int) -> Envelope:
@@ -165,24 +158,3 @@ def _with_incarnation(headers: Mapping[str, Any], envelope: Envelope) -> dict[st
     kept = {key: value for key, value in headers.items() if key != HEADER_INCARNATION}
     came = envelope.headers.get(HEADER_INCARNATION)
     return kept if came is None else kept | {HEADER_INCARNATION: came}
-
-
-def _headers(headers: Mapping[str, Any], extra: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {key: value for key, value in headers.items() if key != HEADER_FIRST_ATTEMPT} | dict(extra or {})
-
-
-def _status(envelope: Envelope, phase: str, actor: str, *, reason: str | None) -> dict[str, Any]:
-    now = format_time(datetime.now(UTC))
-    status: dict[str, Any] = {
-        "phase": phase,
-        "actor": actor,
-        "attempt": 1,
-        "max_attempts": 1,
-        "created_at": envelope.status.get("created_at", now),
-        "updated_at": now,
-    }
-    if reason is not None:
-        status["reason"] = reason
-    if envelope.status.get("deadline_at") is not None:
-        status["deadline_at"] = envelope.status["deadline_at"]
-    return status

@@ -6,7 +6,8 @@ import logging
 from asya_actor.forwarding import given_back, given_back_before, redeliveries_of
 from asya_actor.publishing import settle
 from asya_crds.envelope import Envelope, InvalidEnvelope
-from asya_transports.port import Delivery, TransportError
+from asya_transports.bounded import ended
+from asya_transports.port import Delivery, Receipt, TransportError
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,14 @@ class Answering:
     @property
     def deliveries(self) -> int:
         return self._delivery.deliveries
+
+    @property
+    def receipt(self) -> Receipt | None:
+        return self._delivery.receipt
+
+    def acknowledged(self) -> None:
+        self.begun = True
+        self._delivery.acknowledged()
 
     async def ack(self) -> None:
         self.begun = True
@@ -62,9 +71,12 @@ class Answering:
         else:
             what = f"task {envelope.id}, given back {given_back_before(envelope) + 1} times so far"
             body = given_back(envelope, redeliveries_of(envelope) + deliveries - 1).to_json().encode()
+        returning = asyncio.ensure_future(settle(lambda: self._delivery.requeue(body), f"returning {what}"))
+        if not await ended(returning, PATIENCE):
+            log.warning("%s: not returned in time: %s: no answer", self.actor, what)
+            return
         try:
-            async with asyncio.timeout(PATIENCE):
-                if await settle(lambda: self._delivery.requeue(body), f"returning {what}"):
-                    log.warning("%s: this worker ends before its handler and returns %s", self.actor, what)
-        except (TimeoutError, TransportError) as error:
-            log.warning("%s: not returned in time: %s: %s", self.actor, what, str(error) or "no answer")
+            if returning.result():
+                log.warning("%s: this worker ends before its handler and returns %s", self.actor, what)
+        except TransportError as error:
+            log.warning("%s: not returned: %s: %s", self.actor, what, error)

@@ -1,43 +1,39 @@
 """One delivery from receipt to acknowledgement: the order of claim, handler, reports and messages.
 
+With a mesh that takes reports together: begin (the claim) → the handler → end, with which mesh stores and sends
+everything. The first hops of a process begin as with other ones, since mesh offers it in its answer. With other ones:
 received (the claim) → processing → the handler → processed, with the frames → publish → completed → ack. A crash
 between any two steps leaves either the message in the queue, or the frames in mesh.
 """
 
 import asyncio
 import logging
-import time
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from asya_actor.contract.message import Frame, HandlerMessage
-from asya_actor.envelopes import EnvelopeReader
-from asya_actor.failures import Failure, broken, describe, overdue, timed_out
+from asya_actor.calling import HandlerCall
+from asya_actor.failures import Failure, broken, overdue
 from asya_actor.forwarding import (
     HEADER_FIRST_ATTEMPT,
     failed,
-    forward,
     put_off,
     redeliveries_of,
     rerouted,
     retried,
 )
-from asya_actor.handlers.invoking import HandlerFailed, Invocation
-from asya_actor.handlers.loading import Handler
-from asya_actor.handlers.threads import HandlerThreads
-from asya_actor.mesh.client import MeshClient
-from asya_actor.mesh.live import LiveLine
-from asya_actor.mesh.reporting import HopReports
-from asya_actor.mesh.urls import GatewayUrls
+from asya_actor.handing_over import asks, end_of
+from asya_actor.mesh.batching import NotOffered
+from asya_actor.mesh.client import MeshRefused
+from asya_actor.mesh.lives import Batched, Begun
+from asya_actor.mesh.reporting import HopReports, Life
 from asya_actor.publishing import settle
-from asya_actor.resiliency import Attempts, GiveUp, Reroute, Resiliency, Retry
-from asya_actor.sending import Onward
-from asya_actor.telemetry.about import working_on
-from asya_actor.telemetry.metrics import HANDLER_SECONDS
+from asya_actor.resiliency import Attempts, GiveUp, Reroute, Retry
+from asya_actor.runtime import ActorRuntime
+from asya_actor.slots import Slot
+from asya_actor.telemetry.about import work_on
 from asya_actor.unreadable import salvage
 from asya_crds.envelope import Envelope, InvalidEnvelope, Route, parse_time
+from asya_crds.hop_reports import BeginAction, EndOutcome
 from asya_transports.port import MAX_DELIVERIES, Delivery, MessageRefused
 
 log = logging.getLogger(__name__)
@@ -45,55 +41,19 @@ log = logging.getLogger(__name__)
 BUSY_DELAY = 5.0
 """Seconds until a message is retried whose hop is claimed by another worker."""
 LOST_DELAY = 1.0
-CANCEL_GRACE = 5.0
-"""Seconds that a handler has to end after its cancellation."""
-RELEASE_GRACE = 1.0
-"""The same when the worker itself is stopping and only its claim depends on it."""
-
-Span = Callable[[Envelope], AbstractContextManager[dict[str, str]]]
-"""A span around a handler call; yields the headers with which the next hop continues the trace."""
-
-
-@dataclass(frozen=True, slots=True)
-class ActorRuntime:
-    """The parts shared by the calls of one actor.
-
-    Times are in seconds: `timeout` of a call; `cancel_timeout` of a plain function whose task has ended meanwhile
-    (None: the rest of its timeout).
-    """
-
-    name: str
-    handler: Handler
-    resiliency: Resiliency
-    timeout: float
-    threads: HandlerThreads
-    client: MeshClient
-    reader: EnvelopeReader
-    urls: GatewayUrls
-    onward: Onward
-    span: Span
-    cancel_timeout: float | None = None
-    stuck: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when a handler continues after its time, so that only the end of the process can stop it."""
-
-
-@dataclass(frozen=True, slots=True)
-class CallOutcome:
-    """The outcome of a handler call: `frames` to send, or a failure; and its duration in `milliseconds`."""
-
-    milliseconds: int
-    route: Route
-    frames: tuple[Envelope, ...] = ()
-    failure: Failure | None = None
 
 
 class Hop:
     """One delivery. `run` returns its outcome (a word for metrics and logs)."""
 
-    def __init__(self, actor: ActorRuntime, delivery: Delivery) -> None:
+    def __init__(self, actor: ActorRuntime, delivery: Delivery, slot: Slot) -> None:
         self._actor = actor
         self._delivery = delivery
-        self._begun: tuple[Invocation, asyncio.Task[list[Frame]]] | None = None
+        self._slot = slot
+        self._call: HandlerCall | None = None
+        self._batched: Batched | None = None
+        self._claimed = False
+        """Whether it began by single requests, and mesh knows its claim."""
 
     async def run(self) -> str:
         """Process the delivery; returns when it is answered. It may be cancelled at any point: the message then stays
@@ -102,8 +62,8 @@ class Hop:
             envelope = await self._actor.reader.read(self._delivery.body)
         except InvalidEnvelope as error:
             return await self._unreadable(error)
-        with working_on(envelope):
-            return await self._run(envelope)
+        work_on(envelope)  # a hop has a task of its own
+        return await self._run(envelope)
 
     async def _run(self, envelope: Envelope) -> str:
         actor = self._actor
@@ -116,124 +76,128 @@ class Hop:
         if deaths >= MAX_DELIVERIES:
             failure = broken("WorkerDied", f"{actor.name} died or lost its queue {deaths} times with this message")
             return await self._fail(reports, failure, "WorkerDied", claimed=False)
-        claimed, active = await asyncio.gather(reports.received(len(self._delivery.body)), reports.active())
-        if claimed.action == "done":
-            return await self._repeat(reports, [Envelope.from_dict(frame) for frame in claimed.frames])
-        if claimed.action == "busy":
+        begun = await self._begin(reports)
+        if begun.action is BeginAction.DONE:
+            return await self._repeat(reports, [Envelope.from_dict(frame) for frame in begun.frames])
+        if begun.action is BeginAction.BUSY:
             body = put_off(envelope, deaths).to_json().encode()
             await self._settle(lambda: self._delivery.requeue(body, BUSY_DELAY))
             return "busy"
-        if (left := reports.seconds_left()) is not None and left <= 0:
-            return await self._fail(reports, overdue(actor.name, started=False), "Timeout")
-        if not active:
+        if begun.action is BeginAction.DROP:
             await self._settle(self._delivery.ack)
             return "dropped"
+        if _overdue(reports):
+            return await self._fail(reports, overdue(actor.name, started=False), "Timeout")
+        if self._batched is not None:
+            self._batched.hold(actor.name)
         try:
-            return await self._work(reports, bundles=claimed.ours)
+            return await self._work(reports, bundles=begun.ours)
         except asyncio.CancelledError:
-            if claimed.ours and await self._handler_ended():
+            if begun.ours and (self._call is None or await self._call.ended()):
+                if self._batched is not None:
+                    await self._batched.let_go_quietly()
                 await reports.released()
             raise
+        finally:
+            if self._batched is not None:
+                self._batched.let_go()
 
-    async def _handler_ended(self) -> bool:
-        """Whether the handler of a cancelled hop has stopped. A plain function continues in its thread until the
-        process ends, and so does a handler that ignores its cancellation. In these cases the claim is left to
-        expire."""
-        if self._begun is None:
-            return True
-        invocation, call = self._begun
-        await asyncio.wait([call], timeout=RELEASE_GRACE)
-        return call.done() and not invocation.in_thread
+    async def _begin(self, reports: HopReports) -> Begun:
+        """Claim the hop, by a report of a batch if mesh has offered that, else by single requests."""
+        size = len(self._delivery.body)
+        batched = self._actor.lines.life_of(reports, self._actor.queues)
+        if batched is not None:
+            try:
+                begun = await batched.begin(size)
+            except NotOffered:
+                pass
+            except MeshRefused as refusal:
+                log.error("mesh rejects the beginning of %s: %s", reports.envelope.id, refusal)
+            else:
+                self._batched = batched
+                return begun
+        claimed, active = await asyncio.gather(reports.received(size), reports.active())
+        self._claimed = claimed.ours
+        action = BeginAction(claimed.action)
+        if action is BeginAction.GO and not active and not _overdue(reports):
+            action = BeginAction.DROP
+        return Begun(action, claimed.frames, claimed.ours)
 
     async def _work(self, reports: HopReports, *, bundles: bool) -> str:
-        outcome = await self._call(reports, bundles=bundles)
+        self._call = HandlerCall(self._actor, reports, bundles=bundles)
+        outcome = await self._call.run()
+        if not self._actor.stuck.is_set():
+            self._slot.free(max(len(self._delivery.body), 0 if outcome is None else outcome.size))
         if outcome is None:
             return await self._give_up_claim(reports.envelope)
         if outcome.failure is not None:
             return await self._failed(reports, outcome.failure, outcome.route)
-        return await self._send_on(reports, list(outcome.frames), outcome.route, outcome.milliseconds)
+        return await self._send_on(reports, outcome.frames, outcome.route, outcome.milliseconds, outcome.texts)
 
-    async def _call(self, reports: HopReports, *, bundles: bool) -> CallOutcome | None:
-        """Run the handler; None if another worker took the hop over meanwhile, or the task ended."""
-        actor, envelope = self._actor, reports.envelope
-        message = HandlerMessage(envelope)
-        live = LiveLine(actor.client, reports.base, envelope.id, actor.name, bundles=bundles)
-        invocation = Invocation(actor.handler, message, live, actor.threads)
-        with actor.span(envelope) as trace:
-            started = time.monotonic()
-            try:
-                async with reports.alive(actor.name):
-                    failure = await self._bounded(invocation, reports)
-                    milliseconds = round((time.monotonic() - started) * 1000)
-                    await live.finish()
-            finally:
-                HANDLER_SECONDS.labels(actor.name).observe(time.monotonic() - started)
-                await live.abandon()
-            if reports.lost.is_set():
-                return None
-            if failure is not None:
-                return CallOutcome(milliseconds, message.route, failure=failure)
-            frames = tuple(forward(envelope, invocation.frames, trace))
-            return CallOutcome(milliseconds, message.route, frames)
-
-    async def _bounded(self, invocation: Invocation, reports: HopReports) -> Failure | None:
-        """The handler's failure, if any, including its timeout."""
-        envelope, lost = reports.envelope, reports.lost
-        allowed, left = self._actor.timeout, reports.seconds_left()
-        until = time.monotonic() + (allowed if left is None else max(0.0, min(allowed, left)))
-        call = asyncio.create_task(invocation.run(envelope.payload), name=f"handler-{envelope.id}")
-        self._begun = invocation, call
-        taken = asyncio.create_task(lost.wait(), name=f"lost-{envelope.id}")
-        try:
-            await asyncio.wait([call, taken], timeout=until - time.monotonic(), return_when=asyncio.FIRST_COMPLETED)
-            if lost.is_set() and invocation.in_thread:
-                await self._outlast(call, envelope, until)
-            if not call.done():
-                await self._stop(call)
-                if left is not None and left <= allowed:
-                    return overdue(self._actor.name, started=True)
-                return timed_out(self._actor.name, allowed)
-            await call
-        except HandlerFailed as raised:
-            return describe(raised.error)
-        finally:
-            taken.cancel()
-            call.cancel()
-        return None
-
-    async def _outlast(self, call: asyncio.Task[list[Frame]], envelope: Envelope, until: float) -> None:
-        """Wait for a thread, which cannot be stopped, although its outcome will not be used."""
-        left, longest = max(0.0, until - time.monotonic()), self._actor.cancel_timeout
-        left = left if longest is None else min(left, longest)
-        log.warning(
-            "task %s was canceled or taken over; its handler, a plain function, goes on and holds one place of %s "
-            "for up to %.0f s (ASYA_ACTOR_CANCEL_TIMEOUT)",
-            envelope.id,
-            self._actor.name,
-            left,
-        )
-        await asyncio.wait([call], timeout=left)
-
-    async def _stop(self, call: asyncio.Task[list[Frame]]) -> None:
-        """Stop a handler that exceeded its time, or find that it cannot be stopped."""
-        call.cancel()
-        await asyncio.wait([call], timeout=CANCEL_GRACE)
-        if not call.done() or not await self._actor.threads.quiet(CANCEL_GRACE):
-            log.error(
-                "the handler of %s still runs after its timeout; this process ends to be restarted", self._actor.name
-            )
-            self._actor.stuck.set()
-
-    async def _send_on(self, reports: HopReports, frames: list[Envelope], route: Route, milliseconds: int) -> str:
+    async def _send_on(
+        self,
+        reports: HopReports,
+        frames: Sequence[Envelope],
+        route: Route,
+        milliseconds: int,
+        texts: Sequence[str] = (),
+    ) -> str:
         envelope = reports.envelope
-        if not await reports.processed(frames, route):
+        outcome = await self._hand_over(reports, route, frames, texts, milliseconds)
+        if outcome is EndOutcome.REFUSED:
             return await self._give_up_claim(envelope)
-        paused = await self._actor.onward.send(reports.base, envelope.id, envelope.route, frames)
-        await reports.completed(milliseconds, route)
-        await self._settle(self._delivery.ack)
-        if paused:
-            return "paused"
+        if outcome is not EndOutcome.ENDED:
+            if not await reports.processed(frames, route):
+                return await self._give_up_claim(envelope)
+            paused = await self._actor.onward.send(reports.base, envelope.id, envelope.route, frames)
+            await reports.completed(milliseconds, route)
+            await self._settle(self._delivery.ack)
+            if paused:
+                return "paused"
         return "ended" if all(frame.status["phase"] == "succeeded" for frame in frames) else "completed"
+
+    async def _hand_over(
+        self,
+        reports: HopReports,
+        route: Route,
+        frames: Sequence[Envelope],
+        texts: Sequence[str] = (),
+        milliseconds: int | None = None,
+    ) -> EndOutcome:
+        """Let mesh end the hop and send its frames: ENDED, and the delivery is answered; REFUSED if the hop is no
+        longer ours; or YOURS if it must be done here."""
+        batched = self._ending(reports)
+        if batched is None:
+            return EndOutcome.YOURS
+        if any(asks(frame) for frame in frames):
+            batched.let_go()
+            return EndOutcome.YOURS
+        onward, task_id = self._actor.onward, reports.envelope.id
+        end = end_of(
+            task_id,
+            route,
+            frames,
+            texts,
+            self._delivery,
+            milliseconds=milliseconds,
+            sink=onward.sink,
+            sump=onward.sump,
+        )
+        outcome = await batched.end(end)
+        batched.let_go()  # a sign of life must not follow a report that ends or pauses the hop
+        if outcome is EndOutcome.ENDED:
+            if not end.ack:
+                await self._settle(self._delivery.ack)
+            else:
+                self._delivery.acknowledged()
+        return outcome
+
+    def _ending(self, reports: HopReports) -> Batched | None:
+        """How mesh is told of the end together with others. A hop that began by single requests may have brought the
+        offer in mesh's answer; it would otherwise announce and send each child of a fan-out by itself."""
+        if self._batched is not None:
+            return self._batched if reports.life is Life.BATCHED else None
+        return self._actor.lines.life_of(reports, self._actor.queues) if self._claimed else None
 
     async def _repeat(self, reports: HopReports, frames: list[Envelope]) -> str:
         """The hop was already done: send its stored frames, which may not have been sent, without running the
@@ -253,9 +217,8 @@ class Hop:
         deadline = None if left is None else now + timedelta(seconds=left)
         decision = actor.resiliency.decide(failure, Attempts(envelope.attempt, first_at, now, deadline))
         most = actor.resiliency.most_attempts(failure)
-        log.warning(
-            "attempt %d of %d of %s failed: %s: %s", envelope.attempt, most, envelope.id, failure.type, failure.message
-        )
+        counted = actor.resiliency.attempt_text(failure, envelope.attempt)
+        log.warning("attempt %s of %s failed: %s: %s", counted, envelope.id, failure.type, failure.message)
         match decision:
             case Retry(delay):
                 body = retried(envelope, first_at, most).to_json().encode()
@@ -278,8 +241,14 @@ class Hop:
         """Send the failure to x-sump, whose report ends the task."""
         envelope = reports.envelope
         frame = failed(envelope, failure, self._actor.name, reason=reason, most_attempts=most_attempts)
-        if claimed and not await reports.processed([frame], envelope.route):
-            return await self._give_up_claim(envelope)
+        if claimed:
+            outcome = await self._hand_over(reports, envelope.route, [frame])
+            if outcome is EndOutcome.ENDED:
+                return "failed"
+            if outcome is EndOutcome.REFUSED:
+                return await self._give_up_claim(envelope)
+            if not await reports.processed([frame], envelope.route):
+                return await self._give_up_claim(envelope)
         await self._actor.onward.send(reports.base, envelope.id, envelope.route, [frame])
         await self._settle(self._delivery.ack)
         return "failed"
@@ -300,6 +269,11 @@ class Hop:
 
     async def _settle(self, answer: Callable[[], Awaitable[None]]) -> None:
         await settle(answer, f"answering a message of {self._actor.name}")
+
+
+def _overdue(reports: HopReports) -> bool:
+    left = reports.seconds_left()
+    return left is not None and left <= 0
 
 
 def _reason_of(failure: Failure) -> str:

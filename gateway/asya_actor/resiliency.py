@@ -134,6 +134,12 @@ class Resiliency:
         policy = self.policies.get(DEFAULT_POLICY) if failure is None else self.policy_for(failure)
         return 1 if policy is None else policy.attempts or 1
 
+    def attempt_text(self, failure: Failure, attempt: int) -> str:
+        """`2 of 3` for a log; `2` if only the duration limits the attempts."""
+        policy = self.policy_for(failure)
+        most = 1 if policy is None else policy.attempts
+        return str(attempt) if most is None else f"{attempt} of {most}"
+
     def decide(self, failure: Failure, attempts: Attempts, chance: Callable[[], float] = random.random) -> Decision:
         """The decision on this failure. After the deadline, or if the next attempt would begin after it, there is no
         retry: the failure's own error says more than the deadline's."""

@@ -11,6 +11,7 @@ from asya_actor.mesh.client import MeshClient, MeshRefused
 from asya_actor.pausing import BadPause, pause_report, question_of
 from asya_actor.publishing import RetryingPublisher
 from asya_crds.envelope import Envelope, Route
+from asya_crds.failed_envelope import slim
 from asya_crds.naming import PAUSE
 from asya_transports.port import MessageRefused, OutboundMessage, TransportError, Unroutable
 
@@ -95,8 +96,7 @@ class Onward:
         actor = destination(frame, self.sink, self.sump)
         log.error("%s cannot be sent to %s: %s", frame.id, actor, error)
         if frame.status.get("phase") == FAILED:
-            slim = frame.with_(payload={"error": "runtime_error"}, headers=_plain(frame))
-            answers = await self.publisher.publish([self._message(slim)])
+            answers = await self.publisher.publish([self._message(slim(frame))])
             if answers[0] is not None:
                 log.critical("%s is lost, its failure cannot be sent either: %s", frame.id, answers[0])
             return
@@ -106,8 +106,3 @@ class Onward:
     def _message(self, frame: Envelope) -> OutboundMessage:
         actor = destination(frame, self.sink, self.sump)
         return OutboundMessage(actor, frame.to_json().encode(), id=frame.id)
-
-
-def _plain(frame: Envelope) -> dict[str, str]:
-    """The headers whose values are short texts."""
-    return {key: value for key, value in frame.headers.items() if isinstance(value, str) and len(value) < 1024}

@@ -3,19 +3,11 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    TypeAdapter,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from asya_actor.resiliency import DEFAULT_POLICY, Backoff, Policy, Resiliency, Rule
+from asya_actor.resiliency import DEFAULT_POLICY, Backoff, Policy, Resiliency
+from asya_actor.resiliency_text import PolicyText, RuleText
 from asya_actor.state.mounts import parse_mounts
 from asya_crds import jsontext
 from asya_crds.durations import Duration
@@ -49,6 +41,13 @@ Actors = Annotated[list[OwnActor], NoDecode]
 JsonValue = Annotated[Any, NoDecode]
 
 
+def _decoded(value: Any, empty: Any) -> Any:
+    """The value of a variable with JSON; `empty` for an empty one."""
+    if isinstance(value, str):
+        value = jsontext.loads(value) if value.strip() else None
+    return empty if value is None else value
+
+
 class SettingsError(ValueError):
     """Variables are missing or invalid; the text names each of them."""
 
@@ -76,7 +75,7 @@ class _Common(BaseSettings):
         30.0, description="How long a message waits for the next actor's queue to exist before the task fails."
     )
     metrics_host: ListenHost = Field(
-        "0.0.0.0",  # noqa: S104 # a pod serves its own address; `asya dev` and the tests say 127.0.0.1
+        "0.0.0.0",  # noqa: S104 # nosec B104 # a pod serves its own address; tests say 127.0.0.1
         description="Address of /metrics, /health and /health/ready.",
     )
     metrics_port: int = Field(
@@ -94,36 +93,6 @@ class _Common(BaseSettings):
         return split_commas(value)
 
 
-class _PolicyText(BaseModel):
-    """A policy in the form of AsyncActor's `resiliency.policies`."""
-
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
-
-    max_attempts: int | None = Field(None, ge=1, alias="maxAttempts")
-    backoff: Backoff = Backoff.EXPONENTIAL
-    initial_delay: Duration = Field(1.0, alias="initialDelay")
-    max_interval: Duration | None = Field(None, alias="maxInterval")
-    max_duration: Duration | None = Field(None, alias="maxDuration")
-    jitter: bool = False
-    on_exhausted: list[OwnActor] = Field(default_factory=list, alias="onExhausted")
-
-    def policy(self) -> Policy:
-        """The same as plain data."""
-        return Policy(**(self.model_dump() | {"on_exhausted": tuple(self.on_exhausted)}))
-
-
-_POLICIES = TypeAdapter(dict[str, _PolicyText])
-
-
-class _RuleText(BaseModel):
-    """A rule in the form of AsyncActor's `resiliency.rules`."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    errors: list[str] = Field(min_length=1)
-    policy: str
-
-
 class WorkerSettings(_Common):
     """One actor: its queue, its handler and what happens when that fails (docs/settings.md)."""
 
@@ -131,8 +100,19 @@ class WorkerSettings(_Common):
     handler: Annotated[str, AfterValidator(check_handler)] = Field(
         description="The handler: module.function or module.Class.method. Required."
     )
-    actor_concurrency: int = Field(
-        1, ge=1, le=1000, description="Number of messages that are processed at the same time."
+    actor_concurrency: int | None = Field(
+        None,
+        ge=1,
+        le=1000,
+        description="Number of messages that are processed at the same time (64 for an async handler, 1 for a plain "
+        "one).",
+    )
+    actor_processes: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Number of processes, each with its own concurrency, for handlers that compute: a process uses one "
+        "core.",
     )
     resiliency_actor_timeout: Duration = Field(
         300.0, gt=0, description="Longest time that one call of the handler may take; then it fails with TimeoutError."
@@ -142,12 +122,12 @@ class WorkerSettings(_Common):
         description="How long a plain function, which cannot be interrupted, may continue after its task was canceled; "
         "then the process ends, to be restarted. Without it the actor waits until the function's timeout.",
     )
-    resiliency_policies: JsonValue = Field(
+    resiliency_policies: Annotated[dict[str, PolicyText], NoDecode] = Field(
         default_factory=dict,
         description="JSON object: name → {maxAttempts, backoff, initialDelay, maxInterval, maxDuration, jitter, "
         "onExhausted}.",
     )
-    resiliency_rules: JsonValue = Field(
+    resiliency_rules: Annotated[list[RuleText], NoDecode] = Field(
         default_factory=list, description="JSON array of {errors: [pattern], policy: name}; the first match applies."
     )
     resiliency_retry_policy: Literal["", "constant", "linear", "exponential"] = Field(
@@ -192,28 +172,21 @@ class WorkerSettings(_Common):
         parse_mounts(value)
         return value
 
-    @field_validator("resiliency_policies", "resiliency_rules", mode="before")
+    @field_validator("resiliency_policies", mode="before")
     @classmethod
-    def _decode(cls, value: Any) -> Any:
-        return (jsontext.loads(value) if value.strip() else None) if isinstance(value, str) else value
-
-    @field_validator("resiliency_policies")
-    @classmethod
-    def _are_policies(cls, value: Any) -> dict[str, Policy]:
-        if not isinstance({} if value is None else value, dict):
+    def _decode_policies(cls, value: Any) -> Any:
+        decoded = _decoded(value, {})
+        if not isinstance(decoded, dict):
             raise ValueError("expected a JSON object of policies")
-        given: dict[str, Any] = {str(name): policy for name, policy in (value or {}).items()}
-        # Validated together, so that an error contains the policy's name.
-        texts = _POLICIES.validate_python({name: each for name, each in given.items() if not isinstance(each, Policy)})
-        return given | {name: text.policy() for name, text in texts.items()}
+        return decoded
 
-    @field_validator("resiliency_rules")
+    @field_validator("resiliency_rules", mode="before")
     @classmethod
-    def _are_rules(cls, value: Any) -> list[Rule]:
-        if not isinstance([] if value is None else value, list):
+    def _decode_rules(cls, value: Any) -> Any:
+        decoded = _decoded(value, [])
+        if not isinstance(decoded, list):
             raise ValueError("expected a JSON array of rules")
-        read = [rule if isinstance(rule, Rule) else _RuleText.model_validate(rule) for rule in value or []]
-        return [Rule(tuple(rule.errors), rule.policy) for rule in read]
+        return decoded
 
     @model_validator(mode="after")
     def _rules_name_policies(self) -> "WorkerSettings":
@@ -226,7 +199,8 @@ class WorkerSettings(_Common):
     def resiliency(self) -> Resiliency:
         """Policies and rules from the newer or the older variables; the newer ones if both are set."""
         if self.resiliency_policies or self.resiliency_rules:
-            return Resiliency(self.resiliency_policies, self.resiliency_rules)
+            policies = {name: text.policy() for name, text in self.resiliency_policies.items()}
+            return Resiliency(policies, [text.rule() for text in self.resiliency_rules])
         given = (
             self.resiliency_retry_policy or None,
             self.resiliency_retry_max_attempts,

@@ -11,11 +11,21 @@ from urllib.parse import quote, urljoin
 
 import aiohttp
 
+from asya_cli.bearers import NOBODY, Bearer
 from asya_cli.errors import CliError, ExitCode
+from asya_cli.options import unreachable
+from asya_cli.refusals import refusal
 from asya_crds.status import TERMINAL
 
 if TYPE_CHECKING:
-    from asya_crds.call_messages import AnswerJson, CallJson, CallResultJson, HandleJson, RefusalJson, RetryJson
+    from asya_crds.call_messages import (
+        AnswerJson,
+        CallJson,
+        CallResultJson,
+        CancelJson,
+        HandleJson,
+        RetryJson,
+    )
     from asya_crds.flows_json import FlowsJson
     from asya_crds.task_json import TaskJson, TaskPageJson
 
@@ -33,12 +43,16 @@ class Event:
     id: str = ""
 
 
+LOST = Event("", None)
+"""Not of the gateway: the connection was lost, and is opened again."""
+
+
 class GatewayClient:
     """Calls one gateway. Every method raises CliError: with the gateway's message if it refuses, with
     ExitCode.UNREACHABLE if there is no response."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
-        self._session = session
+    def __init__(self, session: aiohttp.ClientSession, url: str, bearer: Bearer = NOBODY) -> None:
+        self._session, self._bearer = session, bearer
         self._url = url.rstrip("/") + "/"
 
     async def tools(self) -> list[dict[str, Any]]:
@@ -83,14 +97,14 @@ class GatewayClient:
         page: TaskPageJson = await self._request("GET", "tasks", query=query)
         return page
 
-    async def cancel(self, task_id: str) -> "TaskJson":
-        """Cancel a task; returns the task."""
-        task: TaskJson = await self._request("POST", _task_path(task_id) + "/cancel", {})
+    async def cancel(self, task_id: str, reason: str | None = None) -> "TaskJson":
+        """Cancel a task, with the reason as its message; returns the task."""
+        body: CancelJson = {} if reason is None else {"reason": reason}
+        task: TaskJson = await self._request("POST", _task_path(task_id) + "/cancel", body)
         return task
 
-    async def answer(self, task_id: str, answer: Any) -> "TaskJson":
-        """Answer the question that a task waits on; returns the task."""
-        body: AnswerJson = {"answer": answer}
+    async def answer(self, task_id: str, body: "AnswerJson") -> "TaskJson":
+        """Answer an input that a task waits on, or decline it; returns the task."""
         task: TaskJson = await self._request("POST", _task_path(task_id) + "/resume", body)
         return task
 
@@ -101,13 +115,13 @@ class GatewayClient:
 
     async def follow(self, task_id: str) -> AsyncGenerator[Event]:
         """The task's updates from the first one, and its live events, until the end. Reconnects and continues after the
-        last update."""
-        last, misses = "", 0
+        last update. LOST is yielded once each time that the connection is lost."""
+        last, misses, told = "", 0, False
         while misses <= RECONNECTS:
             ended = False
             try:
                 async for event in self._stream(task_id, last):
-                    misses = 0
+                    misses, told = 0, False
                     last = event.id or last
                     yield event
                     ended = event.name == "update" and event.data.get("status") in TERMINAL
@@ -116,7 +130,9 @@ class GatewayClient:
             except _StreamOver:
                 return
             except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError):
-                pass
+                if not told:
+                    yield LOST
+                told = True
             misses += 1
             await asyncio.sleep(min(0.1 * 2**misses, 2.0))
         raise CliError(f"the stream of {task_id} was interrupted and could not be opened again", ExitCode.UNREACHABLE)
@@ -125,13 +141,13 @@ class GatewayClient:
         headers = {"Accept": "text/event-stream", **({"Last-Event-ID": last} if last else {})}
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=60)
         url = urljoin(self._url, "stream/" + quote(task_id, safe=""))
-        async with self._session.get(url, headers=headers, timeout=timeout) as response:
+        async with self._response("GET", url, headers, timeout=timeout) as response:
             if response.status == HTTPStatus.NO_CONTENT:
                 raise _StreamOver
             if response.status == HTTPStatus.SERVICE_UNAVAILABLE:
                 raise aiohttp.ClientConnectionError("the gateway is not ready")
             if response.status != HTTPStatus.OK:
-                raise await _refusal(response)
+                raise await self._refusal(response)
             async for event in _events(response.content):
                 yield event
 
@@ -169,16 +185,33 @@ class GatewayClient:
             all_headers["Content-Type"] = "application/json"
             content = json.dumps(body).encode()
         try:
-            async with self._session.request(
-                method, url, data=content, params=query or {}, headers=all_headers
-            ) as response:
+            async with self._response(method, url, all_headers, data=content, params=query or {}) as response:
                 if response.status >= HTTPStatus.BAD_REQUEST:
-                    raise await _refusal(response)
+                    raise await self._refusal(response)
                 return await response.json(loads=json.loads, content_type=None)
         except (aiohttp.ClientConnectionError, TimeoutError) as error:
             raise unreachable(self._url) from error
         except ValueError as error:
             raise CliError(f"{url} is not an asya gateway; check ASYA_URL") from error
+
+    @asynccontextmanager
+    async def _response(
+        self, method: str, url: str, headers: Mapping[str, str], **options: Any
+    ) -> AsyncGenerator[aiohttp.ClientResponse]:
+        """The response to a request with the caller's token. A token that is refused is renewed, if it can be, and the
+        request is sent once more: nothing was done for it."""
+        token = await self._bearer.token()
+        async with self._session.request(method, url, headers=_with(token, headers), **options) as response:
+            refused = bool(token) and response.status == HTTPStatus.UNAUTHORIZED
+            renewed = await self._bearer.renewed(token) if refused else ""
+            if not renewed:
+                yield response
+                return
+        async with self._session.request(method, url, headers=_with(renewed, headers), **options) as response:
+            yield response
+
+    async def _refusal(self, response: aiohttp.ClientResponse) -> CliError:
+        return await refusal(response, self._url, self._bearer.held)
 
 
 class _StreamOver(Exception):
@@ -186,38 +219,19 @@ class _StreamOver(Exception):
 
 
 @asynccontextmanager
-async def connect(url: str) -> AsyncGenerator[GatewayClient]:
-    """A client of the gateway at `url`."""
+async def connect(url: str, bearer: Bearer = NOBODY) -> AsyncGenerator[GatewayClient]:
+    """A client of the gateway at `url`, which sends the tokens of `bearer`."""
     timeout = aiohttp.ClientTimeout(total=60, sock_connect=5)
     async with aiohttp.ClientSession(timeout=timeout) as session:
-        yield GatewayClient(session, url)
+        yield GatewayClient(session, url, bearer)
 
 
-def unreachable(url: str) -> CliError:
-    """The error for a gateway that does not answer."""
-    return CliError(
-        f"no gateway responds at {url.rstrip('/')}; start one with `asya dev`, or set ASYA_URL", ExitCode.UNREACHABLE
-    )
+def _with(token: str, headers: Mapping[str, str]) -> Mapping[str, str]:
+    return {**headers, "Authorization": f"Bearer {token}"} if token else headers
 
 
 def _task_path(task_id: str) -> str:
     return "tasks/" + quote(task_id, safe="")
-
-
-async def _refusal(response: aiohttp.ClientResponse) -> CliError:
-    """An error with the gateway's message. A response from something in between is cut to one line."""
-    text = await response.text(errors="replace")
-    try:
-        error: RefusalJson = json.loads(text)["error"]
-        message = str(error["message"])
-        # The messages of these errors already name their field.
-        if (field := error.get("field")) and error.get("code") not in ("invalid_arguments", "task_not_found"):
-            message = f"{field}: {message}"
-    except (ValueError, TypeError, LookupError):
-        first = text.strip().splitlines()[0][:200] if text.strip() else ""
-        message = f"{response.status} {response.reason}{': ' + first if first else ''}"
-    code = ExitCode.UNREACHABLE if response.status == HTTPStatus.SERVICE_UNAVAILABLE else ExitCode.FAILED
-    return CliError(message, code)
 
 
 async def _events(content: aiohttp.StreamReader) -> AsyncGenerator[Event]:

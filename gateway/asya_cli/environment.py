@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from asya_cli.errors import UsageProblem
-from asya_crds.setting_types import explained, parse_switch
+from asya_crds.setting_types import explained
 
 if TYPE_CHECKING:
     from asya_gateway.settings import Settings
@@ -18,15 +18,9 @@ def read_settings(environment: Mapping[str, str] = os.environ, **given: Any) -> 
     """
     from pydantic import ValidationError
 
-    from asya_gateway.settings import UNHONOURED, Mode, Settings
+    from asya_gateway.settings import Mode, Settings
     from asya_transports.description import TransportSettingsError
 
-    promised = [name for name in UNHONOURED if _promises(name, environment.get(name))]
-    if promised:
-        raise UsageProblem(
-            f"{', '.join(promised)}: this version does not authenticate callers yet, so it refuses to start "
-            "with these settings; unset them and put the gateway behind a proxy that authenticates"
-        )
     modes = ", ".join(Mode)
     mode = given.get("gateway_mode", environment.get("ASYA_GATEWAY_MODE"))
     if mode not in list(Mode):
@@ -43,13 +37,3 @@ def read_settings(environment: Mapping[str, str] = os.environ, **given: Any) -> 
     except TransportSettingsError as error:
         raise UsageProblem(str(error)) from None
     return settings
-
-
-def _promises(name: str, value: str | None) -> bool:
-    """Whether the variable enables authentication; a switch that is off does not. Raises UsageProblem."""
-    if not value or not name.endswith("_ENABLED"):
-        return bool(value)
-    try:
-        return parse_switch(value)
-    except ValueError as error:
-        raise UsageProblem(f"{name}: {error}, not {value[:40]!r}") from None

@@ -13,8 +13,10 @@ from typing import Annotated
 import typer
 
 from asya_cli import actor, flow_commands, mcp, migrate, operator_command, serve, task, tool
+from asya_cli.auth import command as auth
 from asya_cli.dev.command import dev
 from asya_cli.errors import CliError
+from asya_cli.login import command as login
 from asya_cli.streams import take_every_character
 from asya_crds.readable import readable
 
@@ -31,6 +33,8 @@ app.command("serve")(serve.serve)
 app.command("actor")(actor.actor)
 app.command("migrate")(migrate.migrate)
 app.command("operator")(operator_command.operator)
+app.command("login")(login.login)
+app.command("logout")(login.logout)
 app.command("expose", help="The same as `asya flow expose`.")(flow_commands.expose)
 app.command("unexpose", help="The same as `asya flow hide`.")(flow_commands.hide)
 mcp.app.command("expose", help="The same as `asya flow expose`.")(flow_commands.expose)
@@ -38,6 +42,7 @@ app.add_typer(flow_commands.app, name="flow")
 app.add_typer(tool.app, name="tool")
 app.add_typer(task.app, name="task")
 app.add_typer(mcp.app, name="mcp")
+app.add_typer(auth.app, name="auth")
 
 DEBUG_VARIABLE = "ASYA_DEBUG"
 

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from asya_cli.database import DatabaseUrl, check_database_url, database_session
+
 if TYPE_CHECKING:
     from asyncpg import Connection
 
 
 def migrate(
-    database_url: Annotated[
-        str, typer.Option("--database-url", envvar="ASYA_DATABASE_URL", metavar="URL", help="PostgreSQL, 15 or newer.")
-    ] = "",
+    database_url: DatabaseUrl = "",
     namespace: Annotated[
         str,
         typer.Option("--namespace", metavar="NAME", help="Hand the database over to this namespace."),
@@ -22,16 +22,9 @@ def migrate(
     import asyncio
 
     from asya_cli.errors import UsageProblem
-
-    if not database_url:
-        raise UsageProblem("ASYA_DATABASE_URL: expected a PostgreSQL URL, postgresql://user:password@host:5432/name")
     from asya_crds.setting_types import check_namespace
-    from asya_transports.postgres.dsn import InvalidDsn, check_dsn
 
-    try:
-        check_dsn(database_url)
-    except InvalidDsn as error:
-        raise UsageProblem(f"ASYA_DATABASE_URL: {error}") from None
+    check_database_url(database_url)
     if namespace:
         try:
             check_namespace(namespace)
@@ -58,27 +51,16 @@ async def apply_and_hand_over(
     `then` runs in the same session."""
     import asyncpg
 
-    from asya_cli.errors import CliError, ExitCode
+    from asya_cli.errors import CliError
     from asya_gateway.storage.migrate import migrate as apply
     from asya_gateway.storage.namespace import hand_over
-    from asya_transports.postgres.dsn import InvalidDsn
-    from asya_transports.postgres.sessions import Sessions
 
-    try:
-        connection = await Sessions(database_url, {}).connect(timeout=10)
-    except InvalidDsn as error:
-        raise CliError(f"the database's URL cannot be read: {error}", ExitCode.UNREACHABLE) from None
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InternalClientError, asyncpg.InterfaceError) as error:
-        raise CliError(
-            f"the database cannot be reached: {str(error) or type(error).__name__}", ExitCode.UNREACHABLE
-        ) from error
-    try:
-        applied = await apply(connection)
-        before = await hand_over(connection, namespace) if namespace else None
-        if then is not None:
-            await then(connection)
-        return applied, before
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise CliError(f"the schema could not be updated: {error}") from error
-    finally:
-        await connection.close()
+    async with database_session(database_url) as connection:
+        try:
+            applied = await apply(connection)
+            before = await hand_over(connection, namespace) if namespace else None
+            if then is not None:
+                await then(connection)
+            return applied, before
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise CliError(f"the schema could not be updated: {error}") from error

@@ -7,6 +7,7 @@ from rich.highlighter import JSONHighlighter
 from rich.table import Table
 from rich.text import Text
 
+from asya_cli.questions import pause_text
 from asya_cli.schema_types import kinds_of, properties_of
 from asya_cli.streams import writes
 from asya_cli.terminal import ReadableConsole, plain
@@ -84,9 +85,10 @@ def arguments_text(schema: dict[str, Any]) -> str:
 
 
 def tasks_table(tasks: list["TaskSummaryJson"]) -> Table:
-    """Tasks, one on each line."""
+    """Tasks, one on each line; with their owners if some belong to others."""
+    owned = any("owner" in task for task in tasks)
     table = Table(box=None, pad_edge=False)
-    for column in ("ID", "FLOW", "STATUS", "PROGRESS", "ACTOR", "CREATED"):
+    for column in ("ID", "FLOW", "STATUS", "PROGRESS", "ACTOR", "CREATED", *(["OWNER"] if owned else [])):
         table.add_column(column, no_wrap=column in ("ID", "STATUS"))
     for task in tasks:
         table.add_row(
@@ -96,6 +98,7 @@ def tasks_table(tasks: list["TaskSummaryJson"]) -> Table:
             f"{task['progress_percent']:.0f} %",
             task.get("current_actor_name") or "",
             task["created_at"][:19].replace("T", " "),
+            *([plain(task.get("owner", "you") or "nobody")] if owned else []),
         )
     return table
 
@@ -108,6 +111,7 @@ def print_task(task: "TaskJson") -> None:
     rows: dict[str, Any] = {
         "id": task["id"],
         "flow": task.get("flow"),
+        "owner": task.get("owner"),
         "status": status_text(task["status"]),
         "progress": f"{task['progress_percent']:g} %",
         "route": route_text(task),
@@ -152,16 +156,3 @@ def problem_text(problem: "FlowProblemJson") -> str:
     """Why a flow is not served."""
     line = f"line {problem['line']}: " if problem.get("line") else ""
     return f"{line}{problem.get('reason', '')}"
-
-
-def pause_text(task: "TaskSummaryJson") -> str:
-    """The question a task waits on, and the command that answers it; optional parts are in brackets."""
-    pause = task["pause"]
-    if pause is None:
-        return ""
-    required = (pause.get("schema") or {}).get("required") or ()
-    words = []
-    for field in pause.get("fields") or []:
-        word = f"{field['name']}=<{'|'.join(map(str, field.get('options') or [field.get('type', 'string')]))}>"
-        words.append(word if field["name"] in required else f"[{word}]")
-    return f"{pause.get('prompt') or 'waits for an answer'}\nasya task answer {task['id']} {' '.join(words)}".rstrip()

@@ -3,8 +3,6 @@
 
 def serve() -> None:
     """Run the gateway until SIGTERM or SIGINT, then drain. Settings come from ASYA_* variables (docs/settings.md)."""
-    import logging
-
     from asya_cli.environment import read_settings
 
     settings = read_settings()
@@ -14,22 +12,18 @@ def serve() -> None:
     from asya_cli.errors import UsageProblem, cannot_listen
     from asya_crds.allocator import return_large_blocks
     from asya_crds.listening import CannotListen
+    from asya_gateway.composition.issuers import InvalidConfiguration
     from asya_gateway.composition.observing import start_logs
     from asya_gateway.composition.program import run
     from asya_gateway.exposition.otel import TracingUnavailable
     from asya_gateway.storage.namespace import NamespaceTaken
 
     start_logs(settings)
-    logging.getLogger(__name__).warning(
-        "callers are not authenticated: every client that reaches port %d may call every "
-        "flow and read every task; put the gateway behind a proxy that authenticates",
-        settings.gateway_port,
-    )
     _collect_rarely()
     return_large_blocks()
     try:
         uvloop.run(run(settings))
-    except (TracingUnavailable, NamespaceTaken) as problem:
+    except (TracingUnavailable, NamespaceTaken, InvalidConfiguration) as problem:
         raise UsageProblem(str(problem)) from problem
     except CannotListen as problem:
         raise cannot_listen(problem) from problem

@@ -4,11 +4,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from asya_cli.options import DEFAULT_URL, AsJson, Url, run_with_client
+from asya_cli.options import DEFAULT_URL, AsJson, Token, Url
+from asya_cli.running import run_with_client
 
 if TYPE_CHECKING:
     from asya_cli.client import GatewayClient
-    from asya_crds.flows_json import FlowProblemJson
+    from asya_crds.flows_json import FlowsJson
 
 app = typer.Typer(help="List tools and call them.", no_args_is_help=True)
 
@@ -16,36 +17,40 @@ ToolName = Annotated[str, typer.Argument(metavar="NAME", help="The tool's name."
 
 
 @app.command("list")
-def list_tools(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+def list_tools(url: Url = DEFAULT_URL, token: Token = "", as_json: AsJson = False) -> None:
     """List the tools of the gateway with their arguments."""
     from asya_cli.rendering import err, out, print_json, problem_text, tools_table
 
-    async def work(client: "GatewayClient") -> "tuple[list[dict[str, Any]], list[FlowProblemJson]]":
-        return await client.tools(), (await client.flows())["problems"]
+    async def work(client: "GatewayClient") -> "tuple[list[dict[str, Any]], FlowsJson]":
+        return await client.tools(), await client.flows()
 
-    tools, problems = run_with_client(url, work)
+    tools, flows = run_with_client(url, token, work)
+    problems, served = flows["problems"], {flow["name"] for flow in flows["flows"]}
     if as_json:
         print_json(tools)
         return
     if tools:
         out.print(tools_table(tools))
     elif not problems:
-        err.print("no tools: no flow of this gateway has an `mcp` block", markup=False)
+        err.print("no tools: no flow of this gateway that you may see has an `mcp` block", markup=False)
     for problem in problems:
         # A problem without a name means that the file cannot be read; its last valid flows are still served.
-        what = f"{problem['name']} is not served" if problem.get("name") else problem.get("source") or "flows"
+        name = problem.get("name")
+        # Two entries may have one name. Then one of them is served, and the problem is the other's.
+        what = f"{'another entry named ' if name in served else ''}{name} is not served" if name else None
+        what = what or problem.get("source") or "flows"
         err.print(f"{what}: {problem_text(problem)}", style="red", markup=False, soft_wrap=True)
 
 
 @app.command("show")
-def show_tool(name: ToolName, url: Url = DEFAULT_URL) -> None:
+def show_tool(name: ToolName, url: Url = DEFAULT_URL, token: Token = "") -> None:
     """Show a tool as MCP clients see it, input schema included."""
     from asya_cli.rendering import print_json
 
     async def work(client: "GatewayClient") -> None:
         print_json(await find_tool(client, name))
 
-    run_with_client(url, work)
+    run_with_client(url, token, work)
 
 
 @app.command("call")
@@ -62,6 +67,7 @@ def call_tool(
     ] = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Print the task's handle and return at once.")] = False,
     url: Url = DEFAULT_URL,
+    token: Token = "",
 ) -> None:
     """Call a tool: watch its progress, print its result.
 
@@ -80,7 +86,7 @@ def call_tool(
             return ExitCode.OK
         return await watch(client, handle["task_id"])
 
-    raise typer.Exit(run_with_client(url, work))
+    raise typer.Exit(run_with_client(url, token, work))
 
 
 async def find_tool(client: "GatewayClient", name: str) -> dict[str, Any]:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from asya_cli.client import Event, GatewayClient
-from asya_cli.errors import ExitCode
-from asya_cli.rendering import err, error_text, pause_text, print_result
+from asya_cli.client import LOST, Event, GatewayClient
+from asya_cli.errors import CliError, ExitCode
+from asya_cli.options import follow_up
+from asya_cli.questions import pause_text
+from asya_cli.rendering import err, error_text, print_result
 from asya_cli.streams import writes
 from asya_crds.readable import readable
 from asya_crds.status import TERMINAL, WAITING
@@ -19,13 +21,18 @@ if TYPE_CHECKING:
 
 
 async def watch(client: GatewayClient, task_id: str) -> ExitCode:
-    """Follow a task until it ends or waits; then print its result, its error or its question. On Ctrl-C, print how to
-    continue, because the task itself continues."""
+    """Follow a task until it ends or waits; then print its result, its error or its question. On Ctrl-C and without a
+    gateway, print how to continue, because the task itself continues."""
+    again = follow_up("task", "watch", task_id)
     try:
         return await _watch(client, task_id)
     except asyncio.CancelledError:
-        err.print(f"task {task_id} goes on: asya task watch {task_id}, or asya task cancel {task_id}", soft_wrap=True)
+        err.print(f"task {task_id} goes on: {again}, or {follow_up('task', 'cancel', task_id)}", soft_wrap=True)
         raise
+    except CliError as error:
+        if error.code is not ExitCode.UNREACHABLE:
+            raise
+        raise CliError(f"{error.message}; to watch the task again: {again}", error.code) from error
 
 
 async def _watch(client: GatewayClient, task_id: str) -> ExitCode:
@@ -41,7 +48,9 @@ async def _show(client: GatewayClient, task_id: str, events: AsyncGenerator[Even
     display = _Display()
     try:
         async for event in events:
-            if event.name == "update":
+            if event is LOST:
+                err.print("connection lost, trying again", style="yellow")
+            elif event.name == "update":
                 display.update(event.data)
                 # The log begins with old entries, so a question in it may already have been answered.
                 if event.data["status"] in WAITING and (await client.task(task_id))["status"] in WAITING:
@@ -59,7 +68,12 @@ def tell_end(task: "TaskJson") -> ExitCode:
             print_result(task["result"])
             return ExitCode.OK
         case "paused" | "auth_required":
-            err.print(f"task {task['id']} is {task['status']}: {pause_text(task)}", style="yellow", markup=False)
+            err.print(
+                f"task {task['id']} is {task['status']}: {pause_text(task)}",
+                style="yellow",
+                markup=False,
+                soft_wrap=True,
+            )
             return ExitCode.WAITING
         case "failed" | "canceled" as status:
             reason = error_text(error) if (error := task.get("error")) else task.get("message") or ""

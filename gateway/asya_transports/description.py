@@ -28,6 +28,11 @@ class TransportSettings(Protocol):
     def max_message_bytes(self) -> int:
         """Size of the largest message that this queue system accepts."""
 
+    @property
+    def place(self) -> str:
+        """Where the queues are, in words that are equal in all programs which use the same queues. Without host names,
+        which programs spell differently, and empty where the queues themselves show it (a receipt)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Variable:

@@ -1,6 +1,6 @@
 """The transport interface: what gateway, worker and operator may expect of every queue system."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -62,6 +62,46 @@ class Queue:
     max_deliveries: int = MAX_DELIVERIES
 
 
+class Receipt(NamedTuple):
+    """What proves to the queues' database that a message is still held: its number there, and the UUID of its lease."""
+
+    message: int
+    receipt: str
+
+
+class Prefetch:
+    """How many messages one receiver may hold unanswered, which may change while it receives."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._changed: Callable[[], None] = _nothing
+
+    @classmethod
+    def of(cls, prefetch: "int | Prefetch") -> "Prefetch":
+        """The given one, or one that stays at the given number."""
+        return prefetch if isinstance(prefetch, Prefetch) else cls(prefetch)
+
+    @property
+    def most(self) -> int:
+        """Most messages that are unanswered at a time."""
+        return self._most
+
+    def set(self, most: int) -> None:
+        """Change it. Lowering it returns messages that were not yielded to the queue, without counting a delivery; what
+        was yielded stays."""
+        if most != self._most:
+            self._most = most
+            self._changed()
+
+    def on_change(self, changed: Callable[[], None]) -> None:
+        """For the receiver: call this after each change, in place of an earlier receiver's."""
+        self._changed = changed
+
+
+def _nothing() -> None:
+    pass
+
+
 class Delivery(Protocol):
     """A received message. It is ours until it is acknowledged or returned, or its lease expires."""
 
@@ -77,6 +117,14 @@ class Delivery(Protocol):
     def deliveries(self) -> int:
         """How often the message was delivered, including this time; at least 1. For a dead letter, how often it was
         delivered in the queue in which it died."""
+
+    @property
+    def receipt(self) -> Receipt | None:
+        """With it, whoever can write to the queues' database may delete the message in a transaction of its own. None
+        where no database holds the queues."""
+
+    def acknowledged(self) -> None:
+        """Tell that the message was deleted with its receipt: the lease is not renewed any more. Sends nothing."""
 
     async def ack(self) -> None:
         """Acknowledge: the message is deleted. Raises TransportUnavailable if that could not be confirmed, LeaseLost if
@@ -126,7 +174,9 @@ class Transport(Protocol):
         queue does not hide the results of the others.
         """
 
-    def receive(self, actor: str, *, prefetch: int = 1) -> AbstractAsyncContextManager[AsyncGenerator[Delivery]]:
+    def receive(
+        self, actor: str, *, prefetch: int | Prefetch = 1
+    ) -> AbstractAsyncContextManager[AsyncGenerator[Delivery]]:
         """A never-ending stream of deliveries, at most `prefetch` of them unanswered at a time.
 
         While the queue system is unavailable or the queue does not exist yet, it waits without ending or raising.
@@ -134,7 +184,9 @@ class Transport(Protocol):
         returns all others that were not answered.
         """
 
-    def receive_dead_letters(self, *, prefetch: int = 1) -> AbstractAsyncContextManager[AsyncGenerator[Delivery]]:
+    def receive_dead_letters(
+        self, *, prefetch: int | Prefetch = 1
+    ) -> AbstractAsyncContextManager[AsyncGenerator[Delivery]]:
         """The same for the namespace's dead letters; `Delivery.actor` is the queue in which the message died."""
 
     async def depth(self, actor: str) -> int:

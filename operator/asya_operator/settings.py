@@ -28,7 +28,10 @@ class OperatorSettings(BaseSettings):
         description="Holder of the lease, unique among processes; a Deployment sets it from metadata.name.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
-    operator_bind: ListenHost = Field("0.0.0.0", description="Address of probes and metrics.")  # noqa: S104  (pods are reached from outside themselves)
+    operator_bind: ListenHost = Field(
+        "0.0.0.0",  # noqa: S104 # nosec B104 # pods are reached from outside themselves
+        description="Address of probes and metrics.",
+    )
     operator_port: int = Field(
         9090, ge=0, le=65535, description="Port of probes and metrics: /healthz /readyz /metrics."
     )

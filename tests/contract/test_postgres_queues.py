@@ -21,6 +21,7 @@ from asya_transports.postgres.enqueue import (
     ring,
 )
 from asya_transports.postgres.pool import QUEUE_SESSION
+from asya_transports.postgres.receiver import PostgresReceiver
 from asya_transports.postgres.schema import create_schema
 from asya_transports.postgres.settings import PostgresSettings
 from asya_transports.postgres.transport import PostgresTransport
@@ -81,6 +82,24 @@ async def test_a_new_receiver_gives_live_consumers_time_to_renew_their_leases(
     await newcomer.close()
 
 
+async def test_who_deletes_a_message_with_its_receipt_answers_it(
+    transport: PostgresTransport, connection: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    await transport.declare(Queue("worker"))
+    await publish(transport, "first", "second")
+    async with transport.receive("worker") as stream:
+        delivery = await next_of(stream)
+        assert delivery.receipt is not None
+        gone = "DELETE FROM queue_messages WHERE id = $1 AND receipt = $2"
+        assert (
+            await connection.execute(gone, delivery.receipt.message, uuid.UUID(delivery.receipt.receipt)) == "DELETE 1"
+        )
+        delivery.acknowledged()
+        second = await next_of(stream)  # there is room for it
+        assert second.body == b"second"
+        await second.ack()
+
+
 async def test_a_row_of_the_gateways_own_transaction_is_delivered_after_the_bell(
     transport: PostgresTransport, connection: "asyncpg.Connection[asyncpg.Record]"
 ) -> None:
@@ -124,6 +143,48 @@ async def test_a_ring_reaches_receivers_well_before_the_safety_poll(
         await until(lambda: _somebody_listens(connection), 20, "a listener")
         await publish(transport, "now")
         await (await waiting).ack()
+    await transport.close()
+
+
+async def test_a_receiver_that_has_emptied_its_queue_takes_again_only_when_the_bell_rings(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transport = PostgresTransport(PostgresSettings(database_url, poll_interval=600), "ns")
+    await transport.declare(Queue("worker"))
+    takes = 0
+    take = PostgresReceiver._take_batch
+
+    async def counted(receiver: PostgresReceiver) -> None:
+        nonlocal takes
+        takes += 1
+        await take(receiver)
+
+    monkeypatch.setattr(PostgresReceiver, "_take_batch", counted)
+    messages = 20
+    async with transport.receive("worker", prefetch=8) as stream:
+        for number in range(messages):
+            await publish(transport, f"{number}")
+            await (await next_of(stream)).ack()
+    # Beside those of the messages, the declaration rings, and the bell itself when it has connected.
+    assert takes <= messages + 3
+    await transport.close()
+
+
+async def test_one_ring_is_enough_for_more_messages_than_a_receiver_holds(database_url: str) -> None:
+    transport = PostgresTransport(PostgresSettings(database_url, poll_interval=600), "ns")
+    await transport.declare(Queue("worker"))
+    bodies = [f"{number}" for number in range(30)]
+    async with transport.receive("worker", prefetch=4) as stream:
+        await publish(transport, *bodies)
+        held = [await next_of(stream) for _ in range(4)]
+        received = [delivery.body.decode() for delivery in held]
+        while len(received) < len(bodies):
+            await held.pop(0).ack()
+            held.append(await next_of(stream))
+            received.append(held[-1].body.decode())
+        for delivery in held:
+            await delivery.ack()
+    assert received == bodies
     await transport.close()
 
 

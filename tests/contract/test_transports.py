@@ -8,7 +8,15 @@ from contextlib import suppress
 
 import pytest
 
-from asya_transports.port import LeaseLost, MessageRefused, OutboundMessage, Queue, TransportUnavailable, Unroutable
+from asya_transports.port import (
+    LeaseLost,
+    MessageRefused,
+    OutboundMessage,
+    Prefetch,
+    Queue,
+    TransportUnavailable,
+    Unroutable,
+)
 from asya_transports.postgres import receiver as postgres_receiver
 from asya_transports.postgres.settings import PostgresSettings
 from asya_transports.rabbitmq import receiver as rabbitmq_receiver
@@ -277,6 +285,30 @@ async def test_no_more_than_prefetch_are_unanswered(harness: Harness) -> None:
         await (await next_of(stream)).ack()
 
 
+async def test_a_raised_prefetch_takes_more_and_a_lowered_one_returns_what_was_not_yielded(harness: Harness) -> None:
+    transport, idle = await harness.declared(), harness.open()
+    await publish(transport, *[str(number) for number in range(8)])
+    prefetch = Prefetch(2)
+    async with transport.receive("worker", prefetch=prefetch) as stream:
+        held = [await next_of(stream), await next_of(stream)]
+        prefetch.set(10)
+        held.append(await next_of(stream))
+        await eventually_empty(transport)  # the others are taken, too
+        prefetch.set(2)  # three are yielded and stay
+        async with idle.receive("worker", prefetch=9) as others:
+            taken = [await next_of(others) for _ in range(5)]
+            assert {each.body for each in held + taken} == {str(number).encode() for number in range(8)}
+            assert {each.deliveries for each in taken} == {1}
+            for delivery in held + taken:
+                await delivery.ack()
+        await publish(transport, "two", "are", "taken")
+        held = [await next_of(stream), await next_of(stream)]
+        assert await take_one(idle) == ("taken", 1)
+        for delivery in held:
+            await delivery.ack()
+    await eventually_empty(transport)
+
+
 async def test_what_was_taken_and_not_answered_goes_back_on_leaving(harness: Harness) -> None:
     transport = await harness.declared()
     await publish(transport, "seen", "unseen")
@@ -445,6 +477,33 @@ async def test_a_server_that_stops_answering_makes_a_publish_unavailable_in_boun
     assert time.monotonic() - start < 12
     proxy.flow()
     await eventually_publishes(transport, "after")
+
+
+async def test_a_receiver_stops_in_bounded_time_while_the_server_does_not_answer(harness: Harness) -> None:
+    """With a message in a handler, one that waits behind it, and calls that never return. In Kubernetes, a worker that
+    goes on is killed with what it holds."""
+    await harness.declared()
+    transport, proxy = await harness.open_through_proxy()
+    stalled = asyncio.Event()
+
+    async def receive() -> None:
+        async with transport.receive("worker", prefetch=2) as stream:
+            async for _ in stream:
+                proxy.stall()
+                stalled.set()
+
+    for name in ("first", "second"):
+        await publish(transport, name)
+    receiving = asyncio.create_task(receive())
+    async with asyncio.timeout(20):
+        await stalled.wait()
+    receiving.cancel()
+    await asyncio.wait([receiving], timeout=30)
+    assert receiving.cancelled()
+    closing = asyncio.create_task(transport.close())
+    await asyncio.wait([closing], timeout=30)
+    assert closing.done()
+    proxy.flow()
 
 
 async def test_an_answer_that_comes_after_the_lease_says_so(harness: Harness) -> None:

@@ -9,9 +9,10 @@ from pydantic import BaseModel
 
 from asya_crds.flow import A2aExposure, Flow, McpExposure
 from asya_crds.flows_file import read_texts
+from asya_crds.mcp_offers import McpPrompt, McpResource
 from asya_crds.registry_document import RegistryPush
 from asya_crds.yaml_text import Yaml
-from asya_schemas.compiling import compile_schema
+from asya_schemas.flows import check_flow
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "how-to" / "flows.md").read_text()
@@ -25,7 +26,7 @@ def test_every_example_is_a_flow_that_is_served(number: int) -> None:
     assert found.flows
     for each in found.flows:
         if each.flow.mcp is not None:
-            compile_schema(each.flow.mcp.input_schema)
+            check_flow(each.flow)
 
 
 def fields(model: type[BaseModel], prefix: str = "") -> set[str]:
@@ -34,6 +35,7 @@ def fields(model: type[BaseModel], prefix: str = "") -> set[str]:
 
 def test_the_table_has_every_field_and_no_other() -> None:
     expected = fields(Flow) | fields(McpExposure, "mcp.") | fields(A2aExposure, "a2a.")
+    expected |= fields(McpPrompt, "mcp.prompt.") | fields(McpResource, "mcp.resource.")
     rows = [line.split("|")[1] for line in PAGE.splitlines() if line.startswith("| `")]
     assert {name for row in rows for name in re.findall(r"`([^`]+)`", row)} == expected
 

@@ -1,6 +1,7 @@
 """A world for each test, with separate databases and brokers, because the tests stop and kill them."""
 
 import os
+import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 from servers.databases import execute
 from servers.postgres import PostgresServer
 from servers.rabbitmq import RabbitNode
-from tests.faults.world import World, over_rabbitmq
+from tests.faults.proxied import ProxiedWorld
+from tests.faults.world import World, over_postgres, over_rabbitmq
 from tests.support.servers import running
 
 
@@ -37,10 +39,27 @@ async def world(tmp_path: Path, own_postgres: PostgresServer, own_rabbit: Rabbit
 @pytest.fixture
 async def embedded(tmp_path: Path, own_postgres: PostgresServer) -> AsyncIterator[World]:
     """Everything over the postgres transport."""
-    made = World(tmp_path, own_postgres, None)
+    async with over_postgres(World, tmp_path, own_postgres) as made:
+        yield made
+
+
+@pytest.fixture(params=["postgres", "rabbitmq"])
+async def proxied(
+    request: pytest.FixtureRequest, tmp_path: Path, own_postgres: PostgresServer
+) -> AsyncIterator[ProxiedWorld]:
+    """Everything over each transport, with a proxy that sees the reports."""
+    rabbit: RabbitNode | None = None
+    vhost, url = f"faults-{uuid.uuid4().hex[:8]}", ""
+    if request.param == "rabbitmq":
+        rabbit = request.getfixturevalue("own_rabbit")
+        assert rabbit is not None
+        url = rabbit.create_vhost(vhost)
+    made = ProxiedWorld(tmp_path, own_postgres, rabbit, url)
     try:
         await made.up()
         yield made
     finally:
         await made.close()
+        if rabbit is not None:
+            rabbit.delete_vhost(vhost)
         print(made.logs())

@@ -34,6 +34,16 @@ async def second(payload: dict[str, Any]) -> Any:
     yield {**payload, "done": True}
 
 
+async def asking(payload: dict[str, Any]) -> AsyncIterator[Any]:
+    """Asks its caller's person, and passes the answer on."""
+    _note("asking", payload, "begun")
+    schema = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+    asked = {"method": "elicitation/create", "params": {"message": "Who are you?", "requestedSchema": schema}}
+    yield "SET", ".headers.x-asya-pause", {"prompt": "One question", "inputs": {"who": asked}}
+    _note("asking", payload, "ended")
+    yield payload
+
+
 def blocking(payload: dict[str, Any]) -> dict[str, Any]:
     _note("blocking", payload, "begun")
     time.sleep(float(payload.get("takes", 0)))
@@ -47,3 +57,11 @@ async def stamped(payload: dict[str, Any]) -> AsyncIterator[Any]:
     status = yield "GET", ".status"
     _note("stamped", payload, "ended")
     yield {**payload, "status": status}
+
+
+async def spread(payload: dict[str, Any]) -> AsyncIterator[Any]:
+    """Sends so many `parts`, each with so many bytes of filling."""
+    _note("spread", payload, "begun")
+    for part in range(int(payload["parts"])):
+        yield {"n": f"{payload['n']}.{part}", "filling": "x" * int(payload.get("filling", 0))}
+    _note("spread", payload, "ended")

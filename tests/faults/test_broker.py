@@ -27,7 +27,16 @@ async def test_with_the_broker_down_for_10_s_calls_are_accepted_and_all_end(worl
     await world.audit(reruns=("first", "second"))
 
 
+async def give_the_crew_hooks(world: World) -> None:
+    """So that every success goes through x-sink; without hooks it is stored with the task's last hop."""
+    crew = world.processes["crew"]
+    crew.environment["ASYA_SINK_HOOKS"] = "archive"
+    await asyncio.to_thread(crew.restart)
+    await until(lambda: world.query_value("SELECT count(*) > 0 FROM crews WHERE hooks"), 30, "the crew's word")
+
+
 async def test_every_message_delivered_twice_runs_no_finished_hop_again(world: World) -> None:
+    await give_the_crew_hooks(world)
     async with world.doubling() as doubled:
         await world.load(3)
         await world.audit()

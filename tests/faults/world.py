@@ -429,6 +429,18 @@ async def over_rabbitmq(kind: type[W], folder: Path, postgres: PostgresServer, r
         print(made.logs())
 
 
+@contextlib.asynccontextmanager
+async def over_postgres(kind: type[W], folder: Path, postgres: PostgresServer) -> AsyncIterator[W]:
+    """A world of this kind that is up, with its queues in the database."""
+    made = kind(folder, postgres, None)
+    try:
+        await made.up()
+        yield made
+    finally:
+        await made.close()
+        print(made.logs())
+
+
 async def events(response: aiohttp.ClientResponse) -> AsyncIterator[tuple[str, int | None, Any]]:
     """Server-sent events as (name, id, data)."""
     name, seq, data = "message", None, ""

@@ -1,6 +1,5 @@
 """A control plane for the session, and a namespace for each test."""
 
-import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,19 +11,34 @@ from servers.control_plane import ControlPlane, ControlPlaneUnavailable
 from servers.operator_process import OperatorProcess
 from tests.kubernetes.network import Network
 from tests.kubernetes.recording_mesh import RecordingMesh
+from tests.support.missing import missing
 
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Iterator[None]:
+    """A test that needs a program which is missing is skipped with the reason, or fails with ASYA_TEST_REQUIRE_ALL=1.
+    This is true of fixtures, and of everything that the test calls."""
+    try:
+        return (yield)
+    except ControlPlaneUnavailable as reason:
+        missing(reason)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Iterator[None]:
+    """As pytest_runtest_setup."""
+    try:
+        return (yield)
+    except ControlPlaneUnavailable as reason:
+        missing(reason)
+
+
 @pytest.fixture(scope="session")
 def control_plane() -> Iterator[ControlPlane]:
-    """A running API server with our CRDs; skipped loudly without the programs, failed with ASYA_TEST_REQUIRE_ALL=1."""
-    try:
-        plane = ControlPlane()
-    except ControlPlaneUnavailable as reason:
-        if os.environ.get("ASYA_TEST_REQUIRE_ALL") == "1":
-            pytest.fail(f"ASYA_TEST_REQUIRE_ALL is set, and {reason}")
-        pytest.skip(str(reason))
+    """A running API server with our CRDs."""
+    plane = ControlPlane()
     try:
         plane.start()
         plane.kubectl("apply", "-k", str(ROOT / "crds"))

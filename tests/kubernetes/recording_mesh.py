@@ -100,7 +100,8 @@ class RecordingMesh:
             return []
         old = jsontext.dumps({"flows": self.registry.parts.get("configmap", {}).get("flows", [])})
         names = [entry["flow"]["name"] for entry in new["flows"]]
-        added = [jsontext.loads(text) for text in kept_from(old, new["unreadable"], names)]
+        entries, _ = kept_from(old, new["unreadable"], names, [])
+        added = [jsontext.loads(text) for text in entries]
         parts["configmap"] = {**new, "flows": [*new["flows"], *added]}
         return [{"name": entry["flow"]["name"], "source": entry["source"]} for entry in added]
 

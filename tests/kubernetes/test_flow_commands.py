@@ -1,5 +1,6 @@
 """`asya flow expose | hide | list | diff` against a real API server, with an operator that says what became of it."""
 
+import json
 import os
 import subprocess
 import sys
@@ -121,6 +122,13 @@ def test_what_cannot_be_served_is_refused_before_it_is_written(
     assert "entrypoint: expected an actor name" in err
     code, _, err = ended(asya("flow", "expose", "shout"))
     assert (code, "--description" in err) == (2, True)
+    for schema, expected in (
+        ({"$schema": "http://json-schema.org/draft-07/schema#"}, "expected $schema to be"),
+        ({"properties": {"a": {"type": "array", "x-mcp-header": "A"}}}, "x-mcp-header needs type"),
+    ):
+        text = json.dumps({"type": "object", **schema})
+        code, _, err = ended(asya("flow", "expose", "shout", "-d", "x", "--input-schema", text))
+        assert (code, expected in err) == (2, True), err
 
 
 def test_without_an_operator_the_command_says_that_no_status_was_reported(

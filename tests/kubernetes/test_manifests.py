@@ -1,15 +1,22 @@
 """What a platform team applies: accepted by a real API server, restricted, and with one door for callers."""
 
+import ipaddress
 import json
+import os
 import re
+import shutil
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from asya_crds.older_shapes import actor_from_resource
+from asya_gateway.outbound.permitting import Allowed, Reach, permits
+from asya_gateway.settings import Settings
 from asya_operator.domain.resources.common import ActorResource, Surroundings
 from asya_operator.domain.resources.deployment import deployment
 from servers.control_plane import ControlPlane
@@ -18,6 +25,7 @@ from tests.kubernetes.manifests import (
     MANIFESTS,
     OVERLAYS,
     ROOT,
+    built,
     of_kind,
     overlay,
     templates,
@@ -240,6 +248,53 @@ def test_nothing_exposes_mesh_outside_the_cluster(everything: tuple[dict[str, An
         assert "asya-gateway-mesh" not in routed
 
 
+def container(objects: Any, name: str) -> dict[str, Any]:
+    (template,) = [template for owner, template in templates(objects) if owner == f"Deployment/{name}"]
+    found: dict[str, Any] = template["spec"]["containers"][0]
+    return found
+
+
+@pytest.mark.parametrize("mode", ["api", "mesh"])
+def test_a_gateway_with_authentication_stays_closed_whatever_becomes_of_its_secrets(
+    mode: str, everything: tuple[dict[str, Any], ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mesh too: its tasks would otherwise belong to the callers of an open gateway."""
+    for name in [each for each in os.environ if each.startswith("ASYA_")]:
+        monkeypatch.delenv(name)
+    for objects, closed in ((everything, True), (overlay("kind"), False), (overlay("production"), False)):
+        variables = {item["name"]: item.get("value", "") for item in container(objects, f"asya-gateway-{mode}")["env"]}
+        with monkeypatch.context() as pod:
+            for name in {"ASYA_GATEWAY_MODE", "ASYA_AUTH"} & variables.keys():
+                pod.setenv(name, variables[name])
+            settings = Settings()
+        assert (settings.gateway_mode, settings.closed) == (mode, closed)
+
+
+def test_only_api_pods_get_the_secrets_of_authentication(everything: tuple[dict[str, Any], ...]) -> None:
+    holders = {owner for owner, template in templates(everything) if "asya-auth" in json.dumps(template)}
+    assert holders == {"Deployment/asya-gateway-api"}
+
+
+PAGE = ROOT / "docs" / "how-to" / "authentication.md"
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_the_overlays_of_the_page_about_authentication_are_built_as_they_stand(number: int, tmp_path: Path) -> None:
+    shutil.copytree(MANIFESTS, tmp_path / "manifests")
+    mine = tmp_path / "manifests" / "overlays" / "mine"
+    mine.mkdir()
+    (mine / "keys.yaml").write_text("keys: []\n")
+    overlays = re.findall(r"```yaml\n(resources:.*?)```", PAGE.read_text(), re.DOTALL)
+    assert len(overlays) == 5
+    (mine / "kustomization.yaml").write_text(overlays[number])
+    objects = built(mine)
+    assert {"name": "ASYA_AUTH", "value": "required"} in container(objects, "asya-gateway-mesh")["env"]
+    [settings] = [each for each in of_kind(objects, "ConfigMap") if each["metadata"]["name"] == "asya-auth"]
+    patches = yaml.safe_load(overlays[number]).get("patches", [])
+    expected = {name: value for each in patches for name, value in yaml.safe_load(each["patch"])["data"].items()}
+    assert settings.get("data", {}) == expected
+
+
 ACTOR = {"asya.sh/component": "actor", "asya.sh/actor": "a"}
 PEERS = {
     "anybody outside": Peer(address="203.0.113.9"),
@@ -257,7 +312,7 @@ PEERS = {
     "Postgres": Peer({"app.kubernetes.io/name": "postgres"}),
     "RabbitMQ": Peer({"app.kubernetes.io/name": "rabbitmq"}),
     "metadata service": Peer(address="169.254.169.254"),
-    "internet": Peer(address="198.51.100.7"),
+    "internet": Peer(address="8.8.8.8"),
     "API server": Peer(address="10.96.0.1"),
     "DNS": Peer({"k8s-app": "kube-dns"}, namespace="kube-system"),
 }
@@ -299,6 +354,34 @@ def test_the_table_of_who_may_reach_whom_is_what_the_policies_say() -> None:
 def test_mesh_is_reached_by_actors_crew_and_operator_alone() -> None:
     reaching = {source for (source, target, port), good in table().items() if good and (target, port) == ("mesh", 8080)}
     assert reaching == {"actor", "foreign actor", "crew", "operator"}
+
+
+SPECIAL = (
+    "10.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "224.0.0.0/3",
+    "2000::/3", "2001::/23", "2002::/16", "fc00::/7", "fe80::/10", "64:ff9b::/96", "::ffff:0:0/96",
+)  # fmt: skip
+ADDRESSES = st.one_of(
+    st.integers(0, 2**32 - 1).map(ipaddress.IPv4Address),
+    st.sampled_from(SPECIAL)
+    .map(ipaddress.ip_network)
+    .flatmap(lambda net: st.integers(0, net.num_addresses - 1).map(lambda offset: net[offset])),
+)
+
+
+@given(ADDRESSES)
+def test_api_pods_reach_what_the_gateways_client_calls_public_and_nothing_else(
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
+) -> None:
+    policies = of_kind(overlay("kind"), "NetworkPolicy")
+    by_policy = may_reach(policies, PEERS["api"], Peer(address=str(address)), 443)
+    assert by_policy == permits(Reach.PUBLIC, address, Allowed())
+    assert not any(may_reach(policies, PEERS["api"], Peer(address=str(address)), port) for port in (80, 8080, 8443))
+
+
+@pytest.mark.parametrize("text", ["169.254.169.254", "168.63.129.16", "100.100.100.200", "fd00:ec2::254", "10.96.0.1"])
+def test_gateways_and_crew_reach_neither_metadata_services_nor_the_api_server(text: str) -> None:
+    policies = of_kind(overlay("kind"), "NetworkPolicy")
+    assert not any(may_reach(policies, PEERS[each], Peer(address=text), 443) for each in ("api", "mesh", "crew"))
 
 
 def test_the_evaluator_itself_knows_the_rules() -> None:

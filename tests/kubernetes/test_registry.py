@@ -153,6 +153,67 @@ def test_null_exposure_is_named_in_the_condition(
     assert "shout" not in mesh.names()
 
 
+def test_what_a_flow_offers_beside_a_tool_is_pushed_as_it_was_written(
+    control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
+) -> None:
+    cluster = Cluster(control_plane, namespace)
+    start_operator()
+    mcp = {
+        "tool": False,
+        "title": "Greeting",
+        "icons": [{"src": "https://example.com/i.png", "sizes": ["48x48"], "theme": "dark"}],
+        "_meta": {"com.example/group": {"deep": [1, None, "x"]}},
+        "prompt": {"arguments": [{"name": "who", "required": True, "enum": ["Ann", "Bob"]}]},
+        "resource": {"uriTemplate": "docs://{+path}", "changes": True, "annotations": {"priority": 0.5}},
+    }
+    cluster.apply(flow("greeting", mcp=mcp, tags=["sales"]), flow("hidden", mcp={"tool": False}))
+    cluster.wait_condition("greeting", "Programmed", "True")
+    pushed = mesh.flow("greeting") or {}
+    assert (pushed["mcp"], pushed["tags"]) == (mcp, ["sales"])
+    hidden = cluster.wait_condition("hidden", "Accepted", "True", "NotExposed")
+    assert "with `tool: false`, write `prompt: {}`" in hidden["message"]
+
+
+def test_schemas_that_clients_would_drop_and_taken_prompts_are_refused_in_the_condition(
+    control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
+) -> None:
+    """streamable-http, "Custom Headers from Tool Parameters"; server/tools: dialects of JSON Schema."""
+    cluster = Cluster(control_plane, namespace)
+    start_operator()
+    draft = {"$schema": "http://json-schema.org/draft-07/schema#", "type": "object"}
+    header = {"type": "object", "properties": {"a": {"type": "array", "x-mcp-header": "A"}}}
+    cluster.apply(flow("first", mcp={"prompt": {"name": "taken"}}))
+    cluster.wait_condition("first", "Accepted", "True")
+    cluster.apply(
+        flow("draft", mcp={"inputSchema": draft}),
+        flow("header", mcp={"inputSchema": header}),
+        flow("second", mcp={"prompt": {"name": "taken"}}),
+        flow("template", mcp={"resource": {"uriTemplate": "a://{b}{c}"}}),
+    )
+    for name, reason, expected in (
+        ("draft", "Invalid", "expected $schema to be https://json-schema.org/draft/2020-12/schema"),
+        ("header", "Invalid", "x-mcp-header needs type integer, string or boolean"),
+        ("second", "NameConflict", "the prompt taken is taken by Flow first"),
+        ("template", "Invalid", "expected some text between two expressions"),
+    ):
+        assert expected in cluster.wait_condition(name, "Accepted", "False", reason)["message"]
+    assert mesh.names() == {"first"}
+
+
+def test_tool_sets_of_the_configmap_are_pushed_and_a_wrong_one_is_named(
+    control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
+) -> None:
+    cluster = Cluster(control_plane, namespace)
+    start_operator()
+    cluster.apply(configmap("sets:\n  sales: [shout]\n  sse: []\nflows:\n- name: shout\n  entrypoint: a\n  mcp: {}\n"))
+    wait_for(lambda: cluster.report().get("programmed"), "the report")
+    assert [(each["name"], each["flows"]) for each in mesh.registry.parts["configmap"]["sets"]] == [
+        ("sales", ["shout"])
+    ]
+    (problem,) = cluster.report()["problems"]
+    assert (problem["line"], "/mcp/sse has a meaning of its own" in str(problem)) == (3, True)
+
+
 def test_an_exposure_that_server_side_apply_empties_exposes_with_defaults(
     control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator
 ) -> None:

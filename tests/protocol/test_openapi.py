@@ -16,7 +16,7 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", 410]
 
 [[operations]]
 # A cursor is opaque: no schema can tell one that was given out from one that was made up.
-include-name = "GET /tasks"
+include-name = ["GET /tasks", "GET /flows"]
 checks.positive_data_acceptance.expected-statuses = ["2xx", 400]
 
 # No schema of a body can tell that the path's id is too long for the answer to a pause. What a body may be is held

@@ -1,12 +1,15 @@
 """The world of the fault tests with programs of two versions: the working tree and the commit before it."""
 
 import asyncio
+import itertools
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+from aiohttp import web
 from typing_extensions import override
 
 from servers.commits import ROOT, import_path
@@ -25,6 +28,50 @@ flows:
 GATEWAY = ("mesh", "api", "api2")
 ACTORS = ("first", "second", "crew")
 EVERYTHING = (*GATEWAY, *ACTORS)
+
+
+class Balancer:
+    """One address for several gateways, which take its requests in turn."""
+
+    def __init__(self, *upstreams: str) -> None:
+        self._upstreams = itertools.cycle(upstreams)
+        self._session = aiohttp.ClientSession()
+        self._runner: web.AppRunner | None = None
+        self.answers: Counter[tuple[str, int]] = Counter()
+        """How often each path was answered with each status."""
+        self.url = ""
+
+    async def start(self) -> None:
+        """Listen."""
+        app = web.Application(client_max_size=64 * 1024 * 1024)
+        app.router.add_route("*", "/{path:.*}", self._forward)
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+
+    async def close(self) -> None:
+        """Stop listening."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+        await self._session.close()
+
+    async def _forward(self, request: web.Request) -> web.Response:
+        headers = {name: value for name, value in request.headers.items() if name.lower() not in _OF_THE_CONNECTION}
+        url = next(self._upstreams) + request.path_qs
+        try:
+            async with self._session.request(
+                request.method, url, data=await request.read(), headers=headers, allow_redirects=False
+            ) as response:
+                body, status = await response.read(), response.status
+                kind = response.headers.get("Content-Type", "application/json")
+        except aiohttp.ClientError:
+            body, status, kind = b"", 502, "text/plain"
+        self.answers[request.path, status] += 1
+        return web.Response(body=body, status=status, headers={"Content-Type": kind})
+
+
+_OF_THE_CONNECTION = {"host", "content-length", "connection", "transfer-encoding", "accept-encoding"}
 
 
 class MixedWorld(World):
@@ -47,6 +94,32 @@ class MixedWorld(World):
         self.of_previous: set[str] = set()
         """Names of the processes that run it."""
         self.asked: list[str] = []
+        self.balancer: Balancer | None = None
+
+    async def up_behind_one_address(self) -> None:
+        """As `up`, with a mesh of each version behind one address."""
+        self.migrate()
+        self.of_previous.add("mesh-before")
+        urls = [self.gateway(name, "mesh").url for name in ("mesh", "mesh-before")]
+        for name in ("mesh", "mesh-before"):
+            await self.ready(name)
+        self.balancer = Balancer(*urls)
+        await self.balancer.start()
+        self.processes["mesh"].url = self.balancer.url
+        self.gateway("api", "api")
+        self.gateway("api2", "api")
+        for actor in self.workers:
+            self.worker(actor)
+        self.crew()
+        for name in ("api", "api2"):
+            await self.ready(name)
+        await self.call_until_done()
+
+    @override
+    async def close(self) -> None:
+        await super().close()
+        if self.balancer is not None:
+            await self.balancer.close()
 
     @override
     def place(self, process: Process) -> None:

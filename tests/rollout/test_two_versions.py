@@ -1,12 +1,15 @@
 """Programs of the version before beside those of this one, as while a rollout is under way: nothing is lost, and
 nothing runs twice."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
+from asya_crds.hop_reports import REPORTS_PATH
 from servers.commits import ROOT, imported_from
 from tests.rollout.mixed import ACTORS, EVERYTHING, GATEWAY, MixedWorld
+from tests.support.waiting import until
 
 BESIDE = ("first-too", "second-too", "crew-too")
 pytestmark = pytest.mark.timeout(600)
@@ -79,6 +82,38 @@ async def test_a_hop_whose_worker_dies_is_taken_over_by_the_other_version(world:
 
     await world.load_during(fault)
     await world.audit(reruns=("first", "second"))
+
+
+async def test_meshes_of_both_versions_behind_one_address(world: MixedWorld) -> None:
+    """A worker begins a hop with one and ends it with the other."""
+    await world.up_behind_one_address()
+    await world.load(4)
+    await world.audit()
+    assert world.balancer is not None
+    together = {status: count for (path, status), count in world.balancer.answers.items() if path == REPORTS_PATH}
+    assert together[200] > 0
+    assert together[404] > 0
+
+
+async def test_no_message_to_the_crew_before_is_spared(world: MixedWorld) -> None:
+    """It may have hooks, and does not say so."""
+    world.of_previous.add("crew")
+    await world.up()
+    await world.load(2)
+    await world.settled()
+    await asyncio.to_thread(world.processes["crew"].end)
+    task_id = await world.call("api", "work")
+    assert task_id is not None
+    await until(lambda: f"second {world.accepted[task_id]} ended" in world.runs.read_text(), 30, "its last hop")
+
+    async def last_hop_is_stored() -> bool:
+        query = "SELECT count(*) = 2 FROM task_hops WHERE task_id = $1 AND state = 'completed'"
+        return bool(await world.query_value(query, task_id))
+
+    await until(last_hop_is_stored, 30, "the end of its last hop")
+    assert (await world.task(task_id))["status"] == "running"
+    world.processes["crew"].start()
+    await world.audit()
 
 
 async def test_each_program_is_replaced_under_load_and_back(world: MixedWorld) -> None:

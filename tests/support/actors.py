@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
+from typing_extensions import override
 
 from asya_actor.app import run_many
+from asya_actor.mesh.client import MeshClient, Offer
 from asya_actor.settings import CrewSettings, WorkerSettings
 from asya_crds import jsontext
 from asya_crds.envelope import Envelope, Route, format_time
@@ -28,6 +30,16 @@ from tests.support.waiting import until
 HANDLERS = "tests.support.handlers"
 
 
+OFFER = Offer(256, 1024 * 1024)
+
+
+class NoOffers(dict[str, Offer]):
+    """Stays empty."""
+
+    @override
+    def __setitem__(self, base: str, offer: Offer) -> None: ...
+
+
 @dataclass
 class Mesh:
     """The gateway in mode testing at `url`, and a transport for the test."""
@@ -37,6 +49,12 @@ class Mesh:
     transport: Transport
     session: aiohttp.ClientSession
     serving: "tuple[asyncio.Event, asyncio.Task[None]] | None" = None
+    place: str = ""
+    """Where the transport keeps its queues."""
+    life: str = "usual"
+    """Whether workers report hops together: `usual` from the second on, `batched` from the first, `single` never."""
+    clients: list[MeshClient] = field(default_factory=list)
+    """Those of the workers that were started."""
     _stops: list[tuple[asyncio.Event, "asyncio.Task[int]"]] = field(default_factory=list)
 
     def worker(self, name: str, handler: str, **changes: Any) -> WorkerSettings:
@@ -58,8 +76,20 @@ class Mesh:
         """Start the actors; returns when they consume."""
         stop, started = asyncio.Event(), asyncio.Event()
         settings = crew if isinstance(crew, CrewSettings) else self.crew() if crew else None
+        client = MeshClient(offers={self.url: OFFER} if self.life == "batched" else None)
+        if self.life == "single":
+            client.offers = NoOffers()
+        self.clients.append(client)
         running = asyncio.create_task(
-            run_many(workers, settings, stop=stop, transport=self.transport, started=started.set)
+            run_many(
+                workers,
+                settings,
+                stop=stop,
+                transport=self.transport,
+                place=self.place,
+                client=client,
+                started=started.set,
+            )
         )
         self._stops.append((stop, running))
         waiting = asyncio.create_task(started.wait())
@@ -94,6 +124,12 @@ class Mesh:
 
         await until(ready, 20, "the gateway")
 
+    async def stop_first(self) -> None:
+        """Stop the actors that were started first."""
+        stop, running = self._stops.pop(0)
+        stop.set()
+        await running
+
     async def stop(self) -> None:
         for stop, running in self._stops:
             stop.set()
@@ -105,9 +141,9 @@ class Mesh:
         name = f"flow-{uuid.uuid4().hex[:8]}"
         flow = Flow.model_validate({"name": name, "entrypoint": route[0], "route_next": route[1:], **changes})
         from asya_gateway.domain.calls import Call
-        from asya_gateway.domain.task import Caller
+        from asya_gateway.domain.identity.principals import OPEN
 
-        call = Call(ServedFlow(flow, lambda _: ()), payload, Caller(""), "rest", check=False)
+        call = Call(ServedFlow(flow, lambda _: ()), payload, OPEN, "rest", check=False)
         return await self.gateway.tasks.submit(call)
 
     async def task(self, task_id: str) -> dict[str, Any]:
@@ -168,7 +204,13 @@ def envelope_of(task_id: str, route: list[str], payload: Any, **changes: Any) ->
 
 @contextlib.asynccontextmanager
 async def start_mesh(
-    database_url: str, *, visibility_timeout: float = 60.0, port: int | None = None, **changes: Any
+    database_url: str,
+    *,
+    visibility_timeout: float = 60.0,
+    port: int | None = None,
+    life: str = "usual",
+    poll_interval: float = 0.2,
+    **changes: Any,
 ) -> AsyncIterator[Mesh]:
     """Serve until the block ends; then the workers are stopped first."""
     port = port or free_port()
@@ -184,19 +226,25 @@ async def start_mesh(
         **changes,
     )
     gateway = Gateway(settings)
-    postgres = PostgresSettings(database_url, visibility_timeout=visibility_timeout, poll_interval=0.2)
+    postgres = PostgresSettings(database_url, visibility_timeout=visibility_timeout, poll_interval=poll_interval)
     rabbit = RabbitSettings(changes["rabbitmq_url"]) if "rabbitmq_url" in changes else None
-    transport = open_transport(rabbit or postgres, "default")
+    queues = rabbit or postgres
+    transport = open_transport(queues, "default")
     async with aiohttp.ClientSession() as session:
-        mesh = Mesh(url, gateway, transport, session)
+        mesh = Mesh(url, gateway, transport, session, place=queues.place, life=life)
         try:
             await mesh.serve_again()
             yield mesh
         finally:
-            await mesh.stop()
-            await transport.close()
-            if mesh.serving is not None:
-                await mesh.stop_serving()
+            # Each whatever becomes of the others: what stays open would be a warning in a later test of this process.
+            try:
+                await mesh.stop()
+            finally:
+                try:
+                    await transport.close()
+                finally:
+                    if mesh.serving is not None:
+                        await mesh.stop_serving()
 
 
 async def declare(mesh: Mesh, *actors: str) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -33,12 +34,15 @@ async def watched() -> AsyncIterator[Lag]:
             await lasts(0.005)
             lag.longest = max(lag.longest, min(time.monotonic() - wall, time.process_time() - used))
 
+    # A collection walks all that earlier tests of this process have left, which would be counted as well.
+    gc.freeze()
     task = asyncio.create_task(watch())
     try:
         yield lag
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+        gc.unfreeze()
 
 
 def held(lag: Lag) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import io
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,13 +15,24 @@ from asya_crds import jsontext
 from asya_crds.flow import Flow
 from asya_crds.offloading import Offload
 from asya_gateway.composition.examining import Digesting, Examining, Filling
+from asya_gateway.composition.identifying import Identifying
+from asya_gateway.composition.limiting import Limiting
 from asya_gateway.composition.web import build_app, serve
 from asya_gateway.domain.budget import Budget
 from asya_gateway.domain.calls import TaskRules
 from asya_gateway.domain.flows import FlowRegistry, FlowTable, ServedFlow
+from asya_gateway.domain.identity.revocations import STALE_AFTER
 from asya_gateway.domain.tasks import Tasks
+from asya_gateway.identity.seal_ring import SealRing
+from asya_gateway.outbound.client import OutboundClient
+from asya_gateway.protocols.a2a.request import CONVERSATIONS
+from asya_gateway.protocols.http.admission import Admission
+from asya_gateway.protocols.http.keys import HELD, SEALING
 from asya_gateway.settings import Settings
+from asya_gateway.storage.a2a.conversations import PostgresConversations
+from asya_gateway.storage.identity.seal_keys import PostgresSealKeys
 from asya_schemas.compiling import compile_schema
+from asya_schemas.flows import compile_flow
 from tests.support.storage import Running, make_storage
 
 TEXT_SCHEMA = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
@@ -51,6 +63,7 @@ class Gateway:
     stop: asyncio.Event
     served: "asyncio.Task[None]"
     created: list[str] = field(default_factory=list)
+    identifying: Identifying | None = None
 
     async def call(self, method: str, path: str, body: Any = None, **options: Any) -> tuple[int, Any]:
         """Send `body` as JSON (text and bytes as they are) and return status and decoded answer."""
@@ -89,6 +102,14 @@ class Gateway:
         async with self.session.get(self.url + path, headers=headers) as response:
             assert response.status == 200, await response.text()
             yield Reader(response)
+
+
+def forget_the_database(gateway: Gateway) -> None:
+    """Make what a closed gateway knows of revocations too old, as while the database is away."""
+    assert gateway.identifying is not None
+    assert gateway.identifying.keys is not None
+    now = time.monotonic() + STALE_AFTER + 60
+    gateway.identifying.keys.revocations._monotonic = lambda: now
 
 
 async def send(gateway: Gateway, path: str, body: bytes, **headers: str) -> tuple[int, Any]:
@@ -143,12 +164,14 @@ class Reader:
 def make_flows(flows: Iterable[Mapping[str, Any]] = FLOWS) -> FlowRegistry:
     registry = FlowRegistry()
     parsed = [Flow.model_validate(flow) for flow in flows]
-    registry.swap(
-        FlowTable.of(
-            1, [ServedFlow(flow, compile_schema(flow.mcp.input_schema if flow.mcp else {})) for flow in parsed]
-        )
-    )
+    registry.swap(FlowTable.of(1, [served(flow) for flow in parsed]))
     return registry
+
+
+def served(flow: Flow) -> ServedFlow:
+    """The flow as the registry serves it, but for its outputSchema."""
+    checks = compile_flow(flow)
+    return ServedFlow(flow, checks.call, check_arguments=checks.arguments)
 
 
 def make_settings(**changes: Any) -> Settings:
@@ -163,16 +186,26 @@ def make_settings(**changes: Any) -> Settings:
 
 @contextlib.asynccontextmanager
 async def start_gateway(database_url: str, **changes: Any) -> AsyncGenerator[Gateway]:
-    """Serve the application until the block ends; `changes` are settings, `budget` the memory budget."""
+    """Serve the application until the block ends; `changes` are settings, `budget` the memory budget, `embedded`
+    whether its queues are in the database, `doors` who may call, `outbound` its client for other systems."""
     budget: Budget | None = changes.pop("budget", None)
+    embedded: bool = changes.pop("embedded", False)
+    doors: Admission | None = changes.pop("doors", None)
+    outbound: OutboundClient | None = changes.pop("outbound", None)
     settings = make_settings(database_url=database_url, **changes)
-    running = make_storage(database_url, patience=1.0, budget=budget)
+    namespace = settings.namespace if embedded else None
+    running = make_storage(database_url, patience=1.0, budget=budget, namespace=namespace)
     storage = running.storage
     rules = TaskRules(mesh_url="http://mesh.example", default_timeout=settings.default_timeout)
+    rules = replace(rules, caller_claims=frozenset(settings.caller_claims))
     rules = replace(rules, owner_cap=settings.max_open_tasks_per_owner or None)
     rules = replace(rules, flow_cap=settings.max_open_tasks_per_flow or None)
     # On a busy machine a check of a million values takes longer than a program would wait for it.
     offload, clock = Offload(seconds=120), storage.clock
+    identifying = Identifying(settings, storage, outbound)
+    limiting = Limiting(settings, storage.database)
+    rules = replace(rules, flow_rate=limiting.flows)
+    flows = make_flows()
     tasks = Tasks(
         storage.tasks,
         storage.feed,
@@ -183,23 +216,44 @@ async def start_gateway(database_url: str, **changes: Any) -> AsyncGenerator[Gat
         fill=Filling(offload),
         digest=Digesting(offload),
         clock=clock,
+        audit=identifying.audit,
+        check_flow=flows.check,
+        resources=storage.resources,
     )
-    app = build_app(settings, tasks, make_flows(), offload=offload, budget=budget)
-    async with serving(app, running) as gateway:
+    admission = doors or identifying.admission()
+    app = build_app(
+        settings,
+        tasks,
+        flows,
+        identifying.routes(),
+        offload=offload,
+        budget=budget,
+        admission=admission,
+        limiter=limiting.limiter(),
+        sessions=storage.sessions.parts,
+    )
+    app[SEALING] = SealRing(settings.seal_keys, PostgresSealKeys(storage.database), clock)
+    app[CONVERSATIONS] = PostgresConversations(storage.database.hot)
+    identifying.on_revoked(app[HELD].revoke)
+    identifying.on_revoked(storage.sessions.revoke)
+    async with serving(app, running, identifying) as gateway:
         yield gateway
 
 
 @contextlib.asynccontextmanager
-async def serving(app: web.Application, running: Running) -> AsyncGenerator[Gateway]:
+async def serving(
+    app: web.Application, running: Running, identifying: Identifying | None = None
+) -> AsyncGenerator[Gateway]:
     stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
     connected = asyncio.Event()
 
     @contextlib.asynccontextmanager
     async def parts() -> AsyncGenerator[None]:
         await running.storage.start()
-        connected.set()
         try:
-            yield
+            async with contextlib.nullcontext() if identifying is None else identifying.running():
+                connected.set()
+                yield
         finally:
             await running.storage.stop()
 
@@ -210,6 +264,7 @@ async def serving(app: web.Application, running: Running) -> AsyncGenerator[Gate
     await connected.wait()
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         gateway = Gateway(f"http://127.0.0.1:{port.result()}", app, session, running, stop, served)
+        gateway.identifying = identifying
         try:
             yield gateway
         finally:

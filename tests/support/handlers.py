@@ -1,11 +1,14 @@
 """Handlers for tests, as users would write them. `CALLS` and the gates belong to the tests of one process."""
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from typing_extensions import override
+
+from tests.support.inputs import FOLDERS, NAME
 
 CALLS: list[tuple[str, Any]] = []
 GATE = threading.Event()
@@ -78,6 +81,16 @@ def gated(payload: Any) -> Any:
     CALLS.append(("gated", payload))
     assert GATE.wait(30)
     return payload
+
+
+async def loop_of(payload: Any) -> Any:
+    """The module of the event loop that the worker runs on."""
+    return type(asyncio.get_running_loop()).__module__
+
+
+def pid_of(payload: Any) -> Any:
+    """The worker's process."""
+    return os.getpid()
 
 
 async def gated_async(payload: Any) -> Any:
@@ -174,6 +187,20 @@ def asks(payload: dict[str, Any]) -> Iterator[Any]:
     yield payload
 
 
+def asks_inputs(payload: dict[str, Any]) -> Iterator[Any]:
+    """Asks its person and its client, with what the payload says besides."""
+    question = {"inputs": {"name": NAME, "folders": FOLDERS}, **payload.get("question", {})}
+    yield "SET", ".headers.x-asya-pause", question
+    yield {key: value for key, value in payload.items() if key != "question"}
+
+
+def asks_for_an_authorization(payload: dict[str, Any]) -> Iterator[Any]:
+    """Waits until somebody has signed in at a URL."""
+    question = {"prompt": "Sign in", "url": "https://login.example.com/start", "status": "auth_required"}
+    yield "SET", ".headers.x-asya-pause", question
+    yield payload
+
+
 class Counter:
     """A handler with state."""
 
@@ -244,3 +271,32 @@ def tells_its_deadline(payload: Any) -> Iterator[Any]:
 def phase_of(payload: Any) -> Iterator[Any]:
     """What a hook may ask of the message that ended."""
     CALLS.append(("phase_of", (yield "GET", ".status.phase")))
+
+
+def fifty_mebibytes(payload: Any) -> Iterator[Any]:
+    for number in range(10):
+        yield {"part": number, "text": "x" * (5 * 1024 * 1024 + 4096)}
+
+
+async def gated_if_asked(payload: dict[str, Any]) -> Any:
+    CALLS.append(("gated_if_asked", payload))
+    while payload.get("waits") and not GATE.is_set():
+        await asyncio.sleep(0.01)
+    return payload
+
+
+def greets(payload: dict[str, Any]) -> dict[str, Any]:
+    hello = {"role": "assistant", "content": f"Hello, {payload['who']}!"}
+    image = {"role": "user", "content": {"type": "image", "data": "aGk=", "mimeType": "image/png"}}
+    return {"messages": [hello, image]}
+
+
+def reads(payload: dict[str, Any]) -> Any:
+    if payload.get("id") == 404:
+        return {"contents": []}
+    return {"blob": "aGk=", "mimeType": "image/png"} if payload.get("id") == 7 else f"# Handbook {payload}"
+
+
+def announces(payload: dict[str, Any]) -> Iterator[Any]:
+    yield "FLY", {"resource_updated": payload["uri"]}
+    yield payload

@@ -16,13 +16,17 @@ from asya_crds import jsontext
 from asya_crds.flow import Flow
 from asya_gateway.domain.flows import FlowTable, ServedFlow
 from asya_gateway.protocols.http.keys import FLOWS
-from asya_schemas.compiling import compile_schema
+from asya_gateway.protocols.mcp.routing import NAMED_BY
+from asya_schemas.flows import compile_flow
 from tests.support.gateway import TEXT_SCHEMA, Event, Gateway, Reader, start_gateway
 from tests.support.waiting import until
 
 SCHEMAS = Path(__file__).parent.parent / "protocol" / "mcp" / "schemas"
 LATEST = "2026-07-28"
-HANDSHAKE_VERSIONS = ["2025-03-26", "2025-06-18", "2025-11-25"]
+EXT_TASKS = "ext-tasks.draft"
+TASKS_DECLARED: dict[str, Any] = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
+HANDSHAKE_VERSIONS = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"]
+VERSIONS = [*HANDSHAKE_VERSIONS, LATEST]
 BOTH = "application/json, text/event-stream"
 
 PERSON = {
@@ -62,20 +66,21 @@ TOOLS: list[dict[str, Any]] = [
     },
     {"name": "quiet", "entrypoint": "first", "mcp": {"progress": False}},
     {"name": "skill", "entrypoint": "first", "a2a": {}},
+    {"name": "inline", "entrypoint": "first", "mcp": {"task": "never"}},
+    {"name": "tasked", "entrypoint": "first", "mcp": {"task": "required"}},
 ]
 
 
 def serve_tools(gateway: Gateway, tools: list[dict[str, Any]], generation: int = 1) -> None:
     flows = [Flow.model_validate(tool) for tool in tools]
-    served = [_served(flow) for flow in flows]
-    gateway.app[FLOWS].swap(FlowTable.of(generation, served))
+    made = [served(flow) for flow in flows]
+    gateway.app[FLOWS].swap(FlowTable.of(generation, made))
 
 
-def _served(flow: Flow) -> ServedFlow:
-    promised = flow.mcp.output_schema if flow.mcp else None
-    check_result = None if promised is None else compile_schema(promised)
-    check = compile_schema(flow.mcp.input_schema if flow.mcp else {})
-    return ServedFlow(flow, check, check_result=check_result, size=len(jsontext.dumps(flow.document())))
+def served(flow: Flow) -> ServedFlow:
+    checks = compile_flow(flow)
+    size = len(jsontext.dumps(flow.document()))
+    return ServedFlow(flow, checks.call, check_result=checks.result, size=size, check_arguments=checks.arguments)
 
 
 @contextlib.asynccontextmanager
@@ -148,7 +153,9 @@ def stateless_headers(body: Mapping[str, Any], **changes: str | None) -> dict[st
     params = body["params"]
     headers: dict[str, str | None] = {"Accept": BOTH, "MCP-Protocol-Version": LATEST, "Mcp-Method": body["method"]}
     name = params.get("uri") if body["method"] == "resources/read" else params.get("name")
-    if body["method"] in ("tools/call", "prompts/get", "resources/read") and isinstance(name, str):
+    if body["method"] in ("tasks/get", "tasks/update", "tasks/cancel"):
+        name = params.get("taskId")
+    if body["method"] in NAMED_BY and isinstance(name, str):
         headers["Mcp-Name"] = name
     headers |= {key.replace("_", "-"): value for key, value in changes.items()}
     return {key: value for key, value in headers.items() if value is not None}
@@ -170,6 +177,13 @@ async def ask_old(
     return await post(gateway, message(method, params), headers)
 
 
+async def ask_in(gateway: Gateway, version: str, method: str, params: Mapping[str, Any] | None = None) -> Any:
+    """The answer's message in either era."""
+    if version == LATEST:
+        return (await ask(gateway, method, params))[1]
+    return (await ask_old(gateway, method, params, version))[1]
+
+
 async def post(gateway: Gateway, body: Any, headers: Mapping[str, str]) -> tuple[int, Any]:
     """POST to /mcp; the status and the last message of the answer, None where there is none."""
     async with open_post(gateway, body, headers) as response:
@@ -180,10 +194,12 @@ async def post(gateway: Gateway, body: Any, headers: Mapping[str, str]) -> tuple
 
 
 @contextlib.asynccontextmanager
-async def open_post(gateway: Gateway, body: Any, headers: Mapping[str, str]) -> AsyncIterator[aiohttp.ClientResponse]:
+async def open_post(
+    gateway: Gateway, body: Any, headers: Mapping[str, str], *, path: str = "/mcp"
+) -> AsyncIterator[aiohttp.ClientResponse]:
     data = io.BytesIO(body if isinstance(body, bytes) else jsontext.dumps(body).encode())
     headers = {"Content-Type": "application/json", **headers}
-    async with gateway.session.post(gateway.url + "/mcp", data=data, headers=headers) as response:
+    async with gateway.session.post(gateway.url + path, data=data, headers=headers) as response:
         yield response
 
 

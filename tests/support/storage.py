@@ -1,14 +1,16 @@
 """A Storage for tests, with helpers."""
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from asya_crds.answers import AnswerAction
 from asya_crds.envelope import Route
 from asya_crds.status import ErrorClass, HopState, TaskStatus
 from asya_crds.task_error import TaskError
+from asya_gateway.domain.answers import Answer, Resumption
 from asya_gateway.domain.budget import Budget
 from asya_gateway.domain.owners import EVERY_OWNER
 from asya_gateway.domain.ports import NewTask, OutboxEntry, TaskFilter, TaskPage
@@ -18,7 +20,7 @@ from asya_gateway.domain.task import TaskHead
 from asya_gateway.storage.coalescer import Limits
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.store import Keeping, Storage
-from asya_gateway.storage.tasks.creating import into_outbox
+from asya_gateway.storage.tasks.creating import into_outbox, into_queue
 from asya_gateway.storage.tasks.pausing import PauseLimits
 
 ROUTE = Route((), "first", ("second", "third"))
@@ -139,15 +141,21 @@ def make_storage(
     statement_timeout: float = 20.0,
     budget: Budget | None = None,
     pauses: Callable[[], PauseLimits] = PauseLimits,
+    namespace: str | None = None,
     **limits: Any,
 ) -> Running:
+    """With a `namespace`, envelopes go to its queues in the same database."""
     found: list[OutboxEntry] = []
+
+    def ring(actors: Iterable[str]) -> None:
+        found.extend(OutboxEntry(0, "", actor, b"") for actor in actors)
+
     # Every loop of a storage begins with a statement, so that it opens as many connections as it may: each costs the
     # server more than a small test does.
     database = Database(url, min_size=1, max_size=4, statement_timeout=statement_timeout)
     storage = Storage(
         database,
-        into_outbox(found.extend),
+        into_outbox(found.extend) if namespace is None else into_queue(namespace, ring),
         limits=Limits(patience=patience, **limits),
         keeping=Keeping(tasks=90 * 86400, updates=30 * 86400),
         longest_statement=statement_timeout,
@@ -155,3 +163,21 @@ def make_storage(
         pauses=pauses,
     )
     return Running(storage, found)
+
+
+ONWARD = Resumption("x-resume", '{"id":"resume"}')
+
+
+def answer_to(task_id: str, key: int = 1, pause_id: str = "p1", **changes: Any) -> Answer:
+    """The answer to a pause that asks one form."""
+    values: dict[str, Any] = {
+        "task_id": task_id,
+        "owner": EVERY_OWNER,
+        "pause_id": pause_id,
+        "input_key": pause_id,
+        "action": AnswerAction.ACCEPT,
+        "surface": "rest",
+        "key": key,
+        "value": "{}",
+    }
+    return Answer(**(values | changes))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
@@ -23,6 +24,7 @@ class Watched:
     """A served gateway; `url` is its routes', `scrape` its metrics'."""
 
     program: Gateway
+    app: web.Application
     url: str
     session: aiohttp.ClientSession
 
@@ -93,9 +95,10 @@ async def serving(program: Gateway, expect_parts: bool = True) -> AsyncGenerator
     """Serve that gateway."""
     program.observing.poll_every = 0.1
     stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
-    served = asyncio.create_task(serve(program.web(), program.running(), stop, port.set_result))
+    app = program.web()
+    served = asyncio.create_task(serve(app, program.running(), stop, port.set_result))
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-        watched = Watched(program, f"http://127.0.0.1:{await port}", session)
+        watched = Watched(program, app, f"http://127.0.0.1:{await port}", session)
         try:
             await until(lambda: served.done() or program.observing.port is not None, what="/metrics")
             yield watched

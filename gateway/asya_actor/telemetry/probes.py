@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from asya_actor.telemetry.metrics import REGISTRY
 from asya_crds.listening import dual_stack_socket, listening
@@ -24,13 +24,19 @@ TURN_WITHIN = 2.0
 
 @asynccontextmanager
 async def probes(
-    host: str, port: int, ready: Callable[[], bool], loading: Callable[[], bool] = lambda: False
+    host: str,
+    port: int,
+    ready: Callable[[], bool],
+    loading: Callable[[], bool] = lambda: False,
+    alive: Callable[[], bool] = lambda: True,
+    registry: Callable[[], CollectorRegistry] = lambda: REGISTRY,
 ) -> AsyncIterator[int | None]:
-    """Serve while the block runs; yields the port. With port -1 nothing is served. Raises CannotListen."""
+    """Serve while the block runs; yields the port. With port -1 nothing is served. The functions are called from
+    another thread. Raises CannotListen."""
     if port < 0:
         yield None
         return
-    server = _Server(asyncio.get_running_loop(), ready, loading)
+    server = _Server(asyncio.get_running_loop(), ready, loading, alive, registry)
     thread = threading.Thread(target=server.run, args=(host, port), name="probes", daemon=True)
     thread.start()
     try:
@@ -45,9 +51,17 @@ async def probes(
 class _Server:
     """Serves the probes in a separate event loop; `loop` is the program's event loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, ready: Callable[[], bool], loading: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        ready: Callable[[], bool],
+        loading: Callable[[], bool],
+        alive: Callable[[], bool],
+        registry: Callable[[], CollectorRegistry],
+    ) -> None:
         self.port: concurrent.futures.Future[int] = concurrent.futures.Future()
         self._program, self._ready, self._loading = loop, ready, loading
+        self._alive, self._registry = alive, registry
         self._own: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
 
@@ -84,14 +98,14 @@ class _Server:
             await runner.cleanup()
 
     async def _metrics(self, _request: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return web.Response(body=generate_latest(self._registry()), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def _health(self, request: web.Request) -> web.Response:
         """Alive; with `?probe=startup`, whether everything is loaded."""
         if self._loading():
             starting = request.query.get("probe") == "startup"
             return web.Response(status=503 if starting else 200, text="loading the handler")
-        if await self._turns():
+        if self._alive() and await self._turns():
             return web.Response(text="OK")
         return web.Response(status=503, text=f"the event loop was blocked for {TURN_WITHIN:g} s")
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -31,13 +31,21 @@ def trace_id_of(headers: Mapping[str, Any]) -> str | None:
 _CARRIED: ContextVar[dict[str, str] | None] = ContextVar("asya_actor_trace", default=None)
 
 
+def carry(headers: Mapping[str, Any]) -> None:
+    """Requests that the current asyncio task makes from now on have the trace context of these envelope headers."""
+    _CARRIED.set(_context_in(headers))
+
+
+def _context_in(headers: Mapping[str, Any]) -> dict[str, str]:
+    if trace_id_of(headers) is None:
+        return {}
+    return {name: headers[name] for name in ("traceparent", "tracestate") if _sendable(headers.get(name))}
+
+
 @contextmanager
 def carrying(headers: Mapping[str, Any]) -> Iterator[None]:
     """Requests made inside the block have the trace context of these envelope headers."""
-    known = {}
-    if trace_id_of(headers) is not None:
-        known = {name: headers[name] for name in ("traceparent", "tracestate") if _sendable(headers.get(name))}
-    token = _CARRIED.set(known)
+    token = _CARRIED.set(_context_in(headers))
     try:
         yield
     finally:
@@ -54,10 +62,9 @@ def _sendable(value: object) -> bool:
     return isinstance(value, str) and value.isascii() and value.isprintable() and len(value) <= MAX_HEADER
 
 
-@contextmanager
-def no_span(_envelope: Envelope) -> Iterator[dict[str, str]]:
+def no_span(_envelope: Envelope) -> AbstractContextManager[dict[str, str]]:
     """While tracing is off, the headers of the envelope are the trace context."""
-    yield {}
+    return nullcontext({})
 
 
 def spans(actor: str, provider: "TracerProvider | None" = None) -> Span:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from asya_actor.resiliency_text import ResiliencyText
 from asya_cli.errors import UsageProblem
 from asya_crds.mistakes import FieldMistake, explain
 from asya_crds.naming import CREW, check_own_actor
@@ -35,7 +36,7 @@ class ActorEntry(BaseModel):
 
     name: Annotated[str, AfterValidator(_check_name)]
     handler: Annotated[str, AfterValidator(_check_handler)]
-    resiliency: dict[str, Any] | None = None
+    resiliency: ResiliencyText | None = None
     env: dict[str, str] = Field(default_factory=dict)
 
 

@@ -1,10 +1,9 @@
 """The child process of `asya dev`: a folder's handlers, or the crew. Started as `python -m asya_cli.dev.child SPEC`.
 
-SPEC is JSON {folder, actors: [{name, handler, resiliency}], crew}. It ends with its parent, which it notices by the end
-of its original standard input. A handler that cannot be loaded does not affect the others.
+SPEC is JSON {folder, actors: [{name, handler, resiliency?}], crew}. It ends with its parent, which it notices by the
+end of its original standard input. A handler that cannot be loaded does not affect the others.
 """
 
-import asyncio
 import json
 import os
 import signal
@@ -35,6 +34,7 @@ def main() -> int:
     sys.path.insert(0, spec["folder"])
     threading.Thread(target=_end_with_parent, args=(_taken_from_stdin(),), daemon=True).start()
     from asya_actor.app import NothingToRun, run_many
+    from asya_actor.loops import run
     from asya_actor.settings import SettingsError
     from asya_actor.telemetry.logs import log_to_stderr
 
@@ -45,7 +45,7 @@ def main() -> int:
         crew = _crew() if spec["crew"] else None
         if not workers and crew is None:
             return BROKEN
-        return asyncio.run(run_many(workers, crew, started=lambda: _tell(READY), load=loader.load))
+        return run(run_many(workers, crew, started=lambda: _tell(READY), load=loader.load))
     except NothingToRun:
         return BROKEN  # each reason has been shown
     except SettingsError as error:
@@ -100,31 +100,29 @@ def _settings_of(actor: dict[str, Any]) -> "WorkerSettings | None":
     from asya_actor.settings import SettingsError
 
     try:
-        return _worker(actor)
+        return worker_of(actor)
     except SettingsError as error:
         print(error, flush=True)
         _tell(LEFT_OUT, actor["name"])
         return None
 
 
-def _worker(actor: dict[str, Any]) -> "WorkerSettings":
+def worker_of(actor: dict[str, Any]) -> "WorkerSettings":
     """The settings of one entry of actors.yaml; `resiliency` has the fields of an AsyncActor's."""
     from asya_actor.settings import SettingsError, worker_settings
 
-    resiliency = dict(actor["resiliency"] or {})
+    resiliency = actor.get("resiliency") or {}
     values = {
         "actor_name": actor["name"],
         "handler": actor["handler"],
         "metrics_port": -1,
         "actor_shutdown_timeout": GRACE - 1,
         "actor_cancel_timeout": os.environ.get("ASYA_ACTOR_CANCEL_TIMEOUT") or CANCEL_TIMEOUT,
-        "resiliency_policies": resiliency.pop("policies", {}),
-        "resiliency_rules": resiliency.pop("rules", []),
+        "resiliency_policies": resiliency.get("policies", {}),
+        "resiliency_rules": resiliency.get("rules", []),
     }
-    if "actorTimeout" in resiliency:
-        values["resiliency_actor_timeout"] = resiliency.pop("actorTimeout")
-    if resiliency:
-        raise SettingsError(f"actor {actor['name']}: resiliency: unknown fields: {', '.join(resiliency)}")
+    if resiliency.get("actorTimeout") is not None:
+        values["resiliency_actor_timeout"] = resiliency["actorTimeout"]
     try:
         return worker_settings(values)
     except SettingsError as error:

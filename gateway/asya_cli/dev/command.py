@@ -17,6 +17,9 @@ def dev(
     ephemeral: Annotated[
         bool, typer.Option("--ephemeral", help="Use a temporary database, deleted at the end.")
     ] = False,
+    auth: Annotated[
+        bool, typer.Option("--auth", help="Ask callers who they are: logins with the browser, and keys.")
+    ] = False,
     reset: Annotated[bool, typer.Option("--reset", help="Delete the tasks of earlier runs first.")] = False,
 ) -> None:
     """Run a folder of flows and handlers: gateway, actors and an embedded PostgreSQL, until Ctrl-C.
@@ -29,4 +32,4 @@ def dev(
     if not folder.is_dir():
         raise UsageProblem(f"{folder}: no such folder")
     debug = os.environ.get("ASYA_DEBUG") == "1"
-    run_session(Options(folder, port, ephemeral=ephemeral, reset=reset, debug=debug))
+    run_session(Options(folder, port, ephemeral=ephemeral, reset=reset, debug=debug, auth=auth))

@@ -13,7 +13,7 @@ from typing import IO
 
 from asya_cli.errors import CliError
 
-SHARED_STATE = Path("/var/tmp")  # noqa: S108 # the folder below is checked to be the user's own
+SHARED_STATE = Path("/var/tmp")  # noqa: S108 # nosec B108 # the folder below is checked to be the user's own
 """If `asya dev` runs as root, the database runs as another user, who has no access to root's home. Other users may have
 no home."""
 EPHEMERAL = "ephemeral-"

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from asya_cli.dev import child
 from asya_cli.dev.actors_file import ActorEntry
@@ -60,6 +61,8 @@ class HandlerProcess:
         self._fatal: str | None = None
         self._told_slow = False
         self._who = "crew" if crew else "handlers"
+        # A folder may have several processes, so a message about one names its actors.
+        self._of = "" if crew else f"{', '.join(actor.name for actor in self.actors)}: "
         self._folder = folder
         self._environment = dict(environment)
         self._say = say
@@ -119,12 +122,14 @@ class HandlerProcess:
                 pause = FIRST_PAUSE
             if code == child.BROKEN:
                 self.state = ProcessState.BROKEN
-                self._say("error", f"the {self._who} cannot be loaded; waiting for a change")
+                self._say("error", f"{self._of}the {self._who} cannot be loaded; waiting for a change")
                 await self._stop.wait()
                 return
             self.state = ProcessState.CRASHED
             self.crashes += 1
-            self._say("error", f"the process of the {self._who} {_ended(code)}; starting it again in {pause:g} s")
+            self._say(
+                "error", f"{self._of}the process of the {self._who} {_ended(code)}; starting it again in {pause:g} s"
+            )
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), pause)
             pause = min(2 * pause, LONGEST_PAUSE)
@@ -135,7 +140,7 @@ class HandlerProcess:
         self._loading, self._told_slow = None, False
         spec = {
             "folder": str(self._folder),
-            "actors": [actor.model_dump(include={"name", "handler", "resiliency"}) for actor in self.actors],
+            "actors": [spec_of(actor) for actor in self.actors],
             "crew": self.crew,
         }
         # In a separate session, so that Ctrl-C reaches only us and the child is ended in order. Its stdin is a pipe
@@ -216,10 +221,16 @@ class HandlerProcess:
         try:
             await asyncio.wait_for(process.wait(), GRACE)
         except TimeoutError:
-            self._say("error", f"the {self._who} did not end within {GRACE:g} s and were killed")
+            self._say("error", f"{self._of}the {self._who} did not end within {GRACE:g} s and were killed")
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
+
+
+def spec_of(actor: ActorEntry) -> dict[str, Any]:
+    """What the child gets of an actor: {name, handler, resiliency?}, the last as in an AsyncActor."""
+    wanted = {"name", "handler", "resiliency"}
+    return actor.model_dump(mode="json", include=wanted, by_alias=True, exclude_unset=True)
 
 
 def _ended(code: int) -> str:

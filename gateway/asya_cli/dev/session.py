@@ -9,19 +9,22 @@ import signal
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.logging import RichHandler
 
+from asya_cli.bearers import given
 from asya_cli.client import GatewayClient, connect
+from asya_cli.dev.access import issuing, own_key
 from asya_cli.dev.actors_file import ActorEntry, grouped_by_environment, load_actors
 from asya_cli.dev.folders import DataFolder, hold_folder, state_folder
 from asya_cli.dev.handlers import HandlerProcess
+from asya_cli.dev.introducing import closed_lines, connection_lines
 from asya_cli.dev.ports import Port, take_port
 from asya_cli.dev.postgres import EmbeddedPostgres
 from asya_cli.dev.sources import changed, fingerprint
-from asya_cli.dev.view import Picture, View, connection_lines
+from asya_cli.dev.view import Picture, View
 from asya_cli.environment import read_settings
 from asya_cli.errors import CliError, UsageProblem
 from asya_cli.migrate import apply_and_hand_over
@@ -49,6 +52,7 @@ class Options:
     ephemeral: bool = False
     reset: bool = False
     debug: bool = False
+    auth: bool = False
 
 
 class Session:
@@ -64,6 +68,10 @@ class Session:
         self._processes = self.view.picture.processes
         self._actors: frozenset[str] = frozenset()
         self._environment: dict[str, str] = {}
+        self._access: dict[str, Any] = {}
+        """Settings that say who may call."""
+        self._shown: dict[str, str] = {}
+        """Whose tasks are shown, as GET /tasks takes it."""
         self._apart: set[str] = set()
         """Actors whose handlers load slowly: each has its own process."""
         self._changing = asyncio.Lock()
@@ -84,9 +92,11 @@ class Session:
             # In this thread, because the server is ended when the thread that started it ends.
             database.start()
             # The database belongs to this folder, so it takes the namespace of this run.
-            namespace = self._settings(database.url).namespace
-            await apply_and_hand_over(database.url, namespace, then=forget_file)
-            async with self._gateway(database.url), connect(self.url) as client:
+            self._access = issuing(self.url, data.path) if self.options.auth else {}
+            settings = self._settings(database.url)
+            await apply_and_hand_over(database.url, settings.namespace, then=forget_file)
+            key = await self._key(settings)
+            async with self._gateway(database.url), connect(self.url, given(key)) as client:
                 await self._start_handlers(actors, database.url)
                 try:
                     await self._work(client, database)
@@ -97,11 +107,19 @@ class Session:
         finally:
             database.stop()
 
+    async def _key(self, settings: "Settings") -> str:
+        """This run's own key, if the gateway asks for one: the variables of the shell may close it as well."""
+        if not settings.closed:
+            return ""
+        self._shown = {"owner": "*"}
+        return await own_key(settings.database_url)
+
     # The gateway
 
     @contextlib.asynccontextmanager
     async def _gateway(self, database_url: str) -> AsyncGenerator[None]:
         """Runs the gateway in this process. If it ends by itself, so does the run."""
+        from asya_gateway.composition.issuers import InvalidConfiguration
         from asya_gateway.composition.program import run
 
         stop, listening = asyncio.Event(), asyncio.Event()
@@ -118,6 +136,8 @@ class Session:
                 await task
             except OSError as error:
                 raise CliError(f"the gateway cannot listen on port {self.port}: {error.strerror}") from error
+            except InvalidConfiguration as error:
+                raise UsageProblem(str(error)) from error
 
     def _settings(self, database_url: str) -> "Settings":
         return read_settings(
@@ -135,6 +155,7 @@ class Session:
             mesh_url=self.url,
             public_url=self.url,
             drain_timeout=2.0,
+            **self._access,
         )
 
     # The handlers
@@ -217,7 +238,7 @@ class Session:
             asyncio.create_task(self._watch_sources(database.url)),
             asyncio.create_task(self._watch_database(database)),
             asyncio.create_task(self._watch_loading()),
-            asyncio.create_task(self._introduce_and_watch(client)),
+            asyncio.create_task(self._introduce_and_watch(client, database)),
         ]
         stopping = asyncio.create_task(self.stop.wait())
         try:
@@ -252,25 +273,30 @@ class Session:
                 if failures == DATABASE_TRIES:
                     raise
 
-    async def _introduce_and_watch(self, client: GatewayClient) -> None:
+    async def _introduce_and_watch(self, client: GatewayClient, database: EmbeddedPostgres) -> None:
         await self._until_ready(client)
         known = await client.flows()
         self.view.picture.flows, self.view.picture.problems = known["flows"], known["problems"]
-        for line in connection_lines(self.url, await client.tools()):
+        for line in self._introduction(await client.tools(), database.url):
             self.console.print(line, highlight=False, markup=False, soft_wrap=True)
         self._tell_flows(None, known)
-        self.view.knows((await client.tasks(limit=50))["tasks"])
+        self.view.knows((await client.tasks(limit=50, **self._shown))["tasks"])
         self.view.say("info", f"ready at {self.url}")
         self.view.start()
         while True:
             await asyncio.sleep(LOOK_EVERY)
             with contextlib.suppress(CliError):
-                for failed in self.view.show_tasks((await client.tasks(limit=50))["tasks"]):
+                for failed in self.view.show_tasks((await client.tasks(limit=50, **self._shown))["tasks"]):
                     self.view.show_failure(await client.task(failed), self.options.folder.resolve())
                 found = await client.flows()
                 self._tell_flows(known, found)
                 known = found
                 self.view.picture.flows, self.view.picture.problems = found["flows"], found["problems"]
+
+    def _introduction(self, tools: list[dict[str, Any]], database_url: str) -> list[str]:
+        if not self._settings(database_url).closed:
+            return connection_lines(self.url, tools)
+        return closed_lines(self.url, tools, database_url, logins=self.options.auth)
 
     def _tell_flows(self, before: "FlowsJson | None", now: "FlowsJson") -> None:
         if before == now:

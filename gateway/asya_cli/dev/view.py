@@ -1,12 +1,10 @@
 """The output of `asya dev`: a live view of flows and tasks on a terminal, lines elsewhere."""
 
-import json
 import re
-import shlex
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -14,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from asya_cli.dev.handlers import HandlerProcess, ProcessState
+from asya_cli.options import command_at
 from asya_cli.rendering import error_text, problem_text, status_text
-from asya_cli.schema_types import Kinds, kinds_of, properties_of
 from asya_cli.terminal import plain
 from asya_crds.readable import readable
 from asya_crds.status import TERMINAL, WAITING, TaskStatus
@@ -96,12 +94,12 @@ class View:
             if task["status"] == TaskStatus.FAILED:
                 failed.append(task["id"])
             elif not self.console.is_terminal:
-                self.say("info", task_line(task))
+                self.say("info", task_line(task, self.picture.url))
         return failed
 
     def show_failure(self, task: "TaskJson", folder: Path) -> None:
         """Show why a task failed, and where in the user's files."""
-        self.say("error", task_line(task))
+        self.say("error", task_line(task, self.picture.url))
         error = task.get("error")
         details = error.get("details") if error else None
         for line in user_frames(details.get("traceback") if isinstance(details, dict) else None, folder):
@@ -155,7 +153,7 @@ class View:
                 task.get("flow") or "",
                 status_text(task["status"]),
                 f"{task['progress_percent']:3.0f} %",
-                task_detail(task),
+                task_detail(task, self.picture.url),
             )
         return table
 
@@ -182,62 +180,15 @@ def route_text(flow: "ServedFlowJson") -> str:
     return " → ".join(flow.get("actors") or [])
 
 
-def task_line(task: "TaskSummaryJson") -> str:
+def task_line(task: "TaskSummaryJson", url: str) -> str:
     """A task's change as a line."""
-    return f"task {task['id']} {task.get('flow') or ''} {task['status']} {task_detail(task)}".rstrip()
+    return f"task {task['id']} {task.get('flow') or ''} {task['status']} {task_detail(task, url)}".rstrip()
 
 
-def task_detail(task: "TaskSummaryJson") -> str:
-    """The most important detail besides the status."""
+def task_detail(task: "TaskSummaryJson", url: str) -> str:
+    """The most important detail besides the status. `url` is the gateway's."""
     if error := task.get("error"):
         return error_text(error)
     if task["status"] in WAITING:
-        return f"asya task answer {task['id']} …"
+        return f"{command_at(url, 'task', 'answer', task['id'])} …"
     return "" if task["status"] in TERMINAL else task.get("current_actor_name") or ""
-
-
-def connection_lines(url: str, tools: list[dict[str, Any]]) -> list[str]:
-    """How to connect: MCP clients, the CLI, curl."""
-    snippet = json.dumps({"mcpServers": {"asya": {"url": f"{url}/mcp"}}})
-    lines = [
-        f"MCP endpoint     {url}/mcp",
-        f"Claude Code      claude mcp add --transport http asya {url}/mcp",
-        f"Cursor, others   {snippet}",
-        f"Goose            goose session --with-streamable-http-extension {url}/mcp",
-    ]
-    if tools:
-        tool = tools[0]
-        arguments = example_arguments(tool["inputSchema"])
-        words = " ".join(f"{key}={_word(value)}" for key, value in arguments.items())
-        body = json.dumps({"name": tool["name"], "arguments": arguments})
-        target = "" if url.endswith(":8080") else f"ASYA_URL={url} "
-        lines += [
-            f"command line     {target}asya tool call {tool['name']} {words}".rstrip(),
-            # Not --json: curl knows it since 7.82, and Ubuntu 22.04 has 7.81.
-            f"curl             curl -s {url}/tools/call -H 'Prefer: wait=30' -H 'Content-Type: application/json'"
-            f" -d {shlex.quote(body)}",
-        ]
-    return lines
-
-
-def example_arguments(schema: dict[str, Any]) -> dict[str, Any]:
-    """Example arguments of a tool: for each required property its first example, its default, or a guess."""
-    properties = properties_of(schema)
-    required = schema.get("required") or list(properties)[:1]
-    return {key: _example(properties.get(key), kinds_of(schema, key)) for key in required}
-
-
-def _example(part: Any, kinds: Kinds) -> Any:
-    part = part if isinstance(part, dict) else {}
-    if part.get("examples"):
-        return part["examples"][0]
-    if kinds.values:
-        return kinds.values[0]
-    if "default" in part:
-        return part["default"]
-    examples = {"string": "hello world", "integer": 1, "number": 1.5, "boolean": True, "array": [], "object": {}}
-    return examples.get((kinds.names or ("string",))[0])
-
-
-def _word(value: Any) -> str:
-    return shlex.quote(value if isinstance(value, str) else json.dumps(value))

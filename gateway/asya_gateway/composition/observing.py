@@ -15,6 +15,7 @@ from asya_gateway.exposition.metrics import Metrics
 from asya_gateway.exposition.otel import open_tracing
 from asya_gateway.exposition.readings import Reading, Readings, Value
 from asya_gateway.exposition.server import metrics_server
+from asya_gateway.identity.auditing import AuditTrail
 from asya_gateway.settings import Settings
 from asya_gateway.storage.health import Vitals, VitalsReader
 from asya_gateway.storage.log.bell_lag import BellLag
@@ -57,7 +58,14 @@ class Observing:
         self._dispatcher: Dispatcher | None = None
         self._transport_up: float | None = None
 
-    def watch(self, storage: Storage, flows: FlowRegistry, dispatcher: Dispatcher | None, budget: Budget) -> None:
+    def watch(
+        self,
+        storage: Storage,
+        flows: FlowRegistry,
+        dispatcher: Dispatcher | None,
+        budget: Budget,
+        audit: AuditTrail,
+    ) -> None:
         """Read these parts at every scrape from now on. Call it once, before `running`."""
         self._reader = VitalsReader(storage.database, None if dispatcher is not None else self._settings.namespace)
         self._bell_lag = BellLag(storage.bell)
@@ -67,6 +75,7 @@ class Observing:
             *_of_flows(flows),
             *self._of_database(),
             *_of_budget(budget),
+            *_of_audit(audit),
         ]
         readings.append(Reading("asya_streams_open", "Open event streams.", lambda: self.streams()))
         readings.append(Reading("asya_requests_held", "Requests that wait for a task.", lambda: self.held()))
@@ -169,7 +178,7 @@ def _of_storage(storage: Storage) -> list[Reading]:
     bell, feed, fly, pool = storage.bell, storage.feed, storage.fly, storage.database.usage
     return [
         Reading("asya_writes_waiting", "Writes that wait for a batch.", waiting, label="kind"),
-        Reading("asya_followers", "Readers that follow a task.", lambda: feed.followers),
+        Reading("asya_followers", "Readers that follow a task or wait for its end.", lambda: feed.followers),
         Reading("asya_fly_sent", "Live events sent.", lambda: fly.sent, "counter"),
         Reading("asya_fly_dropped", "Live events dropped.", lambda: feed.fly_dropped, "counter"),
         Reading("asya_bell_connected", "1 while listening.", lambda: float(bell.connected)),
@@ -192,6 +201,13 @@ def _of_budget(budget: Budget) -> list[Reading]:
             lambda: budget.refused,
             "counter",
         ),
+    ]
+
+
+def _of_audit(audit: AuditTrail) -> list[Reading]:
+    return [
+        Reading("asya_audit_waiting", "Records that wait to be stored.", lambda: audit.waiting),
+        Reading("asya_audit_lost", "Records that were logged but not stored.", lambda: audit.lost, "counter"),
     ]
 
 

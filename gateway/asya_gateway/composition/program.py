@@ -3,12 +3,15 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Iterable
+from dataclasses import replace
 
 from aiohttp import web
 
 from asya_crds.offloading import Offload
 from asya_gateway.composition.container import memory_budget
 from asya_gateway.composition.examining import Digesting, Examining, Filling
+from asya_gateway.composition.identifying import Identifying
+from asya_gateway.composition.limiting import Limiting
 from asya_gateway.composition.observing import Observing
 from asya_gateway.composition.web import Routes, build_app, serve, stop_on_signals
 from asya_gateway.delivery.dispatcher import Dispatcher
@@ -17,14 +20,18 @@ from asya_gateway.domain.calls import TaskRules
 from asya_gateway.domain.flows import FlowRegistry
 from asya_gateway.domain.reports import FinalReport
 from asya_gateway.domain.tasks import Tasks
+from asya_gateway.identity.seal_ring import SealRing
+from asya_gateway.protocols.a2a.request import CONVERSATIONS
 from asya_gateway.protocols.http import flows_health
-from asya_gateway.protocols.http.keys import FLOWS_REPORT, HELD, REGISTRY, STREAMS
+from asya_gateway.protocols.http.keys import FLOWS_REPORT, HELD, REGISTRY, SEALING, STREAMS
 from asya_gateway.protocols.mesh import registry_routes
 from asya_gateway.registry.registrar import Registrar
 from asya_gateway.registry.watch import RegistryWatch
 from asya_gateway.settings import Mode, Settings
+from asya_gateway.storage.a2a.conversations import PostgresConversations
 from asya_gateway.storage.coalescer import Limits
 from asya_gateway.storage.database import Database
+from asya_gateway.storage.identity.seal_keys import PostgresSealKeys
 from asya_gateway.storage.queues.outbox import PostgresOutbox
 from asya_gateway.storage.registry.store import PostgresRegistry
 from asya_gateway.storage.store import Keeping, Storage
@@ -56,15 +63,17 @@ class Gateway:
             statement_timeout=settings.db_statement_timeout,
         )
         self._queues = settings.queues
+        self.offload = Offload()
         self.dispatcher = self._dispatcher()
+        self.limiting = Limiting(settings, self.database)
         self.flows = FlowRegistry()
         self.storage = self._storage()
-        self.offload = Offload()
+        self.identifying = Identifying(settings, self.storage)
         self.tasks = self._tasks()
         registry = PostgresRegistry(self.database, self.storage.bell, self.offload)
-        self.registrar = Registrar(registry, self.offload)
+        self.registrar = Registrar(registry, self.offload, self.identifying.audit)
         self.watch = self._watch(registry)
-        self.observing.watch(self.storage, self.flows, self.dispatcher, self.budget)
+        self.observing.watch(self.storage, self.flows, self.dispatcher, self.budget, self.identifying.audit)
 
     def _storage(self) -> Storage:
         settings = self.settings
@@ -86,13 +95,16 @@ class Gateway:
             self.storage.tasks,
             self.storage.feed,
             self.storage.fly,
-            _rules(self.settings, self._queues.max_message_bytes),
+            replace(_rules(self.settings, self._queues.max_message_bytes), flow_rate=self.limiting.flows),
             compile_schema,
             self.observing.metrics,
             examine=Examining(self.offload),
             fill=Filling(self.offload),
             digest=Digesting(self.offload),
             clock=self.storage.clock,
+            audit=self.identifying.audit,
+            check_flow=self.flows.check,
+            resources=self.storage.resources,
         )
 
     def _watch(self, registry: PostgresRegistry) -> RegistryWatch:
@@ -103,6 +115,7 @@ class Gateway:
             self.offload,
             pod=settings.pod_name,
             mode=settings.gateway_mode,
+            is_open=not self.identifying.closed,
             config_path="" if settings.gateway_mode is Mode.MESH else settings.config_path,
             poll_interval=settings.config_poll_interval,
         )
@@ -119,7 +132,15 @@ class Gateway:
         transport = open_transport(self._queues, self.settings.namespace)
         spans = self.observing.metrics.spans
         outbox = PostgresOutbox(self.database)
-        return Dispatcher(outbox, transport, self._finish, lease=OUTBOX_LEASE, spans=spans, budget=self.budget)
+        return Dispatcher(
+            outbox,
+            transport,
+            self._finish,
+            lease=OUTBOX_LEASE,
+            spans=spans,
+            budget=self.budget,
+            offload=self.offload,
+        )
 
     async def _finish(self, report: FinalReport) -> None:
         await self.storage.tasks.finish(report)
@@ -127,18 +148,31 @@ class Gateway:
     def _enqueue(self) -> Enqueue:
         if self.dispatcher is not None:
             return into_outbox(self.dispatcher.hand_over)
-        notifier = Notifier(self.database.connection, self.settings.namespace)
-        return into_queue(self.settings.namespace, lambda entries: notifier.ring(entry.actor for entry in entries))
+        notifier = Notifier(self.database.hot.connection, self.settings.namespace)
+        return into_queue(self.settings.namespace, notifier.ring)
 
     def web(self, more: Iterable[Routes] = ()) -> web.Application:
         """The web application of this process's mode."""
-        routes = (*self._registry_routes(), *more)
+        routes = (*self._registry_routes(), *self.identifying.routes(), *more)
         app = build_app(
-            self.settings, self.tasks, self.flows, routes, self.observing.metrics, self.offload, self.budget
+            self.settings,
+            self.tasks,
+            self.flows,
+            routes,
+            self.observing.metrics,
+            self.offload,
+            self.budget,
+            self.identifying.admission(),
+            self.limiting.limiter(),
+            self.storage.sessions.parts,
         )
         app[REGISTRY], app[FLOWS_REPORT] = self.registrar, self.watch.report
+        app[SEALING] = SealRing(self.settings.seal_keys, PostgresSealKeys(self.database), self.storage.clock)
+        app[CONVERSATIONS] = PostgresConversations(self.database.hot)
         self.observing.streams = lambda: len(app[STREAMS])
         self.observing.held = lambda: len(app[HELD])
+        self.identifying.on_revoked(app[HELD].revoke)
+        self.identifying.on_revoked(self.storage.sessions.revoke)
         return app
 
     def _registry_routes(self) -> list[Routes]:
@@ -152,8 +186,11 @@ class Gateway:
             await stack.enter_async_context(self.observing.running())
             stack.push_async_callback(self.storage.stop)
             await self.storage.start()
+            await stack.enter_async_context(self.identifying.running())
+            await stack.enter_async_context(self.limiting.running())
             stack.push_async_callback(self.watch.stop)
             await self.watch.start()
+            self.identifying.tell(self.flows.table)
             if self.dispatcher is not None:
                 stack.push_async_callback(self.dispatcher.stop)
                 await self.dispatcher.start()
@@ -184,6 +221,7 @@ def _rules(settings: Settings, max_envelope: int) -> TaskRules:
         mesh_url=settings.mesh_url or f"http://127.0.0.1:{settings.gateway_port}",
         default_timeout=settings.default_timeout,
         max_envelope=max_envelope,
+        caller_claims=frozenset(settings.caller_claims),
         owner_cap=settings.max_open_tasks_per_owner or None,
         flow_cap=settings.max_open_tasks_per_flow or None,
     )
@@ -199,4 +237,9 @@ def _limits(settings: Settings) -> Limits:
 
 
 def _keeping(settings: Settings) -> Keeping:
-    return Keeping(tasks=settings.retention_tasks, updates=settings.retention_updates, child_grace=settings.child_grace)
+    return Keeping(
+        tasks=settings.retention_tasks,
+        updates=settings.retention_updates,
+        child_grace=settings.child_grace,
+        audit=settings.retention_audit,
+    )

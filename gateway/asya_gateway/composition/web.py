@@ -7,32 +7,47 @@ from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from asya_crds.listening import dual_stack_socket, listening
 from asya_crds.offloading import Offload
 from asya_gateway.domain.budget import Budget
+from asya_gateway.domain.catalog import Catalog
+from asya_gateway.domain.flow_offers import FlowSource
 from asya_gateway.domain.flows import FlowRegistry
+from asya_gateway.domain.sealing import NoSealing
+from asya_gateway.domain.sessions.ports import SessionParts
+from asya_gateway.domain.task_offers import TaskSource
 from asya_gateway.domain.tasks import Tasks
-from asya_gateway.protocols.http import front_page, health, openapi
+from asya_gateway.protocols.a2a import routes as a2a
+from asya_gateway.protocols.http import front_page, health, malformed, openapi
+from asya_gateway.protocols.http.admission import Admission
 from asya_gateway.protocols.http.background import BACKGROUND, Background, run_background
+from asya_gateway.protocols.http.callers import REVOKED
 from asya_gateway.protocols.http.edge import edge
 from asya_gateway.protocols.http.guard import Guard
 from asya_gateway.protocols.http.held_requests import HeldRequests
 from asya_gateway.protocols.http.keys import (
+    ADMISSION,
     BUDGET,
+    CATALOG,
     FLOWS,
     HELD,
+    LIMITER,
     OFFLOAD,
     READINESS,
+    SEALING,
     SETTINGS,
     SLOW_REPORTS,
     STREAMS,
     TASKS,
 )
+from asya_gateway.protocols.http.limiter import Limiter
+from asya_gateway.protocols.http.policies import POLICIES, Policies, undeclared
 from asya_gateway.protocols.http.readiness import Readiness
+from asya_gateway.protocols.http.sources import PROXIES, Proxies
 from asya_gateway.protocols.http.sse import Streams
 from asya_gateway.protocols.mcp import routes as mcp
+from asya_gateway.protocols.mcp.sessions.identification import SESSIONS
 from asya_gateway.protocols.mesh import routes as mesh
 from asya_gateway.protocols.mesh.openapi import PATHS as MESH_PATHS
 from asya_gateway.protocols.rest import routes as rest
@@ -60,20 +75,33 @@ def build_app(
     observer: Observer = SILENT,
     offload: Offload | None = None,
     budget: Budget | None = None,
+    admission: Admission | None = None,
+    limiter: Limiter | None = None,
+    sessions: SessionParts | None = None,
 ) -> web.Application:
     """The web application of this process's mode. `more` adds routes before the ones listed here.
 
     Its `app[READINESS].started` must be set before anything but /health is answered.
     """
     readiness, guard, budget = Readiness(), Guard(settings), budget or Budget.unbounded()
+    admission, policies, limiter = admission or Admission(), Policies(), limiter or Limiter()
     app = web.Application(
-        middlewares=[edge(guard, readiness, budget, observer)], client_max_size=settings.max_call_bytes
+        middlewares=[edge(guard, readiness, budget, admission, policies, limiter, observer)],
+        client_max_size=settings.max_call_bytes,
     )
     app[SETTINGS], app[TASKS], app[FLOWS], app[READINESS] = settings, tasks, flows, readiness
-    app[BUDGET], app[HELD] = budget, HeldRequests(settings.max_streams, budget)
+    app[CATALOG] = Catalog([FlowSource(flows), TaskSource()])
+    app[BUDGET] = budget
+    app[HELD] = HeldRequests(settings.max_streams, budget, per_caller=settings.max_streams_per_principal)
+    app[POLICIES], app[ADMISSION], app[LIMITER] = policies, admission, limiter
+    app[REVOKED] = admission.revoked
+    app[PROXIES] = Proxies(settings.trusted_proxies)
     app[SLOW_REPORTS] = []
+    if sessions is not None:
+        app[SESSIONS] = sessions
     app[STREAMS] = Streams(write_timeout=settings.stream_write_timeout)
     app[OFFLOAD], app[BACKGROUND] = offload or Offload(), Background()
+    app[SEALING] = NoSealing()
     app.cleanup_ctx.extend((run_background, _watch_streams, _end_offload))
     app.on_shutdown.append(_drain_streams)
 
@@ -85,17 +113,25 @@ def build_app(
     for register in (front_page.register, health.register, *more, *_routes_of(settings.gateway_mode)):
         register(app)
     openapi.register(app, _described(settings.gateway_mode))
+    _check_policies(app)
     return app
+
+
+def _check_policies(app: web.Application) -> None:
+    """Refuse to start with a route of which nothing says who may use it."""
+    missing = undeclared(app)
+    if missing:
+        raise RuntimeError(f"routes without a policy: {', '.join(missing)}")
 
 
 def _routes_of(mode: Mode) -> list[Routes]:
     match mode:
         case Mode.API:
-            return [rest.register, mcp.register]
+            return [rest.register, mcp.register, a2a.register]
         case Mode.MESH:
             return [mesh.register]
         case Mode.TESTING:
-            return [rest.register, mcp.register, mesh.register]
+            return [rest.register, mcp.register, a2a.register, mesh.register]
 
 
 def _described(mode: Mode) -> openapi.Paths:
@@ -137,7 +173,7 @@ async def serve(
     """
     settings, readiness = app[SETTINGS], app[READINESS]
     runner = _runner(app, settings.drain_timeout)
-    logging.getLogger("aiohttp.server").addFilter(_malformed_is_no_error)
+    logging.getLogger("aiohttp.server").addFilter(malformed.quiet)
     await runner.setup()
     try:
         await _listen(runner, settings.gateway_host, settings.gateway_port)
@@ -158,7 +194,7 @@ async def serve(
 
 
 def _runner(app: web.Application, drain_timeout: float) -> web.AppRunner:
-    return web.AppRunner(
+    return malformed.Runner(
         app,
         handler_cancellation=True,
         access_log=None,
@@ -177,14 +213,6 @@ async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
             await web.SockSite(runner, both, backlog=BACKLOG).start()
         else:
             await web.TCPSite(runner, host, port, backlog=BACKLOG).start()
-
-
-def _malformed_is_no_error(record: logging.LogRecord) -> bool:
-    """Keep aiohttp from logging a traceback for every request that is not HTTP. Its sender got 400."""
-    if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
-        log.debug("malformed request: %s", record.exc_info[1].message)
-        return False
-    return True
 
 
 def stop_on_signals() -> asyncio.Event:

@@ -8,8 +8,10 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
 
+from asya_crds.offloading import Offload, OffloadFailed
 from asya_crds.status import ErrorClass, TaskStatus
 from asya_crds.task_error import TaskError
+from asya_gateway.delivery.giving_up import fails, failure_of
 from asya_gateway.domain.budget import Budget, Share
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.owners import EVERY_OWNER
@@ -17,6 +19,7 @@ from asya_gateway.domain.polling import POLL_EVERY
 from asya_gateway.domain.ports import Outbox, OutboxEntry
 from asya_gateway.domain.reports import FinalReport
 from asya_gateway.telemetry.spans import Spans
+from asya_transports.bounded import stopped
 from asya_transports.port import MessageRefused, OutboundMessage, Transport, TransportError
 
 log = logging.getLogger(__name__)
@@ -31,14 +34,19 @@ WEIGHT = 3
 PUBLISHERS = 4
 """Batches that may await their confirmations at the same time."""
 PUBLISH_APART = 0.01
-"""Least seconds between the starts of two batches. A quiet dispatcher publishes at once; a busy one collects larger
-batches. A message in a batch of 64 costs the broker two thirds of what it costs in one of 16."""
+"""Least seconds from the start of a busy dispatcher's batch to the next one, so that batches are larger. A message in a
+batch of 64 costs the broker two thirds of what it costs in one of 16."""
+BUSY = 16
+"""Envelopes of a batch from which on a dispatcher is busy. A quiet one publishes at once, also right after another
+batch."""
 HANDED_KEPT = 20_000
 """Most envelopes in memory between commit and confirmation. The others stay in their rows, where a poll finds them when
 their lease has run out."""
 LEASE_MARGIN = 2.0
 """Seconds before the end of a row's lease, from which on its envelope is left to the next process that takes the
 row."""
+CANCELED_WITHIN = 3.0
+"""Seconds that a stop waits for the ends of canceled publishes. Their rows stay, so nothing is lost with them."""
 SETTLE_EVERY = 0.2
 """Seconds between two removals of confirmed rows. A statement for many rows costs little more than one for few."""
 POLL_ROWS = 2_000
@@ -59,7 +67,9 @@ class Dispatcher:
         lease: float,
         spans: Spans | None = None,
         budget: Budget | None = None,
+        offload: Offload | None = None,
     ) -> None:
+        self._offload = offload or Offload()
         self._budget = budget or Budget.unbounded()
         self._outbox = outbox
         self._transport = transport
@@ -71,6 +81,7 @@ class Dispatcher:
         self._delivered: list[int] = []
         self._failed: list[tuple[int, str]] = []
         self._impossible: list[tuple[OutboxEntry, str]] = []
+        self._given_up: list[tuple[OutboxEntry, TransportError]] = []
         self._settle = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -85,9 +96,16 @@ class Dispatcher:
         """Take envelopes that were just committed and are leased to this process. Never blocks: an envelope without
         room stays in its row."""
         expires = time.monotonic() + self._lease - LEASE_MARGIN
-        for entry in entries[: HANDED_KEPT - len(self._handed)]:
-            if self._budget.try_take(Share.DELIVERIES, WEIGHT * len(entry.body)):
-                self._handed.append((expires, entry))
+        entries = entries[: HANDED_KEPT - len(self._handed)]
+        weight = WEIGHT * sum([len(entry.body) for entry in entries])
+        if weight <= self._budget.room(Share.DELIVERIES):
+            self._budget.charge(Share.DELIVERIES, weight)
+            self._handed.extend([(expires, entry) for entry in entries])
+        else:
+            # There may be room for some of them.
+            for entry in entries:
+                if self._budget.try_take(Share.DELIVERIES, WEIGHT * len(entry.body)):
+                    self._handed.append((expires, entry))
         if self._handed:
             self._idle.clear()
             self._wake.set()
@@ -112,9 +130,8 @@ class Dispatcher:
             async with asyncio.timeout(patience):
                 await self._idle.wait()
         tasks = (*self._tasks, *self._publishes)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if late := await stopped(tasks, CANCELED_WITHIN):
+            log.error("%d publishes do not end", len(late))
         with contextlib.suppress(Unavailable):
             await self._settle_now()
         await self._transport.close()
@@ -125,7 +142,7 @@ class Dispatcher:
             await asyncio.sleep(max(0.0, self._quiet_until - time.monotonic()))
             await self._room.acquire()
             batch = self._take()
-            if len(batch) < BATCH:
+            if BUSY <= len(batch) < BATCH:
                 self._quiet_until = time.monotonic() + PUBLISH_APART
             task = asyncio.create_task(self._publish_guarded(batch), name="publish", context=Context())
             self._publishes.add(task)
@@ -188,6 +205,9 @@ class Dispatcher:
                 case None:
                     self._delivered.append(entry.id)
                     self.published += 1
+                case TransportError() if fails(entry, answer):
+                    self._given_up.append((entry, answer))
+                    self.refused += 1
                 case MessageRefused():
                     self._impossible.append((entry._replace(body=b""), str(answer)))
                     self.refused += 1
@@ -213,6 +233,7 @@ class Dispatcher:
                 await asyncio.sleep(1.0)
 
     async def _settle_now(self) -> None:
+        await self._replace_given_up()
         await self._end_impossible()
         while self._delivered or self._failed:
             delivered, self._delivered = self._delivered, []
@@ -230,6 +251,20 @@ class Dispatcher:
             finally:
                 self._delivered += delivered
                 self._failed += failed
+
+    async def _replace_given_up(self) -> None:
+        """Put failures in the place of envelopes that hops sent and that cannot be delivered. A row left by a crash is
+        refused again."""
+        while self._given_up:
+            entry, error = self._given_up[0]
+            log.error("%s cannot be sent to %s: %s", entry.task_id, entry.actor, error)
+            try:
+                await self._outbox.replace(await failure_of(entry, error, self._offload), str(error))
+            except ValueError:
+                self._impossible.append((entry._replace(body=b""), str(error)))
+            except OffloadFailed as failure:
+                self._failed.append((entry.id, str(failure)))
+            self._given_up.pop(0)
 
     async def _end_impossible(self) -> None:
         """End the tasks of envelopes that cannot be delivered, then remove their rows. A row left by a crash is refused

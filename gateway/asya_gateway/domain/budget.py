@@ -107,8 +107,7 @@ class Lease:
 
     def release(self) -> None:
         """Return everything; may be called again."""
-        while self.held:
-            self.budget.give_back(*self.held.pop())
+        self.budget.give_back_all(self.held)
         self.bytes = 0
 
 
@@ -132,6 +131,8 @@ class Budget:
         self.kept = int(total * KEPT_FOR_REPORTS)
         self._ceilings = {share: int(total * part) for share, part in _CEILINGS.items()}
         self._beside_held = total - self._ceilings[Share.HELD]
+        self._plenty = self._beside_held - self.kept
+        """While no more than this is used, a share below its ceiling is granted."""
         self.refused = 0
         self._held = dict.fromkeys(Share, 0)
         self._used = 0
@@ -197,6 +198,15 @@ class Budget:
         if self._in_line:
             self._wake()
 
+    def give_back_all(self, grants: list[tuple[Share, int]]) -> None:
+        """Return the grants, and remove them from the list."""
+        for share, size in grants:
+            self._held[share] -= size
+            self._used -= size
+        grants.clear()
+        if self._in_line:
+            self._wake()
+
     def try_take(self, share: Share, size: int) -> bool:
         """Charge the bytes if they fit; returns whether they do."""
         if not self._fits(share, size):
@@ -220,10 +230,11 @@ class Budget:
         lease = _scope.get()
         if lease is None:
             return True
-        if not self._in_line and size <= self.room(share):
-            # What `charge` and `hold` do, written out: every request comes this way.
-            self._held[share] += size
-            self._used += size
+        held, used = self._held[share] + size, self._used + size
+        if not self._in_line and used <= self._plenty and held <= self._ceilings[share]:
+            # What `room`, `charge` and `hold` do, written out: every request comes this way.
+            self._held[share] = held
+            self._used = used
             lease.held.append((share, size))
             lease.bytes += size
             return True

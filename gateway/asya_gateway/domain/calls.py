@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from asya_gateway.domain.errors import TooLarge
 from asya_gateway.domain.flows import ServedFlow
-from asya_gateway.domain.task import Caller
+from asya_gateway.domain.identity.principals import Asker
+from asya_gateway.domain.shared_rates import SharedRates
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +19,13 @@ class TaskRules:
     default_timeout: float = 86_400.0
     max_envelope: int = 128 * 1024 * 1024
     """The largest message that the queue system accepts."""
+    caller_claims: frozenset[str] = frozenset()
+    """Claims of a caller that its envelope carries."""
     owner_cap: int | None = None
     """Most open tasks of one owner; None means no cap."""
     flow_cap: int | None = None
+    flow_rate: SharedRates | None = None
+    """How often a flow may be called."""
 
     def check_size(self, envelope: str, field: str) -> None:
         """Refuse an envelope that no queue would accept. Raises TooLarge."""
@@ -39,17 +44,21 @@ class Call(NamedTuple):
 
     served: ServedFlow
     payload: Any
-    caller: Caller
+    caller: Asker
     surface: str
     context_id: str | None = None
     headers: Mapping[str, Any] = MappingProxyType({})
     check: bool = True
     key: str | None = None
     retry_of: str | None = None
+    task_id: str | None = None
+    """The id of the task, if the payload already names it."""
+    said: Any = None
+    """What makes two calls of a protocol the same, if it is not the payload."""
 
     @property
     def identity(self) -> tuple[Any, ...]:
         """What makes two calls the same: the flow and its arguments, without anything sent beside them."""
         if self.retry_of is not None:
             return ("retry", self.retry_of, self.payload)
-        return ("call", self.served.flow.name, self.payload)
+        return ("call", self.served.flow.name, self.payload if self.said is None else self.said)

@@ -1,8 +1,10 @@
 """The domain's errors. Each protocol has one table that maps them to its own form."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
-from typing import Literal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+from typing_extensions import override
 
 from asya_crds.violation import Violation
 
@@ -20,6 +22,11 @@ class GatewayError(Exception):
         super().__init__(message)
         self.message = message
         self.field = field
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """What a program may act on besides the code; each wire has its own place for it. Empty for most."""
+        return {}
 
     @property
     def text(self) -> str:
@@ -57,9 +64,19 @@ class InvalidArguments(GatewayError):
 
 
 class FlowNotFound(GatewayError):
-    """No flow with this name is exposed to this caller on this surface."""
+    """No flow with this name is exposed to this caller on this surface. `available` are some that are."""
 
     code = "flow_not_found"
+    names_its_field = True
+
+    def __init__(self, message: str, *, field: str | None = None, available: Sequence[str] = ()) -> None:
+        super().__init__(message, field=field)
+        self.available = tuple(available)
+
+    @property
+    @override
+    def data(self) -> Mapping[str, Any]:
+        return {"available_agents": list(self.available)} if self.available else {}
 
 
 class TaskNotFound(GatewayError):

@@ -48,7 +48,7 @@ async def follow_groups(
         subscription.start(seen)
         while True:
             items = await subscription.next(keepalive)
-            ending = next((index for index, item in enumerate(items) if _ends(item)), None)
+            ending = _end_among(items)
             if ending is None:
                 yield items
                 del items
@@ -74,6 +74,14 @@ async def one_by_one(
                 yield item
                 del item
             group = ()
+
+
+def _end_among(items: Sequence[Item]) -> int | None:
+    # A loop without calls: each live event passes here once for each of its readers.
+    for index, item in enumerate(items):
+        if isinstance(item, TaskUpdate) and item.status.terminal:
+            return index
+    return None
 
 
 def _ends(item: Item) -> bool:

@@ -22,11 +22,16 @@ class Blank:
     headers_json: JsonText
     actor_json: JsonText
 
-    def filled(self, task_id: str, headers: Mapping[str, Any], now: float, payload: JsonText) -> JsonText:
-        """The complete envelope (asya_crds.envelope.Envelope). `task_id` is one of ours and needs no escaping."""
+    def filled(
+        self, task_id: str, headers: Mapping[str, Any], now: float, payload: JsonText, caller: JsonText = ""
+    ) -> JsonText:
+        """The complete envelope (asya_crds.envelope.Envelope). `task_id` is one of ours and needs no escaping; `caller`
+        is a member of the headers, already encoded."""
         stamp = format_seconds(now)
         ending = "" if self.timeout is None else f',"deadline_at":"{format_seconds(now + self.timeout)}"'
         headers_json = jsontext.dumps({**headers, **self.headers}) if headers else self.headers_json
+        if caller:
+            headers_json = f"{headers_json[:-1]},{caller}}}"
         return (
             f'{{"id":"{task_id}","route":{self.route_json},"headers":{headers_json},'
             f'"status":{{"phase":"pending","actor":{self.actor_json},"attempt":1,"max_attempts":1,'

@@ -2,6 +2,7 @@
 
 import os
 import time
+from functools import lru_cache
 
 _AT_ONCE = 256
 """Ids whose random parts are read from the system together. On a busy machine, each such call costs more than the rest
@@ -14,21 +15,31 @@ _chances: list[str] = []
 
 def new_task_id() -> str:
     """A UUIDv7 as text: 48 bits of milliseconds, 74 random bits."""
-    time_part = f"{time.time_ns() // 1_000_000:012x}"
-    chance = _random_digits()
-    variant = "89ab"[int(chance[3], 16) & 3]
-    return f"{time_part[:8]}-{time_part[8:]}-7{chance[:3]}-{variant}{chance[4:7]}-{chance[7:19]}"
+    return _time_part(time.time_ns() // 1_000_000) + _random_part()
 
 
-def _random_digits() -> str:
-    """Twenty hexadecimal digits that no other id gets, in any thread."""
+@lru_cache(maxsize=4)
+def _time_part(milliseconds: int) -> str:
+    """Cached, because under load several ids are made within one millisecond."""
+    digits = f"{milliseconds:012x}"
+    return f"{digits[:8]}-{digits[8:]}-7"
+
+
+def _random_part() -> str:
+    """The rest of an id, behind the version; no other id gets it, in any thread."""
     try:
         return _chances.pop()
     except IndexError:
         digits = os.urandom(_AT_ONCE * _RANDOM_BYTES).hex()
         width = 2 * _RANDOM_BYTES
-        _chances.extend(digits[start : start + width] for start in range(width, len(digits), width))
-        return digits[:width]
+        made = [_shaped(digits[start : start + width]) for start in range(0, len(digits), width)]
+        _chances.extend(made[1:])
+        return made[0]
+
+
+def _shaped(digits: str) -> str:
+    variant = "89ab"[int(digits[3], 16) & 3]
+    return f"{digits[:3]}-{variant}{digits[4:7]}-{digits[7:19]}"
 
 
 # A forked process must not use the same digits as its parent.

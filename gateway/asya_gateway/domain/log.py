@@ -82,8 +82,19 @@ class PausedEntry(ProgressEntry):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AnsweredEntry(LogEntry):
+    """An input was answered, declined or canceled, or its URL was opened, and the task still waits. `by` is the
+    surface."""
+
+    pause_id: str | None = None
+    key: str | None = None
+    action: str | None = None
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ResumedEntry(LogEntry):
-    """The question was answered."""
+    """The question was answered; of several inputs, the last one."""
 
     pause_id: str | None = None
 
@@ -111,6 +122,8 @@ def _said(entry: LogEntry) -> dict[str, Any]:
             return {"error": None if entry.error is None else entry.error.as_dict(), "metadata": entry.metadata}
         case CreatedEntry():
             return {"parent_id": entry.parent_id}
+        case AnsweredEntry():
+            return {"pause_id": entry.pause_id, "key": entry.key, "action": entry.action, "by": entry.by}
         case ResumedEntry():
             return {"pause_id": entry.pause_id}
         case _:
@@ -144,6 +157,9 @@ def read_entry(kind: UpdateKind, detail: Any) -> LogEntry:
                 question = said.pop("pause", None)
                 pause = None if question is None else Pause.from_dict(question)
                 return PausedEntry(pause=pause, **_hop(said), **common)
+            case UpdateKind.ANSWERED:
+                words = {name: said.pop(name, None) for name in ("pause_id", "key", "action", "by")}
+                return AnsweredEntry(**words, **common)
             case UpdateKind.RESUMED:
                 return ResumedEntry(pause_id=said.pop("pause_id", None), **common)
             case UpdateKind.FINAL:

@@ -1,11 +1,14 @@
 """Questions and answers: what callers see of a pause, and the envelope that carries the answer back."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from asya_crds import jsontext
+from asya_crds.answers import InputMethod
 from asya_crds.envelope import Envelope, Route, format_time
 from asya_crds.incarnations import resume_id
+from asya_crds.input_messages import InputMessage, check_params
 from asya_crds.message import InvalidMessage, read
 from asya_crds.naming import (
     HEADER_A2A_CONTEXT,
@@ -16,26 +19,64 @@ from asya_crds.naming import (
     RESUME,
 )
 from asya_crds.pause_messages import QuestionMessage
+from asya_gateway.domain.answers import PausePoint
 from asya_gateway.domain.errors import InvalidInput
-from asya_gateway.domain.pause import Pause
-from asya_gateway.domain.ports import PausePoint
+from asya_gateway.domain.pause import Input, Pause, schema_of_inputs
 from asya_gateway.domain.task import TaskHead
+
+LARGEST_INPUTS = 256 * 1024
+"""Most bytes of the inputs of a pause, as JSON."""
 
 
 def read_pause(metadata: Any, pause_id: str) -> Pause:
-    """The pause that an actor's `pause_metadata` describes: {prompt, fields[], pause_id?, schema?, data?}.
+    """The pause that an actor's `pause_metadata` describes: {prompt, fields[], pause_id?, schema?, data?, inputs?,
+    url?, on_decline?}.
 
     `fields[]` ({name, type, prompt?, payload_key?, required?, default?, options?}) becomes the JSON Schema that callers
     see, unless the actor sends a schema. Raises InvalidInput naming the field.
     """
+    said = read_question(metadata)
+    if said.inputs and (said.fields_ or said.answer_schema is not None):
+        raise InvalidInput("expected either inputs, or fields and a schema", field="pause_metadata.inputs")
+    inputs = tuple(_input(key, asked) for key, asked in (said.inputs or {}).items())
+    if len(jsontext.dumps([each.as_dict() for each in inputs]).encode("utf-8", "surrogatepass")) > LARGEST_INPUTS:
+        raise InvalidInput(f"expected inputs of at most {LARGEST_INPUTS} bytes", field="pause_metadata.inputs")
+    fields = metadata.get("fields") or []
+    return Pause(
+        pause_id,
+        said.prompt or _first_message(inputs),
+        said.answer_schema or (schema_of_inputs(inputs) if inputs else schema_of(fields)),
+        fields,
+        said.data,
+        inputs,
+        said.url,
+        said.on_decline,
+    )
+
+
+def read_question(metadata: Any) -> QuestionMessage:
+    """The parts of a `pause_metadata`. Raises InvalidInput naming the field."""
     if not isinstance(metadata, Mapping):
         raise InvalidInput("expected an object {prompt, fields}", field="pause_metadata")
     try:
-        said = read(QuestionMessage, metadata)
+        return read(QuestionMessage, metadata)
     except InvalidMessage as error:
-        raise InvalidInput(str(error), field=f"pause_metadata.{error.field}") from None
-    fields = metadata.get("fields") or []
-    return Pause(pause_id, said.prompt, said.answer_schema or schema_of(fields), fields, said.data)
+        raise InvalidInput(str(error), field=".".join(filter(None, ("pause_metadata", error.field)))) from None
+
+
+def _input(key: str, asked: InputMessage) -> Input:
+    try:
+        check_params(asked.method, asked.params)
+    except InvalidMessage as error:
+        field = ".".join(filter(None, (f"pause_metadata.inputs.{key}.params", error.field)))
+        raise InvalidInput(str(error), field=field) from None
+    return Input(key, asked.method, asked.params, asked.payload_key)
+
+
+def _first_message(inputs: Sequence[Input]) -> str:
+    """What stands for the prompt of a pause without one."""
+    messages = (each.params["message"] for each in inputs if each.method is InputMethod.ELICITATION)
+    return next(messages, "")
 
 
 def schema_of(fields: list[dict[str, Any]]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The domain's interfaces to the outside. Storage and delivery implement them."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
@@ -10,6 +10,8 @@ from asya_crds.large_json import encode
 from asya_crds.merging import filled
 from asya_crds.status import TaskStatus
 from asya_crds.violation import ArgumentCheck, Violation
+from asya_gateway.domain.answers import Answer, Kept, PausePoint, RequestKey, Resumption
+from asya_gateway.domain.hop_reports import BeginReport, CrewReport, EndReport, HopBegun, HopEnded, PartReport
 from asya_gateway.domain.idempotency import digest_of
 from asya_gateway.domain.owners import OwnerScope
 from asya_gateway.domain.reports import (
@@ -38,6 +40,10 @@ class NewTask(NamedTuple):
     timeout: float
     payload: JsonText
     envelope: JsonText
+    via: str | None = None
+    """How the caller proved who it is (principals.Via); None for a program of the gateway."""
+    source: str | None = None
+    """The address that the call came from."""
 
 
 class Terms(NamedTuple):
@@ -58,32 +64,6 @@ class Terms(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class RequestKey:
-    """A caller's key for an action on one task; `action` is cancel or answer."""
-
-    action: str
-    key: str
-    digest: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An answer to a pause, with the envelope that carries it to `actor`. The deadline resumes with the time that was
-    left, by the database's clock. `key` is random: the store recognises its own answer by it after a lost connection.
-    `request` is the caller's key, `incarnation` the number of this answer, from 1."""
-
-    task_id: str
-    owner: OwnerScope
-    pause_id: str
-    answer: JsonText
-    actor: str
-    envelope: JsonText
-    key: int
-    request: RequestKey | None = None
-    incarnation: int = 1
-
-
-@dataclass(frozen=True, slots=True)
 class TaskFilter:
     """Which tasks to list, newest first. `after` is the (created_at, id) of the last task seen. `whole`: the page is
     full if there are enough tasks, however long the search takes; `skip` is how many tasks to skip in such a page."""
@@ -97,6 +77,8 @@ class TaskFilter:
     limit: int = 50
     skip: int = 0
     whole: bool = False
+    flows: frozenset[str] | None = None
+    """Flows of which the list shows tasks; None for every one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,18 +88,6 @@ class TaskPage:
 
     tasks: "list[TaskHead]"
     reached: tuple[datetime, str] | None
-
-
-@dataclass(frozen=True, slots=True)
-class PausePoint:
-    """The data for the resume envelope: the task with its open pause and the checkpoint. `incarnation` is the one that
-    the answer will begin. `reported_as` is the id under which the pause was reported: the task's own, or a resume
-    envelope's."""
-
-    task: TaskHead
-    checkpoint: JsonText | None
-    incarnation: int
-    reported_as: str
 
 
 class Examiner(Protocol):
@@ -173,6 +143,20 @@ class TaskStore(Protocol):
     async def report(self, report: ProgressReport) -> ProgressAnswer:
         """Check, update and append in one statement; returns after the commit."""
 
+    def begin(self, report: BeginReport) -> Awaitable[HopBegun]:
+        """Check, claim, and append the entries `received` and `processing`; returns after the commit. A task that has
+        ended, waits or is overdue is not claimed. The same claimant's repeated begin changes nothing."""
+
+    def end(self, report: EndReport) -> Awaitable[HopEnded]:
+        """End a hop: everything that follows from it, or nothing; returns after the commit. The same claimant's
+        repeated end is answered as the first was."""
+
+    async def keep_part(self, report: PartReport) -> HopEnded:
+        """Store some envelopes of a hop until its end. Idempotent by claimant and number."""
+
+    async def crew_says(self, report: CrewReport) -> None:
+        """Store that a crew runs, or that it ends; returns after the commit."""
+
     async def finish(self, report: FinalReport) -> FinalOutcome:
         """End a task; the first terminal status wins. Descendants that end with it are ended afterwards, in chunks."""
 
@@ -190,10 +174,21 @@ class TaskStore(Protocol):
         """Whether this action was already done to the task under the key. Raises KeyReused."""
 
     async def pause(self, report: PauseReport) -> ProgressAnswer:
-        """Store the question and stop the clock. A pause that was already answered changes nothing."""
+        """Store the question and stop the clock. A pause that was already answered changes nothing. Raises InvalidInput
+        if it uses the key of an earlier one."""
 
-    async def answer(self, answer: Answer) -> bool:
-        """Set the task to running and queue the resume envelope; False if another answer came first."""
+    async def answer(self, answer: Answer, onward: Resumption) -> bool:
+        """Store the last answer of a pause, set the task to running and queue the resume envelope; False if another
+        answer came first."""
+
+    async def keep_answer(self, answer: Answer) -> Kept:
+        """Store an answer if other inputs of the pause are still open."""
+
+    async def set_aside(self, answer: Answer) -> bool:
+        """Record a decline or a consent after which the input stays open; False if it is not open any more."""
+
+    async def fail_declined(self, answer: Answer, report: FinalReport) -> bool:
+        """End the task because an input was declined; False if it is not open any more."""
 
     async def announce(self, child: ChildAnnouncement) -> None:
         """Store a fan-out's child without an envelope. Idempotent by id."""
@@ -244,27 +239,43 @@ class Subscription(Protocol):
         """FLY events that were sent before the terminal update was read but had not yet arrived."""
 
 
+class EndWatch(Protocol):
+    """One wait for one task."""
+
+    async def next(self, wait: float) -> Task | TaskHead | None:
+        """The task once it has ended; only its row if it asks a question or its bodies are large; None if neither came
+        for `wait` seconds. Raises TaskNotFound."""
+
+
 class UpdateFeed(Protocol):
     """New log entries, whichever pod writes them."""
 
     def subscribe(self, task_id: str, *, fly: bool = True) -> AbstractAsyncContextManager[Subscription]:
         """Subscribe to a task. Subscribe first, then take the snapshot."""
 
+    def watch(self, task_id: str, *, owner: OwnerScope, payload: bool) -> AbstractContextManager[EndWatch]:
+        """Wait for the end of a task, or for its question, without reading its log. `payload`: whether it is read with
+        its payload."""
+
 
 class FlyBroadcast(Protocol):
     """Sends live events to every pod that has readers."""
 
-    async def send(self, event: FlyEvent) -> None:
-        """Send an event; returns after the notification is committed. Raises Unavailable while the database is away."""
+    async def send(self, events: Sequence[FlyEvent]) -> None:
+        """Send events in order; returns after all are committed. Raises Overloaded, and Unavailable while the database
+        is away."""
 
 
 class OutboxEntry(NamedTuple):
-    """A committed envelope that waits for the queue system's confirmation."""
+    """A committed envelope that waits for the queue system's confirmation. `sump`: of one that a hop sent, the actor to
+    which its failure goes if it cannot be sent. `overdue`: its queue has been missing for too long."""
 
     id: int
     task_id: str
     actor: str
     body: bytes
+    sump: str | None = None
+    overdue: bool = False
 
 
 class Outbox(Protocol):
@@ -279,3 +290,6 @@ class Outbox(Protocol):
 
     async def failed(self, failures: Sequence[tuple[int, str]]) -> None:
         """Record the attempt and the reason, and wait longer before the next attempt."""
+
+    async def replace(self, entry: OutboxEntry, reason: str) -> None:
+        """Put this envelope in the place of the row with its id, due at once. It waits for its queue without end."""

@@ -1,23 +1,18 @@
 """Reading tasks: one task, a page of a list, and a task's log from any point to its end."""
 
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import AbstractContextManager, aclosing
 from dataclasses import replace
 
 from asya_crds.status import UpdateKind
 from asya_gateway.domain.errors import TaskNotFound
 from asya_gateway.domain.following import follow_groups, one_by_one
-from asya_gateway.domain.ports import TaskFilter, TaskPage, TaskStore, UpdateFeed
-from asya_gateway.domain.task import (
-    MESH,
-    Asker,
-    FlyEvent,
-    Snapshot,
-    Task,
-    TaskHead,
-    TaskUpdate,
-    final_update_of,
-    owner_of,
-)
+from asya_gateway.domain.identity.principals import MESH, Asker
+from asya_gateway.domain.identity.scopes import TaskVerb
+from asya_gateway.domain.owners import owner_of
+from asya_gateway.domain.ports import EndWatch, TaskFilter, TaskPage, TaskStore, UpdateFeed
+from asya_gateway.domain.reach import scope_at_once, scope_of
+from asya_gateway.domain.task import FlyEvent, Snapshot, Task, TaskHead, TaskUpdate, final_update_of
 from asya_gateway.telemetry.context import about
 
 
@@ -33,7 +28,8 @@ class TaskReading:
         task and drop it. Raises TaskNotFound.
         """
         about(task_id)
-        task = await self._store.get(task_id, owner=owner_of(caller), payload=payload)
+        owner = await scope_of(self._store, task_id, caller, TaskVerb.READ)
+        task = await self._store.get(task_id, owner=owner, payload=payload)
         if task is None:
             raise TaskNotFound(task_id)
         return task
@@ -41,7 +37,8 @@ class TaskReading:
     async def head(self, task_id: str, caller: Asker) -> TaskHead:
         """The task without its bodies. Raises TaskNotFound."""
         about(task_id)
-        task = await self._store.head(task_id, owner=owner_of(caller))
+        owner = await scope_of(self._store, task_id, caller, TaskVerb.READ)
+        task = await self._store.head(task_id, owner=owner)
         if task is None:
             raise TaskNotFound(task_id)
         return task
@@ -67,6 +64,11 @@ class TaskReading:
         """The number of tasks up to the end of a list's page."""
         return await self._store.count(query)
 
+    def watch(self, task_id: str, caller: Asker, *, payload: bool) -> AbstractContextManager[EndWatch]:
+        """Wait for the task's end or its question without following its log."""
+        about(task_id)
+        return self._feed.watch(task_id, owner=owner_of(caller), payload=payload)
+
     def follow_groups(
         self,
         task_id: str,
@@ -76,17 +78,23 @@ class TaskReading:
         keepalive: float = 15.0,
         fly: bool = True,
     ) -> AsyncGenerator[Snapshot | Sequence[TaskUpdate | FlyEvent]]:
-        """Yields a Snapshot, then groups of updates and live events until the task ends."""
+        """Yields a Snapshot, then groups of updates and live events until the task ends. Raises TaskNotFound before the
+        first item."""
         about(task_id)
-        return follow_groups(
-            self._store,
-            self._feed,
-            task_id,
-            owner=owner_of(caller),
-            after=after,
-            keepalive=keepalive,
-            fly=fly,
-        )
+        owner = scope_at_once(caller, TaskVerb.READ)
+        if owner is None:
+            return self._reached(task_id, caller, after=after, keepalive=keepalive, fly=fly)
+        return follow_groups(self._store, self._feed, task_id, owner=owner, after=after, keepalive=keepalive, fly=fly)
+
+    async def _reached(
+        self, task_id: str, caller: Asker, *, after: int, keepalive: float, fly: bool
+    ) -> AsyncGenerator[Snapshot | Sequence[TaskUpdate | FlyEvent]]:
+        """The same for a caller whose right depends on the task's flow."""
+        owner = await scope_of(self._store, task_id, caller, TaskVerb.READ)
+        groups = follow_groups(self._store, self._feed, task_id, owner=owner, after=after, keepalive=keepalive, fly=fly)
+        async with aclosing(groups):
+            async for group in groups:
+                yield group
 
     def follow(
         self,

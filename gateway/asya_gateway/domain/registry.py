@@ -67,8 +67,9 @@ def supersede(superseded: Sequence[str], replaced: str | None) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class RegistryRow:
-    """The row. `configmap` and `resources` are JSON of {flows: [Entry], problems: [FlowProblem]}; `operator_age` is the
-    seconds since the operator's last heartbeat by the database's clock, None if there was none."""
+    """The row. `configmap` and `resources` are JSON of {flows: [Entry], problems: [FlowProblem], sets?: [FlowSet]};
+    `operator_age` is the seconds since the operator's last heartbeat by the database's clock, None if there was
+    none."""
 
     generation: int
     epoch: int
@@ -169,8 +170,9 @@ class RegistryStore(Protocol):
     async def offer_file(self, part: ConfigMapPart, former: str | None) -> Offer:
         """Compare and set: replace the ConfigMap's part if judge_file says so."""
 
-    async def beat(self, pod: str, mode: str, generation: int) -> int:
-        """Record a pod's heartbeat and the generation it serves; returns the row's generation."""
+    async def beat(self, pod: str, mode: str, generation: int, *, is_open: bool) -> int:
+        """Record a pod's heartbeat, the generation it serves, and whether it admits callers without credentials;
+        returns the row's generation."""
 
     async def leave(self, pod: str) -> None:
         """Record that the pod has ended."""

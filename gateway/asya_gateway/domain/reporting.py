@@ -1,12 +1,14 @@
 """What actors do to tasks: progress, questions, children, live events, ends."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from asya_crds.status import ErrorClass
 from asya_crds.violation import ArgumentCheck
 from asya_gateway.domain.errors import InvalidInput
+from asya_gateway.domain.hop_reports import BeginReport, CrewReport, EndReport, HopBegun, HopEnded, PartReport
+from asya_gateway.domain.inputs import answer_schema
 from asya_gateway.domain.ports import FlyBroadcast, TaskStore
 from asya_gateway.domain.reports import (
     ChildAnnouncement,
@@ -16,6 +18,7 @@ from asya_gateway.domain.reports import (
     ProgressAnswer,
     ProgressReport,
 )
+from asya_gateway.domain.resource_changes import ResourceChanges, announced
 from asya_gateway.domain.task import FlyEvent
 from asya_gateway.telemetry.context import about
 from asya_gateway.telemetry.spans import Spans
@@ -33,9 +36,11 @@ class TaskReporting:
         fly: FlyBroadcast,
         compile_schema: Callable[[Mapping[str, Any]], ArgumentCheck],
         spans: Spans,
+        resources: ResourceChanges,
     ) -> None:
         self._store = store
         self._fly = fly
+        self._resources = resources
         self._compile_schema = compile_schema
         self._spans = spans
 
@@ -44,6 +49,23 @@ class TaskReporting:
         about(report.task_id)
         with self._spans.verb("report", report.task_id):
             return await self._store.report(report)
+
+    def begin(self, report: BeginReport) -> Awaitable[HopBegun]:
+        """Take the beginning of a hop. An unknown id is ignored."""
+        # Many come in one request, so there is no coroutine for each.
+        return self._store.begin(report)
+
+    def end(self, report: EndReport) -> Awaitable[HopEnded]:
+        """Take the end of a hop: everything that follows from it, or nothing."""
+        return self._store.end(report)
+
+    def keep_part(self, report: PartReport) -> Awaitable[HopEnded]:
+        """Store some envelopes of a hop until its end."""
+        return self._store.keep_part(report)
+
+    async def crew_says(self, report: CrewReport) -> None:
+        """Take a crew's word that it runs. While no crew with hooks does, ends write successes themselves."""
+        await self._store.crew_says(report)
 
     async def finish(self, report: FinalReport) -> FinalOutcome:
         """Take a final report. The first one wins, but a reported end replaces an end that the gateway assumed because
@@ -74,11 +96,14 @@ class TaskReporting:
             return await self._store.pause(self._answerable(report))
 
     def _answerable(self, report: PauseReport) -> PauseReport:
-        """The report, if answers can be checked against its schema. Raises InvalidInput."""
-        try:
-            self._compile_schema(report.pause.schema)
-        except ValueError as error:
-            raise InvalidInput(str(error), field="pause_metadata.schema") from None
+        """The report, if answers can be checked against its schemas. Raises InvalidInput."""
+        pause = report.pause
+        schemas = {f"inputs.{each.key}.params.requestedSchema": answer_schema(each) for each in pause.inputs}
+        for field, schema in (schemas or {"schema": pause.schema}).items():
+            try:
+                self._compile_schema(schema)
+            except ValueError as error:
+                raise InvalidInput(str(error), field=f"pause_metadata.{field}") from None
         return report
 
     async def announce(self, child: ChildAnnouncement) -> None:
@@ -87,10 +112,13 @@ class TaskReporting:
         with self._spans.verb("announce", child.task_id):
             await self._store.announce(child)
 
-    async def fly(self, event: FlyEvent) -> None:
-        """Pass a live event to the current readers."""
-        about(event.task_id)
-        await self._fly.send(event)
+    async def fly(self, events: Sequence[FlyEvent]) -> None:
+        """Pass live events of one task to its current readers, in order, and tell subscribers of the resources that
+        they announce to have changed. Raises Overloaded."""
+        about(events[0].task_id)
+        await self._fly.send(events)
+        if changed := announced(events):
+            await self._resources.announce(changed)
 
     async def active(self, task_id: str) -> bool:
         """Whether work on this task makes sense. An unknown id counts as active: it may be another gateway's."""

@@ -15,6 +15,10 @@ CLAIM_LEASE = 15.0
 """Default seconds that a claim holds without renewal. A worker renews it by repeating `processing`."""
 
 
+COMPLETED_MESSAGE = "Task completed successfully"
+"""The message of a success whose report has none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """A worker's claim on one hop. `hop` names it within the task (the number of actors before it), `claimant` is the

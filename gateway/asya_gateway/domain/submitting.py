@@ -2,16 +2,21 @@
 
 import logging
 import time
+from functools import lru_cache
 from typing import Any
 
+from asya_crds import jsontext
+from asya_crds.naming import HEADER_CALLER
 from asya_gateway.domain.calls import Call, TaskRules
 from asya_gateway.domain.clock import Clock
 from asya_gateway.domain.errors import InvalidArguments, TooLarge
 from asya_gateway.domain.fresh import blank
+from asya_gateway.domain.given_answers import missing_answers
+from asya_gateway.domain.identity.principals import Caller, Principal, Program
 from asya_gateway.domain.ids import new_task_id
 from asya_gateway.domain.ports import Digester, Examiner, NewTask, TaskStore, Terms
-from asya_gateway.domain.task import Caller, JsonText
-from asya_gateway.telemetry.context import about
+from asya_gateway.domain.task import JsonText
+from asya_gateway.telemetry.context import about, current_source
 from asya_gateway.telemetry.observer import Observer
 
 log = logging.getLogger(__name__)
@@ -36,23 +41,26 @@ class Submitting:
         self._observer = observer
         self._spans = observer.spans
         self._now = clock
-        self._plain = rules.owner_cap is None and rules.flow_cap is None
 
     async def submit(self, call: Call) -> str:
         """The id of the call's task, new or stored earlier under the same key. Raises what Tasks.submit raises."""
         started = time.perf_counter()
         flow = call.served.flow.name
+        if self._rules.flow_rate is not None and not isinstance(call.caller, Program):
+            self._rules.flow_rate.take(flow)
         try:
-            violations, payload = await self._examine(call.served.check if call.check else None, call.payload)
+            missing = missing_answers(call.served.flow, call.payload) if call.check else []
+            check = call.served.check if call.check else None
+            violations, payload = (missing, "") if missing else await self._examine(check, call.payload)
             if violations:
                 about(flow=flow)
                 raise InvalidArguments(violations)
-            task_id = new_task_id()
+            task_id = call.task_id or new_task_id()
             about(task_id, flow)
             with self._spans.verb("submit", task_id, flow):
                 new = self._new_task(task_id, call, payload)
                 self._rules.check_size(new.envelope, "arguments")
-                if self._plain and call.key is None and call.retry_of is None:
+                if self._is_plain(call):
                     await self._store.create(new)
                 elif (stored := await self._store.admit(new, await self._terms(call))) != task_id:
                     about(stored)
@@ -73,9 +81,20 @@ class Submitting:
             return None
         return await self._store.find_call(caller.owner, key, await self._digest("call", flow, payload))
 
+    def _is_plain(self, call: Call) -> bool:
+        """Whether nothing has to be counted or found before the call is stored."""
+        caps = (self._rules.flow_cap, self._owner_cap(call))
+        return caps == (None, None) and call.key is None and call.retry_of is None
+
     async def _terms(self, call: Call) -> Terms:
         digest = None if call.key is None else await self._digest(*call.identity)
-        return Terms(call.key, digest, call.retry_of, owner_cap=self._rules.owner_cap, flow_cap=self._rules.flow_cap)
+        return Terms(call.key, digest, call.retry_of, owner_cap=self._owner_cap(call), flow_cap=self._rules.flow_cap)
+
+    def _owner_cap(self, call: Call) -> int | None:
+        caller = call.caller
+        if isinstance(caller, Principal) and caller.max_open_tasks is not None:
+            return caller.max_open_tasks or None
+        return self._rules.owner_cap
 
     async def _repeated(self, call: Call) -> str | None:
         """The task of a call that was accepted earlier but would be refused today, because the flow's schema or the
@@ -88,6 +107,7 @@ class Submitting:
         flow = call.served.flow
         now = self._now()
         envelope = blank(call.served, self._rules.mesh_url)
+        headers = {**call.headers, **self._spans.outgoing()}
         return NewTask(
             id=task_id,
             flow=flow.name,
@@ -98,5 +118,20 @@ class Submitting:
             context_id=call.context_id,
             timeout=self._rules.default_timeout if flow.timeout is None else flow.timeout,
             payload=payload,
-            envelope=envelope.filled(task_id, {**call.headers, **self._spans.outgoing()}, now, payload),
+            envelope=envelope.filled(task_id, headers, now, payload, self._of_caller(call)),
+            via=None if isinstance(call.caller, Program) else call.caller.via,
+            source=current_source() or None,
         )
+
+    def _of_caller(self, call: Call) -> JsonText:
+        """The header by which actors can act for their caller, encoded; "" at an open gateway, which knows nobody."""
+        caller = call.caller
+        return _member(caller, self._rules.caller_claims) if isinstance(caller, Principal) else ""
+
+
+@lru_cache(maxsize=4096)
+def _member(caller: Principal, wanted: frozenset[str]) -> JsonText:
+    """x-asya-caller with the caller's id and the claims that a setting names; never a credential. A principal is
+    remembered for a while, and so is its header."""
+    claims = {name: value for name, value in caller.claims.items() if name in wanted}
+    return f"{jsontext.dumps(HEADER_CALLER)}:{jsontext.dumps({'id': caller.owner, 'claims': claims})}"

@@ -2,14 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
-from typing import assert_never
 
 from asya_crds.envelope import Route
 from asya_crds.status import TaskStatus, UpdateKind
 from asya_crds.task_error import TaskError
 from asya_gateway.domain.log import FinalEntry, LogEntry
-from asya_gateway.domain.owners import EVERY_OWNER, OwnedBy, OwnerScope
 from asya_gateway.domain.pause import Pause
 
 JsonText = str
@@ -111,33 +108,3 @@ def final_update_of(
         result=result,
         whole=whole,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """The caller of a request. Tasks belong to `owner`; "" is the anonymous caller of an open gateway."""
-
-    owner: str = ""
-    scopes: frozenset[str] = frozenset()
-
-
-class Mesh(Enum):
-    """The mesh, whose routes only the actors' network reaches. Owner checks do not apply to it."""
-
-    MESH = "mesh"
-
-
-MESH = Mesh.MESH
-Asker = Caller | Mesh
-"""Who makes a request. A missing value does not give access to every task."""
-
-
-def owner_of(asker: Asker) -> OwnerScope:
-    """Whose tasks this asker may see and change."""
-    match asker:
-        case Caller(owner=owner):
-            return OwnedBy(owner)
-        case Mesh.MESH:
-            return EVERY_OWNER
-        case _:
-            assert_never(asker)

@@ -1,33 +1,41 @@
 """The one entry to tasks: the verbs that every protocol calls. Nothing here knows a protocol."""
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
+from asya_crds.answers import AnswerAction
 from asya_crds.status import ErrorClass, TaskStatus
 from asya_crds.task_error import TaskError
 from asya_crds.violation import ArgumentCheck, Violation
-from asya_gateway.domain.answering import Answering
+from asya_gateway.domain.answering import Answering, Said
+from asya_gateway.domain.answers import RequestKey
 from asya_gateway.domain.calls import Call, TaskRules
 from asya_gateway.domain.clock import Clock, own_time
-from asya_gateway.domain.errors import Conflict, after_a_write
+from asya_gateway.domain.errors import Conflict, InvalidInput, after_a_write
 from asya_gateway.domain.idempotency import own_key
+from asya_gateway.domain.identity.access import readable
+from asya_gateway.domain.identity.audit import NO_AUDIT, Audit, AuditEvent, done_by
+from asya_gateway.domain.identity.principals import Asker, Caller, Principal
+from asya_gateway.domain.identity.scopes import TaskVerb
+from asya_gateway.domain.owners import OwnedBy, OwnerScope, owner_of
 from asya_gateway.domain.ports import (
     Digester,
     Examiner,
     Filler,
     FlyBroadcast,
-    RequestKey,
     TaskStore,
     UpdateFeed,
     digested_here,
     examined_here,
     filled_here,
 )
+from asya_gateway.domain.reach import scope_of
 from asya_gateway.domain.reading import TaskReading
 from asya_gateway.domain.reporting import TaskReporting
 from asya_gateway.domain.reports import FinalOutcome, FinalReport
+from asya_gateway.domain.resource_changes import NoResourceChanges, ResourceChanges
 from asya_gateway.domain.submitting import Submitting
-from asya_gateway.domain.task import Asker, Caller, Task, TaskHead, owner_of
+from asya_gateway.domain.task import Task, TaskHead
 from asya_gateway.domain.text import shortened
 from asya_gateway.telemetry.context import about
 from asya_gateway.telemetry.observer import SILENT, Observer
@@ -37,7 +45,8 @@ class Tasks(TaskReading, TaskReporting):
     """Everything that can be done to a task: what callers do is here, what anyone may read is in TaskReading, what
     actors do is in TaskReporting. Every method raises Unavailable while Postgres is away.
 
-    `clock` tells the database's time, by which the deadlines in envelopes are computed.
+    `clock` tells the database's time, by which the deadlines in envelopes are computed. `check_flow` raises Denied for
+    a caller that may not call the flow of this name as it is served now.
     """
 
     def __init__(
@@ -52,11 +61,18 @@ class Tasks(TaskReading, TaskReporting):
         fill: Filler = filled_here,
         digest: Digester = digested_here,
         clock: Clock = own_time,
+        audit: Audit = NO_AUDIT,
+        check_flow: Callable[[Caller, str], None] = lambda _caller, _flow: None,
+        resources: ResourceChanges | None = None,
     ) -> None:
         TaskReading.__init__(self, store, feed)
-        TaskReporting.__init__(self, store, fly, compile_schema, observer.spans)
+        self.resources = resources or NoResourceChanges()
+        """Changes of the resources that flows offer."""
+        TaskReporting.__init__(self, store, fly, compile_schema, observer.spans, self.resources)
         self._examine = examine
         self._digest = digest
+        self._audit = audit
+        self._check_flow = check_flow
         self._submitting = Submitting(store, rules, examine, digest, observer, clock)
         self._answering = Answering(store, rules, compile_schema, examine, fill, observer.spans, clock)
 
@@ -64,15 +80,17 @@ class Tasks(TaskReading, TaskReporting):
         """Accept a call and return its task's id: the task is committed and will be delivered at least once. A call
         under a key that already names a task gets that task.
 
-        Raises InvalidArguments, TooLarge, KeyReused, TooManyTasks, Overloaded, Unavailable. Nothing is stored then,
-        unless Unavailable is uncertain.
+        Raises InvalidArguments, TooLarge, KeyReused, TooManyTasks, TooManyRequests, Overloaded, Unavailable. Nothing is
+        stored then, unless Unavailable is uncertain.
         """
         # No coroutine of its own, which every call would pay for.
         return self._submitting.submit(call)
 
     async def earlier(self, caller: Caller, key: str | None, flow: str, payload: Any) -> str | None:
-        """The task that was accepted under this key for a flow that is no longer served; None if there is none.
-        Raises KeyReused."""
+        """The task that was accepted under this key for a flow that is no longer served; None if there is none, or if
+        the caller may no longer read tasks of this flow. Raises KeyReused."""
+        if flow not in readable(caller):
+            return None
         return await self._submitting.earlier(caller, key, flow, payload)
 
     async def violations(self, check: ArgumentCheck, value: Any) -> Sequence[Violation]:
@@ -80,10 +98,17 @@ class Tasks(TaskReading, TaskReporting):
         violations, _ = await self._examine(check, value)
         return violations
 
+    def digest(self, *parts: Any) -> Awaitable[bytes]:
+        """SHA-256 over JSON values, found without holding the event loop. Raises Overloaded."""
+        return self._digest(*parts)
+
     async def retriable(self, task_id: str, caller: Caller) -> Task:
         """A call's task that has ended. It may be run again by a Call with its id as `retry_of`. Raises TaskNotFound,
         Conflict."""
         task = await self.get(task_id, caller)
+        if owner_of(caller) != OwnedBy(task.owner):
+            # It would run as the caller's own, with what another has sent.
+            raise Conflict("expected a task of your own; this one is of another caller", field="owner")
         if task.parent_id is not None:
             raise Conflict("expected the task of a call; this one is a child of another", field="parent_id")
         if not task.status.terminal:
@@ -96,11 +121,13 @@ class Tasks(TaskReading, TaskReporting):
         """End an open task and its descendants. A reason that is too long is cut. A caller that lost the first answer
         and repeats the request under the same key gets the task. Raises TaskNotFound, Conflict, KeyReused."""
         about(task_id)
-        report = _cancellation(task_id, caller, shortened(reason))
+        owner = await scope_of(self._store, task_id, caller, TaskVerb.CANCEL)
+        report = _cancellation(task_id, owner, shortened(reason))
         request = RequestKey("cancel", key or own_key(), await self._digest("cancel", reason))
         with self._spans.verb("cancel", task_id):
             outcome = await self._store.cancel(report, request)
         if outcome is FinalOutcome.APPLIED:
+            self._audit.note(done_by(AuditEvent.TASK_CANCELED, caller, task_id))
             with after_a_write():
                 return await self.head(task_id, caller)
         task = await self.head(task_id, caller)
@@ -110,7 +137,7 @@ class Tasks(TaskReading, TaskReporting):
         """End a task that its caller has left. A task that has already ended is not changed."""
         about(task_id)
         with self._spans.verb("cancel", task_id):
-            await self._store.finish(_cancellation(task_id, caller, reason))
+            await self._store.finish(_cancellation(task_id, owner_of(caller), reason))
 
     async def answer(
         self,
@@ -118,31 +145,55 @@ class Tasks(TaskReading, TaskReporting):
         caller: Asker,
         answer: Any,
         *,
+        input_key: str | None = None,
+        action: AnswerAction = AnswerAction.ACCEPT,
         pause_id: str | None = None,
         key: str | None = None,
+        surface: str = "rest",
     ) -> TaskHead:
-        """Answer the question a task waits on. The first answer wins, and the task is running before x-resume gets
-        its message. A caller that repeats the answer under the same key gets the task.
+        """Answer an input of the question that a task waits on, or decline it; without `input_key`, the only open one.
+        The first answer to an input wins; with the last one the task is running before x-resume gets its message. After
+        a decline the input stays open for other surfaces, unless the pause says otherwise. A caller that repeats the
+        answer under the same key gets the task; the key is one of this input.
 
-        Raises TaskNotFound, Conflict, InvalidArguments, KeyReused."""
+        Raises TaskNotFound, Denied, Conflict, InvalidInput, InvalidArguments, TooLarge, KeyReused."""
         about(task_id)
-        request = None if key is None else RequestKey("answer", key, await self._digest("answer", answer, pause_id))
-        if not await self._answering.answered(task_id, caller, request):
+        request = None
+        if key is not None:
+            plain = input_key is None and action is AnswerAction.ACCEPT
+            digest = await self._digest("answer", answer, pause_id, *(() if plain else (input_key, action.value)))
+            request = RequestKey("answer" if input_key is None else f"answer:{input_key}", key, digest)
+        owner = await scope_of(self._store, task_id, caller, TaskVerb.ANSWER)
+        if isinstance(caller, Principal) and isinstance(owner, OwnedBy):
+            # An answer makes the flow go on, so it needs what a call of the flow needs.
+            self._check_flow(caller, (await self.head(task_id, caller)).flow)
+        said = Said(
+            task_id=task_id,
+            owner=owner,
+            answer=answer,
+            action=action,
+            surface=surface,
+            input_key=input_key,
+            pause_id=pause_id,
+            request=request,
+        )
+        if not await self._answering.answered(task_id, owner, request):
             try:
-                await self._answering.give(task_id, caller, answer, pause_id, request)
-            except Conflict:
+                await self._answering.give(said)
+                self._audit.note(done_by(AuditEvent.TASK_ANSWERED, caller, task_id))
+            except (Conflict, InvalidInput):
                 # Two answers under the same key may have arrived at the same time.
-                if not await self._answering.answered(task_id, caller, request):
+                if not await self._answering.answered(task_id, owner, request):
                     raise
         with after_a_write():
             return await self.head(task_id, caller)
 
 
-def _cancellation(task_id: str, caller: Asker, reason: str) -> FinalReport:
+def _cancellation(task_id: str, owner: OwnerScope, reason: str) -> FinalReport:
     return FinalReport(
         task_id=task_id,
         status=TaskStatus.CANCELED,
         message=reason,
         error=TaskError("canceled", reason, ErrorClass.CANCELED),
-        owner=owner_of(caller),
+        owner=owner,
     )

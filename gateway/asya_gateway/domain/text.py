@@ -11,6 +11,11 @@ def shortened(text: str, longest: int = LONGEST) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
+def printable(text: str, longest: int = 64) -> str:
+    """Input for use in an error: shortened, and without control characters."""
+    return "".join(each if each.isprintable() else "\ufffd" for each in shortened(text, longest))
+
+
 @overload
 def storable(text: str, longest: int = LONGEST) -> str: ...
 @overload

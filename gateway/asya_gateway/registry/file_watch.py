@@ -12,18 +12,19 @@ from asya_crds.flows_json import FlowsFileJson
 from asya_crds.registry_document import ConfigMapPart
 from asya_crds.yaml_text import Yaml
 from asya_gateway.domain.registry import FileVerdict, RegistryStore
-from asya_gateway.registry.files import Mounted, NothingMounted, read_mounted
+from asya_gateway.mounted.reading import NothingMounted
+from asya_gateway.registry.files import Mounted, read_mounted
 from asya_schemas.flows import check_flow
 
 log = logging.getLogger(__name__)
 
 YAML = Yaml(yaml.CSafeLoader, yaml.YAMLError)
-MISSING, SERVED = "missing", "served"
+MISSING, SERVED, UNREADABLE = "missing", "served", "unreadable"
 
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """The state of the mounted file: served, operator, superseded or missing, and what that means."""
+    """The state of the mounted file: served, unreadable, operator, superseded or missing, and what that means."""
 
     path: str
     state: str
@@ -70,6 +71,9 @@ class FileWatch:
             # means anything.
             self._former = None
         state, reason = _STATES[offer.verdict]
+        if state == SERVED and self._part.unreadable:
+            state = UNREADABLE
+            reason = f"not YAML: {', '.join(self._part.unreadable)}; the last valid flows stay"
         self._note(FileState(str(self._path), state, self._hash, reason))
         return offer.verdict is FileVerdict.TAKEN
 
@@ -78,7 +82,7 @@ class FileWatch:
         if state == self.state:
             return
         self.state = state
-        level = logging.WARNING if state.state in (MISSING, "superseded") else logging.INFO
+        level = logging.WARNING if state.state in (MISSING, UNREADABLE, "superseded") else logging.INFO
         log.log(level, "flows file %s: %s", state.path, state.reason)
 
 

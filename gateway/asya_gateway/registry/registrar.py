@@ -7,9 +7,12 @@ from contextlib import suppress
 from asya_crds.offloading import Offload
 from asya_crds.registry_document import RegistryPush
 from asya_gateway.domain.flows import FlowTable
+from asya_gateway.domain.identity.audit import NO_AUDIT, Audit, AuditEvent, AuditRecord
+from asya_gateway.domain.identity.principals import Program
 from asya_gateway.domain.registry import KeptFlow, News, PushReport, RegistryState, RegistryStore
 from asya_gateway.registry.row_documents import documents_of
 from asya_gateway.registry.tables import TableBuilder
+from asya_gateway.telemetry.context import current_source
 
 _NET = 1.0
 """Seconds between two checks of the pods while a request waits, in case a notification is lost."""
@@ -18,8 +21,8 @@ _NET = 1.0
 class Registrar:
     """Implements RegistryControl on any RegistryStore."""
 
-    def __init__(self, store: RegistryStore, offload: Offload) -> None:
-        self._store, self._offload = store, offload
+    def __init__(self, store: RegistryStore, offload: Offload, audit: Audit = NO_AUDIT) -> None:
+        self._store, self._offload, self._audit = store, offload, audit
         self._builder = TableBuilder()
         self._building = asyncio.Lock()
 
@@ -30,6 +33,11 @@ class Registrar:
     async def push(self, push: RegistryPush) -> PushReport:
         """Store the push, then build the table as every pod will, to report which flows it leaves out."""
         pushed = await self._store.push(push)
+        if pushed.changed:
+            detail = {"generation": pushed.generation, "epoch": push.epoch}
+            self._audit.note(
+                AuditRecord(AuditEvent.REGISTRY_PUSHED, Program.OPERATOR.owner, source=current_source(), detail=detail)
+            )
         documents = await documents_of(await self._store.read(), self._offload)
         async with self._building:
             table = await asyncio.to_thread(self._builder.build, documents)

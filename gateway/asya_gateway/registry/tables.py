@@ -23,7 +23,9 @@ class TableBuilder:
         served: list[ServedFlow] = []
         problems: list[FlowProblem] = []
         known: dict[str, ServedFlow] = {}
-        for entries, told in row.documents:
+        sets: dict[str, frozenset[str]] = {}
+        for entries, told, named in row.documents:
+            sets = {**{each["name"]: frozenset(each["flows"]) for each in named}, **sets}
             problems += _problems(told)
             for key in entries:
                 found = self._known.get(key) or _serve(key)
@@ -32,12 +34,12 @@ class TableBuilder:
                     continue
                 known[key] = found
                 name = found.flow.name
-                if reason := names.claim(name, place(found.source, found.line)):
+                if reason := names.claim(name, place(found.source, found.line), found.flow.offers):
                     problems.append(NameTaken.of(name, reason, found.source, found.line))
                 else:
                     served.append(found)
         self._known = known
-        return FlowTable.of(row.generation, served, problems)
+        return FlowTable.of(row.generation, served, problems, sets)
 
 
 def _serve(text: str) -> ServedFlow | FlowProblem:
@@ -45,10 +47,10 @@ def _serve(text: str) -> ServedFlow | FlowProblem:
     source, line, raw = entry.get("source", ""), entry.get("line"), entry.get("flow")
     try:
         flow = flow_of(raw)
-        check, check_result = compile_flow(flow)
+        checks = compile_flow(flow)
     except InvalidFlow as error:
         return FlowProblem.of(readable_name(raw), str(error), source, line)
-    return ServedFlow(flow, check, source, line, check_result, len(text))
+    return ServedFlow(flow, checks.call, source, line, checks.result, len(text), checks.arguments)
 
 
 def _problems(found: Iterable[dict[str, Any]]) -> Iterator[FlowProblem]:

@@ -10,6 +10,8 @@ from asya_crds.flows_json import FlowsJson
 from asya_crds.offloading import Offload
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.flows import FlowRegistry
+from asya_gateway.domain.identity.access import problems_shown, sees
+from asya_gateway.domain.identity.principals import Caller
 from asya_gateway.domain.registry import BEAT, News, RegistryStore
 from asya_gateway.registry.file_watch import FileWatch
 from asya_gateway.registry.row_documents import documents_of
@@ -37,6 +39,7 @@ class RegistryWatch:
         *,
         pod: str,
         mode: str,
+        is_open: bool = True,
         config_path: str = "",
         poll_interval: float = 10.0,
         beat_interval: float = BEAT,
@@ -46,6 +49,7 @@ class RegistryWatch:
         self._offload = offload
         self._pod = pod
         self._mode = mode
+        self._is_open = is_open
         self._file = FileWatch(store, config_path) if config_path else None
         self._poll_interval = poll_interval
         self._beat_interval = beat_interval
@@ -85,8 +89,9 @@ class RegistryWatch:
             async with asyncio.timeout(_FAREWELL):
                 await self._store.leave(self._pod)
 
-    def report(self) -> FlowsJson:
-        """GET /health/flows, from memory: {generation, flows, problems, file}."""
+    def report(self, caller: Caller) -> FlowsJson:
+        """GET /health/flows, from memory: {generation, flows, problems, file}, without what this caller may not see."""
+        shown = problems_shown(caller)
         table = self._flows.table
         return {
             "generation": table.generation,
@@ -100,9 +105,10 @@ class RegistryWatch:
                     "line": served.line,
                 }
                 for served in table.flows.values()
+                if sees(caller, served.flow)
             ],
-            "problems": [each.as_dict() for each in table.problems],
-            "file": None if self._file is None else self._file.state.as_dict(),
+            "problems": [each.as_dict() for each in table.problems if each.name in shown],
+            "file": None if self._file is None or not shown.every else self._file.state.as_dict(),
         }
 
     def _heard(self, news: News) -> None:
@@ -116,7 +122,7 @@ class RegistryWatch:
 
     async def _catch_up(self) -> None:
         """Report the served generation, and serve the row's if it is another one."""
-        current = await self._store.beat(self._pod, self._mode, self._flows.table.generation)
+        current = await self._beat()
         if current == self._flows.table.generation:
             self.caught_up = True
             return
@@ -131,9 +137,12 @@ class RegistryWatch:
             log.warning("flow left out: %s", problem.text())
         if len(fresh) > _TOLD:
             log.warning("and %d more flows left out; GET /health/flows names them", len(fresh) - _TOLD)
-        await self._store.beat(self._pod, self._mode, table.generation)
+        await self._beat()
         with suppress(Unavailable):
             await self._store.ring(News.SERVED)
+
+    async def _beat(self) -> int:
+        return await self._store.beat(self._pod, self._mode, self._flows.table.generation, is_open=self._is_open)
 
     async def _look(self) -> None:
         if self._file is not None and await self._file.look():

@@ -46,6 +46,7 @@ class _Waiting(Generic[Item, Reply]):
     key: Hashable
     size: int
     reply: asyncio.Future[Reply] = field(repr=False)
+    rows: int = 1
     doubtful: bool = False
     """Whether an attempt ended without the server's answer, so that the write may have been done."""
 
@@ -61,9 +62,12 @@ class Coalescer(Generic[Item, Reply]):
     at the same time and be answered at the same time, so that database and event loop would alternate instead of
     working in parallel (docs/performance.md).
 
+    `rows` counts the rows that an item writes, one by default; an item of more rows than a batch may have is written
+    alone.
+
     At most one item of a key is in a batch or in flight, and items of one key keep their order: a statement with the
-    same row twice would apply one change and drop the other. If a waiter leaves, its write is still done. Flushes run
-    in separate tasks, which a waiter's cancellation does not reach.
+    same row twice would apply one change and drop the other. Items without a key (None) are all of different rows. If a
+    waiter leaves, its write is still done. Flushes run in separate tasks, which a waiter's cancellation does not reach.
     """
 
     def __init__(
@@ -73,6 +77,7 @@ class Coalescer(Generic[Item, Reply]):
         *,
         key: Callable[[Item], Hashable],
         size: Callable[[Item], int],
+        rows: Callable[[Item], int] | None = None,
         limits: Limits,
         concurrency: int = 2,
         budget: Budget | None = None,
@@ -82,6 +87,7 @@ class Coalescer(Generic[Item, Reply]):
         self._flush = flush
         self._key = key
         self._size = size
+        self._rows = rows
         self._limits = limits
         self._concurrency = concurrency
         self._ready: deque[_Waiting[Item, Reply]] = deque()
@@ -117,11 +123,17 @@ class Coalescer(Generic[Item, Reply]):
             await self._come_in()
         if self._waiting_bytes + size > limits.waiting_bytes:
             raise Overloaded("too many writes are waiting")
-        reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        self._line_up(_Waiting(item, self._key(item), size, reply))
-        self._start_flush()
         # A cancelled waiter cancels only this future; the write continues.
-        return await reply
+        return await self._entered(item, size)
+
+    def enter(self, item: Item) -> Awaitable[Reply]:
+        """As `submit`, without a coroutine for each write of a caller that waits for many. It need not be awaited for
+        the write to be done."""
+        size, limits = self._size(item), self._limits
+        full = self._waiting + self._admitted >= limits.waiting_rows
+        if self._closed or full or self._waiting_bytes + size > limits.waiting_bytes:
+            return asyncio.ensure_future(self.submit(item))
+        return self._entered(item, size)
 
     async def close(self) -> None:
         """Accept nothing more, and wait until all accepted writes, and those that wait for admission, are written or
@@ -132,6 +144,13 @@ class Coalescer(Generic[Item, Reply]):
                 await asyncio.wait(self._flushes)
             else:
                 await asyncio.sleep(0)
+
+    def _entered(self, item: Item, size: int) -> asyncio.Future[Reply]:
+        reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        rows = 1 if self._rows is None else self._rows(item)
+        self._line_up(_Waiting(item, self._key(item), size, reply, rows))
+        self._start_flush()
+        return reply
 
     async def _come_in(self) -> None:
         """Wait until another write may wait. Raises Overloaded, or Unavailable if the database is unavailable."""
@@ -160,6 +179,9 @@ class Coalescer(Generic[Item, Reply]):
         self._budget.charge(Share.WRITES, entry.size)
         self._waiting += 1
         self._waiting_bytes += entry.size
+        if entry.key is None:
+            self._ready.append(entry)
+            return
         if entry.key not in self._behind:
             self._behind[entry.key] = None
             self._ready.append(entry)
@@ -205,10 +227,11 @@ class Coalescer(Generic[Item, Reply]):
         """The next batch, in the order in which its writes became ready."""
         batch: list[_Waiting[Item, Reply]] = []
         rows = min(self._limits.batch_rows, max(LEAST, (len(self._ready) + 1) // 2))
-        size = 0
+        size = count = 0
         while self._ready and len(batch) < rows:
             entry = self._ready[0]
-            if batch and size + entry.size > self._limits.batch_bytes:
+            count += entry.rows
+            if batch and (size + entry.size > self._limits.batch_bytes or count > self._limits.batch_rows):
                 break
             self._ready.popleft()
             batch.append(entry)
@@ -224,6 +247,8 @@ class Coalescer(Generic[Item, Reply]):
         as many keys, because they are not searched.)"""
         self._budget.give_back(Share.WRITES, sum([entry.size for entry in written]))
         for entry in written:
+            if entry.key is None:
+                continue
             behind = self._behind[entry.key]
             if behind:
                 self._ready.append(behind.popleft())
@@ -267,7 +292,8 @@ class Coalescer(Generic[Item, Reply]):
                 _fail(entry, error)
         for entry in ready:
             self._budget.give_back(Share.WRITES, entry.size)
-            del self._behind[entry.key]
+            if entry.key is not None:
+                del self._behind[entry.key]
             _fail(entry, error)
 
     async def _write_singly(self, batch: list[_Waiting[Item, Reply]], error: Exception) -> Unavailable | None:

@@ -12,14 +12,14 @@ NULL = "\x1e"
 """Stands for NULL."""
 
 
-def joined(values: Sequence[str]) -> str:
+def joined(values: Sequence[str], *, nulls: bool = True) -> str:
     """The argument for `split`; NULL stands for a missing value.
 
-    Raises ValueError for a value with a control character.
+    Raises ValueError for a value with the separator in it, and without `nulls` also for one with NULL.
     """
     # Begins with a separator, because PostgreSQL splits an empty text into no values instead of one empty value.
     text = SEPARATOR + SEPARATOR.join(values)
-    if text.count(SEPARATOR) != len(values):
+    if text.count(SEPARATOR) != len(values) or (not nulls and NULL in text):
         raise ValueError("expected values without control characters")
     return text
 

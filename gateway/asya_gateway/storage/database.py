@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,11 @@ from asya_transports.postgres.sessions import Sessions, session_of
 
 log = logging.getLogger(__name__)
 
-FRESH_PLANS, FIXED_PLANS = "force_custom_plan", "force_generic_plan"
+AnyConnection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
+"""A pooled connection, or one of the command line's own."""
+
 SESSION = {
-    "plan_cache_mode": FRESH_PLANS,
+    "plan_cache_mode": "force_custom_plan",
     "jit": "off",
     "lock_timeout": "1000",
     "idle_in_transaction_session_timeout": "30000",
@@ -27,6 +29,15 @@ SESSION = {
 A plan made for empty tables would scan full ones, so every execution is planned for its own values. A statement that
 waits for a lock longer than a second fails, and its rows are tried one by one.
 """
+
+HOT_SESSION = SESSION | {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
+"""Those of the hot pool. Its statements are planned once for each session, which costs PostgreSQL more than executing
+them for a few tasks. They find their rows by `= ANY($n)` on an indexed column, so that the plan stays good whatever the
+tables contain: without sequential scans there is only the index, even if the plan was made when they were empty."""
+KEEPS_EVERY_PLAN = {"max_cached_statement_lifetime": 0, "max_cacheable_statement_size": 0}
+"""By default the driver forgets a statement after five minutes, and does not keep a long one at all."""
+HOT_CONNECTIONS = 6
+"""Most connections of the hot pool. Batches of one kind are written two at a time."""
 
 UNHURRIED = "set_config('synchronous_commit', 'off', true)"
 """For the SELECT list of a statement that may be lost in a crash of the server: its commit need not wait for the disk.
@@ -101,14 +112,22 @@ class Database:
     """A pool of connections that survives restarts of the server."""
 
     def __init__(
-        self, url: str, *, min_size: int, max_size: int, statement_timeout: float, plans: str = FRESH_PLANS
+        self,
+        url: str,
+        *,
+        min_size: int,
+        max_size: int,
+        statement_timeout: float,
+        session: Mapping[str, str] = SESSION,
+        options: Mapping[str, Any] | None = None,
     ) -> None:
         self.url = url
         self._min_size = min_size
         self._max_size = max_size
         self._statement_timeout = statement_timeout
-        self._plans = plans
-        self._beside: list[Database] = []
+        self._session = session
+        self._options = options or {}
+        self._hot: Database | None = None
         self._pool: asyncpg.Pool | None = None
 
     @property
@@ -118,33 +137,34 @@ class Database:
             raise Unavailable("the database is not available")
         return self._pool
 
-    def with_fixed_plans(self, connections: int) -> "Database":
-        """A second pool of at most so many connections, taken from this pool's maximum, for statements without lookups.
-        Their plan does not depend on the tables' content, so each connection plans them once. Call it before this pool
-        is opened. Opening and closing this pool also opens and closes the second."""
-        connections = min(connections, self._max_size // 2)
-        self._max_size -= connections
-        beside = Database(
-            self.url,
-            min_size=0,
-            max_size=connections,
-            statement_timeout=self._statement_timeout,
-            plans=FIXED_PLANS,
-        )
-        self._beside.append(beside)
-        return beside
+    @property
+    def hot(self) -> "Database":
+        """A second pool with fixed plans (HOT_SESSION), for the statements of every task. Its connections are a part of
+        this pool's maximum. It is opened and closed with this pool; ask for it before."""
+        if self._hot is None:
+            if self._pool is not None:
+                raise RuntimeError("expected the hot pool to be asked for before the database is opened")
+            connections = max(1, min(HOT_CONNECTIONS, self._max_size // 2))
+            self._max_size -= connections
+            self._hot = Database(
+                self.url,
+                min_size=0,
+                max_size=connections,
+                statement_timeout=self._statement_timeout,
+                session=HOT_SESSION,
+                options=KEEPS_EVERY_PLAN,
+            )
+        return self._hot
 
     def server_settings(self) -> dict[str, str]:
         """The settings of every session."""
         timeout = str(round(self._statement_timeout * 1000))
-        return {**SESSION, "plan_cache_mode": self._plans, "statement_timeout": timeout}
+        return {**self._session, "statement_timeout": timeout}
 
     def usage(self) -> PoolUsage:
         """The current use of the pools. While there are none, everything except the maximum is zero."""
         used = self._own_usage()
-        for beside in self._beside:
-            used = used.plus(beside.usage())
-        return used
+        return used if self._hot is None else used.plus(self._hot.usage())
 
     def _own_usage(self) -> PoolUsage:
         pool = self._pool
@@ -156,8 +176,8 @@ class Database:
 
     async def open(self) -> None:
         """Connect. Raises Unavailable; may be called again."""
-        for beside in self._beside:
-            await beside.open()
+        if self._hot is not None:
+            await self._hot.open()
         if self._pool is not None:
             return
         sessions = self.sessions()
@@ -170,9 +190,10 @@ class Database:
                 command_timeout=self._statement_timeout + 2,
                 max_inactive_connection_lifetime=300,
                 reset=_leave_as_it_is,
+                **self._options,
             )
         if self._min_size:
-            # A pool without initial connections is checked through its second pool, which has some.
+            # The hot pool has no initial connections, and makes its settings in the same way.
             await self._complain_of_pooler(sessions)
 
     async def _complain_of_pooler(self, sessions: Sessions) -> None:
@@ -197,8 +218,8 @@ class Database:
 
     async def close(self) -> None:
         """Close all connections. Those still in use after five seconds are terminated."""
-        for beside in self._beside:
-            await beside.close()
+        if self._hot is not None:
+            await self._hot.close()
         if self._pool is None:
             return
         pool, self._pool = self._pool, None

@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.storage.database import SERVER_BUSY, connection_lost
+from asya_transports.bounded import ended
 from asya_transports.postgres.sessions import session_of
 
 log = logging.getLogger(__name__)
@@ -17,9 +18,6 @@ Result = TypeVar("Result")
 
 LONGEST_REST = 60.0
 """Most seconds that a loop rests after a long run."""
-
-_left: set[asyncio.Future[Any]] = set()
-"""Abandoned attempts that have not ended yet. The event loop itself does not keep a reference to tasks."""
 
 
 class Doubt:
@@ -57,22 +55,9 @@ async def within(seconds: float, work: Awaitable[Result], *, write: bool = False
     and the caller need not wait for that.
     """
     task = asyncio.ensure_future(work)
-    try:
-        await asyncio.wait({task}, timeout=seconds)
-        if not task.done():
-            raise Unavailable("the database does not answer", uncertain=write)
-        return task.result()
-    finally:
-        if not task.done():
-            _left.add(task)
-            task.add_done_callback(_forget)
-            task.cancel()
-
-
-def _forget(task: asyncio.Future[Any]) -> None:
-    _left.discard(task)
-    if not task.cancelled():
-        task.exception()
+    if not await ended(task, seconds):
+        raise Unavailable("the database does not answer", uncertain=write)
+    return task.result()
 
 
 async def until_answered(

@@ -12,13 +12,16 @@ from asya_gateway.domain.reports import CLAIM_LEASE
 from asya_gateway.storage.clock import MEASURE_EVERY, DatabaseClock
 from asya_gateway.storage.coalescer import Limits
 from asya_gateway.storage.database import Database
+from asya_gateway.storage.identity.audit import IdentityRetention
 from asya_gateway.storage.log.bell import Bell
-from asya_gateway.storage.log.feed import CHANNEL, LogFeed
+from asya_gateway.storage.log.feed import CHANNEL, GOES_ON, LogFeed
 from asya_gateway.storage.log.fly import FlyReceiver, FlySender
+from asya_gateway.storage.log.resource_changes import PostgresResourceChanges
 from asya_gateway.storage.migrate import LATEST, schema_version
 from asya_gateway.storage.namespace import claim
 from asya_gateway.storage.retrying import for_ever
-from asya_gateway.storage.tasks.batches import CREATING_AT_ONCE
+from asya_gateway.storage.sessions.retention import RETIRE_EVERY as SESSIONS_EVERY
+from asya_gateway.storage.sessions.store import PostgresSessionParts
 from asya_gateway.storage.tasks.cascading import Cascade
 from asya_gateway.storage.tasks.creating import Enqueue
 from asya_gateway.storage.tasks.descendants import Ended
@@ -38,13 +41,14 @@ GRACE = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Keeping:
-    """How long finished tasks and their updates are kept, in seconds. `child_grace`: how long a child whose end may
-    never be reported may be silent after its parent's success, and how long an incomplete final report may take to be
-    repeated."""
+    """How long finished tasks, their updates and the audit are kept, in seconds. `child_grace`: how long a child whose
+    end may never be reported may be silent after its parent's success, and how long an incomplete final report may take
+    to be repeated."""
 
     tasks: float
     updates: float
     child_grace: float = 300.0
+    audit: float = 90 * 86_400.0
 
 
 class Storage:
@@ -69,18 +73,19 @@ class Storage:
         longest = longest_statement + GRACE
         self.database = database
         self.clock = DatabaseClock(database)
-        self.bell = Bell(database)
+        self.bell = Bell(database.hot)
         self.fly = FlySender(database, longest, budget)
-        self.feed = LogFeed(database, self.bell, FlyReceiver(self.bell, budget), budget)
-        creating = database.with_fixed_plans(CREATING_AT_ONCE)
+        self.feed = LogFeed(database.hot, self.bell, FlyReceiver(self.bell, budget), budget)
+        self.resources = PostgresResourceChanges(database.hot, self.bell)
         self.cascade = Cascade(database, self._written, ended)
         self.incomplete = IncompleteFinals(database, grace=keeping.child_grace)
         self.tasks = PostgresTasks(
             database,
-            creating,
             enqueue,
             limits,
             self._written,
+            self._moved,
+            self.feed.creating,
             ended,
             self.cascade,
             longest,
@@ -89,15 +94,22 @@ class Storage:
             pauses,
             self.incomplete,
         )
+        self.sessions = PostgresSessionParts(database, self.bell, limits=limits, longest=longest)
         self.sweeper = Sweeper(database, self.tasks.finish, self.cascade, child_grace=keeping.child_grace)
         self.expiry = PauseExpiry(database, self.tasks.finish, limits=pauses)
         self.retention = Retention(database, tasks=keeping.tasks, updates=keeping.updates)
+        self.identity_retention = IdentityRetention(database, audit=keeping.audit)
         self._loops: list[asyncio.Task[None]] = []
 
     def _written(self, task_ids: Sequence[str]) -> None:
         if task_ids:
             self.feed.look_at(task_ids)
             self.bell.ring(CHANNEL, task_ids)
+
+    def _moved(self, task_ids: Sequence[str]) -> None:
+        if task_ids:
+            self.feed.look_at(task_ids, go_on=True)
+            self.bell.ring(CHANNEL, task_ids, GOES_ON)
 
     async def start(self, patience: float = 60.0) -> None:
         """Connect, wait until the schema is new enough, then start the bell, the feed and the keepers.
@@ -108,7 +120,9 @@ class Storage:
         await self.bell.start()
         await self.feed.start()
         await self.fly.start()
+        await self.resources.start()
         await self.cascade.start()
+        await self.sessions.start()
         self._loops = [asyncio.create_task(loop, name=name) for name, loop in self._keepers().items()]
 
     def _keepers(self) -> dict[str, Coroutine[Any, Any, None]]:
@@ -121,8 +135,14 @@ class Storage:
             "incomplete finals": for_ever(
                 lambda: self.incomplete.expire(self.tasks.finish), LOOK_EVERY, "incomplete finals"
             ),
-            "retention": for_ever(self.retention.retire, RETIRE_EVERY, "retention"),
+            "retention": for_ever(self._retire, RETIRE_EVERY, "retention"),
+            "sessions": for_ever(self.sessions.retention.retire, SESSIONS_EVERY, "sessions"),
         }
+
+    async def _retire(self) -> None:
+        await self.retention.retire()
+        await self.identity_retention.retire()
+        await self.resources.retire()
 
     async def _wait_for_schema(self, patience: float) -> None:
         until = asyncio.get_running_loop().time() + patience
@@ -151,8 +171,10 @@ class Storage:
             loop.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
         await self.tasks.close()
+        await self.sessions.stop()
         await self.cascade.stop()
         await self.fly.stop()
+        await self.resources.stop()
         await self.feed.stop()
         await self.bell.stop()
         await self.database.close()

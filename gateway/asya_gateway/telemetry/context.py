@@ -1,4 +1,5 @@
-"""The identifiers in a request's log lines: task, flow, trace. Standard library only, because the domain sets them."""
+"""The identifiers in a request's log lines (task, flow, trace), and where the request came from. Standard library only,
+because the domain uses them."""
 
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ class Ids:
     flow: str | None = None
     trace_id: str | None = None
     span_id: str | None = None
+    source: str = ""
+    """The address that the request came from, for the audit; log lines do not have it."""
 
 
 _CURRENT: ContextVar[Ids | None] = ContextVar("asya_ids", default=None)
@@ -22,16 +25,22 @@ def current() -> Ids | None:
     return _CURRENT.get()
 
 
-def begin(traceparent: str | None = None) -> Ids:
+def begin(traceparent: str | None = None, source: str = "") -> Ids:
     """Reset the identifiers and take the trace of a valid `traceparent` (W3C Trace Context, 3.2).
 
     Every request does this, because all requests of one connection share a context.
     """
-    ids = Ids()
+    ids = Ids(source=source)
     if traceparent is not None:
         _, ids.trace_id, ids.span_id, *_rest = traceparent.split("-")
     _CURRENT.set(ids)
     return ids
+
+
+def current_source() -> str:
+    """The address that the current request came from; "" outside of requests."""
+    ids = _CURRENT.get()
+    return "" if ids is None else ids.source
 
 
 def about(task_id: str | None = None, flow: str | None = None) -> None:

@@ -31,6 +31,11 @@ class PostgresSettings:
         """The transport's name in `ASYA_TRANSPORT`."""
         return "postgres"
 
+    @property
+    def place(self) -> str:
+        """Empty: a receipt is found only in the database that gave it."""
+        return ""
+
 
 VARIABLES = (
     Variable("ASYA_DATABASE_URL", "", "PostgreSQL DSN of the database with the queues. Required.", secret=True),

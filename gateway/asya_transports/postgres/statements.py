@@ -54,7 +54,7 @@ ACK = """
 WITH held AS MATERIALIZED (
     SELECT message.id FROM unnest($1::bigint[], $2::uuid[]) AS answer (id, receipt)
     JOIN queue_messages AS message ON message.id = answer.id AND message.receipt = answer.receipt
-    ORDER BY message.id FOR UPDATE OF message
+    WHERE message.id = ANY ($1) ORDER BY message.id FOR UPDATE OF message
 ), gone AS (
     DELETE FROM queue_messages WHERE id = ANY (ARRAY(SELECT id FROM held)) RETURNING id
 )
@@ -85,7 +85,7 @@ EXTEND = """
 WITH held AS MATERIALIZED (
     SELECT message.id FROM unnest($1::bigint[], $2::uuid[]) AS lease (id, receipt)
     JOIN queue_messages AS message ON message.id = lease.id AND message.receipt = lease.receipt
-    ORDER BY message.id FOR UPDATE OF message SKIP LOCKED
+    WHERE message.id = ANY ($1) ORDER BY message.id FOR UPDATE OF message SKIP LOCKED
 )
 UPDATE queue_messages SET ready_at = now() + $3::interval WHERE id = ANY (ARRAY(SELECT id FROM held)) RETURNING id
 """
@@ -96,11 +96,11 @@ WITH held AS MATERIALIZED (
     SELECT message.id, lease.untouched FROM unnest($1::bigint[], $2::uuid[], $3::boolean[])
         AS lease (id, receipt, untouched)
     JOIN queue_messages AS message ON message.id = lease.id AND message.receipt = lease.receipt
-    ORDER BY message.id FOR UPDATE OF message
+    WHERE message.id = ANY ($1) ORDER BY message.id FOR UPDATE OF message
 )
 UPDATE queue_messages AS message SET
     ready_at = now(), receipt = NULL, deliveries = message.deliveries - held.untouched::integer
-FROM held WHERE message.id = held.id
+FROM held WHERE message.id = ANY ($1) AND message.id = held.id
 """
 
 DEPTH = "SELECT count(*) FROM queue_messages WHERE queue = $1 AND ready_at <= now()"

@@ -9,6 +9,7 @@ from asya_transports.port import (
     Delivery,
     MessageRefused,
     OutboundMessage,
+    Prefetch,
     Queue,
     TransportError,
     Unroutable,
@@ -18,6 +19,7 @@ from asya_transports.postgres.answers import Acknowledgements
 from asya_transports.postgres.lease_keeper import LeaseKeeper
 from asya_transports.postgres.notifier import Notifier
 from asya_transports.postgres.pool import ConnectionPool, message_errors
+from asya_transports.postgres.publishing import Publishes
 from asya_transports.postgres.receiver import PostgresReceiver
 from asya_transports.postgres.settings import PostgresSettings
 
@@ -39,6 +41,7 @@ class PostgresTransport:
         self._pool = ConnectionPool(settings)
         self._notifier = Notifier(self._pool.connection, namespace)
         self._acknowledgements = Acknowledgements(self._pool)
+        self._publishes = Publishes(self._publish)
         self._keeper = LeaseKeeper(settings, namespace, self._rung)
         self._receivers: dict[str, set[PostgresReceiver]] = {}
         self._declared: dict[str, Queue] = {}
@@ -74,6 +77,9 @@ class PostgresTransport:
                 pass
 
     async def publish(self, messages: Sequence[OutboundMessage]) -> list[TransportError | None]:
+        return await self._publishes.add(messages)
+
+    async def _publish(self, messages: Sequence[OutboundMessage]) -> list[TransportError | None]:
         answers: list[TransportError | None] = [None] * len(messages)
         for batch in self._batches(messages, answers):
             await self._insert(messages, batch, answers)
@@ -81,12 +87,12 @@ class PostgresTransport:
         return answers
 
     @asynccontextmanager
-    async def receive(self, actor: str, *, prefetch: int = 1) -> AsyncIterator[AsyncGenerator[Delivery]]:
+    async def receive(self, actor: str, *, prefetch: int | Prefetch = 1) -> AsyncIterator[AsyncGenerator[Delivery]]:
         async with self._receive(actor, prefetch, MAX_DELIVERIES) as stream:
             yield stream
 
     @asynccontextmanager
-    async def receive_dead_letters(self, *, prefetch: int = 1) -> AsyncIterator[AsyncGenerator[Delivery]]:
+    async def receive_dead_letters(self, *, prefetch: int | Prefetch = 1) -> AsyncIterator[AsyncGenerator[Delivery]]:
         async with self._receive(DEAD_LETTERS, prefetch, None) as stream:
             yield stream
 
@@ -98,13 +104,16 @@ class PostgresTransport:
     async def close(self) -> None:
         for receiver in [receiver for receivers in self._receivers.values() for receiver in receivers]:
             await receiver.leave()
+        await self._publishes.finish()
         await self._acknowledgements.finish()
         await self._notifier.finish()
         await self._keeper.stop()
         await self._pool.close()
 
     @asynccontextmanager
-    async def _receive(self, actor: str, prefetch: int, limit: int | None) -> AsyncIterator[AsyncGenerator[Delivery]]:
+    async def _receive(
+        self, actor: str, prefetch: int | Prefetch, limit: int | None
+    ) -> AsyncIterator[AsyncGenerator[Delivery]]:
         receiver = PostgresReceiver(
             self._pool,
             self._keeper,
@@ -113,7 +122,7 @@ class PostgresTransport:
             actor=actor,
             dead_letters=queue_name(self._namespace, DEAD_LETTERS),
             limit=limit,
-            prefetch=prefetch,
+            prefetch=Prefetch.of(prefetch),
             visibility_timeout=self._settings.visibility_timeout,
             poll_interval=self._settings.poll_interval,
             ring=self._notifier.ring,

@@ -1,17 +1,24 @@
 """The aiormq connection for everything but publishing: declarations, and the channels of receivers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TypeVar
 
 import aiormq
 from aiormq.abc import AbstractChannel, AbstractConnection
 from aiormq.exceptions import AMQPChannelError, AMQPError
 
+from asya_transports.bounded import ended, keep
 from asya_transports.port import TransportError, TransportUnavailable
 from asya_transports.rabbitmq.address import Address
 from asya_transports.rabbitmq.reading import TolerantTransport
 from asya_transports.rabbitmq.settings import RabbitSettings
+
+CLOSE_WITHIN = 2.0
+"""Seconds for closing a channel or the connection in order."""
+
+Result = TypeVar("Result")
 
 
 class BrokerConnection:
@@ -20,36 +27,41 @@ class BrokerConnection:
     def __init__(self, settings: RabbitSettings) -> None:
         self._settings = settings
         self._connection: AbstractConnection | None = None
+        self._transport = TolerantTransport()
         self._connecting = asyncio.Lock()
 
     async def connection(self) -> AbstractConnection:
         """The connection. Raises TransportUnavailable within the connect timeout."""
         async with self._connecting:
             if self._connection is None or self._connection.is_closed:
-                with port_errors():
-                    async with asyncio.timeout(self._settings.connect_timeout):
+                self._transport.abort()
+                self._transport = TolerantTransport()
+                try:
+                    with port_errors():
                         tls = Address.parse(self._settings.url).tls
-                        self._connection = await aiormq.connect(
-                            self._settings.url, context=tls, transport_factory=TolerantTransport()
-                        )
+                        connecting = aiormq.connect(self._settings.url, context=tls, transport_factory=self._transport)
+                    self._connection = await answer_of(connecting, self._settings.connect_timeout)
+                except BaseException:
+                    self._transport.abort()
+                    raise
             return self._connection
 
     async def channel(self) -> AbstractChannel:
         """A new channel for the caller. Raises TransportUnavailable within the connect timeout."""
         connection = await self.connection()
-        with port_errors():
-            async with asyncio.timeout(self._settings.connect_timeout):
-                return await connection.channel(publisher_confirms=False)
+        opening = asyncio.ensure_future(connection.channel(publisher_confirms=False))
+        try:
+            return await answer_of(opening, self._settings.connect_timeout)
+        except BaseException:
+            opening.add_done_callback(_close_unwanted)
+            raise
 
-    @asynccontextmanager
-    async def short_channel(self) -> AsyncIterator[AbstractChannel]:
-        """A channel for a few commands. The broker closes a channel on every error (404, 406), so each attempt uses its
-        own. Raises TransportUnavailable, and AMQPChannelError unchanged."""
+    async def on_channel(self, commands: Callable[[AbstractChannel], Awaitable[Result]]) -> Result:
+        """Run a few commands on a channel of their own: the broker closes a channel on every error (404, 406). Raises
+        TransportUnavailable, and AMQPChannelError unchanged."""
         channel = await self.channel()
         try:
-            with port_errors():
-                async with asyncio.timeout(self._settings.connect_timeout):
-                    yield channel
+            return await answer_of(commands(channel), self._settings.connect_timeout)
         finally:
             await close_quietly(channel)
 
@@ -57,22 +69,35 @@ class BrokerConnection:
         """Disconnect; takes at most two seconds."""
         if self._connection is not None:
             await close_quietly(self._connection)
+        self._transport.abort()
+
+
+async def answer_of(call: Awaitable[Result], seconds: float) -> Result:
+    """What the driver answers to the call. Raises TransportUnavailable, and AMQPChannelError unchanged.
+
+    The call has a task of its own, because what happens to a caller's cancellation in the driver depends on the moment:
+    if the channel closes in the same turn of the event loop, the call raises the channel's error, or returns as if
+    nothing had been. And when a connection closes, calls raise CancelledError although nobody cancelled their callers.
+    """
+    task = asyncio.ensure_future(call)
+    if not await ended(task, seconds):
+        raise TransportUnavailable(f"RabbitMQ is not available: no answer within {seconds:g} s")
+    if task.cancelled():
+        raise TransportUnavailable("RabbitMQ is not available: the connection is closing")
+    with port_errors():
+        return task.result()
 
 
 async def close_quietly(what: AbstractChannel | AbstractConnection) -> None:
     """Close a channel or connection in any state; takes at most two seconds."""
-    task = asyncio.current_task()
-    asked = task.cancelling() if task is not None else 0
-    try:
-        async with asyncio.timeout(2):
-            await what.close()
-    except (OSError, TimeoutError, RuntimeError, AMQPError):
-        pass
-    except asyncio.CancelledError:
-        # The driver cancels waiters of a closing connection. But if this task itself was cancelled meanwhile, it must
-        # end.
-        if task is not None and task.cancelling() > asked:
-            raise
+    with suppress(TransportUnavailable, AMQPChannelError):
+        await answer_of(what.close(), CLOSE_WITHIN)
+
+
+def _close_unwanted(opening: "asyncio.Future[AbstractChannel]") -> None:
+    """The channel was opened when its caller had stopped waiting."""
+    if not opening.cancelled() and opening.exception() is None:
+        keep(close_quietly(opening.result()))
 
 
 @contextmanager

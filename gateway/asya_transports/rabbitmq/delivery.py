@@ -7,10 +7,14 @@ from aiormq.exceptions import AMQPChannelError
 from pamqp.common import FieldTable
 
 from asya_transports.port import LeaseLost, TransportUnavailable
-from asya_transports.rabbitmq.connection import port_errors
+from asya_transports.rabbitmq.acks import Acks
+from asya_transports.rabbitmq.connection import answer_of, port_errors
 from asya_transports.rabbitmq.delays import Wait
 from asya_transports.rabbitmq.frames import Publication
 from asya_transports.rabbitmq.headers import DELAY_LEFT, DELIVERIES, DIED_IN, copied, count
+
+NACK_WITHIN = 5.0
+"""Seconds until a return must be written to the connection."""
 
 
 class Holder(Protocol):
@@ -29,6 +33,9 @@ class Holder(Protocol):
     def deaths(self, actor: str, reason: str) -> int:
         """Deliveries of a message that the broker itself dead-lettered."""
 
+    def settled(self, delivery: "RabbitDelivery") -> None:
+        """The broker no longer holds it for our channel."""
+
     async def publish_copy(self, copy: Publication, delay: float) -> None:
         """Publish to this queue, now or later."""
 
@@ -42,8 +49,9 @@ class Holder(Protocol):
 class RabbitDelivery:
     """A message that the broker holds for our channel, as a Delivery."""
 
-    def __init__(self, owner: Holder, channel: AbstractChannel, message: DeliveredMessage) -> None:
+    def __init__(self, owner: Holder, channel: AbstractChannel, acks: Acks, message: DeliveredMessage) -> None:
         self._owner = owner
+        self._acks = acks
         self._channel = channel
         self._message = message
         self.headers: FieldTable = message.header.properties.headers or {}
@@ -71,14 +79,23 @@ class RabbitDelivery:
         again = 1 if self._message.redelivered else 0
         return before + max(count(self.headers.get("x-delivery-count")), again) + 1
 
+    @property
+    def receipt(self) -> None:
+        """Only the channel that received a message can acknowledge it."""
+        return None
+
+    def acknowledged(self) -> None:
+        raise RuntimeError("a delivery without a receipt is acknowledged by its holder alone")
+
     async def ack(self) -> None:
         if self._channel.is_closed:
             raise LeaseLost("its channel is closed, the broker delivers it again")
         try:
             with port_errors():
-                await self._channel.basic_ack(self.tag)
+                await self._acks.add(self.tag)
         except (TransportUnavailable, AMQPChannelError) as error:
             raise LeaseLost(f"its channel is closed: {error}") from error
+        self._owner.settled(self)
 
     async def nack(self, delay: float = 0.0) -> None:
         if not self._owner.dead_letters and self.deliveries >= self._owner.limit:
@@ -132,10 +149,11 @@ class RabbitDelivery:
 
     async def _reject(self) -> None:
         try:
-            with port_errors():
-                await self._channel.basic_nack(self.tag, requeue=True)
+            await answer_of(self._channel.basic_nack(self.tag, requeue=True), NACK_WITHIN)
+            self._acks.rejected(self.tag)
         except (TransportUnavailable, AMQPChannelError) as error:
             raise LeaseLost(f"its channel is closed: {error}") from error
+        self._owner.settled(self)
 
     def _copy(self, body: bytes, marks: FieldTable) -> Publication:
         message_id = self._message.header.properties.message_id or ""

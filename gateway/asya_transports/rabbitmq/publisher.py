@@ -1,7 +1,6 @@
 """Confirmed publishes: a connection that reconnects by itself, and the effect of its failures on each message."""
 
 import asyncio
-import contextlib
 import itertools
 import logging
 import random
@@ -9,6 +8,7 @@ from collections.abc import Sequence
 
 from pamqp import commands
 
+from asya_transports.bounded import stopped
 from asya_transports.port import MessageRefused, TransportError, TransportUnavailable, Unroutable
 from asya_transports.rabbitmq.address import Address
 from asya_transports.rabbitmq.confirm_channel import Batch, ChannelClosed, ConfirmChannel
@@ -19,6 +19,8 @@ from asya_transports.rabbitmq.wire import Wire
 logger = logging.getLogger(__name__)
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+CLOSE_WITHIN = 2.0
+"""Seconds until an attempt to connect must have ended when the publisher is closed."""
 CONTENT_TOO_LARGE, NOT_FOUND, PRECONDITION_FAILED = 311, 404, 406
 
 
@@ -55,9 +57,7 @@ class Publisher:
     async def close(self) -> None:
         """Disconnect."""
         if self._connecting is not None:
-            self._connecting.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._connecting
+            await stopped([self._connecting], CLOSE_WITHIN)
         if self._wire is not None:
             await self._wire.close()
 
@@ -150,9 +150,11 @@ class Publisher:
                 )
                 await wire.open()
                 await self._ensure_exchange(wire, 1)
-        except (OSError, ValueError, TimeoutError, ChannelClosed, TransportUnavailable) as error:
+        except BaseException as error:
             if wire is not None:
                 wire.abort("the handshake failed")
+            if not isinstance(error, OSError | ValueError | TimeoutError | ChannelClosed | TransportUnavailable):
+                raise
             reason = str(error) or type(error).__name__
             raise TransportUnavailable(f"RabbitMQ is not available: {reason}") from error
         return wire

@@ -66,13 +66,21 @@ class FrameReader:
 
 
 class TolerantTransport(TransportFactory):
-    """Makes the driver's connections, TCP or TLS by the URL's scheme."""
+    """Makes one connection for the driver, TCP or TLS by the URL's scheme."""
+
+    def __init__(self) -> None:
+        self._writer: asyncio.StreamWriter | None = None
 
     @override
     async def create(self, url: Any, **options: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         factory = TLSTransportFactory() if url.scheme == "amqps" else TCPTransportFactory()
-        reader, writer = await factory.create(url, **options)
-        return cast("asyncio.StreamReader", FrameReader(reader)), writer
+        reader, self._writer = await factory.create(url, **options)
+        return cast("asyncio.StreamReader", FrameReader(reader)), self._writer
+
+    def abort(self) -> None:
+        """Close the connection at once, if there is one. The driver leaves it open if closing it in order fails."""
+        if self._writer is not None:
+            self._writer.transport.abort()
 
 
 def _can_be_decoded(frame: bytes) -> bool:

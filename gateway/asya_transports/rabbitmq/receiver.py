@@ -8,14 +8,18 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 
 from aiormq.abc import AbstractChannel, DeliveredMessage
 from aiormq.exceptions import AMQPChannelError
 from pamqp.common import FieldTable
 
 from asya_crds.naming import DEAD_LETTERS, queue_name
-from asya_transports.port import LeaseLost, MessageRefused, TransportError, TransportUnavailable, Unroutable
-from asya_transports.rabbitmq.connection import BrokerConnection, close_quietly, port_errors
+from asya_transports.bounded import ended, keep
+from asya_transports.port import LeaseLost, MessageRefused, Prefetch, TransportError, TransportUnavailable, Unroutable
+from asya_transports.rabbitmq.acks import Acks
+from asya_transports.rabbitmq.connection import BrokerConnection, close_quietly
+from asya_transports.rabbitmq.consumers import Consumers
 from asya_transports.rabbitmq.delays import Wait
 from asya_transports.rabbitmq.delivery import RabbitDelivery
 from asya_transports.rabbitmq.frames import Publication
@@ -29,6 +33,10 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 QUEUE_PAUSE = 1.0
 """Seconds between two checks for a missing queue. A queue that this program declared is declared again after this
 pause, in which a worker whose actor is being deleted gets its signal to end."""
+LEAVE_WITHIN = 5.0
+"""Seconds for the end of the consumers and the return of messages that no handler has seen."""
+RAISE_APART = 0.5
+"""Seconds between two changes of the prefetch that raise it. Lowering it waits for nothing."""
 VERIFY_SECONDS = 30.0
 """Seconds between two checks that exchange and bindings still exist."""
 
@@ -43,7 +51,7 @@ class RabbitReceiver:
         topology: Topology,
         namespace: str,
         actor: str,
-        prefetch: int,
+        prefetch: Prefetch,
     ) -> None:
         self.actor = actor
         self.dead_letters = actor == DEAD_LETTERS
@@ -54,11 +62,16 @@ class RabbitReceiver:
         self._queue = queue_name(namespace, actor)
         self._prefetch = prefetch
         self._channel: AbstractChannel | None = None
-        self._consumer = ""
+        self._consumers: Consumers | None = None
+        self._held: set[RabbitDelivery] = set()
+        self._adjusting: asyncio.Task[None] | None = None
+        self._changed = asyncio.Event()
+        self._raise_at = 0.0
         self._unseen: deque[RabbitDelivery] = deque()
         self._passing: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()
         self._verify_at = time.monotonic() + VERIFY_SECONDS
+        prefetch.on_change(self._follow)
 
     @property
     def limit(self) -> int:
@@ -129,21 +142,66 @@ class RabbitReceiver:
             await close_quietly(channel)
 
     async def _stop_taking(self) -> None:
+        """Take nothing more and return what was not yielded. What cannot be returned in time is returned with the
+        channel, which counts as a delivery."""
+        self._prefetch.on_change(lambda: None)
+        returning = asyncio.create_task(self._return_unseen(), name=f"leave-{self._queue}")
+        if await ended(returning, LEAVE_WITHIN):
+            returning.result()
+        else:
+            logger.warning("leaving %s: no answer within %g s", self._queue, LEAVE_WITHIN)
+
+    async def _return_unseen(self) -> None:
+        consumers, self._consumers = self._consumers, None
         for passing in tuple(self._passing):
             passing.cancel()
-        await asyncio.gather(*self._passing, return_exceptions=True)
-        consumer, self._consumer = self._consumer, ""
+        self._changed.set()
+        # To its end: a message that is being returned must not be returned twice.
+        before = {*self._passing, *([] if self._adjusting is None else [self._adjusting])}
+        if before:
+            await asyncio.wait(before)
         channel = self._channel
-        if not consumer or channel is None or channel.is_closed:
+        if consumers is None or channel is None or channel.is_closed:
             return
         try:
-            with port_errors():
-                async with asyncio.timeout(2):
-                    await channel.basic_cancel(consumer)
+            async with asyncio.timeout(2):
+                await consumers.stop()
             while self._unseen:
                 await self._unseen.popleft().return_unseen()
-        except (TransportError, AMQPChannelError) as error:
-            logger.warning("leaving %s: %s", self._queue, error)
+        except (TransportError, AMQPChannelError, TimeoutError) as error:
+            logger.warning("leaving %s: %s", self._queue, str(error) or "no answer")
+
+    def settled(self, delivery: RabbitDelivery) -> None:
+        """It was answered, so there is room for another."""
+        self._held.discard(delivery)
+
+    def _follow(self) -> None:
+        """The prefetch was changed."""
+        self._changed.set()
+        if self._adjusting is None or self._adjusting.done():
+            self._adjusting = asyncio.create_task(self._adjust(), name=f"prefetch-{self._queue}")
+
+    async def _adjust(self) -> None:
+        """Change the consumers until they fit, and return what is too much, the newest first. A channel that is lost
+        meanwhile is opened again with the prefetch that is valid then."""
+        adjusted: int | None = None
+        while (consumers := self._consumers) is not None and adjusted != (most := self._prefetch.most):
+            before = consumers.most
+            if most > before and (pause := self._raise_at - time.monotonic()) > 0:
+                self._changed.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await self._changed.wait()
+                continue
+            self._raise_at = time.monotonic() + RAISE_APART
+            try:
+                await consumers.follow(most)
+                while self._unseen and len(self._held) > max(consumers.most, self._prefetch.most):
+                    await self._unseen.pop().return_unseen()
+            except (TransportError, AMQPChannelError, TimeoutError) as error:
+                logger.warning("changing the prefetch of %s: %s", self._queue, str(error) or "no answer")
+                return
+            adjusted = most if consumers.most == before else None
 
     async def publish_copy(self, copy: Publication, delay: float) -> None:
         """Publish to this queue, now or later. Raises TransportUnavailable, MessageRefused."""
@@ -238,28 +296,33 @@ class RabbitReceiver:
 
     async def _open(self) -> None:
         """A channel that consumes. Raises TransportUnavailable, Unroutable."""
-        self._unseen.clear()  # these belong to the lost channel; the broker delivers them again
+        # These belong to the lost channel; the broker delivers them again.
+        self._unseen.clear()
+        self._held.clear()
+        self._consumers = None
         if self.dead_letters:
             await self._topology.ensure_dead_letters()
         channel = await self._connection.channel()
+        acks = Acks(channel)
         try:
-            with port_errors():
-                async with asyncio.timeout(5):
-                    await channel.basic_qos(prefetch_count=self._prefetch)
-                    channel.closing.add_done_callback(self._lost)
-                    channel.on_consumer_cancel_callbacks.add(self._canceled)
-                    started = await channel.basic_consume(self._queue, self._arrived)
-                    self._consumer = started.consumer_tag or ""
+            channel.closing.add_done_callback(acks.lost)
+            channel.closing.add_done_callback(self._lost)
+            channel.on_consumer_cancel_callbacks.add(partial(self._canceled, channel))
+            consumers = Consumers(channel, self._queue, partial(self._arrived, acks))
+            await consumers.follow(self._prefetch.most)
         except AMQPChannelError as error:
             await close_quietly(channel)
             raise Unroutable(f"{error}") from error
         except BaseException:
             await close_quietly(channel)
             raise
-        self._channel = channel
+        self._channel, self._consumers = channel, consumers
 
-    async def _arrived(self, message: DeliveredMessage) -> None:
-        self._unseen.append(RabbitDelivery(self, message.channel, message))
+    async def _arrived(self, acks: Acks, message: DeliveredMessage) -> None:
+        delivery = RabbitDelivery(self, message.channel, acks, message)
+        acks.arrived(delivery.tag)
+        self._held.add(delivery)
+        self._unseen.append(delivery)
         self._news.set()
 
     def _lost(self, closing: "asyncio.Future[object]") -> None:
@@ -267,12 +330,11 @@ class RabbitReceiver:
             closing.exception()  # retrieved, so that asyncio logs no error
         self._news.set()
 
-    async def _canceled(self, _: object) -> None:
-        """The broker cancelled the consumer: its queue was deleted, or its node left."""
-        channel, self._channel = self._channel, None
-        if channel is not None:
-            asyncio.get_running_loop().call_soon(self._close_later, channel)
+    def _canceled(self, channel: AbstractChannel, _: object) -> None:
+        """The broker cancelled a consumer of this channel: its queue was deleted, or its node left. The channel may
+        still be the one that is being opened, or already one before the current."""
+        if self._channel is channel:
+            self._channel = None
+        # In a task of its own: the driver's reader, which calls this, ends with the channel.
+        keep(close_quietly(channel))
         self._news.set()
-
-    def _close_later(self, channel: AbstractChannel) -> None:
-        self._closing = asyncio.create_task(close_quietly(channel))

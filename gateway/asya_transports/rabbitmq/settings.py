@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, parse_qsl, quote, unquote_to_bytes, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, unquote_to_bytes, urlsplit
 
 from asya_crds.setting_types import check_listen_host
 from asya_transports.description import MEBIBYTE, TransportSettingsError, Variable, whole_number
@@ -36,6 +36,11 @@ class RabbitSettings:
     def name(self) -> str:
         """The transport's name in `ASYA_TRANSPORT`."""
         return "rabbitmq"
+
+    @property
+    def place(self) -> str:
+        """Virtual host and exchange."""
+        return f"{unquote(urlsplit(self.url).path[1:]) or '/'}/{self.exchange}"
 
 
 VARIABLES = (

@@ -3,7 +3,9 @@ used unchanged, so that two programs with different arguments do not conflict.""
 
 import math
 import time
+from contextlib import suppress
 
+from aiormq.abc import AbstractChannel
 from aiormq.exceptions import AMQPChannelError, ChannelNotFoundEntity, ChannelPreconditionFailed
 from pamqp.common import FieldTable
 
@@ -48,9 +50,7 @@ class Topology:
             await self._ensure_exchange()
             await self.ensure_dead_letters()
             await self._ensure_queue(name, None if queue.foreign else self._arguments(queue))
-            async with self._connection.short_channel() as channel:
-                for key in (queue.actor, name):
-                    await channel.queue_bind(name, self._exchange, key)
+            await self._connection.on_channel(lambda channel: self._bind(channel, name, queue.actor))
         except AMQPChannelError as error:
             raise Forbidden(f"RabbitMQ does not let us declare the queue {name}: {error}") from error
 
@@ -83,8 +83,9 @@ class Topology:
                 "x-overflow": "reject-publish",
             }
             try:
-                async with self._connection.short_channel() as channel:
-                    await channel.queue_declare(name, durable=True, arguments=arguments)
+                await self._connection.on_channel(
+                    lambda channel: channel.queue_declare(name, durable=True, arguments=arguments)
+                )
             except AMQPChannelError as error:
                 raise Forbidden(f"RabbitMQ does not let us declare the queue {name}: {error}") from error
             self._delays[name] = time.monotonic()
@@ -97,17 +98,21 @@ class Topology:
     async def delete(self, actor: str) -> None:
         """Delete the queue. For RabbitMQ, too, a missing queue is not an error."""
         self._declared.pop(actor, None)
-        async with self._connection.short_channel() as channel:
-            await channel.queue_delete(queue_name(self._namespace, actor))
+        name = queue_name(self._namespace, actor)
+        await self._connection.on_channel(lambda channel: channel.queue_delete(name))
 
     async def depth(self, actor: str) -> int:
         """The number of ready messages in the queue."""
+        name = queue_name(self._namespace, actor)
         try:
-            async with self._connection.short_channel() as channel:
-                declared = await channel.queue_declare(queue_name(self._namespace, actor), passive=True)
-                return int(declared.message_count or 0)
+            declared = await self._connection.on_channel(lambda channel: channel.queue_declare(name, passive=True))
+            return int(declared.message_count or 0)
         except ChannelNotFoundEntity:
             return 0
+
+    async def _bind(self, channel: AbstractChannel, name: str, actor: str) -> None:
+        for key in (actor, name):
+            await channel.queue_bind(name, self._exchange, key)
 
     def _arguments(self, queue: Queue) -> FieldTable:
         return {
@@ -122,22 +127,19 @@ class Topology:
 
     async def _ensure_queue(self, name: str, arguments: FieldTable | None) -> None:
         try:
-            async with self._connection.short_channel() as channel:
-                await channel.queue_declare(name, passive=True)
+            await self._connection.on_channel(lambda channel: channel.queue_declare(name, passive=True))
         except ChannelNotFoundEntity:
-            try:
-                async with self._connection.short_channel() as channel:
-                    await channel.queue_declare(name, durable=True, arguments=arguments)
-            except ChannelPreconditionFailed:
-                pass  # another program has just created it with other arguments
+            with suppress(ChannelPreconditionFailed):  # another program has just created it with other arguments
+                await self._connection.on_channel(
+                    lambda channel: channel.queue_declare(name, durable=True, arguments=arguments)
+                )
 
     async def _ensure_exchange(self) -> None:
+        exchange = self._exchange
         try:
-            async with self._connection.short_channel() as channel:
-                await channel.exchange_declare(self._exchange, passive=True)
+            await self._connection.on_channel(lambda channel: channel.exchange_declare(exchange, passive=True))
         except ChannelNotFoundEntity:
-            try:
-                async with self._connection.short_channel() as channel:
-                    await channel.exchange_declare(self._exchange, exchange_type="topic", durable=True)
-            except ChannelPreconditionFailed:
-                pass
+            with suppress(ChannelPreconditionFailed):
+                await self._connection.on_channel(
+                    lambda channel: channel.exchange_declare(exchange, exchange_type="topic", durable=True)
+                )

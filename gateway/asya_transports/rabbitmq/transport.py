@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 
 from asya_crds.naming import DEAD_LETTERS
-from asya_transports.port import Delivery, MessageRefused, OutboundMessage, Queue, TransportError
+from asya_transports.port import Delivery, MessageRefused, OutboundMessage, Prefetch, Queue, TransportError
 from asya_transports.rabbitmq.connection import BrokerConnection
 from asya_transports.rabbitmq.frames import Publication
 from asya_transports.rabbitmq.publisher import Publisher
@@ -58,8 +58,10 @@ class RabbitTransport:
         return answers
 
     @asynccontextmanager
-    async def receive(self, actor: str, *, prefetch: int = 1) -> AsyncIterator[AsyncGenerator[Delivery]]:
-        receiver = RabbitReceiver(self._connection, self._publisher, self._topology, self._namespace, actor, prefetch)
+    async def receive(self, actor: str, *, prefetch: int | Prefetch = 1) -> AsyncIterator[AsyncGenerator[Delivery]]:
+        receiver = RabbitReceiver(
+            self._connection, self._publisher, self._topology, self._namespace, actor, Prefetch.of(prefetch)
+        )
         self._receivers.add(receiver)
         try:
             async with aclosing(receiver.stream()) as stream:
@@ -69,7 +71,7 @@ class RabbitTransport:
             await receiver.leave()
 
     @asynccontextmanager
-    async def receive_dead_letters(self, *, prefetch: int = 1) -> AsyncIterator[AsyncGenerator[Delivery]]:
+    async def receive_dead_letters(self, *, prefetch: int | Prefetch = 1) -> AsyncIterator[AsyncGenerator[Delivery]]:
         async with self.receive(DEAD_LETTERS, prefetch=prefetch) as stream:
             yield stream
 

@@ -9,6 +9,7 @@ import yaml
 from asya_crds.flow import Flow
 from asya_crds.flow_problem import FlowNames, FlowProblem, NameTaken, UnreadableSource
 from asya_crds.flow_resource import flow_from_resource, resource_flow_name
+from asya_crds.flow_sets import MAX_SETS
 from asya_crds.flows_file import FlowsText, FoundFlow, InvalidFlow, read_texts
 from asya_crds.naming import CREW, FLOWS_CONFIGMAP
 from asya_crds.registry_document import (
@@ -175,7 +176,11 @@ class _Building:
             return ConfigMapPart(hash=None)
         unreadable = list(text.unreadable)[:MAX_UNREADABLE]
         return ConfigMapPart(
-            hash=text.hash, flows=flows[:MAX_ENTRIES], problems=bounded(text.problems), unreadable=unreadable
+            hash=text.hash,
+            flows=flows[:MAX_ENTRIES],
+            problems=bounded(text.problems),
+            unreadable=unreadable,
+            sets=list(text.sets)[:MAX_SETS],
         )
 
     def resources(self, bodies: Iterable[Body]) -> ResourcesPart:
@@ -200,7 +205,7 @@ class _Building:
 
     def _decide(self, flow: Flow, place: Place, where: str) -> Verdict:
         resolved = resolve(flow, self._actors)
-        if taken := self._names.claim(flow.name, where):
+        if taken := self._names.claim(flow.name, where, flow.offers):
             return Verdict(flow.name, Condition("Accepted", ConditionStatus.FALSE, "NameConflict", taken), resolved)
         self.served[flow.name] = flow
         self.places[flow.name] = place
@@ -208,8 +213,10 @@ class _Building:
 
 
 def _accepted(flow: Flow) -> Condition:
-    if flow.mcp is None and flow.a2a is None:
+    if not flow.exposed:
         message = "Not exposed: write `mcp: {}` or `a2a: {}` to expose it."
+        if flow.mcp is not None:
+            message = "Not exposed: with `tool: false`, write `prompt: {}` or a `resource` with a `uri` beside it."
         return Condition("Accepted", ConditionStatus.TRUE, "NotExposed", message)
     return Condition("Accepted", ConditionStatus.TRUE, "Accepted", "The flow is valid.")
 

@@ -16,6 +16,10 @@ def _fresh_handlers() -> Iterator[None]:
 
 
 @pytest.fixture
-async def mesh(database_url: str) -> AsyncIterator[Mesh]:
-    async with start_mesh(database_url) as made:
+async def mesh(request: pytest.FixtureRequest, database_url: str) -> AsyncIterator[Mesh]:
+    """Workers learn from their first hop that mesh takes reports together. With the parameter `single` they never do,
+    with `batched` they know it from their start (tests/support/lives.py)."""
+    async with start_mesh(database_url, life=getattr(request, "param", "usual")) as made:
         yield made
+        if made.life == "batched":
+            assert all(client.offers for client in made.clients), "a worker went back to single reports"

@@ -14,10 +14,11 @@ import pytest
 from asya_actor.app import EXIT_STUCK
 from asya_actor.publishing import RetryingPublisher
 from asya_actor.telemetry.metrics import MESSAGES, REPORT_RETRIES
-from asya_gateway.domain.task import MESH
+from asya_gateway.domain.identity.principals import MESH
 from asya_transports.port import MAX_DELIVERIES, OutboundMessage, TransportError, TransportUnavailable
 from tests.support.actors import Mesh, declare, envelope_of, start_mesh
 from tests.support.handlers import CALLS, GATE
+from tests.support.lives import EITHER, SINGLE
 from tests.support.waiting import until
 
 WORKER = Path(__file__).with_name("worker_process.py")
@@ -52,6 +53,7 @@ async def held(mesh: Mesh, actor: str) -> int:
     return int(await mesh.gateway.database.fetchval(query, f"asya-default-{actor}"))
 
 
+@EITHER
 async def test_every_message_delivered_twice_runs_no_finished_hop_again(mesh: Mesh) -> None:
     await mesh.run(mesh.worker("upper", "upper"), mesh.worker("exclaim", "exclaim"))
     task_id = await mesh.submit(["unserved"], {})
@@ -72,6 +74,7 @@ async def test_every_message_delivered_twice_runs_no_finished_hop_again(mesh: Me
     assert [kind for kind, _ in await mesh.updates(task_id)].count("final") == 1
 
 
+@EITHER
 async def test_a_duplicate_of_a_hop_in_work_waits_and_is_dropped_once_that_is_done(
     mesh: Mesh, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -182,9 +185,10 @@ async def test_a_dead_letter_fails_its_task_naming_the_actor_and_the_deliveries(
     assert (error["class"], error["actor"], error["attempts"]) == ("runtime", "poisoned", 2)
 
 
-async def test_mesh_away_for_longer_than_every_delivery_costs_no_attempt(database_url: str) -> None:
+@pytest.mark.parametrize("life", ["single", "batched"])
+async def test_mesh_away_for_longer_than_every_delivery_costs_no_attempt(database_url: str, life: str) -> None:
     """A fault test holds mesh down for longer than the delivery limit times the backoff."""
-    async with start_mesh(database_url, visibility_timeout=0.5) as mesh:
+    async with start_mesh(database_url, visibility_timeout=0.5, life=life) as mesh:
         await mesh.run(mesh.worker("gated", "gated"))
         task_id = await mesh.submit(["gated"], {"a": 1})
         await until(lambda: CALLS)
@@ -201,6 +205,7 @@ async def test_mesh_away_for_longer_than_every_delivery_costs_no_attempt(databas
         assert len(CALLS) == 1
 
 
+@EITHER
 async def test_a_worker_that_is_stopped_gives_back_what_it_could_not_finish(mesh: Mesh) -> None:
     await mesh.run(mesh.worker("gated", "gated_async", actor_shutdown_timeout=0.1))
     task_id = await mesh.submit(["gated"], {"a": 1})
@@ -210,6 +215,7 @@ async def test_a_worker_that_is_stopped_gives_back_what_it_could_not_finish(mesh
     assert (await mesh.task(task_id))["status"] == "running"
 
 
+@EITHER
 async def test_a_hop_that_a_stopped_worker_gave_back_runs_again_at_once(mesh: Mesh) -> None:
     """Its claim, which would hold for a minute here, is given back with the message."""
     await mesh.run(mesh.worker("gated", "gated_async", actor_shutdown_timeout=0.1))
@@ -225,6 +231,7 @@ async def test_a_hop_that_a_stopped_worker_gave_back_runs_again_at_once(mesh: Me
     assert "released" not in [detail.get("task_state") for _, detail in await mesh.updates(task_id)]
 
 
+@EITHER
 async def test_stops_of_its_workers_are_no_deaths_and_the_log_says_how_many(
     mesh: Mesh, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -242,6 +249,7 @@ async def test_stops_of_its_workers_are_no_deaths_and_the_log_says_how_many(
     assert (await mesh.ended(task_id))["result"] == {"a": 1}
 
 
+@EITHER
 async def test_a_handler_that_outlives_each_of_its_workers_ends_by_its_deadline(mesh: Mesh) -> None:
     task_id = await mesh.submit(["gated"], {"a": 1}, timeout=2)
     for number in range(2):
@@ -256,6 +264,7 @@ async def test_a_handler_that_outlives_each_of_its_workers_ends_by_its_deadline(
     assert len(CALLS) == 2
 
 
+@EITHER
 async def test_the_claim_of_a_function_that_continues_in_its_thread_is_kept(mesh: Mesh) -> None:
     await mesh.run(mesh.worker("gated", "gated", actor_shutdown_timeout=0.1))
     await mesh.submit(["gated"], {"a": 1})
@@ -264,6 +273,7 @@ async def test_the_claim_of_a_function_that_continues_in_its_thread_is_kept(mesh
     assert await mesh.gateway.database.fetchval("SELECT lease_until > now() + interval '5 s' FROM task_hops")
 
 
+@EITHER
 async def test_a_worker_that_is_stopped_finishes_what_it_has_begun(mesh: Mesh) -> None:
     await declare(mesh, "x-sink")
     await mesh.run(mesh.worker("gated", "gated_async"), crew=False)
@@ -293,6 +303,7 @@ async def test_messages_are_worked_on_side_by_side_up_to_the_concurrency(mesh: M
         assert (await mesh.ended(task_id))["status"] == "succeeded"
 
 
+@SINGLE
 async def test_a_hop_that_died_between_storing_and_sending_sends_on_without_running_again(
     mesh: Mesh, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -319,11 +330,12 @@ async def test_a_hop_that_died_between_storing_and_sending_sends_on_without_runn
     assert len(CALLS) == 1
 
 
+@pytest.mark.parametrize("life", ["single", "batched"])
 @pytest.mark.parametrize("handler", ["never", "gated"])
 async def test_a_task_that_is_canceled_during_the_work_sends_nothing_on(
-    database_url: str, monkeypatch: pytest.MonkeyPatch, handler: str
+    database_url: str, monkeypatch: pytest.MonkeyPatch, handler: str, life: str
 ) -> None:
-    async with start_mesh(database_url, claim_lease=1) as mesh:
+    async with start_mesh(database_url, claim_lease=1, life=life) as mesh:
         await canceled_during_the_work(mesh, monkeypatch, handler)
 
 
@@ -350,7 +362,7 @@ async def canceled_during_the_work(mesh: Mesh, monkeypatch: pytest.MonkeyPatch, 
 async def test_a_function_that_outlives_its_canceled_task_ends_the_process_where_a_setting_says_so(
     database_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("asya_actor.hop.CANCEL_GRACE", 0.1)
+    monkeypatch.setattr("asya_actor.calling.CANCEL_GRACE", 0.1)
     async with start_mesh(database_url, claim_lease=1) as mesh:
         running = await mesh.run(mesh.worker("work", "gated", actor_cancel_timeout="100ms"))
         task_id = await mesh.submit(["work"], {})
@@ -359,8 +371,10 @@ async def test_a_function_that_outlives_its_canceled_task_ends_the_process_where
         assert await asyncio.wait_for(running, 20) == EXIT_STUCK
         GATE.set()
     assert f"task {task_id} was canceled or taken over; its handler, a plain function, goes on" in caplog.text
+    assert "the handler of work still runs after its task was canceled or taken over; this process ends" in caplog.text
 
 
+@SINGLE  # with reports of batches, mesh sends the envelopes
 async def test_a_queue_system_that_is_away_costs_no_attempt(mesh: Mesh, monkeypatch: pytest.MonkeyPatch) -> None:
     publish, left = mesh.transport.publish, [3]
 

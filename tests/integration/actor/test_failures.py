@@ -11,10 +11,11 @@ from typing_extensions import override
 
 from asya_actor import hop
 from asya_crds.envelope import Envelope, format_time
-from asya_gateway.domain.task import MESH
+from asya_gateway.domain.identity.principals import MESH
 from asya_transports.port import OutboundMessage
 from tests.support.actors import Mesh, envelope_of
 from tests.support.handlers import CALLS, FAILURES
+from tests.support.lives import EITHER
 from tests.support.waiting import until
 
 
@@ -22,6 +23,7 @@ def policies(**default: Any) -> str:
     return json.dumps({"default": {"initialDelay": "20ms", "backoff": "constant", **default}})
 
 
+@EITHER
 async def test_an_error_without_a_policy_fails_the_task_at_once_as_business(mesh: Mesh) -> None:
     """First matching rule -> else policy `default` -> else fail at once."""
     await mesh.run(mesh.worker("refuse", "refuse"))
@@ -50,6 +52,7 @@ async def test_an_error_that_cannot_say_what_it_is_costs_one_attempt_and_is_name
     assert len(CALLS) == 1
 
 
+@EITHER
 async def test_a_failure_is_retried_and_then_succeeds(mesh: Mesh) -> None:
     FAILURES["left"] = 2
     await mesh.run(mesh.worker("flaky", "flaky", resiliency_policies=policies(maxAttempts=3)))
@@ -59,6 +62,7 @@ async def test_a_failure_is_retried_and_then_succeeds(mesh: Mesh) -> None:
     assert len(CALLS) == 3
 
 
+@EITHER
 async def test_exhausted_attempts_fail_the_task_with_their_number(mesh: Mesh) -> None:
     FAILURES["left"] = 99
     await mesh.run(mesh.worker("flaky", "flaky", resiliency_policies=policies(maxAttempts=3)))
@@ -93,6 +97,7 @@ async def test_a_rule_chooses_the_policy_by_a_base_class(mesh: Mesh) -> None:
     assert (await mesh.ended(await mesh.submit(["refuse"], {})))["error"]["attempts"] == 1
 
 
+@EITHER
 async def test_an_exhausted_policy_sends_the_message_to_its_actors_instead(mesh: Mesh) -> None:
     settings = mesh.worker("refuse", "refuse", resiliency_policies=policies(maxAttempts=1, onExhausted=["echo"]))
     await mesh.run(settings, mesh.worker("echo", "echo"), mesh.worker("upper", "upper"))
@@ -101,6 +106,7 @@ async def test_an_exhausted_policy_sends_the_message_to_its_actors_instead(mesh:
     assert [name for name, _ in CALLS] == ["refuse", "echo"]
 
 
+@EITHER
 async def test_an_async_handler_over_its_time_is_a_timeout_of_class_runtime(mesh: Mesh) -> None:
     running = await mesh.run(mesh.worker("never", "never", resiliency_actor_timeout="100ms"))
     task = await mesh.ended(await mesh.submit(["never"], {}))
@@ -115,11 +121,12 @@ async def test_a_generator_over_its_time_ends_at_its_next_yield(mesh: Mesh) -> N
     assert not running.done()
 
 
+@EITHER
 async def test_a_thread_that_cannot_be_ended_ends_the_program_after_its_report(
     mesh: Mesh, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Sidecar exits 1 on timeout so the pod restarts."""
-    monkeypatch.setattr("asya_actor.hop.CANCEL_GRACE", 0.1)
+    monkeypatch.setattr("asya_actor.calling.CANCEL_GRACE", 0.1)
     await mesh.run()
     stuck = await mesh.run(mesh.worker("never", "never_in_a_thread", resiliency_actor_timeout="100ms"), crew=False)
     task = await mesh.ended(await mesh.submit(["never"], {}))
@@ -153,6 +160,7 @@ def stamped(envelope: Envelope, seconds: float) -> Envelope:
     return envelope.with_(status={**envelope.status, "deadline_at": deadline})
 
 
+@EITHER
 async def test_an_overdue_envelope_is_not_run_and_fails_with_class_deadline(mesh: Mesh) -> None:
     await mesh.run(mesh.worker("echo", "echo"))
     task_id = await mesh.submit(["unserved"], {})
@@ -163,6 +171,7 @@ async def test_an_overdue_envelope_is_not_run_and_fails_with_class_deadline(mesh
     assert CALLS == []
 
 
+@EITHER
 async def test_a_deadline_that_passes_during_the_work_ends_it(mesh: Mesh) -> None:
     await mesh.run(mesh.worker("never", "never"))
     task_id = await mesh.submit(["unserved"], {})
@@ -203,6 +212,7 @@ async def test_how_long_retries_go_on_does_not_depend_on_the_clocks_of_workers(
     assert (await mesh.ended(task_id))["status"] == status
 
 
+@EITHER
 async def test_a_canceled_task_is_dropped(mesh: Mesh) -> None:
     task_id = await mesh.submit(["echo"], {})
     await mesh.gateway.tasks.cancel(task_id, MESH)
@@ -212,6 +222,7 @@ async def test_a_canceled_task_is_dropped(mesh: Mesh) -> None:
     assert CALLS == [("echo", {"other": 1})]
 
 
+@EITHER
 async def test_a_message_for_another_actor_fails_its_task(mesh: Mesh) -> None:
     await mesh.run(mesh.worker("echo", "echo"))
     task_id = await mesh.submit(["unserved"], {})
@@ -233,6 +244,7 @@ async def test_a_message_that_is_no_envelope_fails_the_task_it_names(mesh: Mesh)
     await until(empty)
 
 
+@EITHER
 async def test_an_actor_that_has_no_queue_fails_the_task_after_a_while(mesh: Mesh) -> None:
     await mesh.run(mesh.worker("echo", "echo", unroutable_timeout="200ms"))
     task = await mesh.ended(await mesh.submit(["echo", "nobody"], {}))
@@ -240,6 +252,7 @@ async def test_an_actor_that_has_no_queue_fails_the_task_after_a_while(mesh: Mes
     assert "nobody" in task["error"]["message"]
 
 
+@EITHER
 async def test_a_result_that_mesh_refuses_fails_the_task_with_the_reason(mesh: Mesh) -> None:
     await mesh.run(mesh.worker("large", "tests.support.handlers.eleven_mebibytes"))
     task = await mesh.ended(await mesh.submit(["large"], {}), 30)

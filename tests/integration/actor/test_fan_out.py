@@ -5,6 +5,9 @@ import pytest
 from asya_actor.forwarding import child_id
 from tests.support.actors import Mesh
 from tests.support.handlers import CALLS
+from tests.support.lives import EITHER
+
+pytestmark = EITHER
 
 
 @pytest.mark.parametrize("handler", ["split", "split_async"])

@@ -12,15 +12,20 @@ from asya_transports.port import MAX_DELIVERIES
 from servers.rabbitmq import RabbitNode
 from tests.support.actors import Mesh, envelope_of, start_mesh
 from tests.support.handlers import CALLS, FAILURES, GATE
+from tests.support.lives import EITHER
 from tests.support.waiting import until
 
 
 @pytest.fixture
-async def mesh(database_url: str, rabbitmq_vhost_url: str) -> AsyncIterator[Mesh]:
-    async with start_mesh(database_url, transport="rabbitmq", rabbitmq_url=rabbitmq_vhost_url) as made:
+async def mesh(request: pytest.FixtureRequest, database_url: str, rabbitmq_vhost_url: str) -> AsyncIterator[Mesh]:
+    life = getattr(request, "param", "usual")
+    async with start_mesh(database_url, transport="rabbitmq", rabbitmq_url=rabbitmq_vhost_url, life=life) as made:
         yield made
+        if life == "batched":
+            assert all(client.offers for client in made.clients), "a worker went back to single reports"
 
 
+@EITHER
 async def test_a_task_goes_through_its_actors_fans_out_and_ends(mesh: Mesh) -> None:
     await mesh.run(mesh.worker("split", "split"), mesh.worker("echo", "echo"))
     task_id = await mesh.submit(["split", "echo"], {"parts": 3})
@@ -29,6 +34,7 @@ async def test_a_task_goes_through_its_actors_fans_out_and_ends(mesh: Mesh) -> N
         assert (await mesh.ended(child))["status"] == "succeeded"
 
 
+@EITHER
 async def test_a_failure_is_retried_after_its_delay(mesh: Mesh) -> None:
     FAILURES["left"] = 2
     policies = json.dumps({"default": {"maxAttempts": 3, "initialDelay": "100ms", "backoff": "constant"}})
@@ -37,6 +43,7 @@ async def test_a_failure_is_retried_after_its_delay(mesh: Mesh) -> None:
     assert len(CALLS) == 3
 
 
+@EITHER
 async def test_a_pause_and_its_answer(mesh: Mesh) -> None:
     await mesh.run(mesh.worker("asks", "asks"))
     task_id = await mesh.submit(["asks"], {"order": {}})
@@ -45,6 +52,7 @@ async def test_a_pause_and_its_answer(mesh: Mesh) -> None:
     assert (await mesh.ended(task_id))["result"] == {"order": {"approved": True}}
 
 
+@EITHER
 async def test_stops_of_its_workers_are_no_deaths(mesh: Mesh) -> None:
     task_id = await mesh.submit(["gated"], {"a": 1})
     for number in range(MAX_DELIVERIES + 1):
@@ -73,6 +81,7 @@ async def test_after_every_queue_vanished_calls_go_through_again(
     assert (await mesh.ended(task_id, 40))["result"] == {"text": "B"}
 
 
+@EITHER
 async def test_a_message_delivered_twice_runs_once(mesh: Mesh) -> None:
     await mesh.run(mesh.worker("echo", "echo"), mesh.worker("upper", "upper"))
     task_id = await mesh.submit(["echo", "upper"], {"text": "a"})
@@ -93,3 +102,11 @@ async def test_a_hook_whose_queue_is_full_holds_no_end_up(mesh: Mesh, rabbitmq_v
     for number, task_id in enumerate(tasks):
         assert (await mesh.ended(task_id, 10))["result"] == number
     assert await mesh.transport.depth("archive") == 1
+
+
+@EITHER
+async def test_an_actor_without_a_queue_fails_the_task_after_a_while(mesh: Mesh) -> None:
+    await mesh.run(mesh.worker("echo", "echo", unroutable_timeout="300ms"))
+    task = await mesh.ended(await mesh.submit(["echo", "nobody"], {}))
+    assert (task["error"]["class"], task["error"]["details"]["type"]) == ("runtime", "Unroutable")
+    assert "nobody" in task["error"]["message"]

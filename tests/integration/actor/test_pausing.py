@@ -8,6 +8,7 @@ import pytest
 from asya_crds.envelope import Route
 from tests.support.actors import Mesh, envelope_of
 from tests.support.handlers import CALLS, GATE
+from tests.support.lives import EITHER
 from tests.support.waiting import until
 
 QUESTION = {"prompt": "Go on?", "fields": [{"name": "approved", "type": "boolean", "payload_key": "/order/approved"}]}
@@ -60,6 +61,7 @@ async def test_x_pause_as_the_last_actor_ends_the_task_with_the_answer_merged(me
     assert (await mesh.ended(task_id))["result"] == {"a": 2}
 
 
+@EITHER
 async def test_any_actor_pauses_by_a_header_and_x_pause_asks_what_the_header_says(mesh: Mesh) -> None:
     """A sidecar sees `x-asya-pause` in any actor's frame."""
     await mesh.run(mesh.worker("asks", "asks"), mesh.worker("echo", "echo"))
@@ -73,6 +75,7 @@ async def test_any_actor_pauses_by_a_header_and_x_pause_asks_what_the_header_say
         assert [name for name, _ in CALLS] == ["echo"]
 
 
+@EITHER
 async def test_a_task_pauses_twice(mesh: Mesh) -> None:
     await mesh.run(mesh.worker("echo", "echo"))
     task_id = await mesh.submit(["echo", "x-pause", "x-pause"], {})
@@ -88,6 +91,7 @@ async def test_a_task_pauses_twice(mesh: Mesh) -> None:
     assert (await mesh.ended(task_id))["result"] == {"one": 1, "two": 2}
 
 
+@EITHER
 async def test_a_redelivered_pause_that_was_answered_changes_nothing(mesh: Mesh) -> None:
     """A redelivered pause that was already answered changes nothing."""
     await mesh.run(mesh.worker("echo", "echo"), mesh.worker("gated", "gated_async"))
@@ -105,6 +109,28 @@ async def test_a_redelivered_pause_that_was_answered_changes_nothing(mesh: Mesh)
     GATE.set()
     assert (await mesh.ended(task_id))["result"] == {"a": 1}
     assert [kind for kind, _ in await mesh.updates(task_id)].count("paused") == 1
+
+
+@EITHER
+async def test_a_redelivered_message_of_a_waiting_task_is_dropped_and_the_answer_still_continues_it(mesh: Mesh) -> None:
+    """Its hop is not run and changes nothing; what the task asks stays open."""
+    await mesh.run(mesh.worker("echo", "echo"), mesh.worker("upper", "upper"))
+    task_id = await mesh.submit(["echo", "x-pause", "upper"], {"text": "a"})
+    await mesh.status_is(task_id, "paused")
+    before = await mesh.updates(task_id)
+    again = envelope_of(task_id, ["echo", "x-pause", "upper"], {"text": "again"})
+    await mesh.publish(again.with_(route=Route(("echo", "x-pause"), "upper", ())))
+    await mesh.publish(again)
+
+    async def answered() -> bool:
+        query = "SELECT count(*) = 0 FROM queue_messages WHERE queue LIKE '%-echo' OR queue LIKE '%-upper'"
+        return bool(await mesh.gateway.database.fetchval(query))
+
+    await until(answered)
+    assert [name for name, _ in CALLS] == ["echo"]
+    assert await mesh.updates(task_id) == before
+    await answer(mesh, task_id, {})
+    assert (await mesh.ended(task_id))["result"] == {"text": "A"}
 
 
 async def test_the_deadline_that_the_answer_brings_replaces_the_frozen_one(mesh: Mesh) -> None:
@@ -135,6 +161,7 @@ async def test_an_answer_without_its_checkpoint_fails_the_task_with_what_to_do(m
 
 
 @pytest.mark.parametrize("header", ["not json", [1], {"prompt": 5}])
+@EITHER
 async def test_a_header_that_asks_nothing_fails_the_task(mesh: Mesh, header: Any) -> None:
     await mesh.run()
     task_id = await mesh.submit(["unserved"], {})

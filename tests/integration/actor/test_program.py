@@ -5,10 +5,16 @@ import os
 import signal
 import socket
 import sys
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
+from servers.ports import free_port
 from tests.support.actors import Mesh
 from tests.support.connector import connector
 from tests.support.waiting import until
@@ -44,6 +50,92 @@ async def test_sigterm_ends_the_program_with_0(mesh: Mesh) -> None:
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+async def test_the_program_runs_on_uvloop_and_says_how_many_messages_an_async_handler_gets(mesh: Mesh) -> None:
+    url = mesh.gateway.settings.database_url
+    settings = SETTINGS | {"ASYA_HANDLER": "tests.support.handlers.loop_of"}
+    process = await start(**settings, ASYA_DATABASE_URL=url, ASYA_GATEWAY_URL=mesh.url)
+    try:
+        await mesh.run()
+        assert (await mesh.ended(await mesh.submit(["echo"], {}), 30))["result"] == "uvloop"
+    finally:
+        process.terminate()
+        async with asyncio.timeout(20):
+            _, said = await process.communicate()
+    assert b"echo runs up to 64 messages at a time" in said
+
+
+@asynccontextmanager
+async def several(mesh: Mesh, port: int) -> AsyncIterator[asyncio.subprocess.Process]:
+    """An actor in two processes, ready."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ASYA_")}
+    environment = {
+        "ASYA_DATABASE_URL": mesh.gateway.settings.database_url,
+        "ASYA_GATEWAY_URL": mesh.url,
+        "ASYA_METRICS_HOST": "127.0.0.1",
+        "ASYA_METRICS_PORT": str(port),
+        "ASYA_LOG_FORMAT": "text",
+    }
+    words = ["actor", "--name", "echo", "--handler", "tests.support.handlers.pid_of", "--processes", "2"]
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "asya_cli", *words), env=kept | environment, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        await until(lambda: fetched(port, "/health/ready")[0] == 200, seconds=40, what="two ready processes")
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+def fetched(port: int, path: str) -> tuple[int, str]:
+    """Status and text; (0, "") while nobody listens."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, ""
+    except OSError:
+        return 0, ""
+
+
+async def test_several_processes_share_a_queue_and_show_their_metrics_and_health_as_one(mesh: Mesh) -> None:
+    await mesh.run()
+    port = free_port()
+    async with several(mesh, port) as process:
+        ids = [await mesh.submit(["echo"], {}) for _ in range(6)]
+        children = {child.pid for child in psutil.Process(process.pid).children()}
+        assert len(children) == 2
+        assert {(await mesh.ended(task_id, 30))["result"] for task_id in ids} <= children
+
+        async def counted() -> bool:
+            status, text = await asyncio.to_thread(fetched, port, "/metrics")
+            return status == 200 and 'asya_actor_handler_seconds_count{actor="echo"} 6.0' in text
+
+        await until(counted, seconds=20, what="the messages of both processes")
+        assert fetched(port, "/health")[0] == 200
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(30):
+            _, said = await process.communicate()
+        assert process.returncode == 0, said
+        assert b"Traceback" not in said
+
+
+async def test_when_one_of_several_processes_dies_all_end_and_when_the_first_dies_the_others_do_too(mesh: Mesh) -> None:
+    port = free_port()
+    async with several(mesh, port) as process:
+        one, other = psutil.Process(process.pid).children()
+        one.kill()
+        async with asyncio.timeout(30):
+            await process.communicate()
+        assert process.returncode == 1
+        assert not other.is_running()
+    async with several(mesh, port) as process:
+        children = psutil.Process(process.pid).children()
+        process.kill()
+        await until(lambda: not any(child.is_running() for child in children), seconds=30, what="the end of both")
 
 
 @pytest.mark.parametrize(

@@ -2,16 +2,23 @@
 
 import asyncio
 import itertools
+import time
 import urllib.parse
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
-from asya_crds.envelope import Route
+from asya_actor.failures import broken
+from asya_actor.forwarding import failed
+from asya_crds import jsontext
+from asya_crds.envelope import Envelope, Route
+from asya_crds.hop_reports import EndOutcome
 from asya_crds.status import TaskStatus
 from asya_gateway.delivery.dispatcher import Dispatcher
+from asya_gateway.domain.hop_reports import Send, Unroutable
 from asya_gateway.domain.owners import EVERY_OWNER
 from asya_gateway.domain.reports import FinalReport
 from asya_gateway.storage.coalescer import Limits
@@ -24,6 +31,7 @@ from asya_transports.port import Queue, Transport
 from asya_transports.rabbitmq.settings import MAX_MESSAGE_BYTES, RabbitSettings
 from servers.proxy import TcpProxy
 from servers.rabbitmq import RabbitNode
+from tests.support.hops import begin, end
 from tests.support.storage import new_task
 from tests.support.waiting import lasts, until
 
@@ -163,6 +171,101 @@ async def test_an_envelope_that_the_queue_system_refuses_ends_its_task_at_once(
         assert "the limit is 2" in task.error.message
         assert await until(process_has_no_rows(process))
     assert await broker.depth("first") == 0
+
+
+async def accept_end(process: Accepting, *sends: Send, unroutable: Unroutable) -> str:
+    """A task whose first hop has handed on these envelopes of it."""
+    await process.storage.database.execute("DELETE FROM outbox")
+    task_id = await process.accept()
+    await process.storage.tasks.begin(begin(task_id))
+    report = end(task_id, *(send._replace(task_id=task_id) for send in sends), unroutable=unroutable)
+    assert (await process.storage.tasks.end(report)).outcome is EndOutcome.ENDED
+    return task_id
+
+
+def envelope(actor: str, payload: str = '{"n":1}') -> Send:
+    body = Envelope("t", Route(("first",), actor), headers={"h": "x" * 2000, "k": "v"}).to_json(payload)
+    return Send(actor, "t", body)
+
+
+async def received(broker: Transport, actor: str) -> dict[str, Any]:
+    """The next message of an actor, acknowledged."""
+    async with asyncio.timeout(30), broker.receive(actor) as stream:
+        delivery = await anext(stream)
+        found: dict[str, Any] = jsontext.loads(delivery.body)
+        await delivery.ack()
+    return found
+
+
+async def test_an_envelope_of_a_hop_whose_queue_stays_missing_fails_its_task_in_time(
+    database_url: str, rabbitmq_vhost_url: str, broker: Transport
+) -> None:
+    await broker.declare(Queue("x-sump"))
+    async with accepting(database_url, rabbitmq_vhost_url) as process:
+        began = time.monotonic()
+        await accept_end(process, envelope("nowhere"), unroutable=Unroutable(2.0, "x-sink", "x-sump"))
+        failure = await received(broker, "x-sump")
+        assert time.monotonic() - began >= 2.0
+        worded = broken("Unroutable", failure["status"]["error"]["message"])
+        expected = failed(Envelope.from_json(envelope("nowhere").body), worded, "nowhere", reason="RuntimeError")
+        for made in (failure["status"], found := expected.as_dict()["status"]):
+            del made["updated_at"], made["created_at"]
+        assert failure["status"] == found
+        assert failure["payload"] == expected.payload
+        assert "nowhere cannot be sent to: " in worded.message
+        assert (failure["headers"], failure["route"]) == (dict(expected.headers), expected.route.as_dict())
+        assert await until(process_has_no_rows(process))
+
+
+async def test_an_envelope_of_a_hop_for_a_queue_that_comes_in_time_arrives(
+    database_url: str, rabbitmq_vhost_url: str, broker: Transport
+) -> None:
+    async with accepting(database_url, rabbitmq_vhost_url) as process:
+        await accept_end(process, envelope("late"), unroutable=Unroutable(60.0, "x-sink", "x-sump"))
+        await until(lambda: process.dispatcher.refused > 0)
+        await broker.declare(Queue("late"))
+        assert (await received(broker, "late"))["payload"] == {"n": 1}
+
+
+async def test_those_for_x_sink_wait_for_its_queue(
+    database_url: str, rabbitmq_vhost_url: str, broker: Transport
+) -> None:
+    await broker.declare(Queue("x-sump"))
+    async with accepting(database_url, rabbitmq_vhost_url) as process:
+        await accept_end(process, envelope("x-sink"), unroutable=Unroutable(0.0, "x-sink", "x-sump"))
+        await until(lambda: process.dispatcher.refused > 1)
+        await broker.declare(Queue("x-sink"))
+        assert (await received(broker, "x-sink"))["payload"] == {"n": 1}
+    assert await broker.depth("x-sump") == 0
+
+
+async def test_an_envelope_of_a_hop_that_is_too_large_fails_its_task_without_the_payload_if_need_be(
+    database_url: str, rabbitmq_vhost_url: str, broker: Transport
+) -> None:
+    await broker.declare(Queue("x-sump"))
+    async with accepting(database_url, rabbitmq_vhost_url, max_message_bytes=1500) as process:
+        payload = jsontext.dumps("x" * 3_000)
+        await accept_end(process, envelope("first", payload), unroutable=Unroutable(60.0, "x-sink", "x-sump"))
+        failure = await received(broker, "x-sump")
+        error = failure["status"]["error"]
+        assert (error["type"], error["class"]) == ("TooLarge", "runtime")
+        assert "the limit is 1500" in error["message"]
+        assert (failure["payload"], failure["headers"]) == ({"error": "runtime_error"}, {"k": "v"})
+        assert await until(process_has_no_rows(process))
+
+
+async def test_a_failure_that_cannot_be_sent_at_all_ends_its_task(
+    database_url: str, rabbitmq_vhost_url: str, broker: Transport
+) -> None:
+    async with accepting(database_url, rabbitmq_vhost_url, max_message_bytes=200) as process:
+        task_id = await accept_end(process, envelope("first"), unroutable=Unroutable(60.0, "x-sink", "x-sump"))
+
+        async def ended() -> bool:
+            task = await process.storage.tasks.get(task_id, owner=EVERY_OWNER)
+            return task is not None and task.status is TaskStatus.FAILED
+
+        assert await until(ended, 30)
+        assert await until(process_has_no_rows(process))
 
 
 async def test_a_broker_that_forbids_publishing_lets_the_rows_wait(

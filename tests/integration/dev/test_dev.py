@@ -177,7 +177,7 @@ def call(run: DevRun, do: str = "work", tool: str = "work") -> tuple[int, str, s
 def test_a_handler_that_takes_its_process_down_leaves_the_gateway_and_other_tasks_alone(run: DevRun) -> None:
     handle = run_asya("tool", "call", "work", "do=crash", "--no-wait", url=run.url)
     assert handle.returncode == 0, handle.stderr
-    run.wait_for("the process of the handlers ended with exit code 3; starting it again")
+    run.wait_for("worker: the process of the handlers ended with exit code 3; starting it again")
     run_asya("task", "cancel", json.loads(handle.stdout)["task_id"], url=run.url)
     code, out, err = call(run)
     assert code == 0, err
@@ -256,7 +256,7 @@ def test_a_changed_handler_is_loaded(edited: tuple[DevRun, Path]) -> None:
 def test_a_file_that_cannot_be_imported_waits_for_the_next_change(unloadable: tuple[DevRun, Path]) -> None:
     run, folder = unloadable
     run.wait_for("ModuleNotFoundError: No module named 'nothing_of_that_name'")
-    run.wait_for("the handlers cannot be loaded; waiting for a change")
+    run.wait_for("worker, other: the handlers cannot be loaded; waiting for a change")
     assert f'File "{folder}/handlers.py", line 1' in run.text
     (folder / "handlers.py").write_text(HANDLERS)
     run.wait_for("handlers.py changed")
@@ -267,6 +267,12 @@ def test_a_mistake_in_actors_yaml_leaves_the_handlers_running(edited: tuple[DevR
     run, folder = edited
     (folder / "actors.yaml").write_text("actors: [{name: worker}]\n")
     run.wait_for("line 1: actor worker.handler: required field is missing; the running handlers continue")
+    block = "resiliency: {policies: {default: {maxAttempts: three, backof: x}}}"
+    (folder / "actors.yaml").write_text(f"actors:\n- name: worker\n  handler: handlers.work\n  {block}\n")
+    run.wait_for(
+        r"actors.yaml: line 4: actor worker.resiliency.policies.default.maxAttempts: expected a whole number; "
+        r"line 4: .*default.backof: unknown field \(did you mean backoff\?\); the running handlers continue"
+    )
     assert call(run)[0] == 0
     assert "restarting" not in run.text
 

@@ -113,3 +113,31 @@ def test_the_readmes_python_client_prints_the_result(example: DevRun) -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert ast.literal_eval(done.stdout)["words"] == RESULT["words"]
+
+
+def blocks_of_clients_page(language: str, url: str) -> list[str]:
+    """The blocks of docs/how-to/mcp-clients.md in this language, with the example's URL."""
+    page = (Path(__file__).parents[3] / "docs" / "how-to" / "mcp-clients.md").read_text()
+    found = re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
+    assert all("http://127.0.0.1:8080/mcp" in block for block in found)
+    return [block.replace("http://127.0.0.1:8080", url) for block in found]
+
+
+def test_the_requests_of_the_clients_page_are_answered(example: DevRun) -> None:
+    blocks = blocks_of_clients_page("sh", example.url)
+    answers = []
+    for block in blocks:
+        command = block.replace("curl -s ", "curl -s -w '\\n' ")
+        done = subprocess.run(["bash", "-ec", command], capture_output=True, text=True, timeout=60, check=True)
+        answers.append([json.loads(line) for line in done.stdout.splitlines() if line])
+    (stateless,), (initialized, called) = answers
+    assert initialized["result"]["protocolVersion"] == "2025-11-25"
+    for answer in (stateless, called):
+        assert answer["result"]["structuredContent"]["words"] == 7
+    assert stateless["result"]["resultType"] == "complete"
+
+
+def test_the_python_of_the_clients_page_runs(example: DevRun) -> None:
+    (block,) = blocks_of_clients_page("python", example.url)
+    done = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True, timeout=60, check=True)
+    assert ast.literal_eval(done.stdout)["words"] == 7

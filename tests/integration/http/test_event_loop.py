@@ -13,6 +13,7 @@ from asya_gateway.protocols.http.keys import FLOWS
 from asya_schemas.compiling import compile_schema
 from tests.support.event_loop import held, lists, watched
 from tests.support.gateway import Gateway, Reader, send, start_gateway
+from tests.support.hops import declare, taken
 from tests.support.registry import Pod
 from tests.support.waiting import until
 
@@ -231,3 +232,32 @@ async def test_a_unified_end_with_too_many_values_fails_its_task(database_url: s
         assert (await send(gateway, f"/api/v1/mesh/{task_id}/events", body))[0] == 413
         _, task = await gateway.get(f"/tasks/{task_id}")
         assert (task["status"], task["error"]["details"]["type"]) == ("failed", "ResultTooLarge")
+
+
+async def test_the_end_of_a_hop_with_a_large_envelope_holds_nothing(database_url: str) -> None:
+    """Its JSON is text within text, so that each of its quotes is escaped."""
+    async with start_gateway(database_url, embedded=True) as gateway:
+        await declare(gateway.running, "first", "second")
+        task_id = await gateway.submit("shout", {"text": "hi"})
+        ack = await taken(gateway.running, "first")
+        route = {"prev": [], "curr": "first", "next": ["second"]}
+        hop = {"id": task_id, **route, "claim": {"hop": "0", "attempt": 1, "claimant": "me"}}
+        payload = '{"names":[' + ",".join(['"a name"'] * 1_000_000) + "]}"
+        send_on = {"to": "second", "id": task_id, "head": '{"id":"x"}', "payload": payload}
+        receipt = {"message": ack.message, "receipt": ack.receipt}
+        named = {"transport": "postgres", "namespace": "default"}
+        ends = jsontext.dumps(
+            {"queues": named, "reports": [{"kind": "end", **hop, "sends": [send_on], "ack": receipt}]}
+        ).encode()
+        begins = jsontext.dumps({"queues": named, "reports": [{"kind": "begin", **hop}]}).encode()
+        assert len(ends) > 10 * 1024 * 1024
+        other = {**hop, "id": await gateway.submit("shout", {"text": "hi"})}
+        beside = jsontext.dumps({"queues": named, "reports": [{"kind": "begin", **other}]}).encode()
+        await send(gateway, "/mesh/hops/reports", begins)
+        async with watched() as lag:
+            (status, ended), (_, begun) = await asyncio.gather(
+                send(gateway, "/mesh/hops/reports", ends), send(gateway, "/mesh/hops/reports", beside)
+            )
+        assert (status, ended) == (200, {"answers": [{"outcome": "ended"}]})
+        assert begun["answers"][0]["action"] == "go"
+    assert not held(lag)

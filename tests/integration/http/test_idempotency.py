@@ -1,6 +1,7 @@
 """Idempotency-Key over REST: a repeated request does nothing twice."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,7 +9,8 @@ import pytest
 from asya_crds import jsontext
 from asya_gateway.protocols.http.keys import FLOWS
 from tests.support.gateway import FLOWS as SERVED
-from tests.support.gateway import Gateway, make_flows
+from tests.support.gateway import Gateway, make_flows, start_gateway
+from tests.support.principals import Tokens, bearer, closed
 
 CALL = {"name": "shout", "arguments": {"text": "hi", "times": 2}}
 KEY = {"Idempotency-Key": "8e03978e-40d5-43dd-bc93-6894a57f9324"}
@@ -121,3 +123,19 @@ async def test_keys_of_calls_cancels_and_answers_are_apart(gateway: Gateway) -> 
     await gateway.post(f"/mesh/{task_id}/progress", PAUSE)
     assert (await gateway.post(f"/tasks/{task_id}/resume", {"answer": {"ok": True}}, headers=KEY))[0] == 200
     assert (await gateway.post(f"/tasks/{task_id}/cancel", headers=KEY))[0] == 200
+
+
+async def test_a_key_shows_no_task_of_a_flow_that_its_caller_may_no_longer_read(database_url: str) -> None:
+    tokens = Tokens(before="mcp:read mcp:invoke", after="flow:anything:invoke")
+    # One principal: another key of the same name, a narrower token of the same client.
+    tokens.principals["after"] = replace(tokens.principals["after"], owner=tokens.principals["before"].owner)
+    async with start_gateway(database_url, doors=closed(tokens)) as made:
+        status, first = await made.post("/tools/call", CALL, headers={**KEY, **bearer("before")})
+        assert status == 200
+        await made.finish(task_id_of(first), "HI")
+        waiting = {**KEY, "Prefer": "wait=5"}
+        assert (await made.post("/tools/call", CALL, headers={**waiting, **bearer("before")}))[1]["result"] == "HI"
+        with_key = await made.post("/tools/call", CALL, headers={**waiting, **bearer("after")})
+        without = await made.post("/tools/call", CALL, headers=bearer("after"))
+        assert with_key == without
+        assert without[0] == 404

@@ -7,10 +7,13 @@ import pytest
 from aiohttp import web
 
 from asya_gateway.domain.budget import Budget, Share
+from asya_gateway.protocols.http.admission import Admission
 from asya_gateway.protocols.http.answers import KEPT, json_response
 from asya_gateway.protocols.http.edge import edge
 from asya_gateway.protocols.http.guard import Guard
+from asya_gateway.protocols.http.limiter import Limiter
 from asya_gateway.protocols.http.readiness import Readiness
+from asya_gateway.protocols.http.sources import PROXIES, Proxies
 from tests.support.gateway import make_settings
 from tests.support.waiting import until
 
@@ -37,8 +40,11 @@ class Answers:
 @pytest.fixture
 async def answers() -> AsyncIterator[Answers]:
     made = Answers()
-    middleware = edge(Guard(make_settings()), Readiness(started=True), Budget(64 * MEGABYTE))
+    middleware = edge(
+        Guard(make_settings()), Readiness(started=True), Budget(64 * MEGABYTE), Admission(), {}, Limiter()
+    )
     app = web.Application(middlewares=[middleware])
+    app[PROXIES] = Proxies()
     app.router.add_get("/", made.answer)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()

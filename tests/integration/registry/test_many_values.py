@@ -39,21 +39,28 @@ LARGE_FLOW = [entry(0, '{"properties":{' + ",".join(f'"{number}":{{}}' for numbe
 MANY_PROBLEMS = [problem(number) for number in range(20_000)]
 
 
+@pytest.mark.timeout(180)
 async def test_a_push_of_more_than_a_million_values_is_served_and_holds_nothing(served: Served) -> None:
-    body = push(await served.epoch(), "one", MANY_FLOWS, [])
-    async with watched() as lag:
-        status, answer = await send(served.gateway, "/mesh/config-reload", body)
-        assert (status, answer["flows"]) == (200, len(MANY_FLOWS))
-        await until(lambda: served.pod.generation == 1, seconds=60)
-    assert len(served.pod.served) == len(MANY_FLOWS)
-    assert not held(lag)
+    """What the machine does besides can delay the loop at any time, but decoding on the loop would block it at every
+    push, so one of three without a delay is proof."""
+    epoch, blocked = await served.epoch(), []
+    for generation, word in enumerate(("one", "two", "three"), 1):
+        async with watched() as lag:
+            status, answer = await send(served.gateway, "/mesh/config-reload", push(epoch, word, MANY_FLOWS, []))
+            assert (status, answer["flows"]) == (200, len(MANY_FLOWS))
+            await until(lambda: served.pod.generation == generation, seconds=120)  # noqa: B023 # awaited within the turn
+        assert len(served.pod.served) == len(MANY_FLOWS)
+        blocked.append(held(lag))
+        if not blocked[-1]:
+            return
+    assert not all(blocked)
 
 
 async def test_a_flow_of_hundreds_of_thousands_of_values_is_left_out_and_holds_nothing(served: Served) -> None:
     body = push(await served.epoch(), "one", [*LARGE_FLOW, entry(1, "{}")], [])
     async with watched() as lag:
         status, answer = await send(served.gateway, "/mesh/config-reload", body)
-        await until(lambda: served.pod.generation == 1, seconds=60)
+        await until(lambda: served.pod.generation == 1, seconds=120)
     assert (status, answer["flows"]) == (200, 1)
     assert answer["problems"] == [
         {"name": "flow-0", "reason": "expected a flow of at most 200000 values", "source": "flows.yaml", "line": 1}
@@ -68,7 +75,7 @@ async def test_pushes_of_many_problems_at_once_are_told_and_hold_nothing(
     bodies = [push(epoch, f"push-{number}", [], MANY_PROBLEMS) for number in range(2)]
     async with watched() as lag:
         answers = await asyncio.gather(*(send(served.gateway, "/mesh/config-reload", body) for body in bodies))
-        await until(lambda: served.pod.generation == 2, seconds=60)
+        await until(lambda: served.pod.generation == 2, seconds=120)
         _, told = await served.gateway.get("/health/flows")
     assert [(status, len(answer["problems"])) for status, answer in answers] == [(200, 20_000)] * 2
     assert len(told["problems"]) == 20_000

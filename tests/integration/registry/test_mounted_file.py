@@ -9,6 +9,7 @@ import pytest
 from asya_crds.flows_file import content_hash
 from asya_crds.flows_json import FlowsFileJson
 from asya_crds.registry_document import ConfigMapPart
+from asya_gateway.domain.identity.principals import OPEN
 from asya_gateway.domain.registry import News
 from tests.integration.registry.conftest import StartPod
 from tests.support.registry import Pod, entry, push
@@ -20,7 +21,7 @@ def flows(*names: str) -> str:
 
 
 def _file(pod: Pod) -> FlowsFileJson:
-    found = pod.watch.report()["file"]
+    found = pod.watch.report(OPEN)["file"]
     assert found is not None
     return found
 
@@ -86,12 +87,12 @@ async def test_a_half_written_file_keeps_the_last_good_flows_and_names_the_line(
     path.write_text(flows("one", "two"))
     pod = await start_pod(path=path)
     path.write_text("flows:\n- name: one\n  entrypoint: [a\n")
-    await until(lambda: pod.watch.report()["problems"])
-    (problem,) = pod.watch.report()["problems"]
+    await until(lambda: pod.watch.report(OPEN)["problems"])
+    (problem,) = pod.watch.report(OPEN)["problems"]
     assert (problem["source"], problem["line"]) == ("flows.yaml", 4)
     assert pod.served == ["one", "two"]
     path.write_text(flows("one"))
-    await until(lambda: pod.served == ["one"] and not pod.watch.report()["problems"])
+    await until(lambda: pod.served == ["one"] and not pod.watch.report(OPEN)["problems"])
 
 
 async def test_one_unreadable_key_keeps_its_own_flows_only(start_pod: StartPod, tmp_path: Path) -> None:
@@ -106,7 +107,7 @@ async def test_a_bad_flow_among_good_ones_is_left_out_with_its_line(start_pod: S
     path.write_text(flows("good") + "- name: bad\n  entrypoint: Not A Label\n" + "- name: fine\n  entrypoint: b\n")
     pod = await start_pod(path=path)
     assert pod.served == ["fine", "good"]
-    (problem,) = pod.watch.report()["problems"]
+    (problem,) = pod.watch.report(OPEN)["problems"]
     assert (problem["name"], problem["source"], problem["line"]) == ("bad", "flows.yaml", 6)
 
 

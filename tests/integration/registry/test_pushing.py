@@ -4,10 +4,13 @@ import asyncio
 import logging
 
 import pytest
+from typing_extensions import override
 
 from asya_crds import jsontext
 from asya_gateway.domain.errors import Conflict
+from asya_gateway.domain.identity.audit import AuditEvent, AuditRecord, NoAudit
 from asya_gateway.domain.registry import FileVerdict
+from asya_gateway.registry.registrar import Registrar
 from tests.integration.registry.conftest import StartPod
 from tests.support.registry import entry, push
 from tests.support.waiting import until
@@ -21,6 +24,24 @@ async def test_every_pod_serves_what_was_pushed_to_one(start_pod: StartPod) -> N
     assert state.served_everywhere(report.generation)
     assert one.served == two.served == ["hello", "world"]
     assert {(pod.name, pod.mode, pod.generation) for pod in state.pods} >= {("one", "api", 1), ("two", "api", 1)}
+
+
+async def test_tool_sets_travel_with_the_flows(start_pod: StartPod) -> None:
+    pod = await start_pod()
+    epoch = await pod.registrar.announce("")
+    sales = {"name": "sales", "flows": ["hello", "later"], "source": "flows.yaml", "line": 2}
+    other = {"name": "other", "flows": [], "source": "more.yaml"}
+    flows = (entry("hello"), entry("tagged", tags=["sales", "more"]))
+    await pod.registrar.push(push(epoch, *flows, sets=[sales, other]))
+    await until(lambda: pod.served == ["hello", "tagged"], 5)
+    table = pod.flows.table
+    assert table.sets == {"sales": {"hello", "later", "tagged"}, "other": frozenset(), "more": {"tagged"}}
+    assert table.named_sets == {"sales", "other"}
+    # A key that cannot be read keeps its flows and its sets.
+    await pod.registrar.push(push(epoch, hash="sha256:2", unreadable=["flows.yaml"]))
+    await until(lambda: pod.flows.table.generation == 2, 5)
+    assert pod.served == ["hello", "tagged"]
+    assert pod.flows.table.named_sets == {"sales"}
 
 
 async def test_the_bell_brings_a_push_long_before_the_next_heartbeat(start_pod: StartPod) -> None:
@@ -51,6 +72,25 @@ async def test_an_identical_push_makes_no_generation_but_is_a_sign_of_life(start
     age = (await pod.store.state()).operator_age
     assert age is not None
     assert age < 30
+
+
+async def test_a_push_that_changes_something_is_audited(start_pod: StartPod) -> None:
+    class Notes(NoAudit):
+        def __init__(self) -> None:
+            self.taken: list[AuditRecord] = []
+
+        @override
+        def note(self, record: AuditRecord) -> None:
+            self.taken.append(record)
+
+    pod, notes = await start_pod(), Notes()
+    registrar = Registrar(pod.store, pod.offload, notes)
+    epoch = await registrar.announce("")
+    for _ in range(2):
+        await registrar.push(push(epoch, entry("hello")))
+    [record] = notes.taken
+    assert (record.event, record.principal) == (AuditEvent.REGISTRY_PUSHED, "operator")
+    assert record.detail == {"generation": 1, "epoch": epoch}
 
 
 async def test_an_older_epoch_is_refused(start_pod: StartPod) -> None:
@@ -153,7 +193,10 @@ async def test_what_a_problem_says_is_logged_once(start_pod: StartPod, caplog: p
 async def test_programmed_waits_for_a_pod_that_lags_and_not_for_one_that_is_gone(start_pod: StartPod) -> None:
     mesh, one = await start_pod("mesh", mode="mesh"), await start_pod("one")
     two = await start_pod("two", beat_interval=60.0)
-    await two.running.storage.bell.stop()
+    # It hears of nothing any more, and its row stays.
+    for task in two.watch._tasks:
+        task.cancel()
+    await asyncio.gather(*two.watch._tasks, return_exceptions=True)
     epoch = await mesh.registrar.announce("")
     report = await mesh.registrar.push(push(epoch, entry("hello")))
     await until(lambda: one.served == ["hello"])

@@ -203,9 +203,10 @@ async def test_a_request_that_waits_for_a_generation_counts_as_held(served: Serv
     waiting = asyncio.create_task(served.gateway.get("/mesh/registry?generation=9&wait=30"))
     await until(lambda: len(held) == 1, what="a request that is held")
     assert (await served.gateway.get("/mesh/registry?generation=9"))[0] == 200
+    other = make_mocked_request("GET", "/", app=served.gateway.app)
     with contextlib.ExitStack() as all_others:
         for _ in range(10_000 - len(held)):  # ASYA_MAX_STREAMS
-            all_others.enter_context(held.slot())
+            all_others.enter_context(held.slot(other))
         status, answer = await served.gateway.get("/mesh/registry?generation=9&wait=30")
         assert (status, "requests that are held open" in answer) == (503, True)
         assert (await served.gateway.get("/mesh/registry?generation=9"))[0] == 200

@@ -24,3 +24,12 @@ async def still(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
     await made.storage.database.open()
     yield made
     await made.storage.database.close()
+
+
+@pytest.fixture
+async def embedded(database_url: str) -> AsyncIterator[Running]:
+    """A storage whose queues are in its database."""
+    made = make_storage(database_url, namespace="default")
+    await made.storage.start()
+    yield made
+    await made.storage.stop()

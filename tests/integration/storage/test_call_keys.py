@@ -10,16 +10,17 @@ import pytest
 from typing_extensions import override
 
 from asya_crds.status import TaskStatus
+from asya_gateway.domain.answers import RequestKey
 from asya_gateway.domain.errors import KeyReused, TooManyTasks, Unavailable
 from asya_gateway.domain.owners import EVERY_OWNER, OwnedBy
 from asya_gateway.domain.pause import Pause
-from asya_gateway.domain.ports import Answer, RequestKey, Terms
+from asya_gateway.domain.ports import Terms
 from asya_gateway.domain.reports import ChildAnnouncement, FinalOutcome, PauseReport
 from asya_gateway.storage.tasks.admitting import Admitted, Admitter, Applicant, OverCap, over_cap
 from asya_gateway.storage.tasks.creating import into_outbox, into_queue
 from servers.proxy import TcpProxy
 from tests.support.blocks import counted_blocks
-from tests.support.storage import ROUTE, Running, canceled, make_storage, new_task, succeeded
+from tests.support.storage import ONWARD, ROUTE, Running, answer_to, canceled, make_storage, new_task, succeeded
 from tests.support.waiting import until
 
 KEY = RequestKey("cancel", "k", b"same")
@@ -67,12 +68,13 @@ class TestKeys:
         assert await running.kinds(plain) == await running.kinds(keyed_id)
 
     async def test_the_embedded_queue_gets_one_message(self, running: Running) -> None:
-        handed: list[Any] = []
-        admitter = Admitter(lambda: running.storage.database.pool, into_queue("default", handed.extend))
+        rung: list[str] = []
+        admitter = Admitter(lambda: running.storage.database.pool, into_queue("default", rung.extend))
         first = new_task(envelope='{"id":"one"}')
         for new in (first, new_task()):
             assert await admitter.flush([Applicant(new, keyed("k"))]) == [Admitted(first.id, b"same")]
         assert await running.storage.database.fetchval("SELECT count(*) FROM queue_messages") == 1
+        assert set(rung) == {first.actor}
 
     async def test_hundreds_of_batches_with_the_same_keys_never_wait_for_one_another_in_a_circle(
         self, running: Running
@@ -187,7 +189,7 @@ class TestWhatIsDoneToATask:
         )
         key = RequestKey("answer", "k", b"same")
         assert not await running.tasks.find_request(task_id, OwnedBy(""), key)
-        assert await running.tasks.answer(Answer(task_id, EVERY_OWNER, "p1", "{}", "x-resume", "{}", 5, key))
+        assert await running.tasks.answer(answer_to(task_id, request=key), ONWARD)
         assert await running.tasks.find_request(task_id, OwnedBy(""), key)
         assert not await running.tasks.find_request(task_id, OwnedBy(""), RequestKey("cancel", "k", b"same"))
 
@@ -207,10 +209,9 @@ class TestOutcome:
         proxy, behind = proxy_and_running
         new = new_task()
 
-        proxy.lose_answer_to(new.id.encode())
+        proxy.lose_answer_to(new.id.encode(), then_refuse=True)
         waiting = asyncio.create_task(behind.tasks.create(new))
         await until(lambda: proxy.lost, what="the lost answer")
-        proxy.refuse()
         with pytest.raises(Unavailable) as raised:
             await waiting
         assert raised.value.outcome == "unknown"
@@ -222,10 +223,9 @@ class TestOutcome:
     ) -> None:
         proxy, behind = proxy_and_running
         new = new_task(payload='"only the insert has this"')
-        proxy.lose_answer_to(b"only the insert has this")
+        proxy.lose_answer_to(b"only the insert has this", then_refuse=True)
         waiting = asyncio.create_task(behind.tasks.admit(new, keyed("k")))
         await until(lambda: proxy.lost, what="the lost answer")
-        proxy.refuse()
         with pytest.raises(Unavailable) as raised:
             await waiting
         assert raised.value.outcome == "unknown"
@@ -261,6 +261,20 @@ class TestCaps:
             *(running.tasks.admit(new_task(), Terms(flow_cap=cap)) for cap in (0, 9, 0, 9)), return_exceptions=True
         )
         assert [isinstance(outcome, TooManyTasks) for outcome in outcomes] == [True, False, True, False]
+
+    async def test_credentials_of_one_owner_may_have_different_caps(self, running: Running) -> None:
+        for _ in range(3):
+            await running.create(owner="ann")
+        outcomes = await asyncio.gather(
+            *(running.tasks.admit(new_task(owner="ann"), Terms(owner_cap=cap)) for cap in (3, 2, 4, 2)),
+            return_exceptions=True,
+        )
+        assert [isinstance(outcome, TooManyTasks) for outcome in outcomes] == [True, True, False, True]
+        outcomes = await asyncio.gather(
+            *(running.tasks.admit(new_task(owner="ann"), Terms(owner_cap=cap)) for cap in (4, 1)),
+            return_exceptions=True,
+        )
+        assert all(isinstance(outcome, TooManyTasks) for outcome in outcomes)
 
     async def test_a_capped_call_whose_answer_was_lost_is_no_call_too_many(
         self, proxy_and_running: tuple[TcpProxy, Running], running: Running

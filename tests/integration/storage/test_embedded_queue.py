@@ -1,32 +1,10 @@
 """The postgres transport's row is written in the task's own transaction: accepted means enqueued, once."""
 
-from collections.abc import AsyncIterator
-
 import asyncpg
 import pytest
 
-from asya_gateway.storage.coalescer import Limits
-from asya_gateway.storage.database import Database
-from asya_gateway.storage.store import Keeping, Storage
-from asya_gateway.storage.tasks.creating import into_queue
 from servers.proxy import TcpProxy
-from tests.support.storage import Running, new_task
-
-
-def make_embedded(url: str) -> Running:
-    """A Storage whose envelopes go straight into queues."""
-    handed: list[object] = []
-    enqueue = into_queue("default", handed.extend)
-    database = Database(url, min_size=1, max_size=4, statement_timeout=20)
-    return Running(Storage(database, enqueue, limits=Limits(), keeping=Keeping(tasks=86_400, updates=86_400)))
-
-
-@pytest.fixture
-async def embedded(database_url: str) -> AsyncIterator[Running]:
-    made = make_embedded(database_url)
-    await made.storage.start()
-    yield made
-    await made.storage.stop()
+from tests.support.storage import Running, make_storage, new_task
 
 
 async def queued(running: Running) -> list[tuple[str, bytes]]:
@@ -53,7 +31,7 @@ async def test_a_task_whose_message_cannot_be_written_is_not_accepted(embedded: 
 
 async def test_a_task_whose_answer_was_lost_has_one_message(embedded: Running, database_url: str) -> None:
     proxy, url = await TcpProxy.before(database_url)
-    behind = make_embedded(url)
+    behind = make_storage(url, namespace="default")
     await behind.storage.start()
     try:
         new = new_task()

@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from asya_crds.status import HopState, TaskStatus
+from asya_gateway.domain.budget import Share
 from asya_gateway.domain.errors import TaskNotFound
 from asya_gateway.domain.following import follow_groups, one_by_one
 from asya_gateway.domain.owners import EVERY_OWNER
@@ -185,7 +186,8 @@ async def test_live_events_that_wait_for_a_slow_reader_are_bounded_in_bytes(runn
     feed = running.storage.feed
     async with feed.subscribe(task_id) as follower:
         for number in range(20):
-            feed._take_fly(FlyEvent(task_id, "partial", f'{{"n":{number},"x":"{"x" * 1_000_000}"}}'))
+            event = FlyEvent(task_id, "partial", f'{{"n":{number},"x":"{"x" * 1_000_000}"}}')
+            feed._take_fly(task_id, [event])
         kept = await follower.next(1)
     assert 0 < len(kept) <= 4
     last = kept[-1]
@@ -239,9 +241,59 @@ class TestFly:
         reading = asyncio.create_task(self.events(other, task_id, ready))
         await ready.wait()
         for number in range(300):
-            await running.storage.fly.send(FlyEvent(task_id, "partial", f'{{"n":{number}}}'))
+            await running.storage.fly.send([FlyEvent(task_id, "partial", f'{{"n":{number}}}')])
         await running.tasks.finish(succeeded(task_id))
         assert [event.payload for event in await reading] == [f'{{"n":{number}}}' for number in range(300)]
+
+    async def test_a_live_event_comes_after_every_update_that_was_stored_before_it(
+        self, running: Running, other: Running, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(running.storage.bell, "ring", lambda *_: None)
+        task_id = await running.create()
+        ready = asyncio.Event()
+        reading = asyncio.create_task(read_all(other, task_id, ready=ready))
+        await ready.wait()
+        for number in range(5):
+            await running.tasks.report(progress(task_id))
+            await running.storage.fly.send([FlyEvent(task_id, "partial", str(number))])
+        await running.tasks.finish(succeeded(task_id))
+        items = [item for item in await reading if isinstance(item, TaskUpdate | FlyEvent)]
+        assert [item.seq if isinstance(item, TaskUpdate) else item.payload for item in items] == [
+            2,
+            "0",
+            3,
+            "1",
+            4,
+            "2",
+            5,
+            "3",
+            6,
+            "4",
+            7,
+        ]
+
+    async def test_events_that_wait_for_an_update_are_bounded_and_given_at_the_end(self, running: Running) -> None:
+        task_id = await running.create()
+        feed = running.storage.feed
+        async with feed.subscribe(task_id) as follower:
+            feed._hold_until(task_id, 7)
+            for number in range(1_500):
+                feed._take_fly(task_id, [FlyEvent(task_id, "partial", str(number))])
+            follower.start(1)
+            assert list(await follower.next(0)) == []
+            assert [event.payload for event in await follower.last_words()] == [str(n) for n in range(500, 1_500)]
+        assert feed.budget.holds(Share.WAITING) == 0
+
+    async def test_a_line_that_a_newer_process_sends_is_skipped(self, running: Running, other: Running) -> None:
+        task_id = await running.create()
+        ready = asyncio.Event()
+        reading = asyncio.create_task(self.events(other, task_id, ready))
+        await ready.wait()
+        for head in ("[1]", '[{"t":"x"}]', "[]", '["a","b","c"]', "7"):
+            other.storage.feed._fly._deliver(f'{head}\t"?"')
+        await running.storage.fly.send([FlyEvent(task_id, "partial", '"kept"')])
+        await running.tasks.finish(succeeded(task_id))
+        assert [event.payload for event in await reading] == ['"kept"']
 
     async def test_equal_events_are_not_folded_into_one(self, running: Running, other: Running) -> None:
         task_id = await running.create()
@@ -249,7 +301,7 @@ class TestFly:
         reading = asyncio.create_task(self.events(other, task_id, ready))
         await ready.wait()
         same = FlyEvent(task_id, "partial", '{"token":"a"}')
-        await asyncio.gather(*(running.storage.fly.send(same) for _ in range(50)))
+        await asyncio.gather(*(running.storage.fly.send([same]) for _ in range(50)))
         await running.tasks.finish(succeeded(task_id))
         assert len(await reading) == 50
 
@@ -259,7 +311,7 @@ class TestFly:
         reading = asyncio.create_task(self.events(other, task_id, ready))
         await ready.wait()
         payload = '{"text":"' + "ä" * 500_000 + '"}'
-        await running.storage.fly.send(FlyEvent(task_id, "artifact_update", payload))
+        await running.storage.fly.send([FlyEvent(task_id, "artifact_update", payload)])
         await running.tasks.finish(succeeded(task_id))
         [event] = await reading
         assert event.name == "artifact_update"
@@ -271,16 +323,65 @@ class TestFly:
             ready = asyncio.Event()
             reading = asyncio.create_task(self.events(other, task_id, ready))
             await ready.wait()
-            await running.storage.fly.send(FlyEvent(task_id, "partial", '"last"'))
+            await running.storage.fly.send([FlyEvent(task_id, "partial", '"last"')])
             await running.tasks.finish(succeeded(task_id))
             assert [event.payload for event in await reading] == ['"last"']
+
+    async def test_a_reader_that_comes_before_the_first_connection_waits_for_it(
+        self, database_url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        late = make_storage(database_url)
+        may_connect = asyncio.Event()
+        connect = late.storage.bell._connect
+
+        async def connecting() -> asyncio.Event:
+            await may_connect.wait()
+            return await connect()
+
+        monkeypatch.setattr(late.storage.bell, "_connect", connecting)
+        await late.storage.start()
+        try:
+            task_id = await late.create()
+            ready = asyncio.Event()
+            reading = asyncio.create_task(self.events(late, task_id, ready))
+            await lasts(0.1)
+            assert not ready.is_set()
+            may_connect.set()
+            await ready.wait()
+            await late.storage.fly.send([FlyEvent(task_id, "partial", "1")])
+            await late.tasks.finish(succeeded(task_id))
+            assert [event.payload for event in await reading] == ["1"]
+        finally:
+            await late.storage.stop()
+
+    async def test_events_whose_caller_left_are_sent_and_their_room_is_given_back(
+        self, running: Running, other: Running
+    ) -> None:
+        task_id = await running.create()
+        ready = asyncio.Event()
+        reading = asyncio.create_task(self.events(other, task_id, ready))
+        await ready.wait()
+        fly = running.storage.fly
+        leaving = asyncio.create_task(fly.send([FlyEvent(task_id, "partial", "1"), FlyEvent(task_id, "message", "2")]))
+        await asyncio.sleep(0)  # the task has begun
+        leaving.cancel()
+        await fly.send([FlyEvent(task_id, "partial", "3")])
+        await running.tasks.finish(succeeded(task_id))
+        assert leaving.cancelled()
+        assert [(event.name, event.payload) for event in await reading] == [
+            ("partial", "1"),
+            ("message", "2"),
+            ("partial", "3"),
+        ]
+        assert running.storage.feed.budget.holds(Share.WRITES) == 0
 
     async def test_a_slow_reader_loses_live_events_first_and_updates_never(self, running: Running) -> None:
         task_id = await running.create()
         async with running.storage.feed.subscribe(task_id) as follower:
             follower.start(1)
             for number in range(1_500):
-                follower.take_fly(FlyEvent(task_id, "partial", str(number)))
+                text = str(number)
+                follower.take_fly([FlyEvent(task_id, "partial", text)], len(text))
             for _ in range(5):
                 await running.tasks.report(progress(task_id, HopState.PROCESSING))
             found: list[object] = []

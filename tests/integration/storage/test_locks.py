@@ -6,6 +6,7 @@ import asyncpg
 
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.reports import ChildAnnouncement
+from tests.support.hops import begin, declare, delivered, end, send
 from tests.support.storage import ROUTE, Running, canceled, make_storage, new_task, progress, succeeded
 
 
@@ -64,6 +65,46 @@ async def test_cascades_reports_and_sweeps_of_the_same_tasks_do_not_deadlock(
             still_open = await running.storage.database.fetchval("SELECT count(*) FROM tasks WHERE finished_at IS NULL")
             assert still_open == 0
         assert await deadlocks(running) == 0
+    finally:
+        await other.storage.stop()
+
+
+async def test_ends_of_hops_that_share_children_and_parents_do_not_deadlock(
+    embedded: Running, database_url: str
+) -> None:
+    """Beside begins, finals and a lease keeper, in two processes in opposite orders."""
+    other = make_storage(database_url, namespace="default")
+    await other.storage.start()
+    await declare(embedded, "second", "third")
+    renew = "UPDATE queue_messages SET ready_at = ready_at + interval '1 s' WHERE id = ANY ($1)"
+    try:
+        for turn in range(6):
+            # Children sort before and behind their parents, so that only the order of ids is one for all.
+            roots = [f"{turn}-m{number}" for number in range(10)]
+            acks = {root: (await delivered(embedded, root))[1] for root in roots}
+            await asyncio.gather(*(embedded.tasks.begin(begin(root)) for root in roots))
+            reports = [
+                end(
+                    root,
+                    send(root),
+                    *(send(f"{turn}-{side}{number}", "third", parent=roots[-1 - number]) for side in "az"),
+                    ack=acks[root],
+                )
+                for number, root in enumerate(roots)
+            ]
+            messages = [ack.message for ack in acks.values()]
+            await asyncio.gather(
+                *(embedded.tasks.end(report) for report in reports),
+                *(other.tasks.end(report) for report in reversed(reports)),
+                *(other.tasks.begin(begin(root, "other")) for root in roots[::3]),
+                *(other.tasks.report(progress(root)) for root in reversed(roots)),
+                *(embedded.tasks.finish(canceled(root)) for root in roots[1::4]),
+                *(other.storage.database.execute(renew, [message]) for message in messages),
+            )
+            for root in roots:
+                seqs = await embedded.seqs(root)
+                assert seqs == list(range(1, len(seqs) + 1))
+        assert await deadlocks(embedded) == 0
     finally:
         await other.storage.stop()
 

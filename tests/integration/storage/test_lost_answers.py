@@ -2,18 +2,24 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
+from asya_crds.answers import AnswerAction, InputMethod
+from asya_crds.hop_reports import BeginAction, EndOutcome
 from asya_crds.status import ClaimAction, HopState, TaskStatus
+from asya_gateway.domain.answers import Kept, Resumption
 from asya_gateway.domain.errors import Unavailable
+from asya_gateway.domain.hop_reports import HopEnded
 from asya_gateway.domain.owners import EVERY_OWNER, OwnedBy
-from asya_gateway.domain.pause import Pause
-from asya_gateway.domain.ports import Answer, TaskFilter
+from asya_gateway.domain.pause import Input, Pause
+from asya_gateway.domain.ports import TaskFilter
 from asya_gateway.domain.reports import ChildAnnouncement, Claim, PauseReport
 from asya_gateway.domain.task import FlyEvent
 from servers.proxy import TcpProxy
-from tests.support.storage import ROUTE, Running, make_storage, new_task, progress, succeeded
+from tests.support.hops import begin, declare, delivered, end, queues, send
+from tests.support.storage import ROUTE, Running, answer_to, failed, make_storage, new_task, progress, succeeded
 from tests.support.waiting import lasts, until
 
 
@@ -84,16 +90,81 @@ async def test_a_final_ends_the_task_once(behind: Running, running: Running, pro
     assert await running.kinds(task_id) == ["created", "final"]
 
 
+async def test_a_begin_still_goes_and_its_entries_count_once(
+    behind: Running, running: Running, proxy: TcpProxy
+) -> None:
+    task_id = await running.create()
+    proxy.lose_answer_to(task_id.encode())
+    assert (await behind.tasks.begin(begin(task_id))).action is BeginAction.GO
+    assert (proxy.lost, await running.seqs(task_id)) == (1, [1, 2, 3])
+
+
+@pytest.mark.parametrize("namespace", [None, "default"])
+async def test_an_end_is_ended_and_its_envelopes_are_sent_once(
+    through: tuple[TcpProxy, str], embedded: Running, namespace: str | None
+) -> None:
+    proxy, url = through
+    behind = make_storage(url, namespace=namespace)
+    await behind.storage.start()
+    try:
+        await declare(embedded, "second", "third")
+        task_id, ack = await delivered(embedded)
+        await embedded.tasks.begin(begin(task_id))
+        report = end(task_id, send(task_id), send("a-child", "third", parent=task_id), ack=ack)
+        proxy.lose_answer_to(b"a-child")
+        assert await behind.tasks.end(report) == HopEnded(EndOutcome.ENDED)
+        assert (proxy.lost, await embedded.seqs(task_id)) == (1, [1, 2, 3, 4])
+        assert await embedded.seqs("a-child") == [1]
+        if namespace is None:
+            found = await embedded.storage.database.fetch("SELECT actor, task_id FROM outbox ORDER BY id")
+            assert [tuple(row.values()) for row in found] == [("second", task_id), ("third", "a-child")]
+            # They are left to the outbox poll.
+            assert behind.handed == []
+        else:
+            assert await queues(embedded) == [("second", task_id), ("third", "a-child")]
+            assert {entry.actor for entry in behind.handed} == {"second", "third"}
+    finally:
+        await behind.storage.stop()
+
+
 async def test_an_answer_is_taken_once_and_said_to_be(behind: Running, running: Running, proxy: TcpProxy) -> None:
     task_id = await running.create()
     pause = Pause("p1", "Go on?", {"type": "object"}, [])
     await running.tasks.pause(PauseReport(task_id, pause, TaskStatus.PAUSED, ROUTE, 10.0))
     proxy.lose_answer_to(b"resume-envelope")
-    answer = Answer(task_id, EVERY_OWNER, "p1", "{}", "x-resume", '"resume-envelope"', 5)
-    assert await behind.tasks.answer(answer)
+    assert await behind.tasks.answer(answer_to(task_id), Resumption("x-resume", '"resume-envelope"'))
     assert proxy.lost == 1
     assert await running.kinds(task_id) == ["created", "paused", "resumed"]
     assert await running.storage.database.fetchval("SELECT count(*) FROM outbox WHERE actor = 'x-resume'") == 1
+
+
+def two_inputs(task_id: str) -> PauseReport:
+    inputs = tuple(Input(key, InputMethod.ROOTS, {}) for key in ("lost-input", "other"))
+    return PauseReport(task_id, Pause("p1", "?", {"type": "object"}, [], inputs=inputs), TaskStatus.PAUSED, ROUTE, 10.0)
+
+
+async def test_an_answer_to_one_of_several_inputs_is_taken_once(
+    behind: Running, running: Running, proxy: TcpProxy
+) -> None:
+    task_id = await running.create()
+    await running.tasks.pause(two_inputs(task_id))
+    proxy.lose_answer_to(b"COMMIT")
+    kept = await behind.tasks.keep_answer(answer_to(task_id, input_key="lost-input"))
+    assert (kept, proxy.lost) == (Kept.KEPT, 1)
+    assert await running.tasks.keep_answer(answer_to(task_id, 2, input_key="lost-input")) is Kept.TOO_LATE
+    assert await running.tasks.keep_answer(answer_to(task_id, 2, input_key="other")) is Kept.LAST
+    assert await running.kinds(task_id) == ["created", "paused", "answered"]
+
+
+async def test_a_decline_that_fails_the_task_is_taken_once(behind: Running, running: Running, proxy: TcpProxy) -> None:
+    task_id = await running.create()
+    await running.tasks.pause(two_inputs(task_id))
+    proxy.lose_answer_to(b"COMMIT")
+    declined = answer_to(task_id, input_key="lost-input", action=AnswerAction.DECLINE, value=None)
+    assert await behind.tasks.fail_declined(declined, failed(task_id))
+    assert proxy.lost == 1
+    assert not await running.tasks.fail_declined(replace(declined, key=2), failed(task_id))
+    assert await running.kinds(task_id) == ["created", "paused", "final"]
 
 
 async def test_a_database_that_is_away_is_unavailable_and_back_when_it_is_back(
@@ -106,7 +177,7 @@ async def test_a_database_that_is_away_is_unavailable_and_back_when_it_is_back(
     with pytest.raises(Unavailable):
         await behind.tasks.get(new.id, owner=EVERY_OWNER)
     with pytest.raises(Unavailable):
-        await behind.storage.fly.send(FlyEvent(new.id, "partial", "1"))
+        await behind.storage.fly.send([FlyEvent(new.id, "partial", "1")])
     proxy.accept()
     again = new_task()
     await behind.tasks.create(again)
@@ -147,11 +218,11 @@ async def test_a_wait_for_a_frozen_database_is_bounded_by_the_longest_statement(
                 tasks.report(progress(task_id)),
                 tasks.finish(succeeded(task_id)),
                 tasks.announce(ChildAnnouncement("child", task_id, ROUTE)),
-                fly.send(FlyEvent(task_id, "partial", "1")),
+                fly.send([FlyEvent(task_id, "partial", "1")]),
                 return_exceptions=True,
             )
         assert [type(outcome) for outcome in outcomes] == [Unavailable] * 8
-        late = asyncio.create_task(fly.send(FlyEvent(task_id, "partial", "2")))
+        late = asyncio.create_task(fly.send([FlyEvent(task_id, "partial", "2")]))
         with pytest.raises(Unavailable):
             async with asyncio.timeout(6):
                 await late

@@ -7,11 +7,10 @@ import pytest
 from asya_crds.status import TaskStatus
 from asya_gateway.domain.owners import EVERY_OWNER
 from asya_gateway.domain.pause import Pause
-from asya_gateway.domain.ports import Answer
 from asya_gateway.domain.reports import FinalReport, PauseReport
 from asya_gateway.storage.tasks import expiring
 from asya_gateway.storage.tasks.pausing import PauseLimits
-from tests.support.storage import ROUTE, Running, make_storage
+from tests.support.storage import ONWARD, ROUTE, Running, answer_to, make_storage
 
 
 @pytest.fixture
@@ -36,10 +35,6 @@ async def paused(running: Running, task_id: str, *, flow: str = "shout", ago: in
     )
 
 
-def answer_to(task_id: str) -> Answer:
-    return Answer(task_id, EVERY_OWNER, "p", "{}", "x-resume", "{}", 1)
-
-
 async def test_a_pause_beyond_its_limit_fails_its_task_and_says_so(still: Running) -> None:
     await paused(still, "long", ago=3_601)
     await paused(still, "short", ago=3_500)
@@ -48,7 +43,7 @@ async def test_a_pause_beyond_its_limit_fails_its_task_and_says_so(still: Runnin
     assert (task.status, task.error.code, task.error.error_class) == (TaskStatus.FAILED, "pause_expired", "deadline")
     assert task.message == "Nobody answered within 3600 s"
     assert (await still.tasks.get("short", owner=EVERY_OWNER)).status is TaskStatus.PAUSED
-    assert not await still.tasks.answer(answer_to("long"))
+    assert not await still.tasks.answer(answer_to("long", pause_id="p"), ONWARD)
 
 
 async def test_a_flows_own_limit_counts_for_its_pauses(still: Running) -> None:
@@ -61,7 +56,7 @@ async def test_a_flows_own_limit_counts_for_its_pauses(still: Running) -> None:
 
 async def test_a_task_that_was_answered_in_time_continues(still: Running) -> None:
     await paused(still, "answered", ago=3_601)
-    assert await still.tasks.answer(answer_to("answered"))
+    assert await still.tasks.answer(answer_to("answered", pause_id="p"), ONWARD)
     late = FinalReport("answered", TaskStatus.FAILED, "late", only_pause="p", owner=EVERY_OWNER)
     assert await still.tasks.finish(late) == "untimely"
     assert await still.storage.expiry.expire() == 0

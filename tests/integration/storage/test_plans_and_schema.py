@@ -7,20 +7,27 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from asya_crds.status import TaskStatus
+from asya_crds.answers import AnswerAction, InputMethod
+from asya_crds.hop_reports import EndOutcome
+from asya_crds.status import HopState, TaskStatus
+from asya_gateway.domain.answers import Kept
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.owners import EVERY_OWNER, OwnedBy
-from asya_gateway.domain.pause import Pause
-from asya_gateway.domain.ports import Answer, TaskFilter, TaskPage
+from asya_gateway.domain.pause import Input, Pause
+from asya_gateway.domain.ports import TaskFilter, TaskPage
 from asya_gateway.domain.reports import ChildAnnouncement, Claim, PauseReport
+from asya_gateway.domain.task import Task
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.queues.outbox import BLOCKS, PostgresOutbox
 from asya_gateway.storage.tasks import listing
 from asya_gateway.storage.tasks.growing import grown
+from asya_gateway.storage.tasks.outcomes import Awaited, outcomes
 from asya_transports.postgres import statements
 from asya_transports.postgres.pool import QUEUE_SESSION
+from asya_transports.postgres.sessions import Sessions
 from tests.support.blocks import counted_blocks
-from tests.support.storage import ROUTE, Running, failed, make_storage, progress, succeeded
+from tests.support.hops import begin, declare, delivered, end, send
+from tests.support.storage import ONWARD, ROUTE, Running, answer_to, failed, make_storage, progress, succeeded
 
 FILL = """
 INSERT INTO tasks (id, parent_id, owner, flow, surface, status, route, last_seq, created_at, updated_at,
@@ -30,15 +37,16 @@ SELECT 'old-' || n, CASE WHEN n % 10 = 0 THEN 'old-' || n - 1 END, 'o' || n % 50
        now() + (1000 + n * 7919 % 86400) * interval '1 second',
        CASE WHEN n % 97 <> 0 THEN now() - interval '10 minutes' END,
        CASE WHEN n % 97 <> 0 THEN 'succeeded' END
-FROM generate_series(1, 100000) n;
+FROM generate_series(1, 200000) n;
 INSERT INTO task_updates (task_id, seq, kind, status, progress, detail, at)
-SELECT 'old-' || n / 2, n % 2 + 1, 'progress', 'running', 1, '{}', now() FROM generate_series(2, 100001) n;
+SELECT 'old-' || n / 2, n % 2 + 1, 'progress', 'running', 1, '{}', now() FROM generate_series(2, 200001) n;
 INSERT INTO task_hops (task_id, hop, attempt, claimant, state, lease_until)
-SELECT 'old-' || n, '0', 1, 'w', 'completed', now() FROM generate_series(1, 100000) n;
+SELECT 'old-' || n, '0', 1, 'w', 'completed', now() FROM generate_series(1, 200000) n;
 INSERT INTO task_bodies (task_id, kind, body)
-SELECT 'old-' || n, 'payload', '{"text":"hi"}' FROM generate_series(1, 100000) n;
+SELECT 'old-' || n, 'payload', '{"text":"hi"}' FROM generate_series(1, 200000) n;
 INSERT INTO task_pauses (task_id, pause_id, question, created_at)
 SELECT 'old-' || n, 'p', '{}', now() FROM generate_series(1, 50000) n;
+INSERT INTO task_inputs (task_id, key, pause_id) SELECT 'old-' || n, 'p', 'p' FROM generate_series(1, 50000) n;
 ANALYZE
 """
 
@@ -67,21 +75,28 @@ async def test_every_session_has_our_settings(database_url: str) -> None:
         await database.close()
 
 
-async def test_statements_that_look_nothing_up_have_a_part_of_the_connections_and_are_planned_once(
-    database_url: str,
+@pytest.mark.parametrize(("largest", "hot"), [(2, 1), (3, 1), (10, 5), (40, 6)])
+async def test_the_hot_pool_has_a_part_of_the_connections_and_plans_a_statement_once(
+    database_url: str, largest: int, hot: int
 ) -> None:
-    database = Database(database_url, min_size=1, max_size=5, statement_timeout=7)
-    fixed = database.with_fixed_plans(2)
+    database = Database(database_url, min_size=1, max_size=largest, statement_timeout=7)
+    pool = database.hot
     await database.open()
     try:
-        assert await fixed.fetchval("SHOW plan_cache_mode") == "force_generic_plan"
-        assert await fixed.fetchval("SHOW statement_timeout") == "7s"
+        settings = ("statement_timeout", "plan_cache_mode", "enable_seqscan", "enable_bitmapscan")
+        assert [await pool.fetchval(f"SHOW {name}") for name in settings] == ["7s", "force_generic_plan", "off", "on"]
         assert await database.fetchval("SHOW plan_cache_mode") == "force_custom_plan"
-        assert (fixed.usage().largest, database.usage().largest) == (2, 5)
+        assert (pool.usage().largest, database.usage().largest) == (hot, largest)
         assert database.usage().size == 2
+        long = "SELECT id FROM tasks WHERE id = ANY ($1) AND " + " AND ".join(["id <> ''"] * 2_000)
+        async with pool.connection() as connection:
+            for _ in range(3):
+                await connection.fetch(long, ["a"])
+            plans = "SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE length(statement) > 16000"
+            assert [tuple(row) for row in await connection.fetch(plans)] == [(3, 0)]
     finally:
         await database.close()
-    assert fixed.usage().size == 0
+    assert pool.usage().size == 0
 
 
 OUTBOX = """;
@@ -101,23 +116,47 @@ async def fill(database_url: str, sql: str) -> None:
 
 ONE_STATEMENT = 400
 """Blocks that a statement for one task, or for a page of fifty, may touch."""
+ONE_ENVELOPE = 25
+"""More of them for each envelope that a poll takes: it is read, locked and written anew, with entries in indexes."""
 ONE_CHUNK = 15_000
 """Those of one that looks at a thousand tasks."""
 
 
+@pytest.fixture
+def one_hot_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was planned once is what is executed later."""
+    monkeypatch.setattr("asya_gateway.storage.database.HOT_CONNECTIONS", 1)
+
+
 @pytest.mark.timeout(180)
+@pytest.mark.usefixtures("one_hot_session")
 async def test_statements_planned_on_empty_tables_touch_few_blocks_when_the_tables_are_full(
     still: Running, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     warm = await still.create()
+    await still.tasks.begin(begin(warm))
+    await still.tasks.end(end(warm))
     for _ in range(10):
         await still.tasks.report(progress(warm))
     await still.tasks.snapshot(warm, 0, owner=EVERY_OWNER)
-    await fill(database_url, FILL + OUTBOX)
+    await still.tasks.report(progress(warm, claim=Claim("1", 1, "w")))
+    await one_life_of_everything(still)
+    # Its ANALYZE has plans made anew, so those of empty tables are looked at first.
+    rows, analyze = FILL.rsplit(";", 1)
+    await fill(database_url, rows + OUTBOX + ";" + QUEUED)
+    with counted_blocks(monkeypatch) as stale:
+        await one_life_of_everything(still)
+        await batches_of_everything(still)
+    stale.check(ONE_BATCH)
+    await fill(database_url, analyze)
     outbox = PostgresOutbox(still.storage.database)
     with counted_blocks(monkeypatch) as first_poll:
         await outbox.take(1, 1)
     first_poll.check(BLOCKS)
+    # How many envelopes are due depends on how long all this took, since those of ends are leased to their dispatcher.
+    with counted_blocks(monkeypatch) as poll:
+        due = await outbox.take(2_000, 200)
+    poll.check(ONE_STATEMENT + ONE_ENVELOPE * len(due))
     with counted_blocks(monkeypatch) as blocks:
         await one_life_of_everything(still)
         for owner in (OwnedBy("o1"), EVERY_OWNER):
@@ -125,9 +164,11 @@ async def test_statements_planned_on_empty_tables_touch_few_blocks_when_the_tabl
                 await still.list(TaskFilter(owner=owner, status=status, limit=50))
         await still.list(TaskFilter(owner=OwnedBy("o1"), status=TaskStatus.PAUSED, limit=50))
         await still.list(TaskFilter(owner=EVERY_OWNER, parent_id="old-9", limit=50))
-        await outbox.take(2_000, 200)
         await still.storage.sweeper.sweep()
     blocks.check(ONE_STATEMENT)
+    with counted_blocks(monkeypatch) as batches:
+        await batches_of_everything(still)
+    batches.check(ONE_BATCH)
     with counted_blocks(monkeypatch) as chunks:
         await still.storage.sweeper.sweep_orphans()
         await still.storage.retention.retire()
@@ -141,20 +182,63 @@ async def one_life_of_everything(still: Running) -> None:
     for task_id in (parent, f"{parent}-1"):
         await still.tasks.report(progress(task_id))
         await still.tasks.report(progress(task_id, claim=Claim("0", 1, "w")))
+        await still.tasks.begin(begin(task_id, hop="1"))
+        await still.tasks.end(end(task_id, send(task_id), send(f"{task_id}-2", parent=parent), hop="1"))
         await still.tasks.snapshot(task_id, 0, owner=EVERY_OWNER)
         await still.tasks.get(task_id, owner=EVERY_OWNER)
         await still.tasks.active(task_id)
         pause = Pause("p", "?", {}, [])
         await still.tasks.pause(PauseReport(task_id, pause, TaskStatus.PAUSED, ROUTE, 50.0, "{}"))
         await still.tasks.pause_point(task_id, owner=EVERY_OWNER)
-        await still.tasks.answer(Answer(task_id, EVERY_OWNER, "p", "{}", "x-resume", "{}", 1))
+        await still.tasks.answer(answer_to(task_id, pause_id="p"), ONWARD)
     await still.tasks.finish(failed(parent))
     await still.tasks.finish(succeeded(f"{parent}-1"))
+    await answers_of_every_kind(still, await still.create())
     await grown(still.storage.database, [(parent, 0)])
+    await outcomes(still.storage.database.hot, [Awaited(parent, EVERY_OWNER, payload=True, known=False)])
+
+
+async def answers_of_every_kind(still: Running, task_id: str) -> None:
+    """To several inputs, of which one fails the task."""
+    inputs = tuple(Input(key, InputMethod.ROOTS, {}) for key in "abc")
+    pause = Pause("q", "?", {}, [], inputs=inputs)
+    await still.tasks.pause(PauseReport(task_id, pause, TaskStatus.PAUSED, ROUTE, 60.0, "{}"))
+    await still.tasks.get(task_id, owner=EVERY_OWNER)
+    assert await still.tasks.keep_answer(answer_to(task_id, 1, "q", input_key="a")) is Kept.KEPT
+    await still.tasks.pause_point(task_id, owner=EVERY_OWNER)
+    declined = answer_to(task_id, 2, "q", input_key="b", action=AnswerAction.DECLINE, value=None)
+    assert await still.tasks.set_aside(declined)
+    assert await still.tasks.fail_declined(declined, failed(task_id, message="declined"))
+
+
+BATCH = 20
+"""Tasks of a batch below."""
+ONE_BATCH = 60 * BATCH
+"""Blocks that a statement for so many tasks may touch: each has rows in several tables with indexes, and some have a
+child."""
+
+
+async def batches_of_everything(still: Running) -> None:
+    """What every task costs, for many tasks in one statement of a kind."""
+    ids = await asyncio.gather(*(still.create() for _ in range(BATCH)))
+    database = still.storage.database
+    for each in ("0", "1"):
+        await asyncio.gather(*(still.tasks.report(progress(id, claim=Claim(each, 1, "w"))) for id in ids))
+    done = Claim("1", 1, "w")
+    await asyncio.gather(*(still.tasks.report(progress(id, HopState.COMPLETED, claim=done)) for id in ids))
+    await asyncio.gather(*(still.tasks.report(progress(id)) for id in ids))
+    await asyncio.gather(*(still.tasks.begin(begin(id, hop="2")) for id in ids))
+    ends = (end(id, send(id), send(f"{id}-1", parent=id), hop="2") for id in ids)
+    assert {each.outcome for each in await asyncio.gather(*map(still.tasks.end, ends))} == {EndOutcome.ENDED}
+    await grown(database.hot, [(id, 0) for id in ids])
+    await asyncio.gather(*(still.tasks.finish(succeeded(id)) for id in ids))
+    found = await outcomes(database.hot, [Awaited(id, EVERY_OWNER, payload=True, known=True) for id in ids])
+    assert all(isinstance(task, Task) for task in found)
 
 
 QUEUED = """
-INSERT INTO queues (name, namespace, actor) SELECT 'q' || n, 'd', 'a' || n FROM generate_series(1, 50) n;
+INSERT INTO queues (name, namespace, actor) SELECT 'q' || n, 'd', 'a' || n FROM generate_series(1, 50) n
+ON CONFLICT DO NOTHING;
 INSERT INTO queue_messages (queue, body, ready_at, receipt)
 SELECT 'q' || n % 50 + 1, 'x', now() + (n % 3 - 1) * interval '1 hour', CASE WHEN n % 7 = 0 THEN gen_random_uuid() END
 FROM generate_series(1, 50000) n
@@ -162,24 +246,64 @@ FROM generate_series(1, 50000) n
 
 
 async def test_queues_in_postgres_touch_few_blocks_beside_many_messages(
-    still: Running, monkeypatch: pytest.MonkeyPatch
+    database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    database = still.storage.database
-    await database.execute(QUEUED)
-    for name in ("enable_seqscan", "enable_bitmapscan"):
-        await database.execute(f"SET {name} = {QUEUE_SESSION[name]}")
+    """Also with plans from the time when there were few."""
+    connection = await Sessions(database_url, QUEUE_SESSION).connect()
+    try:
+        await connection.execute(QUEUED.replace("50000", "60") + ";ANALYZE")
+        await life_of_messages(connection)
+        await connection.execute(QUEUED)
+        for _ in ("plans of small tables", "those of full ones"):
+            with counted_blocks(monkeypatch) as blocks:
+                await life_of_messages(connection)
+            blocks.check(ONE_STATEMENT)
+            await connection.execute("ANALYZE")
+    finally:
+        await connection.close()
+
+
+async def life_of_messages(connection: asyncpg.Connection) -> None:
+    """All that happens to messages of one queue, once."""
     lease = timedelta(seconds=15)
-    with counted_blocks(monkeypatch) as blocks:
-        for retakes in (True, False):
-            rows = await database.fetch(statements.TAKE, "q7", 10, lease, 5, "q-dlq", "a7", retakes)
-            ids, receipts = [row["id"] for row in rows], [row["receipt"] for row in rows]
-            assert len(ids) == 10
-            await database.fetch(statements.EXTEND, ids, receipts, lease)
-            await database.execute(statements.GIVE_BACK, ids[:3], receipts[:3], [True, True, False])
-            await database.fetchrow(statements.NACK, ids[4], receipts[4], "q7", lease, 5, "q-dlq", "a7")
-            await database.fetch(statements.ACK, ids[5:], receipts[5:])
-        await database.fetch(statements.PUBLISH, ["q7", "q8"], [b"x", b"y"])
-    blocks.check(ONE_STATEMENT)
+    await connection.execute(
+        "INSERT INTO queues (name, namespace, actor) VALUES ('q7', 'd', 'q7') ON CONFLICT DO NOTHING"
+    )
+    for retakes in (True, False):
+        await connection.fetch(statements.PUBLISH, ["q7"] * 10, [b"x"] * 10)
+        rows = await connection.fetch(statements.TAKE, "q7", 10, lease, 5, "q-dlq", "a7", retakes)
+        ids, receipts = [row["id"] for row in rows], [row["receipt"] for row in rows]
+        assert len(ids) == 10
+        await connection.fetch(statements.EXTEND, ids, receipts, lease)
+        await connection.execute(statements.GIVE_BACK, ids[:3], receipts[:3], [True, True, False])
+        await connection.fetchrow(statements.NACK, ids[4], receipts[4], "q7", lease, 5, "q-dlq", "a7")
+        await connection.fetch(statements.ACK, ids[5:], receipts[5:])
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.usefixtures("one_hot_session")
+async def test_an_end_in_postgres_touches_few_blocks_beside_many_messages(
+    embedded: Running, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await declare(embedded, "second")
+    warm, ack = await delivered(embedded)
+    await embedded.tasks.begin(begin(warm))
+    await embedded.tasks.end(end(warm, ack=ack))
+    await fill(database_url, FILL.rsplit(";", 1)[0] + ";" + QUEUED)
+    for _ in ("plans of empty tables", "those of full ones"):
+        task_id, ack = await delivered(embedded)
+        many = [await delivered(embedded) for _ in range(BATCH)]
+        with counted_blocks(monkeypatch) as blocks:
+            await embedded.tasks.begin(begin(task_id))
+            child = send(f"{task_id}-1", "second", parent=task_id)
+            ended = await embedded.tasks.end(end(task_id, send(task_id), child, ack=ack))
+        assert ended.outcome is EndOutcome.ENDED
+        blocks.check(ONE_STATEMENT)
+        with counted_blocks(monkeypatch) as batch:
+            await asyncio.gather(*(embedded.tasks.begin(begin(id)) for id, _ in many))
+            await asyncio.gather(*(embedded.tasks.end(end(id, ack=ack)) for id, ack in many))
+        batch.check(ONE_BATCH)
+        await fill(database_url, "ANALYZE")
 
 
 MANY = """

@@ -39,8 +39,10 @@ IN_FORCE = (
 
 @asynccontextmanager
 async def opened(url: str) -> AsyncIterator[Database]:
-    database = Database(url, min_size=1, max_size=3, statement_timeout=7)
+    database = Database(url, min_size=1, max_size=5, statement_timeout=7)
+    hot = database.hot
     await database.open()
+    assert hot.usage().largest == 2
     try:
         yield database
     finally:
@@ -70,6 +72,9 @@ async def test_behind_pgbouncer_that_pools_sessions_all_settings_are_in_force(
         row = await database.fetchrow(IN_FORCE)
         assert row is not None
         assert tuple(row) == ("7s", "force_custom_plan", "1s")
+        row = await database.hot.fetchrow(IN_FORCE)
+        assert row is not None
+        assert tuple(row) == ("7s", "force_generic_plan", "1s")
         bell, heard = Bell(database), list[str]()
         bell.subscribe("asya_test", heard.append)
         await bell.start()
@@ -150,7 +155,7 @@ async def test_calls_are_stored_again_after_their_sessions_became_read_only(data
     async with start_gateway(database_url, db_statement_timeout=2) as gateway:
         await gateway.submit()
         storage = gateway.running.storage
-        for pool in (storage.database.pool, *(each.pool for each in storage.database._beside)):
+        for pool in (storage.database.pool, storage.database.hot.pool):
             held = [await pool.acquire() for _ in range(pool.get_max_size())]
             for connection in held:
                 await connection.execute("SET default_transaction_read_only = on")
@@ -252,7 +257,7 @@ async def test_the_bell_leaves_a_server_that_became_read_only(
         await until(lambda: bell.connected)
         assert bell._connection is not None
         await bell._connection.execute("SET default_transaction_read_only = on")
-        await until(lambda: bell.connects == 2)
+        await until(lambda: bell.connects >= 2)  # a busy machine may take longer than a probe waits
         await bell.stop()
 
 

@@ -32,7 +32,7 @@ async def grow(running: Running, task_id: str, reports: int) -> None:
         large = progress(task_id, HopState.PROCESSING, message=f"{number} " + "m" * LARGE)
         await running.tasks.report(large)
         event = FlyEvent(task_id, "partial", f'{{"n":{number},"x":"{"x" * LARGE}"}}')
-        await running.storage.fly.send(event)
+        await running.storage.fly.send([event])
 
 
 async def quiet(follower: Follower) -> None:

@@ -4,12 +4,17 @@ from typing import Any
 
 import pytest
 
+from asya_gateway.protocols.http.wait_limit import WaitLimit
 from tests.support.gateway import Event, Gateway, Reader
 from tests.support.mcp import (
+    BOTH,
+    HANDSHAKE_VERSIONS,
+    LATEST,
     Actor,
     ask,
     calling,
     conforms,
+    message,
     open_post,
     start_mcp,
     stateless_body,
@@ -50,9 +55,14 @@ async def test_the_stream_carries_progress_and_then_the_answer(gateway: Gateway,
         conforms(event.data, "ProgressNotification")
         assert event.data["params"]["progressToken"] == "t-1"
     params = [event.data["params"] for event in events[:-1]]
-    assert [each["message"] for each in params if "message" in each] == [
-        "Task created", "warming up", "he", "llo", "first: completed", "second: completed",
+    said = [each["message"] for each in params if "message" in each]
+    live = ["he", "llo"]
+    assert [each for each in said if each not in live] == [
+        "Task created", "warming up", "first: completed", "second: completed",
     ]  # fmt: skip
+    # A live event comes after what was stored before it; what is stored after it may overtake it.
+    assert [each for each in said if each in live] == live
+    assert said.index("warming up") < said.index("he")
     values = [each["progress"] for each in params]
     assert values == sorted(set(values))
     assert values[-1] == 100
@@ -73,6 +83,35 @@ async def test_a_flow_may_keep_its_progress_to_itself(gateway: Gateway, actor: A
         assert len((await call)[1]) == 1
 
 
+@pytest.mark.parametrize("flow", ["anything", "quiet"])
+@pytest.mark.parametrize("version", [*HANDSHAKE_VERSIONS, LATEST])
+async def test_a_quiet_call_goes_on_with_progress(database_url: str, version: str, flow: str) -> None:
+    """patterns/progress: 'The progress value MUST increase with each notification'. Clients reset their timers on
+    progress only (`resetTimeoutOnProgress`), so a flow that says nothing, or keeps it to itself, has some, too."""
+    async with start_mcp(database_url, mcp_progress_interval=0.02) as gateway:
+        actor = Actor(gateway)
+        headers = (
+            stateless_headers if version == LATEST else lambda _: {"Accept": BOTH, "MCP-Protocol-Version": version}
+        )
+        made = stateless_body if version == LATEST else message
+        body = made("tools/call", {"name": flow, "arguments": {}, "_meta": {"progressToken": "t"}})
+        async with open_post(gateway, body, headers(body)) as response:
+            reader = Reader(response)
+            task_id, _ = await actor.take()
+            heard: list[Any] = []
+            while sum("message" not in each["params"] for each in heard) < 3:
+                event = await reader.next()
+                assert event is not None
+                conforms(event.data, "ProgressNotification", version)
+                heard.append(event.data)
+            await actor.end(task_id, result={})
+            last = [event.data for event in await reader.all()]
+    values = [each["params"]["progress"] for each in [*heard, *last[:-1]]]
+    assert values == sorted(set(values))
+    assert all(value < 100 for value in values[:-1])
+    assert last[-1]["result"]["isError"] is False
+
+
 async def test_a_silent_stream_is_kept_alive(gateway: Gateway, actor: Actor) -> None:
     """transports/streamable-http: a server MAY send comments to keep the connection open."""
     body = stateless_body("tools/call", {"name": "anything"})
@@ -84,6 +123,30 @@ async def test_a_silent_stream_is_kept_alive(gateway: Gateway, actor: Actor) -> 
         task_id, _ = await actor.take()
         await actor.end(task_id, result=1)
         assert (await reader.all())[-1].id is None
+
+
+async def test_a_call_that_is_answered_at_once_is_one_document(
+    gateway: Gateway, actor: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """streamable-http, "Sending Messages": the server 'MUST return either `Content-Type: application/json` ... or
+    `Content-Type: text/event-stream`'."""
+    monkeypatch.setattr(WaitLimit, "tick", 60.0)  # however long a busy machine takes for it
+    async with calling(gateway, "anything") as call:
+        await actor.serve({"n": 1})
+        status, events = await call
+    assert (status, [event.name for event in events]) == (200, ["json"])
+    assert events[0].data["result"]["structuredContent"] == {"n": 1}
+
+
+async def test_a_call_that_is_quiet_for_a_moment_becomes_a_stream(gateway: Gateway, actor: Actor) -> None:
+    """So that proxies and clients see that it lives."""
+    body = stateless_body("tools/call", {"name": "anything", "arguments": {}})
+    async with open_post(gateway, body, stateless_headers(body)) as response:  # its head comes before the answer
+        assert response.content_type == "text/event-stream"
+        task_id, _ = await actor.take()
+        await actor.end(task_id, result={"n": 2})
+        events = await Reader(response).all()
+    assert [event.data["result"]["structuredContent"] for event in events] == [{"n": 2}]
 
 
 async def test_a_client_that_takes_json_alone_gets_json(gateway: Gateway, actor: Actor) -> None:

@@ -1,4 +1,4 @@
-"""2025-03-26, 2025-06-18 and 2025-11-25: clients that shake hands, served without a session."""
+"""2024-11-05, 2025-03-26, 2025-06-18 and 2025-11-25: clients that shake hands, served without a session."""
 
 from typing import Any
 
@@ -12,7 +12,6 @@ from tests.support.mcp import (
     ask_old,
     conforms,
     message,
-    open_post,
     post,
 )
 
@@ -31,7 +30,7 @@ async def test_a_version_that_is_served_is_agreed_on(idle: Gateway, version: str
     assert ("title" in answer["result"]["serverInfo"]) == (version >= "2025-06-18")
 
 
-@pytest.mark.parametrize("version", ["2024-11-05", "2026-07-28", "2099-01-01", "x" * 5000])
+@pytest.mark.parametrize("version", ["2026-07-28", "2099-01-01", "x" * 5000])
 async def test_any_other_version_is_answered_with_the_latest_that_shakes_hands(idle: Gateway, version: str) -> None:
     """Same place: 'Otherwise, the server MUST respond with another protocol version it supports. This SHOULD be the
     latest version supported by the server.'"""
@@ -53,13 +52,6 @@ async def test_a_handshake_without_a_required_part_is_invalid(idle: Gateway, key
     assert (answer["error"]["code"], key in answer["error"]["message"]) == (-32602, True)
 
 
-async def test_no_session_is_opened(idle: Gateway) -> None:
-    """transports, "Session Management": 'A server ... MAY assign a session ID'; without one any replica answers."""
-    async with open_post(idle, message("initialize", HELLO), {"Accept": BOTH}) as response:
-        assert response.status == 200
-        assert "Mcp-Session-Id" not in response.headers
-
-
 @pytest.mark.parametrize("version", [None, *HANDSHAKE_VERSIONS])
 @pytest.mark.parametrize("name", ["initialized", "cancelled", "progress", "roots/list_changed"])
 async def test_notifications_are_202_without_a_body(idle: Gateway, version: str | None, name: str) -> None:
@@ -75,7 +67,7 @@ async def test_a_late_response_is_202(idle: Gateway) -> None:
     assert await post(idle, body, {"Accept": BOTH, "MCP-Protocol-Version": "2025-11-25"}) == (202, None)
 
 
-@pytest.mark.parametrize("version", ["2024-11-05", "1999-01-01"])
+@pytest.mark.parametrize("version", ["2024-10-07", "1999-01-01"])
 @pytest.mark.parametrize("body", [message("tools/list"), {"jsonrpc": "2.0", "method": "notifications/initialized"}])
 async def test_a_version_header_that_is_not_served_is_400(idle: Gateway, version: str, body: Any) -> None:
     """transports, "Protocol Version Header": 'If the server receives a request with an invalid or unsupported
@@ -115,10 +107,19 @@ async def test_tools_lose_what_a_revision_does_not_know(idle: Gateway) -> None:
         tools = {tool["name"]: tool for tool in answer["result"]["tools"]}
         shown[version] = (*("outputSchema" in tools[name] for name in ("typed", "listing")), "title" in tools["shout"])
     assert shown == {
+        "2024-11-05": (False, False, False),
         "2025-03-26": (False, False, False),
         "2025-06-18": (True, False, True),
         "2025-11-25": (True, False, True),
     }
+
+
+async def test_the_oldest_revision_has_no_annotations_and_no_completions(idle: Gateway) -> None:
+    """Both came with 2025-03-26 (changelog)."""
+    _, answer = await ask_old(idle, "tools/list", None, "2024-11-05")
+    assert not any("annotations" in tool for tool in answer["result"]["tools"])
+    _, answer = await ask_old(idle, "initialize", {**HELLO, "protocolVersion": "2024-11-05"}, None)
+    assert "completions" not in answer["result"]["capabilities"]
 
 
 async def test_without_a_version_header_the_oldest_revision_is_spoken(idle: Gateway) -> None:
@@ -138,7 +139,7 @@ async def test_an_unknown_method_is_an_error_in_a_200(idle: Gateway, method: str
 async def test_an_unknown_tool_is_an_error_in_a_200(idle: Gateway) -> None:
     """server/tools, "Error Handling": '-32602 ... Unknown tool: invalid_tool_name'."""
     status, answer = await ask_old(idle, "tools/call", {"name": "nothing"})
-    assert (status, answer["error"]) == (200, {"code": -32602, "message": "Unknown tool: nothing"})
+    assert (status, answer["error"]["code"], answer["error"]["message"]) == (200, -32602, "Unknown tool: nothing")
 
 
 async def test_an_unknown_resource_has_the_code_of_its_time(idle: Gateway) -> None:

@@ -56,7 +56,19 @@ async def test_content_blocks_that_a_revision_lacks_come_as_text(gateway: Gatewa
             answer = (await call)[1][-1].data
         conforms(answer["result"], "CallToolResult", version)
         kinds.append(answer["result"]["content"][0]["type"])
-    assert kinds == ["text", "resource_link", "resource_link"]
+    assert kinds == ["text", "text", "resource_link", "resource_link"]
+
+
+async def test_audio_came_with_the_second_revision(gateway: Gateway, actor: Actor) -> None:
+    result = {"content": [{"type": "audio", "data": "AAAA", "mimeType": "audio/wav"}]}
+    kinds = []
+    for version in HANDSHAKE_VERSIONS[:2]:
+        async with calling(gateway, "anything", version=version) as call:
+            await actor.serve(result)
+            answer = (await call)[1][-1].data
+        conforms(answer["result"], "CallToolResult", version)
+        kinds.append(answer["result"]["content"][0]["type"])
+    assert kinds == ["text", "audio"]
 
 
 @pytest.mark.parametrize("version", HANDSHAKE_VERSIONS)
@@ -65,7 +77,7 @@ async def test_progress_travels_on_the_calls_own_stream(gateway: Gateway, actor:
     async with open_post(gateway, body, {"Accept": BOTH, "MCP-Protocol-Version": version}) as response:
         await actor.serve({})
         events = await Reader(response).all()
-    assert len(events) == 5
+    assert [event.data["params"]["progress"] for event in events[:-1]][-2:] == [99.0, 100]
     for event in events[:-1]:
         conforms(event.data, "ProgressNotification", version)
     conforms(events[-1].data["result"], "CallToolResult", version)

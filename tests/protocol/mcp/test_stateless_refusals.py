@@ -215,12 +215,13 @@ async def test_a_malformed_call_is_invalid_params(idle: Gateway, params: dict[st
 async def test_members_of_later_revisions_are_no_reason_to_refuse_a_call(idle: Gateway) -> None:
     """schema.ts, CallToolRequestParams: an interface that leaves further members open."""
     _, answer = await ask(idle, "tools/call", {"name": "missing", "ofLaterRevisions": {}})
-    assert answer["error"] == {"code": -32602, "message": "Unknown tool: missing"}
+    assert (answer["error"]["code"], answer["error"]["message"]) == (-32602, "Unknown tool: missing")
 
 
 async def test_a_flow_that_is_no_tool_is_unknown(idle: Gateway) -> None:
     _, answer = await ask(idle, "tools/call", {"name": "skill"})
-    assert answer["error"] == {"code": -32602, "message": "Unknown tool: skill"}
+    assert (answer["error"]["code"], answer["error"]["message"]) == (-32602, "Unknown tool: skill")
+    assert "shout" in answer["error"]["data"]["available_agents"]
 
 
 async def test_a_body_over_the_limit_is_413(idle: Gateway) -> None:

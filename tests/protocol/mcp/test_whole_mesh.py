@@ -38,7 +38,7 @@ async def mesh(database_url: str, tmp_path: Path) -> AsyncIterator[Mesh]:
     flows = tmp_path / "flows.yaml"
     flows.write_text(FLOWS)
     async with start_mesh(database_url, config_path=str(flows)) as made:
-        await until(lambda: len(made.gateway.flows.tools()) == 3, what="the flows")
+        await until(lambda: len(made.gateway.flows.table.flows) == 3, what="the flows")
         names = ("upper", "exclaim", "refuse", "tokens")
         await made.run(*(made.worker(name, name, resiliency_actor_retry_max_attempts=1) for name in names))
         yield made

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from asya_actor.app import main
+from asya_actor.assembly import concurrency_of
 from asya_actor.resiliency import Backoff, Policy, Resiliency, Rule
 from asya_actor.settings import SettingsError, crew_settings, worker_settings
 from asya_transports.description import TransportSettingsError
@@ -24,8 +25,37 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_the_defaults_are_the_documented_ones(environment: Any) -> None:
     environment()
     settings = worker_settings()
-    assert (settings.resiliency_actor_timeout, settings.actor_concurrency, settings.namespace) == (300.0, 1, "default")
+    assert (settings.resiliency_actor_timeout, settings.actor_concurrency, settings.namespace) == (
+        300.0,
+        None,
+        "default",
+    )
     assert settings.resiliency == Resiliency({})
+
+
+async def _async_handler(payload: Any) -> Any:
+    return payload
+
+
+def _plain_handler(payload: Any) -> Any:
+    return payload
+
+
+def test_an_async_handler_runs_many_messages_at_a_time_unless_told_otherwise(
+    environment: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    environment()
+    with caplog.at_level("INFO"):
+        assert concurrency_of(worker_settings(), _plain_handler) == 1
+        assert not caplog.messages
+        assert concurrency_of(worker_settings(), _async_handler) == 64
+    assert caplog.messages == [
+        "shout runs up to 64 messages at a time; ASYA_ACTOR_CONCURRENCY=1 is the earlier default"
+    ]
+    caplog.clear()
+    environment(ASYA_ACTOR_CONCURRENCY="1")
+    assert [concurrency_of(worker_settings(), each) for each in (_plain_handler, _async_handler)] == [1, 1]
+    assert not caplog.messages
 
 
 def test_policies_and_rules_are_read_from_json(environment: Any) -> None:
@@ -73,6 +103,41 @@ def test_a_mistake_names_its_variable(environment: Any, values: dict[str, str], 
     environment(**values)
     with pytest.raises(SettingsError, match=named):
         worker_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        (
+            "POLICIES",
+            '{"a": {"backof": 1}}',
+            "ASYA_RESILIENCY_POLICIES.a.backof: unknown field (did you mean backoff?)",
+        ),
+        ("POLICIES", '{"a": {"zzz": 1}}', "ASYA_RESILIENCY_POLICIES.a.zzz: unknown field"),
+        (
+            "POLICIES",
+            '{"a": {"maxAttempts": "three"}}',
+            "ASYA_RESILIENCY_POLICIES.a.maxAttempts: expected a whole number, not 'three'",
+        ),
+        (
+            "POLICIES",
+            '{"a": {"backoff": "x"}}',
+            "ASYA_RESILIENCY_POLICIES.a.backoff: expected 'constant', 'linear' or 'exponential', not 'x'",
+        ),
+        ("RULES", '[{"errors": ["A"]}]', "ASYA_RESILIENCY_RULES.0.policy: required field is missing"),
+        (
+            "RULES",
+            '[{"errors": ["A"], "polcy": "a", "policy": "a"}]',
+            "RULES.0.polcy: unknown field (did you mean policy?)",
+        ),
+    ],
+)
+def test_a_mistake_inside_a_variable_is_worded_as_in_a_file(environment: Any, name: str, value: str, said: str) -> None:
+    environment(**{f"ASYA_RESILIENCY_{name}": value})
+    with pytest.raises(SettingsError) as caught:
+        worker_settings()
+    assert str(caught.value).endswith(said)
+    assert "Extra inputs" not in str(caught.value)
 
 
 def test_what_is_required_is_named() -> None:

@@ -1,6 +1,7 @@
 """Finding and calling handlers."""
 
 import asyncio
+import functools
 import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -10,7 +11,7 @@ from typing_extensions import override
 
 from asya_actor.contract.message import HandlerMessage
 from asya_actor.handlers.invoking import HandlerFailed, Invocation
-from asya_actor.handlers.loading import HandlerNotFound, load_handler
+from asya_actor.handlers.loading import HandlerNotFound, is_async, load_handler
 from asya_actor.handlers.threads import HandlerThreads
 from asya_crds.envelope import Envelope, Route
 
@@ -26,9 +27,40 @@ class Events:
         self.sent.append(event)
 
 
+class Callable:
+    async def __call__(self, payload: Any) -> Any:
+        return payload
+
+    async def method(self, payload: Any) -> Any:
+        return payload
+
+    async def generator(self, payload: Any) -> AsyncIterator[Any]:
+        yield payload
+
+    def plain(self, payload: Any) -> Any:
+        return payload
+
+    def plain_generator(self, payload: Any) -> Iterator[Any]:
+        yield payload
+
+
+def test_what_runs_in_the_event_loop_is_known_before_it_is_called() -> None:
+    one = Callable()
+    for handler in (one, one.method, one.generator, functools.partial(one.method), functools.partial(one.generator)):
+        assert is_async(handler)
+    for plain in (one.plain, one.plain_generator, functools.partial(one.plain), lambda payload: payload, len):
+        assert not is_async(plain)
+
+
 def invocation(handler: Any, events: Events | None = None) -> Invocation:
     message = HandlerMessage(Envelope("t", Route((), "a", ("b",)), {}))
     return Invocation(handler, message, events or Events(), HandlerThreads("test"))
+
+
+async def test_a_payload_that_is_not_json_is_told_with_its_place() -> None:
+    with pytest.raises(HandlerFailed) as caught:
+        await invocation(lambda _payload: {"a": {1, 2}}).run({})
+    assert str(caught.value.error) == "$.a: set is not a JSON value"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from asya_actor.mesh.client import MeshClient, MeshRefused, MeshUnavailable, Timeouts
-from asya_actor.mesh.live import LiveLine
+from asya_actor.mesh.live import LiveEventsOfCall, LiveLine
 from asya_actor.mesh.reporting import HopReports
 from asya_actor.telemetry.metrics import LIVE_LOST
 from asya_crds.envelope import Envelope, Route
@@ -121,7 +121,7 @@ async def test_signs_of_life_go_on_and_a_lost_hop_is_noticed(stub: MeshStub, cli
     """BRIEF: processing (repeated every lease/3 to renew the claim)."""
     reports = HopReports(client, stub.url, ENVELOPE, lease=0.06)
     stub.answers.extend([(200, '{"action":"go"}'), 503, (200, '{"action":"go"}'), (200, '{"action":"done"}')])
-    async with reports.alive("y"), asyncio.timeout(5):
+    async with reports.kept_alive("y"), asyncio.timeout(5):
         await reports.lost.wait()
     assert [body["status"] for _, _, body in stub.requests] == ["processing"] * 4
 
@@ -228,3 +228,23 @@ async def test_what_is_left_of_the_deadline_is_what_mesh_answers_to_the_claim(
     assert reports.seconds_left() is None
     await reports.received(1)
     assert reports.seconds_left() == (None if left is None else pytest.approx(left, abs=5))
+
+
+async def test_a_line_for_live_events_is_made_with_the_first_event_also_from_a_thread(
+    stub: MeshStub, client: MeshClient
+) -> None:
+    events = LiveEventsOfCall(client, stub.url, "t", "y", bundles=True)
+    await events.finish()
+    await asyncio.to_thread(events.put_from_thread, {"n": 1})
+    await events.put({"n": 2})
+    await events.finish()
+    found = [body.get("payloads", [body.get("payload")]) for _, _, body in stub.requests]
+    assert [event for bundle in found for event in bundle] == [{"n": 1}, {"n": 2}]
+
+
+async def test_whoever_asks_after_the_hop_was_lost_is_told_at_once(client: MeshClient) -> None:
+    reports, told = HopReports(client, None, ENVELOPE), []
+    reports.on_lost(lambda: told.append("before"))
+    reports.lose()
+    reports.on_lost(lambda: told.append("after"))
+    assert told == ["before", "after"]

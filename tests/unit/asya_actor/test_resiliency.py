@@ -151,3 +151,17 @@ def test_an_exception_without_text_module_or_an_honest_class_is_described_all_th
     assert describe(odd()).message == "Odd"
     dishonest: Any = Hostile("Dishonest", (Exception,), {})
     assert describe(BaseException.__new__(dishonest)).message == "Dishonest"
+
+
+@pytest.mark.parametrize(
+    ("policies", "said"),
+    [
+        ({}, "2 of 1"),
+        ({"default": Policy()}, "2 of 1"),
+        ({"default": Policy(max_attempts=3)}, "2 of 3"),
+        ({"default": Policy(max_attempts=3, max_duration=60)}, "2 of 3"),
+        ({"default": Policy(max_duration=60)}, "2"),
+    ],
+)
+def test_a_log_names_the_limit_of_attempts_only_where_there_is_one(policies: dict[str, Policy], said: str) -> None:
+    assert Resiliency(policies).attempt_text(FAILURE, 2) == said

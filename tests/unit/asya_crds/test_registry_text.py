@@ -55,7 +55,7 @@ def test_a_flow_of_more_values_than_any_valid_one_has_becomes_a_problem() -> Non
     large = {"source": "flows.yaml", "line": 7, "flow": {"name": "large", "later": [[]] * 200_001}}
     small = {"source": "flows.yaml", "line": 8, "flow": {"name": "small"}}
     told = {"name": "other", "reason": "no", "source": "", "line": None}
-    entries, problems = split(jsontext.dumps({"flows": [large, small], "problems": [told]}))
+    entries, problems, _ = split(jsontext.dumps({"flows": [large, small], "problems": [told]}))
     assert [jsontext.loads(text) for text in entries] == [small]
     reason = "expected a flow of at most 200000 values"
     assert problems == [told, {"name": "large", "reason": reason, "source": "flows.yaml", "line": 7}]

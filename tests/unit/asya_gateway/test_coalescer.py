@@ -33,7 +33,7 @@ def coalescer(recorder: Recorder, concurrency: int = 2, **limits: float) -> Coal
     return Coalescer(
         "test",
         recorder.flush,
-        key=lambda item: item.split("-")[0],
+        key=lambda item: None if item.startswith("keyless") else item.split("-")[0],
         size=len,
         limits=Limits(**({"patience": 0.5} | limits)),  # type: ignore[arg-type]
         concurrency=concurrency,
@@ -108,6 +108,19 @@ async def test_one_key_is_never_twice_in_a_batch_nor_in_two_at_once_and_keeps_it
     assert recorder.batches == [["a-1", "b-1"], ["a-2"], ["a-3"]]
 
 
+async def test_items_without_a_key_share_a_batch_and_are_answered_as_the_others_are() -> None:
+    recorder = Recorder()
+    writes = coalescer(recorder)
+    await asyncio.gather(*(writes.submit(item) for item in ("keyless-1", "a-1", "keyless-2", "a-2", "keyless-1")))
+    assert recorder.batches == [["keyless-1", "a-1", "keyless-2", "keyless-1"], ["a-2"]]
+    recorder.failures = [ConnectionResetError() for _ in range(100)]
+    lost = await asyncio.gather(*(writes.submit(f"keyless-{n}") for n in range(40)), return_exceptions=True)
+    assert {type(error) for error in lost} == {Unavailable}
+    recorder.failures = []
+    assert await writes.submit("keyless-1") == "KEYLESS-1"
+    assert writes.waiting == 0
+
+
 async def test_batches_are_bounded_by_rows_and_by_bytes() -> None:
     recorder = Recorder()
     writes = coalescer(recorder, batch_rows=2, batch_bytes=10)
@@ -115,6 +128,15 @@ async def test_batches_are_bounded_by_rows_and_by_bytes() -> None:
     await asyncio.gather(*(writes.submit(name) for name in names))
     assert sorted(len(batch) for batch in recorder.batches) == [1, 1, 2, 2]
     assert ["f" * 50] in recorder.batches
+
+
+async def test_an_item_of_many_rows_counts_as_many_and_is_alone_if_it_has_more_than_a_batch_may() -> None:
+    recorder = Recorder()
+    writes = Coalescer[str, str](
+        "test", recorder.flush, key=str, size=len, rows=lambda item: int(item[1:]), limits=Limits(batch_rows=10)
+    )
+    await asyncio.gather(*(writes.submit(name) for name in ("a4", "b6", "c1", "d25", "e9", "f1")))
+    assert recorder.batches == [["a4", "b6"], ["c1"], ["d25"], ["e9", "f1"]]
 
 
 async def test_too_many_waiting_writes_are_refused_and_nothing_of_them_is_written() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from typing_extensions import override
 
 from asya_gateway.delivery import dispatcher as dispatching
 from asya_gateway.delivery.dispatcher import PUBLISHERS, Dispatcher
@@ -29,6 +30,9 @@ class EmptyOutbox:
 
     async def failed(self, failures: Sequence[tuple[int, str]]) -> None:
         """Nothing to note."""
+
+    async def replace(self, entry: OutboxEntry, reason: str) -> None:
+        """Nothing to replace."""
 
 
 class Trouble:
@@ -71,6 +75,18 @@ async def test_publishers_outlive_their_transports_troubles(trouble: BaseExcepti
     await tested.stop()
 
 
+async def test_a_quiet_dispatcher_publishes_at_once_also_after_another_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatching, "PUBLISH_APART", 3600)
+    outbox = EmptyOutbox()
+    tested = dispatcher(outbox)
+    await tested.start()
+    for number in range(3):
+        tested.hand_over([OutboxEntry(number, "t", "first", b"{}")])
+        await until(lambda number=number: tested.published == number + 1, what="a publish")  # type: ignore[misc]
+    await tested.stop()
+    assert outbox.settled == [0, 1, 2]
+
+
 async def test_a_dispatcher_that_has_published_everything_stops_at_once() -> None:
     tested = dispatcher(EmptyOutbox())
     await tested.start()
@@ -78,6 +94,33 @@ async def test_a_dispatcher_that_has_published_everything_stops_at_once() -> Non
     await until(lambda: tested.published == 1)
     async with asyncio.timeout(5):
         await tested.stop(patience=60)
+
+
+async def test_a_dispatcher_stops_although_a_publish_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """asyncpg ends a canceled statement when its server has answered, which a frozen one does not."""
+    monkeypatch.setattr(dispatching, "CANCELED_WITHIN", 0.05)
+    publishing, thawed = asyncio.Event(), asyncio.Event()
+
+    class Frozen(Trouble):
+        @override
+        async def publish(self, messages: Sequence[OutboundMessage]) -> list[TransportError | None]:
+            publishing.set()
+            try:
+                await thawed.wait()
+            finally:
+                await thawed.wait()
+            return [None] * len(messages)
+
+    transport: Any = Frozen()
+    tested = Dispatcher(EmptyOutbox(), transport, no_end, lease=60.0)
+    await tested.start()
+    tested.hand_over([OutboxEntry(1, "t", "first", b"{}")])
+    async with asyncio.timeout(20):
+        await publishing.wait()
+    stopping = asyncio.create_task(tested.stop(patience=0.05))
+    _, late = await asyncio.wait([stopping], timeout=20)
+    thawed.set()
+    assert not late
 
 
 async def test_envelopes_without_room_stay_in_their_rows_and_the_others_are_given_back_when_published() -> None:

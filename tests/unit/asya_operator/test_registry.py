@@ -94,6 +94,20 @@ def test_a_schema_that_does_not_compile_is_named_by_its_field() -> None:
     assert verdict.accepted.message.startswith("mcp.inputSchema")
 
 
+def test_inputs_that_cannot_be_asked_are_told_in_the_condition() -> None:
+    nested = {"type": "object", "properties": {"x": {"type": "object"}}}
+    form = {"elicitation": {"message": "Who?", "requestedSchema": nested}}
+    closed = {"type": "object", "propertyNames": {"maxLength": 2}}
+    found = outcome(
+        None,
+        flow("form", mcp={"input": [{"x": form}]}),
+        flow("closed", mcp={"inputSchema": closed, "input": [{"x": {"roots": {}}}]}),
+    )
+    assert not any(each.served for each in found.resources.values())
+    assert "mcp.input.0.x.elicitation.requestedSchema: /properties/x/type" in found.resources["form"].accepted.message
+    assert "mcp.input: /propertyNames" in found.resources["closed"].accepted.message
+
+
 def test_unknown_and_unready_actors_leave_the_flow_served() -> None:
     actors = {"a": ActorReadiness(True), "b": ActorReadiness(False, "1 of 2 replicas")}
     found = outcome(

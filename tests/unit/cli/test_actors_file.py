@@ -4,8 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from asya_actor.resiliency import Policy, Resiliency, Rule
 from asya_cli.dev.actors_file import grouped_by_environment, load_actors
+from asya_cli.dev.child import worker_of
+from asya_cli.dev.handlers import spec_of
 from asya_cli.errors import UsageProblem
+
+RESILIENT = "actors:\n  - name: a\n    handler: h.f\n    resiliency: "
 
 
 def write(folder: Path, text: str) -> Path:
@@ -38,6 +43,23 @@ def test_an_actor_has_a_name_and_a_handler(tmp_path: Path) -> None:
         ("actors:\n  - name: a\n    handler: h.f\n    handler: h.g", "line 4: actor a.handler: the key occurs twice"),
         ("actors: [{name: a, handler: h.f}, {name: a, handler: h.g}]", "a: named twice"),
         ("actors:\n  - name: a\n   handler: h.f", "line 3: not YAML: while parsing"),
+        (RESILIENT + "{actorTimout: 3s}", "line 4: actor a.resiliency.actorTimout: unknown field (did you mean actor"),
+        (RESILIENT + "{actorTimeout: soon}", "line 4: actor a.resiliency.actorTimeout: expected a duration such as"),
+        (
+            RESILIENT + "\n      policies:\n        default:\n          maxAttempts: three\n          backof: x",
+            "line 7: actor a.resiliency.policies.default.maxAttempts: expected a whole number; "
+            "line 8: actor a.resiliency.policies.default.backof: unknown field (did you mean backoff?)",
+        ),
+        (
+            RESILIENT + "{policies: {p: {backoff: cubic}}}",
+            "actor a.resiliency.policies.p.backoff: expected 'constant', 'linear' or 'exponential'",
+        ),
+        (RESILIENT + "{policies: {p: {maxAttempts: 0}}}", "a.resiliency.policies.p.maxAttempts: expected at least 1"),
+        (RESILIENT + "{policies: []}", "line 4: actor a.resiliency.policies: expected an object"),
+        (
+            RESILIENT + "\n      policies: {p: {}}\n      rules:\n        - {errors: [E], policy: q}",
+            "line 7: actor a.resiliency.rules.0.policy: no policy has this name",
+        ),
     ],
 )
 def test_a_mistake_is_told_with_its_place(tmp_path: Path, text: str, complaint: str) -> None:
@@ -47,6 +69,22 @@ def test_a_mistake_is_told_with_its_place(tmp_path: Path, text: str, complaint: 
     assert caught.value.message.startswith(f"{path}: ")
     assert complaint in caught.value.message
     assert "\n" not in caught.value.message
+
+
+def test_resiliency_reaches_the_worker_as_it_was_written(tmp_path: Path) -> None:
+    block = (
+        "{actorTimeout: 1m, policies: {net: {maxAttempts: 4, initialDelay: 2s}}, rules: [{errors: [E], policy: net}]}"
+    )
+    (actor,) = load_actors(write(tmp_path, RESILIENT + block))
+    settings = worker_of(spec_of(actor))
+    assert settings.resiliency_actor_timeout == 60.0
+    assert settings.resiliency == Resiliency({"net": Policy(4, initial_delay=2.0)}, [Rule(("E",), "net")])
+
+
+@pytest.mark.parametrize("block", ["", "{policies: , rules: }", "{policies: {}}"])
+def test_an_empty_resiliency_is_none(tmp_path: Path, block: str) -> None:
+    (actor,) = load_actors(write(tmp_path, RESILIENT + block))
+    assert worker_of(spec_of(actor)).resiliency == Resiliency({})
 
 
 def test_a_missing_file_is_told_with_what_it_is_for(tmp_path: Path) -> None:

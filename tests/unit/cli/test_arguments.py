@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel
 
 from asya_cli.arguments import read_arguments
-from asya_cli.dev.view import example_arguments
+from asya_cli.dev.introducing import example_arguments
 from asya_cli.errors import ExitCode, UsageProblem
 from asya_cli.rendering import arguments_text
 from asya_cli.schema_types import kinds_of, properties_of

@@ -57,7 +57,7 @@ def _cpu_seconds_of_help() -> float:
     ("words", "variables", "code", "complaint"),
     [
         (["serve"], {}, 2, "ASYA_GATEWAY_MODE: expected one of api, mesh, testing"),
-        (["serve"], {"ASYA_GATEWAY_MODE": "api", "ASYA_MCP_API_KEY": "s"}, 2, "ASYA_MCP_API_KEY: "),
+        (["serve"], {"ASYA_GATEWAY_MODE": "api", "ASYA_MCP_OAUTH_ENABLED": "1"}, 2, "ASYA_MCP_OAUTH_ISSUER, ASYA"),
         (["migrate"], {}, 2, "ASYA_DATABASE_URL: expected"),
         (["migrate"], {"ASYA_DATABASE_URL": "postgresql://x@127.0.0.1:1/x"}, 3, "the database cannot be reached"),
         (["tool", "list"], {"ASYA_URL": "http://127.0.0.1:1"}, 3, "no gateway responds at http://127.0.0.1:1"),

@@ -5,7 +5,7 @@ from typing import cast
 
 from rich.console import Console
 
-from asya_cli.dev.view import Picture, View
+from asya_cli.dev.view import Picture, View, task_line
 from asya_crds.task_json import TaskSummaryJson
 
 
@@ -25,3 +25,10 @@ def test_every_change_is_a_line_also_of_a_task_that_has_ended_when_it_is_seen_fi
         "task task-2 work succeeded",
         "task task-3 work running worker",
     ]
+
+
+def test_the_command_that_answers_a_task_names_a_gateway_that_is_not_the_default_one() -> None:
+    paused = task(1, "paused")
+    assert task_line(paused, "http://127.0.0.1:8080") == "task task-1 work paused asya task answer task-1 …"
+    elsewhere = "task task-1 work paused asya task answer task-1 --url http://127.0.0.1:8093 …"
+    assert task_line(paused, "http://127.0.0.1:8093") == elsewhere

@@ -12,6 +12,7 @@ from asya_crds.envelope import Route
 from asya_crds.status import ErrorClass, HopState, TaskStatus, UpdateKind
 from asya_crds.task_error import TaskError
 from asya_gateway.domain.log import (
+    AnsweredEntry,
     CreatedEntry,
     FinalEntry,
     LogEntry,
@@ -31,6 +32,7 @@ ENTRIES: dict[UpdateKind, LogEntry] = {
     UpdateKind.CREATED: CreatedEntry(message="Task created", parent_id="p"),
     UpdateKind.PROGRESS: ProgressEntry(message="m", route=ROUTE, state=HopState.COMPLETED, duration_ms=3),
     UpdateKind.PAUSED: PausedEntry(route=ROUTE, state="paused", pause=Pause("hop-1", "?", {}, [{"name": "x"}])),
+    UpdateKind.ANSWERED: AnsweredEntry(pause_id="hop-1", key="name", action="accept", by="rest"),
     UpdateKind.RESUMED: ResumedEntry(message="Task resumed", pause_id="hop-1"),
     UpdateKind.FINAL: FinalEntry(error=TaskError("c", "m", ErrorClass.BUSINESS), metadata={"k": 1}),
 }
@@ -82,7 +84,7 @@ json_values = st.recursive(
     max_leaves=8,
 )
 keys = st.sampled_from(
-    ["message", "prev", "curr", "next", "task_state", "pause", "error", "pause_id", "parent_id", "x"]
+    ["message", "prev", "curr", "next", "task_state", "pause", "error", "pause_id", "parent_id", "key", "x"]
 )
 
 

@@ -8,18 +8,20 @@ from pathlib import Path
 import pytest
 
 import asya_gateway
-from asya_gateway.domain.owners import EVERY_OWNER, OwnedBy, OwnerScope
-from asya_gateway.domain.ports import Answer, TaskFilter, TaskStore
+from asya_gateway.domain.answers import Answer
+from asya_gateway.domain.identity.principals import MESH, OPEN, Principal, Via
+from asya_gateway.domain.identity.scopes import COMMON_SCOPES, rights_of
+from asya_gateway.domain.owners import EVERY_OWNER, OwnedBy, OwnerScope, owner_of
+from asya_gateway.domain.ports import TaskFilter, TaskStore
 from asya_gateway.domain.reports import FinalReport
-from asya_gateway.domain.task import MESH, Caller, owner_of
 from asya_gateway.storage.tasks.owners import owner_parameter
 
 PROTOCOLS = Path(asya_gateway.__file__).parent / "protocols"
 
 
 def test_a_caller_sees_its_own_tasks_and_mesh_those_of_all() -> None:
-    assert owner_of(Caller("alice")) == OwnedBy("alice")
-    assert owner_of(Caller()) == OwnedBy("")
+    assert owner_of(Principal("alice", rights_of(COMMON_SCOPES), Via.KEY)) == OwnedBy("alice")
+    assert owner_of(OPEN) == OwnedBy("")
     assert owner_of(MESH) is EVERY_OWNER
 
 

@@ -18,6 +18,7 @@ from asya_crds.task_error import TaskError
 from asya_crds.violation import Violation
 from asya_gateway.domain.errors import GatewayError, InvalidArguments, InvalidInput, Unavailable
 from asya_gateway.domain.log import (
+    AnsweredEntry,
     CreatedEntry,
     FinalEntry,
     LogEntry,
@@ -27,14 +28,17 @@ from asya_gateway.domain.log import (
     ResumedEntry,
 )
 from asya_gateway.domain.pause import Pause
+from asya_gateway.domain.pausing import read_pause
 from asya_gateway.domain.task import Task, TaskUpdate
 from asya_gateway.protocols.http.errors import error_dict
 from asya_gateway.protocols.http.openapi import SCHEMAS
 from asya_gateway.protocols.http.rendering import task_fields, task_json, update_json
 from asya_gateway.protocols.rest.handles import handle_json
+from tests.support.inputs import ALL_KINDS
 
 NOW = datetime(2026, 3, 8, 10, 0, 5, tzinfo=UTC)
 PAUSE = Pause("p", "Go on?", {"type": "object"}, [{"name": "ok", "type": "boolean"}])
+SEVERAL = read_pause({"inputs": ALL_KINDS, "url": "https://example.com/", "on_decline": "continue"}, "p")
 ERROR = TaskError("actor_error", "m", ErrorClass.BUSINESS)
 
 
@@ -77,7 +81,7 @@ TASKS = st.builds(
     deadline_at=st.sampled_from([None, NOW]),
     finished_at=st.sampled_from([None, NOW]),
     error=st.sampled_from([None, ERROR, replace(ERROR, actor="a", attempts=2, details={"type": "ValueError"})]),
-    pause=st.sampled_from([None, PAUSE, replace(PAUSE, data=[1])]),
+    pause=st.sampled_from([None, PAUSE, replace(PAUSE, data=[1]), SEVERAL, SEVERAL.after({"name"}, {})]),
     payload=st.sampled_from([None, "{}", "[1]"]),
     result=st.sampled_from([None, '"text"']),
     retry_of=st.sampled_from([None, "o"]),
@@ -98,6 +102,7 @@ ENTRIES = [
     ProgressEntry(),
     ProgressEntry(message="m", **HOP, duration_ms=1.5, message_size_kb=2),  # type: ignore[arg-type]
     PausedEntry(message="m", pause=PAUSE, **HOP),  # type: ignore[arg-type]
+    AnsweredEntry(message="m", pause_id="p", key="name", action="consent", by="mcp"),
     ResumedEntry(message="m", pause_id="p"),
     FinalEntry(message="m"),
     FinalEntry(error=ERROR, metadata={"a": 1}),

@@ -88,3 +88,11 @@ def test_other_pages_are_refused(origin: str, host: str) -> None:
 
 def test_every_origin_may_call_where_the_settings_say_so() -> None:
     assert _guard(allowed_origins="*").knows_origin("https://evil.example", "localhost")
+
+
+def test_the_issuer_of_our_own_tokens_is_known() -> None:
+    """Clients reach the gateway there, and the page of consent sends its form from there."""
+    known = _guard(mcp_oauth_issuer="https://oauth.example.org:8443")
+    assert known.knows_host("oauth.example.org")
+    assert known.knows_origin("https://oauth.example.org:8443", "oauth.example.org:8443")
+    assert not known.knows_origin("https://oauth.example.org", "oauth.example.org")

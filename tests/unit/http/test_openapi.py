@@ -15,8 +15,8 @@ from asya_gateway.protocols.rest.openapi import PATHS as REST_PATHS
 from tests.support.gateway import make_settings
 
 PATHS = {"api": REST_PATHS, "mesh": MESH_PATHS, "testing": merged(REST_PATHS, MESH_PATHS)}
-MCP = "/mcp"
-"""JSON-RPC describes itself."""
+OF_PROTOCOLS = ("/mcp", "/a2a", "/.well-known/agent")
+"""How routes of protocols begin that describe themselves."""
 UNDESCRIBED = {"HEAD", "*"}
 """HEAD goes with GET; `*` answers 405 to whatever has no route of its own."""
 METHODS = {"get", "post", "put", "delete", "patch"}
@@ -32,7 +32,9 @@ async def test_every_route_is_described_and_every_description_is_a_route(mode: s
     routes = {
         (re.sub(r"\{(\w+):[^}]*\}", r"{\1}", route.resource.canonical), route.method.lower())
         for route in application.router.routes()
-        if route.resource is not None and route.method not in UNDESCRIBED and route.resource.canonical != MCP
+        if route.resource is not None
+        and route.method not in UNDESCRIBED
+        and not route.resource.canonical.startswith(OF_PROTOCOLS)
     }
     described = {
         (path, method)
@@ -58,12 +60,12 @@ def test_words_in_the_place_of_a_tasks_id_are_refused_as_ids() -> None:
     routes = [
         resource.canonical.split("/") for resource in _application("testing").router.resources() if resource.canonical
     ]
-    ids = {tuple(route[:place]) for route in routes for place, part in enumerate(route) if part.startswith("{id")}
+    named = {tuple("{id}" if part.startswith("{id") else part for part in route) for route in routes}
     words = {
         part
         for route in routes
         for place, part in enumerate(route)
-        if part and not part.startswith("{") and tuple(route[:place]) in ids
+        if part and not part.startswith("{") and (*route[:place], "{id}", *route[place + 1 :]) in named
     }
     assert words == set(WORDS_FOR_IDS)
 

@@ -17,11 +17,14 @@ from asya_gateway.protocols.mcp.errors import (
     HeaderMismatch,
     InvalidParams,
     MethodNotFound,
+    MissingCapability,
+    ResourceNotFound,
     Unanswerable,
     UnsupportedVersion,
     shown,
     status_of,
 )
+from asya_gateway.protocols.mcp.versions import Revision
 
 
 def _tree(kind: type[GatewayError]) -> list[type[GatewayError]]:
@@ -54,6 +57,18 @@ def test_every_domain_error_has_its_own_row(kind: type[GatewayError]) -> None:
 def test_errors_have_the_status_of_their_era(error: RpcError, stateless: int, after_handshake: int) -> None:
     """2026-07-28, basic, "Error Codes": -32601 is 404, a bad envelope, -32020 and -32022 are 400."""
     assert (status_of(error, stateless=True), status_of(error, stateless=False)) == (stateless, after_handshake)
+
+
+def test_codes_are_those_of_json_rpc_and_of_the_specification() -> None:
+    """2026-07-28, basic, "Error Codes": 'Implementations MUST NOT emit any code from this sub-range that is not defined
+    by this specification', and none of the codes of earlier revisions."""
+    jsonrpc = {-32700, -32600, -32601, -32602, -32603}
+    own = [
+        HeaderMismatch("x"), InvalidParams("x"), MethodNotFound("x"), MissingCapability({}), UnsupportedVersion("x"),
+        ResourceNotFound("x", Revision.JULY_2026),
+    ]  # fmt: skip
+    assert set(CODE_OF.values()) <= jsonrpc
+    assert {error.code for error in own} == {-32602, -32601, -32020, -32021, -32022}
 
 
 def test_an_outage_says_when_to_come_back() -> None:

@@ -28,9 +28,21 @@ def test_progress_is_complete_though_the_end_overtook_the_last_report() -> None:
     assert shown(Progress("p"), WORKING, update(UpdateKind.FINAL, TaskStatus.SUCCEEDED, 100.0)) == [75.0, 100.0]
 
 
-def test_progress_that_is_complete_is_told_once() -> None:
+def test_progress_is_complete_only_at_the_end() -> None:
     """The specification: 'The progress value MUST increase with each notification'."""
-    assert shown(Progress("p"), DONE, update(UpdateKind.FINAL, TaskStatus.SUCCEEDED, 100.0)) == [100.0]
+    assert shown(Progress("p"), DONE, DONE, update(UpdateKind.FINAL, TaskStatus.SUCCEEDED, 100.0)) == [
+        99.0,
+        99.001,
+        100.0,
+    ]
+
+
+def test_a_call_that_is_quiet_for_days_never_looks_finished() -> None:
+    progress = Progress("p")
+    texts = [progress.of(DONE), *(progress.beat() for _ in range(10_000))]
+    values = [json.loads(text)["params"]["progress"] for text in texts if text is not None]
+    assert (len(values), values[-1] < 100) == (10_001, True)
+    assert values == sorted(set(values))
 
 
 @pytest.mark.parametrize("end", [TaskStatus.FAILED, TaskStatus.CANCELED])

@@ -1,5 +1,6 @@
 """Whatever a flow returns, clients of every revision get a result that their schema takes."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -7,9 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asya_crds import jsontext
-from asya_crds.status import ErrorClass
+from asya_crds.envelope import Route
+from asya_crds.flow import Flow
+from asya_crds.status import ErrorClass, TaskStatus
 from asya_crds.task_error import TaskError
-from asya_gateway.protocols.mcp.rendering import business_text
+from asya_gateway.domain.pause import Pause
+from asya_gateway.domain.task import Task
+from asya_gateway.protocols.mcp.rendering import business_text, waiting
 from asya_gateway.protocols.mcp.tool_results import Returned, made_elsewhere
 from asya_gateway.protocols.mcp.versions import Revision
 from tests.support.mcp import conforms
@@ -33,8 +38,9 @@ results = st.dictionaries(
 @given(value=results | anything)
 def test_any_value_becomes_a_result_of_the_revision(revision: Revision, value: Any) -> None:
     text = Returned(jsontext.dumps(value), revision).result("t").text(revision)
-    assert made_elsewhere("t", jsontext.dumps(value), revision.value, None) == text
     result = jsontext.loads(text)
+    made, failure = made_elsewhere("t", jsontext.dumps(value), revision.value, None, {})
+    assert (made, failure is not None) == (text, result["isError"])
     conforms(result, "CallToolResult", str(revision))
     assert result["content"]
 
@@ -43,16 +49,32 @@ def test_any_value_becomes_a_result_of_the_revision(revision: Revision, value: A
 @given(value=results | anything)
 def test_the_other_process_holds_a_result_against_its_schema_as_this_one_does(revision: Revision, value: Any) -> None:
     schema = {"type": "object", "required": ["more"]}
-    returned = Returned(jsontext.dumps(value), revision)
-    promised = returned.promised()
-    kept = promised is None or (isinstance(promised[0], dict) and "more" in promised[0])
-    made = jsontext.loads(made_elsewhere("t", jsontext.dumps(value), revision.value, schema))
+    returned = Returned(jsontext.dumps(value), revision, promised=True)
+    found = returned.structured_value()
+    kept = found is None or (found != () and isinstance(found[0], dict) and "more" in found[0])
+    made = jsontext.loads(made_elsewhere("t", jsontext.dumps(value), revision.value, schema, {})[0])
     conforms(made, "CallToolResult", str(revision))
     if kept:
         assert made == jsontext.loads(returned.result("t").text(revision))
     else:
         assert made["isError"] is True
         assert "does not match the tool's output schema" in made["content"][0]["text"]
+
+
+@pytest.mark.parametrize("revision", list(Revision))
+@pytest.mark.parametrize("text", ["null", '{"content":[{"type":"text","text":"t"}],"structuredContent":null}'])
+def test_null_is_structured_where_the_schema_admits_it(revision: Revision, text: str) -> None:
+    """2026-07-28, server/tools: structuredContent is any JSON value that conforms to the outputSchema."""
+    made, failure = made_elsewhere("t", text, revision.value, {"type": ["object", "null"]}, {})
+    result = jsontext.loads(made)
+    conforms(result, "CallToolResult", str(revision))
+    if revision.any_structured:
+        assert failure is None
+        assert result["structuredContent"] is None
+    assert "structuredContent" in result or not revision.any_structured
+    broken = jsontext.loads(made_elsewhere("t", text, revision.value, {"type": "object"}, {})[0])
+    assert broken["isError"] is True
+    assert "structuredContent" not in broken
 
 
 @pytest.mark.parametrize(
@@ -67,3 +89,16 @@ def test_the_other_process_holds_a_result_against_its_schema_as_this_one_does(re
 )
 def test_an_actors_error_says_its_kind_where_that_is_known(details: Any, text: str) -> None:
     assert business_text(TaskError("processing_error", "'count'", ErrorClass.BUSINESS, details=details)) == text
+
+
+def test_a_task_that_waits_for_an_authorization_invites_no_answer() -> None:
+    """A model must not answer in the place of its person."""
+    pause = Pause("p", "Connect your mail", {"type": "object"}, [], url="https://mail.example/authorize")
+    now = datetime(2026, 7, 28, tzinfo=UTC)
+    task = Task("t", TaskStatus.AUTH_REQUIRED, "mail", "", Route((), "first", ()), 1.0, 2, now, now, pause=pause)
+    flow = Flow.model_validate({"name": "mail", "entrypoint": "first", "mcp": {}})
+    for tools in (True, False):
+        said = waiting(task, flow, Revision.JULY_2026, "", tools=tools).fields["content"][0]["text"]
+        assert "https://mail.example/authorize" in said
+        assert "task_answer" not in said
+        assert "/resume" not in said

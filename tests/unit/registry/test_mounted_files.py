@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from asya_gateway.registry.files import NothingMounted, read_mounted
+from asya_gateway.mounted.reading import NothingMounted
+from asya_gateway.registry.files import read_mounted
 
 
 def mount(folder: Path, generation: str, **texts: str) -> None:
@@ -54,7 +55,7 @@ def test_a_file_that_keeps_changing_is_not_taken(tmp_path: Path, monkeypatch: py
         with path.open("a") as file:
             file.write("\n- x")
 
-    monkeypatch.setattr("asya_gateway.registry.files.time.sleep", write_on)
+    monkeypatch.setattr("asya_gateway.mounted.reading.time.sleep", write_on)
     with pytest.raises(NothingMounted, match="keeps changing"):
         read_mounted(path)
 
@@ -63,6 +64,6 @@ def test_a_file_that_is_being_written_is_read_when_it_is_done(tmp_path: Path, mo
     path = tmp_path / "flows.yaml"
     path.write_text("flows: [{name: a, ")
     monkeypatch.setattr(
-        "asya_gateway.registry.files.time.sleep", lambda _: path.write_text("flows: [{name: a, entrypoint: b}]")
+        "asya_gateway.mounted.reading.time.sleep", lambda _: path.write_text("flows: [{name: a, entrypoint: b}]")
     )
     assert read_mounted(path).texts["flows.yaml"] == b"flows: [{name: a, entrypoint: b}]"

@@ -229,8 +229,15 @@ def test_text_that_is_not_utf8_is_unreadable() -> None:
 def test_an_unreadable_source_keeps_what_it_said_last() -> None:
     entries = [("a.yaml", "kept"), ("a.yaml", "new"), ("b.yaml", "gone")]
     old = jsontext.dumps({"flows": [{"source": source, "flow": {"name": name}} for source, name in entries]})
-    kept = [jsontext.loads(text)["flow"]["name"] for text in kept_from(old, ["a.yaml"], ["new"])]
-    assert kept == ["kept"]
+    entries_kept, _ = kept_from(old, ["a.yaml"], ["new"], [])
+    assert [jsontext.loads(text)["flow"]["name"] for text in entries_kept] == ["kept"]
+
+
+def test_an_unreadable_source_keeps_its_sets() -> None:
+    sets = [("a.yaml", "kept"), ("a.yaml", "new"), ("b.yaml", "gone")]
+    document = {"flows": [], "sets": [{"name": name, "flows": ["f"], "source": source} for source, name in sets]}
+    _, kept = kept_from(jsontext.dumps(document), ["a.yaml"], [], ["new"])
+    assert [each["name"] for each in kept] == ["kept"]
 
 
 def test_the_hash_tells_names_and_texts_apart_and_ignores_what_is_not_read() -> None:

@@ -73,6 +73,8 @@ HEADER = "x-mcp-header"
     [
         ({"properties": {"a": {"type": "number", HEADER: "A"}}}, "type integer, string or boolean"),
         ({"properties": {"a": {"type": "string", HEADER: "A B"}}}, "RFC 9110"),
+        ({"properties": {"a": {"type": "string", HEADER: ""}}}, "RFC 9110"),
+        ({"properties": {"a": {"type": "string", HEADER: "A\r\nB"}}}, "RFC 9110"),
         ({"properties": {"a": {"type": "string", HEADER: 5}}}, "RFC 9110"),
         ({"properties": {"a": {"items": {"type": "string", HEADER: "A"}}}}, "reached through `properties` alone"),
         ({"anyOf": [{"properties": {"a": {"type": "string", HEADER: "A"}}}]}, "reached through `properties` alone"),

@@ -10,6 +10,15 @@ from typing import Any
 import pytest
 from aiohttp.http_exceptions import BadHttpMethod
 
+from asya_gateway.domain.identity.key_text import new_key
+from asya_gateway.domain.oauth.secrets import (
+    CLIENT_PREFIX,
+    CLIENT_SECRET_PREFIX,
+    CODE_PREFIX,
+    REFRESH_PREFIX,
+    new_client_id,
+    new_secret,
+)
 from asya_gateway.exposition.logs import configure_logs
 from asya_gateway.exposition.masking import masked
 from asya_gateway.telemetry.context import about, begin
@@ -40,6 +49,15 @@ def configured() -> Iterator[Configure]:
 
 def lines(stream: io.StringIO) -> list[dict[str, Any]]:
     return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_the_secret_of_an_api_key_is_masked_and_its_id_is_not() -> None:
+    key = new_key()
+    said = masked(f"got {key.text}, and {key.text[:-3]}.")
+    assert said == f"got asya_{key.id}_***, and asya_{key.id}_***."
+    assert masked("asya_tasks_accepted asya_dev") == "asya_tasks_accepted asya_dev"
+    for prefix in (CLIENT_PREFIX, REFRESH_PREFIX, CODE_PREFIX, CLIENT_SECRET_PREFIX):
+        assert masked(f"{new_secret(prefix)}, {new_client_id()}.") == f"{prefix}***, {CLIENT_PREFIX}***."
 
 
 def test_a_line_says_when_what_where_and_about_whom(configured: Configure) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from email.utils import formatdate
 from functools import lru_cache
+from typing import ClassVar
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
@@ -28,17 +29,18 @@ def json_response(text: JsonText, *, status: int = 200, headers: dict[str, str] 
     return web.Response(status=status, body=text.encode(), headers={**JSON_HEADERS, **(headers or {})})
 
 
-class PlainJson(web.Response):
-    """A 200 with the usual headers, written in one piece if the request needs nothing special.
+class _Plain(web.Response):
+    """A 200 with fixed headers, written in one piece if the request needs nothing special.
 
     For each response, aiohttp builds, completes and encodes a table of headers, which is a tenth of the cost of an
     accepted call. This head is the same for all responses within a second, except for the length. Other cases
     (HTTP/1.0, HEAD, a page of another origin, a connection that ends or is too slow) are left to aiohttp.
     """
 
+    fixed: ClassVar[tuple[tuple[str, str], ...]]
     _written_by: asyncio.Transport | None = None
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes = b"") -> None:
         super().__init__(body=body)
 
     @property
@@ -53,10 +55,10 @@ class PlainJson(web.Response):
             return None
         transport, body = request.transport, self.body
         if transport is None or not isinstance(body, bytes) or not self._is_plain(request, transport, len(body)):
-            self.headers.update(JSON_HEADERS)
+            self.headers.update(self.fixed)
             return await super().prepare(request)
         self._written_by = transport
-        transport.write(b"%b%d\r\n\r\n%b" % (_head(int(time.time())), len(body), body))
+        transport.write(b"%b%d\r\n\r\n%b" % (_head(int(time.time()), self.fixed), len(body), body))
         if len(body) > KEPT:
             self.body = None
         return None
@@ -68,7 +70,7 @@ class PlainJson(web.Response):
 
     def _is_plain(self, request: web.BaseRequest, transport: asyncio.Transport, size: int) -> bool:
         return (
-            0 < size <= AT_ONCE
+            size <= AT_ONCE
             and self.keep_alive is None
             and request.keep_alive
             and request.version == HttpVersion11
@@ -79,9 +81,21 @@ class PlainJson(web.Response):
         )
 
 
-@lru_cache(maxsize=2)
-def _head(second: int) -> bytes:
+class PlainJson(_Plain):
+    """A plain 200 with JSON text."""
+
+    fixed = tuple(JSON_HEADERS.items())
+
+
+class PlainEmpty(_Plain):
+    """A plain 200 without a body."""
+
+    fixed = ()
+
+
+@lru_cache(maxsize=4)
+def _head(second: int, fixed: tuple[tuple[str, str], ...]) -> bytes:
     """Status line and headers (RFC 9112, section 2.1) up to the length."""
-    headers = {**JSON_HEADERS, "Date": formatdate(second, usegmt=True), "Server": SERVER_SOFTWARE}
+    headers = {**dict(fixed), "Date": formatdate(second, usegmt=True), "Server": SERVER_SOFTWARE}
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     return f"HTTP/1.1 200 OK\r\n{lines}Content-Length: ".encode()

@@ -12,6 +12,7 @@ from asya_gateway.domain.budget import Budget, Share
 from asya_gateway.domain.errors import InvalidInput, Overloaded, TooLarge
 from asya_gateway.protocols.http.arriving import BODY_SECONDS, Arriving, seconds_for
 from asya_gateway.protocols.http.errors import BodyTimeout
+from asya_gateway.protocols.http.expecting import ask_for_body
 from asya_gateway.protocols.http.keys import OFFLOAD
 
 WEIGHT = 7
@@ -64,6 +65,7 @@ async def read_bytes(
             known = length if "Content-Encoding" not in request.headers else None
             declared = limit if known is None else known
             await budget.reserve(share, WEIGHT * declared)
+            await ask_for_body(request)
             async with asyncio.timeout(seconds := seconds_for(share, known)) as clock:
                 data = await Arriving(request, share, declared, WEIGHT, clock).all(limit, head)
             if len(data) != known:
@@ -95,14 +97,18 @@ async def decode_body(
     cuts: Sequence[str] = (),
     share: Share = Share.CALLS,
     then: Callable[[Any], Any] | None = None,
+    most_bytes: int | None = None,
 ) -> Any:
     """One JSON document, decoded without blocking the event loop. A report waits for its turn and is retried, because
     it is sent only once. Members named by `encoded` may be large_json.Encoded if it is decoded in the other process,
-    those named by `texts` if it is decoded here. Raises InvalidInput, TooLarge, Overloaded."""
-    if large_json.has_few_values(body):
+    those named by `texts` if it is decoded here. A body of more than `most_bytes` is decoded in the other process,
+    however few values it has. Raises InvalidInput, TooLarge, Overloaded."""
+    elsewhere = most_bytes is not None and len(body) > most_bytes
+    few = large_json.has_few_values(body)
+    if few and not elsewhere:
         value = decode(body, max_depth=max_depth, texts=texts)
         return value if then is None else then(value)
-    Budget.around().add(share, VALUE_WEIGHT * min(max_values, len(body)))
+    Budget.around().add(share, VALUE_WEIGHT * min(max_values, large_json.FEW_VALUES if few else len(body)))
     try:
         return await large_json.loads(
             body,
@@ -113,6 +119,7 @@ async def decode_body(
             cuts=cuts,
             insist=share is Share.REPORTS,
             then=then,
+            elsewhere=elsewhere,
         )
     except jsontext.InvalidJSON as error:
         raise InvalidInput(str(error)) from None

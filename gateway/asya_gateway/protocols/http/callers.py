@@ -1,16 +1,26 @@
-"""The caller of a request. Until identity is implemented, it is always the anonymous caller of an open gateway."""
+"""The caller of a request, as its admission found it."""
+
+from collections.abc import Callable, Iterable
 
 from aiohttp import web
+from aiohttp.web import AppKey
 
-from asya_gateway.domain.task import Caller
+from asya_gateway.domain.identity.faults import Unauthenticated
+from asya_gateway.domain.identity.principals import Caller, Principal
 
-ANONYMOUS = Caller("")
+CALLER: web.RequestKey[Caller] = web.RequestKey("CALLER", object)  # type: ignore[arg-type] # a union is no class
+REVOKED: AppKey[Callable[[Iterable[str]], bool]] = AppKey("REVOKED")
+"""Whether one of a principal's `revocables` has been revoked."""
 
 
-def caller_of(request: web.BaseRequest) -> Caller:
-    """The caller of a request on the API routes.
+def caller_of(request: web.Request) -> Caller:
+    """The caller of a request on a route for callers. Every handler of such a route asks here, once it has read the
+    body. There is no caller on other routes: asking there is a mistake, and raises KeyError.
 
-    Every handler gets its caller here, so that identity can be added in one place. Mesh routes do not use it: actors
-    see every task.
+    Raises Unauthenticated if the caller's credential was revoked since the request was admitted: a body may take a
+    minute to arrive.
     """
-    return ANONYMOUS
+    caller = request[CALLER]
+    if isinstance(caller, Principal) and caller.revocables and request.app[REVOKED](caller.revocables):
+        raise Unauthenticated("the credential was revoked")
+    return caller

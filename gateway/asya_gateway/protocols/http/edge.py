@@ -9,8 +9,13 @@ from aiohttp.typedefs import Handler, Middleware
 
 from asya_gateway.domain.budget import Budget
 from asya_gateway.domain.errors import GatewayError
+from asya_gateway.domain.identity.faults import Unauthenticated
+from asya_gateway.protocols.http.admission import Admission
+from asya_gateway.protocols.http.bad_credentials import BadCredentials
 from asya_gateway.protocols.http.errors import Starting, error_response, plain_error
 from asya_gateway.protocols.http.guard import Guard
+from asya_gateway.protocols.http.limiter import Limiter
+from asya_gateway.protocols.http.policies import Policies
 from asya_gateway.protocols.http.readiness import Readiness
 from asya_gateway.protocols.http.watching import watching
 from asya_gateway.telemetry.observer import SILENT, Observer
@@ -27,9 +32,19 @@ HEALTH_PATHS = frozenset({"/health", "/health/ready"})
 """Always answered, to every client: kubelet probes with the pod's address, before the start has finished."""
 
 
-def edge(guard: Guard, readiness: Readiness, budget: Budget, observer: Observer = SILENT) -> Middleware:
+def edge(
+    guard: Guard,
+    readiness: Readiness,
+    budget: Budget,
+    admission: Admission,
+    policies: Policies,
+    limiter: Limiter,
+    observer: Observer = SILENT,
+) -> Middleware:
     """A single middleware for everything that all requests need, because each further middleware costs every
     request."""
+
+    delays = BadCredentials()
 
     async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         response: web.StreamResponse
@@ -39,23 +54,32 @@ def edge(guard: Guard, readiness: Readiness, budget: Budget, observer: Observer 
                     guard.check(request)
                     if not readiness.started:
                         raise Starting("the gateway is starting")
+                    if not admission.admit_known(request, policies):
+                        await admission.admit(request, policies)
+                    limiter.at_the_door(request, policies)
                 response = await handler(request)
-            except Exception as error:  # noqa: BLE001 # whoever asked gets an answer, whatever failed
-                response = _told(request, error, guard)
+            except Exception as failure:  # noqa: BLE001 # whoever asked gets an answer, whatever failed
+                error = admission.not_for_good(failure)
+                if isinstance(error, Unauthenticated) and error.presented:
+                    await delays.delay(request)
+                response = _told(request, error, guard, admission)
             if "Content-Encoding" in request.headers and not request.content.is_eof():
                 await _leave_unread(request, response)
-            elif isinstance(response, web.Response) and (lease.bytes > LARGE or _size(response) > LARGE):
+            elif isinstance(response, web.Response) and (
+                lease.bytes > LARGE or (isinstance(body := response.body, bytes) and len(body) > LARGE)
+            ):
                 await _send(request, response)
         return response
 
     return watching(observer, answer)
 
 
-def _told(request: web.Request, error: Exception, guard: Guard) -> web.Response:
+def _told(request: web.Request, error: Exception, guard: Guard, admission: Admission) -> web.Response:
     """The error response. Raises the error itself if the client has left, or if the error is a response."""
     match error:
         case GatewayError():
-            return error_response(request, error)
+            admission.refused(error)
+            return error_response(request, error, admission.headers(request, error))
         case web.HTTPMethodNotAllowed():
             return _wrong_method(request, error, guard)
         case web.HTTPException() if error.status >= HTTPStatus.BAD_REQUEST:
@@ -67,14 +91,10 @@ def _told(request: web.Request, error: Exception, guard: Guard) -> web.Response:
             return plain_error(request, HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
-def _size(response: web.Response) -> int:
-    return len(response.body) if isinstance(response.body, bytes) else 0
-
-
 async def _send(request: web.Request, response: web.Response) -> None:
     """Send a large response here, where its bytes are still charged to the budget. A reader that takes almost nothing
     is disconnected."""
-    size = _size(response)
+    size = len(response.body) if isinstance(response.body, bytes) else 0
     writer = await response.prepare(request)
     await response.write_eof()
     # aiohttp refers to a connection's last response until its next request, however long that takes.

@@ -1,7 +1,9 @@
 """The table from the domain's errors to HTTP, and the two forms in which callers get them."""
 
 import logging
+from collections.abc import Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 
 from aiohttp import web
 
@@ -21,6 +23,7 @@ from asya_gateway.domain.errors import (
     TooManyTasks,
     Unavailable,
 )
+from asya_gateway.domain.identity.faults import AmbiguousCredentials, Denied, TooManyRequests, Unauthenticated
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +44,12 @@ class BodyTimeout(GatewayError):
     """The body did not arrive in time."""
 
     code = "body_timeout"
+
+
+class MeshRefused(GatewayError):
+    """Mesh routes are for programs of this machine, in a process that also serves callers."""
+
+    code = "mesh_refused"
 
 
 class StreamsExhausted(Overloaded):
@@ -81,6 +90,11 @@ STATUS_OF: dict[type[GatewayError], HTTPStatus] = {
     StreamsExhausted: HTTPStatus.SERVICE_UNAVAILABLE,
     Starting: HTTPStatus.SERVICE_UNAVAILABLE,
     NoRoom: HTTPStatus.SERVICE_UNAVAILABLE,
+    Unauthenticated: HTTPStatus.UNAUTHORIZED,
+    AmbiguousCredentials: HTTPStatus.BAD_REQUEST,
+    Denied: HTTPStatus.FORBIDDEN,
+    TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
+    MeshRefused: HTTPStatus.FORBIDDEN,
     OriginRefused: HTTPStatus.FORBIDDEN,
     HostRefused: HTTPStatus.MISDIRECTED_REQUEST,
     BodyTimeout: HTTPStatus.REQUEST_TIMEOUT,
@@ -91,7 +105,7 @@ STATUS_OF: dict[type[GatewayError], HTTPStatus] = {
 
 
 def error_dict(error: GatewayError) -> RefusalJson:
-    """The error object of the JSON form: {code, message, field?, violations?: [{path, message}], outcome?}."""
+    """The error object of the JSON form: {code, message, field?, violations?: [{path, message}], outcome?, data?}."""
     found: RefusalJson = {"code": error.code, "message": error.message}
     if error.field is not None:
         found["field"] = error.field
@@ -99,15 +113,19 @@ def error_dict(error: GatewayError) -> RefusalJson:
         found["violations"] = [{"path": item.path, "message": item.message} for item in error.violations]
     if isinstance(error, Unavailable):
         found["outcome"] = error.outcome
+    if error.data:
+        found["data"] = dict(error.data)
     return found
 
 
-def error_response(request: web.BaseRequest, error: GatewayError) -> web.Response:
-    """The response for a domain error: JSON for a caller that uses JSON, else plain text."""
+def error_response(
+    request: web.BaseRequest, error: GatewayError, more: Mapping[str, str] = MappingProxyType({})
+) -> web.Response:
+    """The response for a domain error: JSON for a caller that uses it, else plain text. `more` are further headers."""
     status = STATUS_OF.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.warning("%s %s: %s", request.method, request.path, error.message)
-    headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+    headers = dict(more) if error.retry_after is None else {"Retry-After": str(error.retry_after), **more}
     return _response(request, status, error.text, error_dict(error), headers)
 
 

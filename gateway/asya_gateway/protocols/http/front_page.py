@@ -2,6 +2,8 @@
 
 from aiohttp import web
 
+from asya_gateway.protocols.http.policies import PUBLIC, add_get
+
 TEXT = (
     "This is an asya gateway: flows of asynchronous actors behind MCP, REST and live streams.\n"
     "MCP clients connect to /mcp; /openapi.json describes the other routes, /health/flows says what is served.\n"
@@ -16,4 +18,4 @@ async def front_page(_request: web.Request) -> web.Response:
 
 def register(app: web.Application) -> None:
     """Add the route."""
-    app.router.add_get("/", front_page)
+    add_get(app, "/", front_page, PUBLIC)

@@ -1,6 +1,7 @@
 """Origin and Host checks against web pages that must not call this gateway (DNS rebinding, CSRF)."""
 
 import ipaddress
+import re
 import socket
 from functools import lru_cache
 from urllib.parse import SplitResult, urlsplit
@@ -14,6 +15,8 @@ EXPOSED = "Location, Mcp-Session-Id, Preference-Applied, Retry-After, WWW-Authen
 LONGEST_HOST = 263
 """A DNS name of 255 characters, with a port (RFC 1035, section 2.3.4)."""
 PREFLIGHT_SECONDS = "600"
+_HOST = re.compile(r"(\[[0-9a-f:.%]+\]|[^\[\]:@/\s]*)(:[0-9]*)?")
+"""A name or address with or without a port (RFC 9110, section 7.2)."""
 
 
 class Guard:
@@ -26,8 +29,7 @@ class Guard:
         self._hosts = allowed | own_names(settings)
         self._any_origin = "*" in settings.allowed_origins
         self._origins = {origin.lower().rstrip("/") for origin in settings.allowed_origins}
-        if settings.public_url:
-            self._origins.add(origin_of(settings.public_url))
+        self._origins |= {origin_of(url) for url in (settings.public_url, settings.mcp_oauth_issuer) if url}
         # Callers send the same few hosts again and again, and parsing one as an address costs more than the rest of
         # this class.
         self.knows_host = lru_cache(maxsize=256)(self._knows_host)
@@ -35,6 +37,9 @@ class Guard:
     def check(self, request: web.BaseRequest) -> None:
         """Raises HostRefused or OriginRefused."""
         host = request.headers.get("Host", "").lower()
+        if not request.raw_path.startswith("/"):
+            # RFC 9112, section 3.2.2: if the target names a host, that counts, whatever the header says.
+            host = request.host.lower()
         if not self._any_host and (len(host) > LONGEST_HOST or not self.knows_host(host)):
             raise HostRefused("this gateway does not serve that host; add it to ASYA_ALLOWED_HOSTS", field="Host")
         origin = request.headers.get("Origin")
@@ -48,6 +53,8 @@ class Guard:
         """
         if host in self._hosts:
             return True
+        if _HOST.fullmatch(host) is None:
+            return False
         name = host_name(host)
         return name in self._hosts or is_address(name) or (bool(self._suffixes) and name.endswith(self._suffixes))
 
@@ -87,7 +94,7 @@ def own_names(settings: Settings) -> set[str]:
     for service in ("asya-gateway-api", "asya-gateway-mesh"):
         scoped = f"{service}.{settings.namespace}"
         hosts |= {service, scoped, f"{scoped}.svc", f"{scoped}.svc.cluster.local"}
-    for url in (settings.public_url, settings.mesh_url):
+    for url in (settings.public_url, settings.mesh_url, settings.mcp_oauth_issuer):
         parts = split(url)
         if parts is not None and parts.hostname:
             hosts.add(parts.hostname.lower())

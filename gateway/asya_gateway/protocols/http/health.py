@@ -6,6 +6,7 @@ from http import HTTPStatus
 from aiohttp import web
 
 from asya_gateway.protocols.http.keys import READINESS
+from asya_gateway.protocols.http.policies import PUBLIC, add_get
 
 
 async def health(_request: web.Request) -> web.Response:
@@ -24,5 +25,5 @@ async def ready(request: web.Request) -> web.Response:
 
 def register(app: web.Application) -> None:
     """Add both routes."""
-    app.router.add_get("/health", health)
-    app.router.add_get("/health/ready", ready)
+    add_get(app, "/health", health, PUBLIC)
+    add_get(app, "/health/ready", ready, PUBLIC)

@@ -5,7 +5,9 @@ A protocol provides a Held, whose `run` returns the answer in the protocol's own
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from functools import partial
+from typing import Any, Protocol, Self, TypeVar
 
 from aiohttp import web
 
@@ -92,21 +94,69 @@ async def hold(held: Held[Result], settle: Settle[Result, Message]) -> Message:
             held.abandon()
 
 
+class Opening:
+    """An event stream that is opened when there is something to send, or when nothing has happened for a moment. A
+    request that is answered before that needs no stream: one document costs half as much."""
+
+    def __init__(self, open_stream: Callable[[], AbstractAsyncContextManager[EventStream]], interval: float) -> None:
+        self._open = open_stream
+        self._interval = interval
+        self._exits = AsyncExitStack()
+        self._streamed: Streamed | None = None
+        self.stream: EventStream | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *raised: Any) -> bool:
+        return bool(await self._exits.__aexit__(*raised))
+
+    @property
+    def response(self) -> web.StreamResponse:
+        """That of the stream, which was opened."""
+        assert self.stream is not None
+        return self.stream.response
+
+    async def notify(self, text: JsonText) -> None:
+        """Send one message."""
+        await (await self._opened()).notify(text)
+
+    async def quiet(self) -> None:
+        """Open the stream, or send a comment if it is due."""
+        await (await self._opened()).quiet()
+
+    async def _opened(self) -> Streamed:
+        if self._streamed is None:
+            self.stream = await self._exits.enter_async_context(self._open())
+            self._streamed = Streamed(self.stream, self._interval)
+        return self._streamed
+
+
 async def stream(
-    http: web.Request, held: Held[Result], settle: Settle[Result, Message], text: Callable[[Message], JsonText]
+    http: web.Request,
+    held: Held[Result],
+    settle: Settle[Result, Message],
+    text: Callable[[Message], JsonText],
+    document: Callable[[Message], web.StreamResponse],
 ) -> web.StreamResponse:
-    """An event stream of the request's notifications that ends with its answer, as `text` renders it.
+    """The request's notifications and its answer as `text` renders it, as an event stream; or its answer alone as
+    `document` renders it, if it came before anything else.
 
     Raises ConnectionError if the client left before the stream was open. The request is then abandoned.
     """
     settled = False
     interval = http.app[SETTINGS].keepalive_interval
+    open_stream = partial(http.app[STREAMS].open, http, survives_drain=held.survives_drain)
+    opening = Opening(open_stream, interval)
     try:
-        async with http.app[STREAMS].open(http, survives_drain=held.survives_drain) as opened:
-            message = await settle(held.run(Streamed(opened, interval)))
+        async with opening:
+            message = await settle(held.run(opening))
+            if opening.stream is None:
+                settled = True
+                return document(message)
+            await opening.stream.send(text(message), event="message")
             settled = True
-            await opened.send(text(message), event="message")
     finally:
         if not settled:
             held.abandon()
-    return opened.response
+    return opening.response

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from asya_crds import jsontext
 from asya_gateway.domain.task import JsonText
+from asya_gateway.protocols.http.rendering import with_verbatim
 
 Id = str | int
 """MCP forbids null and fractions (base protocol, "Requests"); JSON-RPC 2.0 only discourages them."""
@@ -59,9 +61,10 @@ class Notification:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """The response to a request of ours."""
+    """The response to a request of ours: `body` is {result} or {error}, of any JSON type."""
 
     id: Id | None
+    body: Mapping[str, Any] = field(default_factory=dict)
 
 
 Message = Request | Notification | Response
@@ -75,7 +78,8 @@ def parse_message(value: Any) -> Message:
     if value.get("jsonrpc") != "2.0":
         raise InvalidMessage('jsonrpc: expected "2.0"', id)
     if "method" not in value and ("result" in value or "error" in value):
-        return Response(id)
+        member = "result" if "result" in value else "error"
+        return Response(id, {member: value[member]})
     method, params = _method(value, id), _params(value, id)
     return Notification(method, params) if "id" not in value else Request(_required(id), method, params)
 
@@ -128,6 +132,16 @@ def error_text(error: RpcError, id: Id | None) -> JsonText:
     return jsontext.dumps({**head, "error": inside})
 
 
-def notification_text(method: str, params: Mapping[str, Any]) -> JsonText:
-    """A notification: a message without a response."""
-    return jsontext.dumps({"jsonrpc": "2.0", "method": method, "params": params})
+def request_text(id: Id, method: str, params: Mapping[str, Any]) -> JsonText:
+    """A request of ours."""
+    return jsontext.dumps({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
+
+
+def notification_text(
+    method: str, params: Mapping[str, Any], verbatim: Mapping[str, JsonText | None] = MappingProxyType({})
+) -> JsonText:
+    """A notification: a message without a response. `verbatim` are further params that are already JSON text."""
+    if not verbatim:
+        return jsontext.dumps({"jsonrpc": "2.0", "method": method, "params": params})
+    head = {"jsonrpc": "2.0", "method": method}
+    return with_verbatim(head, {"params": with_verbatim(params, dict(verbatim))})

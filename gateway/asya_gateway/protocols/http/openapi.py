@@ -10,7 +10,7 @@ from aiohttp import web
 from asya_crds import jsontext
 from asya_crds.call_messages import CallResultJson, ErrorJson
 from asya_crds.envelope import Envelope
-from asya_crds.flows_json import FlowsJson
+from asya_crds.flows_json import FlowPageJson, FlowsJson
 from asya_crds.mesh_messages import RouteMessage
 from asya_crds.message import named_schemas, schema_of
 from asya_crds.message_fields import ID_SCHEMA
@@ -18,6 +18,7 @@ from asya_crds.status import HopState
 from asya_crds.task_json import STATUS_SCHEMA, MessageListJson, TaskJson, TaskPageJson, UpdateJson
 from asya_gateway.domain.task import JsonText
 from asya_gateway.protocols.http.answers import json_response
+from asya_gateway.protocols.http.policies import Audience, Policy, add_get
 
 Json = dict[str, Any]
 Paths = Mapping[str, Json]
@@ -44,9 +45,9 @@ def answer(description: str, schema: Json | None = None, *, media: str = "applic
 
 
 def errors(*statuses: int) -> Json:
-    """Responses for these error statuses and those of every route, in both forms."""
+    """Responses for these error statuses and those of every route for callers, in both forms."""
     described = {}
-    for status in sorted({*statuses, 400, 403, 421, 503}):
+    for status in sorted({*statuses, 400, 401, 403, 421, 503}):
         described[str(status)] = {
             "description": _ERRORS[status],
             "content": {"text/plain": {"schema": {"type": "string"}}, "application/json": {"schema": ref("Error")}},
@@ -105,8 +106,9 @@ STREAM = {
 
 _ERRORS = {
     400: "The request is invalid or violates a schema; the field is named.",
-    403: "Pages of this origin may not call.",
-    404: "Not found.",
+    401: "The gateway is closed, and the request has no good credential; WWW-Authenticate says which is expected.",
+    403: "The caller lacks scopes (`data.required_scopes`), or pages of this origin may not call.",
+    404: "Not found; for a flow, `data.available_agents` names some that the caller sees.",
     409: "The task is not in a state that allows this.",
     413: "The body is too large.",
     422: "The Idempotency-Key was used for another request.",
@@ -118,7 +120,7 @@ _ERRORS = {
 NULLABLE_ID: Json = {"anyOf": [ref("Id"), {"type": "null"}]}
 NULLABLE_TEXT: Json = {"type": ["string", "null"]}
 
-_SENT = (ErrorJson, TaskJson, TaskPageJson, MessageListJson, UpdateJson, CallResultJson, FlowsJson)
+_SENT = (ErrorJson, TaskJson, TaskPageJson, MessageListJson, UpdateJson, CallResultJson, FlowsJson, FlowPageJson)
 SCHEMAS: dict[str, Json] = {
     "Id": ID_SCHEMA,
     "Status": STATUS_SCHEMA,
@@ -126,7 +128,8 @@ SCHEMAS: dict[str, Json] = {
     "RouteFields": schema_of(RouteMessage),
     "Envelope": schema_of(Envelope),
     **named_schemas(
-        (ErrorJson, TaskJson, TaskPageJson, MessageListJson, UpdateJson, CallResultJson, FlowsJson), REFERENCE
+        (ErrorJson, TaskJson, TaskPageJson, MessageListJson, UpdateJson, CallResultJson, FlowsJson, FlowPageJson),
+        REFERENCE,
     ),
 }
 
@@ -203,7 +206,7 @@ def register(app: web.Application, paths: Paths) -> None:
             document.append(jsontext.dumps(description(routed(app, merged(HEALTH_PATHS, paths)))))
         return json_response(document[0])
 
-    app.router.add_get("/openapi.json", openapi)
+    add_get(app, "/openapi.json", openapi, Policy(Audience.CALLERS, resource="/mcp"))
 
 
 def routed(app: web.Application, paths: Paths) -> Paths:

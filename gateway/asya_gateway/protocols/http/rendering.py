@@ -11,10 +11,9 @@ from asya_crds import jsontext
 from asya_crds.envelope import Route, format_time
 from asya_crds.status import TaskStatus
 from asya_crds.task_json import TaskSummaryJson, UpdateJson
-from asya_gateway.domain.log import FinalEntry, LogEntry, OtherEntry, PausedEntry, ProgressEntry
+from asya_gateway.domain.identity.principals import Caller, Principal
+from asya_gateway.domain.log import AnsweredEntry, FinalEntry, LogEntry, OtherEntry, PausedEntry, ProgressEntry
 from asya_gateway.domain.task import JsonText, Task, TaskHead, TaskUpdate
-
-COMPLETED_MESSAGE = "Task completed successfully"
 
 
 def with_verbatim(fields: Mapping[str, Any], verbatim: dict[str, JsonText | None]) -> JsonText:
@@ -26,16 +25,17 @@ def with_verbatim(fields: Mapping[str, Any], verbatim: dict[str, JsonText | None
     return f"{text[:-1]}{',' if fields else ''}{tail}}}"
 
 
-def task_json(task: Task) -> JsonText:
+def task_json(task: Task, reader: Caller | None = None) -> JsonText:
     """A task with its bodies: GET /mesh/{id}, GET /tasks/{id}."""
-    fields = {**task_fields(task), "retry_of": task.retry_of}
+    fields = {**task_fields(task, reader), "retry_of": task.retry_of}
     return with_verbatim(fields, {"payload": task.payload, "result": task.result})
 
 
-def task_fields(task: TaskHead) -> TaskSummaryJson:
-    """A task without its bodies, as in lists, with the member names of both dialects."""
+def task_fields(task: TaskHead, reader: Caller | None = None) -> TaskSummaryJson:
+    """A task without its bodies, as in lists, with the member names of both dialects. A reader who is not its owner is
+    told who is."""
     route = task.route
-    return {
+    fields: TaskSummaryJson = {
         "id": task.id,
         "parent_id": task.parent_id,
         "context_id": task.context_id,
@@ -55,6 +55,9 @@ def task_fields(task: TaskHead) -> TaskSummaryJson:
         "error": None if task.error is None else task.error.as_dict(),
         "pause": None if task.pause is None else task.pause.as_dict(),
     }
+    if isinstance(reader, Principal) and reader.owner != task.owner:
+        fields["owner"] = task.owner
+    return fields
 
 
 def update_json(update: TaskUpdate) -> JsonText:
@@ -86,10 +89,16 @@ def _say(entry: LogEntry, fields: UpdateJson) -> None:
                 fields["duration_ms"] = entry.duration_ms
             if entry.message_size_kb is not None:
                 fields["message_size_kb"] = entry.message_size_kb
+        case AnsweredEntry():
+            fields.update({name: word for name, word in _words(entry).items() if isinstance(word, str)})  # type: ignore[typeddict-item] # names of UpdateJson
         case FinalEntry() if entry.error is not None:
             fields["error"] = entry.error.as_dict()
         case _:
             pass
+
+
+def _words(entry: AnsweredEntry) -> dict[str, Any]:
+    return {"pause_id": entry.pause_id, "key": entry.key, "action": entry.action}
 
 
 def _say_where(entry: ProgressEntry, fields: UpdateJson) -> None:

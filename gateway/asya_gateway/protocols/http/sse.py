@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from typing import Self
@@ -9,6 +10,7 @@ from typing import Self
 from aiohttp import web
 
 from asya_gateway.domain.errors import GatewayError
+from asya_gateway.protocols.http.held_requests import PRESENCE
 
 HEADERS = {
     "Content-Type": "text/event-stream",
@@ -19,6 +21,7 @@ HEADERS = {
 OPENING = b": connected\n\n"
 KEEPALIVE = b": keep-alive\n\n"
 FAREWELL = b": the gateway is restarting, connect again\n\n"
+EXPIRED = b": the credential has expired, connect again with a new one\n\n"
 BROKEN_OFF = b": the gateway cannot go on now, connect again\n\n"
 
 log = logging.getLogger(__name__)
@@ -43,7 +46,11 @@ class EventStream:
         self._request = request
         self._loop = asyncio.get_running_loop()
         self.task = asyncio.current_task()
-        self.ended_by_drain = False
+        self.farewell: bytes | None = None
+        """The comment with which the stream was ended from outside."""
+        self.presence = request.get(PRESENCE)
+        if self.presence is not None:
+            self.presence.stream = self
         self.writing_since: float | None = None
         """When the current write began. A watchdog checks it, which costs less than a timer for every write."""
 
@@ -63,16 +70,22 @@ class EventStream:
         finally:
             self.writing_since = None
 
+    @property
+    def expired(self) -> bool:
+        """Whether its caller's credential has ended. A stream that carries the answer to a running call goes on."""
+        at = None if self.presence is None or self.survives_drain else self.presence.expires_at
+        return at is not None and at <= time.time()
+
     def abort(self) -> None:
         """Close the connection at once; further writes raise ConnectionError."""
         transport = self._request.transport
         if transport is not None:
             transport.abort()
 
-    def end(self) -> None:
-        """Make the handler leave its stream, whatever it is waiting for."""
-        if self.task is not None and not self.ended_by_drain:
-            self.ended_by_drain = True
+    def end(self, farewell: bytes) -> None:
+        """Make the handler leave its stream, whatever it is waiting for; `farewell` is the last comment."""
+        if self.task is not None and self.farewell is None:
+            self.farewell = farewell
             self.task.cancel()
 
 
@@ -119,14 +132,14 @@ class Streams:
             # learn that it is connected.
             await stream.write(OPENING)
             if self._draining and not survives_drain:
-                stream.end()
+                stream.end(FAREWELL)
             opened = True
             yield stream
         except asyncio.CancelledError:
-            if not opened or not stream.ended_by_drain or stream.task is None or stream.task.uncancel() > 0:
+            if not opened or stream.farewell is None or stream.task is None or stream.task.uncancel() > 0:
                 raise
             with suppress(ConnectionError):
-                await stream.write(FAREWELL)
+                await stream.write(stream.farewell)
         except GatewayError as error:
             log.warning("%s: stream broken off: %s", request.path, error.message)
             with suppress(ConnectionError):
@@ -143,7 +156,7 @@ class Streams:
         self._draining = True
         for stream in tuple(self._open):
             if not stream.survives_drain:
-                stream.end()
+                stream.end(FAREWELL)
 
     async def _watch(self) -> None:
         while True:
@@ -152,3 +165,5 @@ class Streams:
             for stream in tuple(self._open):
                 if stream.writing_since is not None and stream.writing_since < late:
                     stream.abort()
+                elif stream.expired:
+                    stream.end(EXPIRED)

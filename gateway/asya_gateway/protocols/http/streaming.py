@@ -9,7 +9,8 @@ from http import HTTPStatus
 from aiohttp import web
 
 from asya_gateway.domain.budget import Budget
-from asya_gateway.domain.task import Asker, FlyEvent, JsonText, Snapshot, TaskUpdate
+from asya_gateway.domain.identity.principals import Asker
+from asya_gateway.domain.task import FlyEvent, JsonText, Snapshot, TaskUpdate
 from asya_gateway.domain.tasks import Tasks
 from asya_gateway.protocols.http.answers import NO_STORE
 from asya_gateway.protocols.http.keys import BUDGET, HELD, SETTINGS, STREAMS, TASKS
@@ -19,6 +20,9 @@ from asya_gateway.protocols.http.sse import EventStream, event_bytes
 
 CHUNK_BYTES = 64 * 1024
 """Items that arrive together are written together, up to about this many bytes."""
+
+SHORT = 1024
+"""Most characters of a live event whose bytes are cached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,7 @@ async def stream_task(
     keepalive = app[SETTINGS].keepalive_interval
     tasks, budget = app[TASKS], app[BUDGET]
     groups = tasks.follow_groups(task_id, caller, after=last_event_id(request), keepalive=keepalive)
-    with app[HELD].slot():
+    with app[HELD].slot(request):
         async with aclosing(groups):
             snapshot = await anext(groups)
             assert isinstance(snapshot, Snapshot)
@@ -75,14 +79,16 @@ async def _write(
     entry is fetched here and dropped at once. If it cannot be fetched, the stream ends before its entry."""
     chunk = b""
     for item in items:
-        if isinstance(item, TaskUpdate) and not item.whole:
+        if isinstance(item, FlyEvent):
+            chunk += _live_event(item.payload, names.fly or item.name)
+        elif item.whole:
+            chunk += _event(item, names)
+        else:
             if chunk:
                 await stream.write(chunk)
                 chunk = b""
             with budget.scope():
                 await stream.write(_event(await tasks.whole(item), names))
-            continue
-        chunk += _event(item, names)
         if len(chunk) >= CHUNK_BYTES:
             await stream.write(chunk)
             chunk = b""
@@ -90,17 +96,16 @@ async def _write(
         await stream.write(chunk)
 
 
-def _event(item: TaskUpdate | FlyEvent, names: EventNames) -> bytes:
-    """One event. Only updates have an id, because live events cannot be requested again."""
-    if isinstance(item, TaskUpdate):
-        return event_bytes(update_json(item), event=names.update, id=item.seq)
-    name = names.fly or item.name
-    if len(item.payload) > CHUNK_BYTES:
-        return event_bytes(item.payload, event=name)
-    return _live_event(item.payload, name)
+def _event(update: TaskUpdate, names: EventNames) -> bytes:
+    return event_bytes(update_json(update), event=names.update, id=update.seq)
 
 
-@lru_cache(maxsize=16)
 def _live_event(payload: JsonText, name: str) -> bytes:
-    """Cached, because all readers of a task get the same events one after the other."""
+    """A live event. It has no id, because it cannot be requested again."""
+    return _short_event(payload, name) if len(payload) <= SHORT else event_bytes(payload, event=name)
+
+
+@lru_cache(maxsize=1024)
+def _short_event(payload: JsonText, name: str) -> bytes:
+    """Cached, because all readers of a task get the same events one after the other, several at a time."""
     return event_bytes(payload, event=name)

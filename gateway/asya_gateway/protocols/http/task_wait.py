@@ -7,7 +7,8 @@ from contextlib import aclosing
 
 from asya_crds.status import TaskStatus
 from asya_gateway.domain.errors import Unavailable
-from asya_gateway.domain.task import Caller, FlyEvent, Snapshot, Task, TaskUpdate
+from asya_gateway.domain.identity.principals import Caller
+from asya_gateway.domain.task import FlyEvent, Snapshot, Task, TaskUpdate
 from asya_gateway.domain.tasks import Tasks
 from asya_gateway.protocols.http.holding import Channel
 from asya_gateway.protocols.http.wait_limit import WaitLimit
@@ -22,8 +23,9 @@ Tell = Callable[[TaskUpdate | FlyEvent], Awaitable[None]]
 
 
 class TaskWait:
-    """One wait for one task. `live`: whether live events are included; `payload`: whether an ended task is read with
-    its payload. No body is read before the end."""
+    """One wait for one task. `tell` gets what is in its log, which is not read without it. `live`: whether live events
+    are included; `payload`: whether an ended task is read with its payload; `to_end`: whether it goes on while the task
+    asks a question; `after`: the seq up to which its log was told before. No body is read before the end."""
 
     def __init__(
         self,
@@ -34,6 +36,8 @@ class TaskWait:
         live: bool = False,
         tell: Tell | None = None,
         payload: bool = False,
+        to_end: bool = False,
+        after: int = 0,
     ) -> None:
         self._tasks = tasks
         self._task_id = task_id
@@ -41,31 +45,53 @@ class TaskWait:
         self._live = live
         self._tell = tell
         self._payload = payload
-        self._seen = 0
+        self._to_end = to_end
+        self.seen = after
+        """The seq of the last entry that was told."""
 
     async def outcome(self, channel: Channel, limit: WaitLimit) -> Task | None:
-        """The task once it has ended or asks a question; None if the limit is reached first.
+        """The task once it has ended or, without `to_end`, asks a question; None if the limit is reached first.
 
         The task is not lost while the database is unavailable, so the wait continues instead of making the client call
         again.
         """
+        # A question is seen again by each look at the row, but only once in the log.
+        wait = self._watch if self._tell is None and not self._to_end else self._follow
         while not limit.over:
             try:
-                return await self._follow(channel, limit)
+                return await wait(channel, limit)
             except Unavailable as error:
                 log.warning("task %s: waiting on: %s", self._task_id, error.message)
                 await asyncio.sleep(min(RETRY, limit.tick))
                 await channel.quiet()
         return None
 
+    async def _watch(self, channel: Channel, limit: WaitLimit) -> Task | None:
+        """Without reading the log, for a caller who is not told what is in it."""
+        tasks, task_id, caller = self._tasks, self._task_id, self._caller
+        with tasks.watch(task_id, caller, payload=self._payload) as watch:
+            while True:
+                found = await watch.next(limit.tick)
+                if isinstance(found, Task):
+                    return found
+                if found is None:
+                    await channel.quiet()
+                else:
+                    # It may be running again: the question may have been answered meanwhile.
+                    task = await tasks.get(task_id, caller, payload=self._payload and found.status.terminal)
+                    if task.status.terminal or task.status.waiting:
+                        return task
+                if limit.over:
+                    return None
+
     async def _follow(self, channel: Channel, limit: WaitLimit) -> Task | None:
         tasks, caller = self._tasks, self._caller
-        items = tasks.follow(self._task_id, caller, after=self._seen, keepalive=limit.tick, fly=self._live)
+        items = tasks.follow(self._task_id, caller, after=self.seen, keepalive=limit.tick, fly=self._live)
         async with aclosing(items):
             async for item in items:
                 await self._pass_on(item, channel)
                 status, item = _status_of(item), None
-                if status is not None and (status.terminal or status.waiting):
+                if status is not None and (status.terminal or (status.waiting and not self._to_end)):
                     payload = self._payload and status.terminal
                     task = await tasks.get(self._task_id, caller, payload=payload)
                     if task.status is status or task.status.terminal:
@@ -82,7 +108,7 @@ class TaskWait:
                 for update in item.updates:
                     await self._pass_on(update, channel)
             case TaskUpdate():
-                self._seen = item.seq
+                self.seen = item.seq
                 if self._tell is not None:
                     await self._tell(item)
             case FlyEvent():

@@ -8,6 +8,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from asya_gateway.protocols.http.slashes import has_needless_slash, without_last_slash
+from asya_gateway.protocols.http.sources import source_of
 from asya_gateway.protocols.http.tracing import trace_headers
 from asya_gateway.telemetry.context import begin
 from asya_gateway.telemetry.observer import Observer
@@ -29,7 +30,7 @@ def watching(observer: Observer, answer: RequestHandler) -> Middleware:
     async def watched(request: web.Request, handler: Handler) -> web.StreamResponse:
         started = time.perf_counter()
         headers = trace_headers(request.headers)
-        begin(headers.get("traceparent"))
+        begin(headers.get("traceparent"), source_of(request))
         if has_needless_slash(request):
             handler = await without_last_slash(request, handler)
         route, method = route_of(request), request.method

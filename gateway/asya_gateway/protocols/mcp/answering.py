@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
@@ -13,17 +13,23 @@ from asya_gateway.domain.errors import GatewayError, Overloaded
 from asya_gateway.domain.task import JsonText
 from asya_gateway.protocols.http.accept import AcceptedForms
 from asya_gateway.protocols.http.answers import NO_STORE, json_response
+from asya_gateway.protocols.http.challenges import Challenges
 from asya_gateway.protocols.http.errors import NotAcceptable
 from asya_gateway.protocols.http.holding import Held, hold, stream
 from asya_gateway.protocols.http.jsonrpc import INTERNAL_ERROR, Id, RpcError, error_text, result_text
 from asya_gateway.protocols.http.keys import BUDGET, HELD
+from asya_gateway.protocols.http.policies import check_need
 from asya_gateway.protocols.http.sse import event_bytes
 from asya_gateway.protocols.mcp.errors import HttpRefusal, Unanswerable, status_of
-from asya_gateway.protocols.mcp.methods import HOLDING, Method
+from asya_gateway.protocols.mcp.methods import COUNTED, HOLDING, NEEDS, Method
 from asya_gateway.protocols.mcp.request_context import RequestContext
 from asya_gateway.protocols.mcp.results import Result
+from asya_gateway.protocols.mcp.sessions.call import OfTask
+from asya_gateway.protocols.mcp.sessions.streaming import SessionStream, stream_call
 
 log = logging.getLogger(__name__)
+
+CANCELED = "The client canceled its request"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +39,20 @@ class Settled:
     text: JsonText
     status: HTTPStatus = HTTPStatus.OK
     headers: dict[str, str] = field(default_factory=dict)
+    good: bool = True
+    """Whether it is a result."""
 
     @classmethod
-    def failed(cls, error: RpcError, id: Id | None, *, stateless: bool) -> "Settled":
-        """An error response."""
+    def failed(
+        cls, error: RpcError, id: Id | None, *, stateless: bool, challenges: Challenges | None = None
+    ) -> "Settled":
+        """An error response. `challenges` tell a caller that lacks scopes which it needs."""
         headers: dict[str, str] = {}
+        if isinstance(error, Unanswerable) and challenges is not None:
+            headers |= challenges.headers(error.cause)
         if isinstance(error, Unanswerable) and error.retry_after is not None:
             headers["Retry-After"] = str(error.retry_after)
-        return cls(error_text(error, id), status_of(error, stateless=stateless), headers)
+        return cls(error_text(error, id), status_of(error, stateless=stateless), headers, good=False)
 
 
 async def settle(context: RequestContext, work: Awaitable[Result]) -> Settled:
@@ -61,6 +73,7 @@ async def settle_or_hold(context: RequestContext, work: Awaitable[Result | Held[
     except RpcError as error:
         failure = error
     except GatewayError as error:
+        context.refused(error)
         failure = Unanswerable(error)
     except ConnectionError:
         # The client has left; the code that holds its stream handles this.
@@ -68,7 +81,7 @@ async def settle_or_hold(context: RequestContext, work: Awaitable[Result | Held[
     except Exception:
         log.exception("%s failed", context.method)
         failure = HttpRefusal(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error", INTERNAL_ERROR)
-    return Settled.failed(failure, context.id, stateless=context.revision.stateless)
+    return Settled.failed(failure, context.id, stateless=context.revision.stateless, challenges=context.challenges)
 
 
 async def answer(
@@ -77,7 +90,7 @@ async def answer(
     """Call the method and answer in a form that the client accepts. Nothing is sent before the method has checked its
     parameters, so that refusals keep their HTTP status. Raises Unanswerable."""
     with held_slot(http, context):
-        outcome = await settle_or_hold(context, method(context))
+        outcome = await settle_or_hold(context, permitted(context, method))
         if isinstance(outcome, Settled):
             return respond(outcome, accepted)
         if outcome.needs_stream and not accepted.stream:
@@ -85,9 +98,62 @@ async def answer(
             raise Unanswerable(NotAcceptable("expected text/event-stream", field="Accept"))
         context.drop_arguments()
         http.app[BUDGET].release()
-        if not accepted.stream:
-            return respond(await hold(outcome, partial(settle, context)), accepted)
-        return await stream(http, outcome, partial(settle, context), lambda settled: settled.text)
+        with attended(context):
+            if not accepted.stream:
+                return respond(await hold_in(context, outcome), accepted)
+            return await stream_in(http, context, outcome, accepted)
+
+
+async def begun(context: RequestContext, held: Held[Result]) -> bool:
+    """Store the open call of a session. False if it was canceled before it was stored."""
+    call, task = context.session, held.task if isinstance(held, OfTask) else None
+    if call is None or task is None or call.stored:
+        return True
+    made_of = task.call or {}
+    return await call.begin(task.id, {"method": context.method, "revision": str(context.revision), **made_of})
+
+
+def attended(context: RequestContext) -> AbstractContextManager[None]:
+    """Hear of a request's session while the block runs."""
+    return nullcontext() if context.session is None else context.session.attended()
+
+
+async def hold_in(context: RequestContext, held: Held[Result]) -> Settled:
+    """The answer of a held request as one document. In a session it can be canceled from any replica."""
+    await begun(context, held)
+    settled = await hold(held, partial(settle, context))
+    if context.session is not None:
+        context.session.end()
+    return settled
+
+
+async def stream_in(
+    http: web.Request, context: RequestContext, held: Held[Result], accepted: AcceptedForms
+) -> web.StreamResponse:
+    """The stream of a held request, or its answer alone; in a session with ids, by which it can go on."""
+    work, document, call = partial(settle, context), partial(respond, accepted=accepted), context.session
+    if call is None:
+        return await stream(http, held, work, _text, document)
+    opening = SessionStream(http, call, context.revision, partial(begun, context, held))
+    try:
+        return await stream_call(opening, held, work, _text, document)
+    finally:
+        task = held.task.id if isinstance(held, OfTask) else None
+        if call.canceled_here and task is not None:
+            context.background.start(context.tasks.abandon(task, context.caller, CANCELED))
+
+
+def _text(settled: Settled) -> JsonText:
+    return settled.text
+
+
+async def permitted(context: RequestContext, method: Method) -> Result | Held[Result]:
+    """Call a method for a caller that has some right to it. Raises Denied, TooManyRequests, and what the
+    method raises."""
+    check_need(context.caller, NEEDS[context.method], f"method '{context.method}'")
+    if context.method in COUNTED:
+        context.count()
+    return await method(context)
 
 
 @contextmanager
@@ -98,7 +164,7 @@ def held_slot(http: web.Request, context: RequestContext) -> Iterator[None]:
         return
     with ExitStack() as slot:
         try:
-            slot.enter_context(http.app[HELD].slot())
+            slot.enter_context(http.app[HELD].slot(http))
         except Overloaded as error:
             raise Unanswerable(error) from None
         yield

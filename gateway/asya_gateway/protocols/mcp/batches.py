@@ -1,45 +1,70 @@
 """Batches, which only 2025-03-26 has ("Batching": receiving them MUST be supported)."""
 
 import asyncio
-from functools import partial
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 from aiohttp import web
 
 from asya_gateway.protocols.http.accept import AcceptedForms
-from asya_gateway.protocols.http.holding import hold
 from asya_gateway.protocols.http.idempotency import IDEMPOTENCY_KEY
-from asya_gateway.protocols.http.jsonrpc import InvalidMessage, Request, RpcError, parse_message
-from asya_gateway.protocols.mcp.answering import Settled, batch_text, held_slot, respond, settle, settle_or_hold
+from asya_gateway.protocols.http.jsonrpc import (
+    InvalidMessage,
+    Notification,
+    Request,
+    Response,
+    RpcError,
+    parse_message,
+)
+from asya_gateway.protocols.mcp.answering import (
+    Settled,
+    attended,
+    batch_text,
+    held_slot,
+    hold_in,
+    permitted,
+    respond,
+    settle_or_hold,
+)
 from asya_gateway.protocols.mcp.errors import MethodNotFound, shown
 from asya_gateway.protocols.mcp.methods import HANDSHAKE_METHODS
-from asya_gateway.protocols.mcp.request_context import context_of
-from asya_gateway.protocols.mcp.versions import Revision
+from asya_gateway.protocols.mcp.request_context import RequestContext
 
 LARGEST_BATCH = 50
 """Most messages of a batch. The number is limited because each message may create a task."""
 
 
-async def answer_batch(http: web.Request, batch: list[Any], accepted: AcceptedForms) -> web.Response:
+Context = Callable[[Request], RequestContext]
+"""The context of one request of a batch. Raises InvalidParams."""
+Notice = Callable[[Notification | Response], Awaitable[None]]
+"""Takes one message that has no answer. Raises RpcError, which nobody is told of."""
+
+
+async def answer_batch(
+    http: web.Request, batch: list[Any], accepted: AcceptedForms, context: Context, notice: Notice
+) -> web.Response:
     """Answer every message separately and concurrently; 202 if none of them needs a response. Raises InvalidMessage for
     an empty or oversized batch, and for a key, which would apply to several calls."""
     if not 1 <= len(batch) <= LARGEST_BATCH:
         raise InvalidMessage(f"expected a batch of 1 to {LARGEST_BATCH} messages")
     if IDEMPOTENCY_KEY in http.headers:
         raise InvalidMessage(f"{IDEMPOTENCY_KEY}: expected one message with a key, not a batch")
-    settled = await asyncio.gather(*(_answer_one(http, value) for value in batch))
+    settled = await asyncio.gather(*(_answer_one(http, value, context, notice) for value in batch))
     answers = [each for each in settled if each is not None]
     if not answers:
         return web.Response(status=202)
     return respond(Settled(batch_text(answers)), accepted)
 
 
-async def _answer_one(http: web.Request, value: Any) -> Settled | None:
+async def _answer_one(http: web.Request, value: Any, context_of: Context, notice: Notice) -> Settled | None:
     try:
         message = parse_message(value)
     except InvalidMessage as error:
         return Settled.failed(error, error.id, stateless=False)
     if not isinstance(message, Request):
+        with suppress(RpcError):
+            await notice(message)
         return None
     try:
         if message.method == "initialize":
@@ -47,15 +72,16 @@ async def _answer_one(http: web.Request, value: Any) -> Settled | None:
         method = HANDSHAKE_METHODS.get(message.method)
         if method is None:
             raise MethodNotFound(shown(message.method))
-        context = context_of(http, message, Revision.MARCH_2025)
+        context = context_of(message)
     except RpcError as error:
         return Settled.failed(error, message.id, stateless=False)
     try:
         with held_slot(http, context):
-            outcome = await settle_or_hold(context, method(context))
+            outcome = await settle_or_hold(context, permitted(context, method))
             if isinstance(outcome, Settled):
                 return outcome
             context.drop_arguments()
-            return await hold(outcome, partial(settle, context))
+            with attended(context):
+                return await hold_in(context, outcome)
     except RpcError as error:
         return Settled.failed(error, message.id, stateless=False)

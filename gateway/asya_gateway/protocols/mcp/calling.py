@@ -1,54 +1,85 @@
 """tools/call: submits a task, turns its log into progress notifications and its end into the result."""
 
+import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
+from asya_crds.offloading import Offload
 from asya_gateway.domain.calls import Call
-from asya_gateway.domain.errors import FlowNotFound, InvalidArguments, InvalidInput
+from asya_gateway.domain.catalog import Kind
+from asya_gateway.domain.errors import FlowNotFound, InvalidArguments, Unavailable, after_a_write
+from asya_gateway.domain.flow_offers import FlowOffer
 from asya_gateway.domain.flows import ServedFlow
-from asya_gateway.domain.task import FlyEvent, TaskUpdate
-from asya_gateway.protocols.http.holding import Channel
-from asya_gateway.protocols.http.idempotency import IDEMPOTENCY_KEY, idempotency_key
-from asya_gateway.protocols.http.task_wait import TaskWait
+from asya_gateway.domain.task import FlyEvent, JsonText, TaskHead, TaskUpdate
+from asya_gateway.protocols.http.holding import Channel, Held
+from asya_gateway.protocols.http.task_wait import RETRY, TaskWait, Tell
 from asya_gateway.protocols.http.wait_limit import WaitLimit
 from asya_gateway.protocols.mcp import rendering
-from asya_gateway.protocols.mcp.errors import InvalidParams, shown
+from asya_gateway.protocols.mcp.errors import InvalidParams
+from asya_gateway.protocols.mcp.idempotency import key_of
 from asya_gateway.protocols.mcp.live_text import found_text
+from asya_gateway.protocols.mcp.log_messages import LogMessages, is_log
+from asya_gateway.protocols.mcp.mrtr.gathering import Gathered, with_inputs
 from asya_gateway.protocols.mcp.param_headers import check_param_headers
-from asya_gateway.protocols.mcp.progress import Progress
+from asya_gateway.protocols.mcp.progress import Beating, Progress
 from asya_gateway.protocols.mcp.request_context import RequestContext
 from asya_gateway.protocols.mcp.results import Result
+from asya_gateway.protocols.mcp.session_asking import outcome
+from asya_gateway.protocols.mcp.sessions.call import CallOfTask
+from asya_gateway.protocols.mcp.task_tools import is_task_tool
+from asya_gateway.protocols.mcp.tasks import experimental, extension
+from asya_gateway.protocols.mcp.tasks.modes import Answer, answer_of
+from asya_gateway.protocols.mcp.tasks.tools import call_task_tool
+from asya_gateway.protocols.mcp.url_elicitation import url_required
 
 SURFACE = "mcp"
 
 
-async def call_tool(context: RequestContext) -> "Result | HeldCall":
-    """Submit the call; the returned request is held until the task ends.
+async def call_tool(context: RequestContext) -> Result | Held[Result]:
+    """Ask for what the flow needs before it starts, and submit the call. It is answered with a task, or the returned
+    request is held until its task ends.
 
-    Arguments that break the schema give a result with isError. Raises InvalidParams, HeaderMismatch, TooLarge,
-    KeyReused, TooManyTasks, Overloaded, Unavailable; nothing is stored then, unless Unavailable is uncertain.
+    Arguments that break the schema give a result with isError. Raises InvalidParams, HeaderMismatch, MissingCapability,
+    RpcError for a call that must or must not be a task, TooLarge, KeyReused, TooManyTasks, Overloaded, Unavailable;
+    nothing is stored then, unless Unavailable is uncertain.
     """
     name = _tool_name(context.params)
+    if is_task_tool(context, name):
+        return await call_task_tool(context, name, _arguments(context.params))
     try:
-        served = context.flows.tool(name)
-    except FlowNotFound:
-        return await _repeated(context, name)
+        offer = context.catalog.to_use(Kind.TOOLS, name, context.caller, context.selection)
+    except FlowNotFound as unknown:
+        return await _repeated(context, name, unknown)
+    assert isinstance(offer, FlowOffer)  # the only source of tools
+    served = offer.served
     arguments = _arguments(context.params)
     if context.revision.stateless and served.flow.mcp is not None:
         check_param_headers(served.flow.mcp.input_schema, arguments, context.headers)
-    call = Call(served, arguments, context.caller, SURFACE, headers=context.trace, key=_key(context))
+    wanted = answer_of(context, served.flow)
+
+    async def start(gathered: Gathered) -> Result | Held[Result]:
+        payload, caller = gathered.payload, context.caller
+        call = Call(served, payload, caller, SURFACE, headers=context.trace, key=gathered.key)
+        return await _answered(context, served, await submit(context, call), wanted)
+
     try:
-        task_id = await _submit(context, call)
+        return await with_inputs(context, served, arguments, start, key=key_of(context), declined=rendering.declined)
     except InvalidArguments as error:
         return rendering.refused_arguments(error)
-    return HeldCall(context, served, task_id)
 
 
-def _key(context: RequestContext) -> str | None:
+async def _answered(context: RequestContext, served: ServedFlow, task_id: str, wanted: Answer) -> Result | Held[Result]:
+    """The answer of a stored call. Raises Unavailable, which is uncertain."""
+    if wanted in (Answer.RESULT, Answer.RESULT_OR_HANDLE):
+        return HeldCall(context, served, task_id, polled=wanted is Answer.RESULT_OR_HANDLE)
     try:
-        return idempotency_key(context.headers)
-    except InvalidInput as error:
-        raise InvalidParams(error.text) from None
+        with after_a_write():
+            task = await context.tasks.head(task_id, context.caller)
+    except asyncio.CancelledError:
+        left(context, task_id)
+        raise
+    return experimental.created(context, task) if wanted is Answer.AUGMENTED else extension.created(context, task)
 
 
 def _tool_name(params: Mapping[str, Any]) -> str:
@@ -58,15 +89,16 @@ def _tool_name(params: Mapping[str, Any]) -> str:
     return name
 
 
-async def _repeated(context: RequestContext, name: str) -> "HeldCall":
+async def _repeated(context: RequestContext, name: str, unknown: FlowNotFound) -> Result | Held[Result]:
     """A repeated call of a tool that is no longer served, but was when the call was accepted under its key. Raises
-    InvalidParams, KeyReused, Unavailable."""
-    key, task_id = _key(context), None
+    `unknown` if it is none, KeyReused, Unavailable."""
+    key, task_id = key_of(context), None
     if key is not None:
         task_id = await context.tasks.earlier(context.caller, key, name, _arguments(context.params))
     if task_id is None:
-        raise InvalidParams(f"Unknown tool: {shown(name)}")
-    return HeldCall(context, ServedFlow.formerly(name), task_id)
+        raise unknown
+    served = ServedFlow.formerly(name)
+    return await _answered(context, served, task_id, answer_of(context, served.flow))
 
 
 def _arguments(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,22 +110,50 @@ def _arguments(params: Mapping[str, Any]) -> dict[str, Any]:
     return arguments
 
 
-async def _submit(context: RequestContext, call: Call) -> str:
+async def submit(context: RequestContext, call: Call) -> str:
     """Store the call. If the client leaves meanwhile, the task must be ended afterwards, because its id is not known
     before."""
 
     async def abandoned(task_id: str) -> None:
-        if _leaving_cancels(context):
+        if leaving_cancels(context):
             await abandon(context, task_id)
 
     return await context.background.completed(context.tasks.submit(call), abandoned)
 
 
-def _leaving_cancels(context: RequestContext) -> bool:
+def leaving_cancels(context: RequestContext) -> bool:
     """Closing the response stream means cancellation in the stateless revision (patterns/cancellation). After a
     handshake it must not be treated as such (2025-11-25, transports). A pod that drains also closes streams, which is
-    not a cancellation. A client with a key may come back for the same task."""
-    return context.revision.stateless and not context.draining() and IDEMPOTENCY_KEY not in context.headers
+    not a cancellation; nor is a revoked credential. A client with a key may come back for the same task."""
+    leaves = not context.draining() and not context.revoked()
+    return context.revision.stateless and leaves and key_of(context) is None
+
+
+async def tell(
+    progress: Progress | None,
+    channel: Channel,
+    offload: Offload,
+    item: TaskUpdate | FlyEvent,
+    *,
+    logs: LogMessages | None = None,
+) -> None:
+    """Send an entry of the log or a live event as a notification, if it has something for the caller."""
+    text: JsonText | None = None
+    if not isinstance(item, FlyEvent):
+        text = None if progress is None else progress.of(item)
+    else:
+        logged = is_log(item.payload)
+        if logged and logs is not None:
+            text = logs.text(item.payload)
+        elif not logged and progress is not None:
+            text = progress.live(await found_text(item.payload, offload))
+    await (channel.quiet() if text is None else channel.notify(text))
+
+
+def left(context: RequestContext, task_id: str) -> None:
+    """The client has left before its answer was sent."""
+    if leaving_cancels(context):
+        context.background.start(abandon(context, task_id))
 
 
 async def abandon(context: RequestContext, task_id: str) -> None:
@@ -102,44 +162,82 @@ async def abandon(context: RequestContext, task_id: str) -> None:
 
 
 class HeldCall:
-    """A tools/call whose task is running. Implements Held."""
+    """A tools/call whose task is running. Implements Held. `polled`: its client gets a task of the extension if there
+    is no result after the grace."""
 
     survives_drain = True
     needs_stream = False
 
-    def __init__(self, context: RequestContext, served: ServedFlow, task_id: str) -> None:
+    def __init__(self, context: RequestContext, served: ServedFlow, task_id: str, *, polled: bool = False) -> None:
         self._context = context
         self._served = served
         self._task_id = task_id
+        self._polled = polled
+
+    @classmethod
+    def resumed(cls, context: RequestContext, name: str, task_id: str) -> "HeldCall":
+        """A stored call whose stream goes on. Its flow may no longer be served."""
+        return cls(context, context.flows.table.flows.get(name) or ServedFlow.formerly(name), task_id)
+
+    @property
+    def task(self) -> CallOfTask:
+        """What its stream is made of again."""
+        return CallOfTask(self._task_id, {"name": self._served.flow.name, "token": self._context.progress_token})
 
     async def run(self, channel: Channel) -> Result:
-        """Follow the task to its end, a question, or the wait's limit. Raises TaskFailed."""
+        """Follow the task to its end, a question, or the wait's limit. Raises TaskFailed, UrlElicitationRequired."""
         context, flow = self._context, self._served.flow
-        progress = None
-        if context.progress_token is not None and flow.mcp is not None and flow.mcp.progress:
-            progress = Progress(context.progress_token)
-
-        async def tell(item: TaskUpdate | FlyEvent) -> None:
-            if progress is None:
-                return
-            if isinstance(item, FlyEvent):
-                text = progress.live(await found_text(item.payload, context.offload))
-            else:
-                text = progress.of(item)
-            if text is not None:
-                await channel.notify(text)
-
-        limit = WaitLimit.of(flow, context.settings, context.draining)
-        wait = TaskWait(context.tasks, self._task_id, context.caller, live=progress is not None, tell=tell)
-        task = await wait.outcome(channel, limit)
+        wait, channel = self._wait(channel)
+        longest = WaitLimit.of(flow, context.settings, context.draining)
+        limit = self._grace() if self._polled else longest
+        task = await outcome(context, wait, channel, limit)
+        if task is not None and task.status.terminal:
+            return await rendering.finished(context, task, self._served)
+        if self._polled:
+            return extension.created(context, await self._head(channel, longest))
         revision, public_url = context.revision, context.settings.public_url
+        tools = context.settings.mcp_task_tools
         if task is None:
-            return rendering.going_on(self._task_id, flow, revision, public_url, limit.spent)
-        if task.status.waiting:
-            return rendering.waiting(task, flow, revision, public_url)
-        return await rendering.finished(context, task, self._served)
+            return rendering.going_on(self._task_id, flow, revision, public_url, limit.spent, tools=tools)
+        if (elsewhere := url_required(context, task)) is not None:
+            raise elsewhere
+        return rendering.waiting(task, flow, revision, public_url, tools=tools)
+
+    def _grace(self) -> WaitLimit:
+        settings = self._context.settings
+        return WaitLimit.within(settings.mcp_task_grace, settings, self._context.draining)
+
+    async def _head(self, channel: Channel, limit: WaitLimit) -> TaskHead:
+        """The task's row. While the database is unavailable the client waits, since without the handle it would call
+        again."""
+        while True:
+            try:
+                return await self._context.tasks.head(self._task_id, self._context.caller)
+            except Unavailable:
+                if limit.over:
+                    raise
+                await asyncio.sleep(min(RETRY, limit.tick))
+                await channel.quiet()
+
+    def _wait(self, channel: Channel) -> tuple[TaskWait, Channel]:
+        """The wait for the task, and the channel that keeps its client waiting."""
+        context, exposure, session = self._context, self._served.flow.mcp, self._context.session
+        place = None if session is None else session.resumed_at
+        progress: Progress | None = None
+        if context.progress_token is not None:
+            progress = Progress(context.progress_token, None if place is None else place.progress)
+            channel = Beating(channel, progress, context.settings.mcp_progress_interval)
+        shown = progress if exposure is not None and exposure.progress else None
+        logs = LogMessages.of(context)
+        told: Tell | None = None
+        if shown is not None or logs is not None:
+            told = partial(tell, shown, channel, context.offload, logs=logs)
+        after = 0 if place is None else place.seq
+        wait = TaskWait(context.tasks, self._task_id, context.caller, live=told is not None, tell=told, after=after)
+        if session is not None:
+            session.where = lambda: (wait.seen, None if progress is None else progress.last)
+        return wait, channel
 
     def abandon(self) -> None:
-        """Called if the client leaves."""
-        if _leaving_cancels(self._context):
-            self._context.background.start(abandon(self._context, self._task_id))
+        """Called if the client leaves before its answer, result or handle, was sent."""
+        left(self._context, self._task_id)

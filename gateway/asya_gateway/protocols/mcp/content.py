@@ -56,9 +56,11 @@ def _is_embedded(resource: Any) -> bool:
 
 def _for_revision(value: dict[str, Any], revision: Revision) -> dict[str, Any]:
     structured = value.get("structuredContent")
-    if structured is None or (revision.structured and (revision.any_structured or isinstance(structured, dict))):
+    if "structuredContent" not in value or (
+        revision.structured and (revision.any_structured or isinstance(structured, dict))
+    ):
         return {"isError": False, **value}
     rest = {member: item for member, item in value.items() if member != "structuredContent"}
-    if revision.structured:
+    if revision.structured and structured is not None:
         rest["structuredContent"] = {"result": structured}
     return {"isError": False, **rest}

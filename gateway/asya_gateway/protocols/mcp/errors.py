@@ -1,6 +1,8 @@
 """The errors of MCP, and the table from the domain's errors to them."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 
 from asya_gateway.domain.budget import NoRoom
 from asya_gateway.domain.errors import (
@@ -16,10 +18,12 @@ from asya_gateway.domain.errors import (
     TooManyTasks,
     Unavailable,
 )
+from asya_gateway.domain.identity.faults import AmbiguousCredentials, Denied, TooManyRequests, Unauthenticated
 from asya_gateway.protocols.http.errors import (
     STATUS_OF,
     BodyTimeout,
     HostRefused,
+    MeshRefused,
     NotAcceptable,
     OriginRefused,
     Starting,
@@ -35,14 +39,16 @@ from asya_gateway.protocols.http.jsonrpc import (
     InvalidMessage,
     RpcError,
 )
-from asya_gateway.protocols.mcp.versions import STATELESS
+from asya_gateway.protocols.mcp.versions import STATELESS, Revision
 
 LONGEST_MESSAGE = 4000
 """Characters of an error's message."""
 
 HEADER_MISMATCH = -32020
+MISSING_CAPABILITY = -32021
 UNSUPPORTED_VERSION = -32022
 RESOURCE_NOT_FOUND_BEFORE_2026 = -32002
+LONGEST_SHOWN_URI = 2048
 
 CODE_OF: dict[type[GatewayError], int] = {
     InvalidInput: INVALID_PARAMS,
@@ -58,6 +64,11 @@ CODE_OF: dict[type[GatewayError], int] = {
     StreamsExhausted: INTERNAL_ERROR,
     Starting: INTERNAL_ERROR,
     NoRoom: INTERNAL_ERROR,
+    Unauthenticated: INVALID_REQUEST,
+    AmbiguousCredentials: INVALID_REQUEST,
+    Denied: INVALID_REQUEST,
+    TooManyRequests: INTERNAL_ERROR,
+    MeshRefused: INVALID_REQUEST,
     OriginRefused: INVALID_REQUEST,
     HostRefused: INVALID_REQUEST,
     BodyTimeout: INVALID_REQUEST,
@@ -74,6 +85,7 @@ _HTTP_OF = {
     METHOD_NOT_FOUND: HTTPStatus.NOT_FOUND,
     INVALID_PARAMS: HTTPStatus.BAD_REQUEST,
     HEADER_MISMATCH: HTTPStatus.BAD_REQUEST,
+    MISSING_CAPABILITY: HTTPStatus.BAD_REQUEST,
     UNSUPPORTED_VERSION: HTTPStatus.BAD_REQUEST,
 }
 """Statuses of the stateless revision (basic, "Error Codes"). Where it defines none, the status is 200."""
@@ -115,11 +127,27 @@ class InvalidParams(RpcError):
         super().__init__(INVALID_PARAMS, message)
 
 
+class ResourceNotFound(RpcError):
+    """There is no such resource, or the caller may not see it: -32602 (SEP-2164), before 2026-07-28 -32002."""
+
+    def __init__(self, uri: str, revision: Revision, message: str = "Resource not found") -> None:
+        code = INVALID_PARAMS if revision.stateless else RESOURCE_NOT_FOUND_BEFORE_2026
+        super().__init__(code, message, {"uri": shown(uri, LONGEST_SHOWN_URI)})
+
+
 class HeaderMismatch(RpcError):
     """A header contradicts the body or is missing (streamable HTTP, "Server Validation")."""
 
     def __init__(self, message: str) -> None:
         super().__init__(HEADER_MISMATCH, message)
+
+
+class MissingCapability(RpcError):
+    """The request needs what its client has not declared (2026-07-28, basic, "Error Codes"). `required` is a
+    ClientCapabilities object, such as {"sampling": {}}."""
+
+    def __init__(self, required: Mapping[str, Any]) -> None:
+        super().__init__(MISSING_CAPABILITY, "Missing required client capability", {"requiredCapabilities": required})
 
 
 class UnsupportedVersion(RpcError):
@@ -135,8 +163,9 @@ class Unanswerable(RpcError):
 
     def __init__(self, error: GatewayError) -> None:
         code = CODE_OF.get(type(error), INTERNAL_ERROR)
-        data = {"outcome": error.outcome} if isinstance(error, Unavailable) else None
-        super().__init__(code, bounded(error.text, LONGEST_MESSAGE), data)
+        data = {"outcome": error.outcome} if isinstance(error, Unavailable) else dict(error.data)
+        super().__init__(code, bounded(error.text, LONGEST_MESSAGE), data or None)
+        self.cause = error
         status = STATUS_OF.get(type(error))
         self.status = status if status in _TRANSPORT_TELLS else None
         self.retry_after = error.retry_after

@@ -1,85 +1,112 @@
-"""subscriptions/listen (2026-07-28, patterns/subscriptions): a stream with a notification whenever the tools have
-changed."""
+"""subscriptions/listen (2026-07-28, patterns/subscriptions): a stream with a notification whenever something changes
+that its caller asked for. What can be asked for are the topics."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from typing import Any
 
 from asya_gateway.domain.errors import Unavailable
-from asya_gateway.domain.flows import FlowTable
+from asya_gateway.domain.identity.faults import Unauthenticated
+from asya_gateway.domain.identity.principals import has_expired
+from asya_gateway.domain.task import JsonText
 from asya_gateway.protocols.http.holding import Channel
 from asya_gateway.protocols.http.jsonrpc import notification_text
 from asya_gateway.protocols.http.wait_limit import TICK
 from asya_gateway.protocols.mcp.errors import InvalidParams
+from asya_gateway.protocols.mcp.list_changes import list_changes
 from asya_gateway.protocols.mcp.request_context import RequestContext
 from asya_gateway.protocols.mcp.request_meta import SUBSCRIPTION_KEY
+from asya_gateway.protocols.mcp.resource_updates import resource_updates
 from asya_gateway.protocols.mcp.results import Result
+from asya_gateway.protocols.mcp.tasks.changes import task_changes
+from asya_gateway.protocols.mcp.topics import Notice, Topic, TopicFactory
+
+TOPICS: tuple[TopicFactory, ...] = (list_changes, resource_updates, task_changes)
 
 
 async def listen(context: RequestContext) -> "Listening":
-    """Raises InvalidParams, and Unavailable while this pod drains, so that the client connects to another pod."""
+    """Raises InvalidParams, MissingCapability, and Unavailable while this pod drains, so that the client connects to
+    another pod."""
     if context.draining():
         raise Unavailable("the gateway is restarting, listen again")
     wanted = context.params.get("notifications")
     if not isinstance(wanted, Mapping):
         raise InvalidParams("notifications: expected an object")
-    tools = wanted.get("toolsListChanged", False)
-    if not isinstance(tools, bool):
-        raise InvalidParams("notifications.toolsListChanged: expected a boolean")
-    return Listening(context, tools=tools)
+    topics = [await factory(context, wanted) for factory in TOPICS]
+    return Listening(context, [topic for topic in topics if topic is not None])
 
 
 class Listening:
-    """An open subscription. Implements Held. It notices a drain itself and ends with its result instead of a broken
-    stream ("Graceful Closure")."""
+    """An open subscription. Implements Held. It notices a drain, and the end of its caller's credential, itself, and
+    ends with its result instead of a broken stream ("Graceful Closure")."""
 
     survives_drain = True
     needs_stream = True
 
-    def __init__(self, context: RequestContext, *, tools: bool) -> None:
+    def __init__(self, context: RequestContext, topics: Sequence[Topic]) -> None:
         self._context = context
-        self._tools = tools
+        self._topics = topics
+        self._caller = context.caller
         self._meta = {SUBSCRIPTION_KEY: context.id}
 
     async def run(self, channel: Channel) -> Result:
         """Acknowledge first ("MUST be the first message"), then notify until the pod drains."""
-        changed = asyncio.Event()
-        forget = self._watch(changed) if self._tools else _nothing
-        try:
-            await channel.notify(self._message("subscriptions/acknowledged", {"notifications": self._honoured()}))
-            while not self._context.draining():
-                if await _within(changed, TICK):
-                    changed.clear()
-                    await channel.notify(self._message("tools/list_changed", {}))
-                else:
+        woken, rights = asyncio.Event(), asyncio.Event()
+
+        def rights_changed() -> None:
+            rights.set()
+            woken.set()
+
+        async with AsyncExitStack() as watching:
+            watching.callback(self._context.rights_changed(rights_changed))
+            for topic in self._topics:
+                await watching.enter_async_context(topic.watching(woken.set))
+            await channel.notify(
+                self._message(Notice("subscriptions/acknowledged", {"notifications": self._honoured()}))
+            )
+            while not self._context.draining() and not has_expired(self._caller):
+                if rights.is_set() and not await self._renewed(rights):
+                    break
+                if not await self._tell(channel) and not await _within(woken, TICK):
                     await channel.quiet()
-        finally:
-            forget()
+                woken.clear()
         return Result({"_meta": self._meta})
+
+    async def _tell(self, channel: Channel) -> bool:
+        """Send what is due; whether there was something."""
+        told = False
+        for topic in self._topics:
+            with self._context.budget.scope():
+                for notice in await topic.due():
+                    told = True
+                    await channel.notify(self._message(notice))
+        return told
+
+    async def _renewed(self, rights: asyncio.Event) -> bool:
+        """Take over what the caller may do now. False if its credential is no longer good."""
+        rights.clear()
+        try:
+            self._caller = await self._context.caller_again()
+        except Unauthenticated:
+            return False
+        except Unavailable:
+            # What was known goes on, and is asked for again at the next turn.
+            rights.set()
+            return True
+        for topic in self._topics:
+            topic.renewed(self._caller)
+        return True
 
     def abandon(self) -> None:
         """Nothing to clean up."""
 
-    def _honoured(self) -> dict[str, bool]:
-        return {"toolsListChanged": True} if self._tools else {}
+    def _honoured(self) -> dict[str, Any]:
+        return {key: value for topic in self._topics for key, value in topic.acknowledged().items()}
 
-    def _message(self, name: str, params: dict[str, Any]) -> str:
-        return notification_text(f"notifications/{name}", {**params, "_meta": self._meta})
-
-    def _watch(self, changed: asyncio.Event) -> Callable[[], None]:
-        shown = self._context.flows.tool_lists
-
-        def swapped(_: FlowTable) -> None:
-            nonlocal shown
-            if shown != self._context.flows.tool_lists:
-                shown = self._context.flows.tool_lists
-                changed.set()
-
-        return self._context.flows.watch(swapped)
-
-
-def _nothing() -> None:
-    """Stands for the unsubscribe function if there is no subscription."""
+    def _message(self, notice: Notice) -> JsonText:
+        params = {**notice.params, "_meta": {**notice.params.get("_meta", {}), **self._meta}}
+        return notification_text(f"notifications/{notice.name}", params, notice.verbatim)
 
 
 async def _within(event: asyncio.Event, seconds: float) -> bool:

@@ -16,6 +16,9 @@ PREFIX = "Mcp-Param-"
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,128}")
 _DECIMAL = re.compile(r"(-?[0-9]{1,400})(?:\.0+)?")
 _TYPES = ("string", "integer", "boolean")
+LARGEST_INTEGER = 2**53 - 1
+"""server/tools: "Integer values MUST be within the safe range for integers represented using IEEE754 double-precision
+floating point numbers", since others are rounded by some who read them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,8 @@ def _annotated(schema: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[Par
 
 
 def check_param_headers(schema: Mapping[str, Any], arguments: Mapping[str, Any], headers: Headers) -> None:
-    """Check that each annotated argument and its header are equal, or both absent (null counts as absent). Raises
-    HeaderMismatch."""
+    """Check that each annotated argument and its header are equal, or both absent (null counts as absent), and that
+    integers have a size that everybody reads alike. Raises HeaderMismatch."""
     for each in param_headers(schema):
         raw = single(headers, each.header)
         value = _value_at(arguments, each.path)
@@ -68,6 +71,8 @@ def check_param_headers(schema: Mapping[str, Any], arguments: Mapping[str, Any],
             continue
         if raw is None:
             raise HeaderMismatch(f"{each.header}: the header is missing beside the argument {where}")
+        if each.type == "integer" and not isinstance(value, str) and abs(value) > LARGEST_INTEGER:
+            raise HeaderMismatch(f"{each.header}: expected an integer of at most 2^53 - 1 in the argument {where}")
         if not _agree(each.type, value, decoded(raw, each.header)):
             raise HeaderMismatch(f"{each.header}: the header does not match the argument {where}")
 

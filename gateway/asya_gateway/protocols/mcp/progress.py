@@ -1,31 +1,50 @@
-"""A task's log as notifications/progress: strictly increasing, whatever the log contains."""
+"""A task's log as notifications/progress: strictly increasing, whatever the log contains, and never far apart."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
 
 from asya_crds.status import TaskStatus, UpdateKind
 from asya_gateway.domain.log import ProgressEntry
 from asya_gateway.domain.task import FlyEvent, JsonText, TaskUpdate
+from asya_gateway.protocols.http.holding import Channel
 from asya_gateway.protocols.http.jsonrpc import notification_text
 from asya_gateway.protocols.mcp.live_text import live_text
 from asya_gateway.protocols.mcp.request_meta import ProgressToken
 
 TOTAL = 100
+HIGHEST = 99.0
+"""The most that an actor's report counts for. Only the end of the task is TOTAL, because clients take that for it."""
 STEP = 0.001
 """What an event with a text but no progress adds. The specification requires every notification to be above the last
-(patterns/progress), and a stream of a thousand tokens must not look like a finished task."""
+(patterns/progress), and a stream of a thousand tokens must not look like a finished task. Near TOTAL it is less: a
+thousandth of what is left."""
+DIGITS = 12
+"""Digits after the point, beyond which nothing can be added."""
 
 
 class Progress:
-    """Creates the notifications of one request."""
+    """Creates the notifications of one request, each with `meta` as its `_meta` if there is any."""
 
-    def __init__(self, token: ProgressToken) -> None:
+    def __init__(
+        self, token: ProgressToken, last: float | None = None, *, meta: Mapping[str, Any] | None = None
+    ) -> None:
         self._token = token
-        self._last = -STEP
+        self._meta = {} if meta is None else {"_meta": meta}
+        self._last = -STEP if last is None else last
+
+    @property
+    def last(self) -> float:
+        """The progress that was sent last, negative before the first. A stream that goes on elsewhere begins above
+        it."""
+        return self._last
 
     def of(self, item: TaskUpdate | FlyEvent) -> JsonText | None:
         """The notification for a log entry or a live event; None if it has nothing for the caller."""
         match item:
             case TaskUpdate(kind=UpdateKind.FINAL, status=TaskStatus.SUCCEEDED):
-                # The end may arrive before the last actor's report that it has completed.
-                return self._next(TOTAL, None)
+                self._last = TOTAL
+                return self._text(TOTAL, None)
             case TaskUpdate(kind=UpdateKind.FINAL):
                 return None
             case TaskUpdate():
@@ -37,14 +56,48 @@ class Progress:
         """The notification for a live event with this text."""
         return None if text is None else self._next(0.0, text)
 
+    def beat(self) -> JsonText | None:
+        """A notification without news, for a client whose timer only notifications reset."""
+        return self._next(0.0, None)
+
     def _next(self, progress: float, message: str | None) -> JsonText | None:
-        value = round(max(progress, self._last + STEP), 3)
-        if value > TOTAL:
+        step = min(STEP, (TOTAL - self._last) / 1000)
+        value = round(max(round(min(progress, HIGHEST), 3), self._last + step), DIGITS)
+        if not self._last < value < TOTAL:
             return None
         self._last = value
+        return self._text(value, message)
+
+    def _text(self, value: float, message: str | None) -> JsonText:
         optional = {} if message is None else {"message": message}
-        params = {"progressToken": self._token, "progress": value, "total": TOTAL, **optional}
+        params = {"progressToken": self._token, "progress": value, "total": TOTAL, **optional, **self._meta}
         return notification_text("notifications/progress", params)
+
+
+class Beating:
+    """The channel of a request with a progressToken: after `interval` seconds without a notification it sends one.
+    Clients that end a request after some time without progress (`resetTimeoutOnProgress` in the TypeScript SDK) do not
+    see comments. Implements Channel."""
+
+    def __init__(self, inner: Channel, progress: Progress, interval: float) -> None:
+        self._inner = inner
+        self._progress = progress
+        self._interval = interval
+        self._loop = asyncio.get_running_loop()
+        self._last = self._loop.time()
+
+    async def notify(self, text: JsonText) -> None:
+        """Send one notification."""
+        await self._inner.notify(text)
+        self._last = self._loop.time()
+
+    async def quiet(self) -> None:
+        """Send a notification without news if it is due."""
+        beat = self._progress.beat() if self._loop.time() - self._last >= self._interval else None
+        if beat is None:
+            await self._inner.quiet()
+        else:
+            await self.notify(beat)
 
 
 def update_message(update: TaskUpdate) -> str | None:

@@ -1,6 +1,7 @@
 """A task as the answer to tools/call: its result, the actor's error, or where to find the result later."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from asya_crds import jsontext
@@ -15,6 +16,8 @@ from asya_gateway.domain.task import Task
 from asya_gateway.protocols.http.jsonrpc import INTERNAL_ERROR, RpcError
 from asya_gateway.protocols.http.links import Links
 from asya_gateway.protocols.mcp.errors import LONGEST_MESSAGE, bounded
+from asya_gateway.protocols.mcp.linking import is_linked, linked
+from asya_gateway.protocols.mcp.mrtr.rounds import Declined
 from asya_gateway.protocols.mcp.request_context import RequestContext
 from asya_gateway.protocols.mcp.results import Result
 from asya_gateway.protocols.mcp.tool_results import (
@@ -42,38 +45,48 @@ class TaskFailed(RpcError):
 
 
 async def finished(context: RequestContext, task: Task, served: ServedFlow) -> Result:
-    """The result of a task that has ended. Raises TaskFailed."""
+    """The result of a task that has ended, or where to find it if it cannot be shown now. Raises TaskFailed."""
+    try:
+        return await ended(context, task, served)
+    except (Overloaded, OffloadFailed):
+        return not_shown(task, served.flow, context.revision, context.settings.public_url)
+
+
+async def ended(
+    context: RequestContext, task: Task, served: ServedFlow, more_meta: Mapping[str, Any] = MappingProxyType({})
+) -> Result:
+    """The result of a task that has ended, with further members of `_meta`. Raises TaskFailed, Overloaded,
+    OffloadFailed."""
     if task.status is TaskStatus.SUCCEEDED:
-        try:
-            return await _succeeded(context, task, served)
-        except (Overloaded, OffloadFailed):
-            return not_shown(task, served.flow, context.revision, context.settings.public_url)
+        return await _succeeded(context, task, served, more_meta)
     message = task.message or "The task failed"
     error = task.error or TaskError("unknown", message, ErrorClass.RUNTIME)
     if error.error_class is not ErrorClass.BUSINESS:
         raise TaskFailed(task, error, Links(task.id, context.settings.public_url))
-    meta = {TASK_KEY: {"task_id": task.id, "status": task.status.value}}
+    meta = {TASK_KEY: {"task_id": task.id, "status": task.status.value}, **more_meta}
     return Result({"content": [text_block(business_text(error))], "isError": True, "_meta": meta})
 
 
-async def _succeeded(context: RequestContext, task: Task, served: ServedFlow) -> Result:
+async def _succeeded(context: RequestContext, task: Task, served: ServedFlow, more_meta: Mapping[str, Any]) -> Result:
     """The flow's result. It must match the outputSchema that the client was shown (tools, "Output Schema": "Servers
     MUST provide structured results that conform to this schema"); otherwise the answer is an error. Raises Overloaded,
     OffloadFailed.
     """
     revision, text = context.revision, "null" if task.result is None else task.result.strip()
     check = served.check_result if shows_output_schema(served.flow, revision) else None
+    if check is None and is_linked(context, text):
+        return linked(task.id, text).with_meta(more_meta)
     if not has_few_values(text):
         schema = served.flow.mcp.output_schema if check is not None and served.flow.mcp is not None else None
         made = f"{made_elsewhere.__module__}:{made_elsewhere.__name__}"
-        return Result(whole=await context.offload.run(made, task.id, text, revision.value, schema))
-    returned = Returned(text, revision)
-    if check is not None and (promised := returned.promised()) is not None:
-        (value,) = promised
-        violations = NOTHING_STRUCTURED if value is None else await context.tasks.violations(check, value)
+        whole, error = await context.offload.run(made, task.id, text, revision.value, schema, dict(more_meta))
+        return Result(whole=whole, whole_error=error)
+    returned = Returned(text, revision, promised=check is not None)
+    if check is not None and (found := returned.structured_value()) is not None:
+        violations = await context.tasks.violations(check, found[0]) if found else NOTHING_STRUCTURED
         if violations:
-            return returned.broken(task.id, violations)
-    return returned.result(task.id)
+            return returned.broken(task.id, violations).with_meta(more_meta)
+    return returned.result(task.id).with_meta(more_meta)
 
 
 def business_text(error: TaskError) -> str:
@@ -89,26 +102,36 @@ def refused_arguments(error: InvalidArguments) -> Result:
     return Result({"content": [text_block(text)], "isError": True})
 
 
-def going_on(task_id: str, flow: Flow, revision: Revision, public_url: str, seconds: float) -> Result:
-    """The wait is over but the task is not: the caller is told where to look, and not to call again."""
+def declined(error: Declined) -> Result:
+    """What was asked before the start was declined: no task was created."""
+    return Result({"content": [text_block(str(error))], "isError": True})
+
+
+def going_on(
+    task_id: str, flow: Flow, revision: Revision, public_url: str, seconds: float, *, tools: bool = False
+) -> Result:
+    """The wait is over but the task is not: the caller is told where to look, and not to call again. `tools`: it has
+    tools for tasks."""
     links = Links(task_id, public_url)
     text = (
         f"The task {task_id} is still running after {seconds:g} seconds and goes on. "
-        f"Do not call the tool again; read the result at {links.status}"
+        f"Do not call the tool again; {_result_at(links, tools)}"
     )
     details = {"task_id": task_id, "status": "running", "status_url": links.status, "stream_url": links.stream}
     return _unfinished(text, details, flow, revision)
 
 
-def waiting(task: Task, flow: Flow, revision: Revision, public_url: str) -> Result:
-    """The task asks a question: the caller is told the question and where to send the answer."""
+def waiting(task: Task, flow: Flow, revision: Revision, public_url: str, *, tools: bool = False) -> Result:
+    """The task asks a question: the caller is told the question and where to send the answer. `tools`: it has tools for
+    tasks."""
     links = Links(task.id, public_url)
     pause = task.pause
     prompt = f": {pause.prompt}" if pause is not None and pause.prompt else ""
-    text = (
-        f"The task {task.id} waits for an answer{prompt}\n"
-        f'Send it with POST {links.resume} and the body {{"answer": …}}; the result is then at {links.status}'
-    )
+    if task.status is TaskStatus.AUTH_REQUIRED and pause is not None and pause.url is not None:
+        return _unfinished(*_authorizing(task, pause.url, prompt, _result_at(links, tools), links), flow, revision)
+    members = '{"answer": …}' if pause is None or pause.plain else '{"key": …, "answer": …} for each input'
+    answer = f"Answer with the tool task_answer, {members}" if tools else f"Send it with POST {links.resume}, {members}"
+    text = f"The task {task.id} waits for an answer{prompt}\n{answer}; then {_result_at(links, tools)}"
     details: dict[str, Any] = {
         "task_id": task.id,
         "status": task.status.value,
@@ -117,9 +140,32 @@ def waiting(task: Task, flow: Flow, revision: Revision, public_url: str) -> Resu
         "answer_url": links.resume,
     }
     if pause is not None:
-        details["pause"] = pause.as_dict()
-        text += f"\nThe answer's JSON Schema: {jsontext.dumps(pause.schema)}"
+        asked = pause.as_dict()
+        details["pause"] = asked
+        text += "" if pause.url is None else f"\nThe person goes to {pause.url}"
+        text += (
+            f"\nThe answer's JSON Schema: {jsontext.dumps(pause.schema)}"
+            if pause.plain
+            else f"\nThe inputs: {jsontext.dumps(asked['inputs'])}"
+        )
     return _unfinished(text, details, flow, revision)
+
+
+def _authorizing(task: Task, url: str, prompt: str, then: str, links: Links) -> tuple[str, dict[str, Any]]:
+    """A person must authorize something elsewhere: no model is invited to answer in its place."""
+    text = f"The task {task.id} waits until its person has authorized it{prompt}\nThe person goes to {url}; then {then}"
+    details = {
+        "task_id": task.id,
+        "status": task.status.value,
+        "status_url": links.status,
+        "stream_url": links.stream,
+        "url": url,
+    }
+    return text, details
+
+
+def _result_at(links: Links, tools: bool) -> str:
+    return "get the result with the tool task_get" if tools else f"read the result at {links.status}"
 
 
 def _unfinished(text: str, details: dict[str, Any], flow: Flow, revision: Revision) -> Result:

@@ -8,10 +8,18 @@ from collections.abc import Container
 from http import HTTPStatus
 
 from asya_gateway.protocols.http.jsonrpc import Notification, Request
+from asya_gateway.protocols.mcp.capabilities import ClientCapabilities
 from asya_gateway.protocols.mcp.errors import HttpRefusal, MethodNotFound, UnsupportedVersion, shown
 from asya_gateway.protocols.mcp.request_meta import VERSION_KEY, meta_of, read_request_meta
 from asya_gateway.protocols.mcp.routing import VERSION_HEADER, Headers, check_method, check_name, check_version, single
-from asya_gateway.protocols.mcp.versions import HANDSHAKE, KNOWN_HANDSHAKE, STATELESS, Revision
+from asya_gateway.protocols.mcp.versions import (
+    HANDSHAKE,
+    KNOWN_HANDSHAKE,
+    STATELESS,
+    WITHOUT_HEADER,
+    Revision,
+    handshake_named,
+)
 
 
 def is_stateless(message: Request | Notification, headers: Headers) -> bool:
@@ -30,8 +38,9 @@ def is_stateless(message: Request | Notification, headers: Headers) -> bool:
     return True
 
 
-def check_stateless(request: Request, headers: Headers, methods: Container[str]) -> Revision:
-    """All checks of a stateless request; returns the revision to answer in.
+def check_stateless(request: Request, headers: Headers, methods: Container[str]) -> tuple[Revision, ClientCapabilities]:
+    """All checks of a stateless request; returns the revision to answer in, and what the client has declared in this
+    request.
 
     Raises InvalidParams (-32602), HeaderMismatch (-32020), UnsupportedVersion (-32022), MethodNotFound (-32601).
     """
@@ -42,7 +51,7 @@ def check_stateless(request: Request, headers: Headers, methods: Container[str])
     if request.method not in methods:
         raise MethodNotFound(shown(request.method))
     check_name(headers, request)
-    return revision
+    return revision, ClientCapabilities(meta.capabilities)
 
 
 def check_notification(notification: Notification, headers: Headers) -> None:
@@ -61,17 +70,18 @@ def _served(version: str) -> Revision:
     raise UnsupportedVersion(version)
 
 
-def handshake_revision(headers: Headers, *, initializing: bool = False) -> Revision:
-    """The revision of a message after a handshake: that of the header, else 2025-03-26, which had no header
-    (2025-11-25, transports, "Protocol Version Header"). Raises HttpRefusal (400).
+def handshake_revision(headers: Headers, *, initializing: bool = False, negotiated: Revision | None = None) -> Revision:
+    """The revision of a message after a handshake: that of the header, else the one that was negotiated for its
+    session, else 2025-03-26, which had no header (2025-11-25, transports, "Protocol Version Header"). Raises
+    HttpRefusal (400).
 
     A client that initializes does not know the version yet, so any header is accepted then.
     """
     version = single(headers, VERSION_HEADER)
     if version is None or initializing:
-        return HANDSHAKE[0]
-    for revision in HANDSHAKE:
-        if revision == version:
-            return revision
+        return negotiated or WITHOUT_HEADER
+    found = handshake_named(version)
+    if found is not None:
+        return found
     served = ", ".join(HANDSHAKE)
     raise HttpRefusal(HTTPStatus.BAD_REQUEST, f"{VERSION_HEADER}: expected one of {served}, got {shown(version)}")

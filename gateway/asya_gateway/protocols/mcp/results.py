@@ -1,6 +1,7 @@
 """A method's result, independent of the revision."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -24,6 +25,22 @@ class Result:
     verbatim: dict[str, JsonText | None] = field(default_factory=dict)
     cacheable: bool = False
     whole: JsonText | None = None
+    whole_error: str | None = None
+    """Of a `whole` tool result with isError: its first text."""
+
+    @property
+    def error_text(self) -> str | None:
+        """The first text of a tool's result that is an error; None for any other result."""
+        if self.whole is not None:
+            return self.whole_error
+        if self.fields.get("isError") is not True:
+            return None
+        texts = (block.get("text") for block in self.fields["content"])
+        return next((text for text in texts if isinstance(text, str) and text), "The tool returned an error")
+
+    def with_meta(self, meta: Mapping[str, Any]) -> "Result":
+        """The same with further members of `_meta`. Not for a `whole` result, which was made with them."""
+        return replace(self, fields={**self.fields, "_meta": {**self.fields.get("_meta", {}), **meta}})
 
     def text(self, revision: Revision) -> JsonText:
         """The result object's JSON. Members of the stateless revision are left out in earlier ones."""

@@ -1,7 +1,4 @@
-"""POST /mcp: Streamable HTTP for clients of both eras, which are told apart for each message. There are no sessions.
-
-GET and DELETE are not routes, so they get 405 with `Allow`: there is no stream to open and no session to end.
-"""
+"""/mcp: Streamable HTTP for clients of both eras, which are told apart for each message."""
 
 from http import HTTPStatus
 
@@ -21,35 +18,44 @@ from asya_gateway.protocols.http.jsonrpc import (
     parse_message,
 )
 from asya_gateway.protocols.http.keys import SETTINGS
+from asya_gateway.protocols.http.policies import Audience, Policy, add_route
 from asya_gateway.protocols.mcp.answering import answer, refuse
-from asya_gateway.protocols.mcp.batches import answer_batch
-from asya_gateway.protocols.mcp.errors import MethodNotFound, Unanswerable, shown
-from asya_gateway.protocols.mcp.methods import HANDSHAKE_METHODS, STATELESS_METHODS
-from asya_gateway.protocols.mcp.request_checks import (
-    check_notification,
-    check_stateless,
-    handshake_revision,
-    is_stateless,
-)
+from asya_gateway.protocols.mcp.errors import Unanswerable
+from asya_gateway.protocols.mcp.methods import STATELESS_METHODS
+from asya_gateway.protocols.mcp.request_checks import check_notification, check_stateless, is_stateless
 from asya_gateway.protocols.mcp.request_context import context_of
-from asya_gateway.protocols.mcp.routing import VERSION_HEADER, single
+from asya_gateway.protocols.mcp.routing import VERSION_HEADER
+from asya_gateway.protocols.mcp.selecting import SET, selection_of
+from asya_gateway.protocols.mcp.transports import endpoint, handshake, http_sse
 from asya_gateway.protocols.mcp.versions import KNOWN_HANDSHAKE
 
 PATH = "/mcp"
+SET_PATH = f"{PATH}/{{{SET}}}"
+"""A tool set. A token for it opens nothing else, and one for /mcp opens every set (policies.opens)."""
+POLICY = Policy(Audience.CALLERS, resource=PATH)
+"""What a message needs beyond an identity, its method says (methods.py)."""
+SET_POLICY = Policy(Audience.CALLERS, resource=PATH, varies=True)
 
 
 def register(app: web.Application) -> None:
-    """Add the MCP endpoint."""
-    app.router.add_post(PATH, handle)
+    """Add the MCP endpoint, and those of HTTP+SSE."""
+    http_sse.register(app)
+    add_route(app, "POST", PATH, handle, POLICY)
+    add_route(app, "GET", PATH, endpoint.open_stream, POLICY)
+    add_route(app, "DELETE", PATH, endpoint.end_session, POLICY)
+    add_route(app, "POST", SET_PATH, handle, SET_POLICY)
+    add_route(app, "GET", SET_PATH, endpoint.open_stream, SET_POLICY)
+    add_route(app, "DELETE", SET_PATH, endpoint.end_session, SET_POLICY)
 
 
 async def handle(http: web.Request) -> web.StreamResponse:
     """One POST: a message, or a batch of them."""
     try:
+        selection_of(http)
         accepted = _accepted(http)
         value = await _read(http)
         if isinstance(value, list):
-            return await _batch(http, value, accepted)
+            return await handshake.batch(http, value, accepted)
         message = parse_message(value)
     except InvalidMessage as error:
         return refuse(error, error.id, stateless=_looks_stateless(http))
@@ -82,59 +88,40 @@ def _looks_stateless(http: web.Request) -> bool:
     return bool(values) and not KNOWN_HANDSHAKE.issuperset(values)
 
 
-async def _batch(http: web.Request, batch: list[object], accepted: AcceptedForms) -> web.Response:
-    header = single(http.headers, VERSION_HEADER)
-    if header not in KNOWN_HANDSHAKE | {None} or not handshake_revision(http.headers).batches:
-        raise InvalidMessage("expected one message: this revision has no batches")
-    return await answer_batch(http, batch, accepted)
-
-
 async def _dispatch(http: web.Request, message: Message, accepted: AcceptedForms) -> web.StreamResponse:
     id = message.id if isinstance(message, Request) else None
     stateless = True
     try:
         match message:
             case Response():
-                return _take_response(http)
+                return await _take_response(http, message)
             case Notification() | Request():
                 stateless = is_stateless(message, http.headers)
         match message:
             case Notification():
-                return _take_notification(http, message, stateless=stateless)
+                return await _take_notification(http, message, stateless=stateless)
             case Request():
-                return await (_stateless if stateless else _after_handshake)(http, message, accepted)
+                return await (_stateless if stateless else handshake.request)(http, message, accepted)
     except RpcError as error:
         return refuse(error, id, stateless=stateless)
 
 
 async def _stateless(http: web.Request, request: Request, accepted: AcceptedForms) -> web.StreamResponse:
-    revision = check_stateless(request, http.headers, STATELESS_METHODS)
-    context = context_of(http, request, revision)
+    revision, client = check_stateless(request, http.headers, STATELESS_METHODS)
+    context = context_of(http, request, revision, client)
     return await answer(http, context, STATELESS_METHODS[request.method], accepted)
 
 
-async def _after_handshake(http: web.Request, request: Request, accepted: AcceptedForms) -> web.StreamResponse:
-    revision = handshake_revision(http.headers, initializing=request.method == "initialize")
-    method = HANDSHAKE_METHODS.get(request.method)
-    if method is None:
-        raise MethodNotFound(shown(request.method))
-    return await answer(http, context_of(http, request, revision), method, accepted)
-
-
-def _take_notification(http: web.Request, notification: Notification, *, stateless: bool) -> web.Response:
-    """202 without a body. `notifications/cancelled` is ignored: over stateless HTTP it has no meaning, and after a
-    handshake request ids belong to a session; without sessions, one client could cancel another's call."""
-    if stateless:
-        check_notification(notification, http.headers)
-    else:
-        handshake_revision(http.headers)
+async def _take_notification(http: web.Request, notification: Notification, *, stateless: bool) -> web.Response:
+    """202 without a body. Over stateless HTTP notifications have no meaning, `notifications/cancelled` included."""
+    if not stateless:
+        return await handshake.notification(http, notification)
+    check_notification(notification, http.headers)
     return web.Response(status=HTTPStatus.ACCEPTED)
 
 
-def _take_response(http: web.Request) -> web.Response:
-    """After a handshake 202, because a client may send a late response to a request that this server does not know. The
-    stateless revision has no server requests. Raises InvalidMessage."""
+async def _take_response(http: web.Request, response: Response) -> web.Response:
+    """The stateless revision has no server requests. Raises InvalidMessage."""
     if _looks_stateless(http):
         raise InvalidMessage("expected a request or a notification: this server sends no requests")
-    handshake_revision(http.headers)
-    return web.Response(status=HTTPStatus.ACCEPTED)
+    return await handshake.response(http, response)

@@ -16,8 +16,18 @@ VERSION_HEADER = "MCP-Protocol-Version"
 METHOD_HEADER = "Mcp-Method"
 NAME_HEADER = "Mcp-Name"
 
-NAMED_BY = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+NAMED_BY = {
+    "tools/call": "name",
+    "prompts/get": "name",
+    "resources/read": "uri",
+    "tasks/get": "taskId",
+    "tasks/update": "taskId",
+    "tasks/cancel": "taskId",
+}
 """Methods with the header Mcp-Name, and the parameter that it repeats."""
+LENIENT = frozenset({"tasks/get", "tasks/update", "tasks/cancel"})
+"""Methods of an extension, whose clients must send the header (ext-tasks, "Routing Headers") while nothing says what a
+server does without it. fastmcp-tasks does not send it."""
 
 _SENTINEL = re.compile(r"=\?base64\?(.*)\?=")
 _SAFE = re.compile(r"[\t\x20-\x7e]*")
@@ -65,7 +75,7 @@ def check_method(headers: Headers, method: str) -> None:
 
 
 def check_name(headers: Headers, request: Request) -> None:
-    """Mcp-Name must match the body's name or uri. Raises HeaderMismatch.
+    """Mcp-Name must match the body's name, uri or taskId. Raises HeaderMismatch.
 
     A name that is absent or not a string is left to the method, which has the better error.
     """
@@ -73,6 +83,8 @@ def check_name(headers: Headers, request: Request) -> None:
     name = request.params.get(key) if key else None
     if isinstance(name, str):
         value = single(headers, NAME_HEADER)
+        if value is None and request.method in LENIENT:
+            return
         _check(NAME_HEADER, None if value is None else decoded(value, NAME_HEADER), name, f"the body's {key}")
 
 

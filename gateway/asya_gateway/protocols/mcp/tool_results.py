@@ -24,18 +24,26 @@ NOTHING_STRUCTURED = (Violation("", "there is no structured result"),)
 
 
 class Returned:
-    """A stored result. `text` is its JSON."""
+    """A stored result. `text` is its JSON; `promised`: whether the client was shown an outputSchema, so that null is a
+    structured result like any other."""
 
-    def __init__(self, text: JsonText, revision: Revision) -> None:
-        self.text, self._revision = text, revision
+    def __init__(self, text: JsonText, revision: Revision, *, promised: bool = False) -> None:
+        self.text, self._revision, self._promised = text, revision, promised
         self._raw = tool_result(text, revision)
 
-    def promised(self) -> tuple[Any] | None:
-        """The value to check against the tool's outputSchema, in a tuple; the value is None if there is none. The
-        result is None instead of a tuple if the flow itself returned an error, which is not checked."""
-        if self._raw is None:
+    def structured_value(self) -> tuple[Any, ...] | None:
+        """The value to check against the tool's outputSchema, in a tuple that is empty if there is none. None instead
+        of a tuple if the flow itself returned an error, which is not checked."""
+        raw = self._raw
+        if raw is None:
             return (jsontext.loads(self.text, max_depth=2 * jsontext.MAX_DEPTH),)
-        return None if self._raw.get("isError") is True else (self._raw.get("structuredContent"),)
+        if raw.get("isError") is True:
+            return None
+        value = raw.get("structuredContent")
+        return () if value is None and not self._shows_null("structuredContent" in raw) else (value,)
+
+    def _shows_null(self, given: bool) -> bool:
+        return given and self._promised and self._revision.any_structured
 
     def result(self, task_id: str) -> Result:
         """The tool's result."""
@@ -45,7 +53,7 @@ class Returned:
             return Result({**raw, "_meta": {**(own if isinstance(own, Mapping) else {}), **meta}})
         shown_text = jsontext.loads(text) if text.startswith('"') else text
         fields: dict[str, Any] = {"content": [text_block(shown_text)], "isError": False, "_meta": meta}
-        return Result(fields, structured(text, self._revision))
+        return Result(fields, structured(text, self._revision, null=self._shows_null(True)))
 
     def broken(self, task_id: str, violations: Sequence[Violation]) -> Result:
         """An error with the violations and, because the work was done, the result itself. It is not structured, because
@@ -58,23 +66,27 @@ class Returned:
         return Result({"content": blocks, "isError": True, "_meta": succeeded_meta(task_id)})
 
 
-def made_elsewhere(task_id: str, text: JsonText, revision: str, schema: dict[str, Any] | None) -> JsonText:
-    """Runs in the other process: the text of the result object."""
+def made_elsewhere(
+    task_id: str, text: JsonText, revision: str, schema: dict[str, Any] | None, meta: dict[str, Any]
+) -> tuple[JsonText, str | None]:
+    """Runs in the other process: the text of the result object with further members of `_meta`, and its first text if
+    it is an error."""
     known = Revision(revision)
-    returned = Returned(text, known)
-    promised = None if schema is None else returned.promised()
+    returned = Returned(text, known, promised=schema is not None)
+    found = None if schema is None else returned.structured_value()
     violations: Sequence[Violation] = ()
-    if schema is not None and promised is not None:
-        (value,) = promised
-        violations = NOTHING_STRUCTURED if value is None else compile_schema(schema, known_good=True)(value)
+    if schema is not None and found is not None:
+        violations = compile_schema(schema, known_good=True)(*found) if found else NOTHING_STRUCTURED
     result = returned.broken(task_id, violations) if violations else returned.result(task_id)
-    return result.text(known)
+    result = result.with_meta(meta)
+    return result.text(known), result.error_text
 
 
-def structured(text: JsonText, revision: Revision) -> dict[str, JsonText | None]:
+def structured(text: JsonText, revision: Revision, *, null: bool = False) -> dict[str, JsonText | None]:
     """The member structuredContent for a value: an object in every revision that has it, any value since 2026-07-28.
-    Revisions before get other values wrapped as {"result": …}. null is left out, because it would be read as absent."""
-    if not revision.structured or text == "null":
+    Revisions before get other values wrapped as {"result": …}. Without `null`, null is left out, because it would be
+    read as absent."""
+    if not revision.structured or (text == "null" and not null):
         return {}
     if text.startswith("{") or revision.any_structured:
         return {"structuredContent": text}

@@ -1,37 +1,34 @@
 """tools/list: the flows that are exposed as tools, in the form of each revision."""
 
-import base64
-import binascii
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from asya_crds.flow import Flow
-from asya_gateway.domain.budget import SMALL, Share
-from asya_gateway.protocols.mcp.errors import InvalidParams
+from asya_gateway.domain.catalog import Kind, Offer
+from asya_gateway.domain.flow_offers import FlowOffer
+from asya_gateway.protocols.mcp.listing import list_page
+from asya_gateway.protocols.mcp.passing_on import passed_on
 from asya_gateway.protocols.mcp.request_context import RequestContext
 from asya_gateway.protocols.mcp.results import Result
+from asya_gateway.protocols.mcp.task_tools import is_task_tool, task_tools
 from asya_gateway.protocols.mcp.versions import Revision
-
-PAGE = 500
-"""Tools on one page; a listing continues with its cursor."""
-PAGE_SIZE = 1024 * 1024
-"""Most characters of a page's tools, except that a page has at least one tool. A schema may have 128 KiB, and a page is
-encoded in one step."""
-WEIGHT = 6
-"""Weight of a page per character: the text, the response made from it, and the socket's copies."""
-LONGEST_CURSOR = 512
 
 
 async def list_tools(context: RequestContext) -> Result:
     """Every tool by name, always in the same order. Raises NoRoom, and InvalidParams for an invalid cursor."""
-    found, more = context.flows.tools_after(read_cursor(context.params), PAGE, PAGE_SIZE)
-    size = sum(served.size for served in found)
-    if size > SMALL:
-        await context.budget.reserve(Share.READERS, WEIGHT * size)
-    fields: dict[str, Any] = {"tools": [definition(served.flow, context.revision) for served in found]}
-    if more:
-        fields["nextCursor"] = cursor_after(found[-1].flow.name)
-    return Result(fields, cacheable=True)
+    page = await list_page(context, Kind.TOOLS, "tools", _define)
+    if not context.settings.mcp_task_tools:
+        return page
+    fields = dict(page.fields)
+    fields["tools"] = [tool for tool in fields["tools"] if not is_task_tool(context, tool["name"])]
+    if "nextCursor" not in fields:
+        fields["tools"] += task_tools(context.revision)
+    return replace(page, fields=fields)
+
+
+def _define(offer: Offer, revision: Revision) -> dict[str, Any]:
+    assert isinstance(offer, FlowOffer)  # the only source of tools
+    return definition(offer.served.flow, revision)
 
 
 def definition(flow: Flow, revision: Revision) -> dict[str, Any]:
@@ -43,14 +40,13 @@ def definition(flow: Flow, revision: Revision) -> dict[str, Any]:
         "description": flow.description.strip() or f"Runs the flow {flow.name}.",
         "inputSchema": exposure.input_schema,
     }
-    if exposure.annotations:
+    if exposure.annotations and revision.annotations:
         tool["annotations"] = exposure.annotations
-    if revision.structured:
-        if exposure.title:
-            tool["title"] = exposure.title
-        if shows_output_schema(flow, revision):
-            tool["outputSchema"] = exposure.output_schema
-    return tool
+    if revision.experimental_tasks and exposure.task != "never":
+        tool["execution"] = {"taskSupport": "required" if exposure.task == "required" else "optional"}
+    if shows_output_schema(flow, revision):
+        tool["outputSchema"] = exposure.output_schema
+    return tool | passed_on(exposure, revision)
 
 
 def shows_output_schema(flow: Flow, revision: Revision) -> bool:
@@ -60,21 +56,3 @@ def shows_output_schema(flow: Flow, revision: Revision) -> bool:
     if schema is None or not revision.structured:
         return False
     return revision.any_structured or schema.get("type") == "object"
-
-
-def cursor_after(name: str) -> str:
-    """The opaque cursor of the page that begins after this tool. It contains the name, so any replica can continue."""
-    return base64.urlsafe_b64encode(name.encode()).decode()
-
-
-def read_cursor(params: Mapping[str, Any]) -> str:
-    """The name in a cursor of cursor_after, "" without a cursor. Raises InvalidParams."""
-    cursor = params.get("cursor")
-    if cursor is None:
-        return ""
-    try:
-        if not isinstance(cursor, str) or len(cursor) > LONGEST_CURSOR:
-            raise ValueError
-        return base64.b64decode(cursor, altchars=b"-_", validate=True).decode()
-    except (ValueError, binascii.Error):
-        raise InvalidParams("cursor: expected the nextCursor of an earlier answer") from None

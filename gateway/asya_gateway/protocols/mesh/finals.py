@@ -8,11 +8,11 @@ from asya_crds.mesh_messages import FINAL_STATUSES, FinalMessage
 from asya_crds.status import ErrorClass, TaskStatus
 from asya_crds.task_error import TaskError
 from asya_gateway.domain.errors import InvalidInput
-from asya_gateway.domain.reports import FinalReport
-from asya_gateway.domain.task import MESH, owner_of
+from asya_gateway.domain.identity.principals import MESH
+from asya_gateway.domain.owners import owner_of
+from asya_gateway.domain.reports import COMPLETED_MESSAGE, FinalReport
 from asya_gateway.protocols.http.fields import Body
 from asya_gateway.protocols.http.messages import read
-from asya_gateway.protocols.http.rendering import COMPLETED_MESSAGE
 from asya_gateway.protocols.mesh.hops import check_same_id, task_id_of
 
 ENDS = FINAL_STATUSES

@@ -1,6 +1,5 @@
 """The handlers of the API document's routes, for sidecars, workers and crew."""
 
-import asyncio
 from collections.abc import Coroutine
 from dataclasses import replace
 from functools import lru_cache
@@ -11,12 +10,13 @@ from aiohttp import web
 
 from asya_crds import jsontext
 from asya_crds.mesh_messages import ActiveAnswer, CreatedAnswer, OkAnswer, ProgressAnswerMessage
-from asya_crds.status import RUNNABLE, ClaimAction, TaskStatus
+from asya_crds.status import RUNNABLE, ClaimAction, HopState, TaskStatus
 from asya_gateway.domain.budget import Share
 from asya_gateway.domain.errors import InvalidInput, TooLarge
+from asya_gateway.domain.identity.principals import MESH
 from asya_gateway.domain.reports import PauseReport, ProgressAnswer, ProgressReport
-from asya_gateway.domain.task import MESH, FlyEvent, JsonText
-from asya_gateway.protocols.http.answers import json_response
+from asya_gateway.domain.task import FlyEvent, JsonText
+from asya_gateway.protocols.http.answers import PlainEmpty, json_response
 from asya_gateway.protocols.http.bodies import as_object, decode_body, read_bytes, read_json, read_object
 from asya_gateway.protocols.http.fields import Body
 from asya_gateway.protocols.http.keys import SETTINGS, TASKS
@@ -29,6 +29,7 @@ from asya_gateway.protocols.mesh.hops import task_id_of
 from asya_gateway.protocols.mesh.live import pieces
 from asya_gateway.protocols.mesh.progress import decode_progress, is_pause
 from asya_gateway.protocols.mesh.refusing import Lost, failing_its_task, incomplete_final, lost_unread, mentions_pause
+from asya_gateway.protocols.mesh.reports import OFFER
 
 _OK = jsontext.dumps(OkAnswer().whole())
 _ACTIVE, _INACTIVE = (jsontext.dumps(ActiveAnswer(active=active).whole()) for active in (True, False))
@@ -109,10 +110,8 @@ async def fly(request: web.Request) -> web.Response:
     """POST /mesh/{id}/fly: an empty 200 once the event (from our worker: the events) is on its way to all pods."""
     task_id = task_id_of(path_id(request))
     found = await read_json(request, request.app[SETTINGS].max_fly_bytes, then=pieces)
-    events = [FlyEvent(task_id, name, text) for name, text in found]
-    # Started in order, they are sent in order; together they need one commit instead of one each.
-    await asyncio.gather(*(request.app[TASKS].fly(event) for event in events))
-    return web.Response()
+    await request.app[TASKS].fly([FlyEvent(task_id, name, text) for name, text in found])
+    return PlainEmpty()
 
 
 def take_progress(
@@ -147,7 +146,8 @@ async def _taken(
 
 
 def render_answer(report: ProgressReport | PauseReport, answer: ProgressAnswer) -> str:
-    """{status, progress_percent}, and for a claim the worker's action and its remaining time."""
+    """{status, progress_percent}, and for a claim the worker's action, its remaining time and, at its beginning, the
+    offer to take its further reports together."""
     progress_percent = percent(answer.progress)
     if isinstance(report, PauseReport) or report.claim is None:
         return _without_claim(progress_percent)
@@ -156,6 +156,7 @@ def render_answer(report: ProgressReport | PauseReport, answer: ProgressAnswer) 
         action=answer.action,
         lease_seconds=answer.lease,
         remaining_seconds=None if answer.remaining is None else round(answer.remaining, 3),
+        batch=OFFER if report.state is HopState.RECEIVED else None,
     )
     frames: dict[str, JsonText | None] = {}
     if answer.action is ClaimAction.DONE and answer.frames is not None:

@@ -1,6 +1,21 @@
 """The part of /openapi.json with the routes of sidecars, workers and crew."""
 
 from asya_crds.envelope import Envelope
+from asya_crds.hop_reports import (
+    CREWS_PATH,
+    REPORTS_PATH,
+    AliveMessage,
+    BeginAnswer,
+    BeginMessage,
+    CrewAnswer,
+    CrewMessage,
+    EndAnswer,
+    EndMessage,
+    PartMessage,
+    QueuesMessage,
+    ReportError,
+    ReportKind,
+)
 from asya_crds.mesh_messages import (
     FINAL_STATUSES,
     ActiveAnswer,
@@ -32,6 +47,7 @@ from asya_gateway.protocols.http.openapi import (
     ref,
 )
 from asya_gateway.protocols.mesh.registry_openapi import REGISTRY_PATHS
+from asya_gateway.protocols.mesh.reports import MOST_REPORTS
 
 _REPORT = schema_of(ProgressMessage)
 _CLAIM: Json = _REPORT["properties"]["claim"]
@@ -113,6 +129,53 @@ _OLDER_CHILD: Json = {
     **schema_of(ChildMessage),
     "description": "`current` is the index of the current actor, 0 where it is absent.",
     "allOf": [schema_of(OlderRouteMessage)],
+}
+_HOP_REPORT_KINDS: Json = {
+    ReportKind.BEGIN: (BeginMessage, "A hop's message has arrived: claims the hop."),
+    ReportKind.END: (EndMessage, "The handler has ended: log, claim, envelopes and acknowledgement together."),
+    ReportKind.PART: (PartMessage, "Envelopes of an end that come before it."),
+    ReportKind.ALIVE: (AliveMessage, "The handler is running: renews the claim."),
+}
+
+
+def _hop_report(kind: ReportKind) -> Json:
+    model, summary = _HOP_REPORT_KINDS[kind]
+    said = schema_of(model)
+    return {
+        **said,
+        "description": summary,
+        "required": ["kind", *said["required"]],
+        "properties": {"kind": {"const": kind.value}, **said["properties"]},
+    }
+
+
+_HOP_REPORTS: Json = {
+    "type": "object",
+    "required": ["queues", "reports"],
+    "properties": {
+        "queues": schema_of(QueuesMessage),
+        "reports": {
+            "type": "array",
+            "description": f"At most {MOST_REPORTS}.",
+            # Anything may stand here, because a report that cannot be read refuses only itself.
+            "items": {
+                "anyOf": [*(_hop_report(kind) for kind in ReportKind), {"description": "Answered with `error`."}]
+            },
+        },
+    },
+}
+_BEGUN = answer_schema(BeginAnswer)
+_HOP_ANSWER: Json = {
+    "anyOf": [
+        {**_BEGUN, "properties": {**_BEGUN["properties"], "frames": {"type": "array", "items": _FRAME}}},
+        answer_schema(EndAnswer),
+        {"type": "object", "required": ["error"], "properties": {"error": answer_schema(ReportError)}},
+    ]
+}
+_HOP_ANSWERS: Json = {
+    "type": "object",
+    "required": ["answers"],
+    "properties": {"answers": {"type": "array", "items": _HOP_ANSWER}},
 }
 _SAID = schema_of(EventMessage)
 _EVENT: Json = {
@@ -207,6 +270,22 @@ PATHS: Paths = {
     **REGISTRY_PATHS,
     "/mesh": {
         "post": _child("announceChild", _CHILD, "Announce a child of a fan-out, which the caller publishes itself.")
+    },
+    REPORTS_PATH: {
+        "post": {
+            "operationId": "reportHops",
+            "summary": "Reports of many hops, each taken and answered by itself, in their order.",
+            "requestBody": json_body(_HOP_REPORTS),
+            "responses": {"200": answer("An answer for each report.", _HOP_ANSWERS), **errors(413)},
+        }
+    },
+    CREWS_PATH: {
+        "post": {
+            "operationId": "announceCrew",
+            "summary": "A crew runs, and whether it has hooks. Without, successes need no message to its sink.",
+            "requestBody": json_body(schema_of(CrewMessage)),
+            "responses": {"200": answer("Stored.", answer_schema(CrewAnswer)), **errors(413)},
+        }
     },
     "/mesh/{id}": {
         "parameters": [PATH_ID],

@@ -3,6 +3,7 @@
 from typing import Any
 
 from asya_crds import jsontext
+from asya_crds.answers import AnswerAction
 from asya_crds.envelope import Envelope, InvalidEnvelope, Route
 from asya_crds.incarnations import LARGEST, Reported, hop_name, resolve, resume_id
 from asya_crds.large_json import FEW_VALUES, Encoded, TooManyValues, count_values, encode
@@ -11,6 +12,7 @@ from asya_crds.mesh_messages import ClaimMessage, ProgressMessage
 from asya_crds.naming import HEADER_PAUSE, MAX_ID_LENGTH, PAUSE, RESUME
 from asya_crds.status import HopState, TaskStatus
 from asya_gateway.domain.errors import InvalidInput
+from asya_gateway.domain.inputs import places_of
 from asya_gateway.domain.pause import Pause
 from asya_gateway.domain.pausing import read_pause
 from asya_gateway.domain.progress import report_key
@@ -114,13 +116,15 @@ def _checkpoint(body: Body, pause: Pause) -> JsonText | None:
 
 def _check_place(payload: Any, pause: Pause) -> None:
     """Refuse a question if every answer to it would fail. Raises InvalidInput."""
-    always = [field for field in pause.fields if field.get("default") is not None or field.get("required", True)]
+    places = places_of(pause, AnswerAction.ACCEPT)
+    always = [field for field in places if field.get("default") is not None or field.get("required", True)]
     if not always:
         return
     try:
         merge(payload, {field["name"]: field.get("default") for field in always}, always)
     except CannotMerge as error:
-        raise InvalidInput(f"no answer has a place in the payload: {error}", field="pause_metadata.fields") from None
+        asked = "fields" if pause.plain else "inputs"
+        raise InvalidInput(f"no answer has a place in the payload: {error}", field=f"pause_metadata.{asked}") from None
 
 
 def _pause(reported: str, body: Body) -> PauseReport:
@@ -132,15 +136,17 @@ def _pause(reported: str, body: Body) -> PauseReport:
         read(ProgressMessage, {"status": HopState.RECEIVED, "claim": body["claim"]})
     pause = read_pause(metadata, _pause_id(body, metadata, route, incarnation))
     checkpoint = _checkpoint(body, pause)
-    status = _WAITING.get(str(body.get("status")))
+    reported_status = _WAITING.get(str(body.get("status")))
+    # Existing sidecars report `completed`, but pass on what the question says.
+    asked_status = TaskStatus.AUTH_REQUIRED if metadata.get("status") == TaskStatus.AUTH_REQUIRED else None
     if len(resume_id(named.task_id, LARGEST)) > MAX_ID_LENGTH:
         raise InvalidInput("the task's id is too long for the id of a resume envelope", field="pause_metadata")
-    if checkpoint is None and status is None:
+    if checkpoint is None and reported_status is None:
         _check_resumable(route)
     return PauseReport(
         task_id=named.task_id,
         pause=pause,
-        status=status or TaskStatus.PAUSED,
+        status=asked_status or reported_status or TaskStatus.PAUSED,
         route=route,
         # The hop that asked has already reported its completion; here it only waits.
         progress=progress_of(route, HopState.RECEIVED),

@@ -14,8 +14,9 @@ from aiohttp import web
 from asya_crds.status import ErrorClass, TaskStatus
 from asya_crds.task_error import TaskError
 from asya_gateway.domain.errors import GatewayError, InvalidInput, Overloaded, TooLarge
+from asya_gateway.domain.identity.principals import MESH
+from asya_gateway.domain.owners import owner_of
 from asya_gateway.domain.reports import FinalReport
-from asya_gateway.domain.task import MESH, owner_of
 from asya_gateway.protocols.http.arriving import HEAD_BYTES
 from asya_gateway.protocols.http.background import BACKGROUND
 from asya_gateway.protocols.http.errors import BodyTimeout

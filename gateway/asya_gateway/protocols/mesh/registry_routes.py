@@ -35,6 +35,7 @@ from asya_gateway.protocols.http.answers import json_response
 from asya_gateway.protocols.http.bodies import as_object, decode_body, read_bytes, read_object
 from asya_gateway.protocols.http.keys import HELD, REGISTRY
 from asya_gateway.protocols.http.messages import read
+from asya_gateway.protocols.http.policies import MESH_ONLY, add_get, add_route
 from asya_gateway.protocols.http.queries import bounded_integer
 
 MAX_PUSH_BYTES = 64 * 1024 * 1024
@@ -112,7 +113,7 @@ async def state(request: web.Request) -> web.Response:
     """GET /mesh/registry?generation=N&wait=5: answers once every live api pod serves N (by default the newest), or
     after `wait` seconds."""
     asked, wait = bounded_generation(request), wait_seconds(request)
-    with request.app[HELD].slot() if wait else contextlib.nullcontext():
+    with request.app[HELD].slot(request) if wait else contextlib.nullcontext():
         found = await request.app[REGISTRY].served(asked, wait)
     return _answer(_state(found, found.generation if asked is None else asked))
 
@@ -169,8 +170,8 @@ async def post_only(request: web.Request) -> web.Response:
 
 def register(app: web.Application) -> None:
     """Add the routes. Call this before /mesh/{id} is added, which would match their fixed words."""
-    app.router.add_post("/mesh/config-reload", config_reload)
-    app.router.add_route("*", "/mesh/config-reload", post_only)
-    app.router.add_get("/mesh/registry", state)
-    app.router.add_post("/mesh/registry/epoch", announce)
-    app.router.add_post("/mesh/registry/heartbeat", heartbeat)
+    add_route(app, "POST", "/mesh/config-reload", config_reload, MESH_ONLY)
+    add_route(app, "*", "/mesh/config-reload", post_only, MESH_ONLY)
+    add_get(app, "/mesh/registry", state, MESH_ONLY)
+    add_route(app, "POST", "/mesh/registry/epoch", announce, MESH_ONLY)
+    add_route(app, "POST", "/mesh/registry/heartbeat", heartbeat, MESH_ONLY)

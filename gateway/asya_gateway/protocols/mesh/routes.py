@@ -2,8 +2,11 @@
 
 from aiohttp import web
 
+from asya_crds.hop_reports import CREWS_PATH, REPORTS_PATH
 from asya_gateway.protocols.http.paths import ID
-from asya_gateway.protocols.mesh import handlers, unified_events
+from asya_gateway.protocols.http.policies import MESH_ONLY, add_get, add_route
+from asya_gateway.protocols.mesh import crews, handlers, unified_events
+from asya_gateway.protocols.mesh.reports import Reports
 
 
 def register(app: web.Application) -> None:
@@ -12,26 +15,27 @@ def register(app: web.Application) -> None:
     Routes with a fixed word in place of an id (/mesh/config-reload, /mesh/registry) are registered elsewhere, before
     these.
     """
-    router = app.router
-    router.add_post("/mesh", handlers.create_child)
-    router.add_post("/tasks", handlers.create_child)
+    add_route(app, "POST", "/mesh", handlers.create_child, MESH_ONLY)
+    add_route(app, "POST", "/tasks", handlers.create_child, MESH_ONLY)
+    add_route(app, "POST", REPORTS_PATH, Reports(app).take, MESH_ONLY)
+    add_route(app, "POST", CREWS_PATH, crews.heartbeat, MESH_ONLY)
     # The router tries them one by one, so the most frequent ones come first.
-    router.add_post(f"/mesh/{ID}/progress", handlers.progress)
-    router.add_post(f"/mesh/{ID}/fly", handlers.fly)
-    router.add_get(f"/mesh/{ID}/active", handlers.active)
-    router.add_post(f"/mesh/{ID}/final", handlers.final)
+    add_route(app, "POST", f"/mesh/{ID}/progress", handlers.progress, MESH_ONLY)
+    add_route(app, "POST", f"/mesh/{ID}/fly", handlers.fly, MESH_ONLY)
+    add_get(app, f"/mesh/{ID}/active", handlers.active, MESH_ONLY)
+    add_route(app, "POST", f"/mesh/{ID}/final", handlers.final, MESH_ONLY)
     # The same routes below /tasks, for sidecars of the older dialect.
-    router.add_post(f"/tasks/{ID}/progress", handlers.progress)
-    router.add_post(f"/tasks/{ID}/final", handlers.final)
-    router.add_post(f"/tasks/{ID}/partial", handlers.fly)
-    router.add_post(f"/tasks/{ID}/upstream", handlers.fly)
-    router.add_get(f"/mesh/{ID}/stream", handlers.stream, allow_head=False)
-    router.add_get(f"/mesh/{ID}", handlers.get_task)
+    add_route(app, "POST", f"/tasks/{ID}/progress", handlers.progress, MESH_ONLY)
+    add_route(app, "POST", f"/tasks/{ID}/final", handlers.final, MESH_ONLY)
+    add_route(app, "POST", f"/tasks/{ID}/partial", handlers.fly, MESH_ONLY)
+    add_route(app, "POST", f"/tasks/{ID}/upstream", handlers.fly, MESH_ONLY)
+    add_route(app, "GET", f"/mesh/{ID}/stream", handlers.stream, MESH_ONLY)
+    add_get(app, f"/mesh/{ID}", handlers.get_task, MESH_ONLY)
     for root in ("/api/v1/mesh", "/api/v1/mesh/"):
-        router.add_get(root, unified_events.list_tasks)
-        router.add_post(root, unified_events.create)
+        add_get(app, root, unified_events.list_tasks, MESH_ONLY)
+        add_route(app, "POST", root, unified_events.create, MESH_ONLY)
     unified = f"/api/v1/mesh/{ID}"
-    router.add_get(unified, handlers.get_task)
-    router.add_delete(unified, unified_events.cancel)
-    router.add_get(f"{unified}/events", unified_events.events, allow_head=False)
-    router.add_post(f"{unified}/events", unified_events.post_event)
+    add_get(app, unified, handlers.get_task, MESH_ONLY)
+    add_route(app, "DELETE", unified, unified_events.cancel, MESH_ONLY)
+    add_route(app, "GET", f"{unified}/events", unified_events.events, MESH_ONLY)
+    add_route(app, "POST", f"{unified}/events", unified_events.post_event, MESH_ONLY)

@@ -18,8 +18,9 @@ from asya_gateway.domain.budget import Share
 from asya_gateway.domain.calls import Call
 from asya_gateway.domain.errors import Conflict, InvalidInput, TooLarge
 from asya_gateway.domain.flows import ServedFlow
+from asya_gateway.domain.identity.principals import MESH, OPEN
+from asya_gateway.domain.owners import owner_of
 from asya_gateway.domain.ports import TaskFilter
-from asya_gateway.domain.task import MESH, Caller, owner_of
 from asya_gateway.protocols.http.answers import json_response
 from asya_gateway.protocols.http.bodies import as_object, decode_body, read_bytes, read_object
 from asya_gateway.protocols.http.fields import optional_object
@@ -76,7 +77,7 @@ async def post_event(request: web.Request) -> web.Response:
     elif len(data) > settings.max_fly_bytes:
         raise TooLarge(f"expected a body of at most {settings.max_fly_bytes} bytes")
     else:
-        await request.app[TASKS].fly(decode_fly(task_id_of(reported), said.data))
+        await request.app[TASKS].fly([decode_fly(task_id_of(reported), said.data)])
     return web.Response(status=HTTPStatus.NO_CONTENT)
 
 
@@ -101,7 +102,7 @@ async def create(request: web.Request) -> web.Response:
     call = Call(
         served=ServedFlow(_flow_of(request.query.get("actor"), said.timeout), _no_check),
         payload=said.payload,
-        caller=Caller(""),
+        caller=MESH if request.app[SETTINGS].closed else OPEN,
         surface="mesh",
         headers={**trace_headers(request.headers), **(said.headers or {})},
         check=False,

@@ -9,7 +9,7 @@ from aiohttp import web
 from asya_crds.call_messages import CallJson
 from asya_gateway.domain.calls import Call
 from asya_gateway.domain.errors import FlowNotFound
-from asya_gateway.domain.task import Caller
+from asya_gateway.domain.identity.principals import Caller
 from asya_gateway.domain.tasks import Tasks
 from asya_gateway.protocols.http.answers import json_response
 from asya_gateway.protocols.http.bodies import read_object
@@ -41,7 +41,7 @@ async def call_tool(request: web.Request) -> web.Response:
     if seconds is None:
         task_id = await _submitted(request, said)
         return json_response(handle_json(task_id, app[SETTINGS].public_url))
-    with app[HELD].slot():
+    with app[HELD].slot(request):
         task_id = await _submitted(request, said)
         # A waiting request does not keep its body in memory.
         del said
@@ -53,7 +53,7 @@ def _submitted(request: web.Request, said: CallJson) -> Coroutine[Any, Any, str]
     app, name, payload = request.app, said["name"], said.get("arguments") or {}
     caller, key = caller_of(request), idempotency_key(request.headers)
     try:
-        served = app[FLOWS].tool(name)
+        served = app[FLOWS].tool(name, caller)
     except FlowNotFound as unknown:
         return _earlier(app[TASKS], caller, key, name, payload, unknown)
     return app[TASKS].submit(Call(served, payload, caller, SURFACE, None, trace_headers(request.headers), key=key))

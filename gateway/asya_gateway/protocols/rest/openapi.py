@@ -38,6 +38,23 @@ PATHS: Paths = {
             },
         }
     },
+    "/flows": {
+        "get": {
+            "operationId": "listFlows",
+            "summary": "The flows that the caller may see, by name.",
+            "parameters": [
+                query(
+                    "limit",
+                    {"type": "integer", "minimum": 1, "maximum": 500, "default": 50},
+                    "Largest number of flows in a page.",
+                ),
+                query(
+                    "cursor", {"type": "string", "pattern": "^[A-Za-z0-9_-]+$"}, "`next_cursor` of the previous page."
+                ),
+            ],
+            "responses": {"200": answer("A page.", ref("FlowPage")), **errors()},
+        }
+    },
     "/tasks": {
         "get": {
             "operationId": "listTasks",
@@ -47,6 +64,11 @@ PATHS: Paths = {
                 query("flow", ref("Id"), "Tasks of this flow."),
                 query("context_id", ref("Id"), "Tasks of this conversation."),
                 query("parent_id", ref("Id"), "Children of this task."),
+                query(
+                    "owner",
+                    ref("Id"),
+                    "Tasks of this owner, or everybody's (`*`); needs the scope task:any:read or task:<flow>:read.",
+                ),
                 query(
                     "limit",
                     {"type": "integer", "minimum": 1, "maximum": 200, "default": 50},
@@ -81,10 +103,13 @@ PATHS: Paths = {
         "parameters": [PATH_ID],
         "post": {
             "operationId": "resumeTask",
-            "summary": "Answer the question of a paused task; the first answer wins.",
+            "summary": "Answer an input of a paused task, or decline it; the first answer wins.",
             "parameters": [IDEMPOTENCY_KEY],
             "requestBody": json_body(schema_of(AnswerJson)),
-            "responses": {"200": answer("The task, running again.", ref("Task")), **errors(404, 409, 413, 422)},
+            "responses": {
+                "200": answer("The task, running again, or still waiting for other inputs.", ref("Task")),
+                **errors(404, 409, 413, 422),
+            },
         },
     },
     "/tasks/{id}/retry": {

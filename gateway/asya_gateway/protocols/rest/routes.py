@@ -3,16 +3,17 @@
 from aiohttp import web
 
 from asya_gateway.protocols.http.paths import ID
-from asya_gateway.protocols.rest import calls, tasks
+from asya_gateway.protocols.http.policies import REST_CALL, REST_INVOKE, REST_READ, REST_TASK, add_get, add_route
+from asya_gateway.protocols.rest import calls, flows, tasks
 
 
 def register(app: web.Application) -> None:
     """Add the routes of the plain task API."""
-    router = app.router
-    router.add_post("/tools/call", calls.call_tool)
-    router.add_get("/tasks", tasks.list_tasks)
-    router.add_get(f"/tasks/{ID}", tasks.get_task)
-    router.add_post(f"/tasks/{ID}/cancel", tasks.cancel)
-    router.add_post(f"/tasks/{ID}/resume", tasks.resume)
-    router.add_post(f"/tasks/{ID}/retry", tasks.retry)
-    router.add_get(f"/stream/{ID}", tasks.stream, allow_head=False)
+    add_route(app, "POST", "/tools/call", calls.call_tool, REST_CALL)
+    add_get(app, "/flows", flows.list_flows, REST_READ)
+    add_get(app, "/tasks", tasks.list_tasks, REST_READ)
+    add_get(app, f"/tasks/{ID}", tasks.get_task, REST_TASK)
+    add_route(app, "POST", f"/tasks/{ID}/cancel", tasks.cancel, REST_INVOKE)
+    add_route(app, "POST", f"/tasks/{ID}/resume", tasks.resume, REST_INVOKE)
+    add_route(app, "POST", f"/tasks/{ID}/retry", tasks.retry, REST_INVOKE)
+    add_route(app, "GET", f"/stream/{ID}", tasks.stream, REST_TASK)

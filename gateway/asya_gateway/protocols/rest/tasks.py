@@ -5,12 +5,13 @@ from http import HTTPStatus
 from aiohttp import web
 
 from asya_crds import jsontext
+from asya_crds.answers import AnswerAction
 from asya_crds.call_messages import AnswerJson, CancelJson, RetryJson
 from asya_crds.task_json import TaskPageJson
 from asya_gateway.domain.calls import Call
-from asya_gateway.domain.errors import after_a_write
+from asya_gateway.domain.errors import InvalidInput, after_a_write
 from asya_gateway.domain.ports import TaskFilter
-from asya_gateway.domain.task import owner_of
+from asya_gateway.domain.reach import listed
 from asya_gateway.protocols.http.answers import json_response
 from asya_gateway.protocols.http.bodies import as_object, decode_body, read_bytes, read_object
 from asya_gateway.protocols.http.callers import caller_of
@@ -34,33 +35,40 @@ DEFAULT_REASON = "Task canceled"
 async def get_task(request: web.Request) -> web.Response:
     """GET /tasks/{id}: the task with payload and result."""
     only_parameters(request)
-    task = await request.app[TASKS].get(path_id(request), caller_of(request))
-    return json_response(task_json(task))
+    caller = caller_of(request)
+    task = await request.app[TASKS].get(path_id(request), caller)
+    return json_response(task_json(task, caller))
 
 
 async def list_tasks(request: web.Request) -> web.Response:
-    """GET /tasks?status=&flow=&context_id=&parent_id=&limit=&cursor=: {tasks, next_cursor}, newest first.
+    """GET /tasks?status=&flow=&context_id=&parent_id=&owner=&limit=&cursor=: {tasks, next_cursor}, newest first.
+
+    The caller's own tasks, or those of `owner` (`*` for everybody's) if its scopes reach them. A task of somebody else
+    has its `owner`.
 
     `next_cursor` is null on the last page only. Any other page may be short or empty, because open tasks are searched
     in bounded steps.
     """
-    only_parameters(request, "status", "flow", "context_id", "parent_id", "limit", "cursor")
+    only_parameters(request, "status", "flow", "context_id", "parent_id", "owner", "limit", "cursor")
     limit = bounded_integer(request, "limit", default=50, least=1, most=LARGEST_PAGE)
     cursor = request.query.get("cursor")
+    caller = caller_of(request)
+    owner, flows = listed(caller, optional_id(request, "owner"))
     query = TaskFilter(
-        owner=owner_of(caller_of(request)),
+        owner=owner,
         status=optional_status(request),
         flow=optional_id(request, "flow"),
         context_id=optional_id(request, "context_id"),
         parent_id=optional_id(request, "parent_id"),
         after=None if cursor is None else read_cursor(cursor),
         limit=limit + 1,
+        flows=None if flows.every else flows.names,
     )
     found = await request.app[TASKS].page(query)
     page = found.tasks[:limit]
     last = (page[-1].created_at, page[-1].id) if len(found.tasks) > limit else found.reached
     next_cursor = None if last is None else cursor_of(*last)
-    document: TaskPageJson = {"tasks": [task_fields(task) for task in page], "next_cursor": next_cursor}
+    document: TaskPageJson = {"tasks": [task_fields(task, caller) for task in page], "next_cursor": next_cursor}
     return json_response(jsontext.dumps(document))
 
 
@@ -74,20 +82,35 @@ async def cancel(request: web.Request) -> web.Response:
     tasks, caller = request.app[TASKS], caller_of(request)
     await tasks.cancel(task_id, caller, reason, key=key)
     with after_a_write():
-        return json_response(task_json(await tasks.get(task_id, caller)))
+        return json_response(task_json(await tasks.get(task_id, caller), caller))
 
 
 async def resume(request: web.Request) -> web.Response:
-    """POST /tasks/{id}/resume with {answer, pause_id?}: the task, running again; 409 if it does not wait."""
+    """POST /tasks/{id}/resume with {answer, key?, pause_id?} or {action: decline | cancel, key?, pause_id?}: the task,
+    running again, or still waiting for other inputs; 409 if it does not wait."""
     only_parameters(request)
     task_id = path_id(request)
     body = await read_object(request, request.app[SETTINGS].max_call_bytes)
     said = read_closed(AnswerJson, body)
+    action = said.get("action") or AnswerAction.ACCEPT
+    if action is not AnswerAction.ACCEPT and said.get("answer") is not None:
+        raise InvalidInput("expected an answer with the action accept only", field="answer")
+    if action is AnswerAction.ACCEPT and "action" not in said and "answer" not in said:
+        raise InvalidInput("expected an answer, or an action", field="answer")
     key = idempotency_key(request.headers)
     tasks, caller = request.app[TASKS], caller_of(request)
-    await tasks.answer(task_id, caller, said["answer"], pause_id=said.get("pause_id"), key=key)
+    await tasks.answer(
+        task_id,
+        caller,
+        said.get("answer"),
+        input_key=said.get("key"),
+        action=action,
+        pause_id=said.get("pause_id"),
+        key=key,
+        surface=SURFACE,
+    )
     with after_a_write():
-        return json_response(task_json(await tasks.get(task_id, caller)))
+        return json_response(task_json(await tasks.get(task_id, caller), caller))
 
 
 async def retry(request: web.Request) -> web.Response:
@@ -101,7 +124,9 @@ async def retry(request: web.Request) -> web.Response:
     task = await app[TASKS].retriable(task_id, caller)
     if payload is None:
         payload = await decode_body(request, (task.payload or "").encode())
-    call = Call(app[FLOWS].tool(task.flow), payload, caller, SURFACE, task.context_id, trace_headers(request.headers))
+    call = Call(
+        app[FLOWS].tool(task.flow, caller), payload, caller, SURFACE, task.context_id, trace_headers(request.headers)
+    )
     new_id = await app[TASKS].submit(call._replace(key=key, retry_of=task.id))
     location = {"Location": Links(new_id, app[SETTINGS].public_url).status}
     with after_a_write():

@@ -23,8 +23,12 @@ PROBE_EVERY = 5.0
 of the whole server fill up, so a connection that does not answer is replaced."""
 
 RING_APART = 0.005
-"""Least seconds between two rings. A quiet bell rings at once; a busy one combines updates, because each ring costs a
-statement and makes every listener read the log."""
+"""Seconds from a busy bell's ring to the next one, so that rings are combined: each costs a statement and makes every
+listener read the log."""
+BUSY = 8
+"""Ids of a ring from which on a bell is busy. A quiet one rings at once, also while an earlier ring is under way."""
+RINGS = 4
+"""Most rings that are under way at a time."""
 
 _RING = f"""
 SELECT {UNHURRIED}, count(pg_notify(channel, payload)) FROM unnest($1::text[], $2::text[]) AS n(channel, payload)
@@ -42,12 +46,20 @@ class Bell:
         self._database = database
         self._callbacks: dict[str, list[Callback]] = defaultdict(list)
         self._on_connect: list[Callable[[], None]] = []
-        self._rung: dict[str, dict[str, None]] = defaultdict(dict)
-        self._ringing = asyncio.Event()
+        self._listens: set[str] = set()
+        self._rung: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+        self._planned = False
+        """Whether a ring is about to take everything that was rung."""
+        self._resting = False
+        self._patient: asyncio.TimerHandle | None = None
+        """Until then, what is rung with a mark waits for something else to go with."""
+        self._under_way = 0
         self._connection: asyncpg.Connection | None = None
         self._lock = asyncio.Lock()
-        self._loops: list[asyncio.Task[None]] = []
+        self._listening: asyncio.Task[None] | None = None
         self._errands: set[asyncio.Task[None]] = set()
+        self._first = asyncio.Event()
+        """Set with the first connection, or the first one that failed."""
         self.connects = 0
 
     @property
@@ -57,16 +69,18 @@ class Bell:
 
     async def start(self) -> None:
         """Begin to listen and to ring. Returns at once, even if the database is not available."""
-        self._loops = [
-            asyncio.create_task(self._listen_for_ever(), name="bell listen"),
-            asyncio.create_task(self._ring_for_ever(), name="bell ring"),
-        ]
+        self._listening = asyncio.create_task(self._listen_for_ever(), name="bell listen")
+        self._plan()
 
     async def stop(self) -> None:
         """Stop listening and close the connection."""
-        for task in (*self._loops, *self._errands):
+        listening, self._listening = self._listening, None
+        tasks = [*self._errands] if listening is None else [listening, *self._errands]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._loops, *self._errands, return_exceptions=True)
+        if self._patient is not None:
+            self._patient.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         self._drop()
 
     def subscribe(self, channel: str, callback: Callback) -> Callable[[], None]:
@@ -89,15 +103,23 @@ class Bell:
         """Call back after each connect: notifications may have been missed, so everything must be read once."""
         self._on_connect.append(callback)
 
-    def ring(self, channel: str, ids: Iterable[str]) -> None:
-        """Notify every listening process. Rings are combined, and errors never reach the caller."""
-        self._rung[channel].update(dict.fromkeys(ids))
-        self._ringing.set()
+    def ring(self, channel: str, ids: Iterable[str], mark: str = "") -> None:
+        """Notify every listening process. Rings are combined, and errors never reach the caller. With a `mark`, the
+        first line of the payload is it; it must be no id. Nobody waits for what is rung with a mark, so it may wait
+        RING_APART after the one before it, unless something else is rung."""
+        self._rung[channel, mark].update(dict.fromkeys(ids))
+        self._plan()
+
+    def listens(self, channel: str) -> bool:
+        """Whether the connection that is open now listens to this channel."""
+        return channel in self._listens
 
     async def attended(self, channel: str, wait: float = 2.0) -> bool:
-        """Wait until the process listens to a channel that has subscribers; False if it cannot now."""
+        """Wait until the process listens to a channel that has subscribers; False if it cannot now. Directly after the
+        start, it waits for the first connection."""
         try:
             async with asyncio.timeout(wait):
+                await self._first.wait()
                 await self._attend(channel)
         except TimeoutError:
             return False
@@ -131,7 +153,9 @@ class Bell:
                     return
                 if self._callbacks[channel]:
                     await connection.add_listener(channel, self._heard)
+                    self._listens.add(channel)
                 else:
+                    self._listens.discard(channel)
                     await connection.remove_listener(channel, self._heard)
 
     def _heard(self, _connection: object, _pid: int, channel: str, payload: object) -> None:
@@ -148,6 +172,7 @@ class Bell:
                 log.warning("bell: the listening connection was lost")
             except _TROUBLE as error:
                 log.warning("bell: cannot listen: %r", error)
+            self._first.set()
             self._drop()
             await asyncio.sleep(pause)
             pause = min(pause * 2, 2.0)
@@ -163,7 +188,9 @@ class Bell:
             for channel, callbacks in tuple(self._callbacks.items()):
                 if callbacks:
                     await connection.add_listener(channel, self._heard)
+                    self._listens.add(channel)
         self.connects += 1
+        self._first.set()
         for callback in tuple(self._on_connect):
             callback()
         return lost
@@ -178,40 +205,65 @@ class Bell:
 
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
+        self._listens.clear()
         if connection is not None:
             connection.terminate()
 
-    async def _ring_for_ever(self) -> None:
-        while True:
-            await self._ringing.wait()
-            self._ringing.clear()
-            rung, self._rung = self._rung, defaultdict(dict)
-            channels, payloads = [], []
-            for channel, ids in rung.items():
-                for payload in _packed(ids):
-                    channels.append(channel)
-                    payloads.append(payload)
-            if not payloads:
-                continue
-            try:
+    def _plan(self) -> None:
+        """Ring in the next turn of the event loop, before whoever was waiting for the same write goes on."""
+        if not self._rung or self._planned or self._resting or self._under_way >= RINGS or not self._listening:
+            return
+        if self._patient is not None and all(mark for _, mark in self._rung):
+            return
+        self._planned = True
+        self._errand(self._ring())
+
+    async def _ring(self) -> None:
+        rung, self._rung, self._planned = self._rung, defaultdict(dict), False
+        self._under_way += 1
+        if sum(map(len, rung.values())) >= BUSY:
+            self._resting = True
+            self._errand(self._rest())
+        if self._patient is None and any(mark for _, mark in rung):
+            self._patient = asyncio.get_running_loop().call_later(RING_APART, self._patience_ends, context=Context())
+        channels, payloads = [], []
+        for (channel, mark), ids in rung.items():
+            for payload in _packed(ids, mark):
+                channels.append(channel)
+                payloads.append(payload)
+        try:
+            if payloads:
                 await self._database.execute(_RING, channels, payloads)
-            except Exception as error:  # noqa: BLE001 # whatever it is, the polls bring the news
-                log.warning("bell: cannot ring: %s", error)
-            await asyncio.sleep(RING_APART)
+        except Exception as error:  # noqa: BLE001 # whatever it is, the polls bring the news
+            log.warning("bell: cannot ring: %s", error)
+        finally:
+            self._under_way -= 1
+            self._plan()
+
+    def _patience_ends(self) -> None:
+        self._patient = None
+        self._plan()
+
+    async def _rest(self) -> None:
+        await asyncio.sleep(RING_APART)
+        self._resting = False
+        self._plan()
 
 
-def _packed(ids: Iterable[str]) -> list[str]:
+def _packed(ids: Iterable[str], mark: str) -> list[str]:
     """Ids joined by newlines, into as few payloads as the limit allows (an id has no control characters)."""
     payloads: list[str] = []
+    head = [mark] if mark else []
+    longest = LONGEST_PAYLOAD - len(mark.encode())
     current: list[str] = []
     size = 0
     for each in ids:
         weight = len(each.encode()) + 1
-        if current and size + weight > LONGEST_PAYLOAD:
-            payloads.append("\n".join(current))
+        if current and size + weight > longest:
+            payloads.append("\n".join([*head, *current]))
             current, size = [], 0
         current.append(each)
         size += weight
     if current:
-        payloads.append("\n".join(current))
+        payloads.append("\n".join([*head, *current]))
     return payloads

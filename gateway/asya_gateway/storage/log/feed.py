@@ -1,22 +1,30 @@
 """New log entries: one reader per process for all its followers, woken by the bell and by a timer."""
 
-import asyncio
 import contextlib
 import logging
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 
 from asya_gateway.domain.budget import Budget, Share
-from asya_gateway.domain.polling import POLL_EVERY
+from asya_gateway.domain.owners import OwnerScope
+from asya_gateway.domain.ports import NewTask
 from asya_gateway.domain.task import FlyEvent, TaskUpdate
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.log.bell import Bell
+from asya_gateway.storage.log.ends import Ends, Watch
 from asya_gateway.storage.log.fly import FlyReceiver
+from asya_gateway.storage.log.held_events import HeldEvents
+from asya_gateway.storage.log.rounds import Rounds
+from asya_gateway.storage.log.waiter import Waiter
 from asya_gateway.storage.tasks.growing import GROWN_BYTES, grown
 
 log = logging.getLogger(__name__)
 
 CHANNEL = "asya_updates"
+GOES_ON = "\x01goes on"
+"""Marks a ring for tasks that have neither ended nor asked a question, so that nobody who waits for that looks at them.
+A process of the previous version takes it for a task that nobody follows."""
 UPDATES_KEPT = 1_000
 UPDATES_KEPT_BYTES = 4 * 1024 * 1024
 """Limit of the updates that wait for a slow reader. Beyond it, no more are read for this reader, and they stay in the
@@ -41,14 +49,15 @@ class Follower:
         self.fly = fly
         self.cursor: int | None = None
         self._feed = feed
-        self._items: deque[TaskUpdate | FlyEvent] = deque()
+        self._items: list[TaskUpdate | FlyEvent] = []
+        self._held = HeldEvents()
         self._updates_waiting = 0
         self._updates_bytes = 0
         self._fly_waiting = 0
         self._fly_bytes = 0
         self._weight_waiting = 0
         self._weight_given = 0
-        self._arrived = asyncio.Event()
+        self._waiter = Waiter()
 
     @property
     def hungry(self) -> bool:
@@ -62,7 +71,8 @@ class Follower:
     def start(self, cursor: int) -> None:
         """Deliver updates beyond this seq from now on."""
         self.cursor = cursor
-        self._feed.look_at([self.task_id])
+        self._items += self._held.released(cursor)
+        self._feed.read_on(self.task_id)
 
     def take_updates(self, updates: Sequence[tuple[TaskUpdate, int]]) -> None:
         """Queue the updates that this follower does not have, each given with its size in bytes."""
@@ -76,25 +86,40 @@ class Follower:
                 self._items.append(update)
                 self._updates_waiting += 1
                 self._updates_bytes += size
-        self._arrived.set()
+                self._items += self._held.released(update.seq)
+        self._waiter.wake()
 
-    def take_fly(self, event: FlyEvent) -> None:
-        """Queue a live event, dropping the oldest ones if too many wait."""
-        if not self._count(len(event.payload)):
-            self._feed.fly_dropped += 1
+    def hold_until(self, seq: int) -> None:
+        """Deliver the live events that come now after the update with this seq."""
+        if self._held.until(seq, self.cursor):
+            self._feed.read_on(self.task_id)
+
+    def take_fly(self, events: Sequence[FlyEvent], size: int) -> None:
+        """Queue live events whose payloads have `size` bytes together, dropping the oldest ones if too many wait."""
+        if not self._count(size):
+            if len(events) == 1:
+                self._feed.fly_dropped += 1
+                return
+            # There may be room for some of them.
+            for event in events:
+                self.take_fly([event], len(event.payload))
             return
-        self._items.append(event)
-        self._fly_waiting += 1
-        self._fly_bytes += len(event.payload)
+        if not self._held.hold(events, self.cursor):
+            self._items += events
+        self._fly_waiting += len(events)
+        self._fly_bytes += size
         while self._fly_waiting > FLY_KEPT or (self._fly_bytes > FLY_KEPT_BYTES and self._fly_waiting > 1):
-            oldest = next(item for item in self._items if isinstance(item, FlyEvent))
-            self._items.remove(oldest)
+            oldest = next((item for item in self._items if isinstance(item, FlyEvent)), None)
+            if oldest is None:
+                oldest = self._held.pop_oldest()
+            else:
+                self._items.remove(oldest)
             self._fly_waiting -= 1
             self._fly_bytes -= len(oldest.payload)
             self._weight_waiting -= ITEM_WEIGHT * len(oldest.payload)
             self._feed.budget.give_back(Share.WAITING, ITEM_WEIGHT * len(oldest.payload))
             self._feed.fly_dropped += 1
-        self._arrived.set()
+        self._waiter.wake()
 
     def _count(self, size: int) -> bool:
         """Charge an item that waits for this reader to the budget; False if there is no room."""
@@ -111,6 +136,7 @@ class Follower:
 
     def leave(self) -> None:
         """Drop the waiting items when the reader has gone."""
+        self._held.release_all()
         self._drain()
         self._written()
 
@@ -119,28 +145,27 @@ class Follower:
         before."""
         self._written()
         if not self._items:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(wait):
-                    await self._arrived.wait()
+            await self._waiter.wait(wait)
         was_full = self._full
         items = self._drain()
         if was_full:
-            self._feed.look_at([self.task_id])
+            self._feed.read_on(self.task_id)
         return items
 
     async def last_words(self) -> Sequence[FlyEvent]:
         """FLY events that were committed before the terminal update but had not arrived when that was read."""
         if self.fly:
             await self._feed.fly_barrier()
+        self._items += self._held.release_all()
         return [item for item in self._drain() if isinstance(item, FlyEvent)]
 
     def _drain(self) -> list[TaskUpdate | FlyEvent]:
-        items = list(self._items)
-        self._items.clear()
-        self._weight_given += self._weight_waiting
-        self._weight_waiting = 0
-        self._updates_waiting = self._updates_bytes = self._fly_waiting = self._fly_bytes = 0
-        self._arrived.clear()
+        items, self._items = self._items, []
+        self._fly_waiting, self._fly_bytes = len(self._held), self._held.bytes
+        held = ITEM_WEIGHT * self._fly_bytes
+        self._weight_given += self._weight_waiting - held
+        self._weight_waiting = held
+        self._updates_waiting = self._updates_bytes = 0
         return items
 
 
@@ -153,35 +178,33 @@ class LogFeed:
         self._bell = bell
         self._fly = fly
         self._followers: dict[str, set[Follower]] = defaultdict(set)
-        self._dirty: set[str] = set()
-        self._all_dirty = False
-        self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._rounds = Rounds("log feed", self._read)
+        self._ends = Ends(database)
         self._unsubscribe: Callable[[], None] | None = None
         self.fly_dropped = 0
         fly.deliver = self._take_fly
+        fly.hold_until = self._hold_until
         bell.on_connect(self.look_at_all)
 
     @property
     def followers(self) -> int:
-        """The number of readers in this process that follow a task."""
-        return sum(len(group) for group in self._followers.values())
+        """The number of readers in this process that follow a task or wait for its end."""
+        return sum(len(group) for group in self._followers.values()) + self._ends.waiting
 
     async def start(self) -> None:
         """Begin to read."""
-        self._task = asyncio.create_task(self._run(), name="log feed")
+        await self._rounds.start()
+        await self._ends.start()
 
     async def stop(self) -> None:
         """Stop reading. Followers time out by themselves."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._rounds.stop()
+        await self._ends.stop()
 
     @contextlib.asynccontextmanager
     async def subscribe(self, task_id: str, *, fly: bool = True) -> AsyncGenerator[Follower]:
         """Follow a task. Only processes with followers listen to the bell's channels."""
-        if self._unsubscribe is None:
-            self._unsubscribe = self._bell.subscribe(CHANNEL, self._rung)
+        self._listen()
         follower = Follower(self, task_id, fly)
         self._followers[task_id].add(follower)
         try:
@@ -206,57 +229,60 @@ class LogFeed:
         if not group:
             del self._followers[follower.task_id]
 
-    def look_at(self, task_ids: Iterable[str]) -> None:
-        """Read the logs of these tasks soon."""
-        followed = [task_id for task_id in task_ids if task_id in self._followers]
-        if followed:
-            self._dirty.update(followed)
-            self._wake.set()
+    def watch(self, task_id: str, *, owner: OwnerScope, payload: bool) -> AbstractContextManager[Watch]:
+        """Wait for the end of a task, or for its question."""
+        self._listen()
+        return self._ends.watch(task_id, owner, payload)
+
+    def creating(self, tasks: Iterable[NewTask]) -> None:
+        """These are about to be created here. Their ends will be heard of if this process listens already."""
+        if self._bell.listens(CHANNEL):
+            self._ends.newborn.add([(new.id, new.owner) for new in tasks])
+
+    def _listen(self) -> None:
+        if self._unsubscribe is None:
+            self._unsubscribe = self._bell.subscribe(CHANNEL, self._rung)
+
+    def look_at(self, task_ids: Iterable[str], *, go_on: bool = False) -> None:
+        """Read the logs of these tasks soon; `go_on`: they have neither ended nor asked a question."""
+        self._rounds.look_at([task_id for task_id in task_ids if task_id in self._followers])
+        if not go_on:
+            self._ends.look_at(task_ids)
+
+    def read_on(self, task_id: str) -> None:
+        """Read the log of this followed task soon."""
+        self._rounds.look_at([task_id])
 
     def look_at_all(self) -> None:
         """Read the logs of all followed tasks soon."""
-        self._all_dirty = True
-        self._wake.set()
+        self._rounds.look_at_all()
+        self._ends.look_at_all()
 
     async def fly_barrier(self) -> None:
         """Wait until every live event committed so far has been delivered."""
         await self._bell.round_trip()
 
     def _rung(self, payload: str) -> None:
-        self.look_at(payload.split("\n"))
+        ids = payload.split("\n")
+        self.look_at(ids, go_on=ids[0] == GOES_ON)
 
-    def _take_fly(self, event: FlyEvent) -> None:
-        for follower in self._followers.get(event.task_id, ()):
+    def _hold_until(self, task_id: str, seq: int) -> None:
+        for follower in self._followers.get(task_id, ()):
             if follower.fly:
-                follower.take_fly(event)
+                follower.hold_until(seq)
 
-    async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        next_poll = loop.time() + POLL_EVERY
-        while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout_at(next_poll):
-                    await self._wake.wait()
-            # By time, not by silence: if one task rings all the time, a lost ring for another task would never be
-            # noticed.
-            everything = self._all_dirty or loop.time() >= next_poll
-            if everything:
-                next_poll = loop.time() + POLL_EVERY
-            self._wake.clear()
-            dirty, self._dirty, self._all_dirty = self._dirty, set(), False
-            try:
-                await self._read(tuple(self._followers) if everything else tuple(dirty))
-            except Exception as error:  # noqa: BLE001 # the next poll tries again, and followers must not end
-                log.warning("log feed: cannot read: %s", error)
-                self._all_dirty = True
-                await asyncio.sleep(0.2)
+    def _take_fly(self, task_id: str, events: Sequence[FlyEvent]) -> None:
+        size = sum(len(event.payload) for event in events)
+        for follower in self._followers.get(task_id, ()):
+            if follower.fly:
+                follower.take_fly(events, size)
 
-    async def _read(self, task_ids: Sequence[str]) -> None:
+    async def _read(self, task_ids: set[str] | None) -> None:
         """Read beyond the slowest hungry follower of each task, and give each follower the updates that it does not
         have."""
         hungry = {
             task_id: waiting
-            for task_id in task_ids
+            for task_id in (tuple(self._followers) if task_ids is None else task_ids)
             if (waiting := [follower for follower in self._followers.get(task_id, ()) if follower.hungry])
         }
         if not hungry:
@@ -268,4 +294,4 @@ class LogFeed:
             for follower in hungry[task_id] if page.updates else ():
                 follower.take_updates(page.updates)
             if page.more:
-                self.look_at([task_id])
+                self.read_on(task_id)

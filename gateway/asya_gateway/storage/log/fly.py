@@ -1,4 +1,9 @@
-"""Live events: bundled into numbered notifications, split if long, and reassembled. Nothing is stored."""
+"""Live events: bundled into numbered notifications, split if long, and reassembled. Nothing is stored.
+
+Before its events, a bundle names for each of its tasks the last update that is stored. A reader holds events back until
+it has that update, so it never sees a live event before an update that was acknowledged before the event was sent. The
+two take different ways to the reader, and without this the faster one would be first.
+"""
 
 import asyncio
 import contextlib
@@ -6,9 +11,13 @@ import json
 import logging
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from itertools import groupby
 from json.encoder import encode_basestring_ascii
+from operator import itemgetter
+from typing import NamedTuple
 
 from asya_gateway.domain.budget import Budget, Share
 from asya_gateway.domain.errors import Overloaded, Unavailable
@@ -41,7 +50,7 @@ class FlySender:
         self._longest = longest
         self._sender = os.urandom(6).hex()
         self._number = 0
-        self._waiting: list[tuple[str, asyncio.Future[None]]] = []
+        self._waiting: list[_Sending] = []
         self._waiting_bytes = 0
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -57,57 +66,59 @@ class FlySender:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def send(self, event: FlyEvent) -> None:
-        """Send an event; returns after the notification is committed. Raises Overloaded, Unavailable."""
-        line = json.dumps([event.task_id, event.name]) + "\t" + one_byte_a_character(event.payload)
-        if self._waiting_bytes + len(line) > WAITING_BYTES:
+    async def send(self, events: Sequence[FlyEvent]) -> None:
+        """Send events in order; returns after all are committed. Raises Overloaded, Unavailable."""
+        lines = [_head(event.task_id, event.name) + one_byte_a_character(event.payload) for event in events]
+        size = sum(map(len, lines))
+        if self._waiting_bytes + size > WAITING_BYTES:
             raise Overloaded("too many live events are waiting")
-        weight = LINE_WEIGHT * len(line)
         # Charged beyond the request, whose caller may leave. Room for its body was granted before.
-        self._budget.charge(Share.WRITES, weight)
+        self._budget.charge(Share.WRITES, LINE_WEIGHT * size)
         done = asyncio.get_running_loop().create_future()
-        done.add_done_callback(lambda _: self._budget.give_back(Share.WRITES, weight))
-        self._waiting.append((line, done))
-        self._waiting_bytes += len(line)
+        self._waiting.append(_Sending(lines, size, done, {event.task_id for event in events}))
+        self._waiting_bytes += size
         self._wake.set()
-        await asyncio.shield(done)
+        await done
 
     async def _run(self) -> None:
         while True:
             await self._wake.wait()
             await asyncio.sleep(BUNDLE_FOR)
-            lines, futures = self._take()
+            taken = self._take()
+            bundle = _Bundle([line for sending in taken for line in sending.lines])
+            bundle.task_ids.update(*(sending.task_ids for sending in taken))
             try:
-                await written_singly(partial(self._try, self._parts(lines)), 3.0, "fly")
+                await written_singly(partial(self._try, bundle), 3.0, "fly")
                 outcome: Exception | None = None
             except Unavailable as error:
                 outcome = error
                 # The database was unavailable for the whole patience of a bundle, so the events behind it fail too.
-                futures += self._give_up_waiting()
+                taken += self._give_up_waiting()
             except Exception as error:  # noqa: BLE001 # e.g. a full notification queue: the sender may try again
                 log.warning("fly: cannot send: %s", error)
                 outcome = Unavailable("live events cannot be sent at the moment")
-            self.sent += len(lines) if outcome is None else 0
-            for future in futures:
-                _settle(future, outcome)
+            self.sent += len(bundle.lines) if outcome is None else 0
+            self._budget.give_back(Share.WRITES, LINE_WEIGHT * sum(sending.size for sending in taken))
+            for sending in taken:
+                _settle(sending.done, outcome)
 
-    def _give_up_waiting(self) -> list[asyncio.Future[None]]:
+    def _give_up_waiting(self) -> "list[_Sending]":
         waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
         self._wake.clear()
-        return [future for _, future in waiting]
+        return waiting
 
-    def _take(self) -> tuple[list[str], list[asyncio.Future[None]]]:
+    def _take(self) -> "list[_Sending]":
         size = count = 0
-        for line, _ in self._waiting:
-            if count and size + len(line) > BUNDLE_BYTES:
+        for sending in self._waiting:
+            if count and size + sending.size > BUNDLE_BYTES:
                 break
-            size += len(line)
+            size += sending.size
             count += 1
         taken, self._waiting = self._waiting[:count], self._waiting[count:]
         self._waiting_bytes -= size
         if not self._waiting:
             self._wake.clear()
-        return [line for line, _ in taken], [future for _, future in taken]
+        return taken
 
     def _parts(self, lines: Sequence[str]) -> list[str]:
         """The notifications of a bundle: `sender number more text`. They are numbered because PostgreSQL merges equal
@@ -120,14 +131,49 @@ class FlySender:
                 parts.append(f"{self._sender} {self._number} {int(index < len(pieces) - 1)} {piece}")
         return parts
 
-    async def _try(self, parts: Sequence[str]) -> None:
-        await within(self._longest, self._notify(parts))
+    async def _try(self, bundle: "_Bundle") -> None:
+        await within(self._longest, self._notify(bundle))
 
-    async def _notify(self, parts: Sequence[str]) -> None:
+    async def _notify(self, bundle: "_Bundle") -> None:
         async with session_of(self._database.pool) as connection:
-            await connection.execute(_NOTIFY, CHANNEL, parts)
+            if not bundle.parts:
+                stored = await connection.fetch(_STORED, list(bundle.task_ids))
+                bundle.parts = self._parts([_after(dict(stored)), *bundle.lines])
+            await connection.execute(_NOTIFY, CHANNEL, bundle.parts)
 
 
+class _Sending(NamedTuple):
+    """The events of one request. A caller that leaves cancels `done`; its events are sent nevertheless."""
+
+    lines: list[str]
+    size: int
+    done: asyncio.Future[None]
+    task_ids: set[str]
+
+
+@dataclass(slots=True)
+class _Bundle:
+    """What is sent in one transaction. Its notifications are made once and keep their numbers when they are sent
+    again."""
+
+    lines: list[str]
+    task_ids: set[str] = field(default_factory=set)
+    parts: list[str] = field(default_factory=list)
+
+
+@lru_cache(maxsize=256)
+def _head(task_id: str, name: str) -> str:
+    """The beginning of a line. Cached, because a task sends many events."""
+    return json.dumps([task_id, name]) + "\t"
+
+
+def _after(stored: Mapping[str, int]) -> str:
+    """The line that names the last stored update of each task. A process of the previous version takes it for an
+    unreadable line, which it skips."""
+    return json.dumps([stored]) + "\t"
+
+
+_STORED = "SELECT id, last_seq FROM tasks WHERE id = ANY($1)"
 _ROOM = LONGEST_PAYLOAD - 40
 _NOTIFY = f"""
 SELECT {UNHURRIED}, pg_notify($1, part) FROM unnest($2::text[]) WITH ORDINALITY AS p(part, n) ORDER BY n
@@ -176,7 +222,9 @@ class FlyReceiver:
         self._unsubscribe: Callable[[], None] | None = None
         self._ready = False
         self._senders: OrderedDict[str, tuple[int, list[str]]] = OrderedDict()
-        self.deliver: Callable[[FlyEvent], None] = lambda _event: None
+        self.deliver: Callable[[str, Sequence[FlyEvent]], None] = lambda _task_id, _events: None
+        self.hold_until: Callable[[str, int], None] = lambda _task_id, _seq: None
+        """Called before the events of a task with the seq of the update that readers must have before them."""
 
     async def add_reader(self) -> None:
         """Listen before the first reader takes its snapshot."""
@@ -223,9 +271,15 @@ class FlyReceiver:
         pieces.clear()
 
     def _deliver(self, text: str) -> None:
-        for line in text.split("\n"):
-            head, _, payload = line.partition("\t")
+        """Deliver the events of a notification, with one call for those of one task that come in a row."""
+        lines = (line.partition("\t") for line in text.split("\n"))
+        for head, same in groupby(lines, key=itemgetter(0)):
             # The rest of a message whose beginning was lost may be any text, even JSON of another shape.
-            with contextlib.suppress(ValueError, TypeError):
-                task_id, name = json.loads(head)
-                self.deliver(FlyEvent(task_id, name, payload))
+            with contextlib.suppress(ValueError, TypeError, AttributeError):
+                named = json.loads(head)
+                if len(named) == 1:
+                    for task_id, seq in named[0].items():
+                        self.hold_until(task_id, int(seq))
+                    continue
+                task_id, name = named
+                self.deliver(task_id, [FlyEvent(task_id, name, payload) for _, _, payload in same])

@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 
 LONGEST_BACKOFF = 60.0
 """Most seconds between two attempts for an envelope that the queue system keeps refusing."""
+BACKOFF_OF_HOPS = 1.0
+"""The same for one that a hop sent, so that it fails when its time has come."""
 
 MARGIN = 15.0
 """Seconds that a place stays behind the rows that it has passed. A row becomes visible when its transaction ends, which
@@ -74,7 +76,7 @@ WITH waiting AS MATERIALIZED (
     ) s WHERE reached <= $6 OR n = 1
 ), taken AS (
     UPDATE outbox SET not_before = now() + $3 * interval '1 second' WHERE id = ANY (ARRAY(SELECT id FROM fitting))
-    RETURNING id, task_id, actor, body
+    RETURNING id, task_id, actor, body, sump, coalesce(unroutable_at <= now(), false) AS overdue
 )
 SELECT taken.*, due.not_before AS due_at, least($2, $1 / (SELECT count(*) FROM waiting)) AS share,
        (SELECT count(*) FROM due) > (SELECT count(*) FROM fitting) AS cut
@@ -91,8 +93,16 @@ _FAILED = """
 UPDATE outbox o SET
     attempts = o.attempts + 1,
     last_error = f.reason,
-    not_before = now() + least($3, 0.5 * power(2, least(o.attempts, 10))) * interval '1 second'
-FROM unnest($1::bigint[], $2::text[]) AS f(id, reason) WHERE o.id = f.id
+    not_before = now() + interval '1 second' * least(
+        CASE WHEN o.unroutable_at IS NULL THEN $3::float8 ELSE $4::float8 END, 0.5 * power(2, least(o.attempts, 10)))
+FROM unnest($1::bigint[], $2::text[]) AS f(id, reason) WHERE o.id = ANY ($1) AND o.id = f.id
+"""
+
+# A new row, because a poll finds new actors by the ids of new rows.
+_REPLACE = """
+WITH gone AS (DELETE FROM outbox WHERE id = $1 RETURNING task_id, created_at)
+INSERT INTO outbox (task_id, actor, body, not_before, created_at, sump, last_error)
+SELECT task_id, $2, $3, now(), created_at, $4, $5 FROM gone
 """
 
 
@@ -103,6 +113,7 @@ class PostgresOutbox:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._hot = database.hot
         self._places: dict[str, datetime] = {}
         self._used: dict[str, float] = {}
         """When each of these actors last had due rows."""
@@ -159,11 +170,14 @@ class PostgresOutbox:
 
     async def _take_at(self, at: datetime, limit: int, per_actor: int, most_bytes: int) -> list[OutboxEntry]:
         actors = list(self._places)
-        rows = await self._database.fetch(
+        rows = await self._hot.fetch(
             _TAKE, limit, per_actor, OUTBOX_LEASE, actors, [self._places[actor] for actor in actors], most_bytes
         )
         self._move_on(at, rows, all_asked=len(actors) <= limit)
-        return [OutboxEntry(row["id"], row["task_id"], row["actor"], row["body"].encode()) for row in rows]
+        return [
+            OutboxEntry(row["id"], row["task_id"], row["actor"], row["body"].encode(), row["sump"], row["overdue"])
+            for row in rows
+        ]
 
     def _move_on(self, at: datetime, rows: Sequence[Any], *, all_asked: bool) -> None:
         """Advance the places. Rows are taken in the order of time, so all rows below an actor's last one are taken too,
@@ -183,10 +197,14 @@ class PostgresOutbox:
 
     async def delivered(self, ids: Sequence[int]) -> None:
         """Remove confirmed rows."""
-        await self._database.execute(_DELIVERED, ids)
+        await self._hot.execute(_DELIVERED, ids)
 
     async def failed(self, failures: Sequence[tuple[int, str]]) -> None:
         """Record the attempt and the reason, and wait longer before the next attempt."""
         ids = [id_ for id_, _ in failures]
         reasons = [reason[:500] for _, reason in failures]
-        await self._database.execute(_FAILED, ids, reasons, LONGEST_BACKOFF)
+        await self._hot.execute(_FAILED, ids, reasons, LONGEST_BACKOFF, BACKOFF_OF_HOPS)
+
+    async def replace(self, entry: OutboxEntry, reason: str) -> None:
+        """Put this envelope in the place of the row with its id, due at once. It waits for its queue without end."""
+        await self._database.execute(_REPLACE, entry.id, entry.actor, entry.body.decode(), entry.sump, reason[:500])

@@ -2,16 +2,18 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import asyncpg
 
 from asya_crds import jsontext
 from asya_crds.offloading import Offload, OffloadFailed
 from asya_crds.registry_document import ConfigMapPart, RegistryPush, ResourcesPart
-from asya_crds.registry_text import kept_entries
+from asya_crds.registry_text import Kept, kept_entries
 from asya_gateway.domain.errors import Conflict, Unavailable
 from asya_gateway.domain.registry import (
     POD_PATIENCE,
+    SERVING_MODES,
     FileVerdict,
     News,
     Offer,
@@ -56,10 +58,10 @@ RETURNING generation
 """
 
 _BEAT = """
-INSERT INTO gateway_pods AS pod (name, mode, generation, started_at, heartbeat_at)
-VALUES ($1, $2, $3, clock_timestamp(), clock_timestamp())
+INSERT INTO gateway_pods AS pod (name, mode, generation, open, started_at, heartbeat_at)
+VALUES ($1, $2, $3, $4, clock_timestamp(), clock_timestamp())
 ON CONFLICT (name) DO UPDATE
-SET mode = excluded.mode, generation = excluded.generation, heartbeat_at = excluded.heartbeat_at
+SET mode = excluded.mode, generation = excluded.generation, open = excluded.open, heartbeat_at = excluded.heartbeat_at
 RETURNING (SELECT generation FROM registry)
 """
 
@@ -83,6 +85,19 @@ FROM gateway_pods
 WHERE heartbeat_at > clock_timestamp() - make_interval(secs => $1)
 ORDER BY name
 """
+
+
+# A pod of a version that does not say it admits everybody.
+_OPEN = """
+SELECT name FROM gateway_pods
+WHERE heartbeat_at > clock_timestamp() - make_interval(secs => $1) AND mode = ANY ($2) AND coalesce(open, true)
+ORDER BY name
+"""
+
+
+async def open_pods(connection: asyncpg.Connection) -> list[str]:
+    """The live pods that admit callers without credentials."""
+    return [row["name"] for row in await connection.fetch(_OPEN, POD_PATIENCE, list(SERVING_MODES))]
 
 
 async def forget_file(connection: asyncpg.Connection) -> None:
@@ -148,9 +163,9 @@ class PostgresRegistry:
             self._bell.ring(CHANNEL, [News.CHANGED])
         return offer
 
-    async def beat(self, pod: str, mode: str, generation: int) -> int:
+    async def beat(self, pod: str, mode: str, generation: int, *, is_open: bool) -> int:
         """Record the pod's heartbeat and return the generation it should serve, in one statement."""
-        current: int = await self._database.fetchval(_BEAT, pod, mode, generation)
+        current: int = await self._database.fetchval(_BEAT, pod, mode, generation, is_open)
         return current
 
     async def leave(self, pod: str) -> None:
@@ -237,9 +252,11 @@ async def _replace(
 ) -> Pushed:
     """Write the parts that differ from the locked row; a part that is None stays."""
     new_hash = row.configmap_hash if configmap is None else configmap.hash
-    kept = [] if configmap is None else await _kept(configmap, row, offload)
+    kept, kept_sets = ([], []) if configmap is None else await _kept(configmap, row, offload)
     # In a thread: each entry is encoded separately, so the event loop can run in between.
-    configmap_text, resources_text = await asyncio.to_thread(lambda: (_dump(configmap, kept), _dump(resources)))
+    configmap_text, resources_text = await asyncio.to_thread(
+        lambda: (_dump(configmap, kept, kept_sets), _dump(resources))
+    )
     texts = (configmap_text or row.configmap, resources_text or row.resources)
     if (new_hash, *texts) == (row.configmap_hash, row.configmap, row.resources):
         return Pushed(row.generation, changed=False)
@@ -250,13 +267,14 @@ async def _replace(
     return Pushed(generation, changed=True)
 
 
-async def _kept(part: ConfigMapPart, row: RegistryRow, offload: Offload) -> list[JsonText]:
-    """The entries of the row that stay because their sources could not be read this time."""
+async def _kept(part: ConfigMapPart, row: RegistryRow, offload: Offload) -> Kept:
+    """What stays of the row because its sources could not be read this time."""
     if not part.unreadable:
-        return []
+        return [], []
     names = [name for entry in part.flows if isinstance(name := entry.flow.get("name"), str)]
+    sets = [each.name for each in part.sets]
     try:
-        return await kept_entries(row.configmap, part.unreadable, names, offload)
+        return await kept_entries(row.configmap, part.unreadable, names, sets, offload)
     except OffloadFailed as error:
         raise Unavailable(f"the large registry cannot be read now: {error}") from None
 
@@ -265,12 +283,18 @@ def _count(part: ResourcesPart | None, kept: int = 0) -> int | None:
     return None if part is None else len(part.flows) + kept
 
 
-def _dump(part: ResourcesPart | None, kept: Sequence[JsonText] = ()) -> JsonText | None:
+def _dump(
+    part: ResourcesPart | None, kept: Sequence[JsonText] = (), kept_sets: Sequence[dict[str, Any]] = ()
+) -> JsonText | None:
     if part is None:
         return None
     flows = ",".join([*(entry.as_text() for entry in part.flows), *kept])
     problems = ",".join(jsontext.dumps(problem.model_dump()) for problem in part.problems)
-    return f'{{"flows":[{flows}],"problems":[{problems}]}}'
+    own = part.sets if isinstance(part, ConfigMapPart) else []
+    sets = [*(each.model_dump() for each in own), *kept_sets]
+    # Left out if there are none, so that a row of an earlier version has the same text.
+    more = f',"sets":{jsontext.dumps(sets)}' if sets else ""
+    return f'{{"flows":[{flows}],"problems":[{problems}]{more}}}'
 
 
 def _check_epoch(given: int, newest: int) -> None:

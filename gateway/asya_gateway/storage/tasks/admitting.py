@@ -12,16 +12,16 @@ from typing import NamedTuple
 import asyncpg
 
 from asya_gateway.domain.errors import Unavailable
-from asya_gateway.domain.ports import NewTask, OutboxEntry, Terms
+from asya_gateway.domain.ports import NewTask, Terms
 from asya_gateway.storage.retrying import acquired
 from asya_gateway.storage.tasks.creating import (
     BODIES,
+    TASK_ARGUMENTS,
     TASK_ARRAYS,
     TASK_FIELDS,
     TASKS,
     Enqueue,
     create_size,
-    entry_of,
     task_columns,
 )
 
@@ -33,7 +33,9 @@ _FRESH = "fresh JOIN created USING (id)"
 _INSERT = (
     f"""
 WITH incoming AS (
-    SELECT *, now() AS created_at FROM unnest({TASK_ARRAYS}, $11::text[], $12::bytea[], $13::text[])
+    SELECT *, now() AS created_at FROM unnest(
+        {TASK_ARRAYS}, ${TASK_ARGUMENTS + 1}::text[], ${TASK_ARGUMENTS + 2}::bytea[], ${TASK_ARGUMENTS + 3}::text[]
+    )
     AS r({TASK_FIELDS}, key, digest, retry_of)
 ), taken AS (
     INSERT INTO call_keys (owner, key, task_id, digest)
@@ -124,7 +126,7 @@ class Admitter:
     def __init__(self, pool: Callable[[], asyncpg.Pool], enqueue: Enqueue) -> None:
         self._pool = pool
         self._enqueue = enqueue
-        self._insert_sql = _INSERT + enqueue.of(_FRESH, argument=14)
+        self._insert_sql = _INSERT + enqueue.of(_FRESH, argument=TASK_ARGUMENTS + 4)
 
     async def flush(self, batch: Sequence[Applicant]) -> Sequence[Verdict]:
         """Store the calls that may be stored; returns the task of every call."""
@@ -152,7 +154,11 @@ class Admitter:
         )
         stored = {row["id"] for row in rows}
         asking = [each for each in batch if each.new.id not in stored]
-        owners = {each.new.owner: each.terms.owner_cap for each in asking if each.terms.owner_cap is not None}
+        owners: dict[str, int] = {}
+        for each in asking:
+            if each.terms.owner_cap is not None:
+                # Credentials of one owner may have different roles. Tasks are counted up to the largest cap.
+                owners[each.new.owner] = max(each.terms.owner_cap, owners.get(each.new.owner, 0))
         flows = {each.new.flow: each.terms.flow_cap for each in asking if each.terms.flow_cap is not None}
         return over_cap(
             asking,
@@ -167,9 +173,7 @@ class Admitter:
         terms = ([each.terms.key for each in batch], [each.terms.digest for each in batch])
         retries = [each.terms.retry_of for each in batch]
         rows = await connection.fetch(self._insert_sql, *columns, *terms, retries, *self._enqueue.arguments)
-        by_id = {each.new.id: each.new for each in batch}
-        entries: list[OutboxEntry] = [entry_of(row["outbox_id"], by_id[row["task_id"]]) for row in rows]
-        self._enqueue.committed(entries)
+        self._enqueue.committed([each.new for each in batch], rows)
 
     async def _settled(
         self, connection: asyncpg.pool.PoolConnectionProxy, batch: Sequence[Applicant]
@@ -202,9 +206,7 @@ async def _taken(
     return await connection.fetch(_TAKEN, [owner for owner, _ in keys], [key for _, key in keys])
 
 
-async def _counted(
-    connection: asyncpg.pool.PoolConnectionProxy, sql: str, caps: Mapping[str, int | None]
-) -> Counter[str]:
+async def _counted(connection: asyncpg.pool.PoolConnectionProxy, sql: str, caps: Mapping[str, int]) -> Counter[str]:
     if not caps:
         return Counter()
     rows = await connection.fetch(sql, list(caps), list(caps.values()))

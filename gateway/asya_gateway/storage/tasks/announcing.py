@@ -9,7 +9,7 @@ from asya_gateway.domain.reports import ChildAnnouncement
 from asya_gateway.storage.tasks.guards import ENDED, ended_above
 from asya_transports.postgres.sessions import session_of
 
-_TOO_LATE = "Announced after its parent had ended"
+TOO_LATE = "Announced after its parent had ended"
 _ANNOUNCE = f"""
 WITH parent AS MATERIALIZED (
     SELECT id, owner, flow, surface, context_id, deadline_at, remaining, status, parent_id
@@ -59,7 +59,7 @@ class Announcing:
                 child.route.hop,
                 child.ends_itself,
                 CreatedEntry(message=TASK_CREATED, parent_id=child.parent_id).to_json(),
-                FinalEntry(message=_TOO_LATE, more={"parent_id": child.parent_id}).to_json(),
+                FinalEntry(message=TOO_LATE, more={"parent_id": child.parent_id}).to_json(),
             )
         if not tag.endswith(" 0"):
             self._written([child.task_id])

@@ -2,18 +2,20 @@
 
 import asyncio
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from operator import attrgetter
 from typing import TypeVar
 
 from asya_gateway.domain.budget import Budget
 from asya_gateway.domain.ports import NewTask
-from asya_gateway.domain.reports import FinalOutcome, FinalReport, ProgressAnswer, ProgressReport
 from asya_gateway.storage.coalescer import Coalescer, Flush, Limits
 from asya_gateway.storage.retrying import within
 from asya_gateway.storage.tasks.admitting import Admitter, Applicant, Verdict, applicant_size
+from asya_gateway.storage.tasks.beginning import HopBeginner, begin_size
 from asya_gateway.storage.tasks.creating import TaskCreator, create_size
 from asya_gateway.storage.tasks.finishing import TaskFinisher, final_size
+from asya_gateway.storage.tasks.handing_on import HopEnder, end_size
 from asya_gateway.storage.tasks.reporting import ProgressReporter, report_size
 
 CREATING_AT_ONCE = 2
@@ -31,22 +33,31 @@ class Batches:
         admitter: Admitter,
         reporter: ProgressReporter,
         finisher: TaskFinisher,
+        beginner: HopBeginner,
+        ender: HopEnder,
         *,
         limits: Limits,
         budget: Budget,
         longest: float,
     ) -> None:
-        # Reports and ends are never refused because too much waits, because existing sidecars send them only once. They
-        # were read when there was room, and beyond the limit of waiting rows they hold that room until their turn.
-        unrefused = replace(limits, waiting_bytes=sys.maxsize, refuses=False)
-
         def bounded(flush: Flush[Item, Reply]) -> Flush[Item, Reply]:
             return lambda batch: within(longest, flush(batch), write=True)
+
+        # Reports and ends are never refused because too much waits, because existing sidecars send them only once. They
+        # were read when there was room, and beyond the limit of waiting rows they hold that room until their turn.
+        patient = replace(limits, waiting_bytes=sys.maxsize, refuses=False)
+
+        def unrefused(
+            name: str, flush: Flush[Item, Reply], size: Callable[[Item], int], rows: Callable[[Item], int] | None = None
+        ) -> Coalescer[Item, Reply]:
+            key = attrgetter("task_id")
+            return Coalescer(name, bounded(flush), key=key, size=size, rows=rows, limits=patient, budget=budget)
 
         self.creates = Coalescer[NewTask, None](
             "creates",
             bounded(creator.flush),
-            key=attrgetter("id"),
+            # Each has an id of its own.
+            key=lambda _: None,
             size=create_size,
             limits=limits,
             budget=budget,
@@ -62,27 +73,16 @@ class Batches:
             # Two concurrent batches would count open tasks at the same time, and both could exceed a cap.
             concurrency=1,
         )
-        self.reports = Coalescer[ProgressReport, ProgressAnswer](
-            "reports",
-            bounded(reporter.flush),
-            key=attrgetter("task_id"),
-            size=report_size,
-            limits=unrefused,
-            budget=budget,
-        )
-        self.finals = Coalescer[FinalReport, FinalOutcome](
-            "finals",
-            bounded(finisher.flush),
-            key=attrgetter("task_id"),
-            size=final_size,
-            limits=unrefused,
-            budget=budget,
-        )
+        self.reports = unrefused("reports", reporter.flush, report_size)
+        self.finals = unrefused("finals", finisher.flush, final_size)
+        self.begins = unrefused("begins", beginner.flush, begin_size)
+        self.ends = unrefused("ends", ender.flush, end_size, rows=attrgetter("rows"))
+        self._all = (self.creates, self.admissions, self.reports, self.finals, self.begins, self.ends)
 
     def waiting(self) -> dict[str, int]:
         """The number of writes of each kind that wait for a batch."""
-        return {each.name: each.waiting for each in (self.creates, self.admissions, self.reports, self.finals)}
+        return {each.name: each.waiting for each in self._all}
 
     async def close(self) -> None:
         """Complete the accepted writes."""
-        await asyncio.gather(*(each.close() for each in (self.creates, self.admissions, self.reports, self.finals)))
+        await asyncio.gather(*(each.close() for each in self._all))

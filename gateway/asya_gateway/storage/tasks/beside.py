@@ -8,24 +8,24 @@ from dataclasses import dataclass
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.storage.chunks import TOO_LONG, Chunk
 from asya_gateway.storage.database import Database
+from asya_gateway.storage.removing import BETWEEN
 
 ROWS = 5_000
 """Most rows that one statement removes."""
 BYTES_A_ROW = 6_400
 """Most bytes that one statement removes, per row of its limit: 32 MB in all. Large values are stored in pieces of 2 kB,
 each of which is removed separately."""
-BETWEEN = 0.05
-"""Seconds between two statements, so that others can use the database."""
 
 
 @dataclass(frozen=True, slots=True)
 class Beside:
     """A table whose rows live as long as the task in their column `task_id`, with an index that begins with this
     column. `size`: SQL for the stored bytes of the columns of a row `r` that may be large (values are not decompressed
-    to measure them)."""
+    to measure them). `needed`: SQL for whether the rows of a task `t` that exists may still be used."""
 
     table: str
     size: str = "0"
+    needed: str = "true"
 
 
 BODIES = Beside("task_bodies", "pg_column_size(r.body)")
@@ -35,15 +35,30 @@ PAUSES = Beside(
     "task_pauses",
     "pg_column_size(r.question) + coalesce(pg_column_size(r.checkpoint), 0) + coalesce(pg_column_size(r.answer), 0)",
 )
+INPUTS = Beside("task_inputs", "coalesce(pg_column_size(r.answer), 0)")
+# Those of a worker that died are used no more when another has taken the hop over, or its task has ended.
+PARTS = Beside(
+    "hop_parts",
+    "pg_column_size(r.body)",
+    """t.finished_at IS NULL AND EXISTS (
+        SELECT FROM task_hops h WHERE h.task_id = t.id AND h.state <> 'completed' AND EXISTS (
+            SELECT FROM hop_parts p WHERE p.task_id = h.task_id AND p.hop = h.hop AND p.claimant = h.claimant
+        )
+    )""",
+)
 ALL = (
     BODIES,
     UPDATES,
     HOPS,
     PAUSES,
+    INPUTS,
     Beside("call_keys"),
     Beside("task_request_keys"),
     Beside("task_retries"),
     Beside("incomplete_finals"),
+    PARTS,
+    Beside("a2a_messages", "pg_column_size(r.message)"),
+    Beside("a2a_tasks"),
 )
 """All such tables. Add new ones here."""
 
@@ -71,7 +86,7 @@ WITH RECURSIVE ids AS (
     SELECT (SELECT r.task_id FROM {table} r WHERE r.task_id > i.task_id ORDER BY r.task_id LIMIT 1), i.number + 1
     FROM ids i WHERE i.task_id IS NOT NULL AND i.number < $2
 )
-SELECT task_id, NOT EXISTS (SELECT FROM tasks t WHERE t.id = i.task_id) AS left_behind
+SELECT task_id, NOT EXISTS (SELECT FROM tasks t WHERE t.id = i.task_id AND {needed}) AS left_behind
 FROM ids i WHERE task_id IS NOT NULL ORDER BY task_id
 """
 
@@ -103,8 +118,9 @@ class Remover:
             await asyncio.sleep(BETWEEN)
 
     async def left_behind(self, beside: Beside, after: str, limit: int) -> tuple[str, list[str]]:
-        """Of the next `limit` task ids after `after`, those whose task is gone; with the id to continue from, "" at the
-        end. Raises Unavailable."""
-        rows = await self._database.fetch(_LEFT_BEHIND.format(table=beside.table), after, limit)
+        """Of the next `limit` task ids after `after`, those whose task is gone or needs its rows no longer; with the id
+        to continue from, "" at the end. Raises Unavailable."""
+        sql = _LEFT_BEHIND.format(table=beside.table, needed=beside.needed)
+        rows = await self._database.fetch(sql, after, limit)
         gone = [row["task_id"] for row in rows if row["left_behind"]]
         return rows[-1]["task_id"] if len(rows) == limit else "", gone

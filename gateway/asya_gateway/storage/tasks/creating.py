@@ -1,8 +1,9 @@
 """Stores new tasks: row, payload, first update and envelope in one statement for a whole batch."""
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import asyncpg
 
@@ -17,11 +18,16 @@ OUTBOX_LEASE = 5.0
 """Seconds that a fresh outbox row belongs to the process that accepted it."""
 
 TASK_ARRAYS = (
-    f"{split(1)}, {split(2)}, $3::text[], {split(4)}, {split(5, 'json')}, {split(6)}, {split(7)}, "
-    f"{split(8, 'float8')}, $9::json[], $10::text[]"
+    f"{split(1)}, {split(2)}, {split(3)}, {split(4, 'json')}, {split(5)}, {split(6)}, {split(7, 'float8')}, "
+    f"coalesce({split(8)}, $11::text[]), coalesce({split(9, 'json')}, $12::json[]), "
+    f"coalesce({split(10)}, $13::text[]), {split(14)}, {split(15)}"
 )
 """The fields of NewTask, one array for each. task_columns creates the arguments."""
-TASK_FIELDS = "id, flow, owner, surface, route, actor, context_id, timeout, payload, envelope"
+TASK_ARGUMENTS = 15
+TASK_FIELDS = "id, flow, surface, route, actor, context_id, timeout, owner, payload, envelope, via, source"
+SMALL_BATCH = 256 * 1024
+"""Payloads and envelopes of at most this many characters together travel as texts, too. More of them travel as arrays,
+which takes one copy fewer here and one fewer in the server."""
 
 _INCOMING = f"""
 WITH incoming AS (
@@ -30,9 +36,10 @@ WITH incoming AS (
 ), """
 
 TASKS = """created AS (
-    INSERT INTO tasks (id, flow, owner, surface, status, route, context_id, created_at, updated_at, deadline_at)
+    INSERT INTO tasks (id, flow, owner, surface, status, route, context_id, created_at, updated_at, deadline_at,
+                       via, source)
     SELECT id, flow, owner, surface, 'pending', route, context_id, created_at, created_at,
-           created_at + timeout * interval '1 second' FROM {source}
+           created_at + timeout * interval '1 second', via, source FROM {source}
     {unless_known} RETURNING id
 ), """
 
@@ -51,52 +58,84 @@ _INTO_OUTBOX = """queued AS (
     SELECT id, actor, envelope, now() + {lease} * interval '1 second', created_at FROM {fresh}
     RETURNING id AS outbox_id, task_id
 )
-SELECT outbox_id, task_id FROM queued
 """
-
+_FROM_OUTBOX = "SELECT outbox_id, task_id FROM queued"
 
 _INTO_QUEUE = f"""queued AS (
     INSERT INTO {ENQUEUE_TABLE} ({", ".join(ENQUEUE_COLUMNS)})
     SELECT '{{prefix}}' || actor, convert_to(envelope, 'UTF8') FROM {{fresh}}
 )
-SELECT 0::bigint AS outbox_id, id AS task_id FROM {{fresh}}
 """
+_FROM_QUEUE = "SELECT 0::bigint AS outbox_id, id AS task_id FROM {fresh}"
+_NO_ROWS = "SELECT 0::bigint AS outbox_id, '' AS task_id WHERE false"
 
-Committed = Callable[[Sequence[OutboxEntry]], None]
+HandOver = Callable[[Sequence[OutboxEntry]], None]
+Ring = Callable[[Iterable[str]], None]
+
+
+class Enqueued(Protocol):
+    """An envelope of a statement, and the task it belongs to."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def actor(self) -> str: ...
+    @property
+    def envelope(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Enqueue:
-    """SQL that inserts a batch's envelopes into the outbox or the queue, as the last CTE of the statement.
+    """SQL that inserts a batch's envelopes into the outbox or the queue, as the last CTE of the statement and what it
+    returns: (outbox_id, task_id).
 
-    `cte` reads (id, actor, envelope, created_at) from `{fresh}`; `committed` is called after the commit. `lease`:
-    whether the statement takes the outbox lease as its last argument `{lease}`.
+    `cte` reads (id, actor, envelope, created_at) from `{fresh}`. After the commit `hand_over` gets the outbox's new
+    entries, or `ring` the names of the actors that have messages in the database's own queues. `prefix`: of the queues'
+    names, if they are in this database; else None.
     """
 
     cte: str
-    lease: bool
-    committed: Committed
+    returns: str
+    hand_over: HandOver = lambda _entries: None
+    ring: Ring = lambda _actors: None
+    prefix: str | None = None
 
-    def of(self, fresh: str, *, argument: int) -> str:
-        """The CTE, reading from `fresh`; `argument` is the number of the statement's last argument."""
-        return self.cte.replace("{fresh}", fresh).replace("{lease}", f"${argument}")
+    @property
+    def in_database(self) -> bool:
+        """Whether the envelopes are in their queues when the statement is committed."""
+        return self.prefix is not None
+
+    def of(self, fresh: str, *, argument: int, tells: bool = True) -> str:
+        """The CTE, reading from `fresh`; `argument` is the number of the statement's last argument. Rows that nobody
+        needs, because each envelope is in its queue, are left out if not `tells`."""
+        returns = self.returns if tells or not self.in_database else _NO_ROWS
+        return (self.cte + returns).replace("{fresh}", fresh).replace("{lease}", f"${argument}")
 
     @property
     def arguments(self) -> list[float]:
         """The additional arguments of the statement."""
-        return [OUTBOX_LEASE] if self.lease else []
+        return [] if self.in_database else [OUTBOX_LEASE]
+
+    def committed(self, envelopes: Iterable[Enqueued], rows: Sequence[asyncpg.Record]) -> None:
+        """Pass on what was committed: `rows` were returned for some of the envelopes."""
+        if self.in_database:
+            self.ring({each.actor for each in envelopes})
+            return
+        by_id = {each.id: each for each in envelopes}
+        found = [(row["outbox_id"], by_id[row["task_id"]]) for row in rows]
+        self.hand_over([OutboxEntry(number, each.id, each.actor, each.envelope.encode()) for number, each in found])
 
 
-def into_outbox(committed: Committed) -> Enqueue:
+def into_outbox(hand_over: HandOver) -> Enqueue:
     """Envelopes go to the outbox, and to this process's dispatcher after the commit."""
-    return Enqueue(_INTO_OUTBOX, True, committed)
+    return Enqueue(_INTO_OUTBOX, _FROM_OUTBOX, hand_over)
 
 
-def into_queue(namespace: str, committed: Committed) -> Enqueue:
-    """Envelopes go directly into the `postgres` transport's table, in the task's own transaction; `committed` rings its
+def into_queue(namespace: str, ring: Ring) -> Enqueue:
+    """Envelopes go directly into the `postgres` transport's table, in the task's own transaction; `ring` rings its
     bell. Raises ValueError for a namespace that is not a DNS label, because it becomes part of the SQL."""
     prefix = queue_name(check_actor_name(namespace), "")
-    return Enqueue(_INTO_QUEUE.replace("{prefix}", prefix), False, committed)
+    return Enqueue(_INTO_QUEUE.replace("{prefix}", prefix), _FROM_QUEUE, ring=ring, prefix=prefix)
 
 
 def _statement(enqueue: Enqueue, *, unless_known: bool) -> str:
@@ -104,15 +143,19 @@ def _statement(enqueue: Enqueue, *, unless_known: bool) -> str:
     tasks."""
     fresh = "incoming JOIN created USING (id)" if unless_known else "incoming"
     tasks = TASKS.format(source="incoming", unless_known="ON CONFLICT (id) DO NOTHING" if unless_known else "")
-    return _INCOMING + tasks + BODIES.replace("{fresh}", fresh) + enqueue.of(fresh, argument=11)
+    queued = enqueue.of(fresh, argument=TASK_ARGUMENTS + 1, tells=False)
+    return _INCOMING + tasks + BODIES.replace("{fresh}", fresh) + queued
 
 
 class TaskCreator:
-    """The coalescer's flush for creates."""
+    """The coalescer's flush for creates. `creating` is called before each batch is written."""
 
-    def __init__(self, pool: Callable[[], asyncpg.Pool], enqueue: Enqueue) -> None:
+    def __init__(
+        self, pool: Callable[[], asyncpg.Pool], enqueue: Enqueue, creating: Callable[[Sequence[NewTask]], None]
+    ) -> None:
         self._pool = pool
         self._enqueue = enqueue
+        self._creating = creating
         self._first = _statement(enqueue, unless_known=False)
         self._again = _statement(enqueue, unless_known=True)
 
@@ -121,6 +164,7 @@ class TaskCreator:
         envelope is still in the outbox, it is taken from there when its lease has run out."""
         lease = self._enqueue.arguments
         columns = task_columns(batch)
+        self._creating(batch)
         async with acquired(self._pool()) as connection:
             try:
                 rows = await connection.fetch(self._first, *columns, *lease)
@@ -128,32 +172,39 @@ class TaskCreator:
                 # Ids are unique, so this is our own earlier attempt, whose answer was lost. (Checking for it every time
                 # would cost the server a fifth of its work.)
                 rows = await connection.fetch(self._again, *columns, *lease)
-        by_id = {new.id: new for new in batch}
-        self._enqueue.committed([entry_of(row["outbox_id"], by_id[row["task_id"]]) for row in rows])
+        self._enqueue.committed(batch, rows)
         return [None] * len(batch)
 
 
 def task_columns(batch: Sequence[NewTask]) -> tuple[Any, ...]:
     """The first arguments of a statement with TASK_ARRAYS."""
-    ids, flows, owners, surfaces, routes, actors, contexts, timeouts, payloads, envelopes = zip(*batch, strict=True)
+    (
+        ids, flows, owners, surfaces, routes, actors, contexts, timeouts, payloads, envelopes, vias, sources
+    ) = zip(*batch, strict=True)  # fmt: skip
     return (
         joined(ids),
         joined(flows),
-        owners,
         joined(surfaces),
         joined(routes),
         joined(actors),
-        joined([NULL if context is None else context for context in contexts]),
+        _joined(contexts),
         joined([*map(repr, timeouts)]),
-        # One copy fewer of what may be large.
-        payloads,
-        envelopes,
+        *_texts_or_arrays(owners, payloads, envelopes),
+        _joined(vias),
+        _joined(sources),
     )
 
 
-def entry_of(outbox_id: int, new: NewTask) -> OutboxEntry:
-    """The outbox entry of a task that was just stored."""
-    return OutboxEntry(outbox_id, new.id, new.actor, new.envelope.encode())
+def _joined(values: Sequence[str | None]) -> str:
+    return joined([NULL if value is None else value for value in values])
+
+
+def _texts_or_arrays(owners: Sequence[str], payloads: Sequence[str], envelopes: Sequence[str]) -> tuple[Any, ...]:
+    """Owners are named elsewhere and may contain any character, so some of them do not fit into a text."""
+    if sum(map(len, payloads)) + sum(map(len, envelopes)) <= SMALL_BATCH:
+        with contextlib.suppress(ValueError):
+            return joined(owners, nulls=False), joined(payloads), joined(envelopes), None, None, None
+    return None, None, None, owners, payloads, envelopes
 
 
 def create_size(new: NewTask) -> int:

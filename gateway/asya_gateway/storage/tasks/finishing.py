@@ -39,7 +39,7 @@ WITH incoming AS (
            CASE WHEN l.parent_id IS NOT NULL AND NOT l.status {ENDED} THEN
                {ended_above("l.parent_id")} END AS above
     FROM incoming r JOIN locked l USING (id) WHERE r.owner IS NULL OR r.owner = l.owner
-), ending AS (
+), ending AS MATERIALIZED (
     SELECT * FROM judged WHERE ends AND above IS NULL
 ), applied AS (
     UPDATE tasks t SET
@@ -47,7 +47,9 @@ WITH incoming AS (
         progress = CASE WHEN e.status = 'succeeded' THEN 100 ELSE t.progress END,
         last_seq = t.last_seq + 1, remaining = NULL, pause_id = NULL,
         updated_at = clock_timestamp(), finished_at = clock_timestamp()
-    FROM ending e WHERE t.id = e.id
+    -- All rows are found at once and joined by a hash. With a search for each, an unknown array of ids would be sorted
+    -- again for each.
+    FROM ending e WHERE t.id = ANY (ARRAY(SELECT id FROM ending)) AND t.id || '' = e.id
     RETURNING t.id, t.parent_id, t.last_seq, t.status, t.progress, t.updated_at, t.flow, t.surface, t.created_at
 ), bodies AS (
     INSERT INTO task_bodies (task_id, kind, body)

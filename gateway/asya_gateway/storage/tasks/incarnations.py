@@ -13,7 +13,14 @@ of the previous version does not count answers.)"""
 NEWER = f"({_REPORTED}, r.hop) >= ({_REACHED}, t.hop)"
 """The report's route and actor replace the stored ones."""
 
-PROGRESS = f"""CASE WHEN {_REPORTED} >= {_REACHED} THEN greatest(t.progress,
-            coalesce(t.answered_progress + (100 - t.answered_progress) * r.progress / 100, r.progress))
-            ELSE t.progress END"""
-"""After an answer with a new route, that route covers the remaining part of the progress."""
+
+def progress_sql(task: str = "t", reported: str = "r.progress") -> str:
+    """SQL for the progress of a task after a report. After an answer with a new route, that route covers the remaining
+    part of the progress. `task`: the alias of the task's row before the report."""
+    number = f"coalesce(r.incarnation, {task}.own_incarnation, 0)"
+    return f"""CASE WHEN {number} >= coalesce({task}.incarnation, 0) THEN greatest({task}.progress,
+            coalesce({task}.answered_progress + (100 - {task}.answered_progress) * {reported} / 100, {reported}))
+            ELSE {task}.progress END"""
+
+
+PROGRESS = progress_sql()

@@ -40,8 +40,10 @@ _SIEVES = {
     "flow": "($3::text IS NULL OR t.flow = $3)",
     "context_id": "($4::text IS NULL OR t.context_id = $4)",
     "parent_id": "($5::text IS NULL OR t.parent_id = $5)",
+    "flows": "($10::text[] IS NULL OR t.flow = ANY ($10))",
 }
-_UNUSED = "($2::text IS NULL OR $3::text IS NULL OR $4::text IS NULL OR $5::text IS NULL OR true)"
+_UNUSED = """($2::text IS NULL OR $3::text IS NULL OR $4::text IS NULL OR $5::text IS NULL OR $10::text[] IS NULL
+    OR true)"""
 """Gives each parameter its type in every statement."""
 _BETWEEN = """($6::timestamptz IS NULL OR (t.created_at, t.id) < ($6, $7))
     AND ($8::timestamptz IS NULL OR (t.created_at, t.id) >= ($8, $9))"""
@@ -138,13 +140,13 @@ async def _read_by_size(database: Database, query: TaskFilter, edge: Edge | None
 def _listing(query: TaskFilter) -> str:
     """SQL for the list. Each part stops at the page's end."""
     parts = " UNION ALL ".join(f"({_part(query, state)})" for state in _states(query))
-    return f"SELECT * FROM ({parts}) found {_ORDER} LIMIT $10 - $11 OFFSET $11"
+    return f"SELECT * FROM ({parts}) found {_ORDER} LIMIT $11 - $12 OFFSET $12"
 
 
 async def _edge(database: Database, query: TaskFilter, look: int) -> Edge | None:
     """Where a search of `look` rows ends: the first edge among the filtered parts."""
     parts = " UNION ALL ".join(
-        f"(SELECT created_at, id FROM tasks t WHERE {_walked(query, state)} {_ORDER} OFFSET $10 LIMIT 1)"
+        f"(SELECT created_at, id FROM tasks t WHERE {_walked(query, state)} {_ORDER} OFFSET $11 LIMIT 1)"
         for state in _states(query)
         if _sieved(query, state)
     )
@@ -190,11 +192,12 @@ def _part(query: TaskFilter, state: str) -> str:
     ordered part. Otherwise a planner that expects few matches might read and sort all of them."""
     ordered = f"SELECT {COLUMNS} FROM tasks t WHERE {_walked(query, state)} {_ORDER}"
     if not _sieved(query, state):
-        return f"{ordered} LIMIT $10"
+        return f"{ordered} LIMIT $11"
     sieves = " AND ".join(_SIEVES[name] for name in _SIEVES if name not in _known(query, state))
-    return f"SELECT * FROM ({ordered} OFFSET 0) t WHERE {sieves} LIMIT $10"
+    return f"SELECT * FROM ({ordered} OFFSET 0) t WHERE {sieves} LIMIT $11"
 
 
 def _arguments(query: TaskFilter, edge: Edge | None) -> tuple[Any, ...]:
     of_whom = (owner_parameter(query.owner), query.status, query.flow, query.context_id, query.parent_id)
-    return (*of_whom, *(query.after or (None, None)), *(edge or (None, None)))
+    flows = None if query.flows is None else sorted(query.flows)
+    return (*of_whom, *(query.after or (None, None)), *(edge or (None, None)), flows)

@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import asyncpg
 
 from asya_crds import jsontext
 from asya_crds.status import TaskStatus
+from asya_gateway.domain.answers import Answer, RequestKey, Resumption
+from asya_gateway.domain.errors import InvalidInput
 from asya_gateway.domain.log import PAUSED_HOP, TASK_RESUMED, PausedEntry, ResumedEntry
-from asya_gateway.domain.ports import Answer, OutboxEntry, RequestKey
 from asya_gateway.domain.reports import PauseReport, ProgressAnswer
+from asya_gateway.domain.task import JsonText
 from asya_gateway.domain.text import storable
 from asya_gateway.storage.retrying import acquired
 from asya_gateway.storage.tasks.creating import Enqueue
@@ -21,16 +24,28 @@ _PAUSE = f"""
 WITH r AS MATERIALIZED (
     SELECT $8::integer AS hop, $9::float8 AS progress, $11::integer AS incarnation, clock_timestamp() AS at
 ), locked AS MATERIALIZED (
-    SELECT id, status, progress, incarnation, own_incarnation, flow FROM tasks WHERE id = $1 FOR NO KEY UPDATE
+    SELECT t.id, t.status, t.progress, t.incarnation, t.own_incarnation, t.flow,
+           t.status {MOVING} AND {CURRENT} AND NOT EXISTS (
+               SELECT FROM task_pauses p WHERE p.task_id = $1 AND p.pause_id = $2) AS may_ask
+    FROM tasks t CROSS JOIN r WHERE t.id = $1 FOR NO KEY UPDATE OF t
+), taken AS MATERIALIZED (
+    SELECT key FROM task_inputs WHERE task_id = $1 AND key = ANY ($16) AND pause_id <> $2
+    UNION
+    -- Pods of the previous version store pauses without inputs.
+    SELECT pause_id FROM task_pauses WHERE task_id = $1 AND pause_id = ANY ($16) AND pause_id <> $2
 ), asked AS (
     INSERT INTO task_pauses (task_id, pause_id, question, checkpoint, created_at, reported_as, expires_at)
     SELECT t.id, $2, $3::json, $4::json, r.at, $12, r.at + coalesce(
         (SELECT longest FROM unnest($14::text[], $15::float8[]) AS f(flow, longest) WHERE f.flow = t.flow), $13
     ) * interval '1 second'
     FROM locked t CROSS JOIN r
-    WHERE t.status {MOVING} AND {CURRENT}
+    WHERE t.status {MOVING} AND {CURRENT} AND NOT EXISTS (SELECT FROM taken)
     ON CONFLICT DO NOTHING
     RETURNING task_id
+), inputs AS (
+    INSERT INTO task_inputs (task_id, key, pause_id)
+    SELECT task_id, unnest($16::text[]), $2 FROM asked
+    ON CONFLICT DO NOTHING
 ), applied AS (
     UPDATE tasks t SET
         status = $5, pause_id = $2, message = $6,
@@ -46,7 +61,8 @@ WITH r AS MATERIALIZED (
     SELECT id, last_seq, 'paused', status, progress, $10::json, updated_at FROM applied
 )
 SELECT coalesce(a.status, l.status) AS status, coalesce(a.progress, l.progress) AS progress,
-       a.id IS NOT NULL AS applied
+       a.id IS NOT NULL AS applied, l.may_ask AND a.id IS NULL AS refused,
+       ARRAY(SELECT key FROM taken ORDER BY key) AS taken
 FROM locked l LEFT JOIN applied a USING (id)
 """
 
@@ -55,9 +71,17 @@ WITH locked AS MATERIALIZED (
     SELECT id FROM tasks
     WHERE id = $1 AND ($2::text IS NULL OR owner = $2) AND status {ASKING} AND pause_id = $3
     FOR NO KEY UPDATE
+), closed AS (
+    INSERT INTO task_inputs AS i (task_id, key, pause_id, action, answer, answer_key, answered_at)
+    SELECT id, $13, $3, $14, $4::json, $7, clock_timestamp() FROM locked
+    ON CONFLICT (task_id, key) DO UPDATE SET
+        action = excluded.action, answer = excluded.answer, answer_key = excluded.answer_key,
+        answered_at = excluded.answered_at
+    WHERE i.answered_at IS NULL AND i.pause_id = excluded.pause_id
+    RETURNING i.task_id
 ), answered AS (
-    UPDATE task_pauses p SET answer = $4::json, answer_key = $7, answered_at = clock_timestamp()
-    FROM locked l WHERE p.task_id = l.id AND p.pause_id = $3 AND p.answered_at IS NULL
+    UPDATE task_pauses p SET answer_key = $7, answered_at = clock_timestamp()
+    FROM closed c WHERE p.task_id = c.task_id AND p.pause_id = $3 AND p.answered_at IS NULL
     RETURNING p.task_id, p.checkpoint IS NOT NULL AS ours
 ), resumed AS (
     -- With a checkpoint our x-resume goes on, under the task's own id and along the same route; another crew goes on
@@ -95,6 +119,12 @@ class PauseLimits:
     known: bool = True
 
 
+class _Sent(NamedTuple):
+    id: str
+    actor: str
+    envelope: JsonText
+
+
 class Asking:
     """Runs without batching, because questions are rare compared with progress."""
 
@@ -109,10 +139,11 @@ class Asking:
         self._limits = limits
         self._written = written
         self._enqueue = enqueue
-        self._answer_sql = _ANSWER + enqueue.of("incoming", argument=13)
+        self._answer_sql = _ANSWER + enqueue.of("incoming", argument=15)
 
     async def pause(self, report: PauseReport) -> ProgressAnswer:
-        """Store the question. A repeated question, or one for a task that has ended, changes nothing."""
+        """Store the question. A repeated question, or one for a task that has ended, changes nothing. Raises
+        InvalidInput if it uses the key of an earlier one."""
         pause, limits = report.pause, self._limits()
         question = pause.as_dict()
         entry = PausedEntry(
@@ -139,38 +170,46 @@ class Asking:
                 limits.default,
                 list(limits.flows),
                 list(limits.flows.values()),
+                list(pause.keys),
             )
         if row is None:
             return ProgressAnswer(known=False, progress=report.progress)
+        if row["refused"] and row["taken"]:
+            raise InvalidInput(
+                f"expected keys that the task has not used before; used was {', '.join(row['taken'])}",
+                field="pause_metadata.inputs" if pause.inputs else "pause_id",
+            )
         if row["applied"]:
             self._written([report.task_id])
         return ProgressAnswer(known=True, progress=row["progress"], status=TaskStatus.read(row["status"]))
 
-    async def answer(self, answer: Answer) -> bool:
-        """Store the answer if it is the first, together with its envelope. A retry after a lost connection recognises
-        by its key that it has answered the pause itself."""
+    async def answer(self, answer: Answer, onward: Resumption) -> bool:
+        """Store the last answer of a pause, together with its envelope. A retry after a lost connection recognises by
+        its key that it has answered the pause itself."""
         async with acquired(self._pool()) as connection:
             row = await connection.fetchrow(
                 self._answer_sql,
                 answer.task_id,
                 owner_parameter(answer.owner),
                 answer.pause_id,
-                answer.answer,
-                answer.actor,
-                answer.envelope,
+                answer.value,
+                onward.actor,
+                onward.envelope,
                 answer.key,
-                *_request(answer.request),
-                answer.incarnation,
+                *request_columns(answer.request),
+                onward.incarnation,
                 ResumedEntry(message=TASK_RESUMED, pause_id=answer.pause_id).to_json(),
+                answer.input_key,
+                answer.action.value,
                 *self._enqueue.arguments,
             )
             if row is None:
                 return bool(await connection.fetchval(_ANSWERED_BY, answer.task_id, answer.pause_id, answer.key))
         self._written([answer.task_id])
-        entry = OutboxEntry(row["outbox_id"], answer.task_id, answer.actor, answer.envelope.encode())
-        self._enqueue.committed([entry])
+        self._enqueue.committed([_Sent(answer.task_id, onward.actor, onward.envelope)], [row])
         return True
 
 
-def _request(key: RequestKey | None) -> tuple[str | None, str | None, bytes | None]:
+def request_columns(key: RequestKey | None) -> tuple[str | None, str | None, bytes | None]:
+    """The action, the key and the digest of a caller's key."""
     return (None, None, None) if key is None else (key.action, key.key, key.digest)

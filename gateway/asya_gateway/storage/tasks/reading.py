@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from asya_gateway.domain.answers import PausePoint
 from asya_gateway.domain.budget import Budget, Share
 from asya_gateway.domain.owners import OwnerScope
-from asya_gateway.domain.ports import PausePoint, TaskFilter, TaskPage
+from asya_gateway.domain.ports import TaskFilter, TaskPage
 from asya_gateway.domain.task import (
     Snapshot,
     Task,
@@ -30,11 +31,18 @@ from asya_gateway.storage.tasks.rows import (
     update_of,
 )
 
-_BODIES = """
+_INPUTS = """CASE WHEN t.pause_id IS NOT NULL THEN (
+    SELECT json_object_agg(i.key, json_build_array(i.answered_at IS NOT NULL, i.set_aside))::text FROM task_inputs i
+    WHERE i.task_id = t.id AND i.pause_id = t.pause_id AND (i.answered_at IS NOT NULL OR i.set_aside <> '{}')
+) END AS inputs"""
+"""What has become of the open pause's inputs."""
+
+_BODIES = f"""
 CASE WHEN $3 THEN (SELECT body::text FROM task_bodies b WHERE b.task_id = t.id AND b.kind = 'payload') END AS payload,
 (SELECT body::text FROM task_bodies b WHERE b.task_id = t.id AND b.kind = 'result') AS result,
 (SELECT body::text FROM task_bodies b WHERE b.task_id = t.id AND b.kind = 'error') AS error,
 (SELECT question::text FROM task_pauses p WHERE p.task_id = t.id AND p.pause_id = t.pause_id) AS question,
+{_INPUTS},
 (SELECT retry_of FROM task_retries r WHERE r.task_id = t.id) AS retry_of
 """
 
@@ -47,7 +55,7 @@ _SMALL = ", ".join(
 )
 
 _GET_SMALL = f"""
-SELECT {COLUMNS}, {_SMALL}, (SELECT retry_of FROM task_retries r WHERE r.task_id = t.id) AS retry_of
+SELECT {COLUMNS}, {_SMALL}, {_INPUTS}, (SELECT retry_of FROM task_retries r WHERE r.task_id = t.id) AS retry_of
 FROM tasks t
 LEFT JOIN task_bodies p ON $3 AND p.task_id = t.id AND p.kind = 'payload'
 LEFT JOIN task_bodies r ON r.task_id = t.id AND r.kind = 'result'
@@ -76,13 +84,19 @@ _ANSWERS = """greatest(
 
 _PAUSE_POINT = f"""
 SELECT {COLUMNS}, p.question::text AS question, p.checkpoint::text AS checkpoint,
-       p.reported_as, {_ANSWERS} + 1 AS incarnation
+       p.reported_as, {_ANSWERS} + 1 AS incarnation, {_INPUTS}, given.*
 FROM tasks t LEFT JOIN task_pauses p ON p.task_id = t.id AND p.pause_id = t.pause_id
+CROSS JOIN LATERAL (
+    SELECT array_agg(i.key) AS given_keys, array_agg(i.answer::text) AS given_values FROM task_inputs i
+    WHERE i.task_id = t.id AND i.pause_id = t.pause_id AND i.answered_at IS NOT NULL
+) given
 WHERE {_MINE}
 """
 
 _SIZE_OF_PAUSE = """
-SELECT coalesce(max(octet_length(p.question::text) + coalesce(octet_length(p.checkpoint::text), 0)), 0)
+SELECT coalesce(max(octet_length(p.question::text) + coalesce(octet_length(p.checkpoint::text), 0)), 0) + coalesce((
+    SELECT sum(octet_length(i.answer::text)) FROM tasks t
+    JOIN task_inputs i ON i.task_id = t.id AND i.pause_id = t.pause_id WHERE t.id = $1), 0)
 FROM tasks t JOIN task_pauses p ON p.task_id = t.id AND p.pause_id = t.pause_id WHERE t.id = $1
 """
 
@@ -154,6 +168,7 @@ class TaskReader:
 
     def __init__(self, database: Database, budget: Budget) -> None:
         self._database = database
+        self._hot = database.hot
         self._budget = budget
 
     async def _room(self, sizes: str, *of: Any) -> None:
@@ -163,12 +178,12 @@ class TaskReader:
 
     async def head(self, task_id: str, *, owner: OwnerScope) -> TaskHead | None:
         """Only the task's row."""
-        row = await self._database.fetchrow(_HEAD, task_id, owner_parameter(owner))
+        row = await self._hot.fetchrow(_HEAD, task_id, owner_parameter(owner))
         return None if row is None else TaskHead(**columns_of(row))
 
     async def get(self, task_id: str, *, owner: OwnerScope, payload: bool = True) -> Task | None:
         """The task with result, error, open pause and, on request, payload."""
-        row = await self._database.fetchrow(_GET_SMALL, task_id, owner_parameter(owner), payload)
+        row = await self._hot.fetchrow(_GET_SMALL, task_id, owner_parameter(owner), payload)
         if row is None:
             return None
         if any(row[f"has_{name}"] and row[name] is None for name in _BODY_NAMES):
@@ -178,7 +193,7 @@ class TaskReader:
 
     async def active(self, task_id: str) -> bool:
         """Whether work on the task makes sense now. The deadline is checked by the database's clock."""
-        return await self._database.fetchval(_ACTIVE, task_id) is not False
+        return await self._hot.fetchval(_ACTIVE, task_id) is not False
 
     async def ends_with_ancestor(self, task_id: str) -> bool:
         """Whether an open task has an ancestor whose end also ends it."""
@@ -186,7 +201,7 @@ class TaskReader:
 
     async def snapshot(self, task_id: str, after: int, *, owner: OwnerScope) -> Snapshot | None:
         """The task and the first page of its updates beyond `after`, read in one statement and so consistent."""
-        row = await self._database.fetchrow(_FIRST_PAGE, task_id, owner_parameter(owner), after)
+        row = await self._hot.fetchrow(_FIRST_PAGE, task_id, owner_parameter(owner), after)
         if row is None:
             return None
         task = TaskHead(**columns_of(row))
@@ -194,7 +209,7 @@ class TaskReader:
 
     async def updates(self, task_id: str, after: int) -> Sequence[TaskUpdate]:
         """The next page of updates beyond `after`."""
-        rows = await self._database.fetch(_NEXT_PAGE, task_id, after)
+        rows = await self._hot.fetch(_NEXT_PAGE, task_id, after)
         return [update_of(task_id, row, row["result"], left_out=bool(row["result_left_out"])) for row in rows]
 
     async def update(self, task_id: str, seq: int) -> TaskUpdate | None:
@@ -218,7 +233,8 @@ class TaskReader:
         if row is None:
             return None
         task = TaskHead(**columns_of(row), pause=pause_of(row))
-        return PausePoint(task, row["checkpoint"], row["incarnation"], row["reported_as"] or task.id)
+        values = dict(zip(row["given_keys"] or (), row["given_values"] or (), strict=True))
+        return PausePoint(task, row["checkpoint"], row["incarnation"], row["reported_as"] or task.id, values)
 
 
 def _snapshot_updates(task: TaskHead, row: Any) -> Iterator[TaskUpdate]:

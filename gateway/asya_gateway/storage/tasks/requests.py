@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import asyncpg
 
+from asya_gateway.domain.answers import RequestKey
 from asya_gateway.domain.errors import KeyReused
 from asya_gateway.domain.owners import OwnerScope
-from asya_gateway.domain.ports import RequestKey
 from asya_gateway.domain.reports import FinalOutcome, FinalReport
 from asya_gateway.storage.retrying import acquired
 from asya_gateway.storage.tasks.finishing import TaskFinisher

@@ -7,7 +7,8 @@ from typing import Any
 
 from asya_gateway.storage.chunks import CHUNK
 from asya_gateway.storage.database import Database
-from asya_gateway.storage.tasks.beside import ALL, BETWEEN, HOPS, UPDATES, Beside, Remover
+from asya_gateway.storage.removing import BETWEEN
+from asya_gateway.storage.tasks.beside import ALL, HOPS, UPDATES, Beside, Remover
 
 RETIRE_EVERY = 300.0
 HOPS_KEPT = 3_600.0
@@ -52,20 +53,22 @@ class Retention:
         self._remover = Remover(database)
 
     async def retire(self) -> int:
-        """Remove old claims, updates and tasks; returns how many rows of these three kinds were removed."""
-        removed = await self._of_tasks("hops", HOPS, HOPS_KEPT)
-        removed += await self._of_tasks("updates", UPDATES, self._updates)
+        """Remove old claims, updates and tasks, and rows that nothing uses; returns how many of the former were
+        removed."""
+        removed = await self._of_tasks("hops", (HOPS,), HOPS_KEPT)
+        removed += await self._of_tasks("updates", (UPDATES,), self._updates)
         removed += await self._whole_tasks()
         for beside in ALL:
             await self._left_behind(beside)
         return removed
 
-    async def _of_tasks(self, kind: str, beside: Beside, age: float) -> int:
+    async def _of_tasks(self, kind: str, tables: Sequence[Beside], age: float) -> int:
         """Remove the rows of tasks that ended more than `age` seconds ago, continuing from the stored position."""
         removed = 0
         place = await self._place(kind)
         while page := await self._ended(age, place):
-            removed += await self._remover.remove(beside, [row["id"] for row in page])
+            for beside in tables:
+                removed += await self._remover.remove(beside, [row["id"] for row in page])
             place = (page[-1]["finished_at"], page[-1]["id"])
             await self._database.execute(_MOVE, kind, *place)
             if len(page) < CHUNK:
@@ -90,8 +93,8 @@ class Retention:
         return removed
 
     async def _left_behind(self, beside: Beside) -> None:
-        """Remove rows whose task is gone, because processes of an older version do not know every table. A turn
-        searches a part of the table; the next one, in any process, continues."""
+        """Remove rows whose task is gone, because processes of an older version do not know every table, and those that
+        their task needs no longer. A turn searches a part of the table; the next one, in any process, continues."""
         kind = f"gone {beside.table}"
         after = (await self._place(kind))[1]
         for _ in range(PAGES_A_TURN):

@@ -56,9 +56,16 @@ def error_of(row: Any) -> TaskError | None:
 
 
 def pause_of(row: Any) -> Pause | None:
+    """The open pause, from its `question` and from what has become of its `inputs`: {key: [answered, set_aside]}."""
     if row["question"] is None:
         return None
-    return Pause.from_dict(loads(row["question"]))
+    pause = Pause.from_dict(loads(row["question"]))
+    if row["inputs"] is None:
+        return pause
+    states = loads(row["inputs"])
+    return pause.after(
+        {key for key, (answered, _) in states.items() if answered}, {key: aside for key, (_, aside) in states.items()}
+    )
 
 
 def update_of(task_id: str, row: Any, result: str | None, *, left_out: bool = False) -> TaskUpdate:

@@ -1,15 +1,17 @@
 """The store of tasks: each verb of the domain as one statement or a batch of them."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 import asyncpg
 
+from asya_gateway.domain.answers import Answer, Kept, PausePoint, RequestKey, Resumption
 from asya_gateway.domain.budget import Budget
 from asya_gateway.domain.errors import KeyReused, TooManyTasks
+from asya_gateway.domain.hop_reports import BeginReport, CrewReport, EndReport, HopBegun, HopEnded, PartReport
 from asya_gateway.domain.owners import OwnerScope
-from asya_gateway.domain.ports import Answer, NewTask, PausePoint, RequestKey, TaskFilter, TaskPage, Terms
+from asya_gateway.domain.ports import NewTask, TaskFilter, TaskPage, Terms
 from asya_gateway.domain.reports import (
     ChildAnnouncement,
     FinalOutcome,
@@ -20,16 +22,21 @@ from asya_gateway.domain.reports import (
 )
 from asya_gateway.domain.task import Snapshot, Task, TaskHead, TaskUpdate
 from asya_gateway.storage.coalescer import Limits
+from asya_gateway.storage.crews import Crews
 from asya_gateway.storage.database import Database, translated
 from asya_gateway.storage.retrying import Result, within, written_singly
 from asya_gateway.storage.tasks.admitting import Admitted, Admitter, Applicant, OverCap
 from asya_gateway.storage.tasks.announcing import Announcing
 from asya_gateway.storage.tasks.batches import Batches
+from asya_gateway.storage.tasks.beginning import HopBeginner
 from asya_gateway.storage.tasks.cascading import Cascade
 from asya_gateway.storage.tasks.creating import Enqueue, TaskCreator
 from asya_gateway.storage.tasks.descendants import Ended
 from asya_gateway.storage.tasks.finishing import TaskFinisher
+from asya_gateway.storage.tasks.handing_on import HopEnder
+from asya_gateway.storage.tasks.hop_parts import HopParts
 from asya_gateway.storage.tasks.incomplete import IncompleteFinals
+from asya_gateway.storage.tasks.inputs import TaskInputs
 from asya_gateway.storage.tasks.pausing import Asking, PauseLimits
 from asya_gateway.storage.tasks.reading import TaskReader
 from asya_gateway.storage.tasks.replacing import Replacing
@@ -43,16 +50,19 @@ FIRST_CHUNK = 2.0
 class PostgresTasks:
     """Implements TaskStore: writes go through coalescers or run without batching, reads go directly to the pool.
 
-    Each attempt at a write, and each read, is given up after `longest` seconds.
+    Each attempt at a write, and each read, is given up after `longest` seconds. Every task whose log has grown is told:
+    `moved` those that have neither ended nor asked a question, `written` the others. `creating` is told of tasks before
+    they are created.
     """
 
     def __init__(
         self,
         database: Database,
-        creating: Database,
         enqueue: Enqueue,
         limits: Limits,
         written: Callable[[Sequence[str]], None],
+        moved: Callable[[Sequence[str]], None],
+        creating: Callable[[Sequence[NewTask]], None],
         ended: Ended,
         cascade: Cascade,
         longest: float,
@@ -64,6 +74,9 @@ class PostgresTasks:
         def pool() -> asyncpg.Pool:
             return database.pool
 
+        def hot() -> asyncpg.Pool:
+            return database.hot.pool
+
         self._longest = longest
         self._cascade = cascade
         self._incomplete = incomplete
@@ -72,14 +85,19 @@ class PostgresTasks:
         self._asking = Asking(pool, written, enqueue, pauses)
         self._announcing = Announcing(pool, written)
         self._replacing = Replacing(pool)
-        admitter, finisher = Admitter(pool, enqueue), TaskFinisher(pool, written, ended, cascade)
+        self._parts = HopParts(pool, enqueue.prefix, lease=claim_lease)
+        self._crews = Crews(database)
+        admitter, finisher = Admitter(pool, enqueue), TaskFinisher(hot, written, ended, cascade)
         self._find_call = admitter.find
         self._requests = TaskRequests(pool, finisher)
+        self._inputs = TaskInputs(pool, written, finisher)
         self.batches = Batches(
-            TaskCreator(lambda: creating.pool, enqueue),
+            TaskCreator(hot, enqueue, creating),
             admitter,
-            ProgressReporter(pool, written, lease=claim_lease),
+            ProgressReporter(hot, moved, lease=claim_lease),
             finisher,
+            HopBeginner(hot, moved, lease=claim_lease),
+            HopEnder(hot, written, moved, ended, enqueue),
             limits=limits,
             budget=budget,
             longest=longest,
@@ -105,6 +123,18 @@ class PostgresTasks:
 
     def report(self, report: ProgressReport) -> Coroutine[Any, Any, ProgressAnswer]:
         return self.batches.reports.submit(report)
+
+    def begin(self, report: BeginReport) -> Awaitable[HopBegun]:
+        return self.batches.begins.enter(report)
+
+    def end(self, report: EndReport) -> Awaitable[HopEnded]:
+        return self.batches.ends.enter(report)
+
+    async def keep_part(self, report: PartReport) -> HopEnded:
+        return await self._singly(lambda: self._parts.keep(report), "part of a hop's end")
+
+    async def crew_says(self, report: CrewReport) -> None:
+        await self._singly(lambda: self._crews.says(report), "crew")
 
     async def finish(self, report: FinalReport) -> FinalOutcome:
         """End a task. When this returns, a small tree has ended; the descendants in a large one are still being
@@ -133,8 +163,20 @@ class PostgresTasks:
     async def pause(self, report: PauseReport) -> ProgressAnswer:
         return await self._singly(lambda: self._asking.pause(report), "pause")
 
-    async def answer(self, answer: Answer) -> bool:
-        return await self._singly(lambda: self._asking.answer(answer), "answer")
+    async def answer(self, answer: Answer, onward: Resumption) -> bool:
+        return await self._singly(lambda: self._asking.answer(answer, onward), "answer")
+
+    async def keep_answer(self, answer: Answer) -> Kept:
+        return await self._singly(lambda: self._inputs.keep(answer), "answer to an input")
+
+    async def set_aside(self, answer: Answer) -> bool:
+        return await self._singly(lambda: self._inputs.set_aside(answer), "decline")
+
+    async def fail_declined(self, answer: Answer, report: FinalReport) -> bool:
+        failed = await self._singly(lambda: self._inputs.fail(answer, report), "decline")
+        if failed:
+            await self._cascade.begun(report.task_id, FIRST_CHUNK)
+        return failed
 
     async def announce(self, child: ChildAnnouncement) -> None:
         await self._singly(lambda: self._announcing.announce(child), "announce")

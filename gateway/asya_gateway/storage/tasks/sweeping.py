@@ -147,7 +147,12 @@ def _overdue_report(task_id: str, allowed: float) -> FinalReport:
         status=TaskStatus.FAILED,
         owner=EVERY_OWNER,
         message=message,
-        error=TaskError("deadline_exceeded", message, ErrorClass.DEADLINE),
+        error=TaskError(
+            "deadline_exceeded",
+            message,
+            ErrorClass.DEADLINE,
+            details={"task_id": task_id, "timeout_seconds": round(allowed, 1)},
+        ),
         overdue_only=True,
     )
 

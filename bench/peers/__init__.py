@@ -1,0 +1,1 @@
+"""Programs of other task queues, for their own environment (work_peers.py)."""

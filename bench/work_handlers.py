@@ -1,0 +1,23 @@
+"""The handlers of the finished work: as small as a handler can be, so that everything else is what is measured."""
+
+from collections.abc import AsyncGenerator
+from typing import Any
+
+FAN_OUT = 100
+"""Payloads that `split` yields: one more task of each but the first."""
+
+
+async def echo(payload: Any) -> Any:
+    """Returns what it gets."""
+    return payload
+
+
+def plain(payload: Any) -> Any:
+    """The same in a thread."""
+    return payload
+
+
+async def split(payload: Any) -> AsyncGenerator[Any, None]:
+    """Yields it many times."""
+    for _ in range(FAN_OUT):
+        yield payload

@@ -1,0 +1,1 @@
+"""`asya auth`: who may call."""

@@ -1,0 +1,277 @@
+"""What callers are offered over MCP: tools, prompts, resources and templates of resources, from any number of sources.
+
+Flows are the first source. Each source tells what it offers as a whole; the catalog merges them, pages through them
+in a fixed order, shows each caller what it may see, and knows whose lists a change touches."""
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import islice
+from operator import is_
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from asya_crds.uri_template import Template
+from asya_gateway.domain.errors import FlowNotFound
+from asya_gateway.domain.identity.principals import ANONYMOUS, Caller, Principal
+from asya_gateway.domain.text import printable
+
+_NAMED, _LOOKED_AT = 20, 1000
+"""Names that an error lists, and offers among which they are looked for."""
+
+
+class Kind(StrEnum):
+    """A list that clients ask for."""
+
+    TOOLS = "tools"
+    PROMPTS = "prompts"
+    RESOURCES = "resources"
+    TEMPLATES = "templates"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The part of everything that an endpoint shows: a set, some names, both, or neither. It gives no right."""
+
+    set: str | None = None
+    names: frozenset[str] | None = None
+
+
+EVERYTHING = Selection()
+
+
+class Offer(Protocol):
+    """One item of a list. Offers of one kind are told apart by `key`: the name of a tool or prompt, the URI of a
+    resource or its template."""
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def name(self) -> str:
+        """The name by which endpoints select it: the flow's."""
+
+    @property
+    def size(self) -> int:
+        """Characters of its definition, about."""
+
+    @property
+    def sets(self) -> frozenset[str]:
+        """Tool sets that it is in."""
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether every endpoint shows it, whatever part it selects."""
+
+    @property
+    def template(self) -> Template | None:
+        """The template of resources that it is; None for everything else."""
+
+    def seen_by(self, caller: Caller) -> bool:
+        """Whether it exists for this caller."""
+
+    def check_use(self, caller: Caller) -> None:
+        """Raises Denied for a caller that sees it but may not use it."""
+
+    def shows_like(self, other: Any) -> bool:
+        """Whether clients are shown the same as by this former offer of the same key."""
+
+
+Offers = Mapping[Kind, Mapping[str, Offer]]
+
+
+class Source(Protocol):
+    """Something that offers."""
+
+    def offers(self) -> Offers:
+        """Everything that it offers now, by kind and key. Kinds without offers may be absent."""
+
+    def sets(self) -> frozenset[str]:
+        """Tool sets that exist for everybody, even without a flow that the caller sees."""
+
+    def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
+        """Call `changed` whenever offers or sets have changed; the returned function ends that."""
+
+
+class Listing:
+    """The offers of one kind at one time, ordered by key."""
+
+    def __init__(self, offers: Mapping[str, Offer] = MappingProxyType({})) -> None:
+        self.keys = sorted(offers)
+        self.offers = {key: offers[key] for key in self.keys}
+        self._heads: dict[str, list[Offer]] = {}
+        for offer in self.offers.values():
+            if offer.template is not None:
+                self._heads.setdefault(offer.template.literals[0], []).append(offer)
+        self._lengths = sorted({len(head) for head in self._heads}, reverse=True)
+
+    def in_order(self, keys: Iterable[str]) -> Iterable[Offer]:
+        """The offers of these keys, all of which it has."""
+        return map(self.offers.__getitem__, keys)
+
+    def matching(self, uri: str) -> Iterable[tuple[Offer, dict[str, str]]]:
+        """The templates that expand to this URI, with their values: longer beginnings first, then in order."""
+        for length in self._lengths:
+            for offer in self._heads.get(uri[:length], ()):
+                values = offer.template.match(uri) if offer.template is not None else None
+                if values is not None:
+                    yield offer, values
+
+
+class Change:
+    """How one kind's listing has changed: each changed offer as it was and as it is."""
+
+    def __init__(self, before: Listing, now: Listing) -> None:
+        gone = [(was, None) for key, was in before.offers.items() if key not in now.offers]
+        others = ((before.offers.get(key), offer) for key, offer in now.offers.items())
+        self._pairs: list[tuple[Offer | None, Offer | None]] = [
+            *gone,
+            *((was, offer) for was, offer in others if was is not offer and _differ(was, offer)),
+        ]
+        self._touched: dict[Any, bool] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._pairs)
+
+    def touches(self, caller: Caller, selection: Selection = EVERYTHING) -> bool:
+        """Whether it changes the list that this caller sees at an endpoint. Answered once for all callers with the same
+        rights, since a change may be large and watchers many."""
+        rights = caller.rights if isinstance(caller, Principal) else None
+        known_as = (rights, caller is ANONYMOUS, selection)
+        found = self._touched.get(known_as)
+        if found is None:
+            found = any(_changes(was, now, caller, selection) for was, now in self._pairs)
+            self._touched[known_as] = found
+        return found
+
+
+NO_CHANGE = Change(Listing(), Listing())
+
+
+def _differ(was: Offer | None, now: Offer | None) -> bool:
+    if was is None or now is None:
+        return True
+    return not (was.sets == now.sets and now.shows_like(was))
+
+
+def _changes(was: Offer | None, now: Offer | None, caller: Caller, selection: Selection) -> bool:
+    before, after = shows(was, caller, selection), shows(now, caller, selection)
+    if before != after:
+        return True
+    return after and was is not None and now is not None and not now.shows_like(was)
+
+
+def shows(offer: Offer | None, caller: Caller, selection: Selection) -> bool:
+    """Whether a caller sees this at an endpoint."""
+    return offer is not None and (offer.everywhere or _selected(offer, selection)) and offer.seen_by(caller)
+
+
+def _selected(offer: Offer, selection: Selection) -> bool:
+    in_set = selection.set is None or selection.set in offer.sets
+    return in_set and (selection.names is None or offer.name in selection.names)
+
+
+def _members_of(listings: Iterable[Listing]) -> dict[str, list[Offer]]:
+    """The offers in each tool set."""
+    found: dict[str, list[Offer]] = {}
+    for listing in listings:
+        for offer in listing.offers.values():
+            for name in offer.sets:
+                found.setdefault(name, []).append(offer)
+    return found
+
+
+class Catalog:
+    """The offers of every source. Of several with one key, that of the first source counts. It is rebuilt as a whole
+    when a source changes, so that a reader never sees half a change."""
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self._sources = sources
+        self._listings = {kind: Listing() for kind in Kind}
+        self._watchers: list[Callable[[], None]] = []
+        self.numbers = dict.fromkeys(Kind, 1)
+        """The number of each current list. Watchers compare it, because lists may be long and watchers many."""
+        self.last_changes = dict.fromkeys(Kind, NO_CHANGE)
+        self._members: dict[str, list[Offer]] = {}
+        self._rebuild()
+        for source in sources:
+            source.watch(self._rebuild)
+
+    def _rebuild(self) -> None:
+        merged: dict[Kind, dict[str, Offer]] = {kind: {} for kind in Kind}
+        for source in reversed(self._sources):
+            for kind, offers in source.offers().items():
+                merged[kind] |= offers
+        for kind in Kind:
+            before, offers = self._listings[kind], merged[kind]
+            same = offers.keys() == before.offers.keys() and all(map(is_, offers.values(), before.in_order(offers)))
+            now = before if same else Listing(offers)
+            self._listings[kind] = now
+            self.last_changes[kind] = NO_CHANGE if same else Change(before, now)
+            self.numbers[kind] += bool(self.last_changes[kind])
+        self._members = _members_of(self._listings.values())
+        for watcher in tuple(self._watchers):
+            watcher()
+
+    def watch(self, watcher: Callable[[], None]) -> Callable[[], None]:
+        """Call `watcher` after each change; the returned function ends that."""
+        self._watchers.append(watcher)
+        return lambda: self._watchers.remove(watcher)
+
+    def page(
+        self, kind: Kind, after: str, most: int, most_size: int, caller: Caller, selection: Selection = EVERYTHING
+    ) -> tuple[list[Offer], bool]:
+        """The first offers with a key above `after`, and whether there are more: up to `most` with up to `most_size`
+        characters together, but at least one."""
+        listing = self._listings[kind]
+        found: list[Offer] = []
+        size = 0
+        for key in islice(listing.keys, bisect_right(listing.keys, after) if after else 0, None):
+            offer = listing.offers[key]
+            if not shows(offer, caller, selection):
+                continue
+            size += offer.size
+            if found and (len(found) == most or size > most_size):
+                return found, True
+            found.append(offer)
+        return found, False
+
+    def find(self, kind: Kind, key: str, caller: Caller, selection: Selection = EVERYTHING) -> Offer | None:
+        """The offer of this key, if the caller sees it there."""
+        offer = self._listings[kind].offers.get(key)
+        return offer if shows(offer, caller, selection) else None
+
+    def to_use(self, kind: Kind, key: str, caller: Caller, selection: Selection = EVERYTHING) -> Offer:
+        """The offer of this key, to be used. Raises FlowNotFound, also for one that this caller may not see or that is
+        not shown there, and Denied for one that it may not use."""
+        offer = self.find(kind, key, caller, selection)
+        if offer is None:
+            word = kind.value.removesuffix("s")
+            available = self._some(kind, caller, selection)
+            raise FlowNotFound(f"Unknown {word}: {printable(key)}", field="name", available=available)
+        offer.check_use(caller)
+        return offer
+
+    def matching(
+        self, uri: str, caller: Caller, selection: Selection = EVERYTHING
+    ) -> tuple[Offer, dict[str, str]] | None:
+        """The template that this caller sees and that expands to the URI, with its values; None without one."""
+        candidates = self._listings[Kind.TEMPLATES].matching(uri)
+        return next((found for found in candidates if shows(found[0], caller, selection)), None)
+
+    def shows_alike(self, kind: Kind, one: Caller, other: Caller, selection: Selection = EVERYTHING) -> bool:
+        """Whether both see the same list."""
+        offers = self._listings[kind].offers.values()
+        return all(shows(offer, one, selection) is shows(offer, other, selection) for offer in offers)
+
+    def has_set(self, name: str, caller: Caller) -> bool:
+        """Whether a tool set exists for this caller."""
+        if any(name in source.sets() for source in self._sources):
+            return True
+        return any(offer.seen_by(caller) for offer in self._members.get(name, ()))
+
+    def _some(self, kind: Kind, caller: Caller, selection: Selection) -> list[str]:
+        """Keys of which an error names some. A wrong name must not cost a walk through thousands."""
+        candidates = islice(self._listings[kind].offers.values(), _LOOKED_AT)
+        return list(islice((each.key for each in candidates if shows(each, caller, selection)), _NAMED))

@@ -1,0 +1,45 @@
+"""What A2A keeps beside a task: how its client speaks, the client's own names for it, and the messages."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from asya_gateway.domain.task import JsonText
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A task as its client knows it. `context_id` is the client's name of the context, and `client_task_id` the id that
+    a client of the oldest dialect chose; None if it chose none."""
+
+    task_id: str
+    owner: str
+    dialect: str
+    context_id: str
+    client_task_id: str | None = None
+
+
+class Conversations(Protocol):
+    """The store. Every method raises Unavailable."""
+
+    async def begin(self, conversation: Conversation, message: JsonText) -> None:
+        """Keep a conversation and its first message, before its task is stored. Raises Conflict if the owner has a task
+        with the client's id."""
+
+    async def forget(self, task_id: str) -> None:
+        """Remove a conversation whose task was not stored."""
+
+    async def find(self, task_id: str, owner: str | None) -> Conversation | None:
+        """The conversation of a task; `owner` None finds everybody's."""
+
+    async def find_client_task(self, owner: str, client_task_id: str) -> str | None:
+        """The id of the task that the owner's client calls so."""
+
+    async def add(self, task_id: str, message: JsonText) -> int:
+        """Append a message; returns its number."""
+
+    async def remove(self, task_id: str, number: int) -> None:
+        """Remove a message that was not taken."""
+
+    async def messages(self, task_id: str, most: int | None) -> Sequence[JsonText]:
+        """The newest messages in order; all of them with None."""

@@ -1,0 +1,1 @@
+"""Who calls and what they may do. Nothing here knows how a caller proves who it is."""

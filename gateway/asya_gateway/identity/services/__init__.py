@@ -1,0 +1,1 @@
+"""Identity services: who issues tokens, and what else is known of a person."""

@@ -1,0 +1,166 @@
+"""What A2A says, independent of a dialect: the forms between the wire and the domain.
+
+The names are those of A2A 1.0 (specification/a2a.proto). Values that stay JSON text are `Verbatim`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from asya_gateway.domain.task import JsonText
+
+
+class State(StrEnum):
+    """A task's state (TaskState)."""
+
+    SUBMITTED = "submitted"
+    WORKING = "working"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    REJECTED = "rejected"
+    INPUT_REQUIRED = "input-required"
+    AUTH_REQUIRED = "auth-required"
+
+    @property
+    def terminal(self) -> bool:
+        """Whether nothing follows it."""
+        return self in (State.COMPLETED, State.FAILED, State.CANCELED, State.REJECTED)
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the task waits for its caller."""
+        return self in (State.INPUT_REQUIRED, State.AUTH_REQUIRED)
+
+
+class Role(StrEnum):
+    """Who has sent a message."""
+
+    USER = "user"
+    AGENT = "agent"
+
+
+class PartKind(StrEnum):
+    """What a part contains: text, base64 of bytes, the URL of a file, or any JSON value."""
+
+    TEXT = "text"
+    RAW = "raw"
+    URL = "url"
+    DATA = "data"
+
+
+@dataclass(frozen=True, slots=True)
+class Verbatim:
+    """JSON text that is inserted unchanged, so that no integer is rounded and nothing is encoded again."""
+
+    text: JsonText
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One piece of content. `value` is a string, except of DATA: any JSON value, or Verbatim."""
+
+    kind: PartKind
+    value: Any
+    media_type: str = ""
+    filename: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message; empty ids are absent."""
+
+    message_id: str
+    role: Role
+    parts: tuple[Part, ...]
+    context_id: str = ""
+    task_id: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    extensions: tuple[str, ...] = ()
+    reference_task_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """An output of a task."""
+
+    artifact_id: str
+    parts: tuple[Part, ...]
+    name: str = ""
+    description: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    extensions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A task's state, since when, and what the agent says about it."""
+
+    state: State
+    at: datetime
+    message: Message | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskView:
+    """A task as its caller sees it. `artifacts` and `history` are None if they were not asked for."""
+
+    id: str
+    context_id: str
+    status: Status
+    artifacts: tuple[Artifact, ...] | None = ()
+    history: tuple[Message, ...] | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StatusUpdate:
+    """An event: the task's status has changed. `ends_stream`: it is the last event of its stream."""
+
+    task_id: str
+    context_id: str
+    status: Status
+    ends_stream: bool = False
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactUpdate:
+    """An event: an artifact, or the next chunk of one."""
+
+    task_id: str
+    context_id: str
+    artifact: Artifact
+    append: bool = False
+    last_chunk: bool = False
+
+
+Event = TaskView | Message | StatusUpdate | ArtifactUpdate
+"""An item of a stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """A message for a new task, or for one that waits. `wait`: the answer comes when the task has ended or asks.
+    `history_length` limits the messages in the answer, None does not. `client_task_id` is the id that a client of the
+    oldest dialect chose itself."""
+
+    message: Message
+    wait: bool = True
+    history_length: int | None = None
+    accepted_output_modes: tuple[str, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    tenant: str = ""
+    client_task_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A request about one task."""
+
+    task_id: str
+    history_length: int | None = None
+    tenant: str = ""

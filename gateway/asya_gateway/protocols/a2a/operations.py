@@ -1,0 +1,135 @@
+"""What each operation does, and what it asks of its caller."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from typing import Any
+
+from asya_gateway.domain.errors import Conflict, Unavailable
+from asya_gateway.protocols.a2a.card_routes import extended
+from asya_gateway.protocols.a2a.dialects.known import BY_NAME, Dialect, Operation
+from asya_gateway.protocols.a2a.errors import (
+    EXTENDED_CARD_NOT_CONFIGURED,
+    PUSH_NOT_SUPPORTED,
+    TASK_NOT_CANCELABLE,
+    UNSUPPORTED_OPERATION,
+    A2aError,
+)
+from asya_gateway.protocols.a2a.request import A2aRequest
+from asya_gateway.protocols.a2a.sending import answered, take
+from asya_gateway.protocols.a2a.streaming import Numbered, events
+from asya_gateway.protocols.a2a.viewing import found, view
+from asya_gateway.protocols.http.keys import BUDGET
+from asya_gateway.protocols.http.policies import Need
+
+Params = Mapping[str, Any]
+
+NEEDS: Mapping[Operation, Need] = {
+    Operation.SEND: Need.CALL,
+    Operation.STREAM: Need.CALL,
+    Operation.GET: Need.READ,
+    Operation.CANCEL: Need.INVOKE,
+    Operation.SUBSCRIBE: Need.READ,
+    Operation.SET_PUSH: Need.INVOKE,
+    Operation.GET_PUSH: Need.READ,
+    Operation.LIST_PUSH: Need.READ,
+    Operation.DELETE_PUSH: Need.INVOKE,
+    Operation.EXTENDED_CARD: Need.IDENTITY,
+}
+"""What each asks of its caller before it looks at anything else."""
+COUNTED = frozenset(Operation) - {Operation.EXTENDED_CARD}
+"""Operations that count against their caller's rate."""
+HOLDING = frozenset({Operation.SEND, Operation.STREAM, Operation.SUBSCRIBE})
+"""Operations that may be held, and so count against the limit of held requests."""
+
+
+async def send(request: A2aRequest, params: Params) -> Any:
+    """SendMessage."""
+    said = request.dialect.read_send(params)
+    taken = await take(request, said)
+    # A waiting request does not keep its body in memory.
+    request.http.app[BUDGET].release()
+    return request.dialect.send_result(await answered(request, said, taken))
+
+
+async def get(request: A2aRequest, params: Params) -> Any:
+    """GetTask."""
+    named = request.dialect.read_named(params)
+    task, conversation = await found(request, named)
+    dialect = _of_task(request.dialect, conversation.dialect if conversation is not None else None)
+    return dialect.task(await view(request, task, conversation, named.history_length))
+
+
+async def cancel(request: A2aRequest, params: Params) -> Any:
+    """CancelTask. The task has ended when it answers."""
+    named = request.dialect.read_named(params)
+    task, conversation = await found(request, named)
+    try:
+        await request.tasks.cancel(task.id, request.caller, "Canceled by the caller")
+    except Conflict as ended:
+        raise A2aError(TASK_NOT_CANCELABLE, ended.message, details={"taskId": named.task_id}) from None
+    dialect = _of_task(request.dialect, conversation.dialect if conversation is not None else None)
+    canceled = await request.tasks.get(task.id, request.caller, payload=False)
+    return dialect.task(await view(request, canceled, conversation, named.history_length))
+
+
+def _of_task(asked: Dialect, recorded: str | None) -> Dialect:
+    """0.1 and 0.3 share names of methods, so a task answers in its own dialect there."""
+    own = BY_NAME.get(recorded or "")
+    return asked if asked.newest or own is None or own.newest else own
+
+
+async def push(_request: A2aRequest, _params: Params) -> Any:
+    """Raises A2aError: the card says that there are no push notifications."""
+    raise A2aError(PUSH_NOT_SUPPORTED, "Push notifications are not supported")
+
+
+async def extended_card(request: A2aRequest, _params: Params) -> Any:
+    """GetExtendedAgentCard. Raises A2aError at an open gateway."""
+    document = extended(request)
+    if document is None:
+        kind = UNSUPPORTED_OPERATION if request.dialect.newest else EXTENDED_CARD_NOT_CONFIGURED
+        raise A2aError(kind, "There is no extended card, because callers do not sign in")
+    return document
+
+
+HANDLERS: Mapping[Operation, Callable[[A2aRequest, Params], Awaitable[Any]]] = {
+    Operation.SEND: send,
+    Operation.GET: get,
+    Operation.CANCEL: cancel,
+    Operation.SET_PUSH: push,
+    Operation.GET_PUSH: push,
+    Operation.LIST_PUSH: push,
+    Operation.DELETE_PUSH: push,
+    Operation.EXTENDED_CARD: extended_card,
+}
+
+
+async def stream(request: A2aRequest, params: Params, after: int | None) -> AsyncGenerator[Numbered]:
+    """SendStreamingMessage: the message is taken before this returns, so that its errors are answers."""
+    said = request.dialect.read_send(params)
+    _not_draining(request)
+    taken = await take(request, said)
+    length = said.history_length
+    return events(request, taken.task_id, after=after, closes_at_question=True, history_length=length)
+
+
+async def subscribe(request: A2aRequest, params: Params, after: int | None) -> AsyncGenerator[Numbered]:
+    """SubscribeToTask: it stays open at a question. Raises A2aError for a task that has ended."""
+    named = request.dialect.read_named(params)
+    _not_draining(request)
+    task, _ = await found(request, named)
+    if task.status.terminal and after is None:
+        raise A2aError(
+            UNSUPPORTED_OPERATION, "The task has ended; GetTask returns it", details={"taskId": named.task_id}
+        )
+    return events(request, task.id, after=after, closes_at_question=False)
+
+
+def _not_draining(request: A2aRequest) -> None:
+    if request.readiness.draining:
+        raise Unavailable("the gateway is restarting, try again")
+
+
+STREAMED: Mapping[Operation, Callable[[A2aRequest, Params, int | None], Awaitable[AsyncGenerator[Numbered]]]] = {
+    Operation.STREAM: stream,
+    Operation.SUBSCRIBE: subscribe,
+}

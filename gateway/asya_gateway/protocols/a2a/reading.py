@@ -1,0 +1,113 @@
+"""Reads the members of decoded JSON, with errors that name the member by its path."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from asya_gateway.protocols.a2a.errors import InvalidParams
+
+Item = TypeVar("Item")
+
+LONGEST_ID = 255
+MOST_ITEMS = 1_000
+"""Most parts, extensions or references of a message."""
+
+
+class Members:
+    """An object at `path`; "" is the root. A member that is null counts as absent (ProtoJSON)."""
+
+    def __init__(self, value: Mapping[str, Any], path: str = "") -> None:
+        self.value = value
+        self.path = path
+
+    @classmethod
+    def of(cls, value: Any, path: str) -> "Members":
+        """Raises InvalidParams if it is no object."""
+        if not isinstance(value, Mapping):
+            raise InvalidParams(path, "expected an object")
+        return cls(value, path)
+
+    def at(self, name: str) -> str:
+        """The path of a member."""
+        return f"{self.path}.{name}" if self.path else name
+
+    def wrong(self, name: str, expected: str) -> InvalidParams:
+        """The error for a member."""
+        return InvalidParams(self.at(name), f"expected {expected}")
+
+    def get(self, *names: str) -> Any:
+        """The first member of these names that is present; None if none is."""
+        return next((self.value[name] for name in names if self.value.get(name) is not None), None)
+
+    def text(self, *names: str, longest: int | None = None) -> str:
+        """A string, "" if absent."""
+        found = self.get(*names)
+        if found is None:
+            return ""
+        if not isinstance(found, str):
+            raise self.wrong(names[0], "a string")
+        if longest is not None and len(found) > longest:
+            raise self.wrong(names[0], f"at most {longest} characters")
+        return found
+
+    def required_id(self, *names: str) -> str:
+        """An id, which must be present and not empty."""
+        found = self.text(*names, longest=LONGEST_ID)
+        if not found:
+            raise self.wrong(names[0], f"a string of 1 to {LONGEST_ID} characters")
+        return found
+
+    def optional_id(self, *names: str) -> str:
+        """An id, "" if absent."""
+        return self.text(*names, longest=LONGEST_ID)
+
+    def flag(self, name: str) -> bool | None:
+        """A boolean, None if absent."""
+        found = self.get(name)
+        if found is not None and not isinstance(found, bool):
+            raise self.wrong(name, "a boolean")
+        return found
+
+    def count(self, *names: str) -> int | None:
+        """An integer of at least 0, None if absent."""
+        found = self.get(*names)
+        if found is None:
+            return None
+        if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found < 2**31:
+            raise self.wrong(names[0], "an integer of at least 0")
+        return found
+
+    def object(self, *names: str) -> Mapping[str, Any]:
+        """An object, empty if absent."""
+        found = self.get(*names)
+        if found is None:
+            return {}
+        if not isinstance(found, Mapping):
+            raise self.wrong(names[0], "an object")
+        return found
+
+    def members(self, name: str) -> "Members | None":
+        """An object's members, None if absent."""
+        found = self.get(name)
+        return None if found is None else Members.of(found, self.at(name))
+
+    def each(self, names: Sequence[str], read: Callable[[Any, str], Item]) -> tuple[Item, ...]:
+        """An array, each item of which is read with its path; empty if absent."""
+        found = self.get(*names)
+        if found is None:
+            return ()
+        if not isinstance(found, list):
+            raise self.wrong(names[0], "an array")
+        if len(found) > MOST_ITEMS:
+            raise self.wrong(names[0], f"at most {MOST_ITEMS} items")
+        return tuple(read(item, f"{self.at(names[0])}[{index}]") for index, item in enumerate(found))
+
+    def texts(self, *names: str) -> tuple[str, ...]:
+        """An array of strings, empty if absent."""
+        return self.each(names, a_text)
+
+
+def a_text(value: Any, path: str) -> str:
+    """A string of an array."""
+    if not isinstance(value, str):
+        raise InvalidParams(path, "expected a string")
+    return value

@@ -1,0 +1,57 @@
+"""A request that has been read, with the parts of the gateway that its operation may use."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aiohttp import web
+from aiohttp.web import AppKey
+
+from asya_gateway.domain.conversations import Conversations
+from asya_gateway.domain.flows import FlowRegistry
+from asya_gateway.domain.identity.principals import Caller
+from asya_gateway.domain.tasks import Tasks
+from asya_gateway.protocols.a2a.dialects.known import Dialect
+from asya_gateway.protocols.http.callers import caller_of
+from asya_gateway.protocols.http.idempotency import idempotency_key
+from asya_gateway.protocols.http.keys import FLOWS, READINESS, SETTINGS, TASKS
+from asya_gateway.protocols.http.readiness import Readiness
+from asya_gateway.protocols.http.tracing import trace_headers
+from asya_gateway.settings import Settings
+
+CONVERSATIONS: AppKey[Conversations] = AppKey("CONVERSATIONS")
+SURFACE = "a2a"
+
+
+@dataclass(frozen=True, slots=True)
+class A2aRequest:
+    """`skill` is the flow that the path names, "" if it names none."""
+
+    http: web.Request
+    dialect: Dialect
+    caller: Caller
+    skill: str
+    tasks: Tasks
+    flows: FlowRegistry
+    conversations: Conversations
+    settings: Settings
+    readiness: Readiness
+    key: str | None
+    trace: Mapping[str, str]
+
+    @classmethod
+    def of(cls, http: web.Request, dialect: Dialect) -> "A2aRequest":
+        """Raises InvalidInput for a malformed Idempotency-Key."""
+        app = http.app
+        return cls(
+            http=http,
+            dialect=dialect,
+            caller=caller_of(http),
+            skill=http.match_info.get("skill", ""),
+            tasks=app[TASKS],
+            flows=app[FLOWS],
+            conversations=app[CONVERSATIONS],
+            settings=app[SETTINGS],
+            readiness=app[READINESS],
+            key=idempotency_key(http.headers),
+            trace=trace_headers(http.headers),
+        )

@@ -1,0 +1,186 @@
+"""A message: the beginning of a task, or the answer to the question of one."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from asya_crds.naming import HEADER_A2A_CONTEXT, HEADER_A2A_TASK
+from asya_gateway.domain.calls import Call
+from asya_gateway.domain.conversations import Conversation
+from asya_gateway.domain.errors import Conflict, InvalidArguments
+from asya_gateway.domain.flows import ServedFlow
+from asya_gateway.domain.ids import new_task_id
+from asya_gateway.protocols.a2a.contexts import inner_context_id, new_context_id
+from asya_gateway.protocols.a2a.dialects import v1_0
+from asya_gateway.protocols.a2a.errors import (
+    CONTENT_TYPE_NOT_SUPPORTED,
+    UNSUPPORTED_OPERATION,
+    A2aError,
+    InvalidParams,
+)
+from asya_gateway.protocols.a2a.model import Message, Named, PartKind, Send, TaskView
+from asya_gateway.protocols.a2a.payloads import (
+    QUERY,
+    answers_of,
+    arguments_of,
+    check_modes,
+    lone_data,
+    with_messages,
+)
+from asya_gateway.protocols.a2a.request import SURFACE, A2aRequest
+from asya_gateway.protocols.a2a.skills import chosen
+from asya_gateway.protocols.a2a.viewing import found, known_id, view
+from asya_gateway.protocols.a2a.writing import json_text
+from asya_gateway.protocols.http.holding import Silent
+from asya_gateway.protocols.http.task_wait import TaskWait
+from asya_gateway.protocols.http.wait_limit import WaitLimit
+
+MOST_REFERENCES = 32
+"""Most tasks that a message may refer to, because each is looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A message was taken by this task. `conversation` is None if it was not looked at."""
+
+    task_id: str
+    conversation: Conversation | None = None
+
+
+async def take(request: A2aRequest, send: Send) -> Taken:
+    """Begin a task, or answer one that waits. Raises A2aError and the domain's errors."""
+    task_id = send.message.task_id
+    if not task_id and send.client_task_id:
+        task_id = await request.conversations.find_client_task(request.caller.owner, send.client_task_id) or ""
+    return await (_continued(request, send, task_id) if task_id else _begun(request, send))
+
+
+async def answered(request: A2aRequest, send: Send, taken: Taken) -> TaskView:
+    """The task after the message was taken: at once, or when it has ended or asks, or after the longest wait."""
+    task = None
+    if send.wait:
+        readiness = request.readiness
+        limit = WaitLimit.within(request.settings.a2a_block, request.settings, lambda: readiness.draining)
+        task = await TaskWait(request.tasks, taken.task_id, request.caller).outcome(Silent(), limit)
+    task = task or await request.tasks.get(taken.task_id, request.caller, payload=False)
+    conversation = taken.conversation or await request.conversations.find(task.id, None)
+    return await view(request, task, conversation, send.history_length)
+
+
+async def _begun(request: A2aRequest, send: Send) -> Taken:
+    served = chosen(request.flows, send, request.caller, request.skill)
+    _check_types(send.message, served)
+    arguments = await _arguments(request, send.message, served)
+    await _check_references(request, send.message)
+    task_id, context_id = new_task_id(), send.message.context_id or new_context_id()
+    message = replace(send.message, task_id=task_id, context_id=context_id)
+    inner = inner_context_id(request.caller, context_id)
+    call = Call(
+        served,
+        with_messages(arguments, task_id, inner, [message]),
+        request.caller,
+        SURFACE,
+        context_id=inner,
+        headers={**request.trace, HEADER_A2A_TASK: task_id, HEADER_A2A_CONTEXT: inner},
+        check=False,
+        key=request.key,
+        task_id=task_id,
+        said=_identity(send.message),
+    )
+    client_id = send.client_task_id or None
+    conversation = Conversation(task_id, request.caller.owner, request.dialect.name, context_id, client_id)
+    await request.conversations.begin(conversation, json_text(v1_0.message(message)))
+    stored = ""
+    try:
+        stored = await request.tasks.submit(call)
+    finally:
+        if stored != task_id:
+            # The task was refused, or was stored earlier under the same key.
+            await request.conversations.forget(task_id)
+    return Taken(stored, conversation if stored == task_id else None)
+
+
+def _check_types(message: Message, served: ServedFlow) -> None:
+    """Raises A2aError for a part that the flow does not take."""
+    exposure = served.flow.a2a
+    assert exposure is not None  # the registry finds skills only
+    wrong = check_modes(message.parts, exposure.input_modes)
+    if wrong is not None:
+        modes = ", ".join(exposure.input_modes)
+        raise A2aError(
+            CONTENT_TYPE_NOT_SUPPORTED,
+            f"{wrong} is not supported: expected one of {modes}",
+            details={"mediaType": wrong},
+        )
+
+
+async def _arguments(request: A2aRequest, message: Message, served: ServedFlow) -> Any:
+    """The payload without our member. What a message says as data is checked against the flow's schema, and every
+    message to a flow that asks for inputs before it starts, because the schema then contains the answers. A text
+    beside it, which becomes `query`, is no argument unless the schema names it. Raises InvalidArguments."""
+    arguments = arguments_of(message)
+    exposure = served.flow.mcp
+    asks = exposure is not None and bool(exposure.input)
+    if asks or any(part.kind is PartKind.DATA for part in message.parts):
+        violations = await request.tasks.violations(served.check, _without_query(arguments, message, served))
+        if violations:
+            raise InvalidArguments(violations)
+    return arguments
+
+
+def _without_query(arguments: Any, message: Message, served: ServedFlow) -> Any:
+    exposure = served.flow.mcp
+    if lone_data(message) is not None or exposure is None or QUERY in exposure.input_schema.get("properties", {}):
+        return arguments
+    return {name: value for name, value in arguments.items() if name != QUERY}
+
+
+async def _check_references(request: A2aRequest, message: Message) -> None:
+    """Tasks that a message refers to must be the caller's. Raises TaskNotFound, and InvalidParams for too many."""
+    if len(message.reference_task_ids) > MOST_REFERENCES:
+        raise InvalidParams("message.referenceTaskIds", f"expected at most {MOST_REFERENCES} tasks")
+    for task_id in message.reference_task_ids:
+        await request.tasks.head(await known_id(request, task_id), request.caller)
+
+
+def _identity(message: Message) -> Any:
+    """What makes two messages the same under one key: parts, task and context, never the message's own id."""
+    parts = [v1_0.part(part) for part in message.parts]
+    return {"parts": parts, "task": message.task_id, "context": message.context_id}
+
+
+async def _continued(request: A2aRequest, send: Send, task_id: str) -> Taken:
+    task, conversation = await found(request, Named(task_id))
+    message = send.message
+    if message.context_id and conversation is not None and message.context_id != conversation.context_id:
+        raise InvalidParams("message.contextId", "expected the context of the task, or none")
+    if task.status.terminal:
+        raise A2aError(
+            UNSUPPORTED_OPERATION, "The task has ended and takes no more messages", details={"taskId": task_id}
+        )
+    if not task.status.waiting or task.pause is None:
+        raise A2aError(
+            UNSUPPORTED_OPERATION, "The task is working and takes no message now", details={"taskId": task_id}
+        )
+    answers = answers_of(message, task.pause)
+    context_id = conversation.context_id if conversation is not None else task.id
+    said = replace(message, task_id=task_id, context_id=context_id)
+    number = await request.conversations.add(task.id, json_text(v1_0.message(said)))
+    given = False
+    try:
+        for key, answer in answers:
+            await request.tasks.answer(
+                task.id,
+                request.caller,
+                answer,
+                input_key=key,
+                pause_id=task.pause.id,
+                key=request.key,
+                surface=SURFACE,
+            )
+            given = True
+    except Conflict as conflict:
+        raise A2aError(UNSUPPORTED_OPERATION, conflict.message, details={"taskId": task_id}) from None
+    finally:
+        if not given and number:
+            await request.conversations.remove(task.id, number)
+    return Taken(task.id, conversation)

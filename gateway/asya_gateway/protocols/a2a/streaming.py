@@ -1,0 +1,146 @@
+"""A task's log as events: the task first, then what changes, in the order of the log."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from typing import Any
+
+from asya_crds import jsontext
+from asya_crds.status import TaskStatus, UpdateKind
+from asya_gateway.domain.conversations import Conversation
+from asya_gateway.domain.task import FlyEvent, JsonText, Snapshot, Task, TaskUpdate
+from asya_gateway.protocols.a2a.dialects.v1_0 import read_part
+from asya_gateway.protocols.a2a.errors import A2aError
+from asya_gateway.protocols.a2a.model import (
+    Artifact,
+    ArtifactUpdate,
+    Event,
+    Part,
+    PartKind,
+    State,
+    Status,
+    StatusUpdate,
+)
+from asya_gateway.protocols.a2a.outputs import RESULT, question, result_artifact, spoken, state_of
+from asya_gateway.protocols.a2a.request import A2aRequest
+from asya_gateway.protocols.a2a.viewing import named_context, named_task, view
+
+Numbered = tuple[str, Event | None]
+"""An event with its id; None when nothing has happened for a while."""
+
+
+class LogEvents:
+    """Renders the log of one task for one stream."""
+
+    def __init__(self, task: Task, conversation: Conversation | None, *, closes_at_question: bool) -> None:
+        self._task_id = named_task(task, conversation)
+        self._context_id = named_context(task, conversation)
+        self._closes_at_question = closes_at_question
+        self._streamed = False
+        """Whether a chunk of the result was sent."""
+
+    def live(self, event: FlyEvent) -> ArtifactUpdate | None:
+        """A live event as a chunk of the result's artifact. The durable result replaces all chunks, so that a lost one
+        does no harm."""
+        parts = live_parts(event.payload)
+        if not parts:
+            return None
+        append, self._streamed = self._streamed, True
+        return ArtifactUpdate(self._task_id, self._context_id, Artifact(RESULT, parts), append=append)
+
+    def entry(self, update: TaskUpdate) -> list[Numbered]:
+        """The events of a log entry: two for a success, at most one for any other."""
+        error = getattr(update.entry, "error", None)
+        state = state_of(update.status, error)
+        ends = state.terminal or (self._closes_at_question and state is State.INPUT_REQUIRED)
+        status = StatusUpdate(self._task_id, self._context_id, self._status(update, state), ends_stream=ends)
+        if update.kind is UpdateKind.FINAL and state is State.COMPLETED:
+            made = ArtifactUpdate(self._task_id, self._context_id, result_artifact(update.result), last_chunk=True)
+            return [(f"{update.seq}.1", made), (f"{update.seq}.2", status)]
+        return [(str(update.seq), status)]
+
+    def _status(self, update: TaskUpdate, state: State) -> Status:
+        pause = getattr(update.entry, "pause", None)
+        if state.interrupted and pause is not None:
+            return Status(state, update.at, question(self._task_id, self._context_id, pause))
+        error = getattr(update.entry, "error", None)
+        text = error.message if error is not None else update.entry.message
+        if state is State.COMPLETED or not text:
+            return Status(state, update.at)
+        return Status(state, update.at, spoken(self._task_id, self._context_id, f"{self._task_id}-{update.seq}", text))
+
+
+def live_parts(payload: JsonText) -> tuple[Part, ...]:
+    """The content of a live event: the parts of an artifact or a message, a text, or any JSON as data."""
+    try:
+        value = jsontext.loads(payload, max_depth=2 * jsontext.MAX_DEPTH)
+    except jsontext.InvalidJSON:
+        return ()
+    if not isinstance(value, dict):
+        return (_of(value),) if value not in (None, "") else ()
+    for path in (("artifact_update", "artifact"), ("artifact",), ("message",), ("status_update", "status", "message")):
+        inner: Any = value
+        for name in path:
+            inner = inner.get(name) if isinstance(inner, dict) else None
+        if isinstance(inner, dict) and isinstance(inner.get("parts"), list):
+            return _read(inner["parts"])
+    text = next((value[name] for name in TEXTS if isinstance(value.get(name), str)), None)
+    if text is not None:
+        return (Part(PartKind.TEXT, text),) if text else ()
+    return (_of(value),)
+
+
+TEXTS = ("text", "token", "delta", "content")
+
+
+def _of(value: object) -> Part:
+    return Part(PartKind.TEXT, value) if isinstance(value, str) else Part(PartKind.DATA, value)
+
+
+def _read(parts: list[object]) -> tuple[Part, ...]:
+    try:
+        return tuple(read_part(part, "parts") for part in parts)
+    except A2aError:
+        return ()
+
+
+async def events(
+    request: A2aRequest, task_id: str, *, after: int | None, closes_at_question: bool, history_length: int | None = None
+) -> AsyncGenerator[Numbered]:
+    """The task, then its events until it ends; `after`: only the events beyond this entry of the log. Raises
+    TaskNotFound before the first."""
+    tasks, caller = request.tasks, request.caller
+    begin = (await tasks.head(task_id, caller)).last_seq if after is None else after
+    # Live events are heard from here on, so that none is missed while the task is read and sent.
+    groups = tasks.follow_groups(task_id, caller, after=begin, keepalive=request.settings.keepalive_interval)
+    async with aclosing(groups):
+        snapshot = await anext(groups)
+        assert isinstance(snapshot, Snapshot)
+        task = await tasks.get(task_id, caller, payload=False)
+        conversation = await request.conversations.find(task_id, None)
+        rendered = LogEvents(task, conversation, closes_at_question=closes_at_question)
+        seen = begin
+        if after is None:
+            yield str(task.last_seq), await view(request, task, conversation, history_length)
+            if task.status.terminal or (closes_at_question and task.status is TaskStatus.PAUSED):
+                return
+            seen = task.last_seq
+        items: Sequence[TaskUpdate | FlyEvent] = snapshot.updates
+        while True:
+            for item in items:
+                if isinstance(item, FlyEvent):
+                    yield "", rendered.live(item)
+                    continue
+                if item.seq <= seen:
+                    continue
+                for numbered in rendered.entry(await tasks.whole(item)):
+                    yield numbered
+                if closes_at_question and item.status is TaskStatus.PAUSED:
+                    return
+            try:
+                group = await anext(groups)
+            except StopAsyncIteration:
+                return
+            assert not isinstance(group, Snapshot)  # there is one, the first
+            items = group
+            if not items:
+                yield "", None

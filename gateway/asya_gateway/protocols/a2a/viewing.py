@@ -1,0 +1,78 @@
+"""A task as its caller sees it: status, artifacts, history."""
+
+from collections.abc import Sequence
+
+from asya_crds import jsontext
+from asya_crds.status import TaskStatus
+from asya_gateway.domain.conversations import Conversation
+from asya_gateway.domain.errors import TaskNotFound
+from asya_gateway.domain.task import JsonText, Task, TaskHead
+from asya_gateway.protocols.a2a.dialects import v1_0
+from asya_gateway.protocols.a2a.model import Message, Named, Role, TaskView
+from asya_gateway.protocols.a2a.outputs import result_artifact, status_of
+from asya_gateway.protocols.a2a.request import A2aRequest
+
+
+async def found(request: A2aRequest, named: Named) -> tuple[Task, Conversation | None]:
+    """The caller's task of this name, which may be the one that a client of the oldest dialect gave. Raises
+    TaskNotFound."""
+    task_id = await known_id(request, named.task_id)
+    task = await request.tasks.get(task_id, request.caller, payload=False)
+    if not _is_skill(request, task):
+        raise TaskNotFound(named.task_id)
+    return task, await request.conversations.find(task.id, None)
+
+
+async def known_id(request: A2aRequest, task_id: str) -> str:
+    """The task's own id."""
+    own = await request.conversations.find_client_task(request.caller.owner, task_id)
+    return own or task_id
+
+
+def _is_skill(request: A2aRequest, task: TaskHead) -> bool:
+    """Whether the path names the task's flow, or none."""
+    return request.skill in ("", task.flow)
+
+
+async def view(
+    request: A2aRequest, task: Task, conversation: Conversation | None, history_length: int | None
+) -> TaskView:
+    """The task with its artifacts and the newest messages: all of them without a length, none with 0."""
+    history: Sequence[JsonText] = ()
+    if history_length != 0:
+        history = await request.conversations.messages(task.id, history_length)
+    context_id = named_context(task, conversation)
+    return TaskView(
+        id=named_task(task, conversation),
+        context_id=context_id,
+        status=status_of(task, context_id),
+        artifacts=(result_artifact(task.result),) if task.status is TaskStatus.SUCCEEDED else (),
+        history=tuple(read_stored(text) for text in history),
+    )
+
+
+def named_context(task: TaskHead, conversation: Conversation | None) -> str:
+    """The client's name of the context. A task of another protocol has no name of a client's."""
+    return conversation.context_id if conversation is not None else task.context_id or task.id
+
+
+def named_task(task: TaskHead, conversation: Conversation | None) -> str:
+    """The id by which the client knows the task."""
+    return (conversation.client_task_id if conversation is not None else None) or task.id
+
+
+def read_stored(text: JsonText) -> Message:
+    """A stored message."""
+    value = jsontext.loads(text, max_depth=2 * jsontext.MAX_DEPTH)
+    role = Role.USER if value["role"] == "ROLE_USER" else Role.AGENT
+    parts = tuple(v1_0.read_part(part, "parts") for part in value["parts"])
+    return Message(
+        message_id=value["messageId"],
+        role=role,
+        parts=parts,
+        context_id=value.get("contextId", ""),
+        task_id=value.get("taskId", ""),
+        metadata=value.get("metadata", {}),
+        extensions=tuple(value.get("extensions", ())),
+        reference_task_ids=tuple(value.get("referenceTaskIds", ())),
+    )

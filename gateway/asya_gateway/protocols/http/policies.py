@@ -1,0 +1,147 @@
+"""What each route asks of its caller. A policy hangs on the registered route, never on a prefix of its path: in one
+process `POST /tasks` belongs to mesh and `GET /tasks` to callers."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from enum import Enum, StrEnum, auto
+from functools import lru_cache
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from aiohttp.web import AppKey
+
+from asya_gateway.domain.identity.faults import Denied, Unauthenticated
+from asya_gateway.domain.identity.principals import Caller, Principal
+from asya_gateway.domain.identity.scopes import INVOKE_SCOPE, READ_SCOPE
+from asya_gateway.protocols.http.expecting import not_yet
+
+
+class Group(StrEnum):
+    """Routes of callers that are opened and closed together (ASYA_OPEN_SURFACES)."""
+
+    MCP = "mcp"
+    """/mcp, and what belongs to everybody: /tools/call, /tasks, /stream, /flows, /health/flows, /openapi.json."""
+    A2A = "a2a"
+
+
+class Need(Enum):
+    """The least right that a caller needs before anything else is looked at."""
+
+    IDENTITY = auto()
+    """A good credential, or an open door."""
+    READ = auto()
+    """A right to read some flow, or tasks of others."""
+    CALL = auto()
+    """A right to read some flow. What a call of it needs, the flow tells: its own scopes may be needed, too."""
+    INVOKE = auto()
+    """A right to call some flow, or to change tasks of others."""
+
+
+class Audience(Enum):
+    """For whom a route is."""
+
+    EVERYBODY = auto()
+    """Needs no credential at any gateway: health, documents that must be public, the authorization server."""
+    CALLERS = auto()
+    PROGRAMS = auto()
+    """Mesh routes, protected by the network."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Policy:
+    """What one route asks. Compared by identity, because each request asks whether its caller meets one."""
+
+    audience: Audience
+    group: Group = Group.MCP
+    need: Need = Need.IDENTITY
+    counted: bool = False
+    """Whether a request counts against its caller's rate; lists do not."""
+    resource: str = ""
+    """The path that a token's audience must open (RFC 8707); "" for a route that every audience opens."""
+    varies: bool = False
+    """Whether the resource is the path of the request itself: each of the route's paths is a resource."""
+
+    def at(self, path: str) -> "Policy":
+        """What it asks of a request for this path."""
+        return _at(self, path) if self.varies else self
+
+
+@lru_cache(maxsize=1024)
+def _at(policy: Policy, path: str) -> Policy:
+    """One policy for each path, because policies are compared by identity."""
+    return replace(policy, resource=path, varies=False)
+
+
+PUBLIC = Policy(Audience.EVERYBODY)
+MESH_ONLY = Policy(Audience.PROGRAMS)
+"""Routes of actors, sidecars, crew and operator."""
+REST_READ = Policy(Audience.CALLERS, need=Need.READ, resource="/mcp")
+"""The REST routes go with `/mcp`: a token for it opens them, too."""
+REST_TASK = Policy(Audience.CALLERS, need=Need.READ, counted=True, resource="/mcp")
+REST_CALL = Policy(Audience.CALLERS, need=Need.CALL, counted=True, resource="/mcp")
+REST_INVOKE = Policy(Audience.CALLERS, need=Need.INVOKE, counted=True, resource="/mcp")
+
+Policies = dict[web.AbstractRoute, Policy]
+POLICIES: AppKey[Policies] = AppKey("POLICIES")
+
+
+def add_route(
+    app: web.Application, method: str, path: str, handler: Callable[..., object] | Handler, policy: Policy
+) -> None:
+    """Register a route with its policy. `GET` does not imply `HEAD`."""
+    route = app.router.add_route(
+        method,
+        path,
+        handler,  # type: ignore[arg-type] # methods of any handler class
+        expect_handler=not_yet,
+    )
+    app[POLICIES][route] = policy
+
+
+def add_get(app: web.Application, path: str, handler: Handler, policy: Policy) -> None:
+    """Register GET and HEAD."""
+    add_route(app, "GET", path, handler, policy)
+    add_route(app, "HEAD", path, handler, policy)
+
+
+def undeclared(app: web.Application) -> list[str]:
+    """The routes without a policy, as "METHOD path". There must be none."""
+    known = app[POLICIES]
+    return [f"{route.method} {route.resource}" for route in app.router.routes() if route not in known]
+
+
+def check_need(caller: Caller, need: Need, what: str) -> None:
+    """Refuse a caller that could do nothing at all there. Raises Denied with the scopes that would help."""
+    if need is Need.IDENTITY or not isinstance(caller, Principal):
+        return
+    rights = caller.rights
+    others = rights.tasks.values()
+    if need is Need.READ and not (rights.reads or any(others)):
+        raise Denied(what, {READ_SCOPE}, rights.scopes)
+    if need is Need.CALL and not rights.reads:
+        raise Denied(what, {INVOKE_SCOPE}, rights.scopes)
+    if need is Need.INVOKE and not (rights.invokes or any(others)):
+        raise Denied(what, {INVOKE_SCOPE}, rights.scopes)
+
+
+@lru_cache(maxsize=8192)
+def check_policy(principal: Principal, policy: Policy) -> None:
+    """Refuse a principal to whom the route is closed, whatever it asks there. What lets one in never changes while the
+    principal is remembered, so that it is found out once; refusals are not remembered. Raises Unauthenticated for a
+    token of another resource, Denied."""
+    if not opens(principal.resource, policy.resource):
+        raise Unauthenticated("the token was issued for another resource")
+    check_need(principal, policy.need, "this route")
+
+
+def opens(resource: str | None, path: str) -> bool:
+    """Whether a token for the resource at path `resource` is good for a route of resource `path`: for itself and all
+    below; None, the origin, opens everything."""
+    if resource is None or not path:
+        return True
+    return path == resource or path.startswith(resource.rstrip("/") + "/")
+
+
+def groups_of(names: Iterable[str]) -> frozenset[Group]:
+    """The groups with these names. Raises ValueError."""
+    return frozenset(map(Group, names))

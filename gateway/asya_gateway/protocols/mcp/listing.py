@@ -1,0 +1,57 @@
+"""Pages of the catalog's lists, with their cursors: the same for tools, prompts, resources and templates."""
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from asya_gateway.domain.budget import SMALL, Share
+from asya_gateway.domain.catalog import Kind, Offer
+from asya_gateway.protocols.mcp.errors import InvalidParams
+from asya_gateway.protocols.mcp.request_context import RequestContext
+from asya_gateway.protocols.mcp.results import Result
+from asya_gateway.protocols.mcp.versions import Revision
+
+PAGE = 500
+"""Items on one page; a listing continues with its cursor."""
+PAGE_SIZE = 1024 * 1024
+"""Most characters of a page's items, except that a page has at least one. A schema may have 128 KiB, and a page is
+encoded in one step."""
+WEIGHT = 6
+"""Weight of a page per character: the text, the response made from it, and the socket's copies."""
+LONGEST_CURSOR = 8192
+"""More than any key needs, encoded: a template has at most 4,096 characters."""
+
+Define = Callable[[Offer, Revision], dict[str, Any]]
+"""An offer in the form of a revision."""
+
+
+async def list_page(context: RequestContext, kind: Kind, member: str, define: Define) -> Result:
+    """A page in the order of keys, always the same. Raises NoRoom, and InvalidParams for an invalid cursor."""
+    after = read_cursor(context.params)
+    found, more = context.catalog.page(kind, after, PAGE, PAGE_SIZE, context.caller, context.selection)
+    size = sum(offer.size for offer in found)
+    if size > SMALL:
+        await context.budget.reserve(Share.READERS, WEIGHT * size)
+    fields: dict[str, Any] = {member: [define(offer, context.revision) for offer in found]}
+    if more:
+        fields["nextCursor"] = cursor_after(found[-1].key)
+    return Result(fields, cacheable=True)
+
+
+def cursor_after(key: str) -> str:
+    """The opaque cursor of the page that begins after this key. It contains the key, so any replica can continue."""
+    return base64.urlsafe_b64encode(key.encode()).decode()
+
+
+def read_cursor(params: Mapping[str, Any]) -> str:
+    """The key in a cursor of cursor_after, "" without a cursor. Raises InvalidParams."""
+    cursor = params.get("cursor")
+    if cursor is None:
+        return ""
+    try:
+        if not isinstance(cursor, str) or len(cursor) > LONGEST_CURSOR:
+            raise ValueError
+        return base64.b64decode(cursor, altchars=b"-_", validate=True).decode()
+    except (ValueError, binascii.Error):
+        raise InvalidParams("cursor: expected the nextCursor of an earlier answer") from None

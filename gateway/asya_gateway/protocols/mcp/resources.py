@@ -1,0 +1,100 @@
+"""resources/list, resources/templates/list and resources/read: flows and tasks as resources (2026-07-28,
+server/resources)."""
+
+from typing import Any
+
+from asya_gateway.domain.catalog import Kind, Offer
+from asya_gateway.domain.flow_offers import FlowOffer
+from asya_gateway.domain.identity.principals import Caller
+from asya_gateway.domain.task import Task
+from asya_gateway.domain.task_offers import VARIABLE, TaskOffer
+from asya_gateway.protocols.http.holding import Held
+from asya_gateway.protocols.mcp.arguments import typed
+from asya_gateway.protocols.mcp.errors import ResourceNotFound
+from asya_gateway.protocols.mcp.listing import list_page
+from asya_gateway.protocols.mcp.members import text_member
+from asya_gateway.protocols.mcp.passing_on import passed_on
+from asya_gateway.protocols.mcp.request_context import RequestContext
+from asya_gateway.protocols.mcp.resource_results import JSON, resource_result
+from asya_gateway.protocols.mcp.results import Result
+from asya_gateway.protocols.mcp.running import rendered, run_flow
+from asya_gateway.protocols.mcp.task_resources import read_task
+from asya_gateway.protocols.mcp.versions import Revision
+
+
+async def list_resources(context: RequestContext) -> Result:
+    """Every resource by URI. Raises NoRoom, and InvalidParams for an invalid cursor."""
+    return await list_page(context, Kind.RESOURCES, "resources", definition)
+
+
+async def list_templates(context: RequestContext) -> Result:
+    """Every template. Raises NoRoom, and InvalidParams for an invalid cursor."""
+    return await list_page(context, Kind.TEMPLATES, "resourceTemplates", definition)
+
+
+async def read_resource(context: RequestContext) -> Result | Held[Result]:
+    """Run the flow, or read the task. Raises ResourceNotFound, Denied, InvalidParams, and what run_flow raises."""
+    uri = text_member(context.params, "uri")
+    found = find(context, uri)
+    if found is None:
+        raise ResourceNotFound(uri, context.revision)
+    offer, values = found
+    offer.check_use(context.caller)
+    if isinstance(offer, TaskOffer):
+        return await read_task(context, offer, values[VARIABLE], uri)
+    assert isinstance(offer, FlowOffer)
+    return await _run(context, offer, values, uri)
+
+
+def find(context: RequestContext, uri: str) -> tuple[Offer, dict[str, str]] | None:
+    """The resource, or the template that expands to this URI, with its variables."""
+    return find_for(context, uri, context.caller)
+
+
+def find_for(context: RequestContext, uri: str, caller: Caller) -> tuple[Offer, dict[str, str]] | None:
+    """The same for the request's caller with the rights that it has now."""
+    catalog, selection = context.catalog, context.selection
+    offer = catalog.find(Kind.RESOURCES, uri, caller, selection)
+    return catalog.matching(uri, caller, selection) if offer is None else (offer, {})
+
+
+async def _run(context: RequestContext, offer: FlowOffer, values: dict[str, str], uri: str) -> Result | Held[Result]:
+    flow = offer.served.flow
+    media_type = None if flow.mcp is None or flow.mcp.resource is None else flow.mcp.resource.mime_type
+
+    async def render(task: Task) -> Result:
+        text = "null" if task.result is None else task.result.strip()
+        made = await rendered(context, resource_result, text, uri, media_type, task.id, context.revision.value)
+        if made is None:
+            raise ResourceNotFound(uri, context.revision)
+        return Result(whole=made)
+
+    return await run_flow(context, offer.served, typed(flow, values), render)
+
+
+def definition(offer: Offer, revision: Revision) -> dict[str, Any]:
+    """A Resource or ResourceTemplate object."""
+    if isinstance(offer, TaskOffer):
+        titled = {"title": offer.title} if revision.structured else {}
+        address = {"uriTemplate": offer.key, "mimeType": JSON} if not offer.whole_result else {"uriTemplate": offer.key}
+        name = "task_result" if offer.whole_result else "task"
+        return {**address, "name": name, **titled, "description": offer.description}
+    assert isinstance(offer, FlowOffer)
+    flow = offer.served.flow
+    exposure = flow.mcp
+    assert exposure is not None
+    assert exposure.resource is not None
+    resource = exposure.resource
+    description = (resource.description or flow.description).strip() or f"Runs the flow {flow.name}."
+    found: dict[str, Any] = {
+        ("uri" if resource.uri else "uriTemplate"): offer.key,
+        "name": resource.name or flow.name,
+        "description": description,
+    }
+    if resource.mime_type:
+        found["mimeType"] = resource.mime_type
+    if resource.size is not None:
+        found["size"] = resource.size
+    if resource.annotations is not None:
+        found["annotations"] = resource.annotations.model_dump(by_alias=True, exclude_none=True)
+    return found | passed_on(exposure, revision, resource.title)

@@ -1,0 +1,135 @@
+"""In a session, what a task waits for is asked of the client, on the stream of the call that waits for it (2025-11-25,
+client/elicitation, sampling and roots; basic/transports: "The server MAY send JSON-RPC requests ... before sending the
+JSON-RPC response. These messages SHOULD relate to the originating client request")."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing
+from typing import Any
+
+from asya_gateway.domain.pause import Pause
+from asya_gateway.domain.sessions.ports import ServerRequest
+from asya_gateway.domain.task import Task, TaskHead, TaskUpdate
+from asya_gateway.protocols.http.holding import Channel
+from asya_gateway.protocols.http.task_wait import TaskWait
+from asya_gateway.protocols.http.wait_limit import WaitLimit
+from asya_gateway.protocols.mcp.forms import asks_of
+from asya_gateway.protocols.mcp.request_context import RequestContext
+from asya_gateway.protocols.mcp.session_answers import SURFACE, give, input_key, request_for
+from asya_gateway.protocols.mcp.url_elicitation import complete, is_at_url
+from asya_gateway.protocols.mcp.versions import Revision
+
+
+async def outcome(
+    context: RequestContext,
+    wait: TaskWait,
+    channel: Channel,
+    limit: WaitLimit,
+    meta: Mapping[str, Any] | None = None,
+) -> Task | None:
+    """As TaskWait.outcome, but in a session the client is asked what the task waits for; a task that still waits then
+    is one that this client does not answer. `meta` is added to the requests."""
+    while True:
+        task = await wait.outcome(channel, limit)
+        if task is None or not task.status.waiting or context.session is None or not context.session.streaming:
+            return task
+        if not await Question(context, task, channel, limit, meta or {}).answered():
+            return task
+
+
+class Question:
+    """The open inputs of one pause, asked of one client."""
+
+    def __init__(
+        self, context: RequestContext, task: TaskHead, channel: Channel, limit: WaitLimit, meta: Mapping[str, Any]
+    ) -> None:
+        assert context.session is not None
+        self._context = context
+        self._call = context.session
+        self._task = task
+        self._channel = channel
+        self._limit = limit
+        self._meta = meta
+        self._given: set[str] = set()
+
+    async def answered(self) -> bool:
+        """Ask, and wait until the task goes on, whoever makes it. False if the client has answered everything that it
+        can and the task still waits, or if the limit is reached. Raises Unavailable, ConnectionError."""
+        context = self._context
+        client, public_url = context.client, context.settings.public_url
+        asks = asks_of(self._task, SURFACE, context.revision, client, public_url)
+        if not asks.requests:
+            return False
+        requests = [request_for(self._task, key, request, self._meta) for key, request in asks.requests.items()]
+        asked = await self._call.ask(requests, self._channel.notify)
+        if asked is None:
+            return False
+        urls = [request["params"] for request in asks.requests.values() if is_at_url(request)]
+        moving = asyncio.create_task(self._moved(), name="waiting task")
+        moving.add_done_callback(lambda _: self._call.requests())
+        try:
+            moved = await self._until(moving, asked, at_url=bool(urls))
+        finally:
+            moving.cancel()
+            await asyncio.wait([moving])
+        if moved:
+            await self._call.withdraw(asked, self._channel.notify)
+            await self._tell_complete(urls)
+        return moved
+
+    async def _until(self, moving: "asyncio.Task[None]", asked: Sequence[ServerRequest], *, at_url: bool) -> bool:
+        while True:
+            for each in asked:
+                if each.response is not None and each.id not in self._given:
+                    await give(self._context.tasks, self._context.caller, each, self._context.revision)
+                    self._given.add(each.id)
+            pause = await self._open_pause()
+            if moving.done() or pause is None:
+                return True
+            elsewhere = [each for each in asked if each.is_open and not pause.asks(input_key(each))]
+            if elsewhere:
+                await self._call.withdraw(elsewhere, self._channel.notify)
+                asked = await self._call.look(asked)
+            # Who went to a URL answers there, and the call waits for that.
+            if not any(each.is_open for each in asked) and not (at_url and _consented(asked)):
+                return False
+            if self._limit.over:
+                return False
+            await self._call.news(self._limit.tick)
+            await self._channel.quiet()
+            asked = await self._call.look(asked)
+
+    async def _open_pause(self) -> Pause | None:
+        """The pause as it is now; None if the task does not wait for it any more."""
+        task = await self._context.tasks.get(self._task.id, self._context.caller, payload=False)
+        pause = task.pause
+        return pause if pause is not None and task.status.waiting and pause.id == self._pause_id else None
+
+    async def _moved(self) -> None:
+        """Return when the task goes on. Whoever waits for the client hears of answers that others give."""
+        tasks, context = self._context.tasks, self._context
+        items = tasks.follow(self._task.id, context.caller, after=self._task.last_seq, fly=False)
+        async with aclosing(items):
+            async for item in items:
+                if isinstance(item, TaskUpdate) and not item.status.waiting:
+                    return
+                self._call.requests()
+
+    async def _tell_complete(self, urls: Sequence[Mapping[str, Any]]) -> None:
+        """2025-11-25 tells the client that an elicitation at a URL has ended."""
+        for params in urls:
+            if self._context.revision is Revision.NOVEMBER_2025 and "elicitationId" in params:
+                await self._channel.notify(complete(params["elicitationId"]))
+
+    @property
+    def _pause_id(self) -> str:
+        assert self._task.pause is not None
+        return self._task.pause.id
+
+
+def _consented(asked: Sequence[ServerRequest]) -> bool:
+    return any(
+        isinstance(result := (each.response or {}).get("result"), Mapping) and result.get("action") == "accept"
+        for each in asked
+        if each.params.get("mode") == "url"
+    )

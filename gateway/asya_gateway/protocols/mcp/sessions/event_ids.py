@@ -1,0 +1,73 @@
+"""Ids of events, by which a stream goes on after its connection broke (2025-11-25, transports, "Resumability").
+
+An id names its stream and what had been sent on it: the position in the task's log, in the session's log of server
+requests, and the last progress. It is good in its own session only, and holds no secret.
+"""
+
+import hashlib
+import re
+from typing import NamedTuple
+
+from asya_crds import jsontext
+from asya_gateway.protocols.http.jsonrpc import Id
+
+LAST_EVENT_ID = "Last-Event-ID"
+LONGEST = 128
+_LARGEST = 2**63 - 1
+_NUMBER = r"(\d{1,19})"
+_OF_CALL = re.compile(rf"([0-9a-f]{{32}})-{_NUMBER}-{_NUMBER}-{_NUMBER}", re.ASCII)
+_STANDING = re.compile(rf"get-{_NUMBER}-{_NUMBER}", re.ASCII)
+_FINEST = 10**12
+"""Parts of one in which progress is written."""
+
+
+def request_hash(id: Id) -> bytes:
+    """What stands for a JSON-RPC id: 16 bytes. A number and its text are two ids."""
+    return hashlib.sha256(jsontext.dumps(id).encode()).digest()[:16]
+
+
+class Place(NamedTuple):
+    """How far the stream of a call has come: the seq of the task's log, the number of the session's last server request
+    on it, and the progress that was sent last (None if none was)."""
+
+    seq: int = 0
+    number: int = 0
+    progress: float | None = None
+
+    def event_id(self, request: bytes) -> str:
+        """The id of an event that brings the reader here."""
+        progress = 0 if self.progress is None or self.progress < 0 else round(self.progress * _FINEST) + 1
+        return f"{request.hex()}-{self.seq}-{self.number}-{progress}"
+
+
+def read_event_id(text: str) -> tuple[bytes, Place] | None:
+    """The hashed request id and the place in an id of a call's stream; None if it is none."""
+    match = _OF_CALL.fullmatch(text) if len(text) <= LONGEST else None
+    if match is None:
+        return None
+    seq, number, progress = map(int, match.groups()[1:])
+    if max(seq, number) > _LARGEST:
+        return None
+    return bytes.fromhex(match[1]), Place(seq, number, (progress - 1) / _FINEST if progress else None)
+
+
+class Standing(NamedTuple):
+    """How far a standalone stream has come: the generation of the registry whose lists its reader knows, and the number
+    of events on it."""
+
+    generation: int
+    sent: int
+
+    @property
+    def event_id(self) -> str:
+        """The id of an event that brings the reader here."""
+        return f"get-{self.generation}-{self.sent}"
+
+
+def read_standing_id(text: str) -> Standing | None:
+    """The place in an id of a standalone stream; None if it is none."""
+    match = _STANDING.fullmatch(text) if len(text) <= LONGEST else None
+    if match is None:
+        return None
+    found = Standing(int(match[1]), int(match[2]))
+    return found if max(found) <= _LARGEST else None

@@ -1,0 +1,190 @@
+"""The experimental tasks of 2025-11-25 (basic/utilities/tasks): task augmentation, tasks/get, tasks/result, tasks/list,
+tasks/cancel. Earlier revisions have none of them, and later ones have the extension."""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from asya_crds import jsontext
+from asya_crds.envelope import format_time, parse_time
+from asya_crds.naming import check_id
+from asya_crds.status import TaskStatus
+from asya_gateway.domain.errors import Conflict, Unavailable
+from asya_gateway.domain.identity.access import reaches_others
+from asya_gateway.domain.identity.principals import ANONYMOUS, Caller, Principal
+from asya_gateway.domain.identity.scopes import TaskVerb
+from asya_gateway.domain.ports import TaskFilter
+from asya_gateway.domain.reach import EVERYBODY, listed
+from asya_gateway.domain.task import Task, TaskHead
+from asya_gateway.protocols.http.holding import Channel
+from asya_gateway.protocols.http.task_wait import TaskWait
+from asya_gateway.protocols.http.wait_limit import WaitLimit
+from asya_gateway.protocols.mcp.errors import LONGEST_MESSAGE, InvalidParams, MethodNotFound, bounded
+from asya_gateway.protocols.mcp.progress import Beating, Progress
+from asya_gateway.protocols.mcp.request_context import RequestContext
+from asya_gateway.protocols.mcp.results import Result
+from asya_gateway.protocols.mcp.session_asking import outcome
+from asya_gateway.protocols.mcp.tasks.inputs import asked_of
+from asya_gateway.protocols.mcp.tasks.reading import outcome_of, task_id_of, task_of
+from asya_gateway.protocols.mcp.tasks.statuses import EXPERIMENTAL, McpStatus, message_of, status_of, task_members
+from asya_gateway.protocols.mcp.versions import PREFIX, Revision
+
+RELATED_TASK = PREFIX + "related-task"
+CANCELED = "Canceled by its client"
+PAGE = 100
+LONGEST_CURSOR = 2048
+UNLIMITED = 10 * 365 * 86_400.0
+"""Seconds that tasks/result may wait: as long as its stream lasts."""
+
+
+def task_capability(revision: Revision, caller: Caller) -> dict[str, Any]:
+    """The server capability `tasks`, for initialize; empty in revisions without them."""
+    if not revision.experimental_tasks:
+        return {}
+    lists: dict[str, Any] = {"list": {}} if is_told_apart(caller) else {}
+    return {"tasks": {**lists, "cancel": {}, "requests": {"tools": {"call": {}}}}}
+
+
+def is_told_apart(caller: Caller) -> bool:
+    """Whether a list would show this caller no tasks of somebody else."""
+    return isinstance(caller, Principal) and caller is not ANONYMOUS
+
+
+def created(context: RequestContext, task: TaskHead) -> Result:
+    """The nested CreateTaskResult of a task whose row is committed. Its status is `working` ("Tasks MUST begin in the
+    working status when created"), also if it has gone on since."""
+    return Result({"task": _members(context, task, McpStatus.WORKING, message_of(task))})
+
+
+async def get_task(context: RequestContext) -> Result:
+    """tasks/get. Raises MethodNotFound, InvalidParams, TaskNotFound, Overloaded."""
+    _check_revision(context)
+    return Result(await _shown(context, await task_of(context)))
+
+
+async def cancel_task(context: RequestContext) -> Result:
+    """tasks/cancel: the canceled task. Raises MethodNotFound, TaskNotFound, Denied, and InvalidParams also for a task
+    that has ended ("MUST reject cancellation requests for tasks already in a terminal status")."""
+    _check_revision(context)
+    try:
+        task = await context.tasks.cancel(task_id_of(context), context.caller, CANCELED)
+    except Conflict as error:
+        raise InvalidParams(f"taskId: {error.message}") from None
+    return Result(_members(context, task, McpStatus.CANCELLED, CANCELED))
+
+
+async def list_tasks(context: RequestContext) -> Result:
+    """tasks/list: the caller's tasks, newest first; everybody's for a caller that may read all of them. Served only to
+    callers that are told apart. Raises MethodNotFound, InvalidParams."""
+    _check_revision(context)
+    if not is_told_apart(context.caller):
+        raise MethodNotFound(context.method)
+    everybody = reaches_others(context.caller, TaskVerb.READ).every
+    owner, flows = listed(context.caller, EVERYBODY if everybody else None)
+    query = TaskFilter(
+        owner=owner,
+        after=read_cursor(context.params),
+        limit=PAGE + 1,
+        flows=None if flows.every else flows.names,
+    )
+    found = await context.tasks.page(query)
+    page = found.tasks[:PAGE]
+    last = (page[-1].created_at, page[-1].id) if len(found.tasks) > PAGE else found.reached
+    more = {} if last is None else {"nextCursor": cursor_of(*last)}
+    return Result({"tasks": [_listed(context, task) for task in page], **more})
+
+
+async def task_result(context: RequestContext) -> "HeldResult":
+    """tasks/result: held until the task has ended. Raises MethodNotFound, InvalidParams, TaskNotFound."""
+    _check_revision(context)
+    task = await context.tasks.head(task_id_of(context), context.caller)
+    return HeldResult(context, task.id)
+
+
+class HeldResult:
+    """A tasks/result. Implements Held. A task that asks a question goes on waiting here: whoever answers it, at any
+    surface, ends the wait."""
+
+    survives_drain = True
+    needs_stream = False
+
+    def __init__(self, context: RequestContext, task_id: str) -> None:
+        self._context = context
+        self._task_id = task_id
+
+    async def run(self, channel: Channel) -> Result:
+        """What tools/call would have answered ("MUST return exactly what the underlying request would have returned").
+        Raises TaskFailed, and Unavailable when this pod drains, so that the client asks another one."""
+        context = self._context
+        related = {RELATED_TASK: {"taskId": self._task_id}}
+        if context.progress_token is not None:
+            progress = Progress(context.progress_token, meta=related)
+            channel = Beating(channel, progress, context.settings.mcp_progress_interval)
+        limit = WaitLimit.within(UNLIMITED, context.settings, context.draining)
+        task = await outcome(context, self._wait(to_end=False), channel, limit, related)
+        if task is not None and not task.status.terminal:
+            task = await self._wait(to_end=True).outcome(channel, limit)
+        if task is None:
+            raise Unavailable("the gateway is restarting, ask for the result again")
+        return await outcome_of(context, task, related)
+
+    def _wait(self, *, to_end: bool) -> TaskWait:
+        return TaskWait(self._context.tasks, self._task_id, self._context.caller, to_end=to_end)
+
+    def abandon(self) -> None:
+        """Nothing: "clients MAY disconnect from an SSE stream opened in response to tasks/result at any time"."""
+
+
+def _check_revision(context: RequestContext) -> None:
+    if not context.revision.experimental_tasks:
+        raise MethodNotFound(context.method)
+
+
+async def _shown(context: RequestContext, task: Task) -> dict[str, Any]:
+    error = None if task.error is None else task.error.error_class
+    status, message = status_of(task, error), message_of(task)
+    if status is McpStatus.COMPLETED:
+        failure = (await outcome_of(context, task)).error_text
+        if failure is not None:
+            # The official client raises the message and never asks for the result.
+            return _members(context, task, McpStatus.FAILED, bounded(failure, LONGEST_MESSAGE))
+    if status is McpStatus.INPUT_REQUIRED:
+        # What this client is asked, tasks/result asks it in its session; the text says where the rest is answered.
+        message = asked_of(context, task).message or message
+    return _members(context, task, status, message)
+
+
+def _listed(context: RequestContext, task: TaskHead) -> dict[str, Any]:
+    """A task of a list, whose bodies are not read: whether the flow itself returned an error, tasks/get says."""
+    error = None if task.error is None else task.error.error_class
+    status = status_of(task, error)
+    failed = task.status is TaskStatus.FAILED
+    return _members(context, task, McpStatus.FAILED if failed else status, message_of(task))
+
+
+def _members(context: RequestContext, task: TaskHead, status: McpStatus, message: str | None) -> dict[str, Any]:
+    return task_members(task, status, message, EXPERIMENTAL, context.settings.retention_tasks)
+
+
+def cursor_of(created_at: datetime, task_id: str) -> str:
+    """The opaque cursor of the page after this task, which any replica can read."""
+    return base64.urlsafe_b64encode(jsontext.dumps([format_time(created_at), task_id]).encode()).decode()
+
+
+def read_cursor(params: Mapping[str, Any]) -> tuple[datetime, str] | None:
+    """The (created_at, id) in a cursor of cursor_of; None without a cursor. Raises InvalidParams."""
+    cursor = params.get("cursor")
+    if cursor is None:
+        return None
+    try:
+        if not isinstance(cursor, str) or len(cursor) > LONGEST_CURSOR:
+            raise ValueError
+        moment, task_id = jsontext.loads(base64.b64decode(cursor, altchars=b"-_", validate=True))
+        created_at = parse_time(moment) if isinstance(moment, str) else None
+        if created_at is None:
+            raise ValueError
+        return created_at, check_id(task_id)
+    except (ValueError, TypeError, binascii.Error):
+        raise InvalidParams("cursor: expected the nextCursor of an earlier answer") from None

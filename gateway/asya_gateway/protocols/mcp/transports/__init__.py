@@ -1,0 +1,1 @@
+"""How messages of sessions arrive: streamable HTTP after a handshake, its standalone streams, and HTTP+SSE."""

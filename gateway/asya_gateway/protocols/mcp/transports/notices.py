@@ -1,0 +1,77 @@
+"""Notifications and responses of clients in sessions. They are answered with 202 whatever they say, because their
+senders wait for nothing."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+from asya_crds import jsontext
+from asya_gateway.domain.errors import Conflict, GatewayError, TaskNotFound
+from asya_gateway.domain.sessions.session import Session
+from asya_gateway.protocols.http.callers import caller_of
+from asya_gateway.protocols.http.jsonrpc import INVALID_REQUEST, Id, InvalidMessage, Notification, Response, read_id
+from asya_gateway.protocols.http.keys import TASKS
+from asya_gateway.protocols.mcp.errors import Unanswerable, shown
+from asya_gateway.protocols.mcp.session_answers import give
+from asya_gateway.protocols.mcp.sessions.event_ids import request_hash
+from asya_gateway.protocols.mcp.sessions.identification import SESSIONS
+from asya_gateway.protocols.mcp.versions import Revision
+
+LONGEST_REASON = 500
+LARGEST_RESPONSE = 4 * 1024 * 1024
+"""Characters of a response that is stored."""
+SERVER_REQUEST_ID = re.compile(r"[0-9a-f]{24}", re.ASCII)
+"""The form of our own ids."""
+
+
+async def take_notification(http: web.Request, session: Session, notification: Notification) -> None:
+    """Follow a cancellation; other notifications need nothing. Raises Unanswerable."""
+    if notification.method != "notifications/cancelled":
+        return
+    id = _request_id(notification.params)
+    if id is None:
+        return
+    try:
+        task_id = await http.app[SESSIONS].calls.cancel(session.key, request_hash(id))
+        if task_id is not None:
+            await http.app[TASKS].cancel(task_id, caller_of(http), _reason(notification.params))
+    except (TaskNotFound, Conflict):
+        # It has ended meanwhile ("The request may have completed by the time the notification arrives").
+        pass
+    except GatewayError as error:
+        raise Unanswerable(error) from None
+
+
+def _request_id(params: Mapping[str, Any]) -> Id | None:
+    """The id of the canceled request; None if there is none."""
+    id = params.get("requestId")
+    if isinstance(id, bool) or not isinstance(id, str | int):
+        return None
+    try:
+        return read_id({"id": id, "method": ""})
+    except InvalidMessage:
+        return None
+
+
+def _reason(params: Mapping[str, Any]) -> str:
+    reason = params.get("reason")
+    said = f": {shown(reason, LONGEST_REASON)}" if isinstance(reason, str) and reason else ""
+    return f"The client canceled its request{said}"
+
+
+async def take_response(http: web.Request, session: Session, response: Response, revision: Revision) -> None:
+    """Store the answer to a request of ours, and give it to the task that waits for it. One that is not open, or is not
+    ours, is dropped. Raises Unanswerable."""
+    if not isinstance(response.id, str) or not SERVER_REQUEST_ID.fullmatch(response.id):
+        return
+    body = response.body
+    if len(jsontext.dumps(dict(body))) > LARGEST_RESPONSE:
+        body = {"error": {"code": INVALID_REQUEST, "message": "the response was too large"}}
+    try:
+        request = await http.app[SESSIONS].requests.answer(session.key, response.id, body)
+        if request is not None:
+            await give(http.app[TASKS], caller_of(http), request, revision)
+    except GatewayError as error:
+        raise Unanswerable(error) from None

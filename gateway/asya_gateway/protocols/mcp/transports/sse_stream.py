@@ -1,0 +1,218 @@
+"""The stream of HTTP+SSE: takes its client's messages, and carries their answers and everything else."""
+
+import asyncio
+import contextvars
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
+from typing import Any
+
+from aiohttp import web
+from typing_extensions import override
+
+from asya_crds import jsontext
+from asya_gateway.domain.errors import Overloaded, Unavailable
+from asya_gateway.domain.identity.principals import Caller, Principal
+from asya_gateway.domain.identity.scopes import rights_of
+from asya_gateway.domain.sessions.session import Session
+from asya_gateway.domain.task import JsonText
+from asya_gateway.protocols.http.callers import caller_of
+from asya_gateway.protocols.http.holding import Held
+from asya_gateway.protocols.http.jsonrpc import Notification, Request, RpcError, notification_text, parse_message
+from asya_gateway.protocols.http.keys import BUDGET
+from asya_gateway.protocols.http.sse import EventStream, event_bytes
+from asya_gateway.protocols.mcp import discovery
+from asya_gateway.protocols.mcp.answering import CANCELED, Settled, attended, begun, permitted, settle, settle_or_hold
+from asya_gateway.protocols.mcp.capabilities import ClientCapabilities
+from asya_gateway.protocols.mcp.errors import MethodNotFound, Unanswerable, shown
+from asya_gateway.protocols.mcp.methods import HANDSHAKE_METHODS
+from asya_gateway.protocols.mcp.request_context import RequestContext, context_of
+from asya_gateway.protocols.mcp.results import Result
+from asya_gateway.protocols.mcp.sessions.call import OfTask, SessionCall
+from asya_gateway.protocols.mcp.sessions.identification import SESSIONS
+from asya_gateway.protocols.mcp.topics import Notice
+from asya_gateway.protocols.mcp.transports.notices import take_notification, take_response
+from asya_gateway.protocols.mcp.transports.standing import StandingStream
+from asya_gateway.protocols.mcp.versions import Revision, handshake_named
+
+MOST_AT_ONCE = 32
+"""Requests of one stream that are answered at the same time."""
+
+
+class SseStream(StandingStream):
+    """One open stream. `endpoint` is the URL to which its client posts."""
+
+    def __init__(self, http: web.Request, context: RequestContext, session: Session, endpoint: str) -> None:
+        super().__init__(context, session, 0)
+        self._http = http
+        self._endpoint = endpoint
+        self._variables = contextvars.copy_context()
+        self._work: set[asyncio.Task[None]] = set()
+        self._answering = 0
+        self._writing = asyncio.Lock()
+        self._taking = False
+
+    @override
+    async def run(self, http: web.Request) -> web.StreamResponse:
+        """Carry answers until the client leaves or the session ends. Its calls go on as tasks."""
+        try:
+            return await super().run(http)
+        finally:
+            for task in self._work:
+                task.cancel()
+            if self._work:
+                await asyncio.wait(self._work)
+
+    def take(self, message: Any, caller: Caller) -> None:
+        """Begin with a valid message of this caller."""
+        self._start(self._take(message, caller))
+
+    @override
+    def posted(self) -> None:
+        """Take what was left by other replicas."""
+        if not self._taking:
+            self._taking = True
+            self._start(self._take_posted())
+
+    @override
+    def changed(self, session: Session) -> None:
+        self._session = session
+        self._woken.set()
+        # A message also changes the row, in case that its word was lost.
+        self.posted()
+
+    @override
+    async def _begin(self, stream: EventStream) -> None:
+        """The first event names the URL ("the server MUST send an endpoint event")."""
+        await self._write(event_bytes(self._endpoint, event="endpoint"))
+
+    @override
+    async def _notify(self, stream: EventStream, notice: Notice) -> None:
+        await self._send(notification_text(f"notifications/{notice.name}", notice.params, notice.verbatim))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        # In the context of the stream, not in that of the request that brought the message.
+        task = asyncio.create_task(work, context=self._variables.copy())
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
+
+    async def _take_posted(self) -> None:
+        inbox = self._http.app[SESSIONS].inbox
+        try:
+            while messages := await inbox.take(self._session.key):
+                for each in messages:
+                    self.take(jsontext.loads(each.body), self._as(each.scopes))
+        except Unavailable:
+            # They stay in their rows, and the next look at the session finds them.
+            pass
+        finally:
+            self._taking = False
+
+    def _as(self, scopes: frozenset[str] | None) -> Caller:
+        """The stream's caller with the rights of the credential with which a message was posted."""
+        caller = self._caller
+        if scopes is None or not isinstance(caller, Principal):
+            return caller
+        return replace(caller, rights=rights_of(scopes))
+
+    async def _take(self, value: Any, caller: Caller) -> None:
+        message, http = parse_message(value), self._http
+        try:
+            if isinstance(message, Request):
+                await self._answer(message, caller)
+            elif isinstance(message, Notification):
+                await take_notification(http, self._session, message)
+            else:
+                await take_response(http, self._session, message, self._revision)
+        except RpcError as error:
+            if isinstance(message, Request):
+                await self._send(Settled.failed(error, message.id, stateless=False).text)
+        except ConnectionError:
+            # The client has left, and the stream ends by itself.
+            pass
+
+    async def _answer(self, request: Request, caller: Caller) -> None:
+        """Raises RpcError, ConnectionError."""
+        if self._answering >= MOST_AT_ONCE:
+            raise Unanswerable(Overloaded(f"expected at most {MOST_AT_ONCE} open requests on one stream"))
+        self._answering += 1
+        try:
+            with self._http.app[BUDGET].scope():
+                settled = await self._settled(request, caller)
+            if settled is not None:
+                await self._send(settled.text)
+        finally:
+            self._answering -= 1
+
+    async def _settled(self, request: Request, caller: Caller) -> Settled | None:
+        """The answer; None for a call that was canceled. Raises RpcError, ConnectionError."""
+        call = SessionCall(self._http.app[SESSIONS], self._session, request.id)
+        client = ClientCapabilities(self._session.capabilities)
+        context = context_of(self._http, request, self._revision, client, session=call, caller=caller)
+        method = self._initialize if request.method == "initialize" else HANDSHAKE_METHODS.get(request.method)
+        if method is None:
+            raise MethodNotFound(shown(request.method))
+        outcome = await settle_or_hold(context, permitted(context, method))
+        if isinstance(outcome, Settled):
+            return outcome
+        context.drop_arguments()
+        call.streaming = True
+        with attended(context):
+            return await self._followed(context, call, outcome)
+
+    async def _followed(self, context: RequestContext, call: SessionCall, held: Held[Result]) -> Settled | None:
+        work = asyncio.ensure_future(settle(context, held.run(_Channel(self._send))))
+
+        def leave(_: bytes) -> None:
+            work.cancel()
+
+        call.leaving = leave
+        try:
+            if not await begun(context, held) and isinstance(held, OfTask) and held.task.id is not None:
+                context.background.start(context.tasks.abandon(held.task.id, context.caller, CANCELED))
+                return None
+            settled = await work
+            call.end()
+            return settled
+        except asyncio.CancelledError:
+            if not call.over:
+                raise
+            return None
+        finally:
+            work.cancel()
+
+    async def _initialize(self, context: RequestContext) -> Result:
+        """The handshake of a session that exists already. Raises InvalidParams, Unavailable."""
+        result = await discovery.initialize(context)
+        params, sessions = context.params, self._http.app[SESSIONS].sessions
+        revision = result.fields["protocolVersion"]
+        await sessions.initialize(self._session.key, revision, params["capabilities"], params["clientInfo"])
+        found = await sessions.find(self._session.key, caller_of(self._http).owner)
+        self._session = found or self._session
+        return result
+
+    @property
+    def _revision(self) -> Revision:
+        return handshake_named(self._session.revision) or Revision.NOVEMBER_2024
+
+    async def _send(self, text: JsonText) -> None:
+        await self._write(event_bytes(text, event="message"))
+
+    async def _write(self, chunk: bytes) -> None:
+        async with self._writing:
+            if self._stream is None:
+                raise ConnectionError("the stream is not open")
+            await self._stream.write(chunk)
+
+
+class _Channel:
+    """The stream, for one of its requests. Implements Channel."""
+
+    def __init__(self, send: Callable[[JsonText], Awaitable[None]]) -> None:
+        self._send = send
+
+    async def notify(self, text: JsonText) -> None:
+        """Send one message."""
+        await self._send(text)
+
+    async def quiet(self) -> None:
+        """Do nothing: the stream keeps itself alive."""

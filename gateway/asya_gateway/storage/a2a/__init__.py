@@ -1,0 +1,1 @@
+"""What A2A keeps beside tasks."""

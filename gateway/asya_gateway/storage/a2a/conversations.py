@@ -1,0 +1,75 @@
+"""Conversations and their messages. Nothing here is on the hot row of a task."""
+
+from collections.abc import Sequence
+
+import asyncpg
+
+from asya_gateway.domain.conversations import Conversation
+from asya_gateway.domain.errors import Conflict
+from asya_gateway.domain.task import JsonText
+from asya_gateway.storage.database import Database
+
+_BEGIN = """
+WITH begun AS (
+    INSERT INTO a2a_tasks (task_id, owner, dialect, context_id, client_task_id) VALUES ($1, $2, $3, $4, $5)
+)
+INSERT INTO a2a_messages (task_id, number, message) VALUES ($1, 1, $6::json)
+"""
+_FORGET = """
+WITH messages AS (DELETE FROM a2a_messages WHERE task_id = $1) DELETE FROM a2a_tasks WHERE task_id = $1
+"""
+_FIND = """
+SELECT task_id, owner, dialect, context_id, client_task_id FROM a2a_tasks
+WHERE task_id = $1 AND ($2::text IS NULL OR owner = $2)
+"""
+_FIND_CLIENT_TASK = "SELECT task_id FROM a2a_tasks WHERE owner = $1 AND client_task_id = $2"
+# The lock of the conversation's row numbers the messages of two senders one after the other.
+_ADD = """
+WITH locked AS MATERIALIZED (SELECT task_id FROM a2a_tasks WHERE task_id = $1 FOR UPDATE)
+INSERT INTO a2a_messages (task_id, number, message)
+SELECT l.task_id, coalesce((SELECT max(m.number) FROM a2a_messages m WHERE m.task_id = l.task_id), 0) + 1, $2::json
+FROM locked l RETURNING number
+"""
+_REMOVE = "DELETE FROM a2a_messages WHERE task_id = $1 AND number = $2"
+_MESSAGES = """
+SELECT message::text AS message FROM (
+    SELECT number, message FROM a2a_messages WHERE task_id = $1 ORDER BY number DESC LIMIT $2
+) newest ORDER BY number
+"""
+
+
+class PostgresConversations:
+    """Implements the domain's Conversations."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def begin(self, conversation: Conversation, message: JsonText) -> None:
+        said = conversation
+        try:
+            await self._database.execute(
+                _BEGIN, said.task_id, said.owner, said.dialect, said.context_id, said.client_task_id, message
+            )
+        except asyncpg.UniqueViolationError:
+            raise Conflict("expected an id that no task of yours has", field="id") from None
+
+    async def forget(self, task_id: str) -> None:
+        await self._database.execute(_FORGET, task_id)
+
+    async def find(self, task_id: str, owner: str | None) -> Conversation | None:
+        row = await self._database.fetchrow(_FIND, task_id, owner)
+        return None if row is None else Conversation(**row)
+
+    async def find_client_task(self, owner: str, client_task_id: str) -> str | None:
+        found: str | None = await self._database.fetchval(_FIND_CLIENT_TASK, owner, client_task_id)
+        return found
+
+    async def add(self, task_id: str, message: JsonText) -> int:
+        return int(await self._database.fetchval(_ADD, task_id, message) or 0)
+
+    async def remove(self, task_id: str, number: int) -> None:
+        await self._database.execute(_REMOVE, task_id, number)
+
+    async def messages(self, task_id: str, most: int | None) -> Sequence[JsonText]:
+        rows = await self._database.fetch(_MESSAGES, task_id, most)
+        return [row["message"] for row in rows]

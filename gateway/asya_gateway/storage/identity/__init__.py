@@ -1,0 +1,1 @@
+"""Keys, revocations and the audit in Postgres."""

@@ -1,0 +1,1 @@
+"""Sessions of clients in Postgres, and how replicas hear of each other's changes."""

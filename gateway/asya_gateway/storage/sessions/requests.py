@@ -1,0 +1,160 @@
+"""The requests of the gateway to clients, which are a session's event log."""
+
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from asya_crds import jsontext
+from asya_gateway.domain.sessions.ports import NewServerRequest, ServerRequest
+from asya_gateway.storage.database import AnyConnection, Database
+from asya_gateway.storage.retrying import written_singly
+from asya_gateway.storage.sessions.channel import REQUESTS, Ring, Word
+
+MOST_OPEN = 16
+"""Open requests of one session."""
+MOST_LOGGED = 1_000
+MOST_LOGGED_BYTES = 4 * 1024 * 1024
+"""Entries of one session's log, and their bytes."""
+KEPT = timedelta(hours=1)
+"""For how long an ended request is logged."""
+OPEN_FOR = timedelta(days=1)
+"""For how long a request waits for its response."""
+PATIENCE = 2.0
+
+_COLUMNS = "session, id, number, stream, purpose, method, params, state, outcome, response"
+
+# The row of the session is locked, so that two calls of it are numbered and counted one after the other.
+_NUMBER = "UPDATE mcp_sessions SET events = events + $2 WHERE key = $1 RETURNING events"
+
+_OPEN = """
+SELECT count(*) FROM mcp_server_requests
+WHERE session = $1 AND ended_at IS NULL AND asked_at > clock_timestamp() - $3::interval AND purpose <> ALL ($2)
+"""
+
+_ASK = """
+INSERT INTO mcp_server_requests (session, id, number, stream, purpose, method, params, state)
+SELECT $1, id, number, $2, purpose, method, params, state
+FROM unnest($3::text[], $4::bigint[], $5::text[], $6::text[], $7::json[], $8::text[])
+     AS n(id, number, purpose, method, params, state)
+ON CONFLICT (session, purpose) DO NOTHING
+"""
+
+_BY_PURPOSE = f"SELECT {_COLUMNS} FROM mcp_server_requests WHERE session = $1 AND purpose = ANY ($2) ORDER BY number"
+
+# Everything beyond the log's limits, the oldest first. An open request is part of the log, but goes only with its time.
+_PRUNE = f"""
+DELETE FROM mcp_server_requests WHERE session = $1 AND id IN (
+    SELECT id FROM (
+        SELECT id, ended_at, asked_at, row_number() OVER newest AS place,
+               sum(coalesce(pg_column_size(params), 0) + coalesce(pg_column_size(response), 0)
+                   + coalesce(pg_column_size(state), 0)) OVER newest AS bytes
+        FROM mcp_server_requests WHERE session = $1 WINDOW newest AS (ORDER BY number DESC)
+    ) logged
+    WHERE ended_at IS NOT NULL AND (place > {MOST_LOGGED} OR bytes > {MOST_LOGGED_BYTES}
+                                    OR ended_at < clock_timestamp() - $2::interval)
+       OR asked_at < clock_timestamp() - $3::interval
+)
+"""
+
+_ANSWER = f"""
+UPDATE mcp_server_requests SET ended_at = clock_timestamp(), outcome = 'answered', response = $3
+WHERE session = $1 AND id = $2 AND ended_at IS NULL RETURNING {_COLUMNS}
+"""
+
+_WITHDRAW = f"""
+UPDATE mcp_server_requests SET ended_at = clock_timestamp(), outcome = 'withdrawn'
+WHERE session = $1 AND id = ANY ($2) AND ended_at IS NULL RETURNING {_COLUMNS}
+"""
+
+_OF_STREAM = f"SELECT {_COLUMNS} FROM mcp_server_requests WHERE session = $1 AND stream = $2 ORDER BY number"
+
+_GET = f"SELECT {_COLUMNS} FROM mcp_server_requests WHERE session = $1 AND id = ANY ($2) ORDER BY number"
+
+
+class PostgresServerRequests:
+    """ServerRequestStore on the table mcp_server_requests."""
+
+    def __init__(self, database: Database, ring: Ring) -> None:
+        self._database = database
+        self._ring = ring
+
+    async def ask(
+        self, session: bytes, stream: bytes, requests: Sequence[NewServerRequest]
+    ) -> Sequence[ServerRequest] | None:
+        """Store requests; those whose purpose was asked before are the earlier ones."""
+        return await written_singly(lambda: self._ask(session, stream, requests), PATIENCE, "server request")
+
+    async def answer(self, session: bytes, id: str, response: Mapping[str, Any]) -> ServerRequest | None:
+        """Store the first response."""
+        text = jsontext.dumps(dict(response))
+        row = await self._database.fetchrow(_ANSWER, session, id, text)
+        if row is None:
+            return None
+        self._ring(Word(REQUESTS, session).text())
+        return _read(row)
+
+    async def withdraw(self, session: bytes, ids: Iterable[str]) -> Sequence[ServerRequest]:
+        """End open requests."""
+        rows = await self._database.fetch(_WITHDRAW, session, list(ids))
+        if rows:
+            self._ring(Word(REQUESTS, session).text())
+        return [_read(row) for row in rows]
+
+    async def of_stream(self, session: bytes, stream: bytes) -> Sequence[ServerRequest]:
+        """The log of a stream."""
+        return [_read(row) for row in await self._database.fetch(_OF_STREAM, session, stream)]
+
+    async def get(self, session: bytes, ids: Iterable[str]) -> Sequence[ServerRequest]:
+        """These requests as they are now."""
+        return [_read(row) for row in await self._database.fetch(_GET, session, list(ids))]
+
+    async def _ask(
+        self, session: bytes, stream: bytes, requests: Sequence[NewServerRequest]
+    ) -> Sequence[ServerRequest] | None:
+        purposes = [each.purpose for each in requests]
+        async with self._database.connection() as connection, connection.transaction():
+            last: int | None = await connection.fetchval(_NUMBER, session, len(requests))
+            if last is None:
+                return None
+            await connection.execute(_PRUNE, session, KEPT, OPEN_FOR)
+            known = {row["purpose"] for row in await connection.fetch(_BY_PURPOSE, session, purposes)}
+            new = [each for each in requests if each.purpose not in known]
+            if new and await connection.fetchval(_OPEN, session, purposes, OPEN_FOR) + len(requests) > MOST_OPEN:
+                return None
+            await _insert(connection, session, stream, new, last - len(requests))
+            return [_read(row) for row in await connection.fetch(_BY_PURPOSE, session, purposes)]
+
+
+async def _insert(
+    connection: AnyConnection, session: bytes, stream: bytes, new: Sequence[NewServerRequest], after: int
+) -> None:
+    if not new:
+        return
+    await connection.execute(
+        _ASK,
+        session,
+        stream,
+        [secrets.token_hex(12) for _ in new],
+        list(range(after + 1, after + 1 + len(new))),
+        [each.purpose for each in new],
+        [each.method for each in new],
+        [jsontext.dumps(dict(each.params)) for each in new],
+        [each.state for each in new],
+    )
+
+
+def _read(row: Any) -> ServerRequest:
+    response = row["response"]
+    return ServerRequest(
+        session=row["session"],
+        id=row["id"],
+        number=row["number"],
+        stream=row["stream"],
+        purpose=row["purpose"],
+        method=row["method"],
+        params=jsontext.loads(row["params"]),
+        state=row["state"],
+        outcome=row["outcome"],
+        response=None if response is None else jsontext.loads(response),
+    )

@@ -1,0 +1,93 @@
+"""Removes sessions that were idle for too long, and what has outlived its session or its time, in chunks."""
+
+from datetime import timedelta
+
+from asya_gateway.domain.sessions.session import HELD_SECONDS, IDLE_SECONDS, Transport
+from asya_gateway.storage.database import Database
+from asya_gateway.storage.removing import in_chunks
+from asya_gateway.storage.sessions.requests import KEPT, OPEN_FOR
+
+RETIRE_EVERY = 60.0
+MOST_CALLS = 1_000
+"""Rows of calls of one session."""
+NOTES_KEPT = timedelta(minutes=1)
+"""For how long a cancellation waits for its call, and rows of a session that has ended are kept."""
+
+_IDLE = """
+DELETE FROM mcp_sessions WHERE key = ANY (ARRAY(
+    SELECT key FROM mcp_sessions WHERE used_at < clock_timestamp() - $1::interval
+    ORDER BY used_at LIMIT $2 FOR UPDATE SKIP LOCKED
+))
+"""
+
+_STREAMS_GONE = f"""
+DELETE FROM mcp_sessions WHERE key = ANY (ARRAY(
+    SELECT key FROM mcp_sessions WHERE transport = '{Transport.SSE}' AND used_at < clock_timestamp() - $1::interval
+    LIMIT $2 FOR UPDATE SKIP LOCKED
+))
+"""
+
+# The next three tables have few rows, most of them of open calls.
+_NOTES = """
+DELETE FROM mcp_calls WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM mcp_calls WHERE call IS NULL AND at < clock_timestamp() - $1::interval
+    LIMIT $2 FOR UPDATE SKIP LOCKED
+))
+"""
+_CALLS = """
+DELETE FROM mcp_calls WHERE ctid = ANY (ARRAY(
+    SELECT c.ctid FROM mcp_calls c
+    WHERE c.at < clock_timestamp() - $1::interval
+      AND NOT EXISTS (SELECT FROM tasks t WHERE t.id = c.task_id AND t.finished_at IS NULL)
+    LIMIT $2 FOR UPDATE SKIP LOCKED
+))
+"""
+_MANY_CALLS = f"""
+DELETE FROM mcp_calls WHERE (session, request) IN (
+    SELECT session, request FROM (
+        SELECT session, request, at, row_number() OVER (PARTITION BY session ORDER BY at DESC) AS place FROM mcp_calls
+    ) placed WHERE place > {MOST_CALLS} AND at < clock_timestamp() - $1::interval LIMIT $2
+)
+"""
+_ENDED_REQUESTS = """
+DELETE FROM mcp_server_requests WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM mcp_server_requests WHERE ended_at < clock_timestamp() - $1::interval
+    LIMIT $2 FOR UPDATE SKIP LOCKED
+))
+"""
+_OLD_REQUESTS = _ENDED_REQUESTS.replace("ended_at", "asked_at")
+_LEFT_BEHIND = """
+DELETE FROM {table} WHERE ctid = ANY (ARRAY(
+    SELECT r.ctid FROM {table} r
+    WHERE r.{since} < clock_timestamp() - $1::interval
+      AND NOT EXISTS (SELECT FROM mcp_sessions s WHERE s.key = r.session)
+    LIMIT $2 FOR UPDATE SKIP LOCKED
+))
+"""
+_STATEMENTS = (
+    (_IDLE, timedelta(seconds=IDLE_SECONDS)),
+    (_STREAMS_GONE, timedelta(seconds=HELD_SECONDS)),
+    *(
+        (_LEFT_BEHIND.format(table=table, since=since), NOTES_KEPT)
+        for table, since in (("mcp_calls", "at"), ("mcp_server_requests", "asked_at"), ("mcp_inbox", "at"))
+    ),
+    (_NOTES, NOTES_KEPT),
+    (_CALLS, KEPT),
+    (_MANY_CALLS, NOTES_KEPT),
+    (_ENDED_REQUESTS, KEPT),
+    (_OLD_REQUESTS, OPEN_FOR),
+)
+
+
+class SessionRetention:
+    """Several processes may do this at the same time; each skips rows that another has locked."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def retire(self) -> int:
+        """Remove what is too old or left behind; returns how many rows."""
+        removed = 0
+        for sql, age in _STATEMENTS:
+            removed += await in_chunks(self._database, sql, age)
+        return removed

@@ -1,0 +1,41 @@
+"""docs/how-to/mcp.md: its requests keep the protocol's schemas, and its flow is one."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from asya_crds.flow import Flow
+from tests.support.mcp import EXT_TASKS, LATEST, conforms
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "how-to" / "mcp.md").read_text()
+DEFINITIONS = {
+    "tools/call": ("CallToolRequest", LATEST),
+    "tasks/get": ("GetTaskRequest", EXT_TASKS),
+    "tasks/update": ("UpdateTaskRequest", EXT_TASKS),
+}
+
+
+def requests() -> list[dict[str, Any]]:
+    blocks = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL) + re.findall(r"-d '\n(.*?)'\n", PAGE, re.DOTALL)
+    return [json.loads(block) for block in blocks]
+
+
+def test_every_request_keeps_its_schema() -> None:
+    assert {request["method"] for request in requests()} == set(DEFINITIONS)
+    for request in requests():
+        conforms(request, *DEFINITIONS[request["method"]])
+        assert request["params"]["_meta"]["io.modelcontextprotocol/protocolVersion"] == LATEST
+
+
+def test_every_flow_is_one() -> None:
+    for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL):
+        for flow in yaml.safe_load(block)["flows"]:
+            Flow.model_validate(flow)
+
+
+def test_readme_leads_to_the_page() -> None:
+    assert "(docs/how-to/mcp.md)" in (ROOT / "README.md").read_text()

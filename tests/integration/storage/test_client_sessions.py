@@ -1,0 +1,227 @@
+"""Sessions of clients in Postgres: their limits, their ends, and what is removed with them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from asya_gateway.domain.sessions import session as rules
+from asya_gateway.domain.sessions.ports import InboxMessage, NewServerRequest, OpenCall
+from asya_gateway.domain.sessions.session import NewSession, SessionId, Transport
+from asya_gateway.storage.sessions import calls as stored_calls
+from asya_gateway.storage.sessions import inbox as stored_inbox
+from asya_gateway.storage.sessions import requests as stored_requests
+from asya_gateway.storage.sessions.store import PostgresSessionParts
+from tests.support.storage import Running, make_storage
+
+
+@pytest.fixture
+async def stored(database_url: str) -> AsyncIterator[Running]:
+    made = make_storage(database_url)
+    await made.storage.start()
+    try:
+        yield made
+    finally:
+        await made.storage.stop()
+
+
+def new(owner: str = "key:a", source: str = "", **changes: object) -> NewSession:
+    made = NewSession(SessionId.new().key, Transport.HTTP, owner, source, revision="2025-11-25")
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def parts_of(stored: Running) -> PostgresSessionParts:
+    return stored.storage.sessions
+
+
+async def alive(stored: Running, *sessions: NewSession) -> list[bool]:
+    found = await asyncio.gather(*(parts_of(stored).sessions.find(each.key, each.owner) for each in sessions))
+    return [each is not None for each in found]
+
+
+async def age(stored: Running, session: NewSession, seconds: float) -> None:
+    await stored.storage.database.execute(
+        "UPDATE mcp_sessions SET used_at = now() - $2 * interval '1 second' WHERE key = $1", session.key, seconds
+    )
+
+
+@pytest.mark.parametrize(("source", "limit"), [("", "MOST_OF_PRINCIPAL"), ("192.0.2.1", "MOST_OF_SOURCE")])
+async def test_beyond_the_limit_the_longest_idle_session_gives_way(
+    stored: Running, monkeypatch: pytest.MonkeyPatch, source: str, limit: str
+) -> None:
+    monkeypatch.setattr(rules, limit, 3)
+    sessions = parts_of(stored).sessions
+    made = [new(source=source) for _ in range(3)]
+    other = new(source="192.0.2.2") if source else new(owner="key:b")
+    for session in (*made, other):
+        await sessions.create(session)
+    await age(stored, made[0], 60)
+    await age(stored, made[1], 120)
+    await sessions.create(more := new(source=source))
+    assert await alive(stored, *made, more, other) == [True, False, True, True, True]
+
+
+async def test_the_limits_are_those_that_are_documented() -> None:
+    assert (new().most, new(source="192.0.2.1").most) == (1_000, 200)
+
+
+async def test_a_session_ends_when_it_was_idle_for_seven_days(stored: Running) -> None:
+    sessions = parts_of(stored).sessions
+    one, two = new(), new()
+    for session in (one, two):
+        await sessions.create(session)
+    await age(stored, one, 7 * 86_400 + 1)
+    await age(stored, two, 7 * 86_400 - 60)
+    assert await alive(stored, one, two) == [False, True]
+    assert await parts_of(stored).retention.retire() == 1
+
+
+async def test_a_use_is_noted_once_an_hour(stored: Running) -> None:
+    sessions, database = parts_of(stored).sessions, stored.storage.database
+    await sessions.create(one := new())
+    for seconds, moved in ((3_500, False), (3_700, True)):
+        await age(stored, one, seconds)
+        before = await database.fetchval("SELECT used_at FROM mcp_sessions")
+        await sessions.find(one.key, one.owner)
+        assert (await database.fetchval("SELECT used_at FROM mcp_sessions") != before) is moved
+
+
+async def test_a_session_of_a_stream_ends_soon_after_its_replica_is_gone(stored: Running) -> None:
+    parts, database = parts_of(stored), stored.storage.database
+    held, lost = new(transport=Transport.SSE), new(transport=Transport.SSE)
+    for session in (held, lost):
+        await parts.sessions.create(session)
+        await age(stored, session, 30)
+    # The replica that holds a stream looks at it every few seconds; messages alone keep nothing alive.
+    await parts.sessions.read([held.key])
+    await parts.sessions.find(lost.key, lost.owner)
+    await database.execute("UPDATE mcp_sessions SET used_at = used_at - interval '40 seconds'")
+    assert await alive(stored, held, lost) == [True, False]
+    assert await parts.retention.retire() == 1
+
+
+async def test_a_session_of_another_owner_is_unknown(stored: Running) -> None:
+    sessions = parts_of(stored).sessions
+    await sessions.create(one := new())
+    assert await sessions.find(one.key, "key:b") is None
+    assert not await sessions.end(one.key, "key:b")
+    assert await alive(stored, one) == [True]
+
+
+async def test_sessions_of_a_revoked_credential_end(stored: Running) -> None:
+    sessions = parts_of(stored).sessions
+    one, two = new(revocables=frozenset({"key:1", "grant:2"})), new(revocables=frozenset({"key:3"}))
+    for session in (one, two):
+        await sessions.create(session)
+    await sessions.end_of({"grant:2", "key:9"})
+    assert await alive(stored, one, two) == [False, True]
+
+
+def asked(purpose: str, size: int = 1) -> NewServerRequest:
+    return NewServerRequest(purpose, "roots/list", {"x": "x" * size})
+
+
+async def test_what_was_asked_is_not_asked_again(stored: Running) -> None:
+    parts = parts_of(stored)
+    await parts.sessions.create(one := new())
+    first = await parts.requests.ask(one.key, b"s", [asked("a"), asked("b")])
+    again = await parts.requests.ask(one.key, b"s", [asked("b"), asked("c")])
+    assert first is not None
+    assert again is not None
+    assert again[0].id == first[1].id
+    assert len({each.number for each in (*first, *again)}) == 3
+    assert await parts.requests.ask(new().key, b"s", [asked("a")]) is None
+
+
+async def test_only_the_first_response_counts(stored: Running) -> None:
+    parts = parts_of(stored)
+    await parts.sessions.create(one := new())
+    found = await parts.requests.ask(one.key, b"s", [asked("a")])
+    assert found is not None
+    got = await asyncio.gather(*(parts.requests.answer(one.key, found[0].id, {"result": n}) for n in range(5)))
+    assert sum(each is not None for each in got) == 1
+    assert await parts.requests.withdraw(one.key, [found[0].id]) == []
+
+
+async def test_the_log_of_a_session_is_bounded_in_number_and_bytes(
+    stored: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts, database = parts_of(stored), stored.storage.database
+    await parts.sessions.create(one := new())
+    for number in range(6):
+        found = await parts.requests.ask(one.key, b"s", [asked(f"a{number}")])
+        assert found is not None
+        await parts.requests.answer(one.key, found[0].id, {"result": {}})
+    monkeypatch.setattr(
+        stored_requests, "_PRUNE", stored_requests._PRUNE.replace(f"> {stored_requests.MOST_LOGGED} OR", "> 3 OR")
+    )
+    await parts.requests.ask(one.key, b"s", [asked("last")])
+    assert await database.fetchval("SELECT count(*) FROM mcp_server_requests") == 4
+    monkeypatch.setattr(
+        stored_requests, "_PRUNE", stored_requests._PRUNE.replace(f"> {stored_requests.MOST_LOGGED_BYTES}", "> 0")
+    )
+    await parts.requests.ask(one.key, b"s", [asked("very last")])
+    # Open requests are never removed for others.
+    assert await database.fetchval("SELECT count(*) FROM mcp_server_requests WHERE ended_at IS NULL") == 2
+    assert await database.fetchval("SELECT count(*) FROM mcp_server_requests") == 2
+
+
+async def test_everything_of_an_ended_session_is_removed(stored: Running) -> None:
+    parts, database = parts_of(stored), stored.storage.database
+    await parts.sessions.create(one := new(transport=Transport.SSE))
+    await parts.requests.ask(one.key, b"s", [asked("a")])
+    await parts.calls.register(OpenCall(one.key, b"r" * 16, "t", {"id": 1}))
+    await parts.calls.cancel(one.key, b"n" * 16)
+    assert await parts.inbox.put(one.key, InboxMessage(None, "{}"))
+    assert await parts.sessions.end(one.key, one.owner)
+    tables = ("mcp_server_requests", "mcp_calls", "mcp_inbox")
+    for table, column in zip(tables, ("asked_at", "at", "at"), strict=True):
+        await database.execute(f"UPDATE {table} SET {column} = now() - interval '5 minutes'")
+    await parts.retention.retire()
+    assert [await database.fetchval(f"SELECT count(*) FROM {table}") for table in tables] == [0, 0, 0]
+
+
+async def test_rows_of_answered_calls_are_removed_when_there_are_many(
+    stored: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored_calls, "MOST_LINGERING", 2)
+    monkeypatch.setattr(stored_calls, "TOGETHER", 1)
+    parts, database = parts_of(stored), stored.storage.database
+    await parts.sessions.create(one := new())
+    calls = [OpenCall(one.key, bytes([n]) * 16, f"t{n}", {"id": n, "name": "x"}) for n in range(6)]
+    for call in calls:
+        assert await parts.calls.register(call)
+    for call in calls:
+        parts.calls.ended(call)
+    removing = parts.calls._removing
+    assert removing is not None
+    await removing
+    assert await database.fetchval("SELECT count(*) FROM mcp_calls") <= 4
+    assert await parts.calls.find(one.key, calls[-1].request) == calls[-1]
+
+
+async def test_a_cancellation_is_noted_before_its_call_and_such_notes_are_few(stored: Running) -> None:
+    parts = parts_of(stored)
+    await parts.sessions.create(one := new())
+    for number in range(stored_calls.MOST_NOTES + 5):
+        assert await parts.calls.cancel(one.key, number.to_bytes(16, "big")) is None
+    notes = await stored.storage.database.fetchval("SELECT count(*) FROM mcp_calls")
+    assert notes == stored_calls.MOST_NOTES
+    call = OpenCall(one.key, (1).to_bytes(16, "big"), "t", {"id": 1, "name": "x"})
+    assert not await parts.calls.register(call)
+    # An id that is used again names another call.
+    assert await parts.calls.register(replace(call, task_id="u"))
+
+
+async def test_an_inbox_is_bounded_and_read_in_order(stored: Running) -> None:
+    parts = parts_of(stored)
+    await parts.sessions.create(one := new(transport=Transport.SSE))
+    for number in range(stored_inbox.MOST_WAITING):
+        assert await parts.inbox.put(one.key, InboxMessage(frozenset({"b", "a"}), str(number)))
+    assert not await parts.inbox.put(one.key, InboxMessage(None, "more"))
+    taken: list[str] = []
+    while found := await parts.inbox.take(one.key):
+        assert all(each.scopes == frozenset({"a", "b"}) for each in found)
+        taken += [each.body for each in found]
+    assert taken == [str(number) for number in range(stored_inbox.MOST_WAITING)]

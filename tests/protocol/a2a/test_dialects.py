@@ -1,0 +1,127 @@
+"""The older dialects on the same endpoint, versions, and malformed requests."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.support.a2a import conforms, post, rpc, text_message
+from tests.support.gateway import Gateway
+from tests.support.mcp import Actor
+
+OLD = {"kind": "message", "messageId": "m", "role": "user", "parts": [{"kind": "text", "text": "hi"}]}
+
+
+async def test_a_client_of_0_3_sends_looks_and_cancels(gateway: Gateway, actor: Actor) -> None:
+    sending = asyncio.create_task(rpc(gateway, "message/send", {"message": OLD}, path="/a2a/echo", version=None))
+    task_id, _ = await actor.take()
+    await actor.end(task_id, result={"n": 1})
+    task = (await sending)["result"]
+    conforms(task, "Task", "0.3")
+    assert (task["kind"], task["status"]["state"]) == ("task", "completed")
+    assert (await rpc(gateway, "tasks/get", {"id": task_id}, version=None))["result"] == task
+    error = (await rpc(gateway, "tasks/cancel", {"id": task_id}, version=None))["error"]
+    assert (error["code"], error["data"]) == (-32002, {"taskId": task_id})
+
+
+async def test_a_client_of_the_oldest_dialect_names_its_task_itself(gateway: Gateway, actor: Actor) -> None:
+    """0.1, TaskSendParams: 'id: string' is the client's; a second message under it continues the task."""
+    message = {"role": "user", "parts": [{"type": "text", "text": "hi"}]}
+    params = {"id": "mine", "sessionId": "s", "message": message}
+    sending = asyncio.create_task(rpc(gateway, "tasks/send", params, path="/a2a/echo", version=None))
+    task_id, _ = await actor.take()
+    await actor.end(task_id, result="hello")
+    task = (await sending)["result"]
+    assert (task["id"], task["sessionId"], task["status"]["state"]) == ("mine", "s", "completed")
+    assert task["artifacts"][0] == {"index": 0, "parts": [{"type": "text", "text": "hello"}]}
+    assert (await rpc(gateway, "tasks/get", {"id": "mine"}, version=None))["result"] == task
+    again = await rpc(gateway, "tasks/send", params, path="/a2a/echo", version=None)
+    assert again["error"]["code"] == -32004
+
+
+@pytest.mark.parametrize(
+    ("method", "version", "code"),
+    [
+        ("SendMessage", "0.3", -32009),
+        ("message/send", "1.0", -32009),
+        ("SendMessage", "2.0", -32009),
+        ("GetTask", "1.7", -32001),
+        ("GetTask", None, -32001),
+        ("tasks/get", "0.3", -32001),
+        ("NoSuchMethod", "1.0", -32601),
+    ],
+)
+async def test_the_version_must_not_contradict_the_method(
+    gateway: Gateway, method: str, version: str | None, code: int
+) -> None:
+    """3.6.2: 'Agents MUST return a VersionNotSupportedError' for a version that they do not serve."""
+    answer = await rpc(gateway, method, {"id": "x", "message": text_message("hi")}, version=version)
+    if code == -32009 and version == "0.3":
+        assert answer["error"]["code"] in (-32009, -32603)
+    else:
+        assert answer["error"]["code"] == code
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "id"),
+    [
+        (b"{", -32700, None),
+        (b"[]", -32600, None),
+        (b"[{}]", -32600, None),
+        (b'{"id": 3}', -32600, 3),
+        (b'{"jsonrpc": "2.0", "id": true, "method": "GetTask"}', -32600, None),
+        (b'{"jsonrpc": "2.0", "id": 1.5, "method": "GetTask"}', -32600, None),
+        (b'{"jsonrpc": "2.0", "id": 4, "method": 7}', -32600, 4),
+        (b'{"jsonrpc": "2.0", "id": "a", "method": "GetTask", "params": [1]}', -32600, "a"),
+        (b'{"jsonrpc": "2.0", "method": "GetTask", "params": {}}', -32602, None),
+        (b'{"jsonrpc": "2.0", "id": 5, "method": "GetTask", "params": {"id": NaN}}', -32700, None),
+        (b'{"jsonrpc": "2.0", "id": 6, "method": "GetTask", "params": {"id": "x", "historyLength": -1}}', -32602, 6),
+    ],
+    ids=[
+        "text",
+        "empty batch",
+        "batch",
+        "no version",
+        "boolean id",
+        "fraction id",
+        "method",
+        "params",
+        "no id",
+        "NaN",
+        "negative",
+    ],
+)
+async def test_a_malformed_request_is_answered_with_its_code_and_id(
+    gateway: Gateway, body: bytes, code: int, id: Any
+) -> None:
+    status, answer = await post(gateway, body)
+    assert (status, answer["error"]["code"], answer["id"]) == (200, code, id)
+
+
+@pytest.mark.parametrize(
+    ("message", "field"),
+    [
+        (None, "message"),
+        ({"role": "ROLE_USER", "parts": [{"text": "x"}]}, "message.messageId"),
+        ({"messageId": "m", "role": "ROLE_AGENT", "parts": [{"text": "x"}]}, "message.role"),
+        ({"messageId": "m", "role": "ROLE_BOSS", "parts": [{"text": "x"}]}, "message.role"),
+        ({"messageId": "m", "role": "ROLE_USER", "parts": []}, "message.parts"),
+        ({"messageId": "m", "role": "ROLE_USER", "parts": [{"text": "x", "data": 1}]}, "message.parts[0]"),
+        ({"messageId": "m", "role": "ROLE_USER", "parts": [{}]}, "message.parts[0]"),
+        ({"messageId": "m", "role": "ROLE_USER", "parts": [{"text": 1}]}, "message.parts[0].text"),
+        ({"messageId": "m", "role": "ROLE_USER", "parts": [{"raw": "%%"}]}, "message.parts[0].raw"),
+        ({"messageId": "m" * 300, "role": "ROLE_USER", "parts": [{"text": "x"}]}, "message.messageId"),
+    ],
+    ids=["none", "no id", "agent", "unknown role", "no parts", "two kinds", "no kind", "number", "base64", "long id"],
+)
+async def test_an_invalid_message_names_the_field(gateway: Gateway, message: Any, field: str) -> None:
+    answer = await rpc(gateway, "SendMessage", {"message": message}, path="/a2a/echo")
+    [details] = answer["error"]["data"]
+    assert (answer["error"]["code"], details["fieldViolations"][0]["field"]) == (-32602, field)
+    assert await gateway.stored() == 0
+
+
+async def test_push_notifications_and_the_extended_card_are_not_supported_here(gateway: Gateway) -> None:
+    pushed = await rpc(gateway, "CreateTaskPushNotificationConfig", {"taskId": "x", "url": "https://e.example"})
+    assert pushed["error"]["code"] == -32003
+    assert (await rpc(gateway, "GetExtendedAgentCard"))["error"]["code"] == -32004

@@ -1,0 +1,118 @@
+"""Streams: the task first, then its events in the order of the log (specification 1.0, sections 3.1.2, 3.1.6, 3.5)."""
+
+from typing import Any
+
+from tests.support.a2a import conforms, envelope, open_post, rpc, streaming, text_message
+from tests.support.gateway import Gateway, Reader
+from tests.support.mcp import Actor
+
+SEND = {"message": text_message("tell")}
+
+
+def kinds(events: list[Any]) -> list[str]:
+    return [next(iter(event.data["result"])) for event in events]
+
+
+async def all_of(reader: Reader) -> list[Any]:
+    events = await reader.all()
+    for event in events:
+        conforms(event.data["result"], "StreamResponse")
+    return events
+
+
+async def test_a_stream_is_the_task_then_its_events_and_closes_with_the_end(gateway: Gateway, actor: Actor) -> None:
+    """3.1.2: 'The stream MUST begin with a Task object ... and MUST close when the task reaches a terminal state'."""
+    async with streaming(gateway, "SendStreamingMessage", SEND, path="/a2a/echo") as reader:
+        task_id, _ = await actor.take()
+        await actor.report(task_id, "received", message="on it")
+        for token in ("Once ", "upon"):
+            await actor.fly(task_id, {"token": token})
+        await actor.end(task_id, result={"story": "Once upon a time"})
+        events = await all_of(reader)
+    assert kinds(events) == [
+        "task",
+        "statusUpdate",
+        "artifactUpdate",
+        "artifactUpdate",
+        "artifactUpdate",
+        "statusUpdate",
+    ]
+    chunks = [event.data["result"]["artifactUpdate"] for event in events if "artifactUpdate" in event.data["result"]]
+    assert [chunk["append"] for chunk in chunks] == [False, True, False]
+    assert {chunk["artifact"]["artifactId"] for chunk in chunks} == {"result"}
+    assert chunks[-1]["lastChunk"] is True
+    assert chunks[-1]["artifact"]["parts"] == [{"data": {"story": "Once upon a time"}}]
+    assert events[1].data["result"]["statusUpdate"]["status"]["message"]["parts"] == [{"text": "on it"}]
+    assert events[-1].data["result"]["statusUpdate"]["status"]["state"] == "TASK_STATE_COMPLETED"
+    assert [event.id for event in events] == ["1", "2", None, None, "3.1", "3.2"]
+
+
+async def test_a_subscriber_sees_the_task_and_stays_when_it_asks(gateway: Gateway, actor: Actor) -> None:
+    """3.1.6: SubscribeToTask 'MUST return a Task object as the first event'."""
+    params = {**SEND, "configuration": {"returnImmediately": True}}
+    task_id = (await rpc(gateway, "SendMessage", params, path="/a2a/echo"))["result"]["task"]["id"]
+    await actor.take()
+    await actor.report(task_id, "received")
+    async with streaming(gateway, "SubscribeToTask", {"id": task_id}) as reader:
+        first = await reader.next()
+        assert first is not None
+        assert first.data["result"]["task"]["status"]["state"] == "TASK_STATE_WORKING"
+        fields = [{"name": "sure", "type": "boolean"}]
+        await actor.report(task_id, "paused", pause_metadata={"prompt": "Sure?", "fields": fields})
+        asked = await reader.next()
+        assert asked is not None
+        assert asked.data["result"]["statusUpdate"]["status"]["state"] == "TASK_STATE_INPUT_REQUIRED"
+        yes = {"message": text_message("yes", taskId=task_id), "configuration": {"returnImmediately": True}}
+        await rpc(gateway, "SendMessage", yes)
+        await actor.take()
+        await actor.end(task_id, result=1)
+        rest = await all_of(reader)
+    assert kinds(rest) == ["statusUpdate", "artifactUpdate", "statusUpdate"]
+    ended = await rpc(gateway, "SubscribeToTask", {"id": task_id})
+    assert ended["error"]["code"] == -32004
+
+
+async def test_a_stream_that_a_message_began_closes_at_a_question(gateway: Gateway, actor: Actor) -> None:
+    async with streaming(gateway, "SendStreamingMessage", SEND, path="/a2a/echo") as reader:
+        task_id, _ = await actor.take()
+        fields = [{"name": "sure", "type": "boolean"}]
+        await actor.report(task_id, "paused", pause_metadata={"prompt": "Sure?", "fields": fields})
+        events = await all_of(reader)
+    assert events[-1].data["result"]["statusUpdate"]["status"]["state"] == "TASK_STATE_INPUT_REQUIRED"
+
+
+async def test_a_reader_that_comes_back_goes_on_after_the_last_event_it_saw(gateway: Gateway, actor: Actor) -> None:
+    params = {**SEND, "configuration": {"returnImmediately": True}}
+    task_id = (await rpc(gateway, "SendMessage", params, path="/a2a/echo"))["result"]["task"]["id"]
+    await actor.take()
+    await actor.report(task_id, "received")
+    await actor.report(task_id, "processing")
+    await actor.end(task_id, result=1)
+    async with streaming(gateway, "SubscribeToTask", {"id": task_id}, **{"Last-Event-ID": "2"}) as reader:
+        events = await all_of(reader)
+    assert [event.id for event in events] == ["3", "4.1", "4.2"]
+    async with streaming(gateway, "SubscribeToTask", {"id": task_id}, **{"Last-Event-ID": "4.1"}) as reader:
+        assert [event.id for event in await all_of(reader)] == ["4.1", "4.2"]
+
+
+async def test_an_error_before_the_first_event_is_a_plain_answer(gateway: Gateway) -> None:
+    """3.1.2: errors are answered before the stream begins."""
+    for method, params in (("SendStreamingMessage", {"message": {}}), ("SubscribeToTask", {"id": "nobody"})):
+        async with open_post(gateway, envelope(method, params)) as response:
+            assert (response.status, response.content_type) == (200, "application/json")
+            assert "error" in await response.json()
+
+
+async def test_the_older_dialect_ends_its_stream_with_final(gateway: Gateway, actor: Actor) -> None:
+    """0.3, TaskStatusUpdateEvent: 'final: boolean'."""
+    message = {"kind": "message", "messageId": "m", "role": "user", "parts": [{"kind": "text", "text": "hi"}]}
+    async with streaming(gateway, "message/stream", {"message": message}, path="/a2a/echo", version=None) as reader:
+        task_id, _ = await actor.take()
+        await actor.report(task_id, "received")
+        await actor.end(task_id, result=[1])
+        events = [event.data["result"] for event in await reader.all()]
+    names = {"task": "Task", "status-update": "TaskStatusUpdateEvent", "artifact-update": "TaskArtifactUpdateEvent"}
+    for event in events:
+        conforms(event, names[event["kind"]], "0.3")
+    assert [event.get("final") for event in events if event["kind"] == "status-update"] == [False, True]
+    assert events[-2]["artifact"]["parts"][0]["data"] == {"value": [1]}

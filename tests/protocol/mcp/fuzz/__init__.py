@@ -1,0 +1,1 @@
+"""Mutations of valid messages, and what every answer to them must be."""

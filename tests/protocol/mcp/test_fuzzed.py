@@ -1,0 +1,173 @@
+"""Mutated messages of every revision: never a 500, never a hung stream, always the code of the specification.
+
+`FUZZ_EXAMPLES=50000 .venv/bin/python -m pytest tests/protocol/mcp/test_fuzzed.py` tries more, and others each time.
+"""
+
+import asyncio
+import contextlib
+import io
+import logging
+import os
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from hypothesis import HealthCheck, given, settings
+
+from asya_crds import jsontext
+from servers.databases import Databases
+from tests.protocol.mcp.fuzz.conversations import HANDSHAKE, Known, Sent, conversation, named
+from tests.protocol.mcp.fuzz.judging import Got, judge
+from tests.protocol.mcp.fuzz.mutations import encoded, mutated
+from tests.support.asking import TOOLS as ASKING
+from tests.support.asking import asked
+from tests.support.gateway import Gateway
+from tests.support.mcp import TOOLS, ask, serve_tools, start_mcp
+from tests.support.mcp_sessions import Stream, connect
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "400"))
+NAMES = named()
+VALID = conversation(NAMES)
+LONGEST = 20.0
+"""Seconds in which every answer is complete. Calls wait a fifth of a second for their tasks."""
+
+
+class Fuzzed:
+    """A gateway, what stands in it for the names in valid messages, and the revisions of its sessions by their ids.
+    (No dataclass, whose members a failure would print.)"""
+
+    def __init__(self, gateway: Gateway, known: Known) -> None:
+        self.gateway = gateway
+        self.names = dict(zip(NAMES.texts(), known.texts(), strict=True))
+        self.sessions = {id: version for version, id in known.sessions.items()}
+
+    async def try_out(self, sent: Sent) -> None:
+        """Send a request with real names, and judge the answer."""
+        raw = encoded(sent)
+        for name, value in self.names.items():
+            raw = raw.replace(name.encode(), value.encode())
+        named = tuple((header, self._named(value)) for header, value in sent.headers)
+        real = replace(sent, headers=named, raw=raw, path=self._named(sent.path))
+        got = await answer_to(self.gateway, real, raw)
+        judge(real, raw, got, self.sessions)
+        ended = real.header("Mcp-Session-Id")
+        if real.verb == "DELETE" and got.status == HTTPStatus.NO_CONTENT and ended in self.sessions:
+            await self._renew(ended)
+
+    async def _renew(self, ended: str) -> None:
+        """Another session in place of one that a mutation has ended."""
+        version = self.sessions.pop(ended)
+        client = await connect(self.gateway, version=version)
+        self.sessions[client.id] = version
+        self.names[NAMES.sessions[version]] = client.id
+
+    def _named(self, text: str) -> str:
+        for name, value in self.names.items():
+            text = text.replace(name, value)
+        return text
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def fuzzed(databases: Databases, template_database: str) -> AsyncIterator[Fuzzed]:
+    with databases.one(template_database) as url:
+        async with start_mcp(url, keepalive_interval=0.5, mcp_max_wait=0.2, max_call_bytes=1024 * 1024) as made:
+            serve_tools(made, [*TOOLS, *ASKING])
+            async with open_sse(made) as sse:
+                yield Fuzzed(made, await set_up(made, sse))
+
+
+@contextlib.asynccontextmanager
+async def open_sse(gateway: Gateway) -> AsyncIterator[str]:
+    """A stream of HTTP+SSE, whose messages are read and dropped; its session."""
+    headers = {"Accept": "text/event-stream"}
+    async with gateway.session.get(gateway.url + "/mcp/sse", headers=headers) as response:
+        stream = Stream(response)
+        first = await stream.next()
+        assert first is not None
+        drained = asyncio.create_task(drain(response))
+        yield str(first.data).partition("session_id=")[2]
+        assert not drained.done(), "the stream ended"
+        drained.cancel()
+        await asyncio.wait([drained])
+
+
+async def drain(response: aiohttp.ClientResponse) -> None:
+    async for _ in response.content.iter_any():
+        pass
+
+
+async def set_up(gateway: Gateway, sse: str) -> Known:
+    state = (await asked(gateway, "name"))["requestState"]
+    task_id = await gateway.submit("anything")
+    await gateway.finish(task_id, {"done": True})
+    clients = {version: await connect(gateway, version=version) for version in HANDSHAKE}
+    others = {version: (await connect(gateway, version=version)).id for version in HANDSHAKE}
+    event_ids, server_requests = {}, {}
+    for version, client in clients.items():
+        async with client.call("needs-sampling") as stream:
+            server_requests[version] = (await stream.message())["id"]
+            event_ids[version] = str(stream.last_id)
+    # Mutated handshakes make so many sessions that the longest idle ones give way.
+    later = "UPDATE mcp_sessions SET used_at = used_at + interval '1 day'"
+    await gateway.running.storage.database.execute(later)
+    return Known(state, task_id, {v: each.id for v, each in clients.items()}, others, event_ids, server_requests, sse)
+
+
+async def answer_to(gateway: Gateway, sent: Sent, raw: bytes) -> Got:
+    """Send a request and read its whole answer; of a stream that goes on by itself, or that asks, the first message."""
+    headers = [*sent.headers]
+    if not sent.all("Content-Type"):
+        headers.append(("Content-Type", "application/json"))
+    data = io.BytesIO(raw) if sent.verb in ("POST", "PUT", "PATCH") else None
+    exchange = gateway.session.request(
+        sent.verb, gateway.url + sent.path, data=data, headers=headers, skip_auto_headers=["Accept"]
+    )
+    async with asyncio.timeout(LONGEST), exchange as response:
+        if response.content_type != "text/event-stream":
+            text = await response.text()
+            is_json = response.content_type == "application/json" and text
+            return Got(response.status, response.content_type, [jsontext.loads(text)] if is_json else [])
+        return Got(response.status, response.content_type, await messages_of(Stream(response), sent))
+
+
+async def messages_of(stream: Stream, sent: Sent) -> list[Any]:
+    messages: list[Any] = []
+    while sent.verb == "POST" and (event := await stream.next()) is not None:
+        if event.data is None:
+            continue
+        messages.append(event.data)
+        method = event.data.get("method", "") if isinstance(event.data, dict) else ""
+        if method == "notifications/subscriptions/acknowledged" or (method and not method.startswith("notifications/")):
+            break
+    return messages
+
+
+async def test_every_conversation_is_valid_before_it_is_mutated(fuzzed: Fuzzed) -> None:
+    for sent in VALID:
+        await fuzzed.try_out(sent)
+
+
+@pytest.mark.timeout(60 + EXAMPLES // 2)
+@settings(
+    max_examples=EXAMPLES,
+    derandomize="FUZZ_EXAMPLES" not in os.environ,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(sent=mutated(VALID))
+async def test_every_mutated_message_gets_the_answer_of_the_specification(
+    fuzzed: Fuzzed, caplog: pytest.LogCaptureFixture, sent: Sent
+) -> None:
+    caplog.clear()
+    await fuzzed.try_out(sent)
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+async def test_the_gateway_still_answers(fuzzed: Fuzzed) -> None:
+    status, answer = await ask(fuzzed.gateway, "tools/list")
+    assert (status, len(answer["result"]["tools"])) == (200, len([*TOOLS, *ASKING]) - 1)

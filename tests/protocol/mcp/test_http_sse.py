@@ -1,0 +1,192 @@
+"""HTTP+SSE of 2024-11-05 (basic/transports, "HTTP with SSE"), with every message posted at the other replica."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import pytest
+from mcp import Client as SdkClient
+from mcp.client.sse import sse_client
+
+from tests.support.gateway import Gateway
+from tests.support.inputs import NAME, pause_body
+from tests.support.mcp import Actor, message
+from tests.support.mcp_sessions import EVERYTHING, Stream, replicas
+from tests.support.waiting import until
+
+
+@pytest.fixture
+async def pair(database_url: str) -> AsyncIterator[list[Gateway]]:
+    async with replicas(database_url, keepalive_interval=0.2) as made:
+        yield made
+
+
+class SseClient:
+    """A client whose stream is at one gateway and whose messages go to another."""
+
+    def __init__(self, stream: Stream, endpoint: str, at: Gateway) -> None:
+        self.stream = stream
+        self.endpoint = endpoint
+        self.at = at
+
+    async def post(self, body: Any, at: Gateway | None = None) -> int:
+        gateway = at or self.at
+        async with gateway.session.post(gateway.url + self.endpoint, json=body) as response:
+            return response.status
+
+    async def ask(self, method: str, params: Any = None, id: Any = 1) -> Any:
+        assert await self.post(message(method, params, id)) == 202
+        answer = await self.stream.message()
+        assert answer["id"] == id
+        return answer
+
+    async def initialize(self, version: str = "2024-11-05") -> Any:
+        hello = {"protocolVersion": version, "capabilities": EVERYTHING, "clientInfo": {"name": "t", "version": "1"}}
+        answer = await self.ask("initialize", hello, 0)
+        assert await self.post({"jsonrpc": "2.0", "method": "notifications/initialized"}) == 202
+        return answer["result"]
+
+
+@contextlib.asynccontextmanager
+async def opened(pair: list[Gateway], **headers: str) -> AsyncIterator[SseClient]:
+    sent = {"Accept": "text/event-stream", **headers}
+    async with pair[0].session.get(pair[0].url + "/mcp/sse", headers=sent) as response:
+        assert response.status == 200, await response.text()
+        stream = Stream(response)
+        first = await stream.next()
+        assert first is not None
+        assert first.name == "endpoint"
+        yield SseClient(stream, first.data, pair[1])
+
+
+async def test_the_first_event_names_the_url_for_messages(pair: list[Gateway]) -> None:
+    """'When a client connects, the server MUST send an endpoint event containing a URI for the client to use for
+    sending messages.'"""
+    async with opened(pair) as client:
+        assert client.endpoint.startswith("/mcp/messages?session_id=")
+
+
+@pytest.mark.parametrize("at", [0, 1])
+async def test_answers_come_on_the_stream_whoever_takes_the_message(pair: list[Gateway], at: int) -> None:
+    """'All subsequent client messages MUST be sent as HTTP POST requests to this endpoint. Server messages are sent as
+    SSE message events'."""
+    async with opened(pair) as client:
+        client.at = pair[at]
+        said = await client.initialize()
+        assert said["protocolVersion"] == "2024-11-05"
+        assert "completions" not in said["capabilities"]
+        tools = (await client.ask("tools/list"))["result"]["tools"]
+        assert not any("annotations" in tool for tool in tools)
+        assert (await client.ask("nothing"))["error"]["code"] == -32601
+        assert (await client.ask("ping", id="p"))["result"] == {}
+
+
+async def test_a_call_is_answered_with_its_progress(pair: list[Gateway]) -> None:
+    async with opened(pair) as client:
+        await client.initialize("2025-06-18")
+        params = {"name": "anything", "arguments": {}, "_meta": {"progressToken": "p"}}
+        assert await client.post(message("tools/call", params, 4)) == 202
+        await Actor(pair[0]).serve({"n": 1})
+        seen = [await client.stream.message()]
+        while "result" not in seen[-1]:
+            seen.append(await client.stream.message())
+        assert {each["method"] for each in seen[:-1]} == {"notifications/progress"}
+        assert (seen[-1]["id"], seen[-1]["result"]["structuredContent"]) == (4, {"n": 1})
+
+
+async def test_a_call_is_canceled_from_the_other_replica(pair: list[Gateway]) -> None:
+    async with opened(pair) as client:
+        await client.initialize()
+        assert await client.post(message("tools/call", {"name": "anything"}, 4)) == 202
+        actor = Actor(pair[0])
+        task_id, _ = await actor.take()
+        cancel = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 4}}
+
+        async def canceled() -> bool:
+            assert await client.post(cancel) == 202
+            return await actor.status(task_id) == "canceled"
+
+        await until(canceled)
+        assert (await client.ask("ping", id=5))["id"] == 5
+
+
+async def test_a_question_is_asked_and_answered_on_the_stream(pair: list[Gateway]) -> None:
+    async with opened(pair) as client:
+        await client.initialize("2025-11-25")
+        assert await client.post(message("tools/call", {"name": "anything"}, 4)) == 202
+        actor = Actor(pair[0])
+        task_id, _ = await actor.take()
+        await pair[0].post(f"/mesh/{task_id}/progress", pause_body(task_id, {"inputs": {"name": NAME}}))
+        asked = await client.stream.message()
+        assert asked["method"] == "elicitation/create"
+        answer = {"jsonrpc": "2.0", "id": asked["id"], "result": {"action": "accept", "content": {"name": "Ada"}}}
+        assert await client.post(answer) == 202
+
+        async def running() -> bool:
+            return await actor.status(task_id) == "running"
+
+        await until(running)
+        await actor.end(task_id, result="done")
+        assert (await client.stream.message())["result"]["content"][0]["text"] == "done"
+
+
+async def test_the_session_ends_with_its_stream_and_its_calls_go_on(pair: list[Gateway]) -> None:
+    async with opened(pair) as client:
+        await client.initialize()
+        assert await client.post(message("tools/call", {"name": "anything"}, 4)) == 202
+        actor = Actor(pair[0])
+        task_id, _ = await actor.take()
+
+    async def gone() -> bool:
+        return await client.post(message("ping")) == 404
+
+    await until(gone)
+    assert await actor.status(task_id) == "pending"
+
+
+async def test_what_is_no_message_is_400_and_an_unknown_session_404(pair: list[Gateway]) -> None:
+    async with opened(pair) as client:
+        for gateway in pair:
+            async with gateway.session.post(gateway.url + client.endpoint, data=b"{", headers=JSON) as response:
+                assert response.status == 400
+            for body in ({"jsonrpc": "1.0", "id": 1, "method": "ping"}, [message("ping")], 7, {}):
+                assert await client.post(body, gateway) == 400
+            for query, status in (
+                ("", 400),
+                ("?session_id=", 400),
+                ("?session_id=x", 404),
+                ("?session_id=a&session_id=b", 400),
+            ):
+                async with gateway.session.post(f"{gateway.url}/mcp/messages{query}", json=message("ping")) as response:
+                    assert response.status == status
+    async with pair[0].session.post(pair[0].url + "/mcp/sse", json=message("ping")) as response:
+        assert response.status in (404, 405)
+
+
+JSON = {"Content-Type": "application/json"}
+
+
+async def test_a_session_of_one_transport_is_unknown_in_the_other(pair: list[Gateway]) -> None:
+    async with opened(pair) as client:
+        headers = {"Mcp-Session-Id": client.endpoint.rsplit("=", 1)[1], "Accept": "application/json"}
+        async with pair[0].session.post(pair[0].url + "/mcp", json=message("ping"), headers=headers) as response:
+            assert response.status == 404
+
+
+async def test_the_official_client_calls_a_tool(pair: list[Gateway]) -> None:
+    actor = Actor(pair[0])
+    async with SdkClient(sse_client(f"{pair[0].url}/mcp/sse"), mode="legacy") as client:
+        assert {tool.name for tool in (await client.list_tools()).tools} >= {"anything", "shout"}
+        serving = asyncio.create_task(actor.serve({"n": 2}))
+        result = await client.call_tool("anything", {})
+        await serving
+    assert result.structured_content == {"n": 2}
+
+
+async def test_a_stream_ends_if_its_gateway_drains(pair: list[Gateway]) -> None:
+    async with opened(pair) as client:
+        pair[0].stop.set()
+        with contextlib.suppress(aiohttp.ClientError):
+            assert await client.stream.next() is None

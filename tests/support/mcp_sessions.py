@@ -1,0 +1,182 @@
+"""A client of MCP with a session, message by message, and two gateways on one database."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import cycle
+from typing import Any
+
+import aiohttp
+from typing_extensions import override
+
+from asya_crds import jsontext
+from tests.support.gateway import Event, Gateway, Reader
+from tests.support.mcp import BOTH, message, start_mcp
+
+HEADER = "Mcp-Session-Id"
+EVERYTHING = {"elicitation": {"form": {}, "url": {}}, "sampling": {}, "roots": {"listChanged": True}}
+
+
+@contextlib.asynccontextmanager
+async def replicas(database_url: str, number: int = 2, **changes: Any) -> AsyncIterator[list[Gateway]]:
+    """Gateways on one database."""
+    async with contextlib.AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(start_mcp(database_url, **changes)) for _ in range(number)]
+
+
+class Stream(Reader):
+    """Reads an event stream, with events of empty data and `retry`."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        super().__init__(response)
+        self.last_id: str | None = None
+        self.retry: int | None = None
+
+    @override
+    async def next(self) -> Event | None:
+        """The next event, None at the end of the stream. The data of a priming event is None."""
+        name, data, has_data, last_id = "message", [], False, None
+        async with asyncio.timeout(20):
+            while line := await self.response.content.readline(max_line_length=2**24):
+                text = line.decode().rstrip("\n")
+                key, _, value = text.partition(": ")
+                match key.rstrip(":"):
+                    case "" if text.startswith(":"):
+                        self.comments.append(text[1:].strip())
+                    case "event":
+                        name = value
+                    case "id":
+                        self.last_id = last_id = value
+                    case "retry":
+                        self.retry = int(value)
+                    case "data":
+                        has_data = True
+                        data.append(value)
+                    case "" if has_data:
+                        whole = "\n".join(data)
+                        shown = jsontext.loads(whole) if whole.startswith("{") else whole or None
+                        return Event(name, shown, last_id)
+                    case _:
+                        pass
+        return None
+
+    async def message(self) -> Any:
+        """The next JSON-RPC message."""
+        while (event := await self.next()) is not None:
+            if event.data is not None:
+                return event.data
+        raise AssertionError("the stream ended")
+
+
+@dataclass
+class Client:
+    """A client whose messages go to one gateway after the other."""
+
+    gateways: Sequence[Gateway]
+    version: str
+    id: str
+    capabilities: Mapping[str, Any]
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._turn = cycle(self.gateways)
+        self._ids = 0
+
+    @property
+    def all_headers(self) -> dict[str, str]:
+        """Those of every request."""
+        return {HEADER: self.id, "MCP-Protocol-Version": self.version, "Accept": BOTH, **self.headers}
+
+    def new_id(self) -> int:
+        self._ids += 1
+        return self._ids
+
+    async def send(self, body: Any, at: Gateway | None = None, **headers: str) -> tuple[int, Any]:
+        """POST any message; status, and the last message of the answer."""
+        async with self.post(body, at, **headers) as response:
+            if response.content_type == "text/event-stream":
+                found = [event.data async for event in events(Stream(response)) if event.data is not None]
+                return response.status, found[-1] if found else None
+            text = await response.text()
+            return response.status, jsontext.loads(text) if text else None
+
+    async def ask(self, method: str, params: Any = None, at: Gateway | None = None) -> Any:
+        """The result of a request."""
+        status, answer = await self.send(message(method, params, self.new_id()), at)
+        assert status == 200, (status, answer)
+        assert "result" in answer, answer
+        return answer["result"]
+
+    async def notify(self, method: str, params: Any = None, at: Gateway | None = None) -> None:
+        body = {"jsonrpc": "2.0", "method": f"notifications/{method}", "params": params or {}}
+        assert await self.send(body, at) == (202, None)
+
+    async def respond(self, id: Any, result: Any, at: Gateway | None = None) -> None:
+        """Answer a request of the server."""
+        assert await self.send({"jsonrpc": "2.0", "id": id, "result": result}, at) == (202, None)
+
+    @contextlib.asynccontextmanager
+    async def post(self, body: Any, at: Gateway | None = None, **headers: str) -> AsyncIterator[aiohttp.ClientResponse]:
+        gateway = at or next(self._turn)
+        data = body if isinstance(body, bytes) else jsontext.dumps(body).encode()
+        sent = {"Content-Type": "application/json", **self.all_headers, **headers}
+        async with gateway.session.post(gateway.url + "/mcp", data=data, headers=sent) as response:
+            yield response
+
+    @contextlib.asynccontextmanager
+    async def call(
+        self, name: str, arguments: Any = None, at: Gateway | None = None, *, token: Any = None, id: Any = None
+    ) -> AsyncIterator[Stream]:
+        """A tools/call whose stream is read by the test."""
+        meta = {} if token is None else {"_meta": {"progressToken": token}}
+        body = message("tools/call", {"name": name, "arguments": arguments or {}, **meta}, id or self.new_id())
+        async with self.post(body, at) as response:
+            assert response.status == 200, await response.text()
+            yield Stream(response)
+
+    @contextlib.asynccontextmanager
+    async def listen(
+        self, at: Gateway | None = None, *, last: str | None = None, status: int = 200
+    ) -> AsyncIterator[Stream]:
+        """GET a stream."""
+        gateway = at or next(self._turn)
+        sent = {**self.all_headers, "Accept": "text/event-stream"}
+        if last is not None:
+            sent["Last-Event-ID"] = last
+        async with gateway.session.get(gateway.url + "/mcp", headers=sent) as response:
+            assert response.status == status, await response.text()
+            yield Stream(response)
+
+    async def delete(self, at: Gateway | None = None) -> int:
+        gateway = at or next(self._turn)
+        async with gateway.session.delete(gateway.url + "/mcp", headers=self.all_headers) as response:
+            return response.status
+
+
+async def events(stream: Stream) -> AsyncIterator[Event]:
+    while (event := await stream.next()) is not None:
+        yield event
+
+
+async def connect(
+    *gateways: Gateway,
+    version: str = "2025-11-25",
+    capabilities: Mapping[str, Any] = EVERYTHING,
+    headers: Mapping[str, str] | None = None,
+) -> Client:
+    """Shake hands at the first gateway."""
+    hello = {
+        "protocolVersion": version,
+        "capabilities": dict(capabilities),
+        "clientInfo": {"name": "test", "version": "1"},
+    }
+    sent = {"Content-Type": "application/json", "Accept": BOTH, **(headers or {})}
+    data = jsontext.dumps(message("initialize", hello, 0))
+    async with gateways[0].session.post(gateways[0].url + "/mcp", data=data, headers=sent) as response:
+        assert response.status == 200, await response.text()
+        answer = jsontext.loads(await response.text())
+        assert answer["result"]["protocolVersion"] == version
+        client = Client(gateways, version, response.headers[HEADER], capabilities, dict(headers or {}))
+    await client.notify("initialized")
+    return client

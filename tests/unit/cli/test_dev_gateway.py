@@ -1,0 +1,29 @@
+"""How `asya dev` tells what keeps its gateway from starting."""
+
+from pathlib import Path
+from typing import cast
+
+import pytest
+from rich.console import Console
+
+from asya_cli.dev.ports import Port
+from asya_cli.dev.session import Options, Session
+from asya_cli.errors import UsageProblem
+
+
+class AnyPort:
+    number = 0
+
+
+async def test_a_mistake_in_the_configuration_file_is_told_with_its_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    config = tmp_path / "gateway.yaml"
+    config.write_text("identity_service:\n- type: saml\n")
+    monkeypatch.setenv("ASYA_GATEWAY_CONFIG", str(config))
+    session = Session(Options(tmp_path, 0), cast(Port, AnyPort()), Console(quiet=True))
+    with pytest.raises(
+        UsageProblem, match=r"ASYA_GATEWAY_CONFIG: .*gateway\.yaml: line 2: identity_service\.0: expected"
+    ):
+        async with session._gateway("postgresql://asya@127.0.0.1:1/asya"):
+            raise AssertionError("it started")
