@@ -46,7 +46,7 @@ async def test_the_client_of_1_0(agent: str) -> None:
 async def test_the_client_of_0_3(agent: str) -> None:
     program = str(HERE / "python" / "a2a_0_client.py")
     seen = (await run(tools.a2a(0), program, json.dumps({"url": agent}))).answer
-    assert seen["skills"] == ["ask", "behave"]
+    assert seen["skills"] == ["behave"]
     assert (seen["complete"], seen["fail"], seen["reject"]) == ("completed", "failed", "rejected")
     assert seen["parts"] == ["text", "file", "data"]
     assert (seen["streamed"], seen["events"] >= 4) == ("completed", True)

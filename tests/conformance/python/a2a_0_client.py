@@ -44,7 +44,7 @@ async def main():
         SEEN["streamed"] = task.status.state.value
         SEEN["events"] = len(items)
 
-        task, _ = await last_of(plain.send_message(message("hello", "ask")))
+        task, _ = await last_of(plain.send_message(message("ask me")))
         SEEN["asked"] = task.status.state.value
         task, _ = await last_of(plain.send_message(message("Ann", task_id=task.id, context_id=task.context_id)))
         SEEN["greeted"] = task.artifacts[0].parts[0].root.text

@@ -63,7 +63,7 @@ async def main():
         SEEN["events"] = [event.WhichOneof("payload") for event in events]
         SEEN["text"] = events[-2].artifact_update.artifact.parts[0].text
 
-        [answer] = await all_of(plain.send_message(request("hello", "ask")))
+        [answer] = await all_of(plain.send_message(request("ask me")))
         SEEN["asked"] = state(answer.task)
         [answer] = await all_of(plain.send_message(request("Ann", "", task_id=answer.task.id)))
         SEEN["greeted"] = answer.task.artifacts[0].parts[0].text
