@@ -55,6 +55,11 @@ async def test_messages_count_not_requests(slow: Gateway) -> None:
     assert sum("messages" in text for text in texts) >= 2
     assert sum("Unknown tool" in text for text in texts) >= 2
     assert texts[-1] == ""
+    completion = {"ref": {"type": "ref/prompt", "name": "nothing"}, "argument": {"name": "a", "value": ""}}
+    suggested = [{"jsonrpc": "2.0", "id": id, "method": "completion/complete", "params": completion} for id in range(5)]
+    status, answers = await slow.post("/mcp", suggested, headers={**headers, **bearer("bob")})
+    assert status == 200
+    assert sum("messages" in answer["error"]["message"] for answer in answers) >= 2
 
 
 async def test_a_flow_beyond_its_rate_gets_429_whoever_calls_it(database_url: str) -> None:

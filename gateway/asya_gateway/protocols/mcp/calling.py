@@ -2,24 +2,21 @@
 
 import asyncio
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
-from asya_crds.offloading import Offload
 from asya_gateway.domain.calls import Call
 from asya_gateway.domain.catalog import Kind
 from asya_gateway.domain.errors import FlowNotFound, InvalidArguments, Unavailable, after_a_write
 from asya_gateway.domain.flow_offers import FlowOffer
 from asya_gateway.domain.flows import ServedFlow
-from asya_gateway.domain.task import FlyEvent, JsonText, TaskHead, TaskUpdate
+from asya_gateway.domain.task import TaskHead
 from asya_gateway.protocols.http.holding import Channel, Held
 from asya_gateway.protocols.http.task_wait import RETRY, TaskWait, Tell
 from asya_gateway.protocols.http.wait_limit import WaitLimit
 from asya_gateway.protocols.mcp import rendering
 from asya_gateway.protocols.mcp.errors import InvalidParams
 from asya_gateway.protocols.mcp.idempotency import key_of
-from asya_gateway.protocols.mcp.live_text import found_text
-from asya_gateway.protocols.mcp.log_messages import LogMessages, is_log
+from asya_gateway.protocols.mcp.log_messages import LogMessages
 from asya_gateway.protocols.mcp.mrtr.gathering import Gathered, with_inputs
 from asya_gateway.protocols.mcp.param_headers import check_param_headers
 from asya_gateway.protocols.mcp.progress import Beating, Progress
@@ -31,6 +28,7 @@ from asya_gateway.protocols.mcp.task_tools import is_task_tool
 from asya_gateway.protocols.mcp.tasks import experimental, extension
 from asya_gateway.protocols.mcp.tasks.modes import Answer, answer_of
 from asya_gateway.protocols.mcp.tasks.tools import call_task_tool
+from asya_gateway.protocols.mcp.telling import Telling
 from asya_gateway.protocols.mcp.url_elicitation import url_required
 
 SURFACE = "mcp"
@@ -129,27 +127,6 @@ def leaving_cancels(context: RequestContext) -> bool:
     return context.revision.stateless and leaves and key_of(context) is None
 
 
-async def tell(
-    progress: Progress | None,
-    channel: Channel,
-    offload: Offload,
-    item: TaskUpdate | FlyEvent,
-    *,
-    logs: LogMessages | None = None,
-) -> None:
-    """Send an entry of the log or a live event as a notification, if it has something for the caller."""
-    text: JsonText | None = None
-    if not isinstance(item, FlyEvent):
-        text = None if progress is None else progress.of(item)
-    else:
-        logged = is_log(item.payload)
-        if logged and logs is not None:
-            text = logs.text(item.payload)
-        elif not logged and progress is not None:
-            text = progress.live(await found_text(item.payload, offload))
-    await (channel.quiet() if text is None else channel.notify(text))
-
-
 def left(context: RequestContext, task_id: str) -> None:
     """The client has left before its answer was sent."""
     if leaving_cancels(context):
@@ -231,7 +208,8 @@ class HeldCall:
         logs = LogMessages.of(context)
         told: Tell | None = None
         if shown is not None or logs is not None:
-            told = partial(tell, shown, channel, context.offload, logs=logs)
+            channel = telling = Telling(channel, context.offload, shown, logs)
+            told = telling.tell
         after = 0 if place is None else place.seq
         wait = TaskWait(context.tasks, self._task_id, context.caller, live=told is not None, tell=told, after=after)
         if session is not None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from asya_crds import jsontext
 from asya_crds.large_json import has_few_values
+from asya_gateway.domain.rates import Rates
 from asya_gateway.domain.task import JsonText
 from asya_gateway.protocols.http.jsonrpc import notification_text
 from asya_gateway.protocols.mcp.errors import InvalidParams
@@ -18,6 +19,11 @@ from asya_gateway.protocols.mcp.results import Result
 LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 """From the least severe on (RFC 5424, section 6.2.1)."""
 LONGEST_LOGGER = 255
+PER_SECOND = 50.0
+BURST = 100.0
+"""Messages of one request, and how many may come at once."""
+OWN_LOGGER = "asya.gateway"
+"""Who says that messages were left out."""
 
 
 async def set_level(context: RequestContext) -> Result:
@@ -31,10 +37,13 @@ async def set_level(context: RequestContext) -> Result:
 
 
 class LogMessages:
-    """The log messages of one request. `least` tells the level from which on they are wanted now; None for none."""
+    """The log messages of one request, at a bounded rate. `least` tells the level from which on they are wanted now;
+    None for none."""
 
-    def __init__(self, least: Callable[[], str | None]) -> None:
+    def __init__(self, least: Callable[[], str | None], rate: Rates | None = None) -> None:
         self._least = least
+        self._rate = rate or Rates(PER_SECOND, BURST)
+        self._left_out = 0
 
     @classmethod
     def of(cls, context: RequestContext) -> "LogMessages | None":
@@ -47,12 +56,27 @@ class LogMessages:
             found = cls(lambda: level)
         return None if found._least() is None else found
 
-    def text(self, payload: JsonText) -> JsonText | None:
-        """The notification for a live event; None if it is no log message, or not wanted."""
-        message, least = read_log(payload), self._least()
-        if message is None or least is None or LEVELS.index(message["level"]) < LEVELS.index(least):
-            return None
-        return notification_text("notifications/message", message)
+    def texts(self, payload: JsonText) -> list[JsonText]:
+        """The notification for a live event; none if it is no log message, not wanted, or above the rate. The next one
+        after such comes with another that says how many were left out."""
+        message = read_log(payload)
+        if message is None or not self._wanted(message["level"]):
+            return []
+        if self._rate.wait(None) > 0:
+            self._left_out += 1
+            return []
+        return [*self._told_left_out(), notification_text("notifications/message", message)]
+
+    def _wanted(self, level: str) -> bool:
+        least = self._least()
+        return least is not None and LEVELS.index(level) >= LEVELS.index(least)
+
+    def _told_left_out(self) -> list[JsonText]:
+        number, self._left_out = self._left_out, 0
+        if not number or not self._wanted("warning"):
+            return []
+        said = f"{number} messages were left out: more than {PER_SECOND:g} came in a second"
+        return [notification_text("notifications/message", {"level": "warning", "logger": OWN_LOGGER, "data": said})]
 
 
 def is_log(payload: JsonText) -> bool:

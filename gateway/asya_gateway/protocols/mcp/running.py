@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from asya_crds.large_json import has_few_values
@@ -18,7 +17,7 @@ from asya_gateway.protocols.http.jsonrpc import INTERNAL_ERROR, RpcError
 from asya_gateway.protocols.http.links import Links
 from asya_gateway.protocols.http.task_wait import TaskWait, Tell
 from asya_gateway.protocols.http.wait_limit import WaitLimit
-from asya_gateway.protocols.mcp.calling import SURFACE, left, submit, tell
+from asya_gateway.protocols.mcp.calling import SURFACE, left, submit
 from asya_gateway.protocols.mcp.errors import InvalidParams
 from asya_gateway.protocols.mcp.idempotency import key_of
 from asya_gateway.protocols.mcp.mrtr.gathering import Gathered, with_inputs
@@ -28,6 +27,7 @@ from asya_gateway.protocols.mcp.request_context import RequestContext
 from asya_gateway.protocols.mcp.results import Result
 from asya_gateway.protocols.mcp.session_asking import outcome
 from asya_gateway.protocols.mcp.sessions.call import CallOfTask
+from asya_gateway.protocols.mcp.telling import Telling
 from asya_gateway.protocols.mcp.tool_results import violation_lines
 
 Render = Callable[[Task], Awaitable[Result]]
@@ -90,7 +90,8 @@ class HeldRun:
             progress = Progress(context.progress_token)
             channel = Beating(channel, progress, context.settings.mcp_progress_interval)
             if flow.mcp is not None and flow.mcp.progress:
-                told = partial(tell, progress, channel, context.offload)
+                channel = telling = Telling(channel, context.offload, progress)
+                told = telling.tell
         limit = WaitLimit.of(flow, context.settings, context.draining)
         wait = TaskWait(context.tasks, self._task_id, context.caller, live=told is not None, tell=told)
         task = await outcome(context, wait, channel, limit)

@@ -13,6 +13,7 @@ TASKS_LISTENING = "tests/protocol/mcp/test_tasks_listening.py"
 TASKS_OUTAGES = "tests/protocol/mcp/test_tasks_outages.py"
 UNIT_MESSAGES = "tests/unit/mcp/test_mcp_messages.py"
 UNIT_PROGRESS = "tests/unit/mcp/test_mcp_progress.py"
+UNIT_TELLING = "tests/unit/mcp/test_telling.py"
 
 REQUIREMENTS = (
     Requirement(
@@ -59,8 +60,9 @@ REQUIREMENTS = (
         "A server MUST send notifications/cancelled referencing a subscriptions/listen request ID when it "
         "tears down that subscription stream",
         deferred=(
-            'Over HTTP a subscription ends with its result instead (subscriptions, "Graceful Closure"): the '
-            "official client takes the notification for a loss, and the result for an end."
+            'The specification contradicts itself here: subscriptions, "Graceful Closure", asks for the result of '
+            "the request, cancellation for this notification. The gateway sends the result, as both official SDKs "
+            "do: their clients take the notification for a loss, and the result for an end."
         ),
     ),
     Requirement(
@@ -110,7 +112,7 @@ REQUIREMENTS = (
         "MUST",
         "Server-sent cancellation notifications MUST reference a subscriptions/listen request, to terminate "
         "that subscription stream",
-        deferred="None are sent over HTTP, where the stream itself ends.",
+        deferred="None are sent: a subscription ends with its result, and every other stream with its response.",
     ),
     Requirement(
         "2026-07-28/basic/patterns/cancellation#timing-considerations",
@@ -170,9 +172,10 @@ REQUIREMENTS = (
         "2026-07-28/basic/patterns/progress#implementation-notes",
         "SHOULD",
         "Both parties SHOULD implement rate limiting to prevent flooding",
-        deferred=(
-            "Notifications are as frequent as the reports and live events of the flow, each limited in size, "
-            "none in rate."
+        tests=tests_of(
+            UNIT_TELLING,
+            "test_above_its_rate_the_texts_of_a_call_are_joined_and_none_is_lost",
+            "test_above_its_rate_the_newest_report_takes_the_place_of_earlier_ones",
         ),
     ),
     Requirement(

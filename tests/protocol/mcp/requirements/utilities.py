@@ -11,6 +11,7 @@ SESSIONS = "tests/protocol/mcp/test_sessions.py"
 STATELESS_METHODS = "tests/protocol/mcp/test_stateless_methods.py"
 STATELESS_REFUSALS = "tests/protocol/mcp/test_stateless_refusals.py"
 TASKS_LISTENING = "tests/protocol/mcp/test_tasks_listening.py"
+UNIT_TELLING = "tests/unit/mcp/test_telling.py"
 
 REQUIREMENTS = (
     Requirement(
@@ -48,10 +49,7 @@ REQUIREMENTS = (
         "2026-07-28/server/utilities/completion#implementation-considerations",
         "SHOULD",
         "Servers SHOULD: … Rate limit completion requests",
-        deferred=(
-            "Suggestions come from the registry in memory; requests are bounded by the limit of open requests, "
-            "not by a rate."
-        ),
+        tests=tests_of(HTTP_LIMITS, "test_messages_count_not_requests"),
     ),
     Requirement(
         "2026-07-28/server/utilities/completion#security",
@@ -124,7 +122,7 @@ REQUIREMENTS = (
         "2026-07-28/server/utilities/logging#security",
         "SHOULD",
         "Implementations SHOULD: … Rate limit messages",
-        deferred="Messages are as frequent as the live events of the flow, each limited in size, none in rate.",
+        tests=tests_of(UNIT_TELLING, "test_above_its_rate_log_messages_are_left_out_and_the_next_one_says_how_many"),
     ),
     Requirement(
         "2026-07-28/server/utilities/logging#security",
