@@ -35,6 +35,21 @@ class TransportSettings(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class QueueLimits:
+    """What a queue system cannot promise, beside the size of its largest message, which is a setting. Each limit has a
+    row in docs/delivery.md and a case in tests/contract/test_limits.py."""
+
+    longest_name: int | None = None
+    """Most characters of a queue's name; None if all names of namespaces and actors fit."""
+    longest_delay: float | None = None
+    """Seconds that the queue system itself delays a message at most. A transport makes a longer delay of several. None
+    if there is no limit."""
+    late_answers_noticed: bool = True
+    """Whether the queue system refuses the answer of a consumer whose lease has expired. If it does not, the transport
+    knows only by its own clock, and an answer that is on its way when the lease expires counts."""
+
+
+@dataclass(frozen=True, slots=True)
 class Variable:
     """One environment variable, as in docs/settings.md. A `secret` one belongs in a Secret and never in a log."""
 
@@ -83,6 +98,7 @@ class TransportDescription:
     transport: str
     """`module:Class` of its port.Transport, which is created from settings and namespace."""
     trigger: TriggerOf
+    limits: QueueLimits = QueueLimits()
     drivers: tuple[str, ...] = ()
     """Modules installed by the extra. Without them the transport cannot be opened."""
     extra: str = ""

@@ -12,7 +12,7 @@ from tests.contract.transport_harness import settings_of
 
 async def main() -> None:
     order = json.loads(sys.argv[1])
-    transport = open_transport(settings_of(order["transport"], order["settings"]), order["namespace"])
+    transport = open_transport(settings_of(order["settings"]), order["namespace"])
     async with transport.receive(order["actor"]) as stream:
         await anext(stream)
         print("taken", flush=True)

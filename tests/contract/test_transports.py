@@ -1,30 +1,21 @@
 """The contract of port.py, tested with every queue system."""
 
 import asyncio
-import os
 import time
-from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 
 import pytest
 
 from asya_transports.port import (
     LeaseLost,
-    MessageRefused,
     OutboundMessage,
     Prefetch,
     Queue,
     TransportUnavailable,
     Unroutable,
 )
-from asya_transports.postgres import receiver as postgres_receiver
-from asya_transports.postgres.settings import PostgresSettings
-from asya_transports.rabbitmq import receiver as rabbitmq_receiver
-from asya_transports.rabbitmq.settings import RabbitSettings
-from servers.postgres import PostgresServer
-from servers.rabbitmq import RabbitNode
+from tests.contract.brokers import LEASE, Broker
 from tests.contract.transport_harness import (
-    LEASE,
     WITHIN,
     Harness,
     eventually_empty,
@@ -36,17 +27,6 @@ from tests.contract.transport_harness import (
     take_one,
 )
 from tests.support.waiting import lasts, lasts_blocking
-
-
-@pytest.fixture(params=["postgres", "rabbitmq"])
-async def harness(request: pytest.FixtureRequest) -> AsyncIterator[Harness]:
-    if request.param == "postgres":
-        url = request.getfixturevalue("database_url")
-        harness = Harness(PostgresSettings(url, visibility_timeout=LEASE, poll_interval=0.5))
-    else:
-        harness = Harness(RabbitSettings(request.getfixturevalue("rabbitmq_vhost_url")))
-    yield harness
-    await harness.close()
 
 
 async def test_a_published_message_is_received_as_it_was(harness: Harness) -> None:
@@ -217,25 +197,6 @@ async def test_an_empty_batch_is_answered(harness: Harness) -> None:
     assert await harness.open().publish([]) == []
 
 
-async def test_a_message_over_the_limit_is_refused_and_the_others_are_not(harness: Harness) -> None:
-    transport = await harness.declared()
-    large = OutboundMessage("worker", bytes(128 * 1024 * 1024 + 1))
-    answers = await transport.publish([message("before"), large, message("after")])
-    assert [type(answer) for answer in answers] == [type(None), MessageRefused, type(None)]
-
-
-async def test_a_message_of_one_mebibyte_arrives_whole(harness: Harness) -> None:
-    transport = await harness.declared()
-    body = b'{"payload": "' + bytes(range(32, 127)).replace(b'"', b"").replace(b"\\", b"") * 11276 + b'"}'
-    assert len(body) > 1024 * 1024
-    assert await transport.publish([OutboundMessage("worker", body)] * 3) == [None] * 3
-    async with transport.receive("worker", prefetch=3) as stream:
-        for _ in range(3):
-            delivery = await next_of(stream)
-            assert delivery.body == body
-            await delivery.ack()
-
-
 async def test_a_handler_may_take_longer_than_the_visibility_timeout(harness: Harness) -> None:
     transport, other = await harness.declared(), harness.open()
     await publish(transport, "slow")
@@ -382,13 +343,6 @@ async def test_a_receiver_may_come_before_its_queue(harness: Harness) -> None:
         assert (await waiting).body == b"early"
 
 
-@pytest.fixture
-def looking_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Consumers check their queues more often than usual."""
-    monkeypatch.setattr(postgres_receiver, "DECLARE_EVERY", 0.2)
-    monkeypatch.setattr(rabbitmq_receiver, "QUEUE_PAUSE", 0.2)
-
-
 @pytest.mark.usefixtures("looking_often")
 async def test_a_queue_that_vanishes_under_its_consumer_is_declared_again(harness: Harness) -> None:
     transport, other = await harness.declared(), harness.open()
@@ -522,21 +476,14 @@ async def test_an_answer_that_comes_after_the_lease_says_so(harness: Harness) ->
             await again.ack()
 
 
-async def test_after_a_restart_of_the_server_publish_and_receive_go_on(
-    harness: Harness, request: pytest.FixtureRequest
-) -> None:
-    """The broker's virtual host, too, is there after it."""
-    if harness.settings.name == "postgres":
-        restart = _restart_of(request, "ASYA_TEST_POSTGRES_URL", "postgres_server")
-    else:
-        restart = _restart_of(request, "ASYA_TEST_RABBITMQ_URL", "rabbitmq_node")
+async def test_after_a_restart_of_the_server_publish_and_receive_go_on(harness: Harness, broker: Broker) -> None:
     transport = await harness.declared()
     async with transport.receive("worker") as stream:
         await publish(transport, "before")
         assert await take_from(stream) == "before"
         await publish(transport, "kept")
         kept = await next_of(stream)  # in hand while the server is away
-        await asyncio.to_thread(restart)
+        await asyncio.to_thread(broker.restart)
         await eventually_publishes(transport, "after")
         with suppress(LeaseLost):
             await kept.ack()
@@ -544,10 +491,3 @@ async def test_after_a_restart_of_the_server_publish_and_receive_go_on(
         while arrived[-1] != "after":
             arrived.append(await take_from(stream))
     await eventually_empty(transport)
-
-
-def _restart_of(request: pytest.FixtureRequest, variable: str, fixture: str) -> Callable[[], None]:
-    if os.environ.get(variable):
-        pytest.skip(f"{variable} names a server that is not ours to restart")
-    server: PostgresServer | RabbitNode = request.getfixturevalue(fixture)
-    return server.restart

@@ -7,18 +7,19 @@ import json
 import sys
 import uuid
 from collections.abc import AsyncIterator
+from importlib import import_module
 from pathlib import Path
+from typing import Any, cast
 
-from asya_transports.description import TransportSettings
+from asya_transports.description import QueueLimits, TransportSettings
+from asya_transports.known import describe
 from asya_transports.opening import open_transport
 from asya_transports.port import Delivery, OutboundMessage, Queue, Transport
-from asya_transports.postgres.settings import PostgresSettings
-from asya_transports.rabbitmq.settings import RabbitSettings
 from servers.proxy import TcpProxy
 from tests.support.waiting import until
 
-LEASE = 1.5
-"""Seconds of the visibility timeout in tests; transports whose broker sees a dead consumer itself have none."""
+ADDRESS_FIELD = {"postgres": "url", "rabbitmq": "url"}
+"""The field of a transport's settings with its server's URL."""
 
 WITHIN = 15.0
 """Bound of every wait."""
@@ -27,13 +28,18 @@ WITHIN = 15.0
 class Harness:
     """Transports of one namespace on one server."""
 
-    def __init__(self, settings: PostgresSettings | RabbitSettings) -> None:
+    def __init__(self, settings: TransportSettings) -> None:
         self.settings = settings
         self.namespace = f"n{uuid.uuid4().hex[:8]}"
         self._opened: list[Transport] = []
         self._proxies: list[TcpProxy] = []
 
-    def open(self, settings: PostgresSettings | RabbitSettings | None = None) -> Transport:
+    @property
+    def limits(self) -> QueueLimits:
+        """What this queue system cannot promise."""
+        return describe(self.settings.name).limits
+
+    def open(self, settings: TransportSettings | None = None) -> Transport:
         """Another transport, closed with the test."""
         transport = open_transport(settings or self.settings, self.namespace)
         self._opened.append(transport)
@@ -41,9 +47,10 @@ class Harness:
 
     async def open_through_proxy(self) -> tuple[Transport, TcpProxy]:
         """A transport whose connection can be cut."""
-        proxy, url = await TcpProxy.before(self.settings.url)
+        field = ADDRESS_FIELD[self.settings.name]
+        proxy, address = await TcpProxy.before(getattr(self.settings, field))
         self._proxies.append(proxy)
-        return self.open(dataclasses.replace(self.settings, url=url)), proxy
+        return self.open(changed(self.settings, **{field: address})), proxy
 
     async def declared(self, actor: str = "worker", **options: int) -> Transport:
         """A transport, and a queue of that actor."""
@@ -66,8 +73,7 @@ class Harness:
             str(Path(__file__).with_name("doomed_consumer.py")),
             json.dumps(
                 {
-                    "transport": self.settings.name,
-                    "settings": dataclasses.asdict(self.settings),
+                    "settings": values_of(self.settings),
                     "namespace": self.namespace,
                     "actor": actor,
                 }
@@ -85,9 +91,21 @@ class Harness:
             await process.wait()
 
 
-def settings_of(transport: str, values: dict[str, object]) -> TransportSettings:
-    """The settings that `dataclasses.asdict` took apart."""
-    return PostgresSettings(**values) if transport == "postgres" else RabbitSettings(**values)  # type: ignore[arg-type]
+def changed(settings: TransportSettings, **fields: object) -> TransportSettings:
+    """The same settings but for these fields. Settings are dataclasses, each of its own class."""
+    return dataclasses.replace(cast("Any", settings), **fields)  # type: ignore[no-any-return]
+
+
+def values_of(settings: TransportSettings) -> dict[str, object]:
+    """The settings as JSON for another process."""
+    kind = type(settings)
+    return {"module": kind.__module__, "class": kind.__qualname__, "fields": dataclasses.asdict(cast("Any", settings))}
+
+
+def settings_of(values: dict[str, Any]) -> TransportSettings:
+    """The settings that `values_of` took apart."""
+    made: TransportSettings = getattr(import_module(values["module"]), values["class"])(**values["fields"])
+    return made
 
 
 def message(text: str, actor: str = "worker") -> OutboundMessage:

@@ -19,6 +19,7 @@ from asya_transports.description import TransportDescription, TransportSettingsE
 from asya_transports.known import DESCRIPTIONS, describe
 from asya_transports.rabbitmq.settings import RabbitSettings
 from tests.unit.asya_operator.test_actor_objects import AROUND, actor
+from tests.unit.test_every_setting import TRANSPORT_NEEDS
 
 
 def test_every_folder_of_a_queue_system_is_known_by_its_own_name() -> None:
@@ -42,10 +43,32 @@ def test_what_is_opened_keeps_the_ports_promise(description: TransportDescriptio
     assert kept.name == description.name
 
 
+def limits_of_the_page() -> dict[str, list[str]]:
+    """For each transport the cells of the table of limits in docs/delivery.md, in the order of its rows."""
+    page = (Path(__file__).parents[2] / "docs/delivery.md").read_text()
+    table = page[page.index("| limit |") :].split("\n\n")[0].splitlines()
+    head, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in table)
+    return {name: [row[place] for row in rows] for place, name in enumerate(head) if place}
+
+
+@pytest.mark.parametrize("description", DESCRIPTIONS.values(), ids=DESCRIPTIONS)
+def test_each_declared_limit_is_in_the_page_about_delivery(description: TransportDescription) -> None:
+    limits = description.limits
+    largest = description.read(TRANSPORT_NEEDS[description.name]).max_message_bytes
+    wanted = [
+        f"{largest:,}",
+        "any" if limits.longest_name is None else f"{limits.longest_name:,}",
+        "any" if limits.longest_delay is None else f"{limits.longest_delay:,.0f}",
+        "refused" if limits.late_answers_noticed else "not noticed",
+    ]
+    found = limits_of_the_page()[description.name]
+    assert [cell.partition(" (")[0] for cell in found] == wanted
+
+
 def test_an_unknown_transport_is_named_with_the_known_ones() -> None:
-    with pytest.raises(TransportSettingsError, match="postgres, rabbitmq"):
+    with pytest.raises(TransportSettingsError, match=", ".join(DESCRIPTIONS)):
         describe("pigeon")
-    with pytest.raises(ValueError, match="'postgres' or 'rabbitmq'"):
+    with pytest.raises(ValueError, match=" or ".join(map(repr, DESCRIPTIONS))):
         OperatorSettings(transport="pigeon")
 
 

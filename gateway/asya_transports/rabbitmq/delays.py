@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 RUNGS = (125, 250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 256_000, 1_024_000)
 """Milliseconds: the delay of each delay queue of an actor."""
+LONGEST_DELAY = RUNGS[-1] / 1000
+"""Seconds. A longer delay passes several queues."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from asya_crds.setting_types import check_object_name
-from asya_transports.description import TransportDescription, Trigger, TriggerSecret, Variable
+from asya_transports.description import QueueLimits, TransportDescription, Trigger, TriggerSecret, Variable
+from asya_transports.rabbitmq.delays import LONGEST_DELAY
 from asya_transports.rabbitmq.settings import VARIABLES, read_settings
 
 AUTHENTICATION = "ASYA_KEDA_RABBITMQ_AUTH"
@@ -57,6 +58,7 @@ DESCRIPTION = TransportDescription(
     read=read_settings,
     transport="asya_transports.rabbitmq.transport:RabbitTransport",
     trigger=trigger,
+    limits=QueueLimits(longest_delay=LONGEST_DELAY),
     drivers=("aiormq", "pamqp"),
     extra="rabbitmq",
     operator_variables=(

@@ -1,0 +1,102 @@
+"""The queue systems of the contract suite: their servers, and how a test makes them notice something sooner."""
+
+import os
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import pytest
+from typing_extensions import override
+
+from asya_transports.description import TransportSettings
+from asya_transports.postgres import receiver as postgres_receiver
+from asya_transports.postgres.settings import PostgresSettings
+from asya_transports.rabbitmq import delays as rabbitmq_delays
+from asya_transports.rabbitmq import receiver as rabbitmq_receiver
+from asya_transports.rabbitmq.settings import RabbitSettings
+from servers.postgres import PostgresServer
+from servers.rabbitmq import RabbitNode
+
+LEASE = 1.5
+"""Seconds of the visibility timeout in tests; transports whose broker sees a dead consumer itself have none."""
+
+
+class Broker(ABC):
+    """One queue system of the suite, with a server that runs already."""
+
+    name: ClassVar[str]
+    """Its name as a parameter of the suite."""
+
+    def __init__(self, request: pytest.FixtureRequest) -> None:
+        self._request = request
+
+    @abstractmethod
+    def settings(self) -> TransportSettings:
+        """The settings of a transport with the suite's short leases."""
+
+    @abstractmethod
+    def restart(self) -> None:
+        """Stop the server, and start it with what it has stored."""
+
+    @abstractmethod
+    def look_often(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let consumers check several times a second that their queues exist."""
+
+    def delay_at_most(self, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let the queue system delay no longer than this; for those that declare a longest delay."""
+        raise NotImplementedError
+
+    def forget_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let no transport know by its own clock that a lease has expired; for those that have such a clock."""
+        raise NotImplementedError
+
+    def _own(self, variable: str, fixture: str) -> object:
+        """The server of this fixture, unless the variable names one that is not ours to restart."""
+        if os.environ.get(variable):
+            pytest.skip(f"{variable} names a server that is not ours to restart")
+        return self._request.getfixturevalue(fixture)
+
+
+class Postgres(Broker):
+    name = "postgres"
+
+    @override
+    def settings(self) -> TransportSettings:
+        url = self._request.getfixturevalue("database_url")
+        return PostgresSettings(url, visibility_timeout=LEASE, poll_interval=0.5)
+
+    @override
+    def restart(self) -> None:
+        server = self._own("ASYA_TEST_POSTGRES_URL", "postgres_server")
+        assert isinstance(server, PostgresServer)
+        server.restart()
+
+    @override
+    def look_often(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(postgres_receiver, "DECLARE_EVERY", 0.2)
+
+
+class Rabbit(Broker):
+    name = "rabbitmq"
+
+    @override
+    def settings(self) -> TransportSettings:
+        return RabbitSettings(self._request.getfixturevalue("rabbitmq_vhost_url"))
+
+    @override
+    def restart(self) -> None:
+        """The virtual host, too, is there after it."""
+        node = self._own("ASYA_TEST_RABBITMQ_URL", "rabbitmq_node")
+        assert isinstance(node, RabbitNode)
+        node.restart()
+
+    @override
+    def look_often(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(rabbitmq_receiver, "QUEUE_PAUSE", 0.2)
+
+    @override
+    def delay_at_most(self, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+        rungs = tuple(rung for rung in rabbitmq_delays.RUNGS if rung <= seconds * 1000)
+        monkeypatch.setattr(rabbitmq_delays, "RUNGS", rungs)
+
+
+BROKERS: tuple[type[Broker], ...] = (Postgres, Rabbit)
