@@ -75,6 +75,8 @@ Scope = Annotated[str, AfterValidator(_check_scope)]
 Tag = Annotated[str, Field(min_length=1, max_length=64)]
 TaskMode = Literal["auto", "never", "required"]
 """Whether MCP clients get a task for a call: if it takes longer than a moment and they can poll, never, or always."""
+ReplyMode = Literal["task", "message", "auto"]
+"""What A2A clients get for a message: a task, the result as a direct message, or what the actor's result says."""
 
 
 class ToolAnnotations(BaseModel):
@@ -201,6 +203,7 @@ class A2aExposure(Contract):
     examples: list[Annotated[str, Field(max_length=MAX_DESCRIPTION)]] = Field(
         default_factory=list, max_length=MAX_ITEMS
     )
+    reply: ReplyMode = "task"
 
 
 class FlowSpec(Contract):

@@ -4,19 +4,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from asya_crds.flow import ReplyMode
 from asya_gateway.domain.task import JsonText
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
     """A task as its client knows it. `context_id` is the client's name of the context, and `client_task_id` the id that
-    a client of the oldest dialect chose; None if it chose none."""
+    a client of the oldest dialect chose; None if it chose none. `reply`: the client is to get the result as a direct
+    message and does not know the task; None if it is a task for it."""
 
     task_id: str
     owner: str
     dialect: str
     context_id: str
     client_task_id: str | None = None
+    reply: ReplyMode | None = None
 
 
 class Conversations(Protocol):
@@ -28,6 +31,9 @@ class Conversations(Protocol):
 
     async def forget(self, task_id: str) -> None:
         """Remove a conversation whose task was not stored."""
+
+    async def reveal(self, task_id: str) -> None:
+        """From now on it is a task for its client, whatever it was to be answered with."""
 
     async def find(self, task_id: str, owner: str | None) -> Conversation | None:
         """The conversation of a task; `owner` None finds everybody's."""

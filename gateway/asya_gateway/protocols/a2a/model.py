@@ -93,6 +93,8 @@ class Artifact:
     description: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     extensions: tuple[str, ...] = ()
+    as_message: bool = False
+    """Whether the actor asks that it be sent as a direct message, if the flow lets it choose."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import Any
 from asya_gateway.domain.errors import Conflict, Unavailable
 from asya_gateway.protocols.a2a.card_routes import extended
 from asya_gateway.protocols.a2a.dialects.known import BY_NAME, Dialect, Operation
+from asya_gateway.protocols.a2a.direct import held_events
 from asya_gateway.protocols.a2a.errors import (
     EXTENDED_CARD_NOT_CONFIGURED,
     PUSH_NOT_SUPPORTED,
@@ -107,8 +108,11 @@ async def stream(request: A2aRequest, params: Params, after: int | None) -> Asyn
     """SendStreamingMessage: the message is taken before this returns, so that its errors are answers."""
     said = request.dialect.read_send(params)
     _not_draining(request)
-    taken = await take(request, said)
+    taken = await take(request, said, streams=True)
     length = said.history_length
+    conversation = taken.conversation or await request.conversations.find(taken.task_id, None)
+    if conversation is not None and conversation.reply is not None:
+        return held_events(request, conversation, conversation.reply, length)
     return events(request, taken.task_id, after=after, closes_at_question=True, history_length=length)
 
 

@@ -86,8 +86,8 @@ def question(task_id: str, context_id: str, pause: Pause) -> Message:
 
 def result_artifact(result: JsonText | None) -> Artifact:
     """The artifact of a task that has succeeded. An actor may return parts of A2A itself: an object with `parts`, and
-    with `name`, `description` and `metadata` if it likes. A text is a part of text, any other value a part of data,
-    whose JSON is not decoded."""
+    with `name`, `description`, `metadata` and `reply` (direct.py) if it likes. A text is a part of text, any other
+    value a part of data, whose JSON is not decoded."""
     text = "null" if result is None else result.strip()
     made = _returned(text)
     if made is not None:
@@ -97,7 +97,7 @@ def result_artifact(result: JsonText | None) -> Artifact:
     return Artifact(RESULT, (Part(PartKind.DATA, Verbatim(text)),))
 
 
-MEMBERS = frozenset({"parts", "name", "description", "metadata", OURS})
+MEMBERS = frozenset({"parts", "name", "description", "metadata", "reply", OURS})
 
 
 def _returned(text: JsonText) -> Artifact | None:
@@ -118,6 +118,7 @@ def _returned(text: JsonText) -> Artifact | None:
                 name=_text(value.get("name")),
                 description=_text(value.get("description")),
                 metadata=metadata if isinstance(metadata, Mapping) else {},
+                as_message=value.get("reply") == "message",
             )
     # An actor may send on what it got, with the messages in it.
     rest = {key: item for key, item in value.items() if key != OURS}

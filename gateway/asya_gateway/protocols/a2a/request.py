@@ -16,6 +16,7 @@ from asya_gateway.protocols.http.idempotency import idempotency_key
 from asya_gateway.protocols.http.keys import FLOWS, READINESS, SETTINGS, TASKS
 from asya_gateway.protocols.http.readiness import Readiness
 from asya_gateway.protocols.http.tracing import trace_headers
+from asya_gateway.protocols.http.wait_limit import WaitLimit
 from asya_gateway.settings import Settings
 
 CONVERSATIONS: AppKey[Conversations] = AppKey("CONVERSATIONS")
@@ -37,6 +38,10 @@ class A2aRequest:
     readiness: Readiness
     key: str | None
     trace: Mapping[str, str]
+
+    def block_limit(self) -> WaitLimit:
+        """How long a message waits for its task, from now on."""
+        return WaitLimit.within(self.settings.a2a_block, self.settings, lambda: self.readiness.draining)
 
     @classmethod
     def of(cls, http: web.Request, dialect: Dialect) -> "A2aRequest":

@@ -6,11 +6,12 @@ from typing import Any
 from asya_crds.naming import HEADER_A2A_CONTEXT, HEADER_A2A_TASK
 from asya_gateway.domain.calls import Call
 from asya_gateway.domain.conversations import Conversation
-from asya_gateway.domain.errors import Conflict, InvalidArguments
+from asya_gateway.domain.errors import Conflict, InvalidArguments, TaskNotFound
 from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.domain.ids import new_task_id
 from asya_gateway.protocols.a2a.contexts import inner_context_id, new_context_id
 from asya_gateway.protocols.a2a.dialects import v1_0
+from asya_gateway.protocols.a2a.direct import reply_mode, shown
 from asya_gateway.protocols.a2a.errors import (
     CONTENT_TYPE_NOT_SUPPORTED,
     UNSUPPORTED_OPERATION,
@@ -28,11 +29,10 @@ from asya_gateway.protocols.a2a.payloads import (
 )
 from asya_gateway.protocols.a2a.request import SURFACE, A2aRequest
 from asya_gateway.protocols.a2a.skills import chosen
-from asya_gateway.protocols.a2a.viewing import found, known_id, view
+from asya_gateway.protocols.a2a.viewing import found, is_known, known_id, view
 from asya_gateway.protocols.a2a.writing import json_text
 from asya_gateway.protocols.http.holding import Silent
 from asya_gateway.protocols.http.task_wait import TaskWait
-from asya_gateway.protocols.http.wait_limit import WaitLimit
 
 MOST_REFERENCES = 32
 """Most tasks that a message may refer to, because each is looked for."""
@@ -46,27 +46,26 @@ class Taken:
     conversation: Conversation | None = None
 
 
-async def take(request: A2aRequest, send: Send) -> Taken:
-    """Begin a task, or answer one that waits. Raises A2aError and the domain's errors."""
+async def take(request: A2aRequest, send: Send, *, streams: bool = False) -> Taken:
+    """Begin a task, or answer one that waits; `streams`: for a stream. Raises A2aError and the domain's errors."""
     task_id = send.message.task_id
     if not task_id and send.client_task_id:
         task_id = await request.conversations.find_client_task(request.caller.owner, send.client_task_id) or ""
-    return await (_continued(request, send, task_id) if task_id else _begun(request, send))
+    return await (_continued(request, send, task_id) if task_id else _begun(request, send, streams=streams))
 
 
-async def answered(request: A2aRequest, send: Send, taken: Taken) -> TaskView:
-    """The task after the message was taken: at once, or when it has ended or asks, or after the longest wait."""
+async def answered(request: A2aRequest, send: Send, taken: Taken) -> TaskView | Message:
+    """The task after the message was taken, or its direct message: at once, or when it has ended or asks, or after the
+    longest wait."""
     task = None
     if send.wait:
-        readiness = request.readiness
-        limit = WaitLimit.within(request.settings.a2a_block, request.settings, lambda: readiness.draining)
-        task = await TaskWait(request.tasks, taken.task_id, request.caller).outcome(Silent(), limit)
+        task = await TaskWait(request.tasks, taken.task_id, request.caller).outcome(Silent(), request.block_limit())
     task = task or await request.tasks.get(taken.task_id, request.caller, payload=False)
     conversation = taken.conversation or await request.conversations.find(task.id, None)
-    return await view(request, task, conversation, send.history_length)
+    return await shown(request, conversation, await view(request, task, conversation, send.history_length))
 
 
-async def _begun(request: A2aRequest, send: Send) -> Taken:
+async def _begun(request: A2aRequest, send: Send, *, streams: bool) -> Taken:
     served = chosen(request.flows, send, request.caller, request.skill)
     _check_types(send.message, served)
     arguments = await _arguments(request, send.message, served)
@@ -87,7 +86,8 @@ async def _begun(request: A2aRequest, send: Send) -> Taken:
         said=_identity(send.message),
     )
     client_id = send.client_task_id or None
-    conversation = Conversation(task_id, request.caller.owner, request.dialect.name, context_id, client_id)
+    reply = reply_mode(request, served, send, streams=streams)
+    conversation = Conversation(task_id, request.caller.owner, request.dialect.name, context_id, client_id, reply)
     await request.conversations.begin(conversation, json_text(v1_0.message(message)))
     stored = ""
     try:
@@ -139,7 +139,10 @@ async def _check_references(request: A2aRequest, message: Message) -> None:
     if len(message.reference_task_ids) > MOST_REFERENCES:
         raise InvalidParams("message.referenceTaskIds", f"expected at most {MOST_REFERENCES} tasks")
     for task_id in message.reference_task_ids:
-        await request.tasks.head(await known_id(request, task_id), request.caller)
+        own = await known_id(request, task_id)
+        head = await request.tasks.head(own, request.caller)
+        if not is_known(head, await request.conversations.find(own, None)):
+            raise TaskNotFound(task_id)
 
 
 def _identity(message: Message) -> Any:
@@ -162,6 +165,9 @@ async def _continued(request: A2aRequest, send: Send, task_id: str) -> Taken:
             UNSUPPORTED_OPERATION, "The task is working and takes no message now", details={"taskId": task_id}
         )
     answers = answers_of(message, task.pause)
+    if conversation is not None and conversation.reply is not None:
+        await request.conversations.reveal(task.id)
+        conversation = replace(conversation, reply=None)
     context_id = conversation.context_id if conversation is not None else task.id
     said = replace(message, task_id=task_id, context_id=context_id)
     number = await request.conversations.add(task.id, json_text(v1_0.message(said)))

@@ -104,14 +104,21 @@ def _read(parts: list[object]) -> tuple[Part, ...]:
 
 
 async def events(
-    request: A2aRequest, task_id: str, *, after: int | None, closes_at_question: bool, history_length: int | None = None
+    request: A2aRequest,
+    task_id: str,
+    *,
+    after: int | None,
+    closes_at_question: bool,
+    history_length: int | None = None,
+    keepalive: float | None = None,
 ) -> AsyncGenerator[Numbered]:
-    """The task, then its events until it ends; `after`: only the events beyond this entry of the log. Raises
-    TaskNotFound before the first."""
+    """The task, then its events until it ends; `after`: only the events beyond this entry of the log; `keepalive`:
+    seconds without an event after which there is one that is None. Raises TaskNotFound before the first."""
     tasks, caller = request.tasks, request.caller
     begin = (await tasks.head(task_id, caller)).last_seq if after is None else after
     # Live events are heard from here on, so that none is missed while the task is read and sent.
-    groups = tasks.follow_groups(task_id, caller, after=begin, keepalive=request.settings.keepalive_interval)
+    interval = keepalive or request.settings.keepalive_interval
+    groups = tasks.follow_groups(task_id, caller, after=begin, keepalive=interval)
     async with aclosing(groups):
         snapshot = await anext(groups)
         assert isinstance(snapshot, Snapshot)

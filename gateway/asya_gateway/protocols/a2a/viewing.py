@@ -18,15 +18,22 @@ async def found(request: A2aRequest, named: Named) -> tuple[Task, Conversation |
     TaskNotFound."""
     task_id = await known_id(request, named.task_id)
     task = await request.tasks.get(task_id, request.caller, payload=False)
-    if not _is_skill(request, task):
+    conversation = await request.conversations.find(task.id, None)
+    if not _is_skill(request, task) or not is_known(task, conversation):
         raise TaskNotFound(named.task_id)
-    return task, await request.conversations.find(task.id, None)
+    return task, conversation
 
 
 async def known_id(request: A2aRequest, task_id: str) -> str:
     """The task's own id."""
     own = await request.conversations.find_client_task(request.caller.owner, task_id)
     return own or task_id
+
+
+def is_known(task: TaskHead, conversation: Conversation | None) -> bool:
+    """Whether it is a task for its client: not one whose result was, or will be, a direct message. One that waits can
+    be answered by whoever finds it."""
+    return conversation is None or conversation.reply is None or task.status.waiting
 
 
 def _is_skill(request: A2aRequest, task: TaskHead) -> bool:

@@ -11,17 +11,19 @@ from asya_gateway.storage.database import Database
 
 _BEGIN = """
 WITH begun AS (
-    INSERT INTO a2a_tasks (task_id, owner, dialect, context_id, client_task_id) VALUES ($1, $2, $3, $4, $5)
+    INSERT INTO a2a_tasks (task_id, owner, dialect, context_id, client_task_id, reply)
+    VALUES ($1, $2, $3, $4, $5, $6)
 )
-INSERT INTO a2a_messages (task_id, number, message) VALUES ($1, 1, $6::json)
+INSERT INTO a2a_messages (task_id, number, message) VALUES ($1, 1, $7::json)
 """
 _FORGET = """
 WITH messages AS (DELETE FROM a2a_messages WHERE task_id = $1) DELETE FROM a2a_tasks WHERE task_id = $1
 """
 _FIND = """
-SELECT task_id, owner, dialect, context_id, client_task_id FROM a2a_tasks
+SELECT task_id, owner, dialect, context_id, client_task_id, reply FROM a2a_tasks
 WHERE task_id = $1 AND ($2::text IS NULL OR owner = $2)
 """
+_REVEAL = "UPDATE a2a_tasks SET reply = NULL WHERE task_id = $1"
 _FIND_CLIENT_TASK = "SELECT task_id FROM a2a_tasks WHERE owner = $1 AND client_task_id = $2"
 # The lock of the conversation's row numbers the messages of two senders one after the other.
 _ADD = """
@@ -46,15 +48,17 @@ class PostgresConversations:
 
     async def begin(self, conversation: Conversation, message: JsonText) -> None:
         said = conversation
+        names = (said.task_id, said.owner, said.dialect, said.context_id, said.client_task_id)
         try:
-            await self._database.execute(
-                _BEGIN, said.task_id, said.owner, said.dialect, said.context_id, said.client_task_id, message
-            )
+            await self._database.execute(_BEGIN, *names, said.reply, message)
         except asyncpg.UniqueViolationError:
             raise Conflict("expected an id that no task of yours has", field="id") from None
 
     async def forget(self, task_id: str) -> None:
         await self._database.execute(_FORGET, task_id)
+
+    async def reveal(self, task_id: str) -> None:
+        await self._database.execute(_REVEAL, task_id)
 
     async def find(self, task_id: str, owner: str | None) -> Conversation | None:
         row = await self._database.fetchrow(_FIND, task_id, owner)

@@ -78,8 +78,8 @@ def _read_part(value: Any, path: str) -> Part:
 
 
 def send_result(reply: TaskView | Message) -> Json:
-    """A Task. A direct message is a completed task with that message, because this dialect has nothing else."""
-    assert isinstance(reply, TaskView)  # the renderer makes a task of a message here
+    """A Task: this dialect knows no direct messages."""
+    assert isinstance(reply, TaskView)  # as reply_mode decides
     return task(reply)
 
 
