@@ -25,7 +25,8 @@ Tell = Callable[[TaskUpdate | FlyEvent], Awaitable[None]]
 class TaskWait:
     """One wait for one task. `tell` gets what is in its log, which is not read without it. `live`: whether live events
     are included; `payload`: whether an ended task is read with its payload; `to_end`: whether it goes on while the task
-    asks a question; `after`: the seq up to which its log was told before. No body is read before the end."""
+    asks a question; `after`: the seq up to which its log was told before; `past`: a question that is no outcome any
+    more, because its person answers elsewhere. No body is read before the end."""
 
     def __init__(
         self,
@@ -38,6 +39,7 @@ class TaskWait:
         payload: bool = False,
         to_end: bool = False,
         after: int = 0,
+        past: str | None = None,
     ) -> None:
         self._tasks = tasks
         self._task_id = task_id
@@ -46,6 +48,7 @@ class TaskWait:
         self._tell = tell
         self._payload = payload
         self._to_end = to_end
+        self._past = past
         self.seen = after
         """The seq of the last entry that was told."""
 
@@ -56,7 +59,8 @@ class TaskWait:
         again.
         """
         # A question is seen again by each look at the row, but only once in the log.
-        wait = self._watch if self._tell is None and not self._to_end else self._follow
+        follows = self._tell is not None or self._to_end or self._past is not None
+        wait = self._follow if follows else self._watch
         while not limit.over:
             try:
                 return await wait(channel, limit)
@@ -94,11 +98,14 @@ class TaskWait:
                 if status is not None and (status.terminal or (status.waiting and not self._to_end)):
                     payload = self._payload and status.terminal
                     task = await tasks.get(self._task_id, caller, payload=payload)
-                    if task.status is status or task.status.terminal:
+                    if (task.status is status and not self._is_past(task)) or task.status.terminal:
                         return task
                 if limit.over:
                     return None
         return await tasks.get(self._task_id, caller, payload=self._payload)
+
+    def _is_past(self, task: Task) -> bool:
+        return task.pause is not None and task.pause.id == self._past
 
     async def _pass_on(self, item: Snapshot | TaskUpdate | FlyEvent | None, channel: Channel) -> None:
         match item:

@@ -26,6 +26,7 @@ from asya_gateway.protocols.mcp.session_asking import outcome
 from asya_gateway.protocols.mcp.sessions.call import CallOfTask
 from asya_gateway.protocols.mcp.task_tools import is_task_tool
 from asya_gateway.protocols.mcp.tasks import experimental, extension
+from asya_gateway.protocols.mcp.tasks.asking import TaskAsks
 from asya_gateway.protocols.mcp.tasks.modes import Answer, answer_of
 from asya_gateway.protocols.mcp.tasks.tools import call_task_tool
 from asya_gateway.protocols.mcp.telling import Telling
@@ -54,12 +55,14 @@ async def call_tool(context: RequestContext) -> Result | Held[Result]:
     arguments = _arguments(context.params)
     if context.revision.stateless and served.flow.mcp is not None:
         check_param_headers(served.flow.mcp.input_schema, arguments, context.headers)
-    wanted = answer_of(context, served.flow)
+    wanted, asks = answer_of(context, served.flow), await TaskAsks.of(context)
+    if asks is not None and (task_id := await asks.continued()) is not None:
+        return await _answered(context, served, task_id, wanted, asks)
 
     async def start(gathered: Gathered) -> Result | Held[Result]:
         payload, caller = gathered.payload, context.caller
         call = Call(served, payload, caller, SURFACE, headers=context.trace, key=gathered.key)
-        return await _answered(context, served, await submit(context, call), wanted)
+        return await _answered(context, served, await submit(context, call), wanted, asks)
 
     try:
         return await with_inputs(context, served, arguments, start, key=key_of(context), declined=rendering.declined)
@@ -67,10 +70,12 @@ async def call_tool(context: RequestContext) -> Result | Held[Result]:
         return rendering.refused_arguments(error)
 
 
-async def _answered(context: RequestContext, served: ServedFlow, task_id: str, wanted: Answer) -> Result | Held[Result]:
+async def _answered(
+    context: RequestContext, served: ServedFlow, task_id: str, wanted: Answer, asks: TaskAsks | None
+) -> Result | Held[Result]:
     """The answer of a stored call. Raises Unavailable, which is uncertain."""
     if wanted in (Answer.RESULT, Answer.RESULT_OR_HANDLE):
-        return HeldCall(context, served, task_id, polled=wanted is Answer.RESULT_OR_HANDLE)
+        return HeldCall(context, served, task_id, polled=wanted is Answer.RESULT_OR_HANDLE, asks=asks)
     try:
         with after_a_write():
             task = await context.tasks.head(task_id, context.caller)
@@ -88,15 +93,15 @@ def _tool_name(params: Mapping[str, Any]) -> str:
 
 
 async def _repeated(context: RequestContext, name: str, unknown: FlowNotFound) -> Result | Held[Result]:
-    """A repeated call of a tool that is no longer served, but was when the call was accepted under its key. Raises
-    `unknown` if it is none, KeyReused, Unavailable."""
-    key, task_id = key_of(context), None
-    if key is not None:
+    """A call of a tool that is no longer served, but was when the call was accepted: its retry with answers, or a
+    repetition under its key. Raises `unknown` if it is none, KeyReused, Unavailable."""
+    served, asks, key = ServedFlow.formerly(name), await TaskAsks.of(context), key_of(context)
+    task_id = None if asks is None else await asks.continued()
+    if task_id is None and key is not None:
         task_id = await context.tasks.earlier(context.caller, key, name, _arguments(context.params))
     if task_id is None:
         raise unknown
-    served = ServedFlow.formerly(name)
-    return await _answered(context, served, task_id, answer_of(context, served.flow))
+    return await _answered(context, served, task_id, answer_of(context, served.flow), asks)
 
 
 def _arguments(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,16 +145,25 @@ async def abandon(context: RequestContext, task_id: str) -> None:
 
 class HeldCall:
     """A tools/call whose task is running. Implements Held. `polled`: its client gets a task of the extension if there
-    is no result after the grace."""
+    is no result after the grace; another one is asked by `asks` what the task waits for."""
 
     survives_drain = True
     needs_stream = False
 
-    def __init__(self, context: RequestContext, served: ServedFlow, task_id: str, *, polled: bool = False) -> None:
+    def __init__(
+        self,
+        context: RequestContext,
+        served: ServedFlow,
+        task_id: str,
+        *,
+        polled: bool = False,
+        asks: TaskAsks | None = None,
+    ) -> None:
         self._context = context
         self._served = served
         self._task_id = task_id
         self._polled = polled
+        self._asks = asks
 
     @classmethod
     def resumed(cls, context: RequestContext, name: str, task_id: str) -> "HeldCall":
@@ -176,6 +190,8 @@ class HeldCall:
         tools = context.settings.mcp_task_tools
         if task is None:
             return rendering.going_on(self._task_id, flow, revision, public_url, limit.spent, tools=tools)
+        if self._asks is not None and (asked := await self._asks.asked(task)) is not None:
+            return asked
         if (elsewhere := url_required(context, task)) is not None:
             raise elsewhere
         return rendering.waiting(task, flow, revision, public_url, tools=tools)
@@ -210,8 +226,16 @@ class HeldCall:
         if shown is not None or logs is not None:
             channel = telling = Telling(channel, context.offload, shown, logs)
             told = telling.tell
-        after = 0 if place is None else place.seq
-        wait = TaskWait(context.tasks, self._task_id, context.caller, live=told is not None, tell=told, after=after)
+        asks = self._asks
+        wait = TaskWait(
+            context.tasks,
+            self._task_id,
+            context.caller,
+            live=told is not None,
+            tell=told,
+            after=place.seq if place is not None else 0 if asks is None else asks.seen,
+            past=None if asks is None else asks.at_url,
+        )
         if session is not None:
             session.where = lambda: (wait.seen, None if progress is None else progress.last)
         return wait, channel

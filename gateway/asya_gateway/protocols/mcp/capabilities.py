@@ -50,6 +50,11 @@ class ClientCapabilities:
         return self._object("roots") is not None
 
     @property
+    def askable(self) -> bool:
+        """Whether it can be asked anything."""
+        return self.form or self.url or self.sampling or self.roots
+
+    @property
     def tasks(self) -> bool:
         """Whether it has declared the tasks extension (2026-07-28; in earlier revisions the name enables nothing)."""
         extensions = self._object("extensions")

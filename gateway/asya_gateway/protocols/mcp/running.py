@@ -27,6 +27,7 @@ from asya_gateway.protocols.mcp.request_context import RequestContext
 from asya_gateway.protocols.mcp.results import Result
 from asya_gateway.protocols.mcp.session_asking import outcome
 from asya_gateway.protocols.mcp.sessions.call import CallOfTask
+from asya_gateway.protocols.mcp.tasks.asking import TaskAsks
 from asya_gateway.protocols.mcp.telling import Telling
 from asya_gateway.protocols.mcp.tool_results import violation_lines
 
@@ -53,9 +54,13 @@ async def run_flow(
     Overloaded, Unavailable; nothing is stored then, unless Unavailable is uncertain.
     """
 
+    asks = await TaskAsks.of(context)
+    if asks is not None and (task_id := await asks.continued()) is not None:
+        return HeldRun(context, served, task_id, render, asks)
+
     async def start(gathered: Gathered) -> HeldRun:
         call = Call(served, gathered.payload, context.caller, SURFACE, headers=context.trace, key=gathered.key)
-        return HeldRun(context, served, await submit(context, call), render)
+        return HeldRun(context, served, await submit(context, call), render, asks)
 
     try:
         return await with_inputs(context, served, payload, start, key=key_of(context))
@@ -65,16 +70,24 @@ async def run_flow(
 
 
 class HeldRun:
-    """A request whose task is running. Implements Held."""
+    """A request whose task is running. Implements Held. Its client is asked by `asks` what the task waits for."""
 
     survives_drain = True
     needs_stream = False
 
-    def __init__(self, context: RequestContext, served: ServedFlow, task_id: str, render: Render) -> None:
+    def __init__(
+        self,
+        context: RequestContext,
+        served: ServedFlow,
+        task_id: str,
+        render: Render,
+        asks: TaskAsks | None = None,
+    ) -> None:
         self._context = context
         self._served = served
         self._task_id = task_id
         self._render = render
+        self._asks = asks
 
     @property
     def task(self) -> CallOfTask:
@@ -93,12 +106,23 @@ class HeldRun:
                 channel = telling = Telling(channel, context.offload, progress)
                 told = telling.tell
         limit = WaitLimit.of(flow, context.settings, context.draining)
-        wait = TaskWait(context.tasks, self._task_id, context.caller, live=told is not None, tell=told)
+        asks = self._asks
+        wait = TaskWait(
+            context.tasks,
+            self._task_id,
+            context.caller,
+            live=told is not None,
+            tell=told,
+            after=0 if asks is None else asks.seen,
+            past=None if asks is None else asks.at_url,
+        )
         task = await outcome(context, wait, channel, limit)
         links = Links(self._task_id, context.settings.public_url)
         if task is None:
             raise _going_on(self._task_id, links, limit.spent)
         if task.status.waiting:
+            if self._asks is not None and (asked := await self._asks.asked(task)) is not None:
+                return asked
             raise _waiting(task, links)
         return await self._finished(task, links)
 

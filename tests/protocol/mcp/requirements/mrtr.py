@@ -3,6 +3,7 @@
 from tests.protocol.mcp.requirements.requirement import Requirement, tests_of
 
 INPUTS = "tests/protocol/mcp/test_inputs.py"
+RUNNING = "tests/protocol/mcp/test_inputs_of_running_flows.py"
 REQUEST_STATES = "tests/protocol/mcp/test_request_states.py"
 SEAL_RING = "tests/unit/identity/test_seal_ring.py"
 STATELESS_METHODS = "tests/protocol/mcp/test_stateless_methods.py"
@@ -24,7 +25,12 @@ REQUIREMENTS = (
         "Servers MUST send server-to-client requests (such as roots/list, sampling/createMessage, or "
         "elicitation/create) using the MRTR pattern.",
         tests=tests_of(INPUTS, "test_one_round_asks_several_inputs_of_every_kind")
-        + tests_of(TASKS_EXTENSION, "test_a_question_is_asked_of_a_client_with_forms_and_answered_by_it"),
+        + tests_of(TASKS_EXTENSION, "test_a_question_is_asked_of_a_client_with_forms_and_answered_by_it")
+        + tests_of(
+            RUNNING,
+            "test_the_answers_of_the_retry_go_to_the_task_and_it_is_waited_for",
+            "test_only_a_client_without_tasks_is_asked_so",
+        ),
     ),
     Requirement(
         "2026-07-28/basic/patterns/mrtr#supported-requests",
@@ -32,7 +38,8 @@ REQUIREMENTS = (
         "Servers MUST NOT send InputRequiredResult responses on any other client requests.",
         tests=tests_of(INPUTS, "test_prompts_and_resources_ask_too")
         + tests_of(TASKS_EXTENSION, "test_a_question_is_asked_of_a_client_with_forms_and_answered_by_it")
-        + tests_of(STATELESS_METHODS, "test_cacheable_results_say_how_long_and_for_whom"),
+        + tests_of(STATELESS_METHODS, "test_cacheable_results_say_how_long_and_for_whom")
+        + tests_of(RUNNING, "test_flows_as_prompts_and_resources_ask_alike"),
     ),
     Requirement(
         "2026-07-28/basic/patterns/mrtr#server-requirements-basic-workflow",
@@ -78,7 +85,8 @@ REQUIREMENTS = (
         "To prevent replay, servers SHOULD include the following inside the integrity-protected "
         "requestState payload and verify each on receipt: … the authenticated principal, rejecting state "
         "presented by a different principal.",
-        tests=tests_of(REQUEST_STATES, "test_a_state_of_another_caller_is_refused_and_stays_good_for_its_own"),
+        tests=tests_of(REQUEST_STATES, "test_a_state_of_another_caller_is_refused_and_stays_good_for_its_own")
+        + tests_of(RUNNING, "test_a_state_of_another_caller_answers_nothing"),
     ),
     Requirement(
         "2026-07-28/basic/patterns/mrtr#server-requirements-basic-workflow",
@@ -95,7 +103,8 @@ REQUIREMENTS = (
         "requestState payload and verify each on receipt: … an identifier for the originating request, e.g. "
         "the method name and a digest of its salient parameters, rejecting state presented on a request "
         "that does not match.",
-        tests=tests_of(INPUTS, "TestStates::test_a_state_is_of_one_flow_and_its_arguments"),
+        tests=tests_of(INPUTS, "TestStates::test_a_state_is_of_one_flow_and_its_arguments")
+        + tests_of(RUNNING, "test_a_state_is_good_for_its_own_call_only"),
     ),
     Requirement(
         "2026-07-28/basic/patterns/mrtr#server-requirements-basic-workflow",
@@ -106,7 +115,8 @@ REQUIREMENTS = (
             INPUTS,
             "TestStates::test_the_same_retry_twice_makes_one_task",
             "TestStates::test_a_state_that_was_used_cannot_be_used_with_other_answers",
-        ),
+        )
+        + tests_of(RUNNING, "test_the_same_retry_twice_answers_once_and_both_wait_for_the_task"),
     ),
     Requirement(
         "2026-07-28/basic/patterns/mrtr#server-requirements-basic-workflow",
@@ -166,7 +176,12 @@ REQUIREMENTS = (
             "test_a_response_of_the_wrong_type_is_refused_with_its_name",
             "test_content_that_breaks_the_form_is_asked_again_with_the_reason",
         )
-        + tests_of(TASKS_EXTENSION, "test_a_response_of_the_wrong_type_is_never_accepted"),
+        + tests_of(TASKS_EXTENSION, "test_a_response_of_the_wrong_type_is_never_accepted")
+        + tests_of(
+            RUNNING,
+            "test_a_response_of_the_wrong_type_changes_nothing",
+            "test_content_that_breaks_the_form_is_asked_again_with_the_reason",
+        ),
     ),
     Requirement(
         "2026-07-28/basic/patterns/mrtr#error-handling",

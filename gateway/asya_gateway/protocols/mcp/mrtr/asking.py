@@ -49,10 +49,20 @@ def input_of(key: str, asked: AskedInput, values: Mapping[str, Any], note: str =
     return Input(key, InputMethod.ROOTS, {})
 
 
+def with_note(request: InputRequest, note: str) -> InputRequest:
+    """The same request, which says to the person why it is asked again."""
+    params = request.get("params", {})
+    if not note or "message" not in params:
+        return request
+    return {**request, "params": {**params, "message": _noted(params["message"], note)}}
+
+
+def _noted(message: str, note: str) -> str:
+    return f"{message}\n\n({note[:LONGEST_NOTE]})" if note else message
+
+
 def _elicitation(asked: Elicitation, values: Mapping[str, Any], note: str) -> dict[str, Any]:
-    message = filled_text(asked.message, values)
-    if note:
-        message = f"{message}\n\n({note[:LONGEST_NOTE]})"
+    message = _noted(filled_text(asked.message, values), note)
     if asked.url is not None:
         return {"mode": "url", "message": message, "url": filled_url(asked.url, values)}
     return {"mode": "form", "message": message, "requestedSchema": asked.requested_schema}

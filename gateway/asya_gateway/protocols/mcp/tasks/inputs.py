@@ -4,7 +4,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from asya_crds.answers import InputMethod
+from asya_crds.answers import AnswerAction, InputMethod
 from asya_gateway.domain.errors import Conflict, InvalidArguments, InvalidInput
 from asya_gateway.domain.pause import Input, Pause
 from asya_gateway.domain.task import TaskHead
@@ -41,16 +41,32 @@ def asked_of(context: RequestContext, task: TaskHead) -> Asked:
     return Asked(asks.requests, asks.note or pause.prompt or None, waits)
 
 
+class Taken(NamedTuple):
+    """What has become of responses: for a person, by key, why content was not taken; and whether somebody has gone to
+    the pause's URL, from where the answer comes."""
+
+    unfit: Mapping[str, str]
+    consented: bool = False
+
+
 async def take_responses(context: RequestContext, task: TaskHead, responses: Mapping[str, Any]) -> None:
+    """The same for a client that is told of content that breaks its question's schema by an error. Raises InvalidParams
+    for that, too, after the other responses were taken."""
+    taken = await give_responses(context, task, responses)
+    for key, why in taken.unfit.items():
+        raise _invalid(key, why)
+
+
+async def give_responses(context: RequestContext, task: TaskHead, responses: Mapping[str, Any]) -> Taken:
     """Answer every open question that the responses name. Others are ignored ("A server SHOULD ignore any
     inputResponses mapped to a key that is not currently outstanding").
 
-    Raises InvalidParams naming the key: for a response that is no result of its request before anything is answered,
-    for content that breaks the question's schema after those before it were. Raises Denied, Unavailable.
+    Raises InvalidParams naming the key for a response that is no result of its request, before anything is answered;
+    Denied, Unavailable.
     """
-    pause = task.pause
+    pause, unfit = task.pause, {}
     if pause is None or not task.status.waiting:
-        return
+        return Taken({})
     given = [(asked, _read(context, pause, asked, responses)) for asked in pause.open if asked.key in responses]
     for asked, said in given:
         try:
@@ -65,12 +81,13 @@ async def take_responses(context: RequestContext, task: TaskHead, responses: Map
             )
         except InvalidArguments as error:
             lines = "\n".join(violation_lines(error.violations))
-            raise _invalid(asked.key, f"content does not match the requested schema:\n{lines}") from None
+            unfit[asked.key] = f"content does not match the requested schema:\n{lines}"
         except InvalidInput as error:
-            raise _invalid(asked.key, error.message) from None
+            unfit[asked.key] = error.message
         except Conflict:
             # It was answered elsewhere, or the task has ended, in the meantime.
             continue
+    return Taken(unfit, any(said.action is AnswerAction.CONSENT for _, said in given))
 
 
 def _read(context: RequestContext, pause: Pause, asked: Input, responses: Mapping[str, Any]) -> GivenAnswer:
