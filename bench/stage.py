@@ -180,6 +180,9 @@ class Stage:
             "ASYA_MESH_URL": "http://asya-gateway-mesh:8080",
             "ASYA_LOG_LEVEL": "error",
             "ASYA_DRAIN_TIMEOUT": "2",
+            # Calls are measured here without anybody who works on them.
+            "ASYA_OUTBOX_ROWS": "10000000",
+            "ASYA_OUTBOX_ROWS_PER_ACTOR": "10000000",
             **variables,
         }
         log_path = self.folder / f"{mode}-{port}.log"

@@ -35,13 +35,22 @@ class FlowsFileJson(TypedDict):
     reason: str | None
 
 
+class UnroutableJson(TypedDict):
+    """An actor whose queue is missing: how many messages wait for it, and why they cannot be delivered."""
+
+    actor: str
+    messages: int
+    reason: str
+
+
 class FlowsJson(TypedDict):
-    """GET /health/flows: which flows this process serves and which it leaves out. `file`: how its own file was read;
-    null if it has none."""
+    """GET /health/flows: which flows this process serves and which it leaves out. `unroutable`: actors whose queues are
+    missing. `file`: how its own file was read; null if it has none."""
 
     generation: int
     flows: list[ServedFlowJson]
     problems: list[FlowProblemJson]
+    unroutable: list[UnroutableJson]
     file: FlowsFileJson | None
 
 

@@ -39,11 +39,16 @@ async def test_every_metric_is_on_the_page_with_type_and_labels_and_the_reverse(
 ) -> None:
     served: dict[str, tuple[str, set[str]]] = {}
     nowhere: dict[str, Any] = {"transport": "rabbitmq", "rabbitmq_url": "amqp://nobody:nothing@127.0.0.1:9/"}
-    for change, name, labels in [(nowhere, "asya_outbox_rows", {}), ({}, "asya_queue_messages", {"actor": "first"})]:
+    full: dict[str, Any] = {"outbox_rows_per_actor": 1}
+    first = {"actor": "first"}
+    for change, name, labels in [(nowhere, "asya_outbox_rows", {}), (full, "asya_queue_messages", first)]:
         async with start_watched(database_url, tmp_path, **change) as watched:
             await ready(watched)
             await watched.finish(await watched.submit())
             await watched.becomes(1, name, **labels)
+            if change is full:
+                await watched.program.database.execute("UPDATE queue_messages SET ready_at = now() - interval '1 hour'")
+                await watched.becomes(1, "asya_outbox_unroutable", actor="first")
             served |= served_in(await watched.text())
 
     assert served == page

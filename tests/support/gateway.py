@@ -18,6 +18,7 @@ from asya_gateway.composition.examining import Digesting, Examining, Filling
 from asya_gateway.composition.identifying import Identifying
 from asya_gateway.composition.limiting import Limiting
 from asya_gateway.composition.web import build_app, serve
+from asya_gateway.domain.backlog import Backlog
 from asya_gateway.domain.budget import Budget
 from asya_gateway.domain.calls import TaskRules
 from asya_gateway.domain.flows import FlowRegistry, FlowTable, ServedFlow
@@ -187,11 +188,13 @@ def make_settings(**changes: Any) -> Settings:
 @contextlib.asynccontextmanager
 async def start_gateway(database_url: str, **changes: Any) -> AsyncGenerator[Gateway]:
     """Serve the application until the block ends; `changes` are settings, `budget` the memory budget, `embedded`
-    whether its queues are in the database, `doors` who may call, `outbound` its client for other systems."""
+    whether its queues are in the database, `doors` who may call, `outbound` its client for other systems, `backlog`
+    what waits to be delivered."""
     budget: Budget | None = changes.pop("budget", None)
     embedded: bool = changes.pop("embedded", False)
     doors: Admission | None = changes.pop("doors", None)
     outbound: OutboundClient | None = changes.pop("outbound", None)
+    backlog: Backlog | None = changes.pop("backlog", None)
     settings = make_settings(database_url=database_url, **changes)
     namespace = settings.namespace if embedded else None
     running = make_storage(database_url, patience=1.0, budget=budget, namespace=namespace)
@@ -204,7 +207,7 @@ async def start_gateway(database_url: str, **changes: Any) -> AsyncGenerator[Gat
     offload, clock = Offload(seconds=120), storage.clock
     identifying = Identifying(settings, storage, outbound)
     limiting = Limiting(settings, storage.database)
-    rules = replace(rules, flow_rate=limiting.flows)
+    rules = replace(rules, flow_rate=limiting.flows, backlog=backlog)
     flows = make_flows()
     tasks = Tasks(
         storage.tasks,

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from importlib.metadata import version
 
 from asya_gateway.delivery.dispatcher import Dispatcher
+from asya_gateway.domain.backlog import Backlog
 from asya_gateway.domain.budget import Budget
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.flows import FlowRegistry
@@ -65,6 +66,7 @@ class Observing:
         dispatcher: Dispatcher | None,
         budget: Budget,
         audit: AuditTrail,
+        backlog: Backlog,
     ) -> None:
         """Read these parts at every scrape from now on. Call it once, before `running`."""
         self._reader = VitalsReader(storage.database, None if dispatcher is not None else self._settings.namespace)
@@ -76,6 +78,7 @@ class Observing:
             *self._of_database(),
             *_of_budget(budget),
             *_of_audit(audit),
+            *_of_backlog(backlog),
         ]
         readings.append(Reading("asya_streams_open", "Open event streams.", lambda: self.streams()))
         readings.append(Reading("asya_requests_held", "Requests that wait for a task.", lambda: self.held()))
@@ -208,6 +211,20 @@ def _of_audit(audit: AuditTrail) -> list[Reading]:
     return [
         Reading("asya_audit_waiting", "Records that wait to be stored.", lambda: audit.waiting),
         Reading("asya_audit_lost", "Records that were logged but not stored.", lambda: audit.lost, "counter"),
+    ]
+
+
+def _of_backlog(backlog: Backlog) -> list[Reading]:
+    def unroutable() -> dict[str, float]:
+        return {actor: missing.messages for actor, missing in backlog.figures.unroutable.items()}
+
+    def full() -> dict[str, float]:
+        return dict.fromkeys(backlog.figures.full, 1.0)
+
+    return [
+        Reading("asya_outbox_unroutable", "Messages whose queue is missing.", unroutable, label="actor"),
+        Reading("asya_outbox_full", "1 for an actor for which too many messages wait.", full, label="actor"),
+        Reading("asya_calls_refused", "Calls refused: too many wait.", lambda: backlog.refused, "counter"),
     ]
 
 

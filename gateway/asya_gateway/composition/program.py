@@ -15,6 +15,7 @@ from asya_gateway.composition.limiting import Limiting
 from asya_gateway.composition.observing import Observing
 from asya_gateway.composition.web import Routes, build_app, serve, stop_on_signals
 from asya_gateway.delivery.dispatcher import Dispatcher
+from asya_gateway.domain.backlog import Backlog, Bounds
 from asya_gateway.domain.budget import Budget
 from asya_gateway.domain.calls import TaskRules
 from asya_gateway.domain.flows import FlowRegistry
@@ -32,10 +33,14 @@ from asya_gateway.storage.a2a.conversations import PostgresConversations
 from asya_gateway.storage.coalescer import Limits
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.identity.seal_keys import PostgresSealKeys
+from asya_gateway.storage.queues.backlog import PostgresBacklog
+from asya_gateway.storage.queues.counting import OutboxCounting, QueueCounting
 from asya_gateway.storage.queues.outbox import PostgresOutbox
+from asya_gateway.storage.queues.undeclared import Undeclared
 from asya_gateway.storage.registry.store import PostgresRegistry
 from asya_gateway.storage.store import Keeping, Storage
 from asya_gateway.storage.tasks.creating import OUTBOX_LEASE, Enqueue, into_outbox, into_queue
+from asya_gateway.storage.tasks.noting import Notes
 from asya_gateway.storage.tasks.pausing import PauseLimits
 from asya_schemas.compiling import compile_schema, keep_at_most
 from asya_transports.known import describe
@@ -68,12 +73,16 @@ class Gateway:
         self.limiting = Limiting(settings, self.database)
         self.flows = FlowRegistry()
         self.storage = self._storage()
+        self.backlog = Backlog()
+        self.measuring = self._measuring()
         self.identifying = Identifying(settings, self.storage)
         self.tasks = self._tasks()
         registry = PostgresRegistry(self.database, self.storage.bell, self.offload)
         self.registrar = Registrar(registry, self.offload, self.identifying.audit)
         self.watch = self._watch(registry)
-        self.observing.watch(self.storage, self.flows, self.dispatcher, self.budget, self.identifying.audit)
+        self.observing.watch(
+            self.storage, self.flows, self.dispatcher, self.budget, self.identifying.audit, self.backlog
+        )
 
     def _storage(self) -> Storage:
         settings = self.settings
@@ -95,7 +104,11 @@ class Gateway:
             self.storage.tasks,
             self.storage.feed,
             self.storage.fly,
-            replace(_rules(self.settings, self._queues.max_message_bytes), flow_rate=self.limiting.flows),
+            replace(
+                _rules(self.settings, self._queues.max_message_bytes),
+                flow_rate=self.limiting.flows,
+                backlog=self.backlog,
+            ),
             compile_schema,
             self.observing.metrics,
             examine=Examining(self.offload),
@@ -105,6 +118,22 @@ class Gateway:
             audit=self.identifying.audit,
             check_flow=self.flows.check,
             resources=self.storage.resources,
+        )
+
+    def _measuring(self) -> PostgresBacklog:
+        """Only processes that accept calls measure, so that one value of the bounds is in force."""
+        settings, database = self.settings, self.database
+        bounds = Bounds(settings.outbox_rows, settings.outbox_rows_per_actor)
+        in_database = self.dispatcher is None
+        counting = QueueCounting(database, settings.namespace) if in_database else OutboxCounting(database)
+        return PostgresBacklog(
+            database,
+            self.storage.bell,
+            self.backlog,
+            counting,
+            None if settings.gateway_mode is Mode.MESH else bounds,
+            name=settings.pod_name,
+            tell=Undeclared(database, settings.namespace, self._note).tell if in_database else None,
         )
 
     def _watch(self, registry: PostgresRegistry) -> RegistryWatch:
@@ -118,6 +147,7 @@ class Gateway:
             is_open=not self.identifying.closed,
             config_path="" if settings.gateway_mode is Mode.MESH else settings.config_path,
             poll_interval=settings.config_poll_interval,
+            backlog=self.backlog,
         )
 
     def _pause_limits(self) -> PauseLimits:
@@ -131,7 +161,7 @@ class Gateway:
             return None
         transport = open_transport(self._queues, self.settings.namespace)
         spans = self.observing.metrics.spans
-        outbox = PostgresOutbox(self.database)
+        outbox = PostgresOutbox(self.database, self._note)
         return Dispatcher(
             outbox,
             transport,
@@ -144,6 +174,9 @@ class Gateway:
 
     async def _finish(self, report: FinalReport) -> None:
         await self.storage.tasks.finish(report)
+
+    async def _note(self, notes: Notes) -> None:
+        await self.storage.tasks.note(notes)
 
     def _enqueue(self) -> Enqueue:
         if self.dispatcher is not None:
@@ -188,6 +221,8 @@ class Gateway:
             await self.storage.start()
             await stack.enter_async_context(self.identifying.running())
             await stack.enter_async_context(self.limiting.running())
+            stack.push_async_callback(self.measuring.stop)
+            await self.measuring.start()
             stack.push_async_callback(self.watch.stop)
             await self.watch.start()
             self.identifying.tell(self.flows.table)

@@ -16,11 +16,11 @@ from asya_gateway.domain.budget import Budget, Share
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.owners import EVERY_OWNER
 from asya_gateway.domain.polling import POLL_EVERY
-from asya_gateway.domain.ports import Outbox, OutboxEntry
+from asya_gateway.domain.ports import Outbox, OutboxEntry, Refused
 from asya_gateway.domain.reports import FinalReport
 from asya_gateway.telemetry.spans import Spans
 from asya_transports.bounded import stopped
-from asya_transports.port import MessageRefused, OutboundMessage, Transport, TransportError
+from asya_transports.port import MessageRefused, OutboundMessage, Transport, TransportError, Unroutable
 
 log = logging.getLogger(__name__)
 
@@ -79,9 +79,13 @@ class Dispatcher:
         self._handed: deque[tuple[float, OutboxEntry]] = deque()
         self._wake = asyncio.Event()
         self._delivered: list[int] = []
-        self._failed: list[tuple[int, str]] = []
+        self._failed: list[Refused] = []
         self._impossible: list[tuple[OutboxEntry, str]] = []
         self._given_up: list[tuple[OutboxEntry, TransportError]] = []
+        self._troubled: set[str] = set()
+        """Actors for which an envelope was not accepted, and none since."""
+        self._recovered: set[str] = set()
+        """Actors whose waiting rows are to be sent now."""
         self._settle = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -205,6 +209,8 @@ class Dispatcher:
                 case None:
                     self._delivered.append(entry.id)
                     self.published += 1
+                    if entry.actor in self._troubled:
+                        self._recovered.add(entry.actor)
                 case TransportError() if fails(entry, answer):
                     self._given_up.append((entry, answer))
                     self.refused += 1
@@ -212,7 +218,8 @@ class Dispatcher:
                     self._impossible.append((entry._replace(body=b""), str(answer)))
                     self.refused += 1
                 case _:
-                    self._failed.append((entry.id, str(answer)))
+                    self._failed.append(_without_body(entry, str(answer), unroutable=isinstance(answer, Unroutable)))
+                    self._troubled.add(entry.actor)
                     self.refused += 1
         self._settle.set()
 
@@ -243,14 +250,22 @@ class Dispatcher:
                     await self._outbox.delivered(delivered)
                     delivered = []
                 if failed:
-                    log.warning(
-                        "%d envelopes were not accepted by the queue system, for example: %s", len(failed), failed[0][1]
-                    )
+                    example = failed[0].reason
+                    log.warning("%d envelopes were not accepted by the queue system: %s", len(failed), example)
                     await self._outbox.failed(failed)
                     failed = []
             finally:
                 self._delivered += delivered
                 self._failed += failed
+        await self._recover()
+
+    async def _recover(self) -> None:
+        """Send what waits for queues that accept messages again, instead of when its wait is over. Of a long backlog, a
+        part each time that an envelope is accepted."""
+        while self._recovered:
+            actor = self._recovered.pop()
+            if await self._outbox.recover(actor):
+                self._troubled.discard(actor)
 
     async def _replace_given_up(self) -> None:
         """Put failures in the place of envelopes that hops sent and that cannot be delivered. A row left by a crash is
@@ -263,7 +278,7 @@ class Dispatcher:
             except ValueError:
                 self._impossible.append((entry._replace(body=b""), str(error)))
             except OffloadFailed as failure:
-                self._failed.append((entry.id, str(failure)))
+                self._failed.append(_without_body(entry, str(failure)))
             self._given_up.pop(0)
 
     async def _end_impossible(self) -> None:
@@ -300,6 +315,11 @@ class Dispatcher:
                 continue
             except Exception:
                 log.exception("polling the outbox failed")
+
+
+def _without_body(entry: OutboxEntry, reason: str, *, unroutable: bool = False) -> Refused:
+    """The budget for the body is given back before the refusal is stored."""
+    return Refused(entry._replace(body=b""), reason, unroutable)
 
 
 def _refused(entry: OutboxEntry, reason: str) -> FinalReport:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from asya_gateway.domain.backlog import Backlog
 from asya_gateway.domain.errors import TooLarge
 from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.domain.identity.principals import Asker
@@ -26,6 +27,8 @@ class TaskRules:
     flow_cap: int | None = None
     flow_rate: SharedRates | None = None
     """How often a flow may be called."""
+    backlog: Backlog | None = None
+    """What waits to be delivered; None if calls are accepted however much it is."""
 
     def check_size(self, envelope: str, field: str) -> None:
         """Refuse an envelope that no queue would accept. Raises TooLarge."""

@@ -149,3 +149,12 @@ class Overloaded(Unavailable):
     """Too much is already waiting. Nothing was done."""
 
     code = "overloaded"
+
+
+class QueueFull(Overloaded):
+    """Too many messages wait for the flow's first actor, or in all. Calls of other flows may succeed."""
+
+    retry_after = 5
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, field="flow")

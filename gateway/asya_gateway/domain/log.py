@@ -112,6 +112,11 @@ class OtherEntry(LogEntry):
     """An entry written by a newer version. Everything except the message is in `more`."""
 
 
+def waits_for_queue(actor: str, reason: str) -> ProgressEntry:
+    """The entry of a task whose envelope cannot be sent because its queue is missing."""
+    return ProgressEntry(message=f"Waiting for the queue of {actor}: {reason}")
+
+
 def _said(entry: LogEntry) -> dict[str, Any]:
     match entry:
         case PausedEntry():

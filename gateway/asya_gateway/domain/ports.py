@@ -268,7 +268,8 @@ class FlyBroadcast(Protocol):
 
 class OutboxEntry(NamedTuple):
     """A committed envelope that waits for the queue system's confirmation. `sump`: of one that a hop sent, the actor to
-    which its failure goes if it cannot be sent. `overdue`: its queue has been missing for too long."""
+    which its failure goes if it cannot be sent. `overdue`: its queue has been missing for too long. `told`: why its
+    queue is missing, as the log of its task has it."""
 
     id: int
     task_id: str
@@ -276,6 +277,15 @@ class OutboxEntry(NamedTuple):
     body: bytes
     sump: str | None = None
     overdue: bool = False
+    told: str | None = None
+
+
+class Refused(NamedTuple):
+    """An envelope that the queue system did not accept, and why. `unroutable`: because its queue is missing."""
+
+    entry: OutboxEntry
+    reason: str
+    unroutable: bool = False
 
 
 class Outbox(Protocol):
@@ -288,8 +298,12 @@ class Outbox(Protocol):
     async def delivered(self, ids: Sequence[int]) -> None:
         """Remove confirmed rows."""
 
-    async def failed(self, failures: Sequence[tuple[int, str]]) -> None:
-        """Record the attempt and the reason, and wait longer before the next attempt."""
+    async def failed(self, failures: Sequence[Refused]) -> None:
+        """Record the attempt and the reason, and wait longer before the next attempt. If a queue is missing, the log of
+        the task gets the reason, once for each."""
+
+    async def recover(self, actor: str) -> bool:
+        """Make rows due that wait for another attempt at this actor's queue, oldest first. Returns whether all are."""
 
     async def replace(self, entry: OutboxEntry, reason: str) -> None:
         """Put this envelope in the place of the row with its id, due at once. It waits for its queue without end."""

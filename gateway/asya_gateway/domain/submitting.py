@@ -9,7 +9,7 @@ from asya_crds import jsontext
 from asya_crds.naming import HEADER_CALLER
 from asya_gateway.domain.calls import Call, TaskRules
 from asya_gateway.domain.clock import Clock
-from asya_gateway.domain.errors import InvalidArguments, TooLarge
+from asya_gateway.domain.errors import InvalidArguments, QueueFull, TooLarge
 from asya_gateway.domain.fresh import blank
 from asya_gateway.domain.given_answers import missing_answers
 from asya_gateway.domain.identity.principals import Caller, Principal, Program
@@ -49,6 +49,7 @@ class Submitting:
         if self._rules.flow_rate is not None and not isinstance(call.caller, Program):
             self._rules.flow_rate.take(flow)
         try:
+            self._check_backlog(call)
             missing = missing_answers(call.served.flow, call.payload) if call.check else []
             check = call.served.check if call.check else None
             violations, payload = (missing, "") if missing else await self._examine(check, call.payload)
@@ -65,7 +66,7 @@ class Submitting:
                 elif (stored := await self._store.admit(new, await self._terms(call))) != task_id:
                     about(stored)
                     return stored
-        except (InvalidArguments, TooLarge):
+        except (InvalidArguments, QueueFull, TooLarge):
             repeated = await self._repeated(call)
             if repeated is None:
                 raise
@@ -80,6 +81,12 @@ class Submitting:
         if key is None:
             return None
         return await self._store.find_call(caller.owner, key, await self._digest("call", flow, payload))
+
+    def _check_backlog(self, call: Call) -> None:
+        """Refuse a new call while too much waits for its first actor. A task that is run again was accepted before.
+        Raises QueueFull."""
+        if self._rules.backlog is not None and call.retry_of is None:
+            self._rules.backlog.check(call.served.flow.entrypoint)
 
     def _is_plain(self, call: Call) -> bool:
         """Whether nothing has to be counted or found before the call is stored."""
@@ -98,7 +105,7 @@ class Submitting:
 
     async def _repeated(self, call: Call) -> str | None:
         """The task of a call that was accepted earlier but would be refused today, because the flow's schema or the
-        size limit changed between the call and its repetition. Raises KeyReused."""
+        size limit changed between the call and its repetition, or because too much waits now. Raises KeyReused."""
         if call.key is None:
             return None
         return await self._store.find_call(call.caller.owner, call.key, await self._digest(*call.identity))

@@ -6,10 +6,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 from asya_crds.flow_problem import FlowProblem
-from asya_crds.flows_json import FlowsJson
+from asya_crds.flows_json import FlowsJson, UnroutableJson
 from asya_crds.offloading import Offload
+from asya_gateway.domain.backlog import Backlog
 from asya_gateway.domain.errors import Unavailable
-from asya_gateway.domain.flows import FlowRegistry
+from asya_gateway.domain.flows import FlowRegistry, ServedFlow
 from asya_gateway.domain.identity.access import problems_shown, sees
 from asya_gateway.domain.identity.principals import Caller
 from asya_gateway.domain.registry import BEAT, News, RegistryStore
@@ -43,6 +44,7 @@ class RegistryWatch:
         config_path: str = "",
         poll_interval: float = 10.0,
         beat_interval: float = BEAT,
+        backlog: Backlog | None = None,
     ) -> None:
         self._store = store
         self._flows = flows
@@ -53,6 +55,7 @@ class RegistryWatch:
         self._file = FileWatch(store, config_path) if config_path else None
         self._poll_interval = poll_interval
         self._beat_interval = beat_interval
+        self._backlog = backlog or Backlog()
         self._builder = TableBuilder()
         self._changed = asyncio.Event()
         self._reload = asyncio.Event()
@@ -90,9 +93,11 @@ class RegistryWatch:
                 await self._store.leave(self._pod)
 
     def report(self, caller: Caller) -> FlowsJson:
-        """GET /health/flows, from memory: {generation, flows, problems, file}, without what this caller may not see."""
+        """GET /health/flows, from memory: {generation, flows, problems, unroutable, file}, without what this caller may
+        not see."""
         shown = problems_shown(caller)
         table = self._flows.table
+        seen = [served for served in table.flows.values() if sees(caller, served.flow)]
         return {
             "generation": table.generation,
             "flows": [
@@ -104,12 +109,23 @@ class RegistryWatch:
                     "source": served.source,
                     "line": served.line,
                 }
-                for served in table.flows.values()
-                if sees(caller, served.flow)
+                for served in seen
             ],
             "problems": [each.as_dict() for each in table.problems if each.name in shown],
+            "unroutable": self._unroutable(None if shown.every else seen),
             "file": None if self._file is None or not shown.every else self._file.state.as_dict(),
         }
+
+    def _unroutable(self, seen: Sequence[ServedFlow] | None) -> list[UnroutableJson]:
+        """The actors with missing queues; with `seen`, those of these flows alone."""
+        unroutable = self._backlog.figures.unroutable
+        if seen is not None and unroutable:
+            actors = {actor for served in seen for actor in served.flow.actors}
+            unroutable = {actor: missing for actor, missing in unroutable.items() if actor in actors}
+        return [
+            {"actor": actor, "messages": missing.messages, "reason": missing.reason}
+            for actor, missing in sorted(unroutable.items())
+        ]
 
     def _heard(self, news: News) -> None:
         match news:

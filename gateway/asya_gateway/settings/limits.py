@@ -1,4 +1,4 @@
-"""How much one caller may do: limits that are off by default."""
+"""Limits: what one caller may do, which are off by default, and how much may wait to be delivered."""
 
 import ipaddress
 from typing import Annotated, Any
@@ -21,7 +21,7 @@ Networks = Annotated[list[Annotated[str, AfterValidator(check_network)]], NoDeco
 
 
 class LimitSettings(BaseSettings):
-    """The part of the gateway's settings that limits callers."""
+    """The part of the gateway's settings that limits calls."""
 
     rate_per_principal: int = Field(
         0,
@@ -42,6 +42,19 @@ class LimitSettings(BaseSettings):
         ge=0,
         description="Largest number of requests of one caller that a process holds open; a further one gets 429. 0 "
         "means no limit.",
+    )
+    outbox_rows: int = Field(
+        500_000,
+        ge=1,
+        le=10_000_000,
+        description="Messages that may wait to be delivered, in all: envelopes that the queue system has not "
+        "confirmed; with the postgres transport, messages in its queues. Beyond it every new call gets 503.",
+    )
+    outbox_rows_per_actor: int = Field(
+        100_000,
+        ge=1,
+        le=10_000_000,
+        description="The same for one actor. Beyond it new calls of the flows that begin there get 503.",
     )
     trusted_proxies: Networks = Field(
         default_factory=list,

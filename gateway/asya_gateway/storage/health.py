@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from asya_crds import jsontext
 from asya_crds.naming import queue_name
 from asya_gateway.storage.database import Database
+from asya_gateway.storage.queues.first_row import FirstRow
 from asya_transports.postgres.enqueue import ENQUEUE_TABLE
 from asya_transports.postgres.sessions import probe
 
@@ -14,10 +15,6 @@ COUNTED_ROWS = 100_000
 """Most rows of the outbox that are counted. Counting a backlog of millions would make the overload worse."""
 COUNTED_MESSAGES = 10_000
 """Most messages of one queue that are counted, for the same reason."""
-LATE = 10_000
-"""How far below the oldest row's id the next reading begins, because a row with a lower id may become visible late."""
-ANEW_EVERY = 100
-"""Number of readings after which one begins at the first row again."""
 PATIENCE = 5.0
 """Seconds after which the database is considered unavailable."""
 
@@ -79,10 +76,7 @@ class VitalsReader:
         self._database = database
         self._sql = _VITALS.format(queues="NULL::text" if namespace is None else _QUEUES)
         self._arguments = [] if namespace is None else [queue_name(namespace, "")]
-        # Removed rows below this id may still exist for an old snapshot. Without it, each reading might pass a million
-        # of them.
-        self._first_id = 0
-        self._readings = 0
+        self._first = FirstRow()
 
     async def read(self) -> Vitals:
         """The current values. Raises Unavailable."""
@@ -90,10 +84,9 @@ class VitalsReader:
             async with asyncio.timeout(PATIENCE):
                 # A read-only server would answer the statement below, but could store no call.
                 await probe(connection)
-            row = await connection.fetchrow(self._sql, self._first_id, *self._arguments, timeout=PATIENCE)
+            row = await connection.fetchrow(self._sql, self._first.id, *self._arguments, timeout=PATIENCE)
         assert row is not None
-        self._readings += 1
-        self._first_id = max(0, row["outbox_id"] - LATE) if self._readings % ANEW_EVERY else 0
+        self._first.found(row["outbox_id"])
         queues = None if not self._arguments else jsontext.loads(row["queues"] or "{}")
         return Vitals(
             outbox_rows=row["outbox_rows"],

@@ -31,6 +31,11 @@ def bell_channel(namespace: str) -> str:
     return "asya_queues_" + hashlib.sha256(namespace.encode()).hexdigest()[:40]
 
 
+def not_declared(queue: str) -> str:
+    """Why a message cannot be delivered, if nobody has declared its queue."""
+    return f"queue {queue} is not declared"
+
+
 def payloads(actors: Iterable[str]) -> list[str]:
     """The actors' names joined by commas, each payload short enough for one NOTIFY."""
     texts: list[str] = []

@@ -16,6 +16,7 @@ from asya_transports.port import (
 )
 from asya_transports.postgres import statements
 from asya_transports.postgres.answers import Acknowledgements
+from asya_transports.postgres.enqueue import not_declared
 from asya_transports.postgres.lease_keeper import LeaseKeeper
 from asya_transports.postgres.notifier import Notifier
 from asya_transports.postgres.pool import ConnectionPool, message_errors
@@ -184,4 +185,4 @@ class PostgresTransport:
             return
         for index, queue in zip(batch, queues, strict=True):
             if queue not in known:
-                answers[index] = Unroutable(f"queue {queue} is not declared")
+                answers[index] = Unroutable(not_declared(queue))

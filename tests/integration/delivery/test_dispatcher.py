@@ -20,12 +20,14 @@ from asya_crds.status import TaskStatus
 from asya_gateway.delivery.dispatcher import Dispatcher
 from asya_gateway.domain.hop_reports import Send, Unroutable
 from asya_gateway.domain.owners import EVERY_OWNER
+from asya_gateway.domain.ports import OutboxEntry, Refused
 from asya_gateway.domain.reports import FinalReport
 from asya_gateway.storage.coalescer import Limits
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.queues.outbox import PostgresOutbox
 from asya_gateway.storage.store import Keeping, Storage
 from asya_gateway.storage.tasks.creating import OUTBOX_LEASE, into_outbox
+from asya_gateway.storage.tasks.noting import Notes
 from asya_transports.opening import open_transport
 from asya_transports.port import Queue, Transport
 from asya_transports.rabbitmq.settings import MAX_MESSAGE_BYTES, RabbitSettings
@@ -72,7 +74,11 @@ async def accepting(
     max_message_bytes: int = MAX_MESSAGE_BYTES,
 ) -> AsyncIterator[Accepting]:
     database = Database(database_url, min_size=1, max_size=6, statement_timeout=20)
-    outbox = PostgresOutbox(database)
+
+    async def note(notes: Notes) -> None:
+        await storage.tasks.note(notes)
+
+    outbox = PostgresOutbox(database, note)
     settings = RabbitSettings(rabbitmq_url, publish_timeout=1.0, max_message_bytes=max_message_bytes)
     transport = open_transport(settings, "default")
 
@@ -151,6 +157,30 @@ async def test_one_actor_without_a_queue_starves_nobody_and_its_rows_keep_the_re
         assert await until(reasons)
         await broker.declare(Queue("nowhere"))
         assert await until(lambda: depth_is(broker, "nowhere", 300), 40)
+
+
+async def test_a_missing_queue_is_said_in_the_log_once_and_its_rows_go_out_when_it_comes(
+    database_url: str, rabbitmq_vhost_url: str, broker: Transport
+) -> None:
+    async with accepting(database_url, rabbitmq_vhost_url) as process:
+        task_id = await process.accept("nowhere")
+
+        async def messages() -> list[str | None]:
+            return [update.entry.message for update in await process.storage.tasks.updates(task_id, 0)]
+
+        async def attempts() -> bool:
+            return bool(await process.storage.database.fetchval("SELECT attempts >= 4 FROM outbox"))
+
+        assert await until(attempts, 40)
+        said = "Waiting for the queue of nowhere: no queue accepts messages for nowhere"
+        assert await messages() == ["Task created", said]
+        assert await process.storage.database.fetchval("SELECT unroutable FROM outbox") == said.partition(": ")[2]
+        # A later call finds the queue, and those that wait for their next attempt follow.
+        await process.storage.database.execute("UPDATE outbox SET not_before = now() + interval '1 hour'")
+        await broker.declare(Queue("nowhere"))
+        await process.accept("nowhere")
+        assert await until(lambda: depth_is(broker, "nowhere", 2))
+        assert await until(process_has_no_rows(process))
 
 
 async def test_an_envelope_that_the_queue_system_refuses_ends_its_task_at_once(
@@ -302,7 +332,7 @@ async def test_an_envelope_that_is_refused_again_and_again_waits_longer_each_tim
         row = await database.fetchval("SELECT id FROM outbox")
         waits = []
         for attempt in range(1, 11):
-            await process.outbox.failed([(row, f"no {attempt}")])
+            await process.outbox.failed([Refused(OutboxEntry(row, "t", "first", b""), f"no {attempt}")])
             found = await database.fetchrow(
                 "SELECT attempts, last_error, extract(epoch FROM not_before - now())::float8 AS wait FROM outbox"
             )

@@ -7,6 +7,7 @@ from collections import Counter
 import asyncpg
 import pytest
 
+from asya_gateway.domain.ports import OutboxEntry, Refused
 from asya_gateway.storage.health import VitalsReader
 from asya_gateway.storage.queues import outbox as polling
 from asya_gateway.storage.queues.outbox import PostgresOutbox
@@ -56,13 +57,13 @@ async def test_a_backlog_is_taken_to_its_end_and_what_comes_later_is_found(still
     for number in range(8):
         await still.storage.database.execute(DUE, "alone", f"quiet-{number}")
     outbox = PostgresOutbox(still.storage.database)
-    taken: list[int] = []
+    taken: list[OutboxEntry] = []
     while entries := await outbox.take(300, 70):
-        taken += [entry.id for entry in entries]
-    assert len(taken) == len(set(taken)) == 1_008
-    await outbox.failed([(taken[0], "no")])
-    await still.storage.database.execute("UPDATE outbox SET not_before = now() WHERE id = $1", taken[0])
-    assert [entry.id for entry in await outbox.take(300, 70)] == [taken[0]]
+        taken += entries
+    assert len(taken) == len({entry.id for entry in taken}) == 1_008
+    await outbox.failed([Refused(taken[0], "no")])
+    await still.storage.database.execute("UPDATE outbox SET not_before = now() WHERE id = $1", taken[0].id)
+    assert await outbox.take(300, 70) == [taken[0]]
 
 
 async def test_a_row_that_its_taker_left_behind_is_found_when_all_is_looked_through(

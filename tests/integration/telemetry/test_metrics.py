@@ -61,6 +61,35 @@ async def test_children_end_as_fan_out_and_leave_the_callers_latency_alone(watch
     assert await watched.value("asya_tasks_accepted_total", flow="anything") == 1
 
 
+async def test_a_missing_queue_is_counted_and_named_and_the_process_stays_ready(watched: Watched) -> None:
+    task_id = await watched.submit()
+    await watched.program.database.execute("UPDATE queue_messages SET ready_at = now() - interval '1 minute'")
+    await watched.becomes(1, "asya_outbox_unroutable", actor="first")
+    reason = "queue asya-default-first is not declared"
+    _, told = await watched.send("GET", "/health/flows")
+    assert told["unroutable"] == [{"actor": "first", "messages": 1, "reason": reason}]
+    assert (await watched.send("GET", "/health/ready"))[0] == 200
+
+    async with watched.session.get(f"{watched.url}/stream/{task_id}") as stream:
+        async with asyncio.timeout(20):
+            while f"Waiting for the queue of first: {reason}" not in (await stream.content.readline()).decode():
+                pass
+
+
+async def test_calls_beyond_the_bound_are_refused_and_counted(database_url: str, tmp_path: Path) -> None:
+    async with start_watched(database_url, tmp_path, outbox_rows_per_actor=2) as full:
+        await ready(full)
+        for _ in range(2):
+            await full.submit()
+        await full.becomes(1, "asya_outbox_full", actor="first")
+        status, refused = await full.send("POST", "/tools/call", {"name": "anything"}, Accept="application/json")
+        assert (status, refused["error"]["code"]) == (503, "overloaded")
+        assert await full.value("asya_calls_refused_total") == 1
+        await full.program.database.execute("DELETE FROM queue_messages")
+        await full.becomes(None, "asya_outbox_full", actor="first")
+        await full.submit()
+
+
 async def test_requests_are_counted_by_template_so_that_callers_cannot_invent_series(watched: Watched) -> None:
     for name, method in (("a", "PROPFIND"), ("b", "MKCOL"), ("c", "LOCK")):
         await watched.send("GET", f"/tasks/{name}")

@@ -10,7 +10,7 @@ from typing_extensions import override
 from asya_gateway.delivery import dispatcher as dispatching
 from asya_gateway.delivery.dispatcher import PUBLISHERS, Dispatcher
 from asya_gateway.domain.budget import Budget, Share
-from asya_gateway.domain.ports import OutboxEntry
+from asya_gateway.domain.ports import OutboxEntry, Refused
 from asya_gateway.domain.reports import FinalReport
 from asya_transports.port import OutboundMessage, TransportError
 from tests.support.waiting import until
@@ -28,8 +28,11 @@ class EmptyOutbox:
     async def delivered(self, ids: Sequence[int]) -> None:
         self.settled += ids
 
-    async def failed(self, failures: Sequence[tuple[int, str]]) -> None:
+    async def failed(self, failures: Sequence[Refused]) -> None:
         """Nothing to note."""
+
+    async def recover(self, actor: str) -> bool:
+        return True
 
     async def replace(self, entry: OutboxEntry, reason: str) -> None:
         """Nothing to replace."""

@@ -149,6 +149,7 @@ def test_the_flows_are_rendered_as_described() -> None:
         "generation": 1,
         "flows": [{"name": "f", "actors": ["a"], "mcp": True, "a2a": False, "source": "flows.yaml", "line": None}],
         "problems": [FlowProblem.of("g", "r", "flows.yaml", 3).as_dict()],
+        "unroutable": [{"actor": "a", "messages": 3, "reason": "queue asya-default-a is not declared"}],
         "file": None,
     }
     _fits("Flows", report)

@@ -15,6 +15,7 @@ from asya_gateway.domain.errors import (
     InvalidInput,
     KeyReused,
     Overloaded,
+    QueueFull,
     TaskNotFound,
     TooLarge,
     TooManyTasks,
@@ -30,6 +31,7 @@ from asya_gateway.protocols.http.errors import (
     Starting,
     StreamsExhausted,
     UnsupportedMediaType,
+    code_and_field,
 )
 
 
@@ -81,6 +83,7 @@ KIND_OF: dict[type[GatewayError], Kind] = {
     TooManyTasks: TOO_MANY,
     Unavailable: UNAVAILABLE,
     Overloaded: UNAVAILABLE,
+    QueueFull: UNAVAILABLE,
     StreamsExhausted: UNAVAILABLE,
     Starting: UNAVAILABLE,
     NoRoom: UNAVAILABLE,
@@ -128,6 +131,7 @@ class A2aError(Exception):
             fields = [(error.field, error.message)]
         kind = KIND_OF.get(type(error), INTERNAL)
         details = {key: _text(value) for key, value in error.data.items() if isinstance(value, str | list | tuple)}
+        details |= code_and_field(error)
         return cls(kind, error.text, details=details, fields=fields if kind is INVALID_PARAMS else (), cause=error)
 
 

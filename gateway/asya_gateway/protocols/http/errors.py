@@ -18,6 +18,7 @@ from asya_gateway.domain.errors import (
     InvalidInput,
     KeyReused,
     Overloaded,
+    QueueFull,
     TaskNotFound,
     TooLarge,
     TooManyTasks,
@@ -87,6 +88,7 @@ STATUS_OF: dict[type[GatewayError], HTTPStatus] = {
     TooManyTasks: HTTPStatus.TOO_MANY_REQUESTS,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
+    QueueFull: HTTPStatus.SERVICE_UNAVAILABLE,
     StreamsExhausted: HTTPStatus.SERVICE_UNAVAILABLE,
     Starting: HTTPStatus.SERVICE_UNAVAILABLE,
     NoRoom: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -116,6 +118,12 @@ def error_dict(error: GatewayError) -> RefusalJson:
     if error.data:
         found["data"] = dict(error.data)
     return found
+
+
+def code_and_field(error: GatewayError) -> dict[str, str]:
+    """The code and the field of a refusal by which programs tell a full queue from other outages, for wires whose error
+    object has no place of its own for them."""
+    return {"code": error.code, "field": "flow"} if isinstance(error, QueueFull) else {}
 
 
 def error_response(

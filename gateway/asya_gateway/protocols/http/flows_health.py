@@ -12,7 +12,8 @@ from asya_gateway.protocols.http.policies import REST_READ, add_get
 
 
 async def flows(request: web.Request) -> web.Response:
-    """{generation, flows: [{name, actors, mcp, a2a, source, line}], problems: [{name, reason, source, line}], file}."""
+    """{generation, flows: [{name, actors, mcp, a2a, source, line}], problems: [{name, reason, source, line}],
+    unroutable: [{actor, messages, reason}], file}."""
     report, caller = request.app[FLOWS_REPORT], caller_of(request)
     # In a thread, part by part: tens of thousands of flows would hold the event loop.
     return json_response(await asyncio.to_thread(lambda: jsontext.dumps_by_parts(report(caller))))

@@ -13,6 +13,7 @@ from asya_gateway.domain.errors import (
     InvalidInput,
     KeyReused,
     Overloaded,
+    QueueFull,
     TaskNotFound,
     TooLarge,
     TooManyTasks,
@@ -29,6 +30,7 @@ from asya_gateway.protocols.http.errors import (
     Starting,
     StreamsExhausted,
     UnsupportedMediaType,
+    code_and_field,
 )
 from asya_gateway.protocols.http.jsonrpc import (
     INTERNAL_ERROR,
@@ -61,6 +63,7 @@ CODE_OF: dict[type[GatewayError], int] = {
     TooManyTasks: INTERNAL_ERROR,
     Unavailable: INTERNAL_ERROR,
     Overloaded: INTERNAL_ERROR,
+    QueueFull: INTERNAL_ERROR,
     StreamsExhausted: INTERNAL_ERROR,
     Starting: INTERNAL_ERROR,
     NoRoom: INTERNAL_ERROR,
@@ -163,7 +166,8 @@ class Unanswerable(RpcError):
 
     def __init__(self, error: GatewayError) -> None:
         code = CODE_OF.get(type(error), INTERNAL_ERROR)
-        data = {"outcome": error.outcome} if isinstance(error, Unavailable) else dict(error.data)
+        outcome = {"outcome": error.outcome} if isinstance(error, Unavailable) else {}
+        data = {**outcome, **error.data, **code_and_field(error)}
         super().__init__(code, bounded(error.text, LONGEST_MESSAGE), data or None)
         self.cause = error
         status = STATUS_OF.get(type(error))

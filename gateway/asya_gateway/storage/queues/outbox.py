@@ -3,15 +3,17 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from asya_gateway.domain.errors import Unavailable
-from asya_gateway.domain.ports import OutboxEntry
+from asya_gateway.domain.log import waits_for_queue
+from asya_gateway.domain.ports import OutboxEntry, Refused
 from asya_gateway.storage.chunks import TOO_LONG
 from asya_gateway.storage.database import UNHURRIED, Database
 from asya_gateway.storage.tasks.creating import OUTBOX_LEASE
+from asya_gateway.storage.tasks.noting import Notes
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +31,10 @@ FORGOTTEN_AFTER = 600.0
 """Seconds without a due row after which an actor is forgotten: many times the longest backoff."""
 BLOCKS = 1_000
 """Blocks of the table (8 kB each) that one poll searches, until the whole table has been searched."""
+RECOVERED = 10_000
+"""Most rows of an actor that are made due at a time when its queue accepts messages again."""
+LONGEST_REASON = 500
+"""Characters of a reason that are kept."""
 _MOMENT = timedelta(microseconds=1)
 NEWEST = 2_000
 """Most rows since the last poll that are searched for new actors."""
@@ -76,7 +82,7 @@ WITH waiting AS MATERIALIZED (
     ) s WHERE reached <= $6 OR n = 1
 ), taken AS (
     UPDATE outbox SET not_before = now() + $3 * interval '1 second' WHERE id = ANY (ARRAY(SELECT id FROM fitting))
-    RETURNING id, task_id, actor, body, sump, coalesce(unroutable_at <= now(), false) AS overdue
+    RETURNING id, task_id, actor, body, sump, coalesce(unroutable_at <= now(), false) AS overdue, unroutable
 )
 SELECT taken.*, due.not_before AS due_at, least($2, $1 / (SELECT count(*) FROM waiting)) AS share,
        (SELECT count(*) FROM due) > (SELECT count(*) FROM fitting) AS cut
@@ -93,9 +99,24 @@ _FAILED = """
 UPDATE outbox o SET
     attempts = o.attempts + 1,
     last_error = f.reason,
+    unroutable = coalesce(f.unroutable, o.unroutable),
     not_before = now() + interval '1 second' * least(
         CASE WHEN o.unroutable_at IS NULL THEN $3::float8 ELSE $4::float8 END, 0.5 * power(2, least(o.attempts, 10)))
-FROM unnest($1::bigint[], $2::text[]) AS f(id, reason) WHERE o.id = ANY ($1) AND o.id = f.id
+FROM unnest($1::bigint[], $2::text[], $5::text[]) AS f(id, reason, unroutable) WHERE o.id = ANY ($1) AND o.id = f.id
+"""
+
+# Rows that wait for longer than a lease are nobody's. Each is due after the one before it, so that they are taken
+# oldest first, whatever the number of their attempts.
+_RECOVER = f"""
+WITH waiting AS MATERIALIZED (
+    SELECT id, row_number() OVER (ORDER BY id) AS turn FROM (
+        SELECT id FROM outbox WHERE actor = $1 AND not_before > now() + {OUTBOX_LEASE} * interval '1 second'
+          AND attempts > 0 ORDER BY id LIMIT $2
+    ) o
+)
+UPDATE outbox o SET not_before = now() + w.turn * interval '1 microsecond'
+FROM waiting w WHERE o.id = ANY (ARRAY(SELECT id FROM waiting)) AND o.id = w.id AND o.not_before > now()
+RETURNING o.id
 """
 
 # A new row, because a poll finds new actors by the ids of new rows.
@@ -109,10 +130,12 @@ SELECT task_id, $2, $3, now(), created_at, $4, $5 FROM gone
 class PostgresOutbox:
     """The rows behind the dispatcher; implements the domain's Outbox. For each actor it remembers a place: the time up
     to which all due rows were taken. A poll searches from there on. In addition, each poll searches a bounded part of
-    the table for due rows below the places."""
+    the table for due rows below the places. `note` appends to the logs of tasks; without it they are not told of
+    missing queues."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, note: Callable[[Notes], Awaitable[object]] | None = None) -> None:
         self._database = database
+        self._note = note
         self._hot = database.hot
         self._places: dict[str, datetime] = {}
         self._used: dict[str, float] = {}
@@ -175,7 +198,15 @@ class PostgresOutbox:
         )
         self._move_on(at, rows, all_asked=len(actors) <= limit)
         return [
-            OutboxEntry(row["id"], row["task_id"], row["actor"], row["body"].encode(), row["sump"], row["overdue"])
+            OutboxEntry(
+                row["id"],
+                row["task_id"],
+                row["actor"],
+                row["body"].encode(),
+                row["sump"],
+                row["overdue"],
+                row["unroutable"],
+            )
             for row in rows
         ]
 
@@ -199,11 +230,25 @@ class PostgresOutbox:
         """Remove confirmed rows."""
         await self._hot.execute(_DELIVERED, ids)
 
-    async def failed(self, failures: Sequence[tuple[int, str]]) -> None:
-        """Record the attempt and the reason, and wait longer before the next attempt."""
-        ids = [id_ for id_, _ in failures]
-        reasons = [reason[:500] for _, reason in failures]
-        await self._hot.execute(_FAILED, ids, reasons, LONGEST_BACKOFF, BACKOFF_OF_HOPS)
+    async def failed(self, failures: Sequence[Refused]) -> None:
+        """Record the attempt and the reason, and wait longer before the next attempt. If a queue is missing, the log of
+        the task gets the reason, once for each. Tasks are told first, so that a crash in between tells none twice: the
+        note of the next attempt is already the last entry of the log."""
+        ids = [each.entry.id for each in failures]
+        reasons = [each.reason[:LONGEST_REASON] for each in failures]
+        missing = [reason if each.unroutable else None for each, reason in zip(failures, reasons, strict=True)]
+        notes = {
+            each.entry.task_id: waits_for_queue(each.entry.actor, reason)
+            for each, reason in zip(failures, missing, strict=True)
+            if reason is not None and reason != each.entry.told
+        }
+        if notes and self._note is not None:
+            await self._note(notes)
+        await self._hot.execute(_FAILED, ids, reasons, LONGEST_BACKOFF, BACKOFF_OF_HOPS, missing)
+
+    async def recover(self, actor: str) -> bool:
+        """Make rows due that wait for another attempt at this actor's queue, oldest first. Returns whether all are."""
+        return len(await self._hot.fetch(_RECOVER, actor, RECOVERED)) < RECOVERED
 
     async def replace(self, entry: OutboxEntry, reason: str) -> None:
         """Put this envelope in the place of the row with its id, due at once. It waits for its queue without end."""

@@ -37,6 +37,7 @@ from asya_gateway.storage.tasks.handing_on import HopEnder
 from asya_gateway.storage.tasks.hop_parts import HopParts
 from asya_gateway.storage.tasks.incomplete import IncompleteFinals
 from asya_gateway.storage.tasks.inputs import TaskInputs
+from asya_gateway.storage.tasks.noting import Notes, Noting
 from asya_gateway.storage.tasks.pausing import Asking, PauseLimits
 from asya_gateway.storage.tasks.reading import TaskReader
 from asya_gateway.storage.tasks.replacing import Replacing
@@ -91,6 +92,7 @@ class PostgresTasks:
         self._find_call = admitter.find
         self._requests = TaskRequests(pool, finisher)
         self._inputs = TaskInputs(pool, written, finisher)
+        self._noting = Noting(hot, moved)
         self.batches = Batches(
             TaskCreator(hot, enqueue, creating),
             admitter,
@@ -146,6 +148,10 @@ class PostgresTasks:
 
     async def expect_final(self, task_id: str) -> None:
         await self._singly(lambda: self._incomplete.keep(task_id), "incomplete final")
+
+    async def note(self, notes: Notes) -> int:
+        """Append entries to the logs of tasks (noting.py). Raises Unavailable."""
+        return await self._singly(lambda: self._noting.note(notes), "note")
 
     async def _spread(self, report: FinalReport, outcome: FinalOutcome) -> FinalOutcome:
         if outcome is FinalOutcome.APPLIED:
