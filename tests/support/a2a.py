@@ -16,7 +16,7 @@ from asya_crds import jsontext
 from tests.support.gateway import Gateway, Reader
 
 SCHEMAS = Path(__file__).parent.parent / "protocol" / "a2a" / "schemas"
-NAMES = {"1.0": "a2a-1.0.schema.json", "0.3": "a2a-0.3.schema.json"}
+NAMES = {version: f"a2a-{version}.schema.json" for version in ("1.0", "0.3", "0.1")}
 NUMBER = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 SKILLS: list[dict[str, Any]] = [
     {"name": "echo", "description": "Says it again.", "entrypoint": "first", "a2a": {"tags": ["test"]}},
@@ -87,8 +87,12 @@ def _schema(version: str, name: str) -> Any:
     document = json.loads(
         re.sub(r'"\$ref": "[a-z0-9.]*\.(\w+)\.jsonschema\.json"', r'"$ref": "#/definitions/\1"', text)
     )
-    definitions = {title.replace(" ", ""): each for title, each in document["definitions"].items()}
-    return jsonschema_rs.validator_for({"definitions": definitions, "$ref": f"#/definitions/{name}"})
+    found = document.get("definitions") or document["$defs"]
+    definitions = {title.replace(" ", ""): each for title, each in found.items()}
+    # The oldest schema names its definitions as later drafts of JSON Schema do.
+    return jsonschema_rs.validator_for(
+        {"definitions": definitions, "$defs": definitions, "$ref": f"#/definitions/{name}"}
+    )
 
 
 def conforms(value: Mapping[str, Any], name: str, version: str = "1.0") -> None:

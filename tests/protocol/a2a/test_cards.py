@@ -26,11 +26,13 @@ async def test_whoever_names_the_version_gets_the_pure_card(gateway: Gateway) ->
 
 
 async def test_a_card_is_validated_by_its_tag_and_changes_with_the_registry(gateway: Gateway) -> None:
-    """8.6: 'SHOULD include an ETag header'; a client that has the card gets 304."""
+    """8.6.1: cards 'SHOULD include an ETag response header' and 'SHOULD include a Cache-Control response header'; a
+    client that has the card gets 304."""
     async with gateway.session.get(gateway.url + "/.well-known/agent-card.json") as response:
         tag = response.headers["ETag"]
         assert response.headers["Vary"] == "A2A-Version"
         assert response.headers["Last-Modified"]
+        assert "max-age=" in response.headers["Cache-Control"]
     headers = {"If-None-Match": tag}
     async with gateway.session.get(gateway.url + "/.well-known/agent-card.json", headers=headers) as response:
         assert response.status == 304

@@ -25,7 +25,8 @@ async def test_a_client_of_0_3_sends_looks_and_cancels(gateway: Gateway, actor: 
 
 
 async def test_a_client_of_the_oldest_dialect_names_its_task_itself(gateway: Gateway, actor: Actor) -> None:
-    """0.1, TaskSendParams: 'id: string' is the client's; a second message under it continues the task."""
+    """0.1, TaskSendParams: 'If this is the first message for a new task, the client generates this ID'; a second
+    message under it continues the task."""
     message = {"role": "user", "parts": [{"type": "text", "text": "hi"}]}
     params = {"id": "mine", "sessionId": "s", "message": message}
     sending = asyncio.create_task(rpc(gateway, "tasks/send", params, path="/a2a/echo", version=None))
@@ -54,7 +55,7 @@ async def test_a_client_of_the_oldest_dialect_names_its_task_itself(gateway: Gat
 async def test_the_version_must_not_contradict_the_method(
     gateway: Gateway, method: str, version: str | None, code: int
 ) -> None:
-    """3.6.2: 'Agents MUST return a VersionNotSupportedError' for a version that they do not serve."""
+    """3.6.2: 'If the version is not supported by the interface, agents MUST return a VersionNotSupportedError'."""
     answer = await rpc(gateway, method, {"id": "x", "message": text_message("hi")}, version=version)
     if code == -32009 and version == "0.3":
         assert answer["error"]["code"] in (-32009, -32603)

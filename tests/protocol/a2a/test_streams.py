@@ -104,7 +104,7 @@ async def test_an_error_before_the_first_event_is_a_plain_answer(gateway: Gatewa
 
 
 async def test_the_older_dialect_ends_its_stream_with_final(gateway: Gateway, actor: Actor) -> None:
-    """0.3, TaskStatusUpdateEvent: 'final: boolean'."""
+    """0.3, TaskStatusUpdateEvent.final: 'If true, this is the final event in the stream for this interaction'."""
     message = {"kind": "message", "messageId": "m", "role": "user", "parts": [{"kind": "text", "text": "hi"}]}
     async with streaming(gateway, "message/stream", {"message": message}, path="/a2a/echo", version=None) as reader:
         task_id, _ = await actor.take()
@@ -116,3 +116,29 @@ async def test_the_older_dialect_ends_its_stream_with_final(gateway: Gateway, ac
         conforms(event, names[event["kind"]], "0.3")
     assert [event.get("final") for event in events if event["kind"] == "status-update"] == [False, True]
     assert events[-2]["artifact"]["parts"][0]["data"] == {"value": [1]}
+
+
+async def test_every_reader_gets_the_same_events_and_one_that_leaves_disturbs_none(
+    gateway: Gateway, actor: Actor
+) -> None:
+    """3.5.2: 'Each stream MUST receive the same events in the same order' and 'Closing one stream MUST NOT affect other
+    active streams for the same task'."""
+    async with streaming(gateway, "SendStreamingMessage", SEND, path="/a2a/echo") as first:
+        task_id, _ = await actor.take()
+        async with streaming(gateway, "SubscribeToTask", {"id": task_id}) as second:
+            async with streaming(gateway, "SubscribeToTask", {"id": task_id}) as leaving:
+                assert await leaving.next() is not None
+            assert (begun := await second.next()) is not None
+            assert "task" in begun.data["result"]
+            await actor.report(task_id, "received", message="one")
+            await actor.report(task_id, "processing", message="two")
+            await actor.end(task_id, result="three")
+            seen = [[event.data["result"] for event in await reader.all()] for reader in (first, second)]
+    assert "task" in seen[0].pop(0)
+    assert seen[0] == seen[1]
+    assert [next(iter(event)) for event in seen[1]] == [
+        "statusUpdate",
+        "statusUpdate",
+        "artifactUpdate",
+        "statusUpdate",
+    ]

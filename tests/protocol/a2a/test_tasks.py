@@ -108,7 +108,8 @@ async def test_a_media_type_that_the_skill_does_not_take_is_refused(gateway: Gat
 
 
 async def test_a_question_is_answered_by_a_message_and_the_task_goes_on(gateway: Gateway, actor: Actor) -> None:
-    """3.4.3: 'the client MUST send a message with the same taskId'."""
+    """3.4.3: 'The client continues the interaction by sending a new message with the same taskId and contextId', and
+    'Agents MUST infer contextId from the task if only taskId is provided'."""
     sending = asyncio.create_task(rpc(gateway, "SendMessage", {"message": text_message("buy")}, path="/a2a/echo"))
     task_id, _ = await actor.take()
     fields = [{"name": "approved", "type": "boolean", "prompt": "Buy?"}]
@@ -135,6 +136,16 @@ async def test_a_question_is_answered_by_a_message_and_the_task_goes_on(gateway:
     resumed, sent = await actor.take()
     assert sent["payload"] == {"approved": True}
     assert resumed == task_id
+
+
+async def test_a_question_without_fields_is_answered_by_a_text(gateway: Gateway, actor: Actor) -> None:
+    now = {"configuration": {"returnImmediately": True}}
+    begun = await rpc(gateway, "SendMessage", {"message": text_message("buy"), **now}, path="/a2a/echo")
+    task_id, _ = await actor.take()
+    await actor.report(task_id, "paused", pause_metadata={"prompt": "Anything else?"})
+    answered = await rpc(gateway, "SendMessage", {"message": text_message("no", taskId=task_id), **now})
+    assert answered["result"]["task"]["status"]["state"] == "TASK_STATE_WORKING", (begun, answered)
+    assert (await actor.take())[1]["payload"]["query"] == "no"
 
 
 async def test_a_task_that_has_ended_takes_no_message_and_cannot_be_canceled(gateway: Gateway, actor: Actor) -> None:

@@ -31,6 +31,7 @@ from tests.support.a2a import conforms
 
 AT = datetime(2026, 7, 28, 1, 2, 3, 456789, tzinfo=UTC)
 NAMES = st.text(max_size=8)
+IDS = NAMES.filter(str.isprintable)
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | NAMES,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
@@ -46,14 +47,14 @@ PARTS = st.one_of(
 )
 MESSAGES = st.builds(
     Message,
-    message_id=st.text(min_size=1, max_size=8),
+    message_id=IDS.filter(bool),
     role=st.just(Role.USER),
     parts=st.lists(PARTS, min_size=1, max_size=3).map(tuple),
-    context_id=NAMES,
-    task_id=NAMES,
+    context_id=IDS,
+    task_id=IDS,
     metadata=METADATA,
     extensions=st.lists(NAMES, max_size=2).map(tuple),
-    reference_task_ids=st.lists(NAMES, max_size=2).map(tuple),
+    reference_task_ids=st.lists(IDS, max_size=2).map(tuple),
 )
 
 

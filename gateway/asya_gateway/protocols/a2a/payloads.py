@@ -52,7 +52,7 @@ def answers_of(message: Message, pause: Pause) -> list[tuple[str | None, Any]]:
     """The answers that a message gives, each with the key of its input; None is the only open one.
 
     A part of data is the answer as it is, or `{"inputs": {key: answer}}`. A text fills the only field that must be
-    filled, as that field's type. Raises A2aError naming the fields."""
+    filled, as that field's type; a question without fields gets it as `query`. Raises A2aError naming the fields."""
     data = [part for part in message.parts if part.kind is PartKind.DATA]
     if len(data) == 1 and not pause.plain and isinstance(data[0].value, Mapping) and set(data[0].value) == {INPUTS}:
         return _by_key(data[0].value[INPUTS], pause)
@@ -68,7 +68,8 @@ def answers_of(message: Message, pause: Pause) -> list[tuple[str | None, Any]]:
         raise _wrong("message.parts", f"one part of data with {_named(fields)}")
     text = "\n".join(part.value for part in texts)
     if not fields:
-        return [(None, text)]
+        # As in the message that began the task: a question without fields takes what it is told.
+        return [(None, {QUERY: text} if pause.plain else text)]
     required = _required(schema, fields)
     if len(required) != 1:
         raise _wrong("message.parts", f"one part of data with {_named(fields)}")

@@ -51,14 +51,15 @@ class Members:
 
     def required_id(self, *names: str) -> str:
         """An id, which must be present and not empty."""
-        found = self.text(*names, longest=LONGEST_ID)
+        found = self.optional_id(*names)
         if not found:
             raise self.wrong(names[0], f"a string of 1 to {LONGEST_ID} characters")
         return found
 
     def optional_id(self, *names: str) -> str:
         """An id, "" if absent."""
-        return self.text(*names, longest=LONGEST_ID)
+        found = self.get(*names)
+        return "" if found is None else an_id(found, self.at(names[0]))
 
     def flag(self, name: str) -> bool | None:
         """A boolean, None if absent."""
@@ -105,9 +106,23 @@ class Members:
         """An array of strings, empty if absent."""
         return self.each(names, a_text)
 
+    def ids(self, *names: str) -> tuple[str, ...]:
+        """An array of ids, empty if absent."""
+        return self.each(names, an_id)
+
 
 def a_text(value: Any, path: str) -> str:
     """A string of an array."""
     if not isinstance(value, str):
         raise InvalidParams(path, "expected a string")
     return value
+
+
+def an_id(value: Any, path: str) -> str:
+    """An id, which may be empty. No id has control characters or halves of surrogate pairs, which cannot be stored."""
+    text = a_text(value, path)
+    if len(text) > LONGEST_ID:
+        raise InvalidParams(path, f"expected at most {LONGEST_ID} characters")
+    if not text.isprintable():
+        raise InvalidParams(path, "expected printable characters")
+    return text

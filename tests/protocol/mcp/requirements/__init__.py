@@ -24,7 +24,7 @@ from tests.protocol.mcp.requirements import (
     transport,
     utilities,
 )
-from tests.protocol.mcp.requirements.requirement import Requirement
+from tests.support.requirements import Requirement
 
 REQUIREMENTS: tuple[Requirement, ...] = (
     *messages.REQUIREMENTS,

@@ -1,6 +1,6 @@
 """Authorization of 2026-07-28: the gateway as a protected resource, and as an authorization server."""
 
-from tests.protocol.mcp.requirements.requirement import Requirement, tests_of
+from tests.support.requirements import Requirement, tests_of
 
 CLIENT_DOCUMENTS = "tests/unit/identity/test_client_documents.py"
 CONFORMANCE_CLIENTS = "tests/conformance/test_clients.py"

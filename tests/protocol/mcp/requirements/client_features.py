@@ -1,6 +1,6 @@
 """What a server of 2026-07-28 asks its clients: elicitation, sampling and roots."""
 
-from tests.protocol.mcp.requirements.requirement import Requirement, tests_of
+from tests.support.requirements import Requirement, tests_of
 
 FLOW_INPUTS = "tests/unit/registry/test_flow_inputs.py"
 HTTP_ISSUERS = "tests/integration/http/test_issuers.py"

@@ -1,6 +1,6 @@
 """The experimental tasks of 2025-11-25."""
 
-from tests.protocol.mcp.requirements.requirement import Requirement, tests_of
+from tests.support.requirements import Requirement, tests_of
 
 HTTP_MAIN_PATH = "tests/integration/http/test_main_path.py"
 IDS = "tests/unit/domain/test_ids.py"

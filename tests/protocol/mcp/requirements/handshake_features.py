@@ -1,6 +1,6 @@
 """Utilities, tools, resources and client features of 2025-11-25, where they differ from 2026-07-28."""
 
-from tests.protocol.mcp.requirements.requirement import Requirement, tests_of
+from tests.support.requirements import Requirement, tests_of
 
 CALLS = "tests/protocol/mcp/test_calls.py"
 HANDSHAKE = "tests/protocol/mcp/test_handshake.py"

@@ -1,6 +1,6 @@
 """Headers of Streamable HTTP of 2026-07-28, and how they are checked."""
 
-from tests.protocol.mcp.requirements.requirement import Requirement, tests_of
+from tests.support.requirements import Requirement, tests_of
 
 CALLS = "tests/protocol/mcp/test_calls.py"
 OFFERED_FLOWS = "tests/unit/asya_crds/test_offered_flows.py"

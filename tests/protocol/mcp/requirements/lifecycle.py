@@ -1,6 +1,6 @@
 """The handshake of 2025-11-25, and what it agrees on."""
 
-from tests.protocol.mcp.requirements.requirement import Requirement, tests_of
+from tests.support.requirements import Requirement, tests_of
 
 CALLS = "tests/protocol/mcp/test_calls.py"
 HANDSHAKE = "tests/protocol/mcp/test_handshake.py"

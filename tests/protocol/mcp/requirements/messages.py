@@ -1,6 +1,6 @@
 """Messages, errors and statelessness of 2026-07-28."""
 
-from tests.protocol.mcp.requirements.requirement import Requirement, tests_of
+from tests.support.requirements import Requirement, tests_of
 
 CALLS = "tests/protocol/mcp/test_calls.py"
 FUZZED = "tests/protocol/mcp/test_fuzzed.py"

@@ -1,6 +1,6 @@
 """Inputs in several rounds (multi round-trip requests) of 2026-07-28."""
 
-from tests.protocol.mcp.requirements.requirement import Requirement, tests_of
+from tests.support.requirements import Requirement, tests_of
 
 INPUTS = "tests/protocol/mcp/test_inputs.py"
 RUNNING = "tests/protocol/mcp/test_inputs_of_running_flows.py"

@@ -1,6 +1,6 @@
 """What 2025-06-18, 2025-03-26 and 2024-11-05 have of their own: changes, batches and HTTP+SSE."""
 
-from tests.protocol.mcp.requirements.requirement import Requirement, tests_of
+from tests.support.requirements import Requirement, tests_of
 
 HANDSHAKE = "tests/protocol/mcp/test_handshake.py"
 HANDSHAKE_CALLS = "tests/protocol/mcp/test_handshake_calls.py"

@@ -1,6 +1,6 @@
 """Subscriptions, cancellation and progress of 2026-07-28."""
 
-from tests.protocol.mcp.requirements.requirement import Requirement, tests_of
+from tests.support.requirements import Requirement, tests_of
 
 CALLS = "tests/protocol/mcp/test_calls.py"
 IDENTITY_SUBSCRIPTIONS = "tests/protocol/identity/test_subscriptions.py"

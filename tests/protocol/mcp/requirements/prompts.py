@@ -1,6 +1,6 @@
 """Prompts of 2026-07-28."""
 
-from tests.protocol.mcp.requirements.requirement import Requirement, tests_of
+from tests.support.requirements import Requirement, tests_of
 
 IDENTITY_MATRIX = "tests/protocol/identity/test_matrix.py"
 PROMPTS = "tests/protocol/mcp/test_prompts.py"

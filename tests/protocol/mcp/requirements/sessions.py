@@ -1,6 +1,6 @@
 """Sessions and streams of 2025-11-25."""
 
-from tests.protocol.mcp.requirements.requirement import Requirement, tests_of
+from tests.support.requirements import Requirement, tests_of
 
 CALLS = "tests/protocol/mcp/test_calls.py"
 GUARD = "tests/unit/http/test_guard.py"

@@ -1,6 +1,6 @@
 """The tasks extension: notifications, errors and access."""
 
-from tests.protocol.mcp.requirements.requirement import Requirement, tests_of
+from tests.support.requirements import Requirement, tests_of
 
 IDENTITY_MATRIX = "tests/protocol/identity/test_matrix.py"
 IDENTITY_TASKS_OVER_MCP = "tests/protocol/identity/test_tasks_over_mcp.py"

@@ -1,6 +1,6 @@
 """The tasks extension, io.modelcontextprotocol/tasks."""
 
-from tests.protocol.mcp.requirements.requirement import Requirement, tests_of
+from tests.support.requirements import Requirement, tests_of
 
 HTTP_INPUTS = "tests/integration/http/test_inputs.py"
 INPUTS = "tests/protocol/mcp/test_inputs.py"

@@ -1,6 +1,6 @@
 """Tools of 2026-07-28."""
 
-from tests.protocol.mcp.requirements.requirement import Requirement, tests_of
+from tests.support.requirements import Requirement, tests_of
 
 ARGUMENT_CHECKS = "tests/unit/registry/test_argument_checks.py"
 CALLS = "tests/protocol/mcp/test_calls.py"

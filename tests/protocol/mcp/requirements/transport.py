@@ -1,6 +1,6 @@
 """Streamable HTTP of 2026-07-28: the endpoint, streams and refusals."""
 
-from tests.protocol.mcp.requirements.requirement import Requirement, tests_of
+from tests.support.requirements import Requirement, tests_of
 
 CALLS = "tests/protocol/mcp/test_calls.py"
 GUARD = "tests/unit/http/test_guard.py"

@@ -1,6 +1,6 @@
 """Completions and log messages of 2026-07-28."""
 
-from tests.protocol.mcp.requirements.requirement import Requirement, tests_of
+from tests.support.requirements import Requirement, tests_of
 
 HTTP_LIMITS = "tests/integration/http/test_limits.py"
 IDENTITY_MATRIX = "tests/protocol/identity/test_matrix.py"

@@ -73,7 +73,7 @@ def read_message(value: Any, path: str) -> Message:
         task_id=members.optional_id("taskId"),
         metadata=members.object("metadata"),
         extensions=members.texts("extensions"),
-        reference_task_ids=members.texts("referenceTaskIds"),
+        reference_task_ids=members.ids("referenceTaskIds"),
     )
 
 

@@ -68,7 +68,9 @@ def read_message(value: Any, path: str) -> Message:
         raise InvalidParams(path, "expected a message")
     members = Members.of(value, path)
     message_id = members.required_id("messageId", "message_id")
-    role = ROLES.get(members.get("role")) if isinstance(members.get("role"), str | int) else None
+    said = members.get("role")
+    # True is a 1 in Python, and no number of an enum.
+    role = ROLES.get(said) if type(said) in (str, int) else None
     if role is not Role.USER:
         raise members.wrong("role", "ROLE_USER")
     return Message(
@@ -79,7 +81,7 @@ def read_message(value: Any, path: str) -> Message:
         task_id=members.optional_id("taskId", "task_id"),
         metadata=members.object("metadata"),
         extensions=members.texts("extensions"),
-        reference_task_ids=members.texts("referenceTaskIds", "reference_task_ids"),
+        reference_task_ids=members.ids("referenceTaskIds", "reference_task_ids"),
     )
 
 

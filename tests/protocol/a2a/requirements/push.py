@@ -1,0 +1,125 @@
+"""Push notifications (sections 3.1.7 to 3.1.10, 4.3, 13.2). Their tests come with the delivery host."""
+
+from tests.support.requirements import Requirement, tests_of
+
+SPECIFICATION = "v1.0.1/specification"
+SECURITY = f"{SPECIFICATION}#132-push-notification-security"
+LATER = "Push notifications are not supported yet, and the card says so. Its test:"
+
+REQUIREMENTS = (
+    Requirement(
+        f"{SPECIFICATION}#334-capability-validation",
+        "MUST",
+        "If AgentCard.capabilities.pushNotifications is false or not present, operations related to push notification "
+        "configuration (Create, Get, List, Delete) MUST return PushNotificationNotSupportedError.",
+        tests=tests_of(
+            "tests/protocol/a2a/test_dialects.py",
+            "test_push_notifications_and_the_extended_card_are_not_supported_here",
+        ),
+    ),
+    Requirement(
+        f"{SPECIFICATION}#317-create-push-notification-config",
+        "MUST",
+        "The operation MUST establish a webhook endpoint for task update notifications.",
+        deferred=f"{LATER} a created config gets the task's next change of status.",
+    ),
+    Requirement(
+        f"{SPECIFICATION}#317-create-push-notification-config",
+        "MUST",
+        "The configuration MUST persist until task completion or explicit deletion.",
+        deferred=f"{LATER} a config is listed until it is deleted, on another replica, too.",
+    ),
+    Requirement(
+        f"{SPECIFICATION}#318-get-push-notification-config",
+        "MUST",
+        "The operation MUST return configuration details including webhook URL and notification settings.",
+        deferred=f"{LATER} what was created is returned, without its secrets.",
+    ),
+    Requirement(
+        f"{SPECIFICATION}#318-get-push-notification-config",
+        "MUST",
+        "The operation MUST fail if the configuration does not exist or the client lacks access.",
+        deferred=f"{LATER} unknown and foreign configs are both TaskNotFoundError.",
+    ),
+    Requirement(
+        f"{SPECIFICATION}#319-list-push-notification-configs",
+        "MUST",
+        "The operation MUST return all active push notification configurations for the specified task and MAY support "
+        "pagination for tasks with many configurations.",
+        deferred=f"{LATER} three configs are listed.",
+    ),
+    Requirement(
+        f"{SPECIFICATION}#3110-delete-push-notification-config",
+        "MUST",
+        "The operation MUST permanently remove the specified push notification configuration.",
+        deferred=f"{LATER} after the deletion nothing is delivered.",
+    ),
+    Requirement(
+        f"{SPECIFICATION}#3110-delete-push-notification-config",
+        "MUST",
+        "This operation MUST be idempotent - multiple deletions of the same config have the same effect.",
+        deferred=f"{LATER} a second deletion is answered as the first.",
+    ),
+    Requirement(
+        f"{SPECIFICATION}#433-push-notification-payload",
+        "MUST",
+        "The agent MUST include authentication credentials in the request headers as specified in the "
+        "PushNotificationConfig.authentication field.",
+        deferred=f"{LATER} the receiver sees `Authorization: scheme credentials`.",
+    ),
+    Requirement(
+        f"{SPECIFICATION}#433-push-notification-payload",
+        "MUST",
+        "Agents MUST attempt delivery at least once for each configured webhook",
+        deferred=f"{LATER} every receiver sees every event, although the replica that pushes is killed.",
+    ),
+    Requirement(
+        f"{SPECIFICATION}#433-push-notification-payload",
+        "SHOULD",
+        "Agents SHOULD include a reasonable timeout for webhook requests (recommended: 10-30 seconds)",
+        deferred=f"{LATER} a receiver that hangs is given up after ten seconds and delays no other.",
+    ),
+    Requirement(
+        SECURITY,
+        "MUST",
+        "Agents MUST include authentication credentials in webhook requests as specified in "
+        "PushNotificationConfig.authentication",
+        deferred=f"{LATER} as in 4.3.3.",
+    ),
+    Requirement(
+        SECURITY,
+        "SHOULD",
+        "Agents SHOULD implement reasonable timeout values for webhook requests (recommended: 10-30 seconds)",
+        deferred=f"{LATER} as in 4.3.3.",
+    ),
+    Requirement(
+        SECURITY,
+        "SHOULD",
+        "Agents SHOULD implement retry logic with exponential backoff for failed deliveries",
+        deferred=f"{LATER} a receiver that fails twice gets the event a third time, later each time.",
+    ),
+    Requirement(
+        SECURITY,
+        "SHOULD",
+        "Agents SHOULD validate webhook URLs to prevent SSRF (Server-Side Request Forgery) attacks:",
+        deferred=f"{LATER} private, loopback and link-local targets are refused when configured and when delivered to.",
+    ),
+    Requirement(
+        SECURITY,
+        "SHOULD",
+        "Webhook URLs SHOULD use HTTPS to protect payload confidentiality in transit",
+        deferred=f"{LATER} a URL without TLS is refused unless its host is allowed.",
+    ),
+    Requirement(
+        SECURITY,
+        "SHOULD",
+        "Authentication tokens in PushNotificationConfig SHOULD be treated as secrets and rotated periodically",
+        deferred=f"{LATER} no row and no answer contains a token in the clear.",
+    ),
+    Requirement(
+        SECURITY,
+        "SHOULD",
+        "Agents SHOULD securely store push notification configurations and credentials",
+        deferred=f"{LATER} a stored config opens with the seal's keys only.",
+    ),
+)
