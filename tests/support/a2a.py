@@ -6,11 +6,13 @@ import json
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import jsonschema_rs
+from yarl import URL
 
 from asya_crds import jsontext
 from tests.support.gateway import Gateway, Reader
@@ -99,3 +101,54 @@ def conforms(value: Mapping[str, Any], name: str, version: str = "1.0") -> None:
     """Check a value against a definition of the protocol's schema."""
     errors = [f"{list(error.instance_path)}: {error.message}" for error in _schema(version, name).iter_errors(value)]
     assert errors == []
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer of the HTTP+JSON binding."""
+
+    status: int
+    body: Any
+    headers: Mapping[str, str]
+
+    @property
+    def reason(self) -> str:
+        """The reason of an error, which must have the form of AIP-193."""
+        error = self.body["error"]
+        assert set(error) == {"code", "status", "message", "details"}
+        assert error["code"] == self.status
+        info, *_ = error["details"]
+        assert (info["@type"], info["domain"]) == ("type.googleapis.com/google.rpc.ErrorInfo", "a2a-protocol.org")
+        reason: str = info["reason"]
+        return reason
+
+    @property
+    def fields(self) -> list[str]:
+        """The members that an error names."""
+        return [each["field"] for detail in self.body["error"]["details"] for each in detail.get("fieldViolations", [])]
+
+
+async def rest(
+    gateway: Gateway, method: str, path: str, body: Any = None, *, version: str | None = "1.0", **headers: str
+) -> Answer:
+    """One request under /a2a. `body` is sent as JSON, bytes as they are."""
+    sent = body if isinstance(body, bytes) or body is None else jsontext.dumps(body).encode()
+    options: dict[str, Any] = {} if sent is None else {"data": io.BytesIO(sent)}
+    typed = {} if sent is None else {"Content-Type": "application/a2a+json"}
+    all_headers = {**typed, **({"A2A-Version": version} if version else {}), **headers}
+    url = URL(gateway.url + "/a2a" + path, encoded=True)
+    async with gateway.session.request(method, url, headers=all_headers, **options) as response:
+        return Answer(response.status, jsontext.loads(await response.text()), dict(response.headers))
+
+
+@asynccontextmanager
+async def rest_stream(
+    gateway: Gateway, method: str, path: str, body: Any = None, **headers: str
+) -> AsyncIterator[Reader]:
+    """A stream of the HTTP+JSON binding, which must be one."""
+    options: dict[str, Any] = {} if body is None else {"data": io.BytesIO(jsontext.dumps(body).encode())}
+    all_headers = {"Content-Type": "application/json", "A2A-Version": "1.0", **headers}
+    url = URL(gateway.url + "/a2a" + path, encoded=True)
+    async with gateway.session.request(method, url, headers=all_headers, **options) as response:
+        assert response.content_type == "text/event-stream", await response.text()
+        yield Reader(response)

@@ -26,11 +26,12 @@ from asya_gateway.domain.identity.revocations import STALE_AFTER
 from asya_gateway.domain.tasks import Tasks
 from asya_gateway.identity.seal_ring import SealRing
 from asya_gateway.outbound.client import OutboundClient
-from asya_gateway.protocols.a2a.request import CONVERSATIONS
+from asya_gateway.protocols.a2a.request import CONVERSATION_LISTS, CONVERSATIONS
 from asya_gateway.protocols.http.admission import Admission
 from asya_gateway.protocols.http.keys import HELD, SEALING
 from asya_gateway.settings import Settings
 from asya_gateway.storage.a2a.conversations import PostgresConversations
+from asya_gateway.storage.a2a.lists import PostgresConversationLists
 from asya_gateway.storage.identity.seal_keys import PostgresSealKeys
 from asya_schemas.compiling import compile_schema
 from asya_schemas.flows import compile_flow
@@ -237,6 +238,7 @@ async def start_gateway(database_url: str, **changes: Any) -> AsyncGenerator[Gat
     )
     app[SEALING] = SealRing(settings.seal_keys, PostgresSealKeys(storage.database), clock)
     app[CONVERSATIONS] = PostgresConversations(storage.database.hot)
+    app[CONVERSATION_LISTS] = PostgresConversationLists(storage.database)
     identifying.on_revoked(app[HELD].revoke)
     identifying.on_revoked(storage.sessions.revoke)
     async with serving(app, running, identifying) as gateway:

@@ -22,7 +22,7 @@ from asya_gateway.domain.flows import FlowRegistry
 from asya_gateway.domain.reports import FinalReport
 from asya_gateway.domain.tasks import Tasks
 from asya_gateway.identity.seal_ring import SealRing
-from asya_gateway.protocols.a2a.request import CONVERSATIONS
+from asya_gateway.protocols.a2a.request import CONVERSATION_LISTS, CONVERSATIONS
 from asya_gateway.protocols.http import flows_health
 from asya_gateway.protocols.http.keys import FLOWS_REPORT, HELD, REGISTRY, SEALING, STREAMS
 from asya_gateway.protocols.mesh import registry_routes
@@ -30,6 +30,7 @@ from asya_gateway.registry.registrar import Registrar
 from asya_gateway.registry.watch import RegistryWatch
 from asya_gateway.settings import Mode, Settings
 from asya_gateway.storage.a2a.conversations import PostgresConversations
+from asya_gateway.storage.a2a.lists import PostgresConversationLists
 from asya_gateway.storage.coalescer import Limits
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.identity.seal_keys import PostgresSealKeys
@@ -202,6 +203,7 @@ class Gateway:
         app[REGISTRY], app[FLOWS_REPORT] = self.registrar, self.watch.report
         app[SEALING] = SealRing(self.settings.seal_keys, PostgresSealKeys(self.database), self.storage.clock)
         app[CONVERSATIONS] = PostgresConversations(self.database.hot)
+        app[CONVERSATION_LISTS] = PostgresConversationLists(self.database)
         self.observing.streams = lambda: len(app[STREAMS])
         self.observing.held = lambda: len(app[HELD])
         self.identifying.on_revoked(app[HELD].revoke)

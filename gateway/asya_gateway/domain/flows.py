@@ -110,6 +110,12 @@ class FlowRegistry:
 
     def skill(self, name: str, caller: Caller) -> ServedFlow:
         """A flow exposed as A2A skill, to be called. Raises FlowNotFound and Denied like tool."""
+        served = self.seen_skill(name, caller)
+        check_invoke(caller, served.flow)
+        return served
+
+    def seen_skill(self, name: str, caller: Caller) -> ServedFlow:
+        """A flow exposed as A2A skill that the caller sees. Raises FlowNotFound."""
         served = self._table.flows.get(name)
         if served is None or served.flow.a2a is None or not sees(caller, served.flow):
             raise FlowNotFound(
@@ -117,7 +123,6 @@ class FlowRegistry:
                 field="skill",
                 available=self.skills(caller),
             )
-        check_invoke(caller, served.flow)
         return served
 
     def skills(self, caller: Caller) -> list[str]:

@@ -36,6 +36,8 @@ class TaskHead:
     finished_at: datetime | None = None
     error: TaskError | None = None
     pause: Pause | None = None
+    status_at: datetime | None = None
+    """When it got its status; None only of a row that was not read from storage."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,9 @@
 from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
+from servers.databases import Databases
 from tests.support.a2a import SKILLS
 from tests.support.gateway import Gateway, start_gateway
 from tests.support.mcp import Actor, serve_tools
@@ -19,3 +21,12 @@ async def gateway(database_url: str) -> AsyncIterator[Gateway]:
 @pytest.fixture
 def actor(gateway: Gateway) -> Actor:
     return Actor(gateway)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def standing(databases: Databases, template_database: str) -> AsyncIterator[Gateway]:
+    """One gateway for a module whose tests store nothing. Such a module runs in one event loop and says so."""
+    with databases.one(template_database) as url:
+        async with start_gateway(url) as made:
+            serve_tools(made, SKILLS)
+            yield made

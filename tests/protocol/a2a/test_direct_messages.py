@@ -54,6 +54,8 @@ async def test_the_result_is_a_message_of_the_context_and_its_task_is_unknown(
     }
     for method in ("GetTask", "CancelTask", "SubscribeToTask"):
         assert (await rpc(gateway, method, {"id": task_id}))["error"]["code"] == -32001
+    listed = (await rpc(gateway, "ListTasks", {}))["result"]
+    assert (listed["tasks"], listed["totalSize"]) == ([], 0)
     for about in ({"taskId": task_id}, {"referenceTaskIds": [task_id]}):
         said = await rpc(gateway, "SendMessage", {"message": text_message("x", **about)}, path=f"/a2a/{flow}")
         assert said["error"]["code"] == -32001

@@ -1,6 +1,7 @@
 """Every route and every JSON-RPC method of the whole program, for every kind of caller, at a gateway with real keys,
 its own authorization server and a login."""
 
+import re
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -58,6 +59,24 @@ ROUTES = {
     "POST /a2a/v1/": "identity",
     "POST /a2a/{skill}": "identity",
     "POST /a2a/{skill}/": "identity",
+    **{
+        f"{method} {prefix}{path}": need
+        for prefix in ("/a2a", "/a2a/{skill}")
+        for method, path, need in (
+            ("POST", "/message{colon}send", "call"),
+            ("POST", "/message{colon}stream", "call"),
+            ("GET", "/tasks", "read"),
+            ("GET", "/tasks/{task}", "read"),
+            ("POST", "/tasks/{task}{colon}cancel", "invoke"),
+            ("GET", "/tasks/{task}{colon}subscribe", "read"),
+            ("POST", "/tasks/{task}{colon}subscribe", "read"),
+            ("POST", "/tasks/{task}/pushNotificationConfigs", "invoke"),
+            ("GET", "/tasks/{task}/pushNotificationConfigs", "read"),
+            ("GET", "/tasks/{task}/pushNotificationConfigs/{config}", "read"),
+            ("DELETE", "/tasks/{task}/pushNotificationConfigs/{config}", "invoke"),
+            ("GET", "/extendedAgentCard", "identity"),
+        )
+    },
     "GET /a2a/.well-known/agent-card.json": "everybody",
     "GET /a2a/{skill}/.well-known/agent-card.json": "everybody",
     "GET /.well-known/agent-card.json": "everybody",
@@ -203,7 +222,7 @@ async def test_a_route_admits_whom_its_policy_names_and_nobody_else(closed: Clos
     refused = {}
     for caller in CALLERS:
         headers = {"Accept": "application/json", **closed.headers(caller)}
-        url = closed.gateway.url + path.replace("{id}", "none").replace("{set}", "none")
+        url = closed.gateway.url + re.sub(r"{\w+}", "none", path.replace("{colon}", ":"))
         async with closed.gateway.session.request(method, url, headers=headers, **body) as response:
             # The authorization server has refusals of its own, for clients.
             challenged = response.headers.get("WWW-Authenticate", "").startswith('Bearer realm="asya-gateway"')

@@ -16,6 +16,7 @@ from asya_crds.unified_messages import UNIFIED_ENDS
 from asya_gateway.domain.errors import GatewayError, InvalidInput
 from asya_gateway.domain.reports import PauseReport, ProgressReport
 from asya_gateway.protocols.http.bodies import as_object, decode
+from asya_gateway.protocols.http.cursors import read_cursor
 from asya_gateway.protocols.http.messages import read_closed
 from asya_gateway.protocols.http.tracing import trace_headers
 from asya_gateway.protocols.mesh.children import decode_child
@@ -23,7 +24,6 @@ from asya_gateway.protocols.mesh.finals import decode_final
 from asya_gateway.protocols.mesh.hops import read_route, task_id_of
 from asya_gateway.protocols.mesh.live import decode_fly
 from asya_gateway.protocols.mesh.progress import decode_progress
-from asya_gateway.protocols.rest.cursors import read_cursor
 from asya_gateway.protocols.rest.preferences import wait_seconds
 
 TEXT = st.text(st.characters(exclude_categories=()))

@@ -32,7 +32,7 @@ async def test_every_route_is_found_with_a_last_slash_too(mode: str) -> None:
     for route in app.router.routes():
         if route.resource is None or route.method == "*" or route.resource.canonical == "/":
             continue
-        path = re.sub(r"\{[^}]*\}", "x", route.resource.canonical)
+        path = re.sub(r"\{[^}]*\}", "x", route.resource.canonical.replace("{colon}", ":"))
         request = make_mocked_request(route.method, path + "/?a=b", app=app)
         unmatched = await app.router.resolve(request)
         unmatched.add_app(app)

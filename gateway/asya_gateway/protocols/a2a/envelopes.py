@@ -82,14 +82,20 @@ def code_of(error: A2aError, *, newest: bool) -> int:
 
 def details(error: A2aError) -> list[dict[str, Any]]:
     """What went wrong, as google.rpc messages."""
-    found: list[dict[str, Any]] = []
-    if error.fields:
-        violations = [{"field": name, "description": text} for name, text in error.fields]
-        found.append({"@type": BAD_REQUEST, "fieldViolations": violations})
-    if -32100 < error.kind.code < -32000 or error.details:
-        info: dict[str, Any] = {"@type": INFO, "reason": error.kind.reason, "domain": DOMAIN}
-        found.append({**info, **({"metadata": error.details} if error.details else {})})
-    return found
+    tells = -32100 < error.kind.code < -32000 or bool(error.details)
+    return [*violations_of(error), *([with_reason(error)] if tells else [])]
+
+
+def violations_of(error: A2aError) -> list[dict[str, Any]]:
+    """A BadRequest with the members that are wrong; nothing if none is."""
+    violations = [{"field": name, "description": text} for name, text in error.fields]
+    return [{"@type": BAD_REQUEST, "fieldViolations": violations}] if violations else []
+
+
+def with_reason(error: A2aError) -> dict[str, Any]:
+    """An ErrorInfo with the error's reason."""
+    info: dict[str, Any] = {"@type": INFO, "reason": error.kind.reason, "domain": DOMAIN}
+    return {**info, **({"metadata": error.details} if error.details else {})}
 
 
 def _older_details(error: A2aError) -> dict[str, Any]:

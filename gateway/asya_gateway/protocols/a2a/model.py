@@ -166,3 +166,32 @@ class Named:
     task_id: str
     history_length: int | None = None
     tenant: str = ""
+
+
+DEFAULT_PAGE, LARGEST_PAGE = 50, 100
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A request for a page of tasks. `changed_since` is the earliest time of a status; `history_length` limits the
+    messages of each task, None does not."""
+
+    context_id: str = ""
+    state: State | None = None
+    page_size: int = DEFAULT_PAGE
+    page_token: str = ""
+    history_length: int | None = None
+    changed_since: datetime | None = None
+    artifacts: bool = False
+    tenant: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of tasks. `next_page_token` is "" on the last one, `page_size` the size that was asked for, `total_size`
+    the number of tasks in the whole list."""
+
+    tasks: tuple[TaskView, ...]
+    next_page_token: str
+    page_size: int
+    total_size: int

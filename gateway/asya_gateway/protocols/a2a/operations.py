@@ -14,6 +14,7 @@ from asya_gateway.protocols.a2a.errors import (
     UNSUPPORTED_OPERATION,
     A2aError,
 )
+from asya_gateway.protocols.a2a.listing import page
 from asya_gateway.protocols.a2a.request import A2aRequest
 from asya_gateway.protocols.a2a.sending import answered, take
 from asya_gateway.protocols.a2a.streaming import Numbered, events
@@ -27,6 +28,7 @@ NEEDS: Mapping[Operation, Need] = {
     Operation.SEND: Need.CALL,
     Operation.STREAM: Need.CALL,
     Operation.GET: Need.READ,
+    Operation.LIST: Need.READ,
     Operation.CANCEL: Need.INVOKE,
     Operation.SUBSCRIBE: Need.READ,
     Operation.SET_PUSH: Need.INVOKE,
@@ -57,6 +59,11 @@ async def get(request: A2aRequest, params: Params) -> Any:
     task, conversation = await found(request, named)
     dialect = _of_task(request.dialect, conversation.dialect if conversation is not None else None)
     return dialect.task(await view(request, task, conversation, named.history_length))
+
+
+async def list_tasks(request: A2aRequest, params: Params) -> Any:
+    """ListTasks."""
+    return request.dialect.list_result(await page(request, request.dialect.read_listing(params)))
 
 
 async def cancel(request: A2aRequest, params: Params) -> Any:
@@ -95,6 +102,7 @@ async def extended_card(request: A2aRequest, _params: Params) -> Any:
 HANDLERS: Mapping[Operation, Callable[[A2aRequest, Params], Awaitable[Any]]] = {
     Operation.SEND: send,
     Operation.GET: get,
+    Operation.LIST: list_tasks,
     Operation.CANCEL: cancel,
     Operation.SET_PUSH: push,
     Operation.GET_PUSH: push,

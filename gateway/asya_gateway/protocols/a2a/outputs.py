@@ -54,7 +54,7 @@ def _listed(value: Any) -> list[Any]:
 
 def status_of(task: TaskHead, context_id: str) -> Status:
     """The state of a task with what the agent says about it: its question, or why the task has failed."""
-    return Status(state_of(task.status, task.error), task.updated_at, _said_about(task, context_id))
+    return Status(state_of(task.status, task.error), task.status_at or task.updated_at, _said_about(task, context_id))
 
 
 def _said_about(task: TaskHead, context_id: str) -> Message | None:

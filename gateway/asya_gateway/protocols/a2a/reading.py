@@ -1,11 +1,17 @@
 """Reads the members of decoded JSON, with errors that name the member by its path."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
+from asya_crds.envelope import parse_time
 from asya_gateway.protocols.a2a.errors import InvalidParams
 
 Item = TypeVar("Item")
+
+RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+"""A time with its zone (RFC 3339, section 5.6)."""
 
 LONGEST_ID = 255
 MOST_ITEMS = 1_000
@@ -75,6 +81,25 @@ class Members:
             return None
         if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found < 2**31:
             raise self.wrong(names[0], "an integer of at least 0")
+        return found
+
+    def within(self, names: tuple[str, ...], least: int, most: int) -> int | None:
+        """An integer within bounds, None if absent."""
+        found = self.get(*names)
+        if found is None:
+            return None
+        if isinstance(found, bool) or not isinstance(found, int) or not least <= found <= most:
+            raise self.wrong(names[0], f"an integer from {least} to {most}")
+        return found
+
+    def time(self, *names: str) -> datetime | None:
+        """A time of RFC 3339, None if absent."""
+        text = self.text(*names, longest=64)
+        if not text:
+            return None
+        found = parse_time(text) if RFC_3339.fullmatch(text) else None
+        if found is None:
+            raise self.wrong(names[0], 'a time such as "2026-01-31T12:00:00Z"')
         return found
 
     def object(self, *names: str) -> Mapping[str, Any]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from aiohttp import web
 from aiohttp.web import AppKey
 
+from asya_gateway.domain.conversation_lists import ConversationLists
 from asya_gateway.domain.conversations import Conversations
 from asya_gateway.domain.flows import FlowRegistry
 from asya_gateway.domain.identity.principals import Caller
@@ -20,7 +21,22 @@ from asya_gateway.protocols.http.wait_limit import WaitLimit
 from asya_gateway.settings import Settings
 
 CONVERSATIONS: AppKey[Conversations] = AppKey("CONVERSATIONS")
+CONVERSATION_LISTS: AppKey[ConversationLists] = AppKey("CONVERSATION_LISTS")
 SURFACE = "a2a"
+PATH = "/a2a"
+OF_SKILL = f"{PATH}/{{skill:[^/.:%]+}}"
+"""The path of one flow, whose name has no character that only methods of the HTTP+JSON binding have."""
+VERSION_HEADER = "A2A-Version"
+
+
+def version_of(http: web.BaseRequest) -> str | None:
+    """The version that the client says, by header or query."""
+    return (http.headers.get(VERSION_HEADER) or http.query.get(VERSION_HEADER) or "").strip() or None
+
+
+def spoken_headers(dialect: Dialect) -> dict[str, str]:
+    """The headers that tell the version of an answer."""
+    return {VERSION_HEADER: dialect.name}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +50,7 @@ class A2aRequest:
     tasks: Tasks
     flows: FlowRegistry
     conversations: Conversations
+    lists: ConversationLists
     settings: Settings
     readiness: Readiness
     key: str | None
@@ -55,6 +72,7 @@ class A2aRequest:
             tasks=app[TASKS],
             flows=app[FLOWS],
             conversations=app[CONVERSATIONS],
+            lists=app[CONVERSATION_LISTS],
             settings=app[SETTINGS],
             readiness=app[READINESS],
             key=idempotency_key(http.headers),

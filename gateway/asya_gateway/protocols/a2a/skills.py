@@ -5,6 +5,7 @@ from typing import Any
 
 from asya_gateway.domain.errors import FlowNotFound
 from asya_gateway.domain.flows import FlowRegistry, ServedFlow
+from asya_gateway.domain.identity.access import sees
 from asya_gateway.domain.identity.principals import Caller
 from asya_gateway.protocols.a2a.errors import INVALID_PARAMS, A2aError
 from asya_gateway.protocols.a2a.model import Send
@@ -29,6 +30,15 @@ def chosen(flows: FlowRegistry, send: Send, caller: Caller, path: str = "") -> S
         return flows.skill(names[0], caller)
     listed = f"expected metadata.skill to name one of: {', '.join(names)}"
     raise A2aError(INVALID_PARAMS, listed, details={"skills": ",".join(names)}, fields=[("metadata.skill", listed)])
+
+
+def listed(flows: FlowRegistry, caller: Caller, name: str = "") -> frozenset[str]:
+    """The skills whose tasks a list shows: the one of this name, or all that the caller sees. Raises FlowNotFound."""
+    if name:
+        return frozenset({flows.seen_skill(name[:LONGEST_ID], caller).flow.name})
+    return frozenset(
+        name for name, served in flows.table.flows.items() if served.flow.a2a is not None and sees(caller, served.flow)
+    )
 
 
 def _named(metadata: Mapping[str, Any]) -> str:

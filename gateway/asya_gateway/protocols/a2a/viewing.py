@@ -15,11 +15,11 @@ from asya_gateway.protocols.a2a.request import A2aRequest
 
 async def found(request: A2aRequest, named: Named) -> tuple[Task, Conversation | None]:
     """The caller's task of this name, which may be the one that a client of the oldest dialect gave. Raises
-    TaskNotFound."""
+    TaskNotFound, also for a task of another flow than the path or the tenant names."""
     task_id = await known_id(request, named.task_id)
     task = await request.tasks.get(task_id, request.caller, payload=False)
     conversation = await request.conversations.find(task.id, None)
-    if not _is_skill(request, task) or not is_known(task, conversation):
+    if (request.skill or named.tenant or task.flow) != task.flow or not is_known(task, conversation):
         raise TaskNotFound(named.task_id)
     return task, conversation
 
@@ -36,24 +36,32 @@ def is_known(task: TaskHead, conversation: Conversation | None) -> bool:
     return conversation is None or conversation.reply is None or task.status.waiting
 
 
-def _is_skill(request: A2aRequest, task: TaskHead) -> bool:
-    """Whether the path names the task's flow, or none."""
-    return request.skill in ("", task.flow)
-
-
 async def view(
-    request: A2aRequest, task: Task, conversation: Conversation | None, history_length: int | None
+    request: A2aRequest,
+    task: Task,
+    conversation: Conversation | None,
+    history_length: int | None,
+    *,
+    artifacts: bool = True,
 ) -> TaskView:
     """The task with its artifacts and the newest messages: all of them without a length, none with 0."""
     history: Sequence[JsonText] = ()
     if history_length != 0:
         history = await request.conversations.messages(task.id, history_length)
+    return view_of(task, conversation, history, artifacts=artifacts)
+
+
+def view_of(
+    task: Task, conversation: Conversation | None, history: Sequence[JsonText], *, artifacts: bool = True
+) -> TaskView:
+    """The task with these messages and, unless they are not asked for, its artifacts."""
     context_id = named_context(task, conversation)
+    made = (result_artifact(task.result),) if artifacts and task.status is TaskStatus.SUCCEEDED else ()
     return TaskView(
         id=named_task(task, conversation),
         context_id=context_id,
         status=status_of(task, context_id),
-        artifacts=(result_artifact(task.result),) if task.status is TaskStatus.SUCCEEDED else (),
+        artifacts=made if artifacts else None,
         history=tuple(read_stored(text) for text in history),
     )
 

@@ -22,12 +22,17 @@ class AcceptedForms:
 
 def read_accept(request: web.BaseRequest) -> AcceptedForms:
     """Raises NotAcceptable if the client accepts neither."""
-    values = request.headers.getall("Accept", [])
-    ranges = {_range(part) for value in values for part in value.split(",")}
-    accepted = AcceptedForms(json=not values or bool(ranges & JSON_RANGES), stream=bool(ranges & STREAM_RANGES))
+    ranges = ranges_of(request)
+    json = "Accept" not in request.headers or bool(ranges & JSON_RANGES)
+    accepted = AcceptedForms(json=json, stream=bool(ranges & STREAM_RANGES))
     if not (accepted.json or accepted.stream):
         raise NotAcceptable("expected application/json and text/event-stream", field="Accept")
     return accepted
+
+
+def ranges_of(request: web.BaseRequest) -> set[str]:
+    """The media ranges that the client accepts, in lower case."""
+    return {_range(part) for value in request.headers.getall("Accept", []) for part in value.split(",")}
 
 
 def _range(part: str) -> str:

@@ -62,7 +62,7 @@ def edge(
                 error = admission.not_for_good(failure)
                 if isinstance(error, Unauthenticated) and error.presented:
                     await delays.delay(request)
-                response = _told(request, error, guard, admission)
+                response = _told(request, error, guard, admission, policies)
             if "Content-Encoding" in request.headers and not request.content.is_eof():
                 await _leave_unread(request, response)
             elif isinstance(response, web.Response) and (
@@ -74,12 +74,16 @@ def edge(
     return watching(observer, answer)
 
 
-def _told(request: web.Request, error: Exception, guard: Guard, admission: Admission) -> web.Response:
+def _told(
+    request: web.Request, error: Exception, guard: Guard, admission: Admission, policies: Policies
+) -> web.Response:
     """The error response. Raises the error itself if the client has left, or if the error is a response."""
     match error:
         case GatewayError():
             admission.refused(error)
-            return error_response(request, error, admission.headers(request, error))
+            policy = policies.get(request.match_info.route)
+            refuse = error_response if policy is None or policy.refuse is None else policy.refuse
+            return refuse(request, error, admission.headers(request, error))
         case web.HTTPMethodNotAllowed():
             return _wrong_method(request, error, guard)
         case web.HTTPException() if error.status >= HTTPStatus.BAD_REQUEST:

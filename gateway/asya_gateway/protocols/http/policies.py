@@ -1,7 +1,7 @@
 """What each route asks of its caller. A policy hangs on the registered route, never on a prefix of its path: in one
 process `POST /tasks` belongs to mesh and `GET /tasks` to callers."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum, StrEnum, auto
 from functools import lru_cache
@@ -10,6 +10,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from aiohttp.web import AppKey
 
+from asya_gateway.domain.errors import GatewayError
 from asya_gateway.domain.identity.faults import Denied, Unauthenticated
 from asya_gateway.domain.identity.principals import Caller, Principal
 from asya_gateway.domain.identity.scopes import INVOKE_SCOPE, READ_SCOPE
@@ -60,10 +61,16 @@ class Policy:
     """The path that a token's audience must open (RFC 8707); "" for a route that every audience opens."""
     varies: bool = False
     """Whether the resource is the path of the request itself: each of the route's paths is a resource."""
+    refuse: "Refuse | None" = None
+    """Writes the errors that are found before the handler runs; None for the usual form."""
 
     def at(self, path: str) -> "Policy":
         """What it asks of a request for this path."""
         return _at(self, path) if self.varies else self
+
+
+Refuse = Callable[[web.Request, GatewayError, Mapping[str, str]], web.Response]
+"""The response for a request, its error, and headers that the error needs."""
 
 
 @lru_cache(maxsize=1024)

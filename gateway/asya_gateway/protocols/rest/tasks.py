@@ -15,6 +15,7 @@ from asya_gateway.domain.reach import listed
 from asya_gateway.protocols.http.answers import json_response
 from asya_gateway.protocols.http.bodies import as_object, decode_body, read_bytes, read_object
 from asya_gateway.protocols.http.callers import caller_of
+from asya_gateway.protocols.http.cursors import cursor_of, read_cursor
 from asya_gateway.protocols.http.fields import Body
 from asya_gateway.protocols.http.idempotency import idempotency_key
 from asya_gateway.protocols.http.keys import FLOWS, SETTINGS, TASKS
@@ -26,7 +27,6 @@ from asya_gateway.protocols.http.rendering import task_fields, task_json
 from asya_gateway.protocols.http.streaming import stream_task
 from asya_gateway.protocols.http.tracing import trace_headers
 from asya_gateway.protocols.rest.calls import SURFACE
-from asya_gateway.protocols.rest.cursors import cursor_of, read_cursor
 
 LARGEST_PAGE = 200
 DEFAULT_REASON = "Task canceled"

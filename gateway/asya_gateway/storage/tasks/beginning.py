@@ -13,7 +13,7 @@ from asya_crds.status import HopState
 from asya_gateway.domain.hop_reports import BeginReport, HopBegun
 from asya_gateway.domain.log import ProgressEntry
 from asya_gateway.storage.columns import NULL, joined, split
-from asya_gateway.storage.tasks.guards import ASKING, ENDED, MOVING, ended_above
+from asya_gateway.storage.tasks.guards import ASKING, ENDED, MOVING, STATUS_AT, ended_above
 from asya_gateway.storage.tasks.incarnations import NEWER, progress_sql
 from asya_gateway.storage.tasks.reporting import KEYS_KEPT, TAKES
 from asya_transports.postgres.sessions import session_of
@@ -66,6 +66,7 @@ WITH incoming AS MATERIALIZED (
 ), applied AS (
     UPDATE tasks t SET
         status   = CASE WHEN t.status = 'pending' THEN 'running' ELSE t.status END,
+        status_at = {STATUS_AT},
         route    = CASE WHEN {NEWER} THEN coalesce(r.route, t.route) ELSE t.route END,
         hop      = CASE WHEN {NEWER} THEN r.hop ELSE t.hop END,
         progress = r.progress_processing,

@@ -21,6 +21,9 @@ ASKING = f"IN {_listed(WAITING)}"
 SPREADING = f"IN {_listed(status for status in TERMINAL if status is not TaskStatus.SUCCEEDED)}"
 """`status {SPREADING}`: an end that also ends all descendants."""
 
+STATUS_AT = "CASE WHEN t.status = 'pending' THEN clock_timestamp() ELSE t.status_at END"
+"""SQL for the new `status_at` of a task `t` of which progress is accepted: it is running from its first report on."""
+
 LEVELS_LOOKED_UP = 256
 """Most ancestors that a statement checks. The end of an ancestor further up reaches a task level by level."""
 

@@ -1,5 +1,6 @@
 """A task's row, as read by statements without bodies."""
 
+from datetime import datetime
 from typing import Any
 
 from asya_crds import jsontext
@@ -9,7 +10,7 @@ from asya_crds.status import TaskStatus
 COLUMNS = (
     "t.id, t.parent_id, t.context_id, t.owner, t.flow, t.status, t.route::text AS route, t.progress, t.message, "
     "t.actor, t.deadline_at, extract(epoch FROM t.remaining)::float8 AS remaining, t.last_seq, t.created_at, "
-    "t.updated_at, t.finished_at"
+    "t.updated_at, t.finished_at, t.status_at"
 )
 
 _STORED_DEPTH = 3 * jsontext.MAX_DEPTH
@@ -35,7 +36,16 @@ def columns_of(row: Any) -> dict[str, Any]:
         "deadline_at": row["deadline_at"],
         "remaining": row["remaining"],
         "finished_at": row["finished_at"],
+        "status_at": _status_at(row),
     }
+
+
+def _status_at(row: Any) -> datetime:
+    """When the task got its status. A pod of the version before does not tell when a task began to run; it is taken for
+    the time of its last entry."""
+    open_since = row["created_at"] if row["status"] == TaskStatus.PENDING else row["status_at"] or row["updated_at"]
+    found: datetime = row["finished_at"] or open_since
+    return found
 
 
 def loads(text: str) -> Any:

@@ -11,7 +11,7 @@ from asya_gateway.domain.log import TASK_CREATED, FinalEntry
 from asya_gateway.domain.reports import COMPLETED_MESSAGE
 from asya_gateway.storage.columns import split
 from asya_gateway.storage.tasks.announcing import TOO_LATE
-from asya_gateway.storage.tasks.guards import ENDED, MOVING, ended_above
+from asya_gateway.storage.tasks.guards import ENDED, MOVING, STATUS_AT, ended_above
 from asya_gateway.storage.tasks.incarnations import NEWER, progress_sql
 from asya_gateway.telemetry.observer import FAN_OUT
 from asya_transports.postgres.enqueue import ENQUEUE_COLUMNS, ENQUEUE_TABLE
@@ -135,6 +135,7 @@ _APPLIED = f"""done AS (
     -- task that goes on keep their values, so that its update stays within the page.
     UPDATE tasks t SET
         status   = CASE WHEN r.direct THEN 'succeeded' WHEN t.status = 'pending' THEN 'running' ELSE t.status END,
+        status_at = {STATUS_AT},
         ended_as = CASE WHEN r.direct THEN 'succeeded' ELSE t.ended_as END,
         finished_at = CASE WHEN r.direct THEN clock_timestamp() ELSE t.finished_at END,
         remaining = CASE WHEN NOT r.direct THEN t.remaining END,

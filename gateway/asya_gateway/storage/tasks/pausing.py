@@ -48,7 +48,7 @@ WITH r AS MATERIALIZED (
     ON CONFLICT DO NOTHING
 ), applied AS (
     UPDATE tasks t SET
-        status = $5, pause_id = $2, message = $6,
+        status = $5, status_at = clock_timestamp(), pause_id = $2, message = $6,
         route = CASE WHEN {NEWER} THEN coalesce($7::json, t.route) ELSE t.route END,
         hop = CASE WHEN {NEWER} THEN r.hop ELSE t.hop END,
         progress = {PROGRESS},
@@ -87,7 +87,8 @@ WITH locked AS MATERIALIZED (
     -- With a checkpoint our x-resume goes on, under the task's own id and along the same route; another crew goes on
     -- under the envelope's id, along a route that begins anew.
     UPDATE tasks t SET
-        status = 'running', deadline_at = clock_timestamp() + t.remaining, remaining = NULL,
+        status = 'running', status_at = clock_timestamp(),
+        deadline_at = clock_timestamp() + t.remaining, remaining = NULL,
         pause_id = NULL, message = $12::json ->> 'message',
         incarnation = $11, own_incarnation = CASE WHEN a.ours THEN $11 ELSE t.own_incarnation END,
         hop = CASE WHEN a.ours THEN t.hop ELSE 0 END,

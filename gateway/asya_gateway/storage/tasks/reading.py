@@ -31,7 +31,7 @@ from asya_gateway.storage.tasks.rows import (
     update_of,
 )
 
-_INPUTS = """CASE WHEN t.pause_id IS NOT NULL THEN (
+INPUTS = """CASE WHEN t.pause_id IS NOT NULL THEN (
     SELECT json_object_agg(i.key, json_build_array(i.answered_at IS NOT NULL, i.set_aside))::text FROM task_inputs i
     WHERE i.task_id = t.id AND i.pause_id = t.pause_id AND (i.answered_at IS NOT NULL OR i.set_aside <> '{}')
 ) END AS inputs"""
@@ -42,7 +42,7 @@ CASE WHEN $3 THEN (SELECT body::text FROM task_bodies b WHERE b.task_id = t.id A
 (SELECT body::text FROM task_bodies b WHERE b.task_id = t.id AND b.kind = 'result') AS result,
 (SELECT body::text FROM task_bodies b WHERE b.task_id = t.id AND b.kind = 'error') AS error,
 (SELECT question::text FROM task_pauses p WHERE p.task_id = t.id AND p.pause_id = t.pause_id) AS question,
-{_INPUTS},
+{INPUTS},
 (SELECT retry_of FROM task_retries r WHERE r.task_id = t.id) AS retry_of
 """
 
@@ -55,7 +55,7 @@ _SMALL = ", ".join(
 )
 
 _GET_SMALL = f"""
-SELECT {COLUMNS}, {_SMALL}, {_INPUTS}, (SELECT retry_of FROM task_retries r WHERE r.task_id = t.id) AS retry_of
+SELECT {COLUMNS}, {_SMALL}, {INPUTS}, (SELECT retry_of FROM task_retries r WHERE r.task_id = t.id) AS retry_of
 FROM tasks t
 LEFT JOIN task_bodies p ON $3 AND p.task_id = t.id AND p.kind = 'payload'
 LEFT JOIN task_bodies r ON r.task_id = t.id AND r.kind = 'result'
@@ -84,7 +84,7 @@ _ANSWERS = """greatest(
 
 _PAUSE_POINT = f"""
 SELECT {COLUMNS}, p.question::text AS question, p.checkpoint::text AS checkpoint,
-       p.reported_as, {_ANSWERS} + 1 AS incarnation, {_INPUTS}, given.*
+       p.reported_as, {_ANSWERS} + 1 AS incarnation, {INPUTS}, given.*
 FROM tasks t LEFT JOIN task_pauses p ON p.task_id = t.id AND p.pause_id = t.pause_id
 CROSS JOIN LATERAL (
     SELECT array_agg(i.key) AS given_keys, array_agg(i.answer::text) AS given_values FROM task_inputs i

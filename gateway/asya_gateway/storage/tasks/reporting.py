@@ -10,7 +10,7 @@ from asya_gateway.domain.log import ProgressEntry
 from asya_gateway.domain.reports import ProgressAnswer, ProgressReport
 from asya_gateway.domain.text import storable
 from asya_gateway.storage.columns import NULL, joined, split
-from asya_gateway.storage.tasks.guards import ENDED, MOVING, ended_above
+from asya_gateway.storage.tasks.guards import ENDED, MOVING, STATUS_AT, ended_above
 from asya_gateway.storage.tasks.incarnations import NEWER, PROGRESS
 from asya_transports.postgres.sessions import session_of
 
@@ -87,6 +87,7 @@ _APPLIED = f"""
 ), applied AS (
     UPDATE tasks t SET
         status   = CASE WHEN t.status = 'pending' THEN 'running' ELSE t.status END,
+        status_at = {STATUS_AT},
         route    = CASE WHEN {NEWER} THEN coalesce(r.route, t.route) ELSE t.route END,
         hop      = CASE WHEN {NEWER} THEN r.hop ELSE t.hop END,
         progress = {PROGRESS},

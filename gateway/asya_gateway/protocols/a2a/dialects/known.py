@@ -7,7 +7,7 @@ from typing import Any
 
 from asya_gateway.protocols.a2a.dialects import v0_1, v0_3, v1_0
 from asya_gateway.protocols.a2a.errors import METHOD_NOT_FOUND, VERSION_NOT_SUPPORTED, A2aError
-from asya_gateway.protocols.a2a.model import Event, Message, Named, Send, TaskView
+from asya_gateway.protocols.a2a.model import Event, Listing, Message, Named, Page, Send, TaskView
 
 LONGEST_SHOWN = 64
 SUPPORTED = "0.3, 1.0"
@@ -19,6 +19,7 @@ class Operation(StrEnum):
     SEND = "send"
     STREAM = "stream"
     GET = "get"
+    LIST = "list"
     CANCEL = "cancel"
     SUBSCRIBE = "subscribe"
     SET_PUSH = "push.set"
@@ -35,8 +36,10 @@ class Dialect:
     name: str
     read_send: Callable[[Mapping[str, Any]], Send]
     read_named: Callable[[Mapping[str, Any]], Named]
+    read_listing: Callable[[Mapping[str, Any]], Listing]
     send_result: Callable[[TaskView | Message], dict[str, Any]]
     task: Callable[[TaskView], dict[str, Any]]
+    list_result: Callable[[Page], dict[str, Any]]
     event: Callable[[Event], dict[str, Any] | None]
 
     @property
@@ -45,15 +48,44 @@ class Dialect:
         return self is V1_0
 
 
-V1_0 = Dialect("1.0", v1_0.read_send, v1_0.read_named, v1_0.send_result, v1_0.task, v1_0.event)
-V0_3 = Dialect("0.3", v0_3.read_send, v0_3.read_named, v0_3.send_result, v0_3.task, v0_3.event)
-V0_1 = Dialect("0.1", v0_1.read_send, v0_1.read_named, v0_1.send_result, v0_1.task, v0_1.event)
+V1_0 = Dialect(
+    "1.0",
+    v1_0.read_send,
+    v1_0.read_named,
+    v1_0.read_listing,
+    v1_0.send_result,
+    v1_0.task,
+    v1_0.list_result,
+    v1_0.event,
+)
+V0_3 = Dialect(
+    "0.3",
+    v0_3.read_send,
+    v0_3.read_named,
+    v0_3.read_listing,
+    v0_3.send_result,
+    v0_3.task,
+    v0_3.list_result,
+    v0_3.event,
+)
+# It has no list. Its clients may ask for that of 0.3.
+V0_1 = Dialect(
+    "0.1",
+    v0_1.read_send,
+    v0_1.read_named,
+    v0_3.read_listing,
+    v0_1.send_result,
+    v0_1.task,
+    v0_3.list_result,
+    v0_1.event,
+)
 BY_NAME = {dialect.name: dialect for dialect in (V1_0, V0_3, V0_1)}
 
 METHODS: Mapping[str, tuple[Dialect, Operation]] = {
     "SendMessage": (V1_0, Operation.SEND),
     "SendStreamingMessage": (V1_0, Operation.STREAM),
     "GetTask": (V1_0, Operation.GET),
+    "ListTasks": (V1_0, Operation.LIST),
     "CancelTask": (V1_0, Operation.CANCEL),
     "SubscribeToTask": (V1_0, Operation.SUBSCRIBE),
     "CreateTaskPushNotificationConfig": (V1_0, Operation.SET_PUSH),
@@ -64,6 +96,7 @@ METHODS: Mapping[str, tuple[Dialect, Operation]] = {
     "message/send": (V0_3, Operation.SEND),
     "message/stream": (V0_3, Operation.STREAM),
     "tasks/get": (V0_3, Operation.GET),
+    "tasks/list": (V0_3, Operation.LIST),
     "tasks/cancel": (V0_3, Operation.CANCEL),
     "tasks/resubscribe": (V0_3, Operation.SUBSCRIBE),
     "tasks/pushNotificationConfig/set": (V0_3, Operation.SET_PUSH),
@@ -96,6 +129,14 @@ def spoken(method: str, version: str | None) -> tuple[Dialect, Operation]:
     if version and (major == "1") is not dialect.newest:
         raise _unsupported(f"{_shown(method)} is no method of A2A {version}")
     return found
+
+
+def check_path_version(version: str | None, dialect: Dialect) -> None:
+    """For the HTTP+JSON binding, whose paths belong to one version: the client says this one, or none. Raises
+    A2aError."""
+    check_version(version)
+    if version and (version.partition(".")[0] == "1") is not dialect.newest:
+        raise _unsupported(f"this is no path of A2A {version}")
 
 
 def named_by(method: str) -> Dialect | None:

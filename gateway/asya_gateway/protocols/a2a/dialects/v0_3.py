@@ -2,22 +2,26 @@
 of release v0.3.0)."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from asya_gateway.protocols.a2a.dialects import optional
+from asya_gateway.protocols.a2a.dialects import optional, v1_0
 from asya_gateway.protocols.a2a.dialects.optional import present
-from asya_gateway.protocols.a2a.dialects.v1_0 import checked_base64, timestamp
+from asya_gateway.protocols.a2a.dialects.v1_0 import checked_base64, listing_of, timestamp
 from asya_gateway.protocols.a2a.errors import InvalidParams
 from asya_gateway.protocols.a2a.model import (
     Artifact,
     ArtifactUpdate,
     Event,
+    Listing,
     Message,
     Named,
+    Page,
     Part,
     PartKind,
     Role,
     Send,
+    State,
     Status,
     StatusUpdate,
     TaskView,
@@ -51,6 +55,22 @@ def read_named(params: Mapping[str, Any]) -> Named:
     """TaskQueryParams, TaskIdParams. A historyLength of 0 counts as unset, as in the SDK. Raises InvalidParams."""
     members = Members(params)
     return Named(task_id=members.required_id("id"), history_length=members.count("historyLength") or None)
+
+
+def read_listing(params: Mapping[str, Any]) -> Listing:
+    """The members of ListTasksRequest with states of this version, which has the list in other bindings only. Raises
+    InvalidParams."""
+    found = listing_of(Members(params), _read_state)
+    return replace(found, history_length=found.history_length or None)
+
+
+def _read_state(members: Members) -> State | None:
+    value = members.get("status")
+    if value is None:
+        return None
+    if not isinstance(value, str) or value not in set(State):
+        raise members.wrong("status", f"one of {', '.join(State)}")
+    return State(value)
 
 
 def read_message(value: Any, path: str) -> Message:
@@ -115,6 +135,11 @@ def _read_data(members: Members, metadata: Mapping[str, Any]) -> Part:
 
 
 # Writing
+
+
+def list_result(page: Page) -> Json:
+    """The page with the members that 1.0 has, all of them present."""
+    return {**v1_0.list_result(replace(page, tasks=())), "tasks": [task(each) for each in page.tasks]}
 
 
 def send_result(reply: TaskView | Message) -> Json:

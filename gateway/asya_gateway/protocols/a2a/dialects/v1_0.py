@@ -6,7 +6,7 @@ alphabets. Written strictly: camelCase, enums by name, times with milliseconds i
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,11 +14,15 @@ from asya_gateway.protocols.a2a.dialects import optional
 from asya_gateway.protocols.a2a.dialects.optional import present
 from asya_gateway.protocols.a2a.errors import InvalidParams
 from asya_gateway.protocols.a2a.model import (
+    DEFAULT_PAGE,
+    LARGEST_PAGE,
     Artifact,
     ArtifactUpdate,
     Event,
+    Listing,
     Message,
     Named,
+    Page,
     Part,
     PartKind,
     Role,
@@ -33,6 +37,26 @@ from asya_gateway.protocols.a2a.reading import Members, a_text
 Json = dict[str, Any]
 
 ROLES = {"ROLE_USER": Role.USER, "ROLE_AGENT": Role.AGENT, 1: Role.USER, 2: Role.AGENT}
+
+STATES: dict[str | int, State] = {
+    name: state
+    for number, state in enumerate(
+        (
+            State.SUBMITTED,
+            State.WORKING,
+            State.COMPLETED,
+            State.FAILED,
+            State.CANCELED,
+            State.INPUT_REQUIRED,
+            State.REJECTED,
+            State.AUTH_REQUIRED,
+        ),
+        start=1,
+    )
+    for name in (f"TASK_STATE_{state.name}", number)
+}
+"""The members of TaskState, by name and by number."""
+UNSPECIFIED = ("TASK_STATE_UNSPECIFIED", 0)
 
 
 # Reading
@@ -60,6 +84,36 @@ def read_named(params: Mapping[str, Any]) -> Named:
         history_length=members.count("historyLength", "history_length"),
         tenant=members.optional_id("tenant"),
     )
+
+
+def read_listing(params: Mapping[str, Any]) -> Listing:
+    """ListTasksRequest. Raises InvalidParams."""
+    return listing_of(Members(params), _read_state)
+
+
+def listing_of(members: Members, read_state: Callable[[Members], State | None]) -> Listing:
+    """The request for a page, whose states are read by the dialect. Raises InvalidParams."""
+    return Listing(
+        context_id=members.optional_id("contextId", "context_id"),
+        state=read_state(members),
+        page_size=members.within(("pageSize", "page_size"), 1, LARGEST_PAGE) or DEFAULT_PAGE,
+        page_token=members.text("pageToken", "page_token"),
+        history_length=members.count("historyLength", "history_length"),
+        changed_since=members.time("statusTimestampAfter", "status_timestamp_after"),
+        artifacts=bool(members.flag("includeArtifacts") or members.flag("include_artifacts")),
+        tenant=members.optional_id("tenant"),
+    )
+
+
+def _read_state(members: Members) -> State | None:
+    """A TaskState by name or number; the unspecified one stands for every state (ProtoJSON)."""
+    value = members.get("status")
+    if value in (None, *UNSPECIFIED) and not isinstance(value, bool):
+        return None
+    found = STATES.get(value) if isinstance(value, str | int) and not isinstance(value, bool) else None
+    if found is None:
+        raise members.wrong("status", f"one of {', '.join(name for name in STATES if isinstance(name, str))}")
+    return found
 
 
 def read_message(value: Any, path: str) -> Message:
@@ -132,6 +186,16 @@ _URL_SAFE = str.maketrans("-_", "+/")
 # Writing
 
 
+def list_result(page: Page) -> Json:
+    """ListTasksResponse, of which every member is required."""
+    return {
+        "tasks": [task(each) for each in page.tasks],
+        "nextPageToken": page.next_page_token,
+        "pageSize": page.page_size,
+        "totalSize": page.total_size,
+    }
+
+
 def send_result(reply: TaskView | Message) -> Json:
     """SendMessageResponse."""
     return {"task": task(reply)} if isinstance(reply, TaskView) else {"message": message(reply)}
@@ -173,7 +237,7 @@ def status(said: Status) -> Json:
 
 def state(value: State) -> str:
     """TaskState."""
-    return "TASK_STATE_" + value.value.upper().replace("-", "_")
+    return f"TASK_STATE_{value.name}"
 
 
 def timestamp(at: datetime) -> str:

@@ -1,0 +1,121 @@
+"""Routes of the HTTP+JSON binding of 1.0: under /a2a for the agent, under /a2a/{flow} for one skill (its tenant)."""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from aiohttp import web
+
+from asya_gateway.domain.errors import GatewayError
+from asya_gateway.domain.task import JsonText
+from asya_gateway.protocols.a2a.dialects.known import V1_0, Dialect, Operation, check_path_version
+from asya_gateway.protocols.a2a.errors import INTERNAL, A2aError
+from asya_gateway.protocols.a2a.http_json.refusing import refusal, refused_at_the_door
+from asya_gateway.protocols.a2a.http_json.requests import Body, read_params
+from asya_gateway.protocols.a2a.media_types import answered_type
+from asya_gateway.protocols.a2a.operations import COUNTED, NEEDS
+from asya_gateway.protocols.a2a.performing import perform
+from asya_gateway.protocols.a2a.request import OF_SKILL, PATH, A2aRequest, spoken_headers, version_of
+from asya_gateway.protocols.http.answers import json_response
+from asya_gateway.protocols.http.keys import ADMISSION
+from asya_gateway.protocols.http.policies import Audience, Group, Policy, add_route
+
+log = logging.getLogger(__name__)
+
+COLON = "{colon::|%3[Aa]}"
+"""The colon before a custom verb, which some clients encode."""
+TASK = "/tasks/{task:[^/]+?}"
+CONFIGS = f"{TASK}/pushNotificationConfigs"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A route. `query` are its parameters, `ids` the params that its segments are, by the segments' names."""
+
+    method: str
+    path: str
+    operation: Operation
+    body: Body = Body.NONE
+    query: tuple[str, ...] = ()
+    ids: Mapping[str, str] = field(default_factory=dict)
+
+
+OF_TASK = {"task": "id"}
+OF_CONFIGS = {"task": "taskId"}
+OF_CONFIG = {"task": "taskId", "config": "id"}
+FILTERS = ("contextId", "status", "pageSize", "pageToken", "historyLength", "statusTimestampAfter", "includeArtifacts")
+
+ROUTES = (
+    Route("POST", f"/message{COLON}send", Operation.SEND, Body.REQUIRED),
+    Route("POST", f"/message{COLON}stream", Operation.STREAM, Body.REQUIRED),
+    Route("GET", "/tasks", Operation.LIST, query=FILTERS),
+    Route("POST", f"{TASK}{COLON}cancel", Operation.CANCEL, Body.OPTIONAL, ids=OF_TASK),
+    # GET in the proto, POST in section 11.3.2.
+    Route("GET", f"{TASK}{COLON}subscribe", Operation.SUBSCRIBE, ids=OF_TASK),
+    Route("POST", f"{TASK}{COLON}subscribe", Operation.SUBSCRIBE, Body.OPTIONAL, ids=OF_TASK),
+    Route("GET", TASK, Operation.GET, query=("historyLength",), ids=OF_TASK),
+    Route("POST", CONFIGS, Operation.SET_PUSH, Body.REQUIRED, ids=OF_CONFIGS),
+    Route("GET", CONFIGS, Operation.LIST_PUSH, query=("pageSize", "pageToken"), ids=OF_CONFIGS),
+    Route("GET", f"{CONFIGS}/{{config:[^/]+}}", Operation.GET_PUSH, ids=OF_CONFIG),
+    Route("DELETE", f"{CONFIGS}/{{config:[^/]+}}", Operation.DELETE_PUSH, ids=OF_CONFIG),
+    Route("GET", "/extendedAgentCard", Operation.EXTENDED_CARD),
+)
+
+
+def register(app: web.Application) -> None:
+    """Add the routes. Those without a tenant come first, so that no flow is looked for that is called `tasks`."""
+    for prefix in (PATH, OF_SKILL):
+        for route in ROUTES:
+            add_route(app, route.method, f"{prefix}{route.path}", _handler(route, V1_0), policy_of(route, V1_0))
+
+
+def policy_of(route: Route, dialect: Dialect) -> Policy:
+    """What the route asks is what its operation asks."""
+    return Policy(
+        Audience.CALLERS,
+        group=Group.A2A,
+        need=NEEDS[route.operation],
+        counted=route.operation in COUNTED,
+        resource=PATH,
+        refuse=partial(refused_at_the_door, spoken=spoken_headers(dialect)),
+    )
+
+
+def _handler(route: Route, dialect: Dialect) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def handle(http: web.Request) -> web.StreamResponse:
+        try:
+            check_path_version(version_of(http), dialect)
+            request = A2aRequest.of(http, dialect)
+            params = await read_params(http, route.body, route.query, route.ids)
+            return await perform(request, route.operation, params, _Form.of(http, dialect))
+        except A2aError as error:
+            return refusal(http, error, spoken_headers(dialect))
+        except GatewayError as error:
+            http.app[ADMISSION].refused(error)
+            return refusal(http, A2aError.of(error), spoken_headers(dialect))
+        except ConnectionError:
+            raise
+        except Exception:
+            log.exception("a2a request failed")
+            return refusal(http, A2aError(INTERNAL, "Internal error"), spoken_headers(dialect))
+
+    return handle
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """Results as they are. Implements Form."""
+
+    headers: dict[str, str]
+    content_type: str
+
+    @classmethod
+    def of(cls, http: web.Request, dialect: Dialect) -> "_Form":
+        return cls(spoken_headers(dialect), answered_type(http))
+
+    def answer(self, result: JsonText) -> web.Response:
+        return json_response(result, headers={**self.headers, "Content-Type": self.content_type})
+
+    def item(self, event: JsonText) -> JsonText:
+        return event
