@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import logging
 import re
+import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from importlib import resources
 
@@ -15,6 +17,14 @@ log = logging.getLogger(__name__)
 
 _LOCK = 0x61737961
 """Key of the advisory lock ("asya" in ASCII): concurrent migrations of one database wait for one another."""
+LOCK_WAIT = 0.25
+"""Seconds that a migration waits for a lock. While it waits, everybody else who needs the table queues behind it, and a
+session of the gateway gives up after a second (SESSION in database.py): so even a file that waits for three tables
+fails no write."""
+RESTS = (0.5, 1.0, 2.0, 5.0)
+"""Seconds that it steps back after the first attempts, in which those who queued go on; then always the last one."""
+PATIENCE = 600.0
+"""Seconds after which it gives up, if a transaction that stays open keeps the table from it."""
 _NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 _CONCURRENTLY = "-- concurrently\n"
 """First line of a file that runs outside a transaction. Its statements are separated by empty lines."""
@@ -59,9 +69,9 @@ database."""
 async def migrate(connection: asyncpg.Connection) -> list[str]:
     """Apply the missing migrations; returns their names.
 
-    Each file runs in its own transaction with a short lock_timeout, so that a migration gives up on a busy table
-    instead of making all others wait behind it. Indexes of large tables are built outside a transaction, concurrently
-    with writes.
+    Each file runs in its own transaction, which steps back from a busy table and tries again, so that writes do not
+    fail behind it. Indexes of large tables are built outside a transaction, concurrently with writes. Raises asyncpg's
+    errors, LockNotAvailableError after PATIENCE.
     """
     await _lock(connection)
     try:
@@ -70,7 +80,7 @@ async def migrate(connection: asyncpg.Connection) -> list[str]:
             "number integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
         )
         applied = [migration for migration in migrations() if await _apply(connection, migration)]
-        await create_schema(connection)
+        await _stepping_back(connection, "the queues' tables", lambda: create_schema(connection))
     finally:
         # A lost session holds no lock, and the error that ended it is the one to report.
         with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
@@ -92,12 +102,32 @@ async def _apply(connection: asyncpg.Connection, migration: Migration) -> bool:
     if migration.concurrent:
         await _concurrently(connection, migration)
     else:
-        async with connection.transaction():
-            await connection.execute("SET LOCAL lock_timeout = '5s'")
-            await connection.execute(migration.sql)
-            await _note(connection, migration)
+        await _stepping_back(connection, migration.name, lambda: _run(connection, migration))
     log.info("applied migration %04d_%s", migration.number, migration.name)
     return True
+
+
+async def _stepping_back(connection: asyncpg.Connection, what: str, work: Callable[[], Awaitable[None]]) -> None:
+    """Do the work in a transaction. If a lock is not free soon, undo it, let the others go on, and begin again."""
+    until, attempts = time.monotonic() + PATIENCE, 0
+    while True:
+        try:
+            async with connection.transaction():
+                await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT * 1000:.0f}ms'")
+                await work()
+            return
+        except asyncpg.LockNotAvailableError:
+            rest = RESTS[min(attempts, len(RESTS) - 1)]
+            if time.monotonic() + rest > until:
+                raise
+            attempts += 1
+            log.warning("%s: a table is in use by an open transaction, trying again in %g s", what, rest)
+        await asyncio.sleep(rest)
+
+
+async def _run(connection: asyncpg.Connection, migration: Migration) -> None:
+    await connection.execute(migration.sql)
+    await _note(connection, migration)
 
 
 async def _concurrently(connection: asyncpg.Connection, migration: Migration) -> None:

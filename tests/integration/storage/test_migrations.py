@@ -12,6 +12,7 @@ from asya_crds.status import TaskStatus
 from asya_gateway.domain.owners import EVERY_OWNER, OwnedBy
 from asya_gateway.domain.ports import TaskFilter
 from asya_gateway.storage import migrate as migrating
+from asya_gateway.storage.database import SESSION
 from asya_gateway.storage.migrate import LATEST, migrate, migrations, schema_version
 from tests.support.storage import make_storage
 from tests.support.waiting import until
@@ -73,6 +74,52 @@ async def test_indexes_are_built_concurrently_with_writes(older: asyncpg.Connect
     finally:
         await writer.close()
         await other.close()
+
+
+async def test_a_migration_steps_back_from_a_table_that_a_reader_holds_and_fails_no_write_behind_it(
+    older: asyncpg.Connection,
+    empty_database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(migrating, "RESTS", (0.1,))
+    reader, writer = [await asyncpg.connect(empty_database_url) for _ in range(2)]
+    try:
+        await writer.execute(f"SET lock_timeout = '{SESSION['lock_timeout']}'")
+        reading = reader.transaction()
+        await reading.start()
+        await reader.fetchval("SELECT count(*) FROM tasks")
+        running, written = asyncio.create_task(migrate_one(older, 4)), 0
+        stepped_back = "ended_as: a table is in use by an open transaction"
+        while caplog.text.count(stepped_back) < 4:
+            async with asyncio.timeout(20):
+                await writer.execute(INSERT, f"w{written}", "running")
+            written += 1
+        assert not running.done()
+        await reading.commit()
+        async with asyncio.timeout(20):
+            await running
+        assert await writer.fetchval("SELECT count(ended_as) + 1 FROM tasks") == 1
+        assert written > 4
+    finally:
+        await reader.close()
+        await writer.close()
+
+
+async def test_a_migration_gives_up_in_the_end_and_leaves_nothing_behind(
+    older: asyncpg.Connection, empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrating, "PATIENCE", 0.1)
+    reader = await asyncpg.connect(empty_database_url)
+    try:
+        async with reader.transaction():
+            await reader.fetchval("SELECT count(*) FROM tasks")
+            with pytest.raises(asyncpg.LockNotAvailableError):
+                await migrate(older)
+        assert await schema_version(older) == BEFORE_LISTS
+        assert len(await migrate(older)) == len(migrations()) - BEFORE_LISTS
+    finally:
+        await reader.close()
 
 
 async def migrate_one(connection: asyncpg.Connection, number: int) -> None:
