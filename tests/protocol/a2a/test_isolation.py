@@ -94,3 +94,27 @@ async def test_the_extended_card_shows_what_its_caller_sees(closed: Gateway, key
     _, answer, headers = await asked(closed, "GetExtendedAgentCard", {}, keys["alice"])
     assert [skill["id"] for skill in answer["result"]["skills"]] == ["echo", "ledger", "numbers", "texts"]
     assert headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("method", [name for name, (_, operation) in METHODS.items() if operation is Operation.LIST])
+async def test_a_list_shows_and_counts_its_callers_tasks_only(
+    closed: Gateway, keys: dict[str, dict[str, str]], method: str
+) -> None:
+    """3.1.4: 'The operation MUST return only tasks visible to the authenticated client'; 13.1: 'Even when contextId or
+    other filter parameters are not specified'."""
+    sent = {
+        "message": text_message("hi", contextId="shared"),
+        "tenant": "echo",
+        "configuration": {"returnImmediately": True},
+    }
+    made = {}
+    for name in ("alice", "bob"):
+        _, answer, _ = await asked(closed, "SendMessage", sent, keys[name])
+        made[name] = answer["result"]["task"]["id"]
+    for params in ({}, {"contextId": "shared"}):
+        for name, task_id in made.items():
+            _, answer, _ = await asked(closed, method, params, keys[name])
+            page = answer["result"]
+            assert ([task["id"] for task in page["tasks"]], page["totalSize"]) == ([task_id], 1)
+    _, answer, _ = await asked(closed, method, {}, keys["reader"])
+    assert (answer["result"]["tasks"], answer["result"]["totalSize"]) == ([], 0)

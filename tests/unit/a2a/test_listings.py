@@ -35,7 +35,7 @@ def test_every_parameter_is_read_by_both_of_its_names() -> None:
 
 
 def test_a_state_may_be_a_number_of_the_proto_and_the_unspecified_one_is_every_state() -> None:
-    """ProtoJSON: 'Parsers accept both enum names and integer values.'"""
+    """Parsers of ProtoJSON accept both names and numbers."""
     assert [v1_0.read_listing({"status": number}).state for number in range(9)] == [
         None,
         State.SUBMITTED,

@@ -12,7 +12,7 @@ FOREIGN = tests_of(ISOLATION, "test_a_foreign_task_is_answered_as_an_unknown_one
 ASKS = tests_of(AUTHORIZING, "test_a_blocking_send_returns_when_the_task_asks_to_sign_in")
 STAYS = tests_of(AUTHORIZING, "test_a_stream_stays_open_while_its_reader_signs_in")
 TLS = "TLS ends before the gateway; its public origin is a setting of the deployment."
-LISTS = "ListTasks is not served yet. Its test: a list shows and counts the caller's tasks only."
+LISTS = tests_of(ISOLATION, "test_a_list_shows_and_counts_its_callers_tasks_only")
 
 REQUIREMENTS = (
     Requirement(
@@ -115,14 +115,14 @@ REQUIREMENTS = (
         "MUST",
         "Even when contextId or other filter parameters are not specified in requests, implementations MUST scope "
         "results to the caller's authorized access boundaries",
-        deferred=LISTS,
+        tests=LISTS,
     ),
     Requirement(
         SCOPING,
         "MUST",
         "List Tasks: MUST only return tasks visible to the authenticated client according to the agent's authorization "
         "model",
-        deferred=LISTS,
+        tests=LISTS,
     ),
     Requirement(
         SCOPING,

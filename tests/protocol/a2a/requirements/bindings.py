@@ -9,10 +9,12 @@ REQUIREMENTS = (
         f"{SPECIFICATION}#51-functional-equivalence-requirements",
         "MUST",
         "When an agent supports multiple protocols, all supported protocols MUST:",
-        deferred=(
-            "JSON-RPC is the only binding yet. Its test once HTTP+JSON is there: each operation gives the same "
-            "result in both, and each error the code and the status of one row."
-        ),
+        tests=tests_of(
+            "tests/protocol/a2a/test_http_json.py",
+            "test_a_message_is_sent_and_its_task_looked_at_listed_and_canceled",
+            "test_who_may_not_is_told_in_the_same_form_with_a_challenge",
+        )
+        + tests_of("tests/protocol/a2a/test_http_json_errors.py", "test_an_error_has_the_form_of_aip_193"),
     ),
     Requirement(
         f"{SPECIFICATION}#52-protocol-selection-and-negotiation",

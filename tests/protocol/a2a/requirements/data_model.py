@@ -53,9 +53,9 @@ REQUIREMENTS = (
         f"{SPECIFICATION}#561-timestamps",
         "MUST",
         "Clients and servers MUST parse and generate ISO 8601 timestamps correctly",
-        deferred=(
-            "Written times are proved above. The only time that is read is statusTimestampAfter of ListTasks, which is "
-            "not served yet. Its test: offsets and fractions are read, other text is refused with the field."
+        tests=(
+            *TIMES,
+            *tests_of("tests/protocol/a2a/test_lists.py", "test_lists_are_filtered_by_context_state_and_time"),
         ),
     ),
     Requirement(
