@@ -41,7 +41,8 @@ def kubectl_path() -> str:
 class Cluster:
     """One namespace of it. Raises NoCluster where KUBECONFIG names none that answers."""
 
-    def __init__(self) -> None:
+    def __init__(self, namespace: str = NAMESPACE) -> None:
+        self.namespace = namespace
         if not os.environ.get("KUBECONFIG"):
             raise NoCluster("KUBECONFIG is not set: no cluster to run the end-to-end tests on")
         self._program = kubectl_path()
@@ -53,7 +54,7 @@ class Cluster:
 
     def kubectl(self, *words: str, stdin: str | None = None, check: bool = True, timeout: float = 120) -> str:
         """What kubectl prints; with `check` False, also what it complains about."""
-        command = [self._program, "--namespace", NAMESPACE, *words]
+        command = [self._program, "--namespace", self.namespace, *words]
         done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=timeout, cwd=ROOT)
         if check:
             assert done.returncode == 0, f"kubectl {' '.join(words)}: {done.stderr}"
@@ -151,7 +152,7 @@ class Door:
         self._forward: subprocess.Popen[bytes] | None = None
         if not self.direct:
             address, port = "127.0.0.1", free_port()
-            words = ("--namespace", NAMESPACE, "port-forward", "service/asya-gateway-api", f"{port}:8080")
+            words = ("--namespace", cluster.namespace, "port-forward", "service/asya-gateway-api", f"{port}:8080")
             self._forward = subprocess.Popen([kubectl_path(), *words], stdout=subprocess.DEVNULL)
             _wait_until_reached(address, port)
         self.url = f"http://{address}:{port}"

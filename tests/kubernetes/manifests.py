@@ -1,6 +1,7 @@
 """The manifests as objects, built by kubectl's own kustomize."""
 
 import subprocess
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -31,13 +32,13 @@ def overlay(name: str) -> tuple[Object, ...]:
     return built(MANIFESTS / "overlays" / name)
 
 
-def with_components(folder: Path) -> tuple[Object, ...]:
-    """The base with every component that there is, built in this (empty) folder."""
+def with_components(folder: Path, names: Sequence[str] = COMPONENTS) -> tuple[Object, ...]:
+    """The base with components, by default every one that there is, built in this (empty) folder."""
     folder.mkdir(parents=True, exist_ok=True)
     lines = ["apiVersion: kustomize.config.k8s.io/v1beta1", "kind: Kustomization", "namespace: asya"]
     base = _relative(folder, MANIFESTS / "base")
     lines += ["resources:", f"  - {base}", "components:"]
-    lines += [f"  - {_relative(folder, MANIFESTS / 'components' / name)}" for name in COMPONENTS]
+    lines += [f"  - {_relative(folder, MANIFESTS / 'components' / name)}" for name in names]
     (folder / "kustomization.yaml").write_text("\n".join(lines) + "\n")
     return built(folder)
 
