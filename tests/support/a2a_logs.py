@@ -8,7 +8,6 @@ from asya_crds import jsontext
 from asya_crds.envelope import Route
 from asya_crds.status import ErrorClass, TaskStatus, UpdateKind
 from asya_crds.task_error import TaskError
-from asya_gateway.domain.conversations import Conversation
 from asya_gateway.domain.log import CreatedEntry, FinalEntry, LogEntry, PausedEntry, ProgressEntry, ResumedEntry
 from asya_gateway.domain.pause import Pause
 from asya_gateway.domain.pausing import schema_of
@@ -22,8 +21,6 @@ from asya_gateway.protocols.a2a.writing import json_text
 BEGIN = datetime(2026, 7, 28, 1, 2, 3, 456789, tzinfo=UTC)
 TASK, CONTEXT, CLIENTS_ID = "0a1b", "a-context", "clients-own"
 ROUTE = Route((), "first", ())
-CONVERSATION = Conversation(TASK, "somebody", "1.0", CONTEXT)
-OLDEST_CONVERSATION = Conversation(TASK, "somebody", "0.1", CONTEXT, CLIENTS_ID)
 FIELDS: list[dict[str, Any]] = [{"name": "sure", "type": "boolean", "prompt": "Sure?"}]
 QUESTION = Pause("p1", "Are you sure?", schema_of(FIELDS), FIELDS)
 SIGN_IN = Pause("p2", "Sign in, please", schema_of([]), [], url="https://login.example/start")
@@ -127,8 +124,7 @@ def view_of(log: Log, *, oldest: bool) -> TaskView:
 
 def events_of(log: Log, *, oldest: bool, closes_at_question: bool = True) -> list[tuple[str, Event]]:
     """The events of a stream with their ids, without the task that it begins with."""
-    conversation = OLDEST_CONVERSATION if oldest else CONVERSATION
-    rendered = LogEvents(log.task(), conversation, closes_at_question=closes_at_question)
+    rendered = LogEvents(CLIENTS_ID if oldest else TASK, CONTEXT, closes_at_question=closes_at_question)
     found: list[tuple[str, Event]] = []
     for item in log.items:
         if isinstance(item, FlyEvent):

@@ -17,6 +17,7 @@ from asya_crds.offloading import Offload
 from asya_gateway.composition.examining import Digesting, Examining, Filling
 from asya_gateway.composition.identifying import Identifying
 from asya_gateway.composition.limiting import Limiting
+from asya_gateway.composition.pushing import Pushing, pushes
 from asya_gateway.composition.web import build_app, serve
 from asya_gateway.domain.backlog import Backlog
 from asya_gateway.domain.budget import Budget
@@ -190,12 +191,13 @@ def make_settings(**changes: Any) -> Settings:
 async def start_gateway(database_url: str, **changes: Any) -> AsyncGenerator[Gateway]:
     """Serve the application until the block ends; `changes` are settings, `budget` the memory budget, `embedded`
     whether its queues are in the database, `doors` who may call, `outbound` its client for other systems, `backlog`
-    what waits to be delivered."""
+    what waits to be delivered. Push notifications are delivered only with their client, `pushes_by`."""
     budget: Budget | None = changes.pop("budget", None)
     embedded: bool = changes.pop("embedded", False)
     doors: Admission | None = changes.pop("doors", None)
     outbound: OutboundClient | None = changes.pop("outbound", None)
     backlog: Backlog | None = changes.pop("backlog", None)
+    pushes_by: OutboundClient | None = changes.pop("pushes_by", None)
     settings = make_settings(database_url=database_url, **changes)
     namespace = settings.namespace if embedded else None
     running = make_storage(database_url, patience=1.0, budget=budget, namespace=namespace)
@@ -236,18 +238,25 @@ async def start_gateway(database_url: str, **changes: Any) -> AsyncGenerator[Gat
         limiter=limiting.limiter(),
         sessions=storage.sessions.parts,
     )
-    app[SEALING] = SealRing(settings.seal_keys, PostgresSealKeys(storage.database), clock)
+    sealing = app[SEALING] = SealRing(settings.seal_keys, PostgresSealKeys(storage.database), clock)
     app[CONVERSATIONS] = PostgresConversations(storage.database.hot)
     app[CONVERSATION_LISTS] = PostgresConversationLists(storage.database)
+    pushing = None
+    if pushes(settings):
+        pushing = Pushing(settings, storage, tasks, identifying, sealing, budget=budget, client=pushes_by)
+        pushing.install(app)
     identifying.on_revoked(app[HELD].revoke)
     identifying.on_revoked(storage.sessions.revoke)
-    async with serving(app, running, identifying) as gateway:
+    async with serving(app, running, identifying, pushing if pushes_by is not None else None) as gateway:
         yield gateway
 
 
 @contextlib.asynccontextmanager
 async def serving(
-    app: web.Application, running: Running, identifying: Identifying | None = None
+    app: web.Application,
+    running: Running,
+    identifying: Identifying | None = None,
+    pushing: Pushing | None = None,
 ) -> AsyncGenerator[Gateway]:
     stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
     connected = asyncio.Event()
@@ -256,7 +265,10 @@ async def serving(
     async def parts() -> AsyncGenerator[None]:
         await running.storage.start()
         try:
-            async with contextlib.nullcontext() if identifying is None else identifying.running():
+            async with contextlib.AsyncExitStack() as stack:
+                for each in (identifying, pushing):
+                    if each is not None:
+                        await stack.enter_async_context(each.running())
                 connected.set()
                 yield
         finally:

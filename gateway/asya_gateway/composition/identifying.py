@@ -2,7 +2,7 @@
 
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -96,6 +96,10 @@ class Identifying:
         if self.keys is not None:
             self.keys.revocations.on_revoked(end)
 
+    def revoked(self, subjects: Iterable[str]) -> bool:
+        """Whether one of the subjects has been revoked, as far as is known now."""
+        return self.keys is not None and self.keys.revocations.revoked(subjects)
+
     def admission(self) -> Admission:
         """The doors of the web application."""
         settings = self._settings
@@ -106,7 +110,7 @@ class Identifying:
             Challenges(self._origin, self._auth_url),
             mesh_is_local=settings.gateway_mode is Mode.TESTING,
             audit=self.audit,
-            revoked=lambda subjects: revocations is not None and revocations.revoked(subjects),
+            revoked=self.revoked,
             uncertain=lambda: revocations is not None and revocations.uncertain,
         )
 

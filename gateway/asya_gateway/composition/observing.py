@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncGenerator, Callable
 from importlib.metadata import version
 
+from asya_gateway.channels.host import DeliveryHost
 from asya_gateway.delivery.dispatcher import Dispatcher
 from asya_gateway.domain.backlog import Backlog
 from asya_gateway.domain.budget import Budget
@@ -89,6 +90,11 @@ class Observing:
             up = Reading("asya_transport_up", "1 where the queue system can be reached.", lambda: self._transport_up)
             readings.append(up)
         self.metrics.registry.register(Readings(readings))
+
+    def watch_deliveries(self, host: DeliveryHost) -> None:
+        """Read this host, too."""
+        self.metrics.serves(host.channels)
+        self.metrics.registry.register(Readings(_of_deliveries(host)))
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
@@ -233,6 +239,14 @@ def _of_flows(flows: FlowRegistry) -> list[Reading]:
         Reading("asya_registry_generation", "Generation served.", lambda: flows.table.generation),
         Reading("asya_registry_flows", "Flows served.", lambda: len(flows.table.flows)),
         Reading("asya_registry_problems", "Flows not served.", lambda: len(flows.table.problems)),
+    ]
+
+
+def _of_deliveries(host: DeliveryHost) -> list[Reading]:
+    return [
+        Reading("asya_deliveries_leased", "Destinations that this process delivers to now.", lambda: host.leased),
+        Reading("asya_deliveries_lagging", "Destinations that lack entries of a log.", lambda: host.lagging),
+        Reading("asya_deliveries_oldest_seconds", "Age of the oldest such entry.", lambda: host.oldest),
     ]
 
 

@@ -13,6 +13,7 @@ from asya_gateway.composition.examining import Digesting, Examining, Filling
 from asya_gateway.composition.identifying import Identifying
 from asya_gateway.composition.limiting import Limiting
 from asya_gateway.composition.observing import Observing
+from asya_gateway.composition.pushing import Pushing, pushes
 from asya_gateway.composition.web import Routes, build_app, serve, stop_on_signals
 from asya_gateway.delivery.dispatcher import Dispatcher
 from asya_gateway.domain.backlog import Backlog, Bounds
@@ -81,9 +82,13 @@ class Gateway:
         registry = PostgresRegistry(self.database, self.storage.bell, self.offload)
         self.registrar = Registrar(registry, self.offload, self.identifying.audit)
         self.watch = self._watch(registry)
+        self.sealing = SealRing(settings.seal_keys, PostgresSealKeys(self.database), self.storage.clock)
+        self.pushing = self._pushing() if pushes(settings) else None
         self.observing.watch(
             self.storage, self.flows, self.dispatcher, self.budget, self.identifying.audit, self.backlog
         )
+        if self.pushing is not None:
+            self.observing.watch_deliveries(self.pushing.host)
 
     def _storage(self) -> Storage:
         settings = self.settings
@@ -135,6 +140,17 @@ class Gateway:
             None if settings.gateway_mode is Mode.MESH else bounds,
             name=settings.pod_name,
             tell=Undeclared(database, settings.namespace, self._note).tell if in_database else None,
+        )
+
+    def _pushing(self) -> Pushing:
+        return Pushing(
+            self.settings,
+            self.storage,
+            self.tasks,
+            self.identifying,
+            self.sealing,
+            budget=self.budget,
+            observer=self.observing.metrics,
         )
 
     def _watch(self, registry: PostgresRegistry) -> RegistryWatch:
@@ -201,9 +217,11 @@ class Gateway:
             self.storage.sessions.parts,
         )
         app[REGISTRY], app[FLOWS_REPORT] = self.registrar, self.watch.report
-        app[SEALING] = SealRing(self.settings.seal_keys, PostgresSealKeys(self.database), self.storage.clock)
+        app[SEALING] = self.sealing
         app[CONVERSATIONS] = PostgresConversations(self.database.hot)
         app[CONVERSATION_LISTS] = PostgresConversationLists(self.database)
+        if self.pushing is not None:
+            self.pushing.install(app)
         self.observing.streams = lambda: len(app[STREAMS])
         self.observing.held = lambda: len(app[HELD])
         self.identifying.on_revoked(app[HELD].revoke)
@@ -231,6 +249,8 @@ class Gateway:
             if self.dispatcher is not None:
                 stack.push_async_callback(self.dispatcher.stop)
                 await self.dispatcher.start()
+            if self.pushing is not None:
+                await stack.enter_async_context(self.pushing.running())
             yield
 
 

@@ -1,7 +1,7 @@
 """What A2A keeps beside a task: how its client speaks, the client's own names for it, and the messages."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from asya_crds.flow import ReplyMode
@@ -12,7 +12,8 @@ from asya_gateway.domain.task import JsonText
 class Conversation:
     """A task as its client knows it. `context_id` is the client's name of the context, and `client_task_id` the id that
     a client of the oldest dialect chose; None if it chose none. `reply`: the client is to get the result as a direct
-    message and does not know the task; None if it is a task for it."""
+    message and does not know the task; None if it is a task for it. `disabled`: why push notifications are sent no
+    more, by the id of their configuration."""
 
     task_id: str
     owner: str
@@ -20,6 +21,7 @@ class Conversation:
     context_id: str
     client_task_id: str | None = None
     reply: ReplyMode | None = None
+    disabled: Mapping[str, str] = field(default_factory=dict)
 
 
 class Conversations(Protocol):
@@ -30,13 +32,16 @@ class Conversations(Protocol):
         with the client's id."""
 
     async def forget(self, task_id: str) -> None:
-        """Remove a conversation whose task was not stored."""
+        """Remove a conversation whose task was not stored, with its destinations."""
 
     async def reveal(self, task_id: str) -> None:
         """From now on it is a task for its client, whatever it was to be answered with."""
 
     async def find(self, task_id: str, owner: str | None) -> Conversation | None:
         """The conversation of a task; `owner` None finds everybody's."""
+
+    async def disabled(self, task_id: str) -> Mapping[str, str]:
+        """Why push notifications of a task are sent no more, by the id of their configuration."""
 
     async def find_client_task(self, owner: str, client_task_id: str) -> str | None:
         """The id of the task that the owner's client calls so."""

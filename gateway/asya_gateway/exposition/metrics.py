@@ -1,6 +1,6 @@
 """The observer that counts, with its own Prometheus registry."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from typing_extensions import override
@@ -18,6 +18,8 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"}
 
 QUICK = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 """Bucket bounds for the time that a caller waits, in seconds."""
+SLOW = (15.0, 60.0, 600.0, 3_600.0)
+"""Further bounds for what is repeated until it succeeds."""
 LONG = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 21_600.0, 86_400.0)
 """Bucket bounds for the duration of a task, in seconds."""
 
@@ -40,9 +42,13 @@ class Metrics(Observer):
         self._request_seconds = Spreads(
             "asya_http_request_seconds", "Time to answer a request, streams left out.", ["route", "method"], QUICK
         )
-        for tally in (self._accepted_total, self._ended_total, self._requests_total):
+        self._deliveries_total = Counts("asya_deliveries", "Deliveries of tasks' changes.", ["channel", "outcome"])
+        self._delivery_seconds = Spreads(
+            "asya_delivery_seconds", "Time from a log entry to its delivery.", ["channel"], QUICK + SLOW
+        )
+        for tally in (self._accepted_total, self._ended_total, self._requests_total, self._deliveries_total):
             self.registry.register(tally)
-        for spread in (self._accept_seconds, self._task_seconds, self._request_seconds):
+        for spread in (self._accept_seconds, self._task_seconds, self._request_seconds, self._delivery_seconds):
             self.registry.register(spread)
         self._flow, self._surface = Bounded(MAX_FLOWS), Bounded(MAX_SURFACES)
         self._accepted: dict[tuple[str, str], tuple[Count, Spread]] = {}
@@ -77,6 +83,22 @@ class Metrics(Observer):
         found[0].inc()
         if took is not None:
             found[1].observe(took)
+
+    def serves(self, channels: Iterable[str]) -> None:
+        """These channels deliver here; their series begin with 0."""
+        for channel in channels:
+            self._delivery_seconds.labels(channel)
+            for outcome in ("delivered", "failed", "disabled"):
+                self._deliveries_total.labels(channel, outcome)
+
+    @override
+    def delivered(self, channel: str, took: float) -> None:
+        self._deliveries_total.labels(channel, "delivered").inc()
+        self._delivery_seconds.labels(channel).observe(took)
+
+    @override
+    def delivery_failed(self, channel: str, *, disabled: bool) -> None:
+        self._deliveries_total.labels(channel, "disabled" if disabled else "failed").inc()
 
     def _first_accepted(self, flow: str, surface: str) -> tuple[Count, Spread]:
         shown, shown_surface = self._flow(flow), self._surface(surface)

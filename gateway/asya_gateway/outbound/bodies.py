@@ -1,11 +1,13 @@
 """Reads the body of an answer and counts its bytes, compressed and decompressed."""
 
+import asyncio
 import zlib
 
-from aiohttp import ClientResponse
+from aiohttp import ClientError, ClientResponse
 
 from asya_gateway.outbound.errors import AnswerRefused
 
+DISCARD_SECONDS = 1.0
 _GZIP_OR_ZLIB = 47
 """zlib's window bits for either header."""
 
@@ -28,6 +30,22 @@ async def read_body(response: ClientResponse, limit: int) -> bytes:
     if inflating is not None:
         inflating.check_end()
     return bytes(body)
+
+
+async def discard_body(response: ClientResponse, limit: int) -> None:
+    """Read a body that nobody wants, so that the connection can be used again. One that is long, slow or broken ends
+    the connection instead."""
+    received = 0
+    try:
+        async with asyncio.timeout(DISCARD_SECONDS):
+            async for chunk in response.content.iter_any():
+                received += len(chunk)
+                if received > limit:
+                    break
+    except (ClientError, OSError, TimeoutError):
+        received = limit + 1
+    if received > limit:
+        response.close()
 
 
 class _Inflating:

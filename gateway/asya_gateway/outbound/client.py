@@ -26,8 +26,8 @@ from aiohttp.typedefs import LooseHeaders
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from asya_gateway.outbound.addresses import address_of
-from asya_gateway.outbound.bodies import read_body
+from asya_gateway.outbound.addresses import Address, address_of
+from asya_gateway.outbound.bodies import discard_body, read_body
 from asya_gateway.outbound.errors import AnswerRefused, NoAnswer, TargetRefused
 from asya_gateway.outbound.permitting import (
     Allowed,
@@ -44,6 +44,8 @@ from asya_gateway.outbound.resolving import Resolver
 log = logging.getLogger(__name__)
 
 MIB = 1024 * 1024
+LOOKUP_SECONDS = 3.0
+"""Seconds that `check` waits for the addresses of a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,8 @@ def operators_url(url: str, setting: str) -> Origin:
 class OutboundClient:
     """Sends requests by https to public addresses, follows no redirects, and bounds bytes and time (docs/outbound.md).
 
-    One for a process. Connections are kept, but never shared between requests that different rules permit.
+    Connections are kept, but never shared between requests that different rules permit. There are at most `connections`
+    under each rule; further requests wait for one, within their time.
     """
 
     def __init__(
@@ -85,12 +88,35 @@ class OutboundClient:
         proxy: str = "",
         tls: ssl.SSLContext | None = None,
         resolver: AbstractResolver | None = None,
+        connections: int = 100,
     ) -> None:
         self._allowed = allowed
         self._proxy = URL(proxy) if proxy else None
         self._tls = tls
+        self._connections = connections
         self._resolver = resolver or Resolver()
         self._sessions: dict[Reach, ClientSession] = {}
+
+    async def check(self, url: str, permission: Origin | None = None) -> None:
+        """Refuse a URL that no request may reach, as far as that is known before one. A name that cannot be looked up
+        now may be known later, when each socket is checked. Raises TargetRefused."""
+        parsed = checked_url(url)
+        reach = reach_of(parsed, permission, self._allowed)
+        address = address_of(host_of(parsed))
+        if self._proxy is not None and not self._is_direct(parsed):
+            check_without_lookup(parsed, reach, self._allowed)
+            return
+        addresses = [address] if address is not None else await self._addresses(parsed)
+        if addresses and not any(permits(reach, each, self._allowed) for each in addresses):
+            raise TargetRefused("its address may not be reached")
+
+    async def _addresses(self, url: URL) -> list[Address]:
+        try:
+            async with asyncio.timeout(LOOKUP_SECONDS):
+                found = await self._resolver.resolve(host_of(url), url.port or 0, socket.AF_UNSPEC)
+        except (OSError, TimeoutError):
+            return []
+        return [address for each in found if (address := address_of(each["host"])) is not None]
 
     async def get(
         self,
@@ -111,10 +137,11 @@ class OutboundClient:
         permission: Origin | None = None,
         limits: Limits = Limits(),
         headers: Mapping[str, str] | None = None,
+        reads: bool = True,
     ) -> Answer:
-        """The answer to POST. Raises TargetRefused, NoAnswer or AnswerRefused; after the last two it is unknown whether
-        the target has received the request."""
-        return await self._send("POST", url, permission, limits, headers or {}, body)
+        """The answer to POST; with `reads` false without its body, whatever that is. Raises TargetRefused, NoAnswer or
+        AnswerRefused; after the last two it is unknown whether the target has received the request."""
+        return await self._send("POST", url, permission, limits, headers or {}, body, reads=reads)
 
     async def close(self) -> None:
         """Close every connection. No request may follow."""
@@ -130,6 +157,8 @@ class OutboundClient:
         limits: Limits,
         headers: LooseHeaders,
         body: bytes | None,
+        *,
+        reads: bool = True,
     ) -> Answer:
         url = checked_url(text)
         reach = reach_of(url, permission, self._allowed)
@@ -145,6 +174,9 @@ class OutboundClient:
             ):
                 if 300 <= answer.status < 400:
                     raise AnswerRefused("it redirects, and redirects are not followed")
+                if not reads:
+                    await discard_body(answer, limits.bytes)
+                    return Answer(answer.status, b"", answer.headers)
                 return Answer(answer.status, await read_body(answer, limits.bytes), answer.headers)
         except TimeoutError:
             raise NoAnswer(f"no complete answer within {limits.seconds:g} s") from None
@@ -162,6 +194,7 @@ class OutboundClient:
             connector = TCPConnector(
                 socket_factory=_guarded(reach, self._allowed),
                 resolver=self._resolver,
+                limit=self._connections,
                 ssl=self._tls or True,
             )
             session = self._sessions[reach] = ClientSession(

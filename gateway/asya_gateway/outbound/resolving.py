@@ -14,8 +14,8 @@ class Resolver(AbstractResolver):
     """The system's resolver. A name server can hold a lookup for many seconds, and a thread cannot be cancelled, so
     lookups of strangers' names must not occupy the threads that the rest of the process uses."""
 
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="outbound-dns")
+    def __init__(self, threads: int = _THREADS) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="outbound-dns")
 
     @override
     async def resolve(

@@ -4,7 +4,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings
 
 from asya_crds.durations import Duration
-from asya_crds.setting_types import WebUrl
+from asya_crds.setting_types import Switch, WebUrl
 
 
 class A2aSettings(BaseSettings):
@@ -20,4 +20,7 @@ class A2aSettings(BaseSettings):
     a2a_public_url: WebUrl = Field("", description="Base URL of the A2A routes in cards; empty: `ASYA_PUBLIC_URL`.")
     a2a_block: Duration = Field(
         300.0, gt=0, description="How long a message waits for its task; then the answer is the working task."
+    )
+    a2a_push: Switch = Field(
+        True, description="Whether tasks' changes may be pushed to callers' URLs; `false` answers -32003."
     )

@@ -20,5 +20,11 @@ class Observer:
     def answered(self, route: str, method: str, status: int, took: float | None) -> None:
         """A request was answered; `took` is None for streams, whose duration is meaningless."""
 
+    def delivered(self, channel: str, took: float) -> None:
+        """An entry of a log was delivered; `took` from its being written."""
+
+    def delivery_failed(self, channel: str, *, disabled: bool) -> None:
+        """A delivery failed, and its destination is `disabled` or gets it again."""
+
 
 SILENT = Observer()

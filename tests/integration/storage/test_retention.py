@@ -133,6 +133,8 @@ async def test_rows_whose_task_is_gone_are_removed_from_each_table(
         " SELECT id, '0', '', 0, 0, '', id, ''",
         "incomplete_finals": "(task_id, arrived_at, due_at) SELECT id, now(), now()",
         "a2a_messages": "(task_id, number, message) SELECT id, 1, '{}'",
+        "destinations": "(task_id, channel, name, owner, url, host, options, delivered_seq)"
+        " SELECT id, 'a2a', 'x', '', '', '', '{}', 0",
         "a2a_tasks": "(task_id, owner, dialect, context_id) SELECT id, 'o', '', ''",
     }
     gone = [f"gone-{number}" for number in range(5)] + [f"zone-{number}" for number in range(5)]

@@ -122,7 +122,5 @@ async def test_an_invalid_message_names_the_field(gateway: Gateway, message: Any
     assert await gateway.stored() == 0
 
 
-async def test_push_notifications_and_the_extended_card_are_not_supported_here(gateway: Gateway) -> None:
-    pushed = await rpc(gateway, "CreateTaskPushNotificationConfig", {"taskId": "x", "url": "https://e.example"})
-    assert pushed["error"]["code"] == -32003
+async def test_the_extended_card_is_not_supported_here(gateway: Gateway) -> None:
     assert (await rpc(gateway, "GetExtendedAgentCard"))["error"]["code"] == -32004

@@ -31,6 +31,9 @@ class AuditEvent(StrEnum):
     TASK_CANCELED = "task_canceled"
     TASK_ANSWERED = "task_answered"
     REGISTRY_PUSHED = "registry_pushed"
+    PUSH_REGISTERED = "push_registered"
+    """A caller named a URL that gets the changes of a task."""
+    PUSH_REMOVED = "push_removed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any
 from asya_crds import jsontext
 from asya_crds.flow import Flow
 from asya_gateway.protocols.a2a.skills import SKILL_EXTENSION
+from asya_gateway.protocols.a2a.viewing import PUSH_EXTENSION
 from asya_gateway.settings import Settings
 
 Json = dict[str, Any]
@@ -16,6 +17,10 @@ Json = dict[str, Any]
 MODES = ["text/plain", "application/json"]
 ENDPOINT = "/a2a/"
 SIGN_IN = "sign-in"
+PUSHES = {
+    "uri": PUSH_EXTENSION,
+    "description": "Metadata of a task: push notifications that are sent no more, and why.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +61,11 @@ def card(
         ],
         "capabilities": {
             "streaming": True,
-            "pushNotifications": False,
+            "pushNotifications": settings.a2a_push,
             "extendedAgentCard": bool(security.newest),
             "extensions": [
-                {"uri": SKILL_EXTENSION, "description": "Names the skill of a message in metadata: {skillId}."}
+                {"uri": SKILL_EXTENSION, "description": "Names the skill of a message in metadata: {skillId}."},
+                *([PUSHES] if settings.a2a_push else []),
             ],
         },
         "defaultInputModes": MODES,

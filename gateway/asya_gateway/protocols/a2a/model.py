@@ -145,10 +145,47 @@ Event = TaskView | Message | StatusUpdate | ArtifactUpdate
 
 
 @dataclass(frozen=True, slots=True)
+class PushConfig:
+    """Where a task's changes are pushed, and how the gateway authenticates there; "" is absent. An answer has neither
+    `token` nor `credentials`."""
+
+    url: str
+    id: str = ""
+    token: str = field(default="", repr=False)
+    scheme: str = ""
+    credentials: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SetPush:
+    """A request to store a configuration."""
+
+    task_id: str
+    config: PushConfig
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPush:
+    """A request about one configuration of a task; without `id` about the default one."""
+
+    task_id: str
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ListPush:
+    """A request for a page of a task's configurations; 0 is the default size."""
+
+    task_id: str
+    page_size: int = 0
+    page_token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Send:
     """A message for a new task, or for one that waits. `wait`: the answer comes when the task has ended or asks.
     `history_length` limits the messages in the answer, None does not. `client_task_id` is the id that a client of the
-    oldest dialect chose itself."""
+    oldest dialect chose itself. `push`: the task's changes are pushed there."""
 
     message: Message
     wait: bool = True
@@ -157,6 +194,7 @@ class Send:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     tenant: str = ""
     client_task_id: str = ""
+    push: PushConfig | None = None
 
 
 @dataclass(frozen=True, slots=True)

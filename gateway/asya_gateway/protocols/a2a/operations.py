@@ -9,12 +9,12 @@ from asya_gateway.protocols.a2a.dialects.known import BY_NAME, Dialect, Operatio
 from asya_gateway.protocols.a2a.direct import held_events
 from asya_gateway.protocols.a2a.errors import (
     EXTENDED_CARD_NOT_CONFIGURED,
-    PUSH_NOT_SUPPORTED,
     TASK_NOT_CANCELABLE,
     UNSUPPORTED_OPERATION,
     A2aError,
 )
 from asya_gateway.protocols.a2a.listing import page
+from asya_gateway.protocols.a2a.push.operations import delete_push, get_push, list_push, set_push
 from asya_gateway.protocols.a2a.request import A2aRequest
 from asya_gateway.protocols.a2a.sending import answered, take
 from asya_gateway.protocols.a2a.streaming import Numbered, events
@@ -85,11 +85,6 @@ def _of_task(asked: Dialect, recorded: str | None) -> Dialect:
     return asked if asked.newest or own is None or own.newest else own
 
 
-async def push(_request: A2aRequest, _params: Params) -> Any:
-    """Raises A2aError: the card says that there are no push notifications."""
-    raise A2aError(PUSH_NOT_SUPPORTED, "Push notifications are not supported")
-
-
 async def extended_card(request: A2aRequest, _params: Params) -> Any:
     """GetExtendedAgentCard. Raises A2aError at an open gateway."""
     document = extended(request)
@@ -104,10 +99,10 @@ HANDLERS: Mapping[Operation, Callable[[A2aRequest, Params], Awaitable[Any]]] = {
     Operation.GET: get,
     Operation.LIST: list_tasks,
     Operation.CANCEL: cancel,
-    Operation.SET_PUSH: push,
-    Operation.GET_PUSH: push,
-    Operation.LIST_PUSH: push,
-    Operation.DELETE_PUSH: push,
+    Operation.SET_PUSH: set_push,
+    Operation.GET_PUSH: get_push,
+    Operation.LIST_PUSH: list_push,
+    Operation.DELETE_PUSH: delete_push,
     Operation.EXTENDED_CARD: extended_card,
 }
 

@@ -116,6 +116,11 @@ class Members:
         found = self.get(name)
         return None if found is None else Members.of(found, self.at(name))
 
+    def one(self, names: Sequence[str], read: Callable[[Any, str], Item]) -> Item | None:
+        """A value that is read with its path, None if absent."""
+        found = self.get(*names)
+        return None if found is None else read(found, self.at(names[0]))
+
     def each(self, names: Sequence[str], read: Callable[[Any, str], Item]) -> tuple[Item, ...]:
         """An array, each item of which is read with its path; empty if absent."""
         found = self.get(*names)

@@ -27,6 +27,7 @@ from asya_gateway.protocols.a2a.payloads import (
     lone_data,
     with_messages,
 )
+from asya_gateway.protocols.a2a.push.registering import check_target, of_other_surface, register
 from asya_gateway.protocols.a2a.request import SURFACE, A2aRequest
 from asya_gateway.protocols.a2a.skills import chosen
 from asya_gateway.protocols.a2a.viewing import found, is_known, known_id, view
@@ -34,6 +35,12 @@ from asya_gateway.protocols.a2a.writing import json_text
 from asya_gateway.protocols.http.holding import Silent
 from asya_gateway.protocols.http.task_wait import TaskWait
 
+PUSH_URL = {
+    "1.0": "configuration.taskPushNotificationConfig.url",
+    "0.3": "configuration.pushNotificationConfig.url",
+    "0.1": "pushNotification.url",
+}
+"""Where a message says whom to push to, by dialect."""
 MOST_REFERENCES = 32
 """Most tasks that a message may refer to, because each is looked for."""
 
@@ -86,11 +93,16 @@ async def _begun(request: A2aRequest, send: Send, *, streams: bool) -> Taken:
         said=_identity(send.message),
     )
     client_id = send.client_task_id or None
-    reply = reply_mode(request, served, send, streams=streams)
+    # What is pushed is about a task, so that its client must know it.
+    reply = None if send.push is not None else reply_mode(request, served, send, streams=streams)
     conversation = Conversation(task_id, request.caller.owner, request.dialect.name, context_id, client_id, reply)
+    if send.push is not None:
+        await check_target(request, send.push, PUSH_URL[request.dialect.name])
     await request.conversations.begin(conversation, json_text(v1_0.message(message)))
     stored = ""
     try:
+        if send.push is not None:
+            await register(request, conversation, send.push, new_task=True)
         stored = await request.tasks.submit(call)
     finally:
         if stored != task_id:
@@ -168,6 +180,9 @@ async def _continued(request: A2aRequest, send: Send, task_id: str) -> Taken:
     if conversation is not None and conversation.reply is not None:
         await request.conversations.reveal(task.id)
         conversation = replace(conversation, reply=None)
+    if send.push is not None:
+        await check_target(request, send.push, PUSH_URL[request.dialect.name])
+        await register(request, conversation or of_other_surface(request, task), send.push)
     context_id = conversation.context_id if conversation is not None else task.id
     said = replace(message, task_id=task_id, context_id=context_id)
     number = await request.conversations.add(task.id, json_text(v1_0.message(said)))

@@ -6,8 +6,7 @@ from typing import Any
 
 from asya_crds import jsontext
 from asya_crds.status import TaskStatus, UpdateKind
-from asya_gateway.domain.conversations import Conversation
-from asya_gateway.domain.task import FlyEvent, JsonText, Snapshot, Task, TaskUpdate
+from asya_gateway.domain.task import FlyEvent, JsonText, Snapshot, TaskUpdate
 from asya_gateway.protocols.a2a.dialects.v1_0 import read_part
 from asya_gateway.protocols.a2a.errors import A2aError
 from asya_gateway.protocols.a2a.model import (
@@ -29,11 +28,11 @@ Numbered = tuple[str, Event | None]
 
 
 class LogEvents:
-    """Renders the log of one task for one stream."""
+    """Renders the log of one task, which its reader calls by these names."""
 
-    def __init__(self, task: Task, conversation: Conversation | None, *, closes_at_question: bool) -> None:
-        self._task_id = named_task(task, conversation)
-        self._context_id = named_context(task, conversation)
+    def __init__(self, task_id: str, context_id: str, *, closes_at_question: bool) -> None:
+        self._task_id = task_id
+        self._context_id = context_id
         self._closes_at_question = closes_at_question
         self._streamed = False
         """Whether a chunk of the result was sent."""
@@ -124,7 +123,8 @@ async def events(
         assert isinstance(snapshot, Snapshot)
         task = await tasks.get(task_id, caller, payload=False)
         conversation = await request.conversations.find(task_id, None)
-        rendered = LogEvents(task, conversation, closes_at_question=closes_at_question)
+        names = named_task(task, conversation), named_context(task, conversation)
+        rendered = LogEvents(*names, closes_at_question=closes_at_question)
         seen = begin
         if after is None:
             yield str(task.last_seq), await view(request, task, conversation, history_length)

@@ -1,6 +1,8 @@
 """A task as its caller sees it: status, artifacts, history."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 from asya_crds import jsontext
 from asya_crds.status import TaskStatus
@@ -11,6 +13,10 @@ from asya_gateway.protocols.a2a.dialects import v1_0
 from asya_gateway.protocols.a2a.model import Message, Named, Role, TaskView
 from asya_gateway.protocols.a2a.outputs import result_artifact, status_of
 from asya_gateway.protocols.a2a.request import A2aRequest
+
+PUSH_EXTENSION = "urn:asya:a2a:push"
+"""A task's metadata under this name says which of its push notifications are sent no more, and why. A configuration
+itself has no member for it (its schema is closed)."""
 
 
 async def found(request: A2aRequest, named: Named) -> tuple[Task, Conversation | None]:
@@ -48,13 +54,20 @@ async def view(
     history: Sequence[JsonText] = ()
     if history_length != 0:
         history = await request.conversations.messages(task.id, history_length)
-    return view_of(task, conversation, history, artifacts=artifacts)
+    disabled = conversation.disabled if conversation is not None else await request.conversations.disabled(task.id)
+    return view_of(task, conversation, history, artifacts=artifacts, disabled=disabled)
 
 
 def view_of(
-    task: Task, conversation: Conversation | None, history: Sequence[JsonText], *, artifacts: bool = True
+    task: Task,
+    conversation: Conversation | None,
+    history: Sequence[JsonText],
+    *,
+    artifacts: bool = True,
+    disabled: Mapping[str, str] = MappingProxyType({}),
 ) -> TaskView:
-    """The task with these messages and, unless they are not asked for, its artifacts."""
+    """The task with these messages and, unless they are not asked for, its artifacts. `disabled`: why notifications of
+    its changes are sent no more, by configuration."""
     context_id = named_context(task, conversation)
     made = (result_artifact(task.result),) if artifacts and task.status is TaskStatus.SUCCEEDED else ()
     return TaskView(
@@ -63,7 +76,12 @@ def view_of(
         status=status_of(task, context_id),
         artifacts=made if artifacts else None,
         history=tuple(read_stored(text) for text in history),
+        metadata={PUSH_EXTENSION: _undelivered(disabled)} if disabled else {},
     )
+
+
+def _undelivered(disabled: Mapping[str, str]) -> dict[str, Any]:
+    return {"disabled": [{"id": name, "reason": reason} for name, reason in sorted(disabled.items())]}
 
 
 def named_context(task: TaskHead, conversation: Conversation | None) -> str:

@@ -1,9 +1,10 @@
 """Conversations and their messages. Nothing here is on the hot row of a task."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import asyncpg
 
+from asya_crds import jsontext
 from asya_gateway.domain.conversations import Conversation
 from asya_gateway.domain.errors import Conflict
 from asya_gateway.domain.task import JsonText
@@ -17,10 +18,15 @@ WITH begun AS (
 INSERT INTO a2a_messages (task_id, number, message) VALUES ($1, 1, $7::json)
 """
 _FORGET = """
-WITH messages AS (DELETE FROM a2a_messages WHERE task_id = $1) DELETE FROM a2a_tasks WHERE task_id = $1
+WITH messages AS (DELETE FROM a2a_messages WHERE task_id = $1), pushes AS (DELETE FROM destinations WHERE task_id = $1)
+DELETE FROM a2a_tasks WHERE task_id = $1
 """
-_FIND = """
-SELECT task_id, owner, dialect, context_id, client_task_id, reply FROM a2a_tasks
+_DISABLED = """
+SELECT json_object_agg(name, disabled_reason)::text FROM destinations
+WHERE task_id = $1 AND channel = 'a2a' AND disabled_reason IS NOT NULL
+"""
+_FIND = f"""
+SELECT task_id, owner, dialect, context_id, client_task_id, reply, ({_DISABLED}) AS disabled FROM a2a_tasks
 WHERE task_id = $1 AND ($2::text IS NULL OR owner = $2)
 """
 _REVEAL = "UPDATE a2a_tasks SET reply = NULL WHERE task_id = $1"
@@ -62,7 +68,10 @@ class PostgresConversations:
 
     async def find(self, task_id: str, owner: str | None) -> Conversation | None:
         row = await self._database.fetchrow(_FIND, task_id, owner)
-        return None if row is None else Conversation(**row)
+        return None if row is None else Conversation(**{**row, "disabled": _reasons(row["disabled"])})
+
+    async def disabled(self, task_id: str) -> Mapping[str, str]:
+        return _reasons(await self._database.fetchval(_DISABLED, task_id))
 
     async def find_client_task(self, owner: str, client_task_id: str) -> str | None:
         found: str | None = await self._database.fetchval(_FIND_CLIENT_TASK, owner, client_task_id)
@@ -77,3 +86,7 @@ class PostgresConversations:
     async def messages(self, task_id: str, most: int | None) -> Sequence[JsonText]:
         rows = await self._database.fetch(_MESSAGES, task_id, most)
         return [row["message"] for row in rows]
+
+
+def _reasons(text: JsonText | None) -> Mapping[str, str]:
+    return {} if text is None else jsontext.loads(text)

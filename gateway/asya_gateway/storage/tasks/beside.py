@@ -59,6 +59,7 @@ ALL = (
     PARTS,
     Beside("a2a_messages", "pg_column_size(r.message)"),
     Beside("a2a_tasks"),
+    Beside("destinations"),
 )
 """All such tables. Add new ones here."""
 

@@ -1,9 +1,11 @@
-"""Push notifications (sections 3.1.7 to 3.1.10, 4.3, 13.2). Their tests come with the delivery host."""
+"""Push notifications (sections 3.1.7 to 3.1.10, 4.3, 13.2)."""
 
 from tests.support.requirements import Requirement, tests_of
 
 SPECIFICATION = "v1.0.1/specification"
 SECURITY = f"{SPECIFICATION}#132-push-notification-security"
+CONFIGS = "tests/protocol/a2a/test_push_configs.py"
+DELIVERY = "tests/integration/channels/test_push.py"
 LATER = "Push notifications are not supported yet, and the card says so. Its test:"
 
 REQUIREMENTS = (
@@ -12,16 +14,13 @@ REQUIREMENTS = (
         "MUST",
         "If AgentCard.capabilities.pushNotifications is false or not present, operations related to push notification "
         "configuration (Create, Get, List, Delete) MUST return PushNotificationNotSupportedError.",
-        tests=tests_of(
-            "tests/protocol/a2a/test_dialects.py",
-            "test_push_notifications_and_the_extended_card_are_not_supported_here",
-        ),
+        tests=tests_of(CONFIGS, "test_without_push_notifications_every_method_says_so"),
     ),
     Requirement(
         f"{SPECIFICATION}#317-create-push-notification-config",
         "MUST",
         "The operation MUST establish a webhook endpoint for task update notifications.",
-        deferred=f"{LATER} a created config gets the task's next change of status.",
+        tests=tests_of(DELIVERY, "test_a_receiver_of_1_0_gets_each_change_once_and_in_order"),
     ),
     Requirement(
         f"{SPECIFICATION}#317-create-push-notification-config",
@@ -33,20 +32,24 @@ REQUIREMENTS = (
         f"{SPECIFICATION}#318-get-push-notification-config",
         "MUST",
         "The operation MUST return configuration details including webhook URL and notification settings.",
-        deferred=f"{LATER} what was created is returned, without its secrets.",
+        tests=tests_of(CONFIGS, "test_a_configuration_lives_its_life_in_1_0"),
     ),
     Requirement(
         f"{SPECIFICATION}#318-get-push-notification-config",
         "MUST",
         "The operation MUST fail if the configuration does not exist or the client lacks access.",
-        deferred=f"{LATER} unknown and foreign configs are both TaskNotFoundError.",
+        tests=tests_of(
+            CONFIGS,
+            "test_a_configuration_lives_its_life_in_1_0",
+            "test_a_foreign_configuration_is_answered_as_one_of_an_unknown_task",
+        ),
     ),
     Requirement(
         f"{SPECIFICATION}#319-list-push-notification-configs",
         "MUST",
         "The operation MUST return all active push notification configurations for the specified task and MAY support "
         "pagination for tasks with many configurations.",
-        deferred=f"{LATER} three configs are listed.",
+        tests=tests_of(CONFIGS, "test_a_list_has_pages"),
     ),
     Requirement(
         f"{SPECIFICATION}#3110-delete-push-notification-config",
@@ -58,14 +61,14 @@ REQUIREMENTS = (
         f"{SPECIFICATION}#3110-delete-push-notification-config",
         "MUST",
         "This operation MUST be idempotent - multiple deletions of the same config have the same effect.",
-        deferred=f"{LATER} a second deletion is answered as the first.",
+        tests=tests_of(CONFIGS, "test_a_configuration_lives_its_life_in_1_0"),
     ),
     Requirement(
         f"{SPECIFICATION}#433-push-notification-payload",
         "MUST",
         "The agent MUST include authentication credentials in the request headers as specified in the "
         "PushNotificationConfig.authentication field.",
-        deferred=f"{LATER} the receiver sees `Authorization: scheme credentials`.",
+        tests=tests_of(DELIVERY, "test_a_receiver_of_1_0_gets_each_change_once_and_in_order"),
     ),
     Requirement(
         f"{SPECIFICATION}#433-push-notification-payload",
@@ -114,7 +117,7 @@ REQUIREMENTS = (
         SECURITY,
         "SHOULD",
         "Authentication tokens in PushNotificationConfig SHOULD be treated as secrets and rotated periodically",
-        deferred=f"{LATER} no row and no answer contains a token in the clear.",
+        tests=tests_of(CONFIGS, "test_secrets_are_sealed_in_the_table", "test_a_configuration_lives_its_life_in_1_0"),
     ),
     Requirement(
         SECURITY,

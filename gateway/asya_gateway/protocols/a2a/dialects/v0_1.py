@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from asya_gateway.domain.ids import new_task_id
-from asya_gateway.protocols.a2a.dialects import v0_3
+from asya_gateway.protocols.a2a.dialects import push_v0_3, v0_3
 from asya_gateway.protocols.a2a.dialects.optional import present
 from asya_gateway.protocols.a2a.dialects.v1_0 import timestamp
 from asya_gateway.protocols.a2a.errors import InvalidParams
@@ -45,6 +45,7 @@ def read_send(params: Mapping[str, Any]) -> Send:
         accepted_output_modes=members.texts("acceptedOutputModes"),
         metadata=members.object("metadata"),
         client_task_id=task_id,
+        push=members.one(("pushNotification",), push_v0_3.read_config),
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from asya_gateway.protocols.a2a.dialects import optional, v1_0
+from asya_gateway.protocols.a2a.dialects import optional, push_v0_3, v1_0
 from asya_gateway.protocols.a2a.dialects.optional import present
 from asya_gateway.protocols.a2a.dialects.v1_0 import checked_base64, listing_of, timestamp
 from asya_gateway.protocols.a2a.errors import InvalidParams
@@ -48,6 +48,7 @@ def read_send(params: Mapping[str, Any]) -> Send:
         history_length=configuration.count("historyLength") or None,
         accepted_output_modes=configuration.texts("acceptedOutputModes"),
         metadata=members.object("metadata"),
+        push=configuration.one(("pushNotificationConfig",), push_v0_3.read_config),
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from asya_gateway.protocols.a2a.dialects import optional
+from asya_gateway.protocols.a2a.dialects import optional, push_v1_0
 from asya_gateway.protocols.a2a.dialects.optional import present
 from asya_gateway.protocols.a2a.errors import InvalidParams
 from asya_gateway.protocols.a2a.model import (
@@ -36,6 +36,13 @@ from asya_gateway.protocols.a2a.reading import Members, a_text
 
 Json = dict[str, Any]
 
+PUSH_MEMBERS = (
+    "taskPushNotificationConfig",
+    "task_push_notification_config",
+    "pushNotificationConfig",
+    "push_notification_config",
+)
+"""The last two are those of the release candidate."""
 ROLES = {"ROLE_USER": Role.USER, "ROLE_AGENT": Role.AGENT, 1: Role.USER, 2: Role.AGENT}
 
 STATES: dict[str | int, State] = {
@@ -73,6 +80,7 @@ def read_send(params: Mapping[str, Any]) -> Send:
         accepted_output_modes=configuration.texts("acceptedOutputModes", "accepted_output_modes"),
         metadata=members.object("metadata"),
         tenant=members.optional_id("tenant"),
+        push=configuration.one(PUSH_MEMBERS, push_v1_0.read_config),
     )
 
 

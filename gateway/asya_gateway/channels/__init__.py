@@ -1,0 +1,1 @@
+"""Delivers the changes of tasks to where their callers want them: one host for every channel."""

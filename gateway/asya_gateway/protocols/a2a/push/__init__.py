@@ -1,0 +1,1 @@
+"""Push notifications: their configurations in every dialect, and the channel that delivers them."""

@@ -1,0 +1,1 @@
+"""Destinations of deliveries, and what lags."""

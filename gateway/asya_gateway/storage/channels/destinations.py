@@ -1,0 +1,114 @@
+"""Destinations in Postgres, as their owners see them."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from asya_crds import jsontext
+from asya_gateway.domain.destinations import MOST_PER_OWNER, MOST_PER_TASK, REVOKED, Destination, Put
+from asya_gateway.storage.channels.announcing import Announcing
+from asya_gateway.storage.database import AnyConnection, Database
+
+COLUMNS = """d.task_id, d.channel, d.name, d.owner, d.url, d.host, d.options::text AS options, d.sealed, d.revocables,
+d.disabled_reason"""
+
+# Registrations of one owner wait for each other, so that no two of them take the last free place. A statement sees what
+# was committed before it began, so the lock is a statement of its own.
+_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('destinations:' || $1, 0))"
+_COUNT = f"""
+SELECT (SELECT count(*) FROM (
+    SELECT FROM destinations WHERE task_id = $1 AND channel = $2 AND name <> $3 LIMIT {MOST_PER_TASK}
+) t) AS of_task, (SELECT count(*) FROM (
+    SELECT FROM destinations WHERE owner = $4 AND NOT done AND disabled_reason IS NULL
+        AND (task_id, channel, name) <> ($1, $2, $3) LIMIT {MOST_PER_OWNER}
+) o) AS of_owner
+"""
+
+# The one that is replaced goes on where it was, for whoever lets a disabled one live again. Its lease ends, so that
+# nothing more is sent to the place that it was before.
+_PUT = """
+INSERT INTO destinations
+    (task_id, channel, name, owner, revocables, url, host, options, sealed, delivered_seq, status)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8::json, $9, t.delivered_seq, t.status FROM (
+    SELECT last_seq - (finished_at IS NOT NULL)::integer AS delivered_seq,
+           CASE WHEN finished_at IS NULL THEN status ELSE '' END AS status
+    FROM tasks WHERE id = $1 AND owner = $4
+    UNION ALL SELECT 0, '' WHERE $10
+) t LIMIT 1
+ON CONFLICT (task_id, channel, name) DO UPDATE SET
+    revocables = excluded.revocables, url = excluded.url, host = excluded.host, options = excluded.options,
+    sealed = excluded.sealed, attempts = 0, not_before = clock_timestamp(), failing_since = NULL,
+    disabled_reason = NULL, leased_by = NULL, lease_until = NULL
+WHERE destinations.owner = excluded.owner
+RETURNING true
+"""
+_FIND = f"""
+SELECT {COLUMNS} FROM destinations d WHERE d.task_id = $1 AND d.channel = $2 AND d.owner = $3 AND d.name = $4
+"""
+_PAGE = f"""
+SELECT {COLUMNS} FROM destinations d
+WHERE d.task_id = $1 AND d.channel = $2 AND d.owner = $3 AND d.name > $4 ORDER BY d.name LIMIT $5
+"""
+_REMOVE = "DELETE FROM destinations WHERE task_id = $1 AND channel = $2 AND owner = $3 AND name = $4"
+_DISABLE_OF = """
+UPDATE destinations SET disabled_reason = $2, leased_by = NULL, lease_until = NULL
+WHERE revocables && $1 AND NOT done AND disabled_reason IS NULL
+"""
+
+
+class PostgresDestinations:
+    """Implements the domain's Destinations."""
+
+    def __init__(self, database: Database, announcing: Announcing) -> None:
+        self._database = database
+        self._announcing = announcing
+
+    async def put(self, destination: Destination, *, new_task: bool = False) -> Put:
+        async with self._database.connection() as connection, connection.transaction():
+            outcome = await _put(connection, destination, new_task)
+        if outcome is Put.STORED:
+            self._announcing.tell(destination.task_id)
+        return outcome
+
+    async def find(self, task_id: str, channel: str, owner: str, name: str) -> Destination | None:
+        row = await self._database.fetchrow(_FIND, task_id, channel, owner, name)
+        return None if row is None else destination_of(row)
+
+    async def page(self, task_id: str, channel: str, owner: str, after: str, most: int) -> Sequence[Destination]:
+        rows = await self._database.fetch(_PAGE, task_id, channel, owner, after, most)
+        return [destination_of(row) for row in rows]
+
+    async def remove(self, task_id: str, channel: str, owner: str, name: str) -> None:
+        await self._database.execute(_REMOVE, task_id, channel, owner, name)
+
+    async def disable_of(self, subjects: Collection[str]) -> int:
+        tag = await self._database.execute(_DISABLE_OF, sorted(set(subjects)), REVOKED)
+        return int(tag.rsplit(" ", 1)[1])
+
+
+async def _put(connection: AnyConnection, new: Destination, new_task: bool) -> Put:
+    await connection.execute(_LOCK, new.owner)
+    counted = await connection.fetchrow(_COUNT, new.task_id, new.channel, new.name, new.owner)
+    assert counted is not None
+    if counted["of_task"] >= MOST_PER_TASK:
+        return Put.TASK_FULL
+    if counted["of_owner"] >= MOST_PER_OWNER:
+        return Put.OWNER_FULL
+    values = (new.task_id, new.channel, new.name, new.owner, sorted(new.revocables), new.url, new.host)
+    stored = await connection.fetchval(_PUT, *values, jsontext.dumps(dict(new.options)), new.sealed, new_task)
+    return Put.STORED if stored else Put.NO_TASK
+
+
+def destination_of(row: Any) -> Destination:
+    """A destination from a row of COLUMNS."""
+    return Destination(
+        task_id=row["task_id"],
+        channel=row["channel"],
+        name=row["name"],
+        owner=row["owner"],
+        url=row["url"],
+        host=row["host"],
+        options=jsontext.loads(row["options"]),
+        sealed=row["sealed"],
+        revocables=frozenset(row["revocables"]),
+        disabled_reason=row["disabled_reason"],
+    )

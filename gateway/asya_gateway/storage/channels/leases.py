@@ -1,0 +1,186 @@
+"""What lags behind the logs of its tasks, leased to the process that delivers it."""
+
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from asya_gateway.domain.destinations import Busy, Lagging, LogPage, Settled
+from asya_gateway.domain.errors import Unavailable
+from asya_gateway.storage.channels.announcing import MOST_KNOWN, Announcing
+from asya_gateway.storage.channels.destinations import COLUMNS, destination_of
+from asya_gateway.storage.coalescer import Coalescer, Limits
+from asya_gateway.storage.database import Database
+from asya_gateway.storage.retrying import within
+from asya_gateway.storage.tasks.growing import grown
+
+LEASE = 30.0
+"""Seconds of a lease. An entry is delivered in at most two requests of ten seconds each, and each entry renews it."""
+MOST_MEASURED = 10_000
+"""Most destinations whose lag is measured."""
+PAGE_BYTES = 8 * 1024 * 1024
+"""Most bytes of the entries that one round reads."""
+
+_FREE = "(d.leased_by IS NULL OR d.lease_until < clock_timestamp())"
+_DUE = f"NOT d.done AND d.disabled_reason IS NULL AND d.not_before <= clock_timestamp() AND {_FREE}"
+
+# First what lags, and its place among those of the same host and owner; then the rows are locked, and judged again,
+# because another process may have leased them meanwhile.
+_LEASE = f"""
+WITH lagging AS MATERIALIZED (
+    SELECT d.task_id, d.channel, d.name, d.host, d.owner, d.not_before,
+           row_number() OVER (PARTITION BY d.host ORDER BY d.not_before, d.task_id, d.name) AS of_host,
+           row_number() OVER (PARTITION BY d.owner ORDER BY d.not_before, d.task_id, d.name) AS of_owner
+    FROM destinations d JOIN tasks t ON t.id = d.task_id
+    WHERE {{which}} AND {_DUE} AND t.last_seq > d.delivered_seq AND d.channel = ANY ($8)
+      AND NOT EXISTS (SELECT FROM unnest($2::text[], $3::integer[]) AS b(host, room)
+                      WHERE b.host = d.host AND b.room <= 0)
+      AND NOT EXISTS (SELECT FROM unnest($4::text[], $5::integer[]) AS b(owner, room)
+                      WHERE b.owner = d.owner AND b.room <= 0)
+), chosen AS MATERIALIZED (
+    SELECT l.task_id, l.channel, l.name FROM lagging l
+    LEFT JOIN unnest($2::text[], $3::integer[]) AS h(host, room) ON h.host = l.host
+    LEFT JOIN unnest($4::text[], $5::integer[]) AS o(owner, room) ON o.owner = l.owner
+    WHERE l.of_host <= coalesce(h.room, $9) AND l.of_owner <= coalesce(o.room, $10)
+    ORDER BY l.not_before LIMIT $6
+), locked AS MATERIALIZED (
+    SELECT d.task_id, d.channel, d.name FROM chosen c
+    JOIN destinations d ON d.task_id = c.task_id AND d.channel = c.channel AND d.name = c.name
+    WHERE {_DUE} FOR UPDATE OF d SKIP LOCKED
+)
+UPDATE destinations d SET leased_by = $7, lease_until = clock_timestamp() + {LEASE} * interval '1 second'
+FROM locked l WHERE d.task_id = l.task_id AND d.channel = l.channel AND d.name = l.name
+RETURNING {COLUMNS}, d.delivered_seq, d.status, d.attempts,
+    coalesce(extract(epoch FROM clock_timestamp() - d.failing_since), 0)::float8 AS failing
+"""
+_LEASE_THESE = _LEASE.format(which="d.task_id = ANY ($1)")
+_LEASE_ANY = _LEASE.format(which="$1::text[] IS NULL")
+
+# In the order of keys, as every writer of several rows locks them.
+_SETTLE = f"""
+WITH said AS (
+    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::integer[], $7::float8[],
+                         $8::text[], $9::boolean[], $10::boolean[])
+        AS s(task_id, channel, name, seq, status, attempts, wait, reason, done, release)
+), held AS MATERIALIZED (
+    SELECT d.task_id, d.channel, d.name FROM destinations d
+    WHERE d.task_id = ANY ($1) AND d.leased_by = $11
+    ORDER BY d.task_id, d.channel, d.name FOR UPDATE
+)
+UPDATE destinations d SET
+    delivered_seq = s.seq, status = s.status, attempts = s.attempts, disabled_reason = s.reason, done = s.done,
+    not_before = CASE WHEN s.wait > 0 THEN clock_timestamp() + s.wait * interval '1 second' ELSE d.not_before END,
+    failing_since = CASE WHEN s.attempts > 0 THEN coalesce(d.failing_since, clock_timestamp()) END,
+    leased_by = CASE WHEN NOT s.release THEN d.leased_by END,
+    lease_until = CASE WHEN NOT s.release THEN clock_timestamp() + {LEASE} * interval '1 second' END
+FROM held h JOIN said s ON s.task_id = h.task_id AND s.channel = h.channel AND s.name = h.name
+WHERE d.task_id = h.task_id AND d.channel = h.channel AND d.name = h.name
+RETURNING d.task_id, d.channel, d.name
+"""
+_LAG = f"""
+SELECT count(*) AS number, coalesce(max(extract(epoch FROM clock_timestamp() - l.at)), 0)::float8 AS oldest FROM (
+    SELECT coalesce(u.at, t.finished_at, t.updated_at) AS at
+    FROM destinations d JOIN tasks t ON t.id = d.task_id
+    LEFT JOIN task_updates u ON u.task_id = d.task_id AND u.seq = d.delivered_seq + 1
+    WHERE NOT d.done AND d.disabled_reason IS NULL AND t.last_seq > d.delivered_seq
+    ORDER BY d.not_before LIMIT {MOST_MEASURED}
+) l
+"""
+_GIVE_BACK = "UPDATE destinations SET leased_by = NULL, lease_until = NULL WHERE leased_by = $1"
+_OPEN = f"""
+SELECT DISTINCT task_id FROM destinations WHERE NOT done AND disabled_reason IS NULL AND channel = ANY ($1)
+LIMIT {MOST_KNOWN}
+"""
+
+
+class PostgresDeliveries:
+    """Implements the domain's DeliveryQueue. `per_host` and `per_owner` are what each may get at once."""
+
+    def __init__(
+        self,
+        database: Database,
+        announcing: Announcing,
+        *,
+        channels: Sequence[str],
+        per_host: int,
+        per_owner: int,
+        limits: Limits,
+        longest: float,
+    ) -> None:
+        self._database = database
+        self._hot = database.hot
+        self._announcing = announcing
+        self._channels = list(channels)
+        self._per_host, self._per_owner = per_host, per_owner
+        self._longest = longest
+        self._holder = uuid.uuid4().hex
+        self._settles = Coalescer[Settled, bool](
+            "deliveries", self._flush, key=lambda each: each.key, size=lambda _: 128, limits=limits
+        )
+
+    async def start(self, look: Callable[[Iterable[str] | None], None]) -> None:
+        """Begin to listen. While the database is away, polls find what lags."""
+        self._announcing.listen(look)
+        try:
+            rows = await self._database.fetch(_OPEN, self._channels)
+        except Unavailable:
+            return
+        self._announcing.known([row["task_id"] for row in rows])
+
+    async def lease(self, task_ids: Iterable[str] | None, busy: Busy, most: int) -> Sequence[Lagging]:
+        ids = None if task_ids is None else sorted(set(task_ids))
+        database, sql = (self._database, _LEASE_ANY) if ids is None else (self._hot, _LEASE_THESE)
+        rows = await database.fetch(
+            sql,
+            ids,
+            list(busy.hosts),
+            list(busy.hosts.values()),
+            list(busy.owners),
+            list(busy.owners.values()),
+            most,
+            self._holder,
+            self._channels,
+            self._per_host,
+            self._per_owner,
+        )
+        self._announcing.known([row["task_id"] for row in rows])
+        return [_lagging(row) for row in rows]
+
+    async def settle(self, settled: Settled) -> bool:
+        return await self._settles.submit(settled)
+
+    async def pages(self, cursors: Sequence[tuple[str, int]]) -> Sequence[LogPage]:
+        pages = await grown(self._hot, cursors, PAGE_BYTES)
+        return [
+            LogPage([update for update, _ in page.updates], sum(size for _, size in page.updates), page.more)
+            for page in pages
+        ]
+
+    async def give_back(self) -> None:
+        await self._settles.close()
+        await self._database.execute(_GIVE_BACK, self._holder)
+
+    async def lag(self) -> tuple[int, float]:
+        row = await self._database.fetchrow(_LAG)
+        return (0, 0.0) if row is None else (row["number"], row["oldest"])
+
+    async def _flush(self, settled: Sequence[Settled]) -> Sequence[bool]:
+        rows = await within(self._longest, self._hot.fetch(_SETTLE, *_columns(settled), self._holder), write=True)
+        held = {(row["task_id"], row["channel"], row["name"]) for row in rows}
+        return [each.key in held for each in settled]
+
+
+def _columns(settled: Sequence[Settled]) -> list[list[Any]]:
+    return [
+        *(list(part) for part in zip(*(each.key for each in settled), strict=True)),
+        [each.delivered_seq for each in settled],
+        [each.status for each in settled],
+        [each.attempts for each in settled],
+        [each.wait for each in settled],
+        [each.disabled_reason for each in settled],
+        [each.done for each in settled],
+        [each.release for each in settled],
+    ]
+
+
+def _lagging(row: Any) -> Lagging:
+    return Lagging(destination_of(row), row["delivered_seq"], row["status"], row["attempts"], row["failing"])
