@@ -5,6 +5,7 @@ import shutil
 import signal
 import socket
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from typing_extensions import override
@@ -14,11 +15,14 @@ from servers.processes import ServerProcess, ServerUnavailable, unprivileged_use
 
 
 class PgBouncer(ServerProcess):
-    """Listens on 127.0.0.1 and forwards every database to the server's port. `mode` is session or transaction."""
+    """Listens on 127.0.0.1 and forwards every database to the server's port. `mode` is session or transaction,
+    `in_sessions` are settings that it makes in each session of the server (connect_query)."""
 
     program = "PgBouncer"
 
-    def __init__(self, server_port: int, mode: str = "session", **settings: str) -> None:
+    def __init__(
+        self, server_port: int, mode: str = "session", in_sessions: Mapping[str, str] | None = None, **settings: str
+    ) -> None:
         found = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
         if found is None:
             raise ServerUnavailable("no PgBouncer: Debian's package is pgbouncer")
@@ -28,7 +32,9 @@ class PgBouncer(ServerProcess):
         super().__init__(self.folder / "log")
         pool = {"pool_mode": mode, "auth_type": "any", "listen_addr": "127.0.0.1", "listen_port": str(self.port)}
         pool["unix_socket_dir"] = ""
-        lines = ["[databases]", f"* = host=127.0.0.1 port={server_port} user=postgres", "[pgbouncer]"]
+        query = "; ".join(f"SET {name} = ''{value}''" for name, value in (in_sessions or {}).items())
+        forwarded = f"* = host=127.0.0.1 port={server_port} user=postgres"
+        lines = ["[databases]", f"{forwarded} connect_query='{query}'" if query else forwarded, "[pgbouncer]"]
         lines += [f"{name} = {value}" for name, value in (pool | settings).items()]
         (self.folder / "pgbouncer.ini").write_text("\n".join(lines) + "\n")
         if self._user is not None:

@@ -10,8 +10,15 @@ if TYPE_CHECKING:
     from asyncpg import Connection
 
 DatabaseUrl = Annotated[
-    str, typer.Option("--database-url", envvar="ASYA_DATABASE_URL", metavar="URL", help="PostgreSQL, 15 or newer.")
+    str,
+    typer.Option(
+        "--database-url",
+        envvar=["ASYA_DATABASE_DIRECT_URL", "ASYA_DATABASE_URL"],
+        metavar="URL",
+        help="PostgreSQL, 15 or newer.",
+    ),
 ]
+"""Without a pooler of transactions, which would lose the migrations' lock."""
 
 Result = TypeVar("Result")
 

@@ -67,6 +67,7 @@ NOT_URLS = [
 NOT_ACTORS = ["dlq", "Not A Label", "a_b", "x" * 64]
 WRONG_BY_NAME: dict[str, list[str]] = {
     "database_url": ["mysql://x/y", "nonsense"],
+    "database_direct_url": ["mysql://x/y", "nonsense"],
     "transport": ["pigeon", "Postgres"],
     "gateway_url_allowed": NOT_URLS[:3],
     "a2a_name": ["x" * 257],
@@ -213,6 +214,8 @@ def test_a_switch_that_is_false_or_empty_is_off(
 TRANSPORT_NEEDS = {"postgres": {"ASYA_DATABASE_URL": DATABASE}, "rabbitmq": {"ASYA_RABBITMQ_HOST": "mq"}}
 WRONG_OF_TRANSPORTS = {
     "ASYA_DATABASE_URL": ["", "mysql://secret@x/y"],
+    "ASYA_DATABASE_POOLING": ["statement", "transaction"],
+    "ASYA_DATABASE_DIRECT_URL": ["mysql://secret@x/y"],
     "ASYA_QUEUE_VISIBILITY_TIMEOUT": ["soon", "0"],
     "ASYA_PREFETCH": ["x", "0", "-1", "1.5"],
     "ASYA_RABBITMQ_URL": ["http://secret", "amqp://", "amqp://u:secret/x@mq", "nonsense"],

@@ -68,6 +68,8 @@ class Gateway:
             min_size=settings.db_min_conns,
             max_size=settings.db_max_conns,
             statement_timeout=settings.db_statement_timeout,
+            pooled=settings.database_pooling == "transaction",
+            direct_url=settings.database_direct_url,
         )
         self._queues = settings.queues
         self.offload = Offload()

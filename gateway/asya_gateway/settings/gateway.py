@@ -3,9 +3,9 @@
 import os
 import socket
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from asya_crds.durations import Duration
@@ -77,6 +77,17 @@ class Settings(AuthSettings, LimitSettings, OutboundSettings, SealSettings, A2aS
     namespace: Namespace = Field("default", description="Namespace in the names of queues: asya-{namespace}-{actor}.")
 
     database_url: str = Field("", repr=False, description="PostgreSQL DSN (15 or newer). Required.")
+    database_pooling: Literal["session", "transaction"] = Field(
+        "session",
+        description="session, or transaction where the URL leads to a pooler that pools transactions "
+        "(docs/operations.md).",
+    )
+    database_direct_url: str = Field(
+        "",
+        repr=False,
+        description="DSN of the same database without such a pooler, for LISTEN and migrations. Required with "
+        "transaction.",
+    )
     db_max_conns: int = Field(
         10,
         ge=2,
@@ -220,7 +231,7 @@ class Settings(AuthSettings, LimitSettings, OutboundSettings, SealSettings, A2aS
         False, description="Send traces by OTLP (needs the extra `telemetry`; OTEL_* variables apply)."
     )
 
-    @field_validator("database_url")
+    @field_validator("database_url", "database_direct_url")
     @classmethod
     def _is_dsn(cls, value: str) -> str:
         return check_dsn(value) if value else value
@@ -230,11 +241,22 @@ class Settings(AuthSettings, LimitSettings, OutboundSettings, SealSettings, A2aS
     def _is_known(cls, value: str) -> str:
         return check_transport_name(value)
 
+    @model_validator(mode="after")
+    def _listens_directly(self) -> Self:
+        if self.database_pooling == "transaction" and not self.database_direct_url:
+            raise ValueError("ASYA_DATABASE_DIRECT_URL: required with ASYA_DATABASE_POOLING=transaction")
+        return self
+
     @property
     def queues(self) -> TransportSettings:
         """How to reach the queue system, from the same variables that workers read. Raises SettingsError."""
         given = {f"ASYA_{name.upper()}": str(value) for name, value in (self.model_extra or {}).items()}
-        known = {"ASYA_TRANSPORT": self.transport, "ASYA_DATABASE_URL": self.database_url}
+        known = {
+            "ASYA_TRANSPORT": self.transport,
+            "ASYA_DATABASE_URL": self.database_url,
+            "ASYA_DATABASE_POOLING": self.database_pooling,
+            "ASYA_DATABASE_DIRECT_URL": self.database_direct_url,
+        }
         return transport_settings({**os.environ, **given, **known})
 
     @field_validator("allowed_origins", "allowed_hosts", mode="before")

@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 
 from asya_gateway.domain.errors import Unavailable
-from asya_transports.postgres.sessions import Sessions, session_of
+from asya_transports.postgres.sessions import Sessions, pooled_settings_missing, session_of
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +34,10 @@ HOT_SESSION = SESSION | {"plan_cache_mode": "force_generic_plan", "enable_seqsca
 """Those of the hot pool. Its statements are planned once for each session, which costs PostgreSQL more than executing
 them for a few tasks. They find their rows by `= ANY($n)` on an indexed column, so that the plan stays good whatever the
 tables contain: without sequential scans there is only the index, even if the plan was made when they were empty."""
+POOLED_SESSION = SESSION | {"enable_seqscan": "off"}
+"""Those of both pools behind a pooler of transactions, where all sessions of a role have the same ones and nothing
+stays planned. Plans are made for the values at hand; that of a table whose statistics are from a time when it was empty
+must not read it as a whole."""
 KEEPS_EVERY_PLAN = {"max_cached_statement_lifetime": 0, "max_cacheable_statement_size": 0}
 """By default the driver forgets a statement after five minutes, and does not keep a long one at all."""
 HOT_CONNECTIONS = 6
@@ -120,12 +124,18 @@ class Database:
         statement_timeout: float,
         session: Mapping[str, str] = SESSION,
         options: Mapping[str, Any] | None = None,
+        pooled: bool = False,
+        direct_url: str = "",
     ) -> None:
+        """`pooled`: the URL leads to a pooler of transactions; `direct_url` then leads to the server, for sessions that
+        listen."""
         self.url = url
+        self._direct_url = direct_url or url
+        self._pooled = pooled
         self._min_size = min_size
         self._max_size = max_size
         self._statement_timeout = statement_timeout
-        self._session = session
+        self._session = POOLED_SESSION if pooled else session
         self._options = options or {}
         self._hot: Database | None = None
         self._pool: asyncpg.Pool | None = None
@@ -153,6 +163,7 @@ class Database:
                 statement_timeout=self._statement_timeout,
                 session=HOT_SESSION,
                 options=KEEPS_EVERY_PLAN,
+                pooled=self._pooled,
             )
         return self._hot
 
@@ -180,7 +191,7 @@ class Database:
             await self._hot.open()
         if self._pool is not None:
             return
-        sessions = self.sessions()
+        sessions = Sessions(self.url, self.server_settings(), pooled=self._pooled)
         with translated():
             self._pool = await asyncpg.create_pool(
                 connect=sessions.connect,
@@ -198,14 +209,17 @@ class Database:
 
     async def _complain_of_pooler(self, sessions: Sessions) -> None:
         async with self.connection() as connection:
-            if await sessions.pools_statements(connection):
+            if not self._pooled and await sessions.pools_statements(connection):
                 log.warning(
                     "a pooler on the way to PostgreSQL pools transactions or statements: settings of sessions and "
-                    "LISTEN do not hold. It has to pool sessions (docs/operations.md)"
+                    "LISTEN do not hold. It has to pool sessions, or ASYA_DATABASE_POOLING has to be transaction "
+                    "(docs/operations.md)"
                 )
                 return
             missing = await sessions.not_in_force(connection)
-        if missing:
+        if missing and self._pooled:
+            log.warning("%s", pooled_settings_missing(sessions, missing))
+        elif missing:
             log.warning(
                 "these session settings are not in force: %s. A connection pooler "
                 "drops them; it must pool sessions, not transactions or statements (docs/operations.md)",
@@ -213,8 +227,9 @@ class Database:
             )
 
     def sessions(self, **more: str) -> Sessions:
-        """A factory for sessions. Settings in `more` override the pool's."""
-        return Sessions(self.url, self.server_settings() | more)
+        """A factory for sessions apart from the pool, without a pooler of transactions. Settings in `more` override the
+        pool's."""
+        return Sessions(self._direct_url, self.server_settings() | more)
 
     async def close(self) -> None:
         """Close all connections. Those still in use after five seconds are terminated."""

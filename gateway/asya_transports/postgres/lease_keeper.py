@@ -35,6 +35,7 @@ class LeaseKeeper:
 
     def __init__(self, settings: PostgresSettings, namespace: str, on_bell: Callable[[list[str] | None], None]) -> None:
         self._settings = settings
+        self._url = settings.direct_url or settings.url
         self._channel = bell_channel(namespace)
         self._on_bell = on_bell
         self._leases: dict[int, UUID] = {}
@@ -99,7 +100,7 @@ class LeaseKeeper:
 
     async def _keep(self, wake: asyncio.Event) -> None:
         """Use one connection. Returns when stopped or when the connection is lost."""
-        connection = await Sessions(self._settings.url, LISTEN_SESSION).connect(command_timeout=CHECK_INTERVAL)
+        connection = await Sessions(self._url, LISTEN_SESSION).connect(command_timeout=CHECK_INTERVAL)
         try:
             connection.add_termination_listener(lambda _: wake.set())
             await connection.add_listener(self._channel, self._heard)

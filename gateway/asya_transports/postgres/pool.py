@@ -1,15 +1,18 @@
 """Connections to the database, and the translation of its errors."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 import asyncpg
 
 from asya_transports.port import MessageRefused, TransportError, TransportUnavailable
 from asya_transports.postgres.schema import Connection
-from asya_transports.postgres.sessions import Sessions, session_of
+from asya_transports.postgres.sessions import Sessions, pooled_settings_missing, session_of
 from asya_transports.postgres.settings import PostgresSettings
+
+logger = logging.getLogger(__name__)
 
 QUEUE_SESSION = {
     "application_name": "asya-queues",
@@ -53,8 +56,9 @@ class ConnectionPool:
     async def _create(self) -> "asyncpg.Pool[asyncpg.Record]":
         async with self._creating:
             if self._pool is None:
+                sessions = Sessions(self._settings.url, QUEUE_SESSION, pooled=self._settings.pooled)
                 self._pool = await asyncpg.create_pool(
-                    connect=Sessions(self._settings.url, QUEUE_SESSION).connect,
+                    connect=sessions.connect,
                     min_size=0,
                     max_size=self._settings.pool_size,
                     timeout=self._settings.publish_timeout,
@@ -63,7 +67,16 @@ class ConnectionPool:
                     # By default the driver forgets a statement, and so its plan, after five minutes.
                     max_cached_statement_lifetime=0,
                 )
+                if self._settings.pooled:
+                    await self._complain(self._pool, sessions)
             return self._pool
+
+    async def _complain(self, pool: "asyncpg.Pool[asyncpg.Record]", sessions: Sessions) -> None:
+        """Say which settings the role lacks. Whatever goes wrong here is told by the first real statement."""
+        with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            async with session_of(pool, self._settings.publish_timeout) as connection:
+                if missing := await sessions.not_in_force(connection):
+                    logger.warning("%s", pooled_settings_missing(sessions, missing))
 
     async def close(self) -> None:
         """Disconnect; running statements have two seconds to end."""

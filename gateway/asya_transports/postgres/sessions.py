@@ -1,13 +1,14 @@
 """Sessions at one address, each with its settings in force, for the pools of gateway and worker.
 
-Settings are made after connecting, not as startup parameters, because PgBouncer refuses unknown ones.
+Settings are made after connecting, not as startup parameters, because PgBouncer refuses unknown ones. If it pools
+transactions, they cannot be made at all: they must be those of the role, or of PgBouncer's `connect_query`.
 """
 
 import asyncio
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import asyncpg
@@ -27,12 +28,21 @@ _PREPARED_ELSEWHERE = (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePr
 _NEXT_HOST = (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.TargetServerAttributeNotMatched)
 
 
-class Sessions:
-    """Opens sessions. `settings` are set in each, in the server's base units (`statement_timeout` in ms)."""
+POOLED = {"statement_cache_size": 0}
+"""The driver then sends a statement and its values within one transaction, and prepares nothing that another session of
+the server would have to know."""
+OF_CLIENTS = {"application_name": "application_name", "timezone": "TimeZone"}
+"""Settings that PgBouncer keeps for each of its clients, and their names as startup parameters."""
 
-    def __init__(self, url: str, settings: Mapping[str, str]) -> None:
+
+class Sessions:
+    """Opens sessions. `settings` are set in each, in the server's base units (`statement_timeout` in ms). If they are
+    `pooled`, a pooler gives each transaction some session of the server, and only those of OF_CLIENTS are set."""
+
+    def __init__(self, url: str, settings: Mapping[str, str], *, pooled: bool = False) -> None:
         """Raises InvalidDsn."""
         self._dsn = parse_dsn(url)
+        self._pooled = pooled
         self.settings = {**settings, **self._kept(settings)}
 
     def _kept(self, settings: Mapping[str, str]) -> dict[str, str]:
@@ -69,21 +79,28 @@ class Sessions:
         given["connection_class"] = BuiltinTypesConnection
         if dsn.password is not None:
             given["password"] = dsn.password
-        if dsn.server_settings:
-            given["server_settings"] = dict(dsn.server_settings)
+        if at_start := self._at_start():
+            given["server_settings"] = at_start
+        if self._pooled:
+            given |= POOLED
         if dsn.system_certificates:
             given["ssl"] = _system_context(dsn)
         connection: Connection = await asyncpg.connect(**{**options, **given})
         try:
             keep_alive(connection, dsn.keepalive)
             async with asyncio.timeout(timeout):
-                await connection.execute(
-                    "; ".join(f"SET {name} = '{value}'" for name, value in self.settings.items()) or "SELECT"
-                )
+                if not self._pooled:
+                    made = (f"SET {name} = '{value}'" for name, value in self.settings.items())
+                    await connection.execute("; ".join(made) or "SELECT")
         except BaseException:
             connection.terminate()
             raise
         return connection
+
+    def _at_start(self) -> dict[str, str]:
+        """The startup parameters."""
+        ours = {OF_CLIENTS[name]: value for name, value in self.settings.items() if name in OF_CLIENTS}
+        return {**(ours if self._pooled else {}), **self._dsn.server_settings}
 
     async def not_in_force(self, connection: Any) -> list[str]:
         """The settings that are not in force in the session. A pooler that distributes one session's statements over
@@ -117,6 +134,15 @@ class Sessions:
             return bool(await connection.execute(f"SELECT 1 WHERE pg_backend_pid() = {process:d}") == "SELECT 0")
         finally:
             other.terminate()
+
+
+def pooled_settings_missing(sessions: Sessions, missing: Iterable[str]) -> str:
+    """What to say of settings that are not in force behind a pooler of transactions."""
+    expected = ", ".join(f"{name} = {sessions.settings[name]}" for name in missing)
+    return (
+        f"these session settings are not in force behind the pooler of transactions: {expected}. Set them for the role "
+        "(ALTER ROLE … SET) or by PgBouncer's connect_query (docs/operations.md)"
+    )
 
 
 class session_of:  # noqa: N801 # called as a function; a class costs each statement less than a generator
