@@ -95,6 +95,45 @@ async def test_a_reader_that_comes_back_goes_on_after_the_last_event_it_saw(gate
         assert [event.id for event in await all_of(reader)] == ["4.1", "4.2"]
 
 
+async def test_a_reader_who_has_seen_the_end_is_told_that_the_task_has_ended(gateway: Gateway, actor: Actor) -> None:
+    params = {**SEND, "configuration": {"returnImmediately": True}}
+    task_id = (await rpc(gateway, "SendMessage", params, path="/a2a/echo"))["result"]["task"]["id"]
+    await actor.take()
+    await actor.end(task_id, result=1)
+    for seen in ("2", "2.2", "9"):
+        ended = await rpc(gateway, "SubscribeToTask", {"id": task_id}, **{"Last-Event-ID": seen})
+        assert ended["error"]["code"] == -32004
+    async with streaming(gateway, "SubscribeToTask", {"id": task_id}, **{"Last-Event-ID": "2.1"}) as reader:
+        assert [event.id for event in await all_of(reader)] == ["2.1", "2.2"]
+
+
+async def test_a_new_task_is_shown_whatever_its_reader_has_seen_of_others(gateway: Gateway, actor: Actor) -> None:
+    headers = {"Last-Event-ID": "7", "Idempotency-Key": "k"}
+    async with streaming(gateway, "SendStreamingMessage", SEND, path="/a2a/echo", **headers) as reader:
+        task_id, _ = await actor.take()
+        begun = await reader.next()
+        assert begun is not None
+        assert "task" in begun.data["result"]
+        await actor.report(task_id, "received")
+        # The same message again, from a reader that goes on; and one whose log this cannot be.
+        after = {**headers, "Last-Event-ID": str(begun.id)}
+        async with streaming(gateway, "SendStreamingMessage", SEND, path="/a2a/echo", **after) as again:
+            update = await again.next()
+            assert update is not None
+            assert (update.id, kinds([update])) == ("2", ["statusUpdate"])
+        async with streaming(gateway, "SubscribeToTask", {"id": task_id}, **{"Last-Event-ID": "99"}) as other:
+            first = await other.next()
+            assert first is not None
+            assert kinds([first]) == ["task"]
+            await actor.end(task_id, result=1)
+            assert kinds(await all_of(other)) == ["artifactUpdate", "statusUpdate"]
+        await all_of(reader)
+    async with streaming(
+        gateway, "SendStreamingMessage", SEND, path="/a2a/echo", **{**headers, "Last-Event-ID": "3.2"}
+    ) as late:
+        assert await all_of(late) == []
+
+
 async def test_an_error_before_the_first_event_is_a_plain_answer(gateway: Gateway) -> None:
     """3.1.2: errors are answered before the stream begins."""
     for method, params in (("SendStreamingMessage", {"message": {}}), ("SubscribeToTask", {"id": "nobody"})):
@@ -128,7 +167,8 @@ async def test_every_reader_gets_the_same_events_and_one_that_leaves_disturbs_no
         async with streaming(gateway, "SubscribeToTask", {"id": task_id}) as second:
             async with streaming(gateway, "SubscribeToTask", {"id": task_id}) as leaving:
                 assert await leaving.next() is not None
-            assert (begun := await second.next()) is not None
+            begun = await second.next()
+            assert begun is not None
             assert "task" in begun.data["result"]
             await actor.report(task_id, "received", message="one")
             await actor.report(task_id, "processing", message="two")

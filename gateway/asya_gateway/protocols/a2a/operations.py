@@ -116,7 +116,9 @@ async def stream(request: A2aRequest, params: Params, after: int | None) -> Asyn
     conversation = taken.conversation or await request.conversations.find(taken.task_id, None)
     if conversation is not None and conversation.reply is not None:
         return held_events(request, conversation, conversation.reply, length)
-    return events(request, taken.task_id, after=after, closes_at_question=True, history_length=length)
+    # Nobody has seen anything of a task that is new.
+    seen = None if taken.begun else after
+    return events(request, taken.task_id, after=seen, closes_at_question=True, history_length=length)
 
 
 async def subscribe(request: A2aRequest, params: Params, after: int | None) -> AsyncGenerator[Numbered]:
@@ -124,7 +126,7 @@ async def subscribe(request: A2aRequest, params: Params, after: int | None) -> A
     named = request.dialect.read_named(params)
     _not_draining(request)
     task, _ = await found(request, named)
-    if task.status.terminal and after is None:
+    if task.status.terminal and (after is None or after >= task.last_seq):
         raise A2aError(
             UNSUPPORTED_OPERATION, "The task has ended; GetTask returns it", details={"taskId": named.task_id}
         )

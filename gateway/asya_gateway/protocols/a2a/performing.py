@@ -47,7 +47,11 @@ async def _stream(request: A2aRequest, operation: Operation, params: Params, for
         events = await STREAMED[operation](request, params, last_event(http))
         http.app[BUDGET].release()
         async with aclosing(events):
-            first = await anext(events)
+            try:
+                first = await anext(events)
+            except StopAsyncIteration:
+                # A reader who has seen everything: the stream is open, and ends.
+                first = "", None
             async with http.app[STREAMS].open(http, headers=form.headers) as stream:
                 await _write(stream, request.dialect, form, first)
                 await _write_rest(stream, request.dialect, form, events)

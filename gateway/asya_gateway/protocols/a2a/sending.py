@@ -47,10 +47,12 @@ MOST_REFERENCES = 32
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A message was taken by this task. `conversation` is None if it was not looked at."""
+    """A message was taken by this task. `conversation` is None if it was not looked at; `begun`: the task is new, and
+    not one that was stored earlier under the same key."""
 
     task_id: str
     conversation: Conversation | None = None
+    begun: bool = False
 
 
 async def take(request: A2aRequest, send: Send, *, streams: bool = False) -> Taken:
@@ -108,7 +110,7 @@ async def _begun(request: A2aRequest, send: Send, *, streams: bool) -> Taken:
         if stored != task_id:
             # The task was refused, or was stored earlier under the same key.
             await request.conversations.forget(task_id)
-    return Taken(stored, conversation if stored == task_id else None)
+    return Taken(stored, conversation, begun=True) if stored == task_id else Taken(stored)
 
 
 def _check_types(message: Message, served: ServedFlow) -> None:

@@ -111,8 +111,9 @@ async def events(
     history_length: int | None = None,
     keepalive: float | None = None,
 ) -> AsyncGenerator[Numbered]:
-    """The task, then its events until it ends; `after`: only the events beyond this entry of the log; `keepalive`:
-    seconds without an event after which there is one that is None. Raises TaskNotFound before the first."""
+    """The task, then its events until it ends; `after`: only the events beyond this entry of the log, if it has that
+    entry; `keepalive`: seconds without an event after which there is one that is None. Raises TaskNotFound before the
+    first."""
     tasks, caller = request.tasks, request.caller
     begin = (await tasks.head(task_id, caller)).last_seq if after is None else after
     # Live events are heard from here on, so that none is missed while the task is read and sent.
@@ -121,6 +122,9 @@ async def events(
     async with aclosing(groups):
         snapshot = await anext(groups)
         assert isinstance(snapshot, Snapshot)
+        if after is not None and after > snapshot.task.last_seq:
+            # It is the entry of another log, and says nothing about what this reader has seen.
+            after = None
         task = await tasks.get(task_id, caller, payload=False)
         conversation = await request.conversations.find(task_id, None)
         names = named_task(task, conversation), named_context(task, conversation)
