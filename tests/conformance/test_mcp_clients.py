@@ -106,9 +106,9 @@ async def test_typescripts_tasks(served: Served, node: Node, mark: str, generati
     seen = (await node.run("ext_tasks_client.mjs", json.dumps(options))).answer
     assert seen["quick"]["text"] == "Hello, Ann!"
     assert (seen["long"]["kind"], seen["long"]["status"]) == ("task", "completed")
-    if generation == "v2":
-        assert seen["confirmed"]["status"] == "completed"
-        assert len(seen["asked"]) == 1
+    assert (seen["confirmed"]["kind"], seen["confirmed"]["status"]) == ("task", "completed")
+    assert "a.txt" in seen["confirmed"]["text"]
+    assert len(seen["asked"]) == 1
     assert seen["canceled"] == "cancelled"
     assert await served.ended_as(mark) == "canceled"
 

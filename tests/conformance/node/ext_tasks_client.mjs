@@ -30,16 +30,17 @@ async function dispatch(request, settings = {}) {
 }
 
 const asked = [];
+const answer = async (request) => {
+  asked.push(request.params.message);
+  return { action: 'accept', content: { confirm: true } };
+};
+// In 2025-11-25 it only polls, and never sends tasks/result: the gateway asks on the session's own stream.
+if (!newest) client.setRequestHandler('elicitation/create', answer);
 const tools = (await client.listTools()).tools;
 const session = createTaskSessionFromClient(client, {
   endpointId: 'fixture',
   tools: { currentTool: (name) => toolDeclarationFromMcpTool(tools.find((tool) => tool.name === name)) },
-  onInputRequest: createApplicationInputHandler({
-    elicitation: async (request) => {
-      asked.push(request.params.message);
-      return { action: 'accept', content: { confirm: true } };
-    },
-  }),
+  onInputRequest: createApplicationInputHandler({ elicitation: answer }),
   ...(newest && { rawDispatch: dispatch,
     v2RequestFraming: { protocolVersion: VERSION, clientInfo: info, clientCapabilities: capabilities } }),
 });
@@ -54,8 +55,7 @@ const settled = async (execution) => {
 };
 seen.quick = await settled(await called('greet', { name: 'Ann' }));
 seen.long = await settled(await called('slow_compute', { seconds: 2, label: 'x' }));
-// In 2025-11-25 it only polls, and never sends tasks/result, on whose stream the gateway asks.
-if (newest) seen.confirmed = await settled(await called('confirm_delete', { filename: 'a.txt' }));
+seen.confirmed = await settled(await called('confirm_delete', { filename: 'a.txt' }));
 const canceled = await called('slow_compute', { seconds: 60, label: options.mark });
 await canceled.cancel();
 seen.canceled = (await canceled.settle()).outcome.status;

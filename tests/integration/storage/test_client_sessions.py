@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 
 from asya_gateway.domain.sessions import session as rules
-from asya_gateway.domain.sessions.ports import InboxMessage, NewServerRequest, OpenCall
+from asya_gateway.domain.sessions.ports import STANDING_STREAM, InboxMessage, NewServerRequest, OpenCall, SessionTask
 from asya_gateway.domain.sessions.session import NewSession, SessionId, Transport
 from asya_gateway.storage.sessions import calls as stored_calls
 from asya_gateway.storage.sessions import inbox as stored_inbox
 from asya_gateway.storage.sessions import requests as stored_requests
+from asya_gateway.storage.sessions import retention
 from asya_gateway.storage.sessions.store import PostgresSessionParts
 from tests.support.storage import Running, make_storage
 
@@ -134,6 +135,40 @@ async def test_what_was_asked_is_not_asked_again(stored: Running) -> None:
     assert await parts.requests.ask(new().key, b"s", [asked("a")]) is None
 
 
+async def test_a_question_moves_to_the_stream_that_asks_it_again(stored: Running) -> None:
+    parts = parts_of(stored)
+    await parts.sessions.create(one := new())
+
+    async def stream_of(stream: bytes) -> bytes:
+        found = await parts.requests.ask(one.key, stream, [asked("a")])
+        assert found is not None
+        return found[0].stream
+
+    assert [await stream_of(each) for each in (b"1", b"2", STANDING_STREAM)] == [b"1", b"2", b"2"]
+    await parts.sessions.create(one := new())
+    # The standalone stream keeps what it has asked, until it is closed or has not said for a while that it is open.
+    assert [await stream_of(each) for each in (STANDING_STREAM, b"1")] == [STANDING_STREAM, STANDING_STREAM]
+    await parts.requests.release(one.key, STANDING_STREAM)
+    assert await stream_of(b"1") == b"1"
+
+
+async def test_questions_of_streams_that_are_gone_make_room_and_end(stored: Running) -> None:
+    parts, database = parts_of(stored), stored.storage.database
+    await parts.sessions.create(one := new())
+    for number in range(stored_requests.MOST_OPEN):
+        assert await parts.requests.ask(one.key, b"%d" % number, [asked(f"a{number}")]) is not None
+    assert await parts.requests.ask(one.key, b"n", [asked("new")]) is None
+    await database.execute("UPDATE mcp_server_requests SET held_at = now() - interval '3 minutes'")
+    await parts.requests.hold(one.key, b"7")
+    assert await parts.requests.ask(one.key, b"n", [asked("new")]) is not None
+    assert await database.fetchval("SELECT count(*) FROM mcp_server_requests") == 2
+    await database.execute(
+        "UPDATE mcp_server_requests SET held_at = now() - interval '61 minutes' WHERE stream = $1", b"7"
+    )
+    await parts.retention.retire()
+    assert await database.fetchval("SELECT min(stream) FROM mcp_server_requests") == b"n"
+
+
 async def test_only_the_first_response_counts(stored: Running) -> None:
     parts = parts_of(stored)
     await parts.sessions.create(one := new())
@@ -172,14 +207,31 @@ async def test_everything_of_an_ended_session_is_removed(stored: Running) -> Non
     await parts.sessions.create(one := new(transport=Transport.SSE))
     await parts.requests.ask(one.key, b"s", [asked("a")])
     await parts.calls.register(OpenCall(one.key, b"r" * 16, "t", {"id": 1}))
+    await parts.tasks.add(one.key, SessionTask("t", "token"))
     await parts.calls.cancel(one.key, b"n" * 16)
     assert await parts.inbox.put(one.key, InboxMessage(None, "{}"))
     assert await parts.sessions.end(one.key, one.owner)
-    tables = ("mcp_server_requests", "mcp_calls", "mcp_inbox")
-    for table, column in zip(tables, ("asked_at", "at", "at"), strict=True):
+    tables = ("mcp_server_requests", "mcp_calls", "mcp_inbox", "mcp_session_tasks")
+    for table, column in zip(tables, ("asked_at", "at", "at", "at"), strict=True):
         await database.execute(f"UPDATE {table} SET {column} = now() - interval '5 minutes'")
     await parts.retention.retire()
-    assert [await database.fetchval(f"SELECT count(*) FROM {table}") for table in tables] == [0, 0, 0]
+    assert [await database.fetchval(f"SELECT count(*) FROM {table}") for table in tables] == [0, 0, 0, 0]
+
+
+async def test_the_newest_thousand_calls_of_a_session_are_kept(stored: Running) -> None:
+    database = stored.storage.database
+    for session, calls in ((one := new(), retention.MOST_CALLS + 3), (other := new(), 3)):
+        await parts_of(stored).sessions.create(session)
+        await database.execute(
+            "INSERT INTO mcp_calls (session, request, call, at)"
+            " SELECT $1, substr(sha256(n::text::bytea), 1, 16), json_build_object('id', n),"
+            " now() - interval '5 minutes' + n * interval '1 ms' FROM generate_series(1, $2) n",
+            session.key,
+            calls,
+        )
+    await parts_of(stored).retention.retire()
+    kept = "SELECT min((call->>'id')::int), count(*) FROM mcp_calls WHERE session = $1"
+    assert [tuple(await database.fetchrow(kept, each.key) or ()) for each in (one, other)] == [(4, 1_000), (1, 3)]
 
 
 async def test_rows_of_answered_calls_are_removed_when_there_are_many(

@@ -165,4 +165,6 @@ async def test_a_table_with_a_task_id_is_emptied_with_its_task(still: Running) -
         "SELECT table_name::text AS name FROM information_schema.columns"
         " WHERE column_name = 'task_id' AND table_schema = 'public'"
     )
-    assert {row["name"] for row in rows} - {"outbox", "retention", "mcp_calls"} == {each.table for each in ALL}
+    assert {row["name"] for row in rows} - {"outbox", "retention", "mcp_calls", "mcp_session_tasks"} == {
+        each.table for each in ALL
+    }

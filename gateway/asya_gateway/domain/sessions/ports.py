@@ -71,6 +71,29 @@ class CallStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class SessionTask:
+    """A task that a session has made by a task-augmented call. `token` is the call's progressToken, None without
+    one."""
+
+    id: str
+    token: str | int | None = None
+
+
+class SessionTaskStore(Protocol):
+    """The tasks of sessions, of which their standalone streams tell."""
+
+    async def add(self, session: bytes, task: SessionTask) -> None:
+        """Remember a task, and tell the replica that holds the stream."""
+
+    async def unfinished(self, session: bytes) -> Sequence[SessionTask]:
+        """The session's tasks that have not ended, the newest ones."""
+
+
+STANDING_STREAM = bytes(16)
+"""What stands for a session's standalone stream where that of a call is named by the hash of its request."""
+
+
+@dataclass(frozen=True, slots=True)
 class NewServerRequest:
     """A request to a client. `purpose` is what it is for, unique in its session: a purpose that was asked before gets
     the earlier request. `state` is what the asker needs to go on on another replica."""
@@ -84,7 +107,8 @@ class NewServerRequest:
 @dataclass(frozen=True, slots=True)
 class ServerRequest:
     """A request to a client as it is stored. `number` is its position in the session's event log. `outcome` is None
-    while it is open, `answered`, or `withdrawn`; `response` is {result} or {error}."""
+    while it is open, `answered`, or `withdrawn`; `response` is {result} or {error}. `held`: whether its stream was
+    open a moment ago."""
 
     session: bytes
     id: str
@@ -96,6 +120,7 @@ class ServerRequest:
     state: str | None = None
     outcome: str | None = None
     response: Mapping[str, Any] | None = None
+    held: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -109,13 +134,21 @@ class ServerRequestStore(Protocol):
     async def ask(
         self, session: bytes, stream: bytes, requests: Sequence[NewServerRequest]
     ) -> Sequence[ServerRequest] | None:
-        """Store requests, in their order; None if the session has ended or has too many open ones."""
+        """Store requests, in their order; None if the session has ended or has too many open ones. What was asked for
+        the same purpose on another stream moves to this one, except that the standalone stream takes nothing, and
+        keeps its own while it is held."""
 
     async def answer(self, session: bytes, id: str, response: Mapping[str, Any]) -> ServerRequest | None:
         """Store a response and wake whoever waits for it; None if no open request has this id."""
 
     async def withdraw(self, session: bytes, ids: Iterable[str]) -> Sequence[ServerRequest]:
         """End open requests whose answers are no longer wanted; returns those that were open."""
+
+    async def hold(self, session: bytes, stream: bytes) -> None:
+        """Note that the stream is open, with whatever was asked on it. It counts for HELD_SECONDS."""
+
+    async def release(self, session: bytes, stream: bytes) -> None:
+        """Note that the stream is closed."""
 
     async def of_stream(self, session: bytes, stream: bytes) -> Sequence[ServerRequest]:
         """The log of a stream, in its order."""
@@ -184,4 +217,5 @@ class SessionParts:
     calls: CallStore
     requests: ServerRequestStore
     inbox: Inbox
+    tasks: SessionTaskStore
     watch: SessionWatch

@@ -9,6 +9,7 @@ from asya_gateway.domain.catalog import Kind
 from asya_gateway.domain.errors import FlowNotFound, InvalidArguments, Unavailable, after_a_write
 from asya_gateway.domain.flow_offers import FlowOffer
 from asya_gateway.domain.flows import ServedFlow
+from asya_gateway.domain.sessions.ports import SessionTask
 from asya_gateway.domain.task import TaskHead
 from asya_gateway.protocols.http.holding import Channel, Held
 from asya_gateway.protocols.http.task_wait import RETRY, TaskWait, Tell
@@ -82,7 +83,11 @@ async def _answered(
     except asyncio.CancelledError:
         left(context, task_id)
         raise
-    return experimental.created(context, task) if wanted is Answer.AUGMENTED else extension.created(context, task)
+    if wanted is Answer.AUGMENTED:
+        if context.session is not None:
+            await context.session.made(SessionTask(task_id, context.progress_token))
+        return experimental.created(context, task)
+    return extension.created(context, task)
 
 
 def _tool_name(params: Mapping[str, Any]) -> str:

@@ -11,7 +11,6 @@ from asya_gateway.domain.identity.faults import Unauthenticated
 from asya_gateway.domain.identity.principals import has_expired
 from asya_gateway.domain.task import JsonText
 from asya_gateway.protocols.http.holding import Channel
-from asya_gateway.protocols.http.jsonrpc import notification_text
 from asya_gateway.protocols.http.wait_limit import TICK
 from asya_gateway.protocols.mcp.errors import InvalidParams
 from asya_gateway.protocols.mcp.list_changes import list_changes
@@ -106,7 +105,7 @@ class Listening:
 
     def _message(self, notice: Notice) -> JsonText:
         params = {**notice.params, "_meta": {**notice.params.get("_meta", {}), **self._meta}}
-        return notification_text(f"notifications/{notice.name}", params, notice.verbatim)
+        return notice._replace(params=params).text()
 
 
 async def _within(event: asyncio.Event, seconds: float) -> bool:

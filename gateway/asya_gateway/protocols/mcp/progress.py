@@ -23,6 +23,13 @@ DIGITS = 12
 """Digits after the point, beyond which nothing can be added."""
 
 
+def standing_progress(reported: float, seq: int) -> float:
+    """The progress of a task whose log has come to this seq, for a client that is told of it on one stream after the
+    other: it rises with each entry, as long as the reported one does not fall, and needs no memory of what was sent.
+    Below TOTAL."""
+    return round(min(reported, HIGHEST) + 0.9 * seq / (seq + 10_000), DIGITS)
+
+
 class Progress:
     """Creates the notifications of one request, each with `meta` as its `_meta` if there is any."""
 

@@ -8,7 +8,7 @@ from contextlib import aclosing
 from typing import Any
 
 from asya_gateway.domain.pause import Pause
-from asya_gateway.domain.sessions.ports import ServerRequest
+from asya_gateway.domain.sessions.ports import STANDING_STREAM, NewServerRequest, ServerRequest
 from asya_gateway.domain.task import Task, TaskHead, TaskUpdate
 from asya_gateway.protocols.http.holding import Channel
 from asya_gateway.protocols.http.task_wait import TaskWait
@@ -51,6 +51,7 @@ class Question:
         self._limit = limit
         self._meta = meta
         self._given: set[str] = set()
+        self._requests: Sequence[NewServerRequest] = ()
 
     async def answered(self) -> bool:
         """Ask, and wait until the task goes on, whoever makes it. False if the client has answered everything that it
@@ -61,6 +62,7 @@ class Question:
         if not asks.requests:
             return False
         requests = [request_for(self._task, key, request, self._meta) for key, request in asks.requests.items()]
+        self._requests = requests
         asked = await self._call.ask(requests, self._channel.notify)
         if asked is None:
             return False
@@ -97,7 +99,14 @@ class Question:
                 return False
             await self._call.news(self._limit.tick)
             await self._channel.quiet()
-            asked = await self._call.look(asked)
+            asked = await self._looked(asked)
+
+    async def _looked(self, asked: Sequence[ServerRequest]) -> Sequence[ServerRequest]:
+        """The requests as they are now. What the standalone stream has asked is asked here once that is closed."""
+        found = await self._call.look(asked)
+        if any(each.is_open and each.stream == STANDING_STREAM and not each.held for each in found):
+            return await self._call.ask(self._requests, self._channel.notify) or found
+        return found
 
     async def _open_pause(self) -> Pause | None:
         """The pause as it is now; None if the task does not wait for it any more."""

@@ -8,16 +8,25 @@ from typing import Any, NamedTuple, Protocol
 
 from asya_gateway.domain.identity.principals import Caller
 from asya_gateway.domain.task import JsonText
+from asya_gateway.protocols.http.jsonrpc import notification_text, request_text
 from asya_gateway.protocols.mcp.request_context import RequestContext
 
 
 class Notice(NamedTuple):
     """One notification: its method without `notifications/`, and its params without the subscription's id. `verbatim`
-    are params that are already JSON text."""
+    are params that are already JSON text. With `request` it is a request to the client with that id, and `name` the
+    whole method; only sessions have such."""
 
     name: str
     params: dict[str, Any]
     verbatim: Mapping[str, JsonText | None] = MappingProxyType({})
+    request: str | None = None
+
+    def text(self) -> JsonText:
+        """The message."""
+        if self.request is not None:
+            return request_text(self.request, self.name, self.params)
+        return notification_text(f"notifications/{self.name}", self.params, self.verbatim)
 
 
 class Topic(Protocol):

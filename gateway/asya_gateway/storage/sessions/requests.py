@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from asya_crds import jsontext
-from asya_gateway.domain.sessions.ports import NewServerRequest, ServerRequest
+from asya_gateway.domain.sessions.ports import STANDING_STREAM, NewServerRequest, ServerRequest
 from asya_gateway.storage.database import AnyConnection, Database
 from asya_gateway.storage.retrying import written_singly
 from asya_gateway.storage.sessions.channel import REQUESTS, Ring, Word
@@ -20,9 +20,16 @@ KEPT = timedelta(hours=1)
 """For how long an ended request is logged."""
 OPEN_FOR = timedelta(days=1)
 """For how long a request waits for its response."""
+LEFT_FOR = timedelta(hours=1)
+"""For how long it waits after its stream was last open."""
+GIVES_WAY = timedelta(minutes=2)
+"""After how long without its stream a request makes room for others, if too many are open."""
+HELD = timedelta(seconds=10)
+"""For how long a stream counts as open after its holder has said so."""
 PATIENCE = 2.0
 
-_COLUMNS = "session, id, number, stream, purpose, method, params, state, outcome, response"
+_COLUMNS = f"""session, id, number, stream, purpose, method, params, state, outcome, response,
+coalesce(held_at > clock_timestamp() - interval '{HELD.total_seconds():.0f} seconds', false) AS held"""
 
 # The row of the session is locked, so that two calls of it are numbered and counted one after the other.
 _NUMBER = "UPDATE mcp_sessions SET events = events + $2 WHERE key = $1 RETURNING events"
@@ -33,12 +40,35 @@ WHERE session = $1 AND ended_at IS NULL AND asked_at > clock_timestamp() - $3::i
 """
 
 _ASK = """
-INSERT INTO mcp_server_requests (session, id, number, stream, purpose, method, params, state)
-SELECT $1, id, number, $2, purpose, method, params, state
+INSERT INTO mcp_server_requests (session, id, number, stream, purpose, method, params, state, held_at)
+SELECT $1, id, number, $2, purpose, method, params, state, clock_timestamp()
 FROM unnest($3::text[], $4::bigint[], $5::text[], $6::text[], $7::json[], $8::text[])
      AS n(id, number, purpose, method, params, state)
 ON CONFLICT (session, purpose) DO NOTHING
 """
+
+# See ServerRequestStore.ask: $4 is the standalone stream.
+_TAKE = f"""
+UPDATE mcp_server_requests SET stream = $2, held_at = clock_timestamp()
+WHERE session = $1 AND purpose = ANY ($3) AND ended_at IS NULL AND stream <> $2 AND $2 <> $4
+  AND (stream <> $4 OR held_at IS NULL
+       OR held_at < clock_timestamp() - interval '{HELD.total_seconds():.0f} seconds')
+"""
+
+_LEFT = """
+DELETE FROM mcp_server_requests
+WHERE session = $1 AND ended_at IS NULL AND purpose <> ALL ($2)
+  AND coalesce(held_at, asked_at) < clock_timestamp() - $3::interval
+"""
+
+_HOLD = """
+UPDATE mcp_server_requests SET held_at = clock_timestamp() WHERE session = $1 AND stream = $2 AND ended_at IS NULL
+"""
+
+_RELEASE = """
+UPDATE mcp_server_requests SET held_at = clock_timestamp() - interval '{seconds} seconds'
+WHERE session = $1 AND stream = $2 AND ended_at IS NULL
+""".format(seconds=f"{HELD.total_seconds():.0f}")
 
 _BY_PURPOSE = f"SELECT {_COLUMNS} FROM mcp_server_requests WHERE session = $1 AND purpose = ANY ($2) ORDER BY number"
 
@@ -101,6 +131,15 @@ class PostgresServerRequests:
             self._ring(Word(REQUESTS, session).text())
         return [_read(row) for row in rows]
 
+    async def hold(self, session: bytes, stream: bytes) -> None:
+        """Note that a stream is open."""
+        await self._database.execute(_HOLD, session, stream)
+
+    async def release(self, session: bytes, stream: bytes) -> None:
+        """Note that a stream is closed, and have whoever waits for its requests look at them."""
+        await self._database.execute(_RELEASE, session, stream)
+        self._ring(Word(REQUESTS, session).text())
+
     async def of_stream(self, session: bytes, stream: bytes) -> Sequence[ServerRequest]:
         """The log of a stream."""
         return [_read(row) for row in await self._database.fetch(_OF_STREAM, session, stream)]
@@ -120,10 +159,18 @@ class PostgresServerRequests:
             await connection.execute(_PRUNE, session, KEPT, OPEN_FOR)
             known = {row["purpose"] for row in await connection.fetch(_BY_PURPOSE, session, purposes)}
             new = [each for each in requests if each.purpose not in known]
-            if new and await connection.fetchval(_OPEN, session, purposes, OPEN_FOR) + len(requests) > MOST_OPEN:
-                return None
+            if new and await _too_many(connection, session, purposes, len(requests)):
+                await connection.execute(_LEFT, session, purposes, GIVES_WAY)
+                if await _too_many(connection, session, purposes, len(requests)):
+                    return None
+            await connection.execute(_TAKE, session, stream, purposes, STANDING_STREAM)
             await _insert(connection, session, stream, new, last - len(requests))
             return [_read(row) for row in await connection.fetch(_BY_PURPOSE, session, purposes)]
+
+
+async def _too_many(connection: AnyConnection, session: bytes, purposes: Sequence[str], more: int) -> bool:
+    opened: int = await connection.fetchval(_OPEN, session, purposes, OPEN_FOR)
+    return opened + more > MOST_OPEN
 
 
 async def _insert(
@@ -157,4 +204,5 @@ def _read(row: Any) -> ServerRequest:
         state=row["state"],
         outcome=row["outcome"],
         response=None if response is None else jsontext.loads(response),
+        held=row["held"],
     )

@@ -5,7 +5,7 @@ from datetime import timedelta
 from asya_gateway.domain.sessions.session import HELD_SECONDS, IDLE_SECONDS, Transport
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.removing import in_chunks
-from asya_gateway.storage.sessions.requests import KEPT, OPEN_FOR
+from asya_gateway.storage.sessions.requests import KEPT, LEFT_FOR, OPEN_FOR
 
 RETIRE_EVERY = 60.0
 MOST_CALLS = 1_000
@@ -27,7 +27,7 @@ DELETE FROM mcp_sessions WHERE key = ANY (ARRAY(
 ))
 """
 
-# The next three tables have few rows, most of them of open calls.
+# The next tables have few rows, most of them of open calls.
 _NOTES = """
 DELETE FROM mcp_calls WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM mcp_calls WHERE call IS NULL AND at < clock_timestamp() - $1::interval
@@ -42,12 +42,17 @@ DELETE FROM mcp_calls WHERE ctid = ANY (ARRAY(
     LIMIT $2 FOR UPDATE SKIP LOCKED
 ))
 """
+# Grouped by an expression, so that the table is read once from one end to the other: by the index, each row would be
+# fetched by itself.
 _MANY_CALLS = f"""
-DELETE FROM mcp_calls WHERE (session, request) IN (
-    SELECT session, request FROM (
-        SELECT session, request, at, row_number() OVER (PARTITION BY session ORDER BY at DESC) AS place FROM mcp_calls
-    ) placed WHERE place > {MOST_CALLS} AND at < clock_timestamp() - $1::interval LIMIT $2
-)
+DELETE FROM mcp_calls WHERE ctid = ANY (ARRAY(
+    SELECT placed.ctid
+    FROM (SELECT session || ''::bytea AS key FROM mcp_calls GROUP BY 1 HAVING count(*) > {MOST_CALLS}) many
+    CROSS JOIN LATERAL (
+        SELECT c.ctid, c.at FROM mcp_calls c WHERE c.session = many.key ORDER BY c.at DESC OFFSET {MOST_CALLS}
+    ) placed
+    WHERE placed.at < clock_timestamp() - $1::interval LIMIT $2
+))
 """
 _ENDED_REQUESTS = """
 DELETE FROM mcp_server_requests WHERE ctid = ANY (ARRAY(
@@ -56,6 +61,21 @@ DELETE FROM mcp_server_requests WHERE ctid = ANY (ARRAY(
 ))
 """
 _OLD_REQUESTS = _ENDED_REQUESTS.replace("ended_at", "asked_at")
+_LEFT_REQUESTS = """
+DELETE FROM mcp_server_requests WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM mcp_server_requests
+    WHERE ended_at IS NULL AND coalesce(held_at, asked_at) < clock_timestamp() - $1::interval
+    LIMIT $2 FOR UPDATE SKIP LOCKED
+))
+"""
+_ENDED_TASKS = """
+DELETE FROM mcp_session_tasks WHERE ctid = ANY (ARRAY(
+    SELECT n.ctid FROM mcp_session_tasks n
+    WHERE n.at < clock_timestamp() - $1::interval
+      AND NOT EXISTS (SELECT FROM tasks t WHERE t.id = n.task_id AND t.finished_at IS NULL)
+    LIMIT $2 FOR UPDATE SKIP LOCKED
+))
+"""
 _LEFT_BEHIND = """
 DELETE FROM {table} WHERE ctid = ANY (ARRAY(
     SELECT r.ctid FROM {table} r
@@ -69,13 +89,20 @@ _STATEMENTS = (
     (_STREAMS_GONE, timedelta(seconds=HELD_SECONDS)),
     *(
         (_LEFT_BEHIND.format(table=table, since=since), NOTES_KEPT)
-        for table, since in (("mcp_calls", "at"), ("mcp_server_requests", "asked_at"), ("mcp_inbox", "at"))
+        for table, since in (
+            ("mcp_calls", "at"),
+            ("mcp_server_requests", "asked_at"),
+            ("mcp_inbox", "at"),
+            ("mcp_session_tasks", "at"),
+        )
     ),
     (_NOTES, NOTES_KEPT),
     (_CALLS, KEPT),
     (_MANY_CALLS, NOTES_KEPT),
     (_ENDED_REQUESTS, KEPT),
     (_OLD_REQUESTS, OPEN_FOR),
+    (_LEFT_REQUESTS, LEFT_FOR),
+    (_ENDED_TASKS, NOTES_KEPT),
 )
 
 

@@ -13,6 +13,7 @@ from asya_gateway.storage.sessions.inbox import PostgresInbox
 from asya_gateway.storage.sessions.requests import PostgresServerRequests
 from asya_gateway.storage.sessions.retention import SessionRetention
 from asya_gateway.storage.sessions.sessions import PostgresSessions
+from asya_gateway.storage.sessions.tasks import PostgresSessionTasks
 from asya_gateway.storage.sessions.watch import Watch
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,7 @@ class PostgresSessionParts:
         self.calls = PostgresCalls(database, self._ring, limits=limits, longest=longest)
         self.requests = PostgresServerRequests(database, self._ring)
         self.inbox = PostgresInbox(database, self._ring)
+        self.tasks = PostgresSessionTasks(database, self._ring)
         self.watch = Watch(bell, self.sessions.read)
         self._ending: set[asyncio.Task[None]] = set()
         self.retention = SessionRetention(database)
@@ -33,7 +35,7 @@ class PostgresSessionParts:
     @property
     def parts(self) -> SessionParts:
         """The same as the domain's interfaces."""
-        return SessionParts(self.sessions, self.calls, self.requests, self.inbox, self.watch)
+        return SessionParts(self.sessions, self.calls, self.requests, self.inbox, self.tasks, self.watch)
 
     def revoke(self, subjects: frozenset[str]) -> None:
         """End the sessions that a revocation of these subjects ends. Callers are refused before their sessions are

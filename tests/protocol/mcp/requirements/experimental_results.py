@@ -9,6 +9,7 @@ IDENTITY_TASKS_OVER_MCP = "tests/protocol/identity/test_tasks_over_mcp.py"
 IDS = "tests/unit/domain/test_ids.py"
 TASKS_EXPERIMENTAL = "tests/protocol/mcp/test_tasks_experimental.py"
 TASKS_WHOLE_MESH = "tests/protocol/mcp/test_tasks_whole_mesh.py"
+TASKS_IN_SESSIONS = "tests/protocol/mcp/test_tasks_in_sessions.py"
 UNIT_TASK_STATUSES = "tests/unit/mcp/test_task_statuses.py"
 
 REQUIREMENTS = (
@@ -22,7 +23,19 @@ REQUIREMENTS = (
             "test_the_result_is_waited_for_and_says_whose_it_is",
             "test_waiting_for_a_result_goes_on_with_progress",
             "test_what_its_task_waits_for_is_asked_for_it_in_a_session",
+        )
+        + tests_of(
+            TASKS_IN_SESSIONS,
+            "test_a_client_that_only_polls_is_asked_on_its_standalone_stream",
+            "test_progress_goes_on_under_the_token_of_the_call_until_the_task_ends",
         ),
+    ),
+    Requirement(
+        "2025-11-25/basic/utilities/tasks#task-status-notification",
+        "MAY",
+        "When a task status changes, receivers MAY send a notifications/tasks/status notification to inform "
+        "the requestor of the change.",
+        tests=tests_of(TASKS_IN_SESSIONS, "test_each_change_of_status_is_told_once"),
     ),
     Requirement(
         "2025-11-25/basic/utilities/tasks#associating-task-related-messages",

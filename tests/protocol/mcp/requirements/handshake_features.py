@@ -17,6 +17,7 @@ TASKS_EXPERIMENTAL = "tests/protocol/mcp/test_tasks_experimental.py"
 UNIT_FORMS = "tests/unit/mcp/test_forms.py"
 UNIT_INPUT_RESPONSES = "tests/unit/mcp/test_input_responses.py"
 UNIT_MESSAGES = "tests/unit/mcp/test_mcp_messages.py"
+TASKS_IN_SESSIONS = "tests/protocol/mcp/test_tasks_in_sessions.py"
 UNIT_RENDERING = "tests/unit/mcp/test_mcp_rendering.py"
 URL_ELICITATION = "tests/protocol/mcp/test_url_elicitation.py"
 
@@ -46,10 +47,7 @@ REQUIREMENTS = (
         "MUST",
         "For task-augmented requests, the progressToken provided in the original request MUST continue to "
         "be used for progress notifications throughout the task's lifetime",
-        deferred=(
-            "Once the handle is sent, the original request has no stream; progress goes on at tasks/result, "
-            "under the token of that request."
-        ),
+        tests=tests_of(TASKS_IN_SESSIONS, "test_progress_goes_on_under_the_token_of_the_call_until_the_task_ends"),
     ),
     Requirement(
         "2025-11-25/basic/utilities/cancellation#behavior-requirements",

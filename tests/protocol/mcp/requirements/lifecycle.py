@@ -22,8 +22,9 @@ REQUIREMENTS = (
         "The server SHOULD NOT send requests other than pings and logging before receiving the initialized "
         "notification.",
         deferred=(
-            "Requests travel on the stream of a call only, and a client that calls is taken to be ready, "
-            "whether it has sent the notification or not."
+            "Requests travel only on a stream that the client has opened in its session after the answer to "
+            "initialize, by a call or by GET, which shows that it is ready; the notification itself is a message "
+            "of its own, which may reach another replica later than the call that it precedes."
         ),
     ),
     Requirement(

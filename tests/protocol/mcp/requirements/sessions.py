@@ -12,6 +12,7 @@ SERVER_REQUESTS = "tests/protocol/mcp/test_server_requests.py"
 SESSIONS = "tests/protocol/mcp/test_sessions.py"
 STANDING_STREAMS = "tests/protocol/mcp/test_standing_streams.py"
 STATELESS_REFUSALS = "tests/protocol/mcp/test_stateless_refusals.py"
+TASKS_IN_SESSIONS = "tests/protocol/mcp/test_tasks_in_sessions.py"
 
 REQUIREMENTS = (
     Requirement(
@@ -145,7 +146,8 @@ REQUIREMENTS = (
         "The server MUST send each of its JSON-RPC messages on only one of the connected streams; that is, "
         "it MUST NOT broadcast the same message across multiple streams.",
         tests=tests_of(STANDING_STREAMS, "test_the_newest_stream_ends_the_older_on_any_replica")
-        + tests_of(SERVER_REQUESTS, "test_the_newest_stream_of_a_call_ends_the_older"),
+        + tests_of(SERVER_REQUESTS, "test_the_newest_stream_of_a_call_ends_the_older")
+        + tests_of(TASKS_IN_SESSIONS, "test_who_waits_for_the_result_is_asked_there_and_only_there"),
     ),
     Requirement(
         "2025-11-25/basic/transports#resumability-and-redelivery",

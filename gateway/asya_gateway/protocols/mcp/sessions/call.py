@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import secrets
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -10,7 +11,14 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 from typing_extensions import override
 
 from asya_gateway.domain.errors import GatewayError
-from asya_gateway.domain.sessions.ports import News, NewServerRequest, OpenCall, ServerRequest, SessionParts
+from asya_gateway.domain.sessions.ports import (
+    News,
+    NewServerRequest,
+    OpenCall,
+    ServerRequest,
+    SessionParts,
+    SessionTask,
+)
 from asya_gateway.domain.sessions.session import Session
 from asya_gateway.domain.task import JsonText
 from asya_gateway.protocols.http.jsonrpc import Id, notification_text, request_text
@@ -22,6 +30,9 @@ GONE_ON = b": goes on elsewhere\n\n"
 CANCELED = b": canceled\n\n"
 LOOK_EVERY = 2.0
 """Seconds between two looks at open requests, in case that a word was lost."""
+
+HOLD_EVERY = 30.0
+"""Seconds between two notes that the stream of open requests is open."""
 
 Sending = Callable[[JsonText], Any]
 
@@ -59,6 +70,7 @@ class SessionCall(News):
         self._stored: OpenCall | None = None
         self._holder = secrets.token_hex(8)
         self._answered = asyncio.Event()
+        self._hold_at = time.monotonic() + HOLD_EVERY
         self.leaving: Callable[[bytes], None] = lambda _: None
         """Ends its stream with a comment."""
         self.streaming = False
@@ -127,6 +139,13 @@ class SessionCall(News):
         if self._stored is not None:
             self._parts.calls.ended(self._stored)
 
+    async def made(self, task: SessionTask) -> None:
+        """Have the session's standalone stream tell of a task. While the database is away, its client polls."""
+        try:
+            await self._parts.tasks.add(self.session.key, task)
+        except GatewayError as error:
+            log.info("a session is not told of its task: %s", error.message)
+
     # The session's own settings
 
     async def set_level(self, level: str) -> None:
@@ -145,11 +164,11 @@ class SessionCall(News):
 
     async def ask(self, requests: Sequence[NewServerRequest], send: Sending) -> Sequence[ServerRequest] | None:
         """Store requests and send those that the client has not seen on this stream. What was asked for the same
-        purpose before is not asked again. None if the session has ended or too many requests are open. Raises
-        Unavailable."""
+        purpose before is not asked again, nor what the standalone stream asks. None if the session has ended or too
+        many requests are open. Raises Unavailable."""
         asked = await self._parts.requests.ask(self.session.key, self.request, requests)
         for each in asked or ():
-            if each.is_open and each.number > self._number:
+            if each.is_open and each.number > self._number and each.stream == self.request:
                 self._number = each.number
                 await send(request_text(each.id, each.method, each.params))
         return asked
@@ -161,6 +180,10 @@ class SessionCall(News):
     async def look(self, asked: Iterable[ServerRequest]) -> Sequence[ServerRequest]:
         """The requests as they are now. Raises Unavailable."""
         self._answered.clear()
+        now = time.monotonic()
+        if now >= self._hold_at:
+            await self._parts.requests.hold(self.session.key, self.request)
+            self._hold_at = now + HOLD_EVERY
         return await self._parts.requests.get(self.session.key, [each.id for each in asked])
 
     async def news(self, seconds: float = LOOK_EVERY) -> None:

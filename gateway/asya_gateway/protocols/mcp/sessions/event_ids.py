@@ -16,7 +16,7 @@ LONGEST = 128
 _LARGEST = 2**63 - 1
 _NUMBER = r"(\d{1,19})"
 _OF_CALL = re.compile(rf"([0-9a-f]{{32}})-{_NUMBER}-{_NUMBER}-{_NUMBER}", re.ASCII)
-_STANDING = re.compile(rf"get-{_NUMBER}-{_NUMBER}", re.ASCII)
+_STANDING = re.compile(rf"get-{_NUMBER}-{_NUMBER}(?:-{_NUMBER})?", re.ASCII)
 _FINEST = 10**12
 """Parts of one in which progress is written."""
 
@@ -52,16 +52,17 @@ def read_event_id(text: str) -> tuple[bytes, Place] | None:
 
 
 class Standing(NamedTuple):
-    """How far a standalone stream has come: the generation of the registry whose lists its reader knows, and the number
-    of events on it."""
+    """How far a standalone stream has come: the generation of the registry whose lists its reader knows, the number of
+    events on it, and the number of the session's last server request on it, which is left out while there is none."""
 
     generation: int
     sent: int
+    asked: int = 0
 
     @property
     def event_id(self) -> str:
         """The id of an event that brings the reader here."""
-        return f"get-{self.generation}-{self.sent}"
+        return f"get-{self.generation}-{self.sent}{f'-{self.asked}' if self.asked else ''}"
 
 
 def read_standing_id(text: str) -> Standing | None:
@@ -69,5 +70,5 @@ def read_standing_id(text: str) -> Standing | None:
     match = _STANDING.fullmatch(text) if len(text) <= LONGEST else None
     if match is None:
         return None
-    found = Standing(int(match[1]), int(match[2]))
+    found = Standing(int(match[1]), int(match[2]), int(match[3] or 0))
     return found if max(found) <= _LARGEST else None

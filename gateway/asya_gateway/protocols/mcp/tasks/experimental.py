@@ -61,7 +61,7 @@ def created(context: RequestContext, task: TaskHead) -> Result:
 async def get_task(context: RequestContext) -> Result:
     """tasks/get. Raises MethodNotFound, InvalidParams, TaskNotFound, Overloaded."""
     _check_revision(context)
-    return Result(await _shown(context, await task_of(context)))
+    return Result(await shown(context, await task_of(context)))
 
 
 async def cancel_task(context: RequestContext) -> Result:
@@ -142,7 +142,8 @@ def _check_revision(context: RequestContext) -> None:
         raise MethodNotFound(context.method)
 
 
-async def _shown(context: RequestContext, task: Task) -> dict[str, Any]:
+async def shown(context: RequestContext, task: Task) -> dict[str, Any]:
+    """The members of the Task object for this request's client. Raises Overloaded."""
     error = None if task.error is None else task.error.error_class
     status, message = status_of(task, error), message_of(task)
     if status is McpStatus.COMPLETED:

@@ -100,7 +100,7 @@ async def _stand(
             number = await parts.sessions.open_stream(session.key)
             if number is None:
                 raise SessionNotFound
-            stream = StandingStream(context, session, number, resumed_at)
+            stream = StandingStream(context, parts, session, number, resumed_at)
             with parts.watch.watch(session, stream):
                 return await stream.run(http)
     except GatewayError as error:

@@ -17,7 +17,7 @@ from asya_gateway.domain.sessions.session import Session
 from asya_gateway.domain.task import JsonText
 from asya_gateway.protocols.http.callers import caller_of
 from asya_gateway.protocols.http.holding import Held
-from asya_gateway.protocols.http.jsonrpc import Notification, Request, RpcError, notification_text, parse_message
+from asya_gateway.protocols.http.jsonrpc import Notification, Request, RpcError, parse_message
 from asya_gateway.protocols.http.keys import BUDGET
 from asya_gateway.protocols.http.sse import EventStream, event_bytes
 from asya_gateway.protocols.mcp import discovery
@@ -42,7 +42,7 @@ class SseStream(StandingStream):
     """One open stream. `endpoint` is the URL to which its client posts."""
 
     def __init__(self, http: web.Request, context: RequestContext, session: Session, endpoint: str) -> None:
-        super().__init__(context, session, 0)
+        super().__init__(context, http.app[SESSIONS], session, 0)
         self._http = http
         self._endpoint = endpoint
         self._variables = contextvars.copy_context()
@@ -87,7 +87,7 @@ class SseStream(StandingStream):
 
     @override
     async def _notify(self, stream: EventStream, notice: Notice) -> None:
-        await self._send(notification_text(f"notifications/{notice.name}", notice.params, notice.verbatim))
+        await self._send(notice.text())
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         # In the context of the stream, not in that of the request that brought the message.

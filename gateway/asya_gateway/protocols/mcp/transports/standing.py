@@ -12,9 +12,8 @@ from typing_extensions import override
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.identity.faults import Unauthenticated
 from asya_gateway.domain.identity.principals import has_expired
-from asya_gateway.domain.sessions.ports import News
+from asya_gateway.domain.sessions.ports import News, SessionParts
 from asya_gateway.domain.sessions.session import Session
-from asya_gateway.protocols.http.jsonrpc import notification_text
 from asya_gateway.protocols.http.keys import SETTINGS, STREAMS
 from asya_gateway.protocols.http.sse import EventStream
 from asya_gateway.protocols.http.wait_limit import TICK
@@ -22,6 +21,7 @@ from asya_gateway.protocols.mcp.listening import TOPICS
 from asya_gateway.protocols.mcp.request_context import RequestContext
 from asya_gateway.protocols.mcp.sessions.event_ids import Standing
 from asya_gateway.protocols.mcp.sessions.streaming import priming
+from asya_gateway.protocols.mcp.tasks.standing import StandingTasks
 from asya_gateway.protocols.mcp.topics import Notice, Topic
 from asya_gateway.protocols.mcp.versions import Revision
 
@@ -35,7 +35,12 @@ class StandingStream(News):
     """One standalone stream. `number` is its number among those of its session."""
 
     def __init__(
-        self, context: RequestContext, session: Session, number: int, resumed_at: Standing | None = None
+        self,
+        context: RequestContext,
+        parts: SessionParts,
+        session: Session,
+        number: int,
+        resumed_at: Standing | None = None,
     ) -> None:
         self._context = context
         self._session = session
@@ -43,7 +48,10 @@ class StandingStream(News):
         self._resumed_at = resumed_at
         self._sent = 0 if resumed_at is None else resumed_at.sent
         self._caller = context.caller
-        self._topics: list[Topic] = []
+        self._tasks = StandingTasks(
+            context, parts, lambda: self._session, 0 if resumed_at is None else resumed_at.asked
+        )
+        self._topics: list[Topic] = [self._tasks]
         self._told: set[str] = set()
         self._woken, self._rights = asyncio.Event(), asyncio.Event()
         self._stream: EventStream | None = None
@@ -54,6 +62,7 @@ class StandingStream(News):
         interval = http.app[SETTINGS].keepalive_interval
         async with http.app[STREAMS].open(http) as self._stream, AsyncExitStack() as watching:
             watching.callback(self._context.rights_changed(self._rights_changed))
+            await watching.enter_async_context(self._tasks.watching(self._woken.set))
             await self._watch(watching, LISTS)
             await self._begin(self._stream)
             while await self._goes_on():
@@ -102,7 +111,9 @@ class StandingStream(News):
         while self._session.uris == uris and await self._goes_on():
             self._woken.clear()
             for topic in self._topics:
-                for notice in await topic.due():
+                with self._context.budget.scope():
+                    notices = await topic.due()
+                for notice in notices:
                     await self._notify(stream, notice)
                     last = loop.time()
             if not await _within(self._woken, TICK) and loop.time() - last >= interval:
@@ -132,12 +143,11 @@ class StandingStream(News):
     async def _notify(self, stream: EventStream, notice: Notice) -> None:
         self._sent += 1
         ids = self._context.revision.resumable
-        text = notification_text(f"notifications/{notice.name}", notice.params, notice.verbatim)
-        await stream.send(text, event="message", id=self._event_id if ids else None)
+        await stream.send(notice.text(), event="message", id=self._event_id if ids else None)
 
     @property
     def _event_id(self) -> str:
-        return Standing(self._context.flows.table.generation, self._sent).event_id
+        return Standing(self._context.flows.table.generation, self._sent, self._tasks.asked).event_id
 
     def _rights_changed(self) -> None:
         self._rights.set()
@@ -152,6 +162,11 @@ class StandingStream(News):
         if session.stream > self._number:
             self._leave(TAKEN_OVER)
         self._session = session
+        self._woken.set()
+
+    @override
+    def requests(self) -> None:
+        self._tasks.answered()
         self._woken.set()
 
     def _leave(self, farewell: bytes) -> None:

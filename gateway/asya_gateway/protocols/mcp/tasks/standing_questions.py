@@ -1,0 +1,139 @@
+"""Questions of a session's tasks on its standalone stream: for clients that only poll, since those that wait with
+tasks/result are asked on the stream of that."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from asya_gateway.domain.errors import TaskNotFound
+from asya_gateway.domain.sessions.ports import STANDING_STREAM, ServerRequest, SessionParts
+from asya_gateway.domain.sessions.session import Session
+from asya_gateway.domain.task import TaskHead
+from asya_gateway.protocols.mcp.forms import asks_of
+from asya_gateway.protocols.mcp.request_context import RequestContext
+from asya_gateway.protocols.mcp.session_answers import SURFACE, give, input_key, request_for
+from asya_gateway.protocols.mcp.tasks.experimental import RELATED_TASK
+from asya_gateway.protocols.mcp.topics import Notice
+from asya_gateway.protocols.mcp.url_elicitation import COMPLETE
+
+ASK_AFTER = 2.0
+"""Seconds for which a question is left to tasks/result."""
+AGAIN_AFTER = 30.0
+"""Seconds until it is asked again, if too many other requests of the session are open."""
+LOOK_EVERY = 2.0
+"""Seconds between two looks at open requests, which also say that their stream is open."""
+
+
+@dataclass
+class _Question:
+    """A waiting task, as it was seen last. `at`: since when it is to be asked, None once that was done."""
+
+    task: TaskHead
+    at: float | None
+    asked: list[ServerRequest] = field(default_factory=list)
+    given: set[str] = field(default_factory=set)
+
+
+class StandingQuestions:
+    """The questions of one stream. `sent` is the number of the last request on it."""
+
+    def __init__(self, parts: SessionParts, session: Callable[[], Session], sent: int) -> None:
+        self._parts = parts
+        self._session = session
+        self.sent = sent
+        self._open: dict[str, _Question] = {}
+        self._over: list[_Question] = []
+        self._loop = asyncio.get_running_loop()
+        self._looked = self._loop.time()
+        self._answered = False
+
+    def note(self, task: TaskHead) -> None:
+        """A task as it is now."""
+        known = self._open.get(task.id)
+        waits = task.status.waiting and task.pause is not None
+        if known is not None and (not waits or _pause_id(known.task) != _pause_id(task)):
+            self._over.append(self._open.pop(task.id))
+            known = None
+        if known is not None:
+            known.task = task
+        elif waits:
+            self._open[task.id] = _Question(task, self._loop.time())
+
+    def answered(self) -> None:
+        """A response may have arrived."""
+        self._answered = True
+
+    async def attend(self, context: RequestContext) -> list[Notice]:
+        """Ask what is due, give what was answered, withdraw what is over. Raises Unavailable."""
+        notices = []
+        while self._over:
+            notices += await self._withdrawn(self._over[-1], self._over[-1].asked)
+            notices += _complete(self._over.pop())
+        for each in list(self._open.values()):
+            if each.at is not None and each.at + ASK_AFTER <= self._loop.time():
+                notices += await self._ask(context, each)
+        if self._answered or self._looked + LOOK_EVERY <= self._loop.time():
+            self._answered, self._looked = False, self._loop.time()
+            notices += await self._look(context)
+        return notices
+
+    async def release(self) -> None:
+        """The stream is closed: what is open may be asked elsewhere. Raises Unavailable."""
+        if any(each.is_open for question in self._open.values() for each in question.asked):
+            await self._parts.requests.release(self._session().key, STANDING_STREAM)
+
+    async def _ask(self, context: RequestContext, question: _Question) -> list[Notice]:
+        asks = asks_of(question.task, SURFACE, context.revision, context.client, context.settings.public_url)
+        meta = {RELATED_TASK: {"taskId": question.task.id}}
+        requests = [request_for(question.task, key, request, meta) for key, request in asks.requests.items()]
+        asked = await self._parts.requests.ask(self._session().key, STANDING_STREAM, requests) if requests else ()
+        question.at = self._loop.time() + AGAIN_AFTER if asked is None else None
+        # What another stream asks is left to it.
+        question.asked = [each for each in asked or () if each.stream == STANDING_STREAM]
+        new = [each for each in question.asked if each.is_open and each.number > self.sent]
+        self.sent = max((each.number for each in new), default=self.sent)
+        return [Notice(each.method, dict(each.params), request=each.id) for each in new]
+
+    async def _look(self, context: RequestContext) -> list[Notice]:
+        notices = []
+        questions = [each for each in self._open.values() if any(one.is_open for one in each.asked)]
+        if questions:
+            await self._parts.requests.hold(self._session().key, STANDING_STREAM)
+        for question in questions:
+            ids = [each.id for each in question.asked]
+            found = await self._parts.requests.get(self._session().key, ids)
+            question.asked = [each for each in found if each.stream == STANDING_STREAM]
+            for each in question.asked:
+                if each.response is not None and each.id not in question.given:
+                    await give(context.tasks, context.caller, each, context.revision)
+                    question.given.add(each.id)
+            notices += await self._withdrawn(question, await self._answered_elsewhere(context, question))
+        return notices
+
+    async def _answered_elsewhere(self, context: RequestContext, question: _Question) -> list[ServerRequest]:
+        """Open requests whose inputs need no answer any more."""
+        try:
+            task = await context.tasks.get(question.task.id, context.caller, payload=False)
+        except TaskNotFound:
+            return question.asked
+        pause = task.pause if task.status.waiting and _pause_id(task) == _pause_id(question.task) else None
+        return [each for each in question.asked if each.is_open and (pause is None or not pause.asks(input_key(each)))]
+
+    async def _withdrawn(self, question: _Question, requests: list[ServerRequest]) -> list[Notice]:
+        ids = [each.id for each in requests if each.is_open]
+        if not ids:
+            return []
+        withdrawn = await self._parts.requests.withdraw(self._session().key, ids)
+        question.asked = [each for each in question.asked if each.id not in ids]
+        return [Notice("cancelled", {"requestId": each.id, "reason": "answered elsewhere"}) for each in withdrawn]
+
+
+def _complete(question: _Question) -> list[Notice]:
+    """The end of elicitations at URLs, of which 2025-11-25 tells."""
+    name = COMPLETE.removeprefix("notifications/")
+    ids = [each.params["elicitationId"] for each in question.asked if "elicitationId" in each.params]
+    return [Notice(name, {"elicitationId": each}) for each in ids]
+
+
+def _pause_id(task: TaskHead) -> str | None:
+    return None if task.pause is None else task.pause.id

@@ -1,0 +1,231 @@
+"""Tasks of 2025-11-25 that a session has made, on its standalone stream: status, progress, and questions for which
+nobody waits with tasks/result. The stream is at one replica, everything else at the other."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from asya_gateway.protocols.mcp.tasks import standing_questions
+from tests.support.gateway import Gateway
+from tests.support.inputs import NAME, pause_body
+from tests.support.mcp import Actor, conforms, message
+from tests.support.mcp_sessions import Client, Stream, connect, replicas
+from tests.support.waiting import until
+
+VERSION = "2025-11-25"
+RELATED = "io.modelcontextprotocol/related-task"
+ADA = {"action": "accept", "content": {"name": "Ada"}}
+
+
+@pytest.fixture
+async def pair(database_url: str) -> AsyncIterator[list[Gateway]]:
+    async with replicas(database_url, keepalive_interval=0.2, public_url="https://gateway.example") as made:
+        yield made
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Questions are not left to tasks/result first."""
+    monkeypatch.setattr(standing_questions, "ASK_AFTER", 0.0)
+
+
+async def made(client: Client, actor: Actor, *, token: Any = None, name: str = "anything") -> str:
+    """A task of this session, which runs."""
+    meta = {} if token is None else {"_meta": {"progressToken": token}}
+    result = await client.ask("tools/call", {"name": name, "arguments": {}, "task": {}, **meta}, actor.gateway)
+    task_id, _ = await actor.take()
+    assert result["task"]["taskId"] == task_id
+    return task_id
+
+
+async def asks(actor: Actor, task_id: str) -> None:
+    status, answer = await actor.gateway.post(
+        f"/mesh/{task_id}/progress", pause_body(task_id, {"inputs": {"name": NAME}})
+    )
+    assert status == 200, answer
+
+
+async def next_of(stream: Stream, method: str) -> dict[str, Any]:
+    """The next message of this method; others are skipped."""
+    while (found := await stream.message())["method"] != method:
+        pass
+    message: dict[str, Any] = found
+    return message
+
+
+async def goes_on(pair: list[Gateway]) -> None:
+    """Wait until the only task's second envelope was handed over."""
+    await until(lambda: sum(len(each.running.handed) for each in pair) == 2, what="the task to go on")
+
+
+async def both_ask(gateway: Gateway) -> None:
+    """Wait until both streams of the only session have asked the same question."""
+    database = gateway.running.storage.database
+
+    async def twice() -> bool:
+        return bool(await database.fetchval("SELECT max(events) FROM mcp_sessions") == 2)
+
+    await until(twice, what="both streams to ask")
+
+
+@contextlib.asynccontextmanager
+async def waiting(client: Client, task_id: str, at: Gateway) -> AsyncIterator[Stream]:
+    """The stream of a tasks/result."""
+    async with client.post(message("tasks/result", {"taskId": task_id}, client.new_id()), at) as response:
+        assert response.status == 200
+        yield Stream(response)
+
+
+async def test_progress_goes_on_under_the_token_of_the_call_until_the_task_ends(pair: list[Gateway]) -> None:
+    """utilities/progress: 'For task-augmented requests, the progressToken provided in the original request MUST
+    continue to be used for progress notifications throughout the task's lifetime'."""
+    client, actor = await connect(*pair), Actor(pair[0])
+    async with client.listen(pair[1]) as stream:
+        await stream.next()
+        task_id = await made(client, actor, token="mine")
+        values: list[float] = []
+        for state in ("received", "processing"):
+            await actor.report(task_id, state, message=state)
+            told = await next_of(stream, "notifications/progress")
+            conforms(told, "ProgressNotification", VERSION)
+            assert told["params"]["progressToken"] == "mine"
+            assert told["params"]["_meta"] == {RELATED: {"taskId": task_id}}
+            values.append(told["params"]["progress"])
+        last = stream.last_id
+    # It rises also if the stream goes on at the other replica.
+    async with client.listen(pair[0], last=last) as stream:
+        await stream.next()
+
+        async def report() -> None:
+            while True:
+                await actor.report(task_id, "processing", message="again")
+                await asyncio.sleep(0.1)
+
+        reporting = asyncio.create_task(report())
+        values.append((await next_of(stream, "notifications/progress"))["params"]["progress"])
+        reporting.cancel()
+        await asyncio.wait([reporting])
+        await actor.end(task_id, result=1)
+        while (ended := await stream.message())["method"] == "notifications/progress":
+            values.append(ended["params"]["progress"])
+        assert (ended["method"], ended["params"]["status"]) == ("notifications/tasks/status", "completed")
+    assert values == sorted(set(values))
+    assert values[-1] < 100
+
+
+async def test_each_change_of_status_is_told_once(pair: list[Gateway], at_once: None) -> None:
+    """utilities/tasks, "Task Status Notification": 'When a task status changes, receivers MAY send a
+    notifications/tasks/status notification'."""
+    client, actor = await connect(*pair, capabilities={}), Actor(pair[0])
+    async with client.listen(pair[1]) as stream:
+        await stream.next()
+        task_id = await made(client, actor)
+        other = await made(await connect(*pair), actor)
+        await actor.report(other, "received")
+        await asks(actor, task_id)
+        told = [await stream.message()]
+        status, _ = await pair[1].post(f"/tasks/{task_id}/resume", {"key": "name", "answer": {"name": "Ada"}})
+        assert status == 200
+        told.append(await stream.message())
+        await actor.end(task_id, result={"isError": True, "content": [{"type": "text", "text": "no"}]})
+        told.append(await stream.message())
+    for each in told:
+        conforms(each, "TaskStatusNotification", VERSION)
+        assert RELATED not in each["params"].get("_meta", {})
+    assert [each["params"]["taskId"] for each in told] == [task_id] * 3
+    assert [each["params"]["status"] for each in told] == ["input_required", "working", "failed"]
+
+
+async def test_a_client_that_only_polls_is_asked_on_its_standalone_stream(pair: list[Gateway], at_once: None) -> None:
+    """utilities/tasks, "Related Task Metadata": 'All requests, notifications, and responses related to a task MUST
+    include the io.modelcontextprotocol/related-task key'."""
+    client, actor = await connect(*pair), Actor(pair[0])
+    async with client.listen(pair[1]) as stream:
+        await stream.next()
+        task_id = await made(client, actor)
+        await asks(actor, task_id)
+        asked = await next_of(stream, "elicitation/create")
+        conforms(asked, "ElicitRequest", VERSION)
+        assert asked["params"]["_meta"][RELATED] == {"taskId": task_id}
+        await client.respond(asked["id"], ADA, pair[0])
+        # The replica that took the answer or the one that asked hands the task on, and only one of them.
+        await goes_on(pair)
+        await actor.end(task_id, result="done")
+        while (told := await next_of(stream, "notifications/tasks/status"))["params"]["status"] != "completed":
+            pass
+        assert told["params"]["taskId"] == task_id
+
+
+async def test_who_waits_for_the_result_is_asked_there_and_only_there(
+    pair: list[Gateway], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """transports: 'The server MUST send each of its JSON-RPC messages on only one of the connected streams'."""
+    monkeypatch.setattr(standing_questions, "ASK_AFTER", 3600.0)
+    client, actor = await connect(*pair), Actor(pair[0])
+    async with client.listen(pair[1]) as stream:
+        await stream.next()
+        task_id = await made(client, actor)
+        async with waiting(client, task_id, pair[0]) as result:
+            await asks(actor, task_id)
+            asked = await next_of(result, "elicitation/create")
+            monkeypatch.setattr(standing_questions, "ASK_AFTER", 0.0)
+            await both_ask(pair[0])
+            await client.respond(asked["id"], ADA, pair[1])
+            await goes_on(pair)
+            await actor.end(task_id, result="done")
+            assert (await result.message())["result"]["content"][0]["text"] == "done"
+        seen = [await stream.message()]
+        while seen[-1]["params"].get("status") != "completed":
+            seen.append(await stream.message())
+    assert {each["method"] for each in seen} == {"notifications/tasks/status"}
+
+
+async def test_a_question_moves_to_tasks_result_when_the_standalone_stream_ends(
+    pair: list[Gateway], at_once: None
+) -> None:
+    client, actor = await connect(*pair), Actor(pair[0])
+    async with client.listen(pair[1]) as stream:
+        await stream.next()
+        task_id = await made(client, actor)
+        await asks(actor, task_id)
+        first = await next_of(stream, "elicitation/create")
+        last = stream.last_id
+        async with waiting(client, task_id, pair[0]) as result:
+            await both_ask(pair[0])
+            stream.response.close()
+            # It was not asked twice while both were open: this is the first message.
+            again = await result.message()
+            assert (again["method"], again["id"]) == ("elicitation/create", first["id"])
+            async with client.listen(pair[1], last=last) as back:
+                await back.next()
+                await client.respond(first["id"], ADA, pair[1])
+                await goes_on(pair)
+                await actor.end(task_id, result="done")
+                assert (await result.message())["result"]["content"][0]["text"] == "done"
+                while (told := await back.message())["params"].get("status") != "completed":
+                    assert told["method"] == "notifications/tasks/status"
+
+
+async def test_a_stream_that_comes_back_asks_what_had_not_arrived_and_withdraws_what_is_answered(
+    pair: list[Gateway], at_once: None
+) -> None:
+    client, actor = await connect(*pair), Actor(pair[0])
+    async with client.listen(pair[1]) as stream:
+        await stream.next()
+        before = stream.last_id
+        task_id = await made(client, actor)
+        await asks(actor, task_id)
+        first = await next_of(stream, "elicitation/create")
+        last = stream.last_id
+    async with client.listen(pair[0], last=before) as stream:
+        assert (await next_of(stream, "elicitation/create"))["id"] == first["id"]
+    async with client.listen(pair[1], last=last) as stream:
+        # The question is known here, and answered elsewhere.
+        assert (await next_of(stream, "notifications/tasks/status"))["params"]["status"] == "input_required"
+        status, _ = await pair[0].post(f"/tasks/{task_id}/resume", {"key": "name", "answer": {"name": "Ada"}})
+        assert status == 200
+        found = await next_of(stream, "notifications/cancelled")
+        assert found["params"]["requestId"] == first["id"]
