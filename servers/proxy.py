@@ -27,15 +27,16 @@ class TcpProxy:
 
     @classmethod
     async def before(cls, url: str) -> tuple["TcpProxy", str]:
-        """A started proxy in front of this URL's server, and the URL through the proxy."""
-        parts = urlsplit(url)
+        """A started proxy in front of the server of this URL or `host:port`, and the same through the proxy."""
+        bare = "://" not in url
+        parts = urlsplit(f"//{url}" if bare else url)
         if parts.hostname is None or parts.port is None:
             raise ValueError(f"{url} names no host and port")
         proxy = cls(parts.hostname, parts.port)
         await proxy.start()
         credentials = parts.netloc.rpartition("@")[0]
         netloc = f"{credentials}@127.0.0.1:{proxy.port}" if credentials else f"127.0.0.1:{proxy.port}"
-        return proxy, urlunsplit(parts._replace(netloc=netloc))
+        return proxy, netloc if bare else urlunsplit(parts._replace(netloc=netloc))
 
     async def start(self) -> None:
         """Listen on a free port."""

@@ -30,6 +30,7 @@ GROUPS = {
     "asya dev": ["integration/dev/test_dev.py"],
     "broker": [
         "contract/test_transports.py",
+        "contract/test_limits.py",
         "contract/test_rabbitmq_topology.py",
         "contract/test_rabbitmq_properties.py",
         "contract/test_rabbitmq_tls.py",

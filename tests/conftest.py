@@ -17,6 +17,7 @@ import pytest
 from servers.certificates import Authority
 from servers.databases import Databases, create_template, execute
 from servers.postgres import PostgresServer
+from servers.pubsub import PubSubServer
 from servers.rabbitmq import RabbitNode
 from tests.balance import GroupScheduling, sort
 from tests.support.servers import running
@@ -109,6 +110,13 @@ def rabbitmq_vhost_url(request: pytest.FixtureRequest, rabbitmq_url: str) -> Ite
     name = f"test-{uuid.uuid4().hex[:12]}"
     yield node.create_vhost(name)
     node.delete_vhost(name)
+
+
+@pytest.fixture(scope="session")
+def pubsub_server() -> Iterator[PubSubServer]:
+    """The stand-in of Pub/Sub of this pytest process."""
+    with running(PubSubServer) as server:
+        yield server
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupScheduling | None:

@@ -47,6 +47,10 @@ class QueueLimits:
     late_answers_noticed: bool = True
     """Whether the queue system refuses the answer of a consumer whose lease has expired. If it does not, the transport
     knows only by its own clock, and an answer that is on its way when the lease expires counts."""
+    in_order: bool = True
+    """Whether one consumer receives messages in the order of publishing, as long as none is returned."""
+    depth_known: bool = True
+    """Whether the queue system tells how many messages wait. If it does not, `Transport.depth` is unavailable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,8 @@ class Trigger:
     metadata: Mapping[str, str]
     secrets: tuple[TriggerSecret, ...] = ()
     authentication: str = ""
+    pod_identity: str = ""
+    """The provider of the identity with which KEDA's own pod reads the queue, instead of a secret."""
 
 
 TriggerOf = Callable[[str, int, Mapping[str, str]], Trigger]

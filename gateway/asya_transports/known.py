@@ -5,9 +5,10 @@ from collections.abc import Mapping
 
 from asya_transports.description import TransportDescription, TransportSettings, TransportSettingsError
 from asya_transports.postgres.description import DESCRIPTION as POSTGRES
+from asya_transports.pubsub.description import DESCRIPTION as PUBSUB
 from asya_transports.rabbitmq.description import DESCRIPTION as RABBITMQ
 
-DESCRIPTIONS: Mapping[str, TransportDescription] = {each.name: each for each in (POSTGRES, RABBITMQ)}
+DESCRIPTIONS: Mapping[str, TransportDescription] = {each.name: each for each in (POSTGRES, RABBITMQ, PUBSUB)}
 EMBEDDED = POSTGRES
 """The default, which needs only the gateway's own database."""
 

@@ -190,7 +190,8 @@ class Transport(Protocol):
         """The same for the namespace's dead letters; `Delivery.actor` is the queue in which the message died."""
 
     async def depth(self, actor: str) -> int:
-        """How many messages wait in the actor's queue (0 if there is no queue)."""
+        """How many messages wait in the actor's queue (0 if there is no queue). Raises TransportUnavailable; always
+        where the queue system does not tell (QueueLimits.depth_known)."""
 
     async def close(self) -> None:
         """Return unanswered messages and disconnect."""

@@ -1,5 +1,6 @@
 """The queue systems of the contract suite: their servers, and how a test makes them notice something sooner."""
 
+import asyncio
 import os
 from abc import ABC, abstractmethod
 from typing import ClassVar
@@ -10,10 +11,16 @@ from typing_extensions import override
 from asya_transports.description import TransportSettings
 from asya_transports.postgres import receiver as postgres_receiver
 from asya_transports.postgres.settings import PostgresSettings
+from asya_transports.pubsub import delays as pubsub_delays
+from asya_transports.pubsub import receiver as pubsub_receiver
+from asya_transports.pubsub.leases import Lease
+from asya_transports.pubsub.settings import PubSubSettings
+from asya_transports.pubsub.transport import PubSubTransport
 from asya_transports.rabbitmq import delays as rabbitmq_delays
 from asya_transports.rabbitmq import receiver as rabbitmq_receiver
 from asya_transports.rabbitmq.settings import RabbitSettings
 from servers.postgres import PostgresServer
+from servers.pubsub import PROJECT, PubSubServer
 from servers.rabbitmq import RabbitNode
 
 LEASE = 1.5
@@ -47,6 +54,10 @@ class Broker(ABC):
 
     def forget_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Let no transport know by its own clock that a lease has expired; for those that have such a clock."""
+        raise NotImplementedError
+
+    def as_it_is(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Undo what the suite adds to the queue system; for those that declare that they do not tell everything."""
         raise NotImplementedError
 
     def _own(self, variable: str, fixture: str) -> object:
@@ -99,4 +110,48 @@ class Rabbit(Broker):
         monkeypatch.setattr(rabbitmq_delays, "RUNGS", rungs)
 
 
-BROKERS: tuple[type[Broker], ...] = (Postgres, Rabbit)
+class PubSub(Broker):
+    """Google's own fake (servers/pubsub.py)."""
+
+    name = "pubsub"
+
+    def __init__(self, request: pytest.FixtureRequest) -> None:
+        super().__init__(request)
+        self._server: PubSubServer = request.getfixturevalue("pubsub_server")
+        monkeypatch: pytest.MonkeyPatch = request.getfixturevalue("monkeypatch")
+        # Every stop waits for a poll, and every test stops.
+        monkeypatch.setattr(pubsub_receiver, "POLL_SECONDS", 1.0)
+        # Pub/Sub does not tell (test_limits.py), its stand-in does.
+        server, self._own_depth = self._server, PubSubTransport.depth
+
+        async def depth(transport: PubSubTransport, actor: str) -> int:
+            return await asyncio.to_thread(server.waiting, transport.names.queue(actor))
+
+        monkeypatch.setattr(PubSubTransport, "depth", depth)
+
+    @override
+    def settings(self) -> TransportSettings:
+        return PubSubSettings(PROJECT, self._server.endpoint, lease=2.0)
+
+    @override
+    def restart(self) -> None:
+        self._server.restart()
+
+    @override
+    def look_often(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(pubsub_receiver, "QUEUE_PAUSE", 0.2)
+
+    @override
+    def delay_at_most(self, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(pubsub_delays, "LONGEST_DELAY", seconds)
+
+    @override
+    def forget_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Lease, "expired", False)
+
+    @override
+    def as_it_is(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(PubSubTransport, "depth", self._own_depth)
+
+
+BROKERS: tuple[type[Broker], ...] = (Postgres, Rabbit, PubSub)

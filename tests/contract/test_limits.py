@@ -6,9 +6,17 @@ import time
 import pytest
 
 from asya_crds.naming import queue_name
-from asya_transports.port import Forbidden, LeaseLost, MessageRefused, OutboundMessage, Queue, Unroutable
+from asya_transports.port import (
+    Forbidden,
+    LeaseLost,
+    MessageRefused,
+    OutboundMessage,
+    Queue,
+    TransportUnavailable,
+    Unroutable,
+)
 from tests.contract.brokers import Broker
-from tests.contract.transport_harness import Harness, message, next_of, publish, take_one
+from tests.contract.transport_harness import Harness, message, next_of, publish, take_from, take_one
 
 LONGEST_ACTOR = 63
 """Characters of the longest name of an actor (asya_crds/naming.py)."""
@@ -106,3 +114,27 @@ async def test_a_late_answer_is_noticed_by_the_queue_system_or_by_nobody_as_decl
             else:
                 await delivery.ack()
             await again.ack()
+
+
+async def test_one_consumer_receives_in_the_order_of_publishing_if_that_is_promised(harness: Harness) -> None:
+    transport = await harness.declared()
+    texts = [f"m{number:02}" for number in range(30)]
+    for start in (0, 10, 20):
+        await publish(transport, *texts[start : start + 10])
+    async with transport.receive("worker", prefetch=4) as stream:
+        received = [await take_from(stream) for _ in texts]
+    assert (received if harness.limits.in_order else sorted(received)) == texts
+
+
+async def test_how_many_messages_wait_is_told_or_not_as_declared(
+    harness: Harness, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not harness.limits.depth_known:
+        broker.as_it_is(monkeypatch)
+    transport = await harness.declared()
+    await publish(transport, "one", "two")
+    if harness.limits.depth_known:
+        assert await transport.depth("worker") == 2
+    else:
+        with pytest.raises(TransportUnavailable):
+            await transport.depth("worker")

@@ -6,10 +6,11 @@ from typing import TypeVar
 
 from servers.postgres import PostgresServer
 from servers.processes import ServerUnavailable
+from servers.pubsub import PubSubServer
 from servers.rabbitmq import RabbitNode
 from tests.support.missing import missing
 
-Server = TypeVar("Server", PostgresServer, RabbitNode)
+Server = TypeVar("Server", PostgresServer, RabbitNode, PubSubServer)
 
 
 @contextmanager

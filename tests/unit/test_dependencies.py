@@ -25,7 +25,7 @@ DISTRIBUTIONS = packages_distributions()
 MAY_USE = {
     "crds/asya_crds": [BASE],
     "crds/asya_schemas": [BASE, EXTRAS["gateway"]],
-    "gateway/asya_transports": [BASE, EXTRAS["rabbitmq"]],
+    "gateway/asya_transports": [BASE, EXTRAS["rabbitmq"], EXTRAS["pubsub"]],
     "gateway/asya_gateway": [BASE, EXTRAS["gateway"], EXTRAS["telemetry"]],
     "gateway/asya_actor": [BASE, EXTRAS["actor"], EXTRAS["telemetry"]],
     "operator/asya_operator": [BASE, EXTRAS["operator"]],

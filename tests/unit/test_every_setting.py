@@ -211,7 +211,11 @@ def test_a_switch_that_is_false_or_empty_is_off(
     assert getattr(read(), name) is False
 
 
-TRANSPORT_NEEDS = {"postgres": {"ASYA_DATABASE_URL": DATABASE}, "rabbitmq": {"ASYA_RABBITMQ_HOST": "mq"}}
+TRANSPORT_NEEDS = {
+    "postgres": {"ASYA_DATABASE_URL": DATABASE},
+    "rabbitmq": {"ASYA_RABBITMQ_HOST": "mq"},
+    "pubsub": {"ASYA_PUBSUB_PROJECT_ID": "asya-tests"},
+}
 WRONG_OF_TRANSPORTS = {
     "ASYA_DATABASE_URL": ["", "mysql://secret@x/y"],
     "ASYA_DATABASE_POOLING": ["statement", "transaction"],
@@ -225,6 +229,8 @@ WRONG_OF_TRANSPORTS = {
     "ASYA_RABBITMQ_POOL_SIZE": ["x", "0"],
     "ASYA_RABBITMQ_PREFETCH": ["x", "0"],
     "ASYA_RABBITMQ_MAX_MESSAGE_BYTES": ["x", "0"],
+    "ASYA_PUBSUB_PROJECT_ID": ["", "two words", "projects/x", "UPPER", "x" * 101],
+    "ASYA_PUBSUB_ENDPOINT": ["localhost", "localhost:0", "http://localhost:8085", "localhost:x", "a b:1"],
 }
 ANY_TEXT = {"ASYA_RABBITMQ_USERNAME", "ASYA_RABBITMQ_PASSWORD"}
 VARIABLES = [(name, each.name) for name, found in DESCRIPTIONS.items() for each in found.variables]
@@ -242,6 +248,8 @@ def test_a_wrong_variable_of_a_transport_is_told_without_its_secret(transport: s
 
 WRONG_OF_OPERATORS = {
     "ASYA_KEDA_RABBITMQ_AUTH": ["two words", "UPPER"],
+    "ASYA_KEDA_PUBSUB_AUTH": ["two words", "UPPER"],
+    "ASYA_KEDA_PUBSUB_IDENTITY": ["two words", "x" * 64],
     "ASYA_RABBITMQ_MANAGEMENT_URL": [
         "mq:15672",
         "amqp://u:secret@mq",

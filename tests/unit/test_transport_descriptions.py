@@ -29,7 +29,8 @@ def test_every_folder_of_a_queue_system_is_known_by_its_own_name() -> None:
 
 def test_descriptions_are_read_without_any_driver() -> None:
     """The operator decides by them, and has none of the drivers' extras."""
-    program = "import sys, asya_transports.known; print(*sorted({'asyncpg', 'aiormq', 'pamqp'} & set(sys.modules)))"
+    drivers = sorted({driver for description in DESCRIPTIONS.values() for driver in description.drivers})
+    program = f"import sys, asya_transports.known; print(*sorted({{'asyncpg', *{drivers}}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
 
@@ -60,6 +61,8 @@ def test_each_declared_limit_is_in_the_page_about_delivery(description: Transpor
         "any" if limits.longest_name is None else f"{limits.longest_name:,}",
         "any" if limits.longest_delay is None else f"{limits.longest_delay:,.0f}",
         "refused" if limits.late_answers_noticed else "not noticed",
+        "that of publishing" if limits.in_order else "any",
+        "told" if limits.depth_known else "not told",
     ]
     found = limits_of_the_page()[description.name]
     assert [cell.partition(" (")[0] for cell in found] == wanted

@@ -7,6 +7,7 @@ from asya_crds import naming
 from asya_transports.description import TransportSettingsError
 from asya_transports.known import transport_settings
 from asya_transports.postgres.settings import PostgresSettings
+from asya_transports.pubsub.settings import PubSubSettings
 from asya_transports.rabbitmq.address import Address
 from asya_transports.rabbitmq.settings import RabbitSettings
 
@@ -41,6 +42,14 @@ def test_rabbitmq_is_also_told_by_host_and_credentials_as_sidecars_are() -> None
     assert settings == RabbitSettings("amqp://asya:p%40ss%2Fword@mq:5673/")
 
 
+def test_pubsub_is_told_by_project_and_an_emulators_endpoint() -> None:
+    environment = {"ASYA_TRANSPORT": "pubsub", "ASYA_PUBSUB_PROJECT_ID": "my-project-1"}
+    assert transport_settings(environment) == PubSubSettings("my-project-1")
+    emulated = transport_settings({**environment, "ASYA_PUBSUB_ENDPOINT": "localhost:8085"})
+    assert emulated == PubSubSettings("my-project-1", "localhost:8085")
+    assert emulated.place == "my-project-1"
+
+
 def test_the_place_of_queues_names_no_host() -> None:
     assert PostgresSettings("postgresql://db/asya").place == ""
     assert RabbitSettings("amqp://u:p@mq").place == RabbitSettings("amqp://other").place == "//asya"
@@ -53,6 +62,7 @@ def test_the_place_of_queues_names_no_host() -> None:
         ({"ASYA_TRANSPORT": "kafka"}, "ASYA_TRANSPORT"),
         ({}, "ASYA_DATABASE_URL"),
         ({"ASYA_TRANSPORT": "rabbitmq"}, "ASYA_RABBITMQ_URL"),
+        ({"ASYA_TRANSPORT": "pubsub"}, "ASYA_PUBSUB_PROJECT_ID"),
         ({"ASYA_TRANSPORT": "rabbitmq", "ASYA_RABBITMQ_URL": "http://mq"}, "ASYA_RABBITMQ_URL"),
         ({"ASYA_TRANSPORT": "rabbitmq", "ASYA_RABBITMQ_HOST": "mq", "ASYA_RABBITMQ_PORT": "x"}, "ASYA_RABBITMQ_PORT"),
         ({"ASYA_DATABASE_URL": "postgresql://db", "ASYA_PREFETCH": "0"}, "ASYA_PREFETCH"),

@@ -21,15 +21,19 @@ def authentication_name(actor: ActorResource, trigger: Trigger) -> str:
 def trigger_authentication(actor: ActorResource, around: Surroundings, scaling: Scaling) -> Document | None:
     """The TriggerAuthentication to apply; None if the installation provides one."""
     trigger = trigger_of(actor, around, scaling)
-    if trigger.authentication or not around.secret:
+    if trigger.authentication or not (around.secret or trigger.pod_identity):
         return None
     return {
         "apiVersion": "keda.sh/v1alpha1",
         "kind": "TriggerAuthentication",
         "metadata": {**metadata(actor, around), "name": authentication_name(actor, trigger)},
-        "spec": {
-            "secretTargetRef": [
-                {"parameter": each.parameter, "name": around.secret, "key": each.key} for each in trigger.secrets
-            ]
-        },
+        "spec": _spec(trigger, around.secret),
+    }
+
+
+def _spec(trigger: Trigger, secret: str) -> Document:
+    if trigger.pod_identity:
+        return {"podIdentity": {"provider": trigger.pod_identity}}
+    return {
+        "secretTargetRef": [{"parameter": each.parameter, "name": secret, "key": each.key} for each in trigger.secrets]
     }

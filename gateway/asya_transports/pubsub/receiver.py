@@ -1,0 +1,290 @@
+"""One stream of deliveries: polls for as many messages as there is room for, and returns what was not answered."""
+
+import asyncio
+import logging
+import random
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Mapping
+from typing import Any
+
+from google.pubsub_v1 import types
+
+from asya_crds.naming import DEAD_LETTERS
+from asya_transports.bounded import ended
+from asya_transports.port import LeaseLost, Prefetch, TransportError, TransportUnavailable, Unroutable
+from asya_transports.pubsub.acks import Acknowledgements
+from asya_transports.pubsub.connection import Connection
+from asya_transports.pubsub.delays import whole_seconds
+from asya_transports.pubsub.delivery import PubSubDelivery
+from asya_transports.pubsub.errors import Missing, NothingYet
+from asya_transports.pubsub.leases import Lease, LeaseKeeper
+from asya_transports.pubsub.names import Names
+from asya_transports.pubsub.publisher import Publication, Publisher
+from asya_transports.pubsub.topology import Topology
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 4.0
+"""How long one poll waits for messages. A stop waits for the poll that is under way, because what an aborted one was
+about to bring stays leased to nobody."""
+MOST_MESSAGES = 1000
+"""Messages of one poll."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+QUEUE_PAUSE = 1.0
+"""Seconds between two checks for a missing queue. A queue that this program declared is declared again after this
+pause, in which a worker whose actor is being deleted gets its signal to end."""
+LEAVE_BEYOND = 3.0
+"""Seconds, beyond those of a poll, for the return of messages. Those that cannot be returned are delivered again when
+their lease expires."""
+
+RELEASE_BATCH = 1000
+
+
+class PubSubReceiver:
+    """The consumer of one subscription."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        publisher: Publisher,
+        topology: Topology,
+        keeper: LeaseKeeper,
+        names: Names,
+        actor: str,
+        prefetch: Prefetch,
+    ) -> None:
+        self.actor = actor
+        self.dead_letters = actor == DEAD_LETTERS
+        self._connection = connection
+        self._publisher = publisher
+        self._topology = topology
+        self._keeper = keeper
+        self._names = names
+        self._subscription = names.subscription(actor)
+        self._prefetch = prefetch
+        self._acknowledgements = Acknowledgements(self._acknowledge)
+        self._held: dict[str, PubSubDelivery] = {}
+        self._unseen: deque[PubSubDelivery] = deque()
+        self._polling: asyncio.Task[None] | None = None
+        self._passing: set[asyncio.Task[None]] = set()
+        self._news = asyncio.Event()
+        self._stopped = False
+        prefetch.on_change(self._follow)
+
+    @property
+    def limit(self) -> int:
+        """Deliveries before a message is dead-lettered."""
+        return self._topology.limit(self.actor)
+
+    def origin(self, subscription: str) -> str:
+        """The actor of a subscription."""
+        return self._names.actor(subscription)
+
+    async def stream(self) -> AsyncGenerator[PubSubDelivery]:
+        """The deliveries, until it is closed. Then nothing more is taken, and messages that were not yielded are
+        returned."""
+        pause = FIRST_PAUSE
+        try:
+            while True:
+                while self._unseen:
+                    delivery = self._unseen.popleft()
+                    if delivery.lease.expired:
+                        self.settled(delivery)
+                        continue
+                    self._poll_ahead()
+                    yield delivery
+                self._news.clear()
+                try:
+                    self._poll_again()
+                    pause = FIRST_PAUSE
+                except Missing as error:
+                    logger.warning("receiving from %s: %s", self._subscription, error)
+                    await asyncio.sleep(QUEUE_PAUSE * random.uniform(1.0, 2.0))  # noqa: S311 # spreads, no secret
+                    await self._declare_again()
+                    continue
+                except TransportUnavailable as error:
+                    logger.warning("receiving from %s: %s; again in %.1f s", self._subscription, error, pause)
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 2, LONGEST_PAUSE)
+                    continue
+                if not self._unseen:
+                    await self._news.wait()
+        finally:
+            await self._stop_taking()
+
+    async def leave(self) -> None:
+        """Return unanswered messages. Those that cannot be returned now are delivered again when their lease
+        expires."""
+        await self._stop_taking()
+        await self._in_time(self._release_all(list(self._held.values())), LEAVE_BEYOND)
+
+    def settled(self, delivery: PubSubDelivery) -> None:
+        """It is not ours any more, so there is room for another."""
+        self._keeper.release(delivery.lease)
+        if self._held.pop(delivery.lease.ack_id, None) is not None:
+            self._news.set()
+
+    async def acknowledge(self, lease: Lease) -> None:
+        """The message is deleted. Raises TransportUnavailable, LeaseLost."""
+        try:
+            await self._acknowledgements.add(lease.ack_id)
+        except Missing as error:
+            raise LeaseLost(f"the subscription is gone with its messages: {error}") from error
+
+    async def renew(self, lease: Lease) -> None:
+        """Renew the lease by its full length. Raises TransportUnavailable, LeaseLost."""
+        asked = time.monotonic()
+        await self._modify([lease.ack_id], self._keeper.seconds)
+        self._keeper.renewed(lease, asked, self._keeper.seconds)
+
+    async def release(self, lease: Lease, delay: float) -> None:
+        """Let the service deliver the message again after so many seconds. Raises TransportUnavailable, LeaseLost."""
+        await self._keeper.quiet(lease)
+        try:
+            await self._modify([lease.ack_id], delay)
+        except LeaseLost:
+            raise
+        except BaseException:
+            self._keeper.resume(lease)  # it is still held
+            raise
+
+    async def publish(self, copy: Publication) -> None:
+        """Publish to an actor's topic. Raises TransportUnavailable, MessageRefused."""
+        [answer] = await self._publisher.publish([copy])
+        if isinstance(answer, Unroutable):
+            # The queue vanished with what it held. The copy must not vanish with it.
+            raise TransportUnavailable(str(answer))
+        if answer is not None:
+            raise answer
+
+    async def publish_dead(self, body: bytes, attributes: Mapping[str, str]) -> None:
+        """Publish to the dead letters. Raises TransportUnavailable, MessageRefused."""
+        letter = Publication(DEAD_LETTERS, body, attributes)
+        [answer] = await self._publisher.publish([letter])
+        if isinstance(answer, Unroutable):
+            await self._topology.ensure_dead_letters()
+            [answer] = await self._publisher.publish([letter])
+        if answer is not None:
+            raise answer
+
+    @property
+    def _room(self) -> int:
+        return min(self._prefetch.most - len(self._held), MOST_MESSAGES)
+
+    def _poll_ahead(self) -> None:
+        """Poll while a handler works, if there is room. The error of a poll is raised where the next one begins."""
+        if self._polling is None and self._room > 0:
+            self._polling = asyncio.create_task(self._poll(), name=f"poll-{self.actor}")
+            self._polling.add_done_callback(lambda _: self._news.set())
+
+    def _poll_again(self) -> None:
+        """Begin the next poll if there is none and there is room. Raises TransportUnavailable if the last failed."""
+        if self._polling is not None and self._polling.done():
+            polling, self._polling = self._polling, None
+            polling.result()
+        self._poll_ahead()
+
+    async def _poll(self) -> None:
+        request = types.PullRequest(subscription=self._subscription, max_messages=self._room)
+        try:
+            response = await self._connection.call(lambda clients: clients.subscriber.pull, request, POLL_SECONDS)
+        except NothingYet:
+            return
+        received = types.PullResponse.pb(response).received_messages
+        leases = self._keeper.hold(self._subscription, [each.ack_id for each in received])
+        for lease, each in zip(leases, received, strict=True):
+            message = each.message
+            published = message.publish_time.seconds + message.publish_time.nanos / 1e9
+            self._arrived(
+                PubSubDelivery(self, lease, message.data, dict(message.attributes), each.delivery_attempt, published)
+            )
+        self._follow()
+
+    def _arrived(self, delivery: PubSubDelivery) -> None:
+        """Keep it for a handler, or pass it on if no handler is to get it: it waits, or was delivered too often."""
+        self._held[delivery.lease.ack_id] = delivery
+        if self._stopped:
+            self._unseen.append(delivery)
+        elif (wait := delivery.wait) is not None:
+            self._pass_on(delivery.defer(wait), "a delayed message")
+        elif delivery.exhausted:
+            self._pass_on(delivery.bury(), "a dead letter")
+        else:
+            self._unseen.append(delivery)
+
+    def _pass_on(self, passing: Coroutine[Any, Any, None], what: str) -> None:
+        task = asyncio.create_task(self._passed_on(passing, what), name=f"pass-on-{self.actor}")
+        self._passing.add(task)
+        task.add_done_callback(self._passing.discard)
+
+    async def _passed_on(self, passing: Coroutine[Any, Any, None], what: str) -> None:
+        """What could not be passed on stays held and is returned with its lease; whoever gets it next tries again."""
+        try:
+            await passing
+        except TransportError as error:
+            logger.warning("%s of %s, trying again: %s", what, self._subscription, error)
+
+    def _follow(self) -> None:
+        """The prefetch was changed, or more has come than there is room for: return what is too much, the newest
+        first, or take more."""
+        surplus = min(len(self._held) - self._prefetch.most, len(self._unseen))
+        for _ in range(surplus):
+            self._pass_on(self._unseen.pop().return_unseen(), "a message that is too much")
+        self._news.set()
+
+    async def _declare_again(self) -> None:
+        """Declare the queue again if this program declared it."""
+        try:
+            if self.dead_letters:
+                await self._topology.ensure_dead_letters()
+            else:
+                await self._topology.declare_again(self.actor)
+        except TransportUnavailable as error:
+            logger.warning("declaring %s again: %s", self._subscription, error)
+
+    async def _stop_taking(self) -> None:
+        """Take nothing more, and return what was not yielded."""
+        self._stopped = True
+        self._prefetch.on_change(lambda: None)
+        await self._in_time(self._return_unseen(), POLL_SECONDS + LEAVE_BEYOND)
+
+    async def _in_time(self, returning: Coroutine[Any, Any, None], seconds: float) -> None:
+        task = asyncio.create_task(returning, name=f"leave-{self.actor}")
+        if await ended(task, seconds):
+            task.result()
+        else:
+            logger.warning("leaving %s: no answer within %g s", self._subscription, seconds)
+
+    async def _return_unseen(self) -> None:
+        polling, self._polling = self._polling, None
+        if polling is not None:
+            await asyncio.wait([polling])
+        if self._passing:
+            await asyncio.wait(self._passing)
+        unseen = list(self._unseen)
+        self._unseen.clear()
+        await asyncio.gather(*(self._passed_on(each.return_unseen(), "returning a message") for each in unseen))
+
+    async def _release_all(self, held: Iterable[PubSubDelivery]) -> None:
+        ours = [each.lease for each in held if not each.lease.expired]
+        for delivery in held:
+            self.settled(delivery)
+        try:
+            for start in range(0, len(ours), RELEASE_BATCH):
+                await self._modify([lease.ack_id for lease in ours[start : start + RELEASE_BATCH]], 0.0)
+        except TransportUnavailable as error:
+            logger.warning("returning %d messages of %s: %s", len(ours), self._subscription, error)
+
+    async def _acknowledge(self, ack_ids: list[str]) -> None:
+        request = types.AcknowledgeRequest(subscription=self._subscription, ack_ids=ack_ids)
+        await self._connection.call(lambda clients: clients.subscriber.acknowledge, request)
+
+    async def _modify(self, ack_ids: list[str], seconds: float) -> None:
+        request = types.ModifyAckDeadlineRequest(
+            subscription=self._subscription, ack_ids=ack_ids, ack_deadline_seconds=whole_seconds(seconds)
+        )
+        try:
+            await self._connection.call(lambda clients: clients.subscriber.modify_ack_deadline, request)
+        except Missing as error:
+            raise LeaseLost(f"the subscription is gone with its messages: {error}") from error
