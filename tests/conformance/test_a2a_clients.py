@@ -3,13 +3,21 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from asya_gateway.protocols.a2a.card_cache import CardName, Cards
+from asya_gateway.protocols.a2a.signing import CardSigner
 from servers.databases import Databases, run_apart
 from tests.conformance import tools
 from tests.conformance.tools import run
 from tests.protocol.mcp.fixture.deployment import Deployment
+from tests.support.a2a import SKILLS
+from tests.support.gateway import make_flows, make_settings
+from tests.support.oauth import SECRET
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -20,8 +28,11 @@ FIXTURE = HERE.parent / "protocol" / "a2a" / "fixture"
 @pytest.fixture(scope="module")
 def agent(tmp_path_factory: pytest.TempPathFactory, databases: Databases, template_database: str) -> Iterator[str]:
     """Where its card is."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    file = tmp_path_factory.mktemp("key") / "key.pem"
+    file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     with databases.one(template_database) as url:
-        made = Deployment(tmp_path_factory.mktemp("agent"), url, fixture=FIXTURE)
+        made = Deployment(tmp_path_factory.mktemp("agent"), url, fixture=FIXTURE, A2A_SIGNING_KEY_FILE=str(file))
         try:
             run_apart(made.start)
             yield made.urls[0]
@@ -33,6 +44,7 @@ def agent(tmp_path_factory: pytest.TempPathFactory, databases: Databases, templa
 async def test_the_client_of_1_0(agent: str) -> None:
     program = str(HERE / "python" / "a2a_1_client.py")
     seen = (await run(tools.a2a(1), program, json.dumps({"url": agent}))).answer
+    assert seen["verified"] is True
     assert (seen["completed"], seen["data"]) == ("TASK_STATE_COMPLETED", True)
     assert (seen["failed"], seen["rejected"]) == ("TASK_STATE_FAILED", "TASK_STATE_REJECTED")
     assert seen["parts"] == ["text", "url", "data"]
@@ -52,3 +64,20 @@ async def test_the_client_of_0_3(agent: str) -> None:
     assert (seen["streamed"], seen["events"] >= 4) == ("completed", True)
     assert (seen["asked"], seen["greeted"]) == ("input-required", "Hello, Ann!")
     assert {seen["canceled"], seen["got"]} == {"canceled"}
+
+
+@pytest.mark.parametrize(
+    "closed",
+    [{}, {"auth": "required"}, {"mcp_oauth_enabled": True, "mcp_oauth_issuer": "https://asya.example"}],
+    ids=["open", "keys", "oauth"],
+)
+async def test_the_sdk_verifies_every_form_of_a_card(tmp_path: Path, closed: dict[str, Any]) -> None:
+    """The Python SDK reads the pure card and the merged one as protobuf (section 8.4.3)."""
+    secret = {"mcp_oauth_secret": SECRET} if "mcp_oauth_enabled" in closed else {}
+    signer = CardSigner(ec.generate_private_key(ec.SECP256R1()))
+    cards = Cards(make_flows(SKILLS), make_settings(**closed, **secret), signer)
+    made = [cards.public(CardName("https://asya.example", pure)) for pure in (True, False)]
+    file = tmp_path / "cards.json"
+    file.write_text(json.dumps({"keys": signer.key_set, "cards": [json.loads(each.body) for each in made if each]}))
+    program = str(HERE / "python" / "a2a_1_verifier.py")
+    assert (await run(tools.a2a(1), program, str(file))).answer == [[True, False], [True, False]]

@@ -14,6 +14,7 @@ from aiohttp import web
 from asya_crds import jsontext
 from asya_crds.flow import Flow
 from asya_crds.offloading import Offload
+from asya_gateway.composition.agent_cards import agent_cards
 from asya_gateway.composition.examining import Digesting, Examining, Filling
 from asya_gateway.composition.identifying import Identifying
 from asya_gateway.composition.limiting import Limiting
@@ -27,6 +28,7 @@ from asya_gateway.domain.identity.revocations import STALE_AFTER
 from asya_gateway.domain.tasks import Tasks
 from asya_gateway.identity.seal_ring import SealRing
 from asya_gateway.outbound.client import OutboundClient
+from asya_gateway.protocols.a2a.card_cache import CARDS
 from asya_gateway.protocols.a2a.request import CONVERSATION_LISTS, CONVERSATIONS
 from asya_gateway.protocols.http.admission import Admission
 from asya_gateway.protocols.http.keys import HELD, SEALING
@@ -239,6 +241,7 @@ async def start_gateway(database_url: str, **changes: Any) -> AsyncGenerator[Gat
         sessions=storage.sessions.parts,
     )
     sealing = app[SEALING] = SealRing(settings.seal_keys, PostgresSealKeys(storage.database), clock)
+    app[CARDS] = agent_cards(flows, settings)
     app[CONVERSATIONS] = PostgresConversations(storage.database.hot)
     app[CONVERSATION_LISTS] = PostgresConversationLists(storage.database)
     pushing = None

@@ -6,6 +6,7 @@ import functools
 import io
 import json
 from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -71,10 +72,14 @@ TOOLS: list[dict[str, Any]] = [
 ]
 
 
+CHANGED = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+"""When the registry's generation was made."""
+
+
 def serve_tools(gateway: Gateway, tools: list[dict[str, Any]], generation: int = 1) -> None:
     flows = [Flow.model_validate(tool) for tool in tools]
     made = [served(flow) for flow in flows]
-    gateway.app[FLOWS].swap(FlowTable.of(generation, made))
+    gateway.app[FLOWS].swap(FlowTable.of(generation, made, changed_at=CHANGED))
 
 
 def served(flow: Flow) -> ServedFlow:

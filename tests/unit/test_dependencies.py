@@ -42,6 +42,7 @@ TOOLS = {
 OTHERS = {
     "tests/conformance/python/a2a_0_client.py",
     "tests/conformance/python/a2a_1_client.py",
+    "tests/conformance/python/a2a_1_verifier.py",
     "tests/conformance/python/fastmcp_client.py",
     "tests/conformance/python/fastmcp_login.py",
     "tests/conformance/python/mcp_v1_client.py",

@@ -73,6 +73,7 @@ WRONG_BY_NAME: dict[str, list[str]] = {
     "a2a_name": ["x" * 257],
     "a2a_description": ["x" * 4097],
     "a2a_version": ["x" * 65],
+    "a2a_signing_key_id": ["x" * 257],
     "a2a_provider_org": ["x" * 257],
     "actor_name": ["", *NOT_ACTORS],
     "actor_sink": ["", *NOT_ACTORS],
@@ -90,7 +91,7 @@ WRONG_BY_NAME: dict[str, list[str]] = {
     "open_surfaces": ["rest", "mcp,everything"],
     "caller_claims": ["x" * 256, "email," + "y" * 300],
 }
-FREE = {"config_path", "api_keys_file", "gateway_config", "roles_file"}
+FREE = {"config_path", "api_keys_file", "gateway_config", "roles_file", "a2a_signing_key_file"}
 """Anything may be right: a path, say, that does not exist yet."""
 WRONG_BY_CHECK: dict[Any, list[str]] = {
     parse_duration: ["soon", "-1s", "1 fortnight", "1e400"],

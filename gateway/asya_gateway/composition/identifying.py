@@ -13,6 +13,7 @@ from asya_gateway.composition.keys import Keys
 from asya_gateway.composition.outbound import outbound_client
 from asya_gateway.composition.web import Routes
 from asya_gateway.domain.flows import FlowTable
+from asya_gateway.domain.oauth.resources import AUTHORIZE
 from asya_gateway.identity.auditing import AuditTrail
 from asya_gateway.identity.authenticating import Authenticating
 from asya_gateway.identity.static_keys import StaticKeys
@@ -20,7 +21,6 @@ from asya_gateway.outbound.client import OutboundClient
 from asya_gateway.protocols.http.admission import Admission
 from asya_gateway.protocols.http.challenges import Challenges
 from asya_gateway.protocols.http.policies import groups_of
-from asya_gateway.protocols.oauth.discovery import AUTHORIZE
 from asya_gateway.protocols.oauth.routes import register_resources
 from asya_gateway.settings import Mode, Settings
 from asya_gateway.settings.auth import SHORTEST_KEY

@@ -8,6 +8,7 @@ from dataclasses import replace
 from aiohttp import web
 
 from asya_crds.offloading import Offload
+from asya_gateway.composition.agent_cards import agent_cards
 from asya_gateway.composition.container import memory_budget
 from asya_gateway.composition.examining import Digesting, Examining, Filling
 from asya_gateway.composition.identifying import Identifying
@@ -23,6 +24,7 @@ from asya_gateway.domain.flows import FlowRegistry
 from asya_gateway.domain.reports import FinalReport
 from asya_gateway.domain.tasks import Tasks
 from asya_gateway.identity.seal_ring import SealRing
+from asya_gateway.protocols.a2a.card_cache import CARDS
 from asya_gateway.protocols.a2a.request import CONVERSATION_LISTS, CONVERSATIONS
 from asya_gateway.protocols.http import flows_health
 from asya_gateway.protocols.http.keys import FLOWS_REPORT, HELD, REGISTRY, SEALING, STREAMS
@@ -220,6 +222,7 @@ class Gateway:
         )
         app[REGISTRY], app[FLOWS_REPORT] = self.registrar, self.watch.report
         app[SEALING] = self.sealing
+        app[CARDS] = agent_cards(self.flows, self.settings)
         app[CONVERSATIONS] = PostgresConversations(self.database.hot)
         app[CONVERSATION_LISTS] = PostgresConversationLists(self.database)
         if self.pushing is not None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import islice
 from types import MappingProxyType
 
@@ -49,6 +50,8 @@ class FlowTable:
     """The names of the flows in each tool set, by the set's name: those that it names, and those with its tag."""
     named_sets: frozenset[str] = frozenset()
     """The sets that stand in `sets:`. They exist for everybody; a tag alone is a set for those who see such a flow."""
+    changed_at: datetime | None = None
+    """When the generation was made, equal on all pods; None before the first was read."""
 
     @classmethod
     def of(
@@ -57,6 +60,7 @@ class FlowTable:
         flows: Iterable[ServedFlow],
         problems: Iterable[FlowProblem] = (),
         sets: Mapping[str, frozenset[str]] = MappingProxyType({}),
+        changed_at: datetime | None = None,
     ) -> "FlowTable":
         """A table ordered by flow name, because listings must be deterministic (MCP 2026-07-28, tools/list)."""
         ordered = sorted(flows, key=lambda served: served.flow.name)
@@ -66,7 +70,7 @@ class FlowTable:
                 tagged.setdefault(tag, set()).add(served.flow.name)
         members = {name: sets.get(name, frozenset()) | tagged.get(name, set()) for name in {**sets, **tagged}}
         by_name = {served.flow.name: served for served in ordered}
-        return cls(generation, by_name, tuple(problems), members, frozenset(sets))
+        return cls(generation, by_name, tuple(problems), members, frozenset(sets), changed_at)
 
 
 class FlowRegistry:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
@@ -78,6 +79,8 @@ class RegistryRow:
     configmap: JsonText
     resources: JsonText
     operator_age: float | None
+    changed_at: datetime
+    """When the generation was made, by the database's clock."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """A generation's documents, read without blocking the event loop."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from asya_crds.offloading import Offload, OffloadFailed
 from asya_crds.registry_text import Parts, parts_of
@@ -14,6 +15,7 @@ class RowDocuments:
 
     generation: int
     documents: tuple[Parts, ...]
+    changed_at: datetime | None = None
 
 
 async def documents_of(row: RegistryRow, offload: Offload) -> RowDocuments:
@@ -22,4 +24,4 @@ async def documents_of(row: RegistryRow, offload: Offload) -> RowDocuments:
         parts = (await parts_of(row.configmap, offload), await parts_of(row.resources, offload))
     except OffloadFailed as error:
         raise Unavailable(f"the large registry cannot be read now: {error}") from None
-    return RowDocuments(row.generation, parts)
+    return RowDocuments(row.generation, parts, row.changed_at)

@@ -39,7 +39,7 @@ class TableBuilder:
                 else:
                     served.append(found)
         self._known = known
-        return FlowTable.of(row.generation, served, problems, sets)
+        return FlowTable.of(row.generation, served, problems, sets, row.changed_at)
 
 
 def _serve(text: str) -> ServedFlow | FlowProblem:

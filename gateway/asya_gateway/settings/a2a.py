@@ -18,6 +18,12 @@ class A2aSettings(BaseSettings):
     a2a_provider_org: str = Field("", max_length=256, description="Who provides the agent; needs the URL, too.")
     a2a_provider_url: WebUrl = Field("", description="URL of who provides the agent.")
     a2a_public_url: WebUrl = Field("", description="Base URL of the A2A routes in cards; empty: `ASYA_PUBLIC_URL`.")
+    a2a_signing_key_file: str = Field(
+        "", description="PEM file of a private key (EC, P-256) with which cards are signed; empty: they are not."
+    )
+    a2a_signing_key_id: str = Field(
+        "", max_length=256, description="`kid` of the signing key; empty: its thumbprint (RFC 7638)."
+    )
     a2a_block: Duration = Field(
         300.0, gt=0, description="How long a message waits for its task; then the answer is the working task."
     )

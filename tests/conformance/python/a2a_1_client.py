@@ -9,7 +9,8 @@ import sys
 import uuid
 
 import httpx
-from a2a.client import ClientConfig, ClientFactory
+import jwt
+from a2a.client import A2ACardResolver, ClientConfig, ClientFactory
 from a2a.types import (
     CancelTaskRequest,
     GetTaskRequest,
@@ -21,6 +22,7 @@ from a2a.types import (
     SubscribeToTaskRequest,
     TaskState,
 )
+from a2a.utils.signing import create_signature_verifier
 
 OPTIONS = json.loads(sys.argv[1])
 SEEN = {}
@@ -45,6 +47,14 @@ def state(task):
 
 async def main():
     async with httpx.AsyncClient(timeout=60) as http:
+        # It reads cards as protobuf, and finds the key by the URL in the signature.
+        keys = jwt.PyJWKSet.from_dict((await http.get(f"{OPTIONS['url']}/a2a/.well-known/jwks.json")).json())
+        verify = create_signature_verifier(lambda kid, jku: keys[kid], ["ES256"])
+        for path in ("/.well-known/agent-card.json", "/a2a/.well-known/agent-card.json"):
+            resolver = A2ACardResolver(http, OPTIONS["url"], path)
+            await resolver.get_agent_card(signature_verifier=verify)
+        SEEN["verified"] = True
+
         factory = ClientFactory(ClientConfig(httpx_client=http, streaming=True))
         streaming = await factory.create_from_url(OPTIONS["url"])
         plain = await ClientFactory(ClientConfig(httpx_client=http, streaming=False)).create_from_url(OPTIONS["url"])

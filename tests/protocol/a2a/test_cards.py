@@ -1,8 +1,26 @@
 """Agent cards (specification 1.0, sections 4.4 and 8)."""
 
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rfc8785
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from joserfc import jws
+from joserfc.jwk import KeySet
+
+from asya_crds import jsontext
+from asya_crds.flow import Flow
+from asya_gateway.composition.agent_cards import agent_cards
+from asya_gateway.composition.issuers import InvalidConfiguration
+from asya_gateway.domain.flows import FlowRegistry
+from asya_gateway.protocols.a2a import card_cache
+from asya_gateway.protocols.a2a.cards import card
 from tests.support.a2a import SKILLS, conforms
-from tests.support.gateway import Gateway
+from tests.support.gateway import Gateway, make_settings, start_gateway
 from tests.support.mcp import serve_tools
+from tests.support.oauth import SECRET
 
 
 async def test_the_card_lists_the_skills_for_readers_of_both_versions(gateway: Gateway) -> None:
@@ -19,10 +37,20 @@ async def test_whoever_names_the_version_gets_the_pure_card(gateway: Gateway) ->
     _, pure = await gateway.get("/a2a/.well-known/agent-card.json")
     conforms(pure, "AgentCard")
     assert named == pure
-    _, one = await gateway.get("/a2a/echo/.well-known/agent-card.json")
+    path = "/a2a/echo/.well-known/agent-card.json"
+    conforms((await gateway.get(path))[1], "AgentCard", "0.3")
+    _, one = await gateway.get(path, headers={"A2A-Version": "1.0"})
     conforms(one, "AgentCard")
+    assert (await gateway.get(f"{path}?A2A-Version=1.0"))[1] == one
     assert [skill["id"] for skill in one["skills"]] == ["echo"]
-    assert one["supportedInterfaces"][0]["url"] == f"{gateway.url}/a2a/echo"
+    url = f"{gateway.url}/a2a/echo"
+    assert [(each["protocolBinding"], each["protocolVersion"], each["url"]) for each in one["supportedInterfaces"]] == [
+        ("JSONRPC", "1.0", url),
+        ("HTTP+JSON", "1.0", url),
+        ("JSONRPC", "0.3", url),
+    ]
+    # Clients put the paths of methods behind it.
+    assert pure["supportedInterfaces"][1]["url"] == f"{gateway.url}/a2a"
 
 
 async def test_a_card_is_validated_by_its_tag_and_changes_with_the_registry(gateway: Gateway) -> None:
@@ -31,8 +59,8 @@ async def test_a_card_is_validated_by_its_tag_and_changes_with_the_registry(gate
     async with gateway.session.get(gateway.url + "/.well-known/agent-card.json") as response:
         tag = response.headers["ETag"]
         assert response.headers["Vary"] == "A2A-Version"
-        assert response.headers["Last-Modified"]
         assert "max-age=" in response.headers["Cache-Control"]
+        assert response.headers["Last-Modified"] == "Wed, 04 Mar 2026 05:06:07 GMT"
     headers = {"If-None-Match": tag}
     async with gateway.session.get(gateway.url + "/.well-known/agent-card.json", headers=headers) as response:
         assert response.status == 304
@@ -48,3 +76,72 @@ async def test_without_a_skill_there_is_no_card_and_with_scoped_ones_alone_it_sa
     assert [skill["id"] for skill in card["skills"]] == ["sign-in"]
     serve_tools(gateway, [SKILLS[3]], generation=3)
     assert (await gateway.get("/.well-known/agent-card.json"))[0] == 404
+
+
+async def test_a_card_is_made_once_for_each_generation(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[bool] = []
+
+    def counted(*values: Any, **names: Any) -> Any:
+        made.append(True)
+        return card(*values, **names)
+
+    monkeypatch.setattr(card_cache, "card", counted)
+    for _ in range(3):
+        await gateway.get("/.well-known/agent-card.json")
+    assert len(made) == 1
+    serve_tools(gateway, SKILLS, generation=2)
+    await gateway.get("/.well-known/agent-card.json")
+    assert len(made) == 2
+
+
+async def test_two_pods_send_the_same_tag_for_cards_that_they_sign(database_url: str, tmp_path: Path) -> None:
+    """Signatures by ES256 are never the same twice (section 8.6.1)."""
+    file = tmp_path / "key.pem"
+    key = ec.generate_private_key(ec.SECP256R1())
+    file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    signing = {"a2a_signing_key_file": str(file), "a2a_public_url": "https://agent.example"}
+    cards: list[dict[str, Any]] = []
+    tags: list[str] = []
+    for _ in range(2):
+        async with start_gateway(database_url, **signing) as pod:
+            serve_tools(pod, SKILLS)
+            path = pod.url + "/.well-known/agent-card.json"
+            async with pod.session.get(path) as response:
+                tags.append(response.headers["ETag"])
+                cards.append(await response.json())
+            async with pod.session.get(path, headers={"If-None-Match": tags[0]}) as response:
+                assert response.status == 304
+            conforms((await pod.get("/a2a/.well-known/agent-card.json"))[1], "AgentCard")
+            keys = KeySet.import_key_set(jsontext.loads((await pod.get("/a2a/.well-known/jwks.json"))[1]))
+            signatures = cards[-1].pop("signatures")
+            compact = "{protected}..{signature}".format(**signatures[0])
+            jws.deserialize_compact(compact, keys, payload=rfc8785.dumps(cards[-1]), algorithms=["ES256"])
+            cards[-1]["signature"] = signatures[0]["signature"]
+    assert tags[0] == tags[1]
+    assert tags[0].startswith("W/")
+    assert cards[0] != cards[1]
+
+
+async def test_cards_without_a_key_are_not_signed(gateway: Gateway) -> None:
+    assert "signatures" not in (await gateway.get("/.well-known/agent-card.json"))[1]
+    assert (await gateway.get("/a2a/.well-known/jwks.json"))[0] == 404
+
+
+def test_a_key_file_that_cannot_sign_ends_the_start_and_names_the_setting(tmp_path: Path) -> None:
+    settings = make_settings(a2a_signing_key_file=str(tmp_path / "none.pem"))
+    with pytest.raises(InvalidConfiguration, match=r"^ASYA_A2A_SIGNING_KEY_FILE: .*none.pem: No such file"):
+        agent_cards(FlowRegistry(), settings)
+
+
+def test_our_own_authorization_server_is_a_scheme_in_both_forms() -> None:
+    settings = make_settings(
+        mcp_oauth_enabled=True, mcp_oauth_issuer="https://asya.example", mcp_oauth_secret=SECRET, auth="required"
+    )
+    flow = Flow.model_validate(SKILLS[0])
+    pure = card(settings, [flow], signs_in=False, base_url="https://asya.example", pure=True)
+    conforms(pure, "AgentCard")
+    oauth = pure["securitySchemes"]["oauth2"]["oauth2SecurityScheme"]
+    assert oauth["flows"]["authorizationCode"]["tokenUrl"] == "https://asya.example/oauth/token"
+    merged = card(settings, [flow], signs_in=False, base_url="https://asya.example", pure=False)
+    conforms(merged, "AgentCard", "0.3")
+    assert {"oauth2": []} in merged["security"]

@@ -37,8 +37,10 @@ async def closed(database_url: str, tmp_path: Path, keys: dict[str, dict[str, st
         yield made
 
 
-async def asked(gateway: Gateway, method: str, params: Any, headers: dict[str, str]) -> tuple[int, Any, dict[str, str]]:
-    async with open_post(gateway, envelope(method, params), version=None, **headers) as response:
+async def asked(
+    gateway: Gateway, method: str, params: Any, headers: dict[str, str], path: str = "/a2a/"
+) -> tuple[int, Any, dict[str, str]]:
+    async with open_post(gateway, envelope(method, params), path=path, version=None, **headers) as response:
         kept = {name: value for name, value in response.headers.items() if name not in ("Date", "Content-Length")}
         return response.status, jsontext.loads(await response.text()), kept
 
@@ -93,7 +95,12 @@ async def test_the_extended_card_shows_what_its_caller_sees(closed: Gateway, key
     assert public["capabilities"]["extendedAgentCard"] is True
     _, answer, headers = await asked(closed, "GetExtendedAgentCard", {}, keys["alice"])
     assert [skill["id"] for skill in answer["result"]["skills"]] == ["echo", "ledger", "numbers", "texts"]
-    assert headers["Cache-Control"] == "no-store"
+    assert headers["Cache-Control"] == "private, no-store"
+    assert {"Authorization", "X-API-Key"} <= {name.strip() for name in headers["Vary"].split(",")}
+    _, one, _ = await asked(closed, "GetExtendedAgentCard", {}, keys["alice"], path="/a2a/ledger")
+    assert [skill["id"] for skill in one["result"]["skills"]] == ["ledger"]
+    _, none, _ = await asked(closed, "GetExtendedAgentCard", {}, keys["reader"], path="/a2a/nothing")
+    assert none["error"]["code"] == -32004
 
 
 @pytest.mark.parametrize("method", [name for name, (_, operation) in METHODS.items() if operation is Operation.LIST])

@@ -78,6 +78,7 @@ ROUTES = {
         )
     },
     "GET /a2a/.well-known/agent-card.json": "everybody",
+    "GET /a2a/.well-known/jwks.json": "everybody",
     "GET /a2a/{skill}/.well-known/agent-card.json": "everybody",
     "GET /.well-known/agent-card.json": "everybody",
     "GET /.well-known/agent.json": "everybody",

@@ -7,6 +7,8 @@ from asya_gateway.domain.oauth.errors import InvalidTarget
 
 PATHS = ("/mcp", "/mcp/sse", "/a2a")
 """Routes with metadata of their own (RFC 9728), for which a token can be issued alone."""
+AUTHORIZE, TOKEN, METADATA = "/oauth/authorize", "/oauth/token", "/.well-known/oauth-authorization-server"
+"""Where the authorization server is, below its issuer (RFC 6749, section 3; RFC 8414, section 3)."""
 SETS = "/mcp/"
 """Before the name of a tool set, which is such a route, too. Whether the set exists makes no difference."""
 LONGEST_RESOURCE = 2048

@@ -8,6 +8,8 @@ from typing import Any
 
 from asya_crds import jsontext
 from asya_crds.flow import Flow
+from asya_gateway.domain.identity.scopes import INVOKE_SCOPE, READ_SCOPE
+from asya_gateway.domain.oauth.resources import AUTHORIZE, METADATA, TOKEN
 from asya_gateway.protocols.a2a.skills import SKILL_EXTENSION
 from asya_gateway.protocols.a2a.viewing import PUSH_EXTENSION
 from asya_gateway.settings import Settings
@@ -39,9 +41,21 @@ class Security:
             return cls(newest, older)
         newest["apiKey"] = {"apiKeySecurityScheme": {"location": "header", "name": "X-API-Key"}}
         older["apiKey"] = {"type": "apiKey", "in": "header", "name": "X-API-Key"}
+        if settings.mcp_oauth_enabled:
+            scheme = _oauth2(settings.mcp_oauth_issuer)
+            newest["oauth2"], older["oauth2"] = {"oauth2SecurityScheme": scheme}, {"type": "oauth2", **scheme}
         newest["bearer"] = {"httpAuthSecurityScheme": {"scheme": "bearer"}}
         older["bearer"] = {"type": "http", "scheme": "bearer"}
         return cls(newest, older)
+
+
+def _oauth2(issuer: str) -> Json:
+    """Our own authorization server, whose metadata says that it requires PKCE. (`pkceRequired` would be lost by the
+    Python SDK when it reads the merged card, and the signature with it.)"""
+    issuer = issuer.rstrip("/")
+    scopes = {READ_SCOPE: "See flows and tasks", INVOKE_SCOPE: "Call flows"}
+    flow = {"authorizationUrl": issuer + AUTHORIZE, "tokenUrl": issuer + TOKEN, "scopes": scopes}
+    return {"flows": {"authorizationCode": flow}, "oauth2MetadataUrl": issuer + METADATA}
 
 
 def card(
@@ -57,7 +71,9 @@ def card(
         "description": (flows[0].description if skill and flows else "") or settings.a2a_description,
         "version": settings.a2a_version or version("asya"),
         "supportedInterfaces": [
-            {"url": url, "protocolBinding": "JSONRPC", "protocolVersion": number} for number in ("1.0", "0.3")
+            {"url": url, "protocolBinding": "JSONRPC", "protocolVersion": "1.0"},
+            {"url": url.rstrip("/"), "protocolBinding": "HTTP+JSON", "protocolVersion": "1.0"},
+            {"url": url, "protocolBinding": "JSONRPC", "protocolVersion": "0.3"},
         ],
         "capabilities": {
             "streaming": True,

@@ -7,6 +7,7 @@ from typing import Protocol
 from aiohttp import web
 
 from asya_gateway.domain.task import JsonText
+from asya_gateway.protocols.a2a.card_routes import EXTENDED_HEADERS
 from asya_gateway.protocols.a2a.dialects.known import Dialect, Operation
 from asya_gateway.protocols.a2a.operations import HANDLERS, HOLDING, STREAMED, Params
 from asya_gateway.protocols.a2a.request import A2aRequest
@@ -37,7 +38,10 @@ async def perform(request: A2aRequest, operation: Operation, params: Params, for
         return await _stream(request, operation, params, form)
     with http.app[HELD].slot(http) if operation in HOLDING else nullcontext():
         result = await HANDLERS[operation](request, params)
-    return form.answer(json_text(result))
+    response = form.answer(json_text(result))
+    if operation is Operation.EXTENDED_CARD:
+        response.headers.update(EXTENDED_HEADERS)
+    return response
 
 
 async def _stream(request: A2aRequest, operation: Operation, params: Params, form: Form) -> web.StreamResponse:

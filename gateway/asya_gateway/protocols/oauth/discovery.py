@@ -10,16 +10,14 @@ from asya_gateway.domain.identity.scopes import INVOKE_SCOPE, READ_SCOPE
 from asya_gateway.domain.oauth.clients import GRANT_TYPES
 from asya_gateway.domain.oauth.metadata import AUTH_METHODS
 from asya_gateway.domain.oauth.pkce import METHOD
-from asya_gateway.domain.oauth.resources import PATHS
+from asya_gateway.domain.oauth.resources import AUTHORIZE, METADATA, PATHS, TOKEN
 
 SCOPES = [INVOKE_SCOPE, READ_SCOPE]
 """What an ordinary client asks for. Other scopes are named where they are missing."""
 RESOURCE_PATH = "/.well-known/oauth-protected-resource"
-SERVER_PATHS = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
+SERVER_PATHS = (METADATA, "/.well-known/openid-configuration")
 """RFC 8414, section 3, and its alias for clients that look for OpenID Connect's document first (section 5)."""
-AUTHORIZE, TOKEN, REGISTER, REVOKE, CALLBACK, CONSENT = (
-    f"/oauth/{name}" for name in ("authorize", "token", "register", "revoke", "callback", "consent")
-)
+REGISTER, REVOKE, CALLBACK, CONSENT = (f"/oauth/{name}" for name in ("register", "revoke", "callback", "consent"))
 
 
 def server_document(issuer: str, *, documents: bool) -> dict[str, Any]:

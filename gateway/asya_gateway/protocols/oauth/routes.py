@@ -7,17 +7,15 @@ from aiohttp import web
 
 from asya_crds import jsontext
 from asya_crds.flow_sets import check_set_name
-from asya_gateway.domain.oauth.resources import SETS
+from asya_gateway.domain.oauth.resources import AUTHORIZE, SETS, TOKEN
 from asya_gateway.protocols.http.policies import PUBLIC, add_get, add_route
 from asya_gateway.protocols.oauth.discovery import (
-    AUTHORIZE,
     CALLBACK,
     CONSENT,
     REGISTER,
     RESOURCE_PATH,
     REVOKE,
     SERVER_PATHS,
-    TOKEN,
     resource_document,
     resource_documents,
     server_document,

@@ -33,7 +33,7 @@ CHANNEL = "asya_registry"
 _AGE = "extract(epoch FROM clock_timestamp() - {})::float8"
 _READ = f"""
 SELECT generation, epoch, configmap_hash, superseded_hashes, configmap, resources,
-       {_AGE.format("operator_seen_at")} AS operator_age
+       {_AGE.format("operator_seen_at")} AS operator_age, updated_at
 FROM registry
 """
 
@@ -68,7 +68,7 @@ RETURNING (SELECT generation FROM registry)
 _FORGET_FILE = """
 UPDATE registry
 SET configmap_hash = NULL, superseded_hashes = '{}', configmap = DEFAULT, configmap_flows = DEFAULT,
-    operator_seen_at = NULL, generation = generation + 1
+    operator_seen_at = NULL, generation = generation + 1, updated_at = clock_timestamp()
 """
 
 _FORGET = "DELETE FROM gateway_pods WHERE heartbeat_at < clock_timestamp() - interval '1 hour'"
@@ -240,6 +240,7 @@ async def _row(connection: asyncpg.pool.PoolConnectionProxy, sql: str) -> Regist
         configmap=found["configmap"],
         resources=found["resources"],
         operator_age=found["operator_age"],
+        changed_at=found["updated_at"],
     )
 
 

@@ -1,0 +1,104 @@
+"""The cards that are served, made once for each generation of the registry."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from email.utils import format_datetime
+
+from aiohttp.web import AppKey
+
+from asya_crds.flow import Flow
+from asya_gateway.domain.flows import FlowRegistry, FlowTable
+from asya_gateway.domain.identity.access import sees
+from asya_gateway.domain.identity.principals import Caller
+from asya_gateway.protocols.a2a.cards import Json, card, card_text, etag
+from asya_gateway.protocols.a2a.signing import CardSigner
+from asya_gateway.settings import Settings
+
+MOST_SKILLS = 2_000
+MOST_KEPT = 64
+"""Most cards that are kept, because the Host of a request may be part of them."""
+KEY_SET = "/a2a/.well-known/jwks.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyCard:
+    """A card as it is sent. The tag is made of the content without signatures, which differ on each pod."""
+
+    body: bytes
+    tag: str
+    changed: str | None
+    """When the registry's generation was made, as an HTTP date."""
+
+
+@dataclass(frozen=True, slots=True)
+class CardName:
+    """Which card: where its agent is, in which form, and of which flow ("" for all)."""
+
+    base_url: str
+    pure: bool
+    skill: str = ""
+
+
+class Cards:
+    """Makes cards and keeps the public ones."""
+
+    def __init__(self, flows: FlowRegistry, settings: Settings, signer: CardSigner | None) -> None:
+        self._flows, self._settings, self.signer = flows, settings, signer
+        self._made_of: FlowTable | None = None
+        self._kept: OrderedDict[CardName, ReadyCard | None] = OrderedDict()
+
+    def base_url(self, origin: str) -> str:
+        """Where the agent is; `origin` is what the client called."""
+        return (self._settings.a2a_public_url or self._settings.public_url or origin).rstrip("/")
+
+    def public(self, name: CardName) -> ReadyCard | None:
+        """The card that everybody may read: every skill without scopes of its own. None without a skill."""
+        table = self._flows.table
+        if table is not self._made_of:
+            self._kept.clear()
+            self._made_of = table
+        if name not in self._kept:
+            self._kept[name] = self._ready(table, name)
+            if len(self._kept) > MOST_KEPT:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(name)
+        return self._kept[name]
+
+    def _ready(self, table: FlowTable, name: CardName) -> ReadyCard | None:
+        exposed = [served.flow for served in table.flows.values() if served.flow.a2a is not None]
+        if name.skill:
+            exposed = [flow for flow in exposed if flow.name == name.skill and not flow.scopes]
+        if not exposed:
+            return None
+        open_to_all = [flow for flow in exposed if not flow.scopes][:MOST_SKILLS]
+        document = self._made(open_to_all, name, signs_in=not open_to_all)
+        tag = etag(card_text(document))
+        if self.signer is not None:
+            document, tag = self._signed(document, open_to_all, name, signs_in=not open_to_all), f"W/{tag}"
+        changed = None if table.changed_at is None else format_datetime(table.changed_at, usegmt=True)
+        return ReadyCard(card_text(document).encode(), tag, changed)
+
+    def extended(self, caller: Caller, name: CardName) -> Json | None:
+        """The card with what the caller may see. It is not kept, because each caller has another one. None for a flow
+        that the caller does not see."""
+        flows = [
+            served.flow
+            for served in self._flows.table.flows.values()
+            if served.flow.a2a is not None and name.skill in ("", served.flow.name) and sees(caller, served.flow)
+        ][:MOST_SKILLS]
+        if name.skill and not flows:
+            return None
+        document = self._made(flows, name, signs_in=False)
+        return document if self.signer is None else self._signed(document, flows, name, signs_in=False)
+
+    def _made(self, flows: Sequence[Flow], name: CardName, *, signs_in: bool) -> Json:
+        return card(self._settings, flows, signs_in=signs_in, base_url=name.base_url, pure=name.pure, skill=name.skill)
+
+    def _signed(self, document: Json, flows: Sequence[Flow], name: CardName, *, signs_in: bool) -> Json:
+        assert self.signer is not None  # the caller has looked
+        pure = self._made(flows, CardName(name.base_url, True, name.skill), signs_in=signs_in)
+        return self.signer.signed(document, pure, name.base_url + KEY_SET)
+
+
+CARDS: AppKey[Cards] = AppKey("CARDS")
