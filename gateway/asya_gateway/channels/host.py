@@ -96,12 +96,13 @@ class DeliveryHost:
     async def stop(self, patience: float = 3.0) -> None:
         """Lease nothing more, let what is under way end for at most `patience` seconds, and give the rest back."""
         await stopped(self._loops, CANCELED_WITHIN)
+        held = [delivery.task_id for delivery in self._working.values()]
         if self._working:
             await asyncio.wait(self._working, timeout=patience)
         if late := await stopped(tuple(self._working), CANCELED_WITHIN):
             log.error("%d deliveries do not end", len(late))
         with contextlib.suppress(Unavailable):
-            await self._queue.give_back()
+            await self._queue.stop(held)
 
     def look(self, task_ids: Iterable[str] | None) -> None:
         """Deliver soon what lags of these tasks; with None of all."""

@@ -130,8 +130,8 @@ class DeliveryQueue(Protocol):
     async def pages(self, cursors: Sequence[tuple[str, int]]) -> Sequence[LogPage]:
         """The entries of these tasks' logs beyond these numbers."""
 
-    async def give_back(self) -> None:
-        """End every lease of this process."""
+    async def stop(self, task_ids: Iterable[str]) -> None:
+        """Complete what is being recorded, and end this process's leases of these tasks' destinations."""
 
     async def lag(self) -> tuple[int, float]:
         """How many destinations lag, and the age in seconds of the oldest entry that one of them lacks."""

@@ -18,6 +18,11 @@ def new_task_id() -> str:
     return _time_part(time.time_ns() // 1_000_000) + _random_part()
 
 
+def ids_since(seconds: float) -> str:
+    """A text that sorts before every id that was made in the last so many seconds, and behind all older ones."""
+    return _time_part((time.time_ns() // 1_000_000) - int(seconds * 1000))
+
+
 @lru_cache(maxsize=4)
 def _time_part(milliseconds: int) -> str:
     """Cached, because under load several ids are made within one millisecond."""

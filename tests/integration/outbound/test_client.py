@@ -2,53 +2,23 @@
 
 import asyncio
 import gzip
-import socket
 import ssl
 import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from aiohttp.abc import AbstractResolver, ResolveResult
-from typing_extensions import override
 
 from asya_gateway.outbound.client import Limits, OutboundClient, operators_url
 from asya_gateway.outbound.errors import AnswerRefused, NoAnswer, OutboundError, TargetRefused
 from asya_gateway.outbound.permitting import Allowed
 from servers.certificates import Authority
+from tests.support.names import Names
 from tests.support.web import http, web
 
 LOCAL = Allowed.of(["127.0.0.0/8"])
 SMALL = Limits(seconds=10, bytes=1000)
 QUICK = Limits(seconds=0.2, bytes=1000)
-
-
-class Names(AbstractResolver):
-    """Answers each lookup of a name with the next list of addresses, the last one for ever."""
-
-    def __init__(self, *answers: list[str]) -> None:
-        self.answers = list(answers)
-        self.lookups: list[str] = []
-
-    @override
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        self.lookups.append(host)
-        found = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        if not found:
-            raise OSError(socket.EAI_NONAME, "Name or service not known")
-        return [
-            ResolveResult(hostname=host, host=each, port=port, family=_family(each), proto=6, flags=0) for each in found
-        ]
-
-    @override
-    async def close(self) -> None:
-        pass
-
-
-def _family(address: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
 @pytest.fixture

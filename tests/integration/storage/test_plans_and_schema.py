@@ -1,6 +1,7 @@
 """Session settings, and plans that stay good when empty tables have filled."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -11,12 +12,18 @@ from asya_crds.answers import AnswerAction, InputMethod
 from asya_crds.hop_reports import EndOutcome
 from asya_crds.status import HopState, TaskStatus
 from asya_gateway.domain.answers import Kept
+from asya_gateway.domain.destinations import Busy, Destination, Settled
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.owners import EVERY_OWNER, OwnedBy
 from asya_gateway.domain.pause import Input, Pause
 from asya_gateway.domain.ports import TaskFilter, TaskPage
 from asya_gateway.domain.reports import ChildAnnouncement, Claim, PauseReport
 from asya_gateway.domain.task import Task
+from asya_gateway.storage.a2a.conversations import PostgresConversations
+from asya_gateway.storage.channels.announcing import Announcing
+from asya_gateway.storage.channels.destinations import PostgresDestinations
+from asya_gateway.storage.channels.leases import PostgresDeliveries
+from asya_gateway.storage.coalescer import Limits
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.queues.outbox import BLOCKS, PostgresOutbox
 from asya_gateway.storage.tasks import listing
@@ -99,6 +106,10 @@ async def test_the_hot_pool_has_a_part_of_the_connections_and_plans_a_statement_
     assert pool.usage().size == 0
 
 
+DESTINATIONS = """;
+INSERT INTO destinations (task_id, channel, name, owner, url, host, options, delivered_seq, done)
+SELECT 'old-' || n, 'a2a', 'x', 'o' || n % 50, 'u', 'h' || n % 20, '{}', 0, true FROM generate_series(1, 50000) n
+"""
 OUTBOX = """;
 INSERT INTO outbox (task_id, actor, body, not_before, created_at)
 SELECT 'old-' || n, 'actor-' || n % 20, 'x', now() + interval '1 hour', now() FROM generate_series(1, 50000) n
@@ -143,7 +154,7 @@ async def test_statements_planned_on_empty_tables_touch_few_blocks_when_the_tabl
     await one_life_of_everything(still)
     # Its ANALYZE has plans made anew, so those of empty tables are looked at first.
     rows, analyze = FILL.rsplit(";", 1)
-    await fill(database_url, rows + OUTBOX + ";" + QUEUED)
+    await fill(database_url, rows + OUTBOX + DESTINATIONS + ";" + QUEUED)
     with counted_blocks(monkeypatch) as stale:
         await one_life_of_everything(still)
         await batches_of_everything(still)
@@ -195,7 +206,31 @@ async def one_life_of_everything(still: Running) -> None:
     await still.tasks.finish(succeeded(f"{parent}-1"))
     await answers_of_every_kind(still, await still.create())
     await grown(still.storage.database, [(parent, 0)])
+    await deliveries(still, [parent])
     await outcomes(still.storage.database.hot, [Awaited(parent, EVERY_OWNER, payload=True, known=False)])
+
+
+async def deliveries(still: Running, ids: Sequence[str]) -> None:
+    """What a pod does for destinations of these tasks."""
+    database = still.storage.database
+    announcing = Announcing(still.storage.bell)
+    destinations = PostgresDestinations(database, announcing)
+    for id in ids:
+        await destinations.put(Destination(id, "a2a", "x", "", "https://e.example/", id, {}), new_task=True)
+        await destinations.page(id, "a2a", "", "", 10)
+    await database.hot.execute("UPDATE destinations SET delivered_seq = 0 WHERE task_id = ANY ($1)", list(ids))
+    queue = PostgresDeliveries(
+        database, announcing, channels=["a2a"], per_host=8, per_owner=64, limits=Limits(), longest=10.0
+    )
+    leased = await queue.lease(ids, Busy({"away": 0}, {"away": 0}), 100)
+    assert sorted(each.destination.task_id for each in leased) == sorted(ids)
+    settled = [Settled(each.key, 1, "pending", release=True) for each in leased]
+    assert all(await asyncio.gather(*map(queue.settle, settled)))
+    assert await PostgresConversations(database.hot).disabled(ids[0]) == {}
+    assert {each.key for each in await queue.lease(None, Busy(), 100)} <= {each.key for each in leased}
+    await queue.lag()
+    await queue.stop(ids)
+    await database.hot.execute("UPDATE destinations SET done = true WHERE task_id = ANY ($1)", list(ids))
 
 
 async def answers_of_every_kind(still: Running, task_id: str) -> None:
@@ -231,6 +266,7 @@ async def batches_of_everything(still: Running) -> None:
     ends = (end(id, send(id), send(f"{id}-1", parent=id), hop="2") for id in ids)
     assert {each.outcome for each in await asyncio.gather(*map(still.tasks.end, ends))} == {EndOutcome.ENDED}
     await grown(database.hot, [(id, 0) for id in ids])
+    await deliveries(still, ids)
     await asyncio.gather(*(still.tasks.finish(succeeded(id)) for id in ids))
     found = await outcomes(database.hot, [Awaited(id, EVERY_OWNER, payload=True, known=True) for id in ids])
     assert all(isinstance(task, Task) for task in found)

@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from asya_gateway.domain.ids import new_task_id
 from asya_gateway.storage import chunks
 from asya_gateway.storage.tasks import beside, retention
-from asya_gateway.storage.tasks.beside import ALL, BODIES, HOPS, UPDATES
+from asya_gateway.storage.tasks.beside import ALL, BODIES, HOPS, UPDATES, Beside
 from tests.support.blocks import counted_blocks
 from tests.support.storage import Running, make_storage
 
@@ -152,6 +153,16 @@ async def test_rows_whose_task_is_gone_are_removed_from_each_table(
         await still.storage.retention.retire()
     left = await still.storage.database.fetch(f"SELECT DISTINCT task_id FROM {kind} ORDER BY 1")
     assert [row["task_id"] for row in left] == living
+
+
+async def test_what_is_stored_before_its_task_is_not_left_behind_while_it_is_young(
+    still: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remover, table, young = still.storage.retention._remover, Beside("a2a_tasks"), new_task_id()
+    await still.storage.database.execute("INSERT INTO a2a_tasks VALUES ($1, 'o', '', '')", young)
+    assert await remover.left_behind(table, "", 10) == ("", [])
+    monkeypatch.setattr(beside, "YOUNG", -60.0)
+    assert await remover.left_behind(table, "", 10) == ("", [young])
 
 
 def test_every_table_beside_tasks_is_known_to_retention() -> None:

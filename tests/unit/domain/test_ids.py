@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from asya_gateway.domain.ids import new_task_id
+from asya_gateway.domain.ids import ids_since, new_task_id
 
 UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
@@ -22,3 +22,13 @@ def test_nobody_can_guess_an_id_from_others_of_the_same_moment(monkeypatch: pyte
     for value in values:
         ever, always = ever | value, always & value
     assert (ever & ~always).bit_count() == 74
+
+
+def test_ids_are_compared_with_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1_700_000_000_000_000_000
+    monkeypatch.setattr(time, "time_ns", lambda: now - 601 * 1_000_000_000)
+    old = new_task_id()
+    monkeypatch.setattr(time, "time_ns", lambda: now - 599 * 1_000_000_000)
+    young = new_task_id()
+    monkeypatch.setattr(time, "time_ns", lambda: now)
+    assert old < ids_since(600) < young

@@ -3,6 +3,8 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
+import asyncpg
+
 from asya_crds import jsontext
 from asya_gateway.domain.destinations import MOST_PER_OWNER, MOST_PER_TASK, REVOKED, Destination, Put
 from asya_gateway.storage.channels.announcing import Announcing
@@ -11,15 +13,26 @@ from asya_gateway.storage.database import AnyConnection, Database
 COLUMNS = """d.task_id, d.channel, d.name, d.owner, d.url, d.host, d.options::text AS options, d.sealed, d.revocables,
 d.disabled_reason"""
 
-# Registrations of one owner wait for each other, so that no two of them take the last free place. A statement sees what
-# was committed before it began, so the lock is a statement of its own.
+NEARLY_ALL = MOST_PER_OWNER - 100
+"""Destinations of an owner from which on its registrations wait for each other, so that no two take the last place."""
+
+_OF_OWNER = "owner = $4 AND NOT done AND disabled_reason IS NULL"
+# Nobody else can name a task that is not stored yet.
+_PUT_FIRST = f"""
+INSERT INTO destinations
+    (task_id, channel, name, owner, revocables, url, host, options, sealed, delivered_seq)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8::json, $9, 0
+WHERE (SELECT count(*) FROM (SELECT FROM destinations WHERE {_OF_OWNER} LIMIT {NEARLY_ALL}) o) < {NEARLY_ALL}
+RETURNING true
+"""
+# Registrations for one task wait for each other, and near the limit those of one owner. A statement sees what was
+# committed before it began, so that a lock is a statement of its own.
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('destinations:' || $1, 0))"
 _COUNT = f"""
 SELECT (SELECT count(*) FROM (
     SELECT FROM destinations WHERE task_id = $1 AND channel = $2 AND name <> $3 LIMIT {MOST_PER_TASK}
 ) t) AS of_task, (SELECT count(*) FROM (
-    SELECT FROM destinations WHERE owner = $4 AND NOT done AND disabled_reason IS NULL
-        AND (task_id, channel, name) <> ($1, $2, $3) LIMIT {MOST_PER_OWNER}
+    SELECT FROM destinations WHERE {_OF_OWNER} AND (task_id, channel, name) <> ($1, $2, $3) LIMIT {MOST_PER_OWNER}
 ) o) AS of_owner
 """
 
@@ -63,8 +76,12 @@ class PostgresDestinations:
         self._announcing = announcing
 
     async def put(self, destination: Destination, *, new_task: bool = False) -> Put:
-        async with self._database.connection() as connection, connection.transaction():
-            outcome = await _put(connection, destination, new_task)
+        values = _values(destination)
+        if new_task and await self._database.hot.fetchval(_PUT_FIRST, *values):
+            outcome = Put.STORED
+        else:
+            async with self._database.connection() as connection, connection.transaction():
+                outcome = await _put(connection, destination, values, new_task)
         if outcome is Put.STORED:
             self._announcing.tell(destination.task_id)
         return outcome
@@ -85,17 +102,28 @@ class PostgresDestinations:
         return int(tag.rsplit(" ", 1)[1])
 
 
-async def _put(connection: AnyConnection, new: Destination, new_task: bool) -> Put:
-    await connection.execute(_LOCK, new.owner)
-    counted = await connection.fetchrow(_COUNT, new.task_id, new.channel, new.name, new.owner)
-    assert counted is not None
+def _values(new: Destination) -> tuple[Any, ...]:
+    options = jsontext.dumps(dict(new.options))
+    names = (new.task_id, new.channel, new.name, new.owner)
+    return (*names, sorted(new.revocables), new.url, new.host, options, new.sealed)
+
+
+async def _put(connection: AnyConnection, new: Destination, values: Sequence[Any], new_task: bool) -> Put:
+    counted = await _counted(connection, new, f"task:{new.task_id}")
+    if counted["of_owner"] >= NEARLY_ALL:
+        counted = await _counted(connection, new, f"owner:{new.owner}")
     if counted["of_task"] >= MOST_PER_TASK:
         return Put.TASK_FULL
     if counted["of_owner"] >= MOST_PER_OWNER:
         return Put.OWNER_FULL
-    values = (new.task_id, new.channel, new.name, new.owner, sorted(new.revocables), new.url, new.host)
-    stored = await connection.fetchval(_PUT, *values, jsontext.dumps(dict(new.options)), new.sealed, new_task)
-    return Put.STORED if stored else Put.NO_TASK
+    return Put.STORED if await connection.fetchval(_PUT, *values, new_task) else Put.NO_TASK
+
+
+async def _counted(connection: AnyConnection, new: Destination, lock: str) -> asyncpg.Record:
+    await connection.execute(_LOCK, lock)
+    counted = await connection.fetchrow(_COUNT, new.task_id, new.channel, new.name, new.owner)
+    assert counted is not None
+    return counted
 
 
 def destination_of(row: Any) -> Destination:

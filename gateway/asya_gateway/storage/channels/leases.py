@@ -85,7 +85,7 @@ SELECT count(*) AS number, coalesce(max(extract(epoch FROM clock_timestamp() - l
     ORDER BY d.not_before LIMIT {MOST_MEASURED}
 ) l
 """
-_GIVE_BACK = "UPDATE destinations SET leased_by = NULL, lease_until = NULL WHERE leased_by = $1"
+_GIVE_BACK = "UPDATE destinations SET leased_by = NULL, lease_until = NULL WHERE task_id = ANY ($1) AND leased_by = $2"
 _OPEN = f"""
 SELECT DISTINCT task_id FROM destinations WHERE NOT done AND disabled_reason IS NULL AND channel = ANY ($1)
 LIMIT {MOST_KNOWN}
@@ -155,9 +155,9 @@ class PostgresDeliveries:
             for page in pages
         ]
 
-    async def give_back(self) -> None:
+    async def stop(self, task_ids: Iterable[str]) -> None:
         await self._settles.close()
-        await self._database.execute(_GIVE_BACK, self._holder)
+        await self._hot.execute(_GIVE_BACK, sorted(set(task_ids)), self._holder)
 
     async def lag(self) -> tuple[int, float]:
         row = await self._database.fetchrow(_LAG)

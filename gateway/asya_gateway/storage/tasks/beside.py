@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from asya_gateway.domain.errors import Unavailable
+from asya_gateway.domain.ids import ids_since
 from asya_gateway.storage.chunks import TOO_LONG, Chunk
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.removing import BETWEEN
 
 ROWS = 5_000
 """Most rows that one statement removes."""
+YOUNG = 600.0
+"""Seconds within which a row may be older than its task: far more than a call takes, and clocks differ."""
 BYTES_A_ROW = 6_400
 """Most bytes that one statement removes, per row of its limit: 32 MB in all. Large values are stored in pieces of 2 kB,
 each of which is removed separately."""
@@ -79,7 +82,8 @@ WITH held AS MATERIALIZED (
 SELECT (SELECT count(*) FROM held) AS held, (SELECT count(*) FROM removed) AS removed
 """
 
-# Skips along the index from task to task, however many rows each has.
+# Skips along the index from task to task, however many rows each has. What is stored before its task (conversations,
+# destinations) is not left behind while its id is young.
 _LEFT_BEHIND = """
 WITH RECURSIVE ids AS (
     (SELECT task_id, 1 AS number FROM {table} WHERE task_id > $1 ORDER BY task_id LIMIT 1)
@@ -87,7 +91,8 @@ WITH RECURSIVE ids AS (
     SELECT (SELECT r.task_id FROM {table} r WHERE r.task_id > i.task_id ORDER BY r.task_id LIMIT 1), i.number + 1
     FROM ids i WHERE i.task_id IS NOT NULL AND i.number < $2
 )
-SELECT task_id, NOT EXISTS (SELECT FROM tasks t WHERE t.id = i.task_id AND {needed}) AS left_behind
+SELECT task_id, NOT EXISTS (SELECT FROM tasks t WHERE t.id = i.task_id AND {needed})
+    AND NOT (i.task_id >= $3 AND i.task_id ~ '^[0-9a-f]{{8}}-[0-9a-f]{{4}}-7') AS left_behind
 FROM ids i WHERE task_id IS NOT NULL ORDER BY task_id
 """
 
@@ -122,6 +127,6 @@ class Remover:
         """Of the next `limit` task ids after `after`, those whose task is gone or needs its rows no longer; with the id
         to continue from, "" at the end. Raises Unavailable."""
         sql = _LEFT_BEHIND.format(table=beside.table, needed=beside.needed)
-        rows = await self._database.fetch(sql, after, limit)
+        rows = await self._database.fetch(sql, after, limit, ids_since(YOUNG))
         gone = [row["task_id"] for row in rows if row["left_behind"]]
         return rows[-1]["task_id"] if len(rows) == limit else "", gone

@@ -149,7 +149,7 @@ REQUIREMENTS = (
         "MUST",
         "When clients attempt to use operations or features that require capabilities not declared as supported in the "
         "Agent Card, the agent MUST return an appropriate error response:",
-        tests=tests_of(DIALECTS, "test_push_notifications_and_the_extended_card_are_not_supported_here"),
+        tests=tests_of(DIALECTS, "test_the_extended_card_is_not_supported_here"),
     ),
     Requirement(
         f"{SPECIFICATION}#334-capability-validation",

@@ -5,9 +5,7 @@ from tests.support.requirements import Requirement, tests_of
 SPECIFICATION = "v1.0.1/specification"
 SECTION = f"{SPECIFICATION}#133-extended-agent-card-access-control"
 ISOLATION = "tests/protocol/a2a/test_isolation.py"
-NOT_HERE = tests_of(
-    "tests/protocol/a2a/test_dialects.py", "test_push_notifications_and_the_extended_card_are_not_supported_here"
-)
+NOT_HERE = tests_of("tests/protocol/a2a/test_dialects.py", "test_the_extended_card_is_not_supported_here")
 SHOWN = tests_of(ISOLATION, "test_the_extended_card_shows_what_its_caller_sees")
 ADMITTED = tests_of(ISOLATION, "test_a_method_admits_whom_its_need_names_and_nobody_else")
 NEVER = "Whoever has signed in has an extended card: it is computed from the registry, so that it cannot be missing."

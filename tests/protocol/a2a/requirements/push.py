@@ -6,7 +6,7 @@ SPECIFICATION = "v1.0.1/specification"
 SECURITY = f"{SPECIFICATION}#132-push-notification-security"
 CONFIGS = "tests/protocol/a2a/test_push_configs.py"
 DELIVERY = "tests/integration/channels/test_push.py"
-LATER = "Push notifications are not supported yet, and the card says so. Its test:"
+FAULTS = "tests/faults/test_push.py"
 
 REQUIREMENTS = (
     Requirement(
@@ -26,7 +26,7 @@ REQUIREMENTS = (
         f"{SPECIFICATION}#317-create-push-notification-config",
         "MUST",
         "The configuration MUST persist until task completion or explicit deletion.",
-        deferred=f"{LATER} a config is listed until it is deleted, on another replica, too.",
+        tests=tests_of(CONFIGS, "test_a_configuration_lives_its_life_in_1_0"),
     ),
     Requirement(
         f"{SPECIFICATION}#318-get-push-notification-config",
@@ -55,7 +55,7 @@ REQUIREMENTS = (
         f"{SPECIFICATION}#3110-delete-push-notification-config",
         "MUST",
         "The operation MUST permanently remove the specified push notification configuration.",
-        deferred=f"{LATER} after the deletion nothing is delivered.",
+        tests=tests_of(DELIVERY, "test_what_is_removed_gets_nothing_more"),
     ),
     Requirement(
         f"{SPECIFICATION}#3110-delete-push-notification-config",
@@ -74,44 +74,44 @@ REQUIREMENTS = (
         f"{SPECIFICATION}#433-push-notification-payload",
         "MUST",
         "Agents MUST attempt delivery at least once for each configured webhook",
-        deferred=f"{LATER} every receiver sees every event, although the replica that pushes is killed.",
+        tests=tests_of(FAULTS, "test_what_a_killed_replica_was_pushing_is_pushed_by_the_other_one"),
     ),
     Requirement(
         f"{SPECIFICATION}#433-push-notification-payload",
         "SHOULD",
         "Agents SHOULD include a reasonable timeout for webhook requests (recommended: 10-30 seconds)",
-        deferred=f"{LATER} a receiver that hangs is given up after ten seconds and delays no other.",
+        tests=tests_of(DELIVERY, "test_a_receiver_that_hangs_is_given_up_and_delays_no_other"),
     ),
     Requirement(
         SECURITY,
         "MUST",
         "Agents MUST include authentication credentials in webhook requests as specified in "
         "PushNotificationConfig.authentication",
-        deferred=f"{LATER} as in 4.3.3.",
+        tests=tests_of(DELIVERY, "test_a_receiver_of_1_0_gets_each_change_once_and_in_order"),
     ),
     Requirement(
         SECURITY,
         "SHOULD",
         "Agents SHOULD implement reasonable timeout values for webhook requests (recommended: 10-30 seconds)",
-        deferred=f"{LATER} as in 4.3.3.",
+        tests=tests_of(DELIVERY, "test_a_receiver_that_hangs_is_given_up_and_delays_no_other"),
     ),
     Requirement(
         SECURITY,
         "SHOULD",
         "Agents SHOULD implement retry logic with exponential backoff for failed deliveries",
-        deferred=f"{LATER} a receiver that fails twice gets the event a third time, later each time.",
+        tests=tests_of(DELIVERY, "test_what_fails_is_repeated_later_each_time_and_nothing_overtakes_it"),
     ),
     Requirement(
         SECURITY,
         "SHOULD",
         "Agents SHOULD validate webhook URLs to prevent SSRF (Server-Side Request Forgery) attacks:",
-        deferred=f"{LATER} private, loopback and link-local targets are refused when configured and when delivered to.",
+        tests=tests_of(CONFIGS, "test_a_wrong_configuration_is_refused_by_its_member"),
     ),
     Requirement(
         SECURITY,
         "SHOULD",
         "Webhook URLs SHOULD use HTTPS to protect payload confidentiality in transit",
-        deferred=f"{LATER} a URL without TLS is refused unless its host is allowed.",
+        tests=tests_of(CONFIGS, "test_a_wrong_configuration_is_refused_by_its_member"),
     ),
     Requirement(
         SECURITY,
@@ -123,6 +123,6 @@ REQUIREMENTS = (
         SECURITY,
         "SHOULD",
         "Agents SHOULD securely store push notification configurations and credentials",
-        deferred=f"{LATER} a stored config opens with the seal's keys only.",
+        tests=tests_of(CONFIGS, "test_secrets_are_sealed_in_the_table"),
     ),
 )
