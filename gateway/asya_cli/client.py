@@ -148,7 +148,7 @@ class GatewayClient:
                 raise aiohttp.ClientConnectionError("the gateway is not ready")
             if response.status != HTTPStatus.OK:
                 raise await self._refusal(response)
-            async for event in _events(response.content):
+            async for event in events_of(response.content):
                 yield event
 
     async def _mcp(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
@@ -234,7 +234,7 @@ def _task_path(task_id: str) -> str:
     return "tasks/" + quote(task_id, safe="")
 
 
-async def _events(content: aiohttp.StreamReader) -> AsyncGenerator[Event]:
+async def events_of(content: aiohttp.StreamReader) -> AsyncGenerator[Event]:
     """Server-sent events of a stream (HTML standard, "Interpreting an event stream")."""
     name, id_, lines = "", "", list[str]()
     async for line in _lines(content):

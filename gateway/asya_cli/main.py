@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from asya_cli import actor, flow_commands, mcp, migrate, operator_command, serve, task, tool
+from asya_cli.a2a import command as a2a
 from asya_cli.auth import command as auth
 from asya_cli.dev.command import dev
 from asya_cli.errors import CliError
@@ -42,6 +43,7 @@ app.add_typer(flow_commands.app, name="flow")
 app.add_typer(tool.app, name="tool")
 app.add_typer(task.app, name="task")
 app.add_typer(mcp.app, name="mcp")
+app.add_typer(a2a.app, name="a2a")
 app.add_typer(auth.app, name="auth")
 
 DEBUG_VARIABLE = "ASYA_DEBUG"

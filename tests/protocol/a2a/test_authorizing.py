@@ -3,8 +3,6 @@
 import asyncio
 from typing import Any
 
-import pytest
-
 from tests.support.a2a import conforms, data_message, rpc, streaming, text_message
 from tests.support.gateway import Gateway
 from tests.support.mcp import Actor
@@ -27,19 +25,18 @@ async def test_a_blocking_send_returns_when_the_task_asks_to_sign_in(gateway: Ga
     assert (text["text"], asked["data"]["url"]) == ("Sign in, please", URL)
 
 
-@pytest.mark.parametrize("by", ["message", "rest"])
-async def test_a_stream_stays_open_while_its_reader_signs_in(gateway: Gateway, actor: Actor, by: str) -> None:
+async def test_a_stream_stays_open_while_its_reader_signs_in(gateway: Gateway, actor: Actor) -> None:
     """7.6.1: 'the agent SHOULD maintain any active response streams with the client after setting the TaskState to
     TASK_STATE_AUTH_REQUIRED', and 'SHOULD support receiving messages directed to the Task' meanwhile."""
     async with streaming(gateway, "SendStreamingMessage", SEND, path="/a2a/echo") as reader:
         task_id, _ = await actor.take()
         await actor.report(task_id, "paused", pause_metadata=SIGN_IN)
-        if by == "rest":
-            status, answer = await gateway.post(f"/tasks/{task_id}/resume", {"answer": {}})
-            assert status == 200, answer
-        else:
-            said = {"message": data_message({}, taskId=task_id), "configuration": {"returnImmediately": True}}
-            assert "task" in (await rpc(gateway, "SendMessage", said))["result"]
+        said = {"message": text_message("one moment", taskId=task_id, messageId="m-2")}
+        task = (await rpc(gateway, "SendMessage", said))["result"]["task"]
+        assert task["status"]["state"] == "TASK_STATE_AUTH_REQUIRED"
+        assert [message["messageId"] for message in task["history"]] == ["m-1", "m-2"]
+        status, answer = await gateway.post(f"/tasks/{task_id}/resume", {"answer": {}})
+        assert status == 200, answer
         await actor.take()
         await actor.end(task_id, result="seen")
         events = [event.data["result"] for event in await reader.all()]
@@ -49,11 +46,15 @@ async def test_a_stream_stays_open_while_its_reader_signs_in(gateway: Gateway, a
 
 async def test_asking_to_sign_in_permits_nothing_by_itself(gateway: Gateway, actor: Actor) -> None:
     """7.6.4 of the current text: 'Agents MUST NOT treat the TASK_STATE_AUTH_REQUIRED state transition, by itself, as
-    authorization for any particular operation'. Nothing goes on until an answer comes, which has the answer only."""
+    authorization for any particular operation'. Nothing goes on by a message of the client, whatever it
+    claims."""
     sending = asyncio.create_task(rpc(gateway, "SendMessage", SEND, path="/a2a/echo"))
     task_id, _ = await actor.take()
     await actor.report(task_id, "paused", pause_metadata=SIGN_IN)
     await sending
+    for message in (text_message("yes", taskId=task_id), data_message({"authorized": True}, taskId=task_id)):
+        answer = await rpc(gateway, "SendMessage", {"message": message})
+        assert answer["result"]["task"]["status"]["state"] == "TASK_STATE_AUTH_REQUIRED"
     found = (await rpc(gateway, "GetTask", {"id": task_id}))["result"]
     assert found["status"]["state"] == "TASK_STATE_AUTH_REQUIRED"
     assert len(gateway.running.handed) == 1

@@ -10,8 +10,7 @@ from asya_crds import jsontext
 from asya_crds.flow import Flow
 from asya_gateway.domain.identity.scopes import INVOKE_SCOPE, READ_SCOPE
 from asya_gateway.domain.oauth.resources import AUTHORIZE, METADATA, TOKEN
-from asya_gateway.protocols.a2a.skills import SKILL_EXTENSION
-from asya_gateway.protocols.a2a.viewing import PUSH_EXTENSION
+from asya_gateway.protocols.a2a.extensions import extensions
 from asya_gateway.settings import Settings
 
 Json = dict[str, Any]
@@ -19,10 +18,6 @@ Json = dict[str, Any]
 MODES = ["text/plain", "application/json"]
 ENDPOINT = "/a2a/"
 SIGN_IN = "sign-in"
-PUSHES = {
-    "uri": PUSH_EXTENSION,
-    "description": "Metadata of a task: push notifications that are sent no more, and why.",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +74,7 @@ def card(
             "streaming": True,
             "pushNotifications": settings.a2a_push,
             "extendedAgentCard": bool(security.newest),
-            "extensions": [
-                {"uri": SKILL_EXTENSION, "description": "Names the skill of a message in metadata: {skillId}."},
-                *([PUSHES] if settings.a2a_push else []),
-            ],
+            "extensions": [each.declaration() for each in extensions(settings)],
         },
         "defaultInputModes": MODES,
         "defaultOutputModes": MODES,

@@ -12,6 +12,7 @@ from asya_gateway.protocols.a2a import card_routes
 from asya_gateway.protocols.a2a.dialects.known import V0_3, V1_0, Dialect, named_by, spoken
 from asya_gateway.protocols.a2a.envelopes import Envelope, Id, InvalidEnvelope, error_text, read_envelope, result_text
 from asya_gateway.protocols.a2a.errors import INTERNAL, PARSE_ERROR, A2aError
+from asya_gateway.protocols.a2a.extensions import extension_headers
 from asya_gateway.protocols.a2a.http_json import routes as http_json
 from asya_gateway.protocols.a2a.media_types import check_media_type
 from asya_gateway.protocols.a2a.operations import COUNTED, NEEDS
@@ -50,7 +51,8 @@ async def handle(http: web.Request) -> web.StreamResponse:
         check_need(request.caller, NEEDS[operation], f"method '{envelope.method}'")
         if operation in COUNTED:
             http.app[LIMITER].count(http)
-        return await perform(request, operation, envelope.params, _Form(id, spoken_headers(dialect)))
+        headers = spoken_headers(dialect) | extension_headers(http, request.settings, dialect)
+        return await perform(request, operation, envelope.params, _Form(id, headers))
     except InvalidEnvelope as error:
         return refusal(http, error, error.id, dialect)
     except A2aError as error:

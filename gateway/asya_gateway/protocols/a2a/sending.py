@@ -4,9 +4,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from asya_crds.naming import HEADER_A2A_CONTEXT, HEADER_A2A_TASK
+from asya_crds.status import TaskStatus
 from asya_gateway.domain.calls import Call
 from asya_gateway.domain.conversations import Conversation
-from asya_gateway.domain.errors import Conflict, InvalidArguments, TaskNotFound
+from asya_gateway.domain.errors import Conflict, InvalidArguments
 from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.domain.ids import new_task_id
 from asya_gateway.protocols.a2a.contexts import inner_context_id, new_context_id
@@ -30,7 +31,7 @@ from asya_gateway.protocols.a2a.payloads import (
 from asya_gateway.protocols.a2a.push.registering import check_target, of_other_surface, register
 from asya_gateway.protocols.a2a.request import SURFACE, A2aRequest
 from asya_gateway.protocols.a2a.skills import chosen
-from asya_gateway.protocols.a2a.viewing import found, is_known, known_id, view
+from asya_gateway.protocols.a2a.viewing import found, known_task, view
 from asya_gateway.protocols.a2a.writing import json_text
 from asya_gateway.protocols.http.holding import Silent
 from asya_gateway.protocols.http.task_wait import TaskWait
@@ -43,6 +44,8 @@ PUSH_URL = {
 """Where a message says whom to push to, by dialect."""
 MOST_REFERENCES = 32
 """Most tasks that a message may refer to, because each is looked for."""
+MOST_MESSAGES = 1_000
+"""Most messages of a task, which takes any number of them while it waits for an authorization."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,10 +156,7 @@ async def _check_references(request: A2aRequest, message: Message) -> None:
     if len(message.reference_task_ids) > MOST_REFERENCES:
         raise InvalidParams("message.referenceTaskIds", f"expected at most {MOST_REFERENCES} tasks")
     for task_id in message.reference_task_ids:
-        own = await known_id(request, task_id)
-        head = await request.tasks.head(own, request.caller)
-        if not is_known(head, await request.conversations.find(own, None)):
-            raise TaskNotFound(task_id)
+        await known_task(request, task_id)
 
 
 def _identity(message: Message) -> Any:
@@ -178,7 +178,8 @@ async def _continued(request: A2aRequest, send: Send, task_id: str) -> Taken:
         raise A2aError(
             UNSUPPORTED_OPERATION, "The task is working and takes no message now", details={"taskId": task_id}
         )
-    answers = answers_of(message, task.pause)
+    # What is missing is an authorization, which no message of the client can give (section 7.6.4).
+    answers = [] if task.status is TaskStatus.AUTH_REQUIRED else answers_of(message, task.pause)
     if conversation is not None and conversation.reply is not None:
         await request.conversations.reveal(task.id)
         conversation = replace(conversation, reply=None)
@@ -188,8 +189,10 @@ async def _continued(request: A2aRequest, send: Send, task_id: str) -> Taken:
     context_id = conversation.context_id if conversation is not None else task.id
     said = replace(message, task_id=task_id, context_id=context_id)
     number = await request.conversations.add(task.id, json_text(v1_0.message(said)))
-    given = False
+    given = not answers and number <= MOST_MESSAGES
     try:
+        if number > MOST_MESSAGES:
+            raise Conflict(f"expected at most {MOST_MESSAGES} messages of a task")
         for key, answer in answers:
             await request.tasks.answer(
                 task.id,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from asya_crds.naming import A2A_SKILL_EXTENSION
 from asya_gateway.domain.errors import FlowNotFound
 from asya_gateway.domain.flows import FlowRegistry, ServedFlow
 from asya_gateway.domain.identity.access import sees
@@ -11,8 +12,6 @@ from asya_gateway.protocols.a2a.errors import INVALID_PARAMS, A2aError
 from asya_gateway.protocols.a2a.model import Send
 from asya_gateway.protocols.a2a.reading import LONGEST_ID
 
-SKILL_EXTENSION = "urn:asya:a2a:skill"
-"""An extension whose metadata names the skill: {"skillId": …}."""
 KEYS = ("skill", "skillId")
 
 
@@ -42,7 +41,7 @@ def listed(flows: FlowRegistry, caller: Caller, name: str = "") -> frozenset[str
 
 
 def _named(metadata: Mapping[str, Any]) -> str:
-    extension = metadata.get(SKILL_EXTENSION)
+    extension = metadata.get(A2A_SKILL_EXTENSION)
     sources = [extension] if isinstance(extension, Mapping) else []
     for source in [*sources, metadata]:
         for key in KEYS:

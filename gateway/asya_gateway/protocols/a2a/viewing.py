@@ -14,7 +14,7 @@ from asya_gateway.protocols.a2a.model import Message, Named, Role, TaskView
 from asya_gateway.protocols.a2a.outputs import result_artifact, status_of
 from asya_gateway.protocols.a2a.request import A2aRequest
 
-PUSH_EXTENSION = "urn:asya:a2a:push"
+PUSH_EXTENSION = "urn:asya:a2a:push:v1"
 """A task's metadata under this name says which of its push notifications are sent no more, and why. A configuration
 itself has no member for it (its schema is closed)."""
 
@@ -22,12 +22,27 @@ itself has no member for it (its schema is closed)."""
 async def found(request: A2aRequest, named: Named) -> tuple[Task, Conversation | None]:
     """The caller's task of this name, which may be the one that a client of the oldest dialect gave. Raises
     TaskNotFound, also for a task of another flow than the path or the tenant names."""
-    task_id = await known_id(request, named.task_id)
-    task = await request.tasks.get(task_id, request.caller, payload=False)
-    conversation = await request.conversations.find(task.id, None)
+    own = await known_id(request, named.task_id)
+    try:
+        task = await request.tasks.get(own, request.caller, payload=False)
+    except TaskNotFound:
+        # The error names what the client named.
+        raise TaskNotFound(named.task_id) from None
+    conversation = await request.conversations.find(own, None)
     if (request.skill or named.tenant or task.flow) != task.flow or not is_known(task, conversation):
         raise TaskNotFound(named.task_id)
     return task, conversation
+
+
+async def known_task(request: A2aRequest, task_id: str) -> None:
+    """Raises TaskNotFound if the caller has no task of this name."""
+    own = await known_id(request, task_id)
+    try:
+        head = await request.tasks.head(own, request.caller)
+    except TaskNotFound:
+        raise TaskNotFound(task_id) from None
+    if not is_known(head, await request.conversations.find(own, None)):
+        raise TaskNotFound(task_id)
 
 
 async def known_id(request: A2aRequest, task_id: str) -> str:

@@ -11,6 +11,7 @@ from asya_gateway.domain.errors import GatewayError
 from asya_gateway.domain.task import JsonText
 from asya_gateway.protocols.a2a.dialects.known import V1_0, Dialect, Operation, check_path_version
 from asya_gateway.protocols.a2a.errors import INTERNAL, A2aError
+from asya_gateway.protocols.a2a.extensions import extension_headers
 from asya_gateway.protocols.a2a.http_json.refusing import refusal, refused_at_the_door
 from asya_gateway.protocols.a2a.http_json.requests import Body, read_params
 from asya_gateway.protocols.a2a.media_types import answered_type
@@ -87,8 +88,9 @@ def _handler(route: Route, dialect: Dialect) -> Callable[[web.Request], Awaitabl
         try:
             check_path_version(version_of(http), dialect)
             request = A2aRequest.of(http, dialect)
+            form = _Form.of(http, request)
             params = await read_params(http, route.body, route.query, route.ids)
-            return await perform(request, route.operation, params, _Form.of(http, dialect))
+            return await perform(request, route.operation, params, form)
         except A2aError as error:
             return refusal(http, error, spoken_headers(dialect))
         except GatewayError as error:
@@ -111,8 +113,10 @@ class _Form:
     content_type: str
 
     @classmethod
-    def of(cls, http: web.Request, dialect: Dialect) -> "_Form":
-        return cls(spoken_headers(dialect), answered_type(http))
+    def of(cls, http: web.Request, request: A2aRequest) -> "_Form":
+        """Raises A2aError if an extension is missing that the request must name."""
+        headers = spoken_headers(request.dialect) | extension_headers(http, request.settings, request.dialect)
+        return cls(headers, answered_type(http))
 
     def answer(self, result: JsonText) -> web.Response:
         return json_response(result, headers={**self.headers, "Content-Type": self.content_type})
