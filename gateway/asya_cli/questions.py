@@ -6,7 +6,7 @@ from asya_cli.options import follow_up
 from asya_crds.answers import AnswerAction, InputMethod
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from asya_crds.call_messages import AnswerJson
     from asya_crds.task_json import InputJson, PauseJson, TaskSummaryJson
@@ -28,8 +28,27 @@ def pause_text(task: "TaskSummaryJson") -> str:
 
 
 def _asks(asked: "InputJson") -> str:
+    """What an input asks: a person, a model with these messages, or a client's folders."""
     params = asked.get("params") or {}
+    if asked["method"] == InputMethod.SAMPLING:
+        return "\n".join(["a model's answer to", *(f"  {line}" for line in _conversation(params))])
+    if asked["method"] == InputMethod.ROOTS:
+        return 'folders, as {"roots": [{"uri": "file:///…"}]}'
     return " ".join(str(params[name]) for name in ("message", "url") if params.get(name)) or asked["method"]
+
+
+def _conversation(params: "Mapping[str, Any]") -> "Iterator[str]":
+    """The messages for a model (MCP, CreateMessageRequest), each with its role."""
+    if params.get("systemPrompt"):
+        yield f"system: {params['systemPrompt']}"
+    for message in params.get("messages") or ():
+        if not isinstance(message, dict):
+            continue
+        content = message.get("content")
+        for block in content if isinstance(content, list) else [content]:
+            kind = block.get("type") if isinstance(block, dict) else None
+            text = block.get("text") if isinstance(block, dict) and kind == "text" else f"({kind or 'nothing'})"
+            yield f"{message.get('role', 'user')}: {text}"
 
 
 def _words(asked: "InputJson") -> "Sequence[str]":

@@ -11,10 +11,12 @@ from asya_cli.questions import pause_text
 from asya_cli.schema_types import kinds_of, properties_of
 from asya_cli.streams import writes
 from asya_cli.terminal import ReadableConsole, plain
+from asya_crds.answers import AnswerAction
 from asya_crds.readable import is_readable, json_escaped, readable
-from asya_crds.status import TaskStatus
+from asya_crds.status import WAITING, TaskStatus
 
 if TYPE_CHECKING:
+    from asya_crds.call_messages import AnswerJson
     from asya_crds.flows_json import FlowProblemJson
     from asya_crds.task_json import TaskErrorJson, TaskJson, TaskSummaryJson
 
@@ -131,6 +133,14 @@ def print_task(task: "TaskJson") -> None:
         if body is not None:
             out.print(plain(name, "dim"))
             print_json(body)
+
+
+def tell_declined(task: "TaskJson", said: "AnswerJson") -> None:
+    """Say what became of a question that was declined or dismissed."""
+    what = f"input {said['key']} of task {task['id']}" if said.get("key") else f"the question of task {task['id']}"
+    word = "declined" if said.get("action") == AnswerAction.DECLINE else "dismissed"
+    still = "; it stays open for others" if task["status"] in WAITING else ""
+    err.print(f"{what} was {word}{still}", soft_wrap=True)
 
 
 def route_text(task: "TaskSummaryJson") -> str:

@@ -116,6 +116,7 @@ def answer_task(
     """Answer the question that a task waits on, and watch it go on; exit codes as `asya tool call`."""
     from asya_cli.errors import CliError, ExitCode, UsageProblem
     from asya_cli.questions import addressed, answer_of
+    from asya_cli.rendering import tell_declined
     from asya_cli.watching import watch
     from asya_crds.answers import AnswerAction
 
@@ -134,7 +135,9 @@ def answer_task(
             }
         else:
             body = answer_of(pause, words or [], text, key=key)
-        await client.answer(task_id, body)
+        answered = await client.answer(task_id, body)
+        if decline or cancel:
+            tell_declined(answered, body)
         return ExitCode.OK if no_wait else await watch(client, task_id)
 
     raise typer.Exit(run_with_client(url, token, work))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.logging import RichHandler
+from typing_extensions import override
 
 from asya_cli.bearers import given
 from asya_cli.client import GatewayClient, connect
@@ -294,9 +295,10 @@ class Session:
                 self.view.picture.flows, self.view.picture.problems = found["flows"], found["problems"]
 
     def _introduction(self, tools: list[dict[str, Any]], database_url: str) -> list[str]:
+        skills = any(flow["a2a"] for flow in self.view.picture.flows)
         if not self._settings(database_url).closed:
-            return connection_lines(self.url, tools)
-        return closed_lines(self.url, tools, database_url, logins=self.options.auth)
+            return connection_lines(self.url, tools, skills=skills)
+        return closed_lines(self.url, tools, database_url, skills=skills, logins=self.options.auth)
 
     def _tell_flows(self, before: "FlowsJson | None", now: "FlowsJson") -> None:
         if before == now:
@@ -369,11 +371,29 @@ async def _main(session: Session, data: DataFolder, actors: list[ActorEntry]) ->
     await session.run(data, actors)
 
 
+def _handler(console: Console) -> tuple[logging.Handler, str]:
+    """Where log records go, and their form. RichHandler lays records out as a table, which fills lines with spaces
+    where the output has no width."""
+    if console.is_terminal:
+        return RichHandler(console=console, show_path=False, omit_repeated_times=False), "%(message)s"
+    return _Lines(console), "%(levelname)-8s %(message)s"
+
+
+class _Lines(logging.Handler):
+    """Records as lines of a file or a pipe."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        self._console.print(self.format(record), soft_wrap=True)
+
+
 def _log_to(console: Console, debug: bool) -> None:
     """Show the gateway's warnings among the other lines."""
-    handler = RichHandler(console=console, show_path=False, rich_tracebacks=False, omit_repeated_times=False)
-    logging.basicConfig(
-        level=logging.DEBUG if debug else logging.WARNING, handlers=[handler], format="%(message)s", force=True
-    )
+    handler, form = _handler(console)
+    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, handlers=[handler], format=form, force=True)
     # The session itself reports mistakes in flows.yaml.
     logging.getLogger("asya_gateway.registry.watch").setLevel(logging.DEBUG if debug else logging.ERROR)

@@ -148,7 +148,7 @@ class Identifying:
         for message in _mistakes(settings):
             log.warning("%s", message)
         if not self.closed:
-            log.warning("%s", _open_warning(settings.gateway_port, [each.flow for each in table.flows.values()]))
+            log.warning("%s", _open_warning(settings, [each.flow for each in table.flows.values()]))
             return
         if settings.open_surfaces:
             log.warning(
@@ -176,10 +176,11 @@ def _mistakes(settings: Settings) -> Iterator[str]:
         yield f"{name}: shorter than {SHORTEST_KEY} characters; keys that can be guessed protect nothing"
 
 
-def _open_warning(port: int, flows: list[Flow]) -> str:
+def _open_warning(settings: Settings, flows: list[Flow]) -> str:
+    shorter = "run `asya dev --auth`, or " if settings.gateway_mode is Mode.TESTING else ""
     warning = (
-        f"callers are not authenticated: every client that reaches port {port} may call every flow and read every "
-        "task; set ASYA_AUTH=required or another setting of docs/settings.md, Authentication"
+        f"callers are not authenticated: every client that reaches port {settings.gateway_port} may call every flow "
+        f"and read every task; {shorter}set ASYA_AUTH=required or another setting of docs/settings.md, Authentication"
     )
     names = [flow.name for flow in flows if flow.scopes]
     if not names:

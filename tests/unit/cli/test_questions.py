@@ -43,9 +43,10 @@ def test_each_input_has_its_command() -> None:
         "Who are you?",
         "name: Who are you?",
         "asya task answer t-1 --input name name=<string>",
-        "summary: sampling/createMessage",
+        "summary: a model's answer to",
+        "  user: Sum it up",
         "asya task answer t-1 --input summary --json @FILE",
-        "folders: roots/list",
+        'folders: folders, as {"roots": [{"uri": "file:///…"}]}',
         "asya task answer t-1 --input folders --json @FILE",
         "sign_in: Please sign in https://login.example.com/start",
         "asya task answer t-1 --input sign_in",
@@ -99,8 +100,11 @@ def test_what_the_command_sends_and_what_it_prints_of_the_rest() -> None:
 
         code, printed = answer("--input", "name", "name=Ada")
         assert (code, f"asya task answer t-1 --url {url} --input folders --json @FILE\n" in printed) == (4, True)
-        assert answer("--input", "name", "--decline", "--no-wait")[0] == 0
-        assert answer("--input", "folders", "--cancel", "--no-wait")[0] == 0
+        declined = "input name of task t-1 was declined; it stays open for others\n"
+        assert answer("--input", "name", "--decline", "--no-wait") == (0, declined)
+        assert answer("--input", "folders", "--cancel", "--no-wait")[1].startswith(
+            "input folders of task t-1 was dismissed"
+        )
         assert answer("--input", "folders", "--json", json.dumps(LISTED))[0] == 4
         for words in (["--decline", "--cancel"], ["--decline", "name=Ada"], ["name=Ada"]):
             code, printed = answer(*words)
