@@ -52,6 +52,8 @@ imagePullSecrets: {{ toYaml . | nindent 2 }}
 {{- else }}
 - {name: ASYA_DATABASE_URL, valueFrom: {secretKeyRef: {name: {{ .Values.config.databaseUrlSecretRef.name | quote }}, key: {{ .Values.config.databaseUrlSecretRef.key | quote }}}}}
 {{- end }}
+- name: ASYA_DATABASE_DIRECT_URL
+  valueFrom: {secretKeyRef: {name: {{ .Values.config.databaseDirectUrlSecretRef.name | quote }}, key: {{ .Values.config.databaseDirectUrlSecretRef.key | quote }}, optional: true}}
 {{- end -}}
 
 {{- define "asya.publicUrl" -}}
