@@ -59,7 +59,12 @@ REQUIREMENTS = (
         "MUST",
         "The operation MUST return a Task object as the first event in the stream, representing the current state "
         "of the task at the time of subscription.",
-        tests=SUBSCRIBER,
+        tests=(
+            *SUBSCRIBER,
+            *tests_of(
+                "tests/protocol/a2a/test_replicas.py", "test_a_task_of_one_is_streamed_and_answered_by_the_other"
+            ),
+        ),
     ),
     Requirement(
         f"{SPECIFICATION}#316-subscribe-to-task",
