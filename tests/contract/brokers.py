@@ -119,8 +119,6 @@ class PubSub(Broker):
         super().__init__(request)
         self._server: PubSubServer = request.getfixturevalue("pubsub_server")
         monkeypatch: pytest.MonkeyPatch = request.getfixturevalue("monkeypatch")
-        # Every stop waits for a poll, and every test stops.
-        monkeypatch.setattr(pubsub_receiver, "POLL_SECONDS", 1.0)
         # Pub/Sub does not tell (test_limits.py), its stand-in does.
         server, self._own_depth = self._server, PubSubTransport.depth
 

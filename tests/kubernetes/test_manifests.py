@@ -19,6 +19,7 @@ from asya_gateway.outbound.permitting import Allowed, Reach, permits
 from asya_gateway.settings import Settings
 from asya_operator.domain.resources.common import ActorResource, Surroundings
 from asya_operator.domain.resources.deployment import deployment
+from asya_transports.known import describe
 from servers.control_plane import ControlPlane
 from tests.kubernetes.manifests import (
     COMPONENTS,
@@ -382,6 +383,55 @@ def test_api_pods_reach_what_the_gateways_client_calls_public_and_nothing_else(
 def test_gateways_and_crew_reach_neither_metadata_services_nor_the_api_server(text: str) -> None:
     policies = of_kind(overlay("kind"), "NetworkPolicy")
     assert not any(may_reach(policies, PEERS[each], Peer(address=text), 443) for each in ("api", "mesh", "crew"))
+
+
+PROGRAMS = ("api", "mesh", "operator", "crew", "actor", "foreign actor")
+METADATA_SERVER = (("169.254.169.254", 80), ("169.254.169.252", 988))
+
+
+def test_on_gcp_every_program_reaches_the_metadata_server_and_pubsub_and_nobody_else_does() -> None:
+    """GKE: the first address with Dataplane V2, the second without. Pub/Sub has public addresses."""
+    policies = of_kind(overlay("gcp"), "NetworkPolicy")
+    for name in (*PROGRAMS, "migrations"):
+        needed = name != "migrations"
+        for address, port in METADATA_SERVER:
+            assert may_reach(policies, PEERS[name], Peer(address=address), port) == needed, name
+        assert may_reach(policies, PEERS[name], PEERS["internet"], 443) == needed, name
+
+
+@pytest.mark.parametrize("address", ["10.96.0.1", "172.20.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1"])
+def test_on_gcp_gateways_and_crew_reach_no_private_address_on_443(address: str) -> None:
+    policies = of_kind(overlay("gcp"), "NetworkPolicy")
+    assert not any(may_reach(policies, PEERS[each], Peer(address=address), 443) for each in ("api", "mesh", "crew"))
+
+
+def test_on_gcp_every_program_has_a_service_account_of_its_own_and_no_secret_for_the_queues() -> None:
+    objects = overlay("gcp")
+    accounts = {
+        each["metadata"]["name"]: each["metadata"]["annotations"] for each in of_kind(objects, "ServiceAccount")
+    }
+    assert {name: set(annotations) for name, annotations in accounts.items()} == {
+        name: {"iam.gke.io/gcp-service-account"} for name in ("asya-gateway", "asya-actors", "asya-operator")
+    }
+    of = {owner: template["spec"] for owner, template in templates(objects)}
+    assert {owner: spec["serviceAccountName"] for owner, spec in of.items() if owner.startswith("Deployment/")} == {
+        "Deployment/asya-gateway-api": "asya-gateway",
+        "Deployment/asya-gateway-mesh": "asya-gateway",
+        "Deployment/asya-crew": "asya-actors",
+        "Deployment/asya-operator": "asya-operator",
+    }
+    needed = {
+        each["secretRef"]["name"]
+        for spec in of.values()
+        for container in spec["containers"]
+        for each in container.get("envFrom", [])
+        if "secretRef" in each and not each["secretRef"].get("optional")
+    }
+    assert needed == set()
+    (settings,) = [each for each in objects if each["metadata"]["name"] == "asya-settings"]
+    described = describe(settings["data"]["ASYA_TRANSPORT"])
+    assert described.name == "pubsub"
+    assert described.read(settings["data"]).place == "my-project"
 
 
 def test_the_evaluator_itself_knows_the_rules() -> None:

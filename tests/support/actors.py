@@ -23,7 +23,6 @@ from asya_gateway.settings import Settings
 from asya_transports.opening import open_transport
 from asya_transports.port import OutboundMessage, Queue, Transport
 from asya_transports.postgres.settings import PostgresSettings
-from asya_transports.rabbitmq.settings import RabbitSettings
 from servers.ports import free_port
 from tests.support.waiting import until
 
@@ -227,8 +226,7 @@ async def start_mesh(
     )
     gateway = Gateway(settings)
     postgres = PostgresSettings(database_url, visibility_timeout=visibility_timeout, poll_interval=poll_interval)
-    rabbit = RabbitSettings(changes["rabbitmq_url"]) if "rabbitmq_url" in changes else None
-    queues = rabbit or postgres
+    queues = postgres if settings.transport == postgres.name else settings.queues
     transport = open_transport(queues, "default")
     async with aiohttp.ClientSession() as session:
         mesh = Mesh(url, gateway, transport, session, place=queues.place, life=life)

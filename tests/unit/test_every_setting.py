@@ -250,7 +250,7 @@ def test_a_wrong_variable_of_a_transport_is_told_without_its_secret(transport: s
 WRONG_OF_OPERATORS = {
     "ASYA_KEDA_RABBITMQ_AUTH": ["two words", "UPPER"],
     "ASYA_KEDA_PUBSUB_AUTH": ["two words", "UPPER"],
-    "ASYA_KEDA_PUBSUB_IDENTITY": ["two words", "x" * 64],
+    "ASYA_KEDA_PUBSUB_POD_IDENTITY": ["two words", "x" * 64],
     "ASYA_RABBITMQ_MANAGEMENT_URL": [
         "mq:15672",
         "amqp://u:secret@mq",

@@ -8,7 +8,7 @@ from asya_transports.pubsub.delays import LONGEST_DELAY
 from asya_transports.pubsub.settings import VARIABLES, read_settings
 
 AUTHENTICATION = "ASYA_KEDA_PUBSUB_AUTH"
-IDENTITY = "ASYA_KEDA_PUBSUB_IDENTITY"
+IDENTITY = "ASYA_KEDA_PUBSUB_POD_IDENTITY"
 
 
 def trigger(queue: str, length: int, variables: Mapping[str, str]) -> Trigger:

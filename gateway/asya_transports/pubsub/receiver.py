@@ -11,7 +11,7 @@ from typing import Any
 from google.pubsub_v1 import types
 
 from asya_crds.naming import DEAD_LETTERS
-from asya_transports.bounded import ended
+from asya_transports.bounded import ended, leave
 from asya_transports.port import LeaseLost, Prefetch, TransportError, TransportUnavailable, Unroutable
 from asya_transports.pubsub.acks import Acknowledgements
 from asya_transports.pubsub.connection import Connection
@@ -25,18 +25,19 @@ from asya_transports.pubsub.topology import Topology
 
 logger = logging.getLogger(__name__)
 
-POLL_SECONDS = 4.0
-"""How long one poll waits for messages. A stop waits for the poll that is under way, because what an aborted one was
-about to bring stays leased to nobody."""
+POLL_SECONDS = 120.0
+"""Bound of one poll, longer than the service lets it wait for messages. A poll that we ended would leave what it was
+about to bring to nobody for a whole lease, and would count a delivery."""
+STOP_SECONDS = 4.0
+"""How long a stop waits for the poll that is under way. It may go on until the last message is answered."""
 MOST_MESSAGES = 1000
 """Messages of one poll."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 QUEUE_PAUSE = 1.0
 """Seconds between two checks for a missing queue. A queue that this program declared is declared again after this
 pause, in which a worker whose actor is being deleted gets its signal to end."""
-LEAVE_BEYOND = 3.0
-"""Seconds, beyond those of a poll, for the return of messages. Those that cannot be returned are delivered again when
-their lease expires."""
+LEAVE_WITHIN = 3.0
+"""Seconds for the return of messages. Those that cannot be returned are delivered again when their lease expires."""
 
 RELEASE_BATCH = 1000
 
@@ -69,7 +70,9 @@ class PubSubReceiver:
         self._polling: asyncio.Task[None] | None = None
         self._passing: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()
-        self._stopped = False
+        self._pause = FIRST_PAUSE
+        self._stop_by: float | None = None
+        """When a stop that has begun waits no longer for a poll."""
         prefetch.on_change(self._follow)
 
     @property
@@ -84,7 +87,6 @@ class PubSubReceiver:
     async def stream(self) -> AsyncGenerator[PubSubDelivery]:
         """The deliveries, until it is closed. Then nothing more is taken, and messages that were not yielded are
         returned."""
-        pause = FIRST_PAUSE
         try:
             while True:
                 while self._unseen:
@@ -97,16 +99,15 @@ class PubSubReceiver:
                 self._news.clear()
                 try:
                     self._poll_again()
-                    pause = FIRST_PAUSE
                 except Missing as error:
                     logger.warning("receiving from %s: %s", self._subscription, error)
                     await asyncio.sleep(QUEUE_PAUSE * random.uniform(1.0, 2.0))  # noqa: S311 # spreads, no secret
                     await self._declare_again()
                     continue
                 except TransportUnavailable as error:
-                    logger.warning("receiving from %s: %s; again in %.1f s", self._subscription, error, pause)
-                    await asyncio.sleep(pause)
-                    pause = min(pause * 2, LONGEST_PAUSE)
+                    logger.warning("receiving from %s: %s; again in %.1f s", self._subscription, error, self._pause)
+                    await asyncio.sleep(self._pause)
+                    self._pause = min(self._pause * 2, LONGEST_PAUSE)
                     continue
                 if not self._unseen:
                     await self._news.wait()
@@ -117,7 +118,9 @@ class PubSubReceiver:
         """Return unanswered messages. Those that cannot be returned now are delivered again when their lease
         expires."""
         await self._stop_taking()
-        await self._in_time(self._release_all(list(self._held.values())), LEAVE_BEYOND)
+        if self._polling is not None:
+            leave(self._polling)
+        await self._in_time(self._release_all(list(self._held.values())), LEAVE_WITHIN)
 
     def settled(self, delivery: PubSubDelivery) -> None:
         """It is not ours any more, so there is room for another."""
@@ -173,15 +176,19 @@ class PubSubReceiver:
         return min(self._prefetch.most - len(self._held), MOST_MESSAGES)
 
     def _poll_ahead(self) -> None:
-        """Poll while a handler works, if there is room. The error of a poll is raised where the next one begins."""
+        """Begin the next poll if there is room and none is under way. The error of one that failed is raised by
+        `_poll_again`."""
+        if self._polling is not None and _succeeded(self._polling):
+            self._polling = None
         if self._polling is None and self._room > 0:
             self._polling = asyncio.create_task(self._poll(), name=f"poll-{self.actor}")
             self._polling.add_done_callback(lambda _: self._news.set())
 
     def _poll_again(self) -> None:
-        """Begin the next poll if there is none and there is room. Raises TransportUnavailable if the last failed."""
-        if self._polling is not None and self._polling.done():
-            polling, self._polling = self._polling, None
+        """The same. Raises TransportUnavailable if the last poll failed."""
+        polling = self._polling
+        if polling is not None and polling.done():
+            self._polling = None
             polling.result()
         self._poll_ahead()
 
@@ -191,6 +198,7 @@ class PubSubReceiver:
             response = await self._connection.call(lambda clients: clients.subscriber.pull, request, POLL_SECONDS)
         except NothingYet:
             return
+        self._pause = FIRST_PAUSE
         received = types.PullResponse.pb(response).received_messages
         leases = self._keeper.hold(self._subscription, [each.ack_id for each in received])
         for lease, each in zip(leases, received, strict=True):
@@ -199,38 +207,43 @@ class PubSubReceiver:
             self._arrived(
                 PubSubDelivery(self, lease, message.data, dict(message.attributes), each.delivery_attempt, published)
             )
-        self._follow()
+        if self._stop_by is None:
+            self._follow()
+        else:
+            await self._give_back_unseen()
 
     def _arrived(self, delivery: PubSubDelivery) -> None:
         """Keep it for a handler, or pass it on if no handler is to get it: it waits, or was delivered too often."""
         self._held[delivery.lease.ack_id] = delivery
-        if self._stopped:
+        if self._stop_by is not None:
             self._unseen.append(delivery)
         elif (wait := delivery.wait) is not None:
-            self._pass_on(delivery.defer(wait), "a delayed message")
+            self._pass_on(delivery, delivery.defer(wait), "a delayed message")
         elif delivery.exhausted:
-            self._pass_on(delivery.bury(), "a dead letter")
+            self._pass_on(delivery, delivery.bury(), "a dead letter")
         else:
             self._unseen.append(delivery)
 
-    def _pass_on(self, passing: Coroutine[Any, Any, None], what: str) -> None:
-        task = asyncio.create_task(self._passed_on(passing, what), name=f"pass-on-{self.actor}")
+    def _pass_on(self, delivery: PubSubDelivery, passing: Coroutine[Any, Any, None], what: str) -> None:
+        task = asyncio.create_task(self._passed_on(delivery, passing, what), name=f"pass-on-{self.actor}")
         self._passing.add(task)
         task.add_done_callback(self._passing.discard)
 
-    async def _passed_on(self, passing: Coroutine[Any, Any, None], what: str) -> None:
-        """What could not be passed on stays held and is returned with its lease; whoever gets it next tries again."""
+    async def _passed_on(self, delivery: PubSubDelivery, passing: Coroutine[Any, Any, None], what: str) -> None:
+        """What could not be passed on is left to its lease. Whoever gets it after that tries again."""
         try:
             await passing
         except TransportError as error:
-            logger.warning("%s of %s, trying again: %s", what, self._subscription, error)
+            logger.warning("%s of %s, delivered again later: %s", what, self._subscription, error)
+            self.settled(delivery)
 
     def _follow(self) -> None:
         """The prefetch was changed, or more has come than there is room for: return what is too much, the newest
         first, or take more."""
         surplus = min(len(self._held) - self._prefetch.most, len(self._unseen))
         for _ in range(surplus):
-            self._pass_on(self._unseen.pop().return_unseen(), "a message that is too much")
+            delivery = self._unseen.pop()
+            self._pass_on(delivery, delivery.return_unseen(), "a message that is too much")
         self._news.set()
 
     async def _declare_again(self) -> None:
@@ -245,9 +258,15 @@ class PubSubReceiver:
 
     async def _stop_taking(self) -> None:
         """Take nothing more, and return what was not yielded."""
-        self._stopped = True
+        if self._stop_by is None:
+            self._stop_by = time.monotonic() + STOP_SECONDS
         self._prefetch.on_change(lambda: None)
-        await self._in_time(self._return_unseen(), POLL_SECONDS + LEAVE_BEYOND)
+        await self._poll_ends(self._stop_by - time.monotonic())
+        await self._in_time(self._return_unseen(), LEAVE_WITHIN)
+
+    async def _poll_ends(self, seconds: float) -> None:
+        if self._polling is not None:
+            await asyncio.wait([self._polling], timeout=max(seconds, 0.0))
 
     async def _in_time(self, returning: Coroutine[Any, Any, None], seconds: float) -> None:
         task = asyncio.create_task(returning, name=f"leave-{self.actor}")
@@ -257,14 +276,14 @@ class PubSubReceiver:
             logger.warning("leaving %s: no answer within %g s", self._subscription, seconds)
 
     async def _return_unseen(self) -> None:
-        polling, self._polling = self._polling, None
-        if polling is not None:
-            await asyncio.wait([polling])
         if self._passing:
             await asyncio.wait(self._passing)
+        await self._give_back_unseen()
+
+    async def _give_back_unseen(self) -> None:
         unseen = list(self._unseen)
         self._unseen.clear()
-        await asyncio.gather(*(self._passed_on(each.return_unseen(), "returning a message") for each in unseen))
+        await asyncio.gather(*(self._passed_on(each, each.return_unseen(), "returning a message") for each in unseen))
 
     async def _release_all(self, held: Iterable[PubSubDelivery]) -> None:
         ours = [each.lease for each in held if not each.lease.expired]
@@ -288,3 +307,7 @@ class PubSubReceiver:
             await self._connection.call(lambda clients: clients.subscriber.modify_ack_deadline, request)
         except Missing as error:
             raise LeaseLost(f"the subscription is gone with its messages: {error}") from error
+
+
+def _succeeded(work: "asyncio.Task[None]") -> bool:
+    return work.done() and not work.cancelled() and work.exception() is None

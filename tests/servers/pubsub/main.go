@@ -26,15 +26,16 @@ import (
 	"cloud.google.com/go/pubsub/v2/pstest"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
 )
 
 const (
-	largestRequest = 10_000_000 // bytes of one publish request, with all of its messages
-	mostMessages   = 1000       // of one publish request
-	longestPull    = 60 * time.Second
+	largestRequest = 10_000_000             // bytes of one publish request, with all of its messages
+	mostMessages   = 1000                   // of one publish request
+	longestPull    = 500 * time.Millisecond // the fake's own; the service waits for a minute and more
 	look           = 5 * time.Millisecond
 	away           = 300 * time.Millisecond // the time of a restart
 )
@@ -173,7 +174,10 @@ func main() {
 	}()
 	var back chan struct{} // of who asked for the restart
 	for {
-		server := grpc.NewServer(grpc.MaxRecvMsgSize(2*largestRequest), grpc.MaxSendMsgSize(2*largestRequest))
+		server := grpc.NewServer(
+			grpc.MaxRecvMsgSize(2*largestRequest), grpc.MaxSendMsgSize(2*largestRequest),
+			grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second}),
+		)
 		pubsubpb.RegisterPublisherServer(server, publisher{&fake.GServer})
 		pubsubpb.RegisterSubscriberServer(server, subscriber{&fake.GServer, subscribed})
 		listener, err := net.Listen("tcp", "127.0.0.1:"+os.Args[1])

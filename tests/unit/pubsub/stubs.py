@@ -1,14 +1,17 @@
 """A stub of the connection to Pub/Sub: what the real service answers and no stand-in does."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any, cast
+
+from google.pubsub_v1 import types
 
 from asya_transports.pubsub.connection import Clients, Connection
 from asya_transports.pubsub.errors import service_errors
 
 Answer = object
-"""What a call returns, or the exception that it raises."""
+"""What a call returns, or the exception that it raises; an event that it waits for before, alone or with an answer."""
 
 
 class StubConnection:
@@ -24,6 +27,11 @@ class StubConnection:
         async def called(request: object) -> Any:
             self.calls.append((name, request))
             answer = self.answers[name](request)
+            if isinstance(answer, asyncio.Event):
+                answer = answer, types.PullResponse()
+            if isinstance(answer, tuple):
+                event, answer = answer
+                await event.wait()
             if isinstance(answer, Exception):
                 raise answer
             return answer

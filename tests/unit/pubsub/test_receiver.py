@@ -1,0 +1,152 @@
+"""Polls of Pub/Sub and their ends, over a stub of the connection."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from google.api_core import exceptions
+from google.pubsub_v1 import types
+
+from asya_transports.port import Prefetch
+from asya_transports.pubsub import receiver as pubsub_receiver
+from asya_transports.pubsub.delivery import PubSubDelivery
+from asya_transports.pubsub.leases import LeaseKeeper
+from asya_transports.pubsub.names import Names
+from asya_transports.pubsub.publisher import Publisher
+from asya_transports.pubsub.receiver import PubSubReceiver
+from asya_transports.pubsub.settings import PubSubSettings
+from asya_transports.pubsub.topology import Topology
+from tests.support.waiting import lasts, until
+from tests.unit.pubsub.stubs import StubConnection, subscribed
+
+NAMES = Names("project", "n")
+
+
+def brought(*bodies: bytes) -> types.PullResponse:
+    """What a poll brings."""
+    return types.PullResponse(
+        received_messages=[
+            types.ReceivedMessage(
+                ack_id=f"ack-{body.decode()}",
+                delivery_attempt=1,
+                message=types.PubsubMessage(data=body, message_id=body.decode()),
+            )
+            for body in bodies
+        ]
+    )
+
+
+@asynccontextmanager
+async def receiving(
+    stub: StubConnection, prefetch: int = 1
+) -> AsyncIterator[tuple[PubSubReceiver, AsyncGenerator[PubSubDelivery]]]:
+    """A receiver, and its stream."""
+    connection = stub.as_connection()
+    topology = Topology(connection, NAMES, 30.0)
+    publisher = Publisher(connection, PubSubSettings("project"), NAMES, topology)
+    client = SimpleNamespace(modify_ack_deadline=lambda **_: None, transport=SimpleNamespace(close=lambda: None))
+    keeper = LeaseKeeper(30.0, lambda: cast("Any", client))
+    receiver = PubSubReceiver(connection, publisher, topology, keeper, NAMES, "worker", Prefetch(prefetch))
+    try:
+        async with aclosing(receiver.stream()) as stream:
+            yield receiver, stream
+    finally:
+        await receiver.leave()
+        await asyncio.to_thread(keeper.stop)
+
+
+def stub_of(pull: Callable[[Any], Any], **answers: Callable[[Any], Any]) -> StubConnection:
+    return StubConnection(
+        pull=pull,
+        list_topic_subscriptions=subscribed(NAMES.subscription("worker")),
+        publish=lambda _: types.PublishResponse(),
+        acknowledge=lambda _: None,
+        modify_ack_deadline=lambda _: None,
+        **answers,
+    )
+
+
+async def test_a_poll_asks_for_as_many_messages_as_there_is_room_for() -> None:
+    never = asyncio.Event()
+    answers = [brought(b"a", b"b"), never]
+    stub = stub_of(lambda _: answers.pop(0))
+    async with receiving(stub, prefetch=3) as (_, stream):
+        await anext(stream)
+        await anext(stream)  # which begins the next poll
+        await until(lambda: len(stub.named("pull")) == 2, 5, "the second poll")
+        never.set()
+    assert [request.max_messages for request in stub.named("pull")] == [3, 1]
+
+
+async def test_a_stop_waits_for_the_poll_under_way_and_returns_what_it_brings_without_counting() -> None:
+    going_on = asyncio.Event()
+    stub = stub_of(lambda _: (going_on, brought(b"late")))
+    async with receiving(stub) as (_, stream):
+        waiting = asyncio.create_task(anext(stream))
+        await until(lambda: stub.named("pull"), 5, "a poll")
+        waiting.cancel()
+        await lasts(0.2)
+        assert not waiting.done()  # it waits for the poll
+        going_on.set()
+        await asyncio.wait([waiting])
+    [request] = stub.named("publish")
+    assert [(each.data, dict(each.attributes)) for each in request.messages] == [(b"late", {"asya-deliveries": "0"})]
+    assert [list(request.ack_ids) for request in stub.named("acknowledge")] == [["ack-late"]]
+
+
+async def test_a_poll_goes_on_after_the_streams_end_while_messages_are_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pubsub_receiver, "STOP_SECONDS", 0.1)
+    going_on = asyncio.Event()
+    answers: list[Any] = [brought(b"held"), (going_on, brought(b"late"))]
+    stub = stub_of(lambda _: answers.pop(0))
+    async with receiving(stub, prefetch=2) as (_, stream):
+        held = await anext(stream)
+        await until(lambda: len(stub.named("pull")) == 2, 5, "the second poll")
+        await stream.aclose()
+        going_on.set()
+        await until(lambda: stub.named("acknowledge"), 5, "the return of what it brought")
+        await held.ack()
+    assert [list(request.ack_ids) for request in stub.named("acknowledge")] == [["ack-late"], ["ack-held"]]
+
+
+async def test_a_stop_is_bounded_while_a_poll_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pubsub_receiver, "STOP_SECONDS", 0.1)
+    stub = stub_of(lambda _: asyncio.Event())
+    async with asyncio.timeout(5), receiving(stub) as (_, stream):
+        waiting = asyncio.create_task(anext(stream))
+        await until(lambda: stub.named("pull"), 5, "a poll")
+        waiting.cancel()
+        await asyncio.wait([waiting])
+
+
+async def test_while_the_service_is_away_polls_are_repeated_at_growing_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pubsub_receiver, "FIRST_PAUSE", 0.02)
+    stub = stub_of(lambda _: exceptions.ServiceUnavailable("away"))
+    async with receiving(stub) as (_, stream):
+        waiting = asyncio.create_task(anext(stream))
+        await lasts(0.6)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+    assert 3 <= len(stub.named("pull")) <= 6  # after 0.02, 0.06, 0.14, 0.3 and 0.62 s
+
+
+async def test_what_could_not_be_passed_on_is_left_to_its_lease_and_takes_no_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pubsub_receiver, "STOP_SECONDS", 0.1)
+    dead = brought(b"dead")
+    dead.received_messages[0].delivery_attempt = 9
+    answers: list[Any] = [dead, brought(b"next")]
+    stub = stub_of(lambda _: answers.pop(0) if answers else asyncio.Event())
+    stub.answers["publish"] = lambda _: exceptions.ServiceUnavailable("away")
+    async with receiving(stub) as (_, stream):
+        async with asyncio.timeout(5):
+            delivery = await anext(stream)
+        assert delivery.body == b"next"
+        await delivery.ack()
+    assert [list(request.ack_ids) for request in stub.named("acknowledge")] == [["ack-next"]]
