@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from bench import apply, auth, calls, cascade, ends, leaks, mcp, reports, streams, work
+from bench import apply, auth, calls, cascade, ends, leaks, mcp, push, reports, streams, work
 from bench.figures import Figure
 from bench.stage import Stage
 
@@ -24,6 +24,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "mcp-calls": mcp.calls,
     "mcp-sessions": mcp.sessions,
     "mcp-memory": mcp.memory,
+    "push-rate": push.rate,
+    "push-hanging": push.hanging,
     "work-blocking": work.blocking,
     **{name: work.measured(story) for name, story in work.STORIES.items()},
 }

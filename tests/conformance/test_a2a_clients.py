@@ -32,7 +32,13 @@ def agent(tmp_path_factory: pytest.TempPathFactory, databases: Databases, templa
     file = tmp_path_factory.mktemp("key") / "key.pem"
     file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     with databases.one(template_database) as url:
-        made = Deployment(tmp_path_factory.mktemp("agent"), url, fixture=FIXTURE, A2A_SIGNING_KEY_FILE=str(file))
+        made = Deployment(
+            tmp_path_factory.mktemp("agent"),
+            url,
+            fixture=FIXTURE,
+            A2A_SIGNING_KEY_FILE=str(file),
+            OUTBOUND_ALLOW="127.0.0.1",
+        )
         try:
             run_apart(made.start)
             yield made.urls[0]
@@ -53,6 +59,9 @@ async def test_the_client_of_1_0(agent: str) -> None:
     assert (seen["asked"], seen["greeted"], seen["history"]) == ("TASK_STATE_INPUT_REQUIRED", "Hello, Ann!", 2)
     assert seen["first"] == "task"
     assert {seen["canceled"], seen["last"], seen["got"]} == {"TASK_STATE_CANCELED"}
+    assert seen["pushed"][-3:] == ["TASK_STATE_WORKING", "artifact_update", "TASK_STATE_COMPLETED"]
+    assert seen["headers"] == ["application/a2a+json", "Bearer s3cret", "t0ken"]
+    assert seen["config"] == [True, "", "", 1]
 
 
 async def test_the_client_of_0_3(agent: str) -> None:
@@ -64,6 +73,9 @@ async def test_the_client_of_0_3(agent: str) -> None:
     assert (seen["streamed"], seen["events"] >= 4) == ("completed", True)
     assert (seen["asked"], seen["greeted"]) == ("input-required", "Hello, Ann!")
     assert {seen["canceled"], seen["got"]} == {"canceled"}
+    assert seen["config"] == [True, True]
+    assert (seen["pushed"][-1], seen["pushed_artifact"]) == ("completed", "Hello, Ann!")
+    assert seen["headers"] == ["t0ken", "Bearer s3cret"]
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from asya_gateway.domain.destinations import Busy, Destination, Lagging
 
 AT_ONCE = 8
 """Deliveries under way to one host; also what is leased for a host that has not answered well yet."""
-LEASED_PER_HOST = 64
-LEASED_PER_OWNER = 256
+LEASED_PER_HOST = 256
+LEASED_PER_OWNER = 512
 LEASED = 1_024
 """Most that is leased: what is under way, and what waits for that, so that a host that answers never waits for the
 database."""

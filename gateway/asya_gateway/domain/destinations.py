@@ -51,7 +51,10 @@ class Destinations(Protocol):
     async def put(self, destination: Destination, *, new_task: bool = False) -> Put:
         """Store a destination, or replace the one of the same name, which is then enabled again and goes on where it
         was. A new one gets what happens from now on, and of a task that has ended its end. With `new_task` the task is
-        not stored yet, and everything is delivered."""
+        not stored yet, and everything is delivered; `begun` is called when it is."""
+
+    def begun(self, task_id: str) -> None:
+        """The task is stored, whose destination was stored before. Says so to whoever delivers."""
 
     async def find(self, task_id: str, channel: str, owner: str, name: str) -> Destination | None:
         """The owner's destination of this name."""

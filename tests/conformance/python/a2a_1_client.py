@@ -4,25 +4,35 @@
 is JSON: what each step of a client's life returned."""
 
 import asyncio
+import http.server
 import json
+import queue
 import sys
+import threading
 import uuid
 
 import httpx
 import jwt
 from a2a.client import A2ACardResolver, ClientConfig, ClientFactory
 from a2a.types import (
+    AuthenticationInfo,
     CancelTaskRequest,
+    DeleteTaskPushNotificationConfigRequest,
+    GetTaskPushNotificationConfigRequest,
     GetTaskRequest,
+    ListTaskPushNotificationConfigsRequest,
     Message,
     Part,
     Role,
     SendMessageConfiguration,
     SendMessageRequest,
+    StreamResponse,
     SubscribeToTaskRequest,
+    TaskPushNotificationConfig,
     TaskState,
 )
 from a2a.utils.signing import create_signature_verifier
+from google.protobuf import json_format
 
 OPTIONS = json.loads(sys.argv[1])
 SEEN = {}
@@ -37,6 +47,30 @@ def request(text, skill="behave", wait=True, **message):
     return sent
 
 
+class Receiver:
+    """A webhook on this machine: what was posted, in order."""
+
+    def __init__(self):
+        posted = self.posted = queue.Queue()
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                posted.put((dict(self.headers), body))
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
+
+    async def next(self):
+        return await asyncio.to_thread(self.posted.get, timeout=30)
+
+
 async def all_of(stream):
     return [item async for item in stream]
 
@@ -46,18 +80,18 @@ def state(task):
 
 
 async def main():
-    async with httpx.AsyncClient(timeout=60) as http:
+    async with httpx.AsyncClient(timeout=60) as client:
         # It reads cards as protobuf, and finds the key by the URL in the signature.
-        keys = jwt.PyJWKSet.from_dict((await http.get(f"{OPTIONS['url']}/a2a/.well-known/jwks.json")).json())
+        keys = jwt.PyJWKSet.from_dict((await client.get(f"{OPTIONS['url']}/a2a/.well-known/jwks.json")).json())
         verify = create_signature_verifier(lambda kid, jku: keys[kid], ["ES256"])
         for path in ("/.well-known/agent-card.json", "/a2a/.well-known/agent-card.json"):
-            resolver = A2ACardResolver(http, OPTIONS["url"], path)
+            resolver = A2ACardResolver(client, OPTIONS["url"], path)
             await resolver.get_agent_card(signature_verifier=verify)
         SEEN["verified"] = True
 
-        factory = ClientFactory(ClientConfig(httpx_client=http, streaming=True))
+        factory = ClientFactory(ClientConfig(httpx_client=client, streaming=True))
         streaming = await factory.create_from_url(OPTIONS["url"])
-        plain = await ClientFactory(ClientConfig(httpx_client=http, streaming=False)).create_from_url(OPTIONS["url"])
+        plain = await ClientFactory(ClientConfig(httpx_client=client, streaming=False)).create_from_url(OPTIONS["url"])
 
         [answer] = await all_of(plain.send_message(request("complete please")))
         SEEN["completed"] = state(answer.task)
@@ -88,6 +122,34 @@ async def main():
         last = [item async for item in subscribed][-1]
         SEEN["last"] = TaskState.Name(last.status_update.status.state)
         SEEN["got"] = state(await plain.get_task(GetTaskRequest(id=task_id)))
+
+        receiver = Receiver()
+        told = TaskPushNotificationConfig(
+            id="mine",
+            url=receiver.url,
+            token="t0ken",
+            authentication=AuthenticationInfo(scheme="Bearer", credentials="s3cret"),
+        )
+        sent = request("complete", wait=False)
+        sent.configuration.task_push_notification_config.CopyFrom(told)
+        [answer] = await all_of(plain.send_message(sent))
+        SEEN["pushed"] = []
+        while SEEN["pushed"][-1:] != ["TASK_STATE_COMPLETED"]:
+            headers, body = await receiver.next()
+            event = json_format.Parse(body, StreamResponse())
+            kind = event.WhichOneof("payload")
+            pushed = getattr(event, kind)
+            assert pushed.task_id == answer.task.id
+            SEEN["pushed"].append(TaskState.Name(pushed.status.state) if kind == "status_update" else kind)
+            names = ("Content-Type", "Authorization", "X-A2A-Notification-Token")
+            SEEN["headers"] = [headers.get(name) for name in names]
+        named = {"task_id": answer.task.id, "id": "mine"}
+        found = await plain.get_task_push_notification_config(GetTaskPushNotificationConfigRequest(**named))
+        listed = await plain.list_task_push_notification_configs(
+            ListTaskPushNotificationConfigsRequest(task_id=answer.task.id)
+        )
+        await plain.delete_task_push_notification_config(DeleteTaskPushNotificationConfigRequest(**named))
+        SEEN["config"] = [found.url == receiver.url, found.token, found.authentication.credentials, len(listed.configs)]
     print(json.dumps(SEEN))
 
 

@@ -28,7 +28,7 @@ from asya_gateway.protocols.a2a.payloads import (
     lone_data,
     with_messages,
 )
-from asya_gateway.protocols.a2a.push.registering import check_target, of_other_surface, register
+from asya_gateway.protocols.a2a.push.registering import begun, check_target, of_other_surface, register
 from asya_gateway.protocols.a2a.request import SURFACE, A2aRequest
 from asya_gateway.protocols.a2a.skills import chosen
 from asya_gateway.protocols.a2a.viewing import found, known_task, view
@@ -113,6 +113,8 @@ async def _begun(request: A2aRequest, send: Send, *, streams: bool) -> Taken:
         if stored != task_id:
             # The task was refused, or was stored earlier under the same key.
             await request.conversations.forget(task_id)
+        elif send.push is not None:
+            begun(request, task_id)
     return Taken(stored, conversation, begun=True) if stored == task_id else Taken(stored)
 
 

@@ -82,9 +82,12 @@ class PostgresDestinations:
         else:
             async with self._database.connection() as connection, connection.transaction():
                 outcome = await _put(connection, destination, values, new_task)
-        if outcome is Put.STORED:
+        if outcome is Put.STORED and not new_task:
             self._announcing.tell(destination.task_id)
         return outcome
+
+    def begun(self, task_id: str) -> None:
+        self._announcing.tell(task_id)
 
     async def find(self, task_id: str, channel: str, owner: str, name: str) -> Destination | None:
         row = await self._database.fetchrow(_FIND, task_id, channel, owner, name)

@@ -9,7 +9,7 @@ from asya_gateway.domain.errors import Unavailable
 from asya_gateway.storage.channels.announcing import MOST_KNOWN, Announcing
 from asya_gateway.storage.channels.destinations import COLUMNS, destination_of
 from asya_gateway.storage.coalescer import Coalescer, Limits
-from asya_gateway.storage.database import Database
+from asya_gateway.storage.database import UNHURRIED, Database
 from asya_gateway.storage.retrying import within
 from asya_gateway.storage.tasks.growing import grown
 
@@ -49,12 +49,13 @@ WITH lagging AS MATERIALIZED (
 )
 UPDATE destinations d SET leased_by = $7, lease_until = clock_timestamp() + {LEASE} * interval '1 second'
 FROM locked l WHERE d.task_id = l.task_id AND d.channel = l.channel AND d.name = l.name
-RETURNING {COLUMNS}, d.delivered_seq, d.status, d.attempts,
+RETURNING {UNHURRIED}, {COLUMNS}, d.delivered_seq, d.status, d.attempts,
     coalesce(extract(epoch FROM clock_timestamp() - d.failing_since), 0)::float8 AS failing
 """
 _LEASE_THESE = _LEASE.format(which="d.task_id = ANY ($1)")
 _LEASE_ANY = _LEASE.format(which="$1::text[] IS NULL")
 
+# What a crash of the server takes back is delivered again, so that no commit waits for the disk.
 # In the order of keys, as every writer of several rows locks them.
 _SETTLE = f"""
 WITH said AS (
@@ -74,7 +75,7 @@ UPDATE destinations d SET
     lease_until = CASE WHEN NOT s.release THEN clock_timestamp() + {LEASE} * interval '1 second' END
 FROM held h JOIN said s ON s.task_id = h.task_id AND s.channel = h.channel AND s.name = h.name
 WHERE d.task_id = h.task_id AND d.channel = h.channel AND d.name = h.name
-RETURNING d.task_id, d.channel, d.name
+RETURNING {UNHURRIED}, d.task_id, d.channel, d.name
 """
 _LAG = f"""
 SELECT count(*) AS number, coalesce(max(extract(epoch FROM clock_timestamp() - l.at)), 0)::float8 AS oldest FROM (

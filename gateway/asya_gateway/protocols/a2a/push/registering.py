@@ -54,6 +54,11 @@ async def register(
     return shown(destination)
 
 
+def begun(request: A2aRequest, task_id: str) -> None:
+    """The task is stored, of which a configuration was stored before."""
+    parts_of(request).destinations.begun(task_id)
+
+
 def _refusal(outcome: Put, conversation: Conversation) -> Exception:
     if outcome is Put.TASK_FULL:
         expected = f"expected at most {MOST_PER_TASK} configurations of a task"
