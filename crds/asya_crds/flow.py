@@ -75,6 +75,8 @@ Scope = Annotated[str, AfterValidator(_check_scope)]
 Tag = Annotated[str, Field(min_length=1, max_length=64)]
 TaskMode = Literal["auto", "never", "required"]
 """Whether MCP clients get a task for a call: if it takes longer than a moment and they can poll, never, or always."""
+A2A_PATHS = frozenset({"v1", "tasks", "extendedAgentCard"})
+"""Below /a2a, where each skill has a path. (The protocol's other ones there are no names of flows.)"""
 ReplyMode = Literal["task", "message", "auto"]
 """What A2A clients get for a message: a task, the result as a direct message, or what the actor's result says."""
 
@@ -271,6 +273,12 @@ class Flow(FlowSpec):
     """One entry of flows.yaml."""
 
     name: FlowName
+
+    @model_validator(mode="after")
+    def _a_skill_has_a_path_of_its_own(self) -> Self:
+        if self.a2a is not None and self.name in A2A_PATHS:
+            raise ValueError(f"a2a: expected another name of a skill: /a2a/{self.name} is a path of the protocol")
+        return self
 
     @property
     def prompt_name(self) -> str | None:

@@ -27,6 +27,7 @@ class A2aSettings(BaseSettings):
     a2a_block: Duration = Field(
         300.0, gt=0, description="How long a message waits for its task; then the answer is the working task."
     )
+    a2a_streaming: Switch = Field(True, description="Whether A2A clients may open streams; `false` answers -32004.")
     a2a_push: Switch = Field(
         True, description="Whether tasks' changes may be pushed to callers' URLs; `false` answers -32003."
     )

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.a2a import conforms, post, rpc, text_message
-from tests.support.gateway import Gateway
-from tests.support.mcp import Actor
+from tests.support.a2a import SKILLS, conforms, post, rpc, text_message
+from tests.support.gateway import Gateway, start_gateway
+from tests.support.mcp import Actor, serve_tools
 
 OLD = {"kind": "message", "messageId": "m", "role": "user", "parts": [{"kind": "text", "text": "hi"}]}
 
@@ -124,3 +124,16 @@ async def test_an_invalid_message_names_the_field(gateway: Gateway, message: Any
 
 async def test_the_extended_card_is_not_supported_here(gateway: Gateway) -> None:
     assert (await rpc(gateway, "GetExtendedAgentCard"))["error"]["code"] == -32004
+
+
+@pytest.mark.parametrize("method", ["SendStreamingMessage", "SubscribeToTask"])
+async def test_streams_may_be_switched_off(database_url: str, method: str) -> None:
+    """3.3.4: 'If AgentCard.capabilities.streaming is false or not present', both methods 'MUST return
+    UnsupportedOperationError'."""
+    async with start_gateway(database_url, a2a_streaming=False) as gateway:
+        serve_tools(gateway, SKILLS)
+        _, card = await gateway.get("/a2a/.well-known/agent-card.json")
+        assert card["capabilities"]["streaming"] is False
+        params = {"id": "t", "message": text_message("hi"), "tenant": "echo"}
+        assert (await rpc(gateway, method, params))["error"]["code"] == -32004
+        assert await gateway.stored() == 0

@@ -111,6 +111,7 @@ def test_one_bad_flow_leaves_the_others() -> None:
         ("name: 5\nentrypoint: a\n", "expected text; quote it", 1),
         ("name: f\nentrypoint: a\nscopes: ['a b']\n", "expected a scope", 3),
         ("name: f\nentrypoint: a\na2a: {inputModes: [text]}\n", "expected a media type", 3),
+        ("name: tasks\nentrypoint: a\na2a: {}\n", "a2a: expected another name of a skill", 1),
         ("name: f\nentrypoint: a\nmcp:\n  annotations:\n    readOnlyHint: maybe\n", "expected true or false", 5),
         ("name: f\nentrypoint: a\nmcp:\n  inputSchema:\n    type: string\n", '"type": "object" at its root', 4),
         (

@@ -71,7 +71,7 @@ def card(
             {"url": url, "protocolBinding": "JSONRPC", "protocolVersion": "0.3"},
         ],
         "capabilities": {
-            "streaming": True,
+            "streaming": settings.a2a_streaming,
             "pushNotifications": settings.a2a_push,
             "extendedAgentCard": bool(security.newest),
             "extensions": [each.declaration() for each in extensions(settings)],

@@ -9,6 +9,7 @@ from aiohttp import web
 from asya_gateway.domain.task import JsonText
 from asya_gateway.protocols.a2a.card_routes import EXTENDED_HEADERS
 from asya_gateway.protocols.a2a.dialects.known import Dialect, Operation
+from asya_gateway.protocols.a2a.errors import UNSUPPORTED_OPERATION, A2aError
 from asya_gateway.protocols.a2a.operations import HANDLERS, HOLDING, STREAMED, Params
 from asya_gateway.protocols.a2a.request import A2aRequest
 from asya_gateway.protocols.a2a.streaming import Numbered
@@ -46,6 +47,8 @@ async def perform(request: A2aRequest, operation: Operation, params: Params, for
 
 async def _stream(request: A2aRequest, operation: Operation, params: Params, form: Form) -> web.StreamResponse:
     """The first event is there before the stream is opened, so that errors before it are plain answers."""
+    if not request.settings.a2a_streaming:
+        raise A2aError(UNSUPPORTED_OPERATION, "Streaming is not supported")
     http = request.http
     with http.app[HELD].slot(http):
         events = await STREAMED[operation](request, params, last_event(http))

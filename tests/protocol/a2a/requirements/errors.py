@@ -156,10 +156,7 @@ REQUIREMENTS = (
         "MUST",
         "If AgentCard.capabilities.streaming is false or not present, attempts to use SendStreamingMessage or "
         "SubscribeToTask operations MUST return UnsupportedOperationError.",
-        deferred=(
-            "Streaming cannot be switched off yet. Its test: with the setting, the card says false and both methods "
-            "answer -32004."
-        ),
+        tests=tests_of(DIALECTS, "test_streams_may_be_switched_off"),
     ),
     Requirement(
         SECTION,
