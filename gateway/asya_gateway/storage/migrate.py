@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 import re
 import time
@@ -26,6 +27,7 @@ RESTS = (0.5, 1.0, 2.0, 5.0)
 PATIENCE = 600.0
 """Seconds after which it gives up, if a transaction that stays open keeps the table from it."""
 _NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
+_ALTERS = re.compile(r"^ALTER TABLE ", re.MULTILINE)
 _CONCURRENTLY = "-- concurrently\n"
 """First line of a file that runs outside a transaction. Its statements are separated by empty lines."""
 
@@ -107,7 +109,7 @@ async def _apply(connection: asyncpg.Connection, migration: Migration) -> bool:
     return True
 
 
-async def _stepping_back(connection: asyncpg.Connection, what: str, work: Callable[[], Awaitable[None]]) -> None:
+async def _stepping_back(connection: asyncpg.Connection, what: str, work: Callable[[], Awaitable[object]]) -> None:
     """Do the work in a transaction. If a lock is not free soon, undo it, let the others go on, and begin again."""
     until, attempts = time.monotonic() + PATIENCE, 0
     while True:
@@ -131,11 +133,14 @@ async def _run(connection: asyncpg.Connection, migration: Migration) -> None:
 
 
 async def _concurrently(connection: asyncpg.Connection, migration: Migration) -> None:
-    """Run concurrent statements. They block no others, so they have no timeouts."""
+    """Run concurrent statements. They block no others, so they have no timeouts, except those that alter a table."""
     await connection.execute("SET lock_timeout = 0; SET statement_timeout = 0")
     try:
         for statement in migration.statements:
-            await connection.execute(statement)
+            if _ALTERS.search(statement):
+                await _stepping_back(connection, migration.name, functools.partial(connection.execute, statement))
+            else:
+                await connection.execute(statement)
         await _note(connection, migration)
     finally:
         await connection.execute("RESET lock_timeout; RESET statement_timeout")

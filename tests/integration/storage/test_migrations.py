@@ -76,13 +76,16 @@ async def test_indexes_are_built_concurrently_with_writes(older: asyncpg.Connect
         await other.close()
 
 
-async def test_a_migration_steps_back_from_a_table_that_a_reader_holds_and_fails_no_write_behind_it(
-    older: asyncpg.Connection,
-    empty_database_url: str,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+@pytest.fixture
+def short_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A migration that steps back begins again soon."""
     monkeypatch.setattr(migrating, "RESTS", (0.1,))
+
+
+@pytest.mark.usefixtures("short_rests")
+async def test_a_migration_steps_back_from_a_table_that_a_reader_holds_and_fails_no_write_behind_it(
+    older: asyncpg.Connection, empty_database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
     reader, writer = [await asyncpg.connect(empty_database_url) for _ in range(2)]
     try:
         await writer.execute(f"SET lock_timeout = '{SESSION['lock_timeout']}'")
@@ -104,6 +107,25 @@ async def test_a_migration_steps_back_from_a_table_that_a_reader_holds_and_fails
     finally:
         await reader.close()
         await writer.close()
+
+
+@pytest.mark.usefixtures("short_rests")
+async def test_a_statement_of_a_concurrent_file_that_alters_a_table_steps_back_too(
+    older: asyncpg.Connection, empty_database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    reader = await asyncpg.connect(empty_database_url)
+    try:
+        reading = reader.transaction()
+        await reading.start()
+        await reader.fetchval("SELECT count(*) FROM tasks")
+        running = asyncio.create_task(migrate_one(older, 21))
+        await until(lambda: caplog.text.count("status_times: a table is in use") >= 2)
+        await reading.commit()
+        async with asyncio.timeout(20):
+            await running
+        assert await older.fetchval("SHOW lock_timeout") == "0"
+    finally:
+        await reader.close()
 
 
 async def test_a_migration_gives_up_in_the_end_and_leaves_nothing_behind(

@@ -1,0 +1,81 @@
+"""What envelopes and conversations cost beside many others: the blocks that each statement touches, with plans
+that were made when the tables were empty, and with those of full ones."""
+
+import pytest
+
+from asya_gateway.domain.conversations import Conversation
+from asya_gateway.domain.ports import OutboxEntry, Refused
+from asya_gateway.storage.a2a.conversations import PostgresConversations
+from asya_gateway.storage.queues.outbox import PostgresOutbox
+from asya_gateway.storage.queues.undeclared import Undeclared
+from tests.integration.storage.test_plans_and_schema import ONE_BATCH, ONE_STATEMENT, OUTBOX, QUEUED, fill
+from tests.support.blocks import counted_blocks
+from tests.support.storage import Running
+
+BATCH = 20
+ROWS = """
+INSERT INTO tasks (id, owner, flow, surface, status, route, last_seq, created_at, updated_at)
+SELECT 'old-' || n, 'o' || n % 50, 'shout', 'rest', 'running', '{}', 1, now(), now() FROM generate_series(1, 50000) n;
+INSERT INTO task_updates (task_id, seq, kind, status, progress, detail, at)
+SELECT 'old-' || n, 1, 'created', 'pending', 0, '{}', now() FROM generate_series(1, 50000) n;
+INSERT INTO a2a_tasks (task_id, owner, dialect, context_id, client_task_id)
+SELECT 'old-' || n, 'o' || n % 50, '1.0', 'c-' || n, 'mine-' || n FROM generate_series(1, 50000) n;
+INSERT INTO a2a_messages (task_id, number, message) SELECT 'old-' || n, 1, '{}' FROM generate_series(1, 50000) n;
+INSERT INTO resource_changes (uri) SELECT 'asya://old/' || n FROM generate_series(1, 50000) n
+"""
+
+
+@pytest.fixture
+def one_hot_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was planned once is what is executed later."""
+    monkeypatch.setattr("asya_gateway.storage.database.HOT_CONNECTIONS", 1)
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.usefixtures("one_hot_session")
+async def test_statements_of_deliveries_and_clients_touch_few_blocks_beside_many_rows(
+    still: Running, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await envelopes(still)
+    await clients(still)
+    await fill(database_url, ROWS + OUTBOX + ";" + QUEUED)
+    for analyzed in (False, True):
+        if analyzed:
+            await fill(database_url, "ANALYZE")
+        with counted_blocks(monkeypatch) as batch:
+            await envelopes(still)
+        batch.check(ONE_BATCH)
+        with counted_blocks(monkeypatch) as single:
+            await clients(still)
+        single.check(ONE_STATEMENT)
+
+
+async def envelopes(still: Running) -> None:
+    """All that happens to envelopes of a queue that is missing for a while."""
+    ids = [await still.create() for _ in range(BATCH)]
+    database = still.storage.database
+    outbox = PostgresOutbox(database, still.tasks.note)
+    # The test's own search, whose blocks do not count.
+    async with database.connection() as connection, connection.transaction():
+        rows = await connection.fetch("SELECT id, task_id FROM outbox WHERE task_id = ANY ($1)", ids)
+    entries = [OutboxEntry(row["id"], row["task_id"], "first", b"{}") for row in rows]
+    assert len(entries) == BATCH
+    await outbox.failed([Refused(entry, "no queue", unroutable=True) for entry in entries])
+    await outbox.recover("first")
+    await outbox.replace(entries[0], "no queue")
+    await outbox.delivered([entry.id for entry in entries])
+    await Undeclared(database, "default", still.tasks.note).tell(["a7", "missing"])
+
+
+async def clients(still: Running) -> None:
+    """What one request of a client reads and writes of its conversation and its resources."""
+    task_id = await still.create()
+    conversations = PostgresConversations(still.storage.database.hot)
+    await conversations.begin(Conversation(task_id, "o1", "1.0", f"c-{task_id}", f"mine-{task_id}"), "{}")
+    assert await conversations.find(task_id, "o1") is not None
+    assert await conversations.find_client_task("o1", f"mine-{task_id}") == task_id
+    number = await conversations.add(task_id, "{}")
+    assert len(await conversations.messages(task_id, 10)) == 2
+    await conversations.remove(task_id, number)
+    await conversations.forget(task_id)
+    await still.storage.resources.announce(["asya://new/1", "asya://new/2"])
