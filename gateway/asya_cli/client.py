@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from base64 import b64encode
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -57,14 +58,34 @@ class GatewayClient:
 
     async def tools(self) -> list[dict[str, Any]]:
         """Every tool in MCP's form: {name, description?, inputSchema, outputSchema?} (MCP 2026-07-28, tools/list)."""
-        tools: list[dict[str, Any]] = []
+        return await self._listed("tools/list", "tools")
+
+    async def prompts(self) -> list[dict[str, Any]]:
+        """Every prompt in MCP's form: {name, description?, arguments?} (prompts/list)."""
+        return await self._listed("prompts/list", "prompts")
+
+    async def resources(self) -> list[dict[str, Any]]:
+        """Every resource and every template of resources: {uri or uriTemplate, name, description?}."""
+        fixed = await self._listed("resources/list", "resources")
+        return fixed + await self._listed("resources/templates/list", "resourceTemplates")
+
+    async def prompt(self, name: str, arguments: Mapping[str, str]) -> dict[str, Any]:
+        """What a prompt gives for these arguments: {messages, description?} (prompts/get)."""
+        return await self._mcp("prompts/get", {"name": name, "arguments": dict(arguments)}, named=name)
+
+    async def read(self, uri: str) -> dict[str, Any]:
+        """What a resource contains: {contents} (resources/read)."""
+        return await self._mcp("resources/read", {"uri": uri}, named=uri)
+
+    async def _listed(self, method: str, member: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
         cursor: str | None = None
         while True:
-            page = await self._mcp("tools/list", {} if cursor is None else {"cursor": cursor})
-            tools += page["tools"]
+            page = await self._mcp(method, {} if cursor is None else {"cursor": cursor})
+            found += page[member]
             cursor = page.get("nextCursor")
             if not cursor:
-                return tools
+                return found
 
     async def flows(self) -> "FlowsJson":
         """The flows that the gateway serves and those that it leaves out."""
@@ -151,7 +172,8 @@ class GatewayClient:
             async for event in events_of(response.content):
                 yield event
 
-    async def _mcp(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+    async def _mcp(self, method: str, params: dict[str, Any], *, named: str | None = None) -> dict[str, Any]:
+        """The result of a request; what runs a flow is held until its end, and says what it calls in `named`."""
         meta = {
             "io.modelcontextprotocol/protocolVersion": MCP_VERSION,
             "io.modelcontextprotocol/clientCapabilities": {},
@@ -163,7 +185,9 @@ class GatewayClient:
             "MCP-Protocol-Version": MCP_VERSION,
             "Mcp-Method": method,
         }
-        answer = await self._request("POST", "mcp", body, headers=headers)
+        if named is not None:
+            headers |= {"Mcp-Name": _header_value(named), "Accept": "application/json"}
+        answer = await self._request("POST", "mcp", body, headers=headers, held=named is not None)
         if "error" in answer:
             raise CliError(f"{method}: {answer['error'].get('message', answer['error'])}")
         result: dict[str, Any] = answer["result"]
@@ -177,6 +201,7 @@ class GatewayClient:
         *,
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        held: bool = False,
     ) -> Any:
         url = urljoin(self._url, path)
         all_headers = {"Accept": "application/json", **(headers or {})}
@@ -185,7 +210,10 @@ class GatewayClient:
             all_headers["Content-Type"] = "application/json"
             content = json.dumps(body).encode()
         try:
-            async with self._response(method, url, all_headers, data=content, params=query or {}) as response:
+            options = {"timeout": aiohttp.ClientTimeout(total=None, sock_connect=5)} if held else {}
+            async with self._response(
+                method, url, all_headers, data=content, params=query or {}, **options
+            ) as response:
                 if response.status >= HTTPStatus.BAD_REQUEST:
                     raise await self._refusal(response)
                 return await response.json(loads=json.loads, content_type=None)
@@ -228,6 +256,13 @@ async def connect(url: str, bearer: Bearer = NOBODY) -> AsyncGenerator[GatewayCl
 
 def _with(token: str, headers: Mapping[str, str]) -> Mapping[str, str]:
     return {**headers, "Authorization": f"Bearer {token}"} if token else headers
+
+
+def _header_value(text: str) -> str:
+    """The value of Mcp-Name for any text (MCP 2026-07-28, streamable HTTP, "Value Encoding")."""
+    if text.isascii() and text.isprintable() and text == text.strip() and not text.startswith("=?"):
+        return text
+    return f"=?base64?{b64encode(text.encode()).decode()}?="
 
 
 def _task_path(task_id: str) -> str:

@@ -76,6 +76,21 @@ def tools_table(tools: list[dict[str, Any]]) -> Table:
     return table
 
 
+def offers_table(heading: str, offers: list[dict[str, Any]]) -> Table:
+    """Prompts with their arguments, optional ones in brackets; or resources and templates."""
+    table = Table(box=None, pad_edge=False)
+    for column in (heading, "ARGUMENTS", "DESCRIPTION") if heading == "PROMPT" else (heading, "DESCRIPTION"):
+        table.add_column(column, overflow="fold")
+    for offer in offers:
+        key = offer.get("uri") or offer.get("uriTemplate") or offer["name"]
+        row = [plain(key, "bold"), plain(offer.get("description", ""))]
+        if heading == "PROMPT":
+            named = [(each["name"], each.get("required")) for each in offer.get("arguments", ())]
+            row.insert(1, plain(" ".join(f"{name}=" if needed else f"[{name}=]" for name, needed in named)))
+        table.add_row(*row)
+    return table
+
+
 def arguments_text(schema: dict[str, Any]) -> str:
     """`text=string [limit=integer]` for an object's schema."""
     required = set(schema.get("required") or ())

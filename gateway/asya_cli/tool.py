@@ -32,7 +32,7 @@ def list_tools(url: Url = DEFAULT_URL, token: Token = "", as_json: AsJson = Fals
     if tools:
         out.print(tools_table(tools))
     elif not problems:
-        err.print("no tools: no flow of this gateway that you may see has an `mcp` block", markup=False)
+        err.print(f"no tools: {_why_none(flows)}", markup=False)
     for problem in problems:
         # A problem without a name means that the file cannot be read; its last valid flows are still served.
         name = problem.get("name")
@@ -89,6 +89,15 @@ def call_tool(
     raise typer.Exit(run_with_client(url, token, work))
 
 
+NO_TOOL = "`tool: false`; look at `asya mcp prompts` and `asya mcp resources`"
+
+
+def _why_none(flows: "FlowsJson") -> str:
+    if any(flow["mcp"] for flow in flows["flows"]):
+        return f"every `mcp` block that you may see says {NO_TOOL}"
+    return "no flow of this gateway that you may see has an `mcp` block"
+
+
 async def find_tool(client: "GatewayClient", name: str) -> dict[str, Any]:
     """The tool in MCP's form; raises CliError with similar names."""
     import difflib
@@ -98,5 +107,9 @@ async def find_tool(client: "GatewayClient", name: str) -> dict[str, Any]:
     tools = {tool["name"]: tool for tool in await client.tools()}
     if name in tools:
         return tools[name]
+    served = {flow["name"]: flow for flow in (await client.flows())["flows"]}
+    if name in served:
+        why = NO_TOOL if served[name]["mcp"] else "no `mcp` block"
+        raise CliError(f"{name} is a flow, but no tool: it has {why}")
     near = difflib.get_close_matches(name, tools, n=3) or sorted(tools)[:10]
     raise CliError(f"no tool {name!r}; there is {', '.join(near)}" if near else f"no tool {name!r}, nor any other")

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from asya_crds.flow import Flow
@@ -35,6 +36,21 @@ def test_every_flow_is_one() -> None:
     for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL):
         for flow in yaml.safe_load(block)["flows"]:
             Flow.model_validate(flow)
+
+
+async def test_the_resource_is_read_as_another_process_has_left_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUSTOMERS", str(tmp_path / "customers.db"))
+    [code] = [block for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL) if "def customers" in block]
+    reader: dict[str, Any] = {}
+    writer: dict[str, Any] = {}
+    for each in (reader, writer):
+        exec(code, each)
+    assert reader["customers"]({"id": 7}) == {"contents": []}
+    told = [each async for each in writer["update"]({"id": 7, "name": "Ada"})]
+    assert told == [("FLY", {"resource_updated": "crm://customers/7"}), {"id": 7, "name": "Ada"}]
+    assert reader["customers"]({"id": 7}) == {"id": 7, "name": "Ada"}
 
 
 def test_readme_leads_to_the_page() -> None:

@@ -265,6 +265,15 @@ class Catalog:
         offers = self._listings[kind].offers.values()
         return all(shows(offer, one, selection) is shows(offer, other, selection) for offer in offers)
 
+    def unknown(self, caller: Caller, selection: Selection) -> list[str]:
+        """The names that an endpoint selects and of which the caller sees nothing: those that do not exist, offer
+        nothing or are hidden from it alike."""
+        names = selection.names or frozenset()
+        if not names:
+            return []
+        offers = (offer for listing in self._listings.values() for offer in listing.offers.values())
+        return sorted(names - {offer.name for offer in offers if offer.name in names and offer.seen_by(caller)})
+
     def has_set(self, name: str, caller: Caller) -> bool:
         """Whether a tool set exists for this caller."""
         if any(name in source.sets() for source in self._sources):

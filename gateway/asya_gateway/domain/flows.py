@@ -72,6 +72,10 @@ class FlowTable:
         by_name = {served.flow.name: served for served in ordered}
         return cls(generation, by_name, tuple(problems), members, frozenset(sets), changed_at)
 
+    def served(self, name: str) -> ServedFlow:
+        """The flow of a task, as it is served now if it still is."""
+        return self.flows.get(name) or ServedFlow.formerly(name)
+
 
 class FlowRegistry:
     """Holds the current table. `swap` is atomic; readers keep the table that they have read."""

@@ -99,15 +99,15 @@ async def test_progress_goes_on_under_the_token_of_the_call_until_the_task_ends(
     async with client.listen(pair[0], last=last) as stream:
         await stream.next()
 
-        async def report() -> None:
-            while True:
-                await actor.report(task_id, "processing", message="again")
-                await asyncio.sleep(0.1)
+        reading = asyncio.create_task(next_of(stream, "notifications/progress"))
 
-        reporting = asyncio.create_task(report())
-        values.append((await next_of(stream, "notifications/progress"))["params"]["progress"])
-        reporting.cancel()
-        await asyncio.wait([reporting])
+        async def heard() -> bool:
+            await actor.report(task_id, "processing", message="again")
+            return reading.done()
+
+        # Only what is reported after the stream has begun to follow the task is told on it.
+        await until(heard)
+        values.append((await reading)["params"]["progress"])
         await actor.end(task_id, result=1)
         while (ended := await stream.message())["method"] == "notifications/progress":
             values.append(ended["params"]["progress"])

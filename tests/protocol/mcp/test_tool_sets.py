@@ -144,6 +144,29 @@ async def test_wrong_names_are_refused(gateway: Gateway, query: str, expected: s
     assert expected in answer["error"]["message"]
 
 
+@pytest.mark.parametrize("version", ["2025-11-25", LATEST])
+async def test_a_url_that_names_unknown_flows_only_is_an_error_that_names_them(gateway: Gateway, version: str) -> None:
+    hello = {"protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}}
+    for method in ("server/discover" if version == LATEST else "initialize", "tools/list", "prompts/list"):
+        body = stateless_body(method) if version == LATEST else message(method, hello)
+        headers = stateless_headers(body) if version == LATEST else {"Accept": BOTH, "MCP-Protocol-Version": version}
+        _, answer = await gateway.post("/mcp?flows=nope,no-such-flow", body, headers=headers)
+        assert answer["error"]["code"] == -32602
+        assert answer["error"]["message"].endswith("offer nothing here: no-such-flow, nope")
+
+
+async def test_a_name_that_is_unknown_beside_others_is_told(closed: Gateway) -> None:
+    for token, unknown in (("all", ["nope"]), ("one", ["nope", "shout"])):
+        path = "/mcp?flows=tagged,shout,nope"
+        _, answer = await ask_at(closed, path, "tools/list", token=token)
+        # A flow that the caller may not see is as unknown as one that does not exist.
+        assert answer["result"]["_meta"]["sh.asya/unknownFlows"] == unknown
+        _, answer = await ask_at(closed, path, "server/discover", token=token)
+        assert answer["result"]["instructions"].endswith(f"offer nothing here: {', '.join(unknown)}.")
+    _, answer = await ask_at(closed, "/mcp?flows=tagged", "tools/list", token="one")
+    assert "sh.asya/unknownFlows" not in answer["result"].get("_meta", {})
+
+
 async def test_a_batch_belongs_to_its_set(gateway: Gateway) -> None:
     batch = [message("tools/list"), message("tools/call", {"name": "person", "arguments": {"n": 1}}, 2)]
     _, answers = await gateway.post("/mcp/sales", batch, headers={"Accept": BOTH})

@@ -12,25 +12,23 @@ from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.domain.sessions.ports import SessionTask
 from asya_gateway.domain.task import TaskHead
 from asya_gateway.protocols.http.holding import Channel, Held
-from asya_gateway.protocols.http.task_wait import RETRY, TaskWait, Tell
+from asya_gateway.protocols.http.task_wait import RETRY
 from asya_gateway.protocols.http.wait_limit import WaitLimit
 from asya_gateway.protocols.mcp import rendering
 from asya_gateway.protocols.mcp.errors import InvalidParams
 from asya_gateway.protocols.mcp.idempotency import key_of
-from asya_gateway.protocols.mcp.log_messages import LogMessages
 from asya_gateway.protocols.mcp.mrtr.gathering import Gathered, with_inputs
 from asya_gateway.protocols.mcp.param_headers import check_param_headers
-from asya_gateway.protocols.mcp.progress import Beating, Progress
 from asya_gateway.protocols.mcp.request_context import RequestContext
 from asya_gateway.protocols.mcp.results import Result
 from asya_gateway.protocols.mcp.session_asking import outcome
 from asya_gateway.protocols.mcp.sessions.call import CallOfTask
+from asya_gateway.protocols.mcp.task_channel import wait_of
 from asya_gateway.protocols.mcp.task_tools import is_task_tool
 from asya_gateway.protocols.mcp.tasks import experimental, extension
 from asya_gateway.protocols.mcp.tasks.asking import TaskAsks
 from asya_gateway.protocols.mcp.tasks.modes import Answer, answer_of
 from asya_gateway.protocols.mcp.tasks.tools import call_task_tool
-from asya_gateway.protocols.mcp.telling import Telling
 from asya_gateway.protocols.mcp.url_elicitation import url_required
 
 SURFACE = "mcp"
@@ -171,9 +169,9 @@ class HeldCall:
         self._asks = asks
 
     @classmethod
-    def resumed(cls, context: RequestContext, name: str, task_id: str) -> "HeldCall":
+    def resumed(cls, context: RequestContext, made_of: Mapping[str, Any], task_id: str) -> "HeldCall":
         """A stored call whose stream goes on. Its flow may no longer be served."""
-        return cls(context, context.flows.table.flows.get(name) or ServedFlow.formerly(name), task_id)
+        return cls(context, context.flows.table.served(made_of["name"]), task_id)
 
     @property
     def task(self) -> CallOfTask:
@@ -183,7 +181,7 @@ class HeldCall:
     async def run(self, channel: Channel) -> Result:
         """Follow the task to its end, a question, or the wait's limit. Raises TaskFailed, UrlElicitationRequired."""
         context, flow = self._context, self._served.flow
-        wait, channel = self._wait(channel)
+        wait, channel = wait_of(context, flow, self._task_id, channel, self._asks)
         longest = WaitLimit.of(flow, context.settings, context.draining)
         limit = self._grace() if self._polled else longest
         task = await outcome(context, wait, channel, limit)
@@ -216,34 +214,6 @@ class HeldCall:
                     raise
                 await asyncio.sleep(min(RETRY, limit.tick))
                 await channel.quiet()
-
-    def _wait(self, channel: Channel) -> tuple[TaskWait, Channel]:
-        """The wait for the task, and the channel that keeps its client waiting."""
-        context, exposure, session = self._context, self._served.flow.mcp, self._context.session
-        place = None if session is None else session.resumed_at
-        progress: Progress | None = None
-        if context.progress_token is not None:
-            progress = Progress(context.progress_token, None if place is None else place.progress)
-            channel = Beating(channel, progress, context.settings.mcp_progress_interval)
-        shown = progress if exposure is not None and exposure.progress else None
-        logs = LogMessages.of(context)
-        told: Tell | None = None
-        if shown is not None or logs is not None:
-            channel = telling = Telling(channel, context.offload, shown, logs)
-            told = telling.tell
-        asks = self._asks
-        wait = TaskWait(
-            context.tasks,
-            self._task_id,
-            context.caller,
-            live=told is not None,
-            tell=told,
-            after=place.seq if place is not None else 0 if asks is None else asks.seen,
-            past=None if asks is None else asks.at_url,
-        )
-        if session is not None:
-            session.where = lambda: (wait.seen, None if progress is None else progress.last)
-        return wait, channel
 
     def abandon(self) -> None:
         """Called if the client leaves before its answer, result or handle, was sent."""

@@ -8,6 +8,7 @@ from asya_gateway.protocols.mcp.capabilities import TASKS_EXTENSION
 from asya_gateway.protocols.mcp.errors import InvalidParams
 from asya_gateway.protocols.mcp.request_context import RequestContext
 from asya_gateway.protocols.mcp.results import SERVER_INFO, Result
+from asya_gateway.protocols.mcp.selecting import note_of, unknown_names
 from asya_gateway.protocols.mcp.tasks.experimental import task_capability
 from asya_gateway.protocols.mcp.versions import STATELESS, Revision, negotiate
 
@@ -23,11 +24,12 @@ MOST_DECLARED = 32 * 1024
 
 
 async def discover(context: RequestContext) -> Result:
-    """Only versions without a handshake: the others are offered by initialize (2026-07-28, versioning)."""
+    """Only versions without a handshake: the others are offered by initialize (2026-07-28, versioning). Raises
+    InvalidParams for a URL that names unknown flows only."""
     fields = {
         "supportedVersions": [str(revision) for revision in STATELESS],
         "capabilities": {**capabilities(), "extensions": {TASKS_EXTENSION: {}}},
-        "instructions": INSTRUCTIONS,
+        "instructions": _instructions(context),
     }
     return Result(fields, cacheable=True)
 
@@ -49,9 +51,13 @@ async def initialize(context: RequestContext) -> Result:
             "protocolVersion": str(revision),
             "capabilities": {**session_capabilities(revision), **task_capability(revision, context.caller)},
             "serverInfo": info,
-            "instructions": INSTRUCTIONS,
+            "instructions": _instructions(context),
         }
     )
+
+
+def _instructions(context: RequestContext) -> str:
+    return INSTRUCTIONS + note_of(unknown_names(context.catalog, context.caller, context.selection))
 
 
 async def ping(context: RequestContext) -> Result:

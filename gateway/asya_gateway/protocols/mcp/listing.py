@@ -10,6 +10,7 @@ from asya_gateway.domain.catalog import Kind, Offer
 from asya_gateway.protocols.mcp.errors import InvalidParams
 from asya_gateway.protocols.mcp.request_context import RequestContext
 from asya_gateway.protocols.mcp.results import Result
+from asya_gateway.protocols.mcp.selecting import unknown_names
 from asya_gateway.protocols.mcp.versions import Revision
 
 PAGE = 500
@@ -22,18 +23,25 @@ WEIGHT = 6
 LONGEST_CURSOR = 8192
 """More than any key needs, encoded: a template has at most 4,096 characters."""
 
+UNKNOWN_FLOWS = "sh.asya/unknownFlows"
+"""The member of `_meta` for names in the URL of which the caller sees nothing."""
+
 Define = Callable[[Offer, Revision], dict[str, Any]]
 """An offer in the form of a revision."""
 
 
 async def list_page(context: RequestContext, kind: Kind, member: str, define: Define) -> Result:
-    """A page in the order of keys, always the same. Raises NoRoom, and InvalidParams for an invalid cursor."""
+    """A page in the order of keys, always the same. Raises NoRoom, InvalidParams for an invalid cursor or a URL that
+    names unknown flows only."""
     after = read_cursor(context.params)
+    unknown = unknown_names(context.catalog, context.caller, context.selection)
     found, more = context.catalog.page(kind, after, PAGE, PAGE_SIZE, context.caller, context.selection)
     size = sum(offer.size for offer in found)
     if size > SMALL:
         await context.budget.reserve(Share.READERS, WEIGHT * size)
     fields: dict[str, Any] = {member: [define(offer, context.revision) for offer in found]}
+    if unknown:
+        fields["_meta"] = {UNKNOWN_FLOWS: unknown}
     if more:
         fields["nextCursor"] = cursor_after(found[-1].key)
     return Result(fields, cacheable=True)

@@ -1,5 +1,7 @@
 """prompts/list and prompts/get: flows as prompts (2026-07-28, server/prompts)."""
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from asya_crds.mcp_offers import PromptArgument
@@ -14,7 +16,7 @@ from asya_gateway.protocols.mcp.passing_on import passed_on
 from asya_gateway.protocols.mcp.prompt_results import prompt_result
 from asya_gateway.protocols.mcp.request_context import RequestContext
 from asya_gateway.protocols.mcp.results import Result
-from asya_gateway.protocols.mcp.running import rendered, run_flow
+from asya_gateway.protocols.mcp.running import HeldRun, rendered, run_flow
 from asya_gateway.protocols.mcp.versions import Revision
 
 
@@ -32,12 +34,17 @@ async def get_prompt(context: RequestContext) -> Result | Held[Result]:
     flow = offer.served.flow
     texts = texts_of(context.params)
     check_arguments(prompt_arguments(flow), texts)
+    return await run_flow(context, offer.served, typed(flow, texts), partial(_rendered, context))
 
-    async def render(task: Task) -> Result:
-        text = "null" if task.result is None else task.result.strip()
-        return Result(whole=await rendered(context, prompt_result, text, task.id, context.revision.value))
 
-    return await run_flow(context, offer.served, typed(flow, texts), render)
+def resumed(context: RequestContext, made_of: Mapping[str, Any], task_id: str) -> Held[Result]:
+    """A stored prompts/get whose stream goes on. Its flow may no longer be served."""
+    return HeldRun(context, context.flows.table.served(made_of["name"]), task_id, partial(_rendered, context))
+
+
+async def _rendered(context: RequestContext, task: Task) -> Result:
+    text = "null" if task.result is None else task.result.strip()
+    return Result(whole=await rendered(context, prompt_result, text, task.id, context.revision.value))
 
 
 def definition(offer: Offer, revision: Revision) -> dict[str, Any]:

@@ -1,10 +1,12 @@
 """resources/list, resources/templates/list and resources/read: flows and tasks as resources (2026-07-28,
 server/resources)."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from asya_gateway.domain.catalog import Kind, Offer
 from asya_gateway.domain.flow_offers import FlowOffer
+from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.domain.identity.principals import Caller
 from asya_gateway.domain.task import Task
 from asya_gateway.domain.task_offers import VARIABLE, TaskOffer
@@ -17,7 +19,7 @@ from asya_gateway.protocols.mcp.passing_on import passed_on
 from asya_gateway.protocols.mcp.request_context import RequestContext
 from asya_gateway.protocols.mcp.resource_results import JSON, resource_result
 from asya_gateway.protocols.mcp.results import Result
-from asya_gateway.protocols.mcp.running import rendered, run_flow
+from asya_gateway.protocols.mcp.running import HeldRun, Render, rendered, run_flow
 from asya_gateway.protocols.mcp.task_resources import read_task
 from asya_gateway.protocols.mcp.versions import Revision
 
@@ -59,8 +61,19 @@ def find_for(context: RequestContext, uri: str, caller: Caller) -> tuple[Offer, 
 
 
 async def _run(context: RequestContext, offer: FlowOffer, values: dict[str, str], uri: str) -> Result | Held[Result]:
-    flow = offer.served.flow
-    media_type = None if flow.mcp is None or flow.mcp.resource is None else flow.mcp.resource.mime_type
+    served = offer.served
+    return await run_flow(context, served, typed(served.flow, values), _renderer(context, served, uri), {"uri": uri})
+
+
+def resumed(context: RequestContext, made_of: Mapping[str, Any], task_id: str) -> Held[Result]:
+    """A stored resources/read whose stream goes on. Its flow may no longer be served."""
+    served, uri = context.flows.table.served(made_of["name"]), made_of["uri"]
+    return HeldRun(context, served, task_id, _renderer(context, served, uri), made_of={"uri": uri})
+
+
+def _renderer(context: RequestContext, served: ServedFlow, uri: str) -> Render:
+    exposure = served.flow.mcp
+    media_type = None if exposure is None or exposure.resource is None else exposure.resource.mime_type
 
     async def render(task: Task) -> Result:
         text = "null" if task.result is None else task.result.strip()
@@ -69,7 +82,7 @@ async def _run(context: RequestContext, offer: FlowOffer, values: dict[str, str]
             raise ResourceNotFound(uri, context.revision)
         return Result(whole=made)
 
-    return await run_flow(context, offer.served, typed(flow, values), render)
+    return render
 
 
 def definition(offer: Offer, revision: Revision) -> dict[str, Any]:

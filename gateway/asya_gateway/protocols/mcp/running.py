@@ -1,7 +1,8 @@
 """Flows that are not tools, run for a request: submitted, followed, and their results rendered by whoever asked."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from asya_crds.large_json import has_few_values
@@ -15,20 +16,18 @@ from asya_gateway.domain.task import JsonText, Task
 from asya_gateway.protocols.http.holding import Channel, Held
 from asya_gateway.protocols.http.jsonrpc import INTERNAL_ERROR, RpcError
 from asya_gateway.protocols.http.links import Links
-from asya_gateway.protocols.http.task_wait import TaskWait, Tell
 from asya_gateway.protocols.http.wait_limit import WaitLimit
 from asya_gateway.protocols.mcp.calling import SURFACE, left, submit
 from asya_gateway.protocols.mcp.errors import InvalidParams
 from asya_gateway.protocols.mcp.idempotency import key_of
 from asya_gateway.protocols.mcp.mrtr.gathering import Gathered, with_inputs
-from asya_gateway.protocols.mcp.progress import Beating, Progress
 from asya_gateway.protocols.mcp.rendering import TaskFailed, business_text
 from asya_gateway.protocols.mcp.request_context import RequestContext
 from asya_gateway.protocols.mcp.results import Result
 from asya_gateway.protocols.mcp.session_asking import outcome
 from asya_gateway.protocols.mcp.sessions.call import CallOfTask
+from asya_gateway.protocols.mcp.task_channel import wait_of
 from asya_gateway.protocols.mcp.tasks.asking import TaskAsks
-from asya_gateway.protocols.mcp.telling import Telling
 from asya_gateway.protocols.mcp.tool_results import violation_lines
 
 Render = Callable[[Task], Awaitable[Result]]
@@ -45,7 +44,11 @@ class NotNow(RpcError):
 
 
 async def run_flow(
-    context: RequestContext, served: ServedFlow, payload: dict[str, Any], render: Render
+    context: RequestContext,
+    served: ServedFlow,
+    payload: dict[str, Any],
+    render: Render,
+    made_of: Mapping[str, Any] = MappingProxyType({}),
 ) -> Result | Held[Result]:
     """Ask for what the flow needs before it starts, then submit a call of it; the returned request is held until the
     task ends.
@@ -56,11 +59,11 @@ async def run_flow(
 
     asks = await TaskAsks.of(context)
     if asks is not None and (task_id := await asks.continued()) is not None:
-        return HeldRun(context, served, task_id, render, asks)
+        return HeldRun(context, served, task_id, render, asks, made_of)
 
     async def start(gathered: Gathered) -> HeldRun:
         call = Call(served, gathered.payload, context.caller, SURFACE, headers=context.trace, key=gathered.key)
-        return HeldRun(context, served, await submit(context, call), render, asks)
+        return HeldRun(context, served, await submit(context, call), render, asks, made_of)
 
     try:
         return await with_inputs(context, served, payload, start, key=key_of(context))
@@ -70,7 +73,8 @@ async def run_flow(
 
 
 class HeldRun:
-    """A request whose task is running. Implements Held. Its client is asked by `asks` what the task waits for."""
+    """A request whose task is running. Implements Held. Its client is asked by `asks` what the task waits for;
+    `made_of` is what its renderer needs to be made again."""
 
     survives_drain = True
     needs_stream = False
@@ -82,40 +86,27 @@ class HeldRun:
         task_id: str,
         render: Render,
         asks: TaskAsks | None = None,
+        made_of: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self._context = context
         self._served = served
         self._task_id = task_id
         self._render = render
         self._asks = asks
+        self._made_of = made_of
 
     @property
     def task(self) -> CallOfTask:
-        """The task, by which the request is canceled."""
-        return CallOfTask(self._task_id)
+        """What its stream is made of again."""
+        made_of = {"name": self._served.flow.name, "token": self._context.progress_token, **self._made_of}
+        return CallOfTask(self._task_id, made_of)
 
     async def run(self, channel: Channel) -> Result:
         """Follow the task to its end, a question, or the wait's limit. Raises TaskFailed, NotNow, and what the renderer
         raises."""
         context, flow = self._context, self._served.flow
-        told: Tell | None = None
-        if context.progress_token is not None:
-            progress = Progress(context.progress_token)
-            channel = Beating(channel, progress, context.settings.mcp_progress_interval)
-            if flow.mcp is not None and flow.mcp.progress:
-                channel = telling = Telling(channel, context.offload, progress)
-                told = telling.tell
         limit = WaitLimit.of(flow, context.settings, context.draining)
-        asks = self._asks
-        wait = TaskWait(
-            context.tasks,
-            self._task_id,
-            context.caller,
-            live=told is not None,
-            tell=told,
-            after=0 if asks is None else asks.seen,
-            past=None if asks is None else asks.at_url,
-        )
+        wait, channel = wait_of(context, flow, self._task_id, channel, self._asks)
         task = await outcome(context, wait, channel, limit)
         links = Links(self._task_id, context.settings.public_url)
         if task is None:

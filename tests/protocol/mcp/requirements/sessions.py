@@ -12,6 +12,7 @@ SERVER_REQUESTS = "tests/protocol/mcp/test_server_requests.py"
 SESSIONS = "tests/protocol/mcp/test_sessions.py"
 STANDING_STREAMS = "tests/protocol/mcp/test_standing_streams.py"
 STATELESS_REFUSALS = "tests/protocol/mcp/test_stateless_refusals.py"
+STREAMS_OF_OFFERS = "tests/protocol/mcp/test_streams_of_offers.py"
 TASKS_IN_SESSIONS = "tests/protocol/mcp/test_tasks_in_sessions.py"
 
 REQUIREMENTS = (
@@ -194,7 +195,8 @@ REQUIREMENTS = (
         )
         + tests_of(SDK_SESSIONS, "test_a_call_goes_on_when_its_replica_stops")
         + tests_of(INPUTS_IN_SESSIONS, "test_a_stream_that_broke_goes_on_at_another_replica_with_the_question")
-        + tests_of(STANDING_STREAMS, "test_a_client_that_comes_back_is_told_of_what_changed_meanwhile"),
+        + tests_of(STANDING_STREAMS, "test_a_client_that_comes_back_is_told_of_what_changed_meanwhile")
+        + tests_of(STREAMS_OF_OFFERS, "test_a_stream_goes_on_with_its_progress_its_question_and_its_result"),
     ),
     Requirement(
         "2025-11-25/basic/transports#session-management",

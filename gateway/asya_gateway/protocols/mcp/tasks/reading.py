@@ -31,7 +31,7 @@ async def task_of(context: RequestContext) -> Task:
 
 def served_of(context: RequestContext, task: Task) -> ServedFlow:
     """The task's flow, as it is served now if it still is."""
-    return context.flows.table.flows.get(task.flow) or ServedFlow.formerly(task.flow)
+    return context.flows.table.served(task.flow)
 
 
 async def outcome_of(

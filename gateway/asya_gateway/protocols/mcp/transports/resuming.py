@@ -13,6 +13,7 @@ from asya_gateway.domain.sessions.session import Session
 from asya_gateway.protocols.http.accept import AcceptedForms
 from asya_gateway.protocols.http.holding import Channel, Held
 from asya_gateway.protocols.http.jsonrpc import Request
+from asya_gateway.protocols.mcp import prompts, resources
 from asya_gateway.protocols.mcp.answering import (
     Settled,
     attended,
@@ -34,10 +35,14 @@ from asya_gateway.protocols.mcp.sessions.event_ids import LAST_EVENT_ID, Place
 from asya_gateway.protocols.mcp.sessions.identification import SESSIONS
 from asya_gateway.protocols.mcp.versions import Revision, handshake_named
 
-Made = Callable[[RequestContext, str, str], Held[Result]]
-"""A held request of a method, from its context, the name of what it calls and the id of its task."""
+Made = Callable[[RequestContext, Mapping[str, Any], str], Held[Result]]
+"""A held request of a method, from its context, what its row says that it is made of, and the id of its task."""
 
-METHODS: Mapping[str, Made] = {"tools/call": HeldCall.resumed}
+METHODS: Mapping[str, Made] = {
+    "tools/call": HeldCall.resumed,
+    "prompts/get": prompts.resumed,
+    "resources/read": resources.resumed,
+}
 """Methods whose streams can go on."""
 
 
@@ -64,7 +69,7 @@ async def resume(
         return await _ask_on(http, row, revision, call)
     context = _context(http, row, revision, call)
     with held_slot(http, context), attended(context):
-        held = METHODS[context.method](context, row.call["name"], row.task_id)
+        held = METHODS[context.method](context, row.call, row.task_id)
         call.adopt(row)
         return await stream_in(http, context, GoneOn(held, call), AcceptedForms(json=False, stream=True))
 
