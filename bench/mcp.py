@@ -26,6 +26,8 @@ from servers.processes import spawn, stop_process, wait_until
 TOOLS = 20
 SESSIONS, QUICK_SESSIONS = 1_000, 100
 FASTMCP = "FastMCP's server"
+KEY = "bench-key-of-a-client"
+AUTHORIZATION = f"Authorization: Bearer {KEY}"
 
 
 def lists(stage: Stage) -> list[Figure]:
@@ -70,14 +72,16 @@ def memory(stage: Stage) -> list[Figure]:
     _write(flows, TOOLS)
     with (
         stage.database() as url,
-        stage.gateway("api", url, ASYA_CONFIG_PATH=str(flows), ASYA_MCP_MAX_SESSIONS="0") as api,
+        # A caller with a key may have a thousand sessions, a network without an identity 200.
+        stage.gateway("api", url, ASYA_CONFIG_PATH=str(flows), ASYA_MCP_API_KEY=KEY) as api,
     ):
-        ids = [open_session(api.port) for _ in range(20)]
+        ids = [open_session(api.port, AUTHORIZATION) for _ in range(20)]
         before = api.memory
-        ids += [open_session(api.port) for _ in range(count)]
+        ids += [open_session(api.port, AUTHORIZATION) for _ in range(count)]
         idle = (api.memory - before) / count / 1024
         streams = [_get(session) for session in ids[-count:]]
-        listeners = [request_bytes("/mcp", LISTEN.body, LISTEN.head).decode()] * count
+        head = f"{LISTEN.head}\r\n{AUTHORIZATION}"
+        listeners = [request_bytes("/mcp", LISTEN.body, head).decode()] * count
         kept = {kind: _kept(api, requests) for kind, requests in (("GET", streams), ("listen", listeners))}
         heard = _heard(api.port, listeners, flows)
     note = (f"{heard / 1e6:.0f} ms from the change of the flows file to the last of {count} listeners",)
@@ -105,7 +109,7 @@ def _heard(port: int, requests: list[str], flows: Path) -> int:
 
 
 def _get(session: str) -> str:
-    lines = [f"MCP-Protocol-Version: {mcp_messages.HANDSHAKE}", f"Mcp-Session-Id: {session}"]
+    lines = [f"MCP-Protocol-Version: {mcp_messages.HANDSHAKE}", f"Mcp-Session-Id: {session}", AUTHORIZATION]
     head = "\r\n".join(["GET /mcp HTTP/1.1", "Host: 127.0.0.1", "Accept: text/event-stream", *lines])
     return head + "\r\n\r\n"
 

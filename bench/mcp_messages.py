@@ -57,13 +57,13 @@ def old_call(session: str = "") -> McpRequest:
     return after_handshake("tools/call", {"name": TOOL, "arguments": ARGUMENTS}, session)
 
 
-def open_session(port: int) -> str:
-    """The id of a new session."""
+def open_session(port: int, *lines: str) -> str:
+    """The id of a new session; `lines` are further ones of the head."""
     client = {"protocolVersion": HANDSHAKE, "capabilities": {}, "clientInfo": {"name": "bench", "version": "1"}}
     request = after_handshake("initialize", client)
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
-        headers = dict(line.split(": ", 1) for line in [ACCEPT, *request.lines])
+        headers = dict(line.split(": ", 1) for line in [ACCEPT, *request.lines, *lines])
         connection.request("POST", "/mcp", request.body, {"Content-Type": "application/json", **headers})
         answer = connection.getresponse()
         answer.read()
