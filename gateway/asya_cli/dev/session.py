@@ -397,3 +397,5 @@ def _log_to(console: Console, debug: bool) -> None:
     logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, handlers=[handler], format=form, force=True)
     # The session itself reports mistakes in flows.yaml.
     logging.getLogger("asya_gateway.registry.watch").setLevel(logging.DEBUG if debug else logging.ERROR)
+    # The database is the developer's own, so that it does not matter where the key is that seals.
+    logging.getLogger("asya_gateway.composition.pushing").setLevel(logging.DEBUG if debug else logging.ERROR)

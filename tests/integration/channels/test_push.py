@@ -98,6 +98,31 @@ async def test_a_receiver_of_1_0_gets_each_change_once_and_in_order(
     assert receiver.of("/a") == seqs
 
 
+async def test_what_is_pushed_does_not_wait_for_a_poll(
+    database_url: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("asya_gateway.channels.host.POLL_EVERY", 3600.0)
+    client = OutboundClient(Allowed.of([LOCAL]))
+    async with (
+        start_gateway(database_url, outbound_allow=[LOCAL], pushes_by=client) as gateway,
+        # Another process writes the log.
+        start_gateway(database_url, outbound_allow=[LOCAL], a2a_push=False) as accepting,
+    ):
+        for each in (gateway, accepting):
+            serve_tools(each, SKILLS)
+        task_id = await begun(gateway, url=receiver.url)
+        await receiver.got(1)
+        actor = Actor(gateway)
+        await actor.take()
+        await Actor(accepting).report(task_id, "received")
+        await receiver.got(2)
+        late = {"taskId": task_id, "url": receiver.url + "/late"}
+        assert "result" in await rpc(gateway, "CreateTaskPushNotificationConfig", late)
+        await Actor(accepting).end(task_id, result="done")
+        await receiver.got(6)
+    assert (receiver.of("/"), receiver.of("/late")) == (["1", "2", "3.1", "3.2"], ["3.1", "3.2"])
+
+
 async def _done(gateway: Gateway, task_id: str) -> bool:
     found = await row(gateway, task_id)
     return bool(found["done"] and found["leased_by"] is None)

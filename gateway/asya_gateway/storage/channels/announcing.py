@@ -24,7 +24,8 @@ class Announcing:
         self._follows = False
 
     def tell(self, task_id: str) -> None:
-        """The task has got a destination."""
+        """The task has got a destination. This process looks at once, and the others when they hear it."""
+        self._announced(task_id)
         self._bell.ring(CHANNEL, [task_id])
 
     def listen(self, look: Look) -> None:
