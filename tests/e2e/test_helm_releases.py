@@ -58,11 +58,21 @@ class Releases:
         return done.stdout
 
     def install(self, release: str, mode: str, **changes: Any) -> str:
-        """Install or upgrade a release. The CRDs are there already, from the overlay; the release takes them over."""
+        """Install or upgrade a release."""
+        return self.helm(
+            "upgrade", "--install", release, "manifests/chart", "--values", self.write(release, mode, changes)
+        )
+
+    def take_over(self, release: str, mode: str) -> str:
+        """Install a release over what `kubectl apply` made: the overlay's CRDs."""
+        forced = ("--take-ownership", "--force-conflicts")
+        return self.helm("install", release, "manifests/chart", "--values", self.write(release, mode, {}), *forced)
+
+    def write(self, release: str, mode: str, changes: dict[str, Any]) -> str:
+        """The path of the values."""
         path = self.folder / f"{release}.yaml"
         path.write_text(yaml.safe_dump(self.values(mode, **changes)))
-        words = ("upgrade", "--install", release, "manifests/chart", "--values", str(path), "--take-ownership")
-        return self.helm(*words, "--force-conflicts")
+        return str(path)
 
     async def ready(self) -> None:
         """Wait until everything is rolled out."""
@@ -127,7 +137,7 @@ async def test_both_releases_live_through_upgrade_rollback_and_a_new_installatio
     cluster = releases.cluster
     # The half for callers first: it waits for the migrations of the other one.
     assert "helm install asya-gateway-mesh" in releases.install(API, "api")
-    releases.install(MESH, "mesh")
+    releases.take_over(MESH, "mesh")
     await releases.ready()
     cluster.apply(handlers(), actor("shout", "shout"), flow("kept", "shout"))
     exposed = yaml.safe_dump({"flows": [{"name": "exposed", "description": "d", "entrypoint": "shout", "mcp": {}}]})

@@ -1,17 +1,14 @@
 """The ServiceAccount that actor pods run as. It has no permissions."""
 
-from asya_operator.domain.resources.common import MANAGER, Document, Surroundings
+from asya_operator.domain.resources.common import Document, Surroundings
 
 
 def service_account(around: Surroundings) -> Document:
-    """Shared by all actors of the namespace, so no actor owns it."""
+    """Shared by all actors of the namespace, so no actor owns it. Without labels: what installed the operator has it, too,
+    and whoever applies a label of its own would be refused."""
     return {
         "apiVersion": "v1",
         "kind": "ServiceAccount",
-        "metadata": {
-            "name": around.service_account,
-            "namespace": around.namespace,
-            "labels": {"app.kubernetes.io/managed-by": MANAGER},
-        },
+        "metadata": {"name": around.service_account, "namespace": around.namespace},
         "automountServiceAccountToken": False,
     }
