@@ -91,12 +91,16 @@ class TcpProxy:
             self.cut()
             await asyncio.gather(*self._serving, return_exceptions=True)
 
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection to the server. Raises OSError if it accepts none."""
+        return await asyncio.open_connection(*self._target)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._refusing:
             writer.transport.abort()
             return
         try:
-            server_reader, server_writer = await asyncio.open_connection(*self._target)
+            server_reader, server_writer = await self.connect()
         except OSError:
             writer.transport.abort()
             return

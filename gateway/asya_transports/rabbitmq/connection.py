@@ -107,6 +107,7 @@ def port_errors() -> Iterator[None]:
         yield
     except (TransportError, AMQPChannelError):
         raise
-    except (OSError, TimeoutError, RuntimeError, AMQPError) as error:
+    # A connection that the broker closes before its next frame is the end of an iteration in the driver's handshake.
+    except (OSError, TimeoutError, RuntimeError, AMQPError, StopAsyncIteration) as error:
         reason = str(error) or type(error).__name__
         raise TransportUnavailable(f"RabbitMQ is not available: {reason}") from error
