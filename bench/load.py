@@ -32,9 +32,9 @@ _LAST_CHUNK = b"\r\n0\r\n\r\n"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to send: each (path, body) in turn, repeatedly. `seconds` begin after `warm_up`. `rate` is the total per
-    second, 0 for as fast as responses arrive. `total` ends the run after that many requests instead. `headers`: one
-    more line of the head, of each request in turn."""
+    """What to send: each (path, body) in turn, repeatedly; without a body it is a GET. `seconds` begin after `warm_up`.
+    `rate` is the total per second, 0 for as fast as responses arrive. `total` ends the run after that many requests
+    instead. `headers`: one more line of the head, of each request in turn."""
 
     port: int
     requests: Sequence[tuple[str, str]]
@@ -197,9 +197,10 @@ class Generator:
 
 
 def request_bytes(path: str, body: str, header: str = "") -> bytes:
-    """A POST of JSON over a keep-alive connection."""
+    """A POST of JSON over a keep-alive connection, or a GET if the body is empty."""
     data = body.encode()
-    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {len(data)}"
+    head = f"{'POST' if data else 'GET'} {path} HTTP/1.1\r\nHost: 127.0.0.1"
+    head += f"\r\nContent-Type: application/json\r\nContent-Length: {len(data)}" if data else ""
     head += f"\r\n{header}" if header else ""
     return f"{head}\r\n\r\n".encode() + data
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from bench import apply, auth, calls, cascade, ends, leaks, mcp, push, reports, streams, work
+from bench import a2a, apply, auth, calls, cascade, ends, leaks, mcp, push, reports, streams, work
 from bench.figures import Figure
 from bench.stage import Stage
 
@@ -26,6 +26,11 @@ BENCHMARKS: dict[str, Benchmark] = {
     "mcp-memory": mcp.memory,
     "push-rate": push.rate,
     "push-hanging": push.hanging,
+    "a2a-send": a2a.send,
+    "a2a-blocking": a2a.blocking,
+    "a2a-streams": a2a.streams,
+    "a2a-cards": a2a.cards,
+    "a2a-lists": a2a.lists,
     "work-blocking": work.blocking,
     **{name: work.measured(story) for name, story in work.STORIES.items()},
 }

@@ -3,6 +3,8 @@
 from collections.abc import AsyncGenerator
 from typing import Any
 
+TOKENS = 20
+"""Live events of `tokens`."""
 FAN_OUT = 100
 """Payloads that `split` yields: one more task of each but the first."""
 
@@ -10,6 +12,13 @@ FAN_OUT = 100
 async def echo(payload: Any) -> Any:
     """Returns what it gets."""
     return payload
+
+
+async def tokens(payload: Any) -> AsyncGenerator[Any, None]:
+    """Says many live events, and returns what it gets."""
+    for number in range(TOKENS):
+        yield "FLY", {"token": f"token {number} "}
+    yield payload
 
 
 def plain(payload: Any) -> Any:

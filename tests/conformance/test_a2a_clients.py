@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from asya_gateway.protocols.a2a.card_cache import CardName, Cards
 from asya_gateway.protocols.a2a.signing import CardSigner
 from servers.databases import Databases, run_apart
+from servers.ports import free_port
 from tests.conformance import tools
 from tests.conformance.tools import run
 from tests.protocol.mcp.fixture.deployment import Deployment
@@ -47,9 +48,10 @@ def agent(tmp_path_factory: pytest.TempPathFactory, databases: Databases, templa
             print(made.logs())
 
 
-async def test_the_client_of_1_0(agent: str) -> None:
+@pytest.mark.parametrize("binding", ["JSONRPC", "HTTP+JSON"])
+async def test_the_client_of_1_0(agent: str, binding: str) -> None:
     program = str(HERE / "python" / "a2a_1_client.py")
-    seen = (await run(tools.a2a(1), program, json.dumps({"url": agent}))).answer
+    seen = (await run(tools.a2a(1), program, json.dumps({"url": agent, "binding": binding}))).answer
     assert seen["verified"] is True
     assert (seen["completed"], seen["data"]) == ("TASK_STATE_COMPLETED", True)
     assert (seen["failed"], seen["rejected"]) == ("TASK_STATE_FAILED", "TASK_STATE_REJECTED")
@@ -62,6 +64,7 @@ async def test_the_client_of_1_0(agent: str) -> None:
     assert seen["pushed"][-3:] == ["TASK_STATE_WORKING", "artifact_update", "TASK_STATE_COMPLETED"]
     assert seen["headers"] == ["application/a2a+json", "Bearer s3cret", "t0ken"]
     assert seen["config"] == [True, "", "", 1]
+    assert seen["listed"] is True
 
 
 async def test_the_client_of_0_3(agent: str) -> None:
@@ -76,6 +79,7 @@ async def test_the_client_of_0_3(agent: str) -> None:
     assert seen["config"] == [True, True]
     assert (seen["pushed"][-1], seen["pushed_artifact"]) == ("completed", "Hello, Ann!")
     assert seen["headers"] == ["t0ken", "Bearer s3cret"]
+    assert seen["resubscribed"] is True
 
 
 @pytest.mark.parametrize(
@@ -93,3 +97,22 @@ async def test_the_sdk_verifies_every_form_of_a_card(tmp_path: Path, closed: dic
     file.write_text(json.dumps({"keys": signer.key_set, "cards": [json.loads(each.body) for each in made if each]}))
     program = str(HERE / "python" / "a2a_1_verifier.py")
     assert (await run(tools.a2a(1), program, str(file))).answer == [[True, False], [True, False]]
+
+
+@pytest.mark.parametrize(("version", "binding"), [("1.0", "JSONRPC"), ("1.0", "HTTP+JSON"), ("0.3", "JSONRPC")])
+async def test_the_client_for_javascript(agent: str, version: str, binding: str) -> None:
+    options = {"url": agent, "version": version, "binding": binding, "hook": free_port()}
+    seen = (await tools.node().run("a2a_client.mjs", json.dumps(options))).answer
+    assert (seen["interfaces"], seen["skills"], seen["version"]) == (1, ["behave"], version)
+    ends = [seen[word] for word in ("complete", "fail", "reject")]
+    assert ends == ["TASK_STATE_COMPLETED", "TASK_STATE_FAILED", "TASK_STATE_REJECTED"]
+    assert seen["parts"] == ["text", "url", "data"]
+    assert (seen["events"], seen["streamed"]) == (["task", "artifactUpdate", "statusUpdate"], "one two three")
+    assert seen["asked"] == "TASK_STATE_INPUT_REQUIRED"
+    assert seen["greeted"] == ["TASK_STATE_COMPLETED", "Hello, Ann!"]
+    assert seen["first"] == "task"
+    assert {seen["canceled"], seen["last"], seen["got"]} == {"TASK_STATE_CANCELED"}
+    # This client says itself that 0.3 has no such method.
+    assert seen["listed"] == (True if version == "1.0" else "Method not found: tasks/list")
+    assert (seen["stored"], seen["configs"], seen["tokens"]) == (["mine", True], 1, ["s3cret"])
+    assert seen["gone"] == "TaskNotFoundError"

@@ -90,6 +90,10 @@ async def main():
 
         begun = streaming.send_message(message("slow"))
         task, _ = await anext(begun)
+        again = streaming.resubscribe(TaskIdParams(id=task.id))
+        first, _ = await anext(again)
+        SEEN["resubscribed"] = first.id == task.id
+        await again.aclose()
         canceled = await plain.cancel_task(TaskIdParams(id=task.id))
         SEEN["canceled"] = canceled.status.state.value
         await begun.aclose()

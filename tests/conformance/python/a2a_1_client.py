@@ -1,7 +1,7 @@
 # mypy: ignore-errors
 # It runs in an environment of its own.
-"""The official client of A2A 1.0 against the fixture. The argument is JSON: url (of the agent). The last line printed
-is JSON: what each step of a client's life returned."""
+"""The official client of A2A 1.0 against the fixture. The argument is JSON: url (of the agent), and binding (of the
+interface to use). The last line printed is JSON: what each step of a client's life returned."""
 
 import asyncio
 import http.server
@@ -21,6 +21,7 @@ from a2a.types import (
     GetTaskPushNotificationConfigRequest,
     GetTaskRequest,
     ListTaskPushNotificationConfigsRequest,
+    ListTasksRequest,
     Message,
     Part,
     Role,
@@ -89,9 +90,9 @@ async def main():
             await resolver.get_agent_card(signature_verifier=verify)
         SEEN["verified"] = True
 
-        factory = ClientFactory(ClientConfig(httpx_client=client, streaming=True))
-        streaming = await factory.create_from_url(OPTIONS["url"])
-        plain = await ClientFactory(ClientConfig(httpx_client=client, streaming=False)).create_from_url(OPTIONS["url"])
+        common = {"httpx_client": client, "supported_protocol_bindings": [OPTIONS["binding"]]}
+        streaming = await ClientFactory(ClientConfig(**common, streaming=True)).create_from_url(OPTIONS["url"])
+        plain = await ClientFactory(ClientConfig(**common, streaming=False)).create_from_url(OPTIONS["url"])
 
         [answer] = await all_of(plain.send_message(request("complete please")))
         SEEN["completed"] = state(answer.task)
@@ -122,6 +123,8 @@ async def main():
         last = [item async for item in subscribed][-1]
         SEEN["last"] = TaskState.Name(last.status_update.status.state)
         SEEN["got"] = state(await plain.get_task(GetTaskRequest(id=task_id)))
+        page = await plain.list_tasks(ListTasksRequest(status=TaskState.TASK_STATE_CANCELED, page_size=5))
+        SEEN["listed"] = task_id in [task.id for task in page.tasks]
 
         receiver = Receiver()
         told = TaskPushNotificationConfig(
