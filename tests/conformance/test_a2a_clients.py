@@ -64,12 +64,14 @@ async def test_the_client_of_1_0(agent: str, binding: str) -> None:
     assert seen["pushed"][-3:] == ["TASK_STATE_WORKING", "artifact_update", "TASK_STATE_COMPLETED"]
     assert seen["headers"] == ["application/a2a+json", "Bearer s3cret", "t0ken"]
     assert seen["config"] == [True, "", "", 1]
-    assert seen["listed"] is True
+    assert (seen["newest"], seen["listed"], seen["artifacts"]) == (True, True, True)
+    assert "nobody" in seen["unknown"]
 
 
-async def test_the_client_of_0_3(agent: str) -> None:
+@pytest.mark.parametrize("binding", ["JSONRPC", "HTTP+JSON"])
+async def test_the_client_of_0_3(agent: str, binding: str) -> None:
     program = str(HERE / "python" / "a2a_0_client.py")
-    seen = (await run(tools.a2a(0), program, json.dumps({"url": agent}))).answer
+    seen = (await run(tools.a2a(0), program, json.dumps({"url": agent, "binding": binding}))).answer
     assert seen["skills"] == ["behave"]
     assert (seen["complete"], seen["fail"], seen["reject"]) == ("completed", "failed", "rejected")
     assert seen["parts"] == ["text", "file", "data"]

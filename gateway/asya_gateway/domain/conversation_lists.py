@@ -1,6 +1,6 @@
 """Lists of A2A: an owner's tasks in the order in which their status last changed, newest first."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, auto
@@ -49,12 +49,13 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A task of a list, with its error, its open pause and, on request, its result. `whole` is False if something was
-    left out because of its size."""
+    """A task of a list, with its error, its open pause and, on request, its result. `disabled`: why notifications of
+    its changes are sent no more, by configuration. `whole` is False if something was left out because of its size."""
 
     task: Task
     conversation: Conversation | None
-    messages: Sequence[JsonText] = field(default_factory=tuple)
+    messages: Sequence[JsonText] = ()
+    disabled: Mapping[str, str] = field(default_factory=dict)
     whole: bool = True
 
 

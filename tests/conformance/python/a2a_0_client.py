@@ -1,7 +1,7 @@
 # mypy: ignore-errors
 # It runs in an environment of its own.
-"""The official client of A2A 0.3 against the fixture. The argument is JSON: url (of the agent). The last line printed
-is JSON: what each step of a client's life returned."""
+"""The official client of A2A 0.3 against the fixture. The argument is JSON: url (of the agent) and binding. The last
+line printed is JSON: what each step of a client's life returned."""
 
 import asyncio
 import http.server
@@ -70,8 +70,17 @@ async def main():
     async with httpx.AsyncClient(timeout=60) as client:
         card = await A2ACardResolver(client, OPTIONS["url"]).get_agent_card()
         SEEN["skills"] = [skill.id for skill in card.skills]
-        plain = ClientFactory(ClientConfig(httpx_client=client, streaming=False)).create(card)
-        streaming = ClientFactory(ClientConfig(httpx_client=client, streaming=True)).create(card)
+        plain, streaming = [
+            ClientFactory(
+                ClientConfig(
+                    httpx_client=client,
+                    streaming=streams,
+                    supported_transports=[OPTIONS["binding"]],
+                    use_client_preference=True,
+                )
+            ).create(card)
+            for streams in (False, True)
+        ]
 
         for word in ("complete", "fail", "reject"):
             task, _ = await last_of(plain.send_message(message(word)))
@@ -105,7 +114,10 @@ async def main():
         config = PushNotificationConfig(url=receiver.url, token="t0ken", authentication=schemes)
         told = TaskPushNotificationConfig(task_id=task.id, push_notification_config=config)
         made = await plain.set_task_callback(told)
-        found = await plain.get_task_callback(GetTaskPushNotificationConfigParams(id=task.id))
+        # Over HTTP+JSON the configuration stands in the path.
+        named = made.push_notification_config.id if OPTIONS["binding"] == "HTTP+JSON" else None
+        asked = GetTaskPushNotificationConfigParams(id=task.id, push_notification_config_id=named)
+        found = await plain.get_task_callback(asked)
         SEEN["config"] = [made.push_notification_config.url == receiver.url, found == made]
         await last_of(plain.send_message(message("Ann", task_id=task.id, context_id=task.context_id)))
         SEEN["pushed"] = []

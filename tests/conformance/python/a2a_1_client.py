@@ -32,6 +32,7 @@ from a2a.types import (
     TaskPushNotificationConfig,
     TaskState,
 )
+from a2a.utils.errors import TaskNotFoundError
 from a2a.utils.signing import create_signature_verifier
 from google.protobuf import json_format
 
@@ -123,8 +124,6 @@ async def main():
         last = [item async for item in subscribed][-1]
         SEEN["last"] = TaskState.Name(last.status_update.status.state)
         SEEN["got"] = state(await plain.get_task(GetTaskRequest(id=task_id)))
-        page = await plain.list_tasks(ListTasksRequest(status=TaskState.TASK_STATE_CANCELED, page_size=5))
-        SEEN["listed"] = task_id in [task.id for task in page.tasks]
 
         receiver = Receiver()
         told = TaskPushNotificationConfig(
@@ -153,6 +152,20 @@ async def main():
         )
         await plain.delete_task_push_notification_config(DeleteTaskPushNotificationConfigRequest(**named))
         SEEN["config"] = [found.url == receiver.url, found.token, found.authentication.credentials, len(listed.configs)]
+
+        canceled = ListTasksRequest(page_size=1, status=TaskState.TASK_STATE_CANCELED)
+        SEEN["newest"] = (await plain.list_tasks(canceled)).tasks[0].id == task_id
+        listed, asked = [], ListTasksRequest(page_size=3, include_artifacts=True, history_length=1)
+        while not listed or asked.page_token:
+            page = await plain.list_tasks(asked)
+            listed += page.tasks
+            asked.page_token = page.next_page_token
+        SEEN["listed"] = len({task.id for task in listed}) == len(listed) == page.total_size
+        SEEN["artifacts"] = any(task.artifacts for task in listed)
+        try:
+            await plain.get_task(GetTaskRequest(id="nobody"))
+        except TaskNotFoundError as error:
+            SEEN["unknown"] = str(error)
     print(json.dumps(SEEN))
 
 

@@ -12,6 +12,7 @@ from asya_crds.answers import AnswerAction, InputMethod
 from asya_crds.hop_reports import EndOutcome
 from asya_crds.status import HopState, TaskStatus
 from asya_gateway.domain.answers import Kept
+from asya_gateway.domain.conversation_lists import ConversationFilter, Places
 from asya_gateway.domain.destinations import Busy, Destination, Settled
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.owners import EVERY_OWNER, OwnedBy
@@ -20,6 +21,7 @@ from asya_gateway.domain.ports import TaskFilter, TaskPage
 from asya_gateway.domain.reports import ChildAnnouncement, Claim, PauseReport
 from asya_gateway.domain.task import Task
 from asya_gateway.storage.a2a.conversations import PostgresConversations
+from asya_gateway.storage.a2a.lists import PostgresConversationLists
 from asya_gateway.storage.channels.announcing import Announcing
 from asya_gateway.storage.channels.destinations import PostgresDestinations
 from asya_gateway.storage.channels.leases import PostgresDeliveries
@@ -176,7 +178,11 @@ async def test_statements_planned_on_empty_tables_touch_few_blocks_when_the_tabl
         await still.list(TaskFilter(owner=OwnedBy("o1"), status=TaskStatus.PAUSED, limit=50))
         await still.list(TaskFilter(owner=EVERY_OWNER, parent_id="old-9", limit=50))
         await still.storage.sweeper.sweep()
+        await pages_of_conversations(still)
     blocks.check(ONE_STATEMENT)
+    with counted_blocks(monkeypatch) as searches:
+        await searches_of_conversations(still)
+    searches.check(ONE_STATEMENT + OF_ONE_OWNER)
     with counted_blocks(monkeypatch) as batches:
         await batches_of_everything(still)
     batches.check(ONE_BATCH)
@@ -244,6 +250,32 @@ async def answers_of_every_kind(still: Running, task_id: str) -> None:
     declined = answer_to(task_id, 2, "q", input_key="b", action=AnswerAction.DECLINE, value=None)
     assert await still.tasks.set_aside(declined)
     assert await still.tasks.fail_declined(declined, failed(task_id, message="declined"))
+
+
+OF_ONE_OWNER = 200_000 // 50
+"""Tasks of each owner in FILL."""
+
+
+async def pages_of_conversations(still: Running) -> None:
+    """Pages of one owner's tasks in the order of their statuses' times, which are read as far as they go."""
+    lists = PostgresConversationLists(still.storage.database)
+    query = ConversationFilter(owner="o1", flows=frozenset({"shout"}))
+    for status in (None, TaskStatus.RUNNING, TaskStatus.SUCCEEDED):
+        page = await lists.places(replace(query, status=status, limit=20))
+        assert (len(page.found), page.next is None) == (20, False)
+        following = await lists.places(replace(query, status=status, limit=20, after=page.next))
+        assert not {*following.found} & {*page.found}
+        assert len(await lists.contents("o1", page.found, messages=None, results=True)) == 20
+    assert await lists.places(replace(query, context_id="none", context_names=frozenset({"none"}))) == Places([], None)
+
+
+async def searches_of_conversations(still: Running) -> None:
+    """Those that look at a bounded number of an owner's tasks."""
+    lists = PostgresConversationLists(still.storage.database)
+    query = ConversationFilter(owner="o1", flows=frozenset({"shout"}))
+    assert await lists.places(replace(query, status=TaskStatus.FAILED)) == Places([], None)
+    assert await lists.places(replace(query, flows=frozenset({"none"}))) == Places([], None)
+    assert await lists.count(query) > 3_000
 
 
 BATCH = 20

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.a2a import SKILLS, Answer, conforms, rest, rest_stream, text_message
+from tests.support.a2a import SKILLS, Answer, conforms, rest, rest_stream, rpc, text_message
 from tests.support.gateway import Gateway, start_gateway
 from tests.support.identity import store_key
 from tests.support.mcp import Actor, serve_tools
@@ -45,12 +45,14 @@ async def test_a_message_is_sent_and_its_task_looked_at_listed_and_canceled(
     assert (ended.status, ended.reason) == (400, "TASK_NOT_CANCELABLE")
 
 
-@pytest.mark.parametrize("body", [None, b"", b" ", {}, {"metadata": {"why": "x"}, "id": "another"}])
-async def test_a_cancel_needs_no_body(gateway: Gateway, actor: Actor, body: Any) -> None:
-    task_id = await begun(gateway, actor)
-    canceled = await rest(gateway, "POST", f"/tasks/{task_id}%3Acancel", body, **{"Content-Type": "application/json"})
-    conforms(canceled.body, "Task")
-    assert (canceled.body["id"], canceled.body["status"]["state"]) == (task_id, "TASK_STATE_CANCELED")
+async def test_a_cancel_needs_no_body(gateway: Gateway, actor: Actor) -> None:
+    bodies: list[Any] = [None, b"", b" ", {}, {"metadata": {"why": "x"}, "id": "another"}]
+    for body in bodies:
+        task_id = await begun(gateway, actor)
+        typed = {"Content-Type": "application/json"}
+        canceled = await rest(gateway, "POST", f"/tasks/{task_id}%3Acancel", body, **typed)
+        conforms(canceled.body, "Task")
+        assert (canceled.body["id"], canceled.body["status"]["state"]) == (task_id, "TASK_STATE_CANCELED")
 
 
 async def test_a_stream_has_the_events_without_an_envelope(gateway: Gateway, actor: Actor) -> None:
@@ -91,24 +93,23 @@ async def test_a_task_is_subscribed_to_by_get_and_by_post_and_again_after_an_eve
         assert [[*event.data] for event in await reader.all()] == [["artifactUpdate"], ["statusUpdate"]]
 
 
-@pytest.mark.parametrize(
-    ("sent", "accepted", "answered"),
-    [
-        ("application/json", None, "application/a2a+json"),
-        ("application/a2a+json; charset=utf-8", "*/*", "application/a2a+json"),
-        ("application/json", "application/json, text/event-stream", "application/json"),
-        ("application/json", "application/json, application/a2a+json", "application/a2a+json"),
-        ("application/json", "application/json;q=0", "application/a2a+json"),
-    ],
-)
-async def test_both_json_types_are_taken_and_the_own_one_is_answered(
-    gateway: Gateway, sent: str, accepted: str | None, answered: str
-) -> None:
-    headers = {"Content-Type": sent, **({} if accepted is None else {"Accept": accepted})}
-    body = {"message": text_message("hi"), **NOW}
-    assert (await rest(gateway, "POST", "/echo/message:send", body, **headers)).headers["Content-Type"] == answered
-    refused = await rest(gateway, "POST", "/message:send", {}, **headers)
-    assert (refused.status, refused.headers["Content-Type"]) == (400, answered)
+TYPES = [
+    ("application/json", None, "application/a2a+json"),
+    ("application/a2a+json; charset=utf-8", "*/*", "application/a2a+json"),
+    ("application/json", "application/json, text/event-stream", "application/json"),
+    ("application/json", "application/json, application/a2a+json", "application/a2a+json"),
+    ("application/json", "application/json;q=0", "application/a2a+json"),
+]
+
+
+async def test_both_json_types_are_taken_and_the_own_one_is_answered(gateway: Gateway) -> None:
+    for sent, accepted, answered in TYPES:
+        headers = {"Content-Type": sent, **({} if accepted is None else {"Accept": accepted})}
+        body = {"message": text_message("hi"), **NOW}
+        taken = await rest(gateway, "POST", "/echo/message:send", body, **headers)
+        assert (taken.status, taken.headers["Content-Type"]) == (200, answered), sent
+        refused = await rest(gateway, "POST", "/message:send", {}, **headers)
+        assert (refused.status, refused.headers["Content-Type"]) == (400, answered)
 
 
 async def test_another_type_is_refused_before_the_body_is_parsed(gateway: Gateway) -> None:
@@ -138,3 +139,40 @@ async def test_who_may_not_is_told_in_the_same_form_with_a_challenge(database_ur
     for answer, status, reason in seen:
         assert (answer.status, answer.reason, answer.body["error"]["status"]) == (status, reason, reason)
         assert answer.headers["WWW-Authenticate"].startswith("Bearer ")
+
+
+async def test_a_client_of_0_3_uses_the_paths_and_the_names_of_its_version(gateway: Gateway, actor: Actor) -> None:
+    """0.3, 3.5.6: the routes below /v1; its SDK speaks the JSON of the proto."""
+    message = {"messageId": "m", "role": "ROLE_USER", "content": [{"text": "hi"}]}
+    body = {"message": message, "configuration": {"blocking": True}}
+    sending = asyncio.create_task(rest(gateway, "POST", "/echo/v1/message:send", body, version=None))
+    task_id, _ = await actor.take()
+    await actor.end(task_id, result={"n": 1})
+    sent = await sending
+    task = sent.body["task"]
+    assert (sent.headers["A2A-Version"], task["id"]) == ("0.3", task_id)
+    assert task["artifacts"][0]["parts"] == [{"data": {"data": {"n": 1}}}]
+    assert task["history"][0]["content"] == [{"text": "hi"}]
+    for prefix in ("/v1", "/echo/v1"):
+        assert (await rest(gateway, "GET", f"{prefix}/tasks/{task_id}", version="0.3")).body == task
+    assert [each["id"] for each in (await rest(gateway, "GET", "/v1/tasks", version=None)).body] == [task_id]
+    assert (await rest(gateway, "GET", "/v1/tasks", version="1.0")).reason == "VERSION_NOT_SUPPORTED"
+    asked = {"message": message}
+    async with rest_stream(gateway, "POST", "/echo/v1/message:stream", asked, **{"A2A-Version": "0.3"}) as reader:
+        first = await reader.next()
+        assert first is not None
+        running, _ = await actor.take()
+        canceled = await rest(
+            gateway, "POST", f"/v1/tasks/{running}:cancel", {"name": f"tasks/{running}"}, version=None
+        )
+        assert canceled.body["status"]["state"] == "TASK_STATE_CANCELLED"
+        last = [event.data for event in await reader.all()][-1]
+    assert (first.data["task"]["id"], last["statusUpdate"]["final"]) == (running, True)
+
+
+async def test_a_skills_name_may_have_dots(gateway: Gateway, actor: Actor) -> None:
+    serve_tools(gateway, [{"name": "a.b", "entrypoint": "first", "a2a": {}}], generation=2)
+    sent = {"message": text_message("hi"), **NOW}
+    task_id = (await rest(gateway, "POST", "/a.b/message:send", sent)).body["task"]["id"]
+    assert (await rpc(gateway, "GetTask", {"id": task_id}, path="/a2a/a.b"))["result"]["id"] == task_id
+    assert (await rest(gateway, "GET", "/a.b/v1/tasks", version="0.3")).body[0]["id"] == task_id

@@ -1,18 +1,26 @@
-"""Somebody else's task looks like one that does not exist, in every method and dialect (specification 1.0, 13.1)."""
+"""Somebody else's task looks like one that does not exist, in every method and dialect of JSON-RPC and on every route
+of the HTTP+JSON binding (specification 1.0, 13.1)."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
+from itertools import chain
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from asya_crds import jsontext
 from asya_gateway.protocols.a2a.dialects.known import METHODS, Operation
-from tests.support.a2a import SKILLS, envelope, open_post, text_message
+from asya_gateway.protocols.a2a.http_json.routes import ROUTES, Route
+from asya_gateway.protocols.a2a.operations import NEEDS
+from asya_gateway.protocols.http.policies import Need
+from servers.databases import Databases
+from tests.support.a2a import SKILLS, Answer, envelope, open_post, rest, text_message
 from tests.support.gateway import Gateway, start_gateway
 from tests.support.identity import store_key
 from tests.support.mcp import serve_tools
 from tests.support.principals import bearer
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 OF_A_TASK = [
     name
@@ -21,20 +29,39 @@ OF_A_TASK = [
     and not name.startswith("tasks/send")
 ]
 
+LISTERS = {"ListTasks": ("ann", "ben"), "tasks/list": ("cat", "dan")}
+"""Two callers for each method that lists, who do nothing else."""
 
-@pytest.fixture
-async def keys(database_url: str) -> dict[str, dict[str, str]]:
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def one_database(databases: Databases, template_database: str) -> AsyncIterator[str]:
+    with databases.one(template_database) as url:
+        yield url
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def keys(one_database: str) -> dict[str, dict[str, str]]:
     scopes = frozenset({"mcp:read", "mcp:invoke"})
-    made = {name: await store_key(database_url, name, scopes=scopes) for name in ("alice", "bob")}
-    reader = await store_key(database_url, "reader", scopes=frozenset({"mcp:read"}))
+    names = ("alice", "bob", *chain.from_iterable(LISTERS.values()))
+    made = {name: await store_key(one_database, name, scopes=scopes) for name in names}
+    reader = await store_key(one_database, "reader", scopes=frozenset({"mcp:read"}))
     return {name: bearer(key.text) for name, key in {**made, "reader": reader}.items()}
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(one_database: str, keys: dict[str, dict[str, str]]) -> AsyncIterator[Gateway]:
+    with pytest.MonkeyPatch.context() as patch:
+        # Each of hundreds of bad credentials from one address would be delayed.
+        patch.setattr("asya_gateway.protocols.http.bad_credentials.FREE", 1_000_000)
+        async with start_gateway(one_database, auth="required") as made:
+            yield made
+
+
 @pytest.fixture
-async def closed(database_url: str, tmp_path: Path, keys: dict[str, dict[str, str]]) -> AsyncIterator[Gateway]:
-    async with start_gateway(database_url, auth="required") as made:
-        serve_tools(made, SKILLS)
-        yield made
+def closed(shared: Gateway) -> Gateway:
+    """The gateway with its own flows again."""
+    serve_tools(shared, SKILLS)
+    return shared
 
 
 async def asked(
@@ -56,20 +83,89 @@ def params_for(method: str, task_id: str) -> dict[str, Any]:
     return {"id": "own", "message": message, "metadata": {"skill": "echo"}}
 
 
+async def begun_by(gateway: Gateway, headers: dict[str, str], **message: Any) -> str:
+    """A task of this caller."""
+    sent = {"message": text_message("hi", **message), "tenant": "echo", "configuration": {"returnImmediately": True}}
+    _, answer, _ = await asked(gateway, "SendMessage", sent, headers)
+    task_id: str = answer["result"]["task"]["id"]
+    return task_id
+
+
+def unknown_like(task_id: str) -> str:
+    return task_id[:-1] + ("0" if task_id[-1] != "0" else "1")
+
+
 @pytest.mark.parametrize("method", OF_A_TASK)
 async def test_a_foreign_task_is_answered_as_an_unknown_one(
     closed: Gateway, keys: dict[str, dict[str, str]], method: str
 ) -> None:
-    sent = {"message": text_message("hi"), "tenant": "echo", "configuration": {"returnImmediately": True}}
-    _, answer, _ = await asked(closed, "SendMessage", sent, keys["alice"])
-    theirs = answer["result"]["task"]["id"]
-    none = theirs[:-1] + ("0" if theirs[-1] != "0" else "1")
+    theirs = await begun_by(closed, keys["alice"])
     seen = []
-    for task_id in (theirs, none):
+    for task_id in (theirs, unknown_like(theirs)):
         status, answer, headers = await asked(closed, method, params_for(method, task_id), keys["bob"])
         seen.append((status, jsontext.dumps(answer).replace(task_id, "ID"), headers))
     assert seen[0] == seen[1]
     assert "-32001" in seen[0][1]
+
+
+def named(route: Route) -> str:
+    return f"{route.method} {route.path}"
+
+
+async def requested(gateway: Gateway, prefix: str, route: Route, task_id: str, headers: dict[str, str]) -> Answer:
+    """The answer of a route for this task; a message is one for the task."""
+    path = route.path.replace("{task}", task_id).replace("{config}", "c")
+    bodies = {
+        Operation.SEND: {"message": text_message("x", taskId=task_id)},
+        Operation.STREAM: {"message": text_message("x", taskId=task_id)},
+        Operation.SET_PUSH: {"url": "https://receiver.example/"},
+    }
+    return await rest(gateway, route.method, prefix + path, bodies.get(route.operation), **headers)
+
+
+@pytest.mark.parametrize("prefix", ["", "/echo"])
+@pytest.mark.parametrize(
+    "route", [each for each in ROUTES if each.ids or each.operation in (Operation.SEND, Operation.STREAM)], ids=named
+)
+async def test_a_foreign_task_is_answered_as_an_unknown_one_on_every_route(
+    closed: Gateway, keys: dict[str, dict[str, str]], route: Route, prefix: str
+) -> None:
+    theirs = await begun_by(closed, keys["alice"])
+    seen = []
+    for task_id in (theirs, unknown_like(theirs)):
+        answer = await requested(closed, prefix, route, task_id, keys["bob"])
+        kept = {name: value for name, value in answer.headers.items() if name not in ("Date", "Content-Length")}
+        seen.append((answer.status, jsontext.dumps(answer.body).replace(task_id, "ID"), kept))
+        assert answer.reason == "TASK_NOT_FOUND"
+    assert seen[0] == seen[1]
+
+
+@pytest.mark.parametrize("prefix", ["", "/echo"])
+async def test_a_list_over_http_shows_and_counts_its_callers_tasks_only(
+    closed: Gateway, keys: dict[str, dict[str, str]], prefix: str
+) -> None:
+    context = f"theirs{prefix}"
+    for _ in range(2):
+        await begun_by(closed, keys["alice"], contextId=context)
+    page = (await rest(closed, "GET", f"{prefix}/tasks?contextId={context}&pageSize=1", **keys["alice"])).body
+    assert (len(page["tasks"]), page["totalSize"]) == (1, 2)
+    # Neither the name of another's context nor another's token opens its tasks.
+    for query in (f"contextId={context}", f"contextId={context}&pageToken={page['nextPageToken']}"):
+        foreign = await rest(closed, "GET", f"{prefix}/tasks?{query}", **keys["bob"])
+        assert (foreign.body["tasks"], foreign.body["totalSize"], foreign.body["nextPageToken"]) == ([], 0, "")
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=named)
+async def test_a_route_admits_whom_its_need_names_and_nobody_else(
+    closed: Gateway, keys: dict[str, dict[str, str]], route: Route
+) -> None:
+    for headers in ({}, bearer("unknown")):
+        answer = await requested(closed, "", route, "none", headers)
+        assert (answer.status, answer.reason) == (401, "UNAUTHENTICATED")
+        assert "WWW-Authenticate" in answer.headers
+    changes = NEEDS[route.operation] is Need.INVOKE
+    assert ((await requested(closed, "", route, "none", keys["reader"])).status == 403) is changes
+    assert (await requested(closed, "", route, "none", keys["alice"])).status not in (401, 403)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -88,6 +184,10 @@ async def test_a_method_admits_whom_its_need_names_and_nobody_else(
     assert (await asked(closed, method, params, keys["alice"]))[0] == 200
 
 
+async def test_every_method_that_lists_has_its_callers() -> None:
+    assert LISTERS.keys() == {name for name, (_, operation) in METHODS.items() if operation is Operation.LIST}
+
+
 async def test_the_extended_card_shows_what_its_caller_sees(closed: Gateway, keys: dict[str, dict[str, str]]) -> None:
     serve_tools(closed, [*SKILLS, {**SKILLS[0], "name": "ledger", "scopes": ["finance"]}], generation=2)
     _, public = await closed.get("/.well-known/agent-card.json")
@@ -103,21 +203,13 @@ async def test_the_extended_card_shows_what_its_caller_sees(closed: Gateway, key
     assert none["error"]["code"] == -32004
 
 
-@pytest.mark.parametrize("method", [name for name, (_, operation) in METHODS.items() if operation is Operation.LIST])
+@pytest.mark.parametrize("method", LISTERS)
 async def test_a_list_shows_and_counts_its_callers_tasks_only(
     closed: Gateway, keys: dict[str, dict[str, str]], method: str
 ) -> None:
     """3.1.4: 'The operation MUST return only tasks visible to the authenticated client'; 13.1: 'Even when contextId or
     other filter parameters are not specified'."""
-    sent = {
-        "message": text_message("hi", contextId="shared"),
-        "tenant": "echo",
-        "configuration": {"returnImmediately": True},
-    }
-    made = {}
-    for name in ("alice", "bob"):
-        _, answer, _ = await asked(closed, "SendMessage", sent, keys[name])
-        made[name] = answer["result"]["task"]["id"]
+    made = {name: await begun_by(closed, keys[name], contextId="shared") for name in LISTERS[method]}
     for params in ({}, {"contextId": "shared"}):
         for name, task_id in made.items():
             _, answer, _ = await asked(closed, method, params, keys[name])

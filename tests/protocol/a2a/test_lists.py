@@ -132,6 +132,20 @@ async def test_messages_and_artifacts_are_shown_as_they_are_asked_for(gateway: G
     assert task["artifacts"][0]["parts"] == [{"data": {"n": 2**60 + 1}}]
 
 
+DISABLED = """
+INSERT INTO destinations (task_id, channel, name, owner, url, host, options, delivered_seq, disabled_reason)
+VALUES ($1, 'a2a', 'c', '', 'https://gone.example/', 'gone.example', '{}', 1, 'it is gone')
+"""
+
+
+async def test_what_is_delivered_no_more_is_shown_as_for_one_task(gateway: Gateway, actor: Actor) -> None:
+    task_id = await begun(gateway, actor)
+    await gateway.running.storage.database.execute(DISABLED, task_id)
+    [task] = (await listed(gateway))["tasks"]
+    assert task == (await rpc(gateway, "GetTask", {"id": task_id}))["result"]
+    assert task["metadata"] == {"urn:asya:a2a:push": {"disabled": [{"id": "c", "reason": "it is gone"}]}}
+
+
 async def test_a_question_and_the_reason_of_a_failure_are_shown_in_the_list(gateway: Gateway, actor: Actor) -> None:
     asked, failed = await begun(gateway, actor), await begun(gateway, actor)
     await actor.report(asked, "paused", pause_metadata={"prompt": "Buy?", "fields": [{"name": "x", "prompt": "?"}]})

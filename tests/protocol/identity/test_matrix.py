@@ -61,7 +61,7 @@ ROUTES = {
     "POST /a2a/{skill}/": "identity",
     **{
         f"{method} {prefix}{path}": need
-        for prefix in ("/a2a", "/a2a/{skill}")
+        for prefix in ("/a2a", "/a2a/{skill}", "/a2a/v1", "/a2a/{skill}/v1")
         for method, path, need in (
             ("POST", "/message{colon}send", "call"),
             ("POST", "/message{colon}stream", "call"),
@@ -74,7 +74,7 @@ ROUTES = {
             ("GET", "/tasks/{task}/pushNotificationConfigs", "read"),
             ("GET", "/tasks/{task}/pushNotificationConfigs/{config}", "read"),
             ("DELETE", "/tasks/{task}/pushNotificationConfigs/{config}", "invoke"),
-            ("GET", "/extendedAgentCard", "identity"),
+            ("GET", "/card" if prefix.endswith("/v1") else "/extendedAgentCard", "identity"),
         )
     },
     "GET /a2a/.well-known/agent-card.json": "everybody",

@@ -139,7 +139,7 @@ def test_a_configuration_is_read_as_it_is_meant(
     if dialect == "1.0":
         read = codec.read_set({**said, "taskId": "t", "authentication": newest})
     else:
-        read = codec.read_set({"id": "t", "pushNotificationConfig": {**said, "authentication": older}})
+        read = codec.read_set({"id": "t", "taskId": "t", "pushNotificationConfig": {**said, "authentication": older}})
     assert (read.task_id, read.config) == ("t", PushConfig("https://e.example/", id, token, scheme, credentials))
     shown = jsontext.dumps(codec.config("t", PushConfig("https://e.example/", id, scheme=scheme)))
     assert '"credentials"' not in shown

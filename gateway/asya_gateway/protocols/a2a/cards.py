@@ -94,6 +94,10 @@ def _of_0_3(found: Json, url: str, security: Security) -> Json:
     more: Json = {
         "url": url,
         "preferredTransport": "JSONRPC",
+        "additionalInterfaces": [
+            {"url": url, "transport": "JSONRPC"},
+            {"url": url.rstrip("/"), "transport": "HTTP+JSON"},
+        ],
         "protocolVersion": "0.3.0",
         "supportsAuthenticatedExtendedCard": found["capabilities"]["extendedAgentCard"],
     }

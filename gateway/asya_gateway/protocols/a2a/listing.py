@@ -59,7 +59,7 @@ async def _views(
 
 async def _view(request: A2aRequest, asked: Listing, each: Listed) -> TaskView | None:
     if each.whole:
-        return view_of(each.task, each.conversation, each.messages, artifacts=asked.artifacts)
+        return view_of(each.task, each.conversation, each.messages, artifacts=asked.artifacts, disabled=each.disabled)
     try:
         task = await request.tasks.get(each.task.id, request.caller, payload=False)
     except TaskNotFound:

@@ -82,7 +82,7 @@ async def cancel(request: A2aRequest, params: Params) -> Any:
 def _of_task(asked: Dialect, recorded: str | None) -> Dialect:
     """0.1 and 0.3 share names of methods, so a task answers in its own dialect there."""
     own = BY_NAME.get(recorded or "")
-    return asked if asked.newest or own is None or own.newest else own
+    return asked if asked.newest or asked.form or own is None or own.newest else own
 
 
 async def extended_card(request: A2aRequest, _params: Params) -> Any:

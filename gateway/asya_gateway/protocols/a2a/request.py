@@ -24,8 +24,8 @@ CONVERSATIONS: AppKey[Conversations] = AppKey("CONVERSATIONS")
 CONVERSATION_LISTS: AppKey[ConversationLists] = AppKey("CONVERSATION_LISTS")
 SURFACE = "a2a"
 PATH = "/a2a"
-OF_SKILL = f"{PATH}/{{skill:[^/.:%]+}}"
-"""The path of one flow, whose name has no character that only methods of the HTTP+JSON binding have."""
+OF_SKILL = f"{PATH}/{{skill:[A-Za-z0-9][^/:%]*}}"
+"""The path of one flow. Its name has neither the first character of `.well-known` nor the colon of a custom verb."""
 VERSION_HEADER = "A2A-Version"
 
 

@@ -39,6 +39,7 @@ from asya_gateway.protocols.http.task_wait import TaskWait
 PUSH_URL = {
     "1.0": "configuration.taskPushNotificationConfig.url",
     "0.3": "configuration.pushNotificationConfig.url",
+    "0.3 proto": "configuration.pushNotification.url",
     "0.1": "pushNotification.url",
 }
 """Where a message says whom to push to, by dialect."""
@@ -102,7 +103,7 @@ async def _begun(request: A2aRequest, send: Send, *, streams: bool) -> Taken:
     reply = None if send.push is not None else reply_mode(request, served, send, streams=streams)
     conversation = Conversation(task_id, request.caller.owner, request.dialect.name, context_id, client_id, reply)
     if send.push is not None:
-        await check_target(request, send.push, PUSH_URL[request.dialect.name])
+        await check_target(request, send.push, PUSH_URL[request.dialect.key])
     await request.conversations.begin(conversation, json_text(v1_0.message(message)))
     stored = ""
     try:
@@ -186,7 +187,7 @@ async def _continued(request: A2aRequest, send: Send, task_id: str) -> Taken:
         await request.conversations.reveal(task.id)
         conversation = replace(conversation, reply=None)
     if send.push is not None:
-        await check_target(request, send.push, PUSH_URL[request.dialect.name])
+        await check_target(request, send.push, PUSH_URL[request.dialect.key])
         await register(request, conversation or of_other_surface(request, task), send.push)
     context_id = conversation.context_id if conversation is not None else task.id
     said = replace(message, task_id=task_id, context_id=context_id)

@@ -6,6 +6,7 @@ from typing import Any
 from asya_gateway.domain.conversation_lists import Listed, Place
 from asya_gateway.domain.conversations import Conversation
 from asya_gateway.domain.task import Task
+from asya_gateway.storage.a2a.conversations import disabled_of, reasons
 from asya_gateway.storage.a2a.listing import SINCE
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.tasks.heads import COLUMNS, columns_of
@@ -27,7 +28,7 @@ SELECT * FROM (
         FROM (
             SELECT f.n, {COLUMNS}, {SINCE} AS since, a.task_id IS NOT NULL AS conversed, a.dialect,
                    a.context_id AS client_context_id, a.client_task_id, b.result, b.error, q.question, {INPUTS},
-                   m.messages, array_to_string(m.messages, '') AS messages_text,
+                   ({disabled_of("t.id")}) AS disabled, m.messages, array_to_string(m.messages, '') AS messages_text,
                    coalesce(b.left_out, false) OR coalesce(q.left_out, false) OR coalesce(m.left_out, false) AS left_out
             FROM unnest($2::text[]) WITH ORDINALITY AS f(id, n)
             JOIN tasks t ON t.id = f.id AND t.owner = $1
@@ -73,4 +74,4 @@ def _listed(row: Any) -> Listed:
     if row["conversed"]:
         names = row["client_context_id"], row["client_task_id"]
         conversation = Conversation(task.id, task.owner, row["dialect"], *names)
-    return Listed(task, conversation, row["messages"] or (), whole=not row["left_out"])
+    return Listed(task, conversation, row["messages"] or (), reasons(row["disabled"]), whole=not row["left_out"])

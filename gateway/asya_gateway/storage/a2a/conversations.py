@@ -21,10 +21,17 @@ _FORGET = """
 WITH messages AS (DELETE FROM a2a_messages WHERE task_id = $1), pushes AS (DELETE FROM destinations WHERE task_id = $1)
 DELETE FROM a2a_tasks WHERE task_id = $1
 """
-_DISABLED = """
-SELECT json_object_agg(name, disabled_reason)::text FROM destinations
-WHERE task_id = $1 AND channel = 'a2a' AND disabled_reason IS NOT NULL
+
+
+def disabled_of(task_id: str) -> str:
+    """SQL: why notifications of this task are sent no more, as the text of a JSON object by configuration, or null."""
+    return f"""
+SELECT json_object_agg(name, disabled_reason)::text FROM destinations d
+WHERE d.task_id = {task_id} AND d.channel = 'a2a' AND d.disabled_reason IS NOT NULL
 """
+
+
+_DISABLED = disabled_of("$1")
 _FIND = f"""
 SELECT task_id, owner, dialect, context_id, client_task_id, reply, ({_DISABLED}) AS disabled FROM a2a_tasks
 WHERE task_id = $1 AND ($2::text IS NULL OR owner = $2)
@@ -68,10 +75,10 @@ class PostgresConversations:
 
     async def find(self, task_id: str, owner: str | None) -> Conversation | None:
         row = await self._database.fetchrow(_FIND, task_id, owner)
-        return None if row is None else Conversation(**{**row, "disabled": _reasons(row["disabled"])})
+        return None if row is None else Conversation(**{**row, "disabled": reasons(row["disabled"])})
 
     async def disabled(self, task_id: str) -> Mapping[str, str]:
-        return _reasons(await self._database.fetchval(_DISABLED, task_id))
+        return reasons(await self._database.fetchval(_DISABLED, task_id))
 
     async def find_client_task(self, owner: str, client_task_id: str) -> str | None:
         found: str | None = await self._database.fetchval(_FIND_CLIENT_TASK, owner, client_task_id)
@@ -88,5 +95,5 @@ class PostgresConversations:
         return [row["message"] for row in rows]
 
 
-def _reasons(text: JsonText | None) -> Mapping[str, str]:
+def reasons(text: JsonText | None) -> Mapping[str, str]:
     return {} if text is None else jsontext.loads(text)

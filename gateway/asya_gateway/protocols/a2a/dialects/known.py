@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from asya_gateway.protocols.a2a.dialects import v0_1, v0_3, v1_0
+from asya_gateway.protocols.a2a.dialects import v0_1, v0_3, v0_3_proto, v1_0
 from asya_gateway.protocols.a2a.errors import METHOD_NOT_FOUND, VERSION_NOT_SUPPORTED, A2aError
 from asya_gateway.protocols.a2a.model import Event, Listing, Message, Named, Page, Send, TaskView
 
@@ -39,8 +39,15 @@ class Dialect:
     read_listing: Callable[[Mapping[str, Any]], Listing]
     send_result: Callable[[TaskView | Message], dict[str, Any]]
     task: Callable[[TaskView], dict[str, Any]]
-    list_result: Callable[[Page], dict[str, Any]]
+    list_result: Callable[[Page], Any]
     event: Callable[[Event], dict[str, Any] | None]
+    form: str = ""
+    """The name of the forms in which it is written, if a version has several."""
+
+    @property
+    def key(self) -> str:
+        """Its name, followed by its form if the version has several."""
+        return f"{self.name} {self.form}".strip()
 
     @property
     def newest(self) -> bool:
@@ -68,6 +75,18 @@ V0_3 = Dialect(
     v0_3.list_result,
     v0_3.event,
 )
+V0_3_PROTO = Dialect(
+    "0.3",
+    v0_3_proto.read_send,
+    v0_3.read_named,
+    v0_3_proto.read_listing,
+    v0_3_proto.send_result,
+    v0_3_proto.task,
+    v0_3_proto.list_result,
+    v0_3_proto.event,
+    form="proto",
+)
+"""0.3 over HTTP+JSON."""
 # It has no list. Its clients may ask for that of 0.3.
 V0_1 = Dialect(
     "0.1",

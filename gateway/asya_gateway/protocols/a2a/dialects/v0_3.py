@@ -106,14 +106,15 @@ def read_part(value: Any, path: str, discriminator: str = "kind") -> Part:
         case "text":
             return Part(PartKind.TEXT, a_text(members.get("text"), members.at("text")), metadata=metadata)
         case "file":
-            return _read_file(members, metadata)
+            return read_file(members, metadata)
         case "data":
-            return _read_data(members, metadata)
+            return read_data(members, metadata)
         case _:
             raise members.wrong(discriminator, "text, file or data")
 
 
-def _read_file(members: Members, metadata: Mapping[str, Any]) -> Part:
+def read_file(members: Members, metadata: Mapping[str, Any]) -> Part:
+    """The part whose member `file` has bytes or a URI. Raises InvalidParams."""
     file = Members.of(members.get("file"), members.at("file"))
     # A.2.1 of the specification shows the names of the 0.3 proto, which some clients send.
     data, uri = file.text("bytes", "fileWithBytes"), file.text("uri", "fileWithUri")
@@ -125,7 +126,8 @@ def _read_file(members: Members, metadata: Mapping[str, Any]) -> Part:
     return Part(kind, content, media_type, name, metadata)
 
 
-def _read_data(members: Members, metadata: Mapping[str, Any]) -> Part:
+def read_data(members: Members, metadata: Mapping[str, Any]) -> Part:
+    """The part whose member `data` is an object. Raises InvalidParams."""
     data = members.get("data")
     if not isinstance(data, Mapping):
         raise members.wrong("data", "an object")

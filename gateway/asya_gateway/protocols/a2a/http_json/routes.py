@@ -1,15 +1,16 @@
-"""Routes of the HTTP+JSON binding of 1.0: under /a2a for the agent, under /a2a/{flow} for one skill (its tenant)."""
+"""Routes of the HTTP+JSON binding: under /a2a for the agent, under /a2a/{flow} for one skill (its tenant); those of 0.3
+below `/v1` of the same."""
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from aiohttp import web
 
 from asya_gateway.domain.errors import GatewayError
 from asya_gateway.domain.task import JsonText
-from asya_gateway.protocols.a2a.dialects.known import V1_0, Dialect, Operation, check_path_version
+from asya_gateway.protocols.a2a.dialects.known import V0_3_PROTO, V1_0, Dialect, Operation, check_path_version
 from asya_gateway.protocols.a2a.errors import INTERNAL, A2aError
 from asya_gateway.protocols.a2a.extensions import extension_headers
 from asya_gateway.protocols.a2a.http_json.refusing import refusal, refused_at_the_door
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 
 COLON = "{colon::|%3[Aa]}"
 """The colon before a custom verb, which some clients encode."""
-TASK = "/tasks/{task:[^/]+?}"
+TASK = "/tasks/{task}"
 CONFIGS = f"{TASK}/pushNotificationConfigs"
 
 
@@ -41,6 +42,11 @@ class Route:
     query: tuple[str, ...] = ()
     ids: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def pattern(self) -> str:
+        """The path as it is registered."""
+        return self.path.replace(":", COLON)
+
 
 OF_TASK = {"task": "id"}
 OF_CONFIGS = {"task": "taskId"}
@@ -48,27 +54,34 @@ OF_CONFIG = {"task": "taskId", "config": "id"}
 FILTERS = ("contextId", "status", "pageSize", "pageToken", "historyLength", "statusTimestampAfter", "includeArtifacts")
 
 ROUTES = (
-    Route("POST", f"/message{COLON}send", Operation.SEND, Body.REQUIRED),
-    Route("POST", f"/message{COLON}stream", Operation.STREAM, Body.REQUIRED),
+    Route("POST", "/message:send", Operation.SEND, Body.REQUIRED),
+    Route("POST", "/message:stream", Operation.STREAM, Body.REQUIRED),
     Route("GET", "/tasks", Operation.LIST, query=FILTERS),
-    Route("POST", f"{TASK}{COLON}cancel", Operation.CANCEL, Body.OPTIONAL, ids=OF_TASK),
+    Route("POST", f"{TASK}:cancel", Operation.CANCEL, Body.OPTIONAL, ids=OF_TASK),
     # GET in the proto, POST in section 11.3.2.
-    Route("GET", f"{TASK}{COLON}subscribe", Operation.SUBSCRIBE, ids=OF_TASK),
-    Route("POST", f"{TASK}{COLON}subscribe", Operation.SUBSCRIBE, Body.OPTIONAL, ids=OF_TASK),
+    Route("GET", f"{TASK}:subscribe", Operation.SUBSCRIBE, ids=OF_TASK),
+    Route("POST", f"{TASK}:subscribe", Operation.SUBSCRIBE, Body.OPTIONAL, ids=OF_TASK),
     Route("GET", TASK, Operation.GET, query=("historyLength",), ids=OF_TASK),
     Route("POST", CONFIGS, Operation.SET_PUSH, Body.REQUIRED, ids=OF_CONFIGS),
     Route("GET", CONFIGS, Operation.LIST_PUSH, query=("pageSize", "pageToken"), ids=OF_CONFIGS),
-    Route("GET", f"{CONFIGS}/{{config:[^/]+}}", Operation.GET_PUSH, ids=OF_CONFIG),
-    Route("DELETE", f"{CONFIGS}/{{config:[^/]+}}", Operation.DELETE_PUSH, ids=OF_CONFIG),
+    Route("GET", f"{CONFIGS}/{{config}}", Operation.GET_PUSH, ids=OF_CONFIG),
+    Route("DELETE", f"{CONFIGS}/{{config}}", Operation.DELETE_PUSH, ids=OF_CONFIG),
     Route("GET", "/extendedAgentCard", Operation.EXTENDED_CARD),
 )
 
+ROUTES_0_3 = tuple(
+    replace(route, path="/card") if route.operation is Operation.EXTENDED_CARD else route for route in ROUTES
+)
+"""The same in 0.3, except for the card."""
+
 
 def register(app: web.Application) -> None:
-    """Add the routes. Those without a tenant come first, so that no flow is looked for that is called `tasks`."""
+    """Add the routes. Those without a tenant come first: no flow is looked for that is called `v1` or `tasks`."""
     for prefix in (PATH, OF_SKILL):
-        for route in ROUTES:
-            add_route(app, route.method, f"{prefix}{route.path}", _handler(route, V1_0), policy_of(route, V1_0))
+        for path, routes, dialect in ((f"{prefix}/v1", ROUTES_0_3, V0_3_PROTO), (prefix, ROUTES, V1_0)):
+            for route in routes:
+                policy = policy_of(route, dialect)
+                add_route(app, route.method, f"{path}{route.pattern}", _handler(route, dialect), policy)
 
 
 def policy_of(route: Route, dialect: Dialect) -> Policy:

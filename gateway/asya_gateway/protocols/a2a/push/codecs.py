@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from asya_gateway.protocols.a2a.dialects import push_v0_3, push_v1_0
+from asya_gateway.protocols.a2a.dialects import push_v0_3, push_v0_3_proto, push_v1_0
 from asya_gateway.protocols.a2a.model import ListPush, NamedPush, PushConfig, SetPush
 
 
@@ -37,6 +37,15 @@ CODECS: Mapping[str, PushCodec] = {
         named_by_task=False,
     ),
     "0.3": _older(push_v0_3.config),
+    "0.3 proto": PushCodec(
+        push_v0_3_proto.read_set,
+        push_v0_3_proto.read_named,
+        push_v0_3_proto.read_list,
+        push_v0_3_proto.config,
+        push_v0_3_proto.page,
+        push_v0_3_proto.deleted,
+        named_by_task=True,
+    ),
     "0.1": _older(push_v0_3.oldest_config),
 }
-"""By the dialect's name."""
+"""By the dialect's key."""

@@ -74,7 +74,7 @@ async def delete_push(request: A2aRequest, params: Params) -> Any:
 
 
 def _codec(request: A2aRequest) -> PushCodec:
-    return CODECS[request.dialect.name]
+    return CODECS[request.dialect.key]
 
 
 async def _conversation(request: A2aRequest, task_id: str) -> Conversation:

@@ -99,7 +99,7 @@ def of_other_surface(request: A2aRequest, task: TaskHead) -> Conversation:
 
 def default_id(request: A2aRequest, conversation: Conversation) -> str:
     """What a configuration without an id is called, as in the SDK of 0.3; "" if it gets an id of its own."""
-    if not CODECS[request.dialect.name].named_by_task:
+    if not CODECS[request.dialect.key].named_by_task:
         return ""
     return conversation.client_task_id or conversation.task_id
 
