@@ -7,7 +7,7 @@ from asya_crds.naming import HEADER_A2A_CONTEXT, HEADER_A2A_TASK
 from asya_crds.status import TaskStatus
 from asya_gateway.domain.calls import Call
 from asya_gateway.domain.conversations import Conversation
-from asya_gateway.domain.errors import Conflict, InvalidArguments
+from asya_gateway.domain.errors import Conflict, GatewayError, InvalidArguments, Unavailable
 from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.domain.ids import new_task_id
 from asya_gateway.protocols.a2a.contexts import inner_context_id, new_context_id
@@ -19,7 +19,7 @@ from asya_gateway.protocols.a2a.errors import (
     A2aError,
     InvalidParams,
 )
-from asya_gateway.protocols.a2a.model import Message, Named, PartKind, Send, TaskView
+from asya_gateway.protocols.a2a.model import Message, Named, PartKind, PushConfig, Send, TaskView
 from asya_gateway.protocols.a2a.payloads import (
     QUERY,
     answers_of,
@@ -104,19 +104,31 @@ async def _begun(request: A2aRequest, send: Send, *, streams: bool) -> Taken:
     conversation = Conversation(task_id, request.caller.owner, request.dialect.name, context_id, client_id, reply)
     if send.push is not None:
         await check_target(request, send.push, PUSH_URL[request.dialect.key])
-    await request.conversations.begin(conversation, json_text(v1_0.message(message)))
-    stored = ""
-    try:
-        if send.push is not None:
-            await register(request, conversation, send.push, new_task=True)
-        stored = await request.tasks.submit(call)
-    finally:
-        if stored != task_id:
-            # The task was refused, or was stored earlier under the same key.
-            await request.conversations.forget(task_id)
-        elif send.push is not None:
-            begun(request, task_id)
+    stored = await _stored(request, conversation, message, call, send.push)
     return Taken(stored, conversation, begun=True) if stored == task_id else Taken(stored)
+
+
+async def _stored(
+    request: A2aRequest, conversation: Conversation, message: Message, call: Call, push: PushConfig | None
+) -> str:
+    """Store a conversation, where its changes are pushed, and its task; returns the id of the task, which may be an
+    earlier one under the same key. Raises A2aError and what submitting raises."""
+    task_id = conversation.task_id
+    await request.conversations.begin(conversation, json_text(v1_0.message(message)))
+    try:
+        if push is not None:
+            await register(request, conversation, push, new_task=True)
+        stored = await request.tasks.submit(call)
+    except (GatewayError, A2aError) as error:
+        if not (isinstance(error, Unavailable) and error.uncertain):
+            await request.conversations.forget(task_id)
+        raise
+    # After anything else (a client that leaves) the task may be stored. If it is not, retention finds what is here.
+    if stored != task_id:
+        await request.conversations.forget(task_id)
+    elif push is not None:
+        begun(request, task_id)
+    return stored
 
 
 def _check_types(message: Message, served: ServedFlow) -> None:
