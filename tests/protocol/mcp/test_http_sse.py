@@ -10,6 +10,7 @@ import pytest
 from mcp import Client as SdkClient
 from mcp.client.sse import sse_client
 
+from asya_gateway.protocols.mcp.tasks import standing_questions
 from tests.support.gateway import Gateway
 from tests.support.inputs import NAME, pause_body
 from tests.support.mcp import Actor, message
@@ -94,6 +95,37 @@ async def test_a_call_is_answered_with_its_progress(pair: list[Gateway]) -> None
             seen.append(await client.stream.message())
         assert {each["method"] for each in seen[:-1]} == {"notifications/progress"}
         assert (seen[-1]["id"], seen[-1]["result"]["structuredContent"]) == (4, {"n": 1})
+
+
+async def test_its_tasks_of_the_newest_handshake_are_told_of_and_ask_there(
+    pair: list[Gateway], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standing_questions, "ASK_AFTER", 0.0)
+    async with opened(pair) as client:
+        await client.initialize("2025-11-25")
+        params = {"name": "anything", "arguments": {}, "task": {}, "_meta": {"progressToken": "p"}}
+        made = (await client.ask("tools/call", params, 4))["result"]["task"]
+        actor = Actor(pair[1])
+        handed = [each.running.handed for each in pair]
+        await until(lambda: any(handed), what="the call")
+        status, _ = await pair[1].post(
+            f"/mesh/{made['taskId']}/progress", pause_body(made["taskId"], {"inputs": {"name": NAME}})
+        )
+        assert status == 200
+        seen = [await client.stream.message()]
+        while seen[-1]["method"] != "elicitation/create":
+            seen.append(await client.stream.message())
+        result = {"action": "accept", "content": {"name": "Ada"}}
+        assert await client.post({"jsonrpc": "2.0", "id": seen[-1]["id"], "result": result}) == 202
+        await until(lambda: sum(map(len, handed)) == 2, what="the task to go on")
+        await actor.end(made["taskId"], result=1)
+        while seen[-1]["params"].get("status") != "completed":
+            seen.append(await client.stream.message())
+    assert {each["method"] for each in seen} == {
+        "notifications/progress",
+        "notifications/tasks/status",
+        "elicitation/create",
+    }
 
 
 async def test_a_call_is_canceled_from_the_other_replica(pair: list[Gateway]) -> None:

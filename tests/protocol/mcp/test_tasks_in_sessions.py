@@ -229,3 +229,26 @@ async def test_a_stream_that_comes_back_asks_what_had_not_arrived_and_withdraws_
         assert status == 200
         found = await next_of(stream, "notifications/cancelled")
         assert found["params"]["requestId"] == first["id"]
+
+
+async def test_the_end_of_a_question_at_a_url_is_told(pair: list[Gateway], at_once: None) -> None:
+    """client/elicitation, "Completion Notifications for URL Mode Elicitation"."""
+    question = {
+        "prompt": "Approve it",
+        "url": "https://approvals.example/1",
+        "schema": {"type": "object", "properties": {"lines": {"type": "array", "items": {"type": "object"}}}},
+    }
+    client, actor = await connect(*pair), Actor(pair[0])
+    async with client.listen(pair[1]) as stream:
+        await stream.next()
+        task_id = await made(client, actor)
+        status, _ = await pair[0].post(f"/mesh/{task_id}/progress", pause_body(task_id, question))
+        assert status == 200
+        asked = await next_of(stream, "elicitation/create")
+        assert asked["params"]["url"] == "https://approvals.example/1"
+        status, _ = await pair[0].post(f"/tasks/{task_id}/resume", {"answer": {"lines": []}})
+        assert status == 200
+        assert (await next_of(stream, "notifications/cancelled"))["params"]["requestId"] == asked["id"]
+        complete = await next_of(stream, "notifications/elicitation/complete")
+        conforms(complete, "ElicitationCompleteNotification", VERSION)
+        assert complete["params"]["elicitationId"] == asked["params"]["elicitationId"]

@@ -49,12 +49,12 @@ class LogMessages:
     def of(cls, context: RequestContext) -> "LogMessages | None":
         """Those that the client wants; None if it wants none."""
         session = context.session
-        if session is not None and not context.revision.stateless:
-            found = cls(lambda: session.session.log_level)
-        else:
-            level = meta_of(context.params).get(LOG_LEVEL_KEY) if context.revision.stateless else None
-            found = cls(lambda: level)
-        return None if found._least() is None else found
+        if context.revision.stateless:
+            level = meta_of(context.params).get(LOG_LEVEL_KEY)
+            return None if level is None else cls(lambda: level)
+        if session is None or session.session.log_level is None:
+            return None
+        return cls(lambda: session.session.log_level)
 
     def texts(self, payload: JsonText) -> list[JsonText]:
         """The notification for a live event; none if it is no log message, not wanted, or above the rate. The next one

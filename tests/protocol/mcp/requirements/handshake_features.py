@@ -203,6 +203,7 @@ REQUIREMENTS = (
         "MUST",
         "MUST include the elicitationId established in the original elicitation/create request.",
         tests=tests_of(SERVER_REQUESTS, "test_a_url_is_asked_for_consent_and_its_end_is_told")
+        + tests_of(TASKS_IN_SESSIONS, "test_the_end_of_a_question_at_a_url_is_told")
         + tests_of(UNIT_FORMS, "TestUrls::test_its_end_and_its_error_are_those_of_2025_11_25"),
     ),
     Requirement(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from asya_crds import jsontext
-from asya_gateway.domain.errors import TaskNotFound
+from asya_gateway.domain.errors import Overloaded, TaskNotFound
 from asya_gateway.domain.task import TaskHead
 from asya_gateway.protocols.http.links import Links
 from asya_gateway.protocols.mcp.forms import asks_of
@@ -43,11 +43,18 @@ class TaskAsks:
     @classmethod
     async def of(cls, context: RequestContext) -> "TaskAsks | None":
         """None if nothing can be asked, and the request brings no state. Must be called while the context has its
-        parameters. Raises Overloaded."""
-        if not context.revision.stateless or not (context.client.askable or "requestState" in context.params):
+        parameters. Raises Overloaded for a retry."""
+        brings = "requestState" in context.params
+        if not context.revision.stateless or not (context.client.askable or brings):
             return None
         params = {name: value for name, value in context.params.items() if name not in ADDED}
-        return cls(context, await context.tasks.digest(_PURPOSE, context.caller.owner, context.method, params))
+        try:
+            return cls(context, await context.tasks.digest(_PURPOSE, context.caller.owner, context.method, params))
+        except Overloaded:
+            if brings:
+                raise
+            # A call of large arguments goes on; if its flow asks something, a text says where that is answered.
+            return None
 
     async def continued(self) -> str | None:
         """The task with which a retry goes on, after its answers were given to it; None if this request is none. Raises

@@ -67,8 +67,9 @@ class StandingQuestions:
         """Ask what is due, give what was answered, withdraw what is over. Raises Unavailable."""
         notices = []
         while self._over:
-            notices += await self._withdrawn(self._over[-1], self._over[-1].asked)
-            notices += _complete(self._over.pop())
+            complete = _complete(self._over[-1])
+            notices += await self._withdrawn(self._over[-1], self._over[-1].asked) + complete
+            self._over.pop()
         for each in list(self._open.values()):
             if each.at is not None and each.at + ASK_AFTER <= self._loop.time():
                 notices += await self._ask(context, each)
