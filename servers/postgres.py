@@ -131,6 +131,16 @@ class PostgresServer(ServerProcess):
             os.chown(signal_file, self._user.pw_uid, self._user.pw_gid)
         self.start()
 
+    def follow(self, primary: "PostgresServer", name: str = "standby") -> None:
+        """Copy a running server before the first start, to follow it as a standby of this name."""
+        source = f"host=127.0.0.1 port={primary.port} user=postgres application_name={name}"
+        command = [str(self._binaries / "pg_basebackup"), "-D", str(self.data), "-d", source, "-R", "-X", "stream"]
+        self._run([*command, "-c", "fast", "--no-sync"])
+
+    def promote(self) -> None:
+        """Make a standby a primary; returns when it takes writes."""
+        self._run([str(self._binaries / "pg_ctl"), "-D", str(self.data), "-w", "promote"])
+
     def close(self) -> None:
         """Stop and remove everything."""
         self.stop("immediate")
@@ -147,11 +157,15 @@ class PostgresServer(ServerProcess):
     def _create(self) -> None:
         command = [str(self._binaries / "initdb"), "-D", str(self.data), "-U", "postgres", "-A", "trust"]
         command += ["--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"]
+        self._run(command)
+
+    def _run(self, command: list[str]) -> None:
         done = subprocess.run(
             command_as(self._user, command, dies_with_us=False), capture_output=True, cwd="/", check=False
         )
         if done.returncode != 0:
-            raise ServerFailed(f"initdb failed: {done.stderr.decode(errors='replace')[-2000:]}")
+            said = done.stderr.decode(errors="replace")[-2000:]
+            raise ServerFailed(f"{Path(command[0]).name} failed: {said}")
 
     def _reachable(self, folder: Path) -> Path:
         """The binaries; a copy if the other user cannot access them (a virtual environment below /root)."""

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from asya_gateway.domain.budget import Budget, Share
 from asya_gateway.domain.errors import Overloaded, Unavailable
 from asya_gateway.storage.database import SERVER_BUSY
-from asya_gateway.storage.retrying import Doubt, until_answered
+from asya_gateway.storage.retrying import Doubt, Settle, until_answered
 
 log = logging.getLogger(__name__)
 
@@ -81,8 +81,10 @@ class Coalescer(Generic[Item, Reply]):
         limits: Limits,
         concurrency: int = 2,
         budget: Budget | None = None,
+        settle: Settle | None = None,
     ) -> None:
         self.name = name
+        self._settle = settle
         self._budget = budget or Budget.unbounded()
         self._flush = flush
         self._key = key
@@ -261,7 +263,9 @@ class Coalescer(Generic[Item, Reply]):
         items = [entry.item for entry in batch]
         doubt = Doubt()
         try:
-            replies = await until_answered(lambda: self._flush(items), self._limits.patience, self.name, doubt)
+            replies = await until_answered(
+                lambda: self._flush(items), self._limits.patience, self.name, doubt, self._settle
+            )
         except Unavailable as error:
             _doubt(batch, doubt)
             for entry in batch:

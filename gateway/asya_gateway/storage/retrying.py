@@ -60,10 +60,19 @@ async def within(seconds: float, work: Awaitable[Result], *, write: bool = False
     return task.result()
 
 
+Settle = Callable[[], Awaitable[None]]
+"""Waits until what earlier attempts stored is safe (replication.py)."""
+
+
 async def until_answered(
-    write: Callable[[], Awaitable[Result]], patience: float, what: str, doubt: Doubt | None = None
+    write: Callable[[], Awaitable[Result]],
+    patience: float,
+    what: str,
+    doubt: Doubt | None = None,
+    settle: Settle | None = None,
 ) -> Result:
-    """Run a write that is idempotent by key until the server answers, or until `patience` seconds have passed.
+    """Run a write that is idempotent by key until the server answers, or until `patience` seconds have passed. If an
+    earlier attempt may have been committed, the result is returned after `settle`.
 
     Raises Unavailable in the latter case, and the server's own errors. `doubt` records every attempt.
     """
@@ -73,7 +82,10 @@ async def until_answered(
     pause = 0.05
     while True:
         try:
-            return await write()
+            result = await write()
+            if doubt.raised and settle is not None:
+                await settle()
+            return result
         except Exception as error:
             doubt.note(error)
             if not connection_lost(error):
@@ -85,11 +97,13 @@ async def until_answered(
         pause = min(pause * 2, 1.0)
 
 
-async def written_singly(write: Callable[[], Awaitable[Result]], patience: float, what: str) -> Result:
+async def written_singly(
+    write: Callable[[], Awaitable[Result]], patience: float, what: str, settle: Settle | None = None
+) -> Result:
     """The same for a single write. A busy server also raises Unavailable."""
     doubt = Doubt()
     try:
-        return await until_answered(write, patience, what, doubt)
+        return await until_answered(write, patience, what, doubt, settle)
     except SERVER_BUSY as error:
         raise Unavailable("the database is busy", uncertain=doubt.raised) from error
 

@@ -13,6 +13,7 @@ import asyncpg
 
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.ports import NewTask, Terms
+from asya_gateway.storage.replication import settled
 from asya_gateway.storage.retrying import acquired
 from asya_gateway.storage.tasks.creating import (
     BODIES,
@@ -174,6 +175,9 @@ class Admitter:
         retries = [each.terms.retry_of for each in batch]
         rows = await connection.fetch(self._insert_sql, *columns, *terms, retries, *self._enqueue.arguments)
         self._enqueue.committed([each.new for each in batch], rows)
+        if len(rows) < len(batch):
+            # Others were stored before.
+            await settled(connection)
 
     async def _settled(
         self, connection: asyncpg.pool.PoolConnectionProxy, batch: Sequence[Applicant]
@@ -196,6 +200,8 @@ class Admitter:
         """The task that a key names."""
         async with acquired(self._pool()) as connection:
             rows = await _taken(connection, [(owner, key)])
+            if rows:
+                await settled(connection)
         return next((Admitted(row["task_id"], row["digest"]) for row in rows if row["living"]), None)
 
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 from asya_gateway.domain.budget import Budget
 from asya_gateway.domain.ports import NewTask
 from asya_gateway.storage.coalescer import Coalescer, Flush, Limits
-from asya_gateway.storage.retrying import within
+from asya_gateway.storage.retrying import Settle, within
 from asya_gateway.storage.tasks.admitting import Admitter, Applicant, Verdict, applicant_size
 from asya_gateway.storage.tasks.beginning import HopBeginner, begin_size
 from asya_gateway.storage.tasks.creating import TaskCreator, create_size
@@ -39,6 +39,7 @@ class Batches:
         limits: Limits,
         budget: Budget,
         longest: float,
+        settle: Settle,
     ) -> None:
         def bounded(flush: Flush[Item, Reply]) -> Flush[Item, Reply]:
             return lambda batch: within(longest, flush(batch), write=True)
@@ -51,7 +52,9 @@ class Batches:
             name: str, flush: Flush[Item, Reply], size: Callable[[Item], int], rows: Callable[[Item], int] | None = None
         ) -> Coalescer[Item, Reply]:
             key = attrgetter("task_id")
-            return Coalescer(name, bounded(flush), key=key, size=size, rows=rows, limits=patient, budget=budget)
+            return Coalescer(
+                name, bounded(flush), key=key, size=size, rows=rows, limits=patient, budget=budget, settle=settle
+            )
 
         self.creates = Coalescer[NewTask, None](
             "creates",
@@ -62,6 +65,7 @@ class Batches:
             limits=limits,
             budget=budget,
             concurrency=CREATING_AT_ONCE,
+            settle=settle,
         )
         self.admissions = Coalescer[Applicant, Verdict](
             "admissions",
@@ -72,6 +76,7 @@ class Batches:
             budget=budget,
             # Two concurrent batches would count open tasks at the same time, and both could exceed a cap.
             concurrency=1,
+            settle=settle,
         )
         self.reports = unrefused("reports", reporter.flush, report_size)
         self.finals = unrefused("finals", finisher.flush, final_size)

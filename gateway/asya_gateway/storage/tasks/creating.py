@@ -11,6 +11,7 @@ from asya_crds.naming import check_actor_name, queue_name
 from asya_gateway.domain.log import TASK_CREATED, CreatedEntry
 from asya_gateway.domain.ports import NewTask, OutboxEntry
 from asya_gateway.storage.columns import NULL, joined, split
+from asya_gateway.storage.replication import settled
 from asya_gateway.storage.retrying import acquired
 from asya_transports.postgres.enqueue import ENQUEUE_COLUMNS, ENQUEUE_TABLE
 
@@ -172,6 +173,7 @@ class TaskCreator:
                 # Ids are unique, so this is our own earlier attempt, whose answer was lost. (Checking for it every time
                 # would cost the server a fifth of its work.)
                 rows = await connection.fetch(self._again, *columns, *lease)
+                await settled(connection)
         self._enqueue.committed(batch, rows)
         return [None] * len(batch)
 

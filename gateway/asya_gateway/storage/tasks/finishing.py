@@ -12,6 +12,7 @@ from asya_crds.status import TaskStatus
 from asya_gateway.domain.log import FinalEntry
 from asya_gateway.domain.reports import FinalOutcome, FinalReport
 from asya_gateway.domain.text import storable
+from asya_gateway.storage.replication import settled
 from asya_gateway.storage.retrying import acquired
 from asya_gateway.storage.tasks.cascading import Cascade
 from asya_gateway.storage.tasks.descendants import End, Ended
@@ -92,6 +93,9 @@ class TaskFinisher:
         """End the batch's tasks, with at most one report for each; returns outcomes in its order."""
         async with acquired(self._pool()) as connection:
             rows = await self.end(connection, batch)
+            if not all(row["applied"] for row in rows):
+                # A repeated report's sender forgets it when it is answered.
+                await settled(connection)
         return await self.tell(batch, rows)
 
     async def end(

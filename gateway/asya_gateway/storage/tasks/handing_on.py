@@ -18,6 +18,7 @@ from asya_gateway.domain.reports import ChildAnnouncement
 from asya_gateway.domain.text import storable
 from asya_gateway.storage.columns import NULL, joined
 from asya_gateway.storage.crews import HEARD_WITHIN
+from asya_gateway.storage.replication import settled
 from asya_gateway.storage.tasks.beginning import ordinary
 from asya_gateway.storage.tasks.creating import OUTBOX_LEASE, SMALL_BATCH, Enqueue
 from asya_gateway.storage.tasks.descendants import Ended
@@ -54,6 +55,8 @@ class HopEnder:
         """End the hops of the batch, with at most one report for each task; returns answers in its order."""
         async with session_of(self._pool()) as connection:
             rows = await self.write(connection, batch)
+            if any(row["outcome"] == "again" for row in rows):
+                await settled(connection)
         return self._tell(batch, rows)
 
     async def write(

@@ -11,6 +11,7 @@ from asya_gateway.domain.answers import RequestKey
 from asya_gateway.domain.errors import KeyReused
 from asya_gateway.domain.owners import OwnerScope
 from asya_gateway.domain.reports import FinalOutcome, FinalReport
+from asya_gateway.storage.replication import settled
 from asya_gateway.storage.retrying import acquired
 from asya_gateway.storage.tasks.finishing import TaskFinisher
 from asya_gateway.storage.tasks.owners import owner_parameter
@@ -66,6 +67,8 @@ async def _found(
     connection: asyncpg.pool.PoolConnectionProxy, task_id: str, owner: OwnerScope, key: RequestKey
 ) -> bool:
     digest = await connection.fetchval(_FIND, task_id, key.action, key.key, owner_parameter(owner))
+    if digest is not None:
+        await settled(connection)
     if digest is not None and digest != key.digest:
         raise KeyReused
     return digest is not None

@@ -24,7 +24,8 @@ from asya_gateway.domain.task import Snapshot, Task, TaskHead, TaskUpdate
 from asya_gateway.storage.coalescer import Limits
 from asya_gateway.storage.crews import Crews
 from asya_gateway.storage.database import Database, translated
-from asya_gateway.storage.retrying import Result, within, written_singly
+from asya_gateway.storage.replication import settled
+from asya_gateway.storage.retrying import Result, acquired, within, written_singly
 from asya_gateway.storage.tasks.admitting import Admitted, Admitter, Applicant, OverCap
 from asya_gateway.storage.tasks.announcing import Announcing
 from asya_gateway.storage.tasks.batches import Batches
@@ -93,6 +94,7 @@ class PostgresTasks:
         self._requests = TaskRequests(pool, finisher)
         self._inputs = TaskInputs(pool, written, finisher)
         self._noting = Noting(hot, moved)
+        self._hot = hot
         self.batches = Batches(
             TaskCreator(hot, enqueue, creating),
             admitter,
@@ -103,6 +105,7 @@ class PostgresTasks:
             limits=limits,
             budget=budget,
             longest=longest,
+            settle=self._settle,
         )
 
     def create(self, new: NewTask) -> Coroutine[Any, Any, None]:
@@ -189,8 +192,15 @@ class PostgresTasks:
 
     async def _singly(self, write: Callable[[], Coroutine[Any, Any, Result]], what: str) -> Result:
         """Run a write in a separate task, so that a caller that leaves cannot interrupt it."""
-        work = written_singly(lambda: within(self._longest, write(), write=True), self._patience, what)
+        work = written_singly(lambda: within(self._longest, write(), write=True), self._patience, what, self._settle)
         return await asyncio.shield(asyncio.ensure_future(work))
+
+    async def _settle(self) -> None:
+        async def work() -> None:
+            async with acquired(self._hot()) as connection:
+                await settled(connection)
+
+        await within(self._longest, work(), write=True)
 
     async def head(self, task_id: str, *, owner: OwnerScope) -> TaskHead | None:
         return await within(self._longest, self._reader.head(task_id, owner=owner))
