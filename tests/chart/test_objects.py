@@ -13,7 +13,7 @@ import yaml
 from servers.chart import CHART, helm, helm_program, readme, rendered
 from servers.control_plane import ControlPlane, assets
 from servers.processes import ServerUnavailable
-from tests.kubernetes.manifests import MANIFESTS, ROOT, built, templates, with_components
+from tests.kubernetes.manifests import MANIFESTS, OVERLAYS, ROOT, built, templates, with_components
 from tests.kubernetes.test_manifests import OPTIONAL_KINDS, moved, restricted, stub
 from tests.support.missing import missing
 
@@ -149,28 +149,70 @@ def test_a_value_does_what_its_component_does(mode: str, name: str, tmp_path: Pa
     same(rendered({"mode": mode, **IMAGE, **values}, tmp_path), half + (crds() if mode == "mesh" else []))
 
 
-def test_the_overlays_settings_are_values(tmp_path: Path) -> None:
-    resources = {"requests": {"cpu": "1", "memory": "384Mi"}, "limits": {"memory": "1Gi"}}
-    overlays: dict[str, Object] = {
-        "kind": {
-            "image": {"repository": "localhost/asya", "tag": "dev"},
-            "config": {"transport": "rabbitmq"},
-            "resources": {"requests": {"cpu": "50m", "memory": "192Mi"}, "limits": {"memory": "512Mi"}},
-            "operator": {"resources": {"requests": {"cpu": "50m", "memory": "128Mi"}}},
-            "crew": {"resources": {"requests": {"cpu": "50m", "memory": "96Mi"}}},
-        },
-        "production": {
-            "image": {"repository": "registry.example.com/asya", "tag": "0.1.0"},
-            "autoscaling": {"enabled": True},
-            "resources": resources,
+PRODUCTION: Object = {
+    "image": {"repository": "registry.example.com/asya", "tag": "0.1.0"},
+    "autoscaling": {"enabled": True},
+    "resources": {"requests": {"cpu": "1", "memory": "384Mi"}, "limits": {"memory": "1Gi"}},
+}
+
+
+def on_cloud(provider: str, transport: str, settings: Object, annotation: str, role: str) -> Object:
+    """The values of an overlay for a cloud; `role` has a place for the program's name."""
+    return {
+        **PRODUCTION,
+        "config": {"transport": transport, "settings": settings},
+        "cloud": {
+            "provider": provider,
+            **{
+                f"{name}Annotations": {annotation: role.format(f"asya-{name}")}
+                for name in ("gateway", "actors", "operator")
+            },
         },
     }
-    for name, values in overlays.items():
-        objects = {key_of(alike(each)): alike(each) for each in built(MANIFESTS / "overlays" / name)}
-        for mode in ("api", "mesh"):
-            for each in map(alike, rendered({"mode": mode, **values}, tmp_path)):
-                if each["kind"] != "CustomResourceDefinition":
-                    assert each == objects[key_of(each)], (name, key_of(each))
+
+
+OVERLAY_VALUES: dict[str, Object] = {
+    "kind": {
+        "image": {"repository": "localhost/asya", "tag": "dev"},
+        "config": {"transport": "rabbitmq"},
+        "resources": {"requests": {"cpu": "50m", "memory": "192Mi"}, "limits": {"memory": "512Mi"}},
+        "operator": {"resources": {"requests": {"cpu": "50m", "memory": "128Mi"}}},
+        "crew": {"resources": {"requests": {"cpu": "50m", "memory": "96Mi"}}},
+    },
+    "production": PRODUCTION,
+    "gcp": on_cloud(
+        "gcp",
+        "pubsub",
+        {"ASYA_PUBSUB_PROJECT_ID": "my-project"},
+        "iam.gke.io/gcp-service-account",
+        "{}@my-project.iam.gserviceaccount.com",
+    ),
+    "aws": on_cloud(
+        "aws",
+        "sqs",
+        {"ASYA_AWS_REGION": "us-east-1"},
+        "eks.amazonaws.com/role-arn",
+        "arn:aws:iam::111122223333:role/{}",
+    ),
+}
+NOT_OF_THE_CHART = {"Namespace", "CustomResourceDefinition"}
+OF_THE_LAPTOP = {"postgres", "rabbitmq", "rabbitmq-plugins", "asya-db", "asya-transport"}
+"""What only the overlay `kind` brings: a database, a broker and passwords."""
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_an_overlays_settings_are_values(name: str, tmp_path: Path) -> None:
+    expected = [
+        each for each in map(alike, built(MANIFESTS / "overlays" / name)) if each["kind"] not in NOT_OF_THE_CHART
+    ]
+    theirs = {key_of(each): each for each in expected if each["metadata"]["name"] not in OF_THE_LAPTOP}
+    found: set[Key] = set()
+    for mode in ("api", "mesh"):
+        for each in map(alike, rendered({"mode": mode, **OVERLAY_VALUES[name]}, tmp_path)):
+            if each["kind"] not in NOT_OF_THE_CHART:
+                assert each == theirs[key_of(each)], key_of(each)
+                found.add(key_of(each))
+    assert found == set(theirs)
 
 
 def test_the_mode_testing_serves_both_halves_from_one_pod(tmp_path: Path) -> None:

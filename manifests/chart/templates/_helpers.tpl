@@ -88,6 +88,9 @@ spec:
       annotations: {{- toYaml . | nindent 8 }}
       {{- end }}
     spec:
+      {{- if $values.cloud.provider }}
+      serviceAccountName: asya-gateway
+      {{- end }}
       # Gateways never speak to the Kubernetes API.
       automountServiceAccountToken: false
       enableServiceLinks: false
