@@ -11,7 +11,8 @@ from asya_gateway.domain.task import JsonText, TaskHead
 
 @dataclass(frozen=True, slots=True)
 class RequestKey:
-    """A caller's key for an action on one task; `action` is cancel, answer, or answer:<key of an input>."""
+    """A caller's key for an action on one task; `action` is cancel, answer, answer:<key of an
+    input>, or message."""
 
     action: str
     key: str

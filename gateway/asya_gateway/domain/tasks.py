@@ -149,17 +149,21 @@ class Tasks(TaskReading, TaskReporting):
         action: AnswerAction = AnswerAction.ACCEPT,
         pause_id: str | None = None,
         key: str | None = None,
+        said: Any = None,
         surface: str = "rest",
     ) -> TaskHead:
         """Answer an input of the question that a task waits on, or decline it; without `input_key`, the only open one.
         The first answer to an input wins; with the last one the task is running before x-resume gets its message. After
         a decline the input stays open for other surfaces, unless the pause says otherwise. A caller that repeats the
-        answer under the same key gets the task; the key is one of this input.
+        answer under the same key gets the task; the key is one of this input, or with `said` of the whole message that
+        the answer is the last one of.
 
         Raises TaskNotFound, Denied, Conflict, InvalidInput, InvalidArguments, TooLarge, KeyReused."""
         about(task_id)
         request = None
-        if key is not None:
+        if key is not None and said is not None:
+            request = await self._key_of_message(said, key)
+        elif key is not None:
             plain = input_key is None and action is AnswerAction.ACCEPT
             digest = await self._digest("answer", answer, pause_id, *(() if plain else (input_key, action.value)))
             request = RequestKey("answer" if input_key is None else f"answer:{input_key}", key, digest)
@@ -167,7 +171,7 @@ class Tasks(TaskReading, TaskReporting):
         if isinstance(caller, Principal) and isinstance(owner, OwnedBy):
             # An answer makes the flow go on, so it needs what a call of the flow needs.
             self._check_flow(caller, (await self.head(task_id, caller)).flow)
-        said = Said(
+        given = Said(
             task_id=task_id,
             owner=owner,
             answer=answer,
@@ -179,7 +183,7 @@ class Tasks(TaskReading, TaskReporting):
         )
         if not await self._answering.answered(task_id, owner, request):
             try:
-                await self._answering.give(said)
+                await self._answering.give(given)
                 self._audit.note(done_by(AuditEvent.TASK_ANSWERED, caller, task_id))
             except (Conflict, InvalidInput):
                 # Two answers under the same key may have arrived at the same time.
@@ -187,6 +191,15 @@ class Tasks(TaskReading, TaskReporting):
                     raise
         with after_a_write():
             return await self.head(task_id, caller)
+
+    async def took(self, task_id: str, caller: Asker, said: Any, key: str) -> bool:
+        """Whether the task was answered by this message under the key, whatever has become of it since. Raises
+        TaskNotFound, Denied, KeyReused."""
+        owner = await scope_of(self._store, task_id, caller, TaskVerb.ANSWER)
+        return await self._answering.answered(task_id, owner, await self._key_of_message(said, key))
+
+    async def _key_of_message(self, said: Any, key: str) -> RequestKey:
+        return RequestKey("message", key, await self._digest("message", said))
 
 
 def _cancellation(task_id: str, owner: OwnerScope, reason: str) -> FinalReport:

@@ -216,3 +216,24 @@ async def test_a_message_refers_to_a_few_tasks_at_most(gateway: Gateway) -> None
     message = text_message("x", referenceTaskIds=[f"t-{number}" for number in range(33)])
     answer = await rpc(gateway, "SendMessage", {"message": message}, path="/a2a/echo")
     assert the_error(answer) == (-32602, ["message.referenceTaskIds"])
+
+
+async def test_a_repeated_answer_is_the_same_answer_whatever_has_become_of_its_task(
+    gateway: Gateway, actor: Actor
+) -> None:
+    now = {"configuration": {"returnImmediately": True}}
+    key = {"Idempotency-Key": "answer-1"}
+    await rpc(gateway, "SendMessage", {"message": text_message("buy"), **now}, path="/a2a/echo")
+    task_id, _ = await actor.take()
+    fields = [{"name": "approved", "type": "boolean"}]
+    await actor.report(task_id, "paused", pause_metadata={"prompt": "Buy?", "fields": fields})
+    yes = {"message": text_message("yes", taskId=task_id, messageId="m-2"), **now}
+    states = [(await rpc(gateway, "SendMessage", yes, **key))["result"]["task"]["status"]["state"]]
+    states.append((await rpc(gateway, "SendMessage", yes, **key))["result"]["task"]["status"]["state"])
+    other = {"message": text_message("no", taskId=task_id), **now}
+    assert (await rpc(gateway, "SendMessage", other, **key))["error"]["code"] == -32602
+    await rpc(gateway, "CancelTask", {"id": task_id})
+    task = (await rpc(gateway, "SendMessage", yes, **key))["result"]["task"]
+    states.append(task["status"]["state"])
+    assert states == ["TASK_STATE_WORKING", "TASK_STATE_WORKING", "TASK_STATE_CANCELED"]
+    assert [message["messageId"] for message in task["history"]] == ["m-1", "m-2"]

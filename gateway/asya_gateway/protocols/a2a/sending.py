@@ -185,6 +185,9 @@ async def _continued(request: A2aRequest, send: Send, task_id: str) -> Taken:
     message = send.message
     if message.context_id and conversation is not None and message.context_id != conversation.context_id:
         raise InvalidParams("message.contextId", "expected the context of the task, or none")
+    identity = _identity(message)
+    if request.key is not None and await request.tasks.took(task.id, request.caller, identity, request.key):
+        return Taken(task.id, conversation)
     if task.status.terminal:
         raise A2aError(
             UNSUPPORTED_OPERATION, "The task has ended and takes no more messages", details={"taskId": task_id}
@@ -208,14 +211,16 @@ async def _continued(request: A2aRequest, send: Send, task_id: str) -> Taken:
     try:
         if number > MOST_MESSAGES:
             raise Conflict(f"expected at most {MOST_MESSAGES} messages of a task")
-        for key, answer in answers:
+        for index, (key, answer) in enumerate(answers, start=1):
+            last = index == len(answers)
             await request.tasks.answer(
                 task.id,
                 request.caller,
                 answer,
                 input_key=key,
                 pause_id=task.pause.id,
-                key=request.key,
+                key=request.key if last else None,
+                said=identity,
                 surface=SURFACE,
             )
             given = True
