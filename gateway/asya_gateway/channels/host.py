@@ -10,25 +10,14 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import Context
 
-from asya_crds.status import UpdateKind
-from asya_gateway.channels.pacing import given_up, pause
+from asya_gateway.channels.delivering import Delivery, Tools
 from asya_gateway.channels.slots import Slots
 from asya_gateway.domain.budget import Budget, Share
 from asya_gateway.domain.clock import Clock
-from asya_gateway.domain.destinations import (
-    REVOKED,
-    Channel,
-    DeliveryQueue,
-    Lagging,
-    LogPage,
-    Outcome,
-    Settled,
-)
+from asya_gateway.domain.destinations import Channel, DeliveryQueue, LogPage
 from asya_gateway.domain.errors import TaskNotFound, Unavailable
-from asya_gateway.domain.identity.principals import MESH
 from asya_gateway.domain.polling import POLL_EVERY
 from asya_gateway.domain.reading import TaskReading
-from asya_gateway.domain.task import TaskUpdate, final_update_of
 from asya_gateway.telemetry.observer import SILENT, Observer
 from asya_transports.bounded import stopped
 
@@ -40,13 +29,13 @@ LEAST_ROOM = 1024 * 1024
 """Bytes of the memory budget without which nothing is leased."""
 MEASURE_EVERY = 10.0
 POLL_RESTS = 20.0
-"""A poll that took long is followed by a rest of so many times as long."""
+LONGEST_REST = 10.0
+"""A poll that took long is followed by a rest of so many times as long, and at most of so many seconds."""
 CANCELED_WITHIN = 3.0
 
 
 class DeliveryHost:
-    """Delivers over the channels of one process. `revoked` tells whether what a caller registered with these revocables
-    has lost its right; `clock` is the database's time."""
+    """Delivers over the channels of one process. `clock` and `revoked` are as in Tools."""
 
     def __init__(
         self,
@@ -61,16 +50,13 @@ class DeliveryHost:
     ) -> None:
         self._queue = queue
         self._channels: Mapping[str, Channel] = {channel.name: channel for channel in channels}
-        self._tasks = tasks
         self._budget = budget
-        self._clock = clock
-        self._revoked = revoked
-        self._observer = observer
         self._slots = Slots()
+        self._tools = Tools(queue, tasks, budget, clock, revoked, observer, self._slots)
         self._named: set[str] = set()
         self._everything = True
         self._wake = asyncio.Event()
-        self._working: dict[asyncio.Task[None], _Delivery] = {}
+        self._working: dict[asyncio.Task[None], Delivery] = {}
         self._loops: list[asyncio.Task[None]] = []
         self.lagging: int | None = None
         self.oldest: float | None = None
@@ -133,7 +119,7 @@ class DeliveryHost:
                 log.exception("what lags cannot be read")
                 await asyncio.sleep(POLL_EVERY)
             if everything:
-                next_poll = loop.time() + max(POLL_EVERY, min(POLL_RESTS * (loop.time() - began), 60.0))
+                next_poll = loop.time() + max(POLL_EVERY, min(POLL_RESTS * (loop.time() - began), LONGEST_REST))
 
     async def _begin(self, task_ids: Iterable[str] | None) -> None:
         """Lease, read, and begin to deliver. What there is no room for is found when there is."""
@@ -143,10 +129,11 @@ class DeliveryHost:
             return
         if self._budget.room(Share.DELIVERIES) < min(LEAST_ROOM, self._budget.ceiling(Share.DELIVERIES)):
             return
-        lagging = await self._queue.lease(task_ids, self._slots.busy, most)
+        busy = self._slots.busy
+        lagging = await self._queue.lease(task_ids, busy, most)
         if not lagging:
             return
-        self._slots.take(lagging, most)
+        self._slots.take(lagging, busy, most)
         try:
             pages = await self._queue.pages([(each.destination.task_id, each.delivered_seq) for each in lagging])
         except BaseException:
@@ -156,12 +143,12 @@ class DeliveryHost:
             raise
         for each, page in zip(lagging, pages, strict=True):
             self._budget.charge(Share.DELIVERIES, WEIGHT * page.bytes)
-            delivery = _Delivery(self, each)
+            delivery = Delivery(self._tools, self._channels[each.destination.channel], each)
             task = asyncio.create_task(self._work(delivery, page), name="delivery", context=Context())
             self._working[task] = delivery
             task.add_done_callback(self._working.pop)
 
-    async def _work(self, delivery: "_Delivery", page: LogPage) -> None:
+    async def _work(self, delivery: Delivery, page: LogPage) -> None:
         try:
             await delivery.run(page)
         except (Unavailable, TaskNotFound) as error:
@@ -185,127 +172,3 @@ class DeliveryHost:
             except Exception:
                 log.exception("the lag of deliveries cannot be measured")
             await asyncio.sleep(MEASURE_EVERY)
-
-
-class _Delivery:
-    """One leased destination with the entries that it lacks."""
-
-    def __init__(self, host: DeliveryHost, lagging: Lagging) -> None:
-        self._host = host
-        self._key = lagging.key
-        self._at = self.destination = lagging.destination
-        self.task_id = lagging.destination.task_id
-        self.rung = False
-        """Whether the log has grown meanwhile."""
-        self._seq, self._status = lagging.delivered_seq, lagging.status
-        self._attempts, self._failing = lagging.attempts, lagging.failing
-        self._channel = host._channels[lagging.destination.channel]
-
-    async def run(self, page: LogPage) -> None:
-        """Deliver, record, and give the lease back."""
-        host = self._host
-        if host._revoked(self._at.revocables):
-            await self._disable(REVOKED)
-            return
-        updates = page.updates or (() if page.more else await self._from_row())
-        if not any(self._channel.wants(*pair) for pair in _with_status_before(updates, self._status)):
-            await self._passed(updates)
-            return
-        async with host._slots.turn(self._at.host) as granted:
-            if granted:
-                await self._deliver(updates)
-            else:
-                await self._settle(release=True)
-
-    async def _from_row(self) -> Sequence[TaskUpdate]:
-        """The end, when retention has removed the log."""
-        task = await self._host._tasks.get(self._at.task_id, MESH, payload=False)
-        if not task.status.terminal or task.last_seq <= self._seq:
-            return ()
-        return (final_update_of(task, result=task.result, error=task.error),)
-
-    async def _passed(self, updates: Sequence[TaskUpdate]) -> None:
-        """Nothing of these is delivered."""
-        for update in updates:
-            self._move(update)
-        await self._settle(release=True, done=_ends(updates), wait=0.0 if updates else POLL_EVERY)
-
-    async def _deliver(self, updates: Sequence[TaskUpdate]) -> None:
-        """In order, until one fails. Each is recorded before the next one is sent."""
-        last = updates[-1]
-        for update in updates:
-            if not self._channel.wants(update, self._status):
-                self._move(update)
-                continue
-            try:
-                outcome = await self._sent(update)
-            except Unavailable:
-                await self._settle(release=True, wait=POLL_EVERY)
-                return
-            self._host._slots.answered(self._at.host, well=outcome.problem is None)
-            if outcome.problem is not None:
-                await self._failed(outcome)
-                return
-            self._attempts = 0
-            self._move(update)
-            if update is not last and not await self._settle():
-                return
-        await self._settle(release=True, done=_ends(updates))
-
-    async def _sent(self, update: TaskUpdate) -> Outcome:
-        host = self._host
-        try:
-            with host._budget.scope():
-                outcome = await self._channel.deliver(self._at, await host._tasks.whole(update))
-        except (Unavailable, TaskNotFound):
-            raise
-        except Exception:
-            # An entry that cannot be rendered must not be tried without a pause.
-            log.exception("a delivery of task %s failed", self._at.task_id)
-            outcome = Outcome("the gateway could not make the notification")
-        if outcome.problem is None:
-            host._observer.delivered(self._channel.name, max(0.0, host._clock() - update.at.timestamp()))
-        return outcome
-
-    async def _failed(self, outcome: Outcome) -> None:
-        self._attempts += 1
-        reason = given_up(outcome, self._failing)
-        if reason is not None:
-            await self._disable(reason)
-            return
-        self._host._observer.delivery_failed(self._channel.name, disabled=False)
-        log.info("delivery to %s failed, attempt %d: %s", self._at.host, self._attempts, outcome.problem)
-        await self._settle(release=True, wait=pause(self._attempts, outcome.wait))
-
-    async def _disable(self, reason: str) -> None:
-        self._host._observer.delivery_failed(self._channel.name, disabled=True)
-        log.warning("nothing more of task %s is delivered to %s: %s", self._at.task_id, self._at.host, reason)
-        await self._settle(release=True, reason=reason)
-
-    def _move(self, update: TaskUpdate) -> None:
-        self._seq, self._status = update.seq, update.status.value
-
-    async def _settle(
-        self, *, release: bool = False, done: bool = False, wait: float = 0.0, reason: str | None = None
-    ) -> bool:
-        settled = Settled(
-            key=self._key,
-            delivered_seq=self._seq,
-            status=self._status,
-            attempts=self._attempts,
-            wait=wait,
-            disabled_reason=reason,
-            done=done,
-            release=release,
-        )
-        return await self._host._queue.settle(settled)
-
-
-def _ends(updates: Sequence[TaskUpdate]) -> bool:
-    return bool(updates) and updates[-1].kind is UpdateKind.FINAL
-
-
-def _with_status_before(updates: Iterable[TaskUpdate], status: str) -> Iterable[tuple[TaskUpdate, str]]:
-    for update in updates:
-        yield update, status
-        status = update.status.value

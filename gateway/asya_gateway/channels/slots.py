@@ -47,17 +47,18 @@ class Slots:
         hosts = {host: self._limit(host) - self._hosts[host] for host in {*self._hosts, *self._failing}}
         return Busy(hosts, {owner: LEASED_PER_OWNER - count for owner, count in self._owners.items()})
 
-    def take(self, lagging: Sequence[Lagging], most: int) -> None:
-        """These were leased, when `most` was asked for."""
-        for each in lagging:
-            self._hosts[each.destination.host] += 1
-            self._owners[each.destination.owner] += 1
+    def take(self, lagging: Sequence[Lagging], busy: Busy, most: int) -> None:
+        """These were leased, when so much was asked for. Where all that was asked for is there, there may be more."""
+        hosts = Counter(each.destination.host for each in lagging)
+        owners = Counter(each.destination.owner for each in lagging)
+        self._hosts += hosts
+        self._owners += owners
         self.leased += len(lagging)
         if len(lagging) >= most:
             self._more.add(EVERY_HOST)
-        for host, owner in {(each.destination.host, each.destination.owner) for each in lagging}:
-            if self._hosts[host] >= self._limit(host) or self._owners[owner] >= LEASED_PER_OWNER:
-                self._more.add(host)
+        full = {owner for owner, count in owners.items() if count >= busy.owners.get(owner, LEASED_PER_OWNER)}
+        self._more |= {host for host, count in hosts.items() if count >= busy.hosts.get(host, AT_ONCE)}
+        self._more |= {each.destination.host for each in lagging if each.destination.owner in full}
 
     def left_behind(self) -> None:
         """Nothing could be leased, because too much is."""

@@ -201,7 +201,7 @@ async def test_what_fails_is_repeated_later_each_time_and_nothing_overtakes_it(
         pauses.append((attempts, asked))
         return 0.01
 
-    monkeypatch.setattr("asya_gateway.channels.host.pause", pause)
+    monkeypatch.setattr("asya_gateway.channels.delivering.pause", pause)
 
     async def wait(_: web.Request) -> web.Response:
         return web.Response(status=429, headers={"Retry-After": "7"})
