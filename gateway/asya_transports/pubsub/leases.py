@@ -23,6 +23,9 @@ logger = logging.getLogger(__name__)
 SHORTEST_LEASE = 10.0
 """Seconds of the shortest lease that a subscription may have. Until its first renewal the lease of a message is the
 subscription's, which may be one that others have created."""
+ON_ITS_WAY = 1 / 4
+"""Share of the first lease that may be over when the message arrives: it began with the service, at a time that is not
+told."""
 BATCH = 1000
 """Most renewals of one request."""
 RETRY = 0.5
@@ -61,7 +64,8 @@ class LeaseKeeper:
     def hold(self, subscription: str, ack_ids: Iterable[str]) -> list[Lease]:
         """The leases of messages that have just been received, renewed from now on."""
         now = time.monotonic()
-        leases = [Lease(subscription, ack_id, now + self._first) for ack_id in ack_ids]
+        until = now + self._first * (1 - ON_ITS_WAY)
+        leases = [Lease(subscription, ack_id, until) for ack_id in ack_ids]
         with self._changed:
             for lease in leases:
                 lease.due = now + self._first / 3

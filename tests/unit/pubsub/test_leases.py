@@ -45,17 +45,17 @@ async def renewals(client: Client, least: int) -> None:
 
 async def test_a_held_message_is_renewed_three_times_in_a_lease() -> None:
     client = Client()
-    keeper = keeper_of(client, 0.9)
+    keeper = keeper_of(client, 1.5)
     began = time.monotonic()
     keeper.hold("subscription", ["a", "b"])
     await renewals(client, 3)
     keeper.stop()
     for number, (at, request) in enumerate(client.requests[:3], 1):
-        assert at - began >= 0.3 * number - 0.02
+        assert at - began >= 0.5 * number - 0.02
         assert (request.subscription, set(request.ack_ids), request.ack_deadline_seconds) == (
             "subscription",
             {"a", "b"},
-            1,
+            2,
         )
 
 
@@ -64,7 +64,7 @@ def test_the_default_lease_is_30_seconds_renewed_every_10_and_the_first_time_wit
     keeper = keeper_of(client, PubSubSettings("project").lease)
     [lease] = keeper.hold("subscription", ["a"])
     now = time.monotonic()
-    assert lease.until - now == pytest.approx(10, abs=1)
+    assert lease.until - now == pytest.approx(7.5, abs=1)  # it began before the message arrived
     assert lease.due - now == pytest.approx(10 / 3, abs=1)
     keeper._renew(cast("SubscriberClient", client), "subscription", [lease])
     keeper.stop()
@@ -75,10 +75,10 @@ def test_the_default_lease_is_30_seconds_renewed_every_10_and_the_first_time_wit
 
 async def test_a_released_message_is_not_renewed() -> None:
     client = Client()
-    keeper = keeper_of(client, 0.3)
+    keeper = keeper_of(client, 3.0)
     first, _ = keeper.hold("subscription", ["released", "held"])
     keeper.release(first)
-    await renewals(client, 2)
+    await renewals(client, 1)
     keeper.stop()
     assert {ack_id for _, request in client.requests for ack_id in request.ack_ids} == {"held"}
 
