@@ -42,6 +42,10 @@ MESH_COMPONENTS: dict[str, tuple[Object, set[Key]]] = {
         {"serviceMonitor": {"enabled": True}},
         {("Service", "asya-metrics"), ("ServiceMonitor", "asya")},
     ),
+    "alerts": (
+        {"alerts": {"enabled": True}},
+        {("PrometheusRule", "asya"), ("ConfigMap", "asya-dashboard")},
+    ),
     "flavors": (
         {"operator": {"flavors": True}},
         {("ClusterRole", "asya-operator-flavors"), ("ClusterRoleBinding", "asya-operator-flavors")},

@@ -38,6 +38,7 @@ EXAMPLES = ROOT / "docs" / "examples" / "async-actors"
 OPTIONAL_KINDS = [
     ("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes"),
     ("monitoring.coreos.com", "v1", "ServiceMonitor", "servicemonitors"),
+    ("monitoring.coreos.com", "v1", "PrometheusRule", "prometheusrules"),
 ]
 
 
