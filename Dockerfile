@@ -12,7 +12,7 @@ COPY crds ./crds
 COPY operator ./operator
 COPY gateway ./gateway
 RUN /opt/asya/bin/pip install --quiet --no-cache-dir --disable-pip-version-check -c constraints.txt \
-        '.[gateway,rabbitmq,pubsub,actor,operator,telemetry]' \
+        '.[gateway,rabbitmq,pubsub,sqs,actor,operator,telemetry]' \
     && /opt/asya/bin/pip uninstall --yes --quiet pip setuptools
 
 FROM ${PYTHON_IMAGE}

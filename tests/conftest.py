@@ -19,6 +19,7 @@ from servers.databases import Databases, create_template, execute
 from servers.postgres import PostgresServer
 from servers.pubsub import PubSubServer
 from servers.rabbitmq import RabbitNode
+from servers.sqs import CREDENTIALS, ElasticMqServer, MotoServer, SqsServer
 from tests.balance import GroupScheduling, sort
 from tests.support.servers import running
 
@@ -116,6 +117,29 @@ def rabbitmq_vhost_url(request: pytest.FixtureRequest, rabbitmq_url: str) -> Ite
 def pubsub_server() -> Iterator[PubSubServer]:
     """The stand-in of Pub/Sub of this pytest process."""
     with running(PubSubServer) as server:
+        yield server
+
+
+@pytest.fixture
+def sqs_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Credentials for a stand-in, in this process and those that it starts."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(scope="session")
+def moto_server() -> Iterator[SqsServer]:
+    """The private stand-in for SQS of this pytest process."""
+    with running(MotoServer) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def elasticmq_server() -> Iterator[SqsServer]:
+    """The same with ElasticMQ."""
+    with running(ElasticMqServer) as server:
         yield server
 
 

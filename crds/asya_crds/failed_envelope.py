@@ -41,11 +41,13 @@ def slim(envelope: Envelope) -> Envelope:
     return envelope.with_(payload={"error": "runtime_error"}, headers=headers)
 
 
-def undeliverable(body: bytes, kind: str, actor: str, why: str) -> str:
-    """The JSON text of the failure of an envelope that could not be sent to the actor. `kind`: Unroutable or TooLarge.
-    Raises ValueError if the body is not an envelope."""
+def undeliverable(body: bytes, kind: str, actor: str, why: str, code: str | None = None) -> str:
+    """The JSON text of the failure of an envelope that could not be sent to the actor. `kind`: Unroutable or TooLarge;
+    `code`: that of the task's error, if it has one. Raises ValueError if the body is not an envelope."""
     message = f"{actor} cannot be sent to: {why}"
-    error = {"message": message, "type": kind, "mro": [], "traceback": "", "class": "runtime"}
+    error: dict[str, Any] = {"message": message, "type": kind, "mro": [], "traceback": "", "class": "runtime"}
+    if code is not None:
+        error["code"] = code
     return failed(Envelope.from_json(body), error, actor).to_json()
 
 

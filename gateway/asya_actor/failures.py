@@ -14,7 +14,7 @@ LONGEST_TRACEBACK = 32_000
 class Failure:
     """An error as data. `type` and `mro` are dotted names, or the bare name of a built-in class. `mro` has the base
     classes in order, without the class itself and `object`. `error_class` is business, runtime or deadline. `code` is
-    the code from a third-party actor, if any."""
+    the code from a third-party actor, or that of a failure outside the handler, if it has one."""
 
     message: str
     type: str
@@ -90,6 +90,6 @@ def overdue(actor: str, *, started: bool) -> Failure:
     return Failure(message=f"the task's deadline passed {when}", type="DeadlineExceeded", error_class="deadline")
 
 
-def broken(kind: str, message: str) -> Failure:
+def broken(kind: str, message: str, code: str | None = None) -> Failure:
     """A failure outside the handler: ParseError, RouteMismatch, Unroutable, TooLarge, WorkerDied."""
-    return Failure(message=message, type=kind, error_class="runtime")
+    return Failure(message=message, type=kind, error_class="runtime", code=code)

@@ -34,6 +34,15 @@ class TransportSettings(Protocol):
         which programs spell differently, and empty where the queues themselves show it (a receipt)."""
 
 
+GROWTH = 64 * 1024
+"""Bytes that hops may add to an envelope (route, headers, status), at most a sixteenth of the largest message."""
+
+
+def largest_call(max_message_bytes: int) -> int:
+    """Bytes of the largest envelope of a call. What a gateway accepts must not become too large on its way."""
+    return max_message_bytes - min(GROWTH, max_message_bytes // 16)
+
+
 @dataclass(frozen=True, slots=True)
 class QueueLimits:
     """What a queue system cannot promise, beside the size of its largest message, which is a setting. Each limit has a
@@ -44,6 +53,9 @@ class QueueLimits:
     longest_delay: float | None = None
     """Seconds that the queue system itself delays a message at most. A transport makes a longer delay of several. None
     if there is no limit."""
+    one_consumer_each: bool = True
+    """Whether a held message is with one consumer. If not, two may get it at the same time on rare occasions, and only
+    the claim of the hop keeps it from being run twice."""
     late_answers_noticed: bool = True
     """Whether the queue system refuses the answer of a consumer whose lease has expired. If it does not, the transport
     knows only by its own clock, and an answer that is on its way when the lease expires counts."""
@@ -77,7 +89,7 @@ class TriggerSecret:
 @dataclass(frozen=True, slots=True)
 class Trigger:
     """KEDA's trigger for one queue. `authentication` names a TriggerAuthentication that the installation provides; if
-    it is empty, one is created from `secrets`."""
+    it is empty, one is created from `secrets` and `pod_identity`."""
 
     type: str
     metadata: Mapping[str, str]
@@ -88,7 +100,8 @@ class Trigger:
 
 
 TriggerOf = Callable[[str, int, Mapping[str, str]], Trigger]
-"""Takes the queue's name, the number of messages for one replica, and the result of `visible`."""
+"""Takes the queue's address (port.Transport.address), the number of messages for one replica, and the result of
+`visible`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,9 @@ from asya_transports.description import TransportDescription, TransportSettings,
 from asya_transports.postgres.description import DESCRIPTION as POSTGRES
 from asya_transports.pubsub.description import DESCRIPTION as PUBSUB
 from asya_transports.rabbitmq.description import DESCRIPTION as RABBITMQ
+from asya_transports.sqs.description import DESCRIPTION as SQS
 
-DESCRIPTIONS: Mapping[str, TransportDescription] = {each.name: each for each in (POSTGRES, RABBITMQ, PUBSUB)}
+DESCRIPTIONS: Mapping[str, TransportDescription] = {each.name: each for each in (POSTGRES, RABBITMQ, PUBSUB, SQS)}
 EMBEDDED = POSTGRES
 """The default, which needs only the gateway's own database."""
 

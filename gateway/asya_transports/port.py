@@ -3,14 +3,17 @@
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 MAX_DELIVERIES = 5
 """Default number of deliveries of one message before it is dead-lettered."""
 
 
 class TransportError(Exception):
-    """A queue system refused or could not be reached; the text says which and why."""
+    """A queue system refused or could not be reached; the text says which and why. `code`: of the task's error, where
+    the error ends a task and has one of its own."""
+
+    code: ClassVar[str | None] = None
 
 
 class TransportUnavailable(TransportError):
@@ -41,6 +44,12 @@ class MessageRefused(TransportError):
 
     Errors that concern more than this message are TransportUnavailable.
     """
+
+
+class MessageTooLarge(MessageRefused):
+    """The message has more bytes than the queue system takes."""
+
+    code = "envelope_too_large"
 
 
 class OutboundMessage(NamedTuple):
@@ -188,6 +197,10 @@ class Transport(Protocol):
         self, *, prefetch: int | Prefetch = 1
     ) -> AbstractAsyncContextManager[AsyncGenerator[Delivery]]:
         """The same for the namespace's dead letters; `Delivery.actor` is the queue in which the message died."""
+
+    async def address(self, actor: str) -> str:
+        """What other programs (autoscalers, consoles) find the actor's queue by: its URL if the queue system has such,
+        else its name. Raises Unroutable if that must be asked for and there is no queue, TransportUnavailable."""
 
     async def depth(self, actor: str) -> int:
         """How many messages wait in the actor's queue (0 if there is no queue). Raises TransportUnavailable; always

@@ -19,9 +19,14 @@ from asya_transports.pubsub.transport import PubSubTransport
 from asya_transports.rabbitmq import delays as rabbitmq_delays
 from asya_transports.rabbitmq import receiver as rabbitmq_receiver
 from asya_transports.rabbitmq.settings import RabbitSettings
+from asya_transports.sqs import leases as sqs_leases
+from asya_transports.sqs import outgoing as sqs_outgoing
+from asya_transports.sqs import receiver as sqs_receiver
+from asya_transports.sqs.settings import LARGEST_MESSAGE, SqsSettings
 from servers.postgres import PostgresServer
 from servers.pubsub import PROJECT, PubSubServer
 from servers.rabbitmq import RabbitNode
+from servers.sqs import SqsServer
 
 LEASE = 1.5
 """Seconds of the visibility timeout in tests; transports whose broker sees a dead consumer itself have none."""
@@ -152,4 +157,45 @@ class PubSub(Broker):
         monkeypatch.setattr(PubSubTransport, "depth", self._own_depth)
 
 
-BROKERS: tuple[type[Broker], ...] = (Postgres, Rabbit, PubSub)
+class Moto(Broker):
+    name = "sqs"
+    server = "moto_server"
+    message_bytes = LARGEST_MESSAGE
+
+    @override
+    def settings(self) -> TransportSettings:
+        self._request.getfixturevalue("sqs_credentials")
+        server: SqsServer = self._request.getfixturevalue(self.server)
+        return SqsSettings(endpoint=server.url, visibility_timeout=2, wait_time=1, message_bytes=self.message_bytes)
+
+    @override
+    def restart(self) -> None:
+        """SQS never loses its queues. The stand-ins do, so they get them back, empty."""
+        server = self._request.getfixturevalue(self.server)
+        assert isinstance(server, SqsServer)
+        queues = server.queues()
+        server.restart()
+        server.create(queues)
+
+    @override
+    def look_often(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sqs_receiver, "QUEUE_PAUSE", 0.2)
+
+    @override
+    def delay_at_most(self, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sqs_outgoing, "LONGEST_DELAY", int(seconds))
+
+    @override
+    def forget_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sqs_leases.Lease, "expired", lambda lease: lease.lost)
+
+
+class ElasticMq(Moto):
+    name = "sqs-elasticmq"
+    server = "elasticmq_server"
+    message_bytes = 256 * 1024
+
+
+STAND_INS: tuple[type[Broker], ...] = (ElasticMq,) if os.environ.get("ASYA_TEST_ALL_STAND_INS") == "1" else ()
+"""More than one for a transport; `.ci/run` takes all of them."""
+BROKERS: tuple[type[Broker], ...] = (Postgres, Rabbit, PubSub, Moto, *STAND_INS)

@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -10,6 +11,7 @@ from asya_transports.port import (
     Forbidden,
     LeaseLost,
     MessageRefused,
+    MessageTooLarge,
     OutboundMessage,
     Queue,
     TransportUnavailable,
@@ -40,7 +42,7 @@ async def test_a_message_over_the_limit_is_refused_and_the_others_are_not(harnes
     transport = await harness.declared()
     large = OutboundMessage("worker", b"x" * (harness.settings.max_message_bytes + 1))
     answers = await transport.publish([message("before"), large, message("after")])
-    assert [type(answer) for answer in answers] == [type(None), MessageRefused, type(None)]
+    assert [type(answer) for answer in answers] == [type(None), MessageTooLarge, type(None)]
     assert str(harness.settings.max_message_bytes) in str(answers[1])
 
 
@@ -93,10 +95,11 @@ async def test_a_delay_longer_than_the_queue_systems_own_is_kept_whole(
     assert await transport.depth("worker") == 0
 
 
-async def test_a_late_answer_is_noticed_by_the_queue_system_or_by_nobody_as_declared(
+async def test_a_late_answer_is_refused_by_the_queue_system_where_that_is_declared(
     harness: Harness, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Our own clock, where a transport has one, is put out of action here: test_transports.py has the case with it."""
+    """Elsewhere it may count, even against the new consumer. The transport's own clock is put out of action here;
+    test_transports.py has the case with it."""
     if not harness.limits.late_answers_noticed:
         broker.forget_time(monkeypatch)
     await harness.declared()
@@ -111,9 +114,12 @@ async def test_a_late_answer_is_noticed_by_the_queue_system_or_by_nobody_as_decl
             if harness.limits.late_answers_noticed:
                 with pytest.raises(LeaseLost):
                     await delivery.ack()
+                await again.ack()
             else:
-                await delivery.ack()
-            await again.ack()
+                with suppress(LeaseLost):  # stand-ins may be stricter
+                    await delivery.ack()
+                with suppress(LeaseLost):
+                    await again.ack()
 
 
 async def test_one_consumer_receives_in_the_order_of_publishing_if_that_is_promised(harness: Harness) -> None:

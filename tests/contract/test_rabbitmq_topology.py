@@ -12,7 +12,7 @@ import aio_pika
 import pytest
 
 from asya_transports.port import (
-    MessageRefused,
+    MessageTooLarge,
     OutboundMessage,
     Queue,
     TransportError,
@@ -239,7 +239,7 @@ async def test_a_message_over_the_brokers_own_limit_is_refused_alone(rabbitmq_no
         await transport.declare(Queue("worker"))
         bodies = [b"small", bytes(LARGEST_MESSAGE + 1), b"other"]
         answers = await publisher.publish([Publication("asya", "worker", body) for body in bodies])
-        assert [type(answer) for answer in answers] == [type(None), MessageRefused, type(None)]
+        assert [type(answer) for answer in answers] == [type(None), MessageTooLarge, type(None)]
         await publisher.close()
         await transport.close()
     finally:

@@ -18,7 +18,7 @@ from asya_transports.port import Delivery, OutboundMessage, Queue, Transport
 from servers.proxy import TcpProxy
 from tests.support.waiting import until
 
-ADDRESS_FIELD = {"postgres": "url", "rabbitmq": "url", "pubsub": "endpoint"}
+ADDRESS_FIELD = {"postgres": "url", "rabbitmq": "url", "pubsub": "endpoint", "sqs": "endpoint"}
 """The field of a transport's settings with its server's URL."""
 
 WITHIN = 15.0

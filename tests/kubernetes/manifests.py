@@ -12,7 +12,7 @@ from servers.control_plane import assets
 
 ROOT = Path(__file__).parents[2]
 MANIFESTS = ROOT / "manifests"
-OVERLAYS = ("kind", "production", "gcp")
+OVERLAYS = ("kind", "production", "gcp", "aws")
 COMPONENTS = tuple(sorted(path.parent.name for path in (MANIFESTS / "components").glob("*/kustomization.yaml")))
 Object = dict[str, Any]
 

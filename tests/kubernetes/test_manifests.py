@@ -435,6 +435,49 @@ def test_on_gcp_every_program_has_a_service_account_of_its_own_and_no_secret_for
     assert described.read(settings["data"]).place == "my-project"
 
 
+SQS_ENDPOINT = Peer(address="10.0.128.7")
+
+
+def test_on_aws_every_program_reaches_the_private_endpoints_of_sqs_and_nobody_else_does() -> None:
+    policies = of_kind(overlay("aws"), "NetworkPolicy")
+    for name in (*PROGRAMS, "migrations"):
+        assert may_reach(policies, PEERS[name], SQS_ENDPOINT, 443) == (name != "migrations"), name
+
+
+@pytest.mark.parametrize("address", ["10.96.0.1", "172.20.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1"])
+def test_on_aws_gateways_and_crew_reach_no_other_private_address_on_443(address: str) -> None:
+    policies = of_kind(overlay("aws"), "NetworkPolicy")
+    assert not any(may_reach(policies, PEERS[each], Peer(address=address), 443) for each in ("api", "mesh", "crew"))
+
+
+def test_on_aws_every_program_has_a_role_of_its_own_and_no_secret_for_the_queues() -> None:
+    objects = overlay("aws")
+    roles = {
+        each["metadata"]["name"]: each["metadata"]["annotations"]["eks.amazonaws.com/role-arn"].rpartition("/")[2]
+        for each in of_kind(objects, "ServiceAccount")
+    }
+    assert roles == {name: name for name in ("asya-gateway", "asya-actors", "asya-operator")}
+    of = {owner: template["spec"] for owner, template in templates(objects)}
+    assert {owner: spec["serviceAccountName"] for owner, spec in of.items() if owner.startswith("Deployment/")} == {
+        "Deployment/asya-gateway-api": "asya-gateway",
+        "Deployment/asya-gateway-mesh": "asya-gateway",
+        "Deployment/asya-crew": "asya-actors",
+        "Deployment/asya-operator": "asya-operator",
+    }
+    needed = [
+        each["secretRef"]["name"]
+        for spec in of.values()
+        for container in spec["containers"]
+        for each in container.get("envFrom", [])
+        if "secretRef" in each and not each["secretRef"].get("optional")
+    ]
+    assert needed == []
+    (settings,) = [each for each in objects if each["metadata"]["name"] == "asya-settings"]
+    described = describe(settings["data"]["ASYA_TRANSPORT"])
+    assert described.name == "sqs"
+    assert described.read(settings["data"]).place == "us-east-1"
+
+
 def test_the_evaluator_itself_knows_the_rules() -> None:
     def policy(**spec: Any) -> dict[str, Any]:
         return {"metadata": {"name": "p", "namespace": "asya"}, "spec": {"podSelector": {}, **spec}}

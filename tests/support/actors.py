@@ -227,7 +227,7 @@ async def start_mesh(
     gateway = Gateway(settings)
     postgres = PostgresSettings(database_url, visibility_timeout=visibility_timeout, poll_interval=poll_interval)
     queues = postgres if settings.transport == postgres.name else settings.queues
-    transport = open_transport(queues, "default")
+    transport = open_transport(queues, settings.namespace)
     async with aiohttp.ClientSession() as session:
         mesh = Mesh(url, gateway, transport, session, place=queues.place, life=life)
         try:

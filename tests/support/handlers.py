@@ -42,6 +42,11 @@ async def exclaim(payload: dict[str, Any]) -> dict[str, Any]:
     return {**payload, "text": payload["text"] + "!"}
 
 
+def grows(payload: dict[str, Any]) -> dict[str, Any]:
+    """Its result has as many characters as the payload says."""
+    return {"text": "x" * payload["size"]}
+
+
 def nothing(payload: Any) -> None:
     CALLS.append(("nothing", payload))
 

@@ -8,9 +8,10 @@ from servers.postgres import PostgresServer
 from servers.processes import ServerUnavailable
 from servers.pubsub import PubSubServer
 from servers.rabbitmq import RabbitNode
+from servers.sqs import SqsServer
 from tests.support.missing import missing
 
-Server = TypeVar("Server", PostgresServer, RabbitNode, PubSubServer)
+Server = TypeVar("Server", PostgresServer, RabbitNode, PubSubServer, SqsServer)
 
 
 @contextmanager

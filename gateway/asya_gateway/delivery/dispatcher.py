@@ -80,7 +80,7 @@ class Dispatcher:
         self._wake = asyncio.Event()
         self._delivered: list[int] = []
         self._failed: list[Refused] = []
-        self._impossible: list[tuple[OutboxEntry, str]] = []
+        self._impossible: list[tuple[OutboxEntry, TransportError]] = []
         self._given_up: list[tuple[OutboxEntry, TransportError]] = []
         self._troubled: set[str] = set()
         """Actors for which an envelope was not accepted, and none since."""
@@ -215,7 +215,7 @@ class Dispatcher:
                     self._given_up.append((entry, answer))
                     self.refused += 1
                 case MessageRefused():
-                    self._impossible.append((entry._replace(body=b""), str(answer)))
+                    self._impossible.append((entry._replace(body=b""), answer))
                     self.refused += 1
                 case _:
                     self._failed.append(_without_body(entry, str(answer), unroutable=isinstance(answer, Unroutable)))
@@ -276,7 +276,7 @@ class Dispatcher:
             try:
                 await self._outbox.replace(await failure_of(entry, error, self._offload), str(error))
             except ValueError:
-                self._impossible.append((entry._replace(body=b""), str(error)))
+                self._impossible.append((entry._replace(body=b""), error))
             except OffloadFailed as failure:
                 self._failed.append(_without_body(entry, str(failure)))
             self._given_up.pop(0)
@@ -322,7 +322,7 @@ def _without_body(entry: OutboxEntry, reason: str, *, unroutable: bool = False) 
     return Refused(entry._replace(body=b""), reason, unroutable)
 
 
-def _refused(entry: OutboxEntry, reason: str) -> FinalReport:
+def _refused(entry: OutboxEntry, reason: TransportError) -> FinalReport:
     message = f"the envelope to {entry.actor} cannot be sent: {reason}"
-    error = TaskError("undeliverable", message, ErrorClass.RUNTIME, actor=entry.actor)
+    error = TaskError(reason.code or "undeliverable", message, ErrorClass.RUNTIME, actor=entry.actor)
     return FinalReport(task_id=entry.task_id, status=TaskStatus.FAILED, message=message, error=error, owner=EVERY_OWNER)

@@ -19,7 +19,9 @@ class TaskRules:
     mesh_url: str
     default_timeout: float = 86_400.0
     max_envelope: int = 128 * 1024 * 1024
-    """The largest message that the queue system accepts."""
+    """The largest message that the queue system accepts, less what hops may add to it."""
+    transport: str = "postgres"
+    """The queue system's name, for users."""
     caller_claims: frozenset[str] = frozenset()
     """Claims of a caller that its envelope carries."""
     owner_cap: int | None = None
@@ -35,7 +37,10 @@ class TaskRules:
         most = self.max_envelope
         # A character has at most four bytes, so short envelopes need not be encoded to know their size.
         if len(envelope) * 4 > most and len(envelope.encode()) > most:
-            raise TooLarge(f"expected an envelope of at most {most} bytes, payload included", field=field)
+            raise TooLarge(
+                f"expected an envelope of at most {most} bytes, payload included: the limit of {self.transport}",
+                field=field,
+            )
 
 
 class Call(NamedTuple):

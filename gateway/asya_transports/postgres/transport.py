@@ -8,6 +8,7 @@ from asya_transports.port import (
     MAX_DELIVERIES,
     Delivery,
     MessageRefused,
+    MessageTooLarge,
     OutboundMessage,
     Prefetch,
     Queue,
@@ -97,6 +98,9 @@ class PostgresTransport:
         async with self._receive(DEAD_LETTERS, prefetch, None) as stream:
             yield stream
 
+    async def address(self, actor: str) -> str:
+        return queue_name(self._namespace, actor)
+
     async def depth(self, actor: str) -> int:
         async with self._pool.connection() as connection:
             count = await connection.fetchval(statements.DEPTH, queue_name(self._namespace, actor))
@@ -153,7 +157,7 @@ class PostgresTransport:
             length = len(message.body)
             if length > self._settings.max_message_bytes:
                 limit = self._settings.max_message_bytes
-                answers[index] = MessageRefused(f"the message has {length} bytes, the limit is {limit}")
+                answers[index] = MessageTooLarge(f"the message has {length} bytes, the limit is {limit}")
                 continue
             if batch and (size + length > BATCH_BYTES or len(batch) == BATCH_ROWS):
                 yield batch

@@ -34,7 +34,13 @@ DESCRIPTION = TransportDescription(
     read=read_settings,
     transport="asya_transports.pubsub.transport:PubSubTransport",
     trigger=trigger,
-    limits=QueueLimits(longest_delay=LONGEST_DELAY, late_answers_noticed=False, in_order=False, depth_known=False),
+    limits=QueueLimits(
+        longest_delay=LONGEST_DELAY,
+        one_consumer_each=False,
+        late_answers_noticed=False,
+        in_order=False,
+        depth_known=False,
+    ),
     drivers=("google.pubsub_v1", "grpc"),
     extra="pubsub",
     operator_variables=(

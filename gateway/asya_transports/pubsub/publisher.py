@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from google.pubsub_v1 import types
 
-from asya_transports.port import MessageRefused, TransportError, TransportUnavailable
+from asya_transports.port import MessageRefused, MessageTooLarge, TransportError, TransportUnavailable
 from asya_transports.pubsub.connection import Connection
 from asya_transports.pubsub.errors import Invalid, Missing
 from asya_transports.pubsub.names import Names
@@ -69,7 +69,7 @@ class Publisher:
     def _refusal(self, publication: Publication) -> MessageRefused | None:
         if len(publication.body) > self._settings.max_message_bytes:
             limit = self._settings.max_message_bytes
-            return MessageRefused(f"the message has {len(publication.body)} bytes, the limit is {limit}")
+            return MessageTooLarge(f"the message has {len(publication.body)} bytes, the limit is {limit}")
         try:
             self._names.queue(publication.actor)
         except MessageRefused as error:

@@ -66,6 +66,9 @@ class PubSubTransport:
         async with self.receive(DEAD_LETTERS, prefetch=prefetch) as stream:
             yield stream
 
+    async def address(self, actor: str) -> str:
+        return self.names.queue(actor)
+
     async def depth(self, actor: str) -> int:
         """Raises TransportUnavailable: the service tells it to Cloud Monitoring alone, minutes later."""
         raise TransportUnavailable("Pub/Sub does not tell its clients how many messages wait")

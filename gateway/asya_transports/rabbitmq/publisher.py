@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pamqp import commands
 
 from asya_transports.bounded import stopped
-from asya_transports.port import MessageRefused, TransportError, TransportUnavailable, Unroutable
+from asya_transports.port import MessageTooLarge, TransportError, TransportUnavailable, Unroutable
 from asya_transports.rabbitmq.address import Address
 from asya_transports.rabbitmq.confirm_channel import Batch, ChannelClosed, ConfirmChannel
 from asya_transports.rabbitmq.frames import Publication
@@ -175,7 +175,7 @@ def _meaning(closed: ChannelClosed) -> TransportError:
     """The error for an unanswered message, from the broker's reason for closing the channel."""
     too_large = closed.code == PRECONDITION_FAILED and "message size" in closed.text
     if too_large or closed.code == CONTENT_TOO_LARGE:
-        return MessageRefused(closed.text)
+        return MessageTooLarge(closed.text)
     if closed.code == NOT_FOUND:
         return Unroutable(closed.text)
     return TransportUnavailable(f"the broker closed the channel: {closed}")

@@ -3,8 +3,16 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 
-from asya_crds.naming import DEAD_LETTERS
-from asya_transports.port import Delivery, MessageRefused, OutboundMessage, Prefetch, Queue, TransportError
+from asya_crds.naming import DEAD_LETTERS, queue_name
+from asya_transports.port import (
+    Delivery,
+    MessageRefused,
+    MessageTooLarge,
+    OutboundMessage,
+    Prefetch,
+    Queue,
+    TransportError,
+)
 from asya_transports.rabbitmq.connection import BrokerConnection
 from asya_transports.rabbitmq.frames import Publication
 from asya_transports.rabbitmq.publisher import Publisher
@@ -75,6 +83,9 @@ class RabbitTransport:
         async with self.receive(DEAD_LETTERS, prefetch=prefetch) as stream:
             yield stream
 
+    async def address(self, actor: str) -> str:
+        return queue_name(self._namespace, actor)
+
     async def depth(self, actor: str) -> int:
         return await self._topology.depth(actor)
 
@@ -87,7 +98,7 @@ class RabbitTransport:
     def _refusal(self, message: OutboundMessage) -> MessageRefused | None:
         if len(message.body) > self._settings.max_message_bytes:
             limit = self._settings.max_message_bytes
-            return MessageRefused(f"the message has {len(message.body)} bytes, the limit is {limit}")
+            return MessageTooLarge(f"the message has {len(message.body)} bytes, the limit is {limit}")
         try:
             message.actor.encode()
         except UnicodeEncodeError:

@@ -14,16 +14,19 @@ class TransportQueues:
 
     def __init__(self, transport: Transport | None, namespace: str) -> None:
         self._transport, self._namespace = transport, namespace
+        self._addresses: dict[str, str] = {}
 
     async def declare(self, actor: str, *, foreign: bool) -> None:
         if self._transport is None:
             return
         try:
             await self._transport.declare(Queue(actor, foreign=foreign))
-        except port.TransportUnavailable as error:
+            self._addresses[actor] = await self._transport.address(actor)
+        except port.TransportError as error:
             raise Unreachable(str(error)) from error
 
     async def delete(self, actor: str) -> None:
+        self._addresses.pop(actor, None)
         if self._transport is None:
             return
         try:
@@ -33,6 +36,9 @@ class TransportQueues:
 
     def identifier(self, actor: str) -> str:
         return queue_name(self._namespace, actor)
+
+    def address(self, actor: str) -> str:
+        return self._addresses.get(actor) or self.identifier(actor)
 
     async def close(self) -> None:
         """Close the transport."""

@@ -27,6 +27,7 @@ class Found:
     deployment: Body | None
     scaled: bool
     complaint: str = ""
+    queue_url: str = ""
 
 
 def scaling(live: Body) -> Part:
@@ -87,7 +88,12 @@ def status_of(found: Found) -> dict[str, Any]:
         },
         "keda": None if found.keda is None else {"ready": found.keda.ready, "message": found.keda.message},
     }
-    return {"phase": phase(found, work), "queueIdentifier": found.queue_identifier, "infrastructure": infrastructure}
+    return {
+        "phase": phase(found, work),
+        "queueIdentifier": found.queue_identifier,
+        "queueUrl": found.queue_url or None,
+        "infrastructure": infrastructure,
+    }
 
 
 def conditions_of(found: Found, notes: Sequence[str]) -> list[Condition]:

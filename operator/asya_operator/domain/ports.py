@@ -103,3 +103,6 @@ class Queues(Protocol):
 
     def identifier(self, actor: str) -> str:
         """The name of the actor's queue, as shown to users."""
+
+    def address(self, actor: str) -> str:
+        """The URL of the actor's queue, if the queue system has such and the queue was declared; else its name."""

@@ -5,6 +5,7 @@ import contextlib
 import json
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,6 +27,7 @@ from asya_operator.domain.drift import contains, owns_replicas
 from asya_operator.domain.errors import Conflicting, Denied, OutsideError, RequestRefused, Vanished
 from asya_operator.domain.flavors import FlavorConflict, named_flavors, with_flavors
 from asya_operator.domain.ports import ActorCluster, Kind, Notice, Queues
+from asya_operator.domain.queue_names import long_queue_name
 from asya_operator.domain.resources.common import MANAGER, ActorResource, Surroundings
 from asya_operator.domain.resources.deployment import deployment
 from asya_operator.domain.resources.environments import overruled
@@ -197,6 +199,9 @@ class Actors:
                 body, {"phase": "Creating"}, refused(f"actor: AsyncActor {rival} already runs {actor.name}")
             )
             return True
+        if (problem := long_queue_name(actor, self._around)) is not None:
+            await self._say(body, {"phase": "Creating"}, refused(problem))
+            return True
         if (stranger := await self._stranger(actor)) is not None:
             await self._say(body, {"phase": "Creating"}, refused(stranger))
             return False
@@ -205,11 +210,14 @@ class Actors:
         queue = await self._declare(actor)
         scaled = spec.scales and bool(self._keda)
         live = await self._deploy(actor, scaled=scaled)
-        scaler = await self._scaler.scale(actor, scaled=scaled) if self._keda else None
-        found = Found(queue, self._queues.identifier(actor.name), scaler, live, scaled)
+        address = self._queues.address(actor.name)
+        scaler = await self._scaler.scale(actor, address, scaled=scaled) if self._keda else None
+        identifier = self._queues.identifier(actor.name)
+        url = address if address != identifier else ""
+        found = Found(queue, identifier, scaler, live, scaled, queue_url=url)
         if status_of(found)["phase"] == "Creating":
             pods = await self._cluster.pods_of(actor.name)
-            found = Found(queue, found.queue_identifier, scaler, live, scaled, complaint(pods))
+            found = replace(found, complaint=complaint(pods))
         await self._say(body, status_of(found), conditions_of(found, notes))
         return bool(status_of(found)["phase"] != "Creating")
 

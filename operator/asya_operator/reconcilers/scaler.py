@@ -25,8 +25,9 @@ class Scaler:
         """The actor is gone."""
         self._applied.pop(actor, None)
 
-    async def scale(self, actor: ActorResource, *, scaled: bool) -> Part | None:
-        """Create or delete the ScaledObject; returns None if nothing scales the actor."""
+    async def scale(self, actor: ActorResource, queue: str, *, scaled: bool) -> Part | None:
+        """Create or delete the ScaledObject for the queue with this address; returns None if nothing scales the
+        actor."""
         live = self._sources.views[Kind.SCALED_OBJECTS].get(actor.name)
         if not scaled or actor.spec.scaling is None:
             self.forget(actor.name)
@@ -34,16 +35,16 @@ class Scaler:
                 owner = str(actor.body["metadata"]["uid"])
                 await self._cluster.delete(scaled_object_reference(actor, self._around), owner_uid=owner)
             return None
-        wanted = scaled_object(actor, self._around, actor.spec.scaling)
+        wanted = scaled_object(actor, self._around, actor.spec.scaling, queue)
         same = self._applied.get(actor.name) == json.dumps(wanted, sort_keys=True)
         if live is not None and same and contains(live, wanted) and scaling(live).ready:
             return scaling(live)
-        return await self._apply(actor, wanted)
+        return await self._apply(actor, queue, wanted)
 
-    async def _apply(self, actor: ActorResource, wanted: Mapping[str, Any]) -> Part:
+    async def _apply(self, actor: ActorResource, queue: str, wanted: Mapping[str, Any]) -> Part:
         """Apply KEDA's objects, also while they are not ready, because the TriggerAuthentication is not watched."""
         assert actor.spec.scaling is not None, "only called where something scales the actor"
-        authentication = trigger_authentication(actor, self._around, actor.spec.scaling)
+        authentication = trigger_authentication(actor, self._around, actor.spec.scaling, queue)
         for document in (authentication, wanted):
             if document is not None and not await is_ours(self._cluster, actor, document):
                 return Part(

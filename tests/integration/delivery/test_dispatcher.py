@@ -278,7 +278,7 @@ async def test_an_envelope_of_a_hop_that_is_too_large_fails_its_task_without_the
         await accept_end(process, envelope("first", payload), unroutable=Unroutable(60.0, "x-sink", "x-sump"))
         failure = await received(broker, "x-sump")
         error = failure["status"]["error"]
-        assert (error["type"], error["class"]) == ("TooLarge", "runtime")
+        assert (error["type"], error["class"], error["code"]) == ("TooLarge", "runtime", "envelope_too_large")
         assert "the limit is 1500" in error["message"]
         assert (failure["payload"], failure["headers"]) == ({"error": "runtime_error"}, {"k": "v"})
         assert await until(process_has_no_rows(process))

@@ -296,5 +296,5 @@ async def test_a_call_that_no_queue_would_take_is_refused_and_the_next_is_not(
                 assert answer.status == expected, await answer.text()
                 body = await answer.json()
             if expected == 413:
-                assert "at most 20000 bytes" in body["error"]["message"]
+                assert "at most 18750 bytes, payload included: the limit of rabbitmq" in body["error"]["message"]
         await watched.becomes(0, "asya_transport_up")

@@ -37,6 +37,9 @@ class Queues:
     async def delete(self, actor: str) -> None: ...
     async def close(self) -> None: ...
 
+    async def address(self, actor: str) -> str:
+        return actor
+
     async def depth(self, actor: str) -> int:
         return 0
 

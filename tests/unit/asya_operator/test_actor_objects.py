@@ -214,19 +214,24 @@ def test_the_users_labels_are_kept_but_not_those_of_other_controllers() -> None:
 def test_keda_watches_the_queue_by_the_name_that_everyone_uses() -> None:
     given = actor()
     assert given.spec.scaling is not None
-    spec = scaled_object(given, AROUND, given.spec.scaling)["spec"]
+    spec = scaled_object(given, AROUND, given.spec.scaling, QUEUE)["spec"]
     assert spec["triggers"][0]["metadata"]["queueName"] == "asya-n-image-enhance"
     assert spec["triggers"][1]["type"] == "cron"
     assert spec["advanced"]["scalingModifiers"]["formula"] == "queue + 0"
     assert spec["advanced"]["restoreToOriginalReplicaCount"] is True
 
 
-def trigger_with(**variables: str) -> tuple[dict[str, Any], dict[str, Any] | None]:
+QUEUE = "asya-n-image-enhance"
+
+
+def trigger_with(
+    transport: str = "rabbitmq", queue: str = QUEUE, **variables: str
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """KEDA's trigger and TriggerAuthentication where the operator sees these variables."""
-    given, around = actor(), replace(AROUND, variables=variables)
+    given, around = actor(), replace(AROUND, transport=transport, variables=variables)
     assert given.spec.scaling is not None
-    trigger = scaled_object(given, around, given.spec.scaling)["spec"]["triggers"][0]
-    return trigger, trigger_authentication(given, around, given.spec.scaling)
+    trigger = scaled_object(given, around, given.spec.scaling, queue)["spec"]["triggers"][0]
+    return trigger, trigger_authentication(given, around, given.spec.scaling, queue)
 
 
 def test_with_the_management_api_in_the_secret_keda_counts_what_workers_hold() -> None:
@@ -249,6 +254,47 @@ def test_an_installation_with_a_trigger_authentication_of_its_own_keeps_its_trig
         },
         "authenticationRef": {"name": "ours"},
     }  # fmt: skip
+    assert authentication is None
+
+
+SQS_QUEUE = f"https://sqs.eu-central-1.amazonaws.com/123456789012/{QUEUE}"
+
+
+def test_a_queue_of_sqs_is_counted_by_its_url_with_kedas_own_identity() -> None:
+    trigger, authentication = trigger_with("sqs", SQS_QUEUE, ASYA_AWS_REGION="eu-central-1")
+    assert trigger == {
+        "type": "aws-sqs-queue",
+        "name": "queue",
+        "metadata": {
+            "queueURL": SQS_QUEUE,
+            "queueLength": "10",
+            "awsRegion": "eu-central-1",
+            "scaleOnInFlight": "true",
+            "scaleOnDelayed": "false",
+        },
+        "authenticationRef": {"name": "image-enhance-trigger-auth"},
+    }
+    assert authentication is not None
+    assert authentication["spec"] == {"podIdentity": {"provider": "aws"}}
+
+
+def test_without_an_identity_keda_reads_queues_of_sqs_with_keys_of_the_secret() -> None:
+    trigger, authentication = trigger_with(
+        "sqs", SQS_QUEUE, ASYA_KEDA_SQS_POD_IDENTITY="none", ASYA_SQS_ENDPOINT="http://elasticmq:9324"
+    )
+    assert trigger["metadata"]["awsEndpoint"] == "http://elasticmq:9324"
+    assert authentication is not None
+    assert authentication["spec"] == {
+        "secretTargetRef": [
+            {"parameter": "awsAccessKeyID", "name": "asya-transport", "key": "AWS_ACCESS_KEY_ID"},
+            {"parameter": "awsSecretAccessKey", "name": "asya-transport", "key": "AWS_SECRET_ACCESS_KEY"},
+        ]
+    }
+
+
+def test_queues_of_sqs_may_be_counted_with_a_trigger_authentication_of_the_installation() -> None:
+    trigger, authentication = trigger_with("sqs", SQS_QUEUE, ASYA_KEDA_SQS_AUTH="ours")
+    assert trigger["authenticationRef"] == {"name": "ours"}
     assert authentication is None
 
 

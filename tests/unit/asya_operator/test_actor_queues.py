@@ -1,6 +1,7 @@
 """The operator's queues of actors: declared periodically, and deleted once no worker declares them any more."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from asya_operator.domain.errors import Unreachable
 from asya_operator.domain.health import Health
 from asya_operator.domain.ports import Kind, Listing
+from asya_operator.domain.resources.common import Surroundings
 from asya_operator.domain.views import Body
 from asya_operator.reconcilers.actors import Actors
 from asya_operator.reconcilers.sources import Sources
@@ -68,15 +70,18 @@ class FakeQueues:
     def identifier(self, actor: str) -> str:
         return f"asya-n-{actor}"
 
+    def address(self, actor: str) -> str:
+        return f"https://queues.example.com/{self.identifier(actor)}"
+
 
 class Running:
     """An operator that runs one actor."""
 
-    def __init__(self) -> None:
+    def __init__(self, around: Surroundings = AROUND) -> None:
         self.cluster, self.queues = FakeCluster(), FakeQueues()
         cluster: Any = self.cluster
         self.sources = Sources(cluster, Health(), KINDS)
-        self.actors = Actors(self.sources, cluster, self.queues, AROUND, lambda: True, delete_queues=True)
+        self.actors = Actors(self.sources, cluster, self.queues, around, lambda: True, delete_queues=True)
 
     async def reconcile(self) -> bool:
         return await self.actors._reconcile("shout")
@@ -127,3 +132,22 @@ async def test_an_actor_that_is_being_deleted_has_nothing_declared(running: Runn
     await running.reconcile()
     await running.actors.declare_again()
     assert running.queues.declared == ["shout"]
+
+
+async def test_the_queues_url_is_in_the_status(running: Running) -> None:
+    status = running.sources.views[Kind.ACTORS].objects["shout"]["status"]
+    assert status["queueUrl"] == "https://queues.example.com/asya-n-shout"
+    assert status["queueIdentifier"] == "asya-n-shout"
+
+
+async def test_an_actor_whose_queue_would_have_too_long_a_name_is_refused_by_its_condition() -> None:
+    running = Running(replace(AROUND, transport="sqs", namespace="n" * 40))
+    running.cluster.actor["spec"] = {**SPEC, "actor": "a" * 35}
+    for kind in KINDS:
+        await running.sources.list_now(kind)
+    assert await running.reconcile()
+    [accepted, *_] = running.sources.views[Kind.ACTORS].objects["shout"]["status"]["conditions"]
+    assert (accepted["type"], accepted["status"], accepted["reason"]) == ("Accepted", "False", "Invalid")
+    assert "81 characters" in accepted["message"]
+    assert "34" in accepted["message"]
+    assert running.queues.declared == []

@@ -18,7 +18,7 @@ def authentication(variables: dict[str, str], secret: str = "") -> dict[str, Any
     given = actor()
     assert given.spec.scaling is not None
     around = replace(AROUND, transport="pubsub", variables=variables, secret=secret)
-    return trigger_authentication(given, around, given.spec.scaling)
+    return trigger_authentication(given, around, given.spec.scaling, "asya-n-image-enhance")
 
 
 def test_keda_is_told_the_subscription_of_the_project_and_the_size_for_one_replica() -> None:

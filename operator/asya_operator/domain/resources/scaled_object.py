@@ -7,8 +7,9 @@ from asya_operator.domain.resources.trigger_authentication import authentication
 API_VERSION = "keda.sh/v1alpha1"
 
 
-def scaled_object(actor: ActorResource, around: Surroundings, scaling: Scaling) -> Document:
-    """The ScaledObject to apply. It scales the Deployment of the same name, down to zero if allowed."""
+def scaled_object(actor: ActorResource, around: Surroundings, scaling: Scaling, queue: str) -> Document:
+    """The ScaledObject to apply, for the queue with this address. It scales the Deployment of the same name, down to
+    zero if allowed."""
     modifiers, behaviour = _advanced(scaling)
     spec = {
         "scaleTargetRef": {"name": actor.name},
@@ -16,7 +17,7 @@ def scaled_object(actor: ActorResource, around: Surroundings, scaling: Scaling) 
         "maxReplicaCount": scaling.max_replica_count,
         "pollingInterval": scaling.polling_interval,
         "cooldownPeriod": scaling.cooldown_period,
-        "triggers": [_trigger(actor, around, scaling), *scaling.additional_triggers],
+        "triggers": [_trigger(actor, around, scaling, queue), *scaling.additional_triggers],
     }
     advanced = without_nothing({**behaviour, "scalingModifiers": modifiers})
     if advanced:
@@ -33,8 +34,8 @@ def scaled_object_reference(actor: ActorResource, around: Surroundings) -> Docum
     }
 
 
-def _trigger(actor: ActorResource, around: Surroundings, scaling: Scaling) -> Document:
-    trigger = trigger_of(actor, around, scaling)
+def _trigger(actor: ActorResource, around: Surroundings, scaling: Scaling, queue: str) -> Document:
+    trigger = trigger_of(around, scaling, queue)
     return {
         "type": trigger.type,
         "name": "queue",

@@ -1,15 +1,13 @@
 """KEDA's TriggerAuthentication: the autoscaler's access to the actor's queue."""
 
 from asya_crds.async_actor import Scaling
-from asya_crds.naming import queue_name
 from asya_operator.domain.resources.common import ActorResource, Document, Surroundings, metadata
 from asya_transports.description import Trigger
 from asya_transports.known import describe
 
 
-def trigger_of(actor: ActorResource, around: Surroundings, scaling: Scaling) -> Trigger:
-    """The transport's trigger for the actor's queue."""
-    queue = queue_name(around.namespace, actor.name)
+def trigger_of(around: Surroundings, scaling: Scaling, queue: str) -> Trigger:
+    """The transport's trigger for the queue with this address."""
     return describe(around.transport).trigger(queue, scaling.queue_length, around.variables)
 
 
@@ -18,9 +16,9 @@ def authentication_name(actor: ActorResource, trigger: Trigger) -> str:
     return trigger.authentication or f"{actor.name}-trigger-auth"
 
 
-def trigger_authentication(actor: ActorResource, around: Surroundings, scaling: Scaling) -> Document | None:
+def trigger_authentication(actor: ActorResource, around: Surroundings, scaling: Scaling, queue: str) -> Document | None:
     """The TriggerAuthentication to apply; None if the installation provides one."""
-    trigger = trigger_of(actor, around, scaling)
+    trigger = trigger_of(around, scaling, queue)
     if trigger.authentication or not (around.secret or trigger.pod_identity):
         return None
     return {

@@ -1,0 +1,1 @@
+"""Amazon SQS: standard queues, messages as existing sidecars send and expect them."""
