@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import grpc
+import grpc.aio
 from google.api_core import exceptions
 from google.auth.exceptions import GoogleAuthError
 
@@ -48,7 +49,7 @@ def service_errors() -> Iterator[None]:
     """Raise the client's errors as TransportUnavailable, the known ones as one of the classes above."""
     try:
         yield
-    except (exceptions.GoogleAPIError, GoogleAuthError, grpc.RpcError) as error:
+    except (exceptions.GoogleAPIError, GoogleAuthError, grpc.RpcError, grpc.aio.UsageError) as error:
         raise meaning(error) from error
 
 

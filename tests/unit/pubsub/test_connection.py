@@ -7,6 +7,7 @@ import google.auth
 import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.auth.exceptions import DefaultCredentialsError
+from google.pubsub_v1 import types
 from google.pubsub_v1.services.subscriber import SubscriberAsyncClient
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcAsyncIOTransport
 
@@ -58,6 +59,16 @@ async def test_without_credentials_the_service_is_unavailable_and_they_are_looke
         with pytest.raises(TransportUnavailable, match="no credentials for Pub/Sub: Your default credentials"):
             await connection.clients()
     assert len(asked) == 2
+
+
+async def test_a_call_on_a_closed_channel_is_unavailable() -> None:
+    connection = Connection(PubSubSettings("project", "127.0.0.1:1"))
+    clients = await connection.clients()
+    await clients.channel.close()
+    request = types.DeleteTopicRequest(topic="projects/project/topics/asya-n-worker")
+    with pytest.raises(TransportUnavailable, match="closed"):
+        await connection.call(lambda clients: clients.publisher.delete_topic, request)
+    await connection.close()
 
 
 async def test_an_emulator_is_reached_without_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
