@@ -26,8 +26,11 @@ ACTORS = {"bench-first": "echo", "bench-tokens": "tokens"}
 
 
 def send(stage: Stage) -> list[Figure]:
-    """SendMessage that returns at once: here a task in the database, there one in memory."""
-    return _beside(stage, "SendMessage, returnImmediately", message("hello", wait=False), 3.0)
+    """SendMessage that returns at once: here a task in the database, which workers work on meanwhile or, as in the
+    benchmarks of calls, nobody; there one in memory, which the server itself works on."""
+    body = message("hello", wait=False)
+    busy = _beside(stage, "SendMessage, returnImmediately, with workers", body, None)
+    return _beside(stage, "SendMessage, returnImmediately", body, 3.0, works=False) + busy
 
 
 def blocking(stage: Stage) -> list[Figure]:
@@ -61,9 +64,9 @@ def message(text: str, method: str = "SendMessage", *, wait: bool = True, skill:
 
 
 def _beside(
-    stage: Stage, name: str, body: str, least: float | None, *, path: str = ENDPOINT, tasks: int = 0
+    stage: Stage, name: str, body: str, least: float | None, *, path: str = ENDPOINT, tasks: int = 0, works: bool = True
 ) -> list[Figure]:
-    with _ours(stage) as port, _sdk(stage) as peer:
+    with _ours(stage, works=works) as port, _sdk(stage) as peer:
         for each in (port, peer):
             if tasks:
                 _run(each, Plan(each, [(ENDPOINT, message("hello"))], 1, 30.0, 0.0, total=tasks, headers=[VERSION]))
@@ -86,8 +89,8 @@ def _run(port: int, plan: Plan) -> float:
 
 
 @contextlib.contextmanager
-def _ours(stage: Stage) -> Iterator[int]:
-    """The port of an api process, with mesh, workers and crew behind it."""
+def _ours(stage: Stage, *, works: bool) -> Iterator[int]:
+    """The port of an api process, with mesh behind it, and with workers and crew if anybody `works`."""
     deployment = Deployment(stage)
     flows = stage.folder / "a2a-flows.yaml"
     _write(flows)

@@ -19,7 +19,7 @@ OLD_CONFIG = {"taskId": OPEN, "pushNotificationConfig": {"url": "https://hooks.e
 
 def conversation() -> list[Sent]:
     """A request of each method, and messages of each kind."""
-    return [*_calls(), *_rest()]
+    return [*_calls(), *_rest(), *_older_rest()]
 
 
 def _calls() -> Iterator[Sent]:
@@ -89,6 +89,21 @@ def _rest() -> Iterator[Sent]:
     yield Sent(version, CONFIG, path=f"{ENDPOINT}/tasks/{OPEN}/pushNotificationConfigs")
     yield Sent(version, None, verb="GET", path=f"{ENDPOINT}/tasks/{OPEN}/pushNotificationConfigs/x")
     yield Sent(version, None, verb="DELETE", path=f"{ENDPOINT}/tasks/{OPEN}/pushNotificationConfigs/x")
+
+
+def _older_rest() -> Iterator[Sent]:
+    """The paths and names of 0.3, as its proto has them."""
+    file = {"file": {"fileWithBytes": "aGk=", "mimeType": "image/png", "name": "a"}}
+    for content in ([{"text": "hi"}], [{"data": {"data": {"n": 1}}}, file]):
+        message = {"messageId": "m", "role": "ROLE_USER", "content": content, "contextId": "c"}
+        for verb in ("send", "stream"):
+            params = {"message": message, "configuration": {"blocking": False, "historyLength": 1}}
+            yield Sent((), params, path=f"{ENDPOINT}/v1/message:{verb}")
+    for task in (OPEN, ENDED):
+        yield Sent((), {"name": f"tasks/{task}"}, path=f"{ENDPOINT}/v1/tasks/{task}:cancel")
+        yield Sent((), {}, path=f"{ENDPOINT}/v1/tasks/{task}:subscribe")
+        yield Sent((), None, verb="GET", path=f"{ENDPOINT}/v1/tasks/{task}?historyLength=1")
+    yield Sent((), None, verb="GET", path=f"{ENDPOINT}/v1/tasks?pageSize=2")
 
 
 HEADERS = ["A2A-Version", "A2A-Extensions", "Content-Type", "Accept", "Last-Event-ID", "Idempotency-Key", "traceparent"]
