@@ -54,8 +54,12 @@ const slow = client.callTool({ name: 'slow', arguments: { seconds: 60, name: opt
 });
 seen.canceled = await refused(slow);
 
-const asks = options.mode === 'auto' ? 'test_input_required_result_elicitation' : 'test_elicitation';
-seen.elicited = (await client.callTool({ name: asks, arguments: { message: 'Who?' } })).content[0].text;
+// A running flow asks in both revisions; one that asks before it starts does so in the newest.
+const asks = ['test_elicitation', ...(options.mode === 'auto' ? ['test_input_required_result_elicitation'] : [])];
+seen.elicited = [];
+for (const name of asks) {
+  seen.elicited.push((await client.callTool({ name, arguments: { message: 'Who?' } })).content[0].text);
+}
 
 seen.prompts = (await client.listPrompts()).prompts.map((prompt) => prompt.name);
 seen.prompt = (await client.getPrompt({ name: 'test_simple_prompt' })).messages[0].content.text;
