@@ -92,9 +92,10 @@ def test_the_operator_uses_every_verb_that_it_is_given_and_needs_no_other(
 def test_beyond_its_namespace_the_operator_may_list_flavors_alone() -> None:
     objects = [
         each
-        for path in (ROOT / "manifests").rglob("*.yaml")
+        for folder in ("base", "components", "overlays")
+        for path in (ROOT / "manifests" / folder).rglob("*.yaml")
         for each in yaml.safe_load_all(path.read_text())
-        if each and each["kind"] in ("ClusterRole", "ClusterRoleBinding")
+        if each and each.get("kind") in ("ClusterRole", "ClusterRoleBinding")
     ]
     assert [(each["kind"], each["metadata"]["name"]) for each in objects] == [
         ("ClusterRole", "asya-operator-flavors"),

@@ -12,7 +12,7 @@ EXPENSIVE = re.compile(
     r"\b(control_plane|rabbitmq_node|rabbitmq_url|rabbitmq_vhost_url): |fixturevalue\(\"(rabbitmq_\w+)"
 )
 MODULES = [
-    module for module in sorted(TESTS.rglob("test_*.py")) if module.parts[-2] not in ("faults", "rollout", "e2e")
+    module for module in sorted(TESTS.rglob("test_*.py")) if module.parts[-2] not in ("faults", "rollout", "e2e", "chart")
 ]
 
 

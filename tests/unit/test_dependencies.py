@@ -40,8 +40,10 @@ TOOLS = {
 }  # fmt: skip
 """Programs, plugins and stubs: used, and never imported."""
 OTHERS = {
+    "bench/peers/a2a_app.py",
     "tests/conformance/python/a2a_0_client.py",
     "tests/conformance/python/a2a_1_client.py",
+    "tests/conformance/python/a2a_1_conversions.py",
     "tests/conformance/python/a2a_1_verifier.py",
     "tests/conformance/python/fastmcp_client.py",
     "tests/conformance/python/fastmcp_login.py",

@@ -53,7 +53,8 @@ async def test_its_row_and_its_log_are_those_of_an_end_that_the_crew_reports(emb
     assert await log_of(embedded, written) == await log_of(embedded, reported)
     rows = [
         await embedded.storage.database.fetchrow(
-            "SELECT to_jsonb(t) - ARRAY['id', 'created_at', 'updated_at', 'finished_at', 'deadline_at'] AS t,"
+            "SELECT to_jsonb(t) - ARRAY['id', 'created_at', 'updated_at', 'status_at', 'finished_at',"
+            " 'deadline_at'] AS t,"
             " (SELECT body::text FROM task_bodies WHERE task_id = id AND kind = 'result') AS result"
             " FROM tasks t WHERE id = $1",
             task_id,

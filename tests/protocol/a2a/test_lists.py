@@ -143,7 +143,7 @@ async def test_what_is_delivered_no_more_is_shown_as_for_one_task(gateway: Gatew
     await gateway.running.storage.database.execute(DISABLED, task_id)
     [task] = (await listed(gateway))["tasks"]
     assert task == (await rpc(gateway, "GetTask", {"id": task_id}))["result"]
-    assert task["metadata"] == {"urn:asya:a2a:push": {"disabled": [{"id": "c", "reason": "it is gone"}]}}
+    assert task["metadata"] == {"urn:asya:a2a:push:v1": {"disabled": [{"id": "c", "reason": "it is gone"}]}}
 
 
 async def test_a_question_and_the_reason_of_a_failure_are_shown_in_the_list(gateway: Gateway, actor: Actor) -> None:

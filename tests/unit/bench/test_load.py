@@ -64,7 +64,7 @@ def test_other_answers_are_told_apart_and_spoil_the_run() -> None:
         raise web.HTTPServiceUnavailable
 
     with serving(lambda app: app.router.add_post("/a", handler)) as port:
-        outcome = run_load(Plan(port, [("/a", "")], connections=2, seconds=30.0, warm_up=0.0, total=6))
+        outcome = run_load(Plan(port, [("/a", "{}")], connections=2, seconds=30.0, warm_up=0.0, total=6))
     assert outcome.accepted == 0
     assert outcome.statuses == {"503": 6}
     assert "503" in outcome.problem
