@@ -11,9 +11,9 @@ from tests.balance import GROUPS, TESTS, group_of, sort
 EXPENSIVE = re.compile(
     r"\b(control_plane|rabbitmq_node|rabbitmq_url|rabbitmq_vhost_url): |fixturevalue\(\"(rabbitmq_\w+)"
 )
-MODULES = [
-    module for module in sorted(TESTS.rglob("test_*.py")) if module.parts[-2] not in ("faults", "rollout", "e2e", "chart")
-]
+APART = {"faults", "rollout", "e2e", "chart"}
+"""Folders with commands of their own."""
+MODULES = [module for module in sorted(TESTS.rglob("test_*.py")) if module.parts[-2] not in APART]
 
 
 def test_every_module_that_is_named_is_there_and_named_once() -> None:
