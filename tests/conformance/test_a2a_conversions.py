@@ -136,4 +136,5 @@ async def test_integers_that_the_sdk_rounds_are_exact_here(tmp_path: Path) -> No
     [theirs] = (await converted(tmp_path, down=[("message", wire(v1_0.message(said)))]))["down"]
     ours = wire(v0_3.message(said))
     assert json.dumps(ours["parts"][0]["data"]) == '{"n": 42, "large": 1152921504606846977}'
-    assert json.dumps(theirs["parts"][0]["data"]) == '{"n": 42.0, "large": 1.152921504606847e+18}'
+    # Its order is the one of a hash.
+    assert json.dumps(theirs["parts"][0]["data"], sort_keys=True) == '{"large": 1.152921504606847e+18, "n": 42.0}'

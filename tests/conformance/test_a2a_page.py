@@ -37,7 +37,8 @@ def test_the_command_line_asks_and_answers(example: DevRun) -> None:
 
 
 def test_both_requests_of_curl_get_a_question(example: DevRun) -> None:
-    found = re.findall(r"^    (curl .*?\}'$)", PAGE, re.MULTILINE | re.DOTALL)
+    section = PAGE.split("\n## curl\n")[1].split("\n## ")[0]
+    found = re.findall(r"^    (curl .*?\}'$)", section, re.MULTILINE | re.DOTALL)
     assert len(found) == 2
     for command in found:
         text = re.sub(r"\n    ", "\n", command).replace(ADDRESS, example.url)
