@@ -44,8 +44,9 @@ class PushingWorld(World):
         return task_id
 
     async def pushers(self) -> int:
-        """How many processes push now."""
-        rows = await self.query("SELECT DISTINCT leased_by FROM destinations WHERE leased_by IS NOT NULL")
+        """How many processes push now. A lease is named by its process, a point, and a number."""
+        sql = "SELECT DISTINCT split_part(leased_by, '.', 1) FROM destinations WHERE leased_by IS NOT NULL"
+        rows = await self.query(sql)
         return len(rows)
 
 

@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What every delivery uses. `revoked` tells whether what a caller registered with these revocables has lost its
-    right; `clock` is the database's time."""
+    """What every delivery uses. `revoked` tells whether one of the revocables with which a caller registered is not
+    valid as far as this process knows; `clock` is the database's time."""
 
     queue: DeliveryQueue
     tasks: TaskReading
@@ -40,7 +40,7 @@ class Delivery:
     def __init__(self, tools: Tools, channel: Channel, lagging: Lagging) -> None:
         self._tools = tools
         self._channel = channel
-        self._key = lagging.key
+        self.lagging = lagging
         self._at = self.destination = lagging.destination
         self.task_id = lagging.destination.task_id
         self.rung = False
@@ -51,12 +51,14 @@ class Delivery:
     async def run(self, page: LogPage) -> None:
         """Deliver, record, and give the lease back."""
         tools = self._tools
-        if tools.revoked(self._at.revocables):
-            await self._disable(REVOKED)
-            return
         updates = page.updates or (() if page.more else await self._from_row())
         if not any(self._channel.wants(*pair) for pair in _with_status_before(updates, self._status)):
             await self._passed(updates)
+            return
+        if tools.revoked(self._at.revocables):
+            # Perhaps only this process does not know the key, as one whose file of keys is older. What is revoked for
+            # certain is disabled by whoever is told of the revocation.
+            await self._failed(Outcome(REVOKED))
             return
         async with tools.slots.turn(self._at.host) as granted:
             if granted:
@@ -65,11 +67,11 @@ class Delivery:
                 await self._settle(release=True)
 
     async def _from_row(self) -> Sequence[TaskUpdate]:
-        """The end, when retention has removed the log."""
-        task = await self._tools.tasks.get(self._at.task_id, MESH, payload=False)
+        """The end, when retention has removed the log; without its bodies, which are read when there is room."""
+        task = await self._tools.tasks.head(self._at.task_id, MESH)
         if not task.status.terminal or task.last_seq <= self._seq:
             return ()
-        return (final_update_of(task, result=task.result, error=task.error),)
+        return (final_update_of(task, result=None, error=None, whole=False),)
 
     async def _passed(self, updates: Sequence[TaskUpdate]) -> None:
         """Nothing of these is delivered."""
@@ -93,7 +95,7 @@ class Delivery:
             if outcome.problem is not None:
                 await self._failed(outcome)
                 return
-            self._attempts = 0
+            self._attempts, self._failing = 0, 0.0
             self._move(update)
             if update is not last and not await self._settle():
                 return
@@ -136,7 +138,8 @@ class Delivery:
         self, *, release: bool = False, done: bool = False, wait: float = 0.0, reason: str | None = None
     ) -> bool:
         settled = Settled(
-            key=self._key,
+            key=self.lagging.key,
+            lease=self.lagging.lease,
             delivered_seq=self._seq,
             status=self._status,
             attempts=self._attempts,

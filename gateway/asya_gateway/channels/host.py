@@ -35,7 +35,8 @@ CANCELED_WITHIN = 3.0
 
 
 class DeliveryHost:
-    """Delivers over the channels of one process. `clock` and `revoked` are as in Tools."""
+    """Delivers over the channels of one process. `clock` and `revoked` are as in Tools. While `stale`, this process
+    cannot tell what has been revoked, and leases nothing."""
 
     def __init__(
         self,
@@ -46,12 +47,14 @@ class DeliveryHost:
         budget: Budget,
         clock: Clock,
         revoked: Callable[[Iterable[str]], bool] = lambda _: False,
+        stale: Callable[[], bool] = lambda: False,
         observer: Observer = SILENT,
     ) -> None:
         self._queue = queue
         self._channels: Mapping[str, Channel] = {channel.name: channel for channel in channels}
         self._budget = budget
         self._slots = Slots()
+        self._stale = stale
         self._tools = Tools(queue, tasks, budget, clock, revoked, observer, self._slots)
         self._named: set[str] = set()
         self._everything = True
@@ -82,7 +85,7 @@ class DeliveryHost:
     async def stop(self, patience: float = 3.0) -> None:
         """Lease nothing more, let what is under way end for at most `patience` seconds, and give the rest back."""
         await stopped(self._loops, CANCELED_WITHIN)
-        held = [delivery.task_id for delivery in self._working.values()]
+        held = [delivery.lagging for delivery in self._working.values()]
         if self._working:
             await asyncio.wait(self._working, timeout=patience)
         if late := await stopped(tuple(self._working), CANCELED_WITHIN):
@@ -123,6 +126,9 @@ class DeliveryHost:
 
     async def _begin(self, task_ids: Iterable[str] | None) -> None:
         """Lease, read, and begin to deliver. What there is no room for is found when there is."""
+        if self._stale():
+            # Polls find it when the process knows.
+            return
         most = self._slots.free
         if most <= 0:
             self._slots.left_behind()

@@ -100,6 +100,10 @@ class Identifying:
         """Whether one of the subjects has been revoked, as far as is known now."""
         return self.keys is not None and self.keys.revocations.revoked(subjects)
 
+    def stale(self) -> bool:
+        """Whether revocations may have been missed for too long."""
+        return self.keys is not None and self.keys.revocations.stale
+
     def admission(self) -> Admission:
         """The doors of the web application."""
         settings = self._settings

@@ -71,6 +71,7 @@ class Pushing:
             budget=budget or Budget.unbounded(),
             clock=storage.clock,
             revoked=identifying.revoked,
+            stale=identifying.stale,
             observer=observer,
         )
         identifying.on_revoked(self._ending.revoke)

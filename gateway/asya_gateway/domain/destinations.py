@@ -71,10 +71,12 @@ class Destinations(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Lagging:
-    """A destination that a process has leased, because its task's log has entries beyond `delivered_seq`. `status` is
-    the task's at that entry, "" before the first. `failing` is for how many seconds every delivery has failed."""
+    """A destination that a process has leased, because its task's log has entries beyond `delivered_seq`. `lease` names
+    this lease and no other, not even a later one of the same process. `status` is the task's at that entry, "" before
+    the first. `failing` is for how many seconds every delivery has failed."""
 
     destination: Destination
+    lease: str
     delivered_seq: int
     status: str
     attempts: int = 0
@@ -89,10 +91,11 @@ class Lagging:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """How far a leased destination has come. `wait` is for how many seconds nothing is to be delivered; `release`
-    gives it back."""
+    """How far a leased destination has come. `lease` is Lagging's. `wait` is for how many seconds nothing is to be
+    delivered; `release` gives it back."""
 
     key: tuple[str, str, str]
+    lease: str
     delivered_seq: int
     status: str
     attempts: int = 0
@@ -127,14 +130,14 @@ class DeliveryQueue(Protocol):
         leave for each host and owner. Nobody else gets it while the lease lasts."""
 
     async def settle(self, settled: Settled) -> bool:
-        """Record how far a leased destination has come, which renews the lease unless it is released. False if it is
-        no longer leased to this process, or was removed or replaced."""
+        """Record how far a leased destination has come, which renews the lease unless it is released. False if this
+        lease has been followed by another one, or the destination was removed or replaced; then nothing is recorded."""
 
     async def pages(self, cursors: Sequence[tuple[str, int]]) -> Sequence[LogPage]:
         """The entries of these tasks' logs beyond these numbers."""
 
-    async def stop(self, task_ids: Iterable[str]) -> None:
-        """Complete what is being recorded, and end this process's leases of these tasks' destinations."""
+    async def stop(self, held: Iterable[Lagging]) -> None:
+        """Complete what is being recorded, and end these leases."""
 
     async def lag(self) -> tuple[int, float]:
         """How many destinations lag, and the age in seconds of the oldest entry that one of them lacks."""

@@ -230,12 +230,13 @@ async def deliveries(still: Running, ids: Sequence[str]) -> None:
     )
     leased = await queue.lease(ids, Busy({"away": 0}, {"away": 0}), 100)
     assert sorted(each.destination.task_id for each in leased) == sorted(ids)
-    settled = [Settled(each.key, 1, "pending", release=True) for each in leased]
+    settled = [Settled(each.key, each.lease, 1, "pending", release=True) for each in leased]
     assert all(await asyncio.gather(*map(queue.settle, settled)))
     assert await PostgresConversations(database.hot).disabled(ids[0]) == {}
-    assert {each.key for each in await queue.lease(None, Busy(), 100)} <= {each.key for each in leased}
+    again = await queue.lease(None, Busy(), 100)
+    assert {each.key for each in again} <= {each.key for each in leased}
     await queue.lag()
-    await queue.stop(ids)
+    await queue.stop(again)
     await database.hot.execute("UPDATE destinations SET done = true WHERE task_id = ANY ($1)", list(ids))
 
 

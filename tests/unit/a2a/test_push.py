@@ -121,6 +121,7 @@ def test_an_answer_is_judged_by_its_status(status: int, problem: str | None, per
         ("Mon, 30 Nov 2026 12:01:00 GMT", 60),
         ("Mon, 30 Nov 2026 11:59:00 GMT", 0),
         ("Mon, 30 Nov 99999 12:01:00 GMT", 0),
+        ("Mon, 30 Nov 99999999999 12:01:00 GMT", 0),
     ],
 )
 def test_retry_after_is_seconds_or_a_date(text: str, seconds: float) -> None:

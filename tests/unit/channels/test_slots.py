@@ -16,7 +16,7 @@ def at(host: str = "h", owner: str = "o", task: str = "t") -> Destination:
 
 
 def leased(slots: Slots, number: int, host: str = "h", owner: str = "o") -> None:
-    slots.take([Lagging(at(host, owner), 0, "") for _ in range(number)], slots.busy, LEASED)
+    slots.take([Lagging(at(host, owner), "l", 0, "") for _ in range(number)], slots.busy, LEASED)
 
 
 def test_a_host_has_more_leased_once_it_answers_well() -> None:
@@ -47,13 +47,13 @@ def test_what_was_left_behind_is_known_although_places_became_free_meanwhile() -
     leased(slots, AT_ONCE - 1)
     busy = slots.busy
     slots.give_back(at())
-    slots.take([Lagging(at(), 0, "")], busy, LEASED)
+    slots.take([Lagging(at(), "l", 0, "")], busy, LEASED)
     assert any(slots.give_back(at()) for _ in range(AT_ONCE - 1))
 
 
 def test_what_did_not_fit_at_all_is_leased_when_half_of_all_is_free() -> None:
     slots = Slots()
-    slots.take([Lagging(at(f"h{number}", f"o{number}"), 0, "") for number in range(LEASED)], Busy(), LEASED)
+    slots.take([Lagging(at(f"h{number}", f"o{number}"), "l", 0, "") for number in range(LEASED)], Busy(), LEASED)
     assert slots.free == 0
     found = [slots.give_back(at(f"h{number}", f"o{number}")) for number in range(LEASED)]
     assert found.index(True) == LEASED // 2 - 1

@@ -62,9 +62,15 @@ SELECT {COLUMNS} FROM destinations d
 WHERE d.task_id = $1 AND d.channel = $2 AND d.owner = $3 AND d.name > $4 ORDER BY d.name LIMIT $5
 """
 _REMOVE = "DELETE FROM destinations WHERE task_id = $1 AND channel = $2 AND owner = $3 AND name = $4"
+# In the order of keys, as every writer of several rows locks them.
 _DISABLE_OF = """
-UPDATE destinations SET disabled_reason = $2, leased_by = NULL, lease_until = NULL
-WHERE revocables && $1 AND NOT done AND disabled_reason IS NULL
+WITH ended AS MATERIALIZED (
+    SELECT task_id, channel, name FROM destinations
+    WHERE revocables && $1 AND NOT done AND disabled_reason IS NULL
+    ORDER BY task_id, channel, name FOR UPDATE
+)
+UPDATE destinations d SET disabled_reason = $2, leased_by = NULL, lease_until = NULL
+FROM ended e WHERE d.task_id = e.task_id AND d.channel = e.channel AND d.name = e.name
 """
 
 

@@ -10,7 +10,8 @@ log = logging.getLogger(__name__)
 
 
 class Ending:
-    """Every replica does it. What it misses while the database is away, the delivery itself notices."""
+    """Every replica does it. To what it misses while the database is away nothing is sent, and deliveries give it
+    up as what fails."""
 
     def __init__(self, destinations: Destinations) -> None:
         self._destinations = destinations
@@ -30,4 +31,4 @@ class Ending:
         try:
             await self._destinations.disable_of(subjects)
         except Unavailable as error:
-            log.info("revoked destinations: %s; they are disabled when something is delivered", error.message)
+            log.info("revoked destinations: %s; nothing is sent to them", error.message)

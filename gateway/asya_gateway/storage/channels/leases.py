@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Iterable, Sequence
+from itertools import count
 from typing import Any
 
 from asya_gateway.domain.destinations import Busy, Lagging, LogPage, Settled
@@ -13,8 +14,9 @@ from asya_gateway.storage.database import UNHURRIED, Database
 from asya_gateway.storage.retrying import within
 from asya_gateway.storage.tasks.growing import grown
 
-LEASE = 30.0
-"""Seconds of a lease. An entry is delivered in at most two requests of ten seconds each, and each entry renews it."""
+LEASE = 60.0
+"""Seconds of a lease. An entry is delivered in at most two requests of ten seconds each, after a wait of at most five
+for its turn, and each entry renews it: what delivers keeps its lease also when it waits for the database meanwhile."""
 MOST_MEASURED = 10_000
 """Most destinations whose lag is measured."""
 PAGE_BYTES = 8 * 1024 * 1024
@@ -60,12 +62,13 @@ _LEASE_ANY = _LEASE.format(which="$1::text[] IS NULL")
 _SETTLE = f"""
 WITH said AS (
     SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::integer[], $7::float8[],
-                         $8::text[], $9::boolean[], $10::boolean[])
-        AS s(task_id, channel, name, seq, status, attempts, wait, reason, done, release)
+                         $8::text[], $9::boolean[], $10::boolean[], $11::text[])
+        AS s(task_id, channel, name, seq, status, attempts, wait, reason, done, release, lease)
 ), held AS MATERIALIZED (
     SELECT d.task_id, d.channel, d.name FROM destinations d
-    WHERE d.task_id = ANY ($1) AND d.leased_by = $11
-    ORDER BY d.task_id, d.channel, d.name FOR UPDATE
+    JOIN said s ON s.task_id = d.task_id AND s.channel = d.channel AND s.name = d.name AND s.lease = d.leased_by
+    WHERE d.task_id = ANY ($1)
+    ORDER BY d.task_id, d.channel, d.name FOR UPDATE OF d
 )
 UPDATE destinations d SET
     delivered_seq = s.seq, status = s.status, attempts = s.attempts, disabled_reason = s.reason, done = s.done,
@@ -86,7 +89,16 @@ SELECT count(*) AS number, coalesce(max(extract(epoch FROM clock_timestamp() - l
     ORDER BY d.not_before LIMIT {MOST_MEASURED}
 ) l
 """
-_GIVE_BACK = "UPDATE destinations SET leased_by = NULL, lease_until = NULL WHERE task_id = ANY ($1) AND leased_by = $2"
+_GIVE_BACK = """
+WITH held AS MATERIALIZED (
+    SELECT d.task_id, d.channel, d.name FROM destinations d
+    JOIN unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS l(task_id, channel, name, lease)
+        ON l.task_id = d.task_id AND l.channel = d.channel AND l.name = d.name AND l.lease = d.leased_by
+    ORDER BY d.task_id, d.channel, d.name FOR UPDATE OF d
+)
+UPDATE destinations d SET leased_by = NULL, lease_until = NULL
+FROM held h WHERE d.task_id = h.task_id AND d.channel = h.channel AND d.name = h.name
+"""
 _OPEN = f"""
 SELECT DISTINCT task_id FROM destinations WHERE NOT done AND disabled_reason IS NULL AND channel = ANY ($1)
 LIMIT {MOST_KNOWN}
@@ -113,7 +125,7 @@ class PostgresDeliveries:
         self._channels = list(channels)
         self._per_host, self._per_owner = per_host, per_owner
         self._longest = longest
-        self._holder = uuid.uuid4().hex
+        self._process, self._lease_numbers = uuid.uuid4().hex, count(1)
         self._settles = Coalescer[Settled, bool](
             "deliveries", self._flush, key=lambda each: each.key, size=lambda _: 128, limits=limits
         )
@@ -129,6 +141,9 @@ class PostgresDeliveries:
 
     async def lease(self, task_ids: Iterable[str] | None, busy: Busy, most: int) -> Sequence[Lagging]:
         ids = None if task_ids is None else sorted(set(task_ids))
+        # Each call's lease is of its own, so that what an earlier one still delivers, as to a URL that was replaced,
+        # records nothing in this one.
+        lease = f"{self._process}.{next(self._lease_numbers)}"
         database, sql = (self._database, _LEASE_ANY) if ids is None else (self._hot, _LEASE_THESE)
         rows = await database.fetch(
             sql,
@@ -138,13 +153,13 @@ class PostgresDeliveries:
             list(busy.owners),
             list(busy.owners.values()),
             most,
-            self._holder,
+            lease,
             self._channels,
             self._per_host,
             self._per_owner,
         )
         self._announcing.known([row["task_id"] for row in rows])
-        return [_lagging(row) for row in rows]
+        return [_lagging(row, lease) for row in rows]
 
     async def settle(self, settled: Settled) -> bool:
         return await self._settles.submit(settled)
@@ -156,16 +171,18 @@ class PostgresDeliveries:
             for page in pages
         ]
 
-    async def stop(self, task_ids: Iterable[str]) -> None:
+    async def stop(self, held: Iterable[Lagging]) -> None:
         await self._settles.close()
-        await self._hot.execute(_GIVE_BACK, sorted(set(task_ids)), self._holder)
+        rows = [(*each.key, each.lease) for each in held]
+        if rows:
+            await self._hot.execute(_GIVE_BACK, *map(list, zip(*rows, strict=True)))
 
     async def lag(self) -> tuple[int, float]:
         row = await self._database.fetchrow(_LAG)
         return (0, 0.0) if row is None else (row["number"], row["oldest"])
 
     async def _flush(self, settled: Sequence[Settled]) -> Sequence[bool]:
-        rows = await within(self._longest, self._hot.fetch(_SETTLE, *_columns(settled), self._holder), write=True)
+        rows = await within(self._longest, self._hot.fetch(_SETTLE, *_columns(settled)), write=True)
         held = {(row["task_id"], row["channel"], row["name"]) for row in rows}
         return [each.key in held for each in settled]
 
@@ -180,8 +197,9 @@ def _columns(settled: Sequence[Settled]) -> list[list[Any]]:
         [each.disabled_reason for each in settled],
         [each.done for each in settled],
         [each.release for each in settled],
+        [each.lease for each in settled],
     ]
 
 
-def _lagging(row: Any) -> Lagging:
-    return Lagging(destination_of(row), row["delivered_seq"], row["status"], row["attempts"], row["failing"])
+def _lagging(row: Any, lease: str) -> Lagging:
+    return Lagging(destination_of(row), lease, row["delivered_seq"], row["status"], row["attempts"], row["failing"])

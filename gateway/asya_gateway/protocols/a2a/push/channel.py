@@ -33,7 +33,8 @@ class PushChannel:
     async def deliver(self, destination: Destination, update: TaskUpdate) -> Outcome:
         secrets = await opened(self._sealing, destination)
         if secrets is None:
-            return Outcome(NO_LIVE_KEY, permanent=True)
+            # Perhaps only this process lacks the key, while a new one is being rolled out.
+            return Outcome(NO_LIVE_KEY)
         for notification in rendering.notifications(destination, update):
             outcome = await self._send(
                 destination.url, notification.body, rendering.headers(destination, secrets, notification)
@@ -68,6 +69,6 @@ def asked(retry_after: str, now: datetime) -> float:
         return float(text)
     try:
         at = parsedate_to_datetime(text)
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         return 0.0
     return max(0.0, (at.replace(tzinfo=at.tzinfo or UTC) - now).total_seconds())

@@ -1,0 +1,110 @@
+"""Leases of destinations: each is of its own, and whoever lost one records nothing."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+import asyncpg
+import pytest
+
+from asya_gateway.domain.destinations import Busy, Destination, Lagging, Put, Settled
+from asya_gateway.storage.channels.announcing import Announcing
+from asya_gateway.storage.channels.destinations import PostgresDestinations
+from asya_gateway.storage.channels.leases import PostgresDeliveries
+from asya_gateway.storage.coalescer import Limits
+from tests.support.storage import Running
+from tests.support.waiting import until
+
+KEY = "key:k"
+
+
+class Deliveries:
+    """Destinations, and what one process leases of them."""
+
+    def __init__(self, still: Running) -> None:
+        self.database = still.storage.database
+        announcing = Announcing(still.storage.bell)
+        self.destinations = PostgresDestinations(self.database, announcing)
+        self.queue = PostgresDeliveries(
+            self.database, announcing, channels=["a2a"], per_host=8, per_owner=64, limits=Limits(), longest=10.0
+        )
+
+    async def put(self, task_id: str, name: str = "x", url: str = "https://old.example/") -> None:
+        at = Destination(task_id, "a2a", name, "", url, "h", {}, revocables=frozenset({KEY}))
+        assert await self.destinations.put(at) is Put.STORED
+        await self.database.execute("UPDATE destinations SET delivered_seq = 0")
+
+    async def leased(self, task_id: str) -> Lagging:
+        (only,) = await self.queue.lease([task_id], Busy(), 10)
+        return only
+
+    async def expired(self) -> None:
+        await self.database.execute("UPDATE destinations SET lease_until = clock_timestamp() - interval '1 second'")
+
+    async def row(self) -> asyncpg.Record:
+        (only,) = await self.database.fetch("SELECT * FROM destinations")
+        return only
+
+
+@pytest.fixture
+def deliveries(still: Running) -> Deliveries:
+    return Deliveries(still)
+
+
+def end_of(lagging: Lagging) -> Settled:
+    reason = "it answered 410"
+    return Settled(lagging.key, lagging.lease, 1, "pending", disabled_reason=reason, done=True, release=True)
+
+
+async def test_what_was_delivered_to_a_replaced_url_is_not_recorded_of_the_new_one(
+    still: Running, deliveries: Deliveries
+) -> None:
+    task_id = await still.create()
+    await deliveries.put(task_id)
+    old = await deliveries.leased(task_id)
+    await deliveries.put(task_id, url="https://new.example/")
+    new = await deliveries.leased(task_id)
+    assert (new.destination.url, new.key) == ("https://new.example/", old.key)
+    assert not await deliveries.queue.settle(end_of(old))
+    assert [(await deliveries.row())[name] for name in ("done", "disabled_reason", "delivered_seq")] == [False, None, 0]
+    assert await deliveries.queue.settle(end_of(new))
+    assert (await deliveries.row())["done"]
+
+
+async def test_a_lease_that_the_same_process_took_again_is_of_the_later_delivery_alone(
+    still: Running, deliveries: Deliveries
+) -> None:
+    task_id = await still.create()
+    await deliveries.put(task_id)
+    first = await deliveries.leased(task_id)
+    await deliveries.expired()
+    second = await deliveries.leased(task_id)
+    assert not await deliveries.queue.settle(replace(end_of(first), done=False, disabled_reason=None))
+    assert (await deliveries.row())["leased_by"] == second.lease
+    await deliveries.queue.stop([first])
+    assert (await deliveries.row())["leased_by"] == second.lease
+    await deliveries.queue.stop([second])
+    assert (await deliveries.row())["leased_by"] is None
+
+
+@pytest.mark.parametrize("writer", ["revocation", "stop"])
+async def test_a_writer_of_several_destinations_locks_them_in_the_order_of_keys(
+    still: Running, deliveries: Deliveries, database_url: str, writer: str
+) -> None:
+    task_id = await still.create()
+    # Stored in the other order, in which a statement without an order finds them.
+    for name in "ba":
+        await deliveries.put(task_id, name)
+    held: Sequence[Lagging] = await deliveries.queue.lease([task_id], Busy(), 10)
+    connection = await asyncpg.connect(database_url)
+    try:
+        async with connection.transaction():
+            await connection.execute("SELECT FROM destinations WHERE name = 'a' FOR UPDATE")
+            write = deliveries.destinations.disable_of([KEY]) if writer == "revocation" else deliveries.queue.stop(held)
+            writing = asyncio.ensure_future(write)
+            await until(lambda: connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+            await connection.execute("SELECT FROM destinations WHERE name = 'b' FOR UPDATE NOWAIT")
+        await writing
+    finally:
+        await connection.close()
+    assert await deliveries.queue.lag() == ((0, 0.0) if writer == "revocation" else (2, pytest.approx(0, abs=600)))

@@ -1,0 +1,155 @@
+"""One leased destination: what is sent to it, and what is recorded of that."""
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from asya_crds.envelope import Route
+from asya_crds.status import TaskStatus, UpdateKind
+from asya_gateway.channels.delivering import Delivery, Tools
+from asya_gateway.channels.host import DeliveryHost
+from asya_gateway.channels.pacing import GIVEN_UP_AFTER
+from asya_gateway.channels.slots import Slots
+from asya_gateway.domain.budget import Budget, Share
+from asya_gateway.domain.destinations import DELIVERED, REVOKED, Busy, Destination, Lagging, LogPage, Outcome, Settled
+from asya_gateway.domain.log import ProgressEntry
+from asya_gateway.domain.task import TaskHead, TaskUpdate
+from asya_gateway.telemetry.observer import SILENT
+from tests.support.waiting import rounds, until
+
+NOW = datetime(2026, 11, 30, tzinfo=UTC)
+AT = Destination("t", "c", "x", "o", "https://h/", "h", {}, revocables=frozenset({"key:k"}))
+HEAD = TaskHead("t", TaskStatus.SUCCEEDED, "f", "o", Route((), "a", ()), 100.0, 5, NOW, NOW, finished_at=NOW)
+LARGE = "x" * 1000
+
+
+class Queue:
+    """Keeps what is recorded; nothing lags."""
+
+    def __init__(self) -> None:
+        self.settled: list[Settled] = []
+        self.leases = 0
+
+    async def settle(self, settled: Settled) -> bool:
+        self.settled.append(settled)
+        return True
+
+    async def start(self, look: Callable[[Iterable[str] | None], None]) -> None:
+        pass
+
+    async def lease(self, task_ids: Iterable[str] | None, busy: Busy, most: int) -> Sequence[Lagging]:
+        self.leases += 1
+        return ()
+
+    async def lag(self) -> tuple[int, float]:
+        return 0, 0.0
+
+    async def stop(self, held: Iterable[Lagging]) -> None:
+        pass
+
+
+class Reading:
+    """The row of an ended task, whose bodies need room."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self.charged = 0
+
+    async def head(self, task_id: str, caller: Any) -> TaskHead:
+        return HEAD
+
+    async def whole(self, entry: TaskUpdate) -> TaskUpdate:
+        if not entry.whole:
+            before = self._budget.holds(Share.CALLS)
+            await self._budget.reserve(Share.CALLS, len(LARGE))
+            self.charged = self._budget.holds(Share.CALLS) - before
+        return entry
+
+
+class Sending:
+    """A channel that wants everything, and whose deliveries end as they are told to."""
+
+    name = "c"
+
+    def __init__(self, *outcomes: Outcome) -> None:
+        self._outcomes = list(outcomes)
+        self.sent: list[int] = []
+
+    def wants(self, update: TaskUpdate, before: str) -> bool:
+        return True
+
+    async def deliver(self, destination: Destination, update: TaskUpdate) -> Outcome:
+        self.sent.append(update.seq)
+        return self._outcomes.pop(0)
+
+
+def entry(seq: int) -> TaskUpdate:
+    return TaskUpdate("t", seq, UpdateKind.PROGRESS, TaskStatus.RUNNING, 0.0, NOW, ProgressEntry())
+
+
+async def delivered(
+    channel: Sending, *updates: TaskUpdate, failing: float = 0.0, revoked: bool = False
+) -> tuple[list[Settled], Reading]:
+    """What is recorded of a delivery of these entries."""
+    queue, budget = Queue(), Budget(1024 * 1024 * 1024)
+    reading = Reading(budget)
+    tools: Any = Tools(queue, reading, budget, lambda: 0.0, lambda _: revoked, SILENT, Slots())  # type: ignore[arg-type]
+    await Delivery(tools, channel, Lagging(AT, "l", 0, "", 3, failing)).run(LogPage(updates))
+    return queue.settled, reading
+
+
+@pytest.mark.parametrize(
+    ("failing", "reason"),
+    [
+        (0.0, None),
+        (GIVEN_UP_AFTER, f"every delivery has failed for 24 hours, the last one: {REVOKED}"),
+    ],
+    ids=["at first", "after a day"],
+)
+async def test_a_key_that_this_process_does_not_know_is_a_failure_and_nothing_is_sent(
+    failing: float, reason: str | None
+) -> None:
+    channel = Sending()
+    (only,), _ = await delivered(channel, entry(1), failing=failing, revoked=True)
+    assert (channel.sent, only.delivered_seq, only.attempts, only.release) == ([], 0, 4, True)
+    assert (only.disabled_reason, only.wait > 0) == (reason, reason is None)
+
+
+async def test_a_failure_after_a_success_is_the_first_one() -> None:
+    channel = Sending(DELIVERED, Outcome("it answered 500"))
+    settled, _ = await delivered(channel, entry(1), entry(2), failing=2 * GIVEN_UP_AFTER)
+    assert channel.sent == [1, 2]
+    assert [(each.delivered_seq, each.attempts, each.disabled_reason) for each in settled] == [
+        (1, 0, None),
+        (1, 1, None),
+    ]
+
+
+async def test_the_bodies_of_an_end_whose_log_is_gone_are_read_when_there_is_room_for_them() -> None:
+    channel = Sending(DELIVERED)
+    (only,), reading = await delivered(channel)
+    assert (channel.sent, only.done, only.delivered_seq) == ([HEAD.last_seq], True, HEAD.last_seq)
+    assert reading.charged == len(LARGE)
+
+
+async def test_nothing_is_leased_while_revocations_may_have_been_missed() -> None:
+    queue, stale = Queue(), True
+    host = DeliveryHost(
+        queue,  # type: ignore[arg-type]
+        [],
+        None,  # type: ignore[arg-type]
+        budget=Budget.unbounded(),
+        clock=lambda: 0.0,
+        stale=lambda: stale,
+    )
+    async with AsyncExitStack() as stack:
+        await host.start()
+        stack.push_async_callback(host.stop)
+        await rounds()
+        assert queue.leases == 0
+        stale = False
+        host.look(None)
+        await until(lambda: queue.leases == 1)
