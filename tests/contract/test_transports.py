@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import pytest
 
+from asya_crds.naming import DEAD_LETTERS
 from asya_transports.port import (
     LeaseLost,
     OutboundMessage,
@@ -355,6 +356,35 @@ async def test_a_queue_that_vanishes_under_its_consumer_is_declared_again(harnes
         await (await next_of(stream)).ack()
         waiting = asyncio.create_task(next_of(stream, WITHIN * 2))
         await other.delete("worker")
+        await eventually_publishes(other, "after")
+        delivery = await waiting
+        assert delivery.body == b"after"
+        await delivery.ack()
+
+
+@pytest.mark.usefixtures("looking_often")
+async def test_a_message_whose_queue_vanishes_while_it_is_held_leaves_its_place(harness: Harness) -> None:
+    transport, other = await harness.declared(), harness.open()
+    async with transport.receive("worker") as stream:
+        await publish(other, "before")
+        held = await next_of(stream)
+        await other.delete("worker")
+        with suppress(LeaseLost):  # queue systems that forget what they handed out say nothing
+            await held.ack()
+        waiting = asyncio.create_task(next_of(stream, WITHIN * 2))
+        await eventually_publishes(other, "after")
+        delivery = await waiting
+        assert delivery.body == b"after"
+        await delivery.ack()
+
+
+@pytest.mark.usefixtures("looking_often")
+async def test_a_queue_that_vanishes_with_the_dead_letters_is_declared_again(harness: Harness) -> None:
+    transport, other = await harness.declared(), harness.open()
+    async with transport.receive("worker") as stream:
+        waiting = asyncio.create_task(next_of(stream, WITHIN * 2))
+        await other.delete("worker")
+        await other.delete(DEAD_LETTERS)
         await eventually_publishes(other, "after")
         delivery = await waiting
         assert delivery.body == b"after"

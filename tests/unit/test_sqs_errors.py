@@ -206,3 +206,36 @@ async def test_an_answer_that_could_not_be_sent_may_be_repeated_while_the_lease_
     stubber.add_response("delete_message_batch", {"Successful": [{"Id": "0"}], "Failed": []})
     await receipts.delete(lease)
     assert lease.expired()
+
+
+async def test_dead_letters_that_vanished_make_a_declaration_unavailable_and_are_created_by_the_next(
+    stubber: AioStubber,
+) -> None:
+    """CreateQueue, "After you create a queue, you must wait at least one second after the queue is created to be able
+    to use the queue": the same answer as for one that was deleted."""
+    transport = SqsTransport(SETTINGS, "n")
+    stubber.add_client_error("get_queue_url", "QueueDoesNotExist", "none", 400)
+    stubber.add_response("get_queue_url", {"QueueUrl": DEAD_LETTERS}, {"QueueName": "asya-n-dlq"})
+    stubber.add_client_error("get_queue_attributes", "QueueDoesNotExist", "gone", 400)
+    with pytest.raises(TransportUnavailable, match="asya-n-dlq"):
+        await transport.declare(Queue("worker"))
+    stubber.add_client_error("get_queue_url", "QueueDoesNotExist", "none", 400)
+    stubber.add_client_error("get_queue_url", "QueueDoesNotExist", "gone", 400)
+    stubber.add_response("create_queue", {"QueueUrl": DEAD_LETTERS})
+    stubber.add_response("get_queue_attributes", {"Attributes": {"QueueArn": "arn"}})
+    stubber.add_response("create_queue", {"QueueUrl": URL})
+    await transport.declare(Queue("worker"))
+    stubber.assert_no_pending_responses()
+
+
+async def test_a_queue_that_another_program_has_just_created_is_unavailable_until_it_is_found(
+    stubber: AioStubber,
+) -> None:
+    transport = SqsTransport(SETTINGS, "n")
+    stubber.add_client_error("get_queue_url", "QueueDoesNotExist", "none", 400)
+    stubber.add_response("get_queue_url", {"QueueUrl": DEAD_LETTERS})
+    stubber.add_response("get_queue_attributes", {"Attributes": {"QueueArn": "arn"}})
+    stubber.add_client_error("create_queue", "QueueNameExists", "other attributes", 400)
+    stubber.add_client_error("get_queue_url", "QueueDoesNotExist", "none", 400)
+    with pytest.raises(TransportUnavailable, match="asya-n-worker"):
+        await transport.declare(Queue("worker"))

@@ -110,7 +110,11 @@ class PubSubDelivery:
 
     async def ack(self) -> None:
         self._check()
-        await self._owner.acknowledge(self.lease)
+        try:
+            await self._owner.acknowledge(self.lease)
+        except LeaseLost:
+            self._owner.settled(self)
+            raise
         self._owner.settled(self)
 
     async def nack(self, delay: float = 0.0) -> None:
@@ -167,7 +171,11 @@ class PubSubDelivery:
             raise LeaseLost("the lease has expired, Pub/Sub delivers the message again")
 
     async def _release(self, delay: float) -> None:
-        await self._owner.release(self.lease, delay)
+        try:
+            await self._owner.release(self.lease, delay)
+        except LeaseLost:
+            self._owner.settled(self)
+            raise
         self._owner.settled(self)
 
     async def _bury(self, deliveries: int) -> None:

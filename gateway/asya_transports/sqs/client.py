@@ -5,10 +5,9 @@ import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-import aiohttp
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
-from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError
+from botocore.exceptions import ClientError, ConnectionClosedError
 from botocore.loaders import Loader
 
 from asya_transports.bounded import ended
@@ -54,15 +53,17 @@ class SqsClient:
             raise meaning(str(said.get("Code", "")), str(said.get("Message", "no reason"))) from error
         except TimeoutError as error:
             raise TransportUnavailable(f"SQS did not answer {operation} within {seconds:g} s") from error
-        except (BotoCoreError, aiohttp.ClientError, OSError) as error:
-            raise TransportUnavailable(f"SQS is not available: {error or type(error).__name__}") from error
+        except Exception as error:
+            # The driver's kinds are many, also RuntimeError (credentials that could not be refreshed) and plain
+            # Exception (an answer that nobody can read). One that went through would end a poll or the renewing.
+            raise _unavailable(error) from error
 
     async def open(self) -> None:
         """Make the client now, so that the first call need not; it connects later. Raises TransportUnavailable."""
         try:
             await self._opened()
-        except BotoCoreError as error:
-            raise TransportUnavailable(f"SQS is not available: {error}") from error
+        except Exception as error:
+            raise _unavailable(error) from error
 
     async def poll(self, url: str, count: int, wait: int) -> list[Any]:
         """Up to `count` messages, as SQS describes them. Raises TransportError."""
@@ -119,6 +120,10 @@ async def _asked(ask: Callable[..., Awaitable[Any]], operation: str, parameters:
         if operation not in REPEATABLE:
             raise
         return await ask(**parameters)
+
+
+def _unavailable(error: Exception) -> TransportUnavailable:
+    return TransportUnavailable(f"SQS is not available: {str(error) or type(error).__name__}")
 
 
 _DESCRIPTIONS = Loader()

@@ -4,7 +4,7 @@ import json
 import logging
 
 from asya_crds.naming import DEAD_LETTERS, queue_name
-from asya_transports.port import MAX_DELIVERIES, Forbidden, MessageRefused, Queue, Unroutable
+from asya_transports.port import MAX_DELIVERIES, Forbidden, MessageRefused, Queue, TransportUnavailable, Unroutable
 from asya_transports.sqs.client import SqsClient
 from asya_transports.sqs.errors import QueueExists
 from asya_transports.sqs.settings import LONGEST_NAME, VISIBILITY_TIMEOUT
@@ -119,7 +119,10 @@ class Queues:
         try:
             answer = await self._client.call("create_queue", QueueName=name, Attributes=attributes)
         except QueueExists:  # another program has just created it with other attributes
-            return await self.url(actor)
+            try:
+                return await self.url(actor)
+            except Unroutable as error:
+                raise TransportUnavailable(f"the queue {name} exists but is not found yet") from error
         logger.info("created the queue %s", name)
         found = self._urls[actor] = str(answer["QueueUrl"])
         return found
@@ -127,10 +130,13 @@ class Queues:
     async def _of_actors(self, queue: Queue) -> dict[str, str]:
         await self.dead_letters()
         deliveries = FOREIGN_DELIVERIES if queue.foreign else queue.max_deliveries
-        redrive = {
-            "deadLetterTargetArn": await self._attribute(DEAD_LETTERS, "QueueArn"),
-            "maxReceiveCount": str(deliveries),
-        }
+        try:
+            target = await self._attribute(DEAD_LETTERS, "QueueArn")
+        except Unroutable as error:
+            # They were deleted since we learnt their URL, or created so recently that SQS does not find them yet.
+            self.forget(DEAD_LETTERS)
+            raise TransportUnavailable(f"the dead letters {self.name(DEAD_LETTERS)} are not found: {error}") from error
+        redrive = {"deadLetterTargetArn": target, "maxReceiveCount": str(deliveries)}
         attributes = {"VisibilityTimeout": str(VISIBILITY_TIMEOUT), "RedrivePolicy": json.dumps(redrive)}
         return attributes | {"ReceiveMessageWaitTimeSeconds": str(FOREIGN_WAIT)} if queue.foreign else attributes
 

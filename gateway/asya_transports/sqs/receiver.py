@@ -173,13 +173,13 @@ class SqsReceiver:
         finally:
             self._asked -= count
             self._polling -= 1
+            self._news.set()  # whatever ended the poll: else nothing would begin the next one
         for message in messages:
             lease = Lease(url, str(message["ReceiptHandle"]), self._settings.visibility_timeout)
             delivery = SqsDelivery(self, lease, message)
             self._held.add(delivery)
             self._keeper.hold(lease)
             self._unseen.append(delivery)
-        self._news.set()
         if self._stopping:
             await self._return_unseen()
         elif len(self._held) > self._prefetch.most:  # it was lowered in the meantime
@@ -200,7 +200,7 @@ class SqsReceiver:
             await asyncio.sleep(QUEUE_PAUSE * random.uniform(1.0, 2.0))  # noqa: S311 # spreads, no secret
             try:
                 await self._queues.declare_again(self.actor)
-            except TransportUnavailable as again:
+            except TransportError as again:
                 logger.warning("declaring %s again: %s", self._name, again)
             return
         logger.warning("receiving from %s: %s; again in %.1f s", self._name, error, self._pause)

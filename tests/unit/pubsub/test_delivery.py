@@ -16,10 +16,17 @@ from asya_transports.pubsub.publisher import Publication
 class Holder:
     """Remembers what a delivery asked for, in order."""
 
-    def __init__(self, actor: str = "worker", limit: int = 5) -> None:
+    def __init__(self, actor: str = "worker", limit: int = 5, refusal: Exception | None = None) -> None:
+        """`refusal`: what acknowledging and releasing raise."""
         self.actor, self.limit = actor, limit
         self.dead_letters = actor == "dlq"
+        self.refusal = refusal
         self.done: list[object] = []
+
+    def _answered(self, answer: object) -> None:
+        self.done.append(answer)
+        if self.refusal is not None:
+            raise self.refusal
 
     def origin(self, subscription: str) -> str:
         return subscription.removeprefix("asya-n-")
@@ -28,13 +35,13 @@ class Holder:
         self.done.append("settled")
 
     async def acknowledge(self, lease: Lease) -> None:
-        self.done.append("ack")
+        self._answered("ack")
 
     async def renew(self, lease: Lease) -> None:
         self.done.append("renew")
 
     async def release(self, lease: Lease, delay: float) -> None:
-        self.done.append(("release", delay))
+        self._answered(("release", delay))
 
     async def publish(self, copy: Publication) -> None:
         self.done.append(copy)
@@ -145,6 +152,15 @@ async def test_every_answer_after_the_lease_is_lost_without_being_sent() -> None
         with pytest.raises(LeaseLost):
             await answer()
     assert set(holder.done) == {"settled"}
+
+
+@pytest.mark.parametrize("answer", ["ack", "nack", "requeue", "bury", "return_unseen"])
+async def test_an_answer_that_finds_the_lease_lost_leaves_its_place_to_another_message(answer: str) -> None:
+    holder = Holder(refusal=LeaseLost("the subscription is gone with its messages"))
+    delivery = delivery_of(holder)
+    with pytest.raises(LeaseLost):
+        await (delivery.requeue(b"x") if answer == "requeue" else getattr(delivery, answer)())
+    assert holder.done[-1] == "settled"
 
 
 def test_attributes_of_others_are_copied_but_for_those_that_the_service_refuses_or_that_tell_of_a_death() -> None:
