@@ -20,6 +20,7 @@ from asya_transports.port import (
     Unroutable,
 )
 from asya_transports.sqs import client as sqs_client
+from asya_transports.sqs.errors import meaning
 from asya_transports.sqs.leases import Lease
 from asya_transports.sqs.receipts import Receipts
 from asya_transports.sqs.settings import LONGEST_VISIBILITY, SqsSettings
@@ -185,8 +186,12 @@ async def test_a_renewal_asks_for_no_more_than_is_left_of_twelve_hours(
     stubber.assert_no_pending_responses()
 
 
-@pytest.mark.parametrize("code", ["ReceiptHandleIsInvalid", "AWS.SimpleQueueService.MessageNotInflight"])
+@pytest.mark.parametrize(
+    "code", ["ReceiptHandleIsInvalid", "AWS.SimpleQueueService.MessageNotInflight", "InvalidParameterValue"]
+)
 async def test_a_receipt_that_sqs_refuses_is_a_lost_lease(receipts: Receipts, stubber: AioStubber, code: str) -> None:
+    """The last is the answer for a message that was deleted: "Value ... for parameter ReceiptHandle is invalid. Reason:
+    Message does not exist or is not available for visibility timeout change"."""
     lease = Lease(URL, "receipt", 30)
     answer = {"Successful": [], "Failed": [said(0, code, fault=True)]}
     stubber.add_response("change_message_visibility_batch", answer)
@@ -239,3 +244,15 @@ async def test_a_queue_that_another_program_has_just_created_is_unavailable_unti
     stubber.add_client_error("get_queue_url", "QueueDoesNotExist", "none", 400)
     with pytest.raises(TransportUnavailable, match="asya-n-worker"):
         await transport.declare(Queue("worker"))
+
+
+def test_an_error_does_not_quote_the_sessions_token() -> None:
+    said = (
+        "The request signature we calculated does not match the signature you provided.\n\nThe Canonical String for "
+        "this request should have been\n'POST\n/\n\nx-amz-security-token:secret\n'"
+    )
+    error = meaning("SignatureDoesNotMatch", said)
+    assert isinstance(error, Forbidden)
+    assert str(error) == (
+        "SQS: The request signature we calculated does not match the signature you provided. (SignatureDoesNotMatch)"
+    )

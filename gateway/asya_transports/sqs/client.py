@@ -7,7 +7,7 @@ from typing import Any
 
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
-from botocore.exceptions import ClientError, ConnectionClosedError
+from botocore.exceptions import ClientError, ConnectionClosedError, NoCredentialsError
 from botocore.loaders import Loader
 
 from asya_transports.bounded import ended
@@ -37,6 +37,7 @@ class SqsClient:
 
     def __init__(self, settings: SqsSettings) -> None:
         self._settings = settings
+        self._client: Any = None
         self._context: Any = None
         self._opening: asyncio.Task[Any] | None = None
 
@@ -44,10 +45,16 @@ class SqsClient:
         """The answer to one request; `within` seconds, or the settings' request timeout. Raises TransportError
         (errors.py)."""
         seconds = self._settings.request_timeout if within is None else within
+        client: Any = None
         try:
-            ask = getattr(await self._opened(), operation)
+            client = await self._opened()
             async with asyncio.timeout(seconds):
-                return await _asked(ask, operation, parameters)
+                return await _asked(getattr(client, operation), operation, parameters)
+        except NoCredentialsError as error:
+            # A client looks for credentials when it is made, and never again: the next call makes another one.
+            if client is not None and client is self._client:
+                await self.close()
+            raise _unavailable(error) from error
         except ClientError as error:
             said = error.response.get("Error", {})
             raise meaning(str(said.get("Code", "")), str(said.get("Message", "no reason"))) from error
@@ -84,7 +91,7 @@ class SqsClient:
         opening, self._opening = self._opening, None
         if opening is not None and not opening.done():
             await ended(opening, CLOSE_WITHIN)
-        context, self._context = self._context, None
+        context, self._context, self._client = self._context, None, None
         if context is not None:
             await ended(asyncio.ensure_future(context.__aexit__(None, None, None)), CLOSE_WITHIN)
 
@@ -105,10 +112,12 @@ class SqsClient:
             max_pool_connections=settings.connections,
             retries={"total_max_attempts": 1},
         )
-        self._context = session.create_client(
+        context = session.create_client(
             "sqs", region_name=settings.region, endpoint_url=settings.endpoint or None, config=config
         )
-        return await self._context.__aenter__()
+        self._client = await context.__aenter__()
+        self._context = context
+        return self._client
 
 
 async def _asked(ask: Callable[..., Awaitable[Any]], operation: str, parameters: Mapping[str, Any]) -> Any:

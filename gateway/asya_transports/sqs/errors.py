@@ -38,6 +38,9 @@ FORBIDDEN = {
     "UnrecognizedClientException",
 }
 
+SIGNED = "The Canonical String"
+"""Begins the part of SignatureDoesNotMatch that quotes the request's headers, among them the session's token."""
+
 
 class QueueExists(TransportError):
     """A queue of this name exists with other attributes."""
@@ -46,7 +49,7 @@ class QueueExists(TransportError):
 def meaning(code: str, text: str) -> TransportError:
     """The port's error for a code. Every other one (throttling, OverLimit, InternalError, an expired token) may be
     over at the next attempt."""
-    said = f"SQS: {text} ({code})"
+    said = f"SQS: {text.partition(SIGNED)[0].rstrip()} ({code})"
     if code in MISSING:
         return Unroutable(said)
     if code in EXISTS:

@@ -75,11 +75,17 @@ class LeaseKeeper:
                     async with asyncio.timeout(self._settings.visibility_timeout / LOOKS):
                         await self._wake.wait()
                 if not self._stopping.is_set():
-                    await self._renew(receipts)
+                    await self._look(receipts)
         finally:
             with self._lock:
                 self._loop = self._wake = None
             await client.close()
+
+    async def _look(self, receipts: Receipts) -> None:
+        try:
+            await self._renew(receipts)
+        except Exception as error:  # noqa: BLE001 - a thread that ended would lose every lease
+            logger.warning("renewing leases, trying again: %r", error)
 
     async def _renew(self, receipts: Receipts) -> None:
         oldest = self._settings.visibility_timeout * RENEW_AFTER
@@ -87,14 +93,15 @@ class LeaseKeeper:
             due = [lease for lease in self._leases if lease.age() >= oldest and not lease.answering]
         errors = await asyncio.gather(*(receipts.renew(lease) for lease in due), return_exceptions=True)
         for lease, error in zip(due, errors, strict=True):
+            with self._lock:
+                held = lease in self._leases and not lease.answering
+            if error is None or not held:  # it was answered meanwhile
+                continue
             if isinstance(error, LeaseLost):
-                with self._lock:
-                    held = lease in self._leases and not lease.answering
-                if held:  # and not answered meanwhile
-                    logger.warning("a lease is not renewed: %s", error)
+                logger.warning("a lease is not renewed: %s", error)
             elif isinstance(error, TransportError):
                 logger.warning("renewing leases, trying again: %s", error)
-            elif error is not None:
+            else:
                 logger.error("renewing leases: %r", error)
         with self._lock:
             self._leases.difference_update(lease for lease in due if lease.expired())

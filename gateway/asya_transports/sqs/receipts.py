@@ -4,7 +4,7 @@ import time
 from collections.abc import Coroutine, Sequence
 from typing import Any, NamedTuple
 
-from asya_transports.port import LeaseLost, TransportError, Unroutable
+from asya_transports.port import LeaseLost, MessageRefused, TransportError, Unroutable
 from asya_transports.sqs.batches import Batches
 from asya_transports.sqs.client import SqsClient
 from asya_transports.sqs.errors import answers_of
@@ -77,11 +77,12 @@ class Receipts:
 
 
 def _done(lease: Lease, answer: TransportError | None) -> None:
-    """Raise what SQS answered. A refused receipt, or a queue that is gone, means that the message is not ours."""
+    """Raise what SQS answered. A refused receipt, or a queue that is gone, means that the message is not ours. SQS says
+    InvalidParameterValue when the visibility of a message is changed that is gone."""
     match answer:
         case None:
             return
-        case LeaseLost() | Unroutable():
+        case LeaseLost() | Unroutable() | MessageRefused():
             lease.lost = True
             raise LeaseLost(str(answer)) from answer
         case _:

@@ -45,7 +45,9 @@ class SqsSettings:
     request_timeout: float = 5.0
     """For the answer to a request that is not a poll."""
     connect_timeout: float = 3.0
-    connections: int = 64
+    connections: int = 1000
+    """At a time, opened when they are needed. Each poll of each receiver has one for up to `wait_time`; what must wait
+    for one would look like an outage."""
     prefetch: int = 1
 
     @property
