@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asya_transports.port import MessageRefused
+from asya_transports.port import MessageRefused, TransportUnavailable
 from asya_transports.sqs import attributes
 from asya_transports.sqs.delivery import SqsDelivery
 from asya_transports.sqs.leases import Lease
@@ -66,6 +66,46 @@ class Reader:
 
     def deaths(self, actor: str) -> int:
         return 5
+
+
+class Holder:
+    """Of a worker's queue, in which a message may be acknowledged from the second attempt on."""
+
+    actor, dead_letters, limit = "worker", False, 5
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+        self.receipts = self
+
+    def settled(self, _: SqsDelivery) -> None:
+        self.done.append("settled")
+
+    async def delete(self, _: Lease) -> None:
+        self.done.append("delete")
+        if self.done.count("delete") == 1:
+            raise TransportUnavailable("away")
+
+    async def show(self, _: Lease, seconds: int) -> None:
+        self.done.append("show")
+
+    async def publish_copy(self, *_: object) -> None:
+        self.done.append("copy")
+
+    async def publish_dead(self, *_: object) -> None:
+        self.done.append("dead letter")
+
+
+@pytest.mark.parametrize("again", ["ack", "nack", "requeue", "bury", "return_unseen"])
+@pytest.mark.parametrize(("first", "published"), [("requeue", "copy"), ("bury", "dead letter")])
+async def test_after_a_confirmed_copy_every_repetition_only_acknowledges(
+    first: str, published: str, again: str
+) -> None:
+    holder = Holder()
+    delivery = SqsDelivery(holder, Lease("url", "receipt", 30), {"Body": "{}"})  # type: ignore[arg-type]
+    with pytest.raises(TransportUnavailable):
+        await (delivery.requeue(b"x") if first == "requeue" else delivery.bury())
+    await (delivery.requeue(b"x") if again == "requeue" else getattr(delivery, again)())
+    assert holder.done == [published, "delete", "delete", "settled"]
 
 
 def dead_letter(message: dict[str, Any]) -> SqsDelivery:

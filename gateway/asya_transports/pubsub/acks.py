@@ -31,10 +31,10 @@ class Acknowledgements:
     async def _flush(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
-            error: TransportUnavailable | None = None
+            error: Exception | None = None
             try:
                 await self._send([ack_id for ack_id, _ in batch])
-            except TransportUnavailable as trouble:
+            except Exception as trouble:  # noqa: BLE001 # raised again where each is awaited
                 error = trouble
             for _, answer in batch:
                 if answer.done():  # its waiter was cancelled

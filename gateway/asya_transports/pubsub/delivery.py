@@ -62,6 +62,9 @@ class PubSubDelivery:
         self, owner: Holder, lease: Lease, body: bytes, attributes: Mapping[str, str], attempt: int, published: float
     ) -> None:
         """`attempt`: the service's count of deliveries, 0 if it counts none; `published`: seconds since the epoch."""
+        self.replaced = False
+        """Whether a copy or a dead letter is confirmed in its place. Then it is only to be acknowledged: another answer
+        would multiply the message."""
         self._owner = owner
         self.lease = lease
         self._body = body
@@ -171,6 +174,9 @@ class PubSubDelivery:
             raise LeaseLost("the lease has expired, Pub/Sub delivers the message again")
 
     async def _release(self, delay: float) -> None:
+        if self.replaced:
+            await self.ack()
+            return
         try:
             await self._owner.release(self.lease, delay)
         except LeaseLost:
@@ -180,12 +186,16 @@ class PubSubDelivery:
 
     async def _bury(self, deliveries: int) -> None:
         marks = {DIED_IN: self._owner.actor, DELIVERIES: str(max(deliveries, 1))}
-        await self._owner.publish_dead(self.body, {**copied(self._attributes), **marks})
+        if not self.replaced:
+            await self._owner.publish_dead(self.body, {**copied(self._attributes), **marks})
+            self.replaced = True
         await self.ack()
 
     async def _replace(self, body: bytes, marks: Mapping[str, str]) -> None:
         if self._owner.dead_letters:
             kept = {name: self._attributes[name] for name in (DIED_IN, DELIVERIES) if name in self._attributes}
             marks = {**kept, **{name: value for name, value in marks.items() if name == DELAY}}
-        await self._owner.publish(Publication(self._owner.actor, body, {**copied(self._attributes), **marks}))
+        if not self.replaced:
+            await self._owner.publish(Publication(self._owner.actor, body, {**copied(self._attributes), **marks}))
+            self.replaced = True
         await self.ack()

@@ -120,7 +120,7 @@ class PubSubReceiver:
         await self._stop_taking()
         if self._polling is not None:
             leave(self._polling)
-        await self._in_time(self._release_all(list(self._held.values())), LEAVE_WITHIN)
+        await self._in_time(self._return_held(), LEAVE_WITHIN)
 
     def settled(self, delivery: PubSubDelivery) -> None:
         """It is not ours any more, so there is room for another."""
@@ -284,6 +284,14 @@ class PubSubReceiver:
         unseen = list(self._unseen)
         self._unseen.clear()
         await asyncio.gather(*(self._passed_on(each, each.return_unseen(), "returning a message") for each in unseen))
+
+    async def _return_held(self) -> None:
+        held = list(self._held.values())
+        replaced = [each for each in held if each.replaced]
+        await asyncio.gather(
+            self._release_all([each for each in held if not each.replaced]),
+            *(self._passed_on(each, each.ack(), "a message that was replaced") for each in replaced),
+        )
 
     async def _release_all(self, held: Iterable[PubSubDelivery]) -> None:
         ours = [each.lease for each in held if not each.lease.expired]

@@ -45,6 +45,9 @@ class SqsDelivery:
 
     def __init__(self, owner: Holder, lease: Lease, message: Mapping[str, Any]) -> None:
         self.lease = lease
+        self.replaced = False
+        """Whether a copy or a dead letter is confirmed in its place. Then it is only to be acknowledged: another answer
+        would multiply the message."""
         self._owner = owner
         self._body = str(message.get("Body", "")).encode(errors="replace")
         self._attributes: attributes.Attributes = message.get("MessageAttributes") or {}
@@ -120,6 +123,9 @@ class SqsDelivery:
 
     async def show(self, seconds: int) -> None:
         """Return it; SQS counts the delivery."""
+        if self.replaced:
+            await self.ack()
+            return
         try:
             await self._owner.receipts.show(self.lease, seconds)
         except LeaseLost:
@@ -130,7 +136,9 @@ class SqsDelivery:
     async def bury(self) -> None:
         """Move it to the dead letters with origin and count; it is removed here once that is confirmed."""
         marks = {attributes.DIED_IN: self._owner.actor, attributes.DELIVERIES: self.deliveries}
-        await self._owner.publish_dead(self.body, marks, self._others)
+        if not self.replaced:
+            await self._owner.publish_dead(self.body, marks, self._others)
+            self.replaced = True
         await self.ack()
 
     async def return_unseen(self) -> None:
@@ -149,7 +157,9 @@ class SqsDelivery:
         return attributes.of_others(self._attributes)
 
     async def _replace(self, body: bytes, delay: int, values: Mapping[str, object]) -> None:
-        await self._owner.publish_copy(body, values, self._others, delay)
+        if not self.replaced:
+            await self._owner.publish_copy(body, values, self._others, delay)
+            self.replaced = True
         await self.ack()
 
 

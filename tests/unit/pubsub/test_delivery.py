@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from asya_transports.port import LeaseLost
+from asya_transports.port import LeaseLost, TransportUnavailable
 from asya_transports.pubsub.attributes import LARGEST_COUNT, copied, count, delay_of
 from asya_transports.pubsub.delays import MOST_ATTEMPTS, remaining, whole_seconds
 from asya_transports.pubsub.delivery import PubSubDelivery
@@ -161,6 +161,19 @@ async def test_an_answer_that_finds_the_lease_lost_leaves_its_place_to_another_m
     with pytest.raises(LeaseLost):
         await (delivery.requeue(b"x") if answer == "requeue" else getattr(delivery, answer)())
     assert holder.done[-1] == "settled"
+
+
+@pytest.mark.parametrize("again", ["ack", "nack", "requeue", "bury", "return_unseen"])
+@pytest.mark.parametrize("first", ["requeue", "bury"])
+async def test_after_a_confirmed_copy_every_repetition_only_acknowledges(first: str, again: str) -> None:
+    holder = Holder(refusal=TransportUnavailable("away"))
+    delivery = delivery_of(holder)
+    with pytest.raises(TransportUnavailable):
+        await (delivery.requeue(b"x") if first == "requeue" else delivery.bury())
+    assert len(holder.done) == 2  # the copy, and the acknowledgement that failed
+    holder.refusal = None
+    await (delivery.requeue(b"x") if again == "requeue" else getattr(delivery, again)())
+    assert holder.done[2:] == ["ack", "settled"]
 
 
 def test_attributes_of_others_are_copied_but_for_those_that_the_service_refuses_or_that_tell_of_a_death() -> None:

@@ -10,8 +10,9 @@ import pytest
 from google.api_core import exceptions
 from google.pubsub_v1 import types
 
-from asya_transports.port import Prefetch
+from asya_transports.port import Prefetch, TransportUnavailable
 from asya_transports.pubsub import receiver as pubsub_receiver
+from asya_transports.pubsub.acks import Acknowledgements
 from asya_transports.pubsub.delivery import PubSubDelivery
 from asya_transports.pubsub.leases import LeaseKeeper
 from asya_transports.pubsub.names import Names
@@ -150,3 +151,35 @@ async def test_what_could_not_be_passed_on_is_left_to_its_lease_and_takes_no_pla
         assert delivery.body == b"next"
         await delivery.ack()
     assert [list(request.ack_ids) for request in stub.named("acknowledge")] == [["ack-next"]]
+
+
+async def test_what_was_replaced_and_not_acknowledged_is_not_returned_beside_its_copy_on_leaving() -> None:
+    acknowledging: list[object] = [exceptions.ServiceUnavailable("away"), exceptions.ServiceUnavailable("away"), None]
+    answers: list[Any] = [brought(b"held"), asyncio.Event()]
+    stub = stub_of(lambda _: answers.pop(0))
+    stub.answers["acknowledge"] = lambda _: acknowledging.pop(0)
+    async with receiving(stub) as (receiver, stream):
+        held = await anext(stream)
+        with pytest.raises(TransportUnavailable):
+            await held.requeue(b"copy")
+        await receiver.leave()
+    assert len(stub.named("publish")) == 1
+    assert acknowledging == []
+    assert stub.named("modify_ack_deadline") == []
+
+
+async def test_an_acknowledgement_that_fails_for_another_reason_says_so_and_the_next_is_sent() -> None:
+    errors: list[Exception] = [ZeroDivisionError("of the driver")]
+    sent: list[list[str]] = []
+
+    async def acknowledge(ack_ids: list[str]) -> None:
+        if errors:
+            raise errors.pop()
+        sent.append(ack_ids)
+
+    acknowledgements = Acknowledgements(acknowledge)
+    async with asyncio.timeout(5):
+        with pytest.raises(ZeroDivisionError):
+            await acknowledgements.add("first")
+        await acknowledgements.add("second")
+    assert sent == [["second"]]
