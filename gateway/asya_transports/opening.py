@@ -24,7 +24,7 @@ def _require_drivers(description: TransportDescription) -> None:
         try:
             import_module(driver)
         except ModuleNotFoundError as error:
-            if error.name != driver:
+            if driver != error.name and not driver.startswith(f"{error.name}."):
                 raise
             wanted = f"pip install 'asya[{description.extra}]'"
             raise TransportSettingsError(f"ASYA_TRANSPORT={description.name} needs an extra: {wanted}") from error

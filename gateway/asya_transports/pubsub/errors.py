@@ -24,7 +24,8 @@ class Invalid(TransportUnavailable):
 
 
 class Denied(TransportUnavailable):
-    """The service answers, and does not allow this request: permissions, or quotas."""
+    """The service answers, and does not allow this request: permissions, quotas, or the state of the project or the
+    topic (a disabled API, a disabled key), which no message is to blame for."""
 
 
 class NothingYet(TransportUnavailable):
@@ -39,7 +40,7 @@ _MEANINGS: tuple[tuple[type[Exception], type[TransportUnavailable]], ...] = (
     (exceptions.Unauthenticated, Denied),
     (exceptions.ResourceExhausted, Denied),
     (exceptions.InvalidArgument, Invalid),
-    (exceptions.FailedPrecondition, Invalid),
+    (exceptions.FailedPrecondition, Denied),
     (exceptions.OutOfRange, Invalid),
 )
 

@@ -18,7 +18,7 @@ from asya_transports.pubsub.errors import Denied, Exists, Invalid, Missing, Noth
         (exceptions.Unauthenticated("token"), Denied),
         (exceptions.ResourceExhausted("quota"), Denied),
         (exceptions.InvalidArgument("size"), Invalid),
-        (exceptions.FailedPrecondition("state"), Invalid),
+        (exceptions.FailedPrecondition("state"), Denied),
         (exceptions.ServiceUnavailable("away"), TransportUnavailable),
         (exceptions.InternalServerError("broken"), TransportUnavailable),
         (exceptions.Aborted("again"), TransportUnavailable),
