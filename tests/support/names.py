@@ -12,12 +12,16 @@ class Names(AbstractResolver):
     def __init__(self, *answers: list[str]) -> None:
         self.answers = list(answers)
         self.lookups: list[str] = []
+        self.error: Exception | None = None
+        """What each lookup raises."""
 
     @override
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         self.lookups.append(host)
+        if self.error is not None:
+            raise self.error
         found = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if not found:
             raise OSError(socket.EAI_NONAME, "Name or service not known")

@@ -114,6 +114,8 @@ class OutboundClient:
         try:
             async with asyncio.timeout(LOOKUP_SECONDS):
                 found = await self._resolver.resolve(host_of(url), url.port or 0, socket.AF_UNSPEC)
+        except UnicodeError:
+            raise TargetRefused("its host cannot be looked up") from None
         except (OSError, TimeoutError):
             return []
         return [address for each in found if (address := address_of(each["host"])) is not None]

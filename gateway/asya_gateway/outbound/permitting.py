@@ -11,6 +11,8 @@ from asya_gateway.outbound.addresses import Address, Network, address_of, is_nev
 from asya_gateway.outbound.errors import TargetRefused
 
 LONGEST_URL = 2048
+LONGEST_LABEL = 63
+"""Most characters between two dots of a name (RFC 1035, section 2.3.4)."""
 
 
 class Reach(Enum):
@@ -88,7 +90,7 @@ def checked_url(text: str) -> URL:
         usable = url.absolute and url.scheme in ("http", "https") and bool(url.host) and bool(url.port)
     except ValueError:
         raise TargetRefused("expected an absolute https URL") from None
-    if not usable:
+    if not usable or not _is_host(url.raw_host or ""):
         raise TargetRefused("expected an absolute https URL")
     if url.user is not None or url.password is not None:
         raise TargetRefused("expected a URL without user and password")
@@ -122,6 +124,22 @@ def check_without_lookup(url: URL, reach: Reach, allowed: Allowed) -> None:
 def host_of(url: URL) -> str:
     """The host in lower case, without the dot at the end that means the root."""
     return _plain(url.host or "")
+
+
+def authority_of(url: URL) -> str:
+    """Host and port, always with a port: the same text for every spelling of one target."""
+    host = host_of(url)
+    return f"[{host}]:{url.port}" if ":" in host else f"{host}:{url.port}"
+
+
+def _is_host(host: str) -> bool:
+    """Whether it can be looked up: a name, or an address without the scope of a link (such addresses are never
+    reached)."""
+    if "%" in host:
+        return False
+    if ":" in host:
+        return address_of(host) is not None
+    return all(1 <= len(label) <= LONGEST_LABEL for label in _plain(host).split("."))
 
 
 def _plain(host: str) -> str:

@@ -185,6 +185,12 @@ REFUSALS: Sequence[Mapping[str, Any]] = [
     {"details": "rejected"},
     {"details": ["Rejected"]},
     {"details": None},
+    # PostgreSQL reads no field of JSON that contains these.
+    {"message": "\0"},
+    {"message": "\0\ud800 \\u0000", "code": "rejected"},
+    {"details": {"type": "\udfff.\U0001f600.Rejected"}},
+    {"details": {"code": "rejected\0"}},
+    {"message": "C:\\ud8", "code": "rejected"},
 ]
 
 

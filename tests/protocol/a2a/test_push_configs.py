@@ -127,6 +127,10 @@ async def test_a_list_has_pages(gateway: Gateway) -> None:
         found += [config["id"] for config in page["configs"]]
         token = page.get("nextPageToken", "")
     assert (found, token) == (["a", "b", "c", "ä"], "")
+    # The second is the base64 of a NUL, which the database cannot compare.
+    for wrong in ("%", "AA", "_w"):
+        error = (await called(gateway, "ListTaskPushNotificationConfigs", taskId=task_id, pageToken=wrong))["error"]
+        assert (error["code"], error["data"][0]["fieldViolations"][0]["field"]) == (-32602, "pageToken")
 
 
 INLINE: list[tuple[str, dict[str, Any]]] = [
@@ -228,6 +232,8 @@ WRONG: list[tuple[str, dict[str, Any]]] = [
     ("url", {"url": "https://169.254.169.254/latest/meta-data"}),
     ("url", {"url": "https://user:pass@203.0.113.7/"}),
     ("url", {"url": "https://203.0.113.7/" + "a" * 2048}),
+    ("url", {"url": "https://a..b/"}),
+    ("url", {"url": "https://[zz::1]/"}),
     ("url", {"url": "https://203.0.113.7/\r\nX-A: b"}),
     ("url", {"url": 7}),
     ("id", {"url": URL, "id": "a" * 256}),

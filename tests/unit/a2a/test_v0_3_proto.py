@@ -63,6 +63,7 @@ def test_an_absent_boolean_is_false_as_proto3_leaves_it_out() -> None:
         ({"content": [{"text": 1}]}, "message.content[0].text"),
         ({"role": "user"}, "message.role"),
         ({"role": "ROLE_AGENT"}, "message.role"),
+        ({"role": True}, "message.role"),
         ({"messageId": ""}, "message.messageId"),
     ],
     ids=lambda value: str(value)[:30],

@@ -65,6 +65,12 @@ async def test_what_cannot_be_known_yet_is_left_to_the_socket(url: str, is_refus
     assert await refused(OutboundClient(resolver=Names(found)), url) is is_refused
 
 
+async def test_a_name_that_the_resolver_cannot_write_is_refused() -> None:
+    names = Names(["93.184.216.34"])
+    names.error = UnicodeError("label too long")
+    assert await refused(OutboundClient(resolver=names), "https://receiver.example/")
+
+
 async def test_what_the_operator_lists_is_accepted_and_metadata_never() -> None:
     client = OutboundClient(Allowed.of(["10.0.0.0/8", "169.254.0.0/16"]))
     assert not await refused(client, "http://10.1.2.3:8080/hook")

@@ -7,7 +7,15 @@ from yarl import URL
 
 from asya_gateway.outbound.client import operators_url
 from asya_gateway.outbound.errors import TargetRefused
-from asya_gateway.outbound.permitting import Allowed, Origin, Reach, check_without_lookup, checked_url, reach_of
+from asya_gateway.outbound.permitting import (
+    Allowed,
+    Origin,
+    Reach,
+    authority_of,
+    check_without_lookup,
+    checked_url,
+    reach_of,
+)
 
 NOTHING = Allowed()
 LIST = Allowed.of(["10.0.0.0/8", "issuer.internal.example.com", "*.svc.cluster.local"])
@@ -20,11 +28,29 @@ LIST = Allowed.of(["10.0.0.0/8", "issuer.internal.example.com", "*.svc.cluster.l
         "https:///jwks", "https://a:port/", "https://a:0/", "https://a:70000/", "https://user@a/", "https://u:p@a/",
         "https://a b/", "https://a\\@b/", "https://a/\r\nx", "https://a/\x00", "https://ä.example/", "https://[::1/",
         "https://" + "a" * 2100, "javascript:alert(1)", "gopher://a:1/", "unix:///run/x", "https://?x", "https://#",
+        "https://a..b/", "https://.a/", "https://./", "https://a../", f"https://{'a' * 64}.example/", "https://a%00b/",
+        "https://[zz::1]/", "https://[2606:4700::1%]/", "https://[2606:4700::1%25eth0]/", "https://[v1.a:b]/",
     ],
 )  # fmt: skip
 def test_odd_urls_are_refused(text: str) -> None:
     with pytest.raises(TargetRefused):
         checked_url(text)
+
+
+@pytest.mark.parametrize(
+    ("texts", "authority"),
+    [
+        (
+            ["https://a.example", "https://A.example.", "https://a.example:443", "https://a.example:0443"],
+            "a.example:443",
+        ),
+        (["https://[2606:4700::1]", "https://[2606:4700:0::0001]:443"], "[2606:4700::1]:443"),
+        (["https://a.example:8443/x", "https://a.example.:08443/y?z"], "a.example:8443"),
+    ],
+    ids=["name", "address", "port"],
+)
+def test_every_spelling_of_a_target_has_one_authority(texts: list[str], authority: str) -> None:
+    assert {authority_of(checked_url(text)) for text in texts} == {authority}
 
 
 def test_callers_need_https() -> None:

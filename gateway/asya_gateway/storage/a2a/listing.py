@@ -29,10 +29,15 @@ _OPEN_SINCE = """CASE WHEN t.status = 'pending' THEN t.created_at ELSE greatest(
 SINCE = f"coalesce(t.finished_at, {_OPEN_SINCE})"
 """SQL: when a task `t` got its status."""
 
-_REJECTED = """EXISTS (
-    SELECT FROM task_bodies b CROSS JOIN LATERAL (SELECT b.body -> 'details' AS details) d
-    WHERE b.task_id = t.id AND b.kind = 'error' AND b.body ->> 'class' = 'business' AND (
-        b.body ->> 'code' = 'rejected'
+# PostgreSQL reads no field of JSON in which a NUL or half of a surrogate pair is escaped. Halves of whole pairs are
+# replaced with them, and what follows an escaped backslash: no name that is compared contains either.
+_READABLE = r"regexp_replace(b.body::text, '\\u(0000|[dD][89a-fA-F][0-9a-fA-F]{2})', '\\ufffd', 'g')::json"
+_REJECTED = f"""EXISTS (
+    SELECT FROM task_bodies b
+    CROSS JOIN LATERAL (SELECT {_READABLE} AS error OFFSET 0) e
+    CROSS JOIN LATERAL (SELECT error -> 'details' AS details OFFSET 0) d
+    WHERE b.task_id = t.id AND b.kind = 'error' AND error ->> 'class' = 'business' AND (
+        error ->> 'code' = 'rejected'
         OR json_typeof(details) = 'object' AND (
             details ->> 'code' = 'rejected' OR details ->> 'type' ~ '(^|\\.)Rejected$'
             OR json_typeof(details -> 'mro') = 'array' AND EXISTS (

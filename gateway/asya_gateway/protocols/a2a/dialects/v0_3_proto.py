@@ -67,7 +67,8 @@ def _read_message(value: Any, path: str) -> Message:
         raise InvalidParams(path, "expected a message")
     members = Members.of(value, path)
     role = members.get("role")
-    if not isinstance(role, str | int) or ROLES.get(role) is not Role.USER:
+    # True is a 1 in Python, and no number of an enum.
+    if type(role) not in (str, int) or ROLES.get(role) is not Role.USER:
         raise members.wrong("role", "ROLE_USER")
     # The proto has `content`; the specification's examples of this binding have the `parts` of JSON-RPC.
     name = "parts" if members.get("content") is None and members.get("parts") is not None else "content"

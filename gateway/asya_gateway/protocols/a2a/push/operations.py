@@ -104,8 +104,13 @@ def _token(name: str) -> str:
 
 
 def _read_token(token: str) -> str:
+    """The id after which a page begins. Ids are printable, and other text might not even be comparable to them in the
+    database. Raises InvalidParams."""
     try:
         padded = token + "=" * (-len(token) % 4)
-        return base64.b64decode(padded, altchars=b"-_", validate=True).decode()
+        name = base64.b64decode(padded, altchars=b"-_", validate=True).decode()
+        if not name.isprintable():
+            raise ValueError
+        return name
     except (ValueError, binascii.Error):
         raise InvalidParams("pageToken", "expected a nextPageToken of an earlier answer") from None

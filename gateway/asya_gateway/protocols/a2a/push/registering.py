@@ -3,7 +3,6 @@
 import uuid
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from asya_gateway.domain.conversations import Conversation
 from asya_gateway.domain.destinations import MOST_PER_OWNER, MOST_PER_TASK, Destination, Put
@@ -12,6 +11,7 @@ from asya_gateway.domain.identity.audit import AuditEvent, AuditRecord
 from asya_gateway.domain.identity.principals import Caller, Principal
 from asya_gateway.domain.task import TaskHead
 from asya_gateway.outbound.errors import TargetRefused
+from asya_gateway.outbound.permitting import authority_of, checked_url
 from asya_gateway.protocols.a2a.errors import INVALID_PARAMS, PUSH_NOT_SUPPORTED, TOO_MANY, A2aError, InvalidParams
 from asya_gateway.protocols.a2a.model import PushConfig
 from asya_gateway.protocols.a2a.push.codecs import CODECS
@@ -80,7 +80,7 @@ async def _destination(
         name=name,
         owner=caller.owner,
         url=config.url,
-        host=urlsplit(config.url).netloc.lower(),
+        host=authority_of(checked_url(config.url)),
         options=_options(request.dialect.name, conversation, config),
         sealed=await sealed(parts.sealing, config, task_id, name),
         revocables=caller.revocables if isinstance(caller, Principal) else frozenset(),
