@@ -266,6 +266,15 @@ class Budget:
             await self._wait(share, size, own)
         lease.grow(size)
 
+    async def extend(self, share: Share, size: int) -> None:
+        """`grow` if the last reservation of the enclosing scope is of this share, so that its holder does not wait for
+        itself; else `reserve`. Raises NoRoom."""
+        lease = _scope.get()
+        if lease is not None and lease.held and lease.last()[0] is share:
+            await self.grow(size)
+        else:
+            await self.reserve(share, size)
+
     def grow_at_once(self, size: int) -> None:
         """Like `grow`, even if the bytes do not fit."""
         lease = _scope.get()

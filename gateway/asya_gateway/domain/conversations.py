@@ -46,11 +46,13 @@ class Conversations(Protocol):
     async def find_client_task(self, owner: str, client_task_id: str) -> str | None:
         """The id of the task that the owner's client calls so."""
 
-    async def add(self, task_id: str, message: JsonText) -> int:
-        """Append a message; returns its number."""
+    async def add(self, task_id: str, message: JsonText, *, most: int, most_bytes: int) -> int:
+        """Append a message; returns its number, 0 without a conversation. Raises Conflict if there would be more than
+        `most` messages, or more than `most_bytes` of them."""
 
     async def remove(self, task_id: str, number: int) -> None:
         """Remove a message that was not taken."""
 
     async def messages(self, task_id: str, most: int | None) -> Sequence[JsonText]:
-        """The newest messages in order; all of them with None."""
+        """The newest messages in order; all of them with None. Large ones are charged to the enclosing scope of the
+        budget. Raises NoRoom."""

@@ -74,7 +74,7 @@ async def clients(still: Running) -> None:
     await conversations.begin(Conversation(task_id, "o1", "1.0", f"c-{task_id}", f"mine-{task_id}"), "{}")
     assert await conversations.find(task_id, "o1") is not None
     assert await conversations.find_client_task("o1", f"mine-{task_id}") == task_id
-    number = await conversations.add(task_id, "{}")
+    number = await conversations.add(task_id, "{}", most=10, most_bytes=1000)
     assert len(await conversations.messages(task_id, 10)) == 2
     await conversations.remove(task_id, number)
     await conversations.forget(task_id)

@@ -3,6 +3,9 @@
 import asyncio
 from typing import Any
 
+import pytest
+
+from asya_gateway.protocols.a2a import sending
 from tests.support.a2a import conforms, data_message, rpc, streaming, text_message
 from tests.support.gateway import Gateway
 from tests.support.mcp import Actor
@@ -58,3 +61,20 @@ async def test_asking_to_sign_in_permits_nothing_by_itself(gateway: Gateway, act
     found = (await rpc(gateway, "GetTask", {"id": task_id}))["result"]
     assert found["status"]["state"] == "TASK_STATE_AUTH_REQUIRED"
     assert len(gateway.running.handed) == 1
+
+
+async def test_a_task_that_waits_takes_messages_up_to_their_limit(
+    gateway: Gateway, actor: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = asyncio.create_task(rpc(gateway, "SendMessage", SEND, path="/a2a/echo"))
+    task_id, _ = await actor.take()
+    await actor.report(task_id, "paused", pause_metadata=SIGN_IN)
+    await sent
+    for name, most in (("MOST_MESSAGES", 1), ("MOST_BODIES", 0)):
+        with monkeypatch.context() as patched:
+            patched.setattr(sending, name, most)
+            error = (await rpc(gateway, "SendMessage", {"message": text_message("more", taskId=task_id)}))["error"]
+        assert (error["code"], error["message"][:16]) == (-32004, "expected at most")
+    said = {"message": text_message("more", taskId=task_id, messageId="m-2")}
+    task = (await rpc(gateway, "SendMessage", said))["result"]["task"]
+    assert [message["messageId"] for message in task["history"]] == ["m-1", "m-2"]

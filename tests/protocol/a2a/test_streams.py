@@ -2,9 +2,12 @@
 
 from typing import Any
 
+from asya_gateway.domain.budget import Share
+from asya_gateway.protocols.http.keys import BUDGET
 from tests.support.a2a import conforms, envelope, open_post, rpc, streaming, text_message
 from tests.support.gateway import Gateway, Reader
 from tests.support.mcp import Actor
+from tests.support.waiting import until
 
 SEND = {"message": text_message("tell")}
 
@@ -45,6 +48,18 @@ async def test_a_stream_is_the_task_then_its_events_and_closes_with_the_end(gate
     assert events[1].data["result"]["statusUpdate"]["status"]["message"]["parts"] == [{"text": "on it"}]
     assert events[-1].data["result"]["statusUpdate"]["status"]["state"] == "TASK_STATE_COMPLETED"
     assert [event.id for event in events] == ["1", "2", None, None, "3.1", "3.2"]
+
+
+async def test_an_open_stream_does_not_keep_the_messages_that_it_began_with(gateway: Gateway, actor: Actor) -> None:
+    said = {"message": text_message("x" * 100_000)}
+    async with streaming(gateway, "SendStreamingMessage", said, path="/a2a/echo") as reader:
+        task_id, _ = await actor.take()
+        first = await reader.next()
+        assert first is not None
+        assert len(first.data["result"]["task"]["history"][0]["parts"][0]["text"]) == 100_000
+        await until(lambda: gateway.app[BUDGET].holds(Share.READERS) == 0, what="what was read to be given back")
+        await actor.end(task_id, result="done")
+        assert kinds(await all_of(reader)) == ["artifactUpdate", "statusUpdate"]
 
 
 async def test_a_subscriber_sees_the_task_and_stays_when_it_asks(gateway: Gateway, actor: Actor) -> None:

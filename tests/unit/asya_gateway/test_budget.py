@@ -182,3 +182,17 @@ def test_the_budget_is_a_part_of_the_container_and_a_setting_overrides(tmp_path:
     assert 128 * MIB < memory_budget(0, root) < 320 * MIB
     assert memory_budget(7, root) == 7
     assert memory_budget(0, tmp_path / "elsewhere") > 64 * MIB
+
+
+async def test_who_reads_two_bodies_does_not_wait_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budgets, "PATIENCE", 0.01)
+    budget = Budget(100)
+    with budget.scope():
+        await budget.reserve(Share.READERS, 60)
+        with pytest.raises(NoRoom):
+            await budget.reserve(Share.READERS, 60)
+        await budget.extend(Share.READERS, 60)
+        assert budget.holds(Share.READERS) == 120
+        with budget.scope(), pytest.raises(NoRoom):
+            await budget.extend(Share.READERS, 1)
+    assert budget.holds(Share.READERS) == 0

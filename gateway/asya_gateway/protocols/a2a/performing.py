@@ -61,6 +61,9 @@ async def _stream(request: A2aRequest, operation: Operation, params: Params, for
                 first = "", None
             async with http.app[STREAMS].open(http, headers=form.headers) as stream:
                 await _write(stream, request.dialect, form, first)
+                # What was read for the task is sent, and an open stream does not keep it.
+                del first
+                http.app[BUDGET].release()
                 await _write_rest(stream, request.dialect, form, events)
         return stream.response
 

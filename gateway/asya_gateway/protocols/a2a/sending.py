@@ -47,6 +47,8 @@ MOST_REFERENCES = 32
 """Most tasks that a message may refer to, because each is looked for."""
 MOST_MESSAGES = 1_000
 """Most messages of a task, which takes any number of them while it waits for an authorization."""
+MOST_BODIES = 4
+"""The messages of a task have together at most as many bytes as so many of the largest calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,11 +208,15 @@ async def _continued(request: A2aRequest, send: Send, task_id: str) -> Taken:
         await register(request, conversation or of_other_surface(request, task), send.push)
     context_id = conversation.context_id if conversation is not None else task.id
     said = replace(message, task_id=task_id, context_id=context_id)
-    number = await request.conversations.add(task.id, json_text(v1_0.message(said)))
-    given = not answers and number <= MOST_MESSAGES
+    number, given = 0, False
     try:
-        if number > MOST_MESSAGES:
-            raise Conflict(f"expected at most {MOST_MESSAGES} messages of a task")
+        number = await request.conversations.add(
+            task.id,
+            json_text(v1_0.message(said)),
+            most=MOST_MESSAGES,
+            most_bytes=MOST_BODIES * request.settings.max_call_bytes,
+        )
+        given = not answers
         for index, (key, answer) in enumerate(answers, start=1):
             last = index == len(answers)
             await request.tasks.answer(

@@ -48,7 +48,10 @@ SELECT * FROM (
                 ) questions
             ) q
             CROSS JOIN LATERAL (
-                SELECT array_agg(message ORDER BY number) AS messages, bool_or(message IS NULL) AS left_out FROM (
+                SELECT CASE WHEN sum(octet_length(message)) <= {PAGE_BYTES}
+                       THEN array_agg(message ORDER BY number) END AS messages,
+                       bool_or(message IS NULL) OR sum(octet_length(message)) > {PAGE_BYTES} AS left_out
+                FROM (
                     SELECT number, {inline("message")} AS message FROM a2a_messages
                     WHERE task_id = t.id ORDER BY number DESC LIMIT $3
                 ) newest

@@ -1,4 +1,4 @@
-"""Conversations and their messages. Nothing here is on the hot row of a task."""
+"""Conversations. Nothing here is on the hot row of a task."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,6 +8,7 @@ from asya_crds import jsontext
 from asya_gateway.domain.conversations import Conversation
 from asya_gateway.domain.errors import Conflict
 from asya_gateway.domain.task import JsonText
+from asya_gateway.storage.a2a import messages
 from asya_gateway.storage.database import Database
 
 _BEGIN = """
@@ -38,19 +39,7 @@ WHERE task_id = $1 AND ($2::text IS NULL OR owner = $2)
 """
 _REVEAL = "UPDATE a2a_tasks SET reply = NULL WHERE task_id = $1"
 _FIND_CLIENT_TASK = "SELECT task_id FROM a2a_tasks WHERE owner = $1 AND client_task_id = $2"
-# The lock of the conversation's row numbers the messages of two senders one after the other.
-_ADD = """
-WITH locked AS MATERIALIZED (SELECT task_id FROM a2a_tasks WHERE task_id = $1 FOR UPDATE)
-INSERT INTO a2a_messages (task_id, number, message)
-SELECT l.task_id, coalesce((SELECT max(m.number) FROM a2a_messages m WHERE m.task_id = l.task_id), 0) + 1, $2::json
-FROM locked l RETURNING number
-"""
 _REMOVE = "DELETE FROM a2a_messages WHERE task_id = $1 AND number = $2"
-_MESSAGES = """
-SELECT message::text AS message FROM (
-    SELECT number, message FROM a2a_messages WHERE task_id = $1 ORDER BY number DESC LIMIT $2
-) newest ORDER BY number
-"""
 
 
 class PostgresConversations:
@@ -84,15 +73,14 @@ class PostgresConversations:
         found: str | None = await self._database.fetchval(_FIND_CLIENT_TASK, owner, client_task_id)
         return found
 
-    async def add(self, task_id: str, message: JsonText) -> int:
-        return int(await self._database.fetchval(_ADD, task_id, message) or 0)
+    async def add(self, task_id: str, message: JsonText, *, most: int, most_bytes: int) -> int:
+        return await messages.add(self._database, task_id, message, most, most_bytes)
 
     async def remove(self, task_id: str, number: int) -> None:
         await self._database.execute(_REMOVE, task_id, number)
 
     async def messages(self, task_id: str, most: int | None) -> Sequence[JsonText]:
-        rows = await self._database.fetch(_MESSAGES, task_id, most)
-        return [row["message"] for row in rows]
+        return await messages.newest(self._database, task_id, most)
 
 
 def reasons(text: JsonText | None) -> Mapping[str, str]:

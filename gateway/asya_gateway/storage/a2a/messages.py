@@ -1,0 +1,66 @@
+"""The messages of a conversation. Together they can be as large as many bodies, so that they are sized before they are
+read."""
+
+from collections.abc import Sequence
+
+from asya_gateway.domain.budget import Budget, Share
+from asya_gateway.domain.errors import Conflict
+from asya_gateway.domain.task import LARGEST_INLINE, JsonText
+from asya_gateway.storage.database import Database
+from asya_gateway.storage.tasks.reading import WEIGHT as BODY_WEIGHT
+from asya_gateway.storage.tasks.rows import inline
+
+WEIGHT = 2 * BODY_WEIGHT
+"""Weight of messages that are read, per byte: unlike a body they are decoded, and encoded in the dialect of the
+reader."""
+
+# A statement sees what was committed before it began, so the lock must be held before the numbers are read.
+_LOCK = "SELECT true FROM a2a_tasks WHERE task_id = $1 FOR UPDATE"
+_ADD = """
+WITH so_far AS MATERIALIZED (
+    SELECT coalesce(max(number), 0) AS number, coalesce(sum(octet_length(message::text)), 0) AS bytes
+    FROM a2a_messages WHERE task_id = $1
+)
+INSERT INTO a2a_messages (task_id, number, message)
+SELECT $1, number + 1, $2::text::json FROM so_far WHERE number < $3 AND bytes + octet_length($2::text) <= $4
+RETURNING number
+"""
+
+_SMALL = f"""
+SELECT array_agg(message ORDER BY number) FILTER (WHERE so_far <= {LARGEST_INLINE}) AS messages,
+       coalesce(max(so_far), 0) AS bytes
+FROM (
+    SELECT number, message, sum(size) OVER (ORDER BY number DESC) AS so_far FROM (
+        SELECT number, {inline("message")} AS message, octet_length(message::text) AS size
+        FROM a2a_messages WHERE task_id = $1 ORDER BY number DESC LIMIT $2
+    ) newest
+) sized
+"""
+_ALL = """
+SELECT message::text AS message FROM (
+    SELECT number, message FROM a2a_messages WHERE task_id = $1 ORDER BY number DESC LIMIT $2
+) newest ORDER BY number
+"""
+
+
+async def add(database: Database, task_id: str, message: JsonText, most: int, most_bytes: int) -> int:
+    """Append a message; returns its number, 0 without a conversation. Raises Conflict if there would be more than
+    `most` messages, or more than `most_bytes` of them."""
+    async with database.connection() as connection, connection.transaction():
+        if await connection.fetchval(_LOCK, task_id) is None:
+            return 0
+        number: int | None = await connection.fetchval(_ADD, task_id, message, most, most_bytes)
+    if number is None:
+        raise Conflict(f"expected at most {most} messages of a task, and {most_bytes} bytes of them")
+    return number
+
+
+async def newest(database: Database, task_id: str, most: int | None) -> Sequence[JsonText]:
+    """The newest messages in order; all of them with None. Large ones wait for room in the enclosing scope of the
+    budget. Raises NoRoom."""
+    row = await database.fetchrow(_SMALL, task_id, most)
+    assert row is not None  # an aggregate has one row
+    if row["bytes"] <= LARGEST_INLINE:
+        return row["messages"] or ()
+    await Budget.around().extend(Share.READERS, WEIGHT * row["bytes"])
+    return [each["message"] for each in await database.fetch(_ALL, task_id, most)]
