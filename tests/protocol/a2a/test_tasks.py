@@ -7,8 +7,10 @@ import pytest
 
 from tests.support.a2a import conforms, data_message, rpc, text_message
 from tests.support.gateway import Gateway
+from tests.support.inputs import NAME, SAMPLED, SUMMARY, pause_body
 from tests.support.mcp import Actor, serve_tools
 
+TWO = {"name": NAME, "summary": SUMMARY}
 SURE = {"type": "object", "properties": {"sure": {"type": "boolean"}}, "required": ["sure"]}
 ROUNDS = [{"confirm": {"elicitation": {"message": "Sure?", "requestedSchema": SURE}}}]
 
@@ -136,6 +138,33 @@ async def test_a_question_is_answered_by_a_message_and_the_task_goes_on(gateway:
     resumed, sent = await actor.take()
     assert sent["payload"] == {"approved": True}
     assert resumed == task_id
+
+
+async def test_each_of_several_inputs_is_answered_alone_by_whatever_surface(gateway: Gateway, actor: Actor) -> None:
+    """The parts have no place for a key, so a part of data names it: {"inputs": {key: answer}}."""
+    now = {"configuration": {"returnImmediately": True}}
+    await rpc(gateway, "SendMessage", {"message": text_message("buy"), **now}, path="/a2a/echo")
+    task_id, _ = await actor.take()
+    status, told = await gateway.post(f"/mesh/{task_id}/progress", pause_body(task_id, {"inputs": TWO}))
+    assert status == 200, told
+
+    unnamed = await rpc(gateway, "SendMessage", {"message": text_message("Ada", taskId=task_id)})
+    assert the_error(unnamed) == (-32602, ["message.parts"])
+    wrong = data_message({"inputs": {"age": {"name": "Ada"}}}, taskId=task_id)
+    assert the_error(await rpc(gateway, "SendMessage", {"message": wrong})) == (
+        -32602,
+        ["message.parts[0].data.inputs"],
+    )
+
+    named = data_message({"inputs": {"name": {"name": "Ada"}}}, taskId=task_id, messageId="m-2")
+    waiting = (await rpc(gateway, "SendMessage", {"message": named, **now}))["result"]["task"]
+    assert waiting["status"]["state"] == "TASK_STATE_INPUT_REQUIRED"
+    status, answer = await gateway.post(f"/tasks/{task_id}/resume", {"key": "summary", "answer": SAMPLED})
+    assert status == 200, answer
+    resumed, _ = await actor.take()
+    assert resumed == task_id
+    task = (await rpc(gateway, "GetTask", {"id": task_id}))["result"]
+    assert task["status"]["state"] == "TASK_STATE_WORKING"
 
 
 async def test_a_question_without_fields_is_answered_by_a_text(gateway: Gateway, actor: Actor) -> None:
