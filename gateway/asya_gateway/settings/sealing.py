@@ -26,8 +26,8 @@ class SealSettings(BaseSettings):
         default_factory=list,
         repr=False,
         description="Secrets that seal what MCP clients send back between the rounds of a request, and the credentials "
-        "of push notifications, each at least 32 bytes, comma separated: the first seals, all open. If empty, the "
-        "replicas share a random key of the database.",
+        "of push notifications, each at least 32 bytes, comma separated: the first seals, all open (how to exchange "
+        "one: security.md). If empty, the replicas share a random key of the database.",
     )
 
     @field_validator("seal_keys", mode="before")

@@ -197,7 +197,7 @@ async def test_an_envelope_that_the_queue_system_refuses_ends_its_task_at_once(
         task = await process.storage.tasks.get(task_id, owner=EVERY_OWNER)
         assert task is not None
         assert task.error is not None
-        assert task.error.code == "undeliverable"
+        assert task.error.code == "envelope_too_large"
         assert "the limit is 2" in task.error.message
         assert await until(process_has_no_rows(process))
     assert await broker.depth("first") == 0
