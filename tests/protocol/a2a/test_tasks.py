@@ -141,7 +141,7 @@ async def test_a_question_is_answered_by_a_message_and_the_task_goes_on(gateway:
 
 
 async def test_each_of_several_inputs_is_answered_alone_by_whatever_surface(gateway: Gateway, actor: Actor) -> None:
-    """The parts have no place for a key, so a part of data names it: {"inputs": {key: answer}}."""
+    # The parts have no place for a key, so a part of data names it.
     now = {"configuration": {"returnImmediately": True}}
     await rpc(gateway, "SendMessage", {"message": text_message("buy"), **now}, path="/a2a/echo")
     task_id, _ = await actor.take()
