@@ -2,20 +2,17 @@
 
 import contextlib
 import json
-import os
-import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
 from bench.figures import Figure, Target, median, paired_ratio
 from bench.load import Plan, run_load
+from bench.peer_servers import peer_server
 from bench.stage import CONNECTIONS, Stage
 from bench.work import placed
-from bench.work_peers import PROGRAMS, peers_python
 from bench.work_programs import Deployment, gateways, workers
-from servers.ports import free_port
-from servers.processes import spawn, stop_process, wait_until
 
 SKILLS = 20
 SDK = "the SDK's server"
@@ -125,29 +122,6 @@ def _write(path: Path) -> None:
     path.write_text(json.dumps({"flows": flows}))
 
 
-@contextlib.contextmanager
-def _sdk(stage: Stage) -> Iterator[int]:
+def _sdk(stage: Stage) -> AbstractContextManager[int]:
     """The port of the SDK's server."""
-    port = free_port()
-    log_path = stage.folder / f"a2a-{port}.log"
-    environment = {"PATH": os.environ["PATH"], "HOME": str(stage.folder)}
-    with log_path.open("wb") as log:
-        command = [peers_python(), "a2a_app.py", str(port)]
-        process = spawn(command, cwd=PROGRAMS, env=environment, stdout=log, stderr=log)
-    try:
-        wait_until(_answers(port), 60, "the SDK's server was not ready", log_path)
-        yield port
-    finally:
-        stop_process(process, 15, 15)
-
-
-def _answers(port: int) -> Callable[[], bool]:
-    def answers() -> bool:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except OSError:
-            return False
-        plan = Plan(port, [(ENDPOINT, message("hello"))], 1, 5.0, 0.0, total=1, headers=[VERSION])
-        return run_load(plan).ok == 1
-
-    return answers
+    return peer_server(stage, "a2a_app.py", ENDPOINT, message("hello"), VERSION)

@@ -2,11 +2,10 @@
 
 import contextlib
 import json
-import os
 import resource
-import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
@@ -15,13 +14,11 @@ from bench.figures import Figure, Target, median, paired_ratio
 from bench.load import Outcome, Plan, request_bytes, run_load
 from bench.mcp_listeners import Listeners, Listening
 from bench.mcp_messages import CALL, LIST, LISTEN, McpRequest, old_call, open_session
+from bench.peer_servers import peer_server
 from bench.rows import ARGUMENTS
 from bench.stage import CONNECTIONS, GatewayProcess, Stage, cpu_of_family
 from bench.work import WAIT, placed
-from bench.work_peers import PROGRAMS, peers_python
 from bench.work_programs import Deployment, gateways, workers
-from servers.ports import free_port
-from servers.processes import spawn, stop_process, wait_until
 
 TOOLS = 20
 SESSIONS, QUICK_SESSIONS = 1_000, 100
@@ -197,29 +194,6 @@ def _write(path: Path, tools: int) -> None:
     whole.replace(path)
 
 
-@contextlib.contextmanager
-def _fastmcp(stage: Stage) -> Iterator[int]:
+def _fastmcp(stage: Stage) -> AbstractContextManager[int]:
     """The port of FastMCP's server with the same tools."""
-    port = free_port()
-    log_path = stage.folder / f"fastmcp-{port}.log"
-    environment = {"PATH": os.environ["PATH"], "HOME": str(stage.folder)}
-    with log_path.open("wb") as log:
-        command = [peers_python(), "fastmcp_app.py", str(port)]
-        process = spawn(command, cwd=PROGRAMS, env=environment, stdout=log, stderr=log)
-    try:
-        wait_until(_answers(port), 60, "FastMCP's server was not ready", log_path)
-        yield port
-    finally:
-        stop_process(process, 15, 15)
-
-
-def _answers(port: int) -> Callable[[], bool]:
-    def answers() -> bool:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except OSError:
-            return False
-        plan = Plan(port, [("/mcp", LIST.body)], 1, 5.0, 0.0, total=1, headers=[LIST.head])
-        return run_load(plan).ok == 1
-
-    return answers
+    return peer_server(stage, "fastmcp_app.py", "/mcp", LIST.body, LIST.head)
