@@ -1,33 +1,33 @@
 """What callers are offered over MCP: tools, prompts, resources and templates of resources, from any number of sources.
 
-Flows are the first source. Each source tells what it offers as a whole; the catalog merges them, pages through them
-in a fixed order, shows each caller what it may see, and knows whose lists a change touches."""
+Flows are the first source. Each source tells what it offers as a whole (offers.py); the catalog merges them, pages
+through them in a fixed order, shows each caller what it may see, and knows whose lists a change touches."""
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import islice
 from operator import is_
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, Generic
 
-from asya_crds.uri_template import Template
 from asya_gateway.domain.errors import FlowNotFound
 from asya_gateway.domain.identity.principals import ANONYMOUS, Caller, Principal
+from asya_gateway.domain.offers import (
+    KINDS,
+    TEMPLATES,
+    Kind,
+    Offer,
+    Offers,
+    OfferType,
+    ResourceOffer,
+    Source,
+    TaskOffer,
+)
 from asya_gateway.domain.text import printable
 
 _NAMED, _LOOKED_AT = 20, 1000
 """Names that an error lists, and offers among which they are looked for."""
-
-
-class Kind(StrEnum):
-    """A list that clients ask for."""
-
-    TOOLS = "tools"
-    PROMPTS = "prompts"
-    RESOURCES = "resources"
-    TEMPLATES = "templates"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,76 +41,23 @@ class Selection:
 EVERYTHING = Selection()
 
 
-class Offer(Protocol):
-    """One item of a list. Offers of one kind are told apart by `key`: the name of a tool or prompt, the URI of a
-    resource or its template."""
-
-    @property
-    def key(self) -> str: ...
-
-    @property
-    def name(self) -> str:
-        """The name by which endpoints select it: the flow's."""
-
-    @property
-    def size(self) -> int:
-        """Characters of its definition, about."""
-
-    @property
-    def sets(self) -> frozenset[str]:
-        """Tool sets that it is in."""
-
-    @property
-    def everywhere(self) -> bool:
-        """Whether every endpoint shows it, whatever part it selects."""
-
-    @property
-    def template(self) -> Template | None:
-        """The template of resources that it is; None for everything else."""
-
-    def seen_by(self, caller: Caller) -> bool:
-        """Whether it exists for this caller."""
-
-    def check_use(self, caller: Caller) -> None:
-        """Raises Denied for a caller that sees it but may not use it."""
-
-    def shows_like(self, other: Any) -> bool:
-        """Whether clients are shown the same as by this former offer of the same key."""
-
-
-Offers = Mapping[Kind, Mapping[str, Offer]]
-
-
-class Source(Protocol):
-    """Something that offers."""
-
-    def offers(self) -> Offers:
-        """Everything that it offers now, by kind and key. Kinds without offers may be absent."""
-
-    def sets(self) -> frozenset[str]:
-        """Tool sets that exist for everybody, even without a flow that the caller sees."""
-
-    def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
-        """Call `changed` whenever offers or sets have changed; the returned function ends that."""
-
-
-class Listing:
+class Listing(Generic[OfferType]):
     """The offers of one kind at one time, ordered by key."""
 
-    def __init__(self, offers: Mapping[str, Offer] = MappingProxyType({})) -> None:
+    def __init__(self, offers: Mapping[str, OfferType] = MappingProxyType({})) -> None:
         self.keys = sorted(offers)
         self.offers = {key: offers[key] for key in self.keys}
-        self._heads: dict[str, list[Offer]] = {}
+        self._heads: dict[str, list[OfferType]] = {}
         for offer in self.offers.values():
             if offer.template is not None:
                 self._heads.setdefault(offer.template.literals[0], []).append(offer)
         self._lengths = sorted({len(head) for head in self._heads}, reverse=True)
 
-    def in_order(self, keys: Iterable[str]) -> Iterable[Offer]:
+    def in_order(self, keys: Iterable[str]) -> Iterable[OfferType]:
         """The offers of these keys, all of which it has."""
         return map(self.offers.__getitem__, keys)
 
-    def matching(self, uri: str) -> Iterable[tuple[Offer, dict[str, str]]]:
+    def matching(self, uri: str) -> Iterable[tuple[OfferType, dict[str, str]]]:
         """The templates that expand to this URI, with their values: longer beginnings first, then in order."""
         for length in self._lengths:
             for offer in self._heads.get(uri[:length], ()):
@@ -122,7 +69,7 @@ class Listing:
 class Change:
     """How one kind's listing has changed: each changed offer as it was and as it is."""
 
-    def __init__(self, before: Listing, now: Listing) -> None:
+    def __init__(self, before: Listing[Any], now: Listing[Any]) -> None:
         gone = [(was, None) for key, was in before.offers.items() if key not in now.offers]
         others = ((before.offers.get(key), offer) for key, offer in now.offers.items())
         self._pairs: list[tuple[Offer | None, Offer | None]] = [
@@ -146,7 +93,8 @@ class Change:
         return found
 
 
-NO_CHANGE = Change(Listing(), Listing())
+_NOTHING = Listing[Any]()
+NO_CHANGE = Change(_NOTHING, _NOTHING)
 
 
 def _differ(was: Offer | None, now: Offer | None) -> bool:
@@ -172,7 +120,7 @@ def _selected(offer: Offer, selection: Selection) -> bool:
     return in_set and (selection.names is None or offer.name in selection.names)
 
 
-def _members_of(listings: Iterable[Listing]) -> dict[str, list[Offer]]:
+def _members_of(listings: Iterable[Listing[Any]]) -> dict[str, list[Offer]]:
     """The offers in each tool set."""
     found: dict[str, list[Offer]] = {}
     for listing in listings:
@@ -188,23 +136,22 @@ class Catalog:
 
     def __init__(self, sources: Sequence[Source]) -> None:
         self._sources = sources
-        self._listings = {kind: Listing() for kind in Kind}
+        self._listings: dict[Kind[Any], Listing[Any]] = {kind: Listing() for kind in KINDS}
         self._watchers: list[Callable[[], None]] = []
-        self.numbers = dict.fromkeys(Kind, 1)
+        self.numbers = dict.fromkeys(KINDS, 1)
         """The number of each current list. Watchers compare it, because lists may be long and watchers many."""
-        self.last_changes = dict.fromkeys(Kind, NO_CHANGE)
+        self.last_changes = dict.fromkeys(KINDS, NO_CHANGE)
         self._members: dict[str, list[Offer]] = {}
         self._rebuild()
         for source in sources:
             source.watch(self._rebuild)
 
     def _rebuild(self) -> None:
-        merged: dict[Kind, dict[str, Offer]] = {kind: {} for kind in Kind}
+        merged = Offers()
         for source in reversed(self._sources):
-            for kind, offers in source.offers().items():
-                merged[kind] |= offers
-        for kind in Kind:
-            before, offers = self._listings[kind], merged[kind]
+            merged.add_all(source.offers())
+        for kind in KINDS:
+            before, offers = self._listings[kind], merged.of(kind)
             same = offers.keys() == before.offers.keys() and all(map(is_, offers.values(), before.in_order(offers)))
             now = before if same else Listing(offers)
             self._listings[kind] = now
@@ -220,12 +167,18 @@ class Catalog:
         return lambda: self._watchers.remove(watcher)
 
     def page(
-        self, kind: Kind, after: str, most: int, most_size: int, caller: Caller, selection: Selection = EVERYTHING
-    ) -> tuple[list[Offer], bool]:
+        self,
+        kind: Kind[OfferType],
+        after: str,
+        most: int,
+        most_size: int,
+        caller: Caller,
+        selection: Selection = EVERYTHING,
+    ) -> tuple[list[OfferType], bool]:
         """The first offers with a key above `after`, and whether there are more: up to `most` with up to `most_size`
         characters together, but at least one."""
-        listing = self._listings[kind]
-        found: list[Offer] = []
+        listing: Listing[OfferType] = self._listings[kind]
+        found: list[OfferType] = []
         size = 0
         for key in islice(listing.keys, bisect_right(listing.keys, after) if after else 0, None):
             offer = listing.offers[key]
@@ -237,12 +190,14 @@ class Catalog:
             found.append(offer)
         return found, False
 
-    def find(self, kind: Kind, key: str, caller: Caller, selection: Selection = EVERYTHING) -> Offer | None:
+    def find(
+        self, kind: Kind[OfferType], key: str, caller: Caller, selection: Selection = EVERYTHING
+    ) -> OfferType | None:
         """The offer of this key, if the caller sees it there."""
-        offer = self._listings[kind].offers.get(key)
+        offer: OfferType | None = self._listings[kind].offers.get(key)
         return offer if shows(offer, caller, selection) else None
 
-    def to_use(self, kind: Kind, key: str, caller: Caller, selection: Selection = EVERYTHING) -> Offer:
+    def to_use(self, kind: Kind[OfferType], key: str, caller: Caller, selection: Selection = EVERYTHING) -> OfferType:
         """The offer of this key, to be used. Raises FlowNotFound, also for one that this caller may not see or that is
         not shown there, and Denied for one that it may not use."""
         offer = self.find(kind, key, caller, selection)
@@ -255,12 +210,12 @@ class Catalog:
 
     def matching(
         self, uri: str, caller: Caller, selection: Selection = EVERYTHING
-    ) -> tuple[Offer, dict[str, str]] | None:
+    ) -> tuple[ResourceOffer | TaskOffer, dict[str, str]] | None:
         """The template that this caller sees and that expands to the URI, with its values; None without one."""
-        candidates = self._listings[Kind.TEMPLATES].matching(uri)
+        candidates: Iterable[tuple[ResourceOffer | TaskOffer, dict[str, str]]] = self._listings[TEMPLATES].matching(uri)
         return next((found for found in candidates if shows(found[0], caller, selection)), None)
 
-    def shows_alike(self, kind: Kind, one: Caller, other: Caller, selection: Selection = EVERYTHING) -> bool:
+    def shows_alike(self, kind: Kind[Any], one: Caller, other: Caller, selection: Selection = EVERYTHING) -> bool:
         """Whether both see the same list."""
         offers = self._listings[kind].offers.values()
         return all(shows(offer, one, selection) is shows(offer, other, selection) for offer in offers)
@@ -280,7 +235,7 @@ class Catalog:
             return True
         return any(offer.seen_by(caller) for offer in self._members.get(name, ()))
 
-    def _some(self, kind: Kind, caller: Caller, selection: Selection) -> list[str]:
+    def _some(self, kind: Kind[Any], caller: Caller, selection: Selection) -> list[str]:
         """Keys of which an error names some. A wrong name must not cost a walk through thousands."""
         candidates = islice(self._listings[kind].offers.values(), _LOOKED_AT)
         return list(islice((each.key for each in candidates if shows(each, caller, selection)), _NAMED))

@@ -4,20 +4,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from typing_extensions import override
+
+from asya_crds.flow import McpExposure
+from asya_crds.mcp_offers import McpPrompt, McpResource
 from asya_crds.uri_template import Template
-from asya_gateway.domain.catalog import Kind, Offer, Offers
 from asya_gateway.domain.flows import FlowRegistry, ServedFlow
 from asya_gateway.domain.identity.access import check_invoke, sees
 from asya_gateway.domain.identity.principals import Caller
+from asya_gateway.domain.offers import PROMPTS, RESOURCES, TEMPLATES, TOOLS, Offers
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FlowOffer:
-    """A flow as one of its kinds. Implements Offer."""
+    """A flow as a tool. Implements RunOffer. `exposure` is the flow's `mcp` block."""
 
-    kind: Kind
     key: str
     served: ServedFlow
+    exposure: McpExposure
     sets: frozenset[str] = frozenset()
     template: Template | None = None
     everywhere: bool = False
@@ -47,22 +51,56 @@ class FlowOffer:
         return self.served is other.served or self._shown() == other._shown()
 
     def _shown(self) -> tuple[Any, ...]:
-        flow, left_out = self.served.flow, _NOT_SHOWN[self.kind]
-        shown = {} if flow.mcp is None else {key: item for key, item in flow.mcp if key not in left_out}
+        flow, left_out = self.served.flow, self._not_shown
+        shown = {key: item for key, item in self.exposure if key not in left_out}
         return (flow.description, shown, bool(flow.scopes))
 
-
-_NOT_SHOWN = {
-    Kind.TOOLS: frozenset({"prompt", "resource"}),
-    Kind.PROMPTS: frozenset({"resource", "output_schema", "annotations", "progress", "tool"}),
-    Kind.RESOURCES: frozenset({"prompt", "input_schema", "output_schema", "annotations", "progress", "tool"}),
-    Kind.TEMPLATES: frozenset({"prompt", "input_schema", "output_schema", "annotations", "progress", "tool"}),
-}
-"""Fields of a flow's `mcp` block that no list of this kind has."""
+    @property
+    def _not_shown(self) -> frozenset[str]:
+        """Fields of the `mcp` block that no list of its kind has."""
+        return frozenset({"prompt", "resource"})
 
 
-Made = tuple[frozenset[str], list[FlowOffer]]
-"""The sets of a flow, and its offers."""
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class FlowPrompt(FlowOffer):
+    """A flow as a prompt. Implements PromptOffer."""
+
+    prompt: McpPrompt
+
+    @property
+    @override
+    def _not_shown(self) -> frozenset[str]:
+        return frozenset({"resource", "output_schema", "annotations", "progress", "tool"})
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class FlowResource(FlowOffer):
+    """A flow as a resource or a template of them. Implements ResourceOffer."""
+
+    resource: McpResource
+
+    @property
+    @override
+    def _not_shown(self) -> frozenset[str]:
+        return frozenset({"prompt", "input_schema", "output_schema", "annotations", "progress", "tool"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """The offers of one flow, and the sets that it is in."""
+
+    sets: frozenset[str]
+    tool: FlowOffer | None = None
+    prompt: FlowPrompt | None = None
+    resource: FlowResource | None = None
+
+    def add_to(self, found: Offers) -> None:
+        if self.tool is not None:
+            found.add(TOOLS, self.tool)
+        if self.prompt is not None:
+            found.add(PROMPTS, self.prompt)
+        if self.resource is not None:
+            found.add(RESOURCES if self.resource.template is None else TEMPLATES, self.resource)
 
 
 class FlowSource:
@@ -71,7 +109,7 @@ class FlowSource:
 
     def __init__(self, flows: FlowRegistry) -> None:
         self._flows = flows
-        self._known: dict[ServedFlow, Made] = {}
+        self._known: dict[ServedFlow, _Made] = {}
 
     def offers(self) -> Offers:
         """The flows of the current table, by what they are offered as."""
@@ -80,16 +118,15 @@ class FlowSource:
         for name, members in table.sets.items():
             for flow in members:
                 member_of.setdefault(flow, set()).add(name)
-        found: dict[Kind, dict[str, Offer]] = {kind: {} for kind in Kind}
-        known: dict[ServedFlow, Made] = {}
+        found = Offers()
+        known: dict[ServedFlow, _Made] = {}
         for served in table.flows.values():
             sets = frozenset(member_of.get(served.flow.name, ()))
             made = self._known.get(served)
-            if made is None or made[0] != sets:
-                made = (sets, _offers_of(served, sets))
+            if made is None or made.sets != sets:
+                made = _made_of(served, sets)
             known[served] = made
-            for offer in made[1]:
-                found[offer.kind][offer.key] = offer
+            made.add_to(found)
         self._known = known
         return found
 
@@ -102,14 +139,16 @@ class FlowSource:
         return self._flows.watch(lambda _table: changed())
 
 
-def _offers_of(served: ServedFlow, sets: frozenset[str]) -> list[FlowOffer]:
-    flow = served.flow
-    found = [FlowOffer(Kind.TOOLS, flow.name, served, sets)] if flow.is_tool else []
-    if (prompt := flow.prompt_name) is not None:
-        found.append(FlowOffer(Kind.PROMPTS, prompt, served, sets))
-    if flow.mcp is not None and (resource := flow.mcp.resource) is not None:
-        if resource.uri is not None:
-            found.append(FlowOffer(Kind.RESOURCES, resource.uri, served, sets))
-        else:
-            found.append(FlowOffer(Kind.TEMPLATES, resource.address, served, sets, resource.template))
-    return found
+def _made_of(served: ServedFlow, sets: frozenset[str]) -> _Made:
+    flow, exposure = served.flow, served.flow.mcp
+    if exposure is None:
+        return _Made(sets)
+    name, prompt, resource = flow.prompt_name, exposure.prompt, exposure.resource
+    return _Made(
+        sets,
+        FlowOffer(flow.name, served, exposure, sets) if flow.is_tool else None,
+        None if name is None or prompt is None else FlowPrompt(name, served, exposure, sets, prompt=prompt),
+        None
+        if resource is None
+        else FlowResource(resource.address, served, exposure, sets, resource.template, resource=resource),
+    )

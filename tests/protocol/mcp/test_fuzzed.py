@@ -21,8 +21,9 @@ from hypothesis import HealthCheck, given, settings
 from asya_crds import jsontext
 from servers.databases import Databases
 from tests.protocol.mcp.fuzz.conversations import HANDSHAKE, Known, Sent, conversation, named
-from tests.protocol.mcp.fuzz.judging import Got, judge
+from tests.protocol.mcp.fuzz.judging import Got, check_message, judge
 from tests.protocol.mcp.fuzz.mutations import encoded, mutated
+from tests.protocol.mcp.offers import OFFERS
 from tests.support.asking import TOOLS as ASKING
 from tests.support.asking import asked
 from tests.support.gateway import Gateway
@@ -34,16 +35,18 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "400"))
 NAMES = named()
 VALID = conversation(NAMES)
+SERVED = [*TOOLS, *ASKING, *OFFERS]
 LONGEST = 20.0
 """Seconds in which every answer is complete. Calls wait a fifth of a second for their tasks."""
 
 
 class Fuzzed:
-    """A gateway, what stands in it for the names in valid messages, and the revisions of its sessions by their ids.
-    (No dataclass, whose members a failure would print.)"""
+    """A gateway, what stands in it for the names in valid messages, and the revisions of its sessions by their ids;
+    `sse` reads its stream of HTTP+SSE. (No dataclass, whose members a failure would print.)"""
 
-    def __init__(self, gateway: Gateway, known: Known) -> None:
+    def __init__(self, gateway: Gateway, known: Known, sse: "asyncio.Task[None]") -> None:
         self.gateway = gateway
+        self.sse = sse
         self.names = dict(zip(NAMES.texts(), known.texts(), strict=True))
         self.sessions = {id: version for version, id in known.sessions.items()}
 
@@ -56,6 +59,9 @@ class Fuzzed:
         real = replace(sent, headers=named, raw=raw, path=self._named(sent.path))
         got = await answer_to(self.gateway, real, raw)
         judge(real, raw, got, self.sessions)
+        if self.sse.done():
+            self.sse.result()
+            raise AssertionError("the stream of HTTP+SSE ended")
         ended = real.header("Mcp-Session-Id")
         if real.verb == "DELETE" and got.status == HTTPStatus.NO_CONTENT and ended in self.sessions:
             await self._renew(ended)
@@ -77,29 +83,29 @@ class Fuzzed:
 async def fuzzed(databases: Databases, template_database: str) -> AsyncIterator[Fuzzed]:
     with databases.one(template_database) as url:
         async with start_mcp(url, keepalive_interval=0.5, mcp_max_wait=0.2, max_call_bytes=1024 * 1024) as made:
-            serve_tools(made, [*TOOLS, *ASKING])
-            async with open_sse(made) as sse:
-                yield Fuzzed(made, await set_up(made, sse))
+            serve_tools(made, SERVED)
+            async with open_sse(made) as (id, sse):
+                yield Fuzzed(made, await set_up(made, id), sse)
 
 
 @contextlib.asynccontextmanager
-async def open_sse(gateway: Gateway) -> AsyncIterator[str]:
-    """A stream of HTTP+SSE, whose messages are read and dropped; its session."""
+async def open_sse(gateway: Gateway) -> AsyncIterator[tuple[str, "asyncio.Task[None]"]]:
+    """A stream of HTTP+SSE: its session, and the task that reads and judges its messages."""
     headers = {"Accept": "text/event-stream"}
     async with gateway.session.get(gateway.url + "/mcp/sse", headers=headers) as response:
         stream = Stream(response)
         first = await stream.next()
         assert first is not None
-        drained = asyncio.create_task(drain(response))
-        yield str(first.data).partition("session_id=")[2]
-        assert not drained.done(), "the stream ended"
-        drained.cancel()
-        await asyncio.wait([drained])
+        reading = asyncio.create_task(read_on(response))
+        yield str(first.data).partition("session_id=")[2], reading
+        reading.cancel()
+        await asyncio.wait([reading])
 
 
-async def drain(response: aiohttp.ClientResponse) -> None:
-    async for _ in response.content.iter_any():
-        pass
+async def read_on(response: aiohttp.ClientResponse) -> None:
+    while True:
+        for message in await messages_of_block(response):
+            check_message(message, in_session=True)
 
 
 async def set_up(gateway: Gateway, sse: str) -> Known:
@@ -112,7 +118,7 @@ async def set_up(gateway: Gateway, sse: str) -> Known:
     for version, client in clients.items():
         async with client.call("needs-sampling") as stream:
             server_requests[version] = (await stream.message())["id"]
-            event_ids[version] = str(stream.last_id)
+            event_ids[version] = stream.last_id or "get-0-0"
     # Mutated handshakes make so many sessions that the longest idle ones give way.
     later = "UPDATE mcp_sessions SET used_at = used_at + interval '1 day'"
     await gateway.running.storage.database.execute(later)
@@ -120,7 +126,7 @@ async def set_up(gateway: Gateway, sse: str) -> Known:
 
 
 async def answer_to(gateway: Gateway, sent: Sent, raw: bytes) -> Got:
-    """Send a request and read its whole answer; of a stream that goes on by itself, or that asks, the first message."""
+    """Send a request and read its whole answer; of a stream that goes on by itself, or that asks, the beginning."""
     headers = [*sent.headers]
     if not sent.all("Content-Type"):
         headers.append(("Content-Type", "application/json"))
@@ -133,19 +139,38 @@ async def answer_to(gateway: Gateway, sent: Sent, raw: bytes) -> Got:
             text = await response.text()
             is_json = response.content_type == "application/json" and text
             return Got(response.status, response.content_type, [jsontext.loads(text)] if is_json else [])
-        return Got(response.status, response.content_type, await messages_of(Stream(response), sent))
+        return Got(response.status, response.content_type, await messages_of(response, sent))
 
 
-async def messages_of(stream: Stream, sent: Sent) -> list[Any]:
+async def messages_of(response: aiohttp.ClientResponse, sent: Sent) -> list[Any]:
+    """The messages of a stream to its end. One that is only opened shows first that it lives, by an event or a comment;
+    what asks its client is left there."""
     messages: list[Any] = []
-    while sent.verb == "POST" and (event := await stream.next()) is not None:
-        if event.data is None:
-            continue
-        messages.append(event.data)
-        method = event.data.get("method", "") if isinstance(event.data, dict) else ""
-        if method == "notifications/subscriptions/acknowledged" or (method and not method.startswith("notifications/")):
+    while not response.content.at_eof():
+        found = await messages_of_block(response)
+        messages += found
+        methods = [each.get("method", "") for each in found if isinstance(each, dict)]
+        if any(method and not method.startswith("notifications/") for method in methods):
+            break
+        if sent.verb == "GET" or "notifications/subscriptions/acknowledged" in methods:
             break
     return messages
+
+
+async def messages_of_block(response: aiohttp.ClientResponse) -> list[Any]:
+    """The message of the next event; none of a comment, of an event without data, and of the end of a stream. Fails for
+    a line that no event stream may have."""
+    data: list[str] = []
+    while line := await response.content.readline(max_line_length=2**24):
+        text = line.decode().removesuffix("\n")
+        if not text:
+            break
+        field, _, value = text.partition(":")
+        assert field in ("", "event", "id", "retry", "data"), text
+        if field == "data":
+            data.append(value.removeprefix(" "))
+    whole = "\n".join(data)
+    return [jsontext.loads(whole)] if whole else []
 
 
 async def test_every_conversation_is_valid_before_it_is_mutated(fuzzed: Fuzzed) -> None:
@@ -170,4 +195,5 @@ async def test_every_mutated_message_gets_the_answer_of_the_specification(
 
 async def test_the_gateway_still_answers(fuzzed: Fuzzed) -> None:
     status, answer = await ask(fuzzed.gateway, "tools/list")
-    assert (status, len(answer["result"]["tools"])) == (200, len([*TOOLS, *ASKING]) - 1)
+    tools = {each["name"] for each in SERVED if each.get("mcp", {"tool": False}).get("tool", True)}
+    assert (status, {each["name"] for each in answer["result"]["tools"]}) == (200, tools)

@@ -1,6 +1,7 @@
 """2026-07-28: what the methods answer, held against the protocol's own schema."""
 
 import asyncio
+import base64
 from typing import Any
 
 import pytest
@@ -9,9 +10,22 @@ from asya_gateway.domain import budget as budgets
 from asya_gateway.domain.budget import Share
 from asya_gateway.protocols.http.keys import BUDGET
 from tests.support.gateway import Gateway, Reader
-from tests.support.mcp import TOOLS, ask, conforms, open_post, serve_tools, stateless_body, stateless_headers
+from tests.support.mcp import (
+    TOOLS,
+    VERSIONS,
+    ask,
+    ask_in,
+    conforms,
+    open_post,
+    serve_tools,
+    stateless_body,
+    stateless_headers,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+PLACE = base64.urlsafe_b64encode(b"anything").decode()
+"""A key in a cursor."""
 
 
 @pytest.mark.parametrize(
@@ -88,12 +102,29 @@ async def test_a_list_of_large_tools_waits_for_room_and_is_refused_without_any(
     assert (await ask(idle, "tools/list"))[0] == 200
 
 
-@pytest.mark.parametrize("cursor", [7, "%%%", "x" * 600, "/w=="])
-@pytest.mark.parametrize("method", ["tools/list", "prompts/list", "resources/list", "resources/templates/list"])
-async def test_a_foreign_cursor_is_invalid(idle: Gateway, method: str, cursor: Any) -> None:
-    """server/utilities/pagination: 'Invalid cursors SHOULD result in an error with code -32602'."""
-    status, answer = await ask(idle, method, {"cursor": cursor})
-    assert (status, answer["error"]["code"]) == (400, -32602)
+LISTS = {
+    "tools/list": "tools",
+    "prompts/list": "prompts",
+    "resources/list": "resources",
+    "resources/templates/list": "templates",
+}
+GARBLED: list[Any] = [7, True, [], {"a": 1}, "%%%", "x" * 600, "/w==", "YQ==", "tools", "tools.", "x" * 10_000, "é"]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("method", LISTS)
+async def test_a_foreign_cursor_is_invalid(idle: Gateway, method: str, version: str) -> None:
+    """server/utilities/pagination: 'Invalid cursors SHOULD result in an error with code -32602'. That of another list
+    is one, too: it would begin somewhere in this one."""
+    own = f"{LISTS[method]}.{PLACE}"
+    assert "result" in await ask_in(idle, version, method, {"cursor": own})
+    others = [f"{each}.{PLACE}" for each in LISTS.values() if each != LISTS[method]]
+    # The same bytes may be written in several ways, of which one is ours.
+    changed = [own + "=", own[:-2] + "B=", f"{own} ", own.upper(), f"{LISTS[method]}./w==", f"{LISTS[method]}.YR=="]
+    for cursor in [*GARBLED, *others, *changed]:
+        answer = await ask_in(idle, version, method, {"cursor": cursor})
+        assert answer.get("error", {}).get("code") == -32602, cursor
+        assert "cursor" in answer["error"]["message"]
 
 
 async def test_a_tool_shows_its_title_annotations_and_schemas_as_written(idle: Gateway) -> None:

@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 
 from asya_crds.flow import Flow
-from asya_gateway.domain.catalog import EVERYTHING, Catalog, Kind, Selection
+from asya_gateway.domain.catalog import EVERYTHING, Catalog, Selection
 from asya_gateway.domain.flow_offers import FlowSource
 from asya_gateway.domain.flows import FlowRegistry, FlowTable, ServedFlow
 from asya_gateway.domain.identity.principals import ANONYMOUS, OPEN, Principal, Via
 from asya_gateway.domain.identity.scopes import rights_of
+from asya_gateway.domain.offers import KINDS, PROMPTS, RESOURCES, TOOLS, Kind
 from asya_gateway.domain.task_offers import TaskSource
 
 
@@ -34,7 +35,7 @@ class Offered:
     def swap(self, *flows: ServedFlow, **sets: frozenset[str]) -> None:
         self.registry.swap(FlowTable.of(1, flows, sets=sets))
 
-    def keys(self, kind: Kind, selection: Selection = EVERYTHING) -> list[str]:
+    def keys(self, kind: Kind[Any], selection: Selection = EVERYTHING) -> list[str]:
         page, _ = self.catalog.page(kind, "", 500, 10**6, OPEN, selection)
         return [offer.key for offer in page]
 
@@ -45,9 +46,9 @@ def test_a_list_is_another_one_only_where_something_that_it_shows_is() -> None:
     counts = []
     for flows in ([first], [first, hidden], [served("first")], [served("first", timeout=9)], [first, served("b")], []):
         offered.swap(*flows)
-        counts.append(offered.catalog.numbers[Kind.TOOLS])
+        counts.append(offered.catalog.numbers[TOOLS])
     assert counts == [2, 2, 2, 2, 3, 4]
-    assert offered.catalog.numbers[Kind.PROMPTS] == 1
+    assert offered.catalog.numbers[PROMPTS] == 1
 
 
 def test_each_kind_of_list_changes_by_itself() -> None:
@@ -55,8 +56,8 @@ def test_each_kind_of_list_changes_by_itself() -> None:
     offered = Offered(served("f", mcp=one))
     before = dict(offered.catalog.numbers)
     offered.swap(served("f", mcp={**one, "resource": {"uri": "a://b", "size": 7}}))
-    changed = [kind for kind in Kind if offered.catalog.numbers[kind] != before[kind]]
-    assert changed == [Kind.RESOURCES]
+    changed = [kind for kind in KINDS if offered.catalog.numbers[kind] != before[kind]]
+    assert changed == [RESOURCES]
 
 
 @pytest.mark.parametrize(
@@ -66,14 +67,14 @@ def test_a_page_is_bounded_in_number_and_size_and_has_one_item_at_least(
     name: str, found: list[str], more: bool
 ) -> None:
     offered = Offered(served("d", 1), served("c", 99), served("b", 4), served("a", 4))
-    page, goes_on = offered.catalog.page(Kind.TOOLS, name, 2, 10, OPEN)
+    page, goes_on = offered.catalog.page(TOOLS, name, 2, 10, OPEN)
     assert ([offer.key for offer in page], goes_on) == (found, more)
 
 
 def test_a_change_touches_those_who_see_a_changed_flow_before_or_after_it() -> None:
     offered = Offered(served("a"), served("b"))
     offered.swap(served("a"), served("c"))
-    touched = offered.catalog.last_changes[Kind.TOOLS].touches
+    touched = offered.catalog.last_changes[TOOLS].touches
     assert touched(OPEN)
     assert touched(holder("mcp:read"))
     assert touched(holder("flow:b:read"))
@@ -81,21 +82,21 @@ def test_a_change_touches_those_who_see_a_changed_flow_before_or_after_it() -> N
     assert not touched(holder("flow:a:read"))
     assert touched(ANONYMOUS)
     offered.swap(served("a"), served("c"))
-    assert not offered.catalog.last_changes[Kind.TOOLS].touches(OPEN)
+    assert not offered.catalog.last_changes[TOOLS].touches(OPEN)
 
 
 def test_a_change_touches_an_endpoint_only_by_what_it_shows() -> None:
     offered = Offered()
     sales, ops = Selection("sales"), Selection("ops")
     offered.swap(served("a", tags=["sales"]), served("b"), ops=frozenset({"b"}))
-    change = offered.catalog.last_changes[Kind.TOOLS]
+    change = offered.catalog.last_changes[TOOLS]
     assert (change.touches(OPEN, sales), change.touches(OPEN, ops)) == (True, True)
     offered.swap(served("a", tags=["sales"]), served("b", description="New."), ops=frozenset({"b"}))
-    change = offered.catalog.last_changes[Kind.TOOLS]
+    change = offered.catalog.last_changes[TOOLS]
     assert (change.touches(OPEN, sales), change.touches(OPEN, ops)) == (False, True)
     # A set that loses a member changes its own list, and no other one.
     offered.swap(served("a", tags=["sales"]), served("b", description="New."))
-    change = offered.catalog.last_changes[Kind.TOOLS]
+    change = offered.catalog.last_changes[TOOLS]
     assert [change.touches(OPEN, each) for each in (sales, ops, EVERYTHING)] == [False, True, False]
     assert not change.touches(OPEN, Selection(names=frozenset({"b"})))
 
@@ -103,9 +104,9 @@ def test_a_change_touches_an_endpoint_only_by_what_it_shows() -> None:
 def test_a_set_has_the_flows_that_it_names_and_those_with_its_tag() -> None:
     offered = Offered()
     offered.swap(served("a", tags=["sales"]), served("b"), served("c"), sales=frozenset({"b", "later"}))
-    assert offered.keys(Kind.TOOLS, Selection("sales")) == ["a", "b"]
-    assert offered.keys(Kind.TOOLS, Selection("sales", frozenset({"b", "c"}))) == ["b"]
-    assert offered.keys(Kind.TOOLS, Selection(names=frozenset({"c", "unknown"}))) == ["c"]
+    assert offered.keys(TOOLS, Selection("sales")) == ["a", "b"]
+    assert offered.keys(TOOLS, Selection("sales", frozenset({"b", "c"}))) == ["b"]
+    assert offered.keys(TOOLS, Selection(names=frozenset({"c", "unknown"}))) == ["c"]
 
 
 def test_a_set_exists_if_it_is_written_or_if_the_caller_sees_a_flow_with_its_tag() -> None:
@@ -135,12 +136,12 @@ def test_of_two_sources_with_one_key_the_first_counts() -> None:
     one, other = FlowRegistry(), FlowRegistry()
     catalog = Catalog([FlowSource(one), FlowSource(other), TaskSource()])
     other.swap(FlowTable.of(1, [served("f", description="Other.")]))
-    assert catalog.find(Kind.TOOLS, "f", OPEN) is not None
+    assert catalog.find(TOOLS, "f", OPEN) is not None
     first = served("f", description="One.")
     one.swap(FlowTable.of(1, [first]))
-    found = catalog.find(Kind.TOOLS, "f", OPEN)
+    found = catalog.find(TOOLS, "f", OPEN)
     assert found is not None
-    assert found.served is first  # type: ignore[attr-defined]
+    assert found.served is first
 
 
 def test_tasks_are_resources_at_every_endpoint_of_those_who_may_read_some() -> None:

@@ -3,6 +3,7 @@ values that its inputSchema expects."""
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from asya_crds import jsontext
@@ -91,7 +92,9 @@ def _typed(schema: Mapping[str, Any], text: str) -> Any:
     if "boolean" in types and text in ("true", "false"):
         return text == "true"
     if ("integer" in types and _INTEGER.fullmatch(text)) or ("number" in types and _NUMBER.fullmatch(text)):
-        return jsontext.loads(text)
+        # One that no double can hold is no number for a handler either.
+        with suppress(jsontext.InvalidJSON):
+            return jsontext.loads(text)
     listed = schema.get("enum")
     values = listed if isinstance(listed, list) else []
     return next((value for value in values if not isinstance(value, str) and _as_text(value) == text), text)

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from asya_gateway.domain.calls import Call
-from asya_gateway.domain.catalog import Kind
 from asya_gateway.domain.errors import FlowNotFound, InvalidArguments, Unavailable, after_a_write
-from asya_gateway.domain.flow_offers import FlowOffer
 from asya_gateway.domain.flows import ServedFlow
+from asya_gateway.domain.offers import TOOLS
 from asya_gateway.domain.sessions.ports import SessionTask
 from asya_gateway.domain.task import TaskHead
 from asya_gateway.protocols.http.holding import Channel, Held
@@ -46,14 +45,13 @@ async def call_tool(context: RequestContext) -> Result | Held[Result]:
     if is_task_tool(context, name):
         return await call_task_tool(context, name, _arguments(context.params))
     try:
-        offer = context.catalog.to_use(Kind.TOOLS, name, context.caller, context.selection)
+        offer = context.catalog.to_use(TOOLS, name, context.caller, context.selection)
     except FlowNotFound as unknown:
         return await _repeated(context, name, unknown)
-    assert isinstance(offer, FlowOffer)  # the only source of tools
     served = offer.served
     arguments = _arguments(context.params)
-    if context.revision.stateless and served.flow.mcp is not None:
-        check_param_headers(served.flow.mcp.input_schema, arguments, context.headers)
+    if context.revision.stateless:
+        check_param_headers(offer.exposure.input_schema, arguments, context.headers)
     wanted, asks = answer_of(context, served.flow), await TaskAsks.of(context)
     if asks is not None and (task_id := await asks.continued()) is not None:
         return await _answered(context, served, task_id, wanted, asks)

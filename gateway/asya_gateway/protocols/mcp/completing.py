@@ -4,8 +4,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from asya_gateway.domain.catalog import Kind, Offer
-from asya_gateway.domain.flow_offers import FlowOffer
+from asya_gateway.domain.offers import PROMPTS, TEMPLATES, ResourceOffer, TaskOffer
 from asya_gateway.domain.text import printable
 from asya_gateway.protocols.mcp.arguments import prompt_arguments, template_choices
 from asya_gateway.protocols.mcp.errors import InvalidParams
@@ -38,10 +37,9 @@ async def complete(context: RequestContext) -> Result:
 
 
 def _of_prompt(context: RequestContext, prompt: str, name: str) -> list[str]:
-    offer = context.catalog.find(Kind.PROMPTS, prompt, context.caller, context.selection)
+    offer = context.catalog.find(PROMPTS, prompt, context.caller, context.selection)
     if offer is None:
         raise InvalidParams(f"ref.name: Unknown prompt: {printable(prompt)}")
-    assert isinstance(offer, FlowOffer)  # the only source of prompts
     arguments = {argument.name: argument for argument in prompt_arguments(offer.served.flow)}
     if name not in arguments:
         raise InvalidParams(f"argument.name: the prompt has no argument {printable(name)}")
@@ -54,12 +52,13 @@ def _of_template(context: RequestContext, uri: str, name: str) -> list[str]:
         raise InvalidParams(f"ref.uri: Unknown resource template: {printable(uri, _SHOWN_URI)}")
     if name not in offer.template.names:
         raise InvalidParams(f"argument.name: the template has no variable {printable(name)}")
-    return template_choices(offer.served.flow, name) if isinstance(offer, FlowOffer) else []
+    # The variable of a task is its id, which is told to its owner only.
+    return [] if isinstance(offer, TaskOffer) else template_choices(offer.served.flow, name)
 
 
-def _template(context: RequestContext, uri: str) -> Offer | None:
+def _template(context: RequestContext, uri: str) -> ResourceOffer | TaskOffer | None:
     """The template of this text, else the one that expands to it ("A URI or URI template")."""
-    found = context.catalog.find(Kind.TEMPLATES, uri, context.caller, context.selection)
+    found = context.catalog.find(TEMPLATES, uri, context.caller, context.selection)
     if found is not None:
         return found
     matching = context.catalog.matching(uri, context.caller, context.selection)

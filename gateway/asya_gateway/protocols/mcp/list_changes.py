@@ -4,16 +4,17 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from asya_gateway.domain.catalog import Catalog, Kind, Selection
+from asya_gateway.domain.catalog import Catalog, Selection
 from asya_gateway.domain.identity.principals import Caller
+from asya_gateway.domain.offers import KINDS, PROMPTS, RESOURCES, TEMPLATES, TOOLS, Kind
 from asya_gateway.protocols.mcp.errors import InvalidParams
 from asya_gateway.protocols.mcp.request_context import RequestContext
 from asya_gateway.protocols.mcp.topics import Notice
 
-MEMBERS: Mapping[str, tuple[str, tuple[Kind, ...]]] = {
-    "toolsListChanged": ("tools/list_changed", (Kind.TOOLS,)),
-    "promptsListChanged": ("prompts/list_changed", (Kind.PROMPTS,)),
-    "resourcesListChanged": ("resources/list_changed", (Kind.RESOURCES, Kind.TEMPLATES)),
+MEMBERS: Mapping[str, tuple[str, tuple[Kind[Any], ...]]] = {
+    "toolsListChanged": ("tools/list_changed", (TOOLS,)),
+    "promptsListChanged": ("prompts/list_changed", (PROMPTS,)),
+    "resourcesListChanged": ("resources/list_changed", (RESOURCES, TEMPLATES)),
 }
 """The members of a subscription's filter, the notification of each, and the lists that it is about."""
 
@@ -51,7 +52,7 @@ class ListChanges:
         numbers = dict(catalog.numbers)
 
         def changed() -> None:
-            new = {kind for kind in Kind if numbers[kind] != catalog.numbers[kind]}
+            new = {kind for kind in KINDS if numbers[kind] != catalog.numbers[kind]}
             numbers.update(catalog.numbers)
             for member in self._members:
                 if any(kind in new and self._touched(kind) for kind in MEMBERS[member][1]):
@@ -64,7 +65,7 @@ class ListChanges:
         finally:
             leave()
 
-    def _touched(self, kind: Kind) -> bool:
+    def _touched(self, kind: Kind[Any]) -> bool:
         return self._catalog.last_changes[kind].touches(self._caller, self._selection)
 
     async def due(self) -> Sequence[Notice]:

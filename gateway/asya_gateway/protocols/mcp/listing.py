@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from asya_gateway.domain.budget import SMALL, Share
-from asya_gateway.domain.catalog import Kind, Offer
+from asya_gateway.domain.offers import Kind, OfferType
 from asya_gateway.protocols.mcp.errors import InvalidParams
 from asya_gateway.protocols.mcp.request_context import RequestContext
 from asya_gateway.protocols.mcp.results import Result
@@ -26,14 +26,14 @@ LONGEST_CURSOR = 8192
 UNKNOWN_FLOWS = "sh.asya/unknownFlows"
 """The member of `_meta` for names in the URL of which the caller sees nothing."""
 
-Define = Callable[[Offer, Revision], dict[str, Any]]
+Define = Callable[[OfferType, Revision], dict[str, Any]]
 """An offer in the form of a revision."""
 
 
-async def list_page(context: RequestContext, kind: Kind, member: str, define: Define) -> Result:
+async def list_page(context: RequestContext, kind: Kind[OfferType], member: str, define: Define[OfferType]) -> Result:
     """A page in the order of keys, always the same. Raises NoRoom, InvalidParams for an invalid cursor or a URL that
     names unknown flows only."""
-    after = read_cursor(context.params)
+    after = read_cursor(context.params, kind)
     unknown = unknown_names(context.catalog, context.caller, context.selection)
     found, more = context.catalog.page(kind, after, PAGE, PAGE_SIZE, context.caller, context.selection)
     size = sum(offer.size for offer in found)
@@ -43,23 +43,28 @@ async def list_page(context: RequestContext, kind: Kind, member: str, define: De
     if unknown:
         fields["_meta"] = {UNKNOWN_FLOWS: unknown}
     if more:
-        fields["nextCursor"] = cursor_after(found[-1].key)
+        fields["nextCursor"] = cursor_after(kind, found[-1].key)
     return Result(fields, cacheable=True)
 
 
-def cursor_after(key: str) -> str:
-    """The opaque cursor of the page that begins after this key. It contains the key, so any replica can continue."""
-    return base64.urlsafe_b64encode(key.encode()).decode()
+def cursor_after(kind: Kind[Any], key: str) -> str:
+    """The opaque cursor of the page of this list that begins after this key. It contains the key, so any replica can
+    continue."""
+    return f"{kind.value}.{base64.urlsafe_b64encode(key.encode()).decode()}"
 
 
-def read_cursor(params: Mapping[str, Any]) -> str:
-    """The key in a cursor of cursor_after, "" without a cursor. Raises InvalidParams."""
+def read_cursor(params: Mapping[str, Any], kind: Kind[Any]) -> str:
+    """The key in a cursor of cursor_after, "" without a cursor or for an empty one. Raises InvalidParams, also for the
+    cursor of another list: it would begin somewhere, and its client would miss items without a word."""
     cursor = params.get("cursor")
-    if cursor is None:
+    if cursor is None or cursor == "":
         return ""
     try:
         if not isinstance(cursor, str) or len(cursor) > LONGEST_CURSOR:
             raise ValueError
-        return base64.b64decode(cursor, altchars=b"-_", validate=True).decode()
+        key = base64.b64decode(cursor.removeprefix(f"{kind.value}."), altchars=b"-_", validate=True).decode()
+        if not key or cursor_after(kind, key) != cursor:
+            raise ValueError
     except (ValueError, binascii.Error):
         raise InvalidParams("cursor: expected the nextCursor of an earlier answer") from None
+    return key

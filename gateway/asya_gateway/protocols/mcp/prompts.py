@@ -5,8 +5,7 @@ from functools import partial
 from typing import Any
 
 from asya_crds.mcp_offers import PromptArgument
-from asya_gateway.domain.catalog import Kind, Offer
-from asya_gateway.domain.flow_offers import FlowOffer
+from asya_gateway.domain.offers import PROMPTS, PromptOffer
 from asya_gateway.domain.task import Task
 from asya_gateway.protocols.http.holding import Held
 from asya_gateway.protocols.mcp.arguments import check_arguments, prompt_arguments, texts_of, typed
@@ -22,15 +21,14 @@ from asya_gateway.protocols.mcp.versions import Revision
 
 async def list_prompts(context: RequestContext) -> Result:
     """Every prompt by name. Raises NoRoom, and InvalidParams for an invalid cursor."""
-    return await list_page(context, Kind.PROMPTS, "prompts", definition)
+    return await list_page(context, PROMPTS, "prompts", definition)
 
 
 async def get_prompt(context: RequestContext) -> Result | Held[Result]:
     """Run the flow with the prompt's arguments. Raises FlowNotFound (-32602, as server/prompts requires), Denied,
     InvalidParams, and what run_flow raises."""
     name = text_member(context.params, "name")
-    offer = context.catalog.to_use(Kind.PROMPTS, name, context.caller, context.selection)
-    assert isinstance(offer, FlowOffer)  # the only source of prompts
+    offer = context.catalog.to_use(PROMPTS, name, context.caller, context.selection)
     flow = offer.served.flow
     texts = texts_of(context.params)
     check_arguments(prompt_arguments(flow), texts)
@@ -47,19 +45,14 @@ async def _rendered(context: RequestContext, task: Task) -> Result:
     return Result(whole=await rendered(context, prompt_result, text, task.id, context.revision.value))
 
 
-def definition(offer: Offer, revision: Revision) -> dict[str, Any]:
+def definition(offer: PromptOffer, revision: Revision) -> dict[str, Any]:
     """A Prompt object."""
-    assert isinstance(offer, FlowOffer)  # the only source of prompts
-    flow = offer.served.flow
-    exposure = flow.mcp
-    assert exposure is not None
-    assert exposure.prompt is not None
-    prompt = exposure.prompt
+    flow, prompt = offer.served.flow, offer.prompt
     description = (prompt.description or flow.description).strip() or f"Runs the flow {flow.name}."
     found: dict[str, Any] = {"name": offer.key, "description": description}
     if arguments := prompt_arguments(flow):
         found["arguments"] = [_argument(argument, revision) for argument in arguments]
-    return found | passed_on(exposure, revision, prompt.title)
+    return found | passed_on(offer.exposure, revision, prompt.title)
 
 
 def _argument(argument: PromptArgument, revision: Revision) -> dict[str, Any]:

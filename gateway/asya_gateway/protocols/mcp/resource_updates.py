@@ -8,10 +8,10 @@ from functools import partial
 from typing import Any
 
 from asya_gateway.domain.errors import TaskNotFound, Unavailable
-from asya_gateway.domain.flow_offers import FlowOffer
 from asya_gateway.domain.identity.principals import Caller
+from asya_gateway.domain.offers import ResourceOffer, TaskOffer
 from asya_gateway.domain.task import TaskHead
-from asya_gateway.domain.task_offers import VARIABLE, TaskOffer
+from asya_gateway.domain.task_offers import VARIABLE
 from asya_gateway.protocols.mcp.errors import InvalidParams
 from asya_gateway.protocols.mcp.following import followed
 from asya_gateway.protocols.mcp.request_context import RequestContext
@@ -124,7 +124,6 @@ class ResourceUpdates:
         self._wake()
 
 
-def _changes(offer: Any) -> bool:
-    """Whether the flow says that its resource changes."""
-    exposure = offer.served.flow.mcp if isinstance(offer, FlowOffer) else None
-    return exposure is not None and exposure.resource is not None and exposure.resource.changes
+def _changes(offer: ResourceOffer | TaskOffer) -> bool:
+    """Whether its author says that the resource changes; tasks are followed instead."""
+    return not isinstance(offer, TaskOffer) and offer.resource.changes

@@ -4,12 +4,11 @@ server/resources)."""
 from collections.abc import Mapping
 from typing import Any
 
-from asya_gateway.domain.catalog import Kind, Offer
-from asya_gateway.domain.flow_offers import FlowOffer
 from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.domain.identity.principals import Caller
+from asya_gateway.domain.offers import RESOURCES, TEMPLATES, ResourceOffer, TaskOffer
 from asya_gateway.domain.task import Task
-from asya_gateway.domain.task_offers import VARIABLE, TaskOffer
+from asya_gateway.domain.task_offers import VARIABLE
 from asya_gateway.protocols.http.holding import Held
 from asya_gateway.protocols.mcp.arguments import typed
 from asya_gateway.protocols.mcp.errors import ResourceNotFound
@@ -26,12 +25,12 @@ from asya_gateway.protocols.mcp.versions import Revision
 
 async def list_resources(context: RequestContext) -> Result:
     """Every resource by URI. Raises NoRoom, and InvalidParams for an invalid cursor."""
-    return await list_page(context, Kind.RESOURCES, "resources", definition)
+    return await list_page(context, RESOURCES, "resources", definition)
 
 
 async def list_templates(context: RequestContext) -> Result:
     """Every template. Raises NoRoom, and InvalidParams for an invalid cursor."""
-    return await list_page(context, Kind.TEMPLATES, "resourceTemplates", definition)
+    return await list_page(context, TEMPLATES, "resourceTemplates", definition)
 
 
 async def read_resource(context: RequestContext) -> Result | Held[Result]:
@@ -44,23 +43,26 @@ async def read_resource(context: RequestContext) -> Result | Held[Result]:
     offer.check_use(context.caller)
     if isinstance(offer, TaskOffer):
         return await read_task(context, offer, values[VARIABLE], uri)
-    assert isinstance(offer, FlowOffer)
     return await _run(context, offer, values, uri)
 
 
-def find(context: RequestContext, uri: str) -> tuple[Offer, dict[str, str]] | None:
+def find(context: RequestContext, uri: str) -> tuple[ResourceOffer | TaskOffer, dict[str, str]] | None:
     """The resource, or the template that expands to this URI, with its variables."""
     return find_for(context, uri, context.caller)
 
 
-def find_for(context: RequestContext, uri: str, caller: Caller) -> tuple[Offer, dict[str, str]] | None:
+def find_for(
+    context: RequestContext, uri: str, caller: Caller
+) -> tuple[ResourceOffer | TaskOffer, dict[str, str]] | None:
     """The same for the request's caller with the rights that it has now."""
     catalog, selection = context.catalog, context.selection
-    offer = catalog.find(Kind.RESOURCES, uri, caller, selection)
+    offer = catalog.find(RESOURCES, uri, caller, selection)
     return catalog.matching(uri, caller, selection) if offer is None else (offer, {})
 
 
-async def _run(context: RequestContext, offer: FlowOffer, values: dict[str, str], uri: str) -> Result | Held[Result]:
+async def _run(
+    context: RequestContext, offer: ResourceOffer, values: dict[str, str], uri: str
+) -> Result | Held[Result]:
     served = offer.served
     return await run_flow(context, served, typed(served.flow, values), _renderer(context, served, uri), {"uri": uri})
 
@@ -85,19 +87,14 @@ def _renderer(context: RequestContext, served: ServedFlow, uri: str) -> Render:
     return render
 
 
-def definition(offer: Offer, revision: Revision) -> dict[str, Any]:
+def definition(offer: ResourceOffer | TaskOffer, revision: Revision) -> dict[str, Any]:
     """A Resource or ResourceTemplate object."""
     if isinstance(offer, TaskOffer):
         titled = {"title": offer.title} if revision.structured else {}
         address = {"uriTemplate": offer.key, "mimeType": JSON} if not offer.whole_result else {"uriTemplate": offer.key}
         name = "task_result" if offer.whole_result else "task"
         return {**address, "name": name, **titled, "description": offer.description}
-    assert isinstance(offer, FlowOffer)
-    flow = offer.served.flow
-    exposure = flow.mcp
-    assert exposure is not None
-    assert exposure.resource is not None
-    resource = exposure.resource
+    flow, resource = offer.served.flow, offer.resource
     description = (resource.description or flow.description).strip() or f"Runs the flow {flow.name}."
     found: dict[str, Any] = {
         ("uri" if resource.uri else "uriTemplate"): offer.key,
@@ -110,4 +107,4 @@ def definition(offer: Offer, revision: Revision) -> dict[str, Any]:
         found["size"] = resource.size
     if resource.annotations is not None:
         found["annotations"] = resource.annotations.model_dump(by_alias=True, exclude_none=True)
-    return found | passed_on(exposure, revision, resource.title)
+    return found | passed_on(offer.exposure, revision, resource.title)

@@ -5,8 +5,9 @@ from urllib.parse import quote
 from asya_crds import jsontext
 from asya_crds.status import TaskStatus
 from asya_gateway.domain.errors import TaskNotFound
+from asya_gateway.domain.offers import TaskOffer
 from asya_gateway.domain.task import JsonText, Task
-from asya_gateway.domain.task_offers import SCHEME, TaskOffer
+from asya_gateway.domain.task_offers import SCHEME
 from asya_gateway.protocols.http.rendering import task_json
 from asya_gateway.protocols.mcp.errors import ResourceNotFound
 from asya_gateway.protocols.mcp.request_context import RequestContext

@@ -4,8 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from asya_crds.flow import Flow
-from asya_gateway.domain.catalog import Kind, Offer
-from asya_gateway.domain.flow_offers import FlowOffer
+from asya_gateway.domain.offers import TOOLS, RunOffer
 from asya_gateway.protocols.mcp.listing import list_page
 from asya_gateway.protocols.mcp.passing_on import passed_on
 from asya_gateway.protocols.mcp.request_context import RequestContext
@@ -16,7 +15,7 @@ from asya_gateway.protocols.mcp.versions import Revision
 
 async def list_tools(context: RequestContext) -> Result:
     """Every tool by name, always in the same order. Raises NoRoom, and InvalidParams for an invalid cursor."""
-    page = await list_page(context, Kind.TOOLS, "tools", _define)
+    page = await list_page(context, TOOLS, "tools", definition)
     if not context.settings.mcp_task_tools:
         return page
     fields = dict(page.fields)
@@ -26,17 +25,11 @@ async def list_tools(context: RequestContext) -> Result:
     return replace(page, fields=fields)
 
 
-def _define(offer: Offer, revision: Revision) -> dict[str, Any]:
-    assert isinstance(offer, FlowOffer)  # the only source of tools
-    return definition(offer.served.flow, revision)
-
-
-def definition(flow: Flow, revision: Revision) -> dict[str, Any]:
+def definition(offer: RunOffer, revision: Revision) -> dict[str, Any]:
     """A Tool object. The inputSchema is sent as it was written; clients need a non-empty description."""
-    exposure = flow.mcp
-    assert exposure is not None  # the registry lists exposed flows only
+    flow, exposure = offer.served.flow, offer.exposure
     tool: dict[str, Any] = {
-        "name": flow.name,
+        "name": offer.key,
         "description": flow.description.strip() or f"Runs the flow {flow.name}.",
         "inputSchema": exposure.input_schema,
     }

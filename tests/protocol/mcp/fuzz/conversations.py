@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.support.asking import ALICE, EVERYTHING
-from tests.support.mcp import BOTH, LATEST, message, stateless_body, stateless_headers
+from tests.support.mcp import BOTH, LATEST, TASKS_DECLARED, message, stateless_body, stateless_headers
 
-HANDSHAKE = ("2025-11-25", "2025-06-18", "2025-03-26")
+HANDSHAKE = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
 REVISIONS = (LATEST, *HANDSHAKE)
 
 Headers = tuple[tuple[str, str], ...]
@@ -36,8 +36,8 @@ class Sent:
 @dataclass(frozen=True)
 class Known:
     """What stands in the gateway: a requestState of the flow `name`, a task that has ended, and for each revision with
-    a handshake a session, a second one that may be ended, the id of an event of it, and that of an open request of the
-    gateway."""
+    a handshake a session, a second one that may be ended, the id of an event of it (of no event in 2024-11-05, whose
+    events have none), and that of an open request of the gateway."""
 
     state: str
     task_id: str
@@ -76,36 +76,52 @@ def conversation(known: Known) -> list[Sent]:
 
 def _stateless(state: str, task_id: str) -> Iterator[Sent]:
     capable = {"io.modelcontextprotocol/clientCapabilities": EVERYTHING}
+    tasked = {"io.modelcontextprotocol/clientCapabilities": {**EVERYTHING, **TASKS_DECLARED}}
+    changes = {"toolsListChanged": True, "resourceSubscriptions": [f"asya://tasks/{task_id}"], "taskIds": [task_id]}
     answers = {"inputResponses": {"user_name": ALICE}}
     requests: list[tuple[str, dict[str, Any]]] = [
         ("server/discover", {}),
         ("tools/list", {}),
-        ("tools/list", {"cursor": "bmFtZQ=="}),
+        ("tools/list", {"cursor": "tools.bmFtZQ=="}),
         ("tools/call", {"name": "anything", "arguments": {"n": 1}}),
         ("tools/call", {"name": "shout", "arguments": {"text": "hi"}, "_meta": {"progressToken": "t"}}),
         ("tools/call", {"name": "name", "arguments": {}, "_meta": capable}),
         ("tools/call", {"name": "several", "arguments": {"who": "x"}, **answers, "_meta": capable}),
         ("tools/call", {"name": "name", "arguments": {}, **answers, "requestState": state, "_meta": capable}),
+        ("tools/call", {"name": "tasked", "arguments": {}, "_meta": tasked}),
         ("prompts/list", {}),
-        ("prompts/get", {"name": "greeting", "arguments": {"who": "x"}}),
+        ("prompts/get", {"name": "greeting", "arguments": {"who": "x", "language": "english"}}),
         ("resources/list", {}),
         ("resources/templates/list", {}),
-        ("resources/read", {"uri": "file:///a"}),
-        ("completion/complete", {"ref": {"type": "ref/prompt", "name": "p"}, "argument": {"name": "a", "value": "b"}}),
-        ("subscriptions/listen", {"notifications": {"toolsListChanged": True, "taskIds": [task_id]}}),
-        ("tasks/get", {"taskId": task_id}),
-        ("tasks/update", {"taskId": task_id, "inputResponses": {"answer": ALICE}}),
-        ("tasks/cancel", {"taskId": task_id}),
+        *(("resources/read", {"uri": uri}) for uri in _uris(task_id)),
+        *(("completion/complete", each) for each in _COMPLETIONS),
+        ("subscriptions/listen", {"notifications": changes, "_meta": tasked}),
+        ("tasks/get", {"taskId": task_id, "_meta": tasked}),
+        ("tasks/update", {"taskId": task_id, "inputResponses": {"answer": ALICE}, "_meta": tasked}),
+        ("tasks/cancel", {"taskId": task_id, "_meta": tasked}),
     ]
     for method, params in requests:
         body = stateless_body(method, params)
-        headers = stateless_headers(body, **({"Mcp_Name": task_id} if method.startswith("tasks/") else {}))
-        yield Sent(tuple(headers.items()), body)
+        yield Sent(tuple(stateless_headers(body).items()), body)
     notification = stateless_body("notifications/cancelled", {"requestId": 1})
     del notification["id"]
     yield Sent(tuple(stateless_headers(notification).items()), notification)
 
 
+def _uris(task_id: str) -> list[str]:
+    """Resources that exist, and one that does not."""
+    own = f"asya://tasks/{task_id}"
+    return ["docs://handbook", "crm://eu/customers/7", own, f"{own}/result", "file:///a"]
+
+
+_COMPLETIONS: list[dict[str, Any]] = [
+    {"ref": {"type": "ref/prompt", "name": "derived_prompt"}, "argument": {"name": "loud", "value": "t"}},
+    {
+        "ref": {"type": "ref/resource", "uri": "crm://{region}/customers/{id}"},
+        "argument": {"name": "region", "value": ""},
+        "context": {"arguments": {"id": "7"}},
+    },
+]
 _CLIENT = {"capabilities": {"elicitation": {}}, "clientInfo": {"name": "fuzz", "version": "1"}}
 _BATCH = [message("ping", id=1), message("tools/list", id=2), {"jsonrpc": "2.0", "method": "notifications/x"}]
 
@@ -129,12 +145,14 @@ def _after_handshake(version: str, task_id: str) -> Iterator[Sent]:
     yield Sent((("Accept", BOTH),), message("initialize", {"protocolVersion": version, **_CLIENT}))
     requests: list[Mapping[str, Any]] = [
         message("ping"),
-        message("tools/list", {"cursor": "bmFtZQ=="}),
+        message("tools/list", {"cursor": "tools.bmFtZQ=="}),
         message("tools/call", {"name": "anything", "arguments": {"n": 1}}, "one"),
         message("tools/call", {"name": "name", "arguments": {"input": {"user_name": ALICE}}}, 2),
         message("tools/call", {"name": "anything", "arguments": {}, "task": {"ttl": 60_000}}, 3),
-        message("resources/read", {"uri": "file:///a"}),
-        message("prompts/get", {"name": "greeting"}),
+        *(message("resources/read", {"uri": uri}) for uri in _uris(task_id)),
+        message("prompts/get", {"name": "greeting", "arguments": {"who": "x"}}),
+        *(message("completion/complete", each) for each in _COMPLETIONS),
+        message("tasks/list", {}),
         message("tasks/get", {"taskId": task_id}),
         message("tasks/result", {"taskId": task_id}),
         message("logging/setLevel", {"level": "info"}),
@@ -155,6 +173,9 @@ def _in_session(version: str, known: Known) -> Iterator[Sent]:
         message("tools/call", {"name": "name", "arguments": {}}, "asks"),
         message("logging/setLevel", {"level": "info"}),
         message("resources/subscribe", {"uri": f"asya://tasks/{known.task_id}"}),
+        message(
+            "prompts/get", {"name": "greeting", "arguments": {"who": "x"}, "_meta": {"progressToken": 2}}, "prompt"
+        ),
         message("tasks/cancel", {"taskId": known.task_id}),
         {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": "asks"}},
         {"jsonrpc": "2.0", "id": known.server_requests[version], "result": ALICE},

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.protocol.mcp.fuzz.conversations import Sent
 from tests.protocol.mcp.fuzz.model import SESSION, Open, Refusal, Sessions, status_of_get, verdict
-from tests.support.mcp import LATEST, validator
+from tests.support.mcp import EXT_TASKS, LATEST, validator
 
 STATUS_OF = {
     -32700: {400}, -32600: {400, 403, 405, 406, 408, 413, 415, 421}, -32601: {404}, -32602: {400, 200}, -32020: {400},
@@ -18,6 +18,8 @@ RESULTS = {
     "resources/list": "ListResourcesResult", "resources/templates/list": "ListResourceTemplatesResult",
     "completion/complete": "CompleteResult", "resources/read": "ReadResourceResult", "prompts/get": "GetPromptResult",
 }  # fmt: skip
+OF_TASKS = {"tasks/get": "GetTaskResult", "tasks/update": "UpdateTaskResult", "tasks/cancel": "CancelTaskResult"}
+"""Results of the extension for tasks."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,13 @@ def judge(sent: Sent, raw: bytes, got: Got, sessions: Sessions) -> None:
         return
     if sent.verb == "GET" and (statuses := status_of_get(sent, sessions)) is not None:
         assert got.status in statuses, got
+    # Other answers to other verbs have the form of HTTP's own errors.
+    protocols_own = sent.verb == "POST" or got.content_type == "text/event-stream"
+    for each in got.messages if protocols_own else ():
+        for message in each if isinstance(each, list) else [each]:
+            check_message(message, in_session=bool(sent.all(SESSION)))
     if sent.verb != "POST":
         return
-    for each in got.messages:
-        for message in each if isinstance(each, list) else [each]:
-            _check_message(sent, message)
     expected = verdict(sent, raw, sessions)
     if isinstance(expected, Refusal):
         assert got.messages, got
@@ -55,7 +59,8 @@ def judge(sent: Sent, raw: bytes, got: Got, sessions: Sessions) -> None:
         assert got.status in (200, 202, 400), got
 
 
-def _check_message(sent: Sent, message: Any) -> None:
+def check_message(message: Any, *, in_session: bool) -> None:
+    """Fails for a message that no client may get. Only sessions have requests to clients."""
     assert isinstance(message, dict), message
     assert message.get("jsonrpc") == "2.0"
     error = message.get("error")
@@ -65,7 +70,7 @@ def _check_message(sent: Sent, message: Any) -> None:
         assert error["message"] != "Internal error"
         assert len(error["message"]) <= 4000
     elif "method" in message and not message["method"].startswith("notifications/"):
-        assert sent.all(SESSION), message
+        assert in_session, message
 
 
 def _check_stateless(request: dict[str, Any], got: Got) -> None:
@@ -86,6 +91,11 @@ def _check_stateless(request: dict[str, Any], got: Got) -> None:
         if kind == "input_required":
             assert request["method"] in ("tools/call", "prompts/get", "resources/read")
             _valid("InputRequiredResult", last["result"])
+        elif kind == "task":
+            assert request["method"] == "tools/call"
+            _valid("CreateTaskResult", last["result"], EXT_TASKS)
+        elif request["method"] in OF_TASKS:
+            _valid(OF_TASKS[request["method"]], last["result"], EXT_TASKS)
         elif kind == "complete" and request["method"] in RESULTS:
             _valid(RESULTS[request["method"]], last["result"])
 
@@ -102,6 +112,6 @@ def _check_id(raw: bytes, answer: dict[str, Any]) -> None:
         assert "id" not in answer, answer
 
 
-def _valid(definition: str, value: Any) -> None:
-    errors = [error.message for error in validator(LATEST, definition).iter_errors(value)]
+def _valid(definition: str, value: Any, version: str = LATEST) -> None:
+    errors = [error.message for error in validator(version, definition).iter_errors(value)]
     assert not errors, (definition, errors, value)
