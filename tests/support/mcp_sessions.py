@@ -180,3 +180,42 @@ async def connect(
         client = Client(gateways, version, response.headers[HEADER], capabilities, dict(headers or {}))
     await client.notify("initialized")
     return client
+
+
+class SseClient:
+    """A client of HTTP+SSE, whose stream is at one gateway and whose messages go to another."""
+
+    def __init__(self, stream: Stream, endpoint: str, at: Gateway) -> None:
+        self.stream = stream
+        self.endpoint = endpoint
+        self.at = at
+
+    async def post(self, body: Any, at: Gateway | None = None) -> int:
+        gateway = at or self.at
+        async with gateway.session.post(gateway.url + self.endpoint, json=body) as response:
+            return response.status
+
+    async def ask(self, method: str, params: Any = None, id: Any = 1) -> Any:
+        assert await self.post(message(method, params, id)) == 202
+        answer = await self.stream.message()
+        assert answer["id"] == id
+        return answer
+
+    async def initialize(self, version: str = "2024-11-05") -> Any:
+        hello = {"protocolVersion": version, "capabilities": EVERYTHING, "clientInfo": {"name": "t", "version": "1"}}
+        answer = await self.ask("initialize", hello, 0)
+        assert await self.post({"jsonrpc": "2.0", "method": "notifications/initialized"}) == 202
+        return answer["result"]
+
+
+@contextlib.asynccontextmanager
+async def open_sse(gateways: Sequence[Gateway], **headers: str) -> AsyncIterator[SseClient]:
+    """A stream at the first gateway, with its messages posted at the last one."""
+    sent = {"Accept": "text/event-stream", **headers}
+    async with gateways[0].session.get(gateways[0].url + "/mcp/sse", headers=sent) as response:
+        assert response.status == 200, await response.text()
+        stream = Stream(response)
+        first = await stream.next()
+        assert first is not None
+        assert first.name == "endpoint"
+        yield SseClient(stream, first.data, gateways[-1])

@@ -7,14 +7,10 @@ import pytest
 from asya_gateway.protocols.http.wait_limit import WaitLimit
 from tests.support.gateway import Event, Gateway, Reader
 from tests.support.mcp import (
-    BOTH,
-    HANDSHAKE_VERSIONS,
-    LATEST,
     Actor,
     ask,
     calling,
     conforms,
-    message,
     open_post,
     start_mcp,
     stateless_body,
@@ -81,35 +77,6 @@ async def test_a_flow_may_keep_its_progress_to_itself(gateway: Gateway, actor: A
     async with calling(gateway, "quiet", token=1) as call:
         await actor.serve({})
         assert len((await call)[1]) == 1
-
-
-@pytest.mark.parametrize("flow", ["anything", "quiet"])
-@pytest.mark.parametrize("version", [*HANDSHAKE_VERSIONS, LATEST])
-async def test_a_quiet_call_goes_on_with_progress(database_url: str, version: str, flow: str) -> None:
-    """patterns/progress: 'The progress value MUST increase with each notification'. Clients reset their timers on
-    progress only (`resetTimeoutOnProgress`), so a flow that says nothing, or keeps it to itself, has some, too."""
-    async with start_mcp(database_url, mcp_progress_interval=0.02) as gateway:
-        actor = Actor(gateway)
-        headers = (
-            stateless_headers if version == LATEST else lambda _: {"Accept": BOTH, "MCP-Protocol-Version": version}
-        )
-        made = stateless_body if version == LATEST else message
-        body = made("tools/call", {"name": flow, "arguments": {}, "_meta": {"progressToken": "t"}})
-        async with open_post(gateway, body, headers(body)) as response:
-            reader = Reader(response)
-            task_id, _ = await actor.take()
-            heard: list[Any] = []
-            while sum("message" not in each["params"] for each in heard) < 3:
-                event = await reader.next()
-                assert event is not None
-                conforms(event.data, "ProgressNotification", version)
-                heard.append(event.data)
-            await actor.end(task_id, result={})
-            last = [event.data for event in await reader.all()]
-    values = [each["params"]["progress"] for each in [*heard, *last[:-1]]]
-    assert values == sorted(set(values))
-    assert all(value < 100 for value in values[:-1])
-    assert last[-1]["result"]["isError"] is False
 
 
 async def test_a_silent_stream_is_kept_alive(gateway: Gateway, actor: Actor) -> None:

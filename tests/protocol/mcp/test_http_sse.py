@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Any
 
 import aiohttp
 import pytest
@@ -14,7 +13,7 @@ from asya_gateway.protocols.mcp.tasks import standing_questions
 from tests.support.gateway import Gateway
 from tests.support.inputs import NAME, pause_body
 from tests.support.mcp import Actor, message
-from tests.support.mcp_sessions import EVERYTHING, Stream, replicas
+from tests.support.mcp_sessions import open_sse, replicas
 from tests.support.waiting import until
 
 
@@ -24,48 +23,10 @@ async def pair(database_url: str) -> AsyncIterator[list[Gateway]]:
         yield made
 
 
-class SseClient:
-    """A client whose stream is at one gateway and whose messages go to another."""
-
-    def __init__(self, stream: Stream, endpoint: str, at: Gateway) -> None:
-        self.stream = stream
-        self.endpoint = endpoint
-        self.at = at
-
-    async def post(self, body: Any, at: Gateway | None = None) -> int:
-        gateway = at or self.at
-        async with gateway.session.post(gateway.url + self.endpoint, json=body) as response:
-            return response.status
-
-    async def ask(self, method: str, params: Any = None, id: Any = 1) -> Any:
-        assert await self.post(message(method, params, id)) == 202
-        answer = await self.stream.message()
-        assert answer["id"] == id
-        return answer
-
-    async def initialize(self, version: str = "2024-11-05") -> Any:
-        hello = {"protocolVersion": version, "capabilities": EVERYTHING, "clientInfo": {"name": "t", "version": "1"}}
-        answer = await self.ask("initialize", hello, 0)
-        assert await self.post({"jsonrpc": "2.0", "method": "notifications/initialized"}) == 202
-        return answer["result"]
-
-
-@contextlib.asynccontextmanager
-async def opened(pair: list[Gateway], **headers: str) -> AsyncIterator[SseClient]:
-    sent = {"Accept": "text/event-stream", **headers}
-    async with pair[0].session.get(pair[0].url + "/mcp/sse", headers=sent) as response:
-        assert response.status == 200, await response.text()
-        stream = Stream(response)
-        first = await stream.next()
-        assert first is not None
-        assert first.name == "endpoint"
-        yield SseClient(stream, first.data, pair[1])
-
-
 async def test_the_first_event_names_the_url_for_messages(pair: list[Gateway]) -> None:
     """'When a client connects, the server MUST send an endpoint event containing a URI for the client to use for
     sending messages.'"""
-    async with opened(pair) as client:
+    async with open_sse(pair) as client:
         assert client.endpoint.startswith("/mcp/messages?session_id=")
 
 
@@ -73,7 +34,7 @@ async def test_the_first_event_names_the_url_for_messages(pair: list[Gateway]) -
 async def test_answers_come_on_the_stream_whoever_takes_the_message(pair: list[Gateway], at: int) -> None:
     """'All subsequent client messages MUST be sent as HTTP POST requests to this endpoint. Server messages are sent as
     SSE message events'."""
-    async with opened(pair) as client:
+    async with open_sse(pair) as client:
         client.at = pair[at]
         said = await client.initialize()
         assert said["protocolVersion"] == "2024-11-05"
@@ -85,7 +46,7 @@ async def test_answers_come_on_the_stream_whoever_takes_the_message(pair: list[G
 
 
 async def test_a_call_is_answered_with_its_progress(pair: list[Gateway]) -> None:
-    async with opened(pair) as client:
+    async with open_sse(pair) as client:
         await client.initialize("2025-06-18")
         params = {"name": "anything", "arguments": {}, "_meta": {"progressToken": "p"}}
         assert await client.post(message("tools/call", params, 4)) == 202
@@ -101,7 +62,7 @@ async def test_its_tasks_of_the_newest_handshake_are_told_of_and_ask_there(
     pair: list[Gateway], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(standing_questions, "ASK_AFTER", 0.0)
-    async with opened(pair) as client:
+    async with open_sse(pair) as client:
         await client.initialize("2025-11-25")
         params = {"name": "anything", "arguments": {}, "task": {}, "_meta": {"progressToken": "p"}}
         made = (await client.ask("tools/call", params, 4))["result"]["task"]
@@ -129,7 +90,7 @@ async def test_its_tasks_of_the_newest_handshake_are_told_of_and_ask_there(
 
 
 async def test_a_call_is_canceled_from_the_other_replica(pair: list[Gateway]) -> None:
-    async with opened(pair) as client:
+    async with open_sse(pair) as client:
         await client.initialize()
         assert await client.post(message("tools/call", {"name": "anything"}, 4)) == 202
         actor = Actor(pair[0])
@@ -145,7 +106,7 @@ async def test_a_call_is_canceled_from_the_other_replica(pair: list[Gateway]) ->
 
 
 async def test_a_question_is_asked_and_answered_on_the_stream(pair: list[Gateway]) -> None:
-    async with opened(pair) as client:
+    async with open_sse(pair) as client:
         await client.initialize("2025-11-25")
         assert await client.post(message("tools/call", {"name": "anything"}, 4)) == 202
         actor = Actor(pair[0])
@@ -165,7 +126,7 @@ async def test_a_question_is_asked_and_answered_on_the_stream(pair: list[Gateway
 
 
 async def test_the_session_ends_with_its_stream_and_its_calls_go_on(pair: list[Gateway]) -> None:
-    async with opened(pair) as client:
+    async with open_sse(pair) as client:
         await client.initialize()
         assert await client.post(message("tools/call", {"name": "anything"}, 4)) == 202
         actor = Actor(pair[0])
@@ -179,7 +140,7 @@ async def test_the_session_ends_with_its_stream_and_its_calls_go_on(pair: list[G
 
 
 async def test_what_is_no_message_is_400_and_an_unknown_session_404(pair: list[Gateway]) -> None:
-    async with opened(pair) as client:
+    async with open_sse(pair) as client:
         for gateway in pair:
             async with gateway.session.post(gateway.url + client.endpoint, data=b"{", headers=JSON) as response:
                 assert response.status == 400
@@ -201,7 +162,7 @@ JSON = {"Content-Type": "application/json"}
 
 
 async def test_a_session_of_one_transport_is_unknown_in_the_other(pair: list[Gateway]) -> None:
-    async with opened(pair) as client:
+    async with open_sse(pair) as client:
         headers = {"Mcp-Session-Id": client.endpoint.rsplit("=", 1)[1], "Accept": "application/json"}
         async with pair[0].session.post(pair[0].url + "/mcp", json=message("ping"), headers=headers) as response:
             assert response.status == 404
@@ -218,7 +179,7 @@ async def test_the_official_client_calls_a_tool(pair: list[Gateway]) -> None:
 
 
 async def test_a_stream_ends_if_its_gateway_drains(pair: list[Gateway]) -> None:
-    async with opened(pair) as client:
+    async with open_sse(pair) as client:
         pair[0].stop.set()
         with contextlib.suppress(aiohttp.ClientError):
             assert await client.stream.next() is None

@@ -169,12 +169,20 @@ async def test_waiting_for_a_result_goes_on_with_progress(database_url: str) -> 
         body = message("tasks/result", {"taskId": task_id, "_meta": {"progressToken": 7}})
         async with open_post(gateway, body, {"Accept": BOTH, "MCP-Protocol-Version": VERSION}) as response:
             reader = Reader(response)
-            event = await reader.next()
-            assert event is not None
-            conforms(event.data, "ProgressNotification", VERSION)
-            assert event.data["params"]["_meta"] == {RELATED: {"taskId": task_id}}
+            async with in_background(report_often(actor, task_id)):
+                # Also while the task reports more often than a quiet one is looked at.
+                for _ in range(3):
+                    event = await reader.next()
+                    assert event is not None
+                    conforms(event.data, "ProgressNotification", VERSION)
+                    assert event.data["params"]["_meta"] == {RELATED: {"taskId": task_id}}
             await actor.end(task_id, result={})
             assert "result" in (await reader.all())[-1].data
+
+
+async def report_often(actor: Actor, task_id: str) -> None:
+    while True:
+        await actor.report(task_id, "processing")
 
 
 async def test_what_its_task_waits_for_is_asked_for_it_in_a_session(database_url: str) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.a2a import data_message, rpc
 from tests.support.gateway import Gateway, Reader
 from tests.support.inputs import FOLDERS, LISTED, NAME, SAMPLED, SUMMARY, pause_body
 from tests.support.mcp import (
@@ -16,6 +17,7 @@ from tests.support.mcp import (
     calling,
     conforms,
     open_post,
+    serve_tools,
     start_mcp,
     stateless_body,
     stateless_headers,
@@ -272,6 +274,42 @@ async def test_the_same_task_is_seen_by_every_surface(gateway: Gateway, actor: A
     assert (await gateway.get(f"/tasks/{task_id}"))[1]["flow"] == "tasked"
     await gateway.post(f"/tasks/{task_id}/cancel")
     assert (await seen(gateway, task_id))["status"] == "cancelled"
+
+
+async def test_one_task_is_seen_and_answered_by_each_surface(gateway: Gateway, actor: Actor) -> None:
+    everywhere = {"name": "everywhere", "entrypoint": "first", "mcp": {"task": "required"}, "a2a": {}}
+    serve_tools(gateway, [everywhere])
+
+    async def statuses() -> tuple[str, str, str]:
+        """In MCP, A2A and REST."""
+        in_a2a = (await rpc(gateway, "GetTask", {"id": task_id}))["result"]["status"]["state"]
+        in_mcp = (await seen(gateway, task_id, ALL))["status"]
+        return in_mcp, in_a2a, (await gateway.get(f"/tasks/{task_id}"))[1]["status"]
+
+    task_id = await started(gateway, "everywhere")
+    await actor.take()
+    assert await statuses() == ("working", "TASK_STATE_SUBMITTED", "pending")
+    question = pause_body(task_id, {"inputs": {"name": NAME, "summary": SUMMARY, "folders": FOLDERS}})
+    assert (await gateway.post(f"/mesh/{task_id}/progress", question))[0] == 200
+    waiting = ("input_required", "TASK_STATE_INPUT_REQUIRED", "paused")
+    assert await statuses() == waiting
+    message = data_message({"inputs": {"name": {"name": "Ada"}}}, taskId=task_id)
+    sent = await rpc(gateway, "SendMessage", {"message": message, "configuration": {"returnImmediately": True}})
+    assert sent["result"]["task"]["id"] == task_id
+    assert await statuses() == waiting
+    assert (await gateway.post(f"/tasks/{task_id}/resume", {"key": "summary", "answer": SAMPLED}))[0] == 200
+    assert list((await seen(gateway, task_id, ALL))["inputRequests"]) == ["folders"]
+    assert await statuses() == waiting
+    assert (await respond(gateway, task_id, ALL, folders=LISTED))[0] == 200
+    assert await statuses() == ("working", "TASK_STATE_WORKING", "running")
+    _, envelope = await actor.take()
+    assert all(said in str(envelope) for said in ("Ada", "short", "file:///home/ada"))
+    await actor.end(task_id, result={"n": 3})
+    assert await statuses() == ("completed", "TASK_STATE_COMPLETED", "succeeded")
+    assert (await seen(gateway, task_id, ALL))["result"]["structuredContent"] == {"n": 3}
+    in_a2a = (await rpc(gateway, "GetTask", {"id": task_id}))["result"]["artifacts"][0]["parts"]
+    assert in_a2a == [{"data": {"n": 3}}]
+    assert (await gateway.get(f"/tasks/{task_id}"))[1]["result"] == {"n": 3}
 
 
 async def test_progress_is_told_until_the_handle(gateway: Gateway, actor: Actor) -> None:

@@ -10,7 +10,7 @@ from asya_gateway.domain.log import read_entry
 from asya_gateway.domain.rates import Rates
 from asya_gateway.domain.task import FlyEvent, JsonText, TaskUpdate
 from asya_gateway.protocols.mcp.log_messages import LogMessages
-from asya_gateway.protocols.mcp.progress import Progress
+from asya_gateway.protocols.mcp.progress import Beating, Progress
 from asya_gateway.protocols.mcp.telling import MOST_WITHHELD, Telling
 
 
@@ -115,3 +115,21 @@ async def test_who_wants_errors_only_is_not_told_what_was_left_out() -> None:
     told.now = 1.0
     await channel.tell(live({"log": {"level": "error", "data": 1}}))
     assert [each["level"] for each in told.messages] == ["error"] * 3
+
+
+async def test_a_call_that_only_logs_has_progress_in_between() -> None:
+    """A client that resets its timer on progress does not on log messages."""
+    told, progress = Told(), Progress("p")
+    channel = Telling(Beating(told, progress, 0.0), Offload(), progress, LogMessages(lambda: "info", told.rate()))
+    for number in range(2):
+        await channel.tell(live({"log": {"level": "info", "data": number}}))
+    assert ["data" in each for each in told.messages] == [True, False, True, False]
+    assert 0 <= told.messages[1]["progress"] < told.messages[3]["progress"] < 100
+
+
+async def test_what_a_call_tells_of_itself_is_progress_enough() -> None:
+    told, progress = Told(), Progress("p")
+    channel = Telling(Beating(told, progress, 60.0), Offload(), progress)
+    await channel.tell(live({"token": "a"}))
+    await channel.quiet()
+    assert (told.texts, told.quiet_times) == (["a"], 1)

@@ -116,11 +116,13 @@ class TaskWait:
                     await self._pass_on(update, channel)
             case TaskUpdate():
                 self.seen = item.seq
-                if self._tell is not None:
-                    await self._tell(item)
+                await self._tell_or_stay(item, channel)
             case FlyEvent():
-                if self._tell is not None:
-                    await self._tell(item)
+                await self._tell_or_stay(item, channel)
+
+    async def _tell_or_stay(self, item: TaskUpdate | FlyEvent, channel: Channel) -> None:
+        """A task that reports often must not look quieter than one that reports nothing."""
+        await (channel.quiet() if self._tell is None else self._tell(item))
 
 
 def _status_of(item: Snapshot | TaskUpdate | FlyEvent | None) -> TaskStatus | None:

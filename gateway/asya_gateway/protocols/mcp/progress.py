@@ -82,29 +82,38 @@ class Progress:
 
 
 class Beating:
-    """The channel of a request with a progressToken: after `interval` seconds without a notification it sends one.
-    Clients that end a request after some time without progress (`resetTimeoutOnProgress` in the TypeScript SDK) do not
-    see comments. Implements Channel."""
+    """The channel of a request with a progressToken: after `interval` seconds without progress it sends some. Clients
+    that end a request after such a time (`resetTimeoutOnProgress` in the TypeScript SDK) do not see comments, and take
+    neither log messages nor requests of the gateway for progress. Implements Channel."""
 
     def __init__(self, inner: Channel, progress: Progress, interval: float) -> None:
         self._inner = inner
         self._progress = progress
         self._interval = interval
         self._loop = asyncio.get_running_loop()
-        self._last = self._loop.time()
+        self._told, self._last = progress.last, self._loop.time()
+        """The progress that was sent last, and when that was found."""
 
     async def notify(self, text: JsonText) -> None:
-        """Send one notification."""
+        """Send one message, and progress without news if that is due."""
         await self._inner.notify(text)
-        self._last = self._loop.time()
+        await self._beat()
 
     async def quiet(self) -> None:
-        """Send a notification without news if it is due."""
-        beat = self._progress.beat() if self._loop.time() - self._last >= self._interval else None
-        if beat is None:
+        """Send progress without news if it is due."""
+        if not await self._beat():
             await self._inner.quiet()
-        else:
-            await self.notify(beat)
+
+    async def _beat(self) -> bool:
+        now = self._loop.time()
+        if self._progress.last != self._told:
+            self._told, self._last = self._progress.last, now
+        beat = self._progress.beat() if now - self._last >= self._interval else None
+        if beat is None:
+            return False
+        self._told, self._last = self._progress.last, now
+        await self._inner.notify(beat)
+        return True
 
 
 def update_message(update: TaskUpdate) -> str | None:

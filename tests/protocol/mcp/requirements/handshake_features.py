@@ -2,12 +2,12 @@
 
 from tests.support.requirements import Requirement, tests_of
 
-CALLS = "tests/protocol/mcp/test_calls.py"
 HANDSHAKE = "tests/protocol/mcp/test_handshake.py"
 HANDSHAKE_CALLS = "tests/protocol/mcp/test_handshake_calls.py"
 HTTP_SSE = "tests/protocol/mcp/test_http_sse.py"
 IDENTITY_TASKS_OVER_MCP = "tests/protocol/identity/test_tasks_over_mcp.py"
 INPUTS_IN_SESSIONS = "tests/protocol/mcp/test_inputs_in_sessions.py"
+QUIET_CALLS = "tests/protocol/mcp/test_quiet_calls.py"
 RESOURCES = "tests/protocol/mcp/test_resources.py"
 SDK_CLIENT = "tests/protocol/mcp/test_sdk_client.py"
 SERVER_REQUESTS = "tests/protocol/mcp/test_server_requests.py"
@@ -38,7 +38,7 @@ REQUIREMENTS = (
         "2025-11-25/basic/utilities/progress#progress-flow",
         "MUST",
         "The progress value MUST increase with each notification, even if the total is unknown.",
-        tests=tests_of(CALLS, "test_a_quiet_call_goes_on_with_progress")
+        tests=tests_of(QUIET_CALLS, "test_a_quiet_call_goes_on_with_progress")
         + tests_of(UNIT_MESSAGES, "test_progress_increases_strictly_whatever_the_log_says")
         + tests_of(INPUTS_IN_SESSIONS, "test_progress_goes_on_while_the_client_is_asked_and_rises_after"),
     ),

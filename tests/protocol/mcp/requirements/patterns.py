@@ -5,6 +5,7 @@ from tests.support.requirements import Requirement, tests_of
 CALLS = "tests/protocol/mcp/test_calls.py"
 IDENTITY_SUBSCRIPTIONS = "tests/protocol/identity/test_subscriptions.py"
 PROMPTS = "tests/protocol/mcp/test_prompts.py"
+QUIET_CALLS = "tests/protocol/mcp/test_quiet_calls.py"
 STATELESS_METHODS = "tests/protocol/mcp/test_stateless_methods.py"
 STATELESS_REFUSALS = "tests/protocol/mcp/test_stateless_refusals.py"
 SUBSCRIBED_CHANGES = "tests/protocol/mcp/test_subscribed_changes.py"
@@ -141,9 +142,8 @@ REQUIREMENTS = (
         "2026-07-28/basic/patterns/progress#progress-flow",
         "MUST",
         "The progress value MUST increase with each notification, even if the total is unknown.",
-        tests=tests_of(
-            CALLS, "test_the_stream_carries_progress_and_then_the_answer", "test_a_quiet_call_goes_on_with_progress"
-        )
+        tests=tests_of(CALLS, "test_the_stream_carries_progress_and_then_the_answer")
+        + tests_of(QUIET_CALLS, "test_a_quiet_call_goes_on_with_progress")
         + tests_of(UNIT_MESSAGES, "test_progress_increases_strictly_whatever_the_log_says")
         + tests_of(UNIT_PROGRESS, "test_progress_is_complete_only_at_the_end"),
     ),

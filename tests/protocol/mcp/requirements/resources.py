@@ -2,6 +2,7 @@
 
 from tests.support.requirements import Requirement, tests_of
 
+CHANGES_ON_REPLICAS = "tests/protocol/mcp/test_changes_on_replicas.py"
 IDENTITY_MATRIX = "tests/protocol/identity/test_matrix.py"
 OFFERED_FLOWS = "tests/unit/asya_crds/test_offered_flows.py"
 RESOURCES = "tests/protocol/mcp/test_resources.py"
@@ -36,7 +37,8 @@ REQUIREMENTS = (
         "SHOULD",
         "When the list of available resources changes, servers that declared the listChanged capability "
         "SHOULD send a notification:",
-        tests=tests_of(SUBSCRIBED_CHANGES, "test_each_list_is_told_of_by_itself"),
+        tests=tests_of(SUBSCRIBED_CHANGES, "test_each_list_is_told_of_by_itself")
+        + tests_of(CHANGES_ON_REPLICAS, "test_every_listener_of_another_replica_hears_of_each_list_within_a_second"),
     ),
     Requirement(
         "2026-07-28/server/resources#listing-resources",

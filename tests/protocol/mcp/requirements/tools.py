@@ -4,6 +4,7 @@ from tests.support.requirements import Requirement, tests_of
 
 ARGUMENT_CHECKS = "tests/unit/registry/test_argument_checks.py"
 CALLS = "tests/protocol/mcp/test_calls.py"
+CHANGES_ON_REPLICAS = "tests/protocol/mcp/test_changes_on_replicas.py"
 CRD_FILES = "tests/unit/asya_crds/test_crd_files.py"
 HTTP_LIMITS = "tests/integration/http/test_limits.py"
 IDENTITY_MATRIX = "tests/protocol/identity/test_matrix.py"
@@ -60,7 +61,8 @@ REQUIREMENTS = (
         "toolsListChanged: true:",
         tests=tests_of(STATELESS_METHODS, "test_a_subscription_is_acknowledged_first_and_hears_of_changed_tools")
         + tests_of(SUBSCRIBED_CHANGES, "test_each_list_is_told_of_by_itself")
-        + tests_of(SDK_CLIENT, "test_a_client_without_a_handshake_hears_when_the_tools_change"),
+        + tests_of(SDK_CLIENT, "test_a_client_without_a_handshake_hears_when_the_tools_change")
+        + tests_of(CHANGES_ON_REPLICAS, "test_every_listener_of_another_replica_hears_of_each_list_within_a_second"),
     ),
     Requirement(
         "2026-07-28/server/tools#tool",
