@@ -3,15 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from asya_gateway.domain.sessions import session as rules
 from asya_gateway.domain.sessions.ports import STANDING_STREAM, InboxMessage, NewServerRequest, OpenCall, SessionTask
 from asya_gateway.domain.sessions.session import NewSession, SessionId, Transport
 from asya_gateway.storage.sessions import calls as stored_calls
 from asya_gateway.storage.sessions import inbox as stored_inbox
-from asya_gateway.storage.sessions import requests as stored_requests
 from asya_gateway.storage.sessions import retention
 from asya_gateway.storage.sessions.store import PostgresSessionParts
 from tests.support.storage import Running, make_storage
@@ -47,24 +46,31 @@ async def age(stored: Running, session: NewSession, seconds: float) -> None:
     )
 
 
-@pytest.mark.parametrize(("source", "limit"), [("", "MOST_OF_PRINCIPAL"), ("192.0.2.1", "MOST_OF_SOURCE")])
-async def test_beyond_the_limit_the_longest_idle_session_gives_way(
-    stored: Running, monkeypatch: pytest.MonkeyPatch, source: str, limit: str
-) -> None:
-    monkeypatch.setattr(rules, limit, 3)
-    sessions = parts_of(stored).sessions
-    made = [new(source=source) for _ in range(3)]
+FILL = """
+INSERT INTO mcp_sessions (key, transport, owner, source, revision, used_at)
+SELECT sha256(n::text::bytea), 'http', $1, $2, '2025-11-25', now() - n * interval '1 second'
+FROM generate_series(1, $3) n
+"""
+"""Sessions of one owner and source, each idle a second longer than the one before."""
+
+
+@pytest.mark.parametrize(("source", "most"), [("", 1_000), ("192.0.2.1", 200)])
+async def test_beyond_the_limit_the_longest_idle_session_gives_way(stored: Running, source: str, most: int) -> None:
+    sessions, database = parts_of(stored).sessions, stored.storage.database
+    await database.execute(FILL, "key:a", source, most - 1)
     other = new(source="192.0.2.2") if source else new(owner="key:b")
-    for session in (*made, other):
+    last, more, sse = new(source=source), new(source=source), new(source=source, transport=Transport.SSE)
+    for session in (other, last):
         await sessions.create(session)
-    await age(stored, made[0], 60)
-    await age(stored, made[1], 120)
-    await sessions.create(more := new(source=source))
-    assert await alive(stored, *made, more, other) == [True, False, True, True, True]
-
-
-async def test_the_limits_are_those_that_are_documented() -> None:
-    assert (new().most, new(source="192.0.2.1").most) == (1_000, 200)
+    count = "SELECT count(*), bool_or(key = sha256($3::text::bytea)) FROM mcp_sessions WHERE owner = $1 AND source = $2"
+    # None has gone yet; then each new one, whatever its transport, ends the longest idle one.
+    assert tuple(await database.fetchrow(count, "key:a", source, str(most - 1)) or ()) == (most, True)
+    for session, gone in ((more, 1), (sse, 2)):
+        await sessions.create(session)
+        for number, there in ((most - gone, False), (most - gone - 1, True)):
+            found = await database.fetchrow(count, "key:a", source, str(number))
+            assert tuple(found or ()) == (most, there)
+    assert await alive(stored, last, more, other, sse) == [True] * 4
 
 
 async def test_a_session_ends_when_it_was_idle_for_seven_days(stored: Running) -> None:
@@ -155,7 +161,7 @@ async def test_a_question_moves_to_the_stream_that_asks_it_again(stored: Running
 async def test_questions_of_streams_that_are_gone_make_room_and_end(stored: Running) -> None:
     parts, database = parts_of(stored), stored.storage.database
     await parts.sessions.create(one := new())
-    for number in range(stored_requests.MOST_OPEN):
+    for number in range(16):
         assert await parts.requests.ask(one.key, b"%d" % number, [asked(f"a{number}")]) is not None
     assert await parts.requests.ask(one.key, b"n", [asked("new")]) is None
     await database.execute("UPDATE mcp_server_requests SET held_at = now() - interval '3 minutes'")
@@ -179,27 +185,111 @@ async def test_only_the_first_response_counts(stored: Running) -> None:
     assert await parts.requests.withdraw(one.key, [found[0].id]) == []
 
 
-async def test_the_log_of_a_session_is_bounded_in_number_and_bytes(
-    stored: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
+LOG = """
+INSERT INTO mcp_server_requests (session, id, number, stream, purpose, method, params, asked_at, ended_at, outcome,
+                                 response)
+SELECT $1, 'r' || n, n, 's'::bytea, 'p' || n, 'roots/list', '{}', now() - $4::interval, now() - $4::interval,
+       'answered', json_build_object('result', (SELECT string_agg(sha256((n || '.' || m)::bytea)::text, '')
+                                    FROM generate_series(1, $3) m))
+FROM generate_series(1, $2) n
+"""
+"""So many answered requests; each answer has so many times 64 characters that cannot be compressed much."""
+LOGGED = """
+SELECT count(*) AS entries, min(number) AS oldest,
+       sum(pg_column_size(params) + coalesce(pg_column_size(response), 0)) AS bytes FROM mcp_server_requests
+"""
+MIB = 1024 * 1024
+
+
+async def test_the_log_of_a_session_has_a_thousand_entries_at_most(stored: Running) -> None:
     parts, database = parts_of(stored), stored.storage.database
     await parts.sessions.create(one := new())
-    for number in range(6):
-        found = await parts.requests.ask(one.key, b"s", [asked(f"a{number}")])
-        assert found is not None
-        await parts.requests.answer(one.key, found[0].id, {"result": {}})
-    monkeypatch.setattr(
-        stored_requests, "_PRUNE", stored_requests._PRUNE.replace(f"> {stored_requests.MOST_LOGGED} OR", "> 3 OR")
-    )
-    await parts.requests.ask(one.key, b"s", [asked("last")])
-    assert await database.fetchval("SELECT count(*) FROM mcp_server_requests") == 4
-    monkeypatch.setattr(
-        stored_requests, "_PRUNE", stored_requests._PRUNE.replace(f"> {stored_requests.MOST_LOGGED_BYTES}", "> 0")
-    )
-    await parts.requests.ask(one.key, b"s", [asked("very last")])
-    # Open requests are never removed for others.
+    await database.execute(LOG, one.key, 1_005, 1, timedelta(minutes=2))
+    await database.execute("UPDATE mcp_sessions SET events = 1005")
+    assert await parts.requests.ask(one.key, b"s", [asked("a"), asked("b")]) is not None
+    row = await database.fetchrow(LOGGED)
+    assert row is not None
+    # Those that are open count, too.
+    assert (row["entries"], row["oldest"]) == (1_000, 8)
     assert await database.fetchval("SELECT count(*) FROM mcp_server_requests WHERE ended_at IS NULL") == 2
-    assert await database.fetchval("SELECT count(*) FROM mcp_server_requests") == 2
+
+
+@pytest.mark.parametrize("pruned_by", ["the next question", "retention"])
+async def test_the_log_of_a_session_has_four_mebibytes_at_most(stored: Running, pruned_by: str) -> None:
+    parts, database = parts_of(stored), stored.storage.database
+    await parts.sessions.create(one := new())
+    await database.execute(LOG, one.key, 100, 1_000, timedelta(minutes=2))
+    before = await database.fetchrow(LOGGED)
+    assert before is not None
+    assert before["bytes"] > 4 * MIB
+    if pruned_by == "retention":
+        await parts.retention.retire()
+    else:
+        await database.execute("UPDATE mcp_sessions SET events = 100")
+        assert await parts.requests.ask(one.key, b"s", [asked("large", 60_000)]) is not None
+    row = await database.fetchrow(LOGGED)
+    assert row is not None
+    # What is left is as much as there is room for, and the newest.
+    assert 4 * MIB - 2 * before["bytes"] / 100 < row["bytes"] + 60_000
+    assert row["bytes"] <= 4 * MIB
+    assert row["oldest"] == 100 - (row["entries"] - (pruned_by != "retention")) + 1
+
+
+async def test_an_entry_is_logged_for_an_hour_after_its_end(stored: Running) -> None:
+    parts, database = parts_of(stored), stored.storage.database
+    await parts.sessions.create(one := new())
+    for minutes, left in ((59, 3), (61, 0)):
+        await database.execute("DELETE FROM mcp_server_requests")
+        await database.execute(LOG, one.key, 3, 1, timedelta(minutes=minutes))
+        await parts.retention.retire()
+        assert await database.fetchval("SELECT count(*) FROM mcp_server_requests") == left
+    # A question finds no older entry either, also if retention has not come by yet.
+    await database.execute(LOG, one.key, 3, 1, timedelta(minutes=61))
+    found = await parts.requests.ask(one.key, b"s", [asked("p1")])
+    assert found is not None
+    assert found[0].is_open
+
+
+async def test_a_question_is_open_for_a_day_at_most(stored: Running) -> None:
+    parts, database = parts_of(stored), stored.storage.database
+    await parts.sessions.create(one := new())
+    for hours, left in ((23, 1), (25, 0)):
+        assert await parts.requests.ask(one.key, b"s", [asked(f"a{hours}")]) is not None
+        aged = "UPDATE mcp_server_requests SET asked_at = now() - $1::interval, held_at = now()"
+        await database.execute(aged, timedelta(hours=hours))
+        await parts.retention.retire()
+        assert await database.fetchval("SELECT count(*) FROM mcp_server_requests") == left
+
+
+async def test_whoever_goes_on_with_a_stream_reads_no_answers(stored: Running) -> None:
+    """A log may have many large ones."""
+    parts = parts_of(stored)
+    await parts.sessions.create(one := new())
+    found = await parts.requests.ask(one.key, b"s", [replace(asked("a", 10_000), state="where it stands")])
+    assert found is not None
+    await parts.requests.answer(one.key, found[0].id, {"result": "x" * 10_000})
+    [entry] = await parts.requests.of_stream(one.key, b"s")
+    assert (entry.id, entry.state, entry.outcome) == (found[0].id, "where it stands", "answered")
+    assert (entry.params, entry.response) == ({}, None)
+    [whole] = await parts.requests.get(one.key, [found[0].id])
+    assert whole.response == {"result": "x" * 10_000}
+
+
+async def test_the_row_of_a_call_outlives_its_task_by_an_hour(stored: Running) -> None:
+    parts, database = parts_of(stored), stored.storage.database
+    await parts.sessions.create(one := new())
+    call = OpenCall(one.key, b"r" * 16, "ended", {"id": 1, "name": "x"})
+    for minutes, left in ((59, 1), (61, 0)):
+        await parts.calls.register(call)
+        await database.execute("UPDATE mcp_calls SET at = now() - $1::interval", timedelta(minutes=minutes))
+        await parts.retention.retire()
+        assert await database.fetchval("SELECT count(*) FROM mcp_calls") == left
+    # A note of a cancellation whose call never came is kept for a minute.
+    for seconds, left in ((50, 1), (70, 0)):
+        await parts.calls.cancel(one.key, b"n" * 16)
+        await database.execute("UPDATE mcp_calls SET at = now() - $1::interval", timedelta(seconds=seconds))
+        await parts.retention.retire()
+        assert await database.fetchval("SELECT count(*) FROM mcp_calls") == left
 
 
 async def test_everything_of_an_ended_session_is_removed(stored: Running) -> None:

@@ -95,7 +95,7 @@ async def questions(stored: Running, key: bytes, stream: bytes) -> None:
     # Those of one transaction, each by itself, since only these are counted.
     hour, day = timedelta(hours=1), timedelta(days=1)
     await database.fetch(stored_requests._NUMBER, key, 1)
-    await database.execute(stored_requests._PRUNE, key, hour, day)
+    await database.execute(stored_requests._PRUNE, key, hour, day, 1, 100)
     await database.fetch(stored_requests._BY_PURPOSE, key, ["a"])
     await database.fetch(stored_requests._OPEN, key, ["a"], day)
     await database.execute(stored_requests._TAKE, key, stream, ["a"], STANDING_STREAM)

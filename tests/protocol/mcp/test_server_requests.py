@@ -2,12 +2,13 @@
 another replica than the one before."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
 import pytest
 
-from asya_gateway.storage.sessions import requests as stored_requests
+from asya_gateway.domain.sessions.ports import ServerRequest
+from asya_gateway.protocols.mcp.sessions.identification import SESSIONS
 from tests.support.gateway import Gateway
 from tests.support.inputs import CONSENT_AT, FOLDERS, LISTED, NAME, SAMPLED, SUMMARY, pause_body
 from tests.support.mcp import Actor, conforms, message
@@ -77,6 +78,30 @@ async def test_several_inputs_are_answered_in_any_order(pair: list[Gateway]) -> 
         await until(running)
         await actor.end(task_id, result=1)
         assert "result" in await stream.message()
+
+
+async def test_an_answer_is_read_once_however_long_others_are_waited_for(
+    pair: list[Gateway], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be large, and whoever waits looks every second."""
+    client, actor = await connect(*pair), Actor(pair[0])
+    requests = pair[0].app[SESSIONS].requests
+    read: list[list[str]] = []
+    get = requests.get
+
+    async def noted(session: bytes, ids: Iterable[str]) -> Sequence[ServerRequest]:
+        read.append(list(ids))
+        return await get(session, read[-1])
+
+    monkeypatch.setattr(requests, "get", noted)
+    async with client.call("anything", at=pair[0]) as stream:
+        await paused(actor, {"inputs": {"summary": SUMMARY, "folders": FOLDERS}})
+        asked = {(each := await stream.message())["method"]: each["id"] for _ in range(2)}
+        await client.respond(asked["sampling/createMessage"], SAMPLED, pair[1])
+        await until(lambda: [asked["roots/list"]] in read, what="looks at the open one alone")
+        assert all(asked["roots/list"] in each for each in read)
+        await client.respond(asked["roots/list"], LISTED, pair[1])
+        await goes_on(pair)
 
 
 async def test_a_client_is_asked_only_what_it_has_declared(pair: list[Gateway]) -> None:
@@ -231,7 +256,7 @@ async def test_an_answer_of_the_wrong_form_is_none(pair: list[Gateway], result: 
 
 async def test_open_requests_of_a_session_are_few(pair: list[Gateway]) -> None:
     client, actor = await connect(*pair), Actor(pair[0])
-    most = {f"k{n}": FOLDERS for n in range(stored_requests.MOST_OPEN)}
+    most = {f"k{n}": FOLDERS for n in range(16)}
     async with client.call("anything", at=pair[0]) as stream:
         await paused(actor, {"inputs": most})
         for _ in most:

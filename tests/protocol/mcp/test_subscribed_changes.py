@@ -131,6 +131,9 @@ async def test_only_resources_that_can_change_are_honoured(gateway: Gateway) -> 
         assert honoured == {"resourceSubscriptions": can}
     async with listening(gateway, resourceSubscriptions=cannot) as (_, honoured):
         assert honoured == {}
+    most = [f"live://shelf/{number}" for number in range(100)]
+    async with listening(gateway, resourceSubscriptions=most) as (_, honoured):
+        assert honoured == {"resourceSubscriptions": most}
 
 
 async def test_a_task_is_told_of_as_often_as_it_changes(gateway: Gateway, actor: Actor) -> None:

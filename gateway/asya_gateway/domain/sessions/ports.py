@@ -151,7 +151,7 @@ class ServerRequestStore(Protocol):
         """Note that the stream is closed."""
 
     async def of_stream(self, session: bytes, stream: bytes) -> Sequence[ServerRequest]:
-        """The log of a stream, in its order."""
+        """The log of a stream, in its order, without what was asked and answered."""
 
     async def get(self, session: bytes, ids: Iterable[str]) -> Sequence[ServerRequest]:
         """These requests as they are now."""

@@ -2,6 +2,7 @@
 response gives it, and so does the one that holds the call, because either may end in between; a task takes it once."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from asya_crds import jsontext
@@ -62,6 +63,15 @@ async def give(tasks: Tasks, caller: Caller, request: ServerRequest, revision: R
         )
     except (TaskNotFound, Conflict, InvalidResponse, InvalidArguments, InvalidInput, TooLarge, Denied):
         return
+
+
+def spent(request: ServerRequest) -> ServerRequest:
+    """An answered request once its answer was given: of that, which may be large, only the action is kept."""
+    if request.response is None:
+        return request
+    result = request.response.get("result")
+    action = result.get("action") if isinstance(result, Mapping) else None
+    return replace(request, response={"result": {"action": action if isinstance(action, str) else None}})
 
 
 def _read(request: ServerRequest, read: Any) -> GivenAnswer:

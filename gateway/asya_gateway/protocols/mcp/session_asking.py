@@ -15,7 +15,7 @@ from asya_gateway.protocols.http.task_wait import TaskWait
 from asya_gateway.protocols.http.wait_limit import WaitLimit
 from asya_gateway.protocols.mcp.forms import asks_of
 from asya_gateway.protocols.mcp.request_context import RequestContext
-from asya_gateway.protocols.mcp.session_answers import SURFACE, give, input_key, request_for
+from asya_gateway.protocols.mcp.session_answers import SURFACE, give, input_key, request_for, spent
 from asya_gateway.protocols.mcp.url_elicitation import complete, is_at_url
 from asya_gateway.protocols.mcp.versions import Revision
 
@@ -85,6 +85,7 @@ class Question:
                 if each.response is not None and each.id not in self._given:
                     await give(self._context.tasks, self._context.caller, each, self._context.revision)
                     self._given.add(each.id)
+            asked = [spent(each) for each in asked]
             pause = await self._open_pause()
             if moving.done() or pause is None:
                 return True

@@ -72,16 +72,20 @@ WHERE session = $1 AND stream = $2 AND ended_at IS NULL
 
 _BY_PURPOSE = f"SELECT {_COLUMNS} FROM mcp_server_requests WHERE session = $1 AND purpose = ANY ($2) ORDER BY number"
 
-# Everything beyond the log's limits, the oldest first. An open request is part of the log, but goes only with its time.
+BYTES = (
+    "coalesce(pg_column_size(params), 0) + coalesce(pg_column_size(response), 0) + coalesce(pg_column_size(state), 0)"
+)
+"""Those of an entry, as it is stored."""
+
+# Everything beyond the log's limits, the oldest first, with room for so many new entries with so many bytes. An open
+# request is part of the log, but goes only with its time.
 _PRUNE = f"""
 DELETE FROM mcp_server_requests WHERE session = $1 AND id IN (
     SELECT id FROM (
-        SELECT id, ended_at, asked_at, row_number() OVER newest AS place,
-               sum(coalesce(pg_column_size(params), 0) + coalesce(pg_column_size(response), 0)
-                   + coalesce(pg_column_size(state), 0)) OVER newest AS bytes
+        SELECT id, ended_at, asked_at, row_number() OVER newest AS place, sum({BYTES}) OVER newest AS bytes
         FROM mcp_server_requests WHERE session = $1 WINDOW newest AS (ORDER BY number DESC)
     ) logged
-    WHERE ended_at IS NOT NULL AND (place > {MOST_LOGGED} OR bytes > {MOST_LOGGED_BYTES}
+    WHERE ended_at IS NOT NULL AND (place > {MOST_LOGGED} - $4::int OR bytes > {MOST_LOGGED_BYTES} - $5::bigint
                                     OR ended_at < clock_timestamp() - $2::interval)
        OR asked_at < clock_timestamp() - $3::interval
 )
@@ -97,7 +101,12 @@ UPDATE mcp_server_requests SET ended_at = clock_timestamp(), outcome = 'withdraw
 WHERE session = $1 AND id = ANY ($2) AND ended_at IS NULL RETURNING {_COLUMNS}
 """
 
-_OF_STREAM = f"SELECT {_COLUMNS} FROM mcp_server_requests WHERE session = $1 AND stream = $2 ORDER BY number"
+# What was said is not read: a log may have many large answers, and whoever goes on with a stream needs none of them.
+_OF_STREAM = """
+SELECT session, id, number, stream, purpose, method, '{}'::json AS params, state, outcome, NULL::json AS response,
+       false AS held
+FROM mcp_server_requests WHERE session = $1 AND stream = $2 ORDER BY number
+"""
 
 _GET = f"SELECT {_COLUMNS} FROM mcp_server_requests WHERE session = $1 AND id = ANY ($2) ORDER BY number"
 
@@ -141,7 +150,7 @@ class PostgresServerRequests:
         self._ring(Word(REQUESTS, session).text())
 
     async def of_stream(self, session: bytes, stream: bytes) -> Sequence[ServerRequest]:
-        """The log of a stream."""
+        """The log of a stream, without what was asked and answered."""
         return [_read(row) for row in await self._database.fetch(_OF_STREAM, session, stream)]
 
     async def get(self, session: bytes, ids: Iterable[str]) -> Sequence[ServerRequest]:
@@ -156,7 +165,7 @@ class PostgresServerRequests:
             last: int | None = await connection.fetchval(_NUMBER, session, len(requests))
             if last is None:
                 return None
-            await connection.execute(_PRUNE, session, KEPT, OPEN_FOR)
+            await connection.execute(_PRUNE, session, KEPT, OPEN_FOR, len(requests), _bytes_of(requests))
             known = {row["purpose"] for row in await connection.fetch(_BY_PURPOSE, session, purposes)}
             new = [each for each in requests if each.purpose not in known]
             if new and await _too_many(connection, session, purposes, len(requests)):
@@ -189,6 +198,10 @@ async def _insert(
         [jsontext.dumps(dict(each.params)) for each in new],
         [each.state for each in new],
     )
+
+
+def _bytes_of(requests: Sequence[NewServerRequest]) -> int:
+    return sum(len(jsontext.dumps(dict(each.params))) + len(each.state or "") for each in requests)
 
 
 def _read(row: Any) -> ServerRequest:

@@ -5,13 +5,13 @@ from datetime import timedelta
 from asya_gateway.domain.sessions.session import HELD_SECONDS, IDLE_SECONDS, Transport
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.removing import in_chunks
-from asya_gateway.storage.sessions.requests import KEPT, LEFT_FOR, OPEN_FOR
+from asya_gateway.storage.sessions.requests import BYTES, KEPT, LEFT_FOR, MOST_LOGGED, MOST_LOGGED_BYTES, OPEN_FOR
 
 RETIRE_EVERY = 60.0
 MOST_CALLS = 1_000
 """Rows of calls of one session."""
 NOTES_KEPT = timedelta(minutes=1)
-"""For how long a cancellation waits for its call, and rows of a session that has ended are kept."""
+"""For how long a cancellation waits for its call, and rows that are too many, or whose session has ended, are kept."""
 
 _IDLE = """
 DELETE FROM mcp_sessions WHERE key = ANY (ARRAY(
@@ -52,6 +52,23 @@ DELETE FROM mcp_calls WHERE ctid = ANY (ARRAY(
         SELECT c.ctid, c.at FROM mcp_calls c WHERE c.session = many.key ORDER BY c.at DESC OFFSET {MOST_CALLS}
     ) placed
     WHERE placed.at < clock_timestamp() - $1::interval LIMIT $2
+))
+"""
+# A log is bounded when something is asked; what is answered after that, here.
+_LARGE_LOGS = f"""
+DELETE FROM mcp_server_requests WHERE ctid = ANY (ARRAY(
+    SELECT placed.ctid
+    FROM (
+        SELECT session || ''::bytea AS key FROM mcp_server_requests
+        GROUP BY 1 HAVING count(*) > {MOST_LOGGED} OR sum({BYTES}) > {MOST_LOGGED_BYTES}
+    ) large
+    CROSS JOIN LATERAL (
+        SELECT r.ctid, r.ended_at, row_number() OVER newest AS place, sum({BYTES}) OVER newest AS bytes
+        FROM mcp_server_requests r WHERE r.session = large.key WINDOW newest AS (ORDER BY number DESC)
+    ) placed
+    WHERE placed.ended_at < clock_timestamp() - $1::interval
+      AND (placed.place > {MOST_LOGGED} OR placed.bytes > {MOST_LOGGED_BYTES})
+    LIMIT $2
 ))
 """
 _ENDED_REQUESTS = """
@@ -99,6 +116,7 @@ _STATEMENTS = (
     (_NOTES, NOTES_KEPT),
     (_CALLS, KEPT),
     (_MANY_CALLS, NOTES_KEPT),
+    (_LARGE_LOGS, NOTES_KEPT),
     (_ENDED_REQUESTS, KEPT),
     (_OLD_REQUESTS, OPEN_FOR),
     (_LEFT_REQUESTS, LEFT_FOR),

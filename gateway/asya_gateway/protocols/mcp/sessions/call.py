@@ -178,13 +178,16 @@ class SessionCall(News):
         return await self._parts.requests.of_stream(self.session.key, self.request)
 
     async def look(self, asked: Iterable[ServerRequest]) -> Sequence[ServerRequest]:
-        """The requests as they are now. Raises Unavailable."""
+        """The requests as they are now. Those that have ended do not change, and their answers, which may be large, are
+        read once. Raises Unavailable."""
         self._answered.clear()
-        now = time.monotonic()
+        asked, now = list(asked), time.monotonic()
         if now >= self._hold_at:
             await self._parts.requests.hold(self.session.key, self.request)
             self._hold_at = now + HOLD_EVERY
-        return await self._parts.requests.get(self.session.key, [each.id for each in asked])
+        found = await self._parts.requests.get(self.session.key, [each.id for each in asked if each.is_open])
+        now_is = {each.id: each for each in [*(each for each in asked if not each.is_open), *found]}
+        return [now_is[each.id] for each in asked if each.id in now_is]
 
     async def news(self, seconds: float = LOOK_EVERY) -> None:
         """Wait until requests may have ended, at most so many seconds."""

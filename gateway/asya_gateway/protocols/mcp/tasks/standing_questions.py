@@ -11,7 +11,7 @@ from asya_gateway.domain.sessions.session import Session
 from asya_gateway.domain.task import TaskHead
 from asya_gateway.protocols.mcp.forms import asks_of
 from asya_gateway.protocols.mcp.request_context import RequestContext
-from asya_gateway.protocols.mcp.session_answers import SURFACE, give, input_key, request_for
+from asya_gateway.protocols.mcp.session_answers import SURFACE, give, input_key, request_for, spent
 from asya_gateway.protocols.mcp.tasks.experimental import RELATED_TASK
 from asya_gateway.protocols.mcp.topics import Notice
 from asya_gateway.protocols.mcp.url_elicitation import COMPLETE
@@ -101,13 +101,15 @@ class StandingQuestions:
         if questions:
             await self._parts.requests.hold(self._session().key, STANDING_STREAM)
         for question in questions:
-            ids = [each.id for each in question.asked]
+            ids = [each.id for each in question.asked if each.is_open]
             found = await self._parts.requests.get(self._session().key, ids)
-            question.asked = [each for each in found if each.stream == STANDING_STREAM]
+            ended = [each for each in question.asked if not each.is_open]
+            question.asked = ended + [each for each in found if each.stream == STANDING_STREAM]
             for each in question.asked:
                 if each.response is not None and each.id not in question.given:
                     await give(context.tasks, context.caller, each, context.revision)
                     question.given.add(each.id)
+            question.asked = [spent(each) for each in question.asked]
             notices += await self._withdrawn(question, await self._answered_elsewhere(context, question))
         return notices
 
