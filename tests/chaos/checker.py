@@ -106,5 +106,7 @@ def _contradictions(record: Record, tasks: dict[str, Any], logs: dict[str, Any])
             log = logs[record.task]
             if list(record.seqs) != log["seqs"] or list(record.statuses) != log["statuses"]:
                 yield f"{record.task}: a reader saw {record.seqs} {record.statuses}, the log is {log['seqs']}"
+        case "watched" if list(record.seqs) != logs[record.task]["seqs"][record.seqs[0] - 1 :]:
+            yield f"{record.task}: a watcher saw {record.seqs}, the log is {logs[record.task]['seqs']}"
         case _:
             pass

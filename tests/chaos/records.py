@@ -15,8 +15,10 @@ class Record:
 
     `event` is `accepted` (the gateway said that it has the task), `ended` (the client saw the task's end, with its
     `status`), `canceled` (a cancel was acknowledged), `answered` (an answer to a question was), `read` (a stream's
-    updates, `seqs`, from its first to its last), `refused` (503 or 429, `status`), or `wrong` (an answer that no fault
-    explains).
+    updates, `seqs`, from its first to its last), `watched` (the same from an entry on, without their statuses), `told`
+    (the texts of a call's progress, in `statuses`), `moved` (a stream was cut, and goes on elsewhere), `refused` (an
+    answer that asks to try again, or the kind of a connection's error, in `status`), or `wrong` (an answer that no
+    fault explains).
     """
 
     at: float
@@ -39,6 +41,10 @@ class Records:
     def add(self, kind: str, number: int, event: str, **more: Any) -> None:
         """Keep an observation."""
         self._file.write(json.dumps(asdict(Record(time.time(), kind, number, event, **more))) + "\n")
+
+    def flush(self) -> None:
+        """What was kept so far can be read."""
+        self._file.flush()
 
     def close(self) -> None:
         """Everything is on disk after it."""

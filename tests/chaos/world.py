@@ -2,7 +2,9 @@
 Service or a network is."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from typing_extensions import override
 
@@ -19,6 +21,7 @@ flows:
   - {name: ask, entrypoint: asking, routeNext: [second], timeout: 20m, mcp: {}}
   - {name: spread, entrypoint: spread, routeNext: [second], timeout: 20m, mcp: {}}
   - {name: slow, entrypoint: slow, timeout: 20m, mcp: {}}
+  - {name: stages, entrypoint: slow, routeNext: [slow, slow, slow], timeout: 20m, mcp: {}, a2a: {}}
 """
 ACTORS = ("first", "second", "asking", "spread", "slow")
 REPLICAS = 2
@@ -29,7 +32,6 @@ class ChaosWorld(World):
 
     flows = FLOWS
     workers = ACTORS
-    handlers = Path(__file__).parent
     mesh: Service
     api: Service
     to_database: TcpProxy
@@ -42,28 +44,37 @@ class ChaosWorld(World):
 
     @override
     async def up(self, *, migrated: bool = False) -> None:
-        self.migrate()
+        if not migrated:
+            self.migrate()
+        await self.connect()
+        await self.begin(range(REPLICAS), range(REPLICAS))
+        await self.call_until_done()
+
+    async def connect(self) -> None:
+        """What lies between the programs: proxies before the servers, Services before the gateways."""
         self.to_database, self.database_url = await TcpProxy.before(self.direct_url)
         if self.rabbit is not None:
             self.to_broker, self.rabbit_url = await TcpProxy.before(self.rabbit_url)
-        names = [f"mesh-{number}" for number in range(REPLICAS)]
-        self.mesh = Service([self.gateway(name, "mesh").url for name in names])
-        await self.mesh.start()
-        self.processes["mesh"] = Process("mesh", [], {}, self.folder / "mesh.log", self.mesh.url)
-        names = [f"api-{number}" for number in range(REPLICAS)]
-        self.api = Service([self.gateway(name, "api").url for name in names])
-        await self.api.start()
-        self.processes["api"] = Process("api", [], {}, self.folder / "api.log", self.api.url)
-        for actor in ACTORS:
-            for number in range(REPLICAS):
-                # One of the two has a clock of its own.
-                self.worker(actor, f"{actor}-{number}", **(self._skewed("-90s") if number else {}))
-        for number in range(REPLICAS):
+        self.mesh, self.api = Service(), Service()
+        for name, service in (("mesh", self.mesh), ("api", self.api)):
+            await service.start()
+            self.processes[name] = Process(name, [], {}, self.folder / f"{name}.log", service.url)
+
+    async def begin(self, gateways: Iterable[int], workers: Iterable[int], **settings: Any) -> None:
+        """Start api and mesh pods with these numbers, and workers and crews with those. Gateways that are ready get
+        their Service's connections."""
+        for number in gateways:
+            for mode in ("mesh", "api"):
+                self.gateway(f"{mode}-{number}", mode, **settings)
+        for number in workers:
+            for actor in ACTORS:
+                # One of two has a clock of its own.
+                self.worker(actor, f"{actor}-{number}", **(self._skewed("-90s") if number % 2 else {}))
             self.crew(f"crew-{number}")
-        for name in ("mesh", "api"):
-            for number in range(REPLICAS):
-                await self.ready(f"{name}-{number}")
-        await self.call_until_done()
+        for number in gateways:
+            for mode, service in (("mesh", self.mesh), ("api", self.api)):
+                await self.ready(f"{mode}-{number}")
+                service.add(self.processes[f"{mode}-{number}"].url)
 
     def _skewed(self, by: str) -> dict[str, str]:
         return {"LD_PRELOAD": str(FAKETIME), "FAKETIME": by} if FAKETIME.exists() else {}

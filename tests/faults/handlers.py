@@ -44,6 +44,12 @@ async def asking(payload: dict[str, Any]) -> AsyncIterator[Any]:
     yield payload
 
 
+async def slow(payload: dict[str, Any]) -> dict[str, Any]:
+    """Takes as many seconds as it is told."""
+    await asyncio.sleep(float(payload.get("takes", 1)))
+    return payload
+
+
 def blocking(payload: dict[str, Any]) -> dict[str, Any]:
     _note("blocking", payload, "begun")
     time.sleep(float(payload.get("takes", 0)))

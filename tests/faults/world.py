@@ -158,9 +158,7 @@ class World:
             ASYA_ACTOR_NAME=actor,
             ASYA_HANDLER=f"handlers.{actor}",
             ASYA_GATEWAY_URL=self.processes["mesh"].url,
-            ASYA_ACTOR_CONCURRENCY=8,
-            ASYA_METRICS_PORT=-1,
-            **more,
+            **{"ASYA_ACTOR_CONCURRENCY": 8, "ASYA_METRICS_PORT": -1, **more},
         )
         return self._begin(name or actor, ["actor"], environment)
 

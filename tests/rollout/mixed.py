@@ -2,8 +2,6 @@
 
 import asyncio
 import itertools
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -12,11 +10,9 @@ import aiohttp
 from aiohttp import web
 from typing_extensions import override
 
-from servers.commits import ROOT, import_path
-from servers.ports import free_port
 from servers.postgres import PostgresServer
 from servers.rabbitmq import RabbitNode
-from tests.faults.world import Process, World
+from tests.rollout.versions import TwoVersions
 from tests.support.waiting import lasts
 
 HERE = Path(__file__).parent
@@ -74,7 +70,7 @@ class Balancer:
 _OF_THE_CONNECTION = {"host", "content-length", "connection", "transfer-encoding", "accept-encoding"}
 
 
-class MixedWorld(World):
+class MixedWorld(TwoVersions):
     """Calls of plain tasks, of tasks with children and of tasks that pause twice and are answered."""
 
     flows = FLOWS
@@ -89,10 +85,7 @@ class MixedWorld(World):
         previous: Path,
     ) -> None:
         super().__init__(folder, postgres, rabbit, rabbit_url)
-        self.previous = previous
-        """The tree of the version before."""
-        self.of_previous: set[str] = set()
-        """Names of the processes that run it."""
+        self.previous, self.of_previous = previous, set()
         self.asked: list[str] = []
         self.balancer: Balancer | None = None
 
@@ -120,22 +113,6 @@ class MixedWorld(World):
         await super().close()
         if self.balancer is not None:
             await self.balancer.close()
-
-    @override
-    def place(self, process: Process) -> None:
-        process.folder = self.previous if process.name in self.of_previous else ROOT
-        process.environment["PYTHONPATH"] = import_path(process.folder, self.handlers)
-        if not process.url:
-            # A worker is asked there whether it is ready: one that has only just begun ends by SIGTERM itself.
-            port = free_port()
-            process.environment["ASYA_METRICS_PORT"] = str(port)
-            process.url = f"http://127.0.0.1:{port}"
-
-    def migrate_by_previous(self) -> None:
-        """Make the schema that the version before knows."""
-        environment = self.environment(PYTHONPATH=import_path(self.previous))
-        command = [sys.executable, "-m", "asya_cli", "migrate"]
-        subprocess.run(command, env=environment, cwd=self.previous, check=True)
 
     async def replace(self, name: str) -> None:
         """An orderly stop, and a start of the other version with the same settings."""

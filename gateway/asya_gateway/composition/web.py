@@ -188,6 +188,7 @@ async def serve(
                 readiness.draining = True
                 await asyncio.sleep(settings.drain_delay)
             finally:
+                readiness.closing = True
                 await runner.cleanup()
     finally:
         await runner.cleanup()

@@ -3,10 +3,10 @@
 from typing import Any
 
 from asya_gateway.domain.budget import Share
-from asya_gateway.protocols.http.keys import BUDGET
-from tests.support.a2a import conforms, envelope, open_post, rpc, streaming, text_message
-from tests.support.gateway import Gateway, Reader
-from tests.support.mcp import Actor
+from asya_gateway.protocols.http.keys import BUDGET, READINESS
+from tests.support.a2a import SKILLS, conforms, envelope, open_post, rpc, streaming, text_message
+from tests.support.gateway import Gateway, Reader, start_gateway
+from tests.support.mcp import Actor, serve_tools
 from tests.support.waiting import until
 
 SEND = {"message": text_message("tell")}
@@ -108,6 +108,25 @@ async def test_a_reader_that_comes_back_goes_on_after_the_last_event_it_saw(gate
     assert [event.id for event in events] == ["3", "4.1", "4.2"]
     async with streaming(gateway, "SubscribeToTask", {"id": task_id}, **{"Last-Event-ID": "4.1"}) as reader:
         assert [event.id for event in await all_of(reader)] == ["4.1", "4.2"]
+
+
+async def test_a_stream_that_begins_after_sigterm_is_served_until_the_port_closes(database_url: str) -> None:
+    """A pod is in the Service for a moment after it was told to stop, and refuses nobody who comes meanwhile."""
+    async with start_gateway(database_url, drain_delay=1.0) as gateway:
+        serve_tools(gateway, SKILLS)
+        gateway.stop.set()
+        await until(lambda: gateway.app[READINESS].draining)
+        async with streaming(gateway, "SendStreamingMessage", SEND, path="/a2a/echo") as reader:
+            begun = await reader.next()
+            assert begun is not None
+            task_id = begun.data["result"]["task"]["id"]
+            async with streaming(gateway, "SubscribeToTask", {"id": task_id}) as second:
+                assert await second.next() is not None
+                assert await second.all() == []
+            assert await reader.all() == []
+        await gateway.served
+    async with start_gateway(database_url) as again:
+        assert (await Actor(again).status(task_id)) == "pending"
 
 
 async def test_a_reader_who_has_seen_the_end_is_told_that_the_task_has_ended(gateway: Gateway, actor: Actor) -> None:

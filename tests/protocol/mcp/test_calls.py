@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from asya_gateway.protocols.http.keys import READINESS
 from asya_gateway.protocols.http.wait_limit import WaitLimit
 from tests.support.gateway import Event, Gateway, Reader
 from tests.support.mcp import (
@@ -312,6 +313,20 @@ async def test_a_subscription_ends_with_its_result_when_the_pod_drains(gateway: 
         last = (await reader.all())[-1].data
     conforms(last, "SubscriptionsListenResultResponse")
     assert last["result"]["_meta"]["io.modelcontextprotocol/subscriptionId"] == 1
+
+
+async def test_a_subscription_that_begins_after_sigterm_is_served_until_the_port_closes(database_url: str) -> None:
+    """A pod is in the Service for a moment after it was told to stop, and refuses nobody who comes meanwhile."""
+    body = stateless_body("subscriptions/listen", {"notifications": {"toolsListChanged": True}})
+    async with start_mcp(database_url, drain_delay=1.0) as gateway:
+        gateway.stop.set()
+        await until(lambda: gateway.app[READINESS].draining)
+        async with open_post(gateway, body, stateless_headers(body)) as response:
+            assert response.status == 200
+            reader = Reader(response)
+            assert await reader.next() is not None
+            assert gateway.app[READINESS].closing is False
+            assert "result" in (await reader.all())[-1].data
 
 
 async def test_too_many_streams_leave_no_task_behind(database_url: str) -> None:

@@ -110,7 +110,7 @@ HANDLERS: Mapping[Operation, Callable[[A2aRequest, Params], Awaitable[Any]]] = {
 async def stream(request: A2aRequest, params: Params, after: int | None) -> AsyncGenerator[Numbered]:
     """SendStreamingMessage: the message is taken before this returns, so that its errors are answers."""
     said = request.dialect.read_send(params)
-    _not_draining(request)
+    _not_closing(request)
     taken = await take(request, said, streams=True)
     length = said.history_length
     conversation = taken.conversation or await request.conversations.find(taken.task_id, None)
@@ -124,7 +124,7 @@ async def stream(request: A2aRequest, params: Params, after: int | None) -> Asyn
 async def subscribe(request: A2aRequest, params: Params, after: int | None) -> AsyncGenerator[Numbered]:
     """SubscribeToTask: it stays open at a question. Raises A2aError for a task that has ended."""
     named = request.dialect.read_named(params)
-    _not_draining(request)
+    _not_closing(request)
     task, _ = await found(request, named)
     if task.status.terminal and (after is None or after >= task.last_seq):
         raise A2aError(
@@ -133,8 +133,9 @@ async def subscribe(request: A2aRequest, params: Params, after: int | None) -> A
     return events(request, task.id, after=after, closes_at_question=False)
 
 
-def _not_draining(request: A2aRequest) -> None:
-    if request.readiness.draining:
+def _not_closing(request: A2aRequest) -> None:
+    """A stream that begins now would end before its first event. Raises Unavailable."""
+    if request.readiness.closing:
         raise Unavailable("the gateway is restarting, try again")
 
 

@@ -25,9 +25,9 @@ TOPICS: tuple[TopicFactory, ...] = (list_changes, resource_updates, task_changes
 
 
 async def listen(context: RequestContext) -> "Listening":
-    """Raises InvalidParams, MissingCapability, and Unavailable while this pod drains, so that the client connects to
-    another pod."""
-    if context.draining():
+    """Raises InvalidParams, MissingCapability, and Unavailable when this pod closes its port, so that the client
+    connects to another pod."""
+    if context.closing():
         raise Unavailable("the gateway is restarting, listen again")
     wanted = context.params.get("notifications")
     if not isinstance(wanted, Mapping):
@@ -37,7 +37,7 @@ async def listen(context: RequestContext) -> "Listening":
 
 
 class Listening:
-    """An open subscription. Implements Held. It notices a drain, and the end of its caller's credential, itself, and
+    """An open subscription. Implements Held. It notices the end of its pod, and of its caller's credential, itself, and
     ends with its result instead of a broken stream ("Graceful Closure")."""
 
     survives_drain = True
@@ -50,7 +50,7 @@ class Listening:
         self._meta = {SUBSCRIPTION_KEY: context.id}
 
     async def run(self, channel: Channel) -> Result:
-        """Acknowledge first ("MUST be the first message"), then notify until the pod drains."""
+        """Acknowledge first ("MUST be the first message"), then notify until the pod closes its port."""
         woken, rights = asyncio.Event(), asyncio.Event()
 
         def rights_changed() -> None:
@@ -64,7 +64,7 @@ class Listening:
             await channel.notify(
                 self._message(Notice("subscriptions/acknowledged", {"notifications": self._honoured()}))
             )
-            while not self._context.draining() and not has_expired(self._caller):
+            while not self._context.closing() and not has_expired(self._caller):
                 if rights.is_set() and not await self._renewed(rights):
                     break
                 if not await self._tell(channel) and not await _within(woken, TICK):

@@ -66,6 +66,7 @@ class RequestContext:
     sealing: Sealing
     budget: Budget
     draining: Callable[[], bool]
+    closing: Callable[[], bool]
     revoked: Callable[[], bool]
     """Whether the caller's credential was revoked while the request was held."""
     challenges: Challenges
@@ -126,6 +127,7 @@ def context_of(
         sealing=app[SEALING],
         budget=app[BUDGET],
         draining=lambda: readiness.draining,
+        closing=lambda: readiness.closing,
         revoked=lambda: (presence := http.get(PRESENCE)) is not None and presence.revoked,
         challenges=app[ADMISSION].challenges.at(http.path),
         rights_changed=app[ADMISSION].watch,
