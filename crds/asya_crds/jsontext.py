@@ -59,14 +59,15 @@ def loads_parts(body: bytes, names: Collection[str], *, max_depth: int = MAX_DEP
     return value, texts
 
 
-def dumps(value: Any) -> str:
-    """Encode to compact JSON text that UTF-8 can carry; lone surrogates and NUL are written as escapes.
+def dumps(value: Any, *, of_other: Callable[[Any], Any] | None = None) -> str:
+    """Encode to compact JSON text that UTF-8 can carry; lone surrogates and NUL are written as escapes. `of_other`
+    returns what stands for a value that JSON cannot express, or raises TypeError.
 
     Raises ValueError for NaN, Infinity and values that contain themselves, TypeError for values that JSON cannot
     express. The message begins with the place in the value: `$.a[0]: set is not a JSON value`.
     """
     try:
-        text = "".join(_ENCODE(value, 0))
+        text = "".join((_ENCODE if of_other is None else _encoder(of_other))(value, 0))
     except RecursionError:
         raise ValueError("nested too deeply, or contains itself") from None
     except (TypeError, ValueError) as error:
@@ -76,7 +77,7 @@ def dumps(value: Any) -> str:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
-        return json.dumps(value, allow_nan=False, separators=(",", ":"))
+        return json.dumps(value, allow_nan=False, separators=(",", ":"), default=of_other)
     return text
 
 
@@ -216,4 +217,13 @@ _CANONICAL = json.JSONEncoder(allow_nan=False, sort_keys=True, separators=(",", 
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
 _SCAN = _DECODER.scan_once  # type: ignore[attr-defined] # the scanner itself, as raw_decode calls it
 _SPACE: Callable[[str, int], re.Match[str]] = re.compile(r"[ \t\n\r]*").match  # type: ignore[assignment] # it matches nothing, too
-_ENCODE = c_make_encoder(None, _inexpressible, encode_basestring, None, ":", ",", False, False, False)
+
+
+def _encoder(of_other: Callable[[Any], Any]) -> Callable[[Any, int], tuple[str, ...]]:
+    made: Callable[[Any, int], tuple[str, ...]] = c_make_encoder(
+        None, of_other, encode_basestring, None, ":", ",", False, False, False
+    )
+    return made
+
+
+_ENCODE = _encoder(_inexpressible)

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from asya_gateway.domain.backlog import Backlog
+from asya_gateway.domain.conversations import NewConversation
 from asya_gateway.domain.errors import TooLarge
 from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.domain.identity.principals import Asker
@@ -63,6 +65,8 @@ class Call(NamedTuple):
     """The id of the task, if the payload already names it."""
     said: Any = None
     """What makes two calls of a protocol the same, if it is not the payload."""
+    conversation: NewConversation | None = None
+    """What A2A keeps beside the task."""
 
     @property
     def identity(self) -> tuple[Any, ...]:
@@ -70,3 +74,11 @@ class Call(NamedTuple):
         if self.retry_of is not None:
             return ("retry", self.retry_of, self.payload)
         return ("call", self.served.flow.name, self.payload if self.said is None else self.said)
+
+
+class Accepted(NamedTuple):
+    """The task of a call. `created_at` is the time of its row, its first entry and its status, if it is known to be the
+    call's own; else None."""
+
+    task_id: str
+    created_at: datetime | None = None

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from asya_crds.flow import ReplyMode
 from asya_gateway.domain.task import JsonText
@@ -24,15 +24,19 @@ class Conversation:
     disabled: Mapping[str, str] = field(default_factory=dict)
 
 
+class NewConversation(NamedTuple):
+    """The conversation of a task that is to be stored, with its first message. The other members are Conversation's.
+    (A named tuple, because one is created for every call.)"""
+
+    dialect: str
+    context_id: str
+    message: JsonText
+    client_task_id: str | None = None
+    reply: ReplyMode | None = None
+
+
 class Conversations(Protocol):
-    """The store. Every method raises Unavailable."""
-
-    async def begin(self, conversation: Conversation, message: JsonText) -> None:
-        """Keep a conversation and its first message, before its task is stored. Raises Conflict if the owner has a task
-        with the client's id."""
-
-    async def forget(self, task_id: str) -> None:
-        """Remove a conversation whose task was not stored, with its destinations."""
+    """The store. A conversation is stored with its task (TaskStore). Every method raises Unavailable."""
 
     async def reveal(self, task_id: str) -> None:
         """From now on it is a task for its client, whatever it was to be answered with."""

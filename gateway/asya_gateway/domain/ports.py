@@ -11,6 +11,7 @@ from asya_crds.merging import filled
 from asya_crds.status import TaskStatus
 from asya_crds.violation import ArgumentCheck, Violation
 from asya_gateway.domain.answers import Answer, Kept, PausePoint, RequestKey, Resumption
+from asya_gateway.domain.conversations import NewConversation
 from asya_gateway.domain.hop_reports import BeginReport, CrewReport, EndReport, HopBegun, HopEnded, PartReport
 from asya_gateway.domain.idempotency import digest_of
 from asya_gateway.domain.owners import OwnerScope
@@ -44,6 +45,8 @@ class NewTask(NamedTuple):
     """How the caller proved who it is (principals.Via); None for a program of the gateway."""
     source: str | None = None
     """The address that the call came from."""
+    conversation: NewConversation | None = None
+    """What A2A keeps beside the task, stored together with it."""
 
 
 class Terms(NamedTuple):
@@ -130,12 +133,14 @@ async def digested_here(*parts: Any) -> bytes:
 class TaskStore(Protocol):
     """Tasks in Postgres. Every method raises Unavailable while the database is away."""
 
-    async def create(self, new: NewTask) -> None:
-        """Store the task, its first update and its envelope; returns after the commit. Idempotent by id."""
+    async def create(self, new: NewTask) -> datetime:
+        """Store the task, its first update and its envelope; returns after the commit, with the time of both.
+        Idempotent by id. Not for a conversation in which the client names its task."""
 
     async def admit(self, new: NewTask, terms: Terms) -> str:
         """Store the task like create, unless its key already names one. Returns the id of the call's task. Raises
-        TooManyTasks, KeyReused."""
+        TooManyTasks, KeyReused, and Conflict if another task of the owner has the name that the client gave this
+        one."""
 
     async def find_call(self, owner: str, key: str, digest: bytes) -> str | None:
         """The id of the task that a caller's key names; None if there is none. Raises KeyReused."""

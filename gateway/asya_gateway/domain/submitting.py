@@ -7,7 +7,7 @@ from typing import Any
 
 from asya_crds import jsontext
 from asya_crds.naming import HEADER_CALLER
-from asya_gateway.domain.calls import Call, TaskRules
+from asya_gateway.domain.calls import Accepted, Call, TaskRules
 from asya_gateway.domain.clock import Clock
 from asya_gateway.domain.errors import InvalidArguments, QueueFull, TooLarge
 from asya_gateway.domain.fresh import blank
@@ -42,14 +42,14 @@ class Submitting:
         self._spans = observer.spans
         self._now = clock
 
-    async def submit(self, call: Call) -> str:
-        """The id of the call's task, new or stored earlier under the same key. Raises what Tasks.submit raises."""
+    async def accept(self, call: Call) -> Accepted:
+        """The call's task, new or stored earlier under the same key. Raises what Tasks.submit raises."""
         started = time.perf_counter()
         flow = call.served.flow.name
         if self._rules.flow_rate is not None and not isinstance(call.caller, Program):
             self._rules.flow_rate.take(flow)
         try:
-            self._check_backlog(call)
+            self.check_backlog(call)
             missing = missing_answers(call.served.flow, call.payload) if call.check else []
             check = call.served.check if call.check else None
             violations, payload = (missing, "") if missing else await self._examine(check, call.payload)
@@ -61,20 +61,21 @@ class Submitting:
             with self._spans.verb("submit", task_id, flow):
                 new = self._new_task(task_id, call, payload)
                 self._rules.check_size(new.envelope, "arguments")
+                created_at = None
                 if self._is_plain(call):
-                    await self._store.create(new)
+                    created_at = await self._store.create(new)
                 elif (stored := await self._store.admit(new, await self._terms(call))) != task_id:
                     about(stored)
-                    return stored
+                    return Accepted(stored)
         except (InvalidArguments, QueueFull, TooLarge):
             repeated = await self._repeated(call)
             if repeated is None:
                 raise
-            return repeated
+            return Accepted(repeated)
         self._observer.accepted(flow, call.surface, time.perf_counter() - started)
         if log.isEnabledFor(logging.DEBUG):
             log.debug("accepted by %s", call.surface)
-        return task_id
+        return Accepted(task_id, created_at)
 
     async def earlier(self, caller: Caller, key: str | None, flow: str, payload: Any) -> str | None:
         """The task stored under this key by the same call, at a time when the flow was served. Raises KeyReused."""
@@ -82,7 +83,7 @@ class Submitting:
             return None
         return await self._store.find_call(caller.owner, key, await self._digest("call", flow, payload))
 
-    def _check_backlog(self, call: Call) -> None:
+    def check_backlog(self, call: Call) -> None:
         """Refuse a new call while too much waits for its first actor. A task that is run again was accepted before.
         Raises QueueFull."""
         if self._rules.backlog is not None and call.retry_of is None:
@@ -91,7 +92,8 @@ class Submitting:
     def _is_plain(self, call: Call) -> bool:
         """Whether nothing has to be counted or found before the call is stored."""
         caps = (self._rules.flow_cap, self._owner_cap(call))
-        return caps == (None, None) and call.key is None and call.retry_of is None
+        named = call.conversation is not None and call.conversation.client_task_id is not None
+        return caps == (None, None) and call.key is None and call.retry_of is None and not named
 
     async def _terms(self, call: Call) -> Terms:
         digest = None if call.key is None else await self._digest(*call.identity)
@@ -128,6 +130,7 @@ class Submitting:
             envelope=envelope.filled(task_id, headers, now, payload, self._of_caller(call)),
             via=None if isinstance(call.caller, Program) else call.caller.via,
             source=current_source() or None,
+            conversation=call.conversation,
         )
 
     def _of_caller(self, call: Call) -> JsonText:

@@ -9,7 +9,7 @@ from asya_crds.task_error import TaskError
 from asya_crds.violation import ArgumentCheck, Violation
 from asya_gateway.domain.answering import Answering, Said
 from asya_gateway.domain.answers import RequestKey
-from asya_gateway.domain.calls import Call, TaskRules
+from asya_gateway.domain.calls import Accepted, Call, TaskRules
 from asya_gateway.domain.clock import Clock, own_time
 from asya_gateway.domain.errors import Conflict, InvalidInput, after_a_write
 from asya_gateway.domain.idempotency import own_key
@@ -76,15 +76,23 @@ class Tasks(TaskReading, TaskReporting):
         self._submitting = Submitting(store, rules, examine, digest, observer, clock)
         self._answering = Answering(store, rules, compile_schema, examine, fill, observer.spans, clock)
 
-    def submit(self, call: Call) -> Coroutine[Any, Any, str]:
-        """Accept a call and return its task's id: the task is committed and will be delivered at least once. A call
+    async def submit(self, call: Call) -> str:
+        """As `accept`; returns the task's id alone."""
+        return (await self._submitting.accept(call)).task_id
+
+    def accept(self, call: Call) -> Coroutine[Any, Any, Accepted]:
+        """Accept a call and return its task: it is committed and will be delivered at least once. A call
         under a key that already names a task gets that task.
 
-        Raises InvalidArguments, TooLarge, KeyReused, TooManyTasks, TooManyRequests, Overloaded, Unavailable. Nothing is
-        stored then, unless Unavailable is uncertain.
+        Raises InvalidArguments, TooLarge, KeyReused, Conflict, TooManyTasks, TooManyRequests, Overloaded, Unavailable.
+        Nothing is stored then, unless Unavailable is uncertain.
         """
-        # No coroutine of its own, which every call would pay for.
-        return self._submitting.submit(call)
+        return self._submitting.accept(call)
+
+    def check_backlog(self, call: Call) -> None:
+        """Refuse what `accept` would refuse before it does anything, for a caller that stores something first. Raises
+        QueueFull."""
+        self._submitting.check_backlog(call)
 
     async def earlier(self, caller: Caller, key: str | None, flow: str, payload: Any) -> str | None:
         """The task that was accepted under this key for a flow that is no longer served; None if there is none, or if

@@ -55,6 +55,30 @@ async def test_a_new_call_is_refused_on_every_wire_and_stores_nothing(gateway: G
     assert await gateway.stored() == 0
 
 
+async def test_a_refused_message_of_a2a_writes_nothing_at_all(gateway: Gateway, backlog: Backlog) -> None:
+    database = gateway.running.storage.database
+    await database.execute(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''written''; END'"
+    )
+    for table in ("a2a_tasks", "a2a_messages", "destinations"):
+        await database.execute(f"CREATE TRIGGER t BEFORE INSERT OR DELETE ON {table} EXECUTE FUNCTION refuse()")
+    backlog.learn(FULL, 60.0)
+    push = {"configuration": {"taskPushNotificationConfig": {"url": "https://203.0.113.7/"}}}
+    message = {"message": a2a.text_message("hi")}
+    for method, params, version in (
+        ("SendMessage", message, "1.0"),
+        ("SendStreamingMessage", message, "1.0"),
+        ("SendMessage", {**message, **push}, "1.0"),
+        ("message/send", {"message": OLD}, None),
+        ("tasks/send", OLDEST, None),
+    ):
+        await refused_by_a2a(gateway, method, params, version)
+    backlog.learn(Figures(), 60.0)
+    # What is accepted is written, as the triggers tell.
+    answer = await a2a.post(gateway, a2a.envelope("SendMessage", message), path="/a2a/echo")
+    assert answer[1]["error"]["code"] == -32603
+
+
 async def refused_by_a2a(gateway: Gateway, method: str, params: Any, version: str | None) -> Any:
     """The error of a JSON-RPC request, whose status says when to try again."""
     sent = a2a.open_post(gateway, a2a.envelope(method, params), path="/a2a/echo", version=version)

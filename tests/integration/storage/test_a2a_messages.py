@@ -1,29 +1,83 @@
-"""The messages of a conversation: their numbers, their limits, and the memory that reading them takes."""
+"""Conversations, which are stored with their tasks, and their messages: numbers, limits, and the cost of reading."""
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 
 from asya_gateway.domain import budget as budgets
 from asya_gateway.domain.budget import Budget, NoRoom, Share
-from asya_gateway.domain.conversations import Conversation
+from asya_gateway.domain.conversations import Conversation, NewConversation
 from asya_gateway.domain.errors import Conflict
-from asya_gateway.domain.owners import OwnedBy
+from asya_gateway.domain.owners import EVERY_OWNER, OwnedBy
+from asya_gateway.domain.ports import Terms
 from asya_gateway.storage.a2a import contents
 from asya_gateway.storage.a2a.conversations import PostgresConversations
 from asya_gateway.storage.a2a.lists import PostgresConversationLists
 from asya_gateway.storage.a2a.messages import WEIGHT
-from tests.support.storage import Running
+from asya_gateway.storage.tasks.admitting import Admitted, Admitter, Applicant, NameTaken
+from asya_gateway.storage.tasks.creating import TaskCreator, into_outbox
+from tests.support.storage import Running, new_task
 
 LARGE = json.dumps("x" * 50_000)
 
 
 async def begun(still: Running) -> tuple[PostgresConversations, str]:
-    task_id = await still.create(owner="me")
-    conversations = PostgresConversations(still.storage.database)
-    await conversations.begin(Conversation(task_id, "me", "1.0", "c"), '"first"')
-    return conversations, task_id
+    task_id = await still.create(owner="me", conversation=NewConversation("1.0", "c", '"first"'))
+    return PostgresConversations(still.storage.database), task_id
+
+
+async def test_tasks_with_and_without_a_conversation_are_stored_in_one_batch(still: Running) -> None:
+    large = json.dumps("x" * 300_000)
+    said = NewConversation("0.3", "c", '"hi"', reply="auto")
+    for others in ((), (new_task(owner="me", conversation=NewConversation("1.0", "c", large)),)):
+        batch = [new_task(), new_task(owner="a\x1fb", conversation=said), *others]
+        creator = TaskCreator(lambda: still.storage.database.hot.pool, into_outbox(still.handed.extend), lambda _: None)
+        times = await creator.flush(batch)
+        # What is written again, because its answer was lost, is there once.
+        assert await creator.flush(batch) == times
+        conversations = PostgresConversations(still.storage.database)
+        found = [await conversations.find(each.id, None) for each in batch]
+        owner = batch[1].owner
+        assert found[:2] == [None, Conversation(batch[1].id, owner, "0.3", "c", reply="auto")]
+        assert [await conversations.messages(each.id, None) for each in batch[:2]] == [(), ['"hi"']]
+        for each, at in zip(batch, times, strict=True):
+            head = await still.tasks.head(each.id, owner=EVERY_OWNER)
+            assert head is not None
+            assert head.created_at == at
+
+
+async def test_a_clients_name_is_that_of_one_task_and_disturbs_no_other_call(still: Running) -> None:
+    database = still.storage.database
+    named = NewConversation("0.1", "c", '"hi"', "mine")
+    admitter = Admitter(lambda: database.pool, into_outbox(still.handed.extend))
+
+    def call(key: str | None = None, **more: Any) -> Applicant:
+        return Applicant(new_task(owner="me", **more), Terms(key, b"d" if key else None))
+
+    first, second = call(conversation=named), call("k", conversation=named)
+    plain, other = call(), call("other", conversation=named._replace(client_task_id=None))
+    verdicts = await admitter.flush([first, second, plain, other])
+    expected = [
+        Admitted(first.new.id, None),
+        NameTaken("mine"),
+        Admitted(plain.new.id, None),
+        Admitted(other.new.id, b"d"),
+    ]
+    assert verdicts == expected
+    # The key of the call that was refused is free.
+    again = call("k", conversation=named._replace(client_task_id="another"))
+    assert await admitter.flush([again]) == [Admitted(again.new.id, b"d")]
+    # Of a repeated call the key counts, not the name.
+    assert await admitter.flush([call("k", conversation=named._replace(client_task_id="another"))]) == [
+        Admitted(again.new.id, b"d")
+    ]
+    assert await admitter.flush([first]) == [Admitted(first.new.id, None)]
+    for table, rows in (("tasks", 4), ("a2a_tasks", 3), ("a2a_messages", 3)):
+        assert await database.fetchval(f"SELECT count(*) FROM {table}") == rows
+    conversations = PostgresConversations(database)
+    assert await conversations.find_client_task("me", "mine") == first.new.id
 
 
 async def test_messages_of_one_moment_have_numbers_of_their_own_and_the_limits_hold_among_them(still: Running) -> None:

@@ -1,16 +1,19 @@
 """What envelopes and conversations cost beside many others: the blocks that each statement touches, with plans
 that were made when the tables were empty, and with those of full ones."""
 
+import uuid
+
 import pytest
 
-from asya_gateway.domain.conversations import Conversation
-from asya_gateway.domain.ports import OutboxEntry, Refused
+from asya_gateway.domain.conversations import NewConversation
+from asya_gateway.domain.errors import Conflict
+from asya_gateway.domain.ports import OutboxEntry, Refused, Terms
 from asya_gateway.storage.a2a.conversations import PostgresConversations
 from asya_gateway.storage.queues.outbox import PostgresOutbox
 from asya_gateway.storage.queues.undeclared import Undeclared
 from tests.integration.storage.test_plans_and_schema import ONE_BATCH, ONE_STATEMENT, OUTBOX, QUEUED, fill
 from tests.support.blocks import counted_blocks
-from tests.support.storage import Running
+from tests.support.storage import Running, new_task
 
 BATCH = 20
 ROWS = """
@@ -69,13 +72,16 @@ async def envelopes(still: Running) -> None:
 
 async def clients(still: Running) -> None:
     """What one request of a client reads and writes of its conversation and its resources."""
-    task_id = await still.create()
+    begun = NewConversation("1.0", "c", "{}", f"mine-{uuid.uuid4()}")
+    await still.create(conversation=begun._replace(client_task_id=None))
+    new = new_task(owner="o1", conversation=begun)
+    task_id = await still.tasks.admit(new, Terms())
+    with pytest.raises(Conflict):
+        await still.tasks.admit(new_task(owner="o1", conversation=begun), Terms())
     conversations = PostgresConversations(still.storage.database.hot)
-    await conversations.begin(Conversation(task_id, "o1", "1.0", f"c-{task_id}", f"mine-{task_id}"), "{}")
     assert await conversations.find(task_id, "o1") is not None
-    assert await conversations.find_client_task("o1", f"mine-{task_id}") == task_id
+    assert await conversations.find_client_task("o1", begun.client_task_id or "") == task_id
     number = await conversations.add(task_id, "{}", most=10, most_bytes=1000)
     assert len(await conversations.messages(task_id, 10)) == 2
     await conversations.remove(task_id, number)
-    await conversations.forget(task_id)
     await still.storage.resources.announce(["asya://new/1", "asya://new/2"])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from asya_crds import jsontext
-from asya_gateway.domain.calls import Call
+from asya_gateway.domain.calls import Accepted, Call
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.ids import new_task_id
 from asya_gateway.protocols.a2a.dialects.known import METHODS, Operation
@@ -203,15 +203,15 @@ async def test_a_task_that_may_be_stored_keeps_its_conversation_and_its_configur
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tasks = gateway.app[TASKS]
-    submit, failures = tasks.submit, [Unavailable("away", uncertain=True), Unavailable("away")]
+    accept, failures = tasks.accept, [Unavailable("away", uncertain=True), Unavailable("away")]
 
-    async def stored_or_not(call: Call) -> str:
+    async def stored_or_not(call: Call) -> Accepted:
         failure = failures.pop(0)
         if failure.uncertain:
-            await submit(call)
+            await accept(call)
         raise failure
 
-    monkeypatch.setattr(tasks, "submit", stored_or_not)
+    monkeypatch.setattr(tasks, "accept", stored_or_not)
     config = {"returnImmediately": True, "taskPushNotificationConfig": {"url": URL}}
     for _ in range(2):
         sent = {"message": text_message("hi"), "tenant": "echo", "configuration": config}

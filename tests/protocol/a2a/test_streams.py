@@ -2,8 +2,11 @@
 
 from typing import Any
 
+import pytest
+
 from asya_gateway.domain.budget import Share
 from asya_gateway.protocols.http.keys import BUDGET, READINESS
+from asya_gateway.protocols.http.sse import EventStream
 from tests.support.a2a import SKILLS, conforms, envelope, open_post, rpc, streaming, text_message
 from tests.support.gateway import Gateway, Reader, start_gateway
 from tests.support.mcp import Actor, serve_tools
@@ -57,7 +60,8 @@ async def test_an_open_stream_does_not_keep_the_messages_that_it_began_with(gate
         first = await reader.next()
         assert first is not None
         assert len(first.data["result"]["task"]["history"][0]["parts"][0]["text"]) == 100_000
-        await until(lambda: gateway.app[BUDGET].holds(Share.READERS) == 0, what="what was read to be given back")
+        budget = gateway.app[BUDGET]
+        await until(lambda: budget.holds(Share.READERS) == budget.holds(Share.CALLS) == 0, what="all to be given back")
         await actor.end(task_id, result="done")
         assert kinds(await all_of(reader)) == ["artifactUpdate", "statusUpdate"]
 
@@ -127,6 +131,26 @@ async def test_a_stream_that_begins_after_sigterm_is_served_until_the_port_close
         await gateway.served
     async with start_gateway(database_url) as again:
         assert (await Actor(again).status(task_id)) == "pending"
+
+
+async def test_events_that_are_there_together_are_written_together(
+    gateway: Gateway, actor: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+    write = EventStream.write
+
+    async def noted(self: EventStream, chunk: bytes) -> None:
+        written.append(chunk.count(b"data: "))
+        await write(self, chunk)
+
+    sent = await rpc(gateway, "SendMessage", {**SEND, "configuration": {"returnImmediately": True}}, path="/a2a/echo")
+    await actor.serve("done")
+    monkeypatch.setattr(EventStream, "write", noted)
+    named = {"id": sent["result"]["task"]["id"]}
+    async with streaming(gateway, "SubscribeToTask", named, **{"Last-Event-ID": "1"}) as reader:
+        events = await all_of(reader)
+    assert [event.id for event in events] == ["2", "3", "4", "5.1", "5.2"]
+    assert [number for number in written if number] == [5]
 
 
 async def test_a_reader_who_has_seen_the_end_is_told_that_the_task_has_ended(gateway: Gateway, actor: Actor) -> None:

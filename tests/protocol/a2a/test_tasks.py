@@ -1,14 +1,19 @@
 """Messages become tasks: sent, waited for, looked at, answered, canceled (specification 1.0, section 3)."""
 
 import asyncio
+import gc
 from typing import Any
 
 import pytest
 
-from tests.support.a2a import conforms, data_message, rpc, text_message
+from asya_crds import jsontext
+from asya_gateway.protocols.http.keys import HELD
+from tests.support.a2a import conforms, data_message, envelope, post, rpc, text_message
+from tests.support.blocks import counted_blocks
 from tests.support.gateway import Gateway
 from tests.support.inputs import NAME, SAMPLED, SUMMARY, pause_body
 from tests.support.mcp import Actor, serve_tools
+from tests.support.waiting import until
 
 TWO = {"name": NAME, "summary": SUMMARY}
 SURE = {"type": "object", "properties": {"sure": {"type": "boolean"}}, "required": ["sure"]}
@@ -52,6 +57,46 @@ async def test_a_send_that_returns_at_once_is_looked_at_later(gateway: Gateway, 
     found = (await rpc(gateway, "GetTask", {"id": task_id, "historyLength": 0}))["result"]
     assert found["artifacts"][0]["parts"] == [{"text": "done"}]
     assert "history" not in found
+
+
+@pytest.mark.parametrize("length", [None, 0, 1])
+async def test_what_a_send_returns_at_once_is_the_task_as_it_is_stored(
+    gateway: Gateway, length: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """3.2.2: with returnImmediately true 'the operation MUST return immediately after creating the task'. It is written
+    in one statement, and not read."""
+    parts = [{"text": "hi\u2028", "metadata": {"a": 2**60 + 1}}, {"raw": "aGk", "filename": "f"}, {"data": {"x": None}}]
+    message = {**text_message("hi"), "parts": parts, "metadata": {"b": [1.0]}, "extensions": ["urn:x"]}
+    asked = {} if length is None else {"historyLength": length}
+    params = {"message": message, "configuration": {"returnImmediately": True, **asked}}
+    with counted_blocks(monkeypatch) as counted:
+        task = (await rpc(gateway, "SendMessage", params, path="/a2a/echo"))["result"]["task"]
+        at_once = [sql for _, sql in counted.statements]
+    assert len(at_once) == 1, at_once
+    conforms(task, "Task")
+    assert task == (await rpc(gateway, "GetTask", {"id": task["id"], **asked}))["result"]
+    before = {"kind": "message", "messageId": "m", "role": "user", "parts": [{"kind": "text", "text": "hi"}]}
+    params = {"message": before, "configuration": {"blocking": False}}
+    task = (await rpc(gateway, "message/send", params, version=None, path="/a2a/echo"))["result"]
+    assert task == (await rpc(gateway, "tasks/get", {"id": task["id"]}, version=None))["result"]
+
+
+async def test_a_send_that_waits_does_not_keep_its_message_in_memory(gateway: Gateway, actor: Actor) -> None:
+    """What waits is not charged to the budget of memory, and so must not take any."""
+    marked = {"mark": "sesame"}
+
+    def kept() -> int:
+        return sum(isinstance(each, dict) and each == marked for each in gc.get_objects())
+
+    body = jsontext.dumps(envelope("SendMessage", {"message": data_message(marked)})).encode()
+    before = kept()
+    sending = asyncio.create_task(post(gateway, body, path="/a2a/echo"))
+    task_id = (await actor.take())[0]
+    await until(lambda: len(gateway.app[HELD]) == 1, what="the request to be held")
+    gc.collect()
+    assert kept() == before
+    await actor.end(task_id, result="done")
+    assert (await sending)[0] == 200
 
 
 async def test_the_payload_of_a_lone_data_part_is_checked_against_the_schema(gateway: Gateway) -> None:

@@ -26,7 +26,7 @@ from asya_gateway.protocols.a2a.model import (
     TaskView,
 )
 from asya_gateway.protocols.a2a.request import A2aRequest
-from asya_gateway.protocols.a2a.streaming import Numbered, events
+from asya_gateway.protocols.a2a.streaming import Group, Numbered, events
 
 _NAMESPACE = uuid.UUID("5b6a2f0e-6d5c-4a57-9d0b-4b1d2c0f7a11")
 """Of message ids, so that a repeated call gets the same message and its id does not tell the task's."""
@@ -105,6 +105,16 @@ async def held_events(
                 revealed = True
                 for each in held:
                     yield each
+
+
+async def held_groups(
+    request: A2aRequest, conversation: Conversation, mode: ReplyMode, history_length: int | None
+) -> AsyncGenerator[Group]:
+    """The same, each event as a group."""
+    inner = held_events(request, conversation, mode, history_length)
+    async with aclosing(inner):
+        async for id, event in inner:
+            yield [] if event is None else [(id, event)]
 
 
 def _said_by(held: list[Numbered], mode: ReplyMode) -> Message | None:

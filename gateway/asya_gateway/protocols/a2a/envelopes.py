@@ -1,6 +1,5 @@
 """The JSON-RPC envelope of A2A. An invalid request is answered, too, with its id if that can be read."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,7 +29,7 @@ class Envelope:
 
     id: Id
     method: str
-    params: Mapping[str, Any] = field(default_factory=dict)
+    params: dict[str, Any] = field(default_factory=dict)
 
 
 def read_envelope(value: Any) -> Envelope:

@@ -6,7 +6,7 @@ from typing import Any
 from asya_gateway.domain.errors import Conflict, Unavailable
 from asya_gateway.protocols.a2a.card_routes import extended
 from asya_gateway.protocols.a2a.dialects.known import BY_NAME, Dialect, Operation
-from asya_gateway.protocols.a2a.direct import held_events
+from asya_gateway.protocols.a2a.direct import held_groups
 from asya_gateway.protocols.a2a.errors import (
     EXTENDED_CARD_NOT_CONFIGURED,
     TASK_NOT_CANCELABLE,
@@ -17,12 +17,13 @@ from asya_gateway.protocols.a2a.listing import page
 from asya_gateway.protocols.a2a.push.operations import delete_push, get_push, list_push, set_push
 from asya_gateway.protocols.a2a.request import A2aRequest
 from asya_gateway.protocols.a2a.sending import answered, take
-from asya_gateway.protocols.a2a.streaming import Numbered, events
+from asya_gateway.protocols.a2a.streaming import Group, event_groups
 from asya_gateway.protocols.a2a.viewing import found, view
 from asya_gateway.protocols.http.keys import BUDGET
 from asya_gateway.protocols.http.policies import Need
 
-Params = Mapping[str, Any]
+Params = dict[str, Any]
+"""The params of a request, which its operation may empty: a request that waits does not keep them in memory."""
 
 NEEDS: Mapping[Operation, Need] = {
     Operation.SEND: Need.CALL,
@@ -48,9 +49,14 @@ async def send(request: A2aRequest, params: Params) -> Any:
     """SendMessage."""
     said = request.dialect.read_send(params)
     taken = await take(request, said)
+    if taken.view is not None:
+        return request.dialect.send_result(taken.view)
     # A waiting request does not keep its body in memory.
+    waits, length = said.wait, said.history_length
+    del said
+    params.clear()
     request.http.app[BUDGET].release()
-    return request.dialect.send_result(await answered(request, said, taken))
+    return request.dialect.send_result(await answered(request, taken, length, waits=waits))
 
 
 async def get(request: A2aRequest, params: Params) -> Any:
@@ -107,21 +113,24 @@ HANDLERS: Mapping[Operation, Callable[[A2aRequest, Params], Awaitable[Any]]] = {
 }
 
 
-async def stream(request: A2aRequest, params: Params, after: int | None) -> AsyncGenerator[Numbered]:
+async def stream(request: A2aRequest, params: Params, after: int | None) -> AsyncGenerator[Group]:
     """SendStreamingMessage: the message is taken before this returns, so that its errors are answers."""
     said = request.dialect.read_send(params)
     _not_closing(request)
     taken = await take(request, said, streams=True)
     length = said.history_length
+    if taken.view is not None:
+        # Nobody has seen anything of a task that is new. What it shows is still charged as the request's body.
+        return event_groups(request, taken.task_id, after=None, closes_at_question=True, new=taken.view)
+    request.http.app[BUDGET].release()
     conversation = taken.conversation or await request.conversations.find(taken.task_id, None)
     if conversation is not None and conversation.reply is not None:
-        return held_events(request, conversation, conversation.reply, length)
-    # Nobody has seen anything of a task that is new.
+        return held_groups(request, conversation, conversation.reply, length)
     seen = None if taken.begun else after
-    return events(request, taken.task_id, after=seen, closes_at_question=True, history_length=length)
+    return event_groups(request, taken.task_id, after=seen, closes_at_question=True, history_length=length)
 
 
-async def subscribe(request: A2aRequest, params: Params, after: int | None) -> AsyncGenerator[Numbered]:
+async def subscribe(request: A2aRequest, params: Params, after: int | None) -> AsyncGenerator[Group]:
     """SubscribeToTask: it stays open at a question. Raises A2aError for a task that has ended."""
     named = request.dialect.read_named(params)
     _not_closing(request)
@@ -130,7 +139,7 @@ async def subscribe(request: A2aRequest, params: Params, after: int | None) -> A
         raise A2aError(
             UNSUPPORTED_OPERATION, "The task has ended; GetTask returns it", details={"taskId": named.task_id}
         )
-    return events(request, task.id, after=after, closes_at_question=False)
+    return event_groups(request, task.id, after=after, closes_at_question=False)
 
 
 def _not_closing(request: A2aRequest) -> None:
@@ -139,7 +148,7 @@ def _not_closing(request: A2aRequest) -> None:
         raise Unavailable("the gateway is restarting, try again")
 
 
-STREAMED: Mapping[Operation, Callable[[A2aRequest, Params, int | None], Awaitable[AsyncGenerator[Numbered]]]] = {
+STREAMED: Mapping[Operation, Callable[[A2aRequest, Params, int | None], Awaitable[AsyncGenerator[Group]]]] = {
     Operation.STREAM: stream,
     Operation.SUBSCRIBE: subscribe,
 }

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from asya_gateway.domain.pause import Pause
-from asya_gateway.protocols.a2a.dialects import v1_0
 from asya_gateway.protocols.a2a.errors import INVALID_PARAMS, A2aError
 from asya_gateway.protocols.a2a.model import Message, Part, PartKind
 
@@ -36,12 +35,12 @@ def arguments_of(message: Message) -> Any:
     return {**payload, QUERY: "\n".join(texts)} if texts else payload
 
 
-def with_messages(payload: Any, task_id: str, context_id: str, messages: Sequence[Message]) -> Any:
-    """The payload with our member. A payload that is no object cannot have one and stays as it is."""
+def with_messages(payload: Any, task_id: str, context_id: str, messages: Sequence[Mapping[str, Any]]) -> Any:
+    """The payload with our member, in which messages are in the form of 1.0. A payload that is no object cannot have
+    one and stays as it is."""
     if not isinstance(payload, Mapping):
         return payload
-    history = [v1_0.message(message) for message in messages]
-    return {**payload, OURS: {"task": {"id": task_id, "context_id": context_id, "history": history}}}
+    return {**payload, OURS: {"task": {"id": task_id, "context_id": context_id, "history": list(messages)}}}
 
 
 INPUTS = "inputs"

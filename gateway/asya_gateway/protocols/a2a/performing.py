@@ -1,6 +1,5 @@
 """Carries out an operation, and sends its result or its events in the form of a binding."""
 
-from collections.abc import AsyncGenerator
 from contextlib import aclosing, nullcontext
 from typing import Protocol
 
@@ -12,10 +11,11 @@ from asya_gateway.protocols.a2a.dialects.known import Dialect, Operation
 from asya_gateway.protocols.a2a.errors import UNSUPPORTED_OPERATION, A2aError
 from asya_gateway.protocols.a2a.operations import HANDLERS, HOLDING, STREAMED, Params
 from asya_gateway.protocols.a2a.request import A2aRequest
-from asya_gateway.protocols.a2a.streaming import Numbered
+from asya_gateway.protocols.a2a.streaming import Group
 from asya_gateway.protocols.a2a.writing import json_text
 from asya_gateway.protocols.http.keys import BUDGET, HELD, STREAMS
 from asya_gateway.protocols.http.sse import EventStream, event_bytes
+from asya_gateway.protocols.http.streaming import CHUNK_BYTES
 
 
 class Form(Protocol):
@@ -51,36 +51,42 @@ async def _stream(request: A2aRequest, operation: Operation, params: Params, for
         raise A2aError(UNSUPPORTED_OPERATION, "Streaming is not supported")
     http = request.http
     with http.app[HELD].slot(http):
-        events = await STREAMED[operation](request, params, last_event(http))
-        http.app[BUDGET].release()
-        async with aclosing(events):
+        groups = await STREAMED[operation](request, params, last_event(http))
+        params.clear()
+        async with aclosing(groups):
             try:
-                first = await anext(events)
+                first = await anext(groups)
             except StopAsyncIteration:
                 # A reader who has seen everything: the stream is open, and ends.
-                first = "", None
+                first = ()
             async with http.app[STREAMS].open(http, headers=form.headers) as stream:
                 await _write(stream, request.dialect, form, first)
                 # What was read for the task is sent, and an open stream does not keep it.
-                del first
+                first = ()
                 http.app[BUDGET].release()
-                await _write_rest(stream, request.dialect, form, events)
+                async for group in groups:
+                    await _write(stream, request.dialect, form, group)
+                    group = ()
+                    http.app[BUDGET].release()
         return stream.response
 
 
-async def _write_rest(stream: EventStream, dialect: Dialect, form: Form, events: AsyncGenerator[Numbered]) -> None:
-    async for numbered in events:
-        await _write(stream, dialect, form, numbered)
-
-
-async def _write(stream: EventStream, dialect: Dialect, form: Form, numbered: Numbered) -> None:
-    id, event = numbered
-    if event is None:
+async def _write(stream: EventStream, dialect: Dialect, form: Form, group: Group) -> None:
+    """Write events that are there together as one chunk, or several if they are long."""
+    if not group:
         await stream.keep_alive()
         return
-    document = dialect.event(event)
-    if document is not None:
-        await stream.write(event_bytes(form.item(json_text(document)), id=id or None))
+    chunk = b""
+    for id, event in group:
+        document = None if event is None else dialect.event(event)
+        if document is None:
+            continue
+        chunk += event_bytes(form.item(json_text(document)), id=id or None)
+        if len(chunk) >= CHUNK_BYTES:
+            await stream.write(chunk)
+            chunk = b""
+    if chunk:
+        await stream.write(chunk)
 
 
 def last_event(http: web.BaseRequest) -> int | None:

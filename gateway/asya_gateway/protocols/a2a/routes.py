@@ -18,7 +18,7 @@ from asya_gateway.protocols.a2a.media_types import check_media_type
 from asya_gateway.protocols.a2a.operations import COUNTED, NEEDS
 from asya_gateway.protocols.a2a.performing import perform
 from asya_gateway.protocols.a2a.request import OF_SKILL, PATH, A2aRequest, spoken_headers, version_of
-from asya_gateway.protocols.http.answers import json_response
+from asya_gateway.protocols.http.answers import fixed_json, json_response
 from asya_gateway.protocols.http.bodies import read_json
 from asya_gateway.protocols.http.keys import ADMISSION, LIMITER, SETTINGS
 from asya_gateway.protocols.http.policies import Audience, Group, Policy, add_route, check_need
@@ -75,7 +75,7 @@ class _Form:
     headers: dict[str, str]
 
     def answer(self, result: JsonText) -> web.Response:
-        return json_response(self.item(result), headers=self.headers)
+        return fixed_json(self.item(result), self.headers)
 
     def item(self, event: JsonText) -> JsonText:
         return result_text(self.id, event)

@@ -1,12 +1,13 @@
 """A message: the beginning of a task, or the answer to the question of one."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from asya_crds.naming import HEADER_A2A_CONTEXT, HEADER_A2A_TASK
 from asya_crds.status import TaskStatus
-from asya_gateway.domain.calls import Call
-from asya_gateway.domain.conversations import Conversation
+from asya_gateway.domain.calls import Accepted, Call
+from asya_gateway.domain.conversations import Conversation, NewConversation
 from asya_gateway.domain.errors import Conflict, GatewayError, InvalidArguments, Unavailable
 from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.domain.ids import new_task_id
@@ -19,7 +20,7 @@ from asya_gateway.protocols.a2a.errors import (
     A2aError,
     InvalidParams,
 )
-from asya_gateway.protocols.a2a.model import Message, Named, PartKind, PushConfig, Send, TaskView
+from asya_gateway.protocols.a2a.model import Message, Named, PartKind, PushConfig, Send, State, Status, TaskView
 from asya_gateway.protocols.a2a.payloads import (
     QUERY,
     answers_of,
@@ -28,10 +29,10 @@ from asya_gateway.protocols.a2a.payloads import (
     lone_data,
     with_messages,
 )
-from asya_gateway.protocols.a2a.push.registering import begun, check_target, of_other_surface, register
+from asya_gateway.protocols.a2a.push.registering import begun, check_target, forget, of_other_surface, register
 from asya_gateway.protocols.a2a.request import SURFACE, A2aRequest
 from asya_gateway.protocols.a2a.skills import chosen
-from asya_gateway.protocols.a2a.viewing import found, known_task, view
+from asya_gateway.protocols.a2a.viewing import found, known_task, named_by, view
 from asya_gateway.protocols.a2a.writing import json_text
 from asya_gateway.protocols.http.holding import Silent
 from asya_gateway.protocols.http.task_wait import TaskWait
@@ -54,11 +55,12 @@ MOST_BODIES = 4
 @dataclass(frozen=True, slots=True)
 class Taken:
     """A message was taken by this task. `conversation` is None if it was not looked at; `begun`: the task is new, and
-    not one that was stored earlier under the same key."""
+    not one that was stored earlier under the same key. `view` is a new task as it is stored, if it is shown at once."""
 
     task_id: str
     conversation: Conversation | None = None
     begun: bool = False
+    view: TaskView | None = None
 
 
 async def take(request: A2aRequest, send: Send, *, streams: bool = False) -> Taken:
@@ -69,15 +71,15 @@ async def take(request: A2aRequest, send: Send, *, streams: bool = False) -> Tak
     return await (_continued(request, send, task_id) if task_id else _begun(request, send, streams=streams))
 
 
-async def answered(request: A2aRequest, send: Send, taken: Taken) -> TaskView | Message:
+async def answered(request: A2aRequest, taken: Taken, history_length: int | None, *, waits: bool) -> TaskView | Message:
     """The task after the message was taken, or its direct message: at once, or when it has ended or asks, or after the
     longest wait."""
     task = None
-    if send.wait:
+    if waits:
         task = await TaskWait(request.tasks, taken.task_id, request.caller).outcome(Silent(), request.block_limit())
     task = task or await request.tasks.get(taken.task_id, request.caller, payload=False)
     conversation = taken.conversation or await request.conversations.find(task.id, None)
-    return await shown(request, conversation, await view(request, task, conversation, send.history_length))
+    return await shown(request, conversation, await view(request, task, conversation, history_length))
 
 
 async def _begun(request: A2aRequest, send: Send, *, streams: bool) -> Taken:
@@ -88,9 +90,13 @@ async def _begun(request: A2aRequest, send: Send, *, streams: bool) -> Taken:
     task_id, context_id = new_task_id(), send.message.context_id or new_context_id()
     message = replace(send.message, task_id=task_id, context_id=context_id)
     inner = inner_context_id(request.caller, context_id)
+    # What is pushed is about a task, so that its client must know it.
+    reply = None if send.push is not None else reply_mode(request, served, send, streams=streams)
+    document = v1_0.message(message)
+    begins = NewConversation(request.dialect.name, context_id, json_text(document), send.client_task_id or None, reply)
     call = Call(
         served,
-        with_messages(arguments, task_id, inner, [message]),
+        with_messages(arguments, task_id, inner, [document]),
         request.caller,
         SURFACE,
         context_id=inner,
@@ -98,39 +104,56 @@ async def _begun(request: A2aRequest, send: Send, *, streams: bool) -> Taken:
         check=False,
         key=request.key,
         task_id=task_id,
-        said=_identity(send.message),
+        said=None if request.key is None else _identity(send.message),
+        conversation=begins,
     )
-    client_id = send.client_task_id or None
-    # What is pushed is about a task, so that its client must know it.
-    reply = None if send.push is not None else reply_mode(request, served, send, streams=streams)
-    conversation = Conversation(task_id, request.caller.owner, request.dialect.name, context_id, client_id, reply)
-    if send.push is not None:
-        await check_target(request, send.push, PUSH_URL[request.dialect.key])
-    stored = await _stored(request, conversation, message, call, send.push)
-    return Taken(stored, conversation, begun=True) if stored == task_id else Taken(stored)
+    conversation = Conversation(
+        task_id, request.caller.owner, begins.dialect, context_id, begins.client_task_id, begins.reply
+    )
+    if send.push is None:
+        accepted = await request.tasks.accept(call)
+    else:
+        accepted = await _pushed(request, conversation, call, send.push)
+    if accepted.task_id != task_id:
+        return Taken(accepted.task_id)
+    if accepted.created_at is None or reply is not None or (send.wait and not streams):
+        return Taken(task_id, conversation, begun=True)
+    view = _new_view(conversation, message, accepted.created_at, send.history_length)
+    return Taken(task_id, conversation, begun=True, view=view)
 
 
-async def _stored(
-    request: A2aRequest, conversation: Conversation, message: Message, call: Call, push: PushConfig | None
-) -> str:
-    """Store a conversation, where its changes are pushed, and its task; returns the id of the task, which may be an
-    earlier one under the same key. Raises A2aError and what submitting raises."""
-    task_id = conversation.task_id
-    await request.conversations.begin(conversation, json_text(v1_0.message(message)))
+def _new_view(
+    conversation: Conversation, message: Message, created_at: datetime, history_length: int | None
+) -> TaskView:
+    """A task as it was stored, without reading it."""
+    return TaskView(
+        id=named_by(conversation),
+        context_id=conversation.context_id,
+        status=Status(State.SUBMITTED, created_at),
+        history=() if history_length == 0 else (message,),
+    )
+
+
+async def _pushed(request: A2aRequest, conversation: Conversation, call: Call, push: PushConfig) -> Accepted:
+    """Store where the changes of a task are pushed, then the task, so that none of its changes is missed. Raises
+    A2aError and what accepting raises."""
+    if call.key is None:
+        # A call that is refused because too much waits is refused before anything is written.
+        request.tasks.check_backlog(call)
+    await check_target(request, push, PUSH_URL[request.dialect.key])
+    stored = await register(request, conversation, push, new_task=True)
     try:
-        if push is not None:
-            await register(request, conversation, push, new_task=True)
-        stored = await request.tasks.submit(call)
-    except (GatewayError, A2aError) as error:
+        accepted = await request.tasks.accept(call)
+    except GatewayError as error:
         if not (isinstance(error, Unavailable) and error.uncertain):
-            await request.conversations.forget(task_id)
+            await forget(request, conversation.task_id, stored.id)
         raise
     # After anything else (a client that leaves) the task may be stored. If it is not, retention finds what is here.
-    if stored != task_id:
-        await request.conversations.forget(task_id)
-    elif push is not None:
-        begun(request, task_id)
-    return stored
+    if accepted.task_id == conversation.task_id:
+        begun(request, conversation.task_id)
+    else:
+        await forget(request, conversation.task_id, stored.id)
+    return accepted
 
 
 def _check_types(message: Message, served: ServedFlow) -> None:

@@ -2,11 +2,13 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from functools import lru_cache
 from typing import Any
 
 from asya_crds import jsontext
 from asya_crds.status import TaskStatus, UpdateKind
 from asya_gateway.domain.task import FlyEvent, JsonText, Snapshot, TaskUpdate
+from asya_gateway.domain.tasks import Tasks
 from asya_gateway.protocols.a2a.dialects.v1_0 import read_part
 from asya_gateway.protocols.a2a.errors import A2aError
 from asya_gateway.protocols.a2a.model import (
@@ -18,6 +20,7 @@ from asya_gateway.protocols.a2a.model import (
     State,
     Status,
     StatusUpdate,
+    TaskView,
 )
 from asya_gateway.protocols.a2a.outputs import RESULT, question, result_artifact, spoken, state_of
 from asya_gateway.protocols.a2a.request import A2aRequest
@@ -25,6 +28,12 @@ from asya_gateway.protocols.a2a.viewing import named_context, named_task, view
 
 Numbered = tuple[str, Event | None]
 """An event with its id; None when nothing has happened for a while."""
+Group = Sequence[Numbered]
+"""Events that are there together; none when nothing has happened for a while."""
+FIRST = 1
+"""The entry of a log with which it begins."""
+SHORT = 1024
+"""Most characters of a live event whose parts are kept."""
 
 
 class LogEvents:
@@ -37,10 +46,15 @@ class LogEvents:
         self._streamed = False
         """Whether a chunk of the result was sent."""
 
+    def closes_at(self, status: TaskStatus) -> bool:
+        """Whether nothing is sent after an entry with this status, although the task goes on."""
+        return self._closes_at_question and status is TaskStatus.PAUSED
+
     def live(self, event: FlyEvent) -> ArtifactUpdate | None:
         """A live event as a chunk of the result's artifact. The durable result replaces all chunks, so that a lost one
         does no harm."""
-        parts = live_parts(event.payload)
+        payload = event.payload
+        parts = _short_parts(payload) if len(payload) <= SHORT else live_parts(payload)
         if not parts:
             return None
         append, self._streamed = self._streamed, True
@@ -88,6 +102,12 @@ def live_parts(payload: JsonText) -> tuple[Part, ...]:
     return (_of(value),)
 
 
+@lru_cache(maxsize=1024)
+def _short_parts(payload: JsonText) -> tuple[Part, ...]:
+    """Kept, because all readers of a task get the same events one after the other, several at a time."""
+    return live_parts(payload)
+
+
 TEXTS = ("text", "token", "delta", "content")
 
 
@@ -102,7 +122,7 @@ def _read(parts: list[object]) -> tuple[Part, ...]:
         return ()
 
 
-async def events(
+async def event_groups(
     request: A2aRequest,
     task_id: str,
     *,
@@ -110,12 +130,15 @@ async def events(
     closes_at_question: bool,
     history_length: int | None = None,
     keepalive: float | None = None,
-) -> AsyncGenerator[Numbered]:
-    """The task, then its events until it ends; `after`: only the events beyond this entry of the log, if it has that
-    entry; `keepalive`: seconds without an event after which there is one that is None. Raises TaskNotFound before the
-    first."""
+    new: TaskView | None = None,
+) -> AsyncGenerator[Group]:
+    """The task, then its events until it ends, those together that are there together. `after`: only the events beyond
+    this entry of the log, if it has that entry; `keepalive`: seconds without an event after which there is an empty
+    group; `new`: the task, just stored, which need not be read. Raises TaskNotFound before the first."""
     tasks, caller = request.tasks, request.caller
-    begin = (await tasks.head(task_id, caller)).last_seq if after is None else after
+    begin = FIRST if new is not None else after
+    if begin is None:
+        begin = (await tasks.head(task_id, caller)).last_seq
     # Live events are heard from here on, so that none is missed while the task is read and sent.
     interval = keepalive or request.settings.keepalive_interval
     groups = tasks.follow_groups(task_id, caller, after=begin, keepalive=interval)
@@ -125,33 +148,87 @@ async def events(
         if after is not None and after > snapshot.task.last_seq:
             # It is the entry of another log, and says nothing about what this reader has seen.
             after = None
-        task = await tasks.get(task_id, caller, payload=False)
-        conversation = await request.conversations.find(task_id, None)
-        names = named_task(task, conversation), named_context(task, conversation)
-        rendered = LogEvents(*names, closes_at_question=closes_at_question)
-        seen = begin
-        if after is None:
-            yield str(task.last_seq), await view(request, task, conversation, history_length)
-            if task.status.terminal or (closes_at_question and task.status is TaskStatus.PAUSED):
-                return
-            seen = task.last_seq
-        items: Sequence[TaskUpdate | FlyEvent] = snapshot.updates
-        while True:
-            for item in items:
-                if isinstance(item, FlyEvent):
-                    yield "", rendered.live(item)
-                    continue
-                if item.seq <= seen:
-                    continue
-                for numbered in rendered.entry(await tasks.whole(item)):
-                    yield numbered
-                if closes_at_question and item.status is TaskStatus.PAUSED:
+        seen, items = begin, snapshot.updates
+        if new is not None:
+            names = new.id, new.context_id
+            yield [(str(begin), new)]
+            new = None
+        else:
+            task = await tasks.get(task_id, caller, payload=False)
+            conversation = await request.conversations.find(task_id, None)
+            names = named_task(task, conversation), named_context(task, conversation)
+            if after is None:
+                yield [(str(task.last_seq), await view(request, task, conversation, history_length))]
+                if task.status.terminal or (closes_at_question and task.status is TaskStatus.PAUSED):
                     return
-            try:
-                group = await anext(groups)
-            except StopAsyncIteration:
+                seen = task.last_seq
+            del task
+        del snapshot
+        rendered = LogEvents(*names, closes_at_question=closes_at_question)
+        async for group in _rendered(tasks, rendered, groups, items, seen):
+            yield group
+
+
+async def _rendered(
+    tasks: Tasks,
+    rendered: "LogEvents",
+    groups: AsyncGenerator[Snapshot | Sequence[TaskUpdate | FlyEvent]],
+    items: Sequence[TaskUpdate | FlyEvent],
+    seen: int,
+) -> AsyncGenerator[Group]:
+    """What is beyond the entry `seen`, first of these items, then of the groups."""
+    while True:
+        ready: list[Numbered] = []
+        for item in items:
+            if isinstance(item, FlyEvent):
+                made = rendered.live(item)
+                ready += [] if made is None else [("", made)]
+                continue
+            if item.seq <= seen:
+                continue
+            if not item.whole and ready:
+                # A large body is read when what stands before it is sent, and sent before anything else is read.
+                yield ready
+                ready = []
+            ready += rendered.entry(await tasks.whole(item))
+            if not item.whole or rendered.closes_at(item.status):
+                yield ready
+                ready = []
+            if rendered.closes_at(item.status):
                 return
-            assert not isinstance(group, Snapshot)  # there is one, the first
-            items = group
-            if not items:
-                yield "", None
+        if ready:
+            yield ready
+        del ready
+        items = ()
+        try:
+            group = await anext(groups)
+        except StopAsyncIteration:
+            return
+        assert not isinstance(group, Snapshot)  # there is one, the first
+        items = group
+        if not items:
+            yield []
+
+
+async def events(
+    request: A2aRequest,
+    task_id: str,
+    *,
+    after: int | None,
+    closes_at_question: bool,
+    history_length: int | None = None,
+    keepalive: float | None = None,
+) -> AsyncGenerator[Numbered]:
+    """The same one at a time; None when nothing has happened for a while."""
+    groups = event_groups(
+        request,
+        task_id,
+        after=after,
+        closes_at_question=closes_at_question,
+        history_length=history_length,
+        keepalive=keepalive,
+    )
+    async with aclosing(groups):
+        async for group in groups:
+            for numbered in group or [("", None)]:
+                yield numbered

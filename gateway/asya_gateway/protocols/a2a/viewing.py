@@ -106,7 +106,12 @@ def named_context(task: TaskHead, conversation: Conversation | None) -> str:
 
 def named_task(task: TaskHead, conversation: Conversation | None) -> str:
     """The id by which the client knows the task."""
-    return (conversation.client_task_id if conversation is not None else None) or task.id
+    return named_by(conversation) if conversation is not None else task.id
+
+
+def named_by(conversation: Conversation) -> str:
+    """The id by which the client knows the task of a conversation."""
+    return conversation.client_task_id or conversation.task_id
 
 
 def read_stored(text: JsonText) -> Message:

@@ -11,23 +11,28 @@ from asya_gateway.protocols.a2a.model import Verbatim
 
 def json_text(value: Any) -> JsonText:
     """Encode a value that may contain Verbatim. Each stands in the encoded text as a mark that nobody can guess, and is
-    then replaced."""
-    found: list[JsonText] = []
-    mark = os.urandom(12).hex()
-    text = jsontext.dumps(_marked(value, mark, found))
-    for number, verbatim in enumerate(found):
-        text = text.replace(f'"{mark}.{number}."', verbatim, 1)
+    then replaced. Raises what jsontext.dumps raises."""
+    marks = _Marks()
+    text = jsontext.dumps(value, of_other=marks.of)
+    for number, verbatim in enumerate(marks.found):
+        text = text.replace(f'"{marks.mark}.{number}."', verbatim, 1)
     return text
 
 
-def _marked(value: Any, mark: str, found: list[JsonText]) -> Any:
-    match value:
-        case Verbatim():
-            found.append(value.text)
-            return f"{mark}.{len(found) - 1}."
-        case Mapping():
-            return {name: _marked(item, mark, found) for name, item in value.items()}
-        case list() | tuple():
-            return [_marked(item, mark, found) for item in value]
-        case _:
-            return value
+class _Marks:
+    """What the encoder itself cannot express."""
+
+    def __init__(self) -> None:
+        self.found: list[JsonText] = []
+        self.mark = ""
+
+    def of(self, value: Any) -> Any:
+        match value:
+            case Verbatim():
+                self.mark = self.mark or os.urandom(12).hex()
+                self.found.append(value.text)
+                return f"{self.mark}.{len(self.found) - 1}."
+            case Mapping():
+                return dict(value)
+            case _:
+                raise TypeError(f"{type(value).__name__} is not a JSON value")

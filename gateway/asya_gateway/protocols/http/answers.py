@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Mapping
 from email.utils import formatdate
 from functools import lru_cache
 from typing import ClassVar
@@ -29,19 +30,27 @@ def json_response(text: JsonText, *, status: int = 200, headers: dict[str, str] 
     return web.Response(status=status, body=text.encode(), headers={**JSON_HEADERS, **(headers or {})})
 
 
+def fixed_json(text: JsonText, headers: Mapping[str, str]) -> web.Response:
+    """A 200 with JSON text and headers that have few forms, and none that a client makes."""
+    return PlainJson(text.encode(), headers)
+
+
 class _Plain(web.Response):
-    """A 200 with fixed headers, written in one piece if the request needs nothing special.
+    """A 200 with few headers, written in one piece if the request needs nothing special.
 
     For each response, aiohttp builds, completes and encodes a table of headers, which is a tenth of the cost of an
     accepted call. This head is the same for all responses within a second, except for the length. Other cases
-    (HTTP/1.0, HEAD, a page of another origin, a connection that ends or is too slow) are left to aiohttp.
+    (HTTP/1.0, HEAD, a page of another origin, a connection that ends or is too slow, headers that were added) are left
+    to aiohttp.
     """
 
-    fixed: ClassVar[tuple[tuple[str, str], ...]]
+    always: ClassVar[dict[str, str]]
     _written_by: asyncio.Transport | None = None
 
-    def __init__(self, body: bytes = b"") -> None:
+    def __init__(self, body: bytes = b"", more: Mapping[str, str] | None = None) -> None:
+        """`more` are headers of which there are few forms, and none that a client makes."""
         super().__init__(body=body)
+        self.fixed = tuple(({**self.always, **more} if more else self.always).items())
 
     @property
     @override
@@ -55,7 +64,8 @@ class _Plain(web.Response):
             return None
         transport, body = request.transport, self.body
         if transport is None or not isinstance(body, bytes) or not self._is_plain(request, transport, len(body)):
-            self.headers.update(self.fixed)
+            for name, value in self.fixed:
+                self.headers.setdefault(name, value)
             return await super().prepare(request)
         self._written_by = transport
         transport.write(b"%b%d\r\n\r\n%b" % (_head(int(time.time()), self.fixed), len(body), body))
@@ -71,6 +81,7 @@ class _Plain(web.Response):
     def _is_plain(self, request: web.BaseRequest, transport: asyncio.Transport, size: int) -> bool:
         return (
             size <= AT_ONCE
+            and not self.headers
             and self.keep_alive is None
             and request.keep_alive
             and request.version == HttpVersion11
@@ -84,16 +95,16 @@ class _Plain(web.Response):
 class PlainJson(_Plain):
     """A plain 200 with JSON text."""
 
-    fixed = tuple(JSON_HEADERS.items())
+    always = JSON_HEADERS
 
 
 class PlainEmpty(_Plain):
     """A plain 200 without a body."""
 
-    fixed = ()
+    always: ClassVar[dict[str, str]] = {}
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=64)
 def _head(second: int, fixed: tuple[tuple[str, str], ...]) -> bytes:
     """Status line and headers (RFC 9112, section 2.1) up to the length."""
     headers = {**dict(fixed), "Date": formatdate(second, usegmt=True), "Server": SERVER_SOFTWARE}

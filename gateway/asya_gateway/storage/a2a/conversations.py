@@ -1,27 +1,12 @@
-"""Conversations. Nothing here is on the hot row of a task."""
+"""Conversations. Nothing here is on the hot row of a task. What begins one is in storage/tasks/conversing.py."""
 
 from collections.abc import Mapping, Sequence
 
-import asyncpg
-
 from asya_crds import jsontext
 from asya_gateway.domain.conversations import Conversation
-from asya_gateway.domain.errors import Conflict
 from asya_gateway.domain.task import JsonText
 from asya_gateway.storage.a2a import messages
 from asya_gateway.storage.database import Database
-
-_BEGIN = """
-WITH begun AS (
-    INSERT INTO a2a_tasks (task_id, owner, dialect, context_id, client_task_id, reply)
-    VALUES ($1, $2, $3, $4, $5, $6)
-)
-INSERT INTO a2a_messages (task_id, number, message) VALUES ($1, 1, $7::json)
-"""
-_FORGET = """
-WITH messages AS (DELETE FROM a2a_messages WHERE task_id = $1), pushes AS (DELETE FROM destinations WHERE task_id = $1)
-DELETE FROM a2a_tasks WHERE task_id = $1
-"""
 
 
 def disabled_of(task_id: str) -> str:
@@ -47,17 +32,6 @@ class PostgresConversations:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-
-    async def begin(self, conversation: Conversation, message: JsonText) -> None:
-        said = conversation
-        names = (said.task_id, said.owner, said.dialect, said.context_id, said.client_task_id)
-        try:
-            await self._database.execute(_BEGIN, *names, said.reply, message)
-        except asyncpg.UniqueViolationError:
-            raise Conflict("expected an id that no task of yours has", field="id") from None
-
-    async def forget(self, task_id: str) -> None:
-        await self._database.execute(_FORGET, task_id)
 
     async def reveal(self, task_id: str) -> None:
         await self._database.execute(_REVEAL, task_id)

@@ -15,6 +15,15 @@ from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.ports import NewTask, Terms
 from asya_gateway.storage.replication import settled
 from asya_gateway.storage.retrying import acquired
+from asya_gateway.storage.tasks.conversing import (
+    ARGUMENTS,
+    FIELDS,
+    MESSAGES,
+    NAMED_ROWS,
+    NAMES_TAKEN,
+    arrays,
+    conversation_columns,
+)
 from asya_gateway.storage.tasks.creating import (
     BODIES,
     TASK_ARGUMENTS,
@@ -31,27 +40,40 @@ TRIES = 5
 
 _FRESH = "fresh JOIN created USING (id)"
 
-_INSERT = (
-    f"""
+_MAY = "(key IS NULL OR id IN (SELECT task_id FROM taken))"
+_TERMS = 3
+"""Arguments that are no fields of the task: key, digest, retry_of."""
+
+
+def _statement(enqueue: Enqueue, *, conversed: bool) -> str:
+    """The whole statement. With `conversed`, some tasks have conversations."""
+    first = TASK_ARGUMENTS + 1
+    more, fields, named, and_named, said = "", "", "", "", ""
+    if conversed:
+        more, fields = f", {arrays(first + _TERMS)}", f", {FIELDS}"
+        named, said = NAMED_ROWS.format(where=_MAY), MESSAGES
+        and_named = " AND (dialect IS NULL OR id IN (SELECT task_id FROM conversed))"
+    incoming = f"""
 WITH incoming AS (
     SELECT *, now() AS created_at FROM unnest(
-        {TASK_ARRAYS}, ${TASK_ARGUMENTS + 1}::text[], ${TASK_ARGUMENTS + 2}::bytea[], ${TASK_ARGUMENTS + 3}::text[]
+        {TASK_ARRAYS}, ${first}::text[], ${first + 1}::bytea[], ${first + 2}::text[]{more}
     )
-    AS r({TASK_FIELDS}, key, digest, retry_of)
+    AS r({TASK_FIELDS}, key, digest, retry_of{fields})
 ), taken AS (
     INSERT INTO call_keys (owner, key, task_id, digest)
     SELECT owner, key, id, digest FROM incoming WHERE key IS NOT NULL ORDER BY owner COLLATE "C", key COLLATE "C"
     ON CONFLICT (owner, key) DO NOTHING
     RETURNING task_id
-), fresh AS (
-    SELECT * FROM incoming WHERE key IS NULL OR id IN (SELECT task_id FROM taken) ORDER BY id
+), {named}fresh AS (
+    SELECT * FROM incoming WHERE {_MAY}{and_named} ORDER BY id
 ), """
-    + TASKS.format(source="fresh", unless_known="ON CONFLICT (id) DO NOTHING")
-    + f"""retried AS (
+    tasks = TASKS.format(source="fresh", unless_known="ON CONFLICT (id) DO NOTHING")
+    retried = f"""retried AS (
     INSERT INTO task_retries (task_id, retry_of) SELECT id, retry_of FROM {_FRESH} WHERE retry_of IS NOT NULL
 ), """
-    + BODIES.replace("{fresh}", _FRESH)
-)
+    queued = enqueue.of(_FRESH, argument=first + _TERMS + (ARGUMENTS if conversed else 0))
+    return incoming + tasks + retried + (BODIES + said).replace("{fresh}", _FRESH) + queued
+
 
 _TAKEN = """
 SELECT k.owner, k.key, k.task_id, k.digest, EXISTS (SELECT FROM tasks t WHERE t.id = k.task_id) AS living
@@ -118,7 +140,13 @@ class OverCap(NamedTuple):
     cap: int
 
 
-Verdict = Admitted | OverCap
+class NameTaken(NamedTuple):
+    """Refused: the owner's client calls another task by this `name`."""
+
+    name: str
+
+
+Verdict = Admitted | OverCap | NameTaken
 
 
 class Admitter:
@@ -127,7 +155,7 @@ class Admitter:
     def __init__(self, pool: Callable[[], asyncpg.Pool], enqueue: Enqueue) -> None:
         self._pool = pool
         self._enqueue = enqueue
-        self._insert_sql = _INSERT + enqueue.of(_FRESH, argument=TASK_ARGUMENTS + 4)
+        self._insert_sql = {conversed: _statement(enqueue, conversed=conversed) for conversed in (False, True)}
 
     async def flush(self, batch: Sequence[Applicant]) -> Sequence[Verdict]:
         """Store the calls that may be stored; returns the task of every call."""
@@ -170,11 +198,19 @@ class Admitter:
     async def _insert(self, connection: asyncpg.pool.PoolConnectionProxy, batch: Sequence[Applicant]) -> None:
         if not batch:
             return
-        columns = task_columns([each.new for each in batch])
+        new = [each.new for each in batch]
+        conversed = any(each.conversation is not None for each in new)
         terms = ([each.terms.key for each in batch], [each.terms.digest for each in batch])
         retries = [each.terms.retry_of for each in batch]
-        rows = await connection.fetch(self._insert_sql, *columns, *terms, retries, *self._enqueue.arguments)
-        self._enqueue.committed([each.new for each in batch], rows)
+        rows = await connection.fetch(
+            self._insert_sql[conversed],
+            *task_columns(new),
+            *terms,
+            retries,
+            *(conversation_columns(new) if conversed else ()),
+            *self._enqueue.arguments,
+        )
+        self._enqueue.committed(new, rows)
         if len(rows) < len(batch):
             # Others were stored before.
             await settled(connection)
@@ -182,8 +218,10 @@ class Admitter:
     async def _settled(
         self, connection: asyncpg.pool.PoolConnectionProxy, batch: Sequence[Applicant]
     ) -> dict[str, Verdict]:
-        """The verdicts so far. A key whose task is gone is removed and has no verdict."""
+        """The verdicts so far. A key whose task is gone is removed and has no verdict, unless its call is refused for
+        another reason."""
         found: dict[str, Verdict] = {each.new.id: Admitted(each.new.id, None) for each in batch if not each.terms.key}
+        found |= await _names_taken(connection, [each.new for each in batch])
         keyed = {(each.new.owner, each.terms.key): each.new.id for each in batch if each.terms.key}
         if not keyed:
             return found
@@ -203,6 +241,15 @@ class Admitter:
             if rows:
                 await settled(connection)
         return next((Admitted(row["task_id"], row["digest"]) for row in rows if row["living"]), None)
+
+
+async def _names_taken(connection: asyncpg.pool.PoolConnectionProxy, batch: Sequence[NewTask]) -> dict[str, Verdict]:
+    named = [(each, each.conversation.client_task_id) for each in batch if each.conversation is not None]
+    asked = [(each.id, each.owner, name) for each, name in named if name is not None]
+    if not asked:
+        return {}
+    rows = await connection.fetch(NAMES_TAKEN, *map(list, zip(*asked, strict=True)))
+    return {row["id"]: NameTaken(row["name"]) for row in rows}
 
 
 async def _taken(

@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from operator import attrgetter
 from typing import TypeVar
 
@@ -56,7 +57,7 @@ class Batches:
                 name, bounded(flush), key=key, size=size, rows=rows, limits=patient, budget=budget, settle=settle
             )
 
-        self.creates = Coalescer[NewTask, None](
+        self.creates = Coalescer[NewTask, datetime](
             "creates",
             bounded(creator.flush),
             # Each has an id of its own.

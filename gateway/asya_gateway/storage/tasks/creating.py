@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 import asyncpg
@@ -13,6 +14,7 @@ from asya_gateway.domain.ports import NewTask, OutboxEntry
 from asya_gateway.storage.columns import NULL, joined, split
 from asya_gateway.storage.replication import settled
 from asya_gateway.storage.retrying import acquired
+from asya_gateway.storage.tasks.conversing import ARGUMENTS, FIELDS, MESSAGES, ROWS, arrays, conversation_columns
 from asya_transports.postgres.enqueue import ENQUEUE_COLUMNS, ENQUEUE_TABLE
 
 OUTBOX_LEASE = 5.0
@@ -32,7 +34,7 @@ which takes one copy fewer here and one fewer in the server."""
 
 _INCOMING = f"""
 WITH incoming AS (
-    SELECT *, now() AS created_at FROM unnest({TASK_ARRAYS}) AS r({TASK_FIELDS})
+    SELECT *, now() AS created_at FROM unnest({TASK_ARRAYS}{{more}}) AS r({TASK_FIELDS}{{fields}})
     ORDER BY id
 ), """
 
@@ -60,15 +62,17 @@ _INTO_OUTBOX = """queued AS (
     RETURNING id AS outbox_id, task_id
 )
 """
-_FROM_OUTBOX = "SELECT outbox_id, task_id FROM queued"
+_FROM_OUTBOX = "SELECT outbox_id, task_id, now() AS created_at FROM queued"
 
 _INTO_QUEUE = f"""queued AS (
     INSERT INTO {ENQUEUE_TABLE} ({", ".join(ENQUEUE_COLUMNS)})
     SELECT '{{prefix}}' || actor, convert_to(envelope, 'UTF8') FROM {{fresh}}
 )
 """
-_FROM_QUEUE = "SELECT 0::bigint AS outbox_id, id AS task_id FROM {fresh}"
-_NO_ROWS = "SELECT 0::bigint AS outbox_id, '' AS task_id WHERE false"
+_FROM_QUEUE = "SELECT 0::bigint AS outbox_id, id AS task_id, now() AS created_at FROM {fresh}"
+_ONE_ROW = "SELECT 0::bigint AS outbox_id, '' AS task_id, now() AS created_at"
+
+_TIMES = "SELECT id, created_at FROM tasks WHERE id = ANY ($1)"
 
 HandOver = Callable[[Sequence[OutboxEntry]], None]
 Ring = Callable[[Iterable[str]], None]
@@ -88,7 +92,7 @@ class Enqueued(Protocol):
 @dataclass(frozen=True, slots=True)
 class Enqueue:
     """SQL that inserts a batch's envelopes into the outbox or the queue, as the last CTE of the statement and what it
-    returns: (outbox_id, task_id).
+    returns: (outbox_id, task_id, created_at).
 
     `cte` reads (id, actor, envelope, created_at) from `{fresh}`. After the commit `hand_over` gets the outbox's new
     entries, or `ring` the names of the actors that have messages in the database's own queues. `prefix`: of the queues'
@@ -107,9 +111,9 @@ class Enqueue:
         return self.prefix is not None
 
     def of(self, fresh: str, *, argument: int, tells: bool = True) -> str:
-        """The CTE, reading from `fresh`; `argument` is the number of the statement's last argument. Rows that nobody
-        needs, because each envelope is in its queue, are left out if not `tells`."""
-        returns = self.returns if tells or not self.in_database else _NO_ROWS
+        """The CTE, reading from `fresh`; `argument` is the number of the statement's last argument. Of rows that nobody
+        needs, because each envelope is in its queue, there is only one if not `tells`."""
+        returns = self.returns if tells or not self.in_database else _ONE_ROW
         return (self.cte + returns).replace("{fresh}", fresh).replace("{lease}", f"${argument}")
 
     @property
@@ -139,13 +143,18 @@ def into_queue(namespace: str, ring: Ring) -> Enqueue:
     return Enqueue(_INTO_QUEUE.replace("{prefix}", prefix), _FROM_QUEUE, ring=ring, prefix=prefix)
 
 
-def _statement(enqueue: Enqueue, *, unless_known: bool) -> str:
+def _statement(enqueue: Enqueue, *, unless_known: bool, conversed: bool) -> str:
     """The whole statement. With `unless_known`, existing tasks are skipped: each table's rows are joined with the new
-    tasks."""
+    tasks. With `conversed`, some tasks have conversations."""
     fresh = "incoming JOIN created USING (id)" if unless_known else "incoming"
     tasks = TASKS.format(source="incoming", unless_known="ON CONFLICT (id) DO NOTHING" if unless_known else "")
-    queued = enqueue.of(fresh, argument=TASK_ARGUMENTS + 1, tells=False)
-    return _INCOMING + tasks + BODIES.replace("{fresh}", fresh) + queued
+    if not conversed:
+        incoming, beside, argument = _INCOMING.format(more="", fields=""), "", TASK_ARGUMENTS + 1
+    else:
+        incoming = _INCOMING.format(more=f", {arrays(TASK_ARGUMENTS + 1)}", fields=f", {FIELDS}")
+        beside, argument = ROWS + MESSAGES, TASK_ARGUMENTS + ARGUMENTS + 1
+    queued = enqueue.of(fresh, argument=argument, tells=False)
+    return incoming + tasks + (BODIES + beside).replace("{fresh}", fresh) + queued
 
 
 class TaskCreator:
@@ -157,31 +166,39 @@ class TaskCreator:
         self._pool = pool
         self._enqueue = enqueue
         self._creating = creating
-        self._first = _statement(enqueue, unless_known=False)
-        self._again = _statement(enqueue, unless_known=True)
+        self._first, self._again = (
+            {conversed: _statement(enqueue, unless_known=known, conversed=conversed) for conversed in (False, True)}
+            for known in (False, True)
+        )
 
-    async def flush(self, batch: Sequence[NewTask]) -> Sequence[None]:
-        """Insert the batch. A task that already exists was stored by our earlier attempt and is skipped. If its
-        envelope is still in the outbox, it is taken from there when its lease has run out."""
-        lease = self._enqueue.arguments
-        columns = task_columns(batch)
+    async def flush(self, batch: Sequence[NewTask]) -> Sequence[datetime]:
+        """Insert the batch; returns the time of each task's rows. A task that already exists was stored by our earlier
+        attempt and is skipped. If its envelope is still in the outbox, it is taken from there when its lease has run
+        out."""
+        conversed = any(each.conversation is not None for each in batch)
+        columns = task_columns(batch) + (conversation_columns(batch) if conversed else ())
+        arguments = (*columns, *self._enqueue.arguments)
         self._creating(batch)
         async with acquired(self._pool()) as connection:
             try:
-                rows = await connection.fetch(self._first, *columns, *lease)
+                rows = await connection.fetch(self._first[conversed], *arguments)
             except asyncpg.UniqueViolationError:
                 # Ids are unique, so this is our own earlier attempt, whose answer was lost. (Checking for it every time
                 # would cost the server a fifth of its work.)
-                rows = await connection.fetch(self._again, *columns, *lease)
+                rows = await connection.fetch(self._again[conversed], *arguments)
                 await settled(connection)
+                found = await connection.fetch(_TIMES, [each.id for each in batch])
+                times = {row["id"]: row["created_at"] for row in found}
+            else:
+                times = dict.fromkeys([each.id for each in batch], rows[0]["created_at"])
         self._enqueue.committed(batch, rows)
-        return [None] * len(batch)
+        return [times[each.id] for each in batch]
 
 
 def task_columns(batch: Sequence[NewTask]) -> tuple[Any, ...]:
     """The first arguments of a statement with TASK_ARRAYS."""
     (
-        ids, flows, owners, surfaces, routes, actors, contexts, timeouts, payloads, envelopes, vias, sources
+        ids, flows, owners, surfaces, routes, actors, contexts, timeouts, payloads, envelopes, vias, sources, _
     ) = zip(*batch, strict=True)  # fmt: skip
     return (
         joined(ids),
@@ -211,4 +228,5 @@ def _texts_or_arrays(owners: Sequence[str], payloads: Sequence[str], envelopes: 
 
 def create_size(new: NewTask) -> int:
     """The size of a create in its batch, in bytes."""
-    return len(new.payload) + len(new.envelope) + 512
+    said = 0 if new.conversation is None else len(new.conversation.message) + 256
+    return len(new.payload) + len(new.envelope) + 512 + said

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from datetime import datetime
 from typing import Any
 
 import asyncpg
 
 from asya_gateway.domain.answers import Answer, Kept, PausePoint, RequestKey, Resumption
 from asya_gateway.domain.budget import Budget
-from asya_gateway.domain.errors import KeyReused, TooManyTasks
+from asya_gateway.domain.errors import Conflict, KeyReused, TooManyTasks
 from asya_gateway.domain.hop_reports import BeginReport, CrewReport, EndReport, HopBegun, HopEnded, PartReport
 from asya_gateway.domain.owners import OwnerScope
 from asya_gateway.domain.ports import NewTask, TaskFilter, TaskPage, Terms
@@ -26,7 +27,7 @@ from asya_gateway.storage.crews import Crews
 from asya_gateway.storage.database import Database, translated
 from asya_gateway.storage.replication import settled
 from asya_gateway.storage.retrying import Result, acquired, within, written_singly
-from asya_gateway.storage.tasks.admitting import Admitted, Admitter, Applicant, OverCap
+from asya_gateway.storage.tasks.admitting import Admitted, Admitter, Applicant, NameTaken, OverCap
 from asya_gateway.storage.tasks.announcing import Announcing
 from asya_gateway.storage.tasks.batches import Batches
 from asya_gateway.storage.tasks.beginning import HopBeginner
@@ -108,7 +109,7 @@ class PostgresTasks:
             settle=self._settle,
         )
 
-    def create(self, new: NewTask) -> Coroutine[Any, Any, None]:
+    def create(self, new: NewTask) -> Coroutine[Any, Any, datetime]:
         # No coroutine of its own, which every call would pay for.
         return self.batches.creates.submit(new)
 
@@ -119,6 +120,8 @@ class PostgresTasks:
             raise TooManyTasks(
                 f"expected fewer than {verdict.cap} open tasks of {whose}: try again when some have ended"
             )
+        if isinstance(verdict, NameTaken):
+            raise Conflict("expected an id that no task of yours has", field="id")
         return _task_of(verdict, terms.digest)
 
     async def find_call(self, owner: str, key: str, digest: bytes) -> str | None:

@@ -19,7 +19,7 @@ from asya_gateway.protocols.a2a.media_types import answered_type
 from asya_gateway.protocols.a2a.operations import COUNTED, NEEDS
 from asya_gateway.protocols.a2a.performing import perform
 from asya_gateway.protocols.a2a.request import OF_SKILL, PATH, A2aRequest, spoken_headers, version_of
-from asya_gateway.protocols.http.answers import json_response
+from asya_gateway.protocols.http.answers import fixed_json
 from asya_gateway.protocols.http.keys import ADMISSION
 from asya_gateway.protocols.http.policies import Audience, Group, Policy, add_route
 
@@ -132,7 +132,7 @@ class _Form:
         return cls(headers, answered_type(http))
 
     def answer(self, result: JsonText) -> web.Response:
-        return json_response(result, headers={**self.headers, "Content-Type": self.content_type})
+        return fixed_json(result, {**self.headers, "Content-Type": self.content_type})
 
     def item(self, event: JsonText) -> JsonText:
         return event

@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-from collections.abc import Mapping
 from typing import Any
 
 from asya_gateway.domain.conversations import Conversation
@@ -22,9 +21,9 @@ from asya_gateway.protocols.a2a.push.registering import (
     shown,
 )
 from asya_gateway.protocols.a2a.request import A2aRequest
-from asya_gateway.protocols.a2a.viewing import found
+from asya_gateway.protocols.a2a.viewing import found, named_by
 
-Params = Mapping[str, Any]
+Params = dict[str, Any]
 
 
 async def set_push(request: A2aRequest, params: Params) -> Any:
@@ -84,7 +83,7 @@ async def _conversation(request: A2aRequest, task_id: str) -> Conversation:
 
 
 def _called(conversation: Conversation) -> str:
-    return conversation.client_task_id or conversation.task_id
+    return named_by(conversation)
 
 
 async def _find(

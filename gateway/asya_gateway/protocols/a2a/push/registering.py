@@ -59,6 +59,11 @@ def begun(request: A2aRequest, task_id: str) -> None:
     parts_of(request).destinations.begun(task_id)
 
 
+async def forget(request: A2aRequest, task_id: str, name: str) -> None:
+    """The task is not stored, of which a configuration was stored before."""
+    await parts_of(request).destinations.remove(task_id, CHANNEL, request.caller.owner, name)
+
+
 def _refusal(outcome: Put, conversation: Conversation) -> Exception:
     if outcome is Put.TASK_FULL:
         expected = f"expected at most {MOST_PER_TASK} configurations of a task"
