@@ -9,7 +9,16 @@ from asya_gateway.channels.pacing import given_up, pause
 from asya_gateway.channels.slots import Slots
 from asya_gateway.domain.budget import Budget
 from asya_gateway.domain.clock import Clock
-from asya_gateway.domain.destinations import REVOKED, Channel, DeliveryQueue, Lagging, LogPage, Outcome, Settled
+from asya_gateway.domain.destinations import (
+    REVOKED,
+    Channel,
+    DeliveryQueue,
+    HostSays,
+    Lagging,
+    LogPage,
+    Outcome,
+    Settled,
+)
 from asya_gateway.domain.errors import TaskNotFound, Unavailable
 from asya_gateway.domain.identity.principals import MESH
 from asya_gateway.domain.polling import POLL_EVERY
@@ -56,9 +65,10 @@ class Delivery:
             await self._passed(updates)
             return
         if tools.revoked(self._at.revocables):
-            # Perhaps only this process does not know the key, as one whose file of keys is older. What is revoked for
-            # certain is disabled by whoever is told of the revocation.
-            await self._failed(Outcome(REVOKED))
+            # Perhaps only this process does not know the key, as one whose file of keys is older. What was revoked for
+            # certain may have been so while no process ran that would have been told.
+            certain = await tools.queue.revoked(self._at.revocables)
+            await self._failed(Outcome(REVOKED, permanent=certain))
             return
         async with tools.slots.turn(self._at.host) as granted:
             if granted:
@@ -91,7 +101,8 @@ class Delivery:
             except Unavailable:
                 await self._settle(release=True, wait=POLL_EVERY)
                 return
-            self._tools.slots.answered(self._at.host, well=outcome.problem is None)
+            if outcome.host is not HostSays.UNASKED:
+                self._tools.slots.answered(self._at.host, well=outcome.host is HostSays.SOMETHING)
             if outcome.problem is not None:
                 await self._failed(outcome)
                 return

@@ -28,8 +28,9 @@ from asya_gateway.telemetry.observer import SILENT, Observer
 
 log = logging.getLogger(__name__)
 
-LOOKUPS = 64
-"""Names that are looked up at the same time, since a slow name server must not delay what has another one."""
+LOOKUPS, LOOKUPS_PER_OWNER = 64, 8
+"""Names that are looked up at the same time, in all and for one owner, since a slow name server must not delay what has
+another one, and no owner may have all the threads."""
 
 
 class Pushing:
@@ -103,4 +104,5 @@ def pushes(settings: Settings) -> bool:
 
 def _client(settings: Settings) -> OutboundClient:
     allowed = Allowed.of(settings.outbound_allow)
-    return OutboundClient(allowed, proxy=settings.outbound_proxy, resolver=Resolver(LOOKUPS), connections=LEASED)
+    resolver = Resolver(LOOKUPS, LOOKUPS_PER_OWNER)
+    return OutboundClient(allowed, proxy=settings.outbound_proxy, resolver=resolver, connections=LEASED)

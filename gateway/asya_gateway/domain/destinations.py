@@ -139,12 +139,26 @@ class DeliveryQueue(Protocol):
     async def stop(self, held: Iterable[Lagging]) -> None:
         """Complete what is being recorded, and end these leases."""
 
+    async def revoked(self, subjects: Collection[str]) -> bool:
+        """Whether the store knows that one of these was revoked, or has ended."""
+
     async def lag(self) -> tuple[int, float]:
         """How many destinations lag, and the age in seconds of the oldest entry that one of them lacks."""
 
     async def start(self, look: Callable[[Iterable[str] | None], None]) -> None:
         """Have `look` called with the tasks whose logs have grown and that have destinations, and with None when
         anything may have been missed."""
+
+
+class HostSays(Enum):
+    """What a delivery tells of the host that it was for."""
+
+    UNASKED = auto()
+    """It was not asked: what went wrong is not its fault."""
+    SOMETHING = auto()
+    """It answers."""
+    NOTHING = auto()
+    """It does not answer, or only that it cannot take anything now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +169,10 @@ class Outcome:
     problem: str | None = None
     permanent: bool = False
     wait: float = 0.0
+    host: HostSays = HostSays.UNASKED
 
 
-DELIVERED = Outcome()
+DELIVERED = Outcome(host=HostSays.SOMETHING)
 
 
 class Channel(Protocol):

@@ -28,7 +28,7 @@ from yarl import URL
 
 from asya_gateway.outbound.addresses import Address, address_of
 from asya_gateway.outbound.bodies import discard_body, read_body
-from asya_gateway.outbound.errors import AnswerRefused, NoAnswer, TargetRefused
+from asya_gateway.outbound.errors import AnswerRefused, NameNotReached, NoAnswer, TargetRefused
 from asya_gateway.outbound.permitting import (
     Allowed,
     Origin,
@@ -39,7 +39,7 @@ from asya_gateway.outbound.permitting import (
     permits,
     reach_of,
 )
-from asya_gateway.outbound.resolving import Resolver
+from asya_gateway.outbound.resolving import Resolver, looked_up_for
 
 log = logging.getLogger(__name__)
 
@@ -97,23 +97,27 @@ class OutboundClient:
         self._resolver = resolver or Resolver()
         self._sessions: dict[Reach, ClientSession] = {}
 
-    async def check(self, url: str, permission: Origin | None = None) -> None:
-        """Refuse a URL that no request may reach, as far as that is known before one. A name that cannot be looked up
-        now may be known later, when each socket is checked. Raises TargetRefused."""
+    async def check(self, url: str, permission: Origin | None = None, *, party: str = "") -> None:
+        """Refuse a URL that no request may reach, as far as that is known before one. A name that has no address is
+        refused as one with an address that may not be reached. `party`: who chose the URL, by name; names are looked up
+        only a few at a time for each. Raises TargetRefused, NameNotReached."""
         parsed = checked_url(url)
         reach = reach_of(parsed, permission, self._allowed)
         address = address_of(host_of(parsed))
         if self._proxy is not None and not self._is_direct(parsed):
             check_without_lookup(parsed, reach, self._allowed)
             return
-        addresses = [address] if address is not None else await self._addresses(parsed)
-        if addresses and not any(permits(reach, each, self._allowed) for each in addresses):
-            raise TargetRefused("its address may not be reached")
+        if address is not None:
+            if not permits(reach, address, self._allowed):
+                raise TargetRefused("its address may not be reached")
+        elif not any(permits(reach, each, self._allowed) for each in await self._addresses(parsed, party)):
+            raise NameNotReached
 
-    async def _addresses(self, url: URL) -> list[Address]:
+    async def _addresses(self, url: URL, party: str) -> list[Address]:
         try:
             async with asyncio.timeout(LOOKUP_SECONDS):
-                found = await self._resolver.resolve(host_of(url), url.port or 0, socket.AF_UNSPEC)
+                with looked_up_for(party):
+                    found = await self._resolver.resolve(host_of(url), url.port or 0, socket.AF_UNSPEC)
         except UnicodeError:
             raise TargetRefused("its host cannot be looked up") from None
         except (OSError, TimeoutError):
@@ -140,10 +144,13 @@ class OutboundClient:
         limits: Limits = Limits(),
         headers: Mapping[str, str] | None = None,
         reads: bool = True,
+        party: str = "",
     ) -> Answer:
-        """The answer to POST; with `reads` false without its body, whatever that is. Raises TargetRefused, NoAnswer or
-        AnswerRefused; after the last two it is unknown whether the target has received the request."""
-        return await self._send("POST", url, permission, limits, headers or {}, body, reads=reads)
+        """The answer to POST; with `reads` false without its body, whatever that is; `party` is that of `check`. Raises
+        TargetRefused, NoAnswer or AnswerRefused; after the last two it is unknown whether the target has received the
+        request, except after NameNotReached."""
+        with looked_up_for(party):
+            return await self._send("POST", url, permission, limits, headers or {}, body, reads=reads)
 
     async def close(self) -> None:
         """Close every connection. No request may follow."""
@@ -183,7 +190,7 @@ class OutboundClient:
         except TimeoutError:
             raise NoAnswer(f"no complete answer within {limits.seconds:g} s") from None
         except (ClientError, OSError, ValueError) as error:
-            raise _worded(error) from error
+            raise _worded(error, named=address_of(host_of(url)) is None) from error
 
     def _is_direct(self, url: URL) -> bool:
         """Private targets of the list are inside, where the proxy does not lead."""
@@ -228,14 +235,15 @@ def _guarded(reach: Reach, allowed: Allowed) -> SocketFactoryType:
     return make
 
 
-def _worded(error: Exception) -> TargetRefused | NoAnswer:
+def _worded(error: Exception, *, named: bool) -> TargetRefused | NoAnswer:
+    """`named`: the URL has a name for its host."""
     match error:
         case ClientConnectorDNSError():
-            return NoAnswer("its host name was not found")
+            return NameNotReached()
         case ClientSSLError():
             return NoAnswer("its TLS certificate is not accepted, or it speaks no TLS")
         case ClientConnectorError(os_error=_AddressRefused()):
-            return TargetRefused("its address may not be reached")
+            return NameNotReached() if named else TargetRefused("its address may not be reached")
         case ClientConnectorError():
             return NoAnswer("it could not be reached")
         case _:

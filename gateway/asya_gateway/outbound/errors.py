@@ -17,5 +17,13 @@ class NoAnswer(OutboundError):
     """The target could not be reached, did not answer in time, or does not speak HTTP."""
 
 
+class NameNotReached(NoAnswer):
+    """The target's host name has no address, or none that may be reached. To whoever chose the URL these are one and
+    the same, or the names of the gateway's own network could be found out. Nothing was sent."""
+
+    def __init__(self) -> None:
+        super().__init__("its host name was not found, or has no address that may be reached")
+
+
 class AnswerRefused(OutboundError):
     """There was an answer that is not accepted: a redirect, too many bytes, an unknown encoding."""

@@ -1,28 +1,63 @@
-"""Looks up host names in threads of its own."""
+"""Looks up host names in threads of its own, a few at a time for each party."""
 
 import asyncio
 import socket
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 from typing_extensions import override
 
 _THREADS = 8
+_PARTY: ContextVar[str] = ContextVar("outbound party", default="")
+
+
+@contextmanager
+def looked_up_for(party: str) -> Iterator[None]:
+    """Names that are looked up within are those of this party; "" is the gateway itself."""
+    token = _PARTY.set(party)
+    try:
+        yield
+    finally:
+        _PARTY.reset(token)
+
+
+@dataclass(slots=True)
+class _Turns:
+    """The lookups of one party: those that are done or waited for, and the places for them."""
+
+    places: asyncio.Semaphore
+    users: int = 0
 
 
 class Resolver(AbstractResolver):
     """The system's resolver. A name server can hold a lookup for many seconds, and a thread cannot be cancelled, so
-    lookups of strangers' names must not occupy the threads that the rest of the process uses."""
+    lookups of strangers' names must not occupy the threads that the rest of the process uses, nor those of one party
+    all of these. Further ones wait, the party's own behind one another. A lookup keeps its place until its thread is
+    free, also when nobody waits for it any more."""
 
-    def __init__(self, threads: int = _THREADS) -> None:
+    def __init__(self, threads: int = _THREADS, per_party: int | None = None) -> None:
+        """`per_party`: most threads that a party has at once, except the gateway itself; None: all of them."""
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="outbound-dns")
+        self._places = asyncio.Semaphore(threads)
+        self._all, self._per_party = threads, per_party or threads
+        self._turns: dict[str, _Turns] = {}
 
     @override
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(self._threads, _look_up, host, port, family)
+        give_back = await self._place(_PARTY.get())
+        try:
+            looking = asyncio.get_running_loop().run_in_executor(self._threads, _look_up, host, port, family)
+        except BaseException:
+            give_back()
+            raise
+        looking.add_done_callback(lambda _: give_back())
+        found = await asyncio.shield(looking)
         if not found:
             raise OSError(None, "no address")
         return found
@@ -30,6 +65,36 @@ class Resolver(AbstractResolver):
     @override
     async def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _place(self, party: str) -> Callable[[], None]:
+        """Wait for a place of the party, and for a thread. Returns what gives both back."""
+        turns = self._turns.get(party)
+        if turns is None:
+            places = asyncio.Semaphore(self._per_party if party else self._all)
+            turns = self._turns[party] = _Turns(places)
+        turns.users += 1
+        try:
+            await turns.places.acquire()
+            try:
+                await self._places.acquire()
+            except BaseException:
+                turns.places.release()
+                raise
+        except BaseException:
+            self._left(party, turns)
+            raise
+
+        def give_back() -> None:
+            self._places.release()
+            turns.places.release()
+            self._left(party, turns)
+
+        return give_back
+
+    def _left(self, party: str, turns: _Turns) -> None:
+        turns.users -= 1
+        if not turns.users:
+            del self._turns[party]
 
 
 def _look_up(host: str, port: int, family: socket.AddressFamily) -> list[ResolveResult]:

@@ -284,7 +284,28 @@ async def test_a_name_that_moves_to_a_private_address_is_refused_when_it_is_sent
     async with start_gateway(database_url, pushes_by=OutboundClient(resolver=names)) as gateway:
         serve_tools(gateway, SKILLS)
         task_id = await begun(gateway, url="https://receiver.example/hook")
-        assert await disabled(gateway, task_id) == "the URL is refused: its address may not be reached"
+        await until(lambda: _attempted(gateway, task_id))
+        # As with a name that is not found: it may have an address again.
+        found = await row(gateway, task_id)
+        assert (found["delivered_seq"], found["disabled_reason"]) == (0, None)
+        await gateway.running.storage.database.execute(
+            "UPDATE destinations SET failing_since = failing_since - interval '25 hours', not_before = now()"
+        )
+        reason = "its host name was not found, or has no address that may be reached"
+        assert await disabled(gateway, task_id) == f"every delivery has failed for 24 hours, the last one: {reason}"
+
+
+@pytest.mark.parametrize("addresses", [[], ["10.0.0.1"], ["127.0.0.1"]], ids=["unknown", "private", "loopback"])
+async def test_a_registration_does_not_tell_which_names_there_are(database_url: str, addresses: list[str]) -> None:
+    client = OutboundClient(resolver=Names(addresses))
+    async with start_gateway(database_url, pushes_by=client) as gateway:
+        serve_tools(gateway, SKILLS)
+        configuration = {"taskPushNotificationConfig": {"url": "https://db.default.svc.cluster.local/"}}
+        sent = {"message": text_message("hi"), "tenant": "echo", "configuration": configuration}
+        error = (await rpc(gateway, "SendMessage", sent))["error"]
+    expected = "its host name was not found, or has no address that may be reached"
+    named = [{"field": "configuration.taskPushNotificationConfig.url", "description": expected}]
+    assert (error["code"], error["data"][0]["fieldViolations"]) == (-32602, named)
 
 
 async def test_what_a_revoked_key_registered_is_disabled(database_url: str, receiver: Receiver) -> None:
@@ -300,6 +321,26 @@ async def test_what_a_revoked_key_registered_is_disabled(database_url: str, rece
         async with connected(database_url) as connection:
             assert await revoke_keys(connection, key.id, BY) == [key.id]
         assert await disabled(gateway, task_id, **bearer(other.text)) == REVOKED
+
+
+async def test_what_was_registered_with_a_key_that_was_revoked_while_nobody_ran_is_disabled_at_once(
+    database_url: str, receiver: Receiver
+) -> None:
+    scopes = frozenset({"mcp:read", "mcp:invoke"})
+    key, other = [await store_key(database_url, "alice", scopes=scopes) for _ in range(2)]
+    closed: dict[str, Any] = {"auth": "required", "outbound_allow": [LOCAL]}
+    # A gateway that delivers nothing.
+    async with start_gateway(database_url, **closed) as gateway:
+        serve_tools(gateway, SKILLS)
+        configuration = {"returnImmediately": True, "taskPushNotificationConfig": {"url": receiver.url}}
+        sent = {"message": text_message("hi"), "tenant": "echo", "configuration": configuration}
+        task_id = (await rpc(gateway, "SendMessage", sent, **bearer(key.text)))["result"]["task"]["id"]
+    async with connected(database_url) as connection:
+        assert await revoke_keys(connection, key.id, BY) == [key.id]
+    async with start_gateway(database_url, **closed, pushes_by=OutboundClient(Allowed.of([LOCAL]))) as gateway:
+        serve_tools(gateway, SKILLS)
+        assert await disabled(gateway, task_id, **bearer(other.text)) == REVOKED
+    assert receiver.received == []
 
 
 async def test_the_end_is_pushed_though_its_log_is_gone_and_to_whoever_comes_later(

@@ -1,19 +1,27 @@
 """The guarded client over real sockets."""
 
 import asyncio
+import contextlib
 import gzip
+import socket
 import ssl
+import threading
 import zlib
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from aiohttp.abc import ResolveResult
 
+from asya_gateway.outbound import resolving
 from asya_gateway.outbound.client import Limits, OutboundClient, operators_url
-from asya_gateway.outbound.errors import AnswerRefused, NoAnswer, OutboundError, TargetRefused
+from asya_gateway.outbound.errors import AnswerRefused, NameNotReached, NoAnswer, OutboundError, TargetRefused
 from asya_gateway.outbound.permitting import Allowed
+from asya_gateway.outbound.resolving import Resolver
 from servers.certificates import Authority
 from tests.support.names import Names
+from tests.support.waiting import until
 from tests.support.web import http, web
 
 LOCAL = Allowed.of(["127.0.0.0/8"])
@@ -80,7 +88,7 @@ async def test_no_spelling_of_a_loopback_address_is_reached(host: str) -> None:
 async def test_a_name_with_a_local_address_is_not_reached(address: str) -> None:
     client = OutboundClient(resolver=Names([address]))
     async with web() as server:
-        with pytest.raises(TargetRefused):
+        with pytest.raises(NameNotReached):
             await client.get(f"https://client.example.com:{server.port}/", limits=SMALL)
     await client.close()
     assert server.connections == 0
@@ -92,7 +100,7 @@ async def test_a_name_that_changes_its_address_is_judged_by_the_one_that_is_dial
     client = OutboundClient(Allowed.of(["127.0.0.2/32"]), resolver=names)
     async with web() as server:
         await names.resolve("client.example.com")
-        with pytest.raises(TargetRefused):
+        with pytest.raises(NameNotReached):
             await client.get(f"https://client.example.com:{server.port}/", limits=SMALL)
     await client.close()
     assert (server.connections, names.lookups) == (0, ["client.example.com"] * 2)
@@ -120,7 +128,7 @@ async def test_a_connection_that_an_operators_url_opened_is_not_there_for_caller
 
 async def test_http_to_a_public_address_is_refused_when_only_networks_are_listed() -> None:
     client = OutboundClient(LOCAL, resolver=Names(["8.8.8.8"]))
-    with pytest.raises(TargetRefused):
+    with pytest.raises(NameNotReached):
         await client.get("http://client.example.com/", limits=SMALL)
     await client.close()
 
@@ -249,11 +257,52 @@ async def test_a_port_that_nobody_listens_on_is_no_answer(client: OutboundClient
         await client.get(server.url)
 
 
-async def test_an_unknown_name_is_no_answer() -> None:
-    client = OutboundClient(resolver=Names([]))
-    with pytest.raises(NoAnswer, match="name"):
-        await client.get("https://nobody.example.com/")
-    await client.close()
+async def test_an_unknown_name_is_answered_as_one_that_may_not_be_reached() -> None:
+    """Whoever chose the URL must not find out which names the gateway's own network has."""
+    said = set()
+    for addresses in ([], ["10.0.0.1"]):
+        client = OutboundClient(resolver=Names(addresses))
+        for ask in (client.check, client.get):
+            with pytest.raises(NameNotReached) as refused:
+                await ask("https://somebody.example.com/")
+            said.add((type(refused.value), refused.value.reason))
+        await client.close()
+    assert len(said) == 1
+
+
+async def test_the_names_of_one_party_take_no_thread_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that a name server holds cannot be cancelled, so that its place is taken until it is free."""
+    release, looking = threading.Event(), Counter[str]()
+
+    def look_up(host: str, *_: object) -> list[ResolveResult]:
+        looking[host.rpartition(".")[2]] += 1
+        assert release.wait(10) or host == "quick.bob"
+        return [ResolveResult(hostname=host, host="127.0.0.1", port=0, family=socket.AF_INET, proto=6, flags=0)]
+
+    monkeypatch.setattr(resolving, "_look_up", look_up)
+    resolver = Resolver(6, per_party=4)
+    clients = [OutboundClient(LOCAL, resolver=resolver) for _ in range(2)]
+
+    async def ask(client: OutboundClient, name: str, party: str) -> None:
+        with contextlib.suppress(OutboundError):
+            await client.post(f"https://{name}.{party}/", b"", limits=QUICK, party=party)
+
+    async def check(name: str, party: str) -> None:
+        with contextlib.suppress(OutboundError):
+            await clients[0].check(f"https://{name}.{party}/", party=party)
+
+    await asyncio.gather(*(ask(clients[0], f"slow-{number}", "alice") for number in range(20)))
+    assert looking == {"alice": 4}
+    # They are left by their callers, and held by their name server all the same.
+    checking = [asyncio.create_task(check(f"more-{number}", "alice")) for number in range(20)]
+    other = asyncio.create_task(ask(clients[1], "slow", "bob"))
+    await until(lambda: looking["bob"] == 1, what="the other's lookup")
+    assert looking == {"alice": 4, "bob": 1}
+    release.set()
+    await asyncio.gather(*checking, other)
+    for client in clients:
+        await client.close()
+    await until(lambda: not resolver._turns, what="every place to be given back")
 
 
 async def test_the_environments_proxy_is_not_used(client: OutboundClient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from asya_crds import jsontext
 from asya_crds.status import TaskStatus, UpdateKind
-from asya_gateway.domain.destinations import Destination
+from asya_gateway.domain.destinations import Destination, HostSays
 from asya_gateway.domain.log import FinalEntry, ProgressEntry
 from asya_gateway.domain.task import TaskUpdate
 from asya_gateway.outbound.client import Answer
@@ -92,19 +92,21 @@ def test_only_what_a_configuration_has_becomes_a_header() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "problem", "permanent"),
+    ("status", "problem", "permanent", "host"),
     [
-        (200, None, False),
-        (299, None, False),
-        (100, "it answered 100", False),
-        (404, "it answered 404", False),
-        (410, "it answered 410: nothing more is wanted there", True),
-        (500, "it answered 500", False),
+        (200, None, False, HostSays.SOMETHING),
+        (299, None, False, HostSays.SOMETHING),
+        (100, "it answered 100", False, HostSays.SOMETHING),
+        (404, "it answered 404", False, HostSays.SOMETHING),
+        (410, "it answered 410: nothing more is wanted there", True, HostSays.SOMETHING),
+        (413, "it answered 413", False, HostSays.SOMETHING),
+        (429, "it answered 429", False, HostSays.NOTHING),
+        (500, "it answered 500", False, HostSays.NOTHING),
     ],
 )
-def test_an_answer_is_judged_by_its_status(status: int, problem: str | None, permanent: bool) -> None:
+def test_an_answer_is_judged_by_its_status(status: int, problem: str | None, permanent: bool, host: HostSays) -> None:
     outcome = judged(answer(status), NOW)
-    assert (outcome.problem, outcome.permanent, outcome.wait) == (problem, permanent, 0.0)
+    assert (outcome.problem, outcome.permanent, outcome.wait, outcome.host) == (problem, permanent, 0.0, host)
 
 
 @pytest.mark.parametrize(

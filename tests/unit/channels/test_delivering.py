@@ -1,6 +1,6 @@
 """One leased destination: what is sent to it, and what is recorded of that."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +14,18 @@ from asya_gateway.channels.host import DeliveryHost
 from asya_gateway.channels.pacing import GIVEN_UP_AFTER
 from asya_gateway.channels.slots import Slots
 from asya_gateway.domain.budget import Budget, Share
-from asya_gateway.domain.destinations import DELIVERED, REVOKED, Busy, Destination, Lagging, LogPage, Outcome, Settled
+from asya_gateway.domain.destinations import (
+    DELIVERED,
+    NO_LIVE_KEY,
+    REVOKED,
+    Busy,
+    Destination,
+    HostSays,
+    Lagging,
+    LogPage,
+    Outcome,
+    Settled,
+)
 from asya_gateway.domain.log import ProgressEntry
 from asya_gateway.domain.task import TaskHead, TaskUpdate
 from asya_gateway.telemetry.observer import SILENT
@@ -32,6 +43,8 @@ class Queue:
     def __init__(self) -> None:
         self.settled: list[Settled] = []
         self.leases = 0
+        self.certain = False
+        """Whether what is asked for was revoked."""
 
     async def settle(self, settled: Settled) -> bool:
         self.settled.append(settled)
@@ -43,6 +56,9 @@ class Queue:
     async def lease(self, task_ids: Iterable[str] | None, busy: Busy, most: int) -> Sequence[Lagging]:
         self.leases += 1
         return ()
+
+    async def revoked(self, subjects: Collection[str]) -> bool:
+        return self.certain
 
     async def lag(self) -> tuple[int, float]:
         return 0, 0.0
@@ -91,12 +107,18 @@ def entry(seq: int) -> TaskUpdate:
 
 
 async def delivered(
-    channel: Sending, *updates: TaskUpdate, failing: float = 0.0, revoked: bool = False
+    channel: Sending,
+    *updates: TaskUpdate,
+    failing: float = 0.0,
+    revoked: bool = False,
+    certain: bool = False,
+    slots: Slots | None = None,
 ) -> tuple[list[Settled], Reading]:
     """What is recorded of a delivery of these entries."""
     queue, budget = Queue(), Budget(1024 * 1024 * 1024)
+    queue.certain = certain
     reading = Reading(budget)
-    tools: Any = Tools(queue, reading, budget, lambda: 0.0, lambda _: revoked, SILENT, Slots())  # type: ignore[arg-type]
+    tools: Any = Tools(queue, reading, budget, lambda: 0.0, lambda _: revoked, SILENT, slots or Slots())  # type: ignore[arg-type]
     await Delivery(tools, channel, Lagging(AT, "l", 0, "", 3, failing)).run(LogPage(updates))
     return queue.settled, reading
 
@@ -116,6 +138,34 @@ async def test_a_key_that_this_process_does_not_know_is_a_failure_and_nothing_is
     (only,), _ = await delivered(channel, entry(1), failing=failing, revoked=True)
     assert (channel.sent, only.delivered_seq, only.attempts, only.release) == ([], 0, 4, True)
     assert (only.disabled_reason, only.wait > 0) == (reason, reason is None)
+
+
+async def test_what_the_database_knows_to_be_revoked_is_disabled_at_once() -> None:
+    (only,), _ = await delivered(Sending(), entry(1), revoked=True, certain=True)
+    assert (only.disabled_reason, only.release) == (REVOKED, True)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "fails"),
+    [
+        (Outcome(NO_LIVE_KEY), False),
+        (Outcome("its host name was not found"), False),
+        (Outcome("it answered 413", host=HostSays.SOMETHING), False),
+        (Outcome("it answered 503", host=HostSays.NOTHING), True),
+    ],
+    ids=lambda value: str(getattr(value, "problem", value)),
+)
+async def test_a_host_has_fewer_turns_only_for_what_is_its_own_fault(outcome: Outcome, fails: bool) -> None:
+    slots = Slots()
+    await delivered(Sending(outcome), entry(1), slots=slots)
+    assert slots.busy.hosts == ({"h": 1} if fails else {})
+
+
+async def test_a_host_that_answers_one_path_badly_is_no_failing_host_any_more() -> None:
+    slots = Slots()
+    slots.answered("h", well=False)
+    await delivered(Sending(Outcome("it answered 404", host=HostSays.SOMETHING)), entry(1), slots=slots)
+    assert slots.busy.hosts == {}
 
 
 async def test_a_failure_after_a_success_is_the_first_one() -> None:

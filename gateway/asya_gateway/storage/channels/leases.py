@@ -1,12 +1,13 @@
 """What lags behind the logs of its tasks, leased to the process that delivers it."""
 
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import count
 from typing import Any
 
 from asya_gateway.domain.destinations import Busy, Lagging, LogPage, Settled
 from asya_gateway.domain.errors import Unavailable
+from asya_gateway.domain.identity.keys import SUBJECT_PREFIX
 from asya_gateway.storage.channels.announcing import MOST_KNOWN, Announcing
 from asya_gateway.storage.channels.destinations import COLUMNS, destination_of
 from asya_gateway.storage.coalescer import Coalescer, Limits
@@ -105,6 +106,13 @@ LIMIT {MOST_KNOWN}
 """
 
 
+# A key that was removed from its table says nothing: it may be one of a file.
+_REVOKED = """
+SELECT EXISTS (SELECT FROM api_keys WHERE id = ANY ($2) AND least(revoked_at, expires_at) <= clock_timestamp())
+    OR EXISTS (SELECT FROM revocations WHERE subject = ANY ($1))
+"""
+
+
 class PostgresDeliveries:
     """Implements the domain's DeliveryQueue. `per_host` and `per_owner` are what each may get at once."""
 
@@ -176,6 +184,10 @@ class PostgresDeliveries:
         rows = [(*each.key, each.lease) for each in held]
         if rows:
             await self._hot.execute(_GIVE_BACK, *map(list, zip(*rows, strict=True)))
+
+    async def revoked(self, subjects: Collection[str]) -> bool:
+        keys = [each.removeprefix(SUBJECT_PREFIX) for each in subjects if each.startswith(SUBJECT_PREFIX)]
+        return bool(await self._database.fetchval(_REVOKED, list(subjects), keys))
 
     async def lag(self) -> tuple[int, float]:
         row = await self._database.fetchrow(_LAG)

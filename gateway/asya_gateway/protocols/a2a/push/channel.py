@@ -4,18 +4,20 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from asya_gateway.domain.destinations import DELIVERED, NO_LIVE_KEY, Destination, Outcome
+from asya_gateway.domain.destinations import DELIVERED, NO_LIVE_KEY, Destination, HostSays, Outcome
 from asya_gateway.domain.sealing import Sealing
 from asya_gateway.domain.task import TaskUpdate
 from asya_gateway.outbound.client import Answer, Limits, OutboundClient
-from asya_gateway.outbound.errors import OutboundError, TargetRefused
+from asya_gateway.outbound.errors import NameNotReached, OutboundError, TargetRefused
 from asya_gateway.protocols.a2a.push import rendering
-from asya_gateway.protocols.a2a.push.registering import CHANNEL
+from asya_gateway.protocols.a2a.push.registering import CHANNEL, OPEN_PARTY
 from asya_gateway.protocols.a2a.push.secrets import opened
 
 LIMITS = Limits(seconds=10.0, bytes=64 * 1024)
 """The body of an answer says nothing; what is longer is not read."""
 GONE = 410
+TROUBLES = frozenset({408, 421, 429})
+"""Answers below 500 with which a whole host says that it cannot take requests now."""
 
 
 class PushChannel:
@@ -36,30 +38,35 @@ class PushChannel:
             # Perhaps only this process lacks the key, while a new one is being rolled out.
             return Outcome(NO_LIVE_KEY)
         for notification in rendering.notifications(destination, update):
-            outcome = await self._send(
-                destination.url, notification.body, rendering.headers(destination, secrets, notification)
-            )
+            headers = rendering.headers(destination, secrets, notification)
+            outcome = await self._send(destination, notification.body, headers)
             if outcome.problem is not None:
                 return outcome
         return DELIVERED
 
-    async def _send(self, url: str, body: bytes, headers: Mapping[str, str]) -> Outcome:
+    async def _send(self, at: Destination, body: bytes, headers: Mapping[str, str]) -> Outcome:
+        party = at.owner or OPEN_PARTY
         try:
-            answer = await self._client.post(url, body, limits=LIMITS, headers=headers, reads=False)
+            answer = await self._client.post(at.url, body, limits=LIMITS, headers=headers, reads=False, party=party)
         except TargetRefused as error:
             return Outcome(f"the URL is refused: {error.reason}", permanent=True)
-        except OutboundError as error:
+        except NameNotReached as error:
             return Outcome(error.reason)
+        except OutboundError as error:
+            return Outcome(error.reason, host=HostSays.NOTHING)
         return judged(answer, datetime.now(UTC))
 
 
 def judged(answer: Answer, now: datetime) -> Outcome:
-    """What an answer says. Only 2xx is a success, and only 410 says that nothing more is wanted."""
+    """What an answer says. Only 2xx is a success, and only 410 says that nothing more is wanted. What is wrong with one
+    request, or with one of the host's paths, is not wrong with the host."""
     if 200 <= answer.status < 300:
         return DELIVERED
     if answer.status == GONE:
-        return Outcome("it answered 410: nothing more is wanted there", permanent=True)
-    return Outcome(f"it answered {answer.status}", wait=asked(answer.headers.get("Retry-After", ""), now))
+        return Outcome("it answered 410: nothing more is wanted there", permanent=True, host=HostSays.SOMETHING)
+    busy = answer.status >= 500 or answer.status in TROUBLES
+    host = HostSays.NOTHING if busy else HostSays.SOMETHING
+    return Outcome(f"it answered {answer.status}", wait=asked(answer.headers.get("Retry-After", ""), now), host=host)
 
 
 def asked(retry_after: str, now: datetime) -> float:

@@ -10,7 +10,7 @@ from asya_gateway.domain.errors import TaskNotFound
 from asya_gateway.domain.identity.audit import AuditEvent, AuditRecord
 from asya_gateway.domain.identity.principals import Caller, Principal
 from asya_gateway.domain.task import TaskHead
-from asya_gateway.outbound.errors import TargetRefused
+from asya_gateway.outbound.errors import NameNotReached, TargetRefused
 from asya_gateway.outbound.permitting import authority_of, checked_url
 from asya_gateway.protocols.a2a.errors import INVALID_PARAMS, PUSH_NOT_SUPPORTED, TOO_MANY, A2aError, InvalidParams
 from asya_gateway.protocols.a2a.model import PushConfig
@@ -22,6 +22,8 @@ from asya_gateway.protocols.a2a.viewing import named_context
 from asya_gateway.telemetry.context import current_source
 
 CHANNEL = "a2a"
+OPEN_PARTY = "everybody"
+"""By whom the names of URLs are looked up at an open gateway, which knows nobody."""
 
 
 def parts_of(request: A2aRequest) -> PushParts:
@@ -35,8 +37,8 @@ def parts_of(request: A2aRequest) -> PushParts:
 async def check_target(request: A2aRequest, config: PushConfig, path: str = "url") -> None:
     """Raises A2aError for a URL that the gateway may not reach. It is checked again at each notification."""
     try:
-        await parts_of(request).client.check(config.url)
-    except TargetRefused as error:
+        await parts_of(request).client.check(config.url, party=request.caller.owner or OPEN_PARTY)
+    except (TargetRefused, NameNotReached) as error:
         raise InvalidParams(path, error.reason) from None
 
 
