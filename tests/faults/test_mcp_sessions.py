@@ -3,15 +3,18 @@ official client goes on at another one."""
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from mcp import Client, types
 
 from servers.postgres import PostgresServer
 from servers.proxy import TcpProxy
 from tests.faults.world import FLOWS, World, over_postgres
+from tests.support.mcp_sessions import connect
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(600)
@@ -49,13 +52,31 @@ class Person:
         return types.ElicitResult(action="accept", content={"name": "Ada"})
 
 
+@dataclass
+class Replica:
+    """One of two api processes. Implements Endpoint."""
+
+    url: str
+    session: aiohttp.ClientSession
+
+
 async def test_a_client_goes_on_at_another_replica_with_its_session_its_calls_and_its_question(
     world: AskingWorld,
 ) -> None:
+    api, api2 = (Replica(world.processes[name].url, world.session) for name in ("api", "api2"))
+    listener = await connect(api, api2)
+    task_id = await world.call("api2", first_waits_for=str(world.gate))
+    about = {"uri": f"asya://tasks/{task_id}"}
+    await listener.ask("resources/subscribe", about, at=api)
     proxy, url = await TcpProxy.before(world.processes["api"].url)
     person = Person()
     try:
-        async with Client(f"{url}/mcp", mode="legacy", elicitation_callback=person.elicit) as client:
+        async with (
+            Client(f"{url}/mcp", mode="legacy", elicitation_callback=person.elicit) as client,
+            listener.listen(api) as stream,
+        ):
+            # Once when the standalone stream begins to watch.
+            assert (await stream.message())["params"] == about
             asking = asyncio.create_task(client.call_tool("ask", {"n": 100}))
             arguments = {"n": 101, "first_waits_for": str(world.gate)}
             waiting = asyncio.create_task(client.call_tool("work", arguments, progress_callback=person.told))
@@ -66,7 +87,14 @@ async def test_a_client_goes_on_at_another_replica_with_its_session_its_calls_an
             await until(lambda: "first 101 begun" in world.runs.read_text(), 60, "the hop that waits")
             proxy.lead_to(world.processes["api2"].url)
             world.processes["api"].kill()
-            world.gate.touch()
+            with pytest.raises(aiohttp.ClientError):
+                await stream.message()
+            async with listener.listen(api2, last=stream.last_id) as again:
+                assert (await again.message())["params"] == about
+                world.gate.touch()
+                # It hears of the hops, and of the end.
+                while (await world.query_value("SELECT status FROM tasks WHERE id = $1", task_id)) != "succeeded":
+                    assert (await again.message())["params"] == about
             person.may_answer.set()
             async with asyncio.timeout(60):
                 answered, worked = await asking, await waiting

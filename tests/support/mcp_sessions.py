@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 from typing_extensions import override
@@ -23,6 +23,16 @@ async def replicas(database_url: str, number: int = 2, **changes: Any) -> AsyncI
     """Gateways on one database."""
     async with contextlib.AsyncExitStack() as stack:
         yield [await stack.enter_async_context(start_mcp(database_url, **changes)) for _ in range(number)]
+
+
+class Endpoint(Protocol):
+    """Where a gateway is reached."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def session(self) -> aiohttp.ClientSession: ...
 
 
 class Stream(Reader):
@@ -73,7 +83,7 @@ class Stream(Reader):
 class Client:
     """A client whose messages go to one gateway after the other."""
 
-    gateways: Sequence[Gateway]
+    gateways: Sequence[Endpoint]
     version: str
     id: str
     capabilities: Mapping[str, Any]
@@ -92,7 +102,7 @@ class Client:
         self._ids += 1
         return self._ids
 
-    async def send(self, body: Any, at: Gateway | None = None, **headers: str) -> tuple[int, Any]:
+    async def send(self, body: Any, at: Endpoint | None = None, **headers: str) -> tuple[int, Any]:
         """POST any message; status, and the last message of the answer."""
         async with self.post(body, at, **headers) as response:
             if response.content_type == "text/event-stream":
@@ -101,23 +111,25 @@ class Client:
             text = await response.text()
             return response.status, jsontext.loads(text) if text else None
 
-    async def ask(self, method: str, params: Any = None, at: Gateway | None = None) -> Any:
+    async def ask(self, method: str, params: Any = None, at: Endpoint | None = None) -> Any:
         """The result of a request."""
         status, answer = await self.send(message(method, params, self.new_id()), at)
         assert status == 200, (status, answer)
         assert "result" in answer, answer
         return answer["result"]
 
-    async def notify(self, method: str, params: Any = None, at: Gateway | None = None) -> None:
+    async def notify(self, method: str, params: Any = None, at: Endpoint | None = None) -> None:
         body = {"jsonrpc": "2.0", "method": f"notifications/{method}", "params": params or {}}
         assert await self.send(body, at) == (202, None)
 
-    async def respond(self, id: Any, result: Any, at: Gateway | None = None) -> None:
+    async def respond(self, id: Any, result: Any, at: Endpoint | None = None) -> None:
         """Answer a request of the server."""
         assert await self.send({"jsonrpc": "2.0", "id": id, "result": result}, at) == (202, None)
 
     @contextlib.asynccontextmanager
-    async def post(self, body: Any, at: Gateway | None = None, **headers: str) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def post(
+        self, body: Any, at: Endpoint | None = None, **headers: str
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         gateway = at or next(self._turn)
         data = body if isinstance(body, bytes) else jsontext.dumps(body).encode()
         sent = {"Content-Type": "application/json", **self.all_headers, **headers}
@@ -126,7 +138,7 @@ class Client:
 
     @contextlib.asynccontextmanager
     async def call(
-        self, name: str, arguments: Any = None, at: Gateway | None = None, *, token: Any = None, id: Any = None
+        self, name: str, arguments: Any = None, at: Endpoint | None = None, *, token: Any = None, id: Any = None
     ) -> AsyncIterator[Stream]:
         """A tools/call whose stream is read by the test."""
         meta = {} if token is None else {"_meta": {"progressToken": token}}
@@ -137,7 +149,7 @@ class Client:
 
     @contextlib.asynccontextmanager
     async def listen(
-        self, at: Gateway | None = None, *, last: str | None = None, status: int = 200
+        self, at: Endpoint | None = None, *, last: str | None = None, status: int = 200
     ) -> AsyncIterator[Stream]:
         """GET a stream."""
         gateway = at or next(self._turn)
@@ -148,7 +160,7 @@ class Client:
             assert response.status == status, await response.text()
             yield Stream(response)
 
-    async def delete(self, at: Gateway | None = None) -> int:
+    async def delete(self, at: Endpoint | None = None) -> int:
         gateway = at or next(self._turn)
         async with gateway.session.delete(gateway.url + "/mcp", headers=self.all_headers) as response:
             return response.status
@@ -160,7 +172,7 @@ async def events(stream: Stream) -> AsyncIterator[Event]:
 
 
 async def connect(
-    *gateways: Gateway,
+    *gateways: Endpoint,
     version: str = "2025-11-25",
     capabilities: Mapping[str, Any] = EVERYTHING,
     headers: Mapping[str, str] | None = None,
@@ -185,12 +197,12 @@ async def connect(
 class SseClient:
     """A client of HTTP+SSE, whose stream is at one gateway and whose messages go to another."""
 
-    def __init__(self, stream: Stream, endpoint: str, at: Gateway) -> None:
+    def __init__(self, stream: Stream, endpoint: str, at: Endpoint) -> None:
         self.stream = stream
         self.endpoint = endpoint
         self.at = at
 
-    async def post(self, body: Any, at: Gateway | None = None) -> int:
+    async def post(self, body: Any, at: Endpoint | None = None) -> int:
         gateway = at or self.at
         async with gateway.session.post(gateway.url + self.endpoint, json=body) as response:
             return response.status
@@ -209,7 +221,7 @@ class SseClient:
 
 
 @contextlib.asynccontextmanager
-async def open_sse(gateways: Sequence[Gateway], **headers: str) -> AsyncIterator[SseClient]:
+async def open_sse(gateways: Sequence[Endpoint], **headers: str) -> AsyncIterator[SseClient]:
     """A stream at the first gateway, with its messages posted at the last one."""
     sent = {"Accept": "text/event-stream", **headers}
     async with gateways[0].session.get(gateways[0].url + "/mcp/sse", headers=sent) as response:

@@ -127,6 +127,35 @@ async def test_a_session_says_that_lists_change_and_messages_are_logged(pair: li
     assert said["resources"]["subscribe"] is True
 
 
+async def test_what_a_call_only_tells_is_in_no_table_of_sessions(pair: list[Gateway]) -> None:
+    """It is rendered again when its stream goes on, or was for the moment."""
+    client, actor = await connect(*pair), Actor(pair[0])
+    await client.ask("logging/setLevel", {"level": "debug"})
+    async with client.call("anything", at=pair[0], token="t") as stream:
+        task_id, _ = await actor.take()
+        await stream.next()
+        await actor.report(task_id, "processing", message="said-in-a-report")
+        await actor.fly(task_id, {"token": "said-live"})
+        await actor.fly(task_id, {"log": {"level": "info", "data": "said-in-a-log"}})
+        told = ""
+        while not all(each in told for each in ("said-in-a-report", "said-live", "said-in-a-log")):
+            told += str(await stream.message())
+        await actor.end(task_id, result="said-at-the-end")
+        while "said-at-the-end" not in told:
+            told += str(await stream.message())
+    database = pair[0].running.storage.database
+    tables = [
+        row["name"] for row in await database.fetch("SELECT tablename AS name FROM pg_tables") if "mcp_" in row[0]
+    ]
+    assert {"mcp_sessions", "mcp_calls", "mcp_server_requests", "mcp_session_tasks", "mcp_inbox"} <= set(tables)
+    stored = {name: str([dict(row) for row in await database.fetch(f"SELECT * FROM {name}")]) for name in tables}
+    assert task_id in stored["mcp_calls"]
+    assert not [name for name, rows in stored.items() if "said-" in rows]
+    # What is live is nowhere at all; reports and the end stand in the task's own log.
+    updates = str([dict(row) for row in await database.fetch("SELECT detail FROM task_updates")])
+    assert ("said-in-a-report" in updates, "said-live" in updates, "said-in-a-log" in updates) == (True, False, False)
+
+
 async def test_a_cancellation_reaches_the_call_from_another_replica(pair: list[Gateway]) -> None:
     """utilities/cancellation: 'Receivers of cancellation notifications SHOULD: Stop processing the cancelled request
     ... Not send a response for the cancelled request'."""
