@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from asya_gateway.protocols.http.keys import SEALING
 from tests.support.asking import (
     ALICE,
     CONFIRMED,
@@ -51,6 +52,13 @@ async def error_of(gateway: Gateway, name: str, arguments: Any = None, **params:
     conforms(answer, "JSONRPCErrorResponse")
     error: dict[str, Any] = answer["error"]
     return error
+
+
+async def request_of(gateway: Gateway, method: str, params: dict[str, Any]) -> Any:
+    """The answer to a request of a client that can be asked everything."""
+    meta = {"io.modelcontextprotocol/clientCapabilities": EVERYTHING}
+    body = stateless_body(method, {**params, "_meta": meta})
+    return (await post(gateway, body, stateless_headers(body)))[1]
 
 
 async def test_the_answers_reach_the_flow_under_the_input_key(gateway: Gateway, actor: Actor) -> None:
@@ -288,6 +296,30 @@ class TestStates:
         answers = {"inputResponses": {"user_name": ALICE}, "requestState": state}
         assert await error_of(gateway, "name", {"who": "y"}, **answers) == INVALID
         assert await error_of(gateway, "waits", {"who": "x"}, **answers) == INVALID
+
+    async def test_a_state_is_of_one_method(self, gateway: Gateway) -> None:
+        both = {**TOOLS[0], "mcp": {**TOOLS[0]["mcp"], "prompt": {}}}
+        serve_tools(gateway, [both], generation=2)
+        params = {"name": "name", "arguments": {"who": "x"}}
+        methods = ("tools/call", "prompts/get")
+        states = {each: (await request_of(gateway, each, params))["result"]["requestState"] for each in methods}
+        # The second round declines, so that a state that fits starts nothing either.
+        retry = {**params, "inputResponses": {"user_name": {"action": "decline"}}}
+        for method, other in (methods, methods[::-1]):
+            assert (await request_of(gateway, method, {**retry, "requestState": states[other]}))["error"] == INVALID
+            fits = await request_of(gateway, method, {**retry, "requestState": states[method]})
+            assert "The input user_name" in str(fits)
+
+    @pytest.mark.parametrize(("seconds", "good"), [(290, True), (301, False)])
+    async def test_a_state_is_good_for_five_minutes(
+        self, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, seconds: float, good: bool
+    ) -> None:
+        """patterns/mrtr: "SHOULD include an expiry in the integrity-protected state"."""
+        sealing: Any = gateway.app[SEALING]
+        state, clock = await self.state(gateway, "delete"), sealing._clock
+        monkeypatch.setattr(sealing, "_clock", lambda: clock() + seconds)
+        _, answer = await ask_tool(gateway, "delete", inputResponses={"user_name": ALICE}, requestState=state)
+        assert (answer.get("error") == INVALID, "result" in answer) == (not good, good)
 
     async def test_a_flow_that_now_asks_something_else_begins_again(self, gateway: Gateway) -> None:
         state = await self.state(gateway)

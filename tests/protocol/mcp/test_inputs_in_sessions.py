@@ -105,6 +105,20 @@ async def test_only_what_the_client_has_declared_is_asked(pair: list[Gateway]) -
         await ended(stream, pair, task_id)
 
 
+@pytest.mark.parametrize("version", ["2025-03-26", "2024-11-05"])
+async def test_older_revisions_are_asked_before_a_call_for_what_they_know(pair: list[Gateway], version: str) -> None:
+    """2025-06-18, changelog: 'Add support for elicitation'. Before, there are sampling and roots."""
+    client = await connect(*pair, version=version)
+    async with client.call("several", {"who": "Bob"}, pair[0]) as stream:
+        requests = {request["method"]: request for request in [await asked(stream, version) for _ in range(2)]}
+        assert requests["sampling/createMessage"]["params"]["messages"][0]["content"]["text"] == "Greet Bob"
+        await client.respond(requests["roots/list"]["id"], LISTED, pair[1])
+        await client.respond(requests["sampling/createMessage"]["id"], SAID, pair[1])
+        task_id, payload = await payload_of(pair)
+        assert payload == {"who": "Bob", "input": {"user_name": None, "greeting": SAID, "folders": LISTED}}
+        await ended(stream, pair, task_id)
+
+
 @pytest.mark.parametrize(("version", "capabilities"), [("2025-11-25", {}), ("2025-03-26", {"elicitation": {}})])
 async def test_a_client_that_cannot_be_asked_gives_the_answers_with_its_arguments(
     pair: list[Gateway], version: str, capabilities: Any

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from asya_gateway.domain import budget as budgets
 from asya_gateway.domain.budget import Share
 from asya_gateway.protocols.http.keys import BUDGET
+from tests.protocol.mcp.offers import ICON
 from tests.support.gateway import Gateway, Reader
 from tests.support.mcp import (
     TOOLS,
@@ -57,19 +59,58 @@ async def test_every_declared_capability_works(idle: Gateway) -> None:
         assert "result" in (await ask(idle, method))[1]
 
 
-async def test_tools_come_in_the_same_order_and_in_pages(idle: Gateway) -> None:
-    """server/tools: 'servers SHOULD return tools in a deterministic order'; pagination by opaque cursors."""
-    many = [{"name": f"t{n:04}", "entrypoint": "first", "mcp": {}} for n in range(1201)]
-    serve_tools(idle, many[::-1], 2)
-    names: list[str] = []
-    cursor: dict[str, Any] = {}
-    for _ in range(3):
-        _, answer = await ask(idle, "tools/list", cursor)
-        conforms(answer, "ListToolsResultResponse")
-        names += [tool["name"] for tool in answer["result"]["tools"]]
-        cursor = {"cursor": answer["result"].get("nextCursor")}
-    assert cursor == {"cursor": None}
-    assert names == [tool["name"] for tool in many]
+LISTS = {
+    "tools/list": "tools",
+    "prompts/list": "prompts",
+    "resources/list": "resources",
+    "resources/templates/list": "templates",
+}
+"""What begins the cursors of each."""
+EXPOSED: dict[str, Callable[[int], dict[str, Any]]] = {
+    "tools/list": lambda _: {},
+    "prompts/list": lambda _: {"tool": False, "prompt": {}},
+    "resources/list": lambda n: {"tool": False, "resource": {"uri": f"docs://{n:04}"}},
+    "resources/templates/list": lambda n: {"tool": False, "resource": {"uriTemplate": f"docs://{n:04}/{{id}}"}},
+}
+"""The `mcp` block of the nth flow of a list."""
+KEYS = {"tools": "name", "prompts": "name", "resources": "uri", "resourceTemplates": "uriTemplate"}
+
+
+@pytest.mark.parametrize("method", LISTS)
+async def test_lists_come_in_the_same_order_and_in_pages(idle: Gateway, method: str) -> None:
+    """server/tools: 'servers SHOULD return tools in a deterministic order'; pagination by opaque cursors, in every
+    list and revision."""
+    exposed = EXPOSED[method]
+    many = [{"name": f"t{n:04}", "entrypoint": "first", "mcp": exposed(n)} for n in range(1201)]
+    orders = []
+    for generation, flows in enumerate((many[::-1], many[600:] + many[:600]), 2):
+        serve_tools(idle, flows, generation)
+        for version in VERSIONS:
+            keys: list[str] = []
+            cursor: dict[str, Any] = {}
+            for _ in range(3):
+                answer = await ask_in(idle, version, method, cursor)
+                [(member, items)] = [(each, answer["result"][each]) for each in KEYS if each in answer["result"]]
+                keys += [item[KEYS[member]] for item in items]
+                cursor = {"cursor": answer["result"].get("nextCursor")}
+            assert cursor == {"cursor": None}
+            orders.append(keys)
+    assert all(keys == orders[0] == sorted(set(keys)) for keys in orders)
+    assert len(orders[0]) == 1201 + 2 * (method == "resources/templates/list")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("method", LISTS)
+async def test_what_an_author_writes_for_clients_is_passed_on(idle: Gateway, method: str, version: str) -> None:
+    """Titles and `_meta` since 2025-06-18, icons since 2025-11-25."""
+    meta = {"com.example/group": "social", "n": [1, {"deep": None}]}
+    exposed = {**EXPOSED[method](7), "title": "Shown", "icons": [ICON], "_meta": meta}
+    serve_tools(idle, [{"name": "all", "entrypoint": "first", "mcp": exposed}], 2)
+    result = (await ask_in(idle, version, method))["result"]
+    [item] = [item for each in KEYS for item in result.get(each, []) if "asya://" not in str(item)]
+    titled, iconic = version >= "2025-06-18", version >= "2025-11-25"
+    assert (item.get("title"), item.get("_meta")) == (("Shown", meta) if titled else (None, None))
+    assert item.get("icons") == ([ICON] if iconic else None)
 
 
 async def test_a_page_ends_before_its_tools_are_too_large_to_be_encoded_at_once(idle: Gateway) -> None:
@@ -102,12 +143,6 @@ async def test_a_list_of_large_tools_waits_for_room_and_is_refused_without_any(
     assert (await ask(idle, "tools/list"))[0] == 200
 
 
-LISTS = {
-    "tools/list": "tools",
-    "prompts/list": "prompts",
-    "resources/list": "resources",
-    "resources/templates/list": "templates",
-}
 GARBLED: list[Any] = [7, True, [], {"a": 1}, "%%%", "x" * 600, "/w==", "YQ==", "tools", "tools.", "x" * 10_000, "é"]
 
 

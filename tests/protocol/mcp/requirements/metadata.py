@@ -261,7 +261,7 @@ REQUIREMENTS = (
         tests=tests_of(
             STATELESS_METHODS,
             "test_cacheable_results_say_how_long_and_for_whom",
-            "test_tools_come_in_the_same_order_and_in_pages",
+            "test_lists_come_in_the_same_order_and_in_pages",
         ),
     ),
     Requirement(
@@ -289,7 +289,7 @@ REQUIREMENTS = (
         "SHOULD",
         "Servers SHOULD: … Provide stable cursors … Handle invalid cursors gracefully",
         tests=tests_of(
-            STATELESS_METHODS, "test_tools_come_in_the_same_order_and_in_pages", "test_a_foreign_cursor_is_invalid"
+            STATELESS_METHODS, "test_lists_come_in_the_same_order_and_in_pages", "test_a_foreign_cursor_is_invalid"
         ),
     ),
 )

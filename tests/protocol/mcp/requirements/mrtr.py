@@ -94,7 +94,8 @@ REQUIREMENTS = (
         "To prevent replay, servers SHOULD include the following inside the integrity-protected "
         "requestState payload and verify each on receipt: … a short expiry (TTL), rejecting state presented "
         "after it lapses;",
-        tests=tests_of(SEAL_RING, "test_its_time_ends"),
+        tests=tests_of(SEAL_RING, "test_its_time_ends")
+        + tests_of(INPUTS, "TestStates::test_a_state_is_good_for_five_minutes"),
     ),
     Requirement(
         "2026-07-28/basic/patterns/mrtr#server-requirements-basic-workflow",
@@ -103,7 +104,11 @@ REQUIREMENTS = (
         "requestState payload and verify each on receipt: … an identifier for the originating request, e.g. "
         "the method name and a digest of its salient parameters, rejecting state presented on a request "
         "that does not match.",
-        tests=tests_of(INPUTS, "TestStates::test_a_state_is_of_one_flow_and_its_arguments")
+        tests=tests_of(
+            INPUTS,
+            "TestStates::test_a_state_is_of_one_flow_and_its_arguments",
+            "TestStates::test_a_state_is_of_one_method",
+        )
         + tests_of(RUNNING, "test_a_state_is_good_for_its_own_call_only"),
     ),
     Requirement(

@@ -5,6 +5,7 @@ from tests.support.requirements import Requirement, tests_of
 HANDSHAKE = "tests/protocol/mcp/test_handshake.py"
 HANDSHAKE_CALLS = "tests/protocol/mcp/test_handshake_calls.py"
 HTTP_SSE = "tests/protocol/mcp/test_http_sse.py"
+INPUTS_IN_SESSIONS = "tests/protocol/mcp/test_inputs_in_sessions.py"
 SERVER_REQUESTS = "tests/protocol/mcp/test_server_requests.py"
 SESSIONS = "tests/protocol/mcp/test_sessions.py"
 
@@ -26,7 +27,8 @@ REQUIREMENTS = (
         "2025-06-18/changelog#major-changes",
         "STATES",
         "Add support for elicitation",
-        tests=tests_of(SERVER_REQUESTS, "test_older_revisions_are_asked_what_they_know"),
+        tests=tests_of(SERVER_REQUESTS, "test_older_revisions_are_asked_what_they_know")
+        + tests_of(INPUTS_IN_SESSIONS, "test_older_revisions_are_asked_before_a_call_for_what_they_know"),
     ),
     Requirement(
         "2025-06-18/changelog#major-changes",

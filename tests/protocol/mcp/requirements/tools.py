@@ -51,7 +51,7 @@ REQUIREMENTS = (
         "2026-07-28/server/tools#capabilities",
         "SHOULD",
         "Servers SHOULD return tools in a deterministic order",
-        tests=tests_of(STATELESS_METHODS, "test_tools_come_in_the_same_order_and_in_pages"),
+        tests=tests_of(STATELESS_METHODS, "test_lists_come_in_the_same_order_and_in_pages"),
     ),
     Requirement(
         "2026-07-28/server/tools#list-changed-notification",
