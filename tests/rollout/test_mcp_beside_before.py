@@ -6,15 +6,25 @@ from mcp import Client
 from servers.ports import free_port
 from tests.protocol.mcp.fixture.round_robin import RoundRobin
 from tests.rollout.mixed import MixedWorld
+from tests.support.mcp import message
 
 pytestmark = pytest.mark.timeout(600)
+
+
+async def tools_at(world: MixedWorld, name: str, path: str) -> list[str]:
+    headers = {"Accept": "application/json", "MCP-Protocol-Version": "2025-06-18"}
+    url = world.processes[name].url + path
+    async with world.session.post(url, json=message("tools/list"), headers=headers) as response:
+        assert response.status == 200, await response.text()
+        return [tool["name"] for tool in (await response.json())["result"]["tools"]]
 
 
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
 async def test_a_client_is_served_whichever_pod_gets_its_messages(world: MixedWorld, mode: str) -> None:
     """A session that a new pod opened is unknown to an old one, which serves its messages as it serves all; one that
-    an old pod did not open is none to a new one."""
+    an old pod did not open is none to a new one. Tool sets, which it does not know, are nothing to it."""
     world.of_previous.add("before")
+    world.flows += "sets: {mine: [work]}\n"
     world.migrate_by_previous()
     world.migrate()
     for name, kind in (("mesh", "mesh"), ("before", "api"), ("api", "api")):
@@ -24,6 +34,9 @@ async def test_a_client_is_served_whichever_pod_gets_its_messages(world: MixedWo
     world.crew()
     for name in ("mesh", "before", "api"):
         await world.ready(name)
+    # Whichever of them has read the file first, the new one has the set, and the old one every tool.
+    assert await tools_at(world, "api", "/mcp/mine") == ["work"]
+    assert await tools_at(world, "api", "/mcp") == await tools_at(world, "before", "/mcp") == ["ask", "work"]
     front, port = RoundRobin([world.processes[name].url for name in ("api", "before")]), free_port()
     await front.start(port)
     try:

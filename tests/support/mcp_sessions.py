@@ -88,6 +88,7 @@ class Client:
     id: str
     capabilities: Mapping[str, Any]
     headers: dict[str, str] = field(default_factory=dict)
+    path: str = "/mcp"
 
     def __post_init__(self) -> None:
         self._turn = cycle(self.gateways)
@@ -133,7 +134,7 @@ class Client:
         gateway = at or next(self._turn)
         data = body if isinstance(body, bytes) else jsontext.dumps(body).encode()
         sent = {"Content-Type": "application/json", **self.all_headers, **headers}
-        async with gateway.session.post(gateway.url + "/mcp", data=data, headers=sent) as response:
+        async with gateway.session.post(gateway.url + self.path, data=data, headers=sent) as response:
             yield response
 
     @contextlib.asynccontextmanager
@@ -156,13 +157,13 @@ class Client:
         sent = {**self.all_headers, "Accept": "text/event-stream"}
         if last is not None:
             sent["Last-Event-ID"] = last
-        async with gateway.session.get(gateway.url + "/mcp", headers=sent) as response:
+        async with gateway.session.get(gateway.url + self.path, headers=sent) as response:
             assert response.status == status, await response.text()
             yield Stream(response)
 
     async def delete(self, at: Endpoint | None = None) -> int:
         gateway = at or next(self._turn)
-        async with gateway.session.delete(gateway.url + "/mcp", headers=self.all_headers) as response:
+        async with gateway.session.delete(gateway.url + self.path, headers=self.all_headers) as response:
             return response.status
 
 
@@ -176,8 +177,10 @@ async def connect(
     version: str = "2025-11-25",
     capabilities: Mapping[str, Any] = EVERYTHING,
     headers: Mapping[str, str] | None = None,
+    path: str = "/mcp",
+    ready: bool = True,
 ) -> Client:
-    """Shake hands at the first gateway."""
+    """Shake hands at the first gateway, and say that the client is ready."""
     hello = {
         "protocolVersion": version,
         "capabilities": dict(capabilities),
@@ -185,12 +188,13 @@ async def connect(
     }
     sent = {"Content-Type": "application/json", "Accept": BOTH, **(headers or {})}
     data = jsontext.dumps(message("initialize", hello, 0))
-    async with gateways[0].session.post(gateways[0].url + "/mcp", data=data, headers=sent) as response:
+    async with gateways[0].session.post(gateways[0].url + path, data=data, headers=sent) as response:
         assert response.status == 200, await response.text()
         answer = jsontext.loads(await response.text())
         assert answer["result"]["protocolVersion"] == version
-        client = Client(gateways, version, response.headers[HEADER], capabilities, dict(headers or {}))
-    await client.notify("initialized")
+        client = Client(gateways, version, response.headers[HEADER], capabilities, dict(headers or {}), path)
+    if ready:
+        await client.notify("initialized")
     return client
 
 

@@ -12,7 +12,7 @@ from asya_gateway.protocols.mcp.sessions.identification import SESSIONS
 from tests.support.gateway import Gateway
 from tests.support.inputs import CONSENT_AT, FOLDERS, LISTED, NAME, SAMPLED, SUMMARY, pause_body
 from tests.support.mcp import Actor, conforms, message
-from tests.support.mcp_sessions import Client, connect, events, replicas
+from tests.support.mcp_sessions import Client, connect, events, open_sse, replicas
 from tests.support.waiting import until
 
 
@@ -102,6 +102,30 @@ async def test_an_answer_is_read_once_however_long_others_are_waited_for(
         assert all(asked["roots/list"] in each for each in read)
         await client.respond(asked["roots/list"], LISTED, pair[1])
         await goes_on(pair)
+
+
+async def test_a_client_that_has_not_said_that_it_is_ready_is_answered_and_asked_on_streams_of_its_own_only(
+    pair: list[Gateway],
+) -> None:
+    """Its `notifications/initialized` is a message of its own, which may reach another replica later than the call that
+    follows it, or be left out by a sloppy client. A stream that it opens says as much."""
+    client, actor = await connect(*pair, ready=False), Actor(pair[0])
+    assert await client.ask("ping") == {}
+    assert (await client.ask("tools/list"))["tools"]
+    async with client.call("anything", at=pair[0]) as stream:
+        await paused(actor, {"inputs": {"name": NAME}})
+        asked = await stream.message()
+        assert asked["method"] == "elicitation/create"
+        await client.respond(asked["id"], {"action": "accept", "content": {"name": "Ada"}}, pair[1])
+        await goes_on(pair)
+    # Over HTTP+SSE the stream is there before the handshake, so that nothing is asked until then.
+    async with open_sse(pair) as early:
+        assert await early.post(message("tools/call", {"name": "anything"}, 4)) == 202
+        await until(lambda: len(pair[0].running.handed) + len(pair[1].running.handed) == 3, what="the second call")
+        task_id = pair[0].running.handed[-1].task_id
+        await pair[0].post(f"/mesh/{task_id}/progress", pause_body(task_id, {"inputs": {"name": NAME}}))
+        answer = await early.stream.message()
+        assert (answer["id"], "/resume" in str(answer["result"])) == (4, True)
 
 
 async def test_a_client_is_asked_only_what_it_has_declared(pair: list[Gateway]) -> None:

@@ -1,5 +1,6 @@
 """Tool sets: /mcp/{set} and /mcp?flows=a,b show a part of what /mcp shows, and are no authorization."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,7 +12,7 @@ from asya_gateway.identity.authenticating import Authenticating
 from asya_gateway.protocols.http.admission import Admission
 from asya_gateway.protocols.http.challenges import Challenges
 from asya_gateway.protocols.http.keys import FLOWS
-from tests.protocol.mcp.offers import OFFERS
+from tests.protocol.mcp.offers import GREETING, OFFERS
 from tests.support.gateway import Gateway
 from tests.support.mcp import (
     BOTH,
@@ -24,6 +25,7 @@ from tests.support.mcp import (
     stateless_body,
     stateless_headers,
 )
+from tests.support.mcp_sessions import connect
 from tests.support.principals import Tokens, bearer
 
 TAGGED: dict[str, Any] = {"name": "tagged", "entrypoint": "first", "tags": ["sales", "more"], "mcp": {}}
@@ -172,6 +174,30 @@ async def test_a_batch_belongs_to_its_set(gateway: Gateway) -> None:
     _, answers = await gateway.post("/mcp/sales", batch, headers={"Accept": BOTH})
     assert [tool["name"] for tool in answers[0]["result"]["tools"]] == ["shout", "tagged"]
     assert answers[1]["error"]["message"] == "Unknown tool: person"
+
+
+async def test_a_session_is_bound_to_no_set_and_its_stream_shows_one(gateway: Gateway) -> None:
+    """The URL of each request says what is shown to it, and a set hides nothing from who may use it at all."""
+    client = await connect(gateway, path="/mcp/sales")
+    assert [tool["name"] for tool in (await client.ask("tools/list"))["tools"]] == ["shout", "tagged"]
+    refused = message("tools/call", {"name": "anything"}, 5)
+    assert (await client.send(refused))[1]["error"]["message"] == "Unknown tool: anything"
+    async with client.listen() as stream:
+        await stream.next()
+        client.path = "/mcp"
+        assert "person" in {tool["name"] for tool in (await client.ask("tools/list"))["tools"]}
+        calling = asyncio.create_task(client.ask("tools/call", {"name": "anything", "arguments": {}}))
+        await Actor(gateway).serve(7)
+        assert (await calling)["structuredContent"] == {"result": 7}
+        # The stream was opened at the set: it hears of the prompt that changes there, and not of the tool elsewhere.
+        others = [flow for flow in [*TOOLS, *OFFERS, TAGGED, SECRET] if flow["name"] != "greeting"]
+        flows = [*others, {**GREETING, "description": "New."}, {**TAGGED, "name": "outside", "tags": []}]
+        made = [served(Flow.model_validate(flow)) for flow in flows]
+        gateway.app[FLOWS].swap(FlowTable.of(3, made, sets=SETS))
+        assert (await stream.message())["method"] == "notifications/prompts/list_changed"
+    assert await client.delete() == 204
+    client.path = "/mcp/sales"
+    assert (await client.send(message("ping")))[0] == 404
 
 
 @pytest.fixture
