@@ -11,6 +11,7 @@ from asya_crds.flow import A2aExposure, Flow, McpExposure
 from asya_crds.flows_file import read_texts
 from asya_crds.mcp_offers import McpPrompt, McpResource
 from asya_crds.registry_document import RegistryPush
+from asya_crds.schema_rules import DIALECT
 from asya_crds.yaml_text import Yaml
 from asya_schemas.flows import check_flow
 
@@ -45,3 +46,13 @@ def test_the_pushed_document_of_the_page_is_one() -> None:
     push = RegistryPush.model_validate_json(document)
     assert push.configmap is not None
     assert push.configmap.flows[0].line == 3
+
+
+def test_the_page_says_which_dialect_schemas_have() -> None:
+    """MCP 2026-07-28, basic: "Clients and servers SHOULD document which schema dialects they support"."""
+    assert DIALECT == "https://json-schema.org/draft/2020-12/schema"
+    (row,) = re.findall(r"^\| `mcp\.inputSchema` \|.*$", PAGE, re.M)
+    assert "JSON Schema 2020-12" in row
+    older = {"type": "object", "$schema": "http://json-schema.org/draft-07/schema#"}
+    with pytest.raises(ValueError, match="2020-12"):
+        Flow.model_validate({"name": "f", "entrypoint": "a", "mcp": {"inputSchema": older}})

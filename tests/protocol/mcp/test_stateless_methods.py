@@ -50,6 +50,17 @@ async def test_cacheable_results_say_how_long_and_for_whom(idle: Gateway, method
     assert result["_meta"]["io.modelcontextprotocol/serverInfo"]["name"] == "asya"
 
 
+@pytest.mark.parametrize("method", ["server/discover", "tools/list", "prompts/list"])
+async def test_who_a_client_says_it_is_changes_nothing(idle: Gateway, method: str) -> None:
+    """basic, "_meta": 'Implementations SHOULD NOT use them to change the behavior of the client or server'."""
+    answers = []
+    for info in (None, {"name": "claude-code", "version": "2"}, {"name": "../admin", "version": "0", "title": "Root"}):
+        meta = {} if info is None else {"io.modelcontextprotocol/clientInfo": info}
+        answers.append(await ask(idle, method, {"_meta": meta}))
+    assert answers[0][0] == 200
+    assert answers[0] == answers[1] == answers[2]
+
+
 async def test_every_declared_capability_works(idle: Gateway) -> None:
     """server/discover: a client asks for what is declared and for nothing else."""
     _, answer = await ask(idle, "server/discover")

@@ -27,3 +27,10 @@ async def test_a_mistake_in_the_configuration_file_is_told_with_its_line(
     ):
         async with session._gateway("postgresql://asya@127.0.0.1:1/asya"):
             raise AssertionError("it started")
+
+
+async def test_on_a_machine_of_ones_own_the_gateway_listens_on_loopback_alone(tmp_path: Path) -> None:
+    """MCP 2026-07-28, streamable-http: "When running locally, servers SHOULD bind only to localhost"."""
+    session = Session(Options(tmp_path, 0), cast(Port, AnyPort()), Console(quiet=True))
+    settings = session._settings("postgresql://asya@127.0.0.1:1/asya")
+    assert settings.gateway_host == "127.0.0.1"

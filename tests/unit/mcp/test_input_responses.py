@@ -24,6 +24,9 @@ IMAGE = {"type": "image", "data": "AAAA", "mimeType": "image/png"}
 AUDIO = {"type": "audio", "data": "AAAA", "mimeType": "audio/wav"}
 USE = {"type": "tool_use", "id": "1", "name": "look", "input": {}}
 USED: dict[str, Any] = {"type": "tool_result", "toolUseId": "1", "content": [TEXT]}
+SAYS, ASKS, ANSWERS = (
+    {"role": role, "content": content} for role, content in (("user", TEXT), ("assistant", USE), ("user", [USED]))
+)
 TOOLS = [{"name": "look", "inputSchema": {"type": "object"}}]
 ALL_OF_SAMPLING = ClientCapabilities({"sampling": {"tools": {}, "context": {}}})
 
@@ -121,7 +124,10 @@ def test_an_error_in_place_of_a_result_declines() -> None:
 @pytest.mark.parametrize("revision", list(Revision))
 def test_sampling_has_the_content_of_its_revision(content: Any, since: Revision | None, revision: Revision) -> None:
     known = since is not None and revision >= since
-    params = {"messages": [{"role": "user", "content": content}], "maxTokens": 1}
+    turn = {"role": "user", "content": content}
+    # Uses of tools and their results stand beside each other only.
+    messages = [ASKS, ANSWERS] if content in (USE, [USED]) else [turn]
+    params = {"messages": messages, "maxTokens": 1}
     result = SAMPLED | {"content": content}
     if known:
         kept = sampling_params(params, revision, ALL_OF_SAMPLING)
@@ -133,6 +139,50 @@ def test_sampling_has_the_content_of_its_revision(content: Any, since: Revision 
             sampling_params(params, revision, ALL_OF_SAMPLING)
         with pytest.raises(InvalidResponse, match="content"):
             read("summary", result, revision)
+
+
+ALSO = {**USE, "id": "2"}
+ALSO_USED = {**USED, "toolUseId": "2"}
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [ASKS, ANSWERS],
+        [
+            SAYS,
+            {"role": "assistant", "content": [TEXT, USE, ALSO]},
+            {"role": "user", "content": [ALSO_USED, USED]},
+            SAYS,
+        ],
+        [ASKS, ANSWERS, {"role": "assistant", "content": ALSO}, {"role": "user", "content": ALSO_USED}],
+    ],
+)
+def test_each_use_of_a_tool_is_followed_by_its_result(messages: list[Any]) -> None:
+    """client/sampling: "each ToolUseContent item is responded to with a ToolResultContent item"."""
+    params = {"messages": messages, "maxTokens": 1}
+    assert sampling_params(params, Revision.JULY_2026, ALL_OF_SAMPLING) == params
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [ASKS],
+        [ANSWERS],
+        [ASKS, SAYS, ANSWERS],
+        [ASKS, {"role": "user", "content": [USED, TEXT]}],
+        [ASKS, {"role": "user", "content": [USED, ALSO_USED]}],
+        [ASKS, {"role": "user", "content": ALSO_USED}],
+        [ASKS, {"role": "assistant", "content": [USED]}],
+        [{"role": "assistant", "content": [USE, ALSO]}, ANSWERS],
+        [{"role": "user", "content": USE}, ANSWERS],
+    ],
+)
+def test_another_order_of_uses_and_results_is_not_sent(messages: list[Any]) -> None:
+    """client/sampling: "When a user message contains tool results (type: "tool_result"), it MUST contain ONLY tool
+    results." Models refuse it."""
+    with pytest.raises(NotSampling, match=r"messages\[\d\]: expected"):
+        sampling_params({"messages": messages, "maxTokens": 1}, Revision.JULY_2026, ALL_OF_SAMPLING)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from asya_crds.status import TaskStatus, UpdateKind
 from asya_gateway.domain.log import read_entry
 from asya_gateway.domain.rates import Rates
 from asya_gateway.domain.task import FlyEvent, JsonText, TaskUpdate
-from asya_gateway.protocols.mcp.log_messages import LogMessages
+from asya_gateway.protocols.mcp.log_messages import OWN_LOGGER, LogMessages
 from asya_gateway.protocols.mcp.progress import Beating, Progress
 from asya_gateway.protocols.mcp.telling import MOST_WITHHELD, Telling
 
@@ -103,6 +103,8 @@ async def test_above_its_rate_log_messages_are_left_out_and_the_next_one_says_ho
     await channel.tell(live({"log": {"level": "error", "logger": "it", "data": 5}}))
     [left_out, last] = told.messages[2:]
     assert (left_out["level"], left_out["data"].split()[0]) == ("warning", "3")
+    # Others are named by the flow, ours always alike.
+    assert left_out["logger"] == OWN_LOGGER == "asya.gateway"
     assert (last["logger"], last["data"]) == ("it", 5)
 
 

@@ -1,6 +1,6 @@
 """Sampling requests and their results (client/sampling), as each revision has them. Pure."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from asya_gateway.protocols.mcp.capabilities import ClientCapabilities
@@ -31,6 +31,7 @@ def sampling_params(params: Mapping[str, Any], revision: Revision, client: Clien
             raise NotSampling(f"{name}: not as revision {revision} has it")
     for number, message in enumerate(params["messages"]):
         _check_content(message["content"], revision, f"messages[{number}].content")
+    _check_turns(params["messages"])
     if any(name in params for name in _TOOLS) and not client.sampling_tools:
         raise NotSampling("tools: the client has not declared sampling.tools")
     kept = {name: value for name, value in params.items() if name not in _NOT_PASSED}
@@ -61,6 +62,24 @@ def _check_content(content: Any, revision: Revision, where: str) -> None:
     for block in content if several else [content]:
         if not _is_block(block, revision):
             raise NotSampling(f"{where}: expected a content block of revision {revision}")
+
+
+def _check_turns(messages: Sequence[Mapping[str, Any]]) -> None:
+    """Each use of a tool is followed by its result, and results stand alone (2025-11-25, client/sampling, "Tool Result
+    Messages", "Tool Use and Result Balance"): models refuse other conversations. Raises NotSampling."""
+    used: set[str] = set()
+    for number, message in enumerate([*messages, {"content": []}]):
+        content = message["content"]
+        blocks = content if isinstance(content, list) else [content]
+        results = [block for block in blocks if block["type"] == "tool_result"]
+        uses = [block for block in blocks if block["type"] == "tool_use"]
+        if {block["toolUseId"] for block in results} != used:
+            raise NotSampling(f"messages[{number}]: expected the result of each tool that was used before it")
+        if results and (len(results) < len(blocks) or message["role"] != "user"):
+            raise NotSampling(f"messages[{number}]: expected results of tools in a user's message of their own")
+        if uses and message["role"] != "assistant":
+            raise NotSampling(f"messages[{number}]: expected uses of tools in an assistant's message")
+        used = {block["id"] for block in uses}
 
 
 def _is_block(block: Any, revision: Revision) -> bool:

@@ -14,6 +14,7 @@ TASKS_EXTENSION = "tests/protocol/mcp/test_tasks_extension.py"
 UNIT_CAPABILITIES = "tests/unit/mcp/test_capabilities.py"
 UNIT_FORMS = "tests/unit/mcp/test_forms.py"
 UNIT_INPUT_RESPONSES = "tests/unit/mcp/test_input_responses.py"
+UNIT_PAUSES = "tests/unit/domain/test_pauses.py"
 UNIT_REQUESTED_SCHEMA = "tests/unit/mcp/test_requested_schema.py"
 
 REQUIREMENTS = (
@@ -195,9 +196,7 @@ REQUIREMENTS = (
         "2026-07-28/client/elicitation#safe-url-handling",
         "SHOULD",
         "SHOULD use HTTPS URLs for non-development environments.",
-        deferred=(
-            "The public origin is a setting of the deployment, and URLs of inputs are written by a flow's author."
-        ),
+        tests=tests_of(UNIT_PAUSES, "test_a_link_is_https_or_on_this_machine", "test_any_other_link_is_refused"),
     ),
     Requirement(
         "2026-07-28/client/elicitation#identifying-the-user",
@@ -262,7 +261,7 @@ REQUIREMENTS = (
         "2026-07-28/client/sampling#tool-result-messages",
         "MUST",
         'When a user message contains tool results (type: "tool_result"), it MUST contain ONLY tool results.',
-        deferred="Messages are written by the flow, which leads the conversation, and are passed on verbatim.",
+        tests=tests_of(UNIT_INPUT_RESPONSES, "test_another_order_of_uses_and_results_is_not_sent"),
     ),
     Requirement(
         "2026-07-28/client/sampling#security-considerations",
@@ -292,7 +291,11 @@ REQUIREMENTS = (
         "MUST",
         'Servers MUST ensure that when replying to a stopReason: "toolUse", each ToolUseContent item is '
         "responded to with a ToolResultContent item",
-        deferred="A loop of tools is led by the flow, each turn a pause of its own.",
+        tests=tests_of(
+            UNIT_INPUT_RESPONSES,
+            "test_each_use_of_a_tool_is_followed_by_its_result",
+            "test_another_order_of_uses_and_results_is_not_sent",
+        ),
     ),
     Requirement(
         "2026-07-28/client/roots#security-considerations",

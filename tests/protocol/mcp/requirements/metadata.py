@@ -5,6 +5,7 @@ from tests.support.requirements import Requirement, tests_of
 ARGUMENT_CHECKS = "tests/unit/registry/test_argument_checks.py"
 CALLS = "tests/protocol/mcp/test_calls.py"
 DECODERS = "tests/unit/http/test_decoders.py"
+FLOWS_PAGE = "tests/docs/test_flows_page.py"
 IDEMPOTENCY = "tests/protocol/mcp/test_idempotency.py"
 IDENTITY_MATRIX = "tests/protocol/identity/test_matrix.py"
 IDENTITY_TASKS_OVER_MCP = "tests/protocol/identity/test_tasks_over_mcp.py"
@@ -51,7 +52,7 @@ REQUIREMENTS = (
         "2026-07-28/basic/index#implementation-requirements",
         "SHOULD",
         "Clients and servers SHOULD document which schema dialects they support",
-        deferred="How-to guides name 2020-12; no test reads prose.",
+        tests=tests_of(FLOWS_PAGE, "test_the_page_says_which_dialect_schemas_have"),
     ),
     Requirement(
         "2026-07-28/basic/index#schema-validation",
@@ -143,9 +144,7 @@ REQUIREMENTS = (
         "SHOULD NOT",
         "Implementations SHOULD NOT use them to change the behavior of the client or server, and SHOULD NOT "
         "rely on them for security decisions.",
-        deferred=(
-            "clientInfo is checked for its form and read nowhere else, so that there is nothing that a test could see."
-        ),
+        tests=tests_of(STATELESS_METHODS, "test_who_a_client_says_it_is_changes_nothing"),
     ),
     Requirement(
         "2026-07-28/basic/index#_meta",

@@ -3,6 +3,7 @@
 from tests.support.requirements import Requirement, tests_of
 
 CALLS = "tests/protocol/mcp/test_calls.py"
+DEV_GATEWAY = "tests/unit/cli/test_dev_gateway.py"
 GUARD = "tests/unit/http/test_guard.py"
 HANDSHAKE = "tests/protocol/mcp/test_handshake.py"
 IDENTITY_MATRIX = "tests/protocol/identity/test_matrix.py"
@@ -53,10 +54,7 @@ REQUIREMENTS = (
         "SHOULD",
         "When running locally, servers SHOULD bind only to localhost (127.0.0.1) rather than all network "
         "interfaces (0.0.0.0).",
-        deferred=(
-            "In a pod the gateway listens on all addresses; ASYA_GATEWAY_HOST names another one, and the check "
-            "of Host refuses rebinding."
-        ),
+        tests=tests_of(DEV_GATEWAY, "test_on_a_machine_of_ones_own_the_gateway_listens_on_loopback_alone"),
     ),
     Requirement(
         "2026-07-28/basic/transports/streamable-http#security-endpoint",

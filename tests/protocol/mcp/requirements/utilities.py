@@ -104,7 +104,7 @@ REQUIREMENTS = (
         "2026-07-28/server/utilities/logging#implementation-considerations",
         "SHOULD",
         "Servers SHOULD: … Use consistent logger names",
-        deferred="Messages and their logger names are the flow's own; the gateway adds none.",
+        tests=tests_of(UNIT_TELLING, "test_above_its_rate_log_messages_are_left_out_and_the_next_one_says_how_many"),
     ),
     Requirement(
         "2026-07-28/server/utilities/logging#security",
