@@ -1,19 +1,22 @@
 """Push notifications: how many a local receiver gets in a second, and how late they come while another one hangs."""
 
 import json
+import time
 from functools import partial
 
 from bench.figures import Figure, median, percentile
 from bench.load import Plan, run_load
 from bench.push_receivers import Receivers
 from bench.stage import Stage
-from servers.databases import execute
+from servers.databases import execute, query
 from servers.processes import wait_until
 
 BACKLOG, QUICK_BACKLOG = 5_000, 500
 RECEIVERS = 10
 RATE = 100.0
 """Messages in a second, each of which begins a task whose first state is pushed."""
+MOST_TASKS = 900
+"""An owner may have a thousand configurations of tasks that go on."""
 LOCAL = {"ASYA_OUTBOUND_ALLOW": "127.0.0.0/8"}
 FLOWS = "flows: [{name: pushed, entrypoint: bench-first, timeout: 1h, a2a: {}}]\n"
 
@@ -46,17 +49,20 @@ def hanging(stage: Stage) -> list[Figure]:
     ):
         effort = stage.effort
         requests = [("/a2a/", _message(each)) for each in receivers.urls]
-        plan = Plan(api.port, requests, 16, effort.seconds, effort.warm_up, rate=RATE)
-        outcome = run_load(plan)
-        good = outcome.accepted * (RECEIVERS - 1) // RECEIVERS
-        wait_until(lambda: len(receivers.delays) >= good, 60, "not every notification arrived")
-        delays = receivers.delays
+        seconds = min(effort.seconds, MOST_TASKS / RATE - effort.warm_up)
+        # A process that has just started plans its statements, which is not what is measured.
+        since = time.time() + effort.warm_up
+        outcome = run_load(Plan(api.port, requests, 16, seconds, effort.warm_up, rate=RATE))
+        hung = receivers.urls[-1].removeprefix("http://").partition("/")[0]
+        waiting = f"SELECT count(*) FROM destinations WHERE host <> '{hung}' AND delivered_seq = 0"
+        wait_until(lambda: query(url, waiting) == 0, 60, "not every notification arrived")
+        delays = receivers.delays_after(since)
     notes = (
         f"{len(delays)} notifications at {RATE:g} tasks a second; median {1e3 * percentile(delays, 0.5):.1f} ms, "
         f"longest {1e3 * max(delays):.1f} ms",
     )
-    value = 1e3 * percentile(delays, 0.99)
-    return [Figure("push p99, one of ten receivers hangs", value, "ms", notes=notes, broken=outcome.problem)]
+    p99 = 1e3 * percentile(delays, 0.99)
+    return [Figure("push p99, one of ten receivers hangs", p99, "ms", notes=notes, broken=outcome.problem)]
 
 
 def _rate(stage: Stage) -> float:

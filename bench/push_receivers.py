@@ -41,13 +41,14 @@ class _Connection(asyncio.Protocol):
 
 
 class Receivers:
-    """`urls` are theirs; the last `hanging` never answer. `delays`: seconds from the time in each notification to its
-    arrival."""
+    """`urls` are theirs; the last `hanging` never answer, and get nothing that counts. `delays`: seconds from the time
+    in each notification to its arrival; `arrivals`: the Unix times of these."""
 
     def __init__(self, count: int, hanging: int = 0) -> None:
         self._count, self._hanging = count, hanging
         self.urls: list[str] = []
         self.delays: list[float] = []
+        self.arrivals: list[float] = []
         self._first = self._last = 0.0
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="receivers", daemon=True)
@@ -57,7 +58,12 @@ class Receivers:
         now = time.time()
         self._first, self._last = self._first or now, now
         status = json.loads(body)["statusUpdate"]["status"]
+        self.arrivals.append(now)
         self.delays.append(now - datetime.fromisoformat(status["timestamp"]).timestamp())
+
+    def delays_after(self, moment: float) -> list[float]:
+        """Those of what arrived after this Unix time."""
+        return [delay for delay, at in zip(self.delays, self.arrivals, strict=True) if at > moment]
 
     @property
     def per_second(self) -> float:

@@ -54,6 +54,8 @@ class Delivery:
         self.task_id = lagging.destination.task_id
         self.rung = False
         """Whether the log has grown meanwhile."""
+        self.waits = 0.0
+        """Seconds until it is to be tried again, 0 if it is not."""
         self._seq, self._status = lagging.delivered_seq, lagging.status
         self._attempts, self._failing = lagging.attempts, lagging.failing
 
@@ -148,6 +150,7 @@ class Delivery:
     async def _settle(
         self, *, release: bool = False, done: bool = False, wait: float = 0.0, reason: str | None = None
     ) -> bool:
+        self.waits = wait
         settled = Settled(
             key=self.lagging.key,
             lease=self.lagging.lease,

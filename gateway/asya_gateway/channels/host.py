@@ -9,6 +9,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import Context
+from itertools import chain
 
 from asya_gateway.channels.delivering import Delivery, Tools
 from asya_gateway.channels.slots import Slots
@@ -32,6 +33,12 @@ POLL_RESTS = 20.0
 LONGEST_REST = 10.0
 """A poll that took long is followed by a rest of so many times as long, and at most of so many seconds."""
 CANCELED_WITHIN = 3.0
+READS_AT_ONCE = 2
+"""Rounds whose entries are read at the same time, while the next one is being leased."""
+LONGEST_TIMER = 60.0
+"""Most seconds for which the repetition of a delivery has a timer of its own. Later ones are found by polls."""
+SURELY = 0.02
+"""Seconds by which a timer ends later, so that the database's clock has passed the time, too."""
 
 
 class DeliveryHost:
@@ -60,6 +67,8 @@ class DeliveryHost:
         self._everything = True
         self._wake = asyncio.Event()
         self._working: dict[asyncio.Task[None], Delivery] = {}
+        self._reading: dict[asyncio.Task[None], Sequence[Delivery]] = {}
+        self._reads = asyncio.Semaphore(READS_AT_ONCE)
         self._loops: list[asyncio.Task[None]] = []
         self.lagging: int | None = None
         self.oldest: float | None = None
@@ -85,7 +94,9 @@ class DeliveryHost:
     async def stop(self, patience: float = 3.0) -> None:
         """Lease nothing more, let what is under way end for at most `patience` seconds, and give the rest back."""
         await stopped(self._loops, CANCELED_WITHIN)
-        held = [delivery.lagging for delivery in self._working.values()]
+        held = [delivery.lagging for read in self._reading.values() for delivery in read]
+        await stopped(tuple(self._reading), CANCELED_WITHIN)
+        held += [delivery.lagging for delivery in self._working.values()]
         if self._working:
             await asyncio.wait(self._working, timeout=patience)
         if late := await stopped(tuple(self._working), CANCELED_WITHIN):
@@ -112,20 +123,22 @@ class DeliveryHost:
             everything = self._everything or began >= next_poll
             self._wake.clear()
             named, self._named, self._everything = self._named, set(), False
-            for delivery in self._working.values():
+            for delivery in chain(self._working.values(), *self._reading.values()):
                 delivery.rung |= delivery.task_id in named
             try:
                 await self._begin(None if everything else named)
             except Unavailable:
+                self.look(None if everything else named)
                 await asyncio.sleep(POLL_EVERY / 5)
             except Exception:
-                log.exception("what lags cannot be read")
+                log.exception("what lags cannot be leased")
+                self.look(None if everything else named)
                 await asyncio.sleep(POLL_EVERY)
             if everything:
                 next_poll = loop.time() + max(POLL_EVERY, min(POLL_RESTS * (loop.time() - began), LONGEST_REST))
 
     async def _begin(self, task_ids: Iterable[str] | None) -> None:
-        """Lease, read, and begin to deliver. What there is no room for is found when there is."""
+        """Lease, and begin to read. What there is no room for is found when there is."""
         if self._stale():
             # Polls find it when the process knows.
             return
@@ -140,16 +153,27 @@ class DeliveryHost:
         if not lagging:
             return
         self._slots.take(lagging, busy, most)
+        # What has grown meanwhile does not wait until this is read.
+        deliveries = [Delivery(self._tools, self._channels[each.destination.channel], each) for each in lagging]
+        task = asyncio.create_task(self._read(deliveries), name="deliveries read", context=Context())
+        self._reading[task] = deliveries
+        task.add_done_callback(self._reading.pop)
+
+    async def _read(self, deliveries: Sequence[Delivery]) -> None:
+        """Read what these lack, and begin to deliver it."""
         try:
-            pages = await self._queue.pages([(each.destination.task_id, each.delivered_seq) for each in lagging])
-        except BaseException:
+            async with self._reads:
+                pages = await self._queue.pages([(each.task_id, each.lagging.delivered_seq) for each in deliveries])
+        except BaseException as error:
             # Their leases run out, since the database is away.
-            for each in lagging:
+            for each in deliveries:
                 self._slots.give_back(each.destination)
-            raise
-        for each, page in zip(lagging, pages, strict=True):
+            if not isinstance(error, Exception):
+                raise
+            log.warning("what lags cannot be read: %s", error)
+            return
+        for delivery, page in zip(deliveries, pages, strict=True):
             self._budget.charge(Share.DELIVERIES, WEIGHT * page.bytes)
-            delivery = Delivery(self._tools, self._channels[each.destination.channel], each)
             task = asyncio.create_task(self._work(delivery, page), name="delivery", context=Context())
             self._working[task] = delivery
             task.add_done_callback(self._working.pop)
@@ -166,6 +190,8 @@ class DeliveryHost:
             self._budget.give_back(Share.DELIVERIES, WEIGHT * page.bytes)
             if self._slots.give_back(delivery.destination):
                 self.look(None)
+            if 0 < delivery.waits <= LONGEST_TIMER:
+                asyncio.get_running_loop().call_later(delivery.waits + SURELY, self.look, [delivery.task_id])
         if page.more or delivery.rung:
             self.look([delivery.task_id])
 

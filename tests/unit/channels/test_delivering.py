@@ -1,14 +1,17 @@
 """One leased destination: what is sent to it, and what is recorded of that."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
-from contextlib import AsyncExitStack
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from typing_extensions import override
 
 from asya_crds.envelope import Route
 from asya_crds.status import TaskStatus, UpdateKind
+from asya_gateway.channels import host as host_module
 from asya_gateway.channels.delivering import Delivery, Tools
 from asya_gateway.channels.host import DeliveryHost
 from asya_gateway.channels.pacing import GIVEN_UP_AFTER
@@ -26,6 +29,7 @@ from asya_gateway.domain.destinations import (
     Outcome,
     Settled,
 )
+from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.log import ProgressEntry
 from asya_gateway.domain.task import TaskHead, TaskUpdate
 from asya_gateway.telemetry.observer import SILENT
@@ -183,6 +187,102 @@ async def test_the_bodies_of_an_end_whose_log_is_gone_are_read_when_there_is_roo
     (only,), reading = await delivered(channel)
     assert (channel.sent, only.done, only.delivered_seq) == ([HEAD.last_seq], True, HEAD.last_seq)
     assert reading.charged == len(LARGE)
+
+
+class Lags(Queue):
+    """One destination that lags each time that it is looked for, if nobody has it, and is read when it may be."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looks: list[Any] = []
+        self.may_read = asyncio.Event()
+        self.failures: list[Exception] = []
+        self.held = False
+        self.seq = 0
+        self.given_back: list[Lagging] = []
+
+    @override
+    async def lease(self, task_ids: Iterable[str] | None, busy: Busy, most: int) -> Sequence[Lagging]:
+        self.looks.append(task_ids if task_ids is None else sorted(task_ids))
+        if self.failures:
+            raise self.failures.pop()
+        if self.held or task_ids is None:
+            return ()
+        self.held = True
+        return [Lagging(AT, "l", self.seq, "")]
+
+    async def pages(self, cursors: Sequence[tuple[str, int]]) -> Sequence[LogPage]:
+        found = [LogPage([entry(seq + 1)]) for _, seq in cursors]
+        await self.may_read.wait()
+        return found
+
+    @override
+    async def settle(self, settled: Settled) -> bool:
+        self.seq, self.held = settled.delivered_seq, not settled.release
+        return await super().settle(settled)
+
+    @override
+    async def stop(self, held: Iterable[Lagging]) -> None:
+        self.given_back += held
+
+
+@asynccontextmanager
+async def hosting(queue: Lags, channel: Sending, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[DeliveryHost]:
+    """A host that polls only at its start."""
+    monkeypatch.setattr(host_module, "POLL_EVERY", 3600.0)
+    budget = Budget(1024 * 1024 * 1024)
+    reading: Any = Reading(budget)
+    made = DeliveryHost(queue, [channel], reading, budget=budget, clock=lambda: 0.0)
+    await made.start()
+    await until(lambda: queue.looks, what="the first poll")
+    try:
+        yield made
+    finally:
+        await made.stop()
+
+
+async def test_what_grows_while_the_entries_before_it_are_read_is_looked_for_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    queue, channel = Lags(), Sending(DELIVERED, DELIVERED)
+    async with hosting(queue, channel, monkeypatch) as host:
+        host.look(["t"])
+        await until(lambda: queue.held)
+        # The page is being read, and others are leased meanwhile.
+        looks = len(queue.looks)
+        host.look(["t", "u"])
+        await until(lambda: len(queue.looks) > looks)
+        queue.may_read.set()
+        await until(lambda: channel.sent == [1, 2])
+
+
+async def test_a_look_that_failed_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue, channel = Lags(), Sending(DELIVERED)
+    queue.may_read.set()
+    async with hosting(queue, channel, monkeypatch) as host:
+        monkeypatch.setattr(host_module, "POLL_EVERY", 0.05)
+        queue.failures.append(Unavailable("busy"))
+        host.look(["t"])
+        await until(lambda: channel.sent == [1])
+    assert queue.looks.count(["t"]) == 2
+
+
+async def test_what_failed_once_is_repeated_without_a_poll(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("asya_gateway.channels.delivering.pause", lambda *_: 0.05)
+    queue, channel = Lags(), Sending(Outcome("it answered 500", host=HostSays.NOTHING), DELIVERED)
+    queue.may_read.set()
+    async with hosting(queue, channel, monkeypatch) as host:
+        host.look(["t"])
+        await until(lambda: channel.sent == [1, 1])
+
+
+async def test_what_is_being_read_is_given_back_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue, channel = Lags(), Sending()
+    async with hosting(queue, channel, monkeypatch) as host:
+        host.look(["t"])
+        await until(lambda: queue.held)
+    assert [each.destination for each in queue.given_back] == [AT]
+    assert host.leased == 0
 
 
 async def test_nothing_is_leased_while_revocations_may_have_been_missed() -> None:

@@ -143,6 +143,9 @@ class PostgresDeliveries:
         self._announcing.listen(look)
         try:
             rows = await self._database.fetch(_OPEN, self._channels)
+            # A session plans these once, which takes longer than delivering does.
+            await self.lease((), Busy(), 1)
+            await self.pages(())
         except Unavailable:
             return
         self._announcing.known([row["task_id"] for row in rows])
