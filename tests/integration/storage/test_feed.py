@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from typing import Any
 
 import asyncpg
 import pytest
@@ -13,6 +14,8 @@ from asya_gateway.domain.errors import TaskNotFound
 from asya_gateway.domain.following import follow_groups, one_by_one
 from asya_gateway.domain.owners import EVERY_OWNER
 from asya_gateway.domain.task import FlyEvent, Snapshot, TaskUpdate
+from asya_gateway.storage.log import feed as feed_module
+from asya_gateway.storage.tasks.growing import Grown, grown
 from tests.support.storage import Running, make_storage, progress, succeeded
 from tests.support.waiting import lasts, until
 
@@ -151,6 +154,49 @@ async def test_a_reader_that_leaves_while_it_is_being_connected_leaves_nothing_b
         reading.cancel()
         await asyncio.wait([reading])
     assert (feed.followers, feed._fly._readers) == (0, 0)
+
+
+async def test_a_reader_that_leaves_while_its_log_is_read_is_charged_for_nothing(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task_id = await running.create()
+    await running.tasks.report(progress(task_id, message="m" * 1_000))
+    feed = running.storage.feed
+    read, released = asyncio.Event(), asyncio.Event()
+
+    async def held(*of: Any) -> list[Grown]:
+        pages = await grown(*of)
+        read.set()
+        await released.wait()
+        return pages
+
+    monkeypatch.setattr(feed_module, "grown", held)
+    async with asyncio.timeout(20), feed.subscribe(task_id) as stays:
+        async with feed.subscribe(task_id) as leaves:
+            leaves.start(1)
+            stays.start(1)
+            await read.wait()
+        released.set()
+        items = await stays.next(10)
+        assert seqs([*items]) == [2]
+    leaves.take_fly([FlyEvent(task_id, "partial", "1")], 1)
+    assert (seqs([*leaves._items]), feed.budget.holds(Share.WAITING)) == ([], 0)
+
+
+async def test_a_live_event_that_had_come_only_in_part_is_dropped_with_its_last_reader(running: Running) -> None:
+    task_id = await running.create()
+    feed = running.storage.feed
+    async with feed.subscribe(task_id) as follower:
+        feed._fly._heard(f'a 1 1 ["{task_id}","partial"]\t"half of')
+        assert feed.budget.holds(Share.WAITING)
+    assert feed.budget.holds(Share.WAITING) == 0
+    async with feed.subscribe(task_id) as follower:
+        feed._fly._heard('a 2 0  it"')
+        feed._fly._heard(f'a 3 0 ["{task_id}","partial"]\t"whole"')
+        [event] = await follower.next(1)
+    assert isinstance(event, FlyEvent)
+    assert event.payload == '"whole"'
+    assert feed.budget.holds(Share.WAITING) == 0
 
 
 async def test_a_task_that_rings_all_the_time_does_not_hide_what_another_ones_bell_lost(

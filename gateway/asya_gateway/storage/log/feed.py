@@ -48,6 +48,7 @@ class Follower:
         self.task_id = task_id
         self.fly = fly
         self.cursor: int | None = None
+        self._gone = False
         self._feed = feed
         self._items: list[TaskUpdate | FlyEvent] = []
         self._held = HeldEvents()
@@ -77,6 +78,9 @@ class Follower:
     def take_updates(self, updates: Sequence[tuple[TaskUpdate, int]]) -> None:
         """Queue the updates that this follower does not have, each given with its size in bytes."""
         assert self.cursor is not None
+        if self._gone:
+            # It left while they were read, and nobody would give back what is charged for them.
+            return
         for update, size in updates:
             if update.seq == self.cursor + 1:
                 if not self._count(size):
@@ -91,11 +95,13 @@ class Follower:
 
     def hold_until(self, seq: int) -> None:
         """Deliver the live events that come now after the update with this seq."""
-        if self._held.until(seq, self.cursor):
+        if not self._gone and self._held.until(seq, self.cursor):
             self._feed.read_on(self.task_id)
 
     def take_fly(self, events: Sequence[FlyEvent], size: int) -> None:
         """Queue live events whose payloads have `size` bytes together, dropping the oldest ones if too many wait."""
+        if self._gone:
+            return
         if not self._count(size):
             if len(events) == 1:
                 self._feed.fly_dropped += 1
@@ -135,7 +141,8 @@ class Follower:
         self._weight_given = 0
 
     def leave(self) -> None:
-        """Drop the waiting items when the reader has gone."""
+        """Drop the waiting items when the reader has gone, and take no more."""
+        self._gone = True
         self._held.release_all()
         self._drain()
         self._written()

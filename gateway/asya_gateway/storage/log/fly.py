@@ -241,6 +241,9 @@ class FlyReceiver:
             self._unsubscribe()
             self._unsubscribe = None
             self._ready = False
+            # The rest of them is not heard.
+            for _, pieces in self._senders.values():
+                self._drop(pieces)
 
     def _heard(self, notification: str) -> None:
         """Take the next part of a sender. A repeated part (the sender did not know whether it was committed) is
