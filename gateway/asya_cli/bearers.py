@@ -5,8 +5,8 @@ from typing import Protocol
 
 from asya_cli.errors import UsageProblem
 
-LONGEST_TOKEN = 8 * 1024
-"""What gateways read; longer tokens are refused there without a reason."""
+LONGEST_TOKEN = 15 * 1024
+"""What gateways read (asya_gateway.protocols.http.credentials), because longer headers do not reach them."""
 
 
 class Held(Enum):

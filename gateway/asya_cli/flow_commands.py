@@ -48,7 +48,7 @@ def expose(
     input_schema_file: Annotated[
         Path | None, typer.Option("--input-schema-file", metavar="FILE", help="The same from a file, JSON or YAML.")
     ] = None,
-    a2a: Annotated[bool, typer.Option("--a2a", help="As A2A skill (stored; not served by this version).")] = False,
+    a2a: Annotated[bool, typer.Option("--a2a", help="As A2A skill.")] = False,
     tags: Annotated[str | None, typer.Option("--tags", metavar="A,B", help="Tags of the skill.")] = None,
     examples: Annotated[list[str] | None, typer.Option("--examples", help="Example of the skill; repeat it.")] = None,
     input_modes: Annotated[str | None, typer.Option("--input-modes", metavar="A,B", help="Media types.")] = None,
@@ -127,7 +127,7 @@ def hide(
         names = [
             body["metadata"]["name"]
             for body in await cluster.resources()
-            if target in (body["metadata"]["name"], (body.get("spec") or {}).get("name"))
+            if target == ((body.get("spec") or {}).get("name") or body["metadata"]["name"])
         ]
         if not names:
             raise CliError(f"{target} is not exposed in the namespace {cluster.namespace}")

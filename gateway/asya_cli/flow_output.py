@@ -66,4 +66,4 @@ def show_urls(name: str, standing: "ExposedFlow | None", base: str) -> None:
         typer.echo(f"  MCP   {base}/mcp")
         typer.echo(f"  REST  {base}/tools/call")
     if "a2a" in flow:
-        typer.echo("  A2A   stored; this version does not serve it yet")
+        typer.echo(f"  A2A   {base}/a2a/{name}")

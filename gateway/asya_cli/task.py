@@ -157,7 +157,7 @@ def retry_task(
     """Run a task that has ended again, as a new task, and watch it; exit codes as `asya tool call`."""
     from asya_cli.arguments import read_json
     from asya_cli.errors import ExitCode
-    from asya_cli.rendering import err
+    from asya_cli.rendering import err, print_line
     from asya_cli.watching import watch
 
     body: RetryJson = {} if payload is None else {"payload": read_json("--payload", payload)}
@@ -165,7 +165,7 @@ def retry_task(
     async def work(client: "GatewayClient") -> "ExitCode":
         task = await client.retry(task_id, body)
         if no_wait:
-            typer.echo(task["id"])
+            print_line(str(task["id"]))
             return ExitCode.OK
         err.print(f"task {task['id']} repeats {task_id}", markup=False)
         return await watch(client, task["id"])

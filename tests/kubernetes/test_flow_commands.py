@@ -63,8 +63,14 @@ def test_a_flow_resource_is_exposed_the_same_way(
     assert code == 0, err
     assert control_plane.get("flow", "shout", namespace=namespace)["spec"]["routeNext"] == ["tail"]
     assert (mesh.flow("shout") or {})["description"] == "Shouts."
+    beside = control_plane.get("flow", "shout", namespace=namespace)["spec"] | {"name": "other"}
+    flow = {"apiVersion": "asya.sh/v1alpha1", "kind": "Flow", "metadata": {"name": "elsewhere"}, "spec": beside}
+    control_plane.apply(flow, namespace=namespace)
+    # What is exposed as `elsewhere` is nothing, although a resource is called so.
+    assert ended(asya("flow", "hide", "elsewhere"))[0] != 0
     assert ended(asya("flow", "hide", "shout"))[0] == 0
-    assert control_plane.get("Flow", namespace=namespace)["items"] == []
+    names = [item["metadata"]["name"] for item in control_plane.get("Flow", namespace=namespace)["items"]]
+    assert names == ["elsewhere"]
 
 
 def test_the_exposers_role_is_sufficient_for_every_command_and_allows_nothing_else(

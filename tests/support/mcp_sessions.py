@@ -206,9 +206,9 @@ class SseClient:
         self.endpoint = endpoint
         self.at = at
 
-    async def post(self, body: Any, at: Endpoint | None = None) -> int:
+    async def post(self, body: Any, at: Endpoint | None = None, **headers: str) -> int:
         gateway = at or self.at
-        async with gateway.session.post(gateway.url + self.endpoint, json=body) as response:
+        async with gateway.session.post(gateway.url + self.endpoint, json=body, headers=headers) as response:
             return response.status
 
     async def ask(self, method: str, params: Any = None, id: Any = 1) -> Any:

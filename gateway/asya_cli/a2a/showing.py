@@ -36,6 +36,11 @@ class Shown:
         self._streaming = False
 
     @property
+    def told(self) -> bool:
+        """Whether anything was said."""
+        return self._message is not None or bool(self.state or self._artifacts)
+
+    @property
     def settled(self) -> bool:
         """Whether there is nothing to wait for: a message, an end or a question."""
         return self._message is not None or self.state in ENDS or self.state in WAITS
@@ -59,9 +64,16 @@ class Shown:
             self._artifacts = {str(made["artifactId"]): list(made["parts"]) for made in task.get("artifacts") or ()}
             self._tell(task["status"])
         elif (update := event.get("statusUpdate")) is not None:
+            self._name(update)
             self._tell(update["status"])
         elif (update := event.get("artifactUpdate")) is not None:
+            self._name(update)
             self._add(update)
+
+    def _name(self, update: Json) -> None:
+        """An agent may stream the changes of a task without the task itself."""
+        self.task_id = self.task_id or str(update.get("taskId") or "")
+        self.context_id = self.context_id or str(update.get("contextId") or "")
 
     def _tell(self, status: Json) -> None:
         self.state, self._status = str(status["state"]), status

@@ -66,8 +66,12 @@ async def _streamed(client: AgentClient, params: Json, shown: Shown) -> ExitCode
     except asyncio.CancelledError:
         _tell_going_on(shown.task_id)
         raise
-    if shown.settled or not shown.task_id:
+    if not shown.told:
+        raise CliError("the agent's stream ended before it said anything")
+    if shown.settled:
         return shown.end()
+    if not shown.task_id:
+        raise CliError("the agent's stream ended before the answer, and named no task to ask for")
     err.print("connection lost, trying again", style="yellow")
     return await follow(client, shown.task_id, shown=shown)
 

@@ -36,7 +36,10 @@ async def oauth_session() -> AsyncGenerator[aiohttp.ClientSession]:
 
 
 def check_protected(url: str, what: str) -> str:
-    """The URL, if what is sent there cannot be read on the way: by https, or on this machine. Raises CliError."""
+    """The URL, if what is sent there cannot be read on the way: by https, or on this machine. Raises CliError, also for
+    characters that no URL has, since it is printed for the person who logs in."""
+    if not (url.isascii() and url.isprintable()) or " " in url:
+        raise CliError(f"{what}: expected a URL, not {readable(url[:200])}")
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""

@@ -9,10 +9,10 @@ from asya_gateway.domain.errors import TaskNotFound
 from asya_gateway.domain.following import follow_groups, one_by_one
 from asya_gateway.domain.identity.principals import MESH, Asker
 from asya_gateway.domain.identity.scopes import TaskVerb
-from asya_gateway.domain.owners import owner_of
 from asya_gateway.domain.ports import EndWatch, TaskFilter, TaskPage, TaskStore, UpdateFeed
 from asya_gateway.domain.reach import scope_at_once, scope_of
 from asya_gateway.domain.task import FlyEvent, Snapshot, Task, TaskHead, TaskUpdate, final_update_of
+from asya_gateway.domain.watching import OutcomeWatch
 from asya_gateway.telemetry.context import about
 
 
@@ -65,9 +65,9 @@ class TaskReading:
         return await self._store.count(query)
 
     def watch(self, task_id: str, caller: Asker, *, payload: bool) -> AbstractContextManager[EndWatch]:
-        """Wait for the task's end or its question without following its log."""
+        """Wait for the end or the question of a task that the caller may read, without following its log."""
         about(task_id)
-        return self._feed.watch(task_id, owner=owner_of(caller), payload=payload)
+        return OutcomeWatch(self._store, self._feed, task_id, caller, payload=payload)
 
     def follow_groups(
         self,

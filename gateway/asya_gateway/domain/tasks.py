@@ -175,10 +175,7 @@ class Tasks(TaskReading, TaskReporting):
             plain = input_key is None and action is AnswerAction.ACCEPT
             digest = await self._digest("answer", answer, pause_id, *(() if plain else (input_key, action.value)))
             request = RequestKey("answer" if input_key is None else f"answer:{input_key}", key, digest)
-        owner = await scope_of(self._store, task_id, caller, TaskVerb.ANSWER)
-        if isinstance(caller, Principal) and isinstance(owner, OwnedBy):
-            # An answer makes the flow go on, so it needs what a call of the flow needs.
-            self._check_flow(caller, (await self.head(task_id, caller)).flow)
+        owner = await self.may_answer(task_id, caller)
         given = Said(
             task_id=task_id,
             owner=owner,
@@ -199,6 +196,15 @@ class Tasks(TaskReading, TaskReporting):
                     raise
         with after_a_write():
             return await self.head(task_id, caller)
+
+    async def may_answer(self, task_id: str, caller: Asker) -> OwnerScope:
+        """Whose task it may be for the caller's answer. Asked first by whoever stores something before the answer.
+        Raises TaskNotFound, Denied."""
+        owner = await scope_of(self._store, task_id, caller, TaskVerb.ANSWER)
+        if isinstance(caller, Principal) and isinstance(owner, OwnedBy):
+            # An answer makes the flow go on, so it needs what a call of the flow needs.
+            self._check_flow(caller, (await self.head(task_id, caller)).flow)
+        return owner
 
     async def took(self, task_id: str, caller: Asker, said: Any, key: str) -> bool:
         """Whether the task was answered by this message under the key, whatever has become of it since. Raises

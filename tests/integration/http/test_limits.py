@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.gateway import Gateway, start_gateway
+from tests.support.mcp import Actor
 from tests.support.principals import Tokens, bearer, closed
 
 JSON = {"Accept": "application/json"}
@@ -96,3 +97,20 @@ async def test_a_refusal_says_when_to_come_again(slow: Gateway) -> None:
                 assert response.headers["Retry-After"] == "1"
                 return
     pytest.fail("no request was refused")
+
+
+async def test_a_batch_beyond_the_open_requests_of_its_caller_is_answered_message_by_message(
+    database_url: str,
+) -> None:
+    async with await start(database_url, max_streams_per_principal=1) as made:
+        call = {"jsonrpc": "2.0", "method": "tools/call", "params": {"name": "shout", "arguments": {"text": "x"}}}
+        headers = {**bearer("alice"), "Accept": "application/json", "MCP-Protocol-Version": "2025-03-26"}
+        batch = asyncio.create_task(made.post("/mcp", [{**call, "id": 1}, {**call, "id": 2}], headers=headers))
+        actor = Actor(made)
+        await actor.serve({"n": 1})
+        status, answers = await batch
+        assert status == 200
+        assert [answer["id"] for answer in answers if "result" in answer] == [1]
+        [refused] = [answer["error"] for answer in answers if "error" in answer]
+        assert "at most 1 requests" in refused["message"]
+        assert len((await made.get("/tasks", headers=bearer("alice")))[1]["tasks"]) == 1

@@ -179,3 +179,23 @@ async def test_a_card_is_a_table_or_its_json(gateway: Gateway) -> None:
         assert word in shown.stdout
     printed = json.loads((await run(f"{gateway.url}/a2a/texts", "card", "--json")).stdout)
     assert [skill["id"] for skill in printed["skills"]] == ["texts"]
+
+
+async def test_a_stream_that_ends_before_the_answer_is_no_success() -> None:
+    card: Json = {"supportedInterfaces": [{"url": "URL/rpc", "protocolBinding": "JSONRPC", "protocolVersion": "1.0"}]}
+    card |= {"name": "cut", "capabilities": {"streaming": True}}
+    working = {"statusUpdate": {"contextId": "c", "status": {"state": "TASK_STATE_WORKING"}}}
+    for said, expected in ((None, "before it said anything"), (working, "named no task")):
+
+        async def cut(request: web.Request, body: Json, said: Any = said) -> web.StreamResponse:
+            response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+            await response.prepare(request)
+            if said is not None:
+                event = json.dumps({"jsonrpc": "2.0", "id": body["id"], "result": said})
+                await response.write(f"data: {event}\n\n".encode())
+            return response
+
+        async with agent(card, cut) as url:
+            done = await run(url, "send", "hi")
+        assert isinstance(done.exception, CliError)
+        assert expected in str(done.exception)

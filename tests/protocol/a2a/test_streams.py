@@ -1,5 +1,6 @@
 """Streams: the task first, then its events in the order of the log (specification 1.0, sections 3.1.2, 3.1.6, 3.5)."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -240,3 +241,16 @@ async def test_every_reader_gets_the_same_events_and_one_that_leaves_disturbs_no
         "artifactUpdate",
         "statusUpdate",
     ]
+
+
+async def test_a_stream_of_a_reader_who_has_seen_everything_is_open_at_once(gateway: Gateway, actor: Actor) -> None:
+    """Clients give up on a response whose head does not come, and a stream that is open can be moved by a drain."""
+    sent = {**SEND, "configuration": {"returnImmediately": True}}
+    task_id = (await rpc(gateway, "SendMessage", sent, path="/a2a/echo"))["result"]["task"]["id"]
+    async with (
+        asyncio.timeout(10),
+        streaming(gateway, "SubscribeToTask", {"id": task_id}, **{"Last-Event-ID": "1"}) as reader,
+    ):
+        await actor.take()
+        await actor.end(task_id, result="done")
+        assert kinds(await all_of(reader)) == ["artifactUpdate", "statusUpdate"]

@@ -174,3 +174,11 @@ async def test_a_stateless_request_without_its_header_is_told_so(idle: Gateway) 
     params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = {}  # type: ignore[assignment]
     status, answer = await post(idle, message("tools/list", params), {"Accept": BOTH, "Mcp-Method": "tools/list"})
     assert (status, answer["error"]["code"]) == (400, -32020)
+
+
+async def test_a_malformed_meta_is_refused_in_the_era_of_its_header(idle: Gateway) -> None:
+    sent = {"jsonrpc": "2.0", "id": 1, "method": "ping", "params": {"_meta": 5}}
+    for header, expected in (("2025-06-18", 200), (None, 200), ("2026-07-28", 400)):
+        headers = {"Accept": "application/json", **({"MCP-Protocol-Version": header} if header else {})}
+        status, answer = await idle.post("/mcp", sent, headers=headers)
+        assert (status, answer["error"]["code"]) == (expected, -32602), header

@@ -183,3 +183,18 @@ async def test_a_stream_ends_if_its_gateway_drains(pair: list[Gateway]) -> None:
         pair[0].stop.set()
         with contextlib.suppress(aiohttp.ClientError):
             assert await client.stream.next() is None
+
+
+async def test_a_key_in_the_headers_of_a_message_names_one_task(pair: list[Gateway]) -> None:
+    async with open_sse(pair) as client:
+        await client.initialize("2025-06-18")
+        call = message("tools/call", {"name": "anything", "arguments": {}}, 4)
+        for at in pair:
+            assert await client.post(call, at, **{"Idempotency-Key": "once"}) == 202
+        task_id = await Actor(pair[0]).serve({"n": 1})
+        answers = [await client.stream.message() for _ in range(2)]
+        assert [answer["result"]["structuredContent"] for answer in answers] == [{"n": 1}] * 2
+        assert await pair[0].stored() == 1
+        assert task_id
+        other = message("tools/call", {"name": "anything", "_meta": {"sh.asya/idempotencyKey": "two"}}, 5)
+        assert await client.post(other, pair[0], **{"Idempotency-Key": "once"}) == 400

@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from asya_gateway.domain.sessions.ports import OpenCall
 from asya_gateway.domain.sessions.session import SessionId
+from asya_gateway.storage.sessions.calls import PostgresCalls
 from tests.support.gateway import Gateway
 from tests.support.mcp import HANDSHAKE_VERSIONS, Actor, message
 from tests.support.mcp_sessions import HEADER, Client, connect, events, replicas
@@ -228,3 +230,25 @@ async def test_a_doubled_version_of_a_stream_or_an_end_is_400(pair: list[Gateway
         assert response.status == 400
         assert (await response.json())["error"]["code"] == -32020
     assert (await client.ask("ping")) == {}
+
+
+async def test_a_call_that_is_canceled_before_its_session_knows_it_ends(
+    pair: list[Gateway], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that reads one document gets none for it, and the task does not run on."""
+    client = await connect(*pair)
+    client.headers["Accept"] = "application/json"
+    register = PostgresCalls.register
+
+    async def late(calls: PostgresCalls, call: OpenCall) -> bool:
+        await calls.cancel(call.session, call.request)
+        return await register(calls, call)
+
+    monkeypatch.setattr(PostgresCalls, "register", late)
+    status, body = await client.send(message("tools/call", {"name": "anything", "arguments": {}}, 7))
+    assert (status, body) == (202, None)
+
+    async def statuses() -> bool:
+        return [task["status"] for task in (await pair[0].get("/tasks"))[1]["tasks"]] == ["canceled"]
+
+    await until(statuses)

@@ -288,3 +288,16 @@ async def test_a_foreign_cursor_is_invalid(told_apart: Gateway, cursor: Any) -> 
     """Protocol Errors: 'Invalid or nonexistent cursor in tasks/list: -32602'."""
     answer = await old(told_apart, "tasks/list", {"cursor": cursor}, **bearer("alice"))
     assert answer["error"]["code"] == -32602
+
+
+async def test_who_may_read_the_tasks_of_others_gets_their_results(told_apart: Gateway) -> None:
+    """What tasks/get shows a caller, tasks/result waits for."""
+    task_id = await started(told_apart, **bearer("alice"))
+    actor = Actor(told_apart)
+    await actor.take()
+    params = {"taskId": task_id}
+    async with in_background(old(told_apart, "tasks/result", params, **bearer("auditor"))) as waiting:
+        await actor.end(task_id, result={"n": 1})
+        assert (await waiting)["result"]["structuredContent"] == {"n": 1}
+    answer = await old(told_apart, "tasks/result", params, **bearer("bob"))
+    assert answer["error"]["code"] == -32602

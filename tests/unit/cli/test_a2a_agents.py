@@ -139,6 +139,14 @@ def test_chunks_are_appended_and_replaced_and_the_state_is_the_exit_code(capsys:
         assert shown.exit_code is code
 
 
+def test_changes_name_the_task_of_a_stream_that_does_not_begin_with_it() -> None:
+    shown = Shown()
+    assert not shown.told
+    status = {"state": "TASK_STATE_WORKING"}
+    shown.take({"statusUpdate": {"taskId": "t", "contextId": "c", "status": status}})
+    assert (shown.told, shown.settled, shown.task_id, shown.context_id) == (True, False, "t", "c")
+
+
 def test_a_tenant_of_the_card_belongs_to_its_interface() -> None:
     [first, *_] = interfaces_to_try({"supportedInterfaces": [NEW]})
     assert first == Interface("https://a.example/rpc", "JSONRPC", "1.0", "t")

@@ -205,7 +205,19 @@ def test_a_redirect_names_its_server_if_the_server_says_that_it_does() -> None:
         code_of({}, plain)
 
 
-@pytest.mark.parametrize("url", ["http://a.example", "http://[", "ftp://127.0.0.1/", "", "http://127.0.0.1.a.example/"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://a.example",
+        "http://[",
+        "ftp://127.0.0.1/",
+        "",
+        "http://127.0.0.1.a.example/",
+        "https://a.example/\x1b]0;x\x07",
+        "https://a.example/\x9b31m",
+        "https://a.example/ two",
+    ],
+)
 def test_what_can_be_read_on_the_way_is_not_used(url: str) -> None:
     with pytest.raises(CliError, match="expected"):
         check_protected(url, "x")

@@ -1,5 +1,7 @@
 """A message: the beginning of a task, or the answer to the question of one."""
 
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -11,6 +13,7 @@ from asya_gateway.domain.conversations import Conversation, NewConversation
 from asya_gateway.domain.errors import Conflict, GatewayError, InvalidArguments, Unavailable
 from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.domain.ids import new_task_id
+from asya_gateway.domain.task import TaskHead
 from asya_gateway.protocols.a2a.contexts import inner_context_id, new_context_id
 from asya_gateway.protocols.a2a.dialects import v1_0
 from asya_gateway.protocols.a2a.direct import reply_mode, shown
@@ -29,7 +32,15 @@ from asya_gateway.protocols.a2a.payloads import (
     lone_data,
     with_messages,
 )
-from asya_gateway.protocols.a2a.push.registering import begun, check_target, forget, of_other_surface, register
+from asya_gateway.protocols.a2a.push.registering import (
+    before,
+    begun,
+    check_target,
+    forget,
+    of_other_surface,
+    register,
+    restore,
+)
 from asya_gateway.protocols.a2a.request import SURFACE, A2aRequest
 from asya_gateway.protocols.a2a.skills import chosen
 from asya_gateway.protocols.a2a.viewing import found, known_task, named_by, view
@@ -223,14 +234,40 @@ async def _continued(request: A2aRequest, send: Send, task_id: str) -> Taken:
         )
     # What is missing is an authorization, which no message of the client can give (section 7.6.4).
     answers = [] if task.status is TaskStatus.AUTH_REQUIRED else answers_of(message, task.pause)
+    await request.tasks.may_answer(task.id, request.caller)
     if conversation is not None and conversation.reply is not None:
         await request.conversations.reveal(task.id)
         conversation = replace(conversation, reply=None)
-    if send.push is not None:
-        await check_target(request, send.push, PUSH_URL[request.dialect.key])
-        await register(request, conversation or of_other_surface(request, task), send.push)
-    context_id = conversation.context_id if conversation is not None else task.id
-    said = replace(message, task_id=task_id, context_id=context_id)
+    pushed_to = conversation or of_other_surface(request, task)
+    async with _registered(request, pushed_to, send.push):
+        said = replace(message, task_id=task_id, context_id=pushed_to.context_id)
+        await _given(request, said, task, answers, identity)
+    return Taken(task.id, conversation)
+
+
+@asynccontextmanager
+async def _registered(request: A2aRequest, conversation: Conversation, push: PushConfig | None) -> AsyncIterator[None]:
+    """Push the changes of a task from before the block on. What a refused message would register is not kept."""
+    if push is None:
+        yield
+        return
+    await check_target(request, push, PUSH_URL[request.dialect.key])
+    replaced = await before(request, conversation, push)
+    stored = await register(request, conversation, push)
+    try:
+        yield
+    except (GatewayError, A2aError) as error:
+        if not (isinstance(error, Unavailable) and error.uncertain):
+            await restore(request, conversation.task_id, stored.id, replaced)
+        raise
+
+
+async def _given(
+    request: A2aRequest, said: Message, task: TaskHead, answers: Sequence[tuple[str | None, Any]], identity: Any
+) -> None:
+    """Store a message to a waiting task, and give the answers that it contains. Raises A2aError and what answering
+    raises; the message is not kept then."""
+    assert task.pause is not None
     number, given = 0, False
     try:
         number = await request.conversations.add(
@@ -254,8 +291,7 @@ async def _continued(request: A2aRequest, send: Send, task_id: str) -> Taken:
             )
             given = True
     except Conflict as conflict:
-        raise A2aError(UNSUPPORTED_OPERATION, conflict.message, details={"taskId": task_id}) from None
+        raise A2aError(UNSUPPORTED_OPERATION, conflict.message, details={"taskId": said.task_id}) from None
     finally:
         if not given and number:
             await request.conversations.remove(task.id, number)
-    return Taken(task.id, conversation)

@@ -162,6 +162,9 @@ async def event_groups(
                 if task.status.terminal or (closes_at_question and task.status is TaskStatus.PAUSED):
                     return
                 seen = task.last_seq
+            else:
+                # The reader may have seen everything, and waits for the stream to be opened all the same.
+                yield []
             del task
         del snapshot
         rendered = LogEvents(*names, closes_at_question=closes_at_question)

@@ -10,6 +10,7 @@ from http import HTTPStatus
 from aiohttp import web
 
 from asya_gateway.domain.errors import GatewayError, Overloaded
+from asya_gateway.domain.identity.faults import TooManyRequests
 from asya_gateway.domain.task import JsonText
 from asya_gateway.protocols.http.accept import AcceptedForms
 from asya_gateway.protocols.http.answers import NO_STORE, json_response
@@ -100,7 +101,8 @@ async def answer(
         http.app[BUDGET].release()
         with attended(context):
             if not accepted.stream:
-                return respond(await hold_in(context, outcome), accepted)
+                settled = await hold_in(context, outcome)
+                return web.Response(status=HTTPStatus.ACCEPTED) if settled is None else respond(settled, accepted)
             return await stream_in(http, context, outcome, accepted)
 
 
@@ -113,14 +115,24 @@ async def begun(context: RequestContext, held: Held[Result]) -> bool:
     return await call.begin(task.id, {"method": context.method, "revision": str(context.revision), **made_of})
 
 
+def canceled(context: RequestContext, held: Held[Result]) -> None:
+    """End the task of a call that its client canceled before the call was stored: only this process knows it."""
+    task = held.task.id if isinstance(held, OfTask) else None
+    if task is not None:
+        context.background.start(context.tasks.abandon(task, context.caller, CANCELED))
+
+
 def attended(context: RequestContext) -> AbstractContextManager[None]:
     """Hear of a request's session while the block runs."""
     return nullcontext() if context.session is None else context.session.attended()
 
 
-async def hold_in(context: RequestContext, held: Held[Result]) -> Settled:
-    """The answer of a held request as one document. In a session it can be canceled from any replica."""
-    await begun(context, held)
+async def hold_in(context: RequestContext, held: Held[Result]) -> Settled | None:
+    """The answer of a held request as one document. In a session it can be canceled from any replica; None if it was
+    canceled before it was known there."""
+    if not await begun(context, held):
+        canceled(context, held)
+        return None
     settled = await hold(held, partial(settle, context))
     if context.session is not None:
         context.session.end()
@@ -138,9 +150,8 @@ async def stream_in(
     try:
         return await stream_call(opening, held, work, _text, document)
     finally:
-        task = held.task.id if isinstance(held, OfTask) else None
-        if call.canceled_here and task is not None:
-            context.background.start(context.tasks.abandon(task, context.caller, CANCELED))
+        if call.canceled_here:
+            canceled(context, held)
 
 
 def _text(settled: Settled) -> JsonText:
@@ -165,7 +176,7 @@ def held_slot(http: web.Request, context: RequestContext) -> Iterator[None]:
     with ExitStack() as slot:
         try:
             slot.enter_context(http.app[HELD].slot(http))
-        except Overloaded as error:
+        except (Overloaded, TooManyRequests) as error:
             raise Unanswerable(error) from None
         yield
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
+from asya_gateway.domain.errors import GatewayError
 from asya_gateway.protocols.http.accept import AcceptedForms
 from asya_gateway.protocols.http.idempotency import IDEMPOTENCY_KEY
 from asya_gateway.protocols.http.jsonrpc import (
@@ -27,7 +28,7 @@ from asya_gateway.protocols.mcp.answering import (
     respond,
     settle_or_hold,
 )
-from asya_gateway.protocols.mcp.errors import MethodNotFound, shown
+from asya_gateway.protocols.mcp.errors import MethodNotFound, Unanswerable, shown
 from asya_gateway.protocols.mcp.methods import HANDSHAKE_METHODS
 from asya_gateway.protocols.mcp.request_context import RequestContext
 
@@ -85,3 +86,6 @@ async def _answer_one(http: web.Request, value: Any, context_of: Context, notice
                 return await hold_in(context, outcome)
     except RpcError as error:
         return Settled.failed(error, message.id, stateless=False)
+    except GatewayError as error:
+        # The other messages of the batch are answered whatever becomes of this one.
+        return Settled.failed(Unanswerable(error), message.id, stateless=False)

@@ -13,10 +13,16 @@ from asya_gateway.protocols.http.task_wait import RETRY
 
 async def followed(tasks: Tasks, task: TaskHead, caller: Caller, note: Callable[[], None]) -> asyncio.Task[None]:
     """Call `note` after each change from now on, also if the database is away for a time. Returns once nothing can be
-    missed; the returned task ends with the log, or is cancelled by the caller."""
+    missed; the returned task ends with the log, or is cancelled by the caller. It has ended if this is cancelled."""
     ready = asyncio.Event()
     following = asyncio.create_task(_follow(tasks, task, caller, note, ready), name="task of a subscription")
-    await ready.wait()
+    try:
+        await ready.wait()
+    except BaseException:
+        # Nobody else knows the task yet, and it would follow the log to its end.
+        following.cancel()
+        await asyncio.wait([following])
+        raise
     return following
 
 

@@ -102,10 +102,11 @@ def context_of(
     *,
     session: SessionCall | None = None,
     caller: Caller | None = None,
+    headers: Headers | None = None,
 ) -> RequestContext:
-    """`caller` is the message's, if that is not the one of the HTTP request. Raises InvalidParams for a malformed
-    `_meta`."""
-    app, meta = http.app, meta_of(request.params)
+    """`caller` and `headers` are the message's, if those are not the ones of the HTTP request. Raises InvalidParams for
+    a malformed `_meta`."""
+    app, meta, headers = http.app, meta_of(request.params), http.headers if headers is None else headers
     readiness = app[READINESS]
     return RequestContext(
         id=request.id,
@@ -113,10 +114,10 @@ def context_of(
         params=request.params,
         revision=revision,
         client=client,
-        headers=http.headers,
+        headers=headers,
         caller=caller or caller_of(http),
         progress_token=progress_token(meta),
-        trace=trace_context(meta, http.headers),
+        trace=trace_context(meta, headers),
         tasks=app[TASKS],
         flows=app[FLOWS],
         catalog=app[CATALOG],

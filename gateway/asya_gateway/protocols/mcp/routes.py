@@ -20,7 +20,7 @@ from asya_gateway.protocols.http.jsonrpc import (
 from asya_gateway.protocols.http.keys import SETTINGS
 from asya_gateway.protocols.http.policies import Audience, Policy, add_route
 from asya_gateway.protocols.mcp.answering import answer, refuse
-from asya_gateway.protocols.mcp.errors import Unanswerable
+from asya_gateway.protocols.mcp.errors import InvalidParams, Unanswerable
 from asya_gateway.protocols.mcp.methods import STATELESS_METHODS
 from asya_gateway.protocols.mcp.request_checks import check_notification, check_stateless, is_stateless
 from asya_gateway.protocols.mcp.request_context import context_of
@@ -97,6 +97,12 @@ async def _dispatch(http: web.Request, message: Message, accepted: AcceptedForms
                 return await _take_response(http, message)
             case Notification() | Request():
                 stateless = is_stateless(message, http.headers)
+    except InvalidParams as error:
+        # Its `_meta` says nothing, so its header tells in which era it is refused.
+        return refuse(error, id, stateless=_looks_stateless(http))
+    except RpcError as error:
+        return refuse(error, id, stateless=stateless)
+    try:
         match message:
             case Notification():
                 return await _take_notification(http, message, stateless=stateless)

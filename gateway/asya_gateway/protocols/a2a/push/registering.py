@@ -66,6 +66,22 @@ async def forget(request: A2aRequest, task_id: str, name: str) -> None:
     await parts_of(request).destinations.remove(task_id, CHANNEL, request.caller.owner, name)
 
 
+async def before(request: A2aRequest, conversation: Conversation, config: PushConfig) -> Destination | None:
+    """The configuration that this one would replace."""
+    name = config.id or default_id(request, conversation)
+    if not name:
+        return None
+    return await parts_of(request).destinations.find(conversation.task_id, CHANNEL, request.caller.owner, name)
+
+
+async def restore(request: A2aRequest, task_id: str, name: str, replaced: Destination | None) -> None:
+    """The message with which a configuration came was refused: what was there before is there again."""
+    if replaced is None:
+        await forget(request, task_id, name)
+    else:
+        await parts_of(request).destinations.put(replaced)
+
+
 def _refusal(outcome: Put, conversation: Conversation) -> Exception:
     if outcome is Put.TASK_FULL:
         expected = f"expected at most {MOST_PER_TASK} configurations of a task"

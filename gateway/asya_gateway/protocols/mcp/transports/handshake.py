@@ -7,6 +7,7 @@ from aiohttp import web
 
 from asya_gateway.domain.sessions.session import Session
 from asya_gateway.protocols.http.accept import AcceptedForms
+from asya_gateway.protocols.http.callers import caller_of
 from asya_gateway.protocols.http.jsonrpc import InvalidMessage, Notification, Request, Response
 from asya_gateway.protocols.mcp.answering import answer
 from asya_gateway.protocols.mcp.batches import answer_batch
@@ -39,7 +40,7 @@ async def notification(http: web.Request, message: Notification) -> web.Response
     could cancel another's call."""
     session, _ = await _belonging(http)
     if session is not None:
-        await take_notification(http, session, message)
+        await take_notification(http, session, message, caller_of(http))
     return web.Response(status=HTTPStatus.ACCEPTED)
 
 
@@ -47,7 +48,7 @@ async def response(http: web.Request, message: Response) -> web.Response:
     """202 without a body, because a client may send a late response to a request that is not known any more."""
     session, revision = await _belonging(http)
     if session is not None:
-        await take_response(http, session, message, revision)
+        await take_response(http, session, message, revision, caller_of(http))
     return web.Response(status=HTTPStatus.ACCEPTED)
 
 
@@ -66,9 +67,9 @@ async def batch(http: web.Request, messages: list[Any], accepted: AcceptedForms)
         if session is None:
             return
         if isinstance(message, Notification):
-            await take_notification(http, session, message)
+            await take_notification(http, session, message, caller_of(http))
         else:
-            await take_response(http, session, message, revision)
+            await take_response(http, session, message, revision, caller_of(http))
 
     return await answer_batch(http, messages, accepted, context, notice)
 

@@ -22,6 +22,7 @@ from asya_gateway.protocols.http.keys import HELD, SETTINGS
 from asya_gateway.protocols.http.policies import Audience, Policy, add_route
 from asya_gateway.protocols.mcp.answering import refuse
 from asya_gateway.protocols.mcp.errors import HttpRefusal, Unanswerable
+from asya_gateway.protocols.mcp.idempotency import with_headers
 from asya_gateway.protocols.mcp.request_context import context_of
 from asya_gateway.protocols.mcp.sessions.identification import SESSIONS, SessionNotFound, find
 from asya_gateway.protocols.mcp.transports.opening import new_session
@@ -80,7 +81,8 @@ async def take_message(http: web.Request) -> web.StreamResponse:
     try:
         session = await _session(http)
         message = await _read(http)
-        parse_message(message)
+        if isinstance(parse_message(message), Request):
+            message = with_headers(message, http.headers)
         caller, stream = caller_of(http), http.app[STREAMS].get(session.key)
         if stream is not None:
             stream.take(message, caller)

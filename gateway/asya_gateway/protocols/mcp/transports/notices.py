@@ -9,8 +9,8 @@ from aiohttp import web
 
 from asya_crds import jsontext
 from asya_gateway.domain.errors import Conflict, GatewayError, TaskNotFound
+from asya_gateway.domain.identity.principals import Caller
 from asya_gateway.domain.sessions.session import Session
-from asya_gateway.protocols.http.callers import caller_of
 from asya_gateway.protocols.http.jsonrpc import INVALID_REQUEST, Id, InvalidMessage, Notification, Response, read_id
 from asya_gateway.protocols.http.keys import TASKS
 from asya_gateway.protocols.mcp.errors import Unanswerable, shown
@@ -26,8 +26,8 @@ SERVER_REQUEST_ID = re.compile(r"[0-9a-f]{24}", re.ASCII)
 """The form of our own ids."""
 
 
-async def take_notification(http: web.Request, session: Session, notification: Notification) -> None:
-    """Follow a cancellation; other notifications need nothing. Raises Unanswerable."""
+async def take_notification(http: web.Request, session: Session, notification: Notification, caller: Caller) -> None:
+    """Follow a cancellation of this caller; other notifications need nothing. Raises Unanswerable."""
     if notification.method != "notifications/cancelled":
         return
     id = _request_id(notification.params)
@@ -36,7 +36,7 @@ async def take_notification(http: web.Request, session: Session, notification: N
     try:
         task_id = await http.app[SESSIONS].calls.cancel(session.key, request_hash(id))
         if task_id is not None:
-            await http.app[TASKS].cancel(task_id, caller_of(http), _reason(notification.params))
+            await http.app[TASKS].cancel(task_id, caller, _reason(notification.params))
     except (TaskNotFound, Conflict):
         # It has ended meanwhile ("The request may have completed by the time the notification arrives").
         pass
@@ -61,9 +61,11 @@ def _reason(params: Mapping[str, Any]) -> str:
     return f"The client canceled its request{said}"
 
 
-async def take_response(http: web.Request, session: Session, response: Response, revision: Revision) -> None:
-    """Store the answer to a request of ours, and give it to the task that waits for it. One that is not open, or is not
-    ours, is dropped. Raises Unanswerable."""
+async def take_response(
+    http: web.Request, session: Session, response: Response, revision: Revision, caller: Caller
+) -> None:
+    """Store this caller's answer to a request of ours, and give it to the task that waits for it. One that is not open,
+    or is not ours, is dropped. Raises Unanswerable."""
     if not isinstance(response.id, str) or not SERVER_REQUEST_ID.fullmatch(response.id):
         return
     body = response.body
@@ -72,6 +74,6 @@ async def take_response(http: web.Request, session: Session, response: Response,
     try:
         request = await http.app[SESSIONS].requests.answer(session.key, response.id, body)
         if request is not None:
-            await give(http.app[TASKS], caller_of(http), request, revision)
+            await give(http.app[TASKS], caller, request, revision)
     except GatewayError as error:
         raise Unanswerable(error) from None

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
+from multidict import CIMultiDict, CIMultiDictProxy
 from typing_extensions import override
 
 from asya_crds import jsontext
@@ -21,13 +22,14 @@ from asya_gateway.protocols.http.jsonrpc import Notification, Request, RpcError,
 from asya_gateway.protocols.http.keys import BUDGET
 from asya_gateway.protocols.http.sse import EventStream, event_bytes
 from asya_gateway.protocols.mcp import discovery
-from asya_gateway.protocols.mcp.answering import CANCELED, Settled, attended, begun, permitted, settle, settle_or_hold
+from asya_gateway.protocols.mcp.answering import Settled, attended, begun, canceled, permitted, settle, settle_or_hold
 from asya_gateway.protocols.mcp.capabilities import ClientCapabilities
 from asya_gateway.protocols.mcp.errors import MethodNotFound, Unanswerable, shown
 from asya_gateway.protocols.mcp.methods import HANDSHAKE_METHODS
 from asya_gateway.protocols.mcp.request_context import RequestContext, context_of
 from asya_gateway.protocols.mcp.results import Result
-from asya_gateway.protocols.mcp.sessions.call import OfTask, SessionCall
+from asya_gateway.protocols.mcp.routing import Headers
+from asya_gateway.protocols.mcp.sessions.call import SessionCall
 from asya_gateway.protocols.mcp.sessions.identification import SESSIONS
 from asya_gateway.protocols.mcp.topics import Notice
 from asya_gateway.protocols.mcp.transports.notices import take_notification, take_response
@@ -36,6 +38,8 @@ from asya_gateway.protocols.mcp.versions import Revision, handshake_named
 
 MOST_AT_ONCE = 32
 """Requests of one stream that are answered at the same time."""
+NO_HEADERS: Headers = CIMultiDictProxy(CIMultiDict())
+"""What the headers of a message's own POST said travels in its `_meta`; those of the stream say nothing about it."""
 
 
 class SseStream(StandingStream):
@@ -120,9 +124,9 @@ class SseStream(StandingStream):
             if isinstance(message, Request):
                 await self._answer(message, caller)
             elif isinstance(message, Notification):
-                await take_notification(http, self._session, message)
+                await take_notification(http, self._session, message, caller)
             else:
-                await take_response(http, self._session, message, self._revision)
+                await take_response(http, self._session, message, self._revision, caller)
         except RpcError as error:
             if isinstance(message, Request):
                 await self._send(Settled.failed(error, message.id, stateless=False).text)
@@ -147,7 +151,9 @@ class SseStream(StandingStream):
         """The answer; None for a call that was canceled. Raises RpcError, ConnectionError."""
         call = SessionCall(self._http.app[SESSIONS], self._session, request.id)
         client = ClientCapabilities(self._session.capabilities)
-        context = context_of(self._http, request, self._revision, client, session=call, caller=caller)
+        context = context_of(
+            self._http, request, self._revision, client, session=call, caller=caller, headers=NO_HEADERS
+        )
         method = self._initialize if request.method == "initialize" else HANDSHAKE_METHODS.get(request.method)
         if method is None:
             raise MethodNotFound(shown(request.method))
@@ -167,8 +173,8 @@ class SseStream(StandingStream):
 
         call.leaving = leave
         try:
-            if not await begun(context, held) and isinstance(held, OfTask) and held.task.id is not None:
-                context.background.start(context.tasks.abandon(held.task.id, context.caller, CANCELED))
+            if not await begun(context, held):
+                canceled(context, held)
                 return None
             settled = await work
             call.end()
