@@ -192,8 +192,8 @@ async def test_statements_planned_on_empty_tables_touch_few_blocks_when_the_tabl
     chunks.check(ONE_CHUNK)
 
 
-async def one_life_of_everything(still: Running) -> None:
-    """All that happens to a task, once."""
+async def one_life_of_everything(still: Running, *, poll: bool = True) -> None:
+    """All that happens to a task, once; with `poll`, also what is looked for beside."""
     parent = await still.create()
     await still.tasks.announce(ChildAnnouncement(f"{parent}-1", parent, ROUTE))
     for task_id in (parent, f"{parent}-1"):
@@ -212,12 +212,12 @@ async def one_life_of_everything(still: Running) -> None:
     await still.tasks.finish(succeeded(f"{parent}-1"))
     await answers_of_every_kind(still, await still.create())
     await grown(still.storage.database, [(parent, 0)])
-    await deliveries(still, [parent])
+    await deliveries(still, [parent], poll=poll)
     await outcomes(still.storage.database.hot, [Awaited(parent, EVERY_OWNER, payload=True, known=False)])
 
 
-async def deliveries(still: Running, ids: Sequence[str]) -> None:
-    """What a pod does for destinations of these tasks."""
+async def deliveries(still: Running, ids: Sequence[str], *, poll: bool = True) -> None:
+    """What a pod does for destinations of these tasks; with `poll`, also for those of any."""
     database = still.storage.database
     announcing = Announcing(still.storage.bell)
     destinations = PostgresDestinations(database, announcing)
@@ -233,9 +233,10 @@ async def deliveries(still: Running, ids: Sequence[str]) -> None:
     settled = [Settled(each.key, each.lease, 1, "pending", release=True) for each in leased]
     assert all(await asyncio.gather(*map(queue.settle, settled)))
     assert await PostgresConversations(database.hot).disabled(ids[0]) == {}
-    again = await queue.lease(None, Busy(), 100)
+    again = await queue.lease(None if poll else ids, Busy(), 100)
     assert {each.key for each in again} <= {each.key for each in leased}
-    await queue.lag()
+    if poll:
+        await queue.lag()
     await queue.stop(again)
     await database.hot.execute("UPDATE destinations SET done = true WHERE task_id = ANY ($1)", list(ids))
 
@@ -286,8 +287,8 @@ ONE_BATCH = 60 * BATCH
 child."""
 
 
-async def batches_of_everything(still: Running) -> None:
-    """What every task costs, for many tasks in one statement of a kind."""
+async def batches_of_everything(still: Running, *, poll: bool = True) -> None:
+    """What every task costs, for many tasks in one statement of a kind; `poll` as above."""
     ids = await asyncio.gather(*(still.create() for _ in range(BATCH)))
     database = still.storage.database
     for each in ("0", "1"):
@@ -299,7 +300,7 @@ async def batches_of_everything(still: Running) -> None:
     ends = (end(id, send(id), send(f"{id}-1", parent=id), hop="2") for id in ids)
     assert {each.outcome for each in await asyncio.gather(*map(still.tasks.end, ends))} == {EndOutcome.ENDED}
     await grown(database.hot, [(id, 0) for id in ids])
-    await deliveries(still, ids)
+    await deliveries(still, ids, poll=poll)
     await asyncio.gather(*(still.tasks.finish(succeeded(id)) for id in ids))
     found = await outcomes(database.hot, [Awaited(id, EVERY_OWNER, payload=True, known=True) for id in ids])
     assert all(isinstance(task, Task) for task in found)

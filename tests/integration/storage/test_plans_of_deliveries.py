@@ -6,16 +6,22 @@ import uuid
 import pytest
 
 from asya_gateway.domain.conversations import NewConversation
+from asya_gateway.domain.destinations import Busy, Settled
 from asya_gateway.domain.errors import Conflict
 from asya_gateway.domain.ports import OutboxEntry, Refused, Terms
 from asya_gateway.storage.a2a.conversations import PostgresConversations
+from asya_gateway.storage.channels.announcing import Announcing
+from asya_gateway.storage.channels.leases import PostgresDeliveries
+from asya_gateway.storage.coalescer import Limits
 from asya_gateway.storage.queues.outbox import PostgresOutbox
 from asya_gateway.storage.queues.undeclared import Undeclared
-from tests.integration.storage.test_plans_and_schema import ONE_BATCH, ONE_STATEMENT, OUTBOX, QUEUED, fill
+from tests.integration.storage.test_plans_and_schema import ONE_BATCH, ONE_STATEMENT, OUTBOX, QUEUED, deliveries, fill
 from tests.support.blocks import counted_blocks
-from tests.support.storage import Running, new_task
+from tests.support.storage import Running, new_task, progress
 
 BATCH = 20
+ONE_DELIVERY = 100
+"""Blocks of a statement for one destination."""
 ROWS = """
 INSERT INTO tasks (id, owner, flow, surface, status, route, last_seq, created_at, updated_at)
 SELECT 'old-' || n, 'o' || n % 50, 'shout', 'rest', 'running', '{}', 1, now(), now() FROM generate_series(1, 50000) n;
@@ -26,6 +32,14 @@ SELECT 'old-' || n, 'o' || n % 50, '1.0', 'c-' || n, 'mine-' || n FROM generate_
 INSERT INTO a2a_messages (task_id, number, message) SELECT 'old-' || n, 1, '{}' FROM generate_series(1, 50000) n;
 INSERT INTO resource_changes (uri) SELECT 'asya://old/' || n FROM generate_series(1, 50000) n
 """
+
+
+ENDED_AND_OPEN = """
+INSERT INTO destinations (task_id, channel, name, owner, url, host, options, delivered_seq, done)
+SELECT 'old-' || n, 'a2a', 'x', 'o' || n % 50, 'u', 'h' || n % 20, '{}', 1, n % 25 > 0
+FROM generate_series(1, 50000) n
+"""
+"""Destinations of tasks that have ended, and of some that go on."""
 
 
 @pytest.fixture
@@ -85,3 +99,23 @@ async def clients(still: Running) -> None:
     assert len(await conversations.messages(task_id, 10)) == 2
     await conversations.remove(task_id, number)
     await still.storage.resources.announce(["asya://new/1", "asya://new/2"])
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.usefixtures("one_hot_session")
+async def test_a_delivery_looks_at_no_other_open_destination(
+    still: Running, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await deliveries(still, [await still.create()])
+    await fill(database_url, ROWS + ";" + ENDED_AND_OPEN + ";ANALYZE")
+    announcing = Announcing(still.storage.bell)
+    queue = PostgresDeliveries(
+        still.storage.database, announcing, channels=["a2a"], per_host=8, per_owner=64, limits=Limits(), longest=10.0
+    )
+    with counted_blocks(monkeypatch) as blocks:
+        for number in range(1, 4):
+            task_id = f"old-{number * 1000}"
+            await still.tasks.report(progress(task_id))
+            [leased] = await queue.lease([task_id], Busy(), 100)
+            assert await queue.settle(Settled(leased.key, leased.lease, 2, "running", release=True))
+    blocks.check(ONE_DELIVERY)

@@ -33,8 +33,8 @@ WITH lagging AS MATERIALIZED (
     SELECT d.task_id, d.channel, d.name, d.host, d.owner, d.not_before,
            row_number() OVER (PARTITION BY d.host ORDER BY d.not_before, d.task_id, d.name) AS of_host,
            row_number() OVER (PARTITION BY d.owner ORDER BY d.not_before, d.task_id, d.name) AS of_owner
-    FROM destinations d JOIN tasks t ON t.id = d.task_id
-    WHERE {{which}} AND {_DUE} AND t.last_seq > d.delivered_seq AND d.channel = ANY ($8)
+    FROM {{which}} d JOIN tasks t ON t.id = d.task_id
+    WHERE {_DUE} AND t.last_seq > d.delivered_seq AND d.channel = ANY ($8)
       AND NOT EXISTS (SELECT FROM unnest($2::text[], $3::integer[]) AS b(host, room)
                       WHERE b.host = d.host AND b.room <= 0)
       AND NOT EXISTS (SELECT FROM unnest($4::text[], $5::integer[]) AS b(owner, room)
@@ -46,17 +46,20 @@ WITH lagging AS MATERIALIZED (
     WHERE l.of_host <= coalesce(h.room, $9) AND l.of_owner <= coalesce(o.room, $10)
     ORDER BY l.not_before LIMIT $6
 ), locked AS MATERIALIZED (
-    SELECT d.task_id, d.channel, d.name FROM chosen c
-    JOIN destinations d ON d.task_id = c.task_id AND d.channel = c.channel AND d.name = c.name
-    WHERE {_DUE} FOR UPDATE OF d SKIP LOCKED
+    SELECT d.task_id, d.channel, d.name FROM chosen c CROSS JOIN LATERAL (
+        SELECT * FROM destinations o
+        WHERE o.task_id = c.task_id AND o.channel = c.channel AND o.name = c.name OFFSET 0 FOR UPDATE SKIP LOCKED
+    ) d WHERE {_DUE}
 )
 UPDATE destinations d SET leased_by = $7, lease_until = clock_timestamp() + {LEASE} * interval '1 second'
 FROM locked l WHERE d.task_id = l.task_id AND d.channel = l.channel AND d.name = l.name
 RETURNING {UNHURRIED}, {COLUMNS}, d.delivered_seq, d.status, d.attempts,
     coalesce(extract(epoch FROM clock_timestamp() - d.failing_since), 0)::float8 AS failing
 """
-_LEASE_THESE = _LEASE.format(which="d.task_id = ANY ($1)")
-_LEASE_ANY = _LEASE.format(which="$1::text[] IS NULL")
+# Rows of known tasks are found by their key before it is asked whether they are open (OFFSET 0, here and above). A
+# planner that expects few open ones would otherwise read all of those for one.
+_LEASE_THESE = _LEASE.format(which="(SELECT * FROM destinations WHERE task_id = ANY ($1) OFFSET 0)")
+_LEASE_ANY = _LEASE.format(which="(SELECT * FROM destinations WHERE $1::text[] IS NULL)")
 
 # What a crash of the server takes back is delivered again, so that no commit waits for the disk.
 # In the order of keys, as every writer of several rows locks them.
