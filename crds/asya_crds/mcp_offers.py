@@ -21,6 +21,10 @@ MAX_CHOICES = 1000
 LARGEST_SIZE = 2**53 - 1
 
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+*-]{1,127}/[A-Za-z0-9!#$&^_.+*-]{1,127}(\s*;.{0,200})?")
+_MOMENT = re.compile(
+    r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)",
+    re.ASCII,
+)
 _ICON = re.compile(r"https://[!-~]+|data:image/[!-~]+")
 _ICON_SIZE = re.compile(r"any|[1-9][0-9]{0,4}x[1-9][0-9]{0,4}")
 
@@ -50,6 +54,17 @@ def _check_icon_size(size: str) -> str:
     if not _ICON_SIZE.fullmatch(size):
         raise ValueError("expected a size such as 48x48, or any")
     return size
+
+
+def is_moment(text: str) -> bool:
+    """Whether it is a moment with a time zone (ISO 8601), as the SDKs of clients check it."""
+    return _MOMENT.fullmatch(text) is not None
+
+
+def _check_moment(text: str) -> str:
+    if not is_moment(text):
+        raise ValueError("expected a moment with a time zone such as 2026-07-28T12:00:00Z")
+    return text
 
 
 MediaType = Annotated[str, AfterValidator(check_media_type)]
@@ -100,7 +115,7 @@ class ResourceAnnotations(Contract):
 
     audience: list[Literal["user", "assistant"]] | None = Field(default=None, max_length=2)
     priority: float | None = Field(default=None, ge=0, le=1)
-    last_modified: Annotated[str, Field(max_length=64)] | None = None
+    last_modified: Annotated[str, Field(max_length=64), AfterValidator(_check_moment)] | None = None
 
 
 class McpResource(Contract):

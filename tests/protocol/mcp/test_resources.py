@@ -7,8 +7,20 @@ import pytest
 
 from asya_crds import jsontext
 from tests.protocol.mcp.offers import ICON, OFFERS
-from tests.support.gateway import Gateway
-from tests.support.mcp import LATEST, TOOLS, VERSIONS, Actor, ask, ask_in, conforms, serve_tools
+from tests.support.gateway import Gateway, Reader
+from tests.support.mcp import (
+    LATEST,
+    TOOLS,
+    VERSIONS,
+    Actor,
+    ask,
+    ask_in,
+    conforms,
+    open_post,
+    serve_tools,
+    stateless_body,
+    stateless_headers,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -143,6 +155,36 @@ async def test_a_resource_that_does_not_exist_is_named_in_the_error(
     assert (answer["error"]["code"], answer["error"]["message"]) == (code, "Resource not found")
     assert answer["error"]["data"]["uri"][:2000] == uri[:2000]
     assert await gateway.stored() == 0
+
+
+NO_TASKS = [
+    "%00",
+    "%00/result",
+    "a%00b",
+    "%0A",
+    "\ud800",
+    "%ed%a0%80",
+    "%FF",
+    "%",
+    "%2E%2E",
+    "x" * 300,
+    "{taskId}",
+    "a%2Fb",
+]
+
+
+@pytest.mark.parametrize("end", NO_TASKS)
+async def test_what_no_task_can_be_called_is_no_resource(gateway: Gateway, end: str) -> None:
+    """It is told apart before a statement gets it, which some of it would break."""
+    uri = f"asya://tasks/{end}"
+    assert (await ask_in(gateway, "2025-11-25", "resources/read", {"uri": uri}))["error"]["code"] == -32002
+    if end.isascii():
+        assert (await ask_in(gateway, LATEST, "resources/read", {"uri": uri}))["error"]["code"] == -32602
+    body = stateless_body("subscriptions/listen", {"notifications": {"resourceSubscriptions": [uri]}})
+    async with open_post(gateway, body, stateless_headers(body)) as response:
+        first = await Reader(response).next()
+    assert first is not None
+    assert first.data["params"]["notifications"] == {}
 
 
 @pytest.mark.parametrize("result", [None, {"contents": []}])

@@ -109,6 +109,16 @@ async def test_a_subscribed_task_is_told_of(pair: list[Gateway]) -> None:
             assert told["params"]["uri"] == f"asya://tasks/{task_id}"
 
 
+async def test_a_subscription_to_what_cannot_be_leaves_the_stream_open(pair: list[Gateway]) -> None:
+    client = await connect(*pair)
+    for end in ("%00", "a%00/result", "nothing", "x" * 300):
+        await client.ask("resources/subscribe", {"uri": f"asya://tasks/{end}"}, at=pair[0])
+    async with client.listen(pair[1]) as stream:
+        await stream.next()
+        change(pair[1], 2)
+        assert (await stream.message())["method"] == "notifications/tools/list_changed"
+
+
 async def test_a_stream_without_the_right_accept_header_is_406(pair: list[Gateway]) -> None:
     client = await connect(*pair)
     headers = {**client.all_headers, "Accept": "application/json"}

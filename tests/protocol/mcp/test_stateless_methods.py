@@ -13,6 +13,7 @@ from asya_gateway.protocols.http.keys import BUDGET
 from tests.protocol.mcp.offers import ICON
 from tests.support.gateway import Gateway, Reader
 from tests.support.mcp import (
+    LATEST,
     TOOLS,
     VERSIONS,
     ask,
@@ -180,6 +181,19 @@ async def test_a_tool_shows_its_title_annotations_and_schemas_as_written(idle: G
     assert tools["listing"]["outputSchema"] == {"type": "array", "items": {"type": "integer"}}
     assert tools["anything"]["description"] == "Runs the flow anything."
     assert "skill" not in tools
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_properties_have_schemas_that_older_clients_read(idle: Gateway, version: str) -> None:
+    """JSON Schema has booleans, too, and one of them would cost such a client the whole list."""
+    schema = {"type": "object", "properties": {"any": True, "none": False, "deep": {"properties": {"any": True}}}}
+    exposed = {"inputSchema": schema, "outputSchema": schema}
+    serve_tools(idle, [{"name": "free", "entrypoint": "first", "mcp": exposed}], 2)
+    result = (await ask_in(idle, version, "tools/list"))["result"]
+    conforms(result, "ListToolsResult", version)
+    shown = result["tools"][0]["inputSchema"]["properties"]
+    booleans: dict[str, Any] = {"any": True, "none": False} if version == LATEST else {"any": {}, "none": {"not": {}}}
+    assert shown == {**booleans, "deep": {"properties": {"any": True}}}
 
 
 async def test_an_unknown_resource_is_named_in_the_error(idle: Gateway) -> None:

@@ -23,11 +23,13 @@ scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False,
 anything = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3)
 )
-words = st.sampled_from(["type", "text", "data", "mimeType", "resource", "uri", "name", "blob"])
+words = st.sampled_from(
+    ["type", "text", "data", "mimeType", "resource", "uri", "name", "blob", "annotations", "_meta", "title", "size"]
+)
 kinds: st.SearchStrategy[Any] = st.sampled_from(
     ["text", "image", "audio", "resource", "resource_link", "video", [], None, 7]
 )
-blocks = st.dictionaries(words, st.text() | kinds | st.dictionaries(words, st.text()), max_size=4)
+blocks = st.dictionaries(words, st.text() | kinds | st.integers() | st.dictionaries(words, st.text()), max_size=5)
 results = st.dictionaries(
     st.sampled_from(["content", "structuredContent", "isError", "_meta", "more"]),
     st.lists(blocks | anything, max_size=3) | anything,

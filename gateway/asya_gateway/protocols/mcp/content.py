@@ -1,8 +1,8 @@
 """Flows that return MCP content: results that already are CallToolResults.
 
 An object with a list `content` of valid content blocks, and no member unknown to CallToolResult, is passed on
-unchanged, so a flow can return images, audio, embedded resources and `isError`. Anything else is plain data, so that
-data with an unrelated member `content` stays intact.
+unchanged but for optional members that are null, so a flow can return images, audio, embedded resources and `isError`.
+Anything else is plain data, so that data with an unrelated member `content` stays intact.
 """
 
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ from typing import Any
 
 from asya_crds import jsontext
 from asya_gateway.domain.task import JsonText
+from asya_gateway.protocols.mcp.content_members import OF_BLOCK, OF_CONTENTS, OF_LINK, cleaned, fit, is_base64
 from asya_gateway.protocols.mcp.versions import Revision
 
 MEMBERS = frozenset({"content", "structuredContent", "isError", "_meta"})
@@ -21,6 +22,8 @@ _REQUIRED: dict[str, tuple[str, ...]] = {
     "resource_link": ("uri", "name"),
 }
 """Required members of each block type, all of them strings. Embedded resources have a separate rule."""
+_ENCODED = frozenset({"image", "audio"})
+"""Types whose data is base64."""
 
 
 def tool_result(text: JsonText, revision: Revision) -> dict[str, Any] | None:
@@ -31,7 +34,10 @@ def tool_result(text: JsonText, revision: Revision) -> dict[str, Any] | None:
     if not isinstance(value, dict) or not MEMBERS.issuperset(value):
         return None
     blocks = value.get("content")
-    if not isinstance(blocks, list) or not blocks or not all(is_block(block, revision) for block in blocks):
+    if not isinstance(blocks, list) or not blocks:
+        return None
+    value = {**cleaned(value), "content": [cleaned(block) for block in blocks]}
+    if not all(is_block(block, revision) for block in value["content"]):
         return None
     if not isinstance(value.get("isError", False), bool) or not isinstance(value.get("_meta", {}), dict):
         return None
@@ -43,15 +49,20 @@ def is_block(block: Any, revision: Revision) -> bool:
     kind = block.get("type") if isinstance(block, Mapping) else None
     if not isinstance(kind, str) or kind not in revision.content_types:
         return False
+    if not fit(block, OF_LINK if kind == "resource_link" else OF_BLOCK):
+        return False
     if kind == "resource":
         return _is_embedded(block.get("resource"))
-    return all(isinstance(block.get(member), str) for member in _REQUIRED[kind])
+    return all(isinstance(block.get(member), str) for member in _REQUIRED[kind]) and (
+        kind not in _ENCODED or is_base64(block["data"])
+    )
 
 
 def _is_embedded(resource: Any) -> bool:
-    if not isinstance(resource, Mapping) or not isinstance(resource.get("uri"), str):
+    if not isinstance(resource, Mapping) or not isinstance(resource.get("uri"), str) or not fit(resource, OF_CONTENTS):
         return False
-    return isinstance(resource.get("text"), str) or isinstance(resource.get("blob"), str)
+    blob = resource.get("blob")
+    return isinstance(resource.get("text"), str) or (isinstance(blob, str) and is_base64(blob))
 
 
 def _for_revision(value: dict[str, Any], revision: Revision) -> dict[str, Any]:

@@ -3,7 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
+from asya_crds.naming import check_id
 from asya_gateway.protocols.mcp.errors import InvalidParams
+
+
+def is_id(text: str) -> bool:
+    """Whether a task may have this id: no statement must get another one, such as a NUL that a URI has encoded."""
+    try:
+        check_id(text)
+    except ValueError:
+        return False
+    return True
 
 
 def text_member(values: Mapping[str, Any], key: str, where: str | None = None) -> str:

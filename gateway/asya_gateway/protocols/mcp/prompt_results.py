@@ -8,6 +8,7 @@ from typing import Any
 from asya_crds import jsontext
 from asya_gateway.domain.task import JsonText
 from asya_gateway.protocols.mcp.content import is_block
+from asya_gateway.protocols.mcp.content_members import cleaned
 from asya_gateway.protocols.mcp.results import Result
 from asya_gateway.protocols.mcp.tool_results import succeeded_meta, text_block
 from asya_gateway.protocols.mcp.versions import Revision
@@ -44,16 +45,17 @@ def _whole(value: Any, revision: Revision) -> dict[str, Any] | None:
 def _message(value: Any, revision: Revision) -> dict[str, Any] | None:
     if not isinstance(value, dict) or value.keys() != {"role", "content"} or value["role"] not in _ROLES:
         return None
-    content = value["content"]
+    content = cleaned(value["content"])
     if isinstance(content, str):
         return {"role": value["role"], "content": text_block(content)}
-    return value if is_block(content, revision) else None
+    return {"role": value["role"], "content": content} if is_block(content, revision) else None
 
 
 def _messages(value: Any, text: JsonText, revision: Revision) -> list[dict[str, Any]]:
     """The messages of a result that is no GetPromptResult."""
     blocks = value.get("content") if isinstance(value, dict) else value
     if isinstance(blocks, list) and blocks:
+        blocks = [cleaned(block) for block in blocks]
         if all(is_block(block, revision) for block in blocks):
             return [_of_user(block) for block in blocks]
         messages = [_message(each, revision) for each in blocks]

@@ -7,6 +7,7 @@ from typing import Any
 
 from asya_crds import jsontext
 from asya_gateway.domain.task import JsonText
+from asya_gateway.protocols.mcp.content_members import OF_CONTENTS, cleaned, fit, is_base64
 from asya_gateway.protocols.mcp.results import Result
 from asya_gateway.protocols.mcp.tool_results import succeeded_meta
 from asya_gateway.protocols.mcp.versions import Revision
@@ -42,14 +43,15 @@ def _contents(value: Any, text: JsonText) -> list[Content]:
     if isinstance(value, str):
         return [{"text": value}]
     if isinstance(value, dict):
-        listed = value.get("contents")
-        if _MEMBERS.issuperset(value) and isinstance(listed, list) and listed and all(map(_is_content, listed)):
+        given = value.get("contents")
+        listed = [cleaned(each) for each in given] if isinstance(given, list) else []
+        if _MEMBERS.issuperset(value) and listed and all(map(_is_content, listed)):
             return listed
-        if _is_content(value):
+        if _is_content(value := cleaned(value)):
             return [value]
         blocks = value.get("content")
         if isinstance(blocks, list) and blocks:
-            found = [_of_block(block) for block in blocks]
+            found = [_of_block(cleaned(block)) for block in blocks]
             if all(found):
                 return [content for content in found if content is not None]
     return [{"text": text, "mimeType": JSON}]
@@ -58,8 +60,8 @@ def _contents(value: Any, text: JsonText) -> list[Content]:
 def _is_content(value: Any) -> bool:
     if not isinstance(value, dict) or not _CONTENT.issuperset(value) or ("text" in value) == ("blob" in value):
         return False
-    texts = (value.get(member, "") for member in ("uri", "mimeType", "text", "blob"))
-    return all(isinstance(each, str) for each in texts) and isinstance(value.get("_meta", {}), dict)
+    texts = (value.get(member, "") for member in ("uri", "text", "blob"))
+    return fit(value, OF_CONTENTS) and all(isinstance(each, str) for each in texts) and is_base64(value.get("blob", ""))
 
 
 def _of_block(block: Any) -> Content | None:
@@ -67,7 +69,7 @@ def _of_block(block: Any) -> Content | None:
     match block:
         case {"type": "text", "text": str(text)}:
             return {"text": text}
-        case {"type": "image" | "audio", "data": str(data), "mimeType": str(media_type)}:
+        case {"type": "image" | "audio", "data": str(data), "mimeType": str(media_type)} if is_base64(data):
             return {"blob": data, "mimeType": media_type}
         case {"type": "resource", "resource": dict(resource)} if _is_content(resource):
             return resource

@@ -13,7 +13,7 @@ from asya_gateway.protocols.http.holding import Held
 from asya_gateway.protocols.mcp.arguments import typed
 from asya_gateway.protocols.mcp.errors import ResourceNotFound
 from asya_gateway.protocols.mcp.listing import list_page
-from asya_gateway.protocols.mcp.members import text_member
+from asya_gateway.protocols.mcp.members import is_id, text_member
 from asya_gateway.protocols.mcp.passing_on import passed_on
 from asya_gateway.protocols.mcp.request_context import RequestContext
 from asya_gateway.protocols.mcp.resource_results import JSON, resource_result
@@ -57,7 +57,10 @@ def find_for(
     """The same for the request's caller with the rights that it has now."""
     catalog, selection = context.catalog, context.selection
     offer = catalog.find(RESOURCES, uri, caller, selection)
-    return catalog.matching(uri, caller, selection) if offer is None else (offer, {})
+    found = catalog.matching(uri, caller, selection) if offer is None else (offer, {})
+    if found is not None and isinstance(found[0], TaskOffer) and not is_id(found[1][VARIABLE]):
+        return None
+    return found
 
 
 async def _run(

@@ -1,5 +1,6 @@
 """tools/list: the flows that are exposed as tools, in the form of each revision."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -31,15 +32,33 @@ def definition(offer: RunOffer, revision: Revision) -> dict[str, Any]:
     tool: dict[str, Any] = {
         "name": offer.key,
         "description": flow.description.strip() or f"Runs the flow {flow.name}.",
-        "inputSchema": exposure.input_schema,
+        "inputSchema": shown_schema(exposure.input_schema, revision),
     }
     if exposure.annotations and revision.annotations:
         tool["annotations"] = exposure.annotations
     if revision.experimental_tasks and exposure.task != "never":
         tool["execution"] = {"taskSupport": "required" if exposure.task == "required" else "optional"}
     if shows_output_schema(flow, revision):
-        tool["outputSchema"] = exposure.output_schema
+        tool["outputSchema"] = shown_schema(exposure.output_schema or {}, revision)
     return tool | passed_on(exposure, revision)
+
+
+def shown_schema(schema: Mapping[str, Any], revision: Revision) -> Mapping[str, Any]:
+    """A schema as clients of this revision read it. Before 2026-07-28 each property's schema had to be an object, and
+    their SDKs drop the whole list for one that is a boolean."""
+    properties = schema.get("properties")
+    if revision.stateless or not isinstance(properties, Mapping) or not any(map(_is_boolean, properties.values())):
+        return schema
+    as_objects = {name: _as_object(part) if _is_boolean(part) else part for name, part in properties.items()}
+    return {**schema, "properties": as_objects}
+
+
+def _is_boolean(part: Any) -> bool:
+    return isinstance(part, bool)
+
+
+def _as_object(part: bool) -> dict[str, Any]:
+    return {} if part else {"not": {}}
 
 
 def shows_output_schema(flow: Flow, revision: Revision) -> bool:

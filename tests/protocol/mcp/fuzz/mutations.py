@@ -12,6 +12,7 @@ from tests.protocol.mcp.fuzz.conversations import REVISIONS, Sent
 ODD_TEXTS = [
     "", " ", "\0", "\ud800", "é", "null", "__proto__", "../..", "x" * 300, "x" * 5000, "a\nb", "%00", "2026-07-28",
     "2025-11-25", "1999-01-01", "DRAFT", "tools/call", "Mozilla", "=?base64?eA==?=", "=?base64?eA?=", "=?base64?\xff?=",
+    "asya://tasks/%00", "asya://tasks/%00/result", "crm://eu/customers/1e999",
 ]  # fmt: skip
 ODD_VALUES: list[Any] = [
     None, True, False, 0, -1, 1.5, 1e308, -0.0, 2**53, 2**63, -(2**63) - 1, 10**400, [], {}, [[]], [None], {"": ""},

@@ -6,12 +6,12 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
-from asya_crds.naming import check_id
 from asya_gateway.domain.budget import Share
 from asya_gateway.domain.errors import TaskNotFound, Unavailable
 from asya_gateway.domain.identity.principals import Caller
 from asya_gateway.protocols.mcp.errors import InvalidParams
 from asya_gateway.protocols.mcp.following import followed
+from asya_gateway.protocols.mcp.members import is_id
 from asya_gateway.protocols.mcp.request_context import RequestContext
 from asya_gateway.protocols.mcp.tasks.extension import check_declared, detailed
 from asya_gateway.protocols.mcp.tasks.statuses import message_of
@@ -50,7 +50,7 @@ class TaskChanges:
     def __init__(self, context: RequestContext, ids: Iterable[str]) -> None:
         self._context = context
         self._caller = context.caller
-        self._wanted = [each for each in dict.fromkeys(ids) if _is_id(each)]
+        self._wanted = [each for each in dict.fromkeys(ids) if is_id(each)]
         self._followed: dict[str, asyncio.Task[None]] = {}
         self._accepted: list[str] = []
         self._changed: dict[str, None] = {}
@@ -146,11 +146,3 @@ class TaskChanges:
                 except Unavailable:
                     self._rights_changed = True
                     raise
-
-
-def _is_id(text: str) -> bool:
-    try:
-        check_id(text)
-    except ValueError:
-        return False
-    return True
