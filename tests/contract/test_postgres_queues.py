@@ -3,14 +3,14 @@
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import timedelta
 
 import asyncpg
 import pytest
 
 from asya_crds.naming import queue_name
-from asya_transports.port import Queue, TransportUnavailable
+from asya_transports.port import Delivery, Prefetch, Queue, TransportUnavailable
 from asya_transports.postgres import statements
 from asya_transports.postgres.enqueue import (
     ENQUEUE_COLUMNS,
@@ -52,6 +52,32 @@ async def test_several_programs_may_create_the_schema_at_once(empty_database_url
     finally:
         for connection in connections:
             await connection.close()
+
+
+async def test_a_prefetch_that_is_lowered_while_a_take_begins_leaves_the_messages_to_a_later_one(
+    transport: PostgresTransport, caplog: pytest.LogCaptureFixture
+) -> None:
+    await transport.declare(Queue("worker"))
+    await publish(transport, *map(str, range(8)))
+    prefetch = Prefetch(6)
+    async with transport.receive("worker", prefetch=prefetch) as stream:
+        for _ in range(4):
+            await (await next_of(stream)).ack()
+        held = [await next_of(stream)]  # which begins a take of four
+        held.append(await next_of(stream))
+        prefetch.set(1)
+        for delivery in held:
+            await delivery.ack()
+        rest = {(await take(stream)).body for _ in range(2)}
+    assert rest == {b"6", b"7"}
+    assert not caplog.messages
+
+
+async def take(stream: AsyncGenerator[Delivery]) -> Delivery:
+    """The next delivery, acknowledged."""
+    delivery = await next_of(stream)
+    await delivery.ack()
+    return delivery
 
 
 async def test_without_the_schema_a_publish_is_unavailable_and_says_what_to_do(empty_database_url: str) -> None:

@@ -323,6 +323,9 @@ class PostgresReceiver:
 
     async def _take_batch(self) -> None:
         room = min(self._prefetch.most - len(self._held), MAX_TAKE)
+        if room <= 0:  # it was lowered since the take began, which is due again when there is room
+            self._news = True
+            return
         async with self._pool.connection() as connection:
             rows = await connection.fetch(
                 statements.TAKE,

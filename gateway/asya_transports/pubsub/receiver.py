@@ -193,7 +193,10 @@ class PubSubReceiver:
         self._poll_ahead()
 
     async def _poll(self) -> None:
-        request = types.PullRequest(subscription=self._subscription, max_messages=self._room)
+        room = self._room
+        if room <= 0:  # the prefetch was lowered since the poll began; an answered message begins the next one
+            return
+        request = types.PullRequest(subscription=self._subscription, max_messages=room)
         try:
             response = await self._connection.call(lambda clients: clients.subscriber.pull, request, POLL_SECONDS)
         except NothingYet:

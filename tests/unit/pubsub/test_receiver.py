@@ -20,7 +20,7 @@ from asya_transports.pubsub.publisher import Publisher
 from asya_transports.pubsub.receiver import PubSubReceiver
 from asya_transports.pubsub.settings import PubSubSettings
 from asya_transports.pubsub.topology import Topology
-from tests.support.waiting import lasts, until
+from tests.support.waiting import lasts, rounds, until
 from tests.unit.pubsub.stubs import StubConnection, subscribed
 
 NAMES = Names("project", "n")
@@ -42,7 +42,7 @@ def brought(*bodies: bytes) -> types.PullResponse:
 
 @asynccontextmanager
 async def receiving(
-    stub: StubConnection, prefetch: int = 1
+    stub: StubConnection, prefetch: int | Prefetch = 1
 ) -> AsyncIterator[tuple[PubSubReceiver, AsyncGenerator[PubSubDelivery]]]:
     """A receiver, and its stream."""
     connection = stub.as_connection()
@@ -50,7 +50,7 @@ async def receiving(
     publisher = Publisher(connection, PubSubSettings("project"), NAMES, topology)
     client = SimpleNamespace(modify_ack_deadline=lambda **_: None, transport=SimpleNamespace(close=lambda: None))
     keeper = LeaseKeeper(30.0, lambda: cast("Any", client))
-    receiver = PubSubReceiver(connection, publisher, topology, keeper, NAMES, "worker", Prefetch(prefetch))
+    receiver = PubSubReceiver(connection, publisher, topology, keeper, NAMES, "worker", Prefetch.of(prefetch))
     try:
         async with aclosing(receiver.stream()) as stream:
             yield receiver, stream
@@ -79,6 +79,21 @@ async def test_a_poll_asks_for_as_many_messages_as_there_is_room_for() -> None:
         await anext(stream)  # which begins the next poll
         await until(lambda: len(stub.named("pull")) == 2, 5, "the second poll")
         never.set()
+    assert [request.max_messages for request in stub.named("pull")] == [3, 1]
+
+
+async def test_a_prefetch_that_is_lowered_while_a_poll_begins_asks_for_nothing() -> None:
+    answers: list[Any] = [brought(b"a", b"b"), brought(b"c")]
+    stub = stub_of(lambda _: answers.pop(0))
+    prefetch = Prefetch(3)
+    async with receiving(stub, prefetch) as (_, stream):
+        held = [await anext(stream), await anext(stream)]  # which begins the next poll
+        prefetch.set(1)
+        await rounds()
+        assert len(stub.named("pull")) == 1
+        for delivery in held:
+            await delivery.ack()
+        assert (await anext(stream)).body == b"c"
     assert [request.max_messages for request in stub.named("pull")] == [3, 1]
 
 
