@@ -59,9 +59,9 @@ def _is_id(id: Any) -> bool:
     return isinstance(id, int) and not isinstance(id, bool) and -LARGEST_ID <= id < LARGEST_ID
 
 
-def result_text(id: Id, result: JsonText) -> JsonText:
-    """A response with a result."""
-    return f'{{"jsonrpc":"2.0","id":{jsontext.dumps(id)},"result":{result}}}'
+def before_result(id: Id) -> JsonText:
+    """A response up to its result, after which a brace ends it."""
+    return f'{{"jsonrpc":"2.0","id":{jsontext.dumps(id)},"result":'
 
 
 def error_text(id: Id, error: A2aError, *, newest: bool) -> JsonText:

@@ -1,5 +1,6 @@
 """Carries out an operation, and sends its result or its events in the form of a binding."""
 
+from collections.abc import Iterator
 from contextlib import aclosing, nullcontext
 from typing import Protocol
 
@@ -14,7 +15,7 @@ from asya_gateway.protocols.a2a.request import A2aRequest
 from asya_gateway.protocols.a2a.streaming import Group
 from asya_gateway.protocols.a2a.writing import json_text
 from asya_gateway.protocols.http.keys import BUDGET, HELD, STREAMS
-from asya_gateway.protocols.http.sse import EventStream, event_bytes
+from asya_gateway.protocols.http.sse import OPENING, EventStream, event_bytes
 from asya_gateway.protocols.http.streaming import CHUNK_BYTES
 
 
@@ -59,10 +60,11 @@ async def _stream(request: A2aRequest, operation: Operation, params: Params, for
             except StopAsyncIteration:
                 # A reader who has seen everything: the stream is open, and ends.
                 first = ()
-            async with http.app[STREAMS].open(http, headers=form.headers) as stream:
-                await _write(stream, request.dialect, form, first)
+            opening = OPENING + b"".join(_chunks(request.dialect, form, first))
+            first = ()
+            async with http.app[STREAMS].open(http, headers=form.headers, opening=opening) as stream:
                 # What was read for the task is sent, and an open stream does not keep it.
-                first = ()
+                opening = b""
                 http.app[BUDGET].release()
                 async for group in groups:
                     await _write(stream, request.dialect, form, group)
@@ -75,7 +77,11 @@ async def _write(stream: EventStream, dialect: Dialect, form: Form, group: Group
     """Write events that are there together as one chunk, or several if they are long."""
     if not group:
         await stream.keep_alive()
-        return
+    for chunk in _chunks(dialect, form, group):
+        await stream.write(chunk)
+
+
+def _chunks(dialect: Dialect, form: Form, group: Group) -> Iterator[bytes]:
     chunk = b""
     for id, event in group:
         document = None if event is None else dialect.event(event)
@@ -83,10 +89,10 @@ async def _write(stream: EventStream, dialect: Dialect, form: Form, group: Group
             continue
         chunk += event_bytes(form.item(json_text(document)), id=id or None)
         if len(chunk) >= CHUNK_BYTES:
-            await stream.write(chunk)
+            yield chunk
             chunk = b""
     if chunk:
-        await stream.write(chunk)
+        yield chunk
 
 
 def last_event(http: web.BaseRequest) -> int | None:

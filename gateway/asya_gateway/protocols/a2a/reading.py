@@ -42,7 +42,11 @@ class Members:
 
     def get(self, *names: str) -> Any:
         """The first member of these names that is present; None if none is."""
-        return next((self.value[name] for name in names if self.value.get(name) is not None), None)
+        for name in names:
+            found = self.value.get(name)
+            if found is not None:
+                return found
+        return None
 
     def text(self, *names: str, longest: int | None = None) -> str:
         """A string, "" if absent."""

@@ -10,7 +10,7 @@ from asya_gateway.domain.errors import GatewayError, InvalidInput
 from asya_gateway.domain.task import JsonText
 from asya_gateway.protocols.a2a import card_routes
 from asya_gateway.protocols.a2a.dialects.known import V0_3, V1_0, Dialect, named_by, spoken
-from asya_gateway.protocols.a2a.envelopes import Envelope, Id, InvalidEnvelope, error_text, read_envelope, result_text
+from asya_gateway.protocols.a2a.envelopes import Envelope, Id, InvalidEnvelope, before_result, error_text, read_envelope
 from asya_gateway.protocols.a2a.errors import INTERNAL, PARSE_ERROR, A2aError
 from asya_gateway.protocols.a2a.extensions import extension_headers
 from asya_gateway.protocols.a2a.http_json import routes as http_json
@@ -30,12 +30,18 @@ POLICY = Policy(Audience.CALLERS, group=Group.A2A, resource=PATH)
 
 
 def register(app: web.Application) -> None:
-    """Add the endpoint, the HTTP+JSON binding and the cards."""
+    """Add the endpoint, the HTTP+JSON binding and the cards. The endpoint is looked for first, because most requests
+    are for it; that of a flow last, because a flow has no name of the other routes."""
+    for path in (PATH, f"{PATH}/v1"):
+        _add(app, path)
     http_json.register(app)
-    for path in (PATH, f"{PATH}/v1", OF_SKILL):
-        add_route(app, "POST", path, handle, POLICY)
-        add_route(app, "POST", f"{path}/", handle, POLICY)
+    _add(app, OF_SKILL)
     card_routes.register(app)
+
+
+def _add(app: web.Application, path: str) -> None:
+    add_route(app, "POST", path, handle, POLICY)
+    add_route(app, "POST", f"{path}/", handle, POLICY)
 
 
 async def handle(http: web.Request) -> web.StreamResponse:
@@ -52,7 +58,7 @@ async def handle(http: web.Request) -> web.StreamResponse:
         if operation in COUNTED:
             http.app[LIMITER].count(http)
         headers = spoken_headers(dialect) | extension_headers(http, request.settings, dialect)
-        return await perform(request, operation, envelope.params, _Form(id, headers))
+        return await perform(request, operation, envelope.params, _Form.of(id, headers))
     except InvalidEnvelope as error:
         return refusal(http, error, error.id, dialect)
     except A2aError as error:
@@ -71,14 +77,19 @@ async def handle(http: web.Request) -> web.StreamResponse:
 class _Form:
     """Results as responses of JSON-RPC. Implements Form."""
 
-    id: Id
+    before: JsonText
     headers: dict[str, str]
+
+    @classmethod
+    def of(cls, id: Id, headers: dict[str, str]) -> "_Form":
+        """For the request with this id."""
+        return cls(before_result(id), headers)
 
     def answer(self, result: JsonText) -> web.Response:
         return fixed_json(self.item(result), self.headers)
 
     def item(self, event: JsonText) -> JsonText:
-        return result_text(self.id, event)
+        return f"{self.before}{event}}}"
 
 
 async def _read(http: web.Request) -> Envelope:

@@ -113,9 +113,15 @@ class Streams:
 
     @asynccontextmanager
     async def open(
-        self, request: web.BaseRequest, *, headers: dict[str, str] | None = None, survives_drain: bool = False
+        self,
+        request: web.BaseRequest,
+        *,
+        headers: dict[str, str] | None = None,
+        survives_drain: bool = False,
+        opening: bytes = OPENING,
     ) -> AsyncGenerator[EventStream]:
-        """A prepared stream for this request. The handler returns `stream.response` after leaving it.
+        """A prepared stream for this request, which begins with `opening`. The handler returns `stream.response` after
+        leaving it.
 
         Its status is 200 from here on, so do everything that may fail before. A domain error raised inside ends the
         stream with a comment; a reader that left ends it silently. A drain ends a stream at once, and its reader
@@ -130,7 +136,8 @@ class Streams:
             await response.prepare(request)
             # The headers are sent with the first bytes of the body, and a reader must not wait for its first event to
             # learn that it is connected.
-            await stream.write(OPENING)
+            await stream.write(opening)
+            del opening
             if self._draining and not survives_drain:
                 stream.end(FAREWELL)
             opened = True

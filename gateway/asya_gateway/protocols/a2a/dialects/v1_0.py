@@ -64,6 +64,7 @@ STATES: dict[str | int, State] = {
 }
 """The members of TaskState, by name and by number."""
 UNSPECIFIED = ("TASK_STATE_UNSPECIFIED", 0)
+KINDS = tuple(PartKind)
 
 
 # Reading
@@ -158,7 +159,7 @@ def read_part(value: Any, path: str) -> Part:
     """A Part: exactly one of text, raw, url, data. Raises InvalidParams."""
     members = Members.of(value, path)
     # A part of data may be null, which is not the same as absent.
-    present = [kind for kind in PartKind if members.get(kind) is not None or (kind is PartKind.DATA and kind in value)]
+    present = [kind for kind in KINDS if value.get(kind) is not None or (kind is PartKind.DATA and kind in value)]
     if len(present) != 1:
         raise InvalidParams(path, "expected exactly one of text, raw, url, data")
     kind = present[0]
