@@ -10,6 +10,7 @@ from mcp import Client as SdkClient
 from mcp.client.sse import sse_client
 
 from asya_gateway.protocols.mcp.tasks import standing_questions
+from asya_gateway.protocols.mcp.transports import sse_stream
 from tests.support.gateway import Gateway
 from tests.support.inputs import NAME, pause_body
 from tests.support.mcp import Actor, message
@@ -137,6 +138,30 @@ async def test_the_session_ends_with_its_stream_and_its_calls_go_on(pair: list[G
 
     await until(gone)
     assert await actor.status(task_id) == "pending"
+
+
+async def test_a_stream_takes_few_messages_at_once(pair: list[Gateway], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of those that nobody answers, and which a client could send without end."""
+    monkeypatch.setattr(sse_stream, "MOST_TAKEN", 2)
+    async with open_sse(pair) as client:
+        await client.initialize("2025-06-18")
+        actor = Actor(pair[0])
+        for id in (4, 5):
+            assert await client.post(message("tools/call", {"name": "anything"}, id), pair[0]) == 202
+        tasks = [(await actor.take())[0] for _ in range(2)]
+        assert await client.post({"jsonrpc": "2.0", "method": "notifications/x"}, pair[0]) == 503
+        # What another replica took waits for its turn.
+        assert await client.post(message("ping", id=6), pair[1]) == 202
+        await actor.end(tasks[0], result=1)
+        answered = {(await client.stream.message())["id"] for _ in range(2)}
+        assert 6 in answered
+        await actor.end(tasks[1], result=1)
+        assert answered | {(await client.stream.message())["id"]} == {4, 5, 6}
+
+
+async def test_behind_a_proxy_with_a_path_the_url_has_it(database_url: str) -> None:
+    async with replicas(database_url, 1, public_url="https://gateway.example/base/") as made, open_sse(made) as client:
+        assert client.endpoint.startswith("/base/mcp/messages?session_id=")
 
 
 async def test_what_is_no_message_is_400_and_an_unknown_session_404(pair: list[Gateway]) -> None:

@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 
+from asya_gateway.domain.budget import Share
+from asya_gateway.protocols.http.held_requests import WEIGHT as OF_A_REQUEST
+from asya_gateway.protocols.http.keys import BUDGET
+from asya_gateway.protocols.mcp.following import WEIGHT
 from tests.protocol.mcp.offers import OFFERS
 from tests.support.gateway import Gateway, Reader
 from tests.support.mcp import (
@@ -15,11 +19,13 @@ from tests.support.mcp import (
     ask,
     conforms,
     open_post,
+    post,
     serve_tools,
     start_mcp,
     stateless_body,
     stateless_headers,
 )
+from tests.support.waiting import until
 
 WATCHED: dict[str, Any] = {
     "name": "watched",
@@ -134,6 +140,24 @@ async def test_only_resources_that_can_change_are_honoured(gateway: Gateway) -> 
     most = [f"live://shelf/{number}" for number in range(100)]
     async with listening(gateway, resourceSubscriptions=most) as (_, honoured):
         assert honoured == {"resourceSubscriptions": most}
+
+
+async def test_tasks_are_followed_while_there_is_room(gateway: Gateway) -> None:
+    uris = [f"asya://tasks/{await gateway.submit()}" for _ in range(3)]
+    budget = gateway.app[BUDGET]
+    before = budget.room(Share.HELD)
+    async with listening(gateway, resourceSubscriptions=uris) as (_, honoured):
+        assert honoured == {"resourceSubscriptions": uris}
+        assert budget.room(Share.HELD) <= before - 3 * WEIGHT
+        taken = budget.room(Share.HELD) - OF_A_REQUEST - 2 * WEIGHT
+        budget.charge(Share.HELD, taken)
+        try:
+            body = stateless_body("subscriptions/listen", {"notifications": {"resourceSubscriptions": uris}})
+            status, answer = await post(gateway, body, stateless_headers(body))
+            assert (status, "memory budget" in answer["error"]["message"]) == (503, True), answer
+        finally:
+            budget.give_back(Share.HELD, taken)
+    await until(lambda: budget.room(Share.HELD) == before, what="the end of the subscription")
 
 
 async def test_a_task_is_told_of_as_often_as_it_changes(gateway: Gateway, actor: Actor) -> None:

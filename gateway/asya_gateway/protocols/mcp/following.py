@@ -10,6 +10,10 @@ from asya_gateway.domain.task import Snapshot, TaskHead
 from asya_gateway.domain.tasks import Tasks
 from asya_gateway.protocols.http.task_wait import RETRY
 
+WEIGHT = 8 * 1024
+"""Bytes of a followed task: its follower and the coroutine that reads it. Whoever follows one takes them of the
+budget."""
+
 
 async def followed(tasks: Tasks, task: TaskHead, caller: Caller, note: Callable[[], None]) -> asyncio.Task[None]:
     """Call `note` after each change from now on, also if the database is away for a time. Returns once nothing can be

@@ -7,13 +7,14 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
+from asya_gateway.domain.budget import Share
 from asya_gateway.domain.errors import TaskNotFound, Unavailable
 from asya_gateway.domain.identity.principals import Caller
 from asya_gateway.domain.offers import ResourceOffer, TaskOffer
 from asya_gateway.domain.task import TaskHead
 from asya_gateway.domain.task_offers import VARIABLE
 from asya_gateway.protocols.mcp.errors import InvalidParams
-from asya_gateway.protocols.mcp.following import followed
+from asya_gateway.protocols.mcp.following import WEIGHT, followed
 from asya_gateway.protocols.mcp.request_context import RequestContext
 from asya_gateway.protocols.mcp.resources import find_for
 from asya_gateway.protocols.mcp.topics import Notice
@@ -44,6 +45,8 @@ class ResourceUpdates:
         self._accepted: list[str] = []
         self._changed: dict[str, None] = {}
         self._followed: dict[str, asyncio.Task[None]] = {}
+        self._weighed = 0
+        """Tasks for which the budget was asked."""
         self._unchecked: list[str] = []
         """Tasks of which it is not known yet whether the caller may still read them."""
         self._wake: Callable[[], None] = lambda: None
@@ -54,7 +57,7 @@ class ResourceUpdates:
 
     @asynccontextmanager
     async def watching(self, wake: Callable[[], None]) -> AsyncIterator[None]:
-        """Note changes from before the acknowledgement on. Raises Unavailable."""
+        """Note changes from before the acknowledgement on. Raises NoRoom, Unavailable."""
         self._wake = wake
         leave = None
         try:
@@ -70,6 +73,7 @@ class ResourceUpdates:
             for following in self._followed.values():
                 following.cancel()
             await asyncio.gather(*self._followed.values(), return_exceptions=True)
+            self._context.budget.give_back(Share.HELD, WEIGHT * self._weighed)
 
     async def due(self) -> Sequence[Notice]:
         """One notification for all changes of a resource since the last one."""
@@ -85,7 +89,7 @@ class ResourceUpdates:
         self._unchecked = list(self._followed)
 
     async def _honour(self, uri: str) -> bool:
-        """Whether the resource can change. A task is followed from here on. Raises Unavailable."""
+        """Whether the resource can change. A task is followed from here on. Raises NoRoom, Unavailable."""
         found = find_for(self._context, uri, self._caller)
         if found is None:
             return False
@@ -95,6 +99,8 @@ class ResourceUpdates:
         task = await self._task(values[VARIABLE])
         if task is None:
             return False
+        self._context.budget.take(Share.HELD, WEIGHT)
+        self._weighed += 1
         note = partial(self._note, uri)
         self._followed[uri] = await followed(self._context.tasks, task, self._caller, note)
         return True

@@ -10,7 +10,7 @@ from asya_gateway.domain.budget import Share
 from asya_gateway.domain.errors import TaskNotFound, Unavailable
 from asya_gateway.domain.identity.principals import Caller
 from asya_gateway.protocols.mcp.errors import InvalidParams
-from asya_gateway.protocols.mcp.following import followed
+from asya_gateway.protocols.mcp.following import WEIGHT, followed
 from asya_gateway.protocols.mcp.members import is_id
 from asya_gateway.protocols.mcp.request_context import RequestContext
 from asya_gateway.protocols.mcp.tasks.extension import check_declared, detailed
@@ -20,9 +20,6 @@ from asya_gateway.protocols.mcp.topics import Notice
 TASKS = "taskIds"
 MOST_TASKS = 100
 """Tasks of one subscription; each of them is followed."""
-
-WEIGHT = 8 * 1024
-"""Bytes of a followed task: its follower and the coroutine that reads it."""
 
 Shown = tuple[Any, ...]
 """What a client sees change."""

@@ -21,10 +21,9 @@ from asya_gateway.domain.sessions.ports import SessionParts, SessionTask
 from asya_gateway.domain.sessions.session import Session
 from asya_gateway.domain.task import Task, TaskHead
 from asya_gateway.protocols.mcp.capabilities import ClientCapabilities
-from asya_gateway.protocols.mcp.following import followed
+from asya_gateway.protocols.mcp.following import WEIGHT, followed
 from asya_gateway.protocols.mcp.progress import TOTAL, standing_progress
 from asya_gateway.protocols.mcp.request_context import RequestContext
-from asya_gateway.protocols.mcp.tasks.changes import WEIGHT
 from asya_gateway.protocols.mcp.tasks.experimental import RELATED_TASK, shown
 from asya_gateway.protocols.mcp.tasks.standing_questions import StandingQuestions
 from asya_gateway.protocols.mcp.tasks.statuses import McpStatus, message_of

@@ -3,6 +3,7 @@ POSTs beside it, which may arrive at any replica. The session ends with its stre
 
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit
 
 from aiohttp import web
 from aiohttp.web import AppKey
@@ -65,7 +66,9 @@ async def open_stream(http: web.Request) -> web.StreamResponse:
 
 async def _stream(http: web.Request, session: Session, id: SessionId) -> web.StreamResponse:
     context = context_of(http, Request("sse", "sse"), Revision.NOVEMBER_2024)
-    stream = SseStream(http, context, session, f"{MESSAGES_PATH}?{SESSION_ID}={id}")
+    # Clients resolve it against the URL of the stream, or against its origin; both begin with what a proxy takes away.
+    prefix = urlsplit(http.app[SETTINGS].public_url).path.rstrip("/")
+    stream = SseStream(http, context, session, f"{prefix}{MESSAGES_PATH}?{SESSION_ID}={id}")
     held = http.app[STREAMS]
     held[session.key] = stream
     try:
@@ -84,9 +87,8 @@ async def take_message(http: web.Request) -> web.StreamResponse:
         if isinstance(parse_message(message), Request):
             message = with_headers(message, http.headers)
         caller, stream = caller_of(http), http.app[STREAMS].get(session.key)
-        if stream is not None:
-            stream.take(message, caller)
-        elif not await _forwarded(http, session, caller, message):
+        taken = await _forwarded(http, session, caller, message) if stream is None else stream.take(message, caller)
+        if not taken:
             raise Unanswerable(Overloaded("too many messages of this session are waiting"))
     except RpcError as error:
         return refuse(error, error.id if isinstance(error, InvalidMessage) else None, stateless=False)

@@ -38,6 +38,9 @@ from asya_gateway.protocols.mcp.versions import Revision, handshake_named
 
 MOST_AT_ONCE = 32
 """Requests of one stream that are answered at the same time."""
+MOST_TAKEN = 100
+"""Messages of one stream that are worked on at the same time, with those that need no answer. As many may wait for it
+at other replicas."""
 NO_HEADERS: Headers = CIMultiDictProxy(CIMultiDict())
 """What the headers of a message's own POST said travels in its `_meta`; those of the stream say nothing about it."""
 
@@ -51,6 +54,8 @@ class SseStream(StandingStream):
         self._endpoint = endpoint
         self._variables = contextvars.copy_context()
         self._work: set[asyncio.Task[None]] = set()
+        self._messages: set[asyncio.Task[None]] = set()
+        """The part of it that messages make."""
         self._answering = 0
         self._writing = asyncio.Lock()
         self._taking = False
@@ -66,9 +71,14 @@ class SseStream(StandingStream):
             if self._work:
                 await asyncio.wait(self._work)
 
-    def take(self, message: Any, caller: Caller) -> None:
-        """Begin with a valid message of this caller."""
-        self._start(self._take(message, caller))
+    def take(self, message: Any, caller: Caller) -> bool:
+        """Begin with a valid message of this caller; False if too many others are worked on."""
+        if len(self._messages) >= MOST_TAKEN:
+            return False
+        task = self._start(self._take(message, caller))
+        self._messages.add(task)
+        task.add_done_callback(self._messages.discard)
+        return True
 
     @override
     def posted(self) -> None:
@@ -93,18 +103,22 @@ class SseStream(StandingStream):
     async def _notify(self, stream: EventStream, notice: Notice) -> None:
         await self._send(notice.text())
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    def _start(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         # In the context of the stream, not in that of the request that brought the message.
         task = asyncio.create_task(work, context=self._variables.copy())
         self._work.add(task)
         task.add_done_callback(self._work.discard)
+        return task
 
     async def _take_posted(self) -> None:
         inbox = self._http.app[SESSIONS].inbox
         try:
             while messages := await inbox.take(self._session.key):
                 for each in messages:
-                    self.take(jsontext.loads(each.body), self._as(each.scopes))
+                    message = jsontext.loads(each.body)
+                    # It was taken at the other replica, so that it waits here.
+                    while not self.take(message, self._as(each.scopes)):
+                        await asyncio.wait(self._messages, return_when=asyncio.FIRST_COMPLETED)
         except Unavailable:
             # They stay in their rows, and the next look at the session finds them.
             pass
