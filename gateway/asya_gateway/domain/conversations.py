@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from asya_crds.flow import ReplyMode
+from asya_gateway.domain.answers import RequestKey
 from asya_gateway.domain.task import JsonText
 
 
@@ -50,12 +51,15 @@ class Conversations(Protocol):
     async def find_client_task(self, owner: str, client_task_id: str) -> str | None:
         """The id of the task that the owner's client calls so."""
 
-    async def add(self, task_id: str, message: JsonText, *, most: int, most_bytes: int) -> int:
-        """Append a message; returns its number, 0 without a conversation. Raises Conflict if there would be more than
-        `most` messages, or more than `most_bytes` of them."""
+    async def add(
+        self, task_id: str, message: JsonText, *, most: int, most_bytes: int, request: RequestKey | None = None
+    ) -> int:
+        """Append a message, under a key once; returns its number, 0 without a conversation or if it is there already.
+        Raises Conflict if there would be more than `most` messages, or more than `most_bytes` of them, and
+        KeyReused."""
 
-    async def remove(self, task_id: str, number: int) -> None:
-        """Remove a message that was not taken."""
+    async def remove(self, task_id: str, number: int, request: RequestKey | None = None) -> None:
+        """Remove a message that was not taken, and its key."""
 
     async def messages(self, task_id: str, most: int | None) -> Sequence[JsonText]:
         """The newest messages in order; all of them with None. Large ones are charged to the enclosing scope of the

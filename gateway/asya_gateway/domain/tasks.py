@@ -170,7 +170,7 @@ class Tasks(TaskReading, TaskReporting):
         about(task_id)
         request = None
         if key is not None and said is not None:
-            request = await self._key_of_message(said, key)
+            request = await self.message_key(said, key)
         elif key is not None:
             plain = input_key is None and action is AnswerAction.ACCEPT
             digest = await self._digest("answer", answer, pause_id, *(() if plain else (input_key, action.value)))
@@ -210,9 +210,10 @@ class Tasks(TaskReading, TaskReporting):
         """Whether the task was answered by this message under the key, whatever has become of it since. Raises
         TaskNotFound, Denied, KeyReused."""
         owner = await scope_of(self._store, task_id, caller, TaskVerb.ANSWER)
-        return await self._answering.answered(task_id, owner, await self._key_of_message(said, key))
+        return await self._answering.answered(task_id, owner, await self.message_key(said, key))
 
-    async def _key_of_message(self, said: Any, key: str) -> RequestKey:
+    async def message_key(self, said: Any, key: str) -> RequestKey:
+        """The key of a whole message that answers a task, or is told to it."""
         return RequestKey("message", key, await self._digest("message", said))
 
 

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from asya_gateway.domain import budget as budgets
+from asya_gateway.domain.answers import RequestKey
 from asya_gateway.domain.budget import Budget, NoRoom, Share
 from asya_gateway.domain.conversations import Conversation, NewConversation
-from asya_gateway.domain.errors import Conflict
+from asya_gateway.domain.errors import Conflict, KeyReused
 from asya_gateway.domain.owners import EVERY_OWNER, OwnedBy
 from asya_gateway.domain.ports import Terms
 from asya_gateway.storage.a2a import contents
@@ -98,6 +99,23 @@ async def test_messages_of_one_moment_have_numbers_of_their_own_and_the_limits_h
     assert await conversations.messages(task_id, 2) == ['"next"', '"last"']
     assert await conversations.add("unknown", "{}", most=10, most_bytes=10) == 0
     assert await conversations.messages("unknown", None) == ()
+
+
+async def test_equal_messages_under_one_key_are_stored_once_and_another_one_is_refused(still: Running) -> None:
+    conversations, task_id = await begun(still)
+
+    async def add(text: str, key: str, digest: bytes) -> int:
+        request = RequestKey("message", key, digest)
+        return await conversations.add(task_id, json.dumps(text), most=10, most_bytes=1000, request=request)
+
+    assert sorted(await asyncio.gather(*(add(f"yes {n}", "k", b"same") for n in range(4)))) == [0, 0, 0, 2]
+    with pytest.raises(KeyReused):
+        await add("no", "k", b"other")
+    assert await add("more", "l", b"same") == 3
+    # One that was not taken leaves its key to the next one.
+    await conversations.remove(task_id, 3, RequestKey("message", "l", b"same"))
+    assert await add("another", "l", b"other") == 3
+    assert len(await conversations.messages(task_id, None)) == 3
 
 
 async def test_large_messages_are_read_when_there_is_room_in_memory(

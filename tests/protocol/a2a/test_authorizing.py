@@ -76,5 +76,9 @@ async def test_a_task_that_waits_takes_messages_up_to_their_limit(
             error = (await rpc(gateway, "SendMessage", {"message": text_message("more", taskId=task_id)}))["error"]
         assert (error["code"], error["message"][:16]) == (-32004, "expected at most")
     said = {"message": text_message("more", taskId=task_id, messageId="m-2")}
-    task = (await rpc(gateway, "SendMessage", said))["result"]["task"]
-    assert [message["messageId"] for message in task["history"]] == ["m-1", "m-2"]
+    for _ in range(2):
+        # Under one key it is the same message, also when nothing is answered by it.
+        task = (await rpc(gateway, "SendMessage", said, **{"Idempotency-Key": "k"}))["result"]["task"]
+        assert [message["messageId"] for message in task["history"]] == ["m-1", "m-2"]
+    other = {"message": text_message("other", taskId=task_id)}
+    assert (await rpc(gateway, "SendMessage", other, **{"Idempotency-Key": "k"}))["error"]["code"] == -32602

@@ -311,3 +311,16 @@ async def test_a_repeated_answer_is_the_same_answer_whatever_has_become_of_its_t
     states.append(task["status"]["state"])
     assert states == ["TASK_STATE_WORKING", "TASK_STATE_WORKING", "TASK_STATE_CANCELED"]
     assert [message["messageId"] for message in task["history"]] == ["m-1", "m-2"]
+
+
+async def test_equal_answers_at_once_under_one_key_are_one_message(gateway: Gateway, actor: Actor) -> None:
+    now, key = {"configuration": {"returnImmediately": True}}, {"Idempotency-Key": "answer-1"}
+    await rpc(gateway, "SendMessage", {"message": text_message("buy"), **now}, path="/a2a/echo")
+    task_id, _ = await actor.take()
+    fields = [{"name": "approved", "type": "boolean"}]
+    await actor.report(task_id, "paused", pause_metadata={"prompt": "Buy?", "fields": fields})
+    said = [{"message": text_message("yes", taskId=task_id, messageId=f"m-{n}"), **now} for n in range(2, 6)]
+    tasks = await asyncio.gather(*(rpc(gateway, "SendMessage", each, **key) for each in said))
+    assert {each["result"]["task"]["status"]["state"] for each in tasks} == {"TASK_STATE_WORKING"}
+    history = (await rpc(gateway, "GetTask", {"id": task_id}))["result"]["history"]
+    assert (len(history), history[0]["messageId"]) == (2, "m-1")

@@ -269,12 +269,14 @@ async def _given(
     raises; the message is not kept then."""
     assert task.pause is not None
     number, given = 0, False
+    stored_as = None if request.key is None else await request.tasks.message_key(identity, request.key)
     try:
         number = await request.conversations.add(
             task.id,
             json_text(v1_0.message(said)),
             most=MOST_MESSAGES,
             most_bytes=MOST_BODIES * request.settings.max_call_bytes,
+            request=stored_as,
         )
         given = not answers
         for index, (key, answer) in enumerate(answers, start=1):
@@ -292,6 +294,10 @@ async def _given(
             given = True
     except Conflict as conflict:
         raise A2aError(UNSUPPORTED_OPERATION, conflict.message, details={"taskId": said.task_id}) from None
+    except Unavailable as error:
+        # It may have been given, or be given by an equal message under the same key, which has found this one stored.
+        given = given or error.uncertain or stored_as is not None
+        raise
     finally:
         if not given and number:
-            await request.conversations.remove(task.id, number)
+            await request.conversations.remove(task.id, number, stored_as)

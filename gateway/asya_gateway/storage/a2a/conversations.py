@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from asya_crds import jsontext
+from asya_gateway.domain.answers import RequestKey
 from asya_gateway.domain.conversations import Conversation
 from asya_gateway.domain.task import JsonText
 from asya_gateway.storage.a2a import messages
@@ -24,7 +25,6 @@ WHERE task_id = $1 AND ($2::text IS NULL OR owner = $2)
 """
 _REVEAL = "UPDATE a2a_tasks SET reply = NULL WHERE task_id = $1"
 _FIND_CLIENT_TASK = "SELECT task_id FROM a2a_tasks WHERE owner = $1 AND client_task_id = $2"
-_REMOVE = "DELETE FROM a2a_messages WHERE task_id = $1 AND number = $2"
 
 
 class PostgresConversations:
@@ -47,11 +47,13 @@ class PostgresConversations:
         found: str | None = await self._database.fetchval(_FIND_CLIENT_TASK, owner, client_task_id)
         return found
 
-    async def add(self, task_id: str, message: JsonText, *, most: int, most_bytes: int) -> int:
-        return await messages.add(self._database, task_id, message, most, most_bytes)
+    async def add(
+        self, task_id: str, message: JsonText, *, most: int, most_bytes: int, request: RequestKey | None = None
+    ) -> int:
+        return await messages.add(self._database, task_id, message, most, most_bytes, request)
 
-    async def remove(self, task_id: str, number: int) -> None:
-        await self._database.execute(_REMOVE, task_id, number)
+    async def remove(self, task_id: str, number: int, request: RequestKey | None = None) -> None:
+        await messages.remove(self._database, task_id, number, request)
 
     async def messages(self, task_id: str, most: int | None) -> Sequence[JsonText]:
         return await messages.newest(self._database, task_id, most)

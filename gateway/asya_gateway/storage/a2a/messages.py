@@ -3,10 +3,11 @@ read."""
 
 from collections.abc import Sequence
 
+from asya_gateway.domain.answers import RequestKey
 from asya_gateway.domain.budget import Budget, Share
-from asya_gateway.domain.errors import Conflict
+from asya_gateway.domain.errors import Conflict, KeyReused
 from asya_gateway.domain.task import LARGEST_INLINE, JsonText
-from asya_gateway.storage.database import Database
+from asya_gateway.storage.database import AnyConnection, Database
 from asya_gateway.storage.tasks.reading import WEIGHT as BODY_WEIGHT
 from asya_gateway.storage.tasks.rows import inline
 
@@ -26,6 +27,18 @@ SELECT $1, number + 1, $2::text::json FROM so_far WHERE number < $3 AND bytes + 
 RETURNING number
 """
 
+STORED = "message stored"
+"""The action of the keys of messages that are stored, whatever becomes of what they answer."""
+_TAKE = """
+INSERT INTO task_request_keys (task_id, action, key, digest) VALUES ($1, $2, $3, $4)
+ON CONFLICT DO NOTHING RETURNING true
+"""
+_TAKEN = "SELECT digest FROM task_request_keys WHERE task_id = $1 AND action = $2 AND key = $3"
+_REMOVE = """
+WITH given_back AS (DELETE FROM task_request_keys WHERE task_id = $1 AND action = $3 AND key = $4)
+DELETE FROM a2a_messages WHERE task_id = $1 AND number = $2
+"""
+
 _SMALL = f"""
 SELECT array_agg(message ORDER BY number) FILTER (WHERE so_far <= {LARGEST_INLINE}) AS messages,
        coalesce(max(so_far), 0) AS bytes
@@ -43,16 +56,34 @@ SELECT message::text AS message FROM (
 """
 
 
-async def add(database: Database, task_id: str, message: JsonText, most: int, most_bytes: int) -> int:
-    """Append a message; returns its number, 0 without a conversation. Raises Conflict if there would be more than
-    `most` messages, or more than `most_bytes` of them."""
+async def add(
+    database: Database, task_id: str, message: JsonText, most: int, most_bytes: int, request: RequestKey | None
+) -> int:
+    """Append a message, under a key once; returns its number, 0 without a conversation or if it is there already.
+    Raises Conflict if there would be more than `most` messages, or more than `most_bytes` of them, and KeyReused."""
     async with database.connection() as connection, connection.transaction():
         if await connection.fetchval(_LOCK, task_id) is None:
             return 0
+        if request is not None and not await _first(connection, task_id, request):
+            return 0
         number: int | None = await connection.fetchval(_ADD, task_id, message, most, most_bytes)
-    if number is None:
-        raise Conflict(f"expected at most {most} messages of a task, and {most_bytes} bytes of them")
+        if number is None:
+            raise Conflict(f"expected at most {most} messages of a task, and {most_bytes} bytes of them")
     return number
+
+
+async def _first(connection: AnyConnection, task_id: str, request: RequestKey) -> bool:
+    """Whether no message was stored under this key. Raises KeyReused."""
+    if await connection.fetchval(_TAKE, task_id, STORED, request.key, request.digest):
+        return True
+    if await connection.fetchval(_TAKEN, task_id, STORED, request.key) != request.digest:
+        raise KeyReused
+    return False
+
+
+async def remove(database: Database, task_id: str, number: int, request: RequestKey | None) -> None:
+    """Remove a message that was not taken, and its key."""
+    await database.execute(_REMOVE, task_id, number, STORED, None if request is None else request.key)
 
 
 async def newest(database: Database, task_id: str, most: int | None) -> Sequence[JsonText]:
