@@ -343,6 +343,22 @@ async def test_rows_of_answered_calls_are_removed_when_there_are_many(
     assert await parts.calls.find(one.key, calls[-1].request) == calls[-1]
 
 
+async def test_a_call_that_was_just_answered_stays_when_an_older_one_is_removed(stored: Running) -> None:
+    parts = parts_of(stored)
+    await parts.sessions.create(one := new())
+    old, young = (OpenCall(one.key, bytes([n]) * 16, f"t{n}", {"id": n, "name": "x"}) for n in range(2))
+    for call in (old, young):
+        assert await parts.calls.register(call)
+    parts.calls.ended(old)
+    answered = parts.calls._answered
+    answered[0] = answered[0]._replace(at=answered[0].at - stored_calls.LINGER - 1)
+    parts.calls.ended(young)
+    removing = parts.calls._removing
+    assert removing is not None
+    await removing
+    assert [await parts.calls.find(one.key, call.request) for call in (old, young)] == [None, young]
+
+
 async def test_a_cancellation_is_noted_before_its_call_and_such_notes_are_few(stored: Running) -> None:
     parts = parts_of(stored)
     await parts.sessions.create(one := new())

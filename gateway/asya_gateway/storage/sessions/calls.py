@@ -20,7 +20,7 @@ LINGER = 3_600.0
 MOST_LINGERING = 4_096
 """Rows of answered calls that one process keeps."""
 TOGETHER = 512
-"""Rows beyond it that are removed at once."""
+"""Rows that are removed at once."""
 MOST_NOTES = 64
 """Cancellations of one session that wait for their calls."""
 PATIENCE = 2.0
@@ -118,10 +118,17 @@ class PostgresCalls:
 
     async def _remove(self, before: float) -> None:
         with suppress(Unavailable):
-            while self._answered and (len(self._answered) > MOST_LINGERING or self._answered[0].at < before):
-                some = [self._answered.popleft() for _ in range(min(TOGETHER, len(self._answered)))]
+            while some := self._superfluous(before):
                 sessions, requests, tasks, _ = zip(*some, strict=True)
                 await self._database.execute(_REMOVE, list(sessions), list(requests), list(tasks))
+
+    def _superfluous(self, before: float) -> list[_Answered]:
+        """Take out the next answered calls that are too many or too old."""
+        some: list[_Answered] = []
+        answered = self._answered
+        while answered and len(some) < TOGETHER and (len(answered) > MOST_LINGERING or answered[0].at < before):
+            some.append(answered.popleft())
+        return some
 
 
 def _size(_: OpenCall) -> int:
