@@ -16,6 +16,8 @@ from asya_gateway.domain.owners import EVERY_OWNER, OwnedBy
 from asya_gateway.domain.pause import Input, Pause
 from asya_gateway.domain.ports import TaskFilter
 from asya_gateway.domain.reports import ChildAnnouncement, Claim, PauseReport
+from asya_gateway.domain.sessions.ports import OpenCall
+from asya_gateway.domain.sessions.session import NewSession, Transport
 from asya_gateway.domain.task import FlyEvent
 from servers.proxy import TcpProxy
 from tests.support.hops import begin, declare, delivered, end, queues, send
@@ -88,6 +90,18 @@ async def test_a_final_ends_the_task_once(behind: Running, running: Running, pro
     await behind.tasks.finish(succeeded(task_id))
     assert proxy.lost == 1
     assert await running.kinds(task_id) == ["created", "final"]
+
+
+async def test_a_call_that_was_canceled_before_it_came_is_not_begun(
+    behind: Running, running: Running, proxy: TcpProxy
+) -> None:
+    calls, session = behind.storage.sessions.calls, b"s" * 32
+    await running.storage.sessions.sessions.create(NewSession(session, Transport.HTTP, "", ""))
+    call = OpenCall(session, b"r" * 16, "a-task", {"id": 1, "name": "x"})
+    await running.storage.sessions.calls.cancel(session, call.request)
+    proxy.lose_answer_to(b"a-task")
+    assert not await calls.register(call)
+    assert proxy.lost == 1
 
 
 async def test_a_begin_still_goes_and_its_entries_count_once(

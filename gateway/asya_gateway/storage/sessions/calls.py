@@ -25,14 +25,14 @@ MOST_NOTES = 64
 """Cancellations of one session that wait for their calls."""
 PATIENCE = 2.0
 
-# A request id that is used again names the new call.
+# A request id that is used again names the new call; one of the same task is the same call, registered again.
 _REGISTER = """
 INSERT INTO mcp_calls AS c (session, request, task_id, call)
 SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::text[], $4::json[]) AS n(session, request, task_id, call)
 ORDER BY 1, 2
 ON CONFLICT (session, request) DO UPDATE
 SET task_id = excluded.task_id, call = excluded.call, at = clock_timestamp(),
-    canceled = c.canceled AND (c.call IS NULL OR c.task_id IS NULL)
+    canceled = c.canceled AND (c.call IS NULL OR c.task_id IS NULL OR c.task_id IS NOT DISTINCT FROM excluded.task_id)
 RETURNING session, request, canceled
 """
 
