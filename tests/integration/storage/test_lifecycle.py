@@ -144,6 +144,28 @@ class TestClaims:
         last = await running.tasks.report(progress(task_id, claim=Claim("0", 1, "three")))
         assert (last.action, last.frames) == (ClaimAction.DONE, None)
 
+    async def test_a_hop_is_completed_by_whoever_sends_its_stored_frames(self, running: Running) -> None:
+        task_id = await running.create()
+        one, two, three = (Claim("0", 1, claimant) for claimant in ("one", "two", "three"))
+        await running.tasks.report(progress(task_id, claim=one))
+        early = await running.tasks.report(progress(task_id, HopState.COMPLETED, claim=two))
+        await running.tasks.report(progress(task_id, HopState.PROCESSED, claim=one, frames='[{"id":"x"}]'))
+        await running.storage.database.execute("UPDATE task_hops SET lease_until = now() - interval '1 second'")
+        again = await running.tasks.report(progress(task_id, claim=two))
+        completed = [await running.tasks.report(progress(task_id, HopState.COMPLETED, claim=two)) for _ in range(2)]
+        late = await running.tasks.report(progress(task_id, HopState.COMPLETED, claim=one))
+        last = await running.tasks.report(progress(task_id, claim=three))
+        assert (again.action, again.frames) == (ClaimAction.DONE, '[{"id":"x"}]')
+        assert [each.action for each in (early, *completed, late, last)] == [
+            ClaimAction.DONE,
+            ClaimAction.GO,
+            *[ClaimAction.DONE] * 3,
+        ]
+        assert last.frames is None
+        stored = await running.storage.database.fetchrow("SELECT state, frames FROM task_hops")
+        assert tuple(stored or ()) == ("completed", None)
+        assert await running.kinds(task_id) == ["created", "progress", "progress"]
+
     async def test_a_higher_attempt_takes_the_hop_over(self, running: Running) -> None:
         task_id = await running.create()
         await running.tasks.report(progress(task_id, claim=Claim("0", 1, "one")))

@@ -62,7 +62,9 @@ _CLAIMS = f"""
         frames = CASE r.state WHEN 'processed' THEN r.frames WHEN 'completed' THEN NULL ELSE h.frames END
     FROM incoming r JOIN locked l USING (id)
     WHERE h.task_id = ANY ({split(1)}) AND h.hop = ANY ({split(11)}) AND h.task_id = r.id AND h.hop = r.claim_hop
-      AND r.claim_hop IS NOT NULL AND r.state <> 'received' AND h.claimant = r.claimant AND h.state <> 'completed'
+      AND r.claim_hop IS NOT NULL AND r.state <> 'received' AND h.state <> 'completed'
+      -- Whoever has sent the stored frames of a worker that died completes its hop.
+      AND (h.claimant = r.claimant OR (r.state = 'completed' AND h.state = 'processed'))
     RETURNING h.task_id
 ), verdict AS (
     SELECT r.id, CASE
