@@ -182,3 +182,6 @@ async def test_a_malformed_meta_is_refused_in_the_era_of_its_header(idle: Gatewa
         headers = {"Accept": "application/json", **({"MCP-Protocol-Version": header} if header else {})}
         status, answer = await idle.post("/mcp", sent, headers=headers)
         assert (status, answer["error"]["code"]) == (expected, -32602), header
+        # "If the server cannot accept the input, it MUST return an HTTP error status code": of a notification.
+        notification = {name: value for name, value in sent.items() if name != "id"}
+        assert (await idle.post("/mcp", notification, headers=headers))[0] == 400

@@ -98,8 +98,9 @@ async def _dispatch(http: web.Request, message: Message, accepted: AcceptedForms
             case Notification() | Request():
                 stateless = is_stateless(message, http.headers)
     except InvalidParams as error:
-        # Its `_meta` says nothing, so its header tells in which era it is refused.
-        return refuse(error, id, stateless=_looks_stateless(http))
+        # Its `_meta` says nothing, so its header tells in which era it is refused. A notification that is not accepted
+        # has an HTTP error in both (2025-11-25, transports, "Sending Messages to the Server").
+        return refuse(error, id, stateless=id is None or _looks_stateless(http))
     except RpcError as error:
         return refuse(error, id, stateless=stateless)
     try:

@@ -111,10 +111,11 @@ def _message(sent: Sent, value: Any, sessions: Sessions) -> Verdict:
     if len(versions) > 1:
         return Refusal(-32020)
     header, meta = versions[0] if versions else None, params.get("_meta", {})
-    if not isinstance(meta, dict):
-        return Refusal(-32602)
-    declared = meta.get(META + "protocolVersion")
     handshake = {*HANDSHAKE, "2024-11-05"}
+    if not isinstance(meta, dict):
+        # After a handshake a refused request has 200, a notification has not.
+        return Refusal(-32602, 200 if "id" in value and (header is None or header in handshake) else 400)
+    declared = meta.get(META + "protocolVersion")
     if declared is None and (header is None or header in handshake):
         return _after_handshake(sent, value, method, sessions)
     if header in handshake and declared == header:
