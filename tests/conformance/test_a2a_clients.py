@@ -96,7 +96,8 @@ async def test_the_sdk_verifies_every_form_of_a_card(tmp_path: Path, closed: dic
     cards = Cards(make_flows(SKILLS), make_settings(**closed, **secret), signer)
     made = [cards.public(CardName("https://asya.example", pure)) for pure in (True, False)]
     file = tmp_path / "cards.json"
-    file.write_text(json.dumps({"keys": signer.key_set, "cards": [json.loads(each.body) for each in made if each]}))
+    served = [json.loads(each.body) for each in made if each]
+    file.write_text(json.dumps({"keys": {"keys": [signer.public_key]}, "cards": served}))
     program = str(HERE / "python" / "a2a_1_verifier.py")
     assert (await run(tools.a2a(1), program, str(file))).answer == [[True, False], [True, False]]
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from aiohttp import web
 
 from asya_crds.offloading import Offload
-from asya_gateway.composition.agent_cards import agent_cards
+from asya_gateway.composition.agent_cards import agent_cards, signing
 from asya_gateway.composition.container import memory_budget
 from asya_gateway.composition.examining import Digesting, Examining, Filling
 from asya_gateway.composition.identifying import Identifying
@@ -87,6 +87,7 @@ class Gateway:
         registry = PostgresRegistry(self.database, self.storage.bell, self.offload)
         self.registrar = Registrar(registry, self.offload, self.identifying.audit)
         self.watch = self._watch(registry)
+        self.cards = agent_cards(self.flows, settings)
         self.sealing = SealRing(settings.seal_keys, PostgresSealKeys(self.database), self.storage.clock)
         self.pushing = self._pushing() if pushes(settings) else None
         self.observing.watch(
@@ -223,7 +224,7 @@ class Gateway:
         )
         app[REGISTRY], app[FLOWS_REPORT] = self.registrar, self.watch.report
         app[SEALING] = self.sealing
-        app[CARDS] = agent_cards(self.flows, self.settings)
+        app[CARDS] = self.cards
         app[CONVERSATIONS] = PostgresConversations(self.database.hot)
         app[CONVERSATION_LISTS] = PostgresConversationLists(self.database)
         if self.pushing is not None:
@@ -252,6 +253,7 @@ class Gateway:
             stack.push_async_callback(self.watch.stop)
             await self.watch.start()
             self.identifying.tell(self.flows.table)
+            await stack.enter_async_context(signing(self.cards, self.settings))
             if self.dispatcher is not None:
                 stack.push_async_callback(self.dispatcher.stop)
                 await self.dispatcher.start()

@@ -12,15 +12,18 @@ from joserfc.jwk import KeySet
 
 from asya_crds import jsontext
 from asya_crds.flow import Flow
-from asya_gateway.composition.agent_cards import agent_cards
+from asya_gateway.composition.agent_cards import agent_cards, signing
 from asya_gateway.composition.issuers import InvalidConfiguration
 from asya_gateway.domain.flows import FlowRegistry
 from asya_gateway.protocols.a2a import card_cache
+from asya_gateway.protocols.a2a.card_cache import CardName
 from asya_gateway.protocols.a2a.cards import card
+from asya_gateway.protocols.a2a.signing import CardSigner
 from tests.support.a2a import SKILLS, conforms
-from tests.support.gateway import Gateway, make_settings, start_gateway
+from tests.support.gateway import Gateway, make_flows, make_settings, start_gateway
 from tests.support.mcp import serve_tools
 from tests.support.oauth import SECRET
+from tests.support.waiting import until
 
 
 async def test_the_card_lists_the_skills_for_readers_of_both_versions(gateway: Gateway) -> None:
@@ -99,11 +102,11 @@ async def test_two_pods_send_the_same_tag_for_cards_that_they_sign(database_url:
     file = tmp_path / "key.pem"
     key = ec.generate_private_key(ec.SECP256R1())
     file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    signing = {"a2a_signing_key_file": str(file), "a2a_public_url": "https://agent.example"}
+    signed = {"a2a_signing_key_file": str(file), "a2a_public_url": "https://agent.example"}
     cards: list[dict[str, Any]] = []
     tags: list[str] = []
     for _ in range(2):
-        async with start_gateway(database_url, **signing) as pod:
+        async with start_gateway(database_url, **signed) as pod:
             serve_tools(pod, SKILLS)
             path = pod.url + "/.well-known/agent-card.json"
             async with pod.session.get(path) as response:
@@ -120,6 +123,43 @@ async def test_two_pods_send_the_same_tag_for_cards_that_they_sign(database_url:
     assert tags[0] == tags[1]
     assert tags[0].startswith("W/")
     assert cards[0] != cards[1]
+
+
+async def test_a_key_file_that_changes_signs_from_then_on_and_the_key_before_stays_public(tmp_path: Path) -> None:
+    file = tmp_path / "key.pem"
+
+    def written(content: bytes | None = None) -> None:
+        key = ec.generate_private_key(ec.SECP256R1())
+        file.write_bytes(content or key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+
+    written()
+    settings = make_settings(a2a_signing_key_file=str(file), config_poll_interval=0.01)
+    flows = make_flows(SKILLS)
+    cards = agent_cards(flows, settings)
+
+    def signed() -> tuple[str, list[str]]:
+        """The tag of the card, whose signatures must be verifiable, and the names of the public keys."""
+        ready = cards.public(CardName("https://agent.example", pure=True))
+        assert ready is not None
+        assert cards.key_set is not None
+        card = jsontext.loads(ready.body.decode())
+        signatures = card.pop("signatures")
+        compact = "{protected}..{signature}".format(**signatures[0])
+        first, *_ = cards.key_set["keys"]
+        keys = KeySet.import_key_set({"keys": [first]})
+        jws.deserialize_compact(compact, keys, payload=rfc8785.dumps(card), algorithms=["ES256"])
+        return ready.tag, [key["kid"] for key in cards.key_set["keys"]]
+
+    tag, kids = signed()
+    async with signing(cards, settings):
+        assert signed() == (tag, kids)
+        written(b"no key")
+        written()
+        other = await until(lambda: signed()[1] != kids and signed(), what="the new key")
+    assert (other[0] != tag, other[1][1:]) == (True, kids)
+    for _ in range(4):
+        cards.sign_with(CardSigner(ec.generate_private_key(ec.SECP256R1())))
+    assert len(signed()[1]) == 3
 
 
 async def test_cards_without_a_key_are_not_signed(gateway: Gateway) -> None:

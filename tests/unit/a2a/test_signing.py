@@ -72,8 +72,8 @@ def test_each_form_has_a_signature_that_verifies_with_the_published_key(tmp_path
     file.write_bytes(pem(ec.generate_private_key(ec.SECP256R1())))
     signer = CardSigner.from_file(str(file))
     card = signer.signed(MERGED, PURE, "https://agent.example/keys")
-    keys = KeySet.import_key_set(signer.key_set)  # type: ignore[arg-type]
-    assert "d" not in signer.key_set["keys"][0]
+    keys = KeySet.import_key_set({"keys": [signer.public_key]})
+    assert "d" not in signer.public_key
     # joserfc computes the thumbprint itself (RFC 7638).
     assert keys.keys[0].thumbprint() == signer.key_id
     forms = canonical_forms(MERGED, PURE)
@@ -88,7 +88,7 @@ def test_each_form_has_a_signature_that_verifies_with_the_published_key(tmp_path
 
 
 def test_the_key_may_be_named(tmp_path: Path) -> None:
-    assert CardSigner(ec.generate_private_key(ec.SECP256R1()), "mine").key_set["keys"][0]["kid"] == "mine"
+    assert CardSigner(ec.generate_private_key(ec.SECP256R1()), "mine").public_key["kid"] == "mine"
 
 
 @pytest.mark.parametrize(

@@ -18,12 +18,15 @@ from asya_gateway.settings import Settings
 MOST_SKILLS = 2_000
 MOST_KEPT = 64
 """Most cards that are kept, because the Host of a request may be part of them."""
+MOST_KEYS = 3
+"""Most public keys that are served: that of the present signatures, and those before it."""
 KEY_SET = "/a2a/.well-known/jwks.json"
 
 
 @dataclass(frozen=True, slots=True)
 class ReadyCard:
-    """A card as it is sent. The tag is made of the content without signatures, which differ on each pod."""
+    """A card as it is sent. The tag is made of the content without signatures, which differ on each pod, and of
+    the key that signs."""
 
     body: bytes
     tag: str
@@ -44,9 +47,24 @@ class Cards:
     """Makes cards and keeps the public ones."""
 
     def __init__(self, flows: FlowRegistry, settings: Settings, signer: CardSigner | None) -> None:
-        self._flows, self._settings, self.signer = flows, settings, signer
+        self._flows, self._settings, self._signer = flows, settings, signer
+        self._keys: list[Json] = [] if signer is None else [signer.public_key]
         self._made_of: FlowTable | None = None
         self._kept: OrderedDict[CardName, ReadyCard | None] = OrderedDict()
+
+    @property
+    def key_set(self) -> Json | None:
+        """The public keys with which cards are verified, the present one first (RFC 7517); None if cards are not
+        signed. Those before it are there for cards that somebody keeps."""
+        return {"keys": self._keys} if self._keys else None
+
+    def sign_with(self, signer: CardSigner) -> None:
+        """From now on sign with this key."""
+        self._signer = signer
+        # A key that is called as the present one could not be told from it.
+        older = [key for key in self._keys if key["kid"] != signer.key_id]
+        self._keys = [signer.public_key, *older][:MOST_KEYS]
+        self._kept.clear()
 
     def base_url(self, origin: str) -> str:
         """Where the agent is; `origin` is what the client called."""
@@ -74,8 +92,10 @@ class Cards:
         open_to_all = [flow for flow in exposed if not flow.scopes][:MOST_SKILLS]
         document = self._made(open_to_all, name, signs_in=not open_to_all)
         tag = etag(card_text(document))
-        if self.signer is not None:
-            document, tag = self._signed(document, open_to_all, name, signs_in=not open_to_all), f"W/{tag}"
+        if self._signer is not None:
+            # Whoever has the card with the signature of another key is to get it anew.
+            tag = f"W/{etag(card_text(document) + self._signer.thumbprint)}"
+            document = self._signed(document, open_to_all, name, signs_in=not open_to_all)
         changed = None if table.changed_at is None else format_datetime(table.changed_at, usegmt=True)
         return ReadyCard(card_text(document).encode(), tag, changed)
 
@@ -90,15 +110,15 @@ class Cards:
         if name.skill and not flows:
             return None
         document = self._made(flows, name, signs_in=False)
-        return document if self.signer is None else self._signed(document, flows, name, signs_in=False)
+        return document if self._signer is None else self._signed(document, flows, name, signs_in=False)
 
     def _made(self, flows: Sequence[Flow], name: CardName, *, signs_in: bool) -> Json:
         return card(self._settings, flows, signs_in=signs_in, base_url=name.base_url, pure=name.pure, skill=name.skill)
 
     def _signed(self, document: Json, flows: Sequence[Flow], name: CardName, *, signs_in: bool) -> Json:
-        assert self.signer is not None  # the caller has looked
+        assert self._signer is not None  # the caller has looked
         pure = self._made(flows, CardName(name.base_url, True, name.skill), signs_in=signs_in)
-        return self.signer.signed(document, pure, name.base_url + KEY_SET)
+        return self._signer.signed(document, pure, name.base_url + KEY_SET)
 
 
 CARDS: AppKey[Cards] = AppKey("CARDS")

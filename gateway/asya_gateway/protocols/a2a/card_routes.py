@@ -36,14 +36,12 @@ async def pure_card(http: web.Request) -> web.Response:
 
 
 async def key_set(http: web.Request) -> web.Response:
-    """The public key with which cards are verified (RFC 7517)."""
-    signer = http.app[CARDS].signer
-    if signer is None:
+    """The public keys with which cards are verified (RFC 7517)."""
+    keys = http.app[CARDS].key_set
+    if keys is None:
         return web.Response(status=404, text="cards are not signed here\n")
     headers = {"Cache-Control": f"public, max-age={MAX_AGE}", "Access-Control-Allow-Origin": "*"}
-    return web.Response(
-        body=card_text(signer.key_set).encode(), content_type="application/jwk-set+json", headers=headers
-    )
+    return web.Response(body=card_text(keys).encode(), content_type="application/jwk-set+json", headers=headers)
 
 
 def _answer(http: web.Request, *, pure: bool) -> web.Response:

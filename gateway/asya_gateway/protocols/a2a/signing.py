@@ -24,14 +24,16 @@ class UnusableKey(Exception):
 
 
 class CardSigner:
-    """Signs with one key. `key_set` is its public part (RFC 7517), for those who verify."""
+    """Signs with one key. `public_key` is its public part (RFC 7517), for those who verify."""
 
     def __init__(self, key: EllipticCurvePrivateKey, key_id: str = "") -> None:
         numbers = key.public_key().public_numbers()
         public = {"crv": "P-256", "kty": "EC", "x": _coordinate(numbers.x), "y": _coordinate(numbers.y)}
         self._key = key
-        self.key_id = key_id or _base64url(hashlib.sha256(rfc8785.dumps(public)).digest())
-        self.key_set: Json = {"keys": [{**public, "kid": self.key_id, "alg": ALGORITHM, "use": "sig"}]}
+        self.thumbprint = _base64url(hashlib.sha256(rfc8785.dumps(public)).digest())
+        """That of RFC 7638."""
+        self.key_id = key_id or self.thumbprint
+        self.public_key: Json = {**public, "kid": self.key_id, "alg": ALGORITHM, "use": "sig"}
         self._jws = jwt.PyJWS(algorithms=[ALGORITHM])
 
     @classmethod
@@ -43,11 +45,19 @@ class CardSigner:
         except OSError as error:
             raise UnusableKey(f"{path}: {error.strerror or error}") from None
         try:
+            return cls.from_pem(text, key_id)
+        except UnusableKey as error:
+            raise UnusableKey(f"{path}: {error}") from None
+
+    @classmethod
+    def from_pem(cls, text: bytes, key_id: str = "") -> "CardSigner":
+        """The signer with this key. Raises UnusableKey."""
+        try:
             key = load_pem_private_key(text, password=None)
         except (ValueError, TypeError, UnsupportedAlgorithm):
-            raise UnusableKey(f"{path}: expected a private key in PEM without a password") from None
+            raise UnusableKey("expected a private key in PEM without a password") from None
         if not isinstance(key, EllipticCurvePrivateKey) or not isinstance(key.curve, SECP256R1):
-            raise UnusableKey(f"{path}: expected an EC key of the curve P-256")
+            raise UnusableKey("expected an EC key of the curve P-256")
         return cls(key, key_id)
 
     def signed(self, served: Json, pure: Json, key_set_url: str) -> Json:
