@@ -149,8 +149,7 @@ class OutboundClient:
         """The answer to POST; with `reads` false without its body, whatever that is; `party` is that of `check`. Raises
         TargetRefused, NoAnswer or AnswerRefused; after the last two it is unknown whether the target has received the
         request, except after NameNotReached."""
-        with looked_up_for(party):
-            return await self._send("POST", url, permission, limits, headers or {}, body, reads=reads)
+        return await self._send("POST", url, permission, limits, headers or {}, body, reads=reads, party=party)
 
     async def close(self) -> None:
         """Close every connection. No request may follow."""
@@ -168,7 +167,28 @@ class OutboundClient:
         body: bytes | None,
         *,
         reads: bool = True,
+        party: str = "",
     ) -> Answer:
+        with looked_up_for(party) as lookups:
+            try:
+                return await self._exchange(method, text, permission, limits, headers, body, reads=reads)
+            except TimeoutError:
+                if lookups.waiting:
+                    raise NameNotReached from None
+                raise NoAnswer(f"no complete answer within {limits.seconds:g} s") from None
+
+    async def _exchange(
+        self,
+        method: str,
+        text: str,
+        permission: Origin | None,
+        limits: Limits,
+        headers: LooseHeaders,
+        body: bytes | None,
+        *,
+        reads: bool,
+    ) -> Answer:
+        """Raises TimeoutError beside what `_send` raises."""
         url = checked_url(text)
         reach = reach_of(url, permission, self._allowed)
         proxy = None if self._is_direct(url) else self._proxy
@@ -188,7 +208,7 @@ class OutboundClient:
                     return Answer(answer.status, b"", answer.headers)
                 return Answer(answer.status, await read_body(answer, limits.bytes), answer.headers)
         except TimeoutError:
-            raise NoAnswer(f"no complete answer within {limits.seconds:g} s") from None
+            raise
         except (ClientError, OSError, ValueError) as error:
             raise _worded(error, named=address_of(host_of(url)) is None) from error
 
@@ -203,6 +223,7 @@ class OutboundClient:
             connector = TCPConnector(
                 socket_factory=_guarded(reach, self._allowed),
                 resolver=self._resolver,
+                use_dns_cache=False,
                 limit=self._connections,
                 ssl=self._tls or True,
             )

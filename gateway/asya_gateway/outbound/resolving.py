@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -12,17 +13,31 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from typing_extensions import override
 
 _THREADS = 8
-_PARTY: ContextVar[str] = ContextVar("outbound party", default="")
+KEPT = 10.0
+"""Seconds that a found name is not looked up again."""
+MOST_KEPT = 1024
+
+
+@dataclass(slots=True)
+class Lookups:
+    """The lookups of one request, for a party. `waiting`: whether one of them has not ended."""
+
+    party: str = ""
+    waiting: bool = False
+
+
+_LOOKUPS: ContextVar[Lookups | None] = ContextVar("outbound lookups", default=None)
 
 
 @contextmanager
-def looked_up_for(party: str) -> Iterator[None]:
+def looked_up_for(party: str) -> Iterator[Lookups]:
     """Names that are looked up within are those of this party; "" is the gateway itself."""
-    token = _PARTY.set(party)
+    lookups = Lookups(party)
+    token = _LOOKUPS.set(lookups)
     try:
-        yield
+        yield lookups
     finally:
-        _PARTY.reset(token)
+        _LOOKUPS.reset(token)
 
 
 @dataclass(slots=True)
@@ -37,7 +52,10 @@ class Resolver(AbstractResolver):
     """The system's resolver. A name server can hold a lookup for many seconds, and a thread cannot be cancelled, so
     lookups of strangers' names must not occupy the threads that the rest of the process uses, nor those of one party
     all of these. Further ones wait, the party's own behind one another. A lookup keeps its place until its thread is
-    free, also when nobody waits for it any more."""
+    free, also when nobody waits for it any more.
+
+    Names that were found are kept for a moment. Lookups that are under way are not shared: nobody waits behind another
+    party for the same name (so aiohttp's cache, which shares them, must be off)."""
 
     def __init__(self, threads: int = _THREADS, per_party: int | None = None) -> None:
         """`per_party`: most threads that a party has at once, except the gateway itself; None: all of them."""
@@ -45,12 +63,33 @@ class Resolver(AbstractResolver):
         self._places = asyncio.Semaphore(threads)
         self._all, self._per_party = threads, per_party or threads
         self._turns: dict[str, _Turns] = {}
+        self._found: OrderedDict[tuple[str, int, socket.AddressFamily], tuple[float, list[ResolveResult]]]
+        self._found = OrderedDict()
 
     @override
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        give_back = await self._place(_PARTY.get())
+        lookups = _LOOKUPS.get() or Lookups()
+        name, now = (host, port, family), asyncio.get_running_loop().time()
+        until, known = self._found.get(name, (0.0, []))
+        if now < until:
+            return list(known)
+        lookups.waiting = True
+        try:
+            found = await self._looked_up(host, port, family, lookups.party)
+        except OSError:
+            lookups.waiting = False
+            raise
+        lookups.waiting = False
+        self._found[name] = now + KEPT, found
+        self._found.move_to_end(name)
+        if len(self._found) > MOST_KEPT:
+            self._found.popitem(last=False)
+        return list(found)
+
+    async def _looked_up(self, host: str, port: int, family: socket.AddressFamily, party: str) -> list[ResolveResult]:
+        give_back = await self._place(party)
         try:
             looking = asyncio.get_running_loop().run_in_executor(self._threads, _look_up, host, port, family)
         except BaseException:

@@ -305,6 +305,36 @@ async def test_the_names_of_one_party_take_no_thread_of_the_others(monkeypatch: 
     await until(lambda: not resolver._turns, what="every place to be given back")
 
 
+async def test_a_party_whose_lookups_hang_keeps_nobody_from_the_same_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    release, looking = threading.Event(), Counter[str]()
+
+    def look_up(host: str, port: int, *_: object) -> list[ResolveResult]:
+        looking[host] += 1
+        assert host == "shared.example" or release.wait(10)
+        return [ResolveResult(hostname=host, host="127.0.0.1", port=port, family=socket.AF_INET, proto=6, flags=0)]
+
+    monkeypatch.setattr(resolving, "_look_up", look_up)
+    async with web(http(b"", "204 No Content")) as server:
+        resolver = Resolver(4, per_party=1)
+        client = OutboundClient(LOCAL, resolver=resolver)
+        shared = server.url_of("shared.example")
+        hangs = asyncio.create_task(client.post("https://slow.example/", b"", party="alice"))
+        await until(lambda: looking["slow.example"] == 1)
+        behind = asyncio.create_task(client.post(shared, b"", limits=QUICK, party="alice"))
+        # Nothing was sent, so the host is not to blame.
+        with pytest.raises(NameNotReached):
+            await behind
+        waiting = asyncio.create_task(client.post(shared, b"", party="alice"))
+        for _ in range(2):
+            assert (await client.post(shared, b"", party="bob")).status == 204
+        assert looking["shared.example"] == 1
+        release.set()
+        with contextlib.suppress(OutboundError):
+            await hangs
+        assert (await waiting).status == 204
+        await client.close()
+
+
 async def test_the_environments_proxy_is_not_used(client: OutboundClient, monkeypatch: pytest.MonkeyPatch) -> None:
     async with web() as proxy, web() as server:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
