@@ -7,7 +7,21 @@ import pytest
 
 from tests.support.gateway import Gateway
 from tests.support.inputs import FOLDERS, LISTED, NAME, pause_body
-from tests.support.mcp import HANDSHAKE_VERSIONS, LATEST, TOOLS, Actor, ask, ask_old, conforms, serve_tools, start_mcp
+from tests.support.mcp import (
+    HANDSHAKE_VERSIONS,
+    LATEST,
+    TOOLS,
+    Actor,
+    ask,
+    ask_old,
+    conforms,
+    open_post,
+    serve_tools,
+    start_mcp,
+    stateless_body,
+    stateless_headers,
+)
+from tests.support.mcp_sessions import Stream
 from tests.support.mcp_tasks import in_background, pause
 from tests.support.principals import Tokens, bearer, closed
 
@@ -16,7 +30,8 @@ NAMES = ["task_answer", "task_cancel", "task_get"]
 
 @pytest.fixture
 async def helped(database_url: str) -> AsyncIterator[Gateway]:
-    async with start_mcp(database_url, mcp_task_tools=True, mcp_max_wait=0.2) as made:
+    changes = {"mcp_task_tools": True, "mcp_max_wait": 0.2, "mcp_progress_interval": 0.02}
+    async with start_mcp(database_url, **changes) as made:
         yield made
 
 
@@ -47,6 +62,21 @@ async def test_they_stand_at_the_end_of_the_list(helped: Gateway, version: str) 
     _, answer = await (ask(helped, "tools/list") if version == LATEST else ask_old(helped, "tools/list", {}, version))
     conforms(answer["result"], "ListToolsResult", version)
     assert [tool["name"] for tool in answer["result"]["tools"]][-3:] == NAMES
+
+
+async def test_waiting_for_a_task_goes_on_with_progress(helped: Gateway) -> None:
+    """It may wait for a minute, after which a client without progress has given up."""
+    task_id = await helped.submit()
+    params = {"name": "task_get", "arguments": {"task_id": task_id, "wait": 60}, "_meta": {"progressToken": "t"}}
+    body = stateless_body("tools/call", params)
+    async with open_post(helped, body, stateless_headers(body)) as response:
+        stream = Stream(response)
+        told = [await stream.message() for _ in range(3)]
+        assert [each["params"]["progressToken"] for each in told] == ["t"] * 3
+        await Actor(helped).end(task_id, result={"n": 1})
+        while "method" in (answer := await stream.message()):
+            pass
+    assert answer["result"]["structuredContent"] == {"n": 1}
 
 
 async def test_a_flow_of_the_same_name_gives_way(helped: Gateway) -> None:

@@ -116,6 +116,22 @@ class Beating:
         return True
 
 
+def beating(
+    channel: Channel,
+    token: ProgressToken | None,
+    interval: float,
+    *,
+    last: float | None = None,
+    meta: Mapping[str, Any] | None = None,
+) -> tuple[Channel, Progress | None]:
+    """The channel of a request, on which `interval` seconds never pass without progress, and its progress, which begins
+    above `last`. Without a token they are the channel as it is, and None."""
+    if token is None:
+        return channel, None
+    progress = Progress(token, last, meta=meta)
+    return Beating(channel, progress, interval), progress
+
+
 def update_message(update: TaskUpdate) -> str | None:
     """The text of a log entry: the report's own message, else the actor and its state."""
     entry = update.entry

@@ -4,7 +4,7 @@ from asya_crds.flow import Flow
 from asya_gateway.protocols.http.holding import Channel
 from asya_gateway.protocols.http.task_wait import TaskWait, Tell
 from asya_gateway.protocols.mcp.log_messages import LogMessages
-from asya_gateway.protocols.mcp.progress import Beating, Progress
+from asya_gateway.protocols.mcp.progress import beating
 from asya_gateway.protocols.mcp.request_context import RequestContext
 from asya_gateway.protocols.mcp.tasks.asking import TaskAsks
 from asya_gateway.protocols.mcp.telling import Telling
@@ -17,10 +17,8 @@ def wait_of(
     where it stands; in a retry with answers it begins after the question."""
     exposure, session = flow.mcp, context.session
     place = None if session is None else session.resumed_at
-    progress: Progress | None = None
-    if context.progress_token is not None:
-        progress = Progress(context.progress_token, None if place is None else place.progress)
-        channel = Beating(channel, progress, context.settings.mcp_progress_interval)
+    last = None if place is None else place.progress
+    channel, progress = beating(channel, context.progress_token, context.settings.mcp_progress_interval, last=last)
     shown = progress if exposure is not None and exposure.progress else None
     logs = LogMessages.of(context)
     told: Tell | None = None

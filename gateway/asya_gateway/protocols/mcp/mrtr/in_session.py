@@ -19,7 +19,7 @@ from asya_gateway.protocols.mcp.input_responses import GivenAnswer, refused
 from asya_gateway.protocols.mcp.mrtr.rounds import Declined, Rounds
 from asya_gateway.protocols.mcp.mrtr.session_state import SessionState, key_of_purpose
 from asya_gateway.protocols.mcp.mrtr.state import LIFETIME
-from asya_gateway.protocols.mcp.progress import Beating, Progress
+from asya_gateway.protocols.mcp.progress import beating
 from asya_gateway.protocols.mcp.request_context import RequestContext
 from asya_gateway.protocols.mcp.results import Result
 from asya_gateway.protocols.mcp.sessions.call import CallOfTask, OfTask, SessionCall
@@ -68,13 +68,13 @@ class HeldInputs:
         if the client cannot be asked more, and what the flow's call raises."""
         if isinstance(channel, Silent):
             raise InvalidParams("expected a call of its own with a stream: its client is asked before it starts")
-        place, beating, progress = self._call.resumed_at, channel, None
-        if self._context.progress_token is not None:
-            progress = Progress(self._context.progress_token, None if place is None else place.progress)
-            beating = Beating(channel, progress, self._context.settings.mcp_progress_interval)
+        context, place = self._context, self._call.resumed_at
+        last = None if place is None else place.progress
+        interval = context.settings.mcp_progress_interval
+        asking, progress = beating(channel, context.progress_token, interval, last=last)
         self._call.where = lambda: (0, None if progress is None else progress.last)
         try:
-            answers = await self._answers(beating)
+            answers = await self._answers(asking)
         except Declined as error:
             return self._declined(error)
         outcome = await self._go_on(answers, self._state.key)

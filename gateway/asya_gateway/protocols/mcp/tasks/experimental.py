@@ -22,7 +22,7 @@ from asya_gateway.protocols.http.holding import Channel
 from asya_gateway.protocols.http.task_wait import TaskWait
 from asya_gateway.protocols.http.wait_limit import WaitLimit
 from asya_gateway.protocols.mcp.errors import LONGEST_MESSAGE, InvalidParams, MethodNotFound, bounded
-from asya_gateway.protocols.mcp.progress import Beating, Progress
+from asya_gateway.protocols.mcp.progress import beating
 from asya_gateway.protocols.mcp.request_context import RequestContext
 from asya_gateway.protocols.mcp.results import Result
 from asya_gateway.protocols.mcp.session_asking import outcome
@@ -119,9 +119,7 @@ class HeldResult:
         Raises TaskFailed, and Unavailable when this pod drains, so that the client asks another one."""
         context = self._context
         related = {RELATED_TASK: {"taskId": self._task_id}}
-        if context.progress_token is not None:
-            progress = Progress(context.progress_token, meta=related)
-            channel = Beating(channel, progress, context.settings.mcp_progress_interval)
+        channel, _ = beating(channel, context.progress_token, context.settings.mcp_progress_interval, meta=related)
         limit = WaitLimit.within(UNLIMITED, context.settings, context.draining)
         task = await outcome(context, self._wait(to_end=False), channel, limit, related)
         if task is not None and not task.status.terminal:

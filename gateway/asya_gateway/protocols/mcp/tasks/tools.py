@@ -25,6 +25,7 @@ from asya_gateway.protocols.http.jsonrpc import METHOD_NOT_FOUND, RpcError
 from asya_gateway.protocols.http.task_wait import TaskWait
 from asya_gateway.protocols.http.wait_limit import WaitLimit
 from asya_gateway.protocols.mcp.idempotency import key_of
+from asya_gateway.protocols.mcp.progress import beating
 from asya_gateway.protocols.mcp.rendering import TaskFailed, refused_arguments
 from asya_gateway.protocols.mcp.request_context import RequestContext
 from asya_gateway.protocols.mcp.results import Result
@@ -101,6 +102,7 @@ class HeldGet:
     async def run(self, channel: Channel) -> Result:
         """The result if the task ends in time, else how it stands."""
         context = self._context
+        channel, _ = beating(channel, context.progress_token, context.settings.mcp_progress_interval)
         limit = WaitLimit.within(self._seconds, context.settings, context.draining)
         task = await TaskWait(context.tasks, self._task_id, context.caller).outcome(channel, limit)
         if task is None:
