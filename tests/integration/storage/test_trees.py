@@ -9,10 +9,11 @@ import pytest
 from asya_crds import jsontext
 from asya_crds.status import ClaimAction, ErrorClass, HopState, TaskStatus
 from asya_crds.task_error import TaskError
+from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.owners import EVERY_OWNER
 from asya_gateway.domain.reports import ChildAnnouncement, Claim, FinalOutcome, FinalReport
 from asya_gateway.storage.database import SESSION
-from asya_gateway.storage.tasks import descendants, sweeping
+from asya_gateway.storage.tasks import descendants, finishing, sweeping
 from tests.support.blocks import counted_blocks
 from tests.support.storage import ROUTE, Running, failed, make_storage, progress, succeeded
 from tests.support.waiting import until
@@ -105,6 +106,32 @@ class TestFromTheRootsEndOn:
         assert (found.status, found.error.code, found.error.error_class) == (TaskStatus.FAILED, "gone", "runtime")
         assert found.result is None
         assert await still.kinds("grandchild") == ["created", "final"]
+
+
+@pytest.mark.parametrize("fault", ["away", "frozen"])
+async def test_what_cannot_be_ended_with_its_ancestor_changes_no_answer_of_its_batch_and_is_left_to_the_sweep(
+    still: Running, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    # As in a process that is not the one that ended the task.
+    monkeypatch.setattr(still.storage.cascade, "take", lambda *_: None)
+    monkeypatch.setattr(finishing, "WITH_ANCESTORS", 0.1)
+    root, other = await tree(still, "child", "grandchild"), await still.create()
+    await still.tasks.finish(cancel(root))
+    tried: list[object] = []
+
+    async def end_with(*of: object) -> int:
+        tried.append(of)
+        if fault == "frozen":
+            await asyncio.Event().wait()
+        raise Unavailable("the database is not available")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(still.storage.cascade, "end_with", end_with)
+        outcomes = await asyncio.gather(*(still.tasks.finish(succeeded(each)) for each in ("grandchild", other)))
+    assert outcomes == [FinalOutcome.ENDED_BEFORE, FinalOutcome.APPLIED]
+    assert len(tried) == 1
+    await still.storage.sweeper.sweep_orphans()
+    assert (await still.tasks.get("grandchild", owner=EVERY_OWNER)).status is TaskStatus.CANCELED
 
 
 async def test_each_descendant_has_one_end_with_the_roots_class_and_code(

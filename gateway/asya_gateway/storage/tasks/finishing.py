@@ -9,11 +9,12 @@ import asyncpg
 
 from asya_crds import jsontext
 from asya_crds.status import TaskStatus
+from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.log import FinalEntry
 from asya_gateway.domain.reports import FinalOutcome, FinalReport
 from asya_gateway.domain.text import storable
 from asya_gateway.storage.replication import settled
-from asya_gateway.storage.retrying import acquired
+from asya_gateway.storage.retrying import acquired, within
 from asya_gateway.storage.tasks.cascading import Cascade
 from asya_gateway.storage.tasks.descendants import End, Ended
 from asya_gateway.storage.tasks.guards import ENDED, SPREADING, ended_above, has_children
@@ -21,6 +22,9 @@ from asya_gateway.storage.tasks.owners import owner_parameter
 from asya_gateway.telemetry.observer import FAN_OUT
 
 log = logging.getLogger(__name__)
+
+WITH_ANCESTORS = 1.0
+"""Seconds for the ends of reported tasks whose ancestors have ended. Those that take longer are left to the sweeper."""
 
 # If an ancestor's end also ends the task (`above`), it ends like the ancestor, whatever the report says.
 _FINISH = f"""
@@ -124,8 +128,21 @@ class TaskFinisher:
         for row in rows:
             if row["above"] is not None:
                 below[row["above"]].append(row["id"])
-        for ancestor, ids in below.items():
-            await self._cascade.end_with(ancestor, ids)
+        if not below:
+            return
+
+        async def end() -> None:
+            for ancestor, ids in below.items():
+                await self._cascade.end_with(ancestor, ids)
+
+        # The batch is committed. If its write failed here, it would be repeated, and what it has ended would be said to
+        # have ended before.
+        try:
+            await within(WITH_ANCESTORS, end())
+        except Unavailable as error:
+            log.warning("tasks whose ancestors have ended are left to the sweeper: %s", error.message)
+        except Exception:
+            log.exception("tasks whose ancestors have ended are left to the sweeper")
 
 
 def _columns(batch: Sequence[FinalReport]) -> tuple[list[Any], ...]:
