@@ -1,5 +1,6 @@
 """One deployment for all tests of this folder, because each takes seconds to start."""
 
+import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -8,7 +9,9 @@ from servers.certificates import Authority
 from servers.databases import Databases, run_apart
 from servers.processes import ServerUnavailable
 from tests.conformance import tools
+from tests.conformance.clients import Client
 from tests.conformance.deployment import Deployment
+from tests.conformance.lives import Lives
 from tests.conformance.served import Served
 from tests.support.missing import missing
 
@@ -57,3 +60,24 @@ def served(tmp_path_factory: pytest.TempPathFactory, databases: Databases, templ
         finally:
             made.end()
             print(made.deployment.logs())
+
+
+@pytest.fixture(scope="session")
+def lives(request: pytest.FixtureRequest, served: Served, node: tools.Node) -> Iterator[Lives]:
+    """Of the clients whose tests were selected, which all begin at once."""
+    made = Lives(served, node)
+    made.begin(_selected(request))
+    yield made
+    made.end()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _early(request: pytest.FixtureRequest) -> None:
+    """Clients live beside the other tests, because they wait more than they compute."""
+    if _selected(request) and shutil.which("npm"):
+        request.getfixturevalue("lives")
+
+
+def _selected(request: pytest.FixtureRequest) -> list[Client]:
+    calls = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
+    return list(dict.fromkeys(call["client"] for call in calls if isinstance(call.get("client"), Client)))

@@ -20,7 +20,7 @@ from tests.support.a2a import SKILLS
 from tests.support.gateway import make_flows, make_settings
 from tests.support.oauth import SECRET
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(400)
 
 HERE = Path(__file__).parent
 FIXTURE = HERE.parent / "protocol" / "a2a" / "fixture"

@@ -11,7 +11,7 @@ import pytest
 from tests.conformance import tools
 from tests.support.dev import EXAMPLES, DevRun, dev_run, run_asya
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(400)
 
 PAGE = (EXAMPLES.parent / "how-to" / "a2a.md").read_text()
 ADDRESS = "http://127.0.0.1:8080"

@@ -15,13 +15,14 @@ from mcp.shared.auth import OAuthClientInformationFull
 from mcp.types import TextContent
 
 from servers.certificates import Authority
+from servers.ports import free_port
 from tests.conformance.deployment import Deployment
 from tests.conformance.tools import Node, run
 from tests.support.oauth import SECRET, Pkce, asked
 from tests.support.official_client import LOOPBACK, Browser, Storage, official
 from tests.support.web import Web, http, web
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(400)
 
 CALLBACK = LOOPBACK
 COMMON = "mcp:read mcp:invoke"
@@ -59,12 +60,17 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
         yield made
 
 
-@pytest.fixture
-async def accountant(deployment: Deployment) -> str:
+async def made_for_finance(deployment: Deployment, redirect_uri: str) -> str:
     """The id of a client that an operator made, because one that registers itself never gets a flow's own scopes."""
     scopes = [part for scope in ("mcp:read", "mcp:invoke", "finance") for part in ("--scope", scope)]
-    made = await deployment.client_made_by_an_operator("Accountant", "--redirect-uri", CALLBACK, *scopes)
+    made = await deployment.client_made_by_an_operator("Accountant", "--redirect-uri", redirect_uri, *scopes)
     return made["client_id"]
+
+
+@pytest.fixture
+async def accountant(deployment: Deployment) -> str:
+    """Its redirect is followed by nobody, so no port is listened at."""
+    return await made_for_finance(deployment, CALLBACK)
 
 
 async def test_the_typescript_client_registers_and_refreshes(deployment: Deployment, node: Node) -> None:
@@ -113,8 +119,11 @@ async def test_fastmcp_is_described_by_a_document(deployment: Deployment, fastmc
     assert told(seen) == [1, 2]
 
 
-async def test_fastmcp_steps_up(deployment: Deployment, fastmcp: str, accountant: str) -> None:
-    seen = await with_fastmcp(fastmcp, deployment, "echo", "ledger", client_id=accountant, callback_port=33418)
+async def test_fastmcp_steps_up(deployment: Deployment, fastmcp: str) -> None:
+    """It listens for its browser, so the port must be free."""
+    port = free_port()
+    client_id = await made_for_finance(deployment, f"http://localhost:{port}/callback")
+    seen = await with_fastmcp(fastmcp, deployment, "echo", "ledger", client_id=client_id, callback_port=port)
     assert told(seen) == [1, 1, 2]
     assert seen["visits"] == [COMMON, f"{COMMON} finance"]
     assert (seen["scopes"], seen["renewed"]) == ("finance mcp:invoke mcp:read", True)

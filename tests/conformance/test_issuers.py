@@ -28,7 +28,7 @@ from tests.support.oauth import CALLBACK, Pkce, asked, query_of
 from tests.support.oauth_server import OAuthCaller
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(400)
 
 AUDIENCE = "https://asya.example.com"
 ROLES = {
@@ -121,7 +121,7 @@ async def ready(url: str, log: Path) -> None:
         except aiohttp.ClientError:
             return False
 
-    await until(answers, 30, log.read_text())
+    await until(answers, 60, log.read_text())
 
 
 class Person:

@@ -1,152 +1,125 @@
 """Clients of others live their whole life with the gateway, each message of which may reach another replica."""
 
-import json
-import uuid
-from pathlib import Path
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 import pytest
-from mcp import ClientSession, StdioServerParameters
-from mcp.client.stdio import stdio_client
 
-from tests.conformance import tools
-from tests.conformance.served import Served
-from tests.conformance.tools import Node, run
+from tests.conformance.clients import CLIENTS, Can, Client
+from tests.conformance.lives import Life, Lives
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(400)
 
-HERE = Path(__file__).parent
-SIMPLE = "This is a simple text response for testing."
 UNKNOWN = -32602
+LATE = {-32001, 408, "REQUEST_TIMEOUT", "TimeoutError"}
+"""How the SDKs say that their own timer has ended a call."""
 
 
-@pytest.fixture
-def mark() -> str:
-    """What a canceled task is found by."""
-    return f"mark-{uuid.uuid4().hex}"
+def lists(life: Life) -> None:
+    assert {"a_first_tool", "slow", "test_tool_with_progress"} <= set(life.seen["tools"])
+    assert life.seen["version"] == life.client.revision
 
 
-def lived(seen: dict[str, Any]) -> None:
-    """What every client sees, whatever it speaks."""
-    assert {"a_first_tool", "slow", "test_tool_with_progress"} <= set(seen["tools"])
-    assert seen["echoed"] == {"n": 1}
-    assert len(seen["progress"]) >= 3
-    assert seen["progress"] == sorted(set(seen["progress"]))
-    assert seen["progressed"]
-    assert "test_simple_prompt" in seen["prompts"]
-    assert seen["prompt"]
-    assert "test://static-text" in seen["resources"]
-    assert seen["resource"]
+def calls(life: Life) -> None:
+    assert life.seen["echoed"] == {"n": 1}
 
 
-@pytest.mark.parametrize("mode", ["auto", "legacy"])
-async def test_typescripts_second_generation(served: Served, node: Node, mark: str, mode: str) -> None:
-    done = await node.run("mcp_v2_client.mjs", json.dumps({"url": served.both, "mode": mode, "mark": mark}))
-    seen = done.answer
-    lived(seen)
-    assert seen["version"] == ("2026-07-28" if mode == "auto" else "2025-11-25")
-    assert seen["error"] is True
-    assert seen["unknown"] == UNKNOWN
-    assert seen["patient"] == {"seconds": 4}
-    assert seen["canceled"] != "nothing"
-    assert await served.ended_as(mark) == "canceled"
-    questions = 2 if mode == "auto" else 1
-    assert len(seen["asked"]) == questions
-    assert ["my " in answered for answered in seen["elicited"]] == [True] * questions
-    assert "123" in seen["templated"]
-    assert seen["again"] == {"n": 2}
+def hears_of_progress(life: Life) -> None:
+    progress = life.seen["progress"]
+    assert len(progress) >= 3
+    assert progress == sorted(set(progress))
+    assert life.seen["progressed"] == "Tool with progress"
 
 
-@pytest.mark.parametrize("transport", ["http", "sse"])
-async def test_typescripts_first_generation(served: Served, node: Node, mark: str, transport: str) -> None:
-    url = served.both if transport == "http" else f"{served.both}/sse"
-    done = await node.run("mcp_v1_client.mjs", json.dumps({"url": url, "sse": transport == "sse", "mark": mark}))
-    seen = done.answer
-    lived(seen)
-    _after_a_handshake(seen)
-    assert seen["patient"] == {"seconds": 4}
-    assert await served.ended_as(mark) == "canceled"
+def stays_with_a_quiet_call(life: Life) -> None:
+    """The flow says nothing for twice as long as the client waits; the gateway does, every second. A timer that starts
+    with the call ends it all the same, progress or not."""
+    quiet = life.seen["quiet"]
+    assert quiet["text"] == "Computed a long silence in 8 s"
+    assert life.seen.get("hasty", -32001) in LATE
+    if Can.PROGRESS not in life.client.can:
+        return  # It polls a task.
+    progress = quiet["progress"]
+    assert len(progress) >= 6
+    assert progress == sorted(set(progress))
+    assert all(value < 100 for value in progress[:-1])
+    assert quiet.get("resumptions", 0) == 0
 
 
-@pytest.mark.parametrize("transport", ["http", "sse"])
-async def test_pythons_first_generation(served: Served, mark: str, transport: str) -> None:
-    url = served.both if transport == "http" else f"{served.both}/sse"
-    arguments = json.dumps({"url": url, "sse": transport == "sse", "mark": mark})
-    seen = (await run(tools.mcp1(), str(HERE / "python" / "mcp_v1_client.py"), arguments)).answer
-    lived(seen)
-    _after_a_handshake(seen)
-    assert seen["version"] == "2025-11-25"
-    assert await served.ended_as(mark) == "canceled"
+async def cancels(life: Life) -> None:
+    assert life.seen.get("canceled", "CancelledError") != "nothing"
+    if Can.TASKS in life.client.can:
+        assert life.seen["tasks"]["canceled"] == "cancelled"
+        assert await life.served.ended_as(f"{life.mark}-task") == "canceled"
+    if "canceled" in life.seen:
+        assert await life.served.ended_as(life.mark) == "canceled"
 
 
-def _after_a_handshake(seen: dict[str, Any]) -> None:
-    assert seen["error"] is True
-    assert seen["unknown"] == UNKNOWN
-    assert seen["asked"] == ["Who?"]
-    assert "my " in seen["elicited"]
-    assert "sampled" in seen["sampled"]
-    assert len(seen["logged"]) >= 3
-    assert seen["again"] == {"n": 2}
+def answers_questions(life: Life) -> None:
+    seen = life.seen
+    elicited = seen.get("elicited", [])
+    tasks = "tasks" in seen
+    assert len(seen["asked"]) == len(elicited) + tasks
+    assert elicited or tasks
+    assert all("my " in said for said in elicited)
+    if tasks:
+        assert seen["tasks"]["text"] == "Deleted a.txt"
+    if "sampled" in seen:
+        assert "sampled" in seen["sampled"]
 
 
-async def test_fastmcp_and_its_tasks(served: Served, fastmcp: str) -> None:
-    """It declares the tasks extension with every call, and follows a task without being told."""
-    arguments = json.dumps({"url": served.both})
-    seen = (await run(fastmcp, str(HERE / "python" / "fastmcp_client.py"), arguments)).answer
-    lived(seen)
-    assert (seen["error"], seen["unknown"]) != ("nothing", "nothing")
-    assert seen["quick"] == "Hello, Ann!"
-    assert seen["long"]
-    assert len(seen["asked"]) == 1
-    assert "a.txt" in seen["confirmed"]
+def is_told_of_errors(life: Life) -> None:
+    assert life.seen["error"] is True
+    assert life.seen["unknown"] == UNKNOWN
 
 
-@pytest.mark.parametrize("generation", ["v1", "v2"])
-async def test_typescripts_tasks(served: Served, node: Node, mark: str, generation: str) -> None:
-    options = {"url": served.both, "generation": generation, "mark": mark}
-    seen = (await node.run("ext_tasks_client.mjs", json.dumps(options))).answer
-    assert seen["quick"]["text"] == "Hello, Ann!"
-    assert (seen["long"]["kind"], seen["long"]["status"]) == ("task", "completed")
-    assert (seen["confirmed"]["kind"], seen["confirmed"]["status"]) == ("task", "completed")
-    assert "a.txt" in seen["confirmed"]["text"]
-    assert len(seen["asked"]) == 1
-    assert seen["canceled"] == "cancelled"
-    assert await served.ended_as(mark) == "canceled"
+async def goes_on_after_its_stream_broke(life: Life) -> None:
+    """By itself, or with the call's key, or at the task: nothing is lost, and the flow has run once."""
+    cut = life.seen["cut"]
+    label = f"{life.mark}-cut"
+    assert cut["text"] == f"Computed {label} in 3 s"
+    assert [status for _, status in await life.served.tasks(label)] == ["succeeded"]
+    by_hand = cut["lost"] == "handed over"
+    assert life.front.cuts == (0 if by_hand else 1)
+    assert (cut["lost"] is None) == (Can.RESUMES in life.client.can)
+    if Can.RESUMES in life.client.can:
+        assert life.front.resumptions >= 1
 
 
-@pytest.mark.parametrize("transport", ["http-only", "sse-only"])
-async def test_mcp_remote_bridges_a_client_of_stdio(served: Served, node: Node, tmp_path: Path, transport: str) -> None:
-    url = served.both if transport == "http-only" else f"{served.both}/sse"
-    program = "node_modules/mcp-remote/dist/proxy.js"
-    command, *script = node.script(program)
-    bridge = StdioServerParameters(
-        command=command,
-        args=[*script, url, "--transport", transport],
-        env={"HOME": str(tmp_path), "MCP_REMOTE_CONFIG_DIR": str(tmp_path)},
-    )
-    async with stdio_client(bridge) as streams, ClientSession(*streams) as session:
-        await session.initialize()
-        names = [tool.name for tool in (await session.list_tools()).tools]
-        assert "a_first_tool" in names
-        assert (await session.call_tool("a_first_tool", {"n": 3})).structured_content == {"n": 3}
+def gets_prompts(life: Life) -> None:
+    assert "test_simple_prompt" in life.seen["prompts"]
+    assert life.seen["prompt"] == "This is a simple prompt for testing."
 
 
-@pytest.mark.parametrize(
-    ("method", "options", "wanted"),
-    [
-        ("tools/list", ["--strict"], "a_first_tool"),
-        ("tools/call", ["--tool-name", "test_simple_text"], SIMPLE),
-        ("prompts/list", [], "test_simple_prompt"),
-        ("resources/read", ["--uri", "test://static-text"], "test://static-text"),
-    ],
-    ids=["tools", "call", "prompts", "resource"],
-)
-async def test_the_inspector_finds_nothing_to_complain_of(
-    served: Served, node: Node, tmp_path: Path, method: str, options: list[str], wanted: str
-) -> None:
-    program = "node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js"
-    done = await node.run(
-        program, "--cli", served.both, "--transport", "http", "--method", method, *options, HOME=str(tmp_path)
-    )
-    assert done.status == 0, done.stdout + done.stderr
-    assert wanted in done.stdout
+def reads_resources(life: Life) -> None:
+    assert "test://static-text" in life.seen["resources"]
+    assert life.seen["resource"] == "This is the content of the static text resource."
+    assert "123" in life.seen["templated"]
+
+
+def has_tasks(life: Life) -> None:
+    assert life.seen["tasks"]["text"] == "Deleted a.txt"
+
+
+CHECKS: dict[Can, Callable[[Life], Awaitable[None] | None]] = {
+    Can.LIST: lists,
+    Can.CALL: calls,
+    Can.PROGRESS: hears_of_progress,
+    Can.QUIET: stays_with_a_quiet_call,
+    Can.CANCEL: cancels,
+    Can.ELICITATION: answers_questions,
+    Can.ERROR: is_told_of_errors,
+    Can.RECONNECT: goes_on_after_its_stream_broke,
+    Can.PROMPTS: gets_prompts,
+    Can.RESOURCES: reads_resources,
+    Can.TASKS: has_tasks,
+}
+EACH = [
+    pytest.param(client, can, id=f"{client.name}-{can}") for client in CLIENTS for can in CHECKS if can in client.can
+]
+
+
+@pytest.mark.parametrize(("client", "can"), EACH)
+async def test_a_client_can(lives: Lives, client: Client, can: Can) -> None:
+    checked = CHECKS[can](lives.of(client))
+    if checked is not None:
+        await checked

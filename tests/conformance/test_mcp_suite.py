@@ -8,7 +8,7 @@ from tests.conformance.served import Served
 from tests.conformance.tools import Node
 from tests.protocol.mcp.fixture.check import run_suite
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(400)
 
 WITHOUT_CHECKS = {"tasks-status-notifications"}
 """The suite skips it itself; tests/protocol/mcp/test_tasks_listening.py has our own."""

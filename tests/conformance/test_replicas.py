@@ -11,7 +11,7 @@ from tests.support.oauth import Pkce
 from tests.support.oauth_server import OAuthCaller
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(400)
 
 
 class Both:

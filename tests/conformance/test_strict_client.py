@@ -7,7 +7,7 @@ import pytest
 from tests.conformance.deployment import Deployment
 from tests.conformance.tools import Node
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(400)
 
 
 async def test_a_strict_client_finds_nothing_to_refuse(deployment: Deployment, node: Node) -> None:

@@ -9,11 +9,12 @@ import aiohttp
 import pytest
 
 from servers.ports import free_port
+from tests.conformance import tools
 from tests.conformance.deployment import Deployment
 from tests.conformance.tools import Node
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(400)
 
 SCENARIOS = {"authorization-server-metadata-endpoint", "authorization-code-grant"}
 PROGRAM = "node_modules/@modelcontextprotocol/conformance/dist/index.js"
@@ -48,7 +49,7 @@ async def with_browser(*command: str) -> str:
     assert process.stdout is not None
     output, visit = "", None
     try:
-        async with asyncio.timeout(60), aiohttp.ClientSession() as session:
+        async with asyncio.timeout(tools.RUNNING), aiohttp.ClientSession() as session:
             async for line in process.stdout:
                 output += line.decode()
                 url = re.search(r"http://\S+/oauth/authorize\?\S+", line.decode())

@@ -10,9 +10,11 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,11 +23,15 @@ from servers.commits import ROOT
 from servers.processes import ServerFailed, ServerUnavailable
 
 HERE = Path(__file__).parent
+PYTHONS = sorted(file.stem for file in (HERE / "python").glob("*.txt"))
+"""Environments, each with its own file of requirements."""
 CACHE = ROOT / ".cache" / "conformance"
-INSTALLING = 240
-"""Seconds that an installation may take."""
-RUNNING = 90
-"""Seconds that a program may run."""
+INSTALLING: float = 240
+"""Seconds that one attempt to install may take."""
+ATTEMPTS = 3
+"""Attempts to install: registries and networks fail now and then."""
+RUNNING = 200
+"""Seconds that a program may run: the longest takes 20 on a machine that does nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +80,9 @@ def node() -> Node:
             shutil.copy(file, folder)
         options = ["--no-audit", "--no-fund", "--loglevel=error", "--omit-lockfile-registry-resolved"]
         # Not `ci`, which fails if an optional package of other systems cannot be found. The lock is kept.
-        _command([npm, "install", "--no-save", *options], folder)
+        command([npm, "install", "--no-save", *options], folder)
 
-    folder = _installed("node", locked, install)
+    folder = installed("node", locked, install)
     # A script finds packages from its own folder upwards.
     for script in (HERE / "node").glob("*.mjs"):
         shutil.copy(script, folder)
@@ -88,9 +94,9 @@ def fastmcp() -> str:
     return _python("fastmcp")
 
 
-def mcp1() -> str:
-    """The interpreter of an environment with the official client's first generation. `.venv` has the second."""
-    return _python("mcp1")
+def mcp(generation: int) -> str:
+    """The interpreter of an environment with the official client of this generation, 1 or 2."""
+    return _python(f"mcp{generation}")
 
 
 def a2a(generation: int) -> str:
@@ -102,11 +108,11 @@ def _python(name: str) -> str:
     requirements = HERE / "python" / f"{name}.txt"
 
     def install(folder: Path) -> None:
-        _command([sys.executable, "-m", "venv", "--without-pip", "."], folder)
+        command([sys.executable, "-m", "venv", "--without-pip", "."], folder)
         pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"), "install", "-q"]
-        _command([*pip, "--disable-pip-version-check", "-r", str(requirements)], folder)
+        command([*pip, "--disable-pip-version-check", "-r", str(requirements)], folder)
 
-    return str(_installed(name, [requirements], install) / "bin" / "python")
+    return str(installed(name, [requirements], install) / "bin" / "python")
 
 
 async def run(*command: str, **environment: str) -> Finished:
@@ -118,33 +124,84 @@ async def run(*command: str, **environment: str) -> Finished:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
+    communicating = asyncio.create_task(process.communicate())
     try:
         async with asyncio.timeout(RUNNING):
-            out, err = await process.communicate()
+            out, err = await asyncio.shield(communicating)
     except TimeoutError:
         process.kill()
-        out, err = await process.communicate()
+        out, err = await communicating
         raise AssertionError(f"{command} did not end: {out.decode()}\n{err.decode()}") from None
+    finally:
+        # Nobody waits for it any more, if this test was given up.
+        if process.returncode is None:
+            process.kill()
+            await communicating
     return Finished(process.returncode or 0, out.decode(), err.decode())
 
 
-def _installed(name: str, files: Any, install: Callable[[Path], None]) -> Path:
-    """A folder for these files' contents, complete. Several processes may ask at the same time."""
-    hashed = hashlib.sha256(b"\0".join(file.read_bytes() for file in sorted(files))).hexdigest()[:16]
+def installed(name: str, files: Iterable[Path], install: Callable[[Path], None]) -> Path:
+    """A folder for these files' contents, complete. Several processes may ask at the same time.
+
+    It gets its name when it is complete, so whatever interrupts an installation leaves nothing that is taken for one.
+    """
+    hashed = hashlib.sha256(b"\0".join(file.read_bytes() for file in sorted(files))).hexdigest()[:20]
     folder = CACHE / f"{name}-{hashed}"
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / ".complete").exists():
+        if not folder.exists():
+            # Those of other versions, and what an interrupted installation left.
             for old in CACHE.glob(f"{name}-*"):
                 shutil.rmtree(old)
-            folder.mkdir()
-            install(folder)
-            (folder / ".complete").touch()
+            _attempted(CACHE / f"{name}-part", install).rename(folder)
     return folder
 
 
-def _command(command: list[str], folder: Path) -> None:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=INSTALLING, check=False)
-    if done.returncode:
-        raise ServerFailed(f"{' '.join(command)}: {done.stdout}{done.stderr}")
+def _attempted(folder: Path, install: Callable[[Path], None]) -> Path:
+    """Install into the folder, which is empty at each attempt. Raises what the last attempt raised."""
+    for left in reversed(range(ATTEMPTS)):
+        folder.mkdir()
+        try:
+            install(folder)
+        except ServerFailed:
+            if not left:
+                raise
+            shutil.rmtree(folder)
+        else:
+            break
+    return folder
+
+
+def command(words: list[str], folder: Path) -> None:
+    """Run it to its end. Raises ServerFailed."""
+    with subprocess.Popen(
+        words, cwd=folder, text=True, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
+        try:
+            output, _ = process.communicate(timeout=INSTALLING)
+        except BaseException as reason:
+            # With what it started, which would go on writing into the folder.
+            os.killpg(process.pid, signal.SIGKILL)
+            if isinstance(reason, subprocess.TimeoutExpired):
+                raise ServerFailed(f"{' '.join(words)} did not end in {INSTALLING} s") from reason
+            raise
+    if process.returncode:
+        raise ServerFailed(f"{' '.join(words)}: {output}")
+
+
+def main() -> int:
+    """Install everything, at the same time: `python -m tests.conformance.tools`. Without npm the rest is installed."""
+    with ThreadPoolExecutor() as pool:
+        wanted: dict[str, Future[Any]] = {name: pool.submit(_python, name) for name in PYTHONS}
+        wanted["node"] = pool.submit(node)
+        for name, future in wanted.items():
+            try:
+                future.result()
+            except ServerUnavailable as reason:
+                print(f"{name}: {reason}", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

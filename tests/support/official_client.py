@@ -70,7 +70,7 @@ async def official(
         callback_handler=browser.callback,
         client_metadata_url=metadata_url,
     )
-    async with httpx2.AsyncClient(auth=provider, timeout=20) as session:
+    async with httpx2.AsyncClient(auth=provider, timeout=60) as session:
         transport = streamable_http_client(server_url, http_client=session)
         async with Client(transport) as client:
             yield client, provider

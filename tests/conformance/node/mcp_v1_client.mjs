@@ -1,75 +1,62 @@
 // The official TypeScript client of the first generation, which most programs have, against the fixture. The argument is
-// JSON: url, sse. The last line printed is JSON: what each step of a client's life returned.
+// JSON: mode ('http', 'sse'), url, cutting, mark. The last line printed is JSON: what each step of a client's life
+// returned.
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import {
   CreateMessageRequestSchema, ElicitRequestSchema, ListRootsRequestSchema, LoggingMessageNotificationSchema,
 } from '@modelcontextprotocol/sdk/types.js';
+import { caller, filled, life, options, quiet, reconnected, roots, sampled, seen, tell } from './living.mjs';
 
-const options = JSON.parse(process.argv[2]);
-const url = new URL(options.url);
-const seen = { asked: [], logged: [] };
-
-async function connected() {
+async function connected(address) {
   const client = new Client({ name: 'typescript-v1', version: '1' }, {
     capabilities: { elicitation: {}, sampling: {}, roots: {} },
   });
   client.setRequestHandler(ElicitRequestSchema, async (request) => {
     seen.asked.push(request.params.message);
-    const wanted = Object.keys(request.params.requestedSchema.properties);
-    return { action: 'accept', content: Object.fromEntries(wanted.map((name) => [name, `my ${name}`])) };
+    return { action: 'accept', content: filled(request.params.requestedSchema) };
   });
-  client.setRequestHandler(CreateMessageRequestSchema, async () => ({
-    model: 'none', role: 'assistant', content: { type: 'text', text: 'sampled' }, stopReason: 'endTurn',
-  }));
-  client.setRequestHandler(ListRootsRequestSchema, async () => ({ roots: [{ uri: 'file:///work', name: 'work' }] }));
-  client.setNotificationHandler(LoggingMessageNotificationSchema, (message) => seen.logged.push(message.params.level));
-  const transport = options.sse ? new SSEClientTransport(url) : new StreamableHTTPClientTransport(url);
+  client.setRequestHandler(CreateMessageRequestSchema, async () => sampled);
+  client.setRequestHandler(ListRootsRequestSchema, async () => roots);
+  client.setNotificationHandler(LoggingMessageNotificationSchema, (message) => { seen.logged.push(message.params.level); });
+  const url = new URL(address);
+  const transport = options.mode === 'sse' ? new SSEClientTransport(url) : new StreamableHTTPClientTransport(url);
   await client.connect(transport);
+  // This generation tells its transport only.
+  seen.version = transport.protocolVersion ?? transport._protocolVersion;
   return client;
 }
 
-async function refused(work) {
-  try { await work; return 'nothing'; } catch (error) { return error.code ?? error.name; }
+const call = (client, parameters, settings) => client.callTool(parameters, undefined, settings);
+
+// The experimental ones of 2025-11-25: one that asks, and one that is canceled.
+async function tasks(client) {
+  const api = client.experimental.tasks;
+  const asking = { name: 'confirm_delete', arguments: { filename: 'a.txt' } };
+  const found = { statuses: [] };
+  for await (const message of api.callToolStream(asking, undefined, { task: {} })) {
+    if (message.type === 'taskStatus') found.statuses.push(message.task.status);
+    if (message.type === 'result') found.text = message.result.content[0].text;
+    if (message.type === 'error') throw message.error;
+  }
+  const long = { name: 'slow_compute', arguments: { seconds: 60, label: `${options.mark}-task` } };
+  for await (const message of api.callToolStream(long, undefined, { task: {} })) {
+    if (message.type !== 'taskCreated') continue;
+    await api.cancelTask(message.task.taskId);
+    found.canceled = (await api.getTask(message.task.taskId)).status;
+    break;
+  }
+  return found;
 }
 
-const client = await connected();
-seen.server = client.getServerVersion()?.name;
-seen.tools = (await client.listTools()).tools.map((tool) => tool.name);
-seen.echoed = (await client.callTool({ name: 'a_first_tool', arguments: { n: 1 } })).structuredContent;
-
-seen.progress = [];
-seen.progressed = (await client.callTool({ name: 'test_tool_with_progress', arguments: {} }, undefined, {
-  onprogress: (progress) => seen.progress.push(progress.progress),
-})).content[0].text;
-
-seen.error = (await client.callTool({ name: 'test_error_handling', arguments: {} })).isError;
-seen.unknown = await refused(client.callTool({ name: 'no_such_tool', arguments: {} }));
-
-seen.patient = (await client.callTool({ name: 'slow', arguments: { seconds: 4 } }, undefined, {
-  timeout: 2000, resetTimeoutOnProgress: true, onprogress: () => {},
-})).structuredContent;
-
-const leaving = new AbortController();
-const slow = client.callTool({ name: 'slow', arguments: { seconds: 60, name: options.mark } }, undefined, {
-  signal: leaving.signal, onprogress: () => leaving.abort('enough'),
-});
-seen.canceled = await refused(slow);
-
-seen.elicited = (await client.callTool({ name: 'test_elicitation', arguments: { message: 'Who?' } })).content[0].text;
-seen.sampled = (await client.callTool({ name: 'test_sampling', arguments: { prompt: 'Say' } })).content[0].text;
+const client = await connected(options.url);
+const waiting = Promise.all([quiet(connected, caller(call)), reconnected(connected, caller(call))]);
+waiting.catch(() => {}); // It is told below.
+await life(client, call);
 await client.setLoggingLevel('debug');
 await client.callTool({ name: 'test_tool_with_logging', arguments: {} });
-
-seen.prompts = (await client.listPrompts()).prompts.map((prompt) => prompt.name);
-seen.prompt = (await client.getPrompt({ name: 'test_simple_prompt' })).messages[0].content.text;
-seen.resources = (await client.listResources()).resources.map((resource) => resource.uri);
-seen.resource = (await client.readResource({ uri: 'test://static-text' })).contents[0].text;
+seen.tasks = await tasks(client);
 await client.close();
-
-const again = await connected();
-seen.again = (await again.callTool({ name: 'a_first_tool', arguments: { n: 2 } })).structuredContent;
-await again.close();
-console.log(JSON.stringify(seen));
-process.exit(0);
+[seen.quiet, seen.cut] = await waiting;
+tell();

@@ -40,7 +40,7 @@ class Browser(webbrowser.BaseBrowser):
         connection = http.client.HTTPConnection(parts.netloc)
         connection.request("GET", f"{parts.path}?{parts.query}")
         target = connection.getresponse().headers["Location"]
-        for _ in range(500):
+        for _ in range(3000):
             try:
                 urllib.request.urlopen(target).close()
                 return

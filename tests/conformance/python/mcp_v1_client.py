@@ -2,28 +2,42 @@
 # It runs in an environment of its own, with another generation of the package.
 """The official Python client of the first generation, which most programs have, against the fixture.
 
-The argument is JSON: url, sse, mark. The last line printed is JSON: what each step of a client's life returned.
+The argument is JSON: mode ('http', 'sse'), url, cutting, mark. The last line printed is JSON: what each step of a
+client's life returned.
 """
 
 import asyncio
-import json
-import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
-from mcp import ClientSession, McpError, types  # type: ignore[attr-defined,unused-ignore]
+import httpx
+from living import (
+    CUT,
+    HASTE,
+    KEY,
+    MARK,
+    MODE,
+    OPTIONS,
+    PATIENCE,
+    SEEN,
+    SILENT,
+    Heard,
+    Resumptions,
+    code_of,
+    filled,
+    live,
+    refused,
+)
+from mcp import ClientSession, McpError, types
 from mcp.client.sse import sse_client
-from mcp.client.streamable_http import streamablehttp_client  # type: ignore[attr-defined,unused-ignore]
-
-OPTIONS: dict[str, Any] = json.loads(sys.argv[1])
-SEEN: dict[str, Any] = {"asked": [], "logged": []}
+from mcp.client.streamable_http import streamable_http_client
 
 
 async def elicit(_: Any, params: Any) -> Any:
     SEEN["asked"].append(params.message)
-    wanted = params.requestedSchema["properties"]
-    return types.ElicitResult(action="accept", content={name: f"my {name}" for name in wanted})
+    return types.ElicitResult(action="accept", content=filled(params.requestedSchema))
 
 
 async def sample(_: Any, __: Any) -> Any:
@@ -40,71 +54,114 @@ async def logged(params: Any) -> None:
 
 
 @asynccontextmanager
-async def connected() -> AsyncIterator[Any]:
-    transport = sse_client if OPTIONS.get("sse") else streamablehttp_client
-    async with transport(OPTIONS["url"]) as streams:
+async def connected(where: str, hasty: bool = False) -> AsyncIterator[tuple[Any, Resumptions]]:
+    """A session, and how often it took up a stream. A hasty one waits for PATIENCE only."""
+    resumptions = Resumptions(hasty)
+    async with AsyncExitStack() as stack:
+        if MODE == "sse":
+            transport = sse_client(where, timeout=30, sse_read_timeout=PATIENCE if hasty else 300)
+        else:
+            hooks = {"request": [resumptions]}
+            http = httpx.AsyncClient(timeout=httpx.Timeout(30, read=300), event_hooks=hooks)
+            transport = streamable_http_client(where, http_client=await stack.enter_async_context(http))
+        streams = await stack.enter_async_context(transport)
         callbacks = {"elicitation_callback": elicit, "sampling_callback": sample, "list_roots_callback": roots}
-        async with ClientSession(streams[0], streams[1], logging_callback=logged, **callbacks) as session:
-            SEEN["version"] = (await session.initialize()).protocolVersion
-            yield session
-
-
-async def refused(session: Any, name: str) -> Any:
-    try:
-        result = await session.call_tool(name, {})
-    except McpError as error:
-        return error.error.code
-    return "isError" if result.isError else "nothing"
+        made = ClientSession(streams[0], streams[1], logging_callback=logged, **callbacks)
+        session = await stack.enter_async_context(made)
+        SEEN["version"] = (await session.initialize()).protocolVersion
+        yield session, resumptions
 
 
 async def cancel(session: Any) -> str:
-    """Cancel a call once it has made progress, as a host does."""
-    started = asyncio.Event()
-
-    async def progress(*_: Any) -> None:
-        started.set()
-
-    identity = session._request_id
-    arguments = {"seconds": 60, "name": OPTIONS["mark"]}
-    calling = asyncio.create_task(session.call_tool("slow", arguments, progress_callback=progress))
-    await asyncio.wait_for(started.wait(), 20)
+    """Cancel a call once it has made progress, as a host does: this generation does not tell the server by itself."""
+    heard, identity = Heard(), session._request_id
+    slow = session.call_tool("slow", {"seconds": 60, "name": MARK}, progress_callback=heard)
+    calling = asyncio.create_task(slow)
+    await heard.first()
     params = types.CancelledNotificationParams(requestId=identity, reason="enough")
     notification = types.CancelledNotification(method="notifications/cancelled", params=params)
     await session.send_notification(types.ClientNotification(notification))
     calling.cancel()
-    await asyncio.gather(calling, return_exceptions=True)
-    return "sent"
+    [outcome] = await asyncio.gather(calling, return_exceptions=True)
+    return type(outcome).__name__
 
 
-async def text_of(session: Any, name: str, arguments: dict[str, Any]) -> Any:
-    return (await session.call_tool(name, arguments)).content[0].text
+async def text_of(session: Any, name: str, arguments: dict[str, Any], **more: Any) -> Any:
+    return (await session.call_tool(name, arguments, **more)).content[0].text
+
+
+async def quiet() -> dict[str, Any]:
+    heard = Heard()
+    async with connected(OPTIONS["url"], hasty=True) as (session, resumptions):
+        text = await text_of(session, "slow_compute", SILENT, progress_callback=heard)
+    return {"text": text, "progress": heard.values, "resumptions": resumptions.count}
+
+
+async def reconnected() -> dict[str, Any]:
+    """The stream of a call breaks. A client that does not take it up makes the call again, with its key."""
+    async with connected(OPTIONS["cutting"]) as (session, _):
+        try:
+            text = await text_of(session, "slow_compute", CUT, meta=KEY, progress_callback=Heard())
+        except McpError as error:
+            lost = code_of(error)
+        else:
+            return {"text": text, "lost": None}
+    async with connected(OPTIONS["cutting"]) as (session, _):
+        return {"text": await text_of(session, "slow_compute", CUT, meta=KEY), "lost": lost}
+
+
+async def tasks(session: Any) -> dict[str, Any]:
+    """The experimental ones of 2025-11-25: one that asks, and one that is canceled."""
+    features = session.experimental
+    made = (await features.call_tool_as_task("confirm_delete", {"filename": "a.txt"})).task.taskId
+    statuses = []
+    async for polled in features.poll_task(made):
+        statuses.append(polled.status)
+        if polled.status == "input_required":
+            break
+    result = await features.get_task_result(made, types.CallToolResult)
+    ended = (await features.get_task(made)).status
+    arguments = {"seconds": 60, "label": f"{MARK}-task"}
+    canceled = (await features.call_tool_as_task("slow_compute", arguments)).task.taskId
+    await features.cancel_task(canceled)
+    last = (await features.get_task(canceled)).status
+    return {"asked": statuses[-1], "text": result.content[0].text, "ended": ended, "canceled": last}
+
+
+async def life(session: Any) -> None:
+    heard = Heard()
+    SEEN["tools"] = [tool.name for tool in (await session.list_tools()).tools]
+    SEEN["echoed"] = (await session.call_tool("a_first_tool", {"n": 1})).structuredContent
+    SEEN["progressed"] = await text_of(session, "test_tool_with_progress", {}, progress_callback=heard)
+    SEEN["progress"] = heard.values
+    SEEN["error"] = (await session.call_tool("test_error_handling", {})).isError
+    SEEN["unknown"] = await refused(session.call_tool("no_such_tool", {}))
+    SEEN["canceled"] = await cancel(session)
+    SEEN["elicited"] = [await text_of(session, "test_elicitation", {"message": "Who?"})]
+    SEEN["sampled"] = await text_of(session, "test_sampling", {"prompt": "Say"})
+    await session.set_logging_level("debug")
+    await session.call_tool("test_tool_with_logging", {})
+    SEEN["prompts"] = [prompt.name for prompt in (await session.list_prompts()).prompts]
+    SEEN["prompt"] = (await session.get_prompt("test_simple_prompt")).messages[0].content.text
+    SEEN["resources"] = [str(resource.uri) for resource in (await session.list_resources()).resources]
+    SEEN["resource"] = (await session.read_resource("test://static-text")).contents[0].text
+    SEEN["templated"] = (await session.read_resource("test://template/123/data")).contents[0].text
+    SEEN["tasks"] = await tasks(session)
+
+
+async def hasty(session: Any) -> Any:
+    limit = timedelta(seconds=HASTE)
+    return await refused(
+        session.call_tool("slow_compute", SILENT, read_timeout_seconds=limit, progress_callback=Heard())
+    )
 
 
 async def main() -> None:
-    async with connected() as session:
-        SEEN["tools"] = [tool.name for tool in (await session.list_tools()).tools]
-        SEEN["echoed"] = (await session.call_tool("a_first_tool", {"n": 1})).structuredContent
-        SEEN["progress"] = []
-
-        async def progress(value: float, *_: Any) -> None:
-            SEEN["progress"].append(value)
-
-        done = await session.call_tool("test_tool_with_progress", {}, progress_callback=progress)
-        SEEN["progressed"] = done.content[0].text
-        SEEN["error"] = (await session.call_tool("test_error_handling", {})).isError
-        SEEN["unknown"] = await refused(session, "no_such_tool")
-        SEEN["canceled"] = await cancel(session)
-        SEEN["elicited"] = await text_of(session, "test_elicitation", {"message": "Who?"})
-        SEEN["sampled"] = await text_of(session, "test_sampling", {"prompt": "Say"})
-        await session.set_logging_level("debug")
-        await session.call_tool("test_tool_with_logging", {})
-        SEEN["prompts"] = [prompt.name for prompt in (await session.list_prompts()).prompts]
-        SEEN["prompt"] = (await session.get_prompt("test_simple_prompt")).messages[0].content.text
-        SEEN["resources"] = [str(resource.uri) for resource in (await session.list_resources()).resources]
-        SEEN["resource"] = (await session.read_resource("test://static-text")).contents[0].text
-    async with connected() as session:
-        SEEN["again"] = (await session.call_tool("a_first_tool", {"n": 2})).structuredContent
-    print(json.dumps(SEEN))
+    async with connected(OPTIONS["url"]) as (session, _), asyncio.TaskGroup() as group:
+        waiting = {name: group.create_task(work) for name, work in (("quiet", quiet()), ("cut", reconnected()))}
+        await life(session)
+        SEEN["hasty"] = await hasty(session)
+    SEEN.update({name: task.result() for name, task in waiting.items()})
 
 
-asyncio.run(main())
+live(main)
