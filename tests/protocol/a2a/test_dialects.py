@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
-from tests.support.a2a import SKILLS, conforms, post, rpc, text_message
+from asya_gateway.protocols.http.keys import HELD
+from tests.support.a2a import SKILLS, conforms, post, rpc, streaming, text_message
 from tests.support.gateway import Gateway, start_gateway
 from tests.support.mcp import Actor, serve_tools
+from tests.support.waiting import until
 
 OLD = {"kind": "message", "messageId": "m", "role": "user", "parts": [{"kind": "text", "text": "hi"}]}
 
@@ -38,6 +40,82 @@ async def test_a_client_of_the_oldest_dialect_names_its_task_itself(gateway: Gat
     assert (await rpc(gateway, "tasks/get", {"id": "mine"}, version=None))["result"] == task
     again = await rpc(gateway, "tasks/send", params, path="/a2a/echo", version=None)
     assert again["error"]["code"] == -32004
+
+
+SIGN_IN: dict[str, Any] = {"prompt": "Sign in", "url": "https://login.example/", "status": "auth_required"}
+
+
+async def test_the_oldest_dialect_tells_in_metadata_what_it_has_no_word_for(gateway: Gateway, actor: Actor) -> None:
+    """TaskState of 0.1 knows neither auth-required nor rejected."""
+    begun = rpc(gateway, "tasks/send", oldest("one"), path="/a2a/echo", version=None)
+    sending = asyncio.create_task(begun)
+    task_id, _ = await actor.take()
+    await actor.report(task_id, "paused", pause_metadata=SIGN_IN)
+    seen = [(await sending)["result"]]
+    status, answer = await gateway.post(f"/tasks/{task_id}/resume", {"answer": {}})
+    assert status == 200, answer
+    await actor.take()
+    await actor.end(task_id, status="failed", error="no", error_details={"code": "rejected"}, **{"class": "business"})
+    seen.append((await rpc(gateway, "tasks/get", {"id": "one"}, version=None))["result"])
+    for task in seen:
+        conforms(task, "Task", "0.1")
+    told = [(task["status"]["state"], task["metadata"]) for task in seen]
+    assert told == [
+        ("input-required", {"urn:asya:a2a:state": "auth-required"}),
+        ("failed", {"urn:asya:a2a:state": "rejected"}),
+    ]
+
+
+def oldest(name: str) -> dict[str, Any]:
+    return {"id": name, "sessionId": "s", "message": {"role": "user", "parts": [{"type": "text", "text": "hi"}]}}
+
+
+async def test_a_stream_of_the_oldest_dialect_ends_with_final_however_it_ends(gateway: Gateway, actor: Actor) -> None:
+    """0.1: final 'indicates this is the terminal status update for the current stream cycle'."""
+    key = {"Idempotency-Key": "k"}
+
+    async def streamed(method: str, params: Any, **headers: str) -> list[Any]:
+        async with streaming(gateway, method, params, path="/a2a/echo", version=None, **headers) as reader:
+            return [event.data["result"] for event in await reader.all()]
+
+    asking = asyncio.create_task(streamed("tasks/sendSubscribe", oldest("asks"), **key))
+    task_id, _ = await actor.take()
+    fields = [{"name": "sure", "type": "boolean"}]
+    await actor.report(task_id, "paused", pause_metadata={"prompt": "Sure?", "fields": fields})
+    at_question = await asking
+    # Who comes back meanwhile follows in the task's own dialect.
+    following = asyncio.create_task(streamed("tasks/resubscribe", {"id": "asks"}))
+    await until(lambda: len(gateway.app[HELD]) == 1)
+    answer = {**oldest("asks"), "message": {"role": "user", "parts": [{"type": "text", "text": "yes"}]}}
+    answering = asyncio.create_task(streamed("tasks/sendSubscribe", answer, **{"Idempotency-Key": "l"}))
+    await actor.take()
+    await actor.end(task_id, result="done")
+    streams = [at_question, await following, await answering]
+    # A repeated message gets the end of the task that it began, or answered.
+    streams.append(await streamed("tasks/sendSubscribe", answer, **{"Idempotency-Key": "l"}))
+    for events in streams:
+        finals = [event.get("final") for event in events if "status" in event]
+        assert finals == [False] * (len(finals) - 1) + [True]
+        for event in events:
+            assert event["id"] == "asks"
+            conforms(event, "TaskStatusUpdateEvent" if "status" in event else "TaskArtifactUpdateEvent", "0.1")
+    assert [events[-1]["status"]["state"] for events in streams] == ["input-required", *["completed"] * 3]
+    parts = [[event["artifact"]["parts"] for event in events if "artifact" in event] for events in streams]
+    assert parts == [[], *[[[{"type": "text", "text": "done"}]]] * 3]
+
+
+async def test_a_stream_of_0_3_that_begins_with_the_end_ends_with_final(gateway: Gateway, actor: Actor) -> None:
+    """0.3: 'If true, this is the final event in the stream for this interaction'."""
+    options: dict[str, Any] = {"path": "/a2a/echo", "version": None, "Idempotency-Key": "k"}
+    async with streaming(gateway, "message/stream", {"message": OLD}, **options) as reader:
+        await actor.serve("done")
+        followed = [event.data["result"] for event in await reader.all()]
+    async with streaming(gateway, "message/stream", {"message": OLD}, **options) as reader:
+        repeated = [event.data["result"] for event in await reader.all()]
+    for events in (followed, repeated):
+        assert (events[0]["kind"], events[-1]["kind"], events[-1]["final"]) == ("task", "status-update", True)
+    assert repeated[0]["artifacts"][0]["parts"] == [{"kind": "text", "text": "done"}]
+    assert len(repeated) == 2
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,9 @@ from asya_gateway.protocols.http.policies import Need
 Params = dict[str, Any]
 """The params of a request, which its operation may empty: a request that waits does not keep them in memory."""
 
+Streamed = tuple[AsyncGenerator[Group], Dialect]
+"""The events of a stream, and the dialect in which they are written."""
+
 NEEDS: Mapping[Operation, Need] = {
     Operation.SEND: Need.CALL,
     Operation.STREAM: Need.CALL,
@@ -113,7 +116,7 @@ HANDLERS: Mapping[Operation, Callable[[A2aRequest, Params], Awaitable[Any]]] = {
 }
 
 
-async def stream(request: A2aRequest, params: Params, after: int | None) -> AsyncGenerator[Group]:
+async def stream(request: A2aRequest, params: Params, after: int | None) -> Streamed:
     """SendStreamingMessage: the message is taken before this returns, so that its errors are answers."""
     said = request.dialect.read_send(params)
     _not_closing(request)
@@ -121,25 +124,28 @@ async def stream(request: A2aRequest, params: Params, after: int | None) -> Asyn
     length = said.history_length
     if taken.view is not None:
         # Nobody has seen anything of a task that is new. What it shows is still charged as the request's body.
-        return event_groups(request, taken.task_id, after=None, closes_at_question=True, new=taken.view)
+        new = taken.view
+        return event_groups(request, taken.task_id, after=None, closes_at_question=True, new=new), request.dialect
     request.http.app[BUDGET].release()
     conversation = taken.conversation or await request.conversations.find(taken.task_id, None)
     if conversation is not None and conversation.reply is not None:
-        return held_groups(request, conversation, conversation.reply, length)
+        return held_groups(request, conversation, conversation.reply, length), request.dialect
     seen = None if taken.begun else after
-    return event_groups(request, taken.task_id, after=seen, closes_at_question=True, history_length=length)
+    groups = event_groups(request, taken.task_id, after=seen, closes_at_question=True, history_length=length)
+    return groups, request.dialect
 
 
-async def subscribe(request: A2aRequest, params: Params, after: int | None) -> AsyncGenerator[Group]:
+async def subscribe(request: A2aRequest, params: Params, after: int | None) -> Streamed:
     """SubscribeToTask: it stays open at a question. Raises A2aError for a task that has ended."""
     named = request.dialect.read_named(params)
     _not_closing(request)
-    task, _ = await found(request, named)
+    task, conversation = await found(request, named)
     if task.status.terminal and (after is None or after >= task.last_seq):
         raise A2aError(
             UNSUPPORTED_OPERATION, "The task has ended; GetTask returns it", details={"taskId": named.task_id}
         )
-    return event_groups(request, task.id, after=after, closes_at_question=False)
+    dialect = _of_task(request.dialect, conversation.dialect if conversation is not None else None)
+    return event_groups(request, task.id, after=after, closes_at_question=False, dialect=dialect), dialect
 
 
 def _not_closing(request: A2aRequest) -> None:
@@ -148,7 +154,7 @@ def _not_closing(request: A2aRequest) -> None:
         raise Unavailable("the gateway is restarting, try again")
 
 
-STREAMED: Mapping[Operation, Callable[[A2aRequest, Params, int | None], Awaitable[AsyncGenerator[Group]]]] = {
+STREAMED: Mapping[Operation, Callable[[A2aRequest, Params, int | None], Awaitable[Streamed]]] = {
     Operation.STREAM: stream,
     Operation.SUBSCRIBE: subscribe,
 }

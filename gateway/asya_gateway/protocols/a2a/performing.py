@@ -52,7 +52,7 @@ async def _stream(request: A2aRequest, operation: Operation, params: Params, for
         raise A2aError(UNSUPPORTED_OPERATION, "Streaming is not supported")
     http = request.http
     with http.app[HELD].slot(http):
-        groups = await STREAMED[operation](request, params, last_event(http))
+        groups, dialect = await STREAMED[operation](request, params, last_event(http))
         params.clear()
         async with aclosing(groups):
             try:
@@ -60,14 +60,14 @@ async def _stream(request: A2aRequest, operation: Operation, params: Params, for
             except StopAsyncIteration:
                 # A reader who has seen everything: the stream is open, and ends.
                 first = ()
-            opening = OPENING + b"".join(_chunks(request.dialect, form, first))
+            opening = OPENING + b"".join(_chunks(dialect, form, first))
             first = ()
             async with http.app[STREAMS].open(http, headers=form.headers, opening=opening) as stream:
                 # What was read for the task is sent, and an open stream does not keep it.
                 opening = b""
                 http.app[BUDGET].release()
                 async for group in groups:
-                    await _write(stream, request.dialect, form, group)
+                    await _write(stream, dialect, form, group)
                     group = ()
                     http.app[BUDGET].release()
         return stream.response

@@ -9,6 +9,7 @@ from asya_crds import jsontext
 from asya_crds.status import TaskStatus, UpdateKind
 from asya_gateway.domain.task import FlyEvent, JsonText, Snapshot, TaskUpdate
 from asya_gateway.domain.tasks import Tasks
+from asya_gateway.protocols.a2a.dialects.known import V0_1, Dialect
 from asya_gateway.protocols.a2a.dialects.v1_0 import read_part
 from asya_gateway.protocols.a2a.errors import A2aError
 from asya_gateway.protocols.a2a.model import (
@@ -131,11 +132,13 @@ async def event_groups(
     history_length: int | None = None,
     keepalive: float | None = None,
     new: TaskView | None = None,
+    dialect: Dialect | None = None,
 ) -> AsyncGenerator[Group]:
     """The task, then its events until it ends, those together that are there together. `after`: only the events beyond
     this entry of the log, if it has that entry; `keepalive`: seconds without an event after which there is an empty
-    group; `new`: the task, just stored, which need not be read. Raises TaskNotFound before the first."""
-    tasks, caller = request.tasks, request.caller
+    group; `new`: the task, just stored, which need not be read; `dialect`: the stream's, if not the request's. Raises
+    TaskNotFound before the first."""
+    tasks, caller, dialect = request.tasks, request.caller, dialect or request.dialect
     begin = FIRST if new is not None else after
     if begin is None:
         begin = (await tasks.head(task_id, caller)).last_seq
@@ -158,9 +161,12 @@ async def event_groups(
             conversation = await request.conversations.find(task_id, None)
             names = named_task(task, conversation), named_context(task, conversation)
             if after is None:
-                yield [(str(task.last_seq), await view(request, task, conversation, history_length))]
-                if task.status.terminal or (closes_at_question and task.status is TaskStatus.PAUSED):
+                shown = await view(request, task, conversation, history_length)
+                closes = task.status.terminal or (closes_at_question and task.status is TaskStatus.PAUSED)
+                yield [(str(task.last_seq), shown), *(_last(shown, task.last_seq, dialect) if closes else ())]
+                if closes:
                     return
+                del shown
                 seen = task.last_seq
             else:
                 # The reader may have seen everything, and waits for the stream to be opened all the same.
@@ -170,6 +176,17 @@ async def event_groups(
         rendered = LogEvents(*names, closes_at_question=closes_at_question)
         async for group in _rendered(tasks, rendered, groups, items, seen):
             yield group
+
+
+def _last(shown: TaskView, seq: int, dialect: Dialect) -> list[Numbered]:
+    """The end of a stream that ends with the task it begins with. Before 1.0 the last event says that it is (`final`),
+    and the oldest dialect shows a task as its status alone."""
+    if dialect.newest:
+        return []
+    names, id = (shown.id, shown.context_id), str(seq)
+    made = (shown.artifacts or ()) if dialect is V0_1 else ()
+    found: list[Numbered] = [(id, ArtifactUpdate(*names, each, last_chunk=True)) for each in made]
+    return [*found, (id, StatusUpdate(*names, shown.status, ends_stream=True))]
 
 
 async def _rendered(

@@ -58,7 +58,11 @@ REQUIREMENTS = (
         f"{SPECIFICATION}#322-sendmessageconfiguration",
         "MUST",
         "The operation MUST return immediately after creating the task, even if processing is still in progress.",
-        tests=tests_of(TASKS, "test_a_send_that_returns_at_once_is_looked_at_later"),
+        tests=tests_of(
+            TASKS,
+            "test_a_send_that_returns_at_once_is_looked_at_later",
+            "test_what_a_send_returns_at_once_is_the_task_as_it_is_stored",
+        ),
     ),
     Requirement(
         f"{SPECIFICATION}#324-history-length-semantics",

@@ -29,6 +29,8 @@ Json = dict[str, Any]
 
 STATES = {State.AUTH_REQUIRED: "input-required", State.REJECTED: "failed"}
 """States that this dialect has no word for."""
+STATE_NAME = "urn:asya:a2a:state"
+"""The member of metadata with the state's own word, for clients that tell it from the one that stands for it."""
 
 
 # Reading
@@ -88,9 +90,10 @@ def event(item: Event) -> Json | None:
     """A TaskStatusUpdateEvent or TaskArtifactUpdateEvent. A task is its status; a message has no form."""
     match item:
         case TaskView():
-            return _status_event(item.id, item.status, final=item.status.state.terminal)
+            # If it is the last one, the same status follows as such (streaming.py).
+            return _status_event(item.id, item.status, {}, final=False)
         case StatusUpdate():
-            return _status_event(item.task_id, item.status, final=item.ends_stream)
+            return _status_event(item.task_id, item.status, item.metadata, final=item.ends_stream)
         case ArtifactUpdate():
             flags = {"append": item.append, "lastChunk": item.last_chunk}
             return {"id": item.task_id, "artifact": {**artifact(item.artifact, 0), **flags}}
@@ -98,8 +101,13 @@ def event(item: Event) -> Json | None:
             return None
 
 
-def _status_event(task_id: str, said: Status, *, final: bool) -> Json:
-    return {"id": task_id, "status": status(said), "final": final}
+def _status_event(task_id: str, said: Status, metadata: Mapping[str, Any], *, final: bool) -> Json:
+    found: Json = {"id": task_id, "status": status(said), "final": final}
+    return {**found, **present(metadata=_with_state(metadata, said))}
+
+
+def _with_state(metadata: Mapping[str, Any], said: Status) -> Mapping[str, Any]:
+    return {**metadata, STATE_NAME: said.state.value} if said.state in STATES else metadata
 
 
 def task(view: TaskView) -> Json:
@@ -109,7 +117,7 @@ def task(view: TaskView) -> Json:
         found["artifacts"] = [artifact(each, index) for index, each in enumerate(view.artifacts)]
     if view.history:
         found["history"] = [message(each) for each in view.history]
-    return {**found, **present(metadata=view.metadata)}
+    return {**found, **present(metadata=_with_state(view.metadata, view.status))}
 
 
 def status(said: Status) -> Json:
