@@ -185,6 +185,17 @@ def test_another_order_of_uses_and_results_is_not_sent(messages: list[Any]) -> N
         sampling_params({"messages": messages, "maxTokens": 1}, Revision.JULY_2026, ALL_OF_SAMPLING)
 
 
+def test_null_members_of_content_are_left_out() -> None:
+    """Serializers write them for absent ones, and SDKs refuse them."""
+    null = TEXT | {"annotations": None, "_meta": None}
+    params = {"messages": [{"role": "user", "content": null}], "maxTokens": 1}
+    assert sampling_params(params, Revision.JULY_2026, ALL_OF_SAMPLING) == {
+        "messages": [{"role": "user", "content": TEXT}],
+        "maxTokens": 1,
+    }
+    assert read("summary", SAMPLED | {"content": null}, Revision.JULY_2026).answer["content"] == TEXT
+
+
 @pytest.mark.parametrize(
     "more",
     [

@@ -5,6 +5,7 @@ from typing import Any
 
 from asya_gateway.protocols.mcp.capabilities import ClientCapabilities
 from asya_gateway.protocols.mcp.content import is_block
+from asya_gateway.protocols.mcp.content_members import cleaned
 from asya_gateway.protocols.mcp.versions import Revision
 
 Check = Callable[[Any], bool]
@@ -21,20 +22,21 @@ class NotSampling(ValueError):
 
 
 def sampling_params(params: Mapping[str, Any], revision: Revision, client: ClientCapabilities) -> dict[str, Any]:
-    """The parameters unchanged, if the revision has them and the client has declared what they need. Raises
-    NotSampling."""
+    """The parameters unchanged but for null members of content, if the revision has them and the client has declared
+    what they need. Raises NotSampling."""
     checks = {**_MEMBERS, **(_OF_TOOLS if revision >= Revision.NOVEMBER_2025 else {})}
     for name, value in params.items():
         if name in _TOOLS and name not in checks:
             raise NotSampling(f"{name}: not in revision {revision}")
         if name in checks and not checks[name](value):
             raise NotSampling(f"{name}: not as revision {revision} has it")
-    for number, message in enumerate(params["messages"]):
+    messages = [{**message, "content": _cleaned(message["content"])} for message in params["messages"]]
+    for number, message in enumerate(messages):
         _check_content(message["content"], revision, f"messages[{number}].content")
-    _check_turns(params["messages"])
+    _check_turns(messages)
     if any(name in params for name in _TOOLS) and not client.sampling_tools:
         raise NotSampling("tools: the client has not declared sampling.tools")
-    kept = {name: value for name, value in params.items() if name not in _NOT_PASSED}
+    kept = {name: value for name, value in params.items() if name not in _NOT_PASSED} | {"messages": messages}
     if revision >= Revision.NOVEMBER_2025 and not client.sampling_context:
         # Deprecated; only for clients that have declared it (2025-11-25, "includeContext").
         kept.pop("includeContext", None)
@@ -51,8 +53,13 @@ def sampled(value: Mapping[str, Any], revision: Revision) -> dict[str, Any]:
         raise NotSampling("stopReason: expected a string")
     if "content" not in value:
         raise NotSampling("content: expected a content block")
+    value = {**value, "content": _cleaned(value["content"])}
     _check_content(value["content"], revision, "content")
     return {name: value[name] for name in ("role", "content", "model", "stopReason") if name in value}
+
+
+def _cleaned(content: Any) -> Any:
+    return [cleaned(block) for block in content] if isinstance(content, list) else cleaned(content)
 
 
 def _check_content(content: Any, revision: Revision, where: str) -> None:
