@@ -148,6 +148,24 @@ async def _batches(running: Running, costs: Costs) -> None:
         await asyncio.gather(*(tasks.finish(succeeded(id)) for id in ids))
 
 
+async def wal_of_a_task(running: Running) -> float:
+    """Kilobytes of the write-ahead log for a task with one hop: call, begin, end of the hop, end of the task."""
+    database = running.storage.database
+    await _whole_tasks(running, 100)
+    before = await database.fetchval("SELECT pg_current_wal_lsn()::text")
+    await _whole_tasks(running, 400)
+    written = await database.fetchval("SELECT pg_current_wal_lsn() - $1::text::pg_lsn", before)
+    return float(written) / 400 / 1024
+
+
+async def _whole_tasks(running: Running, number: int) -> None:
+    for _ in range(number // BATCH):
+        ids = await asyncio.gather(*(running.create() for _ in range(BATCH)))
+        await asyncio.gather(*(running.tasks.begin(begin(id, hop="0")) for id in ids))
+        await asyncio.gather(*(running.tasks.end(end(id, send(id), hop="0")) for id in ids))
+        await asyncio.gather(*(running.tasks.finish(succeeded(id)) for id in ids))
+
+
 async def _readers(running: Running, costs: Costs, old: str) -> None:
     hot = running.storage.database.hot
     with costs.of("GET task"):

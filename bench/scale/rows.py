@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import asyncpg
 
 from bench.scale.filling import OPEN, ended_tasks, open_tasks
-from bench.scale.operations import RETIRED, Costs, measure, order, storage_of
+from bench.scale.operations import BATCH, RETIRED, Costs, measure, order, storage_of, wal_of_a_task
 from bench.scale.tables import Growth, Table
 from bench.stage import Stage
 from servers.databases import query
@@ -15,6 +15,7 @@ from servers.databases import query
 ROUNDS = 15
 BY_DESIGN = {
     "create with an idempotency key and a cap": 2_500.0,  # counts the owner's open tasks as far as its cap
+    f"end of a task, {BATCH} at once": 1_600.0,  # an entry in each index of what has ended, which become deeper
     "A2A ListTasks of 1,000: totalSize": 1_500.0,
     "A2A ListTasks of a fiftieth: totalSize": 15_000.0,  # storage/a2a/listing.py: MOST_COUNTED
     "A2A ListTasks of a fiftieth: a page": 3_000.0,  # the owner's open tasks are sorted
@@ -59,7 +60,7 @@ def _grow(
     before: Sequence[str],
     rows: Callable[[int], int],
 ) -> None:
-    costs, sizes = [], []
+    costs, sizes, written = [], [], []
     with stage.database() as url:
 
         async def run() -> None:
@@ -75,6 +76,7 @@ def _grow(
                     found = Costs()
                     await measure(running, rows(size), ROUNDS, found)
                     costs.append(found)
+                    written.append(await wal_of_a_task(running))
                     sizes.append(query(url, "SELECT pg_database_size(current_database())") / 2**20)
 
         asyncio.run(run())
@@ -84,6 +86,7 @@ def _grow(
         judged = [max(blocks, SMALLEST) for blocks, _ in pairs]
         values = [f"{blocks:,.0f} / {ms:.2f}" for blocks, ms in pairs]
         table.lines.append(Growth(name, values, judged, BY_DESIGN.get(name)))
+    table.lines.append(Growth("write-ahead log of a task with one hop, kB", [f"{each:.1f}" for each in written]))
     table.lines.append(Growth("the database, MiB", [f"{size:,.0f}" for size in sizes]))
 
 

@@ -31,6 +31,7 @@ from asya_gateway.storage.tasks.pausing import PauseLimits
 from asya_gateway.storage.tasks.retention import RETIRE_EVERY, Retention
 from asya_gateway.storage.tasks.store import PostgresTasks
 from asya_gateway.storage.tasks.sweeping import ORPHANS_EVERY, ORPHANS_REST, SWEEP_EVERY, Sweeper
+from asya_gateway.storage.turns import Turns
 from asya_gateway.telemetry.observer import SILENT
 
 log = logging.getLogger(__name__)
@@ -99,6 +100,7 @@ class Storage:
         self.expiry = PauseExpiry(database, self.tasks.finish, limits=pauses)
         self.retention = Retention(database, tasks=keeping.tasks, updates=keeping.updates)
         self.identity_retention = IdentityRetention(database, audit=keeping.audit)
+        self.turns = Turns(database)
         self._loops: list[asyncio.Task[None]] = []
 
     def _written(self, task_ids: Sequence[str]) -> None:
@@ -136,13 +138,18 @@ class Storage:
                 lambda: self.incomplete.expire(self.tasks.finish), LOOK_EVERY, "incomplete finals"
             ),
             "retention": for_ever(self._retire, RETIRE_EVERY, "retention"),
-            "sessions": for_ever(self.sessions.retention.retire, SESSIONS_EVERY, "sessions"),
+            "sessions": for_ever(self._retire_sessions, SESSIONS_EVERY, "sessions"),
         }
 
     async def _retire(self) -> None:
-        await self.retention.retire()
+        # What is old is removed by every process, as fast as they can together.
+        await self.retention.retire(walks=await self.turns.taken("rows left behind", RETIRE_EVERY))
         await self.identity_retention.retire()
         await self.resources.retire()
+
+    async def _retire_sessions(self) -> None:
+        if await self.turns.taken("sessions", SESSIONS_EVERY):
+            await self.sessions.retention.retire()
 
     async def _wait_for_schema(self, patience: float) -> None:
         until = asyncio.get_running_loop().time() + patience

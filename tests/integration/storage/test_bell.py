@@ -106,6 +106,44 @@ async def test_a_busy_bell_combines_rings(running: Running, monkeypatch: pytest.
     assert rung[1:] == ["a\nb"]
 
 
+async def test_slow_rings_begin_as_far_apart_as_they_take_until_one_is_quick_again(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With hundreds of listeners each takes long, and would keep the sessions that tasks need."""
+    bell, pause = running.storage.bell, asyncio.sleep
+    under_way, most, takes, rung, rested = 0, 0, 0.03, list[str](), list[float]()
+
+    async def ring(_statement: str, _channels: list[str], payloads: list[str]) -> None:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await pause(takes)
+        under_way -= 1
+        rung.extend("\n".join(payloads).split("\n"))
+
+    async def sleep(seconds: float) -> None:
+        rested.append(seconds)
+        await pause(seconds)
+
+    monkeypatch.setattr(bell._database, "execute", ring)
+    bell.ring("test", ["slow"])
+    await until(lambda: rung == ["slow"], what="a ring that shows how long one takes")
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    most = 0
+    names = [f"t{number}" for number in range(40)]
+    for name in names:
+        bell.ring("test", [name])
+        await pause(0.005)
+    await until(lambda: rung == ["slow", *names], what="everything that was rung, in order")
+    assert most <= 2
+    assert any(takes <= each <= bells.LONGEST_APART for each in rested)
+    takes = 0.0
+    for name in ("quick", "next"):
+        bell.ring("test", [name])
+        await until(lambda name=name: name in rung)  # type: ignore[misc]
+    assert bell._slow == 0.0
+
+
 async def test_what_nobody_waits_for_goes_with_the_next_ring_or_a_little_later(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:

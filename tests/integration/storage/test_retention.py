@@ -165,6 +165,28 @@ async def test_what_is_stored_before_its_task_is_not_left_behind_while_it_is_you
     assert await remover.left_behind(table, "", 10) == ("", [young])
 
 
+async def test_of_all_processes_one_looks_through_the_tables_in_a_period(
+    still: Running, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await still.create("living")
+    other = make_storage(database_url)
+    await other.storage.database.open()
+    try:
+        walked = []
+        for each in (still, other, still):
+            with counted_blocks(monkeypatch) as blocks:
+                await each.storage._retire()
+                await each.storage._retire_sessions()
+            walked.append(any("WITH RECURSIVE ids" in sql for _, sql in blocks.statements))
+            assert any("FROM mcp_calls" in sql for _, sql in blocks.statements) == walked[-1]
+        assert walked == [True, False, False]
+        await still.storage.database.execute("UPDATE retention SET finished_at = now() WHERE kind LIKE 'turn: %'")
+        assert await other.storage.turns.taken("sessions", 60.0)
+        assert not await still.storage.turns.taken("sessions", 60.0)
+    finally:
+        await other.storage.database.close()
+
+
 def test_every_table_beside_tasks_is_known_to_retention() -> None:
     assert {BODIES, UPDATES, HOPS} <= set(ALL)
 

@@ -25,6 +25,12 @@ of the whole server fill up, so a connection that does not answer is replaced.""
 RING_APART = 0.005
 """Seconds from a busy bell's ring to the next one, so that rings are combined: each costs a statement and makes every
 listener read the log."""
+SLOW = 0.02
+"""Seconds from which on a ring is slow. PostgreSQL wakes every listener in turn for each, and lets one session after
+the other do that: with hundreds of pods a ring takes tens of milliseconds."""
+LONGEST_APART = 0.5
+"""Slow rings begin as far apart as the last one took, at most so many seconds: a process rings in about one session at
+a time, its others are free for tasks, and what is rung meanwhile goes together."""
 BUSY = 8
 """Ids of a ring from which on a bell is busy. A quiet one rings at once, also while an earlier ring is under way."""
 RINGS = 4
@@ -54,6 +60,8 @@ class Bell:
         self._patient: asyncio.TimerHandle | None = None
         """Until then, what is rung with a mark waits for something else to go with."""
         self._under_way = 0
+        self._slow = 0.0
+        """Seconds that the last ring took, if it was slow."""
         self._connection: asyncpg.Connection | None = None
         self._lock = asyncio.Lock()
         self._listening: asyncio.Task[None] | None = None
@@ -221,7 +229,7 @@ class Bell:
     async def _ring(self) -> None:
         rung, self._rung, self._planned = self._rung, defaultdict(dict), False
         self._under_way += 1
-        if sum(map(len, rung.values())) >= BUSY:
+        if self._slow or sum(map(len, rung.values())) >= BUSY:
             self._resting = True
             self._errand(self._rest())
         if self._patient is None and any(mark for _, mark in rung):
@@ -231,6 +239,8 @@ class Bell:
             for payload in _packed(ids, mark):
                 channels.append(channel)
                 payloads.append(payload)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         try:
             if payloads:
                 await self._database.execute(_RING, channels, payloads)
@@ -238,6 +248,8 @@ class Bell:
             log.warning("bell: cannot ring: %s", error)
         finally:
             self._under_way -= 1
+            took = loop.time() - began
+            self._slow = 0.0 if took < SLOW else min(took, LONGEST_APART)
             self._plan()
 
     def _patience_ends(self) -> None:
@@ -245,7 +257,7 @@ class Bell:
         self._plan()
 
     async def _rest(self) -> None:
-        await asyncio.sleep(RING_APART)
+        await asyncio.sleep(max(RING_APART, self._slow))
         self._resting = False
         self._plan()
 
