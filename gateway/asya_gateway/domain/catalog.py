@@ -84,8 +84,7 @@ class Change:
     def touches(self, caller: Caller, selection: Selection = EVERYTHING) -> bool:
         """Whether it changes the list that this caller sees at an endpoint. Answered once for all callers with the same
         rights, since a change may be large and watchers many."""
-        rights = caller.rights if isinstance(caller, Principal) else None
-        known_as = (rights, caller is ANONYMOUS, selection)
+        known_as = (_rights_of(caller), selection)
         found = self._touched.get(known_as)
         if found is None:
             found = any(_changes(was, now, caller, selection) for was, now in self._pairs)
@@ -95,6 +94,11 @@ class Change:
 
 _NOTHING = Listing[Any]()
 NO_CHANGE = Change(_NOTHING, _NOTHING)
+
+
+def _rights_of(caller: Caller) -> Any:
+    """What decides what a caller sees: those with the same see the same."""
+    return (caller.rights if isinstance(caller, Principal) else None, caller is ANONYMOUS)
 
 
 def _differ(was: Offer | None, now: Offer | None) -> bool:
@@ -216,7 +220,9 @@ class Catalog:
         return next((found for found in candidates if shows(found[0], caller, selection)), None)
 
     def shows_alike(self, kind: Kind[Any], one: Caller, other: Caller, selection: Selection = EVERYTHING) -> bool:
-        """Whether both see the same list."""
+        """Whether both see the same list. Every open stream asks this when any rights have changed, mostly others'."""
+        if _rights_of(one) == _rights_of(other):
+            return True
         offers = self._listings[kind].offers.values()
         return all(shows(offer, one, selection) is shows(offer, other, selection) for offer in offers)
 

@@ -15,6 +15,7 @@ from tests.support.mcp import (
     Actor,
     ask,
     ask_in,
+    ask_old,
     conforms,
     open_post,
     serve_tools,
@@ -185,6 +186,14 @@ async def test_what_no_task_can_be_called_is_no_resource(gateway: Gateway, end: 
         first = await Reader(response).next()
     assert first is not None
     assert first.data["params"]["notifications"] == {}
+
+
+async def test_no_resource_has_a_uri_of_any_length(gateway: Gateway) -> None:
+    uri = f"crm://eu/customers/{'9' * 9_000}"
+    _, answer = await ask_old(gateway, "resources/read", {"uri": uri})
+    assert answer["error"]["code"] == -32002
+    assert len(answer["error"]["data"]["uri"]) < len(uri)
+    assert await gateway.stored() == 0
 
 
 @pytest.mark.parametrize("result", [None, {"contents": []}])

@@ -6,7 +6,7 @@ import pytest
 
 from asya_crds.flow import Flow
 from asya_gateway.domain.catalog import EVERYTHING, Catalog, Selection
-from asya_gateway.domain.flow_offers import FlowSource
+from asya_gateway.domain.flow_offers import FlowOffer, FlowSource
 from asya_gateway.domain.flows import FlowRegistry, FlowTable, ServedFlow
 from asya_gateway.domain.identity.principals import ANONYMOUS, OPEN, Principal, Via
 from asya_gateway.domain.identity.scopes import rights_of
@@ -115,6 +115,17 @@ def test_a_set_exists_if_it_is_written_or_if_the_caller_sees_a_flow_with_its_tag
     exists = offered.catalog.has_set
     assert [exists(name, OPEN) for name in ("tagged", "named", "other")] == [True, True, False]
     assert [exists(name, holder("flow:b:read")) for name in ("tagged", "named")] == [False, True]
+
+
+def test_callers_with_the_same_rights_are_not_compared_flow_by_flow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each open stream asks when any rights change, and there may be ten thousand flows."""
+    catalog = Offered(served("a"), served("b")).catalog
+    assert catalog.shows_alike(TOOLS, holder("flow:a:read"), holder("flow:a:invoke"))
+    assert not catalog.shows_alike(TOOLS, holder("flow:a:read"), holder("flow:b:read"))
+    monkeypatch.setattr(FlowOffer, "seen_by", lambda *_: pytest.fail("a flow was looked at"))
+    assert catalog.shows_alike(TOOLS, holder("flow:a:read"), holder("flow:a:read"))
+    assert catalog.shows_alike(TOOLS, OPEN, OPEN)
+    assert catalog.shows_alike(TOOLS, ANONYMOUS, ANONYMOUS)
 
 
 def test_a_uri_belongs_to_the_template_with_the_longest_beginning_that_the_caller_sees() -> None:

@@ -22,6 +22,9 @@ from asya_gateway.protocols.mcp.running import HeldRun, Render, rendered, run_fl
 from asya_gateway.protocols.mcp.task_resources import read_task
 from asya_gateway.protocols.mcp.versions import Revision
 
+LONGEST_URI = 8 * 1024
+"""Characters of a URI that any resource has, with its variables. It stands in the row of an open call, too."""
+
 
 async def list_resources(context: RequestContext) -> Result:
     """Every resource by URI. Raises NoRoom, and InvalidParams for an invalid cursor."""
@@ -55,6 +58,8 @@ def find_for(
     context: RequestContext, uri: str, caller: Caller
 ) -> tuple[ResourceOffer | TaskOffer, dict[str, str]] | None:
     """The same for the request's caller with the rights that it has now."""
+    if len(uri) > LONGEST_URI:
+        return None
     catalog, selection = context.catalog, context.selection
     offer = catalog.find(RESOURCES, uri, caller, selection)
     found = catalog.matching(uri, caller, selection) if offer is None else (offer, {})
