@@ -15,12 +15,12 @@ from asya_gateway.channels.delivering import Delivery, Tools
 from asya_gateway.channels.slots import Slots
 from asya_gateway.domain.budget import Budget, Share
 from asya_gateway.domain.clock import Clock
-from asya_gateway.domain.destinations import Channel, DeliveryQueue, LogPage
+from asya_gateway.domain.destinations import Busy, Channel, DeliveryQueue, Lagging, LogPage
 from asya_gateway.domain.errors import TaskNotFound, Unavailable
 from asya_gateway.domain.polling import POLL_EVERY
 from asya_gateway.domain.reading import TaskReading
 from asya_gateway.telemetry.observer import SILENT, Observer
-from asya_transports.bounded import stopped
+from asya_transports.bounded import ended, stopped
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +68,8 @@ class DeliveryHost:
         self._wake = asyncio.Event()
         self._working: dict[asyncio.Task[None], Delivery] = {}
         self._reading: dict[asyncio.Task[None], Sequence[Delivery]] = {}
+        self._leasing: asyncio.Task[Sequence[Lagging]] | None = None
+        """The statement that leases, until it is known here what it has leased."""
         self._reads = asyncio.Semaphore(READS_AT_ONCE)
         self._loops: list[asyncio.Task[None]] = []
         self.lagging: int | None = None
@@ -94,7 +96,8 @@ class DeliveryHost:
     async def stop(self, patience: float = 3.0) -> None:
         """Lease nothing more, let what is under way end for at most `patience` seconds, and give the rest back."""
         await stopped(self._loops, CANCELED_WITHIN)
-        held = [delivery.lagging for read in self._reading.values() for delivery in read]
+        held = [*await self._leased_for_nobody(patience)]
+        held += [delivery.lagging for read in self._reading.values() for delivery in read]
         await stopped(tuple(self._reading), CANCELED_WITHIN)
         held += [delivery.lagging for delivery in self._working.values()]
         if self._working:
@@ -103,6 +106,13 @@ class DeliveryHost:
             log.error("%d deliveries do not end", len(late))
         with contextlib.suppress(Unavailable):
             await self._queue.stop(held)
+
+    async def _leased_for_nobody(self, patience: float) -> Sequence[Lagging]:
+        """What was being leased when this process stopped. The leases of a statement without an answer run out."""
+        leasing = self._leasing
+        if leasing is None or not await ended(leasing, patience) or leasing.cancelled() or leasing.exception():
+            return ()
+        return leasing.result()
 
     def look(self, task_ids: Iterable[str] | None) -> None:
         """Deliver soon what lags of these tasks; with None of all."""
@@ -149,7 +159,11 @@ class DeliveryHost:
         if self._budget.room(Share.DELIVERIES) < min(LEAST_ROOM, self._budget.ceiling(Share.DELIVERIES)):
             return
         busy = self._slots.busy
-        lagging = await self._queue.lease(task_ids, busy, most)
+        # A task of its own, since a stop must learn what its statement leases.
+        leasing = asyncio.create_task(self._lease(task_ids, busy, most), name="deliveries lease", context=Context())
+        self._leasing = leasing
+        lagging = await asyncio.shield(leasing)
+        self._leasing = None
         if not lagging:
             return
         self._slots.take(lagging, busy, most)
@@ -158,6 +172,9 @@ class DeliveryHost:
         task = asyncio.create_task(self._read(deliveries), name="deliveries read", context=Context())
         self._reading[task] = deliveries
         task.add_done_callback(self._reading.pop)
+
+    async def _lease(self, task_ids: Iterable[str] | None, busy: Busy, most: int) -> Sequence[Lagging]:
+        return await self._queue.lease(task_ids, busy, most)
 
     async def _read(self, deliveries: Sequence[Delivery]) -> None:
         """Read what these lack, and begin to deliver it."""

@@ -3,17 +3,21 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
 
 import asyncpg
 import pytest
 
+from asya_gateway.channels.host import DeliveryHost
+from asya_gateway.domain.budget import Budget
 from asya_gateway.domain.destinations import Busy, Destination, Lagging, Put, Settled
 from asya_gateway.storage.channels.announcing import Announcing
 from asya_gateway.storage.channels.destinations import PostgresDestinations
 from asya_gateway.storage.channels.leases import PostgresDeliveries
 from asya_gateway.storage.coalescer import Limits
 from tests.support.storage import Running
-from tests.support.waiting import until
+from tests.support.waiting import rounds, until
 
 KEY = "key:k"
 
@@ -85,6 +89,34 @@ async def test_a_lease_that_the_same_process_took_again_is_of_the_later_delivery
     assert (await deliveries.row())["leased_by"] == second.lease
     await deliveries.queue.stop([second])
     assert (await deliveries.row())["leased_by"] is None
+
+
+@pytest.mark.parametrize("during", ["lease", "pages"])
+async def test_a_host_that_stops_while_it_leases_gives_back_what_it_leased(
+    still: Running, deliveries: Deliveries, monkeypatch: pytest.MonkeyPatch, during: str
+) -> None:
+    await deliveries.put(await still.create())
+    queue, channel = deliveries.queue, SimpleNamespace(name="a2a")
+    host = DeliveryHost(queue, [cast("Any", channel)], still.tasks, budget=Budget(2**30), clock=lambda: 0.0)
+    await host.start()
+    arrived, going_on, real = asyncio.Event(), asyncio.Event(), getattr(queue, during)
+
+    async def slowly(*of: Any) -> Any:
+        found = await real(*of)
+        arrived.set()
+        await going_on.wait()
+        return found
+
+    monkeypatch.setattr(queue, during, slowly)
+    async with asyncio.timeout(20):
+        await arrived.wait()
+        assert (await deliveries.row())["leased_by"] is not None
+        stopping = asyncio.create_task(host.stop())
+        await rounds()
+        going_on.set()
+        await stopping
+    assert (await deliveries.row())["leased_by"] is None
+    assert host.leased == 0
 
 
 @pytest.mark.parametrize("writer", ["revocation", "stop"])
