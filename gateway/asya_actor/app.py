@@ -35,7 +35,8 @@ log = logging.getLogger(__name__)
 
 AFTER_GRACE = 14.0
 """Seconds after the handlers' time in which a consumer returns its messages and leaves its queue. It is less than what
-a pod has between the end of the handlers' time and its own (asya_operator, SHUTDOWN_MARGIN)."""
+a pod has between the end of the handlers' time and its own (asya_operator, SHUTDOWN_MARGIN). A transport may need
+longer from the signal on, where a request that has begun must not be cut off (Transport.leaves_within)."""
 STOP_WITHIN = 10.0
 """The same for consumers that are cancelled. What goes on even then can be ended only with the process."""
 
@@ -147,7 +148,7 @@ async def _consume(
         if announcement is not None:
             await announcement.leave()  # before the crew stops consuming
         ending.set()
-        longest = max(consumer.grace for consumer in consumers) + AFTER_GRACE
+        longest = max(max(consumer.grace for consumer in consumers) + AFTER_GRACE, transport.leaves_within)
         done, _ = await asyncio.wait(running, timeout=longest, return_when=asyncio.FIRST_EXCEPTION)
         for ended in done:
             ended.result()

@@ -163,6 +163,9 @@ class Transport(Protocol):
     """
 
     name: str
+    leaves_within: float
+    """Seconds, from the moment at which a program is to stop, in which its receivers have left their queues if it holds
+    no message any more. What is cut off before may be hidden from others for a lease, and count as delivered."""
 
     async def check(self) -> None:
         """Return if the queue system can be reached now; raises TransportUnavailable with the reason if not."""

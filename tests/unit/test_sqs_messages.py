@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asya_transports.port import MessageRefused, TransportUnavailable
+from asya_transports.port import LeaseLost, MessageRefused, TransportUnavailable
 from asya_transports.sqs import attributes
 from asya_transports.sqs.delivery import SqsDelivery
 from asya_transports.sqs.leases import Lease
@@ -106,6 +106,17 @@ async def test_after_a_confirmed_copy_every_repetition_only_acknowledges(
         await (delivery.requeue(b"x") if first == "requeue" else delivery.bury())
     await (delivery.requeue(b"x") if again == "requeue" else getattr(delivery, again)())
     assert holder.done == [published, "delete", "delete", "settled"]
+
+
+@pytest.mark.parametrize("answer", ["nack", "requeue", "bury", "return_unseen", "wait_on"])
+async def test_a_message_whose_lease_has_expired_gets_no_copy_beside_the_one_that_sqs_delivers_again(
+    answer: str,
+) -> None:
+    holder = Holder()
+    delivery = SqsDelivery(holder, Lease("url", "receipt", 30, received=-1e6), {"Body": "{}"})  # type: ignore[arg-type]
+    with pytest.raises(LeaseLost):
+        await (delivery.requeue(b"x") if answer == "requeue" else getattr(delivery, answer)())
+    assert holder.done == ["settled"]
 
 
 def dead_letter(message: dict[str, Any]) -> SqsDelivery:

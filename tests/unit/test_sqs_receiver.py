@@ -1,7 +1,9 @@
 """A receiver of SQS over a stub of the driver: errors that no stand-in shows, and what becomes of the places."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from asya_transports.sqs import receiver as sqs_receiver
 from asya_transports.sqs.client import SqsClient
 from asya_transports.sqs.settings import SqsSettings
 from asya_transports.sqs.transport import SqsTransport
+from tests.support.waiting import lasts, lasts_blocking, until
 
 SETTINGS = SqsSettings(endpoint="http://127.0.0.1:9", wait_time=1)
 OURS = [RuntimeError("credentials were not refreshed"), ResponseParserError("no XML"), OSError(), KeyError("Error")]
@@ -19,24 +22,75 @@ OURS = [RuntimeError("credentials were not refreshed"), ResponseParserError("no 
 
 
 class Driver:
-    """The driver's client. Each poll takes the next of `polls`: messages, or an error; after them there are none."""
+    """The driver's client, for both threads. Each poll takes the next of `polls`: messages, or an error; after them
+    there are none, and it waits. Requests with a gate, by their name, are answered when it is open."""
 
     def __init__(self) -> None:
         self.polls: list[list[dict[str, Any]] | Exception] = []
-        self.deleted: list[str] = []
+        self.asked: list[dict[str, Any]] = []
+        self.calls: list[tuple[str, str, str]] = []
+        """(request, receipt or body, its number or attribute), in the order in which they are answered."""
+        self.under_way: set[str] = set()
+        self.gates: dict[str, threading.Event] = {}
+
+    def named(self, name: str) -> list[str]:
+        """Receipts or bodies of the requests of that name."""
+        return [what for called, what, _ in self.calls if called == name]
 
     async def get_queue_url(self, QueueName: str) -> dict[str, Any]:  # noqa: N803 # a parameter of SQS
         return {"QueueUrl": f"url/{QueueName}"}
 
-    async def receive_message(self, **_: object) -> dict[str, Any]:
-        answer = self.polls.pop(0) if self.polls else []
+    async def receive_message(self, **request: Any) -> dict[str, Any]:
+        self.asked.append(request)
+        await self._passes("poll")
+        if not self.polls:
+            await asyncio.sleep(request["WaitTimeSeconds"] / 10)
+            return {}
+        answer = self.polls.pop(0)
         if isinstance(answer, Exception):
             raise answer
         return {"Messages": answer}
 
     async def delete_message_batch(self, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
-        self.deleted += [entry["ReceiptHandle"] for entry in Entries]
-        return {"Successful": [{"Id": entry["Id"]} for entry in Entries]}
+        return await self._answered("delete", Entries, lambda entry: (entry["ReceiptHandle"], ""))
+
+    async def change_message_visibility_batch(
+        self,
+        QueueUrl: str,  # noqa: N803
+        Entries: list[dict[str, Any]],  # noqa: N803
+    ) -> dict[str, Any]:
+        name = "renew" if Entries[0]["VisibilityTimeout"] else "show"
+        return await self._answered(
+            name, Entries, lambda entry: (entry["ReceiptHandle"], str(entry["VisibilityTimeout"]))
+        )
+
+    async def send_message_batch(self, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
+        return await self._answered(
+            "send",
+            Entries,
+            lambda entry: (entry["MessageBody"], entry["MessageAttributes"]["asya-deliveries"]["StringValue"]),
+        )
+
+    async def _answered(
+        self, name: str, entries: list[dict[str, Any]], told: Callable[[dict[str, Any]], tuple[str, str]]
+    ) -> dict[str, Any]:
+        await self._passes(name)
+        self.calls += [(name, *told(entry)) for entry in entries]
+        return {"Successful": [{"Id": entry["Id"]} for entry in entries]}
+
+    async def _passes(self, name: str) -> None:
+        self.under_way.add(name)
+        if name in self.gates:
+            await asyncio.to_thread(self.gates[name].wait, 20)
+        self.under_way.discard(name)
+
+
+def brought(*bodies: str) -> list[dict[str, Any]]:
+    """What a poll brings."""
+    return [
+        {"ReceiptHandle": f"receipt-{body}", "Body": body, "Attributes": {"ApproximateReceiveCount": "1"}}
+        for body in bodies
+    ]
 
 
 @pytest.fixture
@@ -71,9 +125,100 @@ async def test_every_error_of_the_driver_is_unavailable_and_says_what_it_was(
 async def test_a_receiver_goes_on_after_every_error_of_the_driver(
     driver: Driver, transport: SqsTransport, error: Exception
 ) -> None:
-    driver.polls = [error, [{"ReceiptHandle": "receipt", "Body": "{}"}]]
+    driver.polls = [error, brought("{}")]
     async with transport.receive("worker") as stream:
         async with asyncio.timeout(5):
             delivery = await anext(stream)
         await delivery.ack()
-    assert driver.deleted == ["receipt"]
+    assert driver.named("delete") == ["receipt-{}"]
+
+
+@pytest.fixture
+async def short(driver: Driver) -> AsyncIterator[SqsTransport]:
+    """With leases of a second."""
+    transport = SqsTransport(SqsSettings(endpoint="http://127.0.0.1:9", wait_time=1, visibility_timeout=1), "n")
+    yield transport
+    await transport.close()
+
+
+async def test_what_a_poll_brings_while_the_event_loop_is_blocked_is_renewed_from_its_reception_on(
+    driver: Driver, short: SqsTransport
+) -> None:
+    driver.gates["poll"] = threading.Event()
+    driver.polls = [brought("late")]
+    async with short.receive("worker") as stream:
+        waiting = asyncio.create_task(anext(stream))
+        await until(lambda: "poll" in driver.under_way, 5, "a poll")
+        threading.Timer(0.1, driver.gates["poll"].set).start()
+        lasts_blocking(2.5)
+        assert driver.named("renew").count("receipt-late") >= 3
+        async with asyncio.timeout(5):
+            await (await waiting).ack()
+    assert driver.named("delete") == ["receipt-late"]
+
+
+async def test_a_message_is_returned_after_the_renewal_that_is_under_way(driver: Driver, short: SqsTransport) -> None:
+    """SQS would take the renewal last, and hide the message from everybody."""
+    driver.gates["renew"] = threading.Event()
+    driver.polls = [brought("held")]
+    async with short.receive("worker") as stream:
+        delivery = await anext(stream)
+        await until(lambda: "renew" in driver.under_way, 5, "a renewal")
+        returning = asyncio.create_task(delivery.nack())
+        await lasts(0.1)
+        assert driver.named("show") == []
+        driver.gates["renew"].set()
+        await returning
+    assert [(name, seconds) for name, _, seconds in driver.calls] == [("renew", "1"), ("show", "0")]
+
+
+async def test_a_poll_under_way_is_not_cut_off_by_a_stop_and_what_it_brings_goes_back_uncounted(
+    driver: Driver, transport: SqsTransport
+) -> None:
+    driver.gates["poll"] = threading.Event()
+    driver.polls = [brought("late")]
+
+    async def receive() -> None:
+        async with transport.receive("worker") as stream:
+            await anext(stream)
+
+    receiving = asyncio.create_task(receive())
+    await until(lambda: "poll" in driver.under_way, 5, "a poll")
+    receiving.cancel()
+    await lasts(0.2)
+    assert not receiving.done()
+    driver.gates["poll"].set()
+    await asyncio.wait([receiving], timeout=10)
+    assert driver.calls == [("send", "late", "0"), ("delete", "receipt-late", "")]
+    assert len(driver.asked) == 1
+    assert transport.leaves_within > driver.asked[0]["WaitTimeSeconds"]
+
+
+async def test_what_could_not_be_returned_in_time_is_renewed_no_more(
+    driver: Driver, short: SqsTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqs_receiver, "LEAVE_WITHIN", 0.1)
+    driver.gates["show"] = threading.Event()
+    driver.polls = [brought("held")]
+    async with short.receive("worker") as stream:
+        await anext(stream)
+    assert "show" in driver.under_way
+    assert short._keeper._leases == set()
+    driver.gates["show"].set()
+
+
+async def test_the_default_lease_is_30_seconds_renewed_every_10(driver: Driver) -> None:
+    transport = SqsTransport(SqsSettings(endpoint="http://127.0.0.1:9"), "n")
+    driver.polls = [brought("held")]
+    async with transport.receive("worker") as stream:
+        delivery = await anext(stream)
+        assert driver.asked[0]["VisibilityTimeout"] == 30
+        await delivery.extend()
+        assert driver.calls == [("renew", "receipt-held", "30")]
+        [lease] = transport._keeper._leases
+        for age, renewals in ((8.0, 1), (11.0, 2)):  # by our clock, which ends it a second early
+            lease.renewed(time.monotonic() - age, 30)
+            await transport._keeper._renew(transport._receipts)
+            assert len(driver.named("renew")) == renewals, age
+        await delivery.ack()
+    await transport.close()

@@ -22,7 +22,7 @@ from asya_transports.postgres.lease_keeper import LeaseKeeper
 from asya_transports.postgres.notifier import Notifier
 from asya_transports.postgres.pool import ConnectionPool, message_errors
 from asya_transports.postgres.publishing import Publishes
-from asya_transports.postgres.receiver import PostgresReceiver
+from asya_transports.postgres.receiver import LEAVE_WITHIN, PostgresReceiver
 from asya_transports.postgres.settings import PostgresSettings
 
 BATCH_ROWS = 256
@@ -36,6 +36,7 @@ class PostgresTransport:
     """Connects at its first use, and belongs to the event loop of that use."""
 
     name = "postgres"
+    leaves_within = 2 * LEAVE_WITHIN
 
     def __init__(self, settings: PostgresSettings, namespace: str) -> None:
         self._settings = settings

@@ -11,7 +11,7 @@ from asya_transports.pubsub.errors import Missing
 from asya_transports.pubsub.leases import LeaseKeeper
 from asya_transports.pubsub.names import Names
 from asya_transports.pubsub.publisher import Publication, Publisher
-from asya_transports.pubsub.receiver import PubSubReceiver
+from asya_transports.pubsub.receiver import LEAVE_WITHIN, STOP_SECONDS, PubSubReceiver
 from asya_transports.pubsub.settings import PubSubSettings
 from asya_transports.pubsub.topology import Topology
 
@@ -20,6 +20,7 @@ class PubSubTransport:
     """Connects at its first use, and belongs to the event loop of that use."""
 
     name = "pubsub"
+    leaves_within = STOP_SECONDS + 2 * LEAVE_WITHIN
 
     def __init__(self, settings: PubSubSettings, namespace: str) -> None:
         self.names = Names(settings.project, namespace)

@@ -16,7 +16,7 @@ from asya_transports.port import (
 from asya_transports.rabbitmq.connection import BrokerConnection
 from asya_transports.rabbitmq.frames import Publication
 from asya_transports.rabbitmq.publisher import Publisher
-from asya_transports.rabbitmq.receiver import RabbitReceiver
+from asya_transports.rabbitmq.receiver import LEAVE_WITHIN, RabbitReceiver
 from asya_transports.rabbitmq.settings import RabbitSettings
 from asya_transports.rabbitmq.topology import Topology
 
@@ -29,6 +29,7 @@ class RabbitTransport:
     """Connects at its first use, and belongs to the event loop of that use."""
 
     name = "rabbitmq"
+    leaves_within = 2 * LEAVE_WITHIN
 
     def __init__(self, settings: RabbitSettings, namespace: str) -> None:
         self._settings = settings

@@ -109,7 +109,6 @@ class SqsDelivery:
             await self.show(seconds)
 
     async def requeue(self, body: bytes, delay: float = 0.0) -> None:
-        self.check()
         await self._replace(body, math.ceil(delay), {})
 
     async def extend(self) -> None:
@@ -135,6 +134,7 @@ class SqsDelivery:
 
     async def bury(self) -> None:
         """Move it to the dead letters with origin and count; it is removed here once that is confirmed."""
+        self.check()
         marks = {attributes.DIED_IN: self._owner.actor, attributes.DELIVERIES: self.deliveries}
         if not self.replaced:
             await self._owner.publish_dead(self.body, marks, self._others)
@@ -157,6 +157,7 @@ class SqsDelivery:
         return attributes.of_others(self._attributes)
 
     async def _replace(self, body: bytes, delay: int, values: Mapping[str, object]) -> None:
+        self.check()  # who has it by now would multiply it, too
         if not self.replaced:
             await self._owner.publish_copy(body, values, self._others, delay)
             self.replaced = True

@@ -1,9 +1,12 @@
-"""A thread with its own event loop and client that renews leases, also while a handler blocks the program's loop."""
+"""A thread with its own event loop and client that polls and renews leases, also while a handler blocks the program's
+loop. What a poll brings is held from its reception on, not from the moment at which the program sees it."""
 
 import asyncio
 import contextlib
 import logging
 import threading
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from asya_transports.port import LeaseLost, TransportError, TransportUnavailable
 from asya_transports.sqs.client import SqsClient
@@ -20,13 +23,21 @@ RENEW_AFTER = 1 / 3
 JOIN_WITHIN = 5.0
 
 
+class Received(NamedTuple):
+    """A message as SQS describes it, and its lease, which is renewed already."""
+
+    message: Mapping[str, Any]
+    lease: Lease
+
+
 class LeaseKeeper:
-    """Renews what it is told to hold, until it is told to release it."""
+    """Renews what it polls, and what it is told to hold, until it is told to release it."""
 
     def __init__(self, settings: SqsSettings) -> None:
         self._settings = settings
         self._leases: set[Lease] = set()
         self._lock = threading.Lock()
+        self._client = SqsClient(settings)
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -35,7 +46,10 @@ class LeaseKeeper:
     def start(self) -> None:
         """Start the thread, once. It is a daemon thread: if a program ends without closing, its leases expire."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._main, name="asya-sqs-leases", daemon=True)
+            self._loop, self._wake = asyncio.new_event_loop(), asyncio.Event()
+            self._thread = threading.Thread(
+                target=self._main, args=(self._loop, self._wake), name="asya-sqs-leases", daemon=True
+            )
             self._thread.start()
 
     async def stop(self) -> None:
@@ -49,6 +63,16 @@ class LeaseKeeper:
                 self._loop.call_soon_threadsafe(self._wake.set)
         await asyncio.to_thread(thread.join, JOIN_WITHIN)
 
+    async def poll(self, url: str, count: int, wait: int) -> list[Received]:
+        """Up to `count` messages, whose leases are held. Only after `start`. Raises TransportError."""
+        polling = self._poll(url, count, wait)
+        with self._lock:
+            if self._loop is None or self._stopping.is_set():
+                polling.close()
+                raise TransportUnavailable("the thread that polls has ended")
+            result = asyncio.run_coroutine_threadsafe(polling, self._loop)
+        return await asyncio.wrap_future(result)
+
     def hold(self, lease: Lease) -> None:
         """Renew this lease from now on."""
         with self._lock:
@@ -59,27 +83,33 @@ class LeaseKeeper:
         with self._lock:
             self._leases.discard(lease)
 
-    def _main(self) -> None:
-        asyncio.run(self._run())
+    async def _poll(self, url: str, count: int, wait: int) -> list[Received]:
+        messages = await self._client.poll(url, count, wait)
+        visibility = self._settings.visibility_timeout
+        received = [Received(each, Lease(url, str(each["ReceiptHandle"]), visibility)) for each in messages]
+        for _, lease in received:
+            self.hold(lease)
+        return received
 
-    async def _run(self) -> None:
-        client = SqsClient(self._settings)
-        receipts = Receipts(client)
-        with self._lock:
-            self._loop, self._wake = asyncio.get_running_loop(), asyncio.Event()
+    def _main(self, loop: asyncio.AbstractEventLoop, wake: asyncio.Event) -> None:
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            runner.run(self._run(wake))
+
+    async def _run(self, wake: asyncio.Event) -> None:
+        receipts = Receipts(self._client)
         try:
-            with contextlib.suppress(TransportUnavailable):  # it is tried again with the first lease
-                await client.open()
+            with contextlib.suppress(TransportUnavailable):  # it is tried again with the first request
+                await self._client.open()
             while not self._stopping.is_set():
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self._settings.visibility_timeout / LOOKS):
-                        await self._wake.wait()
+                        await wake.wait()
                 if not self._stopping.is_set():
                     await self._look(receipts)
         finally:
             with self._lock:
                 self._loop = self._wake = None
-            await client.close()
+            await self._client.close()
 
     async def _look(self, receipts: Receipts) -> None:
         try:

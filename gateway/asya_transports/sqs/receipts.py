@@ -1,8 +1,9 @@
 """Answers with receipts, many in one request: deleting, hiding and showing messages."""
 
 import time
-from collections.abc import Coroutine, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
 
 from asya_transports.port import LeaseLost, MessageRefused, TransportError, Unroutable
 from asya_transports.sqs.batches import Batches
@@ -30,37 +31,37 @@ class Receipts:
 
     async def delete(self, lease: Lease) -> None:
         """The message is processed."""
-        await self._answer(lease, self._deletes.add(lease.url, lease.receipt))
+        with _answering(lease):
+            _done(lease, await self._deletes.add(lease.url, lease.receipt))
 
     async def show(self, lease: Lease, seconds: int) -> None:
         """Give it back: it is delivered again after so many seconds."""
-        await self._answer(lease, self._changes.add(lease.url, Visibility(lease.receipt, seconds)))
+        with _answering(lease):
+            # SQS may take a renewal later than what is sent after it, and would hide the message again.
+            await lease.renewals_end()
+            _done(lease, await self._changes.add(lease.url, Visibility(lease.receipt, seconds)))
 
     async def renew(self, lease: Lease) -> None:
-        """Hold it for another visibility timeout, or for what is left of the twelve hours."""
+        """Hold it for another visibility timeout, or for what is left of the twelve hours. Does nothing for a message
+        whose answer is under way."""
         if lease.expired():
             raise LeaseLost(LATE)
-        seconds, since = min(lease.visibility, lease.longest()), time.monotonic()
-        if seconds == 0:
-            raise LeaseLost("SQS lets nobody hold a message for longer than twelve hours")
-        _done(lease, await self._changes.add(lease.url, Visibility(lease.receipt, seconds)))
-        lease.renewed(since, seconds)
+        await lease.renewals_end()
+        if not lease.begin_renewal():
+            return
+        try:
+            seconds, since = min(lease.visibility, lease.longest()), time.monotonic()
+            if seconds == 0:
+                raise LeaseLost("SQS lets nobody hold a message for longer than twelve hours")
+            _done(lease, await self._changes.add(lease.url, Visibility(lease.receipt, seconds)))
+            lease.renewed(since, seconds)
+        finally:
+            lease.end_renewal()
 
     async def finish(self) -> None:
         """Wait for what is under way."""
         await self._deletes.finish()
         await self._changes.finish()
-
-    async def _answer(self, lease: Lease, sending: Coroutine[Any, Any, TransportError | None]) -> None:
-        if lease.expired():
-            sending.close()
-            raise LeaseLost(LATE)
-        lease.answering = True
-        try:
-            _done(lease, await sending)
-        finally:
-            lease.answering = False
-        lease.lost = True
 
     async def _delete(self, url: str, receipts: Sequence[str]) -> list[TransportError | None]:
         entries = [{"Id": str(number), "ReceiptHandle": receipt} for number, receipt in enumerate(receipts)]
@@ -74,6 +75,20 @@ class Receipts:
         ]
         answer = await self._client.call("change_message_visibility_batch", QueueUrl=url, Entries=entries)
         return answers_of(answer, len(changes))
+
+
+@contextmanager
+def _answering(lease: Lease) -> Iterator[None]:
+    """Sends an answer in the block, after which the message is not ours. Raises LeaseLost where it is not before."""
+    if lease.expired():
+        raise LeaseLost(LATE)
+    taken = False
+    lease.begin_answer()
+    try:
+        yield
+        taken = True
+    finally:
+        lease.end_answer(taken=taken)
 
 
 def _done(lease: Lease, answer: TransportError | None) -> None:

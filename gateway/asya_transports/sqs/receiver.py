@@ -12,10 +12,9 @@ from asya_transports.bounded import ended
 from asya_transports.port import LeaseLost, MessageRefused, Prefetch, TransportError, TransportUnavailable, Unroutable
 from asya_transports.sqs import attributes
 from asya_transports.sqs.batches import LARGEST_BATCH
-from asya_transports.sqs.client import POLL_MARGIN, SqsClient
+from asya_transports.sqs.client import POLL_MARGIN
 from asya_transports.sqs.delivery import SqsDelivery
 from asya_transports.sqs.lease_keeper import LeaseKeeper
-from asya_transports.sqs.leases import Lease
 from asya_transports.sqs.outgoing import outgoing
 from asya_transports.sqs.publisher import Publisher
 from asya_transports.sqs.queues import Queues
@@ -34,12 +33,16 @@ MOST_POLLS = 8
 """Polls at a time while each of them finds as many messages as it asked for; otherwise there is one."""
 
 
+def poll_ends_within(settings: SqsSettings) -> float:
+    """Seconds from the beginning of a poll to its end, whether or not SQS answers."""
+    return settings.wait_time + POLL_MARGIN + 1
+
+
 class SqsReceiver:
     """The consumer of one queue."""
 
     def __init__(
         self,
-        client: SqsClient,
         queues: Queues,
         publisher: Publisher,
         receipts: Receipts,
@@ -51,7 +54,6 @@ class SqsReceiver:
         self.actor = actor
         self.dead_letters = actor == DEAD_LETTERS
         self.receipts = receipts
-        self._client = client
         self._queues = queues
         self._publisher = publisher
         self._keeper = keeper
@@ -109,12 +111,16 @@ class SqsReceiver:
     async def leave(self) -> None:
         """Return unanswered messages. The polls under way are waited for, never aborted: SQS would hide what they find
         from everybody for the visibility timeout, and count it as delivered."""
-        await self._stop_taking()
-        if self._polls:
-            polls = asyncio.ensure_future(asyncio.wait(set(self._polls)))
-            await ended(polls, self._settings.wait_time + POLL_MARGIN + 1)
-            await self._in_time(self._returned())
-        await self._in_time(self._show(list(self._held)))
+        try:
+            await self._stop_taking()
+            if self._polls:
+                polls = asyncio.ensure_future(asyncio.wait(set(self._polls)))
+                await ended(polls, poll_ends_within(self._settings))
+                await self._in_time(self._returned())
+            await self._in_time(self._show(list(self._held)))
+        finally:
+            for delivery in list(self._held):  # no answer came in time, and others are to have it
+                self.settled(delivery)
 
     def settled(self, delivery: SqsDelivery) -> None:
         """It is no longer ours, so there is room for another."""
@@ -163,22 +169,19 @@ class SqsReceiver:
 
     async def _poll(self, count: int) -> None:
         try:
-            url = await self._found()
-            messages = await self._client.poll(url, count, self._settings.wait_time)
+            received = await self._keeper.poll(await self._found(), count, self._settings.wait_time)
         except TransportError as error:
             self._error, self._more = error, False
-            messages, url = [], ""
+            received = []
         else:
-            self._error, self._more, self._pause = None, len(messages) == count, FIRST_PAUSE
+            self._error, self._more, self._pause = None, len(received) == count, FIRST_PAUSE
         finally:
             self._asked -= count
             self._polling -= 1
             self._news.set()  # whatever ended the poll: else nothing would begin the next one
-        for message in messages:
-            lease = Lease(url, str(message["ReceiptHandle"]), self._settings.visibility_timeout)
+        for message, lease in received:
             delivery = SqsDelivery(self, lease, message)
             self._held.add(delivery)
-            self._keeper.hold(lease)
             self._unseen.append(delivery)
         if self._stopping:
             await self._return_unseen()

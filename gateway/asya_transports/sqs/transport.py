@@ -14,7 +14,7 @@ from asya_transports.sqs.outgoing import Outgoing, outgoing, too_large
 from asya_transports.sqs.publisher import Publisher
 from asya_transports.sqs.queues import Queues
 from asya_transports.sqs.receipts import Receipts
-from asya_transports.sqs.receiver import SqsReceiver
+from asya_transports.sqs.receiver import LEAVE_WITHIN, SqsReceiver, poll_ends_within
 from asya_transports.sqs.settings import LONG_VISIBILITY, SqsSettings
 
 logger = logging.getLogger(__name__)
@@ -33,6 +33,7 @@ class SqsTransport:
                 settings.visibility_timeout,
             )
         self._settings = settings
+        self.leaves_within = poll_ends_within(settings) + LEAVE_WITHIN
         self._client = SqsClient(settings)
         self._queues = Queues(self._client, namespace)
         self._publisher = Publisher(self._client, self._queues, settings)
@@ -59,7 +60,6 @@ class SqsTransport:
     @asynccontextmanager
     async def receive(self, actor: str, *, prefetch: int | Prefetch = 1) -> AsyncIterator[AsyncGenerator[Delivery]]:
         receiver = SqsReceiver(
-            self._client,
             self._queues,
             self._publisher,
             self._receipts,

@@ -30,6 +30,7 @@ class Queues:
     """A transport that only notes what is published."""
 
     name: str = "postgres"
+    leaves_within: float = 0.0
     published: list[OutboundMessage] = field(default_factory=list)
 
     async def check(self) -> None: ...

@@ -18,6 +18,7 @@ from asya_actor.settings import CrewSettings
 from asya_actor.slots import Slot
 from asya_crds.envelope import Envelope, Route
 from asya_transports.port import Delivery, Prefetch, Queue
+from tests.support.waiting import lasts
 
 
 class StuckTransport:
@@ -25,7 +26,8 @@ class StuckTransport:
 
     name = "stuck"
 
-    def __init__(self, *, holds: bool = True) -> None:
+    def __init__(self, *, holds: bool = True, leaves_within: float = 0.0) -> None:
+        self.leaves_within = leaves_within
         self.waits = asyncio.Event()
         self.released = asyncio.Event()
         if not holds:
@@ -77,6 +79,30 @@ async def test_a_worker_stops_even_if_receiving_does_not(soon: None, holds: bool
     await asyncio.wait([running], timeout=20)
     transport.released.set()
     assert running.result() == code
+
+
+async def test_a_consumer_has_the_time_that_its_queue_system_needs_to_be_left(soon: None) -> None:
+    """Also where handlers have little: a poll of SQS must not be cut off."""
+
+    class Slow(StuckTransport):
+        left = False
+
+        @override
+        @asynccontextmanager
+        async def receive(self, _: str, *, prefetch: int | Prefetch = 1) -> AsyncIterator[AsyncGenerator[Delivery]]:
+            async with super().receive(_, prefetch=prefetch) as stream:
+                yield stream
+            await lasts(0.4)
+            self.left = True
+
+    transport, stop = Slow(holds=False, leaves_within=20.0), asyncio.Event()
+    running = asyncio.create_task(run_many((), crew(), stop=stop, transport=transport))  # type: ignore[arg-type]
+    async with asyncio.timeout(20):
+        await transport.waits.wait()
+    stop.set()
+    await asyncio.wait([running], timeout=20)
+    assert running.result() == EXIT_OK
+    assert transport.left
 
 
 async def test_messages_are_returned_even_if_receiving_does_not_end(soon: None) -> None:
