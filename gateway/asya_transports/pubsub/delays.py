@@ -2,10 +2,12 @@
 
 A message that is published to come later carries the length of its delay. Whoever receives it too early defers it: the
 lease becomes what is left of the delay. The delay counts from the service's own time of publishing, so that the
-publisher's clock does not matter; a receiver whose clock is wrong never waits longer than the whole delay at a time.
+publisher's clock does not matter. A receiver whose clock is slow learns the service's time from the messages themselves
+(`ServiceClock`): otherwise the delay would not be over for it again and again, with each copy anew.
 """
 
 import math
+import time
 
 LONGEST_DELAY = 600.0
 """Seconds of the longest lease. A longer delay is made of several."""
@@ -22,3 +24,17 @@ def whole_seconds(delay: float) -> int:
 def remaining(delay: float, published: float, now: float) -> float:
     """Seconds that are left of a delay; `published` and `now` are seconds since the epoch."""
     return min(published + delay - now, delay)
+
+
+class ServiceClock:
+    """How far our clock is behind the service's, at least: what was published is in the past."""
+
+    def __init__(self) -> None:
+        self._beyond = -math.inf
+        """The service's time less time.monotonic(), at least."""
+
+    def local(self, published: float) -> float:
+        """A time of publishing by our clock: both are seconds since the epoch."""
+        elapsed = time.monotonic()
+        self._beyond = max(self._beyond, published - elapsed)
+        return published - max(0.0, self._beyond + elapsed - time.time())

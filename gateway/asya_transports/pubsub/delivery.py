@@ -61,7 +61,8 @@ class PubSubDelivery:
     def __init__(
         self, owner: Holder, lease: Lease, body: bytes, attributes: Mapping[str, str], attempt: int, published: float
     ) -> None:
-        """`attempt`: the service's count of deliveries, 0 if it counts none; `published`: seconds since the epoch."""
+        """`attempt`: the service's count of deliveries, 0 if it counts none; `published`: seconds since the epoch,
+        by our clock."""
         self.replaced = False
         """Whether a copy or a dead letter is confirmed in its place. Then it is only to be acknowledged: another answer
         would multiply the message."""

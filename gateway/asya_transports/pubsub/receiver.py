@@ -15,7 +15,7 @@ from asya_transports.bounded import ended, leave
 from asya_transports.port import LeaseLost, Prefetch, TransportError, TransportUnavailable, Unroutable
 from asya_transports.pubsub.acks import Acknowledgements
 from asya_transports.pubsub.connection import Connection
-from asya_transports.pubsub.delays import whole_seconds
+from asya_transports.pubsub.delays import ServiceClock, whole_seconds
 from asya_transports.pubsub.delivery import PubSubDelivery
 from asya_transports.pubsub.errors import Missing, NothingYet
 from asya_transports.pubsub.leases import Lease, LeaseKeeper
@@ -70,6 +70,7 @@ class PubSubReceiver:
         self._polling: asyncio.Task[None] | None = None
         self._passing: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()
+        self._clock = ServiceClock()
         self._pause = FIRST_PAUSE
         self._stop_by: float | None = None
         """When a stop that has begun waits no longer for a poll."""
@@ -206,7 +207,7 @@ class PubSubReceiver:
         leases = self._keeper.hold(self._subscription, [each.ack_id for each in received])
         for lease, each in zip(leases, received, strict=True):
             message = each.message
-            published = message.publish_time.seconds + message.publish_time.nanos / 1e9
+            published = self._clock.local(message.publish_time.seconds + message.publish_time.nanos / 1e9)
             self._arrived(
                 PubSubDelivery(self, lease, message.data, dict(message.attributes), each.delivery_attempt, published)
             )

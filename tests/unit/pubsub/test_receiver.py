@@ -1,8 +1,10 @@
 """Polls of Pub/Sub and their ends, over a stub of the connection."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -149,6 +151,35 @@ async def test_while_the_service_is_away_polls_are_repeated_at_growing_pauses(mo
         waiting.cancel()
         await asyncio.wait([waiting])
     assert 3 <= len(stub.named("pull")) <= 6  # after 0.02, 0.06, 0.14, 0.3 and 0.62 s
+
+
+async def test_a_delay_ends_although_the_workers_clock_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be deferred again and again, and as a new copy after fifty times."""
+    monkeypatch.setattr(pubsub_receiver, "STOP_SECONDS", 0.1)
+    published = time.time() + 90
+
+    def delayed(attempt: int) -> types.PullResponse:
+        response = brought(b"later")
+        [received] = response.received_messages
+        received.delivery_attempt = attempt
+        received.message.attributes["asya-delay"] = "1"
+        received.message.publish_time = datetime.fromtimestamp(published, UTC)
+        return response
+
+    again = asyncio.Event()
+    answers: list[Any] = [delayed(1), (again, delayed(2)), asyncio.Event()]
+    stub = stub_of(lambda _: answers.pop(0))
+    async with receiving(stub) as (_, stream):
+        waiting = asyncio.create_task(anext(stream))
+        await until(lambda: stub.named("modify_ack_deadline"), 5, "the deferral")
+        await lasts(1.1)  # the service holds it back
+        again.set()
+        await until(lambda: stub.named("publish"), 5, "the copy that is due")
+        waiting.cancel()
+        await asyncio.wait([waiting])
+    assert [each.ack_deadline_seconds for each in stub.named("modify_ack_deadline")] == [1]
+    [request] = stub.named("publish")
+    assert [dict(each.attributes) for each in request.messages] == [{}]
 
 
 async def test_what_could_not_be_passed_on_is_left_to_its_lease_and_takes_no_place(
