@@ -5,9 +5,11 @@ import json
 import urllib.parse
 import urllib.request
 from base64 import b64encode
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import asyncpg
+import boto3
+import pytest
 
 from asya_crds.naming import queue_name
 from asya_transports.known import describe
@@ -15,6 +17,8 @@ from asya_transports.port import Transport
 from asya_transports.postgres.settings import PostgresSettings
 from asya_transports.rabbitmq.settings import RabbitSettings
 from servers.rabbitmq import RabbitNode
+from servers.sqs import CREDENTIALS, SqsServer
+from tests.contract.brokers import STAND_INS, Moto
 from tests.contract.transport_harness import Harness, next_of, publish
 from tests.support.waiting import until
 
@@ -30,6 +34,22 @@ def by_management_api(host: str, queue: str) -> int:
     request.add_header("Authorization", "Basic " + b64encode(credentials).decode())
     with urllib.request.urlopen(request, timeout=10) as answer:
         return int(json.load(answer).get("messages", 0))  # a fresh queue has no figures yet
+
+
+def by_queue_attributes(metadata: Mapping[str, str], keys: Mapping[str, str]) -> int:
+    """As KEDA's aws-sqs-queue scaler: the sum of the attributes that the metadata asks for."""
+    names = ["ApproximateNumberOfMessages"]
+    names += ["ApproximateNumberOfMessagesNotVisible"] if metadata["scaleOnInFlight"] == "true" else []
+    names += ["ApproximateNumberOfMessagesDelayed"] if metadata["scaleOnDelayed"] == "true" else []
+    client = boto3.client(
+        "sqs",
+        region_name=metadata["awsRegion"],
+        endpoint_url=metadata["awsEndpoint"],
+        aws_access_key_id=keys["awsAccessKeyID"],
+        aws_secret_access_key=keys["awsSecretAccessKey"],
+    )
+    found = client.get_queue_attributes(QueueUrl=metadata["queueURL"], AttributeNames=names)["Attributes"]
+    return sum(int(found[name]) for name in names)
 
 
 async def one_is_in_work(transport: Transport) -> None:
@@ -87,5 +107,29 @@ async def test_keda_sees_a_busy_worker_by_its_query_of_postgres(database_url: st
 
     try:
         await busy_and_idle(harness, query)
+    finally:
+        await harness.close()
+
+
+@pytest.mark.parametrize("kind", [Moto, *STAND_INS], ids=lambda kind: kind.name)
+async def test_keda_sees_a_busy_worker_by_its_question_to_sqs_and_no_delayed_message(
+    request: pytest.FixtureRequest, kind: type[Moto]
+) -> None:
+    harness = Harness(kind(request).settings())
+    server: SqsServer = request.getfixturevalue(kind.server)
+    transport = await harness.declared()
+    visible = {"ASYA_SQS_ENDPOINT": server.url, "ASYA_KEDA_SQS_POD_IDENTITY": "none"}
+    trigger = describe("sqs").trigger(await transport.address("worker"), 5, visible)
+    keys = {each.parameter: CREDENTIALS[each.key] for each in trigger.secrets}
+
+    async def asked() -> int:
+        return await asyncio.to_thread(by_queue_attributes, trigger.metadata, keys)
+
+    try:
+        await busy_and_idle(harness, asked)
+        await publish(transport, "later")
+        async with transport.receive("worker") as stream:
+            await (await next_of(stream)).requeue(b"later", delay=60)
+            assert await asked() == 0
     finally:
         await harness.close()
