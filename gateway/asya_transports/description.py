@@ -5,7 +5,7 @@ programs without the extra can use them.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from asya_crds.durations import parse_duration
@@ -132,6 +132,11 @@ class TransportDescription:
     shared: tuple[str, ...] = ()
     """Variables without secrets that must be equal in all programs of a namespace: the operator passes its own to the
     actors."""
+
+    development: Mapping[str, str] = field(default_factory=dict)
+    """Variables, and their values in the programs of `asya dev`, which end and begin again at each change of a file."""
+    advice: str = ""
+    """For somebody whose program cannot reach the queue system: what to set, as one sentence without its full stop."""
 
     def check_operator(self, environment: Mapping[str, str]) -> None:
         """Check the operator's variables. Raises TransportSettingsError naming the variable."""

@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from asya_cli.bearers import given
 from asya_cli.client import GatewayClient, connect
+from asya_cli.dev import queues
 from asya_cli.dev.access import issuing, own_key
 from asya_cli.dev.actors_file import ActorEntry, grouped_by_environment, load_actors
 from asya_cli.dev.folders import DataFolder, hold_folder, state_folder
@@ -32,7 +33,6 @@ from asya_cli.migrate import apply_and_hand_over
 from asya_cli.rendering import problem_text
 from asya_cli.terminal import ReadableConsole
 from asya_crds.naming import CREW
-from asya_transports.known import EMBEDDED
 
 if TYPE_CHECKING:
     from asya_crds.flows_json import FlowsJson, ServedFlowJson
@@ -95,6 +95,8 @@ class Session:
             # The database belongs to this folder, so it takes the namespace of this run.
             self._access = issuing(self.url, data.path) if self.options.auth else {}
             settings = self._settings(database.url)
+            if where := await queues.told(settings.queues, settings.namespace):
+                self.view.say("info", where)
             await apply_and_hand_over(database.url, settings.namespace, then=forget_file)
             key = await self._key(settings)
             async with self._gateway(database.url), connect(self.url, given(key)) as client:
@@ -152,7 +154,7 @@ class Session:
             database_url=database_url,
             config_path=str(self.options.folder / "flows.yaml"),
             config_poll_interval=0.5,
-            transport=EMBEDDED.name,
+            transport=queues.chosen(),
             mesh_url=self.url,
             public_url=self.url,
             drain_timeout=2.0,
@@ -163,7 +165,7 @@ class Session:
 
     async def _start_handlers(self, actors: list[ActorEntry], database_url: str) -> None:
         self._environment = os.environ | {
-            "ASYA_TRANSPORT": EMBEDDED.name,
+            **queues.variables(),
             "ASYA_DATABASE_URL": database_url,
             "ASYA_GATEWAY_URL": self.url,
             "ASYA_NAMESPACE": self._settings(database_url).namespace,

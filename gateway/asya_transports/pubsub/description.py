@@ -43,6 +43,10 @@ DESCRIPTION = TransportDescription(
     ),
     drivers=("google.pubsub_v1", "grpc"),
     extra="pubsub",
+    advice=(
+        "Set ASYA_PUBSUB_PROJECT_ID, and ASYA_PUBSUB_ENDPOINT to an emulator's host:port, or log in with "
+        "`gcloud auth application-default login`"
+    ),
     operator_variables=(
         Variable(
             AUTHENTICATION,

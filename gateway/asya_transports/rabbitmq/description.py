@@ -61,6 +61,7 @@ DESCRIPTION = TransportDescription(
     limits=QueueLimits(longest_delay=LONGEST_DELAY),
     drivers=("aiormq", "pamqp"),
     extra="rabbitmq",
+    advice="Set ASYA_RABBITMQ_URL to a running broker such as amqp://guest:guest@localhost:5672",
     operator_variables=(
         Variable(
             AUTHENTICATION,

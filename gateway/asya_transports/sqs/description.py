@@ -56,6 +56,11 @@ DESCRIPTION = TransportDescription(
     ),
     drivers=("aiobotocore", "botocore"),
     extra="sqs",
+    development={"ASYA_SQS_WAIT_TIME_SECONDS": "1"},
+    advice=(
+        "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (any, for a stand-in), ASYA_SQS_REGION, and ASYA_SQS_ENDPOINT "
+        "or AWS_ENDPOINT_URL to the address of a stand-in such as http://localhost:4566"
+    ),
     operator_variables=(
         Variable(
             IDENTITY,
