@@ -29,6 +29,7 @@ rest-sqs {{ enabled = true, bind-port = {port}, bind-hostname = "127.0.0.1", sqs
 rest-stats {{ enabled = false }}
 """
 
+COUNTS = [f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed")]
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "stand-in",
     "AWS_SECRET_ACCESS_KEY": "stand-in",
@@ -73,6 +74,15 @@ class SqsServer(ServerProcess):
             known = client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
             every[url.rpartition("/")[2]] = {name: known[name] for name in names if name in known}
         return dict(sorted(every.items(), key=lambda queue: "RedrivePolicy" in queue[1]))
+
+    def messages(self, prefix: str) -> dict[str, int]:
+        """For each queue whose name begins so: how many messages it has, waiting, delayed or held."""
+        client = self._client()
+        every = {}
+        for url in client.list_queues(QueueNamePrefix=prefix, MaxResults=1000).get("QueueUrls", []):
+            known = client.get_queue_attributes(QueueUrl=url, AttributeNames=COUNTS)["Attributes"]
+            every[url.rpartition("/")[2]] = sum(int(known[name]) for name in COUNTS)
+        return every
 
     def create(self, queues: dict[str, dict[str, str]]) -> None:
         """Create these queues."""

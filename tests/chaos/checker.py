@@ -2,21 +2,38 @@
 not wrong here, too."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import asyncpg
 
 from tests.chaos.records import Record
 
-_TASKS = """
-SELECT id, parent_id, owner, flow, status, last_seq, finished_at IS NOT NULL AS finished FROM tasks
+TOGETHER = 1000
+"""Records that are judged together: neither they nor the tasks are ever all in memory."""
+MOST_TOLD = 1000
+_STATUSES = "SELECT status, count(*) AS count FROM tasks WHERE parent_id IS NULL GROUP BY status"
+_COUNT = "SELECT count(*) FROM tasks"
+_OPEN = "SELECT id FROM tasks WHERE finished_at IS NULL LIMIT $1"
+_UNSOUND = """
+SELECT t.id, t.last_seq, log.seqs, coalesce(log.finals, 0) <> 1 OR log.final_at <> t.last_seq AS double,
+       log.seqs IS NULL OR log.entries <> t.last_seq OR log.first <> 1 OR log.last <> t.last_seq AS gap
+FROM tasks t LEFT JOIN LATERAL (
+    SELECT array_agg(seq ORDER BY seq) AS seqs, count(*) AS entries, min(seq) AS first, max(seq) AS last,
+           count(*) FILTER (WHERE kind = 'final') AS finals, max(seq) FILTER (WHERE kind = 'final') AS final_at
+    FROM task_updates WHERE task_id = t.id
+) log ON true
+WHERE t.finished_at IS NOT NULL AND (
+    log.seqs IS NULL OR log.finals <> 1 OR log.final_at <> t.last_seq OR log.entries <> t.last_seq OR log.first <> 1
+    OR log.last <> t.last_seq
+) LIMIT $1
 """
+_NAMED = "SELECT id, status FROM tasks WHERE id = ANY ($1)"
 _LOGS = """
-SELECT task_id, array_agg(seq ORDER BY seq) AS seqs, array_agg(status ORDER BY seq) AS statuses,
-       count(*) FILTER (WHERE kind = 'final') AS finals, max(seq) FILTER (WHERE kind = 'final') AS final_at
-FROM task_updates GROUP BY task_id
+SELECT task_id, array_agg(seq ORDER BY seq) AS seqs, array_agg(status ORDER BY seq) AS statuses
+FROM task_updates WHERE task_id = ANY ($1) GROUP BY task_id
 """
 _LEFT_OVER = {
     "rows of the outbox": "SELECT count(*) FROM outbox",
@@ -31,7 +48,8 @@ WHERE t.status = 'failed' AND t.parent_id IS NULL GROUP BY 1
 
 @dataclass
 class Verdict:
-    """`lost` and `double` are ids of tasks. `problems`: everything that is wrong, in words."""
+    """`lost` and `double` are ids of tasks. `problems`: everything that is wrong, in words. `events`: what clients
+    noted, by kind."""
 
     tasks: int = 0
     accepted: int = 0
@@ -40,6 +58,7 @@ class Verdict:
     problems: list[str] = field(default_factory=list)
     statuses: Counter[str] = field(default_factory=Counter)
     failures: dict[str, int] = field(default_factory=dict)
+    events: Counter[str] = field(default_factory=Counter)
 
     @property
     def sound(self) -> bool:
@@ -47,54 +66,59 @@ class Verdict:
         return not (self.lost or self.double or self.problems)
 
 
-async def judge(database_url: str, records: Sequence[Record]) -> Verdict:
+async def judge(database_url: str, records: Iterable[Record]) -> Verdict:
     """Judge a run that has come to rest."""
     connection = await asyncpg.connect(database_url)
     try:
-        tasks = {row["id"]: row for row in await connection.fetch(_TASKS)}
-        logs = {row["task_id"]: row for row in await connection.fetch(_LOGS)}
-        left = {what: await connection.fetchval(sql) for what, sql in _LEFT_OVER.items()}
-        failures = {row["kind"]: row["count"] for row in await connection.fetch(_FAILURES)}
+        verdict = Verdict(tasks=await connection.fetchval(_COUNT))
+        verdict.statuses.update({row["status"]: row["count"] for row in await connection.fetch(_STATUSES)})
+        verdict.failures = {row["kind"]: row["count"] for row in await connection.fetch(_FAILURES)}
+        await _judge_tasks(verdict, connection)
+        await _judge_clients(verdict, connection, iter(records))
+        for what, sql in _LEFT_OVER.items():
+            if count := await connection.fetchval(sql):
+                verdict.problems.append(f"{count} {what} are left")
     finally:
         await connection.close()
-    verdict = Verdict(tasks=len(tasks), failures=failures)
-    verdict.statuses.update(row["status"] for row in tasks.values() if row["parent_id"] is None)
-    _judge_tasks(verdict, tasks, logs)
-    _judge_clients(verdict, tasks, logs, records)
-    verdict.problems += [f"{count} {what} are left" for what, count in left.items() if count]
     return verdict
 
 
-def _judge_tasks(verdict: Verdict, tasks: dict[str, Any], logs: dict[str, Any]) -> None:
-    for id, task in tasks.items():
-        log = logs.get(id)
-        if not task["finished"]:
-            verdict.lost.append(id)
-        elif log is None:
-            verdict.problems.append(f"{id} has no log")
-        else:
-            if log["finals"] != 1 or log["final_at"] != task["last_seq"]:
-                verdict.double.append(id)
-            if log["seqs"] != list(range(1, task["last_seq"] + 1)):
-                verdict.problems.append(f"{id} has a gap in its log: {log['seqs']}")
+async def _judge_tasks(verdict: Verdict, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    verdict.lost += [row["id"] for row in await connection.fetch(_OPEN, MOST_TOLD)]
+    for row in await connection.fetch(_UNSOUND, MOST_TOLD):
+        if row["seqs"] is None:
+            verdict.problems.append(f"{row['id']} has no log")
+            continue
+        if row["double"]:
+            verdict.double.append(row["id"])
+        if row["gap"]:
+            verdict.problems.append(f"{row['id']} has a gap in its log: {row['seqs']}")
 
 
-def _judge_clients(verdict: Verdict, tasks: dict[str, Any], logs: dict[str, Any], records: Sequence[Record]) -> None:
+async def _judge_clients(
+    verdict: Verdict, connection: "asyncpg.Connection[asyncpg.Record]", records: Iterator[Record]
+) -> None:
     """What clients were told is what happened."""
     accepted: dict[int, set[str]] = defaultdict(set)
-    for record in records:
-        if record.event == "accepted":
-            accepted[record.number].add(record.task)
-        if record.task and record.task not in tasks:
-            verdict.lost.append(record.task)
-            continue
-        verdict.problems += _contradictions(record, tasks, logs)
+    while some := list(islice(records, TOGETHER)):
+        ids = list({record.task for record in some if record.task})
+        statuses = {row["id"]: row["status"] for row in await connection.fetch(_NAMED, ids)}
+        read = list({record.task for record in some if record.event in ("read", "watched")})
+        logs = {row["task_id"]: row for row in await connection.fetch(_LOGS, read)}
+        for record in some:
+            verdict.events[f"{record.kind} {record.event}"] += 1
+            if record.event == "accepted":
+                accepted[record.number].add(record.task)
+            if record.task and record.task not in statuses:
+                verdict.lost.append(record.task)
+                continue
+            verdict.problems += _contradictions(record, statuses, logs)
     verdict.accepted = sum(map(len, accepted.values()))
     verdict.problems += [f"one key, several tasks: {sorted(ids)}" for ids in accepted.values() if len(ids) > 1]
 
 
-def _contradictions(record: Record, tasks: dict[str, Any], logs: dict[str, Any]) -> Iterable[str]:
-    status = tasks[record.task]["status"] if record.task else ""
+def _contradictions(record: Record, statuses: Mapping[str, str], logs: Mapping[str, Any]) -> Iterable[str]:
+    status = statuses.get(record.task, "")
     match record.event:
         case "wrong":
             yield f"{record.kind} {record.number} {record.task}: {record.status}"
@@ -103,10 +127,12 @@ def _contradictions(record: Record, tasks: dict[str, Any], logs: dict[str, Any])
         case "canceled" if record.status != "canceled" or status != "canceled":
             yield f"{record.task}: its cancel was acknowledged, and it is {status}"
         case "read":
-            log = logs[record.task]
+            log = logs.get(record.task) or {"seqs": [], "statuses": []}
             if list(record.seqs) != log["seqs"] or list(record.statuses) != log["statuses"]:
                 yield f"{record.task}: a reader saw {record.seqs} {record.statuses}, the log is {log['seqs']}"
-        case "watched" if list(record.seqs) != logs[record.task]["seqs"][record.seqs[0] - 1 :]:
-            yield f"{record.task}: a watcher saw {record.seqs}, the log is {logs[record.task]['seqs']}"
+        case "watched":
+            seqs = logs[record.task]["seqs"] if record.task in logs else []
+            if not record.seqs or list(record.seqs) != seqs[record.seqs[0] - 1 :]:
+                yield f"{record.task}: a watcher saw {record.seqs}, the log is {seqs}"
         case _:
             pass

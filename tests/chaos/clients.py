@@ -53,10 +53,11 @@ class Clients:
             "spread": self._spread,
         }
 
-    async def run(self, until: float, rate: float, most: int) -> None:
-        """Begin `rate` calls a second until `until` (monotonic), with at most so many under way."""
+    async def run(self, until: float, rate: float, most: int, tasks: int | None = None) -> None:
+        """Begin `rate` calls a second until `until` (monotonic), or until so many tasks were accepted, with at most
+        `most` under way."""
         due = time.monotonic()
-        while time.monotonic() < until:
+        while time.monotonic() < until and (tasks is None or self.records.accepted < tasks):
             due = max(due + 1 / rate, time.monotonic() - 1)
             await lasts(max(0.0, due - time.monotonic()))
             if len(self._under_way) < most:

@@ -38,19 +38,24 @@ class Controller:
             "all workers of an actor away": self._queue_fills,
             "crash of PostgreSQL": self._database_crashes,
         }
-        if world.rabbit is not None:
+        if world.pair is not None:
+            self.faults["failover to the standby"] = world.fail_over
+        if world.to_broker is not None:
             self.faults |= {
-                "connections to the broker cut": self._broker_cut,
-                "restart of the broker": self._broker_restarts,
+                "connections to the queue system cut": self._broker_cut,
+                "the queue system's network stalls": self._broker_stalls,
+                "the queue system away": self._broker_away,
             }
+        if world.rabbit is not None:  # the stand-ins of clouds keep nothing over a restart
+            self.faults["restart of the broker"] = self._broker_restarts
 
-    async def run(self, until: float, pause: float) -> None:
-        """One fault after the other, each kind once before any comes again, until `until` (monotonic)."""
-        while time.monotonic() < until:
+    async def run(self, until: float, pause: float, ended: Callable[[], bool]) -> None:
+        """One fault after the other, each kind once before any comes again, until `until` (monotonic) or `ended`."""
+        while True:
             names = list(self.faults)
             self._random.shuffle(names)
             for name in names:
-                if time.monotonic() >= until:
+                if time.monotonic() >= until or ended():
                     return
                 self.counts[name] += 1
                 await self.faults[name]()
@@ -73,12 +78,15 @@ class Controller:
         await asyncio.to_thread(process.restart)
 
     async def _database_cut(self) -> None:
-        self._world.to_database.cut()
+        for proxy in self._world.to_databases:
+            proxy.cut()
 
     async def _database_stalls(self) -> None:
-        self._world.to_database.stall()
+        for proxy in self._world.to_databases:
+            proxy.stall()
         await lasts(self._random.uniform(1, 6))
-        self._world.to_database.flow()
+        for proxy in self._world.to_databases:
+            proxy.flow()
 
     async def _database_crashes(self) -> None:
         await asyncio.to_thread(self._world.postgres.restart)
@@ -103,6 +111,18 @@ class Controller:
     async def _broker_cut(self) -> None:
         assert self._world.to_broker is not None
         self._world.to_broker.cut()
+
+    async def _broker_stalls(self) -> None:
+        assert self._world.to_broker is not None
+        self._world.to_broker.stall()
+        await lasts(self._random.uniform(1, 6))
+        self._world.to_broker.flow()
+
+    async def _broker_away(self) -> None:
+        assert self._world.to_broker is not None
+        self._world.to_broker.refuse()
+        await lasts(self._random.uniform(1, 6))
+        self._world.to_broker.accept()
 
     async def _broker_restarts(self) -> None:
         assert self._world.rabbit is not None

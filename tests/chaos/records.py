@@ -32,14 +32,16 @@ class Record:
 
 
 class Records:
-    """Appends to a file."""
+    """Appends to a file. `accepted`: how many tasks clients were told of."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = path.open("a")
+        self.accepted = 0
 
     def add(self, kind: str, number: int, event: str, **more: Any) -> None:
         """Keep an observation."""
+        self.accepted += event == "accepted"
         self._file.write(json.dumps(asdict(Record(time.time(), kind, number, event, **more))) + "\n")
 
     def flush(self) -> None:
@@ -52,7 +54,8 @@ class Records:
 
 
 def read(path: Path) -> Iterator[Record]:
-    """The records of a file."""
-    for line in path.read_text().splitlines():
-        found = json.loads(line)
-        yield Record(**{**found, "seqs": tuple(found["seqs"]), "statuses": tuple(found["statuses"])})
+    """The records of a file, of which one at a time is in memory."""
+    with path.open() as lines:
+        for line in lines:
+            found = json.loads(line)
+            yield Record(**{**found, "seqs": tuple(found["seqs"]), "statuses": tuple(found["statuses"])})

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import time
-import uuid
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -12,14 +11,18 @@ from pathlib import Path
 import asyncpg
 import psutil
 
-from servers.databases import execute
-from servers.postgres import PostgresServer
+from asya_crds.naming import CREW, DEAD_LETTERS
+from servers.processes import ServerUnavailable
+from servers.pubsub import PubSubServer
 from servers.rabbitmq import RabbitNode
+from servers.sqs import ElasticMqServer, MotoServer, SqsServer
 from tests.chaos.checker import Verdict, judge
 from tests.chaos.clients import Clients
 from tests.chaos.controller import Controller
 from tests.chaos.records import Records, read
-from tests.chaos.world import ChaosWorld
+from tests.chaos.world import ACTORS, ChaosWorld
+from tests.faults.pair import Pair
+from tests.faults.queues import PubSubQueues, Queues, SqsQueues, in_database, virtual_host
 from tests.support.waiting import lasts
 
 MOST_UNDER_WAY = 400
@@ -31,7 +34,8 @@ FILES_MORE = 80
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`seconds` of load with faults, at `rate` calls a second; `pause` seconds between two faults."""
+    """`seconds` of load with faults, or less if `tasks` calls are accepted before, at `rate` calls a second; `pause`
+    seconds between two faults."""
 
     transport: str
     seconds: float
@@ -39,6 +43,7 @@ class Plan:
     pause: float
     seed: int
     folder: Path
+    tasks: int | None = None
 
 
 @dataclass
@@ -48,7 +53,6 @@ class Outcome:
     verdict: Verdict
     calls: int
     faults: Counter[str] = field(default_factory=Counter)
-    events: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
 
 
@@ -63,44 +67,64 @@ async def run(plan: Plan) -> Outcome:
         clients = Clients(world.api.url, records)
         try:
             until = time.monotonic() + plan.seconds
-            await asyncio.gather(clients.run(until, plan.rate, MOST_UNDER_WAY), controller.run(until - 10, plan.pause))
+            calling = asyncio.create_task(clients.run(until, plan.rate, MOST_UNDER_WAY, plan.tasks))
+            await asyncio.gather(calling, controller.run(until - 10, plan.pause, calling.done))
             unfinished = await clients.drained(REST)
             resting = await _at_rest(world.direct_url)
         finally:
             await clients.close()
             records.close()
-        kept = list(read(path))
-        verdict = await judge(world.direct_url, kept)
+        verdict = await judge(world.direct_url, read(path))
         if unfinished:
             verdict.problems.append(f"{unfinished} clients did not come to an end")
         if not resting:
             verdict.problems.append(f"tasks were open {REST:g} s after the last fault")
         verdict.problems += _leaks(world, files)
-        events = Counter(f"{record.kind} {record.event}" for record in kept)
-        return Outcome(verdict, clients.begun, controller.counts, events, time.monotonic() - began)
+        verdict.problems += await _messages_left(world)
+        return Outcome(verdict, clients.begun, controller.counts, time.monotonic() - began)
 
 
 @contextlib.asynccontextmanager
 async def _deployed(plan: Plan) -> AsyncIterator[ChaosWorld]:
-    postgres = PostgresServer()
-    rabbit = RabbitNode() if plan.transport == "rabbitmq" else None
-    try:
-        postgres.start()
-        execute(postgres.url, "CREATE DATABASE faults")
-        url = ""
-        if rabbit is not None:
-            rabbit.start()
-            url = rabbit.create_vhost(f"chaos-{uuid.uuid4().hex[:8]}")
-        world = ChaosWorld(plan.folder, postgres, rabbit, url)
+    with contextlib.ExitStack() as stack:
+        pair = Pair()
+        stack.callback(pair.close)
+        pair.start()
+        rabbit, queues = _queues(plan.transport, stack)
+        world = ChaosWorld(plan.folder, pair.primary, rabbit, queues=queues, pair=pair)
         try:
             await world.up()
+            pair.synchronous()
             yield world
         finally:
             await world.close()
-    finally:
-        if rabbit is not None:
-            rabbit.close()
-        postgres.close()
+
+
+def _queues(transport: str, stack: contextlib.ExitStack) -> tuple[RabbitNode | None, Queues]:
+    """The queue system, started, and ended with the stack. SQS is ElasticMQ, which keeps time itself, or else moto."""
+    match transport:
+        case "postgres":
+            return None, in_database()
+        case "rabbitmq":
+            rabbit = RabbitNode()
+            stack.callback(rabbit.close)
+            rabbit.start()
+            return rabbit, stack.enter_context(virtual_host(rabbit))
+        case "sqs":
+            try:
+                server: SqsServer = ElasticMqServer()
+            except ServerUnavailable:
+                server = MotoServer()
+            stack.callback(server.close)
+            server.start()
+            return None, SqsQueues(server)
+        case "pubsub":
+            fake = PubSubServer()
+            stack.callback(fake.close)
+            fake.start()
+            return None, PubSubQueues(fake, (*ACTORS, *CREW, DEAD_LETTERS))
+        case _:
+            raise ValueError(transport)
 
 
 async def _at_rest(database_url: str) -> bool:
@@ -119,6 +143,16 @@ async def _at_rest(database_url: str) -> bool:
             return True
         await lasts(1)
     return False
+
+
+async def _messages_left(world: ChaosWorld) -> list[str]:
+    """Those of a queue system that tells. The last ones come back from leases of workers that died."""
+    if world.queues.transport not in ("sqs", "pubsub"):
+        return []
+    until = time.monotonic() + REST
+    while (left := await asyncio.to_thread(world.queues.left)) and time.monotonic() < until:
+        await lasts(1)
+    return [f"{left} messages are left in the queues"] if left else []
 
 
 def _files(world: ChaosWorld) -> dict[str, int]:

@@ -1,8 +1,9 @@
 """The deployment of a chaos run: two api and two mesh processes, two workers an actor, two crews, each behind what a
 Service or a network is."""
 
+import asyncio
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ from servers.postgres import PostgresServer
 from servers.proxy import TcpProxy
 from servers.rabbitmq import RabbitNode
 from tests.chaos.service import Service
+from tests.faults.pair import Pair
+from tests.faults.queues import Queues
 from tests.faults.world import Process, World
+from tests.support.waiting import until
 
 FAKETIME = Path(f"/usr/lib/{os.uname().machine}-linux-gnu/faketime/libfaketimeMT.so.1")
 FLOWS = """
@@ -34,13 +38,27 @@ class ChaosWorld(World):
     workers = ACTORS
     mesh: Service
     api: Service
-    to_database: TcpProxy
+    to_databases: Sequence[TcpProxy]
+    """The first one leads to the primary, the second one to its standby, if it has one."""
     to_broker: TcpProxy | None = None
 
-    def __init__(self, folder: Path, postgres: PostgresServer, rabbit: RabbitNode | None, rabbit_url: str = "") -> None:
-        super().__init__(folder, postgres, rabbit, rabbit_url)
-        self.direct_url = self.database_url
+    def __init__(
+        self,
+        folder: Path,
+        postgres: PostgresServer,
+        rabbit: RabbitNode | None = None,
+        *,
+        queues: Queues | None = None,
+        pair: Pair | None = None,
+    ) -> None:
+        """`pair`: the server with its standby, if it has one."""
+        super().__init__(folder, postgres, rabbit, queues=queues)
+        self.pair = pair
+
+    @property
+    def direct_url(self) -> str:
         """The database without the proxy, for the audit."""
+        return self.postgres.database("faults")
 
     @override
     async def up(self, *, migrated: bool = False) -> None:
@@ -52,9 +70,13 @@ class ChaosWorld(World):
 
     async def connect(self) -> None:
         """What lies between the programs: proxies before the servers, Services before the gateways."""
-        self.to_database, self.database_url = await TcpProxy.before(self.direct_url)
-        if self.rabbit is not None:
-            self.to_broker, self.rabbit_url = await TcpProxy.before(self.rabbit_url)
+        servers = [self.postgres, *([] if self.pair is None else [self.pair.standby])]
+        self.to_databases = [(await TcpProxy.before(each.url))[0] for each in servers]
+        hosts = ",".join(f"127.0.0.1:{proxy.port}" for proxy in self.to_databases)
+        found = "" if self.pair is None else "?target_session_attrs=read-write"
+        self.database_url = f"postgresql://postgres@{hosts}/faults{found}"
+        if self.queues.variable:
+            self.to_broker = await self.queues.behind_proxy()
         self.mesh, self.api = Service(), Service()
         for name, service in (("mesh", self.mesh), ("api", self.api)):
             await service.start()
@@ -76,6 +98,16 @@ class ChaosWorld(World):
                 await self.ready(f"{mode}-{number}")
                 service.add(self.processes[f"{mode}-{number}"].url)
 
+    async def fail_over(self) -> None:
+        """The primary dies, the standby takes over, and gets a standby of its own."""
+        assert self.pair is not None
+        await until(self.pair.followed, 60, "a standby that has caught up")
+        await asyncio.to_thread(self.pair.fail_over)
+        await asyncio.to_thread(self.pair.replace_the_dead)
+        dead, promoted = self.to_databases
+        dead.lead_to(self.pair.standby.url)
+        self.postgres, self.to_databases = self.pair.primary, (promoted, dead)
+
     def _skewed(self, by: str) -> dict[str, str]:
         return {"LD_PRELOAD": str(FAKETIME), "FAKETIME": by} if FAKETIME.exists() else {}
 
@@ -88,6 +120,6 @@ class ChaosWorld(World):
         for name in ("api", "mesh"):
             self.processes.pop(name, None)
         await super().close()
-        for proxy in (self.mesh, self.api, self.to_database, self.to_broker):
+        for proxy in (self.mesh, self.api, *self.to_databases, self.to_broker):
             if proxy is not None:
                 await proxy.close()

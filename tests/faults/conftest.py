@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from asya_crds.naming import CREW, DEAD_LETTERS
 from servers.databases import execute
 from servers.postgres import PostgresServer
 from servers.rabbitmq import RabbitNode
 from tests.faults.proxied import ProxiedWorld
-from tests.faults.world import World, over_postgres, over_rabbitmq
+from tests.faults.queues import PubSubQueues, Queues, SqsQueues, in_database
+from tests.faults.world import World, over, over_rabbitmq
 from tests.support.servers import running
 
 
@@ -39,7 +41,7 @@ async def world(tmp_path: Path, own_postgres: PostgresServer, own_rabbit: Rabbit
 @pytest.fixture
 async def embedded(tmp_path: Path, own_postgres: PostgresServer) -> AsyncIterator[World]:
     """Everything over the postgres transport."""
-    async with over_postgres(World, tmp_path, own_postgres) as made:
+    async with over(World, tmp_path, own_postgres, in_database()) as made:
         yield made
 
 
@@ -63,3 +65,11 @@ async def proxied(
         if rabbit is not None:
             rabbit.delete_vhost(vhost)
         print(made.logs())
+
+
+@pytest.fixture(params=["sqs", "pubsub"])
+def cloud(request: pytest.FixtureRequest) -> Queues:
+    """The queues of a cloud, on its stand-in."""
+    if request.param == "sqs":
+        return SqsQueues(request.getfixturevalue("moto_server"))
+    return PubSubQueues(request.getfixturevalue("pubsub_server"), (*World.workers, *CREW, DEAD_LETTERS))

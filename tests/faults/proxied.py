@@ -28,7 +28,7 @@ class ProxiedWorld(World):
         self.migrate()
         more = {}
         if self.rabbit is not None:
-            self.to_broker, more["ASYA_RABBITMQ_URL"] = await TcpProxy.before(self.rabbit_url)
+            self.to_broker, more["ASYA_RABBITMQ_URL"] = await TcpProxy.before(self.queues.address)
         mesh = self.gateway("mesh", "mesh", **more)
         self.proxy, mesh.url = await TcpProxy.before(mesh.url)
         self.gateway("api", "api")

@@ -2,14 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
 import pytest
 
-from servers.databases import execute, query
-from servers.postgres import PostgresServer
+from servers.databases import query
+from tests.faults.pair import Pair
 from tests.faults.world import World
 from tests.support.servers import running
 from tests.support.waiting import lasts, until
@@ -21,44 +20,10 @@ SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'
 """
 
 
-@dataclass
-class Pair:
-    """A primary and its standby."""
-
-    primary: PostgresServer
-    standby: PostgresServer
-
-    @property
-    def hosts(self) -> str:
-        """The address of both."""
-        return f"postgresql://postgres@127.0.0.1:{self.primary.port},127.0.0.1:{self.standby.port}"
-
-    def synchronous(self) -> None:
-        """Commits wait for the standby from now on."""
-        execute(self.primary.url, "ALTER SYSTEM SET synchronous_standby_names = 'standby'", "SELECT pg_reload_conf()")
-
-    def followed(self) -> bool:
-        """Whether commits wait for the standby, and it has caught up."""
-        state = query(self.primary.url, "SELECT string_agg(sync_state || ' ' || state, ',') FROM pg_stat_replication")
-        return bool(state == "sync streaming")
-
-    def fail_over(self) -> None:
-        """The primary is gone for good, and the standby takes over."""
-        self.primary.stop("immediate")
-        self.standby.promote()
-
-
 @pytest.fixture
 def pair() -> Iterator[Pair]:
-    with running(PostgresServer) as primary:
-        execute(primary.url, "CREATE DATABASE faults")
-        standby = PostgresServer()
-        try:
-            standby.follow(primary)
-            standby.start()
-            yield Pair(primary, standby)
-        finally:
-            standby.close()
+    with running(Pair) as made:
+        yield made
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import signal
 import subprocess
 import sys
 import time
-import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,6 +24,7 @@ from servers.ports import free_port
 from servers.postgres import PostgresServer
 from servers.processes import spawn
 from servers.rabbitmq import RabbitNode
+from tests.faults.queues import Queues, in_database, in_rabbitmq, virtual_host
 from tests.support.waiting import lasts, until
 
 HERE = Path(__file__).parent
@@ -103,11 +104,20 @@ class World:
     handlers = HERE
     """The folder of handlers.py."""
 
-    def __init__(self, folder: Path, postgres: PostgresServer, rabbit: RabbitNode | None, rabbit_url: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        postgres: PostgresServer,
+        rabbit: RabbitNode | None = None,
+        rabbit_url: str = "",
+        *,
+        queues: Queues | None = None,
+    ) -> None:
+        """`queues`: where messages are; by default in the virtual host of `rabbit`, or else in the database."""
         self.folder = folder
         self.postgres = postgres
         self.rabbit = rabbit
-        self.rabbit_url = rabbit_url
+        self.queues = queues or (in_database() if rabbit is None else in_rabbitmq(rabbit_url))
         self.database_url = postgres.database("faults")
         self.processes: dict[str, Process] = {}
         self.runs = folder / "runs"
@@ -123,13 +133,9 @@ class World:
     # Processes
 
     def environment(self, **more: Any) -> dict[str, str]:
-        transport = {"ASYA_TRANSPORT": "postgres"}
-        if self.rabbit is not None:
-            transport = {"ASYA_TRANSPORT": "rabbitmq", "ASYA_RABBITMQ_URL": self.rabbit_url}
         ours = {
-            **transport,
+            **self.queues.variables,
             "ASYA_DATABASE_URL": self.database_url,
-            "ASYA_NAMESPACE": "faults",
             "ASYA_LOG_FORMAT": "text",
             "ASYA_METRICS_PORT": "0",
             "FAULTS_RUNS": str(self.runs),
@@ -313,7 +319,7 @@ class World:
             await message.ack()
             doubled[0] += 1
 
-        async with await aio_pika.connect(self.rabbit_url) as connection:
+        async with await aio_pika.connect(self.queues.address) as connection:
             channel = await connection.channel()
             exchange = await channel.get_exchange("asya")
             doubler = await channel.declare_queue("doubler", auto_delete=True)
@@ -414,29 +420,33 @@ W = TypeVar("W", bound=World)
 
 
 @contextlib.asynccontextmanager
-async def over_rabbitmq(kind: type[W], folder: Path, postgres: PostgresServer, rabbit: RabbitNode) -> AsyncIterator[W]:
-    """A world of this kind that is up, with a virtual host of its own."""
-    vhost = f"faults-{uuid.uuid4().hex[:8]}"
-    made = kind(folder, postgres, rabbit, rabbit.create_vhost(vhost))
+async def over(kind: type[W], folder: Path, postgres: PostgresServer, queues: Queues) -> AsyncIterator[W]:
+    """A world of this kind that is up, with these queues."""
+    made = kind(folder, postgres, queues=queues)
     try:
         await made.up()
         yield made
     finally:
         await made.close()
-        rabbit.delete_vhost(vhost)
         print(made.logs())
+
+
+def over_postgres(kind: type[W], folder: Path, postgres: PostgresServer) -> AbstractAsyncContextManager[W]:
+    """The same with its queues in the database."""
+    return over(kind, folder, postgres, in_database())
 
 
 @contextlib.asynccontextmanager
-async def over_postgres(kind: type[W], folder: Path, postgres: PostgresServer) -> AsyncIterator[W]:
-    """A world of this kind that is up, with its queues in the database."""
-    made = kind(folder, postgres, None)
-    try:
-        await made.up()
-        yield made
-    finally:
-        await made.close()
-        print(made.logs())
+async def over_rabbitmq(kind: type[W], folder: Path, postgres: PostgresServer, rabbit: RabbitNode) -> AsyncIterator[W]:
+    """A world of this kind that is up, with a virtual host of its own."""
+    with virtual_host(rabbit) as queues:
+        made = kind(folder, postgres, rabbit, queues.address)
+        try:
+            await made.up()
+            yield made
+        finally:
+            await made.close()
+            print(made.logs())
 
 
 async def events(response: aiohttp.ClientResponse) -> AsyncIterator[tuple[str, int | None, Any]]:

@@ -2,16 +2,23 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
-from servers.postgres import PostgresServer
 from servers.processes import ServerUnavailable
-from servers.pubsub import PubSubServer
-from servers.rabbitmq import RabbitNode
-from servers.sqs import SqsServer
 from tests.support.missing import missing
 
-Server = TypeVar("Server", PostgresServer, RabbitNode, PubSubServer, SqsServer)
+
+class Startable(Protocol):
+    """A server, or several."""
+
+    def start(self) -> None:
+        """Start; returns when it accepts connections."""
+
+    def close(self) -> None:
+        """Stop and remove everything."""
+
+
+Server = TypeVar("Server", bound=Startable)
 
 
 @contextmanager
