@@ -1,9 +1,10 @@
 """Figures 1 and 2: calls accepted per second, in a burst and sustained."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
+from bench.clouds import CLOUDS, Cloud
 from bench.confirms import Broker
 from bench.figures import Figure
 from bench.load import Outcome, Plan, run_load
@@ -58,6 +59,17 @@ def _load(stage: Stage, gateway: GatewayProcess, runs: Runs) -> Outcome:
     return watched.outcome
 
 
+def sustained_cloud(transport: str) -> Callable[[Stage], list[Figure]]:
+    """The same on the stand-in of a cloud's queue system, beside the cloud's own client."""
+
+    def measured(stage: Stage) -> list[Figure]:
+        runs, cloud = Runs(), CLOUDS[transport](stage)
+        mine, others = stage.interleaved(lambda: _with_cloud(stage, runs, cloud), cloud.confirmed_per_second)
+        return [compared(f"sustained, {transport}", runs, mine, cloud.client, others)]
+
+    return measured
+
+
 def _with_postgres(stage: Stage, runs: Runs) -> float:
     with stage.database() as url, stage.gateway("api", url) as gateway:
         outcome = _load(stage, gateway, runs)
@@ -69,8 +81,21 @@ def _with_postgres(stage: Stage, runs: Runs) -> float:
 
 def _with_rabbitmq(stage: Stage, runs: Runs, *, sustained: bool) -> float:
     broker = Broker(stage)
-    with stage.database() as url, broker.queue() as amqp_url:
+    with broker.queue() as amqp_url:
         variables = {"ASYA_TRANSPORT": "rabbitmq", "ASYA_RABBITMQ_URL": amqp_url}
+        return _confirmed(stage, runs, variables, lambda: broker.depth(amqp_url, ENTRYPOINT), sustained=sustained)
+
+
+def _with_cloud(stage: Stage, runs: Runs, cloud: Cloud) -> float:
+    with cloud.queue() as variables:
+        return _confirmed(stage, runs, variables, lambda: cloud.depth(variables), sustained=True)
+
+
+def _confirmed(
+    stage: Stage, runs: Runs, variables: Mapping[str, str], depth: Callable[[], int], *, sustained: bool
+) -> float:
+    """Calls a second whose envelopes all arrive in the queue."""
+    with stage.database() as url:
         with stage.gateway("api", url, **variables) as gateway:
             outcome = _load(stage, gateway, runs)
             age = float(query(url, "SELECT extract(epoch FROM now() - min(created_at)) FROM outbox") or 0.0)
@@ -79,7 +104,7 @@ def _with_rabbitmq(stage: Stage, runs: Runs, *, sustained: bool) -> float:
             left = _drained(url)
             if left:
                 runs.problems.append(f"{left} envelopes were never confirmed")
-        found = broker.depth(amqp_url, ENTRYPOINT)
+        found = depth()
         if found < outcome.accepted:
             runs.problems.append(f"{outcome.accepted} calls were accepted, {found} messages stand in the queue")
         return outcome.per_second

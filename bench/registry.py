@@ -12,6 +12,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "burst": calls.burst,
     "sustained": calls.sustained,
     "sustained-postgres": calls.sustained_postgres,
+    "sustained-sqs": calls.sustained_cloud("sqs"),
+    "sustained-pubsub": calls.sustained_cloud("pubsub"),
     "progress": reports.progress,
     "terminal": ends.terminal,
     "streams": streams.open_streams,

@@ -23,8 +23,10 @@ from servers.commits import ROOT, import_path
 from servers.databases import execute
 from servers.ports import free_port
 from servers.postgres import PostgresServer
-from servers.processes import family, spawn, stop_process, wait_until
+from servers.processes import ServerUnavailable, family, spawn, stop_process, wait_until
+from servers.pubsub import PubSubServer
 from servers.rabbitmq import RabbitNode
+from servers.sqs import CREDENTIALS, ElasticMqServer, MotoServer, SqsServer
 
 DURABLE = {
     # Without it the figures are meaningless: accepted means that a crash of the machine loses nothing.
@@ -53,7 +55,7 @@ flows:
       required: [text]
 """
 ENTRYPOINT = "bench-first"
-SERVERS = {"postgres": "PostgreSQL", "rabbitmq": "RabbitMQ"}
+SERVERS = {"postgres": "PostgreSQL", "rabbitmq": "RabbitMQ", "sqs": "SQS's stand-in", "pubsub": "Pub/Sub's stand-in"}
 CONNECTIONS = 64
 """Connections of the callers, and of pgbench."""
 
@@ -144,6 +146,27 @@ class Stage:
         self._exits.callback(node.close)
         node.start()
         return node
+
+    @cached_property
+    def sqs(self) -> SqsServer:
+        """ElasticMQ, or else moto, which takes a tenth as many messages. This process has credentials from then on."""
+        try:
+            server: SqsServer = ElasticMqServer()
+        except ServerUnavailable as missing:
+            self.say(f"  moto stands in for SQS: {missing}")
+            server = MotoServer()
+        self._exits.callback(server.close)
+        server.start()
+        os.environ.update(CREDENTIALS)
+        return server
+
+    @cached_property
+    def pubsub(self) -> PubSubServer:
+        """Google's fake of Pub/Sub."""
+        server = PubSubServer()
+        self._exits.callback(server.close)
+        server.start()
+        return server
 
     @property
     def _template(self) -> str:

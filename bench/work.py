@@ -12,6 +12,7 @@ from functools import partial
 
 import asyncpg
 
+from bench.clouds import CLOUDS, Cloud
 from bench.confirms import Broker
 from bench.figures import Figure, Target, median, paired_ratio
 from bench.load import Outcome, Plan, run_load
@@ -63,14 +64,18 @@ SELECT coalesce(json_object_agg(kind, count), '{{}}') FROM (
 """Tasks by their number of log entries; `wrong` are those that did not succeed or whose log has gaps."""
 
 
+def _emptied(cloud: type[Cloud], stage: Stage, tasks: int) -> float:
+    return cloud(stage).worked_per_second(tasks)
+
+
 @dataclass(frozen=True, slots=True)
 class Story:
     """One kind of work. `entries`: the numbers of log entries that a task may have; without the
     reports route, an end may come before the report that a hop was completed, which is then not taken any more.
-    `rate` and `cpu` are the least tasks a second and the most ms of CPU a task."""
+    `rate` and `cpu` are the least tasks a second and the most ms of CPU a task, where there is a bound."""
 
     name: str
-    rate: float
+    rate: float | None
     cpu: float | None = None
     transport: str = "postgres"
     flow: str = "one"
@@ -79,14 +84,19 @@ class Story:
     entries: tuple[int, ...] = (5, 4)
     per_call: int = 1
     """Tasks that a call becomes."""
-    peers: Mapping[str, float] = field(default_factory=dict)
-    """Other task queues, and the least ratio to the rate of each."""
+    peers: Mapping[str, float | None] = field(default_factory=dict)
+    """Other task queues, and the least ratio to the rate of each, where there is a bound."""
     finished: bool = False
     """Whether 200,000 finished tasks are in the tables."""
 
 
 CELERY, PROCRASTINATE = "Celery, RabbitMQ", "procrastinate, PostgreSQL"
-PEERS = {CELERY: celery_per_second, PROCRASTINATE: procrastinate_per_second}
+BARE = {name: f"{cloud.client}, received and deleted" for name, cloud in CLOUDS.items()}
+PEERS: Mapping[str, Callable[[Stage, int], float]] = {
+    CELERY: celery_per_second,
+    PROCRASTINATE: procrastinate_per_second,
+    **{BARE[name]: partial(_emptied, cloud) for name, cloud in CLOUDS.items()},
+}
 THREE = {"bench-first": "echo", "bench-second": "echo", "bench-third": "echo"}
 ONE_AT_A_TIME = {"ASYA_ACTOR_CONCURRENCY": "1"}
 PLAIN = {"bench-first": "plain"}
@@ -116,6 +126,10 @@ STORIES = {
     ),
     "work-beside-finished": Story("work, postgres, beside 200,000 finished tasks", 3_000 * 0.85, finished=True),
 }
+
+
+STORIES |= {f"work-{name}": Story(f"work, {name}", None, transport=name, peers={BARE[name]: None}) for name in CLOUDS}
+"""A stand-in says nothing of its cloud's speed, so that only the ratio to a client that does no work is told."""
 
 
 @dataclass(slots=True)
@@ -158,7 +172,7 @@ def _figures(stage: Stage, story: Story) -> list[Figure]:
             story.name,
             median(rates),
             "/s",
-            target=Target(story.rate),
+            target=None if story.rate is None else Target(story.rate),
             notes=(results.note,),
             broken=problems,
             details={"runs": rates, "cpu_ms": dict(results.cpu)},
@@ -176,7 +190,7 @@ def _figures(stage: Stage, story: Story) -> list[Figure]:
                 peer=name,
                 peer_value=median(found),
                 ratio=paired_ratio(rates, found),
-                target=Target(least),
+                target=None if least is None else Target(least),
                 broken=problems,
                 details={"runs": rates, "peer_runs": found},
             )
@@ -245,6 +259,8 @@ def placed(stage: Stage, transport: str) -> Iterator[Place]:
         variables = {"ASYA_TRANSPORT": transport}
         if transport == "rabbitmq":
             variables["ASYA_RABBITMQ_URL"] = stack.enter_context(Broker(stage).queue())
+        elif transport in CLOUDS:
+            variables |= stack.enter_context(CLOUDS[transport](stage).queue())
         yield Place(url, variables)
 
 
