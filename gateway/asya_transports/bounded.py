@@ -7,7 +7,7 @@ the work has a task of its own, so that neither time limits nor cancellations of
 """
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Coroutine, Iterable
 from typing import Any
 
 Work = asyncio.Future[Any]
@@ -27,6 +27,15 @@ async def ended(work: Work, seconds: float | None = None) -> bool:
     if not work.done():
         leave(work)
         return False
+    return True
+
+
+async def in_time(work: Coroutine[Any, Any, None], seconds: float, name: str) -> bool:
+    """The same for work that becomes a task of this name. Raises what the work raises in time."""
+    task = asyncio.create_task(work, name=name)
+    if not await ended(task, seconds):
+        return False
+    task.result()
     return True
 
 

@@ -32,6 +32,8 @@ class Driver:
         """(request, receipt or body, its number or attribute), in the order in which they are answered."""
         self.under_way: set[str] = set()
         self.gates: dict[str, threading.Event] = {}
+        self.takes = 0.0
+        """Seconds of each poll, which has its messages from the beginning on."""
 
     def named(self, name: str) -> list[str]:
         """Receipts or bodies of the requests of that name."""
@@ -47,6 +49,7 @@ class Driver:
             await asyncio.sleep(request["WaitTimeSeconds"] / 10)
             return {}
         answer = self.polls.pop(0)
+        await asyncio.sleep(self.takes)
         if isinstance(answer, Exception):
             raise answer
         return {"Messages": answer}
@@ -192,6 +195,22 @@ async def test_a_poll_under_way_is_not_cut_off_by_a_stop_and_what_it_brings_goes
     assert driver.calls == [("send", "late", "0"), ("delete", "receipt-late", "")]
     assert len(driver.asked) == 1
     assert transport.leaves_within > driver.asked[0]["WaitTimeSeconds"]
+
+
+async def test_polls_of_a_service_that_is_slow_are_given_more_time_until_one_is_answered(
+    driver: Driver, transport: SqsTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each one that is given up is a delivery of what it would have brought."""
+    monkeypatch.setattr(sqs_receiver, "POLL_MARGIN", 0.1)
+    driver.takes = 1.35  # less than a second and twice two margins
+    driver.polls = [brought("given up"), brought("given up"), brought("at last")]
+    async with transport.receive("worker") as stream:
+        async with asyncio.timeout(10):
+            delivery = await anext(stream)
+        assert delivery.body == b"at last"
+        assert len(driver.asked) == 3
+        driver.takes = 0.0
+        await delivery.ack()
 
 
 async def test_what_could_not_be_returned_in_time_is_renewed_no_more(

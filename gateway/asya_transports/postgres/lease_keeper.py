@@ -15,6 +15,7 @@ from uuid import UUID
 
 import asyncpg
 
+from asya_transports.loop_thread import LoopThread
 from asya_transports.postgres import statements
 from asya_transports.postgres.enqueue import bell_channel
 from asya_transports.postgres.pool import QUEUE_SESSION
@@ -40,29 +41,17 @@ class LeaseKeeper:
         self._on_bell = on_bell
         self._leases: dict[int, UUID] = {}
         self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
         self._owner: asyncio.AbstractEventLoop | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stopping = threading.Event()
-        self._wake: asyncio.Event | None = None
+        self._thread = LoopThread("asya-queue-leases", self._run)
 
     def start(self) -> None:
-        """Start the thread, once. It is a daemon thread: if a program ends without closing, its leases expire."""
-        if self._thread is None:
-            self._owner = asyncio.get_running_loop()
-            self._thread = threading.Thread(target=self._main, name="asya-queue-leases", daemon=True)
-            self._thread.start()
+        """Start the thread, once, for the event loop of the caller."""
+        self._owner = self._owner or asyncio.get_running_loop()
+        self._thread.start()
 
     async def stop(self) -> None:
         """End the thread and its connection; takes at most a few seconds."""
-        thread, self._thread = self._thread, None
-        if thread is None:
-            return
-        self._stopping.set()
-        with self._lock:
-            if self._loop is not None and self._wake is not None:
-                self._loop.call_soon_threadsafe(self._wake.set)
-        await asyncio.to_thread(thread.join, 5)
+        await self._thread.stop()
 
     def hold(self, message: int, receipt: UUID) -> None:
         """Renew this lease from now on."""
@@ -75,50 +64,34 @@ class LeaseKeeper:
             if self._leases.get(message) == receipt:
                 del self._leases[message]
 
-    def _main(self) -> None:
-        asyncio.run(self._run())
-
     async def _run(self) -> None:
-        with self._lock:
-            self._loop, self._wake = asyncio.get_running_loop(), asyncio.Event()
         pause = 0.1
-        try:
-            while not self._stopping.is_set():
-                try:
-                    await self._keep(self._wake)
-                    pause = 0.1
-                except Exception as error:  # noqa: BLE001 - a thread that ended would lose every lease
-                    logger.warning("leases and bell: %s", str(error) or type(error).__name__)
-                    with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(pause):
-                            await self._wake.wait()
-                    self._wake.clear()
-                    pause = min(pause * 2, 2.0)
-        finally:
-            with self._lock:
-                self._loop = self._wake = None
+        while not self._thread.stopping:
+            try:
+                await self._keep()
+                pause = 0.1
+            except Exception as error:  # noqa: BLE001 - a thread that ended would lose every lease
+                logger.warning("leases and bell: %s", str(error) or type(error).__name__)
+                await self._thread.pause(pause)
+                pause = min(pause * 2, 2.0)
 
-    async def _keep(self, wake: asyncio.Event) -> None:
+    async def _keep(self) -> None:
         """Use one connection. Returns when stopped or when the connection is lost."""
         connection = await Sessions(self._url, LISTEN_SESSION).connect(command_timeout=CHECK_INTERVAL)
         try:
-            connection.add_termination_listener(lambda _: wake.set())
+            connection.add_termination_listener(lambda _: self._thread.woken.set())
             await connection.add_listener(self._channel, self._heard)
             self._tell(None)
             every = self._settings.visibility_timeout / 3
             due = 0.0  # renew at once, because the last connection may have been lost some time ago
-            while not self._stopping.is_set() and not connection.is_closed():
+            while not self._thread.stopping and not connection.is_closed():
                 if time.monotonic() >= due:
                     due = time.monotonic() + every
                     if not await self._renew(connection):
                         await probe(connection)
                 else:
                     await probe(connection)
-                wait = min(CHECK_INTERVAL, max(due - time.monotonic(), 0.01))
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(wait):
-                        await wake.wait()
-                wake.clear()
+                await self._thread.pause(min(CHECK_INTERVAL, max(due - time.monotonic(), 0.01)))
             await connection.close(timeout=2)
         finally:
             connection.terminate()

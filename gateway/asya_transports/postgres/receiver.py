@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from asya_crds.naming import DEAD_LETTERS
-from asya_transports.bounded import ended
+from asya_transports.bounded import in_time
 from asya_transports.port import LeaseLost, Prefetch, Receipt, TransportUnavailable
 from asya_transports.postgres import statements
 from asya_transports.postgres.answers import Acknowledgements
@@ -103,7 +103,7 @@ class PostgresReceiver:
         self._pool = pool
         self._keeper = keeper
         self._queue = queue
-        self._actor = actor
+        self.actor = actor
         self._dead_letters = dead_letters
         self._limit = limit
         self._prefetch = prefetch
@@ -202,10 +202,7 @@ class PostgresReceiver:
         await self._in_time(self._return_untouched())
 
     async def _in_time(self, returning: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(returning, name=f"leave-{self._queue}")
-        if await ended(task, LEAVE_WITHIN):
-            task.result()
-        else:
+        if not await in_time(returning, LEAVE_WITHIN, f"leave-{self._queue}"):
             logger.warning("leaving %s: no answer within %g s", self._queue, LEAVE_WITHIN)
 
     async def _return_untouched(self) -> None:
@@ -244,7 +241,7 @@ class PostgresReceiver:
                 )
         except TransportUnavailable as error:
             logger.warning("returning %d messages of %s: %s", len(held), self._queue, error)
-        self._ring([self._actor])
+        self._ring([self.actor])
 
     def answered(self, delivery: PostgresDelivery) -> None:
         """The delivery is no longer ours, so there is room for another."""
@@ -265,13 +262,13 @@ class PostgresReceiver:
                 timedelta(seconds=delay),
                 self._limit,
                 self._dead_letters,
-                self._actor,
+                self.actor,
             )
         self._done(delivery, found=row is not None)
         if row is not None and row["died"]:
             self._ring([DEAD_LETTERS])
         elif delay <= 0:
-            self._ring([self._actor])
+            self._ring([self.actor])
 
     async def replace(self, delivery: PostgresDelivery, body: bytes, delay: float) -> None:
         """Replace the body of the row and reset it like a new message."""
@@ -282,7 +279,7 @@ class PostgresReceiver:
                 )
         self._done(delivery, found=row is not None)
         if delay <= 0:
-            self._ring([self._actor])
+            self._ring([self.actor])
 
     async def extend(self, delivery: PostgresDelivery) -> None:
         """Extend the lease to a full visibility timeout from now."""
@@ -334,7 +331,7 @@ class PostgresReceiver:
                 self._visibility,
                 self._limit,
                 self._dead_letters,
-                self._actor,
+                self.actor,
                 time.monotonic() >= self._patient_until,
             )
         self._more = len(rows) == room
@@ -343,7 +340,7 @@ class PostgresReceiver:
             if row["receipt"] is None:
                 died = True
                 continue
-            actor, deliveries = row["died_in"] or self._actor, row["died_after"] or row["deliveries"]
+            actor, deliveries = row["died_in"] or self.actor, row["died_after"] or row["deliveries"]
             delivery = PostgresDelivery(self, row["id"], row["receipt"], actor, deliveries, row["body"])
             self._held[delivery.message] = delivery
             self._keeper.hold(delivery.message, delivery.lease)

@@ -1,7 +1,7 @@
 """Queues as rows of PostgreSQL: the embedded default. docs/delivery.md has its guarantees."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 
 from asya_crds.naming import DEAD_LETTERS, queue_name
 from asya_transports.port import (
@@ -24,6 +24,7 @@ from asya_transports.postgres.pool import ConnectionPool, message_errors
 from asya_transports.postgres.publishing import Publishes
 from asya_transports.postgres.receiver import LEAVE_WITHIN, PostgresReceiver
 from asya_transports.postgres.settings import PostgresSettings
+from asya_transports.receivers import Receivers
 
 BATCH_ROWS = 256
 BATCH_BYTES = 4 * 1024 * 1024
@@ -46,7 +47,7 @@ class PostgresTransport:
         self._acknowledgements = Acknowledgements(self._pool)
         self._publishes = Publishes(self._publish)
         self._keeper = LeaseKeeper(settings, namespace, self._rung)
-        self._receivers: dict[str, set[PostgresReceiver]] = {}
+        self._receivers = Receivers[PostgresReceiver]()
         self._declared: dict[str, Queue] = {}
 
     async def check(self) -> None:
@@ -108,8 +109,7 @@ class PostgresTransport:
         return int(count)
 
     async def close(self) -> None:
-        for receiver in [receiver for receivers in self._receivers.values() for receiver in receivers]:
-            await receiver.leave()
+        await self._receivers.leave()
         await self._publishes.finish()
         await self._acknowledgements.finish()
         await self._notifier.finish()
@@ -135,17 +135,12 @@ class PostgresTransport:
             declare=lambda: self._declare_again(actor),
         )
         self._keeper.start()
-        self._receivers.setdefault(actor, set()).add(receiver)
-        try:
-            async with aclosing(receiver.stream()) as stream:
-                yield stream
-        finally:
-            self._receivers[actor].discard(receiver)
-            await receiver.leave()
+        async with self._receivers.receive(receiver) as stream:
+            yield stream
 
     def _rung(self, actors: list[str] | None) -> None:
-        for actor in self._receivers if actors is None else actors:
-            for receiver in self._receivers.get(actor, ()):
+        for receiver in self._receivers:
+            if actors is None or receiver.actor in actors:
                 receiver.rung()
 
     def _batches(

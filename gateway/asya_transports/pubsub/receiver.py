@@ -11,7 +11,7 @@ from typing import Any
 from google.pubsub_v1 import types
 
 from asya_crds.naming import DEAD_LETTERS
-from asya_transports.bounded import ended, leave
+from asya_transports.bounded import in_time, leave
 from asya_transports.port import LeaseLost, Prefetch, TransportError, TransportUnavailable, Unroutable
 from asya_transports.pubsub.acks import Acknowledgements
 from asya_transports.pubsub.connection import Connection
@@ -273,10 +273,7 @@ class PubSubReceiver:
             await asyncio.wait([self._polling], timeout=max(seconds, 0.0))
 
     async def _in_time(self, returning: Coroutine[Any, Any, None], seconds: float) -> None:
-        task = asyncio.create_task(returning, name=f"leave-{self.actor}")
-        if await ended(task, seconds):
-            task.result()
-        else:
+        if not await in_time(returning, seconds, f"leave-{self.actor}"):
             logger.warning("leaving %s: no answer within %g s", self._subscription, seconds)
 
     async def _return_unseen(self) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 
 from asya_crds.naming import DEAD_LETTERS
 from asya_transports.port import Delivery, OutboundMessage, Prefetch, Queue, TransportError, TransportUnavailable
@@ -14,6 +14,7 @@ from asya_transports.pubsub.publisher import Publication, Publisher
 from asya_transports.pubsub.receiver import LEAVE_WITHIN, STOP_SECONDS, PubSubReceiver
 from asya_transports.pubsub.settings import PubSubSettings
 from asya_transports.pubsub.topology import Topology
+from asya_transports.receivers import Receivers
 
 
 class PubSubTransport:
@@ -28,7 +29,7 @@ class PubSubTransport:
         self._topology = Topology(self._connection, self.names, settings.lease)
         self._publisher = Publisher(self._connection, settings, self.names, self._topology)
         self._keeper = LeaseKeeper(settings.lease, self._connection.blocking_subscriber)
-        self._receivers: set[PubSubReceiver] = set()
+        self._receivers = Receivers[PubSubReceiver]()
 
     async def check(self) -> None:
         with suppress(Missing):  # it answers, and nothing was declared yet
@@ -54,13 +55,8 @@ class PubSubTransport:
             actor,
             Prefetch.of(prefetch),
         )
-        self._receivers.add(receiver)
-        try:
-            async with aclosing(receiver.stream()) as stream:
-                yield stream
-        finally:
-            self._receivers.discard(receiver)
-            await receiver.leave()
+        async with self._receivers.receive(receiver) as stream:
+            yield stream
 
     @asynccontextmanager
     async def receive_dead_letters(self, *, prefetch: int | Prefetch = 1) -> AsyncIterator[AsyncGenerator[Delivery]]:
@@ -75,7 +71,6 @@ class PubSubTransport:
         raise TransportUnavailable("Pub/Sub does not tell its clients how many messages wait")
 
     async def close(self) -> None:
-        for receiver in list(self._receivers):
-            await receiver.leave()
+        await self._receivers.leave()
         await asyncio.to_thread(self._keeper.stop)
         await self._connection.close()

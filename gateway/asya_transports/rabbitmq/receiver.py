@@ -15,7 +15,7 @@ from aiormq.exceptions import AMQPChannelError
 from pamqp.common import FieldTable
 
 from asya_crds.naming import DEAD_LETTERS, queue_name
-from asya_transports.bounded import ended, keep
+from asya_transports.bounded import in_time, keep
 from asya_transports.port import LeaseLost, MessageRefused, Prefetch, TransportError, TransportUnavailable, Unroutable
 from asya_transports.rabbitmq.acks import Acks
 from asya_transports.rabbitmq.connection import BrokerConnection, close_quietly
@@ -145,10 +145,7 @@ class RabbitReceiver:
         """Take nothing more and return what was not yielded. What cannot be returned in time is returned with the
         channel, which counts as a delivery."""
         self._prefetch.on_change(lambda: None)
-        returning = asyncio.create_task(self._return_unseen(), name=f"leave-{self._queue}")
-        if await ended(returning, LEAVE_WITHIN):
-            returning.result()
-        else:
+        if not await in_time(self._return_unseen(), LEAVE_WITHIN, f"leave-{self._queue}"):
             logger.warning("leaving %s: no answer within %g s", self._queue, LEAVE_WITHIN)
 
     async def _return_unseen(self) -> None:

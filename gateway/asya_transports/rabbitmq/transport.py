@@ -1,7 +1,7 @@
 """RabbitMQ, with the names and bindings of existing sidecars. docs/delivery.md has its guarantees."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 
 from asya_crds.naming import DEAD_LETTERS, queue_name
 from asya_transports.port import (
@@ -19,6 +19,7 @@ from asya_transports.rabbitmq.publisher import Publisher
 from asya_transports.rabbitmq.receiver import LEAVE_WITHIN, RabbitReceiver
 from asya_transports.rabbitmq.settings import RabbitSettings
 from asya_transports.rabbitmq.topology import Topology
+from asya_transports.receivers import Receivers
 
 BATCH_BYTES = 4 * 1024 * 1024
 """Most bytes that are written together and must be confirmed within one publish timeout; a larger message is written
@@ -37,7 +38,7 @@ class RabbitTransport:
         self._connection = BrokerConnection(settings)
         self._publisher = Publisher(settings)
         self._topology = Topology(self._connection, settings, namespace)
-        self._receivers: set[RabbitReceiver] = set()
+        self._receivers = Receivers[RabbitReceiver]()
 
     async def check(self) -> None:
         await self._publisher.check()
@@ -71,13 +72,8 @@ class RabbitTransport:
         receiver = RabbitReceiver(
             self._connection, self._publisher, self._topology, self._namespace, actor, Prefetch.of(prefetch)
         )
-        self._receivers.add(receiver)
-        try:
-            async with aclosing(receiver.stream()) as stream:
-                yield stream
-        finally:
-            self._receivers.discard(receiver)
-            await receiver.leave()
+        async with self._receivers.receive(receiver) as stream:
+            yield stream
 
     @asynccontextmanager
     async def receive_dead_letters(self, *, prefetch: int | Prefetch = 1) -> AsyncIterator[AsyncGenerator[Delivery]]:
@@ -91,8 +87,7 @@ class RabbitTransport:
         return await self._topology.depth(actor)
 
     async def close(self) -> None:
-        for receiver in list(self._receivers):
-            await receiver.leave()
+        await self._receivers.leave()
         await self._publisher.close()
         await self._connection.close()
 

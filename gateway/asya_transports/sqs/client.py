@@ -12,12 +12,15 @@ from botocore.loaders import Loader
 
 from asya_transports.bounded import ended
 from asya_transports.port import TransportUnavailable
-from asya_transports.sqs.errors import meaning
+from asya_transports.sqs.errors import NotAnswered, meaning
 from asya_transports.sqs.settings import LONGEST_WAIT, SqsSettings
 
 POLL_MARGIN = 5.0
 """Seconds after its wait in which the answer of a poll must have come. The driver's own default of 60 s would keep a
 receiver waiting for a server that is gone."""
+MOST_POLL_MARGIN = 40.0
+"""The same after polls that were not answered in time, each of which doubles it: what they would have brought counts as
+delivered, so that a service that is slow must not be asked in vain again and again."""
 CLOSE_WITHIN = 2.0
 REPEATABLE = {
     "change_message_visibility_batch",
@@ -59,7 +62,7 @@ class SqsClient:
             said = error.response.get("Error", {})
             raise meaning(str(said.get("Code", "")), str(said.get("Message", "no reason"))) from error
         except TimeoutError as error:
-            raise TransportUnavailable(f"SQS did not answer {operation} within {seconds:g} s") from error
+            raise NotAnswered(f"SQS did not answer {operation} within {seconds:g} s") from error
         except Exception as error:
             # The driver's kinds are many, also RuntimeError (credentials that could not be refreshed) and plain
             # Exception (an answer that nobody can read). One that went through would end a poll or the renewing.
@@ -72,11 +75,11 @@ class SqsClient:
         except Exception as error:
             raise _unavailable(error) from error
 
-    async def poll(self, url: str, count: int, wait: int) -> list[Any]:
-        """Up to `count` messages, as SQS describes them. Raises TransportError."""
+    async def poll(self, url: str, count: int, wait: int, margin: float = POLL_MARGIN) -> list[Any]:
+        """Up to `count` messages, as SQS describes them, within `margin` after its wait. Raises TransportError."""
         answer = await self.call(
             "receive_message",
-            wait + POLL_MARGIN,
+            wait + margin,
             QueueUrl=url,
             MaxNumberOfMessages=count,
             WaitTimeSeconds=wait,
@@ -108,7 +111,7 @@ class SqsClient:
         settings = self._settings
         config = AioConfig(
             connect_timeout=settings.connect_timeout,
-            read_timeout=LONGEST_WAIT + 2 * POLL_MARGIN,
+            read_timeout=LONGEST_WAIT + MOST_POLL_MARGIN + POLL_MARGIN,
             max_pool_connections=settings.connections,
             retries={"total_max_attempts": 1},
         )

@@ -42,6 +42,10 @@ SIGNED = "The Canonical String"
 """Begins the part of SignatureDoesNotMatch that quotes the request's headers, among them the session's token."""
 
 
+class NotAnswered(TransportUnavailable):
+    """There was no answer in time. SQS may have done what it was asked for."""
+
+
 class QueueExists(TransportError):
     """A queue of this name exists with other attributes."""
 

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from asya_transports.loop_thread import LoopThread
 from asya_transports.port import LeaseLost, TransportError, TransportUnavailable
 from asya_transports.sqs.client import SqsClient
 from asya_transports.sqs.leases import Lease
@@ -20,7 +21,6 @@ LOOKS = 6
 """Looks at the leases in one visibility timeout."""
 RENEW_AFTER = 1 / 3
 """Share of the visibility timeout after which a lease is renewed; a message that is answered before costs nothing."""
-JOIN_WITHIN = 5.0
 
 
 class Received(NamedTuple):
@@ -38,40 +38,22 @@ class LeaseKeeper:
         self._leases: set[Lease] = set()
         self._lock = threading.Lock()
         self._client = SqsClient(settings)
-        self._thread: threading.Thread | None = None
-        self._stopping = threading.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._wake: asyncio.Event | None = None
+        self._thread = LoopThread("asya-sqs-leases", self._run)
 
     def start(self) -> None:
-        """Start the thread, once. It is a daemon thread: if a program ends without closing, its leases expire."""
-        if self._thread is None:
-            self._loop, self._wake = asyncio.new_event_loop(), asyncio.Event()
-            self._thread = threading.Thread(
-                target=self._main, args=(self._loop, self._wake), name="asya-sqs-leases", daemon=True
-            )
-            self._thread.start()
+        """Start the thread, once."""
+        self._thread.start()
 
     async def stop(self) -> None:
         """End the thread and its connections; takes at most a few seconds."""
-        thread, self._thread = self._thread, None
-        if thread is None:
-            return
-        self._stopping.set()
-        with self._lock:
-            if self._loop is not None and self._wake is not None:
-                self._loop.call_soon_threadsafe(self._wake.set)
-        await asyncio.to_thread(thread.join, JOIN_WITHIN)
+        await self._thread.stop()
 
-    async def poll(self, url: str, count: int, wait: int) -> list[Received]:
+    async def poll(self, url: str, count: int, wait: int, margin: float) -> list[Received]:
         """Up to `count` messages, whose leases are held. Only after `start`. Raises TransportError."""
-        polling = self._poll(url, count, wait)
-        with self._lock:
-            if self._loop is None or self._stopping.is_set():
-                polling.close()
-                raise TransportUnavailable("the thread that polls has ended")
-            result = asyncio.run_coroutine_threadsafe(polling, self._loop)
-        return await asyncio.wrap_future(result)
+        try:
+            return await self._thread.call(self._poll(url, count, wait, margin))
+        except RuntimeError as error:
+            raise TransportUnavailable(str(error)) from error
 
     def hold(self, lease: Lease) -> None:
         """Renew this lease from now on."""
@@ -83,32 +65,24 @@ class LeaseKeeper:
         with self._lock:
             self._leases.discard(lease)
 
-    async def _poll(self, url: str, count: int, wait: int) -> list[Received]:
-        messages = await self._client.poll(url, count, wait)
+    async def _poll(self, url: str, count: int, wait: int, margin: float) -> list[Received]:
+        messages = await self._client.poll(url, count, wait, margin)
         visibility = self._settings.visibility_timeout
         received = [Received(each, Lease(url, str(each["ReceiptHandle"]), visibility)) for each in messages]
         for _, lease in received:
             self.hold(lease)
         return received
 
-    def _main(self, loop: asyncio.AbstractEventLoop, wake: asyncio.Event) -> None:
-        with asyncio.Runner(loop_factory=lambda: loop) as runner:
-            runner.run(self._run(wake))
-
-    async def _run(self, wake: asyncio.Event) -> None:
+    async def _run(self) -> None:
         receipts = Receipts(self._client)
         try:
             with contextlib.suppress(TransportUnavailable):  # it is tried again with the first request
                 await self._client.open()
-            while not self._stopping.is_set():
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._settings.visibility_timeout / LOOKS):
-                        await wake.wait()
-                if not self._stopping.is_set():
+            while not self._thread.stopping:
+                await self._thread.pause(self._settings.visibility_timeout / LOOKS)
+                if not self._thread.stopping:
                     await self._look(receipts)
         finally:
-            with self._lock:
-                self._loop = self._wake = None
             await self._client.close()
 
     async def _look(self, receipts: Receipts) -> None:

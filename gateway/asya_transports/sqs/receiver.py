@@ -4,16 +4,17 @@ import asyncio
 import logging
 import random
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
 from asya_crds.naming import DEAD_LETTERS
-from asya_transports.bounded import ended
+from asya_transports.bounded import ended, in_time
 from asya_transports.port import LeaseLost, MessageRefused, Prefetch, TransportError, TransportUnavailable, Unroutable
 from asya_transports.sqs import attributes
 from asya_transports.sqs.batches import LARGEST_BATCH
-from asya_transports.sqs.client import POLL_MARGIN
+from asya_transports.sqs.client import MOST_POLL_MARGIN, POLL_MARGIN
 from asya_transports.sqs.delivery import SqsDelivery
+from asya_transports.sqs.errors import NotAnswered
 from asya_transports.sqs.lease_keeper import LeaseKeeper
 from asya_transports.sqs.outgoing import outgoing
 from asya_transports.sqs.publisher import Publisher
@@ -71,6 +72,7 @@ class SqsReceiver:
         """Whether the last poll found as many messages as it asked for."""
         self._error: TransportError | None = None
         self._pause = FIRST_PAUSE
+        self._margin = POLL_MARGIN
         self._returning: set[asyncio.Task[None]] = set()
         self._stopping = False
         self._news = asyncio.Event()
@@ -168,13 +170,17 @@ class SqsReceiver:
             poll.add_done_callback(self._polls.discard)
 
     async def _poll(self, count: int) -> None:
+        margin = self._margin
         try:
-            received = await self._keeper.poll(await self._found(), count, self._settings.wait_time)
+            received = await self._keeper.poll(await self._found(), count, self._settings.wait_time, margin)
         except TransportError as error:
             self._error, self._more = error, False
             received = []
+            if isinstance(error, NotAnswered):
+                self._margin = min(margin * 2, MOST_POLL_MARGIN)
         else:
             self._error, self._more, self._pause = None, len(received) == count, FIRST_PAUSE
+            self._margin = POLL_MARGIN
         finally:
             self._asked -= count
             self._polling -= 1
@@ -245,11 +251,8 @@ class SqsReceiver:
         if self._returning:
             await asyncio.wait(set(self._returning))
 
-    async def _in_time(self, returning: Any) -> None:
-        task = asyncio.create_task(returning, name=f"leave-{self._name}")
-        if await ended(task, LEAVE_WITHIN):
-            task.result()
-        else:
+    async def _in_time(self, returning: Coroutine[Any, Any, None]) -> None:
+        if not await in_time(returning, LEAVE_WITHIN, f"leave-{self._name}"):
             logger.warning("leaving %s: no answer within %g s", self._name, LEAVE_WITHIN)
 
     def _follow(self) -> None:

@@ -3,10 +3,11 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 
 from asya_crds.naming import DEAD_LETTERS
 from asya_transports.port import Delivery, MessageRefused, OutboundMessage, Prefetch, Queue, TransportError, Unroutable
+from asya_transports.receivers import Receivers
 from asya_transports.sqs import attributes
 from asya_transports.sqs.client import SqsClient
 from asya_transports.sqs.lease_keeper import LeaseKeeper
@@ -39,7 +40,7 @@ class SqsTransport:
         self._publisher = Publisher(self._client, self._queues, settings)
         self._receipts = Receipts(self._client)
         self._keeper = LeaseKeeper(settings)
-        self._receivers: set[SqsReceiver] = set()
+        self._receivers = Receivers[SqsReceiver]()
 
     async def check(self) -> None:
         try:
@@ -69,13 +70,8 @@ class SqsTransport:
             Prefetch.of(prefetch),
         )
         self._keeper.start()
-        self._receivers.add(receiver)
-        try:
-            async with aclosing(receiver.stream()) as stream:
-                yield stream
-        finally:
-            self._receivers.discard(receiver)
-            await receiver.leave()
+        async with self._receivers.receive(receiver) as stream:
+            yield stream
 
     @asynccontextmanager
     async def receive_dead_letters(self, *, prefetch: int | Prefetch = 1) -> AsyncIterator[AsyncGenerator[Delivery]]:
@@ -89,8 +85,7 @@ class SqsTransport:
         return await self._queues.depth(actor)
 
     async def close(self) -> None:
-        for receiver in list(self._receivers):
-            await receiver.leave()
+        await self._receivers.leave()
         await self._publisher.finish()
         await self._receipts.finish()
         await self._keeper.stop()
