@@ -23,10 +23,10 @@ from servers.commits import ROOT, import_path
 from servers.databases import execute
 from servers.ports import free_port
 from servers.postgres import PostgresServer
-from servers.processes import ServerUnavailable, family, spawn, stop_process, wait_until
+from servers.processes import family, spawn, stop_process, wait_until
 from servers.pubsub import PubSubServer
 from servers.rabbitmq import RabbitNode
-from servers.sqs import CREDENTIALS, ElasticMqServer, MotoServer, SqsServer
+from servers.sqs import CREDENTIALS, SqsServer, sqs_stand_in
 
 DURABLE = {
     # Without it the figures are meaningless: accepted means that a crash of the machine loses nothing.
@@ -149,12 +149,9 @@ class Stage:
 
     @cached_property
     def sqs(self) -> SqsServer:
-        """ElasticMQ, or else moto, which takes a tenth as many messages. This process has credentials from then on."""
-        try:
-            server: SqsServer = ElasticMqServer()
-        except ServerUnavailable as missing:
-            self.say(f"  moto stands in for SQS: {missing}")
-            server = MotoServer()
+        """Its stand-in. This process has credentials from then on."""
+        server = sqs_stand_in()
+        self.say(f"  {server.program} stands in for SQS")
         self._exits.callback(server.close)
         server.start()
         os.environ.update(CREDENTIALS)

@@ -12,10 +12,9 @@ import asyncpg
 import psutil
 
 from asya_crds.naming import CREW, DEAD_LETTERS
-from servers.processes import ServerUnavailable
 from servers.pubsub import PubSubServer
 from servers.rabbitmq import RabbitNode
-from servers.sqs import ElasticMqServer, MotoServer, SqsServer
+from servers.sqs import sqs_stand_in
 from tests.chaos.checker import Verdict, judge
 from tests.chaos.clients import Clients
 from tests.chaos.controller import Controller
@@ -111,10 +110,7 @@ def _queues(transport: str, stack: contextlib.ExitStack) -> tuple[RabbitNode | N
             rabbit.start()
             return rabbit, stack.enter_context(virtual_host(rabbit))
         case "sqs":
-            try:
-                server: SqsServer = ElasticMqServer()
-            except ServerUnavailable:
-                server = MotoServer()
+            server = sqs_stand_in()
             stack.callback(server.close)
             server.start()
             return None, SqsQueues(server)

@@ -11,6 +11,7 @@ from asya_crds.naming import CREW, DEAD_LETTERS
 from servers.databases import execute
 from servers.postgres import PostgresServer
 from servers.rabbitmq import RabbitNode
+from servers.sqs import SqsServer, sqs_stand_in
 from tests.faults.proxied import ProxiedWorld
 from tests.faults.queues import PubSubQueues, Queues, SqsQueues, in_database
 from tests.faults.world import World, over, over_rabbitmq
@@ -67,9 +68,16 @@ async def proxied(
         print(made.logs())
 
 
+@pytest.fixture(scope="session")
+def own_sqs() -> Iterator[SqsServer]:
+    """ElasticMQ, which keeps time itself and takes the load of a world, or else moto."""
+    with running(sqs_stand_in) as server:
+        yield server
+
+
 @pytest.fixture(params=["sqs", "pubsub"])
 def cloud(request: pytest.FixtureRequest) -> Queues:
     """The queues of a cloud, on its stand-in."""
     if request.param == "sqs":
-        return SqsQueues(request.getfixturevalue("moto_server"))
+        return SqsQueues(request.getfixturevalue("own_sqs"))
     return PubSubQueues(request.getfixturevalue("pubsub_server"), (*World.workers, *CREW, DEAD_LETTERS))
