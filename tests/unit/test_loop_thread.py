@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from asya_transports.loop_thread import LoopThread
-from tests.support.waiting import lasts_blocking
+from tests.support.waiting import lasts, lasts_blocking, rounds
 
 
 class Beats:
@@ -32,7 +32,7 @@ async def beats() -> AsyncIterator[Beats]:
 
 
 async def test_it_goes_on_while_the_callers_event_loop_is_blocked(beats: Beats) -> None:
-    await beats.thread.call(asyncio.sleep(0))
+    await beats.thread.call(rounds(1))
     before = beats.count
     lasts_blocking(0.5)
     assert beats.count - before > 5
@@ -51,12 +51,12 @@ async def test_a_call_runs_there_and_returns_or_raises_here(beats: Beats) -> Non
 
 
 async def test_what_is_under_way_at_its_end_is_cancelled_and_nothing_begins_after_it(beats: Beats) -> None:
-    endless = asyncio.create_task(beats.thread.call(asyncio.sleep(3600)))
-    await beats.thread.call(asyncio.sleep(0))
+    endless = asyncio.create_task(beats.thread.call(lasts(3600)))
+    await beats.thread.call(rounds(1))
     await beats.thread.stop()
     await asyncio.wait([endless], timeout=5)
     assert endless.cancelled()
     with pytest.raises(RuntimeError, match="beats has ended"):
-        await beats.thread.call(asyncio.sleep(0))
+        await beats.thread.call(rounds(1))
     beats.thread.start()
     assert not any(thread.name == "beats" for thread in threading.enumerate())
