@@ -32,12 +32,15 @@ def agent(tmp_path_factory: pytest.TempPathFactory, databases: Databases, templa
     key = ec.generate_private_key(ec.SECP256R1())
     file = tmp_path_factory.mktemp("key") / "key.pem"
     file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    port = free_port()
     with databases.one(template_database) as url:
         made = Deployment(
             tmp_path_factory.mktemp("agent"),
             url,
+            ports=[port],
             fixture=FIXTURE,
             A2A_SIGNING_KEY_FILE=str(file),
+            A2A_PUBLIC_URL=f"http://127.0.0.1:{port}",
             OUTBOUND_ALLOW="127.0.0.1",
         )
         try:
@@ -93,7 +96,7 @@ async def test_the_sdk_verifies_every_form_of_a_card(tmp_path: Path, closed: dic
     """The Python SDK reads the pure card and the merged one as protobuf (section 8.4.3)."""
     secret = {"mcp_oauth_secret": SECRET} if "mcp_oauth_enabled" in closed else {}
     signer = CardSigner(ec.generate_private_key(ec.SECP256R1()))
-    cards = Cards(make_flows(SKILLS), make_settings(**closed, **secret), signer)
+    cards = Cards(make_flows(SKILLS), make_settings(**closed, **secret, public_url="https://asya.example"), signer)
     made = [cards.public(CardName("https://asya.example", pure)) for pure in (True, False)]
     file = tmp_path / "cards.json"
     served = [json.loads(each.body) for each in made if each]

@@ -15,6 +15,11 @@ def agent_cards(flows: FlowRegistry, settings: Settings) -> Cards:
     """Raises InvalidConfiguration if cards cannot be signed as configured. A pod of mode mesh has none."""
     if not _signs(settings):
         return Cards(flows, settings, None)
+    if not (settings.a2a_public_url or settings.public_url):
+        raise InvalidConfiguration(
+            "ASYA_A2A_SIGNING_KEY_FILE: expected ASYA_A2A_PUBLIC_URL or ASYA_PUBLIC_URL beside it, because a signature "
+            "would vouch for whatever address a request names"
+        )
     try:
         signer = CardSigner.from_file(settings.a2a_signing_key_file, settings.a2a_signing_key_id)
     except UnusableKey as error:

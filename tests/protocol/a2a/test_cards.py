@@ -97,6 +97,35 @@ async def test_a_card_is_made_once_for_each_generation(gateway: Gateway, monkeyp
     assert len(made) == 2
 
 
+async def test_a_card_is_made_once_for_all_addresses_by_which_it_is_called(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a configured URL strangers choose the address, and as many as they like."""
+    made: list[bool] = []
+
+    def counted(*values: Any, **names: Any) -> Any:
+        made.append(True)
+        return card(*values, **names)
+
+    monkeypatch.setattr(card_cache, "card", counted)
+    tags = set()
+    for number in range(100):
+        host = f"127.0.0.{number}"
+        path = gateway.url + "/.well-known/agent-card.json"
+        async with gateway.session.get(path, headers={"Host": host}) as response:
+            found = await response.json()
+            tags.add(response.headers["ETag"])
+        assert found["url"] == f"http://{host}/a2a/"
+        assert {each["url"].rstrip("/") for each in found["supportedInterfaces"]} == {f"http://{host}/a2a"}
+    assert (len(made), len(tags)) == (1, 100)
+
+
+def test_cards_are_not_signed_for_an_address_that_a_request_chooses(tmp_path: Path) -> None:
+    settings = make_settings(a2a_signing_key_file=str(tmp_path / "key.pem"))
+    with pytest.raises(InvalidConfiguration, match=r"^ASYA_A2A_SIGNING_KEY_FILE: expected ASYA_A2A_PUBLIC_URL or"):
+        agent_cards(make_flows(SKILLS), settings)
+
+
 async def test_two_pods_send_the_same_tag_for_cards_that_they_sign(database_url: str, tmp_path: Path) -> None:
     """Signatures by ES256 are never the same twice (section 8.6.1)."""
     file = tmp_path / "key.pem"
@@ -133,7 +162,9 @@ async def test_a_key_file_that_changes_signs_from_then_on_and_the_key_before_sta
         file.write_bytes(content or key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 
     written()
-    settings = make_settings(a2a_signing_key_file=str(file), config_poll_interval=0.01)
+    settings = make_settings(
+        a2a_signing_key_file=str(file), a2a_public_url="https://agent.example", config_poll_interval=0.01
+    )
     flows = make_flows(SKILLS)
     cards = agent_cards(flows, settings)
 
@@ -168,7 +199,7 @@ async def test_cards_without_a_key_are_not_signed(gateway: Gateway) -> None:
 
 
 def test_a_key_file_that_cannot_sign_ends_the_start_and_names_the_setting(tmp_path: Path) -> None:
-    settings = make_settings(a2a_signing_key_file=str(tmp_path / "none.pem"))
+    settings = make_settings(a2a_signing_key_file=str(tmp_path / "none.pem"), public_url="https://agent.example")
     with pytest.raises(InvalidConfiguration, match=r"^ASYA_A2A_SIGNING_KEY_FILE: .*none.pem: No such file"):
         agent_cards(FlowRegistry(), settings)
 

@@ -2,11 +2,12 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import format_datetime
 
 from aiohttp.web import AppKey
 
+from asya_crds import jsontext
 from asya_crds.flow import Flow
 from asya_gateway.domain.flows import FlowRegistry, FlowTable
 from asya_gateway.domain.identity.access import sees
@@ -17,7 +18,9 @@ from asya_gateway.settings import Settings
 
 MOST_SKILLS = 2_000
 MOST_KEPT = 64
-"""Most cards that are kept, because the Host of a request may be part of them."""
+"""Most cards that are kept, because each skill has one."""
+ANYWHERE = "https://anywhere.invalid"
+"""Stands for the agent's address in a card that is made for every address by which it is called."""
 MOST_KEYS = 3
 """Most public keys that are served: that of the present signatures, and those before it."""
 KEY_SET = "/a2a/.well-known/jwks.json"
@@ -32,6 +35,11 @@ class ReadyCard:
     tag: str
     changed: str | None
     """When the registry's generation was made, as an HTTP date."""
+
+    def at(self, base_url: str) -> "ReadyCard":
+        """A card that was made for ANYWHERE, with this address."""
+        body = self.body.replace(ANYWHERE.encode(), jsontext.dumps(base_url)[1:-1].encode())
+        return ReadyCard(body, etag(self.tag + base_url), self.changed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +76,23 @@ class Cards:
 
     def base_url(self, origin: str) -> str:
         """Where the agent is; `origin` is what the client called."""
-        return (self._settings.a2a_public_url or self._settings.public_url or origin).rstrip("/")
+        return (self._public_url or origin).rstrip("/")
+
+    @property
+    def _public_url(self) -> str:
+        return self._settings.a2a_public_url or self._settings.public_url
 
     def public(self, name: CardName) -> ReadyCard | None:
-        """The card that everybody may read: every skill without scopes of its own. None without a skill."""
+        """The card that everybody may read: every skill without scopes of its own. None without a skill.
+
+        Without a configured URL the address is what the client called, and strangers name as many as they like: the
+        card is made once, and the address is put into its text."""
+        if self._public_url:
+            return self._public(name)
+        ready = self._public(replace(name, base_url=ANYWHERE))
+        return None if ready is None else ready.at(name.base_url)
+
+    def _public(self, name: CardName) -> ReadyCard | None:
         table = self._flows.table
         if table is not self._made_of:
             self._kept.clear()
