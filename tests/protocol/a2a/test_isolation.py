@@ -10,12 +10,12 @@ import pytest_asyncio
 
 from asya_crds import jsontext
 from asya_gateway.protocols.a2a.dialects.known import METHODS, Operation
-from asya_gateway.protocols.a2a.http_json.routes import ROUTES, Route
+from asya_gateway.protocols.a2a.http_json.routes import ROUTES, ROUTES_0_3, Route
 from asya_gateway.protocols.a2a.operations import NEEDS
 from asya_gateway.protocols.http.policies import Need
 from servers.databases import Databases
 from tests.support.a2a import SKILLS, Answer, envelope, open_post, rest, text_message
-from tests.support.gateway import Gateway, start_gateway
+from tests.support.gateway import Gateway, Reader, start_gateway
 from tests.support.identity import store_key
 from tests.support.mcp import serve_tools
 from tests.support.principals import bearer
@@ -108,32 +108,43 @@ async def test_a_foreign_task_is_answered_as_an_unknown_one(
     assert "-32001" in seen[0][1]
 
 
-def named(route: Route) -> str:
-    return f"{route.method} {route.path}"
+OF_VERSION = {"1.0": ("", ROUTES), "0.3": ("/v1", ROUTES_0_3)}
+EVERY_ROUTE = [(version, route) for version, (_, routes) in OF_VERSION.items() for route in routes]
+OF_A_TASK_OVER_HTTP = [
+    (version, route)
+    for version, route in EVERY_ROUTE
+    if route.ids or route.operation in (Operation.SEND, Operation.STREAM)
+]
 
 
-async def requested(gateway: Gateway, prefix: str, route: Route, task_id: str, headers: dict[str, str]) -> Answer:
+def named(value: Any) -> str:
+    return f"{value.method} {value.path}" if isinstance(value, Route) else str(value)
+
+
+async def requested(
+    gateway: Gateway, prefix: str, version: str, route: Route, task_id: str, headers: dict[str, str]
+) -> Answer:
     """The answer of a route for this task; a message is one for the task."""
     path = route.path.replace("{task}", task_id).replace("{config}", "c")
-    bodies = {
-        Operation.SEND: {"message": text_message("x", taskId=task_id)},
-        Operation.STREAM: {"message": text_message("x", taskId=task_id)},
-        Operation.SET_PUSH: {"url": "https://receiver.example/"},
-    }
-    return await rest(gateway, route.method, prefix + path, bodies.get(route.operation), **headers)
+    url = "https://receiver.example/"
+    older = {"messageId": "m", "role": "ROLE_USER", "content": [{"text": "x"}], "taskId": task_id}
+    message = {"message": text_message("x", taskId=task_id) if version == "1.0" else older}
+    push = {"url": url} if version == "1.0" else {"config": {"pushNotificationConfig": {"url": url}}}
+    bodies: dict[Operation, Any] = {Operation.SEND: message, Operation.STREAM: message, Operation.SET_PUSH: push}
+    below, _ = OF_VERSION[version]
+    body = bodies.get(route.operation)
+    return await rest(gateway, route.method, prefix + below + path, body, version=version, **headers)
 
 
 @pytest.mark.parametrize("prefix", ["", "/echo"])
-@pytest.mark.parametrize(
-    "route", [each for each in ROUTES if each.ids or each.operation in (Operation.SEND, Operation.STREAM)], ids=named
-)
+@pytest.mark.parametrize(("version", "route"), OF_A_TASK_OVER_HTTP, ids=named)
 async def test_a_foreign_task_is_answered_as_an_unknown_one_on_every_route(
-    closed: Gateway, keys: dict[str, dict[str, str]], route: Route, prefix: str
+    closed: Gateway, keys: dict[str, dict[str, str]], version: str, route: Route, prefix: str
 ) -> None:
     theirs = await begun_by(closed, keys["alice"])
     seen = []
     for task_id in (theirs, unknown_like(theirs)):
-        answer = await requested(closed, prefix, route, task_id, keys["bob"])
+        answer = await requested(closed, prefix, version, route, task_id, keys["bob"])
         kept = {name: value for name, value in answer.headers.items() if name not in ("Date", "Content-Length")}
         seen.append((answer.status, jsontext.dumps(answer.body).replace(task_id, "ID"), kept))
         assert answer.reason == "TASK_NOT_FOUND"
@@ -155,17 +166,47 @@ async def test_a_list_over_http_shows_and_counts_its_callers_tasks_only(
         assert (foreign.body["tasks"], foreign.body["totalSize"], foreign.body["nextPageToken"]) == ([], 0, "")
 
 
-@pytest.mark.parametrize("route", ROUTES, ids=named)
+@pytest.mark.parametrize("prefix", ["", "/echo"])
+async def test_a_list_of_0_3_over_http_shows_its_callers_tasks_only(
+    closed: Gateway, keys: dict[str, dict[str, str]], prefix: str
+) -> None:
+    context = f"older{prefix}"
+    theirs = await begun_by(closed, keys["alice"], contextId=context)
+    path = f"{prefix}/v1/tasks?contextId={context}"
+    for name, expected in (("alice", [theirs]), ("bob", [])):
+        found = await rest(closed, "GET", path, version="0.3", **keys[name])
+        assert [task["id"] for task in found.body] == expected
+
+
+async def test_a_clients_own_name_of_a_task_is_its_owners(closed: Gateway, keys: dict[str, dict[str, str]]) -> None:
+    """In the oldest dialect clients choose the ids, so that two of them may choose the same."""
+    message = {"role": "user", "parts": [{"type": "text", "text": "x"}]}
+    sent = {"id": "mine", "sessionId": "s", "message": message, "metadata": {"skill": "echo"}}
+    tasks = {}
+    for name in ("alice", "bob"):
+        async with open_post(closed, envelope("tasks/sendSubscribe", sent), version=None, **keys[name]) as response:
+            first = await Reader(response).next()
+            assert first is not None
+            assert (first.data["result"]["id"], first.data["result"]["status"]["state"]) == ("mine", "submitted")
+        _, answer, _ = await asked(closed, "tasks/get", {"id": "mine"}, keys[name])
+        tasks[name] = answer["result"]
+    _, answer, _ = await asked(closed, "tasks/cancel", {"id": "mine"}, keys["bob"])
+    assert answer["result"]["status"]["state"] == "canceled"
+    _, answer, _ = await asked(closed, "tasks/get", {"id": "mine"}, keys["alice"])
+    assert answer["result"] == tasks["alice"]
+
+
+@pytest.mark.parametrize(("version", "route"), EVERY_ROUTE, ids=named)
 async def test_a_route_admits_whom_its_need_names_and_nobody_else(
-    closed: Gateway, keys: dict[str, dict[str, str]], route: Route
+    closed: Gateway, keys: dict[str, dict[str, str]], version: str, route: Route
 ) -> None:
     for headers in ({}, bearer("unknown")):
-        answer = await requested(closed, "", route, "none", headers)
+        answer = await requested(closed, "", version, route, "none", headers)
         assert (answer.status, answer.reason) == (401, "UNAUTHENTICATED")
         assert "WWW-Authenticate" in answer.headers
     changes = NEEDS[route.operation] is Need.INVOKE
-    assert ((await requested(closed, "", route, "none", keys["reader"])).status == 403) is changes
-    assert (await requested(closed, "", route, "none", keys["alice"])).status not in (401, 403)
+    assert ((await requested(closed, "", version, route, "none", keys["reader"])).status == 403) is changes
+    assert (await requested(closed, "", version, route, "none", keys["alice"])).status not in (401, 403)
 
 
 @pytest.mark.parametrize("method", METHODS)
