@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 
 from asya_crds import jsontext
+from asya_gateway.protocols.a2a.request import CONVERSATIONS
 from asya_gateway.protocols.http.keys import HELD
-from tests.support.a2a import conforms, data_message, envelope, post, rpc, text_message
+from tests.support.a2a import conforms, data_message, envelope, post, rest, rpc, text_message
 from tests.support.blocks import counted_blocks
 from tests.support.gateway import Gateway
 from tests.support.inputs import NAME, SAMPLED, SUMMARY, pause_body
 from tests.support.mcp import Actor, serve_tools
 from tests.support.waiting import until
+from tests.support.web import web
 
 TWO = {"name": NAME, "summary": SUMMARY}
 SURE = {"type": "object", "properties": {"sure": {"type": "boolean"}}, "required": ["sure"]}
@@ -324,3 +326,63 @@ async def test_equal_answers_at_once_under_one_key_are_one_message(gateway: Gate
     assert {each["result"]["task"]["status"]["state"] for each in tasks} == {"TASK_STATE_WORKING"}
     history = (await rpc(gateway, "GetTask", {"id": task_id}))["result"]["history"]
     assert (len(history), history[0]["messageId"]) == (2, "m-1")
+
+
+@pytest.mark.parametrize("method", ["SendMessage", "message/send", "tasks/send"])
+async def test_an_actor_is_told_which_media_types_the_client_accepts(
+    gateway: Gateway, actor: Actor, method: str
+) -> None:
+    """definitions, SendMessageConfiguration: 'Agents SHOULD use this to tailor their output'. What is made is the
+    actor's to say."""
+    modes = ["text/markdown", "image/png"]
+    older = {"role": "user", "parts": [{"type": "text", "kind": "text", "text": "hi"}]}
+    said: dict[str, dict[str, Any]] = {
+        "SendMessage": {"message": text_message("hi"), "configuration": {"acceptedOutputModes": modes}},
+        "message/send": {"message": {"messageId": "m", **older}, "configuration": {"acceptedOutputModes": modes}},
+        "tasks/send": {"id": "own", "message": older, "acceptedOutputModes": modes},
+    }
+    version = "1.0" if method == "SendMessage" else None
+    sending = asyncio.create_task(rpc(gateway, method, said[method], version=version, path="/a2a/echo"))
+    task_id, sent = await actor.take()
+    assert sent["payload"]["a2a"]["task"]["accepted_output_modes"] == modes
+    await actor.end(task_id, result="done")
+    assert "result" in await sending
+
+
+async def test_the_url_of_a_file_is_handed_on_and_never_fetched(gateway: Gateway, actor: Actor) -> None:
+    """'File references within A2A messages MUST be validated to prevent server-side request forgery (SSRF)': nothing
+    is requested by the gateway."""
+    async with web() as server:
+        part = {"url": f"{server.url}/latest/meta-data", "filename": "a.png"}
+        message = {"messageId": "m", "role": "ROLE_USER", "parts": [part, {"text": "look"}]}
+        sending = asyncio.create_task(rpc(gateway, "SendMessage", {"message": message}, path="/a2a/echo"))
+        task_id, sent = await actor.take()
+        assert sent["payload"]["a2a"]["task"]["history"][0]["parts"][0] == part
+        await actor.end(task_id, result={"parts": [part]})
+        task = (await sending)["result"]["task"]
+        assert task["artifacts"][0]["parts"] == [part]
+        assert server.connections == 0
+
+
+async def test_what_no_error_of_the_protocol_describes_is_logged_and_told_without_its_cause(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """'Servers SHOULD log system errors for diagnostic purposes'."""
+
+    async def broken(*_: Any) -> None:
+        raise RuntimeError("s3cret")
+
+    monkeypatch.setattr(gateway.app[CONVERSATIONS], "find", broken)
+    task_id = (
+        await rpc(
+            gateway,
+            "SendMessage",
+            {"message": text_message("hi"), "configuration": {"returnImmediately": True}},
+            path="/a2a/echo",
+        )
+    )["result"]["task"]["id"]
+    error = (await rpc(gateway, "GetTask", {"id": task_id}))["error"]
+    answer = await rest(gateway, "GET", f"/tasks/{task_id}")
+    assert (error["code"], error["message"], answer.status) == (-32603, "Internal error", 500)
+    assert "s3cret" not in str(error) + str(answer.body)
+    assert caplog.text.count("RuntimeError: s3cret") == 2

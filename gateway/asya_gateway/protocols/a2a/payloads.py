@@ -35,12 +35,17 @@ def arguments_of(message: Message) -> Any:
     return {**payload, QUERY: "\n".join(texts)} if texts else payload
 
 
-def with_messages(payload: Any, task_id: str, context_id: str, messages: Sequence[Mapping[str, Any]]) -> Any:
-    """The payload with our member, in which messages are in the form of 1.0. A payload that is no object cannot have
-    one and stays as it is."""
+def with_messages(
+    payload: Any, task_id: str, context_id: str, messages: Sequence[Mapping[str, Any]], modes: Sequence[str] = ()
+) -> Any:
+    """The payload with our member, in which messages are in the form of 1.0. `modes`: the media types that the client
+    accepts, if it names any. A payload that is no object cannot have our member and stays as it is."""
     if not isinstance(payload, Mapping):
         return payload
-    return {**payload, OURS: {"task": {"id": task_id, "context_id": context_id, "history": list(messages)}}}
+    task: dict[str, Any] = {"id": task_id, "context_id": context_id, "history": list(messages)}
+    if modes:
+        task["accepted_output_modes"] = list(modes)
+    return {**payload, OURS: {"task": task}}
 
 
 INPUTS = "inputs"

@@ -107,7 +107,7 @@ async def _begun(request: A2aRequest, send: Send, *, streams: bool) -> Taken:
     begins = NewConversation(request.dialect.name, context_id, json_text(document), send.client_task_id or None, reply)
     call = Call(
         served,
-        with_messages(arguments, task_id, inner, [document]),
+        with_messages(arguments, task_id, inner, [document], send.accepted_output_modes),
         request.caller,
         SURFACE,
         context_id=inner,

@@ -115,7 +115,10 @@ REQUIREMENTS = (
         SECTION,
         "SHOULD",
         "Servers SHOULD log system errors for diagnostic purposes",
-        deferred="An error that is no answer of the protocol is logged with its trace where it is caught (routes.py).",
+        tests=tests_of(
+            "tests/protocol/a2a/test_tasks.py",
+            "test_what_no_error_of_the_protocol_describes_is_logged_and_told_without_its_cause",
+        ),
     ),
     Requirement(
         SECTION,

@@ -87,10 +87,7 @@ REQUIREMENTS = (
         "SHOULD",
         "A list of media types the client is prepared to accept for response parts. Agents SHOULD use this to tailor "
         "their output.",
-        deferred=(
-            "A flow's output is what its actors make; the list is read and checked for its form, and the gateway "
-            "converts nothing."
-        ),
+        tests=tests_of(TASKS, "test_an_actor_is_told_which_media_types_the_client_accepts"),
     ),
     Requirement(
         f"{SPECIFICATION}#315-cancel-task",

@@ -176,7 +176,7 @@ REQUIREMENTS = (
         MEDIA_TYPE,
         "MUST",
         "File references within A2A messages MUST be validated to prevent server-side request forgery (SSRF)",
-        deferred="The gateway fetches no file of a message: its URL is handed to the actor as it is.",
+        tests=tests_of("tests/protocol/a2a/test_tasks.py", "test_the_url_of_a_file_is_handed_on_and_never_fetched"),
     ),
     Requirement(
         MEDIA_TYPE,
