@@ -7,29 +7,26 @@ form.
 import asyncio
 import io
 import logging
-import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from yarl import URL
 
 from asya_crds import jsontext
 from servers.databases import Databases
 from tests.protocol.a2a.fuzz.conversations import ASKS, ENDED, OPEN, conversation, mutated
 from tests.protocol.a2a.fuzz.judging import Got, judge
-from tests.protocol.mcp.fuzz.conversations import Sent
-from tests.protocol.mcp.fuzz.mutations import encoded
 from tests.support.a2a import SKILLS, rpc, text_message
+from tests.support.fuzzing import Sent, encoded, fuzzed_with
 from tests.support.gateway import Gateway, Reader, start_gateway
 from tests.support.mcp import Actor, serve_tools
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "300"))
 VALID = conversation()
 LONGEST = 20.0
 """Seconds in which every answer is complete, and every stream has its first event. Messages wait a fifth of a second
@@ -97,13 +94,7 @@ async def test_every_request_is_valid_before_it_is_mutated(fuzzed: Fuzzed) -> No
         await fuzzed.try_out(sent)
 
 
-@pytest.mark.timeout(60 + EXAMPLES // 2)
-@settings(
-    max_examples=EXAMPLES,
-    derandomize="FUZZ_EXAMPLES" not in os.environ,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+@fuzzed_with(300)
 @given(sent=mutated(VALID))
 async def test_every_mutated_request_gets_an_answer_of_the_protocol(
     fuzzed: Fuzzed, caplog: pytest.LogCaptureFixture, sent: Sent

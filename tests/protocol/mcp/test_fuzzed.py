@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import io
 import logging
-import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from http import HTTPStatus
@@ -16,23 +15,23 @@ from typing import Any
 import aiohttp
 import pytest
 import pytest_asyncio
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from asya_crds import jsontext
 from servers.databases import Databases
-from tests.protocol.mcp.fuzz.conversations import HANDSHAKE, Known, Sent, conversation, named
+from tests.protocol.mcp.fuzz.conversations import HANDSHAKE, Known, conversation, named
 from tests.protocol.mcp.fuzz.judging import Got, check_message, judge
-from tests.protocol.mcp.fuzz.mutations import encoded, mutated
+from tests.protocol.mcp.fuzz.mutations import mutated
 from tests.protocol.mcp.offers import OFFERS
 from tests.support.asking import TOOLS as ASKING
 from tests.support.asking import asked
+from tests.support.fuzzing import Sent, encoded, fuzzed_with
 from tests.support.gateway import Gateway
 from tests.support.mcp import TOOLS, ask, serve_tools, start_mcp
 from tests.support.mcp_sessions import Stream, connect
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "400"))
 NAMES = named()
 VALID = conversation(NAMES)
 SERVED = [*TOOLS, *ASKING, *OFFERS]
@@ -184,12 +183,7 @@ async def test_every_conversation_is_valid_before_it_is_mutated(fuzzed: Fuzzed) 
         await fuzzed.try_out(sent)
 
 
-@pytest.mark.timeout(60 + EXAMPLES // 2)
-@settings(
-    max_examples=EXAMPLES,
-    derandomize="FUZZ_EXAMPLES" not in os.environ,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+@fuzzed_with(400)
 @given(sent=mutated(VALID))
 async def test_every_mutated_message_gets_the_answer_of_the_specification(
     fuzzed: Fuzzed, caplog: pytest.LogCaptureFixture, sent: Sent

@@ -6,9 +6,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from asya_gateway.protocols.a2a.dialects.known import METHODS, Operation
-from tests.protocol.mcp.fuzz.conversations import Sent
-from tests.protocol.mcp.fuzz.mutations import byte_mutation, json_mutation
 from tests.support.a2a import envelope
+from tests.support.fuzzing import Sent, byte_mutation, json_mutation
 
 ENDED, ASKS, OPEN = "<ended>", "<asks>", "<open>"
 """Names in place of tasks that only a running gateway has, so that the same examples are tried each time."""
@@ -122,6 +121,14 @@ TEXTS = [
     "9",
 ]
 PATHS = ["/a2a/", "/a2a", "/a2a/v1", "/a2a/nobody", "/a2a/numbers", "/a2a/%00", "/a2a/%ED%A0%80", "/a2a/tasks/%00"]
+NAMES = [
+    "id", "method", "params", "jsonrpc", "message", "messageId", "taskId", "contextId", "role", "parts", "content",
+    "kind", "text", "raw", "url", "data", "file", "metadata", "skill", "extensions", "referenceTaskIds", "tenant",
+    "configuration", "historyLength", "blocking", "returnImmediately", "pushNotificationConfig", "pageSize",
+    "taskPushNotificationConfig", "pageToken", "status", "authentication", "schemes", "scheme", "credentials",
+    "token", "sessionId", "inputs",
+]  # fmt: skip
+names = st.one_of(st.sampled_from(NAMES), st.text(max_size=10))
 QUERIES = [
     "",
     "?A2A-Version=1.0",
@@ -140,7 +147,7 @@ def mutated(draw: st.DrawFn, valid: list[Sent]) -> Sent:
     for _ in range(draw(st.sampled_from([1, 1, 1, 2, 3]))):
         match draw(st.sampled_from(["json", "json", "json", "header", "path"])):
             case "json":
-                sent = draw(json_mutation(sent))
+                sent = draw(json_mutation(sent, names))
             case "header":
                 header = (draw(st.sampled_from(HEADERS)), draw(st.sampled_from(TEXTS)))
                 sent = _with(sent, headers=(*sent.headers, header))

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from asya_gateway.protocols.a2a.dialects.known import METHODS, Operation
-from tests.protocol.mcp.fuzz.conversations import Sent
 from tests.support.a2a import conforms
+from tests.support.fuzzing import Sent
 
 STANDARD = {-32700, -32600, -32601, -32602}
 OF_A2A = set(range(-32009, -32000))

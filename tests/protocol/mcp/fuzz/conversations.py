@@ -1,36 +1,15 @@
 """Valid messages of every revision, which mutations begin with."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from tests.support.asking import ALICE, EVERYTHING
+from tests.support.fuzzing import Sent
 from tests.support.mcp import BOTH, LATEST, TASKS_DECLARED, message, stateless_body, stateless_headers
 
 HANDSHAKE = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
 REVISIONS = (LATEST, *HANDSHAKE)
-
-Headers = tuple[tuple[str, str], ...]
-"""In their order; a header may occur twice."""
-
-
-@dataclass(frozen=True)
-class Sent:
-    """An HTTP request to the endpoint. `body` is a JSON value, or bytes that are sent as they are."""
-
-    headers: Headers
-    body: Any
-    verb: str = "POST"
-    raw: bytes | None = field(default=None)
-    path: str = "/mcp"
-
-    def header(self, name: str) -> str | None:
-        """The value of a header that occurs once."""
-        values = self.all(name)
-        return values[0] if len(values) == 1 else None
-
-    def all(self, name: str) -> list[str]:
-        return [value.strip(" \t") for key, value in self.headers if key.lower() == name.lower()]
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from tests.protocol.mcp.fuzz.conversations import Sent
 from tests.protocol.mcp.fuzz.model import SESSION, Open, Refusal, Sessions, status_of_get, verdict
+from tests.support.fuzzing import Sent
 from tests.support.mcp import EXT_TASKS, LATEST, validator
 
 STATUS_OF = {

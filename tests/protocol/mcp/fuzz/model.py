@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from tests.protocol.mcp.fuzz.conversations import HANDSHAKE, Sent
+from tests.protocol.mcp.fuzz.conversations import HANDSHAKE
+from tests.support.fuzzing import Sent
 from tests.support.mcp import LATEST
 
 VERSION = "MCP-Protocol-Version"
