@@ -96,8 +96,8 @@ async def fuzzed(databases: Databases, template_database: str) -> AsyncIterator[
 @contextlib.asynccontextmanager
 async def open_sse(gateway: Gateway) -> AsyncIterator[tuple[str, "asyncio.Task[None]"]]:
     """A stream of HTTP+SSE: its session, and the task that reads and judges its messages."""
-    headers = {"Accept": "text/event-stream"}
-    async with gateway.session.get(gateway.url + "/mcp/sse", headers=headers) as response:
+    headers, unlimited = {"Accept": "text/event-stream"}, aiohttp.ClientTimeout(total=None)
+    async with gateway.session.get(gateway.url + "/mcp/sse", headers=headers, timeout=unlimited) as response:
         stream = Stream(response)
         first = await stream.next()
         assert first is not None
