@@ -68,29 +68,54 @@ def test_optional_members_of_their_types_are_passed_on(block: dict[str, Any], mo
     "block",
     [
         IMAGE | {"data": "not base64!"},
-        IMAGE | {"annotations": {"audience": ["model"]}},
-        IMAGE | {"annotations": {"audience": "user"}},
-        IMAGE | {"annotations": {"priority": 2}},
-        IMAGE | {"annotations": {"priority": True}},
-        IMAGE | {"annotations": {"lastModified": "yesterday"}},
-        IMAGE | {"annotations": []},
-        IMAGE | {"_meta": 7},
-        LINK | {"title": 7},
-        LINK | {"size": "7"},
-        LINK | {"size": 1.5},
-        LINK | {"icons": {}},
-        LINK | {"icons": [{"mimeType": "image/png"}]},
-        LINK | {"icons": [{"src": "https://a/b.png", "sizes": "48x48"}]},
-        LINK | {"icons": [{"src": "https://a/b.png", "theme": "blue"}]},
-        LINK | {"mimeType": []},
-        {"type": "resource", "resource": {"uri": "a://b", "text": "t", "mimeType": 7}},
+        IMAGE | {"data": None},
+        IMAGE | {"mimeType": 7},
+        LINK | {"uri": 7},
         {"type": "resource", "resource": {"uri": "a://b", "blob": "%"}},
+        {"type": "resource", "resource": {"uri": "a://b", "text": None}},
     ],
 )
-def test_a_block_with_a_member_of_another_type_is_none(block: dict[str, Any]) -> None:
+def test_a_block_without_what_it_must_have_is_none(block: dict[str, Any]) -> None:
     """The result is plain data then, which every client reads."""
-    assert not is_block(block, NEWEST)
     assert tool_result(jsontext.dumps({"content": [block]}), NEWEST) is None
+
+
+@pytest.mark.parametrize(
+    ("whole", "more"),
+    [
+        (IMAGE, {"annotations": []}),
+        (IMAGE, {"_meta": 7}),
+        (LINK, {"title": 7}),
+        (LINK, {"size": "7"}),
+        (LINK, {"size": 1.5}),
+        (LINK, {"icons": {}}),
+        (LINK, {"icons": [{"mimeType": "image/png"}]}),
+        (LINK, {"icons": [{"src": "https://a/b.png", "sizes": "48x48"}]}),
+        (LINK, {"icons": [{"src": "https://a/b.png", "theme": "blue"}]}),
+        (LINK, {"mimeType": []}),
+    ],
+)
+def test_a_hint_of_another_type_is_left_out(whole: dict[str, Any], more: dict[str, Any]) -> None:
+    assert not is_block(whole | more, NEWEST)
+    assert tool_result(jsontext.dumps({"content": [whole | more]}), NEWEST) == {"content": [whole], "isError": False}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("audience", ["model"]),
+        ("audience", "user"),
+        ("priority", 2),
+        ("priority", True),
+        ("priority", None),
+        ("lastModified", "yesterday"),
+    ],
+)
+def test_one_wrong_annotation_costs_no_other(name: str, value: Any) -> None:
+    good = {"audience": ["user"], "priority": 0.5, "lastModified": "2026-01-02T03:04:05Z"}
+    found = tool_result(jsontext.dumps({"content": [IMAGE | {"annotations": good | {name: value}}]}), NEWEST)
+    assert found is not None
+    assert found["content"][0]["annotations"] == {key: item for key, item in good.items() if key != name}
 
 
 def test_optional_members_that_are_null_are_left_out() -> None:

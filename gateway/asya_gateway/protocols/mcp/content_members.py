@@ -26,12 +26,14 @@ def is_base64(text: str) -> bool:
 
 
 def cleaned(value: Any) -> Any:
-    """A block or content without optional members that are null, which are what serializers make of absent ones."""
+    """A block or content without optional members that do not have their types: null, which serializers write for
+    absent ones, or a mistake in a hint, for which nobody should lose what it is about."""
     if not isinstance(value, dict):
         return value
-    kept = {name: item for name, item in value.items() if item is not None or name not in _CHECKS}
-    if isinstance(kept.get("annotations"), dict):
-        kept["annotations"] = {name: item for name, item in kept["annotations"].items() if item is not None}
+    kept = {name: item for name, item in value.items() if name not in _CHECKS or _CHECKS[name](item)}
+    if isinstance(hints := value.get("annotations"), Mapping):
+        known = {name: item for name, item in hints.items() if _are_annotations({name: item})}
+        kept |= {"annotations": known}
     return {**kept, "resource": cleaned(kept["resource"])} if "resource" in kept else kept
 
 

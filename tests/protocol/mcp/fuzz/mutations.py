@@ -10,7 +10,7 @@ from tests.support.fuzzing import ODD_TEXTS, Sent, byte_mutation, json_mutation
 NAMES = [
     "id", "method", "params", "jsonrpc", "_meta", "result", "error", "name", "uri", "arguments", "cursor",
     "inputResponses", "requestState", "task", "taskId", "progressToken", "input", "notifications", "toolsListChanged",
-    "ref", "argument",
+    "ref", "argument", "context", "taskIds", "resourceSubscriptions", "promptsListChanged", "level", "ttl", "requestId",
     "io.modelcontextprotocol/protocolVersion", "io.modelcontextprotocol/clientCapabilities",
     "io.modelcontextprotocol/logLevel", "io.modelcontextprotocol/clientInfo", "sh.asya/idempotencyKey", "traceparent",
 ]  # fmt: skip
