@@ -25,7 +25,8 @@ BY_DESIGN = {
     "backlog: count what waits": 250.0,  # as many rows as the limit of the outbox
     "vitals for metrics": 2_000.0,  # storage/health.py: COUNTED_ROWS
     "session: create": 500.0,  # counts the sessions of the owner, at most 1,000
-    "sessions that are idle": 2_000.0,  # living sessions and the calls of their last hour
+    "sessions that are idle": 15_000.0,  # each living session and the calls of an hour, by one pod each minute
+    "list failed tasks of a fiftieth": 120.0,  # a page of 50, of which the smallest size has two
     RETIRED: 1_000_000.0,  # storage/tasks/retention.py: PAGES_A_TURN of each table, by one pod each five minutes
 }
 """Blocks up to which an operation may grow, because it looks at rows one by one as far as a constant."""
