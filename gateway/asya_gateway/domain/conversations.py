@@ -45,6 +45,10 @@ class Conversations(Protocol):
     async def find(self, task_id: str, owner: str | None) -> Conversation | None:
         """The conversation of a task; `owner` None finds everybody's."""
 
+    async def named(self, owner: str, name: str) -> Conversation | None:
+        """The conversation of the task that the owner's client calls so, else of the task whose id this is, whoever
+        owns that."""
+
     async def disabled(self, task_id: str) -> Mapping[str, str]:
         """Why push notifications of a task are sent no more, by the id of their configuration."""
 

@@ -94,6 +94,11 @@ async def clients(still: Running) -> None:
         await still.tasks.admit(new_task(owner="o1", conversation=begun), Terms())
     conversations = PostgresConversations(still.storage.database.hot)
     assert await conversations.find(task_id, "o1") is not None
+    for name in (task_id, begun.client_task_id or ""):
+        named = await conversations.named("o1", name)
+        assert named is not None
+        assert named.task_id == task_id
+    assert await conversations.named("o2", begun.client_task_id or "") is None
     assert await conversations.find_client_task("o1", begun.client_task_id or "") == task_id
     number = await conversations.add(task_id, "{}", most=10, most_bytes=1000)
     assert len(await conversations.messages(task_id, 10)) == 2

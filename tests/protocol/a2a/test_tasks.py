@@ -76,7 +76,10 @@ async def test_what_a_send_returns_at_once_is_the_task_as_it_is_stored(
         at_once = [sql for _, sql in counted.statements]
     assert len(at_once) == 1, at_once
     conforms(task, "Task")
-    assert task == (await rpc(gateway, "GetTask", {"id": task["id"], **asked}))["result"]
+    with counted_blocks(monkeypatch) as counted:
+        assert task == (await rpc(gateway, "GetTask", {"id": task["id"], **asked}))["result"]
+        looking = [sql for _, sql in counted.statements]
+    assert len(looking) == (2 if length == 0 else 3), looking
     before = {"kind": "message", "messageId": "m", "role": "user", "parts": [{"kind": "text", "text": "hi"}]}
     params = {"message": before, "configuration": {"blocking": False}}
     task = (await rpc(gateway, "message/send", params, version=None, path="/a2a/echo"))["result"]
@@ -372,7 +375,7 @@ async def test_what_no_error_of_the_protocol_describes_is_logged_and_told_withou
     async def broken(*_: Any) -> None:
         raise RuntimeError("s3cret")
 
-    monkeypatch.setattr(gateway.app[CONVERSATIONS], "find", broken)
+    monkeypatch.setattr(gateway.app[CONVERSATIONS], "named", broken)
     task_id = (
         await rpc(
             gateway,

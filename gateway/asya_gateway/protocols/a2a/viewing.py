@@ -22,13 +22,13 @@ itself has no member for it (its schema is closed)."""
 async def found(request: A2aRequest, named: Named) -> tuple[Task, Conversation | None]:
     """The caller's task of this name, which may be the one that a client of the oldest dialect gave. Raises
     TaskNotFound, also for a task of another flow than the path or the tenant names."""
-    own = await known_id(request, named.task_id)
+    conversation = await request.conversations.named(request.caller.owner, named.task_id)
+    own = named.task_id if conversation is None else conversation.task_id
     try:
         task = await request.tasks.get(own, request.caller, payload=False)
     except TaskNotFound:
         # The error names what the client named.
         raise TaskNotFound(named.task_id) from None
-    conversation = await request.conversations.find(own, None)
     if (request.skill or named.tenant or task.flow) != task.flow or not is_known(task, conversation):
         raise TaskNotFound(named.task_id)
     return task, conversation
@@ -36,19 +36,13 @@ async def found(request: A2aRequest, named: Named) -> tuple[Task, Conversation |
 
 async def known_task(request: A2aRequest, task_id: str) -> None:
     """Raises TaskNotFound if the caller has no task of this name."""
-    own = await known_id(request, task_id)
+    conversation = await request.conversations.named(request.caller.owner, task_id)
     try:
-        head = await request.tasks.head(own, request.caller)
+        head = await request.tasks.head(task_id if conversation is None else conversation.task_id, request.caller)
     except TaskNotFound:
         raise TaskNotFound(task_id) from None
-    if not is_known(head, await request.conversations.find(own, None)):
+    if not is_known(head, conversation):
         raise TaskNotFound(task_id)
-
-
-async def known_id(request: A2aRequest, task_id: str) -> str:
-    """The task's own id."""
-    own = await request.conversations.find_client_task(request.caller.owner, task_id)
-    return own or task_id
 
 
 def is_known(task: TaskHead, conversation: Conversation | None) -> bool:

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+import asyncpg
+
 from asya_crds import jsontext
 from asya_gateway.domain.answers import RequestKey
 from asya_gateway.domain.conversations import Conversation
@@ -23,6 +25,11 @@ _FIND = f"""
 SELECT task_id, owner, dialect, context_id, client_task_id, reply, ({_DISABLED}) AS disabled FROM a2a_tasks
 WHERE task_id = $1 AND ($2::text IS NULL OR owner = $2)
 """
+_NAMED = f"""
+SELECT a.task_id, a.owner, a.dialect, a.context_id, a.client_task_id, a.reply, ({disabled_of("a.task_id")}) AS disabled
+FROM a2a_tasks a WHERE a.task_id = coalesce((
+    SELECT named.task_id FROM a2a_tasks named WHERE named.owner = $1 AND named.client_task_id = $2), $2)
+"""
 _REVEAL = "UPDATE a2a_tasks SET reply = NULL WHERE task_id = $1"
 _FIND_CLIENT_TASK = "SELECT task_id FROM a2a_tasks WHERE owner = $1 AND client_task_id = $2"
 
@@ -37,8 +44,10 @@ class PostgresConversations:
         await self._database.execute(_REVEAL, task_id)
 
     async def find(self, task_id: str, owner: str | None) -> Conversation | None:
-        row = await self._database.fetchrow(_FIND, task_id, owner)
-        return None if row is None else Conversation(**{**row, "disabled": reasons(row["disabled"])})
+        return _conversation(await self._database.fetchrow(_FIND, task_id, owner))
+
+    async def named(self, owner: str, name: str) -> Conversation | None:
+        return _conversation(await self._database.fetchrow(_NAMED, owner, name))
 
     async def disabled(self, task_id: str) -> Mapping[str, str]:
         return reasons(await self._database.fetchval(_DISABLED, task_id))
@@ -57,6 +66,10 @@ class PostgresConversations:
 
     async def messages(self, task_id: str, most: int | None) -> Sequence[JsonText]:
         return await messages.newest(self._database, task_id, most)
+
+
+def _conversation(row: asyncpg.Record | None) -> Conversation | None:
+    return None if row is None else Conversation(**{**row, "disabled": reasons(row["disabled"])})
 
 
 def reasons(text: JsonText | None) -> Mapping[str, str]:
