@@ -2,7 +2,7 @@
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,9 @@ FASTMCP_TASKS = Package("fastmcp-tasks", "4.1.4", FASTMCP.command)
 SDK2 = Package("@modelcontextprotocol/client", "2.4.0", _script("mcp_v2_client.mjs"))
 SDK1 = Package("@modelcontextprotocol/sdk", "1.32.2", _script("mcp_v1_client.mjs"))
 EXT_TASKS = Package("@modelcontextprotocol/ext-tasks", "0.2.2", _script("ext_tasks_client.mjs"))
-REMOTE = Package("mcp-remote", "0.15.1", MCP2.command)
+REMOTE = Package("mcp-remote", "0.15.1", MCP1.command)
+REMOTE_AUTO = replace(REMOTE, command=MCP2.command)
+"""In the newest revision there are no tasks of 2025-11-25, which the first generation would ask for."""
 RESETS, RESUMES, TASKS = frozenset({Can.RESETS}), frozenset({Can.RESUMES}), frozenset({Can.TASKS})
 POLLS = BASIC | TASKS | {Can.QUIET, Can.CANCEL, Can.ELICITATION}
 
@@ -115,7 +117,7 @@ CLIENTS = [
     Client("typescript-1-sse", SDK1, "sse", COMMON | RESETS | TASKS, loses=True),
     Client("ext-tasks-v1", EXT_TASKS, "v1", POLLS),
     Client("ext-tasks-v2", EXT_TASKS, "v2", POLLS, NEWEST),
-    Client("mcp-remote-http", REMOTE, "stdio", COMMON | RESUMES, bridge=HTTP),
-    Client("mcp-remote-auto", REMOTE, "stdio", COMMON, bridge=(*HTTP, "--protocol", "auto"), loses=True),
-    Client("mcp-remote-sse", REMOTE, "stdio", COMMON, bridge=SSE, loses=True),
+    Client("mcp-remote-http", REMOTE, "stdio", COMMON | RESUMES | TASKS, bridge=HTTP),
+    Client("mcp-remote-auto", REMOTE_AUTO, "stdio", COMMON, bridge=(*HTTP, "--protocol", "auto"), loses=True),
+    Client("mcp-remote-sse", REMOTE, "stdio", COMMON | TASKS, bridge=SSE, loses=True),
 ]

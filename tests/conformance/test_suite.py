@@ -77,4 +77,4 @@ async def _visited(session: aiohttp.ClientSession, url: str) -> None:
         except aiohttp.ClientConnectorError:
             return False
 
-    await until(arrived)
+    await until(arrived, 60)

@@ -1,9 +1,10 @@
 # mypy: ignore-errors
 # It runs in an environment of its own, with another generation of the package.
-"""The official Python client of the first generation, which most programs have, against the fixture.
+"""The official Python client of the first generation, which most programs have, against the fixture: over HTTP, over
+HTTP+SSE, and before a bridge that speaks stdio.
 
-The argument is JSON: mode ('http', 'sse'), url, cutting, mark. The last line printed is JSON: what each step of a
-client's life returned.
+The argument is JSON: mode ('http', 'sse', 'stdio'), url, cutting, mark, loses. With 'stdio' both addresses are commands,
+and env is their environment. The last line printed is JSON: what each step of a client's life returned.
 """
 
 import asyncio
@@ -30,8 +31,9 @@ from living import (
     live,
     refused,
 )
-from mcp import ClientSession, McpError, types
+from mcp import ClientSession, McpError, StdioServerParameters, types
 from mcp.client.sse import sse_client
+from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
 
@@ -54,11 +56,13 @@ async def logged(params: Any) -> None:
 
 
 @asynccontextmanager
-async def connected(where: str, hasty: bool = False) -> AsyncIterator[tuple[Any, Resumptions]]:
+async def connected(where: Any, hasty: bool = False) -> AsyncIterator[tuple[Any, Resumptions]]:
     """A session, and how often it took up a stream. A hasty one waits for PATIENCE only."""
     resumptions = Resumptions(hasty)
     async with AsyncExitStack() as stack:
-        if MODE == "sse":
+        if MODE == "stdio":
+            transport = stdio_client(StdioServerParameters(command=where[0], args=where[1:], env=OPTIONS["env"]))
+        elif MODE == "sse":
             transport = sse_client(where, timeout=30, sse_read_timeout=PATIENCE if hasty else 300)
         else:
             hooks = {"request": [resumptions]}
@@ -99,9 +103,13 @@ async def quiet() -> dict[str, Any]:
 
 async def reconnected() -> dict[str, Any]:
     """The stream of a call breaks. A client that does not take it up makes the call again, with its key."""
+    # Where the loss is not told, the timer ends this call.
+    limit = timedelta(seconds=8 if OPTIONS["loses"] else 40)
     async with connected(OPTIONS["cutting"]) as (session, _):
         try:
-            text = await text_of(session, "slow_compute", CUT, meta=KEY, progress_callback=Heard())
+            text = await text_of(
+                session, "slow_compute", CUT, meta=KEY, progress_callback=Heard(), read_timeout_seconds=limit
+            )
         except McpError as error:
             lost = code_of(error)
         else:
