@@ -61,6 +61,7 @@ def answers_questions(life: Life) -> None:
     elicited = seen.get("elicited", [])
     tasks = "tasks" in seen
     assert len(seen["asked"]) == len(elicited) + tasks
+    assert len(elicited) == (2 if Can.PROGRESS in life.client.can else 0)
     assert elicited or tasks
     assert all("my " in said for said in elicited)
     if tasks:

@@ -81,8 +81,8 @@ export async function life(client, call) {
     signal: leaving.signal, onprogress: () => leaving.abort('enough'),
   }));
 
-  // A running flow asks in every revision; one that asks before it starts does so in the newest.
-  const asks = ['test_elicitation', ...(options.mode === 'auto' ? ['test_input_required_result_elicitation'] : [])];
+  // Tools of a flow that asks while it runs, and of one that asks before it starts.
+  const asks = ['test_elicitation', 'test_input_required_result_elicitation'];
   seen.elicited = [];
   for (const name of asks) seen.elicited.push(await text(client, { name, arguments: { message: 'Who?' } }));
   seen.sampled = await text(client, { name: 'test_sampling', arguments: { prompt: 'Say' } });

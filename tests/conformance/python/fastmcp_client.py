@@ -13,6 +13,7 @@ import httpx2
 from fastmcp import Client
 from fastmcp.client.transports import SSETransport, StreamableHttpTransport
 from living import (
+    ASKING,
     CUT,
     HASTE,
     KEY,
@@ -118,7 +119,7 @@ async def life(client: Any) -> None:
         leaving = Heard()
         slow = client.call_tool("slow", {"seconds": 60, "name": MARK}, progress_handler=leaving)
         SEEN["canceled"] = await abandoned(slow, leaving)
-        SEEN["elicited"] = [text(await client.call_tool("test_elicitation", {"message": "Who?"}))]
+        SEEN["elicited"] = [text(await client.call_tool(name, {"message": "Who?"})) for name in ASKING]
     SEEN["prompts"] = [prompt.name for prompt in await client.list_prompts()]
     SEEN["prompt"] = (await client.get_prompt("test_simple_prompt")).messages[0].content.text
     SEEN["resources"] = [str(resource.uri) for resource in await client.list_resources()]

@@ -19,6 +19,8 @@ PATIENCE = 4.0
 HASTE = 1.5
 """Seconds of a timer that progress does not reset."""
 SEEN: dict[str, Any] = {"asked": [], "logged": []}
+ASKING = ["test_elicitation", "test_input_required_result_elicitation"]
+"""Tools of a flow that asks while it runs, and of one that asks before it starts."""
 SILENT: dict[str, Any] = {"seconds": SILENCE, "label": "a long silence"}
 KEY: dict[str, Any] = {"sh.asya/idempotencyKey": MARK}
 """`_meta` of a call that may be made again."""

@@ -3,8 +3,8 @@
 """The official Python client of the first generation, which most programs have, against the fixture: over HTTP, over
 HTTP+SSE, and before a bridge that speaks stdio.
 
-The argument is JSON: mode ('http', 'sse', 'stdio'), url, cutting, mark, loses. With 'stdio' both addresses are commands,
-and env is their environment. The last line printed is JSON: what each step of a client's life returned.
+The argument is JSON: mode ('http', 'sse', 'stdio'), url, cutting, mark, loses. With 'stdio' both addresses are
+commands, and env is their environment. The last line printed is JSON: what each step of a client's life returned.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 from living import (
+    ASKING,
     CUT,
     HASTE,
     KEY,
@@ -145,7 +146,7 @@ async def life(session: Any) -> None:
     SEEN["error"] = (await session.call_tool("test_error_handling", {})).isError
     SEEN["unknown"] = await refused(session.call_tool("no_such_tool", {}))
     SEEN["canceled"] = await cancel(session)
-    SEEN["elicited"] = [await text_of(session, "test_elicitation", {"message": "Who?"})]
+    SEEN["elicited"] = [await text_of(session, name, {"message": "Who?"}) for name in ASKING]
     SEEN["sampled"] = await text_of(session, "test_sampling", {"prompt": "Say"})
     await session.set_logging_level("debug")
     await session.call_tool("test_tool_with_logging", {})

@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx2
 from living import (
+    ASKING,
     CUT,
     HASTE,
     KEY,
@@ -34,9 +35,6 @@ from living import (
 from mcp import Client, MCPError, StdioServerParameters, types
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
-
-ASKING = ["test_elicitation", *(["test_input_required_result_elicitation"] if MODE == "auto" else [])]
-"""A running flow asks in every revision; one that asks before it starts does so in the newest."""
 
 
 async def elicit(_: Any, params: Any) -> Any:
