@@ -2,6 +2,7 @@
 connections that were cut and go on elsewhere."""
 
 import asyncio
+import contextlib
 import re
 import signal
 import time
@@ -18,6 +19,7 @@ from tests.chaos.checker import judge
 from tests.chaos.long_streams import LONG, LongStreams
 from tests.chaos.records import Record, Records, read
 from tests.chaos.world import ACTORS, ChaosWorld
+from tests.faults.queues import Queues, in_database, virtual_host
 from tests.faults.world import Process
 from tests.rollout.versions import TwoVersions
 from tests.support.waiting import lasts, until
@@ -49,8 +51,8 @@ class RollingWorld(ChaosWorld, TwoVersions):
 
     flows = FLOWS
 
-    def __init__(self, folder: Path, postgres: PostgresServer, previous: Path) -> None:
-        super().__init__(folder, postgres, None)
+    def __init__(self, folder: Path, postgres: PostgresServer, queues: Queues, previous: Path) -> None:
+        super().__init__(folder, postgres, queues=queues)
         self.previous = previous
         self.of_previous = {f"{kind}-{number}" for kind in ("mesh", "api", *WORKERS) for number in OLD}
 
@@ -78,16 +80,22 @@ class RollingWorld(ChaosWorld, TwoVersions):
         assert await asyncio.to_thread(process.running.wait, 45) == 0, name
 
 
-@pytest.fixture
-async def rolling(tmp_path: Path, own_postgres: PostgresServer, previous: Path) -> AsyncIterator[RollingWorld]:
-    made = RollingWorld(tmp_path, own_postgres, previous)
-    made.migrate_by_previous()
-    await made.connect()
-    try:
-        yield made
-    finally:
-        await made.close()
-        print(made.logs())
+@pytest.fixture(params=["postgres", "rabbitmq"])
+async def rolling(
+    request: pytest.FixtureRequest, tmp_path: Path, own_postgres: PostgresServer, previous: Path
+) -> AsyncIterator[RollingWorld]:
+    with contextlib.ExitStack() as stack:
+        queues = in_database()
+        if request.param == "rabbitmq":
+            queues = stack.enter_context(virtual_host(request.getfixturevalue("own_rabbit")))
+        made = RollingWorld(tmp_path, own_postgres, queues, previous)
+        made.migrate_by_previous()
+        await made.connect()
+        try:
+            yield made
+        finally:
+            await made.close()
+            print(made.logs())
 
 
 async def test_nothing_is_lost_and_nobody_is_refused_while_each_pod_is_replaced_under_load(
@@ -138,8 +146,11 @@ def _long_streams_ended(records: Records) -> bool:
 
 
 async def _nothing_left(world: RollingWorld) -> bool:
-    open_tasks = await world.query_value("SELECT count(*) FROM tasks WHERE finished_at IS NULL")
-    return bool(open_tasks == 0 and await world.query_value("SELECT count(*) FROM queue_messages") == 0)
+    left = (
+        "SELECT (SELECT count(*) FROM tasks WHERE finished_at IS NULL) + (SELECT count(*) FROM outbox)"
+        " + (SELECT count(*) FROM queue_messages)"
+    )
+    return bool(await world.query_value(left) == 0)
 
 
 def _nobody_was_refused(kept: Sequence[Record]) -> None:
