@@ -34,6 +34,7 @@ from asya_gateway.storage.identity.oauth_ending import GrantEnding
 from asya_gateway.storage.identity.oauth_grants import PostgresGrants
 from asya_gateway.storage.identity.oauth_logins import PostgresLogins
 from asya_gateway.storage.identity.oauth_retention import RETIRE_EVERY, OAuthRetention
+from asya_gateway.storage.removing import FIRST_TURN
 from asya_gateway.storage.retrying import for_ever
 from asya_gateway.storage.store import Storage
 
@@ -97,7 +98,8 @@ class Authorization:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
         """Removes what has expired, from time to time. The storage runs around it."""
-        keeper = create_task(for_ever(self._retention.retire, RETIRE_EVERY, "oauth retention"), name="oauth retention")
+        rounds = for_ever(self._retention.retire, RETIRE_EVERY, "oauth retention", first=FIRST_TURN)
+        keeper = create_task(rounds, name="oauth retention")
         try:
             yield
         finally:

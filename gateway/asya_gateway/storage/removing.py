@@ -8,6 +8,9 @@ from asya_gateway.storage.database import Database
 
 BETWEEN = 0.05
 """Seconds between two statements."""
+FIRST_TURN = 30.0
+"""Seconds from the start of a process to the first removal of what is old. It is never urgent, and takes dozens of
+statements, for which the callers of a pod that has just started would wait."""
 
 
 async def in_chunks(database: Database, sql: str, age: object) -> int:

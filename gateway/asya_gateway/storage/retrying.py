@@ -108,10 +108,13 @@ async def written_singly(
         raise Unavailable("the database is busy", uncertain=doubt.raised) from error
 
 
-async def for_ever(work: Callable[[], Awaitable[object]], every: float, name: str, *, rests: float = 0) -> None:
+async def for_ever(
+    work: Callable[[], Awaitable[object]], every: float, name: str, *, rests: float = 0, first: float = 0
+) -> None:
     """Run `work` every `every` seconds, or after `rests` times as long as it took (at most a minute) if that is longer.
-    A failure is logged, and the next turn tries again."""
+    The first turn comes after `first` seconds. A failure is logged, and the next turn tries again."""
     loop = asyncio.get_running_loop()
+    await asyncio.sleep(first)
     while True:
         began = loop.time()
         try:

@@ -19,6 +19,7 @@ from asya_gateway.storage.log.fly import FlyReceiver, FlySender
 from asya_gateway.storage.log.resource_changes import PostgresResourceChanges
 from asya_gateway.storage.migrate import LATEST, schema_version
 from asya_gateway.storage.namespace import claim
+from asya_gateway.storage.removing import FIRST_TURN
 from asya_gateway.storage.retrying import for_ever
 from asya_gateway.storage.sessions.retention import RETIRE_EVERY as SESSIONS_EVERY
 from asya_gateway.storage.sessions.store import PostgresSessionParts
@@ -137,8 +138,8 @@ class Storage:
             "incomplete finals": for_ever(
                 lambda: self.incomplete.expire(self.tasks.finish), LOOK_EVERY, "incomplete finals"
             ),
-            "retention": for_ever(self._retire, RETIRE_EVERY, "retention"),
-            "sessions": for_ever(self._retire_sessions, SESSIONS_EVERY, "sessions"),
+            "retention": for_ever(self._retire, RETIRE_EVERY, "retention", first=FIRST_TURN),
+            "sessions": for_ever(self._retire_sessions, SESSIONS_EVERY, "sessions", first=FIRST_TURN),
         }
 
     async def _retire(self) -> None:

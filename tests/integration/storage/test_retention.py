@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator
 import pytest
 
 from asya_gateway.domain.ids import new_task_id
-from asya_gateway.storage import chunks
+from asya_gateway.storage import chunks, store
 from asya_gateway.storage.tasks import beside, retention
 from asya_gateway.storage.tasks.beside import ALL, BODIES, HOPS, UPDATES, Beside
 from tests.support.blocks import counted_blocks
 from tests.support.storage import Running, make_storage
+from tests.support.waiting import until
 
 ENDED = """
 INSERT INTO tasks (id, owner, flow, surface, status, route, created_at, updated_at, finished_at, ended_as)
@@ -185,6 +186,24 @@ async def test_of_all_processes_one_looks_through_the_tables_in_a_period(
         assert not await still.storage.turns.taken("sessions", 60.0)
     finally:
         await other.storage.database.close()
+
+
+async def test_a_running_process_removes_what_is_old_in_all_its_rounds(
+    still: Running, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await still.storage.database.execute(ENDED, "old-", 3, 91)
+    monkeypatch.setattr(store, "FIRST_TURN", 0.0)
+    other = make_storage(database_url)
+    await other.storage.start()
+    try:
+
+        async def removed() -> bool:
+            turns = "SELECT count(*) FROM retention WHERE kind LIKE 'turn: %'"
+            return await count(still, "tasks") == 0 and await still.storage.database.fetchval(turns) == 2
+
+        await until(removed, what="the first rounds")
+    finally:
+        await other.storage.stop()
 
 
 def test_every_table_beside_tasks_is_known_to_retention() -> None:
