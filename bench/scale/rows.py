@@ -15,17 +15,18 @@ from servers.databases import query
 ROUNDS = 15
 BY_DESIGN = {
     "create with an idempotency key and a cap": 2_500.0,  # counts the owner's open tasks as far as its cap
-    f"end of a task, {BATCH} at once": 1_600.0,  # an entry in each index of what has ended, which become deeper
-    "A2A ListTasks of 1,000: totalSize": 1_500.0,
+    f"end of a task, {BATCH} at once": 2_000.0,  # an entry in each index of what has ended, which become deeper
+    "A2A ListTasks of 1,000: totalSize": 4_000.0,  # each of the thousand, and whether it is a conversation
+    "A2A ListTasks of 1,000: a page": 4_000.0,
     "A2A ListTasks of a fiftieth: totalSize": 15_000.0,  # storage/a2a/listing.py: MOST_COUNTED
-    "A2A ListTasks of a fiftieth: a page": 3_000.0,  # the owner's open tasks are sorted
+    "A2A ListTasks of a fiftieth: a page": 4_000.0,  # the owner's open tasks are sorted
     "push: poll for what lags": 10_000.0,  # each open destination; polls rest for twenty times their time
     "push: measure the lag": 10_000.0,  # the same, each ten seconds
     "outbox: poll, nothing due": 1_000.0,  # storage/queues/outbox.py: BLOCKS
     "backlog: count what waits": 250.0,  # as many rows as the limit of the outbox
     "vitals for metrics": 2_000.0,  # storage/health.py: COUNTED_ROWS
-    "session: create": 500.0,  # counts the sessions of the owner, at most 1,000
-    "sessions that are idle": 15_000.0,  # each living session and the calls of an hour, by one pod each minute
+    "session: create": 1_500.0,  # counts the sessions of the owner, at most 1,000
+    "sessions that are idle": 3_000.0,  # those without a stream, and the calls of an hour, by one pod each minute
     "list failed tasks of a fiftieth": 120.0,  # a page of 50, of which the smallest size has two
     RETIRED: 1_000_000.0,  # storage/tasks/retention.py: PAGES_A_TURN of each table, by one pod each five minutes
 }

@@ -15,7 +15,7 @@ from asya_gateway.storage.identity.audit import IdentityRetention, PostgresAudit
 from asya_gateway.storage.identity.keys import PostgresKeys
 from asya_gateway.storage.identity.revocations import read_since
 from asya_gateway.storage.log import fly, resource_changes
-from tests.integration.storage.test_plans_and_schema import ONE_CHUNK, ONE_STATEMENT, fill
+from tests.integration.storage.test_plans_and_schema import ONE_STATEMENT, fill
 from tests.support.blocks import counted_blocks
 from tests.support.hops import begin, end
 from tests.support.storage import Running
@@ -39,6 +39,9 @@ SELECT 'a-' || n, now() - n * interval '1 minute', CASE WHEN n % 2 = 0 THEN 'ref
        '10.0.0.1', 'expired' FROM generate_series(1, 50000) n;
 INSERT INTO revocations (subject, at, until, version)
 SELECT 'grant:' || n, now(), now() + interval '1 day', n FROM generate_series(1, 50000) n;
+INSERT INTO mcp_sessions (key, transport, owner, source, revision, used_at)
+SELECT sha256(n::text::bytea), 'http', 'o' || n % 50, '', '2025-11-25', now() - n * 7919 % 500000 * interval '1 second'
+FROM generate_series(1, 10000) n;
 INSERT INTO crews (name, sink, hooks, said_at) SELECT 'other-' || n, '', false, now() FROM generate_series(1, 20) n
 """
 KEY = RequestKey("cancel", "k", b"d")
@@ -67,9 +70,11 @@ async def test_what_is_done_by_the_clock_and_for_a_caller_touches_few_blocks_bes
         with counted_blocks(monkeypatch) as rounds:
             await by_the_clock(still)
         rounds.check(ONE_STATEMENT)
-        with counted_blocks(monkeypatch) as chunks:
-            await IdentityRetention(still.storage.database, audit=30 * 86_400.0).retire()
-        chunks.check(ONE_CHUNK)
+        with counted_blocks(monkeypatch) as retention:
+            await IdentityRetention(still.storage.database, audit=60 * 86_400.0).retire()
+            assert await still.storage.sessions.retention.retire() == 0
+            await still.storage.resources.retire()
+        retention.check(ONE_STATEMENT)
 
 
 async def for_a_caller(still: Running) -> None:

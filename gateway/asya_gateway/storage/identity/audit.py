@@ -34,18 +34,18 @@ _INSERT = f"INSERT INTO audit ({_COLUMNS}) {_ROWS} ORDER BY id ON CONFLICT DO NO
 
 _REMOVE = """
 DELETE FROM audit WHERE ctid = ANY (ARRAY(
-    SELECT ctid FROM audit WHERE at < clock_timestamp() - $1::interval ORDER BY at, id LIMIT $2 FOR UPDATE SKIP LOCKED
+    SELECT ctid FROM audit WHERE at < now() - $1::interval ORDER BY at, id LIMIT $2 FOR UPDATE SKIP LOCKED
 ))
 """
 _FORGET_KEYS = """
 DELETE FROM api_keys WHERE id = ANY (ARRAY(
-    SELECT id FROM api_keys WHERE least(revoked_at, expires_at) < clock_timestamp() - $1::interval
+    SELECT id FROM api_keys WHERE least(revoked_at, expires_at) < now() - $1::interval
     LIMIT $2 FOR UPDATE SKIP LOCKED
 ))
 """
 _FORGET_REVOCATIONS = """
 DELETE FROM revocations WHERE subject = ANY (ARRAY(
-    SELECT subject FROM revocations WHERE until < clock_timestamp() - $1::interval
+    SELECT subject FROM revocations WHERE until < now() - $1::interval
     ORDER BY until LIMIT $2 FOR UPDATE SKIP LOCKED
 ))
 """

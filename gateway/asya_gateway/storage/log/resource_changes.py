@@ -22,7 +22,7 @@ ON CONFLICT (uri) DO UPDATE SET number = known.number + 1, changed_at = clock_ti
 _NUMBERS = "SELECT uri, number, changed_at FROM resource_changes WHERE uri = ANY ($1)"
 
 _FORGET = """
-DELETE FROM resource_changes WHERE changed_at < clock_timestamp() - make_interval(secs => $1)
+DELETE FROM resource_changes WHERE changed_at < now() - make_interval(secs => $1)
 """
 
 Changed = Callable[[str], None]

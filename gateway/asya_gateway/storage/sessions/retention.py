@@ -15,14 +15,14 @@ NOTES_KEPT = timedelta(minutes=1)
 
 _IDLE = """
 DELETE FROM mcp_sessions WHERE key = ANY (ARRAY(
-    SELECT key FROM mcp_sessions WHERE used_at < clock_timestamp() - $1::interval
+    SELECT key FROM mcp_sessions WHERE used_at < now() - $1::interval
     ORDER BY used_at LIMIT $2 FOR UPDATE SKIP LOCKED
 ))
 """
 
 _STREAMS_GONE = f"""
 DELETE FROM mcp_sessions WHERE key = ANY (ARRAY(
-    SELECT key FROM mcp_sessions WHERE transport = '{Transport.SSE}' AND used_at < clock_timestamp() - $1::interval
+    SELECT key FROM mcp_sessions WHERE transport = '{Transport.SSE}' AND used_at < now() - $1::interval
     LIMIT $2 FOR UPDATE SKIP LOCKED
 ))
 """
@@ -30,14 +30,14 @@ DELETE FROM mcp_sessions WHERE key = ANY (ARRAY(
 # The next tables have few rows, most of them of open calls.
 _NOTES = """
 DELETE FROM mcp_calls WHERE ctid = ANY (ARRAY(
-    SELECT ctid FROM mcp_calls WHERE call IS NULL AND at < clock_timestamp() - $1::interval
+    SELECT ctid FROM mcp_calls WHERE call IS NULL AND at < now() - $1::interval
     LIMIT $2 FOR UPDATE SKIP LOCKED
 ))
 """
 _CALLS = """
 DELETE FROM mcp_calls WHERE ctid = ANY (ARRAY(
     SELECT c.ctid FROM mcp_calls c
-    WHERE c.at < clock_timestamp() - $1::interval
+    WHERE c.at < now() - $1::interval
       AND NOT EXISTS (SELECT FROM tasks t WHERE t.id = c.task_id AND t.finished_at IS NULL)
     LIMIT $2 FOR UPDATE SKIP LOCKED
 ))
@@ -51,7 +51,7 @@ DELETE FROM mcp_calls WHERE ctid = ANY (ARRAY(
     CROSS JOIN LATERAL (
         SELECT c.ctid, c.at FROM mcp_calls c WHERE c.session = many.key ORDER BY c.at DESC OFFSET {MOST_CALLS}
     ) placed
-    WHERE placed.at < clock_timestamp() - $1::interval LIMIT $2
+    WHERE placed.at < now() - $1::interval LIMIT $2
 ))
 """
 # A log is bounded when something is asked; what is answered after that, here.
@@ -66,14 +66,14 @@ DELETE FROM mcp_server_requests WHERE ctid = ANY (ARRAY(
         SELECT r.ctid, r.ended_at, row_number() OVER newest AS place, sum({BYTES}) OVER newest AS bytes
         FROM mcp_server_requests r WHERE r.session = large.key WINDOW newest AS (ORDER BY number DESC)
     ) placed
-    WHERE placed.ended_at < clock_timestamp() - $1::interval
+    WHERE placed.ended_at < now() - $1::interval
       AND (placed.place > {MOST_LOGGED} OR placed.bytes > {MOST_LOGGED_BYTES})
     LIMIT $2
 ))
 """
 _ENDED_REQUESTS = """
 DELETE FROM mcp_server_requests WHERE ctid = ANY (ARRAY(
-    SELECT ctid FROM mcp_server_requests WHERE ended_at < clock_timestamp() - $1::interval
+    SELECT ctid FROM mcp_server_requests WHERE ended_at < now() - $1::interval
     LIMIT $2 FOR UPDATE SKIP LOCKED
 ))
 """
@@ -81,14 +81,14 @@ _OLD_REQUESTS = _ENDED_REQUESTS.replace("ended_at", "asked_at")
 _LEFT_REQUESTS = """
 DELETE FROM mcp_server_requests WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM mcp_server_requests
-    WHERE ended_at IS NULL AND coalesce(held_at, asked_at) < clock_timestamp() - $1::interval
+    WHERE ended_at IS NULL AND coalesce(held_at, asked_at) < now() - $1::interval
     LIMIT $2 FOR UPDATE SKIP LOCKED
 ))
 """
 _ENDED_TASKS = """
 DELETE FROM mcp_session_tasks WHERE ctid = ANY (ARRAY(
     SELECT n.ctid FROM mcp_session_tasks n
-    WHERE n.at < clock_timestamp() - $1::interval
+    WHERE n.at < now() - $1::interval
       AND NOT EXISTS (SELECT FROM tasks t WHERE t.id = n.task_id AND t.finished_at IS NULL)
     LIMIT $2 FOR UPDATE SKIP LOCKED
 ))
@@ -96,7 +96,7 @@ DELETE FROM mcp_session_tasks WHERE ctid = ANY (ARRAY(
 _LEFT_BEHIND = """
 DELETE FROM {table} WHERE ctid = ANY (ARRAY(
     SELECT r.ctid FROM {table} r
-    WHERE r.{since} < clock_timestamp() - $1::interval
+    WHERE r.{since} < now() - $1::interval
       AND NOT EXISTS (SELECT FROM mcp_sessions s WHERE s.key = r.session)
     LIMIT $2 FOR UPDATE SKIP LOCKED
 ))
