@@ -46,6 +46,8 @@ class Share(StrEnum):
     dropped."""
     READERS = "readers"
     """Bodies being sent to a reader."""
+    LOGS = "logs"
+    """Stored entries of logs that are being sent to their readers. Those that do not fit are read later."""
     WRITES = "writes"
     """Writes that wait to be committed, even if their callers have left."""
     DELIVERIES = "deliveries"
@@ -55,7 +57,7 @@ class Share(StrEnum):
     __hash__ = str.__hash__
 
 
-_CEILINGS = {Share.REPORTS: 1.0, Share.CALLS: 0.5, Share.WRITES: 1.0} | dict.fromkeys(
+_CEILINGS = {Share.REPORTS: 1.0, Share.CALLS: 0.5, Share.LOGS: 0.125, Share.WRITES: 1.0} | dict.fromkeys(
     (Share.HELD, Share.WAITING, Share.READERS, Share.DELIVERIES), 0.25
 )
 KEPT_FOR_REPORTS = 0.25
@@ -141,7 +143,7 @@ class Budget:
         self._waiting: dict[Share, deque[_Waiting]] = {
             # In the order in which room is granted.
             share: deque()
-            for share in (Share.REPORTS, Share.READERS, Share.CALLS)
+            for share in (Share.REPORTS, Share.READERS, Share.CALLS, Share.LOGS)
         }
 
     @classmethod
@@ -213,6 +215,15 @@ class Budget:
             return False
         self.charge(share, size)
         return True
+
+    def take_in_turn(self, share: Share, size: int) -> bool:
+        """`try_take`, unless others wait for room in this share."""
+        return not self._waiting[share] and self.try_take(share, size)
+
+    async def wait(self, share: Share, size: int, seconds: float) -> bool:
+        """Charge the bytes when there is room for them, in the order of those who wait; returns whether that was so
+        within so many seconds."""
+        return self.take_in_turn(share, size) or await self._granted(share, size, 0, seconds)
 
     def take(self, share: Share, size: int) -> None:
         """Charge the bytes. Raises NoRoom."""
@@ -307,17 +318,21 @@ class Budget:
         return bool(line) and (size > SMALL or asyncio.get_running_loop().time() >= line[0].since + GIVE_WAY)
 
     async def _wait(self, share: Share, size: int, own: int = 0) -> None:
-        line, patient = self._waiting[share], share is Share.REPORTS
-        if not patient and len(line) >= MOST_WAITING:
+        patient = share is Share.REPORTS
+        full = not patient and len(self._waiting[share]) >= MOST_WAITING
+        if full or not await self._granted(share, size, own, None if patient else PATIENCE):
             self.refused += 1
             raise NoRoom("the gateway's memory budget is used up, try again")
-        loop = asyncio.get_running_loop()
+
+    async def _granted(self, share: Share, size: int, own: int, seconds: float | None) -> bool:
+        """Wait in line; False if it takes longer."""
+        line, loop = self._waiting[share], asyncio.get_running_loop()
         granted = loop.create_future()
         entry = _Waiting(size, granted, loop.time(), own)
         line.append(entry)
         self._in_line += 1
         try:
-            async with asyncio.timeout(None if patient else PATIENCE):
+            async with asyncio.timeout(seconds):
                 await granted
         except BaseException as error:
             if granted.done() and not granted.cancelled():
@@ -328,9 +343,9 @@ class Budget:
                     self._in_line -= 1
                 self._wake()
             if isinstance(error, TimeoutError):
-                self.refused += 1
-                raise NoRoom("the gateway's memory budget is used up, try again") from None
+                return False
             raise
+        return True
 
     def _wake(self) -> None:
         """Serve the waiters: reports first, each line in its order."""

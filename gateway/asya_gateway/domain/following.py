@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from asya_gateway.domain.errors import TaskNotFound
 from asya_gateway.domain.owners import OwnerScope
+from asya_gateway.domain.page_room import PageRoom
 from asya_gateway.domain.ports import TaskStore, UpdateFeed
 from asya_gateway.domain.task import FlyEvent, Snapshot, TaskUpdate
 
@@ -23,26 +24,30 @@ async def follow_groups(
     fly: bool = True,
 ) -> AsyncGenerator[Snapshot | Sequence[Item]]:
     """One Snapshot, then every later update exactly once and in order, with live events between them. Items that arrive
-    together are yielded as one group.
+    together are yielded as one group. What was stored before is charged to the budget until the next group is asked
+    for; where there is no room, it comes later.
 
     Yields an empty group if nothing came for `keepalive` seconds. Ends after the terminal update. An `after` beyond the
     task's last seq is treated as 0. Raises TaskNotFound before the first item.
     """
     async with feed.subscribe(task_id, fly=fly) as subscription:
-        snapshot = await take_snapshot(store, task_id, owner=owner, after=after)
-        yield snapshot
-        seen, last, end = snapshot.reached(after), snapshot.task.last_seq, snapshot.end
-        # Yielded items are not kept in memory while the reader waits for more, here and below.
-        del snapshot
-        async for page in _stored(store, task_id, seen, last, end):
-            seen, ends = page[-1].seq, _ends(page[-1])
-            if end is not None or not ends:
-                yield page
-                del page
-                continue
-            # Live events that were sent before the end are yielded before it, here and below.
-            yield [*page[:-1], *await subscription.last_words(), page[-1]]
-            return
+        with PageRoom(feed.budget) as room:
+            snapshot = await take_snapshot(store, task_id, owner=owner, after=after, most=room.at_once())
+            room.has(snapshot.bytes)
+            yield snapshot
+            seen, last, end = snapshot.reached, snapshot.task.last_seq, snapshot.end
+            # Yielded items are not kept in memory while the reader waits for more, here and below.
+            del snapshot
+            async with aclosing(_stored(store, room, task_id, seen, last, end, keepalive)) as pages:
+                async for page in pages:
+                    seen, ends = (page[-1].seq, _ends(page[-1])) if page else (seen, False)
+                    if end is not None or not ends:
+                        yield page
+                        del page
+                        continue
+                    # Live events that were sent before the end are yielded before it, here and below.
+                    yield [*page[:-1], *await subscription.last_words(), page[-1]]
+                    return
         if end is not None:
             return
         subscription.start(seen)
@@ -88,27 +93,32 @@ def _ends(item: Item) -> bool:
     return isinstance(item, TaskUpdate) and item.status.terminal
 
 
-async def take_snapshot(store: TaskStore, task_id: str, *, owner: OwnerScope, after: int) -> Snapshot:
-    """The task with the updates beyond `after`. If the log of a finished task was removed by retention, the last entry
-    is made from the row, so that a late reader still sees the end."""
-    snapshot = await store.snapshot(task_id, after, owner=owner)
+async def take_snapshot(store: TaskStore, task_id: str, *, owner: OwnerScope, after: int, most: int) -> Snapshot:
+    """The task with the updates beyond `after`, of at most so many bytes. If the log of a finished task was removed by
+    retention, the last entry is made from the row, so that a late reader still sees the end."""
+    snapshot = await store.snapshot(task_id, after, owner=owner, most=most)
     if snapshot is None:
         raise TaskNotFound(task_id)
     task = snapshot.task
     if after > task.last_seq:
-        return await take_snapshot(store, task_id, owner=owner, after=0)
-    if snapshot.end is not None and after < task.last_seq and not snapshot.updates:
+        return await take_snapshot(store, task_id, owner=owner, after=0, most=most)
+    if most and snapshot.end is not None and after < task.last_seq and not snapshot.updates:
         return replace(snapshot, updates=(snapshot.end,))
     return snapshot
 
 
 async def _stored(
-    store: TaskStore, task_id: str, seen: int, last: int, end: TaskUpdate | None
+    store: TaskStore, room: PageRoom, task_id: str, seen: int, last: int, end: TaskUpdate | None, keepalive: float
 ) -> AsyncGenerator[Sequence[TaskUpdate]]:
     """The log beyond the snapshot's page, page by page, read only as fast as the reader takes it, so that no whole log
-    is in memory. If the log of a finished task is being removed by retention, the last entry is made from the row."""
+    is in memory. Yields an empty page if there was no room for `keepalive` seconds. If the log of a finished task is
+    being removed by retention, the last entry is made from the row."""
     while seen < last:
-        page = await store.updates(task_id, seen)
+        room.free()
+        while not (most := await room.within(keepalive)):
+            yield ()
+        page, size = await store.updates(task_id, seen, most)
+        room.has(size)
         if not page:
             if end is not None:
                 yield [end]

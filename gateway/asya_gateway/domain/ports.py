@@ -11,6 +11,7 @@ from asya_crds.merging import filled
 from asya_crds.status import TaskStatus
 from asya_crds.violation import ArgumentCheck, Violation
 from asya_gateway.domain.answers import Answer, Kept, PausePoint, RequestKey, Resumption
+from asya_gateway.domain.budget import Budget
 from asya_gateway.domain.conversations import NewConversation
 from asya_gateway.domain.hop_reports import BeginReport, CrewReport, EndReport, HopBegun, HopEnded, PartReport
 from asya_gateway.domain.idempotency import digest_of
@@ -23,7 +24,16 @@ from asya_gateway.domain.reports import (
     ProgressAnswer,
     ProgressReport,
 )
-from asya_gateway.domain.task import FlyEvent, JsonText, Snapshot, Task, TaskHead, TaskUpdate
+from asya_gateway.domain.task import (
+    LOG_PAGE,
+    FlyEvent,
+    JsonText,
+    Snapshot,
+    StoredPage,
+    Task,
+    TaskHead,
+    TaskUpdate,
+)
 
 
 class NewTask(NamedTuple):
@@ -211,10 +221,11 @@ class TaskStore(Protocol):
     async def ends_with_ancestor(self, task_id: str) -> bool:
         """Whether the task is open and has an ancestor whose end also ends it."""
 
-    async def snapshot(self, task_id: str, after: int, *, owner: OwnerScope) -> Snapshot | None:
-        """The task and its first updates beyond seq `after` (at most a page), read in one statement."""
+    async def snapshot(self, task_id: str, after: int, *, owner: OwnerScope, most: int = LOG_PAGE) -> Snapshot | None:
+        """The task and its first updates beyond seq `after`, read in one statement: a page of at most so many bytes,
+        but of one entry at least; with 0 only the task."""
 
-    async def updates(self, task_id: str, after: int) -> Sequence[TaskUpdate]:
+    async def updates(self, task_id: str, after: int, most: int = LOG_PAGE) -> StoredPage:
         """The next page of a task's updates beyond seq `after`; empty at the log's end. As in a snapshot and in the
         feed, bodies larger than LARGEST_INLINE are left out of an entry, and its `whole` is false."""
 
@@ -254,6 +265,10 @@ class EndWatch(Protocol):
 
 class UpdateFeed(Protocol):
     """New log entries, whichever pod writes them."""
+
+    @property
+    def budget(self) -> Budget:
+        """To which entries are charged while they wait for their readers."""
 
     def subscribe(self, task_id: str, *, fly: bool = True) -> AbstractAsyncContextManager[Subscription]:
         """Subscribe to a task. Subscribe first, then take the snapshot."""

@@ -1,7 +1,9 @@
 """The task and its log, as read from storage."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from asya_crds.envelope import Route
 from asya_crds.status import TaskStatus, UpdateKind
@@ -51,6 +53,8 @@ class Task(TaskHead):
     """The task that this one runs again."""
 
 
+LOG_PAGE = 256 * 1024
+"""Most bytes of the entries that are read together for a reader of what is stored. One entry may be larger."""
 LARGEST_INLINE = 64 * 1024
 """Largest result in bytes that comes with its entry; also the largest detail of an entry other than progress. A larger
 one is fetched when the entry is rendered and then dropped, so that waiting readers do not hold it."""
@@ -83,16 +87,26 @@ class FlyEvent:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The start of a follower: the task, and the first page of updates that it has not seen. `end` is the last entry of
-    a task that has ended, made from its row."""
+    """The start of a follower: the task, and the first page of updates beyond seq `after`, of so many bytes. It is
+    empty where there was no room for one. `end` is the last entry of a task that has ended, made from its row."""
 
     task: TaskHead
     updates: tuple[TaskUpdate, ...]
+    after: int
+    bytes: int = 0
     end: TaskUpdate | None = None
 
-    def reached(self, after: int) -> int:
+    @property
+    def reached(self) -> int:
         """The seq of the last update in the snapshot, or `after` if it has none."""
-        return self.updates[-1].seq if self.updates else min(after, self.task.last_seq)
+        return self.updates[-1].seq if self.updates else self.after
+
+
+class StoredPage(NamedTuple):
+    """Entries of a log in order, and their bytes."""
+
+    updates: Sequence[TaskUpdate]
+    bytes: int
 
 
 def final_update_of(

@@ -166,7 +166,8 @@ async def test_a_missing_queue_is_said_in_the_log_once_and_its_rows_go_out_when_
         task_id = await process.accept("nowhere")
 
         async def messages() -> list[str | None]:
-            return [update.entry.message for update in await process.storage.tasks.updates(task_id, 0)]
+            found = await process.storage.tasks.updates(task_id, 0)
+            return [update.entry.message for update in found.updates]
 
         async def attempts() -> bool:
             return bool(await process.storage.database.fetchval("SELECT attempts >= 4 FROM outbox"))

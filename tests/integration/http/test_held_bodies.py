@@ -127,7 +127,7 @@ async def test_64_kib_come_with_the_entry_in_every_way_of_reading_it(gateway: Ga
         await gateway.finish(task_id, "r" * size)
         [fed] = await follower.next(10)
     snapshot = await tasks.snapshot(task_id, 0, owner=EVERY_OWNER)
-    [paged] = await tasks.updates(task_id, 1)
+    [paged] = (await tasks.updates(task_id, 1)).updates
     found = [fed, snapshot.updates[-1], paged, snapshot.end]
     assert [each.whole for each in found] == [whole] * 4
     assert [len(each.result or "") for each in found] == [size + 2 if whole else 0] * 4

@@ -82,10 +82,11 @@ async def test_everything_that_was_counted_is_given_back(small: Gateway) -> None
         await until(lambda: len(small.running.handed) == 2, what="the second call")
         await until(lambda: budget.held()["calls"] == 0, what="what a stored call held")
         await small.post(f"/mesh/{task_id}/fly", {"payload": {"token": LARGE[:20_000]}})
+        await reader.next()
         await small.finish(small.running.handed[1].task_id, LARGE)
         assert (await waiting)[0] == 200
         await small.finish(task_id, LARGE)
-        assert len(await reader.all()) == 2
+        assert len(await reader.all()) == 1
     assert (await small.post("/tools/call", "{" + LARGE))[0] == 400
     assert (await small.post("/tools/call", {"name": "anything"}, headers={"Prefer": "wait=0"}))[0] == 202
     await until(lambda: not any(budget.held().values()), what=f"an empty budget, not {budget.held()}")
@@ -115,6 +116,18 @@ async def test_updates_without_room_stay_in_the_log_and_come_later(small: Gatewa
         await small.finish(task_id, "done")
         budget.give_back(Share.WAITING, TOTAL)
         assert [event.id for event in await reader.all()] == ["2"]
+
+
+async def test_a_finished_log_without_room_is_streamed_when_there_is_some(small: Gateway) -> None:
+    task_id = await small.submit()
+    await small.finish(task_id, "done")
+    taken = fill(small, Share.LOGS)
+    async with small.stream(f"/stream/{task_id}") as reader:
+        small.app[BUDGET].give_back(Share.LOGS, taken)
+        assert [event.id for event in await reader.all()] == ["1", "2"]
+    assert small.app[BUDGET].holds(Share.LOGS) == 0
+    async with small.session.get(f"{small.url}/stream/{task_id}", headers={"Last-Event-ID": "2"}) as response:
+        assert response.status == 204
 
 
 async def test_too_many_held_requests_for_the_budget_are_refused(database_url: str) -> None:

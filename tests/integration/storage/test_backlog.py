@@ -136,7 +136,7 @@ async def test_a_bell_tells_of_full_actors_before_the_next_poll(
 
 async def messages(running: Running, task_id: str) -> list[str | None]:
     found = await running.tasks.updates(task_id, 0)
-    return [update.entry.message for update in found]
+    return [update.entry.message for update in found.updates]
 
 
 async def test_a_missing_queue_is_said_in_the_log_once_and_again_when_the_reason_changes(still: Running) -> None:

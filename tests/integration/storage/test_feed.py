@@ -130,7 +130,7 @@ async def test_a_long_log_is_read_page_by_page(running: Running) -> None:
 async def test_a_page_of_a_log_is_bounded_in_bytes(running: Running) -> None:
     task_id = await log_of(running, 12, f'{{"message":"{"m" * 1_000_000}"}}')
     snapshot = await running.tasks.snapshot(task_id, 0, owner=EVERY_OWNER)
-    assert [update.seq for update in snapshot.updates] == [1, 2, 3, 4, 5]
+    assert [update.seq for update in snapshot.updates] == [1]
     await running.tasks.finish(succeeded(task_id))
     assert seqs(await read_all(running, task_id)) == list(range(1, 14))
 

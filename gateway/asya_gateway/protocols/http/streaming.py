@@ -51,7 +51,7 @@ async def stream_task(
         async with aclosing(groups):
             snapshot = await anext(groups)
             assert isinstance(snapshot, Snapshot)
-            if snapshot.task.status.terminal and not snapshot.updates:
+            if snapshot.task.status.terminal and not snapshot.updates and snapshot.reached >= snapshot.task.last_seq:
                 return web.Response(status=HTTPStatus.NO_CONTENT, headers=NO_STORE)
             items: Sequence[TaskUpdate | FlyEvent] = snapshot.updates
             # Written items are not kept in memory while the stream waits for more.

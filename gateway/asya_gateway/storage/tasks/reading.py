@@ -1,6 +1,6 @@
 """Reads tasks: one with its bodies and its pause, a follower's snapshot, or a page of many."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from asya_gateway.domain.answers import PausePoint
@@ -9,6 +9,7 @@ from asya_gateway.domain.owners import OwnerScope
 from asya_gateway.domain.ports import TaskFilter, TaskPage
 from asya_gateway.domain.task import (
     Snapshot,
+    StoredPage,
     Task,
     TaskHead,
     TaskUpdate,
@@ -22,7 +23,7 @@ from asya_gateway.storage.tasks.owners import owner_parameter
 from asya_gateway.storage.tasks.rows import (
     DETAIL,
     PAGE,
-    PAGE_BYTES,
+    ROW_BYTES,
     error_of,
     inline,
     pause_of,
@@ -119,7 +120,7 @@ FROM tasks t
 CROSS JOIN LATERAL (
     SELECT array_agg(seq ORDER BY seq) AS u_seq, array_agg(kind ORDER BY seq) AS u_kind,
            array_agg(status ORDER BY seq) AS u_status, array_agg(progress ORDER BY seq) AS u_progress,
-           array_agg(detail ORDER BY seq) AS u_detail, array_agg(at ORDER BY seq) AS u_at
+           array_agg(detail ORDER BY seq) AS u_detail, array_agg(at ORDER BY seq) AS u_at, max(bytes) AS u_bytes
     FROM ({{page}}) p
 ) u
 WHERE {_MINE}
@@ -128,19 +129,21 @@ WHERE {_MINE}
 _PAGE = f"""
 SELECT * FROM (
     SELECT seq, kind, status, progress, detail, at,
-           sum(coalesce(octet_length(detail), 0)) OVER (ORDER BY seq) AS bytes,
+           sum(coalesce(octet_length(detail), 0) + {ROW_BYTES}) OVER (ORDER BY seq) AS bytes,
            row_number() OVER (ORDER BY seq) AS number
     FROM (
         SELECT seq, kind, status, progress, {DETAIL}, at FROM task_updates
         WHERE task_id = {{task}} AND seq > {{after}} {{bound}} ORDER BY seq LIMIT {PAGE}
     ) l
-) w WHERE number = 1 OR bytes <= {PAGE_BYTES}
+) w WHERE (number = 1 AND {{most}} > 0) OR bytes <= {{most}}
 """
 
-_FIRST_PAGE = _SNAPSHOT.format(page=_PAGE.format(task="t.id", after="$3", bound="AND seq <= t.last_seq"))
+_FIRST_PAGE = _SNAPSHOT.format(
+    page=_PAGE.format(task="t.id", after="$3", most="$4::bigint", bound="AND seq <= t.last_seq")
+)
 
 _NEXT_PAGE = f"""
-SELECT p.*, r.* FROM ({_PAGE.format(task="$1", after="$2", bound="")}) p
+SELECT p.*, r.* FROM ({_PAGE.format(task="$1", after="$2", most="$3::bigint", bound="")}) p
 {small_body("result", "$1")} r ON p.kind = 'final'
 ORDER BY p.seq
 """
@@ -199,18 +202,21 @@ class TaskReader:
         """Whether an open task has an ancestor whose end also ends it."""
         return await self._database.fetchval(_ENDS_WITH_ANCESTOR, task_id) is True
 
-    async def snapshot(self, task_id: str, after: int, *, owner: OwnerScope) -> Snapshot | None:
+    async def snapshot(self, task_id: str, after: int, *, owner: OwnerScope, most: int) -> Snapshot | None:
         """The task and the first page of its updates beyond `after`, read in one statement and so consistent."""
-        row = await self._hot.fetchrow(_FIRST_PAGE, task_id, owner_parameter(owner), after)
+        row = await self._hot.fetchrow(_FIRST_PAGE, task_id, owner_parameter(owner), after, most)
         if row is None:
             return None
         task = TaskHead(**columns_of(row))
-        return Snapshot(task, tuple(_snapshot_updates(task, row)), _end_of(task, row))
+        size = int(row["u_bytes"] or 0) + len(row["result"] or "") + len(row["error"] or "")
+        return Snapshot(task, tuple(_snapshot_updates(task, row)), after, size, _end_of(task, row))
 
-    async def updates(self, task_id: str, after: int) -> Sequence[TaskUpdate]:
+    async def updates(self, task_id: str, after: int, most: int) -> StoredPage:
         """The next page of updates beyond `after`."""
-        rows = await self._hot.fetch(_NEXT_PAGE, task_id, after)
-        return [update_of(task_id, row, row["result"], left_out=bool(row["result_left_out"])) for row in rows]
+        rows = await self._hot.fetch(_NEXT_PAGE, task_id, after, most)
+        updates = [update_of(task_id, row, row["result"], left_out=bool(row["result_left_out"])) for row in rows]
+        size = int(rows[-1]["bytes"]) + len(rows[-1]["result"] or "") if rows else 0
+        return StoredPage(updates, size)
 
     async def update(self, task_id: str, seq: int) -> TaskUpdate | None:
         """One entry with all its bodies; None if retention has removed it."""

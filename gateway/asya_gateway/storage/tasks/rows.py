@@ -36,7 +36,9 @@ DETAIL = f"CASE WHEN kind = 'progress' THEN detail::text ELSE {inline('detail')}
 PAGE = 200
 """Most updates in one read for one reader."""
 PAGE_BYTES = 4 * 1024 * 1024
-"""A page ends once its details have this many bytes, after at least one update."""
+"""A page of what is new ends once its details have this many bytes, after at least one update."""
+ROW_BYTES = 512
+"""Those of an entry in memory, beside its detail."""
 
 
 def task_of(row: Any) -> Task:

@@ -21,7 +21,7 @@ from asya_gateway.domain.reports import (
     ProgressAnswer,
     ProgressReport,
 )
-from asya_gateway.domain.task import Snapshot, Task, TaskHead, TaskUpdate
+from asya_gateway.domain.task import LOG_PAGE, Snapshot, StoredPage, Task, TaskHead, TaskUpdate
 from asya_gateway.storage.coalescer import Limits
 from asya_gateway.storage.crews import Crews
 from asya_gateway.storage.database import Database, translated
@@ -217,11 +217,11 @@ class PostgresTasks:
     async def ends_with_ancestor(self, task_id: str) -> bool:
         return await within(self._longest, self._reader.ends_with_ancestor(task_id))
 
-    async def snapshot(self, task_id: str, after: int, *, owner: OwnerScope) -> Snapshot | None:
-        return await within(self._longest, self._reader.snapshot(task_id, after, owner=owner))
+    async def snapshot(self, task_id: str, after: int, *, owner: OwnerScope, most: int = LOG_PAGE) -> Snapshot | None:
+        return await within(self._longest, self._reader.snapshot(task_id, after, owner=owner, most=most))
 
-    async def updates(self, task_id: str, after: int) -> Sequence[TaskUpdate]:
-        return await within(self._longest, self._reader.updates(task_id, after))
+    async def updates(self, task_id: str, after: int, most: int = LOG_PAGE) -> StoredPage:
+        return await within(self._longest, self._reader.updates(task_id, after, most))
 
     async def update(self, task_id: str, seq: int) -> TaskUpdate | None:
         return await within(self._longest, self._reader.update(task_id, seq))
