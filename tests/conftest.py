@@ -6,6 +6,7 @@ servers; otherwise private ones are started, one of each for every pytest proces
 are skipped with the reason, or fail with `ASYA_TEST_REQUIRE_ALL=1`.
 """
 
+import gc
 import os
 import uuid
 from collections.abc import Iterator
@@ -141,6 +142,18 @@ def elasticmq_server() -> Iterator[SqsServer]:
     """The same with ElasticMQ."""
     with running(ElasticMqServer) as server:
         yield server
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """What was imported and collected, half a million objects, stays to the end. The garbage collector would go through
+    all of it again and again, while it grows and in every full collection of a test."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupScheduling | None:
