@@ -61,10 +61,7 @@ class Cloud(ABC):
         variables = {**self._variables(), "ASYA_TRANSPORT": self.transport}
         variables["ASYA_NAMESPACE"] = f"bench-{uuid.uuid4().hex[:8]}"
         asyncio.run(_declare(variables))
-        try:
-            yield variables
-        finally:
-            asyncio.run(_delete(variables))
+        yield variables
 
     @abstractmethod
     def depth(self, variables: Variables) -> int:
@@ -217,13 +214,5 @@ async def _declare(variables: Variables) -> None:
     transport = open_transport(transport_settings(variables), variables["ASYA_NAMESPACE"])
     try:
         await transport.declare(Queue(ENTRYPOINT))
-    finally:
-        await transport.close()
-
-
-async def _delete(variables: Variables) -> None:
-    transport = open_transport(transport_settings(variables), variables["ASYA_NAMESPACE"])
-    try:
-        await transport.delete(ENTRYPOINT)
     finally:
         await transport.close()
