@@ -16,7 +16,7 @@ TOGETHER = 1000
 MOST_TOLD = 1000
 _STATUSES = "SELECT status, count(*) AS count FROM tasks WHERE parent_id IS NULL GROUP BY status"
 _COUNT = "SELECT count(*) FROM tasks"
-_OPEN = "SELECT id FROM tasks WHERE finished_at IS NULL LIMIT $1"
+_OPEN = "SELECT id, status FROM tasks WHERE finished_at IS NULL LIMIT $1"
 _UNSOUND = """
 SELECT t.id, t.last_seq, log.seqs, coalesce(log.finals, 0) <> 1 OR log.final_at <> t.last_seq AS double,
        log.seqs IS NULL OR log.entries <> t.last_seq OR log.first <> 1 OR log.last <> t.last_seq AS gap
@@ -73,8 +73,8 @@ async def judge(database_url: str, records: Iterable[Record]) -> Verdict:
         verdict = Verdict(tasks=await connection.fetchval(_COUNT))
         verdict.statuses.update({row["status"]: row["count"] for row in await connection.fetch(_STATUSES)})
         verdict.failures = {row["kind"]: row["count"] for row in await connection.fetch(_FAILURES)}
-        await _judge_tasks(verdict, connection)
-        await _judge_clients(verdict, connection, iter(records))
+        paused = await _judge_tasks(verdict, connection)
+        await _judge_clients(verdict, connection, iter(records), paused)
         for what, sql in _LEFT_OVER.items():
             if count := await connection.fetchval(sql):
                 verdict.problems.append(f"{count} {what} are left")
@@ -83,8 +83,10 @@ async def judge(database_url: str, records: Iterable[Record]) -> Verdict:
     return verdict
 
 
-async def _judge_tasks(verdict: Verdict, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-    verdict.lost += [row["id"] for row in await connection.fetch(_OPEN, MOST_TOLD)]
+async def _judge_tasks(verdict: Verdict, connection: "asyncpg.Connection[asyncpg.Record]") -> set[str]:
+    """Returns the tasks that wait for an answer, which are lost only if they got it."""
+    rows = await connection.fetch(_OPEN, MOST_TOLD)
+    verdict.lost += [row["id"] for row in rows if row["status"] != "paused"]
     for row in await connection.fetch(_UNSOUND, MOST_TOLD):
         if row["seqs"] is None:
             verdict.problems.append(f"{row['id']} has no log")
@@ -93,10 +95,11 @@ async def _judge_tasks(verdict: Verdict, connection: "asyncpg.Connection[asyncpg
             verdict.double.append(row["id"])
         if row["gap"]:
             verdict.problems.append(f"{row['id']} has a gap in its log: {row['seqs']}")
+    return {row["id"] for row in rows if row["status"] == "paused"}
 
 
 async def _judge_clients(
-    verdict: Verdict, connection: "asyncpg.Connection[asyncpg.Record]", records: Iterator[Record]
+    verdict: Verdict, connection: "asyncpg.Connection[asyncpg.Record]", records: Iterator[Record], paused: set[str]
 ) -> None:
     """What clients were told is what happened."""
     accepted: dict[int, set[str]] = defaultdict(set)
@@ -109,10 +112,15 @@ async def _judge_clients(
             verdict.events[f"{record.kind} {record.event}"] += 1
             if record.event == "accepted":
                 accepted[record.number].add(record.task)
+            if record.event == "answered" and record.task in paused:
+                paused.discard(record.task)
+                verdict.lost.append(record.task)
             if record.task and record.task not in statuses:
                 verdict.lost.append(record.task)
                 continue
             verdict.problems += _contradictions(record, statuses, logs)
+    if paused:
+        verdict.problems.append(f"{len(paused)} questions were not answered: the machine is too slow for this load")
     verdict.accepted = sum(map(len, accepted.values()))
     verdict.problems += [f"one key, several tasks: {sorted(ids)}" for ids in accepted.values() if len(ids) > 1]
 

@@ -124,13 +124,14 @@ def _queues(transport: str, stack: contextlib.ExitStack) -> tuple[RabbitNode | N
 
 
 async def _at_rest(database_url: str) -> bool:
-    """Wait until nothing is open and nothing waits to be sent."""
+    """Wait until nothing is open but questions whose callers have left, and nothing waits to be sent."""
     until = time.monotonic() + REST
     while time.monotonic() < until:
         connection = await asyncpg.connect(database_url)
         try:
             left = await connection.fetchval(
-                "SELECT (SELECT count(*) FROM tasks WHERE finished_at IS NULL) + (SELECT count(*) FROM outbox)"
+                "SELECT (SELECT count(*) FROM tasks WHERE finished_at IS NULL AND status <> 'paused')"
+                " + (SELECT count(*) FROM outbox)"
                 " + (SELECT count(*) FROM queue_messages)"
             )
         finally:

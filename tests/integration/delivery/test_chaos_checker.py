@@ -5,6 +5,7 @@ from pathlib import Path
 
 import asyncpg
 
+from servers.databases import execute
 from tests.chaos import checker
 from tests.chaos.checker import judge
 from tests.chaos.records import Records, read
@@ -58,6 +59,18 @@ async def test_what_is_wrong_with_a_task_is_told(database_url: str, tmp_path: Pa
     assert verdict.lost == ["open"]
     assert sorted(verdict.double) == ["late", "twice"]
     assert sorted(verdict.problems) == ["gap has a gap in its log: [1, 3]", "silent has no log"]
+
+
+async def test_a_question_is_lost_only_if_it_was_answered(database_url: str, tmp_path: Path) -> None:
+    await stored(database_url, given_up="1p/1", answered="1p/1")
+    execute(database_url, "UPDATE tasks SET status = 'paused'")
+    records = Records(tmp_path / "clients.jsonl")
+    records.add("ask", 1, "accepted", task="given_up")
+    records.add("ask", 2, "answered", task="answered")
+    records.close()
+    verdict = await judge(database_url, read(records.path))
+    assert verdict.lost == ["answered"]
+    assert verdict.problems == ["1 questions were not answered: the machine is too slow for this load"]
 
 
 async def test_what_contradicts_a_client_is_told_also_beyond_the_records_that_are_judged_together(
