@@ -6,7 +6,8 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
-from pydantic_settings import NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from typing_extensions import override
 
 from asya_crds.durations import Duration
 from asya_crds.setting_types import (
@@ -58,6 +59,19 @@ class Settings(AuthSettings, LimitSettings, OutboundSettings, SealSettings, A2aS
     # Variables of a transport may also be given by keyword. They are not fields here, because they belong to the
     # transport.
     model_config = SettingsConfigDict(env_prefix="ASYA_", extra="allow", frozen=True)
+
+    @override
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Keywords, then variables. The source of a file `.env` goes through every field again, also without a file."""
+        return init_settings, env_settings
 
     gateway_mode: Mode = Field(description="Which routes to serve: api, mesh or testing (both). Required.")
     gateway_host: ListenHost = Field(
