@@ -7,7 +7,7 @@ from dataclasses import replace
 from asya_gateway.domain.errors import TaskNotFound
 from asya_gateway.domain.owners import OwnerScope
 from asya_gateway.domain.page_room import PageRoom
-from asya_gateway.domain.ports import TaskStore, UpdateFeed
+from asya_gateway.domain.ports import Subscription, TaskStore, UpdateFeed
 from asya_gateway.domain.task import FlyEvent, Snapshot, TaskUpdate
 
 Item = TaskUpdate | FlyEvent
@@ -50,17 +50,38 @@ async def follow_groups(
                     return
         if end is not None:
             return
-        subscription.start(seen)
-        while True:
-            items = await subscription.next(keepalive)
-            ending = _end_among(items)
-            if ending is None:
+        async with aclosing(_arriving(subscription, seen, keepalive)) as arriving:
+            async for items in arriving:
                 yield items
                 del items
-                continue
-            late = [item for item in items[ending:] if isinstance(item, FlyEvent)]
-            yield [*items[:ending], *late, *await subscription.last_words(), items[ending]]
-            return
+
+
+async def follow_new(
+    feed: UpdateFeed, task_id: str, *, seen: int, keepalive: float = 15.0
+) -> AsyncGenerator[Sequence[Item]]:
+    """As follow_groups, beyond the entry `seen` of a task that its reader has just created, which need not be read. The
+    first group is empty: from then on nothing is missed."""
+    async with feed.subscribe(task_id) as subscription:
+        yield ()
+        async with aclosing(_arriving(subscription, seen, keepalive)) as arriving:
+            async for items in arriving:
+                yield items
+                del items
+
+
+async def _arriving(subscription: Subscription, seen: int, keepalive: float) -> AsyncGenerator[Sequence[Item]]:
+    """What comes after the entry `seen`, up to the end."""
+    subscription.start(seen)
+    while True:
+        items = await subscription.next(keepalive)
+        ending = _end_among(items)
+        if ending is None:
+            yield items
+            del items
+            continue
+        late = [item for item in items[ending:] if isinstance(item, FlyEvent)]
+        yield [*items[:ending], *late, *await subscription.last_words(), items[ending]]
+        return
 
 
 async def one_by_one(

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from asya_crds.status import UpdateKind
 from asya_gateway.domain.errors import TaskNotFound
-from asya_gateway.domain.following import follow_groups, one_by_one
+from asya_gateway.domain.following import follow_groups, follow_new, one_by_one
 from asya_gateway.domain.identity.principals import MESH, Asker
 from asya_gateway.domain.identity.scopes import TaskVerb
 from asya_gateway.domain.ports import EndWatch, TaskFilter, TaskPage, TaskStore, UpdateFeed
@@ -85,6 +85,14 @@ class TaskReading:
         if owner is None:
             return self._reached(task_id, caller, after=after, keepalive=keepalive, fly=fly)
         return follow_groups(self._store, self._feed, task_id, owner=owner, after=after, keepalive=keepalive, fly=fly)
+
+    def follow_new(
+        self, task_id: str, *, seen: int, keepalive: float = 15.0
+    ) -> AsyncGenerator[Sequence[TaskUpdate | FlyEvent]]:
+        """The groups beyond the entry `seen` of a task that the caller has just created; first an empty one, from which
+        on nothing is missed."""
+        about(task_id)
+        return follow_new(self._feed, task_id, seen=seen, keepalive=keepalive)
 
     async def _reached(
         self, task_id: str, caller: Asker, *, after: int, keepalive: float, fly: bool

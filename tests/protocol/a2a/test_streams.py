@@ -9,6 +9,7 @@ from asya_gateway.domain.budget import Share
 from asya_gateway.protocols.http.keys import BUDGET, READINESS
 from asya_gateway.protocols.http.sse import EventStream
 from tests.support.a2a import SKILLS, conforms, envelope, open_post, rpc, streaming, text_message
+from tests.support.blocks import counted_blocks
 from tests.support.gateway import Gateway, Reader, start_gateway
 from tests.support.mcp import Actor, serve_tools
 from tests.support.waiting import until
@@ -52,6 +53,25 @@ async def test_a_stream_is_the_task_then_its_events_and_closes_with_the_end(gate
     assert events[1].data["result"]["statusUpdate"]["status"]["message"]["parts"] == [{"text": "on it"}]
     assert events[-1].data["result"]["statusUpdate"]["status"]["state"] == "TASK_STATE_COMPLETED"
     assert [event.id for event in events] == ["1", "2", None, None, "3.1", "3.2"]
+
+
+async def test_the_first_event_of_a_new_task_is_not_read_and_nothing_after_it_is_missed(
+    gateway: Gateway, actor: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with counted_blocks(monkeypatch) as counted:
+        async with streaming(gateway, "SendStreamingMessage", SEND, path="/a2a/echo") as reader:
+            first = await reader.next()
+            written = [sql for _, sql in counted.statements if "a2a_" in sql or "FROM tasks t" in sql]
+            assert len(written) == 1, written
+            assert first is not None
+            task = first.data["result"]["task"]
+            await actor.take()
+            await actor.fly(task["id"], {"token": "a"})
+            await actor.report(task["id"], "received")
+            await actor.end(task["id"], result="done")
+            events = await all_of(reader)
+    assert (first.id, task["status"]["state"]) == ("1", "TASK_STATE_SUBMITTED")
+    assert [event.id for event in events] == [None, "2", "3.1", "3.2"]
 
 
 async def test_an_open_stream_does_not_keep_the_messages_that_it_began_with(gateway: Gateway, actor: Actor) -> None:

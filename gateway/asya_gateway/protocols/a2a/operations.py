@@ -17,7 +17,7 @@ from asya_gateway.protocols.a2a.listing import page
 from asya_gateway.protocols.a2a.push.operations import delete_push, get_push, list_push, set_push
 from asya_gateway.protocols.a2a.request import A2aRequest
 from asya_gateway.protocols.a2a.sending import answered, take
-from asya_gateway.protocols.a2a.streaming import Group, event_groups
+from asya_gateway.protocols.a2a.streaming import Group, event_groups, new_groups
 from asya_gateway.protocols.a2a.viewing import found, view
 from asya_gateway.protocols.http.keys import BUDGET
 from asya_gateway.protocols.http.policies import Need
@@ -124,8 +124,7 @@ async def stream(request: A2aRequest, params: Params, after: int | None) -> Stre
     length = said.history_length
     if taken.view is not None:
         # Nobody has seen anything of a task that is new. What it shows is still charged as the request's body.
-        new = taken.view
-        return event_groups(request, taken.task_id, after=None, closes_at_question=True, new=new), request.dialect
+        return new_groups(request, taken.task_id, taken.view), request.dialect
     request.http.app[BUDGET].release()
     conversation = taken.conversation or await request.conversations.find(taken.task_id, None)
     if conversation is not None and conversation.reply is not None:

@@ -131,17 +131,13 @@ async def event_groups(
     closes_at_question: bool,
     history_length: int | None = None,
     keepalive: float | None = None,
-    new: TaskView | None = None,
     dialect: Dialect | None = None,
 ) -> AsyncGenerator[Group]:
     """The task, then its events until it ends, those together that are there together. `after`: only the events beyond
     this entry of the log, if it has that entry; `keepalive`: seconds without an event after which there is an empty
-    group; `new`: the task, just stored, which need not be read; `dialect`: the stream's, if not the request's. Raises
-    TaskNotFound before the first."""
+    group; `dialect`: the stream's, if not the request's. Raises TaskNotFound before the first."""
     tasks, caller, dialect = request.tasks, request.caller, dialect or request.dialect
-    begin = FIRST if new is not None else after
-    if begin is None:
-        begin = (await tasks.head(task_id, caller)).last_seq
+    begin = (await tasks.head(task_id, caller)).last_seq if after is None else after
     # Live events are heard from here on, so that none is missed while the task is read and sent.
     interval = keepalive or request.settings.keepalive_interval
     groups = tasks.follow_groups(task_id, caller, after=begin, keepalive=interval)
@@ -152,29 +148,38 @@ async def event_groups(
             # It is the entry of another log, and says nothing about what this reader has seen.
             after = None
         seen, items = begin, snapshot.updates
-        if new is not None:
-            names = new.id, new.context_id
-            yield [(str(begin), new)]
-            new = None
+        task = await tasks.get(task_id, caller, payload=False)
+        conversation = await request.conversations.find(task_id, None)
+        names = named_task(task, conversation), named_context(task, conversation)
+        if after is None:
+            shown = await view(request, task, conversation, history_length)
+            closes = task.status.terminal or (closes_at_question and task.status is TaskStatus.PAUSED)
+            yield [(str(task.last_seq), shown), *(_last(shown, task.last_seq, dialect) if closes else ())]
+            if closes:
+                return
+            del shown
+            seen = task.last_seq
         else:
-            task = await tasks.get(task_id, caller, payload=False)
-            conversation = await request.conversations.find(task_id, None)
-            names = named_task(task, conversation), named_context(task, conversation)
-            if after is None:
-                shown = await view(request, task, conversation, history_length)
-                closes = task.status.terminal or (closes_at_question and task.status is TaskStatus.PAUSED)
-                yield [(str(task.last_seq), shown), *(_last(shown, task.last_seq, dialect) if closes else ())]
-                if closes:
-                    return
-                del shown
-                seen = task.last_seq
-            else:
-                # The reader may have seen everything, and waits for the stream to be opened all the same.
-                yield []
-            del task
+            # The reader may have seen everything, and waits for the stream to be opened all the same.
+            yield []
+        del task
         del snapshot
         rendered = LogEvents(*names, closes_at_question=closes_at_question)
         async for group in _rendered(tasks, rendered, groups, items, seen):
+            yield group
+
+
+async def new_groups(request: A2aRequest, task_id: str, new: TaskView) -> AsyncGenerator[Group]:
+    """The same of a task that this request has just created, `new`, up to its end or its question. Nothing is read for
+    the first event."""
+    groups = request.tasks.follow_new(task_id, seen=FIRST, keepalive=request.settings.keepalive_interval)
+    async with aclosing(groups):
+        # Live events are heard from here on.
+        await anext(groups)
+        rendered = LogEvents(new.id, new.context_id, closes_at_question=True)
+        yield [(str(FIRST), new)]
+        del new
+        async for group in _rendered(request.tasks, rendered, groups, (), FIRST):
             yield group
 
 
@@ -192,7 +197,8 @@ def _last(shown: TaskView, seq: int, dialect: Dialect) -> list[Numbered]:
 async def _rendered(
     tasks: Tasks,
     rendered: "LogEvents",
-    groups: AsyncGenerator[Snapshot | Sequence[TaskUpdate | FlyEvent]],
+    groups: AsyncGenerator[Snapshot | Sequence[TaskUpdate | FlyEvent]]
+    | AsyncGenerator[Sequence[TaskUpdate | FlyEvent]],
     items: Sequence[TaskUpdate | FlyEvent],
     seen: int,
 ) -> AsyncGenerator[Group]:
