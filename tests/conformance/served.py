@@ -27,7 +27,7 @@ class Served:
 
     def __init__(self, folder: Path, database_url: str) -> None:
         self.database_url = database_url
-        # Clients wait four seconds for the next progress of a call: three intervals may be late on a busy machine.
+        # Clients wait six seconds for the next progress of a call: five intervals may be late on a busy machine.
         self.deployment = Deployment(folder, database_url, replicas=2, MCP_PROGRESS_INTERVAL="1s")
         self.one = f"{self.deployment.urls[0]}/mcp"
         self.both = ""

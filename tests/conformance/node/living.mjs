@@ -4,9 +4,9 @@ export const options = JSON.parse(process.argv[2]);
 export const seen = { asked: [], logged: [] };
 
 // Seconds for which a flow says nothing; milliseconds that a client waits for the next progress: less than the silence,
-// more than three of the gateway's intervals; milliseconds of a timer that progress does not reset.
-const SILENCE = 8;
-export const PATIENCE = 4000;
+// more than five of the gateway's intervals; milliseconds of a timer that progress does not reset.
+const SILENCE = 12;
+export const PATIENCE = 6000;
 export const HASTE = 1500;
 export const SILENT = { name: 'slow_compute', arguments: { seconds: SILENCE, label: 'a long silence' } };
 const cut = { seconds: 3, label: `${options.mark}-cut` };

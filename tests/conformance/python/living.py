@@ -12,10 +12,10 @@ from typing import Any
 OPTIONS: dict[str, Any] = json.loads(sys.argv[1])
 MODE: str = OPTIONS["mode"]
 MARK: str = OPTIONS["mark"]
-SILENCE = 8
+SILENCE = 12
 """Seconds for which a flow says nothing."""
-PATIENCE = 4.0
-"""Seconds that a client waits for the next byte: less than the silence, more than three of the gateway's intervals."""
+PATIENCE = 6.0
+"""Seconds that a client waits for the next byte: less than the silence, more than five of the gateway's intervals."""
 HASTE = 1.5
 """Seconds of a timer that progress does not reset."""
 SEEN: dict[str, Any] = {"asked": [], "logged": []}
