@@ -19,6 +19,13 @@ class TaskError:
     attempts: int | None = None
     details: Any = None
 
+    @property
+    def told(self) -> str:
+        """The message, after the type of an actor's error if that is known: `'count'` alone says little, `KeyError:
+        'count'` says what is wrong."""
+        kind = self.details.get("type") if isinstance(self.details, Mapping) else None
+        return f"{kind.rpartition('.')[2]}: {self.message}" if isinstance(kind, str) and kind else self.message
+
     def as_dict(self) -> TaskErrorJson:
         """The wire form, without fields that are None."""
         found: TaskErrorJson = {"code": self.code, "message": self.message, "class": self.error_class.value}

@@ -20,7 +20,12 @@ _PARAMETER = re.compile(r'(\w+)="([^"]*)"')
 
 async def refusal(response: aiohttp.ClientResponse, gateway: str, held: Held) -> CliError:
     """The error for a response of status 400 or more. `held` is how the request's token was given."""
-    error = _error_of(await response.text(errors="replace"), response)
+    return refused(await response.text(errors="replace"), response, gateway, held)
+
+
+def refused(text: str, response: aiohttp.ClientResponse, gateway: str, held: Held) -> CliError:
+    """The same for a response whose body was read."""
+    error = _error_of(text, response)
     message = _message(error)
     match response.status:
         case HTTPStatus.UNAUTHORIZED:
@@ -73,8 +78,14 @@ def _message(error: dict[str, Any]) -> str:
 
 
 def _scopes(error: dict[str, Any], member: str) -> list[str]:
-    data = error.get("data")
+    """Of REST and MCP `data`; of A2A the metadata of an ErrorInfo, as one text."""
+    data = error.get("data", error.get("details"))
+    if isinstance(data, list):
+        infos = [each.get("metadata") for each in data if isinstance(each, dict)]
+        data = next((each for each in infos if isinstance(each, dict) and member in each), None)
     found = data.get(member) if isinstance(data, dict) else None
+    if isinstance(found, str):
+        found = found.replace(",", " ").split()
     return [str(each) for each in found] if isinstance(found, list) else []
 
 

@@ -25,6 +25,7 @@ from tests.faults.queues import PubSubQueues, Queues, SqsQueues, in_database, vi
 from tests.support.waiting import lasts
 
 MOST_UNDER_WAY = 400
+TOLD_AFTER = 30.0
 REST = 300.0
 """Seconds in which everything comes to rest after the last fault."""
 FILES_MORE = 80
@@ -69,15 +70,14 @@ async def run(plan: Plan) -> Outcome:
             calling = asyncio.create_task(clients.run(until, plan.rate, MOST_UNDER_WAY, plan.tasks))
             await asyncio.gather(calling, controller.run(until - 10, plan.pause, calling.done))
             unfinished = await clients.drained(REST)
-            resting = await _at_rest(world.direct_url)
+            left = await _left_at_rest(world.direct_url)
         finally:
             await clients.close()
             records.close()
         verdict = await judge(world.direct_url, read(path))
         if unfinished:
             verdict.problems.append(f"{unfinished} clients did not come to an end")
-        if not resting:
-            verdict.problems.append(f"tasks were open {REST:g} s after the last fault")
+        verdict.problems += [f"{REST:g} s after the last fault: {each}" for each in left]
         verdict.problems += _leaks(world, files)
         verdict.problems += await _messages_left(world)
         return Outcome(verdict, clients.begun, controller.counts, time.monotonic() - began)
@@ -123,23 +123,35 @@ def _queues(transport: str, stack: contextlib.ExitStack) -> tuple[RabbitNode | N
             raise ValueError(transport)
 
 
-async def _at_rest(database_url: str) -> bool:
-    """Wait until nothing is open but questions whose callers have left, and nothing waits to be sent."""
-    until = time.monotonic() + REST
-    while time.monotonic() < until:
+_LEFT = """
+SELECT concat_ws(' ', 'task', t.id, t.status, t.flow, 'hops:', (
+    SELECT string_agg(concat_ws(' ', h.hop, h.state, h.claimant, h.lease_until), ', ')
+    FROM task_hops h WHERE h.task_id = t.id
+)) FROM tasks t WHERE t.finished_at IS NULL AND t.status <> 'paused'
+UNION ALL
+SELECT concat_ws(' ', 'outbox', task_id, actor, attempts, not_before, last_error) FROM outbox
+UNION ALL
+SELECT concat_ws(' ', 'message', id) FROM queue_messages
+"""
+"""What is open but questions whose callers have left, and what waits to be sent."""
+
+
+async def _left_at_rest(database_url: str) -> list[str]:
+    """Wait until nothing is left; what is left after all. It is told when the wait becomes long."""
+    began, told = time.monotonic(), False
+    while True:
         connection = await asyncpg.connect(database_url)
         try:
-            left = await connection.fetchval(
-                "SELECT (SELECT count(*) FROM tasks WHERE finished_at IS NULL AND status <> 'paused')"
-                " + (SELECT count(*) FROM outbox)"
-                " + (SELECT count(*) FROM queue_messages)"
-            )
+            left = [row[0] for row in await connection.fetch(_LEFT)]
         finally:
             await connection.close()
-        if not left:
-            return True
+        waited = time.monotonic() - began
+        if not left or waited > REST:
+            return left
+        if waited > TOLD_AFTER and not told:
+            told = True
+            print("still waiting for:", *left[:10], sep="\n  ", flush=True)
         await lasts(1)
-    return False
 
 
 async def _messages_left(world: ChaosWorld) -> list[str]:

@@ -14,12 +14,17 @@ from asya_cli.a2a.older import METHODS, newer_event, newer_task, older_params
 from asya_cli.bearers import NOBODY, Bearer
 from asya_cli.client import events_of
 from asya_cli.errors import CliError, ExitCode
-from asya_cli.refusals import refusal
+from asya_cli.refusals import refusal, refused
+from asya_cli.rendering import err
 from asya_crds.naming import A2A_SKILL_EXTENSION
 
 Json = dict[str, Any]
 
 LARGEST_ANSWER = 64 * 1024 * 1024
+NO_CARD = "no agent card: "
+"""With what the gateway begins to say why there is no card."""
+OF_THE_URL = 2
+"""How many of the places where a card may be are below the URL itself."""
 TASK_NOT_FOUND, UNSUPPORTED_OPERATION, VERSION_NOT_SUPPORTED, METHOD_NOT_FOUND = -32001, -32004, -32009, -32601
 PATHS = {
     "SendMessage": ("POST", "/message:send"),
@@ -63,16 +68,20 @@ class AgentClient:
         return self._card
 
     async def _found(self) -> Json:
-        for url in card_urls(self._url):
+        reason = ""
+        for url in (urls := card_urls(self._url)):
             async with self._request("GET", url, {"A2A-Version": "1.0"}) as response:
                 if response.status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.GONE):
+                    reason = reason or await _said_of_cards(response)
                     continue
                 if response.status != HTTPStatus.OK:
                     raise await self._refusal(response)
                 card = await _json_of(response)
                 if isinstance(card, dict) and isinstance(card.get("name"), str):
+                    if urls.index(url) >= OF_THE_URL:
+                        err.print(f"no agent card below {self._url}; using that of its host", style="yellow")
                     return card
-        raise CliError(f"no agent card at {self._url}: expected one at {', '.join(card_urls(self._url))}")
+        raise CliError(f"no agent card at {self._url}: {reason or 'expected one at ' + ', '.join(urls)}")
 
     async def send(self, params: Json) -> Json:
         """SendMessage: {"task"} or {"message"}."""
@@ -140,7 +149,7 @@ class AgentClient:
 
     async def _result(self, interface: Interface, response: aiohttp.ClientResponse, value: Any) -> Any:
         if response.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-            raise await self._refusal(response)
+            raise refused(json.dumps(value), response, self._url, self._bearer.held)
         if interface.binding == "JSONRPC":
             return _unwrapped(value)
         if response.status >= HTTPStatus.BAD_REQUEST:
@@ -218,10 +227,22 @@ def _unwrapped(value: Any) -> Any:
     if isinstance(value, dict) and isinstance(value.get("error"), dict):
         error = value["error"]
         code = error.get("code")
-        raise AgentError(f"the agent says: {error.get('message') or code}", code if isinstance(code, int) else 0)
+        raise AgentError(
+            f"the agent says: {error.get('message') or code}{_skills_of(error.get('data'))}",
+            code if isinstance(code, int) else 0,
+        )
     if not isinstance(value, dict) or "result" not in value:
         raise CliError("the agent's answer is no JSON-RPC response")
     return value["result"]
+
+
+def _skills_of(infos: Any) -> str:
+    """The skills that a refusal lists, as a gateway of ours does."""
+    for each in infos if isinstance(infos, list) else ():
+        listed = (each.get("metadata") or {}).get("available_agents") if isinstance(each, dict) else None
+        if isinstance(listed, str) and listed:
+            return f"; it has: {listed}"
+    return ""
 
 
 def _rest_error(value: Any, response: aiohttp.ClientResponse) -> AgentError:
@@ -231,7 +252,13 @@ def _rest_error(value: Any, response: aiohttp.ClientResponse) -> AgentError:
     details = error.get("details")
     reasons = [each.get("reason") for each in details if isinstance(each, dict)] if isinstance(details, list) else []
     number = next((REASONS[str(reason)] for reason in reasons if str(reason) in REASONS), 0)
-    return AgentError(f"the agent says: {error.get('message') or response.reason}", number)
+    return AgentError(f"the agent says: {error.get('message') or response.reason}{_skills_of(details)}", number)
+
+
+async def _said_of_cards(response: aiohttp.ClientResponse) -> str:
+    """Why a gateway has no card here; "" if the server does not say."""
+    text = (await response.content.read(500)).decode(errors="replace").strip()
+    return text.removeprefix(NO_CARD) if text.startswith(NO_CARD) and "\n" not in text else ""
 
 
 async def _json_of(response: aiohttp.ClientResponse) -> Any:

@@ -12,8 +12,10 @@ from typer.testing import CliRunner, Result
 from asya_cli.errors import CliError, ExitCode
 from asya_cli.main import app
 from servers.ports import free_port
-from tests.support.gateway import Gateway
-from tests.support.mcp import Actor
+from tests.support.a2a import SKILLS
+from tests.support.gateway import Gateway, start_gateway
+from tests.support.mcp import Actor, serve_tools
+from tests.support.principals import Tokens, closed
 
 FIELDS = [{"name": "sure", "type": "boolean"}]
 Json = dict[str, Any]
@@ -199,3 +201,20 @@ async def test_a_stream_that_ends_before_the_answer_is_no_success() -> None:
             done = await run(url, "send", "hi")
         assert isinstance(done.exception, CliError)
         assert expected in str(done.exception)
+
+
+async def test_a_refusal_names_what_is_missing_and_what_there_is(database_url: str) -> None:
+    tokens = Tokens(reader="mcp:read", alice="mcp:read mcp:invoke")
+    async with start_gateway(database_url, doors=closed(tokens)) as made:
+        serve_tools(made, [])
+        none = await run(made.url, "card")
+        assert str(none.exception) == f"no agent card at {made.url}: no flow here has an a2a block"
+        serve_tools(made, SKILLS, generation=2)
+        refused = await run(made.url, "send", "hi", "--skill", "echo", "--token", "reader")
+        assert "mcp:invoke; you hold mcp:read: a key gives them" in str(refused.exception)
+        unknown = await run(made.url, "send", "hi", "--skill", "nope", "--token", "alice")
+        assert "; it has: " in str(unknown.exception)
+        assert "echo" in str(unknown.exception)
+        elsewhere = await run(f"{made.url}/a2a/nope", "card")
+        assert elsewhere.exit_code == 0
+        assert f"no agent card below {made.url}/a2a/nope; using that of its host" in elsewhere.stderr.replace("\n", " ")

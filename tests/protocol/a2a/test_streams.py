@@ -1,16 +1,18 @@
 """Streams: the task first, then its events in the order of the log (specification 1.0, sections 3.1.2, 3.1.6, 3.5)."""
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from asya_gateway.domain.budget import Share
+from asya_gateway.protocols.a2a.streaming import quiet_for
 from asya_gateway.protocols.http.keys import BUDGET, READINESS
 from asya_gateway.protocols.http.sse import EventStream
 from tests.support.a2a import SKILLS, conforms, envelope, open_post, rpc, streaming, text_message
 from tests.support.blocks import counted_blocks
-from tests.support.gateway import Gateway, Reader, start_gateway
+from tests.support.gateway import Gateway, Reader, make_settings, start_gateway
 from tests.support.mcp import Actor, serve_tools
 from tests.support.waiting import until
 
@@ -274,3 +276,10 @@ async def test_a_stream_of_a_reader_who_has_seen_everything_is_open_at_once(gate
         await actor.take()
         await actor.end(task_id, result="done")
         assert kinds(await all_of(reader)) == ["artifactUpdate", "statusUpdate"]
+
+
+def test_a_quiet_stream_has_a_comment_before_clients_of_httpx_give_up() -> None:
+    """The default read timeout of httpx, which the Python SDK uses, is five seconds."""
+    longest = make_settings(keepalive_interval=15)
+    assert quiet_for(SimpleNamespace(settings=longest)) <= 4  # type: ignore[arg-type]
+    assert quiet_for(SimpleNamespace(settings=make_settings(keepalive_interval=1))) == 1  # type: ignore[arg-type]

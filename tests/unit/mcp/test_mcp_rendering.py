@@ -14,7 +14,7 @@ from asya_crds.status import ErrorClass, TaskStatus
 from asya_crds.task_error import TaskError
 from asya_gateway.domain.pause import Pause
 from asya_gateway.domain.task import Task
-from asya_gateway.protocols.mcp.rendering import business_text, waiting
+from asya_gateway.protocols.mcp.rendering import waiting
 from asya_gateway.protocols.mcp.tool_results import Returned, made_elsewhere
 from asya_gateway.protocols.mcp.versions import Revision
 from tests.support.mcp import conforms
@@ -90,7 +90,7 @@ def test_null_is_structured_where_the_schema_admits_it(revision: Revision, text:
     ],
 )
 def test_an_actors_error_says_its_kind_where_that_is_known(details: Any, text: str) -> None:
-    assert business_text(TaskError("processing_error", "'count'", ErrorClass.BUSINESS, details=details)) == text
+    assert TaskError("processing_error", "'count'", ErrorClass.BUSINESS, details=details).told == text
 
 
 def test_a_task_that_waits_for_an_authorization_invites_no_answer() -> None:

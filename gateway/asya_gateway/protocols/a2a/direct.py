@@ -26,7 +26,7 @@ from asya_gateway.protocols.a2a.model import (
     TaskView,
 )
 from asya_gateway.protocols.a2a.request import A2aRequest
-from asya_gateway.protocols.a2a.streaming import Group, Numbered, events
+from asya_gateway.protocols.a2a.streaming import Group, Numbered, events, quiet_for
 
 _NAMESPACE = uuid.UUID("5b6a2f0e-6d5c-4a57-9d0b-4b1d2c0f7a11")
 """Of message ids, so that a repeated call gets the same message and its id does not tell the task's."""
@@ -81,7 +81,7 @@ async def held_events(
         async for id, event in inner:
             is_live = isinstance(event, ArtifactUpdate) and not event.last_chunk
             if event is None and not (limit.over and not revealed):
-                if time.monotonic() - told >= request.settings.keepalive_interval:
+                if time.monotonic() - told >= quiet_for(request):
                     told = time.monotonic()
                     yield "", None
                 continue

@@ -61,7 +61,7 @@ def _said_about(task: TaskHead, context_id: str) -> Message | None:
     if task.status.waiting and task.pause is not None:
         return question(task.id, context_id, task.pause)
     if task.status in (TaskStatus.FAILED, TaskStatus.CANCELED) and (task.error or task.message):
-        text = task.error.message if task.error is not None else task.message
+        text = task.error.told if task.error is not None else task.message
         return spoken(task.id, context_id, f"{task.id}-end", text or "")
     return None
 

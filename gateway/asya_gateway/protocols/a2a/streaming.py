@@ -33,8 +33,15 @@ Group = Sequence[Numbered]
 """Events that are there together; none when nothing has happened for a while."""
 FIRST = 1
 """The entry of a log with which it begins."""
+QUIET = 4.0
+"""Most seconds without a comment on a stream: clients on httpx, as the Python SDK is by default, give up after five."""
 SHORT = 1024
 """Most characters of a live event whose parts are kept."""
+
+
+def quiet_for(request: A2aRequest) -> float:
+    """Seconds after which a stream without an event gets a comment."""
+    return min(request.settings.keepalive_interval, QUIET)
 
 
 class LogEvents:
@@ -77,7 +84,7 @@ class LogEvents:
         if state.interrupted and pause is not None:
             return Status(state, update.at, question(self._task_id, self._context_id, pause))
         error = getattr(update.entry, "error", None)
-        text = error.message if error is not None else update.entry.message
+        text = error.told if error is not None else update.entry.message
         if state is State.COMPLETED or not text:
             return Status(state, update.at)
         return Status(state, update.at, spoken(self._task_id, self._context_id, f"{self._task_id}-{update.seq}", text))
@@ -139,7 +146,7 @@ async def event_groups(
     tasks, caller, dialect = request.tasks, request.caller, dialect or request.dialect
     begin = (await tasks.head(task_id, caller)).last_seq if after is None else after
     # Live events are heard from here on, so that none is missed while the task is read and sent.
-    interval = keepalive or request.settings.keepalive_interval
+    interval = keepalive or quiet_for(request)
     groups = tasks.follow_groups(task_id, caller, after=begin, keepalive=interval)
     async with aclosing(groups):
         snapshot = await anext(groups)
@@ -172,7 +179,7 @@ async def event_groups(
 async def new_groups(request: A2aRequest, task_id: str, new: TaskView) -> AsyncGenerator[Group]:
     """The same of a task that this request has just created, `new`, up to its end or its question. Nothing is read for
     the first event."""
-    groups = request.tasks.follow_new(task_id, seen=FIRST, keepalive=request.settings.keepalive_interval)
+    groups = request.tasks.follow_new(task_id, seen=FIRST, keepalive=quiet_for(request))
     async with aclosing(groups):
         # Live events are heard from here on.
         await anext(groups)

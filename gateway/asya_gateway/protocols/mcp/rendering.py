@@ -64,7 +64,7 @@ async def ended(
     if error.error_class is not ErrorClass.BUSINESS:
         raise TaskFailed(task, error, Links(task.id, context.settings.public_url))
     meta = {TASK_KEY: {"task_id": task.id, "status": task.status.value}, **more_meta}
-    return Result({"content": [text_block(business_text(error))], "isError": True, "_meta": meta})
+    return Result({"content": [text_block(error.told)], "isError": True, "_meta": meta})
 
 
 async def _succeeded(context: RequestContext, task: Task, served: ServedFlow, more_meta: Mapping[str, Any]) -> Result:
@@ -87,13 +87,6 @@ async def _succeeded(context: RequestContext, task: Task, served: ServedFlow, mo
         if violations:
             return returned.broken(task.id, violations).with_meta(more_meta)
     return returned.result(task.id).with_meta(more_meta)
-
-
-def business_text(error: TaskError) -> str:
-    """The actor's message, after the type of its error if that is known: `'count'` alone says little, `KeyError:
-    'count'` says what is wrong."""
-    kind = error.details.get("type") if isinstance(error.details, Mapping) else None
-    return f"{kind.rpartition('.')[2]}: {error.message}" if isinstance(kind, str) and kind else error.message
 
 
 def refused_arguments(error: InvalidArguments) -> Result:

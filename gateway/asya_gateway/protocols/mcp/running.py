@@ -21,7 +21,7 @@ from asya_gateway.protocols.mcp.calling import SURFACE, left, submit
 from asya_gateway.protocols.mcp.errors import InvalidParams
 from asya_gateway.protocols.mcp.idempotency import key_of
 from asya_gateway.protocols.mcp.mrtr.gathering import Gathered, with_inputs
-from asya_gateway.protocols.mcp.rendering import TaskFailed, business_text
+from asya_gateway.protocols.mcp.rendering import TaskFailed
 from asya_gateway.protocols.mcp.request_context import RequestContext
 from asya_gateway.protocols.mcp.results import Result
 from asya_gateway.protocols.mcp.session_asking import outcome
@@ -121,7 +121,7 @@ class HeldRun:
         if task.status is not TaskStatus.SUCCEEDED:
             error = task.error or TaskError("unknown", task.message or "The task failed", ErrorClass.RUNTIME)
             if error.error_class is ErrorClass.BUSINESS:
-                error = replace(error, message=business_text(error))
+                error = replace(error, message=error.told)
             raise TaskFailed(task, error, links)
         try:
             return await self._render(task)
