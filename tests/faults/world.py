@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -390,14 +390,20 @@ class World:
         line = f"{actor} {self.accepted[task_id]} begun "
         return self.runs.exists() and any(each.startswith(line) for each in self.runs.read_text().splitlines())
 
-    def audit_runs(self, reruns: tuple[str, ...] = ()) -> bool:
-        """No hop ran twice but those of `reruns`; whether each that was begun has ended by now."""
+    def audit_runs(self, reruns: tuple[str, ...] = (), repeated: Collection[int] = ()) -> bool:
+        """No hop ran twice but those of the actors `reruns` and of the calls `repeated`, which may be two tasks;
+        whether each that was begun has ended by now."""
+        twofold = {str(number) for number in repeated}
         ended: Counter[tuple[str, str]] = Counter()
         begun: Counter[tuple[str, str]] = Counter()
         for line in self.runs.read_text().splitlines():
             actor, number, event, _pid = line.split()
             (ended if event == "ended" else begun)[actor, number] += 1
-        twice = {key: count for key, count in begun.items() if count > 1 and key[0] not in reruns}
+        twice = {
+            (actor, number): count
+            for (actor, number), count in begun.items()
+            if count > 1 and actor not in reruns and number not in twofold
+        }
         assert not twice, f"hops that ran twice: {twice}"
         return all(ended[key] >= 1 for key in begun)
 

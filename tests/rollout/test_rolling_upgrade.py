@@ -134,7 +134,9 @@ async def test_nothing_is_lost_and_nobody_is_refused_while_each_pod_is_replaced_
     assert (verdict.lost, verdict.double, verdict.problems) == ([], [], [])
     assert set(verdict.statuses) == {"succeeded", "canceled"}
     assert verdict.accepted > 100
-    assert rolling.audit_runs(), "a hop was begun and not ended"
+    # MCP of the version before knows no key, so that a call whose answer was lost there is two tasks.
+    repeated = {record.number for record in kept if record.kind == "tool" and record.event == "refused"}
+    assert rolling.audit_runs(repeated=repeated), "a hop was begun and not ended"
     _nobody_was_refused(kept)
     _streams_moved(kept)
 
