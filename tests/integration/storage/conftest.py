@@ -9,6 +9,12 @@ from tests.support.storage import Running, make_storage
 
 
 @pytest.fixture
+def one_hot_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was planned once is what is executed later."""
+    monkeypatch.setattr("asya_gateway.storage.database.HOT_CONNECTIONS", 1)
+
+
+@pytest.fixture
 async def running(database_url: str) -> AsyncIterator[Running]:
     made = make_storage(database_url)
     await made.storage.start()

@@ -135,12 +135,6 @@ ONE_CHUNK = 15_000
 """Those of one that looks at a thousand tasks."""
 
 
-@pytest.fixture
-def one_hot_session(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was planned once is what is executed later."""
-    monkeypatch.setattr("asya_gateway.storage.database.HOT_CONNECTIONS", 1)
-
-
 @pytest.mark.timeout(180)
 @pytest.mark.usefixtures("one_hot_session")
 async def test_statements_planned_on_empty_tables_touch_few_blocks_when_the_tables_are_full(

@@ -47,12 +47,6 @@ INSERT INTO crews (name, sink, hooks, said_at) SELECT 'other-' || n, '', false, 
 KEY = RequestKey("cancel", "k", b"d")
 
 
-@pytest.fixture
-def one_hot_session(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was planned once is what is executed later."""
-    monkeypatch.setattr("asya_gateway.storage.database.HOT_CONNECTIONS", 1)
-
-
 @pytest.mark.timeout(180)
 @pytest.mark.usefixtures("one_hot_session")
 async def test_what_is_done_by_the_clock_and_for_a_caller_touches_few_blocks_beside_a_long_history(

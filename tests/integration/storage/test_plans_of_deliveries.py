@@ -42,12 +42,6 @@ FROM generate_series(1, 50000) n
 """Destinations of tasks that have ended, and of some that go on."""
 
 
-@pytest.fixture
-def one_hot_session(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was planned once is what is executed later."""
-    monkeypatch.setattr("asya_gateway.storage.database.HOT_CONNECTIONS", 1)
-
-
 @pytest.mark.timeout(180)
 @pytest.mark.usefixtures("one_hot_session")
 async def test_statements_of_deliveries_and_clients_touch_few_blocks_beside_many_rows(
