@@ -1,8 +1,10 @@
 """Figures 5 and 6: thousands of open streams, and live events to one reader and to a hundred."""
 
+import contextlib
 import json
 import resource
 import time
+from collections.abc import Iterator
 
 from bench.figures import Figure, Target, median, percentile
 from bench.load import NOW, Plan, run_load
@@ -18,27 +20,37 @@ TOKEN = json.dumps({"payload": {"type": "text_delta", "text": "and so "}})
 FLY_CONNECTIONS = 32
 
 
+@contextlib.contextmanager
+def held_open(api: GatewayProcess, count: int) -> Iterator[tuple[Readers, list[str], float]]:
+    """So many open streams, each of a task of its own: their readers, the tasks, and each stream's memory in kB."""
+    ids = submit_many(api, count)
+    # Memory that the process allocates once (pools, caches, code) must not count for the streams.
+    with Readers(Reading(api.port, [f"/stream/{task_id}" for task_id in ids[:50]], "update")):
+        pass
+    time.sleep(1.0)
+    before = api.memory
+    with Readers(Reading(api.port, [f"/stream/{task_id}" for task_id in ids], "update")) as readers:
+        time.sleep(1.0)
+        yield readers, ids, (api.memory - before) / count / 1024
+
+
 def open_streams(stage: Stage) -> list[Figure]:
     """Memory of each stream, and the delay of events while all are open."""
     count = QUICK_STREAMS if stage.effort.quick else STREAMS
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-    with stage.database() as url, stage.gateway("api", url) as api, stage.gateway("mesh", url) as mesh:
-        ids = submit_many(api, count)
-        # Memory that the process allocates once (pools, caches, code) must not count for the streams.
-        with Readers(Reading(api.port, [f"/stream/{task_id}" for task_id in ids[:50]], "update")):
-            pass
-        time.sleep(1.0)
-        before = api.memory
-        with Readers(Reading(api.port, [f"/stream/{task_id}" for task_id in ids], "update")) as readers:
-            time.sleep(1.0)
-            each = (api.memory - before) / count / 1024
-            body = {"prev": [], "curr": "bench-first", "next": ["bench-second"], "status": "processing"}
-            requests = [(f"/mesh/{task_id}/progress", json.dumps(body | {"message": f"@{NOW}@"})) for task_id in ids]
-            cpu = api.cpu_seconds
-            outcome = run_load(Plan(mesh.port, requests, 16, stage.effort.seconds, 1.0, rate=EVENTS_PER_SECOND))
-            used = (api.cpu_seconds - cpu) / (outcome.seconds + 1.0)
-            time.sleep(1.5)
-            report = readers.report()
+    with (
+        stage.database() as url,
+        stage.gateway("api", url) as api,
+        stage.gateway("mesh", url) as mesh,
+        held_open(api, count) as (readers, ids, each),
+    ):
+        body = {"prev": [], "curr": "bench-first", "next": ["bench-second"], "status": "processing"}
+        requests = [(f"/mesh/{task_id}/progress", json.dumps(body | {"message": f"@{NOW}@"})) for task_id in ids]
+        cpu = api.cpu_seconds
+        outcome = run_load(Plan(mesh.port, requests, 16, stage.effort.seconds, 1.0, rate=EVENTS_PER_SECOND))
+        used = (api.cpu_seconds - cpu) / (outcome.seconds + 1.0)
+        time.sleep(1.5)
+        report = readers.report()
     broken = outcome.problem
     if len(report.delays_ms) != outcome.accepted:
         broken = f"{outcome.accepted} events were sent, {len(report.delays_ms)} arrived"

@@ -14,9 +14,9 @@ from bench.readers import Readers, Reading
 from bench.scale.tables import Growth, Table
 from bench.stage import GatewayProcess, Stage
 from bench.stories import submit_many
+from bench.streams import EVENTS_PER_SECOND, held_open
 from servers.databases import execute
 
-EVENTS_PER_SECOND = 200.0
 _BODY = {"prev": [], "curr": "bench-first", "next": ["bench-second"], "status": "processing"}
 
 
@@ -53,15 +53,7 @@ def streams(stage: Stage, sizes: Sequence[int]) -> Table:
 
 
 def _open(stage: Stage, api: GatewayProcess, mesh: GatewayProcess, count: int) -> _Open:
-    ids = submit_many(api, count)
-    # Memory that the process allocates once (pools, caches, code) must not count for the streams.
-    with Readers(Reading(api.port, [f"/stream/{task_id}" for task_id in ids[:50]], "update")):
-        pass
-    time.sleep(1.0)
-    before = api.memory
-    with Readers(Reading(api.port, [f"/stream/{task_id}" for task_id in ids], "update")) as readers:
-        time.sleep(1.0)
-        each = (api.memory - before) / count / 1024
+    with held_open(api, count) as (readers, ids, each):
         idle_from, cpu = time.monotonic(), api.cpu_seconds
         time.sleep(5.0)
         idle = (api.cpu_seconds - cpu) / (time.monotonic() - idle_from)
