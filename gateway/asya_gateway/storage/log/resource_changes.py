@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.log.bell import Bell
 from asya_gateway.storage.log.rounds import Rounds
+from asya_gateway.storage.removing import in_chunks
 
 CHANNEL = "asya_resources"
 KEPT = 3_600.0
@@ -22,7 +23,10 @@ ON CONFLICT (uri) DO UPDATE SET number = known.number + 1, changed_at = clock_ti
 _NUMBERS = "SELECT uri, number, changed_at FROM resource_changes WHERE uri = ANY ($1)"
 
 _FORGET = """
-DELETE FROM resource_changes WHERE changed_at < now() - make_interval(secs => $1)
+DELETE FROM resource_changes WHERE uri = ANY (ARRAY(
+    SELECT uri FROM resource_changes WHERE changed_at < now() - make_interval(secs => $1)
+    ORDER BY changed_at LIMIT $2 FOR UPDATE SKIP LOCKED
+))
 """
 
 Changed = Callable[[str], None]
@@ -60,8 +64,8 @@ class PostgresResourceChanges:
         return lambda: self._leave(watched, changed)
 
     async def retire(self) -> None:
-        """Remove old rows."""
-        await self._database.execute(_FORGET, KEPT)
+        """Remove old rows, in chunks."""
+        await in_chunks(self._database, _FORGET, KEPT)
 
     def _leave(self, uris: Sequence[str], changed: Changed) -> None:
         for uri in uris:
