@@ -65,8 +65,8 @@ class Destinations(Protocol):
     async def remove(self, task_id: str, channel: str, owner: str, name: str) -> None:
         """Remove one if it exists."""
 
-    async def disable_of(self, subjects: Collection[str]) -> int:
-        """Disable what callers registered whose credentials were revoked; returns how many."""
+    async def disable_of(self, subjects: Collection[str]) -> None:
+        """Disable what callers registered whose credentials were revoked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from asya_crds import jsontext
 from asya_gateway.domain.destinations import MOST_PER_OWNER, MOST_PER_TASK, REVOKED, Destination, Put
 from asya_gateway.storage.channels.announcing import Announcing
 from asya_gateway.storage.database import AnyConnection, Database
+from asya_gateway.storage.removing import in_chunks
 
 COLUMNS = """d.task_id, d.channel, d.name, d.owner, d.url, d.host, d.options::text AS options, d.sealed, d.revocables,
 d.disabled_reason"""
@@ -62,15 +63,24 @@ SELECT {COLUMNS} FROM destinations d
 WHERE d.task_id = $1 AND d.channel = $2 AND d.owner = $3 AND d.name > $4 ORDER BY d.name LIMIT $5
 """
 _REMOVE = "DELETE FROM destinations WHERE task_id = $1 AND channel = $2 AND owner = $3 AND name = $4"
-# In the order of keys, as every writer of several rows locks them.
-_DISABLE_OF = """
-WITH ended AS MATERIALIZED (
-    SELECT task_id, channel, name FROM destinations
-    WHERE revocables && $1 AND NOT done AND disabled_reason IS NULL
-    ORDER BY task_id, channel, name FOR UPDATE
+# The condition of destinations_by_revocable.
+_REVOCABLE = "CASE WHEN done OR disabled_reason IS NOT NULL OR revocables = '{}' THEN false ELSE true END"
+# In the order of keys, as every writer of several rows locks them. It returns what it has found, not what it has
+# changed: every replica does this, and one that has waited for another's rows must still look for the next ones.
+_DISABLE_OF = f"""
+WITH found AS MATERIALIZED (
+    SELECT task_id, channel, name FROM destinations WHERE revocables && $1 AND {_REVOCABLE} LIMIT $3
+), ended AS MATERIALIZED (
+    SELECT d.task_id, d.channel, d.name FROM (SELECT * FROM found ORDER BY task_id, channel, name) f
+    CROSS JOIN LATERAL (
+        SELECT * FROM destinations o
+        WHERE o.task_id = f.task_id AND o.channel = f.channel AND o.name = f.name OFFSET 0 FOR UPDATE
+    ) d WHERE NOT d.done AND d.disabled_reason IS NULL
+), disabled AS (
+    UPDATE destinations d SET disabled_reason = $2, leased_by = NULL, lease_until = NULL
+    FROM ended e WHERE d.task_id = e.task_id AND d.channel = e.channel AND d.name = e.name
 )
-UPDATE destinations d SET disabled_reason = $2, leased_by = NULL, lease_until = NULL
-FROM ended e WHERE d.task_id = e.task_id AND d.channel = e.channel AND d.name = e.name
+SELECT FROM found
 """
 
 
@@ -106,9 +116,8 @@ class PostgresDestinations:
     async def remove(self, task_id: str, channel: str, owner: str, name: str) -> None:
         await self._database.execute(_REMOVE, task_id, channel, owner, name)
 
-    async def disable_of(self, subjects: Collection[str]) -> int:
-        tag = await self._database.execute(_DISABLE_OF, sorted(set(subjects)), REVOKED)
-        return int(tag.rsplit(" ", 1)[1])
+    async def disable_of(self, subjects: Collection[str]) -> None:
+        await in_chunks(self._database.hot, _DISABLE_OF, sorted(set(subjects)), REVOKED)
 
 
 def _values(new: Destination) -> tuple[Any, ...]:

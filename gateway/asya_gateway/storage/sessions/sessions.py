@@ -1,12 +1,14 @@
 """The rows of sessions: created, found, changed and ended. Each change is one statement."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any, NamedTuple
 
 from asya_crds import jsontext
 from asya_gateway.domain.sessions.session import MOST_URIS, NewSession, Session, Transport
 from asya_gateway.storage.coalescer import Coalescer, Limits
 from asya_gateway.storage.database import Database
+from asya_gateway.storage.removing import rows_in_chunks
 from asya_gateway.storage.retrying import within, written_singly
 from asya_gateway.storage.sessions.channel import CHANGED, Ring, Word
 from asya_gateway.storage.sessions.rows import COLUMNS, LIVING, RUSTY, Decoding
@@ -46,7 +48,18 @@ UPDATE mcp_sessions SET revision = $2, capabilities = $3, client = $4, version =
 
 _END = "DELETE FROM mcp_sessions WHERE key = $1 AND owner = $2 RETURNING key"
 
-_END_OF = f"DELETE FROM mcp_sessions WHERE revocables && $1 AND {LIVING} RETURNING key"
+# It returns what it has found, whoever has removed it: every replica does this, and one that has waited for another's
+# rows must still look for the next ones.
+_END_OF = f"""
+WITH found AS MATERIALIZED (
+    SELECT key FROM mcp_sessions WHERE revocables && $1 AND revocables <> '{{}}' AND {LIVING} LIMIT $2
+), locked AS MATERIALIZED (
+    SELECT key FROM mcp_sessions WHERE key = ANY (ARRAY(SELECT key FROM found)) ORDER BY key FOR UPDATE
+), gone AS (
+    DELETE FROM mcp_sessions WHERE key = ANY (ARRAY(SELECT key FROM locked))
+)
+SELECT key FROM found
+"""
 
 _LEVEL = "UPDATE mcp_sessions SET log_level = $2, version = version + 1 WHERE key = $1"
 
@@ -121,8 +134,9 @@ class PostgresSessions:
 
     async def end_of(self, subjects: Iterable[str]) -> None:
         """End the sessions of revoked subjects."""
-        rows = await self._database.fetch(_END_OF, sorted(set(subjects)))
-        self._changed(row["key"] for row in rows)
+        async with aclosing(rows_in_chunks(self._hot, _END_OF, sorted(set(subjects)))) as chunks:
+            async for rows in chunks:
+                self._changed(row["key"] for row in rows)
 
     async def set_level(self, key: bytes, level: str) -> None:
         """The level from which on the client wants messages."""
