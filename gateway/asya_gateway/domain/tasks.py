@@ -129,7 +129,7 @@ class Tasks(TaskReading, TaskReporting):
         """End an open task and its descendants. A reason that is too long is cut. A caller that lost the first answer
         and repeats the request under the same key gets the task. Raises TaskNotFound, Conflict, KeyReused."""
         about(task_id)
-        owner = await scope_of(self._store, task_id, caller, TaskVerb.CANCEL)
+        owner = await self.may_cancel(task_id, caller)
         report = _cancellation(task_id, owner, shortened(reason))
         request = RequestKey("cancel", key or own_key(), await self._digest("cancel", reason))
         with self._spans.verb("cancel", task_id):
@@ -196,6 +196,15 @@ class Tasks(TaskReading, TaskReporting):
                     raise
         with after_a_write():
             return await self.head(task_id, caller)
+
+    async def may_cancel(self, task_id: str, caller: Asker) -> OwnerScope:
+        """Whose task it may be for the caller to cancel it. Asked first by whoever does something before that. Raises
+        TaskNotFound, Denied."""
+        return await scope_of(self._store, task_id, caller, TaskVerb.CANCEL)
+
+    def may_call(self, flow: str, caller: Caller) -> None:
+        """Raises Denied if the flow of this name is served and the caller may not call it."""
+        self._check_flow(caller, flow)
 
     async def may_answer(self, task_id: str, caller: Asker) -> OwnerScope:
         """Whose task it may be for the caller's answer. Asked first by whoever stores something before the answer.

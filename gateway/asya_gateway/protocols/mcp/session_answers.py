@@ -37,6 +37,14 @@ def input_key(request: ServerRequest) -> str:
     return key
 
 
+def task_asking(request: ServerRequest) -> str | None:
+    """The task that asks by this request; None for what a call asks before it has one."""
+    if not request.purpose.startswith(OF_TASK):
+        return None
+    task_id: str = jsontext.loads(request.purpose.removeprefix(OF_TASK))["task"]
+    return task_id
+
+
 async def give(tasks: Tasks, caller: Caller, request: ServerRequest, revision: Revision) -> None:
     """Give a response to its task. One that is no answer, or comes too late, changes nothing. Raises Unavailable."""
     if not request.purpose.startswith(OF_TASK) or request.response is None:

@@ -111,7 +111,8 @@ async def _in_session(
     async def start(answers: Mapping[str, Any], key: str) -> Result | Held[Result]:
         return await go_on(Gathered({**arguments, exposure.input_key: answers}, key))
 
-    return HeldInputs(context, call, rounds, state or SessionState.new(context.params, key), start, declined)
+    own = state or SessionState.new(context.params, key)
+    return HeldInputs(context, call, served.flow.name, rounds, own, start, declined)
 
 
 async def _check_arguments(

@@ -22,6 +22,7 @@ from asya_gateway.protocols.mcp.mrtr.state import LIFETIME
 from asya_gateway.protocols.mcp.progress import beating
 from asya_gateway.protocols.mcp.request_context import RequestContext
 from asya_gateway.protocols.mcp.results import Result
+from asya_gateway.protocols.mcp.session_rights import FLOW
 from asya_gateway.protocols.mcp.sessions.call import CallOfTask, OfTask, SessionCall
 from asya_gateway.protocols.mcp.sessions.event_ids import Place
 
@@ -42,6 +43,7 @@ class HeldInputs:
         self,
         context: RequestContext,
         call: SessionCall,
+        flow: str,
         rounds: Rounds,
         state: SessionState,
         go_on: GoOn,
@@ -49,6 +51,7 @@ class HeldInputs:
     ) -> None:
         self._context = context
         self._call = call
+        self._flow = flow
         self._rounds = rounds
         self._state = state
         self._go_on = go_on
@@ -61,7 +64,8 @@ class HeldInputs:
         """Its task, once there is one."""
         if isinstance(self._inner, OfTask):
             return self._inner.task
-        return CallOfTask(None, {"name": self._state.params.get("name"), "token": self._context.progress_token})
+        named = {"name": self._state.params.get("name"), FLOW: self._flow}
+        return CallOfTask(None, {**named, "token": self._context.progress_token})
 
     async def run(self, channel: Channel) -> Result:
         """Ask, start the flow, and follow its task. Raises InvalidParams for a response of the wrong form, Overloaded

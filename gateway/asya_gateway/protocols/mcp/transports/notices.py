@@ -15,6 +15,7 @@ from asya_gateway.protocols.http.jsonrpc import INVALID_REQUEST, Id, InvalidMess
 from asya_gateway.protocols.http.keys import TASKS
 from asya_gateway.protocols.mcp.errors import Unanswerable, shown
 from asya_gateway.protocols.mcp.session_answers import give
+from asya_gateway.protocols.mcp.session_rights import check_answer, check_cancellation
 from asya_gateway.protocols.mcp.sessions.event_ids import request_hash
 from asya_gateway.protocols.mcp.sessions.identification import SESSIONS
 from asya_gateway.protocols.mcp.versions import Revision
@@ -27,16 +28,19 @@ SERVER_REQUEST_ID = re.compile(r"[0-9a-f]{24}", re.ASCII)
 
 
 async def take_notification(http: web.Request, session: Session, notification: Notification, caller: Caller) -> None:
-    """Follow a cancellation of this caller; other notifications need nothing. Raises Unanswerable."""
+    """Follow a cancellation of this caller, if it may cancel the call; other notifications need nothing. Raises
+    Unanswerable."""
     if notification.method != "notifications/cancelled":
         return
     id = _request_id(notification.params)
     if id is None:
         return
+    calls, tasks, request = http.app[SESSIONS].calls, http.app[TASKS], request_hash(id)
     try:
-        task_id = await http.app[SESSIONS].calls.cancel(session.key, request_hash(id))
+        await check_cancellation(tasks, calls, session.key, request, caller)
+        task_id = await calls.cancel(session.key, request)
         if task_id is not None:
-            await http.app[TASKS].cancel(task_id, caller, _reason(notification.params))
+            await tasks.cancel(task_id, caller, _reason(notification.params))
     except (TaskNotFound, Conflict):
         # It has ended meanwhile ("The request may have completed by the time the notification arrives").
         pass
@@ -64,16 +68,23 @@ def _reason(params: Mapping[str, Any]) -> str:
 async def take_response(
     http: web.Request, session: Session, response: Response, revision: Revision, caller: Caller
 ) -> None:
-    """Store this caller's answer to a request of ours, and give it to the task that waits for it. One that is not open,
-    or is not ours, is dropped. Raises Unanswerable."""
+    """Store this caller's answer to a request of ours, if it may answer that, and give it to the task that waits for
+    it. One that is not open, or is not ours, is dropped. Raises Unanswerable."""
     if not isinstance(response.id, str) or not SERVER_REQUEST_ID.fullmatch(response.id):
         return
     body = response.body
     if len(jsontext.dumps(dict(body))) > LARGEST_RESPONSE:
         body = {"error": {"code": INVALID_REQUEST, "message": "the response was too large"}}
+    parts, tasks = http.app[SESSIONS], http.app[TASKS]
     try:
-        request = await http.app[SESSIONS].requests.answer(session.key, response.id, body)
+        # Whoever holds the call gives the answer, too, with rights of its own.
+        for asked in await parts.requests.get(session.key, [response.id]):
+            await check_answer(tasks, parts.calls, asked, caller)
+        request = await parts.requests.answer(session.key, response.id, body)
         if request is not None:
-            await give(http.app[TASKS], caller, request, revision)
+            await give(tasks, caller, request, revision)
+    except TaskNotFound:
+        # It was removed, or this caller may not see it.
+        pass
     except GatewayError as error:
         raise Unanswerable(error) from None
