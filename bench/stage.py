@@ -258,8 +258,13 @@ def cpu_of_family(pid: int) -> float:
 def _ready(gateway: GatewayProcess) -> bool:
     if gateway.process.poll() is not None:
         raise RuntimeError("the gateway ended while it started")
+    return answers(f"{gateway.url}/health/ready")
+
+
+def answers(url: str) -> bool:
+    """Whether this URL answers 200."""
     try:
-        with urllib.request.urlopen(f"{gateway.url}/health/ready", timeout=1) as answer:
+        with urllib.request.urlopen(url, timeout=1) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False

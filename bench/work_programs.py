@@ -5,10 +5,10 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from bench.stage import Stage, cpu_of_family
+from bench.stage import Stage, answers, cpu_of_family
 from servers.commits import ROOT
 from servers.ports import free_port
-from servers.processes import spawn, stop_process
+from servers.processes import spawn, stop_process, wait_until
 
 FLOWS = """\
 flows:
@@ -77,7 +77,11 @@ def gateways(stage: Stage, place: Place, deployment: Deployment, *modes: str) ->
 def workers(
     stage: Stage, place: Place, deployment: Deployment, actors: Mapping[str, str], settings: Mapping[str, str]
 ) -> Iterator[None]:
-    """A worker for each actor with its handler, and the crew, as `asya actor` starts them."""
+    """The crew and then a worker for each actor with its handler, as `asya actor` starts them.
+
+    The workers start when the crew consumes: envelopes for a queue that nobody has declared yet would wait for it, and
+    the logs of their tasks would say so.
+    """
     common = {
         "ASYA_DATABASE_URL": place.database_url,
         "ASYA_GATEWAY_URL": deployment.mesh_url,
@@ -85,13 +89,16 @@ def workers(
         "ASYA_LOG_LEVEL": "error",
         **place.variables,
     }
+    probes = free_port()
+    answering = {"ASYA_METRICS_HOST": "127.0.0.1", "ASYA_METRICS_PORT": str(probes)}
     with contextlib.ExitStack() as stack:
+        pid = stack.enter_context(_running(stage, "crew", ["actor", "--crew"], common | answering))
+        deployment.pids.setdefault("crew", []).append(pid)
+        wait_until(lambda: answers(f"http://127.0.0.1:{probes}/health/ready"), 30, "the crew did not consume")
         for actor, handler in actors.items():
             own = {"ASYA_ACTOR_NAME": actor, "ASYA_HANDLER": f"bench.work_handlers.{handler}", **settings}
             pid = stack.enter_context(_running(stage, actor, ["actor"], common | own))
             deployment.pids.setdefault("worker", []).append(pid)
-        pid = stack.enter_context(_running(stage, "crew", ["actor", "--crew"], common))
-        deployment.pids.setdefault("crew", []).append(pid)
         yield
 
 
