@@ -106,7 +106,7 @@ class ForkedProcess:
         self.send_signal(signal.SIGKILL)
 
     def _wait(self, timeout: float | None) -> int | None:
-        if self.returncode is None and select.select([self._line], [], [], timeout)[0]:
+        if self.returncode is None and _can_be_read(self._line, timeout):
             self.returncode = int(self._line.recv(64) or -signal.SIGKILL)
             self._line.close()
         return self.returncode
@@ -116,6 +116,14 @@ class ForkedProcess:
         for pipe in (self.stdout, self.stderr):
             if pipe is not None:
                 pipe.close()
+
+
+def _can_be_read(line: socket.socket, timeout: float | None) -> bool:
+    """Whether it can be read within so many seconds. `select` refuses descriptors above 1,023, which a test with many
+    connections reaches."""
+    waiting = select.poll()
+    waiting.register(line, select.POLLIN)
+    return bool(waiting.poll(None if timeout is None else timeout * 1000))
 
 
 Process = subprocess.Popen[Any] | ForkedProcess

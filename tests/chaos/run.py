@@ -67,8 +67,9 @@ async def run(plan: Plan) -> Outcome:
         clients = Clients(world.api.url, records)
         try:
             until = time.monotonic() + plan.seconds
-            calling = asyncio.create_task(clients.run(until, plan.rate, MOST_UNDER_WAY, plan.tasks))
-            await asyncio.gather(calling, controller.run(until - 10, plan.pause, calling.done))
+            async with asyncio.TaskGroup() as both:
+                calling = both.create_task(clients.run(until, plan.rate, MOST_UNDER_WAY, plan.tasks))
+                both.create_task(controller.run(until - 10, plan.pause, calling.done))
             unfinished = await clients.drained(REST)
             left = await _left_at_rest(world.direct_url)
         finally:

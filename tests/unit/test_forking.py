@@ -1,7 +1,9 @@
 """A program that is forked from its imports is to its tests what a process of its own is."""
 
+import contextlib
 import json
 import os
+import resource
 import signal
 import subprocess
 from pathlib import Path
@@ -40,6 +42,19 @@ def test_a_signal_ends_it_and_is_its_exit_code(number: int) -> None:
     process.send_signal(number)
     assert process.wait(20) == -number
     process.kill()
+
+
+def test_it_is_waited_for_beside_more_open_files_than_select_takes() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with contextlib.ExitStack() as files:
+        files.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        for _ in range(1100):
+            files.enter_context(Path(os.devnull).open())
+        process = start("timeit", *ENDLESS, env=dict(os.environ))
+        assert process.poll() is None
+        process.kill()
+        assert process.wait(20) == -signal.SIGKILL
 
 
 def test_what_only_a_new_interpreter_reads_gets_one() -> None:
